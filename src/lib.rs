@@ -1,0 +1,26 @@
+//! seepage finds memory leaks in long-running worker processes.
+//!
+//! The crate is built in two layers. The **pure core** knows no file, network, process or clock:
+//!
+//! - [`model`]: units, worker identity, readings, events, series and the run record
+//! - [`stats`]: estimators that know nothing of memory
+//! - [`verdict`]: series to evidence to verdict, and the words that explain it
+//!
+//! The **edges** touch the world:
+//!
+//! - [`config`]: the harness file
+//! - [`probe`]: one reading each of `/proc`, control groups, status pages and logs
+//! - [`supervise`]: launch, readiness, the process tree, stop
+//! - [`workload`]: the load driver
+//! - [`engine`]: the run, where the edges meet
+//! - [`store`]: the run directory
+//! - [`report`]: terminal, charts, HTML, Markdown, JSON; each reads only a run record and a verdict
+//! - [`demo`]: the demonstration server with switchable faults
+//! - [`cli`]: arguments to plain requests, verdicts to exit codes
+//!
+//! Dependencies run one way: `cli -> engine -> {probe, supervise, workload, store} -> config -> model` and
+//! `report -> verdict -> stats`, `verdict -> model`; `tests/architecture.rs` holds that.
+
+pub mod config;
+pub mod model;
+pub mod verdict;

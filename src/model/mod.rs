@@ -1,0 +1,23 @@
+//! The words seepage thinks in: units, worker identity, readings, events, series and the run record.
+//!
+//! Pure data. Nothing here reads a file, a clock or a process, so a record that was read back from a run directory
+//! is the same thing as one that was just made.
+
+mod as_text;
+mod event;
+mod record;
+mod sample;
+mod series;
+mod units;
+mod worker;
+
+pub(crate) use as_text::as_text;
+pub use event::{Event, EventKind, ExitCause, PhaseKind};
+pub use record::{
+    Budgets, Counting, CountingSource, Gates, Host, LatencySummary, Observing, RunMeta, RunRecord, RunStatus, Target,
+    WorkloadSummary,
+};
+pub use sample::{DescriptorKinds, HostSample, LoadSample, Sample, SlowReading};
+pub use series::{Axis, Resource, Series};
+pub use units::{Bytes, PerRequest, Share, UnitError, format_bytes, format_count, format_seconds};
+pub use worker::WorkerId;

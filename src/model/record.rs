@@ -1,0 +1,245 @@
+//! Everything that is known of one run.
+
+use super::{Event, HostSample, LoadSample, Sample, WorkerId};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One run, whole: what was asked, what was seen. Every report and verdict is a function of this alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunRecord {
+    /// What the run was, as `run.json` has it.
+    pub meta: RunMeta,
+    /// Readings of workers in the order they were taken.
+    pub samples: Vec<Sample>,
+    /// Readings of the host in the order they were taken.
+    pub host: Vec<HostSample>,
+    /// What the driver did, by second and step.
+    pub load: Vec<LoadSample>,
+    /// What happened, in order.
+    pub events: Vec<Event>,
+}
+
+/// Where a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunStatus {
+    /// Still going on, or the harness was killed.
+    Running,
+    /// It went through to its planned end.
+    Complete,
+    /// It ended before its planned end: interrupted, or the target or the workload failed.
+    Aborted,
+}
+
+/// The head of a run: `run.json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunMeta {
+    /// Version of the format, `major.minor`; a newer major is refused.
+    pub format: String,
+    /// Version of seepage that made it.
+    pub seepage: String,
+    /// The run's name and the last part of its directory's name.
+    pub id: String,
+    /// Name of the harness file's scenario.
+    pub name: String,
+    /// When it began, RFC 3339 in UTC.
+    pub started: String,
+    /// How long it took, in seconds; missing while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub elapsed: Option<f64>,
+    /// Where it stands.
+    pub status: RunStatus,
+    /// Why it was aborted, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aborted: Option<String>,
+    /// The seed of everything random in the run.
+    pub seed: u64,
+    /// The machine.
+    pub host: Host,
+    /// What was measured.
+    pub target: Target,
+    /// How requests were counted.
+    pub counting: Counting,
+    /// Classes of request, in the order of `Sample::by_class`.
+    pub classes: Vec<String>,
+    /// What growth is allowed.
+    pub budgets: Budgets,
+    /// What the workload must reach for the run to count.
+    pub gates: Gates,
+    /// Totals of the workload; missing while it runs and when nothing was driven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<WorkloadSummary>,
+    /// What observing cost; missing while it runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observing: Option<Observing>,
+    /// The harness file as it was resolved, secrets redacted.
+    pub config: serde_json::Value,
+}
+
+/// The machine a run was made on.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Host {
+    /// Kernel release.
+    pub kernel: String,
+    /// Processors online.
+    pub cpus: u64,
+    /// Physical memory in bytes.
+    pub memory: u64,
+    /// Page size in bytes.
+    pub page: u64,
+    /// Clock ticks per second, the unit of `WorkerId::start`.
+    pub ticks: u64,
+}
+
+/// What was measured.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Target {
+    /// The command line that was launched, or of the process that was attached to.
+    pub command: Vec<String>,
+    /// Its first process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<WorkerId>,
+    /// How workers were chosen: `self`, `children`, `descendants`, or a pattern.
+    pub workers: String,
+    /// Memory limit in bytes, if one was set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_limit: Option<u64>,
+    /// What enforced the limit: `cgroup v2`, `cgroup v1` or `rlimit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limited_by: Option<String>,
+}
+
+/// Where the count of requests came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CountingSource {
+    /// Lines of an access log that name the worker: exact.
+    AccessLog,
+    /// PHP-FPM's full status page: exact.
+    PhpFpm,
+    /// mod_status' table: lags, and counts its own probes.
+    ModStatus,
+    /// A regular expression over a status page.
+    Page,
+    /// What the driver sent, shared out evenly over the workers.
+    Driver,
+    /// Nothing was counted: growth is against time.
+    None,
+}
+
+/// How requests were counted, and what that is worth.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counting {
+    /// The source.
+    pub source: CountingSource,
+    /// Whether counts belong to single workers (not shared out over the pool).
+    pub per_worker: bool,
+    /// One sentence for the reader of the report.
+    pub worth: String,
+}
+
+/// Growth that is allowed, in bytes or items per request; `None` means that the resource isn't judged.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Budgets {
+    /// Anonymous + swapped bytes per request of a worker.
+    pub memory: Option<f64>,
+    /// Descriptors per request of a worker.
+    pub descriptors: Option<f64>,
+    /// Threads per request of a worker.
+    pub threads: Option<f64>,
+    /// Bytes on tmpfs per request of the whole target.
+    pub tmpfs: Option<f64>,
+}
+
+/// What the workload must reach; latencies in seconds, over all steps.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Gates {
+    /// Highest share of failed requests, 0 to 1.
+    pub error_rate: Option<f64>,
+    /// Highest median latency of successes.
+    pub p50: Option<f64>,
+    /// Highest 95th percentile.
+    pub p95: Option<f64>,
+    /// Highest 99th percentile.
+    pub p99: Option<f64>,
+}
+
+/// Totals of the workload in its soak phases.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct WorkloadSummary {
+    /// `closed`, `open` or `command`.
+    pub model: String,
+    /// Requests begun, aborted ones included.
+    pub sent: u64,
+    /// Requests answered as expected.
+    pub ok: u64,
+    /// Requests aborted on purpose.
+    pub aborted: u64,
+    /// Requests that failed.
+    pub failed: u64,
+    /// Seconds of soak.
+    pub seconds: f64,
+    /// Failures by kind.
+    pub errors: BTreeMap<String, u64>,
+    /// Answers by status code.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Latency by step, and over all steps under the name `all`.
+    pub latency: BTreeMap<String, LatencySummary>,
+}
+
+impl WorkloadSummary {
+    /// Failed share of the requests that weren't aborted on purpose; `None` if there were none.
+    pub fn error_rate(&self) -> Option<f64> {
+        let answered = self.ok + self.failed;
+        (answered > 0).then(|| self.failed as f64 / answered as f64)
+    }
+
+    /// Successful requests per second; `None` if no time passed.
+    pub fn goodput(&self) -> Option<f64> {
+        (self.seconds > 0.0).then(|| self.ok as f64 / self.seconds)
+    }
+}
+
+/// Quantiles of the latency of successes, in seconds.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct LatencySummary {
+    /// Successes counted.
+    pub count: u64,
+    /// Median.
+    pub p50: f64,
+    /// 95th percentile.
+    pub p95: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// Largest.
+    pub max: f64,
+}
+
+/// What observing cost.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Observing {
+    /// Readings of workers taken.
+    pub readings: u64,
+    /// Median time of one fast reading of one worker, in seconds.
+    pub fast_reading: f64,
+    /// Median time of one slow reading of one worker, in seconds; missing if none was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_reading: Option<f64>,
+    /// CPU time of the sampler's thread as a share of one core, 0 to 1.
+    pub cpu_share: f64,
+    /// Interval between fast readings that was reached, in seconds.
+    pub interval: f64,
+    /// Deadlines missed.
+    pub missed_ticks: u64,
+    /// Quantities that could not be read, with the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+}
+
+impl RunRecord {
+    /// Workers in the order in which they were first read.
+    pub fn workers(&self) -> Vec<WorkerId> {
+        let mut seen = std::collections::HashSet::new();
+        self.samples.iter().map(|s| s.worker).filter(|w| seen.insert(*w)).collect()
+    }
+}

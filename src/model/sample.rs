@@ -1,0 +1,189 @@
+//! Readings: what was seen of a worker, of the host and of the load at one moment.
+//!
+//! A quantity that could not be read is `None`, never zero.
+
+use super::WorkerId;
+use serde::{Deserialize, Serialize};
+
+/// One reading of one worker; memory in bytes, CPU times in seconds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    /// Seconds since the start of the run, on a monotonic clock.
+    pub t: f64,
+    /// The worker that was read.
+    pub worker: WorkerId,
+    /// Anonymous resident memory, `RssAnon` of `/proc/PID/status`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anon: Option<u64>,
+    /// Anonymous memory that was swapped out, `VmSwap`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap: Option<u64>,
+    /// Resident file mappings, `RssFile`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<u64>,
+    /// Resident shared memory, `RssShmem`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shmem: Option<u64>,
+    /// Open file descriptors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fds: Option<u64>,
+    /// Threads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threads: Option<u64>,
+    /// CPU time in user mode since the worker began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_user: Option<f64>,
+    /// CPU time in kernel mode since the worker began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_system: Option<f64>,
+    /// Page faults without disk access since the worker began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minor_faults: Option<u64>,
+    /// Page faults with disk access since the worker began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub major_faults: Option<u64>,
+    /// Requests this worker has served so far, after the run's way of counting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u64>,
+    /// The same by class of request, in the order of `RunMeta::classes`; empty when classes are not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_class: Vec<u64>,
+    /// The dear reading, when this moment had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow: Option<SlowReading>,
+}
+
+impl Sample {
+    /// An empty reading: every quantity missing.
+    pub fn new(t: f64, worker: WorkerId) -> Self {
+        Sample {
+            t,
+            worker,
+            anon: None,
+            swap: None,
+            file: None,
+            shmem: None,
+            fds: None,
+            threads: None,
+            cpu_user: None,
+            cpu_system: None,
+            minor_faults: None,
+            major_faults: None,
+            requests: None,
+            by_class: Vec::new(),
+            slow: None,
+        }
+    }
+
+    /// Anonymous plus swapped bytes, the metric that is judged: it neither grows when a child un-shares inherited
+    /// pages nor falls when pages are swapped out. Missing if either part is.
+    pub fn anon_and_swap(&self) -> Option<u64> {
+        Some(self.anon?.saturating_add(self.swap?))
+    }
+}
+
+/// The dear reading of one worker, in bytes: `smaps_rollup` and the list of descriptors.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct SlowReading {
+    /// Proportional set size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pss: Option<u64>,
+    /// Unique set size: private clean + private dirty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uss: Option<u64>,
+    /// Anonymous memory in transparent huge pages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub huge: Option<u64>,
+    /// Descriptors by kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub descriptors: Option<DescriptorKinds>,
+}
+
+/// Open descriptors of one worker by what they refer to.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct DescriptorKinds {
+    /// Sockets of every family.
+    pub sockets: u64,
+    /// Established TCP connections by remote address `IP:port`, most frequent first, at most eight.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub peers: Vec<(String, u64)>,
+    /// Files that still have a name.
+    pub files: u64,
+    /// Files that were deleted.
+    pub deleted: u64,
+    /// Pipes and FIFOs.
+    pub pipes: u64,
+    /// Everything else: event and timer descriptors, devices, memfds.
+    pub other: u64,
+}
+
+/// One reading of the host and of the target's control group; memory in bytes.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct HostSample {
+    /// Seconds since the start of the run.
+    pub t: f64,
+    /// `MemAvailable`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mem_available: Option<u64>,
+    /// Swap in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swap_used: Option<u64>,
+    /// Share of the last 10 s in which some task waited for CPU, 0 to 1 (PSI `some avg10`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_pressure: Option<f64>,
+    /// The same for memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_pressure: Option<f64>,
+    /// The same for I/O.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub io_pressure: Option<f64>,
+    /// CPU seconds since boot that the hypervisor took from this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steal: Option<f64>,
+    /// Bytes in use on the host's tmpfs mounts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tmpfs: Option<u64>,
+    /// Memory charged to the target's own control group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgroup_memory: Option<u64>,
+    /// Shared memory and tmpfs pages charged to the target's own control group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgroup_shmem: Option<u64>,
+    /// Requests that the whole pool has served so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests: Option<u64>,
+}
+
+/// What the driver did in one second, for one step of the workload; latencies in seconds.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct LoadSample {
+    /// End of the second, in seconds since the start of the run.
+    pub t: f64,
+    /// Name of the step.
+    pub step: String,
+    /// Requests begun.
+    pub sent: u64,
+    /// Requests answered as expected.
+    pub ok: u64,
+    /// Requests aborted on purpose.
+    pub aborted: u64,
+    /// Requests that failed: errors of the connection and unexpected status codes.
+    pub failed: u64,
+    /// Answers by status code.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub statuses: Vec<(u16, u64)>,
+    /// Failures by kind, such as `connect`, `reset`, `timeout`, `status`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<(String, u64)>,
+    /// Median latency of the successes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p50: Option<f64>,
+    /// 95th percentile of the latency of the successes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p95: Option<f64>,
+    /// 99th percentile of the latency of the successes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub p99: Option<f64>,
+    /// Bytes of request bodies sent.
+    pub bytes_sent: u64,
+}

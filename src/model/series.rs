@@ -1,0 +1,80 @@
+//! One quantity of one worker as a function of the requests it served.
+
+use super::WorkerId;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What may leak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resource {
+    /// Anonymous plus swapped memory of a worker, in bytes.
+    Memory,
+    /// Open file descriptors of a worker.
+    Descriptors,
+    /// Threads of a worker.
+    Threads,
+    /// Files on tmpfs and shared memory, in bytes, of the whole target.
+    Tmpfs,
+}
+
+impl Resource {
+    /// Whether it is counted in bytes.
+    pub fn in_bytes(self) -> bool {
+        matches!(self, Resource::Memory | Resource::Tmpfs)
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Resource::Memory => "memory",
+            Resource::Descriptors => "descriptors",
+            Resource::Threads => "threads",
+            Resource::Tmpfs => "tmpfs",
+        })
+    }
+}
+
+/// What growth is measured against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Axis {
+    /// Requests that this very worker served.
+    WorkerRequests,
+    /// Requests that the pool served, shared out evenly over its workers.
+    SharedRequests,
+    /// Requests that the whole pool served, for what belongs to the pool as a whole.
+    PoolRequests,
+    /// Seconds, when no requests are known.
+    Seconds,
+}
+
+impl Axis {
+    /// The unit of one step along the axis: "request" or "s".
+    pub fn unit(self) -> &'static str {
+        match self {
+            Axis::WorkerRequests | Axis::SharedRequests | Axis::PoolRequests => "request",
+            Axis::Seconds => "s",
+        }
+    }
+}
+
+/// One resource of one worker incarnation (or of the whole pool, when `worker` is `None`).
+///
+/// All vectors have the same length and are in the order of time. `x` never falls.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Series {
+    /// The worker; `None` for a series of the pool as a whole.
+    pub worker: Option<WorkerId>,
+    /// Seconds since the start of the run.
+    pub t: Vec<f64>,
+    /// Position on the axis.
+    pub x: Vec<f64>,
+    /// Level: bytes, or a count.
+    pub y: Vec<f64>,
+    /// Where the judged part begins on `x`: readings before it belong to a configured warm-up phase.
+    pub soak_from: f64,
+    /// Requests per second that the pool served around each reading; empty if unknown or constant.
+    pub load: Vec<f64>,
+}

@@ -1,0 +1,19 @@
+//! Who a worker is.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// One incarnation of a worker process: a PID that comes back with another start time is another worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct WorkerId {
+    /// Process ID in the harness's PID namespace.
+    pub pid: u32,
+    /// Start time in clock ticks since boot, field 22 of `/proc/PID/stat`.
+    pub start: u64,
+}
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.pid, self.start)
+    }
+}

@@ -1,0 +1,235 @@
+//! What a verdict says.
+
+use crate::model::{Axis, Resource, WorkerId};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The three answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Growth is proven, and it is over the budget.
+    Leak,
+    /// Growth is proven to be under the budget.
+    Clean,
+    /// Neither could be proven.
+    Inconclusive,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Outcome::Leak => "leak",
+            Outcome::Clean => "clean",
+            Outcome::Inconclusive => "inconclusive",
+        })
+    }
+}
+
+/// What kind of behaviour was seen, in the words a person wants to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeakClass {
+    /// Steady growth in every worker.
+    Leak,
+    /// Steady growth in some workers of a pool only.
+    LeakInOneWorker,
+    /// No growth at all.
+    Flat,
+    /// It grew at first and settled.
+    WarmUp,
+    /// It grew to a high-water mark in jumps and stays there.
+    HighWaterMark,
+    /// A cache that goes on filling, ever more slowly.
+    CacheFilling,
+    /// It rises and falls, and its floor is flat.
+    Sawtooth,
+    /// Private pages grew because shared ones were written to; anonymous memory didn't.
+    CopyOnWrite,
+    /// It grows, within the budget.
+    WithinBudget,
+    /// It can't be told.
+    Unknown,
+}
+
+/// An estimate with its confidence bounds, in units of the resource per step of the axis.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Point estimate.
+    pub estimate: f64,
+    /// Lower bound.
+    pub lower: f64,
+    /// Upper bound.
+    pub upper: f64,
+    /// Confidence of the two-sided interval, such as 0.98 (each bound one-sided at 99 %).
+    pub confidence: f64,
+}
+
+/// Growth of one resource, and what is concluded from it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The resource.
+    pub resource: Resource,
+    /// The answer for it.
+    pub outcome: Outcome,
+    /// What kind of behaviour it is.
+    pub class: LeakClass,
+    /// Growth per step of the axis; missing if nothing could be fitted.
+    pub growth: Option<Interval>,
+    /// What growth is measured against.
+    pub axis: Axis,
+    /// Allowed growth, in the same unit as `growth`.
+    pub budget: f64,
+    /// Why, in a sentence without a full stop.
+    pub reason: String,
+    /// What would settle an inconclusive finding, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub settle: Option<String>,
+    /// Worker by worker, in the order of first reading.
+    pub workers: Vec<WorkerFinding>,
+    /// The numbers behind the answer.
+    pub evidence: Evidence,
+}
+
+/// One worker's part in a finding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct WorkerFinding {
+    /// The worker; `None` for a series of the pool as a whole.
+    pub worker: Option<WorkerId>,
+    /// Readings used.
+    pub readings: u64,
+    /// Requests (or seconds) its readings span.
+    pub span: f64,
+    /// Level at its first judged reading.
+    pub first: f64,
+    /// Level at its last reading.
+    pub last: f64,
+    /// Its own growth; missing if it was set aside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub growth: Option<Interval>,
+    /// The line that charts draw; missing if it was set aside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fit: Option<Fit>,
+    /// Whether this worker alone is a leak beyond doubt.
+    pub leaks: bool,
+    /// Why it was set aside, if it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub set_aside: Option<String>,
+}
+
+/// A fitted curve with its band, for drawing: a handful of points along the axis.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Fit {
+    /// Where the judged part begins on the axis; what lies before is warm-up.
+    pub from: f64,
+    /// Positions on the axis.
+    pub x: Vec<f64>,
+    /// Fitted level.
+    pub y: Vec<f64>,
+    /// Lower edge of the band.
+    pub lower: Vec<f64>,
+    /// Upper edge of the band.
+    pub upper: Vec<f64>,
+}
+
+/// The numbers behind a finding, as label and value; what a statistician asks for.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Label and value, in the order to be shown.
+    pub facts: Vec<(String, String)>,
+    /// Growth by quarter of the judged part, per step of the axis, pooled; empty if there was too little.
+    pub quarters: Vec<f64>,
+}
+
+/// State of one gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum GateState {
+    /// It holds.
+    Pass,
+    /// It is broken.
+    Fail,
+    /// It couldn't be decided or measured.
+    Unknown,
+}
+
+/// One line of the verdict: something that had to hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Gate {
+    /// Short name, such as `memory` or `error rate`.
+    pub name: String,
+    /// Whether it holds.
+    pub state: GateState,
+    /// What was measured, such as `4.1 KiB/request (98 %: 3.9 KiB to 4.3 KiB)`.
+    pub measured: String,
+    /// What was allowed, such as `at most 64 B/request`.
+    pub allowed: String,
+}
+
+/// A live estimate for the progress display.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Growth {
+    /// Pooled growth of anonymous + swapped bytes per step of the axis.
+    pub interval: Interval,
+    /// The axis.
+    pub axis: Axis,
+}
+
+/// Exit codes, so that a crash is never read as a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExitCode {
+    /// 0: clean.
+    Clean,
+    /// 1: something unexpected failed.
+    Failure,
+    /// 2: the command line is wrong.
+    Usage,
+    /// 10: leak.
+    Leak,
+    /// 11: inconclusive.
+    Inconclusive,
+    /// 20: the harness file is invalid.
+    Config,
+    /// 21: the target failed: could not start, never got ready, died, or hit its memory limit.
+    Target,
+    /// 22: the workload failed.
+    Workload,
+    /// 130 or 143: interrupted by SIGINT or SIGTERM.
+    Interrupted(i32),
+}
+
+impl ExitCode {
+    /// The number that the process exits with.
+    pub fn code(self) -> u8 {
+        match self {
+            ExitCode::Clean => 0,
+            ExitCode::Failure => 1,
+            ExitCode::Usage => 2,
+            ExitCode::Leak => 10,
+            ExitCode::Inconclusive => 11,
+            ExitCode::Config => 20,
+            ExitCode::Target => 21,
+            ExitCode::Workload => 22,
+            ExitCode::Interrupted(signal) => 128u8.saturating_add(signal.clamp(0, 127) as u8),
+        }
+    }
+}
+
+/// What is concluded from a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The answer.
+    pub outcome: Outcome,
+    /// What the process exits with.
+    pub exit: ExitCode,
+    /// The answer in one sentence, such as `LEAK  4.1 KiB/request (98 %: 3.9 KiB to 4.3 KiB), anonymous + swap, 4 of
+    /// 4 workers`.
+    pub sentence: String,
+    /// Everything that had to hold, one a line.
+    pub gates: Vec<Gate>,
+    /// Resource by resource; memory first.
+    pub findings: Vec<Finding>,
+    /// What the reader should know beside: noise, missing readings, deaths; one sentence each.
+    pub notes: Vec<String>,
+}
