@@ -21,6 +21,15 @@
 //! Dependencies run one way: `cli -> engine -> {probe, supervise, workload, store} -> config -> model` and
 //! `report -> verdict -> stats`, `verdict -> model`; `tests/architecture.rs` holds that.
 
+pub mod cli;
 pub mod config;
+pub mod demo;
+pub mod engine;
 pub mod model;
+pub mod probe;
+pub mod report;
+pub mod stats;
+pub mod store;
+pub mod supervise;
 pub mod verdict;
+pub mod workload;

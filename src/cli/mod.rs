@@ -1,0 +1,1 @@
+//! Arguments to plain requests, verdicts to exit codes.

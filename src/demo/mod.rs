@@ -1,0 +1,1 @@
+//! The demonstration server: a prefork pool with switchable faults.

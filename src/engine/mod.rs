@@ -1,0 +1,1 @@
+//! The run: clock, sampler, orchestrator; where the edges meet.

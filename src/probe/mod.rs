@@ -1,0 +1,1 @@
+//! One reading each: `/proc`, control groups, status pages and access logs.

@@ -1,0 +1,1 @@
+//! Estimators that know nothing of memory: regression, robust slopes, autocorrelation, quantiles.

@@ -1,0 +1,1 @@
+//! Launch, readiness, the process tree, who is a worker, stop.

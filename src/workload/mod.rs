@@ -1,0 +1,1 @@
+//! The load driver: the script, its phases, HTTP and external commands.
