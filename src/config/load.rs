@@ -2,7 +2,7 @@
 //!
 //! Three steps, each with pointed errors: TOML syntax, the keys and types of [`Harness`], and what contradicts itself.
 
-use super::problem::{ConfigError, Finding, Key, KeyPath, Problem, nearest};
+use super::problem::{ConfigError, Diagnostic, Key, KeyPath, Problem, nearest};
 use super::{Harness, check};
 use std::{fs, io, ops::Range, path::Path};
 use toml::Spanned;
@@ -56,8 +56,8 @@ pub fn parse(text: &str, file: &str, overrides: &Overrides) -> Result<Harness, C
 }
 
 fn invalid(file: &str, text: &str, problems: impl IntoIterator<Item = (Option<Range<usize>>, Problem)>) -> ConfigError {
-    let findings = problems.into_iter().map(|(span, problem)| Finding::in_text(file, text, span, problem));
-    ConfigError::Invalid(findings.collect())
+    let diagnostics = problems.into_iter().map(|(span, problem)| Diagnostic::in_text(file, text, span, problem));
+    ConfigError::Invalid(diagnostics.collect())
 }
 
 const WHOLE: &str = "expected a whole number from 0 up";

@@ -15,7 +15,7 @@ mod units;
 mod variables;
 
 pub use load::{Overrides, load, parse};
-pub use problem::{ConfigError, Finding, KeyPath};
+pub use problem::{ConfigError, Diagnostic, KeyPath};
 pub use redact::{REDACTED, redacted};
 pub use resolve::resolve;
 pub use schema::schema;

@@ -1,6 +1,6 @@
 //! What is wrong with a harness file, and where.
 //!
-//! A [`Problem`] names a place in the file by its keys; a [`Finding`] is a problem with its line, column and excerpt.
+//! A [`Problem`] names a place in the file by its keys; a [`Diagnostic`] is a problem with its line, column and excerpt.
 //! Excerpts hold no control characters, so a hostile file can't write to the reader's terminal.
 
 use std::{fmt, io, ops::Range, path::PathBuf};
@@ -19,11 +19,11 @@ pub enum ConfigError {
     },
     /// The file was read, and this is wrong with it; never empty.
     #[error("{}", list(.0))]
-    Invalid(Vec<Finding>),
+    Invalid(Vec<Diagnostic>),
 }
 
-fn list(findings: &[Finding]) -> String {
-    findings.iter().map(Finding::to_string).collect::<Vec<_>>().join("\n\n")
+fn list(diagnostics: &[Diagnostic]) -> String {
+    diagnostics.iter().map(Diagnostic::to_string).collect::<Vec<_>>().join("\n\n")
 }
 
 /// Where in a harness file: keys and places in lists, from the root.
@@ -84,7 +84,7 @@ pub(super) struct Problem {
 
 /// Something wrong with a harness file, ready to be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finding {
+pub struct Diagnostic {
     /// The file's name.
     pub file: String,
     /// Line and column, from 1; columns count characters.
@@ -98,11 +98,11 @@ pub struct Finding {
     excerpt: Option<Excerpt>,
 }
 
-impl Finding {
+impl Diagnostic {
     /// A problem at a range of bytes of the file's text.
     pub(super) fn in_text(file: &str, text: &str, span: Option<Range<usize>>, problem: Problem) -> Self {
         let excerpt = span.map(|span| Excerpt::new(text, span));
-        Finding {
+        Diagnostic {
             file: file.to_owned(),
             position: excerpt.as_ref().map(|e| (e.line, e.column)),
             at: problem.at,
@@ -114,11 +114,11 @@ impl Finding {
 
     /// A problem of a harness that is no longer a text.
     pub(super) fn without_text(problem: Problem) -> Self {
-        Finding::in_text("harness", "", None, problem)
+        Diagnostic::in_text("harness", "", None, problem)
     }
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.file)?;
         match (self.position, self.at.0.is_empty()) {
@@ -138,7 +138,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// The line of a finding, with the place in it.
+/// The line of a diagnostic, with the place in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Excerpt {
     line: usize,

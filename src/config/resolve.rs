@@ -2,7 +2,7 @@
 //!
 //! Works on the file's JSON form, where every text of whatever section is found the same way; keys are left alone.
 
-use super::problem::{ConfigError, Finding, KeyPath, Problem};
+use super::problem::{ConfigError, Diagnostic, KeyPath, Problem};
 use super::variables::{self, Variable, Variables};
 use super::{Harness, check};
 use serde_json::Value;
@@ -15,7 +15,7 @@ pub fn resolve(harness: &Harness, variables: &Variables) -> Result<Harness, Conf
         problems if problems.is_empty() => Ok(h),
         problems => Err(problems),
     });
-    resolved.map_err(|problems| ConfigError::Invalid(problems.into_iter().map(Finding::without_text).collect()))
+    resolved.map_err(|problems| ConfigError::Invalid(problems.into_iter().map(Diagnostic::without_text).collect()))
 }
 
 /// The harness with its variables replaced by what `value` says, or everything that was wrong with them.

@@ -253,8 +253,8 @@ fn budgets_gates_and_sampling() {
 #[test]
 fn all_that_is_wrong_is_told_at_once() {
     let text = GOOD.replace("shop", "my shop").replace(LOAD, "concurrency = 0").replace(LENGTH, "");
-    let Err(ConfigError::Invalid(findings)) = load(&text) else { panic!("accepted") };
-    assert_eq!(findings.len(), 3);
+    let Err(ConfigError::Invalid(diagnostics)) = load(&text) else { panic!("accepted") };
+    assert_eq!(diagnostics.len(), 3);
 }
 
 #[test]
