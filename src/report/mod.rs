@@ -144,6 +144,7 @@ fn drawings(record: &RunRecord, verdict: &Verdict) -> Vec<(String, Box<dyn chart
     use crate::verdict::Outcome;
     let mut drawings: Vec<(String, Box<dyn chart::Chart>)> =
         vec![("memory".to_owned(), Box::new(chart::GrowthChart::memory(record, verdict)))];
+    drawings.push(("timeline".to_owned(), Box::new(chart::Timeline::new(record, verdict))));
     for finding in &verdict.findings {
         if finding.resource != Resource::Memory && finding.outcome == Outcome::Leak {
             drawings.push((finding.resource.to_string(), Box::new(chart::GrowthChart::new(record, finding))));

@@ -103,7 +103,7 @@ impl GrowthChart {
             axis,
             warm_up,
             budget,
-            budget_words: text::rate(resource, axis, finding.budget),
+            budget_words: text::amount(resource, finding.budget),
             confidence: finding.growth.map(|g| g.confidence),
             outcome: finding.outcome,
             x_range,
@@ -252,7 +252,13 @@ impl super::Chart for GrowthChart {
     }
 
     fn description(&self) -> String {
-        format!("{}; {} lines; the budget allows {}.", self.subtitle, self.lines.len(), self.budget_words)
+        format!(
+            "{}; {} lines; the budget allows {} per {}.",
+            self.subtitle,
+            self.lines.len(),
+            self.budget_words,
+            self.axis.unit()
+        )
     }
 
     fn draw(&self, canvas: &mut dyn Canvas) {
