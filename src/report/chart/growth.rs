@@ -53,11 +53,14 @@ pub struct GrowthChart {
     pub warm_up: Option<f64>,
     /// The growth that the budget allows: from a position and level to another.
     pub budget: Option<[(f64, f64); 2]>,
-    budget_words: String,
+    /// The budget's amount.
+    pub budget_words: String,
+    /// First and last position on the axis.
+    pub x_range: (f64, f64),
+    /// Lowest and highest level drawn.
+    pub y_range: (f64, f64),
     confidence: Option<f64>,
     outcome: Outcome,
-    x_range: (f64, f64),
-    y_range: (f64, f64),
 }
 
 impl GrowthChart {

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 const WIDTH: f64 = 960.0;
 const LEFT: f64 = 76.0;
 const RIGHT: f64 = WIDTH - 240.0;
-const TOP: f64 = 104.0;
+const TOP: f64 = 116.0;
 const GAP: f64 = 46.0;
 const LABEL: f64 = 13.0;
 const COLUMNS: usize = 480;
@@ -46,7 +46,10 @@ pub struct Panel {
     pub range: (f64, f64),
     /// The lines; the crowd first.
     pub curves: Vec<Curve>,
-    height: f64,
+    /// What the values in the legend are.
+    values: &'static str,
+    /// Its height in pixels.
+    pub height: f64,
     /// Said in place of the lines when there are none.
     nothing: &'static str,
 }
@@ -195,6 +198,7 @@ fn memory(record: &RunRecord, verdict: &Verdict) -> Panel {
         log: false,
         range,
         curves,
+        values: "last",
         height: 168.0,
         nothing: "no readings",
     }
@@ -216,6 +220,7 @@ fn requests(load: &[Second]) -> Panel {
         log: false,
         range,
         curves: vec![curve],
+        values: "in all",
         height: 96.0,
         nothing: "no requests",
     }
@@ -256,6 +261,7 @@ fn failures(load: &[Second]) -> Panel {
         log: false,
         range,
         curves,
+        values: "in all",
         height: if failed { 70.0 } else { 24.0 },
         nothing: "no failures",
     }
@@ -294,6 +300,7 @@ fn latency(load: &[Second]) -> Panel {
         log,
         range,
         curves,
+        values: "usual",
         height: 132.0,
         nothing: "no successes",
     }
@@ -339,6 +346,10 @@ impl super::Chart for Timeline {
         self.draw_phases(canvas, &x, f64::from(height) - GAP - 8.0);
         for (i, panel) in self.panels.iter().enumerate() {
             let last = i + 1 == self.panels.len();
+            for phase in self.phases.iter().filter(|p| p.from > 0.0) {
+                let at = x.at(phase.from);
+                canvas.line(&[(at, top), (at, top + panel.height)], palette::AXIS.light, 0.8, 1.0);
+            }
             panel.draw(canvas, &x, top);
             draw_time_axis(canvas, &x, top + panel.height, last);
             top += panel.height + GAP;
@@ -351,12 +362,12 @@ impl Timeline {
         for phase in &self.phases {
             let (from, to) = (x.at(phase.from), x.at(phase.to));
             if phase.kind != PhaseKind::Soak {
-                canvas.rectangle((from, TOP - 20.0), (to, bottom), palette::SHADE.light, 1.0);
+                canvas.rectangle((from, TOP - 36.0), (to, bottom), palette::SHADE.light, 1.0);
             }
-            canvas.line(&[(from, TOP - 20.0), (from, bottom)], palette::AXIS.light, 0.7, 1.0);
+            canvas.line(&[(from, TOP - 36.0), (from, TOP - 16.0)], palette::AXIS.light, 1.0, 1.0);
             let name = phase.kind.to_string();
             if to - from > text_width(&name, 12.0, false) + 10.0 {
-                canvas.text(&name, (from + 5.0, TOP - 25.0), Align::Left, 12.0, false, palette::MUTED.light);
+                canvas.text(&name, (from + 6.0, TOP - 22.0), Align::Left, 12.0, false, palette::MUTED.light);
             }
         }
     }
@@ -387,7 +398,7 @@ impl Panel {
 
     fn ticks(&self) -> Ticks {
         let marks =
-            if self.log { log_ticks(self.range) } else { ticks(self.unit, self.range, (self.height / 34.0) as usize) };
+            if self.log { log_ticks(self.range) } else { ticks(self.unit, self.range, (self.height / 26.0) as usize) };
         let room = (self.height / 18.0).max(1.0) as usize;
         let every = marks.marks.len().div_ceil(room).max(1);
         Ticks { marks: marks.marks.into_iter().step_by(every).collect(), unit: marks.unit }
@@ -438,7 +449,8 @@ impl Panel {
         let coloured: Vec<_> = self.curves.iter().filter_map(|c| Some((c, c.tone?))).collect();
         let all = self.curves.len();
         let shown = if all > room.max(1) { room.saturating_sub(1).max(1).min(coloured.len()) } else { coloured.len() };
-        let mut y = top + 10.0;
+        canvas.text(self.values, (right, top - 9.0), Align::Right, LABEL, false, palette::MUTED.light);
+        let mut y = top + 14.0;
         for (curve, tone) in &coloured[..shown] {
             canvas.line(&[(left, y - 4.5), (left + 20.0, y - 4.5)], tone.light, 1.0, 3.0);
             let room = right - left - 36.0 - text_width(&curve.value, LABEL, false);
