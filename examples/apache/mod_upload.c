@@ -49,6 +49,7 @@
 #define PAGES_PER_UPLOAD 2
 #define CHURN_LEAST ((size_t)1024 * 1024)
 #define CHURN_RANGE ((size_t)5 * 1024 * 1024)
+#define CHURN_STEP ((size_t)256 * 1024)
 #define SLOW_MICROSECONDS 50000
 #define UPLOADS_UNTIL_CRASH 200
 #define SHM_DIRECTORY "/dev/shm"
@@ -131,17 +132,16 @@ static void grow_and_free(const upload *u)
 {
     /* Spread evenly over the range by a multiplicative hash, the same in each run. */
     size_t target = CHURN_LEAST + (size_t)((u->number * 2654435761u) % CHURN_RANGE);
-    size_t size = 64 * 1024;
-    char *buffer = malloc(size);
-    while (buffer && size < target) {
-        size_t larger = 2 * size < target ? 2 * size : target;
-        char *next = malloc(larger);
-        if (next) {
-            memcpy(next, buffer, size);
-            memset(next + size, 'u', larger - size);
+    size_t size = 0;
+    char *buffer = NULL;
+    while (size < target) {
+        size_t larger = size + CHURN_STEP < target ? size + CHURN_STEP : target;
+        char *grown = realloc(buffer, larger);
+        if (!grown) {
+            break;
         }
-        free(buffer);
-        buffer = next;
+        memset(grown + size, 'u', larger - size);
+        buffer = grown;
         size = larger;
     }
     kept = buffer;
