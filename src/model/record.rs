@@ -190,7 +190,7 @@ pub struct WorkloadSummary {
 impl WorkloadSummary {
     /// Failed share of the requests that weren't aborted on purpose; `None` if there were none.
     pub fn error_rate(&self) -> Option<f64> {
-        let answered = self.ok + self.failed;
+        let answered = self.ok.saturating_add(self.failed);
         (answered > 0).then(|| self.failed as f64 / answered as f64)
     }
 

@@ -1,0 +1,286 @@
+//! A surface to draw on, in pixels of the finished chart, over plotters' SVG and bitmap backends.
+//!
+//! Backends count in whole units, so both are drawn enlarged: SVG by ten, its view box bringing it back, and PNG by
+//! the factor at which it is delivered. Fonts are bundled and text is placed by its baseline, so that a chart is the same byte for
+//! byte on every machine.
+
+use plotters::coord::Shift;
+use plotters::element::{PathElement, Polygon, Rectangle, Text};
+use plotters::prelude::{BitMapBackend, DrawingArea, DrawingBackend, IntoDrawingArea, SVGBackend};
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+use plotters::style::{Color, FontDesc, FontFamily, FontStyle, RGBColor, ShapeStyle, TextStyle, register_font};
+use std::sync::OnceLock;
+
+/// The font family of charts: the bundled font in PNG, the nearest that the reader has in SVG.
+const FAMILY: &str = "DejaVu Sans, Verdana, sans-serif";
+
+/// Units of the SVG backend per pixel.
+const SVG_UNITS: f64 = 10.0;
+/// Pixels of a PNG per pixel of the chart.
+const PNG_DENSITY: u32 = 2;
+/// PNGs are drawn this much larger and averaged down, which smooths edges.
+const PNG_OVERSAMPLING: u32 = 2;
+
+/// Where a text stands relative to its position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Align {
+    /// It begins there.
+    Left,
+    /// It is centred there.
+    Centre,
+    /// It ends there.
+    Right,
+}
+
+/// A drawing failed.
+#[derive(Debug, thiserror::Error)]
+#[error("a chart could not be drawn: {0}")]
+pub struct ChartError(String);
+
+/// What a chart draws with.
+pub trait Canvas {
+    /// An open line; a width of one pixel is 1.0.
+    fn line(&mut self, points: &[(f64, f64)], colour: RGBColor, opacity: f64, width: f64);
+    /// A filled outline.
+    fn area(&mut self, points: &[(f64, f64)], colour: RGBColor, opacity: f64);
+    /// A filled rectangle between two corners.
+    fn rectangle(&mut self, from: (f64, f64), to: (f64, f64), colour: RGBColor, opacity: f64);
+    /// A line of text of `size` pixels, on the baseline at `y`.
+    fn text(&mut self, text: &str, at: (f64, f64), align: Align, size: f64, bold: bool, colour: RGBColor);
+}
+
+/// A broken line: dashes of `dash` pixels with gaps of the same length.
+pub fn dashed(canvas: &mut dyn Canvas, points: &[(f64, f64)], dash: f64, colour: RGBColor, width: f64) {
+    let mut drawing = true;
+    let mut left = dash;
+    let mut piece: Vec<(f64, f64)> = Vec::new();
+    for pair in points.windows(2) {
+        let [from, to] = [pair[0], pair[1]];
+        let length = (to.0 - from.0).hypot(to.1 - from.1);
+        if !(length.is_finite() && length > 0.0 && length < 1e5) {
+            continue;
+        }
+        let mut done = 0.0;
+        piece.push(from);
+        while length - done > left {
+            done += left;
+            let share = done / length;
+            let point = (from.0 + share * (to.0 - from.0), from.1 + share * (to.1 - from.1));
+            piece.push(point);
+            if drawing {
+                canvas.line(&piece, colour, 1.0, width);
+            }
+            piece = vec![point];
+            drawing = !drawing;
+            left = dash;
+        }
+        left -= length - done;
+        piece.push(to);
+    }
+    if drawing && piece.len() > 1 {
+        canvas.line(&piece, colour, 1.0, width);
+    }
+}
+
+/// Width of a text in pixels.
+pub fn text_width(text: &str, size: f64, bold: bool) -> f64 {
+    const FINE: f64 = 1000.0;
+    register_fonts();
+    let font = FontDesc::new(FontFamily::Name(FAMILY), FINE * BITMAP_SIZE, style(bold));
+    let width = font.layout_box(text).map_or(0, |(low, high)| high.0 - low.0);
+    f64::from(width) / FINE * size
+}
+
+/// A text cut to `width` pixels with an ellipsis.
+pub fn fit_text(text: &str, width: f64, size: f64, bold: bool) -> String {
+    if text_width(text, size, bold) <= width {
+        return text.to_owned();
+    }
+    let mut cut: Vec<char> = text.chars().collect();
+    while cut.pop().is_some() {
+        let shorter: String = cut.iter().collect::<String>().trim_end().to_owned() + "…";
+        if text_width(&shorter, size, bold) <= width {
+            return shorter;
+        }
+    }
+    String::new()
+}
+
+/// Size to ask of the SVG backend for one pixel of an em: it divides by this.
+const SVG_SIZE: f64 = 1.24;
+/// Size to ask of the bitmap backend for one pixel of an em: it takes sizes as the font's ascent plus descent.
+const BITMAP_SIZE: f64 = 1.164;
+
+fn style(bold: bool) -> FontStyle {
+    if bold { FontStyle::Bold } else { FontStyle::Normal }
+}
+
+fn register_fonts() {
+    static DONE: OnceLock<()> = OnceLock::new();
+    DONE.get_or_init(|| {
+        // The bundled fonts are well formed, as the tests show; without them charts have no labels, but still lines.
+        let _ = register_font(FAMILY, FontStyle::Normal, dejavu::sans::regular());
+        let _ = register_font(FAMILY, FontStyle::Bold, dejavu::sans::bold());
+    });
+}
+
+/// Draws a chart of `size` pixels as SVG; `title` and `description` are for readers who don't see it.
+pub fn svg(
+    size: (u32, u32),
+    title: &str,
+    description: &str,
+    draw: impl FnOnce(&mut dyn Canvas),
+) -> Result<String, ChartError> {
+    let mut body = String::new();
+    let units = (size.0 * SVG_UNITS as u32, size.1 * SVG_UNITS as u32);
+    let area = SVGBackend::with_string(&mut body, units).into_drawing_area();
+    Surface { area, units: SVG_UNITS, svg: true, failure: None }.finish(draw)?;
+    // The backend's own first line gives the enlarged size.
+    let content = body.split_once('\n').map_or("", |(_, rest)| rest);
+    let (width, height) = size;
+    Ok(format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {} {}\" \
+         role=\"img\" stroke-linejoin=\"round\" stroke-linecap=\"round\">\n<title>{}</title>\n<desc>{}</desc>\n{content}",
+        units.0,
+        units.1,
+        escape(title),
+        escape(description),
+    ))
+}
+
+/// Draws a chart of `size` pixels as PNG of twice as many.
+pub fn png(size: (u32, u32), draw: impl FnOnce(&mut dyn Canvas)) -> Result<Vec<u8>, ChartError> {
+    let (width, height) = (size.0 * PNG_DENSITY, size.1 * PNG_DENSITY);
+    let large = (width * PNG_OVERSAMPLING, height * PNG_OVERSAMPLING);
+    let mut pixels = vec![255u8; large.0 as usize * large.1 as usize * 3];
+    {
+        let area = BitMapBackend::with_buffer(&mut pixels, large).into_drawing_area();
+        let units = f64::from(PNG_DENSITY * PNG_OVERSAMPLING);
+        Surface { area, units, svg: false, failure: None }.finish(draw)?;
+    }
+    let pixels = average(&pixels, large.0 as usize);
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let failed = |e: png::EncodingError| ChartError(e.to_string());
+    let mut writer = encoder.write_header().map_err(failed)?;
+    writer.write_image_data(&pixels).map_err(failed)?;
+    writer.finish().map_err(failed)?;
+    Ok(bytes)
+}
+
+/// Averages squares of pixels into one each.
+fn average(pixels: &[u8], width: usize) -> Vec<u8> {
+    let side = PNG_OVERSAMPLING as usize;
+    let row = width * 3;
+    let mut small = Vec::with_capacity(pixels.len() / (side * side));
+    for rows in pixels.chunks_exact(row * side) {
+        for x in (0..width).step_by(side) {
+            for channel in 0..3 {
+                let sum: u32 =
+                    (0..side * side).map(|i| u32::from(rows[(i / side) * row + (x + i % side) * 3 + channel])).sum();
+                small.push((sum / (side * side) as u32) as u8);
+            }
+        }
+    }
+    small
+}
+
+fn escape(text: &str) -> String {
+    super::super::text::plain(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+struct Surface<DB: DrawingBackend> {
+    area: DrawingArea<DB, Shift>,
+    units: f64,
+    svg: bool,
+    failure: Option<String>,
+}
+
+impl<DB: DrawingBackend> Surface<DB> {
+    fn finish(mut self, draw: impl FnOnce(&mut dyn Canvas)) -> Result<(), ChartError> {
+        register_fonts();
+        draw(&mut self);
+        if let Err(e) = self.area.present() {
+            self.note(e);
+        }
+        self.failure.map_or(Ok(()), |e| Err(ChartError(e)))
+    }
+
+    fn note(&mut self, error: impl std::fmt::Display) {
+        self.failure.get_or_insert_with(|| error.to_string());
+    }
+
+    fn at(&self, (x, y): (f64, f64)) -> (i32, i32) {
+        let unit = |v: f64| (v * self.units).round().clamp(-1e6, 1e6) as i32;
+        (unit(x), unit(y))
+    }
+
+    fn all_at(&self, points: &[(f64, f64)]) -> Vec<(i32, i32)> {
+        let mut placed: Vec<_> = points.iter().map(|p| self.at(*p)).collect();
+        placed.dedup();
+        placed
+    }
+
+    fn style(&self, colour: RGBColor, opacity: f64, width: f64) -> ShapeStyle {
+        ShapeStyle {
+            color: colour.mix(opacity),
+            filled: true,
+            stroke_width: (width * self.units).round().max(1.0) as u32,
+        }
+    }
+}
+
+impl<DB: DrawingBackend> Canvas for Surface<DB> {
+    fn line(&mut self, points: &[(f64, f64)], colour: RGBColor, opacity: f64, width: f64) {
+        let style = self.style(colour, opacity, width);
+        let placed = self.all_at(points);
+        if placed.len() < 2 {
+            return;
+        }
+        let drawn = if self.svg {
+            self.area.draw(&PathElement::new(placed, style))
+        } else {
+            // Piece by piece, because the bitmap backend fills a line as one outline, which goes wrong where it crosses itself.
+            placed.windows(2).try_for_each(|pair| self.area.draw(&PathElement::new(pair.to_vec(), style)))
+        };
+        if let Err(e) = drawn {
+            self.note(e);
+        }
+    }
+
+    fn area(&mut self, points: &[(f64, f64)], colour: RGBColor, opacity: f64) {
+        let placed = self.all_at(points);
+        if placed.len() < 3 {
+            return;
+        }
+        if let Err(e) = self.area.draw(&Polygon::new(placed, self.style(colour, opacity, 1.0))) {
+            self.note(e);
+        }
+    }
+
+    fn rectangle(&mut self, from: (f64, f64), to: (f64, f64), colour: RGBColor, opacity: f64) {
+        let corners = [self.at(from), self.at(to)];
+        if let Err(e) = self.area.draw(&Rectangle::new(corners, self.style(colour, opacity, 1.0))) {
+            self.note(e);
+        }
+    }
+
+    fn text(&mut self, text: &str, (x, y): (f64, f64), align: Align, size: f64, bold: bool, colour: RGBColor) {
+        let h_pos = match align {
+            Align::Left => HPos::Left,
+            Align::Centre => HPos::Center,
+            Align::Right => HPos::Right,
+        };
+        // Anchored at the top, the SVG backend puts the baseline 0.76 em below, the bitmap backend half of the size.
+        let (asked, drop) =
+            if self.svg { (size * SVG_SIZE, size * 0.76) } else { (size * BITMAP_SIZE, size * BITMAP_SIZE / 2.0) };
+        let font = FontDesc::new(FontFamily::Name(FAMILY), asked * self.units, style(bold));
+        let style = TextStyle::from(font).color(&colour).pos(Pos::new(h_pos, VPos::Top));
+        let text = super::super::text::plain(text);
+        if let Err(e) = self.area.draw(&Text::new(text, self.at((x, y - drop)), style)) {
+            self.note(e);
+        }
+    }
+}
