@@ -71,6 +71,7 @@ pub(super) fn for_each_text(value: &mut Value, at: &KeyPath, f: &mut impl FnMut(
 mod tests {
     use super::*;
     use crate::config::{Overrides, parse};
+    use std::path::Path;
 
     const TEXT: &str = r#"
 name = "shop"
@@ -138,10 +139,11 @@ duration = "1m 30s"
 
     #[test]
     fn every_named_port_of_a_run_is_another() {
-        let folder = std::path::Path::new("/tmp");
-        let variables = Variables::for_run(&harness(), folder, folder).unwrap();
+        let work_dir = tempfile::tempdir().unwrap();
+        let variables = Variables::for_run(&harness(), work_dir.path(), Path::new("")).unwrap();
         let names: Vec<&str> = variables.ports.keys().map(String::as_str).collect();
         assert_eq!(names, ["", "admin"]);
         assert_ne!(variables.ports[""], variables.ports["admin"]);
+        assert!(Path::new(&variables.harness_dir).is_absolute());
     }
 }

@@ -28,7 +28,8 @@ pub struct Variables {
 
 impl Variables {
     /// Values for a run of this process: free loopback ports for all that the harness names, all different, and the
-    /// values of the environment variables that it names. Fails if no port is free or this program has no path.
+    /// values of the environment variables that it names. Fails if a directory doesn't exist, no port is free, or this
+    /// program has no path.
     pub fn for_run(harness: &super::Harness, work_dir: &Path, harness_dir: &Path) -> io::Result<Self> {
         let used = super::resolve::variables_in(harness);
         let names: BTreeSet<String> = used.iter().filter_map(|v| Some(v.port_name()?.to_owned())).collect();
@@ -47,12 +48,18 @@ impl Variables {
         });
         Ok(Variables {
             ports,
-            work_dir: work_dir.to_string_lossy().into_owned(),
-            harness_dir: harness_dir.to_string_lossy().into_owned(),
+            work_dir: absolute(work_dir)?,
+            harness_dir: absolute(harness_dir)?,
             seepage: env::current_exe()?.to_string_lossy().into_owned(),
             env: env.collect(),
         })
     }
+}
+
+/// The whole path of a directory; the parent of a mere file name, which is empty, stands for the current one.
+fn absolute(directory: &Path) -> io::Result<String> {
+    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
+    Ok(directory.canonicalize()?.to_string_lossy().into_owned())
 }
 
 /// One variable.
