@@ -9,6 +9,7 @@ mod explain;
 mod html;
 mod json;
 mod junit;
+pub mod live;
 mod markdown;
 mod terminal;
 mod text;
