@@ -2,8 +2,20 @@
 //!
 //! Pure: a verdict is a function of a run record.
 
+mod explain;
+mod finding;
+mod judge;
+mod level;
+mod live;
+mod plausible;
+mod pool;
+mod series;
 mod types;
 
+pub use finding::find;
+pub use judge::judge;
+pub use live::live_growth;
+pub use series::{SettleLevel, series, settle_levels};
 pub use types::{
     Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Verdict, WorkerFinding,
 };

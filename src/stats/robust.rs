@@ -1,0 +1,78 @@
+//! Order statistics and slopes that outliers don't move.
+
+/// The median of the finite values; `None` if there are none.
+pub fn median(values: &[f64]) -> Option<f64> {
+    let mut finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+    median_of(&mut finite)
+}
+
+/// The median of finite values, reordering them.
+fn median_of(finite: &mut [f64]) -> Option<f64> {
+    let n = finite.len();
+    if n == 0 {
+        return None;
+    }
+    let (below, middle, _) = finite.select_nth_unstable_by(n / 2, f64::total_cmp);
+    let upper = *middle;
+    if n % 2 == 1 {
+        return Some(upper);
+    }
+    let lower = below.iter().copied().max_by(f64::total_cmp).unwrap_or(upper);
+    Some(lower + (upper - lower) / 2.0)
+}
+
+/// The median absolute deviation from the median, scaled to agree with the standard deviation of a normal sample
+/// (Hampel 1974); `None` without finite values.
+pub fn mad(values: &[f64]) -> Option<f64> {
+    let centre = median(values)?;
+    let deviations: Vec<f64> = values.iter().map(|v| (v - centre).abs()).collect();
+    median(&deviations).map(|d| d * 1.482_602_218_505_602)
+}
+
+/// The median of the slopes between all pairs of points (Theil 1950, Sen 1968).
+///
+/// Pairs with equal `x` have no slope and don't count; `None` if no pair has one. Quadratic in the number of points:
+/// meant for up to some hundred.
+pub fn theil_sen(x: &[f64], y: &[f64]) -> Option<f64> {
+    let n = x.len().min(y.len());
+    let mut slopes = Vec::with_capacity(n * n.saturating_sub(1) / 2);
+    for i in 0..n {
+        for j in i + 1..n {
+            let slope = (y[j] - y[i]) / (x[j] - x[i]);
+            if slope.is_finite() {
+                slopes.push(slope);
+            }
+        }
+    }
+    median_of(&mut slopes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn medians() {
+        assert_eq!(median(&[]), None);
+        assert_eq!(median(&[3.0, f64::NAN, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(&[4.0, 1.0, 3.0, 2.0]), Some(2.5));
+        assert_eq!(mad(&[1.0, 1.0, 1.0]), Some(0.0));
+    }
+
+    #[test]
+    fn one_wild_point_does_not_move_the_slope() {
+        let x: Vec<f64> = (0..20).map(f64::from).collect();
+        let mut y: Vec<f64> = x.iter().map(|x| 3.0 * x + 1.0).collect();
+        y[7] = 1e9;
+        assert!((theil_sen(&x, &y).unwrap() - 3.0).abs() < 1e-12);
+        assert_eq!(theil_sen(&[1.0, 1.0], &[1.0, 2.0]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(v in prop::collection::vec(prop::num::f64::ANY, 0..40), w in prop::collection::vec(prop::num::f64::ANY, 0..40)) {
+            let _ = (median(&v), mad(&v), theil_sen(&v, &w));
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! The whole run: findings, gates, one sentence and one exit code.
+//!
+//! Always: a leak beats an inconclusive finding; a run that failed, was interrupted or isn't finished is never clean;
+//! what couldn't be measured is unknown and fails closed.
+
+use super::explain::{amount, rate, rate_with_bounds};
+use super::finding::find;
+use super::series::{Readings, readings};
+use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Verdict, settle_levels};
+use crate::model::{
+    CountingSource, EventKind, Resource, RunRecord, RunStatus, WorkerId, format_bytes, format_count, format_seconds,
+};
+
+/// The page size, for records that don't say.
+const USUAL_PAGE: u64 = 4096;
+
+/// Bytes to which memory is rounded.
+pub(super) fn page(record: &RunRecord) -> f64 {
+    (if record.meta.host.page == 0 { USUAL_PAGE } else { record.meta.host.page }) as f64
+}
+
+/// Judges a run: every resource with a budget, and every gate.
+pub fn judge(record: &RunRecord) -> Verdict {
+    let budgets = &record.meta.budgets;
+    let judged = [
+        (Resource::Memory, budgets.memory),
+        (Resource::Descriptors, budgets.descriptors),
+        (Resource::Threads, budgets.threads),
+        (Resource::Tmpfs, budgets.tmpfs),
+    ];
+    let mut notes = Vec::new();
+    let mut findings = Vec::new();
+    for (resource, budget) in judged {
+        let Some(budget) = budget else { continue };
+        let Readings { axis, series, notes: told } = readings(record, resource);
+        let quantum = if resource.in_bytes() { page(record) } else { 1.0 };
+        let axis = axis.unwrap_or(crate::model::Axis::Seconds);
+        findings.push(find(resource, axis, &series, budget, quantum));
+        notes.extend(told);
+    }
+    copy_on_write(record, &mut findings);
+    notes.extend(notes_on(record));
+    let mut gates: Vec<Gate> = findings.iter().map(resource_gate).collect();
+    let workload = workload_gates(record);
+    let failed_workload = workload.iter().any(|g| g.state == GateState::Fail);
+    gates.extend(workload);
+    let failures = target_failures(record);
+    gates.push(deaths_gate(&failures.deaths));
+    if let Some((limit, kills)) = failures.limit {
+        gates.push(Gate {
+            name: "memory limit".into(),
+            state: GateState::Fail,
+            measured: format!("hit, {kills} processes killed"),
+            allowed: format!("never over {}", format_bytes(limit as f64)),
+        });
+    }
+    let answer = answer(&findings, &gates, record.meta.status);
+    let interrupted = record.events.iter().find_map(|e| match e.kind {
+        EventKind::Interrupted { signal } => Some(signal),
+        _ => None,
+    });
+    let target_failed = failures.died.is_some() || failures.limit.is_some();
+    let crashed = !failures.deaths.is_empty();
+    let exit = match answer {
+        _ if interrupted.is_some() => ExitCode::Interrupted(interrupted.unwrap_or_default()),
+        _ if target_failed => ExitCode::Target,
+        Outcome::Leak => ExitCode::Leak,
+        _ if crashed => ExitCode::Target,
+        _ if failed_workload => ExitCode::Workload,
+        Outcome::Clean => ExitCode::Clean,
+        Outcome::Inconclusive => ExitCode::Inconclusive,
+    };
+    let outcome = if exit == ExitCode::Clean || answer != Outcome::Clean { answer } else { Outcome::Inconclusive };
+    let sentence = sentence(record, &findings, &gates, &failures, outcome, interrupted);
+    Verdict { outcome, exit, sentence, gates, findings, notes }
+}
+
+/// The answer of findings and gates together, before failures of the target are looked at.
+fn answer(findings: &[Finding], gates: &[Gate], status: RunStatus) -> Outcome {
+    if findings.iter().any(|f| f.outcome == Outcome::Leak) {
+        Outcome::Leak
+    } else if !findings.is_empty()
+        && findings.iter().all(|f| f.outcome == Outcome::Clean)
+        && gates.iter().all(|g| g.state == GateState::Pass)
+        && status == RunStatus::Complete
+    {
+        Outcome::Clean
+    } else {
+        Outcome::Inconclusive
+    }
+}
+
+fn resource_gate(finding: &Finding) -> Gate {
+    let state = match finding.outcome {
+        Outcome::Leak => GateState::Fail,
+        Outcome::Clean => GateState::Pass,
+        Outcome::Inconclusive => GateState::Unknown,
+    };
+    let measured = match &finding.growth {
+        Some(growth) => rate_with_bounds(finding.resource, finding.axis, growth),
+        None => "not measured".into(),
+    };
+    // A budget is per request, whatever growth could be measured against.
+    let allowed = format!("at most {}/request", amount(finding.resource, finding.budget));
+    Gate { name: finding.resource.to_string(), state, measured, allowed }
+}
+
+fn workload_gates(record: &RunRecord) -> Vec<Gate> {
+    let mut out = Vec::new();
+    let wanted = &record.meta.gates;
+    let summary = record.meta.workload.as_ref();
+    let state = |measured: Option<f64>, most: f64| match measured {
+        Some(value) if value <= most => GateState::Pass,
+        Some(_) => GateState::Fail,
+        None => GateState::Unknown,
+    };
+    if let Some(most) = wanted.error_rate {
+        let measured = summary.and_then(|s| s.error_rate());
+        let percent = |share: f64| format!("{} %", format_count(share * 100.0));
+        out.push(Gate {
+            name: "error rate".into(),
+            state: state(measured, most),
+            measured: measured.map_or("not measured".into(), percent),
+            allowed: format!("at most {}", percent(most)),
+        });
+    }
+    let all = summary.and_then(|s| s.latency.get("all")).filter(|l| l.count > 0);
+    let quantiles = [
+        ("latency p50", wanted.p50, all.map(|l| l.p50)),
+        ("latency p95", wanted.p95, all.map(|l| l.p95)),
+        ("latency p99", wanted.p99, all.map(|l| l.p99)),
+    ];
+    for (name, most, measured) in quantiles {
+        let Some(most) = most else { continue };
+        out.push(Gate {
+            name: name.into(),
+            state: state(measured, most),
+            measured: measured.map_or("not measured".into(), format_seconds),
+            allowed: format!("at most {}", format_seconds(most)),
+        });
+    }
+    out
+}
+
+/// What went wrong with the target itself.
+#[derive(Default)]
+struct Failures {
+    /// Workers that crashed, and how.
+    deaths: Vec<(WorkerId, String)>,
+    /// How the first process ended, if it did.
+    died: Option<String>,
+    /// The limit that was hit, and the processes killed for it.
+    limit: Option<(u64, u64)>,
+}
+
+fn target_failures(record: &RunRecord) -> Failures {
+    let mut out = Failures::default();
+    for event in &record.events {
+        match &event.kind {
+            EventKind::Exited { worker, cause: Some(cause), stopping: false } if cause.is_abnormal() => {
+                out.deaths.push((*worker, cause.to_string()));
+            }
+            EventKind::TargetDied { cause } => {
+                out.died = Some(cause.map_or("in an unknown way".into(), |c| format!("by {c}")));
+            }
+            EventKind::MemoryLimit { limit, kills } => {
+                let most = out.limit.map_or(0, |l| l.1);
+                out.limit = Some((*limit, (*kills).max(most)));
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+fn deaths_gate(deaths: &[(WorkerId, String)]) -> Gate {
+    let measured = match deaths {
+        [] => "none".into(),
+        [(worker, cause), ..] => format!("{}, the first of PID {} by {cause}", deaths.len(), worker.pid),
+    };
+    let state = if deaths.is_empty() { GateState::Pass } else { GateState::Fail };
+    Gate { name: "unexpected deaths".into(), state, measured, allowed: "none".into() }
+}
+
+/// Copy-on-write un-sharing: private pages grew by far more than anonymous memory, which is clean.
+fn copy_on_write(record: &RunRecord, findings: &mut [Finding]) {
+    let Some(memory) = findings.iter_mut().find(|f| f.resource == Resource::Memory && f.outcome == Outcome::Clean)
+    else {
+        return;
+    };
+    let mut unshared = 0.0;
+    let mut seen = 0.0;
+    for finding in &memory.workers {
+        let slow = record.samples.iter().filter(|s| Some(s.worker) == finding.worker);
+        let mut uss = slow.filter_map(|s| s.slow.as_ref()?.uss);
+        if let (Some(first), Some(last)) = (uss.next(), uss.next_back()) {
+            unshared += last as f64 - first as f64;
+            seen += 1.0;
+        }
+    }
+    let grown: f64 = memory.workers.iter().map(|w| w.last - w.first).sum();
+    const LEAST: f64 = 1024.0 * 1024.0;
+    if seen > 0.0 && unshared / seen > LEAST && unshared > 4.0 * grown.max(0.0) {
+        memory.class = LeakClass::CopyOnWrite;
+        memory.reason = format!(
+            "private memory grew by {} in each worker because inherited pages were written to; {}",
+            format_bytes(unshared / seen),
+            memory.reason
+        );
+        let fact = ("un-shared private memory (USS), per worker".to_owned(), format_bytes(unshared / seen));
+        memory.evidence.facts.push(fact);
+    }
+}
+
+fn notes_on(record: &RunRecord) -> Vec<String> {
+    let mut notes = Vec::new();
+    match record.meta.counting.source {
+        CountingSource::AccessLog | CountingSource::PhpFpm => {}
+        _ if !record.meta.counting.worth.is_empty() => {
+            notes.push(format!("requests: {}", record.meta.counting.worth.trim_end_matches('.')));
+        }
+        _ => {}
+    }
+    let levels = settle_levels(record);
+    let grown: f64 = levels.iter().map(|l| l.before - l.start).sum();
+    let returned: f64 = levels.iter().map(|l| l.before - l.after).sum();
+    if !levels.is_empty() && grown > 0.0 {
+        let share = format_count((100.0 * returned / grown).clamp(0.0, 100.0).round());
+        notes.push(format!(
+            "when the load paused, {} of the {} that {} workers had grown by came back ({share} %)",
+            format_bytes(returned.max(0.0)),
+            format_bytes(grown),
+            levels.len()
+        ));
+    }
+    let missed: u64 =
+        record.events.iter().map(|e| if let EventKind::MissedTicks { count } = e.kind { count } else { 0 }).sum();
+    if missed > 0 {
+        notes.push(format!("the sampler missed {missed} of its deadlines: the host was busy"));
+    }
+    if let Some(aborted) = &record.meta.aborted {
+        notes.push(format!("the run was aborted: {}", aborted.trim_end_matches('.')));
+    }
+    if let Some(observing) = &record.meta.observing {
+        notes.extend(observing.missing.iter().map(|m| format!("not readable: {m}")));
+    }
+    notes
+}
+
+fn sentence(
+    record: &RunRecord,
+    findings: &[Finding],
+    gates: &[Gate],
+    failures: &Failures,
+    outcome: Outcome,
+    interrupted: Option<i32>,
+) -> String {
+    let mut parts = Vec::new();
+    if let Some(signal) = interrupted {
+        parts.push(format!("INTERRUPTED  by signal {signal}"));
+    } else if let Some(died) = &failures.died {
+        parts.push(format!("TARGET FAILED  its first process ended {died}"));
+    } else if let Some((limit, kills)) = failures.limit {
+        parts.push(format!("TARGET FAILED  it hit its memory limit of {} ({kills} kills)", format_bytes(limit as f64)));
+    }
+    if outcome == Outcome::Leak {
+        parts.extend(findings.iter().filter(|f| f.outcome == Outcome::Leak).map(leak_phrase));
+    }
+    if let Some((worker, cause)) = failures.deaths.first() {
+        let n = failures.deaths.len();
+        parts.push(format!("WORKERS CRASHED  {n} ended unexpectedly, the first PID {} by {cause}", worker.pid));
+    }
+    let broken = |g: &&Gate| g.state == GateState::Fail && (g.name == "error rate" || g.name.starts_with("latency"));
+    parts.extend(
+        gates.iter().filter(broken).map(|g| format!("WORKLOAD FAILED  {} {}, {}", g.name, g.measured, g.allowed)),
+    );
+    match outcome {
+        Outcome::Clean => parts.extend(findings.first().map(clean_phrase)),
+        Outcome::Inconclusive if parts.is_empty() => parts.push(open_phrase(record, findings, gates)),
+        Outcome::Inconclusive | Outcome::Leak => {}
+    }
+    parts.join("; ")
+}
+
+fn metric(resource: Resource) -> String {
+    match resource {
+        Resource::Memory => "anonymous + swap".into(),
+        other => other.to_string(),
+    }
+}
+
+fn leak_phrase(finding: &Finding) -> String {
+    let growth = finding.growth.map_or("growth".into(), |g| rate_with_bounds(finding.resource, finding.axis, &g));
+    let judged = finding.workers.iter().filter(|w| w.worker.is_some() && w.growth.is_some()).count();
+    let leaking = finding.workers.iter().filter(|w| w.worker.is_some() && w.leaks).count();
+    let workers = match (leaking, judged) {
+        (_, 0) => String::new(),
+        (0, n) => format!(", {n} workers together"),
+        (k, n) => format!(", {k} of {n} workers"),
+    };
+    format!("LEAK  {growth}, {}{workers}", metric(finding.resource))
+}
+
+fn clean_phrase(finding: &Finding) -> String {
+    let upper =
+        finding.growth.map_or(String::new(), |g| format!("at most {}", rate(finding.resource, finding.axis, g.upper)));
+    let class = match finding.class {
+        LeakClass::WarmUp => ", it grew at first and settled",
+        LeakClass::HighWaterMark => ", a high-water mark in jumps",
+        LeakClass::CopyOnWrite => ", inherited pages were un-shared",
+        LeakClass::Sawtooth => ", it rises and falls",
+        LeakClass::WithinBudget => ", it grows within the budget",
+        _ => "",
+    };
+    let budget = rate(finding.resource, finding.axis, finding.budget);
+    format!("CLEAN  {upper}, {}{class} (budget {budget})", metric(finding.resource))
+}
+
+fn open_phrase(record: &RunRecord, findings: &[Finding], gates: &[Gate]) -> String {
+    let why = if let Some(finding) = findings.iter().find(|f| f.outcome == Outcome::Inconclusive) {
+        format!("{}: {}", metric(finding.resource), finding.reason)
+    } else if findings.is_empty() {
+        "no resource has a budget, so that nothing was judged".into()
+    } else if let Some(gate) = gates.iter().find(|g| g.state == GateState::Unknown) {
+        format!("{} could not be measured", gate.name)
+    } else if record.meta.status != RunStatus::Complete {
+        "the run didn't come to its planned end".into()
+    } else {
+        "a gate is broken".into()
+    };
+    format!("INCONCLUSIVE  {why}")
+}

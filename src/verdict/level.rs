@@ -1,0 +1,127 @@
+//! From readings to levels: some sixty blocks a series, and the abrupt jumps between them.
+
+use crate::model::Series;
+use crate::stats::{mad, median};
+
+/// Blocks a series is reduced to, if it has the readings.
+pub(super) const BLOCKS: usize = 60;
+
+/// The judged part of a series, reduced: positions, levels and load of equally long stretches of time.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct Levels {
+    pub x: Vec<f64>,
+    pub y: Vec<f64>,
+    /// Empty if load is unknown or constant.
+    pub load: Vec<f64>,
+}
+
+/// One stretch of time: mean position, median level, mean load.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Stretch {
+    pub x: f64,
+    pub y: f64,
+    pub load: f64,
+}
+
+/// An abrupt change of level.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Jump {
+    /// Where, as a share of the judged part, 0 to 1.
+    pub at: f64,
+    /// By how much.
+    pub size: f64,
+}
+
+impl Levels {
+    pub fn span(&self) -> f64 {
+        match (self.x.first(), self.x.last()) {
+            (Some(a), Some(b)) => b - a,
+            _ => 0.0,
+        }
+    }
+}
+
+/// Index of the first judged reading.
+pub(super) fn judged_from(series: &Series) -> usize {
+    series.x.partition_point(|x| *x < series.soak_from)
+}
+
+/// Reduces the readings between `from` and `to` (in seconds) to `count` stretches: the mean of `x`, the median of `y`,
+/// the mean of load. A stretch without readings is `None`.
+pub(super) fn stretches(series: &Series, from: f64, to: f64, count: usize) -> Vec<Option<Stretch>> {
+    let start = judged_from(series);
+    let mut at = start + series.t[start..].partition_point(|t| *t < from);
+    (0..count)
+        .map(|k| {
+            let edge = from + (to - from) * (k + 1) as f64 / count as f64;
+            let rest = &series.t[at..];
+            let taken =
+                if k + 1 == count { rest.partition_point(|t| *t <= to) } else { rest.partition_point(|t| *t < edge) };
+            let range = at..at + taken;
+            at = range.end;
+            let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
+            let y = median(&series.y[range.clone()])?;
+            let load = if series.load.is_empty() { 0.0 } else { mean(&series.load[range.clone()]) };
+            Some(Stretch { x: mean(&series.x[range]), y, load })
+        })
+        .collect()
+}
+
+/// Levels of one series over its own judged part.
+pub(super) fn levels(series: &Series, most: usize) -> Levels {
+    let start = judged_from(series);
+    let (Some(&from), Some(&to)) = (series.t.get(start), series.t.last()) else { return Levels::default() };
+    let readings = series.t.len() - start;
+    if readings <= most {
+        let load = if series.load.is_empty() { Vec::new() } else { series.load[start..].to_vec() };
+        return Levels { x: series.x[start..].to_vec(), y: series.y[start..].to_vec(), load };
+    }
+    collect(stretches(series, from, to, most).into_iter().flatten(), !series.load.is_empty())
+}
+
+/// The mean over workers of their levels in common stretches of time; stretches that some worker lacks are left out.
+pub(super) fn mean_levels(parts: &[Vec<Option<Stretch>>], loaded: bool) -> Levels {
+    let count = parts.iter().map(Vec::len).min().unwrap_or(0);
+    let n = parts.len() as f64;
+    let mean = |k: usize| {
+        let mut sum = Stretch::default();
+        for part in parts {
+            let one = part[k]?;
+            sum = Stretch { x: sum.x + one.x / n, y: sum.y + one.y / n, load: sum.load + one.load / n };
+        }
+        Some(sum)
+    };
+    collect((0..count).filter_map(mean), loaded)
+}
+
+fn collect(points: impl Iterator<Item = Stretch>, loaded: bool) -> Levels {
+    let mut out = Levels::default();
+    for point in points {
+        out.x.push(point.x);
+        out.y.push(point.y);
+        if loaded {
+            out.load.push(point.load);
+        }
+    }
+    out
+}
+
+/// Abrupt jumps: changes between neighbours that stand out 6-fold from the usual ones and are at least `least`. More
+/// than one in six is no longer abrupt, and none is returned.
+pub(super) fn jumps(y: &[f64], least: f64) -> Vec<(usize, f64)> {
+    let steps: Vec<f64> = y.windows(2).map(|w| w[1] - w[0]).collect();
+    let (Some(usual), Some(spread)) = (median(&steps), mad(&steps)) else { return Vec::new() };
+    let threshold = (6.0 * spread).max(least);
+    let found: Vec<(usize, f64)> =
+        steps.iter().enumerate().map(|(i, s)| (i + 1, s - usual)).filter(|(_, s)| s.abs() > threshold).collect();
+    if found.len() * 6 > steps.len() { Vec::new() } else { found }
+}
+
+/// Takes the jumps out of the levels.
+pub(super) fn without_jumps(y: &[f64], jumps: &[(usize, f64)]) -> Vec<f64> {
+    let mut out = y.to_vec();
+    for &(at, size) in jumps {
+        out[at..].iter_mut().for_each(|v| *v -= size);
+    }
+    out
+}

@@ -1,0 +1,157 @@
+//! From the series of a pool to what is judged together.
+//!
+//! Workers that lived through the run side by side are averaged: they share the host's noise, and growth per request
+//! survives averaging. Workers that were recycled are aligned by age instead, each with its own intercept, so that a
+//! pool whose sum is flat can't hide that each of them grows.
+
+use super::level::{BLOCKS, Jump, Levels, Stretch, judged_from, jumps, levels, mean_levels, stretches, without_jumps};
+use crate::model::Series;
+
+/// Readings that a worker needs to be judged by itself.
+pub(super) const ENOUGH: usize = 20;
+/// Readings that an incarnation needs to count in its pool.
+const FEW: usize = 3;
+/// The part of the pool's judged time that a worker must have lived through to count as side by side with the others.
+const WHOLE: f64 = 0.8;
+/// The part of the busiest worker's requests under which a worker counts as idle.
+const IDLE: f64 = 0.05;
+
+/// A worker that takes part.
+#[derive(Debug, Clone)]
+pub(super) struct Member {
+    /// Its place among the series.
+    pub index: usize,
+    /// Its levels over its own judged part.
+    pub levels: Levels,
+    /// Its jumps: place among its levels, and size.
+    pub jumps: Vec<(usize, f64)>,
+    /// Its levels less its jumps.
+    pub smooth: Levels,
+}
+
+/// What is judged together.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pool {
+    pub members: Vec<Member>,
+    /// Whether its members are incarnations aligned by age, not workers side by side.
+    pub recycled: bool,
+    /// The mean of the members, or the members one by one if recycled.
+    pub raw: Vec<Levels>,
+    /// The same less the jumps.
+    pub smooth: Vec<Levels>,
+    /// All jumps of all members, by place.
+    pub jumps: Vec<Jump>,
+    /// Places of series that take no part, and why.
+    pub set_aside: Vec<(usize, String)>,
+}
+
+impl Pool {
+    /// `least` is the least change of level that counts as a jump.
+    pub fn new(series: &[Series], least: f64) -> Self {
+        let mut pool = Pool::default();
+        let spans: Vec<(f64, f64, usize, f64)> = series.iter().map(extent).collect();
+        let busiest = spans.iter().map(|s| s.3).fold(0.0, f64::max);
+        let mut able = Vec::new();
+        for (index, &(_, _, readings, span)) in spans.iter().enumerate() {
+            if readings < FEW {
+                pool.set_aside.push((index, format!("only {readings} readings under judged load")));
+            } else if span <= 0.0 || span < IDLE * busiest && readings >= ENOUGH {
+                pool.set_aside.push((index, "it was idle: it served next to no requests".into()));
+            } else {
+                able.push(index);
+            }
+        }
+        let start = able.iter().map(|i| spans[*i].0).fold(f64::INFINITY, f64::min);
+        let end = able.iter().map(|i| spans[*i].1).fold(0.0, f64::max);
+        let whole: Vec<usize> = able
+            .iter()
+            .copied()
+            .filter(|i| spans[*i].2 >= ENOUGH && spans[*i].1 - spans[*i].0 >= WHOLE * (end - start))
+            .collect();
+        let readings = |of: &[usize]| of.iter().map(|i| spans[*i].2).sum::<usize>();
+        if !whole.is_empty() && 2 * readings(&whole) >= readings(&able) {
+            for index in able.iter().filter(|i| !whole.contains(i)) {
+                pool.set_aside.push((*index, "it lived through a part of the run only".into()));
+            }
+            pool.side_by_side(series, &whole, &spans, least);
+        } else if !able.is_empty() {
+            pool.recycled = true;
+            pool.by_age(series, &able, &spans, least);
+        }
+        pool.set_aside.sort_by_key(|s| s.0);
+        pool
+    }
+
+    fn side_by_side(&mut self, series: &[Series], chosen: &[usize], spans: &[(f64, f64, usize, f64)], least: f64) {
+        let from = chosen.iter().map(|i| spans[*i].0).fold(0.0, f64::max);
+        let to = chosen.iter().map(|i| spans[*i].1).fold(f64::INFINITY, f64::min);
+        let fewest = chosen.iter().map(|i| spans[*i].2).min().unwrap_or(0);
+        let count = BLOCKS.min(fewest);
+        let (mut raw, mut smooth) = (Vec::new(), Vec::new());
+        for &index in chosen {
+            let one = &series[index];
+            let member = Member::new(index, levels(one, BLOCKS), least);
+            let parts = stretches(one, from, to, count);
+            let present: Vec<f64> = parts.iter().flatten().map(|p| p.y).collect();
+            let mut cured = without_jumps(&present, &jumps(&present, least)).into_iter();
+            let cure = |p: &Option<Stretch>| p.and_then(|p| Some(Stretch { y: cured.next()?, ..p }));
+            smooth.push(parts.iter().map(cure).collect::<Vec<_>>());
+            raw.push(parts);
+            self.add(member);
+        }
+        let loaded = chosen.iter().all(|i| !series[*i].load.is_empty());
+        if let [only] = &self.members[..] {
+            self.raw = vec![only.levels.clone()];
+            self.smooth = vec![only.smooth.clone()];
+        } else {
+            self.raw = vec![mean_levels(&raw, loaded)];
+            self.smooth = vec![mean_levels(&smooth, loaded)];
+        }
+    }
+
+    fn by_age(&mut self, series: &[Series], chosen: &[usize], spans: &[(f64, f64, usize, f64)], least: f64) {
+        // Stretches of the same length in all, as the longest-lived one has them.
+        let life = |i: &usize| spans[*i].1 - spans[*i].0;
+        let longest = chosen.iter().copied().max_by(|a, b| life(a).total_cmp(&life(b)));
+        let Some(longest) = longest else { return };
+        let stretch = life(&longest) / BLOCKS.min(spans[longest].2) as f64;
+        for index in chosen {
+            let count = (life(index) / stretch).ceil().clamp(2.0, BLOCKS as f64) as usize;
+            let member = Member::new(*index, levels(&series[*index], count), least);
+            self.raw.push(member.levels.clone());
+            self.smooth.push(member.smooth.clone());
+            self.add(member);
+        }
+    }
+
+    fn add(&mut self, member: Member) {
+        let start = member.levels.x.first().copied().unwrap_or(0.0);
+        let span = member.levels.span();
+        self.jumps.extend(
+            member.jumps.iter().map(|&(place, size)| Jump { at: (member.levels.x[place] - start) / span, size }),
+        );
+        self.members.push(member);
+    }
+
+    /// Steps of the axis that all members' judged parts span together.
+    pub fn total_span(&self) -> f64 {
+        self.members.iter().map(|m| m.levels.span()).sum()
+    }
+}
+
+impl Member {
+    fn new(index: usize, levels: Levels, least: f64) -> Self {
+        let jumps = jumps(&levels.y, least);
+        let smooth = Levels { y: without_jumps(&levels.y, &jumps), ..levels.clone() };
+        Member { index, levels, jumps, smooth }
+    }
+}
+
+/// First and last time, number of readings and steps of the axis of the judged part.
+fn extent(series: &Series) -> (f64, f64, usize, f64) {
+    let start = judged_from(series);
+    match (series.t.get(start), series.t.last(), series.x.get(start), series.x.last()) {
+        (Some(t0), Some(t1), Some(x0), Some(x1)) => (*t0, *t1, series.t.len() - start, x1 - x0),
+        _ => (0.0, 0.0, 0, 0.0),
+    }
+}

@@ -1,0 +1,399 @@
+//! From a run record to one series for each worker incarnation.
+//!
+//! Always: the vectors of a series have equal lengths, `x` never falls and everything is finite. What had to be cut
+//! to get there is told in a note; a number is never made up for a reading that is missing.
+
+use crate::model::{Axis, EventKind, HostSample, PhaseKind, Resource, RunRecord, Sample, Series, WorkerId};
+use std::collections::HashMap;
+
+/// Load is a regressor only if it varied by this part of its mean, seen through a window of some seconds.
+const LOAD_VARIES: f64 = 0.35;
+/// Half of that window, in seconds.
+const LOAD_WINDOW: f64 = 3.0;
+
+/// The judged readings of one resource, with what the reader should know of them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Readings {
+    pub axis: Option<Axis>,
+    pub series: Vec<Series>,
+    /// Sentences about what was dropped or is worth less than it seems.
+    pub notes: Vec<String>,
+}
+
+/// One series for each worker incarnation (for tmpfs: one of the pool), without settle phases and what follows the
+/// order to stop, and the axis they are on.
+pub fn series(record: &RunRecord, resource: Resource) -> (Axis, Vec<Series>) {
+    let readings = readings(record, resource);
+    (readings.axis.unwrap_or(Axis::Seconds), readings.series)
+}
+
+pub(super) fn readings(record: &RunRecord, resource: Resource) -> Readings {
+    let timeline = Timeline::new(record);
+    let mut out = if resource == Resource::Tmpfs { of_pool(record) } else { of_workers(record, resource) };
+    let mut dropped = 0;
+    let mut cut = 0;
+    let load = LoadCurve::new(record, &timeline);
+    let raw = std::mem::take(&mut out.series);
+    for one in raw {
+        let (mut one, tally) = clean(one, &timeline);
+        dropped += tally.dropped;
+        cut += tally.cut;
+        if one.x.is_empty() {
+            continue;
+        }
+        one.soak_from = timeline.soak_from(&one);
+        one.load = load.at(&one.t);
+        out.series.push(one);
+    }
+    if dropped > 0 {
+        out.notes
+            .push(format!("{dropped} readings of {resource} were dropped: not a number, or their clock ran backwards"));
+    }
+    if cut > 0 {
+        out.notes.push(format!(
+            "the request count of {cut} workers ran backwards; only the longest stretch without a break is judged"
+        ));
+    }
+    out
+}
+
+/// When phases were, from the events.
+struct Timeline {
+    /// Start and kind of each phase, in order.
+    phases: Vec<(f64, PhaseKind)>,
+    /// When the target was told to stop, or died.
+    stop: f64,
+}
+
+impl Timeline {
+    fn new(record: &RunRecord) -> Self {
+        let mut timeline = Timeline { phases: Vec::new(), stop: f64::INFINITY };
+        for event in &record.events {
+            match event.kind {
+                EventKind::Phase { phase, .. } => timeline.phases.push((event.t, phase)),
+                EventKind::Stopping | EventKind::TargetDied { .. } => timeline.stop = timeline.stop.min(event.t),
+                _ => {}
+            }
+        }
+        timeline
+    }
+
+    fn phase_at(&self, t: f64) -> Option<PhaseKind> {
+        self.phases.iter().take_while(|(start, _)| *start <= t).last().map(|(_, kind)| *kind)
+    }
+
+    fn judged(&self, t: f64) -> bool {
+        t < self.stop && self.phase_at(t) != Some(PhaseKind::Settle)
+    }
+
+    /// Where on `x` the soak begins: at the first reading in a soak phase; at the first of all without phases. Past
+    /// the end if the worker saw no soak.
+    fn soak_from(&self, series: &Series) -> f64 {
+        let first = series.x.first().copied().unwrap_or(0.0);
+        if self.phases.is_empty() {
+            return first;
+        }
+        let soak = self.phases.iter().find(|(_, kind)| *kind == PhaseKind::Soak).map_or(f64::INFINITY, |(t, _)| *t);
+        series.t.iter().position(|t| *t >= soak).map_or(f64::INFINITY, |i| series.x[i])
+    }
+}
+
+/// How much of a raw series could not be used.
+#[derive(Default)]
+struct Tally {
+    dropped: usize,
+    cut: usize,
+}
+
+/// Keeps finite readings in judged phases, in the order of time, and of those the longest stretch whose `x` never
+/// falls.
+fn clean(raw: Series, timeline: &Timeline) -> (Series, Tally) {
+    let mut tally = Tally::default();
+    let mut kept = Series { worker: raw.worker, ..Series::default() };
+    for ((&t, &x), &y) in raw.t.iter().zip(&raw.x).zip(&raw.y) {
+        if !(t.is_finite() && x.is_finite() && y.is_finite()) || kept.t.last().is_some_and(|last| t <= *last) {
+            tally.dropped += 1;
+        } else if timeline.judged(t) {
+            kept.t.push(t);
+            kept.x.push(x);
+            kept.y.push(y);
+        }
+    }
+    let breaks: Vec<usize> = (1..kept.x.len()).filter(|&i| kept.x[i] < kept.x[i - 1]).collect();
+    if !breaks.is_empty() {
+        tally.cut = 1;
+        let edges: Vec<usize> = [0].into_iter().chain(breaks).chain([kept.x.len()]).collect();
+        let longest = edges.windows(2).max_by_key(|w| w[1] - w[0]).map_or(0..0, |w| w[0]..w[1]);
+        for v in [&mut kept.t, &mut kept.x, &mut kept.y] {
+            *v = v[longest.clone()].to_vec();
+        }
+    }
+    (kept, tally)
+}
+
+fn level(sample: &Sample, resource: Resource) -> Option<u64> {
+    match resource {
+        Resource::Memory => sample.anon_and_swap(),
+        Resource::Descriptors => sample.fds,
+        Resource::Threads => sample.threads,
+        Resource::Tmpfs => None,
+    }
+}
+
+fn of_workers(record: &RunRecord, resource: Resource) -> Readings {
+    let mut order: HashMap<WorkerId, usize> = HashMap::new();
+    let mut by_worker: Vec<(WorkerId, Vec<&Sample>)> = Vec::new();
+    for sample in &record.samples {
+        let index = *order.entry(sample.worker).or_insert_with(|| {
+            by_worker.push((sample.worker, Vec::new()));
+            by_worker.len() - 1
+        });
+        by_worker[index].1.push(sample);
+    }
+    let mut out = Readings::default();
+    let counted = record.samples.iter().any(|s| s.requests.is_some());
+    let shares = if record.meta.counting.per_worker && counted { None } else { Shares::new(record, &by_worker) };
+    let axis = match (&shares, record.meta.counting.per_worker && counted) {
+        (_, true) => Axis::WorkerRequests,
+        (Some(_), _) => Axis::SharedRequests,
+        _ => Axis::Seconds,
+    };
+    out.axis = Some(axis);
+    let (mut uncounted, mut unread) = (0, 0);
+    for (worker, samples) in by_worker {
+        let mut one = Series { worker: Some(worker), ..Series::default() };
+        let born = samples.first().map_or(0.0, |s| s.t);
+        for sample in samples {
+            let Some(y) = level(sample, resource) else {
+                unread += 1;
+                continue;
+            };
+            let x = match (axis, &shares) {
+                (Axis::WorkerRequests, _) => sample.requests.map(|r| r as f64),
+                (_, Some(shares)) => Some(shares.at(sample.t) - shares.at(born)),
+                _ => Some(sample.t),
+            };
+            let Some(x) = x else {
+                uncounted += 1;
+                continue;
+            };
+            one.t.push(sample.t);
+            one.x.push(x);
+            one.y.push(y as f64);
+        }
+        out.series.push(one);
+    }
+    if uncounted > 0 {
+        out.notes.push(format!("{uncounted} readings of {resource} have no request count and were dropped"));
+    }
+    if unread > 0 {
+        out.notes.push(format!("{resource} could not be read in {unread} readings"));
+    }
+    out
+}
+
+fn of_pool(record: &RunRecord) -> Readings {
+    let mut out = Readings::default();
+    let own = record.host.iter().any(|h| h.cgroup_shmem.is_some());
+    let value = |h: &HostSample| if own { h.cgroup_shmem } else { h.tmpfs };
+    let pool = PoolCount::new(record);
+    let mut one = Series::default();
+    for host in &record.host {
+        if let Some(y) = value(host) {
+            one.t.push(host.t);
+            one.x.push(pool.as_ref().map_or(host.t, |p| p.at(host.t)));
+            one.y.push(y as f64);
+        }
+    }
+    out.axis = Some(if pool.is_some() { Axis::PoolRequests } else { Axis::Seconds });
+    if !one.y.is_empty() {
+        if !own {
+            out.notes.push(
+                "tmpfs is measured on the whole host, for want of a control group of the target's own: other programs' \
+                 files count too"
+                    .into(),
+            );
+        }
+        out.series.push(one);
+    }
+    out
+}
+
+/// Requests that the pool has served, as a function of time: straight lines between counts.
+struct PoolCount {
+    t: Vec<f64>,
+    count: Vec<f64>,
+}
+
+impl PoolCount {
+    fn new(record: &RunRecord) -> Option<Self> {
+        let from_host: Vec<(f64, f64)> =
+            record.host.iter().filter_map(|h| Some((h.t, h.requests? as f64))).filter(|(t, _)| t.is_finite()).collect();
+        let points = if from_host.last().is_some_and(|p| p.1 > 0.0) {
+            from_host
+        } else {
+            let mut by_second: Vec<(f64, u64)> =
+                record.load.iter().filter(|l| l.t.is_finite()).map(|l| (l.t, l.sent)).collect();
+            by_second.sort_by(|a, b| a.0.total_cmp(&b.0));
+            let mut sum = 0.0;
+            // A row is the end of its second, so the first count of nothing lies a second before it.
+            let start = by_second.first().map(|(t, _)| (t - 1.0, 0.0));
+            start
+                .into_iter()
+                .chain(by_second.into_iter().map(|(t, sent)| {
+                    sum += sent as f64;
+                    (t, sum)
+                }))
+                .collect()
+        };
+        let mut out = PoolCount { t: Vec::new(), count: Vec::new() };
+        for (t, count) in points {
+            match (out.t.last(), out.count.last()) {
+                (Some(last), Some(most)) if t <= *last || count < *most => {
+                    if t == *last
+                        && let Some(most) = out.count.last_mut()
+                    {
+                        *most = most.max(count);
+                    }
+                }
+                _ => {
+                    out.t.push(t);
+                    out.count.push(count);
+                }
+            }
+        }
+        (out.count.last().copied().unwrap_or(0.0) > 0.0).then_some(out)
+    }
+
+    fn at(&self, t: f64) -> f64 {
+        interpolate(&self.t, &self.count, t)
+    }
+}
+
+/// Linear between points, constant outside.
+fn interpolate(x: &[f64], y: &[f64], at: f64) -> f64 {
+    let after = x.partition_point(|v| *v <= at);
+    match (after.checked_sub(1), x.get(after)) {
+        (None, _) => y.first().copied().unwrap_or(0.0),
+        (Some(i), None) => y[i],
+        (Some(i), Some(next)) => y[i] + (y[after] - y[i]) * (at - x[i]) / (next - x[i]),
+    }
+}
+
+/// Requests that a worker alive all the time would have served: the pool's growth shared out over the workers alive.
+struct Shares {
+    t: Vec<f64>,
+    share: Vec<f64>,
+}
+
+impl Shares {
+    fn new(record: &RunRecord, by_worker: &[(WorkerId, Vec<&Sample>)]) -> Option<Self> {
+        let pool = PoolCount::new(record)?;
+        let mut births: Vec<f64> = by_worker.iter().filter_map(|(_, s)| s.first()).map(|s| s.t).collect();
+        let mut deaths: Vec<f64> = by_worker.iter().filter_map(|(_, s)| s.last()).map(|s| s.t).collect();
+        births.sort_by(f64::total_cmp);
+        deaths.sort_by(f64::total_cmp);
+        let mut edges: Vec<f64> =
+            births.iter().chain(&deaths).chain(&pool.t).copied().filter(|t| t.is_finite()).collect();
+        edges.sort_by(f64::total_cmp);
+        edges.dedup();
+        let (mut t, mut share, mut sum) = (Vec::new(), Vec::new(), 0.0);
+        for (i, &edge) in edges.iter().enumerate() {
+            if i > 0 {
+                let middle = (edge + edges[i - 1]) / 2.0;
+                let alive = births.partition_point(|b| *b <= middle) - deaths.partition_point(|d| *d <= middle);
+                sum += (pool.at(edge) - pool.at(edges[i - 1])) / alive.max(1) as f64;
+            }
+            t.push(edge);
+            share.push(sum);
+        }
+        Some(Shares { t, share })
+    }
+
+    fn at(&self, t: f64) -> f64 {
+        interpolate(&self.t, &self.share, t)
+    }
+}
+
+/// Requests per second that the driver sent, where it varied.
+struct LoadCurve {
+    t: Vec<f64>,
+    rate: Vec<f64>,
+}
+
+impl LoadCurve {
+    fn new(record: &RunRecord, timeline: &Timeline) -> Self {
+        let mut by_second: Vec<(f64, u64)> = Vec::new();
+        let mut rows: Vec<(f64, u64)> = record.load.iter().map(|l| (l.t, l.sent)).collect();
+        rows.retain(|(t, _)| t.is_finite() && timeline.judged(*t) && timeline.phase_at(*t) != Some(PhaseKind::WarmUp));
+        rows.sort_by(|a, b| a.0.total_cmp(&b.0));
+        for (t, sent) in rows {
+            match by_second.last_mut() {
+                Some((last, sum)) if t - *last < 0.5 => *sum += sent,
+                _ => by_second.push((t, sent)),
+            }
+        }
+        let t: Vec<f64> = by_second.iter().map(|p| p.0).collect();
+        let window = |at: f64| {
+            let near = t.partition_point(|v| *v < at - LOAD_WINDOW)..t.partition_point(|v| *v <= at + LOAD_WINDOW);
+            let n = near.len().max(1) as f64;
+            by_second[near].iter().map(|p| p.1 as f64).sum::<f64>() / n
+        };
+        let rate: Vec<f64> = t.iter().map(|at| window(*at)).collect();
+        let mean = rate.iter().sum::<f64>() / rate.len().max(1) as f64;
+        let most = rate.iter().copied().fold(0.0, f64::max);
+        let least = rate.iter().copied().fold(f64::INFINITY, f64::min);
+        let varies = rate.len() >= 10 && most - least > LOAD_VARIES * mean;
+        if varies { LoadCurve { t, rate } } else { LoadCurve { t: Vec::new(), rate: Vec::new() } }
+    }
+
+    fn at(&self, times: &[f64]) -> Vec<f64> {
+        if self.t.is_empty() {
+            Vec::new()
+        } else {
+            times.iter().map(|t| interpolate(&self.t, &self.rate, *t)).collect()
+        }
+    }
+}
+
+/// Memory of one worker before and after a pause of the load.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SettleLevel {
+    /// The worker.
+    pub worker: WorkerId,
+    /// Level at its first judged reading, in bytes.
+    pub start: f64,
+    /// Level at its last reading under load.
+    pub before: f64,
+    /// Level at its last reading in the settle phase.
+    pub after: f64,
+}
+
+/// Anonymous + swapped memory of each worker before and after the last settle phase: did it come back? Empty without
+/// such a phase.
+pub fn settle_levels(record: &RunRecord) -> Vec<SettleLevel> {
+    let timeline = Timeline::new(record);
+    let Some(settle) = timeline.phases.iter().rfind(|(_, kind)| *kind == PhaseKind::Settle).map(|(t, _)| *t) else {
+        return Vec::new();
+    };
+    let mut levels: Vec<(WorkerId, f64, Option<f64>, Option<f64>)> = Vec::new();
+    let mut order: HashMap<WorkerId, usize> = HashMap::new();
+    for sample in record.samples.iter().filter(|s| s.t < timeline.stop) {
+        let Some(y) = sample.anon_and_swap().map(|y| y as f64) else { continue };
+        let index = *order.entry(sample.worker).or_insert_with(|| {
+            levels.push((sample.worker, y, None, None));
+            levels.len() - 1
+        });
+        if sample.t < settle {
+            levels[index].2 = Some(y);
+        } else {
+            levels[index].3 = Some(y);
+        }
+    }
+    levels
+        .into_iter()
+        .filter_map(|(worker, start, before, after)| {
+            Some(SettleLevel { worker, start, before: before?, after: after? })
+        })
+        .collect()
+}
