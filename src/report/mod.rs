@@ -5,8 +5,11 @@
 
 pub mod chart;
 mod csv;
+mod explain;
+mod html;
 mod json;
 mod junit;
+mod markdown;
 mod terminal;
 mod text;
 mod trace;
@@ -30,6 +33,10 @@ pub enum Format {
     Terminal,
     /// The verdict for programs.
     Json,
+    /// One page with everything, in one file.
+    Html,
+    /// A summary for a CI job.
+    Markdown,
     /// Test cases for a CI.
     Junit,
     /// The readings.
@@ -48,6 +55,8 @@ impl Format {
     pub fn name(self) -> &'static str {
         match self {
             Format::Terminal => "terminal",
+            Format::Html => "html",
+            Format::Markdown => "md",
             Format::Json => "json",
             Format::Junit => "junit",
             Format::Csv => "csv",
@@ -97,6 +106,8 @@ pub fn render(format: Format, record: &RunRecord, verdict: &Verdict) -> Result<V
     let memory = || chart::GrowthChart::memory(record, verdict);
     Ok(match format {
         Format::Terminal => terminal::render(record, verdict, false).into_bytes(),
+        Format::Html => html::render(record, verdict)?.into_bytes(),
+        Format::Markdown => markdown::render(record, verdict).into_bytes(),
         Format::Json => json::render(record, verdict).into_bytes(),
         Format::Junit => junit::render(record, verdict).into_bytes(),
         Format::Csv => csv::render(record).into_bytes(),
@@ -117,7 +128,13 @@ pub fn write_all(dir: &Path, record: &RunRecord, verdict: &Verdict) -> Result<Ve
     let failed = |path: PathBuf| move |source| ReportError::Write { path, source };
     let run = write::Directory::open(dir).map_err(failed(dir.to_owned()))?;
     let mut written = Vec::new();
-    let files = [("verdict.json", Format::Json), ("junit.xml", Format::Junit), ("samples.csv", Format::Csv)];
+    let files = [
+        ("verdict.json", Format::Json),
+        ("report.html", Format::Html),
+        ("report.md", Format::Markdown),
+        ("junit.xml", Format::Junit),
+        ("samples.csv", Format::Csv),
+    ];
     for (name, format) in files {
         let path = dir.join(name);
         run.write(name, &render(format, record, verdict)?).map_err(failed(path.clone()))?;
@@ -144,6 +161,7 @@ fn drawings(record: &RunRecord, verdict: &Verdict) -> Vec<(String, Box<dyn chart
     use crate::verdict::Outcome;
     let mut drawings: Vec<(String, Box<dyn chart::Chart>)> =
         vec![("memory".to_owned(), Box::new(chart::GrowthChart::memory(record, verdict)))];
+    drawings.push(("timeline".to_owned(), Box::new(chart::Timeline::new(record, verdict))));
     for finding in &verdict.findings {
         if finding.resource != Resource::Memory && finding.outcome == Outcome::Leak {
             drawings.push((finding.resource.to_string(), Box::new(chart::GrowthChart::new(record, finding))));

@@ -85,9 +85,8 @@ impl Panel {
     /// can have. `None` if no unit is left or a number isn't finite.
     pub fn new(units: &[Unit], quantum: f64) -> Option<Self> {
         let columns = units.first()?.columns.len();
-        let fits = |u: &&Unit| {
-            u.y.len() >= 2 && u.columns.len() == columns && u.columns.iter().all(|c| c.len() == u.y.len())
-        };
+        let fits =
+            |u: &&Unit| u.y.len() >= 2 && u.columns.len() == columns && u.columns.iter().all(|c| c.len() == u.y.len());
         let units: Vec<&Unit> = units.iter().filter(fits).collect();
         let observations: usize = units.iter().map(|u| u.y.len()).sum();
         let finite = units.iter().all(|u| u.columns.iter().chain([&u.y]).flatten().all(|v| v.is_finite()));

@@ -60,7 +60,7 @@ pub(super) enum JumpPattern {
 /// Judges one resource from its series; `budget` is the allowed growth per step of the axis, `quantum` the step to
 /// which levels are rounded (the page size for memory, 1 for counts).
 pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quantum: f64) -> Finding {
-    let least_jump = if resource.in_bytes() { 16.0 * quantum } else { 4.0 * quantum };
+    let least_jump = if resource.in_bytes() { 8.0 * quantum } else { 4.0 * quantum };
     let pool = Pool::new(series, least_jump);
     let whole = assess(&pool.raw, &pool.smooth, &pool.jumps, pool.members.len(), pool.total_span(), budget, quantum, 1);
     let able: Vec<&Member> =
@@ -88,7 +88,8 @@ pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quan
         Some(a) if a.clean && !alone.iter().flatten().any(|w| suspicious(w, budget)) => Outcome::Clean,
         _ => Outcome::Inconclusive,
     };
-    let class = whole.as_ref().map_or(LeakClass::Unknown, |a| classify(a, &pool, outcome, leaking, budget));
+    let class =
+        whole.as_ref().map_or(LeakClass::Unknown, |a| classify(a, &pool, series, least_jump, outcome, leaking, budget));
     let growth = whole.as_ref().map(|a| if outcome == Outcome::Leak && a.leak { a.persistent } else { a.end });
     let growth = if class == LeakClass::LeakInOneWorker && !whole.as_ref().is_some_and(|a| a.leak) {
         let worst = |a: &&Assessment, b: &&Assessment| a.persistent.lower.total_cmp(&b.persistent.lower);
@@ -223,23 +224,29 @@ fn late_slope(series: &[Levels]) -> Option<f64> {
     crate::stats::median(&slopes)
 }
 
-fn classify(a: &Assessment, pool: &Pool, outcome: Outcome, leaking: usize, budget: f64) -> LeakClass {
-    let members = pool.members.len().max(1) as f64;
-    let span = pool.total_span() / members;
-    let total = grown(&pool.raw);
-    let jumped: f64 = pool.jumps.iter().map(|j| j.size).filter(|s| *s > 0.0).sum::<f64>() / members;
-    let transient = a.models.first().map_or(0.0, |m| m.transient(1.0));
+fn classify(
+    a: &Assessment,
+    pool: &Pool,
+    series: &[Series],
+    least_jump: f64,
+    outcome: Outcome,
+    leaking: usize,
+    budget: f64,
+) -> LeakClass {
     match outcome {
-        Outcome::Leak if a.leak && 2 * leaking >= pool.members.len() => LeakClass::Leak,
         Outcome::Leak if leaking > 0 && 2 * leaking < pool.members.len() => LeakClass::LeakInOneWorker,
         Outcome::Leak => LeakClass::Leak,
         Outcome::Inconclusive => LeakClass::Unknown,
         Outcome::Clean => {
+            // Growth in a configured warm-up phase isn't judged, but it is what the reader sees.
+            let histories: Vec<&[f64]> = pool.members.iter().map(|m| &series[m.index].y[..]).collect();
+            let span = pool.total_span() / histories.len().max(1) as f64;
             let small = 0.5 * budget * span;
-            if jumped > small && jumped >= 0.4 * total {
+            let total = mean(histories.iter().map(|y| y.last().unwrap_or(&0.0) - y.first().unwrap_or(&0.0)));
+            let abrupt = mean(histories.iter().map(|y| two_largest_rises(y, least_jump)));
+            if total > small && abrupt > 0.5 * total {
                 LeakClass::HighWaterMark
-            } else if transient > 0.25 * small.max(f64::MIN_POSITIVE) && transient > 0.5 * total.max(0.0) && total > 0.0
-            {
+            } else if total > small && total > 2.0 * a.end.estimate.max(0.0) * span {
                 LeakClass::WarmUp
             } else if a.models.iter().all(|m| m.end.lower(0.05) > 0.0) {
                 LeakClass::WithinBudget
@@ -250,10 +257,22 @@ fn classify(a: &Assessment, pool: &Pool, outcome: Outcome, leaking: usize, budge
     }
 }
 
-/// Mean growth of the levels from first to last.
-fn grown(series: &[Levels]) -> f64 {
-    let each = series.iter().filter_map(|s| Some(s.y.last()? - s.y.first()?));
-    each.sum::<f64>() / series.len().max(1) as f64
+/// The two largest rises between neighbouring readings, together; rises under `least` are flutter and count for nothing.
+fn two_largest_rises(y: &[f64], least: f64) -> f64 {
+    let (mut first, mut second) = (0.0, 0.0);
+    for rise in y.windows(2).map(|w| w[1] - w[0]).filter(|r| *r >= least) {
+        if rise > first {
+            (first, second) = (rise, first);
+        } else if rise > second {
+            second = rise;
+        }
+    }
+    first + second
+}
+
+fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
+    let n = values.len().max(1) as f64;
+    values.sum::<f64>() / n
 }
 
 /// Growth per step of the axis in each quarter of the judged part, pooled; empty with too little.

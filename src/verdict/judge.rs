@@ -233,7 +233,8 @@ fn notes_on(record: &RunRecord) -> Vec<String> {
             levels.len()
         ));
     }
-    let missed: u64 = record.events.iter().map(|e| if let EventKind::MissedTicks { count } = e.kind { count } else { 0 }).sum();
+    let missed: u64 =
+        record.events.iter().map(|e| if let EventKind::MissedTicks { count } = e.kind { count } else { 0 }).sum();
     if missed > 0 {
         notes.push(format!("the sampler missed {missed} of its deadlines: the host was busy"));
     }
@@ -301,7 +302,8 @@ fn leak_phrase(finding: &Finding) -> String {
 }
 
 fn clean_phrase(finding: &Finding) -> String {
-    let upper = finding.growth.map_or(String::new(), |g| format!("at most {}", rate(finding.resource, finding.axis, g.upper)));
+    let upper =
+        finding.growth.map_or(String::new(), |g| format!("at most {}", rate(finding.resource, finding.axis, g.upper)));
     let class = match finding.class {
         LeakClass::WarmUp => ", it grew at first and settled",
         LeakClass::HighWaterMark => ", a high-water mark in jumps",

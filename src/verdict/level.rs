@@ -15,6 +15,14 @@ pub(super) struct Levels {
     pub load: Vec<f64>,
 }
 
+/// One stretch of time: mean position, median level, mean load.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Stretch {
+    pub x: f64,
+    pub y: f64,
+    pub load: f64,
+}
+
 /// An abrupt change of level.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Jump {
@@ -40,20 +48,21 @@ pub(super) fn judged_from(series: &Series) -> usize {
 
 /// Reduces the readings between `from` and `to` (in seconds) to `count` stretches: the mean of `x`, the median of `y`,
 /// the mean of load. A stretch without readings is `None`.
-pub(super) fn stretches(series: &Series, from: f64, to: f64, count: usize) -> Vec<Option<(f64, f64, f64)>> {
+pub(super) fn stretches(series: &Series, from: f64, to: f64, count: usize) -> Vec<Option<Stretch>> {
     let start = judged_from(series);
     let mut at = start + series.t[start..].partition_point(|t| *t < from);
     (0..count)
         .map(|k| {
             let edge = from + (to - from) * (k + 1) as f64 / count as f64;
             let rest = &series.t[at..];
-            let taken = if k + 1 == count { rest.partition_point(|t| *t <= to) } else { rest.partition_point(|t| *t < edge) };
+            let taken =
+                if k + 1 == count { rest.partition_point(|t| *t <= to) } else { rest.partition_point(|t| *t < edge) };
             let range = at..at + taken;
             at = range.end;
             let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
             let y = median(&series.y[range.clone()])?;
             let load = if series.load.is_empty() { 0.0 } else { mean(&series.load[range.clone()]) };
-            Some((mean(&series.x[range]), y, load))
+            Some(Stretch { x: mean(&series.x[range]), y, load })
         })
         .collect()
 }
@@ -71,38 +80,38 @@ pub(super) fn levels(series: &Series, most: usize) -> Levels {
 }
 
 /// The mean over workers of their levels in common stretches of time; stretches that some worker lacks are left out.
-pub(super) fn mean_levels(parts: &[Vec<Option<(f64, f64, f64)>>], loaded: bool) -> Levels {
+pub(super) fn mean_levels(parts: &[Vec<Option<Stretch>>], loaded: bool) -> Levels {
     let count = parts.iter().map(Vec::len).min().unwrap_or(0);
     let n = parts.len() as f64;
     let mean = |k: usize| {
-        let mut sum = (0.0, 0.0, 0.0);
+        let mut sum = Stretch::default();
         for part in parts {
-            let (x, y, load) = part[k]?;
-            sum = (sum.0 + x / n, sum.1 + y / n, sum.2 + load / n);
+            let one = part[k]?;
+            sum = Stretch { x: sum.x + one.x / n, y: sum.y + one.y / n, load: sum.load + one.load / n };
         }
         Some(sum)
     };
     collect((0..count).filter_map(mean), loaded)
 }
 
-fn collect(points: impl Iterator<Item = (f64, f64, f64)>, loaded: bool) -> Levels {
+fn collect(points: impl Iterator<Item = Stretch>, loaded: bool) -> Levels {
     let mut out = Levels::default();
-    for (x, y, load) in points {
-        out.x.push(x);
-        out.y.push(y);
+    for point in points {
+        out.x.push(point.x);
+        out.y.push(point.y);
         if loaded {
-            out.load.push(load);
+            out.load.push(point.load);
         }
     }
     out
 }
 
-/// Abrupt jumps: changes between neighbours that stand out 8-fold from the usual ones and are at least `least`. More
+/// Abrupt jumps: changes between neighbours that stand out 6-fold from the usual ones and are at least `least`. More
 /// than one in six is no longer abrupt, and none is returned.
 pub(super) fn jumps(y: &[f64], least: f64) -> Vec<(usize, f64)> {
     let steps: Vec<f64> = y.windows(2).map(|w| w[1] - w[0]).collect();
     let (Some(usual), Some(spread)) = (median(&steps), mad(&steps)) else { return Vec::new() };
-    let threshold = (8.0 * spread).max(least);
+    let threshold = (6.0 * spread).max(least);
     let found: Vec<(usize, f64)> =
         steps.iter().enumerate().map(|(i, s)| (i + 1, s - usual)).filter(|(_, s)| s.abs() > threshold).collect();
     if found.len() * 6 > steps.len() { Vec::new() } else { found }

@@ -14,7 +14,8 @@ pub fn live_growth(record: &RunRecord) -> Option<Growth> {
     let (axis, series) = series(record, Resource::Memory);
     let quantum = super::judge::page(record);
     let pool = Pool::new(&series, f64::INFINITY);
-    let units: Vec<Unit> = pool.raw.iter().map(|l: &Levels| Unit { y: l.y.clone(), columns: vec![l.x.clone()] }).collect();
+    let units: Vec<Unit> =
+        pool.raw.iter().map(|l: &Levels| Unit { y: l.y.clone(), columns: vec![l.x.clone()] }).collect();
     let enough = units.iter().map(|u| u.y.len()).sum::<usize>() >= BLOCKS / 10;
     let fit = if enough { Panel::new(&units, quantum)?.fit(&[0])? } else { return None };
     let slope = fit.coefficient(0);

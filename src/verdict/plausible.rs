@@ -40,7 +40,7 @@ impl Transient {
     fn dictionary() -> Vec<Transient> {
         let exponential = [0.02, 0.04, 0.07, 0.11, 0.17, 0.25, 0.37, 0.55].map(Transient::Exponential);
         let logarithm = [0.003, 0.02, 0.1].map(Transient::Logarithm);
-        let hinge = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8].map(Transient::Hinge);
+        let hinge = (1..=17).map(|k| Transient::Hinge(0.05 * f64::from(k)));
         let delayed = [0.2, 0.35, 0.5, 0.65].map(|d| Transient::Delayed(d, 0.06));
         exponential.into_iter().chain(logarithm).chain(hinge).chain(delayed).collect()
     }

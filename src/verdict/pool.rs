@@ -4,7 +4,7 @@
 //! survives averaging. Workers that were recycled are aligned by age instead, each with its own intercept, so that a
 //! pool whose sum is flat can't hide that each of them grows.
 
-use super::level::{Jump, Levels, judged_from, jumps, levels, mean_levels, stretches, without_jumps, BLOCKS};
+use super::level::{BLOCKS, Jump, Levels, Stretch, judged_from, jumps, levels, mean_levels, stretches, without_jumps};
 use crate::model::Series;
 
 /// Readings that a worker needs to be judged by itself.
@@ -92,11 +92,10 @@ impl Pool {
             let one = &series[index];
             let member = Member::new(index, levels(one, BLOCKS), least);
             let parts = stretches(one, from, to, count);
-            let present: Vec<f64> = parts.iter().flatten().map(|p| p.1).collect();
+            let present: Vec<f64> = parts.iter().flatten().map(|p| p.y).collect();
             let mut cured = without_jumps(&present, &jumps(&present, least)).into_iter();
-            smooth.push(
-                parts.iter().map(|p| p.and_then(|(x, _, load)| Some((x, cured.next()?, load)))).collect::<Vec<_>>(),
-            );
+            let cure = |p: &Option<Stretch>| p.and_then(|p| Some(Stretch { y: cured.next()?, ..p }));
+            smooth.push(parts.iter().map(cure).collect::<Vec<_>>());
             raw.push(parts);
             self.add(member);
         }

@@ -46,7 +46,8 @@ pub(super) fn readings(record: &RunRecord, resource: Resource) -> Readings {
         out.series.push(one);
     }
     if dropped > 0 {
-        out.notes.push(format!("{dropped} readings of {resource} were dropped: not a number, or their clock ran backwards"));
+        out.notes
+            .push(format!("{dropped} readings of {resource} were dropped: not a number, or their clock ran backwards"));
     }
     if cut > 0 {
         out.notes.push(format!(
@@ -347,7 +348,11 @@ impl LoadCurve {
     }
 
     fn at(&self, times: &[f64]) -> Vec<f64> {
-        if self.t.is_empty() { Vec::new() } else { times.iter().map(|t| interpolate(&self.t, &self.rate, *t)).collect() }
+        if self.t.is_empty() {
+            Vec::new()
+        } else {
+            times.iter().map(|t| interpolate(&self.t, &self.rate, *t)).collect()
+        }
     }
 }
 

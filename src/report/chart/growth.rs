@@ -53,11 +53,14 @@ pub struct GrowthChart {
     pub warm_up: Option<f64>,
     /// The growth that the budget allows: from a position and level to another.
     pub budget: Option<[(f64, f64); 2]>,
-    budget_words: String,
+    /// The budget's amount.
+    pub budget_words: String,
+    /// First and last position on the axis.
+    pub x_range: (f64, f64),
+    /// Lowest and highest level drawn.
+    pub y_range: (f64, f64),
     confidence: Option<f64>,
     outcome: Outcome,
-    x_range: (f64, f64),
-    y_range: (f64, f64),
 }
 
 impl GrowthChart {
@@ -103,7 +106,7 @@ impl GrowthChart {
             axis,
             warm_up,
             budget,
-            budget_words: text::rate(resource, axis, finding.budget),
+            budget_words: text::amount(resource, finding.budget),
             confidence: finding.growth.map(|g| g.confidence),
             outcome: finding.outcome,
             x_range,
@@ -252,7 +255,13 @@ impl super::Chart for GrowthChart {
     }
 
     fn description(&self) -> String {
-        format!("{}; {} lines; the budget allows {}.", self.subtitle, self.lines.len(), self.budget_words)
+        format!(
+            "{}; {} lines; the budget allows {} per {}.",
+            self.subtitle,
+            self.lines.len(),
+            self.budget_words,
+            self.axis.unit()
+        )
     }
 
     fn draw(&self, canvas: &mut dyn Canvas) {

@@ -5,10 +5,12 @@ mod growth;
 pub mod palette;
 mod scale;
 mod thin;
+mod timeline;
 
 pub use canvas::{Canvas, ChartError};
 pub use growth::GrowthChart;
-pub use scale::thousands;
+pub use scale::{Unit, thousands};
+pub use timeline::Timeline;
 
 /// A chart that is laid out and can be drawn.
 pub trait Chart {

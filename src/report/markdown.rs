@@ -1,0 +1,140 @@
+//! GitHub-flavoured Markdown, fit for the summary of a CI job.
+
+use super::explain::explain;
+use super::text::{self, plain};
+use crate::model::{RunRecord, format_seconds};
+use crate::verdict::{Finding, GateState, Outcome, Verdict};
+use std::fmt::Write;
+
+/// Workers in a table; of more, those that grow most.
+const ROWS: usize = 12;
+
+/// Renders the verdict, its gates and workers.
+pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
+    let mut out = String::new();
+    // Writing to a string doesn't fail.
+    let _ = write(&mut out, record, verdict);
+    out
+}
+
+fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::Result {
+    let word = text::outcome_word(verdict.outcome);
+    let sentence = plain(&verdict.sentence);
+    let rest = sentence.strip_prefix(word).unwrap_or(&sentence).trim();
+    writeln!(out, "## {} **{word}** {}\n", icon(verdict.outcome), escape(rest))?;
+    if let Some(why) = &record.meta.aborted {
+        writeln!(out, "The run ended early: {}\n", escape(why))?;
+    }
+    if !verdict.gates.is_empty() {
+        writeln!(out, "| | Gate | Measured | Allowed |\n|---|---|---|---|")?;
+        for gate in &verdict.gates {
+            let (name, measured, allowed) = (escape(&gate.name), escape(&gate.measured), escape(&gate.allowed));
+            writeln!(out, "| {} | {name} | {measured} | {allowed} |", state(gate.state))?;
+        }
+        writeln!(out)?;
+    }
+    for finding in &verdict.findings {
+        let settle = finding.settle.iter().filter(|_| finding.outcome == Outcome::Inconclusive);
+        for settle in settle {
+            writeln!(out, "- to settle {}: {}", finding.resource, escape(settle))?;
+        }
+    }
+    for note in &verdict.notes {
+        writeln!(out, "- {}", escape(note))?;
+    }
+    for finding in verdict.findings.iter().filter(|f| !f.workers.is_empty()).filter(|f| f.outcome != Outcome::Clean) {
+        write_workers(out, finding)?;
+    }
+    writeln!(out, "\n<details><summary>Understanding this report</summary>\n")?;
+    for paragraph in explain(record, verdict) {
+        writeln!(out, "**{}.** {}\n", paragraph.title, escape(&paragraph.text))?;
+    }
+    writeln!(out, "</details>\n")?;
+    let meta = &record.meta;
+    let elapsed = meta.elapsed.map_or_else(String::new, |e| format!(" · {}", format_seconds(e)));
+    writeln!(
+        out,
+        "<sub>{} · {}{elapsed} · seed {} · seepage {}</sub>",
+        escape(&meta.name),
+        escape(&meta.started),
+        meta.seed,
+        escape(&meta.seepage)
+    )
+}
+
+fn write_workers(out: &mut String, finding: &Finding) -> std::fmt::Result {
+    let resource = finding.resource;
+    let mut workers: Vec<_> = finding.workers.iter().collect();
+    let key = |w: &crate::verdict::WorkerFinding| w.growth.map_or(f64::NEG_INFINITY, |g| g.estimate);
+    workers.sort_by(|a, b| key(b).total_cmp(&key(a)));
+    writeln!(out, "\n<details><summary>{} by worker</summary>\n", capital(text::resource_name(resource)))?;
+    writeln!(out, "| Worker | First | Last | Growth |\n|---|--:|--:|---|")?;
+    for worker in workers.iter().take(ROWS) {
+        let growth = match (&worker.growth, &worker.set_aside) {
+            (Some(growth), _) => text::growth(resource, finding.axis, growth),
+            (None, Some(why)) => format!("set aside: {}", escape(why)),
+            (None, None) => "–".to_owned(),
+        };
+        let (first, last) = (text::amount(resource, worker.first), text::amount(resource, worker.last));
+        writeln!(out, "| {} | {first} | {last} | {growth} |", text::worker_name(worker.worker))?;
+    }
+    if workers.len() > ROWS {
+        writeln!(out, "\nand {} more", workers.len() - ROWS)?;
+    }
+    writeln!(out, "\n</details>")
+}
+
+fn icon(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Leak => "🔴",
+        Outcome::Clean => "🟢",
+        Outcome::Inconclusive => "🟡",
+    }
+}
+
+fn state(state: GateState) -> &'static str {
+    match state {
+        GateState::Pass => "✅",
+        GateState::Fail => "❌",
+        GateState::Unknown => "❔",
+    }
+}
+
+/// The same with a capital letter, for the beginning of a line.
+pub fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().collect::<String>() + chars.as_str())
+}
+
+/// Text in which nothing means anything to Markdown or HTML, on one line.
+fn escape(text: &str) -> String {
+    let mut out = String::new();
+    for c in plain(text).replace("://", ":\u{2060}//").chars() {
+        match c {
+            // A word joiner set above, so that an address doesn't become a link; shown as an entity.
+            '\u{2060}' => out.push_str("&#8288;"),
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            // A mention or a reference to an issue would notify people.
+            '@' => out.push_str("&#64;"),
+            '#' => out.push_str("&#35;"),
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '|' | '~' | '!' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_means_anything_to_markdown() {
+        assert_eq!(escape("a|b `c` <img> @me #1\n# x"), "a\\|b \\`c\\` &lt;img&gt; &#64;me &#35;1 &#35; x");
+    }
+}
