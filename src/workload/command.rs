@@ -98,7 +98,7 @@ impl CommandLoad {
                     break PhaseEnd::Failed(format!(
                         "the command `{}` ended with {cause}; its last output:\n{}",
                         self.command[0],
-                        running.last_output()
+                        running.tail(SHOWN).trim()
                     ));
                 }
                 Err(error) => break PhaseEnd::Failed(format!("can't follow the command: {error}")),
@@ -221,20 +221,16 @@ impl Running {
         let _ = killpg(Pid::from_raw(self.child.id() as i32), signal);
     }
 
-    fn text(&self) -> String {
-        let bytes: Vec<u8> = self.kept.iter().copied().collect();
+    /// The last bytes of what is kept, as text.
+    fn tail(&self, bytes: usize) -> String {
+        let skipped = self.kept.len().saturating_sub(bytes);
+        let bytes: Vec<u8> = self.kept.iter().skip(skipped).copied().collect();
         String::from_utf8_lossy(&bytes).into_owned()
-    }
-
-    fn last_output(&self) -> String {
-        let text = self.text();
-        let from = text.ceil_char_boundary(text.len().saturating_sub(SHOWN));
-        text[from..].trim().to_owned()
     }
 
     /// The number of requests in the last match of `pattern`.
     fn count(&self, pattern: &Regex) -> Option<u64> {
-        let text = self.text();
+        let text = self.tail(KEPT);
         let captures = pattern.captures_iter(&text).last()?;
         captures.name("count")?.as_str().parse().ok()
     }
@@ -244,5 +240,102 @@ impl Drop for Running {
     fn drop(&mut self) {
         // An error leaves nothing more to do.
         let _ = self.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::testing::{eventually, is_alive, phase, workload};
+    use std::sync::atomic::Ordering;
+
+    fn load(script: &str, pattern: Option<&str>) -> (CommandLoad, Arc<Counters>, mpsc::Receiver<LoadSample>) {
+        let mut config = workload("");
+        config.command = Some(["sh", "-c", script].map(str::to_owned).to_vec());
+        config.command_requests = pattern.map(str::to_owned);
+        let counters = Arc::new(Counters::new(&config));
+        let (sender, receiver) = mpsc::channel();
+        (CommandLoad::new(&config, Instant::now(), counters.clone(), sender).unwrap(), counters, receiver)
+    }
+
+    fn run(script: &str, pattern: Option<&str>, phase_toml: &str) -> (PhaseEnd, CommandLoad, u64) {
+        let (mut load, counters, _receiver) = load(script, pattern);
+        let end = load.run(&phase(phase_toml), &AtomicBool::new(false));
+        (end, load, counters.totals().sent)
+    }
+
+    #[test]
+    fn the_count_is_taken_from_the_last_match() {
+        let script = "echo 5 requests; echo 12 requests in 3s >&2";
+        let (end, load, sent) = run(script, Some(r"(?P<count>\d+) requests"), "kind = 'soak'");
+        assert_eq!((end, sent), (PhaseEnd::Complete, 12));
+        let summary = load.recorder().summary("command", Instant::now());
+        assert_eq!((summary.sent, summary.ok, summary.failed), (12, 12, 0));
+    }
+
+    #[test]
+    fn a_failure_shows_the_last_output() {
+        let (end, load, _) = run("echo no such host; exit 3", None, "kind = 'soak'");
+        let PhaseEnd::Failed(why) = end else { panic!("{end:?}") };
+        assert!(why.contains("exit code 3") && why.ends_with("no such host"), "{why}");
+        assert_eq!(load.recorder().summary("command", Instant::now()).failed, 1);
+    }
+
+    #[test]
+    fn a_missing_program_is_a_failure() {
+        let mut config = workload("");
+        config.command = Some(vec!["/nowhere/at/all".into()]);
+        let counters = Arc::new(Counters::new(&config));
+        let mut load = CommandLoad::new(&config, Instant::now(), counters, mpsc::channel().0).unwrap();
+        let end = load.run(&phase("kind = 'soak'"), &AtomicBool::new(false));
+        assert!(matches!(end, PhaseEnd::Failed(why) if why.contains("/nowhere/at/all")));
+    }
+
+    #[test]
+    fn much_output_is_bounded_and_its_end_kept() {
+        let script = "yes | head -c 3000000; echo 7 requests";
+        let (end, _, sent) = run(script, Some(r"(?P<count>\d+) requests"), "kind = 'soak'");
+        assert_eq!((end, sent), (PhaseEnd::Complete, 7));
+        let command = ["sh", "-c", "yes | head -c 3000000"].map(str::to_owned);
+        let mut running = Running::start(&command).unwrap();
+        while running.wait(TICK).unwrap().is_none() {}
+        assert_eq!(running.kept.len(), KEPT);
+    }
+
+    #[test]
+    fn the_phase_ends_the_command_and_keeps_its_count() {
+        let script = "trap 'echo 9 requests; exit 1' TERM; sleep 60 & wait";
+        let pattern = Some(r"(?P<count>\d+) requests");
+        let (end, _, sent) = run(script, pattern, "kind = 'soak'\nduration = '300ms'");
+        assert_eq!((end, sent), (PhaseEnd::Complete, 9));
+    }
+
+    #[test]
+    fn a_stop_kills_the_whole_group() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pid");
+        let script =
+            format!("trap '' TERM; sleep 60 & echo $! > {0}.new; mv {0}.new {0}; wait; sleep 60", path.display());
+        let (mut load, _, _receiver) = load(&script, None);
+        let stop = AtomicBool::new(false);
+        let end = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !path.exists() {
+                    std::thread::sleep(TICK);
+                }
+                stop.store(true, Ordering::Relaxed);
+            });
+            load.run(&phase("kind = 'soak'"), &stop)
+        });
+        assert_eq!(end, PhaseEnd::Stopped);
+        let pid: i32 = std::fs::read_to_string(&path).unwrap().trim().parse().unwrap();
+        // The grandchild is reaped by init, or by whoever adopts orphans here.
+        assert!(eventually(|| !is_alive(pid)));
+    }
+
+    #[test]
+    fn patterns_without_a_count_are_refused() {
+        assert!(compile("(").is_err());
+        assert!(compile(r"\d+ requests").unwrap_err().contains("group `count`"));
     }
 }

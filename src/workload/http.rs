@@ -106,7 +106,7 @@ impl HttpLoad {
         if self.open_soak || self.config.rate.is_some() { "open" } else { "closed" }
     }
 
-    /// Lets go of the connections, as between clients that come and go.
+    /// Closes all connections.
     pub(super) fn disconnect(&mut self) {
         self.resting.borrow_mut().clear();
     }
@@ -235,12 +235,15 @@ impl Controller<'_> {
     async fn run(self) -> PhaseEnd {
         let mut arrivals = match self.model {
             Model::Closed(ramp) => {
-                for index in 0..ramp.from.max(ramp.to).round() as u32 {
-                    self.start_client(Some(index));
-                }
+                let most = ramp.from.max(ramp.to).round() as u32;
+                self.disconnect_all_but(most);
+                (0..most).for_each(|index| self.start_client(Some(index)));
                 None
             }
-            Model::Open { rate, .. } => Some(Arrivals::new(rate.from)),
+            Model::Open { rate, most } => {
+                self.disconnect_all_but(most);
+                Some(Arrivals::new(rate.from))
+            }
         };
         loop {
             if is_set(self.stop) {
@@ -280,6 +283,11 @@ impl Controller<'_> {
                 () = self.state.ended.notified() => {}
             }
         }
+    }
+
+    /// Lets go of connections that no client of this phase could use: each would hold a worker of the target.
+    fn disconnect_all_but(&self, most: u32) {
+        self.resting.borrow_mut().truncate(most as usize);
     }
 
     /// How much of the phase is done: 1 is its end. Also brings the goal up to date with the pool.
@@ -328,11 +336,13 @@ impl Controller<'_> {
 /// A client of the closed model: the next request when the last is answered.
 async fn closed(mut client: Client, index: u32, phase: &Phase, shared: &Shared) -> Client {
     loop {
-        if index >= phase.active.get() && !phase.over.get() {
+        if index >= phase.active.get() {
             // It isn't its turn: it must not hold a worker of the target meanwhile.
             client.disconnect();
-            phase.changed.notified().await;
-            continue;
+            if !phase.over.get() {
+                phase.changed.notified().await;
+                continue;
+            }
         }
         let Some(number) = phase.next_number() else { return client };
         client.send(shared, number, Instant::now()).await;

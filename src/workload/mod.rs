@@ -18,6 +18,8 @@ mod record;
 mod script;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use counters::{COMMAND_STEP, Counters, Totals};
 pub use record::StepHistograms;
