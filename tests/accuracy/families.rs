@@ -420,11 +420,7 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "plateau T .03 and 2 x", truth: Truth::Leak, make: |s| settled(s, 0.03, 2.0) },
     Family { name: "sawtooth and 2 x", truth: Truth::Leak, make: |s| sawtooth(s, 6.0, 28.0, 1, 2.0) },
     Family { name: "sawtooth, two sizes, and 4 x", truth: Truth::Leak, make: |s| sawtooth(s, 8.0, 20.0, 4, 4.0) },
-    Family {
-        name: "starts mid-run, 4 x",
-        truth: Truth::Leak,
-        make: |s| s.worker(|u| leak(4.0, (u - 0.5).max(0.0))),
-    },
+    Family { name: "starts mid-run, 4 x", truth: Truth::Leak, make: |s| s.worker(|u| leak(4.0, (u - 0.5).max(0.0))) },
     Family { name: "logarithmic and 4 x", truth: Truth::Leak, make: |s| logarithm(s, 4.0) },
     Family { name: "load ramp and 2 x", truth: Truth::Leak, make: |s| load_ramp(s, 2.0) },
     Family { name: "recycled pool and 4 x", truth: Truth::Leak, make: |s| recycled(s, 4.0) },
