@@ -21,6 +21,8 @@ pub(super) const ALPHA_CLEAN: f64 = 0.01;
 const NEAR_BUDGET: f64 = 0.75;
 /// The part of the budget at which growth must go on late in the run.
 const LATE: f64 = 0.4;
+/// The part of its first tenth to which growth must have come down in the last one for it to count as settling.
+const SLOWED: f64 = 0.35;
 /// Distance of the information criterion up to which a model has a say on "clean".
 const NEAR: f64 = 6.0;
 
@@ -51,6 +53,8 @@ pub(super) enum JumpPattern {
     Single,
     /// They get rarer and smaller: a high-water mark.
     Settling,
+    /// They go up and down, between the same levels early and late.
+    UpAndDown,
     /// They go on.
     GoingOn,
     /// It can't be told.
@@ -80,12 +84,15 @@ pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quan
         })
         .collect();
     let workers = worker_findings(series, &pool, &alone);
-    let leaking = alone.iter().flatten().filter(|a| a.leak).count();
+    // Recycled incarnations are too short-lived to be accused one by one.
+    let leaking = if pool.recycled { 0 } else { alone.iter().flatten().filter(|a| a.leak).count() };
     let outcome = match &whole {
         _ if axis == Axis::Seconds => Outcome::Inconclusive,
         Some(a) if a.leak => Outcome::Leak,
         _ if leaking > 0 => Outcome::Leak,
-        Some(a) if a.clean && !alone.iter().flatten().any(|w| suspicious(w, budget)) => Outcome::Clean,
+        Some(a) if a.clean && (pool.recycled || !alone.iter().flatten().any(|w| suspicious(w, budget))) => {
+            Outcome::Clean
+        }
         _ => Outcome::Inconclusive,
     };
     let class =
@@ -126,10 +133,8 @@ pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quan
 
 /// A worker that may be leaking though it isn't proven keeps the pool from being clean.
 fn suspicious(worker: &Assessment, budget: f64) -> bool {
-    let best = worker.models.first().map(|m| m.end);
-    worker.jumps == JumpPattern::GoingOn
-        || best.is_some_and(|end| end.value - student_t(0.95, end.df) * end.se > NEAR_BUDGET * budget)
-            && worker.persistent.lower > 0.0
+    let growing = |end: Estimate| end.value > NEAR_BUDGET * budget && end.lower(0.05) > 0.0;
+    worker.jumps == JumpPattern::GoingOn || worker.models.iter().filter(|m| m.distance <= NEAR).any(|m| growing(m.end))
 }
 
 fn own_jumps(member: &Member) -> Vec<Jump> {
@@ -149,20 +154,27 @@ fn assess(
     quantum: f64,
     tests: usize,
 ) -> Option<Assessment> {
-    let models = plausible(smooth, quantum / (members as f64 / smooth.len().max(1) as f64).sqrt());
+    let quantum = quantum / (members as f64 / smooth.len().max(1) as f64).sqrt();
+    let models = plausible(raw, smooth, jumps.len(), quantum);
     let best = models.first()?;
     let sum: f64 = jumps.iter().map(|j| j.size).sum();
     let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
     let by_jumps = (sum / total_span, squares.sqrt() / total_span);
-    let pattern = pattern(jumps, total_span, budget);
+    let pattern = if models.iter().any(|m| m.stepped) { pattern(jumps, raw, total_span, budget) } else { JumpPattern::None };
     let alpha = ALPHA_LEAK / tests as f64;
     // What jumps add goes on with certainty only if they go on.
-    let (jump_value, jump_se) = if pattern == JumpPattern::GoingOn { by_jumps } else { (0.0, 0.0) };
-    let with_jumps = |e: Estimate| Estimate { value: e.value + jump_value, se: e.se.hypot(jump_se), df: e.df };
+    let going_on = pattern == JumpPattern::GoingOn;
+    let with_jumps = |m: &Plausible, e: Estimate| {
+        if m.stepped && going_on {
+            Estimate { value: e.value + by_jumps.0, se: e.se.hypot(by_jumps.1), df: e.df }
+        } else {
+            e
+        }
+    };
     let bounds = |pick: fn(&Plausible) -> Estimate, reach: f64| {
-        let each = || models.iter().filter(move |m| m.distance <= reach).map(|m| with_jumps(pick(m)));
+        let each = || models.iter().filter(move |m| m.distance <= reach).map(|m| with_jumps(m, pick(m)));
         Interval {
-            estimate: with_jumps(pick(best)).value,
+            estimate: with_jumps(best, pick(best)).value,
             lower: each().map(|e| e.lower(alpha)).fold(f64::INFINITY, f64::min),
             upper: each().map(|e| e.upper(ALPHA_CLEAN)).fold(f64::NEG_INFINITY, f64::max),
             confidence: 1.0 - 2.0 * ALPHA_LEAK,
@@ -170,23 +182,36 @@ fn assess(
     };
     let persistent = bounds(|m| m.persistent, FAR);
     let end = bounds(|m| m.end, NEAR);
-    let least = models.iter().map(|m| with_jumps(m.persistent).value).fold(f64::INFINITY, f64::min);
+    let least = models.iter().map(|m| with_jumps(m, m.persistent).value).fold(f64::INFINITY, f64::min);
     let late = late_slope(raw);
     let leak = persistent.lower > 0.0
         && least >= NEAR_BUDGET * budget
         && (late.is_some_and(|s| s >= LATE * budget) || pattern == JumpPattern::GoingOn);
-    // The half-width by itself must be under the budget: a steep fall must not make up for noise.
-    let precise = models
-        .iter()
-        .filter(|m| m.distance <= NEAR)
-        .all(|m| m.end.value.max(0.0) + student_t(1.0 - ALPHA_CLEAN, m.end.df) * m.end.se < budget);
     let quiet = !matches!(pattern, JumpPattern::GoingOn | JumpPattern::Unclear);
-    let clean = !leak && precise && quiet && best.end.value <= NEAR_BUDGET * budget;
+    let near = || models.iter().filter(|m| m.distance <= NEAR);
+    let over_now = near().all(|m| under(m.end, budget)) && best.end.value <= NEAR_BUDGET * budget;
+    let clean = !leak && quiet && (over_now || settles(&models, budget));
     Some(Assessment { models, by_jumps, jumps: pattern, late, persistent, end, least, leak, clean })
 }
 
+/// Whether growth is under the budget beyond doubt. The half-width by itself must be: a steep fall must not make up for
+/// noise.
+fn under(growth: Estimate, budget: f64) -> bool {
+    growth.value.max(0.0) + student_t(1.0 - ALPHA_CLEAN, growth.df) * growth.se < budget
+}
+
+/// Whether growth is over the budget now perhaps, but is sure to end: every model that counts even for a leak has a
+/// bounded transient, what persists beside it is under the budget, and growth has slowed down to a part already.
+fn settles(models: &[Plausible], budget: f64) -> bool {
+    models.iter().all(|m| {
+        let bounded = !m.transients.is_empty() && m.transients.iter().all(|t| t.is_bounded());
+        let slowed = m.grown(1.0) - m.grown(0.9) < SLOWED * m.grown(0.1);
+        bounded && slowed && under(m.persistent, budget) && m.persistent.value <= NEAR_BUDGET * budget
+    })
+}
+
 /// Tells one-off and settling jumps from those that go on.
-fn pattern(jumps: &[Jump], total_span: f64, budget: f64) -> JumpPattern {
+fn pattern(jumps: &[Jump], raw: &[Levels], total_span: f64, budget: f64) -> JumpPattern {
     let late: f64 = jumps.iter().filter(|j| j.at > 0.5).map(|j| j.size).sum();
     let ups: Vec<&Jump> = jumps.iter().filter(|j| j.size > 0.0).collect();
     let sum: f64 = jumps.iter().map(|j| j.size).sum();
@@ -195,6 +220,9 @@ fn pattern(jumps: &[Jump], total_span: f64, budget: f64) -> JumpPattern {
     }
     if ups.len() == 1 {
         return JumpPattern::Single;
+    }
+    if jumps.len() - ups.len() >= 2 && raw.iter().all(|s| returns(&s.y)) {
+        return JumpPattern::UpAndDown;
     }
     // Laplace's trend test, each jump weighted with its size: under a constant rate the weighted mean place is 1/2.
     let up_sum: f64 = ups.iter().map(|j| j.size).sum();
@@ -208,6 +236,23 @@ fn pattern(jumps: &[Jump], total_span: f64, budget: f64) -> JumpPattern {
         return JumpPattern::GoingOn;
     }
     JumpPattern::Unclear
+}
+
+/// Whether the level comes back late to where it was early, at the bottom and at the top of its range.
+fn returns(y: &[f64]) -> bool {
+    let part = 2 * y.len() / 5;
+    let range = |v: &[f64]| {
+        let mut sorted = v.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share) as usize];
+        (at(0.05), at(0.95))
+    };
+    if part == 0 {
+        return false;
+    }
+    let (early, late) = (range(&y[..part]), range(&y[y.len() - part..]));
+    let slack = 0.1 * (early.1 - early.0);
+    late.0 <= early.0 + slack && late.1 <= early.1 + slack
 }
 
 /// Theil-Sen slope of the last 40 % of each series, their median weighted alike.
@@ -324,7 +369,7 @@ fn fit(member: &Member, assessment: &Assessment) -> Option<Fit> {
     let model = assessment.models.first()?;
     let Levels { x, y, .. } = &member.smooth;
     let (start, span, n) = (*x.first()?, member.smooth.span(), x.len() as f64);
-    let at = |x: f64| model.grown((x - start) / span, span);
+    let at = |x: f64| model.grown((x - start) / span);
     let level = x.iter().zip(y).map(|(x, y)| y - at(*x)).sum::<f64>() / n;
     let centre = x.iter().sum::<f64>() / n;
     let spread = (x.iter().zip(y).map(|(x, y)| (y - at(*x) - level).powi(2)).sum::<f64>() / n).sqrt();

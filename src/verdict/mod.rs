@@ -10,6 +10,7 @@ mod live;
 mod plausible;
 mod pool;
 mod series;
+mod transient;
 mod types;
 
 pub use finding::find;
