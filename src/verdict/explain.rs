@@ -2,8 +2,8 @@
 
 use super::finding::{ALPHA_CLEAN, Assessment, JumpPattern};
 use super::plausible::Plausible;
-use super::transient::Transient;
 use super::pool::Pool;
+use super::transient::Transient;
 use super::{Interval, LeakClass, Outcome};
 use crate::model::{Axis, Resource, format_bytes, format_count};
 use crate::stats::student_t;

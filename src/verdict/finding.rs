@@ -66,9 +66,14 @@ pub(super) enum JumpPattern {
 pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quantum: f64) -> Finding {
     let least_jump = if resource.in_bytes() { 8.0 * quantum } else { 4.0 * quantum };
     let pool = Pool::new(series, least_jump);
-    let whole = assess(&pool.raw, &pool.smooth, &pool.jumps, pool.members.len(), pool.total_span(), budget, quantum, 1);
-    let able: Vec<&Member> =
-        pool.members.iter().filter(|m| series[m.index].t.len() >= ENOUGH && m.levels.x.len() >= ENOUGH / 2).collect();
+    let rises: Vec<Jump> = pool.members.iter().flat_map(|m| m.rises(least_jump)).collect();
+    let whole =
+        assess(&pool.raw, &pool.smooth, &pool.jumps, &rises, pool.members.len(), pool.total_span(), budget, quantum, 1);
+    let able: Vec<&Member> = pool
+        .members
+        .iter()
+        .filter(|m| series[m.index].t.len() >= ENOUGH && (m.sawtooth || m.levels.x.len() >= ENOUGH / 2))
+        .collect();
     let tests = able.len().max(1);
     let alone: Vec<Option<Assessment>> = pool
         .members
@@ -76,10 +81,10 @@ pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quan
         .map(|m| {
             let able = able.iter().any(|a| a.index == m.index);
             able.then(|| {
-                let jumps = own_jumps(m);
+                let (jumps, rises) = (m.jumps_by_place(), m.rises(least_jump));
                 let levels = std::slice::from_ref(&m.levels);
                 let smooth = std::slice::from_ref(&m.smooth);
-                assess(levels, smooth, &jumps, 1, m.levels.span(), budget, quantum, tests)
+                assess(levels, smooth, &jumps, &rises, 1, m.levels.span(), budget, quantum, tests)
             })?
         })
         .collect();
@@ -134,13 +139,9 @@ pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quan
 /// A worker that may be leaking though it isn't proven keeps the pool from being clean.
 fn suspicious(worker: &Assessment, budget: f64) -> bool {
     let growing = |end: Estimate| end.value > NEAR_BUDGET * budget && end.lower(0.05) > 0.0;
-    worker.jumps == JumpPattern::GoingOn || worker.models.iter().filter(|m| m.distance <= NEAR).any(|m| growing(m.end))
-}
-
-fn own_jumps(member: &Member) -> Vec<Jump> {
-    let start = member.levels.x.first().copied().unwrap_or(0.0);
-    let span = member.levels.span();
-    member.jumps.iter().map(|&(i, size)| Jump { at: (member.levels.x[i] - start) / span, size }).collect()
+    !worker.clean
+        && (worker.jumps == JumpPattern::GoingOn
+            || worker.models.iter().filter(|m| m.distance <= NEAR).any(|m| growing(m.end)))
 }
 
 #[expect(clippy::too_many_arguments, reason = "one private step of the rule, called twice")]
@@ -148,6 +149,7 @@ fn assess(
     raw: &[Levels],
     smooth: &[Levels],
     jumps: &[Jump],
+    rises: &[Jump],
     members: usize,
     total_span: f64,
     budget: f64,
@@ -160,7 +162,11 @@ fn assess(
     let sum: f64 = jumps.iter().map(|j| j.size).sum();
     let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
     let by_jumps = (sum / total_span, squares.sqrt() / total_span);
-    let pattern = if models.iter().any(|m| m.stepped) { pattern(jumps, raw, total_span, budget) } else { JumpPattern::None };
+    let pattern = if models.iter().any(|m| m.stepped) {
+        pattern(jumps, rises, raw, total_span, budget)
+    } else {
+        JumpPattern::None
+    };
     let alpha = ALPHA_LEAK / tests as f64;
     // What jumps add goes on with certainty only if they go on.
     let going_on = pattern == JumpPattern::GoingOn;
@@ -194,10 +200,9 @@ fn assess(
     Some(Assessment { models, by_jumps, jumps: pattern, late, persistent, end, least, leak, clean })
 }
 
-/// Whether growth is under the budget beyond doubt. The half-width by itself must be: a steep fall must not make up for
-/// noise.
+/// Whether growth is under the budget beyond doubt. A steep fall must not make up for noise: that asks for power.
 fn under(growth: Estimate, budget: f64) -> bool {
-    growth.value.max(0.0) + student_t(1.0 - ALPHA_CLEAN, growth.df) * growth.se < budget
+    growth.value.max(-0.5 * budget) + student_t(1.0 - ALPHA_CLEAN, growth.df) * growth.se < budget
 }
 
 /// Whether growth is over the budget now perhaps, but is sure to end: every model that counts even for a leak has a
@@ -211,7 +216,7 @@ fn settles(models: &[Plausible], budget: f64) -> bool {
 }
 
 /// Tells one-off and settling jumps from those that go on.
-fn pattern(jumps: &[Jump], raw: &[Levels], total_span: f64, budget: f64) -> JumpPattern {
+fn pattern(jumps: &[Jump], rises: &[Jump], raw: &[Levels], total_span: f64, budget: f64) -> JumpPattern {
     let late: f64 = jumps.iter().filter(|j| j.at > 0.5).map(|j| j.size).sum();
     let ups: Vec<&Jump> = jumps.iter().filter(|j| j.size > 0.0).collect();
     let sum: f64 = jumps.iter().map(|j| j.size).sum();
@@ -224,14 +229,16 @@ fn pattern(jumps: &[Jump], raw: &[Levels], total_span: f64, budget: f64) -> Jump
     if jumps.len() - ups.len() >= 2 && raw.iter().all(|s| returns(&s.y)) {
         return JumpPattern::UpAndDown;
     }
-    // Laplace's trend test, each jump weighted with its size: under a constant rate the weighted mean place is 1/2.
-    let up_sum: f64 = ups.iter().map(|j| j.size).sum();
-    let place = ups.iter().map(|j| j.at * j.size).sum::<f64>() / up_sum;
-    let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
-    let z = (place - 0.5) / (squares.sqrt() / up_sum / 12f64.sqrt());
-    if z < -1.645 && late < 0.35 * up_sum {
+    // Laplace's trend test on the rises of the high-water mark, each weighted with its size: under a constant rate their
+    // mean place is 1/2.
+    let mass: f64 = rises.iter().map(|j| j.size).sum();
+    let place = rises.iter().map(|j| j.at * j.size).sum::<f64>() / mass;
+    let square: f64 = rises.iter().map(|j| j.size * j.size).sum();
+    let z = (place - 0.5) / (square.sqrt() / mass / 12f64.sqrt());
+    if z < -1.645 && late < 0.35 * mass {
         return JumpPattern::Settling;
     }
+    let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
     if ups.len() >= 6 && sum > student_t(1.0 - ALPHA_LEAK, f64::INFINITY) * squares.sqrt() && late > 0.3 * sum {
         return JumpPattern::GoingOn;
     }
@@ -289,7 +296,9 @@ fn classify(
             let small = 0.5 * budget * span;
             let total = mean(histories.iter().map(|y| y.last().unwrap_or(&0.0) - y.first().unwrap_or(&0.0)));
             let abrupt = mean(histories.iter().map(|y| two_largest_rises(y, least_jump)));
-            if total > small && abrupt > 0.5 * total {
+            if pool.sawtooth {
+                LeakClass::Sawtooth
+            } else if total > small && abrupt > 0.5 * total {
                 LeakClass::HighWaterMark
             } else if total > small && total > 2.0 * a.end.estimate.max(0.0) * span {
                 LeakClass::WarmUp

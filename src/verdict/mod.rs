@@ -4,6 +4,7 @@
 
 mod explain;
 mod finding;
+mod floor;
 mod judge;
 mod level;
 mod live;

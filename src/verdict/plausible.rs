@@ -55,7 +55,11 @@ pub(super) fn plausible(raw: &[Levels], smooth: &[Levels], jumps: usize, quantum
         // A place and a size each (Schwarz 1978 counts both).
         let observations = raw.iter().map(|s| s.x.len()).sum::<usize>().max(2) as f64;
         let paid = 2.0 * jumps as f64 * observations.ln();
-        models.extend(search(smooth, quantum).into_iter().map(|m| Plausible { distance: m.distance + paid, stepped: true, ..m }));
+        models.extend(search(smooth, quantum).into_iter().map(|m| Plausible {
+            distance: m.distance + paid,
+            stepped: true,
+            ..m
+        }));
     }
     let best = models.iter().map(|m| m.distance).fold(f64::INFINITY, f64::min);
     models.iter_mut().for_each(|m| m.distance -= best);
@@ -98,7 +102,11 @@ fn search(series: &[Levels], quantum: f64) -> Vec<Plausible> {
     let mut richer: Vec<Plausible> = starts.iter().filter_map(|s| search.refine(s)).chain(pairs).collect();
     // A model with more freedom counts if it earns its place: otherwise it says nothing about growth, at any length.
     let least = |models: &[Plausible]| models.iter().map(|m| m.distance).fold(f64::INFINITY, f64::min);
-    models.extend(singles.into_iter().map(|s| s.1));
+    let (bounded, late): (Vec<Plausible>, Vec<Plausible>) =
+        singles.into_iter().map(|s| s.1).partition(|m| m.transients.iter().all(|t| t.is_bounded()));
+    models.extend(bounded);
+    let settled = least(&models);
+    models.extend(late.into_iter().filter(|m| m.distance < settled));
     let simple = least(&models);
     models.extend(refined.into_iter().filter(|m| m.distance < simple - EARNED));
     let single = least(&models);
@@ -169,8 +177,7 @@ impl Search {
             let slots: Vec<(usize, usize)> =
                 shapes.iter().enumerate().flat_map(|(i, s)| (0..s.parameters()).map(move |p| (i, p))).collect();
             let terms: Vec<usize> = shapes.iter().map(|s| self.push(|u| s.at(u))).collect();
-            let slopes: Vec<usize> =
-                slots.iter().map(|&(i, p)| self.push(|u| shapes[i].derivative(p, u))).collect();
+            let slopes: Vec<usize> = slots.iter().map(|&(i, p)| self.push(|u| shapes[i].derivative(p, u))).collect();
             let columns: Vec<usize> = (0..self.fixed).chain(terms).chain(slopes).collect();
             let Some(fit) = self.panel.fit(&columns) else { break };
             let Some(model) = self.model(&fit, &shapes, &slots, columns.len()) else { break };

@@ -331,9 +331,29 @@ fn short(s: &mut Source, shape: impl Fn(f64) -> f64) -> Vec<Series> {
     s.worker(shape)
 }
 
+/// All six workers are replaced at once, under common noise.
 fn reloaded(s: &mut Source) -> Vec<Series> {
     let (at, height) = (s.uniform(0.3, 0.6), s.log_uniform(2.0 * MIB, 16.0 * MIB));
-    s.pool(6, |_, u| if u < at { height * plateau(0.05, u) } else { height * plateau(0.05, u - at) })
+    let pool = s.pool(6, |_, u| height * plateau(0.05, if u < at { u } else { u - at }));
+    let born = (at * (s.readings - 1) as f64).ceil() as usize;
+    let mut out = Vec::new();
+    for one in pool {
+        let part = |range: std::ops::Range<usize>, pid: u32| {
+            let first = one.x[range.start];
+            Series {
+                worker: Some(WorkerId { pid, start: u64::from(pid) }),
+                t: one.t[range.clone()].to_vec(),
+                x: one.x[range.clone()].iter().map(|x| x - first).collect(),
+                y: one.y[range].to_vec(),
+                ..Series::default()
+            }
+        };
+        let pid = one.worker.map_or(0, |w| w.pid);
+        out.push(part(0..born, pid));
+        out.push(part(born..one.x.len(), pid + 100));
+    }
+    out.sort_by(|a, b| a.t[0].total_cmp(&b.t[0]));
+    out
 }
 
 fn spikes(s: &mut Source) -> Vec<Series> {
@@ -418,13 +438,12 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "rare, heavy-tailed, 4 x", truth: Truth::Leak, make: |s| rare(s, 4.0) },
     Family { name: "plateau T .1 and 2 x", truth: Truth::Leak, make: |s| settled(s, 0.1, 2.0) },
     Family { name: "plateau T .03 and 2 x", truth: Truth::Leak, make: |s| settled(s, 0.03, 2.0) },
+    Family { name: "plateau T .25 and 1 x", truth: Truth::Leak, make: |s| settled(s, 0.25, 1.0) },
+    Family { name: "plateau T .5 and 2 x", truth: Truth::Leak, make: |s| settled(s, 0.5, 2.0) },
+    Family { name: "logarithmic and 1 x", truth: Truth::Leak, make: |s| logarithm(s, 1.0) },
     Family { name: "sawtooth and 2 x", truth: Truth::Leak, make: |s| sawtooth(s, 6.0, 28.0, 1, 2.0) },
     Family { name: "sawtooth, two sizes, and 4 x", truth: Truth::Leak, make: |s| sawtooth(s, 8.0, 20.0, 4, 4.0) },
-    Family {
-        name: "starts mid-run, 4 x",
-        truth: Truth::Leak,
-        make: |s| s.worker(|u| leak(4.0, (u - 0.5).max(0.0))),
-    },
+    Family { name: "starts mid-run, 4 x", truth: Truth::Leak, make: |s| s.worker(|u| leak(4.0, (u - 0.5).max(0.0))) },
     Family { name: "logarithmic and 4 x", truth: Truth::Leak, make: |s| logarithm(s, 4.0) },
     Family { name: "load ramp and 2 x", truth: Truth::Leak, make: |s| load_ramp(s, 2.0) },
     Family { name: "recycled pool and 4 x", truth: Truth::Leak, make: |s| recycled(s, 4.0) },
