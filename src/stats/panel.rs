@@ -9,8 +9,23 @@
 
 use super::Cholesky;
 
-/// Autocorrelations considered; the last stands for a unit root.
-const RHO: [f64; 12] = [-0.2, 0.0, 0.2, 0.35, 0.5, 0.62, 0.72, 0.8, 0.87, 0.93, 0.97, 0.999];
+/// Autocorrelations considered, each with its prior weight; the last stands for a unit root. Values near it weigh more,
+/// for the same reason for which Perron & Yabu (2009) truncate to it: to take a wandering level for a steady one is
+/// the worse error.
+const RHO: [(f64, f64); 12] = [
+    (-0.2, 1.0),
+    (0.0, 1.0),
+    (0.2, 1.0),
+    (0.35, 1.0),
+    (0.5, 1.0),
+    (0.62, 1.0),
+    (0.72, 1.0),
+    (0.8, 1.0),
+    (0.87, 1.0),
+    (0.93, 1.5),
+    (0.97, 2.0),
+    (0.999, 4.0),
+];
 
 /// One series of a panel: an observation for each entry of `y`, and as many entries in each column.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +54,8 @@ pub struct Panel {
 #[derive(Debug, Clone)]
 struct Gram {
     rho: f64,
+    /// `-2 log` of the prior weight.
+    prior: f64,
     /// Whitened `y` and columns of all units, end to end, free of the intercepts.
     white: Vec<Vec<f64>>,
     /// Their products, a lower triangle, `y` first; NaN until asked for.
@@ -99,7 +116,7 @@ impl Panel {
         }
         let lengths: Vec<usize> = units.iter().map(|u| u.y.len()).collect();
         let contrasts = (observations - units.len()) as f64;
-        let grams = RHO.iter().map(|&rho| Gram::new(rho, &lengths)).collect();
+        let grams = RHO.iter().map(|&(rho, prior)| Gram::new(rho, prior, &lengths)).collect();
         let mut panel = Panel { lengths, grams, columns: 0, contrasts, floor: quantum * quantum / 12.0 };
         let y: Vec<&[f64]> = units.iter().map(|u| &u.y[..]).collect();
         panel.grams.iter_mut().for_each(|g| g.push(&y));
@@ -141,7 +158,7 @@ impl Panel {
             let total = gram.at(0, 0);
             let rest = (total - explained).max(self.floor * self.contrasts).max(f64::MIN_POSITIVE);
             deviance = deviance.min(self.contrasts * (rest / self.contrasts).ln() + gram.log_volume);
-            let restricted = df * (rest / df).ln() + gram.log_volume + factor.log_determinant();
+            let restricted = df * (rest / df).ln() + gram.log_volume + factor.log_determinant() + gram.prior;
             parts.push((gram.rho, restricted, Part { weight: 0.0, coefficients, variance: rest / df, factor }));
         }
         let best = parts.iter().map(|p| p.1).fold(f64::INFINITY, f64::min);
@@ -161,9 +178,9 @@ impl Panel {
 }
 
 impl Gram {
-    fn new(rho: f64, lengths: &[usize]) -> Self {
+    fn new(rho: f64, prior: f64, lengths: &[usize]) -> Self {
         let log_volume = lengths.iter().map(|&n| intercept(rho, n).ln() - (1.0 - rho * rho).ln()).sum();
-        Gram { rho, white: Vec::new(), products: Vec::new(), log_volume }
+        Gram { rho, prior: -2.0 * prior.ln(), white: Vec::new(), products: Vec::new(), log_volume }
     }
 
     /// Whitens a column (Prais & Winsten 1954), less its projection on each unit's whitened intercept.
@@ -219,9 +236,13 @@ impl ModelFit {
         self.combination(&direction)
     }
 
-    /// The Bayesian information criterion (Schwarz 1978) for a model with this many free parameters in its mean.
+    /// The Bayesian information criterion (Schwarz 1978) for a model with this many free parameters in its mean, with
+    /// the correction for small samples of McQuarrie (1999); infinite if the sample is too small for them.
     pub fn bic(&self, parameters: usize) -> f64 {
-        self.deviance + parameters as f64 * self.contrasts.ln()
+        let (n, k) = (self.contrasts, parameters as f64);
+        // The variance and the autocorrelation are parameters too, but common to all models.
+        let room = n - k - 2.0;
+        if room > 0.0 { self.deviance + k * n.ln() * n / room } else { f64::INFINITY }
     }
 }
 

@@ -21,6 +21,8 @@ pub(super) const ALPHA_CLEAN: f64 = 0.01;
 const NEAR_BUDGET: f64 = 0.75;
 /// The part of the budget at which growth must go on late in the run.
 const LATE: f64 = 0.4;
+/// Turns from the top quarter of the range to the bottom one or back that make swings.
+const SWINGS: usize = 5;
 /// The part of its first tenth to which growth must have come down in the last one for it to count as settling.
 const SLOWED: f64 = 0.35;
 /// Distance of the information criterion up to which a model has a say on "clean".
@@ -196,7 +198,8 @@ fn assess(
     let quiet = !matches!(pattern, JumpPattern::GoingOn | JumpPattern::Unclear);
     let near = || models.iter().filter(|m| m.distance <= NEAR);
     let over_now = near().all(|m| under(m.end, budget)) && best.end.value <= NEAR_BUDGET * budget;
-    let clean = !leak && quiet && (over_now || settles(&models, budget));
+    let swings = raw.iter().all(|s| swings(s, budget));
+    let clean = !leak && (swings || quiet && (over_now || settles(&models, budget)));
     Some(Assessment { models, by_jumps, jumps: pattern, late, persistent, end, least, leak, clean })
 }
 
@@ -226,7 +229,7 @@ fn pattern(jumps: &[Jump], rises: &[Jump], raw: &[Levels], total_span: f64, budg
     if ups.len() == 1 {
         return JumpPattern::Single;
     }
-    if jumps.len() - ups.len() >= 2 && raw.iter().all(|s| returns(&s.y)) {
+    if jumps.len() - ups.len() >= 2 && raw.iter().all(|s| returns(&s.y, 0.25 * budget * s.span())) {
         return JumpPattern::UpAndDown;
     }
     // Laplace's trend test on the rises of the high-water mark, each weighted with its size: under a constant rate their
@@ -245,21 +248,49 @@ fn pattern(jumps: &[Jump], rises: &[Jump], raw: &[Levels], total_span: f64, budg
     JumpPattern::Unclear
 }
 
-/// Whether the level comes back late to where it was early, at the bottom and at the top of its range.
-fn returns(y: &[f64]) -> bool {
+/// Whether the level comes back late to where it was early, at the bottom and at the top of its range, but for `slack`.
+fn returns(y: &[f64], slack: f64) -> bool {
     let part = 2 * y.len() / 5;
-    let range = |v: &[f64]| {
-        let mut sorted = v.to_vec();
-        sorted.sort_by(f64::total_cmp);
-        let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share) as usize];
-        (at(0.05), at(0.95))
-    };
     if part == 0 {
         return false;
     }
-    let (early, late) = (range(&y[..part]), range(&y[y.len() - part..]));
-    let slack = 0.1 * (early.1 - early.0);
-    late.0 <= early.0 + slack && late.1 <= early.1 + slack
+    let (early, late) = (&y[..part], &y[y.len() - part..]);
+    // Bounds are known well only where the level dwells at them.
+    let dwells = |v: &[f64]| {
+        let (outer, inner) = (range(v, 0.05), range(v, 0.2));
+        inner.0 - outer.0 < slack && outer.1 - inner.1 < slack
+    };
+    let (before, after) = (range(early, 0.05), range(late, 0.05));
+    dwells(early) && dwells(late) && after.0 <= before.0 + slack && after.1 <= before.1 + slack
+}
+
+/// Whether the level swings up and down between bounds that don't rise by what the budget allows: then it is clean,
+/// however persistent each swing is.
+fn swings(levels: &Levels, budget: f64) -> bool {
+    let (low, high) = range(&levels.y, 0.05);
+    let (mut turns, mut up) = (0, None);
+    for y in &levels.y {
+        let now = (y - low) / (high - low);
+        let side = if now > 0.75 {
+            Some(true)
+        } else if now < 0.25 {
+            Some(false)
+        } else {
+            up
+        };
+        turns += usize::from(up.is_some() && side != up);
+        up = side;
+    }
+    // Early and late parts lie 60 % of the span apart: growth at the budget would lift the bounds by more than this.
+    turns >= SWINGS && returns(&levels.y, 0.25 * budget * levels.span())
+}
+
+/// The range but for this share at either end.
+fn range(v: &[f64], without: f64) -> (f64, f64) {
+    let mut sorted = v.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |share: f64| sorted.get((sorted.len().saturating_sub(1) as f64 * share) as usize).copied().unwrap_or(0.0);
+    (at(without), at(1.0 - without))
 }
 
 /// Theil-Sen slope of the last 40 % of each series, their median weighted alike.

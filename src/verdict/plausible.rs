@@ -40,8 +40,15 @@ pub(super) const FAR: f64 = 10.0;
 const END: f64 = 0.05;
 /// Transients that are tried together with every other one, and pairs that are refined.
 const PAIRED: usize = 4;
-/// By how much a richer model's criterion must beat the best simpler one's.
+/// By how much the criterion of a model with refined parameters must beat the best on the grid.
 const EARNED: f64 = 2.0;
+/// By how much the criterion of a model with two transients must beat the best with one.
+const EARNED_BY_PAIR: f64 = 6.0;
+/// By how much the criterion must fall for a wave.
+const EARNED_BY_WAVE: f64 = 30.0;
+/// Cycles over the judged part that a wave may have, and the steps in which they are tried.
+const CYCLES: (f64, f64) = (3.0, 15.0);
+const CYCLES_STEPS: usize = 72;
 /// Gauss-Newton steps of a refinement.
 const STEPS: usize = 6;
 /// A refinement has converged when no parameter moves by more than this.
@@ -51,6 +58,7 @@ const CONVERGED: f64 = 0.01;
 /// of their criterion, the best first, none farther than [`FAR`]. Empty if there is too little to fit.
 pub(super) fn plausible(raw: &[Levels], smooth: &[Levels], jumps: usize, quantum: f64) -> Vec<Plausible> {
     let mut models = search(raw, quantum);
+    models.retain(|m| m.distance.is_finite());
     if jumps > 0 {
         // A place and a size each (Schwarz 1978 counts both).
         let observations = raw.iter().map(|s| s.x.len()).sum::<usize>().max(2) as f64;
@@ -71,6 +79,7 @@ pub(super) fn plausible(raw: &[Levels], smooth: &[Levels], jumps: usize, quantum
 /// Fits the dictionary; `distance` is the bare criterion.
 fn search(series: &[Levels], quantum: f64) -> Vec<Plausible> {
     let Some(mut search) = Search::new(series, quantum) else { return Vec::new() };
+    search.add_wave();
     let dictionary: Vec<Term> = Transient::dictionary().into_iter().map(|t| search.term(t)).collect();
     let mut models: Vec<Plausible> = search.fit(&[]).into_iter().collect();
     let mut singles: Vec<(Term, Plausible)> =
@@ -110,7 +119,7 @@ fn search(series: &[Levels], quantum: f64) -> Vec<Plausible> {
     let simple = least(&models);
     models.extend(refined.into_iter().filter(|m| m.distance < simple - EARNED));
     let single = least(&models);
-    richer.retain(|m| m.distance < single - EARNED);
+    richer.retain(|m| m.distance < single - EARNED_BY_PAIR);
     models.append(&mut richer);
     models
 }
@@ -126,8 +135,8 @@ struct Search {
     panel: Panel,
     /// Position of each observation as a share of the longest series.
     ages: Vec<Vec<f64>>,
-    /// Columns that are in every model: growth, and load if it varies.
-    fixed: usize,
+    /// Columns that are in every model: growth first, then load if it varies, and a wave if there is one.
+    fixed: Vec<usize>,
     span: f64,
 }
 
@@ -148,7 +157,31 @@ impl Search {
         let usable = |(s, _): &(&Levels, &Vec<f64>)| s.x.len() >= 2;
         let units: Vec<Unit> = series.iter().zip(&ages).filter(usable).map(unit).collect();
         let ages = series.iter().zip(&ages).filter(usable).map(|(_, u)| u.clone()).collect();
-        Some(Search { panel: Panel::new(&units, quantum)?, ages, fixed: if loaded { 2 } else { 1 }, span })
+        Some(Search {
+            panel: Panel::new(&units, quantum)?,
+            ages,
+            fixed: if loaded { vec![0, 1] } else { vec![0] },
+            span,
+        })
+    }
+
+    /// Adds one harmonic to every model if it has at least three cycles and earns its place: a wave of the load, by the
+    /// hour or by the day.
+    fn add_wave(&mut self) {
+        let alone: Vec<usize> = self.fixed.clone();
+        let Some(without) = self.panel.fit(&alone) else { return };
+        let mut best = (without.bic(alone.len()) - EARNED_BY_WAVE, alone.clone());
+        let coarse = (0..=CYCLES_STEPS).map(|k| CYCLES.0 + (CYCLES.1 - CYCLES.0) * k as f64 / CYCLES_STEPS as f64);
+        for cycles in coarse {
+            let turn = std::f64::consts::TAU * cycles;
+            let pair = [self.push(|u| (turn * u).sin()), self.push(|u| (turn * u).cos())];
+            let columns: Vec<usize> = alone.iter().copied().chain(pair).collect();
+            let criterion = self.panel.fit(&columns).map_or(f64::INFINITY, |f| f.bic(columns.len() + 1));
+            if criterion < best.0 {
+                best = (criterion, columns);
+            }
+        }
+        self.fixed = best.1;
     }
 
     fn push(&mut self, value: impl Fn(f64) -> f64) -> usize {
@@ -162,7 +195,7 @@ impl Search {
 
     /// Fits the terms as they are; `None` if that can't be done or memory would shrink: warm-ups only add.
     fn fit(&mut self, terms: &[Term]) -> Option<Plausible> {
-        let columns: Vec<usize> = (0..self.fixed).chain(terms.iter().map(|t| t.column)).collect();
+        let columns: Vec<usize> = self.fixed.iter().copied().chain(terms.iter().map(|t| t.column)).collect();
         let fit = self.panel.fit(&columns)?;
         let shapes: Vec<Transient> = terms.iter().map(|t| t.shape).collect();
         let hidden: usize = shapes.iter().map(|t| t.parameters()).sum();
@@ -178,14 +211,14 @@ impl Search {
                 shapes.iter().enumerate().flat_map(|(i, s)| (0..s.parameters()).map(move |p| (i, p))).collect();
             let terms: Vec<usize> = shapes.iter().map(|s| self.push(|u| s.at(u))).collect();
             let slopes: Vec<usize> = slots.iter().map(|&(i, p)| self.push(|u| shapes[i].derivative(p, u))).collect();
-            let columns: Vec<usize> = (0..self.fixed).chain(terms).chain(slopes).collect();
+            let columns: Vec<usize> = self.fixed.iter().copied().chain(terms).chain(slopes).collect();
             let Some(fit) = self.panel.fit(&columns) else { break };
             let Some(model) = self.model(&fit, &shapes, &slots, columns.len()) else { break };
             let amplitudes = model.amplitudes.clone();
             if best.as_ref().is_none_or(|b| model.distance < b.distance) {
                 best = Some(model);
             }
-            let first = self.fixed + shapes.len();
+            let first = self.fixed.len() + shapes.len();
             let mut farthest = 0.0f64;
             for (k, &(i, p)) in slots.iter().enumerate() {
                 let most = shapes[i].reach(p);
@@ -209,22 +242,22 @@ impl Search {
         slots: &[(usize, usize)],
         parameters: usize,
     ) -> Option<Plausible> {
-        let amplitudes: Vec<f64> = (0..shapes.len()).map(|i| fit.coefficient(self.fixed + i).value).collect();
+        let amplitudes: Vec<f64> = (0..shapes.len()).map(|i| fit.coefficient(self.fixed.len() + i).value).collect();
         if amplitudes.iter().any(|a| *a <= 0.0) {
             return None;
         }
-        let mut direction = vec![0.0; self.fixed + shapes.len() + slots.len()];
+        let mut direction = vec![0.0; self.fixed.len() + shapes.len() + slots.len()];
         direction[0] = 1.0 / self.span;
         for (i, _) in shapes.iter().enumerate().filter(|(_, s)| !s.is_bounded()) {
-            direction[self.fixed + i] = 1.0 / self.span;
+            direction[self.fixed.len() + i] = 1.0 / self.span;
         }
         let persistent = fit.combination(&direction);
         let late = |f: &dyn Fn(f64) -> f64| (f(1.0) - f(1.0 - END)) / END / self.span;
         for (i, shape) in shapes.iter().enumerate() {
-            direction[self.fixed + i] = late(&|u| shape.at(u));
+            direction[self.fixed.len() + i] = late(&|u| shape.at(u));
         }
         for (k, &(i, p)) in slots.iter().enumerate() {
-            direction[self.fixed + shapes.len() + k] = late(&|u| shapes[i].derivative(p, u));
+            direction[self.fixed.len() + shapes.len() + k] = late(&|u| shapes[i].derivative(p, u));
         }
         Some(Plausible {
             transients: shapes.to_vec(),

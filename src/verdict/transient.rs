@@ -43,7 +43,7 @@ impl Transient {
     pub fn moved(self, which: usize, step: f64) -> Self {
         match self {
             Transient::Exponential(t) => Transient::Exponential((t * step.exp()).clamp(0.005, 0.8)),
-            Transient::Logarithm(t) => Transient::Logarithm((t * step.exp()).clamp(0.001, 0.5)),
+            Transient::Logarithm(t) => Transient::Logarithm((t * step.exp()).clamp(0.001, 0.15)),
             Transient::Hinge(t) => Transient::Hinge((t * step.exp()).clamp(0.03, 0.85)),
             Transient::Onset(d) => Transient::Onset((d + step).clamp(0.05, 0.8)),
             Transient::Delayed(d, t) if which == 0 => Transient::Delayed((d + step).clamp(0.03, 0.9), t),
