@@ -65,7 +65,7 @@ fn write_workers(out: &mut String, finding: &Finding) -> std::fmt::Result {
     let mut workers: Vec<_> = finding.workers.iter().collect();
     let key = |w: &crate::verdict::WorkerFinding| w.growth.map_or(f64::NEG_INFINITY, |g| g.estimate);
     workers.sort_by(|a, b| key(b).total_cmp(&key(a)));
-    writeln!(out, "\n<details><summary>{} by worker</summary>\n", capital(text::resource_name(resource)))?;
+    writeln!(out, "\n<details><summary>{} by worker</summary>\n", text::capital(text::resource_name(resource)))?;
     writeln!(out, "| Worker | First | Last | Growth |\n|---|--:|--:|---|")?;
     for worker in workers.iter().take(ROWS) {
         let growth = match (&worker.growth, &worker.set_aside) {
@@ -96,12 +96,6 @@ fn state(state: GateState) -> &'static str {
         GateState::Fail => "❌",
         GateState::Unknown => "❔",
     }
-}
-
-/// The same with a capital letter, for the beginning of a line.
-pub fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |c| c.to_uppercase().collect::<String>() + chars.as_str())
 }
 
 /// Text in which nothing means anything to Markdown or HTML, on one line.

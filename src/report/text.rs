@@ -37,6 +37,12 @@ pub fn clip(text: &str, max: usize) -> String {
     text.chars().take(max.saturating_sub(1)).chain(['…']).collect()
 }
 
+/// The same with a capital letter, for the beginning of a line.
+pub fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().collect::<String>() + chars.as_str())
+}
+
 /// A level or a growth of `resource` without its per: `4.1 KiB`, `0.25`.
 pub fn amount(resource: Resource, value: f64) -> String {
     if resource.in_bytes() { format_bytes(value) } else { format_count(value) }

@@ -177,7 +177,7 @@ fn memory(record: &RunRecord, verdict: &Verdict) -> Panel {
     let mut curves: Vec<Curve> = traces
         .into_iter()
         .map(|(worker, points)| Curve {
-            name: worker.pid.to_string(),
+            name: text::worker_name(Some(worker)),
             value: points.iter().rev().find(|p| p.1.is_finite()).map_or_else(String::new, |p| format_bytes(p.1)),
             pieces: cut(points, columns),
             tone: tones.get(&Some(worker)).copied().flatten(),

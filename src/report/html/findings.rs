@@ -2,8 +2,7 @@
 
 use super::tone;
 use crate::model::{Resource, RunRecord, format_count};
-use crate::report::markdown::capital;
-use crate::report::text::{self, Mood, plain};
+use crate::report::text::{self, Mood, capital, plain};
 use crate::verdict::{Finding, Outcome, Verdict, WorkerFinding};
 use maud::{Markup, html};
 

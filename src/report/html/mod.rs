@@ -9,7 +9,7 @@ mod run;
 
 use super::chart::{self, Chart, ChartError, GrowthChart, Timeline, palette};
 use super::explain::explain;
-use super::text::{self, Mood, plain};
+use super::text::{self, Mood, capital, plain};
 use crate::model::{Resource, RunRecord, format_seconds};
 use crate::verdict::{GateState, Outcome, Verdict};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -17,7 +17,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 /// Digest of the script, by which the policy knows it; a test compares the two.
-const SCRIPT_SHA256: &str = "sha256-JhPqpcB/uc/Y49J76Ya99yKg3bRnk0nUWSmyj4dXxAM=";
+const SCRIPT_SHA256: &str = "sha256-EZYxZiIPKcL0ZEP79bdsSBZJNbIxmn9l6oZu6Wh/thY=";
 
 /// Renders the report; fails only if a chart can't be drawn.
 pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartError> {
@@ -30,11 +30,11 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartErro
         .collect();
     let timeline = Timeline::new(record, verdict);
 
-    let mut figures = vec![figure("memory", &memory)?];
+    let mut figures = vec![(title(&memory), figure("memory", &memory)?)];
     let mut figure_data = vec![data::growth("memory", &memory)];
     for other in &others {
         let name = other.resource.to_string();
-        figures.push(figure(&name, other)?);
+        figures.push((title(other), figure(&name, other)?));
         figure_data.push(data::growth(&name, other));
     }
     let timeline_figure = figure("timeline", &timeline)?;
@@ -55,7 +55,9 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartErro
                 (header(record))
                 main {
                     (verdict_section(record, verdict))
-                    section { @for figure in &figures { (figure) } }
+                    @for (title, figure) in &figures {
+                        section { h2 { (title) } (figure) }
+                    }
                     (understanding(record, verdict))
                     section { h2 { "Over time" } (timeline_figure) }
                     (findings::section(record, verdict))
@@ -80,6 +82,11 @@ fn policy() -> String {
 /// Charts are drawn for white; these rules turn their colours where the reader wants dark, but not on paper.
 fn dark_charts() -> String {
     format!("@media screen and (prefers-color-scheme: dark) {{\n{}}}\n", palette::dark_rules("figure svg"))
+}
+
+/// What a chart is about, as a heading.
+fn title(chart: &GrowthChart) -> String {
+    format!("{} against {}", capital(text::resource_name(chart.resource)), text::axis_name(chart.axis))
 }
 
 /// A static chart, in the place where the script puts a live one.
