@@ -486,3 +486,17 @@ impl Scenario {
         }
     }
 }
+
+/// Every fixture with its name.
+pub fn all() -> Vec<(&'static str, (RunRecord, Verdict))> {
+    vec![
+        ("leak", leak()),
+        ("warm-up", warm_up()),
+        ("inconclusive", inconclusive()),
+        ("recycled", recycled()),
+        ("descriptors", descriptors()),
+        ("crowd", crowd()),
+        ("empty", empty()),
+        ("hostile", hostile()),
+    ]
+}

@@ -18,8 +18,8 @@ pub fn plain(text: &str) -> String {
         .collect()
 }
 
-/// Characters that change the direction of writing or have no width, with which a name can pose as another.
-fn is_direction(c: char) -> bool {
+/// Whether a character changes the direction of writing or has no width, so that a name can pose as another.
+pub fn is_direction(c: char) -> bool {
     matches!(c, '\u{061C}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
 }
 
@@ -110,7 +110,7 @@ pub fn gate_word(state: GateState) -> &'static str {
     match state {
         GateState::Pass => "pass",
         GateState::Fail => "FAIL",
-        GateState::Unknown => "  ? ",
+        GateState::Unknown => "open",
     }
 }
 

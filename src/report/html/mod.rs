@@ -10,7 +10,7 @@ mod run;
 use super::chart::{self, Chart, ChartError, GrowthChart, Timeline, palette};
 use super::explain::explain;
 use super::text::{self, Mood, capital, plain};
-use crate::model::{Resource, RunRecord, format_seconds};
+use crate::model::{RunRecord, format_seconds};
 use crate::verdict::{GateState, Outcome, Verdict};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -22,12 +22,7 @@ const SCRIPT_SHA256: &str = "sha256-EZYxZiIPKcL0ZEP79bdsSBZJNbIxmn9l6oZu6Wh/thY=
 /// Renders the report; fails only if a chart can't be drawn.
 pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartError> {
     let memory = GrowthChart::memory(record, verdict);
-    let others: Vec<GrowthChart> = verdict
-        .findings
-        .iter()
-        .filter(|f| f.resource != Resource::Memory && f.outcome != Outcome::Clean)
-        .map(|f| GrowthChart::new(record, f))
-        .collect();
+    let others: Vec<GrowthChart> = super::charted(verdict).map(|f| GrowthChart::new(record, f)).collect();
     let timeline = Timeline::new(record, verdict);
 
     let mut figures = vec![(title(&memory), figure("memory", &memory)?)];
