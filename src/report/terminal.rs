@@ -14,7 +14,9 @@ pub fn render(record: &RunRecord, verdict: &Verdict, colour: bool, report: Optio
     let (word, rest) = text::headline(verdict);
     out.push_str(&format!("{}  {rest}\n", paint(style(Mood::of_verdict(verdict)).bold(), &word)));
     if let Some(why) = &record.meta.aborted {
-        out.push_str(&format!("The run ended early: {}\n", plain(why)));
+        let mut lines = why.lines();
+        out.push_str(&format!("The run ended early: {}\n", plain(lines.next().unwrap_or_default())));
+        lines.for_each(|line| out.push_str(&format!("    {}\n", plain(line))));
     }
 
     let gates: Vec<_> = verdict.gates.iter().map(|g| (g, plain(&g.name), plain(&g.measured))).collect();
