@@ -21,7 +21,9 @@ fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::R
     let (word, rest) = text::headline(verdict);
     writeln!(out, "## {} **{word}** {}\n", icon(Mood::of_verdict(verdict)), escape(&rest))?;
     if let Some(why) = &record.meta.aborted {
-        writeln!(out, "The run ended early: {}\n", escape(why))?;
+        // Line breaks stay, with two spaces before them, which Markdown asks for.
+        let lines: Vec<String> = why.lines().map(escape).collect();
+        writeln!(out, "The run ended early: {}\n", lines.join("  \n"))?;
     }
     if !verdict.gates.is_empty() {
         writeln!(out, "| | Gate | Measured | Allowed |\n|---|---|---|---|")?;

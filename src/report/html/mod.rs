@@ -17,7 +17,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 /// Digest of the script, by which the policy knows it; a test compares the two.
-const SCRIPT_SHA256: &str = "sha256-EZYxZiIPKcL0ZEP79bdsSBZJNbIxmn9l6oZu6Wh/thY=";
+pub const SCRIPT_SHA256: &str = "sha256-B7Egu9Xnh3Q5RV0uSvvf+9pLlb4KLNwXt+qu89FWGus=";
 
 /// Renders the report; fails only if a chart can't be drawn.
 pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartError> {
@@ -109,7 +109,10 @@ fn verdict_section(record: &RunRecord, verdict: &Verdict) -> Markup {
         section.verdict.(tone(Mood::of_verdict(verdict))) {
             h1 { span.word { (word) } " " (rest) }
             @if let Some(why) = &record.meta.aborted {
-                p.aborted { "The run ended early: " (plain(why)) }
+                p.aborted { "The run ended early: " (plain(why.lines().next().unwrap_or_default())) }
+                @if why.lines().nth(1).is_some() {
+                    pre { (why.lines().skip(1).map(plain).collect::<Vec<_>>().join("\n")) }
+                }
             }
             @if let Some(finding) = deciding {
                 p { "Because " (plain(&finding.reason)) "." }

@@ -157,7 +157,7 @@
     // Zoomed, a panel shows what is in view; else the range that the report chose.
     const rangeOf = (panel) => {
       const whole = view[0] === figure.x.range[0] && view[1] === figure.x.range[1];
-      if (whole && hidden.size === 0) return panel.range;
+      if (whole && panel.curves.every(visible)) return panel.range;
       let low = Infinity, high = -Infinity;
       for (const curve of panel.curves) {
         if (!visible(curve) || curve.kind === "band") continue;
@@ -168,7 +168,8 @@
       if (!(high >= low)) return panel.range;
       if (panel.log) return [low / 1.2, high * 1.2];
       const margin = (high - low || Math.abs(high) * 0.05 || 1) * 0.08;
-      return [panel.range[0] === 0 && low < 0.4 * high ? 0 : low - margin, high + margin];
+      const rooted = panel.range[0] === 0 && (figure.panels.length > 1 || low < 0.4 * high);
+      return [rooted ? 0 : low - margin, high + margin];
     };
 
     const draw = () => {
