@@ -51,7 +51,7 @@
     if (!(high > low)) return [];
     const marks = [];
     if (log) {
-      const parts = Math.log10(high / low) <= 2.5 ? [1, 2, 5] : [1];
+      const parts = 3 * Math.log10(high / low) <= count ? [1, 2, 5] : [1];
       for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e++)
         for (const part of parts) {
           const value = part * 10 ** e;
