@@ -101,6 +101,10 @@ impl WorkerProbe {
         }
         let length = self.status.read_at(&mut buffer, 0).ok()?;
         let status = parse_status(&buffer[..length]);
+        if status.anon.is_none() && status.swap.is_none() {
+            // A process that is about to become a zombie has given up its memory, and has no lines on it any more.
+            return None;
+        }
         let mut sample = Sample {
             anon: status.anon,
             swap: status.swap,

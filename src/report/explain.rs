@@ -148,7 +148,7 @@ fn production(record: &RunRecord, finding: &Finding) -> Vec<String> {
     ));
     if let Some(pace) = pace(finding, record) {
         said.push(format!(
-            "At the pace of this run, {} requests/s to each worker, that is {} an hour for each.",
+            "At the pace of this run, {} requests/s to {whose}, that is {} an hour.",
             format_count(pace),
             level(resource, growth.estimate * pace * 3600.0)
         ));
@@ -177,18 +177,10 @@ fn production(record: &RunRecord, finding: &Finding) -> Vec<String> {
 
 /// Requests per second that a worker served, usual over the workers.
 fn pace(finding: &Finding, record: &RunRecord) -> Option<f64> {
-    let mut times = std::collections::HashMap::new();
-    for sample in &record.samples {
-        if let Some(requests) = sample.requests.filter(|_| sample.t.is_finite()) {
-            let entry = times.entry(sample.worker).or_insert((sample.t, requests, sample.t, requests));
-            (entry.2, entry.3) = (sample.t, requests);
-        }
-    }
-    let mut paces: Vec<f64> = finding
-        .workers
+    let mut paces: Vec<f64> = crate::verdict::series(record, finding.resource)
+        .1
         .iter()
-        .filter_map(|w| times.get(&w.worker?))
-        .map(|(t0, r0, t1, r1)| r1.saturating_sub(*r0) as f64 / (t1 - t0))
+        .filter_map(|s| Some((s.x.last()? - s.x.first()?) / (s.t.last()? - s.t.first()?)))
         .filter(|p| p.is_finite() && *p > 0.0)
         .collect();
     paces.sort_by(f64::total_cmp);

@@ -1,7 +1,7 @@
 //! GitHub-flavoured Markdown, fit for the summary of a CI job.
 
 use super::explain::explain;
-use super::text::{self, plain};
+use super::text::{self, Mood, plain};
 use crate::model::{RunRecord, format_seconds};
 use crate::verdict::{Finding, GateState, Outcome, Verdict};
 use std::fmt::Write;
@@ -18,10 +18,8 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
 }
 
 fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::Result {
-    let word = text::outcome_word(verdict.outcome);
-    let sentence = plain(&verdict.sentence);
-    let rest = sentence.strip_prefix(word).unwrap_or(&sentence).trim();
-    writeln!(out, "## {} **{word}** {}\n", icon(verdict.outcome), escape(rest))?;
+    let (word, rest) = text::headline(verdict);
+    writeln!(out, "## {} **{word}** {}\n", icon(Mood::of_verdict(verdict)), escape(&rest))?;
     if let Some(why) = &record.meta.aborted {
         writeln!(out, "The run ended early: {}\n", escape(why))?;
     }
@@ -84,11 +82,11 @@ fn write_workers(out: &mut String, finding: &Finding) -> std::fmt::Result {
     writeln!(out, "\n</details>")
 }
 
-fn icon(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Leak => "🔴",
-        Outcome::Clean => "🟢",
-        Outcome::Inconclusive => "🟡",
+fn icon(mood: Mood) -> &'static str {
+    match mood {
+        Mood::Bad => "🔴",
+        Mood::Good => "🟢",
+        Mood::Unsure => "🟡",
     }
 }
 

@@ -9,6 +9,7 @@ mod explain;
 mod html;
 mod json;
 mod junit;
+pub mod live;
 mod markdown;
 mod terminal;
 mod text;
@@ -185,6 +186,21 @@ mod look {
             ("empty", fixture::empty),
             ("descriptors", fixture::descriptors),
             ("hostile", fixture::hostile),
+            ("judged-leak", || {
+                let (r, _) = fixture::leak();
+                let v = crate::verdict::judge(&r);
+                (r, v)
+            }),
+            ("judged-warm", || {
+                let (r, _) = fixture::warm_up();
+                let v = crate::verdict::judge(&r);
+                (r, v)
+            }),
+            ("judged-recycled", || {
+                let (r, _) = fixture::recycled();
+                let v = crate::verdict::judge(&r);
+                (r, v)
+            }),
         ] {
             let (r, v) = f();
             let dir = std::path::PathBuf::from(&out).join(name);

@@ -1,8 +1,8 @@
 //! The end of a run on a terminal: the sentence, a gate a line, the notes.
 
-use super::text::{self, plain};
+use super::text::{self, Mood, plain};
 use crate::model::RunRecord;
-use crate::verdict::{GateState, Outcome, Verdict};
+use crate::verdict::{Outcome, Verdict};
 use console::Style;
 
 /// Renders the verdict for a terminal, with colours if `colour`; ends in a line break.
@@ -10,14 +10,12 @@ pub fn render(record: &RunRecord, verdict: &Verdict, colour: bool) -> String {
     let paint = |style: Style, text: &str| style.force_styling(colour).apply_to(text).to_string();
     let mut out = String::new();
 
-    let sentence = plain(&verdict.sentence);
-    let word = text::outcome_word(verdict.outcome);
-    match sentence.strip_prefix(word) {
-        Some(rest) => out.push_str(&format!("{}{rest}\n", paint(outcome_style(verdict.outcome), word))),
-        None => out.push_str(&format!("{}  {sentence}\n", paint(outcome_style(verdict.outcome), word))),
-    }
+    let (word, rest) = text::headline(verdict);
+    out.push_str(&format!("{}  {rest}\n", paint(style(Mood::of_verdict(verdict)).bold(), &word)));
     if let Some(why) = &record.meta.aborted {
-        out.push_str(&format!("The run ended early: {}\n", plain(why)));
+        let mut lines = why.lines();
+        out.push_str(&format!("The run ended early: {}\n", plain(lines.next().unwrap_or_default())));
+        lines.for_each(|line| out.push_str(&format!("    {}\n", plain(line))));
     }
 
     let gates: Vec<_> = verdict.gates.iter().map(|g| (g, plain(&g.name), plain(&g.measured))).collect();
@@ -27,7 +25,7 @@ pub fn render(record: &RunRecord, verdict: &Verdict, colour: bool) -> String {
     let name_width = width(gates.iter().map(|(_, name, _)| name));
     let measured_width = width(gates.iter().map(|(_, _, measured)| measured));
     for (gate, name, measured) in &gates {
-        let state = paint(gate_style(gate.state), text::gate_word(gate.state));
+        let state = paint(style(Mood::of_gate(gate.state)), text::gate_word(gate.state));
         let allowed = plain(&gate.allowed);
         let line = format!("  {state}  {name:name_width$}  {measured:measured_width$}  {allowed}");
         out.push_str(line.trim_end());
@@ -53,18 +51,10 @@ fn width<'a>(texts: impl Iterator<Item = &'a String>) -> usize {
     texts.map(|t| console::measure_text_width(t)).max().unwrap_or(0).min(64)
 }
 
-fn outcome_style(outcome: Outcome) -> Style {
-    match outcome {
-        Outcome::Leak => Style::new().red().bold(),
-        Outcome::Clean => Style::new().green().bold(),
-        Outcome::Inconclusive => Style::new().yellow().bold(),
-    }
-}
-
-fn gate_style(state: GateState) -> Style {
-    match state {
-        GateState::Pass => Style::new().green(),
-        GateState::Fail => Style::new().red().bold(),
-        GateState::Unknown => Style::new().yellow(),
+fn style(mood: Mood) -> Style {
+    match mood {
+        Mood::Good => Style::new().green(),
+        Mood::Bad => Style::new().red(),
+        Mood::Unsure => Style::new().yellow(),
     }
 }

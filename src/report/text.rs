@@ -4,7 +4,7 @@
 //! or change of writing direction reaches a terminal, a chart or a page.
 
 use crate::model::{Axis, EventKind, ExitCause, Resource, RunRecord, WorkerId, format_bytes, format_count};
-use crate::verdict::{GateState, Interval, LeakClass, Outcome};
+use crate::verdict::{ExitCode, GateState, Interval, LeakClass, Outcome, Verdict};
 use std::collections::HashMap;
 
 /// One line of harmless text: line breaks and tabs become spaces, other control and direction characters `\u{FFFD}`.
@@ -114,6 +114,55 @@ pub fn outcome_word(outcome: Outcome) -> &'static str {
         Outcome::Leak => "LEAK",
         Outcome::Clean => "CLEAN",
         Outcome::Inconclusive => "INCONCLUSIVE",
+    }
+}
+
+/// The verdict's sentence as the capital words it begins with (`LEAK`, `TARGET FAILED`) and the rest.
+pub fn headline(verdict: &Verdict) -> (String, String) {
+    let capitals = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_uppercase() || c == ' ');
+    match verdict.sentence.split_once("  ") {
+        Some((word, rest)) if capitals(word) => (word.to_owned(), plain(rest.trim())),
+        _ => (outcome_word(verdict.outcome).to_owned(), plain(&verdict.sentence)),
+    }
+}
+
+/// How bad something is, for its colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mood {
+    /// Clean, passed.
+    Good,
+    /// Leak, failed, broken.
+    Bad,
+    /// Not decided.
+    Unsure,
+}
+
+impl Mood {
+    /// Of a whole verdict.
+    pub fn of_verdict(verdict: &Verdict) -> Self {
+        match verdict.exit {
+            ExitCode::Clean => Mood::Good,
+            ExitCode::Inconclusive | ExitCode::Interrupted(_) => Mood::Unsure,
+            _ => Mood::Bad,
+        }
+    }
+
+    /// Of a finding.
+    pub fn of_outcome(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Clean => Mood::Good,
+            Outcome::Leak => Mood::Bad,
+            Outcome::Inconclusive => Mood::Unsure,
+        }
+    }
+
+    /// Of a gate.
+    pub fn of_gate(state: GateState) -> Self {
+        match state {
+            GateState::Pass => Mood::Good,
+            GateState::Fail => Mood::Bad,
+            GateState::Unknown => Mood::Unsure,
+        }
     }
 }
 

@@ -8,7 +8,8 @@ use super::finding::find;
 use super::series::{Readings, readings};
 use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Verdict, settle_levels};
 use crate::model::{
-    CountingSource, EventKind, Resource, RunRecord, RunStatus, WorkerId, format_bytes, format_count, format_seconds,
+    CountingSource, EventKind, Failure, Resource, RunRecord, RunStatus, WorkerId, format_bytes, format_count,
+    format_seconds,
 };
 
 /// The page size, for records that don't say.
@@ -55,18 +56,20 @@ pub fn judge(record: &RunRecord) -> Verdict {
         });
     }
     let answer = answer(&findings, &gates, record.meta.status);
-    let interrupted = record.events.iter().find_map(|e| match e.kind {
-        EventKind::Interrupted { signal } => Some(signal),
+    let failure = record.meta.failure;
+    let interrupted = match failure {
+        Some(Failure::Interrupted(signal)) => Some(signal),
         _ => None,
-    });
-    let target_failed = failures.died.is_some() || failures.limit.is_some();
+    };
+    let target_failed = failures.died.is_some() || failures.limit.is_some() || failure == Some(Failure::Target);
     let crashed = !failures.deaths.is_empty();
     let exit = match answer {
         _ if interrupted.is_some() => ExitCode::Interrupted(interrupted.unwrap_or_default()),
+        _ if failure == Some(Failure::Recording) => ExitCode::Failure,
         _ if target_failed => ExitCode::Target,
         Outcome::Leak => ExitCode::Leak,
         _ if crashed => ExitCode::Target,
-        _ if failed_workload => ExitCode::Workload,
+        _ if failed_workload || failure == Some(Failure::Workload) => ExitCode::Workload,
         Outcome::Clean => ExitCode::Clean,
         Outcome::Inconclusive => ExitCode::Inconclusive,
     };
@@ -237,9 +240,6 @@ fn notes_on(record: &RunRecord) -> Vec<String> {
         record.events.iter().map(|e| if let EventKind::MissedTicks { count } = e.kind { count } else { 0 }).sum();
     if missed > 0 {
         notes.push(format!("the sampler missed {missed} of its deadlines: the host was busy"));
-    }
-    if let Some(aborted) = &record.meta.aborted {
-        notes.push(format!("the run was aborted: {}", aborted.trim_end_matches('.')));
     }
     if let Some(observing) = &record.meta.observing {
         notes.extend(observing.missing.iter().map(|m| format!("not readable: {m}")));

@@ -4,8 +4,9 @@ use super::canvas::{Align, Canvas, dashed, fit_text, text_width};
 use super::palette::{self, Tone};
 use super::scale::{Scale, Ticks, Unit, ticks};
 use super::thin::thin;
-use crate::model::{Axis, Resource, RunRecord, WorkerId, format_count};
-use crate::report::{text, trace};
+use crate::model::{Axis, Resource, RunRecord, Series, WorkerId, format_count};
+use crate::report::text::{self, Mood};
+use crate::report::trace;
 use crate::verdict::{Finding, Fit, Outcome, Verdict};
 use std::collections::HashMap;
 
@@ -68,16 +69,16 @@ impl GrowthChart {
     pub fn new(record: &RunRecord, finding: &Finding) -> Self {
         let (resource, axis) = (finding.resource, finding.axis);
         let found: HashMap<_, _> = finding.workers.iter().map(|w| (w.worker, w)).collect();
-        let traces = trace::traces(record, resource, axis);
-        let columns = (POINTS / traces.len().max(1)).clamp(20, 400);
-        let mut lines: Vec<Line> = traces
+        let series = crate::verdict::series(record, resource).1;
+        let columns = (POINTS / series.len().max(1)).clamp(20, 400);
+        let mut lines: Vec<Line> = series
             .iter()
-            .map(|trace| {
-                let worker = found.get(&trace.worker);
+            .map(|one| {
+                let worker = found.get(&one.worker);
                 let growth = worker.and_then(|w| w.growth.as_ref());
                 Line {
-                    worker: trace.worker,
-                    pieces: trace::pieces(&trace.over_axis()).map(|piece| thin(piece, columns)).collect(),
+                    worker: one.worker,
+                    pieces: stretches(one).iter().map(|piece| thin(piece, columns)).collect(),
                     colour: None,
                     growth: growth.map(|g| text::amount(resource, g.estimate)),
                     fit: worker.and_then(|w| w.fit.clone()),
@@ -119,8 +120,7 @@ impl GrowthChart {
         if let Some(finding) = verdict.findings.iter().find(|f| f.resource == Resource::Memory) {
             return GrowthChart::new(record, finding);
         }
-        let known = record.samples.iter().any(|s| s.requests.is_some());
-        GrowthChart::new(record, &bare(if known { Axis::WorkerRequests } else { Axis::Seconds }))
+        GrowthChart::new(record, &bare(crate::verdict::series(record, Resource::Memory).0))
     }
 
     fn plot(&self, y_ticks: &Ticks) -> Plot {
@@ -134,6 +134,13 @@ impl GrowthChart {
             y: Scale::linear(self.y_range, (BOTTOM, TOP)),
         }
     }
+}
+
+/// The readings of a worker along the axis, cut where none were taken for long.
+fn stretches(series: &Series) -> Vec<Vec<(f64, f64)>> {
+    let longest = trace::longest_gap(series.t.iter().copied());
+    let points: Vec<_> = series.t.iter().zip(&series.x).zip(&series.y).map(|((t, x), y)| (*t, (*x, *y))).collect();
+    points.chunk_by(|a, b| b.0 - a.0 <= longest).map(|piece| piece.iter().map(|p| p.1).collect()).collect()
 }
 
 /// A finding that says nothing, for a run that wasn't judged.
@@ -414,7 +421,7 @@ impl GrowthChart {
 }
 
 /// The outline of a fit's band: along the upper edge and back along the lower.
-fn band(fit: &Fit) -> Vec<(f64, f64)> {
+pub fn band(fit: &Fit) -> Vec<(f64, f64)> {
     let edge = |y: &[f64]| -> Vec<(f64, f64)> {
         fit.x.iter().copied().zip(y.iter().copied()).filter(|(x, y)| x.is_finite() && y.is_finite()).collect()
     };
@@ -424,10 +431,10 @@ fn band(fit: &Fit) -> Vec<(f64, f64)> {
 }
 
 /// The colour of an outcome.
-pub fn outcome_tone(outcome: Outcome) -> Tone {
-    match outcome {
-        Outcome::Leak => palette::BAD,
-        Outcome::Clean => palette::GOOD,
-        Outcome::Inconclusive => palette::UNSURE,
+fn outcome_tone(outcome: Outcome) -> Tone {
+    match Mood::of_outcome(outcome) {
+        Mood::Bad => palette::BAD,
+        Mood::Good => palette::GOOD,
+        Mood::Unsure => palette::UNSURE,
     }
 }

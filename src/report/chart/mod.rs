@@ -8,7 +8,7 @@ mod thin;
 mod timeline;
 
 pub use canvas::{Canvas, ChartError};
-pub use growth::GrowthChart;
+pub use growth::{GrowthChart, band};
 pub use scale::{Unit, thousands};
 pub use timeline::Timeline;
 

@@ -5,7 +5,7 @@ use super::growth::GrowthChart;
 use super::palette::{self, Tone};
 use super::scale::{Scale, Ticks, Unit, log_ticks, ticks};
 use super::thin::thin;
-use crate::model::{EventKind, LoadSample, PhaseKind, Resource, RunRecord, format_bytes, format_count};
+use crate::model::{EventKind, LoadSample, PhaseKind, RunRecord, format_bytes, format_count};
 use crate::report::{text, trace};
 use crate::verdict::Verdict;
 use std::collections::{BTreeMap, HashMap};
@@ -162,10 +162,7 @@ fn by_second(load: &[LoadSample]) -> Vec<Second> {
 
 /// Cuts points that are missing, and where nothing was read for long, and thins what is left.
 fn cut(points: Vec<(f64, f64)>, columns: usize) -> Vec<Vec<(f64, f64)>> {
-    let mut steps: Vec<f64> = points.windows(2).map(|p| p[1].0 - p[0].0).filter(|d| d.is_finite()).collect();
-    steps.sort_by(f64::total_cmp);
-    let usual = steps.get(steps.len() / 2).copied().unwrap_or(1.0);
-    let longest = (5.0 * usual).max(2.5);
+    let longest = trace::longest_gap(points.iter().map(|p| p.0));
     trace::pieces(&points)
         .flat_map(|piece| piece.chunk_by(move |a, b| b.0 - a.0 <= longest))
         .map(|piece| thin(piece, columns))
@@ -175,19 +172,16 @@ fn cut(points: Vec<(f64, f64)>, columns: usize) -> Vec<Vec<(f64, f64)>> {
 fn memory(record: &RunRecord, verdict: &Verdict) -> Panel {
     let chart = GrowthChart::memory(record, verdict);
     let tones: HashMap<_, _> = chart.lines.iter().map(|l| (l.worker, l.colour)).collect();
-    let traces = trace::traces(record, Resource::Memory, crate::model::Axis::Seconds);
+    let traces = trace::memory_over_time(record);
     let columns = (8000 / traces.len().max(1)).clamp(20, COLUMNS);
     let mut curves: Vec<Curve> = traces
-        .iter()
-        .map(|trace| {
-            let last = trace.y.iter().rev().find(|y| y.is_finite());
-            Curve {
-                name: trace.worker.map_or_else(|| "pool".to_owned(), |w| w.pid.to_string()),
-                value: last.map_or_else(String::new, |y| format_bytes(*y)),
-                pieces: cut(trace.over_time(), columns),
-                tone: tones.get(&trace.worker).copied().flatten(),
-                filled: false,
-            }
+        .into_iter()
+        .map(|(worker, points)| Curve {
+            name: worker.pid.to_string(),
+            value: points.iter().rev().find(|p| p.1.is_finite()).map_or_else(String::new, |p| format_bytes(p.1)),
+            pieces: cut(points, columns),
+            tone: tones.get(&Some(worker)).copied().flatten(),
+            filled: false,
         })
         .collect();
     curves.sort_by_key(|c| c.tone.is_some());

@@ -51,7 +51,7 @@ struct CurveData {
     /// Light and dark; missing for one of a crowd.
     #[serde(skip_serializing_if = "Option::is_none")]
     colours: Option<[String; 2]>,
-    /// `line`, `area`, `fit` (goes with the curve before it) or `budget`.
+    /// `line`, `area`, `budget`, or `fit` and `band`, which go with the line before them.
     kind: &'static str,
     pieces: Vec<Vec<[f64; 2]>>,
 }
@@ -71,7 +71,15 @@ pub fn growth(name: &str, chart: &GrowthChart) -> Figure {
         if let (Some(_), Some(fit)) = (&colours, &line.fit) {
             let points: Vec<_> = fit.x.iter().copied().zip(fit.y.iter().copied()).collect();
             let pieces = crate::report::trace::pieces(&points).map(numbers).collect();
-            curves.push(CurveData { name: "fit".into(), value: String::new(), colours, kind: "fit", pieces });
+            let outline = vec![numbers(&crate::report::chart::band(fit))];
+            let part = |kind, pieces| CurveData {
+                name: "fit".into(),
+                value: String::new(),
+                colours: colours.clone(),
+                kind,
+                pieces,
+            };
+            curves.extend([part("band", outline), part("fit", pieces)]);
         }
     }
     if let Some(ends) = &chart.budget {
@@ -81,7 +89,7 @@ pub fn growth(name: &str, chart: &GrowthChart) -> Figure {
     }
     Figure {
         name: name.to_owned(),
-        title: format!("{} · {}", chart.headline, chart.subtitle),
+        title: chart.subtitle.clone(),
         x: AxisData {
             title: text::axis_name(chart.axis).to_owned(),
             unit: unit(if chart.axis == Axis::Seconds { Unit::Clock } else { Unit::Count }),

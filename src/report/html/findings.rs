@@ -3,7 +3,7 @@
 use super::tone;
 use crate::model::{Resource, RunRecord, format_count};
 use crate::report::markdown::capital;
-use crate::report::text::{self, plain};
+use crate::report::text::{self, Mood, plain};
 use crate::verdict::{Finding, Outcome, Verdict, WorkerFinding};
 use maud::{Markup, html};
 
@@ -28,7 +28,7 @@ fn one(record: &RunRecord, finding: &Finding) -> Markup {
     html! {
         details open[open] {
             summary {
-                span.state.(tone(finding.outcome)) { (finding.outcome) }
+                span.state.(tone(Mood::of_outcome(finding.outcome))) { (finding.outcome) }
                 " " b { (capital(text::resource_name(resource))) }
                 @if let Some(growth) = &finding.growth { ": " (text::growth(resource, finding.axis, growth)) }
             }

@@ -9,7 +9,7 @@ mod run;
 
 use super::chart::{self, Chart, ChartError, GrowthChart, Timeline, palette};
 use super::explain::explain;
-use super::text::{self, plain};
+use super::text::{self, Mood, plain};
 use crate::model::{Resource, RunRecord, format_seconds};
 use crate::verdict::{GateState, Outcome, Verdict};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -17,7 +17,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 /// Digest of the script, by which the policy knows it; a test compares the two.
-const SCRIPT_SHA256: &str = "sha256-2SW7Nuz9c91qfFWuldTLEbFUGA9C4VJrzkf2eN9fozE=";
+const SCRIPT_SHA256: &str = "sha256-JhPqpcB/uc/Y49J76Ya99yKg3bRnk0nUWSmyj4dXxAM=";
 
 /// Renders the report; fails only if a chart can't be drawn.
 pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartError> {
@@ -48,7 +48,7 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartErro
                 meta http-equiv="Content-Security-Policy" content=(policy());
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (text::outcome_word(verdict.outcome)) " · " (plain(&record.meta.name)) " · seepage" }
+                title { (text::headline(verdict).0) " · " (plain(&record.meta.name)) " · seepage" }
                 style { (PreEscaped(STYLE)) (PreEscaped(dark_charts())) }
             }
             body {
@@ -101,12 +101,10 @@ fn header(record: &RunRecord) -> Markup {
 }
 
 fn verdict_section(record: &RunRecord, verdict: &Verdict) -> Markup {
-    let word = text::outcome_word(verdict.outcome);
-    let sentence = plain(&verdict.sentence);
-    let rest = sentence.strip_prefix(word).unwrap_or(&sentence).trim();
+    let (word, rest) = text::headline(verdict);
     let deciding = verdict.findings.iter().find(|f| f.outcome == verdict.outcome);
     html! {
-        section.verdict.(tone(verdict.outcome)) {
+        section.verdict.(tone(Mood::of_verdict(verdict))) {
             h1 { span.word { (word) } " " (rest) }
             @if let Some(why) = &record.meta.aborted {
                 p.aborted { "The run ended early: " (plain(why)) }
@@ -150,12 +148,12 @@ fn gates(verdict: &Verdict) -> Markup {
 }
 
 fn state(state: GateState) -> Markup {
-    let (class, word) = match state {
-        GateState::Pass => ("good", "pass"),
-        GateState::Fail => ("bad", "fail"),
-        GateState::Unknown => ("unsure", "not decided"),
+    let word = match state {
+        GateState::Pass => "pass",
+        GateState::Fail => "fail",
+        GateState::Unknown => "not decided",
     };
-    html! { span.state.(class) { (word) } }
+    html! { span.state.(tone(Mood::of_gate(state))) { (word) } }
 }
 
 fn understanding(record: &RunRecord, verdict: &Verdict) -> Markup {
@@ -172,11 +170,11 @@ fn understanding(record: &RunRecord, verdict: &Verdict) -> Markup {
     }
 }
 
-/// The class by which the style sheet colours an outcome.
-fn tone(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Leak => "bad",
-        Outcome::Clean => "good",
-        Outcome::Inconclusive => "unsure",
+/// The class by which the style sheet colours things.
+fn tone(mood: Mood) -> &'static str {
+    match mood {
+        Mood::Bad => "bad",
+        Mood::Good => "good",
+        Mood::Unsure => "unsure",
     }
 }

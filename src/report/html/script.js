@@ -94,7 +94,7 @@
 
   const show = (holder, figure) => {
     const live = make("div", "live");
-    const heading = make("h3", "", figure.title);
+    const heading = make("h3", "", figure.name === "timeline" ? "" : figure.title);
     const stage = make("div", "stage");
     const canvas = make("canvas");
     const tip = make("div", "tip");
@@ -118,18 +118,19 @@
     let view = figure.x.range.slice();
     let pointer = null, drag = null, plots = [];
     const colour = (curve) => (curve.colours ? curve.colours[dark.matches ? 1 : 0] : css("--muted"));
-    const visible = (curve) => !hidden.has(curve.name === "fit" ? curve.owner : curve.name);
+    const part = (curve) => curve.kind === "fit" || curve.kind === "band";
+    const visible = (curve) => !hidden.has(part(curve) ? curve.owner : curve.name);
 
     for (const panel of figure.panels) {
       let owner = null;
       for (const curve of panel.curves) {
-        if (curve.kind === "fit") curve.owner = owner;
+        if (part(curve)) curve.owner = owner;
         else owner = curve.name;
       }
     }
     const named = new Set();
     for (const panel of figure.panels) {
-      const coloured = panel.curves.filter((c) => c.kind !== "fit");
+      const coloured = panel.curves.filter((c) => !part(c));
       coloured.sort((a, b) => (b.colours ? 1 : 0) - (a.colours ? 1 : 0));
       for (const curve of coloured.slice(0, 200)) {
         if (named.has(curve.name)) continue;
@@ -155,7 +156,7 @@
       if (whole && hidden.size === 0) return panel.range;
       let low = Infinity, high = -Infinity;
       for (const curve of panel.curves) {
-        if (!visible(curve)) continue;
+        if (!visible(curve) || curve.kind === "band") continue;
         for (const piece of curve.pieces)
           for (const [x, y] of piece)
             if (x >= view[0] && x <= view[1]) { low = Math.min(low, y); high = Math.max(high, y); }
@@ -218,7 +219,8 @@
         pen.save();
         pen.beginPath(); pen.rect(LEFT, top - 1, right - LEFT, panel.height + 2); pen.clip();
         const crowd = panel.curves.filter((c) => !c.colours).length;
-        const order = [...panel.curves].sort((a, b) => (a.colours ? 1 : 0) - (b.colours ? 1 : 0) || (a.kind === "fit" ? 1 : 0) - (b.kind === "fit" ? 1 : 0));
+        const rank = (c) => (c.kind === "fit" ? 3 : c.kind === "band" ? 1 : c.colours ? 2 : 0);
+        const order = [...panel.curves].sort((a, b) => rank(a) - rank(b));
         for (const curve of order) {
           if (!visible(curve)) continue;
           pen.strokeStyle = curve.kind === "fit" ? css("--ink") : colour(curve);
@@ -228,6 +230,7 @@
           for (const piece of curve.pieces) {
             pen.beginPath();
             piece.forEach(([x, y], i) => (i ? pen.lineTo(atX(x), atY(y)) : pen.moveTo(atX(x), atY(y))));
+            if (curve.kind === "band") { pen.globalAlpha = 0.16; pen.fillStyle = colour(curve); pen.fill(); continue; }
             pen.stroke();
             if (curve.kind === "area" && piece.length > 1) {
               pen.lineTo(atX(piece[piece.length - 1][0]), base);
@@ -283,7 +286,7 @@
       const x = view[0] + (pointer.x - LEFT) / (right - LEFT) * (view[1] - view[0]);
       let rows = [];
       for (const curve of plot.panel.curves) {
-        if (!visible(curve) || curve.kind === "fit" || curve.kind === "budget") continue;
+        if (!visible(curve) || part(curve) || curve.kind === "budget") continue;
         const found = nearest(curve.pieces, x);
         if (!found || Math.abs(plot.atX(found[0]) - pointer.x) > 30) continue;
         rows.push({ curve, found, far: Math.abs(plot.atY(found[1]) - pointer.y) });

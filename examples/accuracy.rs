@@ -1,0 +1,114 @@
+//! Prints how often the verdict is right, family by family, beside the rules that people write by hand.
+//!
+//! `cargo run --release --example accuracy -- --reps 200 --seed 1` makes the table of `docs/verdict.md`.
+
+#[path = "../tests/accuracy/families.rs"]
+mod families;
+#[path = "../tests/accuracy/naive.rs"]
+mod naive;
+
+use clap::Parser;
+use families::{BUDGET, FAMILIES, Family, PAGE, Source, Truth};
+use seepage::model::{Axis, Resource};
+use seepage::verdict::{Outcome, find};
+use std::time::{Duration, Instant};
+
+#[derive(Parser)]
+struct Arguments {
+    /// Cases of each family.
+    #[arg(long, default_value_t = 200)]
+    reps: u64,
+    /// Seed of all cases.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Only families whose name contains this.
+    #[arg(long, default_value = "")]
+    family: String,
+    /// Tell the reason of every answer that is wrong or open.
+    #[arg(long)]
+    explain: bool,
+}
+
+/// Counts over the cases of one family.
+#[derive(Default, Clone)]
+struct Tally {
+    leak: u64,
+    clean: u64,
+    open: u64,
+    /// "Leak" by each of the naive rules.
+    naive: Vec<u64>,
+    time: Duration,
+}
+
+fn tally(family: &Family, arguments: &Arguments) -> Tally {
+    let mut tally = Tally { naive: vec![0; naive::RULES.len()], ..Tally::default() };
+    for case in 0..arguments.reps {
+        let series = (family.make)(&mut Source::new(arguments.seed, family.name, case));
+        let start = Instant::now();
+        let finding = find(Resource::Memory, Axis::WorkerRequests, &series, BUDGET, PAGE);
+        tally.time += start.elapsed();
+        match finding.outcome {
+            Outcome::Leak => tally.leak += 1,
+            Outcome::Clean => tally.clean += 1,
+            Outcome::Inconclusive => tally.open += 1,
+        }
+        for (count, rule) in tally.naive.iter_mut().zip(naive::RULES) {
+            *count += u64::from((rule.leaks)(&series));
+        }
+        let right = match family.truth {
+            Truth::Leak => Outcome::Leak,
+            _ => Outcome::Clean,
+        };
+        if arguments.explain && finding.outcome != right {
+            println!("  case {case}: {}: {}", finding.outcome, finding.reason);
+            for (label, value) in &finding.evidence.facts {
+                println!("      {label}: {value}");
+            }
+        }
+    }
+    tally
+}
+
+fn main() {
+    let arguments = Arguments::parse();
+    let names: Vec<&str> = naive::RULES.iter().map(|r| r.name).collect();
+    println!("| family | truth | leak | clean | open | {} |", names.join(" | "));
+    println!("|---|---|---|---|---|{}", "---|".repeat(names.len()));
+    let mut sums: Vec<(Truth, Tally)> = Vec::new();
+    for family in FAMILIES.iter().filter(|f| f.name.contains(&arguments.family)) {
+        let one = tally(family, &arguments);
+        print_row(family.name, &format!("{:?}", family.truth).to_lowercase(), &one);
+        match sums.iter_mut().find(|s| s.0 == family.truth) {
+            Some((_, sum)) => sum.add(&one),
+            None => sums.push((family.truth, one)),
+        }
+    }
+    let mut time = Duration::ZERO;
+    let mut cases = 0;
+    for (truth, sum) in &sums {
+        print_row("**all**", &format!("**{truth:?}**").to_lowercase(), sum);
+        time += sum.time;
+        cases += sum.leak + sum.clean + sum.open;
+    }
+    println!("\n{cases} cases, {:.2} ms each", time.as_secs_f64() * 1e3 / cases.max(1) as f64);
+}
+
+impl Tally {
+    fn add(&mut self, other: &Tally) {
+        self.leak += other.leak;
+        self.clean += other.clean;
+        self.open += other.open;
+        self.time += other.time;
+        for (a, b) in self.naive.iter_mut().zip(&other.naive) {
+            *a += b;
+        }
+    }
+}
+
+fn print_row(name: &str, truth: &str, tally: &Tally) {
+    let all = (tally.leak + tally.clean + tally.open).max(1) as f64;
+    let percent = |n: &u64| format!("{:.1} %", 100.0 * *n as f64 / all);
+    let ours = [tally.leak, tally.clean, tally.open];
+    let cells: Vec<String> = ours.iter().chain(&tally.naive).map(percent).collect();
+    println!("| {name} | {truth} | {} |", cells.join(" | "));
+}

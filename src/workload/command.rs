@@ -1,0 +1,341 @@
+//! An external command as load: k6, wrk, ab, or anybody's script.
+//!
+//! It is run once for each phase with load, in a process group of its own. What it printed last is kept in memory, a
+//! bounded amount, for the count of requests and for error messages.
+
+use super::counters::Counters;
+use super::record::{ErrorKind, Recorder};
+use super::{PhaseEnd, WorkloadError, is_set};
+use crate::config::{PhaseConfig, WorkloadConfig};
+use crate::model::{ExitCause, LoadSample, PhaseKind};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::prctl;
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::{Pid, getpid, getppid};
+use regex::Regex;
+use std::collections::VecDeque;
+use std::io::{self, PipeReader, Read};
+use std::os::fd::AsFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+/// How much of the output is kept, from its end.
+const KEPT: usize = 1 << 20;
+/// How much of it an error message shows.
+const SHOWN: usize = 2000;
+/// How long the command may take to end after it was asked to.
+const GRACE: Duration = Duration::from_secs(2);
+const TICK: Duration = Duration::from_millis(20);
+/// The index of the only step.
+const STEP: usize = 0;
+
+/// The external command of a workload.
+pub(super) struct CommandLoad {
+    command: Vec<String>,
+    requests: Option<Regex>,
+    recorder: Recorder,
+}
+
+impl CommandLoad {
+    pub(super) fn new(
+        config: &WorkloadConfig,
+        origin: Instant,
+        counters: Arc<Counters>,
+        seconds: mpsc::Sender<LoadSample>,
+    ) -> Result<CommandLoad, WorkloadError> {
+        let command = config.command.clone().unwrap_or_default();
+        if command.is_empty() {
+            return Err(WorkloadError::new("workload.command", "is empty; give a program and its arguments"));
+        }
+        let requests = match &config.command_requests {
+            None => None,
+            Some(pattern) => Some(compile(pattern).map_err(|e| WorkloadError::new("workload.command-requests", e))?),
+        };
+        Ok(CommandLoad { command, requests, recorder: Recorder::new(origin, counters, seconds) })
+    }
+
+    pub(super) fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// Runs the command to its end, or to that of the phase.
+    pub(super) fn run(&mut self, phase: &PhaseConfig, stop: &AtomicBool) -> PhaseEnd {
+        self.recorder.begin_phase(phase.kind == PhaseKind::Soak, Instant::now());
+        let end = match Running::start(&self.command) {
+            Ok(running) => self.follow(running, phase, stop),
+            Err(error) => PhaseEnd::Failed(format!("can't start the command `{}`: {error}", self.command[0])),
+        };
+        if let PhaseEnd::Failed(why) = &end {
+            let now = Instant::now();
+            self.recorder.explain(STEP, why);
+            let outcome = super::record::Outcome::Failed(ErrorKind::Command, None);
+            self.recorder.ended(STEP, outcome, Duration::ZERO, 0, now);
+        }
+        self.recorder.end_phase(Instant::now());
+        end
+    }
+
+    fn follow(&mut self, mut running: Running, phase: &PhaseConfig, stop: &AtomicBool) -> PhaseEnd {
+        let until = phase.duration.map(|span| Instant::now() + span.0);
+        let end = loop {
+            if is_set(stop) {
+                running.stop();
+                break PhaseEnd::Stopped;
+            }
+            if until.is_some_and(|until| Instant::now() >= until) {
+                running.stop();
+                break PhaseEnd::Complete;
+            }
+            match running.wait(TICK) {
+                Ok(None) => self.recorder.roll(Instant::now()),
+                Ok(Some(status)) if status.success() => break PhaseEnd::Complete,
+                Ok(Some(status)) => {
+                    let cause = ExitCause::from_wait_status(status.into_raw());
+                    break PhaseEnd::Failed(format!(
+                        "the command `{}` ended with {cause}; its last output:\n{}",
+                        self.command[0],
+                        running.tail(SHOWN).trim()
+                    ));
+                }
+                Err(error) => break PhaseEnd::Failed(format!("can't follow the command: {error}")),
+            }
+        };
+        if let Some(count) = self.requests.as_ref().and_then(|pattern| running.count(pattern)) {
+            self.recorder.reported(STEP, count);
+        }
+        end
+    }
+}
+
+fn compile(pattern: &str) -> Result<Regex, String> {
+    let regex = Regex::new(pattern).map_err(|e| format!("is not a regular expression: {e}"))?;
+    if regex.capture_names().flatten().any(|name| name == "count") {
+        Ok(regex)
+    } else {
+        Err(format!(r"`{pattern}` has no group `count`; write it like `(?P<count>\d+) requests`"))
+    }
+}
+
+/// A command that is running; it is killed when it is dropped.
+struct Running {
+    child: Child,
+    output: PipeReader,
+    kept: VecDeque<u8>,
+    reaped: bool,
+}
+
+impl Running {
+    fn start(command: &[String]) -> io::Result<Running> {
+        let (output, writer) = io::pipe()?;
+        let harness = getpid();
+        let mut builder = Command::new(&command[0]);
+        builder.args(&command[1..]).stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).process_group(0);
+        // SAFETY: between fork and exec the closure only makes system calls, and touches no lock and no allocator.
+        unsafe {
+            builder.pre_exec(move || {
+                prctl::set_pdeathsig(Signal::SIGKILL)?;
+                // The harness may have died before the line above.
+                if getppid() != harness {
+                    return Err(io::Error::from_raw_os_error(nix::libc::ECHILD));
+                }
+                Ok(())
+            });
+        }
+        let child = builder.spawn()?;
+        // The builder holds the pipe's writing end, which must be the command's alone.
+        drop(builder);
+        Ok(Running { child, output, kept: VecDeque::new(), reaped: false })
+    }
+
+    /// Takes output for up to `duration`, and the command's end.
+    fn wait(&mut self, duration: Duration) -> io::Result<Option<ExitStatus>> {
+        self.read(duration);
+        if !self.has_ended()? {
+            return Ok(None);
+        }
+        // What it left behind in its group ends with it.
+        self.kill().map(Some)
+    }
+
+    /// Whether the command has ended. It isn't reaped yet, so that its process group can't be another's.
+    fn has_ended(&self) -> io::Result<bool> {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        let status = waitid(Id::Pid(Pid::from_raw(self.child.id() as i32)), flags)?;
+        Ok(status != WaitStatus::StillAlive)
+    }
+
+    /// Takes what the command has printed, waiting up to `duration` for it; true if there was something.
+    fn read(&mut self, duration: Duration) -> bool {
+        let timeout = PollTimeout::try_from(duration).unwrap_or(PollTimeout::ZERO);
+        let mut poll_fds = [PollFd::new(self.output.as_fd(), PollFlags::POLLIN)];
+        let ready = poll(&mut poll_fds, timeout).is_ok_and(|count| count > 0);
+        let readable = poll_fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN));
+        if !readable {
+            if ready {
+                // The writing end is closed: there is nothing to wait for but the command's end.
+                std::thread::sleep(duration);
+            }
+            return false;
+        }
+        let mut chunk = [0; 16 << 10];
+        let Ok(count) = self.output.read(&mut chunk) else { return false };
+        self.kept.extend(&chunk[..count]);
+        let excess = self.kept.len().saturating_sub(KEPT);
+        self.kept.drain(..excess);
+        count > 0
+    }
+
+    /// Asks the command to end, and kills it if it doesn't.
+    fn stop(&mut self) {
+        let until = Instant::now() + GRACE;
+        self.signal(Signal::SIGTERM);
+        while Instant::now() < until {
+            if !matches!(self.wait(TICK), Ok(None)) {
+                break;
+            }
+        }
+        // An error leaves nothing more to do.
+        let _ = self.kill();
+    }
+
+    /// Kills what is left of the process group and reaps the command.
+    fn kill(&mut self) -> io::Result<ExitStatus> {
+        if !self.reaped {
+            self.signal(Signal::SIGKILL);
+        }
+        let status = self.child.wait()?;
+        if !self.reaped {
+            self.reaped = true;
+            // What it printed last may still be in the pipe.
+            while self.read(Duration::ZERO) {}
+        }
+        Ok(status)
+    }
+
+    fn signal(&self, signal: Signal) {
+        // The group may be gone already.
+        let _ = killpg(Pid::from_raw(self.child.id() as i32), signal);
+    }
+
+    /// The last bytes of what is kept, as text.
+    fn tail(&self, bytes: usize) -> String {
+        let skipped = self.kept.len().saturating_sub(bytes);
+        let bytes: Vec<u8> = self.kept.iter().skip(skipped).copied().collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// The number of requests in the last match of `pattern`.
+    fn count(&self, pattern: &Regex) -> Option<u64> {
+        let text = self.tail(KEPT);
+        let captures = pattern.captures_iter(&text).last()?;
+        captures.name("count")?.as_str().parse().ok()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // An error leaves nothing more to do.
+        let _ = self.kill();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::workload::testing::{eventually, is_alive, phase, workload};
+    use std::sync::atomic::Ordering;
+
+    fn load(script: &str, pattern: Option<&str>) -> (CommandLoad, Arc<Counters>, mpsc::Receiver<LoadSample>) {
+        let mut config = workload("");
+        config.command = Some(["sh", "-c", script].map(str::to_owned).to_vec());
+        config.command_requests = pattern.map(str::to_owned);
+        let counters = Arc::new(Counters::new(&config));
+        let (sender, receiver) = mpsc::channel();
+        (CommandLoad::new(&config, Instant::now(), counters.clone(), sender).unwrap(), counters, receiver)
+    }
+
+    fn run(script: &str, pattern: Option<&str>, phase_toml: &str) -> (PhaseEnd, CommandLoad, u64) {
+        let (mut load, counters, _receiver) = load(script, pattern);
+        let end = load.run(&phase(phase_toml), &AtomicBool::new(false));
+        (end, load, counters.totals().sent)
+    }
+
+    #[test]
+    fn the_count_is_taken_from_the_last_match() {
+        let script = "echo 5 requests; echo 12 requests in 3s >&2";
+        let (end, load, sent) = run(script, Some(r"(?P<count>\d+) requests"), "kind = 'soak'");
+        assert_eq!((end, sent), (PhaseEnd::Complete, 12));
+        let summary = load.recorder().summary("command", Instant::now());
+        assert_eq!((summary.sent, summary.ok, summary.failed), (12, 12, 0));
+    }
+
+    #[test]
+    fn a_failure_shows_the_last_output() {
+        let (end, load, _) = run("echo no such host; exit 3", None, "kind = 'soak'");
+        let PhaseEnd::Failed(why) = end else { panic!("{end:?}") };
+        assert!(why.contains("exit code 3") && why.ends_with("no such host"), "{why}");
+        assert_eq!(load.recorder().summary("command", Instant::now()).failed, 1);
+    }
+
+    #[test]
+    fn a_missing_program_is_a_failure() {
+        let mut config = workload("");
+        config.command = Some(vec!["/nowhere/at/all".into()]);
+        let counters = Arc::new(Counters::new(&config));
+        let mut load = CommandLoad::new(&config, Instant::now(), counters, mpsc::channel().0).unwrap();
+        let end = load.run(&phase("kind = 'soak'"), &AtomicBool::new(false));
+        assert!(matches!(end, PhaseEnd::Failed(why) if why.contains("/nowhere/at/all")));
+    }
+
+    #[test]
+    fn much_output_is_bounded_and_its_end_kept() {
+        let script = "yes | head -c 3000000; echo 7 requests";
+        let (end, _, sent) = run(script, Some(r"(?P<count>\d+) requests"), "kind = 'soak'");
+        assert_eq!((end, sent), (PhaseEnd::Complete, 7));
+        let command = ["sh", "-c", "yes | head -c 3000000"].map(str::to_owned);
+        let mut running = Running::start(&command).unwrap();
+        while running.wait(TICK).unwrap().is_none() {}
+        assert_eq!(running.kept.len(), KEPT);
+    }
+
+    #[test]
+    fn the_phase_ends_the_command_and_keeps_its_count() {
+        let script = "trap 'echo 9 requests; exit 1' TERM; sleep 60 & wait";
+        let pattern = Some(r"(?P<count>\d+) requests");
+        let (end, _, sent) = run(script, pattern, "kind = 'soak'\nduration = '300ms'");
+        assert_eq!((end, sent), (PhaseEnd::Complete, 9));
+    }
+
+    #[test]
+    fn a_stop_kills_the_whole_group() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("pid");
+        let script =
+            format!("trap '' TERM; sleep 60 & echo $! > {0}.new; mv {0}.new {0}; wait; sleep 60", path.display());
+        let (mut load, _, _receiver) = load(&script, None);
+        let stop = AtomicBool::new(false);
+        let end = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !path.exists() {
+                    std::thread::sleep(TICK);
+                }
+                stop.store(true, Ordering::Relaxed);
+            });
+            load.run(&phase("kind = 'soak'"), &stop)
+        });
+        assert_eq!(end, PhaseEnd::Stopped);
+        let pid: i32 = std::fs::read_to_string(&path).unwrap().trim().parse().unwrap();
+        // The grandchild is reaped by init, or by whoever adopts orphans here.
+        assert!(eventually(|| !is_alive(pid)));
+    }
+
+    #[test]
+    fn patterns_without_a_count_are_refused() {
+        assert!(compile("(").is_err());
+        assert!(compile(r"\d+ requests").unwrap_err().contains("group `count`"));
+    }
+}
