@@ -16,6 +16,9 @@ struct Options {
     connections: u32,
     #[arg(long, default_value_t = 5)]
     seconds: u32,
+    /// Open model: requests begin at this rate, such as `500/s`.
+    #[arg(long)]
+    rate: Option<seepage::config::Rate>,
     /// Upload random bodies of this size, such as `64 KiB`, instead of getting.
     #[arg(long)]
     upload: Option<seepage::model::Bytes>,
@@ -29,8 +32,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .upload
         .map(|size| format!("method = 'POST'\nbody = {{ random = '{}' }}", size.exact()))
         .unwrap_or_default();
+    let rate = options.rate.map(|rate| format!("rate = '{rate}'")).unwrap_or_default();
     let config: WorkloadConfig = toml::from_str(&format!(
-        "base-url = ['{base}']\nconcurrency = {}\n[[step]]\nname = 'only'\npath = '{}'\n{upload}",
+        "base-url = ['{base}']\nconcurrency = {}\n{rate}\n[[step]]\nname = 'only'\npath = '{}'\n{upload}",
         options.connections,
         options.url.path(),
     ))?;

@@ -8,7 +8,7 @@ use seepage::config::{PhaseConfig, WorkloadConfig};
 use seepage::model::WorkloadSummary;
 use seepage::workload::{Counters, Driver};
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
@@ -116,8 +116,10 @@ impl Drop for Demo {
 const UPLOAD: &str = "path = '/upload'\nmethod = 'POST'\nbody = { random = { uniform = ['1 B', '64 KiB'] } }";
 const ABORTED: &str = "path = '/upload'\nmethod = 'POST'\nbody = { random = '64 KiB' }\nabort = { share = '100%' }";
 
+/// Whether a process exists and isn't a zombie that waits for its new parent.
 fn runs(pid: u32) -> bool {
-    Path::new(&format!("/proc/{pid}")).exists()
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
 }
 
 #[test]
