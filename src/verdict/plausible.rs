@@ -35,7 +35,7 @@ impl Plausible {
 }
 
 /// How far from the best a model's criterion may be and still count.
-pub(super) const FAR: f64 = 10.0;
+pub(super) const FAR: f64 = 8.0;
 /// The share of the judged part over which the end's growth is taken.
 const END: f64 = 0.05;
 /// Transients that are tried together with every other one, and pairs that are refined.
@@ -45,7 +45,7 @@ const EARNED: f64 = 2.0;
 /// By how much the criterion of a model with two transients must beat the best with one.
 const EARNED_BY_PAIR: f64 = 6.0;
 /// By how much the criterion must fall for a wave.
-const EARNED_BY_WAVE: f64 = 30.0;
+const EARNED_BY_WAVE: f64 = 15.0;
 /// Cycles over the judged part that a wave may have, and the steps in which they are tried.
 const CYCLES: (f64, f64) = (3.0, 15.0);
 const CYCLES_STEPS: usize = 72;
@@ -107,6 +107,8 @@ fn search(series: &[Levels], quantum: f64) -> Vec<Plausible> {
         );
     }
     pairs.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+    let same = |a: &Plausible, b: &Plausible| a.transients.iter().all(|t| b.transients.contains(t));
+    pairs.dedup_by(|a, b| same(a, b));
     let starts: Vec<Vec<Transient>> = pairs.iter().take(PAIRED).map(|p| p.transients.clone()).collect();
     let mut richer: Vec<Plausible> = starts.iter().filter_map(|s| search.refine(s)).chain(pairs).collect();
     // A model with more freedom counts if it earns its place: otherwise it says nothing about growth, at any length.
