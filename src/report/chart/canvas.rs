@@ -333,3 +333,50 @@ impl<DB: DrawingBackend> Surface<DB> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Notes what is drawn.
+    #[derive(Default)]
+    struct Notes(Vec<Vec<(f64, f64)>>);
+
+    impl Canvas for Notes {
+        fn line(&mut self, points: &[(f64, f64)], _: RGBColor, _: f64, _: f64) {
+            self.0.push(points.to_vec());
+        }
+        fn area(&mut self, _: &[(f64, f64)], _: RGBColor, _: f64) {}
+        fn rectangle(&mut self, _: (f64, f64), _: (f64, f64), _: RGBColor, _: f64) {}
+        fn text(&mut self, _: &str, _: (f64, f64), _: Align, _: f64, _: bool, _: RGBColor) {}
+    }
+
+    #[test]
+    fn dashes_go_around_corners() {
+        let mut notes = Notes::default();
+        dashed(&mut notes, &[(0.0, 0.0), (15.0, 0.0), (15.0, 15.0)], 10.0, RGBColor(0, 0, 0), 1.0);
+        assert_eq!(notes.0, [vec![(0.0, 0.0), (10.0, 0.0)], vec![(15.0, 5.0), (15.0, 15.0)]]);
+    }
+
+    #[test]
+    fn text_is_as_wide_as_its_font_says() {
+        // DejaVu Sans: every digit is 1303 of 2048 units wide.
+        assert!((text_width("0000", 20.48, false) - 4.0 * 13.03).abs() < 0.01);
+        assert!(text_width("LEAK", 20.0, true) > text_width("LEAK", 20.0, false));
+    }
+
+    #[test]
+    fn long_text_is_cut_to_its_room() {
+        assert_eq!(fit_text("short", 100.0, 13.0, false), "short");
+        let cut = fit_text("a very long name of a harness file", 100.0, 13.0, false);
+        assert!(cut.ends_with('…') && text_width(&cut, 13.0, false) <= 100.0, "{cut}");
+        assert_eq!(fit_text("anything", 1.0, 13.0, false), "");
+    }
+
+    #[test]
+    fn four_pixels_become_their_mean() {
+        let upper = [0, 0, 0, 255, 255, 255];
+        let lower = [255, 255, 0, 255, 0, 1];
+        assert_eq!(halve(&[upper, lower].concat(), 2), [191, 128, 64]);
+    }
+}
