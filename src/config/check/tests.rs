@@ -200,7 +200,7 @@ fn steps() {
         (STEP, "path = \"/\"\nbody = { file = \"\" }"),
         (STEP, "path = \"/\"\nbody = { random = { uniform = [\"2 KiB\", \"1 KiB\"] } }"),
         (STEP, "path = \"/\"\nbody = { multipart = { log-uniform = [\"0 B\", \"1 KiB\"] } }"),
-        (STEP, "path = \"/\"\nbody = { random = \"1025 GiB\" }"),
+        (STEP, "path = \"/\"\nbody = { random = \"2 TiB\" }"),
         (STEP, "path = \"/\"\nexpect = []"),
         (STEP, "path = \"/\"\nexpect = [200, 600]"),
         (STEP, "path = \"/\"\nabort = { share = \"5%\" }"),
