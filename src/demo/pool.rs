@@ -18,7 +18,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
-/// A worker that lives shorter than this is replaced with a delay, so that a pool that can't live doesn't spin.
+/// A worker that fails sooner than this is replaced with a delay, so that a pool that can't live doesn't spin.
 const SHORT_LIFE: Duration = Duration::from_secs(1);
 const RESTART_DELAY: Duration = Duration::from_millis(100);
 
@@ -92,7 +92,7 @@ fn run(
     }
 }
 
-/// Forgets the workers that have ended; true if one of them had lived only a short time.
+/// Forgets the workers that have ended; true if one of them failed after only a short time.
 fn reap(workers: &mut HashMap<Pid, Instant>) -> bool {
     let mut short = false;
     while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG)) {
@@ -100,7 +100,7 @@ fn reap(workers: &mut HashMap<Pid, Instant>) -> bool {
             break;
         }
         if let Some(born) = status.pid().and_then(|pid| workers.remove(&pid)) {
-            short |= born.elapsed() < SHORT_LIFE;
+            short |= born.elapsed() < SHORT_LIFE && !matches!(status, WaitStatus::Exited(_, 0));
         }
     }
     short

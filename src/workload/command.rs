@@ -81,6 +81,7 @@ impl CommandLoad {
 
     fn follow(&mut self, mut running: Running, phase: &PhaseConfig, stop: &AtomicBool) -> PhaseEnd {
         let until = phase.duration.map(|span| Instant::now() + span.0);
+        let mut ended_by_phase = false;
         let end = loop {
             if is_set(stop) {
                 running.stop();
@@ -88,6 +89,7 @@ impl CommandLoad {
             }
             if until.is_some_and(|until| Instant::now() >= until) {
                 running.stop();
+                ended_by_phase = true;
                 break PhaseEnd::Complete;
             }
             match running.wait(TICK) {
@@ -104,8 +106,20 @@ impl CommandLoad {
                 Err(error) => break PhaseEnd::Failed(format!("can't follow the command: {error}")),
             }
         };
-        if let Some(count) = self.requests.as_ref().and_then(|pattern| running.count(pattern)) {
-            self.recorder.reported(STEP, count);
+        let Some(pattern) = &self.requests else { return end };
+        match running.count(pattern) {
+            Some(count) => self.recorder.reported(STEP, count),
+            // Without a count growth can't be put in relation to requests: that isn't the same as no requests.
+            None if end == PhaseEnd::Complete => {
+                return PhaseEnd::Failed(format!(
+                    "`command-requests` matches nothing in the output of the command `{}`, which {}; \
+                     its last output:\n{}",
+                    self.command[0],
+                    if ended_by_phase { "was ended with its phase" } else { "ended by itself" },
+                    running.tail(SHOWN).trim()
+                ));
+            }
+            None => {}
         }
         end
     }
@@ -189,10 +203,11 @@ impl Running {
         count > 0
     }
 
-    /// Asks the command to end, and kills it if it doesn't.
+    /// Asks the command to end, as Ctrl-C would, because that makes load generators print their summary; kills it if
+    /// it doesn't.
     fn stop(&mut self) {
         let until = Instant::now() + GRACE;
-        self.signal(Signal::SIGTERM);
+        self.signal(Signal::SIGINT);
         while Instant::now() < until {
             if !matches!(self.wait(TICK), Ok(None)) {
                 break;
@@ -282,6 +297,15 @@ mod tests {
     }
 
     #[test]
+    fn a_count_that_is_not_printed_is_a_failure() {
+        let pattern = Some(r"(?P<count>\d+) requests");
+        let (end, _, _) = run("echo done", pattern, "kind = 'soak'");
+        assert!(matches!(end, PhaseEnd::Failed(why) if why.contains("ended by itself") && why.ends_with("done")));
+        let (end, _, _) = run("sleep 60", pattern, "kind = 'soak'\nduration = '50ms'");
+        assert!(matches!(end, PhaseEnd::Failed(why) if why.contains("was ended with its phase")));
+    }
+
+    #[test]
     fn a_missing_program_is_a_failure() {
         let mut config = workload("");
         config.command = Some(vec!["/nowhere/at/all".into()]);
@@ -304,7 +328,7 @@ mod tests {
 
     #[test]
     fn the_phase_ends_the_command_and_keeps_its_count() {
-        let script = "trap 'echo 9 requests; exit 1' TERM; sleep 60 & wait";
+        let script = "trap 'echo 9 requests; exit 1' INT; sleep 60 & wait";
         let pattern = Some(r"(?P<count>\d+) requests");
         let (end, _, sent) = run(script, pattern, "kind = 'soak'\nduration = '300ms'");
         assert_eq!((end, sent), (PhaseEnd::Complete, 9));
@@ -315,7 +339,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pid");
         let script =
-            format!("trap '' TERM; sleep 60 & echo $! > {0}.new; mv {0}.new {0}; wait; sleep 60", path.display());
+            format!("trap '' INT; sleep 60 & echo $! > {0}.new; mv {0}.new {0}; wait; sleep 60", path.display());
         let (mut load, _, _receiver) = load(&script, None);
         let stop = AtomicBool::new(false);
         let end = std::thread::scope(|scope| {

@@ -9,9 +9,11 @@ use super::counters::Counters;
 use super::pacing::{Arrivals, Ramp};
 use super::record::{ErrorKind, Outcome, Recorder};
 use super::script::Script;
+use super::timer::Timer;
 use super::{PhaseEnd, WorkloadError, is_set};
 use crate::config::{PhaseConfig, WorkloadConfig};
 use crate::model::{LoadSample, PhaseKind};
+use nix::sys::resource::{Resource, getrlimit};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -25,12 +27,14 @@ use tokio::time::sleep;
 
 /// How often the controller looks at the stop flag, the time and the pool.
 const TICK: Duration = Duration::from_millis(20);
+/// Arrivals that are closer together than this are handed out together.
+const SHORTEST_WAIT: Duration = Duration::from_micros(50);
 /// Most requests in flight in the open model when the harness file sets no `concurrency`.
 const OPEN_CONCURRENCY: u32 = 256;
 
 /// The built-in HTTP driver.
 pub(super) struct HttpLoad {
-    runtime: Runtime,
+    timer: Rc<Timer>,
     shared: Rc<Shared>,
     config: WorkloadConfig,
     /// Clients that aren't at work, with their connections.
@@ -39,6 +43,8 @@ pub(super) struct HttpLoad {
     load: Option<f64>,
     /// Whether a soak phase was driven in the open model.
     open_soak: bool,
+    /// Last, because timers and connections must be dropped before it.
+    runtime: Runtime,
 }
 
 /// A phase under way, as its clients see it.
@@ -81,19 +87,23 @@ impl HttpLoad {
         seconds: mpsc::Sender<LoadSample>,
     ) -> Result<HttpLoad, WorkloadError> {
         let script = Script::new(config)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
-            .build()
-            .map_err(|e| WorkloadError::new("workload", format!("can't start the driver: {e}")))?;
+        check_descriptors(config)?;
+        let cannot_start = |e| WorkloadError::new("workload", format!("can't start the driver: {e}"));
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(cannot_start)?;
+        let timer = {
+            let _inside = runtime.enter();
+            Rc::new(Timer::new().map_err(cannot_start)?)
+        };
         let recorder = RefCell::new(Recorder::new(origin, counters, seconds));
         Ok(HttpLoad {
-            runtime,
+            timer,
             shared: Rc::new(Shared { script, recorder, opened: Cell::new(0), numbered: Cell::new(0) }),
             config: config.clone(),
             resting: Rc::default(),
             load: None,
             open_soak: false,
+            runtime,
         })
     }
 
@@ -135,6 +145,7 @@ impl HttpLoad {
             stop,
             begun,
             state: state.clone(),
+            timer: self.timer.clone(),
             shared: self.shared.clone(),
             resting: self.resting.clone(),
         };
@@ -167,6 +178,20 @@ impl HttpLoad {
                 Some(Model::Open { rate, most })
             }
         }
+    }
+}
+
+/// Refuses more connections than this process may have descriptors.
+fn check_descriptors(config: &WorkloadConfig) -> Result<(), WorkloadError> {
+    /// What the harness itself may need: a few for each worker it reads.
+    const RESERVED: u64 = 100;
+    let most = u64::from(config.concurrency.unwrap_or(0));
+    match getrlimit(Resource::RLIMIT_NOFILE) {
+        Ok((limit, _)) if most + RESERVED > limit => Err(WorkloadError::new(
+            "workload.concurrency",
+            format!("{most} connections need more than the {limit} descriptors allowed; raise the limit (`ulimit -n`)"),
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -227,6 +252,7 @@ struct Controller<'a> {
     stop: &'a AtomicBool,
     begun: Instant,
     state: Rc<Phase>,
+    timer: Rc<Timer>,
     shared: Rc<Shared>,
     resting: Rc<RefCell<Vec<Client>>>,
 }
@@ -261,8 +287,7 @@ impl Controller<'_> {
                         let limit = self.phase.duration.map_or(elapsed, |span| elapsed.min(span.0.as_secs_f64()));
                         let times = arrivals.advance(limit, rate.at(progress));
                         self.queue(times, most);
-                        let wait = arrivals.next_in().clamp(0.001, TICK.as_secs_f64());
-                        next = Duration::from_secs_f64(wait);
+                        next = Duration::from_secs_f64(arrivals.next_in().min(TICK.as_secs_f64())).max(SHORTEST_WAIT);
                     }
                 }
                 (Model::Closed(ramp) | Model::Open { rate: ramp, .. }, _) => {
@@ -279,9 +304,16 @@ impl Controller<'_> {
                 return PhaseEnd::Complete;
             }
             tokio::select! {
-                () = sleep(next) => {}
+                () = self.wait(next) => {}
                 () = self.state.ended.notified() => {}
             }
+        }
+    }
+
+    async fn wait(&self, duration: Duration) {
+        // The kernel can't refuse a timer that it has made; if it does all the same, the coarser clock serves.
+        if self.timer.sleep(duration).await.is_err() {
+            sleep(duration).await;
         }
     }
 

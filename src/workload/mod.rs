@@ -20,6 +20,7 @@ mod script;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod timer;
 
 pub use counters::{COMMAND_STEP, Counters, Totals};
 pub use record::StepHistograms;

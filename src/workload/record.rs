@@ -321,13 +321,13 @@ fn next_second(t: Duration) -> Duration {
 }
 
 fn summarize(latencies: &Histogram<u64>) -> Option<LatencySummary> {
-    let quantile = |q| latencies.value_at_quantile(q) as f64 * 1e-6;
+    let quantile = |q| latencies.value_at_quantile(q) as f64 / 1e6;
     (!latencies.is_empty()).then(|| LatencySummary {
         count: latencies.len(),
         p50: quantile(0.5),
         p95: quantile(0.95),
         p99: quantile(0.99),
-        max: latencies.max() as f64 * 1e-6,
+        max: latencies.max() as f64 / 1e6,
     })
 }
 

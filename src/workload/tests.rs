@@ -411,6 +411,13 @@ fn a_phase_without_load_is_refused() {
 }
 
 #[test]
+fn more_connections_than_descriptors_are_refused() {
+    let config = with_step("http://127.0.0.1", "concurrency = 4000000000", "");
+    let refused = Driver::new(&config, Instant::now(), Arc::new(Counters::new(&config)), mpsc::channel().0).err();
+    assert_eq!(refused.unwrap().key, "workload.concurrency");
+}
+
+#[test]
 fn answers_to_head_have_no_body() {
     let server = TestServer::answering(|_| "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n".into());
     let drive = drive(&to(&server, "concurrency = 1", "method = 'HEAD'"), &["kind = 'soak'\nrequests = 3"]);
