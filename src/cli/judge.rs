@@ -60,10 +60,8 @@ pub fn conclude(record: &crate::model::RunRecord, output: &Output, written: &[Pa
     match output.format {
         Printed::Json => out.write_all(&report::render(Format::Json, record, &verdict)?)?,
         Printed::Terminal => {
-            out.write_all(report::terminal(record, &verdict, colours()).as_bytes())?;
-            if let Some(page) = written.iter().find(|p| p.extension().is_some_and(|e| e == "html")) {
-                writeln!(out, "\nreport: {}", page.display())?;
-            }
+            let page = written.iter().find(|p| p.extension().is_some_and(|e| e == "html"));
+            out.write_all(report::terminal(record, &verdict, colours(), page.map(PathBuf::as_path)).as_bytes())?;
         }
     }
     Ok(match (verdict.exit, output.inconclusive) {

@@ -4,6 +4,7 @@
 mod check;
 mod judge;
 mod run;
+mod watch;
 
 use crate::demo::{self, DemoOptions};
 use crate::supervise::{GUARD_ARGUMENT, run_guard};

@@ -1,9 +1,11 @@
 //! `run`: the main job.
 
+use super::watch::Watcher;
 use super::{Done, Problem, judge};
 use crate::config::{self, Overrides};
 use crate::engine::{self, Interrupt, RunError, RunRequest};
 use crate::report;
+use crate::report::live::Mode;
 use crate::verdict::{self, ExitCode};
 use std::path::{Path, PathBuf};
 
@@ -46,7 +48,10 @@ pub fn run(arguments: &Arguments) -> Done {
         reports: &arguments.reports,
         interrupt: Interrupt::listen()?,
     };
-    let finished = engine::run(&request, &mut |_| {})?;
+    let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });
+    let finished = engine::run(&request, &mut |progress| watcher.look(progress))?;
+    // What was drawn over gives way to the verdict.
+    drop(watcher);
     let verdict = verdict::judge(&finished.record);
     let written = report::write_all(&finished.directory, &finished.record, &verdict)?;
     judge::conclude(&finished.record, &arguments.output, &written)

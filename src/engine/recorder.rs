@@ -2,6 +2,7 @@
 
 use crate::model::{Event, EventKind, LoadSample, RunMeta, RunRecord};
 use crate::store::{Entry, RunDirectory, WriteError};
+use crate::workload::StepHistograms;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
@@ -63,6 +64,16 @@ impl Recorder {
     /// Where the run is.
     pub fn path(&self) -> &std::path::Path {
         self.directory.path()
+    }
+
+    /// Writes the latencies of `seconds` of load, by step.
+    pub fn write_latency(&mut self, seconds: f64, steps: &[StepHistograms]) {
+        let tagged: Vec<_> = steps
+            .iter()
+            .flat_map(|s| [(format!("{}:ok", s.step), &s.ok), (format!("{}:all", s.step), &s.all)])
+            .collect();
+        let written = self.directory.write_latency(seconds, &tagged);
+        self.note_failure(written);
     }
 
     /// Writes the head as it is now.

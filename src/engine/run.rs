@@ -281,10 +281,18 @@ impl Conductor {
             // Left behind only if something in it can't be killed.
             let _ = group.remove();
         }
-        let meta = &mut self.recorder.record.meta;
-        meta.elapsed = Some(self.origin.elapsed().as_secs_f64());
         let totals = driving.finish();
+        if !totals.histograms.is_empty() {
+            self.recorder.write_latency(totals.summary.seconds, &totals.histograms);
+        }
+        let unwritten = self.recorder.failure().map(ToString::to_string);
+        let end = match (end, unwritten) {
+            (Ok(()), Some(reason)) => Err(Cut { failure: Failure::Recording, reason }),
+            (end, _) => end,
+        };
+        let meta = &mut self.recorder.record.meta;
         meta.workload = Some(totals.summary);
+        meta.elapsed = Some(self.origin.elapsed().as_secs_f64());
         match end {
             Ok(()) => meta.status = RunStatus::Complete,
             Err(Cut { failure, reason }) => {

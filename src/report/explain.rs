@@ -74,7 +74,7 @@ fn meaning(finding: &Finding) -> Vec<String> {
     };
     let step = axis.unit();
     let budget = rate(resource, axis, finding.budget);
-    let range = format!("{} to {}", amount(resource, growth.lower), amount(resource, growth.upper));
+    let range = format!("{} and {}", amount(resource, growth.lower), amount(resource, growth.upper));
     let percent = format_count(growth.confidence * 100.0);
     let mut said = match finding.outcome {
         Outcome::Leak => vec![
@@ -100,7 +100,10 @@ fn meaning(finding: &Finding) -> Vec<String> {
              trustworthy enough, to say whether it is over the budget of {budget}."
         )],
     };
-    if let Some(words) = class_sentence(finding.class) {
+    let words = class_sentence(finding.class);
+    if let Some(words) =
+        words.filter(|_| finding.outcome != Outcome::Leak || finding.class == LeakClass::LeakInOneWorker)
+    {
         said.push(words.to_owned());
     }
     if let Some(settle) = &finding.settle {
@@ -198,7 +201,7 @@ fn chart(finding: &Finding) -> Vec<String> {
         }
     )];
     if finding.workers.iter().any(|w| w.fit.is_some()) {
-        said.push("Dashed dark lines are the fit, in a band of its uncertainty.".to_owned());
+        said.push("Finely dashed lines are the fit, in a band of its uncertainty.".to_owned());
     }
     if finding.budget.is_finite() {
         said.push(format!(

@@ -103,7 +103,10 @@ pub fn empty() -> (RunRecord, Verdict) {
     meta.workload = None;
     meta.observing = None;
     meta.status = RunStatus::Aborted;
-    meta.aborted = Some("the target never got ready: nothing listened on 127.0.0.1 within 30 s".to_owned());
+    meta.aborted = Some(
+        "the target never got ready: nothing listened on 127.0.0.1 within 30 s\nlast output:\nAH00558: could not bind"
+            .to_owned(),
+    );
     let record = RunRecord { meta, samples: vec![], host: vec![], load: vec![], events: vec![] };
     let verdict = Verdict {
         outcome: Outcome::Inconclusive,
@@ -177,6 +180,7 @@ fn meta(name: &str) -> RunMeta {
         elapsed: Some(64.2),
         status: RunStatus::Complete,
         aborted: None,
+        failure: None,
         seed: 1,
         host: Host { kernel: "6.18.0".into(), cpus: 2, memory: 8 << 30, page: 4096, ticks: 100 },
         target: Target {
@@ -485,4 +489,18 @@ impl Scenario {
             },
         }
     }
+}
+
+/// Every fixture with its name.
+pub fn all() -> Vec<(&'static str, (RunRecord, Verdict))> {
+    vec![
+        ("leak", leak()),
+        ("warm-up", warm_up()),
+        ("inconclusive", inconclusive()),
+        ("recycled", recycled()),
+        ("descriptors", descriptors()),
+        ("crowd", crowd()),
+        ("empty", empty()),
+        ("hostile", hostile()),
+    ]
 }

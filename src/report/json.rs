@@ -17,11 +17,21 @@ use std::collections::BTreeMap;
 pub const FORMAT: &str = "1.0";
 
 /// Renders the verdict as JSON, indented, with a line break at the end.
+///
+/// Characters that a terminal would act on are escaped, so that the file can be looked at.
 pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
     let document = Document::new(record, verdict);
-    let mut text = serde_json::to_string_pretty(&document).expect("a document of plain fields and text keys is JSON");
-    text.push('\n');
-    text
+    let json = serde_json::to_string_pretty(&document).expect("a document of plain fields and text keys is JSON");
+    let mut out = String::with_capacity(json.len() + 1);
+    for c in json.chars() {
+        if (c.is_control() && c != '\n') || text::is_direction(c) {
+            out.push_str(&format!("\\u{:04x}", c as u32));
+        } else {
+            out.push(c);
+        }
+    }
+    out.push('\n');
+    out
 }
 
 /// The JSON schema of what [`render`] writes.

@@ -21,7 +21,9 @@ fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::R
     let (word, rest) = text::headline(verdict);
     writeln!(out, "## {} **{word}** {}\n", icon(Mood::of_verdict(verdict)), escape(&rest))?;
     if let Some(why) = &record.meta.aborted {
-        writeln!(out, "The run ended early: {}\n", escape(why))?;
+        // Line breaks stay, with two spaces before them, which Markdown asks for.
+        let lines: Vec<String> = why.lines().map(escape).collect();
+        writeln!(out, "The run ended early: {}\n", lines.join("  \n"))?;
     }
     if !verdict.gates.is_empty() {
         writeln!(out, "| | Gate | Measured | Allowed |\n|---|---|---|---|")?;
@@ -65,7 +67,7 @@ fn write_workers(out: &mut String, finding: &Finding) -> std::fmt::Result {
     let mut workers: Vec<_> = finding.workers.iter().collect();
     let key = |w: &crate::verdict::WorkerFinding| w.growth.map_or(f64::NEG_INFINITY, |g| g.estimate);
     workers.sort_by(|a, b| key(b).total_cmp(&key(a)));
-    writeln!(out, "\n<details><summary>{} by worker</summary>\n", capital(text::resource_name(resource)))?;
+    writeln!(out, "\n<details><summary>{} by worker</summary>\n", text::capital(text::resource_name(resource)))?;
     writeln!(out, "| Worker | First | Last | Growth |\n|---|--:|--:|---|")?;
     for worker in workers.iter().take(ROWS) {
         let growth = match (&worker.growth, &worker.set_aside) {
@@ -96,12 +98,6 @@ fn state(state: GateState) -> &'static str {
         GateState::Fail => "❌",
         GateState::Unknown => "❔",
     }
-}
-
-/// The same with a capital letter, for the beginning of a line.
-pub fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |c| c.to_uppercase().collect::<String>() + chars.as_str())
 }
 
 /// Text in which nothing means anything to Markdown or HTML, on one line.

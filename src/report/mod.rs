@@ -1,7 +1,7 @@
 //! What a run looks like: terminal, charts, HTML, Markdown, JSON, `JUnit`, CSV. Each reads a run record and a verdict.
 //!
 //! Every renderer is a pure function, and the same record and verdict give the same bytes on every machine. Only
-//! [`write_all`] and [`live::Live`] touch the world. Whatever comes from the target is escaped or neutralised.
+//! [`write`], [`write_all`] and [`live::Live`] touch the world. Whatever comes from the target is escaped or neutralised.
 
 pub mod chart;
 mod csv;
@@ -18,9 +18,11 @@ mod write;
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod tests;
 
-use crate::model::RunRecord;
-use crate::verdict::Verdict;
+use crate::model::{Resource, RunRecord};
+use crate::verdict::{Finding, Outcome, Verdict};
 use std::path::{Path, PathBuf};
 use std::{fmt, io, str::FromStr};
 use thiserror::Error;
@@ -50,7 +52,16 @@ pub enum Format {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 6] = [Format::Terminal, Format::Json, Format::Junit, Format::Csv, Format::Svg, Format::Png];
+    pub const ALL: [Format; 8] = [
+        Format::Terminal,
+        Format::Html,
+        Format::Svg,
+        Format::Png,
+        Format::Json,
+        Format::Junit,
+        Format::Markdown,
+        Format::Csv,
+    ];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -67,6 +78,20 @@ impl Format {
     }
 }
 
+impl Format {
+    /// Its file in a run directory; `None` for charts, which have a folder, and for the terminal.
+    fn file_name(self) -> Option<&'static str> {
+        match self {
+            Format::Json => Some("verdict.json"),
+            Format::Html => Some("report.html"),
+            Format::Markdown => Some("report.md"),
+            Format::Junit => Some("junit.xml"),
+            Format::Csv => Some("samples.csv"),
+            Format::Terminal | Format::Svg | Format::Png => None,
+        }
+    }
+}
+
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
@@ -75,7 +100,7 @@ impl fmt::Display for Format {
 
 /// A name that isn't a format's.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{0}` is not a report format; there are {all}", all = Format::ALL.map(Format::name).join(", "))]
+#[error("`{0}` is not a report format; choose from {all}", all = Format::ALL.map(Format::name).join(", "))]
 pub struct UnknownFormat(String);
 
 impl FromStr for Format {
@@ -106,7 +131,7 @@ pub enum ReportError {
 pub fn render(format: Format, record: &RunRecord, verdict: &Verdict) -> Result<Vec<u8>, ReportError> {
     let memory = || chart::GrowthChart::memory(record, verdict);
     Ok(match format {
-        Format::Terminal => terminal::render(record, verdict, false).into_bytes(),
+        Format::Terminal => terminal::render(record, verdict, false, None).into_bytes(),
         Format::Html => html::render(record, verdict)?.into_bytes(),
         Format::Markdown => markdown::render(record, verdict).into_bytes(),
         Format::Json => json::render(record, verdict).into_bytes(),
@@ -117,97 +142,74 @@ pub fn render(format: Format, record: &RunRecord, verdict: &Verdict) -> Result<V
     })
 }
 
-/// Renders the end of a run for a terminal, with colours if `colour`.
-pub fn terminal(record: &RunRecord, verdict: &Verdict, colour: bool) -> String {
-    terminal::render(record, verdict, colour)
+/// Renders the end of a run for a terminal, with colours if `colour`, and where the `report` is to be found.
+pub fn terminal(record: &RunRecord, verdict: &Verdict, colour: bool, report: Option<&Path>) -> String {
+    terminal::render(record, verdict, colour, report)
+}
+
+/// The charts of a run with their names: memory, the run over time, and every other resource that isn't clean.
+pub fn charts(record: &RunRecord, verdict: &Verdict) -> Vec<(String, Box<dyn chart::Chart>)> {
+    let mut charts: Vec<(String, Box<dyn chart::Chart>)> = vec![
+        ("memory".to_owned(), Box::new(chart::GrowthChart::memory(record, verdict))),
+        ("timeline".to_owned(), Box::new(chart::Timeline::new(record, verdict))),
+    ];
+    for finding in charted(verdict) {
+        charts.push((finding.resource.to_string(), Box::new(chart::GrowthChart::new(record, finding))));
+    }
+    charts
+}
+
+/// The findings, beside that on memory, that have a chart of their own.
+fn charted(verdict: &Verdict) -> impl Iterator<Item = &Finding> {
+    verdict
+        .findings
+        .iter()
+        .filter(|f| f.resource != Resource::Memory && f.outcome != Outcome::Clean && !f.workers.is_empty())
 }
 
 /// Writes every report into the run directory `dir` and returns the paths of what was written.
 ///
 /// Files appear whole or not at all, and no link is followed. Fails at the first that can't be written.
 pub fn write_all(dir: &Path, record: &RunRecord, verdict: &Verdict) -> Result<Vec<PathBuf>, ReportError> {
+    write(dir, record, verdict, &Format::ALL)
+}
+
+/// Writes some formats into the run directory `dir`, charts below `charts/`, and returns the paths of what was
+/// written; [`Format::Terminal`] has no file.
+///
+/// Files appear whole or not at all, and no link is followed. Fails at the first that can't be written.
+pub fn write(
+    dir: &Path,
+    record: &RunRecord,
+    verdict: &Verdict,
+    formats: &[Format],
+) -> Result<Vec<PathBuf>, ReportError> {
     let failed = |path: PathBuf| move |source| ReportError::Write { path, source };
     let run = write::Directory::open(dir).map_err(failed(dir.to_owned()))?;
     let mut written = Vec::new();
-    let files = [
-        ("verdict.json", Format::Json),
-        ("report.html", Format::Html),
-        ("report.md", Format::Markdown),
-        ("junit.xml", Format::Junit),
-        ("samples.csv", Format::Csv),
-    ];
-    for (name, format) in files {
+    for format in formats {
+        let Some(name) = format.file_name() else { continue };
         let path = dir.join(name);
-        run.write(name, &render(format, record, verdict)?).map_err(failed(path.clone()))?;
+        run.write(name, &render(*format, record, verdict)?).map_err(failed(path.clone()))?;
         written.push(path);
     }
-
+    if !formats.contains(&Format::Svg) && !formats.contains(&Format::Png) {
+        return Ok(written);
+    }
     let folder = dir.join("charts");
-    let charts = run.subdirectory("charts").map_err(failed(folder.clone()))?;
-    for (name, drawing) in drawings(record, verdict) {
-        let svg = (format!("{name}.svg"), chart::svg(drawing.as_ref())?.into_bytes());
-        let png = (format!("{name}.png"), chart::png(drawing.as_ref())?);
-        for (name, content) in [svg, png] {
+    let directory = run.subdirectory("charts").map_err(failed(folder.clone()))?;
+    for (name, drawing) in charts(record, verdict) {
+        for format in formats {
+            let content = match format {
+                Format::Svg => chart::svg(drawing.as_ref())?.into_bytes(),
+                Format::Png => chart::png(drawing.as_ref())?,
+                _ => continue,
+            };
+            let name = format!("{name}.{format}");
             let path = folder.join(&name);
-            charts.write(&name, &content).map_err(failed(path.clone()))?;
+            directory.write(&name, &content).map_err(failed(path.clone()))?;
             written.push(path);
         }
     }
     Ok(written)
-}
-
-/// The charts of a run with the names of their files: memory, and every other resource that is no clean matter.
-fn drawings(record: &RunRecord, verdict: &Verdict) -> Vec<(String, Box<dyn chart::Chart>)> {
-    use crate::model::Resource;
-    use crate::verdict::Outcome;
-    let mut drawings: Vec<(String, Box<dyn chart::Chart>)> =
-        vec![("memory".to_owned(), Box::new(chart::GrowthChart::memory(record, verdict)))];
-    drawings.push(("timeline".to_owned(), Box::new(chart::Timeline::new(record, verdict))));
-    for finding in &verdict.findings {
-        if finding.resource != Resource::Memory && finding.outcome == Outcome::Leak {
-            drawings.push((finding.resource.to_string(), Box::new(chart::GrowthChart::new(record, finding))));
-        }
-    }
-    drawings
-}
-
-#[cfg(test)]
-mod look {
-    use super::*;
-    #[test]
-    fn look() {
-        let Ok(out) = std::env::var("LOOK") else { return };
-        for (name, f) in [
-            ("leak", fixture::leak as fn() -> _),
-            ("warm", fixture::warm_up),
-            ("inconclusive", fixture::inconclusive),
-            ("recycled", fixture::recycled),
-            ("crowd", fixture::crowd),
-            ("empty", fixture::empty),
-            ("descriptors", fixture::descriptors),
-            ("hostile", fixture::hostile),
-            ("judged-leak", || {
-                let (r, _) = fixture::leak();
-                let v = crate::verdict::judge(&r);
-                (r, v)
-            }),
-            ("judged-warm", || {
-                let (r, _) = fixture::warm_up();
-                let v = crate::verdict::judge(&r);
-                (r, v)
-            }),
-            ("judged-recycled", || {
-                let (r, _) = fixture::recycled();
-                let v = crate::verdict::judge(&r);
-                (r, v)
-            }),
-        ] {
-            let (r, v) = f();
-            let dir = std::path::PathBuf::from(&out).join(name);
-            std::fs::create_dir_all(&dir).unwrap();
-            let t = std::time::Instant::now();
-            write_all(&dir, &r, &v).unwrap();
-            println!("{name} {:?}", t.elapsed());
-        }
-    }
 }

@@ -18,8 +18,8 @@ pub fn plain(text: &str) -> String {
         .collect()
 }
 
-/// Characters that change the direction of writing or have no width, with which a name can pose as another.
-fn is_direction(c: char) -> bool {
+/// Whether a character changes the direction of writing or has no width, so that a name can pose as another.
+pub fn is_direction(c: char) -> bool {
     matches!(c, '\u{061C}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
 }
 
@@ -35,6 +35,12 @@ pub fn clip(text: &str, max: usize) -> String {
         return text;
     }
     text.chars().take(max.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// The same with a capital letter, for the beginning of a line.
+pub fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().collect::<String>() + chars.as_str())
 }
 
 /// A level or a growth of `resource` without its per: `4.1 KiB`, `0.25`.
@@ -104,7 +110,7 @@ pub fn gate_word(state: GateState) -> &'static str {
     match state {
         GateState::Pass => "pass",
         GateState::Fail => "FAIL",
-        GateState::Unknown => "  ? ",
+        GateState::Unknown => "open",
     }
 }
 

@@ -13,7 +13,7 @@ impl Cholesky {
     ///
     /// `None` if it isn't positive definite beyond doubt: a column that the ones before it explain up to a relative
     /// rest of 1e-9 carries no information of its own.
-    pub fn new(size: usize, entry: impl Fn(usize, usize) -> f64) -> Option<Self> {
+    pub fn new(size: usize, mut entry: impl FnMut(usize, usize) -> f64) -> Option<Self> {
         let mut lower = vec![0.0; size * size];
         for i in 0..size {
             for j in 0..=i {

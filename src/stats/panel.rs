@@ -1,7 +1,7 @@
 //! Regression on a panel: several series with common coefficients, an intercept each, and AR(1) errors.
 //!
-//! All cross products are formed once for each autocorrelation on a grid; any number of models (subsets of the
-//! columns) is then fitted at the cost of a small linear system each.
+//! Cross products are formed once for each autocorrelation on a grid; any number of models (subsets of the columns) is
+//! then fitted at the cost of a small linear system each.
 //!
 //! Autocorrelation is not estimated by one number: each value on the grid has a weight by its restricted likelihood
 //! (Harville 1974), and an estimate's variance is the mixture's (Zellner 1971, ch. IV). That keeps intervals honest
@@ -9,8 +9,23 @@
 
 use super::Cholesky;
 
-/// Autocorrelations considered; the last stands for a unit root.
-const RHO: [f64; 12] = [-0.2, 0.0, 0.2, 0.35, 0.5, 0.62, 0.72, 0.8, 0.87, 0.93, 0.97, 0.999];
+/// Autocorrelations considered, each with its prior weight; the last stands for a unit root. Values near it weigh more,
+/// for the same reason for which Perron & Yabu (2009) truncate to it: to take a wandering level for a steady one is
+/// the worse error.
+const RHO: [(f64, f64); 12] = [
+    (-0.2, 1.0),
+    (0.0, 1.0),
+    (0.2, 1.0),
+    (0.35, 1.0),
+    (0.5, 1.0),
+    (0.62, 1.0),
+    (0.72, 1.0),
+    (0.8, 1.0),
+    (0.87, 1.0),
+    (0.93, 1.5),
+    (0.97, 2.0),
+    (0.999, 4.0),
+];
 
 /// One series of a panel: an observation for each entry of `y`, and as many entries in each column.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +39,8 @@ pub struct Unit {
 /// Cross products of a panel, ready for fitting.
 #[derive(Debug, Clone)]
 pub struct Panel {
+    /// Observations of each unit.
+    lengths: Vec<usize>,
     /// One for each autocorrelation of the grid.
     grams: Vec<Gram>,
     /// Columns without `y`.
@@ -37,8 +54,12 @@ pub struct Panel {
 #[derive(Debug, Clone)]
 struct Gram {
     rho: f64,
-    /// Symmetric, `y` last, stored in full.
-    products: Vec<f64>,
+    /// `-2 log` of the prior weight.
+    prior: f64,
+    /// Whitened `y` and columns of all units, end to end, free of the intercepts.
+    white: Vec<Vec<f64>>,
+    /// Their products, a lower triangle, `y` first; NaN until asked for.
+    products: Vec<Vec<f64>>,
     /// `-2 log` of the part of the likelihood that depends on the autocorrelation alone.
     log_volume: f64,
 }
@@ -93,29 +114,51 @@ impl Panel {
         if units.is_empty() || !finite {
             return None;
         }
-        let grams = RHO.iter().map(|&rho| Gram::new(&units, columns, rho)).collect();
+        let lengths: Vec<usize> = units.iter().map(|u| u.y.len()).collect();
         let contrasts = (observations - units.len()) as f64;
-        Some(Panel { grams, columns, contrasts, floor: quantum * quantum / 12.0 })
+        let grams = RHO.iter().map(|&(rho, prior)| Gram::new(rho, prior, &lengths)).collect();
+        let mut panel = Panel { lengths, grams, columns: 0, contrasts, floor: quantum * quantum / 12.0 };
+        let y: Vec<&[f64]> = units.iter().map(|u| &u.y[..]).collect();
+        panel.grams.iter_mut().for_each(|g| g.push(&y));
+        for c in 0..columns {
+            let column: Vec<&[f64]> = units.iter().map(|u| &u.columns[c][..]).collect();
+            panel.grams.iter_mut().for_each(|g| g.push(&column));
+        }
+        panel.columns = columns;
+        Some(panel)
+    }
+
+    /// Adds a regressor, given unit by unit, and returns its place; `None` if it doesn't match the observations.
+    pub fn push(&mut self, column: &[Vec<f64>]) -> Option<usize> {
+        let matches = column.len() == self.lengths.len()
+            && column.iter().zip(&self.lengths).all(|(c, n)| c.len() == *n && c.iter().all(|v| v.is_finite()));
+        if !matches {
+            return None;
+        }
+        let column: Vec<&[f64]> = column.iter().map(|c| &c[..]).collect();
+        self.grams.iter_mut().for_each(|g| g.push(&column));
+        self.columns += 1;
+        Some(self.columns - 1)
     }
 
     /// Fits `y` on the given columns; `None` if they are collinear or leave no degree of freedom.
-    pub fn fit(&self, chosen: &[usize]) -> Option<ModelFit> {
+    pub fn fit(&mut self, chosen: &[usize]) -> Option<ModelFit> {
         let df = self.contrasts - chosen.len() as f64;
         if df < 1.0 || chosen.iter().any(|&c| c >= self.columns) {
             return None;
         }
         let mut deviance = f64::INFINITY;
         let mut parts = Vec::with_capacity(self.grams.len());
-        for gram in &self.grams {
-            let factor = Cholesky::new(chosen.len(), |i, j| gram.at(self.columns, chosen[i], chosen[j]))?;
-            let right: Vec<f64> = chosen.iter().map(|&c| gram.at(self.columns, c, self.columns)).collect();
+        for gram in &mut self.grams {
+            let factor = Cholesky::new(chosen.len(), |i, j| gram.at(chosen[i] + 1, chosen[j] + 1))?;
+            let right: Vec<f64> = chosen.iter().map(|&c| gram.at(c + 1, 0)).collect();
             let mut coefficients = right.clone();
             factor.solve(&mut coefficients);
             let explained: f64 = right.iter().zip(&coefficients).map(|(r, c)| r * c).sum();
-            let total = gram.at(self.columns, self.columns, self.columns);
+            let total = gram.at(0, 0);
             let rest = (total - explained).max(self.floor * self.contrasts).max(f64::MIN_POSITIVE);
             deviance = deviance.min(self.contrasts * (rest / self.contrasts).ln() + gram.log_volume);
-            let restricted = df * (rest / df).ln() + gram.log_volume + factor.log_determinant();
+            let restricted = df * (rest / df).ln() + gram.log_volume + factor.log_determinant() + gram.prior;
             parts.push((gram.rho, restricted, Part { weight: 0.0, coefficients, variance: rest / df, factor }));
         }
         let best = parts.iter().map(|p| p.1).fold(f64::INFINITY, f64::min);
@@ -135,45 +178,42 @@ impl Panel {
 }
 
 impl Gram {
-    fn new(units: &[&Unit], columns: usize, rho: f64) -> Self {
-        let size = columns + 1;
-        let mut products = vec![0.0; size * size];
-        let mut log_volume = 0.0;
-        let first_scale = (1.0 - rho * rho).sqrt();
-        for unit in units {
-            let n = unit.y.len();
-            let intercept = first_scale * first_scale + (n - 1) as f64 * (1.0 - rho) * (1.0 - rho);
-            // Whitened, less its projection on the whitened intercept (Prais & Winsten 1954).
-            let whiten = |v: &[f64]| {
-                let shift = v[0];
-                let mut out = Vec::with_capacity(n);
-                out.push(0.0);
-                out.extend(v.windows(2).map(|w| (w[1] - shift) - rho * (w[0] - shift)));
-                let along: f64 = out[1..].iter().sum::<f64>() * (1.0 - rho) / intercept;
-                out[0] -= along * first_scale;
-                out[1..].iter_mut().for_each(|o| *o -= along * (1.0 - rho));
-                out
-            };
-            let white: Vec<Vec<f64>> = unit.columns.iter().chain([&unit.y]).map(|v| whiten(v)).collect();
-            for i in 0..size {
-                for j in 0..=i {
-                    let product: f64 = white[i].iter().zip(&white[j]).map(|(a, b)| a * b).sum();
-                    products[i * size + j] += product;
-                }
-            }
-            log_volume += intercept.ln() - (1.0 - rho * rho).ln();
-        }
-        for i in 0..size {
-            for j in 0..i {
-                products[j * size + i] = products[i * size + j];
-            }
-        }
-        Gram { rho, products, log_volume }
+    fn new(rho: f64, prior: f64, lengths: &[usize]) -> Self {
+        let log_volume = lengths.iter().map(|&n| intercept(rho, n).ln() - (1.0 - rho * rho).ln()).sum();
+        Gram { rho, prior: -2.0 * prior.ln(), white: Vec::new(), products: Vec::new(), log_volume }
     }
 
-    fn at(&self, columns: usize, i: usize, j: usize) -> f64 {
-        self.products[i * (columns + 1) + j]
+    /// Whitens a column (Prais & Winsten 1954), less its projection on each unit's whitened intercept.
+    fn push(&mut self, column: &[&[f64]]) {
+        let rho = self.rho;
+        let first_scale = (1.0 - rho * rho).sqrt();
+        let mut white = Vec::with_capacity(column.iter().map(|v| v.len()).sum());
+        for v in column {
+            let start = white.len();
+            // Any shift is free, as the intercept is projected out; this one keeps the numbers small.
+            let shift = v.first().copied().unwrap_or(0.0);
+            white.push(0.0);
+            white.extend(v.windows(2).map(|w| (w[1] - shift) - rho * (w[0] - shift)));
+            let along = white[start..].iter().sum::<f64>() * (1.0 - rho) / intercept(rho, v.len());
+            white[start] -= along * first_scale;
+            white[start + 1..].iter_mut().for_each(|w| *w -= along * (1.0 - rho));
+        }
+        self.white.push(white);
+        self.products.push(vec![f64::NAN; self.white.len()]);
     }
+
+    fn at(&mut self, i: usize, j: usize) -> f64 {
+        let (i, j) = (i.max(j), i.min(j));
+        if self.products[i][j].is_nan() {
+            self.products[i][j] = self.white[i].iter().zip(&self.white[j]).map(|(a, b)| a * b).sum();
+        }
+        self.products[i][j]
+    }
+}
+
+/// Squared length of the whitened intercept of a unit with `n` observations.
+fn intercept(rho: f64, n: usize) -> f64 {
+    (1.0 - rho * rho) + (n as f64 - 1.0) * (1.0 - rho) * (1.0 - rho)
 }
 
 impl ModelFit {
@@ -196,9 +236,13 @@ impl ModelFit {
         self.combination(&direction)
     }
 
-    /// The Bayesian information criterion (Schwarz 1978) for a model with this many free parameters in its mean.
+    /// The Bayesian information criterion (Schwarz 1978) for a model with this many free parameters in its mean, with
+    /// the correction for small samples of McQuarrie (1999); infinite if the sample is too small for them.
     pub fn bic(&self, parameters: usize) -> f64 {
-        self.deviance + parameters as f64 * self.contrasts.ln()
+        let (n, k) = (self.contrasts, parameters as f64);
+        // The variance and the autocorrelation are parameters too, but common to all models.
+        let room = n - k - 2.0;
+        if room > 0.0 { self.deviance + k * n.ln() * n / room } else { f64::INFINITY }
     }
 }
 

@@ -1,12 +1,16 @@
 //! Writes a run as it happens.
 
-use super::{EVENTS, HEAD, HOST, LOAD, SAMPLES};
+use super::{EVENTS, HEAD, HOST, LATENCY, LOAD, SAMPLES};
 use crate::model::{Event, HostSample, LoadSample, RunMeta, Sample};
+use hdrhistogram::Histogram;
+use hdrhistogram::serialization::V2DeflateSerializer;
+use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use serde::Serialize;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use thiserror::Error;
 
 /// Why a run could not be recorded.
@@ -80,6 +84,37 @@ impl RunDirectory {
     /// If it can't be written.
     pub fn flush(&mut self) -> Result<(), WriteError> {
         [&mut self.samples, &mut self.host, &mut self.load, &mut self.events].into_iter().try_for_each(Log::flush)
+    }
+
+    /// Writes latency histograms (in microseconds, with their tags) over the last `seconds` of load, in the interval log
+    /// format that HdrHistogram's own tools read.
+    ///
+    /// # Errors
+    /// If the file can't be written.
+    pub fn write_latency(&self, seconds: f64, histograms: &[(String, &Histogram<u64>)]) -> Result<(), WriteError> {
+        let path = self.path.join(LATENCY);
+        let write = || -> io::Result<()> {
+            let mut text = Vec::new();
+            let mut serializer = V2DeflateSerializer::new();
+            let mut log = IntervalLogWriterBuilder::new()
+                .add_comment("latencies in microseconds; the largest value column is in milliseconds")
+                .with_max_value_divisor(1000.0)
+                .begin_log_with(&mut text, &mut serializer)
+                .map_err(io::Error::other)?;
+            let length = Duration::try_from_secs_f64(seconds).unwrap_or_default();
+            for (tag, histogram) in histograms {
+                // A tag ends at a comma or at white space.
+                let tag: String = tag
+                    .chars()
+                    .map(|c| if c == ',' || c.is_whitespace() || c.is_control() { '_' } else { c })
+                    .collect();
+                log.write_histogram(histogram, Duration::ZERO, length, Tag::new(&tag))
+                    .map_err(|error| io::Error::other(format!("{error:?}")))?;
+            }
+            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+            file.write_all(&text)
+        };
+        write().map_err(|source| WriteError { path: path.clone(), source })
     }
 
     /// Writes the head of the run, whole or not at all.

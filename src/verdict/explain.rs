@@ -1,8 +1,9 @@
 //! The words that explain a finding: why, and what would settle it.
 
 use super::finding::{ALPHA_CLEAN, Assessment, JumpPattern};
-use super::plausible::{Plausible, Transient};
+use super::plausible::Plausible;
 use super::pool::Pool;
+use super::transient::Transient;
 use super::{Interval, LeakClass, Outcome};
 use crate::model::{Axis, Resource, format_bytes, format_count};
 use crate::stats::student_t;
@@ -199,14 +200,16 @@ fn pattern_name(pattern: JumpPattern) -> &'static str {
         JumpPattern::None => "of no weight late in the run",
         JumpPattern::Single => "a single one up",
         JumpPattern::Settling => "they get rarer and smaller",
+        JumpPattern::UpAndDown => "up and down between the same levels",
         JumpPattern::GoingOn => "they go on at the same pace",
         JumpPattern::Unclear => "whether they go on can't be told",
     }
 }
 
 fn model_name(model: &Plausible) -> String {
+    let jumps = if model.stepped { ", jumps apart" } else { "" };
     if model.transients.is_empty() {
-        return "straight line".into();
+        return format!("straight line{jumps}");
     }
     let percent = |share: f64| format!("{} %", format_count(100.0 * share));
     let names: Vec<String> = model
@@ -217,9 +220,10 @@ fn model_name(model: &Plausible) -> String {
             Transient::Logarithm(_) => "logarithmic cache".into(),
             Transient::Hinge(t) => format!("cache full at {}", percent(t)),
             Transient::Delayed(d, _) => format!("cache opened at {}", percent(d)),
+            Transient::Onset(d) => format!("growth that sets in at {}", percent(d)),
         })
         .collect();
-    format!("line and {}", names.join(" and "))
+    format!("line and {}{jumps}", names.join(" and "))
 }
 
 /// Two significant digits, rounded up.

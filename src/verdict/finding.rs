@@ -21,6 +21,10 @@ pub(super) const ALPHA_CLEAN: f64 = 0.01;
 const NEAR_BUDGET: f64 = 0.75;
 /// The part of the budget at which growth must go on late in the run.
 const LATE: f64 = 0.4;
+/// Turns from the top quarter of the range to the bottom one or back that make swings.
+const SWINGS: usize = 5;
+/// The part of its first tenth to which growth must have come down in the last one for it to count as settling.
+const SLOWED: f64 = 0.35;
 /// Distance of the information criterion up to which a model has a say on "clean".
 const NEAR: f64 = 6.0;
 
@@ -51,6 +55,8 @@ pub(super) enum JumpPattern {
     Single,
     /// They get rarer and smaller: a high-water mark.
     Settling,
+    /// They go up and down, between the same levels early and late.
+    UpAndDown,
     /// They go on.
     GoingOn,
     /// It can't be told.
@@ -62,9 +68,14 @@ pub(super) enum JumpPattern {
 pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quantum: f64) -> Finding {
     let least_jump = if resource.in_bytes() { 8.0 * quantum } else { 4.0 * quantum };
     let pool = Pool::new(series, least_jump);
-    let whole = assess(&pool.raw, &pool.smooth, &pool.jumps, pool.members.len(), pool.total_span(), budget, quantum, 1);
-    let able: Vec<&Member> =
-        pool.members.iter().filter(|m| series[m.index].t.len() >= ENOUGH && m.levels.x.len() >= ENOUGH / 2).collect();
+    let rises: Vec<Jump> = pool.members.iter().flat_map(|m| m.rises(least_jump)).collect();
+    let whole =
+        assess(&pool.raw, &pool.smooth, &pool.jumps, &rises, pool.members.len(), pool.total_span(), budget, quantum, 1);
+    let able: Vec<&Member> = pool
+        .members
+        .iter()
+        .filter(|m| series[m.index].t.len() >= ENOUGH && (m.sawtooth || m.levels.x.len() >= ENOUGH / 2))
+        .collect();
     let tests = able.len().max(1);
     let alone: Vec<Option<Assessment>> = pool
         .members
@@ -72,20 +83,23 @@ pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quan
         .map(|m| {
             let able = able.iter().any(|a| a.index == m.index);
             able.then(|| {
-                let jumps = own_jumps(m);
+                let (jumps, rises) = (m.jumps_by_place(), m.rises(least_jump));
                 let levels = std::slice::from_ref(&m.levels);
                 let smooth = std::slice::from_ref(&m.smooth);
-                assess(levels, smooth, &jumps, 1, m.levels.span(), budget, quantum, tests)
+                assess(levels, smooth, &jumps, &rises, 1, m.levels.span(), budget, quantum, tests)
             })?
         })
         .collect();
     let workers = worker_findings(series, &pool, &alone);
-    let leaking = alone.iter().flatten().filter(|a| a.leak).count();
+    // Recycled incarnations are too short-lived to be accused one by one.
+    let leaking = if pool.recycled { 0 } else { alone.iter().flatten().filter(|a| a.leak).count() };
     let outcome = match &whole {
         _ if axis == Axis::Seconds => Outcome::Inconclusive,
         Some(a) if a.leak => Outcome::Leak,
         _ if leaking > 0 => Outcome::Leak,
-        Some(a) if a.clean && !alone.iter().flatten().any(|w| suspicious(w, budget)) => Outcome::Clean,
+        Some(a) if a.clean && (pool.recycled || !alone.iter().flatten().any(|w| suspicious(w, budget))) => {
+            Outcome::Clean
+        }
         _ => Outcome::Inconclusive,
     };
     let class =
@@ -126,16 +140,10 @@ pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quan
 
 /// A worker that may be leaking though it isn't proven keeps the pool from being clean.
 fn suspicious(worker: &Assessment, budget: f64) -> bool {
-    let best = worker.models.first().map(|m| m.end);
-    worker.jumps == JumpPattern::GoingOn
-        || best.is_some_and(|end| end.value - student_t(0.95, end.df) * end.se > NEAR_BUDGET * budget)
-            && worker.persistent.lower > 0.0
-}
-
-fn own_jumps(member: &Member) -> Vec<Jump> {
-    let start = member.levels.x.first().copied().unwrap_or(0.0);
-    let span = member.levels.span();
-    member.jumps.iter().map(|&(i, size)| Jump { at: (member.levels.x[i] - start) / span, size }).collect()
+    let growing = |end: Estimate| end.value > NEAR_BUDGET * budget && end.lower(0.05) > 0.0;
+    !worker.clean
+        && (worker.jumps == JumpPattern::GoingOn
+            || worker.models.iter().filter(|m| m.distance <= NEAR).any(|m| growing(m.end)))
 }
 
 #[expect(clippy::too_many_arguments, reason = "one private step of the rule, called twice")]
@@ -143,26 +151,38 @@ fn assess(
     raw: &[Levels],
     smooth: &[Levels],
     jumps: &[Jump],
+    rises: &[Jump],
     members: usize,
     total_span: f64,
     budget: f64,
     quantum: f64,
     tests: usize,
 ) -> Option<Assessment> {
-    let models = plausible(smooth, quantum / (members as f64 / smooth.len().max(1) as f64).sqrt());
+    let quantum = quantum / (members as f64 / smooth.len().max(1) as f64).sqrt();
+    let models = plausible(raw, smooth, jumps.len(), quantum);
     let best = models.first()?;
     let sum: f64 = jumps.iter().map(|j| j.size).sum();
     let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
     let by_jumps = (sum / total_span, squares.sqrt() / total_span);
-    let pattern = pattern(jumps, total_span, budget);
+    let pattern = if models.iter().any(|m| m.stepped) {
+        pattern(jumps, rises, raw, total_span, budget)
+    } else {
+        JumpPattern::None
+    };
     let alpha = ALPHA_LEAK / tests as f64;
     // What jumps add goes on with certainty only if they go on.
-    let (jump_value, jump_se) = if pattern == JumpPattern::GoingOn { by_jumps } else { (0.0, 0.0) };
-    let with_jumps = |e: Estimate| Estimate { value: e.value + jump_value, se: e.se.hypot(jump_se), df: e.df };
+    let going_on = pattern == JumpPattern::GoingOn;
+    let with_jumps = |m: &Plausible, e: Estimate| {
+        if m.stepped && going_on {
+            Estimate { value: e.value + by_jumps.0, se: e.se.hypot(by_jumps.1), df: e.df }
+        } else {
+            e
+        }
+    };
     let bounds = |pick: fn(&Plausible) -> Estimate, reach: f64| {
-        let each = || models.iter().filter(move |m| m.distance <= reach).map(|m| with_jumps(pick(m)));
+        let each = || models.iter().filter(move |m| m.distance <= reach).map(|m| with_jumps(m, pick(m)));
         Interval {
-            estimate: with_jumps(pick(best)).value,
+            estimate: with_jumps(best, pick(best)).value,
             lower: each().map(|e| e.lower(alpha)).fold(f64::INFINITY, f64::min),
             upper: each().map(|e| e.upper(ALPHA_CLEAN)).fold(f64::NEG_INFINITY, f64::max),
             confidence: 1.0 - 2.0 * ALPHA_LEAK,
@@ -170,23 +190,36 @@ fn assess(
     };
     let persistent = bounds(|m| m.persistent, FAR);
     let end = bounds(|m| m.end, NEAR);
-    let least = models.iter().map(|m| with_jumps(m.persistent).value).fold(f64::INFINITY, f64::min);
+    let least = models.iter().map(|m| with_jumps(m, m.persistent).value).fold(f64::INFINITY, f64::min);
     let late = late_slope(raw);
     let leak = persistent.lower > 0.0
         && least >= NEAR_BUDGET * budget
         && (late.is_some_and(|s| s >= LATE * budget) || pattern == JumpPattern::GoingOn);
-    // The half-width by itself must be under the budget: a steep fall must not make up for noise.
-    let precise = models
-        .iter()
-        .filter(|m| m.distance <= NEAR)
-        .all(|m| m.end.value.max(0.0) + student_t(1.0 - ALPHA_CLEAN, m.end.df) * m.end.se < budget);
     let quiet = !matches!(pattern, JumpPattern::GoingOn | JumpPattern::Unclear);
-    let clean = !leak && precise && quiet && best.end.value <= NEAR_BUDGET * budget;
+    let near = || models.iter().filter(|m| m.distance <= NEAR);
+    let over_now = near().all(|m| under(m.end, budget)) && best.end.value <= NEAR_BUDGET * budget;
+    let swings = raw.iter().all(|s| swings(s, budget));
+    let clean = !leak && (swings || quiet && (over_now || settles(&models, budget)));
     Some(Assessment { models, by_jumps, jumps: pattern, late, persistent, end, least, leak, clean })
 }
 
+/// Whether growth is under the budget beyond doubt. A steep fall must not make up for noise: that asks for power.
+fn under(growth: Estimate, budget: f64) -> bool {
+    growth.value.max(-0.5 * budget) + student_t(1.0 - ALPHA_CLEAN, growth.df) * growth.se < budget
+}
+
+/// Whether growth is over the budget now perhaps, but is sure to end: every model that counts even for a leak has a
+/// bounded transient, what persists beside it is under the budget, and growth has slowed down to a part already.
+fn settles(models: &[Plausible], budget: f64) -> bool {
+    models.iter().all(|m| {
+        let bounded = !m.transients.is_empty() && m.transients.iter().all(|t| t.is_bounded());
+        let slowed = m.grown(1.0) - m.grown(0.9) < SLOWED * m.grown(0.1);
+        bounded && slowed && under(m.persistent, budget) && m.persistent.value <= NEAR_BUDGET * budget
+    })
+}
+
 /// Tells one-off and settling jumps from those that go on.
-fn pattern(jumps: &[Jump], total_span: f64, budget: f64) -> JumpPattern {
+fn pattern(jumps: &[Jump], rises: &[Jump], raw: &[Levels], total_span: f64, budget: f64) -> JumpPattern {
     let late: f64 = jumps.iter().filter(|j| j.at > 0.5).map(|j| j.size).sum();
     let ups: Vec<&Jump> = jumps.iter().filter(|j| j.size > 0.0).collect();
     let sum: f64 = jumps.iter().map(|j| j.size).sum();
@@ -196,18 +229,68 @@ fn pattern(jumps: &[Jump], total_span: f64, budget: f64) -> JumpPattern {
     if ups.len() == 1 {
         return JumpPattern::Single;
     }
-    // Laplace's trend test, each jump weighted with its size: under a constant rate the weighted mean place is 1/2.
-    let up_sum: f64 = ups.iter().map(|j| j.size).sum();
-    let place = ups.iter().map(|j| j.at * j.size).sum::<f64>() / up_sum;
-    let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
-    let z = (place - 0.5) / (squares.sqrt() / up_sum / 12f64.sqrt());
-    if z < -1.645 && late < 0.35 * up_sum {
+    if jumps.len() - ups.len() >= 2 && raw.iter().all(|s| returns(&s.y, 0.25 * budget * s.span())) {
+        return JumpPattern::UpAndDown;
+    }
+    // Laplace's trend test on the rises of the high-water mark, each weighted with its size: under a constant rate their
+    // mean place is 1/2.
+    let mass: f64 = rises.iter().map(|j| j.size).sum();
+    let place = rises.iter().map(|j| j.at * j.size).sum::<f64>() / mass;
+    let square: f64 = rises.iter().map(|j| j.size * j.size).sum();
+    let z = (place - 0.5) / (square.sqrt() / mass / 12f64.sqrt());
+    if z < -1.645 && late < 0.35 * mass {
         return JumpPattern::Settling;
     }
+    let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
     if ups.len() >= 6 && sum > student_t(1.0 - ALPHA_LEAK, f64::INFINITY) * squares.sqrt() && late > 0.3 * sum {
         return JumpPattern::GoingOn;
     }
     JumpPattern::Unclear
+}
+
+/// Whether the level comes back late to where it was early, at the bottom and at the top of its range, but for `slack`.
+fn returns(y: &[f64], slack: f64) -> bool {
+    let part = 2 * y.len() / 5;
+    if part == 0 {
+        return false;
+    }
+    let (early, late) = (&y[..part], &y[y.len() - part..]);
+    // Bounds are known well only where the level dwells at them.
+    let dwells = |v: &[f64]| {
+        let (outer, inner) = (range(v, 0.05), range(v, 0.2));
+        inner.0 - outer.0 < slack && outer.1 - inner.1 < slack
+    };
+    let (before, after) = (range(early, 0.05), range(late, 0.05));
+    dwells(early) && dwells(late) && after.0 <= before.0 + slack && after.1 <= before.1 + slack
+}
+
+/// Whether the level swings up and down between bounds that don't rise by what the budget allows: then it is clean,
+/// however persistent each swing is.
+fn swings(levels: &Levels, budget: f64) -> bool {
+    let (low, high) = range(&levels.y, 0.05);
+    let (mut turns, mut up) = (0, None);
+    for y in &levels.y {
+        let now = (y - low) / (high - low);
+        let side = if now > 0.75 {
+            Some(true)
+        } else if now < 0.25 {
+            Some(false)
+        } else {
+            up
+        };
+        turns += usize::from(up.is_some() && side != up);
+        up = side;
+    }
+    // Early and late parts lie 60 % of the span apart: growth at the budget would lift the bounds by more than this.
+    turns >= SWINGS && returns(&levels.y, 0.25 * budget * levels.span())
+}
+
+/// The range but for this share at either end.
+fn range(v: &[f64], without: f64) -> (f64, f64) {
+    let mut sorted = v.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |share: f64| sorted.get((sorted.len().saturating_sub(1) as f64 * share) as usize).copied().unwrap_or(0.0);
+    (at(without), at(1.0 - without))
 }
 
 /// Theil-Sen slope of the last 40 % of each series, their median weighted alike.
@@ -244,7 +327,9 @@ fn classify(
             let small = 0.5 * budget * span;
             let total = mean(histories.iter().map(|y| y.last().unwrap_or(&0.0) - y.first().unwrap_or(&0.0)));
             let abrupt = mean(histories.iter().map(|y| two_largest_rises(y, least_jump)));
-            if total > small && abrupt > 0.5 * total {
+            if pool.sawtooth {
+                LeakClass::Sawtooth
+            } else if total > small && abrupt > 0.5 * total {
                 LeakClass::HighWaterMark
             } else if total > small && total > 2.0 * a.end.estimate.max(0.0) * span {
                 LeakClass::WarmUp
@@ -324,7 +409,7 @@ fn fit(member: &Member, assessment: &Assessment) -> Option<Fit> {
     let model = assessment.models.first()?;
     let Levels { x, y, .. } = &member.smooth;
     let (start, span, n) = (*x.first()?, member.smooth.span(), x.len() as f64);
-    let at = |x: f64| model.grown((x - start) / span, span);
+    let at = |x: f64| model.grown((x - start) / span);
     let level = x.iter().zip(y).map(|(x, y)| y - at(*x)).sum::<f64>() / n;
     let centre = x.iter().sum::<f64>() / n;
     let spread = (x.iter().zip(y).map(|(x, y)| (y - at(*x) - level).powi(2)).sum::<f64>() / n).sqrt();

@@ -106,14 +106,23 @@ fn collect(points: impl Iterator<Item = Stretch>, loaded: bool) -> Levels {
     out
 }
 
-/// Abrupt jumps: changes between neighbours that stand out 6-fold from the usual ones and are at least `least`. More
-/// than one in six is no longer abrupt, and none is returned.
+/// Abrupt jumps: changes between neighbours that stand out 6-fold from the usual ones, 3-fold from the changes right
+/// before and after (the steep beginning of a curve is no jump), and are at least `least`. More than one in six is no
+/// longer abrupt, and none is returned.
 pub(super) fn jumps(y: &[f64], least: f64) -> Vec<(usize, f64)> {
     let steps: Vec<f64> = y.windows(2).map(|w| w[1] - w[0]).collect();
     let (Some(usual), Some(spread)) = (median(&steps), mad(&steps)) else { return Vec::new() };
     let threshold = (6.0 * spread).max(least);
-    let found: Vec<(usize, f64)> =
-        steps.iter().enumerate().map(|(i, s)| (i + 1, s - usual)).filter(|(_, s)| s.abs() > threshold).collect();
+    let found: Vec<(usize, f64)> = steps
+        .iter()
+        .enumerate()
+        .map(|(i, s)| (i, s - usual))
+        .filter(|&(i, size)| {
+            let beside = [i.checked_sub(1), Some(i + 1)].into_iter().flatten().filter_map(|k| steps.get(k));
+            size.abs() > threshold && beside.map(|s| (s - usual).abs()).all(|other| size.abs() > 3.0 * other)
+        })
+        .map(|(i, size)| (i + 1, size))
+        .collect();
     if found.len() * 6 > steps.len() { Vec::new() } else { found }
 }
 

@@ -4,12 +4,14 @@
 
 mod explain;
 mod finding;
+mod floor;
 mod judge;
 mod level;
 mod live;
 mod plausible;
 mod pool;
 mod series;
+mod transient;
 mod types;
 
 pub use finding::find;

@@ -1,55 +1,18 @@
-//! The dictionary of transients and the models of it that the levels don't rule out.
+//! The models that the levels don't rule out.
 //!
-//! Model: level = intercept (one a series) + load + persistent growth + at most two bounded transients + AR(1) error.
-//! No selected model is trusted: every one whose information criterion comes near the best has a say.
+//! Model: level = intercept (one a series) + load + persistent growth + at most two transients + AR(1) error. No
+//! selected model is trusted: every one whose information criterion comes near the best has a say.
 
 use super::level::Levels;
-use crate::stats::{Estimate, Panel, Unit};
-
-/// A shape that growth can take before it ends, over the judged part as 0 to 1.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Transient {
-    /// `1 - exp(-u/T)`: a warm-up.
-    Exponential(f64),
-    /// `log(1 + u/T)`: a cache whose misses get rarer.
-    Logarithm(f64),
-    /// `min(u, T)`: a cache that fills and is then full.
-    Hinge(f64),
-    /// `1 - exp(-(u-D)/T)` from `D` on: a cache that is opened later.
-    Delayed(f64, f64),
-}
-
-impl Transient {
-    fn at(self, u: f64) -> f64 {
-        match self {
-            Transient::Exponential(t) => 1.0 - (-u / t).exp(),
-            Transient::Logarithm(t) => (1.0 + u / t).ln() / (1.0 + 1.0 / t).ln(),
-            Transient::Hinge(t) => u.min(t) / t,
-            Transient::Delayed(d, t) => 1.0 - (-(u - d).max(0.0) / t).exp(),
-        }
-    }
-
-    /// Free parameters beside the amplitude.
-    fn parameters(self) -> usize {
-        match self {
-            Transient::Exponential(_) | Transient::Logarithm(_) | Transient::Hinge(_) => 1,
-            Transient::Delayed(..) => 2,
-        }
-    }
-
-    fn dictionary() -> Vec<Transient> {
-        let exponential = [0.02, 0.04, 0.07, 0.11, 0.17, 0.25, 0.37, 0.55].map(Transient::Exponential);
-        let logarithm = [0.003, 0.02, 0.1].map(Transient::Logarithm);
-        let hinge = (1..=17).map(|k| Transient::Hinge(0.05 * f64::from(k)));
-        let delayed = [0.2, 0.35, 0.5, 0.65].map(|d| Transient::Delayed(d, 0.06));
-        exponential.into_iter().chain(logarithm).chain(hinge).chain(delayed).collect()
-    }
-}
+use super::transient::Transient;
+use crate::stats::{Estimate, ModelFit, Panel, Unit};
 
 /// A model that the levels don't rule out; growth per step of the axis.
 #[derive(Debug, Clone)]
 pub(super) struct Plausible {
     pub transients: Vec<Transient>,
+    /// What the straight line adds over the judged part.
+    pub line: f64,
     /// Growth that persists once the transients are over.
     pub persistent: Estimate,
     /// Growth at the end of the run: persistent growth and what is left of the transients.
@@ -58,97 +21,257 @@ pub(super) struct Plausible {
     pub amplitudes: Vec<f64>,
     /// Distance of the information criterion from the best model's.
     pub distance: f64,
+    /// Whether the jumps were taken out before the fit, each paid for like two parameters.
+    pub stepped: bool,
     pub rho: f64,
     pub sigma: f64,
 }
 
 impl Plausible {
-    /// What is added between the beginning of the judged part and `u`, as a share of it whose whole length is `span`.
-    pub fn grown(&self, u: f64, span: f64) -> f64 {
-        self.persistent.value * u * span + self.transient(u)
-    }
-
-    /// What the transients add between the beginning of the judged part and `u`.
-    pub fn transient(&self, u: f64) -> f64 {
-        self.transients.iter().zip(&self.amplitudes).map(|(t, a)| a * t.at(u)).sum()
+    /// What is added between the beginning of the judged part and `u`, a share of it.
+    pub fn grown(&self, u: f64) -> f64 {
+        self.line * u + self.transients.iter().zip(&self.amplitudes).map(|(t, a)| a * t.at(u)).sum::<f64>()
     }
 }
 
 /// How far from the best a model's criterion may be and still count.
 pub(super) const FAR: f64 = 10.0;
 /// The share of the judged part over which the end's growth is taken.
-const END: f64 = 0.1;
+const END: f64 = 0.05;
+/// Transients that are tried together with every other one, and pairs that are refined.
+const PAIRED: usize = 4;
+/// By how much the criterion of a model with refined parameters must beat the best on the grid.
+const EARNED: f64 = 2.0;
+/// By how much the criterion of a model with two transients must beat the best with one.
+const EARNED_BY_PAIR: f64 = 6.0;
+/// By how much the criterion must fall for a wave.
+const EARNED_BY_WAVE: f64 = 30.0;
+/// Cycles over the judged part that a wave may have, and the steps in which they are tried.
+const CYCLES: (f64, f64) = (3.0, 15.0);
+const CYCLES_STEPS: usize = 72;
+/// Gauss-Newton steps of a refinement.
+const STEPS: usize = 6;
+/// A refinement has converged when no parameter moves by more than this.
+const CONVERGED: f64 = 0.01;
 
-/// Fits the dictionary; models in order of their criterion, the best first, none farther than [`FAR`]. Empty if there
-/// is too little to fit.
-pub(super) fn plausible(series: &[Levels], quantum: f64) -> Vec<Plausible> {
-    let span = series.iter().map(Levels::span).fold(0.0, f64::max);
-    if span <= 0.0 {
-        return Vec::new();
+/// Fits the dictionary to the levels as they are and, if there are jumps, to the levels without them; models in order
+/// of their criterion, the best first, none farther than [`FAR`]. Empty if there is too little to fit.
+pub(super) fn plausible(raw: &[Levels], smooth: &[Levels], jumps: usize, quantum: f64) -> Vec<Plausible> {
+    let mut models = search(raw, quantum);
+    models.retain(|m| m.distance.is_finite());
+    if jumps > 0 {
+        // A place and a size each (Schwarz 1978 counts both).
+        let observations = raw.iter().map(|s| s.x.len()).sum::<usize>().max(2) as f64;
+        let paid = 2.0 * jumps as f64 * observations.ln();
+        models.extend(search(smooth, quantum).into_iter().map(|m| Plausible {
+            distance: m.distance + paid,
+            stepped: true,
+            ..m
+        }));
     }
-    let dictionary = Transient::dictionary();
-    let loaded = series.iter().all(|s| s.load.len() == s.x.len()) && series.iter().any(|s| varies(&s.load));
-    let fixed = if loaded { 2 } else { 1 };
-    let units: Vec<Unit> = series
-        .iter()
-        .map(|s| {
-            let start = s.x.first().copied().unwrap_or(0.0);
-            let u: Vec<f64> = s.x.iter().map(|x| (x - start) / span).collect();
-            let shapes = dictionary.iter().map(|t| u.iter().map(|u| t.at(*u)).collect());
-            let load = loaded.then(|| s.load.clone());
-            let columns = [u.clone()].into_iter().chain(load).chain(shapes).collect();
-            Unit { y: s.y.clone(), columns }
-        })
-        .collect();
-    let Some(panel) = Panel::new(&units, quantum) else { return Vec::new() };
-    let fit = |chosen: &[usize]| {
-        let columns: Vec<usize> = (0..fixed).chain(chosen.iter().map(|c| c + fixed)).collect();
-        let fit = panel.fit(&columns)?;
-        // Warm-ups only add memory.
-        if (fixed..columns.len()).any(|i| fit.coefficient(i).value <= 0.0) {
-            return None;
-        }
-        let transients: Vec<Transient> = chosen.iter().map(|c| dictionary[*c]).collect();
-        let extra: usize = transients.iter().map(|t| t.parameters()).sum();
-        let mut direction = vec![0.0; columns.len()];
-        direction[0] = 1.0 / span;
-        let persistent = fit.combination(&direction);
-        let mut amplitudes = Vec::new();
-        for (i, t) in transients.iter().enumerate() {
-            direction[fixed + i] = (t.at(1.0) - t.at(1.0 - END)) / END / span;
-            amplitudes.push(fit.coefficient(fixed + i).value);
-        }
-        let end = fit.combination(&direction);
-        let distance = fit.bic(columns.len() + extra);
-        Some((
-            chosen.to_vec(),
-            Plausible { transients, persistent, end, amplitudes, distance, rho: fit.rho, sigma: fit.sigma },
-        ))
-    };
-    let mut models: Vec<(Vec<usize>, Plausible)> = fit(&[]).into_iter().collect();
-    let mut singles: Vec<(Vec<usize>, Plausible)> = (0..dictionary.len()).filter_map(|i| fit(&[i])).collect();
-    singles.sort_by(|a, b| a.1.distance.total_cmp(&b.1.distance));
-    let seeds: Vec<usize> = singles.iter().take(PAIRED).map(|s| s.0[0]).collect();
-    models.append(&mut singles);
-    for (n, &a) in seeds.iter().enumerate() {
-        let others = (0..dictionary.len()).filter(|b| !seeds[..=n].contains(b));
-        models.extend(others.filter_map(|b| fit(&[a, b])));
-    }
-    let best = models.iter().map(|m| m.1.distance).fold(f64::INFINITY, f64::min);
-    let mut near: Vec<Plausible> = models
-        .into_iter()
-        .map(|(_, mut m)| {
-            m.distance -= best;
-            m
-        })
-        .filter(|m| m.distance <= FAR)
-        .collect();
-    near.sort_by(|a, b| a.distance.total_cmp(&b.distance));
-    near
+    let best = models.iter().map(|m| m.distance).fold(f64::INFINITY, f64::min);
+    models.iter_mut().for_each(|m| m.distance -= best);
+    models.retain(|m| m.distance <= FAR);
+    models.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+    models
 }
 
-/// Transients that are tried together with every other one.
-const PAIRED: usize = 3;
+/// Fits the dictionary; `distance` is the bare criterion.
+fn search(series: &[Levels], quantum: f64) -> Vec<Plausible> {
+    let Some(mut search) = Search::new(series, quantum) else { return Vec::new() };
+    search.add_wave();
+    let dictionary: Vec<Term> = Transient::dictionary().into_iter().map(|t| search.term(t)).collect();
+    let mut models: Vec<Plausible> = search.fit(&[]).into_iter().collect();
+    let mut singles: Vec<(Term, Plausible)> =
+        dictionary.iter().filter_map(|t| Some((*t, search.fit(std::slice::from_ref(t))?))).collect();
+    singles.sort_by(|a, b| a.1.distance.total_cmp(&b.1.distance));
+    // The best of each kind is refined; the best of all are tried in pairs.
+    let mut seeds: Vec<Term> = Vec::new();
+    for (term, _) in &singles {
+        if !seeds.iter().any(|s| s.shape.is_like(term.shape)) {
+            seeds.push(*term);
+        }
+    }
+    let refined: Vec<Plausible> = seeds.iter().filter_map(|s| search.refine(&[s.shape])).collect();
+    let mut leaders: Vec<&Plausible> = refined.iter().chain(singles.iter().map(|s| &s.1)).collect();
+    leaders.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+    let leaders: Vec<Transient> = leaders.iter().take(PAIRED).map(|l| l.transients[0]).collect();
+    let leaders: Vec<Term> = leaders.into_iter().map(|t| search.term(t)).collect();
+    let mut pairs = Vec::new();
+    for leader in &leaders {
+        pairs.extend(
+            dictionary
+                .iter()
+                .filter(|other| leader.shape.goes_with(other.shape))
+                .filter_map(|other| search.fit(&[*leader, *other])),
+        );
+    }
+    pairs.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+    let starts: Vec<Vec<Transient>> = pairs.iter().take(PAIRED).map(|p| p.transients.clone()).collect();
+    let mut richer: Vec<Plausible> = starts.iter().filter_map(|s| search.refine(s)).chain(pairs).collect();
+    // A model with more freedom counts if it earns its place: otherwise it says nothing about growth, at any length.
+    let least = |models: &[Plausible]| models.iter().map(|m| m.distance).fold(f64::INFINITY, f64::min);
+    let (bounded, late): (Vec<Plausible>, Vec<Plausible>) =
+        singles.into_iter().map(|s| s.1).partition(|m| m.transients.iter().all(|t| t.is_bounded()));
+    models.extend(bounded);
+    let settled = least(&models);
+    models.extend(late.into_iter().filter(|m| m.distance < settled));
+    let simple = least(&models);
+    models.extend(refined.into_iter().filter(|m| m.distance < simple - EARNED));
+    let single = least(&models);
+    richer.retain(|m| m.distance < single - EARNED_BY_PAIR);
+    models.append(&mut richer);
+    models
+}
+
+/// A transient whose column is in the panel.
+#[derive(Debug, Clone, Copy)]
+struct Term {
+    shape: Transient,
+    column: usize,
+}
+
+struct Search {
+    panel: Panel,
+    /// Position of each observation as a share of the longest series.
+    ages: Vec<Vec<f64>>,
+    /// Columns that are in every model: growth first, then load if it varies, and a wave if there is one.
+    fixed: Vec<usize>,
+    span: f64,
+}
+
+impl Search {
+    fn new(series: &[Levels], quantum: f64) -> Option<Self> {
+        let span = series.iter().map(Levels::span).fold(0.0, f64::max);
+        if span <= 0.0 {
+            return None;
+        }
+        let loaded = series.iter().all(|s| s.load.len() == s.x.len()) && series.iter().any(|s| varies(&s.load));
+        let age = |s: &Levels| s.x.iter().map(|x| (x - s.x[0]) / span).collect();
+        let ages: Vec<Vec<f64>> = series.iter().map(age).collect();
+        let unit = |(s, u): (&Levels, &Vec<f64>)| Unit {
+            y: s.y.clone(),
+            columns: [u.clone()].into_iter().chain(loaded.then(|| s.load.clone())).collect(),
+        };
+        // Units that a panel would leave out must not be among the ages either.
+        let usable = |(s, _): &(&Levels, &Vec<f64>)| s.x.len() >= 2;
+        let units: Vec<Unit> = series.iter().zip(&ages).filter(usable).map(unit).collect();
+        let ages = series.iter().zip(&ages).filter(usable).map(|(_, u)| u.clone()).collect();
+        Some(Search {
+            panel: Panel::new(&units, quantum)?,
+            ages,
+            fixed: if loaded { vec![0, 1] } else { vec![0] },
+            span,
+        })
+    }
+
+    /// Adds one harmonic to every model if it has at least three cycles and earns its place: a wave of the load, by the
+    /// hour or by the day.
+    fn add_wave(&mut self) {
+        let alone: Vec<usize> = self.fixed.clone();
+        let Some(without) = self.panel.fit(&alone) else { return };
+        let mut best = (without.bic(alone.len()) - EARNED_BY_WAVE, alone.clone());
+        let coarse = (0..=CYCLES_STEPS).map(|k| CYCLES.0 + (CYCLES.1 - CYCLES.0) * k as f64 / CYCLES_STEPS as f64);
+        for cycles in coarse {
+            let turn = std::f64::consts::TAU * cycles;
+            let pair = [self.push(|u| (turn * u).sin()), self.push(|u| (turn * u).cos())];
+            let columns: Vec<usize> = alone.iter().copied().chain(pair).collect();
+            let criterion = self.panel.fit(&columns).map_or(f64::INFINITY, |f| f.bic(columns.len() + 1));
+            if criterion < best.0 {
+                best = (criterion, columns);
+            }
+        }
+        self.fixed = best.1;
+    }
+
+    fn push(&mut self, value: impl Fn(f64) -> f64) -> usize {
+        let column: Vec<Vec<f64>> = self.ages.iter().map(|u| u.iter().map(|u| value(*u)).collect()).collect();
+        self.panel.push(&column).expect("a column made from the ages matches the observations")
+    }
+
+    fn term(&mut self, shape: Transient) -> Term {
+        Term { shape, column: self.push(|u| shape.at(u)) }
+    }
+
+    /// Fits the terms as they are; `None` if that can't be done or memory would shrink: warm-ups only add.
+    fn fit(&mut self, terms: &[Term]) -> Option<Plausible> {
+        let columns: Vec<usize> = self.fixed.iter().copied().chain(terms.iter().map(|t| t.column)).collect();
+        let fit = self.panel.fit(&columns)?;
+        let shapes: Vec<Transient> = terms.iter().map(|t| t.shape).collect();
+        let hidden: usize = shapes.iter().map(|t| t.parameters()).sum();
+        self.model(&fit, &shapes, &[], columns.len() + hidden)
+    }
+
+    /// Lets the parameters of the shapes vary too, by Gauss-Newton steps; the result carries their uncertainty.
+    fn refine(&mut self, start: &[Transient]) -> Option<Plausible> {
+        let mut shapes = start.to_vec();
+        let mut best: Option<Plausible> = None;
+        for _ in 0..STEPS {
+            let slots: Vec<(usize, usize)> =
+                shapes.iter().enumerate().flat_map(|(i, s)| (0..s.parameters()).map(move |p| (i, p))).collect();
+            let terms: Vec<usize> = shapes.iter().map(|s| self.push(|u| s.at(u))).collect();
+            let slopes: Vec<usize> = slots.iter().map(|&(i, p)| self.push(|u| shapes[i].derivative(p, u))).collect();
+            let columns: Vec<usize> = self.fixed.iter().copied().chain(terms).chain(slopes).collect();
+            let Some(fit) = self.panel.fit(&columns) else { break };
+            let Some(model) = self.model(&fit, &shapes, &slots, columns.len()) else { break };
+            let amplitudes = model.amplitudes.clone();
+            if best.as_ref().is_none_or(|b| model.distance < b.distance) {
+                best = Some(model);
+            }
+            let first = self.fixed.len() + shapes.len();
+            let mut farthest = 0.0f64;
+            for (k, &(i, p)) in slots.iter().enumerate() {
+                let most = shapes[i].reach(p);
+                let step = (fit.coefficient(first + k).value / amplitudes[i]).clamp(-most, most);
+                shapes[i] = shapes[i].moved(p, step);
+                farthest = farthest.max(step.abs());
+            }
+            if farthest < CONVERGED {
+                break;
+            }
+        }
+        best
+    }
+
+    /// The growth that a fit tells of. Its columns are the fixed ones, the shapes, and their derivatives by the
+    /// parameters in `slots`.
+    fn model(
+        &self,
+        fit: &ModelFit,
+        shapes: &[Transient],
+        slots: &[(usize, usize)],
+        parameters: usize,
+    ) -> Option<Plausible> {
+        let amplitudes: Vec<f64> = (0..shapes.len()).map(|i| fit.coefficient(self.fixed.len() + i).value).collect();
+        if amplitudes.iter().any(|a| *a <= 0.0) {
+            return None;
+        }
+        let mut direction = vec![0.0; self.fixed.len() + shapes.len() + slots.len()];
+        direction[0] = 1.0 / self.span;
+        for (i, _) in shapes.iter().enumerate().filter(|(_, s)| !s.is_bounded()) {
+            direction[self.fixed.len() + i] = 1.0 / self.span;
+        }
+        let persistent = fit.combination(&direction);
+        let late = |f: &dyn Fn(f64) -> f64| (f(1.0) - f(1.0 - END)) / END / self.span;
+        for (i, shape) in shapes.iter().enumerate() {
+            direction[self.fixed.len() + i] = late(&|u| shape.at(u));
+        }
+        for (k, &(i, p)) in slots.iter().enumerate() {
+            direction[self.fixed.len() + shapes.len() + k] = late(&|u| shapes[i].derivative(p, u));
+        }
+        Some(Plausible {
+            transients: shapes.to_vec(),
+            line: fit.coefficient(0).value,
+            persistent,
+            end: fit.combination(&direction),
+            amplitudes,
+            distance: fit.bic(parameters),
+            stepped: false,
+            rho: fit.rho,
+            sigma: fit.sigma,
+        })
+    }
+}
 
 fn varies(v: &[f64]) -> bool {
     v.windows(2).any(|w| w[0] != w[1])

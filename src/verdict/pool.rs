@@ -4,6 +4,7 @@
 //! survives averaging. Workers that were recycled are aligned by age instead, each with its own intercept, so that a
 //! pool whose sum is flat can't hide that each of them grows.
 
+use super::floor::floor;
 use super::level::{BLOCKS, Jump, Levels, Stretch, judged_from, jumps, levels, mean_levels, stretches, without_jumps};
 use crate::model::Series;
 
@@ -21,8 +22,10 @@ const IDLE: f64 = 0.05;
 pub(super) struct Member {
     /// Its place among the series.
     pub index: usize,
-    /// Its levels over its own judged part.
+    /// Its levels over its own judged part; of a sawtooth, the floor.
     pub levels: Levels,
+    /// Whether it is a sawtooth.
+    pub sawtooth: bool,
     /// Its jumps: place among its levels, and size.
     pub jumps: Vec<(usize, f64)>,
     /// Its levels less its jumps.
@@ -33,6 +36,8 @@ pub(super) struct Member {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pool {
     pub members: Vec<Member>,
+    /// Whether most of its members are sawtooths.
+    pub sawtooth: bool,
     /// Whether its members are incarnations aligned by age, not workers side by side.
     pub recycled: bool,
     /// The mean of the members, or the members one by one if recycled.
@@ -90,7 +95,7 @@ impl Pool {
         let (mut raw, mut smooth) = (Vec::new(), Vec::new());
         for &index in chosen {
             let one = &series[index];
-            let member = Member::new(index, levels(one, BLOCKS), least);
+            let member = Member::new(index, one, BLOCKS, least);
             let parts = stretches(one, from, to, count);
             let present: Vec<f64> = parts.iter().flatten().map(|p| p.y).collect();
             let mut cured = without_jumps(&present, &jumps(&present, least)).into_iter();
@@ -100,9 +105,11 @@ impl Pool {
             self.add(member);
         }
         let loaded = chosen.iter().all(|i| !series[*i].load.is_empty());
-        if let [only] = &self.members[..] {
-            self.raw = vec![only.levels.clone()];
-            self.smooth = vec![only.smooth.clone()];
+        self.sawtooth = 2 * self.members.iter().filter(|m| m.sawtooth).count() > self.members.len();
+        if self.sawtooth || self.members.len() == 1 {
+            // Collections of different workers don't coincide: each floor keeps its own places.
+            self.raw = self.members.iter().map(|m| m.levels.clone()).collect();
+            self.smooth = self.members.iter().map(|m| m.smooth.clone()).collect();
         } else {
             self.raw = vec![mean_levels(&raw, loaded)];
             self.smooth = vec![mean_levels(&smooth, loaded)];
@@ -117,7 +124,7 @@ impl Pool {
         let stretch = life(&longest) / BLOCKS.min(spans[longest].2) as f64;
         for index in chosen {
             let count = (life(index) / stretch).ceil().clamp(2.0, BLOCKS as f64) as usize;
-            let member = Member::new(*index, levels(&series[*index], count), least);
+            let member = Member::new(*index, &series[*index], count, least);
             self.raw.push(member.levels.clone());
             self.smooth.push(member.smooth.clone());
             self.add(member);
@@ -125,11 +132,7 @@ impl Pool {
     }
 
     fn add(&mut self, member: Member) {
-        let start = member.levels.x.first().copied().unwrap_or(0.0);
-        let span = member.levels.span();
-        self.jumps.extend(
-            member.jumps.iter().map(|&(place, size)| Jump { at: (member.levels.x[place] - start) / span, size }),
-        );
+        self.jumps.extend(member.jumps_by_place());
         self.members.push(member);
     }
 
@@ -140,10 +143,39 @@ impl Pool {
 }
 
 impl Member {
-    fn new(index: usize, levels: Levels, least: f64) -> Self {
+    fn new(index: usize, series: &Series, blocks: usize, least: f64) -> Self {
+        let readings = levels(series, usize::MAX);
+        if let Some(levels) = floor(&readings, least) {
+            let smooth = levels.clone();
+            return Member { index, levels, sawtooth: true, jumps: Vec::new(), smooth };
+        }
+        let levels = levels(series, blocks);
         let jumps = jumps(&levels.y, least);
         let smooth = Levels { y: without_jumps(&levels.y, &jumps), ..levels.clone() };
-        Member { index, levels, jumps, smooth }
+        Member { index, levels, sawtooth: false, jumps, smooth }
+    }
+
+    /// Its jumps by their place in its judged part.
+    pub fn jumps_by_place(&self) -> Vec<Jump> {
+        self.jumps.iter().map(|&(i, size)| Jump { at: self.place(i), size }).collect()
+    }
+
+    /// Rises of its high-water mark by at least `least`.
+    pub fn rises(&self, least: f64) -> Vec<Jump> {
+        let mut mark = self.levels.y.first().copied().unwrap_or(0.0);
+        let mut rises = Vec::new();
+        for (i, y) in self.levels.y.iter().enumerate() {
+            if y - mark >= least {
+                rises.push(Jump { at: self.place(i), size: y - mark });
+            }
+            mark = mark.max(*y);
+        }
+        rises
+    }
+
+    fn place(&self, i: usize) -> f64 {
+        let Levels { x, .. } = &self.levels;
+        (x[i] - x[0]) / self.levels.span()
     }
 }
 

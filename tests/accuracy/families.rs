@@ -26,6 +26,8 @@ pub enum Truth {
     Leak,
     /// No leak, but no honest rule can prove that: only "leak" is wrong.
     Hard,
+    /// A leak under so much noise that no honest rule can prove it: only "clean" is wrong.
+    Buried,
 }
 
 /// A family and how to make one case of it.
@@ -186,7 +188,7 @@ fn sawtooth(s: &mut Source, from: f64, to: f64, every_nth: u32, times: f64) -> V
     vec![s.series(1, levels)]
 }
 
-fn up_and_down(s: &mut Source, size: f64) -> Vec<Series> {
+fn up_and_down(s: &mut Source, size: f64, times: f64) -> Vec<Series> {
     let (mut level, mut left) = (0i32, 0.0);
     let mut steps = Vec::new();
     for _ in 0..s.readings {
@@ -198,7 +200,7 @@ fn up_and_down(s: &mut Source, size: f64) -> Vec<Series> {
         steps.push(f64::from(level) * size);
     }
     let n = s.readings - 1;
-    s.worker(|u| steps[(u * n as f64).round() as usize])
+    s.worker(|u| steps[(u * n as f64).round() as usize] + leak(times, u))
 }
 
 fn one_step(s: &mut Source) -> Vec<Series> {
@@ -331,9 +333,29 @@ fn short(s: &mut Source, shape: impl Fn(f64) -> f64) -> Vec<Series> {
     s.worker(shape)
 }
 
+/// All six workers are replaced at once, under common noise.
 fn reloaded(s: &mut Source) -> Vec<Series> {
     let (at, height) = (s.uniform(0.3, 0.6), s.log_uniform(2.0 * MIB, 16.0 * MIB));
-    s.pool(6, |_, u| if u < at { height * plateau(0.05, u) } else { height * plateau(0.05, u - at) })
+    let pool = s.pool(6, |_, u| height * plateau(0.05, if u < at { u } else { u - at }));
+    let born = (at * (s.readings - 1) as f64).ceil() as usize;
+    let mut out = Vec::new();
+    for one in pool {
+        let part = |range: std::ops::Range<usize>, pid: u32| {
+            let first = one.x[range.start];
+            Series {
+                worker: Some(WorkerId { pid, start: u64::from(pid) }),
+                t: one.t[range.clone()].to_vec(),
+                x: one.x[range.clone()].iter().map(|x| x - first).collect(),
+                y: one.y[range].to_vec(),
+                ..Series::default()
+            }
+        };
+        let pid = one.worker.map_or(0, |w| w.pid);
+        out.push(part(0..born, pid));
+        out.push(part(born..one.x.len(), pid + 100));
+    }
+    out.sort_by(|a, b| a.t[0].total_cmp(&b.t[0]));
+    out
 }
 
 fn spikes(s: &mut Source) -> Vec<Series> {
@@ -345,9 +367,9 @@ fn spikes(s: &mut Source) -> Vec<Series> {
     out
 }
 
-fn wave(s: &mut Source) -> Vec<Series> {
+fn wave(s: &mut Source, times: f64) -> Vec<Series> {
     let (cycles, height, phase) = (s.uniform(3.0, 8.0), s.log_uniform(0.5 * MIB, 4.0 * MIB), s.uniform(0.0, 6.3));
-    s.worker(|u| height * (cycles * std::f64::consts::TAU * u + phase).sin())
+    s.worker(|u| height * (cycles * std::f64::consts::TAU * u + phase).sin() + leak(times, u))
 }
 
 /// All families.
@@ -363,8 +385,8 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "sawtooth, period 6-28", truth: Truth::Clean, make: |s| sawtooth(s, 6.0, 28.0, 1, 0.0) },
     Family { name: "sawtooth, period 45", truth: Truth::Clean, make: |s| sawtooth(s, 45.0, 45.0, 1, 0.0) },
     Family { name: "sawtooth, two sizes", truth: Truth::Clean, make: |s| sawtooth(s, 8.0, 20.0, 4, 0.0) },
-    Family { name: "up and down 256 KiB", truth: Truth::Clean, make: |s| up_and_down(s, 256.0 * KIB) },
-    Family { name: "up and down 2 MiB", truth: Truth::Clean, make: |s| up_and_down(s, 2.0 * MIB) },
+    Family { name: "up and down 256 KiB", truth: Truth::Clean, make: |s| up_and_down(s, 256.0 * KIB, 0.0) },
+    Family { name: "up and down 2 MiB", truth: Truth::Clean, make: |s| up_and_down(s, 2.0 * MIB, 0.0) },
     Family { name: "one step 2-12 MiB", truth: Truth::Clean, make: one_step },
     Family { name: "logarithmic cache", truth: Truth::Clean, make: |s| logarithm(s, 0.0) },
     Family { name: "cache full at .4", truth: Truth::Clean, make: |s| cache(s, 0.4) },
@@ -377,7 +399,7 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "pool of 8", truth: Truth::Clean, make: |s| s.pool(8, |_, u| MIB * plateau(0.05, u)) },
     Family { name: "pool reloaded at once", truth: Truth::Clean, make: reloaded },
     Family { name: "spikes", truth: Truth::Clean, make: spikes },
-    Family { name: "wave, 3-8 cycles", truth: Truth::Clean, make: wave },
+    Family { name: "wave, 3-8 cycles", truth: Truth::Clean, make: |s| wave(s, 0.0) },
     Family {
         name: "heavy tails",
         truth: Truth::Clean,
@@ -404,6 +426,22 @@ pub const FAMILIES: &[Family] = &[
             s.worker(|_| 0.0)
         },
     },
+    Family {
+        name: "noise far above, and 1 x",
+        truth: Truth::Buried,
+        make: |s| {
+            s.noise = Noise { rho: 0.8, sd: Some(8.0 * MIB), tails: None };
+            s.worker(|u| leak(1.0, u))
+        },
+    },
+    Family {
+        name: "unit root and 1 x",
+        truth: Truth::Buried,
+        make: |s| {
+            s.noise = Noise { rho: 1.0, sd: Some(64.0 * KIB), tails: None };
+            s.worker(|u| leak(1.0, u))
+        },
+    },
     Family { name: "linear, .25 x budget", truth: Truth::Tolerated, make: |s| s.worker(|u| leak(0.25, u)) },
     Family { name: "linear, .5 x budget", truth: Truth::Tolerated, make: |s| s.worker(|u| leak(0.5, u)) },
     Family { name: "linear, 1 x budget", truth: Truth::Leak, make: |s| s.worker(|u| leak(1.0, u)) },
@@ -418,6 +456,12 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "rare, heavy-tailed, 4 x", truth: Truth::Leak, make: |s| rare(s, 4.0) },
     Family { name: "plateau T .1 and 2 x", truth: Truth::Leak, make: |s| settled(s, 0.1, 2.0) },
     Family { name: "plateau T .03 and 2 x", truth: Truth::Leak, make: |s| settled(s, 0.03, 2.0) },
+    Family { name: "plateau T .25 and 1 x", truth: Truth::Leak, make: |s| settled(s, 0.25, 1.0) },
+    Family { name: "plateau T .5 and 2 x", truth: Truth::Leak, make: |s| settled(s, 0.5, 2.0) },
+    Family { name: "logarithmic and 1 x", truth: Truth::Leak, make: |s| logarithm(s, 1.0) },
+    Family { name: "up and down 2 MiB and 1 x", truth: Truth::Leak, make: |s| up_and_down(s, 2.0 * MIB, 1.0) },
+    Family { name: "up and down 2 MiB and 4 x", truth: Truth::Leak, make: |s| up_and_down(s, 2.0 * MIB, 4.0) },
+    Family { name: "wave and 2 x", truth: Truth::Leak, make: |s| wave(s, 2.0) },
     Family { name: "sawtooth and 2 x", truth: Truth::Leak, make: |s| sawtooth(s, 6.0, 28.0, 1, 2.0) },
     Family { name: "sawtooth, two sizes, and 4 x", truth: Truth::Leak, make: |s| sawtooth(s, 8.0, 20.0, 4, 4.0) },
     Family { name: "starts mid-run, 4 x", truth: Truth::Leak, make: |s| s.worker(|u| leak(4.0, (u - 0.5).max(0.0))) },

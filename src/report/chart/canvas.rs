@@ -1,14 +1,17 @@
 //! A surface to draw on, in pixels of the finished chart, over plotters' SVG and bitmap backends.
 //!
 //! Backends count in whole units, so both are drawn enlarged: SVG by ten, its view box bringing it back, and PNG by
-//! the factor at which it is delivered. Fonts are bundled and text is placed by its baseline, so that a chart is the same byte for
-//! byte on every machine.
+//! the factor at which it is delivered. The font is bundled and text is placed by its baseline, so that a chart is the
+//! same byte for byte on every machine.
 
+use crate::report::text::plain;
+use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont};
 use plotters::coord::Shift;
+use plotters::drawing::DrawingAreaErrorKind;
 use plotters::element::{PathElement, Polygon, Rectangle, Text};
 use plotters::prelude::{BitMapBackend, DrawingArea, DrawingBackend, IntoDrawingArea, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color, FontDesc, FontFamily, FontStyle, RGBColor, ShapeStyle, TextStyle, register_font};
+use plotters::style::{Color, FontDesc, FontFamily, FontStyle, RGBColor, ShapeStyle, TextStyle};
 use std::sync::OnceLock;
 
 /// The font family of charts: the bundled font in PNG, the nearest that the reader has in SVG.
@@ -84,11 +87,32 @@ pub fn dashed(canvas: &mut dyn Canvas, points: &[(f64, f64)], dash: f64, colour:
 
 /// Width of a text in pixels.
 pub fn text_width(text: &str, size: f64, bold: bool) -> f64 {
-    const FINE: f64 = 1000.0;
-    register_fonts();
-    let font = FontDesc::new(FontFamily::Name(FAMILY), FINE * BITMAP_SIZE, style(bold));
-    let width = font.layout_box(text).map_or(0, |(low, high)| high.0 - low.0);
-    f64::from(width) / FINE * size
+    font(bold).map_or(0.0, |font| f64::from(advance(font, text, size as f32).1))
+}
+
+/// The bundled font: plotters' own placing of its glyphs leaves out their bearings, so text in bitmaps is set here.
+fn font(bold: bool) -> Option<&'static FontRef<'static>> {
+    static FONTS: OnceLock<[Option<FontRef<'static>>; 2]> = OnceLock::new();
+    // The fonts are well formed, as the tests show; without them a chart would have lines, but no labels.
+    let read = |bytes| FontRef::try_from_slice(bytes).ok();
+    FONTS.get_or_init(|| [read(dejavu::sans::regular()), read(dejavu::sans::bold())])[usize::from(bold)].as_ref()
+}
+
+/// The glyphs of a text set in a line from 0, and its width; `size` is that of an em.
+fn advance(font: &FontRef<'static>, text: &str, size: f32) -> (Vec<Glyph>, f32) {
+    let scale = font.units_per_em().map_or(size, |units| size * font.height_unscaled() / units);
+    let scaled = font.as_scaled(PxScale::from(scale));
+    let mut glyphs: Vec<Glyph> = Vec::new();
+    let mut x = 0.0;
+    for c in text.chars() {
+        let id = scaled.glyph_id(c);
+        if let Some(before) = glyphs.last() {
+            x += scaled.kern(before.id, id);
+        }
+        glyphs.push(id.with_scale_and_position(scale, ab_glyph::point(x, 0.0)));
+        x += scaled.h_advance(id);
+    }
+    (glyphs, x)
 }
 
 /// A text cut to `width` pixels with an ellipsis.
@@ -108,21 +132,8 @@ pub fn fit_text(text: &str, width: f64, size: f64, bold: bool) -> String {
 
 /// Size to ask of the SVG backend for one pixel of an em: it divides by this.
 const SVG_SIZE: f64 = 1.24;
-/// Size to ask of the bitmap backend for one pixel of an em: it takes sizes as the font's ascent plus descent.
-const BITMAP_SIZE: f64 = 1.164;
-
-fn style(bold: bool) -> FontStyle {
-    if bold { FontStyle::Bold } else { FontStyle::Normal }
-}
-
-fn register_fonts() {
-    static DONE: OnceLock<()> = OnceLock::new();
-    DONE.get_or_init(|| {
-        // The bundled fonts are well formed, as the tests show; without them charts have no labels, but still lines.
-        let _ = register_font(FAMILY, FontStyle::Normal, dejavu::sans::regular());
-        let _ = register_font(FAMILY, FontStyle::Bold, dejavu::sans::bold());
-    });
-}
+/// How far below the position the SVG backend puts the baseline of a text anchored at its top, in em.
+const SVG_DROP: f64 = 0.76;
 
 /// Draws a chart of `size` pixels as SVG; `title` and `description` are for readers who don't see it.
 pub fn svg(
@@ -188,7 +199,7 @@ fn average(pixels: &[u8], width: usize) -> Vec<u8> {
 }
 
 fn escape(text: &str) -> String {
-    super::super::text::plain(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    plain(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 struct Surface<DB: DrawingBackend> {
@@ -200,7 +211,6 @@ struct Surface<DB: DrawingBackend> {
 
 impl<DB: DrawingBackend> Surface<DB> {
     fn finish(mut self, draw: impl FnOnce(&mut dyn Canvas)) -> Result<(), ChartError> {
-        register_fonts();
         draw(&mut self);
         if let Err(e) = self.area.present() {
             self.note(e);
@@ -273,14 +283,55 @@ impl<DB: DrawingBackend> Canvas for Surface<DB> {
             Align::Centre => HPos::Center,
             Align::Right => HPos::Right,
         };
-        // Anchored at the top, the SVG backend puts the baseline 0.76 em below, the bitmap backend half of the size.
-        let (asked, drop) =
-            if self.svg { (size * SVG_SIZE, size * 0.76) } else { (size * BITMAP_SIZE, size * BITMAP_SIZE / 2.0) };
-        let font = FontDesc::new(FontFamily::Name(FAMILY), asked * self.units, style(bold));
-        let style = TextStyle::from(font).color(&colour).pos(Pos::new(h_pos, VPos::Top));
-        let text = super::super::text::plain(text);
-        if let Err(e) = self.area.draw(&Text::new(text, self.at((x, y - drop)), style)) {
+        let text = plain(text);
+        let drawn = if self.svg {
+            let style = if bold { FontStyle::Bold } else { FontStyle::Normal };
+            let font = FontDesc::new(FontFamily::Name(FAMILY), size * SVG_SIZE * self.units, style);
+            let style = TextStyle::from(font).color(&colour).pos(Pos::new(h_pos, VPos::Top));
+            self.area.draw(&Text::new(text, self.at((x, y - size * SVG_DROP)), style))
+        } else {
+            self.set_text(&text, (x, y), align, size, bold, colour)
+        };
+        if let Err(e) = drawn {
             self.note(e);
         }
+    }
+}
+
+type Drawn<DB> = Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
+
+impl<DB: DrawingBackend> Surface<DB> {
+    /// Sets a line of text pixel by pixel.
+    fn set_text(
+        &mut self,
+        text: &str,
+        (x, y): (f64, f64),
+        align: Align,
+        size: f64,
+        bold: bool,
+        colour: RGBColor,
+    ) -> Drawn<DB> {
+        let Some(font) = font(bold) else { return Ok(()) };
+        let (glyphs, width) = advance(font, text, (size * self.units) as f32);
+        let begin = match align {
+            Align::Left => x * self.units,
+            Align::Centre => x * self.units - f64::from(width) / 2.0,
+            Align::Right => x * self.units - f64::from(width),
+        };
+        for mut glyph in glyphs {
+            glyph.position.x += begin as f32;
+            glyph.position.y += (y * self.units) as f32;
+            let Some(outline) = font.outline_glyph(glyph) else { continue };
+            let corner = outline.px_bounds().min;
+            let mut drawn = Ok(());
+            outline.draw(|dx, dy, cover| {
+                let at = (corner.x as i32 + dx as i32, corner.y as i32 + dy as i32);
+                if drawn.is_ok() && cover > 0.0 {
+                    drawn = self.area.draw_pixel(at, &colour.mix(f64::from(cover.min(1.0))));
+                }
+            });
+            drawn?;
+        }
+        Ok(())
     }
 }

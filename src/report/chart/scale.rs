@@ -85,15 +85,16 @@ pub fn ticks(unit: Unit, (low, high): (f64, f64), count: usize) -> Ticks {
     }
 }
 
-/// Ticks of a logarithmic axis of latencies: every power of ten, and 2 and 5 between them if they are few.
-pub fn log_ticks((low, high): (f64, f64)) -> Ticks {
+/// At most about `count` ticks of a logarithmic axis of latencies: every power of ten, with 2 and 5 between if there is room.
+pub fn log_ticks((low, high): (f64, f64), count: usize) -> Ticks {
     if !(low > 0.0 && high.is_finite() && high > low) {
         return Ticks::default();
     }
     let decades = (high / low).log10();
-    let parts: &[f64] = if decades <= 2.5 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+    let parts: &[f64] = if 3.0 * decades <= count as f64 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+    let every = (decades / count.max(1) as f64).ceil().max(1.0) as usize;
     let mut marks = Vec::new();
-    for exponent in low.log10().floor() as i32..=high.log10().ceil() as i32 {
+    for exponent in (low.log10().floor() as i32..=high.log10().ceil() as i32).step_by(every) {
         for part in parts {
             let value = part * 10f64.powi(exponent);
             if value >= low * 0.999 && value <= high * 1.001 {
@@ -215,8 +216,8 @@ mod tests {
 
     #[test]
     fn logarithms_are_ticked_by_decade() {
-        assert_eq!(labels(log_ticks((0.001, 0.1))), ["1 ms", "2 ms", "5 ms", "10 ms", "20 ms", "50 ms", "100 ms"]);
-        assert_eq!(log_ticks((1e-4, 10.0)).marks.len(), 6);
+        assert_eq!(labels(log_ticks((0.001, 0.1), 7)), ["1 ms", "2 ms", "5 ms", "10 ms", "20 ms", "50 ms", "100 ms"]);
+        assert_eq!(log_ticks((1e-4, 10.0), 7).marks.len(), 6);
     }
 
     #[test]
@@ -239,7 +240,7 @@ mod tests {
         #[test]
         fn no_number_breaks_a_scale(a in proptest::num::f64::ANY, b in proptest::num::f64::ANY, v in proptest::num::f64::ANY) {
             let _ = Scale::linear((a, b), (0.0, 100.0)).at(v);
-            let _ = log_ticks((a, b));
+            let _ = log_ticks((a, b), 7);
             let _ = ticks(Unit::Clock, (a, b), 5);
         }
     }

@@ -80,21 +80,22 @@ pub struct Timeline {
 impl Timeline {
     /// Lays out the run.
     pub fn new(record: &RunRecord, verdict: &Verdict) -> Self {
-        let load = by_second(&record.load);
+        let end = last_moment(record);
+        let phases = phases(record, end);
+        let load = by_second(&record.load, &phases);
         let mut panels = vec![memory(record, verdict)];
         if !load.is_empty() {
             panels.push(requests(&load));
             panels.push(failures(&load));
             panels.push(latency(&load));
         }
-        let end = last_moment(record);
         let words = match record.meta.elapsed.filter(|e| e.is_finite()) {
             Some(elapsed) => format!(" · {} long", crate::model::format_seconds(elapsed)),
             None => String::new(),
         };
         Timeline {
             panels,
-            phases: phases(record, end),
+            phases,
             range: (0.0, end),
             subtitle: format!("{} · {}{words}", text::plain(&record.meta.name), text::plain(&record.meta.started)),
         }
@@ -130,10 +131,11 @@ fn phases(record: &RunRecord, end: f64) -> Vec<PhaseSpan> {
     spans
 }
 
-/// What the driver did in one second, over all steps.
+/// What the driver did in one second, over all steps; the last second of a phase may be cut short.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct Second {
     t: f64,
+    length: f64,
     ok: u64,
     failed: u64,
     errors: BTreeMap<String, u64>,
@@ -141,7 +143,7 @@ struct Second {
     quantiles: [Option<f64>; 3],
 }
 
-fn by_second(load: &[LoadSample]) -> Vec<Second> {
+fn by_second(load: &[LoadSample], phases: &[PhaseSpan]) -> Vec<Second> {
     let mut seconds: BTreeMap<i64, Second> = BTreeMap::new();
     for sample in load.iter().filter(|l| l.t.is_finite() && l.t.abs() < 1e9) {
         let second =
@@ -157,7 +159,15 @@ fn by_second(load: &[LoadSample]) -> Vec<Second> {
             *highest = (*highest).into_iter().chain(value).reduce(f64::max);
         }
     }
-    seconds.into_values().collect()
+    let mut seconds: Vec<Second> = seconds.into_values().collect();
+    let mut before = f64::NEG_INFINITY;
+    for second in &mut seconds {
+        let begins = phases.iter().map(|p| p.from).filter(|from| *from < second.t);
+        let begin = begins.fold((second.t - 1.0).max(before), f64::max);
+        second.length = (second.t - begin).max(0.05);
+        before = second.t;
+    }
+    seconds
 }
 
 /// Cuts points that are missing, and where nothing was read for long, and thins what is left.
@@ -177,7 +187,7 @@ fn memory(record: &RunRecord, verdict: &Verdict) -> Panel {
     let mut curves: Vec<Curve> = traces
         .into_iter()
         .map(|(worker, points)| Curve {
-            name: worker.pid.to_string(),
+            name: text::worker_name(Some(worker)),
             value: points.iter().rev().find(|p| p.1.is_finite()).map_or_else(String::new, |p| format_bytes(p.1)),
             pieces: cut(points, columns),
             tone: tones.get(&Some(worker)).copied().flatten(),
@@ -203,7 +213,7 @@ fn requests(load: &[Second]) -> Panel {
     let curve = Curve {
         name: "as expected".to_owned(),
         value: super::thousands(&total.to_string()),
-        pieces: cut(load.iter().map(|s| (s.t, s.ok as f64)).collect(), COLUMNS),
+        pieces: cut(load.iter().map(|s| (s.t, s.ok as f64 / s.length)).collect(), COLUMNS),
         tone: Some(palette::series(0)),
         filled: false,
     };
@@ -235,7 +245,7 @@ fn failures(load: &[Second]) -> Panel {
         curves.push(Curve {
             name: "failed".to_owned(),
             value: super::thousands(&total.to_string()),
-            pieces: cut(load.iter().map(|s| (s.t, s.failed as f64)).collect(), COLUMNS),
+            pieces: cut(load.iter().map(|s| (s.t, s.failed as f64 / s.length)).collect(), COLUMNS),
             tone: Some(palette::BAD),
             filled: true,
         });
@@ -340,7 +350,7 @@ impl super::Chart for Timeline {
         self.draw_phases(canvas, &x, f64::from(height) - GAP - 8.0);
         for (i, panel) in self.panels.iter().enumerate() {
             let last = i + 1 == self.panels.len();
-            for phase in self.phases.iter().filter(|p| p.from > 0.0) {
+            for phase in self.phases.iter().filter(|p| p.from > 0.0 && !panel.curves.is_empty()) {
                 let at = x.at(phase.from);
                 canvas.line(&[(at, top), (at, top + panel.height)], palette::AXIS.light, 0.8, 1.0);
             }
@@ -391,11 +401,11 @@ impl Panel {
     }
 
     fn ticks(&self) -> Ticks {
-        let marks =
-            if self.log { log_ticks(self.range) } else { ticks(self.unit, self.range, (self.height / 26.0) as usize) };
-        let room = (self.height / 18.0).max(1.0) as usize;
-        let every = marks.marks.len().div_ceil(room).max(1);
-        Ticks { marks: marks.marks.into_iter().step_by(every).collect(), unit: marks.unit }
+        if self.log {
+            log_ticks(self.range, (self.height / 18.0) as usize)
+        } else {
+            ticks(self.unit, self.range, (self.height / 26.0) as usize)
+        }
     }
 
     fn draw(&self, canvas: &mut dyn Canvas, x: &Scale, top: f64) {

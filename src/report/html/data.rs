@@ -12,6 +12,8 @@ pub struct Figure {
     /// Which figure of the page it replaces.
     name: String,
     title: String,
+    /// What the values beside the names of lines are.
+    keys: String,
     x: AxisData,
     /// Stretches of the axis with a name; shaded if they aren't judged.
     spans: Vec<SpanData>,
@@ -89,7 +91,8 @@ pub fn growth(name: &str, chart: &GrowthChart) -> Figure {
     }
     Figure {
         name: name.to_owned(),
-        title: chart.subtitle.clone(),
+        title: chart.headline.clone(),
+        keys: format!("growth per {}", chart.axis.unit()),
         x: AxisData {
             title: text::axis_name(chart.axis).to_owned(),
             unit: unit(if chart.axis == Axis::Seconds { Unit::Clock } else { Unit::Count }),
@@ -116,6 +119,7 @@ pub fn timeline(name: &str, chart: &Timeline) -> Figure {
     Figure {
         name: name.to_owned(),
         title: "The run over time".to_owned(),
+        keys: String::new(),
         x: AxisData {
             title: "time since the start of the run".to_owned(),
             unit: unit(Unit::Clock),

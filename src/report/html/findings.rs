@@ -2,8 +2,7 @@
 
 use super::tone;
 use crate::model::{Resource, RunRecord, format_count};
-use crate::report::markdown::capital;
-use crate::report::text::{self, Mood, plain};
+use crate::report::text::{self, Mood, capital, plain};
 use crate::verdict::{Finding, Outcome, Verdict, WorkerFinding};
 use maud::{Markup, html};
 
@@ -32,13 +31,12 @@ fn one(record: &RunRecord, finding: &Finding) -> Markup {
                 " " b { (capital(text::resource_name(resource))) }
                 @if let Some(growth) = &finding.growth { ": " (text::growth(resource, finding.axis, growth)) }
             }
-            div.columns {
+            div.evidence {
                 table.facts {
                     tbody {
                         tr { th scope="row" { "Kind" } td { (text::class_name(finding.class)) } }
                         tr { th scope="row" { "Reason" } td { (plain(&finding.reason)) } }
                         tr { th scope="row" { "Budget" } td { (text::rate(resource, finding.axis, finding.budget)) } }
-                        tr { th scope="row" { "Against" } td { (text::axis_name(finding.axis)) } }
                         @for (label, value) in &finding.evidence.facts {
                             tr { th scope="row" { (capital(&plain(label))) } td { (plain(value)) } }
                         }

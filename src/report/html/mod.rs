@@ -9,32 +9,27 @@ mod run;
 
 use super::chart::{self, Chart, ChartError, GrowthChart, Timeline, palette};
 use super::explain::explain;
-use super::text::{self, Mood, plain};
-use crate::model::{Resource, RunRecord, format_seconds};
+use super::text::{self, Mood, capital, plain};
+use crate::model::{RunRecord, format_seconds};
 use crate::verdict::{GateState, Outcome, Verdict};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 /// Digest of the script, by which the policy knows it; a test compares the two.
-const SCRIPT_SHA256: &str = "sha256-JhPqpcB/uc/Y49J76Ya99yKg3bRnk0nUWSmyj4dXxAM=";
+pub const SCRIPT_SHA256: &str = "sha256-Z+uwfIpM+vI4DoSUX04UJHKkxw3oVU2Jkc5L/BZS5fg=";
 
 /// Renders the report; fails only if a chart can't be drawn.
 pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartError> {
     let memory = GrowthChart::memory(record, verdict);
-    let others: Vec<GrowthChart> = verdict
-        .findings
-        .iter()
-        .filter(|f| f.resource != Resource::Memory && f.outcome != Outcome::Clean)
-        .map(|f| GrowthChart::new(record, f))
-        .collect();
+    let others: Vec<GrowthChart> = super::charted(verdict).map(|f| GrowthChart::new(record, f)).collect();
     let timeline = Timeline::new(record, verdict);
 
-    let mut figures = vec![figure("memory", &memory)?];
+    let mut figures = vec![(title(&memory), figure("memory", &memory)?)];
     let mut figure_data = vec![data::growth("memory", &memory)];
     for other in &others {
         let name = other.resource.to_string();
-        figures.push(figure(&name, other)?);
+        figures.push((title(other), figure(&name, other)?));
         figure_data.push(data::growth(&name, other));
     }
     let timeline_figure = figure("timeline", &timeline)?;
@@ -55,7 +50,9 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartErro
                 (header(record))
                 main {
                     (verdict_section(record, verdict))
-                    section { @for figure in &figures { (figure) } }
+                    @for (title, figure) in &figures {
+                        section { h2 { (title) } (figure) }
+                    }
                     (understanding(record, verdict))
                     section { h2 { "Over time" } (timeline_figure) }
                     (findings::section(record, verdict))
@@ -80,6 +77,11 @@ fn policy() -> String {
 /// Charts are drawn for white; these rules turn their colours where the reader wants dark, but not on paper.
 fn dark_charts() -> String {
     format!("@media screen and (prefers-color-scheme: dark) {{\n{}}}\n", palette::dark_rules("figure svg"))
+}
+
+/// What a chart is about, as a heading.
+fn title(chart: &GrowthChart) -> String {
+    format!("{} against {}", capital(text::resource_name(chart.resource)), text::axis_name(chart.axis))
 }
 
 /// A static chart, in the place where the script puts a live one.
@@ -107,7 +109,10 @@ fn verdict_section(record: &RunRecord, verdict: &Verdict) -> Markup {
         section.verdict.(tone(Mood::of_verdict(verdict))) {
             h1 { span.word { (word) } " " (rest) }
             @if let Some(why) = &record.meta.aborted {
-                p.aborted { "The run ended early: " (plain(why)) }
+                p.aborted { "The run ended early: " (plain(why.lines().next().unwrap_or_default())) }
+                @if why.lines().nth(1).is_some() {
+                    pre { (why.lines().skip(1).map(plain).collect::<Vec<_>>().join("\n")) }
+                }
             }
             @if let Some(finding) = deciding {
                 p { "Because " (plain(&finding.reason)) "." }

@@ -51,7 +51,7 @@
     if (!(high > low)) return [];
     const marks = [];
     if (log) {
-      const parts = Math.log10(high / low) <= 2.5 ? [1, 2, 5] : [1];
+      const parts = 3 * Math.log10(high / low) <= count ? [1, 2, 5] : [1];
       for (let e = Math.floor(Math.log10(low)); e <= Math.ceil(Math.log10(high)); e++)
         for (const part of parts) {
           const value = part * 10 ** e;
@@ -94,7 +94,6 @@
 
   const show = (holder, figure) => {
     const live = make("div", "live");
-    const heading = make("h3", "", figure.name === "timeline" ? "" : figure.title);
     const stage = make("div", "stage");
     const canvas = make("canvas");
     const tip = make("div", "tip");
@@ -110,7 +109,7 @@
     hint.append(make("span", "", "Point to read values, drag to zoom, click a name to hide its line."), all);
     stage.append(canvas, tip);
     keys.append(list);
-    live.append(heading, stage, keys, hint);
+    live.append(stage, keys, hint);
     holder.append(live);
     holder.classList.add("on");
 
@@ -119,7 +118,7 @@
     let pointer = null, drag = null, plots = [];
     const colour = (curve) => (curve.colours ? curve.colours[dark.matches ? 1 : 0] : css("--muted"));
     const part = (curve) => curve.kind === "fit" || curve.kind === "band";
-    const visible = (curve) => !hidden.has(part(curve) ? curve.owner : curve.name);
+    const visible = (curve) => !hidden.has(curve.owner || curve.name);
 
     for (const panel of figure.panels) {
       let owner = null;
@@ -128,32 +127,37 @@
         else owner = curve.name;
       }
     }
-    const named = new Set();
+    // A key for each line, and one for the crowd.
+    const key = (name, value, paint) => {
+      const button = make("button");
+      button.type = "button";
+      button.setAttribute("aria-pressed", "true");
+      const swatch = make("i");
+      button.append(swatch, name, make("span", "", value));
+      button.addEventListener("click", () => {
+        if (!hidden.delete(name)) hidden.add(name);
+        button.setAttribute("aria-pressed", String(!hidden.has(name)));
+        draw();
+      });
+      button.paint = () => { swatch.style.background = paint(); };
+      list.append(button);
+    };
+    if (figure.keys) keys.prepend(make("p", "", figure.keys));
     for (const panel of figure.panels) {
-      const coloured = panel.curves.filter((c) => !part(c));
-      coloured.sort((a, b) => (b.colours ? 1 : 0) - (a.colours ? 1 : 0));
-      for (const curve of coloured.slice(0, 200)) {
-        if (named.has(curve.name)) continue;
-        named.add(curve.name);
-        const button = make("button");
-        button.type = "button";
-        button.setAttribute("aria-pressed", "true");
-        const swatch = make("i");
-        button.append(swatch, curve.name, make("span", "", curve.value));
-        button.addEventListener("click", () => {
-          if (!hidden.delete(curve.name)) hidden.add(curve.name);
-          button.setAttribute("aria-pressed", String(!hidden.has(curve.name)));
-          draw();
-        });
-        button.paint = () => { swatch.style.background = colour(curve); };
-        list.append(button);
+      const crowd = panel.curves.filter((c) => !c.colours);
+      for (const curve of panel.curves)
+        if (curve.colours && !part(curve)) key(curve.name, curve.value, () => colour(curve));
+      if (crowd.length) {
+        const name = `${crowd.length} others`;
+        for (const curve of crowd) curve.owner = name;
+        key(name, "", () => css("--muted"));
       }
     }
 
     // Zoomed, a panel shows what is in view; else the range that the report chose.
     const rangeOf = (panel) => {
       const whole = view[0] === figure.x.range[0] && view[1] === figure.x.range[1];
-      if (whole && hidden.size === 0) return panel.range;
+      if (whole && panel.curves.every(visible)) return panel.range;
       let low = Infinity, high = -Infinity;
       for (const curve of panel.curves) {
         if (!visible(curve) || curve.kind === "band") continue;
@@ -164,7 +168,8 @@
       if (!(high >= low)) return panel.range;
       if (panel.log) return [low / 1.2, high * 1.2];
       const margin = (high - low || Math.abs(high) * 0.05 || 1) * 0.08;
-      return [panel.range[0] === 0 && low < 0.4 * high ? 0 : low - margin, high + margin];
+      const rooted = panel.range[0] === 0 && (figure.panels.length > 1 || low < 0.4 * high);
+      return [rooted ? 0 : low - margin, high + margin];
     };
 
     const draw = () => {

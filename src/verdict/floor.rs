@@ -1,0 +1,85 @@
+//! The floor of a sawtooth: levels just after a garbage collection.
+//!
+//! A straight line through a sawtooth follows where in its last tooth the run happened to end. A leak pushes up the
+//! floor.
+
+use super::level::Levels;
+use crate::stats::mad;
+
+/// Drops that make a sawtooth.
+const DROPS: usize = 3;
+/// The part of them that must come after a gradual climb; else they end spikes.
+const GRADUAL: f64 = 0.6;
+
+/// The floor of readings at `x` with levels `y`, if they are a sawtooth; `least` is the least change of level that
+/// counts as a drop. Where minor collections leave what a major one takes, it is the floor of the floor.
+pub(super) fn floor(readings: &Levels, least: f64) -> Option<Levels> {
+    let places = floor_places(&readings.y, least)?;
+    let pick = |v: &[f64]| places.iter().filter_map(|i| v.get(*i).copied()).collect();
+    let floor = Levels { x: pick(&readings.x), y: pick(&readings.y), load: pick(&readings.load) };
+    Some(match self::floor(&floor, least) {
+        Some(deeper) if deeper.x.len() > DROPS => deeper,
+        _ => floor,
+    })
+}
+
+/// Places of the readings right after each drop; `None` if it is no sawtooth.
+fn floor_places(y: &[f64], least: f64) -> Option<Vec<usize>> {
+    let steps: Vec<f64> = y.windows(2).map(|w| w[1] - w[0]).collect();
+    let threshold = (6.0 * mad(&steps)?).max(least);
+    let mut places: Vec<usize> = Vec::new();
+    let mut gradual = 0;
+    // Since the last drop: the largest single rise.
+    let mut steepest = 0.0f64;
+    let mut i = 0;
+    while i < steps.len() {
+        if steps[i] >= -threshold {
+            steepest = steepest.max(steps[i]);
+            i += 1;
+            continue;
+        }
+        let top = y[i];
+        // A collection may take more than one reading.
+        while i < steps.len() && steps[i] < 0.0 {
+            i += 1;
+        }
+        gradual += usize::from(steepest < 0.5 * (top - y[i]));
+        places.push(i);
+        steepest = 0.0;
+    }
+    let sawtooth = places.len() >= DROPS && gradual as f64 >= GRADUAL * places.len() as f64;
+    sawtooth.then_some(places)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at_regular_places(y: Vec<f64>) -> Levels {
+        Levels { x: (0..y.len()).map(|i| i as f64).collect(), y, load: Vec::new() }
+    }
+
+    #[test]
+    fn the_floor_of_a_rising_sawtooth_rises_by_the_leak() {
+        let y = (0..100).map(|i| f64::from(i % 10) * 1000.0 + f64::from(i) * 5.0).collect();
+        let floor = floor(&at_regular_places(y), 100.0).expect("a sawtooth");
+        assert_eq!(floor.x, (1..10).map(|k| f64::from(k) * 10.0).collect::<Vec<_>>());
+        assert!(floor.x.iter().zip(&floor.y).all(|(x, y)| *y == 5.0 * x));
+    }
+
+    #[test]
+    fn minor_collections_are_seen_through() {
+        let y = (0..400).map(|i| f64::from(i % 10) * 1000.0 + f64::from(i / 10 % 4) * 2000.0).collect();
+        let floor = floor(&at_regular_places(y), 100.0).expect("a sawtooth");
+        assert!(floor.y.iter().all(|y| *y == 0.0), "{floor:?}");
+    }
+
+    #[test]
+    fn spikes_and_steps_are_no_sawtooth() {
+        let spikes = (0..100).map(|i| if i % 10 == 5 { 9000.0 } else { 0.0 }).collect();
+        assert_eq!(floor(&at_regular_places(spikes), 100.0), None);
+        let steps = (0..100).map(|i| f64::from(i / 10 % 2) * 9000.0).collect();
+        assert_eq!(floor(&at_regular_places(steps), 100.0), None);
+        assert_eq!(floor(&Levels::default(), 100.0), None);
+    }
+}
