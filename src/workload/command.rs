@@ -5,30 +5,18 @@
 
 use super::counters::Counters;
 use super::record::{ErrorKind, Recorder};
+use super::running::Running;
 use super::{PhaseEnd, WorkloadError, is_set};
 use crate::config::{PhaseConfig, WorkloadConfig};
 use crate::model::{ExitCause, LoadSample, PhaseKind};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::prctl;
-use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use nix::unistd::{Pid, getpid, getppid};
 use regex::Regex;
-use std::collections::VecDeque;
-use std::io::{self, PipeReader, Read};
-use std::os::fd::AsFd;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-/// How much of the output is kept, from its end.
-const KEPT: usize = 1 << 20;
 /// How much of it an error message shows.
 const SHOWN: usize = 2000;
-/// How long the command may take to end after it was asked to.
-const GRACE: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_millis(20);
 /// The index of the only step.
 const STEP: usize = 0;
@@ -107,7 +95,7 @@ impl CommandLoad {
             }
         };
         let Some(pattern) = &self.requests else { return end };
-        match running.count(pattern) {
+        match count(pattern, &running.output()) {
             Some(count) => self.recorder.reported(STEP, count),
             // Without a count growth can't be put in relation to requests: that isn't the same as no requests.
             None if end == PhaseEnd::Complete => {
@@ -125,6 +113,11 @@ impl CommandLoad {
     }
 }
 
+/// The number of requests in the last match of `pattern`.
+fn count(pattern: &Regex, output: &str) -> Option<u64> {
+    pattern.captures_iter(output).last()?.name("count")?.as_str().parse().ok()
+}
+
 fn compile(pattern: &str) -> Result<Regex, String> {
     let regex = Regex::new(pattern).map_err(|e| format!("is not a regular expression: {e}"))?;
     if regex.capture_names().flatten().any(|name| name == "count") {
@@ -134,135 +127,10 @@ fn compile(pattern: &str) -> Result<Regex, String> {
     }
 }
 
-/// A command that is running; it is killed when it is dropped.
-struct Running {
-    child: Child,
-    output: PipeReader,
-    kept: VecDeque<u8>,
-    reaped: bool,
-}
-
-impl Running {
-    fn start(command: &[String]) -> io::Result<Running> {
-        let (output, writer) = io::pipe()?;
-        let harness = getpid();
-        let mut builder = Command::new(&command[0]);
-        builder.args(&command[1..]).stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).process_group(0);
-        // SAFETY: between fork and exec the closure only makes system calls, and touches no lock and no allocator.
-        unsafe {
-            builder.pre_exec(move || {
-                prctl::set_pdeathsig(Signal::SIGKILL)?;
-                // The harness may have died before the line above.
-                if getppid() != harness {
-                    return Err(io::Error::from_raw_os_error(nix::libc::ECHILD));
-                }
-                Ok(())
-            });
-        }
-        let child = builder.spawn()?;
-        // The builder holds the pipe's writing end, which must be the command's alone.
-        drop(builder);
-        Ok(Running { child, output, kept: VecDeque::new(), reaped: false })
-    }
-
-    /// Takes output for up to `duration`, and the command's end.
-    fn wait(&mut self, duration: Duration) -> io::Result<Option<ExitStatus>> {
-        self.read(duration);
-        if !self.has_ended()? {
-            return Ok(None);
-        }
-        // What it left behind in its group ends with it.
-        self.kill().map(Some)
-    }
-
-    /// Whether the command has ended. It isn't reaped yet, so that its process group can't be another's.
-    fn has_ended(&self) -> io::Result<bool> {
-        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        let status = waitid(Id::Pid(Pid::from_raw(self.child.id() as i32)), flags)?;
-        Ok(status != WaitStatus::StillAlive)
-    }
-
-    /// Takes what the command has printed, waiting up to `duration` for it; true if there was something.
-    fn read(&mut self, duration: Duration) -> bool {
-        let timeout = PollTimeout::try_from(duration).unwrap_or(PollTimeout::ZERO);
-        let mut poll_fds = [PollFd::new(self.output.as_fd(), PollFlags::POLLIN)];
-        let ready = poll(&mut poll_fds, timeout).is_ok_and(|count| count > 0);
-        let readable = poll_fds[0].revents().is_some_and(|events| events.contains(PollFlags::POLLIN));
-        if !readable {
-            if ready {
-                // The writing end is closed: there is nothing to wait for but the command's end.
-                std::thread::sleep(duration);
-            }
-            return false;
-        }
-        let mut chunk = [0; 16 << 10];
-        let Ok(count) = self.output.read(&mut chunk) else { return false };
-        self.kept.extend(&chunk[..count]);
-        let excess = self.kept.len().saturating_sub(KEPT);
-        self.kept.drain(..excess);
-        count > 0
-    }
-
-    /// Asks the command to end, as Ctrl-C would, because that makes load generators print their summary; kills it if
-    /// it doesn't.
-    fn stop(&mut self) {
-        let until = Instant::now() + GRACE;
-        self.signal(Signal::SIGINT);
-        while Instant::now() < until {
-            if !matches!(self.wait(TICK), Ok(None)) {
-                break;
-            }
-        }
-        // An error leaves nothing more to do.
-        let _ = self.kill();
-    }
-
-    /// Kills what is left of the process group and reaps the command.
-    fn kill(&mut self) -> io::Result<ExitStatus> {
-        if !self.reaped {
-            self.signal(Signal::SIGKILL);
-        }
-        let status = self.child.wait()?;
-        if !self.reaped {
-            self.reaped = true;
-            // What it printed last may still be in the pipe.
-            while self.read(Duration::ZERO) {}
-        }
-        Ok(status)
-    }
-
-    fn signal(&self, signal: Signal) {
-        // The group may be gone already.
-        let _ = killpg(Pid::from_raw(self.child.id() as i32), signal);
-    }
-
-    /// The last bytes of what is kept, as text.
-    fn tail(&self, bytes: usize) -> String {
-        let skipped = self.kept.len().saturating_sub(bytes);
-        let bytes: Vec<u8> = self.kept.iter().skip(skipped).copied().collect();
-        String::from_utf8_lossy(&bytes).into_owned()
-    }
-
-    /// The number of requests in the last match of `pattern`.
-    fn count(&self, pattern: &Regex) -> Option<u64> {
-        let text = self.tail(KEPT);
-        let captures = pattern.captures_iter(&text).last()?;
-        captures.name("count")?.as_str().parse().ok()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // An error leaves nothing more to do.
-        let _ = self.kill();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::workload::testing::{eventually, is_alive, phase, workload};
-    use std::sync::atomic::Ordering;
+    use crate::workload::testing::{phase, workload};
 
     fn load(script: &str, pattern: Option<&str>) -> (CommandLoad, Arc<Counters>, mpsc::Receiver<LoadSample>) {
         let mut config = workload("");
@@ -320,10 +188,6 @@ mod tests {
         let script = "yes | head -c 3000000; echo 7 requests";
         let (end, _, sent) = run(script, Some(r"(?P<count>\d+) requests"), "kind = 'soak'");
         assert_eq!((end, sent), (PhaseEnd::Complete, 7));
-        let command = ["sh", "-c", "yes | head -c 3000000"].map(str::to_owned);
-        let mut running = Running::start(&command).unwrap();
-        while running.wait(TICK).unwrap().is_none() {}
-        assert_eq!(running.kept.len(), KEPT);
     }
 
     #[test]
@@ -332,29 +196,6 @@ mod tests {
         let pattern = Some(r"(?P<count>\d+) requests");
         let (end, _, sent) = run(script, pattern, "kind = 'soak'\nduration = '300ms'");
         assert_eq!((end, sent), (PhaseEnd::Complete, 9));
-    }
-
-    #[test]
-    fn a_stop_kills_the_whole_group() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("pid");
-        let script =
-            format!("trap '' INT; sleep 60 & echo $! > {0}.new; mv {0}.new {0}; wait; sleep 60", path.display());
-        let (mut load, _, _receiver) = load(&script, None);
-        let stop = AtomicBool::new(false);
-        let end = std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !path.exists() {
-                    std::thread::sleep(TICK);
-                }
-                stop.store(true, Ordering::Relaxed);
-            });
-            load.run(&phase("kind = 'soak'"), &stop)
-        });
-        assert_eq!(end, PhaseEnd::Stopped);
-        let pid: i32 = std::fs::read_to_string(&path).unwrap().trim().parse().unwrap();
-        // The grandchild is reaped by init, or by whoever adopts orphans here.
-        assert!(eventually(|| !is_alive(pid)));
     }
 
     #[test]

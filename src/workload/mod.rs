@@ -15,6 +15,7 @@ mod http;
 mod pacing;
 mod plan;
 mod record;
+mod running;
 mod script;
 #[cfg(test)]
 mod testing;
