@@ -1,6 +1,7 @@
 //! Arguments to plain requests, verdicts to exit codes. Results go to standard output, progress and errors to standard
 //! error.
 
+mod attach;
 mod check;
 mod judge;
 mod run;
@@ -24,6 +25,8 @@ struct Cli {
 enum Command {
     /// Launch a target, drive it, sample its workers, and judge whether they leak.
     Run(run::Arguments),
+    /// Judge a running target from /proc alone, read-only.
+    Attach(attach::Arguments),
     /// Judge a finished run again, from its directory alone.
     Analyze(judge::AnalyzeArguments),
     /// Render the report of a finished run again.
@@ -59,6 +62,7 @@ pub fn main() -> std::process::ExitCode {
     }
     let done = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Attach(arguments) => attach::attach(&arguments),
         Command::Analyze(arguments) => judge::analyze(&arguments),
         Command::Report(arguments) => judge::report(&arguments),
         Command::Check(arguments) => check::check(&arguments),

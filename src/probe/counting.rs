@@ -6,11 +6,11 @@ use crate::model::{Counting, CountingSource};
 use regex::{Regex, bytes};
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Classes that are kept apart; what comes after counts as the last one, `other`.
 const MOST_CLASSES: usize = 32;
@@ -66,6 +66,28 @@ impl Counter {
             return Ok(None);
         };
         Ok(Some(Counter { source, by_pid: HashMap::new(), classes: Vec::new(), total: 0 }))
+    }
+
+    /// Counts only what comes from now on: of a log that is there already, what is in it is passed over.
+    ///
+    /// # Errors
+    /// If the log can't be read, or the page gives no counts; the text says which.
+    pub fn skip_the_past(&mut self) -> Result<(), String> {
+        match &mut self.source {
+            Source::Log(tail) => tail.skip().map_err(|error| format!("{}: {error}", tail.path.display())),
+            Source::Page(poller) => {
+                let deadline = Instant::now() + 2 * PAGE_TIMEOUT;
+                // Counts go on from the first answer: without it, readings would begin at zero and leap.
+                while Instant::now() < deadline {
+                    let latest = poller.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+                    if !latest.is_empty() {
+                        return self.poll();
+                    }
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                Err("the status page names no worker".into())
+            }
+        }
     }
 
     /// How this counts, and what that is worth.
@@ -201,6 +223,13 @@ impl LogTail {
         Ok(())
     }
 
+    fn skip(&mut self) -> io::Result<()> {
+        let mut file = File::open(&self.path)?;
+        let end = file.seek(SeekFrom::End(0))?;
+        self.file = Some((file, end));
+        Ok(())
+    }
+
     fn drain(&mut self, count: &mut impl FnMut(u32, Option<&[u8]>)) -> io::Result<()> {
         let Some((file, read)) = &mut self.file else { return Ok(()) };
         let mut chunk = [0; 64 << 10];
@@ -295,6 +324,20 @@ mod tests {
         counter.forget(11);
         assert_eq!(counter.served(11), None);
         assert_eq!(counter.total(), 4);
+    }
+
+    #[test]
+    fn the_past_of_a_log_is_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("access.log");
+        assert!(counter(&path).skip_the_past().is_err());
+        let mut log = File::create(&path).unwrap();
+        log.write_all(b"10 upload\n10 upload\n").unwrap();
+        let mut counter = counter(&path);
+        counter.skip_the_past().unwrap();
+        log.write_all(b"10 upload\n").unwrap();
+        counter.poll().unwrap();
+        assert_eq!((counter.total(), counter.served(10).unwrap().total), (1, 1));
     }
 
     #[test]

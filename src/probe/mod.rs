@@ -13,11 +13,11 @@ mod status_page;
 mod tmpfs;
 mod worker;
 
-pub use cgroup::{GroupReading, MemoryGroup};
+pub use cgroup::{GroupReading, MemoryGroup, find_group, group_processes};
 pub use counting::{Counter, Served};
 pub use descriptors::classify as classify_descriptors;
 pub use host::HostProbe;
 pub use http::get as http_get;
 pub use proc::{ProcStat, ProcStatus, parse_stat, parse_status};
 pub use status_page::{parse_mod_status, parse_page, parse_php_fpm};
-pub use worker::{ReadCost, WorkerProbe};
+pub use worker::{ReadCost, WorkerProbe, words as command_words};
