@@ -3,7 +3,9 @@
 
 mod attach;
 mod check;
+mod doctor;
 mod judge;
+mod manual;
 mod run;
 mod watch;
 
@@ -35,6 +37,12 @@ enum Command {
     Check(check::Arguments),
     /// Print the JSON schema of harness files.
     Schema,
+    /// Say what this machine and user can measure, and what to do about what is missing.
+    Doctor(doctor::Arguments),
+    /// Print a script with which a shell completes commands and options.
+    Completions(manual::CompletionsArguments),
+    /// Print the manual page.
+    Man,
     /// Serve a small pool of workers with a fault that can be chosen: something to try seepage on.
     DemoServer(DemoOptions),
 }
@@ -67,6 +75,9 @@ pub fn main() -> std::process::ExitCode {
         Command::Report(arguments) => judge::report(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Schema => check::schema(),
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
+        Command::Completions(arguments) => manual::completions(&arguments),
+        Command::Man => manual::man(),
         Command::DemoServer(options) => demo::serve(options).map(|()| ExitCode::Clean).map_err(Problem::from),
     };
     match done {

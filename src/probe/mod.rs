@@ -3,6 +3,7 @@
 //! What these files say is not to be trusted: every parser takes bytes and answers with what it could make of them,
 //! and a quantity that isn't there is `None`.
 
+mod capability;
 mod cgroup;
 mod counting;
 mod descriptors;
@@ -13,6 +14,7 @@ mod status_page;
 mod tmpfs;
 mod worker;
 
+pub use capability::{Availability, Capability, examine};
 pub use cgroup::{GroupReading, MemoryGroup, find_group, group_processes};
 pub use counting::{Counter, Served};
 pub use descriptors::classify as classify_descriptors;

@@ -183,21 +183,21 @@ fn production(record: &RunRecord, finding: &Finding) -> Vec<String> {
             level(resource, growth.estimate * pace * 3600.0)
         ));
     }
-    if resource == Resource::Memory {
-        if let Some(base) = usual_level(finding) {
-            let doubled = base / growth.estimate;
-            let after = round_down(doubled);
-            if after >= 1.0 {
-                said.push(format!(
-                    "A worker starts its judged part at {} and doubles after {} requests: recycling workers after {} \
-                     requests (MaxConnectionsPerChild, pm.max_requests, --max-requests) would keep each under {}, until \
-                     the leak is mended.",
-                    format_bytes(base),
-                    count(round_to_two(doubled)),
-                    count(after),
-                    format_bytes(base + after * growth.upper.max(growth.estimate))
-                ));
-            }
+    if resource == Resource::Memory
+        && let Some(base) = usual_level(finding)
+    {
+        let doubled = base / growth.estimate;
+        let after = round_down(doubled);
+        if after >= 1.0 {
+            said.push(format!(
+                "A worker starts its judged part at {} and doubles after {} requests: recycling workers after {} \
+                 requests (MaxConnectionsPerChild, pm.max_requests, --max-requests) would keep each under {}, until \
+                 the leak is mended.",
+                format_bytes(base),
+                count(round_to_two(doubled)),
+                count(after),
+                format_bytes(base + after * growth.upper.max(growth.estimate))
+            ));
         }
     }
     said
