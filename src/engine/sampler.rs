@@ -186,9 +186,9 @@ impl Sampling {
 
     /// Who has come, who has gone.
     fn roll_call(&mut self) {
-        let (arrivals, departures) = self.plan.roster.refresh();
+        let stopping = self.plan.stopping.load(Ordering::Relaxed);
+        let (arrivals, departures) = self.plan.roster.refresh(!stopping);
         for departure in departures {
-            let stopping = self.plan.stopping.load(Ordering::Relaxed);
             self.event(EventKind::Exited { worker: departure.worker, cause: departure.cause, stopping });
             self.next_slow.remove(&departure.worker);
             if let Some(counter) = &mut self.plan.counter {
