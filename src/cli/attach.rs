@@ -31,10 +31,10 @@ pub struct Arguments {
     /// `^(?<pid>\d+) (?<class>\S+)`.
     #[arg(long, value_name = "REGEX", requires = "log")]
     log_pattern: Option<String>,
-    /// Count requests on Apache's mod_status page (HTML); asking for it is a request, twice a second.
+    /// Count requests on Apache's mod_status page (HTML); asking for it is a request, some times a second.
     #[arg(long, value_name = "URL", group = "counter")]
     mod_status: Option<String>,
-    /// Count requests on PHP-FPM's full status page, with `?full&json`; asking for it is a request, twice a second.
+    /// Count requests on PHP-FPM's full status page, with `?full&json`; asking for it is a request, some times a second.
     #[arg(long, value_name = "URL", group = "counter")]
     php_fpm: Option<String>,
     /// Growth that is allowed: `64 B/request` if requests are counted, or `1 MiB/hour`. May be given again for other

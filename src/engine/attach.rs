@@ -83,7 +83,7 @@ impl<'a> Attachment<'a> {
         }
         let mut budgets = budgets(request);
         let given = |resource: Resource| request.budgets.iter().any(|(given, _)| *given == resource);
-        let reading = attached.example.read(0.0, false).map(|(sample, _)| sample);
+        let reading = attached.example.read(0.0, None).map(|(sample, _)| sample);
         if reading.is_some_and(|sample| sample.fds.is_none()) && !given(Resource::Descriptors) {
             budgets.descriptors = None;
             attached.notes.push(

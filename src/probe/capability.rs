@@ -1,7 +1,7 @@
 //! What this machine and this user can measure: each capability tried once, harmlessly.
 
 use super::tmpfs::TmpfsMounts;
-use super::{MemoryGroup, WorkerProbe};
+use super::{Connections, MemoryGroup, WorkerProbe};
 use procfs::{Current, CurrentSI};
 use std::fs;
 use std::path::Path;
@@ -72,7 +72,8 @@ fn user() -> Capability {
 /// What a worker's reading rests on, tried on our own process.
 fn readings() -> Vec<Capability> {
     let probe = WorkerProbe::open(std::process::id());
-    let Some((sample, _)) = probe.as_ref().ok().and_then(|probe| probe.read(0.0, true)) else {
+    let Some((sample, _)) = probe.as_ref().ok().and_then(|probe| probe.read(0.0, Some(&mut Connections::default())))
+    else {
         let advice = "mount procfs at /proc";
         return vec![Capability::missing("anonymous memory", "/proc/PID/status can't be read", advice)];
     };

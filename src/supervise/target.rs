@@ -138,7 +138,7 @@ impl Attached {
         {
             return Err(AttachError::Wrapper { pid, name, children: list(&children) });
         }
-        if root.read(0.0, false).is_none() {
+        if root.read(0.0, None).is_none() {
             return Err(AttachError::Bare(pid));
         }
         let mut notes = Vec::new();
@@ -314,7 +314,7 @@ mod tests {
         let attached = Attached::find(&Wanted::Pid(child.id()), &Workers::Itself).unwrap();
         assert!(attached.notes.is_empty());
         let mut roster = attached.roster;
-        assert_eq!(roster.refresh().0.len(), 1);
+        assert_eq!(roster.refresh(true).0.len(), 1);
         let mut watch = Watch::new(attached.root.unwrap());
         assert_eq!(watch.end(), None);
         child.kill().unwrap();
@@ -324,7 +324,7 @@ mod tests {
             assert!(Instant::now() < deadline, "the end was never told");
             std::thread::sleep(Duration::from_millis(10));
         }
-        let (arrivals, departures) = roster.refresh();
+        let (arrivals, departures) = roster.refresh(true);
         assert!(arrivals.is_empty() && departures.len() <= 1);
     }
 }

@@ -173,7 +173,19 @@ fn target_failures(record: &RunRecord) -> Failures {
             _ => {}
         }
     }
+    if out.limit.is_none() && (out.died.is_some() || !out.deaths.is_empty()) {
+        out.limit = near_rlimit(record);
+    }
     out
+}
+
+/// An rlimit tells no one when it is hit: allocations just fail. A worker that had come near it is taken to have hit it.
+fn near_rlimit(record: &RunRecord) -> Option<(u64, u64)> {
+    const NEAR: f64 = 0.8;
+    let limit =
+        record.meta.target.memory_limit.filter(|_| record.meta.target.limited_by.as_deref() == Some("rlimit"))?;
+    let largest = record.samples.iter().filter_map(Sample::anon_and_swap).max()?;
+    (largest as f64 >= NEAR * limit as f64).then_some((limit, 1))
 }
 
 fn deaths_gate(deaths: &[(WorkerId, String)]) -> Gate {
@@ -243,6 +255,7 @@ fn notes_on(record: &RunRecord) -> Vec<String> {
     if missed > 0 {
         notes.push(format!("the sampler missed {missed} of its deadlines: the host was busy"));
     }
+    notes.extend(super::noise::noise(record));
     if let Some(observing) = &record.meta.observing {
         notes.extend(observing.missing.iter().map(|m| format!("not readable: {m}")));
     }
