@@ -65,7 +65,7 @@ fn user() -> Capability {
     Capability::degraded(
         name,
         found,
-        "of other users' processes, PSS, USS and descriptors are missing; run as their user, or as root",
+        "of other users' processes, PSS, USS and the kinds of descriptors are missing; run as their user, or as root",
     )
 }
 

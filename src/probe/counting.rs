@@ -350,6 +350,27 @@ mod tests {
     }
 
     #[test]
+    fn a_page_is_counted_from_its_first_answer() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            let mut request = [0; 1024];
+            assert!(connection.read(&mut request).unwrap() > 0);
+            let page = r#"{"processes":[{"pid":7,"requests":12}]}"#;
+            write!(connection, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{page}", page.len()).unwrap();
+        });
+        let config = RequestsConfig { php_fpm: Some(format!("http://{address}/")), ..Default::default() };
+        let mut counter = Counter::new(&config).unwrap().unwrap();
+        counter.skip_the_past().unwrap();
+        assert_eq!(counter.served(7).unwrap().total, 12);
+        server.join().unwrap();
+        // Nobody listens there any more.
+        let mut counter = Counter::new(&config).unwrap().unwrap();
+        assert!(counter.skip_the_past().unwrap_err().contains(&address.to_string()));
+    }
+
+    #[test]
     fn classes_are_bounded() {
         let mut classes = Vec::new();
         for index in 0..1000 {
