@@ -1,6 +1,6 @@
 //! The words that explain a finding: why, and what would settle it.
 
-use super::finding::{ALPHA_CLEAN, Assessment, JumpPattern};
+use super::assess::{ALPHA_CLEAN, Assessment, JumpPattern};
 use super::plausible::Plausible;
 use super::pool::Pool;
 use super::transient::Transient;

@@ -2,6 +2,7 @@
 //!
 //! Pure: a verdict is a function of a run record.
 
+mod assess;
 mod explain;
 mod finding;
 mod floor;
@@ -11,6 +12,8 @@ mod live;
 mod plausible;
 mod pool;
 mod series;
+#[cfg(test)]
+mod test_record;
 mod transient;
 mod types;
 

@@ -44,7 +44,7 @@ const PAIRED: usize = 4;
 const EARNED: f64 = 2.0;
 /// By how much the criterion of a model with two transients must beat the best with one.
 const EARNED_BY_PAIR: f64 = 6.0;
-/// Autocorrelation of what one transient leaves from which a second one is looked for.
+/// Autocorrelation of what simpler models leave from which a wave or a second transient is looked for.
 const UNEXPLAINED: f64 = 0.3;
 /// By how much the criterion must fall for a wave.
 const EARNED_BY_WAVE: f64 = 15.0;
@@ -162,6 +162,9 @@ impl Search {
     fn add_wave(&mut self) {
         let alone: Vec<usize> = self.fixed.clone();
         let Some(without) = self.panel.fit(&alone) else { return };
+        if without.rho < UNEXPLAINED {
+            return;
+        }
         let mut best = (without.bic(alone.len()) - EARNED_BY_WAVE, alone.clone());
         let coarse = (0..=CYCLES_STEPS).map(|k| CYCLES.0 + (CYCLES.1 - CYCLES.0) * k as f64 / CYCLES_STEPS as f64);
         for cycles in coarse {

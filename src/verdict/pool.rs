@@ -58,7 +58,9 @@ impl Pool {
         let busiest = spans.iter().map(|s| s.3).fold(0.0, f64::max);
         let mut able = Vec::new();
         for (index, &(_, _, readings, span)) in spans.iter().enumerate() {
-            if readings < FEW {
+            if !is_sound(&series[index]) {
+                pool.set_aside.push((index, "its readings are no numbers or out of order".into()));
+            } else if readings < FEW {
                 pool.set_aside.push((index, format!("only {readings} readings under judged load")));
             } else if span <= 0.0 || span < IDLE * busiest && readings >= ENOUGH {
                 pool.set_aside.push((index, "it was idle: it served next to no requests".into()));
@@ -179,9 +181,17 @@ impl Member {
     }
 }
 
+/// Whether the promises of [`Series`] are kept.
+fn is_sound(series: &Series) -> bool {
+    let Series { t, x, y, load, .. } = series;
+    let finite = [t, x, y, load].into_iter().flatten().all(|v| v.is_finite());
+    let lengths = t.len() == x.len() && x.len() == y.len() && (load.is_empty() || load.len() == x.len());
+    finite && lengths && t.is_sorted() && x.is_sorted()
+}
+
 /// First and last time, number of readings and steps of the axis of the judged part.
 fn extent(series: &Series) -> (f64, f64, usize, f64) {
-    let start = judged_from(series);
+    let start = if is_sound(series) { judged_from(series) } else { series.x.len() };
     match (series.t.get(start), series.t.last(), series.x.get(start), series.x.last()) {
         (Some(t0), Some(t1), Some(x0), Some(x1)) => (*t0, *t1, series.t.len() - start, x1 - x0),
         _ => (0.0, 0.0, 0, 0.0),
