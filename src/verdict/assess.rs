@@ -13,10 +13,14 @@ pub(super) const ALPHA_LEAK: f64 = 0.01;
 /// Error probability of "clean": stricter than the 5 % of the rule's first form, so that a leak of exactly the budget
 /// doesn't pass once in twenty times.
 pub(super) const ALPHA_CLEAN: f64 = 0.01;
+/// Error probability of "clean" where it rests on how a transient goes on after the run.
+const ALPHA_SETTLES: f64 = 0.001;
 /// The part of the budget that the least plausible estimate of a leak must reach.
 const NEAR_BUDGET: f64 = 0.75;
 /// The part of the budget at which growth must go on late in the run.
 const LATE: f64 = 0.4;
+/// Effective number of rises that late growth must be made of to be a leak.
+const SPREAD: f64 = 5.0;
 /// Turns from the top quarter of the range to the bottom one or back that make swings.
 const SWINGS: usize = 5;
 /// The part of its first tenth to which growth must have come down in the last one for it to count as settling.
@@ -38,6 +42,8 @@ pub(super) struct Assessment {
     pub end: Interval,
     /// The least estimate of persistent growth in a plausible model.
     pub least: f64,
+    /// Whether late growth is made of many rises.
+    pub spread: bool,
     pub leak: bool,
     pub clean: bool,
 }
@@ -68,6 +74,7 @@ pub(super) struct Subject<'a> {
     pub jumps: &'a [Jump],
     /// Rises of the high-water mark.
     pub rises: &'a [Jump],
+    pub workers: usize,
     /// Workers that were averaged into each series.
     pub averaged: f64,
     /// Steps of the axis that all workers span together.
@@ -87,18 +94,14 @@ pub(super) struct Terms {
 
 /// Judges a subject; `None` if there is too little to fit.
 pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
-    let Subject { raw, smooth, jumps, rises, total_span, .. } = subject;
+    let Subject { raw, smooth, jumps, total_span, .. } = subject;
     let budget = terms.budget;
     let models = plausible(raw, smooth, jumps.len(), terms.quantum / subject.averaged.sqrt());
     let best = models.first()?;
     let sum: f64 = jumps.iter().map(|j| j.size).sum();
     let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
     let by_jumps = (sum / total_span, squares.sqrt() / total_span);
-    let pattern = if models.iter().any(|m| m.stepped) {
-        pattern(jumps, rises, raw, total_span, budget)
-    } else {
-        JumpPattern::None
-    };
+    let pattern = if models.iter().any(|m| m.stepped) { pattern(subject, budget) } else { JumpPattern::None };
     let alpha = ALPHA_LEAK / terms.tests.max(1) as f64;
     // What jumps add goes on with certainty only if they go on.
     let going_on = pattern == JumpPattern::GoingOn;
@@ -122,20 +125,22 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let end = bounds(|m| m.end, NEAR);
     let least = models.iter().map(|m| with_jumps(m, m.persistent).value).fold(f64::INFINITY, f64::min);
     let late = late_slope(raw);
+    // A wave of the load hides single rises; what is left of jumps is judged without them.
+    let spread = best.waves || raw.iter().any(is_spread) || best.stepped && smooth.iter().any(is_spread);
     let leak = persistent.lower > 0.0
         && least >= NEAR_BUDGET * budget
-        && (late.is_some_and(|s| s >= LATE * budget) || pattern == JumpPattern::GoingOn);
+        && (going_on || spread && late.is_some_and(|s| s >= LATE * budget));
     let quiet = !matches!(pattern, JumpPattern::GoingOn | JumpPattern::Unclear);
     let near = || models.iter().filter(|m| m.distance <= NEAR);
-    let over_now = near().all(|m| under(m.end, budget)) && best.end.value <= NEAR_BUDGET * budget;
-    let swings = raw.iter().all(|s| swings(s, budget));
+    let over_now = near().all(|m| under(m.end, budget, ALPHA_CLEAN)) && best.end.value <= NEAR_BUDGET * budget;
+    let swings = best.persistent.value <= NEAR_BUDGET * budget && raw.iter().all(|s| swings(s, budget));
     let clean = !leak && (swings || quiet && (over_now || settles(&models, budget)));
-    Some(Assessment { models, by_jumps, jumps: pattern, late, persistent, end, least, leak, clean })
+    Some(Assessment { models, by_jumps, jumps: pattern, late, persistent, end, least, spread, leak, clean })
 }
 
 /// Whether growth is under the budget beyond doubt. A steep fall must not make up for noise: that asks for power.
-fn under(growth: Estimate, budget: f64) -> bool {
-    growth.value.max(-0.5 * budget) + student_t(1.0 - ALPHA_CLEAN, growth.df) * growth.se < budget
+fn under(growth: Estimate, budget: f64, alpha: f64) -> bool {
+    growth.value.max(-0.5 * budget) + student_t(1.0 - alpha, growth.df) * growth.se < budget
 }
 
 /// Whether growth is over the budget now perhaps, but is sure to end: every model that counts even for a leak has a
@@ -144,12 +149,13 @@ fn settles(models: &[Plausible], budget: f64) -> bool {
     models.iter().all(|m| {
         let bounded = !m.transients.is_empty() && m.transients.iter().all(|t| t.is_bounded());
         let slowed = m.grown(1.0) - m.grown(0.9) < SLOWED * m.grown(0.1);
-        bounded && slowed && under(m.persistent, budget) && m.persistent.value <= NEAR_BUDGET * budget
+        bounded && slowed && under(m.persistent, budget, ALPHA_SETTLES) && m.persistent.value <= NEAR_BUDGET * budget
     })
 }
 
 /// Tells one-off and settling jumps from those that go on.
-fn pattern(jumps: &[Jump], rises: &[Jump], raw: &[Levels], total_span: f64, budget: f64) -> JumpPattern {
+fn pattern(subject: Subject, budget: f64) -> JumpPattern {
+    let Subject { raw, jumps, rises, total_span, .. } = subject;
     let late: f64 = jumps.iter().filter(|j| j.at > 0.5).map(|j| j.size).sum();
     let ups: Vec<&Jump> = jumps.iter().filter(|j| j.size > 0.0).collect();
     let sum: f64 = jumps.iter().map(|j| j.size).sum();
@@ -162,18 +168,19 @@ fn pattern(jumps: &[Jump], rises: &[Jump], raw: &[Levels], total_span: f64, budg
     if jumps.len() - ups.len() >= 2 && raw.iter().all(|s| returns(&s.y, 0.25 * budget * s.span())) {
         return JumpPattern::UpAndDown;
     }
+    let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
+    if ups.len() >= 6 && sum > student_t(1.0 - ALPHA_LEAK, f64::INFINITY) * squares.sqrt() && late > 0.3 * sum {
+        return JumpPattern::GoingOn;
+    }
     // Laplace's trend test on the rises of the high-water mark, each weighted with its size: under a constant rate their
     // mean place is 1/2.
     let mass: f64 = rises.iter().map(|j| j.size).sum();
     let place = rises.iter().map(|j| j.at * j.size).sum::<f64>() / mass;
     let square: f64 = rises.iter().map(|j| j.size * j.size).sum();
     let z = (place - 0.5) / (square.sqrt() / mass / 12f64.sqrt());
-    if z < -1.645 && late < 0.35 * mass {
+    let rare = ups.iter().filter(|j| j.at > 0.5).count() <= subject.workers;
+    if z < -1.645 && rare && late < 0.35 * mass {
         return JumpPattern::Settling;
-    }
-    let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
-    if ups.len() >= 6 && sum > student_t(1.0 - ALPHA_LEAK, f64::INFINITY) * squares.sqrt() && late > 0.3 * sum {
-        return JumpPattern::GoingOn;
     }
     JumpPattern::Unclear
 }
@@ -215,6 +222,21 @@ fn swings(levels: &Levels, budget: f64) -> bool {
     turns >= SWINGS && returns(&levels.y, 0.25 * budget * levels.span())
 }
 
+/// Whether growth in the last 60 % is made of many rises of the high-water mark, not of a few that may be the last: the
+/// effective number of rises (Kish 1965), the square of their sum over the sum of their squares.
+fn is_spread(levels: &Levels) -> bool {
+    let late = &levels.y[2 * levels.y.len() / 5..];
+    let mut mark = late.first().copied().unwrap_or(0.0);
+    let (mut sum, mut squares) = (0.0, 0.0);
+    for y in late {
+        let rise = (y - mark).max(0.0);
+        sum += rise;
+        squares += rise * rise;
+        mark = mark.max(*y);
+    }
+    sum * sum >= squares * SPREAD.min(0.4 * (late.len() as f64 - 1.0)) && sum > 0.0
+}
+
 /// The range but for this share at either end.
 fn range(v: &[f64], without: f64) -> (f64, f64) {
     let mut sorted = v.to_vec();
@@ -241,6 +263,6 @@ impl Assessment {
     pub fn is_suspicious(&self, budget: f64) -> bool {
         let growing = |end: Estimate| end.value > NEAR_BUDGET * budget && end.lower(0.05) > 0.0;
         let mut near = self.models.iter().filter(|m| m.distance <= NEAR);
-        !self.clean && (self.jumps == JumpPattern::GoingOn || near.any(|m| growing(m.end)))
+        !self.clean && (self.jumps == JumpPattern::GoingOn || self.spread && near.any(|m| growing(m.end)))
     }
 }

@@ -3,7 +3,7 @@
 use super::assess::{ALPHA_LEAK, Assessment, Subject, Terms, assess};
 use super::explain;
 use super::level::{Jump, Levels};
-use super::pool::{ENOUGH, Member, Pool};
+use super::pool::{ENOUGH, Member, Pool, rises};
 use super::{Evidence, Finding, Fit, LeakClass, Outcome, WorkerFinding};
 use crate::model::{Axis, Resource, Series};
 use crate::stats::student_t;
@@ -16,14 +16,15 @@ const SECONDARY: usize = 3;
 pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quantum: f64) -> Finding {
     let least_jump = if resource.in_bytes() { 8.0 * quantum } else { 4.0 * quantum };
     let pool = Pool::new(series, least_jump);
-    let rises: Vec<Jump> = pool.members.iter().flat_map(|m| m.rises(least_jump)).collect();
+    let all_rises: Vec<Jump> = pool.members.iter().flat_map(|m| rises(&series[m.index], least_jump)).collect();
     let secondary = if resource == Resource::Memory { 1 } else { SECONDARY };
     let whole = assess(
         Subject {
             raw: &pool.raw,
             smooth: &pool.smooth,
             jumps: &pool.jumps,
-            rises: &rises,
+            rises: &all_rises,
+            workers: pool.members.len(),
             averaged: pool.members.len() as f64 / pool.raw.len().max(1) as f64,
             total_span: pool.total_span(),
         },
@@ -43,7 +44,8 @@ pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quan
             raw: std::slice::from_ref(&m.levels),
             smooth: std::slice::from_ref(&m.smooth),
             jumps: &m.jumps_by_place(),
-            rises: &m.rises(least_jump),
+            rises: &rises(&series[m.index], least_jump),
+            workers: 1,
             averaged: 1.0,
             total_span: m.levels.span(),
         };
@@ -57,7 +59,6 @@ pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quan
     // Recycled incarnations are too short-lived to be accused one by one.
     let leaking = if pool.recycled { 0 } else { alone.iter().flatten().filter(|a| a.leak).count() };
     let outcome = match &whole {
-        _ if axis == Axis::Seconds => Outcome::Inconclusive,
         Some(a) if a.leak => Outcome::Leak,
         _ if leaking > 0 => Outcome::Leak,
         Some(a) if a.clean && (pool.recycled || !alone.iter().flatten().any(|w| w.is_suspicious(budget))) => {

@@ -8,7 +8,8 @@ use super::finding::find;
 use super::series::{Readings, readings};
 use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Verdict, settle_levels};
 use crate::model::{
-    CountingSource, EventKind, Resource, RunRecord, RunStatus, WorkerId, format_bytes, format_count, format_seconds,
+    Axis, CountingSource, EventKind, Resource, RunRecord, RunStatus, WorkerId, format_bytes, format_count,
+    format_seconds,
 };
 
 /// The page size, for records that don't say.
@@ -34,8 +35,12 @@ pub fn judge(record: &RunRecord) -> Verdict {
         let Some(budget) = budget else { continue };
         let Readings { axis, series, notes: told } = readings(record, resource);
         let quantum = if resource.in_bytes() { page(record) } else { 1.0 };
-        let axis = axis.unwrap_or(crate::model::Axis::Seconds);
-        findings.push(find(resource, axis, &series, budget, quantum));
+        let axis = axis.unwrap_or(Axis::Seconds);
+        let mut finding = find(resource, axis, &series, budget, quantum);
+        if axis == Axis::Seconds && !series.is_empty() {
+            without_requests(&mut finding);
+        }
+        findings.push(finding);
         notes.extend(told);
     }
     copy_on_write(record, &mut findings);
@@ -73,6 +78,15 @@ pub fn judge(record: &RunRecord) -> Verdict {
     let outcome = if exit == ExitCode::Clean || answer != Outcome::Clean { answer } else { Outcome::Inconclusive };
     let sentence = sentence(record, &findings, &gates, &failures, outcome, interrupted);
     Verdict { outcome, exit, sentence, gates, findings, notes }
+}
+
+/// Budgets are per request: growth per second is shown, but can't be judged by them.
+fn without_requests(finding: &mut Finding) {
+    finding.outcome = Outcome::Inconclusive;
+    finding.class = LeakClass::Unknown;
+    finding.workers.iter_mut().for_each(|w| w.leaks = false);
+    finding.reason = "no requests were counted, so that growth per request is unknown".into();
+    finding.settle = Some("count requests: name an access log or a status page in the harness file".into());
 }
 
 /// The answer of findings and gates together, before failures of the target are looked at.

@@ -23,6 +23,8 @@ pub(super) struct Plausible {
     pub distance: f64,
     /// Whether the jumps were taken out before the fit, each paid for like two parameters.
     pub stepped: bool,
+    /// Whether it has a harmonic.
+    pub waves: bool,
     pub rho: f64,
     pub sigma: f64,
 }
@@ -129,6 +131,7 @@ struct Search {
     ages: Vec<Vec<f64>>,
     /// Columns that are in every model: growth first, then load if it varies, and a wave if there is one.
     fixed: Vec<usize>,
+    waves: bool,
     span: f64,
 }
 
@@ -153,6 +156,7 @@ impl Search {
             panel: Panel::new(&units, quantum)?,
             ages,
             fixed: if loaded { vec![0, 1] } else { vec![0] },
+            waves: false,
             span,
         })
     }
@@ -176,6 +180,7 @@ impl Search {
                 best = (criterion, columns);
             }
         }
+        self.waves = best.1.len() > self.fixed.len();
         self.fixed = best.1;
     }
 
@@ -277,6 +282,7 @@ impl Search {
             amplitudes,
             distance: fit.bic(parameters),
             stepped: false,
+            waves: self.waves,
             rho: fit.rho,
             sigma: fit.sigma,
         })

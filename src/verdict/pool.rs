@@ -162,23 +162,27 @@ impl Member {
         self.jumps.iter().map(|&(i, size)| Jump { at: self.place(i), size }).collect()
     }
 
-    /// Rises of its high-water mark by at least `least`.
-    pub fn rises(&self, least: f64) -> Vec<Jump> {
-        let mut mark = self.levels.y.first().copied().unwrap_or(0.0);
-        let mut rises = Vec::new();
-        for (i, y) in self.levels.y.iter().enumerate() {
-            if y - mark >= least {
-                rises.push(Jump { at: self.place(i), size: y - mark });
-            }
-            mark = mark.max(*y);
-        }
-        rises
-    }
-
     fn place(&self, i: usize) -> f64 {
         let Levels { x, .. } = &self.levels;
         (x[i] - x[0]) / self.levels.span()
     }
+}
+
+/// Rises of the high-water mark by at least `least` from block to block, over the whole life of a worker: what it grew
+/// by in a configured warm-up tells whether later rises get rarer.
+pub(super) fn rises(series: &Series, least: f64) -> Vec<Jump> {
+    let whole = Series { soak_from: f64::NEG_INFINITY, ..series.clone() };
+    let Levels { x, y, .. } = levels(&whole, BLOCKS);
+    let (Some(first), Some(last)) = (x.first(), x.last()) else { return Vec::new() };
+    let mut mark = f64::INFINITY;
+    let mut rises = Vec::new();
+    for (x, y) in x.iter().zip(&y) {
+        if *y - mark >= least {
+            rises.push(Jump { at: (x - first) / (last - first), size: y - mark });
+        }
+        mark = if mark.is_finite() { mark.max(*y) } else { *y };
+    }
+    rises
 }
 
 /// Whether the promises of [`Series`] are kept.
