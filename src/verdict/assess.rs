@@ -15,6 +15,8 @@ pub(super) const ALPHA_LEAK: f64 = 0.01;
 pub(super) const ALPHA_CLEAN: f64 = 0.01;
 /// Error probability of "clean" where it rests on how a transient goes on after the run.
 const ALPHA_SETTLES: f64 = 0.001;
+/// Autocorrelation from which a level wanders so much that where it went says nothing.
+const WANDERS: f64 = 0.985;
 /// The part of the budget that the least plausible estimate of a leak must reach.
 const NEAR_BUDGET: f64 = 0.75;
 /// The part of the budget at which growth must go on late in the run.
@@ -127,7 +129,8 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let late = late_slope(raw);
     // A wave of the load hides single rises; what is left of jumps is judged without them.
     let spread = best.waves || raw.iter().any(is_spread) || best.stepped && smooth.iter().any(is_spread);
-    let leak = persistent.lower > 0.0
+    let leak = best.rho < WANDERS
+        && persistent.lower > 0.0
         && least >= NEAR_BUDGET * budget
         && (going_on || spread && late.is_some_and(|s| s >= LATE * budget));
     let quiet = !matches!(pattern, JumpPattern::GoingOn | JumpPattern::Unclear);
@@ -149,7 +152,11 @@ fn settles(models: &[Plausible], budget: f64) -> bool {
     models.iter().all(|m| {
         let bounded = !m.transients.is_empty() && m.transients.iter().all(|t| t.is_bounded());
         let slowed = m.grown(1.0) - m.grown(0.9) < SLOWED * m.grown(0.1);
-        bounded && slowed && under(m.persistent, budget, ALPHA_SETTLES) && m.persistent.value <= NEAR_BUDGET * budget
+        bounded
+            && slowed
+            && m.persistent.value >= -0.5 * budget
+            && under(m.persistent, budget, ALPHA_SETTLES)
+            && m.persistent.value <= NEAR_BUDGET * budget
     })
 }
 

@@ -57,6 +57,8 @@ const CYCLES_STEPS: usize = 72;
 const STEPS: usize = 6;
 /// A refinement has converged when no parameter moves by more than this.
 const CONVERGED: f64 = 0.01;
+/// Its result counts when no parameter would move by more than this.
+const NEARLY: f64 = 0.1;
 
 /// Fits the dictionary to the levels as they are and, if there are jumps, to the levels without them; models in order
 /// of their criterion, the best first, none farther than [`FAR`]. Empty if there is too little to fit.
@@ -230,9 +232,6 @@ impl Search {
             let Some(fit) = self.panel.fit(&columns) else { break };
             let Some(model) = self.model(&fit, &shapes, &slots, columns.len()) else { break };
             let amplitudes = model.amplitudes.clone();
-            if best.as_ref().is_none_or(|b| model.distance < b.distance) {
-                best = Some(model);
-            }
             let first = self.fixed.len() + shapes.len();
             let mut farthest = 0.0f64;
             for (k, &(i, p)) in slots.iter().enumerate() {
@@ -240,6 +239,10 @@ impl Search {
                 let step = (fit.coefficient(first + k).value / amplitudes[i]).clamp(-most, most);
                 shapes[i] = shapes[i].moved(p, step);
                 farthest = farthest.max(step.abs());
+            }
+            // Far from the optimum the derivatives would stand for growth of their own.
+            if farthest < NEARLY && best.as_ref().is_none_or(|b| model.distance < b.distance) {
+                best = Some(model);
             }
             if farthest < CONVERGED {
                 break;
@@ -267,6 +270,10 @@ impl Search {
             direction[self.fixed.len() + i] = 1.0 / self.span;
         }
         let persistent = fit.combination(&direction);
+        // Warm-ups only add memory, and what they added isn't taken back bit by bit.
+        if !shapes.is_empty() && persistent.upper(0.01) < 0.0 {
+            return None;
+        }
         let late = |f: &dyn Fn(f64) -> f64| (f(1.0) - f(1.0 - END)) / END / self.span;
         for (i, shape) in shapes.iter().enumerate() {
             direction[self.fixed.len() + i] = late(&|u| shape.at(u));
