@@ -1,1 +1,111 @@
-//! Arguments to plain requests, verdicts to exit codes.
+//! Arguments to plain requests, verdicts to exit codes. Results go to standard output, progress and errors to standard
+//! error.
+
+mod check;
+mod judge;
+mod run;
+mod watch;
+
+use crate::demo::{self, DemoOptions};
+use crate::supervise::{GUARD_ARGUMENT, run_guard};
+use crate::verdict::ExitCode;
+use clap::{Parser, Subcommand};
+use std::io::{self, IsTerminal};
+
+/// Finds memory leaks in long-running worker processes: launch, drive, sample, judge.
+#[derive(Debug, Parser)]
+#[command(name = "seepage", version, max_term_width = 100, after_long_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Launch a target, drive it, sample its workers, and judge whether they leak.
+    Run(run::Arguments),
+    /// Judge a finished run again, from its directory alone.
+    Analyze(judge::AnalyzeArguments),
+    /// Render the report of a finished run again.
+    Report(judge::ReportArguments),
+    /// Check a harness file without running it.
+    Check(check::Arguments),
+    /// Print the JSON schema of harness files.
+    Schema,
+    /// Serve a small pool of workers with a fault that can be chosen: something to try seepage on.
+    DemoServer(DemoOptions),
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  clean: growth is proven to be under every budget
+    1  something unexpected failed
+    2  the command line is wrong
+   10  leak
+   11  inconclusive: neither could be proven
+   20  the harness file is invalid
+   21  the target failed: could not start, never got ready, died, or hit its memory limit
+   22  the workload failed: its error rate or latency is over its gate
+  130  interrupted by SIGINT; 143 by SIGTERM";
+
+/// Runs the program on its own arguments.
+pub fn main() -> std::process::ExitCode {
+    if std::env::args().nth(1).as_deref() == Some(GUARD_ARGUMENT) {
+        return match run_guard() {
+            Ok(()) => ExitCode::Clean,
+            Err(_) => ExitCode::Failure,
+        }
+        .into();
+    }
+    let done = match Cli::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Analyze(arguments) => judge::analyze(&arguments),
+        Command::Report(arguments) => judge::report(&arguments),
+        Command::Check(arguments) => check::check(&arguments),
+        Command::Schema => check::schema(),
+        Command::DemoServer(options) => demo::serve(options).map(|()| ExitCode::Clean).map_err(Problem::from),
+    };
+    match done {
+        Ok(code) => code,
+        // The reader of our output has gone, as in `seepage report | head`: nothing is wrong.
+        Err(problem) if problem.pipe => ExitCode::Clean,
+        Err(problem) => {
+            let label = console::style("error:").red().bold().for_stderr();
+            eprintln!("{label} {}", problem.text);
+            problem.code
+        }
+    }
+    .into()
+}
+
+/// A failure on its way to the user.
+struct Problem {
+    code: ExitCode,
+    text: String,
+    pipe: bool,
+}
+
+impl Problem {
+    fn new(code: ExitCode, error: impl ToString) -> Self {
+        Problem { code, text: error.to_string(), pipe: false }
+    }
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        Problem { code: ExitCode::Failure, text: error.to_string(), pipe: error.kind() == io::ErrorKind::BrokenPipe }
+    }
+}
+
+type Done = Result<ExitCode, Problem>;
+
+impl From<ExitCode> for std::process::ExitCode {
+    fn from(code: ExitCode) -> Self {
+        code.code().into()
+    }
+}
+
+/// Whether standard output takes colours.
+fn colours() -> bool {
+    io::stdout().is_terminal() && console::colors_enabled()
+}

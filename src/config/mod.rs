@@ -1,9 +1,24 @@
 //! The harness file: what to launch, how to drive it, what growth to allow.
 //!
-//! [`types`] is the file as it is written, [`units`] its durations, rates and size distributions.
+//! [`types`] is the file as it is written, `units` its durations, rates and size distributions. [`load`] reads and
+//! checks it, [`resolve`] fills in the variables of a run, [`redacted`] is what of it may be stored. A [`Harness`] that
+//! came from here makes sense: its URLs, patterns, methods and sizes need no second look.
 
+mod check;
+mod load;
+mod problem;
+mod redact;
+mod resolve;
+mod schema;
 pub mod types;
 mod units;
+mod variables;
 
+pub use load::{Overrides, load, parse};
+pub use problem::{ConfigError, Diagnostic, KeyPath};
+pub use redact::{REDACTED, redacted};
+pub use resolve::resolve;
+pub use schema::schema;
 pub use types::*;
 pub use units::{Rate, Size, Span};
+pub use variables::Variables;

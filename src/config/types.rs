@@ -191,6 +191,13 @@ pub struct WorkloadConfig {
     pub command_requests: Option<String>,
 }
 
+impl WorkloadConfig {
+    /// The highest number of requests in flight in the open model; 256 by default.
+    pub fn max_in_flight(&self) -> u32 {
+        self.concurrency.unwrap_or(256)
+    }
+}
+
 fn default_seed() -> u64 {
     1
 }

@@ -31,6 +31,20 @@ pub enum RunStatus {
     Aborted,
 }
 
+/// What kept a run from its planned end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failure {
+    /// The target could not start, never got ready, or died.
+    Target,
+    /// The workload could not be driven.
+    Workload,
+    /// A signal with this number interrupted the harness.
+    Interrupted(i32),
+    /// The run directory could not be written any more.
+    Recording,
+}
+
 /// The head of a run: `run.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunMeta {
@@ -52,6 +66,9 @@ pub struct RunMeta {
     /// Why it was aborted, in a sentence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aborted: Option<String>,
+    /// What kind of failure aborted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
     /// The seed of everything random in the run.
     pub seed: u64,
     /// The machine.
@@ -190,7 +207,7 @@ pub struct WorkloadSummary {
 impl WorkloadSummary {
     /// Failed share of the requests that weren't aborted on purpose; `None` if there were none.
     pub fn error_rate(&self) -> Option<f64> {
-        let answered = self.ok + self.failed;
+        let answered = self.ok.saturating_add(self.failed);
         (answered > 0).then(|| self.failed as f64 / answered as f64)
     }
 

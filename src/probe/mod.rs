@@ -1,1 +1,23 @@
 //! One reading each: `/proc`, control groups, status pages and access logs.
+//!
+//! What these files say is not to be trusted: every parser takes bytes and answers with what it could make of them,
+//! and a quantity that isn't there is `None`.
+
+mod cgroup;
+mod counting;
+mod descriptors;
+mod host;
+mod http;
+mod proc;
+mod status_page;
+mod tmpfs;
+mod worker;
+
+pub use cgroup::{GroupReading, MemoryGroup};
+pub use counting::{Counter, Served};
+pub use descriptors::classify as classify_descriptors;
+pub use host::HostProbe;
+pub use http::get as http_get;
+pub use proc::{ProcStat, ProcStatus, parse_stat, parse_status};
+pub use status_page::{parse_mod_status, parse_page, parse_php_fpm};
+pub use worker::{ReadCost, WorkerProbe};

@@ -1,1 +1,215 @@
 //! What a run looks like: terminal, charts, HTML, Markdown, JSON, `JUnit`, CSV. Each reads a run record and a verdict.
+//!
+//! Every renderer is a pure function, and the same record and verdict give the same bytes on every machine. Only
+//! [`write`], [`write_all`] and [`live::Live`] touch the world. Whatever comes from the target is escaped or neutralised.
+
+pub mod chart;
+mod csv;
+mod explain;
+mod html;
+mod json;
+mod junit;
+pub mod live;
+mod markdown;
+mod terminal;
+mod text;
+mod trace;
+mod write;
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests;
+
+use crate::model::{Resource, RunRecord};
+use crate::verdict::{Finding, Outcome, Verdict};
+use std::path::{Path, PathBuf};
+use std::{fmt, io, str::FromStr};
+use thiserror::Error;
+
+pub use json::schema as json_schema;
+
+/// What a report can be rendered as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Lines for a terminal, without colours.
+    Terminal,
+    /// The verdict for programs.
+    Json,
+    /// One page with everything, in one file.
+    Html,
+    /// A summary for a CI job.
+    Markdown,
+    /// Test cases for a CI.
+    Junit,
+    /// The readings.
+    Csv,
+    /// The chart of memory as SVG.
+    Svg,
+    /// The chart of memory as PNG.
+    Png,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Format; 8] = [
+        Format::Terminal,
+        Format::Html,
+        Format::Svg,
+        Format::Png,
+        Format::Json,
+        Format::Junit,
+        Format::Markdown,
+        Format::Csv,
+    ];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Terminal => "terminal",
+            Format::Html => "html",
+            Format::Markdown => "md",
+            Format::Json => "json",
+            Format::Junit => "junit",
+            Format::Csv => "csv",
+            Format::Svg => "svg",
+            Format::Png => "png",
+        }
+    }
+}
+
+impl Format {
+    /// Its file in a run directory; `None` for charts, which have a folder, and for the terminal.
+    fn file_name(self) -> Option<&'static str> {
+        match self {
+            Format::Json => Some("verdict.json"),
+            Format::Html => Some("report.html"),
+            Format::Markdown => Some("report.md"),
+            Format::Junit => Some("junit.xml"),
+            Format::Csv => Some("samples.csv"),
+            Format::Terminal | Format::Svg | Format::Png => None,
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that isn't a format's.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("`{0}` is not a report format; choose from {all}", all = Format::ALL.map(Format::name).join(", "))]
+pub struct UnknownFormat(String);
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(text: &str) -> Result<Self, UnknownFormat> {
+        Format::ALL.into_iter().find(|f| f.name() == text).ok_or_else(|| UnknownFormat(text.to_owned()))
+    }
+}
+
+/// A report could not be made.
+#[derive(Debug, Error)]
+pub enum ReportError {
+    /// A chart could not be drawn.
+    #[error(transparent)]
+    Chart(#[from] chart::ChartError),
+    /// A file could not be written.
+    #[error("{path} could not be written: {source}; check that the run directory is there and has room", path = path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Renders one format; fails only if a chart can't be drawn.
+pub fn render(format: Format, record: &RunRecord, verdict: &Verdict) -> Result<Vec<u8>, ReportError> {
+    let memory = || chart::GrowthChart::memory(record, verdict);
+    Ok(match format {
+        Format::Terminal => terminal::render(record, verdict, false, None).into_bytes(),
+        Format::Html => html::render(record, verdict)?.into_bytes(),
+        Format::Markdown => markdown::render(record, verdict).into_bytes(),
+        Format::Json => json::render(record, verdict).into_bytes(),
+        Format::Junit => junit::render(record, verdict).into_bytes(),
+        Format::Csv => csv::render(record).into_bytes(),
+        Format::Svg => chart::svg(&memory())?.into_bytes(),
+        Format::Png => chart::png(&memory())?,
+    })
+}
+
+/// Renders the end of a run for a terminal, with colours if `colour`, and where the `report` is to be found.
+pub fn terminal(record: &RunRecord, verdict: &Verdict, colour: bool, report: Option<&Path>) -> String {
+    terminal::render(record, verdict, colour, report)
+}
+
+/// The charts of a run with their names: memory, the run over time, and every other resource that isn't clean.
+pub fn charts(record: &RunRecord, verdict: &Verdict) -> Vec<(String, Box<dyn chart::Chart>)> {
+    let mut charts: Vec<(String, Box<dyn chart::Chart>)> = vec![
+        ("memory".to_owned(), Box::new(chart::GrowthChart::memory(record, verdict))),
+        ("timeline".to_owned(), Box::new(chart::Timeline::new(record, verdict))),
+    ];
+    for finding in charted(verdict) {
+        charts.push((finding.resource.to_string(), Box::new(chart::GrowthChart::new(record, finding))));
+    }
+    charts
+}
+
+/// The findings, beside that on memory, that have a chart of their own.
+fn charted(verdict: &Verdict) -> impl Iterator<Item = &Finding> {
+    verdict
+        .findings
+        .iter()
+        .filter(|f| f.resource != Resource::Memory && f.outcome != Outcome::Clean && !f.workers.is_empty())
+}
+
+/// Writes every report into the run directory `dir` and returns the paths of what was written.
+///
+/// Files appear whole or not at all, and no link is followed. Fails at the first that can't be written.
+pub fn write_all(dir: &Path, record: &RunRecord, verdict: &Verdict) -> Result<Vec<PathBuf>, ReportError> {
+    write(dir, record, verdict, &Format::ALL)
+}
+
+/// Writes some formats into the run directory `dir`, charts below `charts/`, and returns the paths of what was
+/// written; [`Format::Terminal`] has no file.
+///
+/// Files appear whole or not at all, and no link is followed. Fails at the first that can't be written.
+pub fn write(
+    dir: &Path,
+    record: &RunRecord,
+    verdict: &Verdict,
+    formats: &[Format],
+) -> Result<Vec<PathBuf>, ReportError> {
+    let failed = |path: PathBuf| move |source| ReportError::Write { path, source };
+    let run = write::Directory::open(dir).map_err(failed(dir.to_owned()))?;
+    let mut written = Vec::new();
+    for format in formats {
+        let Some(name) = format.file_name() else { continue };
+        let path = dir.join(name);
+        run.write(name, &render(*format, record, verdict)?).map_err(failed(path.clone()))?;
+        written.push(path);
+    }
+    if !formats.contains(&Format::Svg) && !formats.contains(&Format::Png) {
+        return Ok(written);
+    }
+    let folder = dir.join("charts");
+    let directory = run.subdirectory("charts").map_err(failed(folder.clone()))?;
+    for (name, drawing) in charts(record, verdict) {
+        for format in formats {
+            let content = match format {
+                Format::Svg => chart::svg(drawing.as_ref())?.into_bytes(),
+                Format::Png => chart::png(drawing.as_ref())?,
+                _ => continue,
+            };
+            let name = format!("{name}.{format}");
+            let path = folder.join(&name);
+            directory.write(&name, &content).map_err(failed(path.clone()))?;
+            written.push(path);
+        }
+    }
+    Ok(written)
+}

@@ -1,1 +1,28 @@
 //! The run directory: writer, reader, format version.
+//!
+//! ```text
+//! reports/<UTC time>-<name>-<short id>/
+//!   run.json        the head of the run, rewritten whole when it changes
+//!   samples.jsonl   a reading of a worker a line      host.jsonl    a reading of the host a line
+//!   load.jsonl      what the driver did, by second    events.jsonl  what happened
+//!   latency.hlog    latencies by step, as an HDR histogram log
+//! ```
+//!
+//! The files only grow while a run goes on, so a torn last line is all that a crash can leave. What is read is not
+//! trusted: it may come from another version, another machine, or an attacker.
+
+mod reader;
+mod writer;
+
+pub use reader::{ReadError, read};
+pub use writer::{Entry, RunDirectory, WriteError};
+
+/// Version of the format: a reader refuses a newer major and ignores what a newer minor added.
+pub const FORMAT: &str = "1.0";
+
+const HEAD: &str = "run.json";
+const SAMPLES: &str = "samples.jsonl";
+const HOST: &str = "host.jsonl";
+const LOAD: &str = "load.jsonl";
+const EVENTS: &str = "events.jsonl";
+const LATENCY: &str = "latency.hlog";

@@ -9,6 +9,7 @@ mod floor;
 mod judge;
 mod level;
 mod live;
+mod noise;
 mod plausible;
 mod pool;
 mod series;

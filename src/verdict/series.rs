@@ -329,7 +329,7 @@ impl LoadCurve {
         rows.sort_by(|a, b| a.0.total_cmp(&b.0));
         for (t, sent) in rows {
             match by_second.last_mut() {
-                Some((last, sum)) if t - *last < 0.5 => *sum += sent,
+                Some((last, sum)) if t - *last < 0.5 => *sum = sum.saturating_add(sent),
                 _ => by_second.push((t, sent)),
             }
         }

@@ -1,0 +1,44 @@
+#!/bin/sh
+# Installs what the tests need and this machine lacks: on Debian and Ubuntu, as root or with sudo.
+#
+#     scripts/setup-tests.sh
+#
+# No server is started or enabled: apache2-bin is the program without its service.
+set -eu
+
+# apache2-bin   the server under test
+# apache2-dev   apxs, which builds the faulty module; with the compiler that it calls
+# chromium      renders the HTML report
+packages="apache2-bin apache2-dev gcc libc6-dev chromium"
+
+deny_version=0.20.2
+
+missing=""
+for package in $packages; do
+    if ! dpkg-query --show --showformat='${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed; then
+        missing="$missing $package"
+    fi
+done
+
+if [ -n "$missing" ]; then
+    as_root=""
+    if [ "$(id -u)" -ne 0 ]; then
+        if ! command -v sudo >/dev/null; then
+            echo "setup-tests.sh: not root and no sudo: have somebody run apt-get install$missing" >&2
+            exit 1
+        fi
+        as_root="sudo"
+    fi
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+    # shellcheck disable=SC2086 # a list of words
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends $missing
+fi
+
+if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
+    rustup component add rustfmt clippy
+fi
+
+# Unoptimised: it takes a minute or two to build, and half a second to run either way.
+if ! cargo deny --version >/dev/null 2>&1; then
+    CARGO_PROFILE_DEV_DEBUG=false cargo install --quiet --locked --debug "cargo-deny@$deny_version"
+fi

@@ -1,0 +1,68 @@
+//! `run`: the main job.
+
+use super::watch::Watcher;
+use super::{Done, Problem, judge};
+use crate::config::{self, Overrides};
+use crate::engine::{self, Interrupt, RunError, RunRequest};
+use crate::report;
+use crate::report::live::Mode;
+use crate::verdict::{self, ExitCode};
+use std::path::{Path, PathBuf};
+
+/// Arguments of `run`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Harness file.
+    file: PathBuf,
+    /// Set a variable of the target's environment; may be given again.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
+    env: Vec<(String, String)>,
+    /// Seed of everything random in the workload, instead of the harness file's.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Directory in which the run's own directory is made.
+    #[arg(long, default_value = "reports", value_name = "DIR")]
+    reports: PathBuf,
+    /// Don't show progress.
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    output: judge::Output,
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".into()),
+    }
+}
+
+/// Runs a harness file and judges what was seen.
+pub fn run(arguments: &Arguments) -> Done {
+    let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed };
+    let harness = config::load(&arguments.file, &overrides)?;
+    let file = arguments.file.canonicalize()?;
+    let request = RunRequest {
+        harness: &harness,
+        harness_dir: file.parent().unwrap_or(Path::new("/")),
+        reports: &arguments.reports,
+        interrupt: Interrupt::listen()?,
+    };
+    let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });
+    let finished = engine::run(&request, &mut |progress| watcher.look(progress))?;
+    // What was drawn over gives way to the verdict.
+    drop(watcher);
+    let verdict = verdict::judge(&finished.record);
+    let written = report::write_all(&finished.directory, &finished.record, &verdict)?;
+    judge::conclude(&finished.record, &arguments.output, &written)
+}
+
+impl From<RunError> for Problem {
+    fn from(error: RunError) -> Self {
+        let code = match error {
+            RunError::Config(_) => ExitCode::Config,
+            RunError::Write(_) | RunError::Setup(_) => ExitCode::Failure,
+        };
+        Problem::new(code, error)
+    }
+}

@@ -1,0 +1,122 @@
+//! From a run that goes on to what its progress display shows.
+
+use crate::config::PhaseConfig;
+use crate::engine::Progress;
+use crate::model::{EventKind, RunRecord, WorkerId};
+use crate::report::live::{Live, Mode, PhaseProgress, Snapshot, WorkerProgress};
+use crate::verdict::{self, Growth};
+use std::collections::HashMap;
+
+/// Points of a worker's history, and seconds between two of them.
+const HISTORY: usize = 24;
+const HISTORY_EVERY: f64 = 0.5;
+
+/// Seconds between two estimates of growth, and the most that estimating may take of the time.
+const GROWTH_EVERY: f64 = 1.0;
+const GROWTH_SHARE: f64 = 0.01;
+
+/// Shows a run's progress. It remembers how far it has read the record, so that a look costs only what is new.
+pub struct Watcher {
+    live: Live,
+    samples: usize,
+    events: usize,
+    /// In the order of their arrival.
+    workers: Vec<WorkerProgress>,
+    places: HashMap<WorkerId, usize>,
+    next_history: f64,
+    growth: Option<Growth>,
+    next_growth: f64,
+    /// When, and how many requests there were then.
+    rate_from: (f64, u64),
+    rate: Option<f64>,
+}
+
+impl Watcher {
+    /// A watcher that shows what it sees in this way.
+    pub fn new(mode: Mode) -> Self {
+        Watcher {
+            live: Live::new(mode),
+            samples: 0,
+            events: 0,
+            workers: Vec::new(),
+            places: HashMap::new(),
+            next_history: 0.0,
+            growth: None,
+            next_growth: 0.0,
+            rate_from: (0.0, 0),
+            rate: None,
+        }
+    }
+
+    /// Takes a look.
+    pub fn look(&mut self, progress: &Progress<'_>) {
+        self.follow_workers(progress.record, progress.elapsed);
+        let totals = progress.counters.totals();
+        if progress.elapsed - self.rate_from.0 >= 1.0 {
+            let (then, before) = self.rate_from;
+            self.rate = Some(totals.sent.saturating_sub(before) as f64 / (progress.elapsed - then));
+            self.rate_from = (progress.elapsed, totals.sent);
+        }
+        if progress.elapsed >= self.next_growth {
+            let begun = std::time::Instant::now();
+            self.growth = verdict::live_growth(progress.record);
+            let took = begun.elapsed().as_secs_f64();
+            self.next_growth = progress.elapsed + GROWTH_EVERY.max(took / GROWTH_SHARE);
+        }
+        self.live.update(&Snapshot {
+            name: progress.record.meta.name.clone(),
+            phase: progress.phase.map(|(phase, index, count)| PhaseProgress {
+                kind: phase.kind,
+                index,
+                count,
+                done: share_done(phase, progress, totals.sent.saturating_sub(progress.sent_before)),
+            }),
+            elapsed: progress.elapsed,
+            requests: Some(totals.sent),
+            rate: self.rate,
+            failures: totals.failed,
+            workers: self.workers.clone(),
+            growth: self.growth.clone(),
+        });
+    }
+
+    fn follow_workers(&mut self, record: &RunRecord, now: f64) {
+        let keep = now >= self.next_history;
+        if keep {
+            self.next_history = now + HISTORY_EVERY;
+        }
+        for sample in &record.samples[self.samples..] {
+            let place = *self.places.entry(sample.worker).or_insert_with(|| {
+                self.workers.push(WorkerProgress { worker: sample.worker, bytes: None, history: Vec::new() });
+                self.workers.len() - 1
+            });
+            self.workers[place].bytes = sample.anon_and_swap();
+        }
+        self.samples = record.samples.len();
+        for event in &record.events[self.events..] {
+            if let EventKind::Exited { worker, .. } = &event.kind {
+                self.workers.retain(|w| w.worker != *worker);
+                self.places = self.workers.iter().enumerate().map(|(place, w)| (w.worker, place)).collect();
+            }
+        }
+        self.events = record.events.len();
+        for worker in self.workers.iter_mut().filter(|_| keep) {
+            worker.history.extend(worker.bytes);
+            if worker.history.len() > HISTORY {
+                worker.history.remove(0);
+            }
+        }
+    }
+}
+
+/// Share of a phase that is done, whichever way its length is given.
+fn share_done(phase: &PhaseConfig, progress: &Progress<'_>, sent: u64) -> Option<f64> {
+    let share = if let Some(duration) = phase.duration {
+        progress.phase_elapsed / duration.0.as_secs_f64()
+    } else if let Some(requests) = phase.requests {
+        sent as f64 / requests as f64
+    } else {
+        sent as f64 / (phase.requests_per_worker? as f64 * progress.alive.max(1) as f64)
+    };
+    share.is_finite().then_some(share.min(1.0))
+}

@@ -1,0 +1,248 @@
+//! What a harness file may not say, though its keys and types are right.
+//!
+//! Every check refuses with the place, what is wrong and what to do; nothing that contradicts itself gets as far as a
+//! launch. The checks see texts with their variables replaced; texts that still hold `${env:...}`, whose value is
+//! known only in a run, are checked when it is.
+
+mod phases;
+mod target;
+mod workload;
+
+#[cfg(test)]
+mod tests;
+
+use super::problem::{KeyPath, Problem, nearest};
+use super::variables::Variable;
+use super::{Harness, Span, resolve};
+use crate::model::PerRequest;
+use regex::Regex;
+use std::time::Duration;
+use url::Url;
+
+/// The longest time in a harness file: beyond that, adding it to a clock's time could overflow.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// The highest number of requests in a harness file, so that it can be multiplied by a number of workers.
+const MOST_REQUESTS: u64 = 1_000_000_000_000;
+
+/// Everything wrong with a harness whose variables aren't replaced yet.
+pub(super) fn check_unresolved(harness: &Harness) -> Vec<Problem> {
+    // JSON, the form in which variables are replaced, has no infinite numbers: they are refused first.
+    let mut numbers = Checker::default();
+    workload::check_weights(&mut numbers, &harness.workload);
+    if !numbers.problems.is_empty() {
+        return numbers.problems;
+    }
+    match resolve::replaced(harness, |variable| Ok(placeholder(variable))) {
+        Ok(harness) => check(&harness),
+        Err(problems) => problems,
+    }
+}
+
+/// A value of the right kind.
+fn placeholder(variable: &Variable) -> String {
+    match variable {
+        Variable::Port(_) => "1024".to_owned(),
+        Variable::WorkDir | Variable::HarnessDir | Variable::Seepage => "/placeholder".to_owned(),
+        Variable::Env(name) => format!("${{env:{name}}}"),
+    }
+}
+
+/// Whether the value of a text is known only in a run.
+fn is_open(text: &str) -> bool {
+    text.contains("${env:")
+}
+
+/// Everything wrong with a harness.
+pub(super) fn check(harness: &Harness) -> Vec<Problem> {
+    let mut checker = Checker::default();
+    check_name(&mut checker, &harness.name);
+    target::check(&mut checker, &harness.target);
+    target::check_requests(&mut checker, &harness.requests);
+    workload::check(&mut checker, &harness.workload);
+    phases::check(&mut checker, &harness.phases, &harness.workload);
+    check_budget(&mut checker, harness);
+    check_gates(&mut checker, harness);
+    check_sample(&mut checker, harness);
+    checker.problems
+}
+
+/// Collects problems.
+#[derive(Default)]
+struct Checker {
+    problems: Vec<Problem>,
+}
+
+impl Checker {
+    fn refuse(&mut self, at: KeyPath, message: impl Into<String>, help: impl Into<String>) {
+        self.problems.push(Problem { at, message: message.into(), help: help.into() });
+    }
+
+    fn command(&mut self, at: KeyPath, command: &[String]) {
+        for (index, word) in command.iter().enumerate().filter(|(_, word)| word.contains('\0')) {
+            self.refuse(at.index(index), format!("`{word}` holds a NUL character"), "no argument can; take it out");
+        }
+        match command.first() {
+            None => self.refuse(at, "the command is empty", "write the program and its arguments as a list of texts"),
+            Some(program) if program.is_empty() => {
+                self.refuse(at.index(0), "the program's name is empty", "write the program's name or path");
+            }
+            Some(_) => {}
+        }
+    }
+
+    fn url(&mut self, at: KeyPath, text: &str) {
+        if is_open(text) {
+            return;
+        }
+        let help = "expected a URL such as `http://127.0.0.1:8080`";
+        match Url::parse(text) {
+            Ok(url) if url.scheme() == "http" => {}
+            Ok(url) if url.scheme() == "https" => {
+                self.refuse(at, format!("`{text}` is not plain HTTP"), "TLS isn't spoken here: use the port behind it")
+            }
+            Ok(_) => self.refuse(at, format!("`{text}` doesn't begin with `http://`"), help),
+            Err(error) => self.refuse(at, format!("`{text}` is no URL: {error}"), help),
+        }
+    }
+
+    /// A regular expression that has these groups.
+    fn pattern(&mut self, at: KeyPath, text: &str, groups: &[&str]) {
+        if is_open(text) {
+            return;
+        }
+        match Regex::new(text) {
+            Err(error) => {
+                let message = format!("this is no regular expression: {}", summary(&error));
+                self.refuse(at, message, "single quotes ('...') keep backslashes as they are");
+            }
+            Ok(regex) => {
+                for group in groups.iter().filter(|group| !regex.capture_names().flatten().any(|name| name == **group))
+                {
+                    let help = format!("write `(?P<{group}>...)` around the part that holds it");
+                    self.refuse(at.clone(), format!("the regular expression has no group `{group}`"), help);
+                }
+            }
+        }
+    }
+
+    /// A time that can be reckoned with, and isn't zero.
+    fn positive(&mut self, at: KeyPath, span: Option<Span>) {
+        if span.is_some_and(|Span(duration)| duration.is_zero()) {
+            self.refuse(at, "this time is zero", "write a time above zero, such as `5s`");
+        } else {
+            self.bounded(at, span);
+        }
+    }
+
+    /// A time that can be reckoned with.
+    fn bounded(&mut self, at: KeyPath, span: Option<Span>) {
+        if let Some(span) = span.filter(|Span(duration)| *duration > LONGEST) {
+            let message = format!("{span} are longer than any run");
+            self.refuse(at, message, format!("write at most `{}`", Span(LONGEST)));
+        }
+    }
+
+    /// A number of requests.
+    fn count(&mut self, at: KeyPath, count: Option<u64>) {
+        if count == Some(0) {
+            self.refuse(at, "this is zero", "write a number of at least 1, or leave the key out");
+        } else if let Some(count) = count.filter(|count| *count > MOST_REQUESTS) {
+            let message = format!("{count} requests are more than any run sends");
+            self.refuse(at, message, format!("write at most {MOST_REQUESTS}"));
+        }
+    }
+
+    fn no_control(&mut self, at: KeyPath, what: &str, text: &str) {
+        if text.is_empty() {
+            self.refuse(at, format!("the {what} is empty"), format!("write a {what}"));
+        } else if text.chars().any(char::is_control) {
+            self.refuse(at, format!("the {what} holds a control character"), "use printable characters");
+        }
+    }
+
+    /// One of the known words.
+    fn known(&mut self, at: KeyPath, what: &str, word: &str, known: &[&str]) {
+        if known.contains(&word) {
+            return;
+        }
+        let message = match nearest(word, known.iter().copied()) {
+            Some(meant) => format!("unknown {what} `{word}`: did you mean `{meant}`?"),
+            None => format!("unknown {what} `{word}`"),
+        };
+        let list = known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+        self.refuse(at, message, format!("known: {list}"));
+    }
+}
+
+/// The last line of a regular expression's error: the cause without the drawing.
+fn summary(error: &regex::Error) -> String {
+    let text = error.to_string();
+    let last = text.lines().last().unwrap_or_default();
+    last.trim().trim_start_matches("error: ").to_owned()
+}
+
+fn check_name(checker: &mut Checker, name: &str) {
+    let help = "use 1 to 64 letters, digits, `-`, `_` and `.`, with a letter or digit first";
+    let fits = name.len() <= 64
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    if !fits {
+        checker.refuse(KeyPath::of(&["name"]), format!("`{name}` is no name for a run directory"), help);
+    }
+}
+
+fn check_budget(checker: &mut Checker, harness: &Harness) {
+    let budget = &harness.budget;
+    let mut check = |key: &str, PerRequest { amount, bytes }: PerRequest, wants_bytes: bool| {
+        let at = KeyPath::of(&["budget", key]);
+        let example = if wants_bytes { "64 B/request" } else { "0.01/request" };
+        if bytes != wants_bytes {
+            let (is, should) = if bytes { ("bytes", "a plain count") } else { ("a plain count", "bytes") };
+            let message = format!("the budget for {key} is in {is}, but it is measured in {should}");
+            checker.refuse(at, message, format!("write it like `{example}`"));
+        } else if amount <= 0.0 {
+            let help = format!("allow what you would not mind, such as `{example}`");
+            checker.refuse(at, "no measurement can prove a growth of exactly zero", help);
+        }
+    };
+    check("memory", budget.memory, true);
+    check("descriptors", budget.descriptors, false);
+    check("threads", budget.threads, false);
+    check("tmpfs", budget.tmpfs, true);
+}
+
+fn check_gates(checker: &mut Checker, harness: &Harness) {
+    let gates = &harness.gates;
+    for (key, gate) in [("p50", gates.p50), ("p95", gates.p95), ("p99", gates.p99)] {
+        let at = KeyPath::of(&["gates", key]);
+        checker.positive(at.clone(), gate);
+        if gate.is_some() && harness.workload.command.is_some() {
+            let message = format!("`{key}` can't be measured when an external command drives the target");
+            checker.refuse(at, message, "take it out, or drive the target with `base-url` and `[[workload.step]]`");
+        }
+    }
+}
+
+fn check_sample(checker: &mut Checker, harness: &Harness) {
+    const SHORTEST: Duration = Duration::from_millis(10);
+    let sample = &harness.sample;
+    checker.bounded(KeyPath::of(&["sample", "every"]), Some(sample.every));
+    checker.bounded(KeyPath::of(&["sample", "slow-every"]), Some(sample.slow_every));
+    if sample.every.0 < SHORTEST {
+        let help = "write `10ms` or more; 100ms is enough for nearly everything";
+        checker.refuse(KeyPath::of(&["sample", "every"]), "readings this close disturb the target", help);
+    }
+    if sample.slow_every < sample.every {
+        let help = format!("write `{}` or more", sample.every);
+        checker.refuse(
+            KeyPath::of(&["sample", "slow-every"]),
+            "the slow readings come oftener than the fast ones",
+            help,
+        );
+    }
+    if sample.overhead.0 <= 0.0 {
+        let help = "write a share such as `2%`";
+        checker.refuse(KeyPath::of(&["sample", "overhead"]), "no reading costs nothing", help);
+    }
+}

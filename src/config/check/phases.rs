@@ -1,0 +1,102 @@
+//! Checks of the phases, and of phases against the workload's model.
+
+use super::Checker;
+use super::workload::{check_concurrency, check_rate};
+use crate::config::problem::KeyPath;
+use crate::config::{PhaseConfig, WorkloadConfig};
+use crate::model::PhaseKind;
+
+pub(super) fn check(checker: &mut Checker, phases: &[PhaseConfig], workload: &WorkloadConfig) {
+    let all = KeyPath::of(&["phase"]);
+    if phases.is_empty() {
+        let help = "add a `[[phase]]` with `kind = \"soak\"` and a length";
+        checker.refuse(all, "the run has no phases", help);
+        return;
+    }
+    if !phases.iter().any(|phase| phase.kind == PhaseKind::Soak) {
+        let help = "add a `[[phase]]` with `kind = \"soak\"`: only what grows in a soak is judged";
+        checker.refuse(all.clone(), "the run has no soak, so that nothing would be judged", help);
+    }
+    for (index, phase) in phases.iter().enumerate() {
+        let at = all.index(index);
+        check_length(checker, &at, phase, workload);
+        if phase.kind == PhaseKind::Settle {
+            check_settle(checker, &at, phase);
+        } else {
+            check_load(checker, &at, phase, workload);
+        }
+    }
+    check_any_load(checker, phases, workload);
+}
+
+fn check_length(checker: &mut Checker, at: &KeyPath, phase: &PhaseConfig, workload: &WorkloadConfig) {
+    let lengths = [
+        ("duration", phase.duration.is_some()),
+        ("requests", phase.requests.is_some()),
+        ("requests-per-worker", phase.requests_per_worker.is_some()),
+    ];
+    let given: Vec<&str> = lengths.iter().filter(|(_, given)| *given).map(|(key, _)| *key).collect();
+    // An external command ends a phase by ending.
+    let may_be_open = workload.command.is_some() && phase.kind != PhaseKind::Settle;
+    match given[..] {
+        [] if may_be_open => {}
+        [] => {
+            let help = match phase.kind {
+                PhaseKind::Settle => "add `duration = \"5s\"`",
+                _ => "add one of `duration = \"30s\"`, `requests = 10000` or `requests-per-worker = 2000`",
+            };
+            checker.refuse(at.clone(), format!("this {} has no length", phase.kind), help);
+        }
+        [_] => {}
+        [first, second, ..] => {
+            let message = format!("this {} has two lengths: `{first}` and `{second}`", phase.kind);
+            checker.refuse(at.key(second), message, "keep one of them");
+        }
+    }
+    checker.positive(at.key("duration"), phase.duration);
+    checker.count(at.key("requests"), phase.requests);
+    checker.count(at.key("requests-per-worker"), phase.requests_per_worker);
+}
+
+fn check_settle(checker: &mut Checker, at: &KeyPath, phase: &PhaseConfig) {
+    let load = [
+        ("requests", phase.requests.is_some()),
+        ("requests-per-worker", phase.requests_per_worker.is_some()),
+        ("rate", phase.rate.is_some()),
+        ("concurrency", phase.concurrency.is_some()),
+    ];
+    for (key, _) in load.iter().filter(|(_, given)| *given) {
+        let help = "give it a `duration` only, or make it a `soak`";
+        checker.refuse(at.key(key), format!("a settle phase has no load, so no `{key}`"), help);
+    }
+}
+
+fn check_load(checker: &mut Checker, at: &KeyPath, phase: &PhaseConfig, workload: &WorkloadConfig) {
+    check_concurrency(checker, at.key("concurrency"), phase.concurrency);
+    check_rate(checker, at.key("rate"), phase.rate);
+    let is_open_model = workload.rate.is_some();
+    if workload.command.is_some() {
+        for (key, given) in [("rate", phase.rate.is_some()), ("concurrency", phase.concurrency.is_some())] {
+            if given {
+                let message = format!("`{key}` means nothing to an external command");
+                checker.refuse(at.key(key), message, "take it out; the command decides its load");
+            }
+        }
+    } else if phase.rate.is_some() && !is_open_model {
+        let help = "give the workload a `rate` to begin from, or ramp `concurrency`";
+        checker.refuse(at.key("rate"), "the workload has no `rate`, so this phase can't change it", help);
+    } else if phase.concurrency.is_some() && is_open_model {
+        let help = "ramp `rate`; the workload's own `concurrency` is the highest number in flight";
+        checker.refuse(at.key("concurrency"), "the workload's load is a `rate`, not a `concurrency`", help);
+    }
+}
+
+/// In the open model, a rate of zero is good only as the beginning of a ramp.
+fn check_any_load(checker: &mut Checker, phases: &[PhaseConfig], workload: &WorkloadConfig) {
+    let Some(rate) = workload.rate else { return };
+    let rates = phases.iter().filter(|phase| phase.kind != PhaseKind::Settle).filter_map(|phase| phase.rate);
+    if rate.per_second <= 0.0 && rates.into_iter().all(|rate| rate.per_second <= 0.0) {
+        let help = "write a rate above zero, or raise it in a phase";
+        checker.refuse(KeyPath::of(&["workload", "rate"]), "no request is ever sent", help);
+    }
+}

@@ -1,0 +1,281 @@
+//! Every refusal, in the words that the user sees.
+
+use crate::config::{ConfigError, Harness, Overrides, parse};
+use insta::assert_snapshot;
+
+/// A harness that is good; each test breaks a part of it.
+const GOOD: &str = r#"name = "shop"
+
+[target]
+command = ["httpd", "-X"]
+
+[workload]
+base-url = ["http://127.0.0.1:${port}"]
+concurrency = 4
+
+[[workload.step]]
+name = "index"
+path = "/"
+
+[[phase]]
+kind = "soak"
+duration = "5s"
+"#;
+
+fn load(text: &str) -> Result<Harness, ConfigError> {
+    parse(text, "shop.toml", &Overrides::default())
+}
+
+/// The good file with some text replaced, or with sections added behind it.
+fn broken(old: &str, new: &str) -> String {
+    if old.is_empty() {
+        return format!("{GOOD}{new}\n");
+    }
+    assert!(GOOD.contains(old), "{old}");
+    GOOD.replacen(old, new, 1)
+}
+
+fn refusals(cases: &[(&str, &str)]) -> String {
+    let message = |(old, new): &(&str, &str)| match load(&broken(old, new)) {
+        Ok(_) => panic!("accepted: {old} -> {new}"),
+        Err(error) => format!("{error}\n"),
+    };
+    cases.iter().map(message).collect::<Vec<_>>().join("\n")
+}
+
+const COMMAND: &str = r#"command = ["httpd", "-X"]"#;
+const BASE_URL: &str = r#"base-url = ["http://127.0.0.1:${port}"]"#;
+const LOAD: &str = "concurrency = 4";
+const STEP: &str = r#"path = "/""#;
+const NAME: &str = r#"name = "index""#;
+const LENGTH: &str = r#"duration = "5s""#;
+
+#[test]
+fn the_good_file_is_good() {
+    load(GOOD).unwrap();
+}
+
+#[test]
+fn syntax_and_keys() {
+    let shown = refusals(&[
+        (COMMAND, r#"command = ["httpd""#),
+        (COMMAND, "command = httpd"),
+        (LOAD, "concurrency = 4\nconcurrency = 5"),
+        (LOAD, "concurency = 4"),
+        (LOAD, "concurrency = \"4\""),
+        (LOAD, "concurrency = -4"),
+        (COMMAND, "cmd = 1"),
+        (COMMAND, ""),
+        (NAME, "name = \"index\"\nwieght = 2"),
+        ("kind = \"soak\"", "kind = \"warmup\""),
+        (LENGTH, "duration = \"5\""),
+        (LENGTH, "duration = 5"),
+        ("", "[budgets]"),
+        ("", "[budget]\nmemory = \"64 B\""),
+        ("", "[budget]\nmemory = \"64 KB/request\""),
+        ("", "[gates]\nerror-rate = \"101%\""),
+        (STEP, "path = \"/\"\nbody = { random = { loguniform = [\"1 KiB\", \"2 KiB\"] } }"),
+        (STEP, "path = \"/\"\nbody = { random = \"64\" }"),
+        (STEP, "path = \"/\"\nbody = { randum = \"64 KiB\" }"),
+        (COMMAND, "command = [\"httpd\"]\nworkers = \"childs\""),
+        ("name = \"shop\"\n", ""),
+    ]);
+    assert_snapshot!(shown);
+}
+
+#[test]
+fn names_and_commands() {
+    let shown = refusals(&[
+        ("\"shop\"", "\"\""),
+        ("\"shop\"", "\"../etc\""),
+        ("\"shop\"", "\"my shop\""),
+        (COMMAND, "command = []"),
+        (COMMAND, "command = [\"\"]"),
+        (COMMAND, "command = [\"a\", \"b\\u0000\"]"),
+        (COMMAND, "command = [\"a\"]\nprepare = [[\"make\"], []]"),
+        (COMMAND, "command = [\"a\"]\ncwd = \"\""),
+        (COMMAND, "command = [\"a\"]\nenv = { \"A=B\" = \"c\" }"),
+        (COMMAND, "command = [\"a\"]\nenv = { A = \"\\u0000\" }"),
+        (COMMAND, "command = [\"a\"]\npass-env = [\"PATH\", \"\"]"),
+        (COMMAND, "command = [\"a\"]\nmemory-limit = \"0 B\""),
+        (COMMAND, "command = [\"a\"]\nworkers = { match = \"php(\" }"),
+        (COMMAND, "command = [\"a\"]\nstop = { signal = \"SIGTERM\" }"),
+        (COMMAND, "command = [\"a\"]\nstop = { signal = \"KILL\" }"),
+    ]);
+    assert_snapshot!(shown);
+}
+
+#[test]
+fn readiness() {
+    let ready = |ready: &str| format!("command = [\"a\"]\nready = {ready}");
+    let cases = [
+        r#"{ http = "127.0.0.1:80" }"#,
+        r#"{ http = "https://127.0.0.1/" }"#,
+        r#"{ tcp = "127.0.0.1" }"#,
+        r#"{ tcp = "127.0.0.1:0" }"#,
+        r#"{ output = "ready (" }"#,
+        r#"{ command = [] }"#,
+        r#"{ delay = "1s", tcp = "127.0.0.1:${port}" }"#,
+        r#"{ delay = "5s", timeout = "2s" }"#,
+        r#"{ tcp = "127.0.0.1:${port}", timeout = "0s" }"#,
+    ]
+    .map(ready);
+    let shown = refusals(&cases.each_ref().map(|new| (COMMAND, new.as_str())));
+    assert_snapshot!(shown);
+}
+
+#[test]
+fn variables() {
+    let shown = refusals(&[
+        (STEP, r#"path = "/${prot}""#),
+        (STEP, r#"path = "/${PORT}""#),
+        (STEP, r#"path = "/${port""#),
+        (STEP, r#"path = "/${something}""#),
+        (COMMAND, r#"command = ["${workdir}/a", "${Env:HOME}"]"#),
+    ]);
+    assert_snapshot!(shown);
+}
+
+#[test]
+fn request_counts() {
+    let shown = refusals(&[
+        ("", "[requests]\nlog = { path = \"a.log\", pattern = '^(\\d+)' }"),
+        ("", "[requests]\nlog = { path = \"a.log\", pattern = '^(?P<pid>\\d+' }"),
+        ("", "[requests]\nlog = { path = \"\", pattern = '(?P<pid>\\d+)' }"),
+        ("", "[requests]\npage = { url = \"http://127.0.0.1/\", pattern = '(?P<pid>\\d+)' }"),
+        ("", "[requests]\npage = { url = \"/status\", pattern = '(?P<pid>\\d+) (?P<count>\\d+)' }"),
+        ("", "[requests]\nphp-fpm = \"http://127.0.0.1/\"\nmod-status = \"http://127.0.0.1/\""),
+        ("", "[requests]\nmod-status = \"ftp://127.0.0.1/\""),
+    ]);
+    assert_snapshot!(shown);
+}
+
+#[test]
+fn the_driver() {
+    let shown = refusals(&[
+        (BASE_URL, ""),
+        (BASE_URL, "base-url = [\"https://127.0.0.1\"]"),
+        (BASE_URL, "base-url = [\"http://127.0.0.1\", \"127.0.0.1:80\"]"),
+        (BASE_URL, "base-url = [\"http://127.0.0.1/?a=b\"]"),
+        ("[[workload.step]]\nname = \"index\"\npath = \"/\"", ""),
+        (LOAD, ""),
+        (LOAD, "concurrency = 0"),
+        (LOAD, "concurrency = 20000"),
+        (LOAD, "concurrency = 4\nrequests-per-connection = 0"),
+        (LOAD, "concurrency = 4\nrate = \"50/s\"\nthink-time = \"1s\""),
+        (LOAD, "concurrency = 4\ntimeout = \"0s\""),
+        (LOAD, "concurrency = 4\ncommand-requests = '(?P<count>\\d+)'"),
+        (LOAD, "concurrency = 4\ncommand = [\"ab\"]"),
+        (
+            "[workload]\nbase-url = [\"http://127.0.0.1:${port}\"]\nconcurrency = 4\n\n[[workload.step]]\nname = \"index\"\npath = \"/\"",
+            "[workload]\ncommand = []\nrate = \"5/s\"\nrequests-per-connection = 3\nthink-time = \"1s\"\ncommand-requests = 'sent \\d+'",
+        ),
+        (LOAD, "rate = \"0/s\""),
+        (LOAD, "rate = \"0.001/h\""),
+        (LOAD, "rate = \"10000000/s\""),
+        (LOAD, "concurrency = 4\nthink-time = \"1000years\""),
+    ]);
+    assert_snapshot!(shown);
+}
+
+#[test]
+fn steps() {
+    let shown = refusals(&[
+        (NAME, "name = \"\""),
+        (NAME, "name = \"a\\u001b[31m\""),
+        (NAME, "name = \"index\"\nweight = -1"),
+        (NAME, "name = \"index\"\nweight = nan"),
+        (NAME, "name = \"index\"\nweight = inf"),
+        (NAME, "name = \"index\"\nweight = 0"),
+        (NAME, "name = \"a\"\npath = \"/\"\n[[workload.step]]\nname = \"a\""),
+        (NAME, "name = \"index\"\nmethod = \"post\""),
+        (NAME, "name = \"index\"\nmethod = \"BAD METHOD\""),
+        (NAME, "name = \"index\"\nmethod = \"CONNECT\""),
+        (STEP, "path = \"index.html\""),
+        (STEP, "path = \"/a b\""),
+        (STEP, "path = \"/#top\""),
+        (STEP, "path = \"/\"\nheaders = { \"no good\" = \"a\" }"),
+        (STEP, "path = \"/\"\nheaders = { X-Good = \"a\\nb\" }"),
+        (STEP, "path = \"/\"\nheaders = { Content-Length = \"5\" }"),
+        (STEP, "path = \"/\"\nbody = { file = \"\" }"),
+        (STEP, "path = \"/\"\nbody = { random = { uniform = [\"2 KiB\", \"1 KiB\"] } }"),
+        (STEP, "path = \"/\"\nbody = { multipart = { log-uniform = [\"0 B\", \"1 KiB\"] } }"),
+        (STEP, "path = \"/\"\nbody = { random = \"2 TiB\" }"),
+        (STEP, "path = \"/\"\nexpect = []"),
+        (STEP, "path = \"/\"\nexpect = [200, 600]"),
+        (STEP, "path = \"/\"\nabort = { share = \"5%\" }"),
+        (STEP, "path = \"/\"\nabort = { share = \"5%\", at = \"slow-drip\" }"),
+    ]);
+    assert_snapshot!(shown);
+}
+
+#[test]
+fn phases() {
+    let shown = refusals(&[
+        ("[[phase]]\nkind = \"soak\"\nduration = \"5s\"", ""),
+        ("kind = \"soak\"", "kind = \"warm-up\""),
+        (LENGTH, ""),
+        (LENGTH, "duration = \"5s\"\nrequests = 100"),
+        (LENGTH, "duration = \"0s\""),
+        (LENGTH, "requests = 0"),
+        (LENGTH, "requests-per-worker = 0"),
+        (LENGTH, "requests-per-worker = 9000000000000000000"),
+        (LENGTH, "duration = \"2years\""),
+        ("", "[[phase]]\nkind = \"settle\""),
+        ("", "[[phase]]\nkind = \"settle\"\nrequests = 5"),
+        ("", "[[phase]]\nkind = \"settle\"\nduration = \"5s\"\nrate = \"5/s\"\nconcurrency = 1"),
+        (LENGTH, "duration = \"5s\"\nrate = \"50/s\""),
+        (LENGTH, "duration = \"5s\"\nconcurrency = 0"),
+    ]);
+    assert_snapshot!(shown);
+}
+
+#[test]
+fn phases_against_the_model() {
+    let open = GOOD.replace(LOAD, "rate = \"50/s\"");
+    let ramp = open.replace(LENGTH, "duration = \"5s\"\nconcurrency = 9");
+    let command = GOOD.split("[workload]").next().unwrap().to_owned()
+        + "[workload]\ncommand = [\"ab\"]\n[[phase]]\nkind = \"soak\"\nconcurrency = 4\n[gates]\np95 = \"1s\"\n";
+    let messages = [ramp, command].map(|text| load(&text).unwrap_err().to_string());
+    let shown = messages.join("\n\n");
+    assert_snapshot!(shown);
+}
+
+#[test]
+fn budgets_gates_and_sampling() {
+    let shown = refusals(&[
+        ("", "[budget]\nmemory = \"0.5/request\""),
+        ("", "[budget]\ndescriptors = \"64 B/request\""),
+        ("", "[budget]\nthreads = \"0/request\""),
+        ("", "[budget]\ntmpfs = \"1/request\""),
+        ("", "[gates]\np95 = \"0s\""),
+        ("", "[sample]\nevery = \"5ms\""),
+        ("", "[sample]\nevery = \"1s\"\nslow-every = \"500ms\""),
+        ("", "[sample]\noverhead = \"0%\""),
+    ]);
+    assert_snapshot!(shown);
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once() {
+    let text = GOOD.replace("shop", "my shop").replace(LOAD, "concurrency = 0").replace(LENGTH, "");
+    let Err(ConfigError::Invalid(diagnostics)) = load(&text) else { panic!("accepted") };
+    assert_eq!(diagnostics.len(), 3);
+}
+
+#[test]
+fn values_known_only_in_a_run_are_not_judged_before() {
+    load(&broken(BASE_URL, r#"base-url = ["${env:TARGET_URL}"]"#)).unwrap();
+}
+
+#[test]
+fn an_open_model_may_start_from_nothing() {
+    let open = GOOD.replace(LOAD, "rate = \"0/s\"").replace(LENGTH, "duration = \"5s\"\nrate = \"60/s\"");
+    load(&open).unwrap();
+}
+
+#[test]
+fn external_commands_may_end_their_phases_themselves() {
+    let head = GOOD.split("[workload]").next().unwrap();
+    load(&format!("{head}[workload]\ncommand = [\"ab\"]\n[[phase]]\nkind = \"soak\"\n")).unwrap();
+}

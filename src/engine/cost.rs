@@ -1,0 +1,186 @@
+//! What observing costs: measured at every tick, kept under the budget by stretching the intervals.
+//!
+//! Half of the budget is for the fast readings and half for the slow ones, so that dear readings never keep the cheap
+//! ones from seeing who comes and goes.
+
+use crate::model::{Observing, Sample};
+use crate::probe::ReadCost;
+use nix::time::{ClockId, clock_gettime};
+use std::time::Duration;
+
+/// Weight of the newest tick in the moving average of the cost of a tick.
+const NEWEST: f64 = 0.1;
+
+/// Ticks before the average is trusted: the first ones open files and warm caches.
+const TRUSTED: u64 = 20;
+
+/// The interval is never stretched beyond this: a worker that lives for two seconds has to be seen.
+const LONGEST: Duration = Duration::from_millis(500);
+
+/// A slow reading holds its target's memory map locked; this is the largest share of time it may be locked.
+const LOCKED: f64 = 0.005;
+
+/// A slow reading is taken this often whatever it costs.
+const RAREST: Duration = Duration::from_secs(3600);
+
+/// Readings whose cost is kept to find its median.
+const KEPT: usize = 4096;
+
+/// Keeps account of the sampler's own cost.
+#[derive(Debug)]
+pub struct Account {
+    /// Highest share of one core.
+    budget: f64,
+    /// CPU time of one tick without its slow readings, moving average in seconds.
+    tick: f64,
+    ticks: u64,
+    readings: u64,
+    fast: Vec<Duration>,
+    slow: Vec<Duration>,
+    missing_memory: u64,
+    missing_descriptors: u64,
+    slow_readings: u64,
+    missing_slow: u64,
+}
+
+impl Account {
+    /// An account with a budget, as a share of one core.
+    pub fn new(budget: f64) -> Self {
+        Account {
+            budget,
+            tick: 0.0,
+            ticks: 0,
+            readings: 0,
+            fast: Vec::new(),
+            slow: Vec::new(),
+            missing_memory: 0,
+            missing_descriptors: 0,
+            slow_readings: 0,
+            missing_slow: 0,
+        }
+    }
+
+    /// Enters one reading.
+    pub fn enter(&mut self, sample: &Sample, cost: ReadCost) {
+        let slot = (self.readings as usize) % KEPT;
+        self.readings += 1;
+        put(&mut self.fast, slot, cost.fast);
+        self.missing_memory += u64::from(sample.anon_and_swap().is_none());
+        self.missing_descriptors += u64::from(sample.fds.is_none());
+        if let (Some(took), Some(slow)) = (cost.slow, &sample.slow) {
+            let slot = (self.slow_readings as usize) % KEPT;
+            self.slow_readings += 1;
+            put(&mut self.slow, slot, took);
+            self.missing_slow += u64::from(slow.pss.is_none());
+        }
+    }
+
+    /// Enters one tick that took this much CPU time, its slow readings left out.
+    pub fn tick(&mut self, took: Duration) {
+        let took = took.as_secs_f64();
+        self.ticks += 1;
+        // A plain mean at first, so that no single tick counts for much.
+        self.tick += NEWEST.max(1.0 / self.ticks as f64) * (took - self.tick);
+    }
+
+    /// The interval between ticks that keeps half of the budget, `wanted` at least.
+    pub fn interval(&self, wanted: Duration) -> Duration {
+        if self.budget <= 0.0 || self.ticks < TRUSTED {
+            return wanted;
+        }
+        let needed = Duration::try_from_secs_f64(self.tick / (0.5 * self.budget)).unwrap_or(LONGEST);
+        wanted.max(needed.min(LONGEST))
+    }
+
+    /// The pause of a worker after a slow reading that took this long, one of as many `workers`: it keeps the other
+    /// half of the budget, and keeps the worker's memory map unlocked for nearly all of the time.
+    pub fn slow_pause(&self, wanted: Duration, took: Duration, workers: usize) -> Duration {
+        let share = if self.budget > 0.0 { (0.5 * self.budget / workers.max(1) as f64).min(LOCKED) } else { LOCKED };
+        let needed = Duration::try_from_secs_f64(took.as_secs_f64() / share).unwrap_or(RAREST);
+        wanted.max(needed.min(RAREST))
+    }
+
+    /// The account at the end: `cpu` is the thread's CPU time, `elapsed` how long it ran, in `ticks` ticks.
+    pub fn close(mut self, cpu: Duration, elapsed: Duration, ticks: u64, missed: u64) -> Observing {
+        let seconds = elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
+        let mut missing = Vec::new();
+        let mut say = |what: &str, count: u64, all: u64| {
+            if count > 0 {
+                missing.push(format!("{what}: not readable in {count} of {all} readings"));
+            }
+        };
+        say("anonymous memory and swap", self.missing_memory, self.readings);
+        say("descriptors", self.missing_descriptors, self.readings);
+        say("PSS and USS", self.missing_slow, self.slow_readings);
+        Observing {
+            readings: self.readings,
+            fast_reading: median(&mut self.fast).unwrap_or(0.0),
+            slow_reading: median(&mut self.slow),
+            cpu_share: cpu.as_secs_f64() / seconds,
+            interval: seconds / ticks.max(1) as f64,
+            missed_ticks: missed,
+            missing,
+        }
+    }
+}
+
+fn put(kept: &mut Vec<Duration>, slot: usize, value: Duration) {
+    match kept.get_mut(slot) {
+        Some(old) => *old = value,
+        None => kept.push(value),
+    }
+}
+
+fn median(values: &mut [Duration]) -> Option<f64> {
+    let middle = values.len() / 2;
+    (!values.is_empty()).then(|| values.select_nth_unstable(middle).1.as_secs_f64())
+}
+
+/// CPU time that the calling thread has used.
+pub fn thread_cpu() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_is_stretched_to_keep_the_budget_but_not_for_long() {
+        let mut account = Account::new(0.02);
+        let wanted = Duration::from_millis(100);
+        account.tick(Duration::from_secs(1));
+        assert_eq!(account.interval(wanted), wanted, "one dear tick, the first, says nothing");
+        for _ in 0..200 {
+            account.tick(Duration::from_millis(2));
+        }
+        let stretched = account.interval(wanted).as_secs_f64();
+        assert!((stretched - 0.2).abs() < 0.01, "{stretched}");
+        for _ in 0..200 {
+            account.tick(Duration::from_millis(200));
+        }
+        assert_eq!(account.interval(wanted), LONGEST);
+    }
+
+    #[test]
+    fn slow_readings_share_their_half_of_the_budget() {
+        let account = Account::new(0.02);
+        let wanted = Duration::from_secs(2);
+        assert_eq!(account.slow_pause(wanted, Duration::from_micros(100), 4), wanted);
+        let pause = account.slow_pause(wanted, Duration::from_millis(50), 100).as_secs_f64();
+        assert!((pause - 500.0).abs() < 1e-6, "{pause}");
+        // 50 ms of a 4 GiB target: one in ten seconds, however large the budget.
+        assert!(account.slow_pause(wanted, Duration::from_millis(50), 1) >= Duration::from_secs(10));
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_said() {
+        let mut account = Account::new(0.01);
+        let sample = Sample::new(0.0, crate::model::WorkerId { pid: 1, start: 1 });
+        account.enter(&sample, ReadCost { fast: Duration::from_micros(5), slow: None });
+        let observing = account.close(Duration::from_millis(10), Duration::from_secs(1), 10, 0);
+        assert_eq!(observing.missing.len(), 2);
+        assert!((observing.cpu_share - 0.01).abs() < 1e-9);
+        assert_eq!(observing.slow_reading, None);
+    }
+}

@@ -1,0 +1,115 @@
+//! The recorder: takes in what the other threads saw, keeps it, and writes it down.
+
+use crate::model::{Event, EventKind, LoadSample, RunMeta, RunRecord};
+use crate::store::{Entry, RunDirectory, WriteError};
+use crate::workload::StepHistograms;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+/// How often lines are handed to the kernel.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// The record of a run that goes on, in memory and in its directory.
+#[derive(Debug)]
+pub struct Recorder {
+    /// What is known so far.
+    pub record: RunRecord,
+    directory: RunDirectory,
+    origin: Instant,
+    entries: Receiver<Entry>,
+    loads: Receiver<LoadSample>,
+    flushed: Instant,
+    failed: Option<WriteError>,
+}
+
+impl Recorder {
+    /// A recorder of a run that began at `origin`.
+    pub fn new(
+        meta: RunMeta,
+        directory: RunDirectory,
+        origin: Instant,
+        entries: Receiver<Entry>,
+        loads: Receiver<LoadSample>,
+    ) -> Self {
+        let record = RunRecord { meta, samples: Vec::new(), host: Vec::new(), load: Vec::new(), events: Vec::new() };
+        Recorder { record, directory, origin, entries, loads, flushed: origin, failed: None }
+    }
+
+    /// Waits up to `patience` for something to record, and records all there is.
+    pub fn take(&mut self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        while let Ok(entry) = self.entries.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            self.put(entry);
+        }
+        while let Ok(load) = self.loads.try_recv() {
+            self.put(Entry::Load(load));
+        }
+        if self.flushed.elapsed() >= FLUSH {
+            self.flushed = Instant::now();
+            let flushed = self.directory.flush();
+            self.note_failure(flushed);
+        }
+    }
+
+    /// Records something that just happened.
+    pub fn event(&mut self, kind: EventKind) {
+        self.put(Entry::Event(Event { t: self.origin.elapsed().as_secs_f64(), kind }));
+    }
+
+    /// Why the run can't be written any more, if it can't.
+    pub fn failure(&self) -> Option<&WriteError> {
+        self.failed.as_ref()
+    }
+
+    /// Where the run is.
+    pub fn path(&self) -> &std::path::Path {
+        self.directory.path()
+    }
+
+    /// Writes the latencies of `seconds` of load, by step.
+    pub fn write_latency(&mut self, seconds: f64, steps: &[StepHistograms]) {
+        let tagged: Vec<_> = steps
+            .iter()
+            .flat_map(|s| [(format!("{}:ok", s.step), &s.ok), (format!("{}:all", s.step), &s.all)])
+            .collect();
+        let written = self.directory.write_latency(seconds, &tagged);
+        self.note_failure(written);
+    }
+
+    /// Writes the head as it is now.
+    pub fn write_head(&mut self) {
+        let written = self.directory.write_head(&self.record.meta);
+        self.note_failure(written);
+    }
+
+    /// Takes in the last of it and closes the run.
+    pub fn close(mut self) -> RunRecord {
+        self.take(Duration::ZERO);
+        // Each reading has its own time; threads hand them in out of order by a hair.
+        self.record.events.sort_by(|a, b| a.t.total_cmp(&b.t));
+        let flushed = self.directory.flush();
+        self.note_failure(flushed);
+        self.write_head();
+        self.record
+    }
+
+    /// What can't be written is still kept in memory: the verdict is on all that was seen.
+    fn put(&mut self, entry: Entry) {
+        if self.failed.is_none() {
+            let written = self.directory.append(&entry);
+            self.note_failure(written);
+        }
+        match entry {
+            Entry::Sample(sample) => self.record.samples.push(sample),
+            Entry::Host(sample) => self.record.host.push(sample),
+            Entry::Load(sample) => self.record.load.push(sample),
+            Entry::Event(event) => self.record.events.push(event),
+        }
+    }
+
+    fn note_failure(&mut self, written: Result<(), WriteError>) {
+        if let Err(error) = written {
+            self.failed.get_or_insert(error);
+        }
+    }
+}

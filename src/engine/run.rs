@@ -1,0 +1,328 @@
+//! One run from its first process to its last.
+
+use super::driving::Driving;
+use super::interrupt::Interrupt;
+use super::recorder::Recorder;
+use super::sampler::{Plan, Sampler, driver_counting};
+use super::setup::Setup;
+use super::target::{self, Outputs};
+use crate::config::{ConfigError, Harness, PhaseConfig};
+use crate::model::{EventKind, ExitCause, Failure, RunRecord, RunStatus};
+use crate::probe::{Counter, WorkerProbe};
+use crate::store::{Entry, WriteError};
+use crate::supervise::{Launched, Roster, TargetEvent};
+use crate::workload::{Counters, PhaseEnd};
+use nix::sys::signal::Signal;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
+use thiserror::Error;
+
+/// How often the recorder looks at signals and at the target.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What is to be run.
+pub struct RunRequest<'a> {
+    /// The harness file, checked.
+    pub harness: &'a Harness,
+    /// Where the file is.
+    pub harness_dir: &'a Path,
+    /// Where run directories go.
+    pub reports: &'a Path,
+    /// What ends the run before its time.
+    pub interrupt: Interrupt,
+}
+
+/// A run that has ended, one way or another.
+#[derive(Debug)]
+pub struct Finished {
+    /// All that is known of it.
+    pub record: RunRecord,
+    /// Its directory.
+    pub directory: PathBuf,
+}
+
+/// Why a run could not begin.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The harness file can't be used.
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    /// The run directory can't be written.
+    #[error("{0}; choose another place with --reports")]
+    Write(#[from] WriteError),
+    /// Something else was missing before the start.
+    #[error("{0}")]
+    Setup(String),
+}
+
+/// A look at a run while it goes on.
+pub struct Progress<'a> {
+    /// What is known so far.
+    pub record: &'a RunRecord,
+    /// Seconds since the start of the run.
+    pub elapsed: f64,
+    /// The phase that goes on, its place from 0, and how many there are; `None` before the first.
+    pub phase: Option<(&'a PhaseConfig, usize, usize)>,
+    /// Seconds since the phase began.
+    pub phase_elapsed: f64,
+    /// Requests sent before the phase.
+    pub sent_before: u64,
+    /// Workers alive.
+    pub alive: usize,
+    /// Totals of the driver.
+    pub counters: &'a Counters,
+}
+
+/// Called some twenty times a second while a run goes on.
+pub type Watch<'a> = dyn FnMut(&Progress<'_>) + 'a;
+
+/// Why a run was cut short.
+struct Cut {
+    failure: Failure,
+    reason: String,
+}
+
+impl Cut {
+    fn target(reason: impl Into<String>) -> Self {
+        Cut { failure: Failure::Target, reason: reason.into() }
+    }
+}
+
+/// Runs a harness file to its end: launch, drive, sample, stop. Whatever happens after the run directory was made, what
+/// was recorded is returned, with the reason if the run was cut short.
+///
+/// # Errors
+/// If the run can't even begin; nothing was launched then.
+pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>) -> Result<Finished, RunError> {
+    let origin = Instant::now();
+    let setup_error = |error: String| RunError::Setup(error);
+    let (setup, directory, mut meta) = Setup::new(request.harness, request.harness_dir, request.reports)?;
+    let (sink, entries) = channel();
+    let (seconds, loads) = channel();
+    let counters = Arc::new(Counters::new(&setup.harness.workload));
+    let alive = Arc::new(AtomicUsize::new(0));
+    let workload = &setup.harness.workload;
+    let driving = Driving::start(workload, origin, Arc::clone(&counters), seconds, Arc::clone(&alive))
+        .map_err(|e| setup_error(e.to_string()))?;
+    let counter = Counter::new(&setup.harness.requests).map_err(|e| setup_error(format!("requests: {e}")))?;
+    meta.counting = counter.as_ref().map_or_else(driver_counting, Counter::counting);
+    let outputs = Outputs::of(directory.path());
+    let mut conductor = Conductor {
+        recorder: Recorder::new(meta, directory, origin, entries, loads),
+        setup,
+        outputs,
+        origin,
+        interrupt: request.interrupt.clone(),
+        counters,
+        alive,
+        stopping: Arc::new(AtomicBool::new(false)),
+    };
+    let end = conductor.conduct(&driving, counter, sink, watch);
+    Ok(conductor.finish(end, driving))
+}
+
+/// Holds a run together.
+struct Conductor {
+    setup: Setup,
+    recorder: Recorder,
+    outputs: Outputs,
+    origin: Instant,
+    interrupt: Interrupt,
+    counters: Arc<Counters>,
+    alive: Arc<AtomicUsize>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Conductor {
+    fn conduct(
+        &mut self,
+        driving: &Driving,
+        counter: Option<Counter>,
+        sink: Sender<Entry>,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), Cut> {
+        self.recorder.write_head();
+        if let Err(reason) = &self.setup.group {
+            let text = format!("each process is limited by rlimit, not all together: no control group ({reason})");
+            self.recorder.event(EventKind::Note { text });
+        }
+        target::prepare(&self.setup, &self.outputs, self.interrupt.flag()).map_err(|reason| self.cut(reason))?;
+        let mut launched = target::launch(&self.setup, &self.outputs).map_err(Cut::target)?;
+        let roster = Roster::new(launched.guard(), &self.setup.harness.target.workers)
+            .map_err(|error| Cut::target(format!("target.workers: {error}")))?;
+        self.recorder.record.meta.target.root = WorkerProbe::open(launched.target()).ok().map(|probe| probe.id());
+        launched.resume().map_err(|error| Cut::target(self.outputs.explain(&error.to_string())))?;
+        let driven = Arc::clone(&self.counters);
+        let sampler = Sampler::start(
+            Plan {
+                roster,
+                counter,
+                group: self.setup.group.clone().ok().map(|g| (g, self.setup.harness.target.memory_limit.0)),
+                config: self.setup.harness.sample.clone(),
+                origin: self.origin,
+                alive: Arc::clone(&self.alive),
+                driven: Box::new(move || driven.totals().sent),
+                stopping: Arc::clone(&self.stopping),
+            },
+            sink,
+        );
+        let driven = self.drive(driving, &mut launched, watch);
+        self.stop(launched, sampler);
+        driven
+    }
+
+    /// Waits until the target is ready, and goes through the phases.
+    fn drive(&mut self, driving: &Driving, launched: &mut Launched, watch: &mut Watch<'_>) -> Result<(), Cut> {
+        let mut died = None;
+        let waited = target::wait(&self.setup, &self.outputs, self.interrupt.flag(), || {
+            died = check_target(launched, &mut self.recorder).err();
+            died.is_none()
+        });
+        waited.map_err(|reason| match &died {
+            Some(cause) => Cut::target(self.outputs.explain(cause)),
+            None => self.cut(reason),
+        })?;
+        let phases = self.setup.harness.phases.clone();
+        for (index, phase) in phases.iter().enumerate() {
+            self.recorder.event(EventKind::Phase { phase: phase.kind, index });
+            let (begun, sent_before) = (Instant::now(), self.counters.totals().sent);
+            let mut cut = None;
+            driving.begin(phase);
+            let end = loop {
+                if let Some(end) = driving.end() {
+                    break end;
+                }
+                self.recorder.take(LOOK);
+                if cut.is_none() {
+                    cut = self.reason_to_halt(launched);
+                    if cut.is_some() {
+                        driving.halt();
+                    }
+                }
+                watch(&Progress {
+                    record: &self.recorder.record,
+                    elapsed: self.origin.elapsed().as_secs_f64(),
+                    phase: Some((phase, index, phases.len())),
+                    phase_elapsed: begun.elapsed().as_secs_f64(),
+                    sent_before,
+                    alive: self.alive.load(Ordering::Relaxed),
+                    counters: &self.counters,
+                });
+            };
+            match (cut, end) {
+                (Some(cut), _) => return Err(cut),
+                (None, PhaseEnd::Failed(reason)) => return Err(Cut { failure: Failure::Workload, reason }),
+                (None, PhaseEnd::Complete | PhaseEnd::Stopped) => {}
+            }
+        }
+        // A target that broke down under the last requests must not count as having come through.
+        self.reason_to_halt(launched).map_or(Ok(()), Err)
+    }
+
+    /// Whether the run has to end now.
+    fn reason_to_halt(&mut self, launched: &mut Launched) -> Option<Cut> {
+        if let Some(signal) = self.interrupt.signal() {
+            return Some(self.cut(format!("interrupted by signal {signal}")));
+        }
+        if let Err(reason) = check_target(launched, &mut self.recorder) {
+            return Some(Cut::target(self.outputs.explain(&reason)));
+        }
+        let error = self.recorder.failure()?;
+        Some(Cut { failure: Failure::Recording, reason: error.to_string() })
+    }
+
+    /// A failure of the target, unless the user interrupted it.
+    fn cut(&self, reason: String) -> Cut {
+        match self.interrupt.signal() {
+            Some(signal) => {
+                Cut { failure: Failure::Interrupted(signal), reason: format!("interrupted by signal {signal}") }
+            }
+            None => Cut::target(reason),
+        }
+    }
+
+    fn stop(&mut self, mut launched: Launched, sampler: Sampler) {
+        self.recorder.event(EventKind::Stopping);
+        self.stopping.store(true, Ordering::Relaxed);
+        let stop = &self.setup.harness.target.stop;
+        // The signal's name was checked with the harness file.
+        let signal = Signal::from_str(&format!("SIG{}", stop.signal)).unwrap_or(Signal::SIGTERM);
+        let killed = launched.stop(signal as i32, stop.grace.0);
+        if killed > 0 {
+            let text = format!("{killed} processes did not end within {} of {signal} and were killed", stop.grace);
+            self.recorder.event(EventKind::Note { text });
+        }
+        match sampler.finish() {
+            Some(end) => {
+                let meta = &mut self.recorder.record.meta;
+                meta.observing = Some(end.observing);
+                meta.classes = end.classes;
+                if let Some(error) = end.counting_error {
+                    let text = format!("at the end the requests of the workers could not be read: {error}");
+                    self.recorder.event(EventKind::Note { text });
+                }
+            }
+            None => {
+                let text = "the sampler's thread panicked; please report this".to_owned();
+                self.recorder.event(EventKind::Note { text });
+            }
+        }
+    }
+
+    fn finish(mut self, end: Result<(), Cut>, driving: Driving) -> Finished {
+        if let Err(Cut { failure: Failure::Interrupted(signal), .. }) = end {
+            self.recorder.event(EventKind::Interrupted { signal });
+        }
+        if let Ok(group) = &self.setup.group {
+            // Left behind only if something in it can't be killed.
+            let _ = group.remove();
+        }
+        let totals = driving.finish();
+        if !totals.histograms.is_empty() {
+            self.recorder.write_latency(totals.summary.seconds, &totals.histograms);
+        }
+        let unwritten = self.recorder.failure().map(ToString::to_string);
+        let end = match (end, unwritten) {
+            (Ok(()), Some(reason)) => Err(Cut { failure: Failure::Recording, reason }),
+            (end, _) => end,
+        };
+        let meta = &mut self.recorder.record.meta;
+        meta.workload = Some(totals.summary);
+        meta.elapsed = Some(self.origin.elapsed().as_secs_f64());
+        match end {
+            Ok(()) => meta.status = RunStatus::Complete,
+            Err(Cut { failure, reason }) => {
+                meta.status = RunStatus::Aborted;
+                meta.failure = Some(failure);
+                meta.aborted = Some(reason);
+            }
+        }
+        let directory = self.recorder.path().to_owned();
+        Finished { record: self.recorder.close(), directory }
+    }
+}
+
+/// Takes in what happened to the target; an error if it is no more.
+fn check_target(launched: &mut Launched, recorder: &mut Recorder) -> Result<(), String> {
+    while let Some(event) = launched.poll() {
+        match event {
+            TargetEvent::GuardLost => return Err("the guard process was killed, and with it the target".into()),
+            TargetEvent::Exited(pid, cause) => {
+                let first = pid == launched.target();
+                let lives = launched.is_alive();
+                if first && lives && cause == ExitCause::Code(0) {
+                    let text = "the launched process went into the background; what it left running is followed".into();
+                    recorder.event(EventKind::Note { text });
+                } else if first || !lives {
+                    recorder.event(EventKind::TargetDied { cause: Some(cause) });
+                    return Err(format!("the target ended by itself, with {cause}"));
+                }
+            }
+        }
+    }
+    Ok(())
+}

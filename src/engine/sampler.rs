@@ -1,0 +1,234 @@
+//! The sampler: a thread of its own that reads every worker at absolute deadlines.
+
+use super::cost::{Account, thread_cpu};
+use crate::config::SampleConfig;
+use crate::model::{Counting, Event, EventKind, Observing, WorkerId};
+use crate::probe::{Counter, HostProbe, MemoryGroup};
+use crate::store::Entry;
+use crate::supervise::Roster;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Interval of the readings of the host.
+const HOST_EVERY: Duration = Duration::from_millis(250);
+
+/// What is sampled.
+pub struct Plan {
+    /// The workers.
+    pub roster: Roster,
+    /// Who counts their requests, if anyone can.
+    pub counter: Option<Counter>,
+    /// The target's control group, if it has one, with its limit in bytes.
+    pub group: Option<(MemoryGroup, u64)>,
+    /// Cadences and budget.
+    pub config: SampleConfig,
+    /// Time zero of the run.
+    pub origin: Instant,
+    /// Kept up to date with the number of workers that live.
+    pub alive: Arc<AtomicUsize>,
+    /// Requests that the driver has begun so far; used when there is no counter.
+    pub driven: Box<dyn Fn() -> u64 + Send>,
+    /// Set once the harness has begun to stop the target: workers end then as they should.
+    pub stopping: Arc<AtomicBool>,
+}
+
+/// A sampler that runs.
+pub struct Sampler {
+    thread: JoinHandle<SamplerEnd>,
+    stop: SyncSender<()>,
+}
+
+/// What a sampler leaves at its end.
+#[derive(Debug)]
+pub struct SamplerEnd {
+    /// What observing cost.
+    pub observing: Observing,
+    /// Classes of request, in the order of `Sample::by_class`.
+    pub classes: Vec<String>,
+    /// Why requests could not be counted, if at the end they couldn't.
+    pub counting_error: Option<String>,
+}
+
+impl Sampler {
+    /// Starts sampling into `sink`.
+    pub fn start(plan: Plan, sink: Sender<Entry>) -> Self {
+        let (stop, stopped) = sync_channel(1);
+        let thread = std::thread::spawn(move || Sampling::new(plan, sink).run(&stopped));
+        Sampler { thread, stop }
+    }
+
+    /// Takes a last reading and ends; `None` if the thread panicked.
+    pub fn finish(self) -> Option<SamplerEnd> {
+        let _ = self.stop.try_send(());
+        self.thread.join().ok()
+    }
+}
+
+/// How requests are counted when nothing but the driver counts them.
+pub fn driver_counting() -> Counting {
+    Counting {
+        source: crate::model::CountingSource::Driver,
+        per_worker: false,
+        worth:
+            "requests are those the driver sent, shared out evenly over the workers; a worker that serves more than \
+                its share seems to grow faster than it does"
+                .into(),
+    }
+}
+
+struct Sampling {
+    plan: Plan,
+    sink: Sender<Entry>,
+    host: HostProbe,
+    account: Account,
+    next_slow: HashMap<WorkerId, Instant>,
+    next_host: Instant,
+    kills: u64,
+    counting_error: Option<String>,
+}
+
+impl Sampling {
+    fn new(plan: Plan, sink: Sender<Entry>) -> Self {
+        let account = Account::new(plan.config.overhead.0);
+        Sampling {
+            plan,
+            sink,
+            host: HostProbe::new(),
+            account,
+            next_slow: HashMap::new(),
+            next_host: Instant::now(),
+            kills: 0,
+            counting_error: None,
+        }
+    }
+
+    fn run(mut self, stopped: &Receiver<()>) -> SamplerEnd {
+        let begun = Instant::now();
+        let (mut ticks, mut missed) = (0, 0);
+        let mut deadline = begun;
+        loop {
+            let before = thread_cpu();
+            let slow = self.tick();
+            ticks += 1;
+            self.account.tick(thread_cpu().saturating_sub(before + slow));
+            let interval = self.account.interval(self.plan.config.every.0);
+            deadline += interval;
+            let late = Instant::now().saturating_duration_since(deadline);
+            if !late.is_zero() {
+                let count = (late.as_nanos() / interval.as_nanos().max(1)) as u64 + 1;
+                missed += count;
+                deadline += interval.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+                self.event(EventKind::MissedTicks { count });
+            }
+            match stopped.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Err(RecvTimeoutError::Timeout) => {}
+                _ => break,
+            }
+        }
+        self.next_host = Instant::now();
+        self.tick();
+        let elapsed = begun.elapsed();
+        SamplerEnd {
+            observing: self.account.close(thread_cpu(), elapsed, ticks + 1, missed),
+            classes: self.plan.counter.map_or_else(Vec::new, |c| c.classes().to_vec()),
+            counting_error: self.counting_error,
+        }
+    }
+
+    /// One round of readings; returns how long its slow parts took.
+    fn tick(&mut self) -> Duration {
+        if let Some(counter) = &mut self.plan.counter {
+            self.counting_error = counter.poll().err();
+        }
+        self.roll_call();
+        let mut gone = Vec::new();
+        let mut entries = Vec::new();
+        let mut slow_parts = Duration::ZERO;
+        let workers = self.plan.roster.len();
+        for probe in self.plan.roster.members() {
+            let now = Instant::now();
+            let slow = self.next_slow.get(&probe.id()).is_none_or(|due| *due <= now);
+            let t = now.duration_since(self.plan.origin).as_secs_f64();
+            let Some((mut sample, cost)) = probe.read(t, slow) else {
+                gone.push(probe.id());
+                continue;
+            };
+            if let Some(took) = cost.slow {
+                slow_parts += took;
+                let pause = self.account.slow_pause(self.plan.config.slow_every.0, took, workers);
+                self.next_slow.insert(probe.id(), now + pause);
+            }
+            if let Some(counter) = &self.plan.counter {
+                let served = counter.served(probe.id().pid);
+                sample.requests = Some(served.map_or(0, |s| s.total));
+                sample.by_class = served.map_or_else(Vec::new, |s| s.by_class.clone());
+            }
+            self.account.enter(&sample, cost);
+            entries.push(Entry::Sample(sample));
+        }
+        for worker in gone {
+            self.plan.roster.retire(worker);
+        }
+        for entry in entries {
+            self.put(entry);
+        }
+        self.plan.alive.store(self.plan.roster.len(), Ordering::Relaxed);
+        if self.next_host <= Instant::now() {
+            self.next_host = Instant::now() + HOST_EVERY;
+            self.read_host();
+        }
+        slow_parts
+    }
+
+    /// Who has come, who has gone.
+    fn roll_call(&mut self) {
+        let stopping = self.plan.stopping.load(Ordering::Relaxed);
+        let (arrivals, departures) = self.plan.roster.refresh(!stopping);
+        for departure in departures {
+            self.event(EventKind::Exited { worker: departure.worker, cause: departure.cause, stopping });
+            self.next_slow.remove(&departure.worker);
+            if let Some(counter) = &mut self.plan.counter {
+                counter.forget(departure.worker.pid);
+            }
+        }
+        for arrival in arrivals {
+            let (worker, parent, command) = (arrival.worker, arrival.parent, arrival.command);
+            self.event(EventKind::Spawned { worker, parent, command });
+        }
+    }
+
+    fn read_host(&mut self) {
+        let mut sample = self.host.read(self.now());
+        sample.requests = Some(match &self.plan.counter {
+            Some(counter) => counter.total(),
+            None => (self.plan.driven)(),
+        });
+        if let Some((group, limit)) = &self.plan.group {
+            let reading = group.read();
+            sample.cgroup_memory = reading.memory;
+            sample.cgroup_shmem = reading.shmem;
+            if let Some(kills) = reading.kills.filter(|kills| *kills > self.kills) {
+                self.kills = kills;
+                self.event(EventKind::MemoryLimit { limit: *limit, kills });
+            }
+        }
+        self.put(Entry::Host(sample));
+    }
+
+    fn now(&self) -> f64 {
+        self.plan.origin.elapsed().as_secs_f64()
+    }
+
+    fn event(&self, kind: EventKind) {
+        self.put(Entry::Event(Event { t: self.now(), kind }));
+    }
+
+    /// The recorder may have given up, as on a full disk; the run is then being stopped.
+    fn put(&self, entry: Entry) {
+        let _ = self.sink.send(entry);
+    }
+}

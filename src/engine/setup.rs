@@ -1,0 +1,148 @@
+//! What a run needs before anything starts: its name, its directories, its variables, its memory group.
+
+use super::run::RunError;
+use crate::config::{Harness, Variables, redacted, resolve};
+use crate::model::{Budgets, Gates, RunMeta, RunStatus, Target};
+use crate::probe::{HostProbe, MemoryGroup};
+use crate::store::{FORMAT, RunDirectory};
+use std::collections::BTreeMap;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+/// A run that is ready to start.
+#[derive(Debug)]
+pub struct Setup {
+    /// The harness file with its variables replaced.
+    pub harness: Harness,
+    /// The scratch directory, which ends with the run.
+    pub scratch: Scratch,
+    /// The target's memory group, or why there is none.
+    pub group: Result<MemoryGroup, String>,
+}
+
+/// A directory that is removed when this is dropped. Targets that drop their privileges must be able to enter it, so
+/// it isn't in the run directory, which is private.
+#[derive(Debug)]
+pub struct Scratch(PathBuf);
+
+impl Scratch {
+    fn create(id: &str) -> std::io::Result<Self> {
+        let path = std::env::temp_dir().canonicalize()?.join(format!("seepage-{id}"));
+        std::fs::DirBuilder::new().mode(0o755).create(&path)?;
+        Ok(Scratch(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+impl Setup {
+    /// Sets a run of `harness` up below `reports`; `harness_dir` is where its file is. Returns its directory and its head
+    /// beside.
+    ///
+    /// # Errors
+    /// If a directory can't be made, or a variable can't be resolved.
+    pub fn new(
+        harness: &Harness,
+        harness_dir: &Path,
+        reports: &Path,
+    ) -> Result<(Self, RunDirectory, RunMeta), RunError> {
+        let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        let short: u32 = rand::random::<u32>() & 0xff_ffff;
+        let stamp: String = now.chars().filter(|c| !matches!(c, '-' | ':')).collect();
+        let id = format!("{stamp}-{}-{:06x}", harness.name, short);
+        let directory = RunDirectory::create(reports, &id)?;
+        let scratch =
+            Scratch::create(&id).map_err(|e| RunError::Setup(format!("could not make a scratch directory: {e}")))?;
+        let failed = |e: std::io::Error| RunError::Setup(format!("could not set the run's variables: {e}"));
+        let variables = Variables::for_run(harness, scratch.path(), harness_dir).map_err(failed)?;
+        let resolved = resolve(harness, &variables)?;
+        let stored = redacted(harness, &variables);
+        let limit = resolved.target.memory_limit.0;
+        let group = MemoryGroup::create(&format!("seepage-{id}"), limit).map_err(|e| e.to_string());
+        let meta = RunMeta {
+            format: FORMAT.into(),
+            seepage: env!("CARGO_PKG_VERSION").into(),
+            id,
+            name: resolved.name.clone(),
+            started: now,
+            elapsed: None,
+            status: RunStatus::Running,
+            aborted: None,
+            failure: None,
+            seed: resolved.workload.seed,
+            host: HostProbe::describe(),
+            target: Target {
+                command: words(&stored["target"]["command"]),
+                root: None,
+                workers: describe_workers(&resolved),
+                memory_limit: Some(limit),
+                limited_by: Some(group.as_ref().map_or("rlimit", MemoryGroup::kind).into()),
+            },
+            counting: super::sampler::driver_counting(),
+            classes: Vec::new(),
+            budgets: budgets(&resolved),
+            gates: gates(&resolved),
+            workload: None,
+            observing: None,
+            config: stored,
+        };
+        Ok((Setup { harness: resolved, scratch, group }, directory, meta))
+    }
+
+    /// The target's environment: what may pass from ours, and what the harness file sets.
+    pub fn environment(&self) -> BTreeMap<String, String> {
+        let target = &self.harness.target;
+        let passed = target.pass_env.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)));
+        passed.chain(target.env.clone()).collect()
+    }
+
+    /// The target's working directory.
+    pub fn cwd(&self) -> PathBuf {
+        self.harness.target.cwd.as_ref().map_or_else(|| self.scratch.path().to_owned(), PathBuf::from)
+    }
+}
+
+/// The texts of a JSON list.
+fn words(list: &serde_json::Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().filter_map(|word| Some(word.as_str()?.to_owned())).collect()
+}
+
+fn describe_workers(harness: &Harness) -> String {
+    match &harness.target.workers {
+        crate::config::Workers::Itself => "self".into(),
+        crate::config::Workers::Children => "children".into(),
+        crate::config::Workers::Descendants => "descendants".into(),
+        crate::config::Workers::Match(pattern) => format!("matching {pattern}"),
+    }
+}
+
+fn budgets(harness: &Harness) -> Budgets {
+    let budget = &harness.budget;
+    Budgets {
+        memory: Some(budget.memory.amount),
+        descriptors: Some(budget.descriptors.amount),
+        threads: Some(budget.threads.amount),
+        tmpfs: Some(budget.tmpfs.amount),
+    }
+}
+
+fn gates(harness: &Harness) -> Gates {
+    let seconds = |span: Option<crate::config::Span>| span.map(|s| s.0.as_secs_f64());
+    let gates = &harness.gates;
+    Gates {
+        error_rate: Some(gates.error_rate.0),
+        p50: seconds(gates.p50),
+        p95: seconds(gates.p95),
+        p99: seconds(gates.p99),
+    }
+}

@@ -1,0 +1,108 @@
+//! The target from its preparation to the moment it is ready.
+
+use super::setup::Setup;
+use crate::supervise::{LaunchRequest, Launched, Ready, tail, wait_until_ready};
+use nix::sys::signal::Signal;
+use std::fs::OpenOptions;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long one command of the preparation may take.
+const PREPARATION: Duration = Duration::from_secs(300);
+
+/// How much of the target's last output an error shows.
+const SHOWN: u64 = 2048;
+
+/// The files with the target's output.
+pub struct Outputs {
+    pub stdout: PathBuf,
+    pub stderr: PathBuf,
+    prepare: PathBuf,
+}
+
+impl Outputs {
+    pub fn of(directory: &Path) -> Self {
+        let path = |name: &str| directory.join(name);
+        Outputs { stdout: path("target.stdout"), stderr: path("target.stderr"), prepare: path("prepare.log") }
+    }
+
+    /// `reason`, with the last of the target's output below it.
+    pub fn explain(&self, reason: &str) -> String {
+        let mut text = reason.to_owned();
+        for (name, path) in [("standard output", &self.stdout), ("standard error", &self.stderr)] {
+            text.push_str(&last_output(name, path));
+        }
+        text
+    }
+}
+
+fn last_output(name: &str, path: &Path) -> String {
+    let shown = tail(path, SHOWN);
+    if shown.trim().is_empty() { String::new() } else { format!("\nlast {name}:\n{}", shown.trim_end()) }
+}
+
+/// Runs the commands that come before the launch.
+pub fn prepare(setup: &Setup, outputs: &Outputs, stop: &AtomicBool) -> Result<(), String> {
+    for command in &setup.harness.target.prepare {
+        let Some((program, arguments)) = command.split_first() else { continue };
+        let failed = |what: String| {
+            format!("the preparation `{}` {what}{}", command.join(" "), last_output("output", &outputs.prepare))
+        };
+        let log = OpenOptions::new().create(true).append(true).open(&outputs.prepare);
+        let log = log.map_err(|e| failed(format!("has no log: {e}")))?;
+        let errors = log.try_clone().map_err(|e| failed(format!("has no log: {e}")))?;
+        let mut prepared = Command::new(program);
+        prepared.args(arguments).env_clear().envs(setup.environment()).current_dir(setup.cwd());
+        prepared.stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0);
+        // SAFETY: between fork and exec only one system call is made.
+        unsafe {
+            prepared.pre_exec(|| Ok(nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?));
+        }
+        let mut child = prepared.spawn().map_err(|e| failed(format!("could not be started: {e}")))?;
+        let deadline = Instant::now() + PREPARATION;
+        let ended = loop {
+            match child.try_wait() {
+                Ok(Some(status)) if status.success() => break Ok(()),
+                Ok(Some(status)) => break Err(failed(format!("failed with {status}"))),
+                Ok(None) if stop.load(Ordering::Relaxed) => break Err("interrupted during the preparation".into()),
+                Ok(None) if Instant::now() > deadline => {
+                    break Err(failed(format!("took longer than {PREPARATION:?}")));
+                }
+                Ok(None) => std::thread::sleep(Duration::from_millis(10)),
+                Err(error) => break Err(failed(format!("could not be waited for: {error}"))),
+            }
+        };
+        if ended.is_err() {
+            // Its group is its own; we haven't waited for it, so the number is too.
+            let group = nix::unistd::Pid::from_raw(child.id() as i32);
+            let _ = nix::sys::signal::killpg(group, Signal::SIGKILL);
+            let _ = child.wait();
+        }
+        ended?;
+    }
+    Ok(())
+}
+
+/// Launches the target, held before its `exec`.
+pub fn launch(setup: &Setup, outputs: &Outputs) -> Result<Launched, String> {
+    let request = LaunchRequest {
+        command: setup.harness.target.command.clone(),
+        env: setup.environment(),
+        cwd: setup.cwd(),
+        stdout: outputs.stdout.clone(),
+        stderr: outputs.stderr.clone(),
+        group: setup.group.as_ref().ok().map(|group| group.entrance()),
+        data_limit: setup.group.is_err().then_some(setup.harness.target.memory_limit.0),
+        scratch: setup.scratch.path().to_owned(),
+    };
+    Launched::suspended(request).map_err(|error| error.to_string())
+}
+
+/// Waits until the target is ready.
+pub fn wait(setup: &Setup, outputs: &Outputs, stop: &AtomicBool, alive: impl FnMut() -> bool) -> Result<(), String> {
+    let ready = Ready { config: &setup.harness.target.ready, outputs: [&outputs.stdout, &outputs.stderr], stop };
+    wait_until_ready(&ready, alive).map_err(|error| outputs.explain(&error.to_string()))
+}

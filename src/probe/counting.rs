@@ -1,0 +1,309 @@
+//! How many requests each worker has served, from the best source the harness file names.
+
+use super::status_page::{ByPid, parse_mod_status, parse_page, parse_php_fpm};
+use crate::config::RequestsConfig;
+use crate::model::{Counting, CountingSource};
+use regex::{Regex, bytes};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Classes that are kept apart; what comes after counts as the last one, `other`.
+const MOST_CLASSES: usize = 32;
+
+/// A line longer than this is not a log line.
+const LONGEST_LINE: usize = 64 << 10;
+
+/// How often a status page is asked for, and how long it may take: it needs a free worker to answer.
+const PAGE_INTERVAL: Duration = Duration::from_millis(500);
+const PAGE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What one worker has served so far.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Served {
+    /// All requests.
+    pub total: u64,
+    /// By class; shorter than the table of classes where the last ones didn't occur.
+    pub by_class: Vec<u64>,
+}
+
+/// Counts requests by worker.
+#[derive(Debug)]
+pub struct Counter {
+    source: Source,
+    by_pid: HashMap<u32, Served>,
+    classes: Vec<String>,
+    total: u64,
+}
+
+#[derive(Debug)]
+enum Source {
+    Log(LogTail),
+    Page(PagePoller),
+}
+
+impl Counter {
+    /// Sets up the source that `config` names; `None` if it names none. A page is asked for by a thread of its own.
+    ///
+    /// # Errors
+    /// If a pattern isn't a regular expression.
+    pub fn new(config: &RequestsConfig) -> Result<Option<Self>, regex::Error> {
+        let source = if let Some(log) = &config.log {
+            Source::Log(LogTail::new(log.path.clone().into(), bytes::Regex::new(&log.pattern)?))
+        } else if let Some(url) = &config.php_fpm {
+            Source::Page(PagePoller::start(url.clone(), CountingSource::PhpFpm, parse_php_fpm))
+        } else if let Some(url) = &config.mod_status {
+            Source::Page(PagePoller::start(url.clone(), CountingSource::ModStatus, parse_mod_status))
+        } else if let Some(page) = &config.page {
+            let pattern = Regex::new(&page.pattern)?;
+            let parse = move |text: &[u8]| parse_page(text, &pattern);
+            Source::Page(PagePoller::start(page.url.clone(), CountingSource::Page, parse))
+        } else {
+            return Ok(None);
+        };
+        Ok(Some(Counter { source, by_pid: HashMap::new(), classes: Vec::new(), total: 0 }))
+    }
+
+    /// How this counts, and what that is worth.
+    pub fn counting(&self) -> Counting {
+        let (source, worth) = match &self.source {
+            Source::Log(_) => (CountingSource::AccessLog, "each worker's requests are exact, from the log it writes"),
+            Source::Page(poller) => (
+                poller.kind,
+                match poller.kind {
+                    CountingSource::PhpFpm => {
+                        "each worker's requests are exact, from PHP-FPM's status page twice a second"
+                    }
+                    CountingSource::ModStatus => {
+                        "each worker's requests are from mod_status twice a second; they lag a little and include these look-ups"
+                    }
+                    _ => "each worker's requests are from a status page twice a second",
+                },
+            ),
+        };
+        Counting { source, per_worker: true, worth: worth.into() }
+    }
+
+    /// Takes in what is new.
+    ///
+    /// # Errors
+    /// If the log or the page can't be read; the counts stay as they were.
+    pub fn poll(&mut self) -> Result<(), String> {
+        match &mut self.source {
+            Source::Log(tail) => {
+                let (by_pid, classes, total) = (&mut self.by_pid, &mut self.classes, &mut self.total);
+                tail.read(|pid, class| {
+                    let served = by_pid.entry(pid).or_default();
+                    served.total += 1;
+                    *total += 1;
+                    if let Some(class) = class {
+                        let index = class_index(classes, class);
+                        if served.by_class.len() <= index {
+                            served.by_class.resize(index + 1, 0);
+                        }
+                        served.by_class[index] += 1;
+                    }
+                })
+                .map_err(|error| format!("{}: {error}", tail.path.display()))
+            }
+            Source::Page(poller) => {
+                let page = poller.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                for (pid, count) in page? {
+                    if poller.ended.get(&pid) == Some(&count) {
+                        continue;
+                    }
+                    poller.ended.remove(&pid);
+                    let served = self.by_pid.entry(pid).or_default();
+                    // A page may lag behind one that was seen before; requests are never un-served.
+                    let grown = count.saturating_sub(served.total);
+                    served.total += grown;
+                    self.total += grown;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// What the worker with this PID has served; `None` if it was never mentioned.
+    pub fn served(&self, pid: u32) -> Option<&Served> {
+        self.by_pid.get(&pid)
+    }
+
+    /// Forgets a worker that has ended, so that the next one with its PID starts at zero.
+    pub fn forget(&mut self, pid: u32) {
+        let served = self.by_pid.remove(&pid);
+        if let (Source::Page(poller), Some(served)) = (&mut self.source, served) {
+            poller.ended.insert(pid, served.total);
+        }
+    }
+
+    /// What all workers have served, ended ones included.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// The classes seen so far, in the order of `Served::by_class`.
+    pub fn classes(&self) -> &[String] {
+        &self.classes
+    }
+}
+
+fn class_index(classes: &mut Vec<String>, class: &[u8]) -> usize {
+    if let Some(index) = classes.iter().position(|c| c.as_bytes() == class) {
+        return index;
+    }
+    if classes.len() + 1 < MOST_CLASSES {
+        classes.push(String::from_utf8_lossy(class).into_owned());
+    } else if classes.len() < MOST_CLASSES {
+        classes.push("other".into());
+    }
+    classes.len() - 1
+}
+
+/// Follows a log: waits for it to appear, goes on after a rotation or a truncation.
+#[derive(Debug)]
+struct LogTail {
+    path: PathBuf,
+    pattern: bytes::Regex,
+    file: Option<(File, u64)>,
+    pending: Vec<u8>,
+}
+
+impl LogTail {
+    fn new(path: PathBuf, pattern: bytes::Regex) -> Self {
+        LogTail { path, pattern, file: None, pending: Vec::new() }
+    }
+
+    fn read(&mut self, mut count: impl FnMut(u32, Option<&[u8]>)) -> io::Result<()> {
+        self.drain(&mut count)?;
+        // A log that was moved away is read to its end first, and only then left for its successor.
+        let named = match std::fs::metadata(&self.path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let stale = match &self.file {
+            None => true,
+            Some((file, read)) => {
+                let open = file.metadata()?;
+                (open.dev(), open.ino()) != (named.dev(), named.ino()) || open.len() < *read
+            }
+        };
+        if stale {
+            self.pending.clear();
+            self.file = Some((File::open(&self.path)?, 0));
+            self.drain(&mut count)?;
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self, count: &mut impl FnMut(u32, Option<&[u8]>)) -> io::Result<()> {
+        let Some((file, read)) = &mut self.file else { return Ok(()) };
+        let mut chunk = [0; 64 << 10];
+        loop {
+            let length = file.read(&mut chunk)?;
+            if length == 0 {
+                return Ok(());
+            }
+            *read += length as u64;
+            self.pending.extend_from_slice(&chunk[..length]);
+            let Some(end) = self.pending.iter().rposition(|&b| b == b'\n') else {
+                if self.pending.len() > LONGEST_LINE {
+                    self.pending.clear();
+                }
+                continue;
+            };
+            for line in self.pending[..end].split(|&b| b == b'\n') {
+                let Some(found) = self.pattern.captures(line) else { continue };
+                let pid = found.name("pid").and_then(|m| std::str::from_utf8(m.as_bytes()).ok()?.parse().ok());
+                if let Some(pid) = pid {
+                    count(pid, found.name("class").map(|m| m.as_bytes()));
+                }
+            }
+            self.pending.drain(..=end);
+        }
+    }
+}
+
+/// Asks for a page twice a second until it is dropped; the last answer is there to be taken.
+#[derive(Debug)]
+struct PagePoller {
+    kind: CountingSource,
+    latest: Arc<Mutex<Result<ByPid, String>>>,
+    /// Workers that ended, with the count that a page may go on showing.
+    ended: ByPid,
+}
+
+impl PagePoller {
+    fn start<P>(url: String, kind: CountingSource, parse: P) -> Self
+    where
+        P: Fn(&[u8]) -> Result<ByPid, String> + Send + 'static,
+    {
+        let latest = Arc::new(Mutex::new(Ok(ByPid::new())));
+        let ours = Arc::downgrade(&latest);
+        std::thread::spawn(move || {
+            while let Some(latest) = ours.upgrade() {
+                let answer = match super::http::get(&url, PAGE_TIMEOUT) {
+                    Ok((200, page)) => parse(&page),
+                    Ok((status, _)) => Err(format!("status {status}")),
+                    Err(error) => Err(error.to_string()),
+                };
+                *latest.lock().unwrap_or_else(PoisonError::into_inner) = answer.map_err(|e| format!("{url}: {e}"));
+                drop(latest);
+                std::thread::sleep(PAGE_INTERVAL);
+            }
+        });
+        PagePoller { kind, latest, ended: ByPid::new() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::LogConfig;
+    use std::io::Write;
+
+    fn counter(path: &std::path::Path) -> Counter {
+        let log = LogConfig { path: path.to_str().unwrap().into(), pattern: r"^(?<pid>\d+) (?<class>\w+)".into() };
+        Counter::new(&RequestsConfig { log: Some(log), ..Default::default() }).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_log_is_followed_through_torn_lines_and_rotation() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("access.log");
+        let mut counter = counter(&path);
+        counter.poll().unwrap();
+        let mut log = File::create(&path).unwrap();
+        log.write_all(b"10 upload\n10 index\ngarbage\n11 upl").unwrap();
+        counter.poll().unwrap();
+        assert_eq!(counter.served(10), Some(&Served { total: 2, by_class: vec![1, 1] }));
+        assert_eq!(counter.served(11), None);
+        log.write_all(b"oad\n").unwrap();
+        std::fs::rename(&path, directory.path().join("access.log.1")).unwrap();
+        File::create(&path).unwrap().write_all(b"11 upload\n").unwrap();
+        counter.poll().unwrap();
+        assert_eq!(counter.served(11).unwrap().total, 2);
+        assert_eq!(counter.total(), 4);
+        assert_eq!(counter.classes(), ["upload", "index"]);
+        File::create(&path).unwrap();
+        counter.poll().unwrap();
+        counter.forget(11);
+        assert_eq!(counter.served(11), None);
+        assert_eq!(counter.total(), 4);
+    }
+
+    #[test]
+    fn classes_are_bounded() {
+        let mut classes = Vec::new();
+        for index in 0..1000 {
+            class_index(&mut classes, format!("c{index}").as_bytes());
+        }
+        assert_eq!(classes.len(), MOST_CLASSES);
+        assert_eq!(classes.last().unwrap(), "other");
+    }
+}

@@ -1,0 +1,154 @@
+//! Parsers for `/proc/PID/stat` and `/proc/PID/status` that allocate nothing: they run for every worker at every tick.
+
+/// What is used of `/proc/PID/stat`; times in clock ticks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProcStat {
+    /// State letter, such as `R`, `S` or `Z`.
+    pub state: u8,
+    /// Parent's PID.
+    pub parent: u32,
+    /// Page faults without disk access.
+    pub minor_faults: u64,
+    /// Page faults with disk access.
+    pub major_faults: u64,
+    /// Time in user mode.
+    pub user: u64,
+    /// Time in kernel mode.
+    pub system: u64,
+    /// Start time since boot.
+    pub start: u64,
+}
+
+/// Reads the text of `/proc/PID/stat`; `None` if it isn't one.
+///
+/// The command name is in parentheses and may itself hold any byte, parentheses and newlines too, so fields are
+/// counted from the last closing one.
+pub fn parse_stat(text: &[u8]) -> Option<ProcStat> {
+    let close = text.iter().rposition(|&b| b == b')')?;
+    let mut fields = text.get(close + 1..)?.split(|b| b.is_ascii_whitespace()).filter(|f| !f.is_empty());
+    let state = *fields.next()?.first()?;
+    // The next field is the fourth of the file; `nth` counts from where the iterator stands.
+    let parent = number(fields.next()?)?;
+    let minor_faults = number(fields.nth(5)?)?;
+    let major_faults = number(fields.nth(1)?)?;
+    let user = number(fields.nth(1)?)?;
+    let system = number(fields.next()?)?;
+    let start = number(fields.nth(6)?)?;
+    Some(ProcStat { state, parent: u32::try_from(parent).ok()?, minor_faults, major_faults, user, system, start })
+}
+
+/// The command name in the text of `/proc/PID/stat`; empty if it isn't one.
+pub fn command_name(text: &[u8]) -> String {
+    let open = text.iter().position(|&b| b == b'(');
+    let close = text.iter().rposition(|&b| b == b')');
+    match (open, close) {
+        (Some(open), Some(close)) if open < close => String::from_utf8_lossy(&text[open + 1..close]).into_owned(),
+        _ => String::new(),
+    }
+}
+
+/// What is used of `/proc/PID/status`; memory in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ProcStatus {
+    /// `RssAnon`.
+    pub anon: Option<u64>,
+    /// `RssFile`.
+    pub file: Option<u64>,
+    /// `RssShmem`.
+    pub shmem: Option<u64>,
+    /// `VmSwap`.
+    pub swap: Option<u64>,
+    /// `Threads`.
+    pub threads: Option<u64>,
+}
+
+/// Reads the text of `/proc/PID/status`; what isn't there is `None`. A kernel thread or a zombie has no memory lines.
+pub fn parse_status(text: &[u8]) -> ProcStatus {
+    let mut status = ProcStatus::default();
+    for line in text.split(|&b| b == b'\n') {
+        let Some(colon) = line.iter().position(|&b| b == b':') else { continue };
+        let (key, value) = (&line[..colon], &line[colon + 1..]);
+        let slot = match key {
+            b"RssAnon" => &mut status.anon,
+            b"RssFile" => &mut status.file,
+            b"RssShmem" => &mut status.shmem,
+            b"VmSwap" => &mut status.swap,
+            b"Threads" => {
+                status.threads = number(value.trim_ascii());
+                continue;
+            }
+            _ => continue,
+        };
+        *slot = kib(value);
+    }
+    status
+}
+
+/// A value like `   1234 kB`, in bytes.
+fn kib(value: &[u8]) -> Option<u64> {
+    number(value.trim_ascii().strip_suffix(b"kB")?.trim_ascii())?.checked_mul(1024)
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const STAT: &[u8] = b"4242 (a) b (x)) S 17 4242 4242 0 -1 4194560 1500 0 3 0 210 35 0 0 20 0 1 0 987654 \
+        1234944 300 18446744073709551615 1 1 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n";
+
+    #[test]
+    fn stat_is_read_past_a_hostile_command_name() {
+        let stat = parse_stat(STAT).unwrap();
+        let expected = ProcStat {
+            state: b'S',
+            parent: 17,
+            minor_faults: 1500,
+            major_faults: 3,
+            user: 210,
+            system: 35,
+            start: 987_654,
+        };
+        assert_eq!(stat, expected);
+        assert_eq!(command_name(STAT), "a) b (x)");
+    }
+
+    #[test]
+    fn our_own_stat_agrees_with_procfs() {
+        let ours = parse_stat(&std::fs::read("/proc/self/stat").unwrap()).unwrap();
+        let theirs = procfs::process::Process::myself().unwrap().stat().unwrap();
+        assert_eq!(ours.start, theirs.starttime);
+        assert_eq!(i64::from(ours.parent), i64::from(theirs.ppid));
+    }
+
+    #[test]
+    fn status_gives_bytes_and_misses_what_is_not_there() {
+        let text = b"Name:\tx\nRssAnon:\t    128 kB\nRssFile:\t 64 kB\nVmSwap:\t  0 kB\nThreads:\t7\n";
+        let status = parse_status(text);
+        assert_eq!(status.anon, Some(131_072));
+        assert_eq!(status.swap, Some(0));
+        assert_eq!(status.shmem, None);
+        assert_eq!(status.threads, Some(7));
+        assert_eq!(parse_status(b"RssAnon: -3 kB\nVmSwap: 99999999999999999999 kB\n"), ProcStatus::default());
+    }
+
+    #[test]
+    fn a_stat_cut_short_anywhere_is_refused_or_read_but_never_panics() {
+        for end in 0..STAT.len() {
+            let _ = parse_stat(&STAT[..end]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_a_parser_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let _ = parse_stat(&bytes);
+            let _ = parse_status(&bytes);
+            let _ = command_name(&bytes);
+        }
+    }
+}

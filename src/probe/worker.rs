@@ -1,0 +1,204 @@
+//! All that is read of one worker, through descriptors that were opened once.
+//!
+//! A read through a kept descriptor after the worker's death fails with `ESRCH` and can't reach another process that
+//! was given the same PID; permission is checked once, when it is opened.
+
+use super::descriptors;
+use super::proc::{command_name, parse_stat, parse_status};
+use crate::model::{Sample, SlowReading, WorkerId};
+use procfs::{FromRead, process::SmapsRollup};
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
+
+/// `status` is about 1.5 kB; twice that leaves room for long CPU and node masks.
+const BUFFER: usize = 4096;
+
+/// How long a reading took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ReadCost {
+    /// The fast part.
+    pub fast: Duration,
+    /// The slow part, if it was asked for.
+    pub slow: Option<Duration>,
+}
+
+/// One worker, held open.
+#[derive(Debug)]
+pub struct WorkerProbe {
+    id: WorkerId,
+    parent: u32,
+    command: String,
+    pidfd: Option<OwnedFd>,
+    stat: File,
+    status: File,
+    directory: OwnedFd,
+    ticks: f64,
+}
+
+impl WorkerProbe {
+    /// Opens what is to be read of `pid`.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such process (any more), another kind if `/proc` denies even `stat` and `status`.
+    pub fn open(pid: u32) -> io::Result<Self> {
+        let gone = || io::Error::from(ErrorKind::NotFound);
+        let raw = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or_else(gone)?;
+        // The pidfd comes first: if it still names a living process after `stat` was opened, both are the same one.
+        let pidfd = pidfd_open(raw, PidfdFlags::NONBLOCK).ok();
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = rustix::fs::open(format!("/proc/{pid}"), flags, Mode::empty())?;
+        let stat = open_at(&directory, "stat")?;
+        let status = open_at(&directory, "status")?;
+        let mut buffer = [0; BUFFER];
+        let read = stat.read_at(&mut buffer, 0).map_err(|_| gone())?;
+        let text = &buffer[..read];
+        let parsed = parse_stat(text).ok_or_else(gone)?;
+        Ok(WorkerProbe {
+            id: WorkerId { pid, start: parsed.start },
+            parent: parsed.parent,
+            command: command_name(text),
+            pidfd,
+            stat,
+            status,
+            directory,
+            ticks: rustix::param::clock_ticks_per_second() as f64,
+        })
+    }
+
+    /// Who it is.
+    pub fn id(&self) -> WorkerId {
+        self.id
+    }
+
+    /// Its parent's PID when it was opened.
+    pub fn parent(&self) -> u32 {
+        self.parent
+    }
+
+    /// Its command name when it was opened.
+    pub fn command(&self) -> &str {
+        &self.command
+    }
+
+    /// Its pidfd, where the kernel gave one.
+    pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
+        self.pidfd.as_ref().map(AsFd::as_fd)
+    }
+
+    /// Reads it at `t` seconds; `None` if it has ended. What permission denies is missing in the sample.
+    pub fn read(&self, t: f64, slow: bool) -> Option<(Sample, ReadCost)> {
+        let begun = Instant::now();
+        let mut buffer = [0; BUFFER];
+        let length = self.stat.read_at(&mut buffer, 0).ok()?;
+        let stat = parse_stat(&buffer[..length])?;
+        if matches!(stat.state, b'Z' | b'X' | b'x') {
+            return None;
+        }
+        let length = self.status.read_at(&mut buffer, 0).ok()?;
+        let status = parse_status(&buffer[..length]);
+        if status.anon.is_none() && status.swap.is_none() {
+            // A process that is about to become a zombie has given up its memory, and has no lines on it any more.
+            return None;
+        }
+        let mut sample = Sample {
+            anon: status.anon,
+            swap: status.swap,
+            file: status.file,
+            shmem: status.shmem,
+            fds: self.count_descriptors(),
+            threads: status.threads,
+            cpu_user: Some(stat.user as f64 / self.ticks),
+            cpu_system: Some(stat.system as f64 / self.ticks),
+            minor_faults: Some(stat.minor_faults),
+            major_faults: Some(stat.major_faults),
+            ..Sample::new(t, self.id)
+        };
+        let fast = begun.elapsed();
+        if slow {
+            sample.slow = Some(self.read_slow());
+        }
+        Some((sample, ReadCost { fast, slow: slow.then(|| begun.elapsed() - fast) }))
+    }
+
+    /// Resident bytes by the cheapest reading, as a guide to what `smaps_rollup` would cost.
+    pub fn resident(sample: &Sample) -> u64 {
+        sample.anon.unwrap_or(0) + sample.file.unwrap_or(0) + sample.shmem.unwrap_or(0)
+    }
+
+    /// Descriptors open: since Linux 6.2 the size of the directory; before that (size 0) its listing is counted.
+    fn count_descriptors(&self) -> Option<u64> {
+        let size = rustix::fs::statat(&self.directory, "fd", AtFlags::empty()).ok()?.st_size;
+        match u64::try_from(size).ok()? {
+            0 => {
+                let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let listing = rustix::fs::openat(&self.directory, "fd", flags, Mode::empty()).ok()?;
+                let entries = rustix::fs::Dir::read_from(listing).ok()?.flatten();
+                Some(entries.filter(|e| !e.file_name().to_bytes().starts_with(b".")).count() as u64)
+            }
+            size => Some(size),
+        }
+    }
+
+    fn read_slow(&self) -> SlowReading {
+        let mut reading = SlowReading { descriptors: descriptors::classify(self.id.pid), ..SlowReading::default() };
+        let Ok(rollup) = open_at(&self.directory, "smaps_rollup") else { return reading };
+        let mut buffer = [0; BUFFER];
+        let Ok(length) = rollup.read_at(&mut buffer, 0) else { return reading };
+        let Ok(rollup) = SmapsRollup::from_read(&buffer[..length]) else { return reading };
+        for map in &rollup.memory_map_rollup {
+            let value = |key: &str| map.extension.map.get(key).copied();
+            reading.pss = value("Pss");
+            reading.uss = value("Private_Clean").zip(value("Private_Dirty")).map(|(clean, dirty)| clean + dirty);
+            reading.huge = value("AnonHugePages");
+        }
+        reading
+    }
+}
+
+fn open_at(directory: &OwnedFd, name: &str) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::openat(directory, name, flags, Mode::empty())?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn we_can_read_ourselves() {
+        let probe = WorkerProbe::open(std::process::id()).unwrap();
+        let (sample, cost) = probe.read(1.5, true).unwrap();
+        assert!(sample.anon.unwrap() > 0);
+        assert!(sample.swap.is_some());
+        assert!(sample.fds.unwrap() >= 3);
+        assert!(sample.threads.unwrap() >= 1);
+        let slow = sample.slow.unwrap();
+        assert!(slow.pss.unwrap() > 0 && slow.uss.unwrap() > 0);
+        assert!(slow.descriptors.is_some());
+        assert!(cost.slow.is_some());
+    }
+
+    #[test]
+    fn the_count_of_descriptors_agrees_with_the_listing() {
+        let probe = WorkerProbe::open(std::process::id()).unwrap();
+        let _many: Vec<File> = (0..50).map(|_| File::open("/dev/null").unwrap()).collect();
+        let counted = probe.count_descriptors().unwrap();
+        assert!(counted >= 53, "{counted}");
+    }
+
+    #[test]
+    fn a_worker_that_ended_gives_no_sample() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let probe = WorkerProbe::open(child.id()).unwrap();
+        assert!(probe.read(0.0, false).is_some());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(probe.read(0.0, true).is_none());
+        assert_eq!(WorkerProbe::open(child.id()).unwrap_err().kind(), ErrorKind::NotFound);
+    }
+}

@@ -1,0 +1,348 @@
+//! "Understanding this report": what the numbers of this run mean, in plain English.
+//!
+//! Every sentence is made from the run at hand; what isn't known isn't said.
+
+use super::text::{amount, axis_name, budget, level, plain, resource_name};
+use crate::model::{Axis, Resource, RunRecord, format_bytes, format_count, format_seconds};
+use crate::verdict::{ExitCode, Finding, GateState, Interval, LeakClass, Outcome, Verdict};
+
+/// A question with its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paragraph {
+    /// What it answers.
+    pub title: String,
+    /// Sentences, each with its full stop.
+    pub text: String,
+}
+
+fn paragraph(title: &str, sentences: Vec<String>) -> Option<Paragraph> {
+    (!sentences.is_empty()).then(|| Paragraph { title: title.to_owned(), text: sentences.join(" ") })
+}
+
+/// Explains a run, in the order in which a reader asks.
+pub fn explain(record: &RunRecord, verdict: &Verdict) -> Vec<Paragraph> {
+    let main = verdict
+        .findings
+        .iter()
+        .find(|f| f.outcome == verdict.outcome && f.outcome != Outcome::Clean)
+        .or(verdict.findings.first());
+    let mut paragraphs = vec![paragraph("What was measured", measured(record, main))];
+    if let Some(finding) = main {
+        let mut said = meaning(finding);
+        said.extend(withheld(verdict, finding));
+        paragraphs.push(paragraph("What the verdict says", said));
+        paragraphs.push(paragraph("What it means in production", production(record, finding)));
+        paragraphs.push(paragraph("How to read the chart", chart(finding)));
+    }
+    paragraphs.push(paragraph("Whether the load was real", load(record)));
+    paragraphs.push(paragraph("What observing cost", observing(record)));
+    paragraphs.into_iter().flatten().collect()
+}
+
+fn measured(record: &RunRecord, main: Option<&Finding>) -> Vec<String> {
+    let workers = record.workers().len();
+    if workers == 0 {
+        return vec!["No worker was read, so there is nothing to judge.".to_owned()];
+    }
+    let readings = record.samples.len();
+    let mut said = vec![format!(
+        "{} {} read {} times in all{}.",
+        count(workers as f64),
+        if workers == 1 { "worker was" } else { "workers were" },
+        count(readings as f64),
+        finite(record.meta.elapsed).map_or_else(String::new, |e| format!(" over {}", format_seconds(e))),
+    )];
+    if main.is_none_or(|f| f.resource == Resource::Memory) {
+        said.push(
+            "Memory here is anonymous plus swapped memory: what the worker itself has allocated. It doesn't rise when \
+             a child un-shares pages of its parent, and doesn't fall when pages are swapped out, as RSS does."
+                .to_owned(),
+        );
+    }
+    if let Some(finding) = main {
+        said.push(format!("Growth is measured against {}.", axis_name(finding.axis)));
+    }
+    let worth = plain(&record.meta.counting.worth);
+    if !worth.is_empty() {
+        said.push(format!("How requests were counted: {}.", worth.trim_end_matches('.')));
+    }
+    said
+}
+
+fn meaning(finding: &Finding) -> Vec<String> {
+    let (resource, axis) = (finding.resource, finding.axis);
+    let Some(growth) = finding.growth.filter(is_finite) else {
+        return vec![format!("No growth could be fitted: {}.", sentence(&finding.reason))];
+    };
+    let step = axis.unit();
+    let budget = budget(finding);
+    let range = format!("{} and {}", amount(resource, growth.lower), amount(resource, growth.upper));
+    let percent = format_count(growth.confidence * 100.0);
+    let mut said = match finding.outcome {
+        Outcome::Leak => vec![
+            format!("Each {step} leaves about {} behind that does not come back.", level(resource, growth.estimate)),
+            format!(
+                "The true figure lies between {range} with {percent} % confidence; the budget is {budget}. Even the low \
+                 end is above zero, so this is growth and not noise."
+            ),
+        ],
+        Outcome::Clean => vec![
+            format!(
+                "Growth is at most {} per {step}, which is under the budget of {budget}. A pass is proof of that, not \
+                 just that nothing was noticed.",
+                level(resource, growth.upper)
+            ),
+            format!(
+                "The estimate is {}, with {percent} % confidence between {range}.",
+                level(resource, growth.estimate)
+            ),
+        ],
+        Outcome::Inconclusive => vec![format!(
+            "Growth lies between {range} per {step} with {percent} % confidence. That is not narrow enough, or not \
+             trustworthy enough, to say whether it is over the budget of {budget}."
+        )],
+    };
+    let words = class_sentence(finding.class);
+    if let Some(words) =
+        words.filter(|_| finding.outcome != Outcome::Leak || finding.class == LeakClass::LeakInOneWorker)
+    {
+        said.push(words.to_owned());
+    }
+    if let Some(settle) = &finding.settle {
+        said.push(format!("What would settle it: {}.", sentence(settle)));
+    }
+    said
+}
+
+/// Why a run whose growth is clean is not.
+fn withheld(verdict: &Verdict, finding: &Finding) -> Option<String> {
+    if finding.outcome != Outcome::Clean || verdict.exit == ExitCode::Clean {
+        return None;
+    }
+    let broken: Vec<String> = verdict
+        .gates
+        .iter()
+        .filter(|g| g.state != GateState::Pass)
+        .map(|g| format!("{} (measured {}, allowed {})", plain(&g.name), plain(&g.measured), plain(&g.allowed)))
+        .collect();
+    Some(if broken.is_empty() {
+        "The run as a whole doesn't count as clean, because it didn't go through to its end.".to_owned()
+    } else {
+        format!("The run as a whole doesn't count as clean because of {}.", broken.join("; "))
+    })
+}
+
+fn class_sentence(class: LeakClass) -> Option<&'static str> {
+    Some(match class {
+        LeakClass::LeakInOneWorker => "It is not the whole pool: only some of its workers grow.",
+        LeakClass::WarmUp => "Memory grew at first and then settled, as caches and pools do when they fill.",
+        LeakClass::HighWaterMark => {
+            "Memory rose in jumps to a high-water mark and stays there: the largest requests set it, not their number."
+        }
+        LeakClass::CacheFilling => "It still grows, ever more slowly, as a cache does that isn't full yet.",
+        LeakClass::Sawtooth => "It rises and falls, as with a garbage collector; the floor after each fall is flat.",
+        LeakClass::CopyOnWrite => {
+            "Private memory grew because workers wrote to pages that they shared with their parent; nothing new was \
+             allocated."
+        }
+        LeakClass::WithinBudget => "It does grow, but less than the budget allows.",
+        LeakClass::Leak | LeakClass::Flat | LeakClass::Unknown => return None,
+    })
+}
+
+/// What a leak costs at the pace of this run, and what recycling would do about it.
+fn production(record: &RunRecord, finding: &Finding) -> Vec<String> {
+    let Some(growth) = finding.growth.filter(is_finite) else { return Vec::new() };
+    if finding.outcome != Outcome::Leak || growth.estimate <= 0.0 {
+        return Vec::new();
+    }
+    let resource = finding.resource;
+    let mut said = Vec::new();
+    if finding.axis == Axis::Seconds {
+        said.push(format!("That is {} a day.", level(resource, growth.estimate * 86_400.0)));
+        return said;
+    }
+    let whose = if resource == Resource::Tmpfs { "the target" } else { "a worker" };
+    said.push(format!(
+        "A million requests to {whose} cost {} ({} to {}).",
+        level(resource, growth.estimate * 1e6),
+        amount(resource, growth.lower * 1e6),
+        amount(resource, growth.upper * 1e6)
+    ));
+    if let Some(pace) = pace(finding, record) {
+        said.push(format!(
+            "At the pace of this run, {} requests/s to {whose}, that is {} an hour.",
+            format_count(pace),
+            level(resource, growth.estimate * pace * 3600.0)
+        ));
+    }
+    if resource == Resource::Memory {
+        let mut levels: Vec<f64> = finding.workers.iter().map(|w| w.first).filter(|v| v.is_finite()).collect();
+        levels.sort_by(f64::total_cmp);
+        if let Some(base) = levels.get(levels.len() / 2) {
+            let doubled = base / growth.estimate;
+            let after = round_down(doubled);
+            if after >= 1.0 {
+                said.push(format!(
+                    "A worker starts its judged part at {} and doubles after {} requests: recycling workers after {} \
+                     requests (MaxConnectionsPerChild, pm.max_requests, --max-requests) would keep each under {}, until \
+                     the leak is mended.",
+                    format_bytes(*base),
+                    count(round_to_two(doubled)),
+                    count(after),
+                    format_bytes(base + after * growth.upper.max(growth.estimate))
+                ));
+            }
+        }
+    }
+    said
+}
+
+/// Requests per second that a worker served, usual over the workers.
+fn pace(finding: &Finding, record: &RunRecord) -> Option<f64> {
+    let mut paces: Vec<f64> = crate::verdict::series(record, finding.resource)
+        .1
+        .iter()
+        .filter_map(|s| Some((s.x.last()? - s.x.first()?) / (s.t.last()? - s.t.first()?)))
+        .filter(|p| p.is_finite() && *p > 0.0)
+        .collect();
+    paces.sort_by(f64::total_cmp);
+    paces.get(paces.len() / 2).copied()
+}
+
+fn chart(finding: &Finding) -> Vec<String> {
+    let mut said = vec![format!(
+        "Each coloured line is {} of one worker; a worker that was recycled has a line of its own and is not joined to \
+         the next.",
+        if finding.resource == Resource::Tmpfs {
+            "the total".to_owned()
+        } else {
+            resource_name(finding.resource).to_owned()
+        }
+    )];
+    if finding.workers.iter().any(|w| w.fit.is_some()) {
+        said.push("Finely dashed lines are the fit, in a band of its uncertainty.".to_owned());
+    }
+    if finding.budget.is_finite() && finding.axis != Axis::Seconds {
+        said.push(format!(
+            "The dashed violet line is what the budget of {} would allow: a leak climbs away from it.",
+            budget(finding)
+        ));
+    }
+    said.push("What is shaded is warm-up and isn't judged.".to_owned());
+    said
+}
+
+fn load(record: &RunRecord) -> Vec<String> {
+    let Some(workload) = &record.meta.workload else { return Vec::new() };
+    let mut said = vec![format!(
+        "{} requests were sent in {} of soak, of which {} were answered as expected and {} failed{}.",
+        count(workload.sent as f64),
+        format_seconds(workload.seconds),
+        count(workload.ok as f64),
+        count(workload.failed as f64),
+        workload.error_rate().map_or_else(String::new, |r| format!(" ({} %)", format_count(r * 100.0)))
+    )];
+    if workload.aborted > 0 {
+        said.push(format!("{} were broken off on purpose.", count(workload.aborted as f64)));
+    }
+    said.push(
+        "A service that only answers with errors looks free of leaks, so failures have a gate of their own.".to_owned(),
+    );
+    said
+}
+
+fn observing(record: &RunRecord) -> Vec<String> {
+    let Some(cost) = &record.meta.observing else { return Vec::new() };
+    let mut said = vec![format!(
+        "Readings were taken every {}; one takes {} and all together took {} % of one core.",
+        format_seconds(cost.interval),
+        format_seconds(cost.fast_reading),
+        format_count(cost.cpu_share * 100.0)
+    )];
+    if cost.missed_ticks > 0 {
+        said.push(format!("{} readings came too late and were left out.", count(cost.missed_ticks as f64)));
+    }
+    said.extend(cost.missing.iter().map(|m| format!("Could not be read: {}.", sentence(m))));
+    said
+}
+
+fn sentence(text: &str) -> String {
+    plain(text).trim_end_matches('.').to_owned()
+}
+
+fn is_finite(interval: &Interval) -> bool {
+    interval.estimate.is_finite() && interval.lower.is_finite() && interval.upper.is_finite()
+}
+
+fn finite(value: Option<f64>) -> Option<f64> {
+    value.filter(|v| v.is_finite())
+}
+
+fn count(value: f64) -> String {
+    super::chart::thousands(&format!("{value:.0}"))
+}
+
+/// Two significant digits.
+fn round_to_two(value: f64) -> f64 {
+    if !(value.is_finite() && value > 0.0) {
+        return 0.0;
+    }
+    let power = 10f64.powf(value.log10().floor() - 1.0);
+    (value / power).round() * power
+}
+
+/// The highest of 1, 2, 5 times a power of ten that is not above `value`.
+fn round_down(value: f64) -> f64 {
+    if !(value.is_finite() && value >= 1.0) {
+        return 0.0;
+    }
+    let power = 10f64.powf(value.log10().floor());
+    [5.0, 2.0, 1.0].into_iter().map(|m| m * power).find(|v| *v <= value).unwrap_or(power)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    fn answer(paragraphs: &[Paragraph], title: &str) -> Option<String> {
+        paragraphs.iter().find(|p| p.title == title).map(|p| p.text.clone())
+    }
+
+    #[test]
+    fn a_leak_is_told_in_numbers_of_production() {
+        let (record, verdict) = fixture::leak();
+        let text = answer(&explain(&record, &verdict), "What it means in production").unwrap();
+        assert!(text.contains("A million requests to a worker cost 3.91 GiB"), "{text}");
+        assert!(text.contains("recycling workers after 1000 requests"), "{text}");
+    }
+
+    #[test]
+    fn a_clean_run_has_nothing_to_say_of_production() {
+        let (record, verdict) = fixture::warm_up();
+        assert_eq!(answer(&explain(&record, &verdict), "What it means in production"), None);
+    }
+
+    #[test]
+    fn clean_growth_under_a_failed_workload_is_not_called_clean() {
+        let (record, mut verdict) = fixture::warm_up();
+        verdict.outcome = Outcome::Inconclusive;
+        verdict.exit = ExitCode::Workload;
+        verdict.gates[2].state = GateState::Fail;
+        let text = answer(&explain(&record, &verdict), "What the verdict says").unwrap();
+        assert!(
+            text.ends_with(
+                "doesn't count as clean because of error rate (measured 0.08 % (3 of 3600), allowed at most 1 %)."
+            ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn round_numbers_stay_below() {
+        assert_eq!(round_down(1450.0), 1000.0);
+        assert_eq!(round_down(0.3), 0.0);
+        assert_eq!(round_to_two(1450.0), 1500.0);
+    }
+}

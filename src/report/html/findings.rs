@@ -1,0 +1,115 @@
+//! Resource by resource: the answer, the numbers behind it, the workers.
+
+use super::tone;
+use crate::model::{Resource, RunRecord, format_count};
+use crate::report::text::{self, Mood, capital, plain};
+use crate::verdict::{Finding, Outcome, Verdict, WorkerFinding};
+use maud::{Markup, html};
+
+/// Workers in a table; of more, those that grow most.
+const ROWS: usize = 250;
+
+/// Every finding; what is clean is folded.
+pub fn section(record: &RunRecord, verdict: &Verdict) -> Markup {
+    html! {
+        @if !verdict.findings.is_empty() {
+            section {
+                h2 { "Evidence" }
+                @for finding in &verdict.findings { (one(record, finding)) }
+            }
+        }
+    }
+}
+
+fn one(record: &RunRecord, finding: &Finding) -> Markup {
+    let resource = finding.resource;
+    let open = resource == Resource::Memory || finding.outcome != Outcome::Clean;
+    html! {
+        details open[open] {
+            summary {
+                span.state.(tone(Mood::of_outcome(finding.outcome))) { (finding.outcome) }
+                " " b { (capital(text::resource_name(resource))) }
+                @if let Some(growth) = &finding.growth { ": " (text::growth(resource, finding.axis, growth)) }
+            }
+            div.evidence {
+                table.facts {
+                    tbody {
+                        tr { th scope="row" { "Kind" } td { (text::class_name(finding.class)) } }
+                        tr { th scope="row" { "Reason" } td { (plain(&finding.reason)) } }
+                        tr { th scope="row" { "Budget" } td { (text::budget(finding)) } }
+                        @for (label, value) in &finding.evidence.facts {
+                            tr { th scope="row" { (capital(&plain(label))) } td { (plain(value)) } }
+                        }
+                    }
+                }
+                @if !finding.evidence.quarters.is_empty() { (quarters(finding)) }
+            }
+            @if !finding.workers.is_empty() { (workers(record, finding)) }
+        }
+    }
+}
+
+fn quarters(finding: &Finding) -> Markup {
+    html! {
+        table {
+            thead { tr { th { "Part of the judged run" } th.number { "Growth per " (finding.axis.unit()) } } }
+            tbody {
+                @for (i, value) in finding.evidence.quarters.iter().enumerate() {
+                    tr {
+                        th scope="row" { "quarter " (i + 1) }
+                        td.number { (text::amount(finding.resource, *value)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn workers(record: &RunRecord, finding: &Finding) -> Markup {
+    let endings = text::endings(record);
+    let mut workers: Vec<&WorkerFinding> = finding.workers.iter().collect();
+    if workers.len() > ROWS {
+        let key = |w: &WorkerFinding| w.growth.map_or(f64::NEG_INFINITY, |g| g.estimate);
+        workers.sort_by(|a, b| key(b).total_cmp(&key(a)));
+    }
+    let resource = finding.resource;
+    let span = if finding.axis == crate::model::Axis::Seconds { "Seconds" } else { "Requests" };
+    html! {
+        div.scroll.tall {
+            table {
+                thead {
+                    tr {
+                        th { "Worker" } th.number { "First" } th.number { "Last" } th.number { "Growth" }
+                        th.number { (span) } th.number { "Readings" } th { "Per " (finding.axis.unit()) } th { "End" }
+                    }
+                }
+                tbody {
+                    @for worker in workers.iter().take(ROWS) {
+                        tr.leaks[worker.leaks] {
+                            th scope="row" { (text::worker_name(worker.worker)) }
+                            td.number { (text::amount(resource, worker.first)) }
+                            td.number { (text::amount(resource, worker.last)) }
+                            td.number { (text::amount(resource, worker.last - worker.first)) }
+                            td.number { (format_count(worker.span)) }
+                            td.number { (worker.readings) }
+                            td {
+                                @match (&worker.growth, &worker.set_aside) {
+                                    (Some(growth), _) => {
+                                        (text::amount(resource, growth.estimate))
+                                        " " span.quiet { "(" (text::bounds(resource, growth)) ")" }
+                                    }
+                                    (None, Some(why)) => span.quiet { "set aside: " (plain(why)) },
+                                    (None, None) => "–",
+                                }
+                            }
+                            td { @if let Some(end) = worker.worker.and_then(|w| endings.get(&w)) { (end.words()) } }
+                        }
+                    }
+                }
+            }
+        }
+        @if workers.len() > ROWS {
+            p.quiet { "The " (ROWS) " that grow most, of " (workers.len()) "; verdict.json has all." }
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The report as one HTML file: works off-line, without scripts, in light and dark, and on paper.
+//!
+//! Nothing is fetched: a content security policy forbids it, and allows no script but ours. Static charts are inlined
+//! as SVG; the script replaces them by charts that can be zoomed and asked, and if it can't run, nothing is missing.
+
+mod data;
+mod findings;
+mod run;
+
+use super::chart::{self, Chart, ChartError, GrowthChart, Timeline, palette};
+use super::explain::explain;
+use super::text::{self, Mood, capital, plain};
+use crate::model::{RunRecord, format_seconds};
+use crate::verdict::{GateState, Outcome, Verdict};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+const STYLE: &str = include_str!("style.css");
+const SCRIPT: &str = include_str!("script.js");
+/// Digest of the script, by which the policy knows it; a test compares the two.
+pub const SCRIPT_SHA256: &str = "sha256-+ggExklFRqstN1JyYPBr0F+gB0FR+0rHBAAcD7gsjsc=";
+
+/// Renders the report; fails only if a chart can't be drawn.
+pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartError> {
+    let memory = GrowthChart::memory(record, verdict);
+    let others: Vec<GrowthChart> = super::charted(verdict).map(|f| GrowthChart::new(record, f)).collect();
+    let timeline = Timeline::new(record, verdict);
+
+    let mut figures = vec![(title(&memory), figure("memory", &memory)?)];
+    let mut figure_data = vec![data::growth("memory", &memory)];
+    for other in &others {
+        let name = other.resource.to_string();
+        figures.push((title(other), figure(&name, other)?));
+        figure_data.push(data::growth(&name, other));
+    }
+    let timeline_figure = figure("timeline", &timeline)?;
+    figure_data.push(data::timeline("timeline", &timeline));
+
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(policy());
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (text::headline(verdict).0) " · " (plain(&record.meta.name)) " · seepage" }
+                style { (PreEscaped(STYLE)) (PreEscaped(dark_charts())) }
+            }
+            body {
+                (header(record))
+                main {
+                    (verdict_section(record, verdict))
+                    @for (title, figure) in &figures {
+                        section { h2 { (title) } (figure) }
+                    }
+                    (understanding(record, verdict))
+                    section { h2 { "Over time" } (timeline_figure) }
+                    (findings::section(record, verdict))
+                    (run::workload(record))
+                    (run::details(record))
+                }
+                footer { "seepage " (plain(&record.meta.seepage)) " · run " (plain(&record.meta.id)) " · seed " (record.meta.seed) }
+                script type="application/json" id="figures" { (PreEscaped(data::json(&figure_data))) }
+                script { (PreEscaped(SCRIPT)) }
+            }
+        }
+    };
+    Ok(page.into_string())
+}
+
+fn policy() -> String {
+    format!(
+        "default-src 'none'; style-src 'unsafe-inline'; script-src '{SCRIPT_SHA256}'; base-uri 'none'; form-action 'none'"
+    )
+}
+
+/// Charts are drawn for white; these rules turn their colours where the reader wants dark, but not on paper.
+fn dark_charts() -> String {
+    format!("@media screen and (prefers-color-scheme: dark) {{\n{}}}\n", palette::dark_rules("figure svg"))
+}
+
+/// What a chart is about, as a heading.
+fn title(chart: &GrowthChart) -> String {
+    format!("{} against {}", capital(text::resource_name(chart.resource)), text::axis_name(chart.axis))
+}
+
+/// A static chart, in the place where the script puts a live one.
+fn figure(name: &str, chart: &dyn Chart) -> Result<Markup, ChartError> {
+    let svg = chart::svg(chart)?;
+    Ok(html! { figure data-figure=(name) { (PreEscaped(svg)) } })
+}
+
+fn header(record: &RunRecord) -> Markup {
+    let meta = &record.meta;
+    html! {
+        header {
+            span.brand { "seepage" }
+            span { (plain(&meta.name)) }
+            span { (plain(&meta.started)) }
+            @if let Some(elapsed) = meta.elapsed { span { (format_seconds(elapsed)) } }
+        }
+    }
+}
+
+fn verdict_section(record: &RunRecord, verdict: &Verdict) -> Markup {
+    let (word, rest) = text::headline(verdict);
+    let deciding = verdict.findings.iter().find(|f| f.outcome == verdict.outcome);
+    html! {
+        section.verdict.(tone(Mood::of_verdict(verdict))) {
+            h1 { span.word { (word) } " " (rest) }
+            @if let Some(why) = &record.meta.aborted {
+                p.aborted { "The run ended early: " (plain(why.lines().next().unwrap_or_default())) }
+                @if why.lines().nth(1).is_some() {
+                    pre { (why.lines().skip(1).map(plain).collect::<Vec<_>>().join("\n")) }
+                }
+            }
+            @if let Some(finding) = deciding {
+                p { "Because " (plain(&finding.reason)) "." }
+                @if let Some(settle) = finding.settle.as_ref().filter(|_| finding.outcome == Outcome::Inconclusive) {
+                    p { "What would settle it: " (plain(settle)) "." }
+                }
+            }
+            (gates(verdict))
+            @if !verdict.notes.is_empty() {
+                ul.notes { @for note in &verdict.notes { li { (plain(note)) } } }
+            }
+        }
+    }
+}
+
+fn gates(verdict: &Verdict) -> Markup {
+    html! {
+        @if verdict.gates.is_empty() {
+            p { "Nothing was gated." }
+        } @else {
+            div.scroll {
+                table {
+                    thead { tr { th { "Gate" } th { "" } th { "Measured" } th { "Allowed" } } }
+                    tbody {
+                        @for gate in &verdict.gates {
+                            tr {
+                                th scope="row" { (plain(&gate.name)) }
+                                td { (state(gate.state)) }
+                                td { (plain(&gate.measured)) }
+                                td { (plain(&gate.allowed)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn state(state: GateState) -> Markup {
+    let word = match state {
+        GateState::Pass => "pass",
+        GateState::Fail => "fail",
+        GateState::Unknown => "not decided",
+    };
+    html! { span.state.(tone(Mood::of_gate(state))) { (word) } }
+}
+
+fn understanding(record: &RunRecord, verdict: &Verdict) -> Markup {
+    html! {
+        section {
+            h2 { "Understanding this report" }
+            dl.understanding {
+                @for paragraph in explain(record, verdict) {
+                    dt { (paragraph.title) }
+                    dd { (paragraph.text) }
+                }
+            }
+        }
+    }
+}
+
+/// The class by which the style sheet colours things.
+fn tone(mood: Mood) -> &'static str {
+    match mood {
+        Mood::Bad => "bad",
+        Mood::Good => "good",
+        Mood::Unsure => "unsure",
+    }
+}

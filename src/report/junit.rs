@@ -1,0 +1,98 @@
+//! `JUnit` XML, so that a CI shows which gate broke and which worker leaks: a test case for each of them.
+
+use super::text::{self, plain};
+use crate::model::RunRecord;
+use crate::verdict::{Finding, Gate, GateState, Outcome, Verdict, WorkerFinding};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+/// Renders gates and workers as test cases.
+pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
+    let name = plain(&record.meta.name);
+    let mut report = Report::new(format!("seepage {name}"));
+    // The library gives each report a random identity, which would make two renderings of one run differ.
+    report.uuid = None;
+
+    let mut gates = TestSuite::new("gates");
+    for gate in &verdict.gates {
+        gates.add_test_case(gate_case(&name, gate));
+    }
+    gates.add_test_case(verdict_case(&name, verdict));
+    report.add_test_suite(gates);
+
+    for finding in &verdict.findings {
+        let mut suite = TestSuite::new(format!("workers: {}", finding.resource));
+        for worker in &finding.workers {
+            suite.add_test_case(worker_case(&name, finding, worker));
+        }
+        if !finding.workers.is_empty() {
+            report.add_test_suite(suite);
+        }
+    }
+    report.to_string().unwrap_or_else(|e| format!("<!-- this report could not be written: {e} -->\n"))
+}
+
+fn gate_case(run: &str, gate: &Gate) -> TestCase {
+    let status = match gate.state {
+        GateState::Pass => TestCaseStatus::success(),
+        GateState::Fail => failure("gate broken", gate_words(gate)),
+        GateState::Unknown => error("gate not decided", gate_words(gate)),
+    };
+    case(run, plain(&gate.name), status)
+}
+
+fn gate_words(gate: &Gate) -> String {
+    format!("measured {}, allowed {}", plain(&gate.measured), plain(&gate.allowed))
+}
+
+/// The verdict as a whole, so that a run without any gate isn't read as a pass.
+fn verdict_case(run: &str, verdict: &Verdict) -> TestCase {
+    let sentence = plain(&verdict.sentence);
+    let status = match (verdict.outcome, verdict.exit.code()) {
+        (Outcome::Clean, 0) => TestCaseStatus::success(),
+        (Outcome::Leak, _) => failure("leak", sentence),
+        (Outcome::Inconclusive, _) => error("inconclusive", sentence),
+        (Outcome::Clean, _) => error("the run failed", sentence),
+    };
+    case(run, "verdict".to_owned(), status)
+}
+
+fn worker_case(run: &str, finding: &Finding, worker: &WorkerFinding) -> TestCase {
+    let growth = worker.growth.as_ref().map(|g| text::growth(finding.resource, finding.axis, g));
+    let status = match (&worker.set_aside, worker.leaks) {
+        (_, true) => {
+            let budget = text::budget(finding);
+            failure("worker leaks", format!("{}, allowed {budget}", growth.unwrap_or_default()))
+        }
+        (Some(why), false) => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(format!("set aside: {}", plain(why)));
+            status
+        }
+        (None, false) => TestCaseStatus::success(),
+    };
+    case(run, format!("{} {}", finding.resource, worker_name(worker)), status)
+}
+
+fn worker_name(worker: &WorkerFinding) -> String {
+    worker.worker.map_or_else(|| "pool".to_owned(), |w| format!("pid {} start {}", w.pid, w.start))
+}
+
+fn case(run: &str, name: String, status: TestCaseStatus) -> TestCase {
+    let mut case = TestCase::new(name, status);
+    case.set_classname(format!("seepage.{run}"));
+    case
+}
+
+fn failure(kind: &str, message: String) -> TestCaseStatus {
+    non_success(NonSuccessKind::Failure, kind, message)
+}
+
+fn error(kind: &str, message: String) -> TestCaseStatus {
+    non_success(NonSuccessKind::Error, kind, message)
+}
+
+fn non_success(kind: NonSuccessKind, word: &str, message: String) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_type(word).set_message(message);
+    status
+}

@@ -1,0 +1,143 @@
+//! GitHub-flavoured Markdown, fit for the summary of a CI job.
+
+use super::explain::explain;
+use super::text::{self, Mood, plain};
+use crate::model::{RunRecord, format_seconds};
+use crate::verdict::{Finding, GateState, Outcome, Verdict};
+use std::fmt::Write;
+
+/// Workers in a table; of more, those that grow most.
+const ROWS: usize = 12;
+
+/// Renders the verdict, its gates and workers.
+pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
+    let mut out = String::new();
+    // Writing to a string doesn't fail.
+    let _ = write(&mut out, record, verdict);
+    out
+}
+
+fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::Result {
+    let (word, rest) = text::headline(verdict);
+    writeln!(out, "## {} **{word}** {}\n", icon(Mood::of_verdict(verdict)), escape(&rest))?;
+    if let Some(why) = &record.meta.aborted {
+        // Line breaks stay, with two spaces before them, which Markdown asks for.
+        let lines: Vec<String> = why.lines().map(escape).collect();
+        writeln!(out, "The run ended early: {}\n", lines.join("  \n"))?;
+    }
+    if !verdict.gates.is_empty() {
+        writeln!(out, "| | Gate | Measured | Allowed |\n|---|---|---|---|")?;
+        for gate in &verdict.gates {
+            let (name, measured, allowed) = (escape(&gate.name), escape(&gate.measured), escape(&gate.allowed));
+            writeln!(out, "| {} | {name} | {measured} | {allowed} |", state(gate.state))?;
+        }
+        writeln!(out)?;
+    }
+    for settle in text::settling(verdict) {
+        writeln!(out, "- {}", escape(&settle))?;
+    }
+    for note in &verdict.notes {
+        writeln!(out, "- {}", escape(note))?;
+    }
+    for finding in verdict.findings.iter().filter(|f| !f.workers.is_empty()).filter(|f| f.outcome != Outcome::Clean) {
+        write_workers(out, finding)?;
+    }
+    writeln!(out, "\n<details><summary>Understanding this report</summary>\n")?;
+    for paragraph in explain(record, verdict) {
+        writeln!(out, "**{}.** {}\n", paragraph.title, escape(&paragraph.text))?;
+    }
+    writeln!(out, "</details>\n")?;
+    let meta = &record.meta;
+    let elapsed = meta.elapsed.map_or_else(String::new, |e| format!(" · {}", format_seconds(e)));
+    writeln!(
+        out,
+        "<sub>{} · {}{elapsed} · seed {} · seepage {}</sub>",
+        escape(&meta.name),
+        escape(&meta.started),
+        meta.seed,
+        escape(&meta.seepage)
+    )
+}
+
+fn write_workers(out: &mut String, finding: &Finding) -> std::fmt::Result {
+    let resource = finding.resource;
+    let mut workers: Vec<_> = finding.workers.iter().collect();
+    let key = |w: &crate::verdict::WorkerFinding| w.growth.map_or(f64::NEG_INFINITY, |g| g.estimate);
+    workers.sort_by(|a, b| key(b).total_cmp(&key(a)));
+    writeln!(out, "\n<details><summary>{} by worker</summary>\n", text::capital(text::resource_name(resource)))?;
+    writeln!(out, "| Worker | First | Last | Growth |\n|---|--:|--:|---|")?;
+    for worker in workers.iter().take(ROWS) {
+        let growth = match (&worker.growth, &worker.set_aside) {
+            (Some(growth), _) => text::growth(resource, finding.axis, growth),
+            (None, Some(why)) => format!("set aside: {}", escape(why)),
+            (None, None) => "–".to_owned(),
+        };
+        let (first, last) = (text::amount(resource, worker.first), text::amount(resource, worker.last));
+        writeln!(out, "| {} | {first} | {last} | {growth} |", text::worker_name(worker.worker))?;
+    }
+    if workers.len() > ROWS {
+        writeln!(out, "\nand {} more", workers.len() - ROWS)?;
+    }
+    writeln!(out, "\n</details>")
+}
+
+fn icon(mood: Mood) -> &'static str {
+    match mood {
+        Mood::Bad => "🔴",
+        Mood::Good => "🟢",
+        Mood::Unsure => "🟡",
+    }
+}
+
+fn state(state: GateState) -> &'static str {
+    match state {
+        GateState::Pass => "✅",
+        GateState::Fail => "❌",
+        GateState::Unknown => "❔",
+    }
+}
+
+/// Text in which nothing means anything to Markdown or HTML, on one line.
+fn escape(text: &str) -> String {
+    let mut out = String::new();
+    for c in plain(text).replace("://", ":\u{2060}//").chars() {
+        match c {
+            // A word joiner set above, so that an address doesn't become a link; shown as an entity.
+            '\u{2060}' => out.push_str("&#8288;"),
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            // A mention or a reference to an issue would notify people.
+            '@' => out.push_str("&#64;"),
+            '#' => out.push_str("&#35;"),
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '|' | '~' | '!' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn nothing_means_anything_to_markdown() {
+        assert_eq!(escape("a|b `c` <img> @me #1\n# x"), "a\\|b \\`c\\` &lt;img&gt; &#64;me &#35;1 &#35; x");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_opens_a_tag_a_cell_or_a_line(text in any::<String>()) {
+            let escaped = escape(&text);
+            prop_assert!(!escaped.contains(['<', '>', '\n', '@']));
+            prop_assert!(!escaped.contains("://"));
+            let bare = escaped.replace("\\\\", "").replace("\\|", "").replace("\\`", "");
+            prop_assert!(!bare.contains(['|', '`']));
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! What each format looks like.
+
+use super::*;
+use crate::report::fixture::Scenario;
+
+fn text(format: Format, (record, verdict): (RunRecord, Verdict)) -> String {
+    String::from_utf8(render(format, &record, &verdict).unwrap()).unwrap()
+}
+
+/// A run small enough for a snapshot of everything.
+fn small() -> (RunRecord, Verdict) {
+    Scenario { workers: 1, seconds: 4, leak: 4096.0, outcome: crate::verdict::Outcome::Leak, ..Scenario::default() }
+        .build()
+}
+
+#[test]
+fn terminal() {
+    insta::assert_snapshot!("terminal_leak", text(Format::Terminal, fixture::leak()));
+    insta::assert_snapshot!("terminal_inconclusive", text(Format::Terminal, fixture::inconclusive()));
+    insta::assert_snapshot!("terminal_empty", text(Format::Terminal, fixture::empty()));
+}
+
+#[test]
+fn terminal_in_colour() {
+    let (record, verdict) = fixture::warm_up();
+    let lines = super::super::terminal(&record, &verdict, true, Some(Path::new("reports/x/report.html")));
+    assert!(lines.starts_with("\u{1b}[32m\u{1b}[1mCLEAN\u{1b}[0m  "), "{lines:?}");
+    assert!(lines.ends_with("\n\nreport  reports/x/report.html\n"), "{lines:?}");
+}
+
+#[test]
+fn json() {
+    insta::assert_snapshot!("json_leak", text(Format::Json, small()));
+    insta::assert_snapshot!("json_empty", text(Format::Json, fixture::empty()));
+}
+
+#[test]
+fn junit() {
+    insta::assert_snapshot!("junit_leak", text(Format::Junit, fixture::leak()));
+    insta::assert_snapshot!("junit_empty", text(Format::Junit, fixture::empty()));
+    insta::assert_snapshot!("junit_hostile", text(Format::Junit, fixture::hostile()));
+}
+
+#[test]
+fn markdown() {
+    insta::assert_snapshot!("markdown_leak", text(Format::Markdown, fixture::leak()));
+    insta::assert_snapshot!("markdown_clean", text(Format::Markdown, fixture::warm_up()));
+    insta::assert_snapshot!("markdown_inconclusive", text(Format::Markdown, fixture::inconclusive()));
+    insta::assert_snapshot!("markdown_empty", text(Format::Markdown, fixture::empty()));
+    insta::assert_snapshot!("markdown_hostile", text(Format::Markdown, fixture::hostile()));
+}
+
+#[test]
+fn csv() {
+    insta::assert_snapshot!("csv", text(Format::Csv, small()));
+}
+
+#[test]
+fn svg() {
+    insta::assert_snapshot!("svg_memory", text(Format::Svg, small()));
+    let (record, verdict) = small();
+    insta::assert_snapshot!("svg_timeline", chart::svg(&chart::Timeline::new(&record, &verdict)).unwrap());
+    insta::assert_snapshot!("svg_empty", text(Format::Svg, fixture::empty()));
+}
+
+/// The page without what has snapshots or tests of its own, an element a line.
+fn skeleton(page: String) -> String {
+    let mut page = page.replace(super::super::html::SCRIPT_SHA256, "[digest]");
+    for (begin, end) in [("<style>", "</style>"), ("<script", "</script>"), ("<svg", "</svg>")] {
+        let mut kept = String::new();
+        let mut rest = page.as_str();
+        while let Some((before, after)) = rest.split_once(begin) {
+            kept.push_str(before);
+            rest = after.split_once(end).unwrap().1;
+        }
+        kept.push_str(rest);
+        page = kept;
+    }
+    ["<tr", "<section", "<h2", "<dt", "<dd", "<p", "<li", "<details", "<figure", "<footer", "<main", "<title", "<meta"]
+        .iter()
+        .fold(page, |page, tag| page.replace(tag, &format!("\n{tag}")))
+}
+
+#[test]
+fn html() {
+    insta::assert_snapshot!("html_leak", skeleton(text(Format::Html, fixture::leak())));
+    insta::assert_snapshot!("html_descriptors", skeleton(text(Format::Html, fixture::descriptors())));
+    insta::assert_snapshot!("html_empty", skeleton(text(Format::Html, fixture::empty())));
+    insta::assert_snapshot!("html_hostile", skeleton(text(Format::Html, fixture::hostile())));
+}

@@ -1,0 +1,206 @@
+//! Reads a run directory, whoever wrote it.
+
+use super::{EVENTS, FORMAT, HEAD, HOST, LOAD, SAMPLES};
+use crate::model::{RunMeta, RunRecord};
+use rustix::fs::{Mode, OFlags};
+use serde::de::DeserializeOwned;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// A head longer than this, or a line longer than that, was not written by us.
+const LONGEST_HEAD: u64 = 4 << 20;
+const LONGEST_LINE: u64 = 1 << 20;
+
+/// Why a run directory can't be read.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// A file can't be read.
+    #[error("could not read {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The head isn't one.
+    #[error("{}: not the head of a run: {source}", path.display())]
+    Head {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The run was written by a newer version.
+    #[error("{}: format {found} is newer than {FORMAT}, which this version reads; use a newer seepage", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: String,
+    },
+    /// A line isn't one.
+    #[error("{}:{line}: {what}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+}
+
+/// Reads the run in `directory`. A last line without its end is ignored: the harness was killed while it wrote.
+///
+/// # Errors
+/// If it isn't a run directory, is of a newer format, or is damaged; the text says where.
+pub fn read(directory: &Path) -> Result<RunRecord, ReadError> {
+    Ok(RunRecord {
+        meta: head(&directory.join(HEAD))?,
+        samples: lines(&directory.join(SAMPLES))?,
+        host: lines(&directory.join(HOST))?,
+        load: lines(&directory.join(LOAD))?,
+        events: lines(&directory.join(EVENTS))?,
+    })
+}
+
+/// Opens a plain file, not a link that might lead out of the directory, nor a FIFO that would never end.
+fn open(path: &Path) -> Result<File, ReadError> {
+    let failed = |source| ReadError::Io { path: path.to_owned(), source };
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(|e| failed(e.into()))?);
+    if file.metadata().map_err(failed)?.is_file() {
+        Ok(file)
+    } else {
+        Err(failed(io::Error::other("not a plain file")))
+    }
+}
+
+fn head(path: &Path) -> Result<RunMeta, ReadError> {
+    let mut text = Vec::new();
+    let read = open(path)?.take(LONGEST_HEAD).read_to_end(&mut text);
+    read.map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
+    let wrong = |source| ReadError::Head { path: path.to_owned(), source };
+    // The version is looked at first: a newer head may not even have our fields.
+    let any: serde_json::Value = serde_json::from_slice(&text).map_err(wrong)?;
+    let found = any.get("format").and_then(|f| f.as_str()).unwrap_or_default().to_owned();
+    let major = |version: &str| version.split('.').next().and_then(|m| m.parse::<u32>().ok());
+    if major(&found) > major(FORMAT) {
+        return Err(ReadError::Newer { path: path.to_owned(), found });
+    }
+    serde_json::from_value(any).map_err(wrong)
+}
+
+fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, ReadError> {
+    let mut reader = BufReader::with_capacity(256 << 10, open(path)?);
+    let mut values = Vec::new();
+    let mut text = Vec::new();
+    for line in 1.. {
+        text.clear();
+        let read = (&mut reader).take(LONGEST_LINE).read_until(b'\n', &mut text);
+        let length = read.map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
+        let wrong = |what: String| ReadError::Line { path: path.to_owned(), line, what };
+        if length as u64 == LONGEST_LINE {
+            return Err(wrong(format!("longer than {LONGEST_LINE} bytes")));
+        }
+        if text.last() != Some(&b'\n') {
+            break;
+        }
+        values.push(serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?);
+    }
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Event, EventKind, HostSample, LoadSample, Sample, WorkerId};
+    use crate::store::{Entry, RunDirectory};
+    use proptest::prelude::*;
+
+    fn meta() -> RunMeta {
+        serde_json::from_value(serde_json::json!({
+            "format": FORMAT, "seepage": "0.1.0", "id": "x", "name": "x", "started": "2026-01-01T00:00:00Z",
+            "status": "complete", "seed": 1,
+            "host": { "kernel": "6", "cpus": 2, "memory": 1, "page": 4096, "ticks": 100 },
+            "target": { "command": ["x"], "workers": "children" },
+            "counting": { "source": "driver", "per_worker": false, "worth": "" },
+            "classes": [], "budgets": { "memory": 64.0, "descriptors": null, "threads": null, "tmpfs": null },
+            "gates": { "error_rate": null, "p50": null, "p95": null, "p99": null }, "config": {}
+        }))
+        .unwrap()
+    }
+
+    fn written(parent: &Path) -> PathBuf {
+        let mut run = RunDirectory::create(parent, "run").unwrap();
+        for tick in 0..20 {
+            let mut sample = Sample::new(f64::from(tick) * 0.1, WorkerId { pid: 7, start: 8 });
+            sample.anon = Some(4096);
+            run.append(&Entry::Sample(sample)).unwrap();
+            run.append(&Entry::Host(HostSample { t: 0.5, ..Default::default() })).unwrap();
+        }
+        run.append(&Entry::Load(LoadSample { t: 1.0, step: "<b>\u{1b}[31m\n".into(), ..Default::default() })).unwrap();
+        run.append(&Entry::Event(Event { t: 0.0, kind: EventKind::Stopping })).unwrap();
+        run.write_head(&meta()).unwrap();
+        run.flush().unwrap();
+        run.path().to_owned()
+    }
+
+    #[test]
+    fn what_was_written_is_read_and_is_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let run = written(directory.path());
+        let record = read(&run).unwrap();
+        assert_eq!((record.samples.len(), record.host.len(), record.load.len(), record.events.len()), (20, 20, 1, 1));
+        assert_eq!(record.meta, meta());
+        assert_eq!(std::fs::metadata(&run).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_file_cut_at_any_byte_loses_its_last_line_at_most() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = written(directory.path());
+        let samples = run.join(SAMPLES);
+        let whole = std::fs::read(&samples).unwrap();
+        for end in (0..whole.len()).step_by(7) {
+            std::fs::write(&samples, &whole[..end]).unwrap();
+            let complete = whole[..end].iter().filter(|&&b| b == b'\n').count();
+            assert_eq!(read(&run).unwrap().samples.len(), complete);
+        }
+    }
+
+    #[test]
+    fn damage_is_told_with_file_and_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = written(directory.path());
+        std::fs::write(run.join(EVENTS), "{\"t\":0,\"event\":\"stopping\"}\nnonsense\n").unwrap();
+        assert!(read(&run).unwrap_err().to_string().contains("events.jsonl:2: "));
+        let head = std::fs::read_to_string(run.join(HEAD)).unwrap();
+        std::fs::write(run.join(HEAD), head.replace("\"1.0\"", "\"2.0\"")).unwrap();
+        assert!(matches!(read(&run), Err(ReadError::Newer { .. })));
+    }
+
+    #[test]
+    fn links_are_not_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = written(directory.path());
+        std::fs::remove_file(run.join(HOST)).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", run.join(HOST)).unwrap();
+        assert!(matches!(read(&run), Err(ReadError::Io { .. })));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let directory = tempfile::tempdir().unwrap();
+            let run = written(directory.path());
+            std::fs::write(run.join(SAMPLES), &bytes).unwrap();
+            let _ = read(&run);
+            std::fs::write(run.join(HEAD), &bytes).unwrap();
+            let _ = read(&run);
+        }
+    }
+}

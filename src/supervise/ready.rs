@@ -1,0 +1,193 @@
+//! When a launched target counts as ready.
+
+use crate::config::ReadyConfig;
+use crate::probe::http_get;
+use regex::Regex;
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+use thiserror::Error;
+
+/// How often a condition is looked at, and how long one look may take.
+const LOOK: Duration = Duration::from_millis(25);
+const ATTEMPT: Duration = Duration::from_secs(2);
+
+/// The wait, when the harness file names no condition.
+const DEFAULT_DELAY: Duration = Duration::from_secs(1);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Why a target isn't ready.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum ReadyError {
+    /// It ended.
+    #[error("the target ended before it was ready")]
+    Died,
+    /// It took too long.
+    #[error("the target was not ready within {timeout:?}: {last}")]
+    TimedOut {
+        /// How long it was waited for.
+        timeout: Duration,
+        /// What the last look showed.
+        last: String,
+    },
+    /// The run was interrupted.
+    #[error("interrupted while the target was starting")]
+    Interrupted,
+    /// The condition makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// What is waited for, and where to look.
+pub struct Ready<'a> {
+    /// The condition.
+    pub config: &'a ReadyConfig,
+    /// Files with the target's output.
+    pub outputs: [&'a Path; 2],
+    /// Whether the run is to end.
+    pub stop: &'a AtomicBool,
+}
+
+/// Waits until the target is ready; `alive` is asked at each look and tells whether it still lives.
+///
+/// # Errors
+/// If it ends or isn't ready in time.
+pub fn wait(ready: &Ready<'_>, mut alive: impl FnMut() -> bool) -> Result<(), ReadyError> {
+    let begun = Instant::now();
+    let config = ready.config;
+    let timeout = config.timeout.map_or(DEFAULT_TIMEOUT, |span| span.0);
+    let pattern = config
+        .output
+        .as_deref()
+        .map(Regex::new)
+        .transpose()
+        .map_err(|error| ReadyError::Invalid(format!("target.ready.output: {error}")))?;
+    loop {
+        if ready.stop.load(Ordering::Relaxed) {
+            return Err(ReadyError::Interrupted);
+        }
+        if !alive() {
+            return Err(ReadyError::Died);
+        }
+        let look = if let Some(url) = &config.http {
+            look_http(url)
+        } else if let Some(address) = &config.tcp {
+            look_tcp(address)
+        } else if let Some(pattern) = &pattern {
+            look_output(&ready.outputs, pattern)
+        } else if let Some(command) = &config.command {
+            look_command(command)
+        } else {
+            let delay = config.delay.map_or(DEFAULT_DELAY, |span| span.0);
+            if begun.elapsed() >= delay { Ok(()) } else { Err("still in its start delay".into()) }
+        };
+        match look {
+            Ok(()) => return Ok(()),
+            Err(last) if begun.elapsed() >= timeout => return Err(ReadyError::TimedOut { timeout, last }),
+            Err(_) => std::thread::sleep(LOOK),
+        }
+    }
+}
+
+fn look_http(url: &str) -> Result<(), String> {
+    match http_get(url, ATTEMPT) {
+        Ok((status, _)) if status < 500 => Ok(()),
+        Ok((status, _)) => Err(format!("{url} answers with status {status}")),
+        Err(error) => Err(format!("{url}: {error}")),
+    }
+}
+
+fn look_tcp(address: &str) -> Result<(), String> {
+    let mut addresses = address.to_socket_addrs().map_err(|e| format!("{address}: {e}"))?;
+    let first = addresses.next().ok_or_else(|| format!("{address} has no address"))?;
+    TcpStream::connect_timeout(&first, ATTEMPT).map(drop).map_err(|e| format!("{address}: {e}"))
+}
+
+fn look_output(outputs: &[&Path; 2], pattern: &Regex) -> Result<(), String> {
+    let matches = |path: &&Path| tail(path, 1 << 20).lines().any(|line| pattern.is_match(line));
+    if outputs.iter().any(matches) { Ok(()) } else { Err(format!("no line of its output matches `{pattern}`")) }
+}
+
+fn look_command(command: &[String]) -> Result<(), String> {
+    let (program, arguments) = command.split_first().ok_or("the command is empty")?;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|e| format!("could not execute `{program}`: {e}"))?;
+    let deadline = Instant::now() + ATTEMPT;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) if status.success() => return Ok(()),
+            Ok(Some(status)) => return Err(format!("`{program}` ended with {status}")),
+            Ok(None) if Instant::now() < deadline => std::thread::sleep(LOOK),
+            _ => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!("`{program}` took longer than {ATTEMPT:?}"));
+            }
+        }
+    }
+}
+
+/// The last `most` bytes of a file as text; empty if it can't be read.
+pub fn tail(path: &Path, most: u64) -> String {
+    use std::io::{Read, Seek, SeekFrom};
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = std::fs::File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
+        let mut bytes = Vec::new();
+        file.take(most).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Span;
+    use std::net::TcpListener;
+
+    fn try_ready(config: ReadyConfig, alive: bool) -> Result<(), ReadyError> {
+        let stop = AtomicBool::new(false);
+        let nowhere = Path::new("/nonexistent");
+        wait(&Ready { config: &config, outputs: [nowhere, nowhere], stop: &stop }, || alive)
+    }
+
+    #[test]
+    fn an_open_port_is_ready_and_a_closed_one_times_out_with_the_reason() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let config = |timeout| ReadyConfig {
+            tcp: Some(address.clone()),
+            timeout: Some(Span(Duration::from_millis(timeout))),
+            ..Default::default()
+        };
+        assert_eq!(try_ready(config(5000), true), Ok(()));
+        drop(listener);
+        let error = try_ready(config(60), true).unwrap_err();
+        assert!(error.to_string().contains("refused"), "{error}");
+    }
+
+    #[test]
+    fn the_dead_are_never_ready() {
+        assert_eq!(try_ready(ReadyConfig::default(), false), Err(ReadyError::Died));
+    }
+
+    #[test]
+    fn a_command_is_tried_until_it_succeeds() {
+        let command = |program: &str| ReadyConfig {
+            command: Some(vec![program.into()]),
+            timeout: Some(Span(Duration::from_millis(200))),
+            ..Default::default()
+        };
+        assert_eq!(try_ready(command("true"), true), Ok(()));
+        assert!(matches!(try_ready(command("false"), true), Err(ReadyError::TimedOut { .. })));
+    }
+}

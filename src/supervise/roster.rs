@@ -1,0 +1,149 @@
+//! Who is a worker now: found from the process tree, held open from then on, followed to its end.
+
+use super::{pidfd, tree};
+use crate::config::Workers;
+use crate::model::{ExitCause, WorkerId};
+use crate::probe::WorkerProbe;
+use regex::bytes::Regex;
+use std::collections::HashMap;
+use std::fs;
+
+/// Looks at a dead worker after which its cause of death is given up: its parent has to reap it first.
+const PATIENCE: u32 = 50;
+
+/// A worker that was seen for the first time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// The worker.
+    pub worker: WorkerId,
+    /// Its parent's PID.
+    pub parent: u32,
+    /// Its command name.
+    pub command: String,
+}
+
+/// A worker that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Departure {
+    /// The worker.
+    pub worker: WorkerId,
+    /// How it ended, where the kernel tells.
+    pub cause: Option<ExitCause>,
+}
+
+/// The workers below one process.
+#[derive(Debug)]
+pub struct Roster {
+    /// The process below which the target is: the guard.
+    above: u32,
+    selection: Selection,
+    members: HashMap<u32, WorkerProbe>,
+    leaving: Vec<(WorkerProbe, u32)>,
+}
+
+#[derive(Debug)]
+enum Selection {
+    Itself,
+    Children,
+    Descendants,
+    Match(Regex),
+}
+
+impl Roster {
+    /// Workers among what `above` has launched, chosen as `workers` says.
+    ///
+    /// # Errors
+    /// If the pattern isn't a regular expression.
+    pub fn new(above: u32, workers: &Workers) -> Result<Self, regex::Error> {
+        let selection = match workers {
+            Workers::Itself => Selection::Itself,
+            Workers::Children => Selection::Children,
+            Workers::Descendants => Selection::Descendants,
+            Workers::Match(pattern) => Selection::Match(Regex::new(pattern)?),
+        };
+        Ok(Roster { above, selection, members: HashMap::new(), leaving: Vec::new() })
+    }
+
+    /// Looks who has gone and, if it is `open`, who has come: while a target is taken down, orphans that are given a new
+    /// parent only look like new workers.
+    pub fn refresh(&mut self, open: bool) -> (Vec<Arrival>, Vec<Departure>) {
+        let gone = self.members.extract_if(|_, probe| probe.pidfd().is_some_and(pidfd::has_ended));
+        self.leaving.extend(gone.map(|(_, probe)| (probe, 0)));
+        let mut arrivals = Vec::new();
+        for pid in if open { self.candidates() } else { Vec::new() } {
+            if self.members.contains_key(&pid) || !self.is_selected(pid) {
+                continue;
+            }
+            // One that ended between the listing and now never was a worker to us.
+            let Ok(probe) = WorkerProbe::open(pid) else { continue };
+            if self.leaving.iter().any(|(leaving, _)| leaving.id() == probe.id()) {
+                continue;
+            }
+            arrivals.push(Arrival { worker: probe.id(), parent: probe.parent(), command: probe.command().to_owned() });
+            self.members.insert(pid, probe);
+        }
+        (arrivals, self.departures())
+    }
+
+    /// The workers that live.
+    pub fn members(&self) -> impl Iterator<Item = &WorkerProbe> {
+        self.members.values()
+    }
+
+    /// How many live.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether none lives.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Takes a worker off that could not be read any more.
+    pub fn retire(&mut self, worker: WorkerId) {
+        if self.members.get(&worker.pid).is_some_and(|probe| probe.id() == worker)
+            && let Some(probe) = self.members.remove(&worker.pid)
+        {
+            self.leaving.push((probe, 0));
+        }
+    }
+
+    fn departures(&mut self) -> Vec<Departure> {
+        let mut departures = Vec::new();
+        self.leaving.retain_mut(|(probe, looks)| {
+            *looks += 1;
+            let cause = probe.pidfd().and_then(pidfd::exit_cause);
+            let settled = cause.is_some() || *looks > PATIENCE || probe.pidfd().is_none();
+            if settled {
+                departures.push(Departure { worker: probe.id(), cause });
+            }
+            !settled
+        });
+        departures
+    }
+
+    fn candidates(&self) -> Vec<u32> {
+        let roots = tree::children(self.above);
+        match self.selection {
+            Selection::Itself => roots,
+            Selection::Children => roots.into_iter().flat_map(tree::children).collect(),
+            Selection::Descendants => roots.into_iter().flat_map(tree::descendants).collect(),
+            Selection::Match(_) => tree::descendants(self.above),
+        }
+    }
+
+    fn is_selected(&self, pid: u32) -> bool {
+        match &self.selection {
+            Selection::Match(pattern) => fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|mut line| {
+                for byte in &mut line {
+                    if *byte == 0 {
+                        *byte = b' ';
+                    }
+                }
+                pattern.is_match(line.trim_ascii_end())
+            }),
+            _ => true,
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! The process tree, as `/proc` has it at one moment.
+
+use crate::probe::parse_stat;
+use std::collections::{HashMap, HashSet};
+use std::fs;
+
+/// PIDs of the children of `pid`, of all its threads. Empty if it has ended.
+pub fn children(pid: u32) -> Vec<u32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    let mut children = Vec::new();
+    for thread in threads.flatten() {
+        match fs::read_to_string(thread.path().join("children")) {
+            Ok(text) => children.extend(text.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok())),
+            // Kernels without CONFIG_PROC_CHILDREN have no such file.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && thread.path().exists() => {
+                return by_parent().remove(&pid).unwrap_or_default();
+            }
+            Err(_) => {}
+        }
+    }
+    children
+}
+
+/// PIDs of everything below `pid`, parents before their children.
+pub fn descendants(pid: u32) -> Vec<u32> {
+    let mut found = children(pid);
+    // A process that is given a new parent while we look may be seen twice.
+    let mut seen: HashSet<u32> = found.iter().copied().chain([pid]).collect();
+    let mut next = 0;
+    while next < found.len() {
+        let below = children(found[next]);
+        found.extend(below.into_iter().filter(|&child| seen.insert(child)));
+        next += 1;
+    }
+    found
+}
+
+/// Every process of the host by its parent.
+fn by_parent() -> HashMap<u32, Vec<u32>> {
+    let mut tree: HashMap<u32, Vec<u32>> = HashMap::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        if let Some(stat) = fs::read(entry.path().join("stat")).ok().as_deref().and_then(parse_stat) {
+            tree.entry(stat.parent).or_default().push(pid);
+        }
+    }
+    tree
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn a_child_and_its_child_are_found() {
+        // The shell stays because a second command follows.
+        let mut shell = Command::new("sh").args(["-c", "sleep 60; true"]).stdin(Stdio::null()).spawn().unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while children(shell.id()).is_empty() {
+            assert!(std::time::Instant::now() < deadline, "the shell never started its child");
+            std::thread::yield_now();
+        }
+        let below = descendants(std::process::id());
+        let sleeper = children(shell.id());
+        assert!(below.contains(&shell.id()) && below.contains(&sleeper[0]));
+        assert_eq!(by_parent()[&shell.id()], sleeper);
+        for pid in [sleeper[0], shell.id()] {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), nix::sys::signal::SIGKILL);
+        }
+        shell.wait().unwrap();
+        assert!(descendants(shell.id()).is_empty());
+    }
+}

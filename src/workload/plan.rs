@@ -1,0 +1,191 @@
+//! From a seed to requests.
+//!
+//! Request number `n` of a run is a pure function of the seed and `n`: which step, how large, whether and where it is
+//! broken off. So the same seed sends the same requests, whatever the server does and however many connections there
+//! are.
+
+use crate::config::{AbortPoint, Size};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// What is drawn for one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Request {
+    /// Index of its step.
+    pub(super) step: usize,
+    /// Bytes of filling in its body.
+    pub(super) filled: u64,
+    /// Where in the block of random bytes the filling begins.
+    pub(super) offset: u64,
+    /// How it is broken off, if it is.
+    pub(super) abort: Option<Abort>,
+}
+
+/// How a request is broken off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Abort {
+    /// When.
+    pub(super) point: AbortPoint,
+    /// The place in the body as a fraction of its length, in 2^-64.
+    place: u64,
+}
+
+impl Abort {
+    /// Bytes of a body of `length` bytes that are sent: all of it, or less than all.
+    pub(super) fn bytes(&self, length: u64) -> u64 {
+        match self.point {
+            AbortPoint::AfterBody => length,
+            AbortPoint::MidBody | AbortPoint::SlowDrip => scale(self.place, length),
+        }
+    }
+}
+
+/// What a plan has to know of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Drawn {
+    /// How often it is drawn, relative to the others.
+    pub(super) weight: f64,
+    /// Size of the filling, if it has one.
+    pub(super) size: Option<Size>,
+    /// Share of aborted requests, 0 to 1, and when they are aborted.
+    pub(super) abort: Option<(f64, AbortPoint)>,
+}
+
+/// The plan of a run: a request for every number.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    random: ChaCha8Rng,
+    steps: Vec<Drawn>,
+    /// Sums of the weights up to each step.
+    sums: Vec<f64>,
+}
+
+impl Plan {
+    /// A plan over these steps; their weights must be finite and positive in sum.
+    pub(super) fn new(seed: u64, steps: Vec<Drawn>) -> Plan {
+        let mut sum = 0.0;
+        let sums = steps
+            .iter()
+            .map(|step| {
+                sum += step.weight;
+                sum
+            })
+            .collect();
+        Plan { random: ChaCha8Rng::seed_from_u64(seed), steps, sums }
+    }
+
+    /// The request of this number.
+    pub(super) fn request(&self, number: u64) -> Request {
+        let mut random = self.random.clone();
+        random.set_stream(number);
+        // Every request draws the same numbers in the same order, so that a change to one step leaves the others.
+        let [choice, abort, place, size, offset] = std::array::from_fn(|_| random.next_u64());
+        let step = self.choose(choice);
+        let drawn = &self.steps[step];
+        Request {
+            step,
+            filled: drawn.size.map_or(0, |distribution| draw_size(distribution, size)),
+            offset: offset >> 32,
+            abort: drawn.abort.filter(|(share, _)| unit(abort) < *share).map(|(_, point)| Abort { point, place }),
+        }
+    }
+
+    fn choose(&self, choice: u64) -> usize {
+        let total = self.sums.last().copied().unwrap_or(0.0);
+        let target = unit(choice) * total;
+        // Rounding could lead past the end; the last step with a weight is then the right one.
+        let past = self.steps.iter().rposition(|step| step.weight > 0.0).unwrap_or(0);
+        self.sums.partition_point(|&sum| sum <= target).min(past)
+    }
+}
+
+fn draw_size(distribution: Size, draw: u64) -> u64 {
+    match distribution {
+        Size::Fixed(size) => size.0,
+        Size::Uniform([low, high]) => low.0 + scale(draw, (high.0 - low.0).saturating_add(1)),
+        Size::LogUniform([low, high]) => {
+            let from = (low.0.max(1) as f64).ln();
+            let to = (high.0 as f64 + 1.0).ln();
+            let size = (from + unit(draw) * (to - from)).exp() as u64;
+            size.clamp(low.0, high.0)
+        }
+    }
+}
+
+/// Maps 64 random bits to [0, 1).
+fn unit(bits: u64) -> f64 {
+    (bits >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// Maps 64 random bits to 0..bound by multiplication (Lemire, 2019, without the rejection: the bias is under
+/// bound / 2^64). 0 for a bound of 0.
+fn scale(bits: u64, bound: u64) -> u64 {
+    ((u128::from(bits) * u128::from(bound)) >> 64) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Bytes;
+    use proptest::prelude::*;
+
+    fn drawn(weight: f64) -> Drawn {
+        Drawn { weight, size: None, abort: None }
+    }
+
+    #[test]
+    fn the_same_seed_plans_the_same_requests() {
+        let steps = vec![
+            drawn(1.0),
+            Drawn {
+                weight: 2.0,
+                size: Some(Size::LogUniform([Bytes(1), Bytes(1 << 20)])),
+                abort: Some((0.2, AbortPoint::MidBody)),
+            },
+        ];
+        let requests = |seed| (0..500).map(|n| Plan::new(seed, steps.clone()).request(n)).collect::<Vec<_>>();
+        assert_eq!(requests(7), requests(7));
+        assert_ne!(requests(7), requests(8));
+    }
+
+    #[test]
+    fn steps_are_drawn_by_their_weights() {
+        let plan = Plan::new(1, vec![drawn(1.0), drawn(0.0), drawn(3.0), drawn(0.0)]);
+        let mut counts = [0; 4];
+        (0..20_000).for_each(|n| counts[plan.request(n).step] += 1);
+        assert_eq!([counts[1], counts[3]], [0, 0]);
+        // Five standard deviations of a binomial count.
+        assert!((counts[2] as f64 - 15_000.0).abs() < 5.0 * (20_000.0f64 * 0.25 * 0.75).sqrt(), "{counts:?}");
+    }
+
+    #[test]
+    fn a_share_of_requests_is_aborted_inside_the_body() {
+        let abort = Some((0.05, AbortPoint::MidBody));
+        let plan = Plan::new(1, vec![Drawn { weight: 1.0, size: Some(Size::Fixed(Bytes(1000))), abort }]);
+        let aborts: Vec<Abort> = (0..20_000).filter_map(|n| plan.request(n).abort).collect();
+        assert!((aborts.len() as f64 - 1000.0).abs() < 5.0 * (20_000.0f64 * 0.05 * 0.95).sqrt(), "{}", aborts.len());
+        assert!(aborts.iter().all(|abort| abort.bytes(1000) < 1000));
+        let mean = aborts.iter().map(|abort| abort.bytes(1000) as f64).sum::<f64>() / aborts.len() as f64;
+        assert!((mean - 500.0).abs() < 60.0, "{mean}");
+    }
+
+    #[test]
+    fn log_uniform_sizes_visit_every_order_of_magnitude_equally() {
+        let size = Size::LogUniform([Bytes(1000), Bytes(1_000_000)]);
+        let plan = Plan::new(1, vec![Drawn { size: Some(size), ..drawn(1.0) }]);
+        let mut decades = [0; 3];
+        (0..9000).for_each(|n| decades[(plan.request(n).filled as f64 / 1000.0).log10().min(2.5) as usize] += 1);
+        assert!(decades.iter().all(|&count: &i32| (count - 3000).abs() < 250), "{decades:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn sizes_stay_within_their_bounds(low in 0u64..1 << 40, span in 0u64..1 << 40, draw: u64) {
+            let bounds = [Bytes(low), Bytes(low + span)];
+            for distribution in [Size::Uniform(bounds), Size::LogUniform(bounds)] {
+                let size = draw_size(distribution, draw);
+                prop_assert!((low..=low + span).contains(&size));
+            }
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! A real Apache with a faulty upload module: each of its modes is judged as it should be.
+//!
+//! Needs Debian's `apache2-bin` and `apache2-dev`; `scripts/test.sh` installs them.
+
+mod common;
+
+use common::{Bench, Ended, processes};
+use std::path::{Path, PathBuf};
+
+fn config(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("harness-configs").join(name)
+}
+
+fn run(mode: &str) -> Ended {
+    let bench = Bench::new();
+    let ended = bench.run(&config("apache-upload.toml"), &["--env", &format!("MODE={mode}"), "--quiet"]);
+    assert!(processes(&bench.path().to_string_lossy()).is_empty(), "an Apache was left: {}", ended.story());
+    assert!(bench.scratch().is_empty());
+    // What is looked at later has to be kept beyond the bench.
+    let verdict = ended.json("verdict.json");
+    assert_eq!(verdict["counting"]["source"], "access-log", "{}", ended.story());
+    KEPT.with_borrow_mut(|kept| kept.push(bench));
+    ended
+}
+
+thread_local! {
+    static KEPT: std::cell::RefCell<Vec<Bench>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// Growth of a resource per request: estimate, lower and upper bound.
+fn growth(ended: &Ended, resource: &str) -> [f64; 3] {
+    let growth = ended.finding(resource)["growth"].clone();
+    ["estimate", "lower", "upper"].map(|key| growth[key].as_f64().unwrap_or_else(|| panic!("{}", ended.story())))
+}
+
+fn expect(ended: &Ended, code: i32, leaking: Option<&str>) {
+    assert_eq!(ended.code, Some(code), "{}", ended.story());
+    for resource in ["memory", "descriptors", "threads", "tmpfs"] {
+        let verdict = if leaking == Some(resource) { "leak" } else { "clean" };
+        assert_eq!(ended.finding(resource)["verdict"], verdict, "{resource}: {}", ended.story());
+    }
+}
+
+/// A leak of memory whose rate per request is known from the module's source and the workload's weights.
+fn expect_leak(mode: &str, least: f64, most: f64) {
+    let ended = run(mode);
+    expect(&ended, 10, Some("memory"));
+    let [estimate, lower, upper] = growth(&ended, "memory");
+    assert!(lower > 0.0 && lower <= estimate && estimate <= upper, "{mode}: {lower} {estimate} {upper}");
+    assert!((least..most).contains(&estimate), "{mode}: {estimate} B/request, expected {least} to {most}");
+}
+
+fn expect_clean(mode: &str, classes: &[&str]) {
+    let ended = run(mode);
+    expect(&ended, 0, None);
+    let class = ended.finding("memory")["class"].clone();
+    assert!(classes.iter().any(|c| class == *c), "{mode} is a {class}: {}", ended.story());
+}
+
+#[test]
+fn malloc_is_a_leak() {
+    // 4112 bytes of each upload; about 80 % of the requests are uploads.
+    expect_leak("malloc", 2900.0, 3700.0);
+}
+
+#[test]
+fn pool_is_a_leak() {
+    // Debian's APR takes 8 KiB from the kernel for each.
+    expect_leak("pool", 5800.0, 7400.0);
+}
+
+#[test]
+fn abort_is_a_leak() {
+    // Only about 4 % of all requests are broken off.
+    expect_leak("abort", 80.0, 260.0);
+}
+
+#[test]
+fn big_is_a_leak() {
+    expect_leak("big", 100.0, 400.0);
+}
+
+#[test]
+fn fd_is_a_leak_of_descriptors() {
+    let ended = run("fd");
+    expect(&ended, 10, Some("descriptors"));
+    assert!((0.7..0.9).contains(&growth(&ended, "descriptors")[0]), "{}", ended.story());
+}
+
+#[test]
+fn shm_is_a_leak_of_tmpfs() {
+    let ended = run("shm");
+    assert_eq!(ended.code, Some(10), "{}", ended.story());
+    assert_eq!(ended.finding("tmpfs")["verdict"], "leak");
+    assert_eq!(ended.finding("memory")["verdict"], "clean");
+}
+
+#[test]
+fn churn_is_a_high_water_mark() {
+    expect_clean("churn", &["high-water-mark"]);
+}
+
+#[test]
+fn warm_is_a_warm_up() {
+    expect_clean("warm", &["warm-up"]);
+}
+
+#[test]
+fn cow_is_un_sharing() {
+    expect_clean("cow", &["copy-on-write"]);
+}
+
+#[test]
+fn none_is_clean() {
+    expect_clean("none", &["flat", "warm-up", "within-budget"]);
+}
+
+#[test]
+fn the_event_mpm_leaks_too() {
+    let bench = Bench::new();
+    let ended = bench.run(&config("apache-event.toml"), &["--quiet"]);
+    expect(&ended, 10, Some("memory"));
+}
+
+#[test]
+fn a_recycled_pool_leaks_though_its_sum_is_flat() {
+    let bench = Bench::new();
+    let ended = bench.run(&config("apache-recycle.toml"), &["--quiet"]);
+    expect(&ended, 10, Some("memory"));
+    let workers = ended.finding("memory")["workers"].as_array().unwrap().len();
+    assert!(workers > 8, "only {workers} incarnations");
+}
+
+/// An ordinary user gets the same answer, without a control group and without the right to read descriptors of others.
+#[test]
+fn an_ordinary_user_finds_the_leak() {
+    if !nix::unistd::geteuid().is_root() {
+        // Then every other test of this file was it.
+        return;
+    }
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::process::CommandExt;
+    const NOBODY: u32 = 65534;
+    let bench = Bench::new();
+    let open = |path: &Path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
+    open(bench.path());
+    // The source tree may be in a place that only root can enter.
+    for folder in ["harness-configs", "examples/apache"] {
+        let to = bench.path().join(folder);
+        std::fs::create_dir_all(&to).unwrap();
+        for entry in std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap().flatten() {
+            if entry.path().is_file() {
+                std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            }
+        }
+    }
+    let program = bench.path().join("seepage-program");
+    std::fs::copy(env!("CARGO_BIN_EXE_seepage"), &program).unwrap();
+    let mut command = std::process::Command::new(&program);
+    command.arg("run").arg(bench.path().join("harness-configs/apache-upload.toml")).arg("--quiet");
+    command.arg("--reports").arg(bench.reports()).current_dir(bench.path()).env("TMPDIR", bench.path());
+    command.uid(NOBODY).gid(NOBODY);
+    let ended = bench.ended(command.output().unwrap());
+    assert_eq!(ended.code, Some(10), "{}", ended.story());
+    assert_eq!(ended.finding("memory")["verdict"], "leak", "{}", ended.story());
+    assert_eq!(ended.json("run.json")["target"]["limited_by"], "rlimit");
+}

@@ -1,0 +1,148 @@
+//! What the end-to-end tests share: a private directory for each test, harness files, and a look at the process table.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long something may take that takes a moment: generous, so that no test depends on the machine's speed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A directory of one test, with all that its runs leave.
+pub struct Bench {
+    directory: tempfile::TempDir,
+}
+
+/// A run of seepage that has ended.
+pub struct Ended {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+    /// The run directory, if one was made.
+    pub run: Option<PathBuf>,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        Bench { directory: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// seepage, with its scratch directories below this bench.
+    pub fn seepage(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_seepage"));
+        command.current_dir(self.path()).env("TMPDIR", self.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// `seepage run FILE`, on its way.
+    pub fn start(&self, file: &Path, arguments: &[&str]) -> Child {
+        let mut command = self.seepage();
+        command.arg("run").arg(file).arg("--reports").arg(self.reports()).args(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// `seepage run FILE`, to its end.
+    pub fn run(&self, file: &Path, arguments: &[&str]) -> Ended {
+        self.ended(self.start(file, arguments).wait_with_output().unwrap())
+    }
+
+    pub fn ended(&self, output: Output) -> Ended {
+        Ended {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            run: self.newest_run(),
+        }
+    }
+
+    pub fn reports(&self) -> PathBuf {
+        self.path().join("reports")
+    }
+
+    fn newest_run(&self) -> Option<PathBuf> {
+        std::fs::read_dir(self.reports()).ok()?.flatten().map(|e| e.path()).max()
+    }
+
+    /// What is left of scratch directories: nothing, after a run.
+    pub fn scratch(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.path()).unwrap().flatten().map(|e| e.path());
+        entries.filter(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("seepage-"))).collect()
+    }
+}
+
+impl Ended {
+    /// All that it said and left, for the message of a failed assertion.
+    pub fn story(&self) -> String {
+        let events = self.run.as_ref().and_then(|r| std::fs::read_to_string(r.join("events.jsonl")).ok());
+        format!(
+            "exit {:?}\n-- stdout\n{}\n-- stderr\n{}\n-- events\n{}",
+            self.code,
+            self.stdout,
+            self.stderr,
+            events.unwrap_or_default()
+        )
+    }
+
+    pub fn directory(&self) -> &Path {
+        self.run.as_deref().unwrap_or_else(|| panic!("no run directory: {}", self.story()))
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        let path = self.directory().join(name);
+        std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}\n{}", path.display(), self.story()))
+    }
+
+    pub fn json(&self, name: &str) -> Value {
+        serde_json::from_str(&self.read(name)).unwrap()
+    }
+
+    /// The events of a kind, such as `exited`.
+    pub fn events(&self, kind: &str) -> Vec<Value> {
+        let lines = self.read("events.jsonl");
+        let events = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["event"].clone());
+        events.filter_map(|e| if e == *kind { Some(Value::Null) } else { e.get(kind).cloned() }).collect()
+    }
+
+    /// The finding on a resource in the verdict.
+    pub fn finding(&self, resource: &str) -> Value {
+        let verdict = self.json("verdict.json");
+        let findings = verdict["findings"].as_array().unwrap();
+        findings.iter().find(|f| f["resource"] == resource).cloned().unwrap_or(Value::Null)
+    }
+}
+
+/// PIDs of the processes whose command line holds `marker`.
+pub fn processes(marker: &str) -> Vec<u32> {
+    let pids = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|e| e.file_name().to_str()?.parse().ok());
+    pids.filter(|pid: &u32| {
+        std::fs::read(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|line| String::from_utf8_lossy(&line).replace('\0', " ").contains(marker))
+    })
+    .collect()
+}
+
+/// Waits until `condition` holds.
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "never happened: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Sends a signal to a process that this test started.
+pub fn signal(pid: u32, signal: nix::sys::signal::Signal) {
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), signal).unwrap();
+}

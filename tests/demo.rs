@@ -1,0 +1,165 @@
+//! The demonstration server under every one of its faults, and the two files of the quickstart.
+
+mod common;
+
+use common::{Bench, Ended, processes};
+use std::path::Path;
+
+/// A short run on the demonstration server.
+fn run(fault: &str, gates: &str) -> (Bench, Ended) {
+    let bench = Bench::new();
+    let text = format!(
+        r#"
+name = "demo-{fault}"
+[target]
+command = [
+    "${{seepage}}", "demo-server", "--port", "${{port}}", "--workers", "3", "--fault", "{fault}",
+    "--access-log", "${{work_dir}}/access.log",
+]
+ready = {{ http = "http://127.0.0.1:${{port}}/status" }}
+[requests.log]
+path = "${{work_dir}}/access.log"
+pattern = '^(?P<pid>\d+) (?P<class>\S+)'
+[workload]
+base-url = ["http://127.0.0.1:${{port}}"]
+rate = "1000/s"
+concurrency = 3
+requests-per-connection = 20
+[[workload.step]]
+name = "upload"
+weight = 8
+method = "POST"
+path = "/upload"
+body = {{ random = {{ log-uniform = ["1 KiB", "32 KiB"] }} }}
+abort = {{ share = "5%" }}
+[[workload.step]]
+name = "big-upload"
+weight = 1
+method = "POST"
+path = "/upload"
+body = {{ multipart = {{ uniform = ["1100 KiB", "1200 KiB"] }} }}
+[[workload.step]]
+name = "index"
+path = "/"
+[[phase]]
+kind = "warm-up"
+duration = "4s"
+[[phase]]
+kind = "soak"
+duration = "12s"
+[[phase]]
+kind = "settle"
+duration = "500ms"
+[gates]
+{gates}
+"#
+    );
+    let ended = bench.run(&bench.write("demo.toml", &text), &["--quiet"]);
+    assert!(processes(&bench.path().to_string_lossy()).is_empty(), "a server was left: {}", ended.story());
+    (bench, ended)
+}
+
+fn expect(fault: &str, code: i32, leaking: Option<&str>) {
+    let (_bench, ended) = run(fault, "");
+    assert_eq!(ended.code, Some(code), "{fault}: {}", ended.story());
+    for resource in ["memory", "descriptors", "threads", "tmpfs"] {
+        let leaks = ended.finding(resource)["verdict"] == "leak";
+        assert_eq!(leaks, leaking == Some(resource), "{fault}, {resource}: {}", ended.story());
+    }
+}
+
+#[test]
+fn a_leak_of_memory_is_found() {
+    expect("malloc", 10, Some("memory"));
+}
+
+#[test]
+fn a_leak_under_aborted_uploads_is_found() {
+    expect("abort", 10, Some("memory"));
+}
+
+#[test]
+fn a_leak_of_big_uploads_is_found() {
+    expect("big", 10, Some("memory"));
+}
+
+#[test]
+fn a_leak_of_descriptors_is_found() {
+    expect("fd", 10, Some("descriptors"));
+}
+
+#[test]
+fn a_leak_of_threads_is_found() {
+    let (_bench, ended) = run("thread", "");
+    assert_eq!(ended.code, Some(10), "{}", ended.story());
+    assert_eq!(ended.finding("threads")["verdict"], "leak", "{}", ended.story());
+}
+
+#[test]
+fn no_fault_is_clean() {
+    expect("none", 0, None);
+}
+
+#[test]
+fn a_bounded_cache_is_clean() {
+    expect("warm", 0, None);
+}
+
+#[test]
+fn un_sharing_is_clean() {
+    expect("cow", 0, None);
+}
+
+/// Answers of 500 look leak-free; the error rate keeps them from passing.
+#[test]
+fn a_workload_that_fails_is_never_clean() {
+    let (_bench, ended) = run("error", "");
+    assert_eq!(ended.code, Some(22), "{}", ended.story());
+    assert!(ended.stdout.contains("error rate"), "{}", ended.story());
+}
+
+#[test]
+fn a_latency_over_its_gate_is_a_failed_workload() {
+    let (_bench, ended) = run("slow", "p95 = \"10ms\"");
+    assert_eq!(ended.code, Some(22), "{}", ended.story());
+}
+
+#[test]
+fn workers_that_crash_are_told() {
+    let (_bench, ended) = run("crash", "error-rate = \"50%\"");
+    assert_eq!(ended.code, Some(21), "{}", ended.story());
+    assert!(ended.stdout.contains("SIGABRT"), "{}", ended.story());
+}
+
+#[test]
+fn the_quickstart_finds_its_leak_and_leaves_a_whole_report() {
+    let bench = Bench::new();
+    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness-configs");
+    let ended = bench.run(&configs.join("quickstart.toml"), &[]);
+    assert_eq!(ended.code, Some(10), "{}", ended.story());
+    assert!(ended.stdout.starts_with("LEAK  "), "{}", ended.story());
+    assert!(ended.stderr.contains("soak"), "no progress: {}", ended.story());
+    let growth = ended.finding("memory")["growth"]["estimate"].as_f64().unwrap();
+    // 4 KiB of each upload, and four of five requests are uploads.
+    assert!((3000.0..3600.0).contains(&growth), "{growth}");
+    for name in ["report.html", "report.md", "junit.xml", "samples.csv", "latency.hlog", "charts/memory.svg"] {
+        assert!(!ended.read(name).is_empty(), "{name}");
+    }
+    assert!(std::fs::read(ended.directory().join("charts/memory.png")).unwrap().starts_with(b"\x89PNG"));
+
+    // The same verdict comes out of the directory alone.
+    let again = bench.seepage().arg("analyze").arg(ended.directory()).output().unwrap();
+    assert_eq!(again.status.code(), Some(10));
+    let first = ended.stdout.lines().next().unwrap();
+    assert_eq!(String::from_utf8_lossy(&again.stdout).lines().next().unwrap(), first);
+}
+
+#[test]
+fn the_clean_quickstart_is_clean() {
+    let bench = Bench::new();
+    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness-configs");
+    let ended = bench.run(&configs.join("quickstart-clean.toml"), &["--format", "json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.story());
+    let printed: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+    assert_eq!(printed["verdict"], "clean");
+}
