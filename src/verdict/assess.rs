@@ -98,7 +98,7 @@ pub(super) struct Terms {
 pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let Subject { raw, smooth, jumps, total_span, .. } = subject;
     let budget = terms.budget;
-    let models = plausible(raw, smooth, jumps.len(), terms.quantum / subject.averaged.sqrt());
+    let models = plausible(raw, smooth, jumps.len(), subject.averaged, terms.quantum);
     let best = models.first()?;
     let sum: f64 = jumps.iter().map(|j| j.size).sum();
     let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
@@ -136,7 +136,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let quiet = !matches!(pattern, JumpPattern::GoingOn | JumpPattern::Unclear);
     let near = || models.iter().filter(|m| m.distance <= NEAR);
     let over_now = near().all(|m| under(m.end, budget, ALPHA_CLEAN)) && best.end.value <= NEAR_BUDGET * budget;
-    let swings = best.persistent.value <= NEAR_BUDGET * budget && raw.iter().all(|s| swings(s, budget));
+    let swings = best.persistent.value <= 0.5 * budget && raw.iter().all(|s| swings(s, budget));
     let clean = !leak && (swings || quiet && (over_now || settles(&models, budget)));
     Some(Assessment { models, by_jumps, jumps: pattern, late, persistent, end, least, spread, leak, clean })
 }

@@ -465,6 +465,7 @@ mod tests {
         for signal in [2, 15] {
             let mut run = clean();
             run.meta.status = RunStatus::Aborted;
+            run.meta.failure = Some(Failure::Interrupted(signal));
             run.events.push(event(60.0, EventKind::Interrupted { signal }));
             let verdict = judge(&run);
             assert_eq!((verdict.outcome, verdict.exit.code()), (Outcome::Inconclusive, 128 + signal as u8));

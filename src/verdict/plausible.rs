@@ -62,19 +62,31 @@ const NEARLY: f64 = 0.1;
 
 /// Fits the dictionary to the levels as they are and, if there are jumps, to the levels without them; models in order
 /// of their criterion, the best first, none farther than [`FAR`]. Empty if there is too little to fit.
-pub(super) fn plausible(raw: &[Levels], smooth: &[Levels], jumps: usize, quantum: f64) -> Vec<Plausible> {
+///
+/// `averaged` is the number of workers that were averaged into each series; rounding and jumps of one count less then.
+pub(super) fn plausible(
+    raw: &[Levels],
+    smooth: &[Levels],
+    jumps: usize,
+    averaged: f64,
+    quantum: f64,
+) -> Vec<Plausible> {
+    let quantum = quantum / averaged.sqrt();
     let mut models = search(raw, quantum);
-    models.retain(|m| m.distance.is_finite());
     if jumps > 0 {
         // A place and a size each (Schwarz 1978 counts both).
         let observations = raw.iter().map(|s| s.x.len()).sum::<usize>().max(2) as f64;
         let paid = 2.0 * jumps as f64 * observations.ln();
-        models.extend(search(smooth, quantum).into_iter().map(|m| Plausible {
-            distance: m.distance + paid,
-            stepped: true,
-            ..m
+        // The size of each was measured between two noisy blocks, and what was taken too much or too little is growth.
+        let span = raw.iter().map(Levels::span).sum::<f64>();
+        let blur = (2.0 * jumps as f64 / averaged).sqrt() / span;
+        models.extend(search(smooth, quantum).into_iter().map(|m| {
+            let blurred = |e: Estimate| Estimate { se: e.se.hypot(blur * m.sigma), ..e };
+            let (persistent, end) = (blurred(m.persistent), blurred(m.end));
+            Plausible { distance: m.distance + paid, stepped: true, persistent, end, ..m }
         }));
     }
+    models.retain(|m| m.distance.is_finite());
     let best = models.iter().map(|m| m.distance).fold(f64::INFINITY, f64::min);
     models.iter_mut().for_each(|m| m.distance -= best);
     models.retain(|m| m.distance <= FAR);

@@ -56,6 +56,7 @@ pub fn record(memory: impl Fn(u64) -> u64, fds: impl Fn(u64) -> u64) -> RunRecor
         elapsed: Some(END),
         status: RunStatus::Complete,
         aborted: None,
+        failure: None,
         seed: 1,
         host: Host { page: 4096, ..Host::default() },
         target: Target::default(),
