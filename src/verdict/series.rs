@@ -3,7 +3,9 @@
 //! Always: the vectors of a series have equal lengths, `x` never falls and everything is finite. What had to be cut
 //! to get there is told in a note; a number is never made up for a reading that is missing.
 
-use crate::model::{Axis, EventKind, HostSample, PhaseKind, Resource, RunRecord, Sample, Series, WorkerId};
+use crate::model::{
+    Axis, CountingSource, EventKind, HostSample, PhaseKind, Resource, RunRecord, Sample, Series, WorkerId,
+};
 use std::collections::HashMap;
 
 /// Load is a regressor only if it varied by this part of its mean, seen through a window of some seconds.
@@ -183,7 +185,8 @@ fn of_workers(record: &RunRecord, resource: Resource) -> Readings {
         }
         out.series.push(one);
     }
-    if uncounted > 0 {
+    // A page is read less often than memory; only a log that doesn't mention a worker is worth a word.
+    if uncounted > 0 && record.meta.counting.source == CountingSource::AccessLog {
         out.notes.push(format!("{uncounted} readings of {resource} have no request count and were dropped"));
     }
     if unread > 0 {
