@@ -270,6 +270,10 @@ fn notes_on(record: &RunRecord) -> Vec<String> {
         notes.push(format!("the sampler missed {missed} of its deadlines: the host was busy"));
     }
     notes.extend(super::noise::noise(record));
+    notes.extend(record.events.iter().filter_map(|e| match &e.kind {
+        EventKind::Note { text } => Some(text.clone()),
+        _ => None,
+    }));
     if let Some(observing) = &record.meta.observing {
         notes.extend(observing.missing.iter().map(|m| format!("not readable: {m}")));
     }
