@@ -262,6 +262,14 @@ impl Conductor {
         if !totals.histograms.is_empty() {
             self.recorder.write_latency(totals.summary.seconds, &totals.histograms);
         }
+        if let Some(text) = totals.last_failure {
+            self.recorder.event(EventKind::Note { text: format!("the last request that failed: {text}") });
+        }
+        let reconnects = self.counters.reconnects();
+        if reconnects > 0 {
+            let text = format!("the server closed {reconnects} kept connections; their requests were sent again");
+            self.recorder.event(EventKind::Note { text });
+        }
         self.recorder.record.meta.workload = Some(totals.summary);
         self.recorder.finish(end)
     }
