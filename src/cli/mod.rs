@@ -1,6 +1,7 @@
 //! Arguments to plain requests, verdicts to exit codes. Results go to standard output, progress and errors to standard
 //! error.
 
+mod analyze;
 mod check;
 mod judge;
 mod run;
@@ -24,8 +25,8 @@ struct Cli {
 enum Command {
     /// Launch a target, drive it, sample its workers, and judge whether they leak.
     Run(run::Arguments),
-    /// Judge a finished run again, from its directory alone.
-    Analyze(judge::AnalyzeArguments),
+    /// Judge finished runs again, and series of memory that other tools wrote.
+    Analyze(Box<analyze::Arguments>),
     /// Render the report of a finished run again.
     Report(judge::ReportArguments),
     /// Check a harness file without running it.
@@ -59,7 +60,7 @@ pub fn main() -> std::process::ExitCode {
     }
     let done = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
-        Command::Analyze(arguments) => judge::analyze(&arguments),
+        Command::Analyze(arguments) => analyze::analyze(&arguments),
         Command::Report(arguments) => judge::report(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Schema => check::schema(),

@@ -3,7 +3,9 @@
 //! Always: the vectors of a series have equal lengths, `x` never falls and everything is finite. What had to be cut
 //! to get there is told in a note; a number is never made up for a reading that is missing.
 
-use crate::model::{Axis, EventKind, HostSample, PhaseKind, Resource, RunRecord, Sample, Series, WorkerId};
+use crate::model::{
+    Axis, CountingSource, EventKind, HostSample, PhaseKind, Resource, RunRecord, Sample, Series, WorkerId,
+};
 use std::collections::HashMap;
 
 /// Load is a regressor only if it varied by this part of its mean, seen through a window of some seconds.
@@ -227,6 +229,9 @@ struct PoolCount {
 
 impl PoolCount {
     fn new(record: &RunRecord) -> Option<Self> {
+        if record.meta.counting.source == CountingSource::None {
+            return None;
+        }
         let from_host: Vec<(f64, f64)> =
             record.host.iter().filter_map(|h| Some((h.t, h.requests? as f64))).filter(|(t, _)| t.is_finite()).collect();
         let points = if from_host.last().is_some_and(|p| p.1 > 0.0) {
