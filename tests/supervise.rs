@@ -251,3 +251,18 @@ fn no_worker_of_a_large_recycling_pool_is_missed() {
     let missed = made.iter().filter(|pid| seen.binary_search(pid).is_err()).count();
     assert_eq!(missed, 0, "of {} workers", made.len());
 }
+
+#[test]
+fn workers_are_chosen_by_their_place_or_their_command_line() {
+    for (workers, expected) in
+        [("\"self\"", 1), ("\"children\"", 2), ("\"descendants\"", 4), ("{ match = \"sleep 9[0-9]+7$\" }", 2)]
+    {
+        let (bench, marker) = (Bench::new(), marker());
+        // A shell with two shells below it, each with a sleeper.
+        let below = format!("sleep {marker}7 & wait");
+        let script = format!("sh -c '{below}' & sh -c '{below}' & wait");
+        let ended = bench.run(&harness(&bench, &script, &format!("workers = {workers}\n{AT_ONCE}"), "1"), &[]);
+        assert_eq!(ended.events("spawned").len(), expected, "{workers}: {}", ended.story());
+        assert!(processes(&marker).is_empty());
+    }
+}

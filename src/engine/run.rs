@@ -285,6 +285,14 @@ impl Conductor {
         if !totals.histograms.is_empty() {
             self.recorder.write_latency(totals.summary.seconds, &totals.histograms);
         }
+        if let Some(text) = totals.last_failure {
+            self.recorder.event(EventKind::Note { text: format!("the last request that failed: {text}") });
+        }
+        let reconnects = self.counters.reconnects();
+        if reconnects > 0 {
+            let text = format!("the server closed {reconnects} kept connections; their requests were sent again");
+            self.recorder.event(EventKind::Note { text });
+        }
         let unwritten = self.recorder.failure().map(ToString::to_string);
         let end = match (end, unwritten) {
             (Ok(()), Some(reason)) => Err(Cut { failure: Failure::Recording, reason }),

@@ -3,7 +3,7 @@
 use super::cost::{Account, thread_cpu};
 use crate::config::SampleConfig;
 use crate::model::{Counting, Event, EventKind, Observing, WorkerId};
-use crate::probe::{Counter, HostProbe, MemoryGroup};
+use crate::probe::{Connections, Counter, HostProbe, MemoryGroup};
 use crate::store::Entry;
 use crate::supervise::Roster;
 use std::collections::HashMap;
@@ -142,18 +142,22 @@ impl Sampling {
     /// One round of readings; returns how long its slow parts took.
     fn tick(&mut self) -> Duration {
         if let Some(counter) = &mut self.plan.counter {
-            self.counting_error = counter.poll().err();
+            let polled = counter.poll();
+            if polled.is_err() || counter.is_fresh() {
+                self.counting_error = polled.err();
+            }
         }
         self.roll_call();
         let mut gone = Vec::new();
         let mut entries = Vec::new();
         let mut slow_parts = Duration::ZERO;
+        let mut connections = Connections::default();
         let workers = self.plan.roster.len();
         for probe in self.plan.roster.members() {
             let now = Instant::now();
             let slow = self.next_slow.get(&probe.id()).is_none_or(|due| *due <= now);
             let t = now.duration_since(self.plan.origin).as_secs_f64();
-            let Some((mut sample, cost)) = probe.read(t, slow) else {
+            let Some((mut sample, cost)) = probe.read(t, slow.then_some(&mut connections)) else {
                 gone.push(probe.id());
                 continue;
             };
@@ -162,7 +166,7 @@ impl Sampling {
                 let pause = self.account.slow_pause(self.plan.config.slow_every.0, took, workers);
                 self.next_slow.insert(probe.id(), now + pause);
             }
-            if let Some(counter) = &self.plan.counter {
+            if let Some(counter) = self.plan.counter.as_ref().filter(|counter| counter.is_fresh()) {
                 let served = counter.served(probe.id().pid);
                 sample.requests = Some(served.map_or(0, |s| s.total));
                 sample.by_class = served.map_or_else(Vec::new, |s| s.by_class.clone());
@@ -186,9 +190,9 @@ impl Sampling {
 
     /// Who has come, who has gone.
     fn roll_call(&mut self) {
-        let (arrivals, departures) = self.plan.roster.refresh();
+        let stopping = self.plan.stopping.load(Ordering::Relaxed);
+        let (arrivals, departures) = self.plan.roster.refresh(!stopping);
         for departure in departures {
-            let stopping = self.plan.stopping.load(Ordering::Relaxed);
             self.event(EventKind::Exited { worker: departure.worker, cause: departure.cause, stopping });
             self.next_slow.remove(&departure.worker);
             if let Some(counter) = &mut self.plan.counter {

@@ -18,8 +18,8 @@ const MOST_CLASSES: usize = 32;
 /// A line longer than this is not a log line.
 const LONGEST_LINE: usize = 64 << 10;
 
-/// How often a status page is asked for, and how long it may take: it needs a free worker to answer.
-const PAGE_INTERVAL: Duration = Duration::from_millis(500);
+/// Pause between two look-ups of a status page, and how long one may take: it needs a free worker to answer.
+const PAGE_INTERVAL: Duration = Duration::from_millis(250);
 const PAGE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What one worker has served so far.
@@ -38,6 +38,7 @@ pub struct Counter {
     by_pid: HashMap<u32, Served>,
     classes: Vec<String>,
     total: u64,
+    fresh: bool,
 }
 
 #[derive(Debug)]
@@ -65,7 +66,7 @@ impl Counter {
         } else {
             return Ok(None);
         };
-        Ok(Some(Counter { source, by_pid: HashMap::new(), classes: Vec::new(), total: 0 }))
+        Ok(Some(Counter { source, by_pid: HashMap::new(), classes: Vec::new(), total: 0, fresh: false }))
     }
 
     /// How this counts, and what that is worth.
@@ -76,12 +77,12 @@ impl Counter {
                 poller.kind,
                 match poller.kind {
                     CountingSource::PhpFpm => {
-                        "each worker's requests are exact, from PHP-FPM's status page twice a second"
+                        "each worker's requests are exact, from PHP-FPM's status page some times a second"
                     }
                     CountingSource::ModStatus => {
-                        "each worker's requests are from mod_status twice a second; they lag a little and include these look-ups"
+                        "each worker's requests are from mod_status some times a second; they lag a little and include these look-ups"
                     }
-                    _ => "each worker's requests are from a status page twice a second",
+                    _ => "each worker's requests are from a status page some times a second",
                 },
             ),
         };
@@ -95,6 +96,7 @@ impl Counter {
     pub fn poll(&mut self) -> Result<(), String> {
         match &mut self.source {
             Source::Log(tail) => {
+                self.fresh = true;
                 let (by_pid, classes, total) = (&mut self.by_pid, &mut self.classes, &mut self.total);
                 tail.read(|pid, class| {
                     let served = by_pid.entry(pid).or_default();
@@ -111,8 +113,9 @@ impl Counter {
                 .map_err(|error| format!("{}: {error}", tail.path.display()))
             }
             Source::Page(poller) => {
-                let page = poller.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                for (pid, count) in page? {
+                let page = poller.latest.lock().unwrap_or_else(PoisonError::into_inner).take();
+                self.fresh = page.is_some();
+                for (pid, count) in page.unwrap_or_else(|| Ok(ByPid::new()))? {
                     if poller.ended.get(&pid) == Some(&count) {
                         continue;
                     }
@@ -139,6 +142,12 @@ impl Counter {
         if let (Source::Page(poller), Some(served)) = (&mut self.source, served) {
             poller.ended.insert(pid, served.total);
         }
+    }
+
+    /// Whether the counts are of this moment: those of a page are only when it was just read. A level of memory must not
+    /// be held against a count from half a second before.
+    pub fn is_fresh(&self) -> bool {
+        self.fresh
     }
 
     /// What all workers have served, ended ones included.
@@ -229,11 +238,12 @@ impl LogTail {
     }
 }
 
-/// Asks for a page twice a second until it is dropped; the last answer is there to be taken.
+/// Asks for a page some times a second until it is dropped; the last answer is there to be taken.
 #[derive(Debug)]
 struct PagePoller {
     kind: CountingSource,
-    latest: Arc<Mutex<Result<ByPid, String>>>,
+    /// The last answer, until it is taken.
+    latest: Arc<Mutex<Option<Result<ByPid, String>>>>,
     /// Workers that ended, with the count that a page may go on showing.
     ended: ByPid,
 }
@@ -243,7 +253,7 @@ impl PagePoller {
     where
         P: Fn(&[u8]) -> Result<ByPid, String> + Send + 'static,
     {
-        let latest = Arc::new(Mutex::new(Ok(ByPid::new())));
+        let latest = Arc::new(Mutex::new(None));
         let ours = Arc::downgrade(&latest);
         std::thread::spawn(move || {
             while let Some(latest) = ours.upgrade() {
@@ -252,7 +262,8 @@ impl PagePoller {
                     Ok((status, _)) => Err(format!("status {status}")),
                     Err(error) => Err(error.to_string()),
                 };
-                *latest.lock().unwrap_or_else(PoisonError::into_inner) = answer.map_err(|e| format!("{url}: {e}"));
+                *latest.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some(answer.map_err(|e| format!("{url}: {e}")));
                 drop(latest);
                 std::thread::sleep(PAGE_INTERVAL);
             }

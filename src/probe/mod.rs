@@ -15,7 +15,7 @@ mod worker;
 
 pub use cgroup::{GroupReading, MemoryGroup};
 pub use counting::{Counter, Served};
-pub use descriptors::classify as classify_descriptors;
+pub use descriptors::Connections;
 pub use host::HostProbe;
 pub use http::get as http_get;
 pub use proc::{ProcStat, ProcStatus, parse_stat, parse_status};

@@ -3,7 +3,7 @@
 //! A read through a kept descriptor after the worker's death fails with `ESRCH` and can't reach another process that
 //! was given the same PID; permission is checked once, when it is opened.
 
-use super::descriptors;
+use super::descriptors::{self, Connections};
 use super::proc::{command_name, parse_stat, parse_status};
 use crate::model::{Sample, SlowReading, WorkerId};
 use procfs::{FromRead, process::SmapsRollup};
@@ -90,8 +90,9 @@ impl WorkerProbe {
         self.pidfd.as_ref().map(AsFd::as_fd)
     }
 
-    /// Reads it at `t` seconds; `None` if it has ended. What permission denies is missing in the sample.
-    pub fn read(&self, t: f64, slow: bool) -> Option<(Sample, ReadCost)> {
+    /// Reads it at `t` seconds, its slow part too if the round's `connections` are given; `None` if it has ended. What
+    /// permission denies is missing in the sample.
+    pub fn read(&self, t: f64, slow: Option<&mut Connections>) -> Option<(Sample, ReadCost)> {
         let begun = Instant::now();
         let mut buffer = [0; BUFFER];
         let length = self.stat.read_at(&mut buffer, 0).ok()?;
@@ -119,15 +120,9 @@ impl WorkerProbe {
             ..Sample::new(t, self.id)
         };
         let fast = begun.elapsed();
-        if slow {
-            sample.slow = Some(self.read_slow());
-        }
-        Some((sample, ReadCost { fast, slow: slow.then(|| begun.elapsed() - fast) }))
-    }
-
-    /// Resident bytes by the cheapest reading, as a guide to what `smaps_rollup` would cost.
-    pub fn resident(sample: &Sample) -> u64 {
-        sample.anon.unwrap_or(0) + sample.file.unwrap_or(0) + sample.shmem.unwrap_or(0)
+        sample.slow = slow.map(|connections| self.read_slow(connections));
+        let slow = sample.slow.is_some().then(|| begun.elapsed() - fast);
+        Some((sample, ReadCost { fast, slow }))
     }
 
     /// Descriptors open: since Linux 6.2 the size of the directory; before that (size 0) its listing is counted.
@@ -144,8 +139,9 @@ impl WorkerProbe {
         }
     }
 
-    fn read_slow(&self) -> SlowReading {
-        let mut reading = SlowReading { descriptors: descriptors::classify(self.id.pid), ..SlowReading::default() };
+    fn read_slow(&self, connections: &mut Connections) -> SlowReading {
+        let descriptors = descriptors::classify(self.id.pid, connections);
+        let mut reading = SlowReading { descriptors, ..SlowReading::default() };
         let Ok(rollup) = open_at(&self.directory, "smaps_rollup") else { return reading };
         let mut buffer = [0; BUFFER];
         let Ok(length) = rollup.read_at(&mut buffer, 0) else { return reading };
@@ -172,7 +168,7 @@ mod tests {
     #[test]
     fn we_can_read_ourselves() {
         let probe = WorkerProbe::open(std::process::id()).unwrap();
-        let (sample, cost) = probe.read(1.5, true).unwrap();
+        let (sample, cost) = probe.read(1.5, Some(&mut Connections::default())).unwrap();
         assert!(sample.anon.unwrap() > 0);
         assert!(sample.swap.is_some());
         assert!(sample.fds.unwrap() >= 3);
@@ -195,10 +191,10 @@ mod tests {
     fn a_worker_that_ended_gives_no_sample() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let probe = WorkerProbe::open(child.id()).unwrap();
-        assert!(probe.read(0.0, false).is_some());
+        assert!(probe.read(0.0, None).is_some());
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(probe.read(0.0, true).is_none());
+        assert!(probe.read(0.0, Some(&mut Connections::default())).is_none());
         assert_eq!(WorkerProbe::open(child.id()).unwrap_err().kind(), ErrorKind::NotFound);
     }
 }

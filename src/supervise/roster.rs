@@ -64,12 +64,13 @@ impl Roster {
         Ok(Roster { above, selection, members: HashMap::new(), leaving: Vec::new() })
     }
 
-    /// Looks who has come and who has gone.
-    pub fn refresh(&mut self) -> (Vec<Arrival>, Vec<Departure>) {
+    /// Looks who has gone and, if it is `open`, who has come: while a target is taken down, orphans that are given a new
+    /// parent only look like new workers.
+    pub fn refresh(&mut self, open: bool) -> (Vec<Arrival>, Vec<Departure>) {
         let gone = self.members.extract_if(|_, probe| probe.pidfd().is_some_and(pidfd::has_ended));
         self.leaving.extend(gone.map(|(_, probe)| (probe, 0)));
         let mut arrivals = Vec::new();
-        for pid in self.candidates() {
+        for pid in if open { self.candidates() } else { Vec::new() } {
             if self.members.contains_key(&pid) || !self.is_selected(pid) {
                 continue;
             }

@@ -1,6 +1,6 @@
 //! The words that explain a finding: why, and what would settle it.
 
-use super::finding::{ALPHA_CLEAN, Assessment, JumpPattern};
+use super::assess::{ALPHA_CLEAN, Assessment, JumpPattern};
 use super::plausible::Plausible;
 use super::pool::Pool;
 use super::transient::Transient;
@@ -78,9 +78,6 @@ impl Situation<'_> {
     }
 
     fn open(&self, a: &Assessment, budget: &str, upper: &str) -> String {
-        if self.axis == Axis::Seconds {
-            return "no requests were counted, so that growth per request is unknown".into();
-        }
         if matches!(a.jumps, JumpPattern::Unclear | JumpPattern::GoingOn) {
             return format!(
                 "{} abrupt jumps add up to {}, and it can't be told yet whether they go on",
@@ -116,9 +113,6 @@ impl Situation<'_> {
         if self.outcome != Outcome::Inconclusive {
             return None;
         }
-        if self.axis == Axis::Seconds {
-            return Some("count requests: name an access log or a status page in the harness file".into());
-        }
         let Some(a) = self.whole else {
             return Some("a longer run under load, or shorter intervals between readings".into());
         };
@@ -126,8 +120,9 @@ impl Situation<'_> {
         let mean_span = self.pool.total_span() / members;
         let factor = a.models.iter().map(|m| self.stretch(m)).fold(1.5, f64::max).min(20.0);
         let requests = (mean_span * factor).ceil();
+        let unit = if self.axis == Axis::Seconds { "seconds" } else { "requests in each worker" };
         Some(format!(
-            "a soak of about {} requests in each worker, {} times as long",
+            "a soak of about {} {unit}, {} times as long",
             format_count(round_up(requests)),
             format_count(round_up(factor))
         ))

@@ -2,15 +2,19 @@
 //!
 //! Pure: a verdict is a function of a run record.
 
+mod assess;
 mod explain;
 mod finding;
 mod floor;
 mod judge;
 mod level;
 mod live;
+mod noise;
 mod plausible;
 mod pool;
 mod series;
+#[cfg(test)]
+mod test_record;
 mod transient;
 mod types;
 

@@ -185,7 +185,8 @@ fn of_workers(record: &RunRecord, resource: Resource) -> Readings {
         }
         out.series.push(one);
     }
-    if uncounted > 0 {
+    // A page is read less often than memory; only a log that doesn't mention a worker is worth a word.
+    if uncounted > 0 && record.meta.counting.source == CountingSource::AccessLog {
         out.notes.push(format!("{uncounted} readings of {resource} have no request count and were dropped"));
     }
     if unread > 0 {
@@ -401,4 +402,89 @@ pub fn settle_levels(record: &RunRecord) -> Vec<SettleLevel> {
             Some(SettleLevel { worker, start, before: before?, after: after? })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_record::{END, WARM_UP, clean, event, leaking, worker};
+    use super::*;
+
+    #[test]
+    fn a_worker_is_followed_by_its_own_requests() {
+        let (axis, series) = series(&leaking(), Resource::Memory);
+        assert_eq!((axis, series.len()), (Axis::WorkerRequests, 2));
+        let one = &series[0];
+        assert_eq!(one.worker, Some(worker(1)));
+        assert_eq!(one.soak_from, 10.0 * WARM_UP);
+        assert_eq!(one.x.len(), END as usize);
+        assert!(one.load.is_empty(), "a constant load is no regressor");
+    }
+
+    #[test]
+    fn pool_requests_are_shared_over_the_workers_alive() {
+        let mut run = leaking();
+        run.meta.counting.per_worker = false;
+        run.samples.iter_mut().for_each(|s| s.requests = None);
+        // The second worker dies half-way: from then on the first serves all.
+        run.samples.retain(|s| s.worker == worker(1) || s.t <= 50.0);
+        let (axis, shared) = series(&run, Resource::Memory);
+        assert_eq!(axis, Axis::SharedRequests);
+        let x = &shared[0].x;
+        assert!((x[50] - 500.0).abs() < 1e-6 && (x[100] - 1500.0).abs() < 1e-6, "{} {}", x[50], x[100]);
+        // Without counts of the pool, what the driver sent does as well.
+        run.host.iter_mut().for_each(|h| h.requests = None);
+        let (axis, driven) = series(&run, Resource::Memory);
+        assert_eq!(axis, Axis::SharedRequests);
+        assert!((driven[0].x[100] - driven[0].x[51] - 20.0 * 49.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn tmpfs_belongs_to_the_pool() {
+        let mut run = clean();
+        let host_wide = readings(&run, Resource::Tmpfs);
+        assert_eq!((host_wide.axis, host_wide.notes.len()), (Some(Axis::PoolRequests), 1));
+        run.host.iter_mut().for_each(|h| h.cgroup_shmem = Some(1));
+        let own = readings(&run, Resource::Tmpfs);
+        assert_eq!((own.series[0].y[0], own.notes.len()), (1.0, 0));
+    }
+
+    #[test]
+    fn settle_phases_and_the_stop_are_not_judged() {
+        let mut run = leaking();
+        let settle = EventKind::Phase { phase: PhaseKind::Settle, index: 2 };
+        run.events.insert(2, event(90.0, settle));
+        let (_, judged) = series(&run, Resource::Memory);
+        assert_eq!(judged[0].t.last(), Some(&89.0));
+        let levels = settle_levels(&run);
+        assert_eq!((levels.len(), levels[0].worker), (2, worker(1)));
+        assert_eq!(levels[0].before - levels[0].start, 890.0 * 4096.0);
+        assert_eq!(levels[0].after - levels[0].start, 1090.0 * 4096.0);
+        run.events[3] = event(40.0, EventKind::Stopping);
+        assert_eq!(series(&run, Resource::Memory).1[0].t.last(), Some(&39.0));
+    }
+
+    #[test]
+    fn counters_and_clocks_that_run_backwards_are_cut() {
+        let mut run = leaking();
+        for s in run.samples.iter_mut().filter(|s| s.worker == worker(1) && s.t >= 70.0) {
+            s.requests = s.requests.map(|r| r - 690);
+        }
+        for s in run.samples.iter_mut().filter(|s| s.worker == worker(2) && s.t == 30.0) {
+            s.t = 5.0;
+        }
+        let cut = readings(&run, Resource::Memory);
+        assert_eq!(cut.series[0].t.last(), Some(&69.0));
+        assert_eq!(cut.series[1].t.len(), END as usize - 1);
+        assert_eq!(cut.notes.len(), 2, "{:?}", cut.notes);
+        assert!(cut.series.iter().all(|s| s.x.is_sorted()));
+    }
+
+    #[test]
+    fn a_load_that_rises_goes_along() {
+        let mut run = leaking();
+        run.load.iter_mut().for_each(|l| l.sent = 10 + l.t as u64);
+        let (_, judged) = series(&run, Resource::Memory);
+        assert_eq!(judged[0].load.len(), judged[0].t.len());
+        assert!(judged[0].load[100] > 2.0 * judged[0].load[20]);
+    }
 }
