@@ -1,6 +1,7 @@
 //! Arguments to plain requests, verdicts to exit codes. Results go to standard output, progress and errors to standard
 //! error.
 
+mod analyze;
 mod attach;
 mod check;
 mod doctor;
@@ -29,8 +30,8 @@ enum Command {
     Run(run::Arguments),
     /// Judge a running target from /proc alone, read-only.
     Attach(attach::Arguments),
-    /// Judge a finished run again, from its directory alone.
-    Analyze(judge::AnalyzeArguments),
+    /// Judge finished runs again, and series of memory that other tools wrote.
+    Analyze(Box<analyze::Arguments>),
     /// Render the report of a finished run again.
     Report(judge::ReportArguments),
     /// Check a harness file without running it.
@@ -71,7 +72,7 @@ pub fn main() -> std::process::ExitCode {
     let done = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Attach(arguments) => attach::attach(&arguments),
-        Command::Analyze(arguments) => judge::analyze(&arguments),
+        Command::Analyze(arguments) => analyze::analyze(&arguments),
         Command::Report(arguments) => judge::report(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Schema => check::schema(),

@@ -143,6 +143,8 @@ pub enum CountingSource {
     Page,
     /// What the driver sent, shared out evenly over the workers.
     Driver,
+    /// A column of a file that another tool wrote.
+    Table,
     /// Nothing was counted: growth is against time.
     None,
 }

@@ -242,6 +242,9 @@ struct PoolCount {
 
 impl PoolCount {
     fn new(record: &RunRecord) -> Option<Self> {
+        if record.meta.counting.source == CountingSource::None {
+            return None;
+        }
         let from_host: Vec<(f64, f64)> =
             record.host.iter().filter_map(|h| Some((h.t, h.requests? as f64))).filter(|(t, _)| t.is_finite()).collect();
         let points = if from_host.last().is_some_and(|p| p.1 > 0.0) {
