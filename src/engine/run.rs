@@ -171,8 +171,8 @@ impl Conductor {
             sink,
         );
         let driven = self.drive(driving, &mut launched, watch);
-        self.stop(launched, sampler);
-        driven
+        let followed = self.stop(launched, sampler);
+        driven.and(followed)
     }
 
     /// Waits until the target is ready, and goes through the phases.
@@ -245,7 +245,8 @@ impl Conductor {
         }
     }
 
-    fn stop(&mut self, mut launched: Launched, sampler: Sampler) {
+    /// Stops the target and the sampler; an error if not all workers could be followed.
+    fn stop(&mut self, mut launched: Launched, sampler: Sampler) -> Result<(), Cut> {
         self.recorder.event(EventKind::Stopping);
         self.stopping.store(true, Ordering::Relaxed);
         let stop = &self.setup.harness.target.stop;
@@ -265,10 +266,14 @@ impl Conductor {
                     let text = format!("at the end the requests of the workers could not be read: {error}");
                     self.recorder.event(EventKind::Note { text });
                 }
+                end.unopened.map_or(Ok(()), |error| {
+                    let reason = format!("not every worker could be followed: {error}; `ulimit -n` has to be higher");
+                    Err(Cut { failure: Failure::Recording, reason })
+                })
             }
             None => {
-                let text = "the sampler's thread panicked; please report this".to_owned();
-                self.recorder.event(EventKind::Note { text });
+                let reason = "the sampler's thread panicked; please report this".to_owned();
+                Err(Cut { failure: Failure::Recording, reason })
             }
         }
     }

@@ -14,7 +14,7 @@ mod tmpfs;
 mod worker;
 
 pub use cgroup::{GroupReading, MemoryGroup};
-pub use counting::{Counter, Served};
+pub use counting::{Counter, Served, parse_log_line};
 pub use descriptors::classify as classify_descriptors;
 pub use host::HostProbe;
 pub use http::get as http_get;

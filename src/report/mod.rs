@@ -28,6 +28,7 @@ use std::{fmt, io, str::FromStr};
 use thiserror::Error;
 
 pub use json::schema as json_schema;
+pub use text::plain;
 
 /// What a report can be rendered as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -4,9 +4,11 @@ use super::{pidfd, tree};
 use crate::config::Workers;
 use crate::model::{ExitCause, WorkerId};
 use crate::probe::WorkerProbe;
+use nix::libc;
 use regex::bytes::Regex;
 use std::collections::HashMap;
 use std::fs;
+use std::io;
 
 /// Looks at a dead worker after which its cause of death is given up: its parent has to reap it first.
 const PATIENCE: u32 = 50;
@@ -39,6 +41,7 @@ pub struct Roster {
     selection: Selection,
     members: HashMap<u32, WorkerProbe>,
     leaving: Vec<(WorkerProbe, u32)>,
+    unopened: Option<io::Error>,
 }
 
 #[derive(Debug)]
@@ -61,7 +64,7 @@ impl Roster {
             Workers::Descendants => Selection::Descendants,
             Workers::Match(pattern) => Selection::Match(Regex::new(pattern)?),
         };
-        Ok(Roster { above, selection, members: HashMap::new(), leaving: Vec::new() })
+        Ok(Roster { above, selection, members: HashMap::new(), leaving: Vec::new(), unopened: None })
     }
 
     /// Looks who has gone and, if it is `open`, who has come: while a target is taken down, orphans that are given a new
@@ -74,8 +77,17 @@ impl Roster {
             if self.members.contains_key(&pid) || !self.is_selected(pid) {
                 continue;
             }
-            // One that ended between the listing and now never was a worker to us.
-            let Ok(probe) = WorkerProbe::open(pid) else { continue };
+            let probe = match WorkerProbe::open(pid) {
+                Ok(probe) => probe,
+                Err(error) => {
+                    // One that ended between the listing and now never was a worker to us.
+                    let ended = error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH);
+                    if !ended {
+                        self.unopened = Some(error);
+                    }
+                    continue;
+                }
+            };
             if self.leaving.iter().any(|(leaving, _)| leaving.id() == probe.id()) {
                 continue;
             }
@@ -98,6 +110,11 @@ impl Roster {
     /// Whether none lives.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
+    }
+
+    /// Why a worker that lives could not be held open, if that ever happened: it is not among the members.
+    pub fn unopened(&self) -> Option<&io::Error> {
+        self.unopened.as_ref()
     }
 
     /// Takes a worker off that could not be read any more.
