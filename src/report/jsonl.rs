@@ -94,6 +94,7 @@ enum ResourceWord {
 enum Per {
     Request,
     Second,
+    Hour,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -131,6 +132,7 @@ impl Judged {
             per: finding.map(|f| match f.axis {
                 Axis::WorkerRequests | Axis::SharedRequests | Axis::PoolRequests => Per::Request,
                 Axis::Seconds => Per::Second,
+                Axis::Hours => Per::Hour,
             }),
             class: finding.map(class),
             // A run may be open for another reason than its growth, such as a target that died.
