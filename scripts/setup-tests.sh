@@ -8,7 +8,8 @@ set -eu
 
 # apache2-bin   the server under test
 # apache2-dev   apxs, which builds the faulty module; with the compiler that it calls
-packages="apache2-bin apache2-dev gcc libc6-dev"
+# chromium      renders the HTML report
+packages="apache2-bin apache2-dev gcc libc6-dev chromium"
 
 deny_version=0.20.2
 

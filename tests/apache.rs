@@ -5,7 +5,6 @@
 mod common;
 
 use common::{Bench, Ended, processes};
-use serde_json::Value;
 use std::path::{Path, PathBuf};
 
 fn config(name: &str) -> PathBuf {
@@ -55,7 +54,7 @@ fn expect_clean(mode: &str, classes: &[&str]) {
     let ended = run(mode);
     expect(&ended, 0, None);
     let class = ended.finding("memory")["class"].clone();
-    assert!(classes.iter().any(|c| class == Value::from(*c)), "{mode} is a {class}: {}", ended.story());
+    assert!(classes.iter().any(|c| class == *c), "{mode} is a {class}: {}", ended.story());
 }
 
 #[test]

@@ -1,4 +1,7 @@
-//! What observing costs: measured at every tick, kept under the budget by stretching the interval.
+//! What observing costs: measured at every tick, kept under the budget by stretching the intervals.
+//!
+//! Half of the budget is for the fast readings and half for the slow ones, so that dear readings never keep the cheap
+//! ones from seeing who comes and goes.
 
 use crate::model::{Observing, Sample};
 use crate::probe::ReadCost;
@@ -8,6 +11,18 @@ use std::time::Duration;
 /// Weight of the newest tick in the moving average of the cost of a tick.
 const NEWEST: f64 = 0.1;
 
+/// Ticks before the average is trusted: the first ones open files and warm caches.
+const TRUSTED: u64 = 20;
+
+/// The interval is never stretched beyond this: a worker that lives for two seconds has to be seen.
+const LONGEST: Duration = Duration::from_millis(500);
+
+/// A slow reading holds its target's memory map locked; this is the largest share of time it may be locked.
+const LOCKED: f64 = 0.005;
+
+/// A slow reading is taken this often whatever it costs.
+const RAREST: Duration = Duration::from_secs(3600);
+
 /// Readings whose cost is kept to find its median.
 const KEPT: usize = 4096;
 
@@ -16,8 +31,9 @@ const KEPT: usize = 4096;
 pub struct Account {
     /// Highest share of one core.
     budget: f64,
-    /// CPU time of one tick, moving average in seconds.
+    /// CPU time of one tick without its slow readings, moving average in seconds.
     tick: f64,
+    ticks: u64,
     readings: u64,
     fast: Vec<Duration>,
     slow: Vec<Duration>,
@@ -33,6 +49,7 @@ impl Account {
         Account {
             budget,
             tick: 0.0,
+            ticks: 0,
             readings: 0,
             fast: Vec::new(),
             slow: Vec::new(),
@@ -58,18 +75,29 @@ impl Account {
         }
     }
 
-    /// Enters one tick that took this much CPU time.
+    /// Enters one tick that took this much CPU time, its slow readings left out.
     pub fn tick(&mut self, took: Duration) {
         let took = took.as_secs_f64();
-        self.tick = if self.tick == 0.0 { took } else { self.tick + NEWEST * (took - self.tick) };
+        self.ticks += 1;
+        // A plain mean at first, so that no single tick counts for much.
+        self.tick += NEWEST.max(1.0 / self.ticks as f64) * (took - self.tick);
     }
 
-    /// The interval between ticks that keeps the budget, `wanted` at least.
+    /// The interval between ticks that keeps half of the budget, `wanted` at least.
     pub fn interval(&self, wanted: Duration) -> Duration {
-        if self.budget <= 0.0 {
+        if self.budget <= 0.0 || self.ticks < TRUSTED {
             return wanted;
         }
-        wanted.max(Duration::from_secs_f64(self.tick / self.budget))
+        let needed = Duration::try_from_secs_f64(self.tick / (0.5 * self.budget)).unwrap_or(LONGEST);
+        wanted.max(needed.min(LONGEST))
+    }
+
+    /// The pause of a worker after a slow reading that took this long, one of as many `workers`: it keeps the other
+    /// half of the budget, and keeps the worker's memory map unlocked for nearly all of the time.
+    pub fn slow_pause(&self, wanted: Duration, took: Duration, workers: usize) -> Duration {
+        let share = if self.budget > 0.0 { (0.5 * self.budget / workers.max(1) as f64).min(LOCKED) } else { LOCKED };
+        let needed = Duration::try_from_secs_f64(took.as_secs_f64() / share).unwrap_or(RAREST);
+        wanted.max(needed.min(RAREST))
     }
 
     /// The account at the end: `cpu` is the thread's CPU time, `elapsed` how long it ran, in `ticks` ticks.
@@ -118,16 +146,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_interval_is_stretched_to_keep_the_budget() {
-        let mut account = Account::new(0.01);
+    fn the_interval_is_stretched_to_keep_the_budget_but_not_for_long() {
+        let mut account = Account::new(0.02);
         let wanted = Duration::from_millis(100);
-        account.tick(Duration::from_micros(500));
-        assert_eq!(account.interval(wanted), wanted);
+        account.tick(Duration::from_secs(1));
+        assert_eq!(account.interval(wanted), wanted, "one dear tick, the first, says nothing");
         for _ in 0..200 {
-            account.tick(Duration::from_millis(5));
+            account.tick(Duration::from_millis(2));
         }
         let stretched = account.interval(wanted).as_secs_f64();
-        assert!((stretched - 0.5).abs() < 0.01, "{stretched}");
+        assert!((stretched - 0.2).abs() < 0.01, "{stretched}");
+        for _ in 0..200 {
+            account.tick(Duration::from_millis(200));
+        }
+        assert_eq!(account.interval(wanted), LONGEST);
+    }
+
+    #[test]
+    fn slow_readings_share_their_half_of_the_budget() {
+        let account = Account::new(0.02);
+        let wanted = Duration::from_secs(2);
+        assert_eq!(account.slow_pause(wanted, Duration::from_micros(100), 4), wanted);
+        let pause = account.slow_pause(wanted, Duration::from_millis(50), 100).as_secs_f64();
+        assert!((pause - 500.0).abs() < 1e-6, "{pause}");
+        // 50 ms of a 4 GiB target: one in ten seconds, however large the budget.
+        assert!(account.slow_pause(wanted, Duration::from_millis(50), 1) >= Duration::from_secs(10));
     }
 
     #[test]

@@ -16,9 +16,6 @@ use std::time::{Duration, Instant};
 /// Interval of the readings of the host.
 const HOST_EVERY: Duration = Duration::from_millis(250);
 
-/// A slow reading holds its target's memory map locked; this is the largest share of time it may be locked.
-const SLOW_SHARE: f64 = 0.005;
-
 /// What is sampled.
 pub struct Plan {
     /// The workers.
@@ -115,9 +112,9 @@ impl Sampling {
         let mut deadline = begun;
         loop {
             let before = thread_cpu();
-            self.tick();
+            let slow = self.tick();
             ticks += 1;
-            self.account.tick(thread_cpu().saturating_sub(before));
+            self.account.tick(thread_cpu().saturating_sub(before + slow));
             let interval = self.account.interval(self.plan.config.every.0);
             deadline += interval;
             let late = Instant::now().saturating_duration_since(deadline);
@@ -142,13 +139,16 @@ impl Sampling {
         }
     }
 
-    fn tick(&mut self) {
+    /// One round of readings; returns how long its slow parts took.
+    fn tick(&mut self) -> Duration {
         if let Some(counter) = &mut self.plan.counter {
             self.counting_error = counter.poll().err();
         }
         self.roll_call();
         let mut gone = Vec::new();
         let mut entries = Vec::new();
+        let mut slow_parts = Duration::ZERO;
+        let workers = self.plan.roster.len();
         for probe in self.plan.roster.members() {
             let now = Instant::now();
             let slow = self.next_slow.get(&probe.id()).is_none_or(|due| *due <= now);
@@ -158,7 +158,8 @@ impl Sampling {
                 continue;
             };
             if let Some(took) = cost.slow {
-                let pause = self.plan.config.slow_every.0.max(took.div_f64(SLOW_SHARE));
+                slow_parts += took;
+                let pause = self.account.slow_pause(self.plan.config.slow_every.0, took, workers);
                 self.next_slow.insert(probe.id(), now + pause);
             }
             if let Some(counter) = &self.plan.counter {
@@ -180,6 +181,7 @@ impl Sampling {
             self.next_host = Instant::now() + HOST_EVERY;
             self.read_host();
         }
+        slow_parts
     }
 
     /// Who has come, who has gone.

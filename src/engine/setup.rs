@@ -66,6 +66,7 @@ impl Setup {
         let failed = |e: std::io::Error| RunError::Setup(format!("could not set the run's variables: {e}"));
         let variables = Variables::for_run(harness, scratch.path(), harness_dir).map_err(failed)?;
         let resolved = resolve(harness, &variables)?;
+        let stored = redacted(harness, &variables);
         let limit = resolved.target.memory_limit.0;
         let group = MemoryGroup::create(&format!("seepage-{id}"), limit).map_err(|e| e.to_string());
         let meta = RunMeta {
@@ -81,7 +82,7 @@ impl Setup {
             seed: resolved.workload.seed,
             host: HostProbe::describe(),
             target: Target {
-                command: resolved.target.command.clone(),
+                command: words(&stored["target"]["command"]),
                 root: None,
                 workers: describe_workers(&resolved),
                 memory_limit: Some(limit),
@@ -93,7 +94,7 @@ impl Setup {
             gates: gates(&resolved),
             workload: None,
             observing: None,
-            config: redacted(&resolved, &variables),
+            config: stored,
         };
         Ok((Setup { harness: resolved, scratch, group }, directory, meta))
     }
@@ -109,6 +110,11 @@ impl Setup {
     pub fn cwd(&self) -> PathBuf {
         self.harness.target.cwd.as_ref().map_or_else(|| self.scratch.path().to_owned(), PathBuf::from)
     }
+}
+
+/// The texts of a JSON list.
+fn words(list: &serde_json::Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().filter_map(|word| Some(word.as_str()?.to_owned())).collect()
 }
 
 fn describe_workers(harness: &Harness) -> String {

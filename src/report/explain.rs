@@ -2,9 +2,9 @@
 //!
 //! Every sentence is made from the run at hand; what isn't known isn't said.
 
-use super::text::{amount, axis_name, level, plain, rate, resource_name};
+use super::text::{amount, axis_name, budget, level, plain, resource_name};
 use crate::model::{Axis, Resource, RunRecord, format_bytes, format_count, format_seconds};
-use crate::verdict::{Finding, Interval, LeakClass, Outcome, Verdict};
+use crate::verdict::{ExitCode, Finding, GateState, Interval, LeakClass, Outcome, Verdict};
 
 /// A question with its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +28,9 @@ pub fn explain(record: &RunRecord, verdict: &Verdict) -> Vec<Paragraph> {
         .or(verdict.findings.first());
     let mut paragraphs = vec![paragraph("What was measured", measured(record, main))];
     if let Some(finding) = main {
-        paragraphs.push(paragraph("What the verdict says", meaning(finding)));
+        let mut said = meaning(finding);
+        said.extend(withheld(verdict, finding));
+        paragraphs.push(paragraph("What the verdict says", said));
         paragraphs.push(paragraph("What it means in production", production(record, finding)));
         paragraphs.push(paragraph("How to read the chart", chart(finding)));
     }
@@ -73,7 +75,7 @@ fn meaning(finding: &Finding) -> Vec<String> {
         return vec![format!("No growth could be fitted: {}.", sentence(&finding.reason))];
     };
     let step = axis.unit();
-    let budget = rate(resource, axis, finding.budget);
+    let budget = budget(finding);
     let range = format!("{} and {}", amount(resource, growth.lower), amount(resource, growth.upper));
     let percent = format_count(growth.confidence * 100.0);
     let mut said = match finding.outcome {
@@ -110,6 +112,24 @@ fn meaning(finding: &Finding) -> Vec<String> {
         said.push(format!("What would settle it: {}.", sentence(settle)));
     }
     said
+}
+
+/// Why a run whose growth is clean is not.
+fn withheld(verdict: &Verdict, finding: &Finding) -> Option<String> {
+    if finding.outcome != Outcome::Clean || verdict.exit == ExitCode::Clean {
+        return None;
+    }
+    let broken: Vec<String> = verdict
+        .gates
+        .iter()
+        .filter(|g| g.state != GateState::Pass)
+        .map(|g| format!("{} (measured {}, allowed {})", plain(&g.name), plain(&g.measured), plain(&g.allowed)))
+        .collect();
+    Some(if broken.is_empty() {
+        "The run as a whole doesn't count as clean, because it didn't go through to its end.".to_owned()
+    } else {
+        format!("The run as a whole doesn't count as clean because of {}.", broken.join("; "))
+    })
 }
 
 fn class_sentence(class: LeakClass) -> Option<&'static str> {
@@ -203,10 +223,10 @@ fn chart(finding: &Finding) -> Vec<String> {
     if finding.workers.iter().any(|w| w.fit.is_some()) {
         said.push("Finely dashed lines are the fit, in a band of its uncertainty.".to_owned());
     }
-    if finding.budget.is_finite() {
+    if finding.budget.is_finite() && finding.axis != Axis::Seconds {
         said.push(format!(
             "The dashed violet line is what the budget of {} would allow: a leak climbs away from it.",
-            rate(finding.resource, finding.axis, finding.budget)
+            budget(finding)
         ));
     }
     said.push("What is shaded is warm-up and isn't judged.".to_owned());
@@ -279,4 +299,50 @@ fn round_down(value: f64) -> f64 {
     }
     let power = 10f64.powf(value.log10().floor());
     [5.0, 2.0, 1.0].into_iter().map(|m| m * power).find(|v| *v <= value).unwrap_or(power)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    fn answer(paragraphs: &[Paragraph], title: &str) -> Option<String> {
+        paragraphs.iter().find(|p| p.title == title).map(|p| p.text.clone())
+    }
+
+    #[test]
+    fn a_leak_is_told_in_numbers_of_production() {
+        let (record, verdict) = fixture::leak();
+        let text = answer(&explain(&record, &verdict), "What it means in production").unwrap();
+        assert!(text.contains("A million requests to a worker cost 3.91 GiB"), "{text}");
+        assert!(text.contains("recycling workers after 1000 requests"), "{text}");
+    }
+
+    #[test]
+    fn a_clean_run_has_nothing_to_say_of_production() {
+        let (record, verdict) = fixture::warm_up();
+        assert_eq!(answer(&explain(&record, &verdict), "What it means in production"), None);
+    }
+
+    #[test]
+    fn clean_growth_under_a_failed_workload_is_not_called_clean() {
+        let (record, mut verdict) = fixture::warm_up();
+        verdict.outcome = Outcome::Inconclusive;
+        verdict.exit = ExitCode::Workload;
+        verdict.gates[2].state = GateState::Fail;
+        let text = answer(&explain(&record, &verdict), "What the verdict says").unwrap();
+        assert!(
+            text.ends_with(
+                "doesn't count as clean because of error rate (measured 0.08 % (3 of 3600), allowed at most 1 %)."
+            ),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn round_numbers_stay_below() {
+        assert_eq!(round_down(1450.0), 1000.0);
+        assert_eq!(round_down(0.3), 0.0);
+        assert_eq!(round_to_two(1450.0), 1500.0);
+    }
 }

@@ -133,13 +133,13 @@ struct FindingPart {
     verdict: OutcomeWord,
     /// What kind of behaviour it is.
     class: &'static str,
-    /// Unit of `growth`, `budget` and `quarters`: such as `bytes/request`.
+    /// Unit of `growth` and `quarters`: such as `bytes/request`.
     unit: String,
     /// What growth is measured against.
     axis: &'static str,
     /// Growth; null if nothing could be fitted.
     growth: Option<Estimate>,
-    /// Allowed growth.
+    /// Allowed growth; always per request, even if growth could only be measured over time.
     budget: Option<f64>,
     /// Why.
     reason: String,

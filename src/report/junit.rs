@@ -60,7 +60,7 @@ fn worker_case(run: &str, finding: &Finding, worker: &WorkerFinding) -> TestCase
     let growth = worker.growth.as_ref().map(|g| text::growth(finding.resource, finding.axis, g));
     let status = match (&worker.set_aside, worker.leaks) {
         (_, true) => {
-            let budget = text::rate(finding.resource, finding.axis, finding.budget);
+            let budget = text::budget(finding);
             failure("worker leaks", format!("{}, allowed {budget}", growth.unwrap_or_default()))
         }
         (Some(why), false) => {

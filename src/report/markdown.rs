@@ -33,11 +33,8 @@ fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::R
         }
         writeln!(out)?;
     }
-    for finding in &verdict.findings {
-        let settle = finding.settle.iter().filter(|_| finding.outcome == Outcome::Inconclusive);
-        for settle in settle {
-            writeln!(out, "- to settle {}: {}", finding.resource, escape(settle))?;
-        }
+    for settle in text::settling(verdict) {
+        writeln!(out, "- {}", escape(&settle))?;
     }
     for note in &verdict.notes {
         writeln!(out, "- {}", escape(note))?;
@@ -126,9 +123,21 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn nothing_means_anything_to_markdown() {
         assert_eq!(escape("a|b `c` <img> @me #1\n# x"), "a\\|b \\`c\\` &lt;img&gt; &#64;me &#35;1 &#35; x");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_opens_a_tag_a_cell_or_a_line(text in any::<String>()) {
+            let escaped = escape(&text);
+            prop_assert!(!escaped.contains(['<', '>', '\n', '@']));
+            prop_assert!(!escaped.contains("://"));
+            let bare = escaped.replace("\\\\", "").replace("\\|", "").replace("\\`", "");
+            prop_assert!(!bare.contains(['|', '`']));
+        }
     }
 }

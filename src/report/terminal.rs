@@ -2,7 +2,7 @@
 
 use super::text::{self, Mood, plain};
 use crate::model::RunRecord;
-use crate::verdict::{Outcome, Verdict};
+use crate::verdict::Verdict;
 use console::Style;
 use std::path::Path;
 
@@ -33,11 +33,8 @@ pub fn render(record: &RunRecord, verdict: &Verdict, colour: bool, report: Optio
         out.push('\n');
     }
 
-    let settle = verdict.findings.iter().filter(|f| f.outcome == Outcome::Inconclusive).filter_map(|f| {
-        let settle = f.settle.as_ref()?;
-        Some(format!("to settle {}: {}", f.resource, plain(settle)))
-    });
-    let notes: Vec<String> = settle.chain(verdict.notes.iter().map(|n| plain(n))).collect();
+    let notes: Vec<String> =
+        text::settling(verdict).into_iter().chain(verdict.notes.iter().map(|n| plain(n))).collect();
     if !notes.is_empty() {
         out.push('\n');
     }

@@ -4,7 +4,7 @@
 //! or change of writing direction reaches a terminal, a chart or a page.
 
 use crate::model::{Axis, EventKind, ExitCause, Resource, RunRecord, WorkerId, format_bytes, format_count};
-use crate::verdict::{ExitCode, GateState, Interval, LeakClass, Outcome, Verdict};
+use crate::verdict::{ExitCode, Finding, GateState, Interval, LeakClass, Outcome, Verdict};
 use std::collections::HashMap;
 
 /// One line of harmless text: line breaks and tabs become spaces, other control and direction characters `\u{FFFD}`.
@@ -61,6 +61,25 @@ pub fn rate(resource: Resource, axis: Axis, value: f64) -> String {
 /// A growth with its bounds: `4.1 KiB/request (98 %: 3.9 KiB to 4.3 KiB)`.
 pub fn growth(resource: Resource, axis: Axis, interval: &Interval) -> String {
     format!("{} ({})", rate(resource, axis, interval.estimate), bounds(resource, interval))
+}
+
+/// The budget of a finding: `64 B/request`. It is per request, whatever growth could be measured against.
+pub fn budget(finding: &Finding) -> String {
+    rate(finding.resource, Axis::WorkerRequests, finding.budget)
+}
+
+/// What would settle the findings that are open, each said once.
+pub fn settling(verdict: &Verdict) -> Vec<String> {
+    let mut said: Vec<(String, Vec<String>)> = Vec::new();
+    for finding in verdict.findings.iter().filter(|f| f.outcome == Outcome::Inconclusive) {
+        let Some(settle) = &finding.settle else { continue };
+        let (settle, resource) = (plain(settle), finding.resource.to_string());
+        match said.iter_mut().find(|(words, _)| *words == settle) {
+            Some((_, resources)) => resources.push(resource),
+            None => said.push((settle, vec![resource])),
+        }
+    }
+    said.into_iter().map(|(settle, resources)| format!("to settle {}: {settle}", resources.join(", "))).collect()
 }
 
 /// The bounds of a growth: `98 %: 3.9 KiB to 4.3 KiB`.
@@ -214,6 +233,7 @@ impl Ending {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn nothing_that_controls_a_terminal_is_left() {
@@ -230,5 +250,14 @@ mod tests {
         let interval = Interval { estimate: 0.25, lower: 0.24, upper: 0.26, confidence: 0.98 };
         let text = growth(Resource::Descriptors, Axis::WorkerRequests, &interval);
         assert_eq!(text, "0.25 descriptors/request (98 %: 0.24 to 0.26)");
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_gets_through_unchecked(text in any::<String>(), max in 0usize..40) {
+            prop_assert!(!plain(&text).chars().any(|c| c.is_control() || is_direction(c)));
+            prop_assert_eq!(plain(&plain(&text)), plain(&text));
+            prop_assert!(clip(&text, max).chars().count() <= max.max(1));
+        }
     }
 }

@@ -159,7 +159,8 @@ impl Panel {
             let rest = (total - explained).max(self.floor * self.contrasts).max(f64::MIN_POSITIVE);
             deviance = deviance.min(self.contrasts * (rest / self.contrasts).ln() + gram.log_volume);
             let restricted = df * (rest / df).ln() + gram.log_volume + factor.log_determinant() + gram.prior;
-            parts.push((gram.rho, restricted, Part { weight: 0.0, coefficients, variance: rest / df, factor }));
+            let variance = rest / df * averaging(gram.rho);
+            parts.push((gram.rho, restricted, Part { weight: 0.0, coefficients, variance, factor }));
         }
         let best = parts.iter().map(|p| p.1).fold(f64::INFINITY, f64::min);
         for (_, restricted, part) in &mut parts {
@@ -209,6 +210,12 @@ impl Gram {
         }
         self.products[i][j]
     }
+}
+
+/// By how much the long-run variance of observations that are averages over a stretch of a wandering level exceeds what
+/// an AR(1) fit implies: half for a random walk (Working 1960), nothing without autocorrelation.
+fn averaging(rho: f64) -> f64 {
+    1.0 + 0.5 * rho.powi(4)
 }
 
 /// Squared length of the whitened intercept of a unit with `n` observations.

@@ -8,9 +8,10 @@ use super::finding::find;
 use super::series::{Readings, readings};
 use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Verdict, settle_levels};
 use crate::model::{
-    CountingSource, EventKind, Failure, Resource, RunRecord, RunStatus, WorkerId, format_bytes, format_count,
+    CountingSource, EventKind, Failure, Resource, RunRecord, RunStatus, Sample, WorkerId, format_bytes, format_count,
     format_seconds,
 };
+use std::collections::BTreeMap;
 
 /// The page size, for records that don't say.
 const USUAL_PAGE: u64 = 4096;
@@ -185,32 +186,33 @@ fn deaths_gate(deaths: &[(WorkerId, String)]) -> Gate {
     Gate { name: "unexpected deaths".into(), state, measured, allowed: "none".into() }
 }
 
-/// Copy-on-write un-sharing: private pages grew by far more than anonymous memory, which is clean.
+/// Copy-on-write un-sharing: private memory grew, and most of it wasn't anonymous memory growing, which is clean.
 fn copy_on_write(record: &RunRecord, findings: &mut [Finding]) {
+    const LEAST: f64 = 1024.0 * 1024.0;
     let Some(memory) = findings.iter_mut().find(|f| f.resource == Resource::Memory && f.outcome == Outcome::Clean)
     else {
         return;
     };
-    let mut unshared = 0.0;
-    let mut seen = 0.0;
-    for finding in &memory.workers {
-        let slow = record.samples.iter().filter(|s| Some(s.worker) == finding.worker);
-        let mut uss = slow.filter_map(|s| s.slow.as_ref()?.uss);
-        if let (Some(first), Some(last)) = (uss.next(), uss.next_back()) {
-            unshared += last as f64 - first as f64;
-            seen += 1.0;
+    // Both at the same readings: what a cache took on in the warm-up must not look like un-sharing.
+    let both = |s: &Sample| Some((s.slow.as_ref()?.uss? as f64, s.anon_and_swap()? as f64));
+    let mut ends: BTreeMap<WorkerId, [(f64, f64); 2]> = BTreeMap::new();
+    for sample in &record.samples {
+        if let Some(now) = both(sample) {
+            ends.entry(sample.worker).or_insert([now, now])[1] = now;
         }
     }
-    let grown: f64 = memory.workers.iter().map(|w| w.last - w.first).sum();
-    const LEAST: f64 = 1024.0 * 1024.0;
-    if seen > 0.0 && unshared / seen > LEAST && unshared > 4.0 * grown.max(0.0) {
+    let workers = ends.len().max(1) as f64;
+    let private: f64 = ends.values().map(|[first, last]| last.0 - first.0).sum::<f64>() / workers;
+    let anonymous: f64 = ends.values().map(|[first, last]| last.1 - first.1).sum::<f64>() / workers;
+    let unshared = private - anonymous.max(0.0);
+    if unshared > LEAST && unshared > 0.5 * private {
         memory.class = LeakClass::CopyOnWrite;
         memory.reason = format!(
             "private memory grew by {} in each worker because inherited pages were written to; {}",
-            format_bytes(unshared / seen),
+            format_bytes(unshared),
             memory.reason
         );
-        let fact = ("un-shared private memory (USS), per worker".to_owned(), format_bytes(unshared / seen));
+        let fact = ("un-shared private memory (USS), per worker".to_owned(), format_bytes(unshared));
         memory.evidence.facts.push(fact);
     }
 }
@@ -227,7 +229,8 @@ fn notes_on(record: &RunRecord) -> Vec<String> {
     let levels = settle_levels(record);
     let grown: f64 = levels.iter().map(|l| l.before - l.start).sum();
     let returned: f64 = levels.iter().map(|l| l.before - l.after).sum();
-    if !levels.is_empty() && grown > 0.0 {
+    const WORTH_TELLING: f64 = 1024.0 * 1024.0;
+    if !levels.is_empty() && grown > WORTH_TELLING {
         let share = format_count((100.0 * returned / grown).clamp(0.0, 100.0).round());
         notes.push(format!(
             "when the load paused, {} of the {} that {} workers had grown by came back ({share} %)",

@@ -35,7 +35,7 @@ impl Plausible {
 }
 
 /// How far from the best a model's criterion may be and still count.
-pub(super) const FAR: f64 = 10.0;
+pub(super) const FAR: f64 = 8.0;
 /// The share of the judged part over which the end's growth is taken.
 const END: f64 = 0.05;
 /// Transients that are tried together with every other one, and pairs that are refined.
@@ -44,8 +44,10 @@ const PAIRED: usize = 4;
 const EARNED: f64 = 2.0;
 /// By how much the criterion of a model with two transients must beat the best with one.
 const EARNED_BY_PAIR: f64 = 6.0;
+/// Autocorrelation of what one transient leaves from which a second one is looked for.
+const UNEXPLAINED: f64 = 0.3;
 /// By how much the criterion must fall for a wave.
-const EARNED_BY_WAVE: f64 = 30.0;
+const EARNED_BY_WAVE: f64 = 15.0;
 /// Cycles over the judged part that a wave may have, and the steps in which they are tried.
 const CYCLES: (f64, f64) = (3.0, 15.0);
 const CYCLES_STEPS: usize = 72;
@@ -95,20 +97,10 @@ fn search(series: &[Levels], quantum: f64) -> Vec<Plausible> {
     let refined: Vec<Plausible> = seeds.iter().filter_map(|s| search.refine(&[s.shape])).collect();
     let mut leaders: Vec<&Plausible> = refined.iter().chain(singles.iter().map(|s| &s.1)).collect();
     leaders.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+    // A second transient shows as autocorrelation of what the first one leaves.
+    let unexplained = leaders.first().is_some_and(|l| l.rho > UNEXPLAINED);
     let leaders: Vec<Transient> = leaders.iter().take(PAIRED).map(|l| l.transients[0]).collect();
-    let leaders: Vec<Term> = leaders.into_iter().map(|t| search.term(t)).collect();
-    let mut pairs = Vec::new();
-    for leader in &leaders {
-        pairs.extend(
-            dictionary
-                .iter()
-                .filter(|other| leader.shape.goes_with(other.shape))
-                .filter_map(|other| search.fit(&[*leader, *other])),
-        );
-    }
-    pairs.sort_by(|a, b| a.distance.total_cmp(&b.distance));
-    let starts: Vec<Vec<Transient>> = pairs.iter().take(PAIRED).map(|p| p.transients.clone()).collect();
-    let mut richer: Vec<Plausible> = starts.iter().filter_map(|s| search.refine(s)).chain(pairs).collect();
+    let mut richer = if unexplained { search.pairs(&leaders, &dictionary) } else { Vec::new() };
     // A model with more freedom counts if it earns its place: otherwise it says nothing about growth, at any length.
     let least = |models: &[Plausible]| models.iter().map(|m| m.distance).fold(f64::INFINITY, f64::min);
     let (bounded, late): (Vec<Plausible>, Vec<Plausible>) =
@@ -200,6 +192,21 @@ impl Search {
         let shapes: Vec<Transient> = terms.iter().map(|t| t.shape).collect();
         let hidden: usize = shapes.iter().map(|t| t.parameters()).sum();
         self.model(&fit, &shapes, &[], columns.len() + hidden)
+    }
+
+    /// Models of two transients, one of which leads: all on the grid, and the best of them refined.
+    fn pairs(&mut self, leaders: &[Transient], dictionary: &[Term]) -> Vec<Plausible> {
+        let mut pairs = Vec::new();
+        for &leader in leaders {
+            let leader = self.term(leader);
+            let others = dictionary.iter().filter(|other| leader.shape.goes_with(other.shape));
+            pairs.extend(others.filter_map(|other| self.fit(&[leader, *other])));
+        }
+        pairs.sort_by(|a, b| a.distance.total_cmp(&b.distance));
+        pairs.dedup_by(|a, b| a.transients.iter().all(|t| b.transients.contains(t)));
+        let starts: Vec<Vec<Transient>> = pairs.iter().take(PAIRED).map(|p| p.transients.clone()).collect();
+        pairs.extend(starts.iter().filter_map(|s| self.refine(s)));
+        pairs
     }
 
     /// Lets the parameters of the shapes vary too, by Gauss-Newton steps; the result carries their uncertainty.

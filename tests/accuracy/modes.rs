@@ -173,6 +173,7 @@ fn meta(sent: u64) -> RunMeta {
         elapsed: Some(33.0),
         status: RunStatus::Complete,
         aborted: None,
+        failure: None,
         seed: 1,
         host: Host { kernel: "6".into(), cpus: 2, memory: 8 << 30, page: PAGE, ticks: 100 },
         target: Target::default(),

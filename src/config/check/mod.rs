@@ -19,6 +19,12 @@ use regex::Regex;
 use std::time::Duration;
 use url::Url;
 
+/// The longest time in a harness file: beyond that, adding it to a clock's time could overflow.
+const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// The highest number of requests in a harness file, so that it can be multiplied by a number of workers.
+const MOST_REQUESTS: u64 = 1_000_000_000_000;
+
 /// Everything wrong with a harness whose variables aren't replaced yet.
 pub(super) fn check_unresolved(harness: &Harness) -> Vec<Problem> {
     // JSON, the form in which variables are replaced, has no infinite numbers: they are refused first.
@@ -120,15 +126,30 @@ impl Checker {
         }
     }
 
+    /// A time that can be reckoned with, and isn't zero.
     fn positive(&mut self, at: KeyPath, span: Option<Span>) {
         if span.is_some_and(|Span(duration)| duration.is_zero()) {
             self.refuse(at, "this time is zero", "write a time above zero, such as `5s`");
+        } else {
+            self.bounded(at, span);
         }
     }
 
-    fn at_least_one(&mut self, at: KeyPath, count: Option<u64>) {
+    /// A time that can be reckoned with.
+    fn bounded(&mut self, at: KeyPath, span: Option<Span>) {
+        if let Some(span) = span.filter(|Span(duration)| *duration > LONGEST) {
+            let message = format!("{span} are longer than any run");
+            self.refuse(at, message, format!("write at most `{}`", Span(LONGEST)));
+        }
+    }
+
+    /// A number of requests.
+    fn count(&mut self, at: KeyPath, count: Option<u64>) {
         if count == Some(0) {
             self.refuse(at, "this is zero", "write a number of at least 1, or leave the key out");
+        } else if let Some(count) = count.filter(|count| *count > MOST_REQUESTS) {
+            let message = format!("{count} requests are more than any run sends");
+            self.refuse(at, message, format!("write at most {MOST_REQUESTS}"));
         }
     }
 
@@ -206,6 +227,8 @@ fn check_gates(checker: &mut Checker, harness: &Harness) {
 fn check_sample(checker: &mut Checker, harness: &Harness) {
     const SHORTEST: Duration = Duration::from_millis(10);
     let sample = &harness.sample;
+    checker.bounded(KeyPath::of(&["sample", "every"]), Some(sample.every));
+    checker.bounded(KeyPath::of(&["sample", "slow-every"]), Some(sample.slow_every));
     if sample.every.0 < SHORTEST {
         let help = "write `10ms` or more; 100ms is enough for nearly everything";
         checker.refuse(KeyPath::of(&["sample", "every"]), "readings this close disturb the target", help);

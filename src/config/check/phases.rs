@@ -1,7 +1,7 @@
 //! Checks of the phases, and of phases against the workload's model.
 
 use super::Checker;
-use super::workload::check_concurrency;
+use super::workload::{check_concurrency, check_rate};
 use crate::config::problem::KeyPath;
 use crate::config::{PhaseConfig, WorkloadConfig};
 use crate::model::PhaseKind;
@@ -54,8 +54,8 @@ fn check_length(checker: &mut Checker, at: &KeyPath, phase: &PhaseConfig, worklo
         }
     }
     checker.positive(at.key("duration"), phase.duration);
-    checker.at_least_one(at.key("requests"), phase.requests);
-    checker.at_least_one(at.key("requests-per-worker"), phase.requests_per_worker);
+    checker.count(at.key("requests"), phase.requests);
+    checker.count(at.key("requests-per-worker"), phase.requests_per_worker);
 }
 
 fn check_settle(checker: &mut Checker, at: &KeyPath, phase: &PhaseConfig) {
@@ -73,6 +73,7 @@ fn check_settle(checker: &mut Checker, at: &KeyPath, phase: &PhaseConfig) {
 
 fn check_load(checker: &mut Checker, at: &KeyPath, phase: &PhaseConfig, workload: &WorkloadConfig) {
     check_concurrency(checker, at.key("concurrency"), phase.concurrency);
+    check_rate(checker, at.key("rate"), phase.rate);
     let is_open_model = workload.rate.is_some();
     if workload.command.is_some() {
         for (key, given) in [("rate", phase.rate.is_some()), ("concurrency", phase.concurrency.is_some())] {

@@ -32,6 +32,7 @@ pub(super) fn check(checker: &mut Checker, target: &TargetConfig) {
         checker.pattern(at.key("workers").key("match"), pattern, &[]);
     }
     check_ready(checker, &at.key("ready"), &target.ready);
+    checker.bounded(at.key("stop").key("grace"), Some(target.stop.grace));
     checker.known(at.key("stop").key("signal"), "signal", &target.stop.signal, &SIGNALS);
 }
 
@@ -67,6 +68,7 @@ fn check_ready(checker: &mut Checker, at: &KeyPath, ready: &ReadyConfig) {
     if let Some(command) = &ready.command {
         checker.command(at.key("command"), command);
     }
+    checker.bounded(at.key("delay"), ready.delay);
     checker.positive(at.key("timeout"), ready.timeout);
     if let (Some(delay), Some(timeout)) = (ready.delay, ready.timeout)
         && delay >= timeout

@@ -171,6 +171,9 @@ fn the_driver() {
             "[workload]\ncommand = []\nrate = \"5/s\"\nrequests-per-connection = 3\nthink-time = \"1s\"\ncommand-requests = 'sent \\d+'",
         ),
         (LOAD, "rate = \"0/s\""),
+        (LOAD, "rate = \"0.001/h\""),
+        (LOAD, "rate = \"10000000/s\""),
+        (LOAD, "concurrency = 4\nthink-time = \"1000years\""),
     ]);
     assert_snapshot!(shown);
 }
@@ -197,6 +200,7 @@ fn steps() {
         (STEP, "path = \"/\"\nbody = { file = \"\" }"),
         (STEP, "path = \"/\"\nbody = { random = { uniform = [\"2 KiB\", \"1 KiB\"] } }"),
         (STEP, "path = \"/\"\nbody = { multipart = { log-uniform = [\"0 B\", \"1 KiB\"] } }"),
+        (STEP, "path = \"/\"\nbody = { random = \"2 TiB\" }"),
         (STEP, "path = \"/\"\nexpect = []"),
         (STEP, "path = \"/\"\nexpect = [200, 600]"),
         (STEP, "path = \"/\"\nabort = { share = \"5%\" }"),
@@ -215,6 +219,8 @@ fn phases() {
         (LENGTH, "duration = \"0s\""),
         (LENGTH, "requests = 0"),
         (LENGTH, "requests-per-worker = 0"),
+        (LENGTH, "requests-per-worker = 9000000000000000000"),
+        (LENGTH, "duration = \"2years\""),
         ("", "[[phase]]\nkind = \"settle\""),
         ("", "[[phase]]\nkind = \"settle\"\nrequests = 5"),
         ("", "[[phase]]\nkind = \"settle\"\nduration = \"5s\"\nrate = \"5/s\"\nconcurrency = 1"),

@@ -2,7 +2,8 @@
 
 use super::{Checker, is_open};
 use crate::config::problem::KeyPath;
-use crate::config::{AbortPoint, BodyConfig, Size, StepConfig, WorkloadConfig};
+use crate::config::{AbortPoint, BodyConfig, Rate, Size, StepConfig, WorkloadConfig};
+use crate::model::Bytes;
 use hyper::Method;
 use hyper::header::{HeaderName, HeaderValue};
 use std::collections::HashMap;
@@ -10,6 +11,12 @@ use url::Url;
 
 /// Connections that one harness holds at most: more than that is another tool's work, and a typing error here.
 const MOST_CONNECTIONS: u32 = 10_000;
+
+/// The greatest weight of a step, so that a sum of weights is a number.
+const MOST_WEIGHT: f64 = 1e9;
+
+/// The largest body, so that a sum of its parts is a number.
+const LARGEST_BODY: Bytes = Bytes(1 << 40);
 
 /// Methods as people use them; others are allowed if HTTP allows their spelling and they are in capitals.
 const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"];
@@ -92,28 +99,41 @@ fn check_model(checker: &mut Checker, at: &KeyPath, workload: &WorkloadConfig) {
         checker.refuse(at.clone(), "there is neither a `concurrency` nor a `rate`", help);
     }
     check_concurrency(checker, at.key("concurrency"), workload.concurrency);
-    checker.at_least_one(at.key("requests-per-connection"), workload.requests_per_connection.map(u64::from));
+    checker.count(at.key("requests-per-connection"), workload.requests_per_connection.map(u64::from));
     if workload.rate.is_some() && workload.think_time.is_some() {
         let help = "take out `think-time`, or `rate`";
         checker.refuse(at.key("think-time"), "requests that begin at a rate can't wait for a user to think", help);
     }
+    check_rate(checker, at.key("rate"), workload.rate);
+    checker.bounded(at.key("think-time"), workload.think_time);
     checker.positive(at.key("timeout"), Some(workload.timeout));
 }
 
 pub(super) fn check_concurrency(checker: &mut Checker, at: KeyPath, concurrency: Option<u32>) {
-    checker.at_least_one(at.clone(), concurrency.map(u64::from));
+    checker.count(at.clone(), concurrency.map(u64::from));
     if let Some(count) = concurrency.filter(|count| *count > MOST_CONNECTIONS) {
         let message = format!("{count} connections are more than the driver opens");
         checker.refuse(at, message, format!("write at most {MOST_CONNECTIONS}"));
     }
 }
 
+/// A rate is zero, the beginning of a ramp, or one that the driver can keep time for.
+pub(super) fn check_rate(checker: &mut Checker, at: KeyPath, rate: Option<Rate>) {
+    const LEAST: f64 = 1.0 / 3600.0;
+    const MOST: f64 = 1e6;
+    if let Some(rate) = rate.filter(|rate| rate.per_second != 0.0 && !(LEAST..=MOST).contains(&rate.per_second)) {
+        let help = "write a rate between `1/h` and `1000000/s`";
+        checker.refuse(at, format!("{rate} is no rate that the driver can keep"), help);
+    }
+}
+
 pub(super) fn check_weights(checker: &mut Checker, workload: &WorkloadConfig) {
     let at = KeyPath::of(&["workload", "step"]);
     for (index, step) in workload.steps.iter().enumerate() {
-        if !step.weight.is_finite() || step.weight < 0.0 {
+        if !(0.0..=MOST_WEIGHT).contains(&step.weight) {
             let message = format!("a step can't be drawn {} times as often as others", step.weight);
-            checker.refuse(at.index(index).key("weight"), message, "write a number from 0 up, such as `1` or `0.5`");
+            let help = format!("write a number from 0 to {MOST_WEIGHT}, such as `1` or `0.5`");
+            checker.refuse(at.index(index).key("weight"), message, help);
         }
     }
     if !workload.steps.is_empty() && workload.steps.iter().all(|step| step.weight == 0.0) {
@@ -193,10 +213,15 @@ fn check_body(checker: &mut Checker, at: &KeyPath, body: &BodyConfig) {
 }
 
 fn check_size(checker: &mut Checker, at: KeyPath, size: Size) {
-    let (Size::Uniform([least, most]) | Size::LogUniform([least, most])) = size else { return };
+    let (least, most) = match size {
+        Size::Fixed(bytes) => (bytes, bytes),
+        Size::Uniform([least, most]) | Size::LogUniform([least, most]) => (least, most),
+    };
     if least > most {
         let message = format!("the least size, {least}, is above the greatest, {most}");
         checker.refuse(at, message, "swap the two");
+    } else if most > LARGEST_BODY {
+        checker.refuse(at, format!("{most} are too large for a body"), format!("write at most `{LARGEST_BODY}`"));
     } else if matches!(size, Size::LogUniform(_)) && least.0 == 0 {
         let help = "write `1 B` or more, or use `uniform`";
         checker.refuse(at, "a log-uniform size can't begin at zero", help);

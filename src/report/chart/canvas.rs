@@ -21,7 +21,7 @@ const FAMILY: &str = "DejaVu Sans, Verdana, sans-serif";
 const SVG_UNITS: f64 = 10.0;
 /// Pixels of a PNG per pixel of the chart.
 const PNG_DENSITY: u32 = 2;
-/// PNGs are drawn this much larger and averaged down, which smooths edges.
+/// PNGs are drawn at twice their size and halved, which smooths edges.
 const PNG_OVERSAMPLING: u32 = 2;
 
 /// Where a text stands relative to its position.
@@ -169,7 +169,7 @@ pub fn png(size: (u32, u32), draw: impl FnOnce(&mut dyn Canvas)) -> Result<Vec<u
         let units = f64::from(PNG_DENSITY * PNG_OVERSAMPLING);
         Surface { area, units, svg: false, failure: None }.finish(draw)?;
     }
-    let pixels = average(&pixels, large.0 as usize);
+    let pixels = halve(&pixels, large.0 as usize);
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Rgb);
@@ -181,17 +181,15 @@ pub fn png(size: (u32, u32), draw: impl FnOnce(&mut dyn Canvas)) -> Result<Vec<u
     Ok(bytes)
 }
 
-/// Averages squares of pixels into one each.
-fn average(pixels: &[u8], width: usize) -> Vec<u8> {
-    let side = PNG_OVERSAMPLING as usize;
-    let row = width * 3;
-    let mut small = Vec::with_capacity(pixels.len() / (side * side));
-    for rows in pixels.chunks_exact(row * side) {
-        for x in (0..width).step_by(side) {
+/// Averages each square of two by two pixels into one.
+fn halve(pixels: &[u8], width: usize) -> Vec<u8> {
+    let mut small = Vec::with_capacity(pixels.len() / 4);
+    for rows in pixels.chunks_exact(width * 3 * 2) {
+        let (upper, lower) = rows.split_at(width * 3);
+        for (u, l) in upper.chunks_exact(6).zip(lower.chunks_exact(6)) {
             for channel in 0..3 {
-                let sum: u32 =
-                    (0..side * side).map(|i| u32::from(rows[(i / side) * row + (x + i % side) * 3 + channel])).sum();
-                small.push((sum / (side * side) as u32) as u8);
+                let sum = [u[channel], u[channel + 3], l[channel], l[channel + 3]].map(u16::from).iter().sum::<u16>();
+                small.push(((sum + 2) / 4) as u8);
             }
         }
     }
@@ -333,5 +331,52 @@ impl<DB: DrawingBackend> Surface<DB> {
             drawn?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Notes what is drawn.
+    #[derive(Default)]
+    struct Notes(Vec<Vec<(f64, f64)>>);
+
+    impl Canvas for Notes {
+        fn line(&mut self, points: &[(f64, f64)], _: RGBColor, _: f64, _: f64) {
+            self.0.push(points.to_vec());
+        }
+        fn area(&mut self, _: &[(f64, f64)], _: RGBColor, _: f64) {}
+        fn rectangle(&mut self, _: (f64, f64), _: (f64, f64), _: RGBColor, _: f64) {}
+        fn text(&mut self, _: &str, _: (f64, f64), _: Align, _: f64, _: bool, _: RGBColor) {}
+    }
+
+    #[test]
+    fn dashes_go_around_corners() {
+        let mut notes = Notes::default();
+        dashed(&mut notes, &[(0.0, 0.0), (15.0, 0.0), (15.0, 15.0)], 10.0, RGBColor(0, 0, 0), 1.0);
+        assert_eq!(notes.0, [vec![(0.0, 0.0), (10.0, 0.0)], vec![(15.0, 5.0), (15.0, 15.0)]]);
+    }
+
+    #[test]
+    fn text_is_as_wide_as_its_font_says() {
+        // DejaVu Sans: every digit is 1303 of 2048 units wide.
+        assert!((text_width("0000", 20.48, false) - 4.0 * 13.03).abs() < 0.01);
+        assert!(text_width("LEAK", 20.0, true) > text_width("LEAK", 20.0, false));
+    }
+
+    #[test]
+    fn long_text_is_cut_to_its_room() {
+        assert_eq!(fit_text("short", 100.0, 13.0, false), "short");
+        let cut = fit_text("a very long name of a harness file", 100.0, 13.0, false);
+        assert!(cut.ends_with('…') && text_width(&cut, 13.0, false) <= 100.0, "{cut}");
+        assert_eq!(fit_text("anything", 1.0, 13.0, false), "");
+    }
+
+    #[test]
+    fn four_pixels_become_their_mean() {
+        let upper = [0, 0, 0, 255, 255, 255];
+        let lower = [255, 255, 0, 255, 0, 1];
+        assert_eq!(halve(&[upper, lower].concat(), 2), [191, 128, 64]);
     }
 }

@@ -201,6 +201,10 @@ fn warm_up(finding: &Finding, lines: &[Line]) -> Option<f64> {
 
 /// The line of a worker that grows just as the budget allows, from the usual level at the end of warm-up.
 fn budget_line(finding: &Finding, lines: &[Line], warm_up: Option<f64>) -> Option<[(f64, f64); 2]> {
+    // A budget is per request and can't be drawn over time.
+    if finding.axis == Axis::Seconds {
+        return None;
+    }
     let data = || lines.iter().flat_map(|l| l.pieces.iter().flatten());
     let (low, high) = extent(data().map(|p| p.0))?;
     let from = warm_up.unwrap_or(low);
@@ -262,13 +266,7 @@ impl super::Chart for GrowthChart {
     }
 
     fn description(&self) -> String {
-        format!(
-            "{}; {} lines; the budget allows {} per {}.",
-            self.subtitle,
-            self.lines.len(),
-            self.budget_words,
-            self.axis.unit()
-        )
+        format!("{}; {} lines; the budget allows {} per request.", self.subtitle, self.lines.len(), self.budget_words)
     }
 
     fn draw(&self, canvas: &mut dyn Canvas) {
@@ -336,11 +334,11 @@ impl GrowthChart {
                 canvas.line(&plot.all(piece), palette::MUTED.light, faint, 0.8);
             }
         }
-        for line in &self.lines {
-            if let (Some(tone), Some(fit)) = (line.colour, &line.fit) {
-                let band = band(fit);
-                canvas.area(&plot.all(&band), tone.light, 0.16);
-            }
+        let fits: Vec<_> = self.lines.iter().filter_map(|l| Some((l.colour?, l.fit.as_ref()?))).collect();
+        // Bands of workers that are alike lie upon one another and must not add up to a wall.
+        let sheer = (0.3 / fits.len().max(1) as f64).clamp(0.05, 0.16);
+        for (tone, fit) in fits {
+            canvas.area(&plot.all(&band(fit)), tone.light, sheer);
         }
         if let Some(ends) = &self.budget {
             dashed(canvas, &plot.all(ends), 6.0, palette::BUDGET.light, 1.6);
@@ -389,7 +387,8 @@ impl GrowthChart {
         };
         let coloured: Vec<_> = self.lines.iter().filter_map(|l| Some((l, l.colour?))).collect();
         if !coloured.is_empty() {
-            row(canvas, "worker", &format!("per {}", self.axis.unit()), &|_, _| {});
+            let whose = if self.resource == Resource::Tmpfs { "" } else { "worker" };
+            row(canvas, whose, &format!("per {}", self.axis.unit()), &|_, _| {});
         }
         for (line, tone) in &coloured {
             let name = line.worker.map_or_else(|| "pool".to_owned(), |w| w.pid.to_string());

@@ -36,7 +36,7 @@ fn one(record: &RunRecord, finding: &Finding) -> Markup {
                     tbody {
                         tr { th scope="row" { "Kind" } td { (text::class_name(finding.class)) } }
                         tr { th scope="row" { "Reason" } td { (plain(&finding.reason)) } }
-                        tr { th scope="row" { "Budget" } td { (text::rate(resource, finding.axis, finding.budget)) } }
+                        tr { th scope="row" { "Budget" } td { (text::budget(finding)) } }
                         @for (label, value) in &finding.evidence.facts {
                             tr { th scope="row" { (capital(&plain(label))) } td { (plain(value)) } }
                         }

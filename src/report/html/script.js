@@ -224,6 +224,7 @@
         pen.save();
         pen.beginPath(); pen.rect(LEFT, top - 1, right - LEFT, panel.height + 2); pen.clip();
         const crowd = panel.curves.filter((c) => !c.colours).length;
+        const bands = panel.curves.filter((c) => c.kind === "band").length;
         const rank = (c) => (c.kind === "fit" ? 3 : c.kind === "band" ? 1 : c.colours ? 2 : 0);
         const order = [...panel.curves].sort((a, b) => rank(a) - rank(b));
         for (const curve of order) {
@@ -235,7 +236,7 @@
           for (const piece of curve.pieces) {
             pen.beginPath();
             piece.forEach(([x, y], i) => (i ? pen.lineTo(atX(x), atY(y)) : pen.moveTo(atX(x), atY(y))));
-            if (curve.kind === "band") { pen.globalAlpha = 0.16; pen.fillStyle = colour(curve); pen.fill(); continue; }
+            if (curve.kind === "band") { pen.globalAlpha = Math.max(0.05, Math.min(0.16, 0.3 / bands)); pen.fillStyle = colour(curve); pen.fill(); continue; }
             pen.stroke();
             if (curve.kind === "area" && piece.length > 1) {
               pen.lineTo(atX(piece[piece.length - 1][0]), base);
