@@ -3,7 +3,7 @@
 use super::judge::{Inconclusive, exit_code, print};
 use super::{Done, Problem};
 use crate::config::BudgetConfig;
-use crate::model::{Bytes, PerRequest, RunRecord};
+use crate::model::{Budget, Budgets as RunBudgets, Bytes, RunRecord};
 use crate::report::{self, Format};
 use crate::store;
 use crate::table::{self, Mapping};
@@ -77,16 +77,16 @@ enum Printed {
 struct Budgets {
     /// Allowed growth of memory, such as `64 B/request`; by default the run's own, or 64 B/request.
     #[arg(long, value_name = "BUDGET", value_parser = bytes_budget)]
-    budget: Option<PerRequest>,
+    budget: Option<Budget>,
     /// Allowed growth of descriptors, such as `0.01/request`.
     #[arg(long, value_name = "BUDGET", value_parser = count_budget)]
-    budget_descriptors: Option<PerRequest>,
+    budget_descriptors: Option<Budget>,
     /// Allowed growth of threads, such as `0.01/request`.
     #[arg(long, value_name = "BUDGET", value_parser = count_budget)]
-    budget_threads: Option<PerRequest>,
+    budget_threads: Option<Budget>,
     /// Allowed growth of files on tmpfs and shared memory, such as `64 B/request`.
     #[arg(long, value_name = "BUDGET", value_parser = bytes_budget)]
-    budget_tmpfs: Option<PerRequest>,
+    budget_tmpfs: Option<Budget>,
 }
 
 /// Which column of a CSV is what, where its name doesn't say it.
@@ -142,21 +142,41 @@ impl Columns {
     }
 }
 
+impl Budgets {
+    /// Puts what was given in place of a run's own. If that is for another unit, the run's others count no more.
+    fn replace(&self, budgets: &mut RunBudgets) -> Result<(), String> {
+        let given = [self.budget, self.budget_descriptors, self.budget_threads, self.budget_tmpfs];
+        if let Some(first) = given.into_iter().flatten().next() {
+            if given.into_iter().flatten().any(|budget| budget.per != first.per) {
+                return Err("budgets are either all per request or all per hour".into());
+            }
+            if budgets.per != first.per {
+                *budgets = RunBudgets { per: first.per, ..RunBudgets::default() };
+            }
+        }
+        let own = [&mut budgets.memory, &mut budgets.descriptors, &mut budgets.threads, &mut budgets.tmpfs];
+        for (own, given) in own.into_iter().zip(given) {
+            *own = given.map(|budget| budget.amount).or(*own);
+        }
+        Ok(())
+    }
+}
+
 fn memory_unit(text: &str) -> Result<u64, String> {
     let unit = format!("1 {text}").parse::<Bytes>();
     unit.map(|b| b.0).map_err(|_| "expected B, KiB, MiB, GiB, kB, MB or GB".into())
 }
 
-fn bytes_budget(text: &str) -> Result<PerRequest, String> {
-    budget(text, true, "expected bytes per request, such as `64 B/request`")
+fn bytes_budget(text: &str) -> Result<Budget, String> {
+    budget(text, true, "expected bytes per request or hour, such as `64 B/request` or `1 MiB/hour`")
 }
 
-fn count_budget(text: &str) -> Result<PerRequest, String> {
-    budget(text, false, "expected a number per request, such as `0.01/request`")
+fn count_budget(text: &str) -> Result<Budget, String> {
+    budget(text, false, "expected a number per request or hour, such as `0.01/request` or `60/hour`")
 }
 
-fn budget(text: &str, bytes: bool, expected: &str) -> Result<PerRequest, String> {
-    let budget = text.parse::<PerRequest>().ok().filter(|b| b.bytes == bytes);
+fn budget(text: &str, bytes: bool, expected: &str) -> Result<Budget, String> {
+    let budget = text.parse::<Budget>().ok().filter(|b| b.bytes == bytes);
     budget.ok_or_else(|| expected.to_owned())
 }
 
@@ -267,16 +287,7 @@ fn judge(input: &Path, arguments: &Arguments) -> Result<Judged, String> {
     } else {
         read_table(input, &arguments.columns.mapping())?
     };
-    let budgets = &mut record.meta.budgets;
-    let wanted = &arguments.budgets;
-    for (budget, wanted) in [
-        (&mut budgets.memory, wanted.budget),
-        (&mut budgets.descriptors, wanted.budget_descriptors),
-        (&mut budgets.threads, wanted.budget_threads),
-        (&mut budgets.tmpfs, wanted.budget_tmpfs),
-    ] {
-        *budget = wanted.map(|b| b.amount).or(*budget);
-    }
+    arguments.budgets.replace(&mut record.meta.budgets)?;
     let mut verdict = verdict::judge(&record);
     verdict.notes.extend(notes);
     Ok(Judged { record, verdict })
