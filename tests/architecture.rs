@@ -18,7 +18,22 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("engine", &["config", "model", "probe", "store", "supervise", "workload"]),
         ("report", &["model", "verdict"]),
         ("demo", &["model"]),
-        ("cli", &["config", "demo", "engine", "model", "report", "store", "supervise", "table", "verdict", "workload"]),
+        (
+            "cli",
+            &[
+                "config",
+                "demo",
+                "engine",
+                "model",
+                "probe",
+                "report",
+                "store",
+                "supervise",
+                "table",
+                "verdict",
+                "workload",
+            ],
+        ),
     ])
 }
 

@@ -29,8 +29,9 @@ pub struct Output {
     inconclusive: Option<Inconclusive>,
 }
 
+/// How something is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Printed {
+pub enum Printed {
     /// Lines to read.
     Terminal,
     /// One JSON object.

@@ -22,16 +22,16 @@ pub struct Plan {
     pub roster: Roster,
     /// Who counts their requests, if anyone can.
     pub counter: Option<Counter>,
-    /// The target's control group, if it has one, with its limit in bytes.
-    pub group: Option<(MemoryGroup, u64)>,
+    /// The target's control group, if it has one.
+    pub group: Option<MemoryGroup>,
     /// Cadences and budget.
     pub config: SampleConfig,
     /// Time zero of the run.
     pub origin: Instant,
     /// Kept up to date with the number of workers that live.
     pub alive: Arc<AtomicUsize>,
-    /// Requests that the driver has begun so far; used when there is no counter.
-    pub driven: Box<dyn Fn() -> u64 + Send>,
+    /// Requests that the driver has begun so far; used when there is no counter. `None` if nothing is driven.
+    pub driven: Option<Box<dyn Fn() -> u64 + Send>>,
     /// Set once the harness has begun to stop the target: workers end then as they should.
     pub stopping: Arc<AtomicBool>,
 }
@@ -87,6 +87,8 @@ struct Sampling {
     account: Account,
     next_slow: HashMap<WorkerId, Instant>,
     next_host: Instant,
+    /// Processes that the kernel had killed in the group before the run, and until now.
+    kills_before: u64,
     kills: u64,
     counting_error: Option<String>,
 }
@@ -94,6 +96,7 @@ struct Sampling {
 impl Sampling {
     fn new(plan: Plan, sink: Sender<Entry>) -> Self {
         let account = Account::new(plan.config.overhead.0);
+        let kills = plan.group.as_ref().and_then(|group| group.read().kills).unwrap_or(0);
         Sampling {
             plan,
             sink,
@@ -101,7 +104,8 @@ impl Sampling {
             account,
             next_slow: HashMap::new(),
             next_host: Instant::now(),
-            kills: 0,
+            kills_before: kills,
+            kills,
             counting_error: None,
         }
     }
@@ -207,17 +211,25 @@ impl Sampling {
 
     fn read_host(&mut self) {
         let mut sample = self.host.read(self.now());
-        sample.requests = Some(match &self.plan.counter {
-            Some(counter) => counter.total(),
-            None => (self.plan.driven)(),
-        });
-        if let Some((group, limit)) = &self.plan.group {
+        sample.requests = match (&self.plan.counter, &self.plan.driven) {
+            (Some(counter), _) => Some(counter.total()),
+            (None, driven) => driven.as_ref().map(|driven| driven()),
+        };
+        if let Some(group) = &self.plan.group {
             let reading = group.read();
             sample.cgroup_memory = reading.memory;
             sample.cgroup_shmem = reading.shmem;
             if let Some(kills) = reading.kills.filter(|kills| *kills > self.kills) {
+                let since = kills - self.kills_before;
                 self.kills = kills;
-                self.event(EventKind::MemoryLimit { limit: *limit, kills });
+                self.event(match group.limit() {
+                    Some(limit) => EventKind::MemoryLimit { limit, kills: since },
+                    None => EventKind::Note {
+                        text: format!(
+                            "the kernel killed {since} processes of the target's control group for want of memory"
+                        ),
+                    },
+                });
             }
         }
         self.put(Entry::Host(sample));

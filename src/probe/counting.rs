@@ -6,11 +6,11 @@ use crate::model::{Counting, CountingSource};
 use regex::{Regex, bytes};
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Classes that are kept apart; what comes after counts as the last one, `other`.
 const MOST_CLASSES: usize = 32;
@@ -67,6 +67,26 @@ impl Counter {
             return Ok(None);
         };
         Ok(Some(Counter { source, by_pid: HashMap::new(), classes: Vec::new(), total: 0, fresh: false }))
+    }
+
+    /// Counts only what comes from now on: of a log that is there already, what is in it is passed over.
+    ///
+    /// # Errors
+    /// If the log can't be read, or the page gives no counts; the text says which.
+    pub fn skip_the_past(&mut self) -> Result<(), String> {
+        if let Source::Log(tail) = &mut self.source {
+            return tail.skip().map_err(|error| format!("{}: {error}", tail.path.display()));
+        }
+        let deadline = Instant::now() + 2 * PAGE_TIMEOUT;
+        // Counts go on from the first answer: without it, they would begin at zero and leap.
+        while Instant::now() < deadline {
+            self.poll()?;
+            if self.total > 0 {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Err("the status page names no worker".into())
     }
 
     /// How this counts, and what that is worth.
@@ -210,6 +230,13 @@ impl LogTail {
         Ok(())
     }
 
+    fn skip(&mut self) -> io::Result<()> {
+        let mut file = File::open(&self.path)?;
+        let end = file.seek(SeekFrom::End(0))?;
+        self.file = Some((file, end));
+        Ok(())
+    }
+
     fn drain(&mut self, count: &mut impl FnMut(u32, Option<&[u8]>)) -> io::Result<()> {
         let Some((file, read)) = &mut self.file else { return Ok(()) };
         let mut chunk = [0; 64 << 10];
@@ -306,6 +333,41 @@ mod tests {
         counter.forget(11);
         assert_eq!(counter.served(11), None);
         assert_eq!(counter.total(), 4);
+    }
+
+    #[test]
+    fn the_past_of_a_log_is_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("access.log");
+        assert!(counter(&path).skip_the_past().is_err());
+        let mut log = File::create(&path).unwrap();
+        log.write_all(b"10 upload\n10 upload\n").unwrap();
+        let mut counter = counter(&path);
+        counter.skip_the_past().unwrap();
+        log.write_all(b"10 upload\n").unwrap();
+        counter.poll().unwrap();
+        assert_eq!((counter.total(), counter.served(10).unwrap().total), (1, 1));
+    }
+
+    #[test]
+    fn a_page_is_counted_from_its_first_answer() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            let mut request = [0; 1024];
+            assert!(connection.read(&mut request).unwrap() > 0);
+            let page = r#"{"processes":[{"pid":7,"requests":12}]}"#;
+            write!(connection, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{page}", page.len()).unwrap();
+        });
+        let config = RequestsConfig { php_fpm: Some(format!("http://{address}/")), ..Default::default() };
+        let mut counter = Counter::new(&config).unwrap().unwrap();
+        counter.skip_the_past().unwrap();
+        assert_eq!(counter.served(7).unwrap().total, 12);
+        server.join().unwrap();
+        // Nobody listens there any more.
+        let mut counter = Counter::new(&config).unwrap().unwrap();
+        assert!(counter.skip_the_past().unwrap_err().contains(&address.to_string()));
     }
 
     #[test]

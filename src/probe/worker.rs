@@ -7,12 +7,16 @@ use super::descriptors::{self, Connections};
 use super::proc::{command_name, parse_stat, parse_status};
 use crate::model::{Sample, SlowReading, WorkerId};
 use procfs::{FromRead, process::SmapsRollup};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// `status` is about 1.5 kB; twice that leaves room for long CPU and node masks.
@@ -83,6 +87,32 @@ impl WorkerProbe {
     /// Its command name when it was opened.
     pub fn command(&self) -> &str {
         &self.command
+    }
+
+    /// Whether it has ended, reaped or not.
+    pub fn has_ended(&self) -> bool {
+        match &self.pidfd {
+            Some(pidfd) => {
+                let mut ready = [PollFd::new(pidfd, PollFlags::IN)];
+                poll(&mut ready, Some(&Timespec::default())).is_ok_and(|count| count > 0)
+            }
+            None => self.read(0.0, None).is_none(),
+        }
+    }
+
+    /// Program and arguments as they are now; empty for a kernel thread and what has ended.
+    pub fn command_line(&self) -> Vec<String> {
+        let read = open_at(&self.directory, "cmdline").and_then(|mut file| {
+            let mut text = Vec::new();
+            file.read_to_end(&mut text).map(|_| text)
+        });
+        read.map_or_else(|_| Vec::new(), |text| words(&text))
+    }
+
+    /// Its executable, where this user may read that.
+    pub fn executable(&self) -> Option<PathBuf> {
+        let link = rustix::fs::readlinkat(&self.directory, "exe", Vec::new()).ok()?;
+        Some(PathBuf::from(OsString::from_vec(link.into_bytes())))
     }
 
     /// Its pidfd, where the kernel gave one.
@@ -156,6 +186,15 @@ impl WorkerProbe {
     }
 }
 
+/// The words of `/proc/PID/cmdline`; a program that writes its title there may leave it without zeros, or end it with many.
+pub fn words(text: &[u8]) -> Vec<String> {
+    let end = text.iter().rposition(|&b| b != 0).map_or(0, |last| last + 1);
+    if end == 0 {
+        return Vec::new();
+    }
+    text[..end].split(|&b| b == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+}
+
 fn open_at(directory: &OwnedFd, name: &str) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     Ok(File::from(rustix::fs::openat(directory, name, flags, Mode::empty())?))
@@ -180,6 +219,16 @@ mod tests {
     }
 
     #[test]
+    fn who_it_is_is_known() {
+        let probe = WorkerProbe::open(std::process::id()).unwrap();
+        assert_eq!(probe.executable().unwrap(), std::env::current_exe().unwrap());
+        assert_eq!(probe.command_line(), std::env::args().collect::<Vec<_>>());
+        assert!(!probe.has_ended());
+        assert_eq!(words(b"php-fpm: master process\0\0\0"), ["php-fpm: master process"]);
+        assert!(words(b"").is_empty());
+    }
+
+    #[test]
     fn the_count_of_descriptors_agrees_with_the_listing() {
         let probe = WorkerProbe::open(std::process::id()).unwrap();
         let _many: Vec<File> = (0..50).map(|_| File::open("/dev/null").unwrap()).collect();
@@ -194,7 +243,7 @@ mod tests {
         assert!(probe.read(0.0, None).is_some());
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(probe.read(0.0, Some(&mut Connections::default())).is_none());
+        assert!(probe.read(0.0, Some(&mut Connections::default())).is_none() && probe.has_ended());
         assert_eq!(WorkerProbe::open(child.id()).unwrap_err().kind(), ErrorKind::NotFound);
     }
 }

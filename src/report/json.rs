@@ -145,7 +145,7 @@ struct FindingPart {
     axis: &'static str,
     /// Growth; null if nothing could be fitted.
     growth: Option<Estimate>,
-    /// Allowed growth; always per request, even if growth could only be measured over time.
+    /// Allowed growth, in `unit`; but per request if the axis is `seconds`: growth could then only be measured over time.
     budget: Option<f64>,
     /// Why.
     reason: String,
@@ -360,6 +360,7 @@ impl FindingPart {
                 Axis::SharedRequests => "shared-requests",
                 Axis::PoolRequests => "pool-requests",
                 Axis::Seconds => "seconds",
+                Axis::Hours => "hours",
             },
             growth: finding.growth.as_ref().map(Estimate::from),
             budget: finite(finding.budget),

@@ -3,7 +3,7 @@
 //! Always: a leak beats an inconclusive finding; a run that failed, was interrupted or isn't finished is never clean;
 //! what couldn't be measured is unknown and fails closed.
 
-use super::explain::{amount, rate, rate_with_bounds};
+use super::explain::{allowed_rate, rate, rate_with_bounds};
 use super::finding::find;
 use super::series::{Readings, readings};
 use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Verdict, settle_levels};
@@ -117,8 +117,7 @@ fn resource_gate(finding: &Finding) -> Gate {
         Some(growth) => rate_with_bounds(finding.resource, finding.axis, growth),
         None => "not measured".into(),
     };
-    // A budget is per request, whatever growth could be measured against.
-    let allowed = format!("at most {}/request", amount(finding.resource, finding.budget));
+    let allowed = format!("at most {}", allowed_rate(finding.resource, finding.axis, finding.budget));
     Gate { name: finding.resource.to_string(), state, measured, allowed }
 }
 

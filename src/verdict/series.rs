@@ -4,7 +4,7 @@
 //! to get there is told in a note; a number is never made up for a reading that is missing.
 
 use crate::model::{
-    Axis, CountingSource, EventKind, HostSample, PhaseKind, Resource, RunRecord, Sample, Series, WorkerId,
+    Axis, CountingSource, EventKind, HostSample, Per, PhaseKind, Resource, RunRecord, Sample, Series, WorkerId,
 };
 use std::collections::HashMap;
 
@@ -12,6 +12,8 @@ use std::collections::HashMap;
 const LOAD_VARIES: f64 = 0.35;
 /// Half of that window, in seconds.
 const LOAD_WINDOW: f64 = 3.0;
+/// Seconds of an hour.
+const HOUR: f64 = 3600.0;
 
 /// The judged readings of one resource, with what the reader should know of them.
 #[derive(Debug, Clone, Default)]
@@ -154,8 +156,11 @@ fn of_workers(record: &RunRecord, resource: Resource) -> Readings {
     }
     let mut out = Readings::default();
     let counted = record.samples.iter().any(|s| s.requests.is_some());
-    let shares = if record.meta.counting.per_worker && counted { None } else { Shares::new(record, &by_worker) };
+    let hourly = record.meta.budgets.per == Per::Hour;
+    let shares =
+        if hourly || record.meta.counting.per_worker && counted { None } else { Shares::new(record, &by_worker) };
     let axis = match (&shares, record.meta.counting.per_worker && counted) {
+        _ if hourly => Axis::Hours,
         (_, true) => Axis::WorkerRequests,
         (Some(_), _) => Axis::SharedRequests,
         _ => Axis::Seconds,
@@ -173,6 +178,7 @@ fn of_workers(record: &RunRecord, resource: Resource) -> Readings {
             let x = match (axis, &shares) {
                 (Axis::WorkerRequests, _) => sample.requests.map(|r| r as f64),
                 (_, Some(shares)) => Some(shares.at(sample.t) - shares.at(born)),
+                (Axis::Hours, _) => Some(sample.t / HOUR),
                 _ => Some(sample.t),
             };
             let Some(x) = x else {
@@ -199,16 +205,22 @@ fn of_pool(record: &RunRecord) -> Readings {
     let mut out = Readings::default();
     let own = record.host.iter().any(|h| h.cgroup_shmem.is_some());
     let value = |h: &HostSample| if own { h.cgroup_shmem } else { h.tmpfs };
-    let pool = PoolCount::new(record);
+    let hourly = record.meta.budgets.per == Per::Hour;
+    let pool = if hourly { None } else { PoolCount::new(record) };
+    let time = if hourly { HOUR } else { 1.0 };
     let mut one = Series::default();
     for host in &record.host {
         if let Some(y) = value(host) {
             one.t.push(host.t);
-            one.x.push(pool.as_ref().map_or(host.t, |p| p.at(host.t)));
+            one.x.push(pool.as_ref().map_or(host.t / time, |p| p.at(host.t)));
             one.y.push(y as f64);
         }
     }
-    out.axis = Some(if pool.is_some() { Axis::PoolRequests } else { Axis::Seconds });
+    out.axis = Some(match pool {
+        _ if hourly => Axis::Hours,
+        Some(_) => Axis::PoolRequests,
+        None => Axis::Seconds,
+    });
     if !one.y.is_empty() {
         if !own {
             out.notes.push(

@@ -62,7 +62,13 @@ pub fn record(memory: impl Fn(u64) -> u64, fds: impl Fn(u64) -> u64) -> RunRecor
         target: Target::default(),
         counting: Counting { source: CountingSource::AccessLog, per_worker: true, worth: "exact".into() },
         classes: Vec::new(),
-        budgets: Budgets { memory: Some(64.0), descriptors: Some(0.01), threads: Some(0.01), tmpfs: None },
+        budgets: Budgets {
+            memory: Some(64.0),
+            descriptors: Some(0.01),
+            threads: Some(0.01),
+            tmpfs: None,
+            ..Budgets::default()
+        },
         gates: Gates { error_rate: Some(0.01), ..Gates::default() },
         workload: Some(workload),
         observing: None,
