@@ -152,8 +152,12 @@ fn profilers_files_have_growth_per_second() {
     bench.write("activity.txt", &psrecord);
     bench.write("mprofile.dat", &mprof);
     let value = judged(&bench, &["activity.txt"]);
-    assert_eq!((&value["verdict"], &value["per"]), (&"inconclusive".into(), &"second".into()), "{value}");
+    assert_eq!((&value["verdict"], &value["per"]), (&"leak".into(), &"second".into()), "{value}");
     near(&value, 0.01 * 1024.0 * 1024.0);
+    assert_eq!(judged(&bench, &["activity.txt", "--budget", "1 GiB/hour"])["verdict"], "clean");
+    assert_eq!(judged(&bench, &["activity.txt", "--budget", "64 B/request"])["verdict"], "inconclusive");
+    let mixed = analyze(&bench, &["activity.txt", "--budget", "1 GiB/hour", "--budget-threads", "1/request"]);
+    assert_eq!(mixed.code, Some(2), "{}", mixed.story());
     let value = judged(&bench, &["mprofile.dat"]);
     // The mean of the process and its child, which keeps its size.
     near(&value, 0.005 * 1024.0 * 1024.0);
@@ -166,7 +170,8 @@ fn a_pool_that_recycles_under_one_pid_is_seen_through() {
     for t in 0..600 {
         for pid in [7, 8] {
             let age = (t + pid * 13) % 60;
-            writeln!(text, "{t},{pid},{},{}", age * 10, 20_000 + age * 10).unwrap();
+            let noise = (t * 7 + pid) % 5 * 4;
+            writeln!(text, "{t},{pid},{},{}", age * 10, 20_000 + age * 10 + noise).unwrap();
         }
     }
     bench.write("x.csv", &text);

@@ -3,7 +3,8 @@
 use super::judge::{Inconclusive, exit_code, print};
 use super::{Done, Problem};
 use crate::config::BudgetConfig;
-use crate::model::{Budget, Budgets as RunBudgets, Bytes, RunRecord};
+use crate::engine::{HOURLY_BYTES, HOURLY_ITEMS};
+use crate::model::{self, Budget, Bytes, Per, RunRecord, Sample};
 use crate::report::{self, Format};
 use crate::store;
 use crate::table::{self, Mapping};
@@ -39,7 +40,7 @@ const SHORT_AFTER: &str = "Columns of a CSV, and what several files exit with: s
 const AFTER: &str = "\
 Columns of a CSV are known by their names; case, spaces, `-`, `_` and brackets don't count:
   elapsed_s      time of the reading (also time, timestamp, t; in _s, _ms, _us, _ns, _min, _h)
-  requests       requests that the worker has served so far; without it, growth is per second
+  requests       requests that the worker has served so far; without it, growth is against time
   anon_kib, private_kib, rss_kib
                  memory, the best that is there (also _bytes, _kb, _mb, _mib, _gib); kb is 1024 bytes
   swap_kib       swapped memory, added to it
@@ -75,16 +76,17 @@ enum Printed {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Budgets")]
 struct Budgets {
-    /// Allowed growth of memory, such as `64 B/request`; by default the run's own, or 64 B/request.
+    /// Allowed growth of memory, such as `64 B/request` or `1 MiB/hour`; by default the run's own, and for a file 64
+    /// B/request, or 1 MiB/hour if it has no requests.
     #[arg(long, value_name = "BUDGET", value_parser = bytes_budget)]
     budget: Option<Budget>,
-    /// Allowed growth of descriptors, such as `0.01/request`.
+    /// Allowed growth of descriptors, such as `0.01/request` or `60/hour`.
     #[arg(long, value_name = "BUDGET", value_parser = count_budget)]
     budget_descriptors: Option<Budget>,
-    /// Allowed growth of threads, such as `0.01/request`.
+    /// Allowed growth of threads, such as `0.01/request` or `60/hour`.
     #[arg(long, value_name = "BUDGET", value_parser = count_budget)]
     budget_threads: Option<Budget>,
-    /// Allowed growth of files on tmpfs and shared memory, such as `64 B/request`.
+    /// Allowed growth of files on tmpfs and shared memory, such as `64 B/request` or `1 MiB/hour`.
     #[arg(long, value_name = "BUDGET", value_parser = bytes_budget)]
     budget_tmpfs: Option<Budget>,
 }
@@ -142,37 +144,17 @@ impl Columns {
     }
 }
 
-impl Budgets {
-    /// Puts what was given in place of a run's own. If that is for another unit, the run's others count no more.
-    fn replace(&self, budgets: &mut RunBudgets) -> Result<(), String> {
-        let given = [self.budget, self.budget_descriptors, self.budget_threads, self.budget_tmpfs];
-        if let Some(first) = given.into_iter().flatten().next() {
-            if given.into_iter().flatten().any(|budget| budget.per != first.per) {
-                return Err("budgets are either all per request or all per hour".into());
-            }
-            if budgets.per != first.per {
-                *budgets = RunBudgets { per: first.per, ..RunBudgets::default() };
-            }
-        }
-        let own = [&mut budgets.memory, &mut budgets.descriptors, &mut budgets.threads, &mut budgets.tmpfs];
-        for (own, given) in own.into_iter().zip(given) {
-            *own = given.map(|budget| budget.amount).or(*own);
-        }
-        Ok(())
-    }
-}
-
 fn memory_unit(text: &str) -> Result<u64, String> {
     let unit = format!("1 {text}").parse::<Bytes>();
     unit.map(|b| b.0).map_err(|_| "expected B, KiB, MiB, GiB, kB, MB or GB".into())
 }
 
 fn bytes_budget(text: &str) -> Result<Budget, String> {
-    budget(text, true, "expected bytes per request or hour, such as `64 B/request` or `1 MiB/hour`")
+    budget(text, true, "expected bytes per request or per hour, such as `64 B/request` or `1 MiB/hour`")
 }
 
 fn count_budget(text: &str) -> Result<Budget, String> {
-    budget(text, false, "expected a number per request or hour, such as `0.01/request` or `60/hour`")
+    budget(text, false, "expected a number per request or per hour, such as `0.01/request` or `60/hour`")
 }
 
 fn budget(text: &str, bytes: bool, expected: &str) -> Result<Budget, String> {
@@ -180,8 +162,63 @@ fn budget(text: &str, bytes: bool, expected: &str) -> Result<Budget, String> {
     budget.ok_or_else(|| expected.to_owned())
 }
 
+impl Budgets {
+    fn all(&self) -> [Option<Budget>; 4] {
+        [self.budget, self.budget_descriptors, self.budget_threads, self.budget_tmpfs]
+    }
+
+    /// What the budgets are for; `None` if there are none.
+    fn basis(&self) -> Result<Option<Per>, Problem> {
+        let mut bases = self.all().into_iter().flatten().map(|b| b.per);
+        let first = bases.next();
+        if bases.any(|per| Some(per) != first) {
+            return Err(Problem::new(ExitCode::Usage, "budgets are either all per request or all per hour"));
+        }
+        Ok(first)
+    }
+
+    /// Puts these budgets in the place of a run's own; what isn't named keeps its own or, if it was for something else,
+    /// gets the default.
+    fn put_into(&self, own: &mut model::Budgets, basis: Option<Per>) {
+        if let Some(per) = basis.filter(|per| *per != own.per) {
+            let default = default_budgets(per);
+            own.memory = own.memory.and(default.memory);
+            own.descriptors = own.descriptors.and(default.descriptors);
+            own.threads = own.threads.and(default.threads);
+            own.tmpfs = own.tmpfs.and(default.tmpfs);
+            own.per = per;
+        }
+        let places = [&mut own.memory, &mut own.descriptors, &mut own.threads, &mut own.tmpfs];
+        for (place, wanted) in places.into_iter().zip(self.all()) {
+            *place = wanted.map(|b| b.amount).or(*place);
+        }
+    }
+}
+
+/// What is allowed if nobody says it.
+fn default_budgets(per: Per) -> model::Budgets {
+    let of_request = BudgetConfig::default();
+    let (memory, descriptors, threads, tmpfs) = match per {
+        Per::Request => (
+            of_request.memory.amount,
+            of_request.descriptors.amount,
+            of_request.threads.amount,
+            of_request.tmpfs.amount,
+        ),
+        Per::Hour => (HOURLY_BYTES, HOURLY_ITEMS, HOURLY_ITEMS, HOURLY_BYTES),
+    };
+    model::Budgets {
+        memory: Some(memory),
+        descriptors: Some(descriptors),
+        threads: Some(threads),
+        tmpfs: Some(tmpfs),
+        per,
+    }
+}
+
 /// Judges every input.
 pub fn analyze(arguments: &Arguments) -> Done {
+    arguments.budgets.basis()?;
     match (&arguments.inputs[..], arguments.format) {
         ([input], Printed::Terminal | Printed::Json) => one(input, arguments),
         (_, Printed::Json) => {
@@ -287,7 +324,8 @@ fn judge(input: &Path, arguments: &Arguments) -> Result<Judged, String> {
     } else {
         read_table(input, &arguments.columns.mapping())?
     };
-    arguments.budgets.replace(&mut record.meta.budgets)?;
+    let basis = arguments.budgets.basis().map_err(|problem| problem.text)?;
+    arguments.budgets.put_into(&mut record.meta.budgets, basis);
     let mut verdict = verdict::judge(&record);
     verdict.notes.extend(notes);
     Ok(Judged { record, verdict })
@@ -303,11 +341,14 @@ fn read_table(input: &Path, mapping: &Mapping) -> Result<(RunRecord, Vec<String>
         None => format!("{path}: {}", error.what),
     })?;
     let mut record = table.record;
-    let default = BudgetConfig::default();
-    let has = |read: fn(&crate::model::Sample) -> Option<u64>| record.samples.iter().any(|s| read(s).is_some());
-    let (memory, descriptors, threads) = (has(|s| s.anon), has(|s| s.fds), has(|s| s.threads));
-    record.meta.budgets.memory = memory.then_some(default.memory.amount);
-    record.meta.budgets.descriptors = descriptors.then_some(default.descriptors.amount);
-    record.meta.budgets.threads = threads.then_some(default.threads.amount);
+    let has = |read: fn(&Sample) -> Option<u64>| record.samples.iter().any(|s| read(s).is_some());
+    let default = default_budgets(if has(|s| s.requests) { Per::Request } else { Per::Hour });
+    record.meta.budgets = model::Budgets {
+        memory: default.memory.filter(|_| has(|s| s.anon)),
+        descriptors: default.descriptors.filter(|_| has(|s| s.fds)),
+        threads: default.threads.filter(|_| has(|s| s.threads)),
+        tmpfs: None,
+        per: default.per,
+    };
     Ok((record, table.notes))
 }

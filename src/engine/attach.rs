@@ -36,9 +36,9 @@ const READINGS: u32 = 6000;
 const LONGEST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Growth in an hour that is allowed if the user names no budget: 24 MiB a day.
-const HOURLY_BYTES: f64 = 1_048_576.0;
+pub const HOURLY_BYTES: f64 = 1_048_576.0;
 /// The same for descriptors and threads: one a minute.
-const HOURLY_ITEMS: f64 = 60.0;
+pub const HOURLY_ITEMS: f64 = 60.0;
 
 /// What is to be watched.
 pub struct AttachRequest<'a> {

@@ -14,6 +14,6 @@ mod sampler;
 mod setup;
 mod target;
 
-pub use attach::{AttachRequest, Attachment};
+pub use attach::{AttachRequest, Attachment, HOURLY_BYTES, HOURLY_ITEMS};
 pub use interrupt::Interrupt;
 pub use run::{Finished, Progress, RunError, RunRequest, Watch, run};

@@ -94,7 +94,6 @@ enum ResourceWord {
 enum Per {
     Request,
     Second,
-    Hour,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -116,7 +115,14 @@ impl Judged {
     fn new(file: &str, verdict: &Verdict) -> Self {
         let with = |outcome| verdict.findings.iter().find(|f| f.outcome == outcome);
         let finding = with(verdict.outcome).or(verdict.findings.first());
+        // Growth per hour is told per second, so that all numbers over time have one unit.
+        let per = finding.map(|f| match f.axis {
+            Axis::WorkerRequests | Axis::SharedRequests | Axis::PoolRequests => (Per::Request, 1.0),
+            Axis::Seconds => (Per::Second, 1.0),
+            Axis::Hours => (Per::Second, 3600.0),
+        });
         let growth = finding.and_then(|f| f.growth);
+        let number = |value: f64| Some(value / per.as_ref().map_or(1.0, |p| p.1)).filter(|v| v.is_finite());
         let decided = finding.filter(|f| f.outcome == verdict.outcome);
         Judged {
             file: file.into(),
@@ -126,14 +132,10 @@ impl Judged {
                 Outcome::Inconclusive => Word::Inconclusive,
             },
             resource: finding.map(resource),
-            estimate: growth.map(|g| g.estimate).filter(|v| v.is_finite()),
-            lower: growth.map(|g| g.lower).filter(|v| v.is_finite()),
-            upper: growth.map(|g| g.upper).filter(|v| v.is_finite()),
-            per: finding.map(|f| match f.axis {
-                Axis::WorkerRequests | Axis::SharedRequests | Axis::PoolRequests => Per::Request,
-                Axis::Seconds => Per::Second,
-                Axis::Hours => Per::Hour,
-            }),
+            estimate: growth.and_then(|g| number(g.estimate)),
+            lower: growth.and_then(|g| number(g.lower)),
+            upper: growth.and_then(|g| number(g.upper)),
+            per: per.map(|p| p.0),
             class: finding.map(class),
             // A run may be open for another reason than its growth, such as a target that died.
             reason: decided.map_or_else(|| verdict.sentence.clone(), |f| f.reason.clone()),

@@ -180,7 +180,8 @@ fn worker_findings(series: &[Series], pool: &Pool, alone: &[Option<Assessment>])
         .enumerate()
         .map(|(index, s)| {
             let start = super::level::judged_from(s).min(s.x.len().saturating_sub(1));
-            let set_aside = pool.set_aside.iter().find(|a| a.0 == index).map(|a| a.1.clone());
+            let set_aside =
+                pool.set_aside.binary_search_by_key(&index, |a| a.0).ok().map(|at| pool.set_aside[at].1.clone());
             let place = pool.members.iter().position(|m| m.index == index);
             let own = place.and_then(|p| Some((&pool.members[p], alone[p].as_ref()?)));
             WorkerFinding {

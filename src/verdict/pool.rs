@@ -17,6 +17,9 @@ const WHOLE: f64 = 0.8;
 /// The part of the busiest worker's requests under which a worker counts as idle.
 const IDLE: f64 = 0.05;
 
+/// Incarnations of a recycled pool that are judged: more would not sharpen the answer, only cost time and memory.
+const MOST_INCARNATIONS: usize = 300;
+
 /// A worker that takes part.
 #[derive(Debug, Clone)]
 pub(super) struct Member {
@@ -119,12 +122,25 @@ impl Pool {
     }
 
     fn by_age(&mut self, series: &[Series], chosen: &[usize], spans: &[(f64, f64, usize, f64)], least: f64) {
+        let mut chosen = chosen.to_vec();
+        if chosen.len() > MOST_INCARNATIONS {
+            let all = std::mem::take(&mut chosen);
+            for (place, index) in all.iter().enumerate() {
+                // As many as wanted, spread evenly over the run.
+                if place * MOST_INCARNATIONS % all.len() < MOST_INCARNATIONS {
+                    chosen.push(*index);
+                } else {
+                    let why = format!("{MOST_INCARNATIONS} of {} incarnations stand for all", all.len());
+                    self.set_aside.push((*index, why));
+                }
+            }
+        }
         // Stretches of the same length in all, as the longest-lived one has them.
         let life = |i: &usize| spans[*i].1 - spans[*i].0;
         let longest = chosen.iter().copied().max_by(|a, b| life(a).total_cmp(&life(b)));
         let Some(longest) = longest else { return };
         let stretch = life(&longest) / BLOCKS.min(spans[longest].2) as f64;
-        for index in chosen {
+        for index in &chosen {
             let count = (life(index) / stretch).ceil().clamp(2.0, BLOCKS as f64) as usize;
             let member = Member::new(*index, &series[*index], count, least);
             self.raw.push(member.levels.clone());
@@ -199,5 +215,27 @@ fn extent(series: &Series) -> (f64, f64, usize, f64) {
     match (series.t.get(start), series.t.last(), series.x.get(start), series.x.last()) {
         (Some(t0), Some(t1), Some(x0), Some(x1)) => (*t0, *t1, series.t.len() - start, x1 - x0),
         _ => (0.0, 0.0, 0, 0.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crowd_of_incarnations_is_judged_from_some_of_all_its_life() {
+        let count = 10 * MOST_INCARNATIONS + 7;
+        let readings = |k: usize| Series {
+            t: (0..5).map(|i| (5 * k + i) as f64).collect(),
+            x: (0..5).map(|i| 10.0 * i as f64).collect(),
+            y: (0..5).map(|i| 1e6 + 4096.0 * i as f64).collect(),
+            ..Series::default()
+        };
+        let series: Vec<Series> = (0..count).map(readings).collect();
+        let pool = Pool::new(&series, 32_768.0);
+        assert_eq!((pool.members.len(), pool.set_aside.len()), (MOST_INCARNATIONS, count - MOST_INCARNATIONS));
+        assert!(pool.recycled && pool.set_aside.iter().all(|s| s.1 == "300 of 3007 incarnations stand for all"));
+        let gaps = pool.members.windows(2).map(|pair| pair[1].index - pair[0].index);
+        assert!(gaps.max() <= Some(11) && pool.members[0].index == 0);
     }
 }
