@@ -3,13 +3,13 @@
 #
 #     scripts/setup-tests.sh
 #
-# No server is started or enabled: apache2-bin is the program without its service.
+# apache2-bin is the program without its service; the package of PHP-FPM brings one, which the tests do not use.
 set -eu
 
-# apache2-bin   the server under test
+# apache2-bin   the server under test; php8.2-fpm another one behind it
 # apache2-dev   apxs, which builds the faulty module; with the compiler that it calls
 # chromium      renders the HTML report
-packages="apache2-bin apache2-dev gcc libc6-dev chromium"
+packages="php8.2-fpm apache2-bin apache2-dev gcc libc6-dev chromium"
 
 deny_version=0.20.2
 

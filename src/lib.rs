@@ -4,6 +4,7 @@
 //!
 //! - [`model`]: units, worker identity, readings, events, series and the run record
 //! - [`stats`]: estimators that know nothing of memory
+//! - [`table`]: a series that another tool wrote, from its bytes to a run record
 //! - [`verdict`]: series to evidence to verdict, and the words that explain it
 //!
 //! The **edges** touch the world:
@@ -31,5 +32,6 @@ pub mod report;
 pub mod stats;
 pub mod store;
 pub mod supervise;
+pub mod table;
 pub mod verdict;
 pub mod workload;

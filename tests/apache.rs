@@ -131,6 +131,41 @@ fn a_recycled_pool_leaks_though_its_sum_is_flat() {
     assert!(workers > 8, "only {workers} incarnations");
 }
 
+/// The harness file with another source of counts in place of its log, and a shorter soak.
+fn counted_by(bench: &Bench, source: &str) -> PathBuf {
+    let text = std::fs::read_to_string(config("apache-upload.toml")).unwrap();
+    let begin = text.find("[requests.log]").unwrap();
+    let end = text.find("[workload]").unwrap();
+    let text = format!("{}{source}\n{}", &text[..begin], &text[end..]);
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/apache");
+    let text = text
+        .replace("${harness_dir}/../examples/apache", examples.to_str().unwrap())
+        .replace("CHILDREN = \"4\"", "CHILDREN = \"6\"")
+        .replace("requests-per-worker = 3000", "requests-per-worker = 1200");
+    bench.write("harness.toml", &text)
+}
+
+#[test]
+fn mod_status_counts_the_requests_of_each_child() {
+    let bench = Bench::new();
+    let source = "[requests]\nmod-status = \"http://127.0.0.1:${port}/server-status\"";
+    let ended = bench.run(&counted_by(&bench, source), &["--quiet"]);
+    assert_eq!(ended.json("verdict.json")["counting"]["source"], "mod-status");
+    assert_eq!(ended.code, Some(10), "{}", ended.story());
+    // mod_status counts its own look-ups too: the rate is a little low.
+    assert!((2500.0..3800.0).contains(&growth(&ended, "memory")[0]), "{}", ended.story());
+}
+
+#[test]
+fn without_a_count_the_drivers_requests_are_shared_out() {
+    let bench = Bench::new();
+    let ended = bench.run(&counted_by(&bench, ""), &["--quiet"]);
+    let counting = ended.json("verdict.json")["counting"].clone();
+    assert_eq!((&counting["source"], &counting["per_worker"]), (&"driver".into(), &false.into()));
+    assert_eq!(ended.code, Some(10), "{}", ended.story());
+    assert!((2000.0..4500.0).contains(&growth(&ended, "memory")[0]), "{}", ended.story());
+}
+
 /// An ordinary user gets the same answer, without a control group and without the right to read descriptors of others.
 #[test]
 fn an_ordinary_user_finds_the_leak() {

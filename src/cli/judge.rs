@@ -1,20 +1,12 @@
-//! `analyze` and `report`: what can be said of a finished run from its directory.
+//! How a verdict is given to the user, and `report`: a finished run rendered again.
 
 use super::{Done, Problem, colours};
+use crate::model::RunRecord;
 use crate::report::{self, Format};
 use crate::store;
-use crate::verdict::{self, ExitCode, Outcome};
+use crate::verdict::{self, ExitCode, Outcome, Verdict};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-
-/// Arguments of `analyze`.
-#[derive(Debug, clap::Args)]
-pub struct AnalyzeArguments {
-    /// Run directory.
-    run: PathBuf,
-    #[command(flatten)]
-    output: Output,
-}
 
 /// Arguments of `report`.
 #[derive(Debug, clap::Args)]
@@ -37,16 +29,18 @@ pub struct Output {
     inconclusive: Option<Inconclusive>,
 }
 
+/// How something is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Printed {
+pub enum Printed {
     /// Lines to read.
     Terminal,
     /// One JSON object.
     Json,
 }
 
+/// What an inconclusive verdict counts as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Inconclusive {
+pub enum Inconclusive {
     /// Exit with 0.
     Pass,
     /// Exit with 10.
@@ -54,28 +48,35 @@ enum Inconclusive {
 }
 
 /// Judges a run, prints the verdict, and returns what to exit with. `written` are the files of the report.
-pub fn conclude(record: &crate::model::RunRecord, output: &Output, written: &[PathBuf]) -> Done {
+pub fn conclude(record: &RunRecord, output: &Output, written: &[PathBuf]) -> Done {
     let verdict = verdict::judge(record);
-    let mut out = std::io::stdout().lock();
-    match output.format {
-        Printed::Json => out.write_all(&report::render(Format::Json, record, &verdict)?)?,
-        Printed::Terminal => {
-            let page = written.iter().find(|p| p.extension().is_some_and(|e| e == "html"));
-            out.write_all(report::terminal(record, &verdict, colours(), page.map(PathBuf::as_path)).as_bytes())?;
-        }
-    }
-    Ok(match (verdict.exit, output.inconclusive) {
+    let page = written.iter().find(|p| p.extension().is_some_and(|e| e == "html"));
+    let format = match output.format {
+        Printed::Terminal => Format::Terminal,
+        Printed::Json => Format::Json,
+    };
+    print(record, &verdict, format, page.map(PathBuf::as_path))?;
+    Ok(exit_code(&verdict, output.inconclusive))
+}
+
+/// Prints a verdict: on a terminal with colours, and with the place of the `report`.
+pub fn print(record: &RunRecord, verdict: &Verdict, format: Format, report: Option<&Path>) -> Result<(), Problem> {
+    let text = match format {
+        Format::Terminal => report::terminal(record, verdict, colours(), report).into_bytes(),
+        other => report::render(other, record, verdict)?,
+    };
+    Ok(std::io::stdout().lock().write_all(&text)?)
+}
+
+/// What a verdict exits with, given what an inconclusive one counts as.
+pub fn exit_code(verdict: &Verdict, inconclusive: Option<Inconclusive>) -> ExitCode {
+    match (verdict.exit, inconclusive) {
         (ExitCode::Inconclusive, Some(Inconclusive::Pass)) if verdict.outcome == Outcome::Inconclusive => {
             ExitCode::Clean
         }
         (ExitCode::Inconclusive, Some(Inconclusive::Fail)) => ExitCode::Leak,
         (code, _) => code,
-    })
-}
-
-/// Judges a finished run again.
-pub fn analyze(arguments: &AnalyzeArguments) -> Done {
-    conclude(&read(&arguments.run)?, &arguments.output, &[])
+    }
 }
 
 /// Renders a finished run again.
@@ -94,7 +95,7 @@ pub fn report(arguments: &ReportArguments) -> Done {
     Ok(ExitCode::Clean)
 }
 
-fn read(run: &Path) -> Result<crate::model::RunRecord, Problem> {
+fn read(run: &Path) -> Result<RunRecord, Problem> {
     store::read(run).map_err(|error| Problem::new(ExitCode::Failure, error))
 }
 

@@ -1,8 +1,12 @@
 //! Arguments to plain requests, verdicts to exit codes. Results go to standard output, progress and errors to standard
 //! error.
 
+mod analyze;
+mod attach;
 mod check;
+mod doctor;
 mod judge;
+mod manual;
 mod run;
 mod watch;
 
@@ -25,14 +29,22 @@ struct Cli {
 enum Command {
     /// Launch a target, drive it, sample its workers, and judge whether they leak.
     Run(run::Arguments),
-    /// Judge a finished run again, from its directory alone.
-    Analyze(judge::AnalyzeArguments),
+    /// Judge a running target from /proc alone, read-only.
+    Attach(attach::Arguments),
+    /// Judge finished runs again, and series of memory that other tools wrote.
+    Analyze(Box<analyze::Arguments>),
     /// Render the report of a finished run again.
     Report(judge::ReportArguments),
     /// Check a harness file without running it.
     Check(check::Arguments),
     /// Print the JSON schema of harness files.
     Schema,
+    /// Say what this machine and user can measure, and what to do about what is missing.
+    Doctor(doctor::Arguments),
+    /// Print a script with which a shell completes commands and options.
+    Completions(manual::CompletionsArguments),
+    /// Print the manual page.
+    Man,
     /// Serve a small pool of workers with a fault that can be chosen: something to try seepage on.
     DemoServer(DemoOptions),
 }
@@ -60,10 +72,14 @@ pub fn main() -> std::process::ExitCode {
     }
     let done = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
-        Command::Analyze(arguments) => judge::analyze(&arguments),
+        Command::Attach(arguments) => attach::attach(&arguments),
+        Command::Analyze(arguments) => analyze::analyze(&arguments),
         Command::Report(arguments) => judge::report(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Schema => check::schema(),
+        Command::Doctor(arguments) => doctor::doctor(&arguments),
+        Command::Completions(arguments) => manual::completions(&arguments),
+        Command::Man => manual::man(),
         Command::DemoServer(options) => demo::serve(options).map(|()| ExitCode::Clean).map_err(Problem::from),
     };
     match done {

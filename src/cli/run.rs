@@ -6,6 +6,7 @@ use crate::config::{self, Overrides};
 use crate::engine::{self, Interrupt, RunError, RunRequest};
 use crate::report;
 use crate::report::live::Mode;
+use crate::supervise::AttachError;
 use crate::verdict::{self, ExitCode};
 use std::path::{Path, PathBuf};
 
@@ -65,6 +66,10 @@ impl From<RunError> for Problem {
     fn from(error: RunError) -> Self {
         let code = match error {
             RunError::Config(_) => ExitCode::Config,
+            RunError::Attach(AttachError::Several { .. } | AttachError::Wrapper { .. } | AttachError::Pattern(_)) => {
+                ExitCode::Usage
+            }
+            RunError::Attach(_) => ExitCode::Target,
             RunError::Write(_) | RunError::Setup(_) => ExitCode::Failure,
         };
         Problem::new(code, error)

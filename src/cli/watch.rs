@@ -51,11 +51,11 @@ impl Watcher {
     /// Takes a look.
     pub fn look(&mut self, progress: &Progress<'_>) {
         self.follow_workers(progress.record, progress.elapsed);
-        let totals = progress.counters.totals();
         if progress.elapsed - self.rate_from.0 >= 1.0 {
             let (then, before) = self.rate_from;
-            self.rate = Some(totals.sent.saturating_sub(before) as f64 / (progress.elapsed - then));
-            self.rate_from = (progress.elapsed, totals.sent);
+            let sent = |requests: u64| requests.saturating_sub(before) as f64 / (progress.elapsed - then);
+            self.rate = progress.requests.map(sent);
+            self.rate_from = (progress.elapsed, progress.requests.unwrap_or(0));
         }
         if progress.elapsed >= self.next_growth {
             let begun = std::time::Instant::now();
@@ -69,12 +69,12 @@ impl Watcher {
                 kind: phase.kind,
                 index,
                 count,
-                done: share_done(phase, progress, totals.sent.saturating_sub(progress.sent_before)),
+                done: share_done(phase, progress),
             }),
             elapsed: progress.elapsed,
-            requests: Some(totals.sent),
+            requests: progress.requests,
             rate: self.rate,
-            failures: totals.failed,
+            failures: progress.failures,
             workers: self.workers.clone(),
             growth: self.growth.clone(),
         });
@@ -110,7 +110,8 @@ impl Watcher {
 }
 
 /// Share of a phase that is done, whichever way its length is given.
-fn share_done(phase: &PhaseConfig, progress: &Progress<'_>, sent: u64) -> Option<f64> {
+fn share_done(phase: &PhaseConfig, progress: &Progress<'_>) -> Option<f64> {
+    let sent = progress.phase_requests;
     let share = if let Some(duration) = phase.duration {
         progress.phase_elapsed / duration.0.as_secs_f64()
     } else if let Some(requests) = phase.requests {

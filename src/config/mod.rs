@@ -16,7 +16,7 @@ mod variables;
 
 pub use load::{Overrides, load, parse};
 pub use problem::{ConfigError, Diagnostic, KeyPath};
-pub use redact::{REDACTED, redacted};
+pub use redact::{REDACTED, redacted, redacted_words, without_secrets};
 pub use resolve::resolve;
 pub use schema::schema;
 pub use types::*;

@@ -77,7 +77,15 @@ fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a fixed pattern, compiled by a test")
 }
 
-fn without_secrets(text: &str) -> String {
+/// A command line as it may be stored.
+pub fn redacted_words(words: &[String]) -> Vec<String> {
+    let after_option = [false].into_iter().chain(words.iter().map(|word| is_secret_option(word)));
+    let redact = |(secret, word): (bool, &String)| if secret { REDACTED.to_owned() } else { without_secrets(word) };
+    after_option.zip(words).map(redact).collect()
+}
+
+/// A text as it may be stored.
+pub fn without_secrets(text: &str) -> String {
     let text = USER_INFO.replace_all(text, format!("://{REDACTED}@"));
     let text = HEADER.replace_all(&text, format!("${{1}}{REDACTED}"));
     ASSIGNED.replace_all(&text, format!("${{1}}{REDACTED}")).into_owned()
@@ -88,6 +96,15 @@ mod tests {
     use super::*;
     use crate::config::{Overrides, parse};
     use std::collections::BTreeMap;
+
+    #[test]
+    fn command_lines_are_stored_without_their_secrets() {
+        let words = ["x", "--password", "a1", "--token=b2", "http://joe:c3@host/"].map(str::to_owned);
+        assert_eq!(
+            redacted_words(&words).join(" "),
+            "x --password [redacted] --token=[redacted] http://[redacted]@host/"
+        );
+    }
 
     #[test]
     fn nothing_secret_is_left() {

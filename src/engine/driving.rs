@@ -24,6 +24,8 @@ pub struct DriverTotals {
     pub summary: WorkloadSummary,
     /// Latencies by step.
     pub histograms: Vec<StepHistograms>,
+    /// The last failure of a request, in words.
+    pub last_failure: Option<String>,
 }
 
 impl Driving {
@@ -59,7 +61,11 @@ impl Driving {
                     break;
                 }
             }
-            DriverTotals { summary: driver.summary(), histograms: driver.histograms() }
+            DriverTotals {
+                summary: driver.summary(),
+                histograms: driver.histograms(),
+                last_failure: driver.last_failure(),
+            }
         });
         // A thread that ends without a word panicked; so will its first phase be told.
         ready.recv().unwrap_or(Ok(()))?;

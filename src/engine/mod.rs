@@ -1,8 +1,11 @@
 //! The run: clock, sampler, orchestrator; where the edges meet.
 //!
-//! Three threads: the caller's records what happens and watches over the target, one samples, one drives.
+//! Three threads: the caller's records what happens and watches over the target, one samples, one drives. When attached
+//! to a target that runs already, nothing is driven, and nothing but files is read.
 
+mod attach;
 mod cost;
+mod cut;
 mod driving;
 mod interrupt;
 mod recorder;
@@ -11,5 +14,6 @@ mod sampler;
 mod setup;
 mod target;
 
+pub use attach::{AttachRequest, Attachment};
 pub use interrupt::Interrupt;
 pub use run::{Finished, Progress, RunError, RunRequest, Watch, run};

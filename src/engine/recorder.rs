@@ -1,6 +1,9 @@
 //! The recorder: takes in what the other threads saw, keeps it, and writes it down.
 
-use crate::model::{Event, EventKind, LoadSample, RunMeta, RunRecord};
+use super::cut::Cut;
+use super::run::Finished;
+use super::sampler::SamplerEnd;
+use crate::model::{Event, EventKind, Failure, LoadSample, RunMeta, RunRecord, RunStatus};
 use crate::store::{Entry, RunDirectory, WriteError};
 use crate::workload::StepHistograms;
 use std::sync::mpsc::Receiver;
@@ -82,8 +85,46 @@ impl Recorder {
         self.note_failure(written);
     }
 
-    /// Takes in the last of it and closes the run.
-    pub fn close(mut self) -> RunRecord {
+    /// Takes in what the sampler left, `None` if it panicked; an error if not every worker could be followed.
+    pub fn end_sampling(&mut self, end: Option<SamplerEnd>) -> Result<(), Cut> {
+        let recording = |reason| Cut { failure: Failure::Recording, reason };
+        let end = end.ok_or_else(|| recording("the sampler's thread panicked; please report this".into()))?;
+        self.record.meta.observing = Some(end.observing);
+        self.record.meta.classes = end.classes;
+        if let Some(error) = end.counting_error {
+            let text = format!("at the end the requests of the workers could not be read: {error}");
+            self.event(EventKind::Note { text });
+        }
+        let unopened = end.unopened.map(|error| {
+            recording(format!("not every worker could be followed: {error}; `ulimit -n` has to be higher"))
+        });
+        unopened.map_or(Ok(()), Err)
+    }
+
+    /// Takes in the last of it and closes the run, with how it ended.
+    pub fn finish(mut self, end: Result<(), Cut>) -> Finished {
+        if let Err(Cut { failure: Failure::Interrupted(signal), .. }) = end {
+            self.event(EventKind::Interrupted { signal });
+        }
+        let end = match (end, &self.failed) {
+            (Ok(()), Some(error)) => Err(Cut { failure: Failure::Recording, reason: error.to_string() }),
+            (end, _) => end,
+        };
+        let meta = &mut self.record.meta;
+        meta.elapsed = Some(self.origin.elapsed().as_secs_f64());
+        match end {
+            Ok(()) => meta.status = RunStatus::Complete,
+            Err(Cut { failure, reason }) => {
+                meta.status = RunStatus::Aborted;
+                meta.failure = Some(failure);
+                meta.aborted = Some(reason);
+            }
+        }
+        let directory = self.path().to_owned();
+        Finished { record: self.close(), directory }
+    }
+
+    fn close(mut self) -> RunRecord {
         self.take(Duration::ZERO);
         // Each reading has its own time; threads hand them in out of order by a hair.
         self.record.events.sort_by(|a, b| a.t.total_cmp(&b.t));

@@ -1,5 +1,6 @@
 //! One run from its first process to its last.
 
+use super::cut::Cut;
 use super::driving::Driving;
 use super::interrupt::Interrupt;
 use super::recorder::Recorder;
@@ -7,10 +8,10 @@ use super::sampler::{Plan, Sampler, driver_counting};
 use super::setup::Setup;
 use super::target::{self, Outputs};
 use crate::config::{ConfigError, Harness, PhaseConfig};
-use crate::model::{EventKind, ExitCause, Failure, RunRecord, RunStatus};
+use crate::model::{EventKind, ExitCause, Failure, RunRecord};
 use crate::probe::{Counter, WorkerProbe};
 use crate::store::{Entry, WriteError};
-use crate::supervise::{Launched, Roster, TargetEvent};
+use crate::supervise::{AttachError, Launched, Roster, Scope, TargetEvent};
 use crate::workload::{Counters, PhaseEnd};
 use nix::sys::signal::Signal;
 use std::path::{Path, PathBuf};
@@ -54,6 +55,9 @@ pub enum RunError {
     /// The run directory can't be written.
     #[error("{0}; choose another place with --reports")]
     Write(#[from] WriteError),
+    /// The running target can't be attached to.
+    #[error("{0}")]
+    Attach(#[from] AttachError),
     /// Something else was missing before the start.
     #[error("{0}")]
     Setup(String),
@@ -69,28 +73,18 @@ pub struct Progress<'a> {
     pub phase: Option<(&'a PhaseConfig, usize, usize)>,
     /// Seconds since the phase began.
     pub phase_elapsed: f64,
-    /// Requests sent before the phase.
-    pub sent_before: u64,
     /// Workers alive.
     pub alive: usize,
-    /// Totals of the driver.
-    pub counters: &'a Counters,
+    /// Requests since the start of the run, if anything counts them.
+    pub requests: Option<u64>,
+    /// Of those, the ones in the phase.
+    pub phase_requests: u64,
+    /// Requests that failed since the start of the run.
+    pub failures: u64,
 }
 
 /// Called some twenty times a second while a run goes on.
 pub type Watch<'a> = dyn FnMut(&Progress<'_>) + 'a;
-
-/// Why a run was cut short.
-struct Cut {
-    failure: Failure,
-    reason: String,
-}
-
-impl Cut {
-    fn target(reason: impl Into<String>) -> Self {
-        Cut { failure: Failure::Target, reason: reason.into() }
-    }
-}
 
 /// Runs a harness file to its end: launch, drive, sample, stop. Whatever happens after the run directory was made, what
 /// was recorded is returned, with the reason if the run was cut short.
@@ -152,7 +146,7 @@ impl Conductor {
         }
         target::prepare(&self.setup, &self.outputs, self.interrupt.flag()).map_err(|reason| self.cut(reason))?;
         let mut launched = target::launch(&self.setup, &self.outputs).map_err(Cut::target)?;
-        let roster = Roster::new(launched.guard(), &self.setup.harness.target.workers)
+        let roster = Roster::new(Scope::LaunchedBy(launched.guard()), &self.setup.harness.target.workers)
             .map_err(|error| Cut::target(format!("target.workers: {error}")))?;
         self.recorder.record.meta.target.root = WorkerProbe::open(launched.target()).ok().map(|probe| probe.id());
         launched.resume().map_err(|error| Cut::target(self.outputs.explain(&error.to_string())))?;
@@ -161,11 +155,11 @@ impl Conductor {
             Plan {
                 roster,
                 counter,
-                group: self.setup.group.clone().ok().map(|g| (g, self.setup.harness.target.memory_limit.0)),
+                group: self.setup.group.clone().ok(),
                 config: self.setup.harness.sample.clone(),
                 origin: self.origin,
                 alive: Arc::clone(&self.alive),
-                driven: Box::new(move || driven.totals().sent),
+                driven: Some(Box::new(move || driven.totals().sent)),
                 stopping: Arc::clone(&self.stopping),
             },
             sink,
@@ -203,14 +197,16 @@ impl Conductor {
                         driving.halt();
                     }
                 }
+                let totals = self.counters.totals();
                 watch(&Progress {
                     record: &self.recorder.record,
                     elapsed: self.origin.elapsed().as_secs_f64(),
                     phase: Some((phase, index, phases.len())),
                     phase_elapsed: begun.elapsed().as_secs_f64(),
-                    sent_before,
                     alive: self.alive.load(Ordering::Relaxed),
-                    counters: &self.counters,
+                    requests: Some(totals.sent),
+                    phase_requests: totals.sent.saturating_sub(sent_before),
+                    failures: totals.failed,
                 });
             };
             match (cut, end) {
@@ -238,9 +234,7 @@ impl Conductor {
     /// A failure of the target, unless the user interrupted it.
     fn cut(&self, reason: String) -> Cut {
         match self.interrupt.signal() {
-            Some(signal) => {
-                Cut { failure: Failure::Interrupted(signal), reason: format!("interrupted by signal {signal}") }
-            }
+            Some(signal) => Cut::interrupted(signal),
             None => Cut::target(reason),
         }
     }
@@ -257,31 +251,10 @@ impl Conductor {
             let text = format!("{killed} processes did not end within {} of {signal} and were killed", stop.grace);
             self.recorder.event(EventKind::Note { text });
         }
-        match sampler.finish() {
-            Some(end) => {
-                let meta = &mut self.recorder.record.meta;
-                meta.observing = Some(end.observing);
-                meta.classes = end.classes;
-                if let Some(error) = end.counting_error {
-                    let text = format!("at the end the requests of the workers could not be read: {error}");
-                    self.recorder.event(EventKind::Note { text });
-                }
-                end.unopened.map_or(Ok(()), |error| {
-                    let reason = format!("not every worker could be followed: {error}; `ulimit -n` has to be higher");
-                    Err(Cut { failure: Failure::Recording, reason })
-                })
-            }
-            None => {
-                let reason = "the sampler's thread panicked; please report this".to_owned();
-                Err(Cut { failure: Failure::Recording, reason })
-            }
-        }
+        self.recorder.end_sampling(sampler.finish())
     }
 
     fn finish(mut self, end: Result<(), Cut>, driving: Driving) -> Finished {
-        if let Err(Cut { failure: Failure::Interrupted(signal), .. }) = end {
-            self.recorder.event(EventKind::Interrupted { signal });
-        }
         if let Ok(group) = &self.setup.group {
             // Left behind only if something in it can't be killed.
             let _ = group.remove();
@@ -290,24 +263,16 @@ impl Conductor {
         if !totals.histograms.is_empty() {
             self.recorder.write_latency(totals.summary.seconds, &totals.histograms);
         }
-        let unwritten = self.recorder.failure().map(ToString::to_string);
-        let end = match (end, unwritten) {
-            (Ok(()), Some(reason)) => Err(Cut { failure: Failure::Recording, reason }),
-            (end, _) => end,
-        };
-        let meta = &mut self.recorder.record.meta;
-        meta.workload = Some(totals.summary);
-        meta.elapsed = Some(self.origin.elapsed().as_secs_f64());
-        match end {
-            Ok(()) => meta.status = RunStatus::Complete,
-            Err(Cut { failure, reason }) => {
-                meta.status = RunStatus::Aborted;
-                meta.failure = Some(failure);
-                meta.aborted = Some(reason);
-            }
+        if let Some(text) = totals.last_failure {
+            self.recorder.event(EventKind::Note { text: format!("the last request that failed: {text}") });
         }
-        let directory = self.recorder.path().to_owned();
-        Finished { record: self.recorder.close(), directory }
+        let reconnects = self.counters.reconnects();
+        if reconnects > 0 {
+            let text = format!("the server closed {reconnects} kept connections; their requests were sent again");
+            self.recorder.event(EventKind::Note { text });
+        }
+        self.recorder.record.meta.workload = Some(totals.summary);
+        self.recorder.finish(end)
     }
 }
 

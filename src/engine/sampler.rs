@@ -3,7 +3,7 @@
 use super::cost::{Account, thread_cpu};
 use crate::config::SampleConfig;
 use crate::model::{Counting, Event, EventKind, Observing, WorkerId};
-use crate::probe::{Counter, HostProbe, MemoryGroup};
+use crate::probe::{Connections, Counter, HostProbe, MemoryGroup};
 use crate::store::Entry;
 use crate::supervise::Roster;
 use std::collections::HashMap;
@@ -22,16 +22,16 @@ pub struct Plan {
     pub roster: Roster,
     /// Who counts their requests, if anyone can.
     pub counter: Option<Counter>,
-    /// The target's control group, if it has one, with its limit in bytes.
-    pub group: Option<(MemoryGroup, u64)>,
+    /// The target's control group, if it has one.
+    pub group: Option<MemoryGroup>,
     /// Cadences and budget.
     pub config: SampleConfig,
     /// Time zero of the run.
     pub origin: Instant,
     /// Kept up to date with the number of workers that live.
     pub alive: Arc<AtomicUsize>,
-    /// Requests that the driver has begun so far; used when there is no counter.
-    pub driven: Box<dyn Fn() -> u64 + Send>,
+    /// Requests that the driver has begun so far; used when there is no counter. `None` if nothing is driven.
+    pub driven: Option<Box<dyn Fn() -> u64 + Send>>,
     /// Set once the harness has begun to stop the target: workers end then as they should.
     pub stopping: Arc<AtomicBool>,
 }
@@ -89,6 +89,8 @@ struct Sampling {
     account: Account,
     next_slow: HashMap<WorkerId, Instant>,
     next_host: Instant,
+    /// Processes that the kernel had killed in the group before the run, and until now.
+    kills_before: u64,
     kills: u64,
     counting_error: Option<String>,
 }
@@ -96,6 +98,7 @@ struct Sampling {
 impl Sampling {
     fn new(plan: Plan, sink: Sender<Entry>) -> Self {
         let account = Account::new(plan.config.overhead.0);
+        let kills = plan.group.as_ref().and_then(|group| group.read().kills).unwrap_or(0);
         Sampling {
             plan,
             sink,
@@ -103,7 +106,8 @@ impl Sampling {
             account,
             next_slow: HashMap::new(),
             next_host: Instant::now(),
-            kills: 0,
+            kills_before: kills,
+            kills,
             counting_error: None,
         }
     }
@@ -145,18 +149,22 @@ impl Sampling {
     /// One round of readings; returns how long its slow parts took.
     fn tick(&mut self) -> Duration {
         if let Some(counter) = &mut self.plan.counter {
-            self.counting_error = counter.poll().err();
+            let polled = counter.poll();
+            if polled.is_err() || counter.is_fresh() {
+                self.counting_error = polled.err();
+            }
         }
         self.roll_call();
         let mut gone = Vec::new();
         let mut entries = Vec::new();
         let mut slow_parts = Duration::ZERO;
+        let mut connections = Connections::default();
         let workers = self.plan.roster.len();
         for probe in self.plan.roster.members() {
             let now = Instant::now();
             let slow = self.next_slow.get(&probe.id()).is_none_or(|due| *due <= now);
             let t = now.duration_since(self.plan.origin).as_secs_f64();
-            let Some((mut sample, cost)) = probe.read(t, slow) else {
+            let Some((mut sample, cost)) = probe.read(t, slow.then_some(&mut connections)) else {
                 gone.push(probe.id());
                 continue;
             };
@@ -165,7 +173,7 @@ impl Sampling {
                 let pause = self.account.slow_pause(self.plan.config.slow_every.0, took, workers);
                 self.next_slow.insert(probe.id(), now + pause);
             }
-            if let Some(counter) = &self.plan.counter {
+            if let Some(counter) = self.plan.counter.as_ref().filter(|counter| counter.is_fresh()) {
                 let served = counter.served(probe.id().pid);
                 sample.requests = Some(served.map_or(0, |s| s.total));
                 sample.by_class = served.map_or_else(Vec::new, |s| s.by_class.clone());
@@ -206,17 +214,25 @@ impl Sampling {
 
     fn read_host(&mut self) {
         let mut sample = self.host.read(self.now());
-        sample.requests = Some(match &self.plan.counter {
-            Some(counter) => counter.total(),
-            None => (self.plan.driven)(),
-        });
-        if let Some((group, limit)) = &self.plan.group {
+        sample.requests = match (&self.plan.counter, &self.plan.driven) {
+            (Some(counter), _) => Some(counter.total()),
+            (None, driven) => driven.as_ref().map(|driven| driven()),
+        };
+        if let Some(group) = &self.plan.group {
             let reading = group.read();
             sample.cgroup_memory = reading.memory;
             sample.cgroup_shmem = reading.shmem;
             if let Some(kills) = reading.kills.filter(|kills| *kills > self.kills) {
+                let since = kills - self.kills_before;
                 self.kills = kills;
-                self.event(EventKind::MemoryLimit { limit: *limit, kills });
+                self.event(match group.limit() {
+                    Some(limit) => EventKind::MemoryLimit { limit, kills: since },
+                    None => EventKind::Note {
+                        text: format!(
+                            "the kernel killed {since} processes of the target's control group for want of memory"
+                        ),
+                    },
+                });
             }
         }
         self.put(Entry::Host(sample));

@@ -2,7 +2,7 @@
 
 use super::run::RunError;
 use crate::config::{Harness, Variables, redacted, resolve};
-use crate::model::{Budgets, Gates, RunMeta, RunStatus, Target};
+use crate::model::{Budgets, Gates, Per, RunMeta, RunStatus, Target};
 use crate::probe::{HostProbe, MemoryGroup};
 use crate::store::{FORMAT, RunDirectory};
 use std::collections::BTreeMap;
@@ -56,10 +56,7 @@ impl Setup {
         harness_dir: &Path,
         reports: &Path,
     ) -> Result<(Self, RunDirectory, RunMeta), RunError> {
-        let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-        let short: u32 = rand::random::<u32>() & 0xff_ffff;
-        let stamp: String = now.chars().filter(|c| !matches!(c, '-' | ':')).collect();
-        let id = format!("{stamp}-{}-{:06x}", harness.name, short);
+        let (now, id) = stamp(&harness.name);
         let directory = RunDirectory::create(reports, &id)?;
         let scratch =
             Scratch::create(&id).map_err(|e| RunError::Setup(format!("could not make a scratch directory: {e}")))?;
@@ -83,6 +80,7 @@ impl Setup {
             host: HostProbe::describe(),
             target: Target {
                 command: words(&stored["target"]["command"]),
+                executable: None,
                 root: None,
                 workers: describe_workers(&resolved),
                 memory_limit: Some(limit),
@@ -112,6 +110,15 @@ impl Setup {
     }
 }
 
+/// The time now, RFC 3339 in UTC, and the id of a run of this name that begins now.
+pub fn stamp(name: &str) -> (String, String) {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let short: u32 = rand::random::<u32>() & 0xff_ffff;
+    let stamp: String = now.chars().filter(|c| !matches!(c, '-' | ':')).collect();
+    let id = format!("{stamp}-{name}-{short:06x}");
+    (now, id)
+}
+
 /// The texts of a JSON list.
 fn words(list: &serde_json::Value) -> Vec<String> {
     list.as_array().into_iter().flatten().filter_map(|word| Some(word.as_str()?.to_owned())).collect()
@@ -133,6 +140,7 @@ fn budgets(harness: &Harness) -> Budgets {
         descriptors: Some(budget.descriptors.amount),
         threads: Some(budget.threads.amount),
         tmpfs: Some(budget.tmpfs.amount),
+        per: Per::Request,
     }
 }
 

@@ -19,5 +19,5 @@ pub use record::{
 };
 pub use sample::{DescriptorKinds, HostSample, LoadSample, Sample, SlowReading};
 pub use series::{Axis, Resource, Series};
-pub use units::{Bytes, PerRequest, Share, UnitError, format_bytes, format_count, format_seconds};
+pub use units::{Budget, Bytes, Per, PerRequest, Share, UnitError, format_bytes, format_count, format_seconds};
 pub use worker::WorkerId;

@@ -1,6 +1,6 @@
 //! Everything that is known of one run.
 
-use super::{Event, HostSample, LoadSample, Sample, WorkerId};
+use super::{Event, HostSample, LoadSample, Per, Sample, WorkerId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -113,6 +113,9 @@ pub struct Host {
 pub struct Target {
     /// The command line that was launched, or of the process that was attached to.
     pub command: Vec<String>,
+    /// The executable of the process that was attached to, where it could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub executable: Option<String>,
     /// Its first process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<WorkerId>,
@@ -140,6 +143,8 @@ pub enum CountingSource {
     Page,
     /// What the driver sent, shared out evenly over the workers.
     Driver,
+    /// A column of a file that another tool wrote.
+    Table,
     /// Nothing was counted: growth is against time.
     None,
 }
@@ -155,17 +160,20 @@ pub struct Counting {
     pub worth: String,
 }
 
-/// Growth that is allowed, in bytes or items per request; `None` means that the resource isn't judged.
+/// Growth that is allowed, in bytes or items; `None` means that the resource isn't judged.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Budgets {
-    /// Anonymous + swapped bytes per request of a worker.
+    /// Anonymous + swapped bytes of a worker.
     pub memory: Option<f64>,
-    /// Descriptors per request of a worker.
+    /// Descriptors of a worker.
     pub descriptors: Option<f64>,
-    /// Threads per request of a worker.
+    /// Threads of a worker.
     pub threads: Option<f64>,
-    /// Bytes on tmpfs per request of the whole target.
+    /// Bytes on tmpfs of the whole target.
     pub tmpfs: Option<f64>,
+    /// What all of these are for.
+    #[serde(default)]
+    pub per: Per,
 }
 
 /// What the workload must reach; latencies in seconds, over all steps.

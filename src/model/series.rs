@@ -48,14 +48,17 @@ pub enum Axis {
     PoolRequests,
     /// Seconds, when no requests are known.
     Seconds,
+    /// Hours, when the budget is for an hour.
+    Hours,
 }
 
 impl Axis {
-    /// The unit of one step along the axis: "request" or "s".
+    /// The unit of one step along the axis: "request", "s" or "hour".
     pub fn unit(self) -> &'static str {
         match self {
             Axis::WorkerRequests | Axis::SharedRequests | Axis::PoolRequests => "request",
             Axis::Seconds => "s",
+            Axis::Hours => "hour",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Sizes, shares and rates with their units, as people write and read them.
 
 use super::as_text;
+use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 use thiserror::Error;
 
@@ -36,6 +37,12 @@ fn parse_bytes(text: &str) -> Option<f64> {
     let (number, factor) = BYTE_UNITS.iter().find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)))?;
     let value = parse_number(number)? * factor;
     value.is_finite().then_some(value)
+}
+
+/// A size in bytes, or a plain count; `true` for bytes.
+fn parse_amount(text: &str) -> Option<(f64, bool)> {
+    let bytes = parse_bytes(text).map(|amount| (amount, true));
+    bytes.or_else(|| parse_number(text).map(|amount| (amount, false)))
 }
 
 /// A plain decimal number: digits and a point, no sign, no exponent, no `inf`.
@@ -85,10 +92,8 @@ impl FromStr for PerRequest {
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let error = || UnitError { found: text.to_owned(), expected: PER_REQUEST_EXPECTED };
         let amount = text.trim().strip_suffix("/request").ok_or_else(error)?;
-        if let Some(amount) = parse_bytes(amount) {
-            return Ok(PerRequest { amount, bytes: true });
-        }
-        parse_number(amount).map(|amount| PerRequest { amount, bytes: false }).ok_or_else(error)
+        let (amount, bytes) = parse_amount(amount).ok_or_else(error)?;
+        Ok(PerRequest { amount, bytes })
     }
 }
 
@@ -106,6 +111,45 @@ impl fmt::Display for PerRequest {
         } else {
             write!(f, "{}/request", format_count(self.amount))
         }
+    }
+}
+
+/// What a budget is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Per {
+    /// A request: growth is measured against requests.
+    #[default]
+    Request,
+    /// An hour: growth is measured against time.
+    Hour,
+}
+
+/// A budget for growth per request or per hour: `64 B/request`, `1 MiB/hour`, `60/hour`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Budget {
+    /// Bytes or items.
+    pub amount: f64,
+    /// Whether the amount is in bytes.
+    pub bytes: bool,
+    /// What it is for.
+    pub per: Per,
+}
+
+const BUDGET_EXPECTED: &str = "a budget per request or per hour, such as `64 B/request` or `1 MiB/hour`";
+
+impl FromStr for Budget {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let error = || UnitError { found: text.to_owned(), expected: BUDGET_EXPECTED };
+        let (amount, per) = match text.trim().rsplit_once('/').ok_or_else(error)? {
+            (amount, "request") => (amount, Per::Request),
+            (amount, "hour" | "h") => (amount, Per::Hour),
+            _ => return Err(error()),
+        };
+        let (amount, bytes) = parse_amount(amount).ok_or_else(error)?;
+        Ok(Budget { amount, bytes, per })
     }
 }
 
@@ -215,6 +259,16 @@ mod tests {
     }
 
     #[test]
+    fn budgets_are_for_a_request_or_for_an_hour() {
+        assert_eq!("1 MiB/hour".parse(), Ok(Budget { amount: 1_048_576.0, bytes: true, per: Per::Hour }));
+        assert_eq!("64 B/request".parse(), Ok(Budget { amount: 64.0, bytes: true, per: Per::Request }));
+        assert_eq!("60/h".parse(), Ok(Budget { amount: 60.0, bytes: false, per: Per::Hour }));
+        for text in ["1 MiB", "1 MiB/day", "/hour", "-1 B/hour", "1 MiB/hour/hour"] {
+            assert!(text.parse::<Budget>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
     fn shares_stay_within_the_whole() {
         assert_eq!("5%".parse(), Ok(Share(0.05)));
         assert!("101%".parse::<Share>().is_err());
@@ -235,6 +289,7 @@ mod tests {
         fn no_text_makes_a_parser_panic(text in ".*") {
             let _ = text.parse::<Bytes>();
             let _ = text.parse::<PerRequest>();
+            let _ = text.parse::<Budget>();
             let _ = text.parse::<Share>();
         }
 

@@ -4,6 +4,9 @@ use std::fs;
 use std::io::{self, Error};
 use std::path::{Path, PathBuf};
 
+/// The file of a group with its processes, a PID a line.
+const PROCESSES: &str = "cgroup.procs";
+
 /// A control group that was made for this run, version 1 or 2. It is removed by [`MemoryGroup::remove`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MemoryGroup {
@@ -44,6 +47,33 @@ impl MemoryGroup {
         Err(Error::other(what))
     }
 
+    /// The group that the process `pid` is in, if it is one of its own: not the root of the hierarchy, and not the group
+    /// that we are in ourselves.
+    pub fn of(pid: u32) -> Option<Self> {
+        let process = procfs::process::Process::new(i32::try_from(pid).ok()?).ok()?;
+        let mounts = procfs::process::Process::myself().and_then(|p| p.mountinfo()).ok()?;
+        let ours = procfs::process::Process::myself().and_then(|p| p.cgroups()).ok()?.0;
+        let groups = process.cgroups().ok()?.0;
+        let own = groups.into_iter().filter(|g| {
+            let shared = |o: &procfs::ProcessCGroup| o.hierarchy == g.hierarchy && o.pathname == g.pathname;
+            g.pathname != "/" && !ours.iter().any(shared)
+        });
+        let places = own.filter_map(|group| {
+            let directory = mount_of(&mounts, &group)?.join(group.pathname.trim_start_matches('/'));
+            let version = if group.hierarchy == 0 { 2 } else { 1 };
+            Some(MemoryGroup { directory, version })
+        });
+        places.filter(|group| group.read().memory.is_some()).max_by_key(|group| group.version)
+    }
+
+    /// Its limit in bytes; `None` if there is none.
+    pub fn limit(&self) -> Option<u64> {
+        let name = if self.version == 2 { "memory.max" } else { "memory.limit_in_bytes" };
+        let limit: u64 = fs::read_to_string(self.directory.join(name)).ok()?.trim().parse().ok()?;
+        // Version 1 says "none" with the highest number of pages.
+        (limit < 1 << 60).then_some(limit)
+    }
+
     fn set_up(&self, limit: u64) -> io::Result<()> {
         fs::create_dir(&self.directory)?;
         let limit = limit.to_string();
@@ -70,7 +100,7 @@ impl MemoryGroup {
 
     /// The file to which a process writes its PID to enter the group.
     pub fn entrance(&self) -> PathBuf {
-        self.directory.join("cgroup.procs")
+        self.directory.join(PROCESSES)
     }
 
     /// Reads the group; what this kernel doesn't tell is missing.
@@ -98,6 +128,39 @@ impl MemoryGroup {
             result => result,
         }
     }
+}
+
+/// The directory of the control group that `path` names: a directory of the cgroup file system, or a path below it as
+/// `/proc/PID/cgroup` has it.
+pub fn find_group(path: &Path) -> Option<PathBuf> {
+    let mounts = procfs::process::Process::myself().and_then(|p| p.mountinfo()).map_or_else(|_| Vec::new(), |m| m.0);
+    let below = mounts.into_iter().filter(|m| m.fs_type.starts_with("cgroup"));
+    let relative = path.strip_prefix("/").unwrap_or(path);
+    let named = [path.to_owned()].into_iter().chain(below.map(|m| m.mount_point.join(relative)));
+    named.into_iter().find(|directory| directory.join(PROCESSES).is_file())
+}
+
+/// PIDs of the processes in the group at `directory` and in the groups below it.
+pub fn group_processes(directory: &Path) -> Vec<u32> {
+    let text = fs::read_to_string(directory.join(PROCESSES)).unwrap_or_default();
+    // Processes outside our PID namespace are listed as 0.
+    let mut processes: Vec<u32> = text.lines().filter_map(|pid| pid.parse().ok()).filter(|pid| *pid != 0).collect();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            processes.extend(group_processes(&entry.path()));
+        }
+    }
+    processes
+}
+
+/// Where the hierarchy of a group is mounted, if it accounts for memory.
+fn mount_of(mounts: &procfs::process::MountInfos, group: &procfs::ProcessCGroup) -> Option<PathBuf> {
+    let fits = |m: &&procfs::process::MountInfo| match group.hierarchy {
+        0 => m.fs_type == "cgroup2",
+        _ => m.fs_type == "cgroup" && m.super_options.contains_key("memory"),
+    };
+    let accounts = group.hierarchy == 0 || group.controllers.iter().any(|c| c == "memory");
+    accounts.then(|| Some(mounts.0.iter().find(fits)?.mount_point.clone()))?
 }
 
 /// The value of `key` in lines of `key value`.

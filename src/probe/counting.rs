@@ -6,11 +6,11 @@ use crate::model::{Counting, CountingSource};
 use regex::{Regex, bytes};
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Classes that are kept apart; what comes after counts as the last one, `other`.
 const MOST_CLASSES: usize = 32;
@@ -18,8 +18,8 @@ const MOST_CLASSES: usize = 32;
 /// A line longer than this is not a log line.
 const LONGEST_LINE: usize = 64 << 10;
 
-/// How often a status page is asked for, and how long it may take: it needs a free worker to answer.
-const PAGE_INTERVAL: Duration = Duration::from_millis(500);
+/// Pause between two look-ups of a status page, and how long one may take: it needs a free worker to answer.
+const PAGE_INTERVAL: Duration = Duration::from_millis(250);
 const PAGE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What one worker has served so far.
@@ -38,6 +38,7 @@ pub struct Counter {
     by_pid: HashMap<u32, Served>,
     classes: Vec<String>,
     total: u64,
+    fresh: bool,
 }
 
 #[derive(Debug)]
@@ -65,7 +66,27 @@ impl Counter {
         } else {
             return Ok(None);
         };
-        Ok(Some(Counter { source, by_pid: HashMap::new(), classes: Vec::new(), total: 0 }))
+        Ok(Some(Counter { source, by_pid: HashMap::new(), classes: Vec::new(), total: 0, fresh: false }))
+    }
+
+    /// Counts only what comes from now on: of a log that is there already, what is in it is passed over.
+    ///
+    /// # Errors
+    /// If the log can't be read, or the page gives no counts; the text says which.
+    pub fn skip_the_past(&mut self) -> Result<(), String> {
+        if let Source::Log(tail) = &mut self.source {
+            return tail.skip().map_err(|error| format!("{}: {error}", tail.path.display()));
+        }
+        let deadline = Instant::now() + 2 * PAGE_TIMEOUT;
+        // Counts go on from the first answer: without it, they would begin at zero and leap.
+        while Instant::now() < deadline {
+            self.poll()?;
+            if self.total > 0 {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Err("the status page names no worker".into())
     }
 
     /// How this counts, and what that is worth.
@@ -76,12 +97,12 @@ impl Counter {
                 poller.kind,
                 match poller.kind {
                     CountingSource::PhpFpm => {
-                        "each worker's requests are exact, from PHP-FPM's status page twice a second"
+                        "each worker's requests are exact, from PHP-FPM's status page some times a second"
                     }
                     CountingSource::ModStatus => {
-                        "each worker's requests are from mod_status twice a second; they lag a little and include these look-ups"
+                        "each worker's requests are from mod_status some times a second; they lag a little and include these look-ups"
                     }
-                    _ => "each worker's requests are from a status page twice a second",
+                    _ => "each worker's requests are from a status page some times a second",
                 },
             ),
         };
@@ -95,6 +116,7 @@ impl Counter {
     pub fn poll(&mut self) -> Result<(), String> {
         match &mut self.source {
             Source::Log(tail) => {
+                self.fresh = true;
                 let (by_pid, classes, total) = (&mut self.by_pid, &mut self.classes, &mut self.total);
                 tail.read(|pid, class| {
                     let served = by_pid.entry(pid).or_default();
@@ -111,8 +133,9 @@ impl Counter {
                 .map_err(|error| format!("{}: {error}", tail.path.display()))
             }
             Source::Page(poller) => {
-                let page = poller.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-                for (pid, count) in page? {
+                let page = poller.latest.lock().unwrap_or_else(PoisonError::into_inner).take();
+                self.fresh = page.is_some();
+                for (pid, count) in page.unwrap_or_else(|| Ok(ByPid::new()))? {
                     if poller.ended.get(&pid) == Some(&count) {
                         continue;
                     }
@@ -139,6 +162,12 @@ impl Counter {
         if let (Source::Page(poller), Some(served)) = (&mut self.source, served) {
             poller.ended.insert(pid, served.total);
         }
+    }
+
+    /// Whether the counts are of this moment: those of a page are only when it was just read. A level of memory must not
+    /// be held against a count from half a second before.
+    pub fn is_fresh(&self) -> bool {
+        self.fresh
     }
 
     /// What all workers have served, ended ones included.
@@ -208,6 +237,13 @@ impl LogTail {
         Ok(())
     }
 
+    fn skip(&mut self) -> io::Result<()> {
+        let mut file = File::open(&self.path)?;
+        let end = file.seek(SeekFrom::End(0))?;
+        self.file = Some((file, end));
+        Ok(())
+    }
+
     fn drain(&mut self, count: &mut impl FnMut(u32, Option<&[u8]>)) -> io::Result<()> {
         let Some((file, read)) = &mut self.file else { return Ok(()) };
         let mut chunk = [0; 64 << 10];
@@ -234,11 +270,12 @@ impl LogTail {
     }
 }
 
-/// Asks for a page twice a second until it is dropped; the last answer is there to be taken.
+/// Asks for a page some times a second until it is dropped; the last answer is there to be taken.
 #[derive(Debug)]
 struct PagePoller {
     kind: CountingSource,
-    latest: Arc<Mutex<Result<ByPid, String>>>,
+    /// The last answer, until it is taken.
+    latest: Arc<Mutex<Option<Result<ByPid, String>>>>,
     /// Workers that ended, with the count that a page may go on showing.
     ended: ByPid,
 }
@@ -248,7 +285,7 @@ impl PagePoller {
     where
         P: Fn(&[u8]) -> Result<ByPid, String> + Send + 'static,
     {
-        let latest = Arc::new(Mutex::new(Ok(ByPid::new())));
+        let latest = Arc::new(Mutex::new(None));
         let ours = Arc::downgrade(&latest);
         std::thread::spawn(move || {
             while let Some(latest) = ours.upgrade() {
@@ -257,7 +294,8 @@ impl PagePoller {
                     Ok((status, _)) => Err(format!("status {status}")),
                     Err(error) => Err(error.to_string()),
                 };
-                *latest.lock().unwrap_or_else(PoisonError::into_inner) = answer.map_err(|e| format!("{url}: {e}"));
+                *latest.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some(answer.map_err(|e| format!("{url}: {e}")));
                 drop(latest);
                 std::thread::sleep(PAGE_INTERVAL);
             }
@@ -300,6 +338,41 @@ mod tests {
         counter.forget(11);
         assert_eq!(counter.served(11), None);
         assert_eq!(counter.total(), 4);
+    }
+
+    #[test]
+    fn the_past_of_a_log_is_passed_over() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("access.log");
+        assert!(counter(&path).skip_the_past().is_err());
+        let mut log = File::create(&path).unwrap();
+        log.write_all(b"10 upload\n10 upload\n").unwrap();
+        let mut counter = counter(&path);
+        counter.skip_the_past().unwrap();
+        log.write_all(b"10 upload\n").unwrap();
+        counter.poll().unwrap();
+        assert_eq!((counter.total(), counter.served(10).unwrap().total), (1, 1));
+    }
+
+    #[test]
+    fn a_page_is_counted_from_its_first_answer() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut connection, _) = listener.accept().unwrap();
+            let mut request = [0; 1024];
+            assert!(connection.read(&mut request).unwrap() > 0);
+            let page = r#"{"processes":[{"pid":7,"requests":12}]}"#;
+            write!(connection, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{page}", page.len()).unwrap();
+        });
+        let config = RequestsConfig { php_fpm: Some(format!("http://{address}/")), ..Default::default() };
+        let mut counter = Counter::new(&config).unwrap().unwrap();
+        counter.skip_the_past().unwrap();
+        assert_eq!(counter.served(7).unwrap().total, 12);
+        server.join().unwrap();
+        // Nobody listens there any more.
+        let mut counter = Counter::new(&config).unwrap().unwrap();
+        assert!(counter.skip_the_past().unwrap_err().contains(&address.to_string()));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! What these files say is not to be trusted: every parser takes bytes and answers with what it could make of them,
 //! and a quantity that isn't there is `None`.
 
+mod capability;
 mod cgroup;
 mod counting;
 mod descriptors;
@@ -13,11 +14,12 @@ mod status_page;
 mod tmpfs;
 mod worker;
 
-pub use cgroup::{GroupReading, MemoryGroup};
+pub use capability::{Availability, Capability, examine};
+pub use cgroup::{GroupReading, MemoryGroup, find_group, group_processes};
 pub use counting::{Counter, Served, parse_log_line};
-pub use descriptors::classify as classify_descriptors;
+pub use descriptors::Connections;
 pub use host::HostProbe;
 pub use http::get as http_get;
 pub use proc::{ProcStat, ProcStatus, parse_stat, parse_status};
 pub use status_page::{parse_mod_status, parse_page, parse_php_fpm};
-pub use worker::{ReadCost, WorkerProbe};
+pub use worker::{ReadCost, WorkerProbe, words as command_words};

@@ -3,16 +3,20 @@
 //! A read through a kept descriptor after the worker's death fails with `ESRCH` and can't reach another process that
 //! was given the same PID; permission is checked once, when it is opened.
 
-use super::descriptors;
+use super::descriptors::{self, Connections};
 use super::proc::{command_name, parse_stat, parse_status};
 use crate::model::{Sample, SlowReading, WorkerId};
 use procfs::{FromRead, process::SmapsRollup};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// `status` is about 1.5 kB; twice that leaves room for long CPU and node masks.
@@ -85,13 +89,40 @@ impl WorkerProbe {
         &self.command
     }
 
+    /// Whether it has ended, reaped or not.
+    pub fn has_ended(&self) -> bool {
+        match &self.pidfd {
+            Some(pidfd) => {
+                let mut ready = [PollFd::new(pidfd, PollFlags::IN)];
+                poll(&mut ready, Some(&Timespec::default())).is_ok_and(|count| count > 0)
+            }
+            None => self.read(0.0, None).is_none(),
+        }
+    }
+
+    /// Program and arguments as they are now; empty for a kernel thread and what has ended.
+    pub fn command_line(&self) -> Vec<String> {
+        let read = open_at(&self.directory, "cmdline").and_then(|mut file| {
+            let mut text = Vec::new();
+            file.read_to_end(&mut text).map(|_| text)
+        });
+        read.map_or_else(|_| Vec::new(), |text| words(&text))
+    }
+
+    /// Its executable, where this user may read that.
+    pub fn executable(&self) -> Option<PathBuf> {
+        let link = rustix::fs::readlinkat(&self.directory, "exe", Vec::new()).ok()?;
+        Some(PathBuf::from(OsString::from_vec(link.into_bytes())))
+    }
+
     /// Its pidfd, where the kernel gave one.
     pub fn pidfd(&self) -> Option<BorrowedFd<'_>> {
         self.pidfd.as_ref().map(AsFd::as_fd)
     }
 
-    /// Reads it at `t` seconds; `None` if it has ended. What permission denies is missing in the sample.
-    pub fn read(&self, t: f64, slow: bool) -> Option<(Sample, ReadCost)> {
+    /// Reads it at `t` seconds, its slow part too if the round's `connections` are given; `None` if it has ended. What
+    /// permission denies is missing in the sample.
+    pub fn read(&self, t: f64, slow: Option<&mut Connections>) -> Option<(Sample, ReadCost)> {
         let begun = Instant::now();
         let mut buffer = [0; BUFFER];
         let length = self.stat.read_at(&mut buffer, 0).ok()?;
@@ -119,15 +150,9 @@ impl WorkerProbe {
             ..Sample::new(t, self.id)
         };
         let fast = begun.elapsed();
-        if slow {
-            sample.slow = Some(self.read_slow());
-        }
-        Some((sample, ReadCost { fast, slow: slow.then(|| begun.elapsed() - fast) }))
-    }
-
-    /// Resident bytes by the cheapest reading, as a guide to what `smaps_rollup` would cost.
-    pub fn resident(sample: &Sample) -> u64 {
-        sample.anon.unwrap_or(0) + sample.file.unwrap_or(0) + sample.shmem.unwrap_or(0)
+        sample.slow = slow.map(|connections| self.read_slow(connections));
+        let slow = sample.slow.is_some().then(|| begun.elapsed() - fast);
+        Some((sample, ReadCost { fast, slow }))
     }
 
     /// Descriptors open: since Linux 6.2 the size of the directory; before that (size 0) its listing is counted.
@@ -144,8 +169,9 @@ impl WorkerProbe {
         }
     }
 
-    fn read_slow(&self) -> SlowReading {
-        let mut reading = SlowReading { descriptors: descriptors::classify(self.id.pid), ..SlowReading::default() };
+    fn read_slow(&self, connections: &mut Connections) -> SlowReading {
+        let descriptors = descriptors::classify(self.id.pid, connections);
+        let mut reading = SlowReading { descriptors, ..SlowReading::default() };
         let Ok(rollup) = open_at(&self.directory, "smaps_rollup") else { return reading };
         let mut buffer = [0; BUFFER];
         let Ok(length) = rollup.read_at(&mut buffer, 0) else { return reading };
@@ -160,6 +186,15 @@ impl WorkerProbe {
     }
 }
 
+/// The words of `/proc/PID/cmdline`; a program that writes its title there may leave it without zeros, or end it with many.
+pub fn words(text: &[u8]) -> Vec<String> {
+    let end = text.iter().rposition(|&b| b != 0).map_or(0, |last| last + 1);
+    if end == 0 {
+        return Vec::new();
+    }
+    text[..end].split(|&b| b == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+}
+
 fn open_at(directory: &OwnedFd, name: &str) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     Ok(File::from(rustix::fs::openat(directory, name, flags, Mode::empty())?))
@@ -172,7 +207,7 @@ mod tests {
     #[test]
     fn we_can_read_ourselves() {
         let probe = WorkerProbe::open(std::process::id()).unwrap();
-        let (sample, cost) = probe.read(1.5, true).unwrap();
+        let (sample, cost) = probe.read(1.5, Some(&mut Connections::default())).unwrap();
         assert!(sample.anon.unwrap() > 0);
         assert!(sample.swap.is_some());
         assert!(sample.fds.unwrap() >= 3);
@@ -181,6 +216,16 @@ mod tests {
         assert!(slow.pss.unwrap() > 0 && slow.uss.unwrap() > 0);
         assert!(slow.descriptors.is_some());
         assert!(cost.slow.is_some());
+    }
+
+    #[test]
+    fn who_it_is_is_known() {
+        let probe = WorkerProbe::open(std::process::id()).unwrap();
+        assert_eq!(probe.executable().unwrap(), std::env::current_exe().unwrap());
+        assert_eq!(probe.command_line(), std::env::args().collect::<Vec<_>>());
+        assert!(!probe.has_ended());
+        assert_eq!(words(b"php-fpm: master process\0\0\0"), ["php-fpm: master process"]);
+        assert!(words(b"").is_empty());
     }
 
     #[test]
@@ -195,10 +240,10 @@ mod tests {
     fn a_worker_that_ended_gives_no_sample() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let probe = WorkerProbe::open(child.id()).unwrap();
-        assert!(probe.read(0.0, false).is_some());
+        assert!(probe.read(0.0, None).is_some());
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(probe.read(0.0, true).is_none());
+        assert!(probe.read(0.0, Some(&mut Connections::default())).is_none() && probe.has_ended());
         assert_eq!(WorkerProbe::open(child.id()).unwrap_err().kind(), ErrorKind::NotFound);
     }
 }

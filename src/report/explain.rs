@@ -158,8 +158,15 @@ fn production(record: &RunRecord, finding: &Finding) -> Vec<String> {
     }
     let resource = finding.resource;
     let mut said = Vec::new();
-    if finding.axis == Axis::Seconds {
-        said.push(format!("That is {} a day.", level(resource, growth.estimate * 86_400.0)));
+    if let Axis::Seconds | Axis::Hours = finding.axis {
+        let hourly = if finding.axis == Axis::Hours { growth.estimate } else { growth.estimate * 3600.0 };
+        said.push(format!("That is {} a day.", level(resource, hourly * 24.0)));
+        if resource == Resource::Memory {
+            said.extend(usual_level(finding).map(|base| {
+                let hours = format_seconds(base / hourly * 3600.0);
+                format!("A worker at {} doubles in {hours}, if it goes on like this.", format_bytes(base))
+            }));
+        }
         return said;
     }
     let whose = if resource == Resource::Tmpfs { "the target" } else { "a worker" };
@@ -176,26 +183,31 @@ fn production(record: &RunRecord, finding: &Finding) -> Vec<String> {
             level(resource, growth.estimate * pace * 3600.0)
         ));
     }
-    if resource == Resource::Memory {
-        let mut levels: Vec<f64> = finding.workers.iter().map(|w| w.first).filter(|v| v.is_finite()).collect();
-        levels.sort_by(f64::total_cmp);
-        if let Some(base) = levels.get(levels.len() / 2) {
-            let doubled = base / growth.estimate;
-            let after = round_down(doubled);
-            if after >= 1.0 {
-                said.push(format!(
-                    "A worker starts its judged part at {} and doubles after {} requests: recycling workers after {} \
-                     requests (MaxConnectionsPerChild, pm.max_requests, --max-requests) would keep each under {}, until \
-                     the leak is mended.",
-                    format_bytes(*base),
-                    count(round_to_two(doubled)),
-                    count(after),
-                    format_bytes(base + after * growth.upper.max(growth.estimate))
-                ));
-            }
+    if resource == Resource::Memory
+        && let Some(base) = usual_level(finding)
+    {
+        let doubled = base / growth.estimate;
+        let after = round_down(doubled);
+        if after >= 1.0 {
+            said.push(format!(
+                "A worker starts its judged part at {} and doubles after {} requests: recycling workers after {} \
+                 requests (MaxConnectionsPerChild, pm.max_requests, --max-requests) would keep each under {}, until \
+                 the leak is mended.",
+                format_bytes(base),
+                count(round_to_two(doubled)),
+                count(after),
+                format_bytes(base + after * growth.upper.max(growth.estimate))
+            ));
         }
     }
     said
+}
+
+/// The usual level of a worker at the begin of its judged part.
+fn usual_level(finding: &Finding) -> Option<f64> {
+    let mut levels: Vec<f64> = finding.workers.iter().map(|w| w.first).filter(|v| v.is_finite()).collect();
+    levels.sort_by(f64::total_cmp);
+    levels.get(levels.len() / 2).copied()
 }
 
 /// Requests per second that a worker served, usual over the workers.

@@ -184,6 +184,7 @@ fn meta(name: &str) -> RunMeta {
         seed: 1,
         host: Host { kernel: "6.18.0".into(), cpus: 2, memory: 8 << 30, page: 4096, ticks: 100 },
         target: Target {
+            executable: None,
             command: ["apache2", "-DFOREGROUND", "-f", "httpd.conf"].map(str::to_owned).to_vec(),
             root: Some(WorkerId { pid: 4000, start: 900_000 }),
             workers: "children".into(),
@@ -196,7 +197,13 @@ fn meta(name: &str) -> RunMeta {
             worth: "exact: the access log names the worker of each request".into(),
         },
         classes: vec![],
-        budgets: Budgets { memory: Some(64.0), descriptors: Some(0.01), threads: Some(0.01), tmpfs: Some(64.0) },
+        budgets: Budgets {
+            memory: Some(64.0),
+            descriptors: Some(0.01),
+            threads: Some(0.01),
+            tmpfs: Some(64.0),
+            ..Budgets::default()
+        },
         gates: Gates { error_rate: Some(0.01), ..Gates::default() },
         workload: None,
         observing: Some(Observing {

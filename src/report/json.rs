@@ -22,6 +22,13 @@ pub const FORMAT: &str = "1.0";
 pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
     let document = Document::new(record, verdict);
     let json = serde_json::to_string_pretty(&document).expect("a document of plain fields and text keys is JSON");
+    let mut out = printable(&json);
+    out.push('\n');
+    out
+}
+
+/// JSON with the characters escaped that a terminal would act on, line breaks apart.
+pub(super) fn printable(json: &str) -> String {
     let mut out = String::with_capacity(json.len() + 1);
     for c in json.chars() {
         if (c.is_control() && c != '\n') || text::is_direction(c) {
@@ -30,7 +37,6 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
             out.push(c);
         }
     }
-    out.push('\n');
     out
 }
 
@@ -139,7 +145,7 @@ struct FindingPart {
     axis: &'static str,
     /// Growth; null if nothing could be fitted.
     growth: Option<Estimate>,
-    /// Allowed growth; always per request, even if growth could only be measured over time.
+    /// Allowed growth, in `unit`; but per request if the axis is `seconds`: growth could then only be measured over time.
     budget: Option<f64>,
     /// Why.
     reason: String,
@@ -354,6 +360,7 @@ impl FindingPart {
                 Axis::SharedRequests => "shared-requests",
                 Axis::PoolRequests => "pool-requests",
                 Axis::Seconds => "seconds",
+                Axis::Hours => "hours",
             },
             growth: finding.growth.as_ref().map(Estimate::from),
             budget: finite(finding.budget),
@@ -421,6 +428,7 @@ impl From<&Counting> for CountingPart {
                 CountingSource::ModStatus => "mod-status",
                 CountingSource::Page => "page",
                 CountingSource::Driver => "driver",
+                CountingSource::Table => "table",
                 CountingSource::None => "none",
             },
             per_worker: counting.per_worker,

@@ -8,6 +8,7 @@ mod csv;
 mod explain;
 mod html;
 mod json;
+mod jsonl;
 mod junit;
 pub mod live;
 mod markdown;
@@ -28,6 +29,7 @@ use std::{fmt, io, str::FromStr};
 use thiserror::Error;
 
 pub use json::schema as json_schema;
+pub use jsonl::{error_line, schema as jsonl_schema, verdict_line};
 pub use text::plain;
 
 /// What a report can be rendered as.

@@ -63,9 +63,10 @@ pub fn growth(resource: Resource, axis: Axis, interval: &Interval) -> String {
     format!("{} ({})", rate(resource, axis, interval.estimate), bounds(resource, interval))
 }
 
-/// The budget of a finding: `64 B/request`. It is per request, whatever growth could be measured against.
+/// The budget of a finding: `64 B/request` or `1 MiB/hour`. Over seconds it is still one per request.
 pub fn budget(finding: &Finding) -> String {
-    rate(finding.resource, Axis::WorkerRequests, finding.budget)
+    let axis = if finding.axis == Axis::Seconds { Axis::WorkerRequests } else { finding.axis };
+    rate(finding.resource, axis, finding.budget)
 }
 
 /// What would settle the findings that are open, each said once.
@@ -104,7 +105,7 @@ pub fn axis_name(axis: Axis) -> &'static str {
         Axis::WorkerRequests => "requests served by the worker",
         Axis::SharedRequests => "requests of the pool, shared out evenly over its workers",
         Axis::PoolRequests => "requests served by the pool",
-        Axis::Seconds => "time since the start of the run",
+        Axis::Seconds | Axis::Hours => "time since the start of the run",
     }
 }
 

@@ -105,6 +105,11 @@ impl Panel {
     /// `quantum` is the step to which observations are rounded: its variance `quantum^2 / 12` is the least a residual
     /// can have. `None` if no unit is left or a number isn't finite.
     pub fn new(units: &[Unit], quantum: f64) -> Option<Self> {
+        Self::with_autocorrelations(units, quantum, &RHO)
+    }
+
+    /// The same for a grid of autocorrelations, each with its prior weight.
+    fn with_autocorrelations(units: &[Unit], quantum: f64, grid: &[(f64, f64)]) -> Option<Self> {
         let columns = units.first()?.columns.len();
         let fits =
             |u: &&Unit| u.y.len() >= 2 && u.columns.len() == columns && u.columns.iter().all(|c| c.len() == u.y.len());
@@ -116,7 +121,7 @@ impl Panel {
         }
         let lengths: Vec<usize> = units.iter().map(|u| u.y.len()).collect();
         let contrasts = (observations - units.len()) as f64;
-        let grams = RHO.iter().map(|&(rho, prior)| Gram::new(rho, prior, &lengths)).collect();
+        let grams = grid.iter().map(|&(rho, prior)| Gram::new(rho, prior, &lengths)).collect();
         let mut panel = Panel { lengths, grams, columns: 0, contrasts, floor: quantum * quantum / 12.0 };
         let y: Vec<&[f64]> = units.iter().map(|u| &u.y[..]).collect();
         panel.grams.iter_mut().for_each(|g| g.push(&y));
@@ -262,5 +267,108 @@ impl Estimate {
     /// The upper bound under which the truth is with confidence `1 - alpha`.
     pub fn upper(&self, alpha: f64) -> f64 {
         self.value + super::student_t(1.0 - alpha, self.df) * self.se
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    /// A line of slope 2 with wandering errors, the same as in the script that made the reference values.
+    fn wandering_line() -> Unit {
+        let n = 30;
+        let x: Vec<f64> = (0..n).map(|i| f64::from(i) / f64::from(n - 1)).collect();
+        let (mut s, mut e) = (0.3f64, 0.0);
+        let y = x
+            .iter()
+            .map(|x| {
+                s = (s * 997.0 + 0.123) % 1.0;
+                e = 0.6 * e + (s - 0.5);
+                5.0 + 2.0 * x + e
+            })
+            .collect();
+        Unit { y, columns: vec![x] }
+    }
+
+    /// Made with statsmodels 0.15.0: `GLS(y, add_constant(x), sigma=V).fit()` with `V = toeplitz(rho**k) / (1-rho**2)`:
+    /// slope, its standard error, and `-2 log` likelihood free of the intercept,
+    /// `(n-1) log(rss/(n-1)) + log|V| + log|1' V^-1 1|`.
+    const GLS: [(f64, f64, f64, f64); 3] = [
+        (0.0, 1.758666174510462, 0.14151616476178805, -82.51976693786601),
+        (0.5, 1.8377787947116393, 0.260403820343055, -82.78934998319535),
+        (0.8, 1.98474187608506, 0.5580249525552256, -78.0579312520274),
+    ];
+
+    #[test]
+    fn one_autocorrelation_gives_generalised_least_squares() {
+        for (rho, slope, se, deviance) in GLS {
+            let mut panel = Panel::with_autocorrelations(&[wandering_line()], 0.0, &[(rho, 1.0)]).unwrap();
+            let fit = panel.fit(&[0]).unwrap();
+            let found = fit.coefficient(0);
+            assert!((found.value - slope).abs() < 1e-9, "{found:?}");
+            assert!((found.se - se * averaging(rho).sqrt()).abs() < 1e-9, "{found:?}");
+            assert!((fit.deviance - deviance).abs() < 1e-8, "{}", fit.deviance);
+            assert_eq!(found.df, 28.0);
+        }
+    }
+
+    #[test]
+    fn several_autocorrelations_are_mixed_by_their_restricted_likelihood() {
+        // From the three fits above with numpy 2.4.6: weights exp(-reml/2), mean, and root of the mixture's variance.
+        let grid = GLS.map(|g| (g.0, 1.0));
+        let mut panel = Panel::with_autocorrelations(&[wandering_line()], 0.0, &grid).unwrap();
+        let found = panel.fit(&[0]).unwrap().coefficient(0);
+        assert!((found.value - 1.8330024891462289).abs() < 1e-9, "{found:?}");
+        assert!((found.se - 0.3110789446415676).abs() < 1e-9, "{found:?}");
+    }
+
+    #[test]
+    fn units_share_the_slope_but_not_the_level() {
+        let low = wandering_line();
+        let high = Unit { y: low.y.iter().map(|y| y + 1e9).collect(), columns: low.columns.clone() };
+        let one = Panel::new(std::slice::from_ref(&low), 0.0).unwrap().fit(&[0]).unwrap().coefficient(0);
+        let both = Panel::new(&[low, high], 0.0).unwrap().fit(&[0]).unwrap().coefficient(0);
+        assert!((one.value - both.value).abs() < 0.2, "{one:?} {both:?}");
+        assert!(both.se < 0.8 * one.se, "{one:?} {both:?}");
+    }
+
+    #[test]
+    fn bounds_hold_their_level_under_autocorrelated_noise() {
+        let mut rng = ChaCha8Rng::seed_from_u64(7);
+        let runs = 400;
+        let mut above = 0;
+        for _ in 0..runs {
+            let mut level = 0.0;
+            // The sum of twelve uniform deviates is near enough to normal.
+            let mut normal = || (0..12).map(|_| rng.random::<f64>()).sum::<f64>() - 6.0;
+            for _ in 0..20 {
+                level = 0.6 * level + normal();
+            }
+            let y = (0..60)
+                .map(|_| {
+                    level = 0.6 * level + normal();
+                    level
+                })
+                .collect();
+            let x = (0..60).map(f64::from).collect();
+            let mut panel = Panel::new(&[Unit { y, columns: vec![x] }], 0.0).unwrap();
+            above += u32::from(panel.fit(&[0]).unwrap().coefficient(0).lower(0.05) > 0.0);
+        }
+        // 5 % of 400 are 20; ordinary least squares gives about 80. Too few would be too timid.
+        assert!((4..=34).contains(&above), "{above} of {runs} lower bounds are above the truth");
+    }
+
+    #[test]
+    fn what_cannot_be_fitted_is_none() {
+        let constant = Unit { y: vec![1.0; 5], columns: vec![vec![2.0; 5]] };
+        assert!(Panel::new(&[], 1.0).is_none());
+        assert!(Panel::new(&[constant], 1.0).unwrap().fit(&[0]).is_none());
+        let nan = Unit { y: vec![1.0, f64::NAN], columns: vec![vec![0.0, 1.0]] };
+        assert!(Panel::new(&[nan], 1.0).is_none());
+        let short = Unit { y: vec![1.0, 2.0], columns: vec![vec![0.0, 1.0]] };
+        assert!(Panel::new(std::slice::from_ref(&short), 1.0).unwrap().fit(&[0]).is_none());
+        assert!(Panel::new(&[short], 1.0).unwrap().push(&[vec![1.0]]).is_none());
     }
 }

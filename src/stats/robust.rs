@@ -61,6 +61,24 @@ mod tests {
     }
 
     #[test]
+    fn theil_sen_and_mad_agree_with_scipy() {
+        // scipy 1.17.1: `theilslopes(y, x)[0]` and `median_abs_deviation(y, scale="normal")`.
+        let x: Vec<f64> = (0..30).map(|i| f64::from(i) / 29.0).collect();
+        let (mut s, mut e) = (0.3f64, 0.0);
+        let y: Vec<f64> = x
+            .iter()
+            .map(|x| {
+                s = (s * 997.0 + 0.123) % 1.0;
+                e = 0.6 * e + (s - 0.5);
+                5.0 + 2.0 * x + e
+            })
+            .collect();
+        assert!((theil_sen(&x, &y).unwrap() - 1.7633299745235491).abs() < 1e-9);
+        assert!((mad(&y).unwrap() - 0.6141654322209571).abs() < 1e-9);
+        assert!((median(&y).unwrap() - 6.113590944279537).abs() < 1e-9);
+    }
+
+    #[test]
     fn one_wild_point_does_not_move_the_slope() {
         let x: Vec<f64> = (0..20).map(f64::from).collect();
         let mut y: Vec<f64> = x.iter().map(|x| 3.0 * x + 1.0).collect();

@@ -24,6 +24,12 @@ pub enum ReadError {
         /// Why.
         source: io::Error,
     },
+    /// There is no head.
+    #[error("{} is no run directory: it has no {HEAD}", path.display())]
+    NotARun {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The head isn't one.
     #[error("{}: not the head of a run: {source}", path.display())]
     Head {
@@ -65,6 +71,9 @@ pub enum ReadError {
 /// # Errors
 /// If it isn't a run directory, is of a newer format, or is damaged; the text says where.
 pub fn read(directory: &Path) -> Result<RunRecord, ReadError> {
+    if !directory.join(HEAD).exists() {
+        return Err(ReadError::NotARun { path: directory.to_owned() });
+    }
     Ok(RunRecord {
         meta: head(&directory.join(HEAD))?,
         samples: lines(&directory.join(SAMPLES))?,

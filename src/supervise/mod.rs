@@ -12,10 +12,12 @@ mod pidfd;
 mod protocol;
 mod ready;
 mod roster;
+mod target;
 mod tree;
 
 pub use guard::{ARGUMENT as GUARD_ARGUMENT, run as run_guard};
 pub use launch::{LaunchError, Launched, TargetEvent};
 pub use protocol::LaunchRequest;
 pub use ready::{Ready, ReadyError, tail, wait as wait_until_ready};
-pub use roster::{Arrival, Departure, Roster};
+pub use roster::{Arrival, Departure, Roster, Scope};
+pub use target::{AttachError, Attached, Wanted, Watch};

@@ -1,7 +1,6 @@
 //! How a process ended that isn't our child, from its pidfd.
 
 use crate::model::ExitCause;
-use nix::libc;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// `struct pidfd_info` of Linux 6.13, the first that was published.
@@ -30,13 +29,6 @@ pub fn exit_cause(pidfd: BorrowedFd<'_>) -> Option<ExitCause> {
     (info.mask & EXIT != 0).then(|| ExitCause::from_wait_status(info.exit_code))
 }
 
-/// Whether the process behind `pidfd` has ended, reaped or not.
-pub fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
-    let mut poll = libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // SAFETY: one entry is passed, and it lives through the call.
-    unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,7 +41,6 @@ mod tests {
         let mut child = Command::new("sh").args(["-c", "exit 7"]).spawn().unwrap();
         let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).unwrap();
         child.wait().unwrap();
-        assert!(has_ended(pidfd.as_fd()));
         if let Some(cause) = exit_cause(pidfd.as_fd()) {
             assert_eq!(cause, ExitCause::Code(7));
         }
@@ -59,7 +50,6 @@ mod tests {
     fn the_living_have_no_cause() {
         let mut child = Command::new("sleep").arg("60").spawn().unwrap();
         let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).unwrap();
-        assert!(!has_ended(pidfd.as_fd()));
         assert_eq!(exit_cause(pidfd.as_fd()), None);
         child.kill().unwrap();
         child.wait().unwrap();

@@ -1,17 +1,34 @@
 //! Who is a worker now: found from the process tree, held open from then on, followed to its end.
 
-use super::{pidfd, tree};
+use super::{pidfd, target, tree};
 use crate::config::Workers;
 use crate::model::{ExitCause, WorkerId};
-use crate::probe::WorkerProbe;
+use crate::probe::{WorkerProbe, group_processes};
 use nix::libc;
-use regex::bytes::Regex;
+use regex::Regex;
 use std::collections::HashMap;
-use std::fs;
 use std::io;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 /// Looks at a dead worker after which its cause of death is given up: its parent has to reap it first.
 const PATIENCE: u32 = 50;
+
+/// How often all processes of the host are looked through: there may be thousands.
+const HOST_EVERY: Duration = Duration::from_secs(1);
+
+/// Where workers are looked for.
+#[derive(Debug)]
+pub enum Scope {
+    /// What this process, the guard, has launched.
+    LaunchedBy(u32),
+    /// This process, while it lives.
+    Process(WorkerProbe),
+    /// The processes of a control group and of the groups below it.
+    Group(PathBuf),
+    /// Every process of the host, but the harness and what it runs under.
+    Host,
+}
 
 /// A worker that was seen for the first time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,12 +50,12 @@ pub struct Departure {
     pub cause: Option<ExitCause>,
 }
 
-/// The workers below one process.
+/// The workers of one target.
 #[derive(Debug)]
 pub struct Roster {
-    /// The process below which the target is: the guard.
-    above: u32,
+    scope: Scope,
     selection: Selection,
+    next_look: Instant,
     members: HashMap<u32, WorkerProbe>,
     leaving: Vec<(WorkerProbe, u32)>,
     unopened: Option<io::Error>,
@@ -53,24 +70,25 @@ enum Selection {
 }
 
 impl Roster {
-    /// Workers among what `above` has launched, chosen as `workers` says.
+    /// Workers in `scope`, chosen as `workers` says.
     ///
     /// # Errors
     /// If the pattern isn't a regular expression.
-    pub fn new(above: u32, workers: &Workers) -> Result<Self, regex::Error> {
+    pub fn new(scope: Scope, workers: &Workers) -> Result<Self, regex::Error> {
         let selection = match workers {
             Workers::Itself => Selection::Itself,
             Workers::Children => Selection::Children,
             Workers::Descendants => Selection::Descendants,
             Workers::Match(pattern) => Selection::Match(Regex::new(pattern)?),
         };
-        Ok(Roster { above, selection, members: HashMap::new(), leaving: Vec::new(), unopened: None })
+        let next_look = Instant::now();
+        Ok(Roster { scope, selection, next_look, members: HashMap::new(), leaving: Vec::new(), unopened: None })
     }
 
     /// Looks who has gone and, if it is `open`, who has come: while a target is taken down, orphans that are given a new
     /// parent only look like new workers.
     pub fn refresh(&mut self, open: bool) -> (Vec<Arrival>, Vec<Departure>) {
-        let gone = self.members.extract_if(|_, probe| probe.pidfd().is_some_and(pidfd::has_ended));
+        let gone = self.members.extract_if(|_, probe| probe.has_ended());
         self.leaving.extend(gone.map(|(_, probe)| (probe, 0)));
         let mut arrivals = Vec::new();
         for pid in if open { self.candidates() } else { Vec::new() } {
@@ -140,26 +158,36 @@ impl Roster {
         departures
     }
 
-    fn candidates(&self) -> Vec<u32> {
-        let roots = tree::children(self.above);
-        match self.selection {
-            Selection::Itself => roots,
-            Selection::Children => roots.into_iter().flat_map(tree::children).collect(),
-            Selection::Descendants => roots.into_iter().flat_map(tree::descendants).collect(),
-            Selection::Match(_) => tree::descendants(self.above),
+    fn candidates(&mut self) -> Vec<u32> {
+        let roots = match &self.scope {
+            Scope::LaunchedBy(guard) => tree::children(*guard),
+            Scope::Process(probe) if probe.has_ended() => Vec::new(),
+            Scope::Process(probe) => vec![probe.id().pid],
+            Scope::Group(directory) => group_processes(directory),
+            Scope::Host if self.next_look > Instant::now() => return Vec::new(),
+            Scope::Host => {
+                self.next_look = Instant::now() + HOST_EVERY;
+                tree::everyone()
+            }
+        };
+        match (&self.selection, &self.scope) {
+            (Selection::Itself, _) | (Selection::Match(_), Scope::Group(_) | Scope::Host) => roots,
+            (Selection::Children, _) => roots.into_iter().flat_map(tree::children).collect(),
+            (Selection::Descendants, _) => roots.into_iter().flat_map(tree::descendants).collect(),
+            (Selection::Match(_), _) => {
+                roots.into_iter().flat_map(|pid| [vec![pid], tree::descendants(pid)].concat()).collect()
+            }
         }
     }
 
     fn is_selected(&self, pid: u32) -> bool {
         match &self.selection {
-            Selection::Match(pattern) => fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|mut line| {
-                for byte in &mut line {
-                    if *byte == 0 {
-                        *byte = b' ';
-                    }
-                }
-                pattern.is_match(line.trim_ascii_end())
-            }),
+            Selection::Match(pattern) => {
+                let words = target::command_line(pid);
+                let wanted = !words.is_empty() && pattern.is_match(&words.join(" "));
+                // What is launched through a wrapper stands in the wrapper's command line too.
+                wanted && !(matches!(self.scope, Scope::Host) && target::wrapper(&words).is_some())
+            }
             _ => true,
         }
     }

@@ -35,13 +35,30 @@ pub fn descendants(pid: u32) -> Vec<u32> {
     found
 }
 
+/// PIDs of every process of the host that is seen, but for our own and those above it.
+pub fn everyone() -> Vec<u32> {
+    let mut ours = vec![std::process::id()];
+    while let Some(parent) = ours.last().and_then(|pid| parent(*pid)).filter(|pid| *pid > 1) {
+        ours.push(parent);
+    }
+    all().filter(|pid| !ours.contains(pid)).collect()
+}
+
+/// The parent of `pid`; `None` if it has ended.
+pub fn parent(pid: u32) -> Option<u32> {
+    Some(parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)?.parent)
+}
+
+fn all() -> impl Iterator<Item = u32> {
+    fs::read_dir("/proc").into_iter().flatten().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
 /// Every process of the host by its parent.
 fn by_parent() -> HashMap<u32, Vec<u32>> {
     let mut tree: HashMap<u32, Vec<u32>> = HashMap::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        if let Some(stat) = fs::read(entry.path().join("stat")).ok().as_deref().and_then(parse_stat) {
-            tree.entry(stat.parent).or_default().push(pid);
+    for pid in all() {
+        if let Some(parent) = parent(pid) {
+            tree.entry(parent).or_default().push(pid);
         }
     }
     tree

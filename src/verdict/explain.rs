@@ -1,11 +1,11 @@
 //! The words that explain a finding: why, and what would settle it.
 
-use super::finding::{ALPHA_CLEAN, Assessment, JumpPattern};
+use super::assess::{ALPHA_CLEAN, Assessment, JumpPattern};
 use super::plausible::Plausible;
 use super::pool::Pool;
 use super::transient::Transient;
 use super::{Interval, LeakClass, Outcome};
-use crate::model::{Axis, Resource, format_bytes, format_count};
+use crate::model::{Axis, Resource, format_bytes, format_count, format_seconds};
 use crate::stats::student_t;
 
 /// Everything that the words are made of.
@@ -34,6 +34,11 @@ pub(super) fn amount(resource: Resource, value: f64) -> String {
 /// A rate of a resource: `4.1 KiB/request`, `0.25/request`.
 pub(super) fn rate(resource: Resource, axis: Axis, value: f64) -> String {
     format!("{}/{}", amount(resource, value), axis.unit())
+}
+
+/// A budget: per hour on the axis of hours, else per request, whatever growth could be measured against.
+pub(super) fn allowed_rate(resource: Resource, axis: Axis, budget: f64) -> String {
+    rate(resource, if axis == Axis::Seconds { Axis::WorkerRequests } else { axis }, budget)
 }
 
 /// A rate with its interval: `4.1 KiB/request (98 %: 3.9 KiB to 4.3 KiB)`.
@@ -78,9 +83,6 @@ impl Situation<'_> {
     }
 
     fn open(&self, a: &Assessment, budget: &str, upper: &str) -> String {
-        if self.axis == Axis::Seconds {
-            return "no requests were counted, so that growth per request is unknown".into();
-        }
         if matches!(a.jumps, JumpPattern::Unclear | JumpPattern::GoingOn) {
             return format!(
                 "{} abrupt jumps add up to {}, and it can't be told yet whether they go on",
@@ -116,9 +118,6 @@ impl Situation<'_> {
         if self.outcome != Outcome::Inconclusive {
             return None;
         }
-        if self.axis == Axis::Seconds {
-            return Some("count requests: name an access log or a status page in the harness file".into());
-        }
         let Some(a) = self.whole else {
             return Some("a longer run under load, or shorter intervals between readings".into());
         };
@@ -126,8 +125,13 @@ impl Situation<'_> {
         let mean_span = self.pool.total_span() / members;
         let factor = a.models.iter().map(|m| self.stretch(m)).fold(1.5, f64::max).min(20.0);
         let requests = (mean_span * factor).ceil();
+        if self.axis == Axis::Hours {
+            let (seconds, factor) = (round_up(mean_span * factor * 3600.0), format_count(round_up(factor)));
+            return Some(format!("about {} of the same, {factor} times as long", format_seconds(seconds)));
+        }
+        let unit = if self.axis == Axis::Seconds { "seconds" } else { "requests in each worker" };
         Some(format!(
-            "a soak of about {} requests in each worker, {} times as long",
+            "a soak of about {} {unit}, {} times as long",
             format_count(round_up(requests)),
             format_count(round_up(factor))
         ))
@@ -191,7 +195,7 @@ fn axis_name(axis: Axis) -> &'static str {
         Axis::WorkerRequests => "served by that worker",
         Axis::SharedRequests => "the pool's, shared out evenly",
         Axis::PoolRequests => "the pool's",
-        Axis::Seconds => "time",
+        Axis::Seconds | Axis::Hours => "time",
     }
 }
 

@@ -33,7 +33,8 @@ fn floor_places(y: &[f64], least: f64) -> Option<Vec<usize>> {
     let mut steepest = 0.0f64;
     let mut i = 0;
     while i < steps.len() {
-        if steps[i] >= -threshold {
+        #[expect(clippy::neg_cmp_op_on_partial_ord, reason = "NaN is no drop")]
+        if !(steps[i] < -threshold) {
             steepest = steepest.max(steps[i]);
             i += 1;
             continue;

@@ -3,13 +3,13 @@
 //! Always: a leak beats an inconclusive finding; a run that failed, was interrupted or isn't finished is never clean;
 //! what couldn't be measured is unknown and fails closed.
 
-use super::explain::{amount, rate, rate_with_bounds};
+use super::explain::{allowed_rate, rate, rate_with_bounds};
 use super::finding::find;
 use super::series::{Readings, readings};
 use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Verdict, settle_levels};
 use crate::model::{
-    CountingSource, EventKind, Failure, Resource, RunRecord, RunStatus, Sample, WorkerId, format_bytes, format_count,
-    format_seconds,
+    Axis, CountingSource, EventKind, Failure, Resource, RunRecord, RunStatus, Sample, WorkerId, format_bytes,
+    format_count, format_seconds,
 };
 use std::collections::BTreeMap;
 
@@ -36,8 +36,12 @@ pub fn judge(record: &RunRecord) -> Verdict {
         let Some(budget) = budget else { continue };
         let Readings { axis, series, notes: told } = readings(record, resource);
         let quantum = if resource.in_bytes() { page(record) } else { 1.0 };
-        let axis = axis.unwrap_or(crate::model::Axis::Seconds);
-        findings.push(find(resource, axis, &series, budget, quantum));
+        let axis = axis.unwrap_or(Axis::Seconds);
+        let mut finding = find(resource, axis, &series, budget, quantum);
+        if axis == Axis::Seconds && !series.is_empty() {
+            without_requests(&mut finding);
+        }
+        findings.push(finding);
         notes.extend(told);
     }
     copy_on_write(record, &mut findings);
@@ -79,6 +83,15 @@ pub fn judge(record: &RunRecord) -> Verdict {
     Verdict { outcome, exit, sentence, gates, findings, notes }
 }
 
+/// Budgets are per request: growth per second is shown, but can't be judged by them.
+fn without_requests(finding: &mut Finding) {
+    finding.outcome = Outcome::Inconclusive;
+    finding.class = LeakClass::Unknown;
+    finding.workers.iter_mut().for_each(|w| w.leaks = false);
+    finding.reason = "no requests were counted, so that growth per request is unknown".into();
+    finding.settle = Some("count requests: name an access log or a status page in the harness file".into());
+}
+
 /// The answer of findings and gates together, before failures of the target are looked at.
 fn answer(findings: &[Finding], gates: &[Gate], status: RunStatus) -> Outcome {
     if findings.iter().any(|f| f.outcome == Outcome::Leak) {
@@ -104,8 +117,7 @@ fn resource_gate(finding: &Finding) -> Gate {
         Some(growth) => rate_with_bounds(finding.resource, finding.axis, growth),
         None => "not measured".into(),
     };
-    // A budget is per request, whatever growth could be measured against.
-    let allowed = format!("at most {}/request", amount(finding.resource, finding.budget));
+    let allowed = format!("at most {}", allowed_rate(finding.resource, finding.axis, finding.budget));
     Gate { name: finding.resource.to_string(), state, measured, allowed }
 }
 
@@ -257,6 +269,10 @@ fn notes_on(record: &RunRecord) -> Vec<String> {
         notes.push(format!("the sampler missed {missed} of its deadlines: the host was busy"));
     }
     notes.extend(super::noise::noise(record));
+    notes.extend(record.events.iter().filter_map(|e| match &e.kind {
+        EventKind::Note { text } => Some(text.clone()),
+        _ => None,
+    }));
     if let Some(observing) = &record.meta.observing {
         notes.extend(observing.missing.iter().map(|m| format!("not readable: {m}")));
     }
@@ -345,4 +361,152 @@ fn open_phrase(record: &RunRecord, findings: &[Finding], gates: &[Gate]) -> Stri
         "a gate is broken".into()
     };
     format!("INCONCLUSIVE  {why}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_record::{END, clean, event, leaking, record, worker};
+    use super::*;
+    use crate::model::ExitCause;
+
+    #[test]
+    fn nothing_grows() {
+        let verdict = judge(&clean());
+        assert_eq!((verdict.outcome, verdict.exit), (Outcome::Clean, ExitCode::Clean), "{verdict:#?}");
+        assert!(verdict.sentence.starts_with("CLEAN  at most "), "{}", verdict.sentence);
+        assert!(verdict.gates.iter().all(|g| g.state == GateState::Pass), "{:#?}", verdict.gates);
+    }
+
+    #[test]
+    fn memory_leaks() {
+        let verdict = judge(&leaking());
+        assert_eq!((verdict.outcome, verdict.exit), (Outcome::Leak, ExitCode::Leak), "{verdict:#?}");
+        assert_eq!(verdict.findings[0].class, LeakClass::Leak);
+        assert!(verdict.sentence.starts_with("LEAK  4 KiB/request"), "{}", verdict.sentence);
+        assert!(verdict.sentence.ends_with("anonymous + swap, 2 of 2 workers"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn descriptors_leak_while_memory_is_flat() {
+        let verdict = judge(&record(|_| 50 << 20, |served| 12 + served / 4));
+        assert_eq!(verdict.exit, ExitCode::Leak);
+        assert_eq!(verdict.findings[0].outcome, Outcome::Clean);
+        assert_eq!(verdict.findings[1].outcome, Outcome::Leak);
+        assert!(verdict.sentence.contains("descriptors"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn a_workload_that_fails_is_never_clean() {
+        let mut run = clean();
+        let summary = run.meta.workload.as_mut().expect("a summary");
+        (summary.ok, summary.failed) = (1000, 1000);
+        let verdict = judge(&run);
+        assert_eq!((verdict.outcome, verdict.exit), (Outcome::Inconclusive, ExitCode::Workload));
+        assert!(verdict.sentence.contains("error rate 50 %"), "{}", verdict.sentence);
+        assert_eq!(verdict.findings[0].outcome, Outcome::Clean, "the finding itself is still shown");
+    }
+
+    #[test]
+    fn a_latency_gate_that_was_not_measured_is_unknown() {
+        let mut run = clean();
+        run.meta.gates.p95 = Some(0.5);
+        run.meta.workload.as_mut().expect("a summary").latency.clear();
+        let verdict = judge(&run);
+        assert_eq!((verdict.outcome, verdict.exit), (Outcome::Inconclusive, ExitCode::Inconclusive));
+        assert!(verdict.sentence.contains("latency p95 could not be measured"), "{}", verdict.sentence);
+    }
+
+    #[test]
+    fn a_latency_gate_that_is_broken_fails_the_workload() {
+        let mut run = clean();
+        run.meta.gates.p99 = Some(0.001);
+        assert_eq!(judge(&run).exit, ExitCode::Workload);
+    }
+
+    #[test]
+    fn crashed_workers_are_never_clean_and_never_a_leak() {
+        let crash = EventKind::Exited { worker: worker(1), cause: Some(ExitCause::Signal(11)), stopping: false };
+        let mut run = clean();
+        run.events.insert(2, event(50.0, crash.clone()));
+        let verdict = judge(&run);
+        assert_eq!((verdict.outcome, verdict.exit), (Outcome::Inconclusive, ExitCode::Target));
+        assert!(
+            verdict.sentence.contains("1 ended unexpectedly, the first PID 1 by signal 11"),
+            "{}",
+            verdict.sentence
+        );
+        let mut run = leaking();
+        run.events.insert(2, event(50.0, crash));
+        assert_eq!(judge(&run).exit, ExitCode::Leak);
+    }
+
+    #[test]
+    fn workers_that_end_while_the_target_stops_are_no_deaths() {
+        let mut run = clean();
+        let exited = EventKind::Exited { worker: worker(1), cause: Some(ExitCause::Signal(9)), stopping: true };
+        run.events.push(event(END + 1.0, exited));
+        assert_eq!(judge(&run).exit, ExitCode::Clean);
+    }
+
+    #[test]
+    fn a_target_that_fails_beats_a_leak() {
+        for kind in [
+            EventKind::TargetDied { cause: Some(ExitCause::Code(1)) },
+            EventKind::MemoryLimit { limit: 1 << 30, kills: 1 },
+        ] {
+            let mut run = leaking();
+            run.meta.status = RunStatus::Aborted;
+            run.events.push(event(END, kind));
+            let verdict = judge(&run);
+            assert_eq!((verdict.outcome, verdict.exit), (Outcome::Leak, ExitCode::Target));
+            assert!(verdict.sentence.starts_with("TARGET FAILED  "), "{}", verdict.sentence);
+        }
+    }
+
+    #[test]
+    fn an_interrupted_run_says_so() {
+        for signal in [2, 15] {
+            let mut run = clean();
+            run.meta.status = RunStatus::Aborted;
+            run.meta.failure = Some(Failure::Interrupted(signal));
+            run.events.push(event(60.0, EventKind::Interrupted { signal }));
+            let verdict = judge(&run);
+            assert_eq!((verdict.outcome, verdict.exit.code()), (Outcome::Inconclusive, 128 + signal as u8));
+        }
+    }
+
+    #[test]
+    fn an_unfinished_run_is_never_clean() {
+        for status in [RunStatus::Running, RunStatus::Aborted] {
+            let mut run = clean();
+            run.meta.status = status;
+            assert_eq!(judge(&run).exit, ExitCode::Inconclusive);
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_read_fails_closed() {
+        let mut run = clean();
+        run.samples.iter_mut().for_each(|s| s.swap = None);
+        let verdict = judge(&run);
+        assert_eq!((verdict.findings[0].outcome, verdict.exit), (Outcome::Inconclusive, ExitCode::Inconclusive));
+        assert!(verdict.findings[0].reason.contains("could not be read"), "{}", verdict.findings[0].reason);
+        run.samples.clear();
+        assert_eq!(judge(&run).exit, ExitCode::Inconclusive);
+        run.meta.budgets = Default::default();
+        assert_eq!(judge(&run).exit, ExitCode::Inconclusive);
+    }
+
+    #[test]
+    fn growth_that_no_request_explains_is_not_judged() {
+        let mut run = leaking();
+        run.meta.counting.per_worker = false;
+        run.samples.iter_mut().for_each(|s| s.requests = None);
+        run.host.iter_mut().for_each(|h| h.requests = None);
+        run.load.clear();
+        let verdict = judge(&run);
+        assert_eq!(verdict.exit, ExitCode::Inconclusive);
+        assert!(verdict.sentence.contains("no requests were counted"), "{}", verdict.sentence);
+        assert!(verdict.findings[0].settle.is_some());
+    }
 }

@@ -1,6 +1,6 @@
 //! The estimate that the progress display shows while a run goes on.
 
-use super::finding::ALPHA_LEAK;
+use super::assess::ALPHA_LEAK;
 use super::level::{BLOCKS, Levels};
 use super::pool::Pool;
 use super::{Growth, Interval, series};
@@ -26,4 +26,29 @@ pub fn live_growth(record: &RunRecord) -> Option<Growth> {
         confidence: 1.0 - 2.0 * ALPHA_LEAK,
     };
     Some(Growth { interval, axis })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_record::{clean, leaking};
+    use super::*;
+
+    #[test]
+    fn the_interval_narrows_around_the_truth() {
+        let mut run = leaking();
+        let whole = live_growth(&run).expect("an estimate");
+        assert!((whole.interval.estimate - 4096.0).abs() < 10.0, "{whole:?}");
+        run.samples.retain(|s| s.t < 30.0);
+        let early = live_growth(&run).expect("an estimate");
+        let width = |g: &Growth| g.interval.upper - g.interval.lower;
+        assert!(width(&early) > width(&whole), "{early:?} {whole:?}");
+        run.samples.clear();
+        assert_eq!(live_growth(&run), None);
+    }
+
+    #[test]
+    fn nothing_grows() {
+        let growth = live_growth(&clean()).expect("an estimate").interval;
+        assert!(growth.lower <= 0.0 && growth.upper < 64.0, "{growth:?}");
+    }
 }

@@ -2,6 +2,7 @@
 //!
 //! Pure: a verdict is a function of a run record.
 
+mod assess;
 mod explain;
 mod finding;
 mod floor;
@@ -12,6 +13,8 @@ mod noise;
 mod plausible;
 mod pool;
 mod series;
+#[cfg(test)]
+mod test_record;
 mod transient;
 mod types;
 

@@ -23,6 +23,8 @@ pub(super) struct Plausible {
     pub distance: f64,
     /// Whether the jumps were taken out before the fit, each paid for like two parameters.
     pub stepped: bool,
+    /// Whether it has a harmonic.
+    pub waves: bool,
     pub rho: f64,
     pub sigma: f64,
 }
@@ -44,7 +46,7 @@ const PAIRED: usize = 4;
 const EARNED: f64 = 2.0;
 /// By how much the criterion of a model with two transients must beat the best with one.
 const EARNED_BY_PAIR: f64 = 6.0;
-/// Autocorrelation of what one transient leaves from which a second one is looked for.
+/// Autocorrelation of what simpler models leave from which a wave or a second transient is looked for.
 const UNEXPLAINED: f64 = 0.3;
 /// By how much the criterion must fall for a wave.
 const EARNED_BY_WAVE: f64 = 15.0;
@@ -55,22 +57,36 @@ const CYCLES_STEPS: usize = 72;
 const STEPS: usize = 6;
 /// A refinement has converged when no parameter moves by more than this.
 const CONVERGED: f64 = 0.01;
+/// Its result counts when no parameter would move by more than this.
+const NEARLY: f64 = 0.1;
 
 /// Fits the dictionary to the levels as they are and, if there are jumps, to the levels without them; models in order
 /// of their criterion, the best first, none farther than [`FAR`]. Empty if there is too little to fit.
-pub(super) fn plausible(raw: &[Levels], smooth: &[Levels], jumps: usize, quantum: f64) -> Vec<Plausible> {
+///
+/// `averaged` is the number of workers that were averaged into each series; rounding and jumps of one count less then.
+pub(super) fn plausible(
+    raw: &[Levels],
+    smooth: &[Levels],
+    jumps: usize,
+    averaged: f64,
+    quantum: f64,
+) -> Vec<Plausible> {
+    let quantum = quantum / averaged.sqrt();
     let mut models = search(raw, quantum);
-    models.retain(|m| m.distance.is_finite());
     if jumps > 0 {
         // A place and a size each (Schwarz 1978 counts both).
         let observations = raw.iter().map(|s| s.x.len()).sum::<usize>().max(2) as f64;
         let paid = 2.0 * jumps as f64 * observations.ln();
-        models.extend(search(smooth, quantum).into_iter().map(|m| Plausible {
-            distance: m.distance + paid,
-            stepped: true,
-            ..m
+        // The size of each was measured between two noisy blocks, and what was taken too much or too little is growth.
+        let span = raw.iter().map(Levels::span).sum::<f64>();
+        let blur = (2.0 * jumps as f64 / averaged).sqrt() / span;
+        models.extend(search(smooth, quantum).into_iter().map(|m| {
+            let blurred = |e: Estimate| Estimate { se: e.se.hypot(blur * m.sigma), ..e };
+            let (persistent, end) = (blurred(m.persistent), blurred(m.end));
+            Plausible { distance: m.distance + paid, stepped: true, persistent, end, ..m }
         }));
     }
+    models.retain(|m| m.distance.is_finite());
     let best = models.iter().map(|m| m.distance).fold(f64::INFINITY, f64::min);
     models.iter_mut().for_each(|m| m.distance -= best);
     models.retain(|m| m.distance <= FAR);
@@ -129,6 +145,7 @@ struct Search {
     ages: Vec<Vec<f64>>,
     /// Columns that are in every model: growth first, then load if it varies, and a wave if there is one.
     fixed: Vec<usize>,
+    waves: bool,
     span: f64,
 }
 
@@ -153,6 +170,7 @@ impl Search {
             panel: Panel::new(&units, quantum)?,
             ages,
             fixed: if loaded { vec![0, 1] } else { vec![0] },
+            waves: false,
             span,
         })
     }
@@ -162,6 +180,9 @@ impl Search {
     fn add_wave(&mut self) {
         let alone: Vec<usize> = self.fixed.clone();
         let Some(without) = self.panel.fit(&alone) else { return };
+        if without.rho < UNEXPLAINED {
+            return;
+        }
         let mut best = (without.bic(alone.len()) - EARNED_BY_WAVE, alone.clone());
         let coarse = (0..=CYCLES_STEPS).map(|k| CYCLES.0 + (CYCLES.1 - CYCLES.0) * k as f64 / CYCLES_STEPS as f64);
         for cycles in coarse {
@@ -173,6 +194,7 @@ impl Search {
                 best = (criterion, columns);
             }
         }
+        self.waves = best.1.len() > self.fixed.len();
         self.fixed = best.1;
     }
 
@@ -222,9 +244,6 @@ impl Search {
             let Some(fit) = self.panel.fit(&columns) else { break };
             let Some(model) = self.model(&fit, &shapes, &slots, columns.len()) else { break };
             let amplitudes = model.amplitudes.clone();
-            if best.as_ref().is_none_or(|b| model.distance < b.distance) {
-                best = Some(model);
-            }
             let first = self.fixed.len() + shapes.len();
             let mut farthest = 0.0f64;
             for (k, &(i, p)) in slots.iter().enumerate() {
@@ -232,6 +251,10 @@ impl Search {
                 let step = (fit.coefficient(first + k).value / amplitudes[i]).clamp(-most, most);
                 shapes[i] = shapes[i].moved(p, step);
                 farthest = farthest.max(step.abs());
+            }
+            // Far from the optimum the derivatives would stand for growth of their own.
+            if farthest < NEARLY && best.as_ref().is_none_or(|b| model.distance < b.distance) {
+                best = Some(model);
             }
             if farthest < CONVERGED {
                 break;
@@ -259,6 +282,10 @@ impl Search {
             direction[self.fixed.len() + i] = 1.0 / self.span;
         }
         let persistent = fit.combination(&direction);
+        // Warm-ups only add memory, and what they added isn't taken back bit by bit.
+        if !shapes.is_empty() && persistent.upper(0.01) < 0.0 {
+            return None;
+        }
         let late = |f: &dyn Fn(f64) -> f64| (f(1.0) - f(1.0 - END)) / END / self.span;
         for (i, shape) in shapes.iter().enumerate() {
             direction[self.fixed.len() + i] = late(&|u| shape.at(u));
@@ -274,6 +301,7 @@ impl Search {
             amplitudes,
             distance: fit.bic(parameters),
             stepped: false,
+            waves: self.waves,
             rho: fit.rho,
             sigma: fit.sigma,
         })

@@ -58,7 +58,9 @@ impl Pool {
         let busiest = spans.iter().map(|s| s.3).fold(0.0, f64::max);
         let mut able = Vec::new();
         for (index, &(_, _, readings, span)) in spans.iter().enumerate() {
-            if readings < FEW {
+            if !is_sound(&series[index]) {
+                pool.set_aside.push((index, "its readings are no numbers or out of order".into()));
+            } else if readings < FEW {
                 pool.set_aside.push((index, format!("only {readings} readings under judged load")));
             } else if span <= 0.0 || span < IDLE * busiest && readings >= ENOUGH {
                 pool.set_aside.push((index, "it was idle: it served next to no requests".into()));
@@ -160,28 +162,40 @@ impl Member {
         self.jumps.iter().map(|&(i, size)| Jump { at: self.place(i), size }).collect()
     }
 
-    /// Rises of its high-water mark by at least `least`.
-    pub fn rises(&self, least: f64) -> Vec<Jump> {
-        let mut mark = self.levels.y.first().copied().unwrap_or(0.0);
-        let mut rises = Vec::new();
-        for (i, y) in self.levels.y.iter().enumerate() {
-            if y - mark >= least {
-                rises.push(Jump { at: self.place(i), size: y - mark });
-            }
-            mark = mark.max(*y);
-        }
-        rises
-    }
-
     fn place(&self, i: usize) -> f64 {
         let Levels { x, .. } = &self.levels;
         (x[i] - x[0]) / self.levels.span()
     }
 }
 
+/// Rises of the high-water mark by at least `least` from block to block, over the whole life of a worker: what it grew
+/// by in a configured warm-up tells whether later rises get rarer.
+pub(super) fn rises(series: &Series, least: f64) -> Vec<Jump> {
+    let whole = Series { soak_from: f64::NEG_INFINITY, ..series.clone() };
+    let Levels { x, y, .. } = levels(&whole, BLOCKS);
+    let (Some(first), Some(last)) = (x.first(), x.last()) else { return Vec::new() };
+    let mut mark = f64::INFINITY;
+    let mut rises = Vec::new();
+    for (x, y) in x.iter().zip(&y) {
+        if *y - mark >= least {
+            rises.push(Jump { at: (x - first) / (last - first), size: y - mark });
+        }
+        mark = if mark.is_finite() { mark.max(*y) } else { *y };
+    }
+    rises
+}
+
+/// Whether the promises of [`Series`] are kept.
+fn is_sound(series: &Series) -> bool {
+    let Series { t, x, y, load, .. } = series;
+    let finite = [t, x, y, load].into_iter().flatten().all(|v| v.is_finite());
+    let lengths = t.len() == x.len() && x.len() == y.len() && (load.is_empty() || load.len() == x.len());
+    finite && lengths && t.is_sorted() && x.is_sorted()
+}
+
 /// First and last time, number of readings and steps of the axis of the judged part.
 fn extent(series: &Series) -> (f64, f64, usize, f64) {
-    let start = judged_from(series);
+    let start = if is_sound(series) { judged_from(series) } else { series.x.len() };
     match (series.t.get(start), series.t.last(), series.x.get(start), series.x.last()) {
         (Some(t0), Some(t1), Some(x0), Some(x1)) => (*t0, *t1, series.t.len() - start, x1 - x0),
         _ => (0.0, 0.0, 0, 0.0),

@@ -3,13 +3,17 @@
 //! Always: the vectors of a series have equal lengths, `x` never falls and everything is finite. What had to be cut
 //! to get there is told in a note; a number is never made up for a reading that is missing.
 
-use crate::model::{Axis, EventKind, HostSample, PhaseKind, Resource, RunRecord, Sample, Series, WorkerId};
+use crate::model::{
+    Axis, CountingSource, EventKind, HostSample, Per, PhaseKind, Resource, RunRecord, Sample, Series, WorkerId,
+};
 use std::collections::HashMap;
 
 /// Load is a regressor only if it varied by this part of its mean, seen through a window of some seconds.
 const LOAD_VARIES: f64 = 0.35;
 /// Half of that window, in seconds.
 const LOAD_WINDOW: f64 = 3.0;
+/// Seconds of an hour.
+const HOUR: f64 = 3600.0;
 
 /// The judged readings of one resource, with what the reader should know of them.
 #[derive(Debug, Clone, Default)]
@@ -152,8 +156,11 @@ fn of_workers(record: &RunRecord, resource: Resource) -> Readings {
     }
     let mut out = Readings::default();
     let counted = record.samples.iter().any(|s| s.requests.is_some());
-    let shares = if record.meta.counting.per_worker && counted { None } else { Shares::new(record, &by_worker) };
+    let hourly = record.meta.budgets.per == Per::Hour;
+    let shares =
+        if hourly || record.meta.counting.per_worker && counted { None } else { Shares::new(record, &by_worker) };
     let axis = match (&shares, record.meta.counting.per_worker && counted) {
+        _ if hourly => Axis::Hours,
         (_, true) => Axis::WorkerRequests,
         (Some(_), _) => Axis::SharedRequests,
         _ => Axis::Seconds,
@@ -171,6 +178,7 @@ fn of_workers(record: &RunRecord, resource: Resource) -> Readings {
             let x = match (axis, &shares) {
                 (Axis::WorkerRequests, _) => sample.requests.map(|r| r as f64),
                 (_, Some(shares)) => Some(shares.at(sample.t) - shares.at(born)),
+                (Axis::Hours, _) => Some(sample.t / HOUR),
                 _ => Some(sample.t),
             };
             let Some(x) = x else {
@@ -183,7 +191,8 @@ fn of_workers(record: &RunRecord, resource: Resource) -> Readings {
         }
         out.series.push(one);
     }
-    if uncounted > 0 {
+    // A page is read less often than memory; only a log that doesn't mention a worker is worth a word.
+    if uncounted > 0 && record.meta.counting.source == CountingSource::AccessLog {
         out.notes.push(format!("{uncounted} readings of {resource} have no request count and were dropped"));
     }
     if unread > 0 {
@@ -196,16 +205,22 @@ fn of_pool(record: &RunRecord) -> Readings {
     let mut out = Readings::default();
     let own = record.host.iter().any(|h| h.cgroup_shmem.is_some());
     let value = |h: &HostSample| if own { h.cgroup_shmem } else { h.tmpfs };
-    let pool = PoolCount::new(record);
+    let hourly = record.meta.budgets.per == Per::Hour;
+    let pool = if hourly { None } else { PoolCount::new(record) };
+    let time = if hourly { HOUR } else { 1.0 };
     let mut one = Series::default();
     for host in &record.host {
         if let Some(y) = value(host) {
             one.t.push(host.t);
-            one.x.push(pool.as_ref().map_or(host.t, |p| p.at(host.t)));
+            one.x.push(pool.as_ref().map_or(host.t / time, |p| p.at(host.t)));
             one.y.push(y as f64);
         }
     }
-    out.axis = Some(if pool.is_some() { Axis::PoolRequests } else { Axis::Seconds });
+    out.axis = Some(match pool {
+        _ if hourly => Axis::Hours,
+        Some(_) => Axis::PoolRequests,
+        None => Axis::Seconds,
+    });
     if !one.y.is_empty() {
         if !own {
             out.notes.push(
@@ -227,6 +242,9 @@ struct PoolCount {
 
 impl PoolCount {
     fn new(record: &RunRecord) -> Option<Self> {
+        if record.meta.counting.source == CountingSource::None {
+            return None;
+        }
         let from_host: Vec<(f64, f64)> =
             record.host.iter().filter_map(|h| Some((h.t, h.requests? as f64))).filter(|(t, _)| t.is_finite()).collect();
         let points = if from_host.last().is_some_and(|p| p.1 > 0.0) {
@@ -396,4 +414,89 @@ pub fn settle_levels(record: &RunRecord) -> Vec<SettleLevel> {
             Some(SettleLevel { worker, start, before: before?, after: after? })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_record::{END, WARM_UP, clean, event, leaking, worker};
+    use super::*;
+
+    #[test]
+    fn a_worker_is_followed_by_its_own_requests() {
+        let (axis, series) = series(&leaking(), Resource::Memory);
+        assert_eq!((axis, series.len()), (Axis::WorkerRequests, 2));
+        let one = &series[0];
+        assert_eq!(one.worker, Some(worker(1)));
+        assert_eq!(one.soak_from, 10.0 * WARM_UP);
+        assert_eq!(one.x.len(), END as usize);
+        assert!(one.load.is_empty(), "a constant load is no regressor");
+    }
+
+    #[test]
+    fn pool_requests_are_shared_over_the_workers_alive() {
+        let mut run = leaking();
+        run.meta.counting.per_worker = false;
+        run.samples.iter_mut().for_each(|s| s.requests = None);
+        // The second worker dies half-way: from then on the first serves all.
+        run.samples.retain(|s| s.worker == worker(1) || s.t <= 50.0);
+        let (axis, shared) = series(&run, Resource::Memory);
+        assert_eq!(axis, Axis::SharedRequests);
+        let x = &shared[0].x;
+        assert!((x[50] - 500.0).abs() < 1e-6 && (x[100] - 1500.0).abs() < 1e-6, "{} {}", x[50], x[100]);
+        // Without counts of the pool, what the driver sent does as well.
+        run.host.iter_mut().for_each(|h| h.requests = None);
+        let (axis, driven) = series(&run, Resource::Memory);
+        assert_eq!(axis, Axis::SharedRequests);
+        assert!((driven[0].x[100] - driven[0].x[51] - 20.0 * 49.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn tmpfs_belongs_to_the_pool() {
+        let mut run = clean();
+        let host_wide = readings(&run, Resource::Tmpfs);
+        assert_eq!((host_wide.axis, host_wide.notes.len()), (Some(Axis::PoolRequests), 1));
+        run.host.iter_mut().for_each(|h| h.cgroup_shmem = Some(1));
+        let own = readings(&run, Resource::Tmpfs);
+        assert_eq!((own.series[0].y[0], own.notes.len()), (1.0, 0));
+    }
+
+    #[test]
+    fn settle_phases_and_the_stop_are_not_judged() {
+        let mut run = leaking();
+        let settle = EventKind::Phase { phase: PhaseKind::Settle, index: 2 };
+        run.events.insert(2, event(90.0, settle));
+        let (_, judged) = series(&run, Resource::Memory);
+        assert_eq!(judged[0].t.last(), Some(&89.0));
+        let levels = settle_levels(&run);
+        assert_eq!((levels.len(), levels[0].worker), (2, worker(1)));
+        assert_eq!(levels[0].before - levels[0].start, 890.0 * 4096.0);
+        assert_eq!(levels[0].after - levels[0].start, 1090.0 * 4096.0);
+        run.events[3] = event(40.0, EventKind::Stopping);
+        assert_eq!(series(&run, Resource::Memory).1[0].t.last(), Some(&39.0));
+    }
+
+    #[test]
+    fn counters_and_clocks_that_run_backwards_are_cut() {
+        let mut run = leaking();
+        for s in run.samples.iter_mut().filter(|s| s.worker == worker(1) && s.t >= 70.0) {
+            s.requests = s.requests.map(|r| r - 690);
+        }
+        for s in run.samples.iter_mut().filter(|s| s.worker == worker(2) && s.t == 30.0) {
+            s.t = 5.0;
+        }
+        let cut = readings(&run, Resource::Memory);
+        assert_eq!(cut.series[0].t.last(), Some(&69.0));
+        assert_eq!(cut.series[1].t.len(), END as usize - 1);
+        assert_eq!(cut.notes.len(), 2, "{:?}", cut.notes);
+        assert!(cut.series.iter().all(|s| s.x.is_sorted()));
+    }
+
+    #[test]
+    fn a_load_that_rises_goes_along() {
+        let mut run = leaking();
+        run.load.iter_mut().for_each(|l| l.sent = 10 + l.t as u64);
+        let (_, judged) = series(&run, Resource::Memory);
+        assert_eq!(judged[0].load.len(), judged[0].t.len());
+        assert!(judged[0].load[100] > 2.0 * judged[0].load[20]);
+    }
 }

@@ -179,7 +179,13 @@ fn meta(sent: u64) -> RunMeta {
         target: Target::default(),
         counting: Counting { source: CountingSource::AccessLog, per_worker: true, worth: "exact".into() },
         classes: Vec::new(),
-        budgets: Budgets { memory: Some(64.0), descriptors: Some(0.01), threads: Some(0.01), tmpfs: Some(64.0) },
+        budgets: Budgets {
+            memory: Some(64.0),
+            descriptors: Some(0.01),
+            threads: Some(0.01),
+            tmpfs: Some(64.0),
+            ..Budgets::default()
+        },
         gates: Gates { error_rate: Some(0.01), ..Gates::default() },
         workload: Some(WorkloadSummary {
             model: "closed".into(),

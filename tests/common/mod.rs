@@ -46,6 +46,13 @@ impl Bench {
         command
     }
 
+    /// A shell that runs a script, on its way.
+    pub fn shell(&self, script: &str) -> Child {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).current_dir(self.path()).stdin(Stdio::null());
+        command.spawn().unwrap()
+    }
+
     /// `seepage run FILE`, on its way.
     pub fn start(&self, file: &Path, arguments: &[&str]) -> Child {
         let mut command = self.seepage();

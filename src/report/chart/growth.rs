@@ -99,7 +99,7 @@ impl GrowthChart {
             }
             None => format!("{}  {}", text::outcome_word(finding.outcome), text::plain(&finding.reason)),
         };
-        GrowthChart {
+        let chart = GrowthChart {
             headline,
             subtitle: subtitle(record, resource, axis),
             lines,
@@ -112,6 +112,29 @@ impl GrowthChart {
             outcome: finding.outcome,
             x_range,
             y_range,
+        };
+        if axis == Axis::Hours { chart.along_the_clock() } else { chart }
+    }
+
+    /// The same with hours told in seconds, which is what a time axis is drawn from.
+    fn along_the_clock(mut self) -> Self {
+        let seconds = |hours: &mut f64| *hours *= 3600.0;
+        for line in &mut self.lines {
+            line.pieces.iter_mut().flatten().for_each(|point| seconds(&mut point.0));
+            if let Some(fit) = &mut line.fit {
+                fit.x.iter_mut().chain([&mut fit.from]).for_each(seconds);
+            }
+        }
+        self.budget.iter_mut().flatten().for_each(|end| seconds(&mut end.0));
+        self.warm_up.iter_mut().chain([&mut self.x_range.0, &mut self.x_range.1]).for_each(seconds);
+        self
+    }
+
+    /// What the numbers along the axis are.
+    pub fn x_unit(&self) -> Unit {
+        match self.axis {
+            Axis::Seconds | Axis::Hours => Unit::Clock,
+            Axis::WorkerRequests | Axis::SharedRequests | Axis::PoolRequests => Unit::Count,
         }
     }
 
@@ -266,7 +289,8 @@ impl super::Chart for GrowthChart {
     }
 
     fn description(&self) -> String {
-        format!("{}; {} lines; the budget allows {} per request.", self.subtitle, self.lines.len(), self.budget_words)
+        let step = if self.axis == Axis::Hours { "hour" } else { "request" };
+        format!("{}; {} lines; the budget allows {} per {step}.", self.subtitle, self.lines.len(), self.budget_words)
     }
 
     fn draw(&self, canvas: &mut dyn Canvas) {
@@ -311,8 +335,7 @@ impl GrowthChart {
         canvas.text(&what, (24.0, TOP - 14.0), Align::Left, LABEL, false, palette::MUTED.light);
 
         canvas.line(&[(plot.left, BOTTOM), (plot.right, BOTTOM)], palette::AXIS.light, 1.0, 1.2);
-        let unit = if self.axis == Axis::Seconds { Unit::Clock } else { Unit::Count };
-        let x_ticks = ticks(unit, self.x_range, 8);
+        let x_ticks = ticks(self.x_unit(), self.x_range, 8);
         for (value, label) in &x_ticks.marks {
             let x = plot.x.at(*value);
             canvas.line(&[(x, BOTTOM), (x, BOTTOM + 5.0)], palette::AXIS.light, 1.0, 1.2);

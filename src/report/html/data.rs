@@ -1,6 +1,6 @@
 //! The numbers of the charts for the page's script.
 
-use crate::model::{Axis, PhaseKind};
+use crate::model::PhaseKind;
 use crate::report::chart::palette::{Tone, hex};
 use crate::report::chart::{GrowthChart, Timeline, Unit};
 use crate::report::text;
@@ -95,7 +95,7 @@ pub fn growth(name: &str, chart: &GrowthChart) -> Figure {
         keys: format!("growth per {}", chart.axis.unit()),
         x: AxisData {
             title: text::axis_name(chart.axis).to_owned(),
-            unit: unit(if chart.axis == Axis::Seconds { Unit::Clock } else { Unit::Count }),
+            unit: unit(chart.x_unit()),
             range: [round(chart.x_range.0), round(chart.x_range.1)],
         },
         spans: chart

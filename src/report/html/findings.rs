@@ -1,7 +1,7 @@
 //! Resource by resource: the answer, the numbers behind it, the workers.
 
 use super::tone;
-use crate::model::{Resource, RunRecord, format_count};
+use crate::model::{Axis, Resource, RunRecord, format_count};
 use crate::report::text::{self, Mood, capital, plain};
 use crate::verdict::{Finding, Outcome, Verdict, WorkerFinding};
 use maud::{Markup, html};
@@ -73,7 +73,11 @@ fn workers(record: &RunRecord, finding: &Finding) -> Markup {
         workers.sort_by(|a, b| key(b).total_cmp(&key(a)));
     }
     let resource = finding.resource;
-    let span = if finding.axis == crate::model::Axis::Seconds { "Seconds" } else { "Requests" };
+    let span = match finding.axis {
+        Axis::Seconds => "Seconds",
+        Axis::Hours => "Hours",
+        Axis::WorkerRequests | Axis::SharedRequests | Axis::PoolRequests => "Requests",
+    };
     html! {
         div.scroll.tall {
             table {

@@ -1,0 +1,302 @@
+//! `analyze`: judges finished runs and series that other tools wrote, one or thousands.
+
+use super::judge::{Inconclusive, exit_code, print};
+use super::{Done, Problem};
+use crate::config::BudgetConfig;
+use crate::model::{Bytes, PerRequest, RunRecord};
+use crate::report::{self, Format};
+use crate::store;
+use crate::table::{self, Mapping};
+use crate::verdict::{self, ExitCode, Verdict};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+/// Arguments of `analyze`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = SHORT_AFTER, after_long_help = AFTER)]
+pub struct Arguments {
+    /// Run directories, and files that other tools wrote: CSV, psrecord's text, mprof's `.dat`.
+    #[arg(required = true, value_name = "RUN_OR_FILE")]
+    inputs: Vec<PathBuf>,
+    /// How verdicts are printed.
+    #[arg(long, value_enum, default_value = "terminal")]
+    format: Printed,
+    /// What an inconclusive verdict exits with: 11, or that of a pass or a leak.
+    #[arg(long, value_enum, value_name = "AS")]
+    inconclusive: Option<Inconclusive>,
+    #[command(flatten)]
+    budgets: Budgets,
+    #[command(flatten)]
+    columns: Columns,
+}
+
+const SHORT_AFTER: &str = "Columns of a CSV, and what several files exit with: see --help.";
+
+const AFTER: &str = "\
+Columns of a CSV are known by their names; case, spaces, `-`, `_` and brackets don't count:
+  elapsed_s      time of the reading (also time, timestamp, t; in _s, _ms, _us, _ns, _min, _h)
+  requests       requests that the worker has served so far; without it, growth is per second
+  anon_kib, private_kib, rss_kib
+                 memory, the best that is there (also _bytes, _kb, _mb, _mib, _gib); kb is 1024 bytes
+  swap_kib       swapped memory, added to it
+  worker, pid, start
+                 whose reading it is; a pid whose requests or time begin anew is another incarnation
+  fds, threads   open descriptors and threads, judged too if they are there
+  load           requests per second at that time
+Fields lie between commas, semicolons or tabs. A value may be missing: empty, NA or nan.
+
+Exit codes with several inputs:
+   10  one of them leaks
+    1  none leaks, but one could not be read; the others are judged all the same
+   11  none leaks and all were read, but one is inconclusive
+    0  all are clean
+
+Examples:
+  seepage analyze reports/2026-01-01-run
+  seepage analyze worker.csv --budget '64 B/request'
+  seepage analyze --format jsonl nightly/*.csv
+  seepage analyze x.csv --time t --memory heap --memory-unit MiB --requests served";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Printed {
+    /// Lines to read.
+    Terminal,
+    /// One JSON object, as in `verdict.json`; for one input.
+    Json,
+    /// One short JSON object a line for each input, in their order.
+    Jsonl,
+}
+
+/// Allowed growth, instead of what the run directory says or by default.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Budgets")]
+struct Budgets {
+    /// Allowed growth of memory, such as `64 B/request`; by default the run's own, or 64 B/request.
+    #[arg(long, value_name = "BUDGET", value_parser = bytes_budget)]
+    budget: Option<PerRequest>,
+    /// Allowed growth of descriptors, such as `0.01/request`.
+    #[arg(long, value_name = "BUDGET", value_parser = count_budget)]
+    budget_descriptors: Option<PerRequest>,
+    /// Allowed growth of threads, such as `0.01/request`.
+    #[arg(long, value_name = "BUDGET", value_parser = count_budget)]
+    budget_threads: Option<PerRequest>,
+    /// Allowed growth of files on tmpfs and shared memory, such as `64 B/request`.
+    #[arg(long, value_name = "BUDGET", value_parser = bytes_budget)]
+    budget_tmpfs: Option<PerRequest>,
+}
+
+/// Which column of a CSV is what, where its name doesn't say it.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Columns of a CSV")]
+struct Columns {
+    /// Column of the time, in seconds or the unit that its name ends in.
+    #[arg(long, value_name = "COLUMN")]
+    time: Option<String>,
+    /// Column of the requests served so far by the worker.
+    #[arg(long, value_name = "COLUMN")]
+    requests: Option<String>,
+    /// Column of the memory to judge, in the unit that its name ends in.
+    #[arg(long, value_name = "COLUMN")]
+    memory: Option<String>,
+    /// Unit of the memory columns, whatever their names say: B, KiB, MiB, GiB, kB, MB or GB.
+    #[arg(long, value_name = "UNIT", value_parser = memory_unit)]
+    memory_unit: Option<u64>,
+    /// Column of the swapped memory.
+    #[arg(long, value_name = "COLUMN")]
+    swap: Option<String>,
+    /// Column of the worker's name.
+    #[arg(long, value_name = "COLUMN")]
+    worker: Option<String>,
+    /// Column of the process ID.
+    #[arg(long, value_name = "COLUMN")]
+    pid: Option<String>,
+    /// Column of the open descriptors.
+    #[arg(long, value_name = "COLUMN")]
+    fds: Option<String>,
+    /// Column of the threads.
+    #[arg(long, value_name = "COLUMN")]
+    threads: Option<String>,
+    /// Column of the load, in requests per second.
+    #[arg(long, value_name = "COLUMN")]
+    load: Option<String>,
+}
+
+impl Columns {
+    fn mapping(&self) -> Mapping {
+        Mapping {
+            time: self.time.clone(),
+            requests: self.requests.clone(),
+            memory: self.memory.clone(),
+            memory_unit: self.memory_unit,
+            swap: self.swap.clone(),
+            worker: self.worker.clone(),
+            pid: self.pid.clone(),
+            descriptors: self.fds.clone(),
+            threads: self.threads.clone(),
+            load: self.load.clone(),
+        }
+    }
+}
+
+fn memory_unit(text: &str) -> Result<u64, String> {
+    let unit = format!("1 {text}").parse::<Bytes>();
+    unit.map(|b| b.0).map_err(|_| "expected B, KiB, MiB, GiB, kB, MB or GB".into())
+}
+
+fn bytes_budget(text: &str) -> Result<PerRequest, String> {
+    budget(text, true, "expected bytes per request, such as `64 B/request`")
+}
+
+fn count_budget(text: &str) -> Result<PerRequest, String> {
+    budget(text, false, "expected a number per request, such as `0.01/request`")
+}
+
+fn budget(text: &str, bytes: bool, expected: &str) -> Result<PerRequest, String> {
+    let budget = text.parse::<PerRequest>().ok().filter(|b| b.bytes == bytes);
+    budget.ok_or_else(|| expected.to_owned())
+}
+
+/// Judges every input.
+pub fn analyze(arguments: &Arguments) -> Done {
+    match (&arguments.inputs[..], arguments.format) {
+        ([input], Printed::Terminal | Printed::Json) => one(input, arguments),
+        (_, Printed::Json) => {
+            Err(Problem::new(ExitCode::Usage, "--format json is for one input: use --format jsonl for several"))
+        }
+        _ => many(arguments),
+    }
+}
+
+/// What came of one input.
+struct Judged {
+    record: RunRecord,
+    verdict: Verdict,
+}
+
+fn one(input: &Path, arguments: &Arguments) -> Done {
+    let judged = judge(input, arguments).map_err(|what| Problem::new(ExitCode::Failure, what))?;
+    let format = if arguments.format == Printed::Json { Format::Json } else { Format::Terminal };
+    print(&judged.record, &judged.verdict, format, None)?;
+    Ok(exit_code(&judged.verdict, arguments.inconclusive))
+}
+
+/// What is printed for one of many, and what it alone would exit with.
+type Outcome = (Vec<u8>, ExitCode);
+
+/// Judges all inputs on all cores and prints each as soon as it and those before it are there.
+fn many(arguments: &Arguments) -> Done {
+    let inputs = &arguments.inputs;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(inputs.len());
+    let next = AtomicUsize::new(0);
+    let stop = AtomicBool::new(false);
+    let mut codes = Vec::with_capacity(inputs.len());
+    std::thread::scope(|scope| {
+        let (send, receive) = mpsc::channel::<(usize, Outcome)>();
+        for _ in 0..threads {
+            let (send, next, stop) = (send.clone(), &next, &stop);
+            scope.spawn(move || {
+                while !stop.load(Ordering::Relaxed) {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(input) = inputs.get(index) else { break };
+                    if send.send((index, of_many(input, arguments))).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+        drop(send);
+        let printed = in_order(receive.iter(), &mut codes);
+        // The reader has gone: what isn't begun yet is not needed.
+        stop.store(true, Ordering::Relaxed);
+        printed
+    })?;
+    Ok(together(&codes))
+}
+
+/// Prints what comes in any order in the order of the inputs.
+fn in_order(results: impl Iterator<Item = (usize, Outcome)>, codes: &mut Vec<ExitCode>) -> io::Result<()> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut waiting = BTreeMap::new();
+    for (index, result) in results {
+        waiting.insert(index, result);
+        while let Some((text, code)) = waiting.remove(&codes.len()) {
+            out.write_all(&text)?;
+            codes.push(code);
+        }
+        out.flush()?;
+    }
+    Ok(())
+}
+
+fn of_many(input: &Path, arguments: &Arguments) -> Outcome {
+    let name = input.to_string_lossy();
+    let judged = judge(input, arguments);
+    let code = judged.as_ref().map_or(ExitCode::Failure, |j| exit_code(&j.verdict, arguments.inconclusive));
+    let text = match (&judged, arguments.format) {
+        (Ok(judged), Printed::Jsonl) => report::verdict_line(&name, &judged.verdict),
+        (Err(what), Printed::Jsonl) => report::error_line(&name, what),
+        (Ok(judged), _) => {
+            let verdict = report::terminal(&judged.record, &judged.verdict, super::colours(), None);
+            format!("{}\n{verdict}\n", report::plain(&name))
+        }
+        (Err(what), _) => format!("{}\nerror: {}\n\n", report::plain(&name), report::plain(what)),
+    };
+    (text.into_bytes(), code)
+}
+
+/// What several inputs exit with together: a leak is a fact whatever else went wrong; what could not be read is never
+/// passed over.
+fn together(codes: &[ExitCode]) -> ExitCode {
+    let rank = |code: &ExitCode| match code {
+        ExitCode::Clean => 0,
+        ExitCode::Inconclusive => 1,
+        ExitCode::Leak => 3,
+        _ => 2,
+    };
+    codes.iter().copied().max_by_key(rank).unwrap_or(ExitCode::Clean)
+}
+
+/// Reads and judges one input; the error says where it is.
+fn judge(input: &Path, arguments: &Arguments) -> Result<Judged, String> {
+    let (mut record, notes) = if input.is_dir() {
+        (store::read(input).map_err(|error| error.to_string())?, Vec::new())
+    } else {
+        read_table(input, &arguments.columns.mapping())?
+    };
+    let budgets = &mut record.meta.budgets;
+    let wanted = &arguments.budgets;
+    for (budget, wanted) in [
+        (&mut budgets.memory, wanted.budget),
+        (&mut budgets.descriptors, wanted.budget_descriptors),
+        (&mut budgets.threads, wanted.budget_threads),
+        (&mut budgets.tmpfs, wanted.budget_tmpfs),
+    ] {
+        *budget = wanted.map(|b| b.amount).or(*budget);
+    }
+    let mut verdict = verdict::judge(&record);
+    verdict.notes.extend(notes);
+    Ok(Judged { record, verdict })
+}
+
+/// A table, and what is to be said of it; with default budgets for what it has.
+fn read_table(input: &Path, mapping: &Mapping) -> Result<(RunRecord, Vec<String>), String> {
+    let path = input.display();
+    let file = File::open(input).map_err(|error| format!("could not read {path}: {error}"))?;
+    let name = input.file_name().unwrap_or(input.as_os_str()).to_string_lossy();
+    let table = table::read(file, &name, mapping).map_err(|error| match error.line {
+        Some(line) => format!("{path}:{line}: {}", error.what),
+        None => format!("{path}: {}", error.what),
+    })?;
+    let mut record = table.record;
+    let default = BudgetConfig::default();
+    let has = |read: fn(&crate::model::Sample) -> Option<u64>| record.samples.iter().any(|s| read(s).is_some());
+    let (memory, descriptors, threads) = (has(|s| s.anon), has(|s| s.fds), has(|s| s.threads));
+    record.meta.budgets.memory = memory.then_some(default.memory.amount);
+    record.meta.budgets.descriptors = descriptors.then_some(default.descriptors.amount);
+    record.meta.budgets.threads = threads.then_some(default.threads.amount);
+    Ok((record, table.notes))
+}

@@ -1,0 +1,224 @@
+//! `attach`: a target that runs already.
+
+use super::watch::Watcher;
+use super::{Done, Problem, judge};
+use crate::config::{LogConfig, RequestsConfig, Span, Workers};
+use crate::engine::{AttachRequest, Attachment, Interrupt};
+use crate::model::{Budget, Per, Resource};
+use crate::report;
+use crate::report::live::Mode;
+use crate::supervise::Wanted;
+use crate::verdict::{self, ExitCode};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Arguments of `attach`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Arguments {
+    #[command(flatten)]
+    target: TargetArguments,
+    /// How long to watch, such as `10m` or `90s`. Ctrl-C ends it early, with a report on what was seen.
+    #[arg(long = "for", default_value = "10m", value_name = "TIME")]
+    duration: Span,
+    /// Which processes of `--pid` or `--match` are judged. By default it itself, or all that match.
+    #[arg(long, value_enum, default_value = "self", conflicts_with = "cgroup")]
+    workers: WorkersArgument,
+    /// Count requests in this access log; only lines that are added from now on.
+    #[arg(long, value_name = "FILE", requires = "log_pattern", group = "counter")]
+    log: Option<PathBuf>,
+    /// A regular expression for a line of the log, with a group `pid` and perhaps a group `class`:
+    /// `^(?<pid>\d+) (?<class>\S+)`.
+    #[arg(long, value_name = "REGEX", requires = "log")]
+    log_pattern: Option<String>,
+    /// Count requests on Apache's mod_status page (HTML); asking for it is a request, some times a second.
+    #[arg(long, value_name = "URL", group = "counter")]
+    mod_status: Option<String>,
+    /// Count requests on PHP-FPM's full status page, with `?full&json`; asking for it is a request, some times a second.
+    #[arg(long, value_name = "URL", group = "counter")]
+    php_fpm: Option<String>,
+    /// Growth that is allowed: `64 B/request` if requests are counted, or `1 MiB/hour`. May be given again for other
+    /// resources: `descriptors=60/hour`, `threads=60/hour`, `tmpfs=1 MiB/hour`. By default 64 B, 0.01 descriptors and 0.01
+    /// threads per request, or 1 MiB, 60 descriptors and 60 threads per hour.
+    #[arg(long, value_name = "[RESOURCE=]AMOUNT")]
+    budget: Vec<ResourceBudget>,
+    /// Directory in which the run's own directory is made.
+    #[arg(long, default_value = "reports", value_name = "DIR")]
+    reports: PathBuf,
+    /// Don't show progress.
+    #[arg(short, long)]
+    quiet: bool,
+    #[command(flatten)]
+    output: judge::Output,
+}
+
+const EXAMPLES: &str = "\
+Nothing but files is read: the target is never signalled, traced, stopped or slowed down. As an ordinary user one can \
+watch one's own processes; what permission denies is missing in the report, which says so.
+
+Without a counter of requests, growth is measured against time: it is that of the load of these minutes.
+
+Examples:
+    seepage attach --pid 4711 --for 30m
+    seepage attach --pid \"$(cat /run/apache2.pid)\" --workers children --mod-status http://127.0.0.1/server-status
+    seepage attach --match 'celery.*worker' --budget '4 MiB/hour'
+    seepage attach --cgroup system.slice/myapp.service --for 2h";
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct TargetArguments {
+    /// The process with this PID.
+    #[arg(long, value_name = "PID")]
+    pid: Option<u32>,
+    /// All processes whose command line matches this regular expression, those that start later too. With `--workers
+    /// children` or `descendants`, the one process whose workers are meant.
+    #[arg(long = "match", value_name = "REGEX")]
+    pattern: Option<String>,
+    /// All processes of this control group and of those below it: its directory, or its path as /proc/PID/cgroup has it.
+    #[arg(long, value_name = "PATH")]
+    cgroup: Option<PathBuf>,
+}
+
+impl TargetArguments {
+    fn wanted(&self) -> Result<Wanted, Problem> {
+        match (self.pid, &self.pattern, &self.cgroup) {
+            (Some(pid), ..) => Ok(Wanted::Pid(pid)),
+            (_, Some(pattern), _) => Ok(Wanted::Match(pattern.clone())),
+            (.., Some(path)) => Ok(Wanted::Group(path.clone())),
+            (None, None, None) => Err(Problem::new(ExitCode::Usage, "give one of --pid, --match and --cgroup")),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum WorkersArgument {
+    /// The process itself.
+    #[value(name = "self")]
+    Itself,
+    /// Its children.
+    Children,
+    /// Everything below it.
+    Descendants,
+}
+
+impl From<WorkersArgument> for Workers {
+    fn from(argument: WorkersArgument) -> Self {
+        match argument {
+            WorkersArgument::Itself => Workers::Itself,
+            WorkersArgument::Children => Workers::Children,
+            WorkersArgument::Descendants => Workers::Descendants,
+        }
+    }
+}
+
+/// A budget with the resource it is for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct ResourceBudget {
+    resource: Resource,
+    budget: Budget,
+}
+
+impl FromStr for ResourceBudget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (resource, amount) = match text.split_once('=') {
+            None => (Resource::Memory, text),
+            Some((name, amount)) => {
+                let all = [Resource::Memory, Resource::Descriptors, Resource::Threads, Resource::Tmpfs];
+                let named = all.into_iter().find(|r| r.to_string() == name.trim());
+                let unknown = || format!("`{name}` is not one of memory, descriptors, threads and tmpfs");
+                (named.ok_or_else(unknown)?, amount)
+            }
+        };
+        let budget: Budget = amount.parse().map_err(|error: crate::model::UnitError| error.to_string())?;
+        match (resource.in_bytes(), budget.bytes) {
+            (true, false) => Err(format!("{resource} needs an amount with its unit, such as `1 MiB/hour`")),
+            (false, true) => Err(format!("{resource} are counted, such as `{resource}=60/hour`")),
+            _ => Ok(ResourceBudget { resource, budget }),
+        }
+    }
+}
+
+/// What all budgets are for; without any, requests if they are counted, else time.
+fn basis(budgets: &[ResourceBudget], counted: bool) -> Result<Per, &'static str> {
+    let Some(first) = budgets.first().map(|b| b.budget.per) else {
+        return Ok(if counted { Per::Request } else { Per::Hour });
+    };
+    if budgets.iter().any(|b| b.budget.per != first) {
+        Err("budgets are either all per request or all per hour")
+    } else if first == Per::Request && !counted {
+        Err(
+            "a budget per request needs a count of requests: add --log, --mod-status or --php-fpm, or give one per hour",
+        )
+    } else {
+        Ok(first)
+    }
+}
+
+/// Watches a running target and judges what was seen.
+pub fn attach(arguments: &Arguments) -> Done {
+    let log = arguments.log.as_ref().zip(arguments.log_pattern.as_ref());
+    let requests = RequestsConfig {
+        log: log.map(|(path, pattern)| LogConfig { path: path.display().to_string(), pattern: pattern.clone() }),
+        php_fpm: arguments.php_fpm.clone(),
+        mod_status: arguments.mod_status.clone(),
+        page: None,
+    };
+    let usage = |error: &str| Problem::new(ExitCode::Usage, error);
+    if arguments.duration.0.is_zero() {
+        return Err(usage("--for needs some time"));
+    }
+    let per = basis(&arguments.budget, requests != RequestsConfig::default()).map_err(usage)?;
+    let budgets: Vec<_> = arguments.budget.iter().map(|b| (b.resource, b.budget.amount)).collect();
+    let request = AttachRequest {
+        wanted: &arguments.target.wanted()?,
+        workers: &arguments.workers.into(),
+        duration: arguments.duration.0,
+        requests: &requests,
+        per,
+        budgets: &budgets,
+        reports: &arguments.reports,
+        interrupt: Interrupt::listen()?,
+    };
+    let attachment = Attachment::prepare(&request)?;
+    if !arguments.quiet {
+        for note in attachment.notes() {
+            eprintln!("note: {note}");
+        }
+    }
+    let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });
+    let finished = attachment.watch(&mut |progress| watcher.look(progress))?;
+    // What was drawn over gives way to the verdict.
+    drop(watcher);
+    let verdict = verdict::judge(&finished.record);
+    let written = report::write_all(&finished.directory, &finished.record, &verdict)?;
+    judge::conclude(&finished.record, &arguments.output, &written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn budgets_name_their_resource() {
+        let budget: ResourceBudget = "64 B/request".parse().unwrap();
+        assert_eq!((budget.resource, budget.budget.per), (Resource::Memory, Per::Request));
+        let budget: ResourceBudget = "descriptors=60/hour".parse().unwrap();
+        assert_eq!((budget.resource, budget.budget.amount), (Resource::Descriptors, 60.0));
+        for text in ["60/hour", "descriptors=1 MiB/hour", "heap=1 MiB/hour", "memory=", ""] {
+            assert!(text.parse::<ResourceBudget>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn budgets_agree_on_what_they_are_for() {
+        let hour: ResourceBudget = "1 MiB/hour".parse().unwrap();
+        let request: ResourceBudget = "64 B/request".parse().unwrap();
+        assert_eq!(basis(&[], true), Ok(Per::Request));
+        assert_eq!(basis(&[], false), Ok(Per::Hour));
+        assert_eq!(basis(&[hour], true), Ok(Per::Hour));
+        assert!(basis(&[request], false).unwrap_err().contains("--log"));
+        assert!(basis(&[request, hour], true).is_err());
+    }
+}

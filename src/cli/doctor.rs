@@ -1,0 +1,86 @@
+//! `doctor`: what this machine and user can measure, and what to do about what is missing.
+
+use super::{Done, colours};
+use crate::probe::{Availability, Capability, HostProbe, examine};
+use crate::verdict::ExitCode;
+use console::Style;
+use std::io::Write;
+
+/// Arguments of `doctor`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// How it is printed.
+    #[arg(long, value_enum, default_value = "terminal")]
+    format: super::judge::Printed,
+}
+
+/// Looks at everything and prints what was found. Exits with 0 whatever that is.
+pub fn doctor(arguments: &Arguments) -> Done {
+    let (host, found) = (HostProbe::describe(), examine());
+    let mut out = std::io::stdout().lock();
+    match arguments.format {
+        super::judge::Printed::Terminal => out.write_all(rendered(&host.kernel, &found, colours()).as_bytes())?,
+        super::judge::Printed::Json => {
+            let json = serde_json::json!({
+                "seepage": env!("CARGO_PKG_VERSION"),
+                "host": host,
+                "capabilities": found,
+            });
+            serde_json::to_writer_pretty(&mut out, &json).map_err(std::io::Error::from)?;
+            writeln!(out)?;
+        }
+    }
+    Ok(ExitCode::Clean)
+}
+
+fn rendered(kernel: &str, found: &[Capability], colours: bool) -> String {
+    let width = found.iter().map(|c| c.name.chars().count()).max().unwrap_or(0);
+    let mut text = format!("What can be measured here, on Linux {kernel}:\n\n");
+    for Capability { name, state, found, advice } in found {
+        let (word, style) = match state {
+            Availability::Ok => ("ok", Style::new().green()),
+            Availability::Degraded => ("degraded", Style::new().yellow()),
+            Availability::Missing => ("missing", Style::new().red()),
+        };
+        let word = style.force_styling(colours).apply_to(format!("{word:<8}"));
+        text.push_str(&format!("  {word}  {name:<width$}  {found}\n"));
+        if let Some(advice) = advice {
+            text.push_str(&format!("  {:8}  {:width$}  -> {advice}\n", "", ""));
+        }
+    }
+    let count = |state| found.iter().filter(|c| c.state == state).count();
+    text.push_str(&format!(
+        "\n{} ok, {} degraded, {} missing\n",
+        count(Availability::Ok),
+        count(Availability::Degraded),
+        count(Availability::Missing)
+    ));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_state_is_told_with_its_advice() {
+        let capability = |name, state, found: &str, advice| Capability { name, state, found: found.into(), advice };
+        let found = [
+            capability("anonymous memory", Availability::Ok, "RssAnon and VmSwap in /proc/PID/status", None),
+            capability("user", Availability::Degraded, "user 1000", Some("run as root")),
+            capability("apxs (for the examples)", Availability::Missing, "not found", Some("install apache2-dev")),
+        ];
+        insta::assert_snapshot!(rendered("6.12.3", &found, false), @r"
+        What can be measured here, on Linux 6.12.3:
+
+          ok        anonymous memory         RssAnon and VmSwap in /proc/PID/status
+          degraded  user                     user 1000
+                                             -> run as root
+          missing   apxs (for the examples)  not found
+                                             -> install apache2-dev
+
+        1 ok, 1 degraded, 1 missing
+        ");
+        assert!(rendered("6.12.3", &found, true).contains("\x1b[31m"));
+    }
+}

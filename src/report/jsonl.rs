@@ -1,0 +1,206 @@
+//! One JSON object a line for each of many files: what a script reads.
+//!
+//! Within a major version of seepage, fields are only added.
+
+use super::json::printable;
+use crate::model::{Axis, Resource};
+use crate::verdict::{Finding, LeakClass, Outcome, Verdict};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// Renders the verdict on `file` as one line, line break included.
+pub fn verdict_line(file: &str, verdict: &Verdict) -> String {
+    render(&Line::Judged(Judged::new(file, verdict)))
+}
+
+/// Renders why `file` could not be judged as one line, line break included.
+pub fn error_line(file: &str, error: &str) -> String {
+    render(&Line::Failed(Failed { file: file.into(), error: error.into() }))
+}
+
+/// The JSON schema of a line.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(Line).into()
+}
+
+fn render(line: &Line) -> String {
+    let mut text = printable(&serde_json::to_string(line).expect("plain fields are JSON"));
+    text.push('\n');
+    text
+}
+
+/// The answer for one file.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(title = "seepage analyze --format jsonl")]
+enum Line {
+    Judged(Judged),
+    Failed(Failed),
+}
+
+/// A file that was judged.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Judged {
+    /// The file or run directory, as it was given.
+    file: String,
+    verdict: Word,
+    /// The resource that the numbers are of: the first that leaks, else the first that is open, else the first; null
+    /// if none was judged.
+    resource: Option<ResourceWord>,
+    /// Growth in bytes (of descriptors and threads: items) per step of `per`; null if nothing could be fitted.
+    estimate: Option<f64>,
+    /// Lower confidence bound of the growth.
+    lower: Option<f64>,
+    /// Upper confidence bound of the growth.
+    upper: Option<f64>,
+    /// What growth is measured against.
+    per: Option<Per>,
+    /// What kind of behaviour it is.
+    class: Option<Class>,
+    /// Why, in a sentence.
+    reason: String,
+}
+
+/// A file that could not be judged.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct Failed {
+    /// The file or run directory, as it was given.
+    file: String,
+    /// Why it could not be judged, with the line if it is one line's fault.
+    error: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Word {
+    Leak,
+    Clean,
+    Inconclusive,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum ResourceWord {
+    Memory,
+    Descriptors,
+    Threads,
+    Tmpfs,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Per {
+    Request,
+    Second,
+    Hour,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+enum Class {
+    Leak,
+    LeakInOneWorker,
+    Flat,
+    WarmUp,
+    HighWaterMark,
+    CacheFilling,
+    Sawtooth,
+    CopyOnWrite,
+    WithinBudget,
+    Unknown,
+}
+
+impl Judged {
+    fn new(file: &str, verdict: &Verdict) -> Self {
+        let with = |outcome| verdict.findings.iter().find(|f| f.outcome == outcome);
+        let finding = with(verdict.outcome).or(verdict.findings.first());
+        let growth = finding.and_then(|f| f.growth);
+        let decided = finding.filter(|f| f.outcome == verdict.outcome);
+        Judged {
+            file: file.into(),
+            verdict: match verdict.outcome {
+                Outcome::Leak => Word::Leak,
+                Outcome::Clean => Word::Clean,
+                Outcome::Inconclusive => Word::Inconclusive,
+            },
+            resource: finding.map(resource),
+            estimate: growth.map(|g| g.estimate).filter(|v| v.is_finite()),
+            lower: growth.map(|g| g.lower).filter(|v| v.is_finite()),
+            upper: growth.map(|g| g.upper).filter(|v| v.is_finite()),
+            per: finding.map(|f| match f.axis {
+                Axis::WorkerRequests | Axis::SharedRequests | Axis::PoolRequests => Per::Request,
+                Axis::Seconds => Per::Second,
+                Axis::Hours => Per::Hour,
+            }),
+            class: finding.map(class),
+            // A run may be open for another reason than its growth, such as a target that died.
+            reason: decided.map_or_else(|| verdict.sentence.clone(), |f| f.reason.clone()),
+        }
+    }
+}
+
+fn resource(finding: &Finding) -> ResourceWord {
+    match finding.resource {
+        Resource::Memory => ResourceWord::Memory,
+        Resource::Descriptors => ResourceWord::Descriptors,
+        Resource::Threads => ResourceWord::Threads,
+        Resource::Tmpfs => ResourceWord::Tmpfs,
+    }
+}
+
+fn class(finding: &Finding) -> Class {
+    match finding.class {
+        LeakClass::Leak => Class::Leak,
+        LeakClass::LeakInOneWorker => Class::LeakInOneWorker,
+        LeakClass::Flat => Class::Flat,
+        LeakClass::WarmUp => Class::WarmUp,
+        LeakClass::HighWaterMark => Class::HighWaterMark,
+        LeakClass::CacheFilling => Class::CacheFilling,
+        LeakClass::Sawtooth => Class::Sawtooth,
+        LeakClass::CopyOnWrite => Class::CopyOnWrite,
+        LeakClass::WithinBudget => Class::WithinBudget,
+        LeakClass::Unknown => Class::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+    use serde_json::Value;
+
+    fn parsed(line: &str) -> Value {
+        assert!(line.ends_with('\n') && line.matches('\n').count() == 1, "{line:?}");
+        serde_json::from_str(line).unwrap()
+    }
+
+    #[test]
+    fn every_line_fits_the_schema() {
+        let validator = jsonschema::validator_for(&schema()).unwrap();
+        for (name, (_, verdict)) in fixture::all() {
+            let line = verdict_line(name, &verdict);
+            let value = parsed(&line);
+            assert!(validator.is_valid(&value), "{name}: {value}");
+            assert_eq!(value["verdict"], verdict.outcome.to_string());
+        }
+        assert!(validator.is_valid(&parsed(&error_line("x.csv", "x.csv:3: no"))));
+        assert!(!validator.is_valid(&serde_json::json!({ "file": "x" })));
+    }
+
+    #[test]
+    fn nothing_that_a_terminal_acts_on_is_written() {
+        let line = error_line("a\u{1b}[31m\u{9b}\u{202e}b\n", "c\u{7f}");
+        assert!(!line.trim_end().chars().any(|c| c.is_control() || c == '\u{202e}'), "{line:?}");
+        assert_eq!(parsed(&line)["file"], "a\u{1b}[31m\u{9b}\u{202e}b\n");
+    }
+
+    #[test]
+    fn the_numbers_are_those_of_the_resource_that_leaks() {
+        let (_, verdict) = fixture::descriptors();
+        let value = parsed(&verdict_line("x", &verdict));
+        assert_eq!((value["resource"].as_str(), value["per"].as_str()), (Some("descriptors"), Some("request")));
+        assert!(value["lower"].as_f64() <= value["estimate"].as_f64());
+    }
+}

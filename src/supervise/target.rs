@@ -1,0 +1,330 @@
+//! A target that runs already: who it is, and who its workers are. It is only ever looked at.
+
+use super::{Roster, Scope, pidfd, tree};
+use crate::config::Workers;
+use crate::model::ExitCause;
+use crate::probe::{WorkerProbe, command_words, find_group, group_processes};
+use regex::Regex;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use thiserror::Error;
+
+/// How long the cause of the target's end is waited for: its parent has to reap it first.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Matches that an error lists.
+const LISTED: usize = 8;
+
+/// What is to be attached to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// The process with this PID.
+    Pid(u32),
+    /// The processes whose command line matches this regular expression.
+    Match(String),
+    /// The processes of this control group.
+    Group(PathBuf),
+}
+
+/// Why nothing can be attached to.
+#[derive(Debug, Error)]
+pub enum AttachError {
+    /// There is no such process.
+    #[error("there is no process {0} that this user can see")]
+    NoProcess(u32),
+    /// The process can't be read.
+    #[error("process {pid} can't be read: {source}; run as its user, or as root")]
+    Denied {
+        /// The process.
+        pid: u32,
+        /// Why.
+        source: io::Error,
+    },
+    /// The process has nothing to judge.
+    #[error("process {0} has no memory of its own: it is a kernel thread, or has ended and was not reaped yet")]
+    Bare(u32),
+    /// The pattern is no regular expression.
+    #[error("--match: {0}")]
+    Pattern(#[from] regex::Error),
+    /// Nothing matches.
+    #[error("no process that this user can see has a command line that matches `{0}`")]
+    NoMatch(String),
+    /// More than one process could be the one whose workers are meant.
+    #[error(
+        "{count} processes match `{pattern}`, and it isn't clear whose workers are meant; give one with --pid:\n{list}"
+    )]
+    Several {
+        /// The pattern.
+        pattern: String,
+        /// How many.
+        count: usize,
+        /// The first of them, one a line.
+        list: String,
+    },
+    /// The process only waits for another one.
+    #[error("process {pid} is `{name}`, which only waits for what it started; attach to that:{children}")]
+    Wrapper {
+        /// The process.
+        pid: u32,
+        /// Its program.
+        name: String,
+        /// The processes below it, one a line, each after a line break.
+        children: String,
+    },
+    /// The path is no control group.
+    #[error("{}: no control group; give its directory, or its path as /proc/PID/cgroup has it", .0.display())]
+    NoGroup(PathBuf),
+    /// The group has no process.
+    #[error("{}: no process of this control group can be seen", .0.display())]
+    EmptyGroup(PathBuf),
+}
+
+/// A target that runs.
+#[derive(Debug)]
+pub struct Attached {
+    /// Its first process; `None` if it is a pool of processes without one.
+    pub root: Option<WorkerProbe>,
+    /// One of its processes that stands for them all: the root, or the oldest.
+    pub example: WorkerProbe,
+    /// Its workers.
+    pub roster: Roster,
+    /// How they were chosen.
+    pub chosen: String,
+    /// What the user should know before it begins, a sentence each.
+    pub notes: Vec<String>,
+}
+
+impl Attached {
+    /// Finds what is `wanted` and its `workers`.
+    ///
+    /// # Errors
+    /// If it isn't there, can't be read, or isn't clear.
+    pub fn find(wanted: &Wanted, workers: &Workers) -> Result<Self, AttachError> {
+        match wanted {
+            Wanted::Pid(pid) => Self::process(*pid, workers),
+            Wanted::Match(pattern) => {
+                let found = matching(pattern)?;
+                if *workers != Workers::Itself {
+                    return Self::process(only(pattern, &found)?, workers);
+                }
+                let pids: Vec<u32> = found.iter().map(|(pid, _)| *pid).collect();
+                let example = oldest(&pids).ok_or_else(|| AttachError::NoMatch(pattern.clone()))?;
+                let workers = Workers::Match(pattern.clone());
+                Self::pool(Scope::Host, &workers, example, format!("matching {pattern}"))
+            }
+            Wanted::Group(path) => {
+                let directory = find_group(path).ok_or_else(|| AttachError::NoGroup(path.clone()))?;
+                let example =
+                    oldest(&group_processes(&directory)).ok_or_else(|| AttachError::EmptyGroup(path.clone()))?;
+                let chosen = format!("in the control group {}", directory.display());
+                Self::pool(Scope::Group(directory), &Workers::Itself, example, chosen)
+            }
+        }
+    }
+
+    fn pool(scope: Scope, workers: &Workers, example: WorkerProbe, chosen: String) -> Result<Self, AttachError> {
+        let roster = Roster::new(scope, workers)?;
+        Ok(Attached { root: None, example, roster, chosen, notes: Vec::new() })
+    }
+
+    fn process(pid: u32, workers: &Workers) -> Result<Self, AttachError> {
+        let root = open(pid)?;
+        let words = root.command_line();
+        let children = tree::children(pid);
+        if *workers == Workers::Itself
+            && !children.is_empty()
+            && let Some(name) = wrapper(&words)
+        {
+            return Err(AttachError::Wrapper { pid, name, children: list(&children) });
+        }
+        if root.read(0.0, None).is_none() {
+            return Err(AttachError::Bare(pid));
+        }
+        let mut notes = Vec::new();
+        match (workers, children.len()) {
+            (Workers::Itself, count @ 1..) => notes.push(format!(
+                "process {pid} has {count} children, which are not judged; --workers children judges them"
+            )),
+            (Workers::Children | Workers::Descendants, 0) => {
+                notes.push(format!("process {pid} has no children yet; --workers self judges itself"));
+            }
+            _ => {}
+        }
+        let chosen = match workers {
+            Workers::Itself => "self".into(),
+            Workers::Children => "children".into(),
+            Workers::Descendants => "descendants".into(),
+            Workers::Match(pattern) => format!("matching {pattern}"),
+        };
+        let followed = open(pid)?;
+        // Two looks at one PID: both must have seen the same process.
+        if followed.id() != root.id() {
+            return Err(AttachError::NoProcess(pid));
+        }
+        let example = open(pid)?;
+        let roster = Roster::new(Scope::Process(followed), workers)?;
+        Ok(Attached { root: Some(root), example, roster, chosen, notes })
+    }
+}
+
+/// Follows a target's first process to its end.
+#[derive(Debug)]
+pub struct Watch {
+    root: WorkerProbe,
+    ended: Option<Instant>,
+}
+
+impl Watch {
+    /// Follows `root`.
+    pub fn new(root: WorkerProbe) -> Self {
+        Watch { root, ended: None }
+    }
+
+    /// Once it has ended: how, where the kernel tells.
+    pub fn end(&mut self) -> Option<Option<ExitCause>> {
+        if self.ended.is_none() && !self.root.has_ended() {
+            return None;
+        }
+        let ended = *self.ended.get_or_insert_with(Instant::now);
+        let cause = self.root.pidfd().and_then(pidfd::exit_cause);
+        (cause.is_some() || ended.elapsed() > PATIENCE).then_some(cause)
+    }
+}
+
+fn open(pid: u32) -> Result<WorkerProbe, AttachError> {
+    WorkerProbe::open(pid).map_err(|source| match source.kind() {
+        ErrorKind::NotFound => AttachError::NoProcess(pid),
+        _ => AttachError::Denied { pid, source },
+    })
+}
+
+fn oldest(pids: &[u32]) -> Option<WorkerProbe> {
+    pids.iter().filter_map(|pid| WorkerProbe::open(*pid).ok()).min_by_key(|probe| probe.id().start)
+}
+
+/// Processes whose command line matches, but for those that only wait for one of them.
+fn matching(pattern: &str) -> Result<Vec<(u32, Vec<String>)>, AttachError> {
+    let regex = Regex::new(pattern)?;
+    let all = tree::everyone().into_iter().map(|pid| (pid, command_line(pid)));
+    let found: Vec<_> = all
+        .filter(|(_, words)| !words.is_empty() && regex.is_match(&words.join(" ")) && wrapper(words).is_none())
+        .collect();
+    if found.is_empty() { Err(AttachError::NoMatch(pattern.to_owned())) } else { Ok(found) }
+}
+
+/// The one match that is not below another.
+fn only(pattern: &str, found: &[(u32, Vec<String>)]) -> Result<u32, AttachError> {
+    let matches = |pid: u32| found.iter().any(|(other, _)| *other == pid);
+    let below = |pid: u32| {
+        let above = std::iter::successors(tree::parent(pid), |pid| tree::parent(*pid).filter(|up| *up > 0));
+        above.into_iter().any(matches)
+    };
+    let top: Vec<u32> = found.iter().map(|(pid, _)| *pid).filter(|pid| !below(*pid)).collect();
+    match top[..] {
+        [pid] => Ok(pid),
+        _ => {
+            let list = list(&top).trim_start_matches('\n').to_owned();
+            Err(AttachError::Several { pattern: pattern.to_owned(), count: top.len(), list })
+        }
+    }
+}
+
+fn list(pids: &[u32]) -> String {
+    let mut text = String::new();
+    for pid in pids.iter().take(LISTED) {
+        let words = crate::config::redacted_words(&command_line(*pid)).join(" ");
+        text.push_str(&format!("\n    --pid {pid}  {}", words.chars().take(80).collect::<String>()));
+    }
+    if pids.len() > LISTED {
+        text.push_str(&format!("\n    and {} more", pids.len() - LISTED));
+    }
+    text
+}
+
+/// Program and arguments of `pid`; empty for a kernel thread and what has ended.
+pub(super) fn command_line(pid: u32) -> Vec<String> {
+    std::fs::read(format!("/proc/{pid}/cmdline")).map_or_else(|_| Vec::new(), |text| command_words(&text))
+}
+
+/// The name of the program if all that this command line does is to wait for another program.
+pub(super) fn wrapper(words: &[String]) -> Option<String> {
+    const WAITING: [&str; 16] = [
+        "timeout",
+        "nice",
+        "ionice",
+        "nohup",
+        "env",
+        "setsid",
+        "stdbuf",
+        "sudo",
+        "doas",
+        "su",
+        "runuser",
+        "gosu",
+        "tini",
+        "dumb-init",
+        "catatonit",
+        "time",
+    ];
+    const SHELLS: [&str; 6] = ["sh", "bash", "dash", "ash", "zsh", "ksh"];
+    let name = Path::new(words.first()?).file_name()?.to_str()?;
+    let command = || words.get(1).is_some_and(|option| option.starts_with('-') && option.ends_with('c'));
+    (WAITING.contains(&name) || SHELLS.contains(&name) && command()).then(|| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn wrappers_are_told_from_programs() {
+        assert_eq!(wrapper(&words("/usr/bin/timeout 60 php worker.php")).as_deref(), Some("timeout"));
+        assert_eq!(wrapper(&words("sh -c php\u{20}worker.php")).as_deref(), Some("sh"));
+        assert_eq!(wrapper(&words("bash -ec work")).as_deref(), Some("bash"));
+        assert_eq!(wrapper(&words("bash worker.sh -c")), None);
+        assert_eq!(wrapper(&words("php worker.php")), None);
+        assert_eq!(wrapper(&[]), None);
+    }
+
+    #[test]
+    fn what_is_not_there_is_said() {
+        let mut child = Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        let gone = Attached::find(&Wanted::Pid(child.id()), &Workers::Itself).unwrap_err();
+        assert!(matches!(gone, AttachError::NoProcess(_)), "{gone}");
+        let none = Wanted::Match(format!("no-such-{}-process", std::process::id()));
+        assert!(matches!(Attached::find(&none, &Workers::Itself).unwrap_err(), AttachError::NoMatch(_)));
+        let group = Wanted::Group("/no/such/group".into());
+        assert!(matches!(Attached::find(&group, &Workers::Itself).unwrap_err(), AttachError::NoGroup(_)));
+        assert!(matches!(
+            Attached::find(&Wanted::Match("(".into()), &Workers::Itself).unwrap_err(),
+            AttachError::Pattern(_)
+        ));
+    }
+
+    #[test]
+    fn a_process_is_found_and_its_end_is_told() {
+        let mut child = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
+        let attached = Attached::find(&Wanted::Pid(child.id()), &Workers::Itself).unwrap();
+        assert!(attached.notes.is_empty());
+        let mut roster = attached.roster;
+        assert_eq!(roster.refresh(true).0.len(), 1);
+        let mut watch = Watch::new(attached.root.unwrap());
+        assert_eq!(watch.end(), None);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while watch.end().is_none() {
+            assert!(Instant::now() < deadline, "the end was never told");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let (arrivals, departures) = roster.refresh(true);
+        assert!(arrivals.is_empty() && departures.len() <= 1);
+    }
+}

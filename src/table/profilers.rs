@@ -1,0 +1,102 @@
+//! The files of two profilers that are in wide use: psrecord's text and mprof's `.dat`.
+
+use super::collect::{Collector, Reading};
+use super::columns::{Columns, MemoryKind};
+use super::fuse::LONGEST;
+use super::{TableError, shown};
+use std::io::{BufRead, BufReader, Read};
+
+/// Both write powers of 1024 and call them MB.
+const MIB: f64 = 1024.0 * 1024.0;
+
+/// Whether a table with this first line is psrecord's.
+pub(super) fn is_psrecord(first: &[u8]) -> bool {
+    first.starts_with(b"#") && contains(first, b"Elapsed time") && contains(first, b"Real (MB)")
+}
+
+/// Whether a table with this first line is mprof's.
+pub(super) fn is_mprof(first: &[u8]) -> bool {
+    [&b"CMDLINE "[..], b"MEM ", b"CHLD "].iter().any(|word| first.starts_with(word))
+}
+
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    text.windows(part.len()).any(|window| window == part)
+}
+
+/// Reads psrecord's text: seconds, CPU, resident MiB, virtual MiB, between spaces.
+pub(super) fn psrecord(input: impl Read, collector: &mut Collector) -> Result<(), TableError> {
+    collector.has(&resident());
+    each_line(input, |text, line| {
+        if text.starts_with(b"#") {
+            return Ok(());
+        }
+        let mut fields = words(text);
+        let (t, memory) = (fields.next(), fields.nth(1));
+        let expected = "expected a row of psrecord: seconds, CPU share, resident MB and virtual MB";
+        let reading = reading(t, memory).ok_or_else(|| wrong(line, expected, text))?;
+        collector.add(&reading).map_err(|what| TableError::at(line, what))
+    })
+}
+
+/// Reads mprof's file: `MEM` lines of the process, `CHLD` lines of its children, both with MiB and the time.
+pub(super) fn mprof(input: impl Read, collector: &mut Collector) -> Result<(), TableError> {
+    collector.has(&Columns { worker: Some(0), ..resident() });
+    each_line(input, |text, line| {
+        let mut fields = words(text);
+        let worker = match fields.next() {
+            Some(b"MEM") => Some(&b"MEM"[..]),
+            Some(b"CHLD") => fields.next(),
+            // The command line, and calls of functions that were marked.
+            Some(b"CMDLINE" | b"FUNC") => return Ok(()),
+            _ => None,
+        };
+        let memory = fields.next();
+        let read = reading(fields.next(), memory).filter(|_| worker.is_some());
+        let expected = "expected a line of mprof: MEM or CHLD with a number, MB and the time";
+        let reading = Reading { worker, ..read.ok_or_else(|| wrong(line, expected, text))? };
+        collector.add(&reading).map_err(|what| TableError::at(line, what))
+    })
+}
+
+/// The columns that both have.
+fn resident() -> Columns {
+    Columns { time: Some((0, 1.0)), memory: Some((0, 1 << 20)), kind: MemoryKind::Resident, ..Columns::default() }
+}
+
+fn reading<'a>(t: Option<&[u8]>, memory: Option<&[u8]>) -> Option<Reading<'a>> {
+    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<f64>().ok().filter(|v| v.is_finite());
+    let memory = memory?;
+    let bytes = number(memory)? * MIB;
+    let fits = (0.0..u64::MAX as f64).contains(&bytes);
+    let decimals = memory.iter().rposition(|b| *b == b'.').map_or(0, |at| (memory.len() - at - 1).min(9) as u8);
+    fits.then_some(Reading { t: Some(number(t?)?), memory: Some(bytes.round() as u64), decimals, ..Reading::default() })
+}
+
+fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
+}
+
+fn wrong(line: u64, expected: &str, found: &[u8]) -> TableError {
+    TableError::at(line, format!("{expected}; found `{}`", shown(found)))
+}
+
+/// Calls `each` with every line that isn't empty, and its number.
+fn each_line(input: impl Read, mut each: impl FnMut(&[u8], u64) -> Result<(), TableError>) -> Result<(), TableError> {
+    let mut input = BufReader::with_capacity(256 << 10, input);
+    let mut text = Vec::new();
+    for line in 1.. {
+        text.clear();
+        let read = (&mut input).take(LONGEST).read_until(b'\n', &mut text)?;
+        if read == 0 {
+            break;
+        }
+        if read as u64 == LONGEST {
+            return Err(TableError::at(line, format!("it is longer than {} MiB", LONGEST >> 20)));
+        }
+        let text = text.trim_ascii();
+        if !text.is_empty() {
+            each(text, line)?;
+        }
+    }
+    Ok(())
+}

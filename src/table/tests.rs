@@ -1,0 +1,232 @@
+//! Whole tables, in all their forms.
+
+use super::*;
+use crate::model::{CountingSource, WorkerId};
+use crate::verdict::{self, Outcome};
+use proptest::prelude::*;
+
+fn read_text(text: &str) -> Table {
+    read(text.as_bytes(), "x.csv", &Mapping::default()).unwrap_or_else(|error| panic!("{error}: {text:?}"))
+}
+
+fn error(text: &str) -> String {
+    read(text.as_bytes(), "x.csv", &Mapping::default()).unwrap_err().to_string()
+}
+
+/// Time, memory and requests of each reading, and the place of its worker.
+fn rows(table: &Table) -> Vec<(f64, Option<u64>, Option<u64>, usize)> {
+    let workers = table.record.workers();
+    let place = |id: WorkerId| workers.iter().position(|w| *w == id).unwrap();
+    table.record.samples.iter().map(|s| (s.t, s.anon_and_swap(), s.requests, place(s.worker))).collect()
+}
+
+#[test]
+fn delimiters_line_ends_quotes_and_a_mark_make_no_difference() {
+    let plain = read_text("elapsed_s,requests,anon_kib,swap_kib\n0.5,10,100,1\n1.5,20,200,0\n");
+    assert_eq!(rows(&plain), [(0.0, Some(103_424), Some(10), 0), (1.0, Some(204_800), Some(20), 0)]);
+    for text in [
+        "\u{feff}elapsed_s,requests,anon_kib,swap_kib\r\n0.5,10,100,1\r\n1.5,20,200,0\r\n",
+        "Elapsed (s);Requests;Anon (KiB);Swap (KiB)\n0,5;10;100;1\n1,5;20;200;0",
+        "\n\"elapsed_s\"\t\"requests\"\t\"anon_kib\"\tswap_kib\n\"0.5\"\t10\t100\t1\n\n1.5\t20\t200.0\t0\n",
+    ] {
+        assert_eq!(rows(&read_text(text)), rows(&plain), "{text}");
+    }
+}
+
+#[test]
+fn what_is_missing_is_missing() {
+    let table = read_text("time,requests,rss_kib,fds\n0,,,5\n1,NA,nan,null\n2,3,0,\n,4,1,1\n");
+    let read: Vec<_> = table.record.samples.iter().map(|s| (s.anon, s.requests, s.fds)).collect();
+    assert_eq!(read, [(None, None, Some(5)), (None, None, None), (Some(0), Some(3), None)]);
+    assert!(table.notes.contains(&"1 rows without a time were left out".into()), "{:?}", table.notes);
+}
+
+#[test]
+fn bad_rows_are_told_with_their_line() {
+    let header = "time,requests,anon_kib\n1,1,1\n";
+    assert_eq!(
+        error(&format!("{header}2,x,1\n")),
+        "line 3: column `requests`: expected a number, or nothing where it is missing, found `x`"
+    );
+    assert_eq!(error(&format!("{header}2,1\n")), "line 3: expected 3 fields, as the first line has, found 2");
+    assert_eq!(
+        error(&format!("{header}\n2,1,-5\n")),
+        "line 4: column `anon_kib`: expected a number from 0, below 2^64, found `-5`"
+    );
+    assert!(
+        error(&format!("{header}2,1,999999999999999999\n")).contains("line 3: column `anon_kib`: expected a number")
+    );
+    assert!(error(&format!("{header}inf,1,1\n")).contains("column `time`"));
+    assert_eq!(error("time,rss_kib,pid\n1,1,5000000000\n"), "line 2: `5000000000` is no process ID");
+    assert_eq!(error("time,rss_kib\n"), "it has no rows");
+    assert!(error(" \r\n").starts_with("it is empty"));
+    assert!(error("a,b\n1,2\n").starts_with("line 1: no column is known to hold a time or requests; found: `a`, `b`"));
+    assert!(read(&b"\xff\xfet\0"[..], "x", &Mapping::default()).unwrap_err().to_string().contains("UTF-8"));
+}
+
+#[test]
+fn workers_and_pids_are_incarnations_and_so_are_restarts() {
+    let table = read_text("time,pid,requests,anon_kib\n0,7,1,1\n0,8,1,1\n1,7,5,1\n1,8,5,1\n2,7,2,1\n2,8,9,1\n");
+    assert_eq!(rows(&table).iter().map(|r| r.3).collect::<Vec<_>>(), [0, 1, 0, 1, 2, 1]);
+    assert_eq!(table.record.workers().iter().map(|w| w.pid).collect::<Vec<_>>(), [7, 8, 7]);
+    let by_time = read_text("time,worker,rss_kib\n0,a,1\n1,a,1\n2,a,1\n1.9,a,1\n0,a,1\n0,b,1\n");
+    assert_eq!(rows(&by_time).iter().map(|r| r.3).collect::<Vec<_>>(), [0, 0, 0, 0, 1, 2]);
+    let started = read_text("time,pid,start,anon_kib\n0,7,100,1\n1,7,100,1\n2,7,300,1\n0.5,7,100,1\n");
+    let ids = [WorkerId { pid: 7, start: 100 }, WorkerId { pid: 7, start: 300 }];
+    assert_eq!(started.record.workers(), ids);
+}
+
+#[test]
+fn requests_that_are_no_running_count_are_refused() {
+    let mut text = "time,requests,anon_kib\n".to_owned();
+    (0..40).for_each(|i| text.push_str(&format!("{i},{},100\n", 10 + i % 2)));
+    assert!(error(&text).contains("the count of requests falls in 19 of 40 rows"), "{}", error(&text));
+}
+
+#[test]
+fn psrecord_is_known() {
+    let table = read_text(
+        "# Elapsed time   CPU (%)     Real (MB)   Virtual (MB)\n       0.000        0.000       10.500      100.1\n  \
+         1.000  5.0  11.000  100.1\n",
+    );
+    assert_eq!(rows(&table), [(0.0, Some(11_010_048), None, 0), (1.0, Some(11_534_336), None, 0)]);
+    assert_eq!(table.record.meta.counting.source, CountingSource::None);
+    let broken = "# Elapsed time   CPU (%)     Real (MB)   Virtual (MB)\n 0.0 0.0 x 1\n";
+    assert!(error(broken).starts_with("line 2: expected a row of psrecord"), "{}", error(broken));
+}
+
+#[test]
+fn mprof_is_known() {
+    let table = read_text(
+        "CMDLINE python x.py\nMEM 1.5 1700000000.1234\nCHLD 0 2.25 1700000000.1300\nFUNC f 1.0 1.0 2.0 2.0\nMEM 2.5 \
+         1700000001.1234\n",
+    );
+    let (own, child) = (Some(1_572_864), Some(2_359_296));
+    let read: Vec<_> = rows(&table).iter().map(|r| ((r.0 * 1e4).round(), r.1, r.3)).collect();
+    assert_eq!(read, [(0.0, own, 0), (66.0, child, 1), (10_000.0, Some(2_621_440), 0)]);
+    assert!(error("MEM 1.0 5\nMEM what 6\n").starts_with("line 2: expected a line of mprof"));
+}
+
+#[test]
+fn a_table_without_time_stands_one_second_apart() {
+    let table = read_text("requests,rss_mib\n1,1\n2,2\n");
+    assert_eq!(rows(&table), [(0.0, Some(1 << 20), Some(1), 0), (1.0, Some(2 << 20), Some(2), 0)]);
+    assert!(table.notes.iter().any(|note| note.contains("the file has no time")));
+    assert_eq!(table.record.meta.host.page, 1 << 20, "rounded to the unit");
+    assert_eq!(read_text("requests,rss_mib\n1,1.250\n").record.meta.host.page, 4096);
+}
+
+#[test]
+fn a_load_is_no_count_of_requests() {
+    let mut text = "time,load,rss_kib\n".to_owned();
+    (0..60).for_each(|i| text.push_str(&format!("{i},{},{}\n", 10 + i, 10_000 + 4 * i)));
+    let mut record = read_text(&text).record;
+    assert_eq!((record.load.len(), record.load[5].sent), (60, 15));
+    record.meta.budgets.memory = Some(64.0);
+    assert_eq!(verdict::judge(&record).findings[0].axis, crate::model::Axis::Seconds);
+}
+
+#[test]
+fn long_tables_are_thinned_for_each_worker_alike() {
+    let mut text = "time,pid,requests,anon_kib\n".to_owned();
+    let long = collect::MOST_READINGS as u64 / 2 + 1000;
+    for i in 0..long {
+        text.push_str(&format!("{i},7,{i},{}\n{i},8,{i},9000\n", 9000 + i / 8));
+    }
+    let table = read_text(&text);
+    assert!(table.record.samples.len() <= collect::MOST_READINGS);
+    let of = |pid| table.record.samples.iter().filter(|s| s.worker.pid == pid).count() as u64;
+    assert_eq!((of(7), of(8)), (long.div_ceil(2), long.div_ceil(2)));
+    assert!(table.record.samples.iter().all(|s| s.t % 2.0 == 0.0));
+    assert!(table.notes.iter().any(|note| note.contains("one reading in 2 of each worker was kept")));
+}
+
+#[test]
+fn a_quote_left_open_ends_the_reading() {
+    let endless = io::repeat(b'a');
+    let text = &b"time,rss_kib\n1,\"1"[..];
+    let error = read(text.chain(endless), "x", &Mapping::default()).unwrap_err().to_string();
+    assert!(error.contains("is a quote left open?"), "{error}");
+    let psrecord = &b"# Elapsed time CPU (%) Real (MB) Virtual (MB)\n"[..];
+    let error = read(psrecord.chain(io::repeat(b'a')), "x", &Mapping::default()).unwrap_err().to_string();
+    assert!(error.contains("longer than"), "{error}");
+}
+
+/// Tables that are nearly right, as starting points for damage.
+const CORPUS: [&str; 6] = [
+    "elapsed_s,requests,anon_kib,swap_kib,pid,start,fds,threads,load,worker\n0,1,2,3,4,5,6,7,8,w\n1,2,2,3,4,5,6,7,8,w\n",
+    "\u{feff}time;rss_mb\r\n0,5;\"1,5\"\r\n1;NA\r\n",
+    "# Elapsed time   CPU (%)     Real (MB)   Virtual (MB)\n 0.0 0.0 1.5 2.0\n 1.0 0.0 1.5 2.0\n",
+    "CMDLINE x\nMEM 1.5 1700000000.1\nCHLD 0 1.5 1700000000.1\nFUNC f 1 1 1 1\n",
+    "t\trss_gib\n1e308\t1e9\n-1e308\t0\n",
+    "time,rss_bytes\n18446744073709551615,18446744073709551615\n0,999999999999999999\n",
+];
+
+fn survives(bytes: &[u8]) {
+    if let Ok(mut table) = read(bytes, "x", &Mapping::default()) {
+        let budgets = &mut table.record.meta.budgets;
+        (budgets.memory, budgets.descriptors, budgets.threads) = (Some(64.0), Some(0.01), Some(0.01));
+        verdict::judge(&table.record);
+    }
+}
+
+#[test]
+fn damaged_tables_make_no_panic() {
+    for text in CORPUS {
+        let bytes = text.as_bytes();
+        for place in 0..bytes.len() {
+            survives(&bytes[..place]);
+            for byte in *b"\"\n,;\t-9.e\0\xff" {
+                let mut damaged = bytes.to_vec();
+                damaged[place] = byte;
+                survives(&damaged);
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), which in 0..CORPUS.len()) {
+        survives(&bytes);
+        let header = CORPUS[which].lines().next().unwrap_or_default();
+        survives(&[header.as_bytes(), b"\n", &bytes].concat());
+    }
+
+    #[test]
+    fn every_number_is_read_as_it_was_written(
+        values in prop::collection::vec((0.0f64..1e9, any::<u32>(), prop::option::of(0u64..1 << 40)), 1..50)
+    ) {
+        let mut text = "time,requests,anon_bytes\n".to_owned();
+        let mut requests = 0;
+        for (i, (part, more, memory)) in values.iter().enumerate() {
+            requests += u64::from(*more);
+            let memory = memory.map_or(String::new(), |m| m.to_string());
+            text.push_str(&format!("{},{requests},{memory}\n", i as f64 + part / 1e9));
+        }
+        let read = rows(&read_text(&text));
+        prop_assert_eq!(read.len(), values.len());
+        prop_assert!(read.iter().zip(&values).all(|(row, (_, _, memory))| row.1 == *memory && row.3 == 0));
+        prop_assert_eq!(read[values.len() - 1].2, Some(requests));
+    }
+
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_steady_leak_is_found_whatever_the_spelling(seed in 0u64..50, delimiter in prop::sample::select(vec![',', ';', '\t'])) {
+        let mut text = format!("Time{delimiter}REQUESTS{delimiter}Anon KB\r\n");
+        for i in 0..300u64 {
+            let requests = i * (10 + seed % 7);
+            text.push_str(&format!("{i}{delimiter}{requests}{delimiter}{}\r\n", 20_000 + requests + 4 * (i * seed % 3)));
+        }
+        let mut record = read_text(&text).record;
+        record.meta.budgets.memory = Some(64.0);
+        let verdict = verdict::judge(&record);
+        prop_assert_eq!(verdict.outcome, Outcome::Leak);
+        let growth = verdict.findings[0].growth.unwrap();
+        prop_assert!(growth.lower <= 1024.0 && 1000.0 <= growth.upper, "{:?}", growth);
+    }
+}

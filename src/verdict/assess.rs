@@ -1,0 +1,275 @@
+//! One judged unit, the pool or a single worker: what its growth amounts to.
+//!
+//! The rule is told in `docs/verdict.md`. In short: a leak is growth that is above zero in every plausible model and
+//! comes near the budget in the least of them; clean is growth whose upper bound is under the budget in every one.
+
+use super::Interval;
+use super::level::{Jump, Levels};
+use super::plausible::{FAR, Plausible, plausible};
+use crate::stats::{Estimate, median, student_t, theil_sen};
+
+/// Error probability of "leak".
+pub(super) const ALPHA_LEAK: f64 = 0.01;
+/// Error probability of "clean": stricter than the 5 % of the rule's first form, so that a leak of exactly the budget
+/// doesn't pass once in twenty times.
+pub(super) const ALPHA_CLEAN: f64 = 0.01;
+/// Error probability of "clean" where it rests on how a transient goes on after the run.
+const ALPHA_SETTLES: f64 = 0.001;
+/// Autocorrelation from which a level wanders so much that where it went says nothing.
+const WANDERS: f64 = 0.985;
+/// The part of the budget that the least plausible estimate of a leak must reach.
+const NEAR_BUDGET: f64 = 0.75;
+/// The part of the budget at which growth must go on late in the run.
+const LATE: f64 = 0.4;
+/// Effective number of rises that late growth must be made of to be a leak.
+const SPREAD: f64 = 5.0;
+/// Turns from the top quarter of the range to the bottom one or back that make swings.
+const SWINGS: usize = 5;
+/// The part of its first tenth to which growth must have come down in the last one for it to count as settling.
+const SLOWED: f64 = 0.35;
+/// Distance of the information criterion up to which a model has a say on "clean".
+const NEAR: f64 = 6.0;
+
+/// What a judged unit (the pool, or one worker) amounts to.
+#[derive(Debug, Clone)]
+pub(super) struct Assessment {
+    pub models: Vec<Plausible>,
+    /// Growth by jumps, per step of the axis, with its standard error under a compound Poisson process.
+    pub by_jumps: (f64, f64),
+    pub jumps: JumpPattern,
+    /// Theil-Sen slope of the last 40 %, jumps included.
+    pub late: Option<f64>,
+    /// Bounds of persistent growth and of growth at the end, the worst over the plausible models.
+    pub persistent: Interval,
+    pub end: Interval,
+    /// The least estimate of persistent growth in a plausible model.
+    pub least: f64,
+    /// Whether late growth is made of many rises.
+    pub spread: bool,
+    pub leak: bool,
+    pub clean: bool,
+}
+
+/// How abrupt jumps are spread over the judged part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum JumpPattern {
+    /// There are none, or what they add late is small beside the budget.
+    None,
+    /// One jump up: something was loaded once.
+    Single,
+    /// They get rarer and smaller: a high-water mark.
+    Settling,
+    /// They go up and down, between the same levels early and late.
+    UpAndDown,
+    /// They go on.
+    GoingOn,
+    /// It can't be told.
+    Unclear,
+}
+
+/// What is judged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subject<'a> {
+    pub raw: &'a [Levels],
+    /// The same less the jumps.
+    pub smooth: &'a [Levels],
+    pub jumps: &'a [Jump],
+    /// Rises of the high-water mark.
+    pub rises: &'a [Jump],
+    pub workers: usize,
+    /// Workers that were averaged into each series.
+    pub averaged: f64,
+    /// Steps of the axis that all workers span together.
+    pub total_span: f64,
+}
+
+/// By what it is judged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// Allowed growth per step of the axis.
+    pub budget: f64,
+    /// Step to which levels are rounded.
+    pub quantum: f64,
+    /// Tests that share the error probability of "leak" (Bonferroni).
+    pub tests: usize,
+}
+
+/// Judges a subject; `None` if there is too little to fit.
+pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
+    let Subject { raw, smooth, jumps, total_span, .. } = subject;
+    let budget = terms.budget;
+    let models = plausible(raw, smooth, jumps.len(), subject.averaged, terms.quantum);
+    let best = models.first()?;
+    let sum: f64 = jumps.iter().map(|j| j.size).sum();
+    let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
+    let by_jumps = (sum / total_span, squares.sqrt() / total_span);
+    let pattern = if models.iter().any(|m| m.stepped) { pattern(subject, budget) } else { JumpPattern::None };
+    let alpha = ALPHA_LEAK / terms.tests.max(1) as f64;
+    // What jumps add goes on with certainty only if they go on.
+    let going_on = pattern == JumpPattern::GoingOn;
+    let with_jumps = |m: &Plausible, e: Estimate| {
+        if m.stepped && going_on {
+            Estimate { value: e.value + by_jumps.0, se: e.se.hypot(by_jumps.1), df: e.df }
+        } else {
+            e
+        }
+    };
+    let bounds = |pick: fn(&Plausible) -> Estimate, reach: f64| {
+        let each = || models.iter().filter(move |m| m.distance <= reach).map(|m| with_jumps(m, pick(m)));
+        Interval {
+            estimate: with_jumps(best, pick(best)).value,
+            lower: each().map(|e| e.lower(alpha)).fold(f64::INFINITY, f64::min),
+            upper: each().map(|e| e.upper(ALPHA_CLEAN)).fold(f64::NEG_INFINITY, f64::max),
+            confidence: 1.0 - 2.0 * ALPHA_LEAK,
+        }
+    };
+    let persistent = bounds(|m| m.persistent, FAR);
+    let end = bounds(|m| m.end, NEAR);
+    let least = models.iter().map(|m| with_jumps(m, m.persistent).value).fold(f64::INFINITY, f64::min);
+    let late = late_slope(raw);
+    // A wave of the load hides single rises; what is left of jumps is judged without them.
+    let spread = best.waves || raw.iter().any(is_spread) || best.stepped && smooth.iter().any(is_spread);
+    let leak = best.rho < WANDERS
+        && persistent.lower > 0.0
+        && least >= NEAR_BUDGET * budget
+        && (going_on || spread && late.is_some_and(|s| s >= LATE * budget));
+    let quiet = !matches!(pattern, JumpPattern::GoingOn | JumpPattern::Unclear);
+    let near = || models.iter().filter(|m| m.distance <= NEAR);
+    let over_now = near().all(|m| under(m.end, budget, ALPHA_CLEAN)) && best.end.value <= NEAR_BUDGET * budget;
+    let swings = best.persistent.value <= 0.5 * budget && raw.iter().all(|s| swings(s, budget));
+    let clean = !leak && (swings || quiet && (over_now || settles(&models, budget)));
+    Some(Assessment { models, by_jumps, jumps: pattern, late, persistent, end, least, spread, leak, clean })
+}
+
+/// Whether growth is under the budget beyond doubt. A steep fall must not make up for noise: that asks for power.
+fn under(growth: Estimate, budget: f64, alpha: f64) -> bool {
+    growth.value.max(-0.5 * budget) + student_t(1.0 - alpha, growth.df) * growth.se < budget
+}
+
+/// Whether growth is over the budget now perhaps, but is sure to end: every model that counts even for a leak has a
+/// bounded transient, what persists beside it is under the budget, and growth has slowed down to a part already.
+fn settles(models: &[Plausible], budget: f64) -> bool {
+    models.iter().all(|m| {
+        let bounded = !m.transients.is_empty() && m.transients.iter().all(|t| t.is_bounded());
+        let slowed = m.grown(1.0) - m.grown(0.9) < SLOWED * m.grown(0.1);
+        bounded
+            && slowed
+            && m.persistent.value >= -0.5 * budget
+            && under(m.persistent, budget, ALPHA_SETTLES)
+            && m.persistent.value <= NEAR_BUDGET * budget
+    })
+}
+
+/// Tells one-off and settling jumps from those that go on.
+fn pattern(subject: Subject, budget: f64) -> JumpPattern {
+    let Subject { raw, jumps, rises, total_span, .. } = subject;
+    let late: f64 = jumps.iter().filter(|j| j.at > 0.5).map(|j| j.size).sum();
+    let ups: Vec<&Jump> = jumps.iter().filter(|j| j.size > 0.0).collect();
+    let sum: f64 = jumps.iter().map(|j| j.size).sum();
+    if jumps.is_empty() || late.max(sum / 2.0) <= 0.25 * budget * total_span / 2.0 {
+        return JumpPattern::None;
+    }
+    if ups.len() == 1 {
+        return JumpPattern::Single;
+    }
+    if jumps.len() - ups.len() >= 2 && raw.iter().all(|s| returns(&s.y, 0.25 * budget * s.span())) {
+        return JumpPattern::UpAndDown;
+    }
+    let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
+    if ups.len() >= 6 && sum > student_t(1.0 - ALPHA_LEAK, f64::INFINITY) * squares.sqrt() && late > 0.3 * sum {
+        return JumpPattern::GoingOn;
+    }
+    // Laplace's trend test on the rises of the high-water mark, each weighted with its size: under a constant rate their
+    // mean place is 1/2.
+    let mass: f64 = rises.iter().map(|j| j.size).sum();
+    let place = rises.iter().map(|j| j.at * j.size).sum::<f64>() / mass;
+    let square: f64 = rises.iter().map(|j| j.size * j.size).sum();
+    let z = (place - 0.5) / (square.sqrt() / mass / 12f64.sqrt());
+    let rare = ups.iter().filter(|j| j.at > 0.5).count() <= subject.workers;
+    if z < -1.645 && rare && late < 0.35 * mass {
+        return JumpPattern::Settling;
+    }
+    JumpPattern::Unclear
+}
+
+/// Whether the level comes back late to where it was early, at the bottom and at the top of its range, but for `slack`.
+fn returns(y: &[f64], slack: f64) -> bool {
+    let part = 2 * y.len() / 5;
+    if part == 0 {
+        return false;
+    }
+    let (early, late) = (&y[..part], &y[y.len() - part..]);
+    // Bounds are known well only where the level dwells at them.
+    let dwells = |v: &[f64]| {
+        let (outer, inner) = (range(v, 0.05), range(v, 0.2));
+        inner.0 - outer.0 < slack && outer.1 - inner.1 < slack
+    };
+    let (before, after) = (range(early, 0.05), range(late, 0.05));
+    dwells(early) && dwells(late) && after.0 <= before.0 + slack && after.1 <= before.1 + slack
+}
+
+/// Whether the level swings up and down between bounds that don't rise by what the budget allows: then it is clean,
+/// however persistent each swing is.
+fn swings(levels: &Levels, budget: f64) -> bool {
+    let (low, high) = range(&levels.y, 0.05);
+    let (mut turns, mut up) = (0, None);
+    for y in &levels.y {
+        let now = (y - low) / (high - low);
+        let side = if now > 0.75 {
+            Some(true)
+        } else if now < 0.25 {
+            Some(false)
+        } else {
+            up
+        };
+        turns += usize::from(up.is_some() && side != up);
+        up = side;
+    }
+    // Early and late parts lie 60 % of the span apart: growth at the budget would lift the bounds by more than this.
+    turns >= SWINGS && returns(&levels.y, 0.25 * budget * levels.span())
+}
+
+/// Whether growth in the last 60 % is made of many rises of the high-water mark, not of a few that may be the last: the
+/// effective number of rises (Kish 1965), the square of their sum over the sum of their squares.
+fn is_spread(levels: &Levels) -> bool {
+    let late = &levels.y[2 * levels.y.len() / 5..];
+    let mut mark = late.first().copied().unwrap_or(0.0);
+    let (mut sum, mut squares) = (0.0, 0.0);
+    for y in late {
+        let rise = (y - mark).max(0.0);
+        sum += rise;
+        squares += rise * rise;
+        mark = mark.max(*y);
+    }
+    sum * sum >= squares * SPREAD.min(0.4 * (late.len() as f64 - 1.0)) && sum > 0.0
+}
+
+/// The range but for this share at either end.
+fn range(v: &[f64], without: f64) -> (f64, f64) {
+    let mut sorted = v.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |share: f64| sorted.get((sorted.len().saturating_sub(1) as f64 * share) as usize).copied().unwrap_or(0.0);
+    (at(without), at(1.0 - without))
+}
+
+/// The median over the series of the Theil-Sen slope of their last 40 %.
+fn late_slope(series: &[Levels]) -> Option<f64> {
+    let slopes: Vec<f64> = series
+        .iter()
+        .filter_map(|s| {
+            let from = s.x.first()? + 0.6 * s.span();
+            let i = s.x.partition_point(|x| *x < from);
+            theil_sen(&s.x[i..], &s.y[i..])
+        })
+        .collect();
+    median(&slopes)
+}
+
+impl Assessment {
+    /// Whether it may leak though that isn't proven; such a worker keeps its pool from being clean.
+    pub fn is_suspicious(&self, budget: f64) -> bool {
+        let growing = |end: Estimate| end.value > NEAR_BUDGET * budget && end.lower(0.05) > 0.0;
+        let mut near = self.models.iter().filter(|m| m.distance <= NEAR);
+        !self.clean && (self.jumps == JumpPattern::GoingOn || self.spread && near.any(|m| growing(m.end)))
+    }
+}
