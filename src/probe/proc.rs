@@ -62,10 +62,20 @@ pub struct ProcStatus {
     pub threads: Option<u64>,
 }
 
+impl ProcStatus {
+    fn is_whole(&self) -> bool {
+        [self.anon, self.file, self.shmem, self.swap, self.threads].iter().all(Option::is_some)
+    }
+}
+
 /// Reads the text of `/proc/PID/status`; what isn't there is `None`. A kernel thread or a zombie has no memory lines.
 pub fn parse_status(text: &[u8]) -> ProcStatus {
     let mut status = ProcStatus::default();
     for line in text.split(|&b| b == b'\n') {
+        // Most lines are none of ours, and nearly half of the text comes after the last that is.
+        if !matches!(line.first(), Some(b'R' | b'T' | b'V')) {
+            continue;
+        }
         let Some(colon) = line.iter().position(|&b| b == b':') else { continue };
         let (key, value) = (&line[..colon], &line[colon + 1..]);
         let slot = match key {
@@ -75,6 +85,9 @@ pub fn parse_status(text: &[u8]) -> ProcStatus {
             b"VmSwap" => &mut status.swap,
             b"Threads" => {
                 status.threads = number(value.trim_ascii());
+                if status.is_whole() {
+                    break;
+                }
                 continue;
             }
             _ => continue,
