@@ -11,6 +11,7 @@ mod run;
 mod watch;
 
 use crate::demo::{self, DemoOptions};
+use crate::report;
 use crate::supervise::{GUARD_ARGUMENT, run_guard};
 use crate::verdict::ExitCode;
 use clap::{Parser, Subcommand};
@@ -87,7 +88,9 @@ pub fn main() -> std::process::ExitCode {
         Err(problem) if problem.pipe => ExitCode::Clean,
         Err(problem) => {
             let label = console::style("error:").red().bold().for_stderr();
-            eprintln!("{label} {}", problem.text);
+            // It may quote a file that someone else wrote.
+            let lines: Vec<String> = problem.text.lines().map(report::plain).collect();
+            eprintln!("{label} {}", lines.join("\n"));
             problem.code
         }
     }

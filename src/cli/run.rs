@@ -54,8 +54,12 @@ pub fn run(arguments: &Arguments) -> Done {
     // What was drawn over gives way to the verdict.
     drop(watcher);
     let verdict = verdict::judge(&finished.record);
-    let written = report::write_all(&finished.directory, &finished.record, &verdict)?;
-    judge::conclude(&finished.record, &arguments.output, &written)
+    let written = report::write_all(&finished.directory, &finished.record, &verdict);
+    // A report that can't be written, as on a full disk, must not keep the verdict from being told.
+    let pages = written.as_deref().unwrap_or_default();
+    let code = judge::conclude(&finished.record, &arguments.output, pages)?;
+    written?;
+    Ok(code)
 }
 
 impl From<RunError> for Problem {

@@ -170,8 +170,8 @@ impl<'a> Attachment<'a> {
                 failures: 0,
             });
         };
-        recorder.end_sampling(sampler.finish());
-        Ok(recorder.finish(end))
+        let followed = recorder.end_sampling(sampler.finish());
+        Ok(recorder.finish(end.and(followed)))
     }
 
     fn meta(&self) -> RunMeta {

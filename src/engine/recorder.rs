@@ -85,18 +85,20 @@ impl Recorder {
         self.note_failure(written);
     }
 
-    /// Takes in what the sampler left; `None` if it panicked.
-    pub fn end_sampling(&mut self, end: Option<SamplerEnd>) {
-        let text = match end {
-            Some(SamplerEnd { observing, classes, counting_error }) => {
-                self.record.meta.observing = Some(observing);
-                self.record.meta.classes = classes;
-                let Some(error) = counting_error else { return };
-                format!("at the end the requests of the workers could not be read: {error}")
-            }
-            None => "the sampler's thread panicked; please report this".to_owned(),
-        };
-        self.event(EventKind::Note { text });
+    /// Takes in what the sampler left, `None` if it panicked; an error if not every worker could be followed.
+    pub fn end_sampling(&mut self, end: Option<SamplerEnd>) -> Result<(), Cut> {
+        let recording = |reason| Cut { failure: Failure::Recording, reason };
+        let end = end.ok_or_else(|| recording("the sampler's thread panicked; please report this".into()))?;
+        self.record.meta.observing = Some(end.observing);
+        self.record.meta.classes = end.classes;
+        if let Some(error) = end.counting_error {
+            let text = format!("at the end the requests of the workers could not be read: {error}");
+            self.event(EventKind::Note { text });
+        }
+        let unopened = end.unopened.map(|error| {
+            recording(format!("not every worker could be followed: {error}; `ulimit -n` has to be higher"))
+        });
+        unopened.map_or(Ok(()), Err)
     }
 
     /// Takes in the last of it and closes the run, with how it ended.

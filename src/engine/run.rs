@@ -165,8 +165,8 @@ impl Conductor {
             sink,
         );
         let driven = self.drive(driving, &mut launched, watch);
-        self.stop(launched, sampler);
-        driven
+        let followed = self.stop(launched, sampler);
+        driven.and(followed)
     }
 
     /// Waits until the target is ready, and goes through the phases.
@@ -239,7 +239,8 @@ impl Conductor {
         }
     }
 
-    fn stop(&mut self, mut launched: Launched, sampler: Sampler) {
+    /// Stops the target and the sampler; an error if not all workers could be followed.
+    fn stop(&mut self, mut launched: Launched, sampler: Sampler) -> Result<(), Cut> {
         self.recorder.event(EventKind::Stopping);
         self.stopping.store(true, Ordering::Relaxed);
         let stop = &self.setup.harness.target.stop;
@@ -250,7 +251,7 @@ impl Conductor {
             let text = format!("{killed} processes did not end within {} of {signal} and were killed", stop.grace);
             self.recorder.event(EventKind::Note { text });
         }
-        self.recorder.end_sampling(sampler.finish());
+        self.recorder.end_sampling(sampler.finish())
     }
 
     fn finish(mut self, end: Result<(), Cut>, driving: Driving) -> Finished {

@@ -51,6 +51,8 @@ pub struct SamplerEnd {
     pub classes: Vec<String>,
     /// Why requests could not be counted, if at the end they couldn't.
     pub counting_error: Option<String>,
+    /// Why not every worker could be followed, if some couldn't.
+    pub unopened: Option<String>,
 }
 
 impl Sampler {
@@ -137,6 +139,7 @@ impl Sampling {
         self.tick();
         let elapsed = begun.elapsed();
         SamplerEnd {
+            unopened: self.plan.roster.unopened().map(ToString::to_string),
             observing: self.account.close(thread_cpu(), elapsed, ticks + 1, missed),
             classes: self.plan.counter.map_or_else(Vec::new, |c| c.classes().to_vec()),
             counting_error: self.counting_error,

@@ -2,6 +2,7 @@
 
 use super::setup::Setup;
 use crate::supervise::{LaunchRequest, Launched, Ready, tail, wait_until_ready};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt;
@@ -98,7 +99,18 @@ pub fn launch(setup: &Setup, outputs: &Outputs) -> Result<Launched, String> {
         data_limit: setup.group.is_err().then_some(setup.harness.target.memory_limit.0),
         scratch: setup.scratch.path().to_owned(),
     };
-    Launched::suspended(request).map_err(|error| error.to_string())
+    let launched = Launched::suspended(request).map_err(|error| error.to_string());
+    raise_file_limit();
+    launched
+}
+
+/// Raises our soft limit of open files to the hard one: each worker is held open by several descriptors. This comes
+/// after the launch, so that the target has the limit that it would have without us.
+fn raise_file_limit() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // What still can't be opened is told when it is met.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
 }
 
 /// Waits until the target is ready.

@@ -193,6 +193,13 @@ fn class_index(classes: &mut Vec<String>, class: &[u8]) -> usize {
     classes.len() - 1
 }
 
+/// Reads a line of a log by a pattern with the groups `pid` and, if it likes, `class`; `None` if it isn't about a request.
+pub fn parse_log_line<'a>(line: &'a [u8], pattern: &bytes::Regex) -> Option<(u32, Option<&'a [u8]>)> {
+    let found = pattern.captures(line)?;
+    let pid = std::str::from_utf8(found.name("pid")?.as_bytes()).ok()?.parse().ok()?;
+    Some((pid, found.name("class").map(|class| class.as_bytes())))
+}
+
 /// Follows a log: waits for it to appear, goes on after a rotation or a truncation.
 #[derive(Debug)]
 struct LogTail {
@@ -254,10 +261,8 @@ impl LogTail {
                 continue;
             };
             for line in self.pending[..end].split(|&b| b == b'\n') {
-                let Some(found) = self.pattern.captures(line) else { continue };
-                let pid = found.name("pid").and_then(|m| std::str::from_utf8(m.as_bytes()).ok()?.parse().ok());
-                if let Some(pid) = pid {
-                    count(pid, found.name("class").map(|m| m.as_bytes()));
+                if let Some((pid, class)) = parse_log_line(line, &self.pattern) {
+                    count(pid, class);
                 }
             }
             self.pending.drain(..=end);

@@ -16,7 +16,7 @@ mod worker;
 
 pub use capability::{Availability, Capability, examine};
 pub use cgroup::{GroupReading, MemoryGroup, find_group, group_processes};
-pub use counting::{Counter, Served};
+pub use counting::{Counter, Served, parse_log_line};
 pub use descriptors::Connections;
 pub use host::HostProbe;
 pub use http::get as http_get;

@@ -46,6 +46,14 @@ pub enum ReadError {
         /// Its format.
         found: String,
     },
+    /// The version of the run's format isn't one.
+    #[error("{}: not the head of a run: its format {found:?} is no version", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: String,
+    },
     /// A line isn't one.
     #[error("{}:{line}: {what}", path.display())]
     Line {
@@ -96,8 +104,10 @@ fn head(path: &Path) -> Result<RunMeta, ReadError> {
     let any: serde_json::Value = serde_json::from_slice(&text).map_err(wrong)?;
     let found = any.get("format").and_then(|f| f.as_str()).unwrap_or_default().to_owned();
     let major = |version: &str| version.split('.').next().and_then(|m| m.parse::<u32>().ok());
-    if major(&found) > major(FORMAT) {
-        return Err(ReadError::Newer { path: path.to_owned(), found });
+    match major(&found) {
+        None => return Err(ReadError::Version { path: path.to_owned(), found }),
+        found_major if found_major > major(FORMAT) => return Err(ReadError::Newer { path: path.to_owned(), found }),
+        Some(_) => {}
     }
     serde_json::from_value(any).map_err(wrong)
 }

@@ -8,7 +8,7 @@ use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use serde::Serialize;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use thiserror::Error;
@@ -81,7 +81,7 @@ impl RunDirectory {
     /// Hands what was appended to the kernel, so that it outlives a crash of ours.
     ///
     /// # Errors
-    /// If it can't be written.
+    /// If it can't be written, or was removed: what is written to a removed file succeeds, and is lost.
     pub fn flush(&mut self) -> Result<(), WriteError> {
         [&mut self.samples, &mut self.host, &mut self.load, &mut self.events].into_iter().try_for_each(Log::flush)
     }
@@ -130,7 +130,11 @@ impl RunDirectory {
             file.write_all(b"\n")?;
             std::fs::rename(&temporary, &path)
         };
-        write().map_err(|source| WriteError { path: path.clone(), source })
+        let written = write();
+        if written.is_err() {
+            let _ = std::fs::remove_file(&temporary);
+        }
+        written.map_err(|source| WriteError { path: path.clone(), source })
     }
 }
 
@@ -160,6 +164,10 @@ impl Log {
     }
 
     fn flush(&mut self) -> Result<(), WriteError> {
-        self.file.flush().map_err(|source| WriteError { path: self.path.clone(), source })
+        let flushed = self.file.flush().and_then(|()| match self.file.get_ref().metadata()?.nlink() {
+            0 => Err(io::Error::new(io::ErrorKind::NotFound, "it was removed while the run went on")),
+            _ => Ok(()),
+        });
+        flushed.map_err(|source| WriteError { path: self.path.clone(), source })
     }
 }

@@ -122,6 +122,8 @@ impl Guard {
                     // We are the parent and haven't waited for them yet, so the PIDs are still theirs.
                     for pid in pids {
                         let _ = nix::sys::signal::kill(pid, signal);
+                        // One that is stopped can't end in order before it goes on.
+                        let _ = nix::sys::signal::kill(pid, Signal::SIGCONT);
                     }
                 }
                 Ok(())

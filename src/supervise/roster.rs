@@ -4,8 +4,10 @@ use super::{pidfd, target, tree};
 use crate::config::Workers;
 use crate::model::{ExitCause, WorkerId};
 use crate::probe::{WorkerProbe, group_processes};
+use nix::libc;
 use regex::Regex;
 use std::collections::HashMap;
+use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -56,6 +58,7 @@ pub struct Roster {
     next_look: Instant,
     members: HashMap<u32, WorkerProbe>,
     leaving: Vec<(WorkerProbe, u32)>,
+    unopened: Option<io::Error>,
 }
 
 #[derive(Debug)]
@@ -79,7 +82,7 @@ impl Roster {
             Workers::Match(pattern) => Selection::Match(Regex::new(pattern)?),
         };
         let next_look = Instant::now();
-        Ok(Roster { scope, selection, next_look, members: HashMap::new(), leaving: Vec::new() })
+        Ok(Roster { scope, selection, next_look, members: HashMap::new(), leaving: Vec::new(), unopened: None })
     }
 
     /// Looks who has gone and, if it is `open`, who has come: while a target is taken down, orphans that are given a new
@@ -92,8 +95,17 @@ impl Roster {
             if self.members.contains_key(&pid) || !self.is_selected(pid) {
                 continue;
             }
-            // One that ended between the listing and now never was a worker to us.
-            let Ok(probe) = WorkerProbe::open(pid) else { continue };
+            let probe = match WorkerProbe::open(pid) {
+                Ok(probe) => probe,
+                Err(error) => {
+                    // One that ended between the listing and now never was a worker to us.
+                    let ended = error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH);
+                    if !ended {
+                        self.unopened = Some(error);
+                    }
+                    continue;
+                }
+            };
             if self.leaving.iter().any(|(leaving, _)| leaving.id() == probe.id()) {
                 continue;
             }
@@ -116,6 +128,11 @@ impl Roster {
     /// Whether none lives.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
+    }
+
+    /// Why a worker that lives could not be held open, if that ever happened: it is not among the members.
+    pub fn unopened(&self) -> Option<&io::Error> {
+        self.unopened.as_ref()
     }
 
     /// Takes a worker off that could not be read any more.

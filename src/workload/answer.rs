@@ -21,6 +21,20 @@ pub(super) enum Malformed {
     Upgrade,
 }
 
+/// Reads `bytes` as an answer that comes in pieces of this length; its status if it came whole. It is what fuzzing calls.
+#[doc(hidden)]
+pub fn read_answer(bytes: &[u8], to_head: bool, piece: usize) -> Option<u16> {
+    let mut answer = Answer::new(to_head);
+    let (mut begun, mut end) = (0, 0);
+    while end < bytes.len() && !answer.is_done() {
+        end = bytes.len().min(end + piece.max(1));
+        let used = answer.read(&bytes[begun..end]).ok()?;
+        begun += used;
+        assert!(begun <= end, "more was used than there is");
+    }
+    if answer.end() { answer.status() } else { None }
+}
+
 /// What comes next in the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {

@@ -23,6 +23,8 @@ mod testing;
 mod tests;
 mod timer;
 
+#[doc(hidden)]
+pub use answer::read_answer;
 pub use counters::{COMMAND_STEP, Counters, Totals};
 pub use record::StepHistograms;
 

@@ -1,0 +1,93 @@
+//! The entry points of fuzzing: each takes foreign bytes, and must neither panic nor hang, nor let anything through that
+//! acts on a terminal or a page. `tests/corpus.rs` of the main package includes this file, so that both run the same.
+
+use regex::{Regex, bytes};
+use seepage::config::{Overrides, Variables, parse, redacted, resolve};
+use seepage::report::Format;
+use seepage::{probe, report, store, verdict, workload};
+use std::path::Path;
+use std::sync::LazyLock;
+
+/// `/proc/PID/stat`.
+pub fn proc_stat(bytes: &[u8]) {
+    let _ = probe::parse_stat(bytes);
+}
+
+/// `/proc/PID/status`.
+pub fn proc_status(bytes: &[u8]) {
+    let _ = probe::parse_status(bytes);
+}
+
+/// The pages on which servers say what their workers have served.
+pub fn status_page(bytes: &[u8]) {
+    static PATTERN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?<pid>\d+)\D+(?<count>\d+)").unwrap());
+    let _ = probe::parse_php_fpm(bytes);
+    let _ = probe::parse_mod_status(bytes);
+    let _ = probe::parse_page(bytes, &PATTERN);
+}
+
+/// A line of an access log.
+pub fn access_log(bytes: &[u8]) {
+    static PATTERN: LazyLock<bytes::Regex> =
+        LazyLock::new(|| bytes::Regex::new(r"^(?<pid>\d+) (?<class>\S+)").unwrap());
+    if let Some((_, class)) = probe::parse_log_line(bytes, &PATTERN) {
+        assert!(class.is_none_or(|class| !class.is_empty()));
+    }
+}
+
+/// A harness file.
+pub fn harness_file(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match parse(text, "file.toml", &Overrides::default()) {
+        Ok(harness) => {
+            let _ = resolve(&harness, &Variables::default());
+            assert!(redacted(&harness, &Variables::default()).is_object());
+        }
+        Err(error) => harmless(&error.to_string()),
+    }
+}
+
+/// An HTTP answer; the first byte says in which pieces it comes, and whether it answers HEAD.
+pub fn http_answer(bytes: &[u8]) {
+    let Some((first, answer)) = bytes.split_first() else { return };
+    let _ = workload::read_answer(answer, first & 1 == 1, usize::from(first >> 1));
+    let _ = workload::read_answer(answer, first & 1 == 1, answer.len());
+}
+
+/// The files of a run directory one after the other, each below a line `=== NAME`: read, judged and reported.
+pub fn run_directory(bytes: &[u8]) {
+    let directory = tempfile::tempdir().unwrap();
+    unpack(bytes, directory.path());
+    let Ok(record) = store::read(directory.path()) else { return };
+    let verdict = verdict::judge(&record);
+    harmless(&report::terminal(&record, &verdict, false, None));
+    for format in [Format::Json, Format::Html, Format::Markdown, Format::Junit, Format::Csv, Format::Svg] {
+        let rendered = report::render(format, &record, &verdict).unwrap();
+        let text = String::from_utf8(rendered).unwrap();
+        harmless(&text);
+        let is_markup = matches!(format, Format::Html | Format::Svg | Format::Junit | Format::Markdown);
+        assert!(!is_markup || !text.contains("<script>alert"), "{text}");
+    }
+}
+
+/// Writes the files of a run directory that are packed into `bytes`.
+pub fn unpack(bytes: &[u8], directory: &Path) {
+    const FILES: [&str; 5] = ["run.json", "samples.jsonl", "host.jsonl", "load.jsonl", "events.jsonl"];
+    let mut current = None;
+    let mut files: [Vec<u8>; 5] = Default::default();
+    for line in bytes.split_inclusive(|&b| b == b'\n') {
+        let name = line.strip_prefix(b"=== ").map(<[u8]>::trim_ascii);
+        match name.and_then(|name| FILES.iter().position(|file| file.as_bytes() == name)) {
+            Some(index) => current = Some(index),
+            None => current.into_iter().for_each(|index| files[index].extend_from_slice(line)),
+        }
+    }
+    for (name, content) in FILES.iter().zip(files) {
+        std::fs::write(directory.join(name), content).unwrap();
+    }
+}
+
+fn harmless(text: &str) {
+    let harmful = text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
+    assert_eq!(harmful, None, "{text:?}");
+}
