@@ -184,6 +184,10 @@ fn without_a_counter_growth_is_judged_by_the_hour() {
     let estimate = memory["growth"]["estimate"].as_f64().unwrap();
     assert!((1.0e9..2.0e9).contains(&estimate), "{estimate}");
     assert!(ended.read("report.html").contains("a day"));
+    // Judged again by a budget for a request, which time says nothing of.
+    let again =
+        server.bench.seepage().arg("analyze").arg(ended.directory()).args(["--budget", "64 B/request"]).output();
+    assert_eq!(again.unwrap().status.code(), Some(11));
     // A budget that is far above what a server without a fault does.
     let sound = Server::start("none");
     let ended = sound.attach(&[

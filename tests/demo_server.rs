@@ -189,11 +189,14 @@ fn files_in_shared_memory_live_as_long_as_their_parent() {
 
 #[test]
 fn what_only_looks_like_a_leak_ends() {
-    for (fault, least, uploads) in [("warm", 2 * 500 * 4096, 10_000), ("churn", 16 << 20, 400)] {
+    // How long it takes depends on how evenly the workers are served; a leak would never come to its end.
+    for (fault, least, uploads) in [("warm", 500 * 4096, 5000), ("churn", 8 << 20, 200)] {
         let demo = Demo::start(&["--fault", fault]);
         let first = demo.growth(|| assert_eq!(demo.upload(uploads).ok, uploads));
-        let second = demo.growth(|| assert_eq!(demo.upload(uploads).ok, uploads));
-        assert!(first > least && second.abs() < first / 4, "{fault}: {first}, then {second}");
+        assert!(first > least, "{fault}: {first}");
+        wait_until("the growth ends", || {
+            demo.growth(|| assert_eq!(demo.upload(uploads).ok, uploads)).abs() < first / 16
+        });
     }
     let demo = Demo::start(&["--fault", "cow"]);
     let growth = demo.growth(|| assert_eq!(demo.upload(1500).ok, 1500));

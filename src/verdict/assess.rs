@@ -21,6 +21,8 @@ const WANDERS: f64 = 0.985;
 const NEAR_BUDGET: f64 = 0.75;
 /// The part of the budget at which growth must go on late in the run.
 const LATE: f64 = 0.4;
+/// The part of its estimate that the lower bound of growth reaches when even a walk can't have made it.
+const SURE: f64 = 0.6;
 /// Effective number of rises that late growth must be made of to be a leak.
 const SPREAD: f64 = 5.0;
 /// Turns from the top quarter of the range to the bottom one or back that make swings.
@@ -129,7 +131,9 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let late = late_slope(raw);
     // A wave of the load hides single rises; what is left of jumps is judged without them.
     let spread = best.waves || raw.iter().any(is_spread) || best.stepped && smooth.iter().any(is_spread);
-    let leak = best.rho < WANDERS
+    // Levels without any noise look like a walk too; growth that is this sure even for a walk is none.
+    let sure = persistent.lower > SURE * persistent.estimate;
+    let leak = (best.rho < WANDERS || sure)
         && persistent.lower > 0.0
         && least >= NEAR_BUDGET * budget
         && (going_on || spread && late.is_some_and(|s| s >= LATE * budget));
