@@ -177,16 +177,10 @@ impl Budgets {
         Ok(first)
     }
 
-    /// Puts these budgets in the place of a run's own; what isn't named keeps its own or, if it was for something else,
-    /// gets the default.
+    /// Puts these budgets in the place of a run's own. If they are for another unit, the run's others count no more.
     fn put_into(&self, own: &mut model::Budgets, basis: Option<Per>) {
         if let Some(per) = basis.filter(|per| *per != own.per) {
-            let default = default_budgets(per);
-            own.memory = own.memory.and(default.memory);
-            own.descriptors = own.descriptors.and(default.descriptors);
-            own.threads = own.threads.and(default.threads);
-            own.tmpfs = own.tmpfs.and(default.tmpfs);
-            own.per = per;
+            *own = model::Budgets { per, ..model::Budgets::default() };
         }
         let places = [&mut own.memory, &mut own.descriptors, &mut own.threads, &mut own.tmpfs];
         for (place, wanted) in places.into_iter().zip(self.all()) {

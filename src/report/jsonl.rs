@@ -199,6 +199,17 @@ mod tests {
     }
 
     #[test]
+    fn growth_per_hour_is_told_per_second() {
+        let (_, mut verdict) = fixture::leak();
+        let memory = &mut verdict.findings[0];
+        memory.axis = Axis::Hours;
+        let growth = memory.growth.unwrap();
+        let value = parsed(&verdict_line("x", &verdict));
+        assert_eq!(value["per"], "second");
+        assert!((value["estimate"].as_f64().unwrap() * 3600.0 / growth.estimate - 1.0).abs() < 1e-9, "{value}");
+    }
+
+    #[test]
     fn the_numbers_are_those_of_the_resource_that_leaks() {
         let (_, verdict) = fixture::descriptors();
         let value = parsed(&verdict_line("x", &verdict));
