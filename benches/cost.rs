@@ -4,7 +4,7 @@
 
 use nix::time::{ClockId, clock_gettime};
 use seepage::model::{Event, EventKind, PhaseKind, RunMeta, RunRecord, Sample, WorkerId};
-use seepage::probe::WorkerProbe;
+use seepage::probe::{Connections, WorkerProbe};
 use seepage::{store, verdict};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
@@ -96,7 +96,7 @@ fn fast_sample(count: usize) {
     for _ in 0..3 * ROUNDS {
         let begun = cpu();
         for probe in (0..repeats).flat_map(|_| &probes) {
-            assert!(probe.read(0.0, false).is_some());
+            assert!(probe.read(0.0, None).is_some());
         }
         ours.push(each(begun));
         let begun = cpu();
@@ -124,8 +124,10 @@ fn effect_on_target(gib: usize) {
     let mut second = |sampled: bool| {
         orders.write_all(b"go\n").expect("an order");
         let begun = Instant::now();
+        let mut connections = Connections::default();
         while sampled && begun.elapsed() < Duration::from_millis(950) {
-            assert!(probe.read(0.0, begun.elapsed() < Duration::from_millis(50)).is_some());
+            let slow = begun.elapsed() < Duration::from_millis(50);
+            assert!(probe.read(0.0, slow.then_some(&mut connections)).is_some());
             std::thread::sleep(Duration::from_millis(100));
         }
         answers.next().expect("an answer").expect("a line").parse::<f64>().expect("a number")
