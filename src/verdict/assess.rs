@@ -22,7 +22,7 @@ const NEAR_BUDGET: f64 = 0.75;
 /// The part of the budget at which growth must go on late in the run.
 const LATE: f64 = 0.4;
 /// The part of its estimate that the lower bound of growth reaches when even a walk can't have made it.
-const SURE: f64 = 0.6;
+const SURE: f64 = 0.9;
 /// Effective number of rises that late growth must be made of to be a leak.
 const SPREAD: f64 = 5.0;
 /// Turns from the top quarter of the range to the bottom one or back that make swings.
