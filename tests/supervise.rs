@@ -215,6 +215,35 @@ fn a_place_for_reports_that_cannot_be_written_fails_before_anything_starts() {
     assert!(bench.scratch().is_empty());
 }
 
+/// Control groups of runs that are over.
+fn groups_left(run: &std::path::Path) -> usize {
+    let id = run.file_name().unwrap().to_str().unwrap().to_owned();
+    let mut found = 0;
+    let mut folders = vec![PathBuf::from("/sys/fs/cgroup")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                found += usize::from(entry.file_name().to_string_lossy().contains(&id));
+                folders.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn a_run_that_cannot_begin_leaves_no_group_and_no_scratch() {
+    let bench = Bench::new();
+    let text = "name = \"x\"\n[target]\ncommand = [\"sleep\", \"60\"]\n[workload]\nbase-url = [\"http://127.0.0.1:1\"]\n\
+                concurrency = 1\n[[workload.step]]\nname = \"x\"\npath = \"/\"\nmethod = \"POST\"\n\
+                body = { file = \"/no/such/file\" }\n[[phase]]\nkind = \"soak\"\nduration = \"1s\"\n";
+    let ended = bench.run(&bench.write("harness.toml", text), &[]);
+    assert_eq!(ended.code, Some(20), "{}", ended.story());
+    assert!(ended.stderr.contains("/no/such/file"), "{}", ended.story());
+    assert!(bench.scratch().is_empty());
+    assert_eq!(groups_left(ended.directory()), 0);
+}
+
 #[test]
 fn workers_that_crash_are_a_finding_of_their_own() {
     let bench = Bench::new();

@@ -65,7 +65,7 @@ pub fn run(arguments: &Arguments) -> Done {
 impl From<RunError> for Problem {
     fn from(error: RunError) -> Self {
         let code = match error {
-            RunError::Config(_) => ExitCode::Config,
+            RunError::Config(_) | RunError::Workload(_) => ExitCode::Config,
             RunError::Attach(AttachError::Several { .. } | AttachError::Wrapper { .. } | AttachError::Pattern(_)) => {
                 ExitCode::Usage
             }

@@ -52,6 +52,9 @@ pub enum RunError {
     /// The harness file can't be used.
     #[error("{0}")]
     Config(#[from] ConfigError),
+    /// What the harness file asks for can't be driven or counted, such as a body from a file that isn't there.
+    #[error("{0}")]
+    Workload(String),
     /// The run directory can't be written.
     #[error("{0}; choose another place with --reports")]
     Write(#[from] WriteError),
@@ -93,7 +96,6 @@ pub type Watch<'a> = dyn FnMut(&Progress<'_>) + 'a;
 /// If the run can't even begin; nothing was launched then.
 pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>) -> Result<Finished, RunError> {
     let origin = Instant::now();
-    let setup_error = |error: String| RunError::Setup(error);
     let (setup, directory, mut meta) = Setup::new(request.harness, request.harness_dir, request.reports)?;
     let (sink, entries) = channel();
     let (seconds, loads) = channel();
@@ -101,8 +103,8 @@ pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>) -> Result<Finished, 
     let alive = Arc::new(AtomicUsize::new(0));
     let workload = &setup.harness.workload;
     let driving = Driving::start(workload, origin, Arc::clone(&counters), seconds, Arc::clone(&alive))
-        .map_err(|e| setup_error(e.to_string()))?;
-    let counter = Counter::new(&setup.harness.requests).map_err(|e| setup_error(format!("requests: {e}")))?;
+        .map_err(|e| RunError::Workload(e.to_string()))?;
+    let counter = Counter::new(&setup.harness.requests).map_err(|e| RunError::Workload(format!("requests: {e}")))?;
     meta.counting = counter.as_ref().map_or_else(driver_counting, Counter::counting);
     let outputs = Outputs::of(directory.path());
     let mut conductor = Conductor {
@@ -255,10 +257,6 @@ impl Conductor {
     }
 
     fn finish(mut self, end: Result<(), Cut>, driving: Driving) -> Finished {
-        if let Ok(group) = &self.setup.group {
-            // Left behind only if something in it can't be killed.
-            let _ = group.remove();
-        }
         let totals = driving.finish();
         if !totals.histograms.is_empty() {
             self.recorder.write_latency(totals.summary.seconds, &totals.histograms);

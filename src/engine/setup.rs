@@ -45,6 +45,15 @@ impl Drop for Scratch {
     }
 }
 
+impl Drop for Setup {
+    fn drop(&mut self) {
+        if let Ok(group) = &self.group {
+            // Left behind only if something in it can't be killed.
+            let _ = group.remove();
+        }
+    }
+}
+
 impl Setup {
     /// Sets a run of `harness` up below `reports`; `harness_dir` is where its file is. Returns its directory and its head
     /// beside.
