@@ -78,9 +78,10 @@ struct Document {
     observing: Option<ObservingPart>,
 }
 
+// Shared with the JSON lines. No doc comment: it would become a part of the published schema.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-enum OutcomeWord {
+pub(super) enum OutcomeWord {
     Leak,
     Clean,
     Inconclusive,

@@ -2,9 +2,9 @@
 //!
 //! Within a major version of seepage, fields are only added.
 
-use super::json::printable;
+use super::json::{OutcomeWord, printable};
 use crate::model::{Axis, Resource};
-use crate::verdict::{Finding, LeakClass, Outcome, Verdict};
+use crate::verdict::{Finding, LeakClass, Verdict};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -44,7 +44,7 @@ enum Line {
 struct Judged {
     /// The file or run directory, as it was given.
     file: String,
-    verdict: Word,
+    verdict: OutcomeWord,
     /// The resource that the numbers are of: the first that leaks, else the first that is open, else the first; null
     /// if none was judged.
     resource: Option<ResourceWord>,
@@ -70,14 +70,6 @@ struct Failed {
     file: String,
     /// Why it could not be judged, with the line if it is one line's fault.
     error: String,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-enum Word {
-    Leak,
-    Clean,
-    Inconclusive,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -126,11 +118,7 @@ impl Judged {
         let decided = finding.filter(|f| f.outcome == verdict.outcome);
         Judged {
             file: file.into(),
-            verdict: match verdict.outcome {
-                Outcome::Leak => Word::Leak,
-                Outcome::Clean => Word::Clean,
-                Outcome::Inconclusive => Word::Inconclusive,
-            },
+            verdict: verdict.outcome.into(),
             resource: finding.map(resource),
             estimate: growth.and_then(|g| number(g.estimate)),
             lower: growth.and_then(|g| number(g.lower)),
