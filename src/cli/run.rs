@@ -2,12 +2,13 @@
 
 use super::watch::Watcher;
 use super::{Done, Problem, judge};
-use crate::config::{self, Overrides};
-use crate::engine::{self, Interrupt, RunError, RunRequest};
+use crate::config::{self, Overrides, Stop};
+use crate::engine::{self, Interrupt, Looked, RunError, RunRequest};
+use crate::model::RunRecord;
 use crate::report;
 use crate::report::live::Mode;
 use crate::supervise::AttachError;
-use crate::verdict::{self, ExitCode};
+use crate::verdict::{self, ExitCode, Look, Looks};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `run`.
@@ -24,11 +25,32 @@ pub struct Arguments {
     /// Directory in which the run's own directory is made.
     #[arg(long, default_value = "reports", value_name = "DIR")]
     reports: PathBuf,
+    /// When the soak ends, instead of what the harness file says.
+    #[arg(long, value_enum, value_name = "WHEN")]
+    stop: Option<StopArgument>,
     /// Don't show progress.
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
     output: judge::Output,
+}
+
+/// When the soak ends.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum StopArgument {
+    /// As soon as leak or clean is proven, at the earliest after 45 % of its planned length.
+    Early,
+    /// At its planned end.
+    Planned,
+}
+
+impl From<StopArgument> for Stop {
+    fn from(argument: StopArgument) -> Self {
+        match argument {
+            StopArgument::Early => Stop::Early,
+            StopArgument::Planned => Stop::Planned,
+        }
+    }
 }
 
 fn assignment(text: &str) -> Result<(String, String), String> {
@@ -40,7 +62,8 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 
 /// Runs a harness file and judges what was seen.
 pub fn run(arguments: &Arguments) -> Done {
-    let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed };
+    let stop = arguments.stop.map(Stop::from);
+    let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed, stop };
     let harness = config::load(&arguments.file, &overrides)?;
     let file = arguments.file.canonicalize()?;
     let request = RunRequest {
@@ -50,7 +73,12 @@ pub fn run(arguments: &Arguments) -> Done {
         interrupt: Interrupt::listen()?,
     };
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });
-    let finished = engine::run(&request, &mut |progress| watcher.look(progress))?;
+    let mut looks = (harness.stop == Stop::Early).then(Looks::planned);
+    let mut look = |record: &RunRecord, share: f64| {
+        let Look { alpha, proven, found, .. } = looks.as_mut().filter(|l| l.are_due(share))?.look(record, share);
+        Some(Looked { alpha, found, proven: proven.is_some() })
+    };
+    let finished = engine::run(&request, &mut |progress| watcher.look(progress), &mut look)?;
     // What was drawn over gives way to the verdict.
     drop(watcher);
     let verdict = verdict::judge(&finished.record);

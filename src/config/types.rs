@@ -36,6 +36,20 @@ pub struct Harness {
     /// How memory is sampled.
     #[serde(default)]
     pub sample: SampleConfig,
+    /// When the soak ends.
+    #[serde(default)]
+    pub stop: Stop,
+}
+
+/// When the soak ends; it is looked before its end if there is one soak phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stop {
+    /// As soon as leak or clean is proven.
+    #[default]
+    Early,
+    /// At its planned end.
+    Planned,
 }
 
 /// What is launched.

@@ -7,8 +7,10 @@ mod linear;
 mod panel;
 mod quantile;
 mod robust;
+mod spending;
 
 pub use linear::Cholesky;
 pub use panel::{Estimate, ModelFit, Panel, Unit};
 pub use quantile::student_t;
 pub use robust::{mad, median, theil_sen};
+pub use spending::{endless, spent};

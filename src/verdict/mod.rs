@@ -6,13 +6,16 @@ mod assess;
 mod explain;
 mod finding;
 mod floor;
+mod gates;
 mod judge;
 mod level;
 mod live;
+mod looks;
 mod noise;
 mod plausible;
 mod pool;
 mod series;
+mod swing;
 #[cfg(test)]
 mod test_record;
 mod transient;
@@ -21,6 +24,7 @@ mod types;
 pub use finding::find;
 pub use judge::judge;
 pub use live::live_growth;
+pub use looks::{Look, Looks};
 pub use series::{SettleLevel, series, settle_levels};
 pub use types::{
     Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Verdict, WorkerFinding,
