@@ -190,6 +190,54 @@ fn hundreds_of_children_at_once_are_all_seen_and_the_target_keeps_its_own_limits
     assert!(read.len() >= 400, "{} workers read", read.len());
 }
 
+/// The server leaks; then comes a crowd that does nothing, of which each one ends by itself.
+#[test]
+fn thousands_of_children_at_once_cost_no_more_and_hide_no_leak() {
+    const CROWD: usize = 2000;
+    if nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap().1 < 5 * CROWD as u64 {
+        eprintln!("skipped: too few open files are allowed");
+        return;
+    }
+    let bench = Bench::new();
+    let program = format!(
+        r#"{SERVER} my @kept;
+        for (1..2) {{
+            next if fork();
+            open(my $log, '>>', "$ARGV[1]/access.log"); $log->autoflush(1);
+            while (my $c = $server->accept) {{
+                sysread($c, my $request, 4096);
+                push @kept, 'x' x 16384;
+                print $c "HTTP/1.1 200 OK
+content-length: 0
+connection: close
+
+";
+                close $c;
+                print $log "$$ index
+";
+            }}
+        }}
+        close $server;
+        sleep 3;
+        for (1..{CROWD}) {{ my $pid = fork(); if (defined $pid && $pid == 0) {{ sleep 60; exit }} }}
+        sleep 600;"#
+    );
+    let requests = REQUESTS.replace("50/s", "100/s").replace("500ms", "10s");
+    let target = "workers = 'children'
+ready = { tcp = '127.0.0.1:${port}' }
+[requests.log]
+                  path = '${work_dir}/access.log'
+pattern = '^(?P<pid>\\d+) (?P<class>\\S+)'";
+    let file = perl(&bench, &program, target, &requests, "15s");
+    let ended = finish(&bench, bench.start(&file, &[]));
+    assert!([Some(10), Some(11)].contains(&ended.code), "{}", ended.stdout);
+    assert!(ended.events("spawned").len() >= CROWD, "{}", ended.stdout);
+    assert!(ended.stdout.contains("they were read in turns"), "{}", ended.stdout);
+    // The budget is two hundredths of a core; opening them all at once comes on top.
+    let observing = &ended.json("run.json")["observing"];
+    assert!(observing["cpu_share"].as_f64() < Some(0.04), "{observing}");
+}
+
 /// Workers that can't be held open aren't passed over in silence.
 #[test]
 fn more_children_than_descriptors_are_told_and_never_clean() {
@@ -206,8 +254,7 @@ fn more_children_than_descriptors_are_told_and_never_clean() {
     assert!(ended.stdout.contains("Too many open files"), "{}", ended.story());
 }
 
-/// Both are one test, so that the long pause costs no more than one: for the harness a pause is a pause, but the
-/// longer one outlasts every time-out of the workload, and the shorter one none.
+/// Both at once, so that together they take no longer than one: the longer pause outlasts the time-out of the requests.
 #[test]
 fn a_harness_that_is_paused_tells_what_it_missed() {
     let benches = [(Bench::new(), 3), (Bench::new(), 30)];
@@ -227,11 +274,67 @@ fn a_harness_that_is_paused_tells_what_it_missed() {
         running.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     for (ended, seconds) in paused {
-        println!("{}", ended.story());
         assert!([Some(10), Some(11)].contains(&ended.code), "{}", ended.story());
+        // The pause is told, and neither the target nor the workload is blamed for it.
+        assert!(ended.stdout.contains("the harness itself did not run for "), "{}", ended.story());
+        let workload = &ended.json("run.json")["workload"];
+        assert_eq!(workload["failed"], 0, "{}", ended.story());
+        assert!(workload["latency"]["all"]["max"].as_f64() < Some(seconds as f64), "{workload}");
         let missed = ended.events("missed-ticks").iter().filter_map(|e| e["count"].as_u64()).max();
         assert!(missed >= Some(seconds), "{}", ended.story());
     }
+}
+
+/// Each look at the wall clock finds it a day earlier than the one before.
+const CLOCK: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <time.h>
+
+int clock_gettime(clockid_t id, struct timespec *now) {
+    static int (*real)(clockid_t, struct timespec *);
+    static long days;
+    if (!real) real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+    int result = real(id, now);
+    if (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)
+        now->tv_sec -= 86400 * (7000 + __atomic_add_fetch(&days, 1, __ATOMIC_RELAXED));
+    return result;
+}
+"#;
+
+#[test]
+fn a_clock_that_is_set_back_changes_nothing() {
+    let bench = Bench::new();
+    let (source, library) = (bench.write("clock.c", CLOCK), bench.path().join("clock.so"));
+    let mut compiler = std::process::Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).arg("-ldl");
+    if !compiler.status().is_ok_and(|status| status.success()) {
+        eprintln!("skipped: no C compiler");
+        return;
+    }
+    let file = Demo { fault: "malloc", ..Demo::default() }.write(&bench);
+    let mut command = bench.seepage();
+    command.env("LD_PRELOAD", &library).arg("run").arg(&file).arg("--reports").arg(bench.reports());
+    let begun = std::time::Instant::now();
+    let ended = bench.ended(command.output().unwrap());
+    let took = begun.elapsed().as_secs_f64();
+    assert!([Some(10), Some(11)].contains(&ended.code), "{}", ended.story());
+    let head = ended.json("run.json");
+    let year = |text: &str| text[..4].parse::<u32>().unwrap();
+    assert!(year(head["started"].as_str().unwrap()) < 2020, "the clock wasn't shifted: {}", head["started"]);
+    assert!(head["elapsed"].as_f64().is_some_and(|elapsed| (10.0..took).contains(&elapsed)), "{}", head["elapsed"]);
+    let times = |name: &str| -> Vec<f64> {
+        let lines = ended.read(name);
+        lines
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["t"].as_f64().unwrap())
+            .collect()
+    };
+    for name in ["samples.jsonl", "host.jsonl", "load.jsonl", "events.jsonl"] {
+        assert!(times(name).iter().all(|t| (0.0..=took).contains(t)), "{name}");
+    }
+    assert!(times("host.jsonl").is_sorted() && times("load.jsonl").is_sorted());
+    assert!(ended.finding("memory")["growth"]["estimate"].as_f64() > Some(3000.0), "{}", ended.story());
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::sampler::{Plan, Sampler, driver_counting};
 use super::setup::Setup;
 use super::target::{self, Outputs};
 use crate::config::{ConfigError, Harness, PhaseConfig};
-use crate::model::{EventKind, ExitCause, Failure, RunRecord};
+use crate::model::{EventKind, ExitCause, Failure, RunRecord, format_seconds};
 use crate::probe::{Counter, WorkerProbe};
 use crate::store::{Entry, WriteError};
 use crate::supervise::{AttachError, Launched, Roster, Scope, TargetEvent};
@@ -263,6 +263,14 @@ impl Conductor {
         }
         if let Some(text) = totals.last_failure {
             self.recorder.event(EventKind::Note { text: format!("the last request that failed: {text}") });
+        }
+        if !totals.stalled.is_zero() {
+            let text = format!(
+                "the harness itself did not run for {}: stopped by a signal, or without a CPU; no request was due \
+                 then, and latencies across it are left out",
+                format_seconds(totals.stalled.as_secs_f64())
+            );
+            self.recorder.event(EventKind::Note { text });
         }
         let reconnects = self.counters.reconnects();
         if reconnects > 0 {

@@ -69,7 +69,8 @@ pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quan
     let class =
         whole.as_ref().map_or(LeakClass::Unknown, |a| classify(a, &pool, series, least_jump, outcome, leaking, budget));
     let growth = whole.as_ref().map(|a| if outcome == Outcome::Leak && a.leak { a.persistent } else { a.end });
-    let growth = if class == LeakClass::LeakInOneWorker && !whole.as_ref().is_some_and(|a| a.leak) {
+    // Where single workers prove it and the pool doesn't, theirs is the growth that is told.
+    let growth = if outcome == Outcome::Leak && !whole.as_ref().is_some_and(|a| a.leak) {
         let worst = |a: &&Assessment, b: &&Assessment| a.persistent.lower.total_cmp(&b.persistent.lower);
         alone.iter().flatten().filter(|a| a.leak).max_by(worst).map(|a| a.persistent)
     } else {
