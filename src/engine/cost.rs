@@ -211,7 +211,7 @@ mod tests {
         // 3 ms for the roll call, and 10 µs for each reading.
         let mut quota = 2000;
         for _ in 0..300 {
-            account.tick(Duration::from_millis(3) + quota as u32 * Duration::from_micros(10), quota as usize);
+            account.tick(Duration::from_millis(3) + quota as u32 * Duration::from_micros(10), quota);
             quota = account.quota(2000);
         }
         let tick = 0.003 + quota as f64 * 1e-5;
