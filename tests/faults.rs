@@ -96,6 +96,19 @@ fn a_run_directory_that_is_removed_ends_the_run_with_the_reason() {
 }
 
 #[test]
+fn what_cannot_even_begin_leaves_nothing() {
+    let bench = Bench::new();
+    for (workload, steps) in [
+        ("headers = { authorization = '${env:SEEPAGE_IS_NOT_SET}' }", common::UPLOAD),
+        ("", "[[workload.step]]\nname = 'a'\nmethod = 'POST'\npath = '/'\nbody = { file = '${work_dir}/absent' }"),
+    ] {
+        let ended = bench.run(&Demo { workload, steps, ..Demo::default() }.write(&bench), &["--quiet"]);
+        assert_eq!(ended.code, Some(20), "{}", ended.story());
+        assert_eq!((ended.run, bench.scratch()), (None, vec![]));
+    }
+}
+
+#[test]
 fn a_target_that_is_stopped_for_a_while_is_no_leak() {
     let bench = Bench::new();
     let harness = bench.start(&Demo::default().write(&bench), &["--quiet"]);

@@ -10,7 +10,7 @@ use super::target::{self, Outputs};
 use crate::config::{ConfigError, Harness, PhaseConfig};
 use crate::model::{EventKind, ExitCause, Failure, RunRecord, format_seconds};
 use crate::probe::{Counter, WorkerProbe};
-use crate::store::{Entry, WriteError};
+use crate::store::{Entry, RunDirectory, WriteError};
 use crate::supervise::{AttachError, Launched, Roster, Scope, TargetEvent};
 use crate::workload::{Counters, PhaseEnd};
 use nix::sys::signal::Signal;
@@ -96,7 +96,7 @@ pub type Watch<'a> = dyn FnMut(&Progress<'_>) + 'a;
 /// If the run can't even begin; nothing was launched then.
 pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>) -> Result<Finished, RunError> {
     let origin = Instant::now();
-    let (setup, directory, mut meta) = Setup::new(request.harness, request.harness_dir, request.reports)?;
+    let (setup, mut meta) = Setup::new(request.harness, request.harness_dir)?;
     let (sink, entries) = channel();
     let (seconds, loads) = channel();
     let counters = Arc::new(Counters::new(&setup.harness.workload));
@@ -106,6 +106,8 @@ pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>) -> Result<Finished, 
         .map_err(|e| RunError::Workload(e.to_string()))?;
     let counter = Counter::new(&setup.harness.requests).map_err(|e| RunError::Workload(format!("requests: {e}")))?;
     meta.counting = counter.as_ref().map_or_else(driver_counting, Counter::counting);
+    // The last thing that may fail: what can't even begin leaves no directory.
+    let directory = RunDirectory::create(request.reports, &meta.id)?;
     let outputs = Outputs::of(directory.path());
     let mut conductor = Conductor {
         recorder: Recorder::new(meta, directory, origin, entries, loads),
