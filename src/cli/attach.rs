@@ -4,7 +4,7 @@ use super::watch::Watcher;
 use super::{Done, Problem, judge};
 use crate::config::{LogConfig, RequestsConfig, Span, Workers};
 use crate::engine::{AttachRequest, Attachment, Interrupt};
-use crate::model::{Budget, Per, Resource};
+use crate::model::{Budget, Bytes, Per, Resource};
 use crate::report;
 use crate::report::live::Mode;
 use crate::supervise::Wanted;
@@ -42,6 +42,9 @@ pub struct Arguments {
     /// threads per request, or 1 MiB, 60 descriptors and 60 threads per hour.
     #[arg(long, value_name = "[RESOURCE=]AMOUNT")]
     budget: Vec<ResourceBudget>,
+    /// Size that no worker should outgrow, such as `256 MiB`: what the advice on recycling a leaking worker is made for.
+    #[arg(long, value_name = "SIZE")]
+    max_worker_size: Option<Bytes>,
     /// Directory in which the run's own directory is made.
     #[arg(long, default_value = "reports", value_name = "DIR")]
     reports: PathBuf,
@@ -178,6 +181,7 @@ pub fn attach(arguments: &Arguments) -> Done {
         requests: &requests,
         per,
         budgets: &budgets,
+        max_worker_size: arguments.max_worker_size.map(|size| size.0),
         reports: &arguments.reports,
         interrupt: Interrupt::listen()?,
     };

@@ -74,6 +74,12 @@ impl MemoryGroup {
         (limit < 1 << 60).then_some(limit)
     }
 
+    /// The lowest limit in bytes of the group and of those above it that can be seen; `None` if there is none.
+    pub fn effective_limit(&self) -> Option<u64> {
+        let above = self.directory.ancestors().take_while(|d| d.join(PROCESSES).is_file());
+        above.filter_map(|d| MemoryGroup { directory: d.to_owned(), version: self.version }.limit()).min()
+    }
+
     fn set_up(&self, limit: u64) -> io::Result<()> {
         fs::create_dir(&self.directory)?;
         let limit = limit.to_string();

@@ -2,7 +2,8 @@
 //!
 //! Every sentence is made from the run at hand; what isn't known isn't said.
 
-use super::text::{amount, axis_name, budget, level, plain, resource_name};
+use super::forecast;
+use super::text::{amount, axis_name, budget, capital, level, plain, resource_name};
 use crate::model::{Axis, Resource, RunRecord, format_bytes, format_count, format_seconds};
 use crate::verdict::{ExitCode, Finding, GateState, Interval, LeakClass, Outcome, Verdict};
 
@@ -31,7 +32,7 @@ pub fn explain(record: &RunRecord, verdict: &Verdict) -> Vec<Paragraph> {
         let mut said = meaning(finding);
         said.extend(withheld(verdict, finding));
         paragraphs.push(paragraph("What the verdict says", said));
-        paragraphs.push(paragraph("What it means in production", production(record, finding)));
+        paragraphs.push(paragraph("What it means in production", production(finding)));
         paragraphs.push(paragraph("How to read the chart", chart(finding)));
     }
     paragraphs.push(paragraph("Whether the load was real", load(record)));
@@ -151,7 +152,7 @@ fn class_sentence(class: LeakClass) -> Option<&'static str> {
 }
 
 /// What a leak costs at the pace of this run, and what recycling would do about it.
-fn production(record: &RunRecord, finding: &Finding) -> Vec<String> {
+fn production(finding: &Finding) -> Vec<String> {
     let Some(growth) = finding.growth.filter(is_finite) else { return Vec::new() };
     if finding.outcome != Outcome::Leak || growth.estimate <= 0.0 {
         return Vec::new();
@@ -176,30 +177,14 @@ fn production(record: &RunRecord, finding: &Finding) -> Vec<String> {
         amount(resource, growth.lower * 1e6),
         amount(resource, growth.upper * 1e6)
     ));
-    if let Some(pace) = pace(finding, record) {
+    if let Some(pace) = finding.forecast.as_ref().and_then(|f| f.pace) {
         said.push(format!(
             "At the pace of this run, {} requests/s to {whose}, that is {} an hour.",
             format_count(pace),
             level(resource, growth.estimate * pace * 3600.0)
         ));
     }
-    if resource == Resource::Memory
-        && let Some(base) = usual_level(finding)
-    {
-        let doubled = base / growth.estimate;
-        let after = round_down(doubled);
-        if after >= 1.0 {
-            said.push(format!(
-                "A worker starts its judged part at {} and doubles after {} requests: recycling workers after {} \
-                 requests (MaxConnectionsPerChild, pm.max_requests, --max-requests) would keep each under {}, until \
-                 the leak is mended.",
-                format_bytes(base),
-                count(round_to_two(doubled)),
-                count(after),
-                format_bytes(base + after * growth.upper.max(growth.estimate))
-            ));
-        }
-    }
+    said.extend(forecast::of_finding(finding).into_iter().map(|told| format!("{}.", capital(&told))));
     said
 }
 
@@ -208,18 +193,6 @@ fn usual_level(finding: &Finding) -> Option<f64> {
     let mut levels: Vec<f64> = finding.workers.iter().map(|w| w.first).filter(|v| v.is_finite()).collect();
     levels.sort_by(f64::total_cmp);
     levels.get(levels.len() / 2).copied()
-}
-
-/// Requests per second that a worker served, usual over the workers.
-fn pace(finding: &Finding, record: &RunRecord) -> Option<f64> {
-    let mut paces: Vec<f64> = crate::verdict::series(record, finding.resource)
-        .1
-        .iter()
-        .filter_map(|s| Some((s.x.last()? - s.x.first()?) / (s.t.last()? - s.t.first()?)))
-        .filter(|p| p.is_finite() && *p > 0.0)
-        .collect();
-    paces.sort_by(f64::total_cmp);
-    paces.get(paces.len() / 2).copied()
 }
 
 fn chart(finding: &Finding) -> Vec<String> {
@@ -295,24 +268,6 @@ fn count(value: f64) -> String {
     super::chart::thousands(&format!("{value:.0}"))
 }
 
-/// Two significant digits.
-fn round_to_two(value: f64) -> f64 {
-    if !(value.is_finite() && value > 0.0) {
-        return 0.0;
-    }
-    let power = 10f64.powf(value.log10().floor() - 1.0);
-    (value / power).round() * power
-}
-
-/// The highest of 1, 2, 5 times a power of ten that is not above `value`.
-fn round_down(value: f64) -> f64 {
-    if !(value.is_finite() && value >= 1.0) {
-        return 0.0;
-    }
-    let power = 10f64.powf(value.log10().floor());
-    [5.0, 2.0, 1.0].into_iter().map(|m| m * power).find(|v| *v <= value).unwrap_or(power)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -327,7 +282,7 @@ mod tests {
         let (record, verdict) = fixture::leak();
         let text = answer(&explain(&record, &verdict), "What it means in production").unwrap();
         assert!(text.contains("A million requests to a worker cost 3.91 GiB"), "{text}");
-        assert!(text.contains("recycling workers after 1000 requests"), "{text}");
+        assert!(text.contains("Recycling a worker after "), "{text}");
     }
 
     #[test]
@@ -349,12 +304,5 @@ mod tests {
             ),
             "{text}"
         );
-    }
-
-    #[test]
-    fn round_numbers_stay_below() {
-        assert_eq!(round_down(1450.0), 1000.0);
-        assert_eq!(round_down(0.3), 0.0);
-        assert_eq!(round_to_two(1450.0), 1500.0);
     }
 }

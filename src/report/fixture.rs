@@ -190,6 +190,8 @@ fn meta(name: &str) -> RunMeta {
             workers: "children".into(),
             memory_limit: Some(2 << 30),
             limited_by: Some("cgroup v2".into()),
+            worker_limits: Some(WorkerLimits { memory: None, open_files: Some(1024) }),
+            max_worker_size: None,
         },
         counting: Counting {
             source: CountingSource::AccessLog,
@@ -368,7 +370,7 @@ impl Scenario {
         let memory_leaks = self.leak > 64.0;
         let memory = if memory_leaks || self.outcome == Outcome::Inconclusive { self.outcome } else { Outcome::Clean };
         let noise = self.noise / (self.rate * self.seconds as f64);
-        let findings = vec![
+        let mut findings = vec![
             self.finding(record, lives, warm_until, Resource::Memory, memory, self.leak, noise.max(2.0), 64.0),
             self.finding(
                 record,
@@ -381,6 +383,10 @@ impl Scenario {
                 0.01,
             ),
         ];
+        for finding in &mut findings {
+            let judged = series(record, finding.resource).1;
+            finding.forecast = forecast(record, finding, &judged);
+        }
         let worst = findings.iter().find(|f| f.outcome == self.outcome).unwrap_or(&findings[0]);
         let word = format!("{:?}", self.outcome).to_uppercase();
         let growth = worst.growth.map(|g| crate::report::text::growth(worst.resource, worst.axis, &g));
@@ -494,6 +500,7 @@ impl Scenario {
                 ],
                 quarters: vec![slope * 1.02, slope, slope * 0.99, slope],
             },
+            forecast: None,
         }
     }
 }

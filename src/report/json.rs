@@ -3,6 +3,9 @@
 //! The types here are that shape, apart from the types that seepage thinks in, so that those may change without
 //! breaking a reader. Within a major `format`, fields are only added.
 
+mod forecast;
+
+use self::forecast::ForecastPart;
 use super::text;
 use crate::model::{
     Axis, Counting, CountingSource, Host, LatencySummary, Observing, Resource, RunRecord, RunStatus, Target,
@@ -14,7 +17,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Version of the shape, `major.minor`.
-pub const FORMAT: &str = "1.0";
+pub const FORMAT: &str = "1.1";
 
 /// Renders the verdict as JSON, indented, with a line break at the end.
 ///
@@ -152,6 +155,8 @@ struct FindingPart {
     reason: String,
     /// What would settle an inconclusive finding.
     settle: Option<String>,
+    /// How growth goes on if it goes on as it did; null if no limit is known, or nothing grows.
+    forecast: Option<ForecastPart>,
     /// Growth by quarter of the judged part.
     quarters: Vec<Option<f64>>,
     /// The numbers behind the answer.
@@ -367,6 +372,7 @@ impl FindingPart {
             budget: finite(finding.budget),
             reason: finding.reason.clone(),
             settle: finding.settle.clone(),
+            forecast: finding.forecast.as_ref().map(ForecastPart::from),
             quarters: finding.evidence.quarters.iter().map(|q| finite(*q)).collect(),
             facts: finding
                 .evidence

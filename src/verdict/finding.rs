@@ -99,6 +99,7 @@ pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quan
         settle: words.settle(),
         workers,
         evidence: Evidence { facts: words.facts(), quarters: quarters(&pool) },
+        forecast: None,
     }
 }
 

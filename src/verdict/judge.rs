@@ -5,6 +5,7 @@
 
 use super::explain::{allowed_rate, rate, rate_with_bounds};
 use super::finding::find;
+use super::forecast::forecast;
 use super::series::{Readings, readings};
 use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Verdict, settle_levels};
 use crate::model::{
@@ -41,6 +42,7 @@ pub fn judge(record: &RunRecord) -> Verdict {
         if axis == Axis::Seconds && !series.is_empty() {
             without_requests(&mut finding);
         }
+        finding.forecast = forecast(record, &finding, &series);
         findings.push(finding);
         notes.extend(told);
     }

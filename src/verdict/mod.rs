@@ -6,6 +6,7 @@ mod assess;
 mod explain;
 mod finding;
 mod floor;
+mod forecast;
 mod judge;
 mod level;
 mod live;
@@ -19,6 +20,7 @@ mod transient;
 mod types;
 
 pub use finding::find;
+pub use forecast::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting, forecast};
 pub use judge::judge;
 pub use live::live_growth;
 pub use series::{SettleLevel, series, settle_levels};

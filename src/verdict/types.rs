@@ -1,5 +1,6 @@
 //! What a verdict says.
 
+use super::Forecast;
 use crate::model::{Axis, Resource, WorkerId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -89,6 +90,9 @@ pub struct Finding {
     pub workers: Vec<WorkerFinding>,
     /// The numbers behind the answer.
     pub evidence: Evidence,
+    /// How growth goes on if it goes on as it did; missing if no limit is known, or nothing grows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
 }
 
 /// One worker's part in a finding.

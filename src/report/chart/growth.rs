@@ -179,6 +179,7 @@ fn bare(axis: Axis) -> Finding {
         settle: None,
         workers: Vec::new(),
         evidence: crate::verdict::Evidence::default(),
+        forecast: None,
     }
 }
 
