@@ -38,7 +38,7 @@ pub struct Arguments {
     #[arg(long, value_name = "URL", group = "counter")]
     php_fpm: Option<String>,
     /// Growth that is allowed: `64 B/request` if requests are counted, or `1 MiB/hour`. May be given again for other
-    /// resources: `descriptors=60/hour`, `threads=60/hour`, `tmpfs=1 MiB/hour`. By default 64 B, 0.01 descriptors and 0.01
+    /// resources: `descriptors=60/hour`, `threads=60/hour`, `tmpfs=1 MiB/hour`, `kernel=1 MiB/hour` (the last two only if given). By default 64 B, 0.01 descriptors and 0.01
     /// threads per request, or 1 MiB, 60 descriptors and 60 threads per hour.
     #[arg(long, value_name = "[RESOURCE=]AMOUNT")]
     budget: Vec<ResourceBudget>,
@@ -128,9 +128,8 @@ impl FromStr for ResourceBudget {
         let (resource, amount) = match text.split_once('=') {
             None => (Resource::Memory, text),
             Some((name, amount)) => {
-                let all = [Resource::Memory, Resource::Descriptors, Resource::Threads, Resource::Tmpfs];
-                let named = all.into_iter().find(|r| r.to_string() == name.trim());
-                let unknown = || format!("`{name}` is not one of memory, descriptors, threads and tmpfs");
+                let named = Resource::ALL.into_iter().find(|r| r.to_string() == name.trim());
+                let unknown = || format!("`{name}` is not one of memory, descriptors, threads, tmpfs and kernel");
                 (named.ok_or_else(unknown)?, amount)
             }
         };

@@ -315,13 +315,16 @@ pub struct BudgetConfig {
     pub threads: PerRequest,
     /// Files on tmpfs and shared memory of the whole target.
     pub tmpfs: PerRequest,
+    /// What the kernel holds for the whole target (sockets, inodes, page tables); judged only if it is given, and only
+    /// where the target has a control group.
+    pub kernel: Option<PerRequest>,
 }
 
 impl Default for BudgetConfig {
     fn default() -> Self {
         let bytes = PerRequest { amount: 64.0, bytes: true };
         let items = PerRequest { amount: 0.01, bytes: false };
-        BudgetConfig { memory: bytes, descriptors: items, threads: items, tmpfs: bytes }
+        BudgetConfig { memory: bytes, descriptors: items, threads: items, tmpfs: bytes, kernel: None }
     }
 }
 

@@ -282,6 +282,7 @@ fn budgets(request: &AttachRequest<'_>) -> Budgets {
         descriptors: given(Resource::Descriptors).or(Some(descriptors)),
         threads: given(Resource::Threads).or(Some(threads)),
         tmpfs: given(Resource::Tmpfs),
+        kernel: given(Resource::Kernel),
         per: request.per,
     }
 }

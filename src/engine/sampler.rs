@@ -228,6 +228,8 @@ impl Sampling {
             let reading = group.read();
             sample.cgroup_memory = reading.memory;
             sample.cgroup_shmem = reading.shmem;
+            sample.cgroup_kernel = reading.kernel;
+            sample.cgroup_sock = reading.sock;
             if let Some(kills) = reading.kills.filter(|kills| *kills > self.kills) {
                 let since = kills - self.kills_before;
                 self.kills = kills;

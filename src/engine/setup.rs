@@ -151,6 +151,7 @@ fn budgets(harness: &Harness) -> Budgets {
         descriptors: Some(budget.descriptors.amount),
         threads: Some(budget.threads.amount),
         tmpfs: Some(budget.tmpfs.amount),
+        kernel: budget.kernel.map(|k| k.amount),
         per: Per::Request,
     }
 }

@@ -188,6 +188,9 @@ pub struct Budgets {
     pub threads: Option<f64>,
     /// Bytes on tmpfs of the whole target.
     pub tmpfs: Option<f64>,
+    /// Bytes that the kernel holds for the target's control group; judged only where it is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<f64>,
     /// What all of these are for.
     #[serde(default)]
     pub per: Per,

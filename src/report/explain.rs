@@ -170,7 +170,7 @@ fn production(finding: &Finding) -> Vec<String> {
         }
         return said;
     }
-    let whose = if resource == Resource::Tmpfs { "the target" } else { "a worker" };
+    let whose = if resource.of_whole_target() { "the target" } else { "a worker" };
     said.push(format!(
         "A million requests to {whose} cost {} ({} to {}).",
         level(resource, growth.estimate * 1e6),
@@ -199,7 +199,7 @@ fn chart(finding: &Finding) -> Vec<String> {
     let mut said = vec![format!(
         "Each coloured line is {} of one worker; a worker that was recycled has a line of its own and is not joined to \
          the next.",
-        if finding.resource == Resource::Tmpfs {
+        if finding.resource.of_whole_target() {
             "the total".to_owned()
         } else {
             resource_name(finding.resource).to_owned()

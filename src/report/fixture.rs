@@ -500,6 +500,11 @@ impl Scenario {
                 ],
                 quarters: vec![slope * 1.02, slope, slope * 0.99, slope],
             },
+            parts: if outcome == Outcome::Leak && resource == Resource::Descriptors {
+                vec![Part { name: "sockets".to_owned(), growth: interval(1.5) }]
+            } else {
+                Vec::new()
+            },
             forecast: None,
         }
     }

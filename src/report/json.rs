@@ -137,7 +137,7 @@ struct GateLine {
 /// Growth of one resource, and what is concluded from it.
 #[derive(Serialize, JsonSchema)]
 struct FindingPart {
-    /// `memory`, `descriptors`, `threads` or `tmpfs`.
+    /// `memory`, `descriptors`, `threads`, `tmpfs` or `kernel`.
     resource: &'static str,
     /// The answer for this resource.
     verdict: OutcomeWord,
@@ -155,6 +155,8 @@ struct FindingPart {
     reason: String,
     /// What would settle an inconclusive finding.
     settle: Option<String>,
+    /// What the growth of a leak is made of, the largest first; some are parts of others, such as connections of sockets.
+    parts: Vec<PartLine>,
     /// How growth goes on if it goes on as it did; null if no limit is known, or nothing grows.
     forecast: Option<ForecastPart>,
     /// Growth by quarter of the judged part.
@@ -173,6 +175,14 @@ struct Estimate {
     upper: Option<f64>,
     /// Confidence of the two-sided interval, 0 to 1.
     confidence: Option<f64>,
+}
+
+/// A part of a growth.
+#[derive(Serialize, JsonSchema)]
+struct PartLine {
+    /// What it is, such as `sockets`.
+    name: String,
+    growth: Estimate,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -347,7 +357,7 @@ impl From<&Gate> for GateLine {
 impl FindingPart {
     fn new(finding: &Finding, ended: &dyn Fn(crate::model::WorkerId) -> Option<String>) -> Self {
         let item = match finding.resource {
-            Resource::Memory | Resource::Tmpfs => "bytes",
+            Resource::Memory | Resource::Tmpfs | Resource::Kernel => "bytes",
             Resource::Descriptors => "descriptors",
             Resource::Threads => "threads",
         };
@@ -357,6 +367,7 @@ impl FindingPart {
                 Resource::Descriptors => "descriptors",
                 Resource::Threads => "threads",
                 Resource::Tmpfs => "tmpfs",
+                Resource::Kernel => "kernel",
             },
             verdict: finding.outcome.into(),
             class: class_word(finding.class),
@@ -372,6 +383,11 @@ impl FindingPart {
             budget: finite(finding.budget),
             reason: finding.reason.clone(),
             settle: finding.settle.clone(),
+            parts: finding
+                .parts
+                .iter()
+                .map(|part| PartLine { name: part.name.clone(), growth: Estimate::from(&part.growth) })
+                .collect(),
             forecast: finding.forecast.as_ref().map(ForecastPart::from),
             quarters: finding.evidence.quarters.iter().map(|q| finite(*q)).collect(),
             facts: finding

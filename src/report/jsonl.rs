@@ -79,6 +79,7 @@ enum ResourceWord {
     Descriptors,
     Threads,
     Tmpfs,
+    Kernel,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -137,6 +138,7 @@ fn resource(finding: &Finding) -> ResourceWord {
         Resource::Descriptors => ResourceWord::Descriptors,
         Resource::Threads => ResourceWord::Threads,
         Resource::Tmpfs => ResourceWord::Tmpfs,
+        Resource::Kernel => ResourceWord::Kernel,
     }
 }
 

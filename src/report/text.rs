@@ -96,6 +96,7 @@ pub fn resource_name(resource: Resource) -> &'static str {
         Resource::Descriptors => "open file descriptors",
         Resource::Threads => "threads",
         Resource::Tmpfs => "files on tmpfs and shared memory",
+        Resource::Kernel => "memory of the kernel for the target",
     }
 }
 

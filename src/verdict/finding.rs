@@ -8,16 +8,24 @@ use super::{Evidence, Finding, Fit, LeakClass, Outcome, WorkerFinding};
 use crate::model::{Axis, Resource, Series};
 use crate::stats::student_t;
 
-/// Resources that are judged beside memory and share its error probability.
-const SECONDARY: usize = 3;
-
 /// Judges one resource from its series; `budget` is the allowed growth per step of the axis, `quantum` the step to
 /// which levels are rounded (the page size for memory, 1 for counts).
 pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quantum: f64) -> Finding {
+    find_among(1, resource, axis, series, budget, quantum)
+}
+
+/// The same where the error probability of "leak" is shared with other resources: `tests` of them in all.
+pub(super) fn find_among(
+    tests: usize,
+    resource: Resource,
+    axis: Axis,
+    series: &[Series],
+    budget: f64,
+    quantum: f64,
+) -> Finding {
     let least_jump = if resource.in_bytes() { 8.0 * quantum } else { 4.0 * quantum };
     let pool = Pool::new(series, least_jump);
     let all_rises: Vec<Jump> = pool.members.iter().flat_map(|m| rises(&series[m.index], least_jump)).collect();
-    let secondary = if resource == Resource::Memory { 1 } else { SECONDARY };
     let whole = assess(
         Subject {
             raw: &pool.raw,
@@ -28,14 +36,14 @@ pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quan
             averaged: pool.members.len() as f64 / pool.raw.len().max(1) as f64,
             total_span: pool.total_span(),
         },
-        Terms { budget, quantum, tests: secondary },
+        Terms { budget, quantum, tests },
     );
     let able: Vec<&Member> = pool
         .members
         .iter()
         .filter(|m| series[m.index].t.len() >= ENOUGH && (m.sawtooth || m.levels.x.len() >= ENOUGH / 2))
         .collect();
-    let terms = Terms { budget, quantum, tests: secondary * able.len() };
+    let terms = Terms { budget, quantum, tests: tests * able.len() };
     let one_by_one = |m: &Member| {
         if !able.iter().any(|a| a.index == m.index) {
             return None;
@@ -99,6 +107,7 @@ pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quan
         settle: words.settle(),
         workers,
         evidence: Evidence { facts: words.facts(), quarters: quarters(&pool) },
+        parts: Vec::new(),
         forecast: None,
     }
 }

@@ -4,10 +4,11 @@
 //! what couldn't be measured is unknown and fails closed.
 
 use super::explain::{allowed_rate, rate, rate_with_bounds};
-use super::finding::find;
 use super::forecast::forecast;
+use super::parts::{leaking_parts, parts};
 use super::series::{Readings, readings};
-use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Verdict, settle_levels};
+use super::step_down::{Judged, step_down};
+use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Part, Verdict, settle_levels};
 use crate::model::{
     Axis, CountingSource, EventKind, Failure, Resource, RunRecord, RunStatus, Sample, WorkerId, format_bytes,
     format_count, format_seconds,
@@ -25,26 +26,31 @@ pub(super) fn page(record: &RunRecord) -> f64 {
 /// Judges a run: every resource with a budget, and every gate.
 pub fn judge(record: &RunRecord) -> Verdict {
     let budgets = &record.meta.budgets;
-    let judged = [
-        (Resource::Memory, budgets.memory),
-        (Resource::Descriptors, budgets.descriptors),
-        (Resource::Threads, budgets.threads),
-        (Resource::Tmpfs, budgets.tmpfs),
-    ];
+    let budget = |resource| match resource {
+        Resource::Memory => budgets.memory,
+        Resource::Descriptors => budgets.descriptors,
+        Resource::Threads => budgets.threads,
+        Resource::Tmpfs => budgets.tmpfs,
+        Resource::Kernel => budgets.kernel,
+    };
     let mut notes = Vec::new();
-    let mut findings = Vec::new();
-    for (resource, budget) in judged {
-        let Some(budget) = budget else { continue };
+    let mut judged = Vec::new();
+    for resource in Resource::ALL {
+        let Some(budget) = budget(resource) else { continue };
         let Readings { axis, series, notes: told } = readings(record, resource);
-        let quantum = if resource.in_bytes() { page(record) } else { 1.0 };
-        let axis = axis.unwrap_or(Axis::Seconds);
-        let mut finding = find(resource, axis, &series, budget, quantum);
-        if axis == Axis::Seconds && !series.is_empty() {
-            without_requests(&mut finding);
-        }
-        finding.forecast = forecast(record, &finding, &series);
-        findings.push(finding);
         notes.extend(told);
+        judged.push(Judged { resource, axis: axis.unwrap_or(Axis::Seconds), series, budget });
+    }
+    let mut findings = step_down(&judged, page(record));
+    for (finding, one) in findings.iter_mut().zip(&judged) {
+        if one.axis == Axis::Seconds && !one.series.is_empty() {
+            without_requests(finding);
+        }
+        if finding.outcome == Outcome::Leak {
+            finding.parts = parts(record, one.resource);
+        }
+        name_parts(finding);
+        finding.forecast = forecast(record, finding, &one.series);
     }
     copy_on_write(record, &mut findings);
     notes.extend(notes_on(record));
@@ -83,6 +89,19 @@ pub fn judge(record: &RunRecord) -> Verdict {
     let outcome = if exit == ExitCode::Clean || answer != Outcome::Clean { answer } else { Outcome::Inconclusive };
     let sentence = sentence(record, &findings, &gates, &failures, outcome, interrupted);
     Verdict { outcome, exit, sentence, gates, findings, notes }
+}
+
+/// Says in the reason of a leak what it is made of.
+fn name_parts(finding: &mut Finding) {
+    if finding.resource == Resource::Memory {
+        return;
+    }
+    let unit = finding.axis.unit();
+    let name = |p: &&Part| format!("{} {}/{unit}", format_count(p.growth.estimate), p.name);
+    let named: Vec<String> = leaking_parts(finding).iter().map(name).collect();
+    if !named.is_empty() {
+        finding.reason.push_str(&format!("; of these {}", named.join(", ")));
+    }
 }
 
 /// Budgets are per request: growth per second is shown, but can't be judged by them.
@@ -332,7 +351,9 @@ fn leak_phrase(finding: &Finding) -> String {
         (0, n) => format!(", {n} workers together"),
         (k, n) => format!(", {k} of {n} workers"),
     };
-    format!("LEAK  {growth}, {}{workers}", metric(finding.resource))
+    let kind = leaking_parts(finding).first().copied().filter(|_| finding.resource != Resource::Memory);
+    let kind = kind.map_or(String::new(), |part| format!(" ({})", part.name));
+    format!("LEAK  {growth}, {}{kind}{workers}", metric(finding.resource))
 }
 
 fn clean_phrase(finding: &Finding) -> String {

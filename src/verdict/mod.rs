@@ -11,9 +11,11 @@ mod judge;
 mod level;
 mod live;
 mod noise;
+mod parts;
 mod plausible;
 mod pool;
 mod series;
+mod step_down;
 #[cfg(test)]
 mod test_record;
 mod transient;
@@ -25,5 +27,6 @@ pub use judge::judge;
 pub use live::live_growth;
 pub use series::{SettleLevel, series, settle_levels};
 pub use types::{
-    Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Verdict, WorkerFinding,
+    Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Part, Verdict,
+    WorkerFinding,
 };

@@ -90,9 +90,21 @@ pub struct Finding {
     pub workers: Vec<WorkerFinding>,
     /// The numbers behind the answer.
     pub evidence: Evidence,
+    /// What the growth of a leak is made of, the largest first: kinds of descriptors, memory resident and swapped out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
     /// How growth goes on if it goes on as it did; missing if no limit is known, or nothing grows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<Forecast>,
+}
+
+/// A part of what a resource counts, with its own growth under a straight line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// What it is, such as `sockets`.
+    pub name: String,
+    /// Its growth; both bounds hold for all parts together.
+    pub growth: Interval,
 }
 
 /// One worker's part in a finding.

@@ -42,7 +42,10 @@ fn one(record: &RunRecord, finding: &Finding) -> Markup {
                         }
                     }
                 }
-                @if !finding.evidence.quarters.is_empty() { (quarters(finding)) }
+                div {
+                    @if !finding.evidence.quarters.is_empty() { (quarters(finding)) }
+                    @if !finding.parts.is_empty() { (parts(finding)) }
+                }
             }
             @if !finding.workers.is_empty() { (workers(record, finding)) }
         }
@@ -58,6 +61,24 @@ fn quarters(finding: &Finding) -> Markup {
                     tr {
                         th scope="row" { "quarter " (i + 1) }
                         td.number { (text::amount(finding.resource, *value)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn parts(finding: &Finding) -> Markup {
+    html! {
+        table {
+            thead { tr { th { "Made of" } th.number { "Growth per " (finding.axis.unit()) } } }
+            tbody {
+                @for part in &finding.parts {
+                    tr {
+                        th scope="row" { (part.name) }
+                        td.number title=(text::bounds(finding.resource, &part.growth)) {
+                            (text::amount(finding.resource, part.growth.estimate))
+                        }
                     }
                 }
             }
