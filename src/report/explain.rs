@@ -104,11 +104,12 @@ fn meaning(finding: &Finding) -> Vec<String> {
         )],
     };
     let words = class_sentence(finding.class);
-    if let Some(words) =
-        words.filter(|_| finding.outcome != Outcome::Leak || finding.class == LeakClass::LeakInOneWorker)
-    {
+    if let Some(words) = words.filter(|_| {
+        finding.outcome != Outcome::Leak || matches!(finding.class, LeakClass::LeakInOneWorker | LeakClass::SwapHidIt)
+    }) {
         said.push(words.to_owned());
     }
+    said.extend(finding.evidence.because.as_ref().map(|b| format!("{}.", capital(&sentence(b)))));
     if let Some(settle) = &finding.settle {
         said.push(format!("What would settle it: {}.", sentence(settle)));
     }
@@ -147,6 +148,11 @@ fn class_sentence(class: LeakClass) -> Option<&'static str> {
              allocated."
         }
         LeakClass::WithinBudget => "It does grow, but less than the budget allows.",
+        LeakClass::SwapHidIt => "Resident memory doesn't show it, because what leaked was swapped out.",
+        LeakClass::SharedPages => {
+            "What grew is shared memory or page cache, which the kernel counts for each that uses it; it isn't a leak of the \
+             worker."
+        }
         LeakClass::Leak | LeakClass::Flat | LeakClass::Unknown => return None,
     })
 }

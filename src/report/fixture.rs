@@ -163,6 +163,7 @@ pub fn hostile() -> (RunRecord, Verdict) {
         finding.reason = text();
         finding.settle = Some(text());
         finding.evidence.facts = vec![(text(), text())];
+        finding.evidence.because = Some(text());
         for worker in &mut finding.workers {
             worker.set_aside = Some(text());
         }
@@ -499,6 +500,7 @@ impl Scenario {
                     ("blocks".to_owned(), "60 of 4 readings".to_owned()),
                 ],
                 quarters: vec![slope * 1.02, slope, slope * 0.99, slope],
+                because: Some("the level rose in every quarter alike".to_owned()),
             },
             parts: if outcome == Outcome::Leak && resource == Resource::Descriptors {
                 vec![Part { name: "sockets".to_owned(), growth: interval(1.5) }]

@@ -153,6 +153,8 @@ struct FindingPart {
     budget: Option<f64>,
     /// Why.
     reason: String,
+    /// What shows that it is of its class; null where the reason says it all.
+    because: Option<String>,
     /// What would settle an inconclusive finding.
     settle: Option<String>,
     /// What the growth of a leak is made of, the largest first; some are parts of others, such as connections of sockets.
@@ -382,6 +384,7 @@ impl FindingPart {
             growth: finding.growth.as_ref().map(Estimate::from),
             budget: finite(finding.budget),
             reason: finding.reason.clone(),
+            because: finding.evidence.because.clone(),
             settle: finding.settle.clone(),
             parts: finding
                 .parts
@@ -427,6 +430,8 @@ fn class_word(class: LeakClass) -> &'static str {
         LeakClass::Sawtooth => "sawtooth",
         LeakClass::CopyOnWrite => "copy-on-write",
         LeakClass::WithinBudget => "within-budget",
+        LeakClass::SwapHidIt => "swap-hid-it",
+        LeakClass::SharedPages => "shared-pages",
         LeakClass::Unknown => "unknown",
     }
 }

@@ -101,6 +101,8 @@ enum Class {
     Sawtooth,
     CopyOnWrite,
     WithinBudget,
+    SwapHidIt,
+    SharedPages,
     Unknown,
 }
 
@@ -153,6 +155,8 @@ fn class(finding: &Finding) -> Class {
         LeakClass::Sawtooth => Class::Sawtooth,
         LeakClass::CopyOnWrite => Class::CopyOnWrite,
         LeakClass::WithinBudget => Class::WithinBudget,
+        LeakClass::SwapHidIt => Class::SwapHidIt,
+        LeakClass::SharedPages => Class::SharedPages,
         LeakClass::Unknown => Class::Unknown,
     }
 }

@@ -122,6 +122,8 @@ pub fn class_name(class: LeakClass) -> &'static str {
         LeakClass::Sawtooth => "sawtooth with a flat floor",
         LeakClass::CopyOnWrite => "copy-on-write un-sharing",
         LeakClass::WithinBudget => "growth within the budget",
+        LeakClass::SwapHidIt => "leak that swap hid",
+        LeakClass::SharedPages => "shared memory or page cache, not its own",
         LeakClass::Unknown => "not known",
     }
 }

@@ -5,6 +5,7 @@
 
 use super::explain::{allowed_rate, rate, rate_with_bounds};
 use super::forecast::forecast;
+use super::pages;
 use super::parts::{leaking_parts, parts};
 use super::series::{Readings, readings};
 use super::step_down::{Judged, step_down};
@@ -13,7 +14,6 @@ use crate::model::{
     Axis, CountingSource, EventKind, Failure, Resource, RunRecord, RunStatus, Sample, WorkerId, format_bytes,
     format_count, format_seconds,
 };
-use std::collections::BTreeMap;
 
 /// The page size, for records that don't say.
 const USUAL_PAGE: u64 = 4096;
@@ -52,7 +52,7 @@ pub fn judge(record: &RunRecord) -> Verdict {
         name_parts(finding);
         finding.forecast = forecast(record, finding, &one.series);
     }
-    copy_on_write(record, &mut findings);
+    pages::explain(record, &mut findings);
     notes.extend(notes_on(record));
     let mut gates: Vec<Gate> = findings.iter().map(resource_gate).collect();
     let workload = workload_gates(record);
@@ -229,37 +229,6 @@ fn deaths_gate(deaths: &[(WorkerId, String)]) -> Gate {
     };
     let state = if deaths.is_empty() { GateState::Pass } else { GateState::Fail };
     Gate { name: "unexpected deaths".into(), state, measured, allowed: "none".into() }
-}
-
-/// Copy-on-write un-sharing: private memory grew, and most of it wasn't anonymous memory growing, which is clean.
-fn copy_on_write(record: &RunRecord, findings: &mut [Finding]) {
-    const LEAST: f64 = 1024.0 * 1024.0;
-    let Some(memory) = findings.iter_mut().find(|f| f.resource == Resource::Memory && f.outcome == Outcome::Clean)
-    else {
-        return;
-    };
-    // Both at the same readings: what a cache took on in the warm-up must not look like un-sharing.
-    let both = |s: &Sample| Some((s.slow.as_ref()?.uss? as f64, s.anon_and_swap()? as f64));
-    let mut ends: BTreeMap<WorkerId, [(f64, f64); 2]> = BTreeMap::new();
-    for sample in &record.samples {
-        if let Some(now) = both(sample) {
-            ends.entry(sample.worker).or_insert([now, now])[1] = now;
-        }
-    }
-    let workers = ends.len().max(1) as f64;
-    let private: f64 = ends.values().map(|[first, last]| last.0 - first.0).sum::<f64>() / workers;
-    let anonymous: f64 = ends.values().map(|[first, last]| last.1 - first.1).sum::<f64>() / workers;
-    let unshared = private - anonymous.max(0.0);
-    if unshared > LEAST && unshared > 0.5 * private {
-        memory.class = LeakClass::CopyOnWrite;
-        memory.reason = format!(
-            "private memory grew by {} in each worker because inherited pages were written to; {}",
-            format_bytes(unshared),
-            memory.reason
-        );
-        let fact = ("un-shared private memory (USS), per worker".to_owned(), format_bytes(unshared));
-        memory.evidence.facts.push(fact);
-    }
 }
 
 fn notes_on(record: &RunRecord) -> Vec<String> {

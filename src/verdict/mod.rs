@@ -3,6 +3,7 @@
 //! Pure: a verdict is a function of a run record.
 
 mod assess;
+mod class;
 mod explain;
 mod finding;
 mod floor;
@@ -11,6 +12,7 @@ mod judge;
 mod level;
 mod live;
 mod noise;
+mod pages;
 mod parts;
 mod plausible;
 mod pool;

@@ -14,6 +14,8 @@ const ALPHA: f64 = 0.01;
 const MOST: usize = 100;
 /// Readings of each series that are fitted.
 const READINGS: usize = 200;
+/// Readings of a series under judged load below which those of the warm-up count too.
+const FEW: usize = 3;
 /// The share of the whole growth from which a part is worth a word.
 const NOTABLE: f64 = 0.1;
 
@@ -59,12 +61,14 @@ pub(super) fn parts(record: &RunRecord, resource: Resource) -> Vec<Part> {
 /// The pooled growth of one part under a straight line, one of as many as are looked at.
 fn part(name: &str, series: &[Series], of: usize) -> Option<Part> {
     let unit = |s: &Series| {
-        let from = s.x.partition_point(|x| *x < s.soak_from);
+        let soak = s.x.partition_point(|x| *x < s.soak_from);
+        // Where slow readings are dear there are too few of them to leave out those of the warm-up.
+        let from = if s.x.len() - soak < FEW { 0 } else { soak };
         let step = (s.x.len() - from).div_ceil(READINGS).max(1);
         let thin = |v: &[f64]| v[from..].iter().step_by(step).copied().collect();
         Unit { y: thin(&s.y), columns: vec![thin(&s.x)] }
     };
-    let units: Vec<Unit> = series.iter().take(MOST).map(unit).filter(|u| u.y.len() >= 3).collect();
+    let units: Vec<Unit> = series.iter().take(MOST).map(unit).filter(|u| u.y.len() >= 2).collect();
     let slope = Panel::new(&units, 1.0)?.fit(&[0])?.coefficient(0);
     let alpha = ALPHA / of as f64;
     let growth = Interval {

@@ -49,6 +49,10 @@ pub enum LeakClass {
     CopyOnWrite,
     /// It grows, within the budget.
     WithinBudget,
+    /// Steady growth that resident memory doesn't show, because it was swapped out.
+    SwapHidIt,
+    /// Resident memory grew by shared memory or page cache, which aren't the worker's own.
+    SharedPages,
     /// It can't be told.
     Unknown,
 }
@@ -155,6 +159,9 @@ pub struct Evidence {
     pub facts: Vec<(String, String)>,
     /// Growth by quarter of the judged part, per step of the axis, pooled; empty if there was too little.
     pub quarters: Vec<f64>,
+    /// What shows that it is of its class, in a sentence without a full stop; missing where the reason says it all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
 }
 
 /// State of one gate.

@@ -36,6 +36,9 @@ fn one(record: &RunRecord, finding: &Finding) -> Markup {
                     tbody {
                         tr { th scope="row" { "Kind" } td { (text::class_name(finding.class)) } }
                         tr { th scope="row" { "Reason" } td { (plain(&finding.reason)) } }
+                        @if let Some(because) = &finding.evidence.because {
+                            tr { th scope="row" { "Shown by" } td { (plain(because)) } }
+                        }
                         tr { th scope="row" { "Budget" } td { (text::budget(finding)) } }
                         @for (label, value) in &finding.evidence.facts {
                             tr { th scope="row" { (capital(&plain(label))) } td { (plain(value)) } }
