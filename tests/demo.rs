@@ -118,6 +118,9 @@ fn the_quickstart_finds_its_leak_and_leaves_a_whole_report() {
     let growth = ended.finding("memory")["growth"]["estimate"].as_f64().unwrap();
     // 4 KiB of each upload, and four of five requests are uploads.
     assert!((3000.0..3600.0).contains(&growth), "{growth}");
+    let limit = &ended.finding("memory")["forecast"]["limit"];
+    let (soonest, latest) = (limit["steps"]["soonest"].as_f64().unwrap(), limit["steps"]["latest"].as_f64().unwrap());
+    assert!(soonest > 0.0 && soonest <= latest, "{limit}");
     for name in ["report.html", "report.md", "junit.xml", "samples.csv", "latency.hlog", "charts/memory.svg"] {
         assert!(!ended.read(name).is_empty(), "{name}");
     }

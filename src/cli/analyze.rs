@@ -169,6 +169,7 @@ fn default_budgets(per: Per) -> model::Budgets {
         descriptors: Some(descriptors),
         threads: Some(threads),
         tmpfs: Some(tmpfs),
+        kernel: None,
         per,
     }
 }
@@ -304,6 +305,7 @@ fn read_table(input: &Path, mapping: &Mapping) -> Result<(RunRecord, Vec<String>
         descriptors: default.descriptors.filter(|_| has(|s| s.fds)),
         threads: default.threads.filter(|_| has(|s| s.threads)),
         tmpfs: None,
+        kernel: None,
         per: default.per,
     };
     Ok((record, table.notes))

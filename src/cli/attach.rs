@@ -5,7 +5,7 @@ use super::watch::Watcher;
 use super::{Done, Problem, judge};
 use crate::config::{LogConfig, RequestsConfig, Span, Workers};
 use crate::engine::{AttachRequest, Attachment, Interrupt};
-use crate::model::Per;
+use crate::model::{Bytes, Per};
 use crate::report;
 use crate::report::live::Mode;
 use crate::supervise::Wanted;
@@ -38,10 +38,13 @@ pub struct Arguments {
     #[arg(long, value_name = "URL", group = "counter")]
     php_fpm: Option<String>,
     /// Growth that is allowed: `64 B/request` if requests are counted, or `1 MiB/hour`. May be given again for other
-    /// resources: `descriptors=60/hour`, `threads=60/hour`, `tmpfs=1 MiB/hour`. By default 64 B, 0.01 descriptors and 0.01
+    /// resources: `descriptors=60/hour`, `threads=60/hour`, `tmpfs=1 MiB/hour`, `kernel=1 MiB/hour` (the last two only if given). By default 64 B, 0.01 descriptors and 0.01
     /// threads per request, or 1 MiB, 60 descriptors and 60 threads per hour.
     #[arg(long, value_name = "[RESOURCE=]AMOUNT")]
     budget: Vec<ResourceBudget>,
+    /// Size that no worker should outgrow, such as `256 MiB`: what the advice on recycling a leaking worker is made for.
+    #[arg(long, value_name = "SIZE")]
+    max_worker_size: Option<Bytes>,
     /// Directory in which the run's own directory is made.
     #[arg(long, default_value = "reports", value_name = "DIR")]
     reports: PathBuf,
@@ -144,6 +147,7 @@ pub fn attach(arguments: &Arguments) -> Done {
         requests: &requests,
         per,
         budgets: &budgets,
+        max_worker_size: arguments.max_worker_size.map(|size| size.0),
         reports: &arguments.reports,
         interrupt: Interrupt::listen()?,
     };

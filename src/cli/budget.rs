@@ -19,9 +19,8 @@ impl FromStr for ResourceBudget {
         let (resource, amount) = match text.split_once('=') {
             None => (Resource::Memory, text),
             Some((name, amount)) => {
-                let all = [Resource::Memory, Resource::Descriptors, Resource::Threads, Resource::Tmpfs];
-                let named = all.into_iter().find(|r| r.to_string() == name.trim());
-                let unknown = || format!("`{name}` is not one of memory, descriptors, threads and tmpfs");
+                let named = Resource::ALL.into_iter().find(|r| r.to_string() == name.trim());
+                let unknown = || format!("`{name}` is not one of memory, descriptors, threads, tmpfs and kernel");
                 (named.ok_or_else(unknown)?, amount)
             }
         };

@@ -2,7 +2,7 @@
 
 use super::cost::{Account, thread_cpu};
 use crate::config::SampleConfig;
-use crate::model::{Counting, Event, EventKind, Observing, WorkerId};
+use crate::model::{Counting, Event, EventKind, Observing, WorkerId, WorkerLimits};
 use crate::probe::{Connections, Counter, HostProbe, MemoryGroup};
 use crate::store::Entry;
 use crate::supervise::Roster;
@@ -49,6 +49,8 @@ pub struct SamplerEnd {
     pub observing: Observing,
     /// Classes of request, in the order of `Sample::by_class`.
     pub classes: Vec<String>,
+    /// Limits that each worker stands under by itself, as the first has them.
+    pub worker_limits: Option<WorkerLimits>,
     /// Why requests could not be counted, if at the end they couldn't.
     pub counting_error: Option<String>,
     /// Why not every worker could be followed, if some couldn't.
@@ -95,6 +97,7 @@ struct Sampling {
     /// Processes that the kernel had killed in the group before the run, and until now.
     kills_before: u64,
     kills: u64,
+    worker_limits: Option<WorkerLimits>,
     counting_error: Option<String>,
 }
 
@@ -113,6 +116,7 @@ impl Sampling {
             in_turns: false,
             kills_before: kills,
             kills,
+            worker_limits: None,
             counting_error: None,
         }
     }
@@ -151,6 +155,7 @@ impl Sampling {
             unopened: self.plan.roster.unopened().map(ToString::to_string),
             observing: self.account.close(thread_cpu(), elapsed, ticks + 1, missed),
             classes: self.plan.counter.map_or_else(Vec::new, |c| c.classes().to_vec()),
+            worker_limits: self.worker_limits,
             counting_error: self.counting_error,
         }
     }
@@ -186,6 +191,7 @@ impl Sampling {
             if let Some(took) = cost.slow {
                 slow_parts += took;
                 self.account.pay(took);
+                self.worker_limits = self.worker_limits.or_else(|| probe.limits(&sample));
                 let pause = self.account.slow_pause(self.plan.config.slow_every.0, took, workers);
                 self.next_slow.insert(probe.id(), now + pause);
             }
@@ -246,6 +252,8 @@ impl Sampling {
             let reading = group.read();
             sample.cgroup_memory = reading.memory;
             sample.cgroup_shmem = reading.shmem;
+            sample.cgroup_kernel = reading.kernel;
+            sample.cgroup_sock = reading.sock;
             if let Some(kills) = reading.kills.filter(|kills| *kills > self.kills) {
                 let since = kills - self.kills_before;
                 self.kills = kills;

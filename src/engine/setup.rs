@@ -88,6 +88,8 @@ impl Setup {
                 workers: describe_workers(&resolved),
                 memory_limit: Some(limit),
                 limited_by: Some(group.as_ref().map_or("rlimit", MemoryGroup::kind).into()),
+                worker_limits: None,
+                max_worker_size: resolved.target.max_worker_size.map(|size| size.0),
             },
             counting: super::sampler::driver_counting(),
             classes: Vec::new(),
@@ -143,6 +145,7 @@ fn budgets(harness: &Harness) -> Budgets {
         descriptors: Some(budget.descriptors.amount),
         threads: Some(budget.threads.amount),
         tmpfs: Some(budget.tmpfs.amount),
+        kernel: budget.kernel.map(|k| k.amount),
         per: Per::Request,
     }
 }

@@ -79,6 +79,7 @@ enum ResourceWord {
     Descriptors,
     Threads,
     Tmpfs,
+    Kernel,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -122,6 +123,7 @@ fn resource(finding: &Finding) -> ResourceWord {
         Resource::Descriptors => ResourceWord::Descriptors,
         Resource::Threads => ResourceWord::Threads,
         Resource::Tmpfs => ResourceWord::Tmpfs,
+        Resource::Kernel => ResourceWord::Kernel,
     }
 }
 

@@ -251,7 +251,7 @@ mod tests {
         std::fs::write(run.join(EVENTS), "{\"t\":0,\"event\":\"stopping\"}\nnonsense\n").unwrap();
         assert!(read(&run).unwrap_err().to_string().contains("events.jsonl:2: "));
         let head = std::fs::read_to_string(run.join(HEAD)).unwrap();
-        std::fs::write(run.join(HEAD), head.replace("\"1.0\"", "\"2.0\"")).unwrap();
+        std::fs::write(run.join(HEAD), head.replace(&format!("\"{FORMAT}\""), "\"2.0\"")).unwrap();
         assert!(matches!(read(&run), Err(ReadError::Newer { .. })));
     }
 
