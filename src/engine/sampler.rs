@@ -91,6 +91,9 @@ struct Sampling {
     account: Account,
     next_slow: HashMap<WorkerId, Instant>,
     next_host: Instant,
+    /// The worker that was read last, and whether the user knows that they are read in turns.
+    last_read: u32,
+    in_turns: bool,
     /// Processes that the kernel had killed in the group before the run, and until now.
     kills_before: u64,
     kills: u64,
@@ -109,6 +112,8 @@ impl Sampling {
             account,
             next_slow: HashMap::new(),
             next_host: Instant::now(),
+            last_read: 0,
+            in_turns: false,
             kills_before: kills,
             kills,
             worker_limits: None,
@@ -120,11 +125,15 @@ impl Sampling {
         let begun = Instant::now();
         let (mut ticks, mut missed) = (0, 0);
         let mut deadline = begun;
+        let mut last = begun;
         loop {
             let before = thread_cpu();
-            let slow = self.tick();
+            let (readings, slow) = self.tick(false);
             ticks += 1;
-            self.account.tick(thread_cpu().saturating_sub(before + slow));
+            self.account.tick(thread_cpu().saturating_sub(before + slow), readings);
+            let now = Instant::now();
+            self.account.earn(now - last);
+            last = now;
             let interval = self.account.interval(self.plan.config.every.0);
             deadline += interval;
             let late = Instant::now().saturating_duration_since(deadline);
@@ -140,7 +149,7 @@ impl Sampling {
             }
         }
         self.next_host = Instant::now();
-        self.tick();
+        self.tick(true);
         let elapsed = begun.elapsed();
         SamplerEnd {
             unopened: self.plan.roster.unopened().map(ToString::to_string),
@@ -151,8 +160,9 @@ impl Sampling {
         }
     }
 
-    /// One round of readings; returns how long its slow parts took.
-    fn tick(&mut self) -> Duration {
+    /// One round of readings of the workers whose turn it is, of all of them if it is the `last`; returns how many were
+    /// read, and how long the slow parts took.
+    fn tick(&mut self, last: bool) -> (usize, Duration) {
         if let Some(counter) = &mut self.plan.counter {
             let polled = counter.poll();
             if polled.is_err() || counter.is_fresh() {
@@ -165,9 +175,14 @@ impl Sampling {
         let mut slow_parts = Duration::ZERO;
         let mut connections = Connections::default();
         let workers = self.plan.roster.len();
-        for probe in self.plan.roster.members() {
+        let quota = if last { workers } else { self.account.quota(workers) };
+        let mut readings = 0;
+        for probe in self.plan.roster.members_after(self.last_read).take(quota) {
+            readings += 1;
+            self.last_read = probe.id().pid;
             let now = Instant::now();
-            let slow = self.next_slow.get(&probe.id()).is_none_or(|due| *due <= now);
+            let due = self.next_slow.get(&probe.id()).is_none_or(|due| *due <= now);
+            let slow = due && self.account.allows_slow();
             let t = now.duration_since(self.plan.origin).as_secs_f64();
             let Some((mut sample, cost)) = probe.read(t, slow.then_some(&mut connections)) else {
                 gone.push(probe.id());
@@ -175,6 +190,7 @@ impl Sampling {
             };
             if let Some(took) = cost.slow {
                 slow_parts += took;
+                self.account.pay(took);
                 self.worker_limits = self.worker_limits.or_else(|| probe.limits(&sample));
                 let pause = self.account.slow_pause(self.plan.config.slow_every.0, took, workers);
                 self.next_slow.insert(probe.id(), now + pause);
@@ -187,6 +203,14 @@ impl Sampling {
             self.account.enter(&sample, cost);
             entries.push(Entry::Sample(sample));
         }
+        if readings < workers && !self.in_turns {
+            self.in_turns = true;
+            let text = format!(
+                "{workers} workers were too many to read each of them every time within `sample.overhead`: they were \
+                 read in turns"
+            );
+            entries.push(Entry::Event(Event { t: self.now(), kind: EventKind::Note { text } }));
+        }
         for worker in gone {
             self.plan.roster.retire(worker);
         }
@@ -198,7 +222,7 @@ impl Sampling {
             self.next_host = Instant::now() + HOST_EVERY;
             self.read_host();
         }
-        slow_parts
+        (readings, slow_parts)
     }
 
     /// Who has come, who has gone.

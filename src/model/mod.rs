@@ -8,6 +8,7 @@ mod event;
 mod record;
 mod sample;
 mod series;
+mod thin;
 mod units;
 mod worker;
 
@@ -19,5 +20,6 @@ pub use record::{
 };
 pub use sample::{DescriptorKinds, HostSample, LoadSample, Sample, SlowReading};
 pub use series::{Axis, Resource, Series};
+pub use thin::{MOST_READINGS, Reading, Thinner};
 pub use units::{Budget, Bytes, Per, PerRequest, Share, UnitError, format_bytes, format_count, format_seconds};
 pub use worker::WorkerId;

@@ -142,7 +142,7 @@ struct FindingPart {
     /// The answer for this resource.
     verdict: OutcomeWord,
     /// What kind of behaviour it is.
-    class: &'static str,
+    class: LeakClass,
     /// Unit of `growth` and `quarters`: such as `bytes/request`.
     unit: String,
     /// What growth is measured against.
@@ -372,7 +372,7 @@ impl FindingPart {
                 Resource::Kernel => "kernel",
             },
             verdict: finding.outcome.into(),
-            class: class_word(finding.class),
+            class: finding.class,
             unit: format!("{item}/{}", finding.axis.unit()),
             axis: match finding.axis {
                 Axis::WorkerRequests => "worker-requests",
@@ -416,23 +416,6 @@ impl FindingPart {
                 })
                 .collect(),
         }
-    }
-}
-
-fn class_word(class: LeakClass) -> &'static str {
-    match class {
-        LeakClass::Leak => "leak",
-        LeakClass::LeakInOneWorker => "leak-in-one-worker",
-        LeakClass::Flat => "flat",
-        LeakClass::WarmUp => "warm-up",
-        LeakClass::HighWaterMark => "high-water-mark",
-        LeakClass::CacheFilling => "cache-filling",
-        LeakClass::Sawtooth => "sawtooth",
-        LeakClass::CopyOnWrite => "copy-on-write",
-        LeakClass::WithinBudget => "within-budget",
-        LeakClass::SwapHidIt => "swap-hid-it",
-        LeakClass::SharedPages => "shared-pages",
-        LeakClass::Unknown => "unknown",
     }
 }
 

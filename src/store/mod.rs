@@ -11,6 +11,7 @@
 //! The files only grow while a run goes on, so a torn last line is all that a crash can leave. What is read is not
 //! trusted: it may come from another version, another machine, or an attacker.
 
+mod load;
 mod reader;
 mod writer;
 

@@ -80,7 +80,8 @@ pub(super) fn find_among(
     let class = whole.as_ref().map_or(LeakClass::Unknown, |a| behaviour.classify(a));
     let because = whole.as_ref().and_then(|a| behaviour.because(a, class));
     let growth = whole.as_ref().map(|a| if outcome == Outcome::Leak && a.leak { a.persistent } else { a.end });
-    let growth = if class == LeakClass::LeakInOneWorker && !whole.as_ref().is_some_and(|a| a.leak) {
+    // Where single workers prove it and the pool doesn't, theirs is the growth that is told.
+    let growth = if outcome == Outcome::Leak && !whole.as_ref().is_some_and(|a| a.leak) {
         let worst = |a: &&Assessment, b: &&Assessment| a.persistent.lower.total_cmp(&b.persistent.lower);
         alone.iter().flatten().filter(|a| a.leak).max_by(worst).map(|a| a.persistent)
     } else {

@@ -256,7 +256,7 @@ fn notes_on(record: &RunRecord) -> Vec<String> {
     let missed: u64 =
         record.events.iter().map(|e| if let EventKind::MissedTicks { count } = e.kind { count } else { 0 }).sum();
     if missed > 0 {
-        notes.push(format!("the sampler missed {missed} of its deadlines: the host was busy"));
+        notes.push(format!("the sampler missed {missed} of its deadlines: the host was busy, or the harness stopped"));
     }
     notes.extend(super::noise::noise(record));
     notes.extend(record.events.iter().filter_map(|e| match &e.kind {

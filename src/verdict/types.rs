@@ -28,7 +28,7 @@ impl fmt::Display for Outcome {
 }
 
 /// What kind of behaviour was seen, in the words a person wants to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeakClass {
     /// Steady growth in every worker.
