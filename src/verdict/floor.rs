@@ -14,6 +14,9 @@ const GRADUAL: f64 = 0.6;
 /// Levels on the floor of the floor from which it can do without the collections between.
 const PLENTY: usize = 12;
 
+/// Points of a floor: the medians of as many stretches stand for those of a long run.
+const MOST: usize = 300;
+
 /// The floor of readings at `x` with levels `y`, if they are a sawtooth; `least` is the least change of level that
 /// counts as a drop. Where minor collections leave what a major one takes, it is the floor of the floor; if there are
 /// few major ones, each minor one's level less what it usually leaves.
@@ -24,13 +27,14 @@ pub(super) fn floor(readings: &Levels, least: f64) -> Option<Levels> {
     }
     let floor = readings.pick(&drops.places);
     let major = self::drops(&floor.y, least);
-    Some(if major.places.len() >= PLENTY && major.are_gradual() {
+    let floor = if major.places.len() >= PLENTY && major.are_gradual() {
         floor.pick(&major.places)
     } else if major.places.len() >= 2 && major.are_gradual() {
         without_minor(&floor, &major.places)
     } else {
         floor
-    })
+    };
+    Some(in_stretches(&floor))
 }
 
 /// The floor after all collections, each less what its kind, counted from the major one before it, usually leaves.
@@ -60,6 +64,20 @@ fn without_minor(floor: &Levels, major: &[usize]) -> Levels {
         *y -= left(kind).unwrap_or(0.0);
     }
     out
+}
+
+/// A floor of thousands of teeth, reduced to the medians of stretches of as many teeth each.
+fn in_stretches(floor: &Levels) -> Levels {
+    let each = floor.x.len().div_ceil(MOST).max(1);
+    if each == 1 {
+        return floor.clone();
+    }
+    let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
+    Levels {
+        x: floor.x.chunks(each).map(mean).collect(),
+        y: floor.y.chunks(each).filter_map(median).collect(),
+        load: floor.load.chunks(each).map(mean).collect(),
+    }
 }
 
 /// Sharp drops of the level.
@@ -118,6 +136,14 @@ mod tests {
         let floor = floor(&at_regular_places(y), 100.0).expect("a sawtooth");
         assert_eq!(floor.x, (1..10).map(|k| f64::from(k) * 10.0).collect::<Vec<_>>());
         assert!(floor.x.iter().zip(&floor.y).all(|(x, y)| *y == 5.0 * x));
+    }
+
+    #[test]
+    fn of_thousands_of_teeth_some_stretches_stand_for_all() {
+        let y = (0..100_000).map(|i| f64::from(i % 10) * 1000.0 + f64::from(i) * 5.0).collect();
+        let floor = floor(&at_regular_places(y), 100.0).expect("a sawtooth");
+        assert!((MOST / 2..=MOST).contains(&floor.x.len()) && floor.y.len() == floor.x.len(), "{}", floor.x.len());
+        assert!(floor.x.iter().zip(&floor.y).all(|(x, y)| (*y - 5.0 * x).abs() < 1e-6));
     }
 
     #[test]

@@ -11,7 +11,7 @@
 
 use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, Demands};
 use super::explain::rate_with_bounds;
-use super::finding::find_at;
+use super::finding::find_among;
 use super::judge::findings;
 use super::{Finding, Outcome};
 use crate::model::{Axis, Resource, RunRecord, Series};
@@ -70,7 +70,7 @@ impl Looks {
     /// Looks at what is recorded so far.
     pub fn look(&mut self, record: &RunRecord, progress: f64) -> Look {
         let demands = self.demands(progress);
-        let (findings, _) = findings(record, demands);
+        let findings = findings(record, demands);
         let proven = self.proven(&findings, progress);
         let telling = findings.iter().find(|f| proven == Some(f.outcome)).or(findings.first());
         let found = telling.map_or_else(|| "nothing was judged".into(), words);
@@ -86,7 +86,7 @@ impl Looks {
         progress: f64,
     ) -> Option<Outcome> {
         let demands = self.demands(progress);
-        self.proven(&[find_at(resource, axis, series, budget, quantum, demands)], progress)
+        self.proven(&[find_among(1, resource, axis, series, budget, quantum, demands)], progress)
     }
 
     /// How sure this look must be; what it spends is gone.
