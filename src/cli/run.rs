@@ -3,12 +3,12 @@
 use super::watch::Watcher;
 use super::{Done, Problem, judge};
 use crate::config::{self, Overrides, Stop};
-use crate::engine::{self, Interrupt, Looked, RunError, RunRequest};
+use crate::engine::{self, Interrupt, RunError, RunRequest};
 use crate::model::RunRecord;
 use crate::report;
 use crate::report::live::Mode;
 use crate::supervise::AttachError;
-use crate::verdict::{self, ExitCode, Look, Looks};
+use crate::verdict::{self, ExitCode, Looks};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `run`.
@@ -74,10 +74,7 @@ pub fn run(arguments: &Arguments) -> Done {
     };
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });
     let mut looks = (harness.stop == Stop::Early).then(Looks::planned);
-    let mut look = |record: &RunRecord, share: f64| {
-        let Look { alpha, proven, found, .. } = looks.as_mut().filter(|l| l.are_due(share))?.look(record, share);
-        Some(Looked { alpha, found, proven: proven.is_some() })
-    };
+    let mut look = |record: &RunRecord, share: f64| judge::look(looks.as_mut()?, record, share);
     let finished = engine::run(&request, &mut |progress| watcher.look(progress), &mut look)?;
     // What was drawn over gives way to the verdict.
     drop(watcher);

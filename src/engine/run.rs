@@ -89,7 +89,7 @@ pub struct Progress<'a> {
 /// Called some twenty times a second while a run goes on.
 pub type Watch<'a> = dyn FnMut(&Progress<'_>) + 'a;
 
-/// A look at the record of a soak that goes on, at this share of its plan.
+/// A look at the record of a soak that goes on, at this share of its plan, or after so many seconds if it has no plan.
 pub type Look<'a> = dyn FnMut(&RunRecord, f64) -> Option<Looked> + 'a;
 
 /// What a look found.

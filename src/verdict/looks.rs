@@ -119,3 +119,39 @@ fn words(finding: &Finding) -> String {
     let growth = finding.growth.map_or("nothing fitted".into(), |g| rate_with_bounds(*resource, *axis, &g));
     format!("{resource}: {outcome}, {growth}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_record::{clean, leaking};
+    use super::*;
+
+    #[test]
+    fn looks_spend_what_there_is_and_no_more() {
+        let mut planned = Looks::planned();
+        let sum: f64 = SHARES.iter().map(|share| planned.demands(*share).leak).sum();
+        assert!((sum - spent(0.9, ALPHA_LEAK)).abs() < 1e-12 && sum < ALPHA_LEAK, "{sum}");
+        assert!(!planned.are_due(0.99), "no look is left");
+        let mut endless = Looks::open_ended();
+        let sum: f64 = (0..200).map(|k| endless.demands(f64::from(k)).clean).sum();
+        assert!(sum < ALPHA_CLEAN && sum > 0.99 * ALPHA_CLEAN, "{sum}");
+    }
+
+    #[test]
+    fn a_late_look_stands_for_those_it_missed() {
+        let mut looks = Looks::planned();
+        assert!(!looks.are_due(0.4) && looks.are_due(0.7));
+        let missed = looks.demands(0.7);
+        assert!((missed.leak - spent(0.7, ALPHA_LEAK)).abs() < 1e-12 && missed.early);
+        assert!(!looks.are_due(0.74) && looks.are_due(0.75));
+    }
+
+    #[test]
+    fn a_leak_is_proven_early_and_clean_late() {
+        let look = Looks::planned().look(&leaking(), 0.5);
+        assert_eq!(look.proven, Some(Outcome::Leak), "{look:?}");
+        assert!(look.found.starts_with("memory: leak, 4 KiB/request"), "{}", look.found);
+        assert_eq!(Looks::planned().look(&clean(), 0.7).proven, None);
+        assert_eq!(Looks::planned().look(&clean(), 0.75).proven, Some(Outcome::Clean));
+        assert_eq!(Looks::open_ended().look(&clean(), 120.0).proven, Some(Outcome::Clean));
+    }
+}

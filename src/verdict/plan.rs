@@ -17,6 +17,8 @@ use rand_chacha::ChaCha8Rng;
 const PLAYED: u64 = 16;
 /// How much longer the next length is that is tried.
 const LONGER: f64 = 1.3;
+/// By how much a run is planned longer than what was enough: a rehearsal knows the noise only so well.
+const MARGIN: f64 = 1.3;
 /// The longest that is tried, in lengths of the rehearsal.
 const LONGEST: f64 = 2000.0;
 /// Readings that are played for each worker at most: ten for each of the rule's stretches.
@@ -194,7 +196,8 @@ pub fn plan(noise: &Noise, budgets: &[f64], power: f64) -> Vec<Planned> {
     let clean = lengths(&|from, budget| noise.shortest(from, 0.0, budget, Outcome::Clean, power));
     let planned = |budget: &f64| {
         let place = rising.partition_point(|b| b < budget);
-        Planned { budget: *budget, leak: leak[place], clean: clean[place] }
+        let with_margin = |length: Option<f64>| length.map(|l| l * MARGIN);
+        Planned { budget: *budget, leak: with_margin(leak[place]), clean: with_margin(clean[place]) }
     };
     budgets.iter().map(planned).collect()
 }
