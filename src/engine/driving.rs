@@ -29,12 +29,13 @@ pub struct DriverTotals {
 }
 
 impl Driving {
-    /// Starts the thread; nothing is sent yet. `alive` is kept up to date with the number of workers.
+    /// Starts the thread; nothing is sent yet. Each soak comes in `parts` phases, if it is cut. `alive` is kept up to date with the number of workers.
     ///
     /// # Errors
     /// If the workload can't be driven as the harness file says.
     pub fn start(
         config: &WorkloadConfig,
+        parts: u32,
         origin: Instant,
         counters: Arc<Counters>,
         seconds: Sender<LoadSample>,
@@ -48,7 +49,7 @@ impl Driving {
         let thread = std::thread::spawn(move || {
             // The driver is made here because it stays on the thread that made it.
             let mut driver = match Driver::new(&config, origin, counters, seconds) {
-                Ok(driver) => driver,
+                Ok(driver) => driver.in_parts(parts),
                 Err(error) => {
                     let _ = prepared.send(Err(error));
                     return DriverTotals::default();

@@ -103,9 +103,10 @@ fn meaning(finding: &Finding) -> Vec<String> {
         )],
     };
     let words = class_sentence(finding.class);
-    if let Some(words) =
-        words.filter(|_| finding.outcome != Outcome::Leak || finding.class == LeakClass::LeakInOneWorker)
-    {
+    if let Some(words) = words.filter(|_| {
+        finding.outcome != Outcome::Leak
+            || matches!(finding.class, LeakClass::LeakInOneWorker | LeakClass::LeakInOneStep)
+    }) {
         said.push(words.to_owned());
     }
     if let Some(settle) = &finding.settle {
@@ -146,6 +147,9 @@ fn class_sentence(class: LeakClass) -> Option<&'static str> {
              allocated."
         }
         LeakClass::WithinBudget => "It does grow, but less than the budget allows.",
+        LeakClass::LeakInOneStep => {
+            "It is not the whole workload: without one of its steps, growth would be within the budget."
+        }
         LeakClass::Leak | LeakClass::Flat | LeakClass::Unknown => return None,
     })
 }

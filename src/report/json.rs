@@ -3,6 +3,7 @@
 //! The types here are that shape, apart from the types that seepage thinks in, so that those may change without
 //! breaking a reader. Within a major `format`, fields are only added.
 
+use super::steps::StepsPart;
 use super::text;
 use crate::model::{
     Axis, Counting, CountingSource, Host, LatencySummary, Observing, Resource, RunRecord, RunStatus, Target,
@@ -158,11 +159,13 @@ struct FindingPart {
     facts: Vec<Fact>,
     /// Worker by worker.
     workers: Vec<WorkerPart>,
+    /// Growth by step of the workload; null if there is one step only, or nothing could be fitted.
+    steps: Option<StepsPart>,
 }
 
 /// An estimate with its confidence bounds, in the finding's unit; null where it is no number.
 #[derive(Serialize, JsonSchema)]
-struct Estimate {
+pub(super) struct Estimate {
     estimate: Option<f64>,
     lower: Option<f64>,
     upper: Option<f64>,
@@ -284,7 +287,7 @@ struct ObservingPart {
 }
 
 /// A number that JSON can hold.
-fn finite(value: f64) -> Option<f64> {
+pub(super) fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
@@ -390,6 +393,7 @@ impl FindingPart {
                     ended: w.worker.and_then(ended),
                 })
                 .collect(),
+            steps: finding.steps.as_ref().map(StepsPart::from),
         }
     }
 }
@@ -398,6 +402,7 @@ fn class_word(class: LeakClass) -> &'static str {
     match class {
         LeakClass::Leak => "leak",
         LeakClass::LeakInOneWorker => "leak-in-one-worker",
+        LeakClass::LeakInOneStep => "leak-in-one-step",
         LeakClass::Flat => "flat",
         LeakClass::WarmUp => "warm-up",
         LeakClass::HighWaterMark => "high-water-mark",

@@ -93,6 +93,7 @@ enum Per {
 enum Class {
     Leak,
     LeakInOneWorker,
+    LeakInOneStep,
     Flat,
     WarmUp,
     HighWaterMark,
@@ -144,6 +145,7 @@ fn class(finding: &Finding) -> Class {
     match finding.class {
         LeakClass::Leak => Class::Leak,
         LeakClass::LeakInOneWorker => Class::LeakInOneWorker,
+        LeakClass::LeakInOneStep => Class::LeakInOneStep,
         LeakClass::Flat => Class::Flat,
         LeakClass::WarmUp => Class::WarmUp,
         LeakClass::HighWaterMark => Class::HighWaterMark,

@@ -12,6 +12,7 @@ mod jsonl;
 mod junit;
 pub mod live;
 mod markdown;
+mod steps;
 mod terminal;
 mod text;
 mod trace;

@@ -75,9 +75,9 @@ impl Attribution {
         &self.shares
     }
 
-    /// The information criterion, with so many parameters that don't show as columns.
-    pub fn criterion(&self, hidden: usize) -> f64 {
-        self.fit.bic(self.shares.len() + self.covariates + hidden)
+    /// The information criterion.
+    pub fn criterion(&self) -> f64 {
+        self.fit.bic(self.shares.len() + self.covariates)
     }
 
     fn place(&self, kind: usize) -> usize {

@@ -3,8 +3,9 @@
 use super::assess::{ALPHA_LEAK, Assessment, Subject, Terms, assess};
 use super::explain;
 use super::level::{Jump, Levels};
+use super::mix::Mix;
 use super::pool::{ENOUGH, Member, Pool, rises};
-use super::{Evidence, Finding, Fit, LeakClass, Outcome, WorkerFinding};
+use super::{Evidence, Finding, Fit, LeakClass, Outcome, WorkerFinding, steps};
 use crate::model::{Axis, Resource, Series};
 use crate::stats::student_t;
 
@@ -14,6 +15,18 @@ const SECONDARY: usize = 3;
 /// Judges one resource from its series; `budget` is the allowed growth per step of the axis, `quantum` the step to
 /// which levels are rounded (the page size for memory, 1 for counts).
 pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quantum: f64) -> Finding {
+    find_by_steps(resource, axis, series, budget, quantum, None)
+}
+
+/// The same, with growth by the steps of a mix of requests.
+pub(super) fn find_by_steps(
+    resource: Resource,
+    axis: Axis,
+    series: &[Series],
+    budget: f64,
+    quantum: f64,
+    mix: Option<&Mix>,
+) -> Finding {
     let least_jump = if resource.in_bytes() { 8.0 * quantum } else { 4.0 * quantum };
     let pool = Pool::new(series, least_jump);
     let all_rises: Vec<Jump> = pool.members.iter().flat_map(|m| rises(&series[m.index], least_jump)).collect();
@@ -68,6 +81,9 @@ pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quan
     };
     let class =
         whole.as_ref().map_or(LeakClass::Unknown, |a| classify(a, &pool, series, least_jump, outcome, leaking, budget));
+    let by_steps = whole.as_ref().zip(mix);
+    let by_steps = by_steps.and_then(|(a, mix)| steps::by_steps(mix, series, &pool, &a.models, budget, quantum));
+    let class = steps::class(class, by_steps.as_ref());
     let growth = whole.as_ref().map(|a| if outcome == Outcome::Leak && a.leak { a.persistent } else { a.end });
     let growth = if class == LeakClass::LeakInOneWorker && !whole.as_ref().is_some_and(|a| a.leak) {
         let worst = |a: &&Assessment, b: &&Assessment| a.persistent.lower.total_cmp(&b.persistent.lower);
@@ -98,6 +114,7 @@ pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quan
         reason: words.reason(),
         settle: words.settle(),
         workers,
+        steps: by_steps,
         evidence: Evidence { facts: words.facts(), quarters: quarters(&pool) },
     }
 }

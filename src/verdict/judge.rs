@@ -4,9 +4,10 @@
 //! what couldn't be measured is unknown and fails closed.
 
 use super::explain::{allowed_rate, rate, rate_with_bounds};
-use super::finding::find;
+use super::finding::find_by_steps;
+use super::mix::Mix;
 use super::series::{Readings, readings};
-use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Verdict, settle_levels};
+use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Verdict, settle_levels, steps};
 use crate::model::{
     Axis, CountingSource, EventKind, Failure, Resource, RunRecord, RunStatus, Sample, WorkerId, format_bytes,
     format_count, format_seconds,
@@ -37,7 +38,8 @@ pub fn judge(record: &RunRecord) -> Verdict {
         let Readings { axis, series, notes: told } = readings(record, resource);
         let quantum = if resource.in_bytes() { page(record) } else { 1.0 };
         let axis = axis.unwrap_or(Axis::Seconds);
-        let mut finding = find(resource, axis, &series, budget, quantum);
+        let mix = if steps::are_of(resource, axis) { Mix::new(record, axis) } else { None };
+        let mut finding = find_by_steps(resource, axis, &series, budget, quantum, mix.as_ref());
         if axis == Axis::Seconds && !series.is_empty() {
             without_requests(&mut finding);
         }
@@ -45,6 +47,7 @@ pub fn judge(record: &RunRecord) -> Verdict {
         notes.extend(told);
     }
     copy_on_write(record, &mut findings);
+    notes.extend(findings.iter().flat_map(steps::notes));
     notes.extend(notes_on(record));
     let mut gates: Vec<Gate> = findings.iter().map(resource_gate).collect();
     let workload = workload_gates(record);
@@ -330,7 +333,8 @@ fn leak_phrase(finding: &Finding) -> String {
         (0, n) => format!(", {n} workers together"),
         (k, n) => format!(", {k} of {n} workers"),
     };
-    format!("LEAK  {growth}, {}{workers}", metric(finding.resource))
+    let steps = steps::phrase(finding).map_or(String::new(), |told| format!(": {told}"));
+    format!("LEAK  {growth}, {}{workers}{steps}", metric(finding.resource))
 }
 
 fn clean_phrase(finding: &Finding) -> String {

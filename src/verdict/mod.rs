@@ -9,10 +9,13 @@ mod floor;
 mod judge;
 mod level;
 mod live;
+mod mix;
 mod noise;
 mod plausible;
 mod pool;
 mod series;
+mod settled;
+mod steps;
 #[cfg(test)]
 mod test_record;
 mod transient;
@@ -23,5 +26,6 @@ pub use judge::judge;
 pub use live::live_growth;
 pub use series::{SettleLevel, series, settle_levels};
 pub use types::{
-    Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Verdict, WorkerFinding,
+    BySteps, Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, StepGrowth,
+    Verdict, WorkerFinding,
 };

@@ -4,6 +4,7 @@
 mod families;
 mod modes;
 mod properties;
+mod steps;
 
 use families::{BUDGET, FAMILIES, PAGE, Source, Truth};
 use modes::{Mode, Shape, run};
