@@ -1,7 +1,7 @@
 //! The driver's thread: it has the driver to itself for the whole run and goes through one phase after the other.
 
-use crate::config::{PhaseConfig, WorkloadConfig};
-use crate::model::{LoadSample, WorkloadSummary};
+use crate::config::{PhaseConfig, Span, WorkloadConfig};
+use crate::model::{LoadSample, PhaseKind, WorkloadSummary};
 use crate::workload::{Counters, Driver, PhaseEnd, StepHistograms, WorkloadError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -77,6 +77,21 @@ impl Driving {
     pub fn begin(&self, phase: &PhaseConfig) {
         // If the thread is gone, `end` says so.
         let _ = self.phases.send(phase.clone());
+    }
+
+    /// Closes all connections between two phases: each could hold a worker of the target.
+    pub fn disconnect(&self) {
+        let pause = PhaseConfig {
+            kind: PhaseKind::Settle,
+            duration: Some(Span(Duration::ZERO)),
+            requests: None,
+            requests_per_worker: None,
+            rate: None,
+            concurrency: None,
+        };
+        self.begin(&pause);
+        // If the thread is gone, the end of the next phase says so.
+        let _ = self.ends.recv();
     }
 
     /// Breaks the phase off; its end comes soon.

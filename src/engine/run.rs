@@ -188,7 +188,7 @@ impl Conductor {
         for (index, phase) in phases.iter().enumerate() {
             self.recorder.event(EventKind::Phase { phase: phase.kind, index });
             if phase.kind == PhaseKind::Settle {
-                self.collect(launched)?;
+                self.collect(driving, launched)?;
             }
             let (begun, sent_before) = (Instant::now(), self.counters.totals().sent);
             let mut cut = None;
@@ -228,7 +228,11 @@ impl Conductor {
 
     /// Makes the target collect its garbage, if the harness file says how. Later failures are told, and that pause doesn't
     /// count; if the first fails, so would all.
-    fn collect(&mut self, launched: &mut Launched) -> Result<(), Cut> {
+    fn collect(&mut self, driving: &Driving, launched: &mut Launched) -> Result<(), Cut> {
+        if self.setup.harness.settle.collect.is_none() {
+            return Ok(());
+        }
+        driving.disconnect();
         let (record, interrupt) = (&self.recorder.record, self.interrupt.clone());
         let Some(collection) = Collection::begin(&self.setup, &self.outputs, record, interrupt) else {
             return Ok(());

@@ -112,6 +112,14 @@ struct Member {
 
 impl Subject {
     fn new(mix: &Mix, series: &[Series], pool: &Pool) -> Option<Self> {
+        if let (false, [raw], [smooth], true) =
+            (mix.is_exact(), &pool.raw[..], &pool.smooth[..], pool.members.len() > 1)
+        {
+            // Whose request was of which step isn't known, but how many the pool had is: its mean has no error of that.
+            let mean = mean_series(series, pool)?;
+            let counts = mix.counts(&mean)?;
+            return Subject::of(vec![Member::new(&mean, &counts, raw)], vec![Member::new(&mean, &counts, smooth)]);
+        }
         let total = pool.members.len();
         // As many as wanted, spread evenly over all.
         let chosen = (0..total).filter(|place| total <= MOST_WORKERS || place * MOST_WORKERS % total < MOST_WORKERS);
@@ -119,14 +127,13 @@ impl Subject {
         for member in chosen.map(|place| &pool.members[place]) {
             let one = &series[member.index];
             let Some(counts) = mix.counts(one) else { continue };
-            let of = |levels: &Levels| Member {
-                x: levels.x.iter().map(|x| x - levels.x.first().copied().unwrap_or(0.0)).collect(),
-                counts: counts.iter().map(|c| at_levels(one, c, levels)).collect(),
-                levels: levels.clone(),
-            };
-            raw.push(of(&member.levels));
-            smooth.push(of(&member.smooth));
+            raw.push(Member::new(one, &counts, &member.levels));
+            smooth.push(Member::new(one, &counts, &member.smooth));
         }
+        Subject::of(raw, smooth)
+    }
+
+    fn of(mut raw: Vec<Member>, mut smooth: Vec<Member>) -> Option<Self> {
         let counted: Vec<Counted> = raw.iter().map(|m| m.counted(Vec::new())).collect();
         let groups = moving_together(&counted);
         for member in raw.iter_mut().chain(&mut smooth) {
@@ -220,12 +227,32 @@ fn are_alike(a: &Plausible, b: &Plausible) -> bool {
 }
 
 impl Member {
+    /// `counts` are those at each reading of the series.
+    fn new(series: &Series, counts: &[Vec<f64>], levels: &Levels) -> Self {
+        Member {
+            x: levels.x.iter().map(|x| x - levels.x.first().copied().unwrap_or(0.0)).collect(),
+            counts: counts.iter().map(|c| at_levels(series, c, levels)).collect(),
+            levels: levels.clone(),
+        }
+    }
+
     /// Its levels with these shapes, and load if it varied.
     fn counted(&self, shapes: Vec<Vec<f64>>) -> Counted {
         let load = Some(&self.levels.load).filter(|l| l.len() == self.levels.x.len()).cloned();
         let covariates = shapes.into_iter().chain(load).collect();
         Counted { y: self.levels.y.clone(), counts: self.counts.clone(), covariates }
     }
+}
+
+/// The requests of the pool's workers, averaged, at the times at which the first of them was read.
+fn mean_series(series: &[Series], pool: &Pool) -> Option<Series> {
+    let members: Vec<&Series> = pool.members.iter().map(|m| &series[m.index]).collect();
+    let from = members.iter().filter_map(|s| s.t.first()).copied().fold(0.0, f64::max);
+    let to = members.iter().filter_map(|s| s.t.last()).copied().fold(f64::INFINITY, f64::min);
+    let t: Vec<f64> = members.first()?.t.iter().copied().filter(|t| (from..=to).contains(t)).collect();
+    let mean = |t: &f64| members.iter().map(|s| interpolate(&s.t, &s.x, *t)).sum::<f64>() / members.len() as f64;
+    let x = t.iter().map(mean).collect();
+    Some(Series { t, x, ..Series::default() })
 }
 
 /// Counts at the places of the levels, since the first of them.

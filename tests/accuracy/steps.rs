@@ -6,8 +6,12 @@ use rand_chacha::ChaCha8Rng;
 use seepage::model::*;
 use seepage::verdict::{BySteps, LeakClass, Outcome, Verdict, judge};
 
-/// Runs of each case: few, so that the test is quick in a debug build; docs/verdict.md has the rates over 200.
-const RUNS: u64 = 10;
+/// Runs of each case: few, so that the test is quick in a debug build; `SEEPAGE_RUNS=200` makes the rates of
+/// docs/verdict.md.
+fn runs() -> u64 {
+    std::env::var("SEEPAGE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(10)
+}
+
 /// Error that is tolerated beside the interval: an eighth of the budget.
 const SLACK: f64 = 8.0;
 const PAGE: f64 = 4096.0;
@@ -107,7 +111,8 @@ fn steps(verdict: &Verdict) -> &BySteps {
 
 /// Over so many runs: the shares of rows whose interval covers the truth, of runs in which a step is blamed that keeps
 /// nothing, and of runs that name the one step which leaks.
-fn rates(case: &Case, runs: u64) -> (f64, f64, f64) {
+fn rates(name: &str, case: &Case) -> (f64, f64, f64) {
+    let runs = runs();
     let (mut covered, mut rows, mut blamed, mut named) = (0, 0, 0, 0);
     for seed in 0..runs {
         let record = run(case, 1000 + seed);
@@ -132,31 +137,35 @@ fn rates(case: &Case, runs: u64) -> (f64, f64, f64) {
         named += u64::from(verdict.findings[0].class == LeakClass::LeakInOneStep);
     }
     let share = |n: u64, of: u64| n as f64 / of as f64;
-    (share(covered, rows), share(blamed, runs), share(named, runs))
+    let rates = (share(covered, rows), share(blamed, runs), share(named, runs));
+    println!("{name}: {rates:?} of {runs} runs");
+    rates
 }
 
 #[test]
 fn intervals_cover_and_the_step_that_leaks_is_named() {
-    let (covered, blamed, named) = rates(&Case { kept: [0.0, 0.0, 4096.0], noise: (6_000.0, 0.9), ..USUAL }, RUNS);
-    assert!(covered >= 0.9 && blamed == 0.0 && named >= 0.9, "{covered} {blamed} {named}");
+    let (covered, blamed, named) =
+        rates("one step leaks", &Case { kept: [0.0, 0.0, 4096.0], noise: (6_000.0, 0.9), ..USUAL });
+    assert!(covered >= 0.9 && blamed <= 0.02 && named >= 0.9, "{covered} {blamed} {named}");
 }
 
 #[test]
 fn a_mix_that_stays_fixed_tells_less_but_nothing_wrong() {
-    let (covered, blamed, named) = rates(&Case { kept: [0.0, 0.0, 4096.0], blocks: 0, ..USUAL }, RUNS);
-    assert!(covered >= 0.9 && blamed == 0.0, "{covered} {blamed} {named}");
+    let (covered, blamed, named) =
+        rates("one step leaks, mix fixed", &Case { kept: [0.0, 0.0, 4096.0], blocks: 0, ..USUAL });
+    assert!(covered >= 0.9 && blamed <= 0.02, "{covered} {blamed} {named}");
 }
 
 #[test]
 fn a_warm_up_under_one_step_is_not_blamed_on_it() {
-    let (covered, blamed, _) = rates(&Case { cache: 4e6, noise: (20_000.0, 0.9), ..USUAL }, RUNS);
-    assert!(covered >= 0.9 && blamed == 0.0, "{covered} {blamed}");
+    let (covered, blamed, _) = rates("warm-up under one step", &Case { cache: 4e6, noise: (20_000.0, 0.9), ..USUAL });
+    assert!(covered >= 0.9 && blamed <= 0.02, "{covered} {blamed}");
 }
 
 #[test]
 fn noise_that_wanders_blames_nobody() {
-    let (covered, blamed, _) = rates(&Case { noise: (400_000.0, 0.997), ..USUAL }, RUNS);
-    assert!(covered >= 0.9 && blamed == 0.0, "{covered} {blamed}");
+    let (covered, blamed, _) = rates("noise that wanders", &Case { noise: (400_000.0, 0.997), ..USUAL });
+    assert!(covered >= 0.9 && blamed <= 0.02, "{covered} {blamed}");
 }
 
 #[test]

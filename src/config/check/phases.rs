@@ -3,13 +3,16 @@
 use super::Checker;
 use super::workload::{check_concurrency, check_rate};
 use crate::config::problem::KeyPath;
-use crate::config::{CollectConfig, PhaseConfig, SettleConfig, WorkloadConfig};
+use crate::config::{CollectConfig, PhaseConfig, SampleConfig, SettleConfig, Span, WorkloadConfig};
 use crate::model::PhaseKind;
 
 /// Signals that programs are known to collect or trim at; none of them ends a program that handles it.
 const COLLECTING: [&str; 4] = ["USR1", "USR2", "HUP", "WINCH"];
 
 const MOST_PAUSES: u32 = 10_000;
+
+/// Intervals between readings that a pause must hold at least: its last half is what counts.
+const READINGS_OF_A_PAUSE: u32 = 3;
 
 pub(super) fn check(checker: &mut Checker, phases: &[PhaseConfig], workload: &WorkloadConfig) {
     let all = KeyPath::of(&["phase"]);
@@ -35,7 +38,12 @@ pub(super) fn check(checker: &mut Checker, phases: &[PhaseConfig], workload: &Wo
 }
 
 /// Checks the pauses, and that each soak can be cut by them.
-pub(super) fn check_settling(checker: &mut Checker, settle: &SettleConfig, phases: &[PhaseConfig]) {
+pub(super) fn check_settling(
+    checker: &mut Checker,
+    settle: &SettleConfig,
+    phases: &[PhaseConfig],
+    sample: &SampleConfig,
+) {
     let at = KeyPath::of(&["settle"]);
     checker.positive(at.key("for"), Some(settle.duration));
     if settle.pauses > MOST_PAUSES {
@@ -57,6 +65,12 @@ pub(super) fn check_settling(checker: &mut Checker, settle: &SettleConfig, phase
     }
     if settle.pauses == 0 {
         return;
+    }
+    let least = Span(READINGS_OF_A_PAUSE * sample.every.0);
+    if settle.duration < least {
+        let message =
+            format!("a pause of {} holds too few readings, which come every {}", settle.duration, sample.every);
+        checker.refuse(at.key("for"), message, format!("write `{least}` or more, or read oftener"));
     }
     for (index, phase) in phases.iter().enumerate().filter(|(_, phase)| phase.kind == PhaseKind::Soak) {
         let at = KeyPath::of(&["phase"]).index(index);
