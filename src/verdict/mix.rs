@@ -4,7 +4,7 @@
 //! between two readings: right on average, and the deviations of workers from it add up to nothing over the pool.
 
 use super::series::interpolate;
-use crate::model::{Axis, RunRecord, Series, Step, WorkerId};
+use crate::model::{RunRecord, Series, Step, WorkerId};
 use std::collections::HashMap;
 
 /// Steps that are told apart; of more, the rarest count as one.
@@ -34,11 +34,8 @@ enum Source {
 }
 
 impl Mix {
-    /// The mix of a run, if it has two steps at least and growth is against requests.
-    pub fn new(record: &RunRecord, axis: Axis) -> Option<Mix> {
-        if matches!(axis, Axis::Seconds | Axis::Hours) {
-            return None;
-        }
+    /// The mix of a run, if it has two steps at least.
+    pub fn new(record: &RunRecord) -> Option<Mix> {
         let mix = match in_log(record) {
             Some(rows) => Mix::by_worker(record, rows),
             None => Mix::of_pool(record)?,

@@ -3,18 +3,23 @@
 //! Pure: a verdict is a function of a run record.
 
 mod assess;
+mod class;
 mod explain;
 mod finding;
 mod floor;
+mod forecast;
 mod judge;
 mod level;
 mod live;
 mod mix;
 mod noise;
+mod pages;
+mod parts;
 mod plausible;
 mod pool;
 mod series;
 mod settled;
+mod step_down;
 mod steps;
 #[cfg(test)]
 mod test_record;
@@ -22,10 +27,11 @@ mod transient;
 mod types;
 
 pub use finding::find;
+pub use forecast::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting, forecast};
 pub use judge::judge;
 pub use live::live_growth;
 pub use series::{SettleLevel, series, settle_levels};
 pub use types::{
-    BySteps, Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, StepGrowth,
+    BySteps, Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Part, StepGrowth,
     Verdict, WorkerFinding,
 };

@@ -8,14 +8,16 @@
 
 use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, NEAR_BUDGET};
 use super::explain::amount;
+use super::finding::least_jump;
 use super::level::Levels;
 use super::mix::Mix;
-use super::plausible::{FAR, Plausible};
+use super::plausible::{FAR, Plausible, plausible};
 use super::pool::Pool;
 use super::series::interpolate;
+use super::step_down::Judged;
 use super::transient::Transient;
 use super::{BySteps, Finding, Interval, LeakClass, Outcome, StepGrowth};
-use crate::model::{Axis, Resource, Series};
+use crate::model::{Axis, Resource, RunRecord, Series};
 use crate::stats::{Attribution, Counted, Estimate, moving_together};
 
 /// Workers and kinds of warm-up that are looked at: more would cost time and not sharpen the answer.
@@ -24,18 +26,29 @@ const MOST_KINDS: usize = 8;
 /// Fits of a shape, each with its parameters moved to where the last one had them.
 const STEPS: usize = 4;
 
-/// Growth of `series` by the steps of `mix`; `None` if there is too little to fit. `models` are the plausible ones of the
-/// pool, `budget` is the allowed growth per request.
-pub(super) fn by_steps(
-    mix: &Mix,
-    series: &[Series],
-    pool: &Pool,
-    models: &[Plausible],
-    budget: f64,
-    quantum: f64,
-) -> Option<BySteps> {
-    let subject = Subject::new(mix, series, pool)?;
-    let fits = subject.fits(models, quantum);
+/// Tells in a finding which step leaks, if the workload has several and growth is that of workers under their requests.
+/// Of other resources than memory this is told of a leak only.
+pub(super) fn tell(record: &RunRecord, judged: &Judged, finding: &mut Finding, page: f64) {
+    let wanted = matches!(judged.axis, Axis::WorkerRequests | Axis::SharedRequests)
+        && (judged.resource == Resource::Memory || finding.outcome == Outcome::Leak);
+    let Some(mix) = Mix::new(record).filter(|_| wanted) else { return };
+    let quantum = if judged.resource.in_bytes() { page } else { 1.0 };
+    finding.steps = by_steps(&mix, judged, quantum);
+    let alone = finding.steps.as_ref().is_some_and(|steps| steps.alone.is_some());
+    if alone && finding.class == LeakClass::Leak {
+        finding.class = LeakClass::LeakInOneStep;
+    }
+}
+
+/// Growth by the steps of `mix`; `None` if there is too little to fit.
+fn by_steps(mix: &Mix, judged: &Judged, quantum: f64) -> Option<BySteps> {
+    let Judged { resource, series, budget, .. } = judged;
+    let budget = *budget;
+    let pool = Pool::new(series, least_jump(*resource, quantum));
+    let averaged = pool.members.len() as f64 / pool.raw.len().max(1) as f64;
+    let models = plausible(&pool.raw, &pool.smooth, pool.jumps.len(), averaged, quantum);
+    let subject = Subject::new(mix, series, &pool)?;
+    let fits = subject.fits(&models, quantum);
     let best = fits.first()?;
     let count = subject.groups.len();
     let bounds = |group: &[usize]| {
@@ -337,17 +350,6 @@ pub(super) fn notes(finding: &Finding) -> Vec<String> {
         }
     }
     notes
-}
-
-/// The class of a leak that only one step has; others stay as they are.
-pub(super) fn class(class: LeakClass, steps: Option<&BySteps>) -> LeakClass {
-    let alone = steps.is_some_and(|s| s.alone.is_some());
-    if class == LeakClass::Leak && alone { LeakClass::LeakInOneStep } else { class }
-}
-
-/// Whether steps can be told of at all: growth of the pool as a whole is against its own requests, not a worker's.
-pub(super) fn are_of(resource: Resource, axis: Axis) -> bool {
-    resource != Resource::Tmpfs && matches!(axis, Axis::WorkerRequests | Axis::SharedRequests)
 }
 
 fn name(row: &StepGrowth) -> String {

@@ -37,13 +37,19 @@ fn one(record: &RunRecord, finding: &Finding) -> Markup {
                     tbody {
                         tr { th scope="row" { "Kind" } td { (text::class_name(finding.class)) } }
                         tr { th scope="row" { "Reason" } td { (plain(&finding.reason)) } }
+                        @if let Some(because) = &finding.evidence.because {
+                            tr { th scope="row" { "Shown by" } td { (plain(because)) } }
+                        }
                         tr { th scope="row" { "Budget" } td { (text::budget(finding)) } }
                         @for (label, value) in &finding.evidence.facts {
                             tr { th scope="row" { (capital(&plain(label))) } td { (plain(value)) } }
                         }
                     }
                 }
-                @if !finding.evidence.quarters.is_empty() { (quarters(finding)) }
+                div {
+                    @if !finding.evidence.quarters.is_empty() { (quarters(finding)) }
+                    @if !finding.parts.is_empty() { (parts(finding)) }
+                }
             }
             @if let Some(by_steps) = &finding.steps { (steps(finding, by_steps)) }
             @if !finding.workers.is_empty() { (workers(record, finding)) }
@@ -60,6 +66,24 @@ fn quarters(finding: &Finding) -> Markup {
                     tr {
                         th scope="row" { "quarter " (i + 1) }
                         td.number { (text::amount(finding.resource, *value)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn parts(finding: &Finding) -> Markup {
+    html! {
+        table {
+            thead { tr { th { "Made of" } th.number { "Growth per " (finding.axis.unit()) } } }
+            tbody {
+                @for part in &finding.parts {
+                    tr {
+                        th scope="row" { (part.name) }
+                        td.number title=(text::bounds(finding.resource, &part.growth)) {
+                            (text::amount(finding.resource, part.growth.estimate))
+                        }
                     }
                 }
             }
@@ -84,7 +108,7 @@ fn steps(finding: &Finding, by_steps: &BySteps) -> Markup {
                                 (text::amount(resource, row.growth.estimate))
                                 " " span.quiet { "(" (text::bounds(resource, &row.growth)) ")" }
                             }
-                            td.number { (part(row, by_steps)) }
+                            td.number { (share_of_growth(row, by_steps)) }
                         }
                     }
                 }
@@ -99,7 +123,7 @@ fn percent(share: f64) -> String {
 }
 
 /// What a step adds to all growth; a dash if growth as a whole is none.
-fn part(row: &StepGrowth, by_steps: &BySteps) -> String {
+fn share_of_growth(row: &StepGrowth, by_steps: &BySteps) -> String {
     let whole: f64 = by_steps.rows.iter().map(|r| r.share * r.growth.estimate).sum();
     if row.grows && whole > 0.0 { percent(row.share * row.growth.estimate / whole) } else { "–".to_owned() }
 }
