@@ -18,7 +18,7 @@ const ALPHA_SETTLES: f64 = 0.001;
 /// Autocorrelation from which a level wanders so much that where it went says nothing.
 const WANDERS: f64 = 0.985;
 /// The part of the budget that the least plausible estimate of a leak must reach.
-const NEAR_BUDGET: f64 = 0.75;
+pub(super) const NEAR_BUDGET: f64 = 0.75;
 /// The part of the budget at which growth must go on late in the run.
 const LATE: f64 = 0.4;
 /// The part of its estimate that the lower bound of growth reaches when even a walk can't have made it.

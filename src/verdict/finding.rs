@@ -25,7 +25,7 @@ pub(super) fn find_among(
     budget: f64,
     quantum: f64,
 ) -> Finding {
-    let least_jump = if resource.in_bytes() { 8.0 * quantum } else { 4.0 * quantum };
+    let least_jump = least_jump(resource, quantum);
     let pool = Pool::new(series, least_jump);
     let all_rises: Vec<Jump> = pool.members.iter().flat_map(|m| rises(&series[m.index], least_jump)).collect();
     let whole = assess(
@@ -112,6 +112,7 @@ pub(super) fn find_among(
         settle: words.settle(),
         workers,
         evidence: Evidence { facts: words.facts(), quarters: quarters(&pool), because },
+        steps: None,
         parts: Vec::new(),
         forecast: None,
     }
@@ -134,6 +135,11 @@ fn quarters(pool: &Pool) -> Vec<f64> {
             if run > 0.0 { rise / run } else { 0.0 }
         })
         .collect()
+}
+
+/// The least change of level that counts as a jump.
+pub(super) fn least_jump(resource: Resource, quantum: f64) -> f64 {
+    if resource.in_bytes() { 8.0 * quantum } else { 4.0 * quantum }
 }
 
 fn worker_findings(series: &[Series], pool: &Pool, alone: &[Option<Assessment>]) -> Vec<WorkerFinding> {
