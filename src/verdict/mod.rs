@@ -23,6 +23,7 @@ mod step_down;
 mod test_record;
 mod transient;
 mod types;
+mod working;
 
 pub use finding::find;
 pub use forecast::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting, forecast};
@@ -34,3 +35,4 @@ pub use types::{
     Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Part, Verdict,
     WorkerFinding,
 };
+pub use working::{Condition, NaiveRule, Residuals, WorkedModel, Working, working};
