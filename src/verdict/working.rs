@@ -312,7 +312,7 @@ fn quantiles(series: &[Vec<f64>], rho: f64) -> Vec<(f64, f64)> {
     let n = found.len() as f64;
     let mean = found.iter().sum::<f64>() / n.max(1.0);
     let spread = (found.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1.0).max(1.0)).sqrt();
-    if !(spread > 0.0) {
+    if spread.is_nan() || spread <= 0.0 {
         return Vec::new();
     }
     found.sort_by(f64::total_cmp);
