@@ -6,6 +6,7 @@
 //! - [`stats`]: estimators that know nothing of memory
 //! - [`table`]: a series that another tool wrote, from its bytes to a run record
 //! - [`verdict`]: series to evidence to verdict, and the words that explain it
+//! - [`compare`]: pairs of runs of two variants to what differs between them
 //!
 //! The **edges** touch the world:
 //!
@@ -23,6 +24,7 @@
 //! `report -> verdict -> stats`, `verdict -> model`; `tests/architecture.rs` holds that.
 
 pub mod cli;
+pub mod compare;
 pub mod config;
 pub mod demo;
 pub mod engine;

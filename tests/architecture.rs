@@ -10,17 +10,19 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("stats", &[]),
         ("table", &["model"]),
         ("verdict", &["model", "stats"]),
+        ("compare", &["model", "stats", "verdict"]),
         ("config", &["model"]),
         ("probe", &["config", "model"]),
         ("supervise", &["config", "model", "probe"]),
         ("workload", &["config", "model"]),
         ("store", &["model"]),
         ("engine", &["config", "model", "probe", "store", "supervise", "workload"]),
-        ("report", &["model", "verdict"]),
+        ("report", &["compare", "model", "verdict"]),
         ("demo", &["model"]),
         (
             "cli",
             &[
+                "compare",
                 "config",
                 "demo",
                 "engine",
@@ -38,7 +40,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
 }
 
 /// The pure core knows no file, network, process or clock.
-const CORE: [&str; 4] = ["model", "stats", "table", "verdict"];
+const CORE: [&str; 5] = ["compare", "model", "stats", "table", "verdict"];
 const IMPURE: [&str; 7] = ["std::fs", "std::net", "std::process", "std::time", "std::thread", "std::env", "println!"];
 
 fn sources(directory: &Path) -> Vec<PathBuf> {

@@ -56,6 +56,7 @@ Exit codes:
     2  the command line is wrong
    10  leak
    11  inconclusive: neither could be proven
+   12  worse than the baseline or the other variant
    20  the harness file is invalid
    21  the target failed: could not start, never got ready, died, or hit its memory limit
    22  the workload failed: its error rate or latency is over its gate
