@@ -15,6 +15,8 @@
 //! - [`supervise`]: launch, readiness, the process tree, stop
 //! - [`workload`]: the load driver
 //! - [`engine`]: the run, where the edges meet
+//! - [`apache`]: which modules an Apache loads, and its configuration without some
+//! - [`experiment`]: several runs that answer one question
 //! - [`store`]: the run directory
 //! - [`report`]: terminal, charts, HTML, Markdown, JSON; each reads only a run record and a verdict
 //! - [`demo`]: the demonstration server with switchable faults
@@ -23,11 +25,13 @@
 //! Dependencies run one way: `cli -> engine -> {probe, supervise, workload, store} -> config -> model` and
 //! `report -> verdict -> stats`, `verdict -> model`; `tests/architecture.rs` holds that.
 
+pub mod apache;
 pub mod cli;
 pub mod compare;
 pub mod config;
 pub mod demo;
 pub mod engine;
+pub mod experiment;
 pub mod model;
 pub mod probe;
 pub mod report;

@@ -1,6 +1,7 @@
 //! Arguments to plain requests, verdicts to exit codes. Results go to standard output, progress and errors to standard
 //! error.
 
+mod ab;
 mod analyze;
 mod attach;
 mod check;
@@ -29,6 +30,8 @@ struct Cli {
 enum Command {
     /// Launch a target, drive it, sample its workers, and judge whether they leak.
     Run(run::Arguments),
+    /// Compare two variants of a target in pairs of runs: a module on and off, a release and the next.
+    Ab(Box<ab::Arguments>),
     /// Judge a running target from /proc alone, read-only.
     Attach(attach::Arguments),
     /// Judge finished runs again, and series of memory that other tools wrote.
@@ -73,6 +76,7 @@ pub fn main() -> std::process::ExitCode {
     }
     let done = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Ab(arguments) => ab::ab(&arguments),
         Command::Attach(arguments) => attach::attach(&arguments),
         Command::Analyze(arguments) => analyze::analyze(&arguments),
         Command::Report(arguments) => judge::report(&arguments),

@@ -31,7 +31,8 @@ pub struct Arguments {
     output: judge::Output,
 }
 
-fn assignment(text: &str) -> Result<(String, String), String> {
+/// A variable and its value.
+pub fn assignment(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected NAME=VALUE".into()),
@@ -47,6 +48,7 @@ pub fn run(arguments: &Arguments) -> Done {
         harness: &harness,
         harness_dir: file.parent().unwrap_or(Path::new("/")),
         reports: &arguments.reports,
+        label: None,
         interrupt: Interrupt::listen()?,
     };
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });

@@ -18,6 +18,7 @@ const MOST_MORE: usize = 200;
 
 /// Judges what differs between the sides; `planned` is the number of pairs that was meant to be run.
 pub fn compare(sides: &Sides, pairs: &[Pair], planned: usize, margins: &Margins) -> Comparison {
+    let margins = with_statuses(margins, pairs.iter().flat_map(|p| [&p.a, &p.b]));
     let judged: Vec<Measure> = margins.keys().copied().filter(|m| is_known(*m, pairs)).collect();
     let others = judged.iter().filter(|m| !is_first(**m)).count();
     let differences: Vec<Difference> = judged
@@ -32,6 +33,16 @@ pub fn compare(sides: &Sides, pairs: &[Pair], planned: usize, margins: &Margins)
     let sentence = words::sentence(sides, answer, &differences);
     let notes = notes(sides, pairs, planned, &differences);
     Comparison { answer, sentence, sides: sides.clone(), differences, pairs: pairs.len(), planned, notes }
+}
+
+/// The margins, with that of the error rate for each status that some run saw.
+pub(super) fn with_statuses<'a>(margins: &Margins, runs: impl Iterator<Item = &'a super::RunSummary>) -> Margins {
+    let mut all = margins.clone();
+    if let Some(margin) = margins.get(&Measure::ErrorRate) {
+        let seen = runs.flat_map(|r| r.measures.keys()).filter(|m| matches!(m, Measure::Status(_)));
+        all.extend(seen.map(|m| (*m, *margin)));
+    }
+    all
 }
 
 /// Growth is always listed, known or not, because it has to be decided; the rest only if it was measured.

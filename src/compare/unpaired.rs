@@ -3,7 +3,7 @@
 //! Weaker than pairs: whatever changed on the host between the two runs is taken for a difference of the variants. Only
 //! growth has an interval of its own in a single run; of everything else the numbers are told and nothing is concluded.
 
-use super::judge::answer;
+use super::judge::{answer, with_statuses};
 use super::paired::ALPHA;
 use super::{Answer, Comparison, Difference, Margins, Measure, RunSummary, SideEstimate, Sides, words};
 use crate::stats::normal_quantile;
@@ -12,6 +12,7 @@ use crate::verdict::Interval;
 /// Compares two runs by the intervals of their growth, each with its own variance (Welch 1947).
 pub fn compare_runs(sides: &Sides, a: &RunSummary, b: &RunSummary, margins: &Margins) -> Comparison {
     let known = |m: &Measure| m.is_gated() || a.measures.contains_key(m) || b.measures.contains_key(m);
+    let margins = with_statuses(margins, [a, b].into_iter());
     let differences: Vec<Difference> =
         margins.iter().filter(|(m, _)| known(m)).map(|(m, margin)| difference(*m, a, b, margin)).collect();
     let answer = answer(&differences);

@@ -33,6 +33,8 @@ pub struct RunRequest<'a> {
     pub harness_dir: &'a Path,
     /// Where run directories go.
     pub reports: &'a Path,
+    /// The name of the run's directory; by default it is made of the time and the harness file's name.
+    pub label: Option<&'a str>,
     /// What ends the run before its time.
     pub interrupt: Interrupt,
 }
@@ -96,7 +98,8 @@ pub type Watch<'a> = dyn FnMut(&Progress<'_>) + 'a;
 /// If the run can't even begin; nothing was launched then.
 pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>) -> Result<Finished, RunError> {
     let origin = Instant::now();
-    let (setup, directory, mut meta) = Setup::new(request.harness, request.harness_dir, request.reports)?;
+    let (setup, directory, mut meta) =
+        Setup::new(request.harness, request.harness_dir, request.reports, request.label)?;
     let (sink, entries) = channel();
     let (seconds, loads) = channel();
     let counters = Arc::new(Counters::new(&setup.harness.workload));

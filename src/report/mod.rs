@@ -4,6 +4,7 @@
 //! [`write`], [`write_all`] and [`live::Live`] touch the world. Whatever comes from the target is escaped or neutralised.
 
 pub mod chart;
+pub mod comparison;
 mod csv;
 mod explain;
 mod html;

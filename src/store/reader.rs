@@ -1,7 +1,7 @@
 //! Reads a run directory, whoever wrote it.
 
 use super::{EVENTS, FORMAT, HEAD, HOST, LOAD, SAMPLES};
-use crate::model::{RunMeta, RunRecord};
+use crate::model::RunRecord;
 use rustix::fs::{Mode, OFlags};
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -75,7 +75,7 @@ pub fn read(directory: &Path) -> Result<RunRecord, ReadError> {
         return Err(ReadError::NotARun { path: directory.to_owned() });
     }
     Ok(RunRecord {
-        meta: head(&directory.join(HEAD))?,
+        meta: document(&directory.join(HEAD))?,
         samples: lines(&directory.join(SAMPLES))?,
         host: lines(&directory.join(HOST))?,
         load: lines(&directory.join(LOAD))?,
@@ -95,7 +95,8 @@ fn open(path: &Path) -> Result<File, ReadError> {
     }
 }
 
-fn head(path: &Path) -> Result<RunMeta, ReadError> {
+/// Reads a JSON document that says its format's version.
+pub(super) fn document<T: DeserializeOwned>(path: &Path) -> Result<T, ReadError> {
     let mut text = Vec::new();
     let read = open(path)?.take(LONGEST_HEAD).read_to_end(&mut text);
     read.map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
@@ -135,7 +136,7 @@ fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, ReadError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Event, EventKind, HostSample, LoadSample, Sample, WorkerId};
+    use crate::model::{Event, EventKind, HostSample, LoadSample, RunMeta, Sample, WorkerId};
     use crate::store::{Entry, RunDirectory};
     use proptest::prelude::*;
 
