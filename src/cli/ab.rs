@@ -11,7 +11,7 @@ use crate::model::{Resource, RunRecord};
 use crate::report::comparison::Report;
 use crate::report::live::Mode;
 use crate::report::{self, Format, plain};
-use crate::store::{self, Plan};
+use crate::store::{self, Plan, PlanSide};
 use crate::verdict::{ExitCode, Verdict};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -235,7 +235,9 @@ impl Directory {
             started: self.started.clone(),
             seed: arguments.order.unwrap_or_else(rand::random),
             pairs,
-            sides: [variants.sides.a.name.clone(), variants.sides.b.name.clone()],
+            sides: [&variants.sides.a, &variants.sides.b]
+                .map(|s| PlanSide { name: s.name.clone(), phrase: s.phrase.clone() }),
+            notes: variants.notes.clone(),
             fingerprint,
         };
         plan.write(&self.path).map_err(|e| Problem::new(ExitCode::Failure, e))?;

@@ -5,6 +5,7 @@ mod ab;
 mod analyze;
 mod attach;
 mod check;
+mod compare;
 mod doctor;
 mod judge;
 mod manual;
@@ -32,6 +33,8 @@ enum Command {
     Run(run::Arguments),
     /// Compare two variants of a target in pairs of runs: a module on and off, a release and the next.
     Ab(Box<ab::Arguments>),
+    /// Compare two finished runs, which is weaker than pairs.
+    Compare(compare::Arguments),
     /// Judge a running target from /proc alone, read-only.
     Attach(attach::Arguments),
     /// Judge finished runs again, and series of memory that other tools wrote.
@@ -77,6 +80,7 @@ pub fn main() -> std::process::ExitCode {
     let done = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Ab(arguments) => ab::ab(&arguments),
+        Command::Compare(arguments) => compare::compare(&arguments),
         Command::Attach(arguments) => attach::attach(&arguments),
         Command::Analyze(arguments) => analyze::analyze(&arguments),
         Command::Report(arguments) => judge::report(&arguments),

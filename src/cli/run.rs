@@ -1,7 +1,9 @@
 //! `run`: the main job.
 
+use super::compare::Baseline;
+use super::judge::Printed;
 use super::watch::Watcher;
-use super::{Done, Problem, judge};
+use super::{Done, Problem, compare, judge};
 use crate::config::{self, Overrides};
 use crate::engine::{self, Interrupt, RunError, RunRequest};
 use crate::report;
@@ -24,6 +26,9 @@ pub struct Arguments {
     /// Directory in which the run's own directory is made.
     #[arg(long, default_value = "reports", value_name = "DIR")]
     reports: PathBuf,
+    /// Run directory of an earlier run: exit with 12 if this run grows faster, by more than the budget.
+    #[arg(long, value_name = "RUN")]
+    baseline: Option<PathBuf>,
     /// Don't show progress.
     #[arg(short, long)]
     quiet: bool,
@@ -43,6 +48,7 @@ pub fn assignment(text: &str) -> Result<(String, String), String> {
 pub fn run(arguments: &Arguments) -> Done {
     let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed };
     let harness = config::load(&arguments.file, &overrides)?;
+    let baseline = arguments.baseline.as_deref().map(Baseline::read).transpose()?;
     let file = arguments.file.canonicalize()?;
     let request = RunRequest {
         harness: &harness,
@@ -61,7 +67,13 @@ pub fn run(arguments: &Arguments) -> Done {
     let pages = written.as_deref().unwrap_or_default();
     let code = judge::conclude(&finished.record, &arguments.output, pages)?;
     written?;
-    Ok(code)
+    match &baseline {
+        Some(baseline) => {
+            let told = arguments.output.format == Printed::Terminal;
+            compare::against_baseline(baseline, &finished.record, &finished.directory, code, told)
+        }
+        None => Ok(code),
+    }
 }
 
 impl From<RunError> for Problem {

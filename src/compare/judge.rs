@@ -6,7 +6,7 @@
 
 use super::paired::{ALPHA, LEAST_PAIRS, alpha_at, half_width, interval, moments};
 use super::{Answer, Comparison, Difference, Margins, Measure, Pair, SideEstimate, Sides, words};
-use crate::model::Resource;
+use crate::model::{Resource, format_count};
 use crate::stats::{least_sign_flip, sign_flip};
 use crate::verdict::{Interval, Outcome};
 
@@ -142,9 +142,9 @@ fn notes(sides: &Sides, pairs: &[Pair], planned: usize, differences: &[Differenc
     }
     if least_sign_flip(n) > ALPHA {
         notes.push(format!(
-            "with {n} pairs the exact sign-flip test can't go below {:.3}: below 8 pairs the answer rests on the t interval, and \
+            "with {n} pairs the exact sign-flip test can't go below {}: below 8 pairs the answer rests on the t interval, and \
              on all pairs pointing the same way",
-            least_sign_flip(n)
+            format_count(least_sign_flip(n))
         ));
     }
     for (side, run) in [(&sides.a, true), (&sides.b, false)] {

@@ -102,7 +102,10 @@ fn curve(record: &RunRecord) -> Vec<(f64, f64)> {
             .filter(|s| s.x.first().is_some_and(|first| *first <= x))
             .filter_map(|s| {
                 let after = s.x.partition_point(|v| *v < x);
-                s.y.get(after).copied()
+                let (x1, y1) = (*s.x.get(after)?, *s.y.get(after)?);
+                let Some(before) = after.checked_sub(1) else { return Some(y1) };
+                let (x0, y0) = (s.x[before], s.y[before]);
+                Some(y0 + (y1 - y0) * (x - x0) / (x1 - x0))
             })
             .collect();
         mean(&levels)

@@ -14,13 +14,10 @@ pub fn answer_word(answer: Answer) -> &'static str {
     }
 }
 
-/// A value of a measure with its unit: `4.1 KiB/request`, `0.25 descriptors/request`, `12.5 ms`, `3 %`.
+/// A value of a measure with its unit: `4.1 KiB/request`, `0.25/request`, `12.5 ms`, `3 %`.
 pub fn value(measure: Measure, value: f64) -> String {
-    match measure {
-        Measure::Growth(resource) if resource.in_bytes() => format!("{}/request", format_bytes(value)),
-        Measure::Growth(resource) => format!("{} {resource}/request", format_count(value)),
-        _ => bare(measure, value),
-    }
+    let per = if matches!(measure, Measure::Growth(_)) { "/request" } else { "" };
+    format!("{}{per}", bare(measure, value))
 }
 
 /// The same without what it is counted for: `4.1 KiB`, `0.25`, `12.5 ms`, `3 %`.
@@ -100,8 +97,8 @@ fn proven(sides: &Sides, d: &Difference) -> String {
     let (Some(high), Some(low)) = (high, low) else { return format!("{} {}", d.measure, difference_words(d)) };
     let noun = match resource {
         Resource::Memory => "children grow",
-        Resource::Descriptors => "children keep",
-        Resource::Threads => "children gain",
+        Resource::Descriptors => "children keep descriptors,",
+        Resource::Threads => "children keep threads,",
         Resource::Tmpfs => "tmpfs grows",
     };
     let better = if better.phrase.starts_with("without ") { "without it".to_owned() } else { better.phrase.clone() };

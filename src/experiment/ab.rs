@@ -214,7 +214,7 @@ fn run_side(
 }
 
 /// What failed in a run, if anything did: such a run can't be compared.
-pub(super) fn failure(record: &RunRecord, verdict: &Verdict) -> Option<(ExitCode, String)> {
+pub fn failure(record: &RunRecord, verdict: &Verdict) -> Option<(ExitCode, String)> {
     let failed = match verdict.exit {
         ExitCode::Target | ExitCode::Workload | ExitCode::Failure => true,
         _ => record.meta.status != RunStatus::Complete,

@@ -1,31 +1,44 @@
 //! What difference a harness file allows.
 
 use crate::compare::{Margin, Margins, Measure, Quantile};
-use crate::config::Harness;
-use crate::model::{PerRequest, Resource};
+use crate::config::{CompareConfig, Harness};
+use crate::model::{Resource, RunRecord};
 
 /// Differences below these are of the clock and of the allocator: a page cache's, a timer's, one context switch's.
 const LEAST_LEVEL: f64 = 1024.0 * 1024.0;
 const LEAST_CPU: f64 = 1e-4;
 const LEAST_LATENCY: f64 = 2e-3;
 
-/// The allowed difference in each measure: for growth the budget, for the rest what `[compare]` says.
+/// The allowed difference in each measure of a harness file's runs.
 pub fn margins(harness: &Harness) -> Margins {
     let budget = &harness.budget;
-    let growth =
-        |resource, budget: PerRequest| (Measure::Growth(resource), Margin { share: 0.0, least: budget.amount });
-    let compare = &harness.compare;
+    let growth = [budget.memory, budget.descriptors, budget.threads, budget.tmpfs].map(|b| Some(b.amount));
+    allowed(growth, &harness.compare)
+}
+
+/// The same of a run that was made: its own budgets, and what its harness file said of comparisons.
+pub fn margins_of_run(record: &RunRecord) -> Margins {
+    let budgets = &record.meta.budgets;
+    let growth = [budgets.memory, budgets.descriptors, budgets.threads, budgets.tmpfs];
+    let compare = record.meta.config.get("compare").cloned();
+    let compare = compare.and_then(|c| serde_json::from_value(c).ok()).unwrap_or_default();
+    allowed(growth, &compare)
+}
+
+/// For growth (of memory, descriptors, threads, tmpfs) the budget, for the rest what `[compare]` says.
+fn allowed(growth: [Option<f64>; 4], compare: &CompareConfig) -> Margins {
     let latency = |quantile| (Measure::Latency(quantile), Margin { share: compare.latency.0, least: LEAST_LATENCY });
-    Margins::from([
-        growth(Resource::Memory, budget.memory),
-        growth(Resource::Descriptors, budget.descriptors),
-        growth(Resource::Threads, budget.threads),
-        growth(Resource::Tmpfs, budget.tmpfs),
+    let mut margins = Margins::from([
         (Measure::Level, Margin { share: compare.level.0, least: LEAST_LEVEL }),
         (Measure::Cpu, Margin { share: compare.cpu.0, least: LEAST_CPU }),
         latency(Quantile::P50),
         latency(Quantile::P95),
         latency(Quantile::P99),
         (Measure::ErrorRate, Margin { share: 0.0, least: compare.errors.0 }),
-    ])
+    ]);
+    let resources = [Resource::Memory, Resource::Descriptors, Resource::Threads, Resource::Tmpfs];
+    for (resource, budget) in resources.into_iter().zip(growth) {
+        margins.extend(budget.map(|least| (Measure::Growth(resource), Margin { share: 0.0, least })));
+    }
+    margins
 }

@@ -8,7 +8,7 @@ mod margins;
 mod modules;
 mod sides;
 
-pub use ab::{AbEnd, AbError, AbRequest, Observer, RunPlace, Stop, ab, finished_pairs};
-pub use margins::margins;
+pub use ab::{AbEnd, AbError, AbRequest, Observer, RunPlace, Stop, ab, failure, finished_pairs};
+pub use margins::{margins, margins_of_run};
 pub use modules::{Modules, ModulesError, Without};
 pub use sides::{Contrast, SidesError, Variants, variants};

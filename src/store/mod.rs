@@ -17,7 +17,7 @@ mod plan;
 mod reader;
 mod writer;
 
-pub use plan::{Plan, create_directory, fingerprint, has_plan};
+pub use plan::{Plan, PlanSide, create_directory, fingerprint, has_plan};
 pub use reader::{ReadError, read};
 pub use writer::{Entry, RunDirectory, WriteError};
 

@@ -21,10 +21,21 @@ pub struct Plan {
     pub seed: u64,
     /// Pairs that are meant to be run.
     pub pairs: usize,
-    /// Names of the sides.
-    pub sides: [String; 2],
+    /// The sides.
+    pub sides: [PlanSide; 2],
+    /// How they were made, one sentence each.
+    pub notes: Vec<String>,
     /// A digest of both sides' harness files: pairs of different ones can't be mixed.
     pub fingerprint: String,
+}
+
+/// What a side is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanSide {
+    /// In tables and charts.
+    pub name: String,
+    /// In a sentence.
+    pub phrase: String,
 }
 
 impl Plan {
@@ -83,7 +94,8 @@ mod tests {
             started: "2026-01-01T00:00:00Z".into(),
             seed: 7,
             pairs: 8,
-            sides: ["off".into(), "on".into()],
+            sides: ["off", "on"].map(|s| PlanSide { name: s.into(), phrase: s.into() }),
+            notes: Vec::new(),
             fingerprint: fingerprint(["a", "b"]),
         };
         assert!(!has_plan(directory.path()));

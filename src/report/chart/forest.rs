@@ -61,7 +61,7 @@ fn row(d: &Difference) -> Row {
         d.difference.map(|i| [i.lower, i.estimate, i.upper].map(margins)).filter(|i| i.iter().all(|v| v.is_finite()));
     Row {
         name: capital(&d.measure.to_string()),
-        words: format!("{}{words}", if words.starts_with('-') { "" } else { "+" }),
+        words: format!("{}{words}", if words.starts_with(['-', '0']) { "" } else { "+" }),
         mood: Mood::of_answer(d.answer),
         interval,
         pairs,
