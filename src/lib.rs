@@ -6,6 +6,7 @@
 //! - [`stats`]: estimators that know nothing of memory
 //! - [`table`]: a series that another tool wrote, from its bytes to a run record
 //! - [`verdict`]: series to evidence to verdict, and the words that explain it
+//! - [`bisect`]: which of many modules is to blame, from as few answers as possible
 //! - [`compare`]: pairs of runs of two variants to what differs between them
 //!
 //! The **edges** touch the world:
@@ -26,6 +27,7 @@
 //! `report -> verdict -> stats`, `verdict -> model`; `tests/architecture.rs` holds that.
 
 pub mod apache;
+pub mod bisect;
 pub mod cli;
 pub mod compare;
 pub mod config;

@@ -10,6 +10,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("stats", &[]),
         ("table", &["model"]),
         ("verdict", &["model", "stats"]),
+        ("bisect", &[]),
         ("compare", &["model", "stats", "verdict"]),
         ("config", &["model"]),
         ("probe", &["config", "model"]),
@@ -18,13 +19,14 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("store", &["model"]),
         ("engine", &["config", "model", "probe", "store", "supervise", "workload"]),
         ("apache", &["config", "engine"]),
-        ("experiment", &["apache", "compare", "config", "engine", "model", "store", "verdict"]),
-        ("report", &["compare", "model", "verdict"]),
+        ("experiment", &["apache", "bisect", "compare", "config", "engine", "model", "store", "verdict"]),
+        ("report", &["bisect", "compare", "model", "verdict"]),
         ("demo", &["model"]),
         (
             "cli",
             &[
                 "apache",
+                "bisect",
                 "compare",
                 "config",
                 "demo",
@@ -44,7 +46,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
 }
 
 /// The pure core knows no file, network, process or clock.
-const CORE: [&str; 5] = ["compare", "model", "stats", "table", "verdict"];
+const CORE: [&str; 6] = ["bisect", "compare", "model", "stats", "table", "verdict"];
 const IMPURE: [&str; 7] = ["std::fs", "std::net", "std::process", "std::time", "std::thread", "std::env", "println!"];
 
 fn sources(directory: &Path) -> Vec<PathBuf> {
