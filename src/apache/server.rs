@@ -203,14 +203,15 @@ impl Server {
                     also_off.push(loaded.module);
                     conf.take_out(at);
                 }
-                None if what.contains("Invalid command") => {
+                // The configuration as it was is fine, so that whatever is wrong with a line now comes of what is off.
+                None => {
                     let gone = conf.take_out(at);
                     if gone.is_empty() {
                         return Err(broken(&reply.text, &dropped));
                     }
                     dropped.extend(gone);
                 }
-                _ => return Err(broken(&reply.text, &dropped)),
+                Some(_) => return Err(broken(&reply.text, &dropped)),
             }
         }
         Err(broken("too many lines depend on it", &dropped))

@@ -3,11 +3,11 @@
 use super::judge::{Inconclusive, Printed};
 use super::watch::Watcher;
 use super::{Done, Problem, colours, run};
-use crate::compare::{self, Comparison, LEAST_PAIRS, MOST_PAIRS, Measure};
+use crate::compare::{LEAST_PAIRS, MOST_PAIRS};
 use crate::config::{self, Harness, Overrides};
 use crate::engine::{Interrupt, Progress, stamp};
-use crate::experiment::{self, AbError, AbRequest, Contrast, Observer, RunPlace, SidesError, Stop, Variants};
-use crate::model::{Resource, RunRecord};
+use crate::experiment::{self, AbError, AbRequest, Contrast, Observer, SidesError, Stop, Variants};
+use crate::model::RunRecord;
 use crate::report::comparison::Report;
 use crate::report::live::Mode;
 use crate::report::{self, Format, plain};
@@ -278,12 +278,8 @@ impl Teller {
 }
 
 impl Observer for Teller {
-    fn begin(&mut self, place: RunPlace<'_>) {
-        let pair = match place.pair {
-            0 => "rehearsal".to_owned(),
-            n => format!("pair {n} of at most {}", place.planned),
-        };
-        self.say(&format!("{pair}: {}", place.side.name));
+    fn begin(&mut self, what: &str) {
+        self.say(what);
         self.watcher = Some(Watcher::new(self.mode()));
     }
 
@@ -293,10 +289,7 @@ impl Observer for Teller {
         }
     }
 
-    fn end(&mut self, _: RunPlace<'_>, directory: &Path, record: &RunRecord, verdict: &Verdict) {
-        // What was drawn over gives way to what comes next.
-        self.watcher = None;
-        self.say(&format!("    {}", verdict.sentence));
+    fn end(&mut self, directory: &Path, record: &RunRecord, verdict: &Verdict) {
         // The page and the numbers; `seepage report` makes the rest.
         if let Err(error) = report::write(directory, record, verdict, &[Format::Html, Format::Json])
             && self.written.is_ok()
@@ -306,18 +299,19 @@ impl Observer for Teller {
         }
     }
 
-    fn compared(&mut self, comparison: &Comparison) {
-        let memory = comparison.difference(Measure::Growth(Resource::Memory)).and_then(|d| Some((d, d.difference?)));
-        if let Some((d, difference)) = memory {
-            let so_far = compare::value_with_bounds(d.measure, &difference);
-            self.say(&format!("    memory growth differs by {so_far} so far"));
-        }
+    fn so_far(&mut self, what: &str) {
+        // What was drawn over gives way.
+        self.watcher = None;
+        self.say(&format!("    {what}"));
     }
 }
 
 impl From<SidesError> for Problem {
     fn from(error: SidesError) -> Self {
-        Problem::new(ExitCode::Config, error)
+        match error {
+            SidesError::Modules(error) => Problem::from(error),
+            error => Problem::new(ExitCode::Config, error),
+        }
     }
 }
 

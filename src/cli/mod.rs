@@ -4,6 +4,7 @@
 mod ab;
 mod analyze;
 mod attach;
+mod bisect;
 mod check;
 mod compare;
 mod doctor;
@@ -33,6 +34,8 @@ enum Command {
     Run(run::Arguments),
     /// Compare two variants of a target in pairs of runs: a module on and off, a release and the next.
     Ab(Box<ab::Arguments>),
+    /// Find which of a target's modules makes it leak, in as few runs as halving needs.
+    Bisect(bisect::Arguments),
     /// Compare two finished runs, which is weaker than pairs.
     Compare(compare::Arguments),
     /// Judge a running target from /proc alone, read-only.
@@ -80,6 +83,7 @@ pub fn main() -> std::process::ExitCode {
     let done = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Ab(arguments) => ab::ab(&arguments),
+        Command::Bisect(arguments) => bisect::bisect(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Attach(arguments) => attach::attach(&arguments),
         Command::Analyze(arguments) => analyze::analyze(&arguments),

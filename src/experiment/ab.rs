@@ -3,10 +3,11 @@
 //! Always: each run starts fresh processes with the same workload seed; the first pair is a rehearsal that isn't counted;
 //! a pair counts only if both of its runs came to their end.
 
-use crate::compare::{self, Answer, Comparison, Margins, Pair, RunSummary, Side, Sides};
+use super::Observer;
+use crate::compare::{self, Answer, Comparison, Margins, Measure, Pair, RunSummary, Sides};
 use crate::config::Harness;
-use crate::engine::{self, Interrupt, Progress, RunError, RunRequest};
-use crate::model::{Failure, RunRecord, RunStatus};
+use crate::engine::{self, Interrupt, RunError, RunRequest};
+use crate::model::{Failure, Resource, RunRecord, RunStatus};
 use crate::store;
 use crate::verdict::{self, ExitCode, Verdict};
 use rand::{RngExt, SeedableRng};
@@ -34,29 +35,6 @@ pub struct AbRequest<'a> {
     pub seed: u64,
     /// What ends it before its time.
     pub interrupt: Interrupt,
-}
-
-/// Which run of an experiment.
-#[derive(Debug, Clone, Copy)]
-pub struct RunPlace<'a> {
-    /// The pair, from 1; 0 is the rehearsal.
-    pub pair: usize,
-    /// Pairs that are planned.
-    pub planned: usize,
-    /// The side.
-    pub side: &'a Side,
-}
-
-/// Sees an experiment go on.
-pub trait Observer {
-    /// A run begins.
-    fn begin(&mut self, place: RunPlace<'_>);
-    /// A run goes on.
-    fn look(&mut self, progress: &Progress<'_>);
-    /// A run has ended, in this directory.
-    fn end(&mut self, place: RunPlace<'_>, directory: &Path, record: &RunRecord, verdict: &Verdict);
-    /// A pair counts: this is what all pairs so far say.
-    fn compared(&mut self, comparison: &Comparison);
 }
 
 /// Why no more pairs were run.
@@ -131,7 +109,7 @@ pub fn ab(request: &AbRequest<'_>, observer: &mut dyn Observer) -> Result<AbEnd,
             Ok(pair) => {
                 pairs.push(pair);
                 let comparison = judge(&pairs);
-                observer.compared(&comparison);
+                observer.so_far(&so_far(&comparison));
                 decided = is_decided(&pairs, request.pairs, &comparison);
                 stop = if pairs.len() >= request.pairs { Stop::Complete } else { Stop::Early };
             }
@@ -143,6 +121,17 @@ pub fn ab(request: &AbRequest<'_>, observer: &mut dyn Observer) -> Result<AbEnd,
     }
     let comparison = judge(&pairs);
     Ok(AbEnd { pairs, comparison, stop })
+}
+
+/// What all pairs so far say of memory.
+fn so_far(comparison: &Comparison) -> String {
+    let memory = comparison.difference(Measure::Growth(Resource::Memory));
+    match memory.and_then(|d| Some((d.measure, d.difference?))) {
+        Some((measure, difference)) => {
+            format!("memory growth differs by {} so far", compare::value_with_bounds(measure, &difference))
+        }
+        None => "one pair has no interval yet".to_owned(),
+    }
 }
 
 /// Whether the pairs so far are enough: only a look may say so.
@@ -186,12 +175,15 @@ fn run_side(
     observer: &mut dyn Observer,
 ) -> Result<Result<RunSummary, i32>, AbError> {
     let (harness, name) = if side == 0 { (request.a, &request.sides.a) } else { (request.b, &request.sides.b) };
-    let place = RunPlace { pair: number, planned: request.pairs, side: name };
+    let what = match number {
+        0 => format!("rehearsal: {}", name.name),
+        _ => format!("pair {number} of at most {}: {}", request.pairs, name.name),
+    };
     let told = || match number {
         0 => format!("`{}` in the rehearsal", name.name),
         _ => format!("`{}` in pair {number}", name.name),
     };
-    observer.begin(place);
+    observer.begin(&what);
     let label = label(number, side);
     let run = RunRequest {
         harness,
@@ -203,7 +195,8 @@ fn run_side(
     let finished = engine::run(&run, &mut |progress| observer.look(progress))
         .map_err(|source| AbError::Run { place: told(), source })?;
     let verdict = verdict::judge(&finished.record);
-    observer.end(place, &finished.directory, &finished.record, &verdict);
+    observer.end(&finished.directory, &finished.record, &verdict);
+    observer.so_far(&verdict.sentence);
     if let Some(Failure::Interrupted(signal)) = finished.record.meta.failure {
         return Ok(Err(signal));
     }
