@@ -15,11 +15,11 @@ const FAILURES_FROM: u16 = 400;
 pub fn summarize(id: &str, record: &RunRecord, verdict: &Verdict) -> RunSummary {
     let mut measures = BTreeMap::new();
     let mut growth = BTreeMap::new();
-    for finding in &verdict.findings {
-        if let Some(interval) = finding.growth.filter(|g| g.estimate.is_finite() && finding.axis != Axis::Seconds) {
-            measures.insert(Measure::Growth(finding.resource), interval.estimate);
-            growth.insert(finding.resource, interval);
-        }
+    for finding in verdict.findings.iter().filter(|f| f.axis != Axis::Seconds) {
+        let judged = finding.growth.filter(|g| g.estimate.is_finite());
+        let estimate = judged.map(|g| g.estimate).or_else(|| end_to_end(record, finding.resource));
+        measures.extend(estimate.map(|e| (Measure::Growth(finding.resource), e)));
+        growth.extend(judged.map(|g| (finding.resource, g)));
     }
     let mut put = |measure, value: Option<f64>| {
         if let Some(value) = value.filter(|v| v.is_finite()) {
@@ -49,6 +49,20 @@ pub fn summarize(id: &str, record: &RunRecord, verdict: &Verdict) -> RunSummary 
         exit: verdict.exit,
         sentence: verdict.sentence.clone(),
     }
+}
+
+/// Growth from the first reading of the soak to the last, over the requests between: what there is of a run too short to
+/// be judged by itself. How sure it is, is for the pairs to say.
+fn end_to_end(record: &RunRecord, resource: Resource) -> Option<f64> {
+    let (_, series) = verdict::series(record, resource);
+    let (mut risen, mut requests) = (0.0, 0.0);
+    for one in &series {
+        let from = one.x.partition_point(|x| *x < one.soak_from);
+        let (Some(first), Some(last)) = (one.y.get(from), one.y.last()) else { continue };
+        risen += last - first;
+        requests += one.x.last().zip(one.x.get(from)).map_or(0.0, |(last, first)| last - first);
+    }
+    (requests > 0.0).then(|| risen / requests)
 }
 
 /// Mean memory of the workers after settling; without a settle phase, of those alive at the end, at their last reading
@@ -139,6 +153,16 @@ mod tests {
         let last = record.samples.last().and_then(|s| s.anon_and_swap()).unwrap() as f64;
         assert_eq!(of(Measure::Level), last);
         assert!(summary.curve.len() > CURVE / 2 && summary.curve.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1));
+    }
+
+    #[test]
+    fn a_run_too_short_to_be_judged_has_its_growth_from_end_to_end() {
+        let mut record = leaking_run();
+        record.samples.retain(|s| s.t < 16.0);
+        let verdict = verdict::judge(&record);
+        let summary = summarize("x", &record, &verdict);
+        assert!(!summary.growth.contains_key(&Resource::Memory));
+        assert_eq!(summary.measures[&Measure::Growth(Resource::Memory)], GROWTH);
     }
 
     #[test]
