@@ -66,7 +66,7 @@ kind = "warm-up"
 duration = "400ms"
 [[phase]]
 kind = "soak"
-duration = "2500ms"
+duration = "2s"
 [budget]
 memory = "128 B/request"
 "#,
@@ -218,7 +218,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         if int(os.environ["KEEP"]):
             kept.append(bytearray(int(os.environ["KEEP"])))
-        self.send_response(200)
+        self.send_response(int(os.environ.get("STATUS", "200")))
         self.send_header("Content-Length", "0")
         self.end_headers()
     def log_message(self, *args):
@@ -254,7 +254,7 @@ duration = "1500ms"
 }
 
 const LEAKY: &str = "[variants.next]\nenv = { KEEP = \"8192\" }\n[variants.broken]\ncommand = [\"false\"]\n\
-                     [variants.refusing]\ncommand = [\"${seepage}\", \"demo-server\", \"--port\", \"${port}\", \"--fault\", \"error\"]\n";
+                     [variants.refusing]\nenv = { STATUS = \"500\" }\n";
 
 #[test]
 fn two_versions_of_a_python_worker_and_a_baseline() {
@@ -351,6 +351,48 @@ fn what_was_interrupted_is_judged_and_resumed() {
     assert!(comparison["pairs"].as_u64() >= Some(3) && comparison["seed"] == 7, "{}", done.story);
     let mut names = std::fs::read_dir(&directory).unwrap().flatten().map(|e| e.file_name().into_string().unwrap());
     assert!(names.any(|n| n.starts_with("pair-03-") && n.contains("-broken-1")), "{}", done.story);
+}
+
+/// Takes some minutes: `cargo test --test ab -- --ignored`.
+#[test]
+#[ignore = "some minutes"]
+fn one_of_twenty_five_modules_of_an_apache_is_found_in_seven_measured_configurations() {
+    const MORE: [&str; 20] = [
+        "alias",
+        "auth_basic",
+        "authn_core",
+        "authn_file",
+        "authz_host",
+        "authz_user",
+        "autoindex",
+        "cgid",
+        "deflate",
+        "dir",
+        "env",
+        "expires",
+        "filter",
+        "headers",
+        "mime",
+        "negotiation",
+        "reqtimeout",
+        "rewrite",
+        "setenvif",
+        "substitute",
+    ];
+    let bench = Bench::new();
+    let load = MORE.map(|m| format!("LoadModule {m}_module /usr/lib/apache2/modules/mod_{m}.so\n")).concat();
+    let conf = format!(
+        "{load}TypesConfig /dev/null\nScriptSock ${{WORK_DIR}}/cgid.sock\nRewriteEngine On\nHeader set X-A b\n"
+    );
+    let file = apache(&bench, 80, Some(&conf));
+    let done = seepage(&bench, &["bisect", file.to_str().unwrap(), "--quiet"]);
+    assert_eq!(done.code, Some(10), "{}", done.story);
+    let found = done.json("bisect.json");
+    assert_eq!(found["modules"], 25, "{}", done.story);
+    assert_eq!(found["blamed"][0]["modules"], serde_json::json!(["upload_module"]), "{}", done.story);
+    let steps = found["steps"].as_array().unwrap();
+    assert!(steps.len() <= 7 && steps.iter().all(|s| s["runs"].as_array().unwrap().len() == 1), "{}", done.story);
+    println!("{}", done.story);
 }
 
 #[test]
