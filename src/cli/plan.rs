@@ -136,6 +136,7 @@ fn rehearse(arguments: &Arguments) -> Result<RunRecord, Problem> {
         harness: &harness,
         harness_dir: file.parent().unwrap_or(Path::new("/")),
         reports: &arguments.reports,
+        label: None,
         interrupt: Interrupt::listen()?,
     };
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });

@@ -4,7 +4,7 @@
 //! run), `${work_dir}` (a scratch directory of this run), `${harness_dir}` (where the harness file is), `${seepage}`
 //! (this very program) and `${env:NAME}`.
 
-use super::{Rate, Size, Span};
+use super::{CompareConfig, ModuleConfig, Rate, Size, Span, VariantConfig};
 use crate::model::{Bytes, PerRequest, PhaseKind, Share};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,19 @@ pub struct Harness {
     /// How memory is sampled.
     #[serde(default)]
     pub sample: SampleConfig,
+    /// Variants of the target, for `seepage ab`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variants: BTreeMap<String, VariantConfig>,
+    /// Parts of the target that can be switched off, for `seepage ab --off` and `seepage bisect`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub modules: BTreeMap<String, ModuleConfig>,
+    /// What difference between two variants is allowed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub compare: CompareConfig,
+}
+
+fn is_default(compare: &CompareConfig) -> bool {
+    *compare == CompareConfig::default()
 }
 
 /// What is launched.

@@ -10,6 +10,7 @@ mod cut;
 mod driving;
 mod interrupt;
 mod recorder;
+mod rehearsal;
 mod run;
 mod sampler;
 mod setup;
@@ -17,4 +18,6 @@ mod target;
 
 pub use attach::{AttachRequest, Attachment, HOURLY_BYTES, HOURLY_ITEMS};
 pub use interrupt::Interrupt;
+pub use rehearsal::{Rehearsal, Reply};
 pub use run::{Finished, Progress, RunError, RunRequest, Watch, run};
+pub use setup::stamp;

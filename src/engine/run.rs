@@ -34,6 +34,8 @@ pub struct RunRequest<'a> {
     pub harness_dir: &'a Path,
     /// Where run directories go.
     pub reports: &'a Path,
+    /// The name of the run's directory; by default it is made of the time and the harness file's name.
+    pub label: Option<&'a str>,
     /// What ends the run before its time.
     pub interrupt: Interrupt,
 }
@@ -109,7 +111,7 @@ pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>) -> Result<Finished, 
     let counter = Counter::new(&setup.harness.requests).map_err(|e| RunError::Workload(format!("requests: {e}")))?;
     meta.counting = counter.as_ref().map_or_else(driver_counting, Counter::counting);
     // The last thing that may fail: what can't even begin leaves no directory.
-    let directory = RunDirectory::create(request.reports, &meta.id)?;
+    let directory = RunDirectory::create(request.reports, request.label.unwrap_or(&meta.id))?;
     let outputs = Outputs::of(directory.path());
     let mut conductor = Conductor {
         recorder: Recorder::new(meta, directory, origin, entries, loads),

@@ -60,12 +60,9 @@ impl Setup {
     /// # Errors
     /// If a directory can't be made, or a variable can't be resolved.
     pub fn new(harness: &Harness, harness_dir: &Path) -> Result<(Self, RunMeta), RunError> {
+        let harness = &harness.alone();
         let (now, id) = stamp(&harness.name);
-        let scratch =
-            Scratch::create(&id).map_err(|e| RunError::Setup(format!("could not make a scratch directory: {e}")))?;
-        let failed = |e: std::io::Error| RunError::Setup(format!("could not set the run's variables: {e}"));
-        let variables = Variables::for_run(harness, scratch.path(), harness_dir).map_err(failed)?;
-        let resolved = resolve(harness, &variables)?;
+        let (scratch, variables, resolved) = resolved_for_run(harness, harness_dir, &id)?;
         let stored = redacted(harness, &variables);
         let limit = resolved.target.memory_limit.0;
         let group = MemoryGroup::create(&format!("seepage-{id}"), limit).map_err(|e| e.to_string());
@@ -103,6 +100,16 @@ impl Setup {
         Ok((Setup { harness: resolved, scratch, group }, meta))
     }
 
+    /// A run of `harness` as far as its scratch directory and its variables, for a target that isn't launched.
+    ///
+    /// # Errors
+    /// If the directory can't be made, or a variable can't be resolved.
+    pub fn unlaunched(harness: &Harness, harness_dir: &Path) -> Result<Self, RunError> {
+        let (_, id) = stamp(&harness.name);
+        let (scratch, _, harness) = resolved_for_run(&harness.alone(), harness_dir, &id)?;
+        Ok(Setup { harness, scratch, group: Err("nothing is launched".into()) })
+    }
+
     /// The target's environment: what may pass from ours, and what the harness file sets.
     pub fn environment(&self) -> BTreeMap<String, String> {
         let target = &self.harness.target;
@@ -114,6 +121,20 @@ impl Setup {
     pub fn cwd(&self) -> PathBuf {
         self.harness.target.cwd.as_ref().map_or_else(|| self.scratch.path().to_owned(), PathBuf::from)
     }
+}
+
+/// A scratch directory, the values of the variables, and the harness file with these in place.
+fn resolved_for_run(
+    harness: &Harness,
+    harness_dir: &Path,
+    id: &str,
+) -> Result<(Scratch, Variables, Harness), RunError> {
+    let scratch =
+        Scratch::create(id).map_err(|e| RunError::Setup(format!("could not make a scratch directory: {e}")))?;
+    let failed = |e: std::io::Error| RunError::Setup(format!("could not set the run's variables: {e}"));
+    let variables = Variables::for_run(harness, scratch.path(), harness_dir).map_err(failed)?;
+    let resolved = resolve(harness, &variables)?;
+    Ok((scratch, variables, resolved))
 }
 
 /// The time now, RFC 3339 in UTC, and the id of a run of this name that begins now.

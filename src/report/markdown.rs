@@ -124,7 +124,7 @@ fn state(state: GateState) -> &'static str {
 }
 
 /// Text in which nothing means anything to Markdown or HTML, on one line.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::new();
     for c in plain(text).replace("://", ":\u{2060}//").chars() {
         match c {

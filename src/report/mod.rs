@@ -3,7 +3,9 @@
 //! Every renderer is a pure function, and the same record and verdict give the same bytes on every machine. Only
 //! [`write`], [`write_all`] and [`live::Live`] touch the world. Whatever comes from the target is escaped or neutralised.
 
+pub mod bisect;
 pub mod chart;
+pub mod comparison;
 mod csv;
 mod explain;
 mod forecast;

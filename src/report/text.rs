@@ -3,6 +3,7 @@
 //! Whatever comes from the target passes through [`plain`] before it is shown: no control character, escape sequence
 //! or change of writing direction reaches a terminal, a chart or a page.
 
+use crate::compare::Answer;
 use crate::model::{Axis, EventKind, ExitCause, Resource, RunRecord, WorkerId, format_bytes, format_count};
 use crate::verdict::{ExitCode, Finding, GateState, Interval, LeakClass, Outcome, Verdict};
 use std::collections::HashMap;
@@ -183,6 +184,15 @@ impl Mood {
             Outcome::Clean => Mood::Good,
             Outcome::Leak => Mood::Bad,
             Outcome::Inconclusive => Mood::Unsure,
+        }
+    }
+
+    /// Of a comparison, or of one of its measures.
+    pub fn of_answer(answer: Answer) -> Self {
+        match answer {
+            Answer::Improvement | Answer::Equivalent => Mood::Good,
+            Answer::Regression => Mood::Bad,
+            Answer::Inconclusive => Mood::Unsure,
         }
     }
 

@@ -242,6 +242,8 @@ pub enum ExitCode {
     Leak,
     /// 11: inconclusive.
     Inconclusive,
+    /// 12: worse than the baseline or the other variant.
+    Worse,
     /// 20: the harness file is invalid.
     Config,
     /// 21: the target failed: could not start, never got ready, died, or hit its memory limit.
@@ -261,6 +263,7 @@ impl ExitCode {
             ExitCode::Usage => 2,
             ExitCode::Leak => 10,
             ExitCode::Inconclusive => 11,
+            ExitCode::Worse => 12,
             ExitCode::Config => 20,
             ExitCode::Target => 21,
             ExitCode::Workload => 22,
