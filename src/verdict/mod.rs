@@ -15,6 +15,7 @@ mod mix;
 mod noise;
 mod pages;
 mod parts;
+mod plan;
 mod plausible;
 mod pool;
 mod series;
@@ -28,8 +29,9 @@ mod types;
 
 pub use finding::find;
 pub use forecast::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting, forecast};
-pub use judge::judge;
+pub use judge::{judge, page};
 pub use live::live_growth;
+pub use plan::{Noise, Planned, plan};
 pub use series::{SettleLevel, series, settle_levels};
 pub use types::{
     BySteps, Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Part, StepGrowth,
