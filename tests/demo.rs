@@ -35,13 +35,14 @@ fn run(fault: &str, gates: &str) -> (Bench, Ended) {
     (bench, ended)
 }
 
-fn expect(fault: &str, code: i32, leaking: Option<&str>) {
-    let (_bench, ended) = run(fault, "");
+fn expect(fault: &str, code: i32, leaking: Option<&str>) -> (Bench, Ended) {
+    let (bench, ended) = run(fault, "");
     assert_eq!(ended.code, Some(code), "{fault}: {}", ended.story());
     for resource in ["memory", "descriptors", "threads", "tmpfs"] {
         let leaks = ended.finding(resource)["verdict"] == "leak";
         assert_eq!(leaks, leaking == Some(resource), "{fault}, {resource}: {}", ended.story());
     }
+    (bench, ended)
 }
 
 #[test]
@@ -69,7 +70,11 @@ fn a_leak_of_big_uploads_is_found() {
 
 #[test]
 fn a_leak_of_descriptors_is_found() {
-    expect("fd", 10, Some("descriptors"));
+    let (_bench, ended) = expect("fd", 10, Some("descriptors"));
+    let finding = ended.finding("descriptors");
+    assert_eq!(finding["class"], "leak", "{finding}");
+    assert_eq!(finding["parts"][0]["name"], "devices and other descriptors", "{finding}");
+    assert_eq!(finding["forecast"]["limit"]["ceiling"], "open-files", "{finding}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod attach;
 mod budget;
 mod check;
 mod doctor;
+mod explain;
 mod judge;
 mod manual;
 mod plan;
@@ -37,6 +38,8 @@ enum Command {
     Attach(attach::Arguments),
     /// Judge finished runs again, and series of memory that other tools wrote.
     Analyze(Box<analyze::Arguments>),
+    /// Show the working behind a verdict: what was cut, the plausible models, what they leave, the conditions of the rule.
+    Explain(explain::Arguments),
     /// Render the report of a finished run again.
     Report(judge::ReportArguments),
     /// Check a harness file without running it.
@@ -79,6 +82,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Plan(arguments) => plan::plan(&arguments),
         Command::Attach(arguments) => attach::attach(&arguments),
         Command::Analyze(arguments) => analyze::analyze(&arguments),
+        Command::Explain(arguments) => explain::explain(&arguments),
         Command::Report(arguments) => judge::report(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Schema => check::schema(),

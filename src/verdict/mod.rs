@@ -26,6 +26,7 @@ mod steps;
 mod test_record;
 mod transient;
 mod types;
+mod working;
 
 pub use finding::find;
 pub use forecast::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting, forecast};
@@ -37,3 +38,4 @@ pub use types::{
     BySteps, Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Part, StepGrowth,
     Verdict, WorkerFinding,
 };
+pub use working::{Condition, NaiveRule, Residuals, WorkedModel, Working, working};

@@ -3,12 +3,14 @@
 mod canvas;
 mod growth;
 pub mod palette;
+mod residuals;
 mod scale;
 mod thin;
 mod timeline;
 
 pub use canvas::{Canvas, ChartError};
 pub use growth::{GrowthChart, band};
+pub use residuals::ResidualChart;
 pub use scale::{Unit, thousands};
 pub use timeline::Timeline;
 

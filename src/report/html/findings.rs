@@ -1,7 +1,8 @@
 //! Resource by resource: the answer, the numbers behind it, the workers.
 
-use super::tone;
+use super::{tone, working};
 use crate::model::{Axis, Resource, RunRecord, format_count};
+use crate::report::chart::ChartError;
 use crate::report::steps::{names, worth};
 use crate::report::text::{self, Mood, capital, plain};
 use crate::verdict::{BySteps, Finding, Outcome, StepGrowth, Verdict, WorkerFinding};
@@ -11,18 +12,19 @@ use maud::{Markup, html};
 const ROWS: usize = 250;
 
 /// Every finding; what is clean is folded.
-pub fn section(record: &RunRecord, verdict: &Verdict) -> Markup {
-    html! {
+pub fn section(record: &RunRecord, verdict: &Verdict) -> Result<Markup, ChartError> {
+    let workings = verdict.findings.iter().map(|f| working::section(record, f)).collect::<Result<Vec<_>, _>>()?;
+    Ok(html! {
         @if !verdict.findings.is_empty() {
             section {
                 h2 { "Evidence" }
-                @for finding in &verdict.findings { (one(record, finding)) }
+                @for (finding, working) in verdict.findings.iter().zip(&workings) { (one(record, finding, working)) }
             }
         }
-    }
+    })
 }
 
-fn one(record: &RunRecord, finding: &Finding) -> Markup {
+fn one(record: &RunRecord, finding: &Finding, working: &Markup) -> Markup {
     let resource = finding.resource;
     let open = resource == Resource::Memory || finding.outcome != Outcome::Clean;
     html! {
@@ -53,6 +55,7 @@ fn one(record: &RunRecord, finding: &Finding) -> Markup {
             }
             @if let Some(by_steps) = &finding.steps { (steps(finding, by_steps)) }
             @if !finding.workers.is_empty() { (workers(record, finding)) }
+            (working)
         }
     }
 }
