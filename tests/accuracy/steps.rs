@@ -146,26 +146,26 @@ fn rates(name: &str, case: &Case) -> (f64, f64, f64) {
 fn intervals_cover_and_the_step_that_leaks_is_named() {
     let (covered, blamed, named) =
         rates("one step leaks", &Case { kept: [0.0, 0.0, 4096.0], noise: (6_000.0, 0.9), ..USUAL });
-    assert!(covered >= 0.9 && blamed <= 0.02 && named >= 0.9, "{covered} {blamed} {named}");
+    assert!(covered >= 0.9 && blamed <= 0.05 && named >= 0.9, "{covered} {blamed} {named}");
 }
 
 #[test]
 fn a_mix_that_stays_fixed_tells_less_but_nothing_wrong() {
     let (covered, blamed, named) =
         rates("one step leaks, mix fixed", &Case { kept: [0.0, 0.0, 4096.0], blocks: 0, ..USUAL });
-    assert!(covered >= 0.9 && blamed <= 0.02, "{covered} {blamed} {named}");
+    assert!(covered >= 0.9 && blamed <= 0.05, "{covered} {blamed} {named}");
 }
 
 #[test]
 fn a_warm_up_under_one_step_is_not_blamed_on_it() {
     let (covered, blamed, _) = rates("warm-up under one step", &Case { cache: 4e6, noise: (20_000.0, 0.9), ..USUAL });
-    assert!(covered >= 0.9 && blamed <= 0.02, "{covered} {blamed}");
+    assert!(covered >= 0.9 && blamed <= 0.05, "{covered} {blamed}");
 }
 
 #[test]
 fn noise_that_wanders_blames_nobody() {
     let (covered, blamed, _) = rates("noise that wanders", &Case { noise: (400_000.0, 0.997), ..USUAL });
-    assert!(covered >= 0.9 && blamed <= 0.02, "{covered} {blamed}");
+    assert!(covered >= 0.9 && blamed <= 0.05, "{covered} {blamed}");
 }
 
 #[test]
