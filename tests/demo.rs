@@ -57,7 +57,15 @@ fn a_leak_under_aborted_uploads_is_found() {
 
 #[test]
 fn a_leak_of_big_uploads_is_found() {
-    expect("big", 10, Some("memory"));
+    let (_bench, ended) = run("big", "");
+    assert_eq!(ended.code, Some(10), "{}", ended.story());
+    // Only one step of the workload sends uploads that are big enough, and each leaks 4 KiB.
+    let steps = ended.finding("memory")["steps"].clone();
+    let row = steps["rows"].as_array().unwrap().iter().find(|row| row["steps"][0] == "big-upload").unwrap().clone();
+    let [lower, upper] = ["lower", "upper"].map(|key| row["growth"][key].as_f64().unwrap());
+    assert!(row["grows"] == true && row["steps"].as_array().unwrap().len() == 1, "{steps:#}");
+    assert!((lower..=upper).contains(&4112.0), "{lower} {upper}");
+    assert!(ended.stdout.contains("per `big-upload`, the others at most "), "{}", ended.stdout);
 }
 
 #[test]

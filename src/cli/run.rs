@@ -21,6 +21,9 @@ pub struct Arguments {
     /// Seed of everything random in the workload, instead of the harness file's.
     #[arg(long)]
     seed: Option<u64>,
+    /// Keep the mix of steps as configured all the time: then it can hardly be told which step leaks.
+    #[arg(long)]
+    fixed_mix: bool,
     /// Directory in which the run's own directory is made.
     #[arg(long, default_value = "reports", value_name = "DIR")]
     reports: PathBuf,
@@ -40,7 +43,7 @@ pub(super) fn assignment(text: &str) -> Result<(String, String), String> {
 
 /// Runs a harness file and judges what was seen.
 pub fn run(arguments: &Arguments) -> Done {
-    let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed };
+    let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed, fixed_mix: arguments.fixed_mix };
     let harness = config::load(&arguments.file, &overrides)?;
     let file = arguments.file.canonicalize()?;
     let request = RunRequest {

@@ -14,6 +14,7 @@ mod junit;
 pub mod live;
 mod markdown;
 mod plan;
+mod steps;
 mod terminal;
 mod text;
 mod trace;

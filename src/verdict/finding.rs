@@ -102,14 +102,10 @@ pub(super) fn find_among(
         settle: words.settle(),
         workers,
         evidence: Evidence { facts: words.facts(), quarters: quarters(&pool), because },
+        steps: None,
         parts: Vec::new(),
         forecast: None,
     }
-}
-
-/// The least change of level that counts as a jump.
-pub(super) fn least_jump(resource: Resource, quantum: f64) -> f64 {
-    if resource.in_bytes() { 8.0 * quantum } else { 4.0 * quantum }
 }
 
 /// The pool as one unit, with the `rises` of all its members, and by what it is judged.
@@ -149,6 +145,11 @@ fn quarters(pool: &Pool) -> Vec<f64> {
             if run > 0.0 { rise / run } else { 0.0 }
         })
         .collect()
+}
+
+/// The least change of level that counts as a jump.
+pub(super) fn least_jump(resource: Resource, quantum: f64) -> f64 {
+    if resource.in_bytes() { 8.0 * quantum } else { 4.0 * quantum }
 }
 
 fn worker_findings(series: &[Series], pool: &Pool, alone: &[Option<Assessment>]) -> Vec<WorkerFinding> {
