@@ -17,6 +17,8 @@ pub struct Overrides {
     pub seed: Option<u64>,
     /// When the soak ends.
     pub stop: Option<Stop>,
+    /// Whether the mix of steps stays as configured.
+    pub fixed_mix: bool,
 }
 
 /// The longest harness file that is read, in bytes.
@@ -50,6 +52,10 @@ pub fn parse(text: &str, file: &str, overrides: &Overrides) -> Result<Harness, C
         harness.workload.seed = seed;
     }
     harness.stop = overrides.stop.unwrap_or(harness.stop);
+
+    if overrides.fixed_mix {
+        harness.workload.vary_mix = false;
+    }
 
     let problems = check::check_unresolved(&harness);
     if problems.is_empty() {
@@ -129,7 +135,7 @@ mod tests {
 
     #[test]
     fn the_command_line_has_the_last_word() {
-        let overrides = Overrides { env: vec![("MODE".into(), "pool".into())], seed: Some(7), stop: None };
+        let overrides = Overrides { env: vec![("MODE".into(), "pool".into())], seed: Some(7), ..Overrides::default() };
         let text = MINIMAL.replace("[[", "[target.env]\nMODE = \"malloc\"\n[[").replace("target.command", "#");
         let text = text.replace("[target.env]", "[target]\ncommand = [\"a\"]\n[target.env]");
         let harness = parse(&text, "a.toml", &overrides).unwrap();
@@ -139,7 +145,7 @@ mod tests {
 
     #[test]
     fn overrides_are_checked_like_the_file() {
-        let overrides = Overrides { env: vec![("A=B".into(), "c".into())], seed: None, stop: None };
+        let overrides = Overrides { env: vec![("A=B".into(), "c".into())], ..Overrides::default() };
         let error = parse(MINIMAL, "a.toml", &overrides).unwrap_err().to_string();
         assert!(error.contains("`A=B` is no name for an environment variable"), "{error}");
     }

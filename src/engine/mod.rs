@@ -4,11 +4,13 @@
 //! to a target that runs already, nothing is driven, and nothing but files is read.
 
 mod attach;
+mod collect;
 mod cost;
 mod cut;
 mod driving;
 mod interrupt;
 mod recorder;
+mod rehearsal;
 mod run;
 mod sampler;
 mod setup;
@@ -16,4 +18,6 @@ mod target;
 
 pub use attach::{AttachRequest, Attachment, HOURLY_BYTES, HOURLY_ITEMS};
 pub use interrupt::Interrupt;
+pub use rehearsal::{Rehearsal, Reply};
 pub use run::{Finished, Look, Looked, Progress, RunError, RunRequest, Watch, run};
+pub use setup::stamp;

@@ -56,6 +56,8 @@ pub enum EventKind {
         /// Whether that proved it, and ended the soak.
         proven: bool,
     },
+    /// The target was made to collect its garbage, in a settle phase.
+    Collected,
     /// The workload ended and the target is being stopped.
     Stopping,
     /// The sampler missed deadlines.

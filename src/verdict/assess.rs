@@ -26,9 +26,9 @@ const RATCHET: f64 = 0.1;
 /// The part of its estimate that growth of such a level must reach in the last quarter of the run.
 const STEADY: f64 = 0.5;
 /// The part of the budget that the least plausible estimate of a leak must reach.
-const NEAR_BUDGET: f64 = 0.75;
+pub(super) const NEAR_BUDGET: f64 = 0.75;
 /// The part of the budget at which growth must go on late in the run.
-const LATE: f64 = 0.4;
+pub(super) const LATE: f64 = 0.4;
 /// The part of the run that must have passed before growth that sets in then has been seen for too short a time.
 const LATELY: f64 = 0.7;
 /// The part of its estimate that the lower bound of growth reaches when even a walk can't have made it.
@@ -44,7 +44,7 @@ const EARLY_END: f64 = 0.6;
 /// The part of its mean pace that growth must have at an early end.
 const PACE: f64 = 0.8;
 /// Distance of the information criterion up to which a model has a say on "clean".
-const NEAR: f64 = 6.0;
+pub(super) const NEAR: f64 = 6.0;
 
 /// What a judged unit (the pool, or one worker) amounts to.
 #[derive(Debug, Clone)]
@@ -64,6 +64,12 @@ pub(super) struct Assessment {
     pub spread: bool,
     pub leak: bool,
     pub clean: bool,
+    /// The least estimate that a leak must reach.
+    pub enough: f64,
+    /// Whether the level may only have wandered.
+    pub wanders: bool,
+    /// Whether growth was only seen at the very end.
+    pub lately: bool,
     /// Whether it is the second half alone that proves it clean; `end` is that half's then.
     pub settled: bool,
 }
@@ -174,7 +180,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let late = late_slope(&steady);
     let spread = steady.iter().any(is_spread) || best.stepped && smooth.iter().any(is_spread);
     // Levels without any noise look like a walk too; growth that is this sure even for a walk is none.
-    let sure = persistent.lower > SURE * persistent.estimate;
+    let sure = is_sure(&persistent);
     let span = raw.iter().map(Levels::span).fold(0.0, f64::max);
     let lately = models.iter().any(|m| {
         let late = m.transients.iter().any(|t| matches!(t, Transient::Onset(from) if *from > LATELY));
@@ -208,8 +214,16 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         spread,
         leak,
         clean,
+        enough,
+        wanders,
+        lately,
         settled: false,
     })
+}
+
+/// Whether growth is so sure that even a walk can't have made it.
+fn is_sure(persistent: &Interval) -> bool {
+    persistent.lower > SURE * persistent.estimate
 }
 
 /// Whether growth is under the budget beyond doubt. A steep fall must not make up for noise: that asks for power.

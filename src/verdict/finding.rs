@@ -29,7 +29,7 @@ pub(super) fn find_among(
     quantum: f64,
     demands: Demands,
 ) -> Finding {
-    let least_jump = if resource.in_bytes() { 8.0 * quantum } else { 4.0 * quantum };
+    let least_jump = least_jump(resource, quantum);
     let (calm, swings) = calm(series, least_jump);
     let pool = Pool::new(&calm, least_jump);
     let whole_terms = Terms { budget, quantum, tests, demands };
@@ -113,31 +113,27 @@ pub(super) fn find_among(
         settle: words.settle(),
         workers,
         evidence: Evidence { facts: words.facts(), quarters: quarters(&pool), because },
+        steps: None,
         parts: Vec::new(),
         forecast: None,
     }
 }
 
 /// Judges a pool as a whole.
-fn assess_pool(series: &[Series], pool: &Pool, terms: Terms, least_jump: f64) -> Option<Assessment> {
+pub(super) fn assess_pool(series: &[Series], pool: &Pool, terms: Terms, least_jump: f64) -> Option<Assessment> {
     let all_rises: Vec<Jump> = pool.members.iter().flat_map(|m| rises(&series[m.index], least_jump)).collect();
-    assess(
-        Subject {
-            raw: &pool.raw,
-            smooth: &pool.smooth,
-            jumps: &pool.jumps,
-            rises: &all_rises,
-            workers: pool.members.len(),
-            averaged: pool.members.len() as f64 / pool.raw.len().max(1) as f64,
-            total_span: pool.total_span(),
-        },
-        terms,
-    )
+    assess(whole(pool, &all_rises), terms)
 }
 
 /// The assessment, or that of the second half if only that proves it clean: a warm-up can have any shape, and one that
 /// no model fits must not cast doubt on what came after it.
-fn or_settled(whole: Assessment, series: &[Series], pool: &Pool, terms: Terms, least_jump: f64) -> Assessment {
+pub(super) fn or_settled(
+    whole: Assessment,
+    series: &[Series],
+    pool: &Pool,
+    terms: Terms,
+    least_jump: f64,
+) -> Assessment {
     if whole.leak || whole.clean || !whole.jumps.are_over() {
         return whole;
     }
@@ -160,7 +156,7 @@ fn middle(series: &Series) -> f64 {
 }
 
 /// The series without their swings, and how many swings there were.
-fn calm(series: &[Series], least_jump: f64) -> (Cow<'_, [Series]>, usize) {
+pub(super) fn calm(series: &[Series], least_jump: f64) -> (Cow<'_, [Series]>, usize) {
     let found: Vec<_> = series.iter().map(|s| is_sound(s).then(|| without_swings(s, least_jump)).flatten()).collect();
     let swings = found.iter().flatten().map(|f| f.1).sum();
     if swings == 0 {
@@ -168,6 +164,24 @@ fn calm(series: &[Series], least_jump: f64) -> (Cow<'_, [Series]>, usize) {
     }
     let calm = series.iter().zip(found).map(|(s, found)| found.map_or_else(|| s.clone(), |f| f.0)).collect();
     (Cow::Owned(calm), swings)
+}
+
+/// The least change of level that counts as a jump.
+pub(super) fn least_jump(resource: Resource, quantum: f64) -> f64 {
+    if resource.in_bytes() { 8.0 * quantum } else { 4.0 * quantum }
+}
+
+/// The pool as one unit, with the `rises` of all its members.
+fn whole<'a>(pool: &'a Pool, rises: &'a [Jump]) -> Subject<'a> {
+    Subject {
+        raw: &pool.raw,
+        smooth: &pool.smooth,
+        jumps: &pool.jumps,
+        rises,
+        workers: pool.members.len(),
+        averaged: pool.members.len() as f64 / pool.raw.len().max(1) as f64,
+        total_span: pool.total_span(),
+    }
 }
 
 /// Growth per step of the axis in each quarter of the judged part, pooled; empty with too little.

@@ -92,7 +92,7 @@ impl Looks {
     /// How sure this look must be; what it spends is gone.
     fn demands(&mut self, progress: f64) -> Demands {
         let all = if self.planned {
-            (spent(progress, ALPHA_LEAK), spent(progress, ALPHA_CLEAN))
+            (spent(ALPHA_LEAK, progress), spent(ALPHA_CLEAN, progress))
         } else {
             let both = |alpha| endless(self.taken, alpha);
             (self.spent.0 + both(ALPHA_LEAK), self.spent.1 + both(ALPHA_CLEAN))
@@ -129,7 +129,7 @@ mod tests {
     fn looks_spend_what_there_is_and_no_more() {
         let mut planned = Looks::planned();
         let sum: f64 = SHARES.iter().map(|share| planned.demands(*share).leak).sum();
-        assert!((sum - spent(0.9, ALPHA_LEAK)).abs() < 1e-12 && sum < ALPHA_LEAK, "{sum}");
+        assert!((sum - spent(ALPHA_LEAK, 0.9)).abs() < 1e-12 && sum < ALPHA_LEAK, "{sum}");
         assert!(!planned.are_due(0.99), "no look is left");
         let mut endless = Looks::open_ended();
         let sum: f64 = (0..200).map(|k| endless.demands(f64::from(k)).clean).sum();
@@ -141,7 +141,7 @@ mod tests {
         let mut looks = Looks::planned();
         assert!(!looks.are_due(0.4) && looks.are_due(0.7));
         let missed = looks.demands(0.7);
-        assert!((missed.leak - spent(0.7, ALPHA_LEAK)).abs() < 1e-12 && missed.early);
+        assert!((missed.leak - spent(ALPHA_LEAK, 0.7)).abs() < 1e-12 && missed.early);
         assert!(!looks.are_due(0.74) && looks.are_due(0.75));
     }
 

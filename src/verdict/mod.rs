@@ -13,6 +13,7 @@ mod judge;
 mod level;
 mod live;
 mod looks;
+mod mix;
 mod noise;
 mod pages;
 mod parts;
@@ -20,12 +21,15 @@ mod plan;
 mod plausible;
 mod pool;
 mod series;
+mod settled;
 mod step_down;
+mod steps;
 mod swing;
 #[cfg(test)]
 mod test_record;
 mod transient;
 mod types;
+mod working;
 
 pub use finding::find;
 pub use forecast::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting, forecast};
@@ -35,6 +39,7 @@ pub use looks::{Look, Looks};
 pub use plan::{Noise, Planned, plan};
 pub use series::{SettleLevel, series, settle_levels};
 pub use types::{
-    Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Part, Verdict,
-    WorkerFinding,
+    BySteps, Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Part, StepGrowth,
+    Verdict, WorkerFinding,
 };
+pub use working::{Condition, NaiveRule, Residuals, WorkedModel, Working, working};

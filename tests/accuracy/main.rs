@@ -8,6 +8,7 @@ mod modes;
 mod planning;
 mod properties;
 mod recorded;
+mod steps;
 
 use families::{BUDGET, FAMILIES, PAGE, Source, Truth};
 use modes::{Mode, Shape, run};
