@@ -5,11 +5,13 @@ mod ab;
 mod analyze;
 mod attach;
 mod bisect;
+mod budget;
 mod check;
 mod compare;
 mod doctor;
 mod judge;
 mod manual;
+mod plan;
 mod run;
 mod watch;
 
@@ -38,6 +40,8 @@ enum Command {
     Bisect(bisect::Arguments),
     /// Compare two finished runs, which is weaker than pairs.
     Compare(compare::Arguments),
+    /// Rehearse a harness file, and say how long a run has to be to prove which budget.
+    Plan(plan::Arguments),
     /// Judge a running target from /proc alone, read-only.
     Attach(attach::Arguments),
     /// Judge finished runs again, and series of memory that other tools wrote.
@@ -85,6 +89,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Ab(arguments) => ab::ab(&arguments),
         Command::Bisect(arguments) => bisect::bisect(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
+        Command::Plan(arguments) => plan::plan(&arguments),
         Command::Attach(arguments) => attach::attach(&arguments),
         Command::Analyze(arguments) => analyze::analyze(&arguments),
         Command::Report(arguments) => judge::report(&arguments),

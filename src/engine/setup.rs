@@ -4,7 +4,7 @@ use super::run::RunError;
 use crate::config::{Harness, Variables, redacted, resolve};
 use crate::model::{Budgets, Gates, Per, RunMeta, RunStatus, Target};
 use crate::probe::{HostProbe, MemoryGroup};
-use crate::store::{FORMAT, RunDirectory};
+use crate::store::FORMAT;
 use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -55,20 +55,13 @@ impl Drop for Setup {
 }
 
 impl Setup {
-    /// Sets a run of `harness` up below `reports`; `harness_dir` is where its file is, `label` the name of its directory if it
-    /// isn't to be its id. Returns its directory and its head beside.
+    /// Sets a run of `harness` up; `harness_dir` is where its file is. Returns the head of the run beside.
     ///
     /// # Errors
     /// If a directory can't be made, or a variable can't be resolved.
-    pub fn new(
-        harness: &Harness,
-        harness_dir: &Path,
-        reports: &Path,
-        label: Option<&str>,
-    ) -> Result<(Self, RunDirectory, RunMeta), RunError> {
+    pub fn new(harness: &Harness, harness_dir: &Path) -> Result<(Self, RunMeta), RunError> {
         let harness = &harness.alone();
         let (now, id) = stamp(&harness.name);
-        let directory = RunDirectory::create(reports, label.unwrap_or(&id))?;
         let (scratch, variables, resolved) = resolved_for_run(harness, harness_dir, &id)?;
         let stored = redacted(harness, &variables);
         let limit = resolved.target.memory_limit.0;
@@ -92,6 +85,8 @@ impl Setup {
                 workers: describe_workers(&resolved),
                 memory_limit: Some(limit),
                 limited_by: Some(group.as_ref().map_or("rlimit", MemoryGroup::kind).into()),
+                worker_limits: None,
+                max_worker_size: resolved.target.max_worker_size.map(|size| size.0),
             },
             counting: super::sampler::driver_counting(),
             classes: Vec::new(),
@@ -101,7 +96,7 @@ impl Setup {
             observing: None,
             config: stored,
         };
-        Ok((Setup { harness: resolved, scratch, group }, directory, meta))
+        Ok((Setup { harness: resolved, scratch, group }, meta))
     }
 
     /// A run of `harness` as far as its scratch directory and its variables, for a target that isn't launched.
@@ -171,6 +166,7 @@ fn budgets(harness: &Harness) -> Budgets {
         descriptors: Some(budget.descriptors.amount),
         threads: Some(budget.threads.amount),
         tmpfs: Some(budget.tmpfs.amount),
+        kernel: budget.kernel.map(|k| k.amount),
         per: Per::Request,
     }
 }

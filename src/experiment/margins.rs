@@ -12,21 +12,22 @@ const LEAST_LATENCY: f64 = 2e-3;
 /// The allowed difference in each measure of a harness file's runs.
 pub fn margins(harness: &Harness) -> Margins {
     let budget = &harness.budget;
-    let growth = [budget.memory, budget.descriptors, budget.threads, budget.tmpfs].map(|b| Some(b.amount));
+    let given = [budget.memory, budget.descriptors, budget.threads, budget.tmpfs].map(Some);
+    let growth = given.into_iter().chain([budget.kernel]).map(|budget| budget.map(|b| b.amount));
     allowed(growth, &harness.compare)
 }
 
 /// The same of a run that was made: its own budgets, and what its harness file said of comparisons.
 pub fn margins_of_run(record: &RunRecord) -> Margins {
     let budgets = &record.meta.budgets;
-    let growth = [budgets.memory, budgets.descriptors, budgets.threads, budgets.tmpfs];
+    let growth = [budgets.memory, budgets.descriptors, budgets.threads, budgets.tmpfs, budgets.kernel];
     let compare = record.meta.config.get("compare").cloned();
     let compare = compare.and_then(|c| serde_json::from_value(c).ok()).unwrap_or_default();
-    allowed(growth, &compare)
+    allowed(growth.into_iter(), &compare)
 }
 
-/// For growth (of memory, descriptors, threads, tmpfs) the budget, for the rest what `[compare]` says.
-fn allowed(growth: [Option<f64>; 4], compare: &CompareConfig) -> Margins {
+/// For growth (in the order of [`Resource::ALL`]) the budget, for the rest what `[compare]` says.
+fn allowed(growth: impl Iterator<Item = Option<f64>>, compare: &CompareConfig) -> Margins {
     let latency = |quantile| (Measure::Latency(quantile), Margin { share: compare.latency.0, least: LEAST_LATENCY });
     let mut margins = Margins::from([
         (Measure::Level, Margin { share: compare.level.0, least: LEAST_LEVEL }),
@@ -36,8 +37,7 @@ fn allowed(growth: [Option<f64>; 4], compare: &CompareConfig) -> Margins {
         latency(Quantile::P99),
         (Measure::ErrorRate, Margin { share: 0.0, least: compare.errors.0 }),
     ]);
-    let resources = [Resource::Memory, Resource::Descriptors, Resource::Threads, Resource::Tmpfs];
-    for (resource, budget) in resources.into_iter().zip(growth) {
+    for (resource, budget) in Resource::ALL.into_iter().zip(growth) {
         margins.extend(budget.map(|least| (Measure::Growth(resource), Margin { share: 0.0, least })));
     }
     margins

@@ -8,6 +8,7 @@ mod event;
 mod record;
 mod sample;
 mod series;
+mod thin;
 mod units;
 mod worker;
 
@@ -15,9 +16,10 @@ pub(crate) use as_text::as_text;
 pub use event::{Event, EventKind, ExitCause, PhaseKind};
 pub use record::{
     Budgets, Counting, CountingSource, Failure, Gates, Host, LatencySummary, Observing, RunMeta, RunRecord, RunStatus,
-    Target, WorkloadSummary,
+    Target, WorkerLimits, WorkloadSummary,
 };
 pub use sample::{DescriptorKinds, HostSample, LoadSample, Sample, SlowReading};
 pub use series::{Axis, Resource, Series};
+pub use thin::{MOST_READINGS, Reading, Thinner};
 pub use units::{Budget, Bytes, Per, PerRequest, Share, UnitError, format_bytes, format_count, format_seconds};
 pub use worker::WorkerId;

@@ -8,12 +8,14 @@ pub mod chart;
 pub mod comparison;
 mod csv;
 mod explain;
+mod forecast;
 mod html;
 mod json;
 mod jsonl;
 mod junit;
 pub mod live;
 mod markdown;
+mod plan;
 mod terminal;
 mod text;
 mod trace;
@@ -32,6 +34,7 @@ use thiserror::Error;
 
 pub use json::schema as json_schema;
 pub use jsonl::{error_line, schema as jsonl_schema, verdict_line};
+pub use plan::PlanReport;
 pub use text::plain;
 
 /// What a report can be rendered as.
