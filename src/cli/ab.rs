@@ -92,7 +92,7 @@ fn definition(text: &str) -> Result<Definition, String> {
 
 /// Runs pairs and says which side is worse.
 pub fn ab(arguments: &Arguments) -> Done {
-    let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed };
+    let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed, ..Overrides::default() };
     let harness = config::load(&arguments.file, &overrides)?;
     let file = arguments.file.canonicalize()?;
     let harness_dir = file.parent().unwrap_or(Path::new("/"));

@@ -51,7 +51,7 @@ Examples:
 
 /// Searches the modules.
 pub fn bisect(arguments: &Arguments) -> Done {
-    let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed };
+    let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed, ..Overrides::default() };
     let harness = config::load(&arguments.file, &overrides)?;
     let file = arguments.file.canonicalize()?;
     let (started, id) = stamp(&format!("{}-bisect", harness.name));

@@ -9,6 +9,7 @@ mod budget;
 mod check;
 mod compare;
 mod doctor;
+mod explain;
 mod judge;
 mod manual;
 mod plan;
@@ -34,18 +35,20 @@ struct Cli {
 enum Command {
     /// Launch a target, drive it, sample its workers, and judge whether they leak.
     Run(run::Arguments),
+    /// Rehearse a harness file, and say how long a run has to be to prove which budget.
+    Plan(plan::Arguments),
     /// Compare two variants of a target in pairs of runs: a module on and off, a release and the next.
     Ab(Box<ab::Arguments>),
     /// Find which of a target's modules makes it leak, in as few runs as halving needs.
     Bisect(bisect::Arguments),
     /// Compare two finished runs, which is weaker than pairs.
     Compare(compare::Arguments),
-    /// Rehearse a harness file, and say how long a run has to be to prove which budget.
-    Plan(plan::Arguments),
     /// Judge a running target from /proc alone, read-only.
     Attach(attach::Arguments),
     /// Judge finished runs again, and series of memory that other tools wrote.
     Analyze(Box<analyze::Arguments>),
+    /// Show the working behind a verdict: what was cut, the plausible models, what they leave, the conditions of the rule.
+    Explain(explain::Arguments),
     /// Render the report of a finished run again.
     Report(judge::ReportArguments),
     /// Check a harness file without running it.
@@ -86,12 +89,13 @@ pub fn main() -> std::process::ExitCode {
     }
     let done = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Plan(arguments) => plan::plan(&arguments),
         Command::Ab(arguments) => ab::ab(&arguments),
         Command::Bisect(arguments) => bisect::bisect(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
-        Command::Plan(arguments) => plan::plan(&arguments),
         Command::Attach(arguments) => attach::attach(&arguments),
         Command::Analyze(arguments) => analyze::analyze(&arguments),
+        Command::Explain(arguments) => explain::explain(&arguments),
         Command::Report(arguments) => judge::report(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Schema => check::schema(),

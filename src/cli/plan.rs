@@ -3,7 +3,7 @@
 use super::run::assignment;
 use super::watch::Watcher;
 use super::{Done, Problem, judge};
-use crate::config::{self, Harness, Overrides, PhaseConfig, Span};
+use crate::config::{self, Harness, Overrides, PhaseConfig, SettleConfig, Span};
 use crate::engine::{self, Interrupt, RunRequest};
 use crate::model::{Axis, Budget, Per, PhaseKind, Resource, RunRecord, Share};
 use crate::report::PlanReport;
@@ -129,7 +129,7 @@ fn rehearse(arguments: &Arguments) -> Result<RunRecord, Problem> {
     if arguments.rehearse.0 < SHORTEST {
         return Err(Problem::new(ExitCode::Usage, "--rehearse needs 5s at least; the noise isn't known after less"));
     }
-    let overrides = Overrides { env: arguments.env.clone(), seed: None };
+    let overrides = Overrides { env: arguments.env.clone(), ..Overrides::default() };
     let harness = rehearsal(config::load(&arguments.source, &overrides)?, arguments.rehearse);
     let file = arguments.source.canonicalize()?;
     let request = RunRequest {
@@ -159,5 +159,6 @@ fn rehearsal(harness: Harness, length: Span) -> Harness {
         rate: soak.and_then(|s| s.rate),
         concurrency: soak.and_then(|s| s.concurrency),
     };
-    Harness { phases: vec![phase], ..harness }
+    // What is planned is a run under load: pauses would only make the rehearsal long.
+    Harness { phases: vec![phase], settle: SettleConfig::default(), ..harness }
 }

@@ -23,6 +23,9 @@ pub struct Arguments {
     /// Seed of everything random in the workload, instead of the harness file's.
     #[arg(long)]
     seed: Option<u64>,
+    /// Keep the mix of steps as configured all the time: then it can hardly be told which step leaks.
+    #[arg(long)]
+    fixed_mix: bool,
     /// Directory in which the run's own directory is made.
     #[arg(long, default_value = "reports", value_name = "DIR")]
     reports: PathBuf,
@@ -37,7 +40,7 @@ pub struct Arguments {
 }
 
 /// A variable and its value.
-pub fn assignment(text: &str) -> Result<(String, String), String> {
+pub(super) fn assignment(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected NAME=VALUE".into()),
@@ -46,7 +49,7 @@ pub fn assignment(text: &str) -> Result<(String, String), String> {
 
 /// Runs a harness file and judges what was seen.
 pub fn run(arguments: &Arguments) -> Done {
-    let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed };
+    let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed, fixed_mix: arguments.fixed_mix };
     let harness = config::load(&arguments.file, &overrides)?;
     let baseline = arguments.baseline.as_deref().map(Baseline::read).transpose()?;
     let file = arguments.file.canonicalize()?;

@@ -162,7 +162,7 @@ mod tests {
     #[test]
     fn a_run_too_short_to_be_judged_has_its_growth_from_end_to_end() {
         let mut record = leaking_run();
-        record.samples.retain(|s| s.t < 13.0);
+        record.samples.retain(|s| s.t < 12.0);
         let verdict = verdict::judge(&record);
         let summary = summarize("x", &record, &verdict);
         assert!(!summary.growth.contains_key(&Resource::Memory));

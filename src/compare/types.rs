@@ -47,7 +47,7 @@ impl fmt::Display for Measure {
             Measure::Growth(Resource::Descriptors) => f.write_str("descriptor growth"),
             Measure::Growth(Resource::Threads) => f.write_str("thread growth"),
             Measure::Growth(Resource::Tmpfs) => f.write_str("tmpfs growth"),
-            Measure::Growth(Resource::Kernel) => f.write_str("kernel growth"),
+            Measure::Growth(Resource::Kernel) => f.write_str("kernel memory growth"),
             Measure::Level => f.write_str("memory level"),
             Measure::Cpu => f.write_str("CPU per request"),
             Measure::Latency(Quantile::P50) => f.write_str("latency p50"),

@@ -100,7 +100,7 @@ fn proven(sides: &Sides, d: &Difference) -> String {
         Resource::Descriptors => "children keep descriptors,",
         Resource::Threads => "children keep threads,",
         Resource::Tmpfs => "tmpfs grows",
-        Resource::Kernel => "the kernel holds more,",
+        Resource::Kernel => "the kernel's memory grows",
     };
     let better = if better.phrase.starts_with("without ") { "without it".to_owned() } else { better.phrase.clone() };
     format!("{} {noun} {}, {better} {}", worse.phrase, estimate(d.measure, &high), little(d, &low))

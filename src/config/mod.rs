@@ -10,6 +10,7 @@ mod load;
 mod problem;
 mod redact;
 mod resolve;
+mod schedule;
 mod schema;
 pub mod types;
 mod units;

@@ -27,6 +27,9 @@ pub struct Harness {
     /// The phases of the run, in order.
     #[serde(rename = "phase")]
     pub phases: Vec<PhaseConfig>,
+    /// Pauses of the load in which the target settles, and what makes it give back what it can.
+    #[serde(default)]
+    pub settle: SettleConfig,
     /// How much growth is allowed.
     #[serde(default)]
     pub budget: BudgetConfig,
@@ -201,6 +204,10 @@ pub struct WorkloadConfig {
     /// The steps, drawn at random by their weights.
     #[serde(default, rename = "step")]
     pub steps: Vec<StepConfig>,
+    /// Whether the mix of steps varies over each soak, in blocks around the configured weights: so it can be told which
+    /// step leaks.
+    #[serde(default = "default_vary_mix")]
+    pub vary_mix: bool,
     /// An external command that drives the target instead; it is run once for each phase that has load.
     pub command: Option<Vec<String>>,
     /// A regular expression over the command's output whose group `count` is the number of requests it sent.
@@ -216,6 +223,10 @@ impl WorkloadConfig {
 
 fn default_seed() -> u64 {
     1
+}
+
+fn default_vary_mix() -> bool {
+    true
 }
 
 fn default_timeout() -> Span {
@@ -314,6 +325,38 @@ pub struct PhaseConfig {
     pub rate: Option<Rate>,
     /// The same for the closed model.
     pub concurrency: Option<u32>,
+}
+
+/// Pauses of the load in which the target settles.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct SettleConfig {
+    /// How many times each soak is paused, evenly spread, the last time at its end. From 20 on, growth is judged by the
+    /// levels in the pauses.
+    pub pauses: u32,
+    /// How long each pause lasts.
+    #[serde(rename = "for")]
+    pub duration: Span,
+    /// What makes the target collect its garbage at the beginning of each pause and settle phase.
+    pub collect: Option<CollectConfig>,
+}
+
+impl Default for SettleConfig {
+    fn default() -> Self {
+        SettleConfig { pauses: 0, duration: Span(Duration::from_secs(2)), collect: None }
+    }
+}
+
+/// What makes the target collect its garbage or trim its heap: one of these.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum CollectConfig {
+    /// GET of this URL, over as many connections at once as there are workers.
+    Url(String),
+    /// This signal to every worker that handles it: `USR1`, `USR2`, `HUP` or `WINCH`.
+    Signal(String),
+    /// This command with its arguments, run to its end.
+    Command(Vec<String>),
 }
 
 /// How much growth is allowed; a resource without a budget isn't judged.

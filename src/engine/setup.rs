@@ -2,7 +2,7 @@
 
 use super::run::RunError;
 use crate::config::{Harness, Variables, redacted, resolve};
-use crate::model::{Budgets, Gates, Per, RunMeta, RunStatus, Target};
+use crate::model::{Budgets, Gates, Per, RunMeta, RunStatus, Step, Target};
 use crate::probe::{HostProbe, MemoryGroup};
 use crate::store::FORMAT;
 use std::collections::BTreeMap;
@@ -90,6 +90,7 @@ impl Setup {
             },
             counting: super::sampler::driver_counting(),
             classes: Vec::new(),
+            steps: steps(&stored),
             budgets: budgets(&resolved),
             gates: gates(&resolved),
             workload: None,
@@ -157,6 +158,11 @@ fn describe_workers(harness: &Harness) -> String {
         crate::config::Workers::Descendants => "descendants".into(),
         crate::config::Workers::Match(pattern) => format!("matching {pattern}"),
     }
+}
+
+/// The steps as they may be stored.
+fn steps(stored: &serde_json::Value) -> Vec<Step> {
+    serde_json::from_value(stored["workload"]["step"].clone()).unwrap_or_default()
 }
 
 fn budgets(harness: &Harness) -> Budgets {

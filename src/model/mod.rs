@@ -16,7 +16,7 @@ pub(crate) use as_text::as_text;
 pub use event::{Event, EventKind, ExitCause, PhaseKind};
 pub use record::{
     Budgets, Counting, CountingSource, Failure, Gates, Host, LatencySummary, Observing, RunMeta, RunRecord, RunStatus,
-    Target, WorkerLimits, WorkloadSummary,
+    Step, Target, WorkerLimits, WorkloadSummary,
 };
 pub use sample::{DescriptorKinds, HostSample, LoadSample, Sample, SlowReading};
 pub use series::{Axis, Resource, Series};

@@ -16,9 +16,11 @@ mod junit;
 pub mod live;
 mod markdown;
 mod plan;
+mod steps;
 mod terminal;
 mod text;
 mod trace;
+mod working;
 mod write;
 
 #[cfg(test)]
@@ -36,6 +38,7 @@ pub use json::schema as json_schema;
 pub use jsonl::{error_line, schema as jsonl_schema, verdict_line};
 pub use plan::PlanReport;
 pub use text::plain;
+pub use working::terminal as working;
 
 /// What a report can be rendered as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -116,6 +116,7 @@ pub fn class_name(class: LeakClass) -> &'static str {
     match class {
         LeakClass::Leak => "leak",
         LeakClass::LeakInOneWorker => "leak in some workers only",
+        LeakClass::LeakInOneStep => "leak only under one step of the workload",
         LeakClass::Flat => "flat",
         LeakClass::WarmUp => "warm-up that settled",
         LeakClass::HighWaterMark => "high-water mark",

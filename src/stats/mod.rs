@@ -1,8 +1,9 @@
 //! Estimators that know nothing of memory: order statistics, robust slopes, small linear systems, panels with
-//! autocorrelated errors, tests of paired differences.
+//! autocorrelated errors, growth by kind of event, tests of paired differences.
 //!
 //! Always: no panic on any input; what can't be estimated is `None`.
 
+mod attribution;
 mod linear;
 mod panel;
 mod quantile;
@@ -10,6 +11,7 @@ mod robust;
 mod sign_flip;
 mod spending;
 
+pub use attribution::{Attribution, Counted, moving_together};
 pub use linear::Cholesky;
 pub use panel::{Estimate, ModelFit, Panel, Unit};
 pub use quantile::{normal_quantile, student_t};

@@ -2,7 +2,7 @@
 
 use super::load::LoadLog;
 use super::{EVENTS, FORMAT, HEAD, HOST, LOAD, SAMPLES};
-use crate::model::{Event, EventKind, MOST_READINGS, Reading, RunMeta, RunRecord, Thinner};
+use crate::model::{Event, EventKind, MOST_READINGS, Reading, RunRecord, Thinner};
 use rustix::fs::{Mode, OFlags};
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -82,7 +82,7 @@ pub fn read(directory: &Path) -> Result<RunRecord, ReadError> {
     if !directory.join(HEAD).exists() {
         return Err(ReadError::NotARun { path: directory.to_owned() });
     }
-    let meta: RunMeta = document(&directory.join(HEAD))?;
+    let meta = document(&directory.join(HEAD))?;
     let mut notes = Vec::new();
     let samples = readings(&directory.join(SAMPLES), "the workers", &mut notes)?;
     let host = readings(&directory.join(HOST), "the host", &mut notes)?;
@@ -174,7 +174,7 @@ fn lines<T: DeserializeOwned>(path: &Path, mut take: impl FnMut(T) -> Result<(),
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Event, EventKind, HostSample, LoadSample, Sample, WorkerId};
+    use crate::model::{Event, EventKind, HostSample, LoadSample, RunMeta, Sample, WorkerId};
     use crate::store::{Entry, RunDirectory};
     use proptest::prelude::*;
 

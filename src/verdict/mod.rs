@@ -11,6 +11,7 @@ mod forecast;
 mod judge;
 mod level;
 mod live;
+mod mix;
 mod noise;
 mod pages;
 mod parts;
@@ -18,11 +19,14 @@ mod plan;
 mod plausible;
 mod pool;
 mod series;
+mod settled;
 mod step_down;
+mod steps;
 #[cfg(test)]
 mod test_record;
 mod transient;
 mod types;
+mod working;
 
 pub use finding::find;
 pub use forecast::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting, forecast};
@@ -31,6 +35,7 @@ pub use live::live_growth;
 pub use plan::{Noise, Planned, plan};
 pub use series::{SettleLevel, series, settle_levels};
 pub use types::{
-    Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Part, Verdict,
-    WorkerFinding,
+    BySteps, Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Part, StepGrowth,
+    Verdict, WorkerFinding,
 };
+pub use working::{Condition, NaiveRule, Residuals, WorkedModel, Working, working};

@@ -62,6 +62,7 @@ pub(super) fn check(harness: &Harness) -> Vec<Problem> {
     target::check_requests(&mut checker, &harness.requests);
     workload::check(&mut checker, &harness.workload);
     phases::check(&mut checker, &harness.phases, &harness.workload);
+    phases::check_settling(&mut checker, &harness.settle, &harness.phases, &harness.sample);
     check_budget(&mut checker, harness);
     check_gates(&mut checker, harness);
     check_sample(&mut checker, harness);

@@ -5,6 +5,7 @@ mod curves;
 mod forest;
 mod growth;
 pub mod palette;
+mod residuals;
 mod scale;
 mod thin;
 mod timeline;
@@ -13,6 +14,7 @@ pub use canvas::{Canvas, ChartError};
 pub use curves::CurvesChart;
 pub use forest::ForestChart;
 pub use growth::{GrowthChart, band};
+pub use residuals::ResidualChart;
 pub use scale::{Unit, thousands};
 pub use timeline::Timeline;
 

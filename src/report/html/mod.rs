@@ -6,6 +6,7 @@
 mod data;
 mod findings;
 mod run;
+mod working;
 
 use super::chart::{self, Chart, ChartError, GrowthChart, Timeline, palette};
 use super::explain::explain;
@@ -56,7 +57,7 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartErro
                     }
                     (understanding(record, verdict))
                     section { h2 { "Over time" } (timeline_figure) }
-                    (findings::section(record, verdict))
+                    (findings::section(record, verdict)?)
                     (run::workload(record))
                     (run::details(record))
                 }
