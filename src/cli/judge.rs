@@ -91,7 +91,7 @@ pub fn exit_code(verdict: &Verdict, inconclusive: Option<Inconclusive>) -> ExitC
 
 /// Renders a finished run again.
 pub fn report(arguments: &ReportArguments) -> Done {
-    if store::has_plan(&arguments.run) {
+    if store::is_experiment(&arguments.run) {
         return super::compare::render_again(&arguments.run, arguments.format);
     }
     let record = read(&arguments.run)?;
