@@ -5,6 +5,7 @@
 
 mod as_text;
 mod event;
+mod heap;
 mod record;
 mod sample;
 mod series;
@@ -13,6 +14,7 @@ mod worker;
 
 pub(crate) use as_text::as_text;
 pub use event::{Event, EventKind, ExitCause, PhaseKind};
+pub use heap::HeapReading;
 pub use record::{
     Budgets, Counting, CountingSource, Failure, Gates, Host, LatencySummary, Observing, RunMeta, RunRecord, RunStatus,
     Target, WorkloadSummary,
