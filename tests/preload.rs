@@ -133,8 +133,9 @@ fn what_is_kept_is_estimated_by_its_place_among_much_churn() {
     for live in &snapshot.live {
         let stack = &snapshot.stacks[live.stack.expect("room for stacks") as usize];
         let (bytes, variance) = found.entry(&stack.frames).or_default();
-        *bytes += live.bytes as f64 / live.probability;
-        *variance += (live.bytes as f64 / live.probability).powi(2) * (1.0 - live.probability);
+        let probability = -(-(live.sampled as f64) / snapshot.mean as f64).exp_m1();
+        *bytes += live.bytes as f64 / probability;
+        *variance += (live.bytes as f64 / probability).powi(2) * (1.0 - probability);
     }
     let mut found: Vec<(f64, f64)> = found.into_values().collect();
     found.sort_by(|a, b| b.0.total_cmp(&a.0));

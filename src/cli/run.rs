@@ -21,6 +21,9 @@ pub struct Arguments {
     /// Seed of everything random in the workload, instead of the harness file's.
     #[arg(long)]
     seed: Option<u64>,
+    /// Trace who allocates, by a library that is put into everything that is launched.
+    #[arg(long)]
+    heap: bool,
     /// Directory in which the run's own directory is made.
     #[arg(long, default_value = "reports", value_name = "DIR")]
     reports: PathBuf,
@@ -40,7 +43,7 @@ fn assignment(text: &str) -> Result<(String, String), String> {
 
 /// Runs a harness file and judges what was seen.
 pub fn run(arguments: &Arguments) -> Done {
-    let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed };
+    let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed, heap: arguments.heap };
     let harness = config::load(&arguments.file, &overrides)?;
     let file = arguments.file.canonicalize()?;
     let request = RunRequest {

@@ -3,7 +3,7 @@
 //! Three steps, each with pointed errors: TOML syntax, the keys and types of [`Harness`], and what contradicts itself.
 
 use super::problem::{ConfigError, Diagnostic, Key, KeyPath, Problem, nearest};
-use super::{Harness, check};
+use super::{Harness, HeapMode, check};
 use std::{fs, io, ops::Range, path::Path};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -15,6 +15,8 @@ pub struct Overrides {
     pub env: Vec<(String, String)>,
     /// Seed of the workload.
     pub seed: Option<u64>,
+    /// Trace who allocates, whatever the file says.
+    pub heap: bool,
 }
 
 /// The longest harness file that is read, in bytes.
@@ -46,6 +48,9 @@ pub fn parse(text: &str, file: &str, overrides: &Overrides) -> Result<Harness, C
     }
     if let Some(seed) = overrides.seed {
         harness.workload.seed = seed;
+    }
+    if overrides.heap {
+        harness.heap.mode = HeapMode::Preload;
     }
 
     let problems = check::check_unresolved(&harness);
@@ -126,7 +131,7 @@ mod tests {
 
     #[test]
     fn the_command_line_has_the_last_word() {
-        let overrides = Overrides { env: vec![("MODE".into(), "pool".into())], seed: Some(7) };
+        let overrides = Overrides { env: vec![("MODE".into(), "pool".into())], seed: Some(7), ..Overrides::default() };
         let text = MINIMAL.replace("[[", "[target.env]\nMODE = \"malloc\"\n[[").replace("target.command", "#");
         let text = text.replace("[target.env]", "[target]\ncommand = [\"a\"]\n[target.env]");
         let harness = parse(&text, "a.toml", &overrides).unwrap();
@@ -136,7 +141,7 @@ mod tests {
 
     #[test]
     fn overrides_are_checked_like_the_file() {
-        let overrides = Overrides { env: vec![("A=B".into(), "c".into())], seed: None };
+        let overrides = Overrides { env: vec![("A=B".into(), "c".into())], ..Overrides::default() };
         let error = parse(MINIMAL, "a.toml", &overrides).unwrap_err().to_string();
         assert!(error.contains("`A=B` is no name for an environment variable"), "{error}");
     }

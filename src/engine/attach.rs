@@ -132,6 +132,7 @@ impl<'a> Attachment<'a> {
             counter,
             group,
             config: sampling(request.duration),
+            heap: None,
             origin,
             alive: Arc::clone(&alive),
             driven: None,

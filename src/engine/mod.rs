@@ -7,6 +7,7 @@ mod attach;
 mod cost;
 mod cut;
 mod driving;
+mod heap;
 mod interrupt;
 mod recorder;
 mod run;

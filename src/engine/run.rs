@@ -2,6 +2,7 @@
 
 use super::cut::Cut;
 use super::driving::Driving;
+use super::heap::{HeapLooks, HeapSampling};
 use super::interrupt::Interrupt;
 use super::recorder::Recorder;
 use super::sampler::{Plan, Sampler, driver_counting};
@@ -152,6 +153,8 @@ impl Conductor {
             .map_err(|error| Cut::target(format!("target.workers: {error}")))?;
         self.recorder.record.meta.target.root = WorkerProbe::open(launched.target()).ok().map(|probe| probe.id());
         launched.resume().map_err(|error| Cut::target(self.outputs.explain(&error.to_string())))?;
+        let library = self.setup.library.clone();
+        let heap = library.map(|library| HeapSampling::new(library, HeapLooks::start(self.origin, sink.clone())));
         let driven = Arc::clone(&self.counters);
         let sampler = Sampler::start(
             Plan {
@@ -159,6 +162,7 @@ impl Conductor {
                 counter,
                 group: self.setup.group.clone().ok(),
                 config: self.setup.harness.sample.clone(),
+                heap,
                 origin: self.origin,
                 alive: Arc::clone(&self.alive),
                 driven: Some(Box::new(move || driven.totals().sent)),

@@ -1,7 +1,7 @@
 //! Reads a run directory, whoever wrote it.
 
-use super::{EVENTS, FORMAT, HEAD, HOST, LOAD, SAMPLES};
-use crate::model::{RunMeta, RunRecord};
+use super::{EVENTS, FORMAT, HEAD, HEAP, HOST, LOAD, SAMPLES};
+use crate::model::{HeapRecord, RunMeta, RunRecord};
 use rustix::fs::{Mode, OFlags};
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -80,7 +80,20 @@ pub fn read(directory: &Path) -> Result<RunRecord, ReadError> {
         host: lines(&directory.join(HOST))?,
         load: lines(&directory.join(LOAD))?,
         events: lines(&directory.join(EVENTS))?,
+        heap: heap(&directory.join(HEAP))?,
     })
+}
+
+/// Who allocated; nobody if that wasn't traced.
+fn heap(path: &Path) -> Result<HeapRecord, ReadError> {
+    let mut heap = HeapRecord::default();
+    if !path.exists() {
+        return Ok(heap);
+    }
+    for entry in lines(path)? {
+        heap.put(entry);
+    }
+    Ok(heap)
 }
 
 /// Opens a plain file, not a link that might lead out of the directory, nor a FIFO that would never end.

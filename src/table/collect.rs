@@ -242,6 +242,7 @@ impl Collector {
             samples: self.samples,
             host: Vec::new(),
             events: Vec::new(),
+            heap: Default::default(),
         };
         Ok(Table { record, notes })
     }

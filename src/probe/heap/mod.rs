@@ -11,16 +11,14 @@ mod reader;
 #[path = "../../../preload/layout.rs"]
 mod layout;
 
-/// The library's mathematics: the probability that a block was sampled has to be the same on both sides.
-#[allow(dead_code, reason = "the library draws the random numbers")]
-#[path = "../../../preload/math.rs"]
-mod math;
-
-/// The library's table, here for its tests.
+/// The library's own modules, here for their tests.
 #[cfg(test)]
 #[allow(dead_code, reason = "the library uses the rest")]
 #[path = "../../../preload/mappings.rs"]
 mod mappings;
+#[cfg(test)]
+#[path = "../../../preload/math.rs"]
+mod math;
 #[cfg(test)]
 #[allow(dead_code, reason = "the library uses the rest")]
 #[path = "../../../preload/table.rs"]

@@ -2,7 +2,6 @@
 
 use super::layout::{ENTRIES, Entry, FRAMES, MAGIC, MAPPINGS, Mapping, Region, SLOTS, STACKS, Slot, Stack, VERSION};
 use super::library::Library;
-use super::math::probability;
 use crate::model::HeapReading;
 use procfs::FromBufRead;
 use procfs::process::{MMPermissions, MMapPath, MemoryMaps};
@@ -27,14 +26,14 @@ pub struct HeapProbe {
 }
 
 /// A sampled block or mapping that is live.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LiveSample {
     /// Its address.
     pub address: u64,
     /// Bytes of it that are live.
     pub bytes: u64,
-    /// How likely it was to be sampled, and to be still in the table at the present mean.
-    pub probability: f64,
+    /// Bytes it had when it was sampled: it is here with probability `1 - exp(-sampled / mean)`.
+    pub sampled: u64,
     /// When it was allocated, in nanoseconds of `CLOCK_MONOTONIC`.
     pub born: u64,
     /// Number of its stack in this process; `None` if there was no room for it.
@@ -143,7 +142,7 @@ impl HeapProbe {
         let live = live.map(|entry| LiveSample {
             address: word(entry, offset_of!(Entry, address)),
             bytes: word(entry, offset_of!(Entry, bytes)),
-            probability: probability(word(entry, offset_of!(Entry, sampled)).max(1), mean),
+            sampled: word(entry, offset_of!(Entry, sampled)),
             born: word(entry, offset_of!(Entry, born)),
             stack: Some(half(entry, offset_of!(Entry, stack))).filter(|stack| (*stack as usize) < stacks.len()),
         });
