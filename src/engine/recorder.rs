@@ -34,7 +34,14 @@ impl Recorder {
         entries: Receiver<Entry>,
         loads: Receiver<LoadSample>,
     ) -> Self {
-        let record = RunRecord { meta, samples: Vec::new(), host: Vec::new(), load: Vec::new(), events: Vec::new(), heap: Default::default() };
+        let record = RunRecord {
+            meta,
+            samples: Vec::new(),
+            host: Vec::new(),
+            load: Vec::new(),
+            events: Vec::new(),
+            heap: Default::default(),
+        };
         Recorder { record, directory, origin, entries, loads, flushed: origin, failed: None }
     }
 

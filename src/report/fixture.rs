@@ -107,7 +107,8 @@ pub fn empty() -> (RunRecord, Verdict) {
         "the target never got ready: nothing listened on 127.0.0.1 within 30 s\nlast output:\nAH00558: could not bind"
             .to_owned(),
     );
-    let record = RunRecord { meta, samples: vec![], host: vec![], load: vec![], events: vec![], heap: Default::default() };
+    let record =
+        RunRecord { meta, samples: vec![], host: vec![], load: vec![], events: vec![], heap: Default::default() };
     let verdict = Verdict {
         outcome: Outcome::Inconclusive,
         exit: ExitCode::Target,

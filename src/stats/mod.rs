@@ -10,5 +10,5 @@ mod robust;
 
 pub use linear::Cholesky;
 pub use panel::{Estimate, ModelFit, Panel, Unit};
-pub use quantile::student_t;
+pub use quantile::{student_t, student_t_tail};
 pub use robust::{mad, median, theil_sen};

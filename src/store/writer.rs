@@ -61,7 +61,14 @@ impl RunDirectory {
         // Whoever is to run commands in other directories needs the whole path.
         let path = path.canonicalize().map_err(failed)?;
         let log = |name| Log::create(path.join(name));
-        Ok(RunDirectory { samples: log(SAMPLES)?, host: log(HOST)?, load: log(LOAD)?, events: log(EVENTS)?, heap: None, path })
+        Ok(RunDirectory {
+            samples: log(SAMPLES)?,
+            host: log(HOST)?,
+            load: log(LOAD)?,
+            events: log(EVENTS)?,
+            heap: None,
+            path,
+        })
     }
 
     /// Where it is, as an absolute path.

@@ -13,6 +13,7 @@ mod noise;
 mod plausible;
 mod pool;
 mod series;
+mod sites;
 #[cfg(test)]
 mod test_record;
 mod transient;
@@ -22,6 +23,7 @@ pub use finding::find;
 pub use judge::judge;
 pub use live::live_growth;
 pub use series::{SettleLevel, series, settle_levels};
+pub use sites::{CallSite, CallSites, SiteState, call_sites};
 pub use types::{
     Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Verdict, WorkerFinding,
 };

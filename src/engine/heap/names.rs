@@ -144,6 +144,9 @@ mod tests {
         let maps = Maps::parse(MAPS);
         let address = 0x55d0_a002_1010;
         let frames = Names::new().name(u32::MAX >> 2, &[address], &[maps.code(address)]);
-        assert_eq!((frames[0].module.as_str(), frames[0].offset, &frames[0].function), ("/usr/sbin/apache2", 0x21010, &None));
+        assert_eq!(
+            (frames[0].module.as_str(), frames[0].offset, &frames[0].function),
+            ("/usr/sbin/apache2", 0x21010, &None)
+        );
     }
 }
