@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 
 const ROUNDS: usize = 15;
 
+/// Pairs of seconds of a target, sampled and unsampled: an effect of one per cent needs many.
+const PAIRS: usize = 40;
+
 /// Argument that makes this program the target whose speed is measured.
 const MAPPER: &str = "as-a-target-that-maps-memory";
 
@@ -25,7 +28,7 @@ fn main() {
     }
     println!("| what | measured | beside | ratio, median (least, greatest) |\n|---|---|---|---|");
     [1, 100, 1000].into_iter().for_each(fast_sample);
-    [1, 2].into_iter().for_each(effect_on_target);
+    [1, 2, 4].into_iter().for_each(effect_on_target);
     judge();
     sampler("100 workers at 4 Hz", 100, 0);
     sampler("10 workers at 4 Hz, the machine saturated", 10, 2 * cores());
@@ -110,8 +113,8 @@ fn fast_sample(count: usize) {
     row(&format!("fast sample, each of {count} processes; beside bare reads"), "µs", &ours, &bare);
 }
 
-/// Thousands of fresh pages that a target can map and touch in a second, with a reading at 10 Hz and slow ones as often as a run takes
-/// them, beside the same without.
+/// Thousands of fresh pages that a target can map and touch in a second, with readings as a run takes them, fast ones at
+/// 10 Hz and slow ones for at most a two-hundredth of the time, beside the same without.
 fn effect_on_target(gib: usize) {
     let program = std::env::current_exe().expect("our own path");
     let mut command = Command::new(program);
@@ -121,21 +124,47 @@ fn effect_on_target(gib: usize) {
     let target = &mut children.0[0];
     let mut orders = target.stdin.take().expect("its input");
     let mut answers = BufReader::new(target.stdout.take().expect("its output")).lines();
+    let (mut watched, mut next_slow, mut slow) = (Duration::ZERO, Duration::ZERO, Vec::new());
     let mut second = |sampled: bool| {
         orders.write_all(b"go\n").expect("an order");
         let begun = Instant::now();
-        let mut connections = Connections::default();
         while sampled && begun.elapsed() < Duration::from_millis(950) {
-            let slow = begun.elapsed() < Duration::from_millis(50);
-            assert!(probe.read(0.0, slow.then_some(&mut connections)).is_some());
+            let mut connections = Connections::default();
+            let due = watched + begun.elapsed() >= next_slow;
+            let (_, cost) = probe.read(0.0, due.then_some(&mut connections)).expect("a reading");
+            if let Some(took) = cost.slow {
+                slow.push(took.as_secs_f64() * 1e3);
+                next_slow = watched + begun.elapsed() + (took * 200).max(Duration::from_secs(2));
+            }
             std::thread::sleep(Duration::from_millis(100));
+        }
+        if sampled {
+            watched += begun.elapsed();
         }
         answers.next().expect("an answer").expect("a line").parse::<f64>().expect("a number")
     };
     second(false);
-    let pairs: Vec<_> = (0..ROUNDS).map(|_| (second(true), second(false))).collect();
+    // Which of the two comes first changes, so that a drift of the machine favours neither.
+    let pairs: Vec<_> = (0..PAIRS)
+        .map(|nth| {
+            let first = second(nth % 2 == 0);
+            let then = second(nth % 2 == 1);
+            if nth % 2 == 0 { (first, then) } else { (then, first) }
+        })
+        .collect();
     let (with, without): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
     row(&format!("fresh pages a second of a target of {gib} GiB; beside unsampled"), "k", &with, &without);
+    let logs: Vec<f64> = with.iter().zip(&without).map(|(with, without)| (with / without).ln()).collect();
+    let n = logs.len() as f64;
+    let mean = logs.iter().sum::<f64>() / n;
+    let error = (logs.iter().map(|log| (log - mean).powi(2)).sum::<f64>() / (n - 1.0) / n).sqrt();
+    println!(
+        "| the same, mean ratio and standard error | {:.4} ± {:.4} | {} slow readings of {:.0} ms | |",
+        mean.exp(),
+        error,
+        slow.len(),
+        median(&slow)
+    );
 }
 
 /// The target: holds as many GiB, and on each order maps, touches and unmaps memory for a second; answers with

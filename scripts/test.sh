@@ -33,6 +33,7 @@ fi
 step "form" cargo fmt --all --check
 step "lints" cargo clippy --quiet --all-targets -- --deny warnings
 # Known vulnerabilities change by the day and need the network: run "cargo deny check advisories" where that's wanted.
+step "scripts" shellcheck scripts/*.sh benches/*.sh
 step "licences" cargo deny check licenses bans sources
 step "build" cargo build --quiet --all-targets
 

@@ -71,7 +71,7 @@ fn the_budget_is_the_gate() {
     assert_eq!(wrong.code, Some(2), "{}", wrong.story());
     assert!(wrong.stderr.contains("such as `64 B/request`"), "{}", wrong.story());
     // Asked for, but not in the file: not passed over.
-    let missing = judged(&bench, &["x.csv", "--budget", "2 KiB/request", "--budget-descriptors", "0.01/request"]);
+    let missing = judged(&bench, &["x.csv", "--budget", "2 KiB/request", "--budget", "descriptors=0.01/request"]);
     assert_eq!((&missing["verdict"], &missing["resource"]), (&"inconclusive".into(), &"descriptors".into()));
 }
 
@@ -136,7 +136,7 @@ fn descriptors_and_threads_of_a_file_are_judged() {
     let value = judged(&bench, &["x.csv"]);
     assert_eq!((&value["verdict"], &value["resource"]), (&"leak".into(), &"descriptors".into()), "{value}");
     near(&value, 0.05);
-    assert_eq!(judged(&bench, &["x.csv", "--budget-descriptors", "1/request"])["verdict"], "clean");
+    assert_eq!(judged(&bench, &["x.csv", "--budget", "descriptors=1/request"])["verdict"], "clean");
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn profilers_files_have_growth_per_second() {
     near(&value, 0.01 * 1024.0 * 1024.0);
     assert_eq!(judged(&bench, &["activity.txt", "--budget", "1 GiB/hour"])["verdict"], "clean");
     assert_eq!(judged(&bench, &["activity.txt", "--budget", "64 B/request"])["verdict"], "inconclusive");
-    let mixed = analyze(&bench, &["activity.txt", "--budget", "1 GiB/hour", "--budget-threads", "1/request"]);
+    let mixed = analyze(&bench, &["activity.txt", "--budget", "1 GiB/hour", "--budget", "threads=1/request"]);
     assert_eq!(mixed.code, Some(2), "{}", mixed.story());
     let value = judged(&bench, &["mprofile.dat"]);
     // The mean of the process and its child, which keeps its size.

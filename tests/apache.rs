@@ -85,6 +85,9 @@ fn fd_is_a_leak_of_descriptors() {
     let ended = run("fd");
     expect(&ended, 10, Some("descriptors"));
     assert!((0.7..0.9).contains(&growth(&ended, "descriptors")[0]), "{}", ended.story());
+    let largest = ended.finding("descriptors")["parts"][0].clone();
+    let rate = largest["growth"]["estimate"].as_f64().unwrap();
+    assert!(largest["name"] == "devices and other descriptors" && (0.6..1.0).contains(&rate), "{largest}");
 }
 
 #[test]

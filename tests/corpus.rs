@@ -119,6 +119,11 @@ fn harness_file() {
 }
 
 #[test]
+fn table() {
+    run(&["fuzz/corpus/table"], 500, entries::table);
+}
+
+#[test]
 fn run_directory() {
     run(&["fuzz/corpus/run_directory"], 150, entries::run_directory);
 }

@@ -2,59 +2,35 @@
 
 mod common;
 
-use common::{Bench, Ended, processes};
+use common::{Bench, Demo, Ended, processes};
 use std::path::Path;
 
-/// A short run on the demonstration server.
-fn run(fault: &str, gates: &str) -> (Bench, Ended) {
-    let bench = Bench::new();
-    let text = format!(
-        r#"
-name = "demo-{fault}"
-[target]
-command = [
-    "${{seepage}}", "demo-server", "--port", "${{port}}", "--workers", "3", "--fault", "{fault}",
-    "--access-log", "${{work_dir}}/access.log",
-]
-ready = {{ http = "http://127.0.0.1:${{port}}/status" }}
-[requests.log]
-path = "${{work_dir}}/access.log"
-pattern = '^(?P<pid>\d+) (?P<class>\S+)'
-[workload]
-base-url = ["http://127.0.0.1:${{port}}"]
-rate = "1000/s"
-concurrency = 3
-requests-per-connection = 20
+const STEPS: &str = r#"
 [[workload.step]]
 name = "upload"
 weight = 8
 method = "POST"
 path = "/upload"
-body = {{ random = {{ log-uniform = ["1 KiB", "32 KiB"] }} }}
-abort = {{ share = "5%" }}
+body = { random = { log-uniform = ["1 KiB", "32 KiB"] } }
+abort = { share = "5%" }
 [[workload.step]]
 name = "big-upload"
 weight = 1
 method = "POST"
 path = "/upload"
-body = {{ multipart = {{ uniform = ["1100 KiB", "1200 KiB"] }} }}
+body = { multipart = { uniform = ["1100 KiB", "1200 KiB"] } }
 [[workload.step]]
 name = "index"
 path = "/"
-[[phase]]
-kind = "warm-up"
-duration = "4s"
-[[phase]]
-kind = "soak"
-duration = "12s"
-[[phase]]
-kind = "settle"
-duration = "500ms"
-[gates]
-{gates}
-"#
-    );
-    let ended = bench.run(&bench.write("demo.toml", &text), &["--quiet"]);
+"#;
+
+/// A short run on the demonstration server.
+fn run(fault: &str, gates: &str) -> (Bench, Ended) {
+    let bench = Bench::new();
+    let more = format!("[[phase]]\nkind = 'settle'\nduration = '500ms'\n[gates]\n{gates}");
+    let demo =
+        Demo { fault, workers: 3, rate: 1000, steps: STEPS, warm_up: "4s", soak: "12s", more: &more, workload: "" };
+    let ended = bench.run(&demo.write(&bench), &["--quiet"]);
     assert!(processes(&bench.path().to_string_lossy()).is_empty(), "a server was left: {}", ended.story());
     (bench, ended)
 }
@@ -142,6 +118,9 @@ fn the_quickstart_finds_its_leak_and_leaves_a_whole_report() {
     let growth = ended.finding("memory")["growth"]["estimate"].as_f64().unwrap();
     // 4 KiB of each upload, and four of five requests are uploads.
     assert!((3000.0..3600.0).contains(&growth), "{growth}");
+    let limit = &ended.finding("memory")["forecast"]["limit"];
+    let (soonest, latest) = (limit["steps"]["soonest"].as_f64().unwrap(), limit["steps"]["latest"].as_f64().unwrap());
+    assert!(soonest > 0.0 && soonest <= latest, "{limit}");
     for name in ["report.html", "report.md", "junit.xml", "samples.csv", "latency.hlog", "charts/memory.svg"] {
         assert!(!ended.read(name).is_empty(), "{name}");
     }

@@ -2,48 +2,11 @@
 
 mod common;
 
-use common::{Bench, Ended, processes, signal, wait_until};
+use common::{Bench, Demo, Ended, processes, signal, wait_until};
 use nix::sys::signal::Signal;
 use std::path::PathBuf;
 use std::process::Child;
 use std::time::Duration;
-
-/// A run on the demonstration server, with a fault of its own.
-fn demo(bench: &Bench, fault: &str, workload: &str, soak: &str) -> PathBuf {
-    let text = format!(
-        r#"
-name = "faults"
-[target]
-command = [
-    "${{seepage}}", "demo-server", "--port", "${{port}}", "--workers", "2", "--fault", "{fault}",
-    "--access-log", "${{work_dir}}/access.log",
-]
-ready = {{ tcp = "127.0.0.1:${{port}}" }}
-stop = {{ grace = "2s" }}
-[requests.log]
-path = "${{work_dir}}/access.log"
-pattern = '^(?P<pid>\d+) (?P<class>\S+)'
-[workload]
-base-url = ["http://127.0.0.1:${{port}}"]
-rate = "500/s"
-concurrency = 2
-requests-per-connection = 20
-{workload}
-[[workload.step]]
-name = "upload"
-method = "POST"
-path = "/upload"
-body = {{ random = "2 KiB" }}
-[[phase]]
-kind = "warm-up"
-duration = "2s"
-[[phase]]
-kind = "soak"
-duration = "{soak}"
-"#
-    );
-    bench.write("harness.toml", &text)
-}
 
 /// A run whose target is a Perl program and whose workload is what `workload` says.
 fn perl(bench: &Bench, program: &str, target: &str, workload: &str, soak: &str) -> PathBuf {
@@ -133,9 +96,22 @@ fn a_run_directory_that_is_removed_ends_the_run_with_the_reason() {
 }
 
 #[test]
+fn what_cannot_even_begin_leaves_nothing() {
+    let bench = Bench::new();
+    for (workload, steps) in [
+        ("headers = { authorization = '${env:SEEPAGE_IS_NOT_SET}' }", common::UPLOAD),
+        ("", "[[workload.step]]\nname = 'a'\nmethod = 'POST'\npath = '/'\nbody = { file = '${work_dir}/absent' }"),
+    ] {
+        let ended = bench.run(&Demo { workload, steps, ..Demo::default() }.write(&bench), &["--quiet"]);
+        assert_eq!(ended.code, Some(20), "{}", ended.story());
+        assert_eq!((ended.run, bench.scratch()), (None, vec![]));
+    }
+}
+
+#[test]
 fn a_target_that_is_stopped_for_a_while_is_no_leak() {
     let bench = Bench::new();
-    let harness = bench.start(&demo(&bench, "none", "", "8s"), &["--quiet"]);
+    let harness = bench.start(&Demo::default().write(&bench), &["--quiet"]);
     recorded(&bench);
     let servers = processes(&format!("{}/access.log", bench.path().display()).replace("/access.log", ""));
     let servers: Vec<u32> = servers.into_iter().filter(|pid| *pid != harness.id()).collect();
@@ -150,7 +126,8 @@ fn a_target_that_is_stopped_for_a_while_is_no_leak() {
 #[test]
 fn a_target_that_stays_stopped_is_a_failed_workload() {
     let bench = Bench::new();
-    let harness = bench.start(&demo(&bench, "none", "timeout = '500ms'", "4s"), &["--quiet"]);
+    let demo = Demo { workload: "timeout = '500ms'", soak: "4s", ..Demo::default() };
+    let harness = bench.start(&demo.write(&bench), &["--quiet"]);
     recorded(&bench);
     let servers = processes(&bench.path().to_string_lossy());
     servers.into_iter().filter(|pid| *pid != harness.id()).for_each(|pid| signal(pid, Signal::SIGSTOP));
@@ -226,6 +203,54 @@ fn hundreds_of_children_at_once_are_all_seen_and_the_target_keeps_its_own_limits
     assert!(read.len() >= 400, "{} workers read", read.len());
 }
 
+/// The server leaks; then comes a crowd that does nothing, of which each one ends by itself.
+#[test]
+fn thousands_of_children_at_once_cost_no_more_and_hide_no_leak() {
+    const CROWD: usize = 2000;
+    if nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE).unwrap().1 < 5 * CROWD as u64 {
+        eprintln!("skipped: too few open files are allowed");
+        return;
+    }
+    let bench = Bench::new();
+    let program = format!(
+        r#"{SERVER} my @kept;
+        for (1..2) {{
+            next if fork();
+            open(my $log, '>>', "$ARGV[1]/access.log"); $log->autoflush(1);
+            while (my $c = $server->accept) {{
+                sysread($c, my $request, 4096);
+                push @kept, 'x' x 16384;
+                print $c "HTTP/1.1 200 OK
+content-length: 0
+connection: close
+
+";
+                close $c;
+                print $log "$$ index
+";
+            }}
+        }}
+        close $server;
+        sleep 3;
+        for (1..{CROWD}) {{ my $pid = fork(); if (defined $pid && $pid == 0) {{ sleep 60; exit }} }}
+        sleep 600;"#
+    );
+    let requests = REQUESTS.replace("50/s", "100/s").replace("500ms", "10s");
+    let target = "workers = 'children'
+ready = { tcp = '127.0.0.1:${port}' }
+[requests.log]
+                  path = '${work_dir}/access.log'
+pattern = '^(?P<pid>\\d+) (?P<class>\\S+)'";
+    let file = perl(&bench, &program, target, &requests, "15s");
+    let ended = finish(&bench, bench.start(&file, &[]));
+    assert!([Some(10), Some(11)].contains(&ended.code), "{}", ended.stdout);
+    assert!(ended.events("spawned").len() >= CROWD, "{}", ended.stdout);
+    assert!(ended.stdout.contains("they were read in turns"), "{}", ended.stdout);
+    // The budget is two hundredths of a core; opening them all at once comes on top.
+    let observing = &ended.json("run.json")["observing"];
+    assert!(observing["cpu_share"].as_f64() < Some(0.04), "{observing}");
+}
+
 /// Workers that can't be held open aren't passed over in silence.
 #[test]
 fn more_children_than_descriptors_are_told_and_never_clean() {
@@ -242,18 +267,87 @@ fn more_children_than_descriptors_are_told_and_never_clean() {
     assert!(ended.stdout.contains("Too many open files"), "{}", ended.story());
 }
 
+/// Both at once, so that together they take no longer than one: the longer pause outlasts the time-out of the requests.
 #[test]
 fn a_harness_that_is_paused_tells_what_it_missed() {
+    let benches = [(Bench::new(), 3), (Bench::new(), 30)];
+    let paused: Vec<_> = std::thread::scope(|scope| {
+        let run = |bench, seconds| {
+            let demo = Demo { fault: "malloc", workload: "timeout = '10s'", ..Demo::default() };
+            let harness = Bench::start(bench, &demo.write(bench), &["--quiet"]);
+            recorded(bench);
+            std::thread::sleep(Duration::from_secs(4));
+            signal(harness.id(), Signal::SIGSTOP);
+            std::thread::sleep(Duration::from_secs(seconds));
+            signal(harness.id(), Signal::SIGCONT);
+            (finish(bench, harness), seconds)
+        };
+        let running: Vec<_> =
+            benches.iter().map(|(bench, seconds)| scope.spawn(move || run(bench, *seconds))).collect();
+        running.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    for (ended, seconds) in paused {
+        assert!([Some(10), Some(11)].contains(&ended.code), "{}", ended.story());
+        // The pause is told, and neither the target nor the workload is blamed for it.
+        assert!(ended.stdout.contains("the harness itself did not run for "), "{}", ended.story());
+        let workload = &ended.json("run.json")["workload"];
+        assert_eq!(workload["failed"], 0, "{}", ended.story());
+        assert!(workload["latency"]["all"]["max"].as_f64() < Some(seconds as f64), "{workload}");
+        let missed = ended.events("missed-ticks").iter().filter_map(|e| e["count"].as_u64()).max();
+        assert!(missed >= Some(seconds), "{}", ended.story());
+    }
+}
+
+/// Each look at the wall clock finds it a day earlier than the one before.
+const CLOCK: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <time.h>
+
+int clock_gettime(clockid_t id, struct timespec *now) {
+    static int (*real)(clockid_t, struct timespec *);
+    static long days;
+    if (!real) real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");
+    int result = real(id, now);
+    if (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE)
+        now->tv_sec -= 86400 * (7000 + __atomic_add_fetch(&days, 1, __ATOMIC_RELAXED));
+    return result;
+}
+"#;
+
+#[test]
+fn a_clock_that_is_set_back_changes_nothing() {
     let bench = Bench::new();
-    let harness = bench.start(&demo(&bench, "malloc", "", "8s"), &["--quiet"]);
-    recorded(&bench);
-    signal(harness.id(), Signal::SIGSTOP);
-    std::thread::sleep(Duration::from_secs(3));
-    signal(harness.id(), Signal::SIGCONT);
-    let ended = finish(&bench, harness);
+    let (source, library) = (bench.write("clock.c", CLOCK), bench.path().join("clock.so"));
+    let mut compiler = std::process::Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source).arg("-ldl");
+    if !compiler.status().is_ok_and(|status| status.success()) {
+        eprintln!("skipped: no C compiler");
+        return;
+    }
+    let file = Demo { fault: "malloc", ..Demo::default() }.write(&bench);
+    let mut command = bench.seepage();
+    command.env("LD_PRELOAD", &library).arg("run").arg(&file).arg("--reports").arg(bench.reports());
+    let begun = std::time::Instant::now();
+    let ended = bench.ended(command.output().unwrap());
+    let took = begun.elapsed().as_secs_f64();
     assert!([Some(10), Some(11)].contains(&ended.code), "{}", ended.story());
-    let missed = ended.events("missed-ticks").iter().filter_map(|e| e["count"].as_u64()).max();
-    assert!(missed >= Some(5), "{}", ended.story());
+    let head = ended.json("run.json");
+    let year = |text: &str| text[..4].parse::<u32>().unwrap();
+    assert!(year(head["started"].as_str().unwrap()) < 2020, "the clock wasn't shifted: {}", head["started"]);
+    assert!(head["elapsed"].as_f64().is_some_and(|elapsed| (10.0..took).contains(&elapsed)), "{}", head["elapsed"]);
+    let times = |name: &str| -> Vec<f64> {
+        let lines = ended.read(name);
+        lines
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["t"].as_f64().unwrap())
+            .collect()
+    };
+    for name in ["samples.jsonl", "host.jsonl", "load.jsonl", "events.jsonl"] {
+        assert!(times(name).iter().all(|t| (0.0..=took).contains(t)), "{name}");
+    }
+    assert!(times("host.jsonl").is_sorted() && times("load.jsonl").is_sorted());
+    assert!(ended.finding("memory")["growth"]["estimate"].as_f64() > Some(3000.0), "{}", ended.story());
 }
 
 #[test]

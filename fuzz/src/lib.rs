@@ -4,7 +4,8 @@
 use regex::{Regex, bytes};
 use seepage::config::{Overrides, Variables, parse, redacted, resolve};
 use seepage::report::Format;
-use seepage::{probe, report, store, verdict, workload};
+use seepage::table::Mapping;
+use seepage::{probe, report, store, table, verdict, workload};
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -52,6 +53,21 @@ pub fn http_answer(bytes: &[u8]) {
     let Some((first, answer)) = bytes.split_first() else { return };
     let _ = workload::read_answer(answer, first & 1 == 1, usize::from(first >> 1));
     let _ = workload::read_answer(answer, first & 1 == 1, answer.len());
+}
+
+/// A series that another tool wrote: read and judged.
+pub fn table(bytes: &[u8]) {
+    match table::read(bytes, "table", &Mapping::default()) {
+        Ok(table) => {
+            let mut record = table.record;
+            let budgets = &mut record.meta.budgets;
+            (budgets.memory, budgets.descriptors, budgets.threads) = (Some(64.0), Some(0.01), Some(0.01));
+            let verdict = verdict::judge(&record);
+            harmless(&report::terminal(&record, &verdict, false, None));
+            harmless(&report::verdict_line("table", &verdict));
+        }
+        Err(error) => harmless(&error.to_string()),
+    }
 }
 
 /// The files of a run directory one after the other, each below a line `=== NAME`: read, judged and reported.

@@ -1,10 +1,11 @@
 //! `analyze`: judges finished runs and series that other tools wrote, one or thousands.
 
+use super::budget::{self, ResourceBudget};
 use super::judge::{Inconclusive, exit_code, print};
 use super::{Done, Problem};
 use crate::config::BudgetConfig;
 use crate::engine::{HOURLY_BYTES, HOURLY_ITEMS};
-use crate::model::{self, Budget, Bytes, Per, RunRecord, Sample};
+use crate::model::{self, Bytes, Per, Resource, RunRecord, Sample};
 use crate::report::{self, Format};
 use crate::store;
 use crate::table::{self, Mapping};
@@ -29,8 +30,11 @@ pub struct Arguments {
     /// What an inconclusive verdict exits with: 11, or that of a pass or a leak.
     #[arg(long, value_enum, value_name = "AS")]
     inconclusive: Option<Inconclusive>,
-    #[command(flatten)]
-    budgets: Budgets,
+    /// Growth that is allowed, such as `64 B/request` or `1 MiB/hour`; may be given again for other resources:
+    /// `descriptors=0.01/request`, `threads=60/hour`, `tmpfs=64 B/request`. By default the run's own, and for a file 64 B, 0.01
+    /// descriptors and 0.01 threads per request, or 1 MiB, 60 and 60 per hour if it has no requests.
+    #[arg(long, value_name = "[RESOURCE=]AMOUNT")]
+    budget: Vec<ResourceBudget>,
     #[command(flatten)]
     columns: Columns,
 }
@@ -70,25 +74,6 @@ enum Printed {
     Json,
     /// One short JSON object a line for each input, in their order.
     Jsonl,
-}
-
-/// Allowed growth, instead of what the run directory says or by default.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Budgets")]
-struct Budgets {
-    /// Allowed growth of memory, such as `64 B/request` or `1 MiB/hour`; by default the run's own, and for a file 64
-    /// B/request, or 1 MiB/hour if it has no requests.
-    #[arg(long, value_name = "BUDGET", value_parser = bytes_budget)]
-    budget: Option<Budget>,
-    /// Allowed growth of descriptors, such as `0.01/request` or `60/hour`.
-    #[arg(long, value_name = "BUDGET", value_parser = count_budget)]
-    budget_descriptors: Option<Budget>,
-    /// Allowed growth of threads, such as `0.01/request` or `60/hour`.
-    #[arg(long, value_name = "BUDGET", value_parser = count_budget)]
-    budget_threads: Option<Budget>,
-    /// Allowed growth of files on tmpfs and shared memory, such as `64 B/request` or `1 MiB/hour`.
-    #[arg(long, value_name = "BUDGET", value_parser = bytes_budget)]
-    budget_tmpfs: Option<Budget>,
 }
 
 /// Which column of a CSV is what, where its name doesn't say it.
@@ -149,44 +134,22 @@ fn memory_unit(text: &str) -> Result<u64, String> {
     unit.map(|b| b.0).map_err(|_| "expected B, KiB, MiB, GiB, kB, MB or GB".into())
 }
 
-fn bytes_budget(text: &str) -> Result<Budget, String> {
-    budget(text, true, "expected bytes per request or per hour, such as `64 B/request` or `1 MiB/hour`")
-}
-
-fn count_budget(text: &str) -> Result<Budget, String> {
-    budget(text, false, "expected a number per request or per hour, such as `0.01/request` or `60/hour`")
-}
-
-fn budget(text: &str, bytes: bool, expected: &str) -> Result<Budget, String> {
-    let budget = text.parse::<Budget>().ok().filter(|b| b.bytes == bytes);
-    budget.ok_or_else(|| expected.to_owned())
-}
-
-impl Budgets {
-    fn all(&self) -> [Option<Budget>; 4] {
-        [self.budget, self.budget_descriptors, self.budget_threads, self.budget_tmpfs]
+/// Puts the budgets that were given in the place of a run's own. If they are for another unit, the run's others count
+/// no more.
+fn put_budgets(given: &[ResourceBudget], own: &mut model::Budgets) -> Result<(), &'static str> {
+    if let Some(per) = budget::basis(given)?.filter(|per| *per != own.per) {
+        *own = model::Budgets { per, ..model::Budgets::default() };
     }
-
-    /// What the budgets are for; `None` if there are none.
-    fn basis(&self) -> Result<Option<Per>, Problem> {
-        let mut bases = self.all().into_iter().flatten().map(|b| b.per);
-        let first = bases.next();
-        if bases.any(|per| Some(per) != first) {
-            return Err(Problem::new(ExitCode::Usage, "budgets are either all per request or all per hour"));
-        }
-        Ok(first)
+    let places = [
+        (&mut own.memory, Resource::Memory),
+        (&mut own.descriptors, Resource::Descriptors),
+        (&mut own.threads, Resource::Threads),
+        (&mut own.tmpfs, Resource::Tmpfs),
+    ];
+    for (place, resource) in places {
+        *place = budget::allowed(given, resource).or(*place);
     }
-
-    /// Puts these budgets in the place of a run's own. If they are for another unit, the run's others count no more.
-    fn put_into(&self, own: &mut model::Budgets, basis: Option<Per>) {
-        if let Some(per) = basis.filter(|per| *per != own.per) {
-            *own = model::Budgets { per, ..model::Budgets::default() };
-        }
-        let places = [&mut own.memory, &mut own.descriptors, &mut own.threads, &mut own.tmpfs];
-        for (place, wanted) in places.into_iter().zip(self.all()) {
-            *place = wanted.map(|b| b.amount).or(*place);
-        }
-    }
+    Ok(())
 }
 
 /// What is allowed if nobody says it.
@@ -206,13 +169,14 @@ fn default_budgets(per: Per) -> model::Budgets {
         descriptors: Some(descriptors),
         threads: Some(threads),
         tmpfs: Some(tmpfs),
+        kernel: None,
         per,
     }
 }
 
 /// Judges every input.
 pub fn analyze(arguments: &Arguments) -> Done {
-    arguments.budgets.basis()?;
+    budget::basis(&arguments.budget).map_err(|error| Problem::new(ExitCode::Usage, error))?;
     match (&arguments.inputs[..], arguments.format) {
         ([input], Printed::Terminal | Printed::Json) => one(input, arguments),
         (_, Printed::Json) => {
@@ -318,8 +282,7 @@ fn judge(input: &Path, arguments: &Arguments) -> Result<Judged, String> {
     } else {
         read_table(input, &arguments.columns.mapping())?
     };
-    let basis = arguments.budgets.basis().map_err(|problem| problem.text)?;
-    arguments.budgets.put_into(&mut record.meta.budgets, basis);
+    put_budgets(&arguments.budget, &mut record.meta.budgets)?;
     let mut verdict = verdict::judge(&record);
     verdict.notes.extend(notes);
     Ok(Judged { record, verdict })
@@ -342,6 +305,7 @@ fn read_table(input: &Path, mapping: &Mapping) -> Result<(RunRecord, Vec<String>
         descriptors: default.descriptors.filter(|_| has(|s| s.fds)),
         threads: default.threads.filter(|_| has(|s| s.threads)),
         tmpfs: None,
+        kernel: None,
         per: default.per,
     };
     Ok((record, table.notes))

@@ -1,16 +1,16 @@
 //! `attach`: a target that runs already.
 
+use super::budget::{self, ResourceBudget};
 use super::watch::Watcher;
 use super::{Done, Problem, judge};
 use crate::config::{LogConfig, RequestsConfig, Span, Workers};
 use crate::engine::{AttachRequest, Attachment, Interrupt};
-use crate::model::{Budget, Per, Resource};
+use crate::model::{Bytes, Per};
 use crate::report;
 use crate::report::live::Mode;
 use crate::supervise::Wanted;
 use crate::verdict::{self, ExitCode};
 use std::path::PathBuf;
-use std::str::FromStr;
 
 /// Arguments of `attach`.
 #[derive(Debug, clap::Args)]
@@ -38,10 +38,13 @@ pub struct Arguments {
     #[arg(long, value_name = "URL", group = "counter")]
     php_fpm: Option<String>,
     /// Growth that is allowed: `64 B/request` if requests are counted, or `1 MiB/hour`. May be given again for other
-    /// resources: `descriptors=60/hour`, `threads=60/hour`, `tmpfs=1 MiB/hour`. By default 64 B, 0.01 descriptors and 0.01
+    /// resources: `descriptors=60/hour`, `threads=60/hour`, `tmpfs=1 MiB/hour`, `kernel=1 MiB/hour` (the last two only if given). By default 64 B, 0.01 descriptors and 0.01
     /// threads per request, or 1 MiB, 60 descriptors and 60 threads per hour.
     #[arg(long, value_name = "[RESOURCE=]AMOUNT")]
     budget: Vec<ResourceBudget>,
+    /// Size that no worker should outgrow, such as `256 MiB`: what the advice on recycling a leaking worker is made for.
+    #[arg(long, value_name = "SIZE")]
+    max_worker_size: Option<Bytes>,
     /// Directory in which the run's own directory is made.
     #[arg(long, default_value = "reports", value_name = "DIR")]
     reports: PathBuf,
@@ -111,48 +114,14 @@ impl From<WorkersArgument> for Workers {
     }
 }
 
-/// A budget with the resource it is for.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct ResourceBudget {
-    resource: Resource,
-    budget: Budget,
-}
-
-impl FromStr for ResourceBudget {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let (resource, amount) = match text.split_once('=') {
-            None => (Resource::Memory, text),
-            Some((name, amount)) => {
-                let all = [Resource::Memory, Resource::Descriptors, Resource::Threads, Resource::Tmpfs];
-                let named = all.into_iter().find(|r| r.to_string() == name.trim());
-                let unknown = || format!("`{name}` is not one of memory, descriptors, threads and tmpfs");
-                (named.ok_or_else(unknown)?, amount)
-            }
-        };
-        let budget: Budget = amount.parse().map_err(|error: crate::model::UnitError| error.to_string())?;
-        match (resource.in_bytes(), budget.bytes) {
-            (true, false) => Err(format!("{resource} needs an amount with its unit, such as `1 MiB/hour`")),
-            (false, true) => Err(format!("{resource} are counted, such as `{resource}=60/hour`")),
-            _ => Ok(ResourceBudget { resource, budget }),
-        }
-    }
-}
-
 /// What all budgets are for; without any, requests if they are counted, else time.
 fn basis(budgets: &[ResourceBudget], counted: bool) -> Result<Per, &'static str> {
-    let Some(first) = budgets.first().map(|b| b.budget.per) else {
-        return Ok(if counted { Per::Request } else { Per::Hour });
-    };
-    if budgets.iter().any(|b| b.budget.per != first) {
-        Err("budgets are either all per request or all per hour")
-    } else if first == Per::Request && !counted {
-        Err(
+    match budget::basis(budgets)? {
+        None => Ok(if counted { Per::Request } else { Per::Hour }),
+        Some(Per::Request) if !counted => Err(
             "a budget per request needs a count of requests: add --log, --mod-status or --php-fpm, or give one per hour",
-        )
-    } else {
-        Ok(first)
+        ),
+        Some(per) => Ok(per),
     }
 }
 
@@ -178,6 +147,7 @@ pub fn attach(arguments: &Arguments) -> Done {
         requests: &requests,
         per,
         budgets: &budgets,
+        max_worker_size: arguments.max_worker_size.map(|size| size.0),
         reports: &arguments.reports,
         interrupt: Interrupt::listen()?,
     };
@@ -199,17 +169,6 @@ pub fn attach(arguments: &Arguments) -> Done {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn budgets_name_their_resource() {
-        let budget: ResourceBudget = "64 B/request".parse().unwrap();
-        assert_eq!((budget.resource, budget.budget.per), (Resource::Memory, Per::Request));
-        let budget: ResourceBudget = "descriptors=60/hour".parse().unwrap();
-        assert_eq!((budget.resource, budget.budget.amount), (Resource::Descriptors, 60.0));
-        for text in ["60/hour", "descriptors=1 MiB/hour", "heap=1 MiB/hour", "memory=", ""] {
-            assert!(text.parse::<ResourceBudget>().is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn budgets_agree_on_what_they_are_for() {

@@ -3,6 +3,7 @@
 
 mod analyze;
 mod attach;
+mod budget;
 mod check;
 mod doctor;
 mod judge;

@@ -54,6 +54,8 @@ pub struct AttachRequest<'a> {
     pub per: Per,
     /// Budgets that the user has given; others have their defaults.
     pub budgets: &'a [(Resource, f64)],
+    /// Size in bytes that no worker should outgrow, for the advice on recycling.
+    pub max_worker_size: Option<u64>,
     /// Where run directories go.
     pub reports: &'a Path,
     /// What ends the run before its time.
@@ -105,10 +107,13 @@ impl<'a> Attachment<'a> {
     /// If the run directory can't be made.
     pub fn watch(self, watch: &mut Watch<'_>) -> Result<Finished, RunError> {
         let origin = Instant::now();
-        let meta = self.meta();
+        let mut meta = self.meta();
         let directory = RunDirectory::create(self.request.reports, &meta.id)?;
         let Attachment { request, attached, counter, .. } = self;
         let group = MemoryGroup::of(attached.example.id().pid);
+        if let Some((group, limit)) = group.as_ref().and_then(|g| Some((g, g.effective_limit()?))) {
+            (meta.target.memory_limit, meta.target.limited_by) = (Some(limit), Some(group.kind().into()));
+        }
         let (sink, entries) = channel();
         // Nothing is driven, so nothing comes from here.
         let (_, loads) = channel();
@@ -201,6 +206,8 @@ impl<'a> Attachment<'a> {
                 workers: attached.chosen.clone(),
                 memory_limit: None,
                 limited_by: None,
+                worker_limits: None,
+                max_worker_size: request.max_worker_size,
             },
             counting,
             classes: Vec::new(),
@@ -276,6 +283,7 @@ fn budgets(request: &AttachRequest<'_>) -> Budgets {
         descriptors: given(Resource::Descriptors).or(Some(descriptors)),
         threads: given(Resource::Threads).or(Some(threads)),
         tmpfs: given(Resource::Tmpfs),
+        kernel: given(Resource::Kernel),
         per: request.per,
     }
 }

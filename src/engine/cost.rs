@@ -1,7 +1,8 @@
 //! What observing costs: measured at every tick, kept under the budget by stretching the intervals.
 //!
 //! Half of the budget is for the fast readings and half for the slow ones, so that dear readings never keep the cheap
-//! ones from seeing who comes and goes.
+//! ones from seeing who comes and goes. Where even the longest interval doesn't keep it, as with thousands of workers,
+//! they are read in turns.
 
 use crate::model::{Observing, Sample};
 use crate::probe::ReadCost;
@@ -16,6 +17,13 @@ const TRUSTED: u64 = 20;
 
 /// The interval is never stretched beyond this: a worker that lives for two seconds has to be seen.
 const LONGEST: Duration = Duration::from_millis(500);
+
+/// Of each worker at least every so many ticks a reading is taken, whatever it costs.
+const LONGEST_TURN: usize = 16;
+
+/// Slow readings may be taken together for what this time allows: those of a pool at its beginning, but not those of
+/// thousands.
+const SAVED: Duration = Duration::from_secs(5);
 
 /// A slow reading holds its target's memory map locked; this is the largest share of time it may be locked.
 const LOCKED: f64 = 0.005;
@@ -33,7 +41,11 @@ pub struct Account {
     budget: f64,
     /// CPU time of one tick without its slow readings, moving average in seconds.
     tick: f64,
+    /// The same for each of a tick's readings.
+    each: f64,
     ticks: u64,
+    /// Seconds that slow readings may take now; one that takes longer is paid for before the next.
+    slow_allowance: f64,
     readings: u64,
     fast: Vec<Duration>,
     slow: Vec<Duration>,
@@ -49,7 +61,9 @@ impl Account {
         Account {
             budget,
             tick: 0.0,
+            each: 0.0,
             ticks: 0,
+            slow_allowance: 0.5 * budget * SAVED.as_secs_f64(),
             readings: 0,
             fast: Vec::new(),
             slow: Vec::new(),
@@ -75,12 +89,40 @@ impl Account {
         }
     }
 
-    /// Enters one tick that took this much CPU time, its slow readings left out.
-    pub fn tick(&mut self, took: Duration) {
+    /// Enters one tick of so many readings that took this much CPU time, its slow readings left out.
+    pub fn tick(&mut self, took: Duration, readings: usize) {
         let took = took.as_secs_f64();
         self.ticks += 1;
         // A plain mean at first, so that no single tick counts for much.
-        self.tick += NEWEST.max(1.0 / self.ticks as f64) * (took - self.tick);
+        let newest = NEWEST.max(1.0 / self.ticks as f64);
+        self.tick += newest * (took - self.tick);
+        self.each += newest * (took / readings.max(1) as f64 - self.each);
+    }
+
+    /// How many of the `workers` are to be read in the next tick.
+    pub fn quota(&self, workers: usize) -> usize {
+        if self.budget <= 0.0 || self.ticks < TRUSTED || self.each <= 0.0 {
+            return workers;
+        }
+        let most = 0.5 * self.budget * LONGEST.as_secs_f64() / self.each;
+        (most as usize).max(workers.div_ceil(LONGEST_TURN)).min(workers)
+    }
+
+    /// Whether the budget allows a slow reading now.
+    pub fn allows_slow(&self) -> bool {
+        self.budget <= 0.0 || self.slow_allowance > 0.0
+    }
+
+    /// A slow reading took this long.
+    pub fn pay(&mut self, took: Duration) {
+        self.slow_allowance -= took.as_secs_f64();
+    }
+
+    /// This much time went by since the last call.
+    pub fn earn(&mut self, time: Duration) {
+        let each_second = 0.5 * self.budget;
+        let most = each_second * SAVED.as_secs_f64();
+        self.slow_allowance = (self.slow_allowance + each_second * time.as_secs_f64()).min(most);
     }
 
     /// The interval between ticks that keeps half of the budget, `wanted` at least.
@@ -149,17 +191,50 @@ mod tests {
     fn the_interval_is_stretched_to_keep_the_budget_but_not_for_long() {
         let mut account = Account::new(0.02);
         let wanted = Duration::from_millis(100);
-        account.tick(Duration::from_secs(1));
+        account.tick(Duration::from_secs(1), 4);
         assert_eq!(account.interval(wanted), wanted, "one dear tick, the first, says nothing");
         for _ in 0..200 {
-            account.tick(Duration::from_millis(2));
+            account.tick(Duration::from_millis(2), 4);
         }
         let stretched = account.interval(wanted).as_secs_f64();
         assert!((stretched - 0.2).abs() < 0.01, "{stretched}");
         for _ in 0..200 {
-            account.tick(Duration::from_millis(200));
+            account.tick(Duration::from_millis(200), 4);
         }
         assert_eq!(account.interval(wanted), LONGEST);
+    }
+
+    #[test]
+    fn thousands_of_workers_are_read_in_turns() {
+        let mut account = Account::new(0.02);
+        assert_eq!(account.quota(2000), 2000, "nothing is known yet");
+        // 3 ms for the roll call, and 10 µs for each reading.
+        let mut quota = 2000;
+        for _ in 0..300 {
+            account.tick(Duration::from_millis(3) + quota as u32 * Duration::from_micros(10), quota);
+            quota = account.quota(2000);
+        }
+        let tick = 0.003 + quota as f64 * 1e-5;
+        assert!((tick / LONGEST.as_secs_f64() - 0.01).abs() < 0.001, "{quota}");
+        assert_eq!(account.interval(Duration::from_millis(100)).as_millis(), 500);
+        for _ in 0..300 {
+            account.tick(Duration::from_secs(1), quota);
+        }
+        assert_eq!(account.quota(2000), 125, "each worker has its turn");
+        assert_eq!(account.quota(3), 1);
+    }
+
+    #[test]
+    fn slow_readings_are_paid_for() {
+        let mut account = Account::new(0.02);
+        account.pay(Duration::from_millis(60));
+        assert!(!account.allows_slow(), "50 ms are for the beginning");
+        account.earn(Duration::from_secs(2));
+        assert!(account.allows_slow());
+        account.earn(Duration::from_secs(3600));
+        account.pay(Duration::from_millis(51));
+        assert!(!account.allows_slow(), "an hour isn't saved up");
+        assert!(Account::new(0.0).allows_slow());
     }
 
     #[test]

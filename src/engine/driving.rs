@@ -24,6 +24,8 @@ pub struct DriverTotals {
     pub summary: WorkloadSummary,
     /// Latencies by step.
     pub histograms: Vec<StepHistograms>,
+    /// How long the driver did not run while it should have.
+    pub stalled: Duration,
     /// The last failure of a request, in words.
     pub last_failure: Option<String>,
 }
@@ -64,6 +66,7 @@ impl Driving {
             DriverTotals {
                 summary: driver.summary(),
                 histograms: driver.histograms(),
+                stalled: driver.stalled(),
                 last_failure: driver.last_failure(),
             }
         });

@@ -98,6 +98,7 @@ impl Recorder {
         let end = end.ok_or_else(|| recording("the sampler's thread panicked; please report this".into()))?;
         self.record.meta.observing = Some(end.observing);
         self.record.meta.classes = end.classes;
+        self.record.meta.target.worker_limits = end.worker_limits;
         if let Some(error) = end.counting_error {
             let text = format!("at the end the requests of the workers could not be read: {error}");
             self.event(EventKind::Note { text });

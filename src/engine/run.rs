@@ -9,9 +9,9 @@ use super::sampler::{Plan, Sampler, driver_counting};
 use super::setup::Setup;
 use super::target::{self, Outputs};
 use crate::config::{ConfigError, Harness, PhaseConfig};
-use crate::model::{EventKind, ExitCause, Failure, RunRecord};
+use crate::model::{EventKind, ExitCause, Failure, RunRecord, format_seconds};
 use crate::probe::{Counter, WorkerProbe};
-use crate::store::{Entry, WriteError};
+use crate::store::{Entry, RunDirectory, WriteError};
 use crate::supervise::{AttachError, Launched, Roster, Scope, TargetEvent};
 use crate::workload::{Counters, PhaseEnd};
 use nix::sys::signal::Signal;
@@ -97,7 +97,7 @@ pub type Watch<'a> = dyn FnMut(&Progress<'_>) + 'a;
 /// If the run can't even begin; nothing was launched then.
 pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>) -> Result<Finished, RunError> {
     let origin = Instant::now();
-    let (setup, directory, mut meta) = Setup::new(request.harness, request.harness_dir, request.reports)?;
+    let (setup, mut meta) = Setup::new(request.harness, request.harness_dir)?;
     let (sink, entries) = channel();
     let (seconds, loads) = channel();
     let counters = Arc::new(Counters::new(&setup.harness.workload));
@@ -107,6 +107,8 @@ pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>) -> Result<Finished, 
         .map_err(|e| RunError::Workload(e.to_string()))?;
     let counter = Counter::new(&setup.harness.requests).map_err(|e| RunError::Workload(format!("requests: {e}")))?;
     meta.counting = counter.as_ref().map_or_else(driver_counting, Counter::counting);
+    // The last thing that may fail: what can't even begin leaves no directory.
+    let directory = RunDirectory::create(request.reports, &meta.id)?;
     let outputs = Outputs::of(directory.path());
     let mut conductor = Conductor {
         recorder: Recorder::new(meta, directory, origin, entries, loads),
@@ -267,6 +269,14 @@ impl Conductor {
         }
         if let Some(text) = totals.last_failure {
             self.recorder.event(EventKind::Note { text: format!("the last request that failed: {text}") });
+        }
+        if !totals.stalled.is_zero() {
+            let text = format!(
+                "the harness itself did not run for {}: stopped by a signal, or without a CPU; no request was due \
+                 then, and latencies across it are left out",
+                format_seconds(totals.stalled.as_secs_f64())
+            );
+            self.recorder.event(EventKind::Note { text });
         }
         let reconnects = self.counters.reconnects();
         if reconnects > 0 {

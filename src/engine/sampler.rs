@@ -3,7 +3,7 @@
 use super::cost::{Account, thread_cpu};
 use super::heap::HeapSampling;
 use crate::config::SampleConfig;
-use crate::model::{Counting, Event, EventKind, Observing, WorkerId};
+use crate::model::{Counting, Event, EventKind, Observing, WorkerId, WorkerLimits};
 use crate::probe::{Connections, Counter, HostProbe, MemoryGroup};
 use crate::store::Entry;
 use crate::supervise::Roster;
@@ -52,6 +52,8 @@ pub struct SamplerEnd {
     pub observing: Observing,
     /// Classes of request, in the order of `Sample::by_class`.
     pub classes: Vec<String>,
+    /// Limits that each worker stands under by itself, as the first has them.
+    pub worker_limits: Option<WorkerLimits>,
     /// Why requests could not be counted, if at the end they couldn't.
     pub counting_error: Option<String>,
     /// Why not every worker could be followed, if some couldn't.
@@ -94,9 +96,13 @@ struct Sampling {
     account: Account,
     next_slow: HashMap<WorkerId, Instant>,
     next_host: Instant,
+    /// The worker that was read last, and whether the user knows that they are read in turns.
+    last_read: u32,
+    in_turns: bool,
     /// Processes that the kernel had killed in the group before the run, and until now.
     kills_before: u64,
     kills: u64,
+    worker_limits: Option<WorkerLimits>,
     counting_error: Option<String>,
 }
 
@@ -111,8 +117,11 @@ impl Sampling {
             account,
             next_slow: HashMap::new(),
             next_host: Instant::now(),
+            last_read: 0,
+            in_turns: false,
             kills_before: kills,
             kills,
+            worker_limits: None,
             counting_error: None,
         }
     }
@@ -121,11 +130,15 @@ impl Sampling {
         let begun = Instant::now();
         let (mut ticks, mut missed) = (0, 0);
         let mut deadline = begun;
+        let mut last = begun;
         loop {
             let before = thread_cpu();
-            let slow = self.tick();
+            let (readings, slow) = self.tick(false);
             ticks += 1;
-            self.account.tick(thread_cpu().saturating_sub(before + slow));
+            self.account.tick(thread_cpu().saturating_sub(before + slow), readings);
+            let now = Instant::now();
+            self.account.earn(now - last);
+            last = now;
             let interval = self.account.interval(self.plan.config.every.0);
             deadline += interval;
             let late = Instant::now().saturating_duration_since(deadline);
@@ -141,19 +154,21 @@ impl Sampling {
             }
         }
         self.next_host = Instant::now();
-        self.tick();
+        self.tick(true);
         let elapsed = begun.elapsed();
         SamplerEnd {
             untraced: self.plan.heap.and_then(HeapSampling::finish),
             unopened: self.plan.roster.unopened().map(ToString::to_string),
             observing: self.account.close(thread_cpu(), elapsed, ticks + 1, missed),
             classes: self.plan.counter.map_or_else(Vec::new, |c| c.classes().to_vec()),
+            worker_limits: self.worker_limits,
             counting_error: self.counting_error,
         }
     }
 
-    /// One round of readings; returns how long its slow parts took.
-    fn tick(&mut self) -> Duration {
+    /// One round of readings of the workers whose turn it is, of all of them if it is the `last`; returns how many were
+    /// read, and how long the slow parts took.
+    fn tick(&mut self, last: bool) -> (usize, Duration) {
         if let Some(counter) = &mut self.plan.counter {
             let polled = counter.poll();
             if polled.is_err() || counter.is_fresh() {
@@ -166,9 +181,14 @@ impl Sampling {
         let mut slow_parts = Duration::ZERO;
         let mut connections = Connections::default();
         let workers = self.plan.roster.len();
-        for probe in self.plan.roster.members() {
+        let quota = if last { workers } else { self.account.quota(workers) };
+        let mut readings = 0;
+        for probe in self.plan.roster.members_after(self.last_read).take(quota) {
+            readings += 1;
+            self.last_read = probe.id().pid;
             let now = Instant::now();
-            let slow = self.next_slow.get(&probe.id()).is_none_or(|due| *due <= now);
+            let due = self.next_slow.get(&probe.id()).is_none_or(|due| *due <= now);
+            let slow = due && self.account.allows_slow();
             let t = now.duration_since(self.plan.origin).as_secs_f64();
             let Some((mut sample, cost)) = probe.read(t, slow.then_some(&mut connections)) else {
                 gone.push(probe.id());
@@ -176,6 +196,8 @@ impl Sampling {
             };
             if let Some(took) = cost.slow {
                 slow_parts += took;
+                self.account.pay(took);
+                self.worker_limits = self.worker_limits.or_else(|| probe.limits(&sample));
                 let pause = self.account.slow_pause(self.plan.config.slow_every.0, took, workers);
                 self.next_slow.insert(probe.id(), now + pause);
             }
@@ -190,6 +212,14 @@ impl Sampling {
             self.account.enter(&sample, cost);
             entries.push(Entry::Sample(sample));
         }
+        if readings < workers && !self.in_turns {
+            self.in_turns = true;
+            let text = format!(
+                "{workers} workers were too many to read each of them every time within `sample.overhead`: they were \
+                 read in turns"
+            );
+            entries.push(Entry::Event(Event { t: self.now(), kind: EventKind::Note { text } }));
+        }
         for worker in gone {
             self.plan.roster.retire(worker);
         }
@@ -201,7 +231,7 @@ impl Sampling {
             self.next_host = Instant::now() + HOST_EVERY;
             self.read_host();
         }
-        slow_parts
+        (readings, slow_parts)
     }
 
     /// Who has come, who has gone.
@@ -234,6 +264,8 @@ impl Sampling {
             let reading = group.read();
             sample.cgroup_memory = reading.memory;
             sample.cgroup_shmem = reading.shmem;
+            sample.cgroup_kernel = reading.kernel;
+            sample.cgroup_sock = reading.sock;
             if let Some(kills) = reading.kills.filter(|kills| *kills > self.kills) {
                 let since = kills - self.kills_before;
                 self.kills = kills;

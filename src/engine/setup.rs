@@ -4,7 +4,7 @@ use super::run::RunError;
 use crate::config::{Harness, HeapMode, Variables, redacted, resolve};
 use crate::model::{Budgets, Gates, Per, RunMeta, RunStatus, Target};
 use crate::probe::{HostProbe, Library, MemoryGroup};
-use crate::store::{FORMAT, RunDirectory};
+use crate::store::FORMAT;
 use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -60,18 +60,12 @@ impl Drop for Setup {
 }
 
 impl Setup {
-    /// Sets a run of `harness` up below `reports`; `harness_dir` is where its file is. Returns its directory and its head
-    /// beside.
+    /// Sets a run of `harness` up; `harness_dir` is where its file is. Returns the head of the run beside.
     ///
     /// # Errors
     /// If a directory can't be made, or a variable can't be resolved.
-    pub fn new(
-        harness: &Harness,
-        harness_dir: &Path,
-        reports: &Path,
-    ) -> Result<(Self, RunDirectory, RunMeta), RunError> {
+    pub fn new(harness: &Harness, harness_dir: &Path) -> Result<(Self, RunMeta), RunError> {
         let (now, id) = stamp(&harness.name);
-        let directory = RunDirectory::create(reports, &id)?;
         let scratch =
             Scratch::create(&id).map_err(|e| RunError::Setup(format!("could not make a scratch directory: {e}")))?;
         let failed = |e: std::io::Error| RunError::Setup(format!("could not set the run's variables: {e}"));
@@ -103,6 +97,8 @@ impl Setup {
                 workers: describe_workers(&resolved),
                 memory_limit: Some(limit),
                 limited_by: Some(group.as_ref().map_or("rlimit", MemoryGroup::kind).into()),
+                worker_limits: None,
+                max_worker_size: resolved.target.max_worker_size.map(|size| size.0),
             },
             counting: super::sampler::driver_counting(),
             classes: Vec::new(),
@@ -112,7 +108,7 @@ impl Setup {
             observing: None,
             config: stored,
         };
-        Ok((Setup { harness: resolved, scratch, library, group }, directory, meta))
+        Ok((Setup { harness: resolved, scratch, library, group }, meta))
     }
 
     /// The target's environment: what may pass from ours, and what the harness file sets.
@@ -171,6 +167,7 @@ fn budgets(harness: &Harness) -> Budgets {
         descriptors: Some(budget.descriptors.amount),
         threads: Some(budget.threads.amount),
         tmpfs: Some(budget.tmpfs.amount),
+        kernel: budget.kernel.map(|k| k.amount),
         per: Per::Request,
     }
 }

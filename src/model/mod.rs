@@ -9,6 +9,7 @@ mod heap;
 mod record;
 mod sample;
 mod series;
+mod thin;
 mod units;
 mod worker;
 
@@ -17,9 +18,10 @@ pub use event::{Event, EventKind, ExitCause, PhaseKind};
 pub use heap::{CallStack, Frame, HeapEntry, HeapLook, HeapReading, HeapRecord, SampledBlock};
 pub use record::{
     Budgets, Counting, CountingSource, Failure, Gates, Host, LatencySummary, Observing, RunMeta, RunRecord, RunStatus,
-    Target, WorkloadSummary,
+    Target, WorkerLimits, WorkloadSummary,
 };
 pub use sample::{DescriptorKinds, HostSample, LoadSample, Sample, SlowReading};
 pub use series::{Axis, Resource, Series};
+pub use thin::{MOST_READINGS, Reading, Thinner};
 pub use units::{Budget, Bytes, Per, PerRequest, Share, UnitError, format_bytes, format_count, format_seconds};
 pub use worker::WorkerId;

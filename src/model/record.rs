@@ -129,6 +129,23 @@ pub struct Target {
     /// What enforced the limit: `cgroup v2`, `cgroup v1` or `rlimit`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limited_by: Option<String>,
+    /// Limits that each worker stands under by itself, as the first that was read has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker_limits: Option<WorkerLimits>,
+    /// Size in bytes that no worker should outgrow, if the user named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_worker_size: Option<u64>,
+}
+
+/// Limits of a single process; what is unlimited or couldn't be read is missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct WorkerLimits {
+    /// Anonymous memory in bytes at which `RLIMIT_DATA` is exhausted, or `RLIMIT_AS` if its other mappings stay as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// Descriptors it may have open, `RLIMIT_NOFILE`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_files: Option<u64>,
 }
 
 /// Where the count of requests came from.
@@ -173,6 +190,9 @@ pub struct Budgets {
     pub threads: Option<f64>,
     /// Bytes on tmpfs of the whole target.
     pub tmpfs: Option<f64>,
+    /// Bytes that the kernel holds for the target's control group; judged only where it is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel: Option<f64>,
     /// What all of these are for.
     #[serde(default)]
     pub per: Per,

@@ -113,13 +113,22 @@ pub struct DescriptorKinds {
     /// Established TCP connections by remote address `IP:port`, most frequent first, at most eight.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub peers: Vec<(String, u64)>,
+    /// Of the sockets, established TCP connections.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub established: Option<u64>,
+    /// Of the sockets, TCP connections that the other side has closed and this one hasn't: `CLOSE_WAIT`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub close_wait: Option<u64>,
     /// Files that still have a name.
     pub files: u64,
     /// Files that were deleted.
     pub deleted: u64,
     /// Pipes and FIFOs.
     pub pipes: u64,
-    /// Everything else: event and timer descriptors, devices, memfds.
+    /// Event, timer, signal and epoll descriptors and the like; missing in old runs, where they are among the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anonymous: Option<u64>,
+    /// Everything else: devices, memfds.
     pub other: u64,
 }
 
@@ -149,12 +158,21 @@ pub struct HostSample {
     /// Bytes in use on the host's tmpfs mounts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tmpfs: Option<u64>,
+    /// Shared memory of every kind on the host: tmpfs, SysV, POSIX, memfds (`Shmem` of `/proc/meminfo`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shmem: Option<u64>,
     /// Memory charged to the target's own control group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cgroup_memory: Option<u64>,
     /// Shared memory and tmpfs pages charged to the target's own control group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cgroup_shmem: Option<u64>,
+    /// Memory that the kernel holds for the target's own control group, sockets included, less what it can give back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgroup_kernel: Option<u64>,
+    /// The part of it in socket buffers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgroup_sock: Option<u64>,
     /// Requests that the whole pool has served so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<u64>,

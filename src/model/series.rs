@@ -16,12 +16,23 @@ pub enum Resource {
     Threads,
     /// Files on tmpfs and shared memory, in bytes, of the whole target.
     Tmpfs,
+    /// What the kernel holds for the target's control group, in bytes: sockets, inodes, page tables, stacks.
+    Kernel,
 }
 
 impl Resource {
+    /// Every resource, memory first.
+    pub const ALL: [Resource; 5] =
+        [Resource::Memory, Resource::Descriptors, Resource::Threads, Resource::Tmpfs, Resource::Kernel];
+
     /// Whether it is counted in bytes.
     pub fn in_bytes(self) -> bool {
-        matches!(self, Resource::Memory | Resource::Tmpfs)
+        matches!(self, Resource::Memory | Resource::Tmpfs | Resource::Kernel)
+    }
+
+    /// Whether it is measured on the target as a whole, not worker by worker.
+    pub fn of_whole_target(self) -> bool {
+        matches!(self, Resource::Tmpfs | Resource::Kernel)
     }
 }
 
@@ -32,6 +43,7 @@ impl fmt::Display for Resource {
             Resource::Descriptors => "descriptors",
             Resource::Threads => "threads",
             Resource::Tmpfs => "tmpfs",
+            Resource::Kernel => "kernel",
         })
     }
 }

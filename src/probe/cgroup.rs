@@ -21,6 +21,10 @@ pub struct GroupReading {
     pub memory: Option<u64>,
     /// The part of it that is shared memory and tmpfs.
     pub shmem: Option<u64>,
+    /// What the kernel itself holds for the group, sockets included; in version 2 less the slab that it can give back.
+    pub kernel: Option<u64>,
+    /// The part of that in socket buffers.
+    pub sock: Option<u64>,
     /// Processes that the kernel killed at the group's limit.
     pub kills: Option<u64>,
 }
@@ -74,6 +78,12 @@ impl MemoryGroup {
         (limit < 1 << 60).then_some(limit)
     }
 
+    /// The lowest limit in bytes of the group and of those above it that can be seen; `None` if there is none.
+    pub fn effective_limit(&self) -> Option<u64> {
+        let above = self.directory.ancestors().take_while(|d| d.join(PROCESSES).is_file());
+        above.filter_map(|d| MemoryGroup { directory: d.to_owned(), version: self.version }.limit()).min()
+    }
+
     fn set_up(&self, limit: u64) -> io::Result<()> {
         fs::create_dir(&self.directory)?;
         let limit = limit.to_string();
@@ -111,9 +121,19 @@ impl MemoryGroup {
         } else {
             ("memory.usage_in_bytes", "memory.oom_control", "oom_kill")
         };
+        let number = |name: &str| file(name).and_then(|text| text.trim().parse().ok());
+        let stat = file("memory.stat").unwrap_or_default();
+        let (kernel, sock) = if self.version == 2 {
+            let reclaimable = keyed(&stat, "slab_reclaimable").unwrap_or(0);
+            (keyed(&stat, "kernel").map(|k| k.saturating_sub(reclaimable)), keyed(&stat, "sock"))
+        } else {
+            (number("memory.kmem.usage_in_bytes"), number("memory.kmem.tcp.usage_in_bytes"))
+        };
         GroupReading {
-            memory: file(usage).and_then(|text| text.trim().parse().ok()),
-            shmem: file("memory.stat").and_then(|text| keyed(&text, "shmem")),
+            memory: number(usage),
+            shmem: keyed(&stat, "shmem"),
+            kernel: kernel.map(|k: u64| k.saturating_add(sock.unwrap_or(0))),
+            sock,
             kills: file(events).and_then(|text| keyed(&text, kills)),
         }
     }

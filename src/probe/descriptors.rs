@@ -20,7 +20,7 @@ pub fn classify(pid: u32, connections: &mut Connections) -> Option<DescriptorKin
     if process.fd_count().ok()? > MOST {
         return None;
     }
-    let mut kinds = DescriptorKinds::default();
+    let mut kinds = DescriptorKinds { anonymous: Some(0), ..DescriptorKinds::default() };
     let mut sockets = Vec::new();
     // A descriptor may be closed while we look at it: that one is passed over.
     for descriptor in process.fd().ok()?.flatten() {
@@ -35,54 +35,78 @@ pub fn classify(pid: u32, connections: &mut Connections) -> Option<DescriptorKin
                 PathKind::File => kinds.files += 1,
                 PathKind::Other => kinds.other += 1,
             },
+            FDTarget::AnonInode(_) => kinds.anonymous = kinds.anonymous.map(|n| n + 1),
             _ => kinds.other += 1,
         }
     }
-    if !sockets.is_empty() {
-        kinds.peers = connections.peers(pid, &sockets);
-    }
+    connections.describe(pid, &sockets, &mut kinds);
     Some(kinds)
 }
 
-/// The established TCP connections of network namespaces, read at most once in a round: on a busy host they are tens of
-/// thousands of lines, most of them of connections that are over.
+/// The TCP connections of network namespaces that are open on our side, read at most once in a round: on a busy host the
+/// tables are tens of thousands of lines, most of them of connections that are over.
 #[derive(Debug, Default)]
 pub struct Connections {
-    /// By the namespace's link, such as `net:[4026531840]`: remote addresses by the socket's inode.
-    namespaces: HashMap<OsString, HashMap<u64, SocketAddr>>,
+    /// By the namespace's link, such as `net:[4026531840]`: connections by the socket's inode; `None` if unreadable.
+    namespaces: HashMap<OsString, Option<HashMap<u64, Connection>>>,
+}
+
+/// One connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Connection {
+    /// To this remote address.
+    Established(SocketAddr),
+    /// The other side has closed it, ours hasn't.
+    CloseWait,
 }
 
 impl Connections {
-    /// Remote addresses of the established connections among `sockets` of `pid`, most frequent first.
-    fn peers(&mut self, pid: u32, sockets: &[u64]) -> Vec<(String, u64)> {
-        let Ok(namespace) = std::fs::read_link(format!("/proc/{pid}/ns/net")) else { return Vec::new() };
-        let remote = self.namespaces.entry(namespace.into_os_string()).or_insert_with(|| {
-            let tables = ["tcp", "tcp6"].map(|name| std::fs::read(format!("/proc/{pid}/net/{name}")));
-            tables.into_iter().flatten().flat_map(|text| parse_established(&text)).collect()
-        });
-        let mut counts: HashMap<SocketAddr, u64> = HashMap::new();
-        for address in sockets.iter().filter_map(|inode| remote.get(inode)) {
-            *counts.entry(*address).or_default() += 1;
+    /// Enters the states of the connections among `sockets` of `pid` into `kinds`, and the remote addresses of the
+    /// established ones, most frequent first.
+    fn describe(&mut self, pid: u32, sockets: &[u64], kinds: &mut DescriptorKinds) {
+        if sockets.is_empty() {
+            (kinds.established, kinds.close_wait) = (Some(0), Some(0));
+            return;
         }
-        let mut counts: Vec<_> = counts.into_iter().map(|(address, count)| (address.to_string(), count)).collect();
-        counts.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-        counts.truncate(PEERS);
-        counts
+        let Ok(namespace) = std::fs::read_link(format!("/proc/{pid}/ns/net")) else { return };
+        let open = self.namespaces.entry(namespace.into_os_string()).or_insert_with(|| {
+            let tables = ["tcp", "tcp6"].map(|name| std::fs::read(format!("/proc/{pid}/net/{name}")));
+            let readable = tables.iter().any(Result::is_ok);
+            readable.then(|| tables.into_iter().flatten().flat_map(|text| parse_connections(&text)).collect())
+        });
+        let Some(open) = open else { return };
+        let mut peers: HashMap<SocketAddr, u64> = HashMap::new();
+        let (mut established, mut close_wait) = (0, 0);
+        for connection in sockets.iter().filter_map(|inode| open.get(inode)) {
+            match connection {
+                Connection::Established(address) => {
+                    established += 1;
+                    *peers.entry(*address).or_default() += 1;
+                }
+                Connection::CloseWait => close_wait += 1,
+            }
+        }
+        (kinds.established, kinds.close_wait) = (Some(established), Some(close_wait));
+        let mut peers: Vec<_> = peers.into_iter().map(|(address, count)| (address.to_string(), count)).collect();
+        peers.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        peers.truncate(PEERS);
+        kinds.peers = peers;
     }
 }
 
-/// Inode and remote address of each established connection in the text of `/proc/net/tcp` or `tcp6`.
-fn parse_established(text: &[u8]) -> Vec<(u64, SocketAddr)> {
-    const ESTABLISHED: &[u8] = b"01";
+/// Inode and state of each connection that is open on our side, in the text of `/proc/net/tcp` or `tcp6`.
+fn parse_connections(text: &[u8]) -> Vec<(u64, Connection)> {
     let line = |line: &[u8]| {
         let mut fields = line.split(u8::is_ascii_whitespace).filter(|f| !f.is_empty());
         let remote = fields.nth(2)?;
         // Looked at before anything is parsed: nearly every line ends here.
-        if fields.next()? != ESTABLISHED {
-            return None;
-        }
+        let connection = match fields.next()? {
+            b"01" => Connection::Established(parse_address(std::str::from_utf8(remote).ok()?)?),
+            b"08" => Connection::CloseWait,
+            _ => return None,
+        };
         let inode = std::str::from_utf8(fields.nth(5)?).ok()?.parse().ok()?;
-        Some((inode, parse_address(std::str::from_utf8(remote).ok()?)?))
+        Some((inode, connection))
     };
     text.split(|&b| b == b'\n').skip(1).filter_map(line).collect()
 }
@@ -145,7 +169,14 @@ mod tests {
         let address = listener.local_addr().unwrap().to_string();
         let own = client.local_addr().unwrap().to_string();
         assert!(after.peers.len() == PEERS || after.peers.iter().any(|(peer, _)| *peer == address || *peer == own));
-        assert!(after.deleted >= 1);
+        assert!(after.deleted >= 1 && after.established.unwrap() >= 2 && after.anonymous.is_some());
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        let waiting = |kinds: Option<DescriptorKinds>| kinds.and_then(|k| k.close_wait).unwrap_or(0);
+        let closed = (0..200).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+            waiting(classify(std::process::id(), &mut Connections::default())) >= 1
+        });
+        assert!(closed, "the accepted side waits to be closed");
     }
 
     #[test]
@@ -158,14 +189,14 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let _accepted = listener.accept().unwrap();
-        let ours: HashMap<u64, SocketAddr> =
-            parse_established(&std::fs::read("/proc/self/net/tcp").unwrap()).into_iter().collect();
+        let ours: HashMap<u64, Connection> =
+            parse_connections(&std::fs::read("/proc/self/net/tcp").unwrap()).into_iter().collect();
         let own = listener.local_addr().unwrap();
         let theirs = Process::myself().unwrap().tcp().unwrap();
         let mut compared = 0;
         for entry in theirs.iter().filter(|e| e.local_address == own || e.remote_address == own) {
             if entry.state == procfs::net::TcpState::Established {
-                assert_eq!(ours.get(&entry.inode), Some(&entry.remote_address));
+                assert_eq!(ours.get(&entry.inode), Some(&Connection::Established(entry.remote_address)));
                 compared += 1;
             }
         }
@@ -180,6 +211,6 @@ mod tests {
         for nonsense in ["", ":", "0100007F", "0100007F:12345", "\u{e9}\u{e9}\u{e9}\u{e9}:0050", "+100007F:0050:"] {
             let _ = parse_address(nonsense);
         }
-        assert_eq!(parse_established(b"header\n 0: x y 01\n\xff\xfe\n"), Vec::new());
+        assert_eq!(parse_connections(b"header\n 0: x y 01\n\xff\xfe\n"), Vec::new());
     }
 }

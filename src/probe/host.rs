@@ -30,6 +30,7 @@ impl HostProbe {
             io_pressure: procfs::IoPressure::current().ok().map(|p| share(p.some.avg10)),
             steal: stat.and_then(|s| s.total.steal).map(|ticks| ticks as f64 / self.ticks),
             tmpfs: self.tmpfs.used(),
+            shmem: memory.as_ref().and_then(|m| m.shmem),
             ..HostSample::default()
         }
     }

@@ -6,8 +6,9 @@
 use super::descriptors::{self, Connections};
 use super::heap::{HeapProbe, Library};
 use super::proc::{command_name, parse_stat, parse_status};
-use crate::model::{Sample, SlowReading, WorkerId};
-use procfs::{FromRead, process::SmapsRollup};
+use crate::model::{Sample, SlowReading, WorkerId, WorkerLimits};
+use procfs::FromRead;
+use procfs::process::{Limit, LimitValue, Limits, SmapsRollup};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -174,6 +175,25 @@ impl WorkerProbe {
         Some((sample, ReadCost { fast, slow }))
     }
 
+    /// The limits that it stands under by itself, given a reading of it just now; `None` if they can't be read.
+    pub fn limits(&self, now: &Sample) -> Option<WorkerLimits> {
+        let limits = Limits::from_read(open_at(&self.directory, "limits").ok()?).ok()?;
+        let number = |limit: &Limit| match limit.soft_limit {
+            LimitValue::Value(value) => Some(value),
+            LimitValue::Unlimited => None,
+        };
+        // Whatever else is mapped takes its part of the address space.
+        let beside = || {
+            let mut text = String::new();
+            open_at(&self.directory, "statm").ok()?.read_to_string(&mut text).ok()?;
+            let pages: u64 = text.split_whitespace().next()?.parse().ok()?;
+            Some(pages.saturating_mul(rustix::param::page_size() as u64).saturating_sub(now.anon?))
+        };
+        let left = |limit: u64| Some(limit.saturating_sub(beside()?));
+        let memory = [number(&limits.max_data_size), number(&limits.max_address_space).and_then(left)];
+        Some(WorkerLimits { memory: memory.into_iter().flatten().min(), open_files: number(&limits.max_open_files) })
+    }
+
     /// Descriptors open: since Linux 6.2 the size of the directory; before that (size 0) its listing is counted.
     fn count_descriptors(&self) -> Option<u64> {
         let size = rustix::fs::statat(&self.directory, "fd", AtFlags::empty()).ok()?.st_size;
@@ -231,10 +251,12 @@ mod tests {
         assert!(sample.swap.is_some());
         assert!(sample.fds.unwrap() >= 3);
         assert!(sample.threads.unwrap() >= 1);
-        let slow = sample.slow.unwrap();
+        let slow = sample.slow.as_ref().unwrap();
         assert!(slow.pss.unwrap() > 0 && slow.uss.unwrap() > 0);
         assert!(slow.descriptors.is_some());
         assert!(cost.slow.is_some());
+        let limits = probe.limits(&sample).unwrap();
+        assert!(limits.open_files.is_none_or(|most| most >= sample.fds.unwrap()), "{limits:?}");
     }
 
     #[test]

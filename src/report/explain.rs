@@ -2,7 +2,8 @@
 //!
 //! Every sentence is made from the run at hand; what isn't known isn't said.
 
-use super::text::{amount, axis_name, budget, level, plain, resource_name};
+use super::forecast;
+use super::text::{amount, axis_name, budget, capital, level, plain, resource_name};
 use crate::model::{Axis, Resource, RunRecord, format_bytes, format_count, format_seconds};
 use crate::verdict::{ExitCode, Finding, GateState, Interval, LeakClass, Outcome, Verdict};
 
@@ -31,7 +32,7 @@ pub fn explain(record: &RunRecord, verdict: &Verdict) -> Vec<Paragraph> {
         let mut said = meaning(finding);
         said.extend(withheld(verdict, finding));
         paragraphs.push(paragraph("What the verdict says", said));
-        paragraphs.push(paragraph("What it means in production", production(record, finding)));
+        paragraphs.push(paragraph("What it means in production", production(finding)));
         paragraphs.push(paragraph("How to read the chart", chart(finding)));
     }
     paragraphs.push(paragraph("Whether the load was real", load(record)));
@@ -103,11 +104,12 @@ fn meaning(finding: &Finding) -> Vec<String> {
         )],
     };
     let words = class_sentence(finding.class);
-    if let Some(words) =
-        words.filter(|_| finding.outcome != Outcome::Leak || finding.class == LeakClass::LeakInOneWorker)
-    {
+    if let Some(words) = words.filter(|_| {
+        finding.outcome != Outcome::Leak || matches!(finding.class, LeakClass::LeakInOneWorker | LeakClass::SwapHidIt)
+    }) {
         said.push(words.to_owned());
     }
+    said.extend(finding.evidence.because.as_ref().map(|b| format!("{}.", capital(&sentence(b)))));
     if let Some(settle) = &finding.settle {
         said.push(format!("What would settle it: {}.", sentence(settle)));
     }
@@ -146,12 +148,17 @@ fn class_sentence(class: LeakClass) -> Option<&'static str> {
              allocated."
         }
         LeakClass::WithinBudget => "It does grow, but less than the budget allows.",
+        LeakClass::SwapHidIt => "Resident memory doesn't show it, because what leaked was swapped out.",
+        LeakClass::SharedPages => {
+            "What grew is shared memory or page cache, which the kernel counts for each that uses it; it isn't a leak of the \
+             worker."
+        }
         LeakClass::Leak | LeakClass::Flat | LeakClass::Unknown => return None,
     })
 }
 
 /// What a leak costs at the pace of this run, and what recycling would do about it.
-fn production(record: &RunRecord, finding: &Finding) -> Vec<String> {
+fn production(finding: &Finding) -> Vec<String> {
     let Some(growth) = finding.growth.filter(is_finite) else { return Vec::new() };
     if finding.outcome != Outcome::Leak || growth.estimate <= 0.0 {
         return Vec::new();
@@ -169,37 +176,21 @@ fn production(record: &RunRecord, finding: &Finding) -> Vec<String> {
         }
         return said;
     }
-    let whose = if resource == Resource::Tmpfs { "the target" } else { "a worker" };
+    let whose = if resource.of_whole_target() { "the target" } else { "a worker" };
     said.push(format!(
         "A million requests to {whose} cost {} ({} to {}).",
         level(resource, growth.estimate * 1e6),
         amount(resource, growth.lower * 1e6),
         amount(resource, growth.upper * 1e6)
     ));
-    if let Some(pace) = pace(finding, record) {
+    if let Some(pace) = finding.forecast.as_ref().and_then(|f| f.pace) {
         said.push(format!(
             "At the pace of this run, {} requests/s to {whose}, that is {} an hour.",
             format_count(pace),
             level(resource, growth.estimate * pace * 3600.0)
         ));
     }
-    if resource == Resource::Memory
-        && let Some(base) = usual_level(finding)
-    {
-        let doubled = base / growth.estimate;
-        let after = round_down(doubled);
-        if after >= 1.0 {
-            said.push(format!(
-                "A worker starts its judged part at {} and doubles after {} requests: recycling workers after {} \
-                 requests (MaxConnectionsPerChild, pm.max_requests, --max-requests) would keep each under {}, until \
-                 the leak is mended.",
-                format_bytes(base),
-                count(round_to_two(doubled)),
-                count(after),
-                format_bytes(base + after * growth.upper.max(growth.estimate))
-            ));
-        }
-    }
+    said.extend(forecast::of_finding(finding).into_iter().map(|told| format!("{}.", capital(&told))));
     said
 }
 
@@ -210,23 +201,11 @@ fn usual_level(finding: &Finding) -> Option<f64> {
     levels.get(levels.len() / 2).copied()
 }
 
-/// Requests per second that a worker served, usual over the workers.
-fn pace(finding: &Finding, record: &RunRecord) -> Option<f64> {
-    let mut paces: Vec<f64> = crate::verdict::series(record, finding.resource)
-        .1
-        .iter()
-        .filter_map(|s| Some((s.x.last()? - s.x.first()?) / (s.t.last()? - s.t.first()?)))
-        .filter(|p| p.is_finite() && *p > 0.0)
-        .collect();
-    paces.sort_by(f64::total_cmp);
-    paces.get(paces.len() / 2).copied()
-}
-
 fn chart(finding: &Finding) -> Vec<String> {
     let mut said = vec![format!(
         "Each coloured line is {} of one worker; a worker that was recycled has a line of its own and is not joined to \
          the next.",
-        if finding.resource == Resource::Tmpfs {
+        if finding.resource.of_whole_target() {
             "the total".to_owned()
         } else {
             resource_name(finding.resource).to_owned()
@@ -295,24 +274,6 @@ fn count(value: f64) -> String {
     super::chart::thousands(&format!("{value:.0}"))
 }
 
-/// Two significant digits.
-fn round_to_two(value: f64) -> f64 {
-    if !(value.is_finite() && value > 0.0) {
-        return 0.0;
-    }
-    let power = 10f64.powf(value.log10().floor() - 1.0);
-    (value / power).round() * power
-}
-
-/// The highest of 1, 2, 5 times a power of ten that is not above `value`.
-fn round_down(value: f64) -> f64 {
-    if !(value.is_finite() && value >= 1.0) {
-        return 0.0;
-    }
-    let power = 10f64.powf(value.log10().floor());
-    [5.0, 2.0, 1.0].into_iter().map(|m| m * power).find(|v| *v <= value).unwrap_or(power)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -327,7 +288,7 @@ mod tests {
         let (record, verdict) = fixture::leak();
         let text = answer(&explain(&record, &verdict), "What it means in production").unwrap();
         assert!(text.contains("A million requests to a worker cost 3.91 GiB"), "{text}");
-        assert!(text.contains("recycling workers after 1000 requests"), "{text}");
+        assert!(text.contains("Recycling a worker after "), "{text}");
     }
 
     #[test]
@@ -349,12 +310,5 @@ mod tests {
             ),
             "{text}"
         );
-    }
-
-    #[test]
-    fn round_numbers_stay_below() {
-        assert_eq!(round_down(1450.0), 1000.0);
-        assert_eq!(round_down(0.3), 0.0);
-        assert_eq!(round_to_two(1450.0), 1500.0);
     }
 }

@@ -164,6 +164,7 @@ pub fn hostile() -> (RunRecord, Verdict) {
         finding.reason = text();
         finding.settle = Some(text());
         finding.evidence.facts = vec![(text(), text())];
+        finding.evidence.because = Some(text());
         for worker in &mut finding.workers {
             worker.set_aside = Some(text());
         }
@@ -191,6 +192,8 @@ fn meta(name: &str) -> RunMeta {
             workers: "children".into(),
             memory_limit: Some(2 << 30),
             limited_by: Some("cgroup v2".into()),
+            worker_limits: Some(WorkerLimits { memory: None, open_files: Some(1024) }),
+            max_worker_size: None,
         },
         counting: Counting {
             source: CountingSource::AccessLog,
@@ -370,7 +373,7 @@ impl Scenario {
         let memory_leaks = self.leak > 64.0;
         let memory = if memory_leaks || self.outcome == Outcome::Inconclusive { self.outcome } else { Outcome::Clean };
         let noise = self.noise / (self.rate * self.seconds as f64);
-        let findings = vec![
+        let mut findings = vec![
             self.finding(record, lives, warm_until, Resource::Memory, memory, self.leak, noise.max(2.0), 64.0),
             self.finding(
                 record,
@@ -383,6 +386,10 @@ impl Scenario {
                 0.01,
             ),
         ];
+        for finding in &mut findings {
+            let judged = series(record, finding.resource).1;
+            finding.forecast = forecast(record, finding, &judged);
+        }
         let worst = findings.iter().find(|f| f.outcome == self.outcome).unwrap_or(&findings[0]);
         let word = format!("{:?}", self.outcome).to_uppercase();
         let growth = worst.growth.map(|g| crate::report::text::growth(worst.resource, worst.axis, &g));
@@ -495,7 +502,14 @@ impl Scenario {
                     ("blocks".to_owned(), "60 of 4 readings".to_owned()),
                 ],
                 quarters: vec![slope * 1.02, slope, slope * 0.99, slope],
+                because: Some("the level rose in every quarter alike".to_owned()),
             },
+            parts: if outcome == Outcome::Leak && resource == Resource::Descriptors {
+                vec![Part { name: "sockets".to_owned(), growth: interval(1.5) }]
+            } else {
+                Vec::new()
+            },
+            forecast: None,
         }
     }
 }

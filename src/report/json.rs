@@ -3,6 +3,9 @@
 //! The types here are that shape, apart from the types that seepage thinks in, so that those may change without
 //! breaking a reader. Within a major `format`, fields are only added.
 
+mod forecast;
+
+use self::forecast::ForecastPart;
 use super::text;
 use crate::model::{
     Axis, Counting, CountingSource, Host, LatencySummary, Observing, Resource, RunRecord, RunStatus, Target,
@@ -14,7 +17,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Version of the shape, `major.minor`.
-pub const FORMAT: &str = "1.0";
+pub const FORMAT: &str = "1.1";
 
 /// Renders the verdict as JSON, indented, with a line break at the end.
 ///
@@ -134,12 +137,12 @@ struct GateLine {
 /// Growth of one resource, and what is concluded from it.
 #[derive(Serialize, JsonSchema)]
 struct FindingPart {
-    /// `memory`, `descriptors`, `threads` or `tmpfs`.
+    /// `memory`, `descriptors`, `threads`, `tmpfs` or `kernel`.
     resource: &'static str,
     /// The answer for this resource.
     verdict: OutcomeWord,
     /// What kind of behaviour it is.
-    class: &'static str,
+    class: LeakClass,
     /// Unit of `growth` and `quarters`: such as `bytes/request`.
     unit: String,
     /// What growth is measured against.
@@ -150,8 +153,14 @@ struct FindingPart {
     budget: Option<f64>,
     /// Why.
     reason: String,
+    /// What shows that it is of its class; null where the reason says it all.
+    because: Option<String>,
     /// What would settle an inconclusive finding.
     settle: Option<String>,
+    /// What the growth of a leak is made of, the largest first; some are parts of others, such as connections of sockets.
+    parts: Vec<PartLine>,
+    /// How growth goes on if it goes on as it did; null if no limit is known, or nothing grows.
+    forecast: Option<ForecastPart>,
     /// Growth by quarter of the judged part.
     quarters: Vec<Option<f64>>,
     /// The numbers behind the answer.
@@ -168,6 +177,14 @@ struct Estimate {
     upper: Option<f64>,
     /// Confidence of the two-sided interval, 0 to 1.
     confidence: Option<f64>,
+}
+
+/// A part of a growth.
+#[derive(Serialize, JsonSchema)]
+struct PartLine {
+    /// What it is, such as `sockets`.
+    name: String,
+    growth: Estimate,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -342,7 +359,7 @@ impl From<&Gate> for GateLine {
 impl FindingPart {
     fn new(finding: &Finding, ended: &dyn Fn(crate::model::WorkerId) -> Option<String>) -> Self {
         let item = match finding.resource {
-            Resource::Memory | Resource::Tmpfs => "bytes",
+            Resource::Memory | Resource::Tmpfs | Resource::Kernel => "bytes",
             Resource::Descriptors => "descriptors",
             Resource::Threads => "threads",
         };
@@ -352,9 +369,10 @@ impl FindingPart {
                 Resource::Descriptors => "descriptors",
                 Resource::Threads => "threads",
                 Resource::Tmpfs => "tmpfs",
+                Resource::Kernel => "kernel",
             },
             verdict: finding.outcome.into(),
-            class: class_word(finding.class),
+            class: finding.class,
             unit: format!("{item}/{}", finding.axis.unit()),
             axis: match finding.axis {
                 Axis::WorkerRequests => "worker-requests",
@@ -366,7 +384,14 @@ impl FindingPart {
             growth: finding.growth.as_ref().map(Estimate::from),
             budget: finite(finding.budget),
             reason: finding.reason.clone(),
+            because: finding.evidence.because.clone(),
             settle: finding.settle.clone(),
+            parts: finding
+                .parts
+                .iter()
+                .map(|part| PartLine { name: part.name.clone(), growth: Estimate::from(&part.growth) })
+                .collect(),
+            forecast: finding.forecast.as_ref().map(ForecastPart::from),
             quarters: finding.evidence.quarters.iter().map(|q| finite(*q)).collect(),
             facts: finding
                 .evidence
@@ -391,21 +416,6 @@ impl FindingPart {
                 })
                 .collect(),
         }
-    }
-}
-
-fn class_word(class: LeakClass) -> &'static str {
-    match class {
-        LeakClass::Leak => "leak",
-        LeakClass::LeakInOneWorker => "leak-in-one-worker",
-        LeakClass::Flat => "flat",
-        LeakClass::WarmUp => "warm-up",
-        LeakClass::HighWaterMark => "high-water-mark",
-        LeakClass::CacheFilling => "cache-filling",
-        LeakClass::Sawtooth => "sawtooth",
-        LeakClass::CopyOnWrite => "copy-on-write",
-        LeakClass::WithinBudget => "within-budget",
-        LeakClass::Unknown => "unknown",
     }
 }
 

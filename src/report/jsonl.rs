@@ -57,7 +57,7 @@ struct Judged {
     /// What growth is measured against.
     per: Option<Per>,
     /// What kind of behaviour it is.
-    class: Option<Class>,
+    class: Option<LeakClass>,
     /// Why, in a sentence.
     reason: String,
 }
@@ -79,6 +79,7 @@ enum ResourceWord {
     Descriptors,
     Threads,
     Tmpfs,
+    Kernel,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -86,21 +87,6 @@ enum ResourceWord {
 enum Per {
     Request,
     Second,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-enum Class {
-    Leak,
-    LeakInOneWorker,
-    Flat,
-    WarmUp,
-    HighWaterMark,
-    CacheFilling,
-    Sawtooth,
-    CopyOnWrite,
-    WithinBudget,
-    Unknown,
 }
 
 impl Judged {
@@ -124,7 +110,7 @@ impl Judged {
             lower: growth.and_then(|g| number(g.lower)),
             upper: growth.and_then(|g| number(g.upper)),
             per: per.map(|p| p.0),
-            class: finding.map(class),
+            class: finding.map(|f| f.class),
             // A run may be open for another reason than its growth, such as a target that died.
             reason: decided.map_or_else(|| verdict.sentence.clone(), |f| f.reason.clone()),
         }
@@ -137,21 +123,7 @@ fn resource(finding: &Finding) -> ResourceWord {
         Resource::Descriptors => ResourceWord::Descriptors,
         Resource::Threads => ResourceWord::Threads,
         Resource::Tmpfs => ResourceWord::Tmpfs,
-    }
-}
-
-fn class(finding: &Finding) -> Class {
-    match finding.class {
-        LeakClass::Leak => Class::Leak,
-        LeakClass::LeakInOneWorker => Class::LeakInOneWorker,
-        LeakClass::Flat => Class::Flat,
-        LeakClass::WarmUp => Class::WarmUp,
-        LeakClass::HighWaterMark => Class::HighWaterMark,
-        LeakClass::CacheFilling => Class::CacheFilling,
-        LeakClass::Sawtooth => Class::Sawtooth,
-        LeakClass::CopyOnWrite => Class::CopyOnWrite,
-        LeakClass::WithinBudget => Class::WithinBudget,
-        LeakClass::Unknown => Class::Unknown,
+        Resource::Kernel => ResourceWord::Kernel,
     }
 }
 

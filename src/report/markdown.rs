@@ -1,6 +1,7 @@
 //! GitHub-flavoured Markdown, fit for the summary of a CI job.
 
 use super::explain::explain;
+use super::forecast;
 use super::text::{self, Mood, plain};
 use crate::model::{RunRecord, format_seconds};
 use crate::verdict::{Finding, GateState, Outcome, Verdict};
@@ -32,6 +33,9 @@ fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::R
             writeln!(out, "| {} | {name} | {measured} | {allowed} |", state(gate.state))?;
         }
         writeln!(out)?;
+    }
+    for told in forecast::sentences(verdict) {
+        writeln!(out, "- {}", escape(&told))?;
     }
     for settle in text::settling(verdict) {
         writeln!(out, "- {}", escape(&settle))?;

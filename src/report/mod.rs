@@ -6,6 +6,7 @@
 pub mod chart;
 mod csv;
 mod explain;
+mod forecast;
 mod html;
 mod json;
 mod jsonl;

@@ -1,5 +1,6 @@
 //! The end of a run on a terminal: the sentence, a gate a line, the notes.
 
+use super::forecast;
 use super::text::{self, Mood, plain};
 use crate::model::RunRecord;
 use crate::verdict::Verdict;
@@ -33,8 +34,11 @@ pub fn render(record: &RunRecord, verdict: &Verdict, colour: bool, report: Optio
         out.push('\n');
     }
 
-    let notes: Vec<String> =
-        text::settling(verdict).into_iter().chain(verdict.notes.iter().map(|n| plain(n))).collect();
+    let notes: Vec<String> = forecast::sentences(verdict)
+        .into_iter()
+        .chain(text::settling(verdict))
+        .chain(verdict.notes.iter().map(|n| plain(n)))
+        .collect();
     if !notes.is_empty() {
         out.push('\n');
     }

@@ -96,6 +96,7 @@ pub fn resource_name(resource: Resource) -> &'static str {
         Resource::Descriptors => "open file descriptors",
         Resource::Threads => "threads",
         Resource::Tmpfs => "files on tmpfs and shared memory",
+        Resource::Kernel => "memory of the kernel for the target",
     }
 }
 
@@ -121,6 +122,8 @@ pub fn class_name(class: LeakClass) -> &'static str {
         LeakClass::Sawtooth => "sawtooth with a flat floor",
         LeakClass::CopyOnWrite => "copy-on-write un-sharing",
         LeakClass::WithinBudget => "growth within the budget",
+        LeakClass::SwapHidIt => "leak that swap hid",
+        LeakClass::SharedPages => "shared memory or page cache, not its own",
         LeakClass::Unknown => "not known",
     }
 }

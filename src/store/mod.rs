@@ -11,6 +11,7 @@
 //! The files only grow while a run goes on, so a torn last line is all that a crash can leave. What is read is not
 //! trusted: it may come from another version, another machine, or an attacker.
 
+mod load;
 mod reader;
 mod writer;
 
@@ -18,7 +19,7 @@ pub use reader::{ReadError, read};
 pub use writer::{Entry, RunDirectory, WriteError};
 
 /// Version of the format: a reader refuses a newer major and ignores what a newer minor added.
-pub const FORMAT: &str = "1.0";
+pub const FORMAT: &str = "1.1";
 
 const HEAD: &str = "run.json";
 const SAMPLES: &str = "samples.jsonl";

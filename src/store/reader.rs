@@ -1,7 +1,8 @@
 //! Reads a run directory, whoever wrote it.
 
+use super::load::LoadLog;
 use super::{EVENTS, FORMAT, HEAD, HEAP, HOST, LOAD, SAMPLES};
-use crate::model::{HeapRecord, RunMeta, RunRecord};
+use crate::model::{Event, EventKind, HeapEntry, HeapRecord, MOST_READINGS, Reading, RunMeta, RunRecord, Thinner};
 use rustix::fs::{Mode, OFlags};
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -66,7 +67,14 @@ pub enum ReadError {
     },
 }
 
-/// Reads the run in `directory`. A last line without its end is ignored: the harness was killed while it wrote.
+/// Events beyond these were not written by us, or are not to be held in memory.
+const MOST_EVENTS: usize = 1_000_000;
+
+/// The same of sampled blocks.
+const MOST_BLOCKS: usize = 10_000_000;
+
+/// Reads the run in `directory`. A last line without its end is ignored: the harness was killed while it wrote. Memory is
+/// bounded: of more than a million readings some stand for all, and an event says so.
 ///
 /// # Errors
 /// If it isn't a run directory, is of a newer format, or is damaged; the text says where.
@@ -74,24 +82,56 @@ pub fn read(directory: &Path) -> Result<RunRecord, ReadError> {
     if !directory.join(HEAD).exists() {
         return Err(ReadError::NotARun { path: directory.to_owned() });
     }
-    Ok(RunRecord {
-        meta: head(&directory.join(HEAD))?,
-        samples: lines(&directory.join(SAMPLES))?,
-        host: lines(&directory.join(HOST))?,
-        load: lines(&directory.join(LOAD))?,
-        events: lines(&directory.join(EVENTS))?,
-        heap: heap(&directory.join(HEAP))?,
-    })
+    let meta = head(&directory.join(HEAD))?;
+    let mut notes = Vec::new();
+    let samples = readings(&directory.join(SAMPLES), "the workers", &mut notes)?;
+    let host = readings(&directory.join(HOST), "the host", &mut notes)?;
+    let mut load = LoadLog::default();
+    lines(&directory.join(LOAD), |row| load.push(row))?;
+    let mut events: Vec<Event> = Vec::new();
+    lines(&directory.join(EVENTS), |event| {
+        events.push(event);
+        if events.len() > MOST_EVENTS { Err(format!("more than {MOST_EVENTS} events")) } else { Ok(()) }
+    })?;
+    let t = events.last().map_or(0.0, |event| event.t);
+    events.extend(notes.into_iter().map(|text| Event { t, kind: EventKind::Note { text } }));
+    Ok(RunRecord { meta, samples, host, load: load.finish(), events, heap: heap(&directory.join(HEAP))? })
+}
+
+/// Readings of `whom`, thinned if they are too many.
+fn readings<R: Reading + DeserializeOwned>(
+    path: &Path,
+    whom: &str,
+    notes: &mut Vec<String>,
+) -> Result<Vec<R>, ReadError> {
+    let mut thinner = Thinner::new(MOST_READINGS);
+    lines(path, |reading| {
+        thinner.push(reading);
+        Ok(())
+    })?;
+    let left_out = thinner.left_out();
+    let (kept, taken) = thinner.finish();
+    if taken > kept.len() as u64 {
+        notes.push(format!("the run is long: {} of {taken} readings of {whom} stand for all", kept.len()));
+    }
+    if left_out > 0 {
+        notes.push(format!("there were too many workers: {left_out} readings of the later ones are left out"));
+    }
+    Ok(kept)
 }
 
 /// Who allocated; nobody if that wasn't traced.
 fn heap(path: &Path) -> Result<HeapRecord, ReadError> {
     let mut heap = HeapRecord::default();
-    if !path.exists() {
-        return Ok(heap);
-    }
-    for entry in lines(path)? {
-        heap.put(entry);
+    let mut blocks = 0;
+    if path.exists() {
+        lines(path, |entry| {
+            if let HeapEntry::Look(look) = &entry {
+                blocks += look.came.len();
+            }
+            heap.put(entry);
+            if blocks > MOST_BLOCKS { Err(format!("more than {MOST_BLOCKS} sampled blocks")) } else { Ok(()) }
+        })?;
     }
     Ok(heap)
 }
@@ -125,9 +165,9 @@ fn head(path: &Path) -> Result<RunMeta, ReadError> {
     serde_json::from_value(any).map_err(wrong)
 }
 
-fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, ReadError> {
+/// Hands each line of a file to `take`.
+fn lines<T: DeserializeOwned>(path: &Path, mut take: impl FnMut(T) -> Result<(), String>) -> Result<(), ReadError> {
     let mut reader = BufReader::with_capacity(256 << 10, open(path)?);
-    let mut values = Vec::new();
     let mut text = Vec::new();
     for line in 1.. {
         text.clear();
@@ -140,9 +180,10 @@ fn lines<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>, ReadError> {
         if text.last() != Some(&b'\n') {
             break;
         }
-        values.push(serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?);
+        let value = serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?;
+        take(value).map_err(wrong)?;
     }
-    Ok(values)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -211,7 +252,7 @@ mod tests {
         std::fs::write(run.join(EVENTS), "{\"t\":0,\"event\":\"stopping\"}\nnonsense\n").unwrap();
         assert!(read(&run).unwrap_err().to_string().contains("events.jsonl:2: "));
         let head = std::fs::read_to_string(run.join(HEAD)).unwrap();
-        std::fs::write(run.join(HEAD), head.replace("\"1.0\"", "\"2.0\"")).unwrap();
+        std::fs::write(run.join(HEAD), head.replace(&format!("\"{FORMAT}\""), "\"2.0\"")).unwrap();
         assert!(matches!(read(&run), Err(ReadError::Newer { .. })));
     }
 

@@ -6,8 +6,9 @@ use crate::model::{ExitCause, WorkerId};
 use crate::probe::{WorkerProbe, group_processes};
 use nix::libc;
 use regex::Regex;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
+use std::ops::Bound;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -56,7 +57,7 @@ pub struct Roster {
     scope: Scope,
     selection: Selection,
     next_look: Instant,
-    members: HashMap<u32, WorkerProbe>,
+    members: BTreeMap<u32, WorkerProbe>,
     leaving: Vec<(WorkerProbe, u32)>,
     unopened: Option<io::Error>,
 }
@@ -82,14 +83,14 @@ impl Roster {
             Workers::Match(pattern) => Selection::Match(Regex::new(pattern)?),
         };
         let next_look = Instant::now();
-        Ok(Roster { scope, selection, next_look, members: HashMap::new(), leaving: Vec::new(), unopened: None })
+        Ok(Roster { scope, selection, next_look, members: BTreeMap::new(), leaving: Vec::new(), unopened: None })
     }
 
     /// Looks who has gone and, if it is `open`, who has come: while a target is taken down, orphans that are given a new
     /// parent only look like new workers.
     pub fn refresh(&mut self, open: bool) -> (Vec<Arrival>, Vec<Departure>) {
-        let gone = self.members.extract_if(|_, probe| probe.has_ended());
-        self.leaving.extend(gone.map(|(_, probe)| (probe, 0)));
+        let gone: Vec<u32> = self.members.iter().filter(|(_, probe)| probe.has_ended()).map(|(pid, _)| *pid).collect();
+        self.leaving.extend(gone.iter().filter_map(|pid| Some((self.members.remove(pid)?, 0))));
         let mut arrivals = Vec::new();
         for pid in if open { self.candidates() } else { Vec::new() } {
             if self.members.contains_key(&pid) || !self.is_selected(pid) {
@@ -115,9 +116,12 @@ impl Roster {
         (arrivals, self.departures())
     }
 
-    /// The workers that live.
-    pub fn members(&self) -> impl Iterator<Item = &WorkerProbe> {
-        self.members.values()
+    /// The workers that live, by PID, beginning with the first after `pid`: so that who reads some of them at a time has
+    /// them all in turn.
+    pub fn members_after(&self, pid: u32) -> impl Iterator<Item = &WorkerProbe> {
+        let (after, until) = (Bound::Excluded(pid), Bound::Included(pid));
+        let rest = self.members.range((after, Bound::Unbounded));
+        rest.chain(self.members.range((Bound::Unbounded, until))).map(|(_, probe)| probe)
     }
 
     /// How many live.

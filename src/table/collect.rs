@@ -4,12 +4,13 @@
 use super::Table;
 use super::columns::{Columns, MemoryKind};
 use crate::model::{
-    Budgets, Counting, CountingSource, Gates, Host, LoadSample, RunMeta, RunRecord, RunStatus, Sample, Target, WorkerId,
+    Budgets, Counting, CountingSource, Gates, Host, LoadSample, MOST_READINGS, RunMeta, RunRecord, RunStatus, Sample,
+    Target, Thinner, WorkerId,
 };
 use std::collections::HashMap;
 
-/// Readings that are kept; beyond it, every second reading of each worker gives way. Fewer in tests, for their speed.
-pub(super) const MOST_READINGS: usize = if cfg!(test) { 1 << 13 } else { 1 << 20 };
+/// Readings that are kept; fewer in tests, for their speed.
+pub(super) const MOST: usize = if cfg!(test) { 1 << 13 } else { MOST_READINGS };
 /// Incarnations in one table.
 const MOST_WORKERS: usize = 100_000;
 /// Values of the load that are kept.
@@ -57,23 +58,19 @@ struct Current {
     first: f64,
     last: f64,
     requests: Option<u64>,
-    /// Readings of this incarnation so far.
-    readings: u64,
 }
 
 /// Takes readings and makes a record of them.
 #[derive(Debug)]
 pub(super) struct Collector {
     columns: Columns,
-    samples: Vec<Sample>,
+    samples: Thinner<Sample>,
     /// Time, and requests per second.
     load: Vec<(f64, f64)>,
     load_spacing: f64,
     names: HashMap<Vec<u8>, u32>,
     current: HashMap<Key, Current>,
     incarnations: usize,
-    /// Of each worker, the readings are kept whose number is a multiple of this.
-    stride: u64,
     rows: u64,
     /// Rows without a time, or without the count of requests that has to stand for it.
     timeless: u64,
@@ -86,13 +83,12 @@ impl Default for Collector {
     fn default() -> Self {
         Collector {
             columns: Columns::default(),
-            samples: Vec::new(),
+            samples: Thinner::new(MOST),
             load: Vec::new(),
             load_spacing: LOAD_SPACING,
             names: HashMap::new(),
             current: HashMap::new(),
             incarnations: 0,
-            stride: 1,
             rows: 0,
             timeless: 0,
             falls: 0,
@@ -133,20 +129,13 @@ impl Collector {
         let Some(now) = self.current.get_mut(&key) else { return Ok(()) };
         now.last = now.last.max(t);
         now.requests = reading.requests.or(now.requests);
-        let place = now.readings;
-        now.readings += 1;
-        if place.is_multiple_of(self.stride) {
-            let mut sample = Sample::new(t, now.id);
-            sample.anon = reading.memory;
-            sample.swap = if self.columns.swap.is_some() { reading.swap } else { Some(0) };
-            sample.fds = reading.descriptors;
-            sample.threads = reading.threads;
-            sample.requests = reading.requests;
-            self.samples.push(sample);
-            if self.samples.len() > MOST_READINGS {
-                self.thin();
-            }
-        }
+        let mut sample = Sample::new(t, now.id);
+        sample.anon = reading.memory;
+        sample.swap = if self.columns.swap.is_some() { reading.swap } else { Some(0) };
+        sample.fds = reading.descriptors;
+        sample.threads = reading.threads;
+        sample.requests = reading.requests;
+        self.samples.push(sample);
         if let Some(load) = reading.load {
             self.add_load(t, load);
         }
@@ -183,19 +172,8 @@ impl Collector {
         let pid = key.pid.or(key.worker.map(|place| place + 1)).unwrap_or(1);
         self.incarnations += 1;
         let id = WorkerId { pid, start };
-        self.current.insert(key, Current { id, first: t, last: t, requests: None, readings: 0 });
+        self.current.insert(key, Current { id, first: t, last: t, requests: None });
         Ok(())
-    }
-
-    /// Keeps every second reading of each incarnation, beginning with its first.
-    fn thin(&mut self) {
-        self.stride *= 2;
-        let mut keep: HashMap<WorkerId, bool> = HashMap::new();
-        self.samples.retain(|sample| {
-            let keep = keep.entry(sample.worker).or_insert(false);
-            *keep = !*keep;
-            *keep
-        });
     }
 
     fn add_load(&mut self, t: f64, load: f64) {
@@ -215,7 +193,8 @@ impl Collector {
 
     /// The record of all readings, as one of a run called `name`.
     pub fn finish(mut self, name: &str) -> Result<Table, String> {
-        if self.samples.is_empty() {
+        let (mut samples, taken) = std::mem::replace(&mut self.samples, Thinner::new(MOST)).finish();
+        if samples.is_empty() {
             return Err(match self.rows {
                 0 => "it has no rows".into(),
                 rows => format!("none of its {rows} rows has a time"),
@@ -227,19 +206,22 @@ impl Collector {
                 self.falls, self.rows
             ));
         }
-        let start = self.samples.iter().map(|s| s.t).fold(f64::INFINITY, f64::min);
-        self.samples.iter_mut().for_each(|s| s.t -= start);
-        let end = self.samples.iter().map(|s| s.t).fold(0.0, f64::max);
+        let start = samples.iter().map(|s| s.t).fold(f64::INFINITY, f64::min);
+        samples.iter_mut().for_each(|s| s.t -= start);
+        let end = samples.iter().map(|s| s.t).fold(0.0, f64::max);
         let load = self.load.iter().map(|(t, load)| LoadSample {
             t: t - start,
             sent: load.round() as u64,
             ..LoadSample::default()
         });
-        let notes = self.notes();
+        let mut notes = self.notes();
+        if taken > samples.len() as u64 {
+            notes.push(format!("the file is long: {} of its {taken} readings stand for all", samples.len()));
+        }
         let record = RunRecord {
             meta: self.meta(name, end),
             load: load.collect(),
-            samples: self.samples,
+            samples,
             host: Vec::new(),
             events: Vec::new(),
             heap: Default::default(),
@@ -305,9 +287,6 @@ impl Collector {
         }
         if self.timeless > 0 {
             note(format!("{} rows without a time were left out", self.timeless));
-        }
-        if self.stride > 1 {
-            note(format!("the file is long: one reading in {} of each worker was kept", self.stride));
         }
         notes
     }

@@ -3,7 +3,7 @@
 //!
 //! Pure: bytes in, record out, and the bytes are not trusted. A value that is missing stays missing; a row that can't
 //! be understood is refused with its line, never guessed at. Memory is bounded whatever the length: a table of more
-//! than a million readings is thinned evenly, and a note says so.
+//! than a million readings is thinned, and a note says so.
 
 mod collect;
 mod columns;

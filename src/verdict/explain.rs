@@ -20,6 +20,8 @@ pub(super) struct Situation<'a> {
     pub pool: &'a Pool,
     /// Workers that leak beyond doubt by themselves.
     pub leaking: usize,
+    /// Steps of the axis in a second, in a worker.
+    pub pace: Option<f64>,
     /// Workers that could be judged by themselves.
     pub judged: usize,
     /// Series there are.
@@ -129,10 +131,16 @@ impl Situation<'_> {
             let (seconds, factor) = (round_up(mean_span * factor * 3600.0), format_count(round_up(factor)));
             return Some(format!("about {} of the same, {factor} times as long", format_seconds(seconds)));
         }
-        let unit = if self.axis == Axis::Seconds { "seconds" } else { "requests in each worker" };
+        let unit = match self.axis {
+            Axis::Seconds => "seconds",
+            Axis::PoolRequests => "requests",
+            _ => "requests in each worker",
+        };
+        let time = self.pace.filter(|_| self.axis != Axis::Seconds).map(|pace| round_up(requests) / pace);
         Some(format!(
-            "a soak of about {} {unit}, {} times as long",
+            "a soak of about {} {unit}{}, {} times as long",
             format_count(round_up(requests)),
+            time.map_or(String::new(), |t| format!(" ({} at the rate of this run)", format_seconds(t.round()))),
             format_count(round_up(factor))
         ))
     }

@@ -1,23 +1,33 @@
 //! One resource: from series to a finding, with what it means for each worker.
 
 use super::assess::{ALPHA_LEAK, Assessment, Subject, Terms, assess};
+use super::class::Behaviour;
 use super::explain;
+use super::forecast::pace;
 use super::level::{Jump, Levels};
 use super::pool::{ENOUGH, Member, Pool, rises};
 use super::{Evidence, Finding, Fit, LeakClass, Outcome, WorkerFinding};
 use crate::model::{Axis, Resource, Series};
 use crate::stats::student_t;
 
-/// Resources that are judged beside memory and share its error probability.
-const SECONDARY: usize = 3;
-
 /// Judges one resource from its series; `budget` is the allowed growth per step of the axis, `quantum` the step to
 /// which levels are rounded (the page size for memory, 1 for counts).
 pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quantum: f64) -> Finding {
+    find_among(1, resource, axis, series, budget, quantum)
+}
+
+/// The same where the error probability of "leak" is shared with other resources: `tests` of them in all.
+pub(super) fn find_among(
+    tests: usize,
+    resource: Resource,
+    axis: Axis,
+    series: &[Series],
+    budget: f64,
+    quantum: f64,
+) -> Finding {
     let least_jump = if resource.in_bytes() { 8.0 * quantum } else { 4.0 * quantum };
     let pool = Pool::new(series, least_jump);
     let all_rises: Vec<Jump> = pool.members.iter().flat_map(|m| rises(&series[m.index], least_jump)).collect();
-    let secondary = if resource == Resource::Memory { 1 } else { SECONDARY };
     let whole = assess(
         Subject {
             raw: &pool.raw,
@@ -28,14 +38,14 @@ pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quan
             averaged: pool.members.len() as f64 / pool.raw.len().max(1) as f64,
             total_span: pool.total_span(),
         },
-        Terms { budget, quantum, tests: secondary },
+        Terms { budget, quantum, tests },
     );
     let able: Vec<&Member> = pool
         .members
         .iter()
         .filter(|m| series[m.index].t.len() >= ENOUGH && (m.sawtooth || m.levels.x.len() >= ENOUGH / 2))
         .collect();
-    let terms = Terms { budget, quantum, tests: secondary * able.len() };
+    let terms = Terms { budget, quantum, tests: tests * able.len() };
     let one_by_one = |m: &Member| {
         if !able.iter().any(|a| a.index == m.index) {
             return None;
@@ -66,10 +76,12 @@ pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quan
         }
         _ => Outcome::Inconclusive,
     };
-    let class =
-        whole.as_ref().map_or(LeakClass::Unknown, |a| classify(a, &pool, series, least_jump, outcome, leaking, budget));
+    let behaviour = Behaviour { resource, axis, series, pool: &pool, outcome, leaking, budget, least_jump };
+    let class = whole.as_ref().map_or(LeakClass::Unknown, |a| behaviour.classify(a));
+    let because = whole.as_ref().and_then(|a| behaviour.because(a, class));
     let growth = whole.as_ref().map(|a| if outcome == Outcome::Leak && a.leak { a.persistent } else { a.end });
-    let growth = if class == LeakClass::LeakInOneWorker && !whole.as_ref().is_some_and(|a| a.leak) {
+    // Where single workers prove it and the pool doesn't, theirs is the growth that is told.
+    let growth = if outcome == Outcome::Leak && !whole.as_ref().is_some_and(|a| a.leak) {
         let worst = |a: &&Assessment, b: &&Assessment| a.persistent.lower.total_cmp(&b.persistent.lower);
         alone.iter().flatten().filter(|a| a.leak).max_by(worst).map(|a| a.persistent)
     } else {
@@ -85,6 +97,7 @@ pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quan
         whole: whole.as_ref(),
         pool: &pool,
         leaking,
+        pace: pace(series),
         judged: able.len(),
         series: series.len(),
     };
@@ -98,61 +111,10 @@ pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quan
         reason: words.reason(),
         settle: words.settle(),
         workers,
-        evidence: Evidence { facts: words.facts(), quarters: quarters(&pool) },
+        evidence: Evidence { facts: words.facts(), quarters: quarters(&pool), because },
+        parts: Vec::new(),
+        forecast: None,
     }
-}
-
-fn classify(
-    a: &Assessment,
-    pool: &Pool,
-    series: &[Series],
-    least_jump: f64,
-    outcome: Outcome,
-    leaking: usize,
-    budget: f64,
-) -> LeakClass {
-    match outcome {
-        Outcome::Leak if leaking > 0 && 2 * leaking < pool.members.len() => LeakClass::LeakInOneWorker,
-        Outcome::Leak => LeakClass::Leak,
-        Outcome::Inconclusive => LeakClass::Unknown,
-        Outcome::Clean => {
-            // Growth in a configured warm-up phase isn't judged, but it is what the reader sees.
-            let histories: Vec<&[f64]> = pool.members.iter().map(|m| &series[m.index].y[..]).collect();
-            let span = pool.total_span() / histories.len().max(1) as f64;
-            let small = 0.5 * budget * span;
-            let total = mean(histories.iter().map(|y| y.last().unwrap_or(&0.0) - y.first().unwrap_or(&0.0)));
-            let abrupt = mean(histories.iter().map(|y| two_largest_rises(y, least_jump)));
-            if pool.sawtooth {
-                LeakClass::Sawtooth
-            } else if total > small && abrupt > 0.5 * total {
-                LeakClass::HighWaterMark
-            } else if total > small && total > 2.0 * a.end.estimate.max(0.0) * span {
-                LeakClass::WarmUp
-            } else if a.models.iter().all(|m| m.end.lower(0.05) > 0.0) {
-                LeakClass::WithinBudget
-            } else {
-                LeakClass::Flat
-            }
-        }
-    }
-}
-
-/// The two largest rises between neighbouring readings, together; rises under `least` are flutter and count for nothing.
-fn two_largest_rises(y: &[f64], least: f64) -> f64 {
-    let (mut first, mut second) = (0.0, 0.0);
-    for rise in y.windows(2).map(|w| w[1] - w[0]).filter(|r| *r >= least) {
-        if rise > first {
-            (first, second) = (rise, first);
-        } else if rise > second {
-            second = rise;
-        }
-    }
-    first + second
-}
-
-fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
-    let n = values.len().max(1) as f64;
-    values.sum::<f64>() / n
 }
 
 /// Growth per step of the axis in each quarter of the judged part, pooled; empty with too little.

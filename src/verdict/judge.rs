@@ -4,14 +4,16 @@
 //! what couldn't be measured is unknown and fails closed.
 
 use super::explain::{allowed_rate, rate, rate_with_bounds};
-use super::finding::find;
+use super::forecast::forecast;
+use super::pages;
+use super::parts::{leaking_parts, parts};
 use super::series::{Readings, readings};
-use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Verdict, settle_levels};
+use super::step_down::{Judged, step_down};
+use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Part, Verdict, settle_levels};
 use crate::model::{
     Axis, CountingSource, EventKind, Failure, Resource, RunRecord, RunStatus, Sample, WorkerId, format_bytes,
     format_count, format_seconds,
 };
-use std::collections::BTreeMap;
 
 /// The page size, for records that don't say.
 const USUAL_PAGE: u64 = 4096;
@@ -24,27 +26,33 @@ pub(super) fn page(record: &RunRecord) -> f64 {
 /// Judges a run: every resource with a budget, and every gate.
 pub fn judge(record: &RunRecord) -> Verdict {
     let budgets = &record.meta.budgets;
-    let judged = [
-        (Resource::Memory, budgets.memory),
-        (Resource::Descriptors, budgets.descriptors),
-        (Resource::Threads, budgets.threads),
-        (Resource::Tmpfs, budgets.tmpfs),
-    ];
+    let budget = |resource| match resource {
+        Resource::Memory => budgets.memory,
+        Resource::Descriptors => budgets.descriptors,
+        Resource::Threads => budgets.threads,
+        Resource::Tmpfs => budgets.tmpfs,
+        Resource::Kernel => budgets.kernel,
+    };
     let mut notes = Vec::new();
-    let mut findings = Vec::new();
-    for (resource, budget) in judged {
-        let Some(budget) = budget else { continue };
+    let mut judged = Vec::new();
+    for resource in Resource::ALL {
+        let Some(budget) = budget(resource) else { continue };
         let Readings { axis, series, notes: told } = readings(record, resource);
-        let quantum = if resource.in_bytes() { page(record) } else { 1.0 };
-        let axis = axis.unwrap_or(Axis::Seconds);
-        let mut finding = find(resource, axis, &series, budget, quantum);
-        if axis == Axis::Seconds && !series.is_empty() {
-            without_requests(&mut finding);
-        }
-        findings.push(finding);
         notes.extend(told);
+        judged.push(Judged { resource, axis: axis.unwrap_or(Axis::Seconds), series, budget });
     }
-    copy_on_write(record, &mut findings);
+    let mut findings = step_down(&judged, page(record));
+    for (finding, one) in findings.iter_mut().zip(&judged) {
+        if one.axis == Axis::Seconds && !one.series.is_empty() {
+            without_requests(finding);
+        }
+        if finding.outcome == Outcome::Leak {
+            finding.parts = parts(record, one.resource);
+        }
+        name_parts(finding);
+        finding.forecast = forecast(record, finding, &one.series);
+    }
+    pages::explain(record, &mut findings);
     notes.extend(notes_on(record));
     let mut gates: Vec<Gate> = findings.iter().map(resource_gate).collect();
     let workload = workload_gates(record);
@@ -81,6 +89,19 @@ pub fn judge(record: &RunRecord) -> Verdict {
     let outcome = if exit == ExitCode::Clean || answer != Outcome::Clean { answer } else { Outcome::Inconclusive };
     let sentence = sentence(record, &findings, &gates, &failures, outcome, interrupted);
     Verdict { outcome, exit, sentence, gates, findings, notes }
+}
+
+/// Says in the reason of a leak what it is made of.
+fn name_parts(finding: &mut Finding) {
+    if finding.resource == Resource::Memory {
+        return;
+    }
+    let unit = finding.axis.unit();
+    let name = |p: &&Part| format!("{} {}/{unit}", format_count(p.growth.estimate), p.name);
+    let named: Vec<String> = leaking_parts(finding).iter().map(name).collect();
+    if !named.is_empty() {
+        finding.reason.push_str(&format!("; of these {}", named.join(", ")));
+    }
 }
 
 /// Budgets are per request: growth per second is shown, but can't be judged by them.
@@ -210,37 +231,6 @@ fn deaths_gate(deaths: &[(WorkerId, String)]) -> Gate {
     Gate { name: "unexpected deaths".into(), state, measured, allowed: "none".into() }
 }
 
-/// Copy-on-write un-sharing: private memory grew, and most of it wasn't anonymous memory growing, which is clean.
-fn copy_on_write(record: &RunRecord, findings: &mut [Finding]) {
-    const LEAST: f64 = 1024.0 * 1024.0;
-    let Some(memory) = findings.iter_mut().find(|f| f.resource == Resource::Memory && f.outcome == Outcome::Clean)
-    else {
-        return;
-    };
-    // Both at the same readings: what a cache took on in the warm-up must not look like un-sharing.
-    let both = |s: &Sample| Some((s.slow.as_ref()?.uss? as f64, s.anon_and_swap()? as f64));
-    let mut ends: BTreeMap<WorkerId, [(f64, f64); 2]> = BTreeMap::new();
-    for sample in &record.samples {
-        if let Some(now) = both(sample) {
-            ends.entry(sample.worker).or_insert([now, now])[1] = now;
-        }
-    }
-    let workers = ends.len().max(1) as f64;
-    let private: f64 = ends.values().map(|[first, last]| last.0 - first.0).sum::<f64>() / workers;
-    let anonymous: f64 = ends.values().map(|[first, last]| last.1 - first.1).sum::<f64>() / workers;
-    let unshared = private - anonymous.max(0.0);
-    if unshared > LEAST && unshared > 0.5 * private {
-        memory.class = LeakClass::CopyOnWrite;
-        memory.reason = format!(
-            "private memory grew by {} in each worker because inherited pages were written to; {}",
-            format_bytes(unshared),
-            memory.reason
-        );
-        let fact = ("un-shared private memory (USS), per worker".to_owned(), format_bytes(unshared));
-        memory.evidence.facts.push(fact);
-    }
-}
-
 fn notes_on(record: &RunRecord) -> Vec<String> {
     let mut notes = Vec::new();
     match record.meta.counting.source {
@@ -266,7 +256,7 @@ fn notes_on(record: &RunRecord) -> Vec<String> {
     let missed: u64 =
         record.events.iter().map(|e| if let EventKind::MissedTicks { count } = e.kind { count } else { 0 }).sum();
     if missed > 0 {
-        notes.push(format!("the sampler missed {missed} of its deadlines: the host was busy"));
+        notes.push(format!("the sampler missed {missed} of its deadlines: the host was busy, or the harness stopped"));
     }
     notes.extend(super::noise::noise(record));
     notes.extend(record.events.iter().filter_map(|e| match &e.kind {
@@ -330,7 +320,9 @@ fn leak_phrase(finding: &Finding) -> String {
         (0, n) => format!(", {n} workers together"),
         (k, n) => format!(", {k} of {n} workers"),
     };
-    format!("LEAK  {growth}, {}{workers}", metric(finding.resource))
+    let kind = leaking_parts(finding).first().copied().filter(|_| finding.resource != Resource::Memory);
+    let kind = kind.map_or(String::new(), |part| format!(" ({})", part.name));
+    format!("LEAK  {growth}, {}{kind}{workers}", metric(finding.resource))
 }
 
 fn clean_phrase(finding: &Finding) -> String {

@@ -3,27 +3,34 @@
 //! Pure: a verdict is a function of a run record.
 
 mod assess;
+mod class;
 mod explain;
 mod finding;
 mod floor;
+mod forecast;
 mod judge;
 mod level;
 mod live;
 mod noise;
+mod pages;
+mod parts;
 mod plausible;
 mod pool;
 mod series;
 mod sites;
+mod step_down;
 #[cfg(test)]
 mod test_record;
 mod transient;
 mod types;
 
 pub use finding::find;
+pub use forecast::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting, forecast};
 pub use judge::judge;
 pub use live::live_growth;
 pub use series::{SettleLevel, series, settle_levels};
 pub use sites::{CallSite, CallSites, SiteState, call_sites};
 pub use types::{
-    Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Verdict, WorkerFinding,
+    Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Part, Verdict,
+    WorkerFinding,
 };

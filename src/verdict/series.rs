@@ -32,8 +32,23 @@ pub fn series(record: &RunRecord, resource: Resource) -> (Axis, Vec<Series>) {
 }
 
 pub(super) fn readings(record: &RunRecord, resource: Resource) -> Readings {
+    let raw = if resource.of_whole_target() {
+        of_pool(record, resource)
+    } else {
+        let level = |sample: &Sample| level(sample, resource);
+        of_workers(record, &resource.to_string(), &level)
+    };
+    tidy(record, raw, &resource.to_string())
+}
+
+/// One series for each worker of a quantity that isn't a resource of its own, such as one kind of descriptors.
+pub(super) fn part_series(record: &RunRecord, level: &dyn Fn(&Sample) -> Option<u64>) -> Vec<Series> {
+    tidy(record, of_workers(record, "a part", level), "a part").series
+}
+
+/// Cuts raw series to what can be judged, and tells what was cut; `name` is what they are of.
+fn tidy(record: &RunRecord, mut out: Readings, name: &str) -> Readings {
     let timeline = Timeline::new(record);
-    let mut out = if resource == Resource::Tmpfs { of_pool(record) } else { of_workers(record, resource) };
     let mut dropped = 0;
     let mut cut = 0;
     let load = LoadCurve::new(record, &timeline);
@@ -51,7 +66,7 @@ pub(super) fn readings(record: &RunRecord, resource: Resource) -> Readings {
     }
     if dropped > 0 {
         out.notes
-            .push(format!("{dropped} readings of {resource} were dropped: not a number, or their clock ran backwards"));
+            .push(format!("{dropped} readings of {name} were dropped: not a number, or their clock ran backwards"));
     }
     if cut > 0 {
         out.notes.push(format!(
@@ -140,11 +155,11 @@ fn level(sample: &Sample, resource: Resource) -> Option<u64> {
         Resource::Memory => sample.anon_and_swap(),
         Resource::Descriptors => sample.fds,
         Resource::Threads => sample.threads,
-        Resource::Tmpfs => None,
+        Resource::Tmpfs | Resource::Kernel => None,
     }
 }
 
-fn of_workers(record: &RunRecord, resource: Resource) -> Readings {
+fn of_workers(record: &RunRecord, name: &str, level: &dyn Fn(&Sample) -> Option<u64>) -> Readings {
     let mut order: HashMap<WorkerId, usize> = HashMap::new();
     let mut by_worker: Vec<(WorkerId, Vec<&Sample>)> = Vec::new();
     for sample in &record.samples {
@@ -171,7 +186,7 @@ fn of_workers(record: &RunRecord, resource: Resource) -> Readings {
         let mut one = Series { worker: Some(worker), ..Series::default() };
         let born = samples.first().map_or(0.0, |s| s.t);
         for sample in samples {
-            let Some(y) = level(sample, resource) else {
+            let Some(y) = level(sample) else {
                 unread += 1;
                 continue;
             };
@@ -193,18 +208,25 @@ fn of_workers(record: &RunRecord, resource: Resource) -> Readings {
     }
     // A page is read less often than memory; only a log that doesn't mention a worker is worth a word.
     if uncounted > 0 && record.meta.counting.source == CountingSource::AccessLog {
-        out.notes.push(format!("{uncounted} readings of {resource} have no request count and were dropped"));
+        out.notes.push(format!("{uncounted} readings of {name} have no request count and were dropped"));
     }
     if unread > 0 {
-        out.notes.push(format!("{resource} could not be read in {unread} readings"));
+        out.notes.push(format!("{name} could not be read in {unread} readings"));
     }
     out
 }
 
-fn of_pool(record: &RunRecord) -> Readings {
+fn of_pool(record: &RunRecord, resource: Resource) -> Readings {
     let mut out = Readings::default();
-    let own = record.host.iter().any(|h| h.cgroup_shmem.is_some());
-    let value = |h: &HostSample| if own { h.cgroup_shmem } else { h.tmpfs };
+    let own = resource == Resource::Kernel || record.host.iter().any(|h| h.cgroup_shmem.is_some());
+    // A tmpfs that isn't mounted here, and SysV segments, show in the sum alone; old runs have the mounts alone.
+    let whole = record.host.iter().any(|h| h.shmem.is_some());
+    let value = |h: &HostSample| match resource {
+        Resource::Kernel => h.cgroup_kernel,
+        _ if own => h.cgroup_shmem,
+        _ if whole => h.shmem,
+        _ => h.tmpfs,
+    };
     let hourly = record.meta.budgets.per == Per::Hour;
     let pool = if hourly { None } else { PoolCount::new(record) };
     let time = if hourly { HOUR } else { 1.0 };

@@ -1,5 +1,6 @@
 //! What a verdict says.
 
+use super::Forecast;
 use crate::model::{Axis, Resource, WorkerId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -27,7 +28,7 @@ impl fmt::Display for Outcome {
 }
 
 /// What kind of behaviour was seen, in the words a person wants to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum LeakClass {
     /// Steady growth in every worker.
@@ -48,6 +49,10 @@ pub enum LeakClass {
     CopyOnWrite,
     /// It grows, within the budget.
     WithinBudget,
+    /// Steady growth that resident memory doesn't show, because it was swapped out.
+    SwapHidIt,
+    /// Resident memory grew by shared memory or page cache, which aren't the worker's own.
+    SharedPages,
     /// It can't be told.
     Unknown,
 }
@@ -89,6 +94,21 @@ pub struct Finding {
     pub workers: Vec<WorkerFinding>,
     /// The numbers behind the answer.
     pub evidence: Evidence,
+    /// What the growth of a leak is made of, the largest first: kinds of descriptors, memory resident and swapped out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
+    /// How growth goes on if it goes on as it did; missing if no limit is known, or nothing grows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
+}
+
+/// A part of what a resource counts, with its own growth under a straight line.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// What it is, such as `sockets`.
+    pub name: String,
+    /// Its growth; both bounds hold for all parts together.
+    pub growth: Interval,
 }
 
 /// One worker's part in a finding.
@@ -139,6 +159,9 @@ pub struct Evidence {
     pub facts: Vec<(String, String)>,
     /// Growth by quarter of the judged part, per step of the axis, pooled; empty if there was too little.
     pub quarters: Vec<f64>,
+    /// What shows that it is of its class, in a sentence without a full stop; missing where the reason says it all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
 }
 
 /// State of one gate.

@@ -5,6 +5,7 @@ use super::connection::{Broken, Connection, Exchange};
 use super::plan::{Abort, Request};
 use super::record::{ErrorKind, Outcome, Recorder};
 use super::script::Script;
+use super::stall::Stalls;
 use crate::config::AbortPoint;
 use std::cell::{Cell, RefCell};
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 pub(super) struct Shared {
     pub(super) script: Script,
     pub(super) recorder: RefCell<Recorder>,
+    pub(super) stalls: Stalls,
     /// Connections opened so far: they go to the servers in turn.
     pub(super) opened: Cell<usize>,
     /// Requests numbered so far, in all phases.
@@ -69,7 +71,10 @@ impl Client {
             bytes_sent += attempt.bytes_sent;
         }
         let now = Instant::now();
-        let latency = now.duration_since(intended);
+        shared.stalls.look(now);
+        // How long it would have taken if the harness had gone on can't be known.
+        let stalled = shared.stalls.since(intended);
+        let latency = (!stalled).then(|| now.duration_since(intended));
         let step = &shared.script.steps[request.step];
         let mut recorder = shared.recorder.borrow_mut();
         self.broken = match &attempt.result {
@@ -77,6 +82,7 @@ impl Client {
             _ => 0,
         };
         let outcome = match attempt.result {
+            Err(_) if stalled => return,
             Ok(Sent::Aborted) => Outcome::Aborted,
             Ok(Sent::Answered(status)) if step.expect.contains(&status) => Outcome::Ok(status),
             Ok(Sent::Answered(status)) => {

@@ -61,7 +61,7 @@ impl CommandLoad {
             let now = Instant::now();
             self.recorder.explain(STEP, why);
             let outcome = super::record::Outcome::Failed(ErrorKind::Command, None);
-            self.recorder.ended(STEP, outcome, Duration::ZERO, 0, now);
+            self.recorder.ended(STEP, outcome, None, 0, now);
         }
         self.recorder.end_phase(Instant::now());
         end

@@ -9,6 +9,7 @@ use super::counters::Counters;
 use super::pacing::{Arrivals, Ramp};
 use super::record::{ErrorKind, Outcome, Recorder};
 use super::script::Script;
+use super::stall::Stalls;
 use super::timer::Timer;
 use super::{PhaseEnd, WorkloadError, is_set};
 use crate::config::{PhaseConfig, WorkloadConfig};
@@ -98,7 +99,13 @@ impl HttpLoad {
         let recorder = RefCell::new(Recorder::new(origin, counters, seconds));
         Ok(HttpLoad {
             timer,
-            shared: Rc::new(Shared { script, recorder, opened: Cell::new(0), numbered: Cell::new(0) }),
+            shared: Rc::new(Shared {
+                script,
+                recorder,
+                stalls: Stalls::default(),
+                opened: Cell::new(0),
+                numbered: Cell::new(0),
+            }),
             config: config.clone(),
             resting: Rc::default(),
             load: None,
@@ -114,6 +121,11 @@ impl HttpLoad {
     /// The model of the soak phases.
     pub(super) fn model(&self) -> &'static str {
         if self.open_soak || self.config.rate.is_some() { "open" } else { "closed" }
+    }
+
+    /// How long the thread did not run in its phases.
+    pub(super) fn stalled(&self) -> Duration {
+        self.shared.stalls.lost()
     }
 
     /// Closes all connections.
@@ -138,12 +150,15 @@ impl HttpLoad {
         let state = Rc::new(Phase::new(self.shared.numbered.get()));
         let begun = Instant::now();
         self.shared.recorder.borrow_mut().begin_phase(soak, begun);
+        self.shared.stalls.begin(begun);
+        let lost_before = self.shared.stalls.lost();
         let controller = Controller {
             phase,
             model,
             pool,
             stop,
-            begun,
+            begun: Cell::new(begun),
+            lost: Cell::new(lost_before),
             state: state.clone(),
             timer: self.timer.clone(),
             shared: self.shared.clone(),
@@ -250,7 +265,10 @@ struct Controller<'a> {
     model: Model,
     pool: &'a (dyn Fn() -> usize + Sync),
     stop: &'a AtomicBool,
-    begun: Instant,
+    /// When the phase began, moved on by the stalls of the harness: what was due in one is not made up for.
+    begun: Cell<Instant>,
+    /// The stalls of all phases that `begun` takes into account.
+    lost: Cell<Duration>,
     state: Rc<Phase>,
     timer: Rc<Timer>,
     shared: Rc<Shared>,
@@ -277,7 +295,8 @@ impl Controller<'_> {
             }
             let now = Instant::now();
             self.shared.recorder.borrow_mut().roll(now);
-            let elapsed = now.duration_since(self.begun).as_secs_f64();
+            self.pass_over_stalls(now);
+            let elapsed = now.saturating_duration_since(self.begun.get()).as_secs_f64();
             let progress = self.progress(elapsed);
             let mut next = TICK;
             match (self.model, &mut arrivals) {
@@ -310,6 +329,15 @@ impl Controller<'_> {
         }
     }
 
+    /// Moves the phase on by the time in which the harness did not run, and what waits for its turn with it.
+    fn pass_over_stalls(&self, now: Instant) {
+        self.shared.stalls.look(now);
+        let lost = self.shared.stalls.lost();
+        let stalled = lost.saturating_sub(self.lost.replace(lost));
+        self.begun.set(self.begun.get() + stalled);
+        self.state.queue.borrow_mut().iter_mut().for_each(|(_, intended)| *intended += stalled);
+    }
+
     async fn wait(&self, duration: Duration) {
         // The kernel can't refuse a timer that it has made; if it does all the same, the coarser clock serves.
         if self.timer.sleep(duration).await.is_err() {
@@ -339,7 +367,7 @@ impl Controller<'_> {
     fn queue(&self, times: impl Iterator<Item = f64>, most: u32) {
         for time in times {
             let Some(number) = self.state.next_number() else { return };
-            let intended = self.begun + Duration::from_secs_f64(time);
+            let intended = self.begun.get() + Duration::from_secs_f64(time);
             self.state.queue.borrow_mut().push_back((number, intended));
             self.state.arrived.notify_one();
             if self.state.queue.borrow().len() > self.state.idle.get() as usize && self.state.clients.get() < most {
@@ -386,7 +414,7 @@ async fn closed(mut client: Client, index: u32, phase: &Phase, shared: &Shared) 
 async fn open(mut client: Client, phase: &Phase, shared: &Shared) -> Client {
     loop {
         let arrival = phase.queue.borrow_mut().pop_front();
-        let Some((number, intended)) = arrival else {
+        let Some((number, mut intended)) = arrival else {
             if phase.over.get() {
                 return client;
             }
@@ -396,12 +424,16 @@ async fn open(mut client: Client, phase: &Phase, shared: &Shared) -> Client {
             continue;
         };
         let now = Instant::now();
+        shared.stalls.look(now);
         let waited = now.saturating_duration_since(intended);
-        if waited > shared.script.timeout {
+        if waited > shared.script.timeout && shared.stalls.since(intended) {
+            // The controller moves what still waits; this one came to its turn before it could.
+            intended = now;
+        } else if waited > shared.script.timeout {
             let step = shared.script.plan.request(number).step;
             let mut recorder = shared.recorder.borrow_mut();
             recorder.explain(step, "dropped: every connection was busy for longer than the timeout");
-            recorder.ended(step, Outcome::Failed(ErrorKind::Dropped, None), waited, 0, now);
+            recorder.ended(step, Outcome::Failed(ErrorKind::Dropped, None), Some(waited), 0, now);
             continue;
         }
         client.send(shared, number, intended).await;

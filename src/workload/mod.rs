@@ -17,6 +17,7 @@ mod plan;
 mod record;
 mod running;
 mod script;
+mod stall;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -125,6 +126,15 @@ impl Driver {
         match &self.0 {
             Kind::Http(load) => load.recorder().histograms().to_vec(),
             Kind::Command(_) => Vec::new(),
+        }
+    }
+
+    /// How long the driver itself did not run while it should have, as while the harness was stopped by a signal.
+    pub fn stalled(&self) -> Duration {
+        match &self.0 {
+            Kind::Http(load) => load.stalled(),
+            // The command goes on by itself.
+            Kind::Command(_) => Duration::ZERO,
         }
     }
 

@@ -163,8 +163,15 @@ impl Recorder {
         self.add(step, Totals { sent: 1, ..Totals::default() });
     }
 
-    /// A request ended after `latency`, with so many bytes of its body sent.
-    pub(super) fn ended(&mut self, step: usize, outcome: Outcome, latency: Duration, bytes_sent: u64, now: Instant) {
+    /// A request ended after `latency`, if that could be measured, with so many bytes of its body sent.
+    pub(super) fn ended(
+        &mut self,
+        step: usize,
+        outcome: Outcome,
+        latency: Option<Duration>,
+        bytes_sent: u64,
+        now: Instant,
+    ) {
         self.roll(now);
         let totals = match outcome {
             Outcome::Ok(_) => Totals { ok: 1, ..Totals::default() },
@@ -175,20 +182,20 @@ impl Recorder {
         let soaking = self.soaking.is_some();
         let (tally, second) = &mut self.tallies[step];
         tally.note(outcome, bytes_sent);
+        if soaking {
+            self.sums.note(outcome, bytes_sent);
+        }
+        let Some(latency) = latency.filter(|_| outcome != Outcome::Aborted) else { return };
         let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
-        if let Outcome::Ok(_) = outcome {
+        let ok = matches!(outcome, Outcome::Ok(_));
+        if ok {
             second.saturating_record(micros);
         }
         if soaking {
-            self.sums.note(outcome, bytes_sent);
             let histograms = &mut self.histograms[step];
-            match outcome {
-                Outcome::Aborted => {}
-                Outcome::Ok(_) => {
-                    histograms.ok.saturating_record(micros);
-                    histograms.all.saturating_record(micros);
-                }
-                Outcome::Failed(..) => histograms.all.saturating_record(micros),
+            histograms.all.saturating_record(micros);
+            if ok {
+                histograms.ok.saturating_record(micros);
             }
         }
     }
@@ -352,8 +359,8 @@ mod tests {
         recorder.begin_phase(false, at(0.2));
         recorder.sent(0, at(0.3));
         recorder.sent(0, at(0.3));
-        recorder.ended(0, Outcome::Ok(200), ms(4), 10, at(0.4));
-        recorder.ended(0, Outcome::Failed(ErrorKind::Status, Some(500)), ms(9), 20, at(3.1));
+        recorder.ended(0, Outcome::Ok(200), Some(ms(4)), 10, at(0.4));
+        recorder.ended(0, Outcome::Failed(ErrorKind::Status, Some(500)), Some(ms(9)), 20, at(3.1));
         recorder.end_phase(at(3.2));
         let samples: Vec<LoadSample> = receiver.try_iter().collect();
         assert_eq!(
@@ -375,7 +382,7 @@ mod tests {
         let ms = Duration::from_millis;
         recorder.begin_phase(false, at(0.0));
         recorder.sent(0, at(0.1));
-        recorder.ended(0, Outcome::Ok(200), ms(1), 0, at(0.1));
+        recorder.ended(0, Outcome::Ok(200), Some(ms(1)), 0, at(0.1));
         recorder.end_phase(at(1.0));
         recorder.begin_phase(true, at(1.0));
         for (outcome, latency) in [
@@ -385,7 +392,7 @@ mod tests {
             (Outcome::Failed(ErrorKind::Status, Some(503)), 1),
         ] {
             recorder.sent(1, at(1.5));
-            recorder.ended(1, outcome, ms(latency), 0, at(1.5));
+            recorder.ended(1, outcome, Some(ms(latency)), 0, at(1.5));
         }
         recorder.end_phase(at(3.0));
         let summary = recorder.summary("closed", at(4.0));

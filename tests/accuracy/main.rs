@@ -7,8 +7,8 @@ mod properties;
 
 use families::{BUDGET, FAMILIES, PAGE, Source, Truth};
 use modes::{Mode, Shape, run};
-use seepage::model::{Axis, Resource};
-use seepage::verdict::{LeakClass, Outcome, find, judge};
+use seepage::model::{Axis, Resource, Thinner};
+use seepage::verdict::{LeakClass, Outcome, Verdict, find, judge};
 
 /// Cases of each family: few, so that the test is quick in a debug build. `examples/accuracy.rs` makes the whole table.
 const CASES: u64 = 2;
@@ -60,6 +60,31 @@ fn the_ten_modes_of_a_faulty_apache_module_are_told_apart() {
             let class = verdict.findings[0].class;
             if verdict.exit != exit || !classes.contains(&class) {
                 wrong.push(format!("{mode:?}, seed {seed}: {class:?}, {}", verdict.sentence));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Readings that were thinned to a fourth or less stand for all: the same answer at about the same rate.
+#[test]
+fn thinned_readings_are_judged_alike() {
+    let shape = Shape { workers: 4, requests: 4000, readings: 4000, recycle: None };
+    let mut wrong = Vec::new();
+    for mode in Mode::ALL {
+        for seed in 0..2 {
+            let whole = run(mode, shape, seed);
+            let mut few = whole.clone();
+            let mut thinner = Thinner::new(whole.samples.len() / 4);
+            few.samples.drain(..).for_each(|sample| thinner.push(sample));
+            few.samples = thinner.finish().0;
+            assert!(few.samples.len() <= whole.samples.len() / 4 + 4);
+            let (whole, few) = (judge(&whole), judge(&few));
+            let growth = |verdict: &Verdict| verdict.findings[0].growth.map_or(f64::NAN, |g| g.estimate);
+            let (before, after) = (growth(&whole), growth(&few));
+            let moved = (after - before).abs() > f64::max(BUDGET / 4.0, 0.05 * before.abs());
+            if whole.exit != few.exit || whole.findings[0].class != few.findings[0].class || moved {
+                wrong.push(format!("{mode:?}, seed {seed}: {}; thinned: {}", whole.sentence, few.sentence));
             }
         }
     }

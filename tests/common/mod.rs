@@ -89,6 +89,78 @@ impl Bench {
     }
 }
 
+/// A harness file on the demonstration server with one of its faults; its other parts are as a test wants them.
+pub struct Demo<'a> {
+    /// The server's fault, such as `malloc`.
+    pub fault: &'a str,
+    /// Worker processes, and connections.
+    pub workers: u32,
+    /// Requests a second.
+    pub rate: u32,
+    /// More keys of the table `workload`.
+    pub workload: &'a str,
+    /// The steps of the workload, whole tables.
+    pub steps: &'a str,
+    /// Length of the warm-up.
+    pub warm_up: &'a str,
+    /// Length of the soak.
+    pub soak: &'a str,
+    /// More tables, after the phases.
+    pub more: &'a str,
+}
+
+impl Default for Demo<'_> {
+    fn default() -> Self {
+        Demo { fault: "none", workers: 2, rate: 500, workload: "", steps: UPLOAD, warm_up: "2s", soak: "8s", more: "" }
+    }
+}
+
+/// A step that uploads a little.
+pub const UPLOAD: &str = r#"
+[[workload.step]]
+name = "upload"
+method = "POST"
+path = "/upload"
+body = { random = "2 KiB" }
+"#;
+
+impl Demo<'_> {
+    /// Writes the file to the bench.
+    pub fn write(&self, bench: &Bench) -> PathBuf {
+        let Demo { fault, workers, rate, workload, steps, warm_up, soak, more } = self;
+        let text = format!(
+            r#"
+name = "demo-{fault}"
+[target]
+command = [
+    "${{seepage}}", "demo-server", "--port", "${{port}}", "--workers", "{workers}", "--fault", "{fault}",
+    "--access-log", "${{work_dir}}/access.log",
+]
+ready = {{ http = "http://127.0.0.1:${{port}}/status" }}
+stop = {{ grace = "2s" }}
+[requests.log]
+path = "${{work_dir}}/access.log"
+pattern = '^(?P<pid>\d+) (?P<class>\S+)'
+[workload]
+base-url = ["http://127.0.0.1:${{port}}"]
+rate = "{rate}/s"
+concurrency = {workers}
+requests-per-connection = 20
+{workload}
+{steps}
+[[phase]]
+kind = "warm-up"
+duration = "{warm_up}"
+[[phase]]
+kind = "soak"
+duration = "{soak}"
+{more}
+"#
+        );
+        bench.write("harness.toml", &text)
+    }
+}
+
 impl Ended {
     /// All that it said and left, for the message of a failed assertion.
     pub fn story(&self) -> String {

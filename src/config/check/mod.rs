@@ -212,6 +212,9 @@ fn check_budget(checker: &mut Checker, harness: &Harness) {
     check("descriptors", budget.descriptors, false);
     check("threads", budget.threads, false);
     check("tmpfs", budget.tmpfs, true);
+    if let Some(kernel) = budget.kernel {
+        check("kernel", kernel, true);
+    }
 }
 
 fn check_gates(checker: &mut Checker, harness: &Harness) {

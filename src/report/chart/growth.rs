@@ -179,11 +179,13 @@ fn bare(axis: Axis) -> Finding {
         settle: None,
         workers: Vec::new(),
         evidence: crate::verdict::Evidence::default(),
+        parts: Vec::new(),
+        forecast: None,
     }
 }
 
 fn subtitle(record: &RunRecord, resource: Resource, axis: Axis) -> String {
-    let whose = if resource == Resource::Tmpfs { "of the whole target" } else { "of each worker" };
+    let whose = if resource.of_whole_target() { "of the whole target" } else { "of each worker" };
     format!(
         "{} {whose}, against {} · {}",
         text::resource_name(resource),
@@ -329,7 +331,7 @@ impl GrowthChart {
             canvas.text(label, (plot.left - 8.0, y + 4.5), Align::Right, LABEL, false, palette::MUTED.light);
         }
         let what = match (self.resource, y_ticks.unit) {
-            (Resource::Memory | Resource::Tmpfs, unit) => unit.to_owned(),
+            (resource, unit) if resource.in_bytes() => unit.to_owned(),
             (resource, _) => resource.to_string(),
         };
         canvas.text(&what, (24.0, TOP - 14.0), Align::Left, LABEL, false, palette::MUTED.light);
@@ -410,7 +412,7 @@ impl GrowthChart {
         };
         let coloured: Vec<_> = self.lines.iter().filter_map(|l| Some((l, l.colour?))).collect();
         if !coloured.is_empty() {
-            let whose = if self.resource == Resource::Tmpfs { "" } else { "worker" };
+            let whose = if self.resource.of_whole_target() { "" } else { "worker" };
             row(canvas, whose, &format!("per {}", self.axis.unit()), &|_, _| {});
         }
         for (line, tone) in &coloured {

@@ -36,13 +36,19 @@ fn one(record: &RunRecord, finding: &Finding) -> Markup {
                     tbody {
                         tr { th scope="row" { "Kind" } td { (text::class_name(finding.class)) } }
                         tr { th scope="row" { "Reason" } td { (plain(&finding.reason)) } }
+                        @if let Some(because) = &finding.evidence.because {
+                            tr { th scope="row" { "Shown by" } td { (plain(because)) } }
+                        }
                         tr { th scope="row" { "Budget" } td { (text::budget(finding)) } }
                         @for (label, value) in &finding.evidence.facts {
                             tr { th scope="row" { (capital(&plain(label))) } td { (plain(value)) } }
                         }
                     }
                 }
-                @if !finding.evidence.quarters.is_empty() { (quarters(finding)) }
+                div {
+                    @if !finding.evidence.quarters.is_empty() { (quarters(finding)) }
+                    @if !finding.parts.is_empty() { (parts(finding)) }
+                }
             }
             @if !finding.workers.is_empty() { (workers(record, finding)) }
         }
@@ -58,6 +64,24 @@ fn quarters(finding: &Finding) -> Markup {
                     tr {
                         th scope="row" { "quarter " (i + 1) }
                         td.number { (text::amount(finding.resource, *value)) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn parts(finding: &Finding) -> Markup {
+    html! {
+        table {
+            thead { tr { th { "Made of" } th.number { "Growth per " (finding.axis.unit()) } } }
+            tbody {
+                @for part in &finding.parts {
+                    tr {
+                        th scope="row" { (part.name) }
+                        td.number title=(text::bounds(finding.resource, &part.growth)) {
+                            (text::amount(finding.resource, part.growth.estimate))
+                        }
                     }
                 }
             }

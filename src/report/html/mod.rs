@@ -9,6 +9,7 @@ mod run;
 
 use super::chart::{self, Chart, ChartError, GrowthChart, Timeline, palette};
 use super::explain::explain;
+use super::forecast;
 use super::text::{self, Mood, capital, plain};
 use crate::model::{RunRecord, format_seconds};
 use crate::verdict::{GateState, Outcome, Verdict};
@@ -121,6 +122,11 @@ fn verdict_section(record: &RunRecord, verdict: &Verdict) -> Markup {
                 }
             }
             (gates(verdict))
+            @let told = forecast::sentences(verdict);
+            @if !told.is_empty() {
+                h2 { "If it goes on like this" }
+                ul { @for sentence in &told { li { (capital(sentence)) "." } } }
+            }
             @if !verdict.notes.is_empty() {
                 ul.notes { @for note in &verdict.notes { li { (plain(note)) } } }
             }

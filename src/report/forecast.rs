@@ -1,0 +1,137 @@
+//! The forecast in words: when a limit is reached, and what recycling keeps it away until the leak is mended.
+
+use super::text::{amount, level};
+use crate::model::{Axis, Resource, format_count};
+use crate::verdict::{Ceiling, Finding, LimitReached, Outcome, Reach, Recycling, Verdict};
+
+/// What is foretold of the findings that leak, a sentence each without its full stop.
+pub fn sentences(verdict: &Verdict) -> Vec<String> {
+    verdict.findings.iter().filter(|f| f.outcome == Outcome::Leak).flat_map(of_finding).collect()
+}
+
+/// What is foretold of one finding, a sentence each without its full stop.
+pub fn of_finding(finding: &Finding) -> Vec<String> {
+    let Some(forecast) = &finding.forecast else { return Vec::new() };
+    let limit = forecast.limit.as_ref().map(|limit| reached(finding, limit));
+    let recycling = forecast.recycling.as_ref().and_then(|r| recycled(finding.resource, r));
+    limit.into_iter().chain(recycling).collect()
+}
+
+fn reached(finding: &Finding, reached: &LimitReached) -> String {
+    let resource = finding.resource;
+    let left = amount(resource, reached.room);
+    let most = amount(resource, reached.limit);
+    let together = match reached.workers {
+        1 => String::new(),
+        n => format!(", {n} workers together"),
+    };
+    let limit = match reached.ceiling {
+        Ceiling::ControlGroup => format!("the control group's {most} ({left} left{together})"),
+        Ceiling::Host => format!("the host's {most} ({left} left{together})"),
+        Ceiling::ProcessMemory => format!("the {most} that a worker's limits allow ({left} left)"),
+        Ceiling::OpenFiles => format!("the {most} descriptors that a worker may open ({left} left)"),
+    };
+    let timed = matches!(finding.axis, Axis::Hours | Axis::Seconds);
+    let whose = if finding.axis == Axis::PoolRequests { "requests" } else { "requests to each worker" };
+    // First what a person plans by, then what it rests on.
+    let told = |time: &dyn Fn(&Reach) -> String, steps: &dyn Fn(&Reach) -> String| match &reached.seconds {
+        Some(seconds) if timed => time(seconds),
+        Some(seconds) => format!("{} at the rate of this run, {} {whose}", time(seconds), steps(&reached.steps)),
+        None => format!("{} {whose}", steps(&reached.steps)),
+    };
+    match finding.outcome {
+        Outcome::Leak => {
+            format!("{resource} reaches {limit} in {}", told(&|r| range(r, duration), &|r| range(r, count)))
+        }
+        Outcome::Clean | Outcome::Inconclusive => format!(
+            "even at the upper bound of growth, {resource} doesn't reach {limit} before {}",
+            told(&|r| duration(r.soonest), &|r| count(r.soonest))
+        ),
+    }
+}
+
+/// An estimate with its interval: `48000 (41000 to 57000)`; without an estimate, the soonest.
+fn range(reach: &Reach, word: impl Fn(f64) -> String) -> String {
+    let soonest = word(reach.soonest);
+    match (reach.estimate, reach.latest) {
+        (Some(estimate), Some(latest)) if word(latest) == soonest => format!("about {}", word(estimate)),
+        (Some(estimate), Some(latest)) => format!("about {} ({soonest} to {})", word(estimate), word(latest)),
+        (Some(estimate), None) => format!("about {} ({soonest} at the soonest)", word(estimate)),
+        (None, _) => format!("{soonest} at the soonest"),
+    }
+}
+
+fn recycled(resource: Resource, recycling: &Recycling) -> Option<String> {
+    let size = level(resource, recycling.size);
+    let why = if recycling.chosen { "the size asked for" } else { "0.8 of an even share of the limits" };
+    let Some(requests) = recycling.requests else {
+        return Some(format!("a worker begins above {size} ({why}): recycling can't keep it below"));
+    };
+    let after = format!("{} requests", count(requests));
+    let keeps = format!("keeps each under {size} ({why}) until the leak is mended");
+    Some(match (&recycling.setting, recycling.value()) {
+        (None, _) => format!("recycling a worker after {after} {keeps}"),
+        (Some(setting), Some(value)) if setting.per_connection => format!(
+            "{} {} {keeps}: it counts connections, of up to {} requests each in this run, {after} in all",
+            setting.name,
+            count(value),
+            format_count(setting.requests_per_connection.unwrap_or(1.0))
+        ),
+        (Some(setting), None) => format!(
+            "recycling a worker after {after} {keeps}: {} counts connections, so divide by the requests that one carries",
+            setting.name
+        ),
+        (Some(setting), Some(value)) => format!("{} {} {keeps}", setting.name, count(value)),
+    })
+}
+
+/// Three significant digits, grouped by thousands.
+fn count(value: f64) -> String {
+    let unit = if value >= 1000.0 { 10f64.powf(value.log10().floor() - 2.0) } else { 1.0 };
+    super::chart::thousands(&format!("{:.0}", (value / unit).round() * unit))
+}
+
+/// A time far ahead, in the unit that fits it: nobody plans for 123 h 7 min.
+fn duration(seconds: f64) -> String {
+    const MINUTE: f64 = 60.0;
+    const HOUR: f64 = 3600.0;
+    const DAY: f64 = 24.0 * HOUR;
+    const YEAR: f64 = 365.0 * DAY;
+    let units = [(YEAR, "years"), (DAY, "days"), (HOUR, "h"), (MINUTE, "min")];
+    let (unit, name) = units.into_iter().find(|(unit, _)| seconds >= 2.0 * unit).unwrap_or((1.0, "s"));
+    let value = seconds / unit;
+    if value >= 1000.0 { format!("over 1000 {name}") } else { format!("{} {name}", format_count(value)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn a_leak_is_foretold_with_its_interval_and_its_remedy() {
+        let (_, verdict) = fixture::leak();
+        let told = sentences(&verdict);
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(
+            told[0].contains("reaches the control group's 2 GiB (1.96 GiB left, 4 workers together) in about 83.5 min"),
+            "{}",
+            told[0]
+        );
+        assert!(told[1].contains("MaxConnectionsPerChild counts connections"), "{}", told[1]);
+    }
+
+    #[test]
+    fn what_is_clean_is_told_at_its_bound() {
+        let (_, verdict) = fixture::warm_up();
+        assert!(sentences(&verdict).is_empty());
+        let told = of_finding(&verdict.findings[0]);
+        assert!(told.len() == 1 && told[0].starts_with("even at the upper bound of growth"), "{told:?}");
+    }
+
+    #[test]
+    fn times_far_ahead_are_round() {
+        let told: Vec<String> = [30.0, 300.0, 20_000.0, 700_000.0, 1e9, 1e14].map(duration).to_vec();
+        assert_eq!(told, ["30 s", "5 min", "5.56 h", "8.1 days", "31.7 years", "over 1000 years"]);
+    }
+}
