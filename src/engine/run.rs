@@ -156,7 +156,10 @@ impl Conductor {
         self.recorder.record.meta.target.root = WorkerProbe::open(launched.target()).ok().map(|probe| probe.id());
         launched.resume().map_err(|error| Cut::target(self.outputs.explain(&error.to_string())))?;
         let library = self.setup.library.clone();
-        let heap = library.map(|library| HeapSampling::new(library, HeapLooks::start(self.origin, sink.clone())));
+        let heap = library.map(|library| {
+            let looks = HeapLooks::start(&library, self.origin, sink.clone());
+            HeapSampling::new(library, looks)
+        });
         let driven = Arc::clone(&self.counters);
         let sampler = Sampler::start(
             Plan {

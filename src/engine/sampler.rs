@@ -207,7 +207,8 @@ impl Sampling {
                 sample.by_class = served.map_or_else(Vec::new, |s| s.by_class.clone());
             }
             if let Some(heap) = &mut self.plan.heap {
-                heap.read(probe, &mut sample, slow);
+                let account = &self.account;
+                slow_parts += heap.read(probe, &mut sample, |wanted, took| account.slow_pause(wanted, took, workers));
             }
             self.account.enter(&sample, cost);
             entries.push(Entry::Sample(sample));

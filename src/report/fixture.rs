@@ -115,6 +115,7 @@ pub fn empty() -> (RunRecord, Verdict) {
         sentence: "INCONCLUSIVE  the target never got ready".to_owned(),
         gates: vec![],
         findings: vec![],
+        call_sites: None,
         notes: vec![],
     };
     (record, verdict)
@@ -424,6 +425,7 @@ impl Scenario {
             sentence: format!("{word}  {}, {} workers", growth.unwrap_or_default(), self.workers),
             gates,
             findings,
+            call_sites: None,
             notes: vec!["the host was quiet: CPU pressure stayed under 3 %".to_owned()],
         }
     }

@@ -4,8 +4,10 @@
 //! breaking a reader. Within a major `format`, fields are only added.
 
 mod forecast;
+mod sites;
 
 use self::forecast::ForecastPart;
+use self::sites::CallSitesPart;
 use super::text;
 use crate::model::{
     Axis, Counting, CountingSource, Host, LatencySummary, Observing, Resource, RunRecord, RunStatus, Target,
@@ -67,6 +69,8 @@ struct Document {
     gates: Vec<GateLine>,
     /// Resource by resource, memory first.
     findings: Vec<FindingPart>,
+    /// Who keeps memory; null if allocations weren't traced.
+    call_sites: Option<CallSitesPart>,
     /// What the reader should know beside, one sentence each.
     notes: Vec<String>,
     /// How requests were counted.
@@ -331,6 +335,7 @@ impl Document {
             },
             gates: verdict.gates.iter().map(GateLine::from).collect(),
             findings: verdict.findings.iter().map(|f| FindingPart::new(f, &ended)).collect(),
+            call_sites: verdict.call_sites.as_ref().map(CallSitesPart::from),
             notes: verdict.notes.clone(),
             counting: CountingPart::from(&meta.counting),
             workload: meta.workload.as_ref().map(WorkloadPart::from),

@@ -13,6 +13,7 @@ mod jsonl;
 mod junit;
 pub mod live;
 mod markdown;
+mod sites;
 mod terminal;
 mod text;
 mod trace;

@@ -8,6 +8,7 @@ use super::forecast::forecast;
 use super::pages;
 use super::parts::{leaking_parts, parts};
 use super::series::{Readings, readings};
+use super::sites::call_sites;
 use super::step_down::{Judged, step_down};
 use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Part, Verdict, settle_levels};
 use crate::model::{
@@ -88,7 +89,9 @@ pub fn judge(record: &RunRecord) -> Verdict {
     };
     let outcome = if exit == ExitCode::Clean || answer != Outcome::Clean { answer } else { Outcome::Inconclusive };
     let sentence = sentence(record, &findings, &gates, &failures, outcome, interrupted);
-    Verdict { outcome, exit, sentence, gates, findings, notes }
+    let memory = findings.iter().find(|f| f.resource == Resource::Memory);
+    let call_sites = call_sites(record, memory);
+    Verdict { outcome, exit, sentence, gates, findings, call_sites, notes }
 }
 
 /// Says in the reason of a leak what it is made of.

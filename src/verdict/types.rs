@@ -1,6 +1,7 @@
 //! What a verdict says.
 
 use super::Forecast;
+use super::sites::CallSites;
 use crate::model::{Axis, Resource, WorkerId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -253,6 +254,9 @@ pub struct Verdict {
     pub gates: Vec<Gate>,
     /// Resource by resource; memory first.
     pub findings: Vec<Finding>,
+    /// Who keeps memory; missing if allocations weren't traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_sites: Option<CallSites>,
     /// What the reader should know beside: noise, missing readings, deaths; one sentence each.
     pub notes: Vec<String>,
 }

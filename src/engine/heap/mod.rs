@@ -8,7 +8,7 @@ mod sampling;
 mod track;
 
 use crate::model::{CallStack, HeapEntry, HeapLook, WorkerId};
-use crate::probe::Snapshot;
+use crate::probe::{Library, Snapshot};
 use crate::store::Entry;
 use names::Names;
 use std::collections::HashMap;
@@ -38,11 +38,12 @@ struct Look {
 }
 
 impl HeapLooks {
-    /// Starts taking looks in; entries go to `sink`. `origin` is time zero of the run.
-    pub fn start(origin: Instant, sink: Sender<Entry>) -> Self {
+    /// Starts taking in looks at what `library` sampled; entries go to `sink`. `origin` is time zero of the run.
+    pub fn start(library: &Library, origin: Instant, sink: Sender<Entry>) -> Self {
         let (looks, taken) = sync_channel::<Look>(WAITING);
+        let ours = library.path().to_string_lossy().into_owned();
         let thread = std::thread::spawn(move || {
-            let mut taking = Taking::new(origin);
+            let mut taking = Taking::new(origin, ours);
             for look in taken {
                 for entry in taking.take(&look) {
                     let _ = sink.send(Entry::Heap(entry));
@@ -69,6 +70,8 @@ impl HeapLooks {
 
 /// What is known across looks.
 struct Taking {
+    /// Path of the library, whose frames are no part of the target.
+    ours: String,
     /// Nanoseconds of `CLOCK_MONOTONIC` at time zero of the run.
     zero: f64,
     trackers: HashMap<WorkerId, Tracker>,
@@ -78,11 +81,11 @@ struct Taking {
 }
 
 impl Taking {
-    fn new(origin: Instant) -> Self {
+    fn new(origin: Instant, ours: String) -> Self {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let now = now.tv_sec as f64 * 1e9 + now.tv_nsec as f64;
         let zero = now - origin.elapsed().as_nanos() as f64;
-        Taking { zero, trackers: HashMap::new(), stacks: HashMap::new(), names: Names::new() }
+        Taking { ours, zero, trackers: HashMap::new(), stacks: HashMap::new(), names: Names::new() }
     }
 
     fn take(&mut self, look: &Look) -> Vec<HeapEntry> {
@@ -94,6 +97,8 @@ impl Taking {
             *numbers.entry(local).or_insert_with(|| {
                 let frames = &look.snapshot.stacks[local as usize].frames;
                 let code: Vec<names::Code> = frames.iter().map(|address| maps.code(*address)).collect();
+                let inner = code.iter().take_while(|code| code.module == self.ours).count();
+                let (frames, code) = (&frames[inner..], code[inner..].to_vec());
                 if let Some(number) = self.stacks.get(&code) {
                     return *number;
                 }

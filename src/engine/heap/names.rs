@@ -12,7 +12,7 @@ use std::collections::HashMap;
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Code {
     /// Path of the module, or a name in brackets.
-    module: String,
+    pub module: String,
     /// Place in the file, or the address itself where there is none.
     offset: u64,
 }

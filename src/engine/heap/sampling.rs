@@ -1,10 +1,14 @@
-//! The sampler's part: exact counts at every reading of a worker, a look at its live set at the slow ones.
+//! The sampler's part: exact counts at every reading of a worker, a look at its live set about once a second.
 
 use super::HeapLooks;
 use crate::model::{Sample, WorkerId};
 use crate::probe::{HeapProbe, Library, WorkerProbe};
 use std::collections::HashMap;
 use std::io;
+use std::time::{Duration, Instant};
+
+/// Interval of the looks at a worker's live set.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Tries before a worker counts as one without the library.
 const TRIES: u32 = 3;
@@ -23,10 +27,10 @@ pub struct HeapSampling {
 /// How it stands with one worker's heap.
 #[derive(Debug)]
 enum Heap {
-    /// It was looked for so many times, and isn't there.
-    Sought(u32),
-    /// It is read.
-    Open(HeapProbe),
+    /// It was looked for so many times, and isn't there; it is looked for again at that time.
+    Sought(u32, Instant),
+    /// It is read, and its live set looked at at that time.
+    Open(HeapProbe, Instant),
 }
 
 impl HeapSampling {
@@ -35,34 +39,47 @@ impl HeapSampling {
         HeapSampling { library, looks, workers: HashMap::new(), untraced: 0, reason: None }
     }
 
-    /// Reads a worker's counts into its sample; with `looks`, hands a look at its live set on too.
-    pub fn read(&mut self, worker: &WorkerProbe, sample: &mut Sample, looks: bool) {
-        let new = !self.workers.contains_key(&worker.id());
-        let heap = self.workers.entry(worker.id()).or_insert(Heap::Sought(0));
-        if let Heap::Sought(tries) = heap
+    /// Reads a worker's counts into its sample, and hands a look at its live set on when one is due. `pause` says how
+    /// long to wait after a look that took some time, no less than wanted.
+    pub fn read(
+        &mut self,
+        worker: &WorkerProbe,
+        sample: &mut Sample,
+        pause: impl Fn(Duration, Duration) -> Duration,
+    ) -> Duration {
+        let begun = Instant::now();
+        let heap = self.workers.entry(worker.id()).or_insert(Heap::Sought(0, begun));
+        if let Heap::Sought(tries, due) = heap
             && *tries < TRIES
-            && (new || looks)
+            && *due <= begun
         {
-            let opened = worker.open_heap(&self.library);
-            match opened {
-                Ok(Some(probe)) => *heap = Heap::Open(probe),
-                Ok(None) | Err(_) => {
-                    *tries += 1;
+            match worker.open_heap(&self.library) {
+                Ok(Some(probe)) => *heap = Heap::Open(probe, begun),
+                missing => {
+                    (*tries, *due) = (*tries + 1, begun + LOOK_EVERY);
                     if *tries == TRIES {
                         self.untraced += 1;
-                        self.reason.get_or_insert_with(|| untraced(worker, opened.err()));
+                        self.reason.get_or_insert_with(|| untraced(worker, missing.err()));
                     }
                 }
             }
         }
-        let Heap::Open(probe) = heap else { return };
+        let Heap::Open(probe, due) = heap else { return Duration::ZERO };
         sample.heap = probe.counts();
         if sample.heap.is_none() {
-            // It has ended, or has become another program that may have the library too.
-            *heap = Heap::Sought(0);
-        } else if looks && let (Some(snapshot), Ok(maps)) = (probe.snapshot(), worker.maps()) {
+            // It has ended, or has become another program, which may have the library too.
+            *heap = Heap::Sought(0, begun);
+            return Duration::ZERO;
+        }
+        if *due > begun {
+            return Duration::ZERO;
+        }
+        if let (Some(snapshot), Ok(maps)) = (probe.snapshot(), worker.maps()) {
             self.looks.put(sample.t, worker.id(), snapshot, maps);
         }
+        let took = begun.elapsed();
+        *due = begun + pause(LOOK_EVERY, took);
+        took
     }
 
     /// Forgets a worker that has ended.

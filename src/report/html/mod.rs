@@ -6,6 +6,7 @@
 mod data;
 mod findings;
 mod run;
+mod sites;
 
 use super::chart::{self, Chart, ChartError, GrowthChart, Timeline, palette};
 use super::explain::explain;
@@ -54,6 +55,7 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartErro
                     @for (title, figure) in &figures {
                         section { h2 { (title) } (figure) }
                     }
+                    (sites::section(verdict))
                     (understanding(record, verdict))
                     section { h2 { "Over time" } (timeline_figure) }
                     (findings::section(record, verdict))

@@ -14,6 +14,7 @@ mod window;
 use super::{Finding, Interval, series};
 use crate::model::{Axis, CallStack, Frame, Resource, RunRecord};
 use crate::stats::{student_t, student_t_tail};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use window::{Tally, Window, first_late};
@@ -50,7 +51,7 @@ pub struct CallSites {
 }
 
 /// What is concluded about one site.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SiteState {
     /// It keeps more and more.

@@ -3,8 +3,9 @@
 use crate::model::{HeapLook, SampledBlock, Series};
 use std::collections::HashMap;
 
-/// Parts a window is cut into, at most.
+/// Parts a window is cut into, at most and at least: with fewer, it has no last third.
 const PARTS: usize = 8;
+const FEWEST_PARTS: usize = 3;
 
 /// The judged looks of one worker.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,7 +62,7 @@ impl Window {
         let judged: Vec<usize> =
             (0..looks.len()).filter(|&i| (from..=to).contains(&looks[i].t) && looks[i].mean == mean).collect();
         let count = judged.len().saturating_sub(1).min(PARTS);
-        if count < 2 {
+        if count < FEWEST_PARTS {
             return None;
         }
         let between: Vec<usize> = (0..=count).map(|part| judged[part * (judged.len() - 1) / count]).collect();
