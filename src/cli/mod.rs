@@ -8,6 +8,7 @@ mod check;
 mod doctor;
 mod judge;
 mod manual;
+mod plan;
 mod run;
 mod watch;
 
@@ -30,6 +31,8 @@ struct Cli {
 enum Command {
     /// Launch a target, drive it, sample its workers, and judge whether they leak.
     Run(run::Arguments),
+    /// Rehearse a harness file, and say how long a run has to be to prove which budget.
+    Plan(plan::Arguments),
     /// Judge a running target from /proc alone, read-only.
     Attach(attach::Arguments),
     /// Judge finished runs again, and series of memory that other tools wrote.
@@ -73,6 +76,7 @@ pub fn main() -> std::process::ExitCode {
     }
     let done = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Plan(arguments) => plan::plan(&arguments),
         Command::Attach(arguments) => attach::attach(&arguments),
         Command::Analyze(arguments) => analyze::analyze(&arguments),
         Command::Report(arguments) => judge::report(&arguments),

@@ -13,6 +13,7 @@ mod jsonl;
 mod junit;
 pub mod live;
 mod markdown;
+mod plan;
 mod sites;
 mod terminal;
 mod text;
@@ -32,6 +33,7 @@ use thiserror::Error;
 
 pub use json::schema as json_schema;
 pub use jsonl::{error_line, schema as jsonl_schema, verdict_line};
+pub use plan::PlanReport;
 pub use text::plain;
 
 /// What a report can be rendered as.

@@ -67,6 +67,9 @@ pub enum ReadError {
     },
 }
 
+/// Readings that are kept of the workers, and of the host; fewer in tests, for their speed.
+const MOST: usize = if cfg!(test) { 1 << 12 } else { MOST_READINGS };
+
 /// Events beyond these were not written by us, or are not to be held in memory.
 const MOST_EVENTS: usize = 1_000_000;
 
@@ -104,7 +107,7 @@ fn readings<R: Reading + DeserializeOwned>(
     whom: &str,
     notes: &mut Vec<String>,
 ) -> Result<Vec<R>, ReadError> {
-    let mut thinner = Thinner::new(MOST_READINGS);
+    let mut thinner = Thinner::new(MOST);
     lines(path, |reading| {
         thinner.push(reading);
         Ok(())
@@ -243,6 +246,21 @@ mod tests {
             let complete = whole[..end].iter().filter(|&&b| b == b'\n').count();
             assert_eq!(read(&run).unwrap().samples.len(), complete);
         }
+    }
+
+    #[test]
+    fn a_long_run_is_read_in_bounded_memory_and_says_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = written(directory.path());
+        let lines: String =
+            (0..20_000).map(|t| format!("{{\"t\":{t},\"worker\":{{\"pid\":7,\"start\":8}}}}\n")).collect();
+        std::fs::write(run.join(SAMPLES), lines).unwrap();
+        let record = read(&run).unwrap();
+        assert!((MOST / 2..=MOST + 1).contains(&record.samples.len()), "{}", record.samples.len());
+        assert_eq!((record.samples[0].t, record.samples[record.samples.len() - 1].t), (0.0, 19_999.0));
+        let told = |e: &Event| matches!(&e.kind, EventKind::Note { text } if text.contains("of 20000 readings of the workers"));
+        assert!(record.events.iter().any(told), "{:?}", record.events);
+        assert_eq!(record.host.len(), 20);
     }
 
     #[test]

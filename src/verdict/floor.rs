@@ -4,23 +4,44 @@
 //! floor.
 
 use super::level::Levels;
-use crate::stats::mad;
+use crate::stats::{mad, median};
 
 /// Drops that make a sawtooth.
 const DROPS: usize = 3;
 /// The part of them that must come after a gradual climb; else they end spikes.
 const GRADUAL: f64 = 0.6;
 
+/// Points of a floor: the medians of as many stretches stand for those of a long run.
+const MOST: usize = 300;
+
 /// The floor of readings at `x` with levels `y`, if they are a sawtooth; `least` is the least change of level that
 /// counts as a drop. Where minor collections leave what a major one takes, it is the floor of the floor.
 pub(super) fn floor(readings: &Levels, least: f64) -> Option<Levels> {
+    whole_floor(readings, least).map(|floor| in_stretches(&floor))
+}
+
+fn whole_floor(readings: &Levels, least: f64) -> Option<Levels> {
     let places = floor_places(&readings.y, least)?;
     let pick = |v: &[f64]| places.iter().filter_map(|i| v.get(*i).copied()).collect();
     let floor = Levels { x: pick(&readings.x), y: pick(&readings.y), load: pick(&readings.load) };
-    Some(match self::floor(&floor, least) {
+    Some(match whole_floor(&floor, least) {
         Some(deeper) if deeper.x.len() > DROPS => deeper,
         _ => floor,
     })
+}
+
+/// A floor of thousands of teeth, reduced to the medians of stretches of as many teeth each.
+fn in_stretches(floor: &Levels) -> Levels {
+    let each = floor.x.len().div_ceil(MOST).max(1);
+    if each == 1 {
+        return floor.clone();
+    }
+    let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
+    Levels {
+        x: floor.x.chunks(each).map(mean).collect(),
+        y: floor.y.chunks(each).filter_map(median).collect(),
+        load: floor.load.chunks(each).map(mean).collect(),
+    }
 }
 
 /// Places of the readings right after each drop; `None` if it is no sawtooth.
@@ -66,6 +87,14 @@ mod tests {
         let floor = floor(&at_regular_places(y), 100.0).expect("a sawtooth");
         assert_eq!(floor.x, (1..10).map(|k| f64::from(k) * 10.0).collect::<Vec<_>>());
         assert!(floor.x.iter().zip(&floor.y).all(|(x, y)| *y == 5.0 * x));
+    }
+
+    #[test]
+    fn of_thousands_of_teeth_some_stretches_stand_for_all() {
+        let y = (0..100_000).map(|i| f64::from(i % 10) * 1000.0 + f64::from(i) * 5.0).collect();
+        let floor = floor(&at_regular_places(y), 100.0).expect("a sawtooth");
+        assert!((MOST / 2..=MOST).contains(&floor.x.len()) && floor.y.len() == floor.x.len(), "{}", floor.x.len());
+        assert!(floor.x.iter().zip(&floor.y).all(|(x, y)| (*y - 5.0 * x).abs() < 1e-6));
     }
 
     #[test]

@@ -19,8 +19,8 @@ use crate::model::{
 /// The page size, for records that don't say.
 const USUAL_PAGE: u64 = 4096;
 
-/// Bytes to which memory is rounded.
-pub(super) fn page(record: &RunRecord) -> f64 {
+/// Bytes to which memory is rounded in a run: its page size.
+pub fn page(record: &RunRecord) -> f64 {
     (if record.meta.host.page == 0 { USUAL_PAGE } else { record.meta.host.page }) as f64
 }
 

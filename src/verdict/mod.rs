@@ -14,6 +14,7 @@ mod live;
 mod noise;
 mod pages;
 mod parts;
+mod plan;
 mod plausible;
 mod pool;
 mod series;
@@ -26,8 +27,9 @@ mod types;
 
 pub use finding::find;
 pub use forecast::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting, forecast};
-pub use judge::judge;
+pub use judge::{judge, page};
 pub use live::live_growth;
+pub use plan::{Noise, Planned, plan};
 pub use series::{SettleLevel, series, settle_levels};
 pub use sites::{CallSite, CallSites, SiteState, call_sites};
 pub use types::{

@@ -3,6 +3,7 @@
 #[allow(dead_code, reason = "the whole table is made by the example")]
 mod families;
 mod modes;
+mod planning;
 mod properties;
 
 use families::{BUDGET, FAMILIES, PAGE, Source, Truth};

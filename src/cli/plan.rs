@@ -1,0 +1,162 @@
+//! `plan`: how long a run has to be, from a rehearsal.
+
+use super::run::assignment;
+use super::watch::Watcher;
+use super::{Done, Problem, judge};
+use crate::config::{self, Harness, Overrides, PhaseConfig, Span};
+use crate::engine::{self, Interrupt, RunRequest};
+use crate::model::{Axis, Budget, Per, PhaseKind, Resource, RunRecord, Share};
+use crate::report::PlanReport;
+use crate::report::live::Mode;
+use crate::store;
+use crate::verdict::{self, ExitCode, Noise};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Budgets that are planned, in bytes per request; per hour as many times more as the default budget is.
+const BUDGETS: [f64; 5] = [16.0, 64.0, 256.0, 1024.0, 4096.0];
+const HOURLY: f64 = engine::HOURLY_BYTES / 64.0;
+
+/// The shortest rehearsal that is of any use.
+const SHORTEST: Duration = Duration::from_secs(5);
+
+/// Arguments of `plan`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Arguments {
+    /// Harness file to rehearse, or the directory of a run that is taken for the rehearsal.
+    source: PathBuf,
+    /// How long to rehearse.
+    #[arg(long, default_value = "45s", value_name = "TIME")]
+    rehearse: Span,
+    /// The budget on memory to plan for, beside those of the table; by default that of the harness file or run.
+    #[arg(long, value_name = "AMOUNT")]
+    budget: Option<Budget>,
+    /// The probability with which a run of the planned length gets the answer that is true, 50% to 99%.
+    #[arg(long, default_value = "90%", value_name = "SHARE")]
+    power: Share,
+    /// Set a variable of the target's environment; may be given again.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
+    env: Vec<(String, String)>,
+    /// Directory in which the rehearsal's own run directory is made.
+    #[arg(long, default_value = "reports", value_name = "DIR")]
+    reports: PathBuf,
+    /// Don't show progress.
+    #[arg(short, long)]
+    quiet: bool,
+    /// How the plan is printed.
+    #[arg(long, value_enum, default_value = "terminal")]
+    format: judge::Printed,
+}
+
+const EXAMPLES: &str = "\
+The rehearsal is a short run of the same harness file, with the load of its first soak, from a cold start. The noise that it \
+shows is played on at several lengths and judged by the very rule that judges runs, so the plan is as good as the rehearsal: \
+what happens once an hour isn't in it.
+
+Examples:
+    seepage plan shop.toml
+    seepage plan shop.toml --rehearse 2m --budget '16 B/request'
+    seepage plan reports/20261121T040000Z-shop-1f2e3d";
+
+/// Rehearses and plans.
+pub fn plan(arguments: &Arguments) -> Done {
+    if !(0.5..=0.99).contains(&arguments.power.0) {
+        return Err(Problem::new(
+            ExitCode::Usage,
+            "--power is from 50% to 99%: more can't be told by playing some runs",
+        ));
+    }
+    let record = if arguments.source.is_dir() {
+        store::read(&arguments.source).map_err(|error| Problem::new(ExitCode::Failure, error))?
+    } else {
+        rehearse(arguments)?
+    };
+    // A rehearsal that went wrong says nothing of the noise.
+    if let code @ (ExitCode::Target | ExitCode::Workload | ExitCode::Interrupted(_) | ExitCode::Failure) =
+        verdict::judge(&record).exit
+    {
+        let why =
+            record.meta.aborted.as_deref().unwrap_or("the workload or a worker failed; `seepage analyze` says more");
+        return Err(Problem::new(code, format!("the rehearsal can't be planned from: {why}")));
+    }
+    let report = planned(arguments, &record)?;
+    let text = match arguments.format {
+        judge::Printed::Terminal => report.terminal(),
+        judge::Printed::Json => report.json(),
+    };
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(ExitCode::Clean)
+}
+
+fn planned(arguments: &Arguments, record: &RunRecord) -> Result<PlanReport, Problem> {
+    let (axis, series) = verdict::series(record, Resource::Memory);
+    let usage = |error: &str| Problem::new(ExitCode::Usage, error);
+    let per = match axis {
+        Axis::Seconds => return Err(usage("no requests were counted, so that a budget per request can't be planned")),
+        Axis::Hours => Per::Hour,
+        Axis::WorkerRequests | Axis::SharedRequests | Axis::PoolRequests => Per::Request,
+    };
+    let chosen = match arguments.budget {
+        Some(budget) if !budget.bytes => return Err(usage("--budget is in bytes, such as `64 B/request`")),
+        Some(budget) if budget.per != per => {
+            return Err(usage(&format!(
+                "--budget is for another unit than the run, whose growth is per {}",
+                axis.unit()
+            )));
+        }
+        Some(budget) if budget.amount <= 0.0 => return Err(usage("no run proves a growth of exactly zero")),
+        Some(budget) => budget.amount,
+        None => record.meta.budgets.memory.unwrap_or(64.0 * if per == Per::Hour { HOURLY } else { 1.0 }),
+    };
+    let scale = if per == Per::Hour { HOURLY } else { 1.0 };
+    let mut budgets: Vec<f64> = BUDGETS.iter().map(|b| b * scale).filter(|b| *b != chosen).chain([chosen]).collect();
+    budgets.sort_by(f64::total_cmp);
+    let noise =
+        Noise::measure(axis, &series, verdict::page(record)).map_err(|e| Problem::new(ExitCode::Inconclusive, e))?;
+    Ok(PlanReport {
+        planned: verdict::plan(&noise, &budgets, arguments.power.0),
+        noise,
+        chosen,
+        power: arguments.power.0,
+        rehearsed: record.meta.elapsed.unwrap_or(0.0),
+    })
+}
+
+/// Runs the harness file for a short while and returns what was recorded.
+fn rehearse(arguments: &Arguments) -> Result<RunRecord, Problem> {
+    if arguments.rehearse.0 < SHORTEST {
+        return Err(Problem::new(ExitCode::Usage, "--rehearse needs 5s at least; the noise isn't known after less"));
+    }
+    let overrides = Overrides { env: arguments.env.clone(), seed: None };
+    let harness = rehearsal(config::load(&arguments.source, &overrides)?, arguments.rehearse);
+    let file = arguments.source.canonicalize()?;
+    let request = RunRequest {
+        harness: &harness,
+        harness_dir: file.parent().unwrap_or(Path::new("/")),
+        reports: &arguments.reports,
+        interrupt: Interrupt::listen()?,
+    };
+    let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });
+    let finished = engine::run(&request, &mut |progress| watcher.look(progress))?;
+    drop(watcher);
+    if !arguments.quiet {
+        eprintln!("note: the rehearsal is kept in {}", finished.directory.display());
+    }
+    Ok(finished.record)
+}
+
+/// The harness with one short soak, under the load of its first, in the place of its phases: what warms up is to be seen.
+fn rehearsal(harness: Harness, length: Span) -> Harness {
+    let soak = harness.phases.iter().find(|phase| phase.kind == PhaseKind::Soak);
+    let phase = PhaseConfig {
+        kind: PhaseKind::Soak,
+        duration: Some(length),
+        requests: None,
+        requests_per_worker: None,
+        rate: soak.and_then(|s| s.rate),
+        concurrency: soak.and_then(|s| s.concurrency),
+    };
+    Harness { phases: vec![phase], ..harness }
+}
