@@ -129,7 +129,7 @@ fn rehearse(arguments: &Arguments) -> Result<RunRecord, Problem> {
     if arguments.rehearse.0 < SHORTEST {
         return Err(Problem::new(ExitCode::Usage, "--rehearse needs 5s at least; the noise isn't known after less"));
     }
-    let overrides = Overrides { env: arguments.env.clone(), seed: None };
+    let overrides = Overrides { env: arguments.env.clone(), ..Overrides::default() };
     let harness = rehearsal(config::load(&arguments.source, &overrides)?, arguments.rehearse);
     let file = arguments.source.canonicalize()?;
     let request = RunRequest {

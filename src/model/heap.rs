@@ -2,6 +2,7 @@
 
 use super::WorkerId;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// Exact counts of one worker's allocations at one moment, in bytes unless it says otherwise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -18,6 +19,13 @@ pub struct HeapReading {
     pub mapped: u64,
     /// Anonymous memory that the library itself takes in this process, which is no part of the worker's.
     pub own: u64,
+}
+
+impl HeapReading {
+    /// Live bytes, wherever the program got them.
+    pub fn in_use(&self) -> u64 {
+        self.live.saturating_add(self.mapped)
+    }
 }
 
 /// All that is known of who allocated in a run.
@@ -74,6 +82,24 @@ pub struct Frame {
     pub line: Option<u32>,
 }
 
+/// `mod_upload.so: keep_body (mod_upload.c:57)`; without symbols `mod_upload.so+0x1a2b`.
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = |path: &'_ str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let module = file(self.module.strip_suffix(" (deleted)").unwrap_or(&self.module));
+        match &self.function {
+            Some(function) => write!(f, "{module}: {function}")?,
+            None if module.is_empty() => f.write_str("stacks that there was no room for")?,
+            None => write!(f, "{module}+{:#x}", self.offset)?,
+        }
+        match (&self.file, self.line) {
+            (Some(path), Some(line)) => write!(f, " ({}:{line})", file(path)),
+            (Some(path), None) => write!(f, " ({})", file(path)),
+            (None, _) => Ok(()),
+        }
+    }
+}
+
 /// One look at the sampled live set of one worker: what has come and gone since the look before.
 ///
 /// A block of `size` bytes is in the sample with probability `1 - exp(-size / mean)`.
@@ -105,4 +131,28 @@ pub struct SampledBlock {
     pub live: Option<u64>,
     /// When it was allocated, in seconds since the start of the run; before that for what was there already.
     pub born: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_have_names() {
+        let mut frame = Frame {
+            module: "/srv/lib/mod_upload.so (deleted)".into(),
+            offset: 0x1a2b,
+            function: Some("keep_body".into()),
+            file: Some("/srv/src/mod_upload.c".into()),
+            line: Some(57),
+        };
+        assert_eq!(frame.to_string(), "mod_upload.so: keep_body (mod_upload.c:57)");
+        frame.line = None;
+        assert_eq!(frame.to_string(), "mod_upload.so: keep_body (mod_upload.c)");
+        frame.file = None;
+        assert_eq!(frame.to_string(), "mod_upload.so: keep_body");
+        frame.function = None;
+        assert_eq!(frame.to_string(), "mod_upload.so+0x1a2b");
+        assert_eq!(Frame::default().to_string(), "stacks that there was no room for");
+    }
 }

@@ -141,7 +141,7 @@ struct GateLine {
 /// Growth of one resource, and what is concluded from it.
 #[derive(Serialize, JsonSchema)]
 struct FindingPart {
-    /// `memory`, `descriptors`, `threads`, `tmpfs` or `kernel`.
+    /// `memory`, `live-heap`, `descriptors`, `threads`, `tmpfs` or `kernel`.
     resource: &'static str,
     /// The answer for this resource.
     verdict: OutcomeWord,
@@ -364,7 +364,7 @@ impl From<&Gate> for GateLine {
 impl FindingPart {
     fn new(finding: &Finding, ended: &dyn Fn(crate::model::WorkerId) -> Option<String>) -> Self {
         let item = match finding.resource {
-            Resource::Memory | Resource::Tmpfs | Resource::Kernel => "bytes",
+            Resource::Memory | Resource::Heap | Resource::Tmpfs | Resource::Kernel => "bytes",
             Resource::Descriptors => "descriptors",
             Resource::Threads => "threads",
         };
@@ -375,6 +375,7 @@ impl FindingPart {
                 Resource::Threads => "threads",
                 Resource::Tmpfs => "tmpfs",
                 Resource::Kernel => "kernel",
+                Resource::Heap => "live-heap",
             },
             verdict: finding.outcome.into(),
             class: finding.class,

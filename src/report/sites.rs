@@ -4,23 +4,9 @@ use super::text::{self, plain};
 use crate::model::{Axis, Frame, Resource, format_bytes, format_count};
 use crate::verdict::{CallSite, CallSites, SiteState, Verdict};
 
-/// A frame as people write it: `mod_upload.so: keep_body (mod_upload.c:57)`; without symbols `mod_upload.so+0x1a2b`.
+/// A frame as people write it, harmless to show.
 pub fn name(frame: &Frame) -> String {
-    let module = file(&frame.module);
-    let place = match (&frame.file, frame.line) {
-        (Some(path), Some(line)) => format!(" ({}:{line})", file(path)),
-        (Some(path), None) => format!(" ({})", file(path)),
-        (None, _) => String::new(),
-    };
-    plain(&match &frame.function {
-        Some(function) => format!("{module}: {function}{place}"),
-        None if module.is_empty() => "stacks that there was no room for".to_owned(),
-        None => format!("{module}+{:#x}", frame.offset),
-    })
-}
-
-fn file(path: &str) -> &str {
-    path.strip_suffix(" (deleted)").unwrap_or(path).rsplit('/').next().unwrap_or(path)
+    plain(&frame.to_string())
 }
 
 /// A site's growth with its bounds, per step of the axis.
@@ -56,7 +42,9 @@ pub fn growing(sites: &CallSites) -> impl Iterator<Item = &CallSite> {
 pub fn remarks(sites: &CallSites) -> Vec<String> {
     let per = sites.axis.unit();
     let mut told = vec![format!(
-        "allocations were sampled every {} on average; what the samples stand for grew by {}",
+        "the workers allocated {}/{per}; allocations were sampled every {} on average, and what the samples stand for \
+         grew by {}",
+        format_bytes(sites.churn),
         format_bytes(sites.mean as f64),
         text::growth(Resource::Memory, sites.axis, &sites.total)
     )];
@@ -86,28 +74,4 @@ pub fn lines(verdict: &Verdict) -> Vec<String> {
         format!("{} keeps {}{share}", name(&site.frame), growth(site, sites.axis))
     };
     growing(sites).take(5).map(line).chain(remarks(sites)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn frames_have_names() {
-        let mut frame = Frame {
-            module: "/srv/lib/mod_upload.so (deleted)".into(),
-            offset: 0x1a2b,
-            function: Some("keep_body".into()),
-            file: Some("/srv/src/mod_upload.c".into()),
-            line: Some(57),
-        };
-        assert_eq!(name(&frame), "mod_upload.so: keep_body (mod_upload.c:57)");
-        frame.line = None;
-        assert_eq!(name(&frame), "mod_upload.so: keep_body (mod_upload.c)");
-        frame.file = None;
-        assert_eq!(name(&frame), "mod_upload.so: keep_body");
-        frame.function = None;
-        assert_eq!(name(&frame), "mod_upload.so+0x1a2b");
-        assert_eq!(name(&Frame::default()), "stacks that there was no room for");
-    }
 }

@@ -54,6 +54,9 @@ pub enum LeakClass {
     SwapHidIt,
     /// Resident memory grew by shared memory or page cache, which aren't the worker's own.
     SharedPages,
+    /// Anonymous memory grows, and what the worker has allocated doesn't: fragmentation, or memory that its allocator
+    /// keeps.
+    Retention,
     /// It can't be told.
     Unknown,
 }

@@ -13,6 +13,8 @@ pub(super) struct CallSitesPart {
     unit: String,
     /// Mean of bytes between samples.
     mean_bytes: u64,
+    /// Bytes allocated, whether they were freed or not: churn.
+    churn: Option<f64>,
     /// Growth of all that was traced.
     total: Estimate,
     /// Growth of anonymous memory that is in no live allocation; null if that of memory is unknown.
@@ -78,6 +80,7 @@ impl From<&CallSites> for CallSitesPart {
         CallSitesPart {
             unit: format!("bytes/{}", sites.axis.unit()),
             mean_bytes: sites.mean,
+            churn: finite(sites.churn),
             total: (&sites.total).into(),
             unexplained: sites.unexplained.and_then(finite),
             lost: sites.lost,

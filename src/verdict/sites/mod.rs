@@ -12,7 +12,7 @@ mod tests;
 mod window;
 
 use super::{Finding, Interval, series};
-use crate::model::{Axis, CallStack, Frame, Resource, RunRecord};
+use crate::model::{Axis, CallStack, Frame, Resource, RunRecord, Sample, Series};
 use crate::stats::{student_t, student_t_tail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,10 +38,12 @@ pub struct CallSites {
     pub span: f64,
     /// Mean of bytes between samples.
     pub mean: u64,
+    /// Bytes allocated per step of the axis, whether they were freed or not.
+    pub churn: f64,
     /// Growth of all that the library saw, in bytes per step of the axis.
     pub total: Interval,
     /// Growth of anonymous memory beyond that: fragmentation, retention, or allocators that the library doesn't see.
-    /// Missing if the growth of memory is unknown.
+    /// Missing if memory isn't proven to grow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unexplained: Option<f64>,
     /// Samples and frees that could not be noted; above zero, the rates are a little off.
@@ -82,6 +84,14 @@ pub struct CallSite {
     pub age: Option<f64>,
     /// Stacks that lead there, the fastest growing first, each with its growth.
     pub stacks: Vec<(CallStack, f64)>,
+}
+
+impl CallSites {
+    /// The site that is to blame for most of the growth, if there is one.
+    pub fn culprit(&self) -> Option<&CallSite> {
+        let most = self.sites.iter().find(|site| site.state == SiteState::Grows)?;
+        (most.growth.estimate > 0.5 * self.total.estimate).then_some(most)
+    }
 }
 
 /// Judges the call sites of a run; `None` if allocations weren't traced, or too little of them was seen. `memory` is the
@@ -137,8 +147,10 @@ pub fn call_sites(record: &RunRecord, memory: Option<&Finding>) -> Option<CallSi
     sites.truncate(SITES);
     let (total, _) = parts.growth(&all);
     let of_memory = memory.filter(|finding| finding.axis == axis).and_then(|finding| finding.growth);
+    let of_memory = of_memory.filter(|growth| growth.lower > 0.0);
     Some(CallSites {
         axis,
+        churn: churn(record, &series),
         span: parts.whole(),
         mean: windows.iter().map(|w| w.mean).max()?,
         total,
@@ -146,6 +158,23 @@ pub fn call_sites(record: &RunRecord, memory: Option<&Finding>) -> Option<CallSi
         lost: windows.iter().map(|w| w.lost).sum(),
         sites,
     })
+}
+
+/// Bytes that the workers allocated per step of the axis in their judged parts.
+fn churn(record: &RunRecord, series: &[Series]) -> f64 {
+    let mut allocated = 0.0;
+    let mut span = 0.0;
+    for one in series {
+        let from = one.x.partition_point(|x| *x < one.soak_from);
+        let (Some(first), Some(last)) = (one.t.get(from), one.t.last()) else { continue };
+        let judged = |s: &&Sample| Some(s.worker) == one.worker && (*first..=*last).contains(&s.t);
+        let mut counts = record.samples.iter().filter(judged).filter_map(|s| Some((s.t, s.heap?.allocated)));
+        let Some((begun, before)) = counts.next() else { continue };
+        let Some((ended, after)) = counts.last() else { continue };
+        allocated += after.saturating_sub(before) as f64;
+        span += window::position(one, ended) - window::position(one, begun);
+    }
+    if span > 0.0 { allocated / span } else { 0.0 }
 }
 
 /// Takes back what is said of sites whose growth may be chance (Benjamini and Hochberg 1995).

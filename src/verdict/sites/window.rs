@@ -162,7 +162,7 @@ pub fn first_late(parts: usize) -> usize {
 }
 
 /// Where a worker was on the axis at a time, between its readings.
-fn position(series: &Series, t: f64) -> f64 {
+pub fn position(series: &Series, t: f64) -> f64 {
     let after = series.t.partition_point(|at| *at < t);
     if after == 0 || after == series.t.len() {
         return series.x[after.min(series.x.len() - 1)];
