@@ -8,9 +8,10 @@ set -eu
 
 # apache2-bin   the server under test; php8.2-fpm another one behind it
 # apache2-dev   apxs, which builds the faulty module; with the compiler that it calls
+# python3       a worker whose garbage nobody collects
 # chromium      renders the HTML report
 # and shellcheck looks at the scripts, those of action.yml too
-packages="php8.2-fpm apache2-bin apache2-dev gcc libc6-dev chromium shellcheck"
+packages="php8.2-fpm apache2-bin apache2-dev gcc libc6-dev python3 chromium shellcheck"
 
 deny_version=0.20.2
 

@@ -6,6 +6,8 @@
 //! - [`stats`]: estimators that know nothing of memory
 //! - [`table`]: a series that another tool wrote, from its bytes to a run record
 //! - [`verdict`]: series to evidence to verdict, and the words that explain it
+//! - [`bisect`]: which of many modules is to blame, from as few answers as possible
+//! - [`compare`]: pairs of runs of two variants to what differs between them
 //!
 //! The **edges** touch the world:
 //!
@@ -14,6 +16,8 @@
 //! - [`supervise`]: launch, readiness, the process tree, stop
 //! - [`workload`]: the load driver
 //! - [`engine`]: the run, where the edges meet
+//! - [`apache`]: which modules an Apache loads, and its configuration without some
+//! - [`experiment`]: several runs that answer one question
 //! - [`store`]: the run directory
 //! - [`report`]: terminal, charts, HTML, Markdown, JSON; each reads only a run record and a verdict
 //! - [`demo`]: the demonstration server with switchable faults
@@ -22,10 +26,14 @@
 //! Dependencies run one way: `cli -> engine -> {probe, supervise, workload, store} -> config -> model` and
 //! `report -> verdict -> stats`, `verdict -> model`; `tests/architecture.rs` holds that.
 
+pub mod apache;
+pub mod bisect;
 pub mod cli;
+pub mod compare;
 pub mod config;
 pub mod demo;
 pub mod engine;
+pub mod experiment;
 pub mod model;
 pub mod probe;
 pub mod report;

@@ -42,12 +42,13 @@ fn expect(ended: &Ended, code: i32, leaking: Option<&str>) {
 }
 
 /// A leak of memory whose rate per request is known from the module's source and the workload's weights.
-fn expect_leak(mode: &str, least: f64, most: f64) {
+fn expect_leak(mode: &str, least: f64, most: f64) -> Ended {
     let ended = run(mode);
     expect(&ended, 10, Some("memory"));
     let [estimate, lower, upper] = growth(&ended, "memory");
     assert!(lower > 0.0 && lower <= estimate && estimate <= upper, "{mode}: {lower} {estimate} {upper}");
     assert!((least..most).contains(&estimate), "{mode}: {estimate} B/request, expected {least} to {most}");
+    ended
 }
 
 fn expect_clean(mode: &str, classes: &[&str]) {
@@ -76,8 +77,13 @@ fn abort_is_a_leak() {
 }
 
 #[test]
-fn big_is_a_leak() {
-    expect_leak("big", 100.0, 400.0);
+fn big_is_a_leak_of_one_step() {
+    let ended = expect_leak("big", 100.0, 400.0);
+    // The module keeps 4 KiB of each upload above 1 MiB, and only this step sends such.
+    let steps = ended.finding("memory")["steps"]["rows"].clone();
+    let row = steps.as_array().unwrap().iter().find(|row| row["steps"][0] == "big-upload").unwrap().clone();
+    let [lower, upper] = ["lower", "upper"].map(|key| row["growth"][key].as_f64().unwrap());
+    assert!(row["grows"] == true && (lower..=upper).contains(&4112.0), "{steps:#}");
 }
 
 #[test]

@@ -10,20 +10,28 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("stats", &[]),
         ("table", &["model"]),
         ("verdict", &["model", "stats"]),
+        ("bisect", &[]),
+        ("compare", &["model", "stats", "verdict"]),
         ("config", &["model"]),
         ("probe", &["config", "model"]),
         ("supervise", &["config", "model", "probe"]),
         ("workload", &["config", "model"]),
         ("store", &["model"]),
         ("engine", &["config", "model", "probe", "store", "supervise", "workload"]),
-        ("report", &["model", "verdict"]),
+        ("apache", &["config", "engine"]),
+        ("experiment", &["apache", "bisect", "compare", "config", "engine", "model", "store", "verdict"]),
+        ("report", &["bisect", "compare", "model", "verdict"]),
         ("demo", &["model"]),
         (
             "cli",
             &[
+                "apache",
+                "bisect",
+                "compare",
                 "config",
                 "demo",
                 "engine",
+                "experiment",
                 "model",
                 "probe",
                 "report",
@@ -38,7 +46,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
 }
 
 /// The pure core knows no file, network, process or clock.
-const CORE: [&str; 4] = ["model", "stats", "table", "verdict"];
+const CORE: [&str; 6] = ["bisect", "compare", "model", "stats", "table", "verdict"];
 const IMPURE: [&str; 7] = ["std::fs", "std::net", "std::process", "std::time", "std::thread", "std::env", "println!"];
 
 fn sources(directory: &Path) -> Vec<PathBuf> {

@@ -35,13 +35,14 @@ fn run(fault: &str, gates: &str) -> (Bench, Ended) {
     (bench, ended)
 }
 
-fn expect(fault: &str, code: i32, leaking: Option<&str>) {
-    let (_bench, ended) = run(fault, "");
+fn expect(fault: &str, code: i32, leaking: Option<&str>) -> (Bench, Ended) {
+    let (bench, ended) = run(fault, "");
     assert_eq!(ended.code, Some(code), "{fault}: {}", ended.story());
     for resource in ["memory", "descriptors", "threads", "tmpfs"] {
         let leaks = ended.finding(resource)["verdict"] == "leak";
         assert_eq!(leaks, leaking == Some(resource), "{fault}, {resource}: {}", ended.story());
     }
+    (bench, ended)
 }
 
 #[test]
@@ -56,12 +57,24 @@ fn a_leak_under_aborted_uploads_is_found() {
 
 #[test]
 fn a_leak_of_big_uploads_is_found() {
-    expect("big", 10, Some("memory"));
+    let (_bench, ended) = run("big", "");
+    assert_eq!(ended.code, Some(10), "{}", ended.story());
+    // Only one step of the workload sends uploads that are big enough, and each leaks 4 KiB.
+    let steps = ended.finding("memory")["steps"].clone();
+    let row = steps["rows"].as_array().unwrap().iter().find(|row| row["steps"][0] == "big-upload").unwrap().clone();
+    let [lower, upper] = ["lower", "upper"].map(|key| row["growth"][key].as_f64().unwrap());
+    assert!(row["grows"] == true && row["steps"].as_array().unwrap().len() == 1, "{steps:#}");
+    assert!((lower..=upper).contains(&4112.0), "{lower} {upper}");
+    assert!(ended.stdout.contains("per `big-upload`, the others at most "), "{}", ended.stdout);
 }
 
 #[test]
 fn a_leak_of_descriptors_is_found() {
-    expect("fd", 10, Some("descriptors"));
+    let (_bench, ended) = expect("fd", 10, Some("descriptors"));
+    let finding = ended.finding("descriptors");
+    assert_eq!(finding["class"], "leak", "{finding}");
+    assert_eq!(finding["parts"][0]["name"], "devices and other descriptors", "{finding}");
+    assert_eq!(finding["forecast"]["limit"]["ceiling"], "open-files", "{finding}");
 }
 
 #[test]

@@ -5,8 +5,20 @@ mod common;
 use common::Bench;
 use serde_json::Value;
 
-const COMMANDS: [&str; 9] =
-    ["run", "attach", "analyze", "report", "check", "schema", "doctor", "completions", "demo-server"];
+const COMMANDS: [&str; 12] = [
+    "run",
+    "ab",
+    "bisect",
+    "compare",
+    "attach",
+    "analyze",
+    "report",
+    "check",
+    "schema",
+    "doctor",
+    "completions",
+    "demo-server",
+];
 
 /// What it prints, which has to succeed.
 fn printed(arguments: &[&str]) -> String {

@@ -18,7 +18,8 @@ fn stderr(output: &Output) -> String {
 fn a_rehearsal_is_planned_from_and_planned_from_again() {
     let bench = Bench::new();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness-configs/quickstart-clean.toml");
-    let arguments = [file.to_str().unwrap(), "--rehearse", "6s", "--budget", "2 KiB/request", "--format", "json"];
+    let arguments =
+        [file.to_str().unwrap(), "--rehearse", "6s", "--budget", "2 KiB/request", "--power", "50%", "--format", "json"];
     let output = plan(&bench, &arguments);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -28,7 +29,8 @@ fn a_rehearsal_is_planned_from_and_planned_from_again() {
     assert!(phases.contains("kind = \"soak\"\nrequests-per-worker = "), "{phases}");
 
     let run = std::fs::read_dir(bench.reports()).unwrap().flatten().next().unwrap().path();
-    let again = plan(&bench, &[run.to_str().unwrap(), "--budget", "2 KiB/request", "--format", "json"]);
+    let again =
+        plan(&bench, &[run.to_str().unwrap(), "--budget", "2 KiB/request", "--power", "50%", "--format", "json"]);
     assert_eq!(again.stdout, output.stdout, "the same rehearsal gives the same plan: {}", stderr(&again));
 
     for (arguments, code, word) in [

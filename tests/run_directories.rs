@@ -40,16 +40,14 @@ fn a_recorded_run_is_judged_as_it_was() {
     assert_eq!(ended.code, Some(10), "{}", ended.story());
 }
 
-/// The format as the head of a run says it.
-fn this_format() -> String {
-    format!("\"format\": \"{}\"", seepage::store::FORMAT)
-}
+/// The format of the recorded runs, as their heads say it: an older one stays readable.
+const RECORDED_FORMAT: &str = r#""format": "1.0""#;
 
 #[test]
 fn a_newer_major_version_is_refused_and_a_newer_minor_one_is_read() {
     let bench = Bench::new();
     let run = recorded(&bench, "leak");
-    edit(&run.join("run.json"), &this_format(), r#""format": "1.9", "added": [1, {"later": null}]"#);
+    edit(&run.join("run.json"), RECORDED_FORMAT, r#""format": "1.9", "added": [1, {"later": null}]"#);
     edit(&run.join("samples.jsonl"), "{", r#"{"added":"later","#);
     assert_eq!(analyze(&bench, &run, &[]).code, Some(10));
     edit(&run.join("run.json"), r#""format": "1.9""#, r#""format": "2.\u001b[31m0\u009b""#);
@@ -63,7 +61,7 @@ fn a_version_that_is_none_is_refused() {
     let bench = Bench::new();
     for format in [r#""""#, r#""newest""#, "7", "null", r#""99999999999999999999.0""#] {
         let run = recorded(&bench, "leak");
-        edit(&run.join("run.json"), &this_format(), &format!("\"format\": {format}"));
+        edit(&run.join("run.json"), RECORDED_FORMAT, &format!("\"format\": {format}"));
         let ended = analyze(&bench, &run, &[]);
         assert_eq!(ended.code, Some(1), "{format}: {}", ended.story());
         std::fs::remove_dir_all(run).unwrap();

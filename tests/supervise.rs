@@ -215,15 +215,14 @@ fn a_place_for_reports_that_cannot_be_written_fails_before_anything_starts() {
     assert!(bench.scratch().is_empty());
 }
 
-/// Control groups of runs that are over.
-fn groups_left(run: &std::path::Path) -> usize {
-    let id = run.file_name().unwrap().to_str().unwrap().to_owned();
+/// Control groups that are left of runs with this name.
+fn groups_left(name: &str) -> usize {
     let mut found = 0;
     let mut folders = vec![PathBuf::from("/sys/fs/cgroup")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                found += usize::from(entry.file_name().to_string_lossy().contains(&id));
+                found += usize::from(entry.file_name().to_string_lossy().contains(name));
                 folders.push(entry.path());
             }
         }
@@ -232,16 +231,20 @@ fn groups_left(run: &std::path::Path) -> usize {
 }
 
 #[test]
-fn a_run_that_cannot_begin_leaves_no_group_and_no_scratch() {
+fn a_run_that_cannot_begin_leaves_no_group_and_no_directory() {
     let bench = Bench::new();
-    let text = "name = \"x\"\n[target]\ncommand = [\"sleep\", \"60\"]\n[workload]\nbase-url = [\"http://127.0.0.1:1\"]\n\
-                concurrency = 1\n[[workload.step]]\nname = \"x\"\npath = \"/\"\nmethod = \"POST\"\n\
-                body = { file = \"/no/such/file\" }\n[[phase]]\nkind = \"soak\"\nduration = \"1s\"\n";
-    let ended = bench.run(&bench.write("harness.toml", text), &[]);
+    // A name of its own: the run has no directory that would tell its id.
+    let name = format!("cannot-begin-{}", std::process::id());
+    let text = format!(
+        "name = \"{name}\"\n[target]\ncommand = [\"sleep\", \"60\"]\n[workload]\nbase-url = [\"http://127.0.0.1:1\"]\n\
+         concurrency = 1\n[[workload.step]]\nname = \"x\"\npath = \"/\"\nmethod = \"POST\"\n\
+         body = {{ file = \"/no/such/file\" }}\n[[phase]]\nkind = \"soak\"\nduration = \"1s\"\n"
+    );
+    let ended = bench.run(&bench.write("harness.toml", &text), &[]);
     assert_eq!(ended.code, Some(20), "{}", ended.story());
     assert!(ended.stderr.contains("/no/such/file"), "{}", ended.story());
-    assert!(bench.scratch().is_empty());
-    assert_eq!(groups_left(ended.directory()), 0);
+    assert_eq!((&ended.run, bench.scratch()), (&None, vec![]));
+    assert_eq!(groups_left(&name), 0);
 }
 
 #[test]

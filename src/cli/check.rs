@@ -1,8 +1,11 @@
 //! `check` and `schema`: what can be said of a harness file without running it.
 
 use super::{Done, Problem};
-use crate::config::{self, ConfigError, Overrides};
+use crate::config::{self, ConfigError, Harness, Overrides, StepConfig};
+use crate::model::format_count;
+use crate::report::plain;
 use crate::verdict::ExitCode;
+use crate::workload::mix_blocks;
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -20,11 +23,39 @@ pub fn check(arguments: &Arguments) -> Done {
     let mut out = std::io::stdout().lock();
     for file in &arguments.files {
         match config::load(file, &Overrides::default()) {
-            Ok(harness) => writeln!(out, "{}: fine (`{}`)", file.display(), harness.name)?,
+            Ok(harness) => {
+                writeln!(out, "{}: fine (`{}`)", file.display(), harness.name)?;
+                for line in outline(&harness) {
+                    writeln!(out, "    {line}")?;
+                }
+            }
             Err(error) => wrong.push(error.to_string()),
         }
     }
     if wrong.is_empty() { Ok(ExitCode::Clean) } else { Err(Problem::new(ExitCode::Config, wrong.join("\n\n"))) }
+}
+
+/// What the file leads to that it doesn't say in so many words: the mix, and the pauses.
+fn outline(harness: &Harness) -> Vec<String> {
+    let mut lines = Vec::new();
+    let steps = &harness.workload.steps;
+    let total: f64 = steps.iter().map(|step| step.weight).sum();
+    if steps.len() > 1 {
+        let share = |step: &StepConfig| {
+            format!("{} {} %", plain(&step.name), format_count((1000.0 * step.weight / total).round() / 10.0))
+        };
+        let mix = steps.iter().map(share).collect::<Vec<_>>().join(", ");
+        let varied = match mix_blocks(&harness.workload) {
+            0 => "the same all the time".to_owned(),
+            blocks => format!("varied around that in {blocks} blocks of each soak"),
+        };
+        lines.push(format!("mix: {mix}; {varied}"));
+    }
+    if harness.settle.pauses > 0 {
+        let collected = if harness.settle.collect.is_some() { ", in which the target collects first" } else { "" };
+        lines.push(format!("{} pauses of {} in each soak{collected}", harness.settle.pauses, harness.settle.duration));
+    }
+    lines
 }
 
 /// Prints the schema.

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// Arguments of `report`.
 #[derive(Debug, clap::Args)]
 pub struct ReportArguments {
-    /// Run directory.
+    /// Run directory, or the directory of a comparison.
     run: PathBuf,
     /// What to render to standard output; by default, every file of the report is written into the run directory.
     #[arg(short, long)]
@@ -23,7 +23,7 @@ pub struct ReportArguments {
 pub struct Output {
     /// How the verdict is printed.
     #[arg(long, value_enum, default_value = "terminal")]
-    format: Printed,
+    pub format: Printed,
     /// What an inconclusive verdict exits with: 11, or that of a pass or a leak.
     #[arg(long, value_enum, value_name = "AS")]
     inconclusive: Option<Inconclusive>,
@@ -43,7 +43,7 @@ pub enum Printed {
 pub enum Inconclusive {
     /// Exit with 0.
     Pass,
-    /// Exit with 10.
+    /// Exit with 10; a comparison, with 12.
     Fail,
 }
 
@@ -81,6 +81,9 @@ pub fn exit_code(verdict: &Verdict, inconclusive: Option<Inconclusive>) -> ExitC
 
 /// Renders a finished run again.
 pub fn report(arguments: &ReportArguments) -> Done {
+    if store::has_plan(&arguments.run) {
+        return super::compare::render_again(&arguments.run, arguments.format);
+    }
     let record = read(&arguments.run)?;
     let verdict = verdict::judge(&record);
     let mut out = std::io::stdout().lock();

@@ -1,11 +1,15 @@
 //! Arguments to plain requests, verdicts to exit codes. Results go to standard output, progress and errors to standard
 //! error.
 
+mod ab;
 mod analyze;
 mod attach;
+mod bisect;
 mod budget;
 mod check;
+mod compare;
 mod doctor;
+mod explain;
 mod judge;
 mod manual;
 mod plan;
@@ -33,10 +37,18 @@ enum Command {
     Run(run::Arguments),
     /// Rehearse a harness file, and say how long a run has to be to prove which budget.
     Plan(plan::Arguments),
+    /// Compare two variants of a target in pairs of runs: a module on and off, a release and the next.
+    Ab(Box<ab::Arguments>),
+    /// Find which of a target's modules makes it leak, in as few runs as halving needs.
+    Bisect(bisect::Arguments),
+    /// Compare two finished runs, which is weaker than pairs.
+    Compare(compare::Arguments),
     /// Judge a running target from /proc alone, read-only.
     Attach(attach::Arguments),
     /// Judge finished runs again, and series of memory that other tools wrote.
     Analyze(Box<analyze::Arguments>),
+    /// Show the working behind a verdict: what was cut, the plausible models, what they leave, the conditions of the rule.
+    Explain(explain::Arguments),
     /// Render the report of a finished run again.
     Report(judge::ReportArguments),
     /// Check a harness file without running it.
@@ -60,6 +72,7 @@ Exit codes:
     2  the command line is wrong
    10  leak
    11  inconclusive: neither could be proven
+   12  worse than the baseline or the other variant
    20  the harness file is invalid
    21  the target failed: could not start, never got ready, died, or hit its memory limit
    22  the workload failed: its error rate or latency is over its gate
@@ -77,8 +90,12 @@ pub fn main() -> std::process::ExitCode {
     let done = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Plan(arguments) => plan::plan(&arguments),
+        Command::Ab(arguments) => ab::ab(&arguments),
+        Command::Bisect(arguments) => bisect::bisect(&arguments),
+        Command::Compare(arguments) => compare::compare(&arguments),
         Command::Attach(arguments) => attach::attach(&arguments),
         Command::Analyze(arguments) => analyze::analyze(&arguments),
+        Command::Explain(arguments) => explain::explain(&arguments),
         Command::Report(arguments) => judge::report(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Schema => check::schema(),

@@ -3,7 +3,7 @@
 use super::run::assignment;
 use super::watch::Watcher;
 use super::{Done, Problem, judge};
-use crate::config::{self, Harness, Overrides, PhaseConfig, Span};
+use crate::config::{self, Harness, Overrides, PhaseConfig, SettleConfig, Span};
 use crate::engine::{self, Interrupt, RunRequest};
 use crate::model::{Axis, Budget, Per, PhaseKind, Resource, RunRecord, Share};
 use crate::report::PlanReport;
@@ -136,6 +136,7 @@ fn rehearse(arguments: &Arguments) -> Result<RunRecord, Problem> {
         harness: &harness,
         harness_dir: file.parent().unwrap_or(Path::new("/")),
         reports: &arguments.reports,
+        label: None,
         interrupt: Interrupt::listen()?,
     };
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });
@@ -158,5 +159,6 @@ fn rehearsal(harness: Harness, length: Span) -> Harness {
         rate: soak.and_then(|s| s.rate),
         concurrency: soak.and_then(|s| s.concurrency),
     };
-    Harness { phases: vec![phase], ..harness }
+    // What is planned is a run under load: pauses would only make the rehearsal long.
+    Harness { phases: vec![phase], settle: SettleConfig::default(), ..harness }
 }

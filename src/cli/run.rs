@@ -1,7 +1,9 @@
 //! `run`: the main job.
 
+use super::compare::Baseline;
+use super::judge::Printed;
 use super::watch::Watcher;
-use super::{Done, Problem, judge};
+use super::{Done, Problem, compare, judge};
 use crate::config::{self, Overrides};
 use crate::engine::{self, Interrupt, RunError, RunRequest};
 use crate::report;
@@ -24,9 +26,15 @@ pub struct Arguments {
     /// Trace who allocates, by a library that is put into everything that is launched.
     #[arg(long)]
     heap: bool,
+    /// Keep the mix of steps as configured all the time: then it can hardly be told which step leaks.
+    #[arg(long)]
+    fixed_mix: bool,
     /// Directory in which the run's own directory is made.
     #[arg(long, default_value = "reports", value_name = "DIR")]
     reports: PathBuf,
+    /// Run directory of an earlier run: exit with 12 if this run grows faster, by more than the budget.
+    #[arg(long, value_name = "RUN")]
+    baseline: Option<PathBuf>,
     /// Don't show progress.
     #[arg(short, long)]
     quiet: bool,
@@ -34,6 +42,7 @@ pub struct Arguments {
     output: judge::Output,
 }
 
+/// A variable and its value.
 pub(super) fn assignment(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
@@ -43,13 +52,20 @@ pub(super) fn assignment(text: &str) -> Result<(String, String), String> {
 
 /// Runs a harness file and judges what was seen.
 pub fn run(arguments: &Arguments) -> Done {
-    let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed, heap: arguments.heap };
+    let overrides = Overrides {
+        env: arguments.env.clone(),
+        seed: arguments.seed,
+        fixed_mix: arguments.fixed_mix,
+        heap: arguments.heap,
+    };
     let harness = config::load(&arguments.file, &overrides)?;
+    let baseline = arguments.baseline.as_deref().map(Baseline::read).transpose()?;
     let file = arguments.file.canonicalize()?;
     let request = RunRequest {
         harness: &harness,
         harness_dir: file.parent().unwrap_or(Path::new("/")),
         reports: &arguments.reports,
+        label: None,
         interrupt: Interrupt::listen()?,
     };
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });
@@ -62,7 +78,13 @@ pub fn run(arguments: &Arguments) -> Done {
     let pages = written.as_deref().unwrap_or_default();
     let code = judge::conclude(&finished.record, &arguments.output, pages)?;
     written?;
-    Ok(code)
+    match &baseline {
+        Some(baseline) => {
+            let told = arguments.output.format == Printed::Terminal;
+            compare::against_baseline(baseline, &finished.record, &finished.directory, code, told)
+        }
+        None => Ok(code),
+    }
 }
 
 impl From<RunError> for Problem {

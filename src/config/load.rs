@@ -17,6 +17,8 @@ pub struct Overrides {
     pub seed: Option<u64>,
     /// Trace who allocates, whatever the file says.
     pub heap: bool,
+    /// Whether the mix of steps stays as configured.
+    pub fixed_mix: bool,
 }
 
 /// The longest harness file that is read, in bytes.
@@ -51,6 +53,10 @@ pub fn parse(text: &str, file: &str, overrides: &Overrides) -> Result<Harness, C
     }
     if overrides.heap {
         harness.heap.mode = HeapMode::Preload;
+    }
+
+    if overrides.fixed_mix {
+        harness.workload.vary_mix = false;
     }
 
     let problems = check::check_unresolved(&harness);

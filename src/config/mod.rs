@@ -1,7 +1,8 @@
 //! The harness file: what to launch, how to drive it, what growth to allow.
 //!
 //! [`types`] is the file as it is written, `units` its durations, rates and size distributions. [`load`] reads and
-//! checks it, [`resolve`] fills in the variables of a run, [`redacted`] is what of it may be stored. A [`Harness`] that
+//! checks it, [`resolve`] fills in the variables of a run, [`redacted`] is what of it may be stored, [`variant`] and
+//! [`without_modules`] give another target to the same workload. A [`Harness`] that
 //! came from here makes sense: its URLs, patterns, methods and sizes need no second look.
 
 mod check;
@@ -9,10 +10,12 @@ mod load;
 mod problem;
 mod redact;
 mod resolve;
+mod schedule;
 mod schema;
 pub mod types;
 mod units;
 mod variables;
+mod variant;
 
 pub use load::{Overrides, load, parse};
 pub use problem::{ConfigError, Diagnostic, KeyPath};
@@ -22,3 +25,4 @@ pub use schema::schema;
 pub use types::*;
 pub use units::{Rate, Size, Span};
 pub use variables::Variables;
+pub use variant::{CompareConfig, ModuleConfig, VariantConfig, variant, without_modules};

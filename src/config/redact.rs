@@ -39,6 +39,10 @@ pub fn redacted(harness: &Harness, variables: &Variables) -> Value {
 fn is_secret_place(at: &KeyPath) -> bool {
     match &at.0[..] {
         [Key::Name(target), Key::Name(env), Key::Name(_)] => target == "target" && env == "env",
+        [Key::Name(variants), _, Key::Name(env), Key::Name(_)] if variants == "variants" => env == "env",
+        [Key::Name(modules), _, Key::Name(off), Key::Name(env), Key::Name(_)] => {
+            modules == "modules" && off == "off" && env == "env"
+        }
         [Key::Name(_), Key::Name(_), Key::Index(_), Key::Name(headers), Key::Name(name)] => {
             headers == "headers" && SECRET_NAME.is_match(name)
         }
@@ -133,6 +137,11 @@ Accept = "text/html"
 [[phase]]
 kind = "soak"
 duration = "1s"
+[variants.old.env]
+DB = "s3cret-o"
+[modules.cache.off]
+env = { DB = "s3cret-p" }
+command = ["run", "--password", "s3cret-q"]
 "#;
         let harness = parse(text, "shop.toml", &Overrides::default()).unwrap();
         let variables = Variables {

@@ -4,7 +4,7 @@
 //! run), `${work_dir}` (a scratch directory of this run), `${harness_dir}` (where the harness file is), `${seepage}`
 //! (this very program) and `${env:NAME}`.
 
-use super::{Rate, Size, Span};
+use super::{CompareConfig, ModuleConfig, Rate, Size, Span, VariantConfig};
 use crate::model::{Bytes, PerRequest, PhaseKind, Share};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ pub struct Harness {
     /// The phases of the run, in order.
     #[serde(rename = "phase")]
     pub phases: Vec<PhaseConfig>,
+    /// Pauses of the load in which the target settles, and what makes it give back what it can.
+    #[serde(default)]
+    pub settle: SettleConfig,
     /// How much growth is allowed.
     #[serde(default)]
     pub budget: BudgetConfig,
@@ -39,6 +42,19 @@ pub struct Harness {
     /// Whether it is traced who allocates.
     #[serde(default)]
     pub heap: HeapConfig,
+    /// Variants of the target, for `seepage ab`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variants: BTreeMap<String, VariantConfig>,
+    /// Parts of the target that can be switched off, for `seepage ab --off` and `seepage bisect`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub modules: BTreeMap<String, ModuleConfig>,
+    /// What difference between two variants is allowed.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub compare: CompareConfig,
+}
+
+fn is_default(compare: &CompareConfig) -> bool {
+    *compare == CompareConfig::default()
 }
 
 /// What is launched.
@@ -191,6 +207,10 @@ pub struct WorkloadConfig {
     /// The steps, drawn at random by their weights.
     #[serde(default, rename = "step")]
     pub steps: Vec<StepConfig>,
+    /// Whether the mix of steps varies over each soak, in blocks around the configured weights: so it can be told which
+    /// step leaks.
+    #[serde(default = "default_vary_mix")]
+    pub vary_mix: bool,
     /// An external command that drives the target instead; it is run once for each phase that has load.
     pub command: Option<Vec<String>>,
     /// A regular expression over the command's output whose group `count` is the number of requests it sent.
@@ -206,6 +226,10 @@ impl WorkloadConfig {
 
 fn default_seed() -> u64 {
     1
+}
+
+fn default_vary_mix() -> bool {
+    true
 }
 
 fn default_timeout() -> Span {
@@ -304,6 +328,38 @@ pub struct PhaseConfig {
     pub rate: Option<Rate>,
     /// The same for the closed model.
     pub concurrency: Option<u32>,
+}
+
+/// Pauses of the load in which the target settles.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct SettleConfig {
+    /// How many times each soak is paused, evenly spread, the last time at its end. From 20 on, growth is judged by the
+    /// levels in the pauses.
+    pub pauses: u32,
+    /// How long each pause lasts.
+    #[serde(rename = "for")]
+    pub duration: Span,
+    /// What makes the target collect its garbage at the beginning of each pause and settle phase.
+    pub collect: Option<CollectConfig>,
+}
+
+impl Default for SettleConfig {
+    fn default() -> Self {
+        SettleConfig { pauses: 0, duration: Span(Duration::from_secs(2)), collect: None }
+    }
+}
+
+/// What makes the target collect its garbage or trim its heap: one of these.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum CollectConfig {
+    /// GET of this URL, over as many connections at once as there are workers.
+    Url(String),
+    /// This signal to every worker that handles it: `USR1`, `USR2`, `HUP` or `WINCH`.
+    Signal(String),
+    /// This command with its arguments, run to its end.
+    Command(Vec<String>),
 }
 
 /// How much growth is allowed; a resource without a budget isn't judged.

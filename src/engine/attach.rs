@@ -211,6 +211,7 @@ impl<'a> Attachment<'a> {
             },
             counting,
             classes: Vec::new(),
+            steps: Vec::new(),
             budgets: self.budgets.clone(),
             gates: Gates::default(),
             workload: None,

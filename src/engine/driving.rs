@@ -1,7 +1,7 @@
 //! The driver's thread: it has the driver to itself for the whole run and goes through one phase after the other.
 
-use crate::config::{PhaseConfig, WorkloadConfig};
-use crate::model::{LoadSample, WorkloadSummary};
+use crate::config::{PhaseConfig, Span, WorkloadConfig};
+use crate::model::{LoadSample, PhaseKind, WorkloadSummary};
 use crate::workload::{Counters, Driver, PhaseEnd, StepHistograms, WorkloadError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -31,12 +31,13 @@ pub struct DriverTotals {
 }
 
 impl Driving {
-    /// Starts the thread; nothing is sent yet. `alive` is kept up to date with the number of workers.
+    /// Starts the thread; nothing is sent yet. Each soak comes in `parts` phases, if it is cut. `alive` is kept up to date with the number of workers.
     ///
     /// # Errors
     /// If the workload can't be driven as the harness file says.
     pub fn start(
         config: &WorkloadConfig,
+        parts: u32,
         origin: Instant,
         counters: Arc<Counters>,
         seconds: Sender<LoadSample>,
@@ -50,7 +51,7 @@ impl Driving {
         let thread = std::thread::spawn(move || {
             // The driver is made here because it stays on the thread that made it.
             let mut driver = match Driver::new(&config, origin, counters, seconds) {
-                Ok(driver) => driver,
+                Ok(driver) => driver.in_parts(parts),
                 Err(error) => {
                     let _ = prepared.send(Err(error));
                     return DriverTotals::default();
@@ -79,6 +80,21 @@ impl Driving {
     pub fn begin(&self, phase: &PhaseConfig) {
         // If the thread is gone, `end` says so.
         let _ = self.phases.send(phase.clone());
+    }
+
+    /// Closes all connections between two phases: each could hold a worker of the target.
+    pub fn disconnect(&self) {
+        let pause = PhaseConfig {
+            kind: PhaseKind::Settle,
+            duration: Some(Span(Duration::ZERO)),
+            requests: None,
+            requests_per_worker: None,
+            rate: None,
+            concurrency: None,
+        };
+        self.begin(&pause);
+        // If the thread is gone, the end of the next phase says so.
+        let _ = self.ends.recv();
     }
 
     /// Breaks the phase off; its end comes soon.

@@ -4,12 +4,14 @@
 //! to a target that runs already, nothing is driven, and nothing but files is read.
 
 mod attach;
+mod collect;
 mod cost;
 mod cut;
 mod driving;
 mod heap;
 mod interrupt;
 mod recorder;
+mod rehearsal;
 mod run;
 mod sampler;
 mod setup;
@@ -17,4 +19,6 @@ mod target;
 
 pub use attach::{AttachRequest, Attachment, HOURLY_BYTES, HOURLY_ITEMS};
 pub use interrupt::Interrupt;
+pub use rehearsal::{Rehearsal, Reply};
 pub use run::{Finished, Progress, RunError, RunRequest, Watch, run};
+pub use setup::stamp;

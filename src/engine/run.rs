@@ -1,5 +1,6 @@
 //! One run from its first process to its last.
 
+use super::collect::Collection;
 use super::cut::Cut;
 use super::driving::Driving;
 use super::heap::{HeapLooks, HeapSampling};
@@ -9,7 +10,7 @@ use super::sampler::{Plan, Sampler, driver_counting};
 use super::setup::Setup;
 use super::target::{self, Outputs};
 use crate::config::{ConfigError, Harness, PhaseConfig};
-use crate::model::{EventKind, ExitCause, Failure, RunRecord, format_seconds};
+use crate::model::{EventKind, ExitCause, Failure, PhaseKind, RunRecord, format_seconds};
 use crate::probe::{Counter, WorkerProbe};
 use crate::store::{Entry, RunDirectory, WriteError};
 use crate::supervise::{AttachError, Launched, Roster, Scope, TargetEvent};
@@ -34,6 +35,8 @@ pub struct RunRequest<'a> {
     pub harness_dir: &'a Path,
     /// Where run directories go.
     pub reports: &'a Path,
+    /// The name of the run's directory; by default it is made of the time and the harness file's name.
+    pub label: Option<&'a str>,
     /// What ends the run before its time.
     pub interrupt: Interrupt,
 }
@@ -103,12 +106,13 @@ pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>) -> Result<Finished, 
     let counters = Arc::new(Counters::new(&setup.harness.workload));
     let alive = Arc::new(AtomicUsize::new(0));
     let workload = &setup.harness.workload;
-    let driving = Driving::start(workload, origin, Arc::clone(&counters), seconds, Arc::clone(&alive))
+    let parts = setup.harness.settle.pauses;
+    let driving = Driving::start(workload, parts, origin, Arc::clone(&counters), seconds, Arc::clone(&alive))
         .map_err(|e| RunError::Workload(e.to_string()))?;
     let counter = Counter::new(&setup.harness.requests).map_err(|e| RunError::Workload(format!("requests: {e}")))?;
     meta.counting = counter.as_ref().map_or_else(driver_counting, Counter::counting);
     // The last thing that may fail: what can't even begin leaves no directory.
-    let directory = RunDirectory::create(request.reports, &meta.id)?;
+    let directory = RunDirectory::create(request.reports, request.label.unwrap_or(&meta.id))?;
     let outputs = Outputs::of(directory.path());
     let mut conductor = Conductor {
         recorder: Recorder::new(meta, directory, origin, entries, loads),
@@ -170,7 +174,7 @@ impl Conductor {
                 heap,
                 origin: self.origin,
                 alive: Arc::clone(&self.alive),
-                driven: Some(Box::new(move || driven.totals().sent)),
+                driven: Some(Box::new(move || driven.sent_by_step())),
                 stopping: Arc::clone(&self.stopping),
             },
             sink,
@@ -191,9 +195,12 @@ impl Conductor {
             Some(cause) => Cut::target(self.outputs.explain(cause)),
             None => self.cut(reason),
         })?;
-        let phases = self.setup.harness.phases.clone();
+        let phases = self.setup.harness.schedule();
         for (index, phase) in phases.iter().enumerate() {
             self.recorder.event(EventKind::Phase { phase: phase.kind, index });
+            if phase.kind == PhaseKind::Settle {
+                self.collect(driving, launched)?;
+            }
             let (begun, sent_before) = (Instant::now(), self.counters.totals().sent);
             let mut cut = None;
             driving.begin(phase);
@@ -228,6 +235,40 @@ impl Conductor {
         }
         // A target that broke down under the last requests must not count as having come through.
         self.reason_to_halt(launched).map_or(Ok(()), Err)
+    }
+
+    /// Makes the target collect its garbage, if the harness file says how. Later failures are told, and that pause doesn't
+    /// count; if the first fails, so would all.
+    fn collect(&mut self, driving: &Driving, launched: &mut Launched) -> Result<(), Cut> {
+        if self.setup.harness.settle.collect.is_none() {
+            return Ok(());
+        }
+        driving.disconnect();
+        let (record, interrupt) = (&self.recorder.record, self.interrupt.clone());
+        let Some(collection) = Collection::begin(&self.setup, &self.outputs, record, interrupt) else {
+            return Ok(());
+        };
+        while !collection.is_over() {
+            self.recorder.take(LOOK);
+            if let Some(cut) = self.reason_to_halt(launched) {
+                return Err(cut);
+            }
+        }
+        let reason = match collection.end() {
+            Ok(()) => {
+                self.recorder.event(EventKind::Collected);
+                return Ok(());
+            }
+            Err(error) => format!("the target could not be made to collect its garbage: {error}"),
+        };
+        if self.recorder.record.events.iter().any(|event| event.kind == EventKind::Collected) {
+            self.recorder.event(EventKind::Note { text: reason });
+            return Ok(());
+        }
+        Err(match self.interrupt.signal() {
+            Some(signal) => Cut::interrupted(signal),
+            None => Cut { failure: Failure::Workload, reason },
+        })
     }
 
     /// Whether the run has to end now.

@@ -33,8 +33,8 @@ pub struct Plan {
     pub origin: Instant,
     /// Kept up to date with the number of workers that live.
     pub alive: Arc<AtomicUsize>,
-    /// Requests that the driver has begun so far; used when there is no counter. `None` if nothing is driven.
-    pub driven: Option<Box<dyn Fn() -> u64 + Send>>,
+    /// Requests that the driver has begun so far, by step. `None` if nothing is driven.
+    pub driven: Option<Box<dyn Fn() -> Vec<u64> + Send>>,
     /// Set once the harness has begun to stop the target: workers end then as they should.
     pub stopping: Arc<AtomicBool>,
 }
@@ -257,10 +257,12 @@ impl Sampling {
 
     fn read_host(&mut self) {
         let mut sample = self.host.read(self.now());
-        sample.requests = match (&self.plan.counter, &self.plan.driven) {
-            (Some(counter), _) => Some(counter.total()),
-            (None, driven) => driven.as_ref().map(|driven| driven()),
+        let driven = self.plan.driven.as_ref().map(|driven| driven());
+        sample.requests = match &self.plan.counter {
+            Some(counter) => Some(counter.total()),
+            None => driven.as_ref().map(|by_step| by_step.iter().sum()),
         };
+        sample.by_step = driven.filter(|by_step| by_step.len() > 1).unwrap_or_default();
         if let Some(group) = &self.plan.group {
             let reading = group.read();
             sample.cgroup_memory = reading.memory;

@@ -2,7 +2,7 @@
 
 use super::run::RunError;
 use crate::config::{Harness, HeapMode, Variables, redacted, resolve};
-use crate::model::{Budgets, Gates, Per, RunMeta, RunStatus, Target};
+use crate::model::{Budgets, Gates, Per, RunMeta, RunStatus, Step, Target};
 use crate::probe::{HostProbe, Library, MemoryGroup};
 use crate::store::FORMAT;
 use std::collections::BTreeMap;
@@ -65,12 +65,9 @@ impl Setup {
     /// # Errors
     /// If a directory can't be made, or a variable can't be resolved.
     pub fn new(harness: &Harness, harness_dir: &Path) -> Result<(Self, RunMeta), RunError> {
+        let harness = &harness.alone();
         let (now, id) = stamp(&harness.name);
-        let scratch =
-            Scratch::create(&id).map_err(|e| RunError::Setup(format!("could not make a scratch directory: {e}")))?;
-        let failed = |e: std::io::Error| RunError::Setup(format!("could not set the run's variables: {e}"));
-        let variables = Variables::for_run(harness, scratch.path(), harness_dir).map_err(failed)?;
-        let resolved = resolve(harness, &variables)?;
+        let (scratch, variables, resolved) = resolved_for_run(harness, harness_dir, &id)?;
         let stored = redacted(harness, &variables);
         let library = match resolved.heap.mode {
             HeapMode::Off => None,
@@ -102,6 +99,7 @@ impl Setup {
             },
             counting: super::sampler::driver_counting(),
             classes: Vec::new(),
+            steps: steps(&stored),
             budgets: budgets(&resolved),
             gates: gates(&resolved),
             workload: None,
@@ -109,6 +107,16 @@ impl Setup {
             config: stored,
         };
         Ok((Setup { harness: resolved, scratch, library, group }, meta))
+    }
+
+    /// A run of `harness` as far as its scratch directory and its variables, for a target that isn't launched.
+    ///
+    /// # Errors
+    /// If the directory can't be made, or a variable can't be resolved.
+    pub fn unlaunched(harness: &Harness, harness_dir: &Path) -> Result<Self, RunError> {
+        let (_, id) = stamp(&harness.name);
+        let (scratch, _, harness) = resolved_for_run(&harness.alone(), harness_dir, &id)?;
+        Ok(Setup { harness, scratch, library: None, group: Err("nothing is launched".into()) })
     }
 
     /// The target's environment: what may pass from ours, and what the harness file sets.
@@ -137,6 +145,20 @@ impl Setup {
     }
 }
 
+/// A scratch directory, the values of the variables, and the harness file with these in place.
+fn resolved_for_run(
+    harness: &Harness,
+    harness_dir: &Path,
+    id: &str,
+) -> Result<(Scratch, Variables, Harness), RunError> {
+    let scratch =
+        Scratch::create(id).map_err(|e| RunError::Setup(format!("could not make a scratch directory: {e}")))?;
+    let failed = |e: std::io::Error| RunError::Setup(format!("could not set the run's variables: {e}"));
+    let variables = Variables::for_run(harness, scratch.path(), harness_dir).map_err(failed)?;
+    let resolved = resolve(harness, &variables)?;
+    Ok((scratch, variables, resolved))
+}
+
 /// The time now, RFC 3339 in UTC, and the id of a run of this name that begins now.
 pub fn stamp(name: &str) -> (String, String) {
     let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
@@ -158,6 +180,11 @@ fn describe_workers(harness: &Harness) -> String {
         crate::config::Workers::Descendants => "descendants".into(),
         crate::config::Workers::Match(pattern) => format!("matching {pattern}"),
     }
+}
+
+/// The steps as they may be stored.
+fn steps(stored: &serde_json::Value) -> Vec<Step> {
+    serde_json::from_value(stored["workload"]["step"].clone()).unwrap_or_default()
 }
 
 fn budgets(harness: &Harness) -> Budgets {

@@ -4,6 +4,7 @@ use super::setup::Setup;
 use crate::supervise::{LaunchRequest, Launched, Ready, tail, wait_until_ready};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -45,32 +46,41 @@ fn last_output(name: &str, path: &Path) -> String {
     if shown.trim().is_empty() { String::new() } else { format!("\nlast {name}:\n{}", shown.trim_end()) }
 }
 
-/// Runs the commands that come before the launch.
-pub fn prepare(setup: &Setup, outputs: &Outputs, stop: &AtomicBool) -> Result<(), String> {
-    for command in &setup.harness.target.prepare {
-        let Some((program, arguments)) = command.split_first() else { continue };
-        let failed = |what: String| {
-            format!("the preparation `{}` {what}{}", command.join(" "), last_output("output", &outputs.prepare))
-        };
-        let log = OpenOptions::new().create(true).append(true).open(&outputs.prepare);
+/// What the commands of a harness file run with, beside the target: its environment, its directory, one log.
+pub struct Preparation {
+    environment: BTreeMap<String, String>,
+    cwd: PathBuf,
+    log: PathBuf,
+}
+
+impl Preparation {
+    pub fn new(setup: &Setup, outputs: &Outputs) -> Self {
+        Preparation { environment: setup.environment(), cwd: setup.cwd(), log: outputs.prepare.clone() }
+    }
+
+    /// Runs a command to its end, which must be a success; `what` names it in errors.
+    pub fn run(&self, what: &str, command: &[String], limit: Duration, stop: &AtomicBool) -> Result<(), String> {
+        let Some((program, arguments)) = command.split_first() else { return Ok(()) };
+        let failed = |how: String| format!("{what} `{}` {how}{}", command.join(" "), last_output("output", &self.log));
+        let log = OpenOptions::new().create(true).append(true).open(&self.log);
         let log = log.map_err(|e| failed(format!("has no log: {e}")))?;
         let errors = log.try_clone().map_err(|e| failed(format!("has no log: {e}")))?;
         let mut prepared = Command::new(program);
-        prepared.args(arguments).env_clear().envs(setup.environment()).current_dir(setup.cwd());
+        prepared.args(arguments).env_clear().envs(&self.environment).current_dir(&self.cwd);
         prepared.stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0);
         // SAFETY: between fork and exec only one system call is made.
         unsafe {
             prepared.pre_exec(|| Ok(nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?));
         }
         let mut child = prepared.spawn().map_err(|e| failed(format!("could not be started: {e}")))?;
-        let deadline = Instant::now() + PREPARATION;
+        let deadline = Instant::now() + limit;
         let ended = loop {
             match child.try_wait() {
                 Ok(Some(status)) if status.success() => break Ok(()),
                 Ok(Some(status)) => break Err(failed(format!("failed with {status}"))),
-                Ok(None) if stop.load(Ordering::Relaxed) => break Err("interrupted during the preparation".into()),
+                Ok(None) if stop.load(Ordering::Relaxed) => break Err(format!("interrupted during {what}")),
                 Ok(None) if Instant::now() > deadline => {
-                    break Err(failed(format!("took longer than {PREPARATION:?}")));
+                    break Err(failed(format!("took longer than {limit:?}")));
                 }
                 Ok(None) => std::thread::sleep(Duration::from_millis(10)),
                 Err(error) => break Err(failed(format!("could not be waited for: {error}"))),
@@ -82,9 +92,15 @@ pub fn prepare(setup: &Setup, outputs: &Outputs, stop: &AtomicBool) -> Result<()
             let _ = nix::sys::signal::killpg(group, Signal::SIGKILL);
             let _ = child.wait();
         }
-        ended?;
+        ended
     }
-    Ok(())
+}
+
+/// Runs the commands that come before the launch.
+pub fn prepare(setup: &Setup, outputs: &Outputs, stop: &AtomicBool) -> Result<(), String> {
+    let preparation = Preparation::new(setup, outputs);
+    let commands = &setup.harness.target.prepare;
+    commands.iter().try_for_each(|command| preparation.run("the preparation", command, PREPARATION, stop))
 }
 
 /// Launches the target, held before its `exec`.

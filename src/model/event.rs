@@ -44,6 +44,8 @@ pub enum EventKind {
         /// Its place in the script, from 0.
         index: usize,
     },
+    /// The target was made to collect its garbage, in a settle phase.
+    Collected,
     /// The workload ended and the target is being stopped.
     Stopping,
     /// The sampler missed deadlines.

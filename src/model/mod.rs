@@ -18,7 +18,7 @@ pub use event::{Event, EventKind, ExitCause, PhaseKind};
 pub use heap::{CallStack, Frame, HeapEntry, HeapLook, HeapReading, HeapRecord, SampledBlock};
 pub use record::{
     Budgets, Counting, CountingSource, Failure, Gates, Host, LatencySummary, Observing, RunMeta, RunRecord, RunStatus,
-    Target, WorkerLimits, WorkloadSummary,
+    Step, Target, WorkerLimits, WorkloadSummary,
 };
 pub use sample::{DescriptorKinds, HostSample, LoadSample, Sample, SlowReading};
 pub use series::{Axis, Resource, Series};

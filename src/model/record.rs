@@ -81,6 +81,9 @@ pub struct RunMeta {
     pub counting: Counting,
     /// Classes of request, in the order of `Sample::by_class`.
     pub classes: Vec<String>,
+    /// Steps of the workload, in the order of `HostSample::by_step`; empty if nothing was driven by steps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
     /// What growth is allowed.
     pub budgets: Budgets,
     /// What the workload must reach for the run to count.
@@ -93,6 +96,19 @@ pub struct RunMeta {
     pub observing: Option<Observing>,
     /// The harness file as it was resolved, secrets redacted.
     pub config: serde_json::Value,
+}
+
+/// A step of the workload.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Step {
+    /// Its name.
+    pub name: String,
+    /// HTTP method.
+    pub method: String,
+    /// Path and query, below the base URL.
+    pub path: String,
+    /// How often it is drawn, relative to the others.
+    pub weight: f64,
 }
 
 /// The machine a run was made on.

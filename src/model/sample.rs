@@ -176,6 +176,9 @@ pub struct HostSample {
     /// Requests that the whole pool has served so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<u64>,
+    /// Requests that the driver has begun so far, in the order of `RunMeta::steps`; empty if it has fewer than two.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_step: Vec<u64>,
 }
 
 /// What the driver did in one second, for one step of the workload; latencies in seconds.

@@ -105,7 +105,8 @@ fn meaning(finding: &Finding) -> Vec<String> {
     };
     let words = class_sentence(finding.class);
     if let Some(words) = words.filter(|_| {
-        finding.outcome != Outcome::Leak || matches!(finding.class, LeakClass::LeakInOneWorker | LeakClass::SwapHidIt)
+        finding.outcome != Outcome::Leak
+            || matches!(finding.class, LeakClass::LeakInOneWorker | LeakClass::LeakInOneStep | LeakClass::SwapHidIt)
     }) {
         said.push(words.to_owned());
     }
@@ -148,6 +149,9 @@ fn class_sentence(class: LeakClass) -> Option<&'static str> {
              allocated."
         }
         LeakClass::WithinBudget => "It does grow, but less than the budget allows.",
+        LeakClass::LeakInOneStep => {
+            "It is not the whole workload: without one of its steps, growth would be within the budget."
+        }
         LeakClass::SwapHidIt => "Resident memory doesn't show it, because what leaked was swapped out.",
         LeakClass::Retention => {
             "What the workers have allocated doesn't grow, but the memory that they hold does: it is fragmented, or kept by \

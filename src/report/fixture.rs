@@ -165,6 +165,9 @@ pub fn hostile() -> (RunRecord, Verdict) {
         finding.reason = text();
         finding.settle = Some(text());
         finding.evidence.facts = vec![(text(), text())];
+        for row in finding.steps.iter_mut().flat_map(|steps| &mut steps.rows) {
+            row.steps = vec![text(), text()];
+        }
         finding.evidence.because = Some(text());
         for worker in &mut finding.workers {
             worker.set_aside = Some(text());
@@ -202,6 +205,7 @@ fn meta(name: &str) -> RunMeta {
             worth: "exact: the access log names the worker of each request".into(),
         },
         classes: vec![],
+        steps: Vec::new(),
         budgets: Budgets {
             memory: Some(64.0),
             descriptors: Some(0.01),
@@ -497,6 +501,7 @@ impl Scenario {
             reason: "the bounds of every worker lie on one side of the budget".to_owned(),
             settle: None,
             workers,
+            steps: (resource == Resource::Memory && outcome == Outcome::Leak).then(|| by_steps(slope)),
             evidence: Evidence {
                 facts: vec![
                     ("model".to_owned(), "straight line with AR(1) noise".to_owned()),
@@ -514,6 +519,18 @@ impl Scenario {
             forecast: None,
         }
     }
+}
+
+/// A step that leaks all of it, beside one that doesn't.
+fn by_steps(slope: f64) -> BySteps {
+    let row = |step: &str, share: f64, estimate: f64, grows: bool| StepGrowth {
+        steps: vec![step.to_owned()],
+        share,
+        growth: Interval { estimate, lower: estimate - 40.0, upper: estimate + 40.0, confidence: 0.98 },
+        grows,
+    };
+    let rows = vec![row("upload", 0.8, slope / 0.8, true), row("index", 0.2, 3.0, false)];
+    BySteps { exact: true, rows, alone: Some(0) }
 }
 
 /// Every fixture with its name.

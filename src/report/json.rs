@@ -8,6 +8,7 @@ mod sites;
 
 use self::forecast::ForecastPart;
 use self::sites::CallSitesPart;
+use super::steps::StepsPart;
 use super::text;
 use crate::model::{
     Axis, Counting, CountingSource, Host, LatencySummary, Observing, Resource, RunRecord, RunStatus, Target,
@@ -171,11 +172,13 @@ struct FindingPart {
     facts: Vec<Fact>,
     /// Worker by worker.
     workers: Vec<WorkerPart>,
+    /// Growth by step of the workload; null if there is one step only, or nothing could be fitted.
+    steps: Option<StepsPart>,
 }
 
 /// An estimate with its confidence bounds, in the finding's unit; null where it is no number.
 #[derive(Serialize, JsonSchema)]
-struct Estimate {
+pub(super) struct Estimate {
     estimate: Option<f64>,
     lower: Option<f64>,
     upper: Option<f64>,
@@ -305,7 +308,7 @@ struct ObservingPart {
 }
 
 /// A number that JSON can hold.
-fn finite(value: f64) -> Option<f64> {
+pub(super) fn finite(value: f64) -> Option<f64> {
     value.is_finite().then_some(value)
 }
 
@@ -421,6 +424,7 @@ impl FindingPart {
                     ended: w.worker.and_then(ended),
                 })
                 .collect(),
+            steps: finding.steps.as_ref().map(StepsPart::from),
         }
     }
 }

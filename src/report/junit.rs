@@ -77,17 +77,17 @@ fn worker_name(worker: &WorkerFinding) -> String {
     worker.worker.map_or_else(|| "pool".to_owned(), |w| format!("pid {} start {}", w.pid, w.start))
 }
 
-fn case(run: &str, name: String, status: TestCaseStatus) -> TestCase {
+pub(super) fn case(run: &str, name: String, status: TestCaseStatus) -> TestCase {
     let mut case = TestCase::new(name, status);
     case.set_classname(format!("seepage.{run}"));
     case
 }
 
-fn failure(kind: &str, message: String) -> TestCaseStatus {
+pub(super) fn failure(kind: &str, message: String) -> TestCaseStatus {
     non_success(NonSuccessKind::Failure, kind, message)
 }
 
-fn error(kind: &str, message: String) -> TestCaseStatus {
+pub(super) fn error(kind: &str, message: String) -> TestCaseStatus {
     non_success(NonSuccessKind::Error, kind, message)
 }
 

@@ -1,10 +1,11 @@
 //! GitHub-flavoured Markdown, fit for the summary of a CI job.
 
 use super::explain::explain;
+use super::steps::{names, worth};
 use super::text::{self, Mood, plain};
 use super::{forecast, sites};
-use crate::model::{RunRecord, format_seconds};
-use crate::verdict::{Finding, GateState, Outcome, Verdict};
+use crate::model::{RunRecord, format_count, format_seconds};
+use crate::verdict::{BySteps, Finding, GateState, Outcome, Verdict};
 use std::fmt::Write;
 
 /// Workers in a table; of more, those that grow most.
@@ -43,6 +44,11 @@ fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::R
     for note in &verdict.notes {
         writeln!(out, "- {}", escape(note))?;
     }
+    for finding in &verdict.findings {
+        if let Some(steps) = finding.steps.as_ref().filter(|_| finding.outcome != Outcome::Clean) {
+            write_steps(out, finding, steps)?;
+        }
+    }
     for finding in verdict.findings.iter().filter(|f| !f.workers.is_empty()).filter(|f| f.outcome != Outcome::Clean) {
         write_workers(out, finding)?;
     }
@@ -61,6 +67,22 @@ fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::R
         meta.seed,
         escape(&meta.seepage)
     )
+}
+
+fn write_steps(out: &mut String, finding: &Finding, steps: &BySteps) -> std::fmt::Result {
+    let resource = finding.resource;
+    writeln!(
+        out,
+        "\n| Step | Share | {} per request of it |\n|---|--:|---|",
+        text::capital(text::resource_name(resource))
+    )?;
+    for row in &steps.rows {
+        let share = format_count((1000.0 * row.share).round() / 10.0);
+        let growth =
+            format!("{} ({})", text::amount(resource, row.growth.estimate), text::bounds(resource, &row.growth));
+        writeln!(out, "| {} | {share} % | {growth} |", escape(&names(row)))?;
+    }
+    writeln!(out, "\n{}", worth(steps))
 }
 
 fn write_workers(out: &mut String, finding: &Finding) -> std::fmt::Result {
@@ -102,7 +124,7 @@ fn state(state: GateState) -> &'static str {
 }
 
 /// Text in which nothing means anything to Markdown or HTML, on one line.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut out = String::new();
     for c in plain(text).replace("://", ":\u{2060}//").chars() {
         match c {

@@ -3,7 +3,9 @@
 //! Every renderer is a pure function, and the same record and verdict give the same bytes on every machine. Only
 //! [`write`], [`write_all`] and [`live::Live`] touch the world. Whatever comes from the target is escaped or neutralised.
 
+pub mod bisect;
 pub mod chart;
+pub mod comparison;
 mod csv;
 mod explain;
 mod forecast;
@@ -15,9 +17,11 @@ pub mod live;
 mod markdown;
 mod plan;
 mod sites;
+mod steps;
 mod terminal;
 mod text;
 mod trace;
+mod working;
 mod write;
 
 #[cfg(test)]
@@ -35,6 +39,7 @@ pub use json::schema as json_schema;
 pub use jsonl::{error_line, schema as jsonl_schema, verdict_line};
 pub use plan::PlanReport;
 pub use text::plain;
+pub use working::terminal as working;
 
 /// What a report can be rendered as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -3,6 +3,7 @@
 //! Whatever comes from the target passes through [`plain`] before it is shown: no control character, escape sequence
 //! or change of writing direction reaches a terminal, a chart or a page.
 
+use crate::compare::Answer;
 use crate::model::{Axis, EventKind, ExitCause, Resource, RunRecord, WorkerId, format_bytes, format_count};
 use crate::verdict::{ExitCode, Finding, GateState, Interval, LeakClass, Outcome, Verdict};
 use std::collections::HashMap;
@@ -116,6 +117,7 @@ pub fn class_name(class: LeakClass) -> &'static str {
     match class {
         LeakClass::Leak => "leak",
         LeakClass::LeakInOneWorker => "leak in some workers only",
+        LeakClass::LeakInOneStep => "leak only under one step of the workload",
         LeakClass::Flat => "flat",
         LeakClass::WarmUp => "warm-up that settled",
         LeakClass::HighWaterMark => "high-water mark",
@@ -184,6 +186,15 @@ impl Mood {
             Outcome::Clean => Mood::Good,
             Outcome::Leak => Mood::Bad,
             Outcome::Inconclusive => Mood::Unsure,
+        }
+    }
+
+    /// Of a comparison, or of one of its measures.
+    pub fn of_answer(answer: Answer) -> Self {
+        match answer {
+            Answer::Improvement | Answer::Equivalent => Mood::Good,
+            Answer::Regression => Mood::Bad,
+            Answer::Inconclusive => Mood::Unsure,
         }
     }
 

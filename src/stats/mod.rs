@@ -1,14 +1,20 @@
 //! Estimators that know nothing of memory: order statistics, robust slopes, small linear systems, panels with
-//! autocorrelated errors.
+//! autocorrelated errors, growth by kind of event, tests of paired differences.
 //!
 //! Always: no panic on any input; what can't be estimated is `None`.
 
+mod attribution;
 mod linear;
 mod panel;
 mod quantile;
 mod robust;
+mod sign_flip;
+mod spending;
 
+pub use attribution::{Attribution, Counted, moving_together};
 pub use linear::Cholesky;
 pub use panel::{Estimate, ModelFit, Panel, Unit};
-pub use quantile::{student_t, student_t_tail};
+pub use quantile::{normal_quantile, student_t, student_t_tail};
 pub use robust::{mad, median, theil_sen};
+pub use sign_flip::{MOST_FLIPPED, least_sign_flip, sign_flip};
+pub use spending::spent;

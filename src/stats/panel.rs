@@ -109,7 +109,7 @@ impl Panel {
     }
 
     /// The same for a grid of autocorrelations, each with its prior weight.
-    fn with_autocorrelations(units: &[Unit], quantum: f64, grid: &[(f64, f64)]) -> Option<Self> {
+    pub(super) fn with_autocorrelations(units: &[Unit], quantum: f64, grid: &[(f64, f64)]) -> Option<Self> {
         let columns = units.first()?.columns.len();
         let fits =
             |u: &&Unit| u.y.len() >= 2 && u.columns.len() == columns && u.columns.iter().all(|c| c.len() == u.y.len());

@@ -33,6 +33,16 @@ pub fn student_t_tail(t: f64, df: f64) -> f64 {
     StudentsT::new(0.0, 1.0, df).map_or(1.0, |distribution| distribution.sf(t))
 }
 
+/// The quantile of the standard normal distribution; `p` outside of (0, 1) gives an infinite quantile of its side.
+pub fn normal_quantile(p: f64) -> f64 {
+    student_t(p, f64::INFINITY)
+}
+
+/// The probability that a standard normal variable is at most `x`.
+pub(super) fn normal_cdf(x: f64) -> f64 {
+    Normal::standard().cdf(x)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 
 use super::load::LoadLog;
 use super::{EVENTS, FORMAT, HEAD, HEAP, HOST, LOAD, SAMPLES};
-use crate::model::{Event, EventKind, HeapEntry, HeapRecord, MOST_READINGS, Reading, RunMeta, RunRecord, Thinner};
+use crate::model::{Event, EventKind, HeapEntry, HeapRecord, MOST_READINGS, Reading, RunRecord, Thinner};
 use rustix::fs::{Mode, OFlags};
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -85,7 +85,7 @@ pub fn read(directory: &Path) -> Result<RunRecord, ReadError> {
     if !directory.join(HEAD).exists() {
         return Err(ReadError::NotARun { path: directory.to_owned() });
     }
-    let meta = head(&directory.join(HEAD))?;
+    let meta = document(&directory.join(HEAD))?;
     let mut notes = Vec::new();
     let samples = readings(&directory.join(SAMPLES), "the workers", &mut notes)?;
     let host = readings(&directory.join(HOST), "the host", &mut notes)?;
@@ -151,7 +151,8 @@ fn open(path: &Path) -> Result<File, ReadError> {
     }
 }
 
-fn head(path: &Path) -> Result<RunMeta, ReadError> {
+/// Reads a JSON document that says its format's version.
+pub(super) fn document<T: DeserializeOwned>(path: &Path) -> Result<T, ReadError> {
     let mut text = Vec::new();
     let read = open(path)?.take(LONGEST_HEAD).read_to_end(&mut text);
     read.map_err(|source| ReadError::Io { path: path.to_owned(), source })?;
@@ -192,7 +193,7 @@ fn lines<T: DeserializeOwned>(path: &Path, mut take: impl FnMut(T) -> Result<(),
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Event, EventKind, HostSample, LoadSample, Sample, WorkerId};
+    use crate::model::{Event, EventKind, HostSample, LoadSample, RunMeta, Sample, WorkerId};
     use crate::store::{Entry, RunDirectory};
     use proptest::prelude::*;
 

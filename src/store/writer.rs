@@ -54,12 +54,7 @@ impl RunDirectory {
     /// # Errors
     /// If it can't be made or written, or is there already.
     pub fn create(parent: &Path, id: &str) -> Result<Self, WriteError> {
-        let path = parent.join(id);
-        let failed = |source| WriteError { path: path.clone(), source };
-        std::fs::create_dir_all(parent).map_err(failed)?;
-        DirBuilder::new().mode(0o700).create(&path).map_err(failed)?;
-        // Whoever is to run commands in other directories needs the whole path.
-        let path = path.canonicalize().map_err(failed)?;
+        let path = make_directory(parent, id)?;
         let log = |name| Log::create(path.join(name));
         Ok(RunDirectory {
             samples: log(SAMPLES)?,
@@ -138,20 +133,35 @@ impl RunDirectory {
     /// # Errors
     /// If it can't be written.
     pub fn write_head(&self, meta: &RunMeta) -> Result<(), WriteError> {
-        let path = self.path.join(HEAD);
-        let temporary = self.path.join("run.json.new");
-        let write = || {
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-            serde_json::to_writer_pretty(&mut file, meta)?;
-            file.write_all(b"\n")?;
-            std::fs::rename(&temporary, &path)
-        };
-        let written = write();
-        if written.is_err() {
-            let _ = std::fs::remove_file(&temporary);
-        }
-        written.map_err(|source| WriteError { path: path.clone(), source })
+        write_document(&self.path, HEAD, meta)
     }
+}
+
+/// Makes the directory `id` below `parent`, readable by its owner only, and returns it as an absolute path.
+pub(super) fn make_directory(parent: &Path, id: &str) -> Result<PathBuf, WriteError> {
+    let path = parent.join(id);
+    let failed = |source| WriteError { path: path.clone(), source };
+    std::fs::create_dir_all(parent).map_err(failed)?;
+    DirBuilder::new().mode(0o700).create(&path).map_err(failed)?;
+    // Whoever is to run commands in other directories needs the whole path.
+    path.canonicalize().map_err(failed)
+}
+
+/// Writes a JSON document, whole or not at all.
+pub(super) fn write_document(directory: &Path, name: &str, value: &impl Serialize) -> Result<(), WriteError> {
+    let path = directory.join(name);
+    let temporary = directory.join(format!("{name}.new"));
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        serde_json::to_writer_pretty(&mut file, value)?;
+        file.write_all(b"\n")?;
+        std::fs::rename(&temporary, &path)
+    };
+    let written = write();
+    if written.is_err() {
+        let _ = std::fs::remove_file(&temporary);
+    }
+    written.map_err(|source| WriteError { path: path.clone(), source })
 }
 
 #[derive(Debug)]

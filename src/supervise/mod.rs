@@ -12,6 +12,7 @@ mod pidfd;
 mod protocol;
 mod ready;
 mod roster;
+mod signal;
 mod target;
 mod tree;
 
@@ -20,4 +21,5 @@ pub use launch::{LaunchError, Launched, TargetEvent};
 pub use protocol::LaunchRequest;
 pub use ready::{Ready, ReadyError, tail, wait as wait_until_ready};
 pub use roster::{Arrival, Departure, Roster, Scope};
+pub use signal::signal_worker;
 pub use target::{AttachError, Attached, Wanted, Watch};

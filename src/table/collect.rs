@@ -250,6 +250,7 @@ impl Collector {
                 worth: String::new(),
             },
             classes: Vec::new(),
+            steps: Vec::new(),
             budgets: Budgets::default(),
             gates: Gates::default(),
             workload: None,

@@ -16,11 +16,11 @@ pub(super) const ALPHA_CLEAN: f64 = 0.01;
 /// Error probability of "clean" where it rests on how a transient goes on after the run.
 const ALPHA_SETTLES: f64 = 0.001;
 /// Autocorrelation from which a level wanders so much that where it went says nothing.
-const WANDERS: f64 = 0.985;
+pub(super) const WANDERS: f64 = 0.985;
 /// The part of the budget that the least plausible estimate of a leak must reach.
-const NEAR_BUDGET: f64 = 0.75;
+pub(super) const NEAR_BUDGET: f64 = 0.75;
 /// The part of the budget at which growth must go on late in the run.
-const LATE: f64 = 0.4;
+pub(super) const LATE: f64 = 0.4;
 /// The part of its estimate that the lower bound of growth reaches when even a walk can't have made it.
 const SURE: f64 = 0.9;
 /// Effective number of rises that late growth must be made of to be a leak.
@@ -30,7 +30,7 @@ const SWINGS: usize = 5;
 /// The part of its first tenth to which growth must have come down in the last one for it to count as settling.
 const SLOWED: f64 = 0.35;
 /// Distance of the information criterion up to which a model has a say on "clean".
-const NEAR: f64 = 6.0;
+pub(super) const NEAR: f64 = 6.0;
 
 /// What a judged unit (the pool, or one worker) amounts to.
 #[derive(Debug, Clone)]
@@ -132,7 +132,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     // A wave of the load hides single rises; what is left of jumps is judged without them.
     let spread = best.waves || raw.iter().any(is_spread) || best.stepped && smooth.iter().any(is_spread);
     // Levels without any noise look like a walk too; growth that is this sure even for a walk is none.
-    let sure = persistent.lower > SURE * persistent.estimate;
+    let sure = is_sure(&persistent);
     let leak = (best.rho < WANDERS || sure)
         && persistent.lower > 0.0
         && least >= NEAR_BUDGET * budget
@@ -143,6 +143,11 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let swings = best.persistent.value <= 0.5 * budget && raw.iter().all(|s| swings(s, budget));
     let clean = !leak && (swings || quiet && (over_now || settles(&models, budget)));
     Some(Assessment { models, by_jumps, jumps: pattern, late, persistent, end, least, spread, leak, clean })
+}
+
+/// Whether growth is so sure that even a walk can't have made it.
+pub(super) fn is_sure(persistent: &Interval) -> bool {
+    persistent.lower > SURE * persistent.estimate
 }
 
 /// Whether growth is under the budget beyond doubt. A steep fall must not make up for noise: that asks for power.

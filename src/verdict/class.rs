@@ -73,7 +73,7 @@ impl Behaviour<'_> {
         let level = |value: f64| amount(self.resource, value);
         let unit = self.unit();
         match class {
-            LeakClass::Leak | LeakClass::LeakInOneWorker => {
+            LeakClass::Leak | LeakClass::LeakInOneWorker | LeakClass::LeakInOneStep => {
                 let grown: Vec<f64> = self.members().filter_map(|s| s.y.last().zip(s.y.first()).map(|(b, a)| b - a)).collect();
                 let most = grown.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 let whose = match grown.len() {

@@ -207,7 +207,7 @@ fn axis_name(axis: Axis) -> &'static str {
     }
 }
 
-fn pattern_name(pattern: JumpPattern) -> &'static str {
+pub(super) fn pattern_name(pattern: JumpPattern) -> &'static str {
     match pattern {
         JumpPattern::None => "of no weight late in the run",
         JumpPattern::Single => "a single one up",
@@ -218,7 +218,7 @@ fn pattern_name(pattern: JumpPattern) -> &'static str {
     }
 }
 
-fn model_name(model: &Plausible) -> String {
+pub(super) fn model_name(model: &Plausible) -> String {
     let jumps = if model.stepped { ", jumps apart" } else { "" };
     if model.transients.is_empty() {
         return format!("straight line{jumps}");

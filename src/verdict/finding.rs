@@ -25,21 +25,11 @@ pub(super) fn find_among(
     budget: f64,
     quantum: f64,
 ) -> Finding {
-    let least_jump = if resource.in_bytes() { 8.0 * quantum } else { 4.0 * quantum };
+    let least_jump = least_jump(resource, quantum);
     let pool = Pool::new(series, least_jump);
     let all_rises: Vec<Jump> = pool.members.iter().flat_map(|m| rises(&series[m.index], least_jump)).collect();
-    let whole = assess(
-        Subject {
-            raw: &pool.raw,
-            smooth: &pool.smooth,
-            jumps: &pool.jumps,
-            rises: &all_rises,
-            workers: pool.members.len(),
-            averaged: pool.members.len() as f64 / pool.raw.len().max(1) as f64,
-            total_span: pool.total_span(),
-        },
-        Terms { budget, quantum, tests },
-    );
+    let (subject, terms) = whole(&pool, &all_rises, budget, quantum, tests);
+    let whole = assess(subject, terms);
     let able: Vec<&Member> = pool
         .members
         .iter()
@@ -112,9 +102,35 @@ pub(super) fn find_among(
         settle: words.settle(),
         workers,
         evidence: Evidence { facts: words.facts(), quarters: quarters(&pool), because },
+        steps: None,
         parts: Vec::new(),
         forecast: None,
     }
+}
+
+/// The least change of level that counts as a jump.
+pub(super) fn least_jump(resource: Resource, quantum: f64) -> f64 {
+    if resource.in_bytes() { 8.0 * quantum } else { 4.0 * quantum }
+}
+
+/// The pool as one unit, with the `rises` of all its members, and by what it is judged.
+pub(super) fn whole<'a>(
+    pool: &'a Pool,
+    rises: &'a [Jump],
+    budget: f64,
+    quantum: f64,
+    tests: usize,
+) -> (Subject<'a>, Terms) {
+    let subject = Subject {
+        raw: &pool.raw,
+        smooth: &pool.smooth,
+        jumps: &pool.jumps,
+        rises,
+        workers: pool.members.len(),
+        averaged: pool.members.len() as f64 / pool.raw.len().max(1) as f64,
+        total_span: pool.total_span(),
+    };
+    (subject, Terms { budget, quantum, tests })
 }
 
 /// Growth per step of the axis in each quarter of the judged part, pooled; empty with too little.

@@ -10,7 +10,7 @@ use super::parts::{leaking_parts, parts};
 use super::series::{Readings, readings};
 use super::sites::{CallSite, CallSites, call_sites};
 use super::step_down::{Judged, step_down};
-use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Part, Verdict, settle_levels};
+use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Part, Verdict, settle_levels, steps};
 use crate::model::{
     Axis, CountingSource, EventKind, Failure, Resource, RunRecord, RunStatus, Sample, WorkerId, format_bytes,
     format_count, format_seconds,
@@ -53,6 +53,8 @@ pub fn judge(record: &RunRecord) -> Verdict {
             finding.parts = parts(record, one.resource);
         }
         name_parts(finding);
+        steps::tell(record, one, finding, page(record));
+        notes.extend(steps::notes(finding));
         // What the live heap grows by is a part of memory, whose limits are foretold.
         if one.resource != Resource::Heap {
             finding.forecast = forecast(record, finding, &one.series);
@@ -336,7 +338,8 @@ fn leak_phrase(finding: &Finding) -> String {
     };
     let kind = leaking_parts(finding).first().copied().filter(|_| finding.resource != Resource::Memory);
     let kind = kind.map_or(String::new(), |part| format!(" ({})", part.name));
-    format!("LEAK  {growth}, {}{kind}{workers}", metric(finding.resource))
+    let steps = steps::phrase(finding).map_or(String::new(), |told| format!(": {told}"));
+    format!("LEAK  {growth}, {}{kind}{workers}{steps}", metric(finding.resource))
 }
 
 fn clean_phrase(finding: &Finding) -> String {

@@ -11,6 +11,7 @@ mod forecast;
 mod judge;
 mod level;
 mod live;
+mod mix;
 mod noise;
 mod pages;
 mod parts;
@@ -18,12 +19,15 @@ mod plan;
 mod plausible;
 mod pool;
 mod series;
+mod settled;
 mod sites;
 mod step_down;
+mod steps;
 #[cfg(test)]
 mod test_record;
 mod transient;
 mod types;
+mod working;
 
 pub use finding::find;
 pub use forecast::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting, forecast};
@@ -33,6 +37,7 @@ pub use plan::{Noise, Planned, plan};
 pub use series::{SettleLevel, series, settle_levels};
 pub use sites::{CallSite, CallSites, SiteState, call_sites};
 pub use types::{
-    Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Part, Verdict,
-    WorkerFinding,
+    BySteps, Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Part, StepGrowth,
+    Verdict, WorkerFinding,
 };
+pub use working::{Condition, NaiveRule, Residuals, WorkedModel, Working, working};

@@ -160,16 +160,17 @@ impl Noise {
             .collect()
     }
 
-    /// Whether runs of this length get the answer that is true, with probability `power`; stops when they can't any more.
+    /// Whether runs of this length get the answer that is true, with probability `power`; stops as soon as that is settled.
     fn is_enough(&self, length: f64, slope: f64, budget: f64, wanted: Outcome, power: f64) -> bool {
-        let allowed = (PLAYED as f64 * (1.0 - power)).floor() as u64;
-        let mut missed = 0;
-        (0..PLAYED).all(|seed| {
-            let series = self.play(length, slope, &mut ChaCha8Rng::seed_from_u64(seed));
+        let needed = (PLAYED as f64 * power).ceil() as u64;
+        let (mut right, mut played) = (0, 0);
+        while right < needed && right + (PLAYED - played) >= needed {
+            let series = self.play(length, slope, &mut ChaCha8Rng::seed_from_u64(played));
             let finding = find(Resource::Memory, self.axis, &series, budget, self.quantum);
-            missed += u64::from(finding.outcome != wanted);
-            missed <= allowed
-        })
+            right += u64::from(finding.outcome == wanted);
+            played += 1;
+        }
+        right >= needed
     }
 
     /// The shortest length from `from` on that is enough.

@@ -3,6 +3,7 @@
 //! Always: the vectors of a series have equal lengths, `x` never falls and everything is finite. What had to be cut
 //! to get there is told in a note; a number is never made up for a reading that is missing.
 
+use super::settled;
 use crate::model::{
     Axis, CountingSource, EventKind, HostSample, Per, PhaseKind, Resource, RunRecord, Sample, Series, WorkerId,
 };
@@ -53,6 +54,9 @@ fn tidy(record: &RunRecord, mut out: Readings, name: &str) -> Readings {
     let mut cut = 0;
     let load = LoadCurve::new(record, &timeline);
     let raw = std::mem::take(&mut out.series);
+    if raw.iter().all(|one| one.worker.is_some()) && settle(&mut out, &raw, record, name) {
+        return out;
+    }
     for one in raw {
         let (mut one, tally) = clean(one, &timeline);
         dropped += tally.dropped;
@@ -74,6 +78,20 @@ fn tidy(record: &RunRecord, mut out: Readings, name: &str) -> Readings {
         ));
     }
     out
+}
+
+/// Judges by the settled levels, if there are enough of them.
+fn settle(out: &mut Readings, raw: &[Series], record: &RunRecord, name: &str) -> bool {
+    let pauses = settled::pauses(record);
+    let settled = settled::instead_of(raw, &pauses);
+    let told = match &settled {
+        Some(_) => Some(format!("judged are the levels in {} pauses of the load, not those under load", pauses.len())),
+        None => settled::comparison(raw, &pauses, out.axis.unwrap_or(Axis::Seconds)),
+    };
+    out.notes.extend(told.filter(|_| name == Resource::Memory.to_string()));
+    let enough = settled.is_some();
+    out.series.extend(settled.into_iter().flatten().filter(|one| !one.x.is_empty()));
+    enough
 }
 
 /// When phases were, from the events.
@@ -312,7 +330,7 @@ impl PoolCount {
 }
 
 /// Linear between points, constant outside.
-fn interpolate(x: &[f64], y: &[f64], at: f64) -> f64 {
+pub(super) fn interpolate(x: &[f64], y: &[f64], at: f64) -> f64 {
     let after = x.partition_point(|v| *v <= at);
     match (after.checked_sub(1), x.get(after)) {
         (None, _) => y.first().copied().unwrap_or(0.0),
@@ -414,12 +432,14 @@ pub struct SettleLevel {
 /// such a phase.
 pub fn settle_levels(record: &RunRecord) -> Vec<SettleLevel> {
     let timeline = Timeline::new(record);
-    let Some(settle) = timeline.phases.iter().rfind(|(_, kind)| *kind == PhaseKind::Settle).map(|(t, _)| *t) else {
+    let Some(place) = timeline.phases.iter().rposition(|(_, kind)| *kind == PhaseKind::Settle) else {
         return Vec::new();
     };
+    let settle = timeline.phases[place].0;
+    let end = timeline.phases.get(place + 1).map_or(timeline.stop, |next| next.0);
     let mut levels: Vec<(WorkerId, f64, Option<f64>, Option<f64>)> = Vec::new();
     let mut order: HashMap<WorkerId, usize> = HashMap::new();
-    for sample in record.samples.iter().filter(|s| s.t < timeline.stop) {
+    for sample in record.samples.iter().filter(|s| s.t < end) {
         let Some(y) = sample.anon_and_swap().map(|y| y as f64) else { continue };
         let index = *order.entry(sample.worker).or_insert_with(|| {
             levels.push((sample.worker, y, None, None));

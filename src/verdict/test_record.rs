@@ -62,6 +62,7 @@ pub fn record(memory: impl Fn(u64) -> u64, fds: impl Fn(u64) -> u64) -> RunRecor
         target: Target::default(),
         counting: Counting { source: CountingSource::AccessLog, per_worker: true, worth: "exact".into() },
         classes: Vec::new(),
+        steps: Vec::new(),
         budgets: Budgets {
             memory: Some(64.0),
             descriptors: Some(0.01),

@@ -36,6 +36,8 @@ pub enum LeakClass {
     Leak,
     /// Steady growth in some workers of a pool only.
     LeakInOneWorker,
+    /// Steady growth under one step of the workload only.
+    LeakInOneStep,
     /// No growth at all.
     Flat,
     /// It grew at first and settled.
@@ -96,6 +98,9 @@ pub struct Finding {
     pub settle: Option<String>,
     /// Worker by worker, in the order of first reading.
     pub workers: Vec<WorkerFinding>,
+    /// Growth by step of the workload; missing if there is one step only, or nothing could be fitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<BySteps>,
     /// The numbers behind the answer.
     pub evidence: Evidence,
     /// What the growth of a leak is made of, the largest first: kinds of descriptors, memory resident and swapped out.
@@ -113,6 +118,31 @@ pub struct Part {
     pub name: String,
     /// Its growth; both bounds hold for all parts together.
     pub growth: Interval,
+}
+
+/// Growth by step of the workload.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BySteps {
+    /// Whether each worker's requests were counted by step; else its requests are split as the pool's were.
+    pub exact: bool,
+    /// Step by step, in the order of the harness file.
+    pub rows: Vec<StepGrowth>,
+    /// The row without which growth would be proven to be within the budget, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alone: Option<usize>,
+}
+
+/// Growth under one step, or under several that can't be told apart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepGrowth {
+    /// Its name; several names if they move together, and the growth is then theirs jointly.
+    pub steps: Vec<String>,
+    /// Its share of all requests, 0 to 1.
+    pub share: f64,
+    /// Growth per request of this step; the intervals of all rows hold together (Bonferroni).
+    pub growth: Interval,
+    /// Whether it grows under this step beyond doubt, and by about the budget at least.
+    pub grows: bool,
 }
 
 /// One worker's part in a finding.
@@ -216,6 +246,8 @@ pub enum ExitCode {
     Leak,
     /// 11: inconclusive.
     Inconclusive,
+    /// 12: worse than the baseline or the other variant.
+    Worse,
     /// 20: the harness file is invalid.
     Config,
     /// 21: the target failed: could not start, never got ready, died, or hit its memory limit.
@@ -235,6 +267,7 @@ impl ExitCode {
             ExitCode::Usage => 2,
             ExitCode::Leak => 10,
             ExitCode::Inconclusive => 11,
+            ExitCode::Worse => 12,
             ExitCode::Config => 20,
             ExitCode::Target => 21,
             ExitCode::Workload => 22,

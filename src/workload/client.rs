@@ -2,7 +2,7 @@
 
 use super::body::Message;
 use super::connection::{Broken, Connection, Exchange};
-use super::plan::{Abort, Request};
+use super::plan::{Abort, Place, Request};
 use super::record::{ErrorKind, Outcome, Recorder};
 use super::script::Script;
 use super::stall::Stalls;
@@ -57,9 +57,9 @@ enum Failure {
 }
 
 impl Client {
-    /// Sends request `number`, which was to begin at `intended`, and notes how it ended.
-    pub(super) async fn send(&mut self, shared: &Shared, number: u64, intended: Instant) {
-        let request = shared.script.plan.request(number);
+    /// Sends the request at `place`, which was to begin at `intended`, and notes how it ended.
+    pub(super) async fn send(&mut self, shared: &Shared, place: Place, intended: Instant) {
+        let request = shared.script.plan.request(place);
         let begun = Instant::now();
         shared.recorder.borrow_mut().sent(request.step, begun);
         let deadline = begun + shared.script.timeout;

@@ -67,6 +67,11 @@ impl Counters {
         self.steps.get(index).map_or(Totals::default(), |(_, counters)| counters.totals())
     }
 
+    /// Requests begun, step by step.
+    pub fn sent_by_step(&self) -> Vec<u64> {
+        self.steps.iter().map(|(_, counters)| counters.sent.load(Relaxed)).collect()
+    }
+
     /// Totals over all steps.
     pub fn totals(&self) -> Totals {
         let mut sum = Totals::default();

@@ -6,7 +6,9 @@
 
 use super::client::{Client, Shared};
 use super::counters::Counters;
+use super::mix::mix_blocks;
 use super::pacing::{Arrivals, Ramp};
+use super::plan::Place;
 use super::record::{ErrorKind, Outcome, Recorder};
 use super::script::Script;
 use super::stall::Stalls;
@@ -44,6 +46,9 @@ pub(super) struct HttpLoad {
     load: Option<f64>,
     /// Whether a soak phase was driven in the open model.
     open_soak: bool,
+    /// Blocks of the mix in each soak phase, and in those that were driven.
+    blocks: u32,
+    mixed: u64,
     /// Last, because timers and connections must be dropped before it.
     runtime: Runtime,
 }
@@ -56,12 +61,17 @@ struct Phase {
     begun: Cell<u64>,
     /// The number of its first request in the run.
     first: u64,
+    /// Blocks of the mix, and the number of the first of them in the run.
+    blocks: u32,
+    first_block: u64,
+    /// The part of its time that is over, if that is limited.
+    by_time: Cell<f64>,
     /// No new requests: it ends when those in flight have ended.
     over: Cell<bool>,
     /// Closed model: clients with a lower index send.
     active: Cell<u32>,
     /// Open model: arrivals that no client has taken yet.
-    queue: RefCell<VecDeque<(u64, Instant)>>,
+    queue: RefCell<VecDeque<(Place, Instant)>>,
     /// Clients that haven't ended, and those of them that wait for an arrival.
     clients: Cell<u32>,
     idle: Cell<u32>,
@@ -110,8 +120,15 @@ impl HttpLoad {
             resting: Rc::default(),
             load: None,
             open_soak: false,
+            blocks: blocks_of(config, 1),
+            mixed: 0,
             runtime,
         })
+    }
+
+    /// Each soak comes in so many phases: its blocks are shared out over them.
+    pub(super) fn in_parts(&mut self, parts: u32) {
+        self.blocks = blocks_of(&self.config, parts);
     }
 
     pub(super) fn recorder(&self) -> std::cell::Ref<'_, Recorder> {
@@ -147,7 +164,9 @@ impl HttpLoad {
         };
         let soak = phase.kind == PhaseKind::Soak;
         self.open_soak |= soak && matches!(model, Model::Open { .. });
-        let state = Rc::new(Phase::new(self.shared.numbered.get()));
+        let blocks = if soak { self.blocks } else { 0 };
+        let state = Rc::new(Phase::new(self.shared.numbered.get(), blocks, self.mixed));
+        self.mixed += u64::from(blocks);
         let begun = Instant::now();
         self.shared.recorder.borrow_mut().begin_phase(soak, begun);
         self.shared.stalls.begin(begun);
@@ -196,6 +215,14 @@ impl HttpLoad {
     }
 }
 
+/// Blocks of the mix in a soak phase that is one of so many parts of a soak.
+fn blocks_of(config: &WorkloadConfig, parts: u32) -> u32 {
+    match mix_blocks(config) {
+        0 => 0,
+        blocks => (blocks / parts.max(1)).max(1),
+    }
+}
+
 /// Refuses more connections than this process may have descriptors.
 fn check_descriptors(config: &WorkloadConfig) -> Result<(), WorkloadError> {
     /// What the harness itself may need: a few for each worker it reads.
@@ -211,11 +238,14 @@ fn check_descriptors(config: &WorkloadConfig) -> Result<(), WorkloadError> {
 }
 
 impl Phase {
-    fn new(first: u64) -> Phase {
+    fn new(first: u64, blocks: u32, first_block: u64) -> Phase {
         Phase {
             goal: Cell::new(None),
             begun: Cell::new(0),
             first,
+            blocks,
+            first_block,
+            by_time: Cell::new(0.0),
             over: Cell::new(false),
             active: Cell::new(0),
             queue: RefCell::default(),
@@ -227,14 +257,23 @@ impl Phase {
         }
     }
 
-    /// The number of the next request, unless the phase is over.
-    fn next_number(&self) -> Option<u64> {
+    /// The place of the next request, unless the phase is over.
+    fn next(&self) -> Option<Place> {
         let begun = self.begun.get();
         if self.over.get() || self.goal.get().is_some_and(|goal| begun >= goal) {
             return None;
         }
         self.begun.set(begun + 1);
-        Some(self.first + begun)
+        Some(Place { number: self.first + begun, block: self.block(begun) })
+    }
+
+    /// The block of the mix into which the request falls before which so many were begun. By requests, where they limit
+    /// the phase: then it doesn't depend on how fast the target answers.
+    fn block(&self, begun: u64) -> Option<u64> {
+        let last = u64::from(self.blocks).checked_sub(1)?;
+        let by_count = self.goal.get().map_or(0.0, |goal| begun as f64 / goal as f64);
+        let done = self.by_time.get().max(by_count);
+        Some(self.first_block + ((done * f64::from(self.blocks)) as u64).min(last))
     }
 
     /// Waits this long, or until the phase is over.
@@ -357,6 +396,7 @@ impl Controller<'_> {
         let goal = [self.phase.requests, per_worker].into_iter().flatten().min();
         self.state.goal.set(goal);
         let by_time = self.phase.duration.map(|span| elapsed / span.0.as_secs_f64());
+        self.state.by_time.set(by_time.filter(|share| share.is_finite()).unwrap_or(0.0));
         let by_count = goal.map(|goal| self.state.begun.get() as f64 / goal as f64);
         // A length of zero gives infinity or, at the very beginning, no number: both mean done.
         let done = |share: f64| if share.is_nan() { 1.0 } else { share };
@@ -366,9 +406,9 @@ impl Controller<'_> {
     /// Queues arrivals and starts clients for them, up to `most`.
     fn queue(&self, times: impl Iterator<Item = f64>, most: u32) {
         for time in times {
-            let Some(number) = self.state.next_number() else { return };
+            let Some(place) = self.state.next() else { return };
             let intended = self.begun.get() + Duration::from_secs_f64(time);
-            self.state.queue.borrow_mut().push_back((number, intended));
+            self.state.queue.borrow_mut().push_back((place, intended));
             self.state.arrived.notify_one();
             if self.state.queue.borrow().len() > self.state.idle.get() as usize && self.state.clients.get() < most {
                 self.start_client(None);
@@ -404,8 +444,8 @@ async fn closed(mut client: Client, index: u32, phase: &Phase, shared: &Shared) 
                 continue;
             }
         }
-        let Some(number) = phase.next_number() else { return client };
-        client.send(shared, number, Instant::now()).await;
+        let Some(place) = phase.next() else { return client };
+        client.send(shared, place, Instant::now()).await;
         rest(&client, phase, shared).await;
     }
 }
@@ -414,7 +454,7 @@ async fn closed(mut client: Client, index: u32, phase: &Phase, shared: &Shared) 
 async fn open(mut client: Client, phase: &Phase, shared: &Shared) -> Client {
     loop {
         let arrival = phase.queue.borrow_mut().pop_front();
-        let Some((number, mut intended)) = arrival else {
+        let Some((place, mut intended)) = arrival else {
             if phase.over.get() {
                 return client;
             }
@@ -430,13 +470,13 @@ async fn open(mut client: Client, phase: &Phase, shared: &Shared) -> Client {
             // The controller moves what still waits; this one came to its turn before it could.
             intended = now;
         } else if waited > shared.script.timeout {
-            let step = shared.script.plan.request(number).step;
+            let step = shared.script.plan.request(place).step;
             let mut recorder = shared.recorder.borrow_mut();
             recorder.explain(step, "dropped: every connection was busy for longer than the timeout");
             recorder.ended(step, Outcome::Failed(ErrorKind::Dropped, None), Some(waited), 0, now);
             continue;
         }
-        client.send(shared, number, intended).await;
+        client.send(shared, place, intended).await;
         rest(&client, phase, shared).await;
     }
 }

@@ -12,6 +12,7 @@ mod command;
 mod connection;
 mod counters;
 mod http;
+mod mix;
 mod pacing;
 mod plan;
 mod record;
@@ -27,6 +28,7 @@ mod timer;
 #[doc(hidden)]
 pub use answer::read_answer;
 pub use counters::{COMMAND_STEP, Counters, Totals};
+pub use mix::mix_blocks;
 pub use record::StepHistograms;
 
 use crate::config::{PhaseConfig, WorkloadConfig};
@@ -91,6 +93,15 @@ impl Driver {
             Some(_) => Kind::Command(Box::new(CommandLoad::new(config, origin, counters, seconds)?)),
             None => Kind::Http(Box::new(HttpLoad::new(config, origin, counters, seconds)?)),
         }))
+    }
+
+    /// The same, for a run in which each soak comes in so many phases, one after the other.
+    #[must_use]
+    pub fn in_parts(mut self, parts: u32) -> Driver {
+        if let Kind::Http(load) = &mut self.0 {
+            load.in_parts(parts);
+        }
+        self
     }
 
     /// Drives one phase to its end, or until `stop` is set, which is looked at every 20 ms.

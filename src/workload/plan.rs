@@ -1,12 +1,23 @@
 //! From a seed to requests.
 //!
-//! Request number `n` of a run is a pure function of the seed and `n`: which step, how large, whether and where it is
-//! broken off. So the same seed sends the same requests, whatever the server does and however many connections there
-//! are.
+//! Request number `n` of a run is a pure function of the seed, `n` and the block of the mix that it falls into: which
+//! step, how large, whether and where it is broken off. So the same seed sends the same requests, whatever the server
+//! does and however many connections there are.
 
+use super::mix::block_weights;
 use crate::config::{AbortPoint, Size};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::cell::RefCell;
+
+/// The place of a request in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Place {
+    /// Its number.
+    pub(super) number: u64,
+    /// The block of the mix, of those of all soaks; `None` where the weights are the configured ones.
+    pub(super) block: Option<u64>,
+}
 
 /// What is drawn for one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,48 +66,65 @@ pub(super) struct Drawn {
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     random: ChaCha8Rng,
+    seed: u64,
     steps: Vec<Drawn>,
     /// Sums of the weights up to each step.
     sums: Vec<f64>,
+    /// The same of the last block that was asked for.
+    block: RefCell<(Option<u64>, Vec<f64>)>,
 }
 
 impl Plan {
     /// A plan over these steps; their weights must be finite and positive in sum.
     pub(super) fn new(seed: u64, steps: Vec<Drawn>) -> Plan {
-        let mut sum = 0.0;
-        let sums = steps
-            .iter()
-            .map(|step| {
-                sum += step.weight;
-                sum
-            })
-            .collect();
-        Plan { random: ChaCha8Rng::seed_from_u64(seed), steps, sums }
+        let sums = sums(steps.iter().map(|step| step.weight));
+        Plan { random: ChaCha8Rng::seed_from_u64(seed), seed, steps, sums, block: RefCell::default() }
     }
 
-    /// The request of this number.
-    pub(super) fn request(&self, number: u64) -> Request {
+    /// The request at this place.
+    pub(super) fn request(&self, place: Place) -> Request {
         let mut random = self.random.clone();
-        random.set_stream(number);
+        random.set_stream(place.number);
         // Every request draws the same numbers in the same order, so that a change to one step leaves the others.
-        let [choice, abort, place, size, offset] = std::array::from_fn(|_| random.next_u64());
-        let step = self.choose(choice);
+        let [choice, abort, at, size, offset] = std::array::from_fn(|_| random.next_u64());
+        let step = match place.block {
+            None => self.choose(choice, &self.sums),
+            Some(block) => self.choose_in(block, choice),
+        };
         let drawn = &self.steps[step];
         Request {
             step,
             filled: drawn.size.map_or(0, |distribution| draw_size(distribution, size)),
             offset: offset >> 32,
-            abort: drawn.abort.filter(|(share, _)| unit(abort) < *share).map(|(_, point)| Abort { point, place }),
+            abort: drawn.abort.filter(|(share, _)| unit(abort) < *share).map(|(_, point)| Abort { point, place: at }),
         }
     }
 
-    fn choose(&self, choice: u64) -> usize {
-        let total = self.sums.last().copied().unwrap_or(0.0);
+    fn choose_in(&self, block: u64, choice: u64) -> usize {
+        let mut kept = self.block.borrow_mut();
+        if kept.0 != Some(block) {
+            let weights: Vec<f64> = self.steps.iter().map(|step| step.weight).collect();
+            *kept = (Some(block), sums(block_weights(&weights, self.seed, block).into_iter()));
+        }
+        self.choose(choice, &kept.1)
+    }
+
+    fn choose(&self, choice: u64, sums: &[f64]) -> usize {
+        let total = sums.last().copied().unwrap_or(0.0);
         let target = unit(choice) * total;
         // Rounding could lead past the end; the last step with a weight is then the right one.
         let past = self.steps.iter().rposition(|step| step.weight > 0.0).unwrap_or(0);
-        self.sums.partition_point(|&sum| sum <= target).min(past)
+        sums.partition_point(|&sum| sum <= target).min(past)
     }
+}
+
+/// Sums of the weights up to each.
+fn sums(weights: impl Iterator<Item = f64>) -> Vec<f64> {
+    let add = |sum: &mut f64, weight| {
+        *sum += weight;
+        Some(*sum)
+    };
+    weights.scan(0.0, add).collect()
 }
 
 fn draw_size(distribution: Size, draw: u64) -> u64 {
@@ -113,7 +141,7 @@ fn draw_size(distribution: Size, draw: u64) -> u64 {
 }
 
 /// Maps 64 random bits to [0, 1).
-fn unit(bits: u64) -> f64 {
+pub(super) fn unit(bits: u64) -> f64 {
     (bits >> 11) as f64 / (1u64 << 53) as f64
 }
 
@@ -133,6 +161,18 @@ mod tests {
         Drawn { weight, size: None, abort: None }
     }
 
+    fn at(number: u64) -> Place {
+        Place { number, block: None }
+    }
+
+    #[test]
+    fn a_block_has_its_own_mix_and_a_pair_the_configured_one() {
+        let plan = Plan::new(1, vec![drawn(1.0), drawn(3.0)]);
+        let first = |block| (0..20_000).filter(|n| plan.request(Place { number: *n, block }).step == 0).count() as f64;
+        let [plain, even, odd] = [None, Some(4), Some(5)].map(first);
+        assert!((even - plain).abs() > 3000.0 && ((even + odd) / 2.0 - plain).abs() < 200.0, "{plain} {even} {odd}");
+    }
+
     #[test]
     fn the_same_seed_plans_the_same_requests() {
         let steps = vec![
@@ -143,7 +183,7 @@ mod tests {
                 abort: Some((0.2, AbortPoint::MidBody)),
             },
         ];
-        let requests = |seed| (0..500).map(|n| Plan::new(seed, steps.clone()).request(n)).collect::<Vec<_>>();
+        let requests = |seed| (0..500).map(|n| Plan::new(seed, steps.clone()).request(at(n))).collect::<Vec<_>>();
         assert_eq!(requests(7), requests(7));
         assert_ne!(requests(7), requests(8));
     }
@@ -152,7 +192,7 @@ mod tests {
     fn steps_are_drawn_by_their_weights() {
         let plan = Plan::new(1, vec![drawn(1.0), drawn(0.0), drawn(3.0), drawn(0.0)]);
         let mut counts = [0; 4];
-        (0..20_000).for_each(|n| counts[plan.request(n).step] += 1);
+        (0..20_000).for_each(|n| counts[plan.request(at(n)).step] += 1);
         assert_eq!([counts[1], counts[3]], [0, 0]);
         // Five standard deviations of a binomial count.
         assert!((counts[2] as f64 - 15_000.0).abs() < 5.0 * (20_000.0f64 * 0.25 * 0.75).sqrt(), "{counts:?}");
@@ -162,7 +202,7 @@ mod tests {
     fn a_share_of_requests_is_aborted_inside_the_body() {
         let abort = Some((0.05, AbortPoint::MidBody));
         let plan = Plan::new(1, vec![Drawn { weight: 1.0, size: Some(Size::Fixed(Bytes(1000))), abort }]);
-        let aborts: Vec<Abort> = (0..20_000).filter_map(|n| plan.request(n).abort).collect();
+        let aborts: Vec<Abort> = (0..20_000).filter_map(|n| plan.request(at(n)).abort).collect();
         assert!((aborts.len() as f64 - 1000.0).abs() < 5.0 * (20_000.0f64 * 0.05 * 0.95).sqrt(), "{}", aborts.len());
         assert!(aborts.iter().all(|abort| abort.bytes(1000) < 1000));
         let mean = aborts.iter().map(|abort| abort.bytes(1000) as f64).sum::<f64>() / aborts.len() as f64;
@@ -174,7 +214,7 @@ mod tests {
         let size = Size::LogUniform([Bytes(1000), Bytes(1_000_000)]);
         let plan = Plan::new(1, vec![Drawn { size: Some(size), ..drawn(1.0) }]);
         let mut decades = [0; 3];
-        (0..9000).for_each(|n| decades[(plan.request(n).filled as f64 / 1000.0).log10().min(2.5) as usize] += 1);
+        (0..9000).for_each(|n| decades[(plan.request(at(n)).filled as f64 / 1000.0).log10().min(2.5) as usize] += 1);
         assert!(decades.iter().all(|&count: &i32| (count - 3000).abs() < 250), "{decades:?}");
     }
 

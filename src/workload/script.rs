@@ -261,6 +261,7 @@ fn is_token(byte: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workload::plan::Place;
     use crate::workload::testing::workload;
 
     fn error(toml: &str) -> String {
@@ -270,7 +271,7 @@ mod tests {
     fn sent(toml: &str, number: u64) -> String {
         let script = Script::new(&workload(toml)).unwrap();
         let mut head = Vec::new();
-        let request = script.plan.request(number);
+        let request = script.plan.request(Place { number, block: None });
         let message = script.message(&request, 0, false, &mut head);
         let mut slices = [std::io::IoSlice::new(&[]); super::super::body::MAX_SLICES];
         let used = message.slices(0, message.len(), &mut slices);

@@ -5,6 +5,7 @@ mod families;
 mod modes;
 mod planning;
 mod properties;
+mod steps;
 
 use families::{BUDGET, FAMILIES, PAGE, Source, Truth};
 use modes::{Mode, Shape, run};

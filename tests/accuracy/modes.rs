@@ -162,7 +162,7 @@ pub fn run(mode: Mode, shape: Shape, seed: u64) -> RunRecord {
     RunRecord { meta: meta(pool), samples, host, load, events, heap: Default::default() }
 }
 
-fn meta(sent: u64) -> RunMeta {
+pub fn meta(sent: u64) -> RunMeta {
     let latency = LatencySummary { count: sent, p50: 0.002, p95: 0.004, p99: 0.008, max: 0.02 };
     RunMeta {
         format: "1.0".into(),
@@ -179,6 +179,7 @@ fn meta(sent: u64) -> RunMeta {
         target: Target::default(),
         counting: Counting { source: CountingSource::AccessLog, per_worker: true, worth: "exact".into() },
         classes: Vec::new(),
+        steps: Vec::new(),
         budgets: Budgets {
             memory: Some(64.0),
             descriptors: Some(0.01),

@@ -6,6 +6,7 @@
 
 mod phases;
 mod target;
+mod variants;
 mod workload;
 
 #[cfg(test)]
@@ -58,14 +59,16 @@ fn is_open(text: &str) -> bool {
 pub(super) fn check(harness: &Harness) -> Vec<Problem> {
     let mut checker = Checker::default();
     check_name(&mut checker, &harness.name);
-    target::check(&mut checker, &harness.target);
+    target::check(&mut checker, &KeyPath::of(&["target"]), &harness.target);
     target::check_requests(&mut checker, &harness.requests);
     workload::check(&mut checker, &harness.workload);
     phases::check(&mut checker, &harness.phases, &harness.workload);
+    phases::check_settling(&mut checker, &harness.settle, &harness.phases, &harness.sample);
     check_budget(&mut checker, harness);
     check_gates(&mut checker, harness);
     check_sample(&mut checker, harness);
     check_heap(&mut checker, harness);
+    variants::check(&mut checker, harness);
     checker.problems
 }
 

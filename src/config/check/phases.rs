@@ -3,8 +3,16 @@
 use super::Checker;
 use super::workload::{check_concurrency, check_rate};
 use crate::config::problem::KeyPath;
-use crate::config::{PhaseConfig, WorkloadConfig};
+use crate::config::{CollectConfig, PhaseConfig, SampleConfig, SettleConfig, Span, WorkloadConfig};
 use crate::model::PhaseKind;
+
+/// Signals that programs are known to collect or trim at; none of them ends a program that handles it.
+const COLLECTING: [&str; 4] = ["USR1", "USR2", "HUP", "WINCH"];
+
+const MOST_PAUSES: u32 = 10_000;
+
+/// Intervals between readings that a pause must hold at least: its last half is what counts.
+const READINGS_OF_A_PAUSE: u32 = 3;
 
 pub(super) fn check(checker: &mut Checker, phases: &[PhaseConfig], workload: &WorkloadConfig) {
     let all = KeyPath::of(&["phase"]);
@@ -27,6 +35,59 @@ pub(super) fn check(checker: &mut Checker, phases: &[PhaseConfig], workload: &Wo
         }
     }
     check_any_load(checker, phases, workload);
+}
+
+/// Checks the pauses, and that each soak can be cut by them.
+pub(super) fn check_settling(
+    checker: &mut Checker,
+    settle: &SettleConfig,
+    phases: &[PhaseConfig],
+    sample: &SampleConfig,
+) {
+    let at = KeyPath::of(&["settle"]);
+    checker.positive(at.key("for"), Some(settle.duration));
+    if settle.pauses > MOST_PAUSES {
+        let help = format!("write at most {MOST_PAUSES}");
+        checker.refuse(at.key("pauses"), format!("{} pauses are more than any run needs", settle.pauses), help);
+        return;
+    }
+    match &settle.collect {
+        None => {}
+        Some(CollectConfig::Url(url)) => checker.url(at.key("collect").key("url"), url),
+        Some(CollectConfig::Command(command)) => checker.command(at.key("collect").key("command"), command),
+        Some(CollectConfig::Signal(signal)) => {
+            checker.known(at.key("collect").key("signal"), "signal", signal, &COLLECTING)
+        }
+    }
+    if settle.collect.is_some() && settle.pauses == 0 && !phases.iter().any(|p| p.kind == PhaseKind::Settle) {
+        let help = "add `pauses = 24`, or a `[[phase]]` with `kind = \"settle\"`";
+        checker.refuse(at.key("collect"), "the load never pauses, so that nothing would be collected", help);
+    }
+    if settle.pauses == 0 {
+        return;
+    }
+    let least = Span(READINGS_OF_A_PAUSE * sample.every.0);
+    if settle.duration < least {
+        let message =
+            format!("a pause of {} holds too few readings, which come every {}", settle.duration, sample.every);
+        checker.refuse(at.key("for"), message, format!("write `{least}` or more, or read oftener"));
+    }
+    for (index, phase) in phases.iter().enumerate().filter(|(_, phase)| phase.kind == PhaseKind::Soak) {
+        let at = KeyPath::of(&["phase"]).index(index);
+        let requests = phase.requests.or(phase.requests_per_worker);
+        if requests.is_some_and(|count| count < u64::from(settle.pauses)) {
+            let message = format!("this soak has fewer requests than its {} pauses", settle.pauses);
+            checker.refuse(at.clone(), message, "make it longer, or pause less often");
+        }
+        if requests.is_none() && phase.duration.is_none() {
+            let help = "give it a `duration`";
+            checker.refuse(at.clone(), "a soak that an external command ends can't be paused", help);
+        }
+        if phase.rate.is_some() || phase.concurrency.is_some() {
+            let help = "move the ramp into a `warm-up` before it, or take out `settle.pauses`";
+            checker.refuse(at, "a soak whose load moves can't be paused: each pause would begin its ramp anew", help);
+        }
+    }
 }
 
 fn check_length(checker: &mut Checker, at: &KeyPath, phase: &PhaseConfig, workload: &WorkloadConfig) {

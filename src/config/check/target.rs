@@ -6,8 +6,8 @@ use crate::config::{ReadyConfig, RequestsConfig, TargetConfig, Workers};
 
 const SIGNALS: [&str; 6] = ["TERM", "INT", "QUIT", "HUP", "WINCH", "USR1"];
 
-pub(super) fn check(checker: &mut Checker, target: &TargetConfig) {
-    let at = KeyPath::of(&["target"]);
+/// Checks a target whose keys are at `at`.
+pub(super) fn check(checker: &mut Checker, at: &KeyPath, target: &TargetConfig) {
     checker.command(at.key("command"), &target.command);
     for (index, command) in target.prepare.iter().enumerate() {
         checker.command(at.key("prepare").index(index), command);

@@ -279,3 +279,18 @@ fn external_commands_may_end_their_phases_themselves() {
     let head = GOOD.split("[workload]").next().unwrap();
     load(&format!("{head}[workload]\ncommand = [\"ab\"]\n[[phase]]\nkind = \"soak\"\n")).unwrap();
 }
+
+#[test]
+fn settling() {
+    let shown = refusals(&[
+        ("", "[settle]\npauses = 24\nfor = \"100ms\""),
+        ("", "[settle]\npauses = 20000"),
+        ("", "[settle]\ncollect = { url = \"http://127.0.0.1/gc\" }"),
+        ("", "[settle]\npauses = 24\ncollect = { signal = \"KILL\" }"),
+        ("", "[settle]\npauses = 24\ncollect = { url = \"https://127.0.0.1/gc\" }"),
+        ("", "[settle]\npauses = 24\ncollect = { command = [] }"),
+        (LENGTH, "requests = 10\n[settle]\npauses = 24"),
+        (LENGTH, "duration = \"5s\"\nconcurrency = 8\n[settle]\npauses = 24"),
+    ]);
+    assert_snapshot!(shown);
+}

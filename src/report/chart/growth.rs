@@ -177,6 +177,7 @@ fn bare(axis: Axis) -> Finding {
         budget: f64::NAN,
         reason: "memory was not judged".to_owned(),
         settle: None,
+        steps: None,
         workers: Vec::new(),
         evidence: crate::verdict::Evidence::default(),
         parts: Vec::new(),

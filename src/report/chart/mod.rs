@@ -1,14 +1,20 @@
 //! Charts: pure functions of a run record and a verdict, as SVG and PNG, the same byte for byte on every machine.
 
 mod canvas;
+mod curves;
+mod forest;
 mod growth;
 pub mod palette;
+mod residuals;
 mod scale;
 mod thin;
 mod timeline;
 
 pub use canvas::{Canvas, ChartError};
+pub use curves::CurvesChart;
+pub use forest::ForestChart;
 pub use growth::{GrowthChart, band};
+pub use residuals::ResidualChart;
 pub use scale::{Unit, thousands};
 pub use timeline::Timeline;
 

@@ -1,27 +1,30 @@
 //! Resource by resource: the answer, the numbers behind it, the workers.
 
-use super::tone;
+use super::{tone, working};
 use crate::model::{Axis, Resource, RunRecord, format_count};
+use crate::report::chart::ChartError;
+use crate::report::steps::{names, worth};
 use crate::report::text::{self, Mood, capital, plain};
-use crate::verdict::{Finding, Outcome, Verdict, WorkerFinding};
+use crate::verdict::{BySteps, Finding, Outcome, StepGrowth, Verdict, WorkerFinding};
 use maud::{Markup, html};
 
 /// Workers in a table; of more, those that grow most.
 const ROWS: usize = 250;
 
 /// Every finding; what is clean is folded.
-pub fn section(record: &RunRecord, verdict: &Verdict) -> Markup {
-    html! {
+pub fn section(record: &RunRecord, verdict: &Verdict) -> Result<Markup, ChartError> {
+    let workings = verdict.findings.iter().map(|f| working::section(record, f)).collect::<Result<Vec<_>, _>>()?;
+    Ok(html! {
         @if !verdict.findings.is_empty() {
             section {
                 h2 { "Evidence" }
-                @for finding in &verdict.findings { (one(record, finding)) }
+                @for (finding, working) in verdict.findings.iter().zip(&workings) { (one(record, finding, working)) }
             }
         }
-    }
+    })
 }
 
-fn one(record: &RunRecord, finding: &Finding) -> Markup {
+fn one(record: &RunRecord, finding: &Finding, working: &Markup) -> Markup {
     let resource = finding.resource;
     let open = resource == Resource::Memory || finding.outcome != Outcome::Clean;
     html! {
@@ -50,7 +53,9 @@ fn one(record: &RunRecord, finding: &Finding) -> Markup {
                     @if !finding.parts.is_empty() { (parts(finding)) }
                 }
             }
+            @if let Some(by_steps) = &finding.steps { (steps(finding, by_steps)) }
             @if !finding.workers.is_empty() { (workers(record, finding)) }
+            (working)
         }
     }
 }
@@ -87,6 +92,43 @@ fn parts(finding: &Finding) -> Markup {
             }
         }
     }
+}
+
+fn steps(finding: &Finding, by_steps: &BySteps) -> Markup {
+    let resource = finding.resource;
+    html! {
+        div.scroll {
+            table {
+                thead {
+                    tr { th { "Step" } th.number { "Share" } th { "Growth per request of it" } th.number { "Share of growth" } }
+                }
+                tbody {
+                    @for row in &by_steps.rows {
+                        tr.leaks[row.grows && finding.outcome == Outcome::Leak] {
+                            th scope="row" { (names(row)) }
+                            td.number { (percent(row.share)) }
+                            td {
+                                (text::amount(resource, row.growth.estimate))
+                                " " span.quiet { "(" (text::bounds(resource, &row.growth)) ")" }
+                            }
+                            td.number { (share_of_growth(row, by_steps)) }
+                        }
+                    }
+                }
+            }
+            p.quiet { (worth(by_steps)) }
+        }
+    }
+}
+
+fn percent(share: f64) -> String {
+    format!("{} %", format_count((1000.0 * share).round() / 10.0))
+}
+
+/// What a step adds to all growth; a dash if growth as a whole is none.
+fn share_of_growth(row: &StepGrowth, by_steps: &BySteps) -> String {
+    let whole: f64 = by_steps.rows.iter().map(|r| r.share * r.growth.estimate).sum();
+    if row.grows && whole > 0.0 { percent(row.share * row.growth.estimate / whole) } else { "–".to_owned() }
 }
 
 fn workers(record: &RunRecord, finding: &Finding) -> Markup {

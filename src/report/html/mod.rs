@@ -7,6 +7,7 @@ mod data;
 mod findings;
 mod run;
 mod sites;
+mod working;
 
 use super::chart::{self, Chart, ChartError, GrowthChart, Timeline, palette};
 use super::explain::explain;
@@ -16,7 +17,7 @@ use crate::model::{RunRecord, format_seconds};
 use crate::verdict::{GateState, Outcome, Verdict};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-const STYLE: &str = include_str!("style.css");
+pub(super) const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 /// Digest of the script, by which the policy knows it; a test compares the two.
 pub const SCRIPT_SHA256: &str = "sha256-+ggExklFRqstN1JyYPBr0F+gB0FR+0rHBAAcD7gsjsc=";
@@ -58,7 +59,7 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartErro
                     (sites::section(verdict))
                     (understanding(record, verdict))
                     section { h2 { "Over time" } (timeline_figure) }
-                    (findings::section(record, verdict))
+                    (findings::section(record, verdict)?)
                     (run::workload(record))
                     (run::details(record))
                 }
@@ -78,7 +79,7 @@ fn policy() -> String {
 }
 
 /// Charts are drawn for white; these rules turn their colours where the reader wants dark, but not on paper.
-fn dark_charts() -> String {
+pub(super) fn dark_charts() -> String {
     format!("@media screen and (prefers-color-scheme: dark) {{\n{}}}\n", palette::dark_rules("figure svg"))
 }
 
@@ -184,7 +185,7 @@ fn understanding(record: &RunRecord, verdict: &Verdict) -> Markup {
 }
 
 /// The class by which the style sheet colours things.
-fn tone(mood: Mood) -> &'static str {
+pub(super) fn tone(mood: Mood) -> &'static str {
     match mood {
         Mood::Bad => "bad",
         Mood::Good => "good",

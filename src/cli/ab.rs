@@ -1,0 +1,327 @@
+//! `ab`: two variants of one target, in pairs of runs.
+
+use super::judge::{Inconclusive, Printed};
+use super::watch::Watcher;
+use super::{Done, Problem, colours, run};
+use crate::compare::{LEAST_PAIRS, MOST_PAIRS};
+use crate::config::{self, Harness, Overrides};
+use crate::engine::{Interrupt, Progress, stamp};
+use crate::experiment::{self, AbError, AbRequest, Contrast, Observer, SidesError, Stop, Variants};
+use crate::model::RunRecord;
+use crate::report::comparison::Report;
+use crate::report::live::Mode;
+use crate::report::{self, Format, plain};
+use crate::store::{self, Plan, PlanSide};
+use crate::verdict::{ExitCode, Verdict};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `ab`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub struct Arguments {
+    /// Harness file.
+    file: PathBuf,
+    /// Module that the baseline is without, of `[modules]` or of an Apache's configuration; may be given again.
+    #[arg(long, value_name = "MODULE")]
+    off: Vec<String>,
+    /// Variant of the harness file's `[variants]`: given twice, the baseline and the candidate; given once, the candidate,
+    /// against the file as it is.
+    #[arg(long, value_name = "NAME")]
+    variant: Vec<String>,
+    /// Set a variable of the target's environment for one side: `a:` is the baseline, `b:` or nothing the candidate; may be
+    /// given again.
+    #[arg(long, value_name = "[a:|b:]NAME=VALUE", value_parser = definition)]
+    define: Vec<Definition>,
+    /// Set a variable of the target's environment for both sides; may be given again.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = run::assignment)]
+    env: Vec<(String, String)>,
+    /// Seed of everything random in the workload, instead of the harness file's; the same for all runs.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Pairs of runs that count, after a rehearsal. Fewer are run if the answer is clear before; below 8, the exact test
+    /// can't reach 1 %.
+    #[arg(long, default_value = "8", value_parser = clap::value_parser!(u64).range(LEAST_PAIRS as u64..=MOST_PAIRS as u64))]
+    pairs: u64,
+    /// Seed of the coin that decides which side of a pair runs first; by default a random one, which is recorded.
+    #[arg(long, value_name = "SEED", conflicts_with = "resume")]
+    order: Option<u64>,
+    /// Go on with an experiment that was interrupted: its directory. The other options have to be the same.
+    #[arg(long, value_name = "DIR")]
+    resume: Option<PathBuf>,
+    /// Directory in which the experiment's own directory is made.
+    #[arg(long, default_value = "reports", value_name = "DIR")]
+    reports: PathBuf,
+    /// Don't show progress.
+    #[arg(short, long)]
+    quiet: bool,
+    /// How the comparison is printed.
+    #[arg(long, value_enum, default_value = "terminal")]
+    format: Printed,
+    /// What an inconclusive comparison exits with: 11, or 0 or 12 as if it were a pass or a regression.
+    #[arg(long, value_enum, value_name = "AS")]
+    inconclusive: Option<Inconclusive>,
+}
+
+const EXAMPLES: &str = "\
+The baseline is what the candidate is held against: with --off, the target without the module is the baseline, the target \
+as it is the candidate. Exit code 12 says that the candidate is worse.
+
+Examples:
+    seepage ab shop.toml --off upload_module
+    seepage ab shop.toml --variant old --variant new
+    seepage ab shop.toml --define WORKERS=8
+    seepage ab shop.toml --off upload_module --resume reports/20261121T001231Z-shop-ab-7f3a00";
+
+#[derive(Debug, Clone)]
+struct Definition {
+    side: usize,
+    name: String,
+    value: String,
+}
+
+fn definition(text: &str) -> Result<Definition, String> {
+    let (side, rest) = match text.split_once(':') {
+        Some(("a", rest)) => (0, rest),
+        Some(("b", rest)) => (1, rest),
+        _ => (1, text),
+    };
+    let (name, value) = run::assignment(rest)?;
+    Ok(Definition { side, name, value })
+}
+
+/// Runs pairs and says which side is worse.
+pub fn ab(arguments: &Arguments) -> Done {
+    let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed, ..Overrides::default() };
+    let harness = config::load(&arguments.file, &overrides)?;
+    let file = arguments.file.canonicalize()?;
+    let harness_dir = file.parent().unwrap_or(Path::new("/"));
+    let interrupt = Interrupt::listen()?;
+    let contrast = contrast(arguments)?;
+    let directory = Directory::of(arguments, &harness)?;
+    let made = experiment::variants(&harness, harness_dir, &contrast, &directory.path, &interrupt);
+    let variants = match made {
+        Ok(variants) => variants,
+        Err(error) => {
+            directory.remove_if_new();
+            return Err(error.into());
+        }
+    };
+    let plan = directory.plan(arguments, &harness, &variants)?;
+    let margins = experiment::margins(&harness);
+    let request = AbRequest {
+        sides: &variants.sides,
+        a: &variants.a,
+        b: &variants.b,
+        margins: &margins,
+        harness_dir,
+        directory: &directory.path,
+        pairs: plan.pairs,
+        seed: plan.seed,
+        interrupt,
+    };
+    let mut teller = Teller::new(arguments.quiet);
+    teller.say(&format!("{} is the baseline, {} the candidate", variants.sides.a.name, variants.sides.b.name));
+    let end = experiment::ab(&request, &mut teller)?;
+    drop(teller);
+    let mut notes = variants.notes.clone();
+    notes.extend(told(end.stop, end.pairs.len(), &directory.path));
+    let id = directory.path.file_name().unwrap_or_default().to_string_lossy();
+    let report = Report {
+        name: &harness.name,
+        id: &id,
+        started: &plan.started,
+        seed: Some(plan.seed),
+        comparison: &end.comparison,
+        pairs: &end.pairs,
+        notes: &notes,
+    };
+    let code = conclude(&report, Some(&directory.path), arguments.format, arguments.inconclusive)?;
+    Ok(if let Stop::Interrupted(signal) = end.stop { ExitCode::Interrupted(signal) } else { code })
+}
+
+fn contrast(arguments: &Arguments) -> Result<Contrast, Problem> {
+    let mut contrast = Contrast { off: arguments.off.clone(), ..Contrast::default() };
+    contrast.variants = match &arguments.variant[..] {
+        [] => [None, None],
+        [b] => [None, Some(b.clone())],
+        [a, b] => [Some(a.clone()), Some(b.clone())],
+        _ => return Err(Problem::new(ExitCode::Usage, "--variant may be given twice: the baseline and the candidate")),
+    };
+    for definition in &arguments.define {
+        contrast.define[definition.side].push((definition.name.clone(), definition.value.clone()));
+    }
+    Ok(contrast)
+}
+
+/// How it ended, if there is anything to say of that.
+fn told(stop: Stop, pairs: usize, directory: &Path) -> Option<String> {
+    match stop {
+        Stop::Complete => None,
+        Stop::Early => Some(format!("the answer was clear after {pairs} pairs")),
+        Stop::Interrupted(signal) => Some(format!(
+            "interrupted by signal {signal}; the same command with `--resume {}` goes on",
+            directory.display()
+        )),
+    }
+}
+
+/// Writes the reports of a comparison into its directory, prints it, and returns what to exit with.
+pub fn conclude(
+    report: &Report<'_>,
+    directory: Option<&Path>,
+    format: Printed,
+    inconclusive: Option<Inconclusive>,
+) -> Done {
+    let written = directory.map(|d| report.write(d));
+    let page = directory.map(|d| d.join("report.html"));
+    let text = match format {
+        Printed::Terminal => report.terminal(colours(), page.as_deref()).into_bytes(),
+        Printed::Json => report.render(Format::Json, false)?.unwrap_or_default(),
+    };
+    std::io::stdout().lock().write_all(&text)?;
+    // A report that can't be written, as on a full disk, must not keep the answer from being told.
+    written.transpose()?;
+    Ok(match (report.comparison.exit(), inconclusive) {
+        (ExitCode::Inconclusive, Some(Inconclusive::Pass)) => ExitCode::Clean,
+        (ExitCode::Inconclusive, Some(Inconclusive::Fail)) => ExitCode::Worse,
+        (code, _) => code,
+    })
+}
+
+/// The experiment's directory, new or resumed.
+struct Directory {
+    path: PathBuf,
+    started: String,
+    resumed: Option<Plan>,
+}
+
+impl Directory {
+    fn of(arguments: &Arguments, harness: &Harness) -> Result<Self, Problem> {
+        let failed = |error: String| Problem::new(ExitCode::Failure, error);
+        if let Some(path) = &arguments.resume {
+            let plan = Plan::read(path).map_err(|e| failed(e.to_string()))?;
+            let path = path.canonicalize()?;
+            return Ok(Directory { path, started: plan.started.clone(), resumed: Some(plan) });
+        }
+        let (started, id) = stamp(&format!("{}-ab", harness.name));
+        let path = store::create_directory(&arguments.reports, &id).map_err(|e| failed(e.to_string()))?;
+        Ok(Directory { path, started, resumed: None })
+    }
+
+    /// The plan: that which was there, if it is one of the same sides, or a new one.
+    fn plan(&self, arguments: &Arguments, harness: &Harness, variants: &Variants) -> Result<Plan, Problem> {
+        let text = |harness: &Harness| serde_json::to_string(harness).unwrap_or_default();
+        let fingerprint = store::fingerprint([text(&variants.a).as_str(), text(&variants.b).as_str()]);
+        let pairs = usize::try_from(arguments.pairs).unwrap_or(MOST_PAIRS);
+        if let Some(plan) = &self.resumed {
+            if plan.fingerprint != fingerprint {
+                let what =
+                    "the harness file or the options have changed since: pairs of different targets can't be mixed";
+                return Err(Problem::new(ExitCode::Config, what));
+            }
+            if plan.pairs != pairs {
+                let what = format!(
+                    "{} pairs were planned: the looks were spent by that; resume with --pairs {}",
+                    plan.pairs, plan.pairs
+                );
+                return Err(Problem::new(ExitCode::Usage, what));
+            }
+            return Ok(plan.clone());
+        }
+        let plan = Plan {
+            format: Plan::FORMAT.into(),
+            name: harness.name.clone(),
+            started: self.started.clone(),
+            seed: arguments.order.unwrap_or_else(rand::random),
+            pairs,
+            sides: [&variants.sides.a, &variants.sides.b]
+                .map(|s| PlanSide { name: s.name.clone(), phrase: s.phrase.clone() }),
+            notes: variants.notes.clone(),
+            fingerprint,
+        };
+        plan.write(&self.path).map_err(|e| Problem::new(ExitCode::Failure, e))?;
+        Ok(plan)
+    }
+
+    /// Nothing was run: an empty directory would only be in the way.
+    fn remove_if_new(&self) {
+        if self.resumed.is_none() {
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// Tells on standard error how an experiment goes on.
+pub struct Teller {
+    quiet: bool,
+    watcher: Option<Watcher>,
+    written: Result<(), String>,
+}
+
+impl Teller {
+    /// A teller that says nothing if `quiet`.
+    pub fn new(quiet: bool) -> Self {
+        Teller { quiet, watcher: None, written: Ok(()) }
+    }
+
+    /// A line.
+    pub fn say(&self, line: &str) {
+        if !self.quiet {
+            eprintln!("{}", plain(line));
+        }
+    }
+
+    fn mode(&self) -> Mode {
+        if self.quiet { Mode::Quiet } else { Mode::detect() }
+    }
+}
+
+impl Observer for Teller {
+    fn begin(&mut self, what: &str) {
+        self.say(what);
+        self.watcher = Some(Watcher::new(self.mode()));
+    }
+
+    fn look(&mut self, progress: &Progress<'_>) {
+        if let Some(watcher) = &mut self.watcher {
+            watcher.look(progress);
+        }
+    }
+
+    fn end(&mut self, directory: &Path, record: &RunRecord, verdict: &Verdict) {
+        // The page and the numbers; `seepage report` makes the rest.
+        if let Err(error) = report::write(directory, record, verdict, &[Format::Html, Format::Json])
+            && self.written.is_ok()
+        {
+            self.say(&format!("    {error}"));
+            self.written = Err(error.to_string());
+        }
+    }
+
+    fn so_far(&mut self, what: &str) {
+        // What was drawn over gives way.
+        self.watcher = None;
+        self.say(&format!("    {what}"));
+    }
+}
+
+impl From<SidesError> for Problem {
+    fn from(error: SidesError) -> Self {
+        match error {
+            SidesError::Modules(error) => Problem::from(error),
+            error => Problem::new(ExitCode::Config, error),
+        }
+    }
+}
+
+impl From<AbError> for Problem {
+    fn from(error: AbError) -> Self {
+        let text = error.to_string();
+        match error {
+            AbError::Run { source, .. } => Problem { text, ..Problem::from(source) },
+            AbError::Failed { exit, .. } => Problem::new(exit, text),
+            AbError::Store(_) => Problem::new(ExitCode::Failure, text),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! `bisect`: which of a target's modules makes it leak.
+
+use super::ab::Teller;
+use super::judge::Printed;
+use super::{Done, Problem, colours, run};
+use crate::bisect::Finding;
+use crate::config::{self, Overrides};
+use crate::engine::{Interrupt, stamp};
+use crate::experiment::{self, BisectEnd, BisectError, BisectRequest, ModulesError};
+use crate::report::bisect::{BisectReport, BisectStep, state_word};
+use crate::store;
+use crate::verdict::ExitCode;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Arguments of `bisect`.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = ABOUT)]
+pub struct Arguments {
+    /// Harness file.
+    file: PathBuf,
+    /// Module that stays on whatever happens; may be given again.
+    #[arg(long, value_name = "MODULE")]
+    keep: Vec<String>,
+    /// Set a variable of the target's environment; may be given again.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = run::assignment)]
+    env: Vec<(String, String)>,
+    /// Seed of everything random in the workload, instead of the harness file's.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Directory in which the search's own directory is made.
+    #[arg(long, default_value = "reports", value_name = "DIR")]
+    reports: PathBuf,
+    /// Don't show progress.
+    #[arg(short, long)]
+    quiet: bool,
+    /// How the answer is printed.
+    #[arg(long, value_enum, default_value = "terminal")]
+    format: Printed,
+}
+
+const ABOUT: &str = "\
+The modules are those of the harness file's [modules], or those that an Apache loads. What the target can't do without is \
+found out first, by asking Apache and by short runs; the rest is halved, as long as the verdict is clear.
+
+Exit codes: 10 it leaks, and what is to blame is told; 0 it doesn't leak as it is; 11 a step could not be decided.
+
+Examples:
+    seepage bisect shop.toml
+    seepage bisect shop.toml --keep rewrite_module";
+
+/// Searches the modules.
+pub fn bisect(arguments: &Arguments) -> Done {
+    let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed, ..Overrides::default() };
+    let harness = config::load(&arguments.file, &overrides)?;
+    let file = arguments.file.canonicalize()?;
+    let (started, id) = stamp(&format!("{}-bisect", harness.name));
+    let directory = store::create_directory(&arguments.reports, &id).map_err(|e| Problem::new(ExitCode::Failure, e))?;
+    let request = BisectRequest {
+        harness: &harness,
+        harness_dir: file.parent().unwrap_or(Path::new("/")),
+        directory: &directory,
+        keep: &arguments.keep,
+        interrupt: Interrupt::listen()?,
+    };
+    let mut teller = Teller::new(arguments.quiet);
+    let end = experiment::bisect(&request, &mut teller)?;
+    drop(teller);
+    let code = match (&end.finding, end.interrupted) {
+        (_, Some(signal)) => ExitCode::Interrupted(signal),
+        (Some(Finding::NoLeak), _) => ExitCode::Clean,
+        (Some(Finding::Blamed(_) | Finding::Elsewhere), _) => ExitCode::Leak,
+        (Some(Finding::Unclear(_)) | None, _) => ExitCode::Inconclusive,
+    };
+    let report = told(harness.name.clone(), started, end);
+    let written = report.write(&directory);
+    let text = match arguments.format {
+        Printed::Terminal => report.terminal(colours(), Some(&directory.join("report.html"))),
+        Printed::Json => report.json(),
+    };
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    // A report that can't be written, as on a full disk, must not keep the answer from being told.
+    written?;
+    Ok(code)
+}
+
+fn told(name: String, started: String, end: BisectEnd) -> BisectReport {
+    let steps = end.measured.into_iter().map(|m| BisectStep {
+        purpose: m.step.purpose,
+        off: m.step.off,
+        state: state_word(m.step.state),
+        runs: m.runs,
+        sentence: m.sentence,
+    });
+    BisectReport {
+        name,
+        started,
+        modules: end.modules.len(),
+        kept: end.kept,
+        finding: end.finding,
+        steps: steps.collect(),
+    }
+}
+
+impl From<BisectError> for Problem {
+    fn from(error: BisectError) -> Self {
+        let text = error.to_string();
+        match error {
+            BisectError::Modules(error) => Problem { text, ..Problem::from(error) },
+            BisectError::Run { source, .. } => Problem { text, ..Problem::from(source) },
+            BisectError::Failed { exit, .. } => Problem::new(exit, text),
+            BisectError::Interrupted(signal) => Problem::new(ExitCode::Interrupted(signal), text),
+        }
+    }
+}
+
+impl From<ModulesError> for Problem {
+    fn from(error: ModulesError) -> Self {
+        let text = error.to_string();
+        match error {
+            // The preparation of the target failed, as it would have for a run.
+            ModulesError::Apache(crate::apache::OffError::Setup(crate::engine::RunError::Setup(_))) => {
+                Problem::new(ExitCode::Target, text)
+            }
+            ModulesError::Apache(crate::apache::OffError::Setup(source)) => Problem { text, ..Problem::from(source) },
+            _ => Problem::new(ExitCode::Config, text),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! `explain`: the working behind a verdict.
+
+use super::{Done, Problem};
+use crate::model::Resource;
+use crate::report;
+use crate::store;
+use crate::verdict::{self, ExitCode};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Arguments of `explain`.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Run directory.
+    run: PathBuf,
+    /// The resource to explain: memory, descriptors, threads, tmpfs or kernel. By default memory, and all that isn't clean.
+    #[arg(long, value_parser = resource)]
+    resource: Option<Resource>,
+}
+
+fn resource(text: &str) -> Result<Resource, String> {
+    let unknown = || "choose one of memory, descriptors, threads, tmpfs and kernel".to_owned();
+    Resource::ALL.into_iter().find(|r| r.to_string() == text).ok_or_else(unknown)
+}
+
+/// Prints the working behind the verdict on a run.
+pub fn explain(arguments: &Arguments) -> Done {
+    let record = store::read(&arguments.run).map_err(|error| Problem::new(ExitCode::Failure, error))?;
+    let verdict = verdict::judge(&record);
+    let text = report::working(&record, &verdict, arguments.resource);
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(ExitCode::Clean)
+}

@@ -1,0 +1,196 @@
+//! Variants of a target: what `seepage ab` and `seepage bisect` change in a harness file, and what they allow.
+//!
+//! Only the target can be overlaid. The workload, its seed and the phases are the same on both sides by construction.
+
+use super::{Harness, ReadyConfig, StopConfig, TargetConfig, Workers};
+use crate::model::{Bytes, Share};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A variant of the target: each key takes the place of that of `[target]`; `env` is added to it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct VariantConfig {
+    /// Program and arguments.
+    pub command: Option<Vec<String>>,
+    /// Working directory.
+    pub cwd: Option<String>,
+    /// Commands that are run to their end before the launch.
+    pub prepare: Option<Vec<Vec<String>>>,
+    /// Variables of the environment, added to those of the target.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+    /// Names of variables that are passed on from the harness's own environment.
+    pub pass_env: Option<Vec<String>>,
+    /// Limit on the memory of everything launched.
+    pub memory_limit: Option<Bytes>,
+    /// Which processes are workers.
+    pub workers: Option<Workers>,
+    /// When the target counts as ready.
+    pub ready: Option<ReadyConfig>,
+    /// How the target is stopped.
+    pub stop: Option<StopConfig>,
+}
+
+impl VariantConfig {
+    /// Lays this variant over a target.
+    pub fn put_over(&self, target: &mut TargetConfig) {
+        fn put<T: Clone>(over: &Option<T>, place: &mut T) {
+            if let Some(value) = over {
+                *place = value.clone();
+            }
+        }
+        put(&self.command, &mut target.command);
+        if self.cwd.is_some() {
+            target.cwd.clone_from(&self.cwd);
+        }
+        put(&self.prepare, &mut target.prepare);
+        target.env.extend(self.env.clone());
+        put(&self.pass_env, &mut target.pass_env);
+        put(&self.memory_limit, &mut target.memory_limit);
+        put(&self.workers, &mut target.workers);
+        put(&self.ready, &mut target.ready);
+        put(&self.stop, &mut target.stop);
+    }
+}
+
+/// A part of the target that can be switched off.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ModuleConfig {
+    /// What the target is without it, laid over `[target]`.
+    pub off: VariantConfig,
+    /// Other modules that it doesn't work without: it is off whenever one of them is.
+    #[serde(default)]
+    pub needs: Vec<String>,
+}
+
+/// What difference between two variants one would not mind, beside growth, for which the budget holds; shares are of
+/// the baseline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct CompareConfig {
+    /// Memory of a worker after settling; below 1 MiB no difference counts.
+    pub level: Share,
+    /// CPU time per request; below 100 µs no difference counts.
+    pub cpu: Share,
+    /// Median, 95th and 99th percentile of latency; below 2 ms no difference counts.
+    pub latency: Share,
+    /// Share of failed requests, and of answers with a status of 400 and above: an absolute difference.
+    pub errors: Share,
+}
+
+impl Default for CompareConfig {
+    fn default() -> Self {
+        CompareConfig { level: Share(0.1), cpu: Share(0.25), latency: Share(0.5), errors: Share(0.01) }
+    }
+}
+
+impl Harness {
+    /// The same without its variants and modules: what one run is made of.
+    pub fn alone(&self) -> Harness {
+        let mut alone = self.clone();
+        alone.variants.clear();
+        alone.modules.clear();
+        alone
+    }
+}
+
+/// The harness with its variant of this name laid over; `None` if it has none.
+pub fn variant(harness: &Harness, name: &str) -> Option<Harness> {
+    let variant = harness.variants.get(name)?;
+    let mut harness = harness.clone();
+    variant.put_over(&mut harness.target);
+    Some(harness)
+}
+
+/// The harness with these of its `[modules]` switched off, and with them all that need one of them; with the names of all
+/// that are off. `None` if one isn't in the harness file.
+pub fn without_modules(harness: &Harness, names: &[String]) -> Option<(Harness, Vec<String>)> {
+    let mut off: Vec<String> = names.to_vec();
+    loop {
+        let more = harness
+            .modules
+            .iter()
+            .find(|(name, module)| !off.contains(name) && module.needs.iter().any(|needed| off.contains(needed)));
+        match more {
+            Some((name, _)) => off.push(name.clone()),
+            None => break,
+        }
+    }
+    let mut changed = harness.clone();
+    // In the order of the file, so that the same set gives the same target however it was named.
+    for name in names {
+        harness.modules.get(name)?;
+    }
+    for (_, module) in harness.modules.iter().filter(|(name, _)| off.contains(name)) {
+        module.off.put_over(&mut changed.target);
+    }
+    Some((changed, off))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Overrides, parse};
+
+    const TEXT: &str = r#"
+name = "shop"
+[target]
+command = ["new", "${port}"]
+env = { A = "1", B = "2" }
+[workload]
+command = ["x"]
+[[phase]]
+kind = "soak"
+duration = "1s"
+[variants.old]
+command = ["old", "${port}"]
+env = { B = "3", C = "4" }
+[modules.cache]
+off = { env = { CACHE = "0" } }
+[modules.images]
+off = { env = { IMAGES = "0" } }
+needs = ["cache"]
+"#;
+
+    #[test]
+    fn a_variant_replaces_keys_and_adds_to_the_environment() {
+        let harness = parse(TEXT, "a.toml", &Overrides::default()).unwrap();
+        let old = variant(&harness, "old").unwrap();
+        assert_eq!(old.target.command, ["old", "${port}"]);
+        let env: Vec<_> = old.target.env.iter().map(|(k, v)| format!("{k}{v}")).collect();
+        assert_eq!(env, ["A1", "B3", "C4"]);
+        assert_eq!(old.workload, harness.workload);
+        assert!(variant(&harness, "older").is_none());
+    }
+
+    #[test]
+    fn what_needs_a_module_goes_off_with_it() {
+        let harness = parse(TEXT, "a.toml", &Overrides::default()).unwrap();
+        let (changed, off) = without_modules(&harness, &["cache".into()]).unwrap();
+        assert_eq!(off, ["cache", "images"]);
+        assert_eq!((changed.target.env["CACHE"].as_str(), changed.target.env["IMAGES"].as_str()), ("0", "0"));
+        let (_, off) = without_modules(&harness, &["images".into()]).unwrap();
+        assert_eq!(off, ["images"]);
+        assert!(without_modules(&harness, &["disk".into()]).is_none());
+    }
+
+    #[test]
+    fn wrong_variants_are_refused_with_their_place() {
+        for (from, to, message) in [
+            ("command = [\"old\", \"${port}\"]", "command = []", "the command is empty"),
+            ("command = [\"old\", \"${port}\"]", "comand = [\"old\"]", "unknown key `comand`: did you mean `command`?"),
+            ("C = \"4\"", "\"C=\" = \"4\"", "no name for an environment variable"),
+            ("needs = [\"cache\"]", "needs = [\"cash\"]", "there is no module `cash`: did you mean `cache`?"),
+            ("${port}\"]\nenv = { B", "${prot}\"]\nenv = { B", "unknown variable `${prot}`"),
+        ] {
+            let text = TEXT.replacen(from, to, 1);
+            assert_ne!(text, TEXT, "{from}");
+            let error = parse(&text, "a.toml", &Overrides::default()).unwrap_err().to_string();
+            assert!(error.contains(message), "{to}: {error}");
+            assert!(error.starts_with("a.toml:"), "{error}");
+        }
+    }
+}

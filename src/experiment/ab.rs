@@ -1,0 +1,283 @@
+//! Pairs of runs, one of each side, in an order that a coin decides, until the answer is clear.
+//!
+//! Always: each run starts fresh processes with the same workload seed; the first pair is a rehearsal that isn't counted;
+//! a pair counts only if both of its runs came to their end.
+
+use super::Observer;
+use crate::compare::{self, Answer, Comparison, Margins, Measure, Pair, RunSummary, Sides};
+use crate::config::Harness;
+use crate::engine::{self, Interrupt, RunError, RunRequest};
+use crate::model::{Failure, Resource, RunRecord, RunStatus};
+use crate::store;
+use crate::verdict::{self, ExitCode, Verdict};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// What is to be compared.
+pub struct AbRequest<'a> {
+    /// Names of the sides.
+    pub sides: &'a Sides,
+    /// The baseline.
+    pub a: &'a Harness,
+    /// The candidate.
+    pub b: &'a Harness,
+    /// What difference is allowed.
+    pub margins: &'a Margins,
+    /// Where the harness file is.
+    pub harness_dir: &'a Path,
+    /// The experiment's directory, with the runs of an earlier session if it is resumed.
+    pub directory: &'a Path,
+    /// Pairs that count.
+    pub pairs: usize,
+    /// Seed of the coin.
+    pub seed: u64,
+    /// What ends it before its time.
+    pub interrupt: Interrupt,
+}
+
+/// Why no more pairs were run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// All planned pairs were.
+    Complete,
+    /// The answer was clear before.
+    Early,
+    /// A signal with this number interrupted it.
+    Interrupted(i32),
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct AbEnd {
+    /// The pairs that count.
+    pub pairs: Vec<Pair>,
+    /// What they say.
+    pub comparison: Comparison,
+    /// Why it ended.
+    pub stop: Stop,
+}
+
+/// Why there is no comparison.
+#[derive(Debug, Error)]
+pub enum AbError {
+    /// A run could not begin.
+    #[error("{place}: {source}")]
+    Run {
+        /// Which one.
+        place: String,
+        /// Why.
+        source: RunError,
+    },
+    /// A run failed: its target or its workload did.
+    #[error("{place}: {what}; its directory is {}", .directory.display())]
+    Failed {
+        /// Which one.
+        place: String,
+        /// What it says.
+        what: String,
+        /// Where it is.
+        directory: PathBuf,
+        /// What to exit with.
+        exit: ExitCode,
+    },
+    /// The runs of an earlier session can't be read or moved.
+    #[error("{0}")]
+    Store(String),
+}
+
+/// Runs pairs until all are done, the answer is clear, or a signal comes.
+///
+/// # Errors
+/// If a run can't begin or fails; which one, is told.
+pub fn ab(request: &AbRequest<'_>, observer: &mut dyn Observer) -> Result<AbEnd, AbError> {
+    let mut pairs = finished_pairs(request.directory, request.pairs, request.seed);
+    let judge = |pairs: &[Pair]| compare::compare(request.sides, pairs, request.pairs, request.margins);
+    let mut stop = if pairs.len() >= request.pairs { Stop::Complete } else { Stop::Early };
+    let mut decided = is_decided(&pairs, request.pairs, &judge(&pairs));
+    let rehearsed = read_pair(request.directory, 0, false).is_some() || !pairs.is_empty();
+    let order = coins(request.seed, request.pairs);
+    let first = if rehearsed { pairs.len() + 1 } else { 0 };
+    for number in first..=request.pairs {
+        if decided {
+            break;
+        }
+        set_aside(request.directory, number)?;
+        match run_pair(request, number, order[number], observer)? {
+            Ok(_) if number == 0 => {}
+            Ok(pair) => {
+                pairs.push(pair);
+                let comparison = judge(&pairs);
+                observer.so_far(&so_far(&comparison));
+                decided = is_decided(&pairs, request.pairs, &comparison);
+                stop = if pairs.len() >= request.pairs { Stop::Complete } else { Stop::Early };
+            }
+            Err(signal) => {
+                stop = Stop::Interrupted(signal);
+                break;
+            }
+        }
+    }
+    let comparison = judge(&pairs);
+    Ok(AbEnd { pairs, comparison, stop })
+}
+
+/// What all pairs so far say of memory.
+fn so_far(comparison: &Comparison) -> String {
+    let memory = comparison.difference(Measure::Growth(Resource::Memory));
+    match memory.and_then(|d| Some((d.measure, d.difference?))) {
+        Some((measure, difference)) => {
+            format!("memory growth differs by {} so far", compare::value_with_bounds(measure, &difference))
+        }
+        None => "one pair has no interval yet".to_owned(),
+    }
+}
+
+/// Whether the pairs so far are enough: only a look may say so.
+fn is_decided(pairs: &[Pair], planned: usize, comparison: &Comparison) -> bool {
+    compare::is_look(pairs.len(), planned) && comparison.answer != Answer::Inconclusive
+}
+
+/// For the rehearsal and each pair whether the candidate goes first.
+fn coins(seed: u64, pairs: usize) -> Vec<bool> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    (0..=pairs).map(|_| rng.random()).collect()
+}
+
+/// Runs both sides; the inner error is the signal that interrupted them.
+fn run_pair(
+    request: &AbRequest<'_>,
+    number: usize,
+    b_first: bool,
+    observer: &mut dyn Observer,
+) -> Result<Result<Pair, i32>, AbError> {
+    let mut runs: [Option<RunSummary>; 2] = [None, None];
+    for side in if b_first { [1, 0] } else { [0, 1] } {
+        if let Some(signal) = request.interrupt.signal() {
+            return Ok(Err(signal));
+        }
+        match run_side(request, number, side, observer)? {
+            Ok(summary) => runs[side] = Some(summary),
+            Err(signal) => return Ok(Err(signal)),
+        }
+    }
+    let [Some(a), Some(b)] = runs else {
+        return Err(AbError::Store("a side was not run; please report this".into()));
+    };
+    Ok(Ok(Pair { a, b, b_first }))
+}
+
+fn run_side(
+    request: &AbRequest<'_>,
+    number: usize,
+    side: usize,
+    observer: &mut dyn Observer,
+) -> Result<Result<RunSummary, i32>, AbError> {
+    let (harness, name) = if side == 0 { (request.a, &request.sides.a) } else { (request.b, &request.sides.b) };
+    let what = match number {
+        0 => format!("rehearsal: {}", name.name),
+        _ => format!("pair {number} of at most {}: {}", request.pairs, name.name),
+    };
+    let told = || match number {
+        0 => format!("`{}` in the rehearsal", name.name),
+        _ => format!("`{}` in pair {number}", name.name),
+    };
+    observer.begin(&what);
+    let label = label(number, side);
+    let run = RunRequest {
+        harness,
+        harness_dir: request.harness_dir,
+        reports: request.directory,
+        label: Some(&label),
+        interrupt: request.interrupt.clone(),
+    };
+    let finished = engine::run(&run, &mut |progress| observer.look(progress))
+        .map_err(|source| AbError::Run { place: told(), source })?;
+    let verdict = verdict::judge(&finished.record);
+    observer.end(&finished.directory, &finished.record, &verdict);
+    observer.so_far(&verdict.sentence);
+    if let Some(Failure::Interrupted(signal)) = finished.record.meta.failure {
+        return Ok(Err(signal));
+    }
+    if let Some((exit, what)) = failure(&finished.record, &verdict) {
+        return Err(AbError::Failed { place: told(), what, directory: finished.directory, exit });
+    }
+    Ok(Ok(compare::summarize(&label, &finished.record, &verdict)))
+}
+
+/// What failed in a run, if anything did: such a run can't be compared.
+pub fn failure(record: &RunRecord, verdict: &Verdict) -> Option<(ExitCode, String)> {
+    let failed = match verdict.exit {
+        ExitCode::Target | ExitCode::Workload | ExitCode::Failure => true,
+        _ => record.meta.status != RunStatus::Complete,
+    };
+    let exit = match verdict.exit {
+        exit @ (ExitCode::Target | ExitCode::Workload) => exit,
+        _ => ExitCode::Failure,
+    };
+    failed.then(|| (exit, record.meta.aborted.clone().unwrap_or_else(|| verdict.sentence.clone())))
+}
+
+/// The name of a run's directory.
+fn label(number: usize, side: usize) -> String {
+    format!("pair-{number:02}-{}", if side == 0 { 'a' } else { 'b' })
+}
+
+/// The pairs whose runs came to their end, from the first to the first that isn't there.
+/// What can't be read is taken to be missing.
+pub fn finished_pairs(directory: &Path, planned: usize, seed: u64) -> Vec<Pair> {
+    let order = coins(seed, planned);
+    (1..=planned).map_while(|number| read_pair(directory, number, order[number])).collect()
+}
+
+fn read_pair(directory: &Path, number: usize, b_first: bool) -> Option<Pair> {
+    let read = |side: usize| {
+        let label = label(number, side);
+        let record = store::read(&directory.join(&label)).ok()?;
+        let verdict = verdict::judge(&record);
+        failure(&record, &verdict).is_none().then(|| compare::summarize(&label, &record, &verdict))
+    };
+    Some(Pair { a: read(0)?, b: read(1)?, b_first })
+}
+
+/// Moves what an earlier session left of a pair out of the way: both of its runs are made anew, one after the other.
+fn set_aside(directory: &Path, number: usize) -> Result<(), AbError> {
+    for side in [0, 1] {
+        let label = label(number, side);
+        let from = directory.join(&label);
+        if !from.exists() {
+            continue;
+        }
+        let to = (1..).map(|n| directory.join(format!("{label}-broken-{n}"))).find(|to| !to.exists());
+        let Some(to) = to else { continue };
+        std::fs::rename(&from, &to).map_err(|e| AbError::Store(format!("could not rename {}: {e}", from.display())))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_tosses_the_same_coins() {
+        assert_eq!(coins(7, 8), coins(7, 8));
+        assert_eq!(coins(7, 8)[..5], coins(7, 4)[..]);
+        let heads: usize = (0..200).map(|seed| coins(seed, 8).iter().filter(|b| **b).count()).sum();
+        assert!((800..1000).contains(&heads), "{heads} of 1800");
+    }
+
+    #[test]
+    fn what_is_left_of_a_broken_pair_is_kept_under_another_name() {
+        let directory = tempfile::tempdir().unwrap();
+        for _ in 0..2 {
+            std::fs::create_dir(directory.path().join("pair-05-b")).unwrap();
+            set_aside(directory.path(), 5).unwrap();
+        }
+        let mut names: Vec<_> = std::fs::read_dir(directory.path()).unwrap().flatten().map(|e| e.file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["pair-05-b-broken-1", "pair-05-b-broken-2"]);
+        assert!(finished_pairs(directory.path(), 8, 1).is_empty());
+    }
+}

@@ -1,0 +1,329 @@
+//! Which of a target's modules makes it leak, found by runs with some of them off.
+//!
+//! First it is found out what the target can't do without: what its configuration needs, and what the workload fails
+//! without, in short runs that measure nothing. What is left is searched with measured runs.
+
+use super::modules::{Modules, ModulesError};
+use super::{Observer, failure};
+use crate::bisect::{self, Finding, Oracle, State, Step};
+use crate::config::{Harness, PhaseConfig};
+use crate::engine::{self, Interrupt, RunError, RunRequest};
+use crate::model::{Failure, PhaseKind, Resource, RunRecord};
+use crate::verdict::{self, ExitCode, Outcome, Verdict};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// How often a configuration is measured until its answer is clear.
+const TRIES: usize = 3;
+
+/// Requests of a run that only shows whether the target works.
+const SMOKE: u64 = 60;
+
+/// What is to be searched.
+pub struct BisectRequest<'a> {
+    /// The harness file.
+    pub harness: &'a Harness,
+    /// Where it is.
+    pub harness_dir: &'a Path,
+    /// The experiment's directory.
+    pub directory: &'a Path,
+    /// Modules that stay on whatever happens.
+    pub keep: &'a [String],
+    /// What ends it before its time.
+    pub interrupt: Interrupt,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct BisectEnd {
+    /// All modules, in the order of their loading.
+    pub modules: Vec<String>,
+    /// Those that stayed on, each with the reason.
+    pub kept: Vec<(String, String)>,
+    /// What was found; missing if a signal interrupted the search.
+    pub finding: Option<Finding>,
+    /// Every measured configuration.
+    pub measured: Vec<Measured>,
+    /// The signal that interrupted it, if one did.
+    pub interrupted: Option<i32>,
+}
+
+/// One measured configuration with its runs.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// What was off, what for, and what was seen.
+    pub step: Step,
+    /// Names of the runs' directories, in order; several if an answer wasn't clear at once.
+    pub runs: Vec<String>,
+    /// The verdict of the last of them in a sentence.
+    pub sentence: String,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum BisectError {
+    /// The modules can't be learned or switched off.
+    #[error("{0}")]
+    Modules(#[from] ModulesError),
+    /// A run could not begin.
+    #[error("{what}: {source}")]
+    Run {
+        /// Which one.
+        what: String,
+        /// Why.
+        source: RunError,
+    },
+    /// A run failed.
+    #[error("{what}: {why}; its directory is {}", .directory.display())]
+    Failed {
+        /// Which one.
+        what: String,
+        /// What it says.
+        why: String,
+        /// Where it is.
+        directory: PathBuf,
+        /// What to exit with.
+        exit: ExitCode,
+    },
+    /// A signal came.
+    #[error("interrupted by signal {0}")]
+    Interrupted(i32),
+}
+
+/// Searches the modules of a harness file's target.
+///
+/// # Errors
+/// If the modules can't be learned, or the target fails as it is.
+pub fn bisect(request: &BisectRequest<'_>, observer: &mut dyn Observer) -> Result<BisectEnd, BisectError> {
+    let modules = Modules::of(request.harness, request.harness_dir, &request.interrupt)?;
+    let names = modules.names();
+    for name in request.keep {
+        modules.find(name)?;
+    }
+    let mut lab = Lab {
+        request,
+        modules,
+        observer,
+        gone_with: BTreeMap::new(),
+        leaking: Vec::new(),
+        measured: Vec::new(),
+        smoked: 0,
+    };
+    let mut kept = Vec::new();
+    let searched = lab.search(&names, &mut kept);
+    let mut measured = std::mem::take(&mut lab.measured);
+    let (finding, interrupted) = match searched {
+        Ok((finding, steps)) => {
+            // The search says what for.
+            measured.iter_mut().zip(steps).for_each(|(m, step)| m.step = step);
+            (Some(finding), None)
+        }
+        Err(BisectError::Interrupted(signal)) => (None, Some(signal)),
+        Err(error) => return Err(error),
+    };
+    Ok(BisectEnd { modules: names, kept, finding, measured, interrupted })
+}
+
+struct Lab<'a> {
+    request: &'a BisectRequest<'a>,
+    modules: Modules,
+    observer: &'a mut dyn Observer,
+    /// For each module all that goes off with it.
+    gone_with: BTreeMap<String, BTreeSet<String>>,
+    /// What leaks in the target as it is: only that is looked for.
+    leaking: Vec<Resource>,
+    measured: Vec<Measured>,
+    smoked: usize,
+}
+
+impl Lab<'_> {
+    fn search(
+        &mut self,
+        names: &[String],
+        kept: &mut Vec<(String, String)>,
+    ) -> Result<(Finding, Vec<Step>), BisectError> {
+        // A target that fails, or doesn't leak, needs no search for what it can do without.
+        let removable = match self.measure(&BTreeSet::new(), "as it is")? {
+            State::Leaks => self.removable(names, kept)?,
+            State::Clean | State::Unclear => names.to_vec(),
+        };
+        bisect::search(&removable, self)
+    }
+
+    /// The modules that the target can do without; the others go to `kept`.
+    fn removable(&mut self, names: &[String], kept: &mut Vec<(String, String)>) -> Result<Vec<String>, BisectError> {
+        let file = self.request.directory.join("probe.conf");
+        let mut removable = Vec::new();
+        for name in names {
+            if self.request.keep.iter().any(|k| self.modules.find(k).is_ok_and(|k| k == *name)) {
+                kept.push((name.clone(), "it was to be kept".to_owned()));
+                continue;
+            }
+            match self.modules.without(std::slice::from_ref(name), &file) {
+                Ok(without) => {
+                    self.gone_with.insert(name.clone(), without.off.into_iter().collect());
+                    removable.push(name.clone());
+                }
+                Err(ModulesError::Apache(crate::apache::OffError::Broken { what, .. })) => {
+                    let first = what.lines().last().unwrap_or_default().to_owned();
+                    kept.push((name.clone(), format!("the target doesn't start without it: {first}")));
+                }
+                Err(error) => return Err(error.into()),
+            }
+            if let Some(signal) = self.request.interrupt.signal() {
+                return Err(BisectError::Interrupted(signal));
+            }
+        }
+        let _ = std::fs::remove_file(&file);
+        let needed = self.needed(&removable)?;
+        // What needs a module that stays can go; what a module that stays needs can't.
+        let needed: BTreeSet<String> = needed.into_iter().collect();
+        let (kept_too, free): (Vec<String>, Vec<String>) = removable
+            .into_iter()
+            .partition(|name| self.gone_with.get(name).is_some_and(|gone| gone.iter().any(|g| needed.contains(g))));
+        kept.extend(kept_too.into_iter().map(|name| (name, "the workload fails without it".to_owned())));
+        Ok(free)
+    }
+
+    /// Of these modules, those without which the workload fails: halves are switched off until each that fails is alone.
+    fn needed(&mut self, names: &[String]) -> Result<Vec<String>, BisectError> {
+        if names.is_empty() || self.works_without(names)? {
+            return Ok(Vec::new());
+        }
+        if names.len() == 1 {
+            return Ok(names.to_vec());
+        }
+        let (first, second) = names.split_at(names.len() / 2);
+        let mut needed = self.needed(first)?;
+        needed.extend(self.needed(second)?);
+        Ok(needed)
+    }
+
+    /// Whether a short run without these modules goes through.
+    fn works_without(&mut self, names: &[String]) -> Result<bool, BisectError> {
+        let harness = self.request.harness;
+        // What an external command sends can't be cut short; it is taken to work.
+        if harness.workload.command.is_some() {
+            return Ok(true);
+        }
+        self.smoked += 1;
+        let label = format!("try-{:02}", self.smoked);
+        let file = self.request.directory.join(format!("{label}.conf"));
+        let mut harness = match self.modules.without(names, &file) {
+            Ok(without) => without.harness,
+            Err(ModulesError::Apache(crate::apache::OffError::Broken { .. })) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        harness.phases = vec![PhaseConfig {
+            kind: PhaseKind::Soak,
+            duration: None,
+            requests: Some(SMOKE),
+            requests_per_worker: None,
+            rate: None,
+            concurrency: None,
+        }];
+        let (record, verdict, _) = self.run(&harness, &label, &format!("does it work without {}?", some(names)))?;
+        let works = failure(&record, &verdict).is_none();
+        self.observer.so_far(if works { "it does" } else { "it doesn't" });
+        Ok(works)
+    }
+
+    fn run(
+        &mut self,
+        harness: &Harness,
+        label: &str,
+        what: &str,
+    ) -> Result<(RunRecord, Verdict, PathBuf), BisectError> {
+        if let Some(signal) = self.request.interrupt.signal() {
+            return Err(BisectError::Interrupted(signal));
+        }
+        self.observer.begin(what);
+        let run = RunRequest {
+            harness,
+            harness_dir: self.request.harness_dir,
+            reports: self.request.directory,
+            label: Some(label),
+            interrupt: self.request.interrupt.clone(),
+        };
+        let observer = &mut *self.observer;
+        let finished = engine::run(&run, &mut |progress| observer.look(progress))
+            .map_err(|source| BisectError::Run { what: what.to_owned(), source })?;
+        let verdict = verdict::judge(&finished.record);
+        match finished.record.meta.failure {
+            Some(Failure::Interrupted(signal)) => Err(BisectError::Interrupted(signal)),
+            _ => Ok((finished.record, verdict, finished.directory)),
+        }
+    }
+
+    /// What a run says of the leak that is looked for.
+    fn state(&mut self, verdict: &Verdict) -> State {
+        let of = |outcome: Outcome| verdict.findings.iter().filter(move |f| f.outcome == outcome).map(|f| f.resource);
+        if self.measured.is_empty() {
+            self.leaking = of(Outcome::Leak).collect();
+        }
+        let wanted = |resource: &Resource| self.leaking.contains(resource);
+        if of(Outcome::Leak).any(|r| wanted(&r)) {
+            State::Leaks
+        } else if self.leaking.is_empty() {
+            // As it is: nothing leaks, or it isn't clear.
+            if verdict.outcome == Outcome::Clean { State::Clean } else { State::Unclear }
+        } else if of(Outcome::Clean).filter(|r| wanted(r)).count() == self.leaking.len() {
+            State::Clean
+        } else {
+            State::Unclear
+        }
+    }
+}
+
+impl Oracle for Lab<'_> {
+    type Error = BisectError;
+
+    fn with_dependents(&self, off: &BTreeSet<String>) -> BTreeSet<String> {
+        off.iter().flat_map(|name| self.gone_with.get(name).into_iter().flatten().chain([name])).cloned().collect()
+    }
+
+    fn measure(&mut self, off: &BTreeSet<String>, purpose: &str) -> Result<State, BisectError> {
+        // The search begins with what was measured before it.
+        if let Some(first) = self.measured.first().filter(|_| off.is_empty()) {
+            return Ok(first.step.state);
+        }
+        let number = self.measured.len() + 1;
+        let names: Vec<String> = off.iter().cloned().collect();
+        let file = self.request.directory.join(format!("step-{number:02}.conf"));
+        let harness = self.modules.without(&names, &file)?.harness;
+        let mut runs = Vec::new();
+        let mut last = (State::Unclear, String::new());
+        for attempt in 1..=TRIES {
+            let label =
+                if attempt == 1 { format!("step-{number:02}") } else { format!("step-{number:02}-again-{attempt}") };
+            let what = format!(
+                "step {number}: {purpose}{}",
+                if names.is_empty() { String::new() } else { format!("; off: {}", some(&names)) }
+            );
+            let (record, verdict, directory) = self.run(&harness, &label, &what)?;
+            self.observer.end(&directory, &record, &verdict);
+            self.observer.so_far(&verdict.sentence);
+            if let Some((exit, why)) = failure(&record, &verdict) {
+                return Err(BisectError::Failed { what, why, directory, exit });
+            }
+            runs.push(label);
+            last = (self.state(&verdict), verdict.sentence);
+            if last.0 != State::Unclear {
+                break;
+            }
+        }
+        let (state, sentence) = last;
+        let step = Step { off: names, purpose: purpose.to_owned(), state };
+        self.measured.push(Measured { step, runs, sentence });
+        Ok(state)
+    }
+}
+
+/// Names, or the first of many.
+fn some(names: &[String]) -> String {
+    match names {
+        [a, b, c, _, ..] => format!("{a}, {b}, {c} and {} more", names.len() - 3),
+        names => names.join(", "),
+    }
+}

@@ -1,0 +1,33 @@
+//! Several runs that answer one question: which of two variants is worse, and which of many modules is to blame.
+//!
+//! Each run is an ordinary run with its own directory below that of the experiment. An experiment that is interrupted
+//! keeps what it has.
+
+mod ab;
+mod bisect;
+mod margins;
+mod modules;
+mod sides;
+
+pub use ab::{AbEnd, AbError, AbRequest, Stop, ab, failure, finished_pairs};
+pub use bisect::{BisectEnd, BisectError, BisectRequest, Measured, bisect};
+pub use margins::{margins, margins_of_run};
+pub use modules::{Modules, ModulesError, Without};
+pub use sides::{Contrast, SidesError, Variants, variants};
+
+use crate::engine::Progress;
+use crate::model::RunRecord;
+use crate::verdict::Verdict;
+use std::path::Path;
+
+/// Sees an experiment go on.
+pub trait Observer {
+    /// A run begins; what for.
+    fn begin(&mut self, what: &str);
+    /// A run goes on.
+    fn look(&mut self, progress: &Progress<'_>);
+    /// A run that counts has ended, in this directory: its reports can be written.
+    fn end(&mut self, directory: &Path, record: &RunRecord, verdict: &Verdict);
+    /// What is known by now.
+    fn so_far(&mut self, what: &str);
+}

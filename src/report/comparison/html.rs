@@ -1,0 +1,174 @@
+//! A comparison as one HTML file, without scripts, in light and dark, and on paper.
+
+use super::Report;
+use super::table::{pair_rows, rows};
+use crate::compare::{Answer, Measure, answer_word};
+use crate::model::Resource;
+use crate::report::chart::{self, Chart, ChartError, CurvesChart, ForestChart};
+use crate::report::html::{STYLE, dark_charts, tone};
+use crate::report::text::{Mood, capital, plain};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+/// Renders the page; fails only if a chart can't be drawn.
+pub fn render(report: &Report<'_>) -> Result<String, ChartError> {
+    let comparison = report.comparison;
+    let figure = |chart: &dyn Chart| -> Result<Markup, ChartError> {
+        let svg = chart::svg(chart)?;
+        Ok(html! { figure { (PreEscaped(svg)) } })
+    };
+    let curves = figure(&CurvesChart::new(comparison, report.pairs))?;
+    let forest = ForestChart::new(comparison);
+    let differences = if forest.is_empty() { None } else { Some(figure(&forest)?) };
+    let word = answer_word(comparison.answer);
+    let rest = comparison.sentence.strip_prefix(word).unwrap_or(&comparison.sentence).trim_start();
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy"
+                    content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (word) " · " (plain(report.name)) " · seepage" }
+                style { (PreEscaped(STYLE)) (PreEscaped(dark_charts())) }
+            }
+            body {
+                header { span.brand { "seepage" } span { (plain(report.name)) } span { (plain(report.started)) } }
+                main {
+                    section.verdict.(tone(Mood::of_answer(comparison.answer))) {
+                        h1 { span.word { (word) } " " (plain(rest)) }
+                        (measures(report))
+                        @if comparison.notes.len() + report.notes.len() > 0 {
+                            ul.notes { @for note in comparison.notes.iter().chain(report.notes) { li { (plain(note)) } } }
+                        }
+                    }
+                    section { h2 { "Memory of both, over one another" } (curves) }
+                    @if let Some(differences) = differences { section { h2 { "What differs" } (differences) } }
+                    (pair_by_pair(report))
+                    (understanding(report))
+                }
+                footer {
+                    "seepage " (env!("CARGO_PKG_VERSION")) " · " (plain(report.id))
+                    @if let Some(seed) = report.seed { " · order by seed " (seed) }
+                }
+            }
+        }
+    };
+    Ok(page.into_string())
+}
+
+fn measures(report: &Report<'_>) -> Markup {
+    let sides = &report.comparison.sides;
+    html! {
+        div.scroll {
+            table {
+                thead {
+                    tr {
+                        th { "Measure" } th { "" } th.number { (plain(&sides.a.name)) } th.number { (plain(&sides.b.name)) }
+                        th { "Difference" } th.number { "Allowed" } th.number { "p" }
+                    }
+                }
+                tbody {
+                    @for row in rows(report) {
+                        tr {
+                            th scope="row" { (capital(&row.name)) }
+                            td { span.state.(tone(Mood::of_answer(row.difference.answer))) { (answer(row.difference.answer)) } }
+                            td.number { (row.a) } td.number { (row.b) } td { (row.words) } td.number { (row.margin) }
+                            td.number { (row.p) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn answer(answer: Answer) -> &'static str {
+    match answer {
+        Answer::Regression => "worse",
+        Answer::Improvement => "better",
+        Answer::Equivalent => "equivalent",
+        Answer::Inconclusive => "not decided",
+    }
+}
+
+fn pair_by_pair(report: &Report<'_>) -> Markup {
+    let comparison = report.comparison;
+    let memory = Measure::Growth(Resource::Memory);
+    let shown = comparison.differences.iter().filter(|d| d.a.is_some() && d.b.is_some());
+    html! {
+        section {
+            h2 { "Pair by pair" }
+            @for difference in shown {
+                details open[difference.measure == memory] {
+                    summary { (capital(&difference.measure.to_string())) }
+                    div.scroll {
+                        table {
+                            thead {
+                                tr {
+                                    th { "Pair" } th { "First" } th.number { (plain(&comparison.sides.a.name)) }
+                                    th.number { (plain(&comparison.sides.b.name)) } th.number { "Difference" }
+                                }
+                            }
+                            tbody {
+                                @for [pair, first, a, b, words] in pair_rows(report, difference) {
+                                    tr {
+                                        th scope="row" { (pair) } td { (first) } td.number { (a) } td.number { (b) }
+                                        td.number { (words) }
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+            details {
+                summary { "Each run's own verdict" }
+                table {
+                    tbody {
+                        @for pair in report.pairs {
+                            @for run in [&pair.a, &pair.b] {
+                                tr { th scope="row" { (plain(&run.id)) } td { (plain(&run.sentence)) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn understanding(report: &Report<'_>) -> Markup {
+    let sides = &report.comparison.sides;
+    html! {
+        section {
+            h2 { "Understanding this report" }
+            dl.understanding {
+                dt { "The sides" }
+                dd {
+                    "The baseline is the target " (plain(&sides.a.phrase)) ", the candidate the target " (plain(&sides.b.phrase))
+                    ". A difference is the candidate less the baseline: above zero is worse."
+                }
+                @if report.seed.is_some() {
+                    dt { "Pairs" }
+                    dd {
+                        "Two runs with fresh processes and the same requests, one right after the other; a coin decides which \
+                         comes first. What drifts on the host hits both alike, and by chance."
+                    }
+                    dt { "p" }
+                    dd {
+                        "How often a coin alone would give differences that point as far one way: exact, over all ways in which \
+                         the signs could have fallen."
+                    }
+                }
+                dt { "Worse, better" }
+                dd { "The interval excludes zero, the mean is beyond what is allowed, and the exact test agrees." }
+                dt { "Equivalent" }
+                dd { "The whole interval lies within what is allowed: proof, and not just a lack of evidence." }
+                dt { "Not decided" }
+                dd { "None of these. Growth has to be decided; of the other measures only what is proven counts." }
+            }
+        }
+    }
+}

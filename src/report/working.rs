@@ -1,0 +1,167 @@
+//! The working behind the findings, for a terminal.
+
+use super::text::{amount, budget, capital, plain, resource_name};
+use crate::model::{Resource, RunRecord, format_count};
+use crate::verdict::{Condition, Finding, Outcome, Verdict, WorkedModel, Working, working};
+
+/// Models that are listed; of more, the best.
+const MODELS: usize = 12;
+
+/// The working behind the findings of a run; of one resource, or of memory and all that isn't clean.
+pub fn terminal(record: &RunRecord, verdict: &Verdict, only: Option<Resource>) -> String {
+    let wanted = |f: &&Finding| match only {
+        Some(resource) => f.resource == resource,
+        None => is_shown(f),
+    };
+    let parts: Vec<String> = verdict.findings.iter().filter(wanted).map(|f| one(record, f)).collect();
+    if parts.is_empty() { "nothing of that kind was judged\n".to_owned() } else { parts.join("\n") }
+}
+
+/// Whether a finding's working is shown unasked.
+pub fn is_shown(finding: &Finding) -> bool {
+    finding.resource == Resource::Memory || finding.outcome != Outcome::Clean
+}
+
+fn one(record: &RunRecord, finding: &Finding) -> String {
+    let title = format!("{}: {}", capital(resource_name(finding.resource)), finding.outcome);
+    let mut out = format!("{title}\n{}\n", "=".repeat(title.chars().count()));
+    out.push_str(&format!("{}.\n", capital(&plain(&finding.reason))));
+    if let Some(because) = &finding.evidence.because {
+        out.push_str(&format!("{}.\n", capital(&plain(because))));
+    }
+    let Some(working) = working(record, finding) else {
+        out.push_str("\nNothing could be fitted: there are too few readings.\n");
+        return out;
+    };
+    out.push_str("\nWhat was left out, and put together\n");
+    out.extend(working.cuts.iter().map(|cut| format!("  - {}\n", plain(cut))));
+    out.push_str(&format!("\nPlausible models, in {}\n", unit(&working)));
+    out.push_str(&models(&working));
+    out.push_str("\nWhat the best model leaves\n");
+    out.push_str(&residuals(&working));
+    out.push_str("\nLeak, if all of these hold\n");
+    out.push_str(&conditions(&working.leak));
+    out.push_str(&format!("\nClean, if all of these hold (budget {})\n", budget(finding)));
+    out.push_str(&conditions(&working.clean));
+    out.extend(otherwise(&working).map(|line| format!("  {line}\n")));
+    if !working.naive.is_empty() {
+        out.push_str("\nWhat simpler rules would say of the same levels\n");
+        let width = working.naive.iter().map(|r| r.name.chars().count()).max().unwrap_or(0);
+        for rule in &working.naive {
+            let says = if rule.leak { "leak" } else { "no  " };
+            out.push_str(&format!("  {says}  {:width$}  {}\n", rule.name, rule.found));
+        }
+    }
+    out
+}
+
+/// What the numbers of the models are in: `bytes/request`.
+pub fn unit(working: &Working) -> String {
+    let what = if working.resource.in_bytes() { "bytes" } else { "items" };
+    format!("{what} per {}", working.axis.unit())
+}
+
+/// What else there is to say of how the answer came about, if the conditions alone don't give it.
+pub fn otherwise(working: &Working) -> impl Iterator<Item = String> {
+    let all = |conditions: &[Condition]| conditions.iter().all(|c| c.holds);
+    let clean = working.clean_otherwise && !all(&working.clean);
+    let clean = clean.then(|| {
+        "it is clean in another way: every plausible model's transient ends by itself, or the level swings between bounds that \
+         don't rise"
+            .to_owned()
+    });
+    let alone = (working.outcome == Outcome::Leak && !all(&working.leak) && working.leaking_alone > 0)
+        .then(|| format!("{} workers fulfil the conditions of a leak by themselves", working.leaking_alone));
+    let withheld = (working.outcome == Outcome::Inconclusive && working.clean_otherwise)
+        .then(|| "a worker that may leak by itself keeps it from being clean".to_owned());
+    clean.into_iter().chain(alone).chain(withheld)
+}
+
+fn models(working: &Working) -> String {
+    let number = |v: f64| amount(working.resource, v);
+    let head = ["", "persistent", "lower", "at the end", "upper", "criterion"].map(str::to_owned);
+    let row = |m: &WorkedModel| {
+        let far = if m.near { "" } else { " (leak only)" };
+        [
+            m.name.clone(),
+            number(m.persistent[0]),
+            number(m.persistent[1]),
+            number(m.end[0]),
+            number(m.end[2]),
+            format!("+{:.1}{far}", m.distance),
+        ]
+    };
+    let rows: Vec<[String; 6]> = [head].into_iter().chain(working.models.iter().take(MODELS).map(row)).collect();
+    let widths: Vec<usize> = (0..6).map(|c| rows.iter().map(|r| r[c].chars().count()).max().unwrap_or(0)).collect();
+    let mut out = String::new();
+    for row in &rows {
+        let mut line = format!("  {:w$}", row[0], w = widths[0]);
+        for (cell, width) in row[1..5].iter().zip(&widths[1..]) {
+            line.push_str(&format!("  {cell:>width$}"));
+        }
+        line.push_str(&format!("  {}", row[5]));
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    if working.models.len() > MODELS {
+        out.push_str(&format!("  and {} more\n", working.models.len() - MODELS));
+    }
+    out
+}
+
+fn residuals(working: &Working) -> String {
+    let Some(best) = working.models.first() else { return String::new() };
+    let lag = |k: usize| working.residuals.autocorrelation.get(k - 1).map_or("–".to_owned(), |v| format!("{v:.2}"));
+    let tails = working.residuals.quantiles.iter().filter(|q| q.1.abs() > 3.0).count();
+    format!(
+        "  innovations of {} (standard deviation), autocorrelation {:.2} from one level to the next\n  autocorrelation of the \
+         residuals 1, 2, 5, 10 levels later: {}, {}, {}, {} (±{:.2} would be noise)\n  {} of {} innovations beyond 3 standard \
+         deviations\n",
+        amount(working.resource, best.sigma),
+        best.rho,
+        lag(1),
+        lag(2),
+        lag(5),
+        lag(10),
+        working.residuals.bound,
+        format_count(tails as f64),
+        working.residuals.quantiles.len(),
+    )
+}
+
+fn conditions(conditions: &[Condition]) -> String {
+    let mut out = String::new();
+    for c in conditions {
+        let holds = if c.holds { "yes" } else { "NO " };
+        out.push_str(&format!("  {holds}  {}: {}\n", c.wanted, c.found));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn a_leak_is_worked_out() {
+        let (record, verdict) = fixture::leak();
+        insta::assert_snapshot!(terminal(&record, &verdict, None));
+    }
+
+    #[test]
+    fn one_resource_can_be_asked_for() {
+        let (record, verdict) = fixture::leak();
+        let told = terminal(&record, &verdict, Some(Resource::Descriptors));
+        assert!(told.starts_with("Open file descriptors: clean\n"), "{told}");
+        assert_eq!(terminal(&record, &verdict, Some(Resource::Kernel)), "nothing of that kind was judged\n");
+    }
+
+    #[test]
+    fn nothing_hostile_and_nothing_missing_breaks_it() {
+        for (name, (record, verdict)) in fixture::all() {
+            let told = terminal(&record, &verdict, None);
+            assert!(!told.contains(['\u{1b}', '\u{202e}']), "{name}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The plan of an experiment of several runs: `plan.json` beside their directories, so that it can be resumed.
+
+use super::FORMAT;
+use super::reader::{ReadError, document};
+use super::writer::{WriteError, write_document};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+const PLAN: &str = "plan.json";
+
+/// What was planned; nothing of the target's environment is in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Version of the format, `major.minor`.
+    pub format: String,
+    /// Name of the harness file's scenario.
+    pub name: String,
+    /// When the experiment began, RFC 3339 in UTC.
+    pub started: String,
+    /// Seed of the coin that orders the runs.
+    pub seed: u64,
+    /// Pairs that are meant to be run.
+    pub pairs: usize,
+    /// The sides.
+    pub sides: [PlanSide; 2],
+    /// How they were made, one sentence each.
+    pub notes: Vec<String>,
+    /// A digest of both sides' harness files: pairs of different ones can't be mixed.
+    pub fingerprint: String,
+}
+
+/// What a side is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanSide {
+    /// In tables and charts.
+    pub name: String,
+    /// In a sentence.
+    pub phrase: String,
+}
+
+impl Plan {
+    /// Version of the format that is written.
+    pub const FORMAT: &str = FORMAT;
+
+    /// Writes the plan into a directory, whole or not at all.
+    ///
+    /// # Errors
+    /// If it can't be written.
+    pub fn write(&self, directory: &Path) -> Result<(), WriteError> {
+        write_document(directory, PLAN, self)
+    }
+
+    /// Reads the plan of a directory.
+    ///
+    /// # Errors
+    /// If there is none, it is of a newer format, or it is damaged.
+    pub fn read(directory: &Path) -> Result<Self, ReadError> {
+        document(&directory.join(PLAN))
+    }
+}
+
+/// Whether this directory is one of an experiment.
+pub fn has_plan(directory: &Path) -> bool {
+    directory.join(PLAN).is_file()
+}
+
+/// Makes the directory of an experiment, readable by its owner only, and returns it as an absolute path.
+///
+/// # Errors
+/// If it can't be made, or is there already.
+pub fn create_directory(parent: &Path, id: &str) -> Result<PathBuf, WriteError> {
+    super::writer::make_directory(parent, id)
+}
+
+/// A digest of texts: that of Fowler, Noll and Vo (1991) over 64 bits, which tells accidental changes.
+pub fn fingerprint<'a>(texts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut digest = 0xcbf2_9ce4_8422_2325u64;
+    for byte in texts.into_iter().flat_map(|text| text.bytes().chain([0xff])) {
+        digest = (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    format!("{digest:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_read_as_it_was_written() {
+        let directory = tempfile::tempdir().unwrap();
+        let plan = Plan {
+            format: Plan::FORMAT.into(),
+            name: "shop".into(),
+            started: "2026-01-01T00:00:00Z".into(),
+            seed: 7,
+            pairs: 8,
+            sides: ["off", "on"].map(|s| PlanSide { name: s.into(), phrase: s.into() }),
+            notes: Vec::new(),
+            fingerprint: fingerprint(["a", "b"]),
+        };
+        assert!(!has_plan(directory.path()));
+        plan.write(directory.path()).unwrap();
+        assert_eq!(Plan::read(directory.path()).unwrap(), plan);
+        std::fs::write(directory.path().join(PLAN), "{\"format\": \"9.0\"}").unwrap();
+        assert!(matches!(Plan::read(directory.path()), Err(ReadError::Newer { .. })));
+    }
+
+    #[test]
+    fn fingerprints_tell_texts_apart() {
+        assert_ne!(fingerprint(["ab", "c"]), fingerprint(["a", "bc"]));
+        assert_ne!(fingerprint(["a", "b"]), fingerprint(["b", "a"]));
+    }
+}

@@ -1,0 +1,365 @@
+//! Which step of the workload leaks: growth regressed on how often each step was served.
+//!
+//! No selected model is trusted here either: every plausible warm-up has a say, over all requests and over those of each
+//! step alone, so that a cache that fills under uploads isn't blamed on uploads. The worst bounds over them are told.
+//!
+//! Growth of a step is not forced to be positive: one step may free what another keeps, and clipped estimates would add
+//! up to more than there is.
+
+use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, NEAR_BUDGET};
+use super::explain::amount;
+use super::finding::least_jump;
+use super::level::Levels;
+use super::mix::Mix;
+use super::plausible::{FAR, Plausible, plausible};
+use super::pool::Pool;
+use super::series::interpolate;
+use super::step_down::Judged;
+use super::transient::Transient;
+use super::{BySteps, Finding, Interval, LeakClass, Outcome, StepGrowth};
+use crate::model::{Axis, Resource, RunRecord, Series};
+use crate::stats::{Attribution, Counted, Estimate, moving_together};
+
+/// Workers and kinds of warm-up that are looked at: more would cost time and not sharpen the answer.
+const MOST_WORKERS: usize = 64;
+const MOST_KINDS: usize = 8;
+/// Fits of a shape, each with its parameters moved to where the last one had them.
+const STEPS: usize = 4;
+
+/// Tells in a finding which step leaks, if the workload has several and growth is that of workers under their requests.
+/// Of other resources than memory this is told of a leak only.
+pub(super) fn tell(record: &RunRecord, judged: &Judged, finding: &mut Finding, page: f64) {
+    let wanted = matches!(judged.axis, Axis::WorkerRequests | Axis::SharedRequests)
+        && (judged.resource == Resource::Memory || finding.outcome == Outcome::Leak);
+    let Some(mix) = Mix::new(record).filter(|_| wanted) else { return };
+    let quantum = if judged.resource.in_bytes() { page } else { 1.0 };
+    finding.steps = by_steps(&mix, judged, quantum);
+    let alone = finding.steps.as_ref().is_some_and(|steps| steps.alone.is_some());
+    if alone && finding.class == LeakClass::Leak {
+        finding.class = LeakClass::LeakInOneStep;
+    }
+}
+
+/// Growth by the steps of `mix`; `None` if there is too little to fit.
+fn by_steps(mix: &Mix, judged: &Judged, quantum: f64) -> Option<BySteps> {
+    let Judged { resource, series, budget, .. } = judged;
+    let budget = *budget;
+    let pool = Pool::new(series, least_jump(*resource, quantum));
+    let averaged = pool.members.len() as f64 / pool.raw.len().max(1) as f64;
+    let models = plausible(&pool.raw, &pool.smooth, pool.jumps.len(), averaged, quantum);
+    let subject = Subject::new(mix, series, &pool)?;
+    let fits = subject.fits(&models, quantum);
+    let best = fits.first()?;
+    let count = subject.groups.len();
+    let bounds = |group: &[usize]| {
+        let of_all = || fits.iter().map(|f| f.growth(group));
+        Interval {
+            estimate: best.growth(group).value,
+            lower: of_all().map(|e| e.lower(ALPHA_LEAK / count as f64)).fold(f64::INFINITY, f64::min),
+            upper: of_all().map(|e| e.upper(ALPHA_CLEAN / count as f64)).fold(f64::NEG_INFINITY, f64::max),
+            confidence: 1.0 - 2.0 * ALPHA_LEAK,
+        }
+    };
+    let shares = best.attribution.shares();
+    let share = |group: &[usize]| group.iter().map(|k| shares[*k]).sum::<f64>();
+    let everything: Vec<usize> = (0..count).collect();
+    let mut rows: Vec<(Vec<usize>, Interval)> = (0..count).map(|k| (vec![k], bounds(&[k]))).collect();
+    // What can't be told apart is told together: with the one beside which it is known best.
+    while rows.len() > 1 {
+        // A step is told apart if it grows, or grows less than one that does.
+        let less = rows.iter().map(|r| r.1.lower).fold(budget, f64::max);
+        let untold = |row: &(Vec<usize>, Interval)| row.1.lower <= 0.0 && row.1.upper > less;
+        let width = |i: &Interval| i.upper - i.lower;
+        let open = (0..rows.len()).filter(|r| untold(&rows[*r]));
+        let Some(widest) = open.max_by(|a, b| width(&rows[*a].1).total_cmp(&width(&rows[*b].1))) else { break };
+        let (group, _) = rows.swap_remove(widest);
+        let joined = |other: &(Vec<usize>, Interval)| [&group[..], &other.0[..]].concat();
+        let uncertainty = |other: &(Vec<usize>, Interval)| width(&bounds(&joined(other))) * share(&joined(other));
+        let Some(partner) = (0..rows.len()).min_by(|a, b| uncertainty(&rows[*a]).total_cmp(&uncertainty(&rows[*b])))
+        else {
+            break;
+        };
+        let (other, _) = rows.swap_remove(partner);
+        let mut both = [group, other].concat();
+        both.sort_unstable();
+        let interval = bounds(&both);
+        rows.push((both, interval));
+    }
+    rows.sort_by_key(|(group, _)| group[0]);
+    let within = |row: &usize| {
+        let rest: Vec<usize> = everything.iter().copied().filter(|k| !rows[*row].0.contains(k)).collect();
+        rows[*row].1.lower > 0.0 && !rest.is_empty() && share(&rest) * bounds(&rest).upper < budget
+    };
+    let alone = (0..rows.len()).find(within);
+    let names = |group: &[usize]| {
+        group.iter().flat_map(|g| subject.groups[*g].iter().map(|k| mix.names[*k].clone())).collect::<Vec<_>>()
+    };
+    let told = |(group, growth): (Vec<usize>, Interval)| StepGrowth {
+        steps: names(&group),
+        share: share(&group),
+        grows: growth.lower > 0.0 && growth.estimate >= NEAR_BUDGET * budget,
+        growth,
+    };
+    let rows = rows.into_iter().map(told).collect();
+    Some(BySteps { exact: mix.is_exact(), rows, alone })
+}
+
+/// The levels of the pool's workers with their counts by step.
+struct Subject {
+    /// Steps whose counts rise side by side are one from the beginning.
+    groups: Vec<Vec<usize>>,
+    /// The same workers twice: levels as they are, and less their jumps.
+    raw: Vec<Member>,
+    smooth: Vec<Member>,
+    /// The longest of the judged parts, in requests and in requests of each group.
+    span: f64,
+    spans: Vec<f64>,
+}
+
+struct Member {
+    levels: Levels,
+    /// Requests, and requests by group, since the beginning of the judged part.
+    x: Vec<f64>,
+    counts: Vec<Vec<f64>>,
+}
+
+impl Subject {
+    fn new(mix: &Mix, series: &[Series], pool: &Pool) -> Option<Self> {
+        if let (false, [raw], [smooth], true) =
+            (mix.is_exact(), &pool.raw[..], &pool.smooth[..], pool.members.len() > 1)
+        {
+            // Whose request was of which step isn't known, but how many the pool had is: its mean has no error of that.
+            let mean = mean_series(series, pool)?;
+            let counts = mix.counts(&mean)?;
+            return Subject::of(vec![Member::new(&mean, &counts, raw)], vec![Member::new(&mean, &counts, smooth)]);
+        }
+        let total = pool.members.len();
+        // As many as wanted, spread evenly over all.
+        let chosen = (0..total).filter(|place| total <= MOST_WORKERS || place * MOST_WORKERS % total < MOST_WORKERS);
+        let (mut raw, mut smooth) = (Vec::new(), Vec::new());
+        for member in chosen.map(|place| &pool.members[place]) {
+            let one = &series[member.index];
+            let Some(counts) = mix.counts(one) else { continue };
+            raw.push(Member::new(one, &counts, &member.levels));
+            smooth.push(Member::new(one, &counts, &member.smooth));
+        }
+        Subject::of(raw, smooth)
+    }
+
+    fn of(mut raw: Vec<Member>, mut smooth: Vec<Member>) -> Option<Self> {
+        let counted: Vec<Counted> = raw.iter().map(|m| m.counted(Vec::new())).collect();
+        let groups = moving_together(&counted);
+        for member in raw.iter_mut().chain(&mut smooth) {
+            member.counts = groups.iter().map(|group| sum(group, &member.counts)).collect();
+        }
+        let longest = |of: &dyn Fn(&Member) -> Option<f64>| raw.iter().filter_map(of).fold(0.0, f64::max);
+        let span = longest(&|m| m.x.last().copied());
+        let spans = (0..groups.len()).map(|g| longest(&|m| m.counts[g].last().copied())).collect();
+        (!groups.is_empty()).then_some(Subject { groups, raw, smooth, span, spans })
+    }
+
+    /// Fits every plausible kind of warm-up by every clock; those that the levels don't rule out, the best first.
+    fn fits(&self, models: &[Plausible], quantum: f64) -> Vec<Fit> {
+        let mut kinds: Vec<&Plausible> = Vec::new();
+        for model in models {
+            // Of a kind the best is enough: its parameters are fitted anew.
+            if kinds.len() < MOST_KINDS && !kinds.iter().any(|known| are_alike(known, model)) {
+                kinds.push(model);
+            }
+        }
+        let mut fits: Vec<Fit> = Vec::new();
+        for model in kinds {
+            let clocks: Vec<Option<usize>> = match model.transients[..] {
+                [] => vec![None],
+                _ => [None].into_iter().chain((0..self.groups.len()).map(Some)).collect(),
+            };
+            fits.extend(clocks.into_iter().filter_map(|clock| self.refined(model, clock, quantum)));
+        }
+        // Levels with and without their jumps are different data: each has its own best.
+        for stepped in [false, true] {
+            let of = |f: &&Fit| f.stepped == stepped;
+            let best = fits.iter().filter(of).map(|f| f.criterion).fold(f64::INFINITY, f64::min);
+            fits.iter_mut().filter(|f| f.stepped == stepped).for_each(|f| f.criterion -= best);
+        }
+        fits.retain(|f| f.criterion <= FAR);
+        fits.sort_by(|a, b| a.criterion.total_cmp(&b.criterion));
+        fits
+    }
+
+    /// Moves the shapes' parameters to where they fit best by this clock, by Gauss-Newton steps. The last fit carries their
+    /// derivatives, and with them their uncertainty.
+    fn refined(&self, model: &Plausible, clock: Option<usize>, quantum: f64) -> Option<Fit> {
+        let mut shapes = model.transients.clone();
+        for _ in 1..STEPS {
+            let (attribution, slots) = self.attributed(&shapes, model.stepped, clock, quantum)?;
+            for (k, &(i, p)) in slots.iter().enumerate() {
+                let (amplitude, most) = (attribution.covariate(i).value, shapes[i].reach(p));
+                let step = attribution.covariate(shapes.len() + k).value / amplitude;
+                shapes[i] = shapes[i].moved(p, if step.is_nan() { 0.0 } else { step.clamp(-most, most) });
+            }
+        }
+        let (attribution, _) = self.attributed(&shapes, model.stepped, clock, quantum)?;
+        // Warm-ups only add memory.
+        if (0..shapes.len()).any(|i| attribution.covariate(i).value <= 0.0) {
+            return None;
+        }
+        let span = clock.map_or(self.span, |g| self.spans[g]);
+        let lasting = shapes.iter().map(|t| if t.is_bounded() { 0.0 } else { 1.0 / span }).collect();
+        let criterion = attribution.criterion();
+        criterion.is_finite().then_some(Fit { attribution, criterion, stepped: model.stepped, clock, lasting })
+    }
+
+    /// One fit with these shapes and their derivatives by the parameters, which are returned as shape and parameter.
+    fn attributed(
+        &self,
+        shapes: &[Transient],
+        stepped: bool,
+        clock: Option<usize>,
+        quantum: f64,
+    ) -> Option<(Attribution, Vec<(usize, usize)>)> {
+        let span = clock.map_or(self.span, |g| self.spans[g]);
+        let slots: Vec<(usize, usize)> =
+            shapes.iter().enumerate().flat_map(|(i, t)| (0..t.parameters()).map(move |p| (i, p))).collect();
+        let counted = |m: &Member| {
+            let at = clock.map_or(&m.x, |g| &m.counts[g]);
+            let column = |f: &dyn Fn(f64) -> f64| at.iter().map(|n| f(n / span)).collect::<Vec<f64>>();
+            let levels = shapes.iter().map(|t| column(&|u| t.at(u)));
+            let slopes = slots.iter().map(|&(i, p)| column(&|u| shapes[i].derivative(p, u)));
+            m.counted(levels.chain(slopes).collect())
+        };
+        let members = if stepped { &self.smooth } else { &self.raw };
+        let counted: Vec<Counted> = members.iter().map(counted).collect();
+        Some((Attribution::fit(&counted, quantum)?, slots))
+    }
+}
+
+/// Whether two models differ in the parameters of their shapes only.
+fn are_alike(a: &Plausible, b: &Plausible) -> bool {
+    let kinds = a.transients.iter().zip(&b.transients).all(|(x, y)| x.is_like(*y));
+    a.stepped == b.stepped && a.transients.len() == b.transients.len() && kinds
+}
+
+impl Member {
+    /// `counts` are those at each reading of the series.
+    fn new(series: &Series, counts: &[Vec<f64>], levels: &Levels) -> Self {
+        Member {
+            x: levels.x.iter().map(|x| x - levels.x.first().copied().unwrap_or(0.0)).collect(),
+            counts: counts.iter().map(|c| at_levels(series, c, levels)).collect(),
+            levels: levels.clone(),
+        }
+    }
+
+    /// Its levels with these shapes, and load if it varied.
+    fn counted(&self, shapes: Vec<Vec<f64>>) -> Counted {
+        let load = Some(&self.levels.load).filter(|l| l.len() == self.levels.x.len()).cloned();
+        let covariates = shapes.into_iter().chain(load).collect();
+        Counted { y: self.levels.y.clone(), counts: self.counts.clone(), covariates }
+    }
+}
+
+/// The requests of the pool's workers, averaged, at the times at which the first of them was read.
+fn mean_series(series: &[Series], pool: &Pool) -> Option<Series> {
+    let members: Vec<&Series> = pool.members.iter().map(|m| &series[m.index]).collect();
+    let from = members.iter().filter_map(|s| s.t.first()).copied().fold(0.0, f64::max);
+    let to = members.iter().filter_map(|s| s.t.last()).copied().fold(f64::INFINITY, f64::min);
+    let t: Vec<f64> = members.first()?.t.iter().copied().filter(|t| (from..=to).contains(t)).collect();
+    let mean = |t: &f64| members.iter().map(|s| interpolate(&s.t, &s.x, *t)).sum::<f64>() / members.len() as f64;
+    let x = t.iter().map(mean).collect();
+    Some(Series { t, x, ..Series::default() })
+}
+
+/// Counts at the places of the levels, since the first of them.
+fn at_levels(series: &Series, counts: &[f64], levels: &Levels) -> Vec<f64> {
+    let first = levels.x.first().map_or(0.0, |x| interpolate(&series.x, counts, *x));
+    levels.x.iter().map(|x| interpolate(&series.x, counts, *x) - first).collect()
+}
+
+/// The sum over the rows of a group.
+fn sum(group: &[usize], counts: &[Vec<f64>]) -> Vec<f64> {
+    let length = group.first().map_or(0, |k| counts[*k].len());
+    (0..length).map(|i| group.iter().map(|k| counts[*k][i]).sum()).collect()
+}
+
+/// One model with its growth by step.
+struct Fit {
+    attribution: Attribution,
+    criterion: f64,
+    stepped: bool,
+    clock: Option<usize>,
+    /// What one unit of each shape adds per request of its clock for good: growth that sets in late.
+    lasting: Vec<f64>,
+}
+
+impl Fit {
+    /// Persistent growth per request of these groups.
+    fn growth(&self, groups: &[usize]) -> Estimate {
+        let shares = self.attribution.shares();
+        // What lasts beyond its onset is the growth of those by whose requests it goes.
+        let part = match self.clock {
+            None => 1.0,
+            Some(g) if groups.contains(&g) => shares[g] / groups.iter().map(|k| shares[*k]).sum::<f64>(),
+            Some(_) => 0.0,
+        };
+        let weights: Vec<f64> = self.lasting.iter().map(|l| l * part).collect();
+        self.attribution.growth(groups, &weights)
+    }
+}
+
+/// Which step leaks, for the sentence of the verdict: `4.1 KiB per upload, the others at most 9 B`; `None` if there is
+/// nothing to tell.
+pub(super) fn phrase(finding: &Finding) -> Option<String> {
+    let steps = finding.steps.as_ref()?;
+    let told = |row: &StepGrowth| format!("{} per {}", amount(finding.resource, row.growth.estimate), name(row));
+    let growing: Vec<&StepGrowth> = steps.rows.iter().filter(|r| r.grows).collect();
+    if steps.rows.len() == 1 {
+        return Some(format!("{} can't be told apart", list(&steps.rows[0].steps, "and")));
+    }
+    if growing.is_empty() {
+        return None;
+    }
+    let mut parts: Vec<String> = growing.into_iter().map(told).collect();
+    let others: Vec<f64> = steps.rows.iter().filter(|r| !r.grows).map(|r| r.growth.upper.max(0.0)).collect();
+    if !others.is_empty() {
+        let who = if others.len() == 1 { "the other" } else { "the others" };
+        let most = others.into_iter().fold(0.0, f64::max);
+        parts.push(format!("{who} at most {}", amount(finding.resource, most)));
+    }
+    Some(parts.join(", "))
+}
+
+/// Remarks for the notes of a verdict: a step that hides under the budget, steps that move together.
+pub(super) fn notes(finding: &Finding) -> Vec<String> {
+    let Some(steps) = &finding.steps else { return Vec::new() };
+    let metric = finding.resource;
+    let mut notes = Vec::new();
+    if finding.outcome == Outcome::Clean {
+        for row in steps.rows.iter().filter(|r| r.growth.lower > finding.budget) {
+            notes.push(format!(
+                "growth of {metric} is within the budget because {} is rare: it keeps {} each",
+                name(row),
+                amount(metric, row.growth.estimate)
+            ));
+        }
+    } else {
+        for row in steps.rows.iter().filter(|r| r.steps.len() > 1 && r.growth.upper > finding.budget) {
+            let told = format!("{} can't be told apart: they move together", list(&row.steps, "and"));
+            notes.push(format!(
+                "{told}, and keep {} of {metric} per request jointly",
+                amount(metric, row.growth.estimate)
+            ));
+        }
+    }
+    notes
+}
+
+fn name(row: &StepGrowth) -> String {
+    list(&row.steps, "or")
+}
+
+fn list(names: &[String], last: &str) -> String {
+    let quoted: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
+    match &quoted[..] {
+        [first @ .., end] if !first.is_empty() => format!("{} {last} {end}", first.join(", ")),
+        _ => quoted.join(""),
+    }
+}

@@ -1,0 +1,189 @@
+//! Growth by step: do its intervals cover the truth, and is no step blamed that is innocent?
+
+use super::modes::meta;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use seepage::model::*;
+use seepage::verdict::{BySteps, LeakClass, Outcome, Verdict, judge};
+
+/// Runs of each case: few, so that the test is quick in a debug build; `SEEPAGE_RUNS=200` makes the rates of
+/// docs/verdict.md.
+fn runs() -> u64 {
+    std::env::var("SEEPAGE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(10)
+}
+
+/// Error that is tolerated beside the interval: an eighth of the budget.
+const SLACK: f64 = 8.0;
+const PAGE: f64 = 4096.0;
+const READINGS: usize = 300;
+const REQUESTS: f64 = 12_000.0;
+
+/// A run with several steps, as the driver would make it.
+#[derive(Clone, Copy)]
+struct Case {
+    weights: [f64; 3],
+    /// What each request of a step keeps for good, in bytes.
+    kept: [f64; 3],
+    /// Blocks of the mix; 0 leaves it fixed.
+    blocks: usize,
+    /// Whether the second step always follows the first.
+    in_order: bool,
+    /// Standard deviation of a worker's level, and its autocorrelation from reading to reading.
+    noise: (f64, f64),
+    /// Size of a cache that fills under the first step alone.
+    cache: f64,
+    workers: usize,
+}
+
+const USUAL: Case = Case {
+    weights: [0.6, 0.3, 0.1],
+    kept: [0.0; 3],
+    blocks: 24,
+    in_order: false,
+    noise: (60_000.0, 0.9),
+    cache: 0.0,
+    workers: 3,
+};
+
+fn normal(rng: &mut ChaCha8Rng) -> f64 {
+    let u: f64 = 1.0 - rng.random::<f64>();
+    (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * rng.random::<f64>()).cos()
+}
+
+/// The weights of each block: randomised, and mirrored in the next one.
+fn mixes(case: &Case, rng: &mut ChaCha8Rng) -> Vec<[f64; 3]> {
+    let mut out = Vec::new();
+    for _ in 0..case.blocks.div_ceil(2) {
+        let draws: [f64; 3] = std::array::from_fn(|_| rng.random_range(-1.0..1.0));
+        let mean: f64 = draws.iter().zip(case.weights).map(|(d, w)| d * w).sum();
+        let most = draws.iter().map(|d| (d - mean).abs()).fold(0.0, f64::max);
+        for sign in [1.0, -1.0] {
+            out.push(std::array::from_fn(|k| case.weights[k] * (1.0 + sign * 0.75 * (draws[k] - mean) / most)));
+        }
+    }
+    out
+}
+
+fn run(case: &Case, seed: u64) -> RunRecord {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mixes = mixes(case, &mut rng);
+    let mut record = RunRecord {
+        meta: meta(1000),
+        samples: vec![],
+        host: vec![],
+        load: vec![],
+        events: vec![],
+        heap: Default::default(),
+    };
+    let names = ["list", "show", "upload"];
+    record.meta.steps =
+        (0..3).map(|k| Step { name: names[k].into(), weight: case.weights[k], ..Step::default() }).collect();
+    let per_reading = REQUESTS / READINGS as f64;
+    let mut served = vec![[0u64; 3]; case.workers];
+    let mut levels: Vec<f64> = (0..case.workers).map(|_| normal(&mut rng) * case.noise.0).collect();
+    let mut turn = 0;
+    for tick in 0..READINGS {
+        let t = tick as f64 * 0.1;
+        let mix = if case.blocks == 0 { case.weights } else { mixes[tick * case.blocks / READINGS] };
+        for (w, counts) in served.iter_mut().enumerate() {
+            for _ in 0..(per_reading * rng.random_range(0.7..1.3)).round() as u64 {
+                let draw = rng.random::<f64>();
+                let drawn = if draw < mix[0] { 0 } else { 1 + usize::from(draw >= mix[0] + mix[1]) };
+                turn += 1;
+                counts[if case.in_order { [0, 1, 2][turn % 3] } else { drawn }] += 1;
+            }
+            let (sd, rho) = case.noise;
+            levels[w] = rho * levels[w] + sd * (1.0 - rho * rho).sqrt() * normal(&mut rng);
+            let kept: f64 = counts.iter().zip(case.kept).map(|(n, c)| *n as f64 * c).sum();
+            let filled = case.cache * (1.0 - (-(counts[0] as f64) / 700.0).exp());
+            let mut sample = Sample::new(t, WorkerId { pid: 10 + w as u32, start: 1 });
+            sample.anon = Some(((5e7 + kept + filled + levels[w]) / PAGE) as u64 * PAGE as u64);
+            sample.swap = Some(0);
+            sample.fds = Some(9);
+            sample.threads = Some(1);
+            sample.requests = Some(counts.iter().sum());
+            record.samples.push(sample);
+        }
+        let by_step: Vec<u64> = (0..3).map(|k| served.iter().map(|c| c[k]).sum()).collect();
+        let requests = Some(by_step.iter().sum());
+        record.host.push(HostSample { t, tmpfs: Some(0), requests, by_step, ..HostSample::default() });
+    }
+    record.events.push(Event { t: 0.0, kind: EventKind::Phase { phase: PhaseKind::Soak, index: 0 } });
+    record
+}
+
+fn steps(verdict: &Verdict) -> &BySteps {
+    verdict.findings[0].steps.as_ref().unwrap_or_else(|| panic!("{verdict:#?}"))
+}
+
+/// Over so many runs: the shares of rows whose interval covers the truth, of runs in which a step is blamed that keeps
+/// nothing, and of runs that name the one step which leaks.
+fn rates(name: &str, case: &Case) -> (f64, f64, f64) {
+    let runs = runs();
+    let (mut covered, mut rows, mut blamed, mut named) = (0, 0, 0, 0);
+    for seed in 0..runs {
+        let record = run(case, 1000 + seed);
+        let served = &record.host[record.host.len() - 1].by_step;
+        let verdict = judge(&record);
+        let by_steps = steps(&verdict);
+        let place = |name: &String| ["list", "show", "upload"].iter().position(|n| n == name).unwrap();
+        let mut wrong = false;
+        for row in &by_steps.rows {
+            let parts: Vec<usize> = row.steps.iter().map(place).collect();
+            // Within a row, steps count by how often they came.
+            let times = |k: &usize| served[*k] as f64;
+            let sum: f64 = parts.iter().map(times).sum();
+            let truth = parts.iter().map(|k| case.kept[*k] * times(k)).sum::<f64>() / sum;
+            rows += 1;
+            // The shapes of warm-ups are approximations, and readings come between requests.
+            let (lower, upper) = (row.growth.lower - SLACK, row.growth.upper + SLACK);
+            covered += u64::from((lower..=upper).contains(&truth));
+            wrong |= row.grows && truth == 0.0;
+        }
+        blamed += u64::from(wrong);
+        named += u64::from(verdict.findings[0].class == LeakClass::LeakInOneStep);
+    }
+    let share = |n: u64, of: u64| n as f64 / of as f64;
+    let rates = (share(covered, rows), share(blamed, runs), share(named, runs));
+    println!("{name}: {rates:?} of {runs} runs");
+    rates
+}
+
+#[test]
+fn intervals_cover_and_the_step_that_leaks_is_named() {
+    let (covered, blamed, named) =
+        rates("one step leaks", &Case { kept: [0.0, 0.0, 4096.0], noise: (6_000.0, 0.9), ..USUAL });
+    assert!(covered >= 0.9 && blamed <= 0.05 && named >= 0.9, "{covered} {blamed} {named}");
+}
+
+#[test]
+fn a_mix_that_stays_fixed_tells_less_but_nothing_wrong() {
+    let (covered, blamed, named) =
+        rates("one step leaks, mix fixed", &Case { kept: [0.0, 0.0, 4096.0], blocks: 0, ..USUAL });
+    assert!(covered >= 0.9 && blamed <= 0.05, "{covered} {blamed} {named}");
+}
+
+#[test]
+fn a_warm_up_under_one_step_is_not_blamed_on_it() {
+    let (covered, blamed, _) = rates("warm-up under one step", &Case { cache: 4e6, noise: (20_000.0, 0.9), ..USUAL });
+    assert!(covered >= 0.9 && blamed <= 0.05, "{covered} {blamed}");
+}
+
+#[test]
+fn noise_that_wanders_blames_nobody() {
+    let (covered, blamed, _) = rates("noise that wanders", &Case { noise: (400_000.0, 0.997), ..USUAL });
+    assert!(covered >= 0.9 && blamed <= 0.05, "{covered} {blamed}");
+}
+
+#[test]
+fn steps_in_fixed_order_are_told_jointly() {
+    let case = Case { kept: [600.0, 0.0, 0.0], in_order: true, ..USUAL };
+    for seed in 0..4 {
+        let verdict = judge(&run(&case, seed));
+        assert_eq!(verdict.outcome, Outcome::Leak, "{}", verdict.sentence);
+        let rows = &steps(&verdict).rows;
+        assert_eq!(rows.len(), 1, "{rows:#?}");
+        assert!((rows[0].growth.lower..rows[0].growth.upper).contains(&200.0), "{rows:#?}");
+        assert!(verdict.sentence.ends_with("`list`, `show` and `upload` can't be told apart"), "{}", verdict.sentence);
+    }
+}
