@@ -323,6 +323,7 @@ fn sentence(
 fn metric(resource: Resource) -> String {
     match resource {
         Resource::Memory => "anonymous + swap".into(),
+        Resource::Heap => "live heap".into(),
         other => other.to_string(),
     }
 }

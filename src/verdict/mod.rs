@@ -35,7 +35,7 @@ pub use judge::{judge, page};
 pub use live::live_growth;
 pub use plan::{Noise, Planned, plan};
 pub use series::{SettleLevel, series, settle_levels};
-pub use sites::{CallSite, CallSites, SiteState, call_sites};
+pub use sites::{CallSite, CallSites, SiteState, StackTotal, stack_totals};
 pub use types::{
     BySteps, Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Part, StepGrowth,
     Verdict, WorkerFinding,
