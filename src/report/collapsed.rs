@@ -32,7 +32,8 @@ mod tests {
 
     #[test]
     fn a_path_is_outermost_first_and_one_line() {
-        let frame = |function: &str| Frame { module: "/srv/x".into(), function: Some(function.into()), ..Frame::default() };
+        let frame =
+            |function: &str| Frame { module: "/srv/x".into(), function: Some(function.into()), ..Frame::default() };
         let stack = CallStack { frames: vec![frame("keep;body\n"), frame("main")] };
         assert_eq!(path(Some(&stack)), "x: main;x: keep:body ");
         assert_eq!(path(None), "[unknown]");

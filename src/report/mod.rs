@@ -5,8 +5,8 @@
 
 pub mod bisect;
 pub mod chart;
-pub mod comparison;
 mod collapsed;
+pub mod comparison;
 mod csv;
 mod explain;
 mod forecast;
@@ -206,9 +206,13 @@ fn charted(verdict: &Verdict) -> impl Iterator<Item = &Finding> {
 ///
 /// Files appear whole or not at all, and no link is followed. Fails at the first that can't be written.
 pub fn write_all(dir: &Path, record: &RunRecord, verdict: &Verdict) -> Result<Vec<PathBuf>, ReportError> {
+    write(dir, record, verdict, &formats_of(record))
+}
+
+/// The formats that a run has something for.
+fn formats_of(record: &RunRecord) -> Vec<Format> {
     let traced = !record.heap.looks.is_empty();
-    let formats = Format::ALL.into_iter().filter(|f| traced || !matches!(f, Format::Pprof | Format::Collapsed));
-    write(dir, record, verdict, &formats.collect::<Vec<_>>())
+    Format::ALL.into_iter().filter(|f| traced || !matches!(f, Format::Pprof | Format::Collapsed)).collect()
 }
 
 /// Writes some formats into the run directory `dir`, charts below `charts/`, and returns the paths of what was
