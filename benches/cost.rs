@@ -198,7 +198,14 @@ fn judge() {
         "gates": { "error_rate": null, "p50": null, "p95": null, "p99": null }, "config": {}
     }))
     .expect("a head");
-    let mut record = RunRecord { meta, samples: Vec::new(), host: Vec::new(), load: Vec::new(), events: Vec::new() };
+    let mut record = RunRecord {
+        meta,
+        samples: Vec::new(),
+        host: Vec::new(),
+        load: Vec::new(),
+        events: Vec::new(),
+        heap: Default::default(),
+    };
     record.events.push(Event { t: 0.0, kind: EventKind::Phase { phase: PhaseKind::Soak, index: 0 } });
     for tick in 0..300_u64 {
         for pid in 1..=8 {

@@ -24,6 +24,9 @@ pub struct Arguments {
     /// Seed of everything random in the workload, instead of the harness file's.
     #[arg(long)]
     seed: Option<u64>,
+    /// Trace who allocates, by a library that is put into everything that is launched.
+    #[arg(long)]
+    heap: bool,
     /// Keep the mix of steps as configured all the time: then it can hardly be told which step leaks.
     #[arg(long)]
     fixed_mix: bool,
@@ -71,9 +74,13 @@ pub(super) fn assignment(text: &str) -> Result<(String, String), String> {
 
 /// Runs a harness file and judges what was seen.
 pub fn run(arguments: &Arguments) -> Done {
-    let stop = arguments.stop.map(Stop::from);
-    let overrides =
-        Overrides { env: arguments.env.clone(), seed: arguments.seed, fixed_mix: arguments.fixed_mix, stop };
+    let overrides = Overrides {
+        env: arguments.env.clone(),
+        seed: arguments.seed,
+        fixed_mix: arguments.fixed_mix,
+        heap: arguments.heap,
+        stop: arguments.stop.map(Stop::from),
+    };
     let harness = config::load(&arguments.file, &overrides)?;
     let baseline = arguments.baseline.as_deref().map(Baseline::read).transpose()?;
     let file = arguments.file.canonicalize()?;

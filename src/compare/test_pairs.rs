@@ -12,10 +12,10 @@ pub const CPU: f64 = 0.002;
 /// One worker that serves ten requests a second.
 pub fn leaking_run() -> RunRecord {
     let worker = WorkerId { pid: 1, start: 1 };
-    let samples = (0..110)
+    let samples = (0u32..110)
         .map(|second| {
             let mut s = Sample::new(f64::from(second), worker);
-            let served = 10 * second as u64;
+            let served = 10 * u64::from(second);
             s.anon = Some((50 << 20) + GROWTH as u64 * served);
             s.swap = Some(0);
             s.fds = Some(12);
@@ -51,6 +51,7 @@ pub fn leaking_run() -> RunRecord {
             phase(10.0, PhaseKind::Soak, 1),
             Event { t: 110.0, kind: EventKind::Stopping },
         ],
+        heap: Default::default(),
     }
 }
 

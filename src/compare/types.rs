@@ -44,6 +44,7 @@ impl fmt::Display for Measure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Measure::Growth(Resource::Memory) => f.write_str("memory growth"),
+            Measure::Growth(Resource::Heap) => f.write_str("live heap growth"),
             Measure::Growth(Resource::Descriptors) => f.write_str("descriptor growth"),
             Measure::Growth(Resource::Threads) => f.write_str("thread growth"),
             Measure::Growth(Resource::Tmpfs) => f.write_str("tmpfs growth"),

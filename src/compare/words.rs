@@ -97,6 +97,7 @@ fn proven(sides: &Sides, d: &Difference) -> String {
     let (Some(high), Some(low)) = (high, low) else { return format!("{} {}", d.measure, difference_words(d)) };
     let noun = match resource {
         Resource::Memory => "children grow",
+        Resource::Heap => "live heaps grow",
         Resource::Descriptors => "children keep descriptors,",
         Resource::Threads => "children keep threads,",
         Resource::Tmpfs => "tmpfs grows",

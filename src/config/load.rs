@@ -3,7 +3,7 @@
 //! Three steps, each with pointed errors: TOML syntax, the keys and types of [`Harness`], and what contradicts itself.
 
 use super::problem::{ConfigError, Diagnostic, Key, KeyPath, Problem, nearest};
-use super::{Harness, Stop, check};
+use super::{Harness, HeapMode, Stop, check};
 use std::{fs, io, ops::Range, path::Path};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -15,6 +15,8 @@ pub struct Overrides {
     pub env: Vec<(String, String)>,
     /// Seed of the workload.
     pub seed: Option<u64>,
+    /// Trace who allocates, whatever the file says.
+    pub heap: bool,
     /// When the soak ends.
     pub stop: Option<Stop>,
     /// Whether the mix of steps stays as configured.
@@ -50,6 +52,9 @@ pub fn parse(text: &str, file: &str, overrides: &Overrides) -> Result<Harness, C
     }
     if let Some(seed) = overrides.seed {
         harness.workload.seed = seed;
+    }
+    if overrides.heap {
+        harness.heap.mode = HeapMode::Preload;
     }
     harness.stop = overrides.stop.unwrap_or(harness.stop);
 

@@ -39,6 +39,9 @@ pub struct Harness {
     /// How memory is sampled.
     #[serde(default)]
     pub sample: SampleConfig,
+    /// Whether it is traced who allocates.
+    #[serde(default)]
+    pub heap: HeapConfig,
     /// When the soak ends.
     #[serde(default)]
     pub stop: Stop,
@@ -438,4 +441,33 @@ impl Default for SampleConfig {
             overhead: Share(0.02),
         }
     }
+}
+
+/// Whether it is traced who allocates, and how.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct HeapConfig {
+    /// `preload` puts a library into everything that is launched, which counts and samples allocations.
+    pub mode: HeapMode,
+    /// Bytes allocated between samples, on average: less finds smaller leaks sooner, and costs more.
+    pub mean: Bytes,
+    /// Tell Python and PHP to use the C library's allocator, behind which their own objects can be seen.
+    pub plain_malloc: bool,
+}
+
+impl Default for HeapConfig {
+    fn default() -> Self {
+        HeapConfig { mode: HeapMode::Off, mean: Bytes(64 << 10), plain_malloc: true }
+    }
+}
+
+/// How allocations are traced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeapMode {
+    /// Not at all.
+    #[default]
+    Off,
+    /// By a preload library.
+    Preload,
 }

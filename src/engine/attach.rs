@@ -140,6 +140,7 @@ impl<'a> Attachment<'a> {
             counter,
             group,
             config: sampling(request.duration.unwrap_or(OPEN_ENDED)),
+            heap: None,
             origin,
             alive: Arc::clone(&alive),
             driven: None,

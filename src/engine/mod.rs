@@ -8,6 +8,7 @@ mod collect;
 mod cost;
 mod cut;
 mod driving;
+mod heap;
 mod interrupt;
 mod recorder;
 mod rehearsal;

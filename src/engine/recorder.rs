@@ -34,7 +34,14 @@ impl Recorder {
         entries: Receiver<Entry>,
         loads: Receiver<LoadSample>,
     ) -> Self {
-        let record = RunRecord { meta, samples: Vec::new(), host: Vec::new(), load: Vec::new(), events: Vec::new() };
+        let record = RunRecord {
+            meta,
+            samples: Vec::new(),
+            host: Vec::new(),
+            load: Vec::new(),
+            events: Vec::new(),
+            heap: Default::default(),
+        };
         Recorder { record, directory, origin, entries, loads, flushed: origin, failed: None }
     }
 
@@ -96,6 +103,9 @@ impl Recorder {
             let text = format!("at the end the requests of the workers could not be read: {error}");
             self.event(EventKind::Note { text });
         }
+        if let Some(text) = end.untraced {
+            self.event(EventKind::Note { text });
+        }
         let unopened = end.unopened.map(|error| {
             recording(format!("not every worker could be followed: {error}; `ulimit -n` has to be higher"))
         });
@@ -146,6 +156,7 @@ impl Recorder {
             Entry::Host(sample) => self.record.host.push(sample),
             Entry::Load(sample) => self.record.load.push(sample),
             Entry::Event(event) => self.record.events.push(event),
+            Entry::Heap(entry) => self.record.heap.put(entry),
         }
     }
 

@@ -3,6 +3,7 @@
 use super::collect::Collection;
 use super::cut::Cut;
 use super::driving::Driving;
+use super::heap::{HeapLooks, HeapSampling};
 use super::interrupt::Interrupt;
 use super::recorder::Recorder;
 use super::sampler::{Plan, Sampler, driver_counting};
@@ -173,6 +174,11 @@ impl Conductor {
             .map_err(|error| Cut::target(format!("target.workers: {error}")))?;
         self.recorder.record.meta.target.root = WorkerProbe::open(launched.target()).ok().map(|probe| probe.id());
         launched.resume().map_err(|error| Cut::target(self.outputs.explain(&error.to_string())))?;
+        let library = self.setup.library.clone();
+        let heap = library.map(|library| {
+            let looks = HeapLooks::start(&library, self.origin, sink.clone());
+            HeapSampling::new(library, looks)
+        });
         let driven = Arc::clone(&self.counters);
         let sampler = Sampler::start(
             Plan {
@@ -180,6 +186,7 @@ impl Conductor {
                 counter,
                 group: self.setup.group.clone().ok(),
                 config: self.setup.harness.sample.clone(),
+                heap,
                 origin: self.origin,
                 alive: Arc::clone(&self.alive),
                 driven: Some(Box::new(move || driven.sent_by_step())),

@@ -1,6 +1,7 @@
 //! The sampler: a thread of its own that reads every worker at absolute deadlines.
 
 use super::cost::{Account, thread_cpu};
+use super::heap::HeapSampling;
 use crate::config::SampleConfig;
 use crate::model::{Counting, Event, EventKind, Observing, WorkerId, WorkerLimits};
 use crate::probe::{Connections, Counter, HostProbe, MemoryGroup};
@@ -26,6 +27,8 @@ pub struct Plan {
     pub group: Option<MemoryGroup>,
     /// Cadences and budget.
     pub config: SampleConfig,
+    /// Reads what the preload library knows, if the target was launched with it.
+    pub heap: Option<HeapSampling>,
     /// Time zero of the run.
     pub origin: Instant,
     /// Kept up to date with the number of workers that live.
@@ -55,6 +58,8 @@ pub struct SamplerEnd {
     pub counting_error: Option<String>,
     /// Why not every worker could be followed, if some couldn't.
     pub unopened: Option<String>,
+    /// Which workers' allocations could not be traced, if that was asked for and some couldn't.
+    pub untraced: Option<String>,
 }
 
 impl Sampler {
@@ -152,6 +157,7 @@ impl Sampling {
         self.tick(true);
         let elapsed = begun.elapsed();
         SamplerEnd {
+            untraced: self.plan.heap.and_then(HeapSampling::finish),
             unopened: self.plan.roster.unopened().map(ToString::to_string),
             observing: self.account.close(thread_cpu(), elapsed, ticks + 1, missed),
             classes: self.plan.counter.map_or_else(Vec::new, |c| c.classes().to_vec()),
@@ -200,6 +206,10 @@ impl Sampling {
                 sample.requests = Some(served.map_or(0, |s| s.total));
                 sample.by_class = served.map_or_else(Vec::new, |s| s.by_class.clone());
             }
+            if let Some(heap) = &mut self.plan.heap {
+                let account = &self.account;
+                slow_parts += heap.read(probe, &mut sample, |wanted, took| account.slow_pause(wanted, took, workers));
+            }
             self.account.enter(&sample, cost);
             entries.push(Entry::Sample(sample));
         }
@@ -232,6 +242,9 @@ impl Sampling {
         for departure in departures {
             self.event(EventKind::Exited { worker: departure.worker, cause: departure.cause, stopping });
             self.next_slow.remove(&departure.worker);
+            if let Some(heap) = &mut self.plan.heap {
+                heap.forget(departure.worker);
+            }
             if let Some(counter) = &mut self.plan.counter {
                 counter.forget(departure.worker.pid);
             }

@@ -1,14 +1,17 @@
 //! What a run needs before anything starts: its name, its directories, its variables, its memory group.
 
 use super::run::RunError;
-use crate::config::{Harness, Variables, redacted, resolve};
+use crate::config::{Harness, HeapMode, Variables, redacted, resolve};
 use crate::model::{Budgets, Gates, Per, RunMeta, RunStatus, Step, Target};
-use crate::probe::{HostProbe, MemoryGroup};
+use crate::probe::{HostProbe, Library, MemoryGroup};
 use crate::store::FORMAT;
 use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+/// Variables by which runtimes with allocators of their own are told to use the C library's: Python and PHP.
+const PLAIN_MALLOC: [(&str, &str); 2] = [("PYTHONMALLOC", "malloc"), ("USE_ZEND_ALLOC", "0")];
 
 /// A run that is ready to start.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub struct Setup {
     pub harness: Harness,
     /// The scratch directory, which ends with the run.
     pub scratch: Scratch,
+    /// The preload library, if allocations are to be traced.
+    pub library: Option<Library>,
     /// The target's memory group, or why there is none.
     pub group: Result<MemoryGroup, String>,
 }
@@ -64,6 +69,10 @@ impl Setup {
         let (now, id) = stamp(&harness.name);
         let (scratch, variables, resolved) = resolved_for_run(harness, harness_dir, &id)?;
         let stored = redacted(harness, &variables);
+        let library = match resolved.heap.mode {
+            HeapMode::Off => None,
+            HeapMode::Preload => Some(Library::install(scratch.path()).map_err(|e| RunError::Setup(e.to_string()))?),
+        };
         let limit = resolved.target.memory_limit.0;
         let group = MemoryGroup::create(&format!("seepage-{id}"), limit).map_err(|e| e.to_string());
         let meta = RunMeta {
@@ -97,7 +106,7 @@ impl Setup {
             observing: None,
             config: stored,
         };
-        Ok((Setup { harness: resolved, scratch, group }, meta))
+        Ok((Setup { harness: resolved, scratch, library, group }, meta))
     }
 
     /// A run of `harness` as far as its scratch directory and its variables, for a target that isn't launched.
@@ -107,7 +116,7 @@ impl Setup {
     pub fn unlaunched(harness: &Harness, harness_dir: &Path) -> Result<Self, RunError> {
         let (_, id) = stamp(&harness.name);
         let (scratch, _, harness) = resolved_for_run(&harness.alone(), harness_dir, &id)?;
-        Ok(Setup { harness, scratch, group: Err("nothing is launched".into()) })
+        Ok(Setup { harness, scratch, library: None, group: Err("nothing is launched".into()) })
     }
 
     /// The target's environment: what may pass from ours, and what the harness file sets.
@@ -115,6 +124,19 @@ impl Setup {
         let target = &self.harness.target;
         let passed = target.pass_env.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)));
         passed.chain(target.env.clone()).collect()
+    }
+
+    /// The environment to launch the target with: its own, and what traces its allocations.
+    pub fn launch_environment(&self) -> BTreeMap<String, String> {
+        let mut environment = self.environment();
+        let heap = &self.harness.heap;
+        if let Some(library) = &self.library {
+            library.enter(&mut environment, heap.mean.0);
+            for (name, value) in PLAIN_MALLOC.iter().filter(|_| heap.plain_malloc) {
+                environment.entry((*name).into()).or_insert_with(|| (*value).into());
+            }
+        }
+        environment
     }
 
     /// The target's working directory.

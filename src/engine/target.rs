@@ -107,7 +107,7 @@ pub fn prepare(setup: &Setup, outputs: &Outputs, stop: &AtomicBool) -> Result<()
 pub fn launch(setup: &Setup, outputs: &Outputs) -> Result<Launched, String> {
     let request = LaunchRequest {
         command: setup.harness.target.command.clone(),
-        env: setup.environment(),
+        env: setup.launch_environment(),
         cwd: setup.cwd(),
         stdout: outputs.stdout.clone(),
         stderr: outputs.stderr.clone(),

@@ -1,7 +1,7 @@
 //! What difference a harness file allows.
 
 use crate::compare::{Margin, Margins, Measure, Quantile};
-use crate::config::{CompareConfig, Harness};
+use crate::config::{CompareConfig, Harness, HeapMode};
 use crate::model::{Resource, RunRecord};
 
 /// Differences below these are of the clock and of the allocator: a page cache's, a timer's, one context switch's.
@@ -12,8 +12,10 @@ const LEAST_LATENCY: f64 = 2e-3;
 /// The allowed difference in each measure of a harness file's runs.
 pub fn margins(harness: &Harness) -> Margins {
     let budget = &harness.budget;
+    let traced = harness.heap.mode != HeapMode::Off;
     let growth = [
         (Resource::Memory, Some(budget.memory)),
+        (Resource::Heap, Some(budget.memory).filter(|_| traced)),
         (Resource::Descriptors, Some(budget.descriptors)),
         (Resource::Threads, Some(budget.threads)),
         (Resource::Tmpfs, Some(budget.tmpfs)),
@@ -25,8 +27,10 @@ pub fn margins(harness: &Harness) -> Margins {
 /// The same of a run that was made: its own budgets, and what its harness file said of comparisons.
 pub fn margins_of_run(record: &RunRecord) -> Margins {
     let budgets = &record.meta.budgets;
+    let traced = record.samples.iter().any(|sample| sample.heap.is_some());
     let growth = [
         (Resource::Memory, budgets.memory),
+        (Resource::Heap, budgets.memory.filter(|_| traced)),
         (Resource::Descriptors, budgets.descriptors),
         (Resource::Threads, budgets.threads),
         (Resource::Tmpfs, budgets.tmpfs),

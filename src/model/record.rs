@@ -1,6 +1,6 @@
 //! Everything that is known of one run.
 
-use super::{Event, HostSample, LoadSample, Per, Sample, WorkerId};
+use super::{Event, HeapRecord, HostSample, LoadSample, Per, Sample, WorkerId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -17,6 +17,8 @@ pub struct RunRecord {
     pub load: Vec<LoadSample>,
     /// What happened, in order.
     pub events: Vec<Event>,
+    /// Who allocated; empty if that wasn't traced.
+    pub heap: HeapRecord,
 }
 
 /// Where a run stands.

@@ -2,7 +2,7 @@
 //!
 //! A quantity that could not be read is `None`, never zero.
 
-use super::WorkerId;
+use super::{HeapReading, WorkerId};
 use serde::{Deserialize, Serialize};
 
 /// One reading of one worker; memory in bytes, CPU times in seconds.
@@ -48,6 +48,9 @@ pub struct Sample {
     /// The same by class of request, in the order of `RunMeta::classes`; empty when classes are not known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_class: Vec<u64>,
+    /// What the preload library counted, where it is in the worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heap: Option<HeapReading>,
     /// The dear reading, when this moment had one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slow: Option<SlowReading>,
@@ -71,14 +74,17 @@ impl Sample {
             major_faults: None,
             requests: None,
             by_class: Vec::new(),
+            heap: None,
             slow: None,
         }
     }
 
     /// Anonymous plus swapped bytes, the metric that is judged: it neither grows when a child un-shares inherited
-    /// pages nor falls when pages are swapped out. Missing if either part is.
+    /// pages nor falls when pages are swapped out. What the harness itself added to the worker is left out. Missing if
+    /// either part is.
     pub fn anon_and_swap(&self) -> Option<u64> {
-        Some(self.anon?.saturating_add(self.swap?))
+        let ours = self.heap.map_or(0, |heap| heap.own);
+        Some(self.anon?.saturating_add(self.swap?).saturating_sub(ours))
     }
 }
 

@@ -10,6 +10,8 @@ use std::fmt;
 pub enum Resource {
     /// Anonymous plus swapped memory of a worker, in bytes.
     Memory,
+    /// What a worker has allocated and not freed, in bytes; known where its allocations are traced.
+    Heap,
     /// Open file descriptors of a worker.
     Descriptors,
     /// Threads of a worker.
@@ -22,12 +24,12 @@ pub enum Resource {
 
 impl Resource {
     /// Every resource, memory first.
-    pub const ALL: [Resource; 5] =
-        [Resource::Memory, Resource::Descriptors, Resource::Threads, Resource::Tmpfs, Resource::Kernel];
+    pub const ALL: [Resource; 6] =
+        [Resource::Memory, Resource::Heap, Resource::Descriptors, Resource::Threads, Resource::Tmpfs, Resource::Kernel];
 
     /// Whether it is counted in bytes.
     pub fn in_bytes(self) -> bool {
-        matches!(self, Resource::Memory | Resource::Tmpfs | Resource::Kernel)
+        matches!(self, Resource::Memory | Resource::Heap | Resource::Tmpfs | Resource::Kernel)
     }
 
     /// Whether it is measured on the target as a whole, not worker by worker.
@@ -40,6 +42,7 @@ impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Resource::Memory => "memory",
+            Resource::Heap => "heap",
             Resource::Descriptors => "descriptors",
             Resource::Threads => "threads",
             Resource::Tmpfs => "tmpfs",

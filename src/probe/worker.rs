@@ -4,6 +4,7 @@
 //! was given the same PID; permission is checked once, when it is opened.
 
 use super::descriptors::{self, Connections};
+use super::heap::{HeapProbe, Library};
 use super::proc::{command_name, parse_stat, parse_status};
 use crate::model::{Sample, SlowReading, WorkerId, WorkerLimits};
 use procfs::FromRead;
@@ -108,6 +109,24 @@ impl WorkerProbe {
             file.read_to_end(&mut text).map(|_| text)
         });
         read.map_or_else(|_| Vec::new(), |text| words(&text))
+    }
+
+    /// The heap that the preload library watches in it; `None` if the library isn't in it, or hasn't seen an allocation.
+    ///
+    /// # Errors
+    /// If its memory may not be read, or it has ended.
+    pub fn open_heap(&self, library: &Library) -> io::Result<Option<HeapProbe>> {
+        HeapProbe::open(&self.directory, library)
+    }
+
+    /// Its memory map, as `/proc/PID/maps` has it.
+    ///
+    /// # Errors
+    /// If it may not be read, or the worker has ended.
+    pub fn maps(&self) -> io::Result<Vec<u8>> {
+        let mut text = Vec::new();
+        open_at(&self.directory, "maps")?.read_to_end(&mut text)?;
+        Ok(text)
     }
 
     /// Its executable, where this user may read that.

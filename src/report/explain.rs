@@ -153,6 +153,10 @@ fn class_sentence(class: LeakClass) -> Option<&'static str> {
             "It is not the whole workload: without one of its steps, growth would be within the budget."
         }
         LeakClass::SwapHidIt => "Resident memory doesn't show it, because what leaked was swapped out.",
+        LeakClass::Retention => {
+            "What the workers have allocated doesn't grow, but the memory that they hold does: it is fragmented, or kept by \
+             the allocator."
+        }
         LeakClass::SharedPages => {
             "What grew is shared memory or page cache, which the kernel counts for each that uses it; it isn't a leak of the \
              worker."

@@ -1,5 +1,9 @@
 //! Made-up runs with known truth, from fixed seeds, for the tests of every report.
 
+mod traced;
+
+pub use traced::traced;
+
 use crate::model::*;
 use crate::verdict::*;
 use rand::{RngExt, SeedableRng};
@@ -107,13 +111,15 @@ pub fn empty() -> (RunRecord, Verdict) {
         "the target never got ready: nothing listened on 127.0.0.1 within 30 s\nlast output:\nAH00558: could not bind"
             .to_owned(),
     );
-    let record = RunRecord { meta, samples: vec![], host: vec![], load: vec![], events: vec![] };
+    let record =
+        RunRecord { meta, samples: vec![], host: vec![], load: vec![], events: vec![], heap: Default::default() };
     let verdict = Verdict {
         outcome: Outcome::Inconclusive,
         exit: ExitCode::Target,
         sentence: "INCONCLUSIVE  the target never got ready".to_owned(),
         gates: vec![],
         findings: vec![],
+        call_sites: None,
         notes: vec![],
     };
     (record, verdict)
@@ -266,6 +272,7 @@ impl Scenario {
             host: self.host(),
             samples,
             meta: self.meta(),
+            heap: Default::default(),
         };
         let verdict = self.verdict(&record, &lives, warm_until);
         (record, verdict)
@@ -426,6 +433,7 @@ impl Scenario {
             sentence: format!("{word}  {}, {} workers", growth.unwrap_or_default(), self.workers),
             gates,
             findings,
+            call_sites: None,
             notes: vec!["the host was quiet: CPU pressure stayed under 3 %".to_owned()],
         }
     }
@@ -540,5 +548,6 @@ pub fn all() -> Vec<(&'static str, (RunRecord, Verdict))> {
         ("crowd", crowd()),
         ("empty", empty()),
         ("hostile", hostile()),
+        ("traced", traced()),
     ]
 }

@@ -4,8 +4,10 @@
 //! breaking a reader. Within a major `format`, fields are only added.
 
 mod forecast;
+mod sites;
 
 use self::forecast::ForecastPart;
+use self::sites::CallSitesPart;
 use super::steps::StepsPart;
 use super::text;
 use crate::model::{
@@ -68,6 +70,8 @@ struct Document {
     gates: Vec<GateLine>,
     /// Resource by resource, memory first.
     findings: Vec<FindingPart>,
+    /// Who keeps memory; null if allocations weren't traced.
+    call_sites: Option<CallSitesPart>,
     /// What the reader should know beside, one sentence each.
     notes: Vec<String>,
     /// How requests were counted.
@@ -138,7 +142,7 @@ struct GateLine {
 /// Growth of one resource, and what is concluded from it.
 #[derive(Serialize, JsonSchema)]
 struct FindingPart {
-    /// `memory`, `descriptors`, `threads`, `tmpfs` or `kernel`.
+    /// `memory`, `heap`, `descriptors`, `threads`, `tmpfs` or `kernel`.
     resource: &'static str,
     /// The answer for this resource.
     verdict: OutcomeWord,
@@ -334,6 +338,7 @@ impl Document {
             },
             gates: verdict.gates.iter().map(GateLine::from).collect(),
             findings: verdict.findings.iter().map(|f| FindingPart::new(f, &ended)).collect(),
+            call_sites: verdict.call_sites.as_ref().map(CallSitesPart::from),
             notes: verdict.notes.clone(),
             counting: CountingPart::from(&meta.counting),
             workload: meta.workload.as_ref().map(WorkloadPart::from),
@@ -362,7 +367,7 @@ impl From<&Gate> for GateLine {
 impl FindingPart {
     fn new(finding: &Finding, ended: &dyn Fn(crate::model::WorkerId) -> Option<String>) -> Self {
         let item = match finding.resource {
-            Resource::Memory | Resource::Tmpfs | Resource::Kernel => "bytes",
+            Resource::Memory | Resource::Heap | Resource::Tmpfs | Resource::Kernel => "bytes",
             Resource::Descriptors => "descriptors",
             Resource::Threads => "threads",
         };
@@ -373,6 +378,7 @@ impl FindingPart {
                 Resource::Threads => "threads",
                 Resource::Tmpfs => "tmpfs",
                 Resource::Kernel => "kernel",
+                Resource::Heap => "heap",
             },
             verdict: finding.outcome.into(),
             class: finding.class,

@@ -80,6 +80,7 @@ enum ResourceWord {
     Threads,
     Tmpfs,
     Kernel,
+    Heap,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -123,6 +124,7 @@ fn resource(finding: &Finding) -> ResourceWord {
         Resource::Descriptors => ResourceWord::Descriptors,
         Resource::Threads => ResourceWord::Threads,
         Resource::Tmpfs => ResourceWord::Tmpfs,
+        Resource::Heap => ResourceWord::Heap,
         Resource::Kernel => ResourceWord::Kernel,
     }
 }

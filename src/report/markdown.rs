@@ -1,9 +1,9 @@
 //! GitHub-flavoured Markdown, fit for the summary of a CI job.
 
 use super::explain::explain;
-use super::forecast;
 use super::steps::{names, worth};
 use super::text::{self, Mood, plain};
+use super::{forecast, sites};
 use crate::model::{RunRecord, format_count, format_seconds};
 use crate::verdict::{BySteps, Finding, GateState, Outcome, Verdict};
 use std::fmt::Write;
@@ -35,7 +35,7 @@ fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::R
         }
         writeln!(out)?;
     }
-    for told in forecast::sentences(verdict) {
+    for told in sites::lines(verdict).into_iter().chain(forecast::sentences(verdict)) {
         writeln!(out, "- {}", escape(&told))?;
     }
     for settle in text::settling(verdict) {

@@ -1,7 +1,7 @@
 //! The end of a run on a terminal: the sentence, a gate a line, the notes.
 
-use super::forecast;
 use super::text::{self, Mood, plain};
+use super::{forecast, sites};
 use crate::model::RunRecord;
 use crate::verdict::Verdict;
 use console::Style;
@@ -34,8 +34,9 @@ pub fn render(record: &RunRecord, verdict: &Verdict, colour: bool, report: Optio
         out.push('\n');
     }
 
-    let notes: Vec<String> = forecast::sentences(verdict)
+    let notes: Vec<String> = sites::lines(verdict)
         .into_iter()
+        .chain(forecast::sentences(verdict))
         .chain(text::settling(verdict))
         .chain(verdict.notes.iter().map(|n| plain(n)))
         .collect();

@@ -94,6 +94,7 @@ pub fn bounds(resource: Resource, interval: &Interval) -> String {
 pub fn resource_name(resource: Resource) -> &'static str {
     match resource {
         Resource::Memory => "anonymous + swapped memory",
+        Resource::Heap => "memory allocated and not freed",
         Resource::Descriptors => "open file descriptors",
         Resource::Threads => "threads",
         Resource::Tmpfs => "files on tmpfs and shared memory",
@@ -125,6 +126,7 @@ pub fn class_name(class: LeakClass) -> &'static str {
         LeakClass::CopyOnWrite => "copy-on-write un-sharing",
         LeakClass::WithinBudget => "growth within the budget",
         LeakClass::SwapHidIt => "leak that swap hid",
+        LeakClass::Retention => "fragmentation or retention",
         LeakClass::SharedPages => "shared memory or page cache, not its own",
         LeakClass::Unknown => "not known",
     }

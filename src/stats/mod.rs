@@ -14,7 +14,7 @@ mod spending;
 pub use attribution::{Attribution, Counted, moving_together};
 pub use linear::Cholesky;
 pub use panel::{Estimate, ModelFit, Panel, Unit};
-pub use quantile::{normal_quantile, student_t};
+pub use quantile::{normal_quantile, student_t, student_t_tail};
 pub use robust::{mad, median, theil_sen};
 pub use sign_flip::{MOST_FLIPPED, least_sign_flip, sign_flip};
 pub use spending::{endless, spent};

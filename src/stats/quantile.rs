@@ -21,6 +21,18 @@ pub fn student_t(p: f64, df: f64) -> f64 {
     }
 }
 
+/// The probability that Student's t is `t` or more, at `df` degrees of freedom (one at least).
+pub fn student_t_tail(t: f64, df: f64) -> f64 {
+    let df = if df.is_finite() { df.max(1.0) } else { f64::INFINITY };
+    if t.is_nan() {
+        return 1.0;
+    }
+    if df > 1e5 {
+        return Normal::standard().sf(t);
+    }
+    StudentsT::new(0.0, 1.0, df).map_or(1.0, |distribution| distribution.sf(t))
+}
+
 /// The quantile of the standard normal distribution; `p` outside of (0, 1) gives an infinite quantile of its side.
 pub fn normal_quantile(p: f64) -> f64 {
     student_t(p, f64::INFINITY)
@@ -54,6 +66,15 @@ mod tests {
             let found = student_t(p, df);
             assert!((found - expected).abs() < 1e-6 * expected.abs(), "t({p}, {df}) = {found}, not {expected}");
         }
+    }
+
+    #[test]
+    fn tails_are_the_inverse_of_quantiles() {
+        for (p, df, t) in TABLE {
+            assert!((student_t_tail(t, df) - (1.0 - p)).abs() < 1e-9, "t({p}, {df})");
+        }
+        assert!((student_t_tail(1.959963984540054, f64::INFINITY) - 0.025).abs() < 1e-9);
+        assert_eq!(student_t_tail(f64::INFINITY, 7.0), 0.0);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //!   run.json        the head of the run, rewritten whole when it changes
 //!   samples.jsonl   a reading of a worker a line      host.jsonl    a reading of the host a line
 //!   load.jsonl      what the driver did, by second    events.jsonl  what happened
-//!   latency.hlog    latencies by step, as an HDR histogram log
+//!   heap.jsonl      who allocated, when that was traced    latency.hlog    latencies by step, as an HDR histogram log
 //! ```
 //!
 //! An experiment of several runs has a directory of its own, with `experiment.json` and a run directory for each run.
@@ -30,4 +30,5 @@ const SAMPLES: &str = "samples.jsonl";
 const HOST: &str = "host.jsonl";
 const LOAD: &str = "load.jsonl";
 const EVENTS: &str = "events.jsonl";
+const HEAP: &str = "heap.jsonl";
 const LATENCY: &str = "latency.hlog";

@@ -1,8 +1,8 @@
 //! Reads a run directory, whoever wrote it.
 
 use super::load::LoadLog;
-use super::{EVENTS, FORMAT, HEAD, HOST, LOAD, SAMPLES};
-use crate::model::{Event, EventKind, MOST_READINGS, Reading, RunRecord, Thinner};
+use super::{EVENTS, FORMAT, HEAD, HEAP, HOST, LOAD, SAMPLES};
+use crate::model::{Event, EventKind, HeapEntry, HeapRecord, MOST_READINGS, Reading, RunRecord, Thinner};
 use rustix::fs::{Mode, OFlags};
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -73,6 +73,9 @@ const MOST: usize = if cfg!(test) { 1 << 12 } else { MOST_READINGS };
 /// Events beyond these were not written by us, or are not to be held in memory.
 const MOST_EVENTS: usize = 1_000_000;
 
+/// The same of sampled blocks.
+const MOST_BLOCKS: usize = 10_000_000;
+
 /// Reads the run in `directory`. A last line without its end is ignored: the harness was killed while it wrote. Memory is
 /// bounded: of more than a million readings some stand for all, and an event says so.
 ///
@@ -95,7 +98,7 @@ pub fn read(directory: &Path) -> Result<RunRecord, ReadError> {
     })?;
     let t = events.last().map_or(0.0, |event| event.t);
     events.extend(notes.into_iter().map(|text| Event { t, kind: EventKind::Note { text } }));
-    Ok(RunRecord { meta, samples, host, load: load.finish(), events })
+    Ok(RunRecord { meta, samples, host, load: load.finish(), events, heap: heap(&directory.join(HEAP))? })
 }
 
 /// Readings of `whom`, thinned if they are too many.
@@ -118,6 +121,22 @@ fn readings<R: Reading + DeserializeOwned>(
         notes.push(format!("there were too many workers: {left_out} readings of the later ones are left out"));
     }
     Ok(kept)
+}
+
+/// Who allocated; nobody if that wasn't traced.
+fn heap(path: &Path) -> Result<HeapRecord, ReadError> {
+    let mut heap = HeapRecord::default();
+    let mut blocks = 0;
+    if path.exists() {
+        lines(path, |entry| {
+            if let HeapEntry::Look(look) = &entry {
+                blocks += look.came.len();
+            }
+            heap.put(entry);
+            if blocks > MOST_BLOCKS { Err(format!("more than {MOST_BLOCKS} sampled blocks")) } else { Ok(()) }
+        })?;
+    }
+    Ok(heap)
 }
 
 /// Opens a plain file, not a link that might lead out of the directory, nor a FIFO that would never end.

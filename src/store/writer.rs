@@ -1,7 +1,7 @@
 //! Writes a run as it happens.
 
-use super::{EVENTS, HEAD, HOST, LATENCY, LOAD, SAMPLES};
-use crate::model::{Event, HostSample, LoadSample, RunMeta, Sample};
+use super::{EVENTS, HEAD, HEAP, HOST, LATENCY, LOAD, SAMPLES};
+use crate::model::{Event, HeapEntry, HostSample, LoadSample, RunMeta, Sample};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
@@ -32,6 +32,8 @@ pub enum Entry {
     Load(LoadSample),
     /// Something that happened.
     Event(Event),
+    /// Who allocated.
+    Heap(HeapEntry),
 }
 
 /// A run directory that is being written.
@@ -42,6 +44,8 @@ pub struct RunDirectory {
     host: Log,
     load: Log,
     events: Log,
+    /// Made when there is something to write: most runs don't trace allocations.
+    heap: Option<Log>,
 }
 
 impl RunDirectory {
@@ -52,7 +56,14 @@ impl RunDirectory {
     pub fn create(parent: &Path, id: &str) -> Result<Self, WriteError> {
         let path = make_directory(parent, id)?;
         let log = |name| Log::create(path.join(name));
-        Ok(RunDirectory { samples: log(SAMPLES)?, host: log(HOST)?, load: log(LOAD)?, events: log(EVENTS)?, path })
+        Ok(RunDirectory {
+            samples: log(SAMPLES)?,
+            host: log(HOST)?,
+            load: log(LOAD)?,
+            events: log(EVENTS)?,
+            heap: None,
+            path,
+        })
     }
 
     /// Where it is, as an absolute path.
@@ -70,6 +81,10 @@ impl RunDirectory {
             Entry::Host(sample) => self.host.append(sample),
             Entry::Load(sample) => self.load.append(sample),
             Entry::Event(event) => self.events.append(event),
+            Entry::Heap(entry) => match &mut self.heap {
+                Some(heap) => heap.append(entry),
+                None => self.heap.insert(Log::create(self.path.join(HEAP))?).append(entry),
+            },
         }
     }
 
@@ -78,7 +93,8 @@ impl RunDirectory {
     /// # Errors
     /// If it can't be written, or was removed: what is written to a removed file succeeds, and is lost.
     pub fn flush(&mut self) -> Result<(), WriteError> {
-        [&mut self.samples, &mut self.host, &mut self.load, &mut self.events].into_iter().try_for_each(Log::flush)
+        let logs = [&mut self.samples, &mut self.host, &mut self.load, &mut self.events];
+        logs.into_iter().chain(&mut self.heap).try_for_each(Log::flush)
     }
 
     /// Writes latency histograms (in microseconds, with their tags) over the last `seconds` of load, in the interval log

@@ -224,6 +224,7 @@ impl Collector {
             samples,
             host: Vec::new(),
             events: Vec::new(),
+            heap: Default::default(),
         };
         Ok(Table { record, notes })
     }

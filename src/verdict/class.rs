@@ -132,7 +132,7 @@ impl Behaviour<'_> {
                 let around = level(median(&all)?);
                 Some(format!("over {span} {unit} the level stays within {} around {around}", level(high - low)))
             }
-            LeakClass::CopyOnWrite | LeakClass::SwapHidIt | LeakClass::SharedPages | LeakClass::Unknown => None,
+            LeakClass::CopyOnWrite | LeakClass::SwapHidIt | LeakClass::SharedPages | LeakClass::Retention | LeakClass::Unknown => None,
         }
     }
 

@@ -10,6 +10,7 @@ use super::gates::{deaths_gate, resource_gate, workload_gates};
 use super::pages;
 use super::parts::{leaking_parts, parts};
 use super::series::{Readings, readings};
+use super::sites::{CallSite, CallSites, call_sites};
 use super::step_down::{Judged, step_down};
 use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Part, Verdict, settle_levels, steps};
 use crate::model::{
@@ -39,7 +40,10 @@ pub fn judge(record: &RunRecord) -> Verdict {
         name_parts(finding);
         steps::tell(record, one, finding, page(record));
         notes.extend(steps::notes(finding));
-        finding.forecast = forecast(record, finding, &one.series);
+        // What the live heap grows by is a part of memory, whose limits are foretold.
+        if one.resource != Resource::Heap {
+            finding.forecast = forecast(record, finding, &one.series);
+        }
     }
     pages::explain(record, &mut findings);
     notes.extend(notes_on(record));
@@ -76,8 +80,11 @@ pub fn judge(record: &RunRecord) -> Verdict {
         Outcome::Inconclusive => ExitCode::Inconclusive,
     };
     let outcome = if exit == ExitCode::Clean || answer != Outcome::Clean { answer } else { Outcome::Inconclusive };
-    let sentence = sentence(record, &findings, &gates, &failures, outcome, interrupted);
-    Verdict { outcome, exit, sentence, gates, findings, notes }
+    let memory = findings.iter().find(|f| f.resource == Resource::Memory);
+    let call_sites = call_sites(record, memory);
+    let culprit = call_sites.as_ref().and_then(CallSites::culprit);
+    let sentence = sentence(record, &findings, &gates, &failures, outcome, culprit, interrupted);
+    Verdict { outcome, exit, sentence, gates, findings, call_sites, notes }
 }
 
 /// Every resource with a budget, and sentences about its readings.
@@ -85,6 +92,8 @@ fn judged(record: &RunRecord) -> (Vec<Judged>, Vec<String>) {
     let budgets = &record.meta.budgets;
     let budget = |resource| match resource {
         Resource::Memory => budgets.memory,
+        // The same bytes, seen from the program's side.
+        Resource::Heap => budgets.memory.filter(|_| record.samples.iter().any(|s| s.heap.is_some())),
         Resource::Descriptors => budgets.descriptors,
         Resource::Threads => budgets.threads,
         Resource::Tmpfs => budgets.tmpfs,
@@ -261,6 +270,7 @@ fn sentence(
     gates: &[Gate],
     failures: &Failures,
     outcome: Outcome,
+    culprit: Option<&CallSite>,
     interrupted: Option<i32>,
 ) -> String {
     let mut parts = Vec::new();
@@ -272,7 +282,11 @@ fn sentence(
         parts.push(format!("TARGET FAILED  it hit its memory limit of {} ({kills} kills)", format_bytes(limit as f64)));
     }
     if outcome == Outcome::Leak {
-        parts.extend(findings.iter().filter(|f| f.outcome == Outcome::Leak).map(leak_phrase));
+        // What the live heap grows by, memory does too: it is said once.
+        let leaks = |resource| findings.iter().any(|f| f.resource == resource && f.outcome == Outcome::Leak);
+        let told = |f: &&Finding| f.resource != Resource::Heap || !leaks(Resource::Memory);
+        parts.extend(findings.iter().filter(|f| f.outcome == Outcome::Leak).filter(told).map(leak_phrase));
+        parts.extend(culprit.map(|site| format!("mostly kept by {}", site.frame)));
     }
     if let Some((worker, cause)) = failures.deaths.first() {
         let n = failures.deaths.len();
@@ -293,6 +307,7 @@ fn sentence(
 fn metric(resource: Resource) -> String {
     match resource {
         Resource::Memory => "anonymous + swap".into(),
+        Resource::Heap => "live heap".into(),
         other => other.to_string(),
     }
 }

@@ -22,6 +22,7 @@ mod plausible;
 mod pool;
 mod series;
 mod settled;
+mod sites;
 mod step_down;
 mod steps;
 mod swing;
@@ -38,6 +39,7 @@ pub use live::live_growth;
 pub use looks::{Look, Looks};
 pub use plan::{Noise, Planned, plan};
 pub use series::{SettleLevel, series, settle_levels};
+pub use sites::{CallSite, CallSites, SiteState, StackTotal, stack_totals};
 pub use types::{
     BySteps, Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Part, StepGrowth,
     Verdict, WorkerFinding,

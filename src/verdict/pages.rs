@@ -1,8 +1,9 @@
 //! Kinds of behaviour that anonymous memory alone doesn't show: whose pages they are, and where they went.
 
+use super::explain::rate;
 use super::series::part_series;
-use super::{Finding, LeakClass, Outcome};
-use crate::model::{Resource, RunRecord, Sample, WorkerId, format_bytes};
+use super::{Finding, Interval, LeakClass, Outcome};
+use crate::model::{Axis, Resource, RunRecord, Sample, WorkerId, format_bytes};
 use crate::stats::median;
 use std::collections::BTreeMap;
 
@@ -10,16 +11,22 @@ use std::collections::BTreeMap;
 const LEAST: f64 = 1024.0 * 1024.0;
 /// The part of a leak that resident memory shows at most where swap has hidden it.
 const HIDDEN: f64 = 0.25;
+/// The part of the growth of memory that live allocations explain at most where it is retention.
+const RETAINED: f64 = 0.25;
 
 /// Looks at the pages behind the finding on memory, and names what they tell.
 pub(super) fn explain(record: &RunRecord, findings: &mut [Finding]) {
+    let heap = findings.iter().find(|f| f.resource == Resource::Heap).and_then(|f| f.growth.map(|g| (f.axis, g)));
     let Some(memory) = findings.iter_mut().find(|f| f.resource == Resource::Memory) else { return };
     match memory.outcome {
         Outcome::Clean => {
             shared_pages(record, memory);
             copy_on_write(record, memory);
         }
-        Outcome::Leak => swap_hid_it(record, memory),
+        Outcome::Leak => {
+            swap_hid_it(record, memory);
+            retention(memory, heap);
+        }
         Outcome::Inconclusive => {}
     }
 }
@@ -33,6 +40,20 @@ fn grown(record: &RunRecord, level: impl Fn(&Sample) -> Option<u64>) -> Option<f
 
 fn resident(sample: &Sample) -> Option<u64> {
     Some(sample.anon?.saturating_add(sample.file?).saturating_add(sample.shmem?))
+}
+
+/// Growth that no live allocation explains.
+fn retention(memory: &mut Finding, heap: Option<(Axis, Interval)>) {
+    let (Some(growth), Some((axis, heap))) = (memory.growth, heap) else { return };
+    if axis == memory.axis && heap.upper < RETAINED * growth.lower {
+        memory.class = LeakClass::Retention;
+        memory.evidence.because = Some(format!(
+            "what is allocated and not freed grows by {} at most while anonymous memory grows by {} at least: it is \
+             fragmented, or the allocator keeps what was freed",
+            rate(Resource::Heap, axis, heap.upper.max(0.0)),
+            rate(Resource::Memory, axis, growth.lower)
+        ));
+    }
 }
 
 /// A leak that a watcher of resident memory would have missed.

@@ -52,7 +52,7 @@ pub(super) fn parts(record: &RunRecord, resource: Resource) -> Vec<Part> {
             });
             fitted.collect()
         }
-        Resource::Threads | Resource::Tmpfs | Resource::Kernel => Vec::new(),
+        Resource::Heap | Resource::Threads | Resource::Tmpfs | Resource::Kernel => Vec::new(),
     };
     out.sort_by(|a, b| b.growth.estimate.total_cmp(&a.growth.estimate));
     out

@@ -171,6 +171,7 @@ fn clean(raw: Series, timeline: &Timeline) -> (Series, Tally) {
 fn level(sample: &Sample, resource: Resource) -> Option<u64> {
     match resource {
         Resource::Memory => sample.anon_and_swap(),
+        Resource::Heap => sample.heap.map(|heap| heap.in_use()),
         Resource::Descriptors => sample.fds,
         Resource::Threads => sample.threads,
         Resource::Tmpfs | Resource::Kernel => None,

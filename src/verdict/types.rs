@@ -1,6 +1,7 @@
 //! What a verdict says.
 
 use super::Forecast;
+use super::sites::CallSites;
 use crate::model::{Axis, Resource, WorkerId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -55,6 +56,9 @@ pub enum LeakClass {
     SwapHidIt,
     /// Resident memory grew by shared memory or page cache, which aren't the worker's own.
     SharedPages,
+    /// Anonymous memory grows, and what the worker has allocated doesn't: fragmentation, or memory that its allocator
+    /// keeps.
+    Retention,
     /// It can't be told.
     Unknown,
 }
@@ -286,6 +290,9 @@ pub struct Verdict {
     pub gates: Vec<Gate>,
     /// Resource by resource; memory first.
     pub findings: Vec<Finding>,
+    /// Who keeps memory; missing if allocations weren't traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_sites: Option<CallSites>,
     /// What the reader should know beside: noise, missing readings, deaths; one sentence each.
     pub notes: Vec<String>,
 }

@@ -67,7 +67,14 @@ fn mixes(case: &Case, rng: &mut ChaCha8Rng) -> Vec<[f64; 3]> {
 fn run(case: &Case, seed: u64) -> RunRecord {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let mixes = mixes(case, &mut rng);
-    let mut record = RunRecord { meta: meta(1000), samples: vec![], host: vec![], load: vec![], events: vec![] };
+    let mut record = RunRecord {
+        meta: meta(1000),
+        samples: vec![],
+        host: vec![],
+        load: vec![],
+        events: vec![],
+        heap: Default::default(),
+    };
     let names = ["list", "show", "upload"];
     record.meta.steps =
         (0..3).map(|k| Step { name: names[k].into(), weight: case.weights[k], ..Step::default() }).collect();

@@ -17,6 +17,7 @@ use super::variables::Variable;
 use super::{Harness, Span, resolve};
 use crate::model::PerRequest;
 use regex::Regex;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 use url::Url;
 
@@ -66,6 +67,7 @@ pub(super) fn check(harness: &Harness) -> Vec<Problem> {
     check_budget(&mut checker, harness);
     check_gates(&mut checker, harness);
     check_sample(&mut checker, harness);
+    check_heap(&mut checker, harness);
     variants::check(&mut checker, harness);
     checker.problems
 }
@@ -227,6 +229,14 @@ fn check_gates(checker: &mut Checker, harness: &Harness) {
             let message = format!("`{key}` can't be measured when an external command drives the target");
             checker.refuse(at, message, "take it out, or drive the target with `base-url` and `[[workload.step]]`");
         }
+    }
+}
+
+fn check_heap(checker: &mut Checker, harness: &Harness) {
+    const MEANS: RangeInclusive<u64> = 1 << 10..=1 << 30;
+    if !MEANS.contains(&harness.heap.mean.0) {
+        let help = "write a size from `1 KiB` to `1 GiB`; 64 KiB suits a run of minutes";
+        checker.refuse(KeyPath::of(&["heap", "mean"]), "a sample for each allocation, or for none", help);
     }
 }
 

@@ -6,6 +6,7 @@
 mod data;
 mod findings;
 mod run;
+mod sites;
 mod working;
 
 use super::chart::{self, Chart, ChartError, GrowthChart, Timeline, palette};
@@ -18,6 +19,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 pub(super) const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
+/// The section on call sites alone, for its own test.
+#[cfg(test)]
+pub use sites::section as call_sites;
+
 /// Digest of the script, by which the policy knows it; a test compares the two.
 pub const SCRIPT_SHA256: &str = "sha256-+ggExklFRqstN1JyYPBr0F+gB0FR+0rHBAAcD7gsjsc=";
 
@@ -55,6 +60,7 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartErro
                     @for (title, figure) in &figures {
                         section { h2 { (title) } (figure) }
                     }
+                    (sites::section(verdict))
                     (understanding(record, verdict))
                     section { h2 { "Over time" } (timeline_figure) }
                     (findings::section(record, verdict)?)

@@ -1,0 +1,300 @@
+//! The functions that the target calls instead of its allocator's.
+
+#![allow(clippy::missing_safety_doc)]
+
+use super::libc::{self, ENOMEM, MAP_ANONYMOUS, MAP_FAILED, MAP_FIXED, MAP_PRIVATE, PROT_WRITE};
+use super::next::{self, Next, early, early_size, is_allocator, is_early, usable};
+use super::region::{existing, forget_range};
+use super::sample::{allocated, freed, mapped};
+use core::arch::naked_asm;
+use core::ffi::{c_int, c_void};
+use core::mem::transmute;
+use core::ptr::{copy_nonoverlapping, null_mut};
+
+type Address = *mut c_void;
+
+#[inline(always)]
+unsafe fn noted(block: Address) -> Address {
+    if !block.is_null() {
+        // SAFETY: the block was just allocated.
+        allocated(block, unsafe { usable(block) });
+    }
+    block
+}
+
+fn out_of_memory() -> Address {
+    // SAFETY: the location is this thread's.
+    unsafe { *libc::__errno_location() = ENOMEM };
+    null_mut()
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn malloc(bytes: usize) -> Address {
+    let next = next::MALLOC.get();
+    if next.is_null() {
+        return early(bytes);
+    }
+    // SAFETY: the function has this type.
+    unsafe { noted(transmute::<Address, unsafe extern "C" fn(usize) -> Address>(next)(bytes)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn calloc(count: usize, bytes: usize) -> Address {
+    let next = next::CALLOC.get();
+    if next.is_null() {
+        return count.checked_mul(bytes).map_or_else(out_of_memory, early);
+    }
+    // SAFETY: the function has this type.
+    unsafe { noted(transmute::<Address, unsafe extern "C" fn(usize, usize) -> Address>(next)(count, bytes)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn free(block: Address) {
+    if block.is_null() || is_early(block) {
+        return;
+    }
+    // SAFETY: the block is live, and the function has this type; whoever has a block has looked it up.
+    unsafe {
+        freed(block, usable(block));
+        transmute::<Address, unsafe extern "C" fn(Address)>(next::FREE.get())(block);
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn realloc(block: Address, bytes: usize) -> Address {
+    // SAFETY: calls are passed on as they came, with functions of their types.
+    unsafe {
+        if block.is_null() {
+            return malloc(bytes);
+        }
+        if is_early(block) {
+            let moved = malloc(bytes);
+            if !moved.is_null() {
+                copy_nonoverlapping(block.cast::<u8>(), moved.cast::<u8>(), early_size(block).min(bytes));
+            }
+            return moved;
+        }
+        // It is noted as freed before anyone else can be given the address.
+        let before = usable(block);
+        freed(block, before);
+        let moved =
+            transmute::<Address, unsafe extern "C" fn(Address, usize) -> Address>(next::REALLOC.get())(block, bytes);
+        if !moved.is_null() {
+            allocated(moved, usable(moved));
+        } else if bytes > 0 {
+            // It failed, and the old block lives on.
+            allocated(block, before);
+        }
+        moved
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn reallocarray(block: Address, count: usize, bytes: usize) -> Address {
+    match count.checked_mul(bytes) {
+        // SAFETY: passed on as it came.
+        Some(bytes) => unsafe { realloc(block, bytes) },
+        None => out_of_memory(),
+    }
+}
+
+unsafe fn aligned(next: &Next, alignment: usize, bytes: usize) -> Address {
+    let next = next.get();
+    if next.is_null() {
+        return out_of_memory();
+    }
+    // SAFETY: the function has this type.
+    unsafe { noted(transmute::<Address, unsafe extern "C" fn(usize, usize) -> Address>(next)(alignment, bytes)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn memalign(alignment: usize, bytes: usize) -> Address {
+    // SAFETY: passed on as it came.
+    unsafe { aligned(&next::MEMALIGN, alignment, bytes) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn aligned_alloc(alignment: usize, bytes: usize) -> Address {
+    // SAFETY: passed on as it came.
+    unsafe { aligned(&next::ALIGNED_ALLOC, alignment, bytes) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn posix_memalign(block: *mut Address, alignment: usize, bytes: usize) -> c_int {
+    let next = next::POSIX_MEMALIGN.get();
+    if next.is_null() {
+        return ENOMEM;
+    }
+    // SAFETY: the function has this type; on success it has set the pointer.
+    unsafe {
+        let error = transmute::<Address, unsafe extern "C" fn(*mut Address, usize, usize) -> c_int>(next)(
+            block, alignment, bytes,
+        );
+        if error == 0 {
+            noted(*block);
+        }
+        error
+    }
+}
+
+unsafe fn paged(next: &Next, bytes: usize) -> Address {
+    let next = next.get();
+    if next.is_null() {
+        return out_of_memory();
+    }
+    // SAFETY: the function has this type.
+    unsafe { noted(transmute::<Address, unsafe extern "C" fn(usize) -> Address>(next)(bytes)) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn valloc(bytes: usize) -> Address {
+    // SAFETY: passed on as it came.
+    unsafe { paged(&next::VALLOC, bytes) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn pvalloc(bytes: usize) -> Address {
+    // SAFETY: passed on as it came.
+    unsafe { paged(&next::PVALLOC, bytes) }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn malloc_usable_size(block: Address) -> usize {
+    match block {
+        _ if block.is_null() => 0,
+        _ if is_early(block) => early_size(block),
+        // SAFETY: the block is live.
+        _ => unsafe { usable(block) },
+    }
+}
+
+/// `mmap`, which passes on who called it as a seventh argument.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmap(
+    address: Address,
+    bytes: usize,
+    protection: c_int,
+    flags: c_int,
+    descriptor: c_int,
+    offset: i64,
+) -> Address {
+    naked_asm!(
+        ".cfi_startproc",
+        "push qword ptr [rsp]",
+        ".cfi_adjust_cfa_offset 8",
+        "call {mmap_from}",
+        "add rsp, 8",
+        ".cfi_adjust_cfa_offset -8",
+        "ret",
+        ".cfi_endproc",
+        mmap_from = sym mmap_from
+    )
+}
+
+/// The same function under its other name.
+#[unsafe(naked)]
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mmap64(
+    address: Address,
+    bytes: usize,
+    protection: c_int,
+    flags: c_int,
+    descriptor: c_int,
+    offset: i64,
+) -> Address {
+    naked_asm!("jmp {mmap}", mmap = sym mmap)
+}
+
+unsafe extern "C" fn mmap_from(
+    address: Address,
+    bytes: usize,
+    protection: c_int,
+    flags: c_int,
+    descriptor: c_int,
+    offset: i64,
+    caller: usize,
+) -> Address {
+    type Mmap = unsafe extern "C" fn(Address, usize, c_int, c_int, c_int, i64) -> Address;
+    let next = next::MMAP.get();
+    // SAFETY: the function has this type; before it is known, the kernel is asked.
+    let made = unsafe {
+        if next.is_null() {
+            let (protection, flags, descriptor) = (protection as u64, flags as u64, descriptor as u64);
+            let made = libc::syscall(
+                libc::SYS_MMAP,
+                address as u64,
+                bytes as u64,
+                protection,
+                flags,
+                descriptor,
+                offset as u64,
+            );
+            if made < 0 {
+                *libc::__errno_location() = -made as c_int;
+                return MAP_FAILED as Address;
+            }
+            return made as Address;
+        }
+        transmute::<Address, Mmap>(next)(address, bytes, protection, flags, descriptor, offset)
+    };
+    if made as usize == MAP_FAILED || is_allocator(caller) {
+        return made;
+    }
+    if flags & MAP_FIXED != 0 {
+        unmapped(made, bytes);
+    }
+    if flags & MAP_ANONYMOUS != 0 && flags & MAP_PRIVATE != 0 && protection & PROT_WRITE != 0 {
+        mapped(made, pages(bytes));
+    }
+    made
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn munmap(address: Address, bytes: usize) -> c_int {
+    let next = next::MUNMAP.get();
+    // It is noted before anyone else can be given the range; the call fails only where there is nothing of that kind.
+    unmapped(address, bytes);
+    // SAFETY: the function has this type; before it is known, the kernel is asked.
+    unsafe {
+        if next.is_null() {
+            let result = libc::syscall(libc::SYS_MUNMAP, address as u64, bytes as u64, 0, 0, 0, 0);
+            if result < 0 {
+                *libc::__errno_location() = -result as c_int;
+                return -1;
+            }
+            return 0;
+        }
+        transmute::<Address, unsafe extern "C" fn(Address, usize) -> c_int>(next)(address, bytes)
+    }
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mremap(old: Address, before: usize, bytes: usize, flags: c_int, fixed: Address) -> Address {
+    type Mremap = unsafe extern "C" fn(Address, usize, usize, c_int, Address) -> Address;
+    let next = next::MREMAP.get();
+    if next.is_null() {
+        out_of_memory();
+        return MAP_FAILED as Address;
+    }
+    let followed = unmapped(old, before);
+    // SAFETY: the function takes a fifth argument or ignores it.
+    let made = unsafe { transmute::<Address, Mremap>(next)(old, before, bytes, flags, fixed) };
+    if followed > 0 {
+        match made as usize {
+            MAP_FAILED => mapped(old, pages(before)),
+            _ => mapped(made, pages(bytes)),
+        }
+    }
+    made
+}
+
+/// Notes that a range is mapped no more; returns how much of it was followed.
+fn unmapped(address: Address, bytes: usize) -> u64 {
+    let region = existing().filter(|region| region.mappings_used.load(core::sync::atomic::Ordering::Relaxed) > 0);
+    region.map_or(0, |region| forget_range(region, address as usize, pages(bytes)))
+}
+
+fn pages(bytes: usize) -> usize {
+    bytes.saturating_add(4095) & !4095
+}

@@ -1,0 +1,106 @@
+//! Which anonymous private mappings the process made itself, in order of address.
+//!
+//! All of it is called with the region's lock held. A mapping may be unmapped in parts; what remains of a sampled one
+//! stays in its entry's `bytes`.
+
+use super::layout::{MAPPINGS, Mapping, Region};
+use super::table;
+use core::sync::atomic::Ordering::Relaxed;
+
+/// Follows a new mapping of entry number `entry` minus one (0 for none); false if there is no room.
+pub fn insert(region: &Region, start: u64, length: u64, entry: u32) -> bool {
+    let used = region.mappings_used.load(Relaxed) as usize;
+    if used >= MAPPINGS {
+        return false;
+    }
+    let at = first_ending_after(region, start);
+    for place in (at..used).rev() {
+        copy(&region.mappings[place], &region.mappings[place + 1]);
+    }
+    write(&region.mappings[at], start, length, entry);
+    region.mappings_used.store(used as u32 + 1, Relaxed);
+    region.mappings_most.fetch_max(used as u32 + 1, Relaxed);
+    true
+}
+
+/// Takes out whatever of this range was followed; returns how many bytes that were.
+pub fn remove(region: &Region, start: u64, length: u64) -> u64 {
+    let end = start.saturating_add(length);
+    let mut removed = 0;
+    let mut at = first_ending_after(region, start);
+    while at < region.mappings_used.load(Relaxed) as usize {
+        let mapping = &region.mappings[at];
+        let (from, entry) = (mapping.start.load(Relaxed), mapping.entry.load(Relaxed));
+        let to = from + mapping.length.load(Relaxed);
+        if from >= end {
+            break;
+        }
+        let bytes = to.min(end) - from.max(start);
+        removed += bytes;
+        shrink(region, entry, bytes);
+        match (from < start, to > end) {
+            (true, true) => {
+                write(mapping, from, start - from, entry);
+                if !insert(region, end, to - end, entry) {
+                    // No room for the second half: it counts as gone, and that is told.
+                    region.lost_mappings.fetch_add(1, Relaxed);
+                    removed += to - end;
+                    shrink(region, entry, to - end);
+                }
+                break;
+            }
+            (true, false) => {
+                write(mapping, from, start - from, entry);
+                at += 1;
+            }
+            (false, true) => {
+                write(mapping, end, to - end, entry);
+                break;
+            }
+            (false, false) => delete(region, at),
+        }
+    }
+    removed
+}
+
+/// Forgets that a mapping was sampled, when its entry was dropped.
+pub fn forget(region: &Region, place: usize) {
+    for mapping in &region.mappings[..region.mappings_used.load(Relaxed) as usize] {
+        if mapping.entry.load(Relaxed) == place as u32 + 1 {
+            mapping.entry.store(0, Relaxed);
+        }
+    }
+}
+
+fn first_ending_after(region: &Region, address: u64) -> usize {
+    let used = region.mappings_used.load(Relaxed) as usize;
+    region.mappings[..used].partition_point(|m| m.start.load(Relaxed) + m.length.load(Relaxed) <= address)
+}
+
+fn shrink(region: &Region, entry: u32, bytes: u64) {
+    let Some(place) = entry.checked_sub(1) else { return };
+    let live = &region.entries[place as usize].bytes;
+    let rest = live.load(Relaxed).saturating_sub(bytes);
+    live.store(rest, Relaxed);
+    if rest == 0 {
+        table::release(region, place as usize);
+    }
+}
+
+fn delete(region: &Region, at: usize) {
+    let used = region.mappings_used.load(Relaxed) as usize;
+    for place in at + 1..used {
+        copy(&region.mappings[place], &region.mappings[place - 1]);
+    }
+    region.mappings_used.store(used as u32 - 1, Relaxed);
+}
+
+fn copy(from: &Mapping, to: &Mapping) {
+    write(to, from.start.load(Relaxed), from.length.load(Relaxed), from.entry.load(Relaxed));
+}
+
+fn write(mapping: &Mapping, start: u64, length: u64, entry: u32) {
+    mapping.start.store(start, Relaxed);
+    mapping.length.store(length, Relaxed);
+    mapping.entry.store(entry, Relaxed);
+}

@@ -1,0 +1,183 @@
+//! The process's region: made at the first allocation, locked by whoever changes the table.
+
+use super::layout::{Anchor, MAGIC, Region, VERSION};
+use super::libc;
+use super::thread::token;
+use super::{mappings, table};
+use core::mem::{offset_of, size_of};
+use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicU32, AtomicU64};
+
+/// Mean of bytes between samples where the environment doesn't say.
+const MEAN: u64 = 512 << 10;
+
+/// Variable of the environment with the mean, in bytes.
+const VARIABLE: &core::ffi::CStr = c"SEEPAGE_HEAP_MEAN";
+
+/// How often the lock is asked for before its holder is taken for gone: after a bare `clone` system call a child may
+/// have inherited it from a thread that it doesn't have.
+const PATIENCE: u32 = 10_000_000;
+
+/// Where seepage finds the region.
+#[unsafe(no_mangle)]
+pub static SEEPAGE_HEAP: Anchor = Anchor { magic: AtomicU64::new(MAGIC), region: AtomicU64::new(0) };
+
+/// The region; `None` if there is no memory for it.
+pub fn region() -> Option<&'static Region> {
+    match SEEPAGE_HEAP.region.load(Acquire) {
+        0 => create(),
+        // SAFETY: only `create` sets it, to a region that is never unmapped.
+        address => Some(unsafe { &*(address as *const Region) }),
+    }
+}
+
+/// The region, if there is one already.
+#[inline(always)]
+pub fn existing() -> Option<&'static Region> {
+    // SAFETY: as in `region`.
+    unsafe { (SEEPAGE_HEAP.region.load(Acquire) as *const Region).as_ref() }
+}
+
+#[cold]
+fn create() -> Option<&'static Region> {
+    let size = size_of::<Region>().next_multiple_of(4096) as u64;
+    let protection = (libc::PROT_READ | libc::PROT_WRITE) as u64;
+    let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as u64;
+    // SAFETY: a new mapping that nobody knows yet; the later calls concern that mapping alone, and may fail.
+    let address = unsafe {
+        let address = libc::syscall(libc::SYS_MMAP, 0, size, protection, flags, u64::MAX, 0);
+        if address <= 0 {
+            return None;
+        }
+        let address = address as u64;
+        // A huge page would make the target 2 MiB larger at once.
+        libc::syscall(libc::SYS_MADVISE, address, size, libc::MADV_NOHUGEPAGE as u64, 0, 0, 0);
+        // What is touched at random is touched now, so that its size is known.
+        let (from, to) = (offset_of!(Region, filter) as u64 & !4095, offset_of!(Region, stacks) as u64 & !4095);
+        libc::syscall(libc::SYS_MADVISE, address + from, to - from, libc::MADV_POPULATE_WRITE as u64, 0, 0, 0);
+        libc::syscall(libc::SYS_PRCTL, libc::PR_SET_VMA, 0, address, size, c"seepage".as_ptr() as u64, 0);
+        address
+    };
+    // SAFETY: the mapping is large enough, aligned to a page, and all zeroes are valid atomics.
+    let region = unsafe { &*(address as *const Region) };
+    region.version.store(VERSION, Relaxed);
+    region.mean.store(mean(), Relaxed);
+    region.magic.store(MAGIC, Release);
+    match SEEPAGE_HEAP.region.compare_exchange(0, address, AcqRel, Acquire) {
+        Ok(_) => Some(region),
+        Err(other) => {
+            // SAFETY: ours was never shown to anyone; the other one is a region.
+            unsafe {
+                libc::syscall(libc::SYS_MUNMAP, address, size, 0, 0, 0, 0);
+                Some(&*(other as *const Region))
+            }
+        }
+    }
+}
+
+fn mean() -> u64 {
+    // SAFETY: the name ends in a zero byte, and so does what is found.
+    let mut text = unsafe { libc::getenv(VARIABLE.as_ptr()) };
+    let mut mean: u64 = 0;
+    // SAFETY: as above; reading ends at the first byte that is no digit.
+    unsafe {
+        while !text.is_null() && (*text as u8).is_ascii_digit() {
+            mean = mean.saturating_mul(10).saturating_add((*text as u8 - b'0').into());
+            text = text.add(1);
+        }
+    }
+    if mean == 0 { MEAN } else { mean.clamp(1, 1 << 40) }
+}
+
+/// The region's lock, held until it is dropped.
+pub struct Guard(&'static Region);
+
+impl Guard {
+    /// The region that is locked.
+    pub fn region(&self) -> &'static Region {
+        self.0
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        unlock(self.0);
+    }
+}
+
+/// Locks the region; `None` if this thread has it already (a signal came in between), or if it is never free.
+pub fn lock(region: &'static Region) -> Option<Guard> {
+    let token = token();
+    let mut asked = 0;
+    while region.owner.compare_exchange_weak(0, token, Acquire, Relaxed).is_err() {
+        if region.owner.load(Relaxed) == token || region.broken.load(Relaxed) != 0 {
+            return None;
+        }
+        asked += 1;
+        if asked > PATIENCE {
+            region.broken.store(1, Relaxed);
+            return None;
+        }
+        core::hint::spin_loop();
+    }
+    Some(Guard(region))
+}
+
+/// Notes that a sampled block was freed.
+#[cold]
+pub fn forget_block(region: &'static Region, address: usize) {
+    if let Some(guard) = lock(region) {
+        table::remove(guard.region(), address as u64);
+        return;
+    }
+    let waits = region.broken.load(Relaxed) == 0
+        && region.pending.iter().any(|p| p.compare_exchange(0, address as u64, AcqRel, Relaxed).is_ok());
+    if !waits {
+        region.lost_frees.fetch_add(1, Relaxed);
+    }
+}
+
+fn unlock(region: &Region) {
+    for pending in &region.pending {
+        if pending.load(Relaxed) != 0 {
+            table::remove(region, pending.swap(0, AcqRel));
+        }
+    }
+    region.owner.store(0, Release);
+}
+
+/// Whether the fork that goes on took the lock.
+static FORKING: AtomicU32 = AtomicU32::new(0);
+
+/// Before a fork: nobody else may be amid a change of what the child inherits.
+pub extern "C" fn before_fork() {
+    if let Some(guard) = existing().and_then(lock) {
+        core::mem::forget(guard);
+        FORKING.store(1, Relaxed);
+    }
+}
+
+/// After a fork, in parent and child: the lock is free again.
+pub extern "C" fn after_fork() {
+    if let Some(region) = existing()
+        && region.owner.load(Relaxed) == token()
+        && FORKING.swap(0, Relaxed) == 1
+    {
+        unlock(region);
+    }
+}
+
+/// Notes that a range is mapped no more.
+pub fn forget_range(region: &'static Region, start: usize, length: usize) -> u64 {
+    match lock(region) {
+        Some(guard) => {
+            let bytes = mappings::remove(guard.region(), start as u64, length as u64);
+            region.unmapped.fetch_add(bytes, Relaxed);
+            bytes
+        }
+        None => {
+            region.lost_mappings.fetch_add(1, Relaxed);
+            0
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Counting what is allocated and freed, and taking a sample when one is due.
+//!
+//! The points at which samples fall are a Poisson process over the bytes that a thread allocates: the distance to the
+//! next one is exponential, so that a block of s bytes is sampled with probability `1 - exp(-s / mean)`.
+
+use super::layout::{DEPTH, Region, Slot};
+use super::libc;
+use super::math::{ln, probability, random, unit};
+use super::region::{existing, forget_block, lock, region};
+use super::thread::{slot, take_slot};
+use super::{mappings, table};
+use core::ffi::{c_int, c_void};
+use core::sync::atomic::Ordering::{AcqRel, Relaxed};
+
+/// Length of the window over which the rate of samples is held, in nanoseconds.
+const WINDOW: u64 = 4_000_000_000;
+
+/// Samples a window may bring before the mean is doubled: 1000 a second cost about 1 % of a core.
+const MOST: u64 = 4000;
+
+/// Notes a block that was allocated.
+#[inline(always)]
+pub fn allocated(address: *mut c_void, bytes: usize) {
+    // SAFETY: a slot lies in a region, which is never unmapped.
+    match unsafe { slot().as_ref() } {
+        Some(slot) => count_in(slot, address, bytes),
+        None => allocated_first(address, bytes),
+    }
+}
+
+#[inline(always)]
+fn count_in(slot: &'static Slot, address: *mut c_void, bytes: usize) {
+    add(&slot.allocations, 1);
+    let total = slot.allocated.load(Relaxed).wrapping_add(bytes as u64);
+    slot.allocated.store(total, Relaxed);
+    if total >= slot.next.load(Relaxed) {
+        sample(slot, Kind::Block, address as usize, bytes as u64);
+    }
+}
+
+/// Notes a block that is about to be freed.
+#[inline(always)]
+pub fn freed(address: *mut c_void, bytes: usize) {
+    // SAFETY: as above.
+    match unsafe { slot().as_ref() } {
+        Some(slot) => {
+            add(&slot.freed, bytes as u64);
+            add(&slot.frees, 1);
+        }
+        None => freed_first(bytes),
+    }
+    if let Some(region) = existing()
+        && table::may_hold(region, address as usize)
+    {
+        forget_block(region, address as usize);
+    }
+}
+
+/// Notes an anonymous private mapping that the program made.
+pub fn mapped(address: *mut c_void, bytes: usize) {
+    let Some(region) = region() else { return };
+    region.mapped.fetch_add(bytes as u64, Relaxed);
+    region.mappings_made.fetch_add(1, Relaxed);
+    // SAFETY: as above.
+    let slot = unsafe { slot().as_ref() }.or_else(take_slot);
+    let taken = slot.is_some_and(|slot| {
+        // The bytes of a mapping bring the next sample nearer, but are no blocks.
+        let next = slot.next.load(Relaxed).saturating_sub(bytes as u64);
+        slot.next.store(next, Relaxed);
+        slot.allocated.load(Relaxed) >= next && sample(slot, Kind::Mapping, address as usize, bytes as u64)
+    });
+    if !taken {
+        let followed =
+            lock(region).is_some_and(|guard| mappings::insert(guard.region(), address as u64, bytes as u64, 0));
+        if !followed {
+            not_followed(region, bytes as u64);
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Block,
+    Mapping,
+}
+
+#[cold]
+fn allocated_first(address: *mut c_void, bytes: usize) {
+    match take_slot() {
+        Some(slot) => count_in(slot, address, bytes),
+        None => {
+            if let Some(region) = existing() {
+                region.shared.allocated.fetch_add(bytes as u64, AcqRel);
+                region.shared.allocations.fetch_add(1, AcqRel);
+            }
+        }
+    }
+}
+
+#[cold]
+fn freed_first(bytes: usize) {
+    match take_slot() {
+        Some(slot) => {
+            add(&slot.freed, bytes as u64);
+            add(&slot.frees, 1);
+        }
+        None => {
+            if let Some(region) = existing() {
+                region.shared.freed.fetch_add(bytes as u64, AcqRel);
+                region.shared.frees.fetch_add(1, AcqRel);
+            }
+        }
+    }
+}
+
+/// Only the slot's thread writes to it, so that no locked instruction is needed.
+#[inline(always)]
+fn add(count: &core::sync::atomic::AtomicU64, more: u64) {
+    count.store(count.load(Relaxed).wrapping_add(more), Relaxed);
+}
+
+/// Takes the sample that is due; false if none was taken.
+#[cold]
+#[inline(never)]
+fn sample(slot: &'static Slot, kind: Kind, address: usize, bytes: u64) -> bool {
+    let Some(region) = existing() else { return false };
+    if slot.busy.load(Relaxed) != 0 {
+        region.lost_samples.fetch_add(1, Relaxed);
+        return false;
+    }
+    slot.busy.store(1, Relaxed);
+    // SAFETY: the location is this thread's; what we call may set it.
+    let errno = unsafe { *libc::__errno_location() };
+    let taken = sample_now(region, slot, kind, address, bytes);
+    // SAFETY: as above.
+    unsafe { *libc::__errno_location() = errno };
+    slot.busy.store(0, Relaxed);
+    taken
+}
+
+fn sample_now(region: &'static Region, slot: &Slot, kind: Kind, address: usize, bytes: u64) -> bool {
+    let now = libc::now();
+    let (begun, drawn) = (slot.random.load(Relaxed) != 0, slot.drawn.load(Relaxed));
+    // Children begin with their parent's state; the time tells them apart.
+    slot.random.store(slot.random.load(Relaxed) ^ (now.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1), Relaxed);
+    let mean = region.mean.load(Relaxed);
+    let distance = -ln(draw(slot)) * mean as f64;
+    slot.next.store(slot.allocated.load(Relaxed).saturating_add(distance.min(1e15) as u64), Relaxed);
+    slot.drawn.store(mean, Relaxed);
+    // A new slot's next sample is due at 0: what comes first is no point of the process, but sets the process going.
+    // It is sampled with the probability that it would have had.
+    if !begun && draw(slot) >= probability(bytes, mean) {
+        return false;
+    }
+    let mut stack = Backtrace { frames: [0; DEPTH], depth: 0 };
+    // SAFETY: the callback writes to `stack` only, within its bounds.
+    unsafe { libc::_Unwind_Backtrace(frame, (&raw mut stack).cast()) };
+    let Some(guard) = lock(region) else {
+        region.lost_samples.fetch_add(1, Relaxed);
+        return false;
+    };
+    let region = guard.region();
+    hold_rate(region, slot, now);
+    let mut accepted = if begun { drawn } else { mean };
+    let mut number = None;
+    let place = loop {
+        // The mean may have been raised since: then this block is thinned out like all others.
+        let mean = region.mean.load(Relaxed);
+        if mean != accepted && draw(slot) * probability(bytes, accepted) >= probability(bytes, mean) {
+            return false;
+        }
+        accepted = mean;
+        let number = *number.get_or_insert_with(|| stack_of(region, &stack.frames[..stack.depth], bytes));
+        let place = match kind {
+            Kind::Block => table::insert(region, address as u64, bytes, now, number),
+            Kind::Mapping => table::insert_mapping(region, address as u64, bytes, now, number),
+        };
+        match place {
+            Some(place) => break place,
+            None => raise(region, slot),
+        }
+    };
+    if kind == Kind::Mapping && !mappings::insert(region, address as u64, bytes, place as u32 + 1) {
+        table::release(region, place);
+        not_followed(region, bytes);
+    }
+    true
+}
+
+/// The number of a sampled stack, with the sample counted there.
+fn stack_of(region: &Region, frames: &[usize], bytes: u64) -> u32 {
+    let number = table::stack(region, frames);
+    match region.stacks.get(number as usize) {
+        Some(stack) => {
+            let weighed = bytes as f64 / probability(bytes, region.mean.load(Relaxed));
+            add(&stack.allocated, weighed as u64);
+            add(&stack.samples, 1);
+        }
+        None => add(&region.lost_stacks, 1),
+    }
+    number
+}
+
+/// A random number in (0, 1).
+fn draw(slot: &Slot) -> f64 {
+    let (state, bits) = random(slot.random.load(Relaxed));
+    slot.random.store(state, Relaxed);
+    unit(bits)
+}
+
+/// What can't be followed to its end counts as gone at once, so that it is never taken for live.
+fn not_followed(region: &Region, bytes: u64) {
+    region.lost_mappings.fetch_add(1, Relaxed);
+    region.unmapped.fetch_add(bytes, Relaxed);
+}
+
+/// Doubles the mean when samples come too often.
+fn hold_rate(region: &Region, slot: &Slot, now: u64) {
+    if now.wrapping_sub(region.window.load(Relaxed)) > WINDOW {
+        region.window.store(now, Relaxed);
+        region.window_samples.store(0, Relaxed);
+    }
+    add(&region.window_samples, 1);
+    if region.window_samples.load(Relaxed) > MOST {
+        region.window.store(now, Relaxed);
+        region.window_samples.store(0, Relaxed);
+        raise(region, slot);
+    }
+}
+
+fn raise(region: &Region, slot: &Slot) {
+    let mut state = slot.random.load(Relaxed);
+    table::raise_mean(region, &mut state, |place| mappings::forget(region, place));
+    slot.random.store(state, Relaxed);
+}
+
+struct Backtrace {
+    frames: [usize; DEPTH],
+    depth: usize,
+}
+
+/// Takes one frame; the address is within the call, not after it.
+unsafe extern "C" fn frame(context: *mut c_void, stack: *mut c_void) -> c_int {
+    let mut before = 0;
+    // SAFETY: the unwinder passes its context and our pointer through.
+    let (address, stack) = unsafe { (libc::_Unwind_GetIPInfo(context, &mut before), &mut *stack.cast::<Backtrace>()) };
+    if address == 0 || stack.depth == DEPTH {
+        return 5; // _URC_END_OF_STACK
+    }
+    stack.frames[stack.depth] = address - usize::from(before == 0);
+    stack.depth += 1;
+    0
+}

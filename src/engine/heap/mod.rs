@@ -1,0 +1,124 @@
+//! Who allocates: looks at the workers' heaps become entries of the record, with names for the code.
+//!
+//! It has a thread of its own, for reading debug information may take seconds: the sampler hands it what it saw and
+//! goes on. Names are looked up while the worker lives; of one that ended too soon, module and offset are known.
+
+mod names;
+mod sampling;
+mod track;
+
+use crate::model::{CallStack, HeapEntry, HeapLook, WorkerId};
+use crate::probe::{Library, Snapshot};
+use crate::store::Entry;
+use names::Names;
+use std::collections::HashMap;
+use std::sync::mpsc::{Sender, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Instant;
+use track::Tracker;
+
+pub use sampling::HeapSampling;
+
+/// Looks that may wait; more are dropped, and the next one has all that they had.
+const WAITING: usize = 256;
+
+/// Takes looks at heaps, on a thread of its own.
+#[derive(Debug)]
+pub struct HeapLooks {
+    thread: JoinHandle<()>,
+    looks: SyncSender<Look>,
+}
+
+/// What the sampler saw of one worker.
+struct Look {
+    t: f64,
+    worker: WorkerId,
+    snapshot: Snapshot,
+    maps: Vec<u8>,
+}
+
+impl HeapLooks {
+    /// Starts taking in looks at what `library` sampled; entries go to `sink`. `origin` is time zero of the run.
+    pub fn start(library: &Library, origin: Instant, sink: Sender<Entry>) -> Self {
+        let (looks, taken) = sync_channel::<Look>(WAITING);
+        let ours = library.path().to_string_lossy().into_owned();
+        let thread = std::thread::spawn(move || {
+            let mut taking = Taking::new(origin, ours);
+            for look in taken {
+                for entry in taking.take(&look) {
+                    let _ = sink.send(Entry::Heap(entry));
+                }
+            }
+        });
+        HeapLooks { thread, looks }
+    }
+
+    /// Takes a look in, taken at `t` seconds of the run; `maps` is the worker's `/proc/PID/maps`.
+    pub fn put(&self, t: f64, worker: WorkerId, snapshot: Snapshot, maps: Vec<u8>) {
+        match self.looks.try_send(Look { t, worker, snapshot, maps }) {
+            // The next look has all that this one had.
+            Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
+        }
+    }
+
+    /// Waits until all is taken in.
+    pub fn finish(self) {
+        drop(self.looks);
+        let _ = self.thread.join();
+    }
+}
+
+/// What is known across looks.
+struct Taking {
+    /// Path of the library, whose frames are no part of the target.
+    ours: String,
+    /// Nanoseconds of `CLOCK_MONOTONIC` at time zero of the run.
+    zero: f64,
+    trackers: HashMap<WorkerId, Tracker>,
+    /// Numbers of stacks, by their code.
+    stacks: HashMap<Vec<names::Code>, u32>,
+    names: Names,
+}
+
+impl Taking {
+    fn new(origin: Instant, ours: String) -> Self {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let now = now.tv_sec as f64 * 1e9 + now.tv_nsec as f64;
+        let zero = now - origin.elapsed().as_nanos() as f64;
+        Taking { ours, zero, trackers: HashMap::new(), stacks: HashMap::new(), names: Names::new() }
+    }
+
+    fn take(&mut self, look: &Look) -> Vec<HeapEntry> {
+        let mut entries = Vec::new();
+        let maps = names::Maps::parse(&look.maps);
+        let tracker = self.trackers.entry(look.worker).or_default();
+        let mut numbers: HashMap<u32, u32> = HashMap::new();
+        let changes = tracker.update(&look.snapshot, |local| {
+            *numbers.entry(local).or_insert_with(|| {
+                let frames = &look.snapshot.stacks[local as usize].frames;
+                let code: Vec<names::Code> = frames.iter().map(|address| maps.code(*address)).collect();
+                let inner = code.iter().take_while(|code| code.module == self.ours).count();
+                let (frames, code) = (&frames[inner..], code[inner..].to_vec());
+                if let Some(number) = self.stacks.get(&code) {
+                    return *number;
+                }
+                let number = self.stacks.len() as u32;
+                let named = self.names.name(look.worker.pid, frames, &code);
+                entries.push(HeapEntry::Stack(CallStack { frames: named }));
+                self.stacks.insert(code, number);
+                number
+            })
+        });
+        let came = changes.came.into_iter().map(|block| block.at((block.born_ns as f64 - self.zero) / 1e9));
+        entries.push(HeapEntry::Look(HeapLook {
+            t: look.t,
+            worker: look.worker,
+            mean: look.snapshot.mean,
+            lost: look.snapshot.lost,
+            came: came.collect(),
+            went: changes.went,
+            allocated: changes.allocated,
+        }));
+        entries
+    }
+}

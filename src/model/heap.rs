@@ -1,0 +1,161 @@
+//! What the preload library counted in a worker.
+
+use super::WorkerId;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Exact counts of one worker's allocations at one moment, in bytes unless it says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HeapReading {
+    /// Live bytes in blocks, as their allocator rounds them.
+    pub live: u64,
+    /// Bytes allocated since the process began: churn is its growth.
+    pub allocated: u64,
+    /// Live blocks.
+    pub blocks: u64,
+    /// Blocks allocated since the process began.
+    pub allocations: u64,
+    /// Live bytes in anonymous private mappings that the program made itself, past its allocator.
+    pub mapped: u64,
+    /// Anonymous memory that the library itself takes in this process, which is no part of the worker's.
+    pub own: u64,
+}
+
+impl HeapReading {
+    /// Live bytes, wherever the program got them.
+    pub fn in_use(&self) -> u64 {
+        self.live.saturating_add(self.mapped)
+    }
+}
+
+/// All that is known of who allocated in a run.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct HeapRecord {
+    /// Call stacks; `SampledBlock::stack` is a place in it.
+    pub stacks: Vec<CallStack>,
+    /// Looks at the sampled live sets of the workers, in the order they were taken.
+    pub looks: Vec<HeapLook>,
+}
+
+impl HeapRecord {
+    /// Takes in the next line.
+    pub fn put(&mut self, entry: HeapEntry) {
+        match entry {
+            HeapEntry::Stack(stack) => self.stacks.push(stack),
+            HeapEntry::Look(look) => self.looks.push(look),
+        }
+    }
+}
+
+/// One line of a run's `heap.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeapEntry {
+    /// The next call stack.
+    Stack(CallStack),
+    /// A look at a live set.
+    Look(HeapLook),
+}
+
+/// Where a program was when it allocated: frames, innermost first.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct CallStack {
+    /// The frames; functions that were inlined are frames of their own.
+    pub frames: Vec<Frame>,
+}
+
+/// One frame of a call stack.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Frame {
+    /// Path of the module, or a name in brackets for code that lies in no file.
+    pub module: String,
+    /// Place in that file, or the address in code that lies in none.
+    pub offset: u64,
+    /// Function, demangled; missing without symbols.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<String>,
+    /// Source file; missing without debug information.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Line in it, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+}
+
+/// `mod_upload.so: keep_body (mod_upload.c:57)`; without symbols `mod_upload.so+0x1a2b`.
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let file = |path: &'_ str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let module = file(self.module.strip_suffix(" (deleted)").unwrap_or(&self.module));
+        match &self.function {
+            Some(function) => write!(f, "{module}: {function}")?,
+            None if module.is_empty() => f.write_str("stacks that there was no room for")?,
+            None => write!(f, "{module}+{:#x}", self.offset)?,
+        }
+        match (&self.file, self.line) {
+            (Some(path), Some(line)) => write!(f, " ({}:{line})", file(path)),
+            (Some(path), None) => write!(f, " ({})", file(path)),
+            (None, _) => Ok(()),
+        }
+    }
+}
+
+/// One look at the sampled live set of one worker: what has come and gone since the look before.
+///
+/// A block of `size` bytes is in the sample with probability `1 - exp(-size / mean)`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct HeapLook {
+    /// Seconds since the start of the run.
+    pub t: f64,
+    /// The worker.
+    pub worker: WorkerId,
+    /// Mean of bytes between samples. When it is raised, blocks leave the sample without having been freed.
+    pub mean: u64,
+    /// Samples and frees that the library has failed to note so far.
+    pub lost: u64,
+    /// Blocks that are new; those of a worker are numbered from 0 through all of its looks.
+    pub came: Vec<SampledBlock>,
+    /// Numbers of those that are no more.
+    pub went: Vec<u32>,
+    /// Estimates of the bytes allocated since the look before, by stack.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allocated: Vec<(u32, u64)>,
+}
+
+/// A block or mapping in the sample.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct SampledBlock {
+    /// Its stack; `None` if there was no room for it.
+    pub stack: Option<u32>,
+    /// Bytes that it had when it was sampled.
+    pub size: u64,
+    /// Bytes of it that are live, if not all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live: Option<u64>,
+    /// When it was allocated, in seconds since the start of the run; before that for what was there already.
+    pub born: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_have_names() {
+        let mut frame = Frame {
+            module: "/srv/lib/mod_upload.so (deleted)".into(),
+            offset: 0x1a2b,
+            function: Some("keep_body".into()),
+            file: Some("/srv/src/mod_upload.c".into()),
+            line: Some(57),
+        };
+        assert_eq!(frame.to_string(), "mod_upload.so: keep_body (mod_upload.c:57)");
+        frame.line = None;
+        assert_eq!(frame.to_string(), "mod_upload.so: keep_body (mod_upload.c)");
+        frame.file = None;
+        assert_eq!(frame.to_string(), "mod_upload.so: keep_body");
+        frame.function = None;
+        assert_eq!(frame.to_string(), "mod_upload.so+0x1a2b");
+        assert_eq!(Frame::default().to_string(), "stacks that there was no room for");
+    }
+}

@@ -1,0 +1,74 @@
+//! The preload library that this binary carries, put where targets can load it.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// The library; empty where it can't be built.
+#[cfg(seepage_preload)]
+static LIBRARY: &[u8] = include_bytes!(env!("SEEPAGE_PRELOAD"));
+#[cfg(not(seepage_preload))]
+static LIBRARY: &[u8] = &[];
+
+/// Name of its file.
+const NAME: &str = "libseepage_heap.so";
+
+/// Variable of the environment by which it learns the mean of bytes between samples.
+const MEAN: &str = "SEEPAGE_HEAP_MEAN";
+
+/// Why the library can't be used.
+#[derive(Debug, Error)]
+pub enum LibraryError {
+    /// It isn't built for this system.
+    #[error("this seepage carries no preload library: it is made for x86-64 Linux with the GNU C library only")]
+    Unsupported,
+    /// It could not be written.
+    #[error("could not write the preload library to {}: {source}", path.display())]
+    Write {
+        /// Where it was to go.
+        path: PathBuf,
+        /// Why it could not.
+        source: io::Error,
+    },
+}
+
+/// The library in a directory of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Library(PathBuf);
+
+impl Library {
+    /// Writes the library into `directory`, readable by everybody: workers that dropped their privileges load it too.
+    ///
+    /// # Errors
+    /// If this binary has none, or it can't be written.
+    pub fn install(directory: &Path) -> Result<Self, LibraryError> {
+        if LIBRARY.is_empty() {
+            return Err(LibraryError::Unsupported);
+        }
+        let path = directory.join(NAME);
+        fs::write(&path, LIBRARY)
+            .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(0o755)))
+            .map_err(|source| LibraryError::Write { path: path.clone(), source })?;
+        Ok(Library(path))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Adds to an environment what puts the library into everything that is launched with it, sampling a block every
+    /// `mean` bytes on average. What was to be preloaded already stays, after ours.
+    pub fn enter(&self, environment: &mut BTreeMap<String, String>, mean: u64) {
+        let ours = self.0.display();
+        let preload = match environment.get("LD_PRELOAD").filter(|others| !others.is_empty()) {
+            Some(others) => format!("{ours}:{others}"),
+            None => ours.to_string(),
+        };
+        environment.insert("LD_PRELOAD".into(), preload);
+        environment.insert(MEAN.into(), mean.to_string());
+    }
+}

@@ -1,0 +1,217 @@
+//! Reading the library's memory in a process that goes on running.
+
+use super::layout::{ENTRIES, Entry, FRAMES, MAGIC, MAPPINGS, Mapping, Region, SLOTS, STACKS, Slot, Stack, VERSION};
+use super::library::Library;
+use crate::model::HeapReading;
+use procfs::FromBufRead;
+use procfs::process::{MMPermissions, MMapPath, MemoryMaps};
+use rustix::fs::{Mode, OFlags};
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::mem::{offset_of, size_of};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+
+/// The most of the library's data that is searched for its anchor.
+const DATA: usize = 64 << 10;
+
+/// Page size of the only systems that the library is built for.
+const PAGE: u64 = 4096;
+
+/// The heap of one worker, held open. A read after the worker's death fails, and can't reach another process.
+#[derive(Debug)]
+pub struct HeapProbe {
+    memory: File,
+    region: u64,
+}
+
+/// A sampled block or mapping that is live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LiveSample {
+    /// Its address.
+    pub address: u64,
+    /// Bytes of it that are live.
+    pub bytes: u64,
+    /// Bytes it had when it was sampled: it is here with probability `1 - exp(-sampled / mean)`.
+    pub sampled: u64,
+    /// When it was allocated, in nanoseconds of `CLOCK_MONOTONIC`.
+    pub born: u64,
+    /// Number of its stack in this process; `None` if there was no room for it.
+    pub stack: Option<u32>,
+}
+
+/// One stack that allocated, as one process knows it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StackTrace {
+    /// Estimate of the bytes allocated here since the process began.
+    pub allocated: u64,
+    /// Samples taken here since then.
+    pub samples: u64,
+    /// Code addresses in that process, innermost first.
+    pub frames: Vec<u64>,
+}
+
+/// The sampled live set of one process at one moment.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Snapshot {
+    /// Mean of bytes between samples.
+    pub mean: u64,
+    /// What is live.
+    pub live: Vec<LiveSample>,
+    /// Stacks, by number.
+    pub stacks: Vec<StackTrace>,
+    /// Samples and frees that could not be noted; the live set is then a little off.
+    pub lost: u64,
+}
+
+impl HeapProbe {
+    /// Opens the heap of the process whose directory in `/proc` this is; `None` if the library isn't in it, or hasn't
+    /// seen an allocation yet.
+    ///
+    /// # Errors
+    /// If its memory may not be read, or it has ended.
+    pub fn open(process: impl AsFd, library: &Library) -> io::Result<Option<Self>> {
+        let open = |name: &str| -> io::Result<File> {
+            Ok(rustix::fs::openat(process.as_fd(), name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into())
+        };
+        let maps = MemoryMaps::from_buf_read(BufReader::new(open("maps")?)).map_err(io::Error::other)?;
+        let ours = library.path().as_os_str().as_encoded_bytes();
+        let data = maps.iter().find(|map| {
+            let named =
+                matches!(&map.pathname, MMapPath::Path(path) if path.as_os_str().as_encoded_bytes().starts_with(ours));
+            named && map.perms.contains(MMPermissions::WRITE)
+        });
+        let Some((from, to)) = data.map(|map| map.address) else { return Ok(None) };
+        let memory = open("mem")?;
+        let mut buffer = vec![0; usize::try_from(to.saturating_sub(from)).unwrap_or(DATA).min(DATA)];
+        memory.read_exact_at(&mut buffer, from)?;
+        let words: Vec<u64> = words(&buffer).collect();
+        let anchored = words.windows(2).find(|pair| pair[0] == MAGIC && pair[1] != 0);
+        let Some(region) = anchored.map(|pair| pair[1]) else { return Ok(None) };
+        let probe = HeapProbe { memory, region };
+        let head = probe.head()?;
+        let known =
+            word(&head, offset_of!(Region, magic)) == MAGIC && half(&head, offset_of!(Region, version)) == VERSION;
+        Ok(known.then_some(probe))
+    }
+
+    /// Exact counts; `None` if the process has ended or has become another program.
+    pub fn counts(&self) -> Option<HeapReading> {
+        let head = self.head().ok()?;
+        if word(&head, offset_of!(Region, magic)) != MAGIC {
+            return None;
+        }
+        let used = |offset: usize, most: usize| (half(&head, offset) as usize).min(most);
+        let slots = used(offset_of!(Region, slots_used), SLOTS);
+        let slots = self.part(offset_of!(Region, slots), slots * size_of::<Slot>()).ok()?;
+        let shared = &head[offset_of!(Region, shared)..];
+        let sum = |offset: usize| {
+            let each = slots.chunks_exact(size_of::<Slot>()).chain([shared]);
+            each.fold(0u64, |sum, slot| sum.wrapping_add(word(slot, offset)))
+        };
+        let allocated = sum(offset_of!(Slot, allocated));
+        let (mapped, unmapped) = (word(&head, offset_of!(Region, mapped)), word(&head, offset_of!(Region, unmapped)));
+        // Threads go on while their counts are read one by one: a block that one allocated and another freed may be
+        // seen as freed only.
+        Some(HeapReading {
+            live: allocated.saturating_sub(sum(offset_of!(Slot, freed))),
+            allocated,
+            blocks: sum(offset_of!(Slot, allocations)).saturating_sub(sum(offset_of!(Slot, frees))),
+            allocations: sum(offset_of!(Slot, allocations)),
+            mapped: mapped.saturating_sub(unmapped),
+            own: own_bytes(&head),
+        })
+    }
+
+    /// The sampled live set; `None` if the process has ended or has become another program.
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        let first = self.entries()?;
+        let head = self.head().ok()?;
+        if word(&head, offset_of!(Region, magic)) != MAGIC {
+            return None;
+        }
+        let mean = word(&head, offset_of!(Region, mean)).max(1);
+        let used = |offset: usize, most: usize| (half(&head, offset) as usize).min(most);
+        let stacks =
+            self.stacks(used(offset_of!(Region, stacks_used), STACKS), used(offset_of!(Region, frames_used), FRAMES))?;
+        // An entry that changes while it is read is taken for what it says only if two looks agree.
+        let second = self.entries()?;
+        let size = size_of::<Entry>();
+        let steady = first.chunks_exact(size).zip(second.chunks_exact(size)).filter(|(a, b)| a == b);
+        let live = steady.map(|(entry, _)| entry).filter(|entry| word(entry, offset_of!(Entry, address)) != 0);
+        let live = live.map(|entry| LiveSample {
+            address: word(entry, offset_of!(Entry, address)),
+            bytes: word(entry, offset_of!(Entry, bytes)),
+            sampled: word(entry, offset_of!(Entry, sampled)),
+            born: word(entry, offset_of!(Entry, born)),
+            stack: Some(half(entry, offset_of!(Entry, stack))).filter(|stack| (*stack as usize) < stacks.len()),
+        });
+        let lost = [offset_of!(Region, lost_samples), offset_of!(Region, lost_frees)];
+        let lost = lost.iter().map(|offset| word(&head, *offset)).sum();
+        Some(Snapshot { mean, live: live.collect(), stacks, lost })
+    }
+
+    fn stacks(&self, count: usize, frames: usize) -> Option<Vec<StackTrace>> {
+        let frames = self.part(offset_of!(Region, frames), frames * 8).ok()?;
+        let stacks = self.part(offset_of!(Region, stacks), count * size_of::<Stack>()).ok()?;
+        let trace = |stack: &[u8]| {
+            let first = half(stack, offset_of!(Stack, first)) as usize * 8;
+            let depth = half(stack, offset_of!(Stack, depth)) as usize * 8;
+            StackTrace {
+                allocated: word(stack, offset_of!(Stack, allocated)),
+                samples: word(stack, offset_of!(Stack, samples)),
+                frames: frames.get(first..first.saturating_add(depth)).map_or_else(Vec::new, |f| words(f).collect()),
+            }
+        };
+        Some(stacks.chunks_exact(size_of::<Stack>()).map(trace).collect())
+    }
+
+    fn entries(&self) -> Option<Vec<u8>> {
+        let mut used = [0; 4];
+        self.memory.read_exact_at(&mut used, self.region + offset_of!(Region, entries_used) as u64).ok()?;
+        let used = (u32::from_ne_bytes(used) as usize).min(ENTRIES);
+        self.part(offset_of!(Region, entries), used * size_of::<Entry>()).ok()
+    }
+
+    fn head(&self) -> io::Result<Vec<u8>> {
+        self.part(0, offset_of!(Region, slots))
+    }
+
+    fn part(&self, offset: usize, bytes: usize) -> io::Result<Vec<u8>> {
+        let mut buffer = vec![0; bytes];
+        self.memory.read_exact_at(&mut buffer, self.region.wrapping_add(offset as u64))?;
+        Ok(buffer)
+    }
+}
+
+/// How much of the process's anonymous memory is the library's own: what it has touched of its region.
+fn own_bytes(head: &[u8]) -> u64 {
+    let fixed = offset_of!(Region, stacks) - offset_of!(Region, filter);
+    let parts = [
+        (offset_of!(Region, slots_used), offset_of!(Region, slots), size_of::<Slot>(), SLOTS),
+        (offset_of!(Region, stacks_used), offset_of!(Region, stacks), size_of::<Stack>(), STACKS),
+        (offset_of!(Region, entries_used), offset_of!(Region, entries), size_of::<Entry>(), ENTRIES),
+        (offset_of!(Region, mappings_most), offset_of!(Region, mappings), size_of::<Mapping>(), MAPPINGS),
+        (offset_of!(Region, frames_used), offset_of!(Region, frames), 8, FRAMES),
+    ];
+    let touched = parts.iter().map(|(used, from, size, most)| {
+        let bytes = (half(head, *used) as usize).min(*most) * size;
+        let (from, to) = (*from as u64, (from + bytes) as u64);
+        if bytes == 0 { 0 } else { to.next_multiple_of(PAGE) - from / PAGE * PAGE }
+    });
+    touched.sum::<u64>() + (fixed as u64).next_multiple_of(PAGE)
+}
+
+fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {
+    bytes.chunks_exact(8).map(|word| u64::from_ne_bytes(word.try_into().expect("chunks of eight bytes")))
+}
+
+/// The word at `offset`, 0 beyond the end.
+fn word(bytes: &[u8], offset: usize) -> u64 {
+    bytes.get(offset..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u64::from_ne_bytes(*word))
+}
+
+/// The half word at `offset`, 0 beyond the end.
+fn half(bytes: &[u8], offset: usize) -> u32 {
+    bytes.get(offset..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u32::from_ne_bytes(*word))
+}

@@ -1,0 +1,77 @@
+//! Call sites in words, the same in every report.
+
+use super::text::{self, plain};
+use crate::model::{Axis, Frame, Resource, format_bytes, format_count};
+use crate::verdict::{CallSite, CallSites, SiteState, Verdict};
+
+/// A frame as people write it, harmless to show.
+pub fn name(frame: &Frame) -> String {
+    plain(&frame.to_string())
+}
+
+/// A site's growth with its bounds, per step of the axis.
+pub fn growth(site: &CallSite, axis: Axis) -> String {
+    text::growth(Resource::Memory, axis, &site.growth)
+}
+
+/// The part of all traced growth that is the site's, such as `97 %`; nothing if the whole didn't grow.
+pub fn share(site: &CallSite, sites: &CallSites) -> String {
+    let share = site.growth.estimate / sites.total.estimate;
+    if sites.total.lower > 0.0 && share > 0.0 {
+        format!("{} %", format_count((share * 100.0).round()))
+    } else {
+        String::new()
+    }
+}
+
+/// What is concluded about a site.
+pub fn state(state: SiteState) -> &'static str {
+    match state {
+        SiteState::Grows => "grows",
+        SiteState::Settled => "settled",
+        SiteState::Unproven => "not proven",
+    }
+}
+
+/// Sites that are said to grow.
+pub fn growing(sites: &CallSites) -> impl Iterator<Item = &CallSite> {
+    sites.sites.iter().filter(|site| site.state == SiteState::Grows)
+}
+
+/// What is to be said of the whole, a sentence each without its full stop.
+pub fn remarks(sites: &CallSites) -> Vec<String> {
+    let per = sites.axis.unit();
+    let mut told = vec![format!(
+        "the workers allocated {}/{per}; allocations were sampled every {} on average, and what the samples stand for \
+         grew by {}",
+        format_bytes(sites.churn),
+        format_bytes(sites.mean as f64),
+        text::growth(Resource::Memory, sites.axis, &sites.total)
+    )];
+    if let Some(unexplained) = sites.unexplained.filter(|rest| rest.abs() > 0.1 * sites.total.estimate.abs()) {
+        let rest = format_bytes(unexplained.abs());
+        told.push(if unexplained > 0.0 {
+            format!(
+                "{rest}/{per} of the growth of anonymous memory is in no live allocation: fragmentation, retention by \
+                 the allocator, or an allocator that isn't seen"
+            )
+        } else {
+            format!("live allocations grew by {rest}/{per} more than anonymous memory, which has room for them already")
+        });
+    }
+    if sites.lost > 0 {
+        told.push(format!("{} samples could not be noted, so that the rates are a little off", sites.lost));
+    }
+    told
+}
+
+/// The sites that are said to grow, a line each, for reports in plain text.
+pub fn lines(verdict: &Verdict) -> Vec<String> {
+    let Some(sites) = &verdict.call_sites else { return Vec::new() };
+    let line = |site: &CallSite| {
+        let share = share(site, sites);
+        let share = if share.is_empty() { share } else { format!(", {share} of the growth of live allocations") };
+        format!("{} keeps {}{share}", name(&site.frame), growth(site, sites.axis))
+    };
+    growing(sites).take(5).map(line).chain(remarks(sites)).collect()
+}
