@@ -155,3 +155,18 @@ fn the_clean_quickstart_is_clean() {
     let printed: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(printed["verdict"], "clean");
 }
+
+#[test]
+fn a_soak_that_proves_nothing_is_extended_until_it_does() {
+    let bench = Bench::new();
+    let demo =
+        Demo { fault: "none", workers: 2, rate: 200, steps: STEPS, warm_up: "1s", soak: "1s", more: "", workload: "" };
+    let file = demo.write(&bench);
+    let ended = bench.run(&file, &["--quiet", "--extend", "10x"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.story());
+    assert!(ended.stdout.contains("nothing was proven at the planned end: the soak went on"), "{}", ended.story());
+    let soaks = ended.events("phase").into_iter().filter(|phase| phase["phase"] == "soak").count();
+    assert_eq!(soaks, 2, "{}", ended.story());
+    let refused = bench.run(&file, &["--extend", "1x"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.story());
+}

@@ -137,6 +137,7 @@ fn rehearse(arguments: &Arguments) -> Result<RunRecord, Problem> {
         harness_dir: file.parent().unwrap_or(Path::new("/")),
         reports: &arguments.reports,
         label: None,
+        extend: None,
         interrupt: Interrupt::listen()?,
     };
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });

@@ -5,8 +5,8 @@ use super::judge::Printed;
 use super::watch::Watcher;
 use super::{Done, Problem, compare, judge};
 use crate::config::{self, Overrides, Stop};
-use crate::engine::{self, Interrupt, RunError, RunRequest};
-use crate::model::RunRecord;
+use crate::engine::{self, Extend, Interrupt, RunError, RunRequest};
+use crate::model::{PhaseKind, RunRecord};
 use crate::report;
 use crate::report::live::Mode;
 use crate::supervise::AttachError;
@@ -36,6 +36,9 @@ pub struct Arguments {
     /// When the soak ends, instead of what the harness file says.
     #[arg(long, value_enum, value_name = "WHEN")]
     stop: Option<StopArgument>,
+    /// Let the soak go on to so many times its planned length, such as `2x`, while nothing is proven.
+    #[arg(long, value_name = "FACTOR", value_parser = factor)]
+    extend: Option<f64>,
     /// Run directory of an earlier run: exit with 12 if this run grows faster, by more than the budget.
     #[arg(long, value_name = "RUN")]
     baseline: Option<PathBuf>,
@@ -64,6 +67,14 @@ impl From<StopArgument> for Stop {
     }
 }
 
+/// How far a soak may be extended.
+fn factor(text: &str) -> Result<f64, String> {
+    let number = text.trim().strip_suffix('x').and_then(|number| number.parse().ok());
+    number
+        .filter(|factor| *factor > 1.0 && *factor <= 10.0)
+        .ok_or_else(|| "expected a factor from `1.1x` to `10x`".into())
+}
+
 /// A variable and its value.
 pub(super) fn assignment(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -83,17 +94,27 @@ pub fn run(arguments: &Arguments) -> Done {
     };
     let harness = config::load(&arguments.file, &overrides)?;
     let baseline = arguments.baseline.as_deref().map(Baseline::read).transpose()?;
+    if arguments.extend.is_some() && harness.schedule().iter().filter(|p| p.kind == PhaseKind::Soak).count() != 1 {
+        let text = "--extend needs a harness file with one soak phase, without [settle] pauses";
+        return Err(Problem::new(ExitCode::Usage, text));
+    }
     let file = arguments.file.canonicalize()?;
     let request = RunRequest {
         harness: &harness,
         harness_dir: file.parent().unwrap_or(Path::new("/")),
         reports: &arguments.reports,
         label: None,
+        extend: arguments.extend.map(|factor| Extend { factor, is_open: &verdict::is_open }),
         interrupt: Interrupt::listen()?,
     };
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });
     let mut looks = (harness.stop == Stop::Early).then(Looks::planned);
-    let mut look = |record: &RunRecord, share: f64| judge::look(looks.as_mut()?, record, share);
+    let factor = arguments.extend.unwrap_or(1.0);
+    let mut later = (harness.stop == Stop::Early).then(|| Looks::extended(factor));
+    let mut look = |record: &RunRecord, share: f64| match share {
+        _ if share <= 1.0 => judge::look(looks.as_mut()?, record, share),
+        _ => judge::look(later.as_mut()?, record, share / factor),
+    };
     let finished = engine::run(&request, &mut |progress| watcher.look(progress), &mut look)?;
     // What was drawn over gives way to the verdict.
     drop(watcher);

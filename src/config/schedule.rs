@@ -38,6 +38,19 @@ impl Harness {
     }
 }
 
+impl PhaseConfig {
+    /// The same phase, this many times as long.
+    pub fn times(&self, factor: f64) -> PhaseConfig {
+        let count = |n: Option<u64>| n.map(|n| (n as f64 * factor).ceil() as u64);
+        PhaseConfig {
+            duration: self.duration.map(|span| Span(span.0.mul_f64(factor))),
+            requests: count(self.requests),
+            requests_per_worker: count(self.requests_per_worker),
+            ..self.clone()
+        }
+    }
+}
+
 /// Where part `i` of `parts` ends.
 fn edge(count: u64, i: u64, parts: u64) -> u64 {
     (u128::from(count) * u128::from(i) / u128::from(parts)) as u64
@@ -62,6 +75,8 @@ mod tests {
         );
         assert_eq!(schedule.iter().filter_map(|p| p.requests).sum::<u64>(), 100);
         assert!(schedule.iter().filter_map(|p| p.requests).all(|n| n == 14 || n == 15));
+        let longer = harness.phases[1].times(1.5);
+        assert_eq!((longer.kind, longer.requests, longer.duration), (PhaseKind::Soak, Some(150), None));
         let plain = parse(&text.replace("pauses = 7", "pauses = 0"), "x.toml", &Overrides::default()).unwrap();
         assert_eq!(plain.schedule(), plain.phases);
     }

@@ -37,8 +37,19 @@ pub struct RunRequest<'a> {
     pub reports: &'a Path,
     /// The name of the run's directory; by default it is made of the time and the harness file's name.
     pub label: Option<&'a str>,
+    /// How far the soak may go on beyond its planned end, if it may.
+    pub extend: Option<Extend<'a>>,
     /// What ends the run before its time.
     pub interrupt: Interrupt,
+}
+
+/// A soak that goes on beyond its planned end while nothing is proven.
+#[derive(Clone, Copy)]
+pub struct Extend<'a> {
+    /// The most that the soak may last, as a multiple of its planned length; above 1.
+    pub factor: f64,
+    /// Whether the answer is still open.
+    pub is_open: &'a dyn Fn(&RunRecord) -> bool,
 }
 
 /// A run that has ended, one way or another.
@@ -138,7 +149,7 @@ pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>, look: &mut Look<'_>)
         alive,
         stopping: Arc::new(AtomicBool::new(false)),
     };
-    let end = conductor.conduct(&driving, counter, sink, watch, look);
+    let end = conductor.conduct(&driving, counter, sink, watch, look, request.extend);
     Ok(conductor.finish(end, driving))
 }
 
@@ -162,6 +173,7 @@ impl Conductor {
         sink: Sender<Entry>,
         watch: &mut Watch<'_>,
         look: &mut Look<'_>,
+        extend: Option<Extend<'_>>,
     ) -> Result<(), Cut> {
         self.recorder.write_head();
         if let Err(reason) = &self.setup.group {
@@ -194,7 +206,7 @@ impl Conductor {
             },
             sink,
         );
-        let driven = self.drive(driving, &mut launched, watch, look);
+        let driven = self.drive(driving, &mut launched, watch, look, extend);
         let followed = self.stop(launched, sampler);
         driven.and(followed)
     }
@@ -206,6 +218,7 @@ impl Conductor {
         launched: &mut Launched,
         watch: &mut Watch<'_>,
         look: &mut Look<'_>,
+        extend: Option<Extend<'_>>,
     ) -> Result<(), Cut> {
         let mut died = None;
         let waited = target::wait(&self.setup, &self.outputs, self.interrupt.flag(), || {
@@ -216,10 +229,13 @@ impl Conductor {
             Some(cause) => Cut::target(self.outputs.explain(cause)),
             None => self.cut(reason),
         })?;
-        let phases = self.setup.harness.schedule();
+        let mut phases = self.setup.harness.schedule();
         // The share of several soak phases that is done can't be told while their lengths are in different units.
         let one_soak = phases.iter().filter(|p| p.kind == PhaseKind::Soak).count() == 1;
-        for (index, phase) in phases.iter().enumerate() {
+        // What the soak has had of its plan before this phase, and how much of it the phase is.
+        let (mut before, mut part) = (0.0, 1.0);
+        let mut index = 0;
+        while let Some(phase) = phases.get(index).cloned() {
             self.recorder.event(EventKind::Phase { phase: phase.kind, index });
             if phase.kind == PhaseKind::Settle {
                 self.collect(driving, launched)?;
@@ -227,7 +243,7 @@ impl Conductor {
             let (begun, sent_before) = (Instant::now(), self.counters.totals().sent);
             let mut cut = None;
             let mut open = one_soak && phase.kind == PhaseKind::Soak;
-            driving.begin(phase);
+            driving.begin(&phase);
             let end = loop {
                 if let Some(end) = driving.end() {
                     break end;
@@ -241,14 +257,15 @@ impl Conductor {
                 }
                 let totals = self.counters.totals();
                 let sent = totals.sent.saturating_sub(sent_before);
-                if open && cut.is_none() && self.is_proven(share(phase, begun.elapsed(), sent, self.alive()), look) {
+                let done = before + part * share(&phase, begun.elapsed(), sent, self.alive());
+                if open && cut.is_none() && self.is_proven(done, look) {
                     open = false;
                     driving.halt();
                 }
                 watch(&Progress {
                     record: &self.recorder.record,
                     elapsed: self.origin.elapsed().as_secs_f64(),
-                    phase: Some((phase, index, phases.len())),
+                    phase: Some((&phase, index, phases.len())),
                     phase_elapsed: begun.elapsed().as_secs_f64(),
                     alive: self.alive(),
                     requests: Some(totals.sent),
@@ -260,6 +277,18 @@ impl Conductor {
                 (Some(cut), _) => return Err(cut),
                 (None, PhaseEnd::Failed(reason)) => return Err(Cut { failure: Failure::Workload, reason }),
                 (None, PhaseEnd::Complete | PhaseEnd::Stopped) => {}
+            }
+            index += 1;
+            if let Some(Extend { factor, is_open }) = extend.filter(|_| open && before == 0.0) {
+                self.recorder.take(Duration::ZERO);
+                if is_open(&self.recorder.record) {
+                    let text = format!(
+                        "nothing was proven at the planned end: the soak went on, to {factor} times its length at most"
+                    );
+                    self.recorder.event(EventKind::Note { text });
+                    (before, part) = (1.0, factor - 1.0);
+                    phases.insert(index, phase.times(part));
+                }
             }
         }
         // A target that broke down under the last requests must not count as having come through.

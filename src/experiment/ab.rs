@@ -190,6 +190,7 @@ fn run_side(
         harness_dir: request.harness_dir,
         reports: request.directory,
         label: Some(&label),
+        extend: None,
         interrupt: request.interrupt.clone(),
     };
     let finished = engine::run(&run, &mut |progress| observer.look(progress), &mut |_, _| None)

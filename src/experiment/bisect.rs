@@ -244,6 +244,7 @@ impl Lab<'_> {
             harness_dir: self.request.harness_dir,
             reports: self.request.directory,
             label: Some(label),
+            extend: None,
             interrupt: self.request.interrupt.clone(),
         };
         let observer = &mut *self.observer;

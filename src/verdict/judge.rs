@@ -205,7 +205,7 @@ fn near_rlimit(record: &RunRecord) -> Option<(u64, u64)> {
 /// When it was looked before the end, and what that came to.
 fn looks_taken(record: &RunRecord) -> Option<String> {
     let percent =
-        |share: &Option<f64>| share.map_or("a while".into(), |s| format!("{:.0} % of the planned soak", 100.0 * s));
+        |share: &Option<f64>| share.map_or("a while".into(), |s| format!("{:.0} % of its planned length", 100.0 * s));
     let looks: Vec<_> = record
         .events
         .iter()
@@ -217,11 +217,9 @@ fn looks_taken(record: &RunRecord) -> Option<String> {
     let (when, alpha, found, proven) = looks.last()?;
     let count = looks.len();
     Some(if *proven {
-        format!(
-            "the soak ended early, after {when}, when look {count} proved it with error probability {alpha:.2e} ({found})"
-        )
+        format!("the soak ended after {when}, when look {count} proved it with error probability {alpha:.2e} ({found})")
     } else {
-        format!("{count} looks before the planned end proved nothing, the last after {when} ({found})")
+        format!("{count} looks at the soak proved nothing before its end, the last after {when} ({found})")
     })
 }
 

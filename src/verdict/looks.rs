@@ -29,6 +29,8 @@ const LONGER: f64 = 1.25;
 #[derive(Debug, Clone)]
 pub struct Looks {
     planned: bool,
+    /// The share of the plan before which the run isn't clean.
+    clean_from: f64,
     taken: usize,
     spent: (f64, f64),
 }
@@ -49,12 +51,25 @@ pub struct Look {
 impl Looks {
     /// Looks at a run with a planned end; progress is the share of the plan that is done.
     pub fn planned() -> Self {
-        Looks { planned: true, taken: 0, spent: (0.0, 0.0) }
+        Looks { planned: true, clean_from: CLEAN_FROM, taken: 0, spent: (0.0, 0.0) }
+    }
+
+    /// Looks at a run that goes on beyond its planned end, to `factor` times its length at most; progress is the share of
+    /// that. What the shares before the planned end may spend is left out: the planned end had an error probability of
+    /// its own, and has been looked at.
+    pub fn extended(factor: f64) -> Self {
+        let done = 1.0 / factor.max(1.0);
+        Looks {
+            clean_from: done,
+            taken: SHARES.iter().filter(|share| **share <= done).count(),
+            spent: (spent(ALPHA_LEAK, done), spent(ALPHA_CLEAN, done)),
+            ..Looks::planned()
+        }
     }
 
     /// Looks at a run without an end; progress is seconds.
     pub fn open_ended() -> Self {
-        Looks { planned: false, taken: 0, spent: (0.0, 0.0) }
+        Looks { planned: false, clean_from: 0.0, taken: 0, spent: (0.0, 0.0) }
     }
 
     /// Whether the next look is due.
@@ -109,9 +124,15 @@ impl Looks {
         if findings.iter().any(|f| f.outcome == Outcome::Leak) {
             Some(Outcome::Leak)
         } else {
-            (all_clean && (!self.planned || progress >= CLEAN_FROM)).then_some(Outcome::Clean)
+            (all_clean && progress >= self.clean_from).then_some(Outcome::Clean)
         }
     }
+}
+
+/// Whether a run that came to its planned end has neither a leak nor all its resources clean.
+pub fn is_open(record: &RunRecord) -> bool {
+    let findings = findings(record, Demands::FINAL);
+    !findings.iter().any(|f| f.outcome == Outcome::Leak) && findings.iter().any(|f| f.outcome == Outcome::Inconclusive)
 }
 
 fn words(finding: &Finding) -> String {
@@ -143,6 +164,23 @@ mod tests {
         let missed = looks.demands(0.7);
         assert!((missed.leak - spent(ALPHA_LEAK, 0.7)).abs() < 1e-12 && missed.early);
         assert!(!looks.are_due(0.74) && looks.are_due(0.75));
+    }
+
+    #[test]
+    fn looks_after_the_planned_end_spend_less_than_one_verdict() {
+        let mut extended = Looks::extended(2.0);
+        assert!(!extended.are_due(0.5) && extended.are_due(0.6));
+        let sum: f64 = SHARES[1..].iter().map(|share| extended.demands(*share).leak).sum();
+        assert!((sum - (spent(ALPHA_LEAK, 0.9) - spent(ALPHA_LEAK, 0.5))).abs() < 1e-12 && sum < ALPHA_LEAK, "{sum}");
+        assert_eq!(Looks::extended(2.0).look(&clean(), 0.6).proven, Some(Outcome::Clean));
+    }
+
+    #[test]
+    fn a_run_is_open_until_something_is_proven() {
+        assert!(!is_open(&leaking()) && !is_open(&clean()));
+        let mut short = clean();
+        short.samples.retain(|sample| sample.t < 13.0);
+        assert!(is_open(&short));
     }
 
     #[test]

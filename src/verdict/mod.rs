@@ -36,7 +36,7 @@ pub use finding::find;
 pub use forecast::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting, forecast};
 pub use judge::{judge, page};
 pub use live::live_growth;
-pub use looks::{Look, Looks};
+pub use looks::{Look, Looks, is_open};
 pub use plan::{Noise, Planned, plan};
 pub use series::{SettleLevel, series, settle_levels};
 pub use sites::{CallSite, CallSites, SiteState, StackTotal, stack_totals};

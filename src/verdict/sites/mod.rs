@@ -205,7 +205,7 @@ fn churn(record: &RunRecord, series: &[Series]) -> f64 {
         let judged = |s: &&Sample| Some(s.worker) == one.worker && (*first..=*last).contains(&s.t);
         let mut counts = record.samples.iter().filter(judged).filter_map(|s| Some((s.t, s.heap?.allocated)));
         let Some((begun, before)) = counts.next() else { continue };
-        let Some((ended, after)) = counts.last() else { continue };
+        let Some((ended, after)) = counts.next_back() else { continue };
         allocated += after.saturating_sub(before) as f64;
         span += window::position(one, ended) - window::position(one, begun);
     }

@@ -84,7 +84,7 @@ fn judged(sites: &[Does], seed: u64) -> CallSites {
     call_sites(&traced(sites, seed), None).expect("sites")
 }
 
-fn named<'a>(sites: &'a CallSites, site: usize) -> Option<&'a CallSite> {
+fn named(sites: &CallSites, site: usize) -> Option<&CallSite> {
     sites.sites.iter().find(|s| s.frame.function.as_deref() == Some(&format!("site_{site}")))
 }
 
