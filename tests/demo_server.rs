@@ -14,8 +14,9 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
 use std::time::Instant;
 
-/// Memory that a worker may win or lose without a fault: pages of its stack, of its data, of the allocator.
-const SLACK: i64 = 128 << 10;
+/// Memory that a worker may win or lose without a fault: pages of its stack, of its data, of the allocator; and what the
+/// kernel's counters haven't summed up yet, some dozens of pages for each CPU.
+const SLACK: i64 = 384 << 10;
 
 /// A demonstration server with two workers.
 struct Demo {
