@@ -14,7 +14,7 @@ pub const MAGIC: u64 = u64::from_le_bytes(*b"seepheap");
 pub const VERSION: u32 = 1;
 
 /// Threads that count on their own at a time; more of them share `Region::shared`.
-pub const SLOTS: usize = 1024;
+pub const SLOTS: usize = 4096;
 
 /// Counters of the filter that spares `free` a look-up; a power of two.
 pub const FILTER: usize = 1 << 16;
@@ -127,9 +127,9 @@ pub struct Region {
     pub magic: AtomicU64,
     /// `VERSION`.
     pub version: AtomicU32,
+    /// Threads that have a slot now.
+    pub slots_taken: AtomicU32,
     /// Token of the thread that holds the lock over all that follows the slots; 0 if it is free.
-    pub reserved: AtomicU32,
-    /// See `reserved`: a thread's token is the address of its thread-local word.
     pub owner: AtomicU64,
     /// Mean of bytes between samples.
     pub mean: AtomicU64,

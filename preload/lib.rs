@@ -37,5 +37,5 @@ static INIT: extern "C" fn() = init;
 extern "C" fn init() {
     thread::init();
     // SAFETY: the functions are ours, and stay loaded.
-    unsafe { libc::pthread_atfork(region::before_fork, region::after_fork, region::after_fork) };
+    unsafe { libc::pthread_atfork(region::before_fork, region::after_fork, region::after_fork_in_child) };
 }

@@ -7,8 +7,15 @@ use super::layout::{MAPPINGS, Mapping, Region};
 use super::table;
 use core::sync::atomic::Ordering::Relaxed;
 
-/// Follows a new mapping of entry number `entry` minus one (0 for none); false if there is no room.
+/// Follows a new mapping of entry number `entry` minus one (0 for none); false if there is no room. What is still
+/// followed in its range was unmapped unseen (by the system call itself), and goes.
 pub fn insert(region: &Region, start: u64, length: u64, entry: u32) -> bool {
+    region.unmapped.fetch_add(remove(region, start, length), Relaxed);
+    place(region, start, length, entry)
+}
+
+/// Follows a range in which nothing is followed; false if there is no room.
+fn place(region: &Region, start: u64, length: u64, entry: u32) -> bool {
     let used = region.mappings_used.load(Relaxed) as usize;
     if used >= MAPPINGS {
         return false;
@@ -41,7 +48,7 @@ pub fn remove(region: &Region, start: u64, length: u64) -> u64 {
         match (from < start, to > end) {
             (true, true) => {
                 write(mapping, from, start - from, entry);
-                if !insert(region, end, to - end, entry) {
+                if !place(region, end, to - end, entry) {
                     // No room for the second half: it counts as gone, and that is told.
                     region.lost_mappings.fetch_add(1, Relaxed);
                     removed += to - end;

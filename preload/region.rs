@@ -2,11 +2,12 @@
 
 use super::layout::{Anchor, MAGIC, Region, VERSION};
 use super::libc;
-use super::thread::token;
+use super::thread::{give_back_others, token};
 use super::{mappings, table};
 use core::mem::{offset_of, size_of};
+use core::ptr::null_mut;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicU32, AtomicU64};
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64};
 
 /// Mean of bytes between samples where the environment doesn't say.
 const MEAN: u64 = 512 << 10;
@@ -15,27 +16,30 @@ const MEAN: u64 = 512 << 10;
 const VARIABLE: &core::ffi::CStr = c"SEEPAGE_HEAP_MEAN";
 
 /// How often the lock is asked for before its holder is taken for gone: after a bare `clone` system call a child may
-/// have inherited it from a thread that it doesn't have.
+/// have inherited it from a thread that it doesn't have. It takes a few tenths of a second.
 const PATIENCE: u32 = 10_000_000;
+
+/// How much longer that is while another thread forks, for it holds the lock until the kernel has copied the tables of
+/// all its pages.
+const PATIENCE_IN_FORK: u32 = 20;
 
 /// Where seepage finds the region.
 #[unsafe(no_mangle)]
 pub static SEEPAGE_HEAP: Anchor = Anchor { magic: AtomicU64::new(MAGIC), region: AtomicU64::new(0) };
 
+/// The same address, one load away: what is seen from outside is reached through the table of global offsets.
+static REGION: AtomicPtr<Region> = AtomicPtr::new(null_mut());
+
 /// The region; `None` if there is no memory for it.
 pub fn region() -> Option<&'static Region> {
-    match SEEPAGE_HEAP.region.load(Acquire) {
-        0 => create(),
-        // SAFETY: only `create` sets it, to a region that is never unmapped.
-        address => Some(unsafe { &*(address as *const Region) }),
-    }
+    existing().or_else(create)
 }
 
 /// The region, if there is one already.
 #[inline(always)]
 pub fn existing() -> Option<&'static Region> {
-    // SAFETY: as in `region`.
-    unsafe { (SEEPAGE_HEAP.region.load(Acquire) as *const Region).as_ref() }
+    // SAFETY: only `create` sets it, to a region that is never unmapped.
+    unsafe { REGION.load(Acquire).as_ref() }
 }
 
 #[cold]
@@ -63,13 +67,16 @@ fn create() -> Option<&'static Region> {
     region.version.store(VERSION, Relaxed);
     region.mean.store(mean(), Relaxed);
     region.magic.store(MAGIC, Release);
-    match SEEPAGE_HEAP.region.compare_exchange(0, address, AcqRel, Acquire) {
-        Ok(_) => Some(region),
+    match REGION.compare_exchange(null_mut(), address as *mut Region, AcqRel, Acquire) {
+        Ok(_) => {
+            SEEPAGE_HEAP.region.store(address, Release);
+            Some(region)
+        }
         Err(other) => {
             // SAFETY: ours was never shown to anyone; the other one is a region.
             unsafe {
                 libc::syscall(libc::SYS_MUNMAP, address, size, 0, 0, 0, 0);
-                Some(&*(other as *const Region))
+                other.as_ref()
             }
         }
     }
@@ -108,18 +115,21 @@ impl Drop for Guard {
 /// Locks the region; `None` if this thread has it already (a signal came in between), or if it is never free.
 pub fn lock(region: &'static Region) -> Option<Guard> {
     let token = token();
-    let mut asked = 0;
+    let mut asked: u32 = 0;
     while region.owner.compare_exchange_weak(0, token, Acquire, Relaxed).is_err() {
         if region.owner.load(Relaxed) == token || region.broken.load(Relaxed) != 0 {
             return None;
         }
         asked += 1;
-        if asked > PATIENCE {
+        let longer = if FORKING.load(Relaxed) == 0 { 1 } else { PATIENCE_IN_FORK };
+        if asked > PATIENCE * longer {
             region.broken.store(1, Relaxed);
             return None;
         }
         core::hint::spin_loop();
     }
+    // What a signal has freed while the last holder let go must be out before its address can come in again.
+    settle(region);
     Some(Guard(region))
 }
 
@@ -137,12 +147,17 @@ pub fn forget_block(region: &'static Region, address: usize) {
     }
 }
 
-fn unlock(region: &Region) {
+/// Takes out what was freed while it had to wait for the lock.
+fn settle(region: &Region) {
     for pending in &region.pending {
         if pending.load(Relaxed) != 0 {
             table::remove(region, pending.swap(0, AcqRel));
         }
     }
+}
+
+fn unlock(region: &Region) {
+    settle(region);
     region.owner.store(0, Release);
 }
 
@@ -164,6 +179,14 @@ pub extern "C" fn after_fork() {
         && FORKING.swap(0, Relaxed) == 1
     {
         unlock(region);
+    }
+}
+
+/// After a fork, in the child: it has one thread.
+pub extern "C" fn after_fork_in_child() {
+    after_fork();
+    if let Some(region) = existing() {
+        give_back_others(region);
     }
 }
 

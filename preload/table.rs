@@ -17,8 +17,12 @@ pub fn may_hold(region: &Region, address: usize) -> bool {
     region.filter[filtered(address as u64)].load(Relaxed) != 0
 }
 
-/// Enters a sampled block; returns its place, or `None` if there is none left.
+/// Enters a sampled block; returns its place, or `None` if there is none left. If there is one at its address already,
+/// that one was freed unseen (by a call into the allocator that isn't ours), and goes.
 pub fn insert(region: &Region, address: u64, bytes: u64, born: u64, stack: u32) -> Option<usize> {
+    if may_hold(region, address as usize) {
+        remove(region, address);
+    }
     let place = place(region, bytes, born, stack)?;
     region.entries[place].link.store(0, Relaxed);
     region.entries[place].address.store(address, Release);

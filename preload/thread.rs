@@ -1,24 +1,25 @@
 //! The calling thread's slot, one load away.
 //!
-//! Stable Rust has no thread-locals without a library; so the word is declared in assembly, in the static TLS block
-//! (initial-exec), which a preloaded library always has room in.
+//! Stable Rust has no thread-locals without a library; so the words are declared in assembly, in the static TLS block
+//! (initial-exec), which a preloaded library always has room in. The first one is the slot's address; the second is 1
+//! once the thread has given its slot back for good.
 
-use super::layout::{Region, Slot};
+use super::layout::{Region, SLOTS, Slot};
 use super::libc::{self, Key};
-use super::region::region;
+use super::region::{existing, region};
 use core::arch::{asm, global_asm};
 use core::ffi::c_void;
-use core::ptr::{null, null_mut};
+use core::ptr::null_mut;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 global_asm!(
     ".section .tbss.seepage_thread,\"awT\",@nobits",
     ".type seepage_thread, @object",
-    ".size seepage_thread, 8",
+    ".size seepage_thread, 16",
     ".p2align 3",
     "seepage_thread:",
-    ".zero 8",
+    ".zero 16",
     ".text",
 );
 
@@ -50,6 +51,25 @@ fn set_slot(slot: *mut Slot) {
     }
 }
 
+/// Whether the thread has given its slot back.
+fn ended() -> bool {
+    let ended: u64;
+    // SAFETY: as in `slot`.
+    unsafe {
+        asm!("mov {0}, qword ptr [rip + seepage_thread@GOTTPOFF]", "mov {0}, qword ptr fs:[{0} + 8]", out(reg) ended,
+            options(nostack, readonly, preserves_flags));
+    }
+    ended != 0
+}
+
+fn set_ended() {
+    // SAFETY: as in `set_slot`.
+    unsafe {
+        asm!("mov {0}, qword ptr [rip + seepage_thread@GOTTPOFF]", "mov qword ptr fs:[{0} + 8], 1", out(reg) _,
+            options(nostack, preserves_flags));
+    }
+}
+
 /// The key whose destructor gives a thread's slot back, plus one; 0 before there is one.
 static KEY: AtomicU32 = AtomicU32::new(0);
 
@@ -71,11 +91,15 @@ pub fn init() {
 #[cold]
 pub fn take_slot() -> Option<&'static Slot> {
     let region: &'static Region = region()?;
+    if ended() || region.slots_taken.load(Relaxed) as usize >= SLOTS {
+        return None;
+    }
     let slot = region
         .slots
         .iter()
         .position(|slot| slot.taken.load(Relaxed) == 0 && slot.taken.compare_exchange(0, 1, AcqRel, Relaxed).is_ok())?;
     region.slots_used.fetch_max(slot as u32 + 1, Relaxed);
+    region.slots_taken.fetch_add(1, Relaxed);
     let slot = &region.slots[slot];
     set_slot((slot as *const Slot).cast_mut());
     if let Some(key) = KEY.load(Acquire).checked_sub(1) {
@@ -85,13 +109,29 @@ pub fn take_slot() -> Option<&'static Slot> {
     Some(slot)
 }
 
-/// A thread ends. What its other destructors still free counts in a slot that it takes anew.
+/// A thread ends. What is still freed after that, by other destructors and by the C library itself, counts in the
+/// shared slot: nobody would give back a slot of its own.
 unsafe extern "C" fn give_back(slot: *mut c_void) {
     set_slot(null_mut());
-    let key = KEY.load(Acquire).wrapping_sub(1);
+    set_ended();
     // SAFETY: the value is the slot that `take_slot` or `init` stored, in a region that is never unmapped.
-    unsafe {
-        libc::pthread_setspecific(key, null());
-        (*slot.cast::<Slot>()).taken.store(0, Release);
+    unsafe { (*slot.cast::<Slot>()).taken.store(0, Release) };
+    if let Some(region) = existing() {
+        region.slots_taken.fetch_sub(1, Relaxed);
     }
+}
+
+/// In a child after a fork: gives back the slots of the threads that only its parent has. What they counted stays.
+pub fn give_back_others(region: &Region) {
+    let own = slot().cast_const();
+    let mut taken = 0;
+    for slot in &region.slots[..(region.slots_used.load(Relaxed) as usize).min(SLOTS)] {
+        if core::ptr::eq(slot, own) {
+            taken = 1;
+        } else {
+            slot.busy.store(0, Relaxed);
+            slot.taken.store(0, Relaxed);
+        }
+    }
+    region.slots_taken.store(taken, Relaxed);
 }

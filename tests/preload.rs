@@ -1,82 +1,20 @@
-//! The preload library in real programs: what it counts is what they allocated.
+//! The preload library in a program that counts itself: what it counts is what that program allocated.
 
-use seepage::model::HeapReading;
-use seepage::probe::{HeapProbe, Library, Snapshot};
+#[path = "preload/traced.rs"]
+mod traced;
+
+use seepage::probe::Snapshot;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::OnceLock;
-use tempfile::TempDir;
+use traced::{Traced, built};
 
-/// The program of `tests/preload/worker.c`, built once.
-fn program() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let to = Path::new(env!("CARGO_TARGET_TMPDIR")).join("preload-worker");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/preload/worker.c");
-        let built = Command::new("cc").args(["-O1", "-g", "-pthread", "-w"]).arg(source).arg("-o").arg(&to).status();
-        assert!(built.expect("a C compiler, which scripts/setup-tests.sh installs").success());
-        to
-    })
-}
-
-/// A program with the library in it, at one of its marks.
-struct Worker {
-    child: Child,
-    orders: ChildStdin,
-    marks: BufReader<ChildStdout>,
-    library: Library,
-    _directory: TempDir,
-}
-
-impl Worker {
-    fn start(mode: &str, mean: u64) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let library = Library::install(directory.path()).unwrap();
-        let mut environment = BTreeMap::new();
-        library.enter(&mut environment, mean);
-        let mut command = Command::new(program());
-        command.arg(mode).envs(environment).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let orders = child.stdin.take().unwrap();
-        let marks = BufReader::new(child.stdout.take().unwrap());
-        Worker { child, orders, marks, library, _directory: directory }
-    }
-
-    /// Waits for the next mark; returns who has reached it and what it says.
-    fn mark(&mut self) -> (u32, u64) {
-        let mut line = String::new();
-        self.marks.read_line(&mut line).unwrap();
-        let (pid, value) = line.trim().split_once(' ').expect("a mark");
-        (pid.parse().unwrap(), value.parse().unwrap())
-    }
-
-    fn go_on(&mut self) {
-        self.orders.write_all(b"\n").unwrap();
-    }
-
-    fn probe(&self, pid: u32) -> HeapProbe {
-        let process = File::open(format!("/proc/{pid}")).unwrap();
-        HeapProbe::open(process, &self.library).unwrap().expect("the library in it")
-    }
-
-    fn counts(&self, pid: u32) -> HeapReading {
-        self.probe(pid).counts().unwrap()
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// The program of `tests/preload/worker.c` in one of its modes, sampled every `mean` bytes.
+fn worker(mode: &str, mean: u64) -> Traced {
+    Traced::start(built("worker.c", &[]), &[mode], mean, &[])
 }
 
 #[test]
 fn live_bytes_are_exact_over_threads_and_all_forms_of_allocation() {
-    let mut worker = Worker::start("exact", 64 << 10);
+    let mut worker = worker("exact", 64 << 10);
     let (pid, _) = worker.mark();
     let before = worker.counts(pid);
     worker.go_on();
@@ -89,7 +27,7 @@ fn live_bytes_are_exact_over_threads_and_all_forms_of_allocation() {
 
 #[test]
 fn a_child_has_counts_of_its_own_beside_what_it_inherited() {
-    let mut worker = Worker::start("forked", 64 << 10);
+    let mut worker = worker("forked", 64 << 10);
     let (parent, inherited) = worker.mark();
     let at_fork = worker.counts(parent);
     assert!(at_fork.live >= inherited);
@@ -102,7 +40,7 @@ fn a_child_has_counts_of_its_own_beside_what_it_inherited() {
 
 #[test]
 fn mappings_of_the_program_itself_are_exact_through_every_change() {
-    let mut worker = Worker::start("mapped", 1 << 10);
+    let mut worker = worker("mapped", 1 << 10);
     let (pid, expected) = worker.mark();
     assert_eq!(worker.counts(pid).mapped, expected);
     assert_eq!(mapped_samples(&worker.probe(pid).snapshot().unwrap()), expected);
@@ -119,16 +57,81 @@ fn mapped_samples(snapshot: &Snapshot) -> u64 {
 
 #[test]
 fn a_child_that_is_forked_amid_allocations_can_allocate() {
-    let mut worker = Worker::start("forking", 4 << 10);
+    let mut worker = worker("forking", 4 << 10);
     assert_eq!(worker.mark().1, 0, "children that failed");
 }
 
 #[test]
-fn what_is_kept_is_estimated_by_its_place_among_much_churn() {
-    let mut worker = Worker::start("leaking", 16 << 10);
-    let (pid, small) = worker.mark();
+fn threads_that_come_and_go_are_counted_and_give_their_slots_back() {
+    let mut worker = worker("threads", 4 << 10);
+    let (pid, _) = worker.mark();
+    let before = worker.counts(pid);
+    worker.go_on();
+    let (_, expected) = worker.mark();
+    let after = worker.counts(pid);
+    assert_eq!(after.live - before.live, expected);
+    // A slot has 64 bytes: 2,000 threads that kept theirs would have added 30 pages.
+    assert!(after.own - before.own < 16 * 4096, "{before:?} {after:?}");
+}
+
+#[test]
+fn a_child_gives_back_the_slots_of_threads_that_only_its_parent_has() {
+    // So rarely that no sample adds a page.
+    let mut worker = worker("generations", 1 << 40);
+    let (parent, _) = worker.mark();
+    let before = worker.counts(parent).own;
+    worker.go_on();
+    let (child, _) = worker.mark();
+    // Ten generations of 30 threads each: the slots of one fit into a page, those of all would take five.
+    let after = worker.counts(child).own;
+    assert!(child != parent && after <= before + 4096, "{before} {after}");
+}
+
+#[test]
+fn a_signal_handler_may_allocate() {
+    let mut worker = worker("signals", 1 << 10);
+    let (pid, _) = worker.mark();
+    let before = worker.counts(pid);
+    worker.go_on();
+    worker.mark();
+    let after = worker.counts(pid);
+    assert_eq!((after.live, after.blocks), (before.live, before.blocks));
+    assert!(after.allocations > before.allocations, "no signal came: {after:?}");
+}
+
+#[test]
+fn a_server_that_confines_itself_is_still_counted() {
+    let mut worker = worker("confined", 16 << 10);
+    let (pid, _) = worker.mark();
+    let before = worker.counts(pid);
+    worker.go_on();
+    let (_, expected) = worker.mark();
+    assert_eq!(worker.counts(pid).live - before.live, expected);
+    assert!(worker.probe(pid).snapshot().unwrap().stacks.len() > 10);
+}
+
+#[test]
+fn children_that_are_killed_while_they_sample_leave_their_parent_alone() {
+    let mut worker = worker("killed", 1 << 10);
+    let (pid, _) = worker.mark();
+    let before = worker.counts(pid);
+    worker.go_on();
+    let (_, expected) = worker.mark();
+    assert_eq!(worker.counts(pid).live - before.live, expected);
+}
+
+#[test]
+fn a_full_table_raises_the_mean_and_stays_right() {
+    let mut worker = worker("full", 1 << 10);
+    let (pid, expected) = worker.mark();
     let snapshot = worker.probe(pid).snapshot().unwrap();
-    assert_eq!(snapshot.lost, 0);
+    assert!(snapshot.mean > 1 << 10 && snapshot.lost == 0, "{} {}", snapshot.mean, snapshot.lost);
+    let (bytes, variance) = estimates(&snapshot).into_values().max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
+    assert!((bytes - expected as f64).abs() < 4.0 * variance.sqrt(), "{bytes} of {expected}, variance {variance}");
+}
+
+/// What is live by stack: its estimate, and the estimate's variance.
+fn estimates(snapshot: &Snapshot) -> BTreeMap<&[u64], (f64, f64)> {
     let mut found: BTreeMap<&[u64], (f64, f64)> = BTreeMap::new();
     for live in &snapshot.live {
         let stack = &snapshot.stacks[live.stack.expect("room for stacks") as usize];
@@ -137,7 +140,16 @@ fn what_is_kept_is_estimated_by_its_place_among_much_churn() {
         *bytes += live.bytes as f64 / probability;
         *variance += (live.bytes as f64 / probability).powi(2) * (1.0 - probability);
     }
-    let mut found: Vec<(f64, f64)> = found.into_values().collect();
+    found
+}
+
+#[test]
+fn what_is_kept_is_estimated_by_its_place_among_much_churn() {
+    let mut worker = worker("leaking", 16 << 10);
+    let (pid, small) = worker.mark();
+    let snapshot = worker.probe(pid).snapshot().unwrap();
+    assert_eq!(snapshot.lost, 0);
+    let mut found: Vec<(f64, f64)> = estimates(&snapshot).into_values().collect();
     found.sort_by(|a, b| b.0.total_cmp(&a.0));
     let near = |(bytes, variance): (f64, f64), expected: f64| (bytes - expected).abs() < 4.0 * variance.sqrt() + 1.0;
     assert!(near(found[0], 1000.0 * 8192.0) || near(found[1], 1000.0 * 8192.0), "{found:?}");

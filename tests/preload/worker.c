@@ -1,13 +1,17 @@
 /* A program that counts what it allocates itself, to be compared with what the preload library counts.
  * Usage: worker MODE. It prints a line when it has reached a mark, and goes on when it reads one. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
+#include <grp.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -165,6 +169,121 @@ static void forking(void) {
     mark(failed);
 }
 
+/* Allocates, and makes the C library free something of its own when the thread has ended. */
+static void *short_life(void *unused) {
+    (void)unused;
+    for (int i = 0; i < 20; i++) {
+        void *block = counted(malloc(100 + i));
+        if (i % 2) {
+            uncounted(block);
+            free(block);
+        }
+    }
+    strerror(100000);
+    dlopen("/nowhere.so", RTLD_NOW);
+    dlerror();
+    return NULL;
+}
+
+/* Threads come and go. */
+static void threads(void) {
+    in_threads(8, short_life);
+    live = 0;
+    mark(0);
+    for (int round = 0; round < 250; round++) in_threads(8, short_life);
+    mark(live);
+}
+
+static void *wait_for_ever(void *reached) {
+    free(malloc(100));
+    __atomic_add_fetch((int *)reached, 1, __ATOMIC_RELAXED);
+    for (;;) pause();
+}
+
+/* Children of a process with many threads start as many of their own, and so on. */
+static void generations(void) {
+    counted(malloc(1000));
+    mark(0);
+    for (int generation = 0; generation < 10; generation++) {
+        int reached = 0;
+        pthread_t thread;
+        for (int i = 0; i < 30; i++)
+            if (pthread_create(&thread, NULL, wait_for_ever, &reached)) abort();
+        while (__atomic_load_n(&reached, __ATOMIC_RELAXED) < 30) usleep(100);
+        pid_t child = fork();
+        if (child > 0) {
+            waitpid(child, NULL, 0);
+            _exit(0);
+        }
+    }
+    mark(0);
+}
+
+static void on_alarm(int number) {
+    (void)number;
+    static char *mapping;
+    free(malloc(3000));
+    if (mapping) munmap(mapping, 8192);
+    mapping = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+/* A handler allocates while the program maps and unmaps, which it may do in a handler. */
+static void signals(void) {
+    for (int i = 0; i < 1000; i++) counted(malloc(1000));
+    mark(0);
+    struct sigaction action = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+    sigaction(SIGALRM, &action, NULL);
+    struct itimerval often = {{0, 50}, {0, 50}}, never = {{0, 0}, {0, 0}};
+    setitimer(ITIMER_REAL, &often, NULL);
+    for (int i = 0; i < 20000; i++) {
+        char *mapping = mmap(NULL, 16384, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (mapping == MAP_FAILED) abort();
+        mapping[0] = mapping[16383] = 1;
+        munmap(mapping, 16384);
+    }
+    setitimer(ITIMER_REAL, &never, NULL);
+    mark(0);
+}
+
+/* What servers do to themselves after their start; chroot and another user only if they may. */
+static void confined(void) {
+    for (int descriptor = 3; descriptor < 1024; descriptor++) close(descriptor);
+    if (geteuid() == 0 && (chroot("/proc/self/fdinfo") || chdir("/") || setgroups(0, NULL) || setgid(65534) || setuid(65534)))
+        _exit(3);
+    in_threads(4, churn);
+    live = 0;
+    mark(0);
+    in_threads(4, churn);
+    for (int i = 0; i < 1000; i++) counted(malloc(1000));
+    mark(live);
+}
+
+/* Children are killed while they allocate and sample; their parent doesn't notice. */
+static void killed(void) {
+    counted(malloc(1000));
+    live = 0;
+    mark(0);
+    unsigned state = 3;
+    for (int i = 0; i < 100; i++) {
+        pid_t child = fork();
+        if (child == 0)
+            for (;;) free(malloc(next(&state) % 5000));
+        usleep(next(&state) % 2000);
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        counted(malloc(1000));
+    }
+    mark(live);
+}
+
+__attribute__((noinline)) static void *keep_many(void) { return malloc(2000); }
+
+/* More blocks than the table has room for. */
+static void full(void) {
+    for (int i = 0; i < 60000; i++) counted(keep_many());
+    mark(live);
+}
+
 int main(int count, char **arguments) {
     const char *mode = count > 1 ? arguments[1] : "";
     if (!strcmp(mode, "exact")) exact();
@@ -172,6 +291,12 @@ int main(int count, char **arguments) {
     else if (!strcmp(mode, "mapped")) mapped();
     else if (!strcmp(mode, "leaking")) leaking();
     else if (!strcmp(mode, "forking")) forking();
+    else if (!strcmp(mode, "threads")) threads();
+    else if (!strcmp(mode, "generations")) generations();
+    else if (!strcmp(mode, "signals")) signals();
+    else if (!strcmp(mode, "confined")) confined();
+    else if (!strcmp(mode, "killed")) killed();
+    else if (!strcmp(mode, "full")) full();
     else return 2;
     return 0;
 }

@@ -129,6 +129,27 @@ fn a_raised_mean_thins_to_what_it_would_have_taken() {
 }
 
 #[test]
+fn what_was_freed_or_unmapped_unseen_goes_when_its_address_is_used_again() {
+    let region = region();
+    let old = table::insert(&region, 0x5000, 100, 1, 0).unwrap();
+    table::insert(&region, 0x5000, 300, 2, 0).unwrap();
+    assert_eq!(live(&region), BTreeMap::from([(0x5000, 300)]));
+    table::remove(&region, 0x5000);
+    assert!(live(&region).is_empty());
+    assert!(!table::may_hold(&region, 0x5000));
+
+    let entry = table::insert_mapping(&region, 0x10_000, 0x4000, 3, 0).unwrap();
+    assert_eq!(entry, old, "the place is used again");
+    assert!(mappings::insert(&region, 0x10_000, 0x4000, entry as u32 + 1));
+    // It lies in the middle of what seems to be mapped.
+    assert!(mappings::insert(&region, 0x11_000, 0x1000, 0));
+    assert_eq!(region.unmapped.load(Relaxed), 0x1000);
+    assert_eq!(live(&region), BTreeMap::from([(0x10_000, 0x3000)]));
+    assert_eq!(mappings::remove(&region, 0, 0x20_000), 0x4000);
+    assert!(live(&region).is_empty());
+}
+
+#[test]
 fn too_many_mappings_are_refused() {
     let region = region();
     for number in 0..MAPPINGS as u64 {

@@ -1,0 +1,324 @@
+//! The preload library in programs that others wrote: they say the same with it as without, and are counted.
+//!
+//! Needs what `scripts/setup-tests.sh` installs.
+
+mod common;
+#[path = "preload/traced.rs"]
+mod traced;
+
+use common::{Bench, Demo, PATIENCE, wait_until};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use traced::{Traced, built, heap, installed};
+
+/// What a program says and how it ends, with and without the library: it must be the same.
+fn same_with_and_without(program: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let (_directory, _, library) = installed(4 << 10);
+    let run = |environment: &BTreeMap<String, String>| {
+        let mut command = Command::new(program);
+        command.args(arguments).envs(variables.iter().copied()).envs(environment).stdin(Stdio::null());
+        command.output().unwrap_or_else(|error| panic!("{}: {error}", program.display()))
+    };
+    let (without, with) = (run(&BTreeMap::new()), run(&library));
+    assert_eq!(with, without, "{} {arguments:?}", program.display());
+    with
+}
+
+/// A program that is ended with the test.
+struct Running(Child);
+
+impl Running {
+    fn children(&self) -> Vec<u32> {
+        let pid = self.0.id();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        children.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Ok(None) = self.0.try_wait() {
+            common::signal(self.0.id(), nix::sys::signal::Signal::SIGTERM);
+            let _ = self.0.wait();
+        }
+    }
+}
+
+#[test]
+fn shells_that_fork_and_spawn() {
+    let script = "for i in 1 2 3; do echo $i | cat; done; x=$(sh -c 'echo inner'); echo $x >&2; (exit 3)";
+    assert_eq!(same_with_and_without(Path::new("/bin/sh"), &["-c", script], &[]).status.code(), Some(3));
+}
+
+const PYTHON: &str = "
+import ctypes, json, os, subprocess, sys, threading
+for _ in range(50): ctypes.CDLL('libm.so.6')
+def work(n): results[n] = sum(len(str(i)) for i in range(20000))
+results = {}
+threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+[t.start() for t in threads]; [t.join() for t in threads]
+print(json.dumps(results, sort_keys=True), flush=True)
+print(subprocess.run([sys.executable, '-c', 'print(1)'], capture_output=True, text=True))
+print(subprocess.run('echo $((6 * 7)); exit 5', shell=True, capture_output=True, close_fds=False))
+pid = os.fork()
+if pid == 0: print('child', len([bytes(n) for n in range(3000)]), flush=True); os._exit(4)
+print(os.waitpid(pid, 0)[1])
+try: bytearray(1 << 60)
+except MemoryError: print('no memory')
+sys.exit(7)";
+
+#[test]
+fn python_with_threads_and_children() {
+    let ended = same_with_and_without(Path::new("/usr/bin/python3"), &["-c", PYTHON], &[("PYTHONMALLOC", "malloc")]);
+    assert_eq!(ended.status.code(), Some(7), "{ended:?}");
+}
+
+#[test]
+fn python_is_counted() {
+    let script = "
+import os, sys
+def mark(value): print(os.getpid(), value, flush=True); sys.stdin.readline()
+kept = [None] * 3000
+mark(0)
+for n in range(3000):
+    kept[n] = bytes(10000)
+    for m in range(20): [x for x in range(50)]
+mark(3000 * 10000)";
+    let mut python = Traced::start("/usr/bin/python3", &["-c", script], 64 << 10, &[("PYTHONMALLOC", "malloc")]);
+    let (pid, _) = python.mark();
+    let before = python.counts(pid);
+    python.go_on();
+    let (_, kept) = python.mark();
+    let grown = python.counts(pid).live - before.live;
+    // A bytes object has a head of 33 bytes, and the allocator rounds up to 16.
+    assert!((kept..kept + 3000 * 64 + 65536).contains(&grown), "{grown} of {kept}");
+}
+
+#[test]
+fn php_on_the_command_line() {
+    let script = "$kept = []; for ($i = 0; $i < 2000; $i++) { $kept[] = str_repeat(chr($i % 26 + 65), $i); }
+        echo md5(implode('', $kept)), ' ', json_encode(array_map('strlen', array_slice($kept, 0, 5))), \"\\n\";
+        try { intdiv(1, 0); } catch (DivisionByZeroError $e) { fwrite(STDERR, $e->getMessage()); }
+        echo shell_exec('echo from a shell'); exit(9);";
+    for zend in ["0", "1"] {
+        let ended =
+            same_with_and_without(Path::new("/usr/bin/php8.2"), &["-n", "-r", script], &[("USE_ZEND_ALLOC", zend)]);
+        assert_eq!(ended.status.code(), Some(9), "{ended:?}");
+    }
+}
+
+/// One request to a FastCGI server, and what it answers.
+fn fast_cgi(socket: &Path, script: &Path) -> String {
+    let record = |kind: u8, content: &[u8]| {
+        let length = (content.len() as u16).to_be_bytes();
+        [&[1, kind, 0, 1, length[0], length[1], 0, 0], content].concat()
+    };
+    let script = script.to_str().unwrap();
+    let parameters = [("SCRIPT_FILENAME", script), ("REQUEST_METHOD", "GET"), ("CONTENT_LENGTH", "0")];
+    let parameters: Vec<u8> = parameters
+        .iter()
+        .flat_map(|(name, value)| [&[name.len() as u8, value.len() as u8], name.as_bytes(), value.as_bytes()].concat())
+        .collect();
+    let mut stream = UnixStream::connect(socket).unwrap();
+    let begin = record(1, &[0, 1, 0, 0, 0, 0, 0, 0]);
+    stream.write_all(&[begin, record(4, &parameters), record(4, &[]), record(5, &[])].concat()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn php_fpm_that_drops_root_is_counted() {
+    let bench = Bench::new();
+    std::fs::set_permissions(bench.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let at = bench.path().display();
+    let script = bench.write("index.php", "<?php echo strlen(str_repeat('x', 50000)), ' bytes';");
+    let (_directory, library, environment) = installed(64 << 10);
+    let mut answers = Vec::new();
+    for variables in [BTreeMap::new(), environment] {
+        let conf = bench.write(
+            "fpm.conf",
+            &format!(
+                "[global]\ndaemonize = no\nerror_log = {at}/log\n[www]\nlisten = {at}/socket\nuser = www-data\n\
+                 group = www-data\npm = static\npm.max_children = 1\nclear_env = yes\n"
+            ),
+        );
+        let mut command = Command::new("/usr/sbin/php-fpm8.2");
+        command.arg("-F").arg("-n").arg("-R").arg("-y").arg(&conf).env("USE_ZEND_ALLOC", "0").envs(&variables);
+        let fpm = Running(command.stderr(Stdio::null()).process_group(0).spawn().unwrap());
+        let socket = bench.path().join("socket");
+        wait_until("a worker", || !fpm.children().is_empty() && UnixStream::connect(&socket).is_ok());
+        answers.push(fast_cgi(&socket, &script));
+        if !variables.is_empty() {
+            let worker = heap(fpm.children()[0], &library).expect("the library in the worker");
+            let before = worker.counts().unwrap();
+            for _ in 0..100 {
+                fast_cgi(&socket, &script);
+            }
+            let after = worker.counts().unwrap();
+            assert!(after.allocated - before.allocated >= 100 * 50_000, "{before:?} {after:?}");
+            assert!(after.live < before.live + 65_536, "PHP gives back what a request used: {before:?} {after:?}");
+        }
+        drop(fpm);
+        let _ = std::fs::remove_file(&socket);
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert!(answers[0].contains("50000 bytes"), "{}", answers[0]);
+}
+
+#[test]
+fn cpp_throws_across_threads_and_is_counted() {
+    let program = built("worker.cc", &[]);
+    let ended = same_with_and_without(&program, &["output"], &[]);
+    assert_eq!(String::from_utf8_lossy(&ended.stdout), "24001\n");
+    let mut worker = Traced::start(&program, &[], 4 << 10, &[]);
+    let (pid, _) = worker.mark();
+    let before = worker.counts(pid);
+    worker.go_on();
+    let (_, kept) = worker.mark();
+    assert_eq!(worker.counts(pid).live - before.live, kept);
+}
+
+#[test]
+fn rust_is_counted() {
+    let bench = Bench::new();
+    let (_directory, library, environment) = installed(64 << 10);
+    let mut command = bench.seepage();
+    command.args(["demo-server", "--port", "0", "--workers", "1", "--fault", "malloc", "--access-log", "access.log"]);
+    let mut server = Running(command.envs(environment).stdout(Stdio::piped()).spawn().unwrap());
+    let mut line = String::new();
+    BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on ").unwrap();
+    let upload = |times: u32| {
+        for _ in 0..times {
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream
+                .write_all(b"POST /upload HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc")
+                .unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        }
+    };
+    upload(10);
+    let worker = heap(server.children()[0], &library).expect("the library in the worker");
+    let before = worker.counts().unwrap().live;
+    upload(200);
+    let grown = worker.counts().unwrap().live - before;
+    // 4 KiB for each upload, in chunks with 8 bytes more; the connections' own memory is given back.
+    assert!((200 * 4096..200 * 4200 + 16_384).contains(&grown), "{grown}");
+}
+
+/// A connection to redis.
+struct Redis(BufReader<UnixStream>);
+
+impl Redis {
+    /// Sends a command, and returns its answer's first line, or its body if it has one.
+    fn ask(&mut self, words: &[&str]) -> String {
+        let mut command = format!("*{}\r\n", words.len());
+        for word in words {
+            write!(command, "${}\r\n{word}\r\n", word.len()).unwrap();
+        }
+        self.0.get_mut().write_all(command.as_bytes()).unwrap();
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        let Some(length) = line.strip_prefix('$') else { return line };
+        let mut body = vec![0; length.trim().parse::<usize>().unwrap() + 2];
+        self.0.read_exact(&mut body).unwrap();
+        String::from_utf8_lossy(&body).into_owned()
+    }
+
+    fn used(&mut self) -> i64 {
+        let info = self.ask(&["INFO", "memory"]);
+        info.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap().parse().unwrap()
+    }
+}
+
+#[test]
+fn redis_counts_the_same_with_jemalloc_inside() {
+    let bench = Bench::new();
+    let (_directory, library, environment) = installed(64 << 10);
+    let mut command = Command::new("/usr/bin/redis-server");
+    command.args(["--port", "0", "--unixsocket", "s", "--save", "", "--appendonly", "no"]).current_dir(bench.path());
+    let mut server = Running(command.envs(environment).stdout(Stdio::null()).spawn().unwrap());
+    let socket = bench.path().join("s");
+    wait_until("redis", || UnixStream::connect(&socket).is_ok());
+    let mut redis = Redis(BufReader::new(UnixStream::connect(&socket).unwrap()));
+    let set = |redis: &mut Redis, from: u32, to: u32| {
+        for n in from..to {
+            assert_eq!(redis.ask(&["SET", &format!("key:{n}"), &"v".repeat(n as usize % 2000)]), "+OK\r\n");
+        }
+    };
+    set(&mut redis, 0, 500);
+    let process = heap(server.0.id(), &library).expect("the library in it");
+    let (counted, said) = (process.counts().unwrap().live as i64, redis.used());
+    set(&mut redis, 500, 3500);
+    let (counted, said) = (process.counts().unwrap().live as i64 - counted, redis.used() - said);
+    assert!(said > 2_000_000 && (counted - said).abs() < 65_536, "redis says {said}, counted were {counted}");
+    // It forks, and its child writes all of it to a file.
+    assert!(redis.ask(&["BGSAVE"]).starts_with('+'));
+    wait_until("the end of the save", || redis.ask(&["INFO", "persistence"]).contains("rdb_bgsave_in_progress:0"));
+    assert!(redis.ask(&["INFO", "persistence"]).contains("rdb_last_bgsave_status:ok"));
+    redis.0.get_mut().write_all(b"*2\r\n$8\r\nSHUTDOWN\r\n$6\r\nNOSAVE\r\n").unwrap();
+    assert_eq!(server.0.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn workers_without_the_library_are_told_as_not_traced() {
+    let bench = Bench::new();
+    let file =
+        Demo { rate: 50, warm_up: "1s", soak: "4s", more: "[heap]\nmode = 'preload'", ..Demo::default() }.write(&bench);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let cleared = r#""/usr/bin/env", "-u", "LD_PRELOAD", "${seepage}", "demo-server""#;
+    std::fs::write(&file, text.replace(r#""${seepage}", "demo-server""#, cleared)).unwrap();
+    let ended = bench.run(&file, &["--quiet"]);
+    let told = ended.read("events.jsonl");
+    assert!(told.contains("allocations of 2 workers are not traced"), "{}", ended.story());
+    assert!(told.contains("a static, musl, Go or set-user-id program"), "{}", ended.story());
+}
+
+#[test]
+fn a_static_program_is_left_alone() {
+    let program = built("worker.c", &["-static", "-Wl,--no-warnings"]);
+    let (_directory, library, environment) = installed(4 << 10);
+    let mut command = Command::new(program);
+    command.arg("forked").envs(environment).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut worker = command.spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(worker.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(heap(worker.id(), &library).is_none());
+    drop(worker.stdin.take());
+    worker.wait().unwrap();
+}
+
+#[test]
+fn a_set_user_id_program_is_left_alone() {
+    if !nix::unistd::geteuid().is_root() {
+        // Only root can make one of another user than itself.
+        return;
+    }
+    let (directory, library, environment) = installed(4 << 10);
+    let program = directory.path().join("worker");
+    std::fs::copy(built("worker.c", &[]), &program).unwrap();
+    std::fs::set_permissions(&program, PermissionsExt::from_mode(0o4755)).unwrap();
+    let mut command = Command::new(&program);
+    command.arg("forked").envs(environment).uid(65534).gid(65534).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut worker = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    let mut said = BufReader::new(worker.stdout.take().unwrap());
+    said.read_line(&mut line).unwrap();
+    assert!(heap(worker.id(), &library).is_none());
+    drop(worker.stdin.take());
+    let mut errors = String::new();
+    worker.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+    worker.wait().unwrap();
+    assert_eq!(errors, "");
+}
