@@ -185,7 +185,8 @@ fn only_broken_off_uploads_are_enough() {
 
 #[test]
 fn churn_raises_the_level_and_is_no_leak() {
-    let (_bench, done) = on_against_off("churn", 80, "requests-per-worker = 500");
+    let (_bench, done) = on_against_off("churn", 80, "requests-per-worker = 500\n[heap]\nmode = \"preload\"");
+    is(&done, "bytes allocated per request", "regression", 5e6, 5e7);
     is(&done, "memory level", "regression", 3e6, 9e6);
     let (growth, _) = done.measure("memory growth");
     assert_ne!(growth, "regression", "{}", done.story);

@@ -31,6 +31,7 @@ pub fn summarize(id: &str, record: &RunRecord, verdict: &Verdict) -> RunSummary 
     };
     put(Measure::Level, level(record));
     put(Measure::Cpu, cpu_per_request(record));
+    put(Measure::Churn, verdict::churn(record));
     let workload = record.meta.workload.as_ref();
     put(Measure::ErrorRate, workload.and_then(|w| w.error_rate()));
     let all = workload.and_then(|w| w.latency.get("all")).filter(|l| l.count > 0);
@@ -157,6 +158,19 @@ mod tests {
         let last = record.samples.last().and_then(|s| s.anon_and_swap()).unwrap() as f64;
         assert_eq!(of(Measure::Level), last);
         assert!(summary.curve.len() > CURVE / 2 && summary.curve.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1));
+    }
+
+    #[test]
+    fn churn_is_what_was_allocated_per_request() {
+        let mut record = leaking_run();
+        let untraced = summarize("x", &record, &verdict::judge(&record));
+        assert!(!untraced.measures.contains_key(&Measure::Churn));
+        for sample in &mut record.samples {
+            let allocated = 7000 * sample.requests.unwrap_or(0);
+            sample.heap = Some(crate::model::HeapReading { allocated, ..Default::default() });
+        }
+        let summary = summarize("x", &record, &verdict::judge(&record));
+        assert!((summary.measures[&Measure::Churn] - 7000.0).abs() < 1.0, "{summary:?}");
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub enum Measure {
     Level,
     /// CPU time of the workers in the soak, user and kernel, per request, in seconds.
     Cpu,
+    /// Bytes that the workers allocated in the soak per request, whether they were freed or not; where that was traced.
+    Churn,
     /// Latency of successes over all steps, in seconds.
     Latency(Quantile),
     /// Failed share of requests, 0 to 1.
@@ -51,6 +53,7 @@ impl fmt::Display for Measure {
             Measure::Growth(Resource::Kernel) => f.write_str("kernel memory growth"),
             Measure::Level => f.write_str("memory level"),
             Measure::Cpu => f.write_str("CPU per request"),
+            Measure::Churn => f.write_str("bytes allocated per request"),
             Measure::Latency(Quantile::P50) => f.write_str("latency p50"),
             Measure::Latency(Quantile::P95) => f.write_str("latency p95"),
             Measure::Latency(Quantile::P99) => f.write_str("latency p99"),

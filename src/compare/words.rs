@@ -25,7 +25,7 @@ fn bare(measure: Measure, value: f64) -> String {
     match measure {
         Measure::Growth(resource) if resource.in_bytes() => format_bytes(value),
         Measure::Growth(_) => format_count(value),
-        Measure::Level => format_bytes(value),
+        Measure::Level | Measure::Churn => format_bytes(value),
         Measure::Cpu | Measure::Latency(_) => format_seconds(value),
         Measure::ErrorRate | Measure::Status(_) => format!("{} %", format_count(value * 100.0)),
     }

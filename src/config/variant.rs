@@ -75,6 +75,8 @@ pub struct CompareConfig {
     pub level: Share,
     /// CPU time per request; below 100 µs no difference counts.
     pub cpu: Share,
+    /// Bytes allocated per request, where allocations are traced; below 1 KiB no difference counts.
+    pub churn: Share,
     /// Median, 95th and 99th percentile of latency; below 2 ms no difference counts.
     pub latency: Share,
     /// Share of failed requests, and of answers with a status of 400 and above: an absolute difference.
@@ -83,7 +85,13 @@ pub struct CompareConfig {
 
 impl Default for CompareConfig {
     fn default() -> Self {
-        CompareConfig { level: Share(0.1), cpu: Share(0.25), latency: Share(0.5), errors: Share(0.01) }
+        CompareConfig {
+            level: Share(0.1),
+            cpu: Share(0.25),
+            churn: Share(0.25),
+            latency: Share(0.5),
+            errors: Share(0.01),
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::model::{Resource, RunRecord};
 /// Differences below these are of the clock and of the allocator: a page cache's, a timer's, one context switch's.
 const LEAST_LEVEL: f64 = 1024.0 * 1024.0;
 const LEAST_CPU: f64 = 1e-4;
+const LEAST_CHURN: f64 = 1024.0;
 const LEAST_LATENCY: f64 = 2e-3;
 
 /// The allowed difference in each measure of a harness file's runs.
@@ -47,6 +48,7 @@ fn allowed(growth: impl IntoIterator<Item = (Resource, Option<f64>)>, compare: &
     let mut margins = Margins::from([
         (Measure::Level, Margin { share: compare.level.0, least: LEAST_LEVEL }),
         (Measure::Cpu, Margin { share: compare.cpu.0, least: LEAST_CPU }),
+        (Measure::Churn, Margin { share: compare.churn.0, least: LEAST_CHURN }),
         latency(Quantile::P50),
         latency(Quantile::P95),
         latency(Quantile::P99),

@@ -195,6 +195,7 @@ fn unit(measure: Measure) -> &'static str {
         Measure::Growth(_) => "items/request",
         Measure::Level => "bytes",
         Measure::Cpu => "seconds/request",
+        Measure::Churn => "bytes/request",
         Measure::Latency(_) => "seconds",
         Measure::ErrorRate | Measure::Status(_) => "share",
     }

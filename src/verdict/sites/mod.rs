@@ -150,7 +150,7 @@ pub fn call_sites(record: &RunRecord, memory: Option<&Finding>) -> Option<CallSi
     let of_memory = of_memory.filter(|growth| growth.lower > 0.0);
     Some(CallSites {
         axis,
-        churn: churn(record, &series),
+        churn: churned(record, &series).unwrap_or(0.0),
         span: parts.whole(),
         mean: windows.iter().map(|w| w.mean).max()?,
         total,
@@ -195,8 +195,14 @@ pub fn stack_totals(record: &RunRecord) -> Vec<StackTotal> {
     totals
 }
 
-/// Bytes that the workers allocated per step of the axis in their judged parts.
-fn churn(record: &RunRecord, series: &[Series]) -> f64 {
+/// Bytes that the workers allocated per step of the axis, whether they were freed or not; `None` if allocations weren't
+/// traced.
+pub fn churn(record: &RunRecord) -> Option<f64> {
+    churned(record, &series(record, Resource::Memory).1)
+}
+
+/// The same in the judged parts of these series.
+fn churned(record: &RunRecord, series: &[Series]) -> Option<f64> {
     let mut allocated = 0.0;
     let mut span = 0.0;
     for one in series {
@@ -209,7 +215,7 @@ fn churn(record: &RunRecord, series: &[Series]) -> f64 {
         allocated += after.saturating_sub(before) as f64;
         span += window::position(one, ended) - window::position(one, begun);
     }
-    if span > 0.0 { allocated / span } else { 0.0 }
+    (span > 0.0).then(|| allocated / span)
 }
 
 /// Takes back what is said of sites whose growth may be chance (Benjamini and Hochberg 1995).
