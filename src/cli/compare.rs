@@ -7,7 +7,7 @@ use crate::experiment;
 use crate::model::{Per, RunRecord};
 use crate::report::Format;
 use crate::report::comparison::Report;
-use crate::store::{self, Plan};
+use crate::store::{self, Experiment};
 use crate::verdict::{self, ExitCode};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -162,22 +162,22 @@ fn unlike(a: &RunRecord, b: &RunRecord) -> Vec<String> {
 /// Renders an experiment again, from its directory alone.
 pub fn render_again(directory: &Path, format: Option<Format>) -> Done {
     let failed = |error: String| Problem::new(ExitCode::Failure, error);
-    let plan = Plan::read(directory).map_err(|e| failed(e.to_string()))?;
-    let pairs = experiment::finished_pairs(directory, plan.pairs, plan.seed);
+    let head = Experiment::read(directory).map_err(|e| failed(e.to_string()))?;
+    let pairs = experiment::finished_pairs(directory, head.pairs, head.seed);
     let Some(first) = pairs.first() else { return Err(failed("no pair of this experiment came to its end".into())) };
     let record = store::read(&directory.join(&first.a.id)).map_err(|e| failed(e.to_string()))?;
-    let side = |s: &store::PlanSide| Side { name: s.name.clone(), phrase: s.phrase.clone() };
-    let sides = Sides { a: side(&plan.sides[0]), b: side(&plan.sides[1]) };
-    let comparison = compare::compare(&sides, &pairs, plan.pairs, &experiment::margins_of_run(&record));
+    let side = |s: &store::ExperimentSide| Side { name: s.name.clone(), phrase: s.phrase.clone() };
+    let sides = Sides { a: side(&head.sides[0]), b: side(&head.sides[1]) };
+    let comparison = compare::compare(&sides, &pairs, head.pairs, &experiment::margins_of_run(&record));
     let path = directory.canonicalize()?;
     let report = Report {
-        name: &plan.name,
+        name: &head.name,
         id: &path.file_name().unwrap_or_default().to_string_lossy(),
-        started: &plan.started,
-        seed: Some(plan.seed),
+        started: &head.started,
+        seed: Some(head.seed),
         comparison: &comparison,
         pairs: &pairs,
-        notes: &plan.notes,
+        notes: &head.notes,
     };
     let mut out = std::io::stdout().lock();
     match format {

@@ -1,12 +1,22 @@
 //! How a verdict is given to the user, and `report`: a finished run rendered again.
 
 use super::{Done, Problem, colours};
+use crate::engine::Looked;
 use crate::model::RunRecord;
 use crate::report::{self, Format};
 use crate::store;
-use crate::verdict::{self, ExitCode, Outcome, Verdict};
+use crate::verdict::{self, ExitCode, Look, Looks, Outcome, Verdict};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+
+/// Looks at a run that goes on, if it is time to.
+pub fn look(looks: &mut Looks, record: &RunRecord, progress: f64) -> Option<Looked> {
+    if !looks.are_due(progress) {
+        return None;
+    }
+    let Look { alpha, proven, found, .. } = looks.look(record, progress);
+    Some(Looked { alpha, found, proven: proven.is_some() })
+}
 
 /// Arguments of `report`.
 #[derive(Debug, clap::Args)]
@@ -81,7 +91,7 @@ pub fn exit_code(verdict: &Verdict, inconclusive: Option<Inconclusive>) -> ExitC
 
 /// Renders a finished run again.
 pub fn report(arguments: &ReportArguments) -> Done {
-    if store::has_plan(&arguments.run) {
+    if store::is_experiment(&arguments.run) {
         return super::compare::render_again(&arguments.run, arguments.format);
     }
     let record = read(&arguments.run)?;

@@ -140,7 +140,7 @@ fn rehearse(arguments: &Arguments) -> Result<RunRecord, Problem> {
         interrupt: Interrupt::listen()?,
     };
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });
-    let finished = engine::run(&request, &mut |progress| watcher.look(progress))?;
+    let finished = engine::run(&request, &mut |progress| watcher.look(progress), &mut |_, _| None)?;
     drop(watcher);
     if !arguments.quiet {
         eprintln!("note: the rehearsal is kept in {}", finished.directory.display());

@@ -4,12 +4,13 @@ use super::compare::Baseline;
 use super::judge::Printed;
 use super::watch::Watcher;
 use super::{Done, Problem, compare, judge};
-use crate::config::{self, Overrides};
+use crate::config::{self, Overrides, Stop};
 use crate::engine::{self, Interrupt, RunError, RunRequest};
+use crate::model::RunRecord;
 use crate::report;
 use crate::report::live::Mode;
 use crate::supervise::AttachError;
-use crate::verdict::{self, ExitCode};
+use crate::verdict::{self, ExitCode, Looks};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `run`.
@@ -32,6 +33,9 @@ pub struct Arguments {
     /// Directory in which the run's own directory is made.
     #[arg(long, default_value = "reports", value_name = "DIR")]
     reports: PathBuf,
+    /// When the soak ends, instead of what the harness file says.
+    #[arg(long, value_enum, value_name = "WHEN")]
+    stop: Option<StopArgument>,
     /// Run directory of an earlier run: exit with 12 if this run grows faster, by more than the budget.
     #[arg(long, value_name = "RUN")]
     baseline: Option<PathBuf>,
@@ -40,6 +44,24 @@ pub struct Arguments {
     quiet: bool,
     #[command(flatten)]
     output: judge::Output,
+}
+
+/// When the soak ends.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum StopArgument {
+    /// As soon as leak or clean is proven, at the earliest after 45 % of its planned length.
+    Early,
+    /// At its planned end.
+    Planned,
+}
+
+impl From<StopArgument> for Stop {
+    fn from(argument: StopArgument) -> Self {
+        match argument {
+            StopArgument::Early => Stop::Early,
+            StopArgument::Planned => Stop::Planned,
+        }
+    }
 }
 
 /// A variable and its value.
@@ -57,6 +79,7 @@ pub fn run(arguments: &Arguments) -> Done {
         seed: arguments.seed,
         fixed_mix: arguments.fixed_mix,
         heap: arguments.heap,
+        stop: arguments.stop.map(Stop::from),
     };
     let harness = config::load(&arguments.file, &overrides)?;
     let baseline = arguments.baseline.as_deref().map(Baseline::read).transpose()?;
@@ -69,7 +92,9 @@ pub fn run(arguments: &Arguments) -> Done {
         interrupt: Interrupt::listen()?,
     };
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });
-    let finished = engine::run(&request, &mut |progress| watcher.look(progress))?;
+    let mut looks = (harness.stop == Stop::Early).then(Looks::planned);
+    let mut look = |record: &RunRecord, share: f64| judge::look(looks.as_mut()?, record, share);
+    let finished = engine::run(&request, &mut |progress| watcher.look(progress), &mut look)?;
     // What was drawn over gives way to the verdict.
     drop(watcher);
     let verdict = verdict::judge(&finished.record);

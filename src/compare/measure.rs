@@ -2,8 +2,8 @@
 
 use super::{Measure, Quantile, RunSummary};
 use crate::model::{Axis, EventKind, PhaseKind, Resource, RunRecord, WorkerId};
-use crate::verdict::{self, Verdict};
-use std::collections::{BTreeMap, HashMap};
+use crate::verdict::{self, Outcome, Verdict};
+use std::collections::BTreeMap;
 
 /// Points of a run's curve.
 const CURVE: usize = 60;
@@ -17,7 +17,10 @@ pub fn summarize(id: &str, record: &RunRecord, verdict: &Verdict) -> RunSummary 
     let mut growth = BTreeMap::new();
     for finding in verdict.findings.iter().filter(|f| f.axis != Axis::Seconds) {
         let judged = finding.growth.filter(|g| g.estimate.is_finite());
-        let estimate = judged.map(|g| g.estimate).or_else(|| end_to_end(record, finding.resource));
+        // A verdict of clean has seen through transients. Of a leak it may tell the rate of the worst worker, and of an open
+        // case that of an extreme model: a mean over pairs wants what all workers kept for all requests.
+        let proven = judged.filter(|_| finding.outcome == Outcome::Clean).map(|g| g.estimate);
+        let estimate = proven.or_else(|| end_to_end(record, finding.resource));
         measures.extend(estimate.map(|e| (Measure::Growth(finding.resource), e)));
         growth.extend(judged.map(|g| (finding.resource, g)));
     }
@@ -51,8 +54,8 @@ pub fn summarize(id: &str, record: &RunRecord, verdict: &Verdict) -> RunSummary 
     }
 }
 
-/// Growth from the first reading of the soak to the last, over the requests between: what there is of a run too short to
-/// be judged by itself. How sure it is, is for the pairs to say.
+/// Growth of all workers from the first reading of the soak to the last, over the requests between. How sure it is, is for
+/// the pairs to say.
 fn end_to_end(record: &RunRecord, resource: Resource) -> Option<f64> {
     let (_, series) = verdict::series(record, resource);
     let (mut risen, mut requests) = (0.0, 0.0);
@@ -90,8 +93,9 @@ fn cpu_per_request(record: &RunRecord) -> Option<f64> {
     };
     let from = phase(Some(PhaseKind::Soak), f64::NEG_INFINITY)?;
     let to = phase(None, from).unwrap_or(f64::INFINITY);
-    // First and last reading of each worker in the soak: CPU time and, where known, requests.
-    let mut ends: HashMap<WorkerId, [(f64, Option<u64>); 2]> = HashMap::new();
+    // First and last reading of each worker in the soak: CPU time and, where known, requests. In a fixed order, so that
+    // sums are the same each time.
+    let mut ends: BTreeMap<WorkerId, [(f64, Option<u64>); 2]> = BTreeMap::new();
     for sample in record.samples.iter().filter(|s| s.t >= from && s.t <= to) {
         let (Some(user), Some(system)) = (sample.cpu_user, sample.cpu_system) else { continue };
         let now = (user + system, sample.requests);

@@ -3,7 +3,7 @@
 //! Three steps, each with pointed errors: TOML syntax, the keys and types of [`Harness`], and what contradicts itself.
 
 use super::problem::{ConfigError, Diagnostic, Key, KeyPath, Problem, nearest};
-use super::{Harness, HeapMode, check};
+use super::{Harness, HeapMode, Stop, check};
 use std::{fs, io, ops::Range, path::Path};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -17,6 +17,8 @@ pub struct Overrides {
     pub seed: Option<u64>,
     /// Trace who allocates, whatever the file says.
     pub heap: bool,
+    /// When the soak ends.
+    pub stop: Option<Stop>,
     /// Whether the mix of steps stays as configured.
     pub fixed_mix: bool,
 }
@@ -54,6 +56,7 @@ pub fn parse(text: &str, file: &str, overrides: &Overrides) -> Result<Harness, C
     if overrides.heap {
         harness.heap.mode = HeapMode::Preload;
     }
+    harness.stop = overrides.stop.unwrap_or(harness.stop);
 
     if overrides.fixed_mix {
         harness.workload.vary_mix = false;

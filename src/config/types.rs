@@ -42,6 +42,9 @@ pub struct Harness {
     /// Whether it is traced who allocates.
     #[serde(default)]
     pub heap: HeapConfig,
+    /// When the soak ends.
+    #[serde(default)]
+    pub stop: Stop,
     /// Variants of the target, for `seepage ab`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variants: BTreeMap<String, VariantConfig>,
@@ -51,6 +54,17 @@ pub struct Harness {
     /// What difference between two variants is allowed.
     #[serde(default, skip_serializing_if = "is_default")]
     pub compare: CompareConfig,
+}
+
+/// When the soak ends; it is looked before its end if there is one soak phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stop {
+    /// As soon as leak or clean is proven.
+    #[default]
+    Early,
+    /// At its planned end.
+    Planned,
 }
 
 fn is_default(compare: &CompareConfig) -> bool {

@@ -6,7 +6,7 @@
 use super::cut::Cut;
 use super::interrupt::Interrupt;
 use super::recorder::Recorder;
-use super::run::{Finished, Progress, RunError, Watch};
+use super::run::{Finished, Look, Looked, Progress, RunError, Watch};
 use super::sampler::{Plan, Sampler};
 use super::setup::stamp;
 use crate::config::{
@@ -34,6 +34,8 @@ const EMPTY: Duration = Duration::from_secs(2);
 /// Readings of a worker that are enough for any length of time, and the longest interval between two.
 const READINGS: u32 = 6000;
 const LONGEST_INTERVAL: Duration = Duration::from_secs(1);
+/// A watch without an end is read as often as one of this length.
+const OPEN_ENDED: Duration = Duration::from_secs(3600);
 
 /// Growth in an hour that is allowed if the user names no budget: 24 MiB a day.
 pub const HOURLY_BYTES: f64 = 1_048_576.0;
@@ -46,8 +48,8 @@ pub struct AttachRequest<'a> {
     pub wanted: &'a Wanted,
     /// Which of its processes are workers.
     pub workers: &'a Workers,
-    /// For how long.
-    pub duration: Duration,
+    /// For how long; without an end, until leak or clean is proven.
+    pub duration: Option<Duration>,
     /// Who counts the requests of its workers, if anyone does.
     pub requests: &'a RequestsConfig,
     /// What budgets are for: without a counter, an hour.
@@ -101,11 +103,12 @@ impl<'a> Attachment<'a> {
         &self.attached.notes
     }
 
-    /// Watches the target until the time is up, it ends, or a signal comes. What was recorded is returned in any case.
+    /// Watches the target until the time is up, it ends, or a signal comes; if no time was given, until a `look`, which is
+    /// given the seconds that have passed, finds an answer proven. What was recorded is returned in any case.
     ///
     /// # Errors
     /// If the run directory can't be made.
-    pub fn watch(self, watch: &mut Watch<'_>) -> Result<Finished, RunError> {
+    pub fn watch(self, watch: &mut Watch<'_>, look: &mut Look<'_>) -> Result<Finished, RunError> {
         let origin = Instant::now();
         let mut meta = self.meta();
         let directory = RunDirectory::create(self.request.reports, &meta.id)?;
@@ -124,7 +127,7 @@ impl<'a> Attachment<'a> {
         }
         let soak = PhaseConfig {
             kind: PhaseKind::Soak,
-            duration: Some(Span(request.duration)),
+            duration: request.duration.map(Span),
             requests: None,
             requests_per_worker: None,
             rate: None,
@@ -136,7 +139,7 @@ impl<'a> Attachment<'a> {
             roster: attached.roster,
             counter,
             group,
-            config: sampling(request.duration),
+            config: sampling(request.duration.unwrap_or(OPEN_ENDED)),
             heap: None,
             origin,
             alive: Arc::clone(&alive),
@@ -157,8 +160,16 @@ impl<'a> Attachment<'a> {
                 recorder.event(event);
                 break Err(Cut::target(reason));
             }
-            if origin.elapsed() >= request.duration {
+            if request.duration.is_some_and(|planned| origin.elapsed() >= planned) {
                 break Ok(());
+            }
+            if request.duration.is_none()
+                && let Some(Looked { alpha, found, proven }) = look(&recorder.record, origin.elapsed().as_secs_f64())
+            {
+                recorder.event(EventKind::Look { share: None, alpha, found, proven });
+                if proven {
+                    break Ok(());
+                }
             }
             let counts: Vec<u64> = [recorder.record.host.first(), recorder.record.host.last()]
                 .into_iter()
@@ -186,7 +197,7 @@ impl<'a> Attachment<'a> {
         let (started, id) = stamp(&name);
         let counting = self.counter.as_ref().map_or_else(uncounted, Counter::counting);
         let worth = counting.worth.clone();
-        let seconds = request.duration.as_secs_f64();
+        let seconds = request.duration.map(|d| d.as_secs_f64());
         RunMeta {
             format: FORMAT.into(),
             seepage: env!("CARGO_PKG_VERSION").into(),

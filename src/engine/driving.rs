@@ -78,6 +78,7 @@ impl Driving {
 
     /// Begins a phase.
     pub fn begin(&self, phase: &PhaseConfig) {
+        self.halt.store(false, Ordering::Relaxed);
         // If the thread is gone, `end` says so.
         let _ = self.phases.send(phase.clone());
     }

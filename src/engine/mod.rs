@@ -20,5 +20,5 @@ mod target;
 pub use attach::{AttachRequest, Attachment, HOURLY_BYTES, HOURLY_ITEMS};
 pub use interrupt::Interrupt;
 pub use rehearsal::{Rehearsal, Reply};
-pub use run::{Finished, Progress, RunError, RunRequest, Watch, run};
+pub use run::{Finished, Look, Looked, Progress, RunError, RunRequest, Watch, run};
 pub use setup::stamp;

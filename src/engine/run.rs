@@ -93,12 +93,26 @@ pub struct Progress<'a> {
 /// Called some twenty times a second while a run goes on.
 pub type Watch<'a> = dyn FnMut(&Progress<'_>) + 'a;
 
+/// A look at the record of a soak that goes on, at this share of its plan, or after so many seconds if it has no plan.
+pub type Look<'a> = dyn FnMut(&RunRecord, f64) -> Option<Looked> + 'a;
+
+/// What a look found.
+pub struct Looked {
+    /// The error probability of this look.
+    pub alpha: f64,
+    /// In a few words.
+    pub found: String,
+    /// Whether the soak may end now.
+    pub proven: bool,
+}
+
 /// Runs a harness file to its end: launch, drive, sample, stop. Whatever happens after the run directory was made, what
-/// was recorded is returned, with the reason if the run was cut short.
+/// was recorded is returned, with the reason if the run was cut short. `look` is asked time and again while the one soak
+/// phase goes on, whether it may end.
 ///
 /// # Errors
 /// If the run can't even begin; nothing was launched then.
-pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>) -> Result<Finished, RunError> {
+pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>, look: &mut Look<'_>) -> Result<Finished, RunError> {
     let origin = Instant::now();
     let (setup, mut meta) = Setup::new(request.harness, request.harness_dir)?;
     let (sink, entries) = channel();
@@ -124,7 +138,7 @@ pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>) -> Result<Finished, 
         alive,
         stopping: Arc::new(AtomicBool::new(false)),
     };
-    let end = conductor.conduct(&driving, counter, sink, watch);
+    let end = conductor.conduct(&driving, counter, sink, watch, look);
     Ok(conductor.finish(end, driving))
 }
 
@@ -147,6 +161,7 @@ impl Conductor {
         counter: Option<Counter>,
         sink: Sender<Entry>,
         watch: &mut Watch<'_>,
+        look: &mut Look<'_>,
     ) -> Result<(), Cut> {
         self.recorder.write_head();
         if let Err(reason) = &self.setup.group {
@@ -179,13 +194,19 @@ impl Conductor {
             },
             sink,
         );
-        let driven = self.drive(driving, &mut launched, watch);
+        let driven = self.drive(driving, &mut launched, watch, look);
         let followed = self.stop(launched, sampler);
         driven.and(followed)
     }
 
     /// Waits until the target is ready, and goes through the phases.
-    fn drive(&mut self, driving: &Driving, launched: &mut Launched, watch: &mut Watch<'_>) -> Result<(), Cut> {
+    fn drive(
+        &mut self,
+        driving: &Driving,
+        launched: &mut Launched,
+        watch: &mut Watch<'_>,
+        look: &mut Look<'_>,
+    ) -> Result<(), Cut> {
         let mut died = None;
         let waited = target::wait(&self.setup, &self.outputs, self.interrupt.flag(), || {
             died = check_target(launched, &mut self.recorder).err();
@@ -196,6 +217,8 @@ impl Conductor {
             None => self.cut(reason),
         })?;
         let phases = self.setup.harness.schedule();
+        // The share of several soak phases that is done can't be told while their lengths are in different units.
+        let one_soak = phases.iter().filter(|p| p.kind == PhaseKind::Soak).count() == 1;
         for (index, phase) in phases.iter().enumerate() {
             self.recorder.event(EventKind::Phase { phase: phase.kind, index });
             if phase.kind == PhaseKind::Settle {
@@ -203,6 +226,7 @@ impl Conductor {
             }
             let (begun, sent_before) = (Instant::now(), self.counters.totals().sent);
             let mut cut = None;
+            let mut open = one_soak && phase.kind == PhaseKind::Soak;
             driving.begin(phase);
             let end = loop {
                 if let Some(end) = driving.end() {
@@ -216,14 +240,19 @@ impl Conductor {
                     }
                 }
                 let totals = self.counters.totals();
+                let sent = totals.sent.saturating_sub(sent_before);
+                if open && cut.is_none() && self.is_proven(share(phase, begun.elapsed(), sent, self.alive()), look) {
+                    open = false;
+                    driving.halt();
+                }
                 watch(&Progress {
                     record: &self.recorder.record,
                     elapsed: self.origin.elapsed().as_secs_f64(),
                     phase: Some((phase, index, phases.len())),
                     phase_elapsed: begun.elapsed().as_secs_f64(),
-                    alive: self.alive.load(Ordering::Relaxed),
+                    alive: self.alive(),
                     requests: Some(totals.sent),
-                    phase_requests: totals.sent.saturating_sub(sent_before),
+                    phase_requests: sent,
                     failures: totals.failed,
                 });
             };
@@ -235,6 +264,17 @@ impl Conductor {
         }
         // A target that broke down under the last requests must not count as having come through.
         self.reason_to_halt(launched).map_or(Ok(()), Err)
+    }
+
+    fn alive(&self) -> usize {
+        self.alive.load(Ordering::Relaxed)
+    }
+
+    /// Lets it be looked whether the answer is proven.
+    fn is_proven(&mut self, share: f64, look: &mut Look<'_>) -> bool {
+        let Some(Looked { alpha, found, proven }) = look(&self.recorder.record, share) else { return false };
+        self.recorder.event(EventKind::Look { share: Some(share), alpha, found, proven });
+        proven
     }
 
     /// Makes the target collect its garbage, if the harness file says how. Later failures are told, and that pause doesn't
@@ -330,6 +370,15 @@ impl Conductor {
         self.recorder.record.meta.workload = Some(totals.summary);
         self.recorder.finish(end)
     }
+}
+
+/// How much of a phase is done, 0 to 1.
+fn share(phase: &PhaseConfig, elapsed: Duration, sent: u64, alive: usize) -> f64 {
+    let of = |done: f64, all: f64| if all > 0.0 { (done / all).min(1.0) } else { 1.0 };
+    let by_time = phase.duration.map(|d| of(elapsed.as_secs_f64(), d.0.as_secs_f64()));
+    let by_requests = phase.requests.map(|n| of(sent as f64, n as f64));
+    let by_worker = phase.requests_per_worker.map(|n| of(sent as f64, n as f64 * alive.max(1) as f64));
+    by_time.or(by_requests).or(by_worker).unwrap_or(0.0)
 }
 
 /// Takes in what happened to the target; an error if it is no more.

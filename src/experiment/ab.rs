@@ -99,12 +99,12 @@ pub fn ab(request: &AbRequest<'_>, observer: &mut dyn Observer) -> Result<AbEnd,
     let rehearsed = read_pair(request.directory, 0, false).is_some() || !pairs.is_empty();
     let order = coins(request.seed, request.pairs);
     let first = if rehearsed { pairs.len() + 1 } else { 0 };
-    for number in first..=request.pairs {
+    for (number, b_first) in order.into_iter().enumerate().skip(first) {
         if decided {
             break;
         }
         set_aside(request.directory, number)?;
-        match run_pair(request, number, order[number], observer)? {
+        match run_pair(request, number, b_first, observer)? {
             Ok(_) if number == 0 => {}
             Ok(pair) => {
                 pairs.push(pair);
@@ -192,7 +192,7 @@ fn run_side(
         label: Some(&label),
         interrupt: request.interrupt.clone(),
     };
-    let finished = engine::run(&run, &mut |progress| observer.look(progress))
+    let finished = engine::run(&run, &mut |progress| observer.look(progress), &mut |_, _| None)
         .map_err(|source| AbError::Run { place: told(), source })?;
     let verdict = verdict::judge(&finished.record);
     observer.end(&finished.directory, &finished.record, &verdict);

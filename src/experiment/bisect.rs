@@ -247,7 +247,7 @@ impl Lab<'_> {
             interrupt: self.request.interrupt.clone(),
         };
         let observer = &mut *self.observer;
-        let finished = engine::run(&run, &mut |progress| observer.look(progress))
+        let finished = engine::run(&run, &mut |progress| observer.look(progress), &mut |_, _| None)
             .map_err(|source| BisectError::Run { what: what.to_owned(), source })?;
         let verdict = verdict::judge(&finished.record);
         match finished.record.meta.failure {

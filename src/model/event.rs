@@ -44,6 +44,18 @@ pub enum EventKind {
         /// Its place in the script, from 0.
         index: usize,
     },
+    /// It was looked whether leak or clean is proven already.
+    Look {
+        /// The share of the planned soak that was done; missing if no end was planned.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        share: Option<f64>,
+        /// The error probability of "leak" at this look.
+        alpha: f64,
+        /// What was found, in a few words.
+        found: String,
+        /// Whether that proved it, and ended the soak.
+        proven: bool,
+    },
     /// The target was made to collect its garbage, in a settle phase.
     Collected,
     /// The workload ended and the target is being stopped.

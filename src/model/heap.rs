@@ -117,6 +117,9 @@ pub struct HeapLook {
     pub came: Vec<SampledBlock>,
     /// Numbers of those that are no more.
     pub went: Vec<u32>,
+    /// Estimates of the bytes allocated since the look before, by stack.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allocated: Vec<(u32, u64)>,
 }
 
 /// A block or mapping in the sample.

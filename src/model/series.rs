@@ -42,7 +42,7 @@ impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Resource::Memory => "memory",
-            Resource::Heap => "live heap",
+            Resource::Heap => "heap",
             Resource::Descriptors => "descriptors",
             Resource::Threads => "threads",
             Resource::Tmpfs => "tmpfs",

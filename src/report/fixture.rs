@@ -1,5 +1,9 @@
 //! Made-up runs with known truth, from fixed seeds, for the tests of every report.
 
+mod traced;
+
+pub use traced::traced;
+
 use crate::model::*;
 use crate::verdict::*;
 use rand::{RngExt, SeedableRng};
@@ -544,5 +548,6 @@ pub fn all() -> Vec<(&'static str, (RunRecord, Verdict))> {
         ("crowd", crowd()),
         ("empty", empty()),
         ("hostile", hostile()),
+        ("traced", traced()),
     ]
 }

@@ -142,7 +142,7 @@ struct GateLine {
 /// Growth of one resource, and what is concluded from it.
 #[derive(Serialize, JsonSchema)]
 struct FindingPart {
-    /// `memory`, `live-heap`, `descriptors`, `threads`, `tmpfs` or `kernel`.
+    /// `memory`, `heap`, `descriptors`, `threads`, `tmpfs` or `kernel`.
     resource: &'static str,
     /// The answer for this resource.
     verdict: OutcomeWord,
@@ -378,7 +378,7 @@ impl FindingPart {
                 Resource::Threads => "threads",
                 Resource::Tmpfs => "tmpfs",
                 Resource::Kernel => "kernel",
-                Resource::Heap => "live-heap",
+                Resource::Heap => "heap",
             },
             verdict: finding.outcome.into(),
             class: finding.class,

@@ -80,7 +80,7 @@ enum ResourceWord {
     Threads,
     Tmpfs,
     Kernel,
-    LiveHeap,
+    Heap,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -124,7 +124,7 @@ fn resource(finding: &Finding) -> ResourceWord {
         Resource::Descriptors => ResourceWord::Descriptors,
         Resource::Threads => ResourceWord::Threads,
         Resource::Tmpfs => ResourceWord::Tmpfs,
-        Resource::Heap => ResourceWord::LiveHeap,
+        Resource::Heap => ResourceWord::Heap,
         Resource::Kernel => ResourceWord::Kernel,
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod bisect;
 pub mod chart;
+mod collapsed;
 pub mod comparison;
 mod csv;
 mod explain;
@@ -16,6 +17,7 @@ mod junit;
 pub mod live;
 mod markdown;
 mod plan;
+mod pprof;
 mod sites;
 mod steps;
 mod terminal;
@@ -60,11 +62,15 @@ pub enum Format {
     Svg,
     /// The chart of memory as PNG.
     Png,
+    /// Live and allocated bytes by call stack, for pprof and speedscope.
+    Pprof,
+    /// Growth by call stack, a line each, for flame graphs.
+    Collapsed,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Format; 8] = [
+    pub const ALL: [Format; 10] = [
         Format::Terminal,
         Format::Html,
         Format::Svg,
@@ -73,6 +79,8 @@ impl Format {
         Format::Junit,
         Format::Markdown,
         Format::Csv,
+        Format::Pprof,
+        Format::Collapsed,
     ];
 
     /// Its name on the command line.
@@ -86,6 +94,8 @@ impl Format {
             Format::Csv => "csv",
             Format::Svg => "svg",
             Format::Png => "png",
+            Format::Pprof => "pprof",
+            Format::Collapsed => "collapsed",
         }
     }
 }
@@ -99,6 +109,8 @@ impl Format {
             Format::Markdown => Some("report.md"),
             Format::Junit => Some("junit.xml"),
             Format::Csv => Some("samples.csv"),
+            Format::Pprof => Some("heap.pb.gz"),
+            Format::Collapsed => Some("heap.collapsed"),
             Format::Terminal | Format::Svg | Format::Png => None,
         }
     }
@@ -129,6 +141,9 @@ pub enum ReportError {
     /// A chart could not be drawn.
     #[error(transparent)]
     Chart(#[from] chart::ChartError),
+    /// There is nothing to report, for allocations weren't traced.
+    #[error("the run has no allocations to report: run it with --heap, or with `mode = \"preload\"` under `[heap]`")]
+    Untraced,
     /// A file could not be written.
     #[error("{path} could not be written: {source}; check that the run directory is there and has room", path = path.display())]
     Write {
@@ -149,9 +164,16 @@ pub fn render(format: Format, record: &RunRecord, verdict: &Verdict) -> Result<V
         Format::Json => json::render(record, verdict).into_bytes(),
         Format::Junit => junit::render(record, verdict).into_bytes(),
         Format::Csv => csv::render(record).into_bytes(),
+        Format::Pprof => traced(record, pprof::render)?,
+        Format::Collapsed => traced(record, collapsed::render)?,
         Format::Svg => chart::svg(&memory())?.into_bytes(),
         Format::Png => chart::png(&memory())?,
     })
+}
+
+/// Renders who allocated, if that was traced.
+fn traced(record: &RunRecord, render: fn(&RunRecord) -> Vec<u8>) -> Result<Vec<u8>, ReportError> {
+    if record.heap.looks.is_empty() { Err(ReportError::Untraced) } else { Ok(render(record)) }
 }
 
 /// Renders the end of a run for a terminal, with colours if `colour`, and where the `report` is to be found.
@@ -179,11 +201,18 @@ fn charted(verdict: &Verdict) -> impl Iterator<Item = &Finding> {
         .filter(|f| f.resource != Resource::Memory && f.outcome != Outcome::Clean && !f.workers.is_empty())
 }
 
-/// Writes every report into the run directory `dir` and returns the paths of what was written.
+/// Writes every report that the run has something for into the run directory `dir` and returns the paths of what was
+/// written.
 ///
 /// Files appear whole or not at all, and no link is followed. Fails at the first that can't be written.
 pub fn write_all(dir: &Path, record: &RunRecord, verdict: &Verdict) -> Result<Vec<PathBuf>, ReportError> {
-    write(dir, record, verdict, &Format::ALL)
+    write(dir, record, verdict, &formats_of(record))
+}
+
+/// The formats that a run has something for.
+fn formats_of(record: &RunRecord) -> Vec<Format> {
+    let traced = !record.heap.looks.is_empty();
+    Format::ALL.into_iter().filter(|f| traced || !matches!(f, Format::Pprof | Format::Collapsed)).collect()
 }
 
 /// Writes some formats into the run directory `dir`, charts below `charts/`, and returns the paths of what was

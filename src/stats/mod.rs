@@ -17,4 +17,4 @@ pub use panel::{Estimate, ModelFit, Panel, Unit};
 pub use quantile::{normal_quantile, student_t, student_t_tail};
 pub use robust::{mad, median, theil_sen};
 pub use sign_flip::{MOST_FLIPPED, least_sign_flip, sign_flip};
-pub use spending::spent;
+pub use spending::{endless, spent};

@@ -2,7 +2,7 @@
 
 use super::quantile::normal_cdf;
 
-/// The part of the two-sided error probability `alpha` that may be spent by the time a `share` of the planned observations
+/// The part of the error probability `alpha` that may be spent by the time a `share` of the planned observations
 /// is in: the spending function of Lan & DeMets (1983) after O'Brien & Fleming (1979), which spends next to nothing early.
 ///
 /// Nothing at a share of zero, all of it from one on.
@@ -14,6 +14,13 @@ pub fn spent(alpha: f64, share: f64) -> f64 {
         return alpha;
     }
     2.0 * normal_cdf(-super::normal_quantile(1.0 - alpha / 2.0) / share.sqrt())
+}
+
+/// The error probability of the look number `k`, from 0, of a sequence without end: `alpha / ((k+1) (k+2))`. Together they
+/// are `alpha`, so that a bound at each holds at all of them (Darling & Robbins 1967).
+pub fn endless(k: usize, alpha: f64) -> f64 {
+    let k = k as f64;
+    alpha / ((k + 1.0) * (k + 2.0))
 }
 
 #[cfg(test)]
@@ -34,6 +41,12 @@ mod tests {
             let found = spent(alpha, share);
             assert!((found - expected).abs() < 1e-8 * expected, "{alpha} {share}: {found}, not {expected}");
         }
+    }
+
+    #[test]
+    fn looks_without_end_spend_no_more_than_there_is() {
+        let all: f64 = (0..100_000).map(|k| endless(k, 0.01)).sum();
+        assert!(all < 0.01 && all > 0.009_99, "{all}");
     }
 
     #[test]

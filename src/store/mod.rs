@@ -8,17 +8,17 @@
 //!   heap.jsonl      who allocated, when that was traced    latency.hlog    latencies by step, as an HDR histogram log
 //! ```
 //!
-//! An experiment of several runs has a directory of its own, with `plan.json` and a run directory for each run.
+//! An experiment of several runs has a directory of its own, with `experiment.json` and a run directory for each run.
 //!
 //! The files only grow while a run goes on, so a torn last line is all that a crash can leave. What is read is not
 //! trusted: it may come from another version, another machine, or an attacker.
 
+mod experiment;
 mod load;
-mod plan;
 mod reader;
 mod writer;
 
-pub use plan::{Plan, PlanSide, create_directory, fingerprint, has_plan};
+pub use experiment::{Experiment, ExperimentSide, create_directory, fingerprint, is_experiment};
 pub use reader::{ReadError, read};
 pub use writer::{Entry, RunDirectory, WriteError};
 

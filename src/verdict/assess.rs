@@ -5,8 +5,9 @@
 
 use super::Interval;
 use super::level::{Jump, Levels};
-use super::plausible::{FAR, Plausible, plausible};
-use crate::stats::{Estimate, median, student_t, theil_sen};
+use super::plausible::{FAR, Plausible, Plausibles, plausible};
+use super::transient::Transient;
+use crate::stats::{Estimate, Panel, Unit, median, student_t, theil_sen};
 
 /// Error probability of "leak".
 pub(super) const ALPHA_LEAK: f64 = 0.01;
@@ -16,19 +17,32 @@ pub(super) const ALPHA_CLEAN: f64 = 0.01;
 /// Error probability of "clean" where it rests on how a transient goes on after the run.
 const ALPHA_SETTLES: f64 = 0.001;
 /// Autocorrelation from which a level wanders so much that where it went says nothing.
-pub(super) const WANDERS: f64 = 0.985;
+const WANDERS: f64 = 0.985;
+/// Autocorrelation from which it may be a walk, and the parts of its rise that such a level may fall by and yet be a
+/// leak: the less, the more it wanders.
+const DRIFTS: f64 = 0.8;
+const STROLL: f64 = 0.18;
+const RATCHET: f64 = 0.1;
+/// The part of its estimate that growth of such a level must reach in the last quarter of the run.
+const STEADY: f64 = 0.5;
 /// The part of the budget that the least plausible estimate of a leak must reach.
 pub(super) const NEAR_BUDGET: f64 = 0.75;
 /// The part of the budget at which growth must go on late in the run.
 pub(super) const LATE: f64 = 0.4;
+/// The part of the run that must have passed before growth that sets in then has been seen for too short a time.
+const LATELY: f64 = 0.7;
 /// The part of its estimate that the lower bound of growth reaches when even a walk can't have made it.
 const SURE: f64 = 0.9;
 /// Effective number of rises that late growth must be made of to be a leak.
 const SPREAD: f64 = 5.0;
-/// Turns from the top quarter of the range to the bottom one or back that make swings.
-const SWINGS: usize = 5;
 /// The part of its first tenth to which growth must have come down in the last one for it to count as settling.
 const SLOWED: f64 = 0.35;
+/// Constants of a transient that must have passed before a run may be judged early; and where one with an end, or growth
+/// that set in late, must have had it.
+const CONSTANTS: f64 = 3.0;
+const EARLY_END: f64 = 0.6;
+/// The part of its mean pace that growth must have at an early end.
+const PACE: f64 = 0.8;
 /// Distance of the information criterion up to which a model has a say on "clean".
 pub(super) const NEAR: f64 = 6.0;
 
@@ -50,6 +64,14 @@ pub(super) struct Assessment {
     pub spread: bool,
     pub leak: bool,
     pub clean: bool,
+    /// The least estimate that a leak must reach.
+    pub enough: f64,
+    /// Whether the level may only have wandered.
+    pub wanders: bool,
+    /// Whether growth was only seen at the very end.
+    pub lately: bool,
+    /// Whether it is the second half alone that proves it clean; `end` is that half's then.
+    pub settled: bool,
 }
 
 /// How abrupt jumps are spread over the judged part.
@@ -69,6 +91,13 @@ pub(super) enum JumpPattern {
     Unclear,
 }
 
+impl JumpPattern {
+    /// Whether no more of them is to be feared.
+    pub fn are_over(self) -> bool {
+        !matches!(self, JumpPattern::GoingOn | JumpPattern::Unclear)
+    }
+}
+
 /// What is judged.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Subject<'a> {
@@ -85,6 +114,22 @@ pub(super) struct Subject<'a> {
     pub total_span: f64,
 }
 
+/// How sure an answer must be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Demands {
+    /// Error probability of "leak".
+    pub leak: f64,
+    /// Error probability of "clean".
+    pub clean: f64,
+    /// Whether more of the run is to come: then what may still end by itself isn't judged.
+    pub early: bool,
+}
+
+impl Demands {
+    /// Those of a run that has come to its end.
+    pub const FINAL: Demands = Demands { leak: ALPHA_LEAK, clean: ALPHA_CLEAN, early: false };
+}
+
 /// By what it is judged.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Terms {
@@ -94,19 +139,22 @@ pub(super) struct Terms {
     pub quantum: f64,
     /// Tests that share the error probability of "leak" (Bonferroni).
     pub tests: usize,
+    /// How sure the answer must be.
+    pub demands: Demands,
 }
 
 /// Judges a subject; `None` if there is too little to fit.
 pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let Subject { raw, smooth, jumps, total_span, .. } = subject;
     let budget = terms.budget;
-    let models = plausible(raw, smooth, jumps.len(), subject.averaged, terms.quantum);
+    let Plausibles { models, steady } = plausible(raw, smooth, jumps.len(), subject.averaged, terms.quantum);
     let best = models.first()?;
     let sum: f64 = jumps.iter().map(|j| j.size).sum();
     let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
     let by_jumps = (sum / total_span, squares.sqrt() / total_span);
     let pattern = if models.iter().any(|m| m.stepped) { pattern(subject, budget) } else { JumpPattern::None };
-    let alpha = ALPHA_LEAK / terms.tests.max(1) as f64;
+    let Demands { clean: alpha_clean, early, .. } = terms.demands;
+    let alpha = terms.demands.leak / terms.tests.max(1) as f64;
     // What jumps add goes on with certainty only if they go on.
     let going_on = pattern == JumpPattern::GoingOn;
     let with_jumps = |m: &Plausible, e: Estimate| {
@@ -121,38 +169,66 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         Interval {
             estimate: with_jumps(best, pick(best)).value,
             lower: each().map(|e| e.lower(alpha)).fold(f64::INFINITY, f64::min),
-            upper: each().map(|e| e.upper(ALPHA_CLEAN)).fold(f64::NEG_INFINITY, f64::max),
+            upper: each().map(|e| e.upper(alpha_clean)).fold(f64::NEG_INFINITY, f64::max),
             confidence: 1.0 - 2.0 * ALPHA_LEAK,
         }
     };
     let persistent = bounds(|m| m.persistent, FAR);
     let end = bounds(|m| m.end, NEAR);
     let least = models.iter().map(|m| with_jumps(m, m.persistent).value).fold(f64::INFINITY, f64::min);
-    let late = late_slope(raw);
-    // A wave of the load hides single rises; what is left of jumps is judged without them.
-    let spread = best.waves || raw.iter().any(is_spread) || best.stepped && smooth.iter().any(is_spread);
+    // Load and wave would stand for growth or hide it.
+    let late = late_slope(&steady);
+    let spread = steady.iter().any(is_spread) || best.stepped && smooth.iter().any(is_spread);
     // Levels without any noise look like a walk too; growth that is this sure even for a walk is none.
     let sure = is_sure(&persistent);
-    let leak = (best.rho < WANDERS || sure)
+    let span = raw.iter().map(Levels::span).fold(0.0, f64::max);
+    let lately = models.iter().any(|m| {
+        let late = m.transients.iter().any(|t| matches!(t, Transient::Onset(from) if *from > LATELY));
+        late && m.line < NEAR_BUDGET * budget * span
+    });
+    let falls = steady.iter().map(falls).fold(0.0, f64::max);
+    let wanders = match best.rho {
+        rho if rho >= WANDERS => !(sure || falls <= RATCHET && last_quarter(&steady) >= STEADY * persistent.estimate),
+        rho if rho >= DRIFTS => falls > STROLL,
+        _ => false,
+    };
+    let too_soon = early && is_warming_up(best);
+    let enough = if models.iter().all(Plausible::is_slow) { budget } else { NEAR_BUDGET * budget };
+    let doubtful = wanders || lately || too_soon || early && !keeps_pace(&steady, terms.quantum);
+    let leak = !doubtful
         && persistent.lower > 0.0
-        && least >= NEAR_BUDGET * budget
+        && least >= enough
         && (going_on || spread && late.is_some_and(|s| s >= LATE * budget));
-    let quiet = !matches!(pattern, JumpPattern::GoingOn | JumpPattern::Unclear);
+    let quiet = pattern.are_over();
     let near = || models.iter().filter(|m| m.distance <= NEAR);
-    let over_now = near().all(|m| under(m.end, budget, ALPHA_CLEAN)) && best.end.value <= NEAR_BUDGET * budget;
-    let swings = best.persistent.value <= 0.5 * budget && raw.iter().all(|s| swings(s, budget));
-    let clean = !leak && (swings || quiet && (over_now || settles(&models, budget)));
-    Some(Assessment { models, by_jumps, jumps: pattern, late, persistent, end, least, spread, leak, clean })
+    let over_now = near().all(|m| under(m.end, budget, alpha_clean)) && best.end.value <= NEAR_BUDGET * budget;
+    let clean = !leak && !too_soon && quiet && (over_now || settles(&models, budget));
+    Some(Assessment {
+        models,
+        by_jumps,
+        jumps: pattern,
+        late,
+        persistent,
+        end,
+        least,
+        spread,
+        leak,
+        clean,
+        enough,
+        wanders,
+        lately,
+        settled: false,
+    })
 }
 
 /// Whether growth is so sure that even a walk can't have made it.
-pub(super) fn is_sure(persistent: &Interval) -> bool {
+fn is_sure(persistent: &Interval) -> bool {
     persistent.lower > SURE * persistent.estimate
 }
 
 /// Whether growth is under the budget beyond doubt. A steep fall must not make up for noise: that asks for power.
 fn under(growth: Estimate, budget: f64, alpha: f64) -> bool {
-    growth.value.max(-0.5 * budget) + student_t(1.0 - alpha, growth.df) * growth.se < budget
+    growth.value.max(0.0) + student_t(1.0 - alpha, growth.df) * growth.se < budget
 }
 
 /// Whether growth is over the budget now perhaps, but is sure to end: every model that counts even for a leak has a
@@ -217,27 +293,6 @@ fn returns(y: &[f64], slack: f64) -> bool {
     dwells(early) && dwells(late) && after.0 <= before.0 + slack && after.1 <= before.1 + slack
 }
 
-/// Whether the level swings up and down between bounds that don't rise by what the budget allows: then it is clean,
-/// however persistent each swing is.
-fn swings(levels: &Levels, budget: f64) -> bool {
-    let (low, high) = range(&levels.y, 0.05);
-    let (mut turns, mut up) = (0, None);
-    for y in &levels.y {
-        let now = (y - low) / (high - low);
-        let side = if now > 0.75 {
-            Some(true)
-        } else if now < 0.25 {
-            Some(false)
-        } else {
-            up
-        };
-        turns += usize::from(up.is_some() && side != up);
-        up = side;
-    }
-    // Early and late parts lie 60 % of the span apart: growth at the budget would lift the bounds by more than this.
-    turns >= SWINGS && returns(&levels.y, 0.25 * budget * levels.span())
-}
-
 /// Whether growth in the last 60 % is made of many rises of the high-water mark, not of a few that may be the last: the
 /// effective number of rises (Kish 1965), the square of their sum over the sum of their squares.
 fn is_spread(levels: &Levels) -> bool {
@@ -251,6 +306,52 @@ fn is_spread(levels: &Levels) -> bool {
         mark = mark.max(*y);
     }
     sum * sum >= squares * SPREAD.min(0.4 * (late.len() as f64 - 1.0)) && sum > 0.0
+}
+
+/// The deepest fall of the level from an earlier height, as a part of its rise from first to last; infinite if it
+/// didn't rise. A leak under noise climbs like a ratchet, a walk strolls.
+fn falls(levels: &Levels) -> f64 {
+    let (mut top, mut deepest) = (f64::NEG_INFINITY, 0.0f64);
+    for y in &levels.y {
+        top = top.max(*y);
+        deepest = deepest.max(top - y);
+    }
+    match (levels.y.first(), levels.y.last()) {
+        (Some(first), Some(last)) if last > first => deepest / (last - first),
+        _ => f64::INFINITY,
+    }
+}
+
+/// Growth from first to last level of the last quarter, the least of all series; nothing without one.
+fn last_quarter(series: &[Levels]) -> f64 {
+    let growth = |s: &Levels| {
+        let (to, from) = (s.x.len().checked_sub(1)?, 3 * s.x.len() / 4);
+        Some((s.y.get(to)? - s.y.get(from.checked_sub(1)?)?) / (s.x[to] - s.x[from - 1]))
+    };
+    series.iter().map(|s| growth(s).filter(|g| g.is_finite()).unwrap_or(0.0)).fold(f64::INFINITY, f64::min)
+}
+
+/// Whether less than three constants of the best model's transient have passed.
+fn is_warming_up(model: &Plausible) -> bool {
+    model.transients.iter().any(|t| match *t {
+        Transient::Exponential(constant) | Transient::Logarithm(constant) => CONSTANTS * constant > 1.0,
+        Transient::Delayed(from, constant) => from + CONSTANTS * constant > 1.0,
+        Transient::Hinge(full) => full > EARLY_END,
+        Transient::Onset(from) => from > EARLY_END,
+    })
+}
+
+/// Whether growth goes on at its pace beyond doubt: the slope of a parabola at the end is not far under its mean. A
+/// warm-up that has only begun looks like a line, but for its curvature.
+fn keeps_pace(series: &[Levels], quantum: f64) -> bool {
+    let span = series.iter().map(Levels::span).fold(0.0, f64::max);
+    let unit = |s: &Levels| {
+        let age: Vec<f64> = s.x.iter().map(|x| (x - s.x[0]) / span).collect();
+        Unit { y: s.y.clone(), columns: vec![age.clone(), age.iter().map(|u| u * u).collect()] }
+    };
+    let units: Vec<Unit> = series.iter().filter(|s| s.x.len() >= 2).map(unit).collect();
+    let fit = Panel::new(&units, quantum).and_then(|mut panel| panel.fit(&[0, 1]));
+    fit.is_some_and(|fit| fit.combination(&[1.0 - PACE, 2.0 - PACE]).lower(ALPHA_LEAK) > 0.0)
 }
 
 /// The range but for this share at either end.

@@ -24,6 +24,8 @@ pub(super) struct Situation<'a> {
     pub pace: Option<f64>,
     /// Workers that could be judged by themselves.
     pub judged: usize,
+    /// Rises that were taken back by equal falls, or the reverse.
+    pub swings: usize,
     /// Series there are.
     pub series: usize,
 }
@@ -78,7 +80,8 @@ impl Situation<'_> {
                     LeakClass::CopyOnWrite => "private pages grew, because inherited ones were written to; ",
                     _ => "",
                 };
-                format!("{history}growth at the end is at most {upper} in every plausible model, budget {budget}")
+                let of = if a.settled { " of the second half" } else { "" };
+                format!("{history}growth at the end is at most {upper} in every plausible model{of}, budget {budget}")
             }
             Outcome::Inconclusive => self.open(a, &budget, &upper),
         }
@@ -163,12 +166,18 @@ impl Situation<'_> {
             fact("set aside", format!("{} of {} series", self.pool.set_aside.len(), self.series));
         }
         fact("growth is against", format!("{} ({})", self.axis.unit(), axis_name(self.axis)));
+        if self.swings > 0 {
+            fact("up and down by the same amount", format!("{} times, taken out", self.swings));
+        }
         let Some(a) = self.whole else { return facts };
         if let Some(growth) = &self.growth {
             fact("growth", rate_with_bounds(self.resource, self.axis, growth));
         }
         fact("persistent growth", rate_with_bounds(self.resource, self.axis, &a.persistent));
         fact("growth at the end", rate_with_bounds(self.resource, self.axis, &a.end));
+        if a.settled {
+            fact("clean by", "its second half alone: no model fits what came before".into());
+        }
         fact("least plausible estimate", rate(self.resource, self.axis, a.least));
         if let Some(late) = a.late {
             fact("slope of the last 40 % (Theil-Sen)", rate(self.resource, self.axis, late));

@@ -1,22 +1,25 @@
 //! One resource: from series to a finding, with what it means for each worker.
 
-use super::assess::{ALPHA_LEAK, Assessment, Subject, Terms, assess};
+use super::assess::{ALPHA_LEAK, Assessment, Demands, Subject, Terms, assess};
 use super::class::Behaviour;
 use super::explain;
 use super::forecast::pace;
-use super::level::{Jump, Levels};
-use super::pool::{ENOUGH, Member, Pool, rises};
+use super::level::{Jump, Levels, judged_from};
+use super::pool::{ENOUGH, Member, Pool, is_sound, rises};
+use super::swing::without_swings;
 use super::{Evidence, Finding, Fit, LeakClass, Outcome, WorkerFinding};
 use crate::model::{Axis, Resource, Series};
 use crate::stats::student_t;
+use std::borrow::Cow;
 
 /// Judges one resource from its series; `budget` is the allowed growth per step of the axis, `quantum` the step to
 /// which levels are rounded (the page size for memory, 1 for counts).
 pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quantum: f64) -> Finding {
-    find_among(1, resource, axis, series, budget, quantum)
+    find_among(1, resource, axis, series, budget, quantum, Demands::FINAL)
 }
 
-/// The same where the error probability of "leak" is shared with other resources: `tests` of them in all.
+/// The same, as sure as is demanded, where the error probability of "leak" is shared with other resources: `tests` of
+/// them in all.
 pub(super) fn find_among(
     tests: usize,
     resource: Resource,
@@ -24,18 +27,20 @@ pub(super) fn find_among(
     series: &[Series],
     budget: f64,
     quantum: f64,
+    demands: Demands,
 ) -> Finding {
     let least_jump = least_jump(resource, quantum);
-    let pool = Pool::new(series, least_jump);
-    let all_rises: Vec<Jump> = pool.members.iter().flat_map(|m| rises(&series[m.index], least_jump)).collect();
-    let (subject, terms) = whole(&pool, &all_rises, budget, quantum, tests);
-    let whole = assess(subject, terms);
+    let (calm, swings) = calm(series, least_jump);
+    let pool = Pool::new(&calm, least_jump);
+    let whole_terms = Terms { budget, quantum, tests, demands };
+    let whole = assess_pool(&calm, &pool, whole_terms, least_jump);
+    let whole = whole.map(|a| if pool.recycled { a } else { or_settled(a, &calm, &pool, whole_terms, least_jump) });
     let able: Vec<&Member> = pool
         .members
         .iter()
         .filter(|m| series[m.index].t.len() >= ENOUGH && (m.sawtooth || m.levels.x.len() >= ENOUGH / 2))
         .collect();
-    let terms = Terms { budget, quantum, tests: tests * able.len() };
+    let terms = Terms { budget, quantum, tests: tests * able.len(), demands };
     let one_by_one = |m: &Member| {
         if !able.iter().any(|a| a.index == m.index) {
             return None;
@@ -44,12 +49,17 @@ pub(super) fn find_among(
             raw: std::slice::from_ref(&m.levels),
             smooth: std::slice::from_ref(&m.smooth),
             jumps: &m.jumps_by_place(),
-            rises: &rises(&series[m.index], least_jump),
+            rises: &rises(&calm[m.index], least_jump),
             workers: 1,
             averaged: 1.0,
             total_span: m.levels.span(),
         };
-        assess(subject, terms)
+        let alone = assess(subject, terms)?;
+        if !alone.is_suspicious(budget) {
+            return Some(alone);
+        }
+        let one = std::slice::from_ref(&calm[m.index]);
+        Some(or_settled(alone, one, &Pool::new(one, least_jump), terms, least_jump))
     };
     let alone: Vec<Option<Assessment>> = match &pool.members[..] {
         [_] => vec![whole.clone()],
@@ -89,6 +99,7 @@ pub(super) fn find_among(
         leaking,
         pace: pace(series),
         judged: able.len(),
+        swings,
         series: series.len(),
     };
     Finding {
@@ -108,20 +119,61 @@ pub(super) fn find_among(
     }
 }
 
+/// Judges a pool as a whole.
+pub(super) fn assess_pool(series: &[Series], pool: &Pool, terms: Terms, least_jump: f64) -> Option<Assessment> {
+    let all_rises: Vec<Jump> = pool.members.iter().flat_map(|m| rises(&series[m.index], least_jump)).collect();
+    assess(whole(pool, &all_rises), terms)
+}
+
+/// The assessment, or that of the second half if only that proves it clean: a warm-up can have any shape, and one that
+/// no model fits must not cast doubt on what came after it.
+pub(super) fn or_settled(
+    whole: Assessment,
+    series: &[Series],
+    pool: &Pool,
+    terms: Terms,
+    least_jump: f64,
+) -> Assessment {
+    if whole.leak || whole.clean || !whole.jumps.are_over() {
+        return whole;
+    }
+    let members = pool.members.iter().map(|m| &series[m.index]);
+    let later: Vec<Series> = members.map(|s| Series { soak_from: middle(s), ..s.clone() }).collect();
+    let half = Pool::new(&later, least_jump);
+    if half.members.len() < pool.members.len() || later.iter().any(|s| s.x.len() - judged_from(s) < ENOUGH) {
+        return whole;
+    }
+    match assess_pool(&later, &half, terms, least_jump) {
+        Some(settled) if settled.clean => Assessment { clean: true, settled: true, end: settled.end, ..whole },
+        _ => whole,
+    }
+}
+
+/// The middle of the judged part.
+fn middle(series: &Series) -> f64 {
+    let from = series.x.get(judged_from(series)).copied().unwrap_or(0.0);
+    series.x.last().map_or(from, |to| (from + to) / 2.0)
+}
+
+/// The series without their swings, and how many swings there were.
+pub(super) fn calm(series: &[Series], least_jump: f64) -> (Cow<'_, [Series]>, usize) {
+    let found: Vec<_> = series.iter().map(|s| is_sound(s).then(|| without_swings(s, least_jump)).flatten()).collect();
+    let swings = found.iter().flatten().map(|f| f.1).sum();
+    if swings == 0 {
+        return (Cow::Borrowed(series), 0);
+    }
+    let calm = series.iter().zip(found).map(|(s, found)| found.map_or_else(|| s.clone(), |f| f.0)).collect();
+    (Cow::Owned(calm), swings)
+}
+
 /// The least change of level that counts as a jump.
 pub(super) fn least_jump(resource: Resource, quantum: f64) -> f64 {
     if resource.in_bytes() { 8.0 * quantum } else { 4.0 * quantum }
 }
 
-/// The pool as one unit, with the `rises` of all its members, and by what it is judged.
-pub(super) fn whole<'a>(
-    pool: &'a Pool,
-    rises: &'a [Jump],
-    budget: f64,
-    quantum: f64,
-    tests: usize,
-) -> (Subject<'a>, Terms) {
-    let subject = Subject {
+/// The pool as one unit, with the `rises` of all its members.
+fn whole<'a>(pool: &'a Pool, rises: &'a [Jump]) -> Subject<'a> {
+    Subject {
         raw: &pool.raw,
         smooth: &pool.smooth,
         jumps: &pool.jumps,
@@ -129,8 +181,7 @@ pub(super) fn whole<'a>(
         workers: pool.members.len(),
         averaged: pool.members.len() as f64 / pool.raw.len().max(1) as f64,
         total_span: pool.total_span(),
-    };
-    (subject, Terms { budget, quantum, tests })
+    }
 }
 
 /// Growth per step of the axis in each quarter of the judged part, pooled; empty with too little.

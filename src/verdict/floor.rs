@@ -11,23 +11,59 @@ const DROPS: usize = 3;
 /// The part of them that must come after a gradual climb; else they end spikes.
 const GRADUAL: f64 = 0.6;
 
+/// Levels on the floor of the floor from which it can do without the collections between.
+const PLENTY: usize = 12;
+
 /// Points of a floor: the medians of as many stretches stand for those of a long run.
 const MOST: usize = 300;
 
 /// The floor of readings at `x` with levels `y`, if they are a sawtooth; `least` is the least change of level that
-/// counts as a drop. Where minor collections leave what a major one takes, it is the floor of the floor.
+/// counts as a drop. Where minor collections leave what a major one takes, it is the floor of the floor; if there are
+/// few major ones, each minor one's level less what it usually leaves.
 pub(super) fn floor(readings: &Levels, least: f64) -> Option<Levels> {
-    whole_floor(readings, least).map(|floor| in_stretches(&floor))
+    let drops = drops(&readings.y, least);
+    if drops.places.len() < DROPS || !drops.are_gradual() {
+        return None;
+    }
+    let floor = readings.pick(&drops.places);
+    let major = self::drops(&floor.y, least);
+    let floor = if major.places.len() >= PLENTY && major.are_gradual() {
+        floor.pick(&major.places)
+    } else if major.places.len() >= 2 && major.are_gradual() {
+        without_minor(&floor, &major.places)
+    } else {
+        floor
+    };
+    Some(in_stretches(&floor))
 }
 
-fn whole_floor(readings: &Levels, least: f64) -> Option<Levels> {
-    let places = floor_places(&readings.y, least)?;
-    let pick = |v: &[f64]| places.iter().filter_map(|i| v.get(*i).copied()).collect();
-    let floor = Levels { x: pick(&readings.x), y: pick(&readings.y), load: pick(&readings.load) };
-    Some(match whole_floor(&floor, least) {
-        Some(deeper) if deeper.x.len() > DROPS => deeper,
-        _ => floor,
-    })
+/// The floor after all collections, each less what its kind, counted from the major one before it, usually leaves.
+fn without_minor(floor: &Levels, major: &[usize]) -> Levels {
+    let kinds: Vec<Option<(usize, usize)>> = (0..floor.y.len())
+        .map(|i| major.partition_point(|m| *m <= i).checked_sub(1).map(|k| (major[k], i - major[k])))
+        .collect();
+    // Growth from each to the next of its kind (Sen 1968), so that what a kind leaves isn't taken for growth.
+    let slopes: Vec<f64> = kinds
+        .iter()
+        .enumerate()
+        .filter_map(|(i, kind)| {
+            let (_, kind) = (*kind)?;
+            let next = (i + 1..kinds.len()).find(|j| kinds[*j].is_some_and(|other| other.1 == kind))?;
+            Some((floor.y[next] - floor.y[i]) / (floor.x[next] - floor.x[i]))
+        })
+        .collect();
+    let slope = median(&slopes).unwrap_or(0.0);
+    let left = |kind: usize| {
+        let all = kinds.iter().enumerate().filter_map(|(i, k)| k.filter(|k| k.1 == kind).map(|k| (i, k.0)));
+        let above = |(i, first): (usize, usize)| floor.y[i] - floor.y[first] - slope * (floor.x[i] - floor.x[first]);
+        median(&all.map(above).collect::<Vec<_>>())
+    };
+    let places: Vec<usize> = (0..floor.y.len()).filter(|i| kinds[*i].is_some()).collect();
+    let mut out = floor.pick(&places);
+    for (y, &(_, kind)) in out.y.iter_mut().zip(kinds.iter().flatten()) {
+        *y -= left(kind).unwrap_or(0.0);
+    }
+    out
 }
 
 /// A floor of thousands of teeth, reduced to the medians of stretches of as many teeth each.
@@ -44,12 +80,26 @@ fn in_stretches(floor: &Levels) -> Levels {
     }
 }
 
-/// Places of the readings right after each drop; `None` if it is no sawtooth.
-fn floor_places(y: &[f64], least: f64) -> Option<Vec<usize>> {
+/// Sharp drops of the level.
+#[derive(Default)]
+struct Drops {
+    /// Places right after each.
+    places: Vec<usize>,
+    /// How many come after a gradual climb.
+    gradual: usize,
+}
+
+impl Drops {
+    fn are_gradual(&self) -> bool {
+        self.gradual as f64 >= GRADUAL * self.places.len() as f64
+    }
+}
+
+fn drops(y: &[f64], least: f64) -> Drops {
     let steps: Vec<f64> = y.windows(2).map(|w| w[1] - w[0]).collect();
-    let threshold = (6.0 * mad(&steps)?).max(least);
-    let mut places: Vec<usize> = Vec::new();
-    let mut gradual = 0;
+    let mut drops = Drops::default();
+    let Some(spread) = mad(&steps) else { return drops };
+    let threshold = (6.0 * spread).max(least);
     // Since the last drop: the largest single rise.
     let mut steepest = 0.0f64;
     let mut i = 0;
@@ -65,12 +115,11 @@ fn floor_places(y: &[f64], least: f64) -> Option<Vec<usize>> {
         while i < steps.len() && steps[i] < 0.0 {
             i += 1;
         }
-        gradual += usize::from(steepest < 0.5 * (top - y[i]));
-        places.push(i);
+        drops.gradual += usize::from(steepest < 0.5 * (top - y[i]));
+        drops.places.push(i);
         steepest = 0.0;
     }
-    let sawtooth = places.len() >= DROPS && gradual as f64 >= GRADUAL * places.len() as f64;
-    sawtooth.then_some(places)
+    drops
 }
 
 #[cfg(test)]

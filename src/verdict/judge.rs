@@ -3,8 +3,10 @@
 //! Always: a leak beats an inconclusive finding; a run that failed, was interrupted or isn't finished is never clean;
 //! what couldn't be measured is unknown and fails closed.
 
-use super::explain::{allowed_rate, rate, rate_with_bounds};
+use super::assess::Demands;
+use super::explain::{rate, rate_with_bounds};
 use super::forecast::forecast;
+use super::gates::{deaths_gate, resource_gate, workload_gates};
 use super::pages;
 use super::parts::{leaking_parts, parts};
 use super::series::{Readings, readings};
@@ -13,7 +15,7 @@ use super::step_down::{Judged, step_down};
 use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Part, Verdict, settle_levels, steps};
 use crate::model::{
     Axis, CountingSource, EventKind, Failure, Resource, RunRecord, RunStatus, Sample, WorkerId, format_bytes,
-    format_count, format_seconds,
+    format_count,
 };
 
 /// The page size, for records that don't say.
@@ -26,25 +28,8 @@ pub fn page(record: &RunRecord) -> f64 {
 
 /// Judges a run: every resource with a budget, and every gate.
 pub fn judge(record: &RunRecord) -> Verdict {
-    let budgets = &record.meta.budgets;
-    let budget = |resource| match resource {
-        Resource::Memory => budgets.memory,
-        // The same bytes, seen from the program's side.
-        Resource::Heap => budgets.memory.filter(|_| record.samples.iter().any(|s| s.heap.is_some())),
-        Resource::Descriptors => budgets.descriptors,
-        Resource::Threads => budgets.threads,
-        Resource::Tmpfs => budgets.tmpfs,
-        Resource::Kernel => budgets.kernel,
-    };
-    let mut notes = Vec::new();
-    let mut judged = Vec::new();
-    for resource in Resource::ALL {
-        let Some(budget) = budget(resource) else { continue };
-        let Readings { axis, series, notes: told } = readings(record, resource);
-        notes.extend(told);
-        judged.push(Judged { resource, axis: axis.unwrap_or(Axis::Seconds), series, budget });
-    }
-    let mut findings = step_down(&judged, page(record));
+    let (judged, mut notes) = judged(record);
+    let mut findings = step_down(&judged, page(record), Demands::FINAL);
     for (finding, one) in findings.iter_mut().zip(&judged) {
         if one.axis == Axis::Seconds && !one.series.is_empty() {
             without_requests(finding);
@@ -102,6 +87,41 @@ pub fn judge(record: &RunRecord) -> Verdict {
     Verdict { outcome, exit, sentence, gates, findings, call_sites, notes }
 }
 
+/// Every resource with a budget, and sentences about its readings.
+fn judged(record: &RunRecord) -> (Vec<Judged>, Vec<String>) {
+    let budgets = &record.meta.budgets;
+    let budget = |resource| match resource {
+        Resource::Memory => budgets.memory,
+        // The same bytes, seen from the program's side.
+        Resource::Heap => budgets.memory.filter(|_| record.samples.iter().any(|s| s.heap.is_some())),
+        Resource::Descriptors => budgets.descriptors,
+        Resource::Threads => budgets.threads,
+        Resource::Tmpfs => budgets.tmpfs,
+        Resource::Kernel => budgets.kernel,
+    };
+    let mut notes = Vec::new();
+    let mut judged = Vec::new();
+    for resource in Resource::ALL {
+        let Some(budget) = budget(resource) else { continue };
+        let Readings { axis, series, notes: told } = readings(record, resource);
+        notes.extend(told);
+        judged.push(Judged { resource, axis: axis.unwrap_or(Axis::Seconds), series, budget });
+    }
+    (judged, notes)
+}
+
+/// What can be said of each resource with a budget, as sure as is demanded.
+pub(super) fn findings(record: &RunRecord, demands: Demands) -> Vec<Finding> {
+    let (judged, _) = judged(record);
+    let mut findings = step_down(&judged, page(record), demands);
+    for (finding, one) in findings.iter_mut().zip(&judged) {
+        if one.axis == Axis::Seconds && !one.series.is_empty() {
+            without_requests(finding);
+        }
+    }
+    findings
+}
+
 /// Says in the reason of a leak what it is made of.
 fn name_parts(finding: &mut Finding) {
     if finding.resource == Resource::Memory {
@@ -137,57 +157,6 @@ fn answer(findings: &[Finding], gates: &[Gate], status: RunStatus) -> Outcome {
     } else {
         Outcome::Inconclusive
     }
-}
-
-fn resource_gate(finding: &Finding) -> Gate {
-    let state = match finding.outcome {
-        Outcome::Leak => GateState::Fail,
-        Outcome::Clean => GateState::Pass,
-        Outcome::Inconclusive => GateState::Unknown,
-    };
-    let measured = match &finding.growth {
-        Some(growth) => rate_with_bounds(finding.resource, finding.axis, growth),
-        None => "not measured".into(),
-    };
-    let allowed = format!("at most {}", allowed_rate(finding.resource, finding.axis, finding.budget));
-    Gate { name: finding.resource.to_string(), state, measured, allowed }
-}
-
-fn workload_gates(record: &RunRecord) -> Vec<Gate> {
-    let mut out = Vec::new();
-    let wanted = &record.meta.gates;
-    let summary = record.meta.workload.as_ref();
-    let state = |measured: Option<f64>, most: f64| match measured {
-        Some(value) if value <= most => GateState::Pass,
-        Some(_) => GateState::Fail,
-        None => GateState::Unknown,
-    };
-    if let Some(most) = wanted.error_rate {
-        let measured = summary.and_then(|s| s.error_rate());
-        let percent = |share: f64| format!("{} %", format_count(share * 100.0));
-        out.push(Gate {
-            name: "error rate".into(),
-            state: state(measured, most),
-            measured: measured.map_or("not measured".into(), percent),
-            allowed: format!("at most {}", percent(most)),
-        });
-    }
-    let all = summary.and_then(|s| s.latency.get("all")).filter(|l| l.count > 0);
-    let quantiles = [
-        ("latency p50", wanted.p50, all.map(|l| l.p50)),
-        ("latency p95", wanted.p95, all.map(|l| l.p95)),
-        ("latency p99", wanted.p99, all.map(|l| l.p99)),
-    ];
-    for (name, most, measured) in quantiles {
-        let Some(most) = most else { continue };
-        out.push(Gate {
-            name: name.into(),
-            state: state(measured, most),
-            measured: measured.map_or("not measured".into(), format_seconds),
-            allowed: format!("at most {}", format_seconds(most)),
-        });
-    }
-    out
 }
 
 /// What went wrong with the target itself.
@@ -233,13 +202,27 @@ fn near_rlimit(record: &RunRecord) -> Option<(u64, u64)> {
     (largest as f64 >= NEAR * limit as f64).then_some((limit, 1))
 }
 
-fn deaths_gate(deaths: &[(WorkerId, String)]) -> Gate {
-    let measured = match deaths {
-        [] => "none".into(),
-        [(worker, cause), ..] => format!("{}, the first of PID {} by {cause}", deaths.len(), worker.pid),
-    };
-    let state = if deaths.is_empty() { GateState::Pass } else { GateState::Fail };
-    Gate { name: "unexpected deaths".into(), state, measured, allowed: "none".into() }
+/// When it was looked before the end, and what that came to.
+fn looks_taken(record: &RunRecord) -> Option<String> {
+    let percent =
+        |share: &Option<f64>| share.map_or("a while".into(), |s| format!("{:.0} % of the planned soak", 100.0 * s));
+    let looks: Vec<_> = record
+        .events
+        .iter()
+        .filter_map(|e| match &e.kind {
+            EventKind::Look { share, alpha, found, proven } => Some((percent(share), alpha, found, *proven)),
+            _ => None,
+        })
+        .collect();
+    let (when, alpha, found, proven) = looks.last()?;
+    let count = looks.len();
+    Some(if *proven {
+        format!(
+            "the soak ended early, after {when}, when look {count} proved it with error probability {alpha:.2e} ({found})"
+        )
+    } else {
+        format!("{count} looks before the planned end proved nothing, the last after {when} ({found})")
+    })
 }
 
 fn notes_on(record: &RunRecord) -> Vec<String> {
@@ -269,6 +252,7 @@ fn notes_on(record: &RunRecord) -> Vec<String> {
     if missed > 0 {
         notes.push(format!("the sampler missed {missed} of its deadlines: the host was busy, or the harness stopped"));
     }
+    notes.extend(looks_taken(record));
     notes.extend(super::noise::noise(record));
     notes.extend(record.events.iter().filter_map(|e| match &e.kind {
         EventKind::Note { text } => Some(text.clone()),
@@ -323,6 +307,7 @@ fn sentence(
 fn metric(resource: Resource) -> String {
     match resource {
         Resource::Memory => "anonymous + swap".into(),
+        Resource::Heap => "live heap".into(),
         other => other.to_string(),
     }
 }

@@ -39,6 +39,12 @@ impl Levels {
             _ => 0.0,
         }
     }
+
+    /// The levels at these places.
+    pub fn pick(&self, places: &[usize]) -> Levels {
+        let pick = |v: &[f64]| places.iter().filter_map(|i| v.get(*i).copied()).collect();
+        Levels { x: pick(&self.x), y: pick(&self.y), load: pick(&self.load) }
+    }
 }
 
 /// Index of the first judged reading.

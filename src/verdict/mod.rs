@@ -8,9 +8,11 @@ mod explain;
 mod finding;
 mod floor;
 mod forecast;
+mod gates;
 mod judge;
 mod level;
 mod live;
+mod looks;
 mod mix;
 mod noise;
 mod pages;
@@ -23,6 +25,7 @@ mod settled;
 mod sites;
 mod step_down;
 mod steps;
+mod swing;
 #[cfg(test)]
 mod test_record;
 mod transient;
@@ -33,9 +36,10 @@ pub use finding::find;
 pub use forecast::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting, forecast};
 pub use judge::{judge, page};
 pub use live::live_growth;
+pub use looks::{Look, Looks};
 pub use plan::{Noise, Planned, plan};
 pub use series::{SettleLevel, series, settle_levels};
-pub use sites::{CallSite, CallSites, SiteState, call_sites};
+pub use sites::{CallSite, CallSites, SiteState, StackTotal, stack_totals};
 pub use types::{
     BySteps, Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Part, StepGrowth,
     Verdict, WorkerFinding,

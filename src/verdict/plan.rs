@@ -17,6 +17,8 @@ use rand_chacha::ChaCha8Rng;
 const PLAYED: u64 = 16;
 /// How much longer the next length is that is tried.
 const LONGER: f64 = 1.3;
+/// By how much a run is planned longer than what was enough: a rehearsal knows the noise only so well.
+const MARGIN: f64 = 1.3;
 /// The longest that is tried, in lengths of the rehearsal.
 const LONGEST: f64 = 2000.0;
 /// Readings that are played for each worker at most: ten for each of the rule's stretches.
@@ -86,7 +88,7 @@ impl Noise {
         let pace = super::forecast::pace(series).ok_or_else(too_short)?;
         let workers = pool.members.len();
         let averaged = workers as f64 / pool.raw.len().max(1) as f64;
-        let whole = plausible(&pool.raw, &pool.smooth, pool.jumps.len(), averaged, quantum);
+        let whole = plausible(&pool.raw, &pool.smooth, pool.jumps.len(), averaged, quantum).models;
         let whole = whole.first().ok_or_else(too_short)?;
         let span = pool.total_span() / workers.max(1) as f64;
         let blocks = pool.raw.iter().map(|l| l.x.len()).max().unwrap_or(0);
@@ -96,7 +98,7 @@ impl Noise {
         let spread = |sigma: f64, rho: f64| sigma * sigma / (1.0 - rho * rho).max(1e-3);
         let together = spread(whole.sigma, whole.rho);
         let one = |m: &Levels, smooth: &Levels, jumps: usize| {
-            let models = plausible(std::slice::from_ref(m), std::slice::from_ref(smooth), jumps, 1.0, quantum);
+            let models = plausible(std::slice::from_ref(m), std::slice::from_ref(smooth), jumps, 1.0, quantum).models;
             models.first().map(|model| spread(model.sigma, model.rho))
         };
         let alone: Vec<f64> =
@@ -195,7 +197,8 @@ pub fn plan(noise: &Noise, budgets: &[f64], power: f64) -> Vec<Planned> {
     let clean = lengths(&|from, budget| noise.shortest(from, 0.0, budget, Outcome::Clean, power));
     let planned = |budget: &f64| {
         let place = rising.partition_point(|b| b < budget);
-        Planned { budget: *budget, leak: leak[place], clean: clean[place] }
+        let with_margin = |length: Option<f64>| length.map(|l| l * MARGIN);
+        Planned { budget: *budget, leak: with_margin(leak[place]), clean: with_margin(clean[place]) }
     };
     budgets.iter().map(planned).collect()
 }

@@ -23,8 +23,8 @@ pub(super) struct Plausible {
     pub distance: f64,
     /// Whether the jumps were taken out before the fit, each paid for like two parameters.
     pub stepped: bool,
-    /// Whether it has a harmonic.
-    pub waves: bool,
+    /// Coefficients of what comes and goes, load and wave.
+    passing: Vec<f64>,
     pub rho: f64,
     pub sigma: f64,
 }
@@ -36,6 +36,28 @@ impl Plausible {
     }
 }
 
+impl Plausible {
+    /// Whether its transient is so slow that its end has hardly been seen: then what would persist hangs on the constant,
+    /// and a constant off a grid must not make it look certain.
+    pub fn is_slow(&self) -> bool {
+        self.transients.iter().any(|t| matches!(*t, Transient::Exponential(constant) if constant > SLOW))
+    }
+
+    /// Whether a grid is too coarse for what it says of persistent growth.
+    fn needs_refinement(&self) -> bool {
+        self.is_slow() || self.transients.iter().any(|t| matches!(t, Transient::Logarithm(_)))
+    }
+}
+
+/// The models that count, and the levels without what comes and goes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Plausibles {
+    /// In order of their criterion, the best first, none farther than [`FAR`].
+    pub models: Vec<Plausible>,
+    /// The raw levels less load and wave as the best model has them.
+    pub steady: Vec<Levels>,
+}
+
 /// How far from the best a model's criterion may be and still count.
 pub(super) const FAR: f64 = 8.0;
 /// The share of the judged part over which the end's growth is taken.
@@ -44,6 +66,8 @@ const END: f64 = 0.05;
 const PAIRED: usize = 4;
 /// By how much the criterion of a model with refined parameters must beat the best on the grid.
 const EARNED: f64 = 2.0;
+/// From this constant on, as a share of the run, a warm-up is slow.
+const SLOW: f64 = 0.3;
 /// By how much the criterion of a model with two transients must beat the best with one.
 const EARNED_BY_PAIR: f64 = 6.0;
 /// Autocorrelation of what simpler models leave from which a wave or a second transient is looked for.
@@ -53,6 +77,8 @@ const EARNED_BY_WAVE: f64 = 15.0;
 /// Cycles over the judged part that a wave may have, and the steps in which they are tried.
 const CYCLES: (f64, f64) = (3.0, 15.0);
 const CYCLES_STEPS: usize = 72;
+/// How often the step is halved around the best of them.
+const CYCLES_HALVINGS: usize = 5;
 /// Gauss-Newton steps of a refinement.
 const STEPS: usize = 6;
 /// A refinement has converged when no parameter moves by more than this.
@@ -60,19 +86,14 @@ const CONVERGED: f64 = 0.01;
 /// Its result counts when no parameter would move by more than this.
 const NEARLY: f64 = 0.1;
 
-/// Fits the dictionary to the levels as they are and, if there are jumps, to the levels without them; models in order
-/// of their criterion, the best first, none farther than [`FAR`]. Empty if there is too little to fit.
+/// Fits the dictionary to the levels as they are and, if there are jumps, to the levels without them. Empty if there is
+/// too little to fit.
 ///
 /// `averaged` is the number of workers that were averaged into each series; rounding and jumps of one count less then.
-pub(super) fn plausible(
-    raw: &[Levels],
-    smooth: &[Levels],
-    jumps: usize,
-    averaged: f64,
-    quantum: f64,
-) -> Vec<Plausible> {
+pub(super) fn plausible(raw: &[Levels], smooth: &[Levels], jumps: usize, averaged: f64, quantum: f64) -> Plausibles {
     let quantum = quantum / averaged.sqrt();
-    let mut models = search(raw, quantum);
+    let Some(mut as_it_is) = Search::new(raw, quantum) else { return Plausibles::default() };
+    let mut models = run(&mut as_it_is);
     if jumps > 0 {
         // A place and a size each (Schwarz 1978 counts both).
         let observations = raw.iter().map(|s| s.x.len()).sum::<usize>().max(2) as f64;
@@ -80,23 +101,29 @@ pub(super) fn plausible(
         // The size of each was measured between two noisy blocks, and what was taken too much or too little is growth.
         let span = raw.iter().map(Levels::span).sum::<f64>();
         let blur = (2.0 * jumps as f64 / averaged).sqrt() / span;
-        models.extend(search(smooth, quantum).into_iter().map(|m| {
+        let mut without = Search::new(smooth, quantum);
+        models.extend(without.iter_mut().flat_map(run).map(|m| {
             let blurred = |e: Estimate| Estimate { se: e.se.hypot(blur * m.sigma), ..e };
             let (persistent, end) = (blurred(m.persistent), blurred(m.end));
             Plausible { distance: m.distance + paid, stepped: true, persistent, end, ..m }
         }));
+        if models.iter().min_by(|a, b| a.distance.total_cmp(&b.distance)).is_some_and(|m| m.stepped)
+            && let Some(without) = without
+        {
+            as_it_is.passing = without.passing;
+        }
     }
     models.retain(|m| m.distance.is_finite());
     let best = models.iter().map(|m| m.distance).fold(f64::INFINITY, f64::min);
     models.iter_mut().for_each(|m| m.distance -= best);
     models.retain(|m| m.distance <= FAR);
     models.sort_by(|a, b| a.distance.total_cmp(&b.distance));
-    models
+    let steady = models.first().map_or_else(Vec::new, |m| as_it_is.steady(raw, &m.passing));
+    Plausibles { models, steady }
 }
 
 /// Fits the dictionary; `distance` is the bare criterion.
-fn search(series: &[Levels], quantum: f64) -> Vec<Plausible> {
-    let Some(mut search) = Search::new(series, quantum) else { return Vec::new() };
+fn run(search: &mut Search) -> Vec<Plausible> {
     search.add_wave();
     let dictionary: Vec<Term> = Transient::dictionary().into_iter().map(|t| search.term(t)).collect();
     let mut models: Vec<Plausible> = search.fit(&[]).into_iter().collect();
@@ -125,7 +152,7 @@ fn search(series: &[Levels], quantum: f64) -> Vec<Plausible> {
     let settled = least(&models);
     models.extend(late.into_iter().filter(|m| m.distance < settled));
     let simple = least(&models);
-    models.extend(refined.into_iter().filter(|m| m.distance < simple - EARNED));
+    models.extend(refined.into_iter().filter(|m| m.distance < simple - EARNED || m.needs_refinement()));
     let single = least(&models);
     richer.retain(|m| m.distance < single - EARNED_BY_PAIR);
     models.append(&mut richer);
@@ -145,7 +172,8 @@ struct Search {
     ages: Vec<Vec<f64>>,
     /// Columns that are in every model: growth first, then load if it varies, and a wave if there is one.
     fixed: Vec<usize>,
-    waves: bool,
+    /// Load and wave unit by unit, in the order of the fixed columns.
+    passing: Vec<Vec<Vec<f64>>>,
     span: f64,
 }
 
@@ -166,11 +194,12 @@ impl Search {
         let usable = |(s, _): &(&Levels, &Vec<f64>)| s.x.len() >= 2;
         let units: Vec<Unit> = series.iter().zip(&ages).filter(usable).map(unit).collect();
         let ages = series.iter().zip(&ages).filter(usable).map(|(_, u)| u.clone()).collect();
+        let load = loaded.then(|| units.iter().map(|u| u.columns[1].clone()).collect());
         Some(Search {
             panel: Panel::new(&units, quantum)?,
             ages,
             fixed: if loaded { vec![0, 1] } else { vec![0] },
-            waves: false,
+            passing: load.into_iter().collect(),
             span,
         })
     }
@@ -183,19 +212,48 @@ impl Search {
         if without.rho < UNEXPLAINED {
             return;
         }
-        let mut best = (without.bic(alone.len()) - EARNED_BY_WAVE, alone.clone());
-        let coarse = (0..=CYCLES_STEPS).map(|k| CYCLES.0 + (CYCLES.1 - CYCLES.0) * k as f64 / CYCLES_STEPS as f64);
-        for cycles in coarse {
-            let turn = std::f64::consts::TAU * cycles;
-            let pair = [self.push(|u| (turn * u).sin()), self.push(|u| (turn * u).cos())];
-            let columns: Vec<usize> = alone.iter().copied().chain(pair).collect();
-            let criterion = self.panel.fit(&columns).map_or(f64::INFINITY, |f| f.bic(columns.len() + 1));
-            if criterion < best.0 {
-                best = (criterion, columns);
+        let mut step = (CYCLES.1 - CYCLES.0) / CYCLES_STEPS as f64;
+        let coarse = (0..=CYCLES_STEPS).map(|k| CYCLES.0 + step * k as f64);
+        let fits: Vec<(f64, f64, Vec<usize>)> = coarse.map(|cycles| self.wave(&alone, cycles)).collect();
+        let Some(mut best) = fits.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)) else { return };
+        if best.0 >= without.bic(alone.len()) - EARNED_BY_WAVE {
+            return;
+        }
+        // A tenth of a cycle too many leaves a tenth of a high wave at either end.
+        for _ in 0..CYCLES_HALVINGS {
+            step /= 2.0;
+            for cycles in [best.1 - step, best.1 + step] {
+                let near = self.wave(&alone, cycles);
+                if near.0 < best.0 {
+                    best = near;
+                }
             }
         }
-        self.waves = best.1.len() > self.fixed.len();
-        self.fixed = best.1;
+        let turn = std::f64::consts::TAU * best.1;
+        for part in [f64::sin, f64::cos] {
+            self.passing.push(self.ages.iter().map(|u| u.iter().map(|u| part(turn * u)).collect()).collect());
+        }
+        self.fixed = best.2;
+    }
+
+    /// The levels less load and wave by these coefficients.
+    fn steady(&self, series: &[Levels], coefficients: &[f64]) -> Vec<Levels> {
+        let mut steady: Vec<Levels> = series.iter().filter(|s| s.x.len() >= 2).cloned().collect();
+        for (column, coefficient) in self.passing.iter().zip(coefficients) {
+            for (levels, values) in steady.iter_mut().zip(column) {
+                levels.y.iter_mut().zip(values).for_each(|(y, v)| *y -= coefficient * v);
+            }
+        }
+        steady
+    }
+
+    /// The criterion with a harmonic of this many cycles, the number of cycles, and the columns.
+    fn wave(&mut self, alone: &[usize], cycles: f64) -> (f64, f64, Vec<usize>) {
+        let turn = std::f64::consts::TAU * cycles;
+        let pair = [self.push(|u| (turn * u).sin()), self.push(|u| (turn * u).cos())];
+        let columns: Vec<usize> = alone.iter().copied().chain(pair).collect();
+        let criterion = self.panel.fit(&columns).map_or(f64::INFINITY, |f| f.bic(columns.len() + 1));
+        (criterion, cycles, columns)
     }
 
     fn push(&mut self, value: impl Fn(f64) -> f64) -> usize {
@@ -301,7 +359,7 @@ impl Search {
             amplitudes,
             distance: fit.bic(parameters),
             stepped: false,
-            waves: self.waves,
+            passing: (1..self.fixed.len()).map(|i| fit.coefficient(i).value).collect(),
             rho: fit.rho,
             sigma: fit.sigma,
         })

@@ -202,7 +202,7 @@ pub(super) fn rises(series: &Series, least: f64) -> Vec<Jump> {
 }
 
 /// Whether the promises of [`Series`] are kept.
-fn is_sound(series: &Series) -> bool {
+pub(super) fn is_sound(series: &Series) -> bool {
     let Series { t, x, y, load, .. } = series;
     let finite = [t, x, y, load].into_iter().flatten().all(|v| v.is_finite());
     let lengths = t.len() == x.len() && x.len() == y.len() && (load.is_empty() || load.len() == x.len());

@@ -1,5 +1,6 @@
 //! Several resources of one run: memory has its own error probability, all others share one.
 
+use super::assess::Demands;
 use super::finding::find_among;
 use super::{Finding, Outcome};
 use crate::model::{Axis, Resource, Series};
@@ -19,19 +20,19 @@ impl Judged {
         self.resource != Resource::Memory
     }
 
-    fn find(&self, tests: usize, page: f64) -> Finding {
+    fn find(&self, tests: usize, page: f64, demands: Demands) -> Finding {
         let quantum = if self.resource.in_bytes() { page } else { 1.0 };
-        find_among(tests, self.resource, self.axis, &self.series, self.budget, quantum)
+        find_among(tests, self.resource, self.axis, &self.series, self.budget, quantum, demands)
     }
 }
 
 /// Judges memory by itself, and the others with one error probability for all of them, by the step-down procedure of Holm
 /// (1979): at first each has its even share; one that is proven to leak leaves its share to those that are still open.
-pub(super) fn step_down(judged: &[Judged], page: f64) -> Vec<Finding> {
+pub(super) fn step_down(judged: &[Judged], page: f64, demands: Demands) -> Vec<Finding> {
     let secondary = judged.iter().filter(|one| one.is_secondary()).count();
     let tests =
         |one: &Judged, proven: usize| if one.is_secondary() { secondary.saturating_sub(proven).max(1) } else { 1 };
-    let mut findings: Vec<Finding> = judged.iter().map(|one| one.find(tests(one, 0), page)).collect();
+    let mut findings: Vec<Finding> = judged.iter().map(|one| one.find(tests(one, 0), page, demands)).collect();
     let mut proven = 0;
     loop {
         let leaks = |(finding, one): &(&Finding, &Judged)| one.is_secondary() && finding.outcome == Outcome::Leak;
@@ -42,7 +43,7 @@ pub(super) fn step_down(judged: &[Judged], page: f64) -> Vec<Finding> {
         proven = now;
         for (finding, one) in findings.iter_mut().zip(judged) {
             if one.is_secondary() && finding.outcome == Outcome::Inconclusive {
-                *finding = one.find(tests(one, proven), page);
+                *finding = one.find(tests(one, proven), page, demands);
             }
         }
     }
@@ -70,22 +71,22 @@ mod tests {
     fn what_is_proven_leaves_its_share_to_the_others() {
         // Of descriptors that grow just so much that half of the error probability proves it and a third doesn't.
         let weak = |noise: f64| judged(Resource::Descriptors, 0.1, noise);
-        let outcome = |tests, noise| weak(noise).find(tests, 4096.0).outcome;
+        let outcome = |tests, noise| weak(noise).find(tests, 4096.0, Demands::FINAL).outcome;
         let noise = (1..4000).map(|k| f64::from(k) * 0.01);
         let noise = noise.clone().find(|n| outcome(1, *n) == Outcome::Leak && outcome(4, *n) == Outcome::Inconclusive);
         let noise = noise.expect("somewhere between");
         let flat = |resource| judged(resource, 0.0, 0.0);
         let among = |first: Judged| {
             let all = [first, weak(noise), judged(Resource::Tmpfs, 1.0, 0.0), judged(Resource::Kernel, 1.0, 0.0)];
-            step_down(&all, 1.0).into_iter().map(|f| f.outcome).collect::<Vec<_>>()
+            step_down(&all, 1.0, Demands::FINAL).into_iter().map(|f| f.outcome).collect::<Vec<_>>()
         };
         assert_eq!(among(judged(Resource::Threads, 1.0, 0.0)), [Outcome::Leak; 4]);
         let all = [flat(Resource::Threads), weak(noise), flat(Resource::Tmpfs), flat(Resource::Kernel)];
-        assert_eq!(step_down(&all, 1.0)[1].outcome, Outcome::Inconclusive);
+        assert_eq!(step_down(&all, 1.0, Demands::FINAL)[1].outcome, Outcome::Inconclusive);
     }
 
     #[test]
     fn nothing_to_judge_is_no_finding() {
-        assert!(step_down(&[], 4096.0).is_empty());
+        assert!(step_down(&[], 4096.0, Demands::FINAL).is_empty());
     }
 }

@@ -46,7 +46,7 @@ fn by_steps(mix: &Mix, judged: &Judged, quantum: f64) -> Option<BySteps> {
     let budget = *budget;
     let pool = Pool::new(series, least_jump(*resource, quantum));
     let averaged = pool.members.len() as f64 / pool.raw.len().max(1) as f64;
-    let models = plausible(&pool.raw, &pool.smooth, pool.jumps.len(), averaged, quantum);
+    let models = plausible(&pool.raw, &pool.smooth, pool.jumps.len(), averaged, quantum).models;
     let subject = Subject::new(mix, series, &pool)?;
     let fits = subject.fits(&models, quantum);
     let best = fits.first()?;

@@ -3,12 +3,12 @@
 //!
 //! It is made from the run record again and decides nothing.
 
-use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, Assessment, LATE, NEAR, NEAR_BUDGET, WANDERS, assess};
+use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, Assessment, Demands, LATE, NEAR, NEAR_BUDGET, Terms};
 use super::explain::{allowed_rate, amount, model_name, pattern_name, rate};
-use super::finding::{least_jump, whole};
-use super::level::{Jump, Levels};
+use super::finding::{assess_pool, calm, least_jump, or_settled};
+use super::level::Levels;
 use super::plausible::Plausible;
-use super::pool::{Pool, rises};
+use super::pool::Pool;
 use super::series::{Readings, readings};
 use super::{Finding, Outcome};
 use crate::model::{Axis, EventKind, PhaseKind, Resource, RunRecord};
@@ -107,11 +107,12 @@ pub fn working(record: &RunRecord, finding: &Finding) -> Option<Working> {
     let resource = finding.resource;
     let Readings { axis, series, notes } = readings(record, resource);
     let quantum = if resource.in_bytes() { super::page(record) } else { 1.0 };
-    let pool = Pool::new(&series, least_jump(resource, quantum));
-    let all: Vec<Jump> =
-        pool.members.iter().flat_map(|m| rises(&series[m.index], least_jump(resource, quantum))).collect();
-    let (subject, terms) = whole(&pool, &all, finding.budget, quantum, tests(record, resource));
-    let a = assess(subject, terms)?;
+    let least_jump = least_jump(resource, quantum);
+    let (calm, _) = calm(&series, least_jump);
+    let pool = Pool::new(&calm, least_jump);
+    let terms = Terms { budget: finding.budget, quantum, tests: tests(record, resource), demands: Demands::FINAL };
+    let a = assess_pool(&calm, &pool, terms, least_jump)?;
+    let a = if pool.recycled { a } else { or_settled(a, &calm, &pool, terms, least_jump) };
     let alpha = ALPHA_LEAK / terms.tests as f64;
     let best = a.models.first()?;
     let mut cuts = cuts(record, finding, &pool);
@@ -212,9 +213,9 @@ fn leak_conditions(a: &Assessment, resource: Resource, axis: Axis, budget: f64) 
             holds: a.persistent.lower > 0.0,
         },
         Condition {
-            wanted: format!("its least estimate reaches {NEAR_BUDGET} of the budget, {}", rate(NEAR_BUDGET * budget)),
+            wanted: format!("its least estimate reaches {}", rate(a.enough)),
             found: rate(a.least),
-            holds: a.least >= NEAR_BUDGET * budget,
+            holds: a.least >= a.enough,
         },
     ];
     if going_on {
@@ -232,11 +233,15 @@ fn leak_conditions(a: &Assessment, resource: Resource, axis: Axis, budget: f64) 
         let found = if a.spread { "many rises" } else { "a few rises that may be the last" };
         out.push(Condition { wanted: "it is made of many rises".into(), found: found.into(), holds: a.spread });
     }
-    let sure = super::assess::is_sure(&a.persistent);
     out.push(Condition {
-        wanted: "the level doesn't wander like a random walk, or even one couldn't have grown so".into(),
+        wanted: "the level doesn't wander like a random walk, or it climbs as none does".into(),
         found: format!("autocorrelation {rho:.3}"),
-        holds: rho < WANDERS || sure,
+        holds: !a.wanders,
+    });
+    out.push(Condition {
+        wanted: "growth was seen for long enough".into(),
+        found: if a.lately { "it may have set in at the very end" } else { "it didn't set in at the very end" }.into(),
+        holds: !a.lately,
     });
     out
 }

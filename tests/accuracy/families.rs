@@ -372,6 +372,63 @@ fn wave(s: &mut Source, times: f64) -> Vec<Series> {
     s.worker(|u| height * (cycles * std::f64::consts::TAU * u + phase).sin() + leak(times, u))
 }
 
+/// A short series, with errors of this autocorrelation.
+fn short_noisy(s: &mut Source, rho: f64, shape: impl Fn(f64) -> f64) -> Vec<Series> {
+    s.noise.rho = rho;
+    short(s, shape)
+}
+
+fn short_sawtooth(s: &mut Source, times: f64) -> Vec<Series> {
+    s.readings = s.rng.random_range(60..=120);
+    sawtooth(s, 4.0, 10.0, 1, times)
+}
+
+/// Arenas of an allocator, each taken by the first thread that needs it: most of them early.
+fn arenas(s: &mut Source) -> Vec<Series> {
+    let count = s.rng.random_range(4..=10);
+    let taken: Vec<(f64, f64)> =
+        (0..count).map(|_| (0.6 * s.uniform(0.0, 1.0).powi(3), s.log_uniform(0.5 * MIB, 4.0 * MIB))).collect();
+    s.worker(|u| taken.iter().filter(|a| a.0 <= u).map(|a| a.1).sum())
+}
+
+/// No requests in two stretches of the run, in which nothing moves but the noise.
+fn idle(s: &mut Source, times: f64) -> Vec<Series> {
+    let (first, second, rest) = (s.uniform(0.1, 0.3), s.uniform(0.5, 0.7), s.uniform(0.1, 0.2));
+    let busy = move |u: f64| u - (u - first).clamp(0.0, rest) - (u - second).clamp(0.0, rest);
+    let height = s.log_uniform(MIB, 8.0 * MIB);
+    let mut out = s.worker(|u| height * plateau(0.04, busy(u)) + leak(times, busy(u)));
+    let n = (s.readings - 1) as f64;
+    out[0].x = (0..s.readings).map(|i| (REQUESTS * busy(i as f64 / n)).round()).collect();
+    out
+}
+
+/// Memory that each connection keeps for the next one: it follows the largest number of connections so far.
+fn peak_connections(s: &mut Source) -> Vec<Series> {
+    let each = s.log_uniform(32.0 * KIB, 256.0 * KIB);
+    let (mut load, mut most) = (0.0, 0.0f64);
+    let marks: Vec<f64> = (0..s.readings)
+        .map(|_| {
+            load = 0.7 * load + 0.714 * s.normal();
+            most = most.max((20.0 + 6.0 * load).round());
+            each * most
+        })
+        .collect();
+    let n = s.readings - 1;
+    s.worker(|u| marks[(u * n as f64).round() as usize])
+}
+
+/// The sum over six workers that are replaced every 30 to 60 readings.
+fn summed(s: &mut Source) -> Vec<Series> {
+    let n = s.readings;
+    let mut sum = vec![0.0; n];
+    for one in recycled(s, 0.0) {
+        for (t, y) in one.t.iter().zip(&one.y) {
+            sum[((t / 0.1).round() as usize).min(n - 1)] += y;
+        }
+    }
+    vec![s.series(1, sum)]
+}
+
 /// All families.
 pub const FAMILIES: &[Family] = &[
     Family { name: "flat, white noise", truth: Truth::Clean, make: |s| flat(s, 0.0) },
@@ -442,6 +499,13 @@ pub const FAMILIES: &[Family] = &[
             s.worker(|u| leak(1.0, u))
         },
     },
+    Family { name: "short, flat, AR .8", truth: Truth::Clean, make: |s| short_noisy(s, 0.8, |_| 0.0) },
+    Family { name: "short, plateau T .2", truth: Truth::Clean, make: |s| short(s, |u| 6.0 * MIB * plateau(0.2, u)) },
+    Family { name: "short, sawtooth", truth: Truth::Clean, make: |s| short_sawtooth(s, 0.0) },
+    Family { name: "arenas", truth: Truth::Clean, make: arenas },
+    Family { name: "idle by night", truth: Truth::Clean, make: |s| idle(s, 0.0) },
+    Family { name: "peak of connections", truth: Truth::Clean, make: peak_connections },
+    Family { name: "recycled pool, summed", truth: Truth::Hard, make: summed },
     Family { name: "linear, .25 x budget", truth: Truth::Tolerated, make: |s| s.worker(|u| leak(0.25, u)) },
     Family { name: "linear, .5 x budget", truth: Truth::Tolerated, make: |s| s.worker(|u| leak(0.5, u)) },
     Family { name: "linear, 1 x budget", truth: Truth::Leak, make: |s| s.worker(|u| leak(1.0, u)) },
@@ -475,4 +539,13 @@ pub const FAMILIES: &[Family] = &[
         make: |s| s.pool(8, |w, u| if w == 3 { leak(4.0, u) } else { 0.0 }),
     },
     Family { name: "short, 4 x", truth: Truth::Leak, make: |s| short(s, |u| leak(4.0, u)) },
+    Family { name: "short, AR .8 and 4 x", truth: Truth::Leak, make: |s| short_noisy(s, 0.8, |u| leak(4.0, u)) },
+    Family {
+        name: "short, plateau T .1 and 4 x",
+        truth: Truth::Leak,
+        make: |s| short(s, |u| 6.0 * MIB * plateau(0.1, u) + leak(4.0, u)),
+    },
+    Family { name: "short, sawtooth and 4 x", truth: Truth::Leak, make: |s| short_sawtooth(s, 4.0) },
+    Family { name: "huge pages, 10 x", truth: Truth::Leak, make: |s| staircase(s, 2.0 * MIB, 10.0) },
+    Family { name: "idle by night and 4 x", truth: Truth::Leak, make: |s| idle(s, 4.0) },
 ];

@@ -117,6 +117,7 @@ impl Taking {
             lost: look.snapshot.lost,
             came: came.collect(),
             went: changes.went,
+            allocated: changes.allocated,
         }));
         entries
     }

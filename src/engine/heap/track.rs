@@ -13,6 +13,8 @@ type Key = (u64, u64, u64);
 pub struct Tracker {
     known: HashMap<Key, u32>,
     next: u32,
+    /// What each of the process's stacks had allocated, by its number in the process.
+    allocated: Vec<u64>,
 }
 
 /// What has changed since the look before.
@@ -22,6 +24,8 @@ pub struct Changes {
     pub came: Vec<Came>,
     /// Numbers of blocks that went, in their order.
     pub went: Vec<u32>,
+    /// Bytes allocated, by the number of the stack in the run.
+    pub allocated: Vec<(u32, u64)>,
 }
 
 /// A block that came.
@@ -64,6 +68,13 @@ impl Tracker {
         changes.went.extend(self.known.values());
         changes.went.sort_unstable();
         self.known = now;
+        self.allocated.resize(snapshot.stacks.len().max(self.allocated.len()), 0);
+        for (local, (stack, before)) in snapshot.stacks.iter().zip(&mut self.allocated).enumerate() {
+            if stack.allocated > *before {
+                changes.allocated.push((number(local as u32), stack.allocated - *before));
+                *before = stack.allocated;
+            }
+        }
         changes
     }
 }
@@ -71,7 +82,7 @@ impl Tracker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::probe::LiveSample;
+    use crate::probe::{LiveSample, StackTrace};
 
     fn look(blocks: &[(u64, u64, u64)]) -> Snapshot {
         let live = blocks.iter().map(|&(address, born, bytes)| LiveSample {
@@ -97,5 +108,17 @@ mod tests {
         assert_eq!(block, SampledBlock { stack: Some(3), size: 100, live: Some(60), born: 0.123_457 });
         assert_eq!(third.came[1].at(1.0).live, None);
         assert_eq!(tracker.update(&look(&[]), |s| s).went, [2, 3]);
+    }
+
+    #[test]
+    fn what_was_allocated_is_told_as_it_rises() {
+        let stacks = |allocated: &[u64]| {
+            let stacks = allocated.iter().map(|&allocated| StackTrace { allocated, samples: 1, frames: vec![7] });
+            Snapshot { stacks: stacks.collect(), ..Snapshot::default() }
+        };
+        let mut tracker = Tracker::default();
+        assert_eq!(tracker.update(&stacks(&[100, 0]), |s| s + 5).allocated, [(5, 100)]);
+        assert_eq!(tracker.update(&stacks(&[100, 30, 7]), |s| s + 5).allocated, [(6, 30), (7, 7)]);
+        assert_eq!(tracker.update(&stacks(&[100]), |s| s + 5).allocated, []);
     }
 }

@@ -33,8 +33,16 @@ pub(super) fn mood_tone(mood: Mood) -> Tone {
 pub struct CurvesChart {
     answer: (&'static str, Mood),
     headline: String,
-    /// Of each side: its name, its growth in words, and the curves of its runs.
-    sides: [(String, String, Vec<Vec<(f64, f64)>>); 2],
+    sides: [SideCurves; 2],
+}
+
+/// One side's part.
+#[derive(Debug, Clone, PartialEq)]
+struct SideCurves {
+    name: String,
+    growth: String,
+    /// A curve for each run.
+    runs: Vec<Vec<(f64, f64)>>,
 }
 
 impl CurvesChart {
@@ -43,7 +51,7 @@ impl CurvesChart {
         let growth = comparison.difference(Measure::Growth(Resource::Memory));
         let side = |side: &Side, estimate: Option<SideEstimate>, curves: Vec<Vec<(f64, f64)>>| {
             let words = estimate.map_or_else(|| "–".to_owned(), |e| value(Measure::Growth(Resource::Memory), e.mean));
-            (plain(&side.name), words, curves)
+            SideCurves { name: plain(&side.name), growth: words, runs: curves }
         };
         let sentence = comparison.sentence.split_once("  ").map_or(&comparison.sentence[..], |(_, rest)| rest);
         CurvesChart {
@@ -57,7 +65,7 @@ impl CurvesChart {
     }
 
     fn points(&self) -> impl Iterator<Item = (f64, f64)> {
-        self.sides.iter().flat_map(|s| s.2.iter().flatten().copied()).filter(|(x, y)| x.is_finite() && y.is_finite())
+        self.sides.iter().flat_map(|s| s.runs.iter().flatten().copied()).filter(|(x, y)| x.is_finite() && y.is_finite())
     }
 }
 
@@ -74,7 +82,7 @@ impl super::Chart for CurvesChart {
         let [a, b] = &self.sides;
         format!(
             "Mean anonymous and swapped memory of the workers against requests; {} grows by {}, {} by {}.",
-            a.0, a.1, b.0, b.1
+            a.name, a.growth, b.name, b.growth
         )
     }
 
@@ -116,8 +124,8 @@ impl super::Chart for CurvesChart {
         let middle = (left + right) / 2.0;
         canvas.text(what.trim(), (middle, BOTTOM + 44.0), Align::Centre, LABEL, false, palette::INK.light);
 
-        for (index, (_, _, curves)) in self.sides.iter().enumerate() {
-            for curve in curves {
+        for (index, side) in self.sides.iter().enumerate() {
+            for curve in &side.runs {
                 let points: Vec<_> =
                     curve.iter().map(|p| (x.at(p.0).clamp(left, right), y.at(p.1).clamp(TOP, BOTTOM))).collect();
                 canvas.line(&points, side_tone(index == 1).light, 0.8, 1.5);
@@ -134,7 +142,7 @@ impl super::Chart for CurvesChart {
             );
         }
         let legend = right + 24.0;
-        for (index, (name, growth, _)) in self.sides.iter().enumerate() {
+        for (index, SideCurves { name, growth, .. }) in self.sides.iter().enumerate() {
             let at = TOP + 4.0 + 46.0 * index as f64;
             canvas.line(&[(legend, at - 4.5), (legend + 20.0, at - 4.5)], side_tone(index == 1).light, 1.0, 3.0);
             let name = fit_text(name, WIDTH - 24.0 - legend - 28.0, LABEL, true);

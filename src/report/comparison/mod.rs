@@ -54,7 +54,7 @@ impl Report<'_> {
             Format::Junit => junit::render(self).into_bytes(),
             Format::Svg => chart::svg(&curves())?.into_bytes(),
             Format::Png => chart::png(&curves())?,
-            Format::Csv => return Ok(None),
+            Format::Csv | Format::Pprof | Format::Collapsed => return Ok(None),
         }))
     }
 

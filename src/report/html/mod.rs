@@ -19,6 +19,10 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 pub(super) const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
+/// The section on call sites alone, for its own test.
+#[cfg(test)]
+pub use sites::section as call_sites;
+
 /// Digest of the script, by which the policy knows it; a test compares the two.
 pub const SCRIPT_SHA256: &str = "sha256-+ggExklFRqstN1JyYPBr0F+gB0FR+0rHBAAcD7gsjsc=";
 

@@ -11,9 +11,9 @@ use sha2::{Digest, Sha256};
 #[test]
 fn the_same_run_gives_the_same_bytes() {
     for format in Format::ALL {
-        let (record, verdict) = fixture::leak();
+        let (record, verdict) = fixture::traced();
         let first = render(format, &record, &verdict).unwrap();
-        let (record, verdict) = fixture::leak();
+        let (record, verdict) = fixture::traced();
         assert!(first == render(format, &record, &verdict).unwrap(), "{format}");
     }
 }
@@ -24,7 +24,10 @@ fn formats_are_known_by_their_names() {
         assert_eq!(format.name().parse(), Ok(format));
     }
     let error = "pdf".parse::<Format>().unwrap_err().to_string();
-    assert_eq!(error, "`pdf` is not a report format; choose from terminal, html, svg, png, json, junit, md, csv");
+    assert_eq!(
+        error,
+        "`pdf` is not a report format; choose from terminal, html, svg, png, json, junit, md, csv, pprof, collapsed"
+    );
 }
 
 #[test]

@@ -18,6 +18,7 @@ fn terminal() {
     insta::assert_snapshot!("terminal_leak", text(Format::Terminal, fixture::leak()));
     insta::assert_snapshot!("terminal_inconclusive", text(Format::Terminal, fixture::inconclusive()));
     insta::assert_snapshot!("terminal_empty", text(Format::Terminal, fixture::empty()));
+    insta::assert_snapshot!("terminal_traced", text(Format::Terminal, fixture::traced()));
 }
 
 #[test]
@@ -48,6 +49,52 @@ fn markdown() {
     insta::assert_snapshot!("markdown_inconclusive", text(Format::Markdown, fixture::inconclusive()));
     insta::assert_snapshot!("markdown_empty", text(Format::Markdown, fixture::empty()));
     insta::assert_snapshot!("markdown_hostile", text(Format::Markdown, fixture::hostile()));
+}
+
+#[test]
+fn call_sites() {
+    let (record, verdict) = fixture::traced();
+    let json: serde_json::Value = serde_json::from_str(&text(Format::Json, fixture::traced())).unwrap();
+    insta::assert_json_snapshot!("json_call_sites", json["call_sites"]);
+    insta::assert_snapshot!("html_call_sites", skeleton(super::super::html::call_sites(&verdict).into_string()));
+    insta::assert_snapshot!("collapsed", text(Format::Collapsed, fixture::traced()));
+    let profile = render(Format::Pprof, &record, &verdict).unwrap();
+    let mut message = Vec::new();
+    std::io::Read::read_to_end(&mut flate2::read::GzDecoder::new(&profile[..]), &mut message).unwrap();
+    insta::assert_snapshot!("pprof", decoded(&message));
+    let (record, verdict) = fixture::leak();
+    let error = render(Format::Pprof, &record, &verdict).unwrap_err().to_string();
+    assert!(error.contains("run it with --heap"), "{error}");
+}
+
+/// The fields of a message of protobuf, one a line: numbers, texts, and what is neither as its fields in brackets.
+fn decoded(mut message: &[u8]) -> String {
+    fn varint(message: &mut &[u8]) -> u64 {
+        let length = message.iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;
+        let (number, rest) = message.split_at(length);
+        *message = rest;
+        number.iter().rev().fold(0, |value, byte| value << 7 | u64::from(byte & 0x7f))
+    }
+    let mut lines = Vec::new();
+    while !message.is_empty() {
+        let tag = varint(&mut message);
+        let value = varint(&mut message);
+        match (tag & 7, tag >> 3) {
+            (0, field) => lines.push(format!("{field}: {value}")),
+            (2, field @ 6) => {
+                let (text, rest) = message.split_at(value as usize);
+                message = rest;
+                lines.push(format!("{field}: {:?}", String::from_utf8_lossy(text)));
+            }
+            (2, field) => {
+                let (inner, rest) = message.split_at(value as usize);
+                message = rest;
+                lines.push(format!("{field}: {inner:?}"));
+            }
+            (kind, field) => panic!("field {field} of kind {kind}"),
+        }
+    }
+    lines.join("\n")
 }
 
 #[test]

@@ -160,6 +160,41 @@ pub fn call_sites(record: &RunRecord, memory: Option<&Finding>) -> Option<CallSi
     })
 }
 
+/// What one stack comes to over all judged windows, in bytes and blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct StackTotal {
+    /// Place of the stack in the record; `None` for all that there was no room for.
+    pub stack: Option<u32>,
+    /// Bytes that live at the end.
+    pub live: f64,
+    /// Blocks that live at the end.
+    pub blocks: f64,
+    /// Bytes by which that grew in the windows.
+    pub growth: f64,
+    /// Bytes allocated in the whole run.
+    pub allocated: f64,
+}
+
+/// What each stack comes to, all workers together; the largest live ones first.
+pub fn stack_totals(record: &RunRecord) -> Vec<StackTotal> {
+    let (_, series) = series(record, Resource::Memory);
+    let mut totals: HashMap<Option<u32>, StackTotal> = HashMap::new();
+    for window in series.iter().filter_map(|one| Window::new(one, &record.heap.looks)) {
+        for (stack, tally) in window.tallies(0, 0) {
+            let total = totals.entry(stack).or_default();
+            total.growth += tally.changes.iter().sum::<f64>();
+            total.live += tally.ages.iter().map(|(_, bytes)| bytes).sum::<f64>();
+            total.blocks += tally.blocks;
+        }
+    }
+    for (stack, bytes) in record.heap.looks.iter().flat_map(|look| &look.allocated) {
+        totals.entry(Some(*stack)).or_default().allocated += *bytes as f64;
+    }
+    let mut totals: Vec<StackTotal> = totals.into_iter().map(|(stack, t)| StackTotal { stack, ..t }).collect();
+    totals.sort_by(|a, b| b.live.total_cmp(&a.live).then(a.stack.cmp(&b.stack)));
+    totals
+}
+
 /// Bytes that the workers allocated per step of the axis in their judged parts.
 fn churn(record: &RunRecord, series: &[Series]) -> f64 {
     let mut allocated = 0.0;

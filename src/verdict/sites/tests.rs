@@ -65,7 +65,15 @@ fn traced(sites: &[Does], seed: u64) -> RunRecord {
                 let came = came.drain(..).map(|(_, block)| block).collect();
                 let went = std::mem::take(&mut went);
                 let t = second as f64 + 0.99;
-                record.heap.looks.push(HeapLook { t, worker: worker(pid), mean: MEAN, lost: 0, came, went });
+                record.heap.looks.push(HeapLook {
+                    t,
+                    worker: worker(pid),
+                    mean: MEAN,
+                    lost: 0,
+                    came,
+                    went,
+                    allocated: Vec::new(),
+                });
             }
         }
     }

@@ -45,6 +45,8 @@ pub struct Tally {
     /// Bytes that came in the first half, and what of them was live at the end.
     pub came: f64,
     pub kept: f64,
+    /// Blocks that were live at the end.
+    pub blocks: f64,
     /// Age and bytes of what was live at the end.
     pub ages: Vec<(f64, f64)>,
 }
@@ -118,6 +120,7 @@ impl Window {
             }
             if !went {
                 tally.ages.push((self.end - block.sampled.born, bytes));
+                tally.blocks += 1.0 / block.probability;
             }
         }
         tallies
@@ -138,6 +141,7 @@ impl Tally {
         self.samples += other.samples;
         self.came += other.came;
         self.kept += other.kept;
+        self.blocks += other.blocks;
         self.ages.extend(&other.ages);
     }
 

@@ -1,4 +1,4 @@
-//! The plan of an experiment of several runs: `plan.json` beside their directories, so that it can be resumed.
+//! The head of an experiment of several runs: `experiment.json` beside their directories, so that it can be resumed.
 
 use super::FORMAT;
 use super::reader::{ReadError, document};
@@ -6,11 +6,11 @@ use super::writer::{WriteError, write_document};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-const PLAN: &str = "plan.json";
+const EXPERIMENT: &str = "experiment.json";
 
 /// What was planned; nothing of the target's environment is in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Plan {
+pub struct Experiment {
     /// Version of the format, `major.minor`.
     pub format: String,
     /// Name of the harness file's scenario.
@@ -22,7 +22,7 @@ pub struct Plan {
     /// Pairs that are meant to be run.
     pub pairs: usize,
     /// The sides.
-    pub sides: [PlanSide; 2],
+    pub sides: [ExperimentSide; 2],
     /// How they were made, one sentence each.
     pub notes: Vec<String>,
     /// A digest of both sides' harness files: pairs of different ones can't be mixed.
@@ -31,37 +31,37 @@ pub struct Plan {
 
 /// What a side is called.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PlanSide {
+pub struct ExperimentSide {
     /// In tables and charts.
     pub name: String,
     /// In a sentence.
     pub phrase: String,
 }
 
-impl Plan {
+impl Experiment {
     /// Version of the format that is written.
     pub const FORMAT: &str = FORMAT;
 
-    /// Writes the plan into a directory, whole or not at all.
+    /// Writes the head into a directory, whole or not at all.
     ///
     /// # Errors
     /// If it can't be written.
     pub fn write(&self, directory: &Path) -> Result<(), WriteError> {
-        write_document(directory, PLAN, self)
+        write_document(directory, EXPERIMENT, self)
     }
 
-    /// Reads the plan of a directory.
+    /// Reads the head of a directory.
     ///
     /// # Errors
     /// If there is none, it is of a newer format, or it is damaged.
     pub fn read(directory: &Path) -> Result<Self, ReadError> {
-        document(&directory.join(PLAN))
+        document(&directory.join(EXPERIMENT))
     }
 }
 
 /// Whether this directory is one of an experiment.
-pub fn has_plan(directory: &Path) -> bool {
-    directory.join(PLAN).is_file()
+pub fn is_experiment(directory: &Path) -> bool {
+    directory.join(EXPERIMENT).is_file()
 }
 
 /// Makes the directory of an experiment, readable by its owner only, and returns it as an absolute path.
@@ -86,23 +86,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_plan_is_read_as_it_was_written() {
+    fn an_experiment_is_read_as_it_was_written() {
         let directory = tempfile::tempdir().unwrap();
-        let plan = Plan {
-            format: Plan::FORMAT.into(),
+        let experiment = Experiment {
+            format: Experiment::FORMAT.into(),
             name: "shop".into(),
             started: "2026-01-01T00:00:00Z".into(),
             seed: 7,
             pairs: 8,
-            sides: ["off", "on"].map(|s| PlanSide { name: s.into(), phrase: s.into() }),
+            sides: ["off", "on"].map(|s| ExperimentSide { name: s.into(), phrase: s.into() }),
             notes: Vec::new(),
             fingerprint: fingerprint(["a", "b"]),
         };
-        assert!(!has_plan(directory.path()));
-        plan.write(directory.path()).unwrap();
-        assert_eq!(Plan::read(directory.path()).unwrap(), plan);
-        std::fs::write(directory.path().join(PLAN), "{\"format\": \"9.0\"}").unwrap();
-        assert!(matches!(Plan::read(directory.path()), Err(ReadError::Newer { .. })));
+        assert!(!is_experiment(directory.path()));
+        experiment.write(directory.path()).unwrap();
+        assert_eq!(Experiment::read(directory.path()).unwrap(), experiment);
+        std::fs::write(directory.path().join(EXPERIMENT), "{\"format\": \"9.0\"}").unwrap();
+        assert!(matches!(Experiment::read(directory.path()), Err(ReadError::Newer { .. })));
     }
 
     #[test]

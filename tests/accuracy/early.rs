@@ -1,0 +1,38 @@
+//! A run that may end early: what is concluded, and when.
+
+use crate::families::{BUDGET, PAGE};
+use seepage::model::{Axis, Resource, Series};
+use seepage::verdict::{Looks, Outcome, find};
+
+/// Readings between chances for a look, as a share of the plan.
+const STEP: f64 = 0.01;
+
+/// The answer of a run that may end early, and the share of its plan at which it ended.
+pub fn end(series: &[Series]) -> (Outcome, f64) {
+    let planned = series.iter().filter_map(|s| s.t.last()).copied().fold(0.0, f64::max);
+    let kind = (Resource::Memory, Axis::WorkerRequests);
+    let mut looks = Looks::planned();
+    for step in 1..(1.0 / STEP) as usize {
+        let share = step as f64 * STEP;
+        if !looks.are_due(share) {
+            continue;
+        }
+        let so_far: Vec<Series> = series.iter().map(|s| until(s, planned * share)).collect();
+        if let Some(proven) = looks.find(kind, &so_far, (BUDGET, PAGE), share) {
+            return (proven, share);
+        }
+    }
+    (find(Resource::Memory, Axis::WorkerRequests, series, BUDGET, PAGE).outcome, 1.0)
+}
+
+/// The readings up to a time.
+fn until(series: &Series, time: f64) -> Series {
+    let n = series.t.partition_point(|t| *t <= time);
+    Series {
+        t: series.t[..n].to_vec(),
+        x: series.x[..n].to_vec(),
+        y: series.y[..n].to_vec(),
+        load: series.load.iter().take(n).copied().collect(),
+        ..series.clone()
+    }
+}
