@@ -331,7 +331,7 @@ __attribute__((noinline)) static void *leak_node(void) { return malloc(56); }
 __attribute__((noinline)) static void *leak_body(void) { return malloc(2040); }
 __attribute__((noinline)) static void *leak_file(void) { return malloc(40000); }
 
-/* Leaks about 4 MB from three places among more than a hundred times as much that is freed, at random by SEED. Its marks say
+/* Leaks about 4 MB from three places among about eighty times as much that is freed, at random by SEED. Its marks say
  * how much each of them leaked. */
 static void seeded(void) {
     static void *volatile kept;
