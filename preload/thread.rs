@@ -15,6 +15,8 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 
 global_asm!(
     ".section .tbss.seepage_thread,\"awT\",@nobits",
+    ".globl seepage_thread",
+    ".hidden seepage_thread",
     ".type seepage_thread, @object",
     ".size seepage_thread, 16",
     ".p2align 3",
