@@ -31,12 +31,22 @@ struct Arguments {
     /// Let runs end early, as soon as the answer is proven, and show when they did.
     #[arg(long)]
     early: bool,
+    /// Watch without a planned end, until leak or clean is proven, as `attach` does.
+    #[arg(long, conflicts_with = "early")]
+    open_ended: bool,
     /// Show how often the bounds of 99 % miss the truth, where it is known.
     #[arg(long)]
     calibration: bool,
     /// Tell the reason of every answer that is wrong or open.
     #[arg(long)]
     explain: bool,
+}
+
+impl Arguments {
+    /// Whether it is looked before the end.
+    fn looks(&self) -> bool {
+        self.early || self.open_ended
+    }
 }
 
 /// Counts over the cases of one family.
@@ -48,17 +58,18 @@ struct Tally {
     /// "Leak" by each of the naive rules.
     naive: Vec<u64>,
     time: Duration,
-    /// Share of the plan at which each run ended that wasn't left open, with `--early`.
+    /// Share of the plan at which each run ended that wasn't left open, with `--early` or `--open-ended`.
     ends: Vec<f64>,
 }
 
 fn tally(family: &Family, arguments: &Arguments) -> Tally {
     let mut tally =
-        Tally { naive: if arguments.early { Vec::new() } else { vec![0; naive::RULES.len()] }, ..Tally::default() };
+        Tally { naive: if arguments.looks() { Vec::new() } else { vec![0; naive::RULES.len()] }, ..Tally::default() };
     for case in 0..arguments.reps {
         let series = (family.make)(&mut Source::new(arguments.seed, family.name, case));
-        if arguments.early {
-            let (outcome, share) = early::end(&series);
+        if arguments.looks() {
+            let end = if arguments.early { early::end } else { early::open_end };
+            let (outcome, share) = end(&series);
             tally.count(outcome);
             if outcome != Outcome::Inconclusive {
                 tally.ends.push(share);
@@ -91,7 +102,7 @@ fn main() {
     if arguments.calibration {
         return print_calibration(&arguments);
     }
-    let names: Vec<&str> = if arguments.early {
+    let names: Vec<&str> = if arguments.looks() {
         vec!["half of the answers by", "by half of the run"]
     } else {
         naive::RULES.iter().map(|r| r.name).collect()

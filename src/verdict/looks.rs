@@ -22,8 +22,11 @@ const SHARES: [f64; 4] = [0.45, 0.6, 0.75, 0.9];
 /// The share before which a run isn't clean: a promise about the length asked for can't rest on much less of it.
 const CLEAN_FROM: f64 = 0.75;
 /// Seconds before the first look of a watch without an end, and by how much longer it has lasted at each next one.
-const FIRST: f64 = 120.0;
+const FIRST: f64 = 300.0;
 const LONGER: f64 = 1.25;
+/// Nobody has said how long transients may last in a watch without an end: an answer has to hold until the watch has lasted
+/// this many times as long as when it was first proven.
+const CONFIRMED: f64 = 2.0;
 
 /// When it is looked, and what has been spent.
 #[derive(Debug, Clone)]
@@ -33,6 +36,8 @@ pub struct Looks {
     clean_from: f64,
     taken: usize,
     spent: (f64, f64),
+    /// What is proven, and since when; of a watch without an end.
+    since: Option<(Outcome, f64)>,
 }
 
 /// What a look found.
@@ -51,7 +56,7 @@ pub struct Look {
 impl Looks {
     /// Looks at a run with a planned end; progress is the share of the plan that is done.
     pub fn planned() -> Self {
-        Looks { planned: true, clean_from: CLEAN_FROM, taken: 0, spent: (0.0, 0.0) }
+        Looks { planned: true, clean_from: CLEAN_FROM, taken: 0, spent: (0.0, 0.0), since: None }
     }
 
     /// Looks at a run that goes on beyond its planned end, to `factor` times its length at most; progress is the share of
@@ -69,7 +74,7 @@ impl Looks {
 
     /// Looks at a run without an end; progress is seconds.
     pub fn open_ended() -> Self {
-        Looks { planned: false, clean_from: 0.0, taken: 0, spent: (0.0, 0.0) }
+        Looks { planned: false, clean_from: 0.0, taken: 0, spent: (0.0, 0.0), since: None }
     }
 
     /// Whether the next look is due.
@@ -119,13 +124,21 @@ impl Looks {
     }
 
     /// What the findings prove together.
-    fn proven(&self, findings: &[Finding], progress: f64) -> Option<Outcome> {
+    fn proven(&mut self, findings: &[Finding], progress: f64) -> Option<Outcome> {
         let all_clean = !findings.is_empty() && findings.iter().all(|f| f.outcome == Outcome::Clean);
-        if findings.iter().any(|f| f.outcome == Outcome::Leak) {
+        let answer = if findings.iter().any(|f| f.outcome == Outcome::Leak) {
             Some(Outcome::Leak)
         } else {
             (all_clean && progress >= self.clean_from).then_some(Outcome::Clean)
+        };
+        if self.planned {
+            return answer;
         }
+        self.since = answer.map(|answer| match self.since {
+            Some((before, since)) if before == answer => (answer, since),
+            _ => (answer, progress),
+        });
+        self.since.filter(|(_, since)| progress >= CONFIRMED * since).map(|(answer, _)| answer)
     }
 }
 
@@ -190,6 +203,15 @@ mod tests {
         assert!(look.found.starts_with("memory: leak, 4 KiB/request"), "{}", look.found);
         assert_eq!(Looks::planned().look(&clean(), 0.7).proven, None);
         assert_eq!(Looks::planned().look(&clean(), 0.75).proven, Some(Outcome::Clean));
-        assert_eq!(Looks::open_ended().look(&clean(), 120.0).proven, Some(Outcome::Clean));
+    }
+
+    #[test]
+    fn without_an_end_an_answer_has_to_hold() {
+        let mut looks = Looks::open_ended();
+        assert!(!looks.are_due(299.0) && looks.are_due(300.0));
+        assert_eq!(looks.look(&clean(), 300.0).proven, None);
+        assert_eq!(looks.look(&leaking(), 500.0).proven, None);
+        assert_eq!(looks.look(&leaking(), 900.0).proven, None);
+        assert_eq!(looks.look(&leaking(), 1000.0).proven, Some(Outcome::Leak));
     }
 }

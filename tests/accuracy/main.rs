@@ -82,6 +82,22 @@ fn a_run_that_may_end_early_is_no_more_often_wrong() {
 }
 
 #[test]
+fn a_watch_without_an_end_waits_until_its_answer_holds() {
+    let family = |name: &str| FAMILIES.iter().find(|f| f.name == name).expect("a family");
+    for (name, expected) in [
+        ("plateau, T .03", Outcome::Clean),
+        ("pool reloaded at once", Outcome::Clean),
+        ("recycled pool", Outcome::Clean),
+        ("linear, 4 x", Outcome::Leak),
+    ] {
+        let series = (family(name).make)(&mut Source::new(77, name, 0));
+        let (answer, share) = early::open_end(&series);
+        assert_eq!(answer, expected, "{name} at {share}");
+        assert!(share > 0.08, "{name} at {share}");
+    }
+}
+
+#[test]
 fn the_ten_modes_of_a_faulty_apache_module_are_told_apart() {
     let shapes = [
         Shape { workers: 6, requests: 2500, readings: 300, recycle: None },
