@@ -194,7 +194,8 @@ mod tests {
     fn the_phase_ends_the_command_and_keeps_its_count() {
         let script = "trap 'echo 9 requests; exit 1' INT; sleep 60 & wait";
         let pattern = Some(r"(?P<count>\d+) requests");
-        let (end, _, sent) = run(script, pattern, "kind = 'soak'\nduration = '300ms'");
+        // Time enough for the shell to have set its trap, on any machine.
+        let (end, _, sent) = run(script, pattern, "kind = 'soak'\nduration = '3s'");
         assert_eq!((end, sent), (PhaseEnd::Complete, 9));
     }
 
