@@ -5,7 +5,7 @@ use super::markdown::escape;
 use super::text::{Mood, plain};
 use super::{ReportError, html, write};
 use crate::bisect::{Blame, Finding, State};
-use maud::{DOCTYPE, PreEscaped, html as page};
+use maud::{DOCTYPE, html as page};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt::Write;
@@ -196,15 +196,7 @@ impl BisectReport {
         page! {
             (DOCTYPE)
             html lang="en" {
-                head {
-                    meta charset="utf-8";
-                    meta http-equiv="Content-Security-Policy"
-                        content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
-                    meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
-                    title { (word) " · " (plain(&self.name)) " · seepage" }
-                    style { (PreEscaped(html::STYLE)) }
-                }
+                (html::head(html::NO_SCRIPTS, word, &self.name, ""))
                 body {
                     header { span.brand { "seepage" } span { (plain(&self.name)) } span { (plain(&self.started)) } }
                     main {

@@ -5,7 +5,7 @@ use super::table::{pair_rows, rows};
 use crate::compare::{Answer, Measure, answer_word};
 use crate::model::Resource;
 use crate::report::chart::{self, Chart, ChartError, CurvesChart, ForestChart};
-use crate::report::html::{STYLE, dark_charts, tone};
+use crate::report::html::{NO_SCRIPTS, dark_charts, head, tone};
 use crate::report::text::{Mood, capital, plain};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -24,15 +24,7 @@ pub fn render(report: &Report<'_>) -> Result<String, ChartError> {
     let page = html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy"
-                    content="default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (word) " · " (plain(report.name)) " · seepage" }
-                style { (PreEscaped(STYLE)) (PreEscaped(dark_charts())) }
-            }
+            (head(NO_SCRIPTS, word, report.name, &dark_charts()))
             body {
                 header { span.brand { "seepage" } span { (plain(report.name)) } span { (plain(report.started)) } }
                 main {

@@ -45,14 +45,7 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartErro
     let page = html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(policy());
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { (text::headline(verdict).0) " · " (plain(&record.meta.name)) " · seepage" }
-                style { (PreEscaped(STYLE)) (PreEscaped(dark_charts())) }
-            }
+            (head(&policy(), &text::headline(verdict).0, &record.meta.name, &dark_charts()))
             body {
                 (header(record))
                 main {
@@ -74,6 +67,24 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartErro
         }
     };
     Ok(page.into_string())
+}
+
+/// What a page without scripts may do: nothing but have a style.
+pub const NO_SCRIPTS: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'";
+
+/// The head of a page that may do what `policy` says: titled by its answer in a `word` and the `name` of what was run, with
+/// `more` rules after those of every page.
+pub fn head(policy: &str, word: &str, name: &str, more: &str) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta http-equiv="Content-Security-Policy" content=(policy);
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            title { (word) " · " (plain(name)) " · seepage" }
+            style { (PreEscaped(STYLE)) (PreEscaped(more)) }
+        }
+    }
 }
 
 fn policy() -> String {
