@@ -72,6 +72,8 @@ pub(super) struct Assessment {
     pub lately: bool,
     /// Whether it is the second half alone that proves it clean; `end` is that half's then.
     pub settled: bool,
+    /// Whether growth is told apart from what the uneven mix of steps makes of it.
+    pub mixed: bool,
 }
 
 /// How abrupt jumps are spread over the judged part.
@@ -147,7 +149,7 @@ pub(super) struct Terms {
 pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let Subject { raw, smooth, jumps, total_span, .. } = subject;
     let budget = terms.budget;
-    let Plausibles { models, steady } = plausible(raw, smooth, jumps.len(), subject.averaged, terms.quantum);
+    let Plausibles { models, steady, mixed } = plausible(raw, smooth, jumps.len(), subject.averaged, terms.quantum);
     let best = models.first()?;
     let sum: f64 = jumps.iter().map(|j| j.size).sum();
     let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
@@ -218,6 +220,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         wanders,
         lately,
         settled: false,
+        mixed,
     })
 }
 

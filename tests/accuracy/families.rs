@@ -119,7 +119,7 @@ impl Source {
             x: (0..n).map(|i| i as f64 * step).collect(),
             y: levels.into_iter().map(|y| ((base + y) / PAGE).round().max(0.0) * PAGE).collect(),
             soak_from: 0.0,
-            load: Vec::new(),
+            ..Series::default()
         }
     }
 
