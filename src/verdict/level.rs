@@ -17,7 +17,7 @@ pub(super) struct Levels {
     pub by_step: Vec<Vec<f64>>,
 }
 
-/// One stretch of time: mean position, median level, mean load, mean of the requests of each step.
+/// One stretch of time: mean position, median level, mean load, median of the requests of each step.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Stretch {
     pub x: f64,
@@ -56,8 +56,8 @@ pub(super) fn judged_from(series: &Series) -> usize {
     series.x.partition_point(|x| *x < series.soak_from)
 }
 
-/// Reduces the readings between `from` and `to` (in seconds) to `count` stretches: the median of `y`, the mean of all
-/// else. A stretch without readings is `None`.
+/// Reduces the readings between `from` and `to` (in seconds) to `count` stretches: the mean of `x` and of load, the median
+/// of `y` and of the counts by step. A stretch without readings is `None`.
 pub(super) fn stretches(series: &Series, from: f64, to: f64, count: usize) -> Vec<Option<Stretch>> {
     let start = judged_from(series);
     let mut at = start + series.t[start..].partition_point(|t| *t < from);
@@ -72,7 +72,8 @@ pub(super) fn stretches(series: &Series, from: f64, to: f64, count: usize) -> Ve
             let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
             let y = median(&series.y[range.clone()])?;
             let load = if series.load.is_empty() { 0.0 } else { mean(&series.load[range.clone()]) };
-            let by_step = series.by_step.iter().map(|row| mean(&row[range.clone()])).collect();
+            // As levels rise with counts, their medians are of the same reading.
+            let by_step = series.by_step.iter().filter_map(|row| median(&row[range.clone()])).collect();
             Some(Stretch { x: mean(&series.x[range]), y, load, by_step })
         })
         .collect()
