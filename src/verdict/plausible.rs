@@ -17,6 +17,8 @@ pub(super) struct Plausible {
     pub persistent: Estimate,
     /// Growth at the end of the run: persistent growth and what is left of the transients.
     pub end: Estimate,
+    /// The same if the level is known to come back to where it was; `None` if it can't be so known.
+    pub end_coming_back: Option<Estimate>,
     /// What each transient tends to add.
     pub amplitudes: Vec<f64>,
     /// Distance of the information criterion from the best model's.
@@ -109,7 +111,8 @@ pub(super) fn plausible(raw: &[Levels], smooth: &[Levels], jumps: usize, average
         models.extend(without.iter_mut().flat_map(run).map(|m| {
             let blurred = |e: Estimate| Estimate { se: e.se.hypot(blur * m.sigma), ..e };
             let (persistent, end) = (blurred(m.persistent), blurred(m.end));
-            Plausible { distance: m.distance + paid, stepped: true, persistent, end, ..m }
+            let end_coming_back = m.end_coming_back.map(blurred);
+            Plausible { distance: m.distance + paid, stepped: true, persistent, end, end_coming_back, ..m }
         }));
         if models.iter().min_by(|a, b| a.distance.total_cmp(&b.distance)).is_some_and(|m| m.stepped)
             && let Some(without) = without
@@ -396,6 +399,7 @@ impl Search {
             line: fit.coefficient(0).value,
             persistent,
             end: fit.combination(&direction),
+            end_coming_back: fit.combination_coming_back(&direction),
             amplitudes,
             distance: fit.bic(parameters),
             stepped: false,
