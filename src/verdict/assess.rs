@@ -193,7 +193,8 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let span = raw.iter().map(Levels::span).fold(0.0, f64::max);
     let lately = models.iter().any(|m| {
         let late = m.transients.iter().any(|t| matches!(t, Transient::Onset(from) if *from > LATELY));
-        late && m.line < NEAR_BUDGET * budget * span
+        let before = m.line + if m.stepped && going_on { by_jumps.0 * span } else { 0.0 };
+        late && before < NEAR_BUDGET * budget * span
     });
     let falls = steady.iter().map(falls).fold(0.0, f64::max);
     let wanders = match best.rho {

@@ -165,6 +165,7 @@ fn run(search: &mut Search) -> Vec<Plausible> {
     let single = least(&models);
     richer.retain(|m| m.distance < single - EARNED_BY_PAIR);
     models.append(&mut richer);
+    search.keep_to_load(&mut models);
     models
 }
 
@@ -181,6 +182,8 @@ struct Search {
     ages: Vec<Vec<f64>>,
     /// Columns that are in every model: growth first, then load if it varies, the mix if it matters, a wave if there is one.
     fixed: Vec<usize>,
+    /// Whether load is the first of them after growth.
+    loaded: bool,
     /// Load, mix and wave unit by unit, in the order of the fixed columns.
     passing: Vec<Vec<Vec<f64>>>,
     /// How far each step is ahead of its share of all requests, and whether that is among the fixed columns.
@@ -213,11 +216,21 @@ impl Search {
             panel: Panel::new(&units, quantum)?,
             ages,
             fixed: if loaded { vec![0, 1] } else { vec![0] },
+            loaded,
             passing: load.into_iter().collect(),
             mix: ahead_of_share(&counted),
             mixed: false,
             span,
         })
+    }
+
+    /// Where the best model says that load takes memory, drops those that need it to give memory back.
+    fn keep_to_load(&self, models: &mut Vec<Plausible>) {
+        let takes = |m: &Plausible| m.passing.first().is_some_and(|load| *load > 0.0);
+        let best = models.iter().min_by(|a, b| a.distance.total_cmp(&b.distance));
+        if self.loaded && best.is_some_and(takes) {
+            models.retain(takes);
+        }
     }
 
     /// Adds to every model how far each step of the workload is ahead of its share of all requests, if that earns its place:
