@@ -23,6 +23,11 @@ const WANDERS: f64 = 0.985;
 const DRIFTS: f64 = 0.8;
 const STROLL: f64 = 0.18;
 const RATCHET: f64 = 0.1;
+/// Roughness early in the run beside that late in it from which growth faded roughly: beyond what readings that err reach by
+/// chance.
+const ROUGHER: f64 = 6.0;
+/// The part of its rise by which a ratchet falls in all, step by step.
+const FALLS: f64 = 0.3;
 /// The part of its estimate that growth of such a level must reach in the last quarter of the run.
 const STEADY: f64 = 0.5;
 /// The part of the budget that the least plausible estimate of a leak must reach.
@@ -71,6 +76,10 @@ pub(super) struct Assessment {
     pub enough: f64,
     /// Whether the level may only have wandered.
     pub wanders: bool,
+    /// Whether it was rough while a transient made it grow.
+    pub fades_roughly: bool,
+    /// Whether it climbs like a ratchet, at an even pace.
+    pub climbs: bool,
     /// Whether growth was only seen at the very end.
     pub lately: bool,
     /// Whether it is the second half alone that proves it clean; `end` is that half's then.
@@ -202,13 +211,17 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         rho if rho >= DRIFTS => falls > STROLL,
         _ => false,
     };
+    let fades_roughly = matches!((raw, smooth), ([raw], [smooth]) if {
+        fades_roughly(best, if best.stepped { smooth } else { steady.first().unwrap_or(raw) })
+    });
+    let climbs = matches!(&steady[..], [one] if climbs_evenly(one));
     let too_soon = early && is_warming_up(best);
     let enough = if models.iter().all(Plausible::is_slow) { budget } else { NEAR_BUDGET * budget };
     let doubtful = wanders || lately || too_soon || early && !keeps_pace(&steady, terms.quantum);
+    let goes_on = spread && late.is_some_and(|s| s >= LATE * budget);
     let leak = !doubtful
-        && persistent.lower > 0.0
         && least >= enough
-        && (going_on || spread && late.is_some_and(|s| s >= LATE * budget));
+        && (persistent.lower > 0.0 && going_on || (persistent.lower > 0.0 || climbs) && goes_on);
     let quiet = pattern.are_over();
     let near = || models.iter().filter(|m| m.distance <= NEAR);
     let over_now = near().all(|m| under(m.end, budget, alpha_clean)) && best.end.value <= NEAR_BUDGET * budget;
@@ -226,6 +239,8 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         clean,
         enough,
         wanders,
+        fades_roughly,
+        climbs,
         lately,
         settled: false,
         mixed,
@@ -346,6 +361,33 @@ fn falls(levels: &Levels) -> f64 {
         (Some(first), Some(last)) if last > first => deepest / (last - first),
         _ => f64::INFINITY,
     }
+}
+
+/// Whether the level is much rougher early, where a transient made it grow, than late. What fills by chance, object by
+/// object, does so; readings that err do not. Roughness is that of third differences, of which smooth curves have next to
+/// none.
+fn fades_roughly(model: &Plausible, levels: &Levels) -> bool {
+    let squares: Vec<f64> = levels.y.windows(4).map(|w| (w[3] - 3.0 * (w[2] - w[1]) - w[0]).powi(2)).collect();
+    let sum = |from: f64, to: f64| {
+        let place = |share: f64| (share * squares.len() as f64) as usize;
+        squares[place(from)..place(to)].iter().sum::<f64>()
+    };
+    !model.transients.is_empty() && sum(0.1, 0.4) > ROUGHER * sum(0.7, 1.0)
+}
+
+/// Whether the level climbs like a ratchet and at an even pace to the end: noise falls as often as it rises, and what ends
+/// by itself slows down. Rises of very different sizes have a mean that no bound for symmetric errors knows well, but
+/// they are rises.
+fn climbs_evenly(levels: &Levels) -> bool {
+    let Levels { x, y, .. } = levels;
+    let (Some(first), Some(last)) = (y.first(), y.last()) else { return false };
+    let rise = last - first;
+    let falls: f64 = y.windows(2).map(|w| (w[0] - w[1]).max(0.0)).sum();
+    let pace = |part: f64| {
+        let from = ((1.0 - part) * (y.len() - 1) as f64) as usize;
+        (last - y[from]) / (x[x.len() - 1] - x[from]) * levels.span()
+    };
+    falls <= FALLS * rise && pace(0.4) >= PACE * rise && pace(0.2) >= STEADY * rise && rise > 0.0
 }
 
 /// Growth from first to last level of the last quarter, the least of all series; nothing without one.

@@ -206,9 +206,13 @@ fn leak_conditions(a: &Assessment, resource: Resource, axis: Axis, budget: f64) 
     let going_on = a.jumps == super::assess::JumpPattern::GoingOn;
     let mut out = vec![
         Condition {
-            wanted: "persistent growth is above zero in every plausible model".into(),
-            found: format!("its least lower bound is {}", rate(a.persistent.lower)),
-            holds: a.persistent.lower > 0.0,
+            wanted: "persistent growth is above zero in every plausible model, or it climbs like a ratchet".into(),
+            found: format!(
+                "its least lower bound is {}{}",
+                rate(a.persistent.lower),
+                if a.climbs { ", and it climbs at an even pace to the end" } else { "" }
+            ),
+            holds: a.persistent.lower > 0.0 || a.climbs,
         },
         Condition {
             wanted: format!("its least estimate reaches {}", rate(a.enough)),
