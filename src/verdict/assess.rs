@@ -23,11 +23,6 @@ const WANDERS: f64 = 0.985;
 const DRIFTS: f64 = 0.8;
 const STROLL: f64 = 0.18;
 const RATCHET: f64 = 0.1;
-/// Roughness early in the run beside that late in it from which growth faded roughly: beyond what readings that err reach by
-/// chance.
-const ROUGHER: f64 = 6.0;
-/// The part of its rise by which a ratchet falls in all, step by step.
-const FALLS: f64 = 0.3;
 /// The part of its estimate that growth of such a level must reach in the last quarter of the run.
 const STEADY: f64 = 0.5;
 /// The part of the budget that the least plausible estimate of a leak must reach.
@@ -38,11 +33,6 @@ pub(super) const LATE: f64 = 0.4;
 const LATELY: f64 = 0.7;
 /// The part of its estimate that the lower bound of growth reaches when even a walk can't have made it.
 const SURE: f64 = 0.9;
-/// Effective number of rises that late growth must be made of to be a leak.
-const SPREAD: f64 = 5.0;
-/// Probability of the silence after the last jump from which jumps may be going on, and up to which they are over.
-const SILENT: f64 = 0.05;
-const ALPHA_SILENT: f64 = 0.01;
 /// The part of its first tenth to which growth must have come down in the last one for it to count as settling.
 const SLOWED: f64 = 0.35;
 /// Constants of a transient that must have passed before a run may be judged early; and where one with an end, or growth
@@ -86,30 +76,6 @@ pub(super) struct Assessment {
     pub settled: bool,
     /// Whether growth is told apart from what the uneven mix of steps makes of it.
     pub mixed: bool,
-}
-
-/// How abrupt jumps are spread over the judged part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum JumpPattern {
-    /// There are none, or what they add late is small beside the budget.
-    None,
-    /// One jump up: something was loaded once.
-    Single,
-    /// They get rarer and smaller: a high-water mark.
-    Settling,
-    /// They go up and down, between the same levels early and late.
-    UpAndDown,
-    /// They go on.
-    GoingOn,
-    /// It can't be told.
-    Unclear,
-}
-
-impl JumpPattern {
-    /// Whether no more of them is to be feared.
-    pub fn are_over(self) -> bool {
-        !matches!(self, JumpPattern::GoingOn | JumpPattern::Unclear)
-    }
 }
 
 /// What is judged.
@@ -271,134 +237,6 @@ fn settles(models: &[Plausible], budget: f64) -> bool {
     })
 }
 
-/// Tells one-off and settling jumps from those that go on.
-fn pattern(subject: Subject, budget: f64) -> JumpPattern {
-    let Subject { raw, jumps, rises, total_span, .. } = subject;
-    let late: f64 = jumps.iter().filter(|j| j.at > 0.5).map(|j| j.size).sum();
-    let ups: Vec<&Jump> = jumps.iter().filter(|j| j.size > 0.0).collect();
-    let sum: f64 = jumps.iter().map(|j| j.size).sum();
-    if jumps.is_empty() || late.max(sum / 2.0) <= 0.25 * budget * total_span / 2.0 {
-        return JumpPattern::None;
-    }
-    if ups.len() == 1 {
-        return JumpPattern::Single;
-    }
-    if jumps.len() - ups.len() >= 2 && raw.iter().all(|s| returns(&s.y, 0.25 * budget * s.span())) {
-        return JumpPattern::UpAndDown;
-    }
-    let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
-    let silence = silence(&ups);
-    let many = ups.len() >= 6 && sum > student_t(1.0 - ALPHA_LEAK, f64::INFINITY) * squares.sqrt();
-    if many && late > 0.3 * sum && silence >= SILENT {
-        return JumpPattern::GoingOn;
-    }
-    if silence <= ALPHA_SILENT {
-        return JumpPattern::Settling;
-    }
-    // Laplace's trend test on the rises of the high-water mark, each weighted with its size: under a constant rate their
-    // mean place is 1/2.
-    let mass: f64 = rises.iter().map(|j| j.size).sum();
-    let place = rises.iter().map(|j| j.at * j.size).sum::<f64>() / mass;
-    let square: f64 = rises.iter().map(|j| j.size * j.size).sum();
-    let z = (place - 0.5) / (square.sqrt() / mass / 12f64.sqrt());
-    let rare = ups.iter().filter(|j| j.at > 0.5).count() <= subject.workers;
-    if z < -1.645 && rare && late < 0.35 * mass {
-        return JumpPattern::Settling;
-    }
-    JumpPattern::Unclear
-}
-
-/// The probability of as long a silence after the last of these jumps, if they came at a constant rate (Cox & Lewis 1966).
-/// Jumps in one stretch of the run have one cause, in however many workers, and count as one.
-fn silence(jumps: &[&Jump]) -> f64 {
-    let mut places: Vec<i64> = jumps.iter().map(|j| (j.at * BLOCKS as f64).round() as i64).collect();
-    places.sort_unstable();
-    places.dedup();
-    let last = jumps.iter().map(|j| j.at).fold(0.0, f64::max);
-    last.powi(places.len() as i32)
-}
-
-/// Whether the level comes back late to where it was early, at the bottom and at the top of its range, but for `slack`.
-fn returns(y: &[f64], slack: f64) -> bool {
-    let part = 2 * y.len() / 5;
-    if part == 0 {
-        return false;
-    }
-    let (early, late) = (&y[..part], &y[y.len() - part..]);
-    // Bounds are known well only where the level dwells at them.
-    let dwells = |v: &[f64]| {
-        let (outer, inner) = (range(v, 0.05), range(v, 0.2));
-        inner.0 - outer.0 < slack && outer.1 - inner.1 < slack
-    };
-    let (before, after) = (range(early, 0.05), range(late, 0.05));
-    dwells(early) && dwells(late) && after.0 <= before.0 + slack && after.1 <= before.1 + slack
-}
-
-/// Whether growth in the last 60 % is made of many rises of the high-water mark, not of a few that may be the last: the
-/// effective number of rises (Kish 1965), the square of their sum over the sum of their squares.
-fn is_spread(levels: &Levels) -> bool {
-    let late = &levels.y[2 * levels.y.len() / 5..];
-    let mut mark = late.first().copied().unwrap_or(0.0);
-    let (mut sum, mut squares) = (0.0, 0.0);
-    for y in late {
-        let rise = (y - mark).max(0.0);
-        sum += rise;
-        squares += rise * rise;
-        mark = mark.max(*y);
-    }
-    sum * sum >= squares * SPREAD.min(0.4 * (late.len() as f64 - 1.0)) && sum > 0.0
-}
-
-/// The deepest fall of the level from an earlier height, as a part of its rise from first to last; infinite if it
-/// didn't rise. A leak under noise climbs like a ratchet, a walk strolls.
-fn falls(levels: &Levels) -> f64 {
-    let (mut top, mut deepest) = (f64::NEG_INFINITY, 0.0f64);
-    for y in &levels.y {
-        top = top.max(*y);
-        deepest = deepest.max(top - y);
-    }
-    match (levels.y.first(), levels.y.last()) {
-        (Some(first), Some(last)) if last > first => deepest / (last - first),
-        _ => f64::INFINITY,
-    }
-}
-
-/// Whether the level is much rougher early, where a transient made it grow, than late. What fills by chance, object by
-/// object, does so; readings that err do not. Roughness is that of third differences, of which smooth curves have next to
-/// none.
-fn fades_roughly(model: &Plausible, levels: &Levels) -> bool {
-    let squares: Vec<f64> = levels.y.windows(4).map(|w| (w[3] - 3.0 * (w[2] - w[1]) - w[0]).powi(2)).collect();
-    let sum = |from: f64, to: f64| {
-        let place = |share: f64| (share * squares.len() as f64) as usize;
-        squares[place(from)..place(to)].iter().sum::<f64>()
-    };
-    !model.transients.is_empty() && sum(0.1, 0.4) > ROUGHER * sum(0.7, 1.0)
-}
-
-/// Whether the level climbs like a ratchet and at an even pace to the end: noise falls as often as it rises, and what ends
-/// by itself slows down. Rises of very different sizes have a mean that no bound for symmetric errors knows well, but
-/// they are rises.
-fn climbs_evenly(levels: &Levels) -> bool {
-    let Levels { x, y, .. } = levels;
-    let (Some(first), Some(last)) = (y.first(), y.last()) else { return false };
-    let rise = last - first;
-    let falls: f64 = y.windows(2).map(|w| (w[0] - w[1]).max(0.0)).sum();
-    let pace = |part: f64| {
-        let from = ((1.0 - part) * (y.len() - 1) as f64) as usize;
-        (last - y[from]) / (x[x.len() - 1] - x[from]) * levels.span()
-    };
-    falls <= FALLS * rise && pace(0.4) >= PACE * rise && pace(0.2) >= STEADY * rise && rise > 0.0
-}
-
-/// Growth from first to last level of the last quarter, the least of all series; nothing without one.
-fn last_quarter(series: &[Levels]) -> f64 {
-    let growth = |s: &Levels| {
-        let (to, from) = (s.x.len().checked_sub(1)?, 3 * s.x.len() / 4);
-        Some((s.y.get(to)? - s.y.get(from.checked_sub(1)?)?) / (s.x[to] - s.x[from - 1]))
-    };
-    series.iter().map(|s| growth(s).filter(|g| g.is_finite()).unwrap_or(0.0)).fold(f64::INFINITY, f64::min)
-}
-
 /// Whether less than three constants of the best model's transient have passed.
 fn is_warming_up(model: &Plausible) -> bool {
     model.transients.iter().any(|t| match *t {
@@ -420,27 +258,6 @@ fn keeps_pace(series: &[Levels], quantum: f64) -> bool {
     let units: Vec<Unit> = series.iter().filter(|s| s.x.len() >= 2).map(unit).collect();
     let fit = Panel::new(&units, quantum).and_then(|mut panel| panel.fit(&[0, 1]));
     fit.is_some_and(|fit| fit.combination(&[1.0 - PACE, 2.0 - PACE]).lower(ALPHA_LEAK) > 0.0)
-}
-
-/// The range but for this share at either end.
-fn range(v: &[f64], without: f64) -> (f64, f64) {
-    let mut sorted = v.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let at = |share: f64| sorted.get((sorted.len().saturating_sub(1) as f64 * share) as usize).copied().unwrap_or(0.0);
-    (at(without), at(1.0 - without))
-}
-
-/// The median over the series of the Theil-Sen slope of their last 40 %.
-fn late_slope(series: &[Levels]) -> Option<f64> {
-    let slopes: Vec<f64> = series
-        .iter()
-        .filter_map(|s| {
-            let from = s.x.first()? + 0.6 * s.span();
-            let i = s.x.partition_point(|x| *x < from);
-            theil_sen(&s.x[i..], &s.y[i..])
-        })
-        .collect();
-    median(&slopes)
 }
 
 impl Assessment {
