@@ -4,10 +4,12 @@
 //! comes near the budget in the least of them; clean is growth whose upper bound is under the budget in every one.
 
 use super::Interval;
-use super::level::{BLOCKS, Jump, Levels};
+use super::climb::{climbs_evenly, fades_roughly, falls, is_spread, last_quarter, late_slope};
+use super::jumping::{JumpPattern, pattern};
+use super::level::{Jump, Levels};
 use super::plausible::{FAR, Plausible, Plausibles, plausible};
 use super::transient::Transient;
-use crate::stats::{Estimate, Panel, Unit, keeps_in_band, median, student_t, theil_sen};
+use crate::stats::{Estimate, Panel, Unit, keeps_in_band, student_t};
 
 /// Error probability of "leak".
 pub(super) const ALPHA_LEAK: f64 = 0.01;
@@ -24,7 +26,7 @@ const DRIFTS: f64 = 0.8;
 const STROLL: f64 = 0.18;
 const RATCHET: f64 = 0.1;
 /// The part of its estimate that growth of such a level must reach in the last quarter of the run.
-const STEADY: f64 = 0.5;
+pub(super) const STEADY: f64 = 0.5;
 /// The part of the budget that the least plausible estimate of a leak must reach.
 pub(super) const NEAR_BUDGET: f64 = 0.75;
 /// The part of the budget at which growth must go on late in the run.
@@ -40,7 +42,7 @@ const SLOWED: f64 = 0.35;
 const CONSTANTS: f64 = 3.0;
 const EARLY_END: f64 = 0.6;
 /// The part of its mean pace that growth must have at an early end.
-const PACE: f64 = 0.8;
+pub(super) const PACE: f64 = 0.8;
 /// Distance of the information criterion up to which a model has a say on "clean".
 pub(super) const NEAR: f64 = 6.0;
 
@@ -177,9 +179,8 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         rho if rho >= DRIFTS => falls > STROLL,
         _ => false,
     };
-    let fades_roughly = matches!((raw, smooth), ([raw], [smooth]) if {
-        fades_roughly(best, if best.stepped { smooth } else { steady.first().unwrap_or(raw) })
-    });
+    let fitted = if best.stepped { smooth } else { &steady };
+    let fades_roughly = !best.transients.is_empty() && matches!(fitted, [one] if fades_roughly(one));
     let climbs = matches!(&steady[..], [one] if climbs_evenly(one));
     let too_soon = early && is_warming_up(best);
     let enough = if models.iter().all(Plausible::is_slow) { budget } else { NEAR_BUDGET * budget };

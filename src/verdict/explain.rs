@@ -1,6 +1,7 @@
 //! The words that explain a finding: why, and what would settle it.
 
-use super::assess::{ALPHA_CLEAN, Assessment, JumpPattern};
+use super::assess::{ALPHA_CLEAN, Assessment};
+use super::jumping::JumpPattern;
 use super::plausible::Plausible;
 use super::pool::Pool;
 use super::transient::Transient;
