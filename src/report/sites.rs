@@ -1,7 +1,7 @@
 //! Call sites in words, the same in every report.
 
 use super::text::{self, plain};
-use crate::model::{Axis, Frame, Resource, format_bytes, format_count};
+use crate::model::{Axis, Frame, HeapLost, Resource, format_bytes, format_count};
 use crate::verdict::{CallSite, CallSites, SiteState, Verdict};
 
 /// A frame as people write it, harmless to show.
@@ -60,10 +60,36 @@ pub fn remarks(sites: &CallSites) -> Vec<String> {
             format!("live allocations grew by {rest}/{per} more than anonymous memory, which has room for them already")
         });
     }
-    if sites.lost > 0 {
-        told.push(format!("{} samples could not be noted, so that the rates are a little off", sites.lost));
-    }
+    told.extend(lost(&sites.lost));
     told
+}
+
+/// What the library had no room or no time for.
+fn lost(lost: &HeapLost) -> Vec<String> {
+    let HeapLost { samples, stacks, mappings, unsampled } = *lost;
+    let told = [
+        (samples, format!("{samples} samples or frees could not be noted, so that the rates are a little off")),
+        (
+            stacks,
+            format!(
+                "there was no room for the stacks of {stacks} samples: whose they are isn't known, how much they are is"
+            ),
+        ),
+        (
+            mappings,
+            format!(
+                "{mappings} mappings were too many to be followed: they are in no call site, and count as given back"
+            ),
+        ),
+        (
+            unsampled,
+            format!(
+                "{} were allocated by threads beyond the number that can be sampled: they are counted, but in no call site",
+                format_bytes(unsampled as f64)
+            ),
+        ),
+    ];
+    told.into_iter().filter(|(count, _)| *count > 0).map(|(_, told)| told).collect()
 }
 
 /// The sites that are said to grow, a line each, for reports in plain text.

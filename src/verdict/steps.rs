@@ -17,7 +17,7 @@ use super::series::interpolate;
 use super::step_down::Judged;
 use super::transient::Transient;
 use super::{BySteps, Finding, Interval, LeakClass, Outcome, StepGrowth};
-use crate::model::{Axis, Resource, RunRecord, Series};
+use crate::model::{Axis, Resource, Series};
 use crate::stats::{Attribution, Counted, Estimate, moving_together};
 
 /// Workers and kinds of warm-up that are looked at: more would cost time and not sharpen the answer.
@@ -28,12 +28,12 @@ const STEPS: usize = 4;
 
 /// Tells in a finding which step leaks, if the workload has several and growth is that of workers under their requests.
 /// Of other resources than memory this is told of a leak only.
-pub(super) fn tell(record: &RunRecord, judged: &Judged, finding: &mut Finding, page: f64) {
+pub(super) fn tell(mix: Option<&Mix>, judged: &Judged, finding: &mut Finding, page: f64) {
     let wanted = matches!(judged.axis, Axis::WorkerRequests | Axis::SharedRequests)
         && (judged.resource == Resource::Memory || finding.outcome == Outcome::Leak);
-    let Some(mix) = Mix::new(record).filter(|_| wanted) else { return };
+    let Some(mix) = mix.filter(|_| wanted) else { return };
     let quantum = if judged.resource.in_bytes() { page } else { 1.0 };
-    finding.steps = by_steps(&mix, judged, quantum);
+    finding.steps = by_steps(mix, judged, quantum);
     let alone = finding.steps.as_ref().is_some_and(|steps| steps.alone.is_some());
     if alone && finding.class == LeakClass::Leak {
         finding.class = LeakClass::LeakInOneStep;
