@@ -85,6 +85,8 @@ pub fn judge(record: &RunRecord) -> Verdict {
     let call_sites = who_keeps_memory(record, &judged, &findings, mix.as_ref());
     let culprit = call_sites.as_ref().and_then(CallSites::culprit);
     let sentence = sentence(record, &findings, &gates, &failures, outcome, culprit, interrupted);
+    let untold = |finding: &&Finding| finding.outcome == Outcome::Leak;
+    notes.extend(findings.iter().filter(untold).filter_map(|finding| steps::beside(finding, &sentence)));
     Verdict { outcome, exit, sentence, gates, findings, call_sites, notes }
 }
 
@@ -302,7 +304,8 @@ fn sentence(
         // What the live heap grows by, memory does too: it is said once.
         let leaks = |resource| findings.iter().any(|f| f.resource == resource && f.outcome == Outcome::Leak);
         let told = |f: &&Finding| f.resource != Resource::Heap || !leaks(Resource::Memory);
-        parts.extend(findings.iter().filter(|f| f.outcome == Outcome::Leak).filter(told).map(leak_phrase));
+        let leak = |finding| leak_phrase(finding, culprit.is_none());
+        parts.extend(findings.iter().filter(|f| f.outcome == Outcome::Leak).filter(told).map(leak));
         parts.extend(culprit.map(|site| format!("mostly kept by {}", site.frame)));
     }
     if let Some((worker, cause)) = failures.deaths.first() {
@@ -329,7 +332,8 @@ fn metric(resource: Resource) -> String {
     }
 }
 
-fn leak_phrase(finding: &Finding) -> String {
+/// One leak in few words; with the step that it goes with, if that is wanted and one is all there is.
+fn leak_phrase(finding: &Finding, with_step: bool) -> String {
     let growth = finding.growth.map_or("growth".into(), |g| rate_with_bounds(finding.resource, finding.axis, &g));
     let judged = finding.workers.iter().filter(|w| w.worker.is_some() && w.growth.is_some()).count();
     let leaking = finding.workers.iter().filter(|w| w.worker.is_some() && w.leaks).count();
@@ -340,8 +344,8 @@ fn leak_phrase(finding: &Finding) -> String {
     };
     let kind = leaking_parts(finding).first().copied().filter(|_| finding.resource != Resource::Memory);
     let kind = kind.map_or(String::new(), |part| format!(" ({})", part.name));
-    let steps = steps::phrase(finding).map_or(String::new(), |told| format!(": {told}"));
-    format!("LEAK  {growth}, {}{kind}{workers}{steps}", metric(finding.resource))
+    let step = steps::in_short(finding).filter(|_| with_step).map_or(String::new(), |told| format!(": {told}"));
+    format!("LEAK  {growth}, {}{kind}{workers}{step}", metric(finding.resource))
 }
 
 fn clean_phrase(finding: &Finding) -> String {

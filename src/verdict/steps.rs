@@ -305,9 +305,24 @@ impl Fit {
     }
 }
 
-/// Which step leaks, for the sentence of the verdict: `4.1 KiB per upload, the others at most 9 B`; `None` if there is
-/// nothing to tell.
-pub(super) fn phrase(finding: &Finding) -> Option<String> {
+/// Which step leaks, for the sentence of the verdict: `4.1 KiB per upload, the others at most 9 B`, or how many; `None` if
+/// there is nothing to tell.
+pub(super) fn in_short(finding: &Finding) -> Option<String> {
+    let rows = &finding.steps.as_ref()?.rows;
+    match rows.iter().filter(|row| row.grows).count() {
+        0 | 1 => phrase(finding),
+        growing if growing == rows.len() => Some("under every step".into()),
+        growing => Some(format!("under {growing} of {} steps", rows.len())),
+    }
+}
+
+/// The same in full, for the notes, if the sentence of the verdict doesn't have it.
+pub(super) fn beside(finding: &Finding, sentence: &str) -> Option<String> {
+    let told = phrase(finding).filter(|told| !sentence.contains(told))?;
+    Some(format!("growth of {} by step: {told}", finding.resource))
+}
+
+fn phrase(finding: &Finding) -> Option<String> {
     let steps = finding.steps.as_ref()?;
     let told = |row: &StepGrowth| format!("{} per {}", amount(finding.resource, row.growth.estimate), name(row));
     let growing: Vec<&StepGrowth> = steps.rows.iter().filter(|r| r.grows).collect();
