@@ -4,7 +4,7 @@
 //! Thompson 1952). What stays through the whole window adds no uncertainty: only what came or went does, with variance
 //! sum s^2 (1 - p) / p^2. Beside it the window is cut into parts, and how unevenly they grew gives a second variance
 //! (that of a ratio estimator; Cochran 1977), which also has what the program itself did unevenly. The wider interval
-//! of the two counts.
+//! of the two counts. What holds when the mean is raised during the run, `window` says.
 
 mod naming;
 #[cfg(test)]
@@ -36,8 +36,11 @@ pub struct CallSites {
     pub axis: Axis,
     /// Length of all workers' windows together along the axis.
     pub span: f64,
-    /// Mean of bytes between samples.
+    /// Mean of bytes between samples at the end, the largest of all workers.
     pub mean: u64,
+    /// The smallest of them at the beginning, if the mean was raised since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raised_from: Option<u64>,
     /// Bytes allocated per step of the axis, whether they were freed or not.
     pub churn: f64,
     /// Growth of all that the library saw, in bytes per step of the axis.
@@ -75,8 +78,8 @@ pub struct CallSite {
     pub growth: Interval,
     /// Samples that came or went.
     pub samples: u64,
-    /// Of the bytes that came in the first half and outlived a look, the part that was live at the end, 0 to 1; missing
-    /// if none came.
+    /// Of the bytes that came in the first half and were live at its end, the part that was live at the end of the
+    /// window, 0 to 1; missing if there were none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<f64>,
     /// Median age of what was live at the end, by bytes, in seconds; missing if nothing was.
@@ -134,7 +137,7 @@ pub fn call_sites(record: &RunRecord, memory: Option<&Finding>) -> Option<CallSi
                 state,
                 growth,
                 samples: tally.samples,
-                kept: (tally.came > 0.0).then(|| tally.kept / tally.came),
+                kept: tally.share_kept(),
                 age: tally.median_age(),
                 stacks,
             };
@@ -148,11 +151,13 @@ pub fn call_sites(record: &RunRecord, memory: Option<&Finding>) -> Option<CallSi
     let (total, _) = parts.growth(&all);
     let of_memory = memory.filter(|finding| finding.axis == axis).and_then(|finding| finding.growth);
     let of_memory = of_memory.filter(|growth| growth.lower > 0.0);
+    let mean = windows.iter().map(|w| w.means().1).max()?;
     Some(CallSites {
         axis,
         churn: churned(record, &series).unwrap_or(0.0),
         span: parts.whole(),
-        mean: windows.iter().map(|w| w.mean).max()?,
+        mean,
+        raised_from: windows.iter().map(|w| w.means().0).min().filter(|first| *first < mean),
         total,
         unexplained: of_memory.map(|growth| growth.estimate - total.estimate),
         lost: windows.iter().map(|w| w.lost).sum(),
