@@ -17,7 +17,7 @@ use crate::stats::{student_t, student_t_tail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use window::{Tally, Window, first_late};
+use window::{Tally, Window};
 
 /// Error probability of each bound, and rate of false discoveries among the sites that are said to grow.
 const ALPHA: f64 = 0.01;
@@ -25,6 +25,8 @@ const ALPHA: f64 = 0.01;
 const FEWEST: u64 = 4;
 /// What grows in the last third of the window at less than this part of its rate has settled.
 const LATE: f64 = 0.4;
+/// Parts of all windows together from which their unevenness is known.
+const FEWEST_PARTS: usize = 3;
 /// Sites and stacks of each that are told.
 const SITES: usize = 20;
 const STACKS: usize = 3;
@@ -103,7 +105,7 @@ pub fn call_sites(record: &RunRecord, memory: Option<&Finding>) -> Option<CallSi
     let (axis, series) = series(record, Resource::Memory);
     let windows: Vec<Window> = series.iter().filter_map(|one| Window::new(one, &record.heap.looks)).collect();
     let parts = Parts::new(&windows);
-    if parts.whole() <= 0.0 {
+    if parts.spans.len() < FEWEST_PARTS || parts.whole() <= 0.0 {
         return None;
     }
     let mut all = Tally::new(parts.spans.len());
@@ -236,19 +238,15 @@ fn discover(sites: &mut [(CallSite, f64)]) {
 /// The parts of all windows, one after another.
 struct Parts {
     spans: Vec<f64>,
-    /// Whether a part lies in the last third of its window.
-    late: Vec<bool>,
+    /// Length of the last thirds of all windows together.
+    late_span: f64,
 }
 
 impl Parts {
     fn new(windows: &[Window]) -> Self {
-        let late = |window: &Window| {
-            let count = window.spans.len();
-            (0..count).map(move |part| part >= first_late(count))
-        };
         Parts {
             spans: windows.iter().flat_map(|w| w.spans.iter().copied()).collect(),
-            late: windows.iter().flat_map(late).collect(),
+            late_span: windows.iter().map(|w| w.late_span).sum(),
         }
     }
 
@@ -262,13 +260,10 @@ impl Parts {
 
     /// Whether what grew at this rate still does in the last third.
     fn state(&self, tally: &Tally, rate: f64) -> SiteState {
-        let sum =
-            |values: &[f64]| values.iter().zip(&self.late).filter(|(_, late)| **late).map(|(v, _)| v).sum::<f64>();
-        let (change, span) = (sum(&tally.changes), sum(&self.spans));
         let error = tally.late_variance.sqrt().max(f64::MIN_POSITIVE);
-        if change < LATE * rate * span {
+        if self.late_span > 0.0 && tally.late_change < LATE * rate * self.late_span {
             SiteState::Settled
-        } else if student_t_tail(change / error, f64::INFINITY) < ALPHA {
+        } else if student_t_tail(tally.late_change / error, f64::INFINITY) < ALPHA {
             SiteState::Grows
         } else {
             SiteState::Unproven

@@ -25,14 +25,17 @@ enum Does {
 #[derive(Clone, Copy)]
 struct Live {
     size: u64,
+    born: f64,
     /// Drawn once: it is in the sample where this is below its probability.
     chance: f64,
-    /// Its number, while it is in the sample.
+    /// Its number, once it was in the sample at a look.
     number: Option<u32>,
 }
 
-fn is_sampled(size: u64, chance: f64, mean: u64) -> bool {
-    chance < -(-(size as f64) / mean as f64).exp_m1()
+impl Live {
+    fn is_sampled(&self, mean: u64) -> bool {
+        self.chance < -(-(self.size as f64) / mean as f64).exp_m1()
+    }
 }
 
 /// The mean is never raised.
@@ -52,11 +55,11 @@ fn traced(sites: &[Does], raised: &[f64], seed: u64) -> RunRecord {
     for pid in [1, 2] {
         let mut live: Vec<Vec<Live>> = vec![Vec::new(); sites.len()];
         let (mut numbers, mut mean) = (0, MEAN);
-        let (mut came, mut went): (Vec<SampledBlock>, Vec<u32>) = (Vec::new(), Vec::new());
+        let mut went: Vec<u32> = Vec::new();
         for second in 0..END as u64 {
             for _ in raised.iter().filter(|at| **at as u64 == second) {
                 mean *= 2;
-                for block in live.iter_mut().flatten().filter(|b| !is_sampled(b.size, b.chance, mean)) {
+                for block in live.iter_mut().flatten().filter(|b| !b.is_sampled(mean)) {
                     went.extend(block.number.take());
                 }
             }
@@ -73,19 +76,20 @@ fn traced(sites: &[Does], raised: &[f64], seed: u64) -> RunRecord {
                         let old = if matches!(does, Does::Pool(..)) { rng.random_range(0..keeps) } else { 0 };
                         went.extend(blocks.remove(old).number);
                     }
-                    let chance = rng.random::<f64>();
-                    let number = is_sampled(bytes, chance, mean).then(|| {
-                        let born = second as f64;
-                        came.push(SampledBlock { stack: Some(site as u32), size: bytes, live: None, born });
-                        numbers += 1;
-                        numbers - 1
-                    });
-                    blocks.push(Live { size: bytes, chance, number });
+                    blocks.push(Live { size: bytes, born: second as f64, chance: rng.random(), number: None });
                 }
             }
             if second % 2 == 1 {
-                went.sort_unstable();
-                let (came, went) = (std::mem::take(&mut came), std::mem::take(&mut went));
+                let mut came = Vec::new();
+                for (site, blocks) in live.iter_mut().enumerate() {
+                    for block in blocks.iter_mut().filter(|b| b.number.is_none() && b.is_sampled(mean)) {
+                        block.number = Some(numbers);
+                        let (stack, size, born) = (Some(site as u32), block.size, block.born);
+                        came.push(SampledBlock { stack, size, live: None, born });
+                        numbers += 1;
+                    }
+                }
+                let went = std::mem::take(&mut went);
                 let t = second as f64 + 0.99;
                 record.heap.looks.push(HeapLook {
                     t,
@@ -206,6 +210,17 @@ fn intervals_hold_the_truth_when_the_mean_is_raised() {
 /// Whether this is one of the first three sites.
 fn keeps(site: &CallSite) -> bool {
     matches!(site.frame.function.as_deref(), Some("site_0" | "site_1" | "site_2"))
+}
+
+#[test]
+fn a_soak_that_ends_early_still_names_the_site() {
+    let mut record = traced(&[Does::Keep(4096)], &[15.0, 19.0], 5);
+    // Five looks of each worker in the soak, with two raises between: two intervals are left.
+    record.heap.looks.retain(|look| look.t < 21.0);
+    let found = call_sites(&record, None).expect("sites");
+    assert!((found.span - 2.0 * 2.0 * 20.0).abs() < 1e-6, "{}", found.span);
+    let site = &found.sites[0];
+    assert!((site.growth.lower..=site.growth.upper).contains(&4096.0), "{site:?}");
 }
 
 #[test]

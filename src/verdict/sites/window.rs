@@ -15,21 +15,26 @@
 use crate::model::{HeapLook, SampledBlock, Series};
 use std::collections::HashMap;
 
-/// Parts a window is cut into, at most and at least: with fewer, it has no last third.
+/// Parts a window is cut into, at most.
 const PARTS: usize = 8;
-const FEWEST_PARTS: usize = 3;
+/// Where the last third of a window begins, as a part of its length.
+const LATE_FROM: f64 = 2.0 / 3.0;
 
 /// The judged looks of one worker.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Window {
     /// Length of each part along the axis, without what is left out.
     pub spans: Vec<f64>,
+    /// The same of the last third as a whole.
+    pub late_span: f64,
     /// What the library has failed to note until the last look.
     pub lost: u64,
     /// Mean of bytes between samples at each look.
     means: Vec<u64>,
     /// The part of the interval that ends at each look; `None` at the first, and where the mean was raised.
     parts: Vec<Option<usize>>,
+    /// The first look whose interval lies in the last third.
+    late_from: usize,
     blocks: Vec<Block>,
     /// Time of the last look.
     end: f64,
@@ -50,7 +55,8 @@ pub struct Tally {
     pub changes: Vec<f64>,
     /// Variance of their sum that comes from sampling.
     pub variance: f64,
-    /// The same of the last third alone.
+    /// Change in the last third of each window, and its variance.
+    pub late_change: f64,
     pub late_variance: f64,
     /// Samples that came or went between the first look and the last.
     pub samples: u64,
@@ -65,7 +71,7 @@ pub struct Tally {
 }
 
 impl Window {
-    /// The judged looks among all `looks`, of the worker of this series; `None` if there are too few.
+    /// The judged looks among all `looks`, of the worker of this series; `None` if no two of them can be compared.
     pub fn new(series: &Series, looks: &[HeapLook]) -> Option<Self> {
         let worker = series.worker?;
         let looks: Vec<&HeapLook> = looks.iter().filter(|look| look.worker == worker).collect();
@@ -74,11 +80,14 @@ impl Window {
         let judged: Vec<usize> = (0..looks.len()).filter(|&i| (from..=to).contains(&looks[i].t)).collect();
         let means: Vec<u64> = judged.iter().map(|&look| looks[look].mean).collect();
         let steady: Vec<usize> = (1..judged.len()).filter(|&look| means[look] == means[look - 1]).collect();
-        let count = steady.len().min(PARTS);
-        if count < FEWEST_PARTS {
+        if steady.is_empty() {
             return None;
         }
+        let count = steady.len().min(PARTS);
         let at: Vec<f64> = judged.iter().map(|&look| position(series, looks[look].t)).collect();
+        let begin = at[0] + LATE_FROM * (at[at.len() - 1] - at[0]);
+        let late_from = at.partition_point(|x| *x < begin) + 1;
+        let late_span = steady.iter().filter(|look| **look >= late_from).map(|&look| at[look] - at[look - 1]).sum();
         let (mut parts, mut spans) = (vec![None; judged.len()], vec![0.0; count]);
         for (place, &look) in steady.iter().enumerate() {
             let part = place * count / steady.len();
@@ -98,7 +107,7 @@ impl Window {
         }
         blocks.retain(|block| block.live.start < block.live.end.min(judged.len()) && block.sampled.size > 0);
         let last = looks[*judged.last()?];
-        Some(Window { spans, lost: last.lost, means, parts, blocks, end: last.t })
+        Some(Window { spans, late_span, lost: last.lost, means, parts, late_from, blocks, end: last.t })
     }
 
     /// Mean of bytes between samples, at the first look and at the last.
@@ -116,24 +125,27 @@ impl Window {
             let bytes = block.sampled.live.unwrap_or(block.sampled.size) as f64;
             let odds = |look: usize| odds_against(block.sampled.size, self.means[look]);
             // Where its coming and going is judged, and how likely it was to be in the sample there.
-            let at = |look: usize| Some((self.parts.get(look).copied().flatten()?, odds(look)));
+            let at = |look: usize| {
+                let part = self.parts.get(look).copied().flatten()?;
+                Some(End { part, late: look >= self.late_from, odds: odds(look) })
+            };
             let (came, went) = (at(block.live.start), at(block.live.end));
-            if let Some((part, odds)) = came {
-                tally.changes[before + part] += bytes * (1.0 + odds);
-            }
-            if let Some((part, odds)) = went {
-                tally.changes[before + part] -= bytes * (1.0 + odds);
+            for (end, sign) in [(came, 1.0), (went, -1.0)] {
+                let Some(end) = end else { continue };
+                let change = sign * bytes * (1.0 + end.odds);
+                tally.changes[before + end.part] += change;
+                tally.late_change += if end.late { change } else { 0.0 };
             }
             tally.samples += u64::from(came.is_some() != went.is_some());
             tally.variance += bytes * bytes * variance(came, went);
-            let late = |end: Option<(usize, f64)>| end.filter(|(part, _)| *part >= first_late(parts));
+            let late = |end: Option<End>| end.filter(|end| end.late);
             tally.late_variance += bytes * bytes * variance(late(came), late(went));
             let middle = looks / 2;
             let stayed = block.live.end >= looks;
             if block.live.start > 0 && block.live.start <= middle && block.live.end > middle {
                 if stayed {
                     tally.kept += bytes * (1.0 + odds(looks - 1));
-                } else if let Some((_, odds)) = went {
+                } else if let Some(End { odds, .. }) = went {
                     tally.freed += bytes * (1.0 + odds);
                 }
             }
@@ -152,9 +164,17 @@ fn odds_against(size: u64, mean: u64) -> f64 {
     1.0 / (size as f64 / mean.max(1) as f64).exp_m1()
 }
 
-/// Estimate of the variance that a block of one byte adds, by where it came and went and the odds it had there.
-fn variance(came: Option<(usize, f64)>, went: Option<(usize, f64)>) -> f64 {
-    let odds = |end: Option<(usize, f64)>| end.map_or(0.0, |(_, odds)| odds);
+/// Where a block came or went: the part, whether that lies in the last third, and the odds against its being sampled.
+#[derive(Clone, Copy)]
+struct End {
+    part: usize,
+    late: bool,
+    odds: f64,
+}
+
+/// Estimate of the variance that a block of one byte adds.
+fn variance(came: Option<End>, went: Option<End>) -> f64 {
+    let odds = |end: Option<End>| end.map_or(0.0, |end| end.odds);
     let apart = (odds(came) - odds(went)).abs();
     apart * (apart + 1.0)
 }
@@ -169,6 +189,7 @@ impl Tally {
     pub fn add(&mut self, other: &Tally) {
         self.changes.iter_mut().zip(&other.changes).for_each(|(sum, change)| *sum += change);
         self.variance += other.variance;
+        self.late_change += other.late_change;
         self.late_variance += other.late_variance;
         self.samples += other.samples;
         self.freed += other.freed;
@@ -197,11 +218,6 @@ impl Tally {
             })
             .map(|(age, _)| *age)
     }
-}
-
-/// The first part of the last third of so many.
-pub fn first_late(parts: usize) -> usize {
-    (2 * parts).div_ceil(3)
 }
 
 /// Where a worker was on the axis at a time, between its readings.
