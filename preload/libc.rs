@@ -5,6 +5,7 @@
 use core::ffi::{c_char, c_int, c_uint, c_void};
 
 pub const ENOMEM: c_int = 12;
+pub const PROT_NONE: c_int = 0;
 pub const PROT_READ: c_int = 1;
 pub const PROT_WRITE: c_int = 2;
 pub const MAP_PRIVATE: c_int = 0x02;
@@ -17,6 +18,7 @@ pub const MADV_POPULATE_WRITE: c_int = 23;
 pub const CLOCK_MONOTONIC: c_int = 1;
 pub const RTLD_NEXT: *mut c_void = -1isize as *mut c_void;
 pub const SYS_MMAP: i64 = 9;
+pub const SYS_MPROTECT: i64 = 10;
 pub const SYS_MUNMAP: i64 = 11;
 pub const SYS_MADVISE: i64 = 28;
 pub const SYS_PRCTL: i64 = 157;

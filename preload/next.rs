@@ -43,8 +43,9 @@ pub static USABLE: Next = Next::new(c"malloc_usable_size");
 pub static MMAP: Next = Next::new(c"mmap");
 pub static MUNMAP: Next = Next::new(c"munmap");
 pub static MREMAP: Next = Next::new(c"mremap");
+pub static MPROTECT: Next = Next::new(c"mprotect");
 
-static ALL: [&Next; 13] = [
+static ALL: [&Next; 14] = [
     &FREE,
     &CALLOC,
     &REALLOC,
@@ -57,6 +58,7 @@ static ALL: [&Next; 13] = [
     &MMAP,
     &MUNMAP,
     &MREMAP,
+    &MPROTECT,
     &MALLOC,
 ];
 

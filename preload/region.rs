@@ -204,3 +204,17 @@ pub fn forget_range(region: &'static Region, start: usize, length: usize) -> u64
         }
     }
 }
+
+/// Notes that a range may not be touched any more: what was mapped of it is only reserved now.
+pub fn close_range(start: usize, length: usize) {
+    let Some(region) = existing() else { return };
+    match lock(region) {
+        Some(guard) => {
+            let bytes = mappings::close(guard.region(), start as u64, length as u64);
+            region.unmapped.fetch_add(bytes, Relaxed);
+        }
+        None => {
+            region.lost_mappings.fetch_add(1, Relaxed);
+        }
+    }
+}
