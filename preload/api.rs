@@ -15,8 +15,9 @@ use core::sync::atomic::Ordering::Relaxed;
 
 type Address = *mut c_void;
 
+/// Notes a block that was allocated, and hands it on.
 #[inline(always)]
-unsafe fn noted(block: Address) -> Address {
+pub unsafe fn noted(block: Address) -> Address {
     if !block.is_null() {
         // SAFETY: the block was just allocated.
         allocated(block, unsafe { usable(block) });

@@ -50,6 +50,8 @@ pub struct Anchor {
     pub magic: AtomicU64,
     /// Address of the region in its own process; 0 before the first allocation.
     pub region: AtomicU64,
+    /// 1 if the program calls another `malloc` than ours, as one that has an allocator linked into it does.
+    pub bypassed: AtomicU64,
 }
 
 /// What one thread allocated and freed. Only its owner writes to it.

@@ -25,7 +25,8 @@ const PATIENCE_IN_FORK: u32 = 20;
 
 /// Where seepage finds the region.
 #[unsafe(no_mangle)]
-pub static SEEPAGE_HEAP: Anchor = Anchor { magic: AtomicU64::new(MAGIC), region: AtomicU64::new(0) };
+pub static SEEPAGE_HEAP: Anchor =
+    Anchor { magic: AtomicU64::new(MAGIC), region: AtomicU64::new(0), bypassed: AtomicU64::new(0) };
 
 /// The same address, one load away: what is seen from outside is reached through the table of global offsets.
 static REGION: AtomicPtr<Region> = AtomicPtr::new(null_mut());
