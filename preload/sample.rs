@@ -77,6 +77,25 @@ pub fn mapped(address: *mut c_void, bytes: usize) {
     }
 }
 
+/// Notes address space that the program reserved: it may not be written to yet.
+pub fn reserved(address: *mut c_void, bytes: usize) {
+    let Some(region) = region() else { return };
+    if !lock(region).is_some_and(|guard| mappings::reserve(guard.region(), address as u64, bytes as u64)) {
+        region.lost_mappings.fetch_add(1, Relaxed);
+    }
+}
+
+/// Notes that a range may be written to: what was reserved of it is mapped now.
+pub fn opened(address: usize, bytes: usize) {
+    let Some(region) = existing() else { return };
+    let (mut from, end) = (address as u64, (address as u64).saturating_add(bytes as u64));
+    let first = |from| lock(region).and_then(|guard| mappings::first_reserved(guard.region(), from, end - from));
+    while let Some((start, length)) = first(from) {
+        mapped(start as *mut c_void, length as usize);
+        from = start + length;
+    }
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Block,

@@ -2,7 +2,7 @@
 
 use super::HeapLooks;
 use crate::model::{Sample, WorkerId};
-use crate::probe::{HeapProbe, Library, WorkerProbe};
+use crate::probe::{HeapProbe, Library, Untraced, WorkerProbe};
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::time::{Duration, Instant};
@@ -56,12 +56,12 @@ impl HeapSampling {
             && *due <= begun
         {
             match worker.open_heap(&self.library) {
-                Ok(Some(probe)) => *heap = Heap::Open(probe, begun),
+                Ok(Ok(probe)) => *heap = Heap::Open(probe, begun),
                 missing => {
                     (*tries, *due) = (*tries + 1, begun + LOOK_EVERY);
                     if *tries == TRIES {
                         self.untraced += 1;
-                        self.reason.get_or_insert_with(|| untraced(worker, missing.err()));
+                        self.reason.get_or_insert_with(|| untraced(worker, missing));
                     }
                 }
             }
@@ -111,11 +111,16 @@ impl HeapSampling {
     }
 }
 
-fn untraced(worker: &WorkerProbe, error: Option<io::Error>) -> String {
+fn untraced(worker: &WorkerProbe, missing: io::Result<Result<HeapProbe, Untraced>>) -> String {
     let who = format!("PID {} ({})", worker.id().pid, worker.command());
-    match error {
-        Some(error) => format!("the memory of {who} could not be read: {error}"),
-        None => format!(
+    match missing {
+        Err(error) => format!("the memory of {who} could not be read: {error}"),
+        Ok(Err(Untraced::Bypassed)) => format!(
+            "{who} has an allocator linked into it, whose calls don't pass the preload library; link it as a shared \
+             library"
+        ),
+        Ok(Err(Untraced::NothingSeen)) => format!("{who} hasn't allocated anything that the preload library sees"),
+        Ok(_) => format!(
             "the preload library isn't in {who}: a static, musl, Go or set-user-id program, or one whose environment \
              was cleared"
         ),

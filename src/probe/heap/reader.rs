@@ -1,6 +1,8 @@
 //! Reading the library's memory in a process that goes on running.
 
-use super::layout::{ENTRIES, Entry, FRAMES, MAGIC, MAPPINGS, Mapping, Region, SLOTS, STACKS, Slot, Stack, VERSION};
+use super::layout::{
+    Anchor, ENTRIES, Entry, FRAMES, MAGIC, MAPPINGS, Mapping, Region, SLOTS, STACKS, Slot, Stack, VERSION,
+};
 use super::library::Library;
 use crate::model::{HeapLost, HeapReading};
 use procfs::FromBufRead;
@@ -67,13 +69,23 @@ pub struct Snapshot {
     pub stuck: bool,
 }
 
+/// Why nothing is known of a process's heap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Untraced {
+    /// The library isn't in it.
+    NotLoaded,
+    /// The library is in it, but hasn't seen an allocation yet.
+    NothingSeen,
+    /// It calls an allocator of its own, past the library.
+    Bypassed,
+}
+
 impl HeapProbe {
-    /// Opens the heap of the process whose directory in `/proc` this is; `None` if the library isn't in it, or hasn't
-    /// seen an allocation yet.
+    /// Opens the heap of the process whose directory in `/proc` this is, or says why there is none to be read.
     ///
     /// # Errors
     /// If its memory may not be read, or it has ended.
-    pub fn open(process: impl AsFd, library: &Library) -> io::Result<Option<Self>> {
+    pub fn open(process: impl AsFd, library: &Library) -> io::Result<Result<Self, Untraced>> {
         let open = |name: &str| -> io::Result<File> {
             Ok(rustix::fs::openat(process.as_fd(), name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into())
         };
@@ -84,18 +96,28 @@ impl HeapProbe {
                 matches!(&map.pathname, MMapPath::Path(path) if path.as_os_str().as_encoded_bytes().starts_with(ours));
             named && map.perms.contains(MMPermissions::WRITE)
         });
-        let Some((from, to)) = data.map(|map| map.address) else { return Ok(None) };
+        let Some((from, to)) = data.map(|map| map.address) else { return Ok(Err(Untraced::NotLoaded)) };
         let memory = open("mem")?;
         let mut buffer = vec![0; usize::try_from(to.saturating_sub(from)).unwrap_or(DATA).min(DATA)];
         memory.read_exact_at(&mut buffer, from)?;
         let words: Vec<u64> = words(&buffer).collect();
-        let anchored = words.windows(2).find(|pair| pair[0] == MAGIC && pair[1] != 0);
-        let Some(region) = anchored.map(|pair| pair[1]) else { return Ok(None) };
+        // The region begins with the same word, but doesn't lie in here.
+        let at = words.iter().position(|word| *word == MAGIC);
+        let anchor = at.and_then(|at| words.get(at..at + size_of::<Anchor>() / 8));
+        let Some([_, region, bypassed]) = anchor.and_then(|words| words.first_chunk()).copied() else {
+            return Ok(Err(Untraced::NotLoaded));
+        };
+        if bypassed != 0 {
+            return Ok(Err(Untraced::Bypassed));
+        }
+        if region == 0 {
+            return Ok(Err(Untraced::NothingSeen));
+        }
         let probe = HeapProbe { memory, region };
         let head = probe.head()?;
         let known =
             word(&head, offset_of!(Region, magic)) == MAGIC && half(&head, offset_of!(Region, version)) == VERSION;
-        Ok(known.then_some(probe))
+        Ok(if known { Ok(probe) } else { Err(Untraced::NotLoaded) })
     }
 
     /// Exact counts; `None` if the process has ended or has become another program.
