@@ -105,7 +105,8 @@ fn who_keeps_memory(
     let of_budget = memory.map(|place| (judged[place].axis, &judged[place].series));
     let (axis, series) = without_budget.as_ref().map(|(axis, series)| (*axis, series)).or(of_budget)?;
     let finding = memory.and_then(|place| findings.get(place));
-    call_sites(record, &Workers { axis, series, finding, mix })
+    let steps = mix.map_or(&[][..], |mix| &mix.names);
+    call_sites(record, &Workers { axis, series, finding, steps })
 }
 
 /// Every resource with a budget, and sentences about its readings.

@@ -17,7 +17,6 @@ mod tests;
 mod window;
 mod windows;
 
-use super::mix::Mix;
 use super::series::interpolate;
 use super::{Finding, Interval, series};
 use crate::model::{Axis, CallStack, Frame, HeapLost, Resource, RunRecord, Sample, Series, WorkerId};
@@ -130,8 +129,8 @@ pub struct Workers<'a> {
     pub series: &'a [Series],
     /// The finding on it.
     pub finding: Option<&'a Finding>,
-    /// Their requests by step.
-    pub mix: Option<&'a Mix>,
+    /// Names of the steps by which their requests are counted.
+    pub steps: &'a [String],
 }
 
 /// Judges the call sites of a run; `None` if allocations weren't traced, or too little of them was seen.
@@ -173,7 +172,7 @@ pub fn call_sites(record: &RunRecord, workers: &Workers) -> Option<CallSites> {
     discover(&mut judged);
     judged.sort_by(|a, b| b.site.growth.lower.total_cmp(&a.site.growth.lower));
     judged.truncate(SITES);
-    let steps = workers.mix.and_then(|mix| Steps::new(mix, &windows));
+    let steps = Steps::new(workers.steps, &windows);
     let sums = windows.sums(places.by_stack.len(), |stack| places.number(stack));
     for Judged { place, site, tally, .. } in &mut judged {
         site.stacks = places.stacks(*place, site.growth.estimate, record, &sums);

@@ -26,6 +26,8 @@ pub enum Does {
     Pool(u64, usize),
     /// Keeps such a block of every so many-th request on average.
     Rare(u64, u64),
+    /// Keeps such a block for a random time of so many requests on average: how many there are goes up and down.
+    Crowd(u64, u64),
     /// Allocates such blocks and frees them within the request; so many are live at a time, at most.
     Churn(u64, usize),
 }
@@ -169,6 +171,13 @@ impl Program<'_> {
                 Does::Keep(bytes) => (bytes, usize::MAX),
                 Does::Cache(bytes, most) | Does::Pool(bytes, most) => (bytes, most),
                 Does::Rare(bytes, every) if rng.random_range(0..every) == 0 => (bytes, usize::MAX),
+                Does::Crowd(bytes, requests) => {
+                    let stays = |_: &Live| rng.random_range(0..requests) > 0;
+                    let (stay, leave): (Vec<Live>, Vec<Live>) = blocks.drain(..).partition(stays);
+                    went.extend(leave.into_iter().filter_map(|block| block.number));
+                    blocks.extend(stay);
+                    (bytes, usize::MAX)
+                }
                 Does::Rare(..) | Does::Churn(..) => continue,
             };
             if blocks.len() >= keeps {
@@ -208,8 +217,8 @@ fn drawn(mix: &[f64], rng: &mut impl Rng) -> usize {
 /// What is said of a record.
 pub fn judge(record: &RunRecord) -> Option<CallSites> {
     let (axis, series) = series(record, Resource::Memory);
-    let mix = Mix::new(record);
-    call_sites(record, &Workers { axis, series: &series, finding: None, mix: mix.as_ref() })
+    let steps = Mix::new(record).map_or_else(Vec::new, |mix| mix.names);
+    call_sites(record, &Workers { axis, series: &series, finding: None, steps: &steps })
 }
 
 /// What is said of site `n`.

@@ -9,7 +9,6 @@
 //! all steps but those of whose requests it is proven to keep less than of another's. As a rule one is left.
 
 use super::super::Interval;
-use super::super::mix::Mix;
 use super::super::series::interpolate;
 use super::SiteStep;
 use super::window::Tally;
@@ -23,7 +22,7 @@ const MOST_NAMED: usize = 3;
 
 /// Requests by step in the slices of all windows.
 pub struct Steps<'a> {
-    mix: &'a Mix,
+    names: &'a [String],
     /// Steps whose counts rise side by side are one.
     groups: Vec<Vec<usize>>,
     /// For each worker that is fitted: the first of its slices, and its counts by group.
@@ -32,13 +31,13 @@ pub struct Steps<'a> {
 
 impl<'a> Steps<'a> {
     /// Counts the requests of each step; `None` if there are no two steps that can be told apart.
-    pub fn new(mix: &'a Mix, windows: &Windows) -> Option<Self> {
+    pub fn new(names: &'a [String], windows: &Windows) -> Option<Self> {
         let mut workers: Vec<(usize, Counted)> = Vec::new();
         let mut first = 0;
         for (window, series) in &windows.each {
-            if let Some(counts) = mix.counts(series).filter(|_| workers.len() < MOST_WORKERS) {
+            if series.by_step.len() == names.len() && workers.len() < MOST_WORKERS {
                 let at = |row: &Vec<f64>| window.times.iter().map(|t| interpolate(&series.t, row, *t)).collect();
-                let levels = counts.iter().map(at);
+                let levels = series.by_step.iter().map(at);
                 let counts = levels.map(|levels: Vec<f64>| summed(&window.changes(&levels))).collect();
                 workers.push((first, Counted { counts, ..Counted::default() }));
             }
@@ -52,7 +51,7 @@ impl<'a> Steps<'a> {
             });
             counted.counts = rows.collect();
         }
-        (groups.len() > 1).then_some(Steps { mix, groups, workers })
+        (groups.len() > 1).then_some(Steps { names, groups, workers })
     }
 
     /// The steps that a place's growth goes with, if that is proven.
@@ -75,7 +74,7 @@ impl<'a> Steps<'a> {
         let most = rows.iter().map(|row| row.lower).fold(0.0, f64::max);
         let (chosen, others): (Vec<usize>, Vec<usize>) = (0..count).partition(|group| rows[*group].upper >= most);
         let steps: Vec<String> =
-            chosen.iter().flat_map(|g| self.groups[*g].iter().map(|k| self.mix.names[*k].clone())).collect();
+            chosen.iter().flat_map(|g| self.groups[*g].iter().map(|k| self.names[*k].clone())).collect();
         let proven = !others.is_empty() && !chosen.is_empty() && most > 0.0;
         (proven && steps.len() <= MOST_NAMED).then(|| SiteStep {
             steps,
