@@ -170,7 +170,7 @@ impl WorkerProbe {
             ..Sample::new(t, self.id)
         };
         let fast = begun.elapsed();
-        sample.slow = slow.map(|connections| self.read_slow(connections));
+        sample.slow = slow.map(|connections| Box::new(self.read_slow(connections)));
         let slow = sample.slow.is_some().then(|| begun.elapsed() - fast);
         Some((sample, ReadCost { fast, slow }))
     }

@@ -41,9 +41,10 @@ pub fn growing(sites: &CallSites) -> impl Iterator<Item = &CallSite> {
 /// What is to be said of the whole, a sentence each without its full stop.
 pub fn remarks(sites: &CallSites) -> Vec<String> {
     let per = sites.axis.unit();
+    let raised = sites.raised_from.map_or(String::new(), |first| format!("{} and later ", format_bytes(first as f64)));
     let mut told = vec![format!(
-        "the workers allocated {}/{per}; allocations were sampled every {} on average, and what the samples stand for \
-         grew by {}",
+        "the workers allocated {}/{per}; allocations were sampled every {raised}{} on average, and what the samples \
+         stand for grew by {}",
         format_bytes(sites.churn),
         format_bytes(sites.mean as f64),
         text::growth(Resource::Memory, sites.axis, &sites.total)

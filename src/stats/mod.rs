@@ -11,7 +11,7 @@ mod robust;
 mod sign_flip;
 mod spending;
 
-pub use attribution::{Attribution, Counted, moving_together};
+pub use attribution::{Attribution, Counted, ahead_of_share, moving_together};
 pub use linear::Cholesky;
 pub use panel::{Estimate, ModelFit, Panel, Unit};
 pub use quantile::{normal_quantile, student_t, student_t_tail};

@@ -77,6 +77,7 @@ fn in_stretches(floor: &Levels) -> Levels {
         x: floor.x.chunks(each).map(mean).collect(),
         y: floor.y.chunks(each).filter_map(median).collect(),
         load: floor.load.chunks(each).map(mean).collect(),
+        by_step: floor.by_step.iter().map(|row| row.chunks(each).map(mean).collect()).collect(),
     }
 }
 
@@ -127,7 +128,7 @@ mod tests {
     use super::*;
 
     fn at_regular_places(y: Vec<f64>) -> Levels {
-        Levels { x: (0..y.len()).map(|i| i as f64).collect(), y, load: Vec::new() }
+        Levels { x: (0..y.len()).map(|i| i as f64).collect(), y, ..Levels::default() }
     }
 
     #[test]

@@ -27,7 +27,7 @@ mod step_down;
 mod steps;
 mod swing;
 #[cfg(test)]
-mod test_record;
+pub(crate) mod test_record;
 mod transient;
 mod types;
 mod working;

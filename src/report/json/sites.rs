@@ -11,8 +11,10 @@ use serde::Serialize;
 pub(super) struct CallSitesPart {
     /// Unit of growth: such as `bytes/request`.
     unit: String,
-    /// Mean of bytes between samples.
+    /// Mean of bytes between samples at the end.
     mean_bytes: u64,
+    /// The same at the beginning, if samples came too fast and it was raised since; else null.
+    raised_from_bytes: Option<u64>,
     /// Bytes allocated, whether they were freed or not: churn.
     churn: Option<f64>,
     /// Growth of all that was traced.
@@ -36,7 +38,7 @@ struct SitePart {
     growth: Estimate,
     /// Samples that came or went.
     samples: u64,
-    /// Of the bytes that came in the first half and outlived a look, the part that was live at the end, 0 to 1.
+    /// Of the bytes that came in the first half and were live at its end, the part that was live at the end, 0 to 1.
     kept: Option<f64>,
     /// Median age of what was live at the end, in seconds.
     median_age_seconds: Option<f64>,
@@ -80,6 +82,7 @@ impl From<&CallSites> for CallSitesPart {
         CallSitesPart {
             unit: format!("bytes/{}", sites.axis.unit()),
             mean_bytes: sites.mean,
+            raised_from_bytes: sites.raised_from,
             churn: finite(sites.churn),
             total: (&sites.total).into(),
             unexplained: sites.unexplained.and_then(finite),

@@ -4,7 +4,7 @@
 //! Thompson 1952). What stays through the whole window adds no uncertainty: only what came or went does, with variance
 //! sum s^2 (1 - p) / p^2. Beside it the window is cut into parts, and how unevenly they grew gives a second variance
 //! (that of a ratio estimator; Cochran 1977), which also has what the program itself did unevenly. The wider interval
-//! of the two counts.
+//! of the two counts. What holds when the mean is raised during the run, `window` says.
 
 mod naming;
 #[cfg(test)]
@@ -17,7 +17,7 @@ use crate::stats::{student_t, student_t_tail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use window::{Tally, Window, first_late};
+use window::{Tally, Window};
 
 /// Error probability of each bound, and rate of false discoveries among the sites that are said to grow.
 const ALPHA: f64 = 0.01;
@@ -25,6 +25,8 @@ const ALPHA: f64 = 0.01;
 const FEWEST: u64 = 4;
 /// What grows in the last third of the window at less than this part of its rate has settled.
 const LATE: f64 = 0.4;
+/// Parts of all windows together from which their unevenness is known.
+const FEWEST_PARTS: usize = 3;
 /// Sites and stacks of each that are told.
 const SITES: usize = 20;
 const STACKS: usize = 3;
@@ -36,8 +38,11 @@ pub struct CallSites {
     pub axis: Axis,
     /// Length of all workers' windows together along the axis.
     pub span: f64,
-    /// Mean of bytes between samples.
+    /// Mean of bytes between samples at the end, the largest of all workers.
     pub mean: u64,
+    /// The smallest of them at the beginning, if the mean was raised since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raised_from: Option<u64>,
     /// Bytes allocated per step of the axis, whether they were freed or not.
     pub churn: f64,
     /// Growth of all that the library saw, in bytes per step of the axis.
@@ -75,8 +80,8 @@ pub struct CallSite {
     pub growth: Interval,
     /// Samples that came or went.
     pub samples: u64,
-    /// Of the bytes that came in the first half and outlived a look, the part that was live at the end, 0 to 1; missing
-    /// if none came.
+    /// Of the bytes that came in the first half and were live at its end, the part that was live at the end of the
+    /// window, 0 to 1; missing if there were none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kept: Option<f64>,
     /// Median age of what was live at the end, by bytes, in seconds; missing if nothing was.
@@ -100,7 +105,7 @@ pub fn call_sites(record: &RunRecord, memory: Option<&Finding>) -> Option<CallSi
     let (axis, series) = series(record, Resource::Memory);
     let windows: Vec<Window> = series.iter().filter_map(|one| Window::new(one, &record.heap.looks)).collect();
     let parts = Parts::new(&windows);
-    if parts.whole() <= 0.0 {
+    if parts.spans.len() < FEWEST_PARTS || parts.whole() <= 0.0 {
         return None;
     }
     let mut all = Tally::new(parts.spans.len());
@@ -134,7 +139,7 @@ pub fn call_sites(record: &RunRecord, memory: Option<&Finding>) -> Option<CallSi
                 state,
                 growth,
                 samples: tally.samples,
-                kept: (tally.came > 0.0).then(|| tally.kept / tally.came),
+                kept: tally.share_kept(),
                 age: tally.median_age(),
                 stacks,
             };
@@ -148,11 +153,13 @@ pub fn call_sites(record: &RunRecord, memory: Option<&Finding>) -> Option<CallSi
     let (total, _) = parts.growth(&all);
     let of_memory = memory.filter(|finding| finding.axis == axis).and_then(|finding| finding.growth);
     let of_memory = of_memory.filter(|growth| growth.lower > 0.0);
+    let mean = windows.iter().map(|w| w.means().1).max()?;
     Some(CallSites {
         axis,
         churn: churned(record, &series).unwrap_or(0.0),
         span: parts.whole(),
-        mean: windows.iter().map(|w| w.mean).max()?,
+        mean,
+        raised_from: windows.iter().map(|w| w.means().0).min().filter(|first| *first < mean),
         total,
         unexplained: of_memory.map(|growth| growth.estimate - total.estimate),
         lost: windows.iter().map(|w| w.lost).sum(),
@@ -231,19 +238,15 @@ fn discover(sites: &mut [(CallSite, f64)]) {
 /// The parts of all windows, one after another.
 struct Parts {
     spans: Vec<f64>,
-    /// Whether a part lies in the last third of its window.
-    late: Vec<bool>,
+    /// Length of the last thirds of all windows together.
+    late_span: f64,
 }
 
 impl Parts {
     fn new(windows: &[Window]) -> Self {
-        let late = |window: &Window| {
-            let count = window.spans.len();
-            (0..count).map(move |part| part >= first_late(count))
-        };
         Parts {
             spans: windows.iter().flat_map(|w| w.spans.iter().copied()).collect(),
-            late: windows.iter().flat_map(late).collect(),
+            late_span: windows.iter().map(|w| w.late_span).sum(),
         }
     }
 
@@ -257,13 +260,10 @@ impl Parts {
 
     /// Whether what grew at this rate still does in the last third.
     fn state(&self, tally: &Tally, rate: f64) -> SiteState {
-        let sum =
-            |values: &[f64]| values.iter().zip(&self.late).filter(|(_, late)| **late).map(|(v, _)| v).sum::<f64>();
-        let (change, span) = (sum(&tally.changes), sum(&self.spans));
         let error = tally.late_variance.sqrt().max(f64::MIN_POSITIVE);
-        if change < LATE * rate * span {
+        if self.late_span > 0.0 && tally.late_change < LATE * rate * self.late_span {
             SiteState::Settled
-        } else if student_t_tail(change / error, f64::INFINITY) < ALPHA {
+        } else if student_t_tail(tally.late_change / error, f64::INFINITY) < ALPHA {
             SiteState::Grows
         } else {
             SiteState::Unproven
