@@ -1,6 +1,6 @@
 //! How a level climbs, told without a model: by many rises or a few, like a ratchet or like a walk, roughly or smoothly.
 
-use super::assess::{PACE, STEADY};
+use super::assess::STEADY;
 use super::level::Levels;
 use crate::stats::{median, theil_sen};
 
@@ -9,6 +9,8 @@ use crate::stats::{median, theil_sen};
 const ROUGHER: f64 = 6.0;
 /// Levels that tell how rough they are.
 const ENOUGH: usize = 30;
+/// The part of its mean pace that growth at an even pace has in the last 40 %.
+const EVEN: f64 = 0.8;
 /// The part of its rise by which a ratchet falls in all, step by step.
 const FALLS: f64 = 0.3;
 /// Effective number of rises that late growth must be made of to be a leak.
@@ -68,7 +70,7 @@ pub(super) fn climbs_evenly(levels: &Levels) -> bool {
         Some((last - y[from]) / (x[x.len() - 1] - x[from]) * levels.span()).filter(|pace| pace.is_finite())
     };
     let keeps = |part: f64, pace_kept: f64| pace(part).is_some_and(|pace| pace >= pace_kept * rise);
-    rise > 0.0 && falls <= FALLS * rise && keeps(0.4, PACE) && keeps(0.2, STEADY)
+    rise > 0.0 && falls <= FALLS * rise && keeps(0.4, EVEN) && keeps(0.2, STEADY)
 }
 
 /// Growth from first to last level of the last quarter, the least of all series; nothing without one.

@@ -38,6 +38,9 @@ pub(super) fn pauses(record: &RunRecord) -> Vec<(f64, f64)> {
             _ => {}
         }
     }
+    // While a run goes on, its last pause does.
+    let now = record.samples.last().map(|sample| sample.t);
+    out.extend(open.zip(now).filter(|(from, now)| from < now));
     out
 }
 
@@ -139,6 +142,18 @@ mod tests {
             verdict.notes
         );
         assert!(judge(&clean()).notes.iter().all(|n| !n.contains("pauses")));
+    }
+
+    #[test]
+    fn what_belongs_to_the_pool_is_judged_by_its_settled_levels_too() {
+        let mut run = paused(24, true, |_| 50 << 20);
+        run.meta.budgets.tmpfs = Some(64.0);
+        // Stretches of load so short that no reading of the host falls into them.
+        let pauses = pauses(&run);
+        run.host.retain(|h| h.t < WARM_UP || pauses.iter().any(|(from, to)| h.t >= *from && h.t < *to));
+        let verdict = judge(&run);
+        let tmpfs = verdict.findings.iter().find(|f| f.resource == Resource::Tmpfs).expect("tmpfs");
+        assert_eq!(tmpfs.outcome, Outcome::Clean, "{tmpfs:#?}");
     }
 
     #[test]

@@ -455,7 +455,9 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "up and down 2 MiB", truth: Truth::Clean, make: |s| up_and_down(s, 2.0 * MIB, 0.0) },
     Family { name: "one step 2-12 MiB", truth: Truth::Clean, make: one_step },
     Family { name: "logarithmic cache", truth: Truth::Clean, make: |s| logarithm(s, 0.0) },
+    Family { name: "cache full at .3", truth: Truth::Clean, make: |s| cache(s, 0.3) },
     Family { name: "cache full at .4", truth: Truth::Clean, make: |s| cache(s, 0.4) },
+    Family { name: "cache full at .5", truth: Truth::Clean, make: |s| cache(s, 0.5) },
     Family { name: "cache full at .7", truth: Truth::Clean, make: |s| cache(s, 0.7) },
     Family { name: "cache of all sizes, T .25", truth: Truth::Clean, make: |s| mixed_cache(s, |u| plateau(0.25, u)) },
     Family {
@@ -463,6 +465,7 @@ pub const FAMILIES: &[Family] = &[
         truth: Truth::Clean,
         make: |s| mixed_cache(s, |u| (u / 0.7).min(1.0)),
     },
+    Family { name: "cache full at .9", truth: Truth::Clean, make: |s| cache(s, 0.9) },
     Family { name: "second cache mid-run", truth: Truth::Clean, make: second_cache },
     Family { name: "high-water mark", truth: Truth::Clean, make: high_water },
     Family { name: "un-sharing", truth: Truth::Clean, make: unsharing },
