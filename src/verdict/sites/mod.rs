@@ -50,7 +50,8 @@ pub struct CallSites {
     pub raised_from: Option<u64>,
     /// Bytes allocated per step of the axis, whether they were freed or not.
     pub churn: f64,
-    /// Growth of all that the library saw, in bytes per step of the axis.
+    /// Growth of all that is live, in bytes per step of the axis: counted where counts and samples go together, else
+    /// estimated from the samples.
     pub total: Interval,
     /// Growth of anonymous memory beyond that: fragmentation, retention, or allocators that the library doesn't see.
     /// Missing if memory isn't proven to grow.
