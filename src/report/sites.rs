@@ -61,10 +61,10 @@ pub fn growing(sites: &CallSites) -> impl Iterator<Item = &CallSite> {
 pub fn remarks(sites: &CallSites) -> Vec<String> {
     let per = sites.axis.unit();
     let raised = sites.raised_from.map_or(String::new(), |first| format!("{} and later ", format_bytes(first as f64)));
+    let allocated =
+        sites.churn.map_or(String::new(), |churn| format!("the workers allocated {}/{per}, and ", format_bytes(churn)));
     let mut told = vec![format!(
-        "the workers allocated {}/{per}, and what is live of that grew by {}; allocations were sampled every {raised}{} \
-         on average",
-        format_bytes(sites.churn),
+        "{allocated}what is live grew by {}; allocations were sampled every {raised}{} on average",
         text::growth(Resource::Memory, sites.axis, &sites.total),
         format_bytes(sites.mean as f64),
     )];

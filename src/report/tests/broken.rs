@@ -135,7 +135,7 @@ impl Vandal {
             verdict.findings.clear();
         }
         if let Some(sites) = &mut verdict.call_sites {
-            self.float(&mut sites.churn);
+            sites.churn.iter_mut().for_each(|v| self.float(v));
             self.interval(&mut sites.total);
             sites.unexplained.iter_mut().for_each(|v| self.float(v));
             for site in &mut sites.sites {
