@@ -147,7 +147,7 @@ pub fn lines(verdict: &Verdict) -> Vec<String> {
         let share = if share.is_empty() { share } else { format!(", {share} of the growth of live allocations") };
         let keeps = by_step(site).unwrap_or_else(|| growth(site, sites.axis));
         let others = site.step.as_ref().map(|step| text::amount(Resource::Memory, step.others));
-        let others = others.map_or(String::new(), |most| format!("; of other requests at most {most}"));
+        let others = others.map_or(String::new(), |most| format!("; of the others at most {most}"));
         format!("{} keeps {keeps}{share}{others}", name(&site.frame))
     };
     growing(sites).take(5).map(line).chain(remarks(sites)).collect()
