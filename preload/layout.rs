@@ -101,8 +101,6 @@ pub struct Stack {
     pub hash: AtomicU64,
     /// Estimate of the bytes allocated here since the process began.
     pub allocated: AtomicU64,
-    /// Samples taken here since then.
-    pub samples: AtomicU64,
     /// Number of its first frame in `Region::frames`.
     pub first: AtomicU32,
     /// How many frames it has.
@@ -143,8 +141,6 @@ pub struct Region {
     pub mapped: AtomicU64,
     /// Of these, unmapped or closed again.
     pub unmapped: AtomicU64,
-    /// Number of such mappings made.
-    pub mappings_made: AtomicU64,
     /// Samples that could not be taken: a signal came in between, or the lock was never free.
     pub lost_samples: AtomicU64,
     /// Frees of sampled blocks that could not be noted.
@@ -155,6 +151,8 @@ pub struct Region {
     pub lost_mappings: AtomicU64,
     /// 1 once the lock was found held for good: nothing is sampled any more.
     pub broken: AtomicU32,
+    /// Odd while the sample is thinned out to a raised mean: entries and mean don't go together then.
+    pub thinnings: AtomicU32,
     /// Slots that were ever used.
     pub slots_used: AtomicU32,
     /// Entries that were ever used.

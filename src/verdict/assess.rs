@@ -7,7 +7,7 @@ use super::Interval;
 use super::level::{BLOCKS, Jump, Levels};
 use super::plausible::{FAR, Plausible, Plausibles, plausible};
 use super::transient::Transient;
-use crate::stats::{Estimate, Panel, Unit, median, student_t, theil_sen};
+use crate::stats::{Estimate, Panel, Unit, keeps_in_band, median, student_t, theil_sen};
 
 /// Error probability of "leak".
 pub(super) const ALPHA_LEAK: f64 = 0.01;
@@ -152,7 +152,11 @@ pub(super) struct Terms {
 pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let Subject { raw, smooth, jumps, total_span, .. } = subject;
     let budget = terms.budget;
-    let Plausibles { models, steady, mixed } = plausible(raw, smooth, jumps.len(), subject.averaged, terms.quantum);
+    let Plausibles { mut models, steady, mixed } = plausible(raw, smooth, jumps.len(), subject.averaged, terms.quantum);
+    // A level that comes back too soon for a walk is none, and its growth is known the better for it.
+    if !steady.is_empty() && steady.iter().all(|levels| keeps_in_band(&levels.y)) {
+        models.iter_mut().for_each(|m| m.end = m.end_coming_back.unwrap_or(m.end));
+    }
     let best = models.first()?;
     let sum: f64 = jumps.iter().map(|j| j.size).sum();
     let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
@@ -189,7 +193,8 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let span = raw.iter().map(Levels::span).fold(0.0, f64::max);
     let lately = models.iter().any(|m| {
         let late = m.transients.iter().any(|t| matches!(t, Transient::Onset(from) if *from > LATELY));
-        late && m.line < NEAR_BUDGET * budget * span
+        let before = m.line + if m.stepped && going_on { by_jumps.0 * span } else { 0.0 };
+        late && before < NEAR_BUDGET * budget * span
     });
     let falls = steady.iter().map(falls).fold(0.0, f64::max);
     let wanders = match best.rho {

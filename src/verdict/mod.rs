@@ -39,7 +39,7 @@ pub use live::live_growth;
 pub use looks::{Look, Looks, is_open};
 pub use plan::{Noise, Planned, plan};
 pub use series::{SettleLevel, series, settle_levels};
-pub use sites::{CallSite, CallSites, SiteState, StackTotal, churn, stack_totals};
+pub use sites::{CallSite, CallSites, SiteState, SiteStep, StackTotal, churn, stack_totals};
 pub use types::{
     BySteps, Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Part, StepGrowth,
     Verdict, WorkerFinding,

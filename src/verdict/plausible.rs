@@ -17,6 +17,8 @@ pub(super) struct Plausible {
     pub persistent: Estimate,
     /// Growth at the end of the run: persistent growth and what is left of the transients.
     pub end: Estimate,
+    /// The same if the level is known to come back to where it was; `None` if it can't be so known.
+    pub end_coming_back: Option<Estimate>,
     /// What each transient tends to add.
     pub amplitudes: Vec<f64>,
     /// Distance of the information criterion from the best model's.
@@ -109,7 +111,8 @@ pub(super) fn plausible(raw: &[Levels], smooth: &[Levels], jumps: usize, average
         models.extend(without.iter_mut().flat_map(run).map(|m| {
             let blurred = |e: Estimate| Estimate { se: e.se.hypot(blur * m.sigma), ..e };
             let (persistent, end) = (blurred(m.persistent), blurred(m.end));
-            Plausible { distance: m.distance + paid, stepped: true, persistent, end, ..m }
+            let end_coming_back = m.end_coming_back.map(blurred);
+            Plausible { distance: m.distance + paid, stepped: true, persistent, end, end_coming_back, ..m }
         }));
         if models.iter().min_by(|a, b| a.distance.total_cmp(&b.distance)).is_some_and(|m| m.stepped)
             && let Some(without) = without
@@ -162,6 +165,7 @@ fn run(search: &mut Search) -> Vec<Plausible> {
     let single = least(&models);
     richer.retain(|m| m.distance < single - EARNED_BY_PAIR);
     models.append(&mut richer);
+    search.keep_to_load(&mut models);
     models
 }
 
@@ -178,6 +182,8 @@ struct Search {
     ages: Vec<Vec<f64>>,
     /// Columns that are in every model: growth first, then load if it varies, the mix if it matters, a wave if there is one.
     fixed: Vec<usize>,
+    /// Whether load is the first of them after growth.
+    loaded: bool,
     /// Load, mix and wave unit by unit, in the order of the fixed columns.
     passing: Vec<Vec<Vec<f64>>>,
     /// How far each step is ahead of its share of all requests, and whether that is among the fixed columns.
@@ -210,11 +216,21 @@ impl Search {
             panel: Panel::new(&units, quantum)?,
             ages,
             fixed: if loaded { vec![0, 1] } else { vec![0] },
+            loaded,
             passing: load.into_iter().collect(),
             mix: ahead_of_share(&counted),
             mixed: false,
             span,
         })
+    }
+
+    /// Where the best model says that load takes memory, drops those that need it to give memory back.
+    fn keep_to_load(&self, models: &mut Vec<Plausible>) {
+        let takes = |m: &Plausible| m.passing.first().is_some_and(|load| *load > 0.0);
+        let best = models.iter().min_by(|a, b| a.distance.total_cmp(&b.distance));
+        if self.loaded && best.is_some_and(takes) {
+            models.retain(takes);
+        }
     }
 
     /// Adds to every model how far each step of the workload is ahead of its share of all requests, if that earns its place:
@@ -396,6 +412,7 @@ impl Search {
             line: fit.coefficient(0).value,
             persistent,
             end: fit.combination(&direction),
+            end_coming_back: fit.combination_coming_back(&direction),
             amplitudes,
             distance: fit.bic(parameters),
             stepped: false,

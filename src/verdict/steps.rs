@@ -16,7 +16,7 @@ use super::pool::Pool;
 use super::step_down::Judged;
 use super::transient::Transient;
 use super::{BySteps, Finding, Interval, LeakClass, Outcome, StepGrowth};
-use crate::model::{Axis, Resource, RunRecord};
+use crate::model::{Axis, Resource};
 use crate::stats::{Attribution, Counted, Estimate, moving_together};
 
 /// Workers and kinds of warm-up that are looked at: more would cost time and not sharpen the answer.
@@ -27,12 +27,12 @@ const STEPS: usize = 4;
 
 /// Tells in a finding which step leaks, if the workload has several and growth is that of workers under their requests.
 /// Of other resources than memory this is told of a leak only.
-pub(super) fn tell(record: &RunRecord, judged: &Judged, finding: &mut Finding, page: f64) {
+pub(super) fn tell(mix: Option<&Mix>, judged: &Judged, finding: &mut Finding, page: f64) {
     let wanted = matches!(judged.axis, Axis::WorkerRequests | Axis::SharedRequests)
         && (judged.resource == Resource::Memory || finding.outcome == Outcome::Leak);
-    let Some(mix) = Mix::new(record).filter(|_| wanted) else { return };
+    let Some(mix) = mix.filter(|_| wanted) else { return };
     let quantum = if judged.resource.in_bytes() { page } else { 1.0 };
-    finding.steps = by_steps(&mix, judged, quantum);
+    finding.steps = by_steps(mix, judged, quantum);
     let alone = finding.steps.as_ref().is_some_and(|steps| steps.alone.is_some());
     if alone && finding.class == LeakClass::Leak {
         finding.class = LeakClass::LeakInOneStep;
@@ -278,9 +278,24 @@ impl Fit {
     }
 }
 
-/// Which step leaks, for the sentence of the verdict: `4.1 KiB per upload, the others at most 9 B`; `None` if there is
-/// nothing to tell.
-pub(super) fn phrase(finding: &Finding) -> Option<String> {
+/// Which step leaks, for the sentence of the verdict: `4.1 KiB per upload, the others at most 9 B`, or how many; `None` if
+/// there is nothing to tell.
+pub(super) fn in_short(finding: &Finding) -> Option<String> {
+    let rows = &finding.steps.as_ref()?.rows;
+    match rows.iter().filter(|row| row.grows).count() {
+        0 | 1 => phrase(finding),
+        growing if growing == rows.len() => Some("under every step".into()),
+        growing => Some(format!("under {growing} of {} steps", rows.len())),
+    }
+}
+
+/// The same in full, for the notes, if the sentence of the verdict doesn't have it.
+pub(super) fn beside(finding: &Finding, sentence: &str) -> Option<String> {
+    let told = phrase(finding).filter(|told| !sentence.contains(told))?;
+    Some(format!("growth of {} by step: {told}", finding.resource))
+}
+
+fn phrase(finding: &Finding) -> Option<String> {
     let steps = finding.steps.as_ref()?;
     let told = |row: &StepGrowth| format!("{} per {}", amount(finding.resource, row.growth.estimate), name(row));
     let growing: Vec<&StepGrowth> = steps.rows.iter().filter(|r| r.grows).collect();

@@ -3,7 +3,7 @@
 use super::HeapLooks;
 use crate::model::{Sample, WorkerId};
 use crate::probe::{HeapProbe, Library, Untraced, WorkerProbe};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ pub struct HeapSampling {
     /// Workers whose heap could not be read, and why the first of them couldn't.
     untraced: u64,
     reason: Option<String>,
+    /// Workers whose library is stuck.
+    stuck: HashSet<WorkerId>,
 }
 
 /// How it stands with one worker's heap.
@@ -36,7 +38,7 @@ enum Heap {
 impl HeapSampling {
     /// Reads what `library` knows, and hands it to `looks`.
     pub fn new(library: Library, looks: HeapLooks) -> Self {
-        HeapSampling { library, looks, workers: HashMap::new(), untraced: 0, reason: None }
+        HeapSampling { library, looks, workers: HashMap::new(), untraced: 0, reason: None, stuck: HashSet::new() }
     }
 
     /// Reads a worker's counts into its sample, and hands a look at its live set on when one is due. `pause` says how
@@ -75,7 +77,12 @@ impl HeapSampling {
             return Duration::ZERO;
         }
         if let (Some(snapshot), Ok(maps)) = (probe.snapshot(), worker.maps()) {
-            self.looks.put(sample.t, worker.id(), snapshot, maps);
+            if snapshot.stuck {
+                // What is freed from now on would seem to be kept.
+                self.stuck.insert(worker.id());
+            } else {
+                self.looks.put(sample.t, worker.id(), snapshot, maps);
+            }
         }
         let took = begun.elapsed();
         *due = begun + pause(LOOK_EVERY, took);
@@ -87,11 +94,20 @@ impl HeapSampling {
         self.workers.remove(&worker);
     }
 
-    /// Waits until all looks are taken in; says which workers' heaps could not be read, if any.
+    /// Waits until all looks are taken in; says which workers' heaps could not be read, or not to the end, if any.
     pub fn finish(self) -> Option<String> {
         self.looks.finish();
-        let reason = self.reason?;
-        Some(format!("allocations of {} workers are not traced: {reason}", self.untraced))
+        let untraced =
+            self.reason.map(|reason| format!("allocations of {} workers are not traced: {reason}", self.untraced));
+        let stuck = (!self.stuck.is_empty()).then(|| {
+            format!(
+                "allocations of {} workers were not sampled to the end: a child of theirs has a lock of the preload \
+                 library that nobody holds, or a thread of theirs was stopped for good while it held it",
+                self.stuck.len()
+            )
+        });
+        let told: Vec<String> = untraced.into_iter().chain(stuck).collect();
+        (!told.is_empty()).then(|| told.join("; "))
     }
 }
 
