@@ -1,5 +1,7 @@
 """Sets, gets and deletes over a fixed set of keys, until SIGINT. For each a line with redis's process id goes to LOG.
 
+Half of the keys are there from the beginning, as many as there will be on average.
+
     redis.py SOCKET LOG
 """
 
@@ -10,6 +12,7 @@ import struct
 import sys
 import time
 
+KEYS = 5000
 over = False
 
 
@@ -23,14 +26,22 @@ def main(path, log):
     client = socket.socket(socket.AF_UNIX)
     client.connect(path)
     pid = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+
+    def ask(*words):
+        client.sendall(f"*{len(words)}\r\n".encode() + b"".join(f"${len(w)}\r\n{w}\r\n".encode() for w in words))
+        client.recv(65536)
+
+    def value():
+        return "v" * choice.randrange(2000)
+
+    for n in range(0, KEYS, 2):
+        ask("SET", f"key:{n}", value())
     with open(log, "a", buffering=1) as log:
         while not over:
-            key = f"key:{choice.randrange(5000)}"
-            size = choice.randrange(2000)
-            command = choice.choice([["SET", key, "v" * size], ["GET", key], ["LRANGE", "list", "0", "20"], ["DEL", key]])
-            client.sendall(f"*{len(command)}\r\n".encode() + b"".join(f"${len(w)}\r\n{w}\r\n".encode() for w in command))
-            client.recv(65536)
-            log.write(f"{pid} {command[0]}\n")
+            key = f"key:{choice.randrange(KEYS)}"
+            words = choice.choice([["SET", key, value()], ["GET", key], ["EXISTS", key], ["DEL", key]])
+            ask(*words)
+            log.write(f"{pid} {words[0]}\n")
             time.sleep(0.002)
 
 
