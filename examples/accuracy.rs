@@ -34,6 +34,9 @@ struct Arguments {
     /// Let runs end early, as soon as the answer is proven, and show when they did.
     #[arg(long)]
     early: bool,
+    /// With `--early`: no warm-up phase came before the soak.
+    #[arg(long, requires = "early")]
+    without_warm_up: bool,
     /// Watch without a planned end, until leak or clean is proven, as `attach` does.
     #[arg(long, conflicts_with = "early")]
     open_ended: bool,
@@ -74,8 +77,10 @@ fn tally(family: &Family, arguments: &Arguments) -> Tally {
     for case in 0..arguments.reps {
         let series = (family.make)(&mut Source::new(arguments.seed, family.name, case));
         if arguments.looks() {
-            let end = if arguments.early { early::end } else { early::open_end };
-            let (outcome, share) = end(&series);
+            let (outcome, share) = match arguments.early {
+                true => early::end(&series, !arguments.without_warm_up),
+                false => early::open_end(&series),
+            };
             tally.count(outcome);
             if outcome != Outcome::Inconclusive {
                 tally.ends.push(share);

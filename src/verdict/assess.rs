@@ -5,9 +5,10 @@
 
 use super::Interval;
 use super::level::{BLOCKS, Jump, Levels};
+use super::pace::{has_stopped, keeps_pace};
 use super::plausible::{FAR, Plausible, Plausibles, plausible};
 use super::transient::Transient;
-use crate::stats::{Estimate, Panel, Unit, keeps_in_band, median, student_t, theil_sen};
+use crate::stats::{Estimate, keeps_in_band, median, student_t, theil_sen};
 
 /// Error probability of "leak".
 pub(super) const ALPHA_LEAK: f64 = 0.01;
@@ -44,8 +45,6 @@ const SLOWED: f64 = 0.35;
 /// that set in late, must have had it.
 const CONSTANTS: f64 = 3.0;
 const EARLY_END: f64 = 0.6;
-/// The part of its mean pace that growth must have at an early end.
-const PACE: f64 = 0.8;
 /// Distance of the information criterion up to which a model has a say on "clean".
 pub(super) const NEAR: f64 = 6.0;
 
@@ -126,13 +125,24 @@ pub(super) struct Demands {
     pub leak: f64,
     /// Error probability of "clean".
     pub clean: f64,
-    /// Whether more of the run is to come: then what may still end by itself isn't judged.
-    pub early: bool,
+    /// What more of the run is to come.
+    pub ahead: Ahead,
+}
+
+/// What more of a run is to come. If anything is, what may still end by itself isn't judged.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Ahead {
+    /// It has come to its end.
+    Nothing,
+    /// The rest of its plan; the lower bound of a leak must exceed the budget this many times.
+    Plan { over: f64 },
+    /// Nobody knows how much: a step counts as growth until it is averaged out.
+    Unknown,
 }
 
 impl Demands {
     /// Those of a run that has come to its end.
-    pub const FINAL: Demands = Demands { leak: ALPHA_LEAK, clean: ALPHA_CLEAN, early: false };
+    pub const FINAL: Demands = Demands { leak: ALPHA_LEAK, clean: ALPHA_CLEAN, ahead: Ahead::Nothing };
 }
 
 /// By what it is judged.
@@ -162,7 +172,13 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
     let by_jumps = (sum / total_span, squares.sqrt() / total_span);
     let pattern = if models.iter().any(|m| m.stepped) { pattern(subject, budget) } else { JumpPattern::None };
-    let Demands { clean: alpha_clean, early, .. } = terms.demands;
+    let Demands { clean: alpha_clean, ahead, .. } = terms.demands;
+    let (early, over) = (ahead != Ahead::Nothing, if let Ahead::Plan { over } = ahead { over } else { 0.0 });
+    let in_doubt = ahead == Ahead::Unknown && by_jumps.0 > NEAR_BUDGET * budget;
+    let pattern = match pattern {
+        JumpPattern::Single | JumpPattern::Settling if in_doubt => JumpPattern::Unclear,
+        pattern => pattern,
+    };
     let alpha = terms.demands.leak / terms.tests.max(1) as f64;
     // What jumps add goes on with certainty only if they go on.
     let going_on = pattern == JumpPattern::GoingOn;
@@ -206,9 +222,9 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let enough = if models.iter().all(Plausible::is_slow) { budget } else { NEAR_BUDGET * budget };
     let doubtful = wanders || lately || too_soon || early && !keeps_pace(&steady, terms.quantum);
     let leak = !doubtful
-        && persistent.lower > 0.0
+        && persistent.lower > over * budget
         && least >= enough
-        && (going_on || spread && late.is_some_and(|s| s >= LATE * budget));
+        && (going_on || spread && late.is_some_and(|s| s >= LATE * budget) && !has_stopped(&steady, terms.quantum));
     let quiet = pattern.are_over();
     let near = || models.iter().filter(|m| m.distance <= NEAR);
     let over_now = near().all(|m| under(m.end, budget, alpha_clean)) && best.end.value <= NEAR_BUDGET * budget;
@@ -365,19 +381,6 @@ fn is_warming_up(model: &Plausible) -> bool {
         Transient::Hinge(full) => full > EARLY_END,
         Transient::Onset(from) => from > EARLY_END,
     })
-}
-
-/// Whether growth goes on at its pace beyond doubt: the slope of a parabola at the end is not far under its mean. A
-/// warm-up that has only begun looks like a line, but for its curvature.
-fn keeps_pace(series: &[Levels], quantum: f64) -> bool {
-    let span = series.iter().map(Levels::span).fold(0.0, f64::max);
-    let unit = |s: &Levels| {
-        let age: Vec<f64> = s.x.iter().map(|x| (x - s.x[0]) / span).collect();
-        Unit { y: s.y.clone(), columns: vec![age.clone(), age.iter().map(|u| u * u).collect()] }
-    };
-    let units: Vec<Unit> = series.iter().filter(|s| s.x.len() >= 2).map(unit).collect();
-    let fit = Panel::new(&units, quantum).and_then(|mut panel| panel.fit(&[0, 1]));
-    fit.is_some_and(|fit| fit.combination(&[1.0 - PACE, 2.0 - PACE]).lower(ALPHA_LEAK) > 0.0)
 }
 
 /// The range but for this share at either end.
