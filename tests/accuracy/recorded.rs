@@ -35,7 +35,7 @@ const TRACES: [(&str, Expert); 25] = [
     ("multer-2.0.2", Expert::Leaking),
     ("multer-2.5.0", Expert::Healthy),
     ("sessions-memory", Expert::Leaking),
-    ("sessions-memorystore", Expert::Clean),
+    ("sessions-memorystore", Expert::Healthy),
     ("orjson-3.9.0", Expert::Leak),
     ("orjson-3.9.1", Expert::Clean),
     ("redis-7", Expert::Clean),
@@ -55,9 +55,10 @@ const DESCRIPTORS: [(&str, Expert); 5] = [
     ("apache-event-none", Expert::Clean),
 ];
 
-const BUDGETS: Budgets = Budgets { memory: Some(16.0), ..NONE };
-const OF_DESCRIPTORS: Budgets = Budgets { descriptors: Some(0.01), ..NONE };
-const NONE: Budgets = Budgets { memory: None, descriptors: None, threads: None, tmpfs: None, kernel: None };
+/// Budgets in bytes of memory and in descriptors per request.
+fn budgets(memory: Option<f64>, descriptors: Option<f64>) -> Budgets {
+    Budgets { memory, descriptors, ..Budgets::default() }
+}
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/accuracy/traces/{name}.csv"))
@@ -70,11 +71,11 @@ fn kinds(name: &str) -> Vec<&'static str> {
     ["anon_kib", "rss_kib", "pss_kib"].into_iter().filter(|kind| columns.contains(kind)).collect()
 }
 
-fn judged(name: &str, memory: &str, budgets: &Budgets) -> Verdict {
+fn judged(name: &str, memory: &str, budgets: Budgets) -> Verdict {
     let file = File::open(path(name)).unwrap_or_else(|e| panic!("{name}: {e}"));
     let mapping = Mapping { memory: Some(memory.into()), ..Mapping::default() };
     let mut record = table::read(file, name, &mapping).expect("a table").record;
-    record.meta.budgets = budgets.clone();
+    record.meta.budgets = budgets;
     judge(&record)
 }
 
@@ -92,7 +93,7 @@ fn recorded_services_are_judged_as_an_expert_would() {
     let mut wrong = Vec::new();
     for (name, expert) in TRACES {
         for memory in kinds(name) {
-            let verdict = judged(name, memory, &BUDGETS);
+            let verdict = judged(name, memory, budgets(Some(16.0), None));
             // Proportional memory also moves when a neighbour forks or ends: it need not prove anything.
             let must_prove = memory == "anon_kib" && matches!(expert, Expert::Leak | Expert::Clean);
             if !agrees(&verdict, expert, must_prove) {
@@ -101,7 +102,7 @@ fn recorded_services_are_judged_as_an_expert_would() {
         }
     }
     for (name, expert) in DESCRIPTORS {
-        let verdict = judged(name, "anon_kib", &OF_DESCRIPTORS);
+        let verdict = judged(name, "anon_kib", budgets(None, Some(0.01)));
         if !agrees(&verdict, expert, true) {
             wrong.push(format!("{name}, descriptors: {}", verdict.sentence));
         }
