@@ -54,7 +54,7 @@ fn tidy(record: &RunRecord, mut out: Readings, name: &str) -> Readings {
     let mut cut = 0;
     let load = LoadCurve::new(record, &timeline);
     let raw = std::mem::take(&mut out.series);
-    if raw.iter().all(|one| one.worker.is_some()) && settle(&mut out, &raw, record, name) {
+    if settle(&mut out, &raw, record, name) {
         return out;
     }
     for one in raw {

@@ -243,6 +243,11 @@ fn leak_conditions(a: &Assessment, resource: Resource, axis: Axis, budget: f64) 
         found: if a.lately { "it may have set in at the very end" } else { "it didn't set in at the very end" }.into(),
         holds: !a.lately,
     });
+    out.push(Condition {
+        wanted: "growth hasn't stopped just before the end".into(),
+        found: if a.stopped { "it has all but stopped" } else { "no sign of that" }.into(),
+        holds: !a.stopped,
+    });
     out
 }
 
