@@ -1,6 +1,7 @@
 //! The functions that stand behind ours, and memory for whoever allocates while they are looked up.
 
 use super::libc::{self, dl_phdr_info};
+use super::thread::counts;
 use core::ffi::{CStr, c_int, c_void};
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize};
@@ -43,8 +44,9 @@ pub static USABLE: Next = Next::new(c"malloc_usable_size");
 pub static MMAP: Next = Next::new(c"mmap");
 pub static MUNMAP: Next = Next::new(c"munmap");
 pub static MREMAP: Next = Next::new(c"mremap");
+pub static MPROTECT: Next = Next::new(c"mprotect");
 
-static ALL: [&Next; 13] = [
+static ALL: [&Next; 14] = [
     &FREE,
     &CALLOC,
     &REALLOC,
@@ -57,6 +59,7 @@ static ALL: [&Next; 13] = [
     &MMAP,
     &MUNMAP,
     &MREMAP,
+    &MPROTECT,
     &MALLOC,
 ];
 
@@ -155,6 +158,25 @@ unsafe extern "C" fn find_allocator(info: *const dl_phdr_info, _: usize, _: *mut
         }
     }
     0
+}
+
+/// Whether the program's calls of `malloc` go elsewhere than to us. It is tried, for the address alone doesn't tell: it
+/// may be that of a jump to ours.
+pub fn bypassed() -> bool {
+    type Malloc = unsafe extern "C" fn(usize) -> *mut c_void;
+    type Free = unsafe extern "C" fn(*mut c_void);
+    // SAFETY: the names end in a zero byte, and the functions have these types.
+    unsafe {
+        let [malloc, free] = [c"malloc", c"free"].map(|name| libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()));
+        if malloc.is_null() || free.is_null() {
+            return false;
+        }
+        let before = counts();
+        let block = core::mem::transmute::<*mut c_void, Malloc>(malloc)(16);
+        let ours = counts() != before;
+        core::mem::transmute::<*mut c_void, Free>(free)(block);
+        !ours
+    }
 }
 
 /// Bytes for allocations that come before the functions are known; never given back.

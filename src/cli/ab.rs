@@ -175,11 +175,12 @@ pub fn conclude(
 ) -> Done {
     let written = directory.map(|d| report.write(d));
     let page = directory.map(|d| d.join("report.html"));
-    let text = match format {
-        Printed::Terminal => report.terminal(colours(), page.as_deref()).into_bytes(),
-        Printed::Json => report.render(Format::Json, false)?.unwrap_or_default(),
-    };
-    std::io::stdout().lock().write_all(&text)?;
+    match format {
+        Printed::Terminal => super::print(report.terminal(colours(), page.as_deref()))?,
+        Printed::Json => {
+            std::io::stdout().lock().write_all(&report.render(Format::Json, false)?.unwrap_or_default())?;
+        }
+    }
     // A report that can't be written, as on a full disk, must not keep the answer from being told.
     written.transpose()?;
     Ok(match (report.comparison.exit(), inconclusive) {

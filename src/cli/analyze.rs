@@ -256,7 +256,7 @@ fn of_many(input: &Path, arguments: &Arguments) -> Outcome {
         (Err(what), Printed::Jsonl) => report::error_line(&name, what),
         (Ok(judged), _) => {
             let verdict = report::terminal(&judged.record, &judged.verdict, super::colours(), None);
-            format!("{}\n{verdict}\n", report::plain(&name))
+            super::folded(format!("{}\n{verdict}\n", report::plain(&name)))
         }
         (Err(what), _) => format!("{}\nerror: {}\n\n", report::plain(&name), report::plain(what)),
     };

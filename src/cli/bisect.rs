@@ -10,7 +10,6 @@ use crate::experiment::{self, BisectEnd, BisectError, BisectRequest, ModulesErro
 use crate::report::bisect::{BisectReport, BisectStep, state_word};
 use crate::store;
 use crate::verdict::ExitCode;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `bisect`.
@@ -78,7 +77,7 @@ pub fn bisect(arguments: &Arguments) -> Done {
         Printed::Terminal => report.terminal(colours(), Some(&directory.join("report.html"))),
         Printed::Json => report.json(),
     };
-    std::io::stdout().lock().write_all(text.as_bytes())?;
+    super::print(text)?;
     // A report that can't be written, as on a full disk, must not keep the answer from being told.
     written?;
     Ok(code)

@@ -85,7 +85,7 @@ pub fn against_baseline(baseline: &Baseline, record: &RunRecord, directory: &Pat
     report.write(&folder)?;
     if told {
         let text = report.terminal(colours(), Some(&folder.join("report.html")));
-        write!(std::io::stdout().lock(), "\nAgainst the baseline {}:\n{text}", crate::report::plain(&baseline.0.id))?;
+        super::print(format!("\nAgainst the baseline {}:\n{text}", crate::report::plain(&baseline.0.id)))?;
     }
     Ok(if comparison.exit() == ExitCode::Worse { ExitCode::Worse } else { own })
 }

@@ -5,7 +5,6 @@ use crate::model::Resource;
 use crate::report;
 use crate::store;
 use crate::verdict::{self, ExitCode};
-use std::io::Write;
 use std::path::PathBuf;
 
 /// Arguments of `explain`.
@@ -28,6 +27,6 @@ pub fn explain(arguments: &Arguments) -> Done {
     let record = store::read(&arguments.run).map_err(|error| Problem::new(ExitCode::Failure, error))?;
     let verdict = verdict::judge(&record);
     let text = report::working(&record, &verdict, arguments.resource);
-    std::io::stdout().lock().write_all(text.as_bytes())?;
+    super::print(text)?;
     Ok(ExitCode::Clean)
 }

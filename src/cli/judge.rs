@@ -71,11 +71,11 @@ pub fn conclude(record: &RunRecord, output: &Output, written: &[PathBuf]) -> Don
 
 /// Prints a verdict: on a terminal with colours, and with the place of the `report`.
 pub fn print(record: &RunRecord, verdict: &Verdict, format: Format, report: Option<&Path>) -> Result<(), Problem> {
-    let text = match format {
-        Format::Terminal => report::terminal(record, verdict, colours(), report).into_bytes(),
-        other => report::render(other, record, verdict)?,
-    };
-    Ok(std::io::stdout().lock().write_all(&text)?)
+    match format {
+        Format::Terminal => super::print(report::terminal(record, verdict, colours(), report))?,
+        other => std::io::stdout().lock().write_all(&report::render(other, record, verdict)?)?,
+    }
+    Ok(())
 }
 
 /// What a verdict exits with, given what an inconclusive one counts as.

@@ -21,7 +21,7 @@ use crate::report;
 use crate::supervise::{GUARD_ARGUMENT, run_guard};
 use crate::verdict::ExitCode;
 use clap::{Parser, Subcommand};
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 /// Finds memory leaks in long-running worker processes: launch, drive, sample, judge.
 #[derive(Debug, Parser)]
@@ -149,4 +149,14 @@ impl From<ExitCode> for std::process::ExitCode {
 /// Whether standard output takes colours.
 fn colours() -> bool {
     io::stdout().is_terminal() && console::colors_enabled()
+}
+
+/// A report as it is to be printed: for a terminal, folded to its width.
+fn folded(text: String) -> String {
+    let terminal = console::Term::stdout().size_checked().filter(|_| io::stdout().is_terminal());
+    terminal.map(|(_, columns)| report::fold(&text, columns.into())).unwrap_or(text)
+}
+
+fn print(text: String) -> io::Result<()> {
+    io::stdout().lock().write_all(folded(text).as_bytes())
 }

@@ -10,7 +10,6 @@ use crate::report::PlanReport;
 use crate::report::live::Mode;
 use crate::store;
 use crate::verdict::{self, ExitCode, Noise};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -86,7 +85,7 @@ pub fn plan(arguments: &Arguments) -> Done {
         judge::Printed::Terminal => report.terminal(),
         judge::Printed::Json => report.json(),
     };
-    std::io::stdout().lock().write_all(text.as_bytes())?;
+    super::print(text)?;
     Ok(ExitCode::Clean)
 }
 

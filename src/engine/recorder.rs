@@ -1,10 +1,16 @@
-//! The recorder: takes in what the other threads saw, keeps it, and writes it down.
+//! The recorder: takes in what the other threads saw, writes it down, and keeps in memory what is judged.
+//!
+//! Everything is written; in memory, some readings stand for all if there are too many, the same ones as when the run
+//! directory is read again.
 
 use super::cost::thread_cpu;
 use super::cut::Cut;
 use super::run::Finished;
 use super::sampler::SamplerEnd;
-use crate::model::{Event, EventKind, Failure, LoadSample, Observing, RunMeta, RunRecord, RunStatus};
+use crate::model::{
+    Event, EventKind, Failure, HostSample, LoadSample, MOST_READINGS, Observing, RunMeta, RunRecord, RunStatus, Sample,
+    Thinner,
+};
 use crate::store::{Entry, RunDirectory, WriteError};
 use crate::workload::StepHistograms;
 use std::sync::mpsc::Receiver;
@@ -18,6 +24,8 @@ const FLUSH: Duration = Duration::from_secs(1);
 pub struct Recorder {
     /// What is known so far.
     pub record: RunRecord,
+    workers: Thinner<Sample>,
+    host: Thinner<HostSample>,
     directory: RunDirectory,
     origin: Instant,
     entries: Receiver<Entry>,
@@ -45,7 +53,18 @@ impl Recorder {
             events: Vec::new(),
             heap: Default::default(),
         };
-        Recorder { record, directory, origin, entries, loads, flushed: origin, live: Duration::ZERO, failed: None }
+        Recorder {
+            record,
+            workers: Thinner::new(MOST_READINGS),
+            host: Thinner::new(MOST_READINGS),
+            directory,
+            origin,
+            entries,
+            loads,
+            flushed: origin,
+            live: Duration::ZERO,
+            failed: None,
+        }
     }
 
     /// Waits up to `patience` for something to record, and records all there is.
@@ -154,6 +173,7 @@ impl Recorder {
         let flushed = self.directory.flush();
         self.note_failure(flushed);
         self.write_head();
+        self.record.complete(self.workers, self.host);
         self.record
     }
 
@@ -164,8 +184,8 @@ impl Recorder {
             self.note_failure(written);
         }
         match entry {
-            Entry::Sample(sample) => self.record.samples.push(sample),
-            Entry::Host(sample) => self.record.host.push(sample),
+            Entry::Sample(sample) => self.workers.push(&mut self.record.samples, sample),
+            Entry::Host(sample) => self.host.push(&mut self.record.host, sample),
             Entry::Load(sample) => self.record.load.push(sample),
             Entry::Event(event) => self.record.events.push(event),
             Entry::Heap(entry) => self.record.heap.put(entry),
@@ -176,5 +196,36 @@ impl Recorder {
         if let Err(error) = written {
             self.failed.get_or_insert(error);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::WorkerId;
+    use crate::store;
+    use crate::verdict::test_record::clean;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn a_long_run_is_judged_by_what_is_read_again_and_takes_bounded_memory() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = RunDirectory::create(parent.path(), "long").unwrap();
+        let ((entries, taken), (loads, load)) = (channel(), channel());
+        let mut recorder = Recorder::new(clean().meta, directory, Instant::now(), taken, load);
+        recorder.write_head();
+        for reading in 0..3 * MOST_READINGS as u64 {
+            let worker = WorkerId { pid: 1 + (reading % 3) as u32, start: 1 };
+            entries.send(Entry::Sample(Sample::new(reading as f64, worker))).unwrap();
+            recorder.take(Duration::ZERO);
+            assert!(recorder.record.samples.len() <= MOST_READINGS);
+        }
+        drop((entries, loads));
+        let Finished { record, directory } = recorder.finish(Ok(()));
+        assert!(record.samples.len() >= MOST_READINGS / 2);
+        assert_eq!(record.samples.last().unwrap().t, (3 * MOST_READINGS - 1) as f64);
+        let told = |e: &Event| matches!(&e.kind, EventKind::Note { text } if text.contains("stand for all"));
+        assert!(record.events.iter().any(told), "{:?}", record.events);
+        assert_eq!(store::read(&directory).unwrap(), record);
     }
 }

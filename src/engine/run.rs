@@ -207,7 +207,7 @@ impl Conductor {
             },
             sink,
         );
-        let driven = self.drive(driving, &mut launched, watch, look, extend);
+        let driven = self.drive(driving, &mut launched, &sampler, watch, look, extend);
         let followed = self.stop(launched, sampler);
         driven.and(followed)
     }
@@ -217,6 +217,7 @@ impl Conductor {
         &mut self,
         driving: &Driving,
         launched: &mut Launched,
+        sampler: &Sampler,
         watch: &mut Watch<'_>,
         look: &mut Look<'_>,
         extend: Option<Extend<'_>>,
@@ -276,6 +277,10 @@ impl Conductor {
                 (Some(cut), _) => return Err(cut),
                 (None, PhaseEnd::Failed(reason)) => return Err(Cut { failure: Failure::Workload, reason }),
                 (None, PhaseEnd::Complete | PhaseEnd::Stopped) => {}
+            }
+            if phase.kind == PhaseKind::Settle {
+                // What is at rest is what may be judged: no pause is too short to have a reading of it.
+                sampler.read();
             }
             soaking.next();
             if let Some(Extend { factor, is_open }) = extend.filter(|_| soaking.is_over()) {

@@ -39,10 +39,21 @@ pub struct Plan {
     pub stopping: Arc<AtomicBool>,
 }
 
+/// How long a reading that was asked for is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// A sampler that runs.
 pub struct Sampler {
     thread: JoinHandle<SamplerEnd>,
-    stop: SyncSender<()>,
+    asks: SyncSender<Ask>,
+}
+
+/// What a sampler is asked for.
+enum Ask {
+    /// To read everything out of turn, and to say when it is done.
+    Read(SyncSender<()>),
+    /// To take a last reading and end.
+    End,
 }
 
 /// What a sampler leaves at its end.
@@ -65,14 +76,22 @@ pub struct SamplerEnd {
 impl Sampler {
     /// Starts sampling into `sink`.
     pub fn start(plan: Plan, sink: Sender<Entry>) -> Self {
-        let (stop, stopped) = sync_channel(1);
-        let thread = std::thread::spawn(move || Sampling::new(plan, sink).run(&stopped));
-        Sampler { thread, stop }
+        let (asks, asked) = sync_channel(1);
+        let thread = std::thread::spawn(move || Sampling::new(plan, sink).run(&asked));
+        Sampler { thread, asks }
+    }
+
+    /// Reads everything now, whatever the cadence, and returns once that is recorded, or after two seconds.
+    pub fn read(&self) {
+        let (done, is_done) = sync_channel(1);
+        if self.asks.try_send(Ask::Read(done)).is_ok() {
+            let _ = is_done.recv_timeout(PATIENCE);
+        }
     }
 
     /// Takes a last reading and ends; `None` if the thread panicked.
     pub fn finish(self) -> Option<SamplerEnd> {
-        let _ = self.stop.try_send(());
+        let _ = self.asks.send(Ask::End);
         self.thread.join().ok()
     }
 }
@@ -126,16 +145,14 @@ impl Sampling {
         }
     }
 
-    fn run(mut self, stopped: &Receiver<()>) -> SamplerEnd {
+    fn run(mut self, asked: &Receiver<Ask>) -> SamplerEnd {
         let begun = Instant::now();
         let (mut ticks, mut missed) = (0, 0);
         let mut deadline = begun;
         let mut last = begun;
-        loop {
-            let before = thread_cpu();
-            let (readings, slow) = self.tick(false);
+        'ticks: loop {
+            self.read(false);
             ticks += 1;
-            self.account.tick(thread_cpu().saturating_sub(before + slow), readings);
             let now = Instant::now();
             self.account.earn(now - last);
             last = now;
@@ -148,13 +165,18 @@ impl Sampling {
                 deadline += interval.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
                 self.event(EventKind::MissedTicks { count });
             }
-            match stopped.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Err(RecvTimeoutError::Timeout) => {}
-                _ => break,
+            loop {
+                match asked.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                    Ok(Ask::Read(done)) => {
+                        self.read(true);
+                        let _ = done.send(());
+                    }
+                    Err(RecvTimeoutError::Timeout) => break,
+                    Ok(Ask::End) | Err(RecvTimeoutError::Disconnected) => break 'ticks,
+                }
             }
         }
-        self.next_host = Instant::now();
-        self.tick(true);
+        self.read(true);
         let elapsed = begun.elapsed();
         SamplerEnd {
             untraced: self.plan.heap.and_then(HeapSampling::finish),
@@ -166,9 +188,19 @@ impl Sampling {
         }
     }
 
-    /// One round of readings of the workers whose turn it is, of all of them if it is the `last`; returns how many were
-    /// read, and how long the slow parts took.
-    fn tick(&mut self, last: bool) -> (usize, Duration) {
+    /// One round of readings, of all workers and the host if it is `whole`, else of those whose turn it is; enters what
+    /// it cost.
+    fn read(&mut self, whole: bool) {
+        let before = thread_cpu();
+        if whole {
+            self.next_host = Instant::now();
+        }
+        let (readings, slow) = self.round(whole);
+        self.account.tick(thread_cpu().saturating_sub(before + slow), readings);
+    }
+
+    /// The readings of a round; returns how many workers were read, and how long the slow parts took.
+    fn round(&mut self, whole: bool) -> (usize, Duration) {
         if let Some(counter) = &mut self.plan.counter {
             let polled = counter.poll();
             if polled.is_err() || counter.is_fresh() {
@@ -181,7 +213,7 @@ impl Sampling {
         let mut slow_parts = Duration::ZERO;
         let mut connections = Connections::default();
         let workers = self.plan.roster.len();
-        let quota = if last { workers } else { self.account.quota(workers) };
+        let quota = if whole { workers } else { self.account.quota(workers) };
         let mut readings = 0;
         for probe in self.plan.roster.members_after(self.last_read).take(quota) {
             readings += 1;

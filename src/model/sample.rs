@@ -51,9 +51,9 @@ pub struct Sample {
     /// What the preload library counted, where it is in the worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heap: Option<HeapReading>,
-    /// The dear reading, when this moment had one.
+    /// The dear reading, when this moment had one; few have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slow: Option<SlowReading>,
+    pub slow: Option<Box<SlowReading>>,
 }
 
 impl Sample {

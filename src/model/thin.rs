@@ -5,12 +5,12 @@
 //! worker's can fall in step with the choice. The choice is the same every time; the first reading of each worker and
 //! its last one are always kept.
 
-use super::{HostSample, Sample, WorkerId};
+use super::{Event, EventKind, HostSample, RunRecord, Sample, WorkerId};
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// Readings that are kept of all workers together, by default.
-pub const MOST_READINGS: usize = 1 << 20;
+/// Readings that are kept of all workers together, some 80 MiB; fewer in tests, for their speed.
+pub const MOST_READINGS: usize = if cfg!(test) { 1 << 12 } else { 1 << 18 };
 
 /// Workers of which readings are kept.
 const MOST_WORKERS: usize = 100_000;
@@ -40,10 +40,10 @@ impl Reading for HostSample {
     }
 }
 
-/// Takes readings in the order of time and keeps as many as it may, of those that have many fewer first.
+/// Takes readings in the order of time and keeps as many as it may, of those that have many fewer first. What it keeps
+/// stands in a list of the caller's, always the same one, so that it can be used while more come.
 #[derive(Debug)]
 pub struct Thinner<R: Reading> {
-    kept: Vec<R>,
     sources: HashMap<R::Of, Source<R>>,
     most: usize,
     taken: u64,
@@ -68,11 +68,11 @@ struct Source<R> {
 impl<R: Reading> Thinner<R> {
     /// Keeps up to `most` readings, and the last of each worker beside.
     pub fn new(most: usize) -> Self {
-        Thinner { kept: Vec::new(), sources: HashMap::new(), most: most.max(2), taken: 0, left_out: 0 }
+        Thinner { sources: HashMap::new(), most: most.max(2), taken: 0, left_out: 0 }
     }
 
-    /// Takes the next reading.
-    pub fn push(&mut self, reading: R) {
+    /// Takes the next reading, into `kept` if it is one to keep.
+    pub fn push(&mut self, kept: &mut Vec<R>, reading: R) {
         self.taken += 1;
         let (of, _) = reading.place();
         let seed = self.sources.len() as u64;
@@ -90,21 +90,21 @@ impl<R: Reading> Thinner<R> {
         source.next = source.chosen((number >> source.level) + 1);
         source.kept += 1;
         source.last = None;
-        self.kept.push(reading);
-        if self.kept.len() > self.most {
-            self.thin();
+        kept.push(reading);
+        if kept.len() > self.most {
+            self.thin(kept);
         }
     }
 
     /// Halves what is kept, of those that have the most.
-    fn thin(&mut self) {
+    fn thin(&mut self, kept: &mut Vec<R>) {
         let after = |most: u64| self.sources.values().map(|s| s.kept >> s.steps_to(most)).sum::<u64>();
         let mut each = self.sources.values().map(|s| s.kept).max().unwrap_or(0);
         while each > 1 && after(each) > self.most as u64 / 2 {
             each /= 2;
         }
         let mut places: HashMap<R::Of, u64> = HashMap::with_capacity(self.sources.len());
-        let dropped = self.kept.extract_if(.., |reading| {
+        let dropped = kept.extract_if(.., |reading| {
             let (of, _) = reading.place();
             let place = places.entry(of).or_insert(0);
             *place += 1;
@@ -121,19 +121,31 @@ impl<R: Reading> Thinner<R> {
         self.sources.values_mut().for_each(|source| source.thin(each));
     }
 
-    /// What was kept, in the order of time, and how many readings there were.
-    pub fn finish(mut self) -> (Vec<R>, u64) {
-        let whole = self.kept.len() as u64 == self.taken;
-        self.kept.extend(self.sources.into_values().filter_map(|source| source.last));
-        if !whole {
-            self.kept.sort_by(|a, b| a.place().1.total_cmp(&b.place().1));
+    /// Completes what is kept with the last reading of each worker, in the order of time; says what is missing there of
+    /// the readings of `whom`, if anything is.
+    pub fn finish(self, kept: &mut Vec<R>, whom: &str) -> Vec<String> {
+        let Thinner { sources, taken, left_out, .. } = self;
+        if kept.len() as u64 != taken {
+            kept.extend(sources.into_values().filter_map(|source| source.last));
+            kept.sort_by(|a, b| a.place().1.total_cmp(&b.place().1));
         }
-        (self.kept, self.taken)
+        let thinned = kept.len() as u64 + left_out < taken;
+        let long = thinned.then(|| {
+            format!("too many to hold all at once: {} of {taken} readings of {whom} stand for all", kept.len())
+        });
+        let many = (left_out > 0)
+            .then(|| format!("there were too many workers: {left_out} readings of the later ones are left out"));
+        long.into_iter().chain(many).collect()
     }
+}
 
-    /// Readings of workers that came when there were too many to tell apart.
-    pub fn left_out(&self) -> u64 {
-        self.left_out
+impl RunRecord {
+    /// Completes readings that these have thinned; a note among the events says what is missing, if anything is.
+    pub fn complete(&mut self, workers: Thinner<Sample>, host: Thinner<HostSample>) {
+        let mut notes = workers.finish(&mut self.samples, "the workers");
+        notes.extend(host.finish(&mut self.host, "the host"));
+        let t = self.events.last().map_or(0.0, |event| event.t);
+        self.events.extend(notes.into_iter().map(|text| Event { t, kind: EventKind::Note { text } }));
     }
 }
 
@@ -201,12 +213,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn thinned(most: usize, workers: impl Iterator<Item = u32>) -> Vec<Sample> {
-        let mut thinner = Thinner::new(most);
+        let (mut thinner, mut kept) = (Thinner::new(most), Vec::new());
         for (t, pid) in workers.enumerate() {
-            thinner.push(Sample::new(t as f64, WorkerId { pid, start: 1 }));
-            assert!(thinner.kept.len() <= most);
+            thinner.push(&mut kept, Sample::new(t as f64, WorkerId { pid, start: 1 }));
+            assert!(kept.len() <= most);
         }
-        thinner.finish().0
+        let told = thinner.finish(&mut kept, "the workers");
+        assert_eq!(told.is_empty(), kept.last().is_none_or(|last| kept.len() as f64 == last.t + 1.0), "{told:?}");
+        kept
     }
 
     #[test]
@@ -234,11 +248,13 @@ mod tests {
 
     #[test]
     fn workers_without_end_take_no_memory_without_end() {
-        let mut thinner = Thinner::new(1 << 20);
+        let (mut thinner, mut kept) = (Thinner::new(1 << 20), Vec::new());
         for pid in 0..MOST_WORKERS as u32 + 10 {
-            thinner.push(Sample::new(0.0, WorkerId { pid, start: 1 }));
+            thinner.push(&mut kept, Sample::new(0.0, WorkerId { pid, start: 1 }));
         }
-        assert_eq!((thinner.left_out(), thinner.finish().0.len()), (10, MOST_WORKERS));
+        let told = thinner.finish(&mut kept, "the workers");
+        assert_eq!(told, ["there were too many workers: 10 readings of the later ones are left out"]);
+        assert_eq!(kept.len(), MOST_WORKERS);
     }
 
     proptest! {

@@ -9,6 +9,7 @@ mod collapsed;
 pub mod comparison;
 mod csv;
 mod explain;
+mod fold;
 mod forecast;
 mod html;
 mod json;
@@ -37,6 +38,7 @@ use std::path::{Path, PathBuf};
 use std::{fmt, io, str::FromStr};
 use thiserror::Error;
 
+pub use fold::fold;
 pub use json::schema as json_schema;
 pub use jsonl::{error_line, schema as jsonl_schema, verdict_line};
 pub use plan::PlanReport;

@@ -2,7 +2,7 @@
 
 use super::load::LoadLog;
 use super::{EVENTS, FORMAT, HEAD, HEAP, HOST, LOAD, SAMPLES};
-use crate::model::{Event, EventKind, HeapEntry, HeapRecord, MOST_READINGS, Reading, RunRecord, Thinner};
+use crate::model::{Event, HeapEntry, HeapRecord, MOST_READINGS, Reading, RunRecord, Thinner};
 use rustix::fs::{Mode, OFlags};
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -67,9 +67,6 @@ pub enum ReadError {
     },
 }
 
-/// Readings that are kept of the workers, and of the host; fewer in tests, for their speed.
-const MOST: usize = if cfg!(test) { 1 << 12 } else { MOST_READINGS };
-
 /// Events beyond these were not written by us, or are not to be held in memory.
 const MOST_EVENTS: usize = 1_000_000;
 
@@ -77,7 +74,7 @@ const MOST_EVENTS: usize = 1_000_000;
 const MOST_BLOCKS: usize = 10_000_000;
 
 /// Reads the run in `directory`. A last line without its end is ignored: the harness was killed while it wrote. Memory is
-/// bounded: of more than a million readings some stand for all, and an event says so.
+/// bounded: of more than 262,144 readings some stand for all, and an event says so.
 ///
 /// # Errors
 /// If it isn't a run directory, is of a newer format, or is damaged; the text says where.
@@ -86,9 +83,8 @@ pub fn read(directory: &Path) -> Result<RunRecord, ReadError> {
         return Err(ReadError::NotARun { path: directory.to_owned() });
     }
     let meta = document(&directory.join(HEAD))?;
-    let mut notes = Vec::new();
-    let samples = readings(&directory.join(SAMPLES), "the workers", &mut notes)?;
-    let host = readings(&directory.join(HOST), "the host", &mut notes)?;
+    let (workers, samples) = readings(&directory.join(SAMPLES))?;
+    let (thinned, host) = readings(&directory.join(HOST))?;
     let mut load = LoadLog::default();
     lines(&directory.join(LOAD), |row| load.push(row))?;
     let mut events: Vec<Event> = Vec::new();
@@ -96,31 +92,20 @@ pub fn read(directory: &Path) -> Result<RunRecord, ReadError> {
         events.push(event);
         if events.len() > MOST_EVENTS { Err(format!("more than {MOST_EVENTS} events")) } else { Ok(()) }
     })?;
-    let t = events.last().map_or(0.0, |event| event.t);
-    events.extend(notes.into_iter().map(|text| Event { t, kind: EventKind::Note { text } }));
-    Ok(RunRecord { meta, samples, host, load: load.finish(), events, heap: heap(&directory.join(HEAP))? })
+    let heap = heap(&directory.join(HEAP))?;
+    let mut record = RunRecord { meta, samples, host, load: load.finish(), events, heap };
+    record.complete(workers, thinned);
+    Ok(record)
 }
 
-/// Readings of `whom`, thinned if they are too many.
-fn readings<R: Reading + DeserializeOwned>(
-    path: &Path,
-    whom: &str,
-    notes: &mut Vec<String>,
-) -> Result<Vec<R>, ReadError> {
-    let mut thinner = Thinner::new(MOST);
+/// Readings, thinned if they are too many.
+fn readings<R: Reading + DeserializeOwned>(path: &Path) -> Result<(Thinner<R>, Vec<R>), ReadError> {
+    let (mut thinner, mut kept) = (Thinner::new(MOST_READINGS), Vec::new());
     lines(path, |reading| {
-        thinner.push(reading);
+        thinner.push(&mut kept, reading);
         Ok(())
     })?;
-    let left_out = thinner.left_out();
-    let (kept, taken) = thinner.finish();
-    if taken > kept.len() as u64 {
-        notes.push(format!("the run is long: {} of {taken} readings of {whom} stand for all", kept.len()));
-    }
-    if left_out > 0 {
-        notes.push(format!("there were too many workers: {left_out} readings of the later ones are left out"));
-    }
-    Ok(kept)
+    Ok((thinner, kept))
 }
 
 /// Who allocated; nobody if that wasn't traced.
@@ -257,7 +242,7 @@ mod tests {
             (0..20_000).map(|t| format!("{{\"t\":{t},\"worker\":{{\"pid\":7,\"start\":8}}}}\n")).collect();
         std::fs::write(run.join(SAMPLES), lines).unwrap();
         let record = read(&run).unwrap();
-        assert!((MOST / 2..=MOST + 1).contains(&record.samples.len()), "{}", record.samples.len());
+        assert!((MOST_READINGS / 2..=MOST_READINGS + 1).contains(&record.samples.len()), "{}", record.samples.len());
         assert_eq!((record.samples[0].t, record.samples[record.samples.len() - 1].t), (0.0, 19_999.0));
         let told = |e: &Event| matches!(&e.kind, EventKind::Note { text } if text.contains("of 20000 readings of the workers"));
         assert!(record.events.iter().any(told), "{:?}", record.events);

@@ -9,8 +9,6 @@ use crate::model::{
 };
 use std::collections::HashMap;
 
-/// Readings that are kept; fewer in tests, for their speed.
-pub(super) const MOST: usize = if cfg!(test) { 1 << 13 } else { MOST_READINGS };
 /// Incarnations in one table.
 const MOST_WORKERS: usize = 100_000;
 /// Values of the load that are kept.
@@ -64,7 +62,8 @@ struct Current {
 #[derive(Debug)]
 pub(super) struct Collector {
     columns: Columns,
-    samples: Thinner<Sample>,
+    thinner: Thinner<Sample>,
+    samples: Vec<Sample>,
     /// Time, and requests per second.
     load: Vec<(f64, f64)>,
     load_spacing: f64,
@@ -83,7 +82,8 @@ impl Default for Collector {
     fn default() -> Self {
         Collector {
             columns: Columns::default(),
-            samples: Thinner::new(MOST),
+            thinner: Thinner::new(MOST_READINGS),
+            samples: Vec::new(),
             load: Vec::new(),
             load_spacing: LOAD_SPACING,
             names: HashMap::new(),
@@ -135,7 +135,7 @@ impl Collector {
         sample.fds = reading.descriptors;
         sample.threads = reading.threads;
         sample.requests = reading.requests;
-        self.samples.push(sample);
+        self.thinner.push(&mut self.samples, sample);
         if let Some(load) = reading.load {
             self.add_load(t, load);
         }
@@ -193,7 +193,9 @@ impl Collector {
 
     /// The record of all readings, as one of a run called `name`.
     pub fn finish(mut self, name: &str) -> Result<Table, String> {
-        let (mut samples, taken) = std::mem::replace(&mut self.samples, Thinner::new(MOST)).finish();
+        let mut samples = std::mem::take(&mut self.samples);
+        let thinned =
+            std::mem::replace(&mut self.thinner, Thinner::new(MOST_READINGS)).finish(&mut samples, "the workers");
         if samples.is_empty() {
             return Err(match self.rows {
                 0 => "it has no rows".into(),
@@ -215,9 +217,7 @@ impl Collector {
             ..LoadSample::default()
         });
         let mut notes = self.notes();
-        if taken > samples.len() as u64 {
-            notes.push(format!("the file is long: {} of its {taken} readings stand for all", samples.len()));
-        }
+        notes.extend(thinned);
         let record = RunRecord {
             meta: self.meta(name, end),
             load: load.collect(),

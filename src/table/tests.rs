@@ -1,7 +1,7 @@
 //! Whole tables, in all their forms.
 
 use super::*;
-use crate::model::{CountingSource, WorkerId};
+use crate::model::{CountingSource, MOST_READINGS, WorkerId};
 use crate::verdict::{self, Outcome};
 use proptest::prelude::*;
 
@@ -129,15 +129,15 @@ fn a_load_is_no_count_of_requests() {
 #[test]
 fn long_tables_are_thinned_for_each_worker_alike() {
     let mut text = "time,pid,requests,anon_kib\n".to_owned();
-    let long = collect::MOST as u64 / 2 + 1000;
+    let long = MOST_READINGS as u64 / 2 + 1000;
     for i in 0..long {
         text.push_str(&format!("{i},7,{i},{}\n{i},8,{i},9000\n", 9000 + i / 8));
     }
     let table = read_text(&text);
-    assert!(table.record.samples.len() <= collect::MOST);
+    assert!(table.record.samples.len() <= MOST_READINGS);
     let of = |pid| table.record.samples.iter().filter(|s| s.worker.pid == pid).count() as u64;
     assert!(of(7).abs_diff(of(8)) <= 1 && of(7) >= long / 2, "{} and {} of {long}", of(7), of(8));
-    let all = format!("of its {} readings stand for all", 2 * long);
+    let all = format!("of {} readings of the workers stand for all", 2 * long);
     assert!(table.notes.iter().any(|note| note.contains(&all)), "{:?}", table.notes);
 }
 

@@ -4,11 +4,11 @@
 //! comes near the budget in the least of them; clean is growth whose upper bound is under the budget in every one.
 
 use super::Interval;
-use super::level::{Jump, Levels};
+use super::level::{BLOCKS, Jump, Levels};
 use super::pace::{has_stopped, keeps_pace};
 use super::plausible::{FAR, Plausible, Plausibles, plausible};
 use super::transient::Transient;
-use crate::stats::{Estimate, median, student_t, theil_sen};
+use crate::stats::{Estimate, keeps_in_band, median, student_t, theil_sen};
 
 /// Error probability of "leak".
 pub(super) const ALPHA_LEAK: f64 = 0.01;
@@ -36,6 +36,9 @@ const LATELY: f64 = 0.7;
 const SURE: f64 = 0.9;
 /// Effective number of rises that late growth must be made of to be a leak.
 const SPREAD: f64 = 5.0;
+/// Probability of the silence after the last jump from which jumps may be going on, and up to which they are over.
+const SILENT: f64 = 0.05;
+const ALPHA_SILENT: f64 = 0.01;
 /// The part of its first tenth to which growth must have come down in the last one for it to count as settling.
 const SLOWED: f64 = 0.35;
 /// Constants of a transient that must have passed before a run may be judged early; and where one with an end, or growth
@@ -73,6 +76,8 @@ pub(super) struct Assessment {
     pub stopped: bool,
     /// Whether it is the second half alone that proves it clean; `end` is that half's then.
     pub settled: bool,
+    /// Whether growth is told apart from what the uneven mix of steps makes of it.
+    pub mixed: bool,
 }
 
 /// How abrupt jumps are spread over the judged part.
@@ -159,7 +164,11 @@ pub(super) struct Terms {
 pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let Subject { raw, smooth, jumps, total_span, .. } = subject;
     let budget = terms.budget;
-    let Plausibles { models, steady } = plausible(raw, smooth, jumps.len(), subject.averaged, terms.quantum);
+    let Plausibles { mut models, steady, mixed } = plausible(raw, smooth, jumps.len(), subject.averaged, terms.quantum);
+    // A level that comes back too soon for a walk is none, and its growth is known the better for it.
+    if !steady.is_empty() && steady.iter().all(|levels| keeps_in_band(&levels.y)) {
+        models.iter_mut().for_each(|m| m.end = m.end_coming_back.unwrap_or(m.end));
+    }
     let best = models.first()?;
     let sum: f64 = jumps.iter().map(|j| j.size).sum();
     let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
@@ -202,7 +211,8 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let span = raw.iter().map(Levels::span).fold(0.0, f64::max);
     let lately = models.iter().any(|m| {
         let late = m.transients.iter().any(|t| matches!(t, Transient::Onset(from) if *from > LATELY));
-        late && m.line < NEAR_BUDGET * budget * span
+        let before = m.line + if m.stepped && going_on { by_jumps.0 * span } else { 0.0 };
+        late && before < NEAR_BUDGET * budget * span
     });
     let falls = steady.iter().map(falls).fold(0.0, f64::max);
     let wanders = match best.rho {
@@ -240,6 +250,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         lately,
         stopped,
         settled: false,
+        mixed,
     })
 }
 
@@ -283,8 +294,13 @@ fn pattern(subject: Subject, budget: f64) -> JumpPattern {
         return JumpPattern::UpAndDown;
     }
     let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
-    if ups.len() >= 6 && sum > student_t(1.0 - ALPHA_LEAK, f64::INFINITY) * squares.sqrt() && late > 0.3 * sum {
+    let silence = silence(&ups);
+    let many = ups.len() >= 6 && sum > student_t(1.0 - ALPHA_LEAK, f64::INFINITY) * squares.sqrt();
+    if many && late > 0.3 * sum && silence >= SILENT {
         return JumpPattern::GoingOn;
+    }
+    if silence <= ALPHA_SILENT {
+        return JumpPattern::Settling;
     }
     // Laplace's trend test on the rises of the high-water mark, each weighted with its size: under a constant rate their
     // mean place is 1/2.
@@ -297,6 +313,16 @@ fn pattern(subject: Subject, budget: f64) -> JumpPattern {
         return JumpPattern::Settling;
     }
     JumpPattern::Unclear
+}
+
+/// The probability of as long a silence after the last of these jumps, if they came at a constant rate (Cox & Lewis 1966).
+/// Jumps in one stretch of the run have one cause, in however many workers, and count as one.
+fn silence(jumps: &[&Jump]) -> f64 {
+    let mut places: Vec<i64> = jumps.iter().map(|j| (j.at * BLOCKS as f64).round() as i64).collect();
+    places.sort_unstable();
+    places.dedup();
+    let last = jumps.iter().map(|j| j.at).fold(0.0, f64::max);
+    last.powi(places.len() as i32)
 }
 
 /// Whether the level comes back late to where it was early, at the bottom and at the top of its range, but for `slack`.
@@ -385,6 +411,11 @@ fn late_slope(series: &[Levels]) -> Option<f64> {
 }
 
 impl Assessment {
+    /// Whether the level drifts about so much that it may be a walk.
+    pub fn drifts(&self) -> bool {
+        self.models.first().is_some_and(|best| best.rho >= DRIFTS)
+    }
+
     /// Whether it may leak though that isn't proven; such a worker keeps its pool from being clean.
     pub fn is_suspicious(&self, budget: f64) -> bool {
         let growing = |end: Estimate| end.value > NEAR_BUDGET * budget && end.lower(0.05) > 0.0;

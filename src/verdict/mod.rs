@@ -28,7 +28,7 @@ mod step_down;
 mod steps;
 mod swing;
 #[cfg(test)]
-mod test_record;
+pub(crate) mod test_record;
 mod transient;
 mod types;
 mod working;
@@ -40,7 +40,7 @@ pub use live::live_growth;
 pub use looks::{Look, Looks, SoakPlan, is_open};
 pub use plan::{Noise, Planned, plan};
 pub use series::{SettleLevel, series, settle_levels};
-pub use sites::{CallSite, CallSites, SiteState, StackTotal, churn, stack_totals};
+pub use sites::{CallSite, CallSites, SiteState, SiteStep, StackTotal, churn, stack_totals};
 pub use types::{
     BySteps, Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Part, StepGrowth,
     Verdict, WorkerFinding,

@@ -106,7 +106,7 @@ mod tests {
                 files: 8,
                 ..DescriptorKinds::default()
             };
-            s.slow = Some(SlowReading { descriptors: Some(kinds), ..SlowReading::default() });
+            s.slow = Some(Box::new(SlowReading { descriptors: Some(kinds), ..SlowReading::default() }));
         }
         run
     }

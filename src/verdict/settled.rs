@@ -159,6 +159,18 @@ mod tests {
     }
 
     #[test]
+    fn what_belongs_to_the_pool_is_judged_by_its_settled_levels_too() {
+        let mut run = paused(24, true, |_| 50 << 20);
+        run.meta.budgets.tmpfs = Some(64.0);
+        // Stretches of load so short that no reading of the host falls into them.
+        let pauses = pauses(&run);
+        run.host.retain(|h| h.t < WARM_UP || pauses.iter().any(|(from, to)| h.t >= *from && h.t < *to));
+        let verdict = judge(&run);
+        let tmpfs = verdict.findings.iter().find(|f| f.resource == Resource::Tmpfs).expect("tmpfs");
+        assert_eq!(tmpfs.outcome, Outcome::Clean, "{tmpfs:#?}");
+    }
+
+    #[test]
     fn a_pause_without_its_collection_does_not_count() {
         let mut run = paused(24, true, |_| 50 << 20);
         let failed = run.events.iter().position(|e| e.kind == EventKind::Collected).expect("a collection");

@@ -46,6 +46,7 @@ fn until(series: &Series, time: f64) -> Series {
         x: series.x[..n].to_vec(),
         y: series.y[..n].to_vec(),
         load: series.load.iter().take(n).copied().collect(),
+        by_step: series.by_step.iter().map(|row| row[..n].to_vec()).collect(),
         ..series.clone()
     }
 }

@@ -143,8 +143,9 @@ fn thinned_readings_are_judged_alike() {
             let whole = run(mode, shape, seed);
             let mut few = whole.clone();
             let mut thinner = Thinner::new(whole.samples.len() / 4);
-            few.samples.drain(..).for_each(|sample| thinner.push(sample));
-            few.samples = thinner.finish().0;
+            few.samples.clear();
+            whole.samples.iter().for_each(|sample| thinner.push(&mut few.samples, sample.clone()));
+            thinner.finish(&mut few.samples, "the workers");
             assert!(few.samples.len() <= whole.samples.len() / 4 + 4);
             let (whole, few) = (judge(&whole), judge(&few));
             let growth = |verdict: &Verdict| verdict.findings[0].growth.map_or(f64::NAN, |g| g.estimate);

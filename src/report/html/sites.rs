@@ -61,7 +61,7 @@ fn row(site: &CallSite, sites: &CallSites) -> Markup {
             td { span.state.(tone(mood)) { (state(site.state)) } }
             td { (growth(site, sites.axis)) }
             td.number { (share(site, sites)) }
-            td.number title="of what came in the first half of the run and outlived a look, the part that was live at the end" {
+            td.number title="of what came in the first half of the run and was live at its end, the part that was live at the end of the run" {
                 @if let Some(kept) = site.kept { (format!("{:.0} %", kept * 100.0)) } @else { "–" }
             }
             td.number { @if let Some(age) = site.age { (format_seconds(age)) } @else { "–" } }
