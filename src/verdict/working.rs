@@ -276,7 +276,7 @@ fn clean_conditions(a: &Assessment, resource: Resource, axis: Axis, budget: f64)
 }
 
 impl Residuals {
-    fn of(model: &Plausible, levels: &[Levels]) -> Self {
+    pub(super) fn of(model: &Plausible, levels: &[Levels]) -> Self {
         let span = levels.iter().map(Levels::span).fold(0.0, f64::max);
         if span <= 0.0 {
             return Residuals::default();
