@@ -72,6 +72,8 @@ pub(super) struct Assessment {
     pub wanders: bool,
     /// Whether growth was only seen at the very end.
     pub lately: bool,
+    /// Whether growth has come to an end just before the run did.
+    pub stopped: bool,
     /// Whether it is the second half alone that proves it clean; `end` is that half's then.
     pub settled: bool,
     /// Whether growth is told apart from what the uneven mix of steps makes of it.
@@ -221,10 +223,13 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let too_soon = early && is_warming_up(best);
     let enough = if models.iter().all(Plausible::is_slow) { budget } else { NEAR_BUDGET * budget };
     let doubtful = wanders || lately || too_soon || early && !keeps_pace(&steady, terms.quantum);
+    // Jumps that go on may well rest for a while.
+    let stopped = persistent.lower > 0.0 && !going_on && has_stopped(&steady, terms.quantum);
     let leak = !doubtful
+        && !stopped
         && persistent.lower > over * budget
         && least >= enough
-        && (going_on || spread && late.is_some_and(|s| s >= LATE * budget) && !has_stopped(&steady, terms.quantum));
+        && (going_on || spread && late.is_some_and(|s| s >= LATE * budget));
     let quiet = pattern.are_over();
     let near = || models.iter().filter(|m| m.distance <= NEAR);
     let over_now = near().all(|m| under(m.end, budget, alpha_clean)) && best.end.value <= NEAR_BUDGET * budget;
@@ -243,6 +248,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         enough,
         wanders,
         lately,
+        stopped,
         settled: false,
         mixed,
     })
