@@ -73,6 +73,8 @@ pub(super) struct Assessment {
     pub climbs: bool,
     /// Whether growth was only seen at the very end.
     pub lately: bool,
+    /// Whether growth has come to an end just before the run did.
+    pub stopped: bool,
     /// Whether it is the second half alone that proves it clean; `end` is that half's then.
     pub settled: bool,
     /// Whether growth is told apart from what the uneven mix of steps makes of it.
@@ -201,10 +203,12 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let too_soon = early && is_warming_up(best);
     let enough = if models.iter().all(Plausible::is_slow) { budget } else { NEAR_BUDGET * budget };
     let doubtful = wanders || lately || too_soon || early && !keeps_pace(&steady, terms.quantum);
-    let goes_on = spread && late.is_some_and(|s| s >= LATE * budget) && !has_stopped(&steady, terms.quantum);
-    let leak = !doubtful
-        && least >= enough
-        && (persistent.lower > over * budget && (going_on || goes_on) || climbs && goes_on && !early);
+    let grows = persistent.lower > over * budget;
+    // Jumps that go on may well rest for a while.
+    let stopped = (persistent.lower > 0.0 || climbs) && !going_on && has_stopped(&steady, terms.quantum);
+    let goes_on = spread && late.is_some_and(|s| s >= LATE * budget);
+    let leak =
+        !doubtful && !stopped && least >= enough && (grows && (going_on || goes_on) || climbs && goes_on && !early);
     let quiet = pattern.are_over();
     let near = || models.iter().filter(|m| m.distance <= NEAR);
     let over_now = near().all(|m| under(m.end, budget, alpha_clean)) && best.end.value <= NEAR_BUDGET * budget;
@@ -225,6 +229,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         fades_roughly,
         climbs,
         lately,
+        stopped,
         settled: false,
         mixed,
     })

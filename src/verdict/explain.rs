@@ -104,7 +104,9 @@ impl Situation<'_> {
         }
         let lower = rate(self.resource, self.axis, a.persistent.lower);
         let transient = a.models.first().is_some_and(|m| !m.transients.is_empty() && m.end.value > 2.0 * m.end.se);
-        if a.persistent.lower > 0.0 && a.least < self.budget {
+        if a.stopped {
+            format!("it grew by about {} until shortly before the end, and has all but stopped since", self.estimate(a))
+        } else if a.persistent.lower > 0.0 && a.least < self.budget {
             format!("it grows by about {}, too near to the budget of {budget} to tell", self.estimate(a))
         } else if transient && a.end.estimate > a.persistent.estimate {
             format!("it is still warming up: growth slows, but it may be {upper} at the end, budget {budget}")

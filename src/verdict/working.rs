@@ -245,6 +245,11 @@ fn leak_conditions(a: &Assessment, resource: Resource, axis: Axis, budget: f64) 
         found: if a.lately { "it may have set in at the very end" } else { "it didn't set in at the very end" }.into(),
         holds: !a.lately,
     });
+    out.push(Condition {
+        wanted: "growth hasn't stopped just before the end".into(),
+        found: if a.stopped { "it has all but stopped" } else { "no sign of that" }.into(),
+        holds: !a.stopped,
+    });
     out
 }
 
@@ -275,7 +280,7 @@ fn clean_conditions(a: &Assessment, resource: Resource, axis: Axis, budget: f64)
 }
 
 impl Residuals {
-    fn of(model: &Plausible, levels: &[Levels]) -> Self {
+    pub(super) fn of(model: &Plausible, levels: &[Levels]) -> Self {
         let span = levels.iter().map(Levels::span).fold(0.0, f64::max);
         if span <= 0.0 {
             return Residuals::default();
