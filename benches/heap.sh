@@ -10,6 +10,8 @@ ours=$(ls -t "$PWD/${CARGO_TARGET_DIR:-target}"/*/build/seepage-*/out/libseepage
 scratch=$(mktemp -d)
 chmod 755 "$scratch"
 server=
+job=
+words=()
 trap '[ -z "$server" ] || kill "$server"; rm -rf "$scratch"' EXIT
 TIMEFORMAT='%U %S'
 cc -O2 -pthread -fno-builtin -o "$scratch/churn" benches/heap/churn.c
@@ -17,9 +19,8 @@ cc -O2 -shared -fPIC -o "$scratch/empty.so" benches/heap/empty.c
 cp "$ours" "$scratch/ours.so"
 jemalloc=$(ldconfig -p | awk '/libjemalloc\.so\.2/ { print $NF; exit }')
 
-preloads=(nothing empty ours-512 ours-64)
-[ -z "$jemalloc" ] || preloads+=(jemalloc jemalloc-prof)
-tools=("${preloads[@]}")
+tools=(nothing empty ours-512 ours-64)
+[ -z "$jemalloc" ] || tools+=(jemalloc jemalloc-prof)
 for tool in heaptrack valgrind; do
     if command -v "$tool" > /dev/null; then tools+=("$tool"); fi
 done
@@ -30,19 +31,31 @@ declare -A title=(
     [valgrind]="valgrind massif"
 )
 
-# Runs a program under a tool.
+# Sets `words` to the command line of a program under a tool.
 under() {
     local tool=$1
     shift
     case $tool in
-    nothing) "$@" ;;
-    empty) LD_PRELOAD=$scratch/empty.so "$@" ;;
-    ours-512) SEEPAGE_HEAP_MEAN=524288 LD_PRELOAD=$scratch/ours.so "$@" ;;
-    ours-64) SEEPAGE_HEAP_MEAN=65536 LD_PRELOAD=$scratch/ours.so "$@" ;;
-    jemalloc) LD_PRELOAD=$jemalloc "$@" ;;
-    jemalloc-prof) MALLOC_CONF=prof:true,lg_prof_sample:19 LD_PRELOAD=$jemalloc "$@" ;;
-    heaptrack) heaptrack --raw -o "$scratch/heaptrack" "$@" ;;
-    valgrind) valgrind -q --tool=massif --massif-out-file=/dev/null "$@" ;;
+    nothing) words=("$@") ;;
+    empty) words=(env "LD_PRELOAD=$scratch/empty.so" "$@") ;;
+    ours-512) words=(env SEEPAGE_HEAP_MEAN=524288 "LD_PRELOAD=$scratch/ours.so" "$@") ;;
+    ours-64) words=(env SEEPAGE_HEAP_MEAN=65536 "LD_PRELOAD=$scratch/ours.so" "$@") ;;
+    jemalloc) words=(env "LD_PRELOAD=$jemalloc" "$@") ;;
+    jemalloc-prof) words=(env "MALLOC_CONF=prof:true,lg_prof_sample:19" "LD_PRELOAD=$jemalloc" "$@") ;;
+    heaptrack) words=(heaptrack --raw -o "$scratch/heaptrack" "$@") ;;
+    # What brings jemalloc with it is traced there.
+    valgrind)
+        words=(valgrind -q --tool=massif --massif-out-file=/dev/null "--soname-synonyms=somalloc=libjemalloc*" "$@")
+        ;;
+    esac
+}
+
+# How much of a load a tool is given: slow ones less of it.
+share() {
+    case $1 in
+    heaptrack) echo $(($2 / 2)) ;;
+    valgrind) echo $(($2 / 10)) ;;
+    *) echo "$2" ;;
     esac
 }
 
@@ -55,69 +68,78 @@ note() {
 }
 
 churn() {
-    local load=$1 tool=$2 live=$3 threads=$4 pairs=$5
-    case $tool in heaptrack | valgrind) pairs=$((pairs / 2)) ;; esac
+    local load=$1 tool=$2 live=$3 threads=$4 pairs
+    pairs=$(share "$tool" "$5")
+    under "$tool" "$scratch/churn" "$live" "$threads" "$pairs"
     # heaptrack says more on standard output.
-    under "$tool" "$scratch/churn" "$live" "$threads" "$pairs" | grep -E '^[0-9.]+ [0-9]+$' | note "$load" "$tool"
+    "${words[@]}" | grep -E '^[0-9.]+ [0-9]+$' | note "$load" "$tool"
 }
 
 # Seconds of CPU, and anonymous memory: of heaptrack with its second process.
 python_worker() {
     local tool=$1 cpu memory
-    cpu=$({ time under "$tool" env PYTHONMALLOC=malloc /usr/bin/python3 benches/heap/worker.py > "$scratch/out" 2> /dev/null; } 2>&1 |
-        awk 'END { print $1 + $2 }')
+    under "$tool" /usr/bin/python3 benches/heap/worker.py
+    # Not within `words`: neither heaptrack nor valgrind follows from one program to the next.
+    cpu=$({ time PYTHONMALLOC=malloc "${words[@]}" > "$scratch/out" 2> /dev/null; } 2>&1 | awk 'END { print $1 + $2 }')
     memory=$(grep -E '^[0-9]+$' "$scratch/out")
     echo "$cpu $memory" | note python "$tool"
 }
 
-# Clock ticks of CPU of a process and its living and ended children, and KiB of anonymous memory of the last child, or of
-# itself if it has none.
+# Clock ticks of CPU of a process, and KiB of its anonymous memory.
 ticks() {
-    local pid=$1 all last
-    all="$pid $(cat "/proc/$pid/task/$pid/children")"
-    last=$(awk '{ print $NF }' <<< "$all")
-    for pid in $all; do cat "/proc/$pid/stat"; done | sed 's/.*) //' |
-        awk -v memory="$(awk '/^RssAnon/ { print $2 }' "/proc/$last/status")" '{ s += $12 + $13 } END { print s, memory }'
+    sed 's/.*) //' "/proc/$1/stat" |
+        awk -v memory="$(awk '/^RssAnon/ { print $2 }' "/proc/$1/status")" '{ print $12 + $13, memory }'
 }
 
-redis() {
-    local tool=$1 pid before after memory
-    rm -f "$scratch/redis.sock" "$scratch/redis.pid"
-    under "$tool" redis-server --port 0 --unixsocket "$scratch/redis.sock" --pidfile "$scratch/redis.pid" --save "" \
-        --dir "$scratch" > /dev/null 2>&1 &
-    local job=$!
-    until [ -S "$scratch/redis.sock" ] && [ -s "$scratch/redis.pid" ]; do sleep 0.1; done
-    pid=$(cat "$scratch/redis.pid")
-    server=$pid
-    read -r before _ <<< "$(ticks "$pid")"
-    redis-benchmark -s "$scratch/redis.sock" -t set,get -n 400000 -r 50000 -d 200 -P 8 -q > /dev/null
-    read -r after memory <<< "$(ticks "$pid")"
-    kill "$pid"
-    wait "$job" || true
-    server=
-    echo "$((after - before)) $memory" | note redis "$tool"
-}
-
-apache() {
-    local tool=$1 port=$((20000 + RANDOM % 10000)) before after memory
-    export MODE=none WORK_DIR=$scratch/apache PORT=$port CHILDREN=1 THREADS=8 CONNECTIONS_PER_CHILD=0
-    rm -f "$WORK_DIR/httpd.pid"
-    # It ends its whole process group, which must not be ours.
-    under "$tool" setsid /usr/sbin/apache2 -DFOREGROUND -f "$PWD/examples/apache/httpd.conf" > /dev/null 2>&1 &
-    local job=$!
-    until curl -s -o /dev/null "http://127.0.0.1:$port/" && [ -s "$WORK_DIR/httpd.pid" ]; do
-        kill -0 "$job"
-        sleep 0.1
-    done
-    server=$(cat "$WORK_DIR/httpd.pid")
-    ab -q -k -n 500 -p "$scratch/body" "http://127.0.0.1:$port/upload" > /dev/null
-    read -r before _ <<< "$(ticks "$server")"
-    ab -q -k -n 60000 -p "$scratch/body" "http://127.0.0.1:$port/upload" > /dev/null
+# Notes what a server took for so many requests, and ends it.
+served() {
+    local load=$1 tool=$2 requests=$3 before=$4 after memory
     read -r after memory <<< "$(ticks "$server")"
     kill "$server"
     wait "$job" || true
     server=
-    echo "$((after - before)) $memory" | note apache "$tool"
+    awk -v ticks=$((after - before)) -v n="$requests" -v memory="$memory" 'BEGIN { print ticks / n, memory }' |
+        note "$load" "$tool"
+}
+
+# Starts a server in a session of its own: Apache ends its whole process group, which must not be ours.
+serve() {
+    local tool=$1 pid_file=$2
+    shift 2
+    rm -f "$pid_file"
+    under "$tool" "$@"
+    setsid "${words[@]}" > /dev/null 2>&1 &
+    job=$!
+    until [ -s "$pid_file" ]; do
+        kill -0 "$job"
+        sleep 0.1
+    done
+    server=$(cat "$pid_file")
+}
+
+redis() {
+    local tool=$1 before requests socket=$scratch/redis.sock
+    requests=$(share "$tool" 400000)
+    rm -f "$socket"
+    serve "$tool" "$scratch/redis.pid" redis-server --port 0 --unixsocket "$socket" --pidfile "$scratch/redis.pid" \
+        --save "" --dir "$scratch"
+    until [ -S "$socket" ]; do sleep 0.1; done
+    read -r before _ <<< "$(ticks "$server")"
+    redis-benchmark -s "$socket" -t set,get -n "$requests" -r 50000 -d 200 -P 8 -q > /dev/null
+    served redis "$tool" "$requests" "$before"
+}
+
+# One process, without children: heaptrack doesn't follow them.
+apache() {
+    local tool=$1 port=$((20000 + RANDOM % 10000)) before requests
+    requests=$(share "$tool" 60000)
+    export MODE=none WORK_DIR=$scratch/apache PORT=$port CHILDREN=1 THREADS=8 CONNECTIONS_PER_CHILD=0
+    serve "$tool" "$WORK_DIR/httpd.pid" /usr/sbin/apache2 -X -f "$PWD/examples/apache/httpd.conf"
+    until curl -s -o /dev/null "http://127.0.0.1:$port/"; do sleep 0.1; done
+    ab -q -k -n 500 -p "$scratch/body" "http://127.0.0.1:$port/upload" > /dev/null
+    read -r before _ <<< "$(ticks "$server")"
+    ab -q -k -n "$requests" -p "$scratch/body" "http://127.0.0.1:$port/upload" > /dev/null
+    served apache "$tool" "$requests" "$before"
 }
 
 with_apache=
@@ -132,17 +154,16 @@ if command -v redis-server redis-benchmark > /dev/null; then with_redis=1; fi
 for round in $(seq "$rounds"); do
     echo "round $round of $rounds" >&2
     for tool in "${tools[@]}"; do
+        # What costs ten times as much needs no seven rounds to show it.
+        case $tool in heaptrack | valgrind) if [ "$round" -gt 3 ]; then continue; fi ;; esac
         churn tight "$tool" 64 1 4000000
         churn set-1 "$tool" 100000 1 1000000
         churn set-2 "$tool" 100000 2 500000
         churn set-8 "$tool" 100000 8 125000
         python_worker "$tool"
-    done
-    for tool in "${preloads[@]}"; do
         [ -z "$with_apache" ] || apache "$tool"
         # redis has jemalloc inside.
-        case $tool in jemalloc*) continue ;; esac
-        [ -z "$with_redis" ] || redis "$tool"
+        if [ -n "$with_redis" ] && [ "$tool" != jemalloc ]; then redis "$tool"; fi
     done
 done
 

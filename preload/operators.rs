@@ -230,10 +230,11 @@ macro_rules! operators {
             naked_asm!(
                 ".cfi_startproc",
                 "mov rax, qword ptr [rip + {operator} + {passed}]",
-                "lea r11, [rip + {operator}]",
                 "test rax, rax",
-                "jz {any}",
+                "jz 2f",
                 "jmp rax",
+                "2: lea r11, [rip + {operator}]",
+                "jmp {any}",
                 ".cfi_endproc",
                 operator = sym OPERATOR,
                 passed = const offset_of!(Operator, passed),

@@ -260,6 +260,12 @@ fn observing(record: &RunRecord) -> Vec<String> {
         format_seconds(cost.fast_reading),
         format_count(cost.cpu_share * 100.0)
     )];
+    if let Some(share) = cost.live_share {
+        said.push(format!(
+            "To look at the run while it went on, and to show it, took {} % of one core.",
+            format_count(share * 100.0)
+        ));
+    }
     if cost.missed_ticks > 0 {
         said.push(format!("{} readings came too late and were left out.", count(cost.missed_ticks as f64)));
     }

@@ -115,6 +115,15 @@ static void mapped(void) {
     mmap(NULL, 1 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);             /* can't hold anything */
     mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0); /* is shared */
     mark((20 - 1 + 3) * (64 << 10) - 4096 - 4096 - (16 << 10));
+    /* Address space is reserved, and parts of it are opened, made read-only, and closed again, as runtimes do. */
+    char *space = mmap(NULL, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (space == MAP_FAILED || munmap(space, 64 << 10) || munmap(space + (960 << 10), 64 << 10)) abort();
+    if (mprotect(space + (128 << 10), 256 << 10, PROT_READ | PROT_WRITE)) abort();
+    memset(space + (128 << 10), 1, 256 << 10);
+    if (mprotect(space + (256 << 10), 256 << 10, PROT_READ | PROT_WRITE)) abort(); /* half of it is open */
+    if (mprotect(space + (128 << 10), 64 << 10, PROT_READ)) abort();
+    if (mprotect(space + (320 << 10), 64 << 10, PROT_NONE)) abort();
+    mark((20 - 1 + 3) * (64 << 10) - 4096 - 4096 - (16 << 10) + (320 << 10));
 }
 
 __attribute__((noinline)) static void *keep_small(void) { return malloc(200); }
