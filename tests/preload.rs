@@ -134,6 +134,34 @@ fn a_full_table_raises_the_mean_and_stays_right() {
 }
 
 #[test]
+fn mappings_beyond_room_are_told_and_count_as_gone() {
+    let mut worker = worker("mappings", 4 << 10);
+    let (pid, _) = worker.mark();
+    let before = worker.counts(pid).mapped;
+    worker.go_on();
+    let (_, expected) = worker.mark();
+    let (mapped, snapshot) = (worker.counts(pid).mapped - before, worker.probe(pid).snapshot().unwrap());
+    assert!(snapshot.lost.mappings > 0 && !snapshot.lost.is_whole(), "{:?}", snapshot.lost);
+    assert_eq!(mapped, expected - snapshot.lost.mappings * 4096);
+    assert!(mapped_samples(&snapshot) <= mapped);
+    worker.go_on();
+    worker.mark();
+    assert_eq!((worker.counts(pid).mapped, mapped_samples(&worker.probe(pid).snapshot().unwrap())), (before, 0));
+}
+
+#[test]
+fn samples_beyond_room_for_stacks_are_told_and_still_count() {
+    // Every block is sampled, so that the sum is exact.
+    let mut worker = worker("stacks", 1);
+    let (pid, expected) = worker.mark();
+    let snapshot = worker.probe(pid).snapshot().unwrap();
+    assert!(snapshot.mean < 100 && snapshot.lost.stacks > 1000 && snapshot.lost.is_whole(), "{:?}", snapshot.lost);
+    let kept = || snapshot.live.iter().filter(|live| live.sampled / 1000 == 4);
+    assert_eq!(kept().map(|live| live.bytes).sum::<u64>(), expected);
+    assert!(kept().any(|live| live.stack.is_none()) && kept().any(|live| live.stack.is_some()));
+}
+
+#[test]
 fn torture_loses_nothing() {
     let seconds = std::env::var("SEEPAGE_TORTURE").unwrap_or("1".into());
     let mut worker = Traced::start(built("worker.c", &[]), &["torture"], 4 << 10, &[("SECONDS", &seconds)]);
