@@ -37,6 +37,7 @@ proptest! {
             if enters {
                 prop_assert!(table::insert(&region, address, bytes, 7, 0).is_some());
                 model.insert(address, bytes);
+                prop_assert!(table::may_hold_near(&region, address as usize));
                 prop_assert!(table::may_hold(&region, address as usize));
             } else {
                 table::remove(&region, address);
@@ -49,7 +50,7 @@ proptest! {
         }
         prop_assert!(live(&region).is_empty());
         prop_assert!(region.index.iter().all(|place| place.load(Relaxed) == 0));
-        prop_assert!(region.filter.iter().all(|count| count.load(Relaxed) == 0));
+        prop_assert!(region.near.iter().chain(&region.filter).all(|count| count.load(Relaxed) == 0));
     }
 
     #[test]
