@@ -5,11 +5,11 @@
 use super::libc::{self, ENOMEM, MAP_ANONYMOUS, MAP_FAILED, MAP_FIXED, MAP_PRIVATE, PROT_WRITE};
 use super::chunk::Head;
 use super::layout::Slot;
-use super::next::{self, Next, blocks_have_heads, early_size, is_allocator, is_early, usable};
+use super::next::{self, Next, early_size, is_allocator, is_early, usable};
 use super::region::{existing, forget_range};
 use super::sample::{allocated, count_allocated, count_freed, freed, mapped, sample_block};
 use super::table::may_hold_near;
-use super::thread::{count_directly, direct_slot};
+use super::thread::direct_slot;
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_void};
 use core::mem::transmute;
@@ -17,9 +17,8 @@ use core::ptr::{copy_nonoverlapping, null_mut};
 
 type Address = *mut c_void;
 
-// What a pair of `malloc` and `free` costs decides whether anybody wants this library in a process: in a thread that has
-// allocated before, over the C library's allocator, nothing is called but that, and the rest lies in the functions that
-// say "slowly", into which these ones jump.
+// What a pair of `malloc` and `free` costs decides whether anybody wants this library in a process. In a thread that has a
+// slot, over the C library's allocator, nothing is called but that; all else lies in the functions that say "slowly".
 
 /// Notes a block that was just allocated, unless there was no memory for it, and passes it on.
 #[inline(always)]
@@ -42,7 +41,6 @@ extern "C" fn noted_slowly(block: Address) -> Address {
     if !is_early(block) {
         // SAFETY: the block was just allocated, and is none of ours.
         allocated(block, unsafe { usable(block) });
-        learn();
     }
     block
 }
@@ -52,13 +50,6 @@ extern "C" fn noted_slowly(block: Address) -> Address {
 extern "C" fn sampled(block: Address, slot: &'static Slot, bytes: usize) -> Address {
     sample_block(slot, block, bytes);
     block
-}
-
-/// The thread has met the allocator, and may be able to do without the slow functions.
-fn learn() {
-    if blocks_have_heads() {
-        count_directly();
-    }
 }
 
 /// Counts a block that is about to be freed, if that is all there is to do.
@@ -118,7 +109,6 @@ unsafe extern "C" fn free_slowly(block: Address) {
     // SAFETY: the block is live, and the function has this type.
     unsafe {
         freed(block, usable(block));
-        learn();
         transmute::<Address, next::Free>(next::FREE.known())(block);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::chunk::Head;
 use super::libc::{self, dl_phdr_info};
+use super::thread;
 use core::ffi::{CStr, c_int, c_void};
 use core::mem::transmute;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -98,8 +99,11 @@ fn resolve() -> bool {
     }
     let [malloc, free, _, _, usable, ..] = found;
     // SAFETY: the functions have these types.
-    let has_heads = unsafe { has_heads(malloc, transmute(malloc), transmute(free), transmute(usable)) };
-    HAS_HEADS.store(has_heads, Relaxed);
+    let have_heads = unsafe { have_heads(malloc, transmute(malloc), transmute(free), transmute(usable)) };
+    HAVE_HEADS.store(have_heads, Relaxed);
+    if have_heads {
+        thread::count_directly();
+    }
     // SAFETY: the callback writes to our statics only.
     unsafe { libc::dl_iterate_phdr(find_allocator, malloc) };
     for (next, address) in ALL.iter().zip(found) {
@@ -125,19 +129,14 @@ unsafe extern "C" fn first_calloc(count: usize, bytes: usize) -> *mut c_void {
 }
 
 /// Whether the allocator behind us is the GNU C library's, whose blocks have a `Head`.
-static HAS_HEADS: AtomicBool = AtomicBool::new(false);
-
-/// Whether all blocks that aren't ours have a `Head`.
-pub fn blocks_have_heads() -> bool {
-    HAS_HEADS.load(Relaxed)
-}
+static HAVE_HEADS: AtomicBool = AtomicBool::new(false);
 
 /// How many bytes a block really has.
 ///
 /// # Safety
 /// The block is live, and is none of ours.
 pub unsafe fn usable(block: *mut c_void) -> usize {
-    if blocks_have_heads() {
+    if HAVE_HEADS.load(Relaxed) {
         // SAFETY: it has one.
         unsafe { Head::of(block) }.usable()
     } else {
@@ -147,7 +146,7 @@ pub unsafe fn usable(block: *mut c_void) -> usize {
 }
 
 /// Whether `Head` says what the allocator itself says, over blocks of all kinds.
-unsafe fn has_heads(found: *mut c_void, malloc: Malloc, free: Free, usable: Usable) -> bool {
+unsafe fn have_heads(found: *mut c_void, malloc: Malloc, free: Free, usable: Usable) -> bool {
     // SAFETY: a symbol with its version names the GNU C library; what is allocated is freed.
     unsafe {
         found == libc::dlvsym(libc::RTLD_NEXT, c"malloc".as_ptr(), c"GLIBC_2.2.5".as_ptr())

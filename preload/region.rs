@@ -136,6 +136,7 @@ pub fn lock(region: &'static Region) -> Option<Guard> {
 
 /// Notes that a sampled block was freed.
 #[cold]
+#[inline(never)]
 pub fn forget_block(region: &'static Region, address: usize) {
     if let Some(guard) = lock(region) {
         table::remove(guard.region(), address as u64);

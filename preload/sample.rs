@@ -19,32 +19,24 @@ const WINDOW: u64 = 4_000_000_000;
 const MOST: u64 = 4000;
 
 /// Notes a block that was allocated.
+#[inline(always)]
 pub fn allocated(address: *mut c_void, bytes: usize) {
-    match slot().or_else(take_slot) {
+    match slot() {
         Some(slot) => {
             if count_allocated(slot, bytes) {
                 sample_block(slot, address, bytes);
             }
         }
-        None => {
-            if let Some(region) = existing() {
-                region.shared.allocated.fetch_add(bytes as u64, AcqRel);
-                region.shared.allocations.fetch_add(1, AcqRel);
-            }
-        }
+        None => allocated_first(address, bytes),
     }
 }
 
 /// Notes a block that is about to be freed.
+#[inline(always)]
 pub fn freed(address: *mut c_void, bytes: usize) {
-    match slot().or_else(take_slot) {
+    match slot() {
         Some(slot) => count_freed(slot, bytes),
-        None => {
-            if let Some(region) = existing() {
-                region.shared.freed.fetch_add(bytes as u64, AcqRel);
-                region.shared.frees.fetch_add(1, AcqRel);
-            }
-        }
+        None => freed_first(bytes),
     }
     if let Some(region) = existing()
         && table::may_hold(region, address as usize)
@@ -71,6 +63,7 @@ pub fn count_freed(slot: &Slot, bytes: usize) {
 
 /// Takes the sample that is due at this block.
 #[cold]
+#[inline(never)]
 pub fn sample_block(slot: &'static Slot, address: *mut c_void, bytes: usize) {
     sample(slot, Kind::Block, address as usize, bytes as u64);
 }
@@ -99,6 +92,38 @@ pub fn mapped(address: *mut c_void, bytes: usize) {
 enum Kind {
     Block,
     Mapping,
+}
+
+#[cold]
+#[inline(never)]
+fn allocated_first(address: *mut c_void, bytes: usize) {
+    match take_slot() {
+        Some(slot) => {
+            if count_allocated(slot, bytes) {
+                sample_block(slot, address, bytes);
+            }
+        }
+        None => {
+            if let Some(region) = existing() {
+                region.shared.allocated.fetch_add(bytes as u64, AcqRel);
+                region.shared.allocations.fetch_add(1, AcqRel);
+            }
+        }
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn freed_first(bytes: usize) {
+    match take_slot() {
+        Some(slot) => count_freed(slot, bytes),
+        None => {
+            if let Some(region) = existing() {
+                region.shared.freed.fetch_add(bytes as u64, AcqRel);
+                region.shared.frees.fetch_add(1, AcqRel);
+            }
+        }
+    }
 }
 
 /// Only the slot's thread writes to it, so that no locked instruction is needed.

@@ -20,6 +20,7 @@ pub fn may_hold_near(region: &Region, address: usize) -> bool {
 }
 
 /// Whether the block at this address may have been sampled; if not, it wasn't.
+#[inline(always)]
 pub fn may_hold(region: &Region, address: usize) -> bool {
     region.filter[filtered(address as u64)].load(Relaxed) != 0
 }

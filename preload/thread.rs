@@ -2,7 +2,7 @@
 //!
 //! Stable Rust has no thread-locals without a library; so the words are declared in assembly, in the static TLS block
 //! (initial-exec), which a preloaded library always has room in. The first one is the slot's address; the second is the
-//! same once the thread may count in it without asking anything else; the third is 1 once the thread has given its slot
+//! same if the thread may count blocks by their heads; the third is 1 once the thread has given its slot
 //! back for good.
 
 use super::layout::{Region, SLOTS, Slot};
@@ -10,8 +10,8 @@ use super::libc::{self, Key};
 use super::region::{existing, region};
 use core::arch::{asm, global_asm};
 use core::ffi::c_void;
-use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicBool, AtomicU32};
 
 global_asm!(
     ".section .tbss.seepage_thread,\"awT\",@nobits",
@@ -56,16 +56,20 @@ pub fn slot() -> Option<&'static Slot> {
     unsafe { (word::<SLOT>() as *const Slot).as_ref() }
 }
 
-/// The thread's slot once `count_directly` was called: then the region exists, and blocks have a `Head`.
+/// The thread's slot, if all blocks it will meet have a `Head`.
 #[inline(always)]
 pub fn direct_slot() -> Option<&'static Slot> {
     // SAFETY: as in `slot`.
     unsafe { (word::<DIRECT>() as *const Slot).as_ref() }
 }
 
-/// Says that all blocks the thread will meet have a `Head`.
+/// Whether slots are direct.
+static DIRECT_SLOTS: AtomicBool = AtomicBool::new(false);
+
+/// Says that all blocks have a `Head`, before there is any slot.
+#[allow(dead_code, reason = "not said where the library's code is a part of a test")]
 pub fn count_directly() {
-    set_word::<DIRECT>(word::<SLOT>());
+    DIRECT_SLOTS.store(true, Relaxed);
 }
 
 /// What tells this thread from the others of its process, and stays through a fork: the address of its thread block.
@@ -107,6 +111,9 @@ pub fn take_slot() -> Option<&'static Slot> {
     region.slots_taken.fetch_add(1, Relaxed);
     let slot = &region.slots[slot];
     set_word::<SLOT>(slot as *const Slot as u64);
+    if DIRECT_SLOTS.load(Relaxed) {
+        set_word::<DIRECT>(slot as *const Slot as u64);
+    }
     if let Some(key) = KEY.load(Acquire).checked_sub(1) {
         // SAFETY: the key exists. The call may allocate; the thread has its slot by now.
         unsafe { libc::pthread_setspecific(key, (slot as *const Slot).cast()) };
