@@ -26,18 +26,20 @@ unsafe fn noted(block: Address) -> Address {
     if block.is_null() {
         return block;
     }
-    let Some(slot) = direct_slot() else { return noted_slowly(block) };
+    // SAFETY: passed on as it came.
+    let Some(slot) = direct_slot() else { return unsafe { noted_slowly(block) } };
     // SAFETY: a thread with a direct slot meets such blocks only, and ours.
     let head = unsafe { Head::of(block) };
     if !head.is_in_heap() {
-        return noted_slowly(block);
+        // SAFETY: as above.
+        return unsafe { noted_slowly(block) };
     }
     let bytes = head.usable_in_heap();
     if count_allocated(slot, bytes) { sampled(block, slot, bytes) } else { block }
 }
 
 #[inline(never)]
-extern "C" fn noted_slowly(block: Address) -> Address {
+unsafe fn noted_slowly(block: Address) -> Address {
     if !is_early(block) {
         // SAFETY: the block was just allocated, and is none of ours.
         allocated(block, unsafe { usable(block) });
@@ -47,7 +49,7 @@ extern "C" fn noted_slowly(block: Address) -> Address {
 
 #[cold]
 #[inline(never)]
-extern "C" fn sampled(block: Address, slot: &'static Slot, bytes: usize) -> Address {
+fn sampled(block: Address, slot: &'static Slot, bytes: usize) -> Address {
     sample_block(slot, block, bytes);
     block
 }
@@ -102,7 +104,7 @@ pub unsafe extern "C" fn free(block: Address) {
 }
 
 #[inline(never)]
-unsafe extern "C" fn free_slowly(block: Address) {
+unsafe fn free_slowly(block: Address) {
     if block.is_null() || is_early(block) {
         return;
     }
@@ -219,17 +221,10 @@ pub unsafe extern "C" fn malloc_usable_size(block: Address) -> usize {
     }
 }
 
-/// `mmap`, which passes on who called it as a seventh argument.
+/// `mmap_from` with who called it as the last argument; the others are passed on where they are.
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mmap(
-    address: Address,
-    bytes: usize,
-    protection: c_int,
-    flags: c_int,
-    descriptor: c_int,
-    offset: i64,
-) -> Address {
+pub unsafe extern "C" fn mmap() {
     naked_asm!(
         ".cfi_startproc",
         "push qword ptr [rsp]",
@@ -246,14 +241,7 @@ pub unsafe extern "C" fn mmap(
 /// The same function under its other name.
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mmap64(
-    address: Address,
-    bytes: usize,
-    protection: c_int,
-    flags: c_int,
-    descriptor: c_int,
-    offset: i64,
-) -> Address {
+pub unsafe extern "C" fn mmap64() {
     naked_asm!("jmp {mmap}", mmap = sym mmap)
 }
 
