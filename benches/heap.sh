@@ -1,7 +1,8 @@
 #!/bin/bash
 # What the preload library costs beside other tools, all of them in turn; see docs/heap.md.
 # Usage: benches/heap.sh [ROUNDS]; after `cargo build`. Needs cc and python3; what is missing of apache2 (with apxs), ab,
-# redis-server, redis-benchmark, heaptrack, valgrind and libjemalloc2 is left out. Prints Markdown tables.
+# redis-server, redis-benchmark, heaptrack, valgrind and libjemalloc2 is left out. With a perf that may count, it tells
+# instructions too, which don't depend on who else uses the machine. Prints Markdown tables.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-7}
@@ -17,7 +18,7 @@ cc -O2 -shared -fPIC -o "$scratch/empty.so" benches/heap/empty.c
 cp "$ours" "$scratch/ours.so"
 jemalloc=$(ldconfig -p | awk '/libjemalloc\.so\.2/ { print $NF; exit }')
 
-preloads=(nothing empty ours-512 ours-64)
+preloads=(nothing empty ours-none ours-512 ours-64)
 [ -z "$jemalloc" ] || preloads+=(jemalloc jemalloc-prof)
 tools=("${preloads[@]}")
 for tool in heaptrack valgrind; do
@@ -25,49 +26,81 @@ for tool in heaptrack valgrind; do
 done
 
 declare -A title=(
-    [nothing]="nothing" [empty]="an empty library" [ours-512]="seepage, every 512 KiB" [ours-64]="seepage, every 64 KiB"
+    [nothing]="nothing" [empty]="an empty library" [ours-none]="seepage, counts alone" [ours-512]="seepage, every 512 KiB" [ours-64]="seepage, every 64 KiB"
     [jemalloc]="jemalloc" [jemalloc-prof]="jemalloc, profiling every 512 KiB" [heaptrack]="heaptrack"
     [valgrind]="valgrind massif"
 )
 
-# Runs a program under a tool.
+with_perf=
+if perf stat -x, -e instructions:u -o "$scratch/perf" true 2> /dev/null && grep -q '^[0-9]' "$scratch/perf"; then
+    with_perf=1
+fi
+
+# Runs a program and counts its instructions.
+counted() {
+    if [ -n "$with_perf" ]; then
+        perf stat -x, -e instructions:u -o "$scratch/perf" "$@"
+    else
+        "$@"
+    fi
+}
+
+# Runs a program under a tool; with the counting, if there is any, around both.
 under() {
-    local tool=$1
-    shift
+    local tool=$1 around=$2
+    shift 2
     case $tool in
-    nothing) "$@" ;;
-    empty) LD_PRELOAD=$scratch/empty.so "$@" ;;
-    ours-512) SEEPAGE_HEAP_MEAN=524288 LD_PRELOAD=$scratch/ours.so "$@" ;;
-    ours-64) SEEPAGE_HEAP_MEAN=65536 LD_PRELOAD=$scratch/ours.so "$@" ;;
-    jemalloc) LD_PRELOAD=$jemalloc "$@" ;;
-    jemalloc-prof) MALLOC_CONF=prof:true,lg_prof_sample:19 LD_PRELOAD=$jemalloc "$@" ;;
-    heaptrack) heaptrack --raw -o "$scratch/heaptrack" "$@" ;;
-    valgrind) valgrind -q --tool=massif --massif-out-file=/dev/null "$@" ;;
+    nothing) "$around" "$@" ;;
+    empty) "$around" env LD_PRELOAD="$scratch/empty.so" "$@" ;;
+    ours-none) "$around" env SEEPAGE_HEAP_MEAN=1000000000000 LD_PRELOAD="$scratch/ours.so" "$@" ;;
+    ours-512) "$around" env SEEPAGE_HEAP_MEAN=524288 LD_PRELOAD="$scratch/ours.so" "$@" ;;
+    ours-64) "$around" env SEEPAGE_HEAP_MEAN=65536 LD_PRELOAD="$scratch/ours.so" "$@" ;;
+    jemalloc) "$around" env LD_PRELOAD="$jemalloc" "$@" ;;
+    jemalloc-prof) "$around" env MALLOC_CONF=prof:true,lg_prof_sample:19 LD_PRELOAD="$jemalloc" "$@" ;;
+    heaptrack) "$around" heaptrack --raw -o "$scratch/heaptrack" "$@" ;;
+    valgrind) "$around" valgrind -q --tool=massif --massif-out-file=/dev/null "$@" ;;
     esac
 }
 
-# Appends the two numbers on standard input, a cost and anonymous KiB, to what is known of a load under a tool.
+# Appends the numbers on standard input, a cost and anonymous KiB, to what is known of a load under a tool, and the
+# instructions that perf has just counted, in parts of that size.
 note() {
-    local load=$1 tool=$2 cost memory
+    local load=$1 tool=$2 parts=$3 cost memory
     read -r cost memory
     echo "$cost" >> "$scratch/$load.$tool.cost"
     echo "$memory" >> "$scratch/$load.$tool.memory"
+    [ -z "$with_perf" ] ||
+        awk -F, -v parts="$parts" '/instructions/ { printf "%.3f\n", $1 / parts }' "$scratch/perf" >> "$scratch/$load.$tool.instructions"
 }
 
+# Rounds are so long that the library has found the mean that holds its rate of samples.
 churn() {
     local load=$1 tool=$2 live=$3 threads=$4 pairs=$5
-    case $tool in heaptrack | valgrind) pairs=$((pairs / 2)) ;; esac
+    case $tool in heaptrack | valgrind) pairs=$((pairs / 16)) ;; esac
     # heaptrack says more on standard output.
-    under "$tool" "$scratch/churn" "$live" "$threads" "$pairs" | grep -E '^[0-9.]+ [0-9]+$' | note "$load" "$tool"
+    under "$tool" counted "$scratch/churn" "$live" "$threads" "$pairs" | grep -E '^[0-9.]+ [0-9]+$' |
+        note "$load" "$tool" $((4 * threads * pairs))
 }
 
 # Seconds of CPU, and anonymous memory: of heaptrack with its second process.
 python_worker() {
     local tool=$1 cpu memory
-    cpu=$({ time under "$tool" env PYTHONMALLOC=malloc /usr/bin/python3 benches/heap/worker.py > "$scratch/out" 2> /dev/null; } 2>&1 |
+    # Not by `env`: valgrind and heaptrack follow the program that they start, and no other.
+    cpu=$({ time PYTHONMALLOC=malloc under "$tool" counted /usr/bin/python3 benches/heap/worker.py > "$scratch/out" 2> /dev/null; } 2>&1 |
         awk 'END { print $1 + $2 }')
     memory=$(grep -E '^[0-9]+$' "$scratch/out")
-    echo "$cpu $memory" | note python "$tool"
+    echo "$cpu $memory" | note python "$tool" 1
+}
+
+# Runs a load and counts the instructions of the processes that serve it.
+serving() {
+    local processes=$1
+    shift
+    if [ -n "$with_perf" ]; then
+        perf stat -x, -e instructions:u -o "$scratch/perf" -p "$processes" "$@"
+    else
+        "$@"
+    fi
 }
 
 # Clock ticks of CPU of a process and its living and ended children, and KiB of anonymous memory of the last child, or of
@@ -83,19 +116,19 @@ ticks() {
 redis() {
     local tool=$1 pid before after memory
     rm -f "$scratch/redis.sock" "$scratch/redis.pid"
-    under "$tool" redis-server --port 0 --unixsocket "$scratch/redis.sock" --pidfile "$scratch/redis.pid" --save "" \
+    under "$tool" env redis-server --port 0 --unixsocket "$scratch/redis.sock" --pidfile "$scratch/redis.pid" --save "" \
         --dir "$scratch" > /dev/null 2>&1 &
     local job=$!
     until [ -S "$scratch/redis.sock" ] && [ -s "$scratch/redis.pid" ]; do sleep 0.1; done
     pid=$(cat "$scratch/redis.pid")
     server=$pid
     read -r before _ <<< "$(ticks "$pid")"
-    redis-benchmark -s "$scratch/redis.sock" -t set,get -n 400000 -r 50000 -d 200 -P 8 -q > /dev/null
+    serving "$pid" redis-benchmark -s "$scratch/redis.sock" -t set,get -n 400000 -r 50000 -d 200 -P 8 -q > /dev/null
     read -r after memory <<< "$(ticks "$pid")"
     kill "$pid"
     wait "$job" || true
     server=
-    echo "$((after - before)) $memory" | note redis "$tool"
+    echo "$((after - before)) $memory" | note redis "$tool" 800000
 }
 
 apache() {
@@ -103,7 +136,7 @@ apache() {
     export MODE=none WORK_DIR=$scratch/apache PORT=$port CHILDREN=1 THREADS=8 CONNECTIONS_PER_CHILD=0
     rm -f "$WORK_DIR/httpd.pid"
     # It ends its whole process group, which must not be ours.
-    under "$tool" setsid /usr/sbin/apache2 -DFOREGROUND -f "$PWD/examples/apache/httpd.conf" > /dev/null 2>&1 &
+    under "$tool" env setsid /usr/sbin/apache2 -DFOREGROUND -f "$PWD/examples/apache/httpd.conf" > /dev/null 2>&1 &
     local job=$!
     until curl -s -o /dev/null "http://127.0.0.1:$port/" && [ -s "$WORK_DIR/httpd.pid" ]; do
         kill -0 "$job"
@@ -112,12 +145,13 @@ apache() {
     server=$(cat "$WORK_DIR/httpd.pid")
     ab -q -k -n 500 -p "$scratch/body" "http://127.0.0.1:$port/upload" > /dev/null
     read -r before _ <<< "$(ticks "$server")"
-    ab -q -k -n 60000 -p "$scratch/body" "http://127.0.0.1:$port/upload" > /dev/null
+    serving "$server,$(tr -s ' ' , < "/proc/$server/task/$server/children" | sed 's/,$//')" \
+        ab -q -k -n 60000 -p "$scratch/body" "http://127.0.0.1:$port/upload" > /dev/null
     read -r after memory <<< "$(ticks "$server")"
     kill "$server"
     wait "$job" || true
     server=
-    echo "$((after - before)) $memory" | note apache "$tool"
+    echo "$((after - before)) $memory" | note apache "$tool" 60000
 }
 
 with_apache=
@@ -132,10 +166,10 @@ if command -v redis-server redis-benchmark > /dev/null; then with_redis=1; fi
 for round in $(seq "$rounds"); do
     echo "round $round of $rounds" >&2
     for tool in "${tools[@]}"; do
-        churn tight "$tool" 64 1 4000000
-        churn set-1 "$tool" 100000 1 1000000
-        churn set-2 "$tool" 100000 2 500000
-        churn set-8 "$tool" 100000 8 125000
+        churn tight "$tool" 64 1 32000000
+        churn set-1 "$tool" 100000 1 8000000
+        churn set-2 "$tool" 100000 2 4000000
+        churn set-8 "$tool" 100000 8 1000000
         python_worker "$tool"
     done
     for tool in "${preloads[@]}"; do
@@ -150,25 +184,27 @@ median() {
     sort -g "$1" | awk '{ x[NR] = $1 } END { print NR % 2 ? x[(NR + 1) / 2] : (x[NR / 2] + x[NR / 2 + 1]) / 2 }'
 }
 
-# A table of ratios (or, of memory, differences in MiB) to nothing.
+# What a load costs when others disturb it least.
+least() {
+    sort -g "$1" | head -n 1
+}
+
+# A table of ratios of the least to nothing's; of memory, of differences of medians, in MiB.
 table() {
-    local what=$1 tool load value base
+    local what=$1 tool load known none
     shift
     printf '| %s |' "$what" && printf ' %s |' "$@" && echo
     echo "|---|$(printf -- '---|%.0s' "$@")"
     for tool in "${tools[@]}"; do
         printf '| %s |' "${title[$tool]}"
         for load in "$@"; do
-            if [ ! -e "$scratch/$load.$tool.$what" ]; then
+            known=$scratch/$load.$tool.$what none=$scratch/$load.nothing.$what
+            if [ ! -e "$known" ]; then
                 printf ' |'
-                continue
-            fi
-            value=$(median "$scratch/$load.$tool.$what")
-            base=$(median "$scratch/$load.nothing.$what")
-            if [ "$what" = cost ]; then
-                awk -v v="$value" -v b="$base" 'BEGIN { printf " %.2f |", v / b }'
+            elif [ "$what" = memory ]; then
+                awk -v v="$(median "$known")" -v b="$(median "$none")" 'BEGIN { printf " %+.2f |", (v - b) / 1024 }'
             else
-                awk -v v="$value" -v b="$base" 'BEGIN { printf " %+.2f |", (v - b) / 1024 }'
+                awk -v v="$(least "$known")" -v b="$(least "$none")" 'BEGIN { printf " %.2f |", v / b }'
             fi
         done
         echo
@@ -178,10 +214,15 @@ table() {
 loads=(tight set-1 set-2 set-8 python)
 [ -z "$with_apache" ] || loads+=(apache)
 [ -z "$with_redis" ] || loads+=(redis)
-echo "CPU, as a multiple of nothing's; median of $rounds rounds"
+if [ -n "$with_perf" ]; then
+    echo "User instructions, as a multiple of nothing's; least of $rounds rounds"
+    table instructions "${loads[@]}"
+    echo
+fi
+echo "CPU time, as a multiple of nothing's; least of $rounds rounds"
 table cost "${loads[@]}"
 echo
-echo "Anonymous memory beyond nothing's, in MiB"
+echo "Anonymous memory beyond nothing's, in MiB; median of $rounds rounds"
 table memory "${loads[@]}"
 echo
-echo "nothing: $(median "$scratch/tight.nothing.cost") ns per pair of the tight loop, $(median "$scratch/set-1.nothing.cost") ns of set-1"
+echo "nothing: $(least "$scratch/tight.nothing.cost") ns per pair of the tight loop, $(least "$scratch/set-1.nothing.cost") ns of set-1"

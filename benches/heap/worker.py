@@ -3,7 +3,7 @@
 import json
 
 cache = {}
-for n in range(4000):
+for n in range(40_000):
     text = json.dumps({"id": n, "rows": [{"name": f"row {m}", "value": m / 7} for m in range(20)]})
     cache[n % 500] = json.loads(text)
 with open("/proc/self/status") as status:
