@@ -1,11 +1,11 @@
 #!/bin/bash
-# What the preload library costs beside other tools, all of them in turn; see docs/heap.md.
+# What the preload library costs beside other tools, all of them in turn, heaptrack and valgrind once; see docs/heap.md.
 # Usage: benches/heap.sh [ROUNDS]; after `cargo build`. Needs cc and python3; what is missing of apache2 (with apxs), ab,
 # redis-server, redis-benchmark, heaptrack, valgrind and libjemalloc2 is left out. With a perf that may count, it tells
 # instructions too, which don't depend on who else uses the machine. Prints Markdown tables.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-rounds=${1:-7}
+rounds=${1:-9}
 # shellcheck disable=SC2012 # names of cargo's own making
 ours=$(ls -t "$PWD/${CARGO_TARGET_DIR:-target}"/*/build/seepage-*/out/libseepage_heap.so | head -n 1)
 scratch=$(mktemp -d)
@@ -20,9 +20,9 @@ jemalloc=$(ldconfig -p | awk '/libjemalloc\.so\.2/ { print $NF; exit }')
 
 preloads=(nothing empty ours-none ours-512 ours-64)
 [ -z "$jemalloc" ] || preloads+=(jemalloc jemalloc-prof)
-tools=("${preloads[@]}")
+all=("${preloads[@]}")
 for tool in heaptrack valgrind; do
-    if command -v "$tool" > /dev/null; then tools+=("$tool"); fi
+    if command -v "$tool" > /dev/null; then all+=("$tool"); fi
 done
 
 declare -A title=(
@@ -106,10 +106,10 @@ serving() {
 # Clock ticks of CPU of a process and its living and ended children, and KiB of anonymous memory of the last child, or of
 # itself if it has none.
 ticks() {
-    local pid=$1 all last
-    all="$pid $(cat "/proc/$pid/task/$pid/children")"
-    last=$(awk '{ print $NF }' <<< "$all")
-    for pid in $all; do cat "/proc/$pid/stat"; done | sed 's/.*) //' |
+    local pid=$1 pids last
+    pids="$pid $(cat "/proc/$pid/task/$pid/children")"
+    last=$(awk '{ print $NF }' <<< "$pids")
+    for pid in $pids; do cat "/proc/$pid/stat"; done | sed 's/.*) //' |
         awk -v memory="$(awk '/^RssAnon/ { print $2 }' "/proc/$last/status")" '{ s += $12 + $13 } END { print s, memory }'
 }
 
@@ -165,6 +165,9 @@ if command -v redis-server redis-benchmark > /dev/null; then with_redis=1; fi
 
 for round in $(seq "$rounds"); do
     echo "round $round of $rounds" >&2
+    tools=("${all[@]}")
+    # What costs many times as much needs no second look.
+    [ "$round" = 1 ] || tools=("${preloads[@]}")
     for tool in "${tools[@]}"; do
         churn tight "$tool" 64 1 32000000
         churn set-1 "$tool" 100000 1 8000000
@@ -195,7 +198,7 @@ table() {
     shift
     printf '| %s |' "$what" && printf ' %s |' "$@" && echo
     echo "|---|$(printf -- '---|%.0s' "$@")"
-    for tool in "${tools[@]}"; do
+    for tool in "${all[@]}"; do
         printf '| %s |' "${title[$tool]}"
         for load in "$@"; do
             known=$scratch/$load.$tool.$what none=$scratch/$load.nothing.$what
