@@ -8,13 +8,16 @@ mod calibration;
 mod early;
 #[path = "../tests/accuracy/families.rs"]
 mod families;
+#[path = "../tests/accuracy/mixes.rs"]
+mod mixes;
 #[path = "../tests/accuracy/naive.rs"]
 mod naive;
 
 use clap::Parser;
 use families::{BUDGET, FAMILIES, Family, PAGE, Source, Truth};
-use seepage::model::{Axis, Resource};
-use seepage::verdict::{Outcome, find};
+use mixes::MIXES;
+use seepage::model::{Axis, Resource, Series};
+use seepage::verdict::{Finding, Outcome, find};
 use std::time::{Duration, Instant};
 
 #[derive(Parser)]
@@ -31,12 +34,18 @@ struct Arguments {
     /// Let runs end early, as soon as the answer is proven, and show when they did.
     #[arg(long)]
     early: bool,
+    /// With `--early`: no warm-up phase came before the soak.
+    #[arg(long, requires = "early")]
+    without_warm_up: bool,
     /// Watch without a planned end, until leak or clean is proven, as `attach` does.
     #[arg(long, conflicts_with = "early")]
     open_ended: bool,
     /// Show how often the bounds of 99 % miss the truth, where it is known.
     #[arg(long)]
     calibration: bool,
+    /// Show the families whose workload has several steps, judged with the counts of the steps and without them.
+    #[arg(long)]
+    steps: bool,
     /// Tell the reason of every answer that is wrong or open.
     #[arg(long)]
     explain: bool,
@@ -68,8 +77,10 @@ fn tally(family: &Family, arguments: &Arguments) -> Tally {
     for case in 0..arguments.reps {
         let series = (family.make)(&mut Source::new(arguments.seed, family.name, case));
         if arguments.looks() {
-            let end = if arguments.early { early::end } else { early::open_end };
-            let (outcome, share) = end(&series);
+            let (outcome, share) = match arguments.early {
+                true => early::end(&series, !arguments.without_warm_up),
+                false => early::open_end(&series),
+            };
             tally.count(outcome);
             if outcome != Outcome::Inconclusive {
                 tally.ends.push(share);
@@ -85,7 +96,8 @@ fn tally(family: &Family, arguments: &Arguments) -> Tally {
         }
         let right = match family.truth {
             Truth::Leak => Outcome::Leak,
-            _ => Outcome::Clean,
+            Truth::Clean | Truth::Tolerated => Outcome::Clean,
+            Truth::Hard | Truth::Buried => Outcome::Inconclusive,
         };
         if arguments.explain && finding.outcome != right {
             println!("  case {case}: {}: {}", finding.outcome, finding.reason);
@@ -101,6 +113,9 @@ fn main() {
     let arguments = Arguments::parse();
     if arguments.calibration {
         return print_calibration(&arguments);
+    }
+    if arguments.steps {
+        return print_steps(&arguments);
     }
     let names: Vec<&str> = if arguments.looks() {
         vec!["half of the answers by", "by half of the run"]
@@ -135,6 +150,36 @@ fn print_calibration(arguments: &Arguments) {
         let percent = |n: u64| format!("{:.2} %", 100.0 * n as f64 / misses.cases.max(1) as f64);
         println!("| {name} | {} | {} | {} |", percent(misses.upper), percent(misses.lower), misses.cases);
     }
+}
+
+/// Answers and the median width of the interval, with counts by step and without.
+fn print_steps(arguments: &Arguments) {
+    println!("| family | truth | leak | clean | open | width | leak, without counts | clean | open | width |");
+    println!("|---|---|---|---|---|---|---|---|---|---|");
+    let judged = |series: &[Series]| find(Resource::Memory, Axis::WorkerRequests, series, BUDGET, PAGE);
+    for family in MIXES.iter().filter(|f| f.name.contains(&arguments.family)) {
+        let (mut with, mut without) = (Vec::new(), Vec::new());
+        for case in 0..arguments.reps {
+            let mut series = (family.make)(&mut Source::new(arguments.seed, family.name, case));
+            with.push(judged(&series));
+            series.iter_mut().for_each(|s| s.by_step.clear());
+            without.push(judged(&series));
+        }
+        let cells: Vec<String> = [with, without].iter().flat_map(|findings| step_cells(findings)).collect();
+        let truth = format!("{:?}", family.truth).to_lowercase();
+        println!("| {} | {truth} | {} |", family.name, cells.join(" | "));
+    }
+}
+
+fn step_cells(findings: &[Finding]) -> Vec<String> {
+    let mut tally = Tally::default();
+    findings.iter().for_each(|f| tally.count(f.outcome));
+    let all = findings.len().max(1) as f64;
+    let mut widths: Vec<f64> = findings.iter().filter_map(|f| f.growth.map(|g| g.upper - g.lower)).collect();
+    widths.sort_by(f64::total_cmp);
+    let percent = [tally.leak, tally.clean, tally.open].map(|n| format!("{:.1} %", 100.0 * n as f64 / all));
+    let width = widths.get(widths.len() / 2).map_or("-".into(), |w| format!("{w:.1} B"));
+    percent.into_iter().chain([width]).collect()
 }
 
 impl Tally {

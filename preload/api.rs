@@ -2,18 +2,19 @@
 
 #![allow(clippy::missing_safety_doc)]
 
-use super::libc::{self, ENOMEM, MAP_ANONYMOUS, MAP_FAILED, MAP_FIXED, MAP_PRIVATE, PROT_WRITE};
 use super::chunk::Head;
-use super::layout::Slot;
+use super::layout::{Region, Slot};
+use super::libc::{self, ENOMEM, MAP_ANONYMOUS, MAP_FAILED, MAP_FIXED, MAP_PRIVATE, PROT_NONE, PROT_WRITE};
 use super::next::{self, Next, early_size, is_allocator, is_early, usable};
-use super::region::{existing, forget_range};
-use super::sample::{allocated, count_allocated, count_freed, freed, mapped, sample_block};
+use super::region::{close_range, existing, forget_range};
+use super::sample::{allocated, count_allocated, count_freed, freed, mapped, opened, reserved, sample_block};
 use super::table::may_hold_near;
 use super::thread::direct_slot;
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_void};
 use core::mem::transmute;
 use core::ptr::{copy_nonoverlapping, null_mut};
+use core::sync::atomic::Ordering::Relaxed;
 
 type Address = *mut c_void;
 
@@ -22,7 +23,7 @@ type Address = *mut c_void;
 
 /// Notes a block that was just allocated, unless there was no memory for it, and passes it on.
 #[inline(always)]
-unsafe fn noted(block: Address) -> Address {
+pub unsafe fn noted(block: Address) -> Address {
     if block.is_null() {
         return block;
     }
@@ -283,10 +284,40 @@ unsafe extern "C" fn mmap_from(
     if flags & MAP_FIXED != 0 {
         unmapped(made, bytes);
     }
-    if flags & MAP_ANONYMOUS != 0 && flags & MAP_PRIVATE != 0 && protection & PROT_WRITE != 0 {
-        mapped(made, pages(bytes));
+    if flags & MAP_ANONYMOUS != 0 && flags & MAP_PRIVATE != 0 {
+        match protection & PROT_WRITE {
+            0 => reserved(made, pages(bytes)),
+            _ => mapped(made, pages(bytes)),
+        }
     }
     made
+}
+
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn mprotect(address: Address, bytes: usize, protection: c_int) -> c_int {
+    let next = next::MPROTECT.get();
+    // SAFETY: the function has this type; before it is known, the kernel is asked.
+    let result = unsafe {
+        if next.is_null() {
+            let result = libc::syscall(libc::SYS_MPROTECT, address as u64, bytes as u64, protection as u64, 0, 0, 0);
+            if result < 0 {
+                *libc::__errno_location() = -result as c_int;
+                return -1;
+            }
+            0
+        } else {
+            transmute::<Address, unsafe extern "C" fn(Address, usize, c_int) -> c_int>(next)(address, bytes, protection)
+        }
+    };
+    // What may be read only keeps what was written to it.
+    if result == 0 && follows_mappings().is_some() {
+        match protection {
+            PROT_NONE => close_range(address as usize, pages(bytes)),
+            _ if protection & PROT_WRITE != 0 => opened(address as usize, pages(bytes)),
+            _ => {}
+        }
+    }
+    result
 }
 
 #[unsafe(no_mangle)]
@@ -330,8 +361,12 @@ pub unsafe extern "C" fn mremap(old: Address, before: usize, bytes: usize, flags
 
 /// Notes that a range is mapped no more; returns how much of it was followed.
 fn unmapped(address: Address, bytes: usize) -> u64 {
-    let region = existing().filter(|region| region.mappings_used.load(core::sync::atomic::Ordering::Relaxed) > 0);
-    region.map_or(0, |region| forget_range(region, address as usize, pages(bytes)))
+    follows_mappings().map_or(0, |region| forget_range(region, address as usize, pages(bytes)))
+}
+
+/// The region, if any mapping is followed.
+fn follows_mappings() -> Option<&'static Region> {
+    existing().filter(|region| region.mappings_used.load(Relaxed) > 0)
 }
 
 fn pages(bytes: usize) -> usize {

@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 pub const MAGIC: u64 = u64::from_le_bytes(*b"seepheap");
 
 /// Version of this layout.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Threads that count on their own at a time; more of them share `Region::shared`.
 pub const SLOTS: usize = 4096;
@@ -40,7 +40,7 @@ pub const FRAMES: usize = 1 << 18;
 /// Frames of one stack; what lies further out is cut off.
 pub const DEPTH: usize = 64;
 
-/// Mappings that can be followed at a time.
+/// Mappings and reservations that can be followed at a time.
 pub const MAPPINGS: usize = 1 << 12;
 
 /// Frees that can wait for the lock because the thread that holds it was interrupted by a signal.
@@ -53,6 +53,8 @@ pub struct Anchor {
     pub magic: AtomicU64,
     /// Address of the region in its own process; 0 before the first allocation.
     pub region: AtomicU64,
+    /// 1 if the program calls another `malloc` than ours, as one that has an allocator linked into it does.
+    pub bypassed: AtomicU64,
 }
 
 /// What one thread allocated and freed. Only its owner writes to it.
@@ -102,15 +104,13 @@ pub struct Stack {
     pub hash: AtomicU64,
     /// Estimate of the bytes allocated here since the process began.
     pub allocated: AtomicU64,
-    /// Samples taken here since then.
-    pub samples: AtomicU64,
     /// Number of its first frame in `Region::frames`.
     pub first: AtomicU32,
     /// How many frames it has.
     pub depth: AtomicU32,
 }
 
-/// An anonymous private mapping that the process made itself.
+/// An anonymous private mapping that the process made itself, or a part of one.
 #[repr(C)]
 pub struct Mapping {
     /// Its first address.
@@ -119,8 +119,8 @@ pub struct Mapping {
     pub length: AtomicU64,
     /// Its entry, plus one; 0 if it wasn't sampled.
     pub entry: AtomicU32,
-    /// Unused.
-    pub padding: AtomicU32,
+    /// 1 for address space that is only reserved: it may not be written to, and so holds nothing.
+    pub reserved: AtomicU32,
 }
 
 /// What one process's library knows.
@@ -140,12 +140,10 @@ pub struct Region {
     pub window: AtomicU64,
     /// Samples taken in that window.
     pub window_samples: AtomicU64,
-    /// Anonymous private bytes mapped by the process itself, allocators apart.
+    /// Anonymous private bytes mapped by the process itself, allocators apart, and made writable.
     pub mapped: AtomicU64,
-    /// Of these, unmapped again.
+    /// Of these, unmapped or closed again.
     pub unmapped: AtomicU64,
-    /// Number of such mappings made.
-    pub mappings_made: AtomicU64,
     /// Samples that could not be taken: a signal came in between, or the lock was never free.
     pub lost_samples: AtomicU64,
     /// Frees of sampled blocks that could not be noted.
@@ -156,6 +154,8 @@ pub struct Region {
     pub lost_mappings: AtomicU64,
     /// 1 once the lock was found held for good: nothing is sampled any more.
     pub broken: AtomicU32,
+    /// Odd while the sample is thinned out to a raised mean: entries and mean don't go together then.
+    pub thinnings: AtomicU32,
     /// Slots that were ever used.
     pub slots_used: AtomicU32,
     /// Entries that were ever used.

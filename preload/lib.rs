@@ -15,6 +15,7 @@ mod libc;
 mod mappings;
 mod math;
 mod next;
+mod operators;
 mod region;
 mod sample;
 mod table;
@@ -37,6 +38,7 @@ static INIT: extern "C" fn() = init;
 
 extern "C" fn init() {
     thread::init();
+    region::SEEPAGE_HEAP.bypassed.store(next::bypassed().into(), core::sync::atomic::Ordering::Relaxed);
     // SAFETY: the functions are ours, and stay loaded.
     unsafe { libc::pthread_atfork(region::before_fork, region::after_fork, region::after_fork_in_child) };
 }

@@ -5,6 +5,7 @@
 use core::ffi::{c_char, c_int, c_uint, c_void};
 
 pub const ENOMEM: c_int = 12;
+pub const PROT_NONE: c_int = 0;
 pub const PROT_READ: c_int = 1;
 pub const PROT_WRITE: c_int = 2;
 pub const MAP_PRIVATE: c_int = 0x02;
@@ -15,8 +16,12 @@ pub const MAP_FAILED: usize = usize::MAX;
 pub const MADV_NOHUGEPAGE: c_int = 15;
 pub const MADV_POPULATE_WRITE: c_int = 23;
 pub const CLOCK_MONOTONIC: c_int = 1;
+pub const RTLD_LAZY: c_int = 1;
+pub const RTLD_NOLOAD: c_int = 4;
+pub const RTLD_DEFAULT: *mut c_void = core::ptr::null_mut();
 pub const RTLD_NEXT: *mut c_void = -1isize as *mut c_void;
 pub const SYS_MMAP: i64 = 9;
+pub const SYS_MPROTECT: i64 = 10;
 pub const SYS_MUNMAP: i64 = 11;
 pub const SYS_MADVISE: i64 = 28;
 pub const SYS_PRCTL: i64 = 157;
@@ -26,6 +31,15 @@ pub const PR_SET_VMA: u64 = 0x5356_4d41;
 pub struct timespec {
     pub seconds: i64,
     pub nanoseconds: i64,
+}
+
+/// What `dladdr` says of an address.
+#[repr(C)]
+pub struct Dl_info {
+    pub file: *const c_char,
+    pub base: *const c_void,
+    pub symbol: *const c_char,
+    pub address: *const c_void,
 }
 
 /// The head of what `dl_iterate_phdr` passes on.
@@ -55,6 +69,8 @@ pub type Key = c_uint;
 
 unsafe extern "C" {
     pub fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
+    pub fn dladdr(address: *const c_void, info: *mut Dl_info) -> c_int;
+    pub fn dlopen(name: *const c_char, flags: c_int) -> *mut c_void;
     pub fn dlvsym(handle: *mut c_void, name: *const c_char, version: *const c_char) -> *mut c_void;
     pub fn getenv(name: *const c_char) -> *const c_char;
     pub fn clock_gettime(clock: c_int, time: *mut timespec) -> c_int;

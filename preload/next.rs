@@ -2,7 +2,7 @@
 
 use super::chunk::Head;
 use super::libc::{self, dl_phdr_info};
-use super::thread;
+use super::thread::{self, counts};
 use core::ffi::{CStr, c_int, c_void};
 use core::mem::transmute;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -64,8 +64,9 @@ pub static USABLE: Next = Next::new(c"malloc_usable_size");
 pub static MMAP: Next = Next::new(c"mmap");
 pub static MUNMAP: Next = Next::new(c"munmap");
 pub static MREMAP: Next = Next::new(c"mremap");
+pub static MPROTECT: Next = Next::new(c"mprotect");
 
-static ALL: [&Next; 13] = [
+static ALL: [&Next; 14] = [
     &MALLOC,
     &FREE,
     &CALLOC,
@@ -79,6 +80,7 @@ static ALL: [&Next; 13] = [
     &MMAP,
     &MUNMAP,
     &MREMAP,
+    &MPROTECT,
 ];
 
 /// How many of them every allocator has, in the order of `ALL`.
@@ -88,7 +90,7 @@ const NEEDED: usize = 5;
 static STATE: AtomicU8 = AtomicU8::new(0);
 
 /// Looks all of them up, once; false if they aren't there yet. `dlsym` may allocate: that is served from `early`.
-fn resolve() -> bool {
+pub fn resolve() -> bool {
     if let Err(state) = STATE.compare_exchange(0, 1, AcqRel, Acquire) {
         return state == 2;
     }
@@ -180,6 +182,23 @@ unsafe extern "C" fn find_allocator(info: *const dl_phdr_info, _: usize, malloc:
         }
     }
     0
+}
+
+/// Whether the program's calls of `malloc` go elsewhere than to us. It is tried, for the address alone doesn't tell: it
+/// may be that of a jump to ours.
+pub fn bypassed() -> bool {
+    // SAFETY: the names end in a zero byte, and the functions have these types.
+    unsafe {
+        let [malloc, free] = [c"malloc", c"free"].map(|name| libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()));
+        if malloc.is_null() || free.is_null() {
+            return false;
+        }
+        let before = counts();
+        let block = transmute::<*mut c_void, Malloc>(malloc)(16);
+        let ours = counts() != before;
+        transmute::<*mut c_void, Free>(free)(block);
+        !ours
+    }
 }
 
 /// Bytes for allocations that come before the functions are known; never given back.

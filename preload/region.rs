@@ -25,7 +25,8 @@ const PATIENCE_IN_FORK: u32 = 20;
 
 /// Where seepage finds the region.
 #[unsafe(no_mangle)]
-pub static SEEPAGE_HEAP: Anchor = Anchor { magic: AtomicU64::new(MAGIC), region: AtomicU64::new(0) };
+pub static SEEPAGE_HEAP: Anchor =
+    Anchor { magic: AtomicU64::new(MAGIC), region: AtomicU64::new(0), bypassed: AtomicU64::new(0) };
 
 /// The same address, one load away: what is seen from outside is reached through the table of global offsets.
 static REGION: AtomicPtr<Region> = AtomicPtr::new(null_mut());
@@ -203,6 +204,20 @@ pub fn forget_range(region: &'static Region, start: usize, length: usize) -> u64
         None => {
             region.lost_mappings.fetch_add(1, Relaxed);
             0
+        }
+    }
+}
+
+/// Notes that a range may not be touched any more: what was mapped of it is only reserved now.
+pub fn close_range(start: usize, length: usize) {
+    let Some(region) = existing() else { return };
+    match lock(region) {
+        Some(guard) => {
+            let bytes = mappings::close(guard.region(), start as u64, length as u64);
+            region.unmapped.fetch_add(bytes, Relaxed);
+        }
+        None => {
+            region.lost_mappings.fetch_add(1, Relaxed);
         }
     }
 }

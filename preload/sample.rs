@@ -72,7 +72,6 @@ pub fn sample_block(slot: &'static Slot, address: *mut c_void, bytes: usize) {
 pub fn mapped(address: *mut c_void, bytes: usize) {
     let Some(region) = region() else { return };
     region.mapped.fetch_add(bytes as u64, Relaxed);
-    region.mappings_made.fetch_add(1, Relaxed);
     let taken = slot().or_else(take_slot).is_some_and(|slot| {
         // The bytes of a mapping bring the next sample nearer, but are no blocks.
         let next = slot.next.load(Relaxed).saturating_sub(bytes as u64);
@@ -85,6 +84,25 @@ pub fn mapped(address: *mut c_void, bytes: usize) {
         if !followed {
             not_followed(region, bytes as u64);
         }
+    }
+}
+
+/// Notes address space that the program reserved: it may not be written to yet.
+pub fn reserved(address: *mut c_void, bytes: usize) {
+    let Some(region) = region() else { return };
+    if !lock(region).is_some_and(|guard| mappings::reserve(guard.region(), address as u64, bytes as u64)) {
+        region.lost_mappings.fetch_add(1, Relaxed);
+    }
+}
+
+/// Notes that a range may be written to: what was reserved of it is mapped now.
+pub fn opened(address: usize, bytes: usize) {
+    let Some(region) = existing() else { return };
+    let (mut from, end) = (address as u64, (address as u64).saturating_add(bytes as u64));
+    let first = |from| lock(region).and_then(|guard| mappings::first_reserved(guard.region(), from, end - from));
+    while let Some((start, length)) = first(from) {
+        mapped(start as *mut c_void, length as usize);
+        from = start + length;
     }
 }
 
@@ -205,7 +223,6 @@ fn stack_of(region: &Region, frames: &[usize], bytes: u64) -> u32 {
         Some(stack) => {
             let weighed = bytes as f64 / probability(bytes, region.mean.load(Relaxed));
             add(&stack.allocated, weighed as u64);
-            add(&stack.samples, 1);
         }
         None => add(&region.lost_stacks, 1),
     }
@@ -241,7 +258,10 @@ fn hold_rate(region: &Region, slot: &Slot, now: u64) {
 
 fn raise(region: &Region, slot: &Slot) {
     let mut state = slot.random.load(Relaxed);
+    // Exchanges with a barrier on both sides: who reads from outside sees them before and after all that changes.
+    region.thinnings.fetch_add(1, AcqRel);
     table::raise_mean(region, &mut state, |place| mappings::forget(region, place));
+    region.thinnings.fetch_add(1, AcqRel);
     slot.random.store(state, Relaxed);
 }
 

@@ -72,6 +72,11 @@ pub fn count_directly() {
     DIRECT_SLOTS.store(true, Relaxed);
 }
 
+/// Blocks that this thread has allocated and freed so far, as its slot knows them.
+pub fn counts() -> (u64, u64) {
+    slot().map_or((0, 0), |slot| (slot.allocations.load(Relaxed), slot.frees.load(Relaxed)))
+}
+
 /// What tells this thread from the others of its process, and stays through a fork: the address of its thread block.
 pub fn token() -> u64 {
     let token;

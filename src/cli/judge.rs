@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 /// Looks at a run that goes on, if it is time to.
 pub fn look(looks: &mut Looks, record: &RunRecord, progress: f64) -> Option<Looked> {
-    if !looks.are_due(progress) {
+    if !looks.are_due_at(record, progress) {
         return None;
     }
     let Look { alpha, proven, found, .. } = looks.look(record, progress);

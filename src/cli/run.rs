@@ -4,13 +4,13 @@ use super::compare::Baseline;
 use super::judge::Printed;
 use super::watch::Watcher;
 use super::{Done, Problem, compare, judge};
-use crate::config::{self, Overrides, Stop};
+use crate::config::{self, Harness, Overrides, Stop};
 use crate::engine::{self, Extend, Interrupt, RunError, RunRequest};
 use crate::model::{PhaseKind, RunRecord};
 use crate::report;
 use crate::report::live::Mode;
 use crate::supervise::AttachError;
-use crate::verdict::{self, ExitCode, Looks};
+use crate::verdict::{self, ExitCode, Looks, SoakPlan};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `run`.
@@ -48,6 +48,10 @@ pub struct Arguments {
     #[command(flatten)]
     output: judge::Output,
 }
+
+/// Why a soak has no length as a whole.
+const NO_LENGTH: &str =
+    "its phases must be measured all in `duration`, all in `requests`, or all in `requests-per-worker`";
 
 /// When the soak ends.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
@@ -94,9 +98,8 @@ pub fn run(arguments: &Arguments) -> Done {
     };
     let harness = config::load(&arguments.file, &overrides)?;
     let baseline = arguments.baseline.as_deref().map(Baseline::read).transpose()?;
-    if arguments.extend.is_some() && harness.schedule().iter().filter(|p| p.kind == PhaseKind::Soak).count() != 1 {
-        let text = "--extend needs a harness file with one soak phase, without [settle] pauses";
-        return Err(Problem::new(ExitCode::Usage, text));
+    if arguments.extend.is_some() && harness.soak_length().is_none() {
+        return Err(Problem::new(ExitCode::Usage, format!("--extend can't tell how long the soak is: {NO_LENGTH}")));
     }
     let file = arguments.file.canonicalize()?;
     let request = RunRequest {
@@ -108,9 +111,12 @@ pub fn run(arguments: &Arguments) -> Done {
         interrupt: Interrupt::listen()?,
     };
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });
-    let mut looks = (harness.stop == Stop::Early).then(Looks::planned);
     let factor = arguments.extend.unwrap_or(1.0);
-    let mut later = (harness.stop == Stop::Early).then(|| Looks::extended(factor));
+    let (mut looks, mut later) = looks(&harness, factor).unzip();
+    let lengths = harness.phases.iter().filter(|p| p.kind == PhaseKind::Soak).all(|p| p.length().is_some());
+    if looks.is_none() && harness.stop == Stop::Early && lengths && !arguments.quiet {
+        eprintln!("note: it can't end early, as its soak has no length as a whole: {NO_LENGTH}");
+    }
     let mut look = |record: &RunRecord, share: f64| match share {
         _ if share <= 1.0 => judge::look(looks.as_mut()?, record, share),
         _ => judge::look(later.as_mut()?, record, share / factor),
@@ -131,6 +137,15 @@ pub fn run(arguments: &Arguments) -> Done {
         }
         None => Ok(code),
     }
+}
+
+/// Looks at a run before its planned end, and at what comes after it; none if it isn't to end early, or can't.
+fn looks(harness: &Harness, factor: f64) -> Option<(Looks, Looks)> {
+    let last_phase = harness.last_soak().filter(|_| harness.stop == Stop::Early)?;
+    let soaks = harness.phases.iter().filter(|phase| phase.kind == PhaseKind::Soak).count();
+    let plan =
+        SoakPlan { after_warm_up: harness.warms_up(), last_phase, pauses: soaks * harness.settle.pauses as usize };
+    Some((Looks::planned(plan), Looks::extended(factor)))
 }
 
 impl From<RunError> for Problem {

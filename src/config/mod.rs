@@ -21,6 +21,7 @@ pub use load::{Overrides, load, parse};
 pub use problem::{ConfigError, Diagnostic, KeyPath};
 pub use redact::{REDACTED, redacted, redacted_words, without_secrets};
 pub use resolve::resolve;
+pub use schedule::Length;
 pub use schema::schema;
 pub use types::*;
 pub use units::{Rate, Size, Span};

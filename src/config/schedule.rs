@@ -6,11 +6,39 @@ use crate::model::PhaseKind;
 impl Harness {
     /// The phases as they are gone through: a soak with pauses becomes as many soaks, each with a settle phase after it.
     pub fn schedule(&self) -> Vec<PhaseConfig> {
-        self.phases.iter().flat_map(|phase| self.parts(phase)).collect()
+        self.phases.iter().flat_map(|phase| self.parts(phase, self.settle.pauses)).collect()
     }
 
-    fn parts(&self, phase: &PhaseConfig) -> Vec<PhaseConfig> {
-        let parts = u64::from(self.settle.pauses);
+    /// The length of all soaks together; missing if they are measured in different units, or one ends by itself.
+    pub fn soak_length(&self) -> Option<Length> {
+        let mut lengths = self.phases.iter().filter(|phase| phase.kind == PhaseKind::Soak).map(PhaseConfig::length);
+        let first = lengths.next()??;
+        lengths.try_fold(first, |sum, next| sum.plus(next?))
+    }
+
+    /// The part of all soaks together that the last one is, 0 to 1; missing if that can't be told.
+    pub fn last_soak(&self) -> Option<f64> {
+        let last = self.phases.iter().rfind(|phase| phase.kind == PhaseKind::Soak)?;
+        last.length()?.share_of(self.soak_length()?)
+    }
+
+    /// Whether a phase without judgement, in which the target warms up, comes before the first soak.
+    pub fn warms_up(&self) -> bool {
+        self.phases.iter().take_while(|phase| phase.kind != PhaseKind::Soak).any(|p| p.kind == PhaseKind::WarmUp)
+    }
+
+    /// The phases by which the soak goes on to `factor` times its length: more of the last one, with pauses as often as it
+    /// has. Nothing if the soak's length can't be told.
+    pub fn extension(&self, factor: f64) -> Vec<PhaseConfig> {
+        let last = self.phases.iter().rfind(|phase| phase.kind == PhaseKind::Soak);
+        let Some((last, share)) = last.zip(self.last_soak()) else { return Vec::new() };
+        let more = (factor - 1.0) / share;
+        let pauses = (f64::from(self.settle.pauses) * more).ceil() as u32;
+        self.parts(&last.times(more), pauses)
+    }
+
+    fn parts(&self, phase: &PhaseConfig, pauses: u32) -> Vec<PhaseConfig> {
+        let parts = u64::from(pauses);
         if phase.kind != PhaseKind::Soak || parts == 0 {
             return vec![phase.clone()];
         }
@@ -27,7 +55,7 @@ impl Harness {
         (0..parts)
             .flat_map(|i| {
                 let soak = PhaseConfig {
-                    duration: phase.duration.map(|span| Span(span.0 / self.settle.pauses)),
+                    duration: phase.duration.map(|span| Span(span.0 / pauses)),
                     requests: cut(phase.requests, i),
                     requests_per_worker: cut(phase.requests_per_worker, i),
                     ..phase.clone()
@@ -38,7 +66,49 @@ impl Harness {
     }
 }
 
+/// How long a phase is, in the unit in which the harness file says it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Length {
+    /// In time, in seconds.
+    Seconds(f64),
+    /// In requests of all workers together.
+    Requests(f64),
+    /// In requests for each worker.
+    RequestsPerWorker(f64),
+}
+
+impl Length {
+    /// Both together; missing if they are in different units.
+    fn plus(self, other: Length) -> Option<Length> {
+        match (self, other) {
+            (Length::Seconds(a), Length::Seconds(b)) => Some(Length::Seconds(a + b)),
+            (Length::Requests(a), Length::Requests(b)) => Some(Length::Requests(a + b)),
+            (Length::RequestsPerWorker(a), Length::RequestsPerWorker(b)) => Some(Length::RequestsPerWorker(a + b)),
+            _ => None,
+        }
+    }
+
+    /// Which part of `whole` it is; missing if they are in different units, or the whole is nothing.
+    pub fn share_of(self, whole: Length) -> Option<f64> {
+        let (part, whole) = match (self, whole) {
+            (Length::Seconds(a), Length::Seconds(b))
+            | (Length::Requests(a), Length::Requests(b))
+            | (Length::RequestsPerWorker(a), Length::RequestsPerWorker(b)) => (a, b),
+            _ => return None,
+        };
+        (whole > 0.0).then(|| part / whole)
+    }
+}
+
 impl PhaseConfig {
+    /// How long it is; missing if its command ends it.
+    pub fn length(&self) -> Option<Length> {
+        let seconds = self.duration.map(|span| Length::Seconds(span.0.as_secs_f64()));
+        let requests = self.requests.map(|n| Length::Requests(n as f64));
+        let per_worker = self.requests_per_worker.map(|n| Length::RequestsPerWorker(n as f64));
+        seconds.or(requests).or(per_worker)
+    }
+
     /// The same phase, this many times as long.
     pub fn times(&self, factor: f64) -> PhaseConfig {
         let count = |n: Option<u64>| n.map(|n| (n as f64 * factor).ceil() as u64);

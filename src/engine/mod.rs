@@ -15,6 +15,7 @@ mod rehearsal;
 mod run;
 mod sampler;
 mod setup;
+mod soaking;
 mod target;
 
 pub use attach::{AttachRequest, Attachment, HOURLY_BYTES, HOURLY_ITEMS};

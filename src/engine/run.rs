@@ -8,6 +8,7 @@ use super::interrupt::Interrupt;
 use super::recorder::Recorder;
 use super::sampler::{Plan, Sampler, driver_counting};
 use super::setup::Setup;
+use super::soaking::Soaking;
 use super::target::{self, Outputs};
 use crate::config::{ConfigError, Harness, PhaseConfig};
 use crate::model::{EventKind, ExitCause, Failure, PhaseKind, RunRecord, format_seconds};
@@ -118,8 +119,8 @@ pub struct Looked {
 }
 
 /// Runs a harness file to its end: launch, drive, sample, stop. Whatever happens after the run directory was made, what
-/// was recorded is returned, with the reason if the run was cut short. `look` is asked time and again while the one soak
-/// phase goes on, whether it may end.
+/// was recorded is returned, with the reason if the run was cut short. `look` is asked time and again while a soak phase
+/// goes on, whether the soak may end; never where its length as a whole can't be told.
 ///
 /// # Errors
 /// If the run can't even begin; nothing was launched then.
@@ -230,20 +231,15 @@ impl Conductor {
             Some(cause) => Cut::target(self.outputs.explain(cause)),
             None => self.cut(reason),
         })?;
-        let mut phases = self.setup.harness.schedule();
-        // The share of several soak phases that is done can't be told while their lengths are in different units.
-        let one_soak = phases.iter().filter(|p| p.kind == PhaseKind::Soak).count() == 1;
-        // What the soak has had of its plan before this phase, and how much of it the phase is.
-        let (mut before, mut part) = (0.0, 1.0);
-        let mut index = 0;
-        while let Some(phase) = phases.get(index).cloned() {
+        let mut soaking = Soaking::new(&self.setup.harness);
+        while let Some(phase) = soaking.phase().cloned() {
+            let (index, count) = soaking.place();
             self.recorder.event(EventKind::Phase { phase: phase.kind, index });
             if phase.kind == PhaseKind::Settle {
                 self.collect(driving, launched)?;
             }
             let (begun, sent_before) = (Instant::now(), self.counters.totals().sent);
             let mut cut = None;
-            let mut open = one_soak && phase.kind == PhaseKind::Soak;
             driving.begin(&phase);
             let end = loop {
                 if let Some(end) = driving.end() {
@@ -258,15 +254,15 @@ impl Conductor {
                 }
                 let totals = self.counters.totals();
                 let sent = totals.sent.saturating_sub(sent_before);
-                let done = before + part * share(&phase, begun.elapsed(), sent, self.alive());
-                if open && cut.is_none() && self.is_proven(done, look) {
-                    open = false;
+                let done = soaking.share(begun.elapsed(), sent, self.alive()).filter(|_| cut.is_none());
+                if done.is_some_and(|done| self.is_proven(done, look)) {
+                    soaking.end();
                     driving.halt();
                 }
                 watch(&Progress {
                     record: &self.recorder.record,
                     elapsed: self.origin.elapsed().as_secs_f64(),
-                    phase: Some((&phase, index, phases.len())),
+                    phase: Some((&phase, index, count)),
                     phase_elapsed: begun.elapsed().as_secs_f64(),
                     alive: self.alive(),
                     requests: Some(totals.sent),
@@ -283,16 +279,15 @@ impl Conductor {
                 // What is at rest is what may be judged: no pause is too short to have a reading of it.
                 sampler.read();
             }
-            index += 1;
-            if let Some(Extend { factor, is_open }) = extend.filter(|_| open && before == 0.0) {
+            soaking.next();
+            if let Some(Extend { factor, is_open }) = extend.filter(|_| soaking.is_over()) {
                 self.recorder.take(Duration::ZERO);
                 if is_open(&self.recorder.record) {
                     let text = format!(
                         "nothing was proven at the planned end: the soak went on, to {factor} times its length at most"
                     );
                     self.recorder.event(EventKind::Note { text });
-                    (before, part) = (1.0, factor - 1.0);
-                    phases.insert(index, phase.times(part));
+                    soaking.extend(self.setup.harness.extension(factor));
                 }
             }
         }
@@ -404,15 +399,6 @@ impl Conductor {
         self.recorder.record.meta.workload = Some(totals.summary);
         self.recorder.finish(end)
     }
-}
-
-/// How much of a phase is done, 0 to 1.
-fn share(phase: &PhaseConfig, elapsed: Duration, sent: u64, alive: usize) -> f64 {
-    let of = |done: f64, all: f64| if all > 0.0 { (done / all).min(1.0) } else { 1.0 };
-    let by_time = phase.duration.map(|d| of(elapsed.as_secs_f64(), d.0.as_secs_f64()));
-    let by_requests = phase.requests.map(|n| of(sent as f64, n as f64));
-    let by_worker = phase.requests_per_worker.map(|n| of(sent as f64, n as f64 * alive.max(1) as f64));
-    by_time.or(by_requests).or(by_worker).unwrap_or(0.0)
 }
 
 /// Takes in what happened to the target; an error if it is no more.

@@ -111,8 +111,9 @@ pub struct HeapLook {
     pub worker: WorkerId,
     /// Mean of bytes between samples. When it is raised, blocks leave the sample without having been freed.
     pub mean: u64,
-    /// Samples and frees that the library has failed to note so far.
-    pub lost: u64,
+    /// What the library has failed to note so far.
+    #[serde(flatten)]
+    pub lost: HeapLost,
     /// Blocks that are new; those of a worker are numbered from 0 through all of its looks.
     pub came: Vec<SampledBlock>,
     /// Numbers of those that are no more.
@@ -120,6 +121,54 @@ pub struct HeapLook {
     /// Estimates of the bytes allocated since the look before, by stack.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allocated: Vec<(u32, u64)>,
+}
+
+/// What the library failed to note in one process since it began; a child begins with its parent's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HeapLost {
+    /// Samples, and frees of sampled blocks: what is live is then a little more or less than the sample says.
+    #[serde(rename = "lost")]
+    pub samples: u64,
+    /// Samples whose stack there was no room for.
+    #[serde(rename = "lost_stacks", default, skip_serializing_if = "is_zero")]
+    pub stacks: u64,
+    /// Mappings that there was no room to follow: they count as gone at once.
+    #[serde(rename = "lost_mappings", default, skip_serializing_if = "is_zero")]
+    pub mappings: u64,
+    /// Bytes allocated by threads that there was no slot for: they are counted, but never sampled.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unsampled: u64,
+}
+
+impl HeapLost {
+    /// What came since an earlier look.
+    pub fn since(&self, earlier: &HeapLost) -> HeapLost {
+        HeapLost {
+            samples: self.samples.saturating_sub(earlier.samples),
+            stacks: self.stacks.saturating_sub(earlier.stacks),
+            mappings: self.mappings.saturating_sub(earlier.mappings),
+            unsampled: self.unsampled.saturating_sub(earlier.unsampled),
+        }
+    }
+
+    /// This and another process's together.
+    pub fn and(&self, other: &HeapLost) -> HeapLost {
+        HeapLost {
+            samples: self.samples.saturating_add(other.samples),
+            stacks: self.stacks.saturating_add(other.stacks),
+            mappings: self.mappings.saturating_add(other.mappings),
+            unsampled: self.unsampled.saturating_add(other.unsampled),
+        }
+    }
+
+    /// Whether the sample and the exact counts are still of the same blocks.
+    pub fn is_whole(&self) -> bool {
+        self.samples == 0 && self.mappings == 0 && self.unsampled == 0
+    }
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A block or mapping in the sample.

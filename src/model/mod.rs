@@ -15,7 +15,7 @@ mod worker;
 
 pub(crate) use as_text::as_text;
 pub use event::{Event, EventKind, ExitCause, PhaseKind};
-pub use heap::{CallStack, Frame, HeapEntry, HeapLook, HeapReading, HeapRecord, SampledBlock};
+pub use heap::{CallStack, Frame, HeapEntry, HeapLook, HeapLost, HeapReading, HeapRecord, SampledBlock};
 pub use record::{
     Budgets, Counting, CountingSource, Failure, Gates, Host, LatencySummary, Observing, RunMeta, RunRecord, RunStatus,
     Step, Target, WorkerLimits, WorkloadSummary,

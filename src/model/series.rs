@@ -95,4 +95,7 @@ pub struct Series {
     pub soak_from: f64,
     /// Requests per second that the pool served around each reading; empty if unknown or constant.
     pub load: Vec<f64>,
+    /// Requests of each step of the workload that it had served at each reading, a row for each step; empty if that is
+    /// unknown or there is one step only.
+    pub by_step: Vec<Vec<f64>>,
 }

@@ -19,7 +19,7 @@ pub use capability::{Availability, Capability, examine};
 pub use cgroup::{GroupReading, MemoryGroup, find_group, group_processes};
 pub use counting::{Counter, Served, parse_log_line};
 pub use descriptors::Connections;
-pub use heap::{HeapProbe, Library, LibraryError, LiveSample, Snapshot, StackTrace};
+pub use heap::{HeapProbe, Library, LibraryError, LiveSample, Snapshot, StackTrace, Untraced};
 pub use host::HostProbe;
 pub use http::{get as http_get, get_from_each};
 pub use proc::{ProcStat, ProcStatus, parse_stat, parse_status};

@@ -4,7 +4,7 @@
 //! was given the same PID; permission is checked once, when it is opened.
 
 use super::descriptors::{self, Connections};
-use super::heap::{HeapProbe, Library};
+use super::heap::{HeapProbe, Library, Untraced};
 use super::proc::{command_name, parse_stat, parse_status};
 use crate::model::{Sample, SlowReading, WorkerId, WorkerLimits};
 use procfs::FromRead;
@@ -111,11 +111,11 @@ impl WorkerProbe {
         read.map_or_else(|_| Vec::new(), |text| words(&text))
     }
 
-    /// The heap that the preload library watches in it; `None` if the library isn't in it, or hasn't seen an allocation.
+    /// The heap that the preload library watches in it, or why there is none to be read.
     ///
     /// # Errors
     /// If its memory may not be read, or it has ended.
-    pub fn open_heap(&self, library: &Library) -> io::Result<Option<HeapProbe>> {
+    pub fn open_heap(&self, library: &Library) -> io::Result<Result<HeapProbe, Untraced>> {
         HeapProbe::open(&self.directory, library)
     }
 

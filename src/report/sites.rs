@@ -1,7 +1,7 @@
 //! Call sites in words, the same in every report.
 
 use super::text::{self, plain};
-use crate::model::{Axis, Frame, Resource, format_bytes, format_count};
+use crate::model::{Axis, Frame, HeapLost, Resource, format_bytes, format_count};
 use crate::verdict::{CallSite, CallSites, SiteState, Verdict};
 
 /// A frame as people write it, harmless to show.
@@ -22,6 +22,25 @@ pub fn share(site: &CallSite, sites: &CallSites) -> String {
     } else {
         String::new()
     }
+}
+
+/// What a site keeps of the requests that its growth goes with, if that is known: `3.9 KiB per `upload` (98 %: ...)`.
+pub fn by_step(site: &CallSite) -> Option<String> {
+    let step = site.step.as_ref()?;
+    let names: Vec<String> = step.steps.iter().map(|name| format!("`{}`", plain(name))).collect();
+    let names = match &names[..] {
+        [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
+        _ => names.concat(),
+    };
+    let bytes = |bytes: f64| text::amount(Resource::Memory, bytes);
+    let growth = &step.growth;
+    Some(format!(
+        "{} per {names} ({:.0} %: {} to {})",
+        bytes(growth.estimate),
+        100.0 * growth.confidence,
+        bytes(growth.lower),
+        bytes(growth.upper)
+    ))
 }
 
 /// What is concluded about a site.
@@ -60,10 +79,36 @@ pub fn remarks(sites: &CallSites) -> Vec<String> {
             format!("live allocations grew by {rest}/{per} more than anonymous memory, which has room for them already")
         });
     }
-    if sites.lost > 0 {
-        told.push(format!("{} samples could not be noted, so that the rates are a little off", sites.lost));
-    }
+    told.extend(lost(&sites.lost));
     told
+}
+
+/// What the library had no room or no time for.
+fn lost(lost: &HeapLost) -> Vec<String> {
+    let HeapLost { samples, stacks, mappings, unsampled } = *lost;
+    let told = [
+        (samples, format!("{samples} samples or frees could not be noted, so that the rates are a little off")),
+        (
+            stacks,
+            format!(
+                "there was no room for the stacks of {stacks} samples: whose they are isn't known, how much they are is"
+            ),
+        ),
+        (
+            mappings,
+            format!(
+                "{mappings} mappings were too many to be followed: they are in no call site, and count as given back"
+            ),
+        ),
+        (
+            unsampled,
+            format!(
+                "{} were allocated by threads beyond the number that can be sampled: they are counted, but in no call site",
+                format_bytes(unsampled as f64)
+            ),
+        ),
+    ];
+    told.into_iter().filter(|(count, _)| *count > 0).map(|(_, told)| told).collect()
 }
 
 /// The sites that are said to grow, a line each, for reports in plain text.
@@ -72,7 +117,10 @@ pub fn lines(verdict: &Verdict) -> Vec<String> {
     let line = |site: &CallSite| {
         let share = share(site, sites);
         let share = if share.is_empty() { share } else { format!(", {share} of the growth of live allocations") };
-        format!("{} keeps {}{share}", name(&site.frame), growth(site, sites.axis))
+        let keeps = by_step(site).unwrap_or_else(|| growth(site, sites.axis));
+        let others = site.step.as_ref().map(|step| text::amount(Resource::Memory, step.others));
+        let others = others.map_or(String::new(), |most| format!("; of other requests at most {most}"));
+        format!("{} keeps {keeps}{share}{others}", name(&site.frame))
     };
     growing(sites).take(5).map(line).chain(remarks(sites)).collect()
 }

@@ -130,6 +130,24 @@ impl Design {
     }
 }
 
+/// How far the count of each kind is ahead of its share of all events, series by series: a regressor for each kind that
+/// can be told from the others but the most frequent one, empty if there are fewer than two.
+///
+/// Beside them the coefficient of the count of all events is growth per event as kinds are mixed over all series, however
+/// uneven the mix was from one observation to the next.
+pub fn ahead_of_share(series: &[Counted]) -> Vec<Vec<Vec<f64>>> {
+    let groups = moving_together(series);
+    let joined = |s: &Counted| {
+        let sum = |group: &Vec<usize>| (0..s.y.len()).map(|i| group.iter().map(|k| s.counts[*k][i]).sum()).collect();
+        Counted { y: s.y.clone(), counts: groups.iter().map(sum).collect(), covariates: Vec::new() }
+    };
+    let Some(design) = Design::new(&series.iter().map(joined).collect::<Vec<_>>()) else { return Vec::new() };
+    if design.units.len() < series.len() {
+        return Vec::new();
+    }
+    (1..groups.len()).map(|c| design.units.iter().map(|u| u.columns[c].clone()).collect()).collect()
+}
+
 /// How often each kind happened in all series.
 fn totals(series: &[&Counted], kinds: usize) -> Vec<f64> {
     let grown = |c: &Vec<f64>| c.last().zip(c.first()).map_or(0.0, |(last, first)| last - first);
@@ -256,6 +274,21 @@ mod tests {
         series.iter_mut().for_each(|s| s.counts[2] = vec![7.0; 40]);
         assert_eq!(moving_together(&series), [[0, 1]], "what never happens is in no group");
         assert!(Attribution::fit(&series, 0.0).is_none());
+    }
+
+    #[test]
+    fn being_ahead_of_its_share_adds_up_to_nothing() {
+        let series = example();
+        let columns = ahead_of_share(&series);
+        assert_eq!((columns.len(), columns[0].len(), columns[0][0].len()), (2, 2, 40));
+        for column in &columns {
+            let gained: f64 = column.iter().map(|c| c[39] - c[0]).sum();
+            assert!(gained.abs() < 1e-9, "{gained}");
+        }
+        let mut alike = example();
+        alike.iter_mut().for_each(|s| s.counts = vec![s.counts[0].clone(), s.counts[0].clone()]);
+        assert!(ahead_of_share(&alike).is_empty());
+        assert!(ahead_of_share(&[]).is_empty());
     }
 
     #[test]

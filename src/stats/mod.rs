@@ -1,5 +1,5 @@
 //! Estimators that know nothing of memory: order statistics, robust slopes, small linear systems, panels with
-//! autocorrelated errors, growth by kind of event, tests of paired differences.
+//! autocorrelated errors, growth by kind of event, tests of paired differences, walks.
 //!
 //! Always: no panic on any input; what can't be estimated is `None`.
 
@@ -10,11 +10,13 @@ mod quantile;
 mod robust;
 mod sign_flip;
 mod spending;
+mod walk;
 
-pub use attribution::{Attribution, Counted, moving_together};
+pub use attribution::{Attribution, Counted, ahead_of_share, moving_together};
 pub use linear::Cholesky;
 pub use panel::{Estimate, ModelFit, Panel, Unit};
 pub use quantile::{normal_quantile, student_t, student_t_tail};
 pub use robust::{mad, median, theil_sen};
 pub use sign_flip::{MOST_FLIPPED, least_sign_flip, sign_flip};
 pub use spending::{endless, spent};
+pub use walk::keeps_in_band;

@@ -27,6 +27,9 @@ const RHO: [(f64, f64); 12] = [
     (0.999, 10.0),
 ];
 
+/// The greatest autocorrelation of errors that come back to their mean within a run.
+const COMES_BACK: f64 = 0.95;
+
 /// One series of a panel: an observation for each entry of `y`, and as many entries in each column.
 #[derive(Debug, Clone, Default)]
 pub struct Unit {
@@ -93,6 +96,7 @@ pub struct ModelFit {
 
 #[derive(Debug, Clone)]
 struct Part {
+    rho: f64,
     weight: f64,
     coefficients: Vec<f64>,
     variance: f64,
@@ -165,20 +169,20 @@ impl Panel {
             deviance = deviance.min(self.contrasts * (rest / self.contrasts).ln() + gram.log_volume);
             let restricted = df * (rest / df).ln() + gram.log_volume + factor.log_determinant() + gram.prior;
             let variance = rest / df * averaging(gram.rho);
-            parts.push((gram.rho, restricted, Part { weight: 0.0, coefficients, variance, factor }));
+            parts.push((restricted, Part { rho: gram.rho, weight: 0.0, coefficients, variance, factor }));
         }
-        let best = parts.iter().map(|p| p.1).fold(f64::INFINITY, f64::min);
-        for (_, restricted, part) in &mut parts {
+        let best = parts.iter().map(|p| p.0).fold(f64::INFINITY, f64::min);
+        for (restricted, part) in &mut parts {
             part.weight = (0.5 * (best - *restricted)).exp();
         }
-        let sum: f64 = parts.iter().map(|p| p.2.weight).sum();
+        let sum: f64 = parts.iter().map(|p| p.1.weight).sum();
         let (mut rho, mut variance) = (0.0, 0.0);
-        for (value, _, part) in &mut parts {
+        for (_, part) in &mut parts {
             part.weight /= sum;
-            rho += part.weight * *value;
+            rho += part.weight * part.rho;
             variance += part.weight * part.variance;
         }
-        let parts = parts.into_iter().map(|p| p.2).filter(|p| p.weight > 1e-4).collect();
+        let parts = parts.into_iter().map(|p| p.1).filter(|p| p.weight > 1e-4).collect();
         Some(ModelFit { deviance, contrasts: self.contrasts, rho, sigma: variance.sqrt(), df, parts })
     }
 }
@@ -243,13 +247,23 @@ fn intercept(rho: f64, n: usize) -> f64 {
 impl ModelFit {
     /// Estimates the sum of the coefficients times `direction`, in the order of the fitted columns.
     pub fn combination(&self, direction: &[f64]) -> Estimate {
+        self.mixture(direction, f64::INFINITY)
+    }
+
+    /// The same for errors that are known to come back, so that no autocorrelation near a unit root has a say; `None` if the
+    /// data allow of no other.
+    pub fn combination_coming_back(&self, direction: &[f64]) -> Option<Estimate> {
+        Some(self.mixture(direction, COMES_BACK)).filter(|estimate| estimate.se.is_finite())
+    }
+
+    /// The mixture over autocorrelations up to `most`.
+    fn mixture(&self, direction: &[f64], most: f64) -> Estimate {
+        let parts = || self.parts.iter().filter(|p| p.rho <= most);
+        let weights: f64 = parts().map(|p| p.weight).sum();
         let value_of = |p: &Part| -> f64 { p.coefficients.iter().zip(direction).map(|(c, d)| c * d).sum() };
-        let value: f64 = self.parts.iter().map(|p| p.weight * value_of(p)).sum();
-        let variance: f64 = self
-            .parts
-            .iter()
-            .map(|p| p.weight * (p.variance * p.factor.inverse_form(direction) + (value_of(p) - value).powi(2)))
-            .sum();
+        let value = parts().map(|p| p.weight * value_of(p)).sum::<f64>() / weights;
+        let spread = |p: &Part| p.variance * p.factor.inverse_form(direction) + (value_of(p) - value).powi(2);
+        let variance = parts().map(|p| p.weight * spread(p)).sum::<f64>() / weights;
         Estimate { value, se: variance.sqrt(), df: self.df }
     }
 

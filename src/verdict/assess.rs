@@ -4,10 +4,11 @@
 //! comes near the budget in the least of them; clean is growth whose upper bound is under the budget in every one.
 
 use super::Interval;
-use super::level::{Jump, Levels};
+use super::level::{BLOCKS, Jump, Levels};
+use super::pace::{has_stopped, keeps_pace};
 use super::plausible::{FAR, Plausible, Plausibles, plausible};
 use super::transient::Transient;
-use crate::stats::{Estimate, Panel, Unit, median, student_t, theil_sen};
+use crate::stats::{Estimate, keeps_in_band, median, student_t, theil_sen};
 
 /// Error probability of "leak".
 pub(super) const ALPHA_LEAK: f64 = 0.01;
@@ -35,14 +36,15 @@ const LATELY: f64 = 0.7;
 const SURE: f64 = 0.9;
 /// Effective number of rises that late growth must be made of to be a leak.
 const SPREAD: f64 = 5.0;
+/// Probability of the silence after the last jump from which jumps may be going on, and up to which they are over.
+const SILENT: f64 = 0.05;
+const ALPHA_SILENT: f64 = 0.01;
 /// The part of its first tenth to which growth must have come down in the last one for it to count as settling.
 const SLOWED: f64 = 0.35;
 /// Constants of a transient that must have passed before a run may be judged early; and where one with an end, or growth
 /// that set in late, must have had it.
 const CONSTANTS: f64 = 3.0;
 const EARLY_END: f64 = 0.6;
-/// The part of its mean pace that growth must have at an early end.
-const PACE: f64 = 0.8;
 /// Distance of the information criterion up to which a model has a say on "clean".
 pub(super) const NEAR: f64 = 6.0;
 
@@ -72,6 +74,8 @@ pub(super) struct Assessment {
     pub lately: bool,
     /// Whether it is the second half alone that proves it clean; `end` is that half's then.
     pub settled: bool,
+    /// Whether growth is told apart from what the uneven mix of steps makes of it.
+    pub mixed: bool,
 }
 
 /// How abrupt jumps are spread over the judged part.
@@ -121,13 +125,24 @@ pub(super) struct Demands {
     pub leak: f64,
     /// Error probability of "clean".
     pub clean: f64,
-    /// Whether more of the run is to come: then what may still end by itself isn't judged.
-    pub early: bool,
+    /// What more of the run is to come.
+    pub ahead: Ahead,
+}
+
+/// What more of a run is to come. If anything is, what may still end by itself isn't judged.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Ahead {
+    /// It has come to its end.
+    Nothing,
+    /// The rest of its plan; the lower bound of a leak must exceed the budget this many times.
+    Plan { over: f64 },
+    /// Nobody knows how much: a step counts as growth until it is averaged out.
+    Unknown,
 }
 
 impl Demands {
     /// Those of a run that has come to its end.
-    pub const FINAL: Demands = Demands { leak: ALPHA_LEAK, clean: ALPHA_CLEAN, early: false };
+    pub const FINAL: Demands = Demands { leak: ALPHA_LEAK, clean: ALPHA_CLEAN, ahead: Ahead::Nothing };
 }
 
 /// By what it is judged.
@@ -147,13 +162,23 @@ pub(super) struct Terms {
 pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let Subject { raw, smooth, jumps, total_span, .. } = subject;
     let budget = terms.budget;
-    let Plausibles { models, steady } = plausible(raw, smooth, jumps.len(), subject.averaged, terms.quantum);
+    let Plausibles { mut models, steady, mixed } = plausible(raw, smooth, jumps.len(), subject.averaged, terms.quantum);
+    // A level that comes back too soon for a walk is none, and its growth is known the better for it.
+    if !steady.is_empty() && steady.iter().all(|levels| keeps_in_band(&levels.y)) {
+        models.iter_mut().for_each(|m| m.end = m.end_coming_back.unwrap_or(m.end));
+    }
     let best = models.first()?;
     let sum: f64 = jumps.iter().map(|j| j.size).sum();
     let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
     let by_jumps = (sum / total_span, squares.sqrt() / total_span);
     let pattern = if models.iter().any(|m| m.stepped) { pattern(subject, budget) } else { JumpPattern::None };
-    let Demands { clean: alpha_clean, early, .. } = terms.demands;
+    let Demands { clean: alpha_clean, ahead, .. } = terms.demands;
+    let (early, over) = (ahead != Ahead::Nothing, if let Ahead::Plan { over } = ahead { over } else { 0.0 });
+    let in_doubt = ahead == Ahead::Unknown && by_jumps.0 > NEAR_BUDGET * budget;
+    let pattern = match pattern {
+        JumpPattern::Single | JumpPattern::Settling if in_doubt => JumpPattern::Unclear,
+        pattern => pattern,
+    };
     let alpha = terms.demands.leak / terms.tests.max(1) as f64;
     // What jumps add goes on with certainty only if they go on.
     let going_on = pattern == JumpPattern::GoingOn;
@@ -184,7 +209,8 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let span = raw.iter().map(Levels::span).fold(0.0, f64::max);
     let lately = models.iter().any(|m| {
         let late = m.transients.iter().any(|t| matches!(t, Transient::Onset(from) if *from > LATELY));
-        late && m.line < NEAR_BUDGET * budget * span
+        let before = m.line + if m.stepped && going_on { by_jumps.0 * span } else { 0.0 };
+        late && before < NEAR_BUDGET * budget * span
     });
     let falls = steady.iter().map(falls).fold(0.0, f64::max);
     let wanders = match best.rho {
@@ -196,9 +222,9 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let enough = if models.iter().all(Plausible::is_slow) { budget } else { NEAR_BUDGET * budget };
     let doubtful = wanders || lately || too_soon || early && !keeps_pace(&steady, terms.quantum);
     let leak = !doubtful
-        && persistent.lower > 0.0
+        && persistent.lower > over * budget
         && least >= enough
-        && (going_on || spread && late.is_some_and(|s| s >= LATE * budget));
+        && (going_on || spread && late.is_some_and(|s| s >= LATE * budget) && !has_stopped(&steady, terms.quantum));
     let quiet = pattern.are_over();
     let near = || models.iter().filter(|m| m.distance <= NEAR);
     let over_now = near().all(|m| under(m.end, budget, alpha_clean)) && best.end.value <= NEAR_BUDGET * budget;
@@ -218,6 +244,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         wanders,
         lately,
         settled: false,
+        mixed,
     })
 }
 
@@ -261,8 +288,13 @@ fn pattern(subject: Subject, budget: f64) -> JumpPattern {
         return JumpPattern::UpAndDown;
     }
     let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
-    if ups.len() >= 6 && sum > student_t(1.0 - ALPHA_LEAK, f64::INFINITY) * squares.sqrt() && late > 0.3 * sum {
+    let silence = silence(&ups);
+    let many = ups.len() >= 6 && sum > student_t(1.0 - ALPHA_LEAK, f64::INFINITY) * squares.sqrt();
+    if many && late > 0.3 * sum && silence >= SILENT {
         return JumpPattern::GoingOn;
+    }
+    if silence <= ALPHA_SILENT {
+        return JumpPattern::Settling;
     }
     // Laplace's trend test on the rises of the high-water mark, each weighted with its size: under a constant rate their
     // mean place is 1/2.
@@ -275,6 +307,16 @@ fn pattern(subject: Subject, budget: f64) -> JumpPattern {
         return JumpPattern::Settling;
     }
     JumpPattern::Unclear
+}
+
+/// The probability of as long a silence after the last of these jumps, if they came at a constant rate (Cox & Lewis 1966).
+/// Jumps in one stretch of the run have one cause, in however many workers, and count as one.
+fn silence(jumps: &[&Jump]) -> f64 {
+    let mut places: Vec<i64> = jumps.iter().map(|j| (j.at * BLOCKS as f64).round() as i64).collect();
+    places.sort_unstable();
+    places.dedup();
+    let last = jumps.iter().map(|j| j.at).fold(0.0, f64::max);
+    last.powi(places.len() as i32)
 }
 
 /// Whether the level comes back late to where it was early, at the bottom and at the top of its range, but for `slack`.
@@ -341,19 +383,6 @@ fn is_warming_up(model: &Plausible) -> bool {
     })
 }
 
-/// Whether growth goes on at its pace beyond doubt: the slope of a parabola at the end is not far under its mean. A
-/// warm-up that has only begun looks like a line, but for its curvature.
-fn keeps_pace(series: &[Levels], quantum: f64) -> bool {
-    let span = series.iter().map(Levels::span).fold(0.0, f64::max);
-    let unit = |s: &Levels| {
-        let age: Vec<f64> = s.x.iter().map(|x| (x - s.x[0]) / span).collect();
-        Unit { y: s.y.clone(), columns: vec![age.clone(), age.iter().map(|u| u * u).collect()] }
-    };
-    let units: Vec<Unit> = series.iter().filter(|s| s.x.len() >= 2).map(unit).collect();
-    let fit = Panel::new(&units, quantum).and_then(|mut panel| panel.fit(&[0, 1]));
-    fit.is_some_and(|fit| fit.combination(&[1.0 - PACE, 2.0 - PACE]).lower(ALPHA_LEAK) > 0.0)
-}
-
 /// The range but for this share at either end.
 fn range(v: &[f64], without: f64) -> (f64, f64) {
     let mut sorted = v.to_vec();
@@ -376,6 +405,11 @@ fn late_slope(series: &[Levels]) -> Option<f64> {
 }
 
 impl Assessment {
+    /// Whether the level drifts about so much that it may be a walk.
+    pub fn drifts(&self) -> bool {
+        self.models.first().is_some_and(|best| best.rho >= DRIFTS)
+    }
+
     /// Whether it may leak though that isn't proven; such a worker keeps its pool from being clean.
     pub fn is_suspicious(&self, budget: f64) -> bool {
         let growing = |end: Estimate| end.value > NEAR_BUDGET * budget && end.lower(0.05) > 0.0;

@@ -175,6 +175,12 @@ impl Situation<'_> {
         }
         fact("persistent growth", rate_with_bounds(self.resource, self.axis, &a.persistent));
         fact("growth at the end", rate_with_bounds(self.resource, self.axis, &a.end));
+        if a.mixed {
+            fact(
+                "steps of the workload",
+                "their counts explain uneven growth: growth is that at the mix of the whole run".into(),
+            );
+        }
         if a.settled {
             fact("clean by", "its second half alone: no model fits what came before".into());
         }

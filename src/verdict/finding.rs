@@ -30,11 +30,8 @@ pub(super) fn find_among(
     demands: Demands,
 ) -> Finding {
     let least_jump = least_jump(resource, quantum);
-    let (calm, swings) = calm(series, least_jump);
-    let pool = Pool::new(&calm, least_jump);
-    let whole_terms = Terms { budget, quantum, tests, demands };
-    let whole = assess_pool(&calm, &pool, whole_terms, least_jump);
-    let whole = whole.map(|a| if pool.recycled { a } else { or_settled(a, &calm, &pool, whole_terms, least_jump) });
+    let Whole { calm, swings, pool, assessment: whole } =
+        Whole::new(series, Terms { budget, quantum, tests, demands }, least_jump);
     let able: Vec<&Member> = pool
         .members
         .iter()
@@ -119,21 +116,47 @@ pub(super) fn find_among(
     }
 }
 
+/// The series judged together.
+pub(super) struct Whole<'a> {
+    /// The series, without their swings if those explain how the levels move.
+    calm: Cow<'a, [Series]>,
+    /// How many swings were taken out.
+    swings: usize,
+    pub pool: Pool,
+    /// What they amount to; `None` if there is too little to fit.
+    pub assessment: Option<Assessment>,
+}
+
+impl<'a> Whole<'a> {
+    pub fn new(series: &'a [Series], terms: Terms, least_jump: f64) -> Self {
+        if let Some((calm, swings)) = calm(series, least_jump) {
+            let whole = Whole::of(Cow::Owned(calm), swings, terms, least_jump);
+            // Levels that still drift weren't switching between states, and without their falls a walk looks like a climb.
+            if !whole.assessment.as_ref().is_some_and(Assessment::drifts) {
+                return whole;
+            }
+        }
+        Whole::of(Cow::Borrowed(series), 0, terms, least_jump)
+    }
+
+    fn of(calm: Cow<'a, [Series]>, swings: usize, terms: Terms, least_jump: f64) -> Self {
+        let pool = Pool::new(&calm, least_jump);
+        let assessment = assess_pool(&calm, &pool, terms, least_jump);
+        let assessment =
+            assessment.map(|a| if pool.recycled { a } else { or_settled(a, &calm, &pool, terms, least_jump) });
+        Whole { calm, swings, pool, assessment }
+    }
+}
+
 /// Judges a pool as a whole.
-pub(super) fn assess_pool(series: &[Series], pool: &Pool, terms: Terms, least_jump: f64) -> Option<Assessment> {
+fn assess_pool(series: &[Series], pool: &Pool, terms: Terms, least_jump: f64) -> Option<Assessment> {
     let all_rises: Vec<Jump> = pool.members.iter().flat_map(|m| rises(&series[m.index], least_jump)).collect();
     assess(whole(pool, &all_rises), terms)
 }
 
 /// The assessment, or that of the second half if only that proves it clean: a warm-up can have any shape, and one that
 /// no model fits must not cast doubt on what came after it.
-pub(super) fn or_settled(
-    whole: Assessment,
-    series: &[Series],
-    pool: &Pool,
-    terms: Terms,
-    least_jump: f64,
-) -> Assessment {
+fn or_settled(whole: Assessment, series: &[Series], pool: &Pool, terms: Terms, least_jump: f64) -> Assessment {
     if whole.leak || whole.clean || !whole.jumps.are_over() {
         return whole;
     }
@@ -155,15 +178,14 @@ fn middle(series: &Series) -> f64 {
     series.x.last().map_or(from, |to| (from + to) / 2.0)
 }
 
-/// The series without their swings, and how many swings there were.
-pub(super) fn calm(series: &[Series], least_jump: f64) -> (Cow<'_, [Series]>, usize) {
+/// The series without their swings, and how many swings there were; `None` if there were none.
+fn calm(series: &[Series], least_jump: f64) -> Option<(Vec<Series>, usize)> {
     let found: Vec<_> = series.iter().map(|s| is_sound(s).then(|| without_swings(s, least_jump)).flatten()).collect();
     let swings = found.iter().flatten().map(|f| f.1).sum();
     if swings == 0 {
-        return (Cow::Borrowed(series), 0);
+        return None;
     }
-    let calm = series.iter().zip(found).map(|(s, found)| found.map_or_else(|| s.clone(), |f| f.0)).collect();
-    (Cow::Owned(calm), swings)
+    Some((series.iter().zip(found).map(|(s, found)| found.map_or_else(|| s.clone(), |f| f.0)).collect(), swings))
 }
 
 /// The least change of level that counts as a jump.

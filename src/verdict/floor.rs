@@ -11,6 +11,11 @@ const DROPS: usize = 3;
 /// The part of them that must come after a gradual climb; else they end spikes.
 const GRADUAL: f64 = 0.6;
 
+/// The part of a drop that the steepest step of a gradual climb may reach: of readings, and of floors, which climb in the few
+/// steps of the collections between two major ones.
+const STEEP: f64 = 0.5;
+const STEEP_FLOOR: f64 = 0.75;
+
 /// Levels on the floor of the floor from which it can do without the collections between.
 const PLENTY: usize = 12;
 
@@ -21,12 +26,12 @@ const MOST: usize = 300;
 /// counts as a drop. Where minor collections leave what a major one takes, it is the floor of the floor; if there are
 /// few major ones, each minor one's level less what it usually leaves.
 pub(super) fn floor(readings: &Levels, least: f64) -> Option<Levels> {
-    let drops = drops(&readings.y, least);
+    let drops = drops(&readings.y, least, STEEP);
     if drops.places.len() < DROPS || !drops.are_gradual() {
         return None;
     }
     let floor = readings.pick(&drops.places);
-    let major = self::drops(&floor.y, least);
+    let major = self::drops(&floor.y, least, STEEP_FLOOR);
     let floor = if major.places.len() >= PLENTY && major.are_gradual() {
         floor.pick(&major.places)
     } else if major.places.len() >= 2 && major.are_gradual() {
@@ -77,6 +82,7 @@ fn in_stretches(floor: &Levels) -> Levels {
         x: floor.x.chunks(each).map(mean).collect(),
         y: floor.y.chunks(each).filter_map(median).collect(),
         load: floor.load.chunks(each).map(mean).collect(),
+        by_step: floor.by_step.iter().map(|row| row.chunks(each).map(mean).collect()).collect(),
     }
 }
 
@@ -95,7 +101,7 @@ impl Drops {
     }
 }
 
-fn drops(y: &[f64], least: f64) -> Drops {
+fn drops(y: &[f64], least: f64, steep: f64) -> Drops {
     let steps: Vec<f64> = y.windows(2).map(|w| w[1] - w[0]).collect();
     let mut drops = Drops::default();
     let Some(spread) = mad(&steps) else { return drops };
@@ -115,7 +121,7 @@ fn drops(y: &[f64], least: f64) -> Drops {
         while i < steps.len() && steps[i] < 0.0 {
             i += 1;
         }
-        drops.gradual += usize::from(steepest < 0.5 * (top - y[i]));
+        drops.gradual += usize::from(steepest < steep * (top - y[i]));
         drops.places.push(i);
         steepest = 0.0;
     }
@@ -127,7 +133,7 @@ mod tests {
     use super::*;
 
     fn at_regular_places(y: Vec<f64>) -> Levels {
-        Levels { x: (0..y.len()).map(|i| i as f64).collect(), y, load: Vec::new() }
+        Levels { x: (0..y.len()).map(|i| i as f64).collect(), y, ..Levels::default() }
     }
 
     #[test]

@@ -7,12 +7,13 @@ use super::assess::Demands;
 use super::explain::{rate, rate_with_bounds};
 use super::forecast::forecast;
 use super::gates::{deaths_gate, resource_gate, workload_gates};
+use super::mix::Mix;
 use super::pages;
 use super::parts::{leaking_parts, parts};
 use super::series::{Readings, readings};
-use super::sites::{CallSite, CallSites, call_sites};
+use super::sites::{CallSite, CallSites, Workers, call_sites};
 use super::step_down::{Judged, step_down};
-use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Part, Verdict, settle_levels, steps};
+use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Part, Verdict, series, settle_levels, steps};
 use crate::model::{
     Axis, CountingSource, EventKind, Failure, Resource, RunRecord, RunStatus, Sample, WorkerId, format_bytes,
     format_count,
@@ -29,6 +30,7 @@ pub fn page(record: &RunRecord) -> f64 {
 /// Judges a run: every resource with a budget, and every gate.
 pub fn judge(record: &RunRecord) -> Verdict {
     let (judged, mut notes) = judged(record);
+    let mix = Mix::new(record);
     let mut findings = step_down(&judged, page(record), Demands::FINAL);
     for (finding, one) in findings.iter_mut().zip(&judged) {
         if one.axis == Axis::Seconds && !one.series.is_empty() {
@@ -38,7 +40,7 @@ pub fn judge(record: &RunRecord) -> Verdict {
             finding.parts = parts(record, one.resource);
         }
         name_parts(finding);
-        steps::tell(record, one, finding, page(record));
+        steps::tell(mix.as_ref(), one, finding, page(record));
         notes.extend(steps::notes(finding));
         // What the live heap grows by is a part of memory, whose limits are foretold.
         if one.resource != Resource::Heap {
@@ -80,11 +82,31 @@ pub fn judge(record: &RunRecord) -> Verdict {
         Outcome::Inconclusive => ExitCode::Inconclusive,
     };
     let outcome = if exit == ExitCode::Clean || answer != Outcome::Clean { answer } else { Outcome::Inconclusive };
-    let memory = findings.iter().find(|f| f.resource == Resource::Memory);
-    let call_sites = call_sites(record, memory);
+    let call_sites = who_keeps_memory(record, &judged, &findings, mix.as_ref());
     let culprit = call_sites.as_ref().and_then(CallSites::culprit);
     let sentence = sentence(record, &findings, &gates, &failures, outcome, culprit, interrupted);
+    let untold = |finding: &&Finding| finding.outcome == Outcome::Leak;
+    notes.extend(findings.iter().filter(untold).filter_map(|finding| steps::beside(finding, &sentence)));
     Verdict { outcome, exit, sentence, gates, findings, call_sites, notes }
+}
+
+/// The call sites, if allocations were traced.
+fn who_keeps_memory(
+    record: &RunRecord,
+    judged: &[Judged],
+    findings: &[Finding],
+    mix: Option<&Mix>,
+) -> Option<CallSites> {
+    if record.heap.looks.is_empty() {
+        return None;
+    }
+    let memory = judged.iter().position(|one| one.resource == Resource::Memory);
+    let without_budget = memory.is_none().then(|| series(record, Resource::Memory));
+    let of_budget = memory.map(|place| (judged[place].axis, &judged[place].series));
+    let (axis, series) = without_budget.as_ref().map(|(axis, series)| (*axis, series)).or(of_budget)?;
+    let finding = memory.and_then(|place| findings.get(place));
+    let steps = mix.map_or(&[][..], |mix| &mix.names);
+    call_sites(record, &Workers { axis, series, finding, steps })
 }
 
 /// Every resource with a budget, and sentences about its readings.
@@ -283,7 +305,8 @@ fn sentence(
         // What the live heap grows by, memory does too: it is said once.
         let leaks = |resource| findings.iter().any(|f| f.resource == resource && f.outcome == Outcome::Leak);
         let told = |f: &&Finding| f.resource != Resource::Heap || !leaks(Resource::Memory);
-        parts.extend(findings.iter().filter(|f| f.outcome == Outcome::Leak).filter(told).map(leak_phrase));
+        let leak = |finding| leak_phrase(finding, culprit.is_none());
+        parts.extend(findings.iter().filter(|f| f.outcome == Outcome::Leak).filter(told).map(leak));
         parts.extend(culprit.map(|site| format!("mostly kept by {}", site.frame)));
     }
     if let Some((worker, cause)) = failures.deaths.first() {
@@ -310,7 +333,8 @@ fn metric(resource: Resource) -> String {
     }
 }
 
-fn leak_phrase(finding: &Finding) -> String {
+/// One leak in few words; with the step that it goes with, if that is wanted and one is all there is.
+fn leak_phrase(finding: &Finding, with_step: bool) -> String {
     let growth = finding.growth.map_or("growth".into(), |g| rate_with_bounds(finding.resource, finding.axis, &g));
     let judged = finding.workers.iter().filter(|w| w.worker.is_some() && w.growth.is_some()).count();
     let leaking = finding.workers.iter().filter(|w| w.worker.is_some() && w.leaks).count();
@@ -321,8 +345,8 @@ fn leak_phrase(finding: &Finding) -> String {
     };
     let kind = leaking_parts(finding).first().copied().filter(|_| finding.resource != Resource::Memory);
     let kind = kind.map_or(String::new(), |part| format!(" ({})", part.name));
-    let steps = steps::phrase(finding).map_or(String::new(), |told| format!(": {told}"));
-    format!("LEAK  {growth}, {}{kind}{workers}{steps}", metric(finding.resource))
+    let step = steps::in_short(finding).filter(|_| with_step).map_or(String::new(), |told| format!(": {told}"));
+    format!("LEAK  {growth}, {}{kind}{workers}{step}", metric(finding.resource))
 }
 
 fn clean_phrase(finding: &Finding) -> String {

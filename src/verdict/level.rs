@@ -13,14 +13,17 @@ pub(super) struct Levels {
     pub y: Vec<f64>,
     /// Empty if load is unknown or constant.
     pub load: Vec<f64>,
+    /// Requests of each step served so far, a row for each; empty if unknown.
+    pub by_step: Vec<Vec<f64>>,
 }
 
-/// One stretch of time: mean position, median level, mean load.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// One stretch of time: mean position, median level, mean load, median of the requests of each step.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Stretch {
     pub x: f64,
     pub y: f64,
     pub load: f64,
+    pub by_step: Vec<f64>,
 }
 
 /// An abrupt change of level.
@@ -43,7 +46,8 @@ impl Levels {
     /// The levels at these places.
     pub fn pick(&self, places: &[usize]) -> Levels {
         let pick = |v: &[f64]| places.iter().filter_map(|i| v.get(*i).copied()).collect();
-        Levels { x: pick(&self.x), y: pick(&self.y), load: pick(&self.load) }
+        let by_step = self.by_step.iter().map(|row| pick(row)).collect();
+        Levels { x: pick(&self.x), y: pick(&self.y), load: pick(&self.load), by_step }
     }
 }
 
@@ -52,8 +56,8 @@ pub(super) fn judged_from(series: &Series) -> usize {
     series.x.partition_point(|x| *x < series.soak_from)
 }
 
-/// Reduces the readings between `from` and `to` (in seconds) to `count` stretches: the mean of `x`, the median of `y`,
-/// the mean of load. A stretch without readings is `None`.
+/// Reduces the readings between `from` and `to` (in seconds) to `count` stretches: the mean of `x` and of load, the median
+/// of `y` and of the counts by step. A stretch without readings is `None`.
 pub(super) fn stretches(series: &Series, from: f64, to: f64, count: usize) -> Vec<Option<Stretch>> {
     let start = judged_from(series);
     let mut at = start + series.t[start..].partition_point(|t| *t < from);
@@ -68,7 +72,9 @@ pub(super) fn stretches(series: &Series, from: f64, to: f64, count: usize) -> Ve
             let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
             let y = median(&series.y[range.clone()])?;
             let load = if series.load.is_empty() { 0.0 } else { mean(&series.load[range.clone()]) };
-            Some(Stretch { x: mean(&series.x[range]), y, load })
+            // As levels rise with counts, their medians are of the same reading.
+            let by_step = series.by_step.iter().filter_map(|row| median(&row[range.clone()])).collect();
+            Some(Stretch { x: mean(&series.x[range]), y, load, by_step })
         })
         .collect()
 }
@@ -80,7 +86,8 @@ pub(super) fn levels(series: &Series, most: usize) -> Levels {
     let readings = series.t.len() - start;
     if readings <= most {
         let load = if series.load.is_empty() { Vec::new() } else { series.load[start..].to_vec() };
-        return Levels { x: series.x[start..].to_vec(), y: series.y[start..].to_vec(), load };
+        let by_step = series.by_step.iter().map(|row| row[start..].to_vec()).collect();
+        return Levels { x: series.x[start..].to_vec(), y: series.y[start..].to_vec(), load, by_step };
     }
     collect(stretches(series, from, to, most).into_iter().flatten(), !series.load.is_empty())
 }
@@ -92,8 +99,12 @@ pub(super) fn mean_levels(parts: &[Vec<Option<Stretch>>], loaded: bool) -> Level
     let mean = |k: usize| {
         let mut sum = Stretch::default();
         for part in parts {
-            let one = part[k]?;
-            sum = Stretch { x: sum.x + one.x / n, y: sum.y + one.y / n, load: sum.load + one.load / n };
+            let one = part[k].as_ref()?;
+            sum.x += one.x / n;
+            sum.y += one.y / n;
+            sum.load += one.load / n;
+            sum.by_step.resize(one.by_step.len(), 0.0);
+            sum.by_step.iter_mut().zip(&one.by_step).for_each(|(sum, count)| *sum += count / n);
         }
         Some(sum)
     };
@@ -108,6 +119,8 @@ fn collect(points: impl Iterator<Item = Stretch>, loaded: bool) -> Levels {
         if loaded {
             out.load.push(point.load);
         }
+        out.by_step.resize(point.by_step.len(), Vec::new());
+        out.by_step.iter_mut().zip(point.by_step).for_each(|(row, count)| row.push(count));
     }
     out
 }

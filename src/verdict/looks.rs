@@ -6,38 +6,91 @@
 //! together. Each look takes what it may spend as its own error probability: by Bonferroni, the sum holds however
 //! the looks depend on each other, as far as the bound of one look holds.
 //!
+//! No error probability helps where the readings so far are the same: a cache that fills in a straight line, and will be full
+//! later, is a leak by all that can be seen. So an early "leak" needs two things more. Somebody must have said how long
+//! transients last: a warm-up phase came before the soak, or most of the plan is done. And growth must have used up what the
+//! budget allows for the whole plan, so that the run as planned would have been over it whatever came after.
+//!
 //! Always: nothing is proven early while the best model's transient has had less than three of its constants, nor a leak
 //! while growth may be slowing down.
 
-use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, Demands};
+use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, Ahead, Demands};
 use super::explain::rate_with_bounds;
 use super::finding::find_among;
 use super::judge::findings;
+use super::pool::ENOUGH;
+use super::settled::pauses;
 use super::{Finding, Outcome};
 use crate::model::{Axis, Resource, RunRecord, Series};
 use crate::stats::{endless, spent};
 
 /// Shares of the planned length at which it is looked.
-const SHARES: [f64; 4] = [0.45, 0.6, 0.75, 0.9];
-/// The share before which a run isn't clean: a promise about the length asked for can't rest on much less of it.
-const CLEAN_FROM: f64 = 0.75;
+const SHARES: [f64; 4] = [0.48, 0.6, 0.75, 0.9];
+/// The share before which a run isn't clean, of the plan and of its last soak phase: a promise about what was asked for can't
+/// rest on much less of it. Nor is it a leak, unless a warm-up came before it: what fills in a straight line may be full at
+/// any time.
+const LATE: f64 = 0.75;
 /// Seconds before the first look of a watch without an end, and by how much longer it has lasted at each next one.
 const FIRST: f64 = 300.0;
 const LONGER: f64 = 1.25;
 /// Nobody has said how long transients may last in a watch without an end: an answer has to hold until the watch has lasted
 /// this many times as long as when it was first proven.
-const CONFIRMED: f64 = 2.0;
+const CONFIRMED: f64 = 3.0;
 
 /// When it is looked, and what has been spent.
 #[derive(Debug, Clone)]
 pub struct Looks {
-    planned: bool,
-    /// The share of the plan before which the run isn't clean.
-    clean_from: f64,
+    horizon: Horizon,
+    /// Pauses of the load that must have passed, where the levels in them are what is judged.
+    pauses: usize,
     taken: usize,
     spent: (f64, f64),
     /// What is proven, and since when; of a watch without an end.
     since: Option<(Outcome, f64)>,
+}
+
+/// What is planned for a run, as far as looks at it depend on that.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SoakPlan {
+    /// Whether a warm-up phase comes before the soak: then transients are over when it begins, as far as its author knows.
+    pub after_warm_up: bool,
+    /// The part of the soak that its last phase is, 0 to 1.
+    pub last_phase: f64,
+    /// How often the load pauses in the soak.
+    pub pauses: usize,
+}
+
+/// Where the end of a run is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Horizon {
+    /// It is planned.
+    Planned(SoakPlan),
+    /// The planned end passed at this share of the extended plan.
+    Extended { from: f64 },
+    /// There is none.
+    Open,
+}
+
+impl Horizon {
+    /// The progress before which a run is no leak, and before which it isn't clean.
+    fn earliest(self) -> (f64, f64) {
+        match self {
+            Horizon::Planned(plan) => {
+                (if plan.after_warm_up { 0.0 } else { LATE }, 1.0 - (1.0 - LATE) * plan.last_phase)
+            }
+            Horizon::Extended { from } => (from, from),
+            Horizon::Open => (0.0, 0.0),
+        }
+    }
+
+    /// What is to come: of a plan, a leak must have used up what the budget allows for the whole of it.
+    fn ahead(self, progress: f64) -> Ahead {
+        match self {
+            Horizon::Planned(_) => Ahead::Plan { over: 1.0 / progress },
+            Horizon::Extended { .. } => Ahead::Plan { over: 0.0 },
+            Horizon::Open => Ahead::Unknown,
+        }
+    }
 }
 
 /// What a look found.
@@ -54,37 +107,44 @@ pub struct Look {
 }
 
 impl Looks {
-    /// Looks at a run with a planned end; progress is the share of the plan that is done.
-    pub fn planned() -> Self {
-        Looks { planned: true, clean_from: CLEAN_FROM, taken: 0, spent: (0.0, 0.0), since: None }
+    /// Looks at a run with a planned end; progress is the share of the plan that is done. If there are enough pauses for the
+    /// levels in them to be judged, it isn't looked by any others.
+    pub fn planned(plan: SoakPlan) -> Self {
+        let pauses = if plan.pauses >= ENOUGH { ENOUGH } else { 0 };
+        Looks { horizon: Horizon::Planned(plan), pauses, ..Looks::open_ended() }
     }
 
     /// Looks at a run that goes on beyond its planned end, to `factor` times its length at most; progress is the share of
     /// that. What the shares before the planned end may spend is left out: the planned end had an error probability of
     /// its own, and has been looked at.
     pub fn extended(factor: f64) -> Self {
-        let done = 1.0 / factor.max(1.0);
+        let from = 1.0 / factor.max(1.0);
         Looks {
-            clean_from: done,
-            taken: SHARES.iter().filter(|share| **share <= done).count(),
-            spent: (spent(ALPHA_LEAK, done), spent(ALPHA_CLEAN, done)),
-            ..Looks::planned()
+            horizon: Horizon::Extended { from },
+            taken: SHARES.iter().filter(|share| **share <= from).count(),
+            spent: (spent(ALPHA_LEAK, from), spent(ALPHA_CLEAN, from)),
+            ..Looks::open_ended()
         }
     }
 
     /// Looks at a run without an end; progress is seconds.
     pub fn open_ended() -> Self {
-        Looks { planned: false, clean_from: 0.0, taken: 0, spent: (0.0, 0.0), since: None }
+        Looks { horizon: Horizon::Open, pauses: 0, taken: 0, spent: (0.0, 0.0), since: None }
     }
 
     /// Whether the next look is due.
     pub fn are_due(&self, progress: f64) -> bool {
-        let next = if self.planned {
-            SHARES.get(self.taken).copied().unwrap_or(f64::INFINITY)
-        } else {
-            FIRST * LONGER.powi(self.taken as i32)
+        let (leak, clean) = self.horizon.earliest();
+        let next = match self.horizon {
+            Horizon::Open => FIRST * LONGER.powi(self.taken as i32),
+            _ => SHARES.into_iter().skip(self.taken).find(|share| *share >= leak.min(clean)).unwrap_or(f64::INFINITY),
         };
         progress >= next
+    }
+
+    /// Whether the next look is due, and the record has what it needs.
+    pub fn are_due_at(&self, record: &RunRecord, progress: f64) -> bool {
+        self.are_due(progress) && (self.pauses == 0 || pauses(record).len() >= self.pauses)
     }
 
     /// Looks at what is recorded so far.
@@ -109,18 +169,22 @@ impl Looks {
         self.proven(&[find_among(1, resource, axis, series, budget, quantum, demands)], progress)
     }
 
-    /// How sure this look must be; what it spends is gone.
+    /// How sure this look must be; what it spends is gone. An answer that it can't give spends nothing.
     fn demands(&mut self, progress: f64) -> Demands {
-        let all = if self.planned {
-            (spent(ALPHA_LEAK, progress), spent(ALPHA_CLEAN, progress))
-        } else {
-            let both = |alpha| endless(self.taken, alpha);
-            (self.spent.0 + both(ALPHA_LEAK), self.spent.1 + both(ALPHA_CLEAN))
+        let (leak_from, clean_from) = self.horizon.earliest();
+        let may = |alpha: f64, before: f64, from: f64| match self.horizon {
+            Horizon::Open => endless(self.taken, alpha),
+            _ if progress >= from => spent(alpha, progress) - before,
+            _ => 0.0,
         };
-        let now = Demands { leak: all.0 - self.spent.0, clean: all.1 - self.spent.1, early: true };
-        self.spent = all;
-        self.taken = if self.planned { SHARES.iter().filter(|s| **s <= progress).count() } else { self.taken + 1 };
-        now
+        let leak = may(ALPHA_LEAK, self.spent.0, leak_from);
+        let clean = may(ALPHA_CLEAN, self.spent.1, clean_from);
+        self.spent = (self.spent.0 + leak, self.spent.1 + clean);
+        self.taken = match self.horizon {
+            Horizon::Open => self.taken + 1,
+            _ => SHARES.iter().filter(|s| **s <= progress).count(),
+        };
+        Demands { leak, clean, ahead: self.horizon.ahead(progress) }
     }
 
     /// What the findings prove together.
@@ -129,9 +193,9 @@ impl Looks {
         let answer = if findings.iter().any(|f| f.outcome == Outcome::Leak) {
             Some(Outcome::Leak)
         } else {
-            (all_clean && progress >= self.clean_from).then_some(Outcome::Clean)
+            (all_clean && progress >= self.horizon.earliest().1).then_some(Outcome::Clean)
         };
-        if self.planned {
+        if self.horizon != Horizon::Open {
             return answer;
         }
         self.since = answer.map(|answer| match self.since {
@@ -159,12 +223,20 @@ mod tests {
     use super::super::test_record::{clean, leaking};
     use super::*;
 
+    const WARMED_UP: SoakPlan = SoakPlan { after_warm_up: true, last_phase: 1.0, pauses: 0 };
+    const COLD: SoakPlan = SoakPlan { after_warm_up: false, ..WARMED_UP };
+
     #[test]
     fn looks_spend_what_there_is_and_no_more() {
-        let mut planned = Looks::planned();
-        let sum: f64 = SHARES.iter().map(|share| planned.demands(*share).leak).sum();
-        assert!((sum - spent(ALPHA_LEAK, 0.9)).abs() < 1e-12 && sum < ALPHA_LEAK, "{sum}");
-        assert!(!planned.are_due(0.99), "no look is left");
+        for plan in [WARMED_UP, COLD] {
+            let mut planned = Looks::planned(plan);
+            let taken: Vec<f64> = SHARES.into_iter().filter(|share| planned.are_due(*share)).collect();
+            let demands: Vec<Demands> = taken.iter().map(|share| planned.demands(*share)).collect();
+            for sum in [demands.iter().map(|d| d.leak).sum::<f64>(), demands.iter().map(|d| d.clean).sum()] {
+                assert!((sum - spent(ALPHA_LEAK, 0.9)).abs() < 1e-12 && sum < ALPHA_LEAK, "{sum}");
+            }
+            assert!(!planned.are_due(0.99), "no look is left");
+        }
         let mut endless = Looks::open_ended();
         let sum: f64 = (0..200).map(|k| endless.demands(f64::from(k)).clean).sum();
         assert!(sum < ALPHA_CLEAN && sum > 0.99 * ALPHA_CLEAN, "{sum}");
@@ -172,10 +244,11 @@ mod tests {
 
     #[test]
     fn a_late_look_stands_for_those_it_missed() {
-        let mut looks = Looks::planned();
+        let mut looks = Looks::planned(WARMED_UP);
         assert!(!looks.are_due(0.4) && looks.are_due(0.7));
         let missed = looks.demands(0.7);
-        assert!((missed.leak - spent(ALPHA_LEAK, 0.7)).abs() < 1e-12 && missed.early);
+        assert!((missed.leak - spent(ALPHA_LEAK, 0.7)).abs() < 1e-12);
+        assert_eq!(missed.clean, 0.0, "it is too early for that");
         assert!(!looks.are_due(0.74) && looks.are_due(0.75));
     }
 
@@ -197,12 +270,38 @@ mod tests {
     }
 
     #[test]
-    fn a_leak_is_proven_early_and_clean_late() {
-        let look = Looks::planned().look(&leaking(), 0.5);
+    fn a_leak_is_proven_early_after_a_warm_up_and_clean_late() {
+        let look = Looks::planned(WARMED_UP).look(&leaking(), 0.5);
         assert_eq!(look.proven, Some(Outcome::Leak), "{look:?}");
         assert!(look.found.starts_with("memory: leak, 4 KiB/request"), "{}", look.found);
-        assert_eq!(Looks::planned().look(&clean(), 0.7).proven, None);
-        assert_eq!(Looks::planned().look(&clean(), 0.75).proven, Some(Outcome::Clean));
+        assert!(!Looks::planned(COLD).are_due(0.74) && Looks::planned(COLD).are_due(0.75));
+        assert_eq!(Looks::planned(COLD).look(&leaking(), 0.75).proven, Some(Outcome::Leak));
+        assert_eq!(Looks::planned(WARMED_UP).look(&clean(), 0.7).proven, None);
+        assert_eq!(Looks::planned(WARMED_UP).look(&clean(), 0.75).proven, Some(Outcome::Clean));
+    }
+
+    #[test]
+    fn an_early_leak_has_used_up_the_budget_of_the_whole_plan() {
+        let mut run = leaking();
+        // Half as much again as is allowed: by half of the plan three quarters of what the whole may grow by.
+        run.meta.budgets.memory = Some(4096.0 / 1.5);
+        assert_eq!(Looks::planned(WARMED_UP).look(&run, 0.5).proven, None);
+        assert_eq!(Looks::planned(WARMED_UP).look(&run, 0.75).proven, Some(Outcome::Leak));
+    }
+
+    #[test]
+    fn clean_must_have_seen_most_of_the_last_phase() {
+        let plan = SoakPlan { last_phase: 0.5, ..WARMED_UP };
+        assert_eq!(Looks::planned(plan).look(&clean(), 0.8).proven, None);
+        assert_eq!(Looks::planned(plan).look(&clean(), 0.9).proven, Some(Outcome::Clean));
+    }
+
+    #[test]
+    fn levels_in_pauses_are_waited_for() {
+        let looks = Looks::planned(SoakPlan { pauses: ENOUGH, ..WARMED_UP });
+        assert!(looks.are_due(0.9) && !looks.are_due_at(&clean(), 0.9));
+        let few = Looks::planned(SoakPlan { pauses: ENOUGH - 1, ..WARMED_UP });
+        assert!(few.are_due_at(&clean(), 0.9), "so few aren't judged by");
     }
 
     #[test]
@@ -211,7 +310,7 @@ mod tests {
         assert!(!looks.are_due(299.0) && looks.are_due(300.0));
         assert_eq!(looks.look(&clean(), 300.0).proven, None);
         assert_eq!(looks.look(&leaking(), 500.0).proven, None);
-        assert_eq!(looks.look(&leaking(), 900.0).proven, None);
-        assert_eq!(looks.look(&leaking(), 1000.0).proven, Some(Outcome::Leak));
+        assert_eq!(looks.look(&leaking(), 1400.0).proven, None);
+        assert_eq!(looks.look(&leaking(), 1500.0).proven, Some(Outcome::Leak));
     }
 }

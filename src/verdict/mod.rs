@@ -15,6 +15,7 @@ mod live;
 mod looks;
 mod mix;
 mod noise;
+mod pace;
 mod pages;
 mod parts;
 mod plan;
@@ -36,10 +37,10 @@ pub use finding::find;
 pub use forecast::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting, forecast};
 pub use judge::{judge, page};
 pub use live::live_growth;
-pub use looks::{Look, Looks, is_open};
+pub use looks::{Look, Looks, SoakPlan, is_open};
 pub use plan::{Noise, Planned, plan};
 pub use series::{SettleLevel, series, settle_levels};
-pub use sites::{CallSite, CallSites, SiteState, StackTotal, churn, stack_totals};
+pub use sites::{CallSite, CallSites, SiteState, SiteStep, StackTotal, churn, stack_totals};
 pub use types::{
     BySteps, Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Part, StepGrowth,
     Verdict, WorkerFinding,

@@ -1,11 +1,11 @@
 //! The models that the levels don't rule out.
 //!
-//! Model: level = intercept (one a series) + load + persistent growth + at most two transients + AR(1) error. No
-//! selected model is trusted: every one whose information criterion comes near the best has a say.
+//! Model: level = intercept (one a series) + load + mix of the steps + persistent growth + at most two transients + AR(1)
+//! error. No selected model is trusted: every one whose information criterion comes near the best has a say.
 
 use super::level::Levels;
 use super::transient::Transient;
-use crate::stats::{Estimate, ModelFit, Panel, Unit};
+use crate::stats::{Counted, Estimate, ModelFit, Panel, Unit, ahead_of_share};
 
 /// A model that the levels don't rule out; growth per step of the axis.
 #[derive(Debug, Clone)]
@@ -17,13 +17,15 @@ pub(super) struct Plausible {
     pub persistent: Estimate,
     /// Growth at the end of the run: persistent growth and what is left of the transients.
     pub end: Estimate,
+    /// The same if the level is known to come back to where it was; `None` if it can't be so known.
+    pub end_coming_back: Option<Estimate>,
     /// What each transient tends to add.
     pub amplitudes: Vec<f64>,
     /// Distance of the information criterion from the best model's.
     pub distance: f64,
     /// Whether the jumps were taken out before the fit, each paid for like two parameters.
     pub stepped: bool,
-    /// Coefficients of what comes and goes, load and wave.
+    /// Coefficients of what comes and goes: load, mix and wave.
     passing: Vec<f64>,
     pub rho: f64,
     pub sigma: f64,
@@ -54,8 +56,10 @@ impl Plausible {
 pub(super) struct Plausibles {
     /// In order of their criterion, the best first, none farther than [`FAR`].
     pub models: Vec<Plausible>,
-    /// The raw levels less load and wave as the best model has them.
+    /// The raw levels less load, mix and wave as the best model has them.
     pub steady: Vec<Levels>,
+    /// Whether growth is told apart from what the uneven mix of steps makes of it.
+    pub mixed: bool,
 }
 
 /// How far from the best a model's criterion may be and still count.
@@ -72,6 +76,8 @@ const SLOW: f64 = 0.3;
 const EARNED_BY_PAIR: f64 = 6.0;
 /// Autocorrelation of what simpler models leave from which a wave or a second transient is looked for.
 const UNEXPLAINED: f64 = 0.3;
+/// By how much the criterion must fall for the mix of steps: very strong evidence (Kass & Raftery 1995).
+const EARNED_BY_MIX: f64 = 10.0;
 /// By how much the criterion must fall for a wave.
 const EARNED_BY_WAVE: f64 = 15.0;
 /// Cycles over the judged part that a wave may have, and the steps in which they are tried.
@@ -105,12 +111,14 @@ pub(super) fn plausible(raw: &[Levels], smooth: &[Levels], jumps: usize, average
         models.extend(without.iter_mut().flat_map(run).map(|m| {
             let blurred = |e: Estimate| Estimate { se: e.se.hypot(blur * m.sigma), ..e };
             let (persistent, end) = (blurred(m.persistent), blurred(m.end));
-            Plausible { distance: m.distance + paid, stepped: true, persistent, end, ..m }
+            let end_coming_back = m.end_coming_back.map(blurred);
+            Plausible { distance: m.distance + paid, stepped: true, persistent, end, end_coming_back, ..m }
         }));
         if models.iter().min_by(|a, b| a.distance.total_cmp(&b.distance)).is_some_and(|m| m.stepped)
             && let Some(without) = without
         {
             as_it_is.passing = without.passing;
+            as_it_is.mixed = without.mixed;
         }
     }
     models.retain(|m| m.distance.is_finite());
@@ -119,13 +127,14 @@ pub(super) fn plausible(raw: &[Levels], smooth: &[Levels], jumps: usize, average
     models.retain(|m| m.distance <= FAR);
     models.sort_by(|a, b| a.distance.total_cmp(&b.distance));
     let steady = models.first().map_or_else(Vec::new, |m| as_it_is.steady(raw, &m.passing));
-    Plausibles { models, steady }
+    Plausibles { models, steady, mixed: as_it_is.mixed }
 }
 
 /// Fits the dictionary; `distance` is the bare criterion.
 fn run(search: &mut Search) -> Vec<Plausible> {
-    search.add_wave();
     let dictionary: Vec<Term> = Transient::dictionary().into_iter().map(|t| search.term(t)).collect();
+    search.add_mix(&dictionary);
+    search.add_wave();
     let mut models: Vec<Plausible> = search.fit(&[]).into_iter().collect();
     let mut singles: Vec<(Term, Plausible)> =
         dictionary.iter().filter_map(|t| Some((*t, search.fit(std::slice::from_ref(t))?))).collect();
@@ -156,6 +165,7 @@ fn run(search: &mut Search) -> Vec<Plausible> {
     let single = least(&models);
     richer.retain(|m| m.distance < single - EARNED_BY_PAIR);
     models.append(&mut richer);
+    search.keep_to_load(&mut models);
     models
 }
 
@@ -170,10 +180,15 @@ struct Search {
     panel: Panel,
     /// Position of each observation as a share of the longest series.
     ages: Vec<Vec<f64>>,
-    /// Columns that are in every model: growth first, then load if it varies, and a wave if there is one.
+    /// Columns that are in every model: growth first, then load if it varies, the mix if it matters, a wave if there is one.
     fixed: Vec<usize>,
-    /// Load and wave unit by unit, in the order of the fixed columns.
+    /// Whether load is the first of them after growth.
+    loaded: bool,
+    /// Load, mix and wave unit by unit, in the order of the fixed columns.
     passing: Vec<Vec<Vec<f64>>>,
+    /// How far each step is ahead of its share of all requests, and whether that is among the fixed columns.
+    mix: Vec<Vec<Vec<f64>>>,
+    mixed: bool,
     span: f64,
 }
 
@@ -193,15 +208,56 @@ impl Search {
         // Units that a panel would leave out must not be among the ages either.
         let usable = |(s, _): &(&Levels, &Vec<f64>)| s.x.len() >= 2;
         let units: Vec<Unit> = series.iter().zip(&ages).filter(usable).map(unit).collect();
+        let counted = |s: &Levels| Counted { y: s.y.clone(), counts: s.by_step.clone(), covariates: Vec::new() };
+        let counted: Vec<Counted> = series.iter().zip(&ages).filter(usable).map(|(s, _)| counted(s)).collect();
         let ages = series.iter().zip(&ages).filter(usable).map(|(_, u)| u.clone()).collect();
         let load = loaded.then(|| units.iter().map(|u| u.columns[1].clone()).collect());
         Some(Search {
             panel: Panel::new(&units, quantum)?,
             ages,
             fixed: if loaded { vec![0, 1] } else { vec![0] },
+            loaded,
             passing: load.into_iter().collect(),
+            mix: ahead_of_share(&counted),
+            mixed: false,
             span,
         })
+    }
+
+    /// Where the best model says that load takes memory, drops those that need it to give memory back.
+    fn keep_to_load(&self, models: &mut Vec<Plausible>) {
+        let takes = |m: &Plausible| m.passing.first().is_some_and(|load| *load > 0.0);
+        let best = models.iter().min_by(|a, b| a.distance.total_cmp(&b.distance));
+        if self.loaded && best.is_some_and(takes) {
+            models.retain(takes);
+        }
+    }
+
+    /// Adds to every model how far each step of the workload is ahead of its share of all requests, if that earns its place:
+    /// where one step leaks and the mix varies, growth is uneven, and known the better for saying why. Persistent growth
+    /// stays growth per request at the mix of the whole run.
+    fn add_mix(&mut self, dictionary: &[Term]) {
+        if self.mix.is_empty() {
+            return;
+        }
+        let alone = self.fixed.clone();
+        let without = self.least(dictionary);
+        let mix = std::mem::take(&mut self.mix);
+        let Some(columns) = mix.iter().map(|c| self.panel.push(c)).collect::<Option<Vec<usize>>>() else { return };
+        self.fixed.extend(columns);
+        self.mixed = self.least(dictionary) < without - EARNED_BY_MIX;
+        if self.mixed {
+            self.passing.extend(mix);
+        } else {
+            self.fixed = alone;
+        }
+    }
+
+    /// The least criterion of a straight line and of one with one of these beside it.
+    fn least(&mut self, dictionary: &[Term]) -> f64 {
+        let line = self.fit(&[]).into_iter();
+        let bent: Vec<Plausible> = dictionary.iter().filter_map(|t| self.fit(std::slice::from_ref(t))).collect();
+        line.chain(bent).map(|m| m.distance).fold(f64::INFINITY, f64::min)
     }
 
     /// Adds one harmonic to every model if it has at least three cycles and earns its place: a wave of the load, by the
@@ -356,6 +412,7 @@ impl Search {
             line: fit.coefficient(0).value,
             persistent,
             end: fit.combination(&direction),
+            end_coming_back: fit.combination_coming_back(&direction),
             amplitudes,
             distance: fit.bic(parameters),
             stepped: false,

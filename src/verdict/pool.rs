@@ -104,7 +104,7 @@ impl Pool {
             let parts = stretches(one, from, to, count);
             let present: Vec<f64> = parts.iter().flatten().map(|p| p.y).collect();
             let mut cured = without_jumps(&present, &jumps(&present, least)).into_iter();
-            let cure = |p: &Option<Stretch>| p.and_then(|p| Some(Stretch { y: cured.next()?, ..p }));
+            let cure = |p: &Option<Stretch>| p.clone().and_then(|p| Some(Stretch { y: cured.next()?, ..p }));
             smooth.push(parts.iter().map(cure).collect::<Vec<_>>());
             raw.push(parts);
             self.add(member);
@@ -203,9 +203,10 @@ pub(super) fn rises(series: &Series, least: f64) -> Vec<Jump> {
 
 /// Whether the promises of [`Series`] are kept.
 pub(super) fn is_sound(series: &Series) -> bool {
-    let Series { t, x, y, load, .. } = series;
-    let finite = [t, x, y, load].into_iter().flatten().all(|v| v.is_finite());
-    let lengths = t.len() == x.len() && x.len() == y.len() && (load.is_empty() || load.len() == x.len());
+    let Series { t, x, y, load, by_step, .. } = series;
+    let finite = [t, x, y, load].into_iter().chain(by_step).flatten().all(|v| v.is_finite());
+    let fits = |v: &Vec<f64>| v.len() == x.len();
+    let lengths = fits(t) && fits(y) && (load.is_empty() || fits(load)) && by_step.iter().all(fits);
     finite && lengths && t.is_sorted() && x.is_sorted()
 }
 

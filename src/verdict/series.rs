@@ -3,6 +3,7 @@
 //! Always: the vectors of a series have equal lengths, `x` never falls and everything is finite. What had to be cut
 //! to get there is told in a note; a number is never made up for a reading that is missing.
 
+use super::mix::Mix;
 use super::settled;
 use crate::model::{
     Axis, CountingSource, EventKind, HostSample, Per, PhaseKind, Resource, RunRecord, Sample, Series, WorkerId,
@@ -33,13 +34,18 @@ pub fn series(record: &RunRecord, resource: Resource) -> (Axis, Vec<Series>) {
 }
 
 pub(super) fn readings(record: &RunRecord, resource: Resource) -> Readings {
-    let raw = if resource.of_whole_target() {
-        of_pool(record, resource)
-    } else {
-        let level = |sample: &Sample| level(sample, resource);
-        of_workers(record, &resource.to_string(), &level)
-    };
-    tidy(record, raw, &resource.to_string())
+    if resource.of_whole_target() {
+        return tidy(record, of_pool(record, resource), &resource.to_string());
+    }
+    let level = |sample: &Sample| level(sample, resource);
+    let mut readings = tidy(record, of_workers(record, &resource.to_string(), &level), &resource.to_string());
+    if matches!(readings.axis, Some(Axis::WorkerRequests | Axis::SharedRequests))
+        && let Some(mix) = Mix::new(record)
+        && let Some(counts) = readings.series.iter().map(|one| mix.counts(one)).collect::<Option<Vec<_>>>()
+    {
+        readings.series.iter_mut().zip(counts).for_each(|(one, counts)| one.by_step = counts);
+    }
+    readings
 }
 
 /// One series for each worker of a quantity that isn't a resource of its own, such as one kind of descriptors.

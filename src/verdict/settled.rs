@@ -38,6 +38,9 @@ pub(super) fn pauses(record: &RunRecord) -> Vec<(f64, f64)> {
             _ => {}
         }
     }
+    // While a run goes on, its last pause does.
+    let now = record.samples.last().map(|sample| sample.t);
+    out.extend(open.zip(now).filter(|(from, now)| from < now));
     out
 }
 

@@ -6,18 +6,17 @@
 //! Growth of a step is not forced to be positive: one step may free what another keeps, and clipped estimates would add
 //! up to more than there is.
 
-use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, NEAR_BUDGET};
+use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, Demands, NEAR_BUDGET, Terms};
 use super::explain::amount;
-use super::finding::least_jump;
+use super::finding::{Whole, least_jump};
 use super::level::Levels;
 use super::mix::Mix;
-use super::plausible::{FAR, Plausible, plausible};
+use super::plausible::{FAR, Plausible};
 use super::pool::Pool;
-use super::series::interpolate;
 use super::step_down::Judged;
 use super::transient::Transient;
 use super::{BySteps, Finding, Interval, LeakClass, Outcome, StepGrowth};
-use crate::model::{Axis, Resource, RunRecord, Series};
+use crate::model::{Axis, Resource};
 use crate::stats::{Attribution, Counted, Estimate, moving_together};
 
 /// Workers and kinds of warm-up that are looked at: more would cost time and not sharpen the answer.
@@ -28,12 +27,12 @@ const STEPS: usize = 4;
 
 /// Tells in a finding which step leaks, if the workload has several and growth is that of workers under their requests.
 /// Of other resources than memory this is told of a leak only.
-pub(super) fn tell(record: &RunRecord, judged: &Judged, finding: &mut Finding, page: f64) {
+pub(super) fn tell(mix: Option<&Mix>, judged: &Judged, finding: &mut Finding, page: f64) {
     let wanted = matches!(judged.axis, Axis::WorkerRequests | Axis::SharedRequests)
         && (judged.resource == Resource::Memory || finding.outcome == Outcome::Leak);
-    let Some(mix) = Mix::new(record).filter(|_| wanted) else { return };
+    let Some(mix) = mix.filter(|_| wanted) else { return };
     let quantum = if judged.resource.in_bytes() { page } else { 1.0 };
-    finding.steps = by_steps(&mix, judged, quantum);
+    finding.steps = by_steps(mix, judged, quantum);
     let alone = finding.steps.as_ref().is_some_and(|steps| steps.alone.is_some());
     if alone && finding.class == LeakClass::Leak {
         finding.class = LeakClass::LeakInOneStep;
@@ -44,10 +43,10 @@ pub(super) fn tell(record: &RunRecord, judged: &Judged, finding: &mut Finding, p
 fn by_steps(mix: &Mix, judged: &Judged, quantum: f64) -> Option<BySteps> {
     let Judged { resource, series, budget, .. } = judged;
     let budget = *budget;
-    let pool = Pool::new(series, least_jump(*resource, quantum));
-    let averaged = pool.members.len() as f64 / pool.raw.len().max(1) as f64;
-    let models = plausible(&pool.raw, &pool.smooth, pool.jumps.len(), averaged, quantum).models;
-    let subject = Subject::new(mix, series, &pool)?;
+    let terms = Terms { budget, quantum, tests: 1, demands: Demands::FINAL };
+    let Whole { pool, assessment, .. } = Whole::new(series, terms, least_jump(*resource, quantum));
+    let models = assessment?.models;
+    let subject = Subject::new(mix.is_exact(), &pool)?;
     let fits = subject.fits(&models, quantum);
     let best = fits.first()?;
     let count = subject.groups.len();
@@ -124,24 +123,19 @@ struct Member {
 }
 
 impl Subject {
-    fn new(mix: &Mix, series: &[Series], pool: &Pool) -> Option<Self> {
-        if let (false, [raw], [smooth], true) =
-            (mix.is_exact(), &pool.raw[..], &pool.smooth[..], pool.members.len() > 1)
-        {
+    /// `exact` tells whether each worker's requests were counted by step.
+    fn new(exact: bool, pool: &Pool) -> Option<Self> {
+        if let (false, [raw], [smooth], true) = (exact, &pool.raw[..], &pool.smooth[..], pool.members.len() > 1) {
             // Whose request was of which step isn't known, but how many the pool had is: its mean has no error of that.
-            let mean = mean_series(series, pool)?;
-            let counts = mix.counts(&mean)?;
-            return Subject::of(vec![Member::new(&mean, &counts, raw)], vec![Member::new(&mean, &counts, smooth)]);
+            return Subject::of(vec![Member::new(raw)], vec![Member::new(smooth)]);
         }
         let total = pool.members.len();
         // As many as wanted, spread evenly over all.
         let chosen = (0..total).filter(|place| total <= MOST_WORKERS || place * MOST_WORKERS % total < MOST_WORKERS);
         let (mut raw, mut smooth) = (Vec::new(), Vec::new());
         for member in chosen.map(|place| &pool.members[place]) {
-            let one = &series[member.index];
-            let Some(counts) = mix.counts(one) else { continue };
-            raw.push(Member::new(one, &counts, &member.levels));
-            smooth.push(Member::new(one, &counts, &member.smooth));
+            raw.push(Member::new(&member.levels));
+            smooth.push(Member::new(&member.smooth));
         }
         Subject::of(raw, smooth)
     }
@@ -240,13 +234,9 @@ fn are_alike(a: &Plausible, b: &Plausible) -> bool {
 }
 
 impl Member {
-    /// `counts` are those at each reading of the series.
-    fn new(series: &Series, counts: &[Vec<f64>], levels: &Levels) -> Self {
-        Member {
-            x: levels.x.iter().map(|x| x - levels.x.first().copied().unwrap_or(0.0)).collect(),
-            counts: counts.iter().map(|c| at_levels(series, c, levels)).collect(),
-            levels: levels.clone(),
-        }
+    fn new(levels: &Levels) -> Self {
+        let since = |v: &Vec<f64>| v.iter().map(|x| x - v.first().copied().unwrap_or(0.0)).collect();
+        Member { x: since(&levels.x), counts: levels.by_step.iter().map(since).collect(), levels: levels.clone() }
     }
 
     /// Its levels with these shapes, and load if it varied.
@@ -255,23 +245,6 @@ impl Member {
         let covariates = shapes.into_iter().chain(load).collect();
         Counted { y: self.levels.y.clone(), counts: self.counts.clone(), covariates }
     }
-}
-
-/// The requests of the pool's workers, averaged, at the times at which the first of them was read.
-fn mean_series(series: &[Series], pool: &Pool) -> Option<Series> {
-    let members: Vec<&Series> = pool.members.iter().map(|m| &series[m.index]).collect();
-    let from = members.iter().filter_map(|s| s.t.first()).copied().fold(0.0, f64::max);
-    let to = members.iter().filter_map(|s| s.t.last()).copied().fold(f64::INFINITY, f64::min);
-    let t: Vec<f64> = members.first()?.t.iter().copied().filter(|t| (from..=to).contains(t)).collect();
-    let mean = |t: &f64| members.iter().map(|s| interpolate(&s.t, &s.x, *t)).sum::<f64>() / members.len() as f64;
-    let x = t.iter().map(mean).collect();
-    Some(Series { t, x, ..Series::default() })
-}
-
-/// Counts at the places of the levels, since the first of them.
-fn at_levels(series: &Series, counts: &[f64], levels: &Levels) -> Vec<f64> {
-    let first = levels.x.first().map_or(0.0, |x| interpolate(&series.x, counts, *x));
-    levels.x.iter().map(|x| interpolate(&series.x, counts, *x) - first).collect()
 }
 
 /// The sum over the rows of a group.
@@ -305,9 +278,24 @@ impl Fit {
     }
 }
 
-/// Which step leaks, for the sentence of the verdict: `4.1 KiB per upload, the others at most 9 B`; `None` if there is
-/// nothing to tell.
-pub(super) fn phrase(finding: &Finding) -> Option<String> {
+/// Which step leaks, for the sentence of the verdict: `4.1 KiB per upload, the others at most 9 B`, or how many; `None` if
+/// there is nothing to tell.
+pub(super) fn in_short(finding: &Finding) -> Option<String> {
+    let rows = &finding.steps.as_ref()?.rows;
+    match rows.iter().filter(|row| row.grows).count() {
+        0 | 1 => phrase(finding),
+        growing if growing == rows.len() => Some("under every step".into()),
+        growing => Some(format!("under {growing} of {} steps", rows.len())),
+    }
+}
+
+/// The same in full, for the notes, if the sentence of the verdict doesn't have it.
+pub(super) fn beside(finding: &Finding, sentence: &str) -> Option<String> {
+    let told = phrase(finding).filter(|told| !sentence.contains(told))?;
+    Some(format!("growth of {} by step: {told}", finding.resource))
+}
+
+fn phrase(finding: &Finding) -> Option<String> {
     let steps = finding.steps.as_ref()?;
     let told = |row: &StepGrowth| format!("{} per {}", amount(finding.resource, row.growth.estimate), name(row));
     let growing: Vec<&StepGrowth> = steps.rows.iter().filter(|r| r.grows).collect();

@@ -62,9 +62,12 @@ pub(super) fn without_swings(series: &Series, least: f64) -> Option<(Series, usi
     swings.iter_mut().for_each(|s| s.height = typical(s.height));
     // One that began late, and of a kind that has been taken back time and again, goes on at the end of the run.
     for switch in open {
-        let known = swings[..count].iter().filter(|s| alike(s.height, switch.size)).count();
-        if known >= HABIT && switch.at > levels.len() / 2 {
-            swings.push(Swing { from: switch.at, to: levels.len(), height: typical(switch.size) });
+        let known: Vec<f64> =
+            swings[..count].iter().map(|s| s.height.abs()).filter(|h| alike(*h, switch.size)).collect();
+        if known.len() >= HABIT && switch.at > levels.len() / 2 {
+            // One end of it has been seen, whose size holds what has grown around it: those with two ends tell its height.
+            let height = known.iter().sum::<f64>() / known.len() as f64 * switch.size.signum();
+            swings.push(Swing { from: switch.at, to: levels.len(), height });
         }
     }
     let mut calm = series.clone();

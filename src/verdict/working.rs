@@ -5,7 +5,7 @@
 
 use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, Assessment, Demands, LATE, NEAR, NEAR_BUDGET, Terms};
 use super::explain::{allowed_rate, amount, model_name, pattern_name, rate};
-use super::finding::{assess_pool, calm, least_jump, or_settled};
+use super::finding::{Whole, least_jump};
 use super::level::Levels;
 use super::plausible::Plausible;
 use super::pool::Pool;
@@ -108,11 +108,9 @@ pub fn working(record: &RunRecord, finding: &Finding) -> Option<Working> {
     let Readings { axis, series, notes } = readings(record, resource);
     let quantum = if resource.in_bytes() { super::page(record) } else { 1.0 };
     let least_jump = least_jump(resource, quantum);
-    let (calm, _) = calm(&series, least_jump);
-    let pool = Pool::new(&calm, least_jump);
     let terms = Terms { budget: finding.budget, quantum, tests: tests(record, resource), demands: Demands::FINAL };
-    let a = assess_pool(&calm, &pool, terms, least_jump)?;
-    let a = if pool.recycled { a } else { or_settled(a, &calm, &pool, terms, least_jump) };
+    let Whole { pool, assessment, .. } = Whole::new(&series, terms, least_jump);
+    let a = assessment?;
     let alpha = ALPHA_LEAK / terms.tests as f64;
     let best = a.models.first()?;
     let mut cuts = cuts(record, finding, &pool);

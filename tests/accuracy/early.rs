@@ -2,7 +2,7 @@
 
 use crate::families::{BUDGET, PAGE};
 use seepage::model::{Axis, Resource, Series};
-use seepage::verdict::{Looks, Outcome, find};
+use seepage::verdict::{Looks, Outcome, SoakPlan, find};
 
 /// Readings between chances for a look, as a share of the plan.
 const STEP: f64 = 0.01;
@@ -11,8 +11,8 @@ const STEP: f64 = 0.01;
 const WATCHED: f64 = 7200.0;
 
 /// The answer of a run that may end early, and the share of its plan at which it ended.
-pub fn end(series: &[Series]) -> (Outcome, f64) {
-    looked(Looks::planned(), 1.0, series)
+pub fn end(series: &[Series], after_warm_up: bool) -> (Outcome, f64) {
+    looked(Looks::planned(SoakPlan { after_warm_up, last_phase: 1.0, pauses: 0 }), 1.0, series)
 }
 
 /// The answer of a watch without an end that was broken off after two hours if nothing was proven, and the share of that
@@ -46,6 +46,7 @@ fn until(series: &Series, time: f64) -> Series {
         x: series.x[..n].to_vec(),
         y: series.y[..n].to_vec(),
         load: series.load.iter().take(n).copied().collect(),
+        by_step: series.by_step.iter().map(|row| row[..n].to_vec()).collect(),
         ..series.clone()
     }
 }

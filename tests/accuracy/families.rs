@@ -11,9 +11,9 @@ use seepage::model::{Series, WorkerId};
 pub const BUDGET: f64 = 64.0;
 /// Bytes to which levels are rounded.
 pub const PAGE: f64 = 4096.0;
-const REQUESTS: f64 = 30_000.0;
-const KIB: f64 = 1024.0;
-const MIB: f64 = 1024.0 * 1024.0;
+pub const REQUESTS: f64 = 30_000.0;
+pub const KIB: f64 = 1024.0;
+pub const MIB: f64 = 1024.0 * 1024.0;
 
 /// What is true of a family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,18 +40,18 @@ pub struct Family {
 
 /// Randomness for one case.
 pub struct Source {
-    rng: ChaCha8Rng,
-    readings: usize,
-    noise: Noise,
+    pub rng: ChaCha8Rng,
+    pub readings: usize,
+    pub noise: Noise,
 }
 
 #[derive(Clone, Copy)]
-struct Noise {
-    rho: f64,
+pub struct Noise {
+    pub rho: f64,
     /// Standard deviation; drawn for each case if `None`.
-    sd: Option<f64>,
+    pub sd: Option<f64>,
     /// Student-like tails: every value is divided by the root of a chi-square share with this many degrees of freedom.
-    tails: Option<u32>,
+    pub tails: Option<u32>,
 }
 
 const USUAL: Noise = Noise { rho: 0.5, sd: None, tails: None };
@@ -65,11 +65,11 @@ impl Source {
         Source { rng, readings: 300, noise: USUAL }
     }
 
-    fn uniform(&mut self, from: f64, to: f64) -> f64 {
+    pub fn uniform(&mut self, from: f64, to: f64) -> f64 {
         from + (to - from) * self.rng.random::<f64>()
     }
 
-    fn log_uniform(&mut self, from: f64, to: f64) -> f64 {
+    pub fn log_uniform(&mut self, from: f64, to: f64) -> f64 {
         from * (to / from).powf(self.rng.random::<f64>())
     }
 
@@ -83,7 +83,7 @@ impl Source {
         -(1.0 - self.rng.random::<f64>()).ln()
     }
 
-    fn noise(&mut self, n: usize) -> Vec<f64> {
+    pub fn noise(&mut self, n: usize) -> Vec<f64> {
         let Noise { rho, sd, tails } = self.noise;
         let sd = sd.unwrap_or_else(|| self.log_uniform(16.0 * KIB, 128.0 * KIB));
         let mut level = self.normal() * sd;
@@ -109,7 +109,7 @@ impl Source {
     }
 
     /// One worker with these levels over a base, at regular positions.
-    fn series(&mut self, pid: u32, levels: Vec<f64>) -> Series {
+    pub fn series(&mut self, pid: u32, levels: Vec<f64>) -> Series {
         let n = levels.len();
         let base = self.uniform(20.0, 80.0) * MIB;
         let step = REQUESTS / (self.readings - 1) as f64;
@@ -119,7 +119,7 @@ impl Source {
             x: (0..n).map(|i| i as f64 * step).collect(),
             y: levels.into_iter().map(|y| ((base + y) / PAGE).round().max(0.0) * PAGE).collect(),
             soak_from: 0.0,
-            load: Vec::new(),
+            ..Series::default()
         }
     }
 
@@ -164,7 +164,7 @@ fn leak(times: f64, u: f64) -> f64 {
     times * BUDGET * REQUESTS * u
 }
 
-fn plateau(t: f64, u: f64) -> f64 {
+pub fn plateau(t: f64, u: f64) -> f64 {
     1.0 - (-u / t).exp()
 }
 
@@ -446,8 +446,11 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "up and down 2 MiB", truth: Truth::Clean, make: |s| up_and_down(s, 2.0 * MIB, 0.0) },
     Family { name: "one step 2-12 MiB", truth: Truth::Clean, make: one_step },
     Family { name: "logarithmic cache", truth: Truth::Clean, make: |s| logarithm(s, 0.0) },
+    Family { name: "cache full at .3", truth: Truth::Clean, make: |s| cache(s, 0.3) },
     Family { name: "cache full at .4", truth: Truth::Clean, make: |s| cache(s, 0.4) },
+    Family { name: "cache full at .5", truth: Truth::Clean, make: |s| cache(s, 0.5) },
     Family { name: "cache full at .7", truth: Truth::Clean, make: |s| cache(s, 0.7) },
+    Family { name: "cache full at .9", truth: Truth::Clean, make: |s| cache(s, 0.9) },
     Family { name: "second cache mid-run", truth: Truth::Clean, make: second_cache },
     Family { name: "high-water mark", truth: Truth::Clean, make: high_water },
     Family { name: "un-sharing", truth: Truth::Clean, make: unsharing },

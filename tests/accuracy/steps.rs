@@ -187,3 +187,23 @@ fn steps_in_fixed_order_are_told_jointly() {
         assert!(verdict.sentence.ends_with("`list`, `show` and `upload` can't be told apart"), "{}", verdict.sentence);
     }
 }
+
+#[test]
+fn growth_over_all_steps_is_known_the_better_for_their_counts() {
+    let case = Case { kept: [0.0, 0.0, 4096.0], noise: (6_000.0, 0.9), ..USUAL };
+    for seed in 0..4 {
+        let mut record = run(&case, seed);
+        let told = judge(&record);
+        let growth = told.findings[0].growth.expect("growth");
+        // From the middle of the first stretch to that of the last.
+        let (first, last) = (&record.host[2].by_step, &record.host[READINGS - 3].by_step);
+        let served = |k: usize| (last[k] - first[k]) as f64;
+        let truth = 4096.0 * served(2) / (0..3).map(served).sum::<f64>();
+        assert!((growth.lower..=growth.upper).contains(&truth), "{truth} {growth:?}");
+        let by_steps: f64 = steps(&told).rows.iter().map(|row| row.share * row.growth.estimate).sum();
+        assert!((by_steps - growth.estimate).abs() < SLACK, "{by_steps} {growth:?}");
+        record.host.iter_mut().for_each(|h| h.by_step.clear());
+        let untold = judge(&record).findings[0].growth.expect("growth");
+        assert!(untold.upper - untold.lower > 3.0 * (growth.upper - growth.lower), "{untold:?} {growth:?}");
+    }
+}

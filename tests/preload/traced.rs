@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use seepage::model::HeapReading;
-use seepage::probe::{HeapProbe, Library};
+use seepage::probe::{HeapProbe, Library, Untraced};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -44,6 +44,11 @@ pub fn installed(mean: u64) -> (TempDir, Library, BTreeMap<String, String>) {
 
 /// The heap of a process; `None` if the library isn't in it.
 pub fn heap(pid: u32, library: &Library) -> Option<HeapProbe> {
+    sought(pid, library).ok()
+}
+
+/// The heap of a process, or why there is none to be read.
+pub fn sought(pid: u32, library: &Library) -> Result<HeapProbe, Untraced> {
     HeapProbe::open(File::open(format!("/proc/{pid}")).unwrap(), library).unwrap()
 }
 
@@ -85,7 +90,7 @@ impl Traced {
     }
 
     pub fn probe(&self, pid: u32) -> HeapProbe {
-        heap(pid, &self.library).expect("the library in it")
+        sought(pid, &self.library).expect("the library in it")
     }
 
     pub fn counts(&self, pid: u32) -> HeapReading {

@@ -2,8 +2,8 @@
 
 use super::HeapLooks;
 use crate::model::{Sample, WorkerId};
-use crate::probe::{HeapProbe, Library, WorkerProbe};
-use std::collections::HashMap;
+use crate::probe::{HeapProbe, Library, Untraced, WorkerProbe};
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ pub struct HeapSampling {
     /// Workers whose heap could not be read, and why the first of them couldn't.
     untraced: u64,
     reason: Option<String>,
+    /// Workers whose library is stuck.
+    stuck: HashSet<WorkerId>,
 }
 
 /// How it stands with one worker's heap.
@@ -36,7 +38,7 @@ enum Heap {
 impl HeapSampling {
     /// Reads what `library` knows, and hands it to `looks`.
     pub fn new(library: Library, looks: HeapLooks) -> Self {
-        HeapSampling { library, looks, workers: HashMap::new(), untraced: 0, reason: None }
+        HeapSampling { library, looks, workers: HashMap::new(), untraced: 0, reason: None, stuck: HashSet::new() }
     }
 
     /// Reads a worker's counts into its sample, and hands a look at its live set on when one is due. `pause` says how
@@ -54,12 +56,12 @@ impl HeapSampling {
             && *due <= begun
         {
             match worker.open_heap(&self.library) {
-                Ok(Some(probe)) => *heap = Heap::Open(probe, begun),
+                Ok(Ok(probe)) => *heap = Heap::Open(probe, begun),
                 missing => {
                     (*tries, *due) = (*tries + 1, begun + LOOK_EVERY);
                     if *tries == TRIES {
                         self.untraced += 1;
-                        self.reason.get_or_insert_with(|| untraced(worker, missing.err()));
+                        self.reason.get_or_insert_with(|| untraced(worker, missing));
                     }
                 }
             }
@@ -75,7 +77,12 @@ impl HeapSampling {
             return Duration::ZERO;
         }
         if let (Some(snapshot), Ok(maps)) = (probe.snapshot(), worker.maps()) {
-            self.looks.put(sample.t, worker.id(), snapshot, maps);
+            if snapshot.stuck {
+                // What is freed from now on would seem to be kept.
+                self.stuck.insert(worker.id());
+            } else {
+                self.looks.put(sample.t, worker.id(), snapshot, maps);
+            }
         }
         let took = begun.elapsed();
         *due = begun + pause(LOOK_EVERY, took);
@@ -87,19 +94,33 @@ impl HeapSampling {
         self.workers.remove(&worker);
     }
 
-    /// Waits until all looks are taken in; says which workers' heaps could not be read, if any.
+    /// Waits until all looks are taken in; says which workers' heaps could not be read, or not to the end, if any.
     pub fn finish(self) -> Option<String> {
         self.looks.finish();
-        let reason = self.reason?;
-        Some(format!("allocations of {} workers are not traced: {reason}", self.untraced))
+        let untraced =
+            self.reason.map(|reason| format!("allocations of {} workers are not traced: {reason}", self.untraced));
+        let stuck = (!self.stuck.is_empty()).then(|| {
+            format!(
+                "allocations of {} workers were not sampled to the end: a child of theirs has a lock of the preload \
+                 library that nobody holds, or a thread of theirs was stopped for good while it held it",
+                self.stuck.len()
+            )
+        });
+        let told: Vec<String> = untraced.into_iter().chain(stuck).collect();
+        (!told.is_empty()).then(|| told.join("; "))
     }
 }
 
-fn untraced(worker: &WorkerProbe, error: Option<io::Error>) -> String {
+fn untraced(worker: &WorkerProbe, missing: io::Result<Result<HeapProbe, Untraced>>) -> String {
     let who = format!("PID {} ({})", worker.id().pid, worker.command());
-    match error {
-        Some(error) => format!("the memory of {who} could not be read: {error}"),
-        None => format!(
+    match missing {
+        Err(error) => format!("the memory of {who} could not be read: {error}"),
+        Ok(Err(Untraced::Bypassed)) => format!(
+            "{who} has an allocator linked into it, whose calls don't pass the preload library; link it as a shared \
+             library"
+        ),
+        Ok(Err(Untraced::NothingSeen)) => format!("{who} hasn't allocated anything that the preload library sees"),
+        Ok(_) => format!(
             "the preload library isn't in {who}: a static, musl, Go or set-user-id program, or one whose environment \
              was cleared"
         ),

@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn what_was_allocated_is_told_as_it_rises() {
         let stacks = |allocated: &[u64]| {
-            let stacks = allocated.iter().map(|&allocated| StackTrace { allocated, samples: 1, frames: vec![7] });
+            let stacks = allocated.iter().map(|&allocated| StackTrace { allocated, frames: vec![7] });
             Snapshot { stacks: stacks.collect(), ..Snapshot::default() }
         };
         let mut tracker = Tracker::default();

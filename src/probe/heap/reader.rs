@@ -1,8 +1,10 @@
 //! Reading the library's memory in a process that goes on running.
 
-use super::layout::{ENTRIES, Entry, FRAMES, MAGIC, MAPPINGS, Mapping, Region, SLOTS, STACKS, Slot, Stack, VERSION};
+use super::layout::{
+    Anchor, ENTRIES, Entry, FRAMES, MAGIC, MAPPINGS, Mapping, Region, SLOTS, STACKS, Slot, Stack, VERSION,
+};
 use super::library::Library;
-use crate::model::HeapReading;
+use crate::model::{HeapLost, HeapReading};
 use procfs::FromBufRead;
 use procfs::process::{MMPermissions, MMapPath, MemoryMaps};
 use rustix::fs::{Mode, OFlags};
@@ -14,6 +16,9 @@ use std::os::unix::fs::FileExt;
 
 /// The most of the library's data that is searched for its anchor.
 const DATA: usize = 64 << 10;
+
+/// Tries at a look while the sample is being thinned out, which takes about as long as a look.
+const TRIES: u32 = 3;
 
 /// Page size of the only systems that the library is built for.
 const PAGE: u64 = 4096;
@@ -45,8 +50,6 @@ pub struct LiveSample {
 pub struct StackTrace {
     /// Estimate of the bytes allocated here since the process began.
     pub allocated: u64,
-    /// Samples taken here since then.
-    pub samples: u64,
     /// Code addresses in that process, innermost first.
     pub frames: Vec<u64>,
 }
@@ -60,17 +63,29 @@ pub struct Snapshot {
     pub live: Vec<LiveSample>,
     /// Stacks, by number.
     pub stacks: Vec<StackTrace>,
-    /// Samples and frees that could not be noted; the live set is then a little off.
-    pub lost: u64,
+    /// What could not be noted since the process began.
+    pub lost: HeapLost,
+    /// Whether the library's lock was found held for good: nothing is noted any more, neither samples nor frees.
+    pub stuck: bool,
+}
+
+/// Why nothing is known of a process's heap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Untraced {
+    /// The library isn't in it.
+    NotLoaded,
+    /// The library is in it, but hasn't seen an allocation yet.
+    NothingSeen,
+    /// It calls an allocator of its own, past the library.
+    Bypassed,
 }
 
 impl HeapProbe {
-    /// Opens the heap of the process whose directory in `/proc` this is; `None` if the library isn't in it, or hasn't
-    /// seen an allocation yet.
+    /// Opens the heap of the process whose directory in `/proc` this is, or says why there is none to be read.
     ///
     /// # Errors
     /// If its memory may not be read, or it has ended.
-    pub fn open(process: impl AsFd, library: &Library) -> io::Result<Option<Self>> {
+    pub fn open(process: impl AsFd, library: &Library) -> io::Result<Result<Self, Untraced>> {
         let open = |name: &str| -> io::Result<File> {
             Ok(rustix::fs::openat(process.as_fd(), name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into())
         };
@@ -81,18 +96,28 @@ impl HeapProbe {
                 matches!(&map.pathname, MMapPath::Path(path) if path.as_os_str().as_encoded_bytes().starts_with(ours));
             named && map.perms.contains(MMPermissions::WRITE)
         });
-        let Some((from, to)) = data.map(|map| map.address) else { return Ok(None) };
+        let Some((from, to)) = data.map(|map| map.address) else { return Ok(Err(Untraced::NotLoaded)) };
         let memory = open("mem")?;
         let mut buffer = vec![0; usize::try_from(to.saturating_sub(from)).unwrap_or(DATA).min(DATA)];
         memory.read_exact_at(&mut buffer, from)?;
         let words: Vec<u64> = words(&buffer).collect();
-        let anchored = words.windows(2).find(|pair| pair[0] == MAGIC && pair[1] != 0);
-        let Some(region) = anchored.map(|pair| pair[1]) else { return Ok(None) };
+        // The region begins with the same word, but doesn't lie in here.
+        let at = words.iter().position(|word| *word == MAGIC);
+        let anchor = at.and_then(|at| words.get(at..at + size_of::<Anchor>() / 8));
+        let Some([_, region, bypassed]) = anchor.and_then(|words| words.first_chunk()).copied() else {
+            return Ok(Err(Untraced::NotLoaded));
+        };
+        if bypassed != 0 {
+            return Ok(Err(Untraced::Bypassed));
+        }
+        if region == 0 {
+            return Ok(Err(Untraced::NothingSeen));
+        }
         let probe = HeapProbe { memory, region };
         let head = probe.head()?;
         let known =
             word(&head, offset_of!(Region, magic)) == MAGIC && half(&head, offset_of!(Region, version)) == VERSION;
-        Ok(known.then_some(probe))
+        Ok(if known { Ok(probe) } else { Err(Untraced::NotLoaded) })
     }
 
     /// Exact counts; `None` if the process has ended or has become another program.
@@ -123,19 +148,28 @@ impl HeapProbe {
         })
     }
 
-    /// The sampled live set; `None` if the process has ended or has become another program.
+    /// The sampled live set; `None` if the process has ended or has become another program, or if its sample was being
+    /// thinned out whenever it was looked at: the next look has all that this one had.
     pub fn snapshot(&self) -> Option<Snapshot> {
+        (0..TRIES).find_map(|_| self.look())
+    }
+
+    fn look(&self) -> Option<Snapshot> {
+        let before = half(&self.head().ok()?, offset_of!(Region, thinnings));
         let first = self.entries()?;
         let head = self.head().ok()?;
-        if word(&head, offset_of!(Region, magic)) != MAGIC {
-            return None;
-        }
-        let mean = word(&head, offset_of!(Region, mean)).max(1);
         let used = |offset: usize, most: usize| (half(&head, offset) as usize).min(most);
         let stacks =
             self.stacks(used(offset_of!(Region, stacks_used), STACKS), used(offset_of!(Region, frames_used), FRAMES))?;
         // An entry that changes while it is read is taken for what it says only if two looks agree.
         let second = self.entries()?;
+        let head = self.head().ok()?;
+        if word(&head, offset_of!(Region, magic)) != MAGIC
+            || before % 2 == 1
+            || before != half(&head, offset_of!(Region, thinnings))
+        {
+            return None;
+        }
         let size = size_of::<Entry>();
         let steady = first.chunks_exact(size).zip(second.chunks_exact(size)).filter(|(a, b)| a == b);
         let live = steady.map(|(entry, _)| entry).filter(|entry| word(entry, offset_of!(Entry, address)) != 0);
@@ -146,9 +180,16 @@ impl HeapProbe {
             born: word(entry, offset_of!(Entry, born)),
             stack: Some(half(entry, offset_of!(Entry, stack))).filter(|stack| (*stack as usize) < stacks.len()),
         });
-        let lost = [offset_of!(Region, lost_samples), offset_of!(Region, lost_frees)];
-        let lost = lost.iter().map(|offset| word(&head, *offset)).sum();
-        Some(Snapshot { mean, live: live.collect(), stacks, lost })
+        let lost_samples = word(&head, offset_of!(Region, lost_samples));
+        let lost = HeapLost {
+            samples: lost_samples.saturating_add(word(&head, offset_of!(Region, lost_frees))),
+            stacks: word(&head, offset_of!(Region, lost_stacks)),
+            mappings: word(&head, offset_of!(Region, lost_mappings)),
+            unsampled: word(&head[offset_of!(Region, shared)..], offset_of!(Slot, allocated)),
+        };
+        let mean = word(&head, offset_of!(Region, mean)).max(1);
+        let stuck = half(&head, offset_of!(Region, broken)) != 0;
+        Some(Snapshot { mean, live: live.collect(), stacks, lost, stuck })
     }
 
     fn stacks(&self, count: usize, frames: usize) -> Option<Vec<StackTrace>> {
@@ -159,7 +200,6 @@ impl HeapProbe {
             let depth = half(stack, offset_of!(Stack, depth)) as usize * 8;
             StackTrace {
                 allocated: word(stack, offset_of!(Stack, allocated)),
-                samples: word(stack, offset_of!(Stack, samples)),
                 frames: frames.get(first..first.saturating_add(depth)).map_or_else(Vec::new, |f| words(f).collect()),
             }
         };

@@ -5,7 +5,7 @@ use super::layout::{ENTRIES, MAPPINGS, Region};
 use super::math::{ln, one_minus_exp, probability, random, unit};
 use super::{mappings, table};
 use proptest::prelude::*;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -77,21 +77,38 @@ proptest! {
 
     #[test]
     fn mappings_hold_what_is_mapped(
-        steps in proptest::collection::vec((any::<bool>(), 0u64..200, 1u64..40), 1..300)
+        steps in proptest::collection::vec((0u8..4, 0u64..200, 1u64..40), 1..300)
     ) {
         let region = region();
-        // Which entry each page belongs to; one entry for each mapping ever made.
-        let mut pages: HashMap<u64, usize> = HashMap::new();
-        for (maps, from, count) in steps {
-            let known = (from..from + count).filter(|page| pages.remove(page).is_some()).count() as u64;
-            prop_assert_eq!(mappings::remove(&region, from * 4096, count * 4096), known * 4096);
-            if maps {
-                let place = table::insert_mapping(&region, from * 4096 + 1, count * 4096, 7, 0).unwrap();
-                prop_assert!(mappings::insert(&region, from * 4096, count * 4096, place as u32 + 1));
-                pages.extend((from..from + count).map(|page| (page, place)));
+        // Which entry each page belongs to, `None` where it is only reserved; one entry for each mapping ever made.
+        let mut pages: BTreeMap<u64, Option<usize>> = BTreeMap::new();
+        for (what, from, count) in steps {
+            let (start, length, within) = (from * 4096, count * 4096, from..from + count);
+            let known = pages.range(within.clone()).filter(|(_, entry)| entry.is_some()).count() as u64;
+            let reserved = pages.range(within.clone()).find(|(_, entry)| entry.is_none());
+            let first = mappings::first_reserved(&region, start, length);
+            prop_assert_eq!(first.map(|(from, _)| from / 4096), reserved.map(|(page, _)| *page));
+            match what {
+                0 => {
+                    prop_assert_eq!(mappings::remove(&region, start, length), known * 4096);
+                    pages.retain(|page, _| !within.contains(page));
+                }
+                1 => {
+                    prop_assert!(mappings::reserve(&region, start, length));
+                    pages.extend(within.map(|page| (page, None)));
+                }
+                2 => {
+                    prop_assert_eq!(mappings::close(&region, start, length), known * 4096);
+                    pages.range_mut(within).for_each(|(_, entry)| *entry = None);
+                }
+                _ => {
+                    let place = table::insert_mapping(&region, start + 1, length, 7, 0).unwrap();
+                    prop_assert!(mappings::insert(&region, start, length, place as u32 + 1));
+                    pages.extend(within.map(|page| (page, Some(place))));
+                }
             }
             let mut expected: BTreeMap<usize, u64> = BTreeMap::new();
-            for place in pages.values() {
+            for place in pages.values().flatten() {
                 *expected.entry(*place).or_default() += 4096;
             }
             let entries = region.entries.iter().enumerate().filter(|(_, e)| e.address.load(Relaxed) != 0);

@@ -2,7 +2,7 @@
 
 use super::{Estimate, finite};
 use crate::model::Frame;
-use crate::verdict::{CallSite, CallSites, SiteState};
+use crate::verdict::{CallSite, CallSites, SiteState, SiteStep};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -21,8 +21,14 @@ pub(super) struct CallSitesPart {
     total: Estimate,
     /// Growth of anonymous memory that is in no live allocation; null if that of memory is unknown.
     unexplained: Option<f64>,
-    /// Samples that could not be noted.
+    /// Samples, and frees of sampled blocks, that could not be noted.
     lost: u64,
+    /// Samples whose stack there was no room for.
+    lost_stacks: u64,
+    /// Mappings that could not be followed, and count as gone.
+    lost_mappings: u64,
+    /// Bytes allocated by threads beyond those that are sampled.
+    unsampled_bytes: u64,
     /// Call sites, by the lower bound of their growth.
     sites: Vec<SitePart>,
 }
@@ -36,6 +42,8 @@ struct SitePart {
     state: SiteState,
     /// Growth of what it keeps.
     growth: Estimate,
+    /// The steps of the workload with which the growth goes; null unless that is proven.
+    step: Option<SiteStepPart>,
     /// Samples that came or went.
     samples: u64,
     /// Of the bytes that came in the first half and were live at its end, the part that was live at the end, 0 to 1.
@@ -44,6 +52,31 @@ struct SitePart {
     median_age_seconds: Option<f64>,
     /// Stacks that lead there, the fastest growing first.
     stacks: Vec<StackPart>,
+}
+
+/// The steps of the workload, one as a rule, with which a site's growth goes: of a request of any other it is proven to
+/// keep less.
+#[derive(Serialize, JsonSchema)]
+struct SiteStepPart {
+    /// Their names; several if it isn't proven which of them it is, or if it is all of them.
+    steps: Vec<String>,
+    /// Their share of all requests, 0 to 1.
+    share: Option<f64>,
+    /// What the site keeps of one of their requests, on average over them.
+    growth: Estimate,
+    /// What it keeps of a request of the others, on average over them, at most.
+    others_at_most: Option<f64>,
+}
+
+impl From<&SiteStep> for SiteStepPart {
+    fn from(step: &SiteStep) -> Self {
+        SiteStepPart {
+            steps: step.steps.clone(),
+            share: finite(step.share),
+            growth: (&step.growth).into(),
+            others_at_most: finite(step.others),
+        }
+    }
 }
 
 /// A call stack with its growth.
@@ -86,7 +119,10 @@ impl From<&CallSites> for CallSitesPart {
             churn: finite(sites.churn),
             total: (&sites.total).into(),
             unexplained: sites.unexplained.and_then(finite),
-            lost: sites.lost,
+            lost: sites.lost.samples,
+            lost_stacks: sites.lost.stacks,
+            lost_mappings: sites.lost.mappings,
+            unsampled_bytes: sites.lost.unsampled,
             sites: sites.sites.iter().map(SitePart::from).collect(),
         }
     }
@@ -102,6 +138,7 @@ impl From<&CallSite> for SitePart {
             frame: (&site.frame).into(),
             state: site.state,
             growth: (&site.growth).into(),
+            step: site.step.as_ref().map(SiteStepPart::from),
             samples: site.samples,
             kept: site.kept.and_then(finite),
             median_age_seconds: site.age.and_then(finite),

@@ -4,27 +4,34 @@
 //! Thompson 1952). What stays through the whole window adds no uncertainty: only what came or went does, with variance
 //! sum s^2 (1 - p) / p^2. Beside it the window is cut into parts, and how unevenly they grew gives a second variance
 //! (that of a ratio estimator; Cochran 1977), which also has what the program itself did unevenly. The wider interval
-//! of the two counts. What holds when the mean is raised during the run, `window` says.
+//! of the two counts. What holds when the mean is raised during the run, `window` says; how exact counts sharpen the
+//! estimates, `calibration`; and with which step of the workload they go, `steps`.
 
+mod calibration;
 mod naming;
+#[cfg(test)]
+mod simulation;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod window;
+mod windows;
 
+use super::series::interpolate;
 use super::{Finding, Interval, series};
-use crate::model::{Axis, CallStack, Frame, Resource, RunRecord, Sample, Series};
-use crate::stats::{student_t, student_t_tail};
+use crate::model::{Axis, CallStack, Frame, HeapLost, Resource, RunRecord, Sample, Series, WorkerId};
+use calibration::Calibration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use window::{Tally, Window, first_late};
+use steps::Steps;
+use window::{Tally, Window};
+use windows::Windows;
 
-/// Error probability of each bound, and rate of false discoveries among the sites that are said to grow.
-const ALPHA: f64 = 0.01;
+/// Rate of false discoveries among the sites that are said to grow.
+const FALSE_DISCOVERIES: f64 = 0.01;
 /// Samples of a site that must have come or gone before anything is said about it.
 const FEWEST: u64 = 4;
-/// What grows in the last third of the window at less than this part of its rate has settled.
-const LATE: f64 = 0.4;
 /// Sites and stacks of each that are told.
 const SITES: usize = 20;
 const STACKS: usize = 3;
@@ -49,8 +56,8 @@ pub struct CallSites {
     /// Missing if memory isn't proven to grow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unexplained: Option<f64>,
-    /// Samples and frees that could not be noted; above zero, the rates are a little off.
-    pub lost: u64,
+    /// What the library could not note meanwhile.
+    pub lost: HeapLost,
     /// Sites, by the lower bound of their growth.
     pub sites: Vec<CallSite>,
 }
@@ -76,6 +83,9 @@ pub struct CallSite {
     pub state: SiteState,
     /// Growth of what it keeps, in bytes per step of the axis.
     pub growth: Interval,
+    /// The steps of the workload with which that goes; missing unless it is proven.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<SiteStep>,
     /// Samples that came or went.
     pub samples: u64,
     /// Of the bytes that came in the first half and were live at its end, the part that was live at the end of the
@@ -89,6 +99,20 @@ pub struct CallSite {
     pub stacks: Vec<(CallStack, f64)>,
 }
 
+/// The steps of the workload, one as a rule, with which a site's growth goes: of a request of any other it is proven to
+/// keep less.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SiteStep {
+    /// Their names; several if it isn't proven which of them it is, or if it is all of them.
+    pub steps: Vec<String>,
+    /// Their share of all requests, 0 to 1.
+    pub share: f64,
+    /// What the site keeps of one of their requests, on average over them, in bytes.
+    pub growth: Interval,
+    /// What it keeps of a request of the others, on average over them, at most, in bytes.
+    pub others: f64,
+}
+
 impl CallSites {
     /// The site that is to blame for most of the growth, if there is one.
     pub fn culprit(&self) -> Option<&CallSite> {
@@ -97,72 +121,158 @@ impl CallSites {
     }
 }
 
-/// Judges the call sites of a run; `None` if allocations weren't traced, or too little of them was seen. `memory` is the
-/// finding on the workers' memory.
-pub fn call_sites(record: &RunRecord, memory: Option<&Finding>) -> Option<CallSites> {
-    let (axis, series) = series(record, Resource::Memory);
-    let windows: Vec<Window> = series.iter().filter_map(|one| Window::new(one, &record.heap.looks)).collect();
-    let parts = Parts::new(&windows);
-    if parts.whole() <= 0.0 {
-        return None;
+/// What is known of the run's workers beside their samples.
+pub struct Workers<'a> {
+    /// The axis of their memory.
+    pub axis: Axis,
+    /// Their memory.
+    pub series: &'a [Series],
+    /// The finding on it.
+    pub finding: Option<&'a Finding>,
+    /// Names of the steps by which their requests are counted.
+    pub steps: &'a [String],
+}
+
+/// Judges the call sites of a run; `None` if allocations weren't traced, or too little of them was seen.
+pub fn call_sites(record: &RunRecord, workers: &Workers) -> Option<CallSites> {
+    let axis = workers.axis;
+    let windows = Windows::new(workers.series, &record.heap.looks)?;
+    let places = Places::new(record);
+    let mut whole = Tally::default();
+    let mut tallies = windows.tallies(places.sites.len(), |stack| places.of(stack));
+    tallies.iter().for_each(|tally| whole.add(tally));
+    let lost = windows.each.iter().fold(HeapLost::default(), |sum, (window, _)| sum.and(&window.lost));
+    let counted = if lost.is_whole() { counted(record, &windows) } else { None };
+    if let Some(counted) = counted {
+        let calibration = Calibration::new(counted, &whole);
+        whole = calibration.whole(&whole);
+        tallies = tallies.into_iter().map(|tally| calibration.calibrated(tally, &windows)).collect();
     }
-    let mut all = Tally::new(parts.spans.len());
-    let mut by_stack: HashMap<Option<u32>, Tally> = HashMap::new();
-    let mut before = 0;
-    for window in &windows {
-        let after = parts.spans.len() - before - window.spans.len();
-        for (stack, tally) in window.tallies(before, after) {
-            all.add(&tally);
-            by_stack.entry(stack).or_insert_with(|| Tally::new(parts.spans.len())).add(&tally);
-        }
-        before += window.spans.len();
-    }
-    let mut by_site: HashMap<Frame, (Tally, Vec<(CallStack, f64)>)> = HashMap::new();
-    for (stack, tally) in by_stack {
-        let known = stack.and_then(|stack| record.heap.stacks.get(stack as usize)).cloned().unwrap_or_default();
-        let none = || (Tally::new(parts.spans.len()), Vec::new());
-        let (site, stacks) = by_site.entry(naming::site(&known)).or_insert_with(none);
-        stacks.push((known, parts.rate(&tally)));
-        site.add(&tally);
-    }
-    let judged = by_site.into_iter().filter(|(_, (tally, _))| tally.samples >= FEWEST);
-    let mut judged: Vec<(CallSite, f64)> = judged
-        .map(|(frame, (tally, mut stacks))| {
-            stacks.sort_by(|a, b| b.1.total_cmp(&a.1));
-            stacks.truncate(STACKS);
-            let (growth, chance) = parts.growth(&tally);
-            let state = parts.state(&tally, growth.estimate);
+    let mut judged: Vec<Judged> = places
+        .sites
+        .iter()
+        .zip(tallies)
+        .enumerate()
+        .filter(|(_, (_, tally))| tally.samples >= FEWEST)
+        .map(|(place, (frame, tally))| {
+            let (growth, chance) = windows.growth(&tally);
             let site = CallSite {
-                frame,
-                state,
+                frame: frame.clone(),
+                state: windows.state(&tally, growth.estimate),
                 growth,
+                step: None,
                 samples: tally.samples,
                 kept: tally.share_kept(),
                 age: tally.median_age(),
-                stacks,
+                stacks: Vec::new(),
             };
-            (site, chance)
+            Judged { place, site, tally, chance }
         })
         .collect();
     discover(&mut judged);
-    let mut sites: Vec<CallSite> = judged.into_iter().map(|(site, _)| site).collect();
-    sites.sort_by(|a, b| b.growth.lower.total_cmp(&a.growth.lower));
-    sites.truncate(SITES);
-    let (total, _) = parts.growth(&all);
-    let of_memory = memory.filter(|finding| finding.axis == axis).and_then(|finding| finding.growth);
+    judged.sort_by(|a, b| b.site.growth.lower.total_cmp(&a.site.growth.lower));
+    judged.truncate(SITES);
+    let steps = Steps::new(workers.steps, &windows);
+    let sums = windows.sums(places.by_stack.len(), |stack| places.number(stack));
+    for Judged { place, site, tally, .. } in &mut judged {
+        site.stacks = places.stacks(*place, site.growth.estimate, record, &sums);
+        if site.state == SiteState::Grows {
+            site.step = steps.as_ref().and_then(|steps| steps.of(tally));
+        }
+    }
+    let sites: Vec<CallSite> = judged.into_iter().map(|one| one.site).collect();
+    let (total, _) = windows.growth(&whole);
+    let of_memory = workers.finding.filter(|finding| finding.axis == axis).and_then(|finding| finding.growth);
     let of_memory = of_memory.filter(|growth| growth.lower > 0.0);
-    let mean = windows.iter().map(|w| w.means().1).max()?;
+    let means = || windows.each.iter().map(|(window, _)| window.means());
+    let mean = means().map(|(_, last)| last).max()?;
     Some(CallSites {
         axis,
-        churn: churned(record, &series).unwrap_or(0.0),
-        span: parts.whole(),
+        churn: churned(record, workers.series).unwrap_or(0.0),
+        span: windows.span(),
         mean,
-        raised_from: windows.iter().map(|w| w.means().0).min().filter(|first| *first < mean),
+        raised_from: means().map(|(first, _)| first).min().filter(|first| *first < mean),
         total,
         unexplained: of_memory.map(|growth| growth.estimate - total.estimate),
-        lost: windows.iter().map(|w| w.lost).sum(),
+        lost,
         sites,
     })
+}
+
+/// A site on its way.
+struct Judged {
+    place: usize,
+    site: CallSite,
+    tally: Tally,
+    /// The probability of as much growth by chance.
+    chance: f64,
+}
+
+/// Which site each stack leads to.
+struct Places {
+    sites: Vec<Frame>,
+    /// By number of the stack; the last is that of all that there was no room for.
+    by_stack: Vec<usize>,
+}
+
+impl Places {
+    fn new(record: &RunRecord) -> Self {
+        let mut sites: Vec<Frame> = Vec::new();
+        let mut known: HashMap<Frame, usize> = HashMap::new();
+        let none = CallStack::default();
+        let place = |stack: &CallStack| {
+            let frame = naming::site(stack);
+            *known.entry(frame).or_insert_with_key(|frame| {
+                sites.push(frame.clone());
+                sites.len() - 1
+            })
+        };
+        let by_stack = record.heap.stacks.iter().chain([&none]).map(place).collect();
+        Places { sites, by_stack }
+    }
+
+    fn number(&self, stack: Option<u32>) -> usize {
+        let nowhere = self.by_stack.len() - 1;
+        stack.map_or(nowhere, |stack| (stack as usize).min(nowhere))
+    }
+
+    fn of(&self, stack: Option<u32>) -> usize {
+        self.by_stack[self.number(stack)]
+    }
+
+    /// The stacks that lead to a site, the fastest growing first, each with its part of the site's growth; `sums` are by
+    /// number of the stack.
+    fn stacks(&self, place: usize, growth: f64, record: &RunRecord, sums: &[Tally]) -> Vec<(CallStack, f64)> {
+        let numbers = || (0..sums.len()).filter(|stack| self.by_stack[*stack] == place);
+        let whole: f64 = numbers().map(|stack| sums[stack].change).sum();
+        let stack = |number: usize| {
+            let frames = record.heap.stacks.get(number).cloned().unwrap_or_default();
+            (frames, growth * sums[number].change / whole)
+        };
+        let mut stacks: Vec<(CallStack, f64)> = numbers().map(stack).filter(|(_, rate)| rate.is_finite()).collect();
+        stacks.sort_by(|a, b| b.1.total_cmp(&a.1));
+        stacks.truncate(STACKS);
+        stacks
+    }
+}
+
+/// How much the exact count of live bytes changed in each slice; `None` if it wasn't read at every look.
+fn counted(record: &RunRecord, windows: &Windows) -> Option<Vec<f64>> {
+    let key = |worker: WorkerId, t: f64| (worker, t.to_bits());
+    let wanted = windows.each.iter().flat_map(|(window, _)| window.times.iter().map(|t| key(window.worker, *t)));
+    let mut levels: HashMap<(WorkerId, u64), Option<f64>> = wanted.map(|key| (key, None)).collect();
+    for sample in &record.samples {
+        if let Some(level) = levels.get_mut(&key(sample.worker, sample.t)) {
+            *level = sample.heap.map(|heap| heap.in_use() as f64);
+        }
+    }
+    let mut changes = Vec::with_capacity(windows.slices.len());
+    for (window, _) in &windows.each {
+        let level = |t: &f64| levels.get(&key(window.worker, *t)).copied().flatten();
+        let levels: Option<Vec<f64>> = window.times.iter().map(level).collect();
+        changes.extend(window.changes(&levels?));
+    }
+    Some(changes)
 }
 
 /// What one stack comes to over all judged windows, in bytes and blocks.
@@ -183,14 +293,17 @@ pub struct StackTotal {
 /// What each stack comes to, all workers together; the largest live ones first.
 pub fn stack_totals(record: &RunRecord) -> Vec<StackTotal> {
     let (_, series) = series(record, Resource::Memory);
+    let nowhere = record.heap.stacks.len();
+    let mut tallies = vec![Tally::default(); nowhere + 1];
+    for window in series.iter().filter_map(|one| Window::new(one, &record.heap.looks, series.len())) {
+        window.tally(&mut tallies, |stack| stack.map_or(nowhere, |stack| (stack as usize).min(nowhere)), 0, 0);
+    }
+    let stack = |number: usize| (number < nowhere).then_some(number as u32);
     let mut totals: HashMap<Option<u32>, StackTotal> = HashMap::new();
-    for window in series.iter().filter_map(|one| Window::new(one, &record.heap.looks)) {
-        for (stack, tally) in window.tallies(0, 0) {
-            let total = totals.entry(stack).or_default();
-            total.growth += tally.changes.iter().sum::<f64>();
-            total.live += tally.ages.iter().map(|(_, bytes)| bytes).sum::<f64>();
-            total.blocks += tally.blocks;
-        }
+    for (number, tally) in tallies.iter().enumerate().filter(|(_, tally)| **tally != Tally::default()) {
+        let live = tally.ages.iter().map(|(_, bytes)| bytes).sum();
+        let total = StackTotal { live, blocks: tally.blocks, growth: tally.change, ..StackTotal::default() };
+        totals.insert(stack(number), total);
     }
     for (stack, bytes) in record.heap.looks.iter().flat_map(|look| &look.allocated) {
         totals.entry(Some(*stack)).or_default().allocated += *bytes as f64;
@@ -218,75 +331,18 @@ fn churned(record: &RunRecord, series: &[Series]) -> Option<f64> {
         let Some((begun, before)) = counts.next() else { continue };
         let Some((ended, after)) = counts.next_back() else { continue };
         allocated += after.saturating_sub(before) as f64;
-        span += window::position(one, ended) - window::position(one, begun);
+        let position = |t| interpolate(&one.t, &one.x, t);
+        span += position(ended) - position(begun);
     }
     (span > 0.0).then(|| allocated / span)
 }
 
 /// Takes back what is said of sites whose growth may be chance (Benjamini and Hochberg 1995).
-fn discover(sites: &mut [(CallSite, f64)]) {
-    sites.sort_by(|a, b| a.1.total_cmp(&b.1));
+fn discover(sites: &mut [Judged]) {
+    sites.sort_by(|a, b| a.chance.total_cmp(&b.chance));
     let count = sites.len() as f64;
-    let proven =
-        sites.iter().enumerate().rev().find(|(rank, (_, chance))| *chance <= ALPHA * (rank + 1) as f64 / count);
+    let level = |rank: usize| FALSE_DISCOVERIES * (rank + 1) as f64 / count;
+    let proven = sites.iter().enumerate().rev().find(|(rank, one)| one.chance <= level(*rank));
     let proven = proven.map_or(0, |(rank, _)| rank + 1);
-    sites[proven..].iter_mut().for_each(|(site, _)| site.state = SiteState::Unproven);
-}
-
-/// The parts of all windows, one after another.
-struct Parts {
-    spans: Vec<f64>,
-    /// Whether a part lies in the last third of its window.
-    late: Vec<bool>,
-}
-
-impl Parts {
-    fn new(windows: &[Window]) -> Self {
-        let late = |window: &Window| {
-            let count = window.spans.len();
-            (0..count).map(move |part| part >= first_late(count))
-        };
-        Parts {
-            spans: windows.iter().flat_map(|w| w.spans.iter().copied()).collect(),
-            late: windows.iter().flat_map(late).collect(),
-        }
-    }
-
-    fn whole(&self) -> f64 {
-        self.spans.iter().sum()
-    }
-
-    fn rate(&self, tally: &Tally) -> f64 {
-        tally.changes.iter().sum::<f64>() / self.whole()
-    }
-
-    /// Whether what grew at this rate still does in the last third.
-    fn state(&self, tally: &Tally, rate: f64) -> SiteState {
-        let sum =
-            |values: &[f64]| values.iter().zip(&self.late).filter(|(_, late)| **late).map(|(v, _)| v).sum::<f64>();
-        let (change, span) = (sum(&tally.changes), sum(&self.spans));
-        let error = tally.late_variance.sqrt().max(f64::MIN_POSITIVE);
-        if change < LATE * rate * span {
-            SiteState::Settled
-        } else if student_t_tail(change / error, f64::INFINITY) < ALPHA {
-            SiteState::Grows
-        } else {
-            SiteState::Unproven
-        }
-    }
-
-    /// Growth with its bounds, and the probability of as much by chance.
-    fn growth(&self, tally: &Tally) -> (Interval, f64) {
-        let estimate = self.rate(tally);
-        let count = self.spans.len() as f64;
-        let residuals = tally.changes.iter().zip(&self.spans).map(|(change, span)| (change - estimate * span).powi(2));
-        let uneven = (count / (count - 1.0) * residuals.sum::<f64>()).sqrt() / self.whole();
-        let sampled = tally.variance.sqrt() / self.whole();
-        let both = [(uneven, count - 1.0), (sampled, f64::INFINITY)];
-        let half = both.iter().map(|(error, df)| error * student_t(1.0 - ALPHA, *df)).fold(0.0, f64::max);
-        let chance = both.iter().map(|(error, df)| student_t_tail(estimate / error.max(f64::MIN_POSITIVE), *df));
-        let interval =
-            Interval { estimate, lower: estimate - half, upper: estimate + half, confidence: 1.0 - 2.0 * ALPHA };
-        (interval, chance.fold(0.0, f64::max))
-    }
+    sites[proven..].iter_mut().for_each(|one| one.site.state = SiteState::Unproven);
 }

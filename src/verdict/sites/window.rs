@@ -1,9 +1,9 @@
-//! The judged part of one worker's looks, and how each stack's live bytes changed in its parts.
+//! The judged part of one worker's looks, and how what each place keeps changed in its slices.
 //!
 //! The library raises its mean when samples come too fast, and thins the sample out to what the new mean would have
 //! taken. An interval between two looks of the same mean is judged at that mean; one in which the mean was raised is left
 //! out, of changes and of span alike, for what left the sample there may still be live. So a change is never the
-//! difference of two levels that were weighed differently, and every part estimates the change of its own intervals
+//! difference of two levels that were weighed differently, and every slice estimates the change of its own intervals
 //! without bias: growth is their sum over the sum of their spans. What is lost are the intervals themselves, as many as
 //! there were doublings: of a leak that goes with the bursts that caused them, these are missing.
 //!
@@ -12,27 +12,47 @@
 //! s^2 d (d + 1), d = |w - v|, is an unbiased estimate; one that only came, or only went, has 0 for the other. With one
 //! mean that is what Horvitz and Thompson (1952) have.
 
-use crate::model::{HeapLook, SampledBlock, Series};
-use std::collections::HashMap;
+use super::super::series::interpolate;
+use crate::model::{HeapLook, HeapLost, SampledBlock, Series, WorkerId};
+use std::ops::Range;
 
-/// Parts a window is cut into, at most and at least: with fewer, it has no last third.
+/// Parts a window is cut into, at most.
 const PARTS: usize = 8;
-const FEWEST_PARTS: usize = 3;
+/// Slices of all windows together, about, and of one window at most and at least.
+const SLICES: usize = 4096;
+const SLICES_OF_ONE: usize = 96;
+/// Where the last third of a window begins, as a part of its length.
+const LATE_FROM: f64 = 2.0 / 3.0;
 
-/// The judged looks of one worker.
+/// The judged looks of one worker. What lies between them is cut into slices, of an interval or several.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Window {
-    /// Length of each part along the axis, without what is left out.
-    pub spans: Vec<f64>,
-    /// What the library has failed to note until the last look.
-    pub lost: u64,
+    /// The slices, in the order of time.
+    pub slices: Vec<Slice>,
+    /// Number of parts: longer pieces, of a slice or several.
+    pub parts: usize,
+    /// The worker.
+    pub worker: WorkerId,
+    /// Time of each look.
+    pub times: Vec<f64>,
+    /// What the library failed to note between the first look and the last.
+    pub lost: HeapLost,
     /// Mean of bytes between samples at each look.
     means: Vec<u64>,
-    /// The part of the interval that ends at each look; `None` at the first, and where the mean was raised.
-    parts: Vec<Option<usize>>,
+    /// The slice of the interval that ends at each look; `None` at the first, and where the mean was raised.
+    ending: Vec<Option<usize>>,
     blocks: Vec<Block>,
-    /// Time of the last look.
-    end: f64,
+}
+
+/// A piece of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Slice {
+    /// Length along the axis, without what is left out.
+    pub span: f64,
+    /// The part of the window in which it lies.
+    pub part: usize,
+    /// Whether it lies in the last third.
+    pub late: bool,
 }
 
 /// A block that was in the sample at one of the looks.
@@ -40,15 +60,17 @@ pub struct Window {
 struct Block {
     sampled: SampledBlock,
     /// Looks, from the first at which it was in the sample to the first at which it wasn't any more.
-    live: std::ops::Range<usize>,
+    live: Range<usize>,
 }
 
-/// How one stack's live bytes changed, in one worker or in several.
+/// How what one place keeps changed, in one worker or in several.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Tally {
-    /// Change in each part of each window, in bytes.
+    /// Change in each slice of each window, in bytes; none if it isn't asked for by slices.
     pub changes: Vec<f64>,
-    /// Variance of their sum that comes from sampling.
+    /// Their sum.
+    pub change: f64,
+    /// Variance of the sum that comes from sampling.
     pub variance: f64,
     /// The same of the last third alone.
     pub late_variance: f64,
@@ -65,25 +87,32 @@ pub struct Tally {
 }
 
 impl Window {
-    /// The judged looks among all `looks`, of the worker of this series; `None` if there are too few.
-    pub fn new(series: &Series, looks: &[HeapLook]) -> Option<Self> {
+    /// The judged looks among all `looks`, of the worker of this series, one of `windows`; `None` if no two of them can
+    /// be compared.
+    pub fn new(series: &Series, looks: &[HeapLook], windows: usize) -> Option<Self> {
         let worker = series.worker?;
         let looks: Vec<&HeapLook> = looks.iter().filter(|look| look.worker == worker).collect();
         let from = series.x.iter().position(|x| *x >= series.soak_from)?;
         let (from, to) = (series.t[from], *series.t.last()?);
         let judged: Vec<usize> = (0..looks.len()).filter(|&i| (from..=to).contains(&looks[i].t)).collect();
+        let times: Vec<f64> = judged.iter().map(|&look| looks[look].t).collect();
         let means: Vec<u64> = judged.iter().map(|&look| looks[look].mean).collect();
         let steady: Vec<usize> = (1..judged.len()).filter(|&look| means[look] == means[look - 1]).collect();
-        let count = steady.len().min(PARTS);
-        if count < FEWEST_PARTS {
+        if steady.is_empty() {
             return None;
         }
-        let at: Vec<f64> = judged.iter().map(|&look| position(series, looks[look].t)).collect();
-        let (mut parts, mut spans) = (vec![None; judged.len()], vec![0.0; count]);
+        let at: Vec<f64> = times.iter().map(|t| interpolate(&series.t, &series.x, *t)).collect();
+        let late_from = at[0] + LATE_FROM * (at[at.len() - 1] - at[0]);
+        let count = steady.len().min((SLICES / windows.max(1)).clamp(PARTS, SLICES_OF_ONE));
+        let parts = count.min(PARTS);
+        let mut slices: Vec<Slice> =
+            (0..count).map(|slice| Slice { span: 0.0, part: slice * parts / count, late: true }).collect();
+        let mut ending = vec![None; judged.len()];
         for (place, &look) in steady.iter().enumerate() {
-            let part = place * count / steady.len();
-            parts[look] = Some(part);
-            spans[part] += at[look] - at[look - 1];
+            let slice = place * count / steady.len();
+            ending[look] = Some(slice);
+            slices[slice].span += at[look] - at[look - 1];
+            slices[slice].late &= at[look - 1] >= late_from;
         }
         let mut blocks: Vec<Block> = Vec::new();
         for (index, look) in looks.iter().enumerate() {
@@ -97,8 +126,8 @@ impl Window {
             blocks.extend(look.came.iter().map(|sampled| Block { sampled: *sampled, live: after..usize::MAX }));
         }
         blocks.retain(|block| block.live.start < block.live.end.min(judged.len()) && block.sampled.size > 0);
-        let last = looks[*judged.last()?];
-        Some(Window { spans, lost: last.lost, means, parts, blocks, end: last.t })
+        let lost = looks[*judged.last()?].lost.since(&looks[judged[0]].lost);
+        Some(Window { slices, parts, worker, times, lost, means, ending, blocks })
     }
 
     /// Mean of bytes between samples, at the first look and at the last.
@@ -106,44 +135,58 @@ impl Window {
         (self.means[0], self.means[self.means.len() - 1])
     }
 
-    /// How each stack's live bytes changed, in a tally that begins with `before` parts of other windows and ends with
-    /// `after`.
-    pub fn tallies(&self, before: usize, after: usize) -> HashMap<Option<u32>, Tally> {
-        let (looks, parts) = (self.means.len(), self.spans.len());
-        let mut tallies: HashMap<Option<u32>, Tally> = HashMap::new();
+    /// How much a quantity that is known at each look changed in each slice.
+    pub fn changes(&self, levels: &[f64]) -> Vec<f64> {
+        let mut changes = vec![0.0; self.slices.len()];
+        for (look, slice) in self.ending.iter().enumerate() {
+            if let Some(slice) = slice {
+                changes[*slice] += levels[look] - levels[look - 1];
+            }
+        }
+        changes
+    }
+
+    /// Adds what came and went to the tally of its place, which `place` tells from its stack. Of `slices` in all the
+    /// window's own begin at `first`; without any, changes are only summed up.
+    pub fn tally(&self, tallies: &mut [Tally], place: impl Fn(Option<u32>) -> usize, first: usize, slices: usize) {
+        let looks = self.means.len();
+        let middle = looks / 2;
         for block in &self.blocks {
-            let tally = tallies.entry(block.sampled.stack).or_insert_with(|| Tally::new(before + parts + after));
+            let tally = &mut tallies[place(block.sampled.stack)];
             let bytes = block.sampled.live.unwrap_or(block.sampled.size) as f64;
             let odds = |look: usize| odds_against(block.sampled.size, self.means[look]);
-            // Where its coming and going is judged, and how likely it was to be in the sample there.
-            let at = |look: usize| Some((self.parts.get(look).copied().flatten()?, odds(look)));
-            let (came, went) = (at(block.live.start), at(block.live.end));
-            if let Some((part, odds)) = came {
-                tally.changes[before + part] += bytes * (1.0 + odds);
-            }
-            if let Some((part, odds)) = went {
-                tally.changes[before + part] -= bytes * (1.0 + odds);
+            let end = |look: usize| {
+                let slice = self.ending.get(look).copied().flatten()?;
+                Some(End { slice, late: self.slices[slice].late, odds: odds(look) })
+            };
+            let (came, went) = (end(block.live.start), end(block.live.end));
+            for (end, sign) in [(came, 1.0), (went, -1.0)] {
+                let Some(end) = end else { continue };
+                let change = sign * bytes * (1.0 + end.odds);
+                tally.change += change;
+                if slices > 0 {
+                    tally.changes.resize(slices, 0.0);
+                    tally.changes[first + end.slice] += change;
+                }
             }
             tally.samples += u64::from(came.is_some() != went.is_some());
             tally.variance += bytes * bytes * variance(came, went);
-            let late = |end: Option<(usize, f64)>| end.filter(|(part, _)| *part >= first_late(parts));
+            let late = |end: Option<End>| end.filter(|end| end.late);
             tally.late_variance += bytes * bytes * variance(late(came), late(went));
-            let middle = looks / 2;
             let stayed = block.live.end >= looks;
+            let weight = 1.0 + odds(looks - 1);
             if block.live.start > 0 && block.live.start <= middle && block.live.end > middle {
                 if stayed {
-                    tally.kept += bytes * (1.0 + odds(looks - 1));
-                } else if let Some((_, odds)) = went {
+                    tally.kept += bytes * weight;
+                } else if let Some(End { odds, .. }) = went {
                     tally.freed += bytes * (1.0 + odds);
                 }
             }
             if stayed {
-                let weight = 1.0 + odds(looks - 1);
-                tally.ages.push((self.end - block.sampled.born, bytes * weight));
+                tally.ages.push((self.times[looks - 1] - block.sampled.born, bytes * weight));
                 tally.blocks += weight;
             }
         }
-        tallies
     }
 }
 
@@ -152,22 +195,27 @@ fn odds_against(size: u64, mean: u64) -> f64 {
     1.0 / (size as f64 / mean.max(1) as f64).exp_m1()
 }
 
-/// Estimate of the variance that a block of one byte adds, by where it came and went and the odds it had there.
-fn variance(came: Option<(usize, f64)>, went: Option<(usize, f64)>) -> f64 {
-    let odds = |end: Option<(usize, f64)>| end.map_or(0.0, |(_, odds)| odds);
+/// Where a block came or went: the slice, whether that lies in the last third, and the odds against its being sampled.
+#[derive(Clone, Copy)]
+struct End {
+    slice: usize,
+    late: bool,
+    odds: f64,
+}
+
+/// Estimate of the variance that a block of one byte adds.
+fn variance(came: Option<End>, went: Option<End>) -> f64 {
+    let odds = |end: Option<End>| end.map_or(0.0, |end| end.odds);
     let apart = (odds(came) - odds(went)).abs();
     apart * (apart + 1.0)
 }
 
 impl Tally {
-    /// No change in so many parts.
-    pub fn new(parts: usize) -> Self {
-        Tally { changes: vec![0.0; parts], ..Tally::default() }
-    }
-
-    /// Takes another one in, of the same parts.
+    /// Takes another one in, of the same slices.
     pub fn add(&mut self, other: &Tally) {
+        self.changes.resize(self.changes.len().max(other.changes.len()), 0.0);
         self.changes.iter_mut().zip(&other.changes).for_each(|(sum, change)| *sum += change);
+        self.change += other.change;
         self.variance += other.variance;
         self.late_variance += other.late_variance;
         self.samples += other.samples;
@@ -197,20 +245,4 @@ impl Tally {
             })
             .map(|(age, _)| *age)
     }
-}
-
-/// The first part of the last third of so many.
-pub fn first_late(parts: usize) -> usize {
-    (2 * parts).div_ceil(3)
-}
-
-/// Where a worker was on the axis at a time, between its readings.
-pub fn position(series: &Series, t: f64) -> f64 {
-    let after = series.t.partition_point(|at| *at < t);
-    if after == 0 || after == series.t.len() {
-        return series.x[after.min(series.x.len() - 1)];
-    }
-    let (t0, t1) = (series.t[after - 1], series.t[after]);
-    let (x0, x1) = (series.x[after - 1], series.x[after]);
-    x0 + (x1 - x0) * (t - t0) / (t1 - t0)
 }
