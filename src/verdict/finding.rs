@@ -4,6 +4,7 @@ use super::assess::{ALPHA_LEAK, Assessment, Demands, Subject, Terms, assess};
 use super::class::Behaviour;
 use super::explain;
 use super::forecast::pace;
+use super::jumping::JumpPattern;
 use super::level::{Jump, Levels, judged_from};
 use super::pool::{ENOUGH, Member, Pool, is_sound, rises};
 use super::swing::without_swings;
@@ -168,9 +169,14 @@ fn with_second_half(whole: Assessment, series: &[Series], pool: &Pool, terms: Te
     if half.members.len() < pool.members.len() || later.iter().any(|s| s.x.len() - judged_from(s) < ENOUGH) {
         return Assessment { leak: whole.leak && !doubtful, ..whole };
     }
+    // Of a jump that had others before it no half can say that it was the only one, or one of the last.
+    let several = pool.jumps.iter().filter(|j| j.size > 0.0).count() > 1;
+    let is_calm = |half: &Assessment| matches!(half.jumps, JumpPattern::None | JumpPattern::UpAndDown);
     match assess_pool(&later, &half, terms, least_jump) {
         Some(later) if doubtful => Assessment { leak: later.leak, ..whole },
-        Some(settled) if settled.clean => Assessment { clean: true, settled: true, end: settled.end, ..whole },
+        Some(settled) if settled.clean && (!several || is_calm(&settled)) => {
+            Assessment { clean: true, settled: true, end: settled.end, ..whole }
+        }
         _ => Assessment { leak: whole.leak && !doubtful, ..whole },
     }
 }
