@@ -209,7 +209,8 @@ impl Noise {
 /// the bias that comes from fitting a line (Tjostheim & Paulsen 1983).
 fn left(model: &Plausible, levels: &[Levels]) -> (f64, f64) {
     let left = Residuals::of(model, levels);
-    let (n, fitted) = (left.points.iter().map(Vec::len).sum::<usize>() as f64, 2.0 + 2.0 * model.transients.len() as f64);
+    let (n, fitted) =
+        (left.points.iter().map(Vec::len).sum::<usize>() as f64, 2.0 + 2.0 * model.transients.len() as f64);
     let squares: f64 = left.points.iter().flatten().map(|p| p.1 * p.1).sum();
     let found = left.autocorrelation.first().copied().unwrap_or(0.0);
     let rho = found + (2.0 + 4.0 * found) / n.max(1.0);
