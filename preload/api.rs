@@ -2,11 +2,14 @@
 
 #![allow(clippy::missing_safety_doc)]
 
-use super::layout::Region;
+use super::chunk::Head;
+use super::layout::{Region, Slot};
 use super::libc::{self, ENOMEM, MAP_ANONYMOUS, MAP_FAILED, MAP_FIXED, MAP_PRIVATE, PROT_NONE, PROT_WRITE};
-use super::next::{self, Next, early, early_size, is_allocator, is_early, usable};
+use super::next::{self, Next, early_size, is_allocator, is_early, usable};
 use super::region::{close_range, existing, forget_range};
-use super::sample::{allocated, freed, mapped, opened, reserved};
+use super::sample::{allocated, count_allocated, count_freed, freed, mapped, opened, reserved, sample_block};
+use super::table::may_hold_near;
+use super::thread::direct_slot;
 use core::arch::naked_asm;
 use core::ffi::{c_int, c_void};
 use core::mem::transmute;
@@ -15,14 +18,60 @@ use core::sync::atomic::Ordering::Relaxed;
 
 type Address = *mut c_void;
 
-/// Notes a block that was allocated, and hands it on.
+// What a pair of `malloc` and `free` costs decides whether anybody wants this library in a process. In a thread that has a
+// slot, over the C library's allocator, nothing is called but that; all else lies in the functions that say "slowly".
+
+/// Notes a block that was just allocated, unless there was no memory for it, and passes it on.
 #[inline(always)]
 pub unsafe fn noted(block: Address) -> Address {
-    if !block.is_null() {
-        // SAFETY: the block was just allocated.
+    if block.is_null() {
+        return block;
+    }
+    // SAFETY: passed on as it came.
+    let Some(slot) = direct_slot() else { return unsafe { noted_slowly(block) } };
+    // SAFETY: a thread with a direct slot meets such blocks only, and ours.
+    let head = unsafe { Head::of(block) };
+    if !head.is_in_heap() {
+        // SAFETY: as above.
+        return unsafe { noted_slowly(block) };
+    }
+    let bytes = head.usable_in_heap();
+    if count_allocated(slot, bytes) { sampled(block, slot, bytes) } else { block }
+}
+
+#[inline(never)]
+unsafe fn noted_slowly(block: Address) -> Address {
+    if !is_early(block) {
+        // SAFETY: the block was just allocated, and is none of ours.
         allocated(block, unsafe { usable(block) });
     }
     block
+}
+
+#[cold]
+#[inline(never)]
+fn sampled(block: Address, slot: &'static Slot, bytes: usize) -> Address {
+    sample_block(slot, block, bytes);
+    block
+}
+
+/// Counts a block that is about to be freed, if that is all there is to do.
+#[inline(always)]
+unsafe fn count_if_plain(block: Address) -> bool {
+    let Some(slot) = direct_slot() else { return false };
+    // SAFETY: a slot lies in a region.
+    let region = unsafe { existing().unwrap_unchecked() };
+    // True of null as well.
+    if may_hold_near(region, block as usize) {
+        return false;
+    }
+    // SAFETY: as in `noted`.
+    let head = unsafe { Head::of(block) };
+    if !head.is_in_heap() {
+        return false;
+    }
+    count_freed(slot, head.usable_in_heap());
+    true
 }
 
 fn out_of_memory() -> Address {
@@ -33,33 +82,37 @@ fn out_of_memory() -> Address {
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn malloc(bytes: usize) -> Address {
-    let next = next::MALLOC.get();
-    if next.is_null() {
-        return early(bytes);
-    }
     // SAFETY: the function has this type.
-    unsafe { noted(transmute::<Address, unsafe extern "C" fn(usize) -> Address>(next)(bytes)) }
+    unsafe { noted(transmute::<Address, next::Malloc>(next::MALLOC.known())(bytes)) }
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn calloc(count: usize, bytes: usize) -> Address {
-    let next = next::CALLOC.get();
-    if next.is_null() {
-        return count.checked_mul(bytes).map_or_else(out_of_memory, early);
-    }
     // SAFETY: the function has this type.
-    unsafe { noted(transmute::<Address, unsafe extern "C" fn(usize, usize) -> Address>(next)(count, bytes)) }
+    unsafe { noted(transmute::<Address, next::Calloc>(next::CALLOC.known())(count, bytes)) }
 }
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn free(block: Address) {
+    // SAFETY: the block is live, and the function has this type; whoever has a slot has looked it up.
+    unsafe {
+        if count_if_plain(block) {
+            transmute::<Address, next::Free>(next::FREE.known())(block);
+        } else {
+            free_slowly(block);
+        }
+    }
+}
+
+#[inline(never)]
+unsafe fn free_slowly(block: Address) {
     if block.is_null() || is_early(block) {
         return;
     }
-    // SAFETY: the block is live, and the function has this type; whoever has a block has looked it up.
+    // SAFETY: the block is live, and the function has this type.
     unsafe {
         freed(block, usable(block));
-        transmute::<Address, unsafe extern "C" fn(Address)>(next::FREE.get())(block);
+        transmute::<Address, next::Free>(next::FREE.known())(block);
     }
 }
 
@@ -67,28 +120,26 @@ pub unsafe extern "C" fn free(block: Address) {
 pub unsafe extern "C" fn realloc(block: Address, bytes: usize) -> Address {
     // SAFETY: calls are passed on as they came, with functions of their types.
     unsafe {
-        if block.is_null() {
-            return malloc(bytes);
-        }
-        if is_early(block) {
-            let moved = malloc(bytes);
-            if !moved.is_null() {
-                copy_nonoverlapping(block.cast::<u8>(), moved.cast::<u8>(), early_size(block).min(bytes));
-            }
-            return moved;
-        }
         // It is noted as freed before anyone else can be given the address.
-        let before = usable(block);
-        freed(block, before);
-        let moved =
-            transmute::<Address, unsafe extern "C" fn(Address, usize) -> Address>(next::REALLOC.get())(block, bytes);
-        if !moved.is_null() {
-            allocated(moved, usable(moved));
-        } else if bytes > 0 {
-            // It failed, and the old block lives on.
-            allocated(block, before);
+        if !count_if_plain(block) {
+            if block.is_null() {
+                return malloc(bytes);
+            }
+            if is_early(block) {
+                let moved = malloc(bytes);
+                if !moved.is_null() {
+                    copy_nonoverlapping(block.cast::<u8>(), moved.cast::<u8>(), early_size(block).min(bytes));
+                }
+                return moved;
+            }
+            freed(block, usable(block));
         }
-        moved
+        let moved = transmute::<Address, next::Realloc>(next::REALLOC.known())(block, bytes);
+        if moved.is_null() && bytes > 0 {
+            // It failed, and the old block lives on.
+            noted(block);
+        }
+        noted(moved)
     }
 }
 
@@ -107,7 +158,7 @@ unsafe fn aligned(next: &Next, alignment: usize, bytes: usize) -> Address {
         return out_of_memory();
     }
     // SAFETY: the function has this type.
-    unsafe { noted(transmute::<Address, unsafe extern "C" fn(usize, usize) -> Address>(next)(alignment, bytes)) }
+    unsafe { noted(transmute::<Address, next::Calloc>(next)(alignment, bytes)) }
 }
 
 #[unsafe(no_mangle)]
@@ -146,7 +197,7 @@ unsafe fn paged(next: &Next, bytes: usize) -> Address {
         return out_of_memory();
     }
     // SAFETY: the function has this type.
-    unsafe { noted(transmute::<Address, unsafe extern "C" fn(usize) -> Address>(next)(bytes)) }
+    unsafe { noted(transmute::<Address, next::Malloc>(next)(bytes)) }
 }
 
 #[unsafe(no_mangle)]
@@ -171,17 +222,10 @@ pub unsafe extern "C" fn malloc_usable_size(block: Address) -> usize {
     }
 }
 
-/// `mmap`, which passes on who called it as a seventh argument.
+/// `mmap_from` with who called it as the last argument; the others are passed on where they are.
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mmap(
-    address: Address,
-    bytes: usize,
-    protection: c_int,
-    flags: c_int,
-    descriptor: c_int,
-    offset: i64,
-) -> Address {
+pub unsafe extern "C" fn mmap() {
     naked_asm!(
         ".cfi_startproc",
         "push qword ptr [rsp]",
@@ -198,14 +242,7 @@ pub unsafe extern "C" fn mmap(
 /// The same function under its other name.
 #[unsafe(naked)]
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mmap64(
-    address: Address,
-    bytes: usize,
-    protection: c_int,
-    flags: c_int,
-    descriptor: c_int,
-    offset: i64,
-) -> Address {
+pub unsafe extern "C" fn mmap64() {
     naked_asm!("jmp {mmap}", mmap = sym mmap)
 }
 

@@ -11,12 +11,15 @@ use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 pub const MAGIC: u64 = u64::from_le_bytes(*b"seepheap");
 
 /// Version of this layout.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// Threads that count on their own at a time; more of them share `Region::shared`.
 pub const SLOTS: usize = 4096;
 
-/// Counters of the filter that spares `free` a look-up; a power of two.
+/// Counters of the filter that `free` looks into first; a power of two. Small, for they take room in the target's caches.
+pub const NEAR: usize = 1 << 14;
+
+/// Counters of the filter that spares `free` a look-up where the first one doesn't; a power of two.
 pub const FILTER: usize = 1 << 16;
 
 /// Sampled blocks and mappings that can be live at a time.
@@ -173,6 +176,8 @@ pub struct Region {
     pub shared: Slot,
     /// Counts by thread.
     pub slots: [Slot; SLOTS],
+    /// How many sampled blocks begin in a cache line with this number, modulo `NEAR`; one that reached 255 stays.
+    pub near: [AtomicU8; NEAR],
     /// How many sampled blocks have an address with this hash; one that reached 255 stays.
     pub filter: [AtomicU8; FILTER],
     /// Entries by hash of the address, plus one; open addressing.

@@ -9,6 +9,7 @@
 #![no_std]
 
 mod api;
+mod chunk;
 mod layout;
 mod libc;
 mod mappings;

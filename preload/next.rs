@@ -1,12 +1,20 @@
 //! The functions that stand behind ours, and memory for whoever allocates while they are looked up.
 
+use super::chunk::Head;
 use super::libc::{self, dl_phdr_info};
-use super::thread::counts;
+use super::thread::{self, counts};
 use core::ffi::{CStr, c_int, c_void};
+use core::mem::transmute;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize};
 
-/// A function that was looked up by name.
+pub type Malloc = unsafe extern "C" fn(usize) -> *mut c_void;
+pub type Calloc = unsafe extern "C" fn(usize, usize) -> *mut c_void;
+pub type Realloc = unsafe extern "C" fn(*mut c_void, usize) -> *mut c_void;
+pub type Free = unsafe extern "C" fn(*mut c_void);
+type Usable = unsafe extern "C" fn(*mut c_void) -> usize;
+
+/// A function that is looked up by name.
 pub struct Next {
     name: &'static CStr,
     address: AtomicPtr<c_void>,
@@ -17,6 +25,11 @@ impl Next {
         Next { name, address: AtomicPtr::new(core::ptr::null_mut()) }
     }
 
+    /// With a function of ours that stands in until it is looked up: whoever calls it needn't ask whether it is.
+    const fn with_first(name: &'static CStr, first: *mut c_void) -> Self {
+        Next { name, address: AtomicPtr::new(first) }
+    }
+
     /// Its address; null if it isn't there, or not yet.
     #[inline(always)]
     pub fn get(&self) -> *mut c_void {
@@ -24,16 +37,23 @@ impl Next {
         if address.is_null() { self.resolved() } else { address }
     }
 
+    /// Its address, or what stands in for it; null only of a function without that, and only before another was looked
+    /// up.
+    #[inline(always)]
+    pub fn known(&self) -> *mut c_void {
+        self.address.load(Relaxed)
+    }
+
     #[cold]
     fn resolved(&self) -> *mut c_void {
         resolve();
-        self.address.load(Acquire)
+        self.known()
     }
 }
 
-pub static MALLOC: Next = Next::new(c"malloc");
+pub static MALLOC: Next = Next::with_first(c"malloc", first_malloc as *const () as *mut c_void);
+pub static CALLOC: Next = Next::with_first(c"calloc", first_calloc as *const () as *mut c_void);
 pub static FREE: Next = Next::new(c"free");
-pub static CALLOC: Next = Next::new(c"calloc");
 pub static REALLOC: Next = Next::new(c"realloc");
 pub static MEMALIGN: Next = Next::new(c"memalign");
 pub static POSIX_MEMALIGN: Next = Next::new(c"posix_memalign");
@@ -47,93 +67,97 @@ pub static MREMAP: Next = Next::new(c"mremap");
 pub static MPROTECT: Next = Next::new(c"mprotect");
 
 static ALL: [&Next; 14] = [
+    &MALLOC,
     &FREE,
     &CALLOC,
     &REALLOC,
+    &USABLE,
     &MEMALIGN,
     &POSIX_MEMALIGN,
     &ALIGNED_ALLOC,
     &VALLOC,
     &PVALLOC,
-    &USABLE,
     &MMAP,
     &MUNMAP,
     &MREMAP,
     &MPROTECT,
-    &MALLOC,
 ];
 
-/// 0: not looked up; 1: somebody does; 2: done.
+/// How many of them every allocator has, in the order of `ALL`.
+const NEEDED: usize = 5;
+
+/// 0: not looked up; 1: somebody does, or there is no allocator; 2: done.
 static STATE: AtomicU8 = AtomicU8::new(0);
 
-/// Looks all of them up, once. `dlsym` may allocate: that is served from `early`.
-fn resolve() {
-    if STATE.compare_exchange(0, 1, AcqRel, Acquire).is_err() {
-        return;
+/// Looks all of them up, once; false if they aren't there yet. `dlsym` may allocate: that is served from `early`.
+pub fn resolve() -> bool {
+    if let Err(state) = STATE.compare_exchange(0, 1, AcqRel, Acquire) {
+        return state == 2;
     }
-    for next in ALL {
-        // SAFETY: names end in a zero byte.
-        let address = unsafe { libc::dlsym(libc::RTLD_NEXT, next.name.as_ptr()) };
-        next.address.store(address, Release);
+    // SAFETY: names end in a zero byte.
+    let found = ALL.map(|next| unsafe { libc::dlsym(libc::RTLD_NEXT, next.name.as_ptr()) });
+    if found[..NEEDED].iter().any(|address| address.is_null()) {
+        return false;
+    }
+    let [malloc, free, _, _, usable, ..] = found;
+    // SAFETY: the functions have these types.
+    let have_heads = unsafe { have_heads(malloc, transmute(malloc), transmute(free), transmute(usable)) };
+    HAVE_HEADS.store(have_heads, Relaxed);
+    if have_heads {
+        thread::count_directly();
     }
     // SAFETY: the callback writes to our statics only.
-    unsafe { libc::dl_iterate_phdr(find_allocator, core::ptr::null_mut()) };
-    GLIBC.store(is_glibc(), Release);
+    unsafe { libc::dl_iterate_phdr(find_allocator, malloc) };
+    for (next, address) in ALL.iter().zip(found) {
+        next.address.store(address, Release);
+    }
     STATE.store(2, Release);
+    true
 }
 
-/// Whether the allocator behind us is the GNU C library's, whose blocks say their size in the word before them.
-static GLIBC: AtomicBool = AtomicBool::new(false);
+/// `malloc` until it is looked up.
+unsafe extern "C" fn first_malloc(bytes: usize) -> *mut c_void {
+    // SAFETY: the function has this type.
+    if resolve() { unsafe { transmute::<*mut c_void, Malloc>(MALLOC.known())(bytes) } } else { early(bytes) }
+}
+
+/// `calloc` until it is looked up.
+unsafe extern "C" fn first_calloc(count: usize, bytes: usize) -> *mut c_void {
+    if resolve() {
+        // SAFETY: the function has this type.
+        return unsafe { transmute::<*mut c_void, Calloc>(CALLOC.known())(count, bytes) };
+    }
+    count.checked_mul(bytes).map_or(core::ptr::null_mut(), early)
+}
+
+/// Whether the allocator behind us is the GNU C library's, whose blocks have a `Head`.
+static HAVE_HEADS: AtomicBool = AtomicBool::new(false);
 
 /// How many bytes a block really has.
 ///
 /// # Safety
 /// The block is live, and is none of ours.
-#[inline(always)]
 pub unsafe fn usable(block: *mut c_void) -> usize {
-    if GLIBC.load(Relaxed) {
-        // SAFETY: the caller's block; see `glibc_usable`.
-        unsafe { glibc_usable(block) }
+    if HAVE_HEADS.load(Relaxed) {
+        // SAFETY: it has one.
+        unsafe { Head::of(block) }.usable()
     } else {
-        type Usable = unsafe extern "C" fn(*mut c_void) -> usize;
         // SAFETY: the function has this type; it is there wherever `malloc` is.
-        unsafe { core::mem::transmute::<*mut c_void, Usable>(USABLE.get())(block) }
+        unsafe { transmute::<*mut c_void, Usable>(USABLE.get())(block) }
     }
 }
 
-/// What `malloc_usable_size` of the GNU C library returns: the size of the chunk without its flags and its head, which
-/// a chunk that has a mapping of its own (flag 2) doesn't share with its neighbour.
-#[inline(always)]
-unsafe fn glibc_usable(block: *mut c_void) -> usize {
-    // SAFETY: the word belongs to the block's chunk.
-    let word = unsafe { block.cast::<usize>().sub(1).read() };
-    (word & !7) - if word & 2 == 0 { 8 } else { 16 }
-}
-
-/// Whether `glibc_usable` says what the allocator itself says, over blocks of all kinds.
-fn is_glibc() -> bool {
-    type Malloc = unsafe extern "C" fn(usize) -> *mut c_void;
-    type Free = unsafe extern "C" fn(*mut c_void);
-    type Usable = unsafe extern "C" fn(*mut c_void) -> usize;
-    let all = [&MALLOC, &FREE, &USABLE].map(|next| next.address.load(Relaxed));
-    // SAFETY: a symbol with its version names the GNU C library; the functions have these types; what is allocated
-    // is freed.
+/// Whether `Head` says what the allocator itself says, over blocks of all kinds.
+unsafe fn have_heads(found: *mut c_void, malloc: Malloc, free: Free, usable: Usable) -> bool {
+    // SAFETY: a symbol with its version names the GNU C library; what is allocated is freed.
     unsafe {
-        let of_glibc = libc::dlvsym(libc::RTLD_NEXT, c"malloc".as_ptr(), c"GLIBC_2.2.5".as_ptr());
-        if all.iter().any(|address| address.is_null()) || of_glibc != all[0] {
-            return false;
-        }
-        let (malloc, free, usable) = (
-            core::mem::transmute::<*mut c_void, Malloc>(all[0]),
-            core::mem::transmute::<*mut c_void, Free>(all[1]),
-            core::mem::transmute::<*mut c_void, Usable>(all[2]),
-        );
-        [1, 24, 25, 1000, 5000, 100_000, 300_000].into_iter().all(|bytes| {
-            let block = malloc(bytes);
-            let agree = !block.is_null() && usable(block) == glibc_usable(block) && glibc_usable(block) >= bytes;
-            free(block);
-            agree
-        })
+        found == libc::dlvsym(libc::RTLD_NEXT, c"malloc".as_ptr(), c"GLIBC_2.2.5".as_ptr())
+            && [1, 24, 25, 1000, 5000, 100_000, 300_000].into_iter().all(|bytes| {
+                let block = malloc(bytes);
+                let agree = !block.is_null() && usable(block) == Head::of(block).usable() && usable(block) >= bytes;
+                free(block);
+                agree
+            })
     }
 }
 
@@ -145,8 +169,8 @@ pub fn is_allocator(code: usize) -> bool {
     (ALLOCATOR[0].load(Relaxed)..ALLOCATOR[1].load(Relaxed)).contains(&code)
 }
 
-unsafe extern "C" fn find_allocator(info: *const dl_phdr_info, _: usize, _: *mut c_void) -> c_int {
-    let malloc = MALLOC.address.load(Relaxed) as usize;
+unsafe extern "C" fn find_allocator(info: *const dl_phdr_info, _: usize, malloc: *mut c_void) -> c_int {
+    let malloc = malloc as usize;
     // SAFETY: the loader passes a valid structure with that many headers.
     let (base, headers) = unsafe { ((*info).base, core::slice::from_raw_parts((*info).headers, (*info).count.into())) };
     for header in headers.iter().filter(|header| header.kind == libc::PT_LOAD) {
@@ -163,8 +187,6 @@ unsafe extern "C" fn find_allocator(info: *const dl_phdr_info, _: usize, _: *mut
 /// Whether the program's calls of `malloc` go elsewhere than to us. It is tried, for the address alone doesn't tell: it
 /// may be that of a jump to ours.
 pub fn bypassed() -> bool {
-    type Malloc = unsafe extern "C" fn(usize) -> *mut c_void;
-    type Free = unsafe extern "C" fn(*mut c_void);
     // SAFETY: the names end in a zero byte, and the functions have these types.
     unsafe {
         let [malloc, free] = [c"malloc", c"free"].map(|name| libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()));
@@ -172,9 +194,9 @@ pub fn bypassed() -> bool {
             return false;
         }
         let before = counts();
-        let block = core::mem::transmute::<*mut c_void, Malloc>(malloc)(16);
+        let block = transmute::<*mut c_void, Malloc>(malloc)(16);
         let ours = counts() != before;
-        core::mem::transmute::<*mut c_void, Free>(free)(block);
+        transmute::<*mut c_void, Free>(free)(block);
         !ours
     }
 }
@@ -191,7 +213,7 @@ unsafe impl Sync for Early {}
 static MEMORY: Early = Early(core::cell::UnsafeCell::new([0; EARLY]));
 static USED: AtomicUsize = AtomicUsize::new(0);
 
-/// Zeroed memory of ours, 16 bytes after a word that holds its size; null when it is used up.
+/// Zeroed memory of ours, 16 bytes after a word that holds its size, then a head; null when it is used up.
 #[cold]
 pub fn early(bytes: usize) -> *mut c_void {
     let need = bytes.saturating_add(31) & !15;
@@ -201,6 +223,7 @@ pub fn early(bytes: usize) -> *mut c_void {
     unsafe {
         let block = MEMORY.0.get().cast::<u8>().add(at);
         block.cast::<usize>().write(bytes);
+        block.add(8).cast::<Head>().write(Head::STRANGE);
         block.add(16).cast()
     }
 }

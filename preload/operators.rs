@@ -6,7 +6,7 @@
 
 use super::api::{free, malloc, memalign, noted};
 use super::libc;
-use super::next::{MALLOC, is_allocator, is_early, usable};
+use super::next::{is_allocator, is_early, resolve, usable};
 use super::sample::freed;
 use super::thread::{counts, slot, take_slot};
 use core::arch::naked_asm;
@@ -29,7 +29,8 @@ struct Operator {
     deletes: Option<&'static CStr>,
     /// What takes its place where there is none.
     instead: unsafe extern "C" fn(),
-    /// The one behind ours if its calls are passed on; null if they are counted, or before it is known.
+    /// The one behind ours if its calls are passed on; if they are counted, or before it is known, a function that sees to
+    /// them.
     passed: AtomicPtr<c_void>,
     /// The one behind ours if its calls are counted.
     counted: AtomicPtr<c_void>,
@@ -54,8 +55,8 @@ impl Operator {
         }
         // Where the allocator is must be known by then. What it takes for itself is its own business, and it may not be
         // ready to be asked; and the thread must count on its own.
-        MALLOC.get();
-        if is_allocator(caller) || slot().is_null() && take_slot().is_none() {
+        resolve();
+        if is_allocator(caller) || slot().or_else(take_slot).is_none() {
             return Way(next, 0);
         }
         // SAFETY: these are the operators of one allocator.
@@ -224,20 +225,26 @@ macro_rules! operators {
                 deletes: $deletes,
                 // SAFETY: it is called with the operator's own arguments, by a jump.
                 instead: unsafe { transmute::<*const (), unsafe extern "C" fn()>($instead as *const ()) },
-                passed: AtomicPtr::new(null_mut()),
+                passed: AtomicPtr::new(any as *const () as Address),
                 counted: AtomicPtr::new(null_mut()),
             };
+            #[unsafe(naked)]
+            unsafe extern "C" fn any() {
+                naked_asm!(
+                    ".cfi_startproc",
+                    "lea r11, [rip + {operator}]",
+                    "jmp {any}",
+                    ".cfi_endproc",
+                    operator = sym OPERATOR,
+                    any = sym $any,
+                )
+            }
             naked_asm!(
                 ".cfi_startproc",
-                "mov rax, qword ptr [rip + {operator} + {passed}]",
-                "lea r11, [rip + {operator}]",
-                "test rax, rax",
-                "jz {any}",
-                "jmp rax",
+                "jmp qword ptr [rip + {operator} + {passed}]",
                 ".cfi_endproc",
                 operator = sym OPERATOR,
                 passed = const offset_of!(Operator, passed),
-                any = sym $any,
             )
         }
     )*};

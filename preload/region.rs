@@ -58,7 +58,7 @@ fn create() -> Option<&'static Region> {
         // A huge page would make the target 2 MiB larger at once.
         libc::syscall(libc::SYS_MADVISE, address, size, libc::MADV_NOHUGEPAGE as u64, 0, 0, 0);
         // What is touched at random is touched now, so that its size is known.
-        let (from, to) = (offset_of!(Region, filter) as u64 & !4095, offset_of!(Region, stacks) as u64 & !4095);
+        let (from, to) = (offset_of!(Region, near) as u64 & !4095, offset_of!(Region, stacks) as u64 & !4095);
         libc::syscall(libc::SYS_MADVISE, address + from, to - from, libc::MADV_POPULATE_WRITE as u64, 0, 0, 0);
         libc::syscall(libc::SYS_PRCTL, libc::PR_SET_VMA, 0, address, size, c"seepage".as_ptr() as u64, 0);
         address
@@ -67,6 +67,7 @@ fn create() -> Option<&'static Region> {
     let region = unsafe { &*(address as *const Region) };
     region.version.store(VERSION, Relaxed);
     region.mean.store(mean(), Relaxed);
+    table::hold_null(region);
     region.magic.store(MAGIC, Release);
     match REGION.compare_exchange(null_mut(), address as *mut Region, AcqRel, Acquire) {
         Ok(_) => {
@@ -136,6 +137,7 @@ pub fn lock(region: &'static Region) -> Option<Guard> {
 
 /// Notes that a sampled block was freed.
 #[cold]
+#[inline(never)]
 pub fn forget_block(region: &'static Region, address: usize) {
     if let Some(guard) = lock(region) {
         table::remove(guard.region(), address as u64);

@@ -21,32 +21,21 @@ const MOST: u64 = 4000;
 /// Notes a block that was allocated.
 #[inline(always)]
 pub fn allocated(address: *mut c_void, bytes: usize) {
-    // SAFETY: a slot lies in a region, which is never unmapped.
-    match unsafe { slot().as_ref() } {
-        Some(slot) => count_in(slot, address, bytes),
+    match slot() {
+        Some(slot) => {
+            if count_allocated(slot, bytes) {
+                sample_block(slot, address, bytes);
+            }
+        }
         None => allocated_first(address, bytes),
-    }
-}
-
-#[inline(always)]
-fn count_in(slot: &'static Slot, address: *mut c_void, bytes: usize) {
-    add(&slot.allocations, 1);
-    let total = slot.allocated.load(Relaxed).wrapping_add(bytes as u64);
-    slot.allocated.store(total, Relaxed);
-    if total >= slot.next.load(Relaxed) {
-        sample(slot, Kind::Block, address as usize, bytes as u64);
     }
 }
 
 /// Notes a block that is about to be freed.
 #[inline(always)]
 pub fn freed(address: *mut c_void, bytes: usize) {
-    // SAFETY: as above.
-    match unsafe { slot().as_ref() } {
-        Some(slot) => {
-            add(&slot.freed, bytes as u64);
-            add(&slot.frees, 1);
-        }
+    match slot() {
+        Some(slot) => count_freed(slot, bytes),
         None => freed_first(bytes),
     }
     if let Some(region) = existing()
@@ -56,13 +45,34 @@ pub fn freed(address: *mut c_void, bytes: usize) {
     }
 }
 
+/// Counts a block in its thread's slot; says whether a sample is due.
+#[inline(always)]
+pub fn count_allocated(slot: &Slot, bytes: usize) -> bool {
+    add(&slot.allocations, 1);
+    let total = slot.allocated.load(Relaxed).wrapping_add(bytes as u64);
+    slot.allocated.store(total, Relaxed);
+    total >= slot.next.load(Relaxed)
+}
+
+/// Counts a block that is freed.
+#[inline(always)]
+pub fn count_freed(slot: &Slot, bytes: usize) {
+    add(&slot.freed, bytes as u64);
+    add(&slot.frees, 1);
+}
+
+/// Takes the sample that is due at this block.
+#[cold]
+#[inline(never)]
+pub fn sample_block(slot: &'static Slot, address: *mut c_void, bytes: usize) {
+    sample(slot, Kind::Block, address as usize, bytes as u64);
+}
+
 /// Notes an anonymous private mapping that the program made.
 pub fn mapped(address: *mut c_void, bytes: usize) {
     let Some(region) = region() else { return };
     region.mapped.fetch_add(bytes as u64, Relaxed);
-    // SAFETY: as above.
-    let slot = unsafe { slot().as_ref() }.or_else(take_slot);
-    let taken = slot.is_some_and(|slot| {
+    let taken = slot().or_else(take_slot).is_some_and(|slot| {
         // The bytes of a mapping bring the next sample nearer, but are no blocks.
         let next = slot.next.load(Relaxed).saturating_sub(bytes as u64);
         slot.next.store(next, Relaxed);
@@ -103,9 +113,14 @@ enum Kind {
 }
 
 #[cold]
+#[inline(never)]
 fn allocated_first(address: *mut c_void, bytes: usize) {
     match take_slot() {
-        Some(slot) => count_in(slot, address, bytes),
+        Some(slot) => {
+            if count_allocated(slot, bytes) {
+                sample_block(slot, address, bytes);
+            }
+        }
         None => {
             if let Some(region) = existing() {
                 region.shared.allocated.fetch_add(bytes as u64, AcqRel);
@@ -116,12 +131,10 @@ fn allocated_first(address: *mut c_void, bytes: usize) {
 }
 
 #[cold]
+#[inline(never)]
 fn freed_first(bytes: usize) {
     match take_slot() {
-        Some(slot) => {
-            add(&slot.freed, bytes as u64);
-            add(&slot.frees, 1);
-        }
+        Some(slot) => count_freed(slot, bytes),
         None => {
             if let Some(region) = existing() {
                 region.shared.freed.fetch_add(bytes as u64, AcqRel);
@@ -138,8 +151,6 @@ fn add(count: &core::sync::atomic::AtomicU64, more: u64) {
 }
 
 /// Takes the sample that is due; false if none was taken.
-#[cold]
-#[inline(never)]
 fn sample(slot: &'static Slot, kind: Kind, address: usize, bytes: u64) -> bool {
     let Some(region) = existing() else { return false };
     if slot.busy.load(Relaxed) != 0 {

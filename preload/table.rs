@@ -1,20 +1,33 @@
 //! The table of sampled blocks: which are live, since when, from which stack.
 //!
-//! All of it is called with the region's lock held, but `may_hold`. A block is in the table with probability
+//! All of it is called with the region's lock held, but `may_hold` and `may_hold_near`. A block is in the table with probability
 //! `1 - exp(-bytes / mean)`, at every moment and for the one mean that holds then: when the mean is raised, blocks are
 //! thinned out to what the new one would have taken.
 
-use super::layout::{DEPTH, ENTRIES, Entry, FILTER, FRAMES, INDEX, Region, STACK_INDEX, STACKS};
+use super::layout::{DEPTH, ENTRIES, Entry, FILTER, FRAMES, INDEX, NEAR, Region, STACK_INDEX, STACKS};
 use super::math::{probability, random, unit};
+use core::sync::atomic::AtomicU8;
 use core::sync::atomic::Ordering::{Relaxed, Release};
 
 /// Number of the stack that stands for all that there was no room for.
 pub const NO_STACK: u32 = u32::MAX;
 
+/// Whether a block near this address may have been sampled; if not, this one wasn't. What `free` asks of all blocks: no
+/// multiplication, and a byte that lies beside the bytes of the block's neighbours.
+#[inline(always)]
+pub fn may_hold_near(region: &Region, address: usize) -> bool {
+    region.near[nearby(address)].load(Relaxed) != 0
+}
+
 /// Whether the block at this address may have been sampled; if not, it wasn't.
 #[inline(always)]
 pub fn may_hold(region: &Region, address: usize) -> bool {
     region.filter[filtered(address as u64)].load(Relaxed) != 0
+}
+
+/// Makes `may_hold_near` true of a null pointer for good, which saves `free` a question of its own.
+pub fn hold_null(region: &Region) {
+    region.near[nearby(0)].store(u8::MAX, Relaxed);
 }
 
 /// Enters a sampled block; returns its place, or `None` if there is none left. If there is one at its address already,
@@ -31,8 +44,9 @@ pub fn insert(region: &Region, address: u64, bytes: u64, born: u64, stack: u32) 
         at = (at + 1) & (INDEX - 1);
     }
     region.index[at].store(place as u32 + 1, Relaxed);
-    let filter = &region.filter[filtered(address)];
-    filter.store(filter.load(Relaxed).saturating_add(1), Relaxed);
+    for count in counts(region, address) {
+        count.store(count.load(Relaxed).saturating_add(1), Relaxed);
+    }
     Some(place)
 }
 
@@ -52,10 +66,11 @@ pub fn remove(region: &Region, address: u64) {
         let Some(place) = number.checked_sub(1) else { return };
         if region.entries[place as usize].address.load(Relaxed) == address {
             close_gap(region, at);
-            let filter = &region.filter[filtered(address)];
-            let count = filter.load(Relaxed);
-            if count != 0 && count != u8::MAX {
-                filter.store(count - 1, Relaxed);
+            for count in counts(region, address) {
+                let before = count.load(Relaxed);
+                if before != 0 && before != u8::MAX {
+                    count.store(before - 1, Relaxed);
+                }
             }
             release(region, place as usize);
             return;
@@ -181,8 +196,18 @@ fn close_gap(region: &Region, mut gap: usize) {
     }
 }
 
-/// The filter's place of an address: one multiplication, for `free` waits for it (Fibonacci hashing; Knuth 1973).
+/// The counters of both filters for an address.
+fn counts(region: &Region, address: u64) -> [&AtomicU8; 2] {
+    [&region.near[nearby(address as usize)], &region.filter[filtered(address)]]
+}
+
+/// The near filter's place of an address: that of its cache line.
 #[inline(always)]
+fn nearby(address: usize) -> usize {
+    address / 64 % NEAR
+}
+
+/// The filter's place of an address (Fibonacci hashing; Knuth 1973).
 fn filtered(address: u64) -> usize {
     (address.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - FILTER.trailing_zeros())) as usize
 }

@@ -1,47 +1,80 @@
 //! The calling thread's slot, one load away.
 //!
 //! Stable Rust has no thread-locals without a library; so the words are declared in assembly, in the static TLS block
-//! (initial-exec), which a preloaded library always has room in. The first one is the slot's address; the second is 1
-//! once the thread has given its slot back for good.
+//! (initial-exec), which a preloaded library always has room in. The first one is the slot's address; the second is the
+//! same if the thread may count blocks by their heads; the third is 1 once the thread has given its slot
+//! back for good.
 
 use super::layout::{Region, SLOTS, Slot};
 use super::libc::{self, Key};
 use super::region::{existing, region};
 use core::arch::{asm, global_asm};
 use core::ffi::c_void;
-use core::ptr::null_mut;
-use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicBool, AtomicU32};
 
 global_asm!(
     ".section .tbss.seepage_thread,\"awT\",@nobits",
     ".globl seepage_thread",
     ".hidden seepage_thread",
     ".type seepage_thread, @object",
-    ".size seepage_thread, 16",
+    ".size seepage_thread, 24",
     ".p2align 3",
     "seepage_thread:",
-    ".zero 16",
+    ".zero 24",
     ".text",
 );
 
-/// The thread's slot; null if it has none yet.
+/// One of the words.
 #[inline(always)]
-pub fn slot() -> *mut Slot {
-    let slot;
+fn word<const AT: usize>() -> u64 {
+    let word;
     // SAFETY: it reads the thread's own word, which the loader has set up before any code runs.
     unsafe {
-        asm!("mov {0}, qword ptr [rip + seepage_thread@GOTTPOFF]", "mov {0}, qword ptr fs:[{0}]", out(reg) slot,
-            options(nostack, readonly, preserves_flags));
+        asm!("mov {0}, qword ptr [rip + seepage_thread@GOTTPOFF]", "mov {0}, qword ptr fs:[{0} + {1}]", out(reg) word,
+            const AT, options(nostack, readonly, preserves_flags));
     }
-    slot
+    word
+}
+
+fn set_word<const AT: usize>(word: u64) {
+    // SAFETY: as in `word`; nobody but this thread reads it.
+    unsafe {
+        asm!("mov {1}, qword ptr [rip + seepage_thread@GOTTPOFF]", "mov qword ptr fs:[{1} + {2}], {0}", in(reg) word,
+            out(reg) _, const AT, options(nostack, preserves_flags));
+    }
+}
+
+const SLOT: usize = 0;
+const DIRECT: usize = 8;
+const ENDED: usize = 16;
+
+/// The thread's slot, if it has one yet.
+#[inline(always)]
+pub fn slot() -> Option<&'static Slot> {
+    // SAFETY: a slot lies in a region, which is never unmapped.
+    unsafe { (word::<SLOT>() as *const Slot).as_ref() }
+}
+
+/// The thread's slot, if all blocks it will meet have a `Head`.
+#[inline(always)]
+pub fn direct_slot() -> Option<&'static Slot> {
+    // SAFETY: as in `slot`.
+    unsafe { (word::<DIRECT>() as *const Slot).as_ref() }
+}
+
+/// Whether slots are direct.
+static DIRECT_SLOTS: AtomicBool = AtomicBool::new(false);
+
+/// Says that all blocks have a `Head`, before there is any slot.
+#[allow(dead_code, reason = "not said where the library's code is a part of a test")]
+pub fn count_directly() {
+    DIRECT_SLOTS.store(true, Relaxed);
 }
 
 /// Blocks that this thread has allocated and freed so far, as its slot knows them.
 pub fn counts() -> (u64, u64) {
-    // SAFETY: a slot lies in a region, which is never unmapped.
-    let slot = unsafe { slot().as_ref() };
-    slot.map_or((0, 0), |slot| (slot.allocations.load(Relaxed), slot.frees.load(Relaxed)))
+    slot().map_or((0, 0), |slot| (slot.allocations.load(Relaxed), slot.frees.load(Relaxed)))
 }
 
 /// What tells this thread from the others of its process, and stays through a fork: the address of its thread block.
@@ -50,33 +83,6 @@ pub fn token() -> u64 {
     // SAFETY: the first word of the thread block is its own address.
     unsafe { asm!("mov {0}, qword ptr fs:[0]", out(reg) token, options(nostack, readonly, preserves_flags)) };
     token
-}
-
-fn set_slot(slot: *mut Slot) {
-    // SAFETY: as in `slot`; nobody but this thread reads the word.
-    unsafe {
-        asm!("mov {1}, qword ptr [rip + seepage_thread@GOTTPOFF]", "mov qword ptr fs:[{1}], {0}", in(reg) slot,
-            out(reg) _, options(nostack, preserves_flags));
-    }
-}
-
-/// Whether the thread has given its slot back.
-fn ended() -> bool {
-    let ended: u64;
-    // SAFETY: as in `slot`.
-    unsafe {
-        asm!("mov {0}, qword ptr [rip + seepage_thread@GOTTPOFF]", "mov {0}, qword ptr fs:[{0} + 8]", out(reg) ended,
-            options(nostack, readonly, preserves_flags));
-    }
-    ended != 0
-}
-
-fn set_ended() {
-    // SAFETY: as in `set_slot`.
-    unsafe {
-        asm!("mov {0}, qword ptr [rip + seepage_thread@GOTTPOFF]", "mov qword ptr fs:[{0} + 8], 1", out(reg) _,
-            options(nostack, preserves_flags));
-    }
 }
 
 /// The key whose destructor gives a thread's slot back, plus one; 0 before there is one.
@@ -88,10 +94,9 @@ pub fn init() {
     // SAFETY: plain calls; without a key, slots are not given back and later threads share one.
     if unsafe { libc::pthread_key_create(&mut key, give_back) } == 0 {
         KEY.store(key + 1, Release);
-        let slot = slot();
-        if !slot.is_null() {
+        if let Some(slot) = slot() {
             // SAFETY: the key was just made.
-            unsafe { libc::pthread_setspecific(key, slot.cast()) };
+            unsafe { libc::pthread_setspecific(key, (slot as *const Slot).cast()) };
         }
     }
 }
@@ -100,7 +105,7 @@ pub fn init() {
 #[cold]
 pub fn take_slot() -> Option<&'static Slot> {
     let region: &'static Region = region()?;
-    if ended() || region.slots_taken.load(Relaxed) as usize >= SLOTS {
+    if word::<ENDED>() != 0 || region.slots_taken.load(Relaxed) as usize >= SLOTS {
         return None;
     }
     let slot = region
@@ -110,7 +115,10 @@ pub fn take_slot() -> Option<&'static Slot> {
     region.slots_used.fetch_max(slot as u32 + 1, Relaxed);
     region.slots_taken.fetch_add(1, Relaxed);
     let slot = &region.slots[slot];
-    set_slot((slot as *const Slot).cast_mut());
+    set_word::<SLOT>(slot as *const Slot as u64);
+    if DIRECT_SLOTS.load(Relaxed) {
+        set_word::<DIRECT>(slot as *const Slot as u64);
+    }
     if let Some(key) = KEY.load(Acquire).checked_sub(1) {
         // SAFETY: the key exists. The call may allocate; the thread has its slot by now.
         unsafe { libc::pthread_setspecific(key, (slot as *const Slot).cast()) };
@@ -121,8 +129,9 @@ pub fn take_slot() -> Option<&'static Slot> {
 /// A thread ends. What is still freed after that, by other destructors and by the C library itself, counts in the
 /// shared slot: nobody would give back a slot of its own.
 unsafe extern "C" fn give_back(slot: *mut c_void) {
-    set_slot(null_mut());
-    set_ended();
+    set_word::<DIRECT>(0);
+    set_word::<SLOT>(0);
+    set_word::<ENDED>(1);
     // SAFETY: the value is the slot that `take_slot` or `init` stored, in a region that is never unmapped.
     unsafe { (*slot.cast::<Slot>()).taken.store(0, Release) };
     if let Some(region) = existing() {
@@ -132,10 +141,10 @@ unsafe extern "C" fn give_back(slot: *mut c_void) {
 
 /// In a child after a fork: gives back the slots of the threads that only its parent has. What they counted stays.
 pub fn give_back_others(region: &Region) {
-    let own = slot().cast_const();
+    let own = slot();
     let mut taken = 0;
     for slot in &region.slots[..(region.slots_used.load(Relaxed) as usize).min(SLOTS)] {
-        if core::ptr::eq(slot, own) {
+        if own.is_some_and(|own| core::ptr::eq(slot, own)) {
             taken = 1;
         } else {
             slot.busy.store(0, Relaxed);

@@ -1,6 +1,7 @@
 //! The words that explain a finding: why, and what would settle it.
 
-use super::assess::{ALPHA_CLEAN, Assessment, JumpPattern};
+use super::assess::{ALPHA_CLEAN, Assessment};
+use super::jumping::JumpPattern;
 use super::plausible::Plausible;
 use super::pool::Pool;
 use super::transient::Transient;
@@ -68,6 +69,12 @@ impl Situation<'_> {
                 self.leaking, self.judged
             ),
             Outcome::Leak => {
+                if a.persistent.lower <= 0.0 {
+                    let late = rate(self.resource, self.axis, a.late.unwrap_or(a.least));
+                    return format!(
+                        "it climbs like a ratchet and at an even pace to the end, late by {late}, budget {budget}"
+                    );
+                }
                 let lower = rate(self.resource, self.axis, a.persistent.lower);
                 let jumps = if a.jumps == JumpPattern::GoingOn { ", much of it in jumps that go on" } else { "" };
                 format!("growth goes on to the end{jumps}: at least {lower} in every plausible model, budget {budget}")

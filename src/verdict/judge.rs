@@ -85,6 +85,9 @@ pub fn judge(record: &RunRecord) -> Verdict {
     };
     let outcome = if exit == ExitCode::Clean || answer != Outcome::Clean { answer } else { Outcome::Inconclusive };
     let call_sites = who_keeps_memory(record, &judged, &findings, mix.as_ref());
+    if call_sites.is_none() && !record.heap.looks.is_empty() {
+        notes.push("allocations were traced, but live sets were looked at too seldom to say who keeps memory".into());
+    }
     let culprit = call_sites.as_ref().and_then(CallSites::culprit);
     let sentence = sentence(record, &findings, &gates, &failures, outcome, culprit, interrupted);
     let untold = |finding: &&Finding| finding.outcome == Outcome::Leak;

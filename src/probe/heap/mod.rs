@@ -14,6 +14,10 @@ mod layout;
 /// The library's own modules, here for their tests.
 #[cfg(test)]
 #[allow(dead_code, reason = "the library uses the rest")]
+#[path = "../../../preload/chunk.rs"]
+mod chunk;
+#[cfg(test)]
+#[allow(dead_code, reason = "the library uses the rest")]
 #[path = "../../../preload/mappings.rs"]
 mod mappings;
 #[cfg(test)]

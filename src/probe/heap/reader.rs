@@ -226,7 +226,7 @@ impl HeapProbe {
 
 /// How much of the process's anonymous memory is the library's own: what it has touched of its region.
 fn own_bytes(head: &[u8]) -> u64 {
-    let fixed = offset_of!(Region, stacks) - offset_of!(Region, filter);
+    let fixed = offset_of!(Region, stacks) - offset_of!(Region, near);
     let parts = [
         (offset_of!(Region, slots_used), offset_of!(Region, slots), size_of::<Slot>(), SLOTS),
         (offset_of!(Region, stacks_used), offset_of!(Region, stacks), size_of::<Stack>(), STACKS),

@@ -1,10 +1,12 @@
 //! The library's table, mappings and mathematics, against plain models of them.
 
+use super::chunk::Head;
 use super::layout::{ENTRIES, MAPPINGS, Region};
 use super::math::{ln, one_minus_exp, probability, random, unit};
 use super::{mappings, table};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::ffi::c_void;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// A region as the kernel hands it out: all zeroes.
@@ -14,6 +16,13 @@ fn region() -> Box<Region> {
     let region = unsafe { Box::from_raw(std::alloc::alloc_zeroed(layout).cast::<Region>()) };
     region.mean.store(1000, Relaxed);
     region
+}
+
+unsafe extern "C" {
+    fn malloc(bytes: usize) -> *mut c_void;
+    fn memalign(alignment: usize, bytes: usize) -> *mut c_void;
+    fn malloc_usable_size(block: *mut c_void) -> usize;
+    fn free(block: *mut c_void);
 }
 
 /// What is live in the table, by address.
@@ -37,6 +46,7 @@ proptest! {
             if enters {
                 prop_assert!(table::insert(&region, address, bytes, 7, 0).is_some());
                 model.insert(address, bytes);
+                prop_assert!(table::may_hold_near(&region, address as usize));
                 prop_assert!(table::may_hold(&region, address as usize));
             } else {
                 table::remove(&region, address);
@@ -49,7 +59,20 @@ proptest! {
         }
         prop_assert!(live(&region).is_empty());
         prop_assert!(region.index.iter().all(|place| place.load(Relaxed) == 0));
-        prop_assert!(region.filter.iter().all(|count| count.load(Relaxed) == 0));
+        prop_assert!(region.near.iter().chain(&region.filter).all(|count| count.load(Relaxed) == 0));
+    }
+
+    #[test]
+    #[cfg(seepage_preload)]
+    fn the_head_of_a_block_says_what_the_allocator_says(bytes in prop_oneof![0usize..2000, 0usize..1_000_000], bits in 4u32..16) {
+        // SAFETY: the block is freed once, after the last look at it.
+        unsafe {
+            for block in [malloc(bytes), memalign(1 << bits, bytes)] {
+                prop_assert!(!block.is_null());
+                prop_assert_eq!(Head::of(block).usable(), malloc_usable_size(block));
+                free(block);
+            }
+        }
     }
 
     #[test]
