@@ -11,6 +11,8 @@ ours=$(ls -t "$PWD/${CARGO_TARGET_DIR:-target}"/*/build/seepage-*/out/libseepage
 scratch=$(mktemp -d)
 chmod 755 "$scratch"
 server=
+job=
+words=()
 trap '[ -z "$server" ] || kill "$server"; rm -rf "$scratch"' EXIT
 TIMEFORMAT='%U %S'
 cc -O2 -pthread -fno-builtin -o "$scratch/churn" benches/heap/churn.c
@@ -18,15 +20,16 @@ cc -O2 -shared -fPIC -o "$scratch/empty.so" benches/heap/empty.c
 cp "$ours" "$scratch/ours.so"
 jemalloc=$(ldconfig -p | awk '/libjemalloc\.so\.2/ { print $NF; exit }')
 
-preloads=(nothing empty ours-none ours-512 ours-64)
-[ -z "$jemalloc" ] || preloads+=(jemalloc jemalloc-prof)
-all=("${preloads[@]}")
+fast=(nothing empty ours-none ours-512 ours-64)
+[ -z "$jemalloc" ] || fast+=(jemalloc jemalloc-prof)
+all=("${fast[@]}")
 for tool in heaptrack valgrind; do
     if command -v "$tool" > /dev/null; then all+=("$tool"); fi
 done
 
 declare -A title=(
-    [nothing]="nothing" [empty]="an empty library" [ours-none]="seepage, counts alone" [ours-512]="seepage, every 512 KiB" [ours-64]="seepage, every 64 KiB"
+    [nothing]="nothing" [empty]="an empty library" [ours-none]="seepage, counts alone"
+    [ours-512]="seepage, every 512 KiB" [ours-64]="seepage, every 64 KiB"
     [jemalloc]="jemalloc" [jemalloc-prof]="jemalloc, profiling every 512 KiB" [heaptrack]="heaptrack"
     [valgrind]="valgrind massif"
 )
@@ -45,20 +48,32 @@ counted() {
     fi
 }
 
-# Runs a program under a tool; with the counting, if there is any, around both.
+# Sets `words` to the command line of a program under a tool.
 under() {
-    local tool=$1 around=$2
-    shift 2
+    local tool=$1
+    shift
     case $tool in
-    nothing) "$around" "$@" ;;
-    empty) "$around" env LD_PRELOAD="$scratch/empty.so" "$@" ;;
-    ours-none) "$around" env SEEPAGE_HEAP_MEAN=1000000000000 LD_PRELOAD="$scratch/ours.so" "$@" ;;
-    ours-512) "$around" env SEEPAGE_HEAP_MEAN=524288 LD_PRELOAD="$scratch/ours.so" "$@" ;;
-    ours-64) "$around" env SEEPAGE_HEAP_MEAN=65536 LD_PRELOAD="$scratch/ours.so" "$@" ;;
-    jemalloc) "$around" env LD_PRELOAD="$jemalloc" "$@" ;;
-    jemalloc-prof) "$around" env MALLOC_CONF=prof:true,lg_prof_sample:19 LD_PRELOAD="$jemalloc" "$@" ;;
-    heaptrack) "$around" heaptrack --raw -o "$scratch/heaptrack" "$@" ;;
-    valgrind) "$around" valgrind -q --tool=massif --massif-out-file=/dev/null "$@" ;;
+    nothing) words=("$@") ;;
+    empty) words=(env "LD_PRELOAD=$scratch/empty.so" "$@") ;;
+    ours-none) words=(env SEEPAGE_HEAP_MEAN=1000000000000 "LD_PRELOAD=$scratch/ours.so" "$@") ;;
+    ours-512) words=(env SEEPAGE_HEAP_MEAN=524288 "LD_PRELOAD=$scratch/ours.so" "$@") ;;
+    ours-64) words=(env SEEPAGE_HEAP_MEAN=65536 "LD_PRELOAD=$scratch/ours.so" "$@") ;;
+    jemalloc) words=(env "LD_PRELOAD=$jemalloc" "$@") ;;
+    jemalloc-prof) words=(env "MALLOC_CONF=prof:true,lg_prof_sample:19" "LD_PRELOAD=$jemalloc" "$@") ;;
+    heaptrack) words=(heaptrack --raw -o "$scratch/heaptrack" "$@") ;;
+    # What brings jemalloc with it is traced there.
+    valgrind)
+        words=(valgrind -q --tool=massif --massif-out-file=/dev/null "--soname-synonyms=somalloc=libjemalloc*" "$@")
+        ;;
+    esac
+}
+
+# How much of a load a tool is given: slow ones less of it.
+share() {
+    case $1 in
+    heaptrack) echo $(($2 / 4)) ;;
+    valgrind) echo $(($2 / 16)) ;;
+    *) echo "$2" ;;
     esac
 }
 
@@ -70,88 +85,96 @@ note() {
     echo "$cost" >> "$scratch/$load.$tool.cost"
     echo "$memory" >> "$scratch/$load.$tool.memory"
     [ -z "$with_perf" ] ||
-        awk -F, -v parts="$parts" '/instructions/ { printf "%.3f\n", $1 / parts }' "$scratch/perf" >> "$scratch/$load.$tool.instructions"
+        awk -F, -v parts="$parts" '/instructions/ { printf "%.3f\n", $1 / parts }' "$scratch/perf" \
+            >> "$scratch/$load.$tool.instructions"
 }
 
 # Rounds are so long that the library has found the mean that holds its rate of samples.
 churn() {
-    local load=$1 tool=$2 live=$3 threads=$4 pairs=$5
-    case $tool in heaptrack | valgrind) pairs=$((pairs / 16)) ;; esac
+    local load=$1 tool=$2 live=$3 threads=$4 pairs
+    pairs=$(share "$tool" "$5")
+    under "$tool" "$scratch/churn" "$live" "$threads" "$pairs"
     # heaptrack says more on standard output.
-    under "$tool" counted "$scratch/churn" "$live" "$threads" "$pairs" | grep -E '^[0-9.]+ [0-9]+$' |
-        note "$load" "$tool" $((4 * threads * pairs))
+    counted "${words[@]}" | grep -E '^[0-9.]+ [0-9]+$' | note "$load" "$tool" $((4 * threads * pairs))
 }
 
 # Seconds of CPU, and anonymous memory: of heaptrack with its second process.
 python_worker() {
-    local tool=$1 cpu memory
-    # Not by `env`: valgrind and heaptrack follow the program that they start, and no other.
-    cpu=$({ time PYTHONMALLOC=malloc under "$tool" counted /usr/bin/python3 benches/heap/worker.py > "$scratch/out" 2> /dev/null; } 2>&1 |
+    local tool=$1 cpu memory rows=40000
+    case $tool in heaptrack | valgrind) rows=10000 ;; esac
+    under "$tool" /usr/bin/python3 benches/heap/worker.py "$rows"
+    # Not within `words`: valgrind and heaptrack follow the program that they start, and no other.
+    cpu=$({ time PYTHONMALLOC=malloc counted "${words[@]}" > "$scratch/out" 2> /dev/null; } 2>&1 |
         awk 'END { print $1 + $2 }')
     memory=$(grep -E '^[0-9]+$' "$scratch/out")
-    echo "$cpu $memory" | note python "$tool" 1
+    awk -v cpu="$cpu" -v rows="$rows" -v memory="$memory" 'BEGIN { print 1000 * cpu / rows, memory }' |
+        note python "$tool" "$rows"
 }
 
-# Runs a load and counts the instructions of the processes that serve it.
+# Runs a load and counts the instructions of the server.
 serving() {
-    local processes=$1
-    shift
     if [ -n "$with_perf" ]; then
-        perf stat -x, -e instructions:u -o "$scratch/perf" -p "$processes" "$@"
+        perf stat -x, -e instructions:u -o "$scratch/perf" -p "$server" "$@"
     else
         "$@"
     fi
 }
 
-# Clock ticks of CPU of a process and its living and ended children, and KiB of anonymous memory of the last child, or of
-# itself if it has none.
+# Clock ticks of CPU of a process, and KiB of its anonymous memory.
 ticks() {
-    local pid=$1 pids last
-    pids="$pid $(cat "/proc/$pid/task/$pid/children")"
-    last=$(awk '{ print $NF }' <<< "$pids")
-    for pid in $pids; do cat "/proc/$pid/stat"; done | sed 's/.*) //' |
-        awk -v memory="$(awk '/^RssAnon/ { print $2 }' "/proc/$last/status")" '{ s += $12 + $13 } END { print s, memory }'
+    sed 's/.*) //' "/proc/$1/stat" |
+        awk -v memory="$(awk '/^RssAnon/ { print $2 }' "/proc/$1/status")" '{ print $12 + $13, memory }'
 }
 
-redis() {
-    local tool=$1 pid before after memory
-    rm -f "$scratch/redis.sock" "$scratch/redis.pid"
-    under "$tool" env redis-server --port 0 --unixsocket "$scratch/redis.sock" --pidfile "$scratch/redis.pid" --save "" \
-        --dir "$scratch" > /dev/null 2>&1 &
-    local job=$!
-    until [ -S "$scratch/redis.sock" ] && [ -s "$scratch/redis.pid" ]; do sleep 0.1; done
-    pid=$(cat "$scratch/redis.pid")
-    server=$pid
-    read -r before _ <<< "$(ticks "$pid")"
-    serving "$pid" redis-benchmark -s "$scratch/redis.sock" -t set,get -n 400000 -r 50000 -d 200 -P 8 -q > /dev/null
-    read -r after memory <<< "$(ticks "$pid")"
-    kill "$pid"
-    wait "$job" || true
-    server=
-    echo "$((after - before)) $memory" | note redis "$tool" 800000
-}
-
-apache() {
-    local tool=$1 port=$((20000 + RANDOM % 10000)) before after memory
-    export MODE=none WORK_DIR=$scratch/apache PORT=$port CHILDREN=1 THREADS=8 CONNECTIONS_PER_CHILD=0
-    rm -f "$WORK_DIR/httpd.pid"
-    # It ends its whole process group, which must not be ours.
-    under "$tool" env setsid /usr/sbin/apache2 -DFOREGROUND -f "$PWD/examples/apache/httpd.conf" > /dev/null 2>&1 &
-    local job=$!
-    until curl -s -o /dev/null "http://127.0.0.1:$port/" && [ -s "$WORK_DIR/httpd.pid" ]; do
-        kill -0 "$job"
-        sleep 0.1
-    done
-    server=$(cat "$WORK_DIR/httpd.pid")
-    ab -q -k -n 500 -p "$scratch/body" "http://127.0.0.1:$port/upload" > /dev/null
-    read -r before _ <<< "$(ticks "$server")"
-    serving "$server,$(tr -s ' ' , < "/proc/$server/task/$server/children" | sed 's/,$//')" \
-        ab -q -k -n 60000 -p "$scratch/body" "http://127.0.0.1:$port/upload" > /dev/null
+# Notes what a server took for so many requests, and ends it.
+served() {
+    local load=$1 tool=$2 requests=$3 before=$4 after memory
     read -r after memory <<< "$(ticks "$server")"
     kill "$server"
     wait "$job" || true
     server=
-    echo "$((after - before)) $memory" | note apache "$tool" 60000
+    awk -v ticks=$((after - before)) -v n="$requests" -v memory="$memory" 'BEGIN { print ticks / n, memory }' |
+        note "$load" "$tool" "$requests"
+}
+
+# Starts a server in a session of its own: Apache ends its whole process group, which must not be ours.
+serve() {
+    local tool=$1 pid_file=$2
+    shift 2
+    rm -f "$pid_file"
+    under "$tool" "$@"
+    setsid "${words[@]}" > /dev/null 2>&1 &
+    job=$!
+    until [ -s "$pid_file" ]; do
+        kill -0 "$job"
+        sleep 0.1
+    done
+    server=$(cat "$pid_file")
+}
+
+redis() {
+    local tool=$1 before requests socket=$scratch/redis.sock
+    requests=$(share "$tool" 400000)
+    rm -f "$socket"
+    serve "$tool" "$scratch/redis.pid" redis-server --port 0 --unixsocket "$socket" --pidfile "$scratch/redis.pid" \
+        --save "" --dir "$scratch"
+    until [ -S "$socket" ]; do sleep 0.1; done
+    read -r before _ <<< "$(ticks "$server")"
+    serving redis-benchmark -s "$socket" -t set,get -n "$requests" -r 50000 -d 200 -P 8 -q > /dev/null
+    served redis "$tool" "$requests" "$before"
+}
+
+# One process, without children: heaptrack doesn't follow them.
+apache() {
+    local tool=$1 port=$((20000 + RANDOM % 10000)) before requests
+    requests=$(share "$tool" 60000)
+    export MODE=none WORK_DIR=$scratch/apache PORT=$port CHILDREN=1 THREADS=8 CONNECTIONS_PER_CHILD=0
+    serve "$tool" "$WORK_DIR/httpd.pid" /usr/sbin/apache2 -X -f "$PWD/examples/apache/httpd.conf"
+    until curl -s -o /dev/null "http://127.0.0.1:$port/"; do sleep 0.1; done
+    ab -q -k -n 500 -p "$scratch/body" "http://127.0.0.1:$port/upload" > /dev/null
+    read -r before _ <<< "$(ticks "$server")"
+    serving ab -q -k -n "$requests" -p "$scratch/body" "http://127.0.0.1:$port/upload" > /dev/null
+    served apache "$tool" "$requests" "$before"
 }
 
 with_apache=
@@ -167,19 +190,16 @@ for round in $(seq "$rounds"); do
     echo "round $round of $rounds" >&2
     tools=("${all[@]}")
     # What costs many times as much needs no second look.
-    [ "$round" = 1 ] || tools=("${preloads[@]}")
+    [ "$round" = 1 ] || tools=("${fast[@]}")
     for tool in "${tools[@]}"; do
         churn tight "$tool" 64 1 32000000
         churn set-1 "$tool" 100000 1 8000000
         churn set-2 "$tool" 100000 2 4000000
         churn set-8 "$tool" 100000 8 1000000
         python_worker "$tool"
-    done
-    for tool in "${preloads[@]}"; do
         [ -z "$with_apache" ] || apache "$tool"
         # redis has jemalloc inside.
-        case $tool in jemalloc*) continue ;; esac
-        [ -z "$with_redis" ] || redis "$tool"
+        if [ -n "$with_redis" ] && [ "$tool" != jemalloc ]; then redis "$tool"; fi
     done
 done
 

@@ -101,6 +101,7 @@ fn tally(family: &Family, arguments: &Arguments) -> Tally {
         };
         if arguments.explain && finding.outcome != right {
             println!("  case {case}: {}: {}", finding.outcome, finding.reason);
+            println!("      growth by quarters: {:.0?}", finding.evidence.quarters);
             for (label, value) in &finding.evidence.facts {
                 println!("      {label}: {value}");
             }

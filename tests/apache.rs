@@ -125,10 +125,12 @@ fn none_is_clean() {
 }
 
 #[test]
-fn the_event_mpm_leaks_too() {
+fn the_event_mpm_leaks_too_and_its_threads_are_traced() {
     let bench = Bench::new();
-    let ended = bench.run(&config("apache-event.toml"), &["--quiet"]);
+    let ended = bench.run(&config("apache-event.toml"), &["--quiet", "--heap"]);
     expect(&ended, 10, Some("memory"));
+    let first = &ended.json("verdict.json")["call_sites"]["sites"][0];
+    assert_eq!((&first["state"], &first["function"]), (&"grows".into(), &"keep_body".into()), "{first:#}");
 }
 
 #[test]

@@ -45,10 +45,12 @@ fn mappings_of_the_program_itself_are_exact_through_every_change() {
     let (pid, expected) = worker.mark();
     assert_eq!(worker.counts(pid).mapped, expected);
     assert_eq!(mapped_samples(&worker.probe(pid).snapshot().unwrap()), expected);
-    worker.go_on();
-    let (_, expected) = worker.mark();
-    assert_eq!(worker.counts(pid).mapped, expected);
-    assert_eq!(mapped_samples(&worker.probe(pid).snapshot().unwrap()), expected);
+    for _ in 0..2 {
+        worker.go_on();
+        let (_, expected) = worker.mark();
+        assert_eq!(worker.counts(pid).mapped, expected);
+        assert_eq!(mapped_samples(&worker.probe(pid).snapshot().unwrap()), expected);
+    }
 }
 
 /// Bytes of sampled blocks of a size that only mappings have in that program.
@@ -129,6 +131,34 @@ fn a_full_table_raises_the_mean_and_stays_right() {
     assert!(snapshot.mean > 1 << 10 && snapshot.lost == HeapLost::default(), "{} {:?}", snapshot.mean, snapshot.lost);
     let (bytes, variance) = estimates(&snapshot).into_values().max_by(|a, b| a.0.total_cmp(&b.0)).unwrap();
     assert!((bytes - expected as f64).abs() < 4.0 * variance.sqrt(), "{bytes} of {expected}, variance {variance}");
+}
+
+#[test]
+fn mappings_beyond_room_are_told_and_count_as_gone() {
+    let mut worker = worker("mappings", 4 << 10);
+    let (pid, _) = worker.mark();
+    let before = worker.counts(pid).mapped;
+    worker.go_on();
+    let (_, expected) = worker.mark();
+    let (mapped, snapshot) = (worker.counts(pid).mapped - before, worker.probe(pid).snapshot().unwrap());
+    assert!(snapshot.lost.mappings > 0 && !snapshot.lost.is_whole(), "{:?}", snapshot.lost);
+    assert_eq!(mapped, expected - snapshot.lost.mappings * 4096);
+    assert!(mapped_samples(&snapshot) <= mapped);
+    worker.go_on();
+    worker.mark();
+    assert_eq!((worker.counts(pid).mapped, mapped_samples(&worker.probe(pid).snapshot().unwrap())), (before, 0));
+}
+
+#[test]
+fn samples_beyond_room_for_stacks_are_told_and_still_count() {
+    // Every block is sampled, so that the sum is exact.
+    let mut worker = worker("stacks", 1);
+    let (pid, expected) = worker.mark();
+    let snapshot = worker.probe(pid).snapshot().unwrap();
+    assert!(snapshot.mean < 100 && snapshot.lost.stacks > 1000 && snapshot.lost.is_whole(), "{:?}", snapshot.lost);
+    let kept = || snapshot.live.iter().filter(|live| live.sampled / 1000 == 4);
+    assert_eq!(kept().map(|live| live.bytes).sum::<u64>(), expected);
+    assert!(kept().any(|live| live.stack.is_none()) && kept().any(|live| live.stack.is_some()));
 }
 
 #[test]

@@ -365,6 +365,58 @@ fn redis_counts_the_same_with_jemalloc_inside() {
 }
 
 #[test]
+fn mariadb_counts_the_same() {
+    let bench = Bench::new();
+    let at = bench.path().display();
+    let root = env!("CARGO_MANIFEST_DIR");
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).unwrap().unwrap().name;
+    let installed_to = Command::new("mariadb-install-db")
+        .args(["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"])
+        .args([format!("--datadir={at}/data"), format!("--user={user}")])
+        .output();
+    let made = installed_to.expect("mariadb-server-core, which scripts/setup-tests.sh installs");
+    assert!(made.status.success(), "{made:?}");
+    let (_directory, library, environment) = installed(64 << 10);
+    let mut command = Command::new("/usr/sbin/mariadbd");
+    command.arg(format!("--defaults-file={root}/examples/mariadb/my.cnf"));
+    command.args([format!("--datadir={at}/data"), format!("--socket={at}/s"), format!("--user={user}")]);
+    let mut server = Running(command.envs(environment).stderr(Stdio::null()).spawn().unwrap());
+    wait_until("mariadb", || UnixStream::connect(bench.path().join("s")).is_ok());
+    // Statements are prepared and kept; the server says how much its sessions use, in bytes of its own.
+    let script = format!(
+        "import sys; sys.path.insert(0, '{root}/examples/mariadb')
+import load
+load.prepare(load.Connection('{at}/s'))
+client = load.Connection('{at}/s')
+for round in range(3):
+    row, = client.query(\"SHOW GLOBAL STATUS LIKE 'Memory_used'\")
+    print({}, int(row[2 + row[0]:]), flush=True); sys.stdin.readline()
+    for n in range(300): client.prepare(f'SELECT * FROM shop.item WHERE id = {{n}} + ?')
+",
+        server.0.id()
+    );
+    let mut client = Command::new("/usr/bin/python3");
+    client.args(["-c", &script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut client = client.spawn().unwrap();
+    let (mut orders, mut marks) = (client.stdin.take().unwrap(), BufReader::new(client.stdout.take().unwrap()));
+    let process = heap(server.0.id(), &library).expect("the library in it");
+    let levels = [(); 3].map(|()| {
+        let mut line = String::new();
+        marks.read_line(&mut line).unwrap();
+        let said: i64 = line.split_whitespace().nth(1).unwrap_or_else(|| panic!("no mark: {line:?}")).parse().unwrap();
+        let counted = process.counts().unwrap().live as i64;
+        orders.write_all(b"\n").unwrap();
+        (said, counted)
+    });
+    assert!(client.wait().unwrap().success());
+    // The first round fills caches.
+    let (said, counted) = (levels[2].0 - levels[1].0, levels[2].1 - levels[1].1);
+    assert!(said > 5_000_000 && (counted - said).abs() < 262_144, "the server says {said}, counted were {counted}");
+    common::signal(server.0.id(), nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(server.0.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn workers_without_the_library_are_told_as_not_traced() {
     let bench = Bench::new();
     let file =

@@ -24,9 +24,11 @@ fn run(settle: &str) -> Ended {
 fn uncollected_garbage_is_told_from_a_leak_by_collecting_it() {
     let without = run("");
     assert_ne!(without.code, Some(0), "{}", without.stdout);
-    let with = run("[settle]\npauses = 24\nfor = '300ms'\ncollect = { url = 'http://127.0.0.1:${port}/gc' }\n");
+    let with = run("[settle]\npauses = 30\nfor = '400ms'\ncollect = { url = 'http://127.0.0.1:${port}/gc' }\n");
     assert_eq!(with.code, Some(0), "{}", with.stdout);
-    assert!(with.stdout.contains("judged are the levels in 24 pauses of the load"), "{}", with.stdout);
+    // It may end early, but never by the levels under load.
+    let judged = |pauses| with.stdout.contains(&format!("judged are the levels in {pauses} pauses of the load"));
+    assert!((20..=30).any(judged), "{}", with.stdout);
 }
 
 #[test]

@@ -85,7 +85,8 @@ impl Watcher {
         if keep {
             self.next_history = now + HISTORY_EVERY;
         }
-        for sample in &record.samples[self.samples..] {
+        // A record that has just been thinned is shorter than it was; what is new since is soon read again.
+        for sample in record.samples.get(self.samples..).unwrap_or_default() {
             let place = *self.places.entry(sample.worker).or_insert_with(|| {
                 self.workers.push(WorkerProgress { worker: sample.worker, bytes: None, history: Vec::new() });
                 self.workers.len() - 1
@@ -120,4 +121,25 @@ fn share_done(phase: &PhaseConfig, progress: &Progress<'_>) -> Option<f64> {
         sent as f64 / (phase.requests_per_worker? as f64 * progress.alive.max(1) as f64)
     };
     share.is_finite().then_some(share.min(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Sample;
+    use crate::verdict::test_record::leaking;
+
+    #[test]
+    fn a_record_that_was_thinned_is_followed_on() {
+        let mut run = leaking();
+        let mut watcher = Watcher::new(Mode::Quiet);
+        watcher.follow_workers(&run, 1.0);
+        let worker = run.samples[0].worker;
+        run.samples.truncate(2);
+        watcher.follow_workers(&run, 2.0);
+        run.samples.push(Sample { anon: Some(12_345), swap: Some(0), ..Sample::new(9.0, worker) });
+        watcher.follow_workers(&run, 3.0);
+        let bytes = watcher.workers.iter().find(|w| w.worker == worker).and_then(|w| w.bytes);
+        assert_eq!(bytes, Some(12_345));
+    }
 }

@@ -164,7 +164,8 @@ impl<'a> Attachment<'a> {
                 break Ok(());
             }
             if request.duration.is_none()
-                && let Some(Looked { alpha, found, proven }) = look(&recorder.record, origin.elapsed().as_secs_f64())
+                && let Some(Looked { alpha, found, proven }) =
+                    recorder.live(|record| look(record, origin.elapsed().as_secs_f64()))
             {
                 recorder.event(EventKind::Look { share: None, alpha, found, proven });
                 if proven {
@@ -176,15 +177,17 @@ impl<'a> Attachment<'a> {
                 .filter_map(|h| h?.requests)
                 .collect();
             let requests = counts.first().zip(counts.last()).map(|(first, last)| last.saturating_sub(*first));
-            watch(&Progress {
-                record: &recorder.record,
-                elapsed: origin.elapsed().as_secs_f64(),
-                phase: Some((&soak, 0, 1)),
-                phase_elapsed: origin.elapsed().as_secs_f64(),
-                alive: alive.load(Ordering::Relaxed),
-                requests,
-                phase_requests: requests.unwrap_or(0),
-                failures: 0,
+            recorder.live(|record| {
+                watch(&Progress {
+                    record,
+                    elapsed: origin.elapsed().as_secs_f64(),
+                    phase: Some((&soak, 0, 1)),
+                    phase_elapsed: origin.elapsed().as_secs_f64(),
+                    alive: alive.load(Ordering::Relaxed),
+                    requests,
+                    phase_requests: requests.unwrap_or(0),
+                    failures: 0,
+                });
             });
         };
         let followed = recorder.end_sampling(sampler.finish());

@@ -159,6 +159,7 @@ impl Account {
             fast_reading: median(&mut self.fast).unwrap_or(0.0),
             slow_reading: median(&mut self.slow),
             cpu_share: cpu.as_secs_f64() / seconds,
+            live_share: None,
             interval: seconds / ticks.max(1) as f64,
             missed_ticks: missed,
             missing,

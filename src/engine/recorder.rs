@@ -3,11 +3,13 @@
 //! Everything is written; in memory, some readings stand for all if there are too many, the same ones as when the run
 //! directory is read again.
 
+use super::cost::thread_cpu;
 use super::cut::Cut;
 use super::run::Finished;
 use super::sampler::SamplerEnd;
 use crate::model::{
-    Event, EventKind, Failure, HostSample, LoadSample, MOST_READINGS, RunMeta, RunRecord, RunStatus, Sample, Thinner,
+    Event, EventKind, Failure, HostSample, LoadSample, MOST_READINGS, Observing, RunMeta, RunRecord, RunStatus, Sample,
+    Thinner,
 };
 use crate::store::{Entry, RunDirectory, WriteError};
 use crate::workload::StepHistograms;
@@ -29,6 +31,8 @@ pub struct Recorder {
     entries: Receiver<Entry>,
     loads: Receiver<LoadSample>,
     flushed: Instant,
+    /// CPU time of what is made of the record while the run goes on.
+    live: Duration,
     failed: Option<WriteError>,
 }
 
@@ -58,6 +62,7 @@ impl Recorder {
             entries,
             loads,
             flushed: origin,
+            live: Duration::ZERO,
             failed: None,
         }
     }
@@ -76,6 +81,14 @@ impl Recorder {
             let flushed = self.directory.flush();
             self.note_failure(flushed);
         }
+    }
+
+    /// Has something made of the record while the run goes on, and keeps account of its CPU time.
+    pub fn live<T>(&mut self, make: impl FnOnce(&RunRecord) -> T) -> T {
+        let before = thread_cpu();
+        let made = make(&self.record);
+        self.live += thread_cpu().saturating_sub(before);
+        made
     }
 
     /// Records something that just happened.
@@ -113,7 +126,8 @@ impl Recorder {
     pub fn end_sampling(&mut self, end: Option<SamplerEnd>) -> Result<(), Cut> {
         let recording = |reason| Cut { failure: Failure::Recording, reason };
         let end = end.ok_or_else(|| recording("the sampler's thread panicked; please report this".into()))?;
-        self.record.meta.observing = Some(end.observing);
+        let live_share = self.live.as_secs_f64() / self.origin.elapsed().as_secs_f64().max(f64::MIN_POSITIVE);
+        self.record.meta.observing = Some(Observing { live_share: Some(live_share), ..end.observing });
         self.record.meta.classes = end.classes;
         self.record.meta.target.worker_limits = end.worker_limits;
         if let Some(error) = end.counting_error {

@@ -259,15 +259,18 @@ impl Conductor {
                     soaking.end();
                     driving.halt();
                 }
-                watch(&Progress {
-                    record: &self.recorder.record,
-                    elapsed: self.origin.elapsed().as_secs_f64(),
-                    phase: Some((&phase, index, count)),
-                    phase_elapsed: begun.elapsed().as_secs_f64(),
-                    alive: self.alive(),
-                    requests: Some(totals.sent),
-                    phase_requests: sent,
-                    failures: totals.failed,
+                let (elapsed, alive) = (self.origin.elapsed().as_secs_f64(), self.alive());
+                self.recorder.live(|record| {
+                    watch(&Progress {
+                        record,
+                        elapsed,
+                        phase: Some((&phase, index, count)),
+                        phase_elapsed: begun.elapsed().as_secs_f64(),
+                        alive,
+                        requests: Some(totals.sent),
+                        phase_requests: sent,
+                        failures: totals.failed,
+                    });
                 });
             };
             match (cut, end) {
@@ -282,7 +285,7 @@ impl Conductor {
             soaking.next();
             if let Some(Extend { factor, is_open }) = extend.filter(|_| soaking.is_over()) {
                 self.recorder.take(Duration::ZERO);
-                if is_open(&self.recorder.record) {
+                if self.recorder.live(is_open) {
                     let text = format!(
                         "nothing was proven at the planned end: the soak went on, to {factor} times its length at most"
                     );
@@ -301,7 +304,8 @@ impl Conductor {
 
     /// Lets it be looked whether the answer is proven.
     fn is_proven(&mut self, share: f64, look: &mut Look<'_>) -> bool {
-        let Some(Looked { alpha, found, proven }) = look(&self.recorder.record, share) else { return false };
+        let looked = self.recorder.live(|record| look(record, share));
+        let Some(Looked { alpha, found, proven }) = looked else { return false };
         self.recorder.event(EventKind::Look { share: Some(share), alpha, found, proven });
         proven
     }

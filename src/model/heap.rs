@@ -190,6 +190,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn looks_of_older_runs_are_read_and_new_ones_come_back() {
+        let old = r#"{"look":{"t":1.5,"worker":{"pid":1,"start":2},"mean":64,"lost":3,"came":[],"went":[4]}}"#;
+        let HeapEntry::Look(mut look) = serde_json::from_str(old).unwrap() else { panic!("no look") };
+        assert_eq!(look.lost, HeapLost { samples: 3, ..HeapLost::default() });
+        assert_eq!(serde_json::to_string(&HeapEntry::Look(look.clone())).unwrap(), old);
+        look.lost = HeapLost { samples: 3, stacks: 5, mappings: 7, unsampled: 9 };
+        let written = serde_json::to_string(&look).unwrap();
+        assert_eq!(serde_json::from_str::<HeapLook>(&written).unwrap(), look);
+    }
+
+    #[test]
     fn frames_have_names() {
         let mut frame = Frame {
             module: "/srv/lib/mod_upload.so (deleted)".into(),

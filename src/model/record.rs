@@ -290,6 +290,9 @@ pub struct Observing {
     pub slow_reading: Option<f64>,
     /// CPU time of the sampler's thread as a share of one core, 0 to 1.
     pub cpu_share: f64,
+    /// CPU time of looks at the run before its end and of its progress display, as a share of one core, 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub live_share: Option<f64>,
     /// Interval between fast readings that was reached, in seconds.
     pub interval: f64,
     /// Deadlines missed.

@@ -2,8 +2,8 @@
 //!
 //! Every sentence is made from the run at hand; what isn't known isn't said.
 
-use super::forecast;
 use super::text::{amount, axis_name, budget, capital, level, plain, resource_name};
+use super::{forecast, sites};
 use crate::model::{Axis, Resource, RunRecord, format_bytes, format_count, format_seconds};
 use crate::verdict::{ExitCode, Finding, GateState, Interval, LeakClass, Outcome, Verdict};
 
@@ -35,6 +35,7 @@ pub fn explain(record: &RunRecord, verdict: &Verdict) -> Vec<Paragraph> {
         paragraphs.push(paragraph("What it means in production", production(finding)));
         paragraphs.push(paragraph("How to read the chart", chart(finding)));
     }
+    paragraphs.push(paragraph("Who keeps memory", sites::explained(verdict)));
     paragraphs.push(paragraph("Whether the load was real", load(record)));
     paragraphs.push(paragraph("What observing cost", observing(record)));
     paragraphs.into_iter().flatten().collect()
@@ -259,6 +260,12 @@ fn observing(record: &RunRecord) -> Vec<String> {
         format_seconds(cost.fast_reading),
         format_count(cost.cpu_share * 100.0)
     )];
+    if let Some(share) = cost.live_share {
+        said.push(format!(
+            "To look at the run while it went on, and to show it, took {} % of one core.",
+            format_count(share * 100.0)
+        ));
+    }
     if cost.missed_ticks > 0 {
         said.push(format!("{} readings came too late and were left out.", count(cost.missed_ticks as f64)));
     }

@@ -224,6 +224,7 @@ fn meta(name: &str) -> RunMeta {
             fast_reading: 14e-6,
             slow_reading: Some(2.1e-4),
             cpu_share: 0.0012,
+            live_share: Some(0.0008),
             interval: 0.1,
             missed_ticks: 0,
             missing: vec!["PSS: permission denied for workers that changed their user".into()],

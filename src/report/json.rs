@@ -299,6 +299,8 @@ struct ObservingPart {
     slow_reading_seconds: Option<f64>,
     /// CPU time of the sampler's thread as a share of one core, 0 to 1.
     cpu_share: Option<f64>,
+    /// CPU time of looks at the run before its end and of its progress display, as a share of one core, 0 to 1.
+    live_share: Option<f64>,
     /// Interval between fast readings that was reached.
     interval_seconds: Option<f64>,
     /// Deadlines missed.
@@ -512,6 +514,7 @@ impl From<&Observing> for ObservingPart {
             fast_reading_seconds: finite(observing.fast_reading),
             slow_reading_seconds: observing.slow_reading.and_then(finite),
             cpu_share: finite(observing.cpu_share),
+            live_share: observing.live_share.and_then(finite),
             interval_seconds: finite(observing.interval),
             missed_ticks: observing.missed_ticks,
             missing: observing.missing.clone(),

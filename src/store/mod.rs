@@ -23,7 +23,7 @@ pub use reader::{ReadError, read};
 pub use writer::{Entry, RunDirectory, WriteError};
 
 /// Version of the format: a reader refuses a newer major and ignores what a newer minor added.
-pub const FORMAT: &str = "1.1";
+pub const FORMAT: &str = "1.2";
 
 const HEAD: &str = "run.json";
 const SAMPLES: &str = "samples.jsonl";

@@ -4,11 +4,13 @@
 //! comes near the budget in the least of them; clean is growth whose upper bound is under the budget in every one.
 
 use super::Interval;
-use super::level::{BLOCKS, Jump, Levels};
+use super::climb::{climbs_evenly, fades_roughly, falls, is_spread, last_quarter, late_slope};
+use super::jumping::{JumpPattern, pattern};
+use super::level::{Jump, Levels};
 use super::pace::{has_stopped, keeps_pace};
 use super::plausible::{FAR, Plausible, Plausibles, plausible};
 use super::transient::Transient;
-use crate::stats::{Estimate, keeps_in_band, median, student_t, theil_sen};
+use crate::stats::{Estimate, keeps_in_band, student_t};
 
 /// Error probability of "leak".
 pub(super) const ALPHA_LEAK: f64 = 0.01;
@@ -25,7 +27,7 @@ const DRIFTS: f64 = 0.8;
 const STROLL: f64 = 0.18;
 const RATCHET: f64 = 0.1;
 /// The part of its estimate that growth of such a level must reach in the last quarter of the run.
-const STEADY: f64 = 0.5;
+pub(super) const STEADY: f64 = 0.5;
 /// The part of the budget that the least plausible estimate of a leak must reach.
 pub(super) const NEAR_BUDGET: f64 = 0.75;
 /// The part of the budget at which growth must go on late in the run.
@@ -34,11 +36,6 @@ pub(super) const LATE: f64 = 0.4;
 const LATELY: f64 = 0.7;
 /// The part of its estimate that the lower bound of growth reaches when even a walk can't have made it.
 const SURE: f64 = 0.9;
-/// Effective number of rises that late growth must be made of to be a leak.
-const SPREAD: f64 = 5.0;
-/// Probability of the silence after the last jump from which jumps may be going on, and up to which they are over.
-const SILENT: f64 = 0.05;
-const ALPHA_SILENT: f64 = 0.01;
 /// The part of its first tenth to which growth must have come down in the last one for it to count as settling.
 const SLOWED: f64 = 0.35;
 /// Constants of a transient that must have passed before a run may be judged early; and where one with an end, or growth
@@ -70,36 +67,18 @@ pub(super) struct Assessment {
     pub enough: f64,
     /// Whether the level may only have wandered.
     pub wanders: bool,
+    /// Whether it was rough while a transient made it grow.
+    pub fades_roughly: bool,
+    /// Whether it climbs like a ratchet, at an even pace.
+    pub climbs: bool,
     /// Whether growth was only seen at the very end.
     pub lately: bool,
+    /// Whether growth has come to an end just before the run did.
+    pub stopped: bool,
     /// Whether it is the second half alone that proves it clean; `end` is that half's then.
     pub settled: bool,
     /// Whether growth is told apart from what the uneven mix of steps makes of it.
     pub mixed: bool,
-}
-
-/// How abrupt jumps are spread over the judged part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum JumpPattern {
-    /// There are none, or what they add late is small beside the budget.
-    None,
-    /// One jump up: something was loaded once.
-    Single,
-    /// They get rarer and smaller: a high-water mark.
-    Settling,
-    /// They go up and down, between the same levels early and late.
-    UpAndDown,
-    /// They go on.
-    GoingOn,
-    /// It can't be told.
-    Unclear,
-}
-
-impl JumpPattern {
-    /// Whether no more of them is to be feared.
-    pub fn are_over(self) -> bool {
-        !matches!(self, JumpPattern::GoingOn | JumpPattern::Unclear)
-    }
 }
 
 /// What is judged.
@@ -218,13 +197,18 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         rho if rho >= DRIFTS => falls > STROLL,
         _ => false,
     };
+    let fitted = if best.stepped { smooth } else { &steady };
+    let fades_roughly = !best.transients.is_empty() && matches!(fitted, [one] if fades_roughly(one));
+    let climbs = matches!(&steady[..], [one] if climbs_evenly(one));
     let too_soon = early && is_warming_up(best);
     let enough = if models.iter().all(Plausible::is_slow) { budget } else { NEAR_BUDGET * budget };
     let doubtful = wanders || lately || too_soon || early && !keeps_pace(&steady, terms.quantum);
-    let leak = !doubtful
-        && persistent.lower > over * budget
-        && least >= enough
-        && (going_on || spread && late.is_some_and(|s| s >= LATE * budget) && !has_stopped(&steady, terms.quantum));
+    // Jumps that go on may well rest for a while.
+    let stopped = persistent.lower > 0.0 && !going_on && has_stopped(&steady, terms.quantum);
+    let goes_on = spread && late.is_some_and(|s| s >= LATE * budget);
+    let grows = persistent.lower > over * budget;
+    let leak =
+        !doubtful && !stopped && least >= enough && (grows && going_on || (grows || climbs && over == 0.0) && goes_on);
     let quiet = pattern.are_over();
     let near = || models.iter().filter(|m| m.distance <= NEAR);
     let over_now = near().all(|m| under(m.end, budget, alpha_clean)) && best.end.value <= NEAR_BUDGET * budget;
@@ -242,7 +226,10 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         clean,
         enough,
         wanders,
+        fades_roughly,
+        climbs,
         lately,
+        stopped,
         settled: false,
         mixed,
     })
@@ -272,107 +259,6 @@ fn settles(models: &[Plausible], budget: f64) -> bool {
     })
 }
 
-/// Tells one-off and settling jumps from those that go on.
-fn pattern(subject: Subject, budget: f64) -> JumpPattern {
-    let Subject { raw, jumps, rises, total_span, .. } = subject;
-    let late: f64 = jumps.iter().filter(|j| j.at > 0.5).map(|j| j.size).sum();
-    let ups: Vec<&Jump> = jumps.iter().filter(|j| j.size > 0.0).collect();
-    let sum: f64 = jumps.iter().map(|j| j.size).sum();
-    if jumps.is_empty() || late.max(sum / 2.0) <= 0.25 * budget * total_span / 2.0 {
-        return JumpPattern::None;
-    }
-    if ups.len() == 1 {
-        return JumpPattern::Single;
-    }
-    if jumps.len() - ups.len() >= 2 && raw.iter().all(|s| returns(&s.y, 0.25 * budget * s.span())) {
-        return JumpPattern::UpAndDown;
-    }
-    let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
-    let silence = silence(&ups);
-    let many = ups.len() >= 6 && sum > student_t(1.0 - ALPHA_LEAK, f64::INFINITY) * squares.sqrt();
-    if many && late > 0.3 * sum && silence >= SILENT {
-        return JumpPattern::GoingOn;
-    }
-    if silence <= ALPHA_SILENT {
-        return JumpPattern::Settling;
-    }
-    // Laplace's trend test on the rises of the high-water mark, each weighted with its size: under a constant rate their
-    // mean place is 1/2.
-    let mass: f64 = rises.iter().map(|j| j.size).sum();
-    let place = rises.iter().map(|j| j.at * j.size).sum::<f64>() / mass;
-    let square: f64 = rises.iter().map(|j| j.size * j.size).sum();
-    let z = (place - 0.5) / (square.sqrt() / mass / 12f64.sqrt());
-    let rare = ups.iter().filter(|j| j.at > 0.5).count() <= subject.workers;
-    if z < -1.645 && rare && late < 0.35 * mass {
-        return JumpPattern::Settling;
-    }
-    JumpPattern::Unclear
-}
-
-/// The probability of as long a silence after the last of these jumps, if they came at a constant rate (Cox & Lewis 1966).
-/// Jumps in one stretch of the run have one cause, in however many workers, and count as one.
-fn silence(jumps: &[&Jump]) -> f64 {
-    let mut places: Vec<i64> = jumps.iter().map(|j| (j.at * BLOCKS as f64).round() as i64).collect();
-    places.sort_unstable();
-    places.dedup();
-    let last = jumps.iter().map(|j| j.at).fold(0.0, f64::max);
-    last.powi(places.len() as i32)
-}
-
-/// Whether the level comes back late to where it was early, at the bottom and at the top of its range, but for `slack`.
-fn returns(y: &[f64], slack: f64) -> bool {
-    let part = 2 * y.len() / 5;
-    if part == 0 {
-        return false;
-    }
-    let (early, late) = (&y[..part], &y[y.len() - part..]);
-    // Bounds are known well only where the level dwells at them.
-    let dwells = |v: &[f64]| {
-        let (outer, inner) = (range(v, 0.05), range(v, 0.2));
-        inner.0 - outer.0 < slack && outer.1 - inner.1 < slack
-    };
-    let (before, after) = (range(early, 0.05), range(late, 0.05));
-    dwells(early) && dwells(late) && after.0 <= before.0 + slack && after.1 <= before.1 + slack
-}
-
-/// Whether growth in the last 60 % is made of many rises of the high-water mark, not of a few that may be the last: the
-/// effective number of rises (Kish 1965), the square of their sum over the sum of their squares.
-fn is_spread(levels: &Levels) -> bool {
-    let late = &levels.y[2 * levels.y.len() / 5..];
-    let mut mark = late.first().copied().unwrap_or(0.0);
-    let (mut sum, mut squares) = (0.0, 0.0);
-    for y in late {
-        let rise = (y - mark).max(0.0);
-        sum += rise;
-        squares += rise * rise;
-        mark = mark.max(*y);
-    }
-    sum * sum >= squares * SPREAD.min(0.4 * (late.len() as f64 - 1.0)) && sum > 0.0
-}
-
-/// The deepest fall of the level from an earlier height, as a part of its rise from first to last; infinite if it
-/// didn't rise. A leak under noise climbs like a ratchet, a walk strolls.
-fn falls(levels: &Levels) -> f64 {
-    let (mut top, mut deepest) = (f64::NEG_INFINITY, 0.0f64);
-    for y in &levels.y {
-        top = top.max(*y);
-        deepest = deepest.max(top - y);
-    }
-    match (levels.y.first(), levels.y.last()) {
-        (Some(first), Some(last)) if last > first => deepest / (last - first),
-        _ => f64::INFINITY,
-    }
-}
-
-/// Growth from first to last level of the last quarter, the least of all series; nothing without one.
-fn last_quarter(series: &[Levels]) -> f64 {
-    let growth = |s: &Levels| {
-        let (to, from) = (s.x.len().checked_sub(1)?, 3 * s.x.len() / 4);
-        Some((s.y.get(to)? - s.y.get(from.checked_sub(1)?)?) / (s.x[to] - s.x[from - 1]))
-    };
-    series.iter().map(|s| growth(s).filter(|g| g.is_finite()).unwrap_or(0.0)).fold(f64::INFINITY, f64::min)
-}
-
 /// Whether less than three constants of the best model's transient have passed.
 fn is_warming_up(model: &Plausible) -> bool {
     model.transients.iter().any(|t| match *t {
@@ -381,27 +267,6 @@ fn is_warming_up(model: &Plausible) -> bool {
         Transient::Hinge(full) => full > EARLY_END,
         Transient::Onset(from) => from > EARLY_END,
     })
-}
-
-/// The range but for this share at either end.
-fn range(v: &[f64], without: f64) -> (f64, f64) {
-    let mut sorted = v.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let at = |share: f64| sorted.get((sorted.len().saturating_sub(1) as f64 * share) as usize).copied().unwrap_or(0.0);
-    (at(without), at(1.0 - without))
-}
-
-/// The median over the series of the Theil-Sen slope of their last 40 %.
-fn late_slope(series: &[Levels]) -> Option<f64> {
-    let slopes: Vec<f64> = series
-        .iter()
-        .filter_map(|s| {
-            let from = s.x.first()? + 0.6 * s.span();
-            let i = s.x.partition_point(|x| *x < from);
-            theil_sen(&s.x[i..], &s.y[i..])
-        })
-        .collect();
-    median(&slopes)
 }
 
 impl Assessment {

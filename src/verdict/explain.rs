@@ -1,6 +1,7 @@
 //! The words that explain a finding: why, and what would settle it.
 
-use super::assess::{ALPHA_CLEAN, Assessment, JumpPattern};
+use super::assess::{ALPHA_CLEAN, Assessment};
+use super::jumping::JumpPattern;
 use super::plausible::Plausible;
 use super::pool::Pool;
 use super::transient::Transient;
@@ -68,6 +69,12 @@ impl Situation<'_> {
                 self.leaking, self.judged
             ),
             Outcome::Leak => {
+                if a.persistent.lower <= 0.0 {
+                    let late = rate(self.resource, self.axis, a.late.unwrap_or(a.least));
+                    return format!(
+                        "it climbs like a ratchet and at an even pace to the end, late by {late}, budget {budget}"
+                    );
+                }
                 let lower = rate(self.resource, self.axis, a.persistent.lower);
                 let jumps = if a.jumps == JumpPattern::GoingOn { ", much of it in jumps that go on" } else { "" };
                 format!("growth goes on to the end{jumps}: at least {lower} in every plausible model, budget {budget}")
@@ -97,7 +104,9 @@ impl Situation<'_> {
         }
         let lower = rate(self.resource, self.axis, a.persistent.lower);
         let transient = a.models.first().is_some_and(|m| !m.transients.is_empty() && m.end.value > 2.0 * m.end.se);
-        if a.persistent.lower > 0.0 && a.least < self.budget {
+        if a.stopped {
+            format!("it grew by about {} until shortly before the end, and has all but stopped since", self.estimate(a))
+        } else if a.persistent.lower > 0.0 && a.least < self.budget {
             format!("it grows by about {}, too near to the budget of {budget} to tell", self.estimate(a))
         } else if transient && a.end.estimate > a.persistent.estimate {
             format!("it is still warming up: growth slows, but it may be {upper} at the end, budget {budget}")

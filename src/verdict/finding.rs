@@ -52,11 +52,11 @@ pub(super) fn find_among(
             total_span: m.levels.span(),
         };
         let alone = assess(subject, terms)?;
-        if !alone.is_suspicious(budget) {
+        if !alone.leak && !alone.is_suspicious(budget) {
             return Some(alone);
         }
         let one = std::slice::from_ref(&calm[m.index]);
-        Some(or_settled(alone, one, &Pool::new(one, least_jump), terms, least_jump))
+        Some(with_second_half(alone, one, &Pool::new(one, least_jump), terms, least_jump))
     };
     let alone: Vec<Option<Assessment>> = match &pool.members[..] {
         [_] => vec![whole.clone()],
@@ -143,7 +143,7 @@ impl<'a> Whole<'a> {
         let pool = Pool::new(&calm, least_jump);
         let assessment = assess_pool(&calm, &pool, terms, least_jump);
         let assessment =
-            assessment.map(|a| if pool.recycled { a } else { or_settled(a, &calm, &pool, terms, least_jump) });
+            assessment.map(|a| if pool.recycled { a } else { with_second_half(a, &calm, &pool, terms, least_jump) });
         Whole { calm, swings, pool, assessment }
     }
 }
@@ -154,21 +154,24 @@ fn assess_pool(series: &[Series], pool: &Pool, terms: Terms, least_jump: f64) ->
     assess(whole(pool, &all_rises), terms)
 }
 
-/// The assessment, or that of the second half if only that proves it clean: a warm-up can have any shape, and one that
-/// no model fits must not cast doubt on what came after it.
-fn or_settled(whole: Assessment, series: &[Series], pool: &Pool, terms: Terms, least_jump: f64) -> Assessment {
-    if whole.leak || whole.clean || !whole.jumps.are_over() {
+/// The assessment, with what the second half alone says where that decides. A warm-up can have any shape, and one that no
+/// model fits must not cast doubt on what came after it: the second half alone may prove it clean. Where growth was rough
+/// while it was fast, the models take chance for shapes: then the second half alone has to prove a leak.
+fn with_second_half(whole: Assessment, series: &[Series], pool: &Pool, terms: Terms, least_jump: f64) -> Assessment {
+    let doubtful = whole.leak && whole.fades_roughly;
+    if !doubtful && (whole.leak || whole.clean || !whole.jumps.are_over()) {
         return whole;
     }
     let members = pool.members.iter().map(|m| &series[m.index]);
     let later: Vec<Series> = members.map(|s| Series { soak_from: middle(s), ..s.clone() }).collect();
     let half = Pool::new(&later, least_jump);
     if half.members.len() < pool.members.len() || later.iter().any(|s| s.x.len() - judged_from(s) < ENOUGH) {
-        return whole;
+        return Assessment { leak: whole.leak && !doubtful, ..whole };
     }
     match assess_pool(&later, &half, terms, least_jump) {
+        Some(later) if doubtful => Assessment { leak: later.leak, ..whole },
         Some(settled) if settled.clean => Assessment { clean: true, settled: true, end: settled.end, ..whole },
-        _ => whole,
+        _ => Assessment { leak: whole.leak && !doubtful, ..whole },
     }
 }
 

@@ -7,6 +7,7 @@ use super::assess::Demands;
 use super::explain::{rate, rate_with_bounds};
 use super::forecast::forecast;
 use super::gates::{deaths_gate, resource_gate, workload_gates};
+use super::looks::looks_taken;
 use super::mix::Mix;
 use super::pages;
 use super::parts::{leaking_parts, parts};
@@ -48,7 +49,8 @@ pub fn judge(record: &RunRecord) -> Verdict {
         }
     }
     pages::explain(record, &mut findings);
-    notes.extend(notes_on(record));
+    let leaks = findings.iter().any(|f| f.outcome == Outcome::Leak);
+    notes.extend(notes_on(record, leaks));
     let mut gates: Vec<Gate> = findings.iter().map(resource_gate).collect();
     let workload = workload_gates(record);
     let failed_workload = workload.iter().any(|g| g.state == GateState::Fail);
@@ -83,6 +85,9 @@ pub fn judge(record: &RunRecord) -> Verdict {
     };
     let outcome = if exit == ExitCode::Clean || answer != Outcome::Clean { answer } else { Outcome::Inconclusive };
     let call_sites = who_keeps_memory(record, &judged, &findings, mix.as_ref());
+    if call_sites.is_none() && !record.heap.looks.is_empty() {
+        notes.push("allocations were traced, but live sets were looked at too seldom to say who keeps memory".into());
+    }
     let culprit = call_sites.as_ref().and_then(CallSites::culprit);
     let sentence = sentence(record, &findings, &gates, &failures, outcome, culprit, interrupted);
     let untold = |finding: &&Finding| finding.outcome == Outcome::Leak;
@@ -224,28 +229,7 @@ fn near_rlimit(record: &RunRecord) -> Option<(u64, u64)> {
     (largest as f64 >= NEAR * limit as f64).then_some((limit, 1))
 }
 
-/// When it was looked before the end, and what that came to.
-fn looks_taken(record: &RunRecord) -> Option<String> {
-    let percent =
-        |share: &Option<f64>| share.map_or("a while".into(), |s| format!("{:.0} % of its planned length", 100.0 * s));
-    let looks: Vec<_> = record
-        .events
-        .iter()
-        .filter_map(|e| match &e.kind {
-            EventKind::Look { share, alpha, found, proven } => Some((percent(share), alpha, found, *proven)),
-            _ => None,
-        })
-        .collect();
-    let (when, alpha, found, proven) = looks.last()?;
-    let count = looks.len();
-    Some(if *proven {
-        format!("the soak ended after {when}, when look {count} proved it with error probability {alpha:.2e} ({found})")
-    } else {
-        format!("{count} looks at the soak proved nothing before its end, the last after {when} ({found})")
-    })
-}
-
-fn notes_on(record: &RunRecord) -> Vec<String> {
+fn notes_on(record: &RunRecord, leaks: bool) -> Vec<String> {
     let mut notes = Vec::new();
     match record.meta.counting.source {
         CountingSource::AccessLog | CountingSource::PhpFpm => {}
@@ -272,7 +256,7 @@ fn notes_on(record: &RunRecord) -> Vec<String> {
     if missed > 0 {
         notes.push(format!("the sampler missed {missed} of its deadlines: the host was busy, or the harness stopped"));
     }
-    notes.extend(looks_taken(record));
+    notes.extend(looks_taken(record, leaks));
     notes.extend(super::noise::noise(record));
     notes.extend(record.events.iter().filter_map(|e| match &e.kind {
         EventKind::Note { text } => Some(text.clone()),

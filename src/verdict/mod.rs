@@ -4,12 +4,14 @@
 
 mod assess;
 mod class;
+mod climb;
 mod explain;
 mod finding;
 mod floor;
 mod forecast;
 mod gates;
 mod judge;
+mod jumping;
 mod level;
 mod live;
 mod looks;

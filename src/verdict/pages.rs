@@ -49,7 +49,7 @@ fn retention(memory: &mut Finding, heap: Option<(Axis, Interval)>) {
         memory.class = LeakClass::Retention;
         memory.evidence.because = Some(format!(
             "what is allocated and not freed grows by {} at most while anonymous memory grows by {} at least: it is \
-             fragmented, or the allocator keeps what was freed",
+             fragmented, the allocator keeps what was freed, or what was mapped before fills up",
             rate(Resource::Heap, axis, heap.upper.max(0.0)),
             rate(Resource::Memory, axis, growth.lower)
         ));

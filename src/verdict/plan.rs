@@ -4,21 +4,23 @@
 //! No formula stands between the plan and the rule, so that the plan is right for whatever the rule does. Always: the same
 //! rehearsal gives the same plan, and a length that isn't found within bounds is missing.
 
-use super::level::Levels;
-use super::plausible::plausible;
-use super::pool::Pool;
+use super::level::{Levels, judged_from};
+use super::plausible::{Plausible, plausible};
+use super::pool::{Member, Pool};
 use super::transient::Transient;
+use super::working::Residuals;
 use super::{Outcome, find};
 use crate::model::{Axis, Resource, Series, WorkerId};
+use crate::stats::{median, normal_quantile};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Runs that are played for each length and truth.
-const PLAYED: u64 = 16;
+const PLAYED: u64 = 20;
 /// How much longer the next length is that is tried.
 const LONGER: f64 = 1.3;
-/// By how much a run is planned longer than what was enough: a rehearsal knows the noise only so well.
-const MARGIN: f64 = 1.3;
+/// By how much a run is planned longer than what was enough, at most: a rehearsal knows the noise only so well.
+const MARGIN: f64 = 2.0;
 /// The longest that is tried, in lengths of the rehearsal.
 const LONGEST: f64 = 2000.0;
 /// Readings that are played for each worker at most: ten for each of the rule's stretches.
@@ -49,6 +51,8 @@ pub struct Noise {
     pub rho: f64,
     /// Steps of the axis in a stretch.
     pub stretch: f64,
+    /// Steps of the axis from one reading of a worker to the next.
+    pub reading: f64,
     /// Steps of the axis until the warm-up is over; missing if none was seen.
     pub warm_up: Option<f64>,
     /// Whether the warm-up was still going on at the end of the rehearsal, so that it is not well known.
@@ -95,11 +99,11 @@ impl Noise {
         if blocks < FEWEST || span <= 0.0 {
             return Err(too_short().to_owned());
         }
-        let spread = |sigma: f64, rho: f64| sigma * sigma / (1.0 - rho * rho).max(1e-3);
-        let together = spread(whole.sigma, whole.rho);
+        let (together, rho) = left(whole, if whole.stepped { &pool.smooth } else { &pool.raw });
         let one = |m: &Levels, smooth: &Levels, jumps: usize| {
-            let models = plausible(std::slice::from_ref(m), std::slice::from_ref(smooth), jumps, 1.0, quantum).models;
-            models.first().map(|model| spread(model.sigma, model.rho))
+            let (raw, smooth) = (std::slice::from_ref(m), std::slice::from_ref(smooth));
+            let models = plausible(raw, smooth, jumps, 1.0, quantum).models;
+            models.first().map(|model| left(model, if model.stepped { smooth } else { raw }).0)
         };
         let alone: Vec<f64> =
             pool.members.iter().take(MOST_WORKERS).filter_map(|m| one(&m.levels, &m.smooth, m.jumps.len())).collect();
@@ -107,6 +111,9 @@ impl Noise {
         // The variance of a mean of n is that of what they share and an n-th of what is each one's own.
         let common =
             if averaged > 1.0 { ((averaged * together - alone) / (averaged - 1.0)).clamp(0.0, alone) } else { 0.0 };
+        let judged = |s: &Series| (s.x.len() - judged_from(s)).saturating_sub(1);
+        let apart = |m: &Member| m.levels.span() / judged(&series[m.index]).max(1) as f64;
+        let reading = median(&pool.members.iter().map(apart).collect::<Vec<f64>>());
         let over = |t: &Transient| match *t {
             Transient::Exponential(t) => Some(CONSTANTS * t),
             Transient::Delayed(d, t) => Some(d + CONSTANTS * t),
@@ -122,8 +129,9 @@ impl Noise {
             pace,
             own: (alone - common).max(0.0).sqrt(),
             common: common.sqrt(),
-            rho: whole.rho.clamp(0.0, 0.999),
+            rho,
             stretch: span / (blocks - 1) as f64,
+            reading: reading.unwrap_or(span / (blocks - 1) as f64),
             warm_up: warm_up.map(|share| share * span),
             still_warming: warm_up.is_some_and(|share| share > 0.8),
             jumps: pool.jumps.len(),
@@ -133,11 +141,13 @@ impl Noise {
 
     /// Plays a run of `length` steps in which every worker grows by `slope` a step.
     fn play(&self, length: f64, slope: f64, rng: &mut ChaCha8Rng) -> Vec<Series> {
-        // Readings that are farther apart than stretches are less alike; nearer ones aren't played.
-        let readings = ((length / self.stretch) as usize + 1).clamp(FEWEST, READINGS);
+        let readings = ((length / self.reading) as usize + 1).clamp(FEWEST, READINGS);
         let step = length / (readings - 1) as f64;
-        let rho = self.rho.powf((step / self.stretch).max(1.0));
+        let rho = self.rho.powf(step / self.stretch);
+        // What is known is the noise of stretches; that of the readings in them is larger.
+        let larger = 1.0 / averaged(rho, (self.stretch / step) as usize).sqrt();
         let path = |spread: f64, rng: &mut ChaCha8Rng| {
+            let spread = spread * larger;
             let mut level = spread * normal(rng);
             let innovation = spread * (1.0 - rho * rho).sqrt();
             (0..readings)
@@ -177,9 +187,41 @@ impl Noise {
 
     /// The shortest length from `from` on that is enough.
     fn shortest(&self, from: f64, slope: f64, budget: f64, wanted: Outcome, power: f64) -> Option<f64> {
+        let is_enough = |length: &f64| self.is_enough(*length, slope, budget, wanted, power);
         let lengths = (0..).map(|k| from * LONGER.powi(k)).take_while(|l| *l <= LONGEST * self.span);
-        lengths.into_iter().find(|l| self.is_enough(*l, slope, budget, wanted, power))
+        let enough = lengths.into_iter().find(is_enough)?;
+        // Between this one and the one before, which wasn't.
+        let between = enough / LONGER.sqrt();
+        Some(if enough > from && is_enough(&between) { between } else { enough })
     }
+
+    /// By how much longer a run has to be if the noise is as great as it may be with this probability. What counts of the
+    /// noise goes with `sigma / (1 - rho)`; known from `n` levels these have relative variances of `1 / 2n` and
+    /// `(1 + rho) / ((1 - rho) n)` (Bartlett 1946), and the length that is needed goes with the power 2/3.
+    fn margin(&self, power: f64) -> f64 {
+        let n = self.span / self.stretch + 1.0;
+        let variance = 0.5 / n + (1.0 + self.rho) / ((1.0 - self.rho) * n);
+        (2.0 / 3.0 * normal_quantile(power) * variance.sqrt()).exp().clamp(1.0, MARGIN)
+    }
+}
+
+/// The variance of what a model leaves of these levels, and its autocorrelation from one level to the next, corrected for
+/// the bias that comes from fitting a line (Tjostheim & Paulsen 1983).
+fn left(model: &Plausible, levels: &[Levels]) -> (f64, f64) {
+    let left = Residuals::of(model, levels);
+    let (n, fitted) =
+        (left.points.iter().map(Vec::len).sum::<usize>() as f64, 2.0 + 2.0 * model.transients.len() as f64);
+    let squares: f64 = left.points.iter().flatten().map(|p| p.1 * p.1).sum();
+    let found = left.autocorrelation.first().copied().unwrap_or(0.0);
+    let rho = found + (2.0 + 4.0 * found) / n.max(1.0);
+    (squares / (n - fitted).max(1.0), rho.clamp(0.0, 0.98))
+}
+
+/// The variance of a mean of `n` readings as a part of that of one, at this autocorrelation from one to the next.
+fn averaged(rho: f64, n: usize) -> f64 {
+    let n = n.max(1);
+    let others: f64 = (1..n).map(|lag| (n - lag) as f64 * rho.powi(lag as i32)).sum();
+    (n as f64 + 2.0 * others) / (n * n) as f64
 }
 
 /// The lengths that prove each of `budgets` with probability `power`, in their order.
@@ -197,7 +239,7 @@ pub fn plan(noise: &Noise, budgets: &[f64], power: f64) -> Vec<Planned> {
     let clean = lengths(&|from, budget| noise.shortest(from, 0.0, budget, Outcome::Clean, power));
     let planned = |budget: &f64| {
         let place = rising.partition_point(|b| b < budget);
-        let with_margin = |length: Option<f64>| length.map(|l| l * MARGIN);
+        let with_margin = |length: Option<f64>| length.map(|l| l * noise.margin(power));
         Planned { budget: *budget, leak: with_margin(leak[place]), clean: with_margin(clean[place]) }
     };
     budgets.iter().map(planned).collect()

@@ -62,20 +62,22 @@ pub(super) fn comparison(raw: &[Series], pauses: &[(f64, f64)], axis: Axis) -> O
     ))
 }
 
-/// One reading for each pause that a worker lived through.
+/// One reading for each pause that a worker lived through: the median of its last part, or, where readings are rare, the last
+/// one in it.
 fn settled(raw: &Series, pauses: &[(f64, f64)]) -> Series {
-    let mut at_rest: Vec<(Vec<f64>, Option<usize>)> = vec![(Vec::new(), None); pauses.len()];
+    let mut within: Vec<Vec<usize>> = vec![Vec::new(); pauses.len()];
     for (i, &t) in raw.t.iter().enumerate().filter(|(i, _)| raw.x[*i].is_finite()) {
         let Some(pause) = pauses.partition_point(|(from, _)| *from <= t).checked_sub(1) else { continue };
-        let (from, to) = pauses[pause];
-        if t >= to - AT_REST * (to - from) && t < to {
-            at_rest[pause].0.push(raw.y[i]);
-            at_rest[pause].1 = Some(i);
+        if t < pauses[pause].1 {
+            within[pause].push(i);
         }
     }
     let mut out = Series { worker: raw.worker, ..Series::default() };
-    for (levels, last) in at_rest {
-        let (Some(last), Some(y)) = (last, median(&levels)) else { continue };
+    for (readings, (from, to)) in within.iter().zip(pauses) {
+        let Some(&last) = readings.last() else { continue };
+        let at_rest = |i: &&usize| raw.t[**i] >= to - AT_REST * (to - from) || **i == last;
+        let levels: Vec<f64> = readings.iter().filter(at_rest).map(|i| raw.y[*i]).collect();
+        let Some(y) = median(&levels) else { continue };
         // A count that ran backwards is no place on the axis.
         if out.x.last().is_none_or(|x| raw.x[last] >= *x) {
             out.t.push(raw.t[last]);
@@ -130,6 +132,18 @@ mod tests {
         assert_eq!(verdict.findings[0].outcome, Outcome::Leak, "{verdict:#?}");
         let growth = verdict.findings[0].growth.expect("growth").estimate;
         assert!((growth - 409.6).abs() < 30.0, "{growth}");
+    }
+
+    #[test]
+    fn a_rare_reading_of_a_pause_counts_wherever_it_lies() {
+        let raw = Series {
+            t: vec![1.0, 5.1, 5.8, 5.9, 9.2],
+            x: vec![1.0; 5],
+            y: vec![0.0, 7.0, 8.0, 8.0, 3.0],
+            ..Series::default()
+        };
+        let out = super::settled(&raw, &[(5.0, 6.0), (7.0, 8.0), (9.0, 10.0)]);
+        assert_eq!((out.t, out.y), (vec![5.9, 9.2], vec![8.0, 3.0]));
     }
 
     #[test]

@@ -203,12 +203,16 @@ fn cuts(record: &RunRecord, finding: &Finding, pool: &Pool) -> Vec<String> {
 fn leak_conditions(a: &Assessment, resource: Resource, axis: Axis, budget: f64) -> Vec<Condition> {
     let rate = |value: f64| rate(resource, axis, value);
     let rho = a.models.first().map_or(1.0, |m| m.rho);
-    let going_on = a.jumps == super::assess::JumpPattern::GoingOn;
+    let going_on = a.jumps == super::jumping::JumpPattern::GoingOn;
     let mut out = vec![
         Condition {
-            wanted: "persistent growth is above zero in every plausible model".into(),
-            found: format!("its least lower bound is {}", rate(a.persistent.lower)),
-            holds: a.persistent.lower > 0.0,
+            wanted: "persistent growth is above zero in every plausible model, or it climbs like a ratchet".into(),
+            found: format!(
+                "its least lower bound is {}{}",
+                rate(a.persistent.lower),
+                if a.climbs { ", and it climbs at an even pace to the end" } else { "" }
+            ),
+            holds: a.persistent.lower > 0.0 || a.climbs,
         },
         Condition {
             wanted: format!("its least estimate reaches {}", rate(a.enough)),
@@ -241,13 +245,18 @@ fn leak_conditions(a: &Assessment, resource: Resource, axis: Axis, budget: f64) 
         found: if a.lately { "it may have set in at the very end" } else { "it didn't set in at the very end" }.into(),
         holds: !a.lately,
     });
+    out.push(Condition {
+        wanted: "growth hasn't stopped just before the end".into(),
+        found: if a.stopped { "it has all but stopped" } else { "no sign of that" }.into(),
+        holds: !a.stopped,
+    });
     out
 }
 
 fn clean_conditions(a: &Assessment, resource: Resource, axis: Axis, budget: f64) -> Vec<Condition> {
     let rate = |value: f64| rate(resource, axis, value);
     let estimate = a.models.first().map_or(f64::NAN, |m| m.end.value);
-    let quiet = !matches!(a.jumps, super::assess::JumpPattern::GoingOn | super::assess::JumpPattern::Unclear);
+    let quiet = !matches!(a.jumps, super::jumping::JumpPattern::GoingOn | super::jumping::JumpPattern::Unclear);
     vec![
         Condition {
             wanted: format!(
@@ -271,7 +280,7 @@ fn clean_conditions(a: &Assessment, resource: Resource, axis: Axis, budget: f64)
 }
 
 impl Residuals {
-    fn of(model: &Plausible, levels: &[Levels]) -> Self {
+    pub(super) fn of(model: &Plausible, levels: &[Levels]) -> Self {
         let span = levels.iter().map(Levels::span).fold(0.0, f64::max);
         if span <= 0.0 {
             return Residuals::default();

@@ -305,17 +305,26 @@ fn staircase(s: &mut Source, step: f64, times: f64) -> Vec<Series> {
 
 /// Few requests leak, with log-normal sizes.
 fn rare(s: &mut Source, times: f64) -> Vec<Series> {
-    let sigma = 1.2f64;
-    let events = 150.0;
-    let mean = times * BUDGET * REQUESTS / events;
+    const EVENTS: f64 = 150.0;
+    kept_at_random(s, EVENTS, 1.2, times * BUDGET * REQUESTS / EVENTS, |u| u)
+}
+
+/// A cache of objects of very different sizes, which fills as `filled` says.
+fn mixed_cache(s: &mut Source, filled: impl Fn(f64) -> f64) -> Vec<Series> {
+    let height = s.log_uniform(4.0 * MIB, 32.0 * MIB);
+    kept_at_random(s, 150.0, 1.2, height / 150.0, filled)
+}
+
+/// So many events over the run, each of which keeps a log-normal amount; by `u` the part `passed(u)` of them has come.
+fn kept_at_random(s: &mut Source, events: f64, sigma: f64, mean: f64, passed: impl Fn(f64) -> f64) -> Vec<Series> {
     let n = s.readings;
     let mut kept = 0.0;
-    let mut next = s.exponential() * n as f64 / events;
+    let mut next = s.exponential() / events;
     let mut levels = Vec::new();
     for i in 0..n {
-        while next < i as f64 {
+        while next < passed(i as f64 / n as f64) {
             kept += mean * (sigma * s.normal() - sigma * sigma / 2.0).exp();
-            next += s.exponential() * n as f64 / events;
+            next += s.exponential() / events;
         }
         levels.push(kept);
     }
@@ -451,6 +460,12 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "cache full at .5", truth: Truth::Clean, make: |s| cache(s, 0.5) },
     Family { name: "cache full at .7", truth: Truth::Clean, make: |s| cache(s, 0.7) },
     Family { name: "cache full at .9", truth: Truth::Clean, make: |s| cache(s, 0.9) },
+    Family { name: "cache of all sizes, T .25", truth: Truth::Clean, make: |s| mixed_cache(s, |u| plateau(0.25, u)) },
+    Family {
+        name: "cache of all sizes, full at .7",
+        truth: Truth::Clean,
+        make: |s| mixed_cache(s, |u| (u / 0.7).min(1.0)),
+    },
     Family { name: "second cache mid-run", truth: Truth::Clean, make: second_cache },
     Family { name: "high-water mark", truth: Truth::Clean, make: high_water },
     Family { name: "un-sharing", truth: Truth::Clean, make: unsharing },
@@ -521,6 +536,11 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "staircase 1 MiB, 4 x", truth: Truth::Leak, make: |s| staircase(s, MIB, 4.0) },
     Family { name: "staircase 1 MiB, 10 x", truth: Truth::Leak, make: |s| staircase(s, MIB, 10.0) },
     Family { name: "rare, heavy-tailed, 4 x", truth: Truth::Leak, make: |s| rare(s, 4.0) },
+    Family {
+        name: "jumps at random, 1 MiB, 10 x",
+        truth: Truth::Leak,
+        make: |s| kept_at_random(s, 10.0 * BUDGET * REQUESTS / MIB, 0.0, MIB, |u| u),
+    },
     Family { name: "plateau T .1 and 2 x", truth: Truth::Leak, make: |s| settled(s, 0.1, 2.0) },
     Family { name: "plateau T .03 and 2 x", truth: Truth::Leak, make: |s| settled(s, 0.03, 2.0) },
     Family { name: "plateau T .25 and 1 x", truth: Truth::Leak, make: |s| settled(s, 0.25, 1.0) },

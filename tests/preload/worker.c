@@ -115,6 +115,15 @@ static void mapped(void) {
     mmap(NULL, 1 << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);             /* can't hold anything */
     mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0); /* is shared */
     mark((20 - 1 + 3) * (64 << 10) - 4096 - 4096 - (16 << 10));
+    /* Address space is reserved, and parts of it are opened, made read-only, and closed again, as runtimes do. */
+    char *space = mmap(NULL, 1 << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (space == MAP_FAILED || munmap(space, 64 << 10) || munmap(space + (960 << 10), 64 << 10)) abort();
+    if (mprotect(space + (128 << 10), 256 << 10, PROT_READ | PROT_WRITE)) abort();
+    memset(space + (128 << 10), 1, 256 << 10);
+    if (mprotect(space + (256 << 10), 256 << 10, PROT_READ | PROT_WRITE)) abort(); /* half of it is open */
+    if (mprotect(space + (128 << 10), 64 << 10, PROT_READ)) abort();
+    if (mprotect(space + (320 << 10), 64 << 10, PROT_NONE)) abort();
+    mark((20 - 1 + 3) * (64 << 10) - 4096 - 4096 - (16 << 10) + (320 << 10));
 }
 
 __attribute__((noinline)) static void *keep_small(void) { return malloc(200); }
@@ -285,6 +294,40 @@ static void full(void) {
     mark(live);
 }
 
+/* More mappings than can be followed; then they are given back. */
+static void mappings(void) {
+    static void *pages[5000];
+    mark(0);
+    for (int i = 0; i < 5000; i++) pages[i] = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    mark(5000 * 4096);
+    for (int i = 0; i < 5000; i++) munmap(pages[i], 4096);
+    mark(0);
+}
+
+/* Allocates under a stack of its own for each path. */
+__attribute__((noinline)) static int left(unsigned path, int depth);
+__attribute__((noinline)) static int right(unsigned path, int depth);
+
+static void *volatile leaf;
+
+__attribute__((noinline)) static int turn(unsigned path, int depth) {
+    if (!depth) return (leaf = malloc(4000)) != 0;
+    return 3 + (path & 1 ? left(path >> 1, depth - 1) : right(path >> 1, depth - 1));
+}
+
+static int left(unsigned path, int depth) { return 1 + turn(path, depth); }
+static int right(unsigned path, int depth) { return 2 + turn(path, depth); }
+
+/* More stacks than there is room for: of every eighth the block is kept. */
+static void stacks(void) {
+    for (unsigned path = 0; path < 1 << 14; path++) {
+        turn(path, 14);
+        if (path % 8) free(leaf);
+        else counted(leaf);
+    }
+    mark(live);
+}
+
 static int stop;
 
 static void *churn_until_stopped(void *argument) {
@@ -362,6 +405,8 @@ int main(int count, char **arguments) {
     else if (!strcmp(mode, "confined")) confined();
     else if (!strcmp(mode, "killed")) killed();
     else if (!strcmp(mode, "full")) full();
+    else if (!strcmp(mode, "mappings")) mappings();
+    else if (!strcmp(mode, "stacks")) stacks();
     else if (!strcmp(mode, "torture")) torture();
     else if (!strcmp(mode, "seeded")) seeded();
     else return 2;

@@ -101,8 +101,8 @@ impl HeapSampling {
             self.reason.map(|reason| format!("allocations of {} workers are not traced: {reason}", self.untraced));
         let stuck = (!self.stuck.is_empty()).then(|| {
             format!(
-                "allocations of {} workers were not sampled to the end: a child of theirs has a lock of the preload \
-                 library that nobody holds, or a thread of theirs was stopped for good while it held it",
+                "allocations of {} workers were not sampled to the end: the preload library's lock is held by a thread that \
+                 they don't have, as after a bare `clone`, or that was stopped for good",
                 self.stuck.len()
             )
         });

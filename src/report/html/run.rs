@@ -165,6 +165,9 @@ pub fn details(record: &RunRecord) -> Markup {
                                     @if let Some(slow) = cost.slow_reading { "; with the dear part " (format_seconds(slow)) }
                                 }
                             }
+                            @if let Some(share) = cost.live_share {
+                                tr { th scope="row" { "Looking at it live" } td { (format_count(share * 100.0)) " % of one core" } }
+                            }
                             @if cost.missed_ticks > 0 {
                                 tr { th scope="row" { "Missed" } td { (cost.missed_ticks) " deadlines" } }
                             }

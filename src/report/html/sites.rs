@@ -2,7 +2,7 @@
 
 use super::tone;
 use crate::model::{Frame, Resource, format_seconds};
-use crate::report::sites::{growing, growth, name, remarks, share, state};
+use crate::report::sites::{by_step, growing, growth, name, remarks, share, state};
 use crate::report::text::{Mood, amount, capital};
 use crate::verdict::{CallSite, CallSites, SiteState, Verdict};
 use maud::{Markup, html};
@@ -59,7 +59,10 @@ fn row(site: &CallSite, sites: &CallSites) -> Markup {
         tr {
             th scope="row" { (name(&site.frame)) }
             td { span.state.(tone(mood)) { (state(site.state)) } }
-            td { (growth(site, sites.axis)) }
+            td {
+                (growth(site, sites.axis))
+                @if let Some(told) = by_step(site) { br; span.quiet { (told) } }
+            }
             td.number { (share(site, sites)) }
             td.number title="of what came in the first half of the run and was live at its end, the part that was live at the end of the run" {
                 @if let Some(kept) = site.kept { (format!("{:.0} %", kept * 100.0)) } @else { "–" }

@@ -15,7 +15,7 @@ pub(super) struct CallSitesPart {
     mean_bytes: u64,
     /// The same at the beginning, if samples came too fast and it was raised since; else null.
     raised_from_bytes: Option<u64>,
-    /// Bytes allocated, whether they were freed or not: churn.
+    /// Bytes allocated, whether they were freed or not: churn; null if they weren't counted.
     churn: Option<f64>,
     /// Growth of all that was traced.
     total: Estimate,
@@ -116,7 +116,7 @@ impl From<&CallSites> for CallSitesPart {
             unit: format!("bytes/{}", sites.axis.unit()),
             mean_bytes: sites.mean,
             raised_from_bytes: sites.raised_from,
-            churn: finite(sites.churn),
+            churn: sites.churn.and_then(finite),
             total: (&sites.total).into(),
             unexplained: sites.unexplained.and_then(finite),
             lost: sites.lost.samples,

@@ -135,11 +135,16 @@ impl Vandal {
             verdict.findings.clear();
         }
         if let Some(sites) = &mut verdict.call_sites {
-            self.float(&mut sites.churn);
+            sites.churn.iter_mut().for_each(|v| self.float(v));
             self.interval(&mut sites.total);
             sites.unexplained.iter_mut().for_each(|v| self.float(v));
             for site in &mut sites.sites {
                 self.interval(&mut site.growth);
+                if let Some(step) = &mut site.step {
+                    self.float(&mut step.share);
+                    self.interval(&mut step.growth);
+                    self.float(&mut step.others);
+                }
                 site.kept.iter_mut().chain(&mut site.age).for_each(|v| self.float(v));
                 site.stacks.iter_mut().for_each(|(_, rate)| self.float(rate));
             }

@@ -48,9 +48,11 @@ pub struct CallSites {
     /// The smallest of them at the beginning, if the mean was raised since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raised_from: Option<u64>,
-    /// Bytes allocated per step of the axis, whether they were freed or not.
-    pub churn: f64,
-    /// Growth of all that the library saw, in bytes per step of the axis.
+    /// Bytes allocated per step of the axis, whether they were freed or not; missing if they weren't counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub churn: Option<f64>,
+    /// Growth of all that is live, in bytes per step of the axis: counted where counts and samples go together, else
+    /// estimated from the samples.
     pub total: Interval,
     /// Growth of anonymous memory beyond that: fragmentation, retention, or allocators that the library doesn't see.
     /// Missing if memory isn't proven to grow.
@@ -175,7 +177,7 @@ pub fn call_sites(record: &RunRecord, workers: &Workers) -> Option<CallSites> {
     let steps = Steps::new(workers.steps, &windows);
     let sums = windows.sums(places.by_stack.len(), |stack| places.number(stack));
     for Judged { place, site, tally, .. } in &mut judged {
-        site.stacks = places.stacks(*place, site.growth.estimate, record, &sums);
+        site.stacks = places.stacks(*place, (site.growth.estimate, windows.span()), record, &sums);
         if site.state == SiteState::Grows {
             site.step = steps.as_ref().and_then(|steps| steps.of(tally));
         }
@@ -188,7 +190,7 @@ pub fn call_sites(record: &RunRecord, workers: &Workers) -> Option<CallSites> {
     let mean = means().map(|(_, last)| last).max()?;
     Some(CallSites {
         axis,
-        churn: churned(record, workers.series).unwrap_or(0.0),
+        churn: churned(record, workers.series),
         span: windows.span(),
         mean,
         raised_from: means().map(|(first, _)| first).min().filter(|first| *first < mean),
@@ -242,14 +244,22 @@ impl Places {
 
     /// The stacks that lead to a site, the fastest growing first, each with its part of the site's growth; `sums` are by
     /// number of the stack.
-    fn stacks(&self, place: usize, growth: f64, record: &RunRecord, sums: &[Tally]) -> Vec<(CallStack, f64)> {
+    fn stacks(
+        &self,
+        place: usize,
+        (growth, span): (f64, f64),
+        record: &RunRecord,
+        sums: &[Tally],
+    ) -> Vec<(CallStack, f64)> {
         let numbers = || (0..sums.len()).filter(|stack| self.by_stack[*stack] == place);
-        let whole: f64 = numbers().map(|stack| sums[stack].change).sum();
+        let whole = numbers().map(|stack| sums[stack].change).sum::<f64>() / span;
+        // They add up to the site, whose estimate is the better one.
+        let scale = if whole > 0.0 && growth > 0.0 { growth / whole } else { 1.0 };
         let stack = |number: usize| {
             let frames = record.heap.stacks.get(number).cloned().unwrap_or_default();
-            (frames, growth * sums[number].change / whole)
+            (frames, scale * sums[number].change / span)
         };
-        let mut stacks: Vec<(CallStack, f64)> = numbers().map(stack).filter(|(_, rate)| rate.is_finite()).collect();
+        let mut stacks: Vec<(CallStack, f64)> = numbers().map(stack).collect();
         stacks.sort_by(|a, b| b.1.total_cmp(&a.1));
         stacks.truncate(STACKS);
         stacks
@@ -295,7 +305,7 @@ pub fn stack_totals(record: &RunRecord) -> Vec<StackTotal> {
     let (_, series) = series(record, Resource::Memory);
     let nowhere = record.heap.stacks.len();
     let mut tallies = vec![Tally::default(); nowhere + 1];
-    for window in series.iter().filter_map(|one| Window::new(one, &record.heap.looks, series.len())) {
+    for (window, _) in Window::all(&series, &record.heap.looks) {
         window.tally(&mut tallies, |stack| stack.map_or(nowhere, |stack| (stack as usize).min(nowhere)), 0, 0);
     }
     let stack = |number: usize| (number < nowhere).then_some(number as u32);

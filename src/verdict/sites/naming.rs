@@ -18,7 +18,7 @@ const MODULES: [&str; 10] = [
 ];
 
 /// Functions that allocate for their callers, wherever they are.
-const FUNCTIONS: [&str; 29] = [
+const FUNCTIONS: [&str; 37] = [
     "malloc",
     "calloc",
     "realloc",
@@ -48,6 +48,14 @@ const FUNCTIONS: [&str; 29] = [
     "PyObject_Malloc",
     "PyObject_Realloc",
     "_PyMem_RawMalloc",
+    "my_malloc",
+    "my_realloc",
+    "my_strdup",
+    "my_multi_malloc",
+    "alloc_root",
+    "multi_alloc_root",
+    "strdup_root",
+    "memdup_root",
 ];
 
 /// Beginnings of such functions' names: Rust's library, C++'s `new`, the pools of APR.

@@ -14,6 +14,7 @@
 
 use super::super::series::interpolate;
 use crate::model::{HeapLook, HeapLost, SampledBlock, Series, WorkerId};
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// Parts a window is cut into, at most.
@@ -87,11 +88,18 @@ pub struct Tally {
 }
 
 impl Window {
-    /// The judged looks among all `looks`, of the worker of this series, one of `windows`; `None` if no two of them can
-    /// be compared.
-    pub fn new(series: &Series, looks: &[HeapLook], windows: usize) -> Option<Self> {
+    /// The windows of these workers, each with its series.
+    pub fn all<'a>(series: &'a [Series], looks: &[HeapLook]) -> Vec<(Window, &'a Series)> {
+        let mut by_worker: HashMap<WorkerId, Vec<&HeapLook>> = HashMap::new();
+        looks.iter().for_each(|look| by_worker.entry(look.worker).or_default().push(look));
+        let window = |one: &'a Series| Some((Window::new(one, by_worker.get(&one.worker?)?, series.len())?, one));
+        series.iter().filter_map(window).collect()
+    }
+
+    /// The judged looks among the `looks` at the worker of this series, one of `windows`; `None` if no two of them can be
+    /// compared.
+    fn new(series: &Series, looks: &[&HeapLook], windows: usize) -> Option<Self> {
         let worker = series.worker?;
-        let looks: Vec<&HeapLook> = looks.iter().filter(|look| look.worker == worker).collect();
         let from = series.x.iter().position(|x| *x >= series.soak_from)?;
         let (from, to) = (series.t[from], *series.t.last()?);
         let judged: Vec<usize> = (0..looks.len()).filter(|&i| (from..=to).contains(&looks[i].t)).collect();

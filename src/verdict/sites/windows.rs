@@ -25,8 +25,7 @@ pub struct Windows<'a> {
 impl<'a> Windows<'a> {
     /// The windows of these workers; `None` if they are too few and too short to say anything.
     pub fn new(series: &'a [Series], looks: &[HeapLook]) -> Option<Self> {
-        let window = |one: &'a Series| Some((Window::new(one, looks, series.len())?, one));
-        let each: Vec<(Window, &Series)> = series.iter().filter_map(window).collect();
+        let each = Window::all(series, looks);
         let (mut slices, mut parts) = (Vec::new(), 0);
         for (window, _) in &each {
             slices.extend(window.slices.iter().map(|slice| Slice { part: parts + slice.part, ..*slice }));
