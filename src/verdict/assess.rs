@@ -203,12 +203,12 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let too_soon = early && is_warming_up(best);
     let enough = if models.iter().all(Plausible::is_slow) { budget } else { NEAR_BUDGET * budget };
     let doubtful = wanders || lately || too_soon || early && !keeps_pace(&steady, terms.quantum);
-    // Jumps that go on may well rest for a while.
-    let stopped = persistent.lower > 0.0 && !going_on && has_stopped(&steady, terms.quantum);
-    let goes_on = spread && late.is_some_and(|s| s >= LATE * budget);
     let grows = persistent.lower > over * budget;
+    // Jumps that go on may well rest for a while.
+    let stopped = (persistent.lower > 0.0 || climbs) && !going_on && has_stopped(&steady, terms.quantum);
+    let goes_on = spread && late.is_some_and(|s| s >= LATE * budget);
     let leak =
-        !doubtful && !stopped && least >= enough && (grows && going_on || (grows || climbs && over == 0.0) && goes_on);
+        !doubtful && !stopped && least >= enough && (grows && (going_on || goes_on) || climbs && goes_on && !early);
     let quiet = pattern.are_over();
     let near = || models.iter().filter(|m| m.distance <= NEAR);
     let over_now = near().all(|m| under(m.end, budget, alpha_clean)) && best.end.value <= NEAR_BUDGET * budget;

@@ -2,7 +2,6 @@
 
 use super::assess::STEADY;
 use super::level::Levels;
-use super::pace::KEPT;
 use crate::stats::{median, theil_sen};
 
 /// Roughness early in the run beside that late in it from which growth faded roughly: beyond what readings that err reach by
@@ -10,6 +9,8 @@ use crate::stats::{median, theil_sen};
 const ROUGHER: f64 = 6.0;
 /// Levels that tell how rough they are.
 const ENOUGH: usize = 30;
+/// The part of its mean pace that growth at an even pace has in the last 40 %.
+const EVEN: f64 = 0.8;
 /// The part of its rise by which a ratchet falls in all, step by step.
 const FALLS: f64 = 0.3;
 /// Effective number of rises that late growth must be made of to be a leak.
@@ -69,7 +70,7 @@ pub(super) fn climbs_evenly(levels: &Levels) -> bool {
         Some((last - y[from]) / (x[x.len() - 1] - x[from]) * levels.span()).filter(|pace| pace.is_finite())
     };
     let keeps = |part: f64, pace_kept: f64| pace(part).is_some_and(|pace| pace >= pace_kept * rise);
-    rise > 0.0 && falls <= FALLS * rise && keeps(0.4, KEPT) && keeps(0.2, STEADY)
+    rise > 0.0 && falls <= FALLS * rise && keeps(0.4, EVEN) && keeps(0.2, STEADY)
 }
 
 /// Growth from first to last level of the last quarter, the least of all series; nothing without one.

@@ -6,7 +6,7 @@ use super::level::Levels;
 use crate::stats::{ModelFit, Panel, Unit};
 
 /// The part of its mean pace that growth must have at an early end.
-pub(super) const KEPT: f64 = 0.8;
+const KEPT: f64 = 0.8;
 /// The part of its pace before under which growth counts as having stopped.
 const STOPPED: f64 = 0.4;
 /// Shares of the judged part at its end in which growth may have stopped: less is too little to see it, and transients
