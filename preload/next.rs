@@ -101,7 +101,11 @@ pub fn resolve() -> bool {
     }
     let [malloc, free, _, _, usable, ..] = found;
     // SAFETY: the functions have these types.
-    let have_heads = unsafe { have_heads(malloc, transmute(malloc), transmute(free), transmute(usable)) };
+    let have_heads = unsafe {
+        type Found = *mut c_void;
+        let free = transmute::<Found, Free>(free);
+        have_heads(malloc, transmute::<Found, Malloc>(malloc), free, transmute::<Found, Usable>(usable))
+    };
     HAVE_HEADS.store(have_heads, Relaxed);
     if have_heads {
         thread::count_directly();
