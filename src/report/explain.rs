@@ -78,13 +78,18 @@ fn meaning(finding: &Finding) -> Vec<String> {
     };
     let step = axis.unit();
     let budget = budget(finding);
-    let range = format!("{} and {}", amount(resource, growth.lower), amount(resource, growth.upper));
+    let shown = |value| amount(resource, value);
+    let range = if shown(growth.lower) == shown(growth.upper) {
+        format!("within {} of {}", shown((growth.upper - growth.lower) / 2.0), shown(growth.estimate))
+    } else {
+        format!("between {} and {}", shown(growth.lower), shown(growth.upper))
+    };
     let percent = format_count(growth.confidence * 100.0);
     let mut said = match finding.outcome {
         Outcome::Leak => vec![
             format!("Each {step} leaves about {} behind that does not come back.", level(resource, growth.estimate)),
             format!(
-                "The true figure lies between {range} with {percent} % confidence; the budget is {budget}. Even the low \
+                "The true figure lies {range} with {percent} % confidence; the budget is {budget}. Even the low \
                  end is above zero, so this is growth and not noise."
             ),
         ],
@@ -94,13 +99,10 @@ fn meaning(finding: &Finding) -> Vec<String> {
                  just that nothing was noticed.",
                 level(resource, growth.upper)
             ),
-            format!(
-                "The estimate is {}, with {percent} % confidence between {range}.",
-                level(resource, growth.estimate)
-            ),
+            format!("The estimate is {}, with {percent} % confidence {range}.", level(resource, growth.estimate)),
         ],
         Outcome::Inconclusive => vec![format!(
-            "Growth lies between {range} per {step} with {percent} % confidence. That is not narrow enough, or not \
+            "Growth lies {range} per {step} with {percent} % confidence. That is not narrow enough, or not \
              trustworthy enough, to say whether it is over the budget of {budget}."
         )],
     };

@@ -34,13 +34,7 @@ pub fn by_step(site: &CallSite) -> Option<String> {
     };
     let bytes = |bytes: f64| text::amount(Resource::Memory, bytes);
     let growth = &step.growth;
-    Some(format!(
-        "{} per {names} ({:.0} %: {} to {})",
-        bytes(growth.estimate),
-        100.0 * growth.confidence,
-        bytes(growth.lower),
-        bytes(growth.upper)
-    ))
+    Some(format!("{} per {names} ({})", bytes(growth.estimate), growth.bounds(bytes)))
 }
 
 /// What is concluded about a site.

@@ -84,10 +84,9 @@ pub fn settling(verdict: &Verdict) -> Vec<String> {
     said.into_iter().map(|(settle, resources)| format!("to settle {}: {settle}", resources.join(", "))).collect()
 }
 
-/// The bounds of a growth: `98 %: 3.9 KiB to 4.3 KiB`.
+/// The bounds of a growth: `98 %: 3.9 KiB to 4.3 KiB`, or `98 %: ± 1.9 B` if that is very narrow.
 pub fn bounds(resource: Resource, interval: &Interval) -> String {
-    let percent = format_count(interval.confidence * 100.0);
-    format!("{percent} %: {} to {}", amount(resource, interval.lower), amount(resource, interval.upper))
+    interval.bounds(|value| amount(resource, value))
 }
 
 /// What a resource is, in full.
@@ -261,6 +260,8 @@ mod tests {
 
     #[test]
     fn growth_reads_well() {
+        let narrow = Interval { estimate: 3277.0, lower: 3275.1, upper: 3278.9, confidence: 0.98 };
+        assert_eq!(growth(Resource::Memory, Axis::WorkerRequests, &narrow), "3.2 KiB/request (98 %: ± 1.9 B)");
         let interval = Interval { estimate: 4198.0, lower: 3993.0, upper: 4403.0, confidence: 0.98 };
         let text = growth(Resource::Memory, Axis::WorkerRequests, &interval);
         assert_eq!(text, "4.1 KiB/request (98 %: 3.9 KiB to 4.3 KiB)");

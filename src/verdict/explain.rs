@@ -48,13 +48,7 @@ pub(super) fn allowed_rate(resource: Resource, axis: Axis, budget: f64) -> Strin
 
 /// A rate with its interval: `4.1 KiB/request (98 %: 3.9 KiB to 4.3 KiB)`.
 pub(super) fn rate_with_bounds(resource: Resource, axis: Axis, growth: &Interval) -> String {
-    format!(
-        "{} ({} %: {} to {})",
-        rate(resource, axis, growth.estimate),
-        format_count(growth.confidence * 100.0),
-        amount(resource, growth.lower),
-        amount(resource, growth.upper)
-    )
+    format!("{} ({})", rate(resource, axis, growth.estimate), growth.bounds(|value| amount(resource, value)))
 }
 
 impl Situation<'_> {

@@ -2,7 +2,7 @@
 
 use super::Forecast;
 use super::sites::CallSites;
-use crate::model::{Axis, Resource, WorkerId};
+use crate::model::{Axis, Resource, WorkerId, format_count};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -74,6 +74,19 @@ pub struct Interval {
     pub upper: f64,
     /// Confidence of the two-sided interval, such as 0.98 (each bound one-sided at 99 %).
     pub confidence: f64,
+}
+
+impl Interval {
+    /// Its bounds in the words of `amount`: `98 %: 3.9 KiB to 4.3 KiB`; where rounded they are the same, how far they lie from
+    /// their middle: `98 %: ± 1.9 B`.
+    pub fn bounds(&self, amount: impl Fn(f64) -> String) -> String {
+        let percent = format_count(self.confidence * 100.0);
+        let (lower, upper) = (amount(self.lower), amount(self.upper));
+        if lower == upper && self.lower < self.upper {
+            return format!("{percent} %: ± {}", amount((self.upper - self.lower) / 2.0));
+        }
+        format!("{percent} %: {lower} to {upper}")
+    }
 }
 
 /// Growth of one resource, and what is concluded from it.
