@@ -261,19 +261,8 @@ unsafe extern "C" fn mmap_from(
     let made = unsafe {
         if next.is_null() {
             let (protection, flags, descriptor) = (protection as u64, flags as u64, descriptor as u64);
-            let made = libc::syscall(
-                libc::SYS_MMAP,
-                address as u64,
-                bytes as u64,
-                protection,
-                flags,
-                descriptor,
-                offset as u64,
-            );
-            if made < 0 {
-                *libc::__errno_location() = -made as c_int;
-                return MAP_FAILED as Address;
-            }
+            let made =
+                kernel(libc::SYS_MMAP, [address as u64, bytes as u64, protection, flags, descriptor, offset as u64]);
             return made as Address;
         }
         transmute::<Address, Mmap>(next)(address, bytes, protection, flags, descriptor, offset)
@@ -299,12 +288,7 @@ pub unsafe extern "C" fn mprotect(address: Address, bytes: usize, protection: c_
     // SAFETY: the function has this type; before it is known, the kernel is asked.
     let result = unsafe {
         if next.is_null() {
-            let result = libc::syscall(libc::SYS_MPROTECT, address as u64, bytes as u64, protection as u64, 0, 0, 0);
-            if result < 0 {
-                *libc::__errno_location() = -result as c_int;
-                return -1;
-            }
-            0
+            kernel(libc::SYS_MPROTECT, [address as u64, bytes as u64, protection as u64, 0, 0, 0]) as c_int
         } else {
             transmute::<Address, unsafe extern "C" fn(Address, usize, c_int) -> c_int>(next)(address, bytes, protection)
         }
@@ -328,12 +312,7 @@ pub unsafe extern "C" fn munmap(address: Address, bytes: usize) -> c_int {
     // SAFETY: the function has this type; before it is known, the kernel is asked.
     unsafe {
         if next.is_null() {
-            let result = libc::syscall(libc::SYS_MUNMAP, address as u64, bytes as u64, 0, 0, 0, 0);
-            if result < 0 {
-                *libc::__errno_location() = -result as c_int;
-                return -1;
-            }
-            return 0;
+            return kernel(libc::SYS_MUNMAP, [address as u64, bytes as u64, 0, 0, 0, 0]) as c_int;
         }
         transmute::<Address, unsafe extern "C" fn(Address, usize) -> c_int>(next)(address, bytes)
     }
@@ -357,6 +336,22 @@ pub unsafe extern "C" fn mremap(old: Address, before: usize, bytes: usize, flags
         }
     }
     made
+}
+
+/// Asks the kernel, as the C library would: -1 with `errno` set if it refuses.
+///
+/// # Safety
+/// The arguments are those of the call of this number.
+unsafe fn kernel(number: i64, [a, b, c, d, e, f]: [u64; 6]) -> i64 {
+    // SAFETY: as for this function; the location is this thread's.
+    unsafe {
+        let result = libc::syscall(number, a, b, c, d, e, f);
+        if result >= 0 {
+            return result;
+        }
+        *libc::__errno_location() = -result as c_int;
+    }
+    -1
 }
 
 /// Notes that a range is mapped no more; returns how much of it was followed.

@@ -3,7 +3,7 @@
 #[path = "preload/traced.rs"]
 mod traced;
 
-use seepage::model::HeapLost;
+use seepage::model::{HeapLost, HeapReading};
 use seepage::probe::Snapshot;
 use std::collections::BTreeMap;
 use traced::{Traced, built};
@@ -13,15 +13,22 @@ fn worker(mode: &str, mean: u64) -> Traced {
     Traced::start(built("worker.c", &[]), &[mode], mean, &[])
 }
 
-#[test]
-fn live_bytes_are_exact_over_threads_and_all_forms_of_allocation() {
-    let mut worker = worker("exact", 64 << 10);
+/// Goes from one mark of the program to the next, where it says by how much what is live has grown: the counts say the
+/// same. The process, and its counts before and after.
+fn live_is_what_it_counts(worker: &mut Traced) -> (u32, HeapReading, HeapReading) {
     let (pid, _) = worker.mark();
     let before = worker.counts(pid);
     worker.go_on();
     let (_, expected) = worker.mark();
     let after = worker.counts(pid);
     assert_eq!(after.live - before.live, expected);
+    (pid, before, after)
+}
+
+#[test]
+fn live_bytes_are_exact_over_threads_and_all_forms_of_allocation() {
+    let mut worker = worker("exact", 64 << 10);
+    let (_, before, after) = live_is_what_it_counts(&mut worker);
     assert!(after.allocations - before.allocations > 24 * 150_000, "{after:?}");
     assert!(after.own > 0 && after.own < 4 << 20, "{after:?}");
 }
@@ -67,12 +74,7 @@ fn a_child_that_is_forked_amid_allocations_can_allocate() {
 #[test]
 fn threads_that_come_and_go_are_counted_and_give_their_slots_back() {
     let mut worker = worker("threads", 4 << 10);
-    let (pid, _) = worker.mark();
-    let before = worker.counts(pid);
-    worker.go_on();
-    let (_, expected) = worker.mark();
-    let after = worker.counts(pid);
-    assert_eq!(after.live - before.live, expected);
+    let (_, before, after) = live_is_what_it_counts(&mut worker);
     // A slot has 64 bytes: 2,000 threads that kept theirs would have added 30 pages.
     assert!(after.own - before.own < 16 * 4096, "{before:?} {after:?}");
 }
@@ -105,22 +107,14 @@ fn a_signal_handler_may_allocate() {
 #[test]
 fn a_server_that_confines_itself_is_still_counted() {
     let mut worker = worker("confined", 16 << 10);
-    let (pid, _) = worker.mark();
-    let before = worker.counts(pid);
-    worker.go_on();
-    let (_, expected) = worker.mark();
-    assert_eq!(worker.counts(pid).live - before.live, expected);
+    let (pid, ..) = live_is_what_it_counts(&mut worker);
     assert!(worker.probe(pid).snapshot().unwrap().stacks.len() > 10);
 }
 
 #[test]
 fn children_that_are_killed_while_they_sample_leave_their_parent_alone() {
     let mut worker = worker("killed", 1 << 10);
-    let (pid, _) = worker.mark();
-    let before = worker.counts(pid);
-    worker.go_on();
-    let (_, expected) = worker.mark();
-    assert_eq!(worker.counts(pid).live - before.live, expected);
+    live_is_what_it_counts(&mut worker);
 }
 
 #[test]
@@ -165,12 +159,7 @@ fn samples_beyond_room_for_stacks_are_told_and_still_count() {
 fn torture_loses_nothing() {
     let seconds = std::env::var("SEEPAGE_TORTURE").unwrap_or("1".into());
     let mut worker = Traced::start(built("worker.c", &[]), &["torture"], 4 << 10, &[("SECONDS", &seconds)]);
-    let (pid, _) = worker.mark();
-    let before = worker.counts(pid);
-    worker.go_on();
-    let (_, expected) = worker.mark();
-    let after = worker.counts(pid);
-    assert_eq!(after.live - before.live, expected);
+    let (pid, _, after) = live_is_what_it_counts(&mut worker);
     assert!(after.own < 4 << 20, "{after:?}");
     let lost = worker.probe(pid).snapshot().unwrap().lost;
     assert_eq!(lost, HeapLost::default(), "samples or frees that could not be noted");

@@ -2,7 +2,7 @@
 
 use super::judge::{Inconclusive, Printed};
 use super::watch::Watcher;
-use super::{Done, Problem, colours, run};
+use super::{Done, Problem, colours, folded, run};
 use crate::compare::{LEAST_PAIRS, MOST_PAIRS};
 use crate::config::{self, Harness, Overrides};
 use crate::engine::{Interrupt, Progress, stamp};
@@ -175,12 +175,11 @@ pub fn conclude(
 ) -> Done {
     let written = directory.map(|d| report.write(d));
     let page = directory.map(|d| d.join("report.html"));
-    match format {
-        Printed::Terminal => super::print(report.terminal(colours(), page.as_deref()))?,
-        Printed::Json => {
-            std::io::stdout().lock().write_all(&report.render(Format::Json, false)?.unwrap_or_default())?;
-        }
-    }
+    let text = match format {
+        Printed::Terminal => folded(report.terminal(colours(), page.as_deref())).into_bytes(),
+        Printed::Json => report.render(Format::Json, false)?.unwrap_or_default(),
+    };
+    std::io::stdout().lock().write_all(&text)?;
     // A report that can't be written, as on a full disk, must not keep the answer from being told.
     written.transpose()?;
     Ok(match (report.comparison.exit(), inconclusive) {

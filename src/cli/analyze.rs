@@ -2,7 +2,7 @@
 
 use super::budget::{self, ResourceBudget};
 use super::judge::{Inconclusive, exit_code, print};
-use super::{Done, Problem};
+use super::{Done, Problem, folded};
 use crate::config::BudgetConfig;
 use crate::engine::{HOURLY_BYTES, HOURLY_ITEMS};
 use crate::model::{self, Bytes, Per, Resource, RunRecord, Sample};
@@ -256,7 +256,7 @@ fn of_many(input: &Path, arguments: &Arguments) -> Outcome {
         (Err(what), Printed::Jsonl) => report::error_line(&name, what),
         (Ok(judged), _) => {
             let verdict = report::terminal(&judged.record, &judged.verdict, super::colours(), None);
-            super::folded(format!("{}\n{verdict}\n", report::plain(&name)))
+            folded(format!("{}\n{verdict}\n", report::plain(&name)))
         }
         (Err(what), _) => format!("{}\nerror: {}\n\n", report::plain(&name), report::plain(what)),
     };

@@ -2,7 +2,7 @@
 
 use super::ab::Teller;
 use super::judge::Printed;
-use super::{Done, Problem, colours, run};
+use super::{Done, Problem, colours, folded, run};
 use crate::bisect::Finding;
 use crate::config::{self, Overrides};
 use crate::engine::{Interrupt, stamp};
@@ -10,6 +10,7 @@ use crate::experiment::{self, BisectEnd, BisectError, BisectRequest, ModulesErro
 use crate::report::bisect::{BisectReport, BisectStep, state_word};
 use crate::store;
 use crate::verdict::ExitCode;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `bisect`.
@@ -74,10 +75,10 @@ pub fn bisect(arguments: &Arguments) -> Done {
     let report = told(harness.name.clone(), started, end);
     let written = report.write(&directory);
     let text = match arguments.format {
-        Printed::Terminal => report.terminal(colours(), Some(&directory.join("report.html"))),
+        Printed::Terminal => folded(report.terminal(colours(), Some(&directory.join("report.html")))),
         Printed::Json => report.json(),
     };
-    super::print(text)?;
+    std::io::stdout().lock().write_all(text.as_bytes())?;
     // A report that can't be written, as on a full disk, must not keep the answer from being told.
     written?;
     Ok(code)

@@ -1,7 +1,7 @@
 //! `compare`: two finished runs against one another, an experiment rendered again, and a run against its baseline.
 
 use super::judge::{Inconclusive, Printed};
-use super::{Done, Problem, ab, colours};
+use super::{Done, Problem, ab, colours, folded};
 use crate::compare::{self, Comparison, Pair, RunSummary, Side, Sides};
 use crate::experiment;
 use crate::model::{Per, RunRecord};
@@ -85,7 +85,8 @@ pub fn against_baseline(baseline: &Baseline, record: &RunRecord, directory: &Pat
     report.write(&folder)?;
     if told {
         let text = report.terminal(colours(), Some(&folder.join("report.html")));
-        super::print(format!("\nAgainst the baseline {}:\n{text}", crate::report::plain(&baseline.0.id)))?;
+        let text = folded(format!("\nAgainst the baseline {}:\n{text}", crate::report::plain(&baseline.0.id)));
+        std::io::stdout().lock().write_all(text.as_bytes())?;
     }
     Ok(if comparison.exit() == ExitCode::Worse { ExitCode::Worse } else { own })
 }

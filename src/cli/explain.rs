@@ -1,10 +1,11 @@
 //! `explain`: the working behind a verdict.
 
-use super::{Done, Problem};
+use super::{Done, Problem, folded};
 use crate::model::Resource;
 use crate::report;
 use crate::store;
 use crate::verdict::{self, ExitCode};
+use std::io::Write;
 use std::path::PathBuf;
 
 /// Arguments of `explain`.
@@ -26,7 +27,7 @@ fn resource(text: &str) -> Result<Resource, String> {
 pub fn explain(arguments: &Arguments) -> Done {
     let record = store::read(&arguments.run).map_err(|error| Problem::new(ExitCode::Failure, error))?;
     let verdict = verdict::judge(&record);
-    let text = report::working(&record, &verdict, arguments.resource);
-    super::print(text)?;
+    let text = folded(report::working(&record, &verdict, arguments.resource));
+    std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(ExitCode::Clean)
 }

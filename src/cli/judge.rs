@@ -1,6 +1,6 @@
 //! How a verdict is given to the user, and `report`: a finished run rendered again.
 
-use super::{Done, Problem, colours};
+use super::{Done, Problem, colours, folded};
 use crate::engine::Looked;
 use crate::model::RunRecord;
 use crate::report::{self, Format};
@@ -71,11 +71,11 @@ pub fn conclude(record: &RunRecord, output: &Output, written: &[PathBuf]) -> Don
 
 /// Prints a verdict: on a terminal with colours, and with the place of the `report`.
 pub fn print(record: &RunRecord, verdict: &Verdict, format: Format, report: Option<&Path>) -> Result<(), Problem> {
-    match format {
-        Format::Terminal => super::print(report::terminal(record, verdict, colours(), report))?,
-        other => std::io::stdout().lock().write_all(&report::render(other, record, verdict)?)?,
-    }
-    Ok(())
+    let text = match format {
+        Format::Terminal => folded(report::terminal(record, verdict, colours(), report)).into_bytes(),
+        other => report::render(other, record, verdict)?,
+    };
+    Ok(std::io::stdout().lock().write_all(&text)?)
 }
 
 /// What a verdict exits with, given what an inconclusive one counts as.

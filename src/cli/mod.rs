@@ -21,7 +21,7 @@ use crate::report;
 use crate::supervise::{GUARD_ARGUMENT, run_guard};
 use crate::verdict::ExitCode;
 use clap::{Parser, Subcommand};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 
 /// Finds memory leaks in long-running worker processes: launch, drive, sample, judge.
 #[derive(Debug, Parser)]
@@ -155,8 +155,4 @@ fn colours() -> bool {
 fn folded(text: String) -> String {
     let terminal = console::Term::stdout().size_checked().filter(|_| io::stdout().is_terminal());
     terminal.map(|(_, columns)| report::fold(&text, columns.into())).unwrap_or(text)
-}
-
-fn print(text: String) -> io::Result<()> {
-    io::stdout().lock().write_all(folded(text).as_bytes())
 }

@@ -2,7 +2,7 @@
 
 use super::run::assignment;
 use super::watch::Watcher;
-use super::{Done, Problem, judge};
+use super::{Done, Problem, folded, judge};
 use crate::config::{self, Harness, Overrides, PhaseConfig, SettleConfig, Span};
 use crate::engine::{self, Interrupt, RunRequest};
 use crate::model::{Axis, Budget, Per, PhaseKind, Resource, RunRecord, Share};
@@ -10,6 +10,7 @@ use crate::report::PlanReport;
 use crate::report::live::Mode;
 use crate::store;
 use crate::verdict::{self, ExitCode, Noise};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -82,10 +83,10 @@ pub fn plan(arguments: &Arguments) -> Done {
     }
     let report = planned(arguments, &record)?;
     let text = match arguments.format {
-        judge::Printed::Terminal => report.terminal(),
+        judge::Printed::Terminal => folded(report.terminal()),
         judge::Printed::Json => report.json(),
     };
-    super::print(text)?;
+    std::io::stdout().lock().write_all(text.as_bytes())?;
     Ok(ExitCode::Clean)
 }
 

@@ -6,7 +6,7 @@ use super::watch::Watcher;
 use super::{Done, Problem, compare, judge};
 use crate::config::{self, Harness, Overrides, Stop};
 use crate::engine::{self, Extend, Interrupt, RunError, RunRequest};
-use crate::model::{PhaseKind, RunRecord};
+use crate::model::RunRecord;
 use crate::report;
 use crate::report::live::Mode;
 use crate::supervise::AttachError;
@@ -114,7 +114,7 @@ pub fn run(arguments: &Arguments) -> Done {
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });
     let factor = arguments.extend.unwrap_or(1.0);
     let (mut looks, mut later) = looks(&harness, factor).unzip();
-    let lengths = harness.phases.iter().filter(|p| p.kind == PhaseKind::Soak).all(|p| p.length().is_some());
+    let lengths = harness.soaks().all(|phase| phase.length().is_some());
     if looks.is_none() && harness.stop == Stop::Early && lengths && !arguments.quiet {
         eprintln!("note: it can't end early, as its soak has no length as a whole: {NO_LENGTH}");
     }
@@ -143,9 +143,8 @@ pub fn run(arguments: &Arguments) -> Done {
 /// Looks at a run before its planned end, and at what comes after it; none if it isn't to end early, or can't.
 fn looks(harness: &Harness, factor: f64) -> Option<(Looks, Looks)> {
     let last_phase = harness.last_soak().filter(|_| harness.stop == Stop::Early)?;
-    let soaks = harness.phases.iter().filter(|phase| phase.kind == PhaseKind::Soak).count();
-    let plan =
-        SoakPlan { after_warm_up: harness.warms_up(), last_phase, pauses: soaks * harness.settle.pauses as usize };
+    let pauses = harness.soaks().count() * harness.settle.pauses as usize;
+    let plan = SoakPlan { after_warm_up: harness.warms_up(), last_phase, pauses };
     Some((Looks::planned(plan), Looks::extended(factor)))
 }
 

@@ -9,17 +9,21 @@ impl Harness {
         self.phases.iter().flat_map(|phase| self.parts(phase, self.settle.pauses)).collect()
     }
 
+    /// The soaks as the harness file has them.
+    pub fn soaks(&self) -> impl DoubleEndedIterator<Item = &PhaseConfig> {
+        self.phases.iter().filter(|phase| phase.kind == PhaseKind::Soak)
+    }
+
     /// The length of all soaks together; missing if they are measured in different units, or one ends by itself.
     pub fn soak_length(&self) -> Option<Length> {
-        let mut lengths = self.phases.iter().filter(|phase| phase.kind == PhaseKind::Soak).map(PhaseConfig::length);
+        let mut lengths = self.soaks().map(PhaseConfig::length);
         let first = lengths.next()??;
         lengths.try_fold(first, |sum, next| sum.plus(next?))
     }
 
     /// The part of all soaks together that the last one is, 0 to 1; missing if that can't be told.
     pub fn last_soak(&self) -> Option<f64> {
-        let last = self.phases.iter().rfind(|phase| phase.kind == PhaseKind::Soak)?;
-        last.length()?.share_of(self.soak_length()?)
+        self.soaks().next_back()?.length()?.share_of(self.soak_length()?)
     }
 
     /// Whether a phase without judgement, in which the target warms up, comes before the first soak.
@@ -30,8 +34,7 @@ impl Harness {
     /// The phases by which the soak goes on to `factor` times its length: more of the last one, with pauses as often as it
     /// has. Nothing if the soak's length can't be told.
     pub fn extension(&self, factor: f64) -> Vec<PhaseConfig> {
-        let last = self.phases.iter().rfind(|phase| phase.kind == PhaseKind::Soak);
-        let Some((last, share)) = last.zip(self.last_soak()) else { return Vec::new() };
+        let Some((last, share)) = self.soaks().next_back().zip(self.last_soak()) else { return Vec::new() };
         let more = (factor - 1.0) / share;
         let pauses = (f64::from(self.settle.pauses) * more).ceil() as u32;
         self.parts(&last.times(more), pauses)

@@ -24,10 +24,9 @@ impl Soaking {
     /// Before the first phase.
     pub fn new(harness: &Harness) -> Self {
         let phases = harness.schedule();
-        let last = phases.iter().rposition(|phase| phase.kind == PhaseKind::Soak).unwrap_or(0);
-        let paused = usize::from(harness.settle.pauses > 0);
+        let end = after_soaks(&phases) + usize::from(harness.settle.pauses > 0);
         let planned = harness.soak_length();
-        Soaking { phases, index: 0, end: last + 1 + paused, planned, before: 0.0, ended: false, extended: false }
+        Soaking { phases, index: 0, end, planned, before: 0.0, ended: false, extended: false }
     }
 
     /// The phase that goes on; missing after the last.
@@ -63,8 +62,7 @@ impl Soaking {
         self.before += part.unwrap_or(0.0);
         self.index += 1;
         if self.ended {
-            let last = self.phases.iter().rposition(|phase| phase.kind == PhaseKind::Soak).unwrap_or(0);
-            self.index = self.index.max(last + 1);
+            self.index = self.index.max(after_soaks(&self.phases));
         }
     }
 
@@ -78,6 +76,11 @@ impl Soaking {
     fn part(&self, phase: &PhaseConfig) -> Option<f64> {
         phase.length()?.share_of(self.planned?)
     }
+}
+
+/// The place after the last soak.
+fn after_soaks(phases: &[PhaseConfig]) -> usize {
+    phases.iter().rposition(|phase| phase.kind == PhaseKind::Soak).unwrap_or(0) + 1
 }
 
 /// How much of a length is done, 0 to 1.

@@ -79,10 +79,9 @@ fn meaning(finding: &Finding) -> Vec<String> {
     let step = axis.unit();
     let budget = budget(finding);
     let shown = |value| amount(resource, value);
-    let range = if shown(growth.lower) == shown(growth.upper) {
-        format!("within {} of {}", shown((growth.upper - growth.lower) / 2.0), shown(growth.estimate))
-    } else {
-        format!("between {} and {}", shown(growth.lower), shown(growth.upper))
+    let range = match growth.narrow(shown) {
+        Some(half) => format!("within {half} of {}", shown(growth.estimate)),
+        None => format!("between {} and {}", shown(growth.lower), shown(growth.upper)),
     };
     let percent = format_count(growth.confidence * 100.0);
     let mut said = match finding.outcome {

@@ -30,8 +30,8 @@ pub fn page(record: &RunRecord) -> f64 {
 
 /// Judges a run: every resource with a budget, and every gate.
 pub fn judge(record: &RunRecord) -> Verdict {
-    let (judged, mut notes) = judged(record);
     let mix = Mix::new(record);
+    let (judged, mut notes) = judged(record, mix.as_ref());
     let mut findings = step_down(&judged, page(record), Demands::FINAL);
     for (finding, one) in findings.iter_mut().zip(&judged) {
         if one.axis == Axis::Seconds && !one.series.is_empty() {
@@ -115,7 +115,7 @@ fn who_keeps_memory(
 }
 
 /// Every resource with a budget, and sentences about its readings.
-fn judged(record: &RunRecord) -> (Vec<Judged>, Vec<String>) {
+fn judged(record: &RunRecord, mix: Option<&Mix>) -> (Vec<Judged>, Vec<String>) {
     let budgets = &record.meta.budgets;
     let budget = |resource| match resource {
         Resource::Memory => budgets.memory,
@@ -130,7 +130,7 @@ fn judged(record: &RunRecord) -> (Vec<Judged>, Vec<String>) {
     let mut judged = Vec::new();
     for resource in Resource::ALL {
         let Some(budget) = budget(resource) else { continue };
-        let Readings { axis, series, notes: told } = readings(record, resource);
+        let Readings { axis, series, notes: told } = readings(record, resource, mix);
         notes.extend(told);
         judged.push(Judged { resource, axis: axis.unwrap_or(Axis::Seconds), series, budget });
     }
@@ -139,7 +139,7 @@ fn judged(record: &RunRecord) -> (Vec<Judged>, Vec<String>) {
 
 /// What can be said of each resource with a budget, as sure as is demanded.
 pub(super) fn findings(record: &RunRecord, demands: Demands) -> Vec<Finding> {
-    let (judged, _) = judged(record);
+    let (judged, _) = judged(record, Mix::new(record).as_ref());
     let mut findings = step_down(&judged, page(record), demands);
     for (finding, one) in findings.iter_mut().zip(&judged) {
         if one.axis == Axis::Seconds && !one.series.is_empty() {

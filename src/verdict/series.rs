@@ -27,20 +27,21 @@ pub(super) struct Readings {
 }
 
 /// One series for each worker incarnation (for tmpfs: one of the pool), without settle phases and what follows the
-/// order to stop, and the axis they are on.
+/// order to stop or the look that proved the answer, and the axis they are on.
 pub fn series(record: &RunRecord, resource: Resource) -> (Axis, Vec<Series>) {
-    let readings = readings(record, resource);
+    let readings = readings(record, resource, Mix::new(record).as_ref());
     (readings.axis.unwrap_or(Axis::Seconds), readings.series)
 }
 
-pub(super) fn readings(record: &RunRecord, resource: Resource) -> Readings {
+/// The same with notes; `mix` is that of the record.
+pub(super) fn readings(record: &RunRecord, resource: Resource, mix: Option<&Mix>) -> Readings {
     if resource.of_whole_target() {
         return tidy(record, of_pool(record, resource), &resource.to_string());
     }
     let level = |sample: &Sample| level(sample, resource);
     let mut readings = tidy(record, of_workers(record, &resource.to_string(), &level), &resource.to_string());
     if matches!(readings.axis, Some(Axis::WorkerRequests | Axis::SharedRequests))
-        && let Some(mix) = Mix::new(record)
+        && let Some(mix) = mix
         && let Some(counts) = readings.series.iter().map(|one| mix.counts(one)).collect::<Option<Vec<_>>>()
     {
         readings.series.iter_mut().zip(counts).for_each(|(one, counts)| one.by_step = counts);
@@ -502,10 +503,10 @@ mod tests {
     #[test]
     fn tmpfs_belongs_to_the_pool() {
         let mut run = clean();
-        let host_wide = readings(&run, Resource::Tmpfs);
+        let host_wide = readings(&run, Resource::Tmpfs, None);
         assert_eq!((host_wide.axis, host_wide.notes.len()), (Some(Axis::PoolRequests), 1));
         run.host.iter_mut().for_each(|h| h.cgroup_shmem = Some(1));
-        let own = readings(&run, Resource::Tmpfs);
+        let own = readings(&run, Resource::Tmpfs, None);
         assert_eq!((own.series[0].y[0], own.notes.len()), (1.0, 0));
     }
 
@@ -533,7 +534,7 @@ mod tests {
         for s in run.samples.iter_mut().filter(|s| s.worker == worker(2) && s.t == 30.0) {
             s.t = 5.0;
         }
-        let cut = readings(&run, Resource::Memory);
+        let cut = readings(&run, Resource::Memory, None);
         assert_eq!(cut.series[0].t.last(), Some(&69.0));
         assert_eq!(cut.series[1].t.len(), END as usize - 1);
         assert_eq!(cut.notes.len(), 2, "{:?}", cut.notes);

@@ -81,11 +81,16 @@ impl Interval {
     /// their middle: `98 %: ± 1.9 B`.
     pub fn bounds(&self, amount: impl Fn(f64) -> String) -> String {
         let percent = format_count(self.confidence * 100.0);
-        let (lower, upper) = (amount(self.lower), amount(self.upper));
-        if lower == upper && self.lower < self.upper {
-            return format!("{percent} %: ± {}", amount((self.upper - self.lower) / 2.0));
+        match self.narrow(&amount) {
+            Some(half) => format!("{percent} %: ± {half}"),
+            None => format!("{percent} %: {} to {}", amount(self.lower), amount(self.upper)),
         }
-        format!("{percent} %: {lower} to {upper}")
+    }
+
+    /// How far the bounds lie from their middle, in the words of `amount`, if in these words they are the same.
+    pub fn narrow(&self, amount: impl Fn(f64) -> String) -> Option<String> {
+        let narrow = self.lower < self.upper && amount(self.lower) == amount(self.upper);
+        narrow.then(|| amount((self.upper - self.lower) / 2.0))
     }
 }
 

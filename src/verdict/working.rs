@@ -7,6 +7,7 @@ use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, Assessment, Demands, LATE, NEAR, NE
 use super::explain::{allowed_rate, amount, model_name, pattern_name, rate};
 use super::finding::{Whole, least_jump};
 use super::level::Levels;
+use super::mix::Mix;
 use super::plausible::Plausible;
 use super::pool::Pool;
 use super::series::{Readings, readings};
@@ -105,7 +106,7 @@ pub struct NaiveRule {
 /// Works a finding of this run out again; `None` if there was too little to fit.
 pub fn working(record: &RunRecord, finding: &Finding) -> Option<Working> {
     let resource = finding.resource;
-    let Readings { axis, series, notes } = readings(record, resource);
+    let Readings { axis, series, notes } = readings(record, resource, Mix::new(record).as_ref());
     let quantum = if resource.in_bytes() { super::page(record) } else { 1.0 };
     let least_jump = least_jump(resource, quantum);
     let terms = Terms { budget: finding.budget, quantum, tests: tests(record, resource), demands: Demands::FINAL };
