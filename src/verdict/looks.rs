@@ -252,6 +252,7 @@ fn words(finding: &Finding) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::judge;
     use super::super::test_record::{clean, event, leaking};
     use super::*;
 
@@ -340,6 +341,21 @@ mod tests {
         assert!(looks.are_due(0.9) && !looks.are_due_at(&clean(), 0.9));
         let few = Looks::planned(SoakPlan { pauses: ENOUGH - 1, ..WARMED_UP });
         assert!(few.are_due_at(&clean(), 0.9), "so few aren't judged by");
+    }
+
+    #[test]
+    fn what_a_proving_look_has_not_seen_does_not_overturn_it() {
+        let mut run = clean();
+        assert_eq!(Looks::planned(WARMED_UP).look(&run, 0.75).proven, Some(Outcome::Clean));
+        // Until the load has ended, some more readings come.
+        run.samples
+            .iter_mut()
+            .filter(|s| s.t > 90.0)
+            .for_each(|s| s.anon = s.anon.map(|b| b + s.requests.unwrap() * 9999));
+        assert_eq!(judge(&run).outcome, Outcome::Inconclusive);
+        let kind = EventKind::Look { share: Some(0.8), alpha: 1e-3, found: "memory: clean".into(), proven: true };
+        run.events.insert(2, event(90.5, kind));
+        assert_eq!(judge(&run).outcome, Outcome::Clean);
     }
 
     #[test]

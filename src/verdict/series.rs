@@ -101,11 +101,17 @@ fn settle(out: &mut Readings, raw: &[Series], record: &RunRecord, name: &str) ->
     enough
 }
 
+/// Whether what is read from here on isn't judged: the target stops, or a look has proven the answer. What that look has not
+/// seen must not overturn it.
+pub(super) fn ends_judging(event: &EventKind) -> bool {
+    matches!(event, EventKind::Stopping | EventKind::TargetDied { .. } | EventKind::Look { proven: true, .. })
+}
+
 /// When phases were, from the events.
 struct Timeline {
     /// Start and kind of each phase, in order.
     phases: Vec<(f64, PhaseKind)>,
-    /// When the target was told to stop, or died.
+    /// From when on nothing is judged.
     stop: f64,
 }
 
@@ -115,7 +121,7 @@ impl Timeline {
         for event in &record.events {
             match event.kind {
                 EventKind::Phase { phase, .. } => timeline.phases.push((event.t, phase)),
-                EventKind::Stopping | EventKind::TargetDied { .. } => timeline.stop = timeline.stop.min(event.t),
+                ref kind if ends_judging(kind) => timeline.stop = timeline.stop.min(event.t),
                 _ => {}
             }
         }

@@ -5,6 +5,7 @@
 
 use super::explain::rate;
 use super::pool::ENOUGH;
+use super::series::ends_judging;
 use crate::model::{Axis, EventKind, PhaseKind, Resource, RunRecord, Series};
 use crate::stats::{median, theil_sen};
 
@@ -25,8 +26,7 @@ pub(super) fn pauses(record: &RunRecord) -> Vec<(f64, f64)> {
                 soaked |= phase == PhaseKind::Soak;
                 true
             }
-            EventKind::Stopping | EventKind::TargetDied { .. } => true,
-            _ => false,
+            ref kind => ends_judging(kind),
         };
         if ends && let Some(from) = open.take() {
             out.push((from, event.t));
@@ -34,7 +34,7 @@ pub(super) fn pauses(record: &RunRecord) -> Vec<(f64, f64)> {
         match event.kind {
             EventKind::Phase { phase: PhaseKind::Settle, .. } if soaked && !collected => open = Some(event.t),
             EventKind::Collected if soaked => open = Some(event.t),
-            EventKind::Stopping | EventKind::TargetDied { .. } => break,
+            ref kind if ends_judging(kind) => break,
             _ => {}
         }
     }
