@@ -16,7 +16,7 @@ pub use attribution::{Attribution, Counted, ahead_of_share, moving_together};
 pub use linear::Cholesky;
 pub use panel::{Estimate, ModelFit, Panel, Unit};
 pub use quantile::{normal_quantile, student_t, student_t_tail};
-pub use robust::{mad, median, theil_sen};
+pub use robust::{mad, median, spread, theil_sen};
 pub use sign_flip::{MOST_FLIPPED, least_sign_flip, sign_flip};
 pub use spending::{endless, spent};
 pub use walk::keeps_in_band;

@@ -165,7 +165,9 @@ impl Panel {
             factor.solve(&mut coefficients);
             let explained: f64 = right.iter().zip(&coefficients).map(|(r, c)| r * c).sum();
             let total = gram.at(0, 0);
-            let rest = (total - explained).max(self.floor * self.contrasts).max(f64::MIN_POSITIVE);
+            // Rounding errors are white, and whitened they are the larger for it.
+            let rounding = self.floor * self.contrasts * (1.0 + gram.rho * gram.rho);
+            let rest = (total - explained).max(rounding).max(f64::MIN_POSITIVE);
             deviance = deviance.min(self.contrasts * (rest / self.contrasts).ln() + gram.log_volume);
             let restricted = df * (rest / df).ln() + gram.log_volume + factor.log_determinant() + gram.prior;
             let variance = rest / df * averaging(gram.rho);

@@ -17,6 +17,8 @@ pub(super) const ALPHA_LEAK: f64 = 0.01;
 /// Error probability of "clean": stricter than the 5 % of the rule's first form, so that a leak of exactly the budget
 /// doesn't pass once in twenty times.
 pub(super) const ALPHA_CLEAN: f64 = 0.01;
+/// Error probability of a suspicion.
+const ALPHA_SUSPICIOUS: f64 = 0.05;
 /// Error probability of "clean" where it rests on how a transient goes on after the run.
 const ALPHA_SETTLES: f64 = 0.001;
 /// Autocorrelation from which a level wanders so much that where it went says nothing.
@@ -168,12 +170,15 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
             e
         }
     };
+    let span = raw.iter().map(Levels::span).fold(0.0, f64::max);
+    // Whatever the noise, both ends of the run are known to a rounding step only: the errors of slow growth aren't independent.
+    let rounding = terms.quantum / span;
     let bounds = |pick: fn(&Plausible) -> Estimate, reach: f64| {
         let each = || models.iter().filter(move |m| m.distance <= reach).map(|m| with_jumps(m, pick(m)));
         Interval {
             estimate: with_jumps(best, pick(best)).value,
-            lower: each().map(|e| e.lower(alpha)).fold(f64::INFINITY, f64::min),
-            upper: each().map(|e| e.upper(alpha_clean)).fold(f64::NEG_INFINITY, f64::max),
+            lower: each().map(|e| e.lower(alpha)).fold(f64::INFINITY, f64::min) - rounding,
+            upper: each().map(|e| e.upper(alpha_clean)).fold(f64::NEG_INFINITY, f64::max) + rounding,
             confidence: 1.0 - 2.0 * ALPHA_LEAK,
         }
     };
@@ -185,7 +190,6 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let spread = steady.iter().any(is_spread) || best.stepped && smooth.iter().any(is_spread);
     // Levels without any noise look like a walk too; growth that is this sure even for a walk is none.
     let sure = is_sure(&persistent);
-    let span = raw.iter().map(Levels::span).fold(0.0, f64::max);
     let lately = models.iter().any(|m| {
         let late = m.transients.iter().any(|t| matches!(t, Transient::Onset(from) if *from > LATELY));
         let before = m.line + if m.stepped && going_on { by_jumps.0 * span } else { 0.0 };
@@ -211,8 +215,8 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         !doubtful && !stopped && least >= enough && (grows && (going_on || goes_on) || climbs && goes_on && !early);
     let quiet = pattern.are_over();
     let near = || models.iter().filter(|m| m.distance <= NEAR);
-    let over_now = near().all(|m| under(m.end, budget, alpha_clean)) && best.end.value <= NEAR_BUDGET * budget;
-    let clean = !leak && !too_soon && quiet && (over_now || settles(&models, budget));
+    let over_now = near().all(|m| under(m.end, budget - rounding, alpha_clean)) && best.end.value <= NEAR_BUDGET * budget;
+    let clean = !leak && !too_soon && quiet && (over_now || settles(&models, budget - rounding));
     Some(Assessment {
         models,
         by_jumps,
@@ -275,9 +279,16 @@ impl Assessment {
         self.models.first().is_some_and(|best| best.rho >= DRIFTS)
     }
 
-    /// Whether it may leak though that isn't proven; such a worker keeps its pool from being clean.
-    pub fn is_suspicious(&self, budget: f64) -> bool {
-        let growing = |end: Estimate| end.value > NEAR_BUDGET * budget && end.lower(0.05) > 0.0;
+    /// Whether growth at the end nearly reaches the budget at least, beyond doubt, in the best model.
+    pub fn grows_beyond(&self, budget: f64) -> bool {
+        self.models.first().is_some_and(|best| best.end.lower(ALPHA_LEAK) > NEAR_BUDGET * budget)
+    }
+
+    /// Whether it may leak though that isn't proven; such a worker keeps its pool from being clean. One of `among` that are
+    /// asked the same.
+    pub fn is_suspicious(&self, budget: f64, among: usize) -> bool {
+        let alpha = ALPHA_SUSPICIOUS / among.max(1) as f64;
+        let growing = |end: Estimate| end.value > NEAR_BUDGET * budget && end.lower(alpha) > 0.0;
         let mut near = self.models.iter().filter(|m| m.distance <= NEAR);
         !self.clean && (self.jumps == JumpPattern::GoingOn || self.spread && near.any(|m| growing(m.end)))
     }

@@ -5,13 +5,16 @@ use super::class::Behaviour;
 use super::explain;
 use super::forecast::pace;
 use super::jumping::JumpPattern;
-use super::level::{Jump, Levels, judged_from};
+use super::level::{Jump, Levels, judged_from, jumps, without_jumps};
 use super::pool::{ENOUGH, Member, Pool, is_sound, rises};
 use super::swing::without_swings;
 use super::{Evidence, Finding, Fit, LeakClass, Outcome, WorkerFinding};
 use crate::model::{Axis, Resource, Series};
 use crate::stats::student_t;
 use std::borrow::Cow;
+
+/// The part of the largest jump from which a rise of the high-water mark is one like it.
+const ALIKE: f64 = 0.5;
 
 /// Judges one resource from its series; `budget` is the allowed growth per step of the axis, `quantum` the step to
 /// which levels are rounded (the page size for memory, 1 for counts).
@@ -53,25 +56,27 @@ pub(super) fn find_among(
             total_span: m.levels.span(),
         };
         let alone = assess(subject, terms)?;
-        if !alone.leak && !alone.is_suspicious(budget) {
+        if !alone.leak && !alone.is_suspicious(budget, 1) {
             return Some(alone);
         }
         let one = std::slice::from_ref(&calm[m.index]);
         Some(with_second_half(alone, one, &Pool::new(one, least_jump), terms, least_jump))
     };
-    let alone: Vec<Option<Assessment>> = match &pool.members[..] {
+    let mut alone: Vec<Option<Assessment>> = match &pool.members[..] {
         [_] => vec![whole.clone()],
         members => members.iter().map(one_by_one).collect(),
     };
+    let suspicious = if pool.recycled {
+        accused_beyond_common(&pool, &mut alone, terms, least_jump)
+    } else {
+        alone.iter().flatten().any(|one| one.is_suspicious(budget, 1))
+    };
     let workers = worker_findings(series, &pool, &alone);
-    // Recycled incarnations are too short-lived to be accused one by one.
-    let leaking = if pool.recycled { 0 } else { alone.iter().flatten().filter(|a| a.leak).count() };
+    let leaking = alone.iter().flatten().filter(|a| a.leak).count();
     let outcome = match &whole {
         Some(a) if a.leak => Outcome::Leak,
         _ if leaking > 0 => Outcome::Leak,
-        Some(a) if a.clean && (pool.recycled || !alone.iter().flatten().any(|w| w.is_suspicious(budget))) => {
-            Outcome::Clean
-        }
+        Some(a) if a.clean && !suspicious => Outcome::Clean,
         _ => Outcome::Inconclusive,
     };
     let behaviour = Behaviour { resource, axis, series, pool: &pool, outcome, leaking, budget, least_jump };
@@ -115,6 +120,33 @@ pub(super) fn find_among(
         parts: Vec::new(),
         forecast: None,
     }
+}
+
+/// Recycled incarnations are too short-lived to be accused by what they grow by, as all of them warm up: those leak which grow
+/// beyond what is usual at their age. Whether any may, though that isn't proven.
+fn accused_beyond_common(pool: &Pool, alone: &mut [Option<Assessment>], terms: Terms, least_jump: f64) -> bool {
+    alone.iter_mut().flatten().for_each(|one| one.leak = false);
+    let mut suspicious = false;
+    for (beyond, alone) in pool.beyond_common().iter().zip(alone).filter_map(|(b, a)| Some((b, a.as_mut()?))) {
+        let jumps = jumps(&beyond.y, least_jump);
+        let smooth = Levels { y: without_jumps(&beyond.y, &jumps), ..beyond.clone() };
+        let jumps: Vec<Jump> = jumps.iter().map(|&(i, size)| Jump { at: beyond.place(i), size }).collect();
+        let subject = Subject {
+            raw: std::slice::from_ref(beyond),
+            smooth: std::slice::from_ref(&smooth),
+            jumps: &jumps,
+            rises: &jumps,
+            workers: 1,
+            averaged: 1.0,
+            total_span: beyond.span(),
+        };
+        let Some(one) = assess(subject, terms).filter(|_| beyond.x.len() >= ENOUGH) else { continue };
+        suspicious |= one.is_suspicious(terms.budget, terms.tests);
+        if one.leak {
+            *alone = Assessment { leak: true, persistent: one.persistent, ..alone.clone() };
+        }
+    }
+    suspicious
 }
 
 /// The series judged together.
@@ -169,12 +201,16 @@ fn with_second_half(whole: Assessment, series: &[Series], pool: &Pool, terms: Te
     if half.members.len() < pool.members.len() || later.iter().any(|s| s.x.len() - judged_from(s) < ENOUGH) {
         return Assessment { leak: whole.leak && !doubtful, ..whole };
     }
-    // Of a jump that had others before it no half can say that it was the only one, or one of the last.
-    let several = pool.jumps.iter().filter(|j| j.size > 0.0).count() > 1;
+    // Of a jump that had others before it no half can say that it was the only one, or one of the last. Where there are so
+    // many that they aren't abrupt, the rises of the high-water mark tell.
+    let largest = half.jumps.iter().map(|j| j.size).fold(0.0, f64::max);
+    let alike = |j: &&Jump| j.size > 0.0 && j.size >= ALIKE * largest;
+    let risen = pool.members.iter().flat_map(|m| rises(&series[m.index], least_jump)).filter(|j| alike(&j)).count();
+    let several = pool.jumps.iter().filter(|j| j.size > 0.0).count() > 1 || risen > 1;
     let is_calm = |half: &Assessment| matches!(half.jumps, JumpPattern::None | JumpPattern::UpAndDown);
     match assess_pool(&later, &half, terms, least_jump) {
         Some(later) if doubtful => Assessment { leak: later.leak, ..whole },
-        Some(settled) if settled.clean && (!several || is_calm(&settled)) => {
+        Some(settled) if settled.clean && (!several || is_calm(&settled)) && !whole.grows_beyond(terms.budget) => {
             Assessment { clean: true, settled: true, end: settled.end, ..whole }
         }
         _ => Assessment { leak: whole.leak && !doubtful, ..whole },

@@ -1,7 +1,7 @@
 //! From readings to levels: some sixty blocks a series, and the abrupt jumps between them.
 
 use crate::model::Series;
-use crate::stats::{mad, median};
+use crate::stats::{median, spread};
 
 /// Blocks a series is reduced to, if it has the readings.
 pub(super) const BLOCKS: usize = 60;
@@ -41,6 +41,28 @@ impl Levels {
             (Some(a), Some(b)) => b - a,
             _ => 0.0,
         }
+    }
+
+    /// The place of the level at `i`, as a share of the judged part.
+    pub fn place(&self, i: usize) -> f64 {
+        (self.x[i] - self.x[0]) / self.span()
+    }
+
+    /// The levels over the first.
+    pub fn risen(&self) -> Levels {
+        let first = self.y.first().copied().unwrap_or(0.0);
+        Levels { y: self.y.iter().map(|y| y - first).collect(), ..self.clone() }
+    }
+
+    /// The level at a position between the first and the last, by a straight line between neighbours.
+    pub fn at(&self, x: f64) -> Option<f64> {
+        let after = self.x.partition_point(|v| *v < x);
+        let (next, y) = (*self.x.get(after)?, self.y[after]);
+        if next == x {
+            return Some(y);
+        }
+        let before = after.checked_sub(1)?;
+        Some(self.y[before] + (y - self.y[before]) * (x - self.x[before]) / (next - self.x[before]))
     }
 
     /// The levels at these places.
@@ -130,7 +152,7 @@ fn collect(points: impl Iterator<Item = Stretch>, loaded: bool) -> Levels {
 /// longer abrupt, and none is returned.
 pub(super) fn jumps(y: &[f64], least: f64) -> Vec<(usize, f64)> {
     let steps: Vec<f64> = y.windows(2).map(|w| w[1] - w[0]).collect();
-    let (Some(usual), Some(spread)) = (median(&steps), mad(&steps)) else { return Vec::new() };
+    let (Some(usual), Some(spread)) = (median(&steps), spread(&steps)) else { return Vec::new() };
     let threshold = (6.0 * spread).max(least);
     let found: Vec<(usize, f64)> = steps
         .iter()

@@ -13,7 +13,7 @@ const STOPPED: f64 = 0.4;
 /// that ended earlier are in the dictionary of models.
 const TAILS: [f64; 3] = [0.07, 0.1, 0.15];
 /// Error probability of each of these tests: a leak must hardly ever be taken for one that has stopped.
-const ALPHA_STOPPED: f64 = 0.001;
+const ALPHA_STOPPED: f64 = 0.01;
 
 /// Whether growth goes on at its pace beyond doubt: the slope of a parabola at the end is not far under its mean.
 pub(super) fn keeps_pace(series: &[Levels], quantum: f64) -> bool {

@@ -17,6 +17,11 @@ const WHOLE: f64 = 0.8;
 /// The part of the busiest worker's requests under which a worker counts as idle.
 const IDLE: f64 = 0.05;
 
+/// Incarnations of an age that tell what is usual at it, and the share of them whose growth is no more than that: a leak in
+/// many must not count as usual.
+const CROWD: usize = 4;
+const USUAL: f64 = 0.25;
+
 /// Incarnations of a recycled pool that are judged: more would not sharpen the answer, only cost time and memory.
 const MOST_INCARNATIONS: usize = 300;
 
@@ -154,6 +159,26 @@ impl Pool {
         self.members.push(member);
     }
 
+    /// What each member of a recycled pool grew by beyond what most incarnations grow by until the same age: all of them warm up
+    /// alike, and a leak in a few of them would drown in the mean. Empty where they are too few to tell what is usual.
+    pub fn beyond_common(&self) -> Vec<Levels> {
+        let rises: Vec<Levels> = self.members.iter().map(|m| m.levels.risen()).collect();
+        let usual = |age: f64| {
+            let mut reached: Vec<f64> = rises.iter().filter_map(|one| one.at(age)).collect();
+            reached.sort_by(f64::total_cmp);
+            let place = (USUAL * (reached.len() as f64 - 1.0)).round() as usize;
+            (reached.len() >= CROWD).then(|| reached[place])
+        };
+        let beyond = |one: &Levels| {
+            let known: Vec<(usize, f64)> = (0..one.x.len()).filter_map(|i| Some((i, usual(one.x[i])?))).collect();
+            let places: Vec<usize> = known.iter().map(|k| k.0).collect();
+            let mut beyond = one.pick(&places);
+            beyond.y.iter_mut().zip(known).for_each(|(y, (_, usual))| *y -= usual);
+            beyond
+        };
+        if self.recycled && self.members.len() >= CROWD { rises.iter().map(beyond).collect() } else { Vec::new() }
+    }
+
     /// Steps of the axis that all members' judged parts span together.
     pub fn total_span(&self) -> f64 {
         self.members.iter().map(|m| m.levels.span()).sum()
@@ -175,12 +200,7 @@ impl Member {
 
     /// Its jumps by their place in its judged part.
     pub fn jumps_by_place(&self) -> Vec<Jump> {
-        self.jumps.iter().map(|&(i, size)| Jump { at: self.place(i), size }).collect()
-    }
-
-    fn place(&self, i: usize) -> f64 {
-        let Levels { x, .. } = &self.levels;
-        (x[i] - x[0]) / self.levels.span()
+        self.jumps.iter().map(|&(i, size)| Jump { at: self.levels.place(i), size }).collect()
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::level::judged_from;
 use crate::model::Series;
-use crate::stats::{mad, median};
+use crate::stats::{median, spread};
 
 /// Stretches in which switches are looked for.
 const STRETCHES: usize = 300;
@@ -44,7 +44,7 @@ pub(super) fn without_swings(series: &Series, least: f64) -> Option<(Series, usi
     let y = series.y.get(start..)?;
     let together = y.len().div_ceil(STRETCHES).max(1);
     let levels: Vec<f64> = y.chunks(together).filter_map(median).collect();
-    let usual = mad(&levels.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>())?;
+    let usual = spread(&levels.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>())?;
     let alike = |a: f64, b: f64| (a.abs() - b.abs()).abs() <= (ALIKE * a.abs().max(b.abs())).max(BLURRED * usual);
     let switches = switches(&levels, (ABRUPT * usual).max(least));
     let (mut swings, open) = paired(&switches, alike);
