@@ -215,8 +215,9 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         !doubtful && !stopped && least >= enough && (grows && (going_on || goes_on) || climbs && goes_on && !early);
     let quiet = pattern.are_over();
     let near = || models.iter().filter(|m| m.distance <= NEAR);
-    let over_now = near().all(|m| under(m.end, budget - rounding, alpha_clean)) && best.end.value <= NEAR_BUDGET * budget;
-    let clean = !leak && !too_soon && quiet && (over_now || settles(&models, budget - rounding));
+    let over_now =
+        near().all(|m| under(m.end, budget - rounding, alpha_clean)) && best.end.value <= NEAR_BUDGET * budget;
+    let clean = !leak && !too_soon && quiet && (over_now || settles(&models, budget - rounding, span));
     Some(Assessment {
         models,
         by_jumps,
@@ -249,17 +250,18 @@ fn under(growth: Estimate, budget: f64, alpha: f64) -> bool {
     growth.value.max(0.0) + student_t(1.0 - alpha, growth.df) * growth.se < budget
 }
 
-/// Whether growth is over the budget now perhaps, but is sure to end: every model that counts even for a leak has a
-/// bounded transient, what persists beside it is under the budget, and growth has slowed down to a part already.
-fn settles(models: &[Plausible], budget: f64) -> bool {
+/// Whether growth is over the budget now perhaps, but is sure to end: every model that counts even for a leak has transients
+/// that come to an end, growth has slowed down to a part already, and what goes on is under the budget.
+fn settles(models: &[Plausible], budget: f64, span: f64) -> bool {
     models.iter().all(|m| {
         let bounded = !m.transients.is_empty() && m.transients.iter().all(|t| t.is_bounded());
         let slowed = m.grown(1.0) - m.grown(0.9) < SLOWED * m.grown(0.1);
+        let going_on = Estimate { value: m.persistent.value + m.lingering() / span, ..m.persistent };
         bounded
             && slowed
             && m.persistent.value >= -0.5 * budget
-            && under(m.persistent, budget, ALPHA_SETTLES)
-            && m.persistent.value <= NEAR_BUDGET * budget
+            && under(going_on, budget, ALPHA_SETTLES)
+            && going_on.value <= NEAR_BUDGET * budget
     })
 }
 
@@ -279,9 +281,9 @@ impl Assessment {
         self.models.first().is_some_and(|best| best.rho >= DRIFTS)
     }
 
-    /// Whether growth at the end nearly reaches the budget at least, beyond doubt, in the best model.
-    pub fn grows_beyond(&self, budget: f64) -> bool {
-        self.models.first().is_some_and(|best| best.end.lower(ALPHA_LEAK) > NEAR_BUDGET * budget)
+    /// Whether growth goes on at the end, nearly at the budget at least, beyond doubt in the best model.
+    pub fn goes_on(&self, budget: f64) -> bool {
+        !self.stopped && self.models.first().is_some_and(|best| best.end.lower(ALPHA_LEAK) > NEAR_BUDGET * budget)
     }
 
     /// Whether it may leak though that isn't proven; such a worker keeps its pool from being clean. One of `among` that are

@@ -14,6 +14,7 @@ mod judge;
 mod jumping;
 mod level;
 mod live;
+mod load;
 mod looks;
 mod mix;
 mod noise;

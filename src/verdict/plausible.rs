@@ -4,6 +4,7 @@
 //! error. No selected model is trusted: every one whose information criterion comes near the best has a say.
 
 use super::level::Levels;
+use super::load::calm_load;
 use super::transient::Transient;
 use crate::stats::{Counted, Estimate, ModelFit, Panel, Unit, ahead_of_share};
 
@@ -36,9 +37,13 @@ impl Plausible {
     pub fn grown(&self, u: f64) -> f64 {
         self.line * u + self.transients.iter().zip(&self.amplitudes).map(|(t, a)| a * t.at(u)).sum::<f64>()
     }
-}
 
-impl Plausible {
+    /// What transients that have no level to lead to would add over a whole run more at their pace at the end.
+    pub fn lingering(&self) -> f64 {
+        let late = |t: &Transient| (t.at(1.0) - t.at(1.0 - END)) / END;
+        self.transients.iter().zip(&self.amplitudes).filter(|(t, _)| !t.has_level()).map(|(t, a)| a * late(t)).sum()
+    }
+
     /// Whether its transient is so slow that its end has hardly been seen: then what would persist hangs on the constant,
     /// and a constant off a grid must not make it look certain.
     pub fn is_slow(&self) -> bool {
@@ -182,8 +187,10 @@ struct Search {
     ages: Vec<Vec<f64>>,
     /// Columns that are in every model: growth first, then load if it varies, the mix if it matters, a wave if there is one.
     fixed: Vec<usize>,
-    /// Whether load is the first of them after growth.
+    /// Whether load is the first of them after growth, and what growth is mistaken by for each unit of its coefficient, per
+    /// step of the axis, because load is known with errors.
     loaded: bool,
+    load_error: f64,
     /// Load, mix and wave unit by unit, in the order of the fixed columns.
     passing: Vec<Vec<Vec<f64>>>,
     /// How far each step is ahead of its share of all requests, and whether that is among the fixed columns.
@@ -201,6 +208,9 @@ impl Search {
         let loaded = series.iter().all(|s| s.load.len() == s.x.len()) && series.iter().any(|s| varies(&s.load));
         let age = |s: &Levels| s.x.iter().map(|x| (x - s.x[0]) / span).collect();
         let ages: Vec<Vec<f64>> = series.iter().map(age).collect();
+        let mut series = series.to_vec();
+        let load_error = if loaded { calm_load(&mut series, &ages) } else { 0.0 };
+        let series = &series;
         let unit = |(s, u): (&Levels, &Vec<f64>)| Unit {
             y: s.y.clone(),
             columns: [u.clone()].into_iter().chain(loaded.then(|| s.load.clone())).collect(),
@@ -217,6 +227,7 @@ impl Search {
             ages,
             fixed: if loaded { vec![0, 1] } else { vec![0] },
             loaded,
+            load_error: load_error / span,
             passing: load.into_iter().collect(),
             mix: ahead_of_share(&counted),
             mixed: false,
@@ -407,16 +418,19 @@ impl Search {
         for (k, &(i, p)) in slots.iter().enumerate() {
             direction[self.fixed.len() + shapes.len() + k] = late(&|u| shapes[i].derivative(p, u));
         }
+        let passing: Vec<f64> = (1..self.fixed.len()).map(|i| fit.coefficient(i).value).collect();
+        let mistaken = if self.loaded { passing[0] * self.load_error } else { 0.0 };
+        let put_right = |e: Estimate| Estimate { value: e.value - mistaken / 2.0, se: e.se.hypot(mistaken), ..e };
         Some(Plausible {
             transients: shapes.to_vec(),
             line: fit.coefficient(0).value,
-            persistent,
-            end: fit.combination(&direction),
-            end_coming_back: fit.combination_coming_back(&direction),
+            persistent: put_right(persistent),
+            end: put_right(fit.combination(&direction)),
+            end_coming_back: fit.combination_coming_back(&direction).map(put_right),
             amplitudes,
             distance: fit.bic(parameters),
             stepped: false,
-            passing: (1..self.fixed.len()).map(|i| fit.coefficient(i).value).collect(),
+            passing,
             rho: fit.rho,
             sigma: fit.sigma,
         })

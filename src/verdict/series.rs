@@ -3,6 +3,7 @@
 //! Always: the vectors of a series have equal lengths, `x` never falls and everything is finite. What had to be cut
 //! to get there is told in a note; a number is never made up for a reading that is missing.
 
+use super::level::BLOCKS;
 use super::mix::Mix;
 use super::settled;
 use crate::model::{
@@ -12,6 +13,8 @@ use std::collections::HashMap;
 
 /// Load is a regressor only if it varied by this part of its mean, seen through a window of some seconds.
 const LOAD_VARIES: f64 = 0.35;
+/// Parts of a series of which each has its rate.
+const LOAD_PARTS: usize = 10;
 /// Half of that window, in seconds.
 const LOAD_WINDOW: f64 = 3.0;
 /// Seconds of an hour.
@@ -74,6 +77,11 @@ fn tidy(record: &RunRecord, mut out: Readings, name: &str) -> Readings {
         one.soak_from = timeline.soak_from(&one);
         one.load = load.at(&one.t);
         out.series.push(one);
+    }
+    // Without a driver's, the rate at which each worker's requests were counted is its load.
+    if record.load.is_empty() && matches!(out.axis, Some(Axis::WorkerRequests)) {
+        let rates: Option<Vec<_>> = out.series.iter().map(own_load).collect();
+        out.series.iter_mut().zip(rates.into_iter().flatten()).for_each(|(one, rate)| one.load = rate);
     }
     if dropped > 0 {
         out.notes
@@ -385,6 +393,19 @@ impl Shares {
     fn at(&self, t: f64) -> f64 {
         interpolate(&self.t, &self.share, t)
     }
+}
+
+/// Requests per second as they were counted, if they varied over the run by more than chance.
+fn own_load(series: &Series) -> Option<Vec<f64>> {
+    let n = series.t.len();
+    let rate = |from: usize, to: usize| (series.x[to] - series.x[from]) / (series.t[to] - series.t[from]);
+    let edges: Vec<usize> = (0..=LOAD_PARTS).map(|k| k * n.saturating_sub(1) / LOAD_PARTS).collect();
+    let parts: Vec<f64> = edges.windows(2).filter(|w| w[0] < w[1]).map(|w| rate(w[0], w[1])).collect();
+    let (least, most) = parts.iter().fold((f64::INFINITY, 0.0f64), |(l, m), r| (l.min(*r), m.max(*r)));
+    let mean = parts.iter().sum::<f64>() / parts.len().max(1) as f64;
+    let near = (n / BLOCKS / 2).max(1);
+    let rates = (0..n).map(|i| rate(i.saturating_sub(near), (i + near).min(n - 1)));
+    (parts.len() == LOAD_PARTS && most - least > LOAD_VARIES * mean).then(|| rates.collect())
 }
 
 /// Requests per second that the driver sent, where it varied.

@@ -66,9 +66,14 @@ impl Transient {
         exponential.into_iter().chain(logarithm).chain(hinge).chain(delayed).chain(onset).collect()
     }
 
-    /// Whether it ends by itself.
+    /// Whether it ends by itself, so that its growth doesn't persist.
     pub fn is_bounded(self) -> bool {
         !matches!(self, Transient::Onset(_))
+    }
+
+    /// Whether the level to which it leads can be told: a logarithm gets slower for ever and has none.
+    pub fn has_level(self) -> bool {
+        !matches!(self, Transient::Onset(_) | Transient::Logarithm(_))
     }
 
     /// How far parameter `which` may move in one step of a refinement.
