@@ -27,6 +27,22 @@ const RHO: [(f64, f64); 12] = [
     (0.999, 10.0),
 ];
 
+/// The same where each observation has an error of its own, which tells little of its neighbours': a wandering level must show.
+const OWN: [(f64, f64); 12] = [
+    (-0.2, 1.0),
+    (0.0, 1.0),
+    (0.2, 1.0),
+    (0.35, 1.0),
+    (0.5, 1.0),
+    (0.62, 0.7),
+    (0.72, 0.5),
+    (0.8, 0.4),
+    (0.87, 0.3),
+    (0.93, 0.2),
+    (0.97, 0.2),
+    (0.999, 0.3),
+];
+
 /// The greatest autocorrelation of errors that come back to their mean within a run.
 const COMES_BACK: f64 = 0.95;
 
@@ -110,6 +126,11 @@ impl Panel {
     /// can have. `None` if no unit is left or a number isn't finite.
     pub fn new(units: &[Unit], quantum: f64) -> Option<Self> {
         Self::with_autocorrelations(units, quantum, &RHO)
+    }
+
+    /// The same for observations each of which has an error of its own, beside what wanders.
+    pub fn with_own_errors(units: &[Unit], quantum: f64) -> Option<Self> {
+        Self::with_autocorrelations(units, quantum, &OWN)
     }
 
     /// The same for a grid of autocorrelations, each with its prior weight.

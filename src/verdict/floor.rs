@@ -30,7 +30,7 @@ pub(super) fn floor(readings: &Levels, least: f64) -> Option<Levels> {
     if drops.places.len() < DROPS || !drops.are_gradual() {
         return None;
     }
-    let floor = readings.pick(&drops.places);
+    let floor = Levels { floor: true, ..readings.pick(&drops.places) };
     let major = self::drops(&floor.y, least, STEEP_FLOOR);
     let floor = if major.places.len() >= PLENTY && major.are_gradual() {
         floor.pick(&major.places)
@@ -83,6 +83,7 @@ fn in_stretches(floor: &Levels) -> Levels {
         y: floor.y.chunks(each).filter_map(median).collect(),
         load: floor.load.chunks(each).map(mean).collect(),
         by_step: floor.by_step.iter().map(|row| row.chunks(each).map(mean).collect()).collect(),
+        floor: floor.floor,
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Levels {
     pub load: Vec<f64>,
     /// Requests of each step served so far, a row for each; empty if unknown.
     pub by_step: Vec<Vec<f64>>,
+    /// Whether they are the floor of a sawtooth: levels after collections, each read at a moment of its own.
+    pub floor: bool,
 }
 
 /// One stretch of time: mean position, median level, mean load, median of the requests of each step.
@@ -69,7 +71,7 @@ impl Levels {
     pub fn pick(&self, places: &[usize]) -> Levels {
         let pick = |v: &[f64]| places.iter().filter_map(|i| v.get(*i).copied()).collect();
         let by_step = self.by_step.iter().map(|row| pick(row)).collect();
-        Levels { x: pick(&self.x), y: pick(&self.y), load: pick(&self.load), by_step }
+        Levels { x: pick(&self.x), y: pick(&self.y), load: pick(&self.load), by_step, floor: self.floor }
     }
 }
 
@@ -109,7 +111,7 @@ pub(super) fn levels(series: &Series, most: usize) -> Levels {
     if readings <= most {
         let load = if series.load.is_empty() { Vec::new() } else { series.load[start..].to_vec() };
         let by_step = series.by_step.iter().map(|row| row[start..].to_vec()).collect();
-        return Levels { x: series.x[start..].to_vec(), y: series.y[start..].to_vec(), load, by_step };
+        return Levels { x: series.x[start..].to_vec(), y: series.y[start..].to_vec(), load, by_step, floor: false };
     }
     collect(stretches(series, from, to, most).into_iter().flatten(), !series.load.is_empty())
 }

@@ -221,9 +221,10 @@ impl Search {
         let counted = |s: &Levels| Counted { y: s.y.clone(), counts: s.by_step.clone(), covariates: Vec::new() };
         let counted: Vec<Counted> = series.iter().zip(&ages).filter(usable).map(|(s, _)| counted(s)).collect();
         let ages = series.iter().zip(&ages).filter(usable).map(|(_, u)| u.clone()).collect();
+        let floors = series.iter().all(|s| s.floor);
         let load = loaded.then(|| units.iter().map(|u| u.columns[1].clone()).collect());
         Some(Search {
-            panel: Panel::new(&units, quantum)?,
+            panel: if floors { Panel::with_own_errors(&units, quantum) } else { Panel::new(&units, quantum) }?,
             ages,
             fixed: if loaded { vec![0, 1] } else { vec![0] },
             loaded,
