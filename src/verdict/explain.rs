@@ -27,6 +27,7 @@ pub(super) struct Situation<'a> {
     pub judged: usize,
     /// Rises that were taken back by equal falls, or the reverse.
     pub swings: usize,
+    pub released: usize,
     /// Series there are.
     pub series: usize,
 }
@@ -169,6 +170,9 @@ impl Situation<'_> {
             fact("set aside", format!("{} of {} series", self.pool.set_aside.len(), self.series));
         }
         fact("growth is against", format!("{} ({})", self.axis.unit(), axis_name(self.axis)));
+        if self.released > 0 {
+            fact("given back at first", format!("by {} workers, judged from their low point on", self.released));
+        }
         if self.swings > 0 {
             fact("up and down by the same amount", format!("{} times, taken out", self.swings));
         }

@@ -7,6 +7,7 @@ use super::forecast::pace;
 use super::jumping::JumpPattern;
 use super::level::{Jump, Levels, judged_from, jumps, without_jumps};
 use super::pool::{ENOUGH, Member, Pool, is_sound, rises};
+use super::release::after_release;
 use super::swing::without_swings;
 use super::{Evidence, Finding, Fit, LeakClass, Outcome, WorkerFinding};
 use crate::model::{Axis, Resource, Series};
@@ -34,7 +35,7 @@ pub(super) fn find_among(
     demands: Demands,
 ) -> Finding {
     let least_jump = least_jump(resource, quantum);
-    let Whole { calm, swings, pool, assessment: whole } =
+    let Whole { calm, swings, released, pool, assessment: whole } =
         Whole::new(series, Terms { budget, quantum, tests, demands }, least_jump);
     let able: Vec<&Member> = pool
         .members
@@ -103,6 +104,7 @@ pub(super) fn find_among(
         pace: pace(series),
         judged: able.len(),
         swings,
+        released,
         series: series.len(),
     };
     Finding {
@@ -151,10 +153,13 @@ fn accused_beyond_common(pool: &Pool, alone: &mut [Option<Assessment>], terms: T
 
 /// The series judged together.
 pub(super) struct Whole<'a> {
-    /// The series, without their swings if those explain how the levels move.
+    /// The series from where memory that is given back at first is gone, without their swings if those explain how the levels
+    /// move.
     calm: Cow<'a, [Series]>,
     /// How many swings were taken out.
     swings: usize,
+    /// How many series give memory back at first.
+    released: usize,
     pub pool: Pool,
     /// What they amount to; `None` if there is too little to fit.
     pub assessment: Option<Assessment>,
@@ -162,22 +167,30 @@ pub(super) struct Whole<'a> {
 
 impl<'a> Whole<'a> {
     pub fn new(series: &'a [Series], terms: Terms, least_jump: f64) -> Self {
-        if let Some((calm, swings)) = calm(series, least_jump) {
-            let whole = Whole::of(Cow::Owned(calm), swings, terms, least_jump);
+        let later: Vec<Option<Series>> =
+            series.iter().map(|s| is_sound(s).then(|| after_release(s, least_jump)).flatten()).collect();
+        let released = later.iter().flatten().count();
+        let series: Cow<'a, [Series]> = if released == 0 {
+            Cow::Borrowed(series)
+        } else {
+            later.into_iter().zip(series).map(|(later, s)| later.unwrap_or_else(|| s.clone())).collect()
+        };
+        if let Some((calm, swings)) = calm(&series, least_jump) {
+            let whole = Whole::of(Cow::Owned(calm), swings, released, terms, least_jump);
             // Levels that still drift weren't switching between states, and without their falls a walk looks like a climb.
             if !whole.assessment.as_ref().is_some_and(Assessment::drifts) {
                 return whole;
             }
         }
-        Whole::of(Cow::Borrowed(series), 0, terms, least_jump)
+        Whole::of(series, 0, released, terms, least_jump)
     }
 
-    fn of(calm: Cow<'a, [Series]>, swings: usize, terms: Terms, least_jump: f64) -> Self {
+    fn of(calm: Cow<'a, [Series]>, swings: usize, released: usize, terms: Terms, least_jump: f64) -> Self {
         let pool = Pool::new(&calm, least_jump);
         let assessment = assess_pool(&calm, &pool, terms, least_jump);
         let assessment =
             assessment.map(|a| if pool.recycled { a } else { with_second_half(a, &calm, &pool, terms, least_jump) });
-        Whole { calm, swings, pool, assessment }
+        Whole { calm, swings, released, pool, assessment }
     }
 }
 

@@ -24,6 +24,7 @@ mod parts;
 mod plan;
 mod plausible;
 mod pool;
+mod release;
 mod series;
 mod settled;
 mod sites;

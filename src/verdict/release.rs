@@ -1,0 +1,76 @@
+//! Memory that is given back at first: start-up buffers, a heap that is trimmed.
+//!
+//! What falls smoothly to a low point says nothing of what comes after it, and no model of growth fits it: warm-ups only add
+//! memory. The judged part begins at the low point then.
+
+use super::level::{BLOCKS, Levels, levels};
+use crate::model::Series;
+use crate::stats::spread;
+
+/// The part of the run within which the low point must come.
+const EARLY: f64 = 0.45;
+/// By how much the fall stands out from the changes after it.
+const CLEAR: f64 = 12.0;
+/// The part of the fall that rises within it, or a fall after it, may have: else it is no release but a level that comes and
+/// goes.
+const SMOOTH: f64 = 0.15;
+const ONCE: f64 = 0.3;
+/// Levels that must be left after it.
+const LEFT: usize = 15;
+
+/// The series, judged from its low point on; `None` if nothing was given back at first. `least` is the least change of level
+/// that counts.
+pub(super) fn after_release(series: &Series, least: f64) -> Option<Series> {
+    let Levels { x, y, .. } = levels(series, BLOCKS);
+    let low = (0..(EARLY * y.len() as f64) as usize).min_by(|a, b| y[*a].total_cmp(&y[*b]))?;
+    let (head, rest) = (&y[..=low], &y[low..]);
+    let steps = |levels: &[f64]| levels.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>();
+    let fall = head[0] - y[low];
+    let risen: f64 = steps(head).iter().map(|step| step.max(0.0)).sum();
+    let clear = fall > (CLEAR * spread(&steps(rest))?).max(least) && risen <= SMOOTH * fall;
+    (clear && rest.len() >= LEFT && deepest(rest) <= ONCE * fall)
+        .then(|| Series { soak_from: x[low], ..series.clone() })
+}
+
+/// The deepest fall from an earlier height.
+fn deepest(levels: &[f64]) -> f64 {
+    let mut top = f64::NEG_INFINITY;
+    levels
+        .iter()
+        .map(|y| {
+            top = top.max(*y);
+            top - y
+        })
+        .fold(0.0, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(level: impl Fn(f64) -> f64) -> Series {
+        let along: Vec<f64> = (0..300).map(f64::from).collect();
+        let y = along.iter().map(|x| level(*x) + 1000.0 * (x * 997.0).sin()).collect();
+        Series { t: along.clone(), x: along, y, ..Series::default() }
+    }
+
+    #[test]
+    fn the_judged_part_begins_at_the_low_point() {
+        for release in [|x: f64| 4e6 * (-x / 20.0).exp(), |x: f64| if x < 60.0 { 4e6 } else { 0.0 }] {
+            let judged = after_release(&series(|x| release(x) + 5000.0 * x), 32768.0).expect("a release");
+            assert!((40.0..90.0).contains(&judged.soak_from), "{}", judged.soak_from);
+        }
+    }
+
+    #[test]
+    fn what_comes_and_goes_or_only_grows_is_no_release() {
+        let saw = |x: f64| -1e5 * (x % 50.0);
+        let growth = |x: f64| 5000.0 * x;
+        let late = |x: f64| if x < 200.0 { 4e6 } else { 0.0 };
+        let flat = |_: f64| 0.0;
+        for level in [saw, growth, late, flat] {
+            assert!(after_release(&series(level), 32768.0).is_none());
+        }
+        assert!(after_release(&Series::default(), 32768.0).is_none());
+    }
+}
