@@ -281,9 +281,9 @@ impl Assessment {
         self.models.first().is_some_and(|best| best.rho >= DRIFTS)
     }
 
-    /// Whether growth goes on at the end, nearly at the budget at least, beyond doubt in the best model.
-    pub fn goes_on(&self, budget: f64) -> bool {
-        !self.stopped && self.models.first().is_some_and(|best| best.end.lower(ALPHA_LEAK) > NEAR_BUDGET * budget)
+    /// Whether the levels of the last 40 % themselves grow by less than a leak does, or stopped growing within them.
+    pub fn rests(&self, budget: f64) -> bool {
+        self.stopped || self.late.is_some_and(|slope| slope <= NEAR_BUDGET * budget)
     }
 
     /// Whether it may leak though that isn't proven; such a worker keeps its pool from being clean. One of `among` that are

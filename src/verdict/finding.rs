@@ -223,7 +223,7 @@ fn with_second_half(whole: Assessment, series: &[Series], pool: &Pool, terms: Te
     let is_calm = |half: &Assessment| matches!(half.jumps, JumpPattern::None | JumpPattern::UpAndDown);
     match assess_pool(&later, &half, terms, least_jump) {
         Some(later) if doubtful => Assessment { leak: later.leak, ..whole },
-        Some(settled) if settled.clean && (!several || is_calm(&settled)) && !whole.goes_on(terms.budget) => {
+        Some(settled) if settled.clean && (!several || is_calm(&settled)) && whole.rests(terms.budget) => {
             Assessment { clean: true, settled: true, end: settled.end, ..whole }
         }
         _ => Assessment { leak: whole.leak && !doubtful, ..whole },
