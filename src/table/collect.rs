@@ -13,6 +13,8 @@ use std::collections::HashMap;
 const MOST_WORKERS: usize = 100_000;
 /// Values of the load that are kept.
 const MOST_LOADS: usize = 100_000;
+/// Parts of a request in which load is kept: only its course counts, and there may be less than one request a second.
+const FINE: f64 = 1000.0;
 /// Seconds between values of the load.
 const LOAD_SPACING: f64 = 0.5;
 /// Rows from which on it can be told that a count of requests is none.
@@ -213,7 +215,7 @@ impl Collector {
         let end = samples.iter().map(|s| s.t).fold(0.0, f64::max);
         let load = self.load.iter().map(|(t, load)| LoadSample {
             t: t - start,
-            sent: load.round() as u64,
+            sent: (load * FINE).round() as u64,
             ..LoadSample::default()
         });
         let mut notes = self.notes();

@@ -121,7 +121,7 @@ fn a_load_is_no_count_of_requests() {
     let mut text = "time,load,rss_kib\n".to_owned();
     (0..60).for_each(|i| text.push_str(&format!("{i},{},{}\n", 10 + i, 10_000 + 4 * i)));
     let mut record = read_text(&text).record;
-    assert_eq!((record.load.len(), record.load[5].sent), (60, 15));
+    assert_eq!((record.load.len(), record.load[5].sent), (60, 15_000));
     record.meta.budgets.memory = Some(64.0);
     assert_eq!(verdict::judge(&record).findings[0].axis, crate::model::Axis::Seconds);
 }

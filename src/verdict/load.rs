@@ -4,7 +4,7 @@
 //! too small then, and growth takes what is missing (attenuation: Fuller 1987).
 
 use super::level::Levels;
-use crate::stats::{median, spread};
+use crate::stats::{Cholesky, median, spread};
 
 /// The share of errors in what load does beside its trend up to which it counts as known.
 const KNOWN: f64 = 0.01;
@@ -13,26 +13,19 @@ const WIDEST: usize = 8;
 /// The share of errors beyond which next to nothing is known.
 const UNKNOWN: f64 = 0.9;
 
-/// Averages the loads over as many neighbours as it takes to know them. By how much growth over the whole of the `ages` (0 to 1)
-/// is mistaken, for each unit of the coefficient of load, by the errors that are left.
+/// Averages the loads over as many neighbours as it takes to know them beside a straight line over the `ages` (0 to 1). The
+/// variance of the errors that are left.
 pub(super) fn calm_load(series: &mut [Levels], ages: &[Vec<f64>]) -> f64 {
-    let shares = |series: &[Levels], averaged: f64| -> Vec<Share> {
-        series.iter().zip(ages).filter_map(|(s, ages)| Share::new(&s.load, ages, averaged)).collect()
-    };
     let errors: Vec<f64> = series.iter().filter_map(|s| error(&s.load)).collect();
     let Some(error) = median(&errors) else { return 0.0 };
     let exact = series.to_vec();
     for beside in 0..=WIDEST {
-        let averaged = error / (2 * beside + 1) as f64;
-        for (calm, exact) in series.iter_mut().zip(&exact) {
-            calm.load = averages(&exact.load, beside);
-        }
-        let known = shares(series, averaged);
-        let share = median(&known.iter().map(|k| k.errors).collect::<Vec<_>>()).unwrap_or(0.0);
-        if share <= KNOWN || beside == WIDEST {
-            let trend = median(&known.iter().map(|k| k.trend).collect::<Vec<_>>()).unwrap_or(0.0);
-            let share = share.min(UNKNOWN);
-            return trend * share / (1.0 - share);
+        let left = error / (2 * beside + 1) as f64;
+        series.iter_mut().zip(&exact).for_each(|(calm, exact)| calm.load = averages(&exact.load, beside));
+        let loads: Vec<&[f64]> = series.iter().map(|s| &s.load[..]).collect();
+        let line: Vec<Vec<Vec<f64>>> = ages.iter().map(|age| vec![age.clone()]).collect();
+        if beside == WIDEST || Confounded::new(&loads, &line, left).is_none_or(|c| c.errors <= KNOWN) {
+            return left;
         }
     }
     0.0
@@ -51,23 +44,49 @@ fn averages(load: &[f64], beside: usize) -> Vec<f64> {
     (0..load.len()).map(mean).collect()
 }
 
-/// What is known of the load of a series.
-struct Share {
-    /// The share of errors in the variance of load beside its trend.
+/// How far load is told apart from other regressors.
+pub(super) struct Confounded {
+    /// The share of errors in what load does beside them.
     errors: f64,
-    /// Its trend over the whole of the ages.
-    trend: f64,
+    /// What each of them says of load.
+    along: Vec<f64>,
 }
 
-impl Share {
-    fn new(load: &[f64], ages: &[f64], error: f64) -> Option<Self> {
-        let n = load.len() as f64;
-        let mean = |v: &[f64]| v.iter().sum::<f64>() / n;
-        let (centre, level) = (mean(ages), mean(load));
-        let squares: f64 = ages.iter().map(|a| (a - centre).powi(2)).sum();
-        let trend = ages.iter().zip(load).map(|(a, l)| (a - centre) * (l - level)).sum::<f64>() / squares;
-        let rest = ages.iter().zip(load).map(|(a, l)| (l - level - trend * (a - centre)).powi(2)).sum::<f64>() / n;
-        let errors = if rest > 0.0 { error / rest } else { 0.0 };
-        (trend.is_finite() && errors.is_finite()).then_some(Share { errors, trend })
+impl Confounded {
+    /// From loads and from the other regressors, unit by unit, and the variance of the errors of load; `None` if the regressors
+    /// can't be told apart themselves.
+    pub fn new(loads: &[&[f64]], others: &[Vec<Vec<f64>>], error: f64) -> Option<Self> {
+        let count = others.first()?.len();
+        let (mut products, mut total, mut values) = (vec![vec![0.0; count + 1]; count], 0.0, 0.0);
+        for (load, others) in loads.iter().zip(others) {
+            let load = centred(load);
+            let others: Vec<Vec<f64>> = others.iter().map(|c| centred(c)).collect();
+            for i in 0..count {
+                (0..count).for_each(|j| products[i][j] += dot(&others[i], &others[j]));
+                products[i][count] += dot(&others[i], &load);
+            }
+            total += dot(&load, &load);
+            values += load.len() as f64;
+        }
+        let right: Vec<f64> = products.iter().map(|row| row[count]).collect();
+        let mut along = right.clone();
+        Cholesky::new(count, |i, j| products[i][j])?.solve(&mut along);
+        let rest = (total - dot(&right, &along)) / values;
+        let errors = if error <= 0.0 { 0.0 } else { (error / rest.max(f64::MIN_POSITIVE)).min(UNKNOWN) };
+        Some(Confounded { errors, along })
     }
+
+    /// What errors of load add to the combination of the other coefficients by `direction`, where load has this coefficient.
+    pub fn mistaken(&self, coefficient: f64, direction: &[f64]) -> f64 {
+        coefficient * self.errors / (1.0 - self.errors) * dot(&self.along, direction)
+    }
+}
+
+fn centred(values: &[f64]) -> Vec<f64> {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    values.iter().map(|v| v - mean).collect()
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }

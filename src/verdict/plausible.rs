@@ -4,7 +4,7 @@
 //! error. No selected model is trusted: every one whose information criterion comes near the best has a say.
 
 use super::level::Levels;
-use super::load::calm_load;
+use super::load::{Confounded, calm_load};
 use super::transient::Transient;
 use crate::stats::{Counted, Estimate, ModelFit, Panel, Unit, ahead_of_share};
 
@@ -187,8 +187,7 @@ struct Search {
     ages: Vec<Vec<f64>>,
     /// Columns that are in every model: growth first, then load if it varies, the mix if it matters, a wave if there is one.
     fixed: Vec<usize>,
-    /// Whether load is the first of them after growth, and what growth is mistaken by for each unit of its coefficient, per
-    /// step of the axis, because load is known with errors.
+    /// Whether load is the first of them after growth, and the variance of the errors with which it is known.
     loaded: bool,
     load_error: f64,
     /// Load, mix and wave unit by unit, in the order of the fixed columns.
@@ -228,7 +227,7 @@ impl Search {
             ages,
             fixed: if loaded { vec![0, 1] } else { vec![0] },
             loaded,
-            load_error: load_error / span,
+            load_error,
             passing: load.into_iter().collect(),
             mix: ahead_of_share(&counted),
             mixed: false,
@@ -389,6 +388,20 @@ impl Search {
         best
     }
 
+    /// How far load is told apart from growth and these shapes, if it is known with errors.
+    fn confounded(&self, shapes: &[Transient]) -> Option<Confounded> {
+        if !self.loaded || self.load_error <= 0.0 {
+            return None;
+        }
+        let others = |age: &Vec<f64>| {
+            let shape = |s: &Transient| age.iter().map(|u| s.at(*u)).collect();
+            [age.clone()].into_iter().chain(shapes.iter().map(shape)).collect()
+        };
+        let others: Vec<Vec<Vec<f64>>> = self.ages.iter().map(others).collect();
+        let loads: Vec<&[f64]> = self.passing[0].iter().map(|load| &load[..]).collect();
+        Confounded::new(&loads, &others, self.load_error)
+    }
+
     /// The growth that a fit tells of. Its columns are the fixed ones, the shapes, and their derivatives by the
     /// parameters in `slots`.
     fn model(
@@ -413,21 +426,27 @@ impl Search {
             return None;
         }
         let late = |f: &dyn Fn(f64) -> f64| (f(1.0) - f(1.0 - END)) / END / self.span;
+        let late_growth = |shape: Transient| late(&|u| shape.at(u));
         for (i, shape) in shapes.iter().enumerate() {
-            direction[self.fixed.len() + i] = late(&|u| shape.at(u));
+            direction[self.fixed.len() + i] = late_growth(*shape);
         }
         for (k, &(i, p)) in slots.iter().enumerate() {
             direction[self.fixed.len() + shapes.len() + k] = late(&|u| shapes[i].derivative(p, u));
         }
         let passing: Vec<f64> = (1..self.fixed.len()).map(|i| fit.coefficient(i).value).collect();
-        let mistaken = if self.loaded { passing[0] * self.load_error } else { 0.0 };
-        let put_right = |e: Estimate| Estimate { value: e.value - mistaken / 2.0, se: e.se.hypot(mistaken), ..e };
+        let confounded = self.confounded(shapes);
+        let put_right = |e: Estimate, late: bool| {
+            let along = |s: &Transient| if late { late_growth(*s) } else { f64::from(!s.is_bounded()) / self.span };
+            let direction: Vec<f64> = [1.0 / self.span].into_iter().chain(shapes.iter().map(along)).collect();
+            let mistaken = confounded.as_ref().map_or(0.0, |c| c.mistaken(passing[0], &direction));
+            Estimate { value: e.value - mistaken / 2.0, se: e.se.hypot(mistaken), ..e }
+        };
         Some(Plausible {
             transients: shapes.to_vec(),
             line: fit.coefficient(0).value,
-            persistent: put_right(persistent),
-            end: put_right(fit.combination(&direction)),
-            end_coming_back: fit.combination_coming_back(&direction).map(put_right),
+            persistent: put_right(persistent, false),
+            end: put_right(fit.combination(&direction), true),
+            end_coming_back: fit.combination_coming_back(&direction).map(|e| put_right(e, true)),
             amplitudes,
             distance: fit.bic(parameters),
             stepped: false,
