@@ -36,6 +36,8 @@ pub(super) const NEAR_BUDGET: f64 = 0.75;
 pub(super) const LATE: f64 = 0.4;
 /// The part of the run that must have passed before growth that sets in then has been seen for too short a time.
 const LATELY: f64 = 0.7;
+/// The part of growth that abrupt falls may take back in all.
+const UNDONE: f64 = 0.5;
 /// The part of its estimate that the lower bound of growth reaches when even a walk can't have made it.
 const SURE: f64 = 0.9;
 /// The part of its first tenth to which growth must have come down in the last one for it to count as settling.
@@ -207,6 +209,9 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let too_soon = early && is_warming_up(best);
     let enough = if models.iter().all(Plausible::is_slow) { budget } else { NEAR_BUDGET * budget };
     let doubtful = wanders || lately || too_soon || early && !keeps_pace(&steady, terms.quantum);
+    // What the level gives back time and again it hasn't kept, however steeply it climbs between.
+    let taken_back = jumps.iter().filter(|j| j.size < 0.0).count() > 1 && by_jumps.0 < -UNDONE * least;
+    let doubtful = doubtful || best.stepped && taken_back;
     let grows = persistent.lower > over * budget;
     // Jumps that go on may well rest for a while.
     let stopped = (persistent.lower > 0.0 || climbs) && !going_on && has_stopped(&steady, terms.quantum);

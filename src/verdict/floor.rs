@@ -7,7 +7,7 @@ use super::level::Levels;
 use crate::stats::{median, spread};
 
 /// Drops that make a sawtooth.
-const DROPS: usize = 3;
+const DROPS: usize = 5;
 /// The part of them that must come after a gradual climb; else they end spikes.
 const GRADUAL: f64 = 0.6;
 
