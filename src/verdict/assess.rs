@@ -28,6 +28,8 @@ const WANDERS: f64 = 0.985;
 const DRIFTS: f64 = 0.8;
 const STROLL: f64 = 0.18;
 const RATCHET: f64 = 0.1;
+/// The part of the error probability of "clean" that is left for a level that may be a walk.
+const STRICTER: f64 = 0.1;
 /// The part of its estimate that growth of such a level must reach in the last quarter of the run.
 pub(super) const STEADY: f64 = 0.5;
 /// The part of the budget that the least plausible estimate of a leak must reach.
@@ -147,7 +149,8 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let budget = terms.budget;
     let Plausibles { mut models, steady, mixed } = plausible(raw, smooth, jumps.len(), subject.averaged, terms.quantum);
     // A level that comes back too soon for a walk is none, and its growth is known the better for it.
-    if !steady.is_empty() && steady.iter().all(|levels| keeps_in_band(&levels.y)) {
+    let comes_back = !steady.is_empty() && steady.iter().all(|levels| keeps_in_band(&levels.y));
+    if comes_back {
         models.iter_mut().for_each(|m| m.end = m.end_coming_back.unwrap_or(m.end));
     }
     let best = models.first()?;
@@ -156,6 +159,9 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let by_jumps = (sum / total_span, squares.sqrt() / total_span);
     let pattern = if models.iter().any(|m| m.stepped) { pattern(subject, budget) } else { JumpPattern::None };
     let Demands { clean: alpha_clean, ahead, .. } = terms.demands;
+    // A walk may stay where it was for as long as anybody looks.
+    let may_walk = best.rho >= DRIFTS && !comes_back;
+    let alpha_clean = if may_walk { alpha_clean * STRICTER } else { alpha_clean };
     let (early, over) = (ahead != Ahead::Nothing, if let Ahead::Plan { over } = ahead { over } else { 0.0 });
     let in_doubt = ahead == Ahead::Unknown && by_jumps.0 > NEAR_BUDGET * budget;
     let pattern = match pattern {
@@ -211,7 +217,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let doubtful = wanders || lately || too_soon || early && !keeps_pace(&steady, terms.quantum);
     // What the level gives back time and again it hasn't kept, however steeply it climbs between.
     let taken_back = jumps.iter().filter(|j| j.size < 0.0).count() > 1 && by_jumps.0 < -UNDONE * least;
-    let doubtful = doubtful || best.stepped && taken_back;
+    let doubtful = doubtful || best.stepped && taken_back || best.load_is_lost;
     let grows = persistent.lower > over * budget;
     // Jumps that go on may well rest for a while.
     let stopped = (persistent.lower > 0.0 || climbs) && !going_on && has_stopped(&steady, terms.quantum);

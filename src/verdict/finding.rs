@@ -1,7 +1,8 @@
 //! One resource: from series to a finding, with what it means for each worker.
 
-use super::assess::{ALPHA_LEAK, Assessment, Demands, Subject, Terms, assess};
+use super::assess::{ALPHA_LEAK, Assessment, Demands, LATE, Subject, Terms, assess};
 use super::class::Behaviour;
+use super::climb::late_slope;
 use super::explain;
 use super::forecast::pace;
 use super::jumping::JumpPattern;
@@ -130,6 +131,11 @@ fn accused_beyond_common(pool: &Pool, alone: &mut [Option<Assessment>], terms: T
     alone.iter_mut().flatten().for_each(|one| one.leak = false);
     let mut suspicious = false;
     for (beyond, alone) in pool.beyond_common().iter().zip(alone).filter_map(|(b, a)| Some((b, a.as_mut()?))) {
+        // What doesn't grow late is neither proven nor suspicious.
+        let grows = late_slope(std::slice::from_ref(beyond)).is_some_and(|slope| slope >= LATE * terms.budget);
+        if !grows || beyond.x.len() < ENOUGH {
+            continue;
+        }
         let jumps = jumps(&beyond.y, least_jump);
         let smooth = Levels { y: without_jumps(&beyond.y, &jumps), ..beyond.clone() };
         let jumps: Vec<Jump> = jumps.iter().map(|&(i, size)| Jump { at: beyond.place(i), size }).collect();
@@ -142,7 +148,7 @@ fn accused_beyond_common(pool: &Pool, alone: &mut [Option<Assessment>], terms: T
             averaged: 1.0,
             total_span: beyond.span(),
         };
-        let Some(one) = assess(subject, terms).filter(|_| beyond.x.len() >= ENOUGH) else { continue };
+        let Some(one) = assess(subject, terms) else { continue };
         suspicious |= one.is_suspicious(terms.budget, terms.tests);
         if one.leak {
             *alone = Assessment { leak: true, persistent: one.persistent, ..alone.clone() };

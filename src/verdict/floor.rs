@@ -4,7 +4,7 @@
 //! floor.
 
 use super::level::Levels;
-use crate::stats::{median, spread};
+use crate::stats::{mad, median};
 
 /// Drops that make a sawtooth.
 const DROPS: usize = 5;
@@ -105,7 +105,7 @@ impl Drops {
 fn drops(y: &[f64], least: f64, steep: f64) -> Drops {
     let steps: Vec<f64> = y.windows(2).map(|w| w[1] - w[0]).collect();
     let mut drops = Drops::default();
-    let Some(spread) = spread(&steps) else { return drops };
+    let Some(spread) = mad(&steps) else { return drops };
     let threshold = (6.0 * spread).max(least);
     // Since the last drop: the largest single rise.
     let mut steepest = 0.0f64;

@@ -7,28 +7,40 @@ use super::level::Levels;
 use crate::stats::{Cholesky, median, spread};
 
 /// The share of errors in what load does beside its trend up to which it counts as known.
-const KNOWN: f64 = 0.01;
-/// Neighbours on either side over which it is averaged at most.
-const WIDEST: usize = 8;
+const KNOWN: f64 = 0.002;
+/// By how much more than the errors smoothing may take away.
+const LOST: f64 = 2.5;
+/// Neighbours on either side over which it is smoothed at most.
+const WIDEST: usize = 12;
+/// The share of errors from which load can't be told apart from other regressors.
+const LOST_AMONG: f64 = 0.1;
 /// The share of errors beyond which next to nothing is known.
 const UNKNOWN: f64 = 0.9;
 
-/// Averages the loads over as many neighbours as it takes to know them beside a straight line over the `ages` (0 to 1). The
-/// variance of the errors that are left.
+/// Smooths the loads over as many neighbours as it takes to know them beside a straight line over the `ages` (0 to 1), but no
+/// more than leaves their own course. The variance of the errors that are left.
 pub(super) fn calm_load(series: &mut [Levels], ages: &[Vec<f64>]) -> f64 {
     let errors: Vec<f64> = series.iter().filter_map(|s| error(&s.load)).collect();
     let Some(error) = median(&errors) else { return 0.0 };
-    let exact = series.to_vec();
+    let exact: Vec<Vec<f64>> = series.iter().map(|s| s.load.clone()).collect();
+    let line: Vec<Vec<Vec<f64>>> = ages.iter().map(|age| vec![age.clone()]).collect();
+    let values = exact.iter().map(Vec::len).sum::<usize>() as f64;
+    let mut left = error;
     for beside in 0..=WIDEST {
-        let left = error / (2 * beside + 1) as f64;
-        series.iter_mut().zip(&exact).for_each(|(calm, exact)| calm.load = averages(&exact.load, beside));
-        let loads: Vec<&[f64]> = series.iter().map(|s| &s.load[..]).collect();
-        let line: Vec<Vec<Vec<f64>>> = ages.iter().map(|age| vec![age.clone()]).collect();
-        if beside == WIDEST || Confounded::new(&loads, &line, left).is_none_or(|c| c.errors <= KNOWN) {
-            return left;
+        let calm: Vec<Vec<f64>> = exact.iter().map(|load| smoothed(load, beside)).collect();
+        let lost: f64 = calm.iter().flatten().zip(exact.iter().flatten()).map(|(c, e)| (c - e).powi(2)).sum();
+        if lost > LOST * error * values {
+            break;
+        }
+        left = error / (2 * beside + 1) as f64;
+        let loads: Vec<&[f64]> = calm.iter().map(|load| &load[..]).collect();
+        let known = Confounded::new(&loads, &line, left).is_none_or(|c| c.errors <= KNOWN);
+        series.iter_mut().zip(calm).for_each(|(one, calm)| one.load = calm);
+        if known {
+            break;
         }
     }
-    0.0
+    left
 }
 
 /// The variance of errors that neighbours don't share: second differences of a smooth course have next to nothing else.
@@ -37,11 +49,19 @@ fn error(load: &[f64]) -> Option<f64> {
     spread(&second).map(|s| s * s / 6.0)
 }
 
-/// The mean of each value and of so many neighbours on either side, fewer at the ends.
-fn averages(load: &[f64], beside: usize) -> Vec<f64> {
-    let near = |i: usize| beside.min(i).min(load.len() - 1 - i);
-    let mean = |i: usize| load[i - near(i)..=i + near(i)].iter().sum::<f64>() / (2 * near(i) + 1) as f64;
-    (0..load.len()).map(mean).collect()
+/// Each value by a straight line through it and so many neighbours on either side, fewer at the ends (Cleveland 1979, without
+/// his weights): a ramp stays one.
+fn smoothed(load: &[f64], beside: usize) -> Vec<f64> {
+    let line = |i: usize| {
+        let near = i.saturating_sub(beside)..(i + beside + 1).min(load.len());
+        let n = near.len() as f64;
+        let centre = near.clone().map(|k| k as f64).sum::<f64>() / n;
+        let mean = load[near.clone()].iter().sum::<f64>() / n;
+        let squares: f64 = near.clone().map(|k| (k as f64 - centre).powi(2)).sum();
+        let products: f64 = near.map(|k| (k as f64 - centre) * load[k]).sum();
+        if squares > 0.0 { mean + products / squares * (i as f64 - centre) } else { mean }
+    };
+    (0..load.len()).map(line).collect()
 }
 
 /// How far load is told apart from other regressors.
@@ -74,6 +94,11 @@ impl Confounded {
         let rest = (total - dot(&right, &along)) / values;
         let errors = if error <= 0.0 { 0.0 } else { (error / rest.max(f64::MIN_POSITIVE)).min(UNKNOWN) };
         Some(Confounded { errors, along })
+    }
+
+    /// Whether so much of load is errors that the others say of it what it is.
+    pub fn is_lost(&self) -> bool {
+        self.errors > LOST_AMONG
     }
 
     /// What errors of load add to the combination of the other coefficients by `direction`, where load has this coefficient.

@@ -26,6 +26,8 @@ pub(super) struct Plausible {
     pub distance: f64,
     /// Whether the jumps were taken out before the fit, each paid for like two parameters.
     pub stepped: bool,
+    /// Whether load, which is known with errors, can't be told apart from its shapes.
+    pub load_is_lost: bool,
     /// Coefficients of what comes and goes: load, mix and wave.
     passing: Vec<f64>,
     pub rho: f64,
@@ -450,6 +452,7 @@ impl Search {
             amplitudes,
             distance: fit.bic(parameters),
             stepped: false,
+            load_is_lost: confounded.is_some_and(|c| c.is_lost()),
             passing,
             rho: fit.rho,
             sigma: fit.sigma,

@@ -3,6 +3,9 @@
 //! Each family makes one case from a seed. Unless a family says otherwise a case is one worker with 300 readings over
 //! 30,000 requests, noise with autocorrelation 0.5 and a standard deviation of 16 to 128 KiB, rounded to pages.
 
+#[path = "services.rs"]
+mod services;
+
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use seepage::model::{Series, WorkerId};
@@ -571,4 +574,20 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "short, sawtooth and 4 x", truth: Truth::Leak, make: |s| short_sawtooth(s, 4.0) },
     Family { name: "huge pages, 10 x", truth: Truth::Leak, make: |s| staircase(s, 2.0 * MIB, 10.0) },
     Family { name: "idle by night and 4 x", truth: Truth::Leak, make: |s| idle(s, 4.0) },
+    Family { name: "readings repeated, 1 x", truth: Truth::Leak, make: |s| services::repeated(s, 1.0) },
+    Family { name: "readings repeated", truth: Truth::Clean, make: |s| services::repeated(s, 0.0) },
+    Family { name: "rounded to 100 KiB, 2 x", truth: Truth::Leak, make: |s| services::rounded(s, 100.0 * KIB, 2.0) },
+    Family { name: "rounded to 256 KiB, 4 x", truth: Truth::Leak, make: |s| services::rounded(s, 256.0 * KIB, 4.0) },
+    Family { name: "rounded to 256 KiB", truth: Truth::Clean, make: |s| services::rounded(s, 256.0 * KIB, 0.0) },
+    Family { name: "one of 6 recycled, 2 x", truth: Truth::Leak, make: |s| services::one_of_six(s, 2.0) },
+    Family { name: "one of 6 recycled, 10 x", truth: Truth::Leak, make: |s| services::one_of_six(s, 10.0) },
+    Family { name: "given back", truth: Truth::Clean, make: |s| services::given_back(s, 0.0) },
+    Family { name: "given back and 2 x", truth: Truth::Leak, make: |s| services::given_back(s, 2.0) },
+    Family { name: "measured ramp", truth: Truth::Clean, make: |s| services::measured_ramp(s, true, 0.0) },
+    Family { name: "measured ramp down and 2 x", truth: Truth::Leak, make: |s| services::measured_ramp(s, false, 2.0) },
+    Family { name: "heap that doubles", truth: Truth::Clean, make: |s| services::doubling_heap(s, 0.0) },
+    Family { name: "heap that doubles, 4 x", truth: Truth::Leak, make: |s| services::doubling_heap(s, 4.0) },
+    Family { name: "few collections", truth: Truth::Hard, make: services::few_collections },
+    Family { name: "in bursts", truth: Truth::Clean, make: |s| services::in_bursts(s, 0.0) },
+    Family { name: "in bursts, 1 x", truth: Truth::Leak, make: |s| services::in_bursts(s, 1.0) },
 ];
