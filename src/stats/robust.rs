@@ -32,17 +32,14 @@ pub fn mad(values: &[f64]) -> Option<f64> {
     median(&deviations).map(|d| d * NORMAL)
 }
 
-/// The share of values apart from the others from which they are no longer rare.
-const RARE: f64 = 1.0 / 12.0;
-
 /// The spread of changes of which many may be nothing, as in readings that are repeated or rounded coarsely: the median
 /// absolute deviation, or, where more than half are tied and it is zero, that of those which are apart from the median,
-/// unless they are rare. `None` without finite values.
-pub fn spread(changes: &[f64]) -> Option<f64> {
+/// unless they are `rare`: no more than this share of all. `None` without finite values.
+pub fn spread(changes: &[f64], rare: f64) -> Option<f64> {
     let mad = mad(changes)?;
     let centre = median(changes)?;
     let apart: Vec<f64> = changes.iter().map(|c| (c - centre).abs()).filter(|d| *d > 0.0).collect();
-    let rare = apart.len() as f64 <= RARE * changes.len() as f64;
+    let rare = apart.len() as f64 <= rare * changes.len() as f64;
     if mad > 0.0 || rare { Some(mad) } else { median(&apart).map(|d| d * NORMAL) }
 }
 
@@ -75,15 +72,15 @@ mod tests {
         assert_eq!(median(&[3.0, f64::NAN, 1.0, 2.0]), Some(2.0));
         assert_eq!(median(&[4.0, 1.0, 3.0, 2.0]), Some(2.5));
         assert_eq!(mad(&[1.0, 1.0, 1.0]), Some(0.0));
-        assert_eq!((spread(&[]), spread(&[1.0; 9])), (None, Some(0.0)));
+        assert_eq!((spread(&[], 0.1), spread(&[1.0; 9], 0.1)), (None, Some(0.0)));
     }
 
     #[test]
     fn ties_do_not_hide_how_far_the_others_are_apart() {
         let tied = |apart: usize| (0..12).map(|k| if k < apart { 100.0 } else { 0.0 }).collect::<Vec<_>>();
-        assert_eq!(spread(&tied(1)), Some(0.0));
-        assert_eq!(spread(&tied(5)), Some(100.0 * NORMAL));
-        assert_eq!(spread(&tied(6)), mad(&tied(6)));
+        assert_eq!(spread(&tied(1), 0.1), Some(0.0));
+        assert_eq!(spread(&tied(5), 0.1), Some(100.0 * NORMAL));
+        assert_eq!(spread(&tied(6), 0.1), mad(&tied(6)));
     }
 
     #[test]

@@ -29,7 +29,7 @@ const DRIFTS: f64 = 0.8;
 const STROLL: f64 = 0.18;
 const RATCHET: f64 = 0.1;
 /// The part of the error probability of "clean" that is left for a level that may be a walk.
-const STRICTER: f64 = 0.1;
+const STRICTER: f64 = 0.3;
 /// The part of its estimate that growth of such a level must reach in the last quarter of the run.
 pub(super) const STEADY: f64 = 0.5;
 /// The part of the budget that the least plausible estimate of a leak must reach.

@@ -4,12 +4,15 @@
 //! floor.
 
 use super::level::Levels;
-use crate::stats::{mad, median};
+use crate::stats::{median, spread};
 
 /// Drops that make a sawtooth.
 const DROPS: usize = 5;
 /// The part of them that must come after a gradual climb; else they end spikes.
 const GRADUAL: f64 = 0.6;
+
+/// The share of readings that collections may come between, at the most.
+const OFTEN: f64 = 0.2;
 
 /// The part of a drop that the steepest step of a gradual climb may reach: of readings, and of floors, which climb in the few
 /// steps of the collections between two major ones.
@@ -105,7 +108,7 @@ impl Drops {
 fn drops(y: &[f64], least: f64, steep: f64) -> Drops {
     let steps: Vec<f64> = y.windows(2).map(|w| w[1] - w[0]).collect();
     let mut drops = Drops::default();
-    let Some(spread) = mad(&steps) else { return drops };
+    let Some(spread) = spread(&steps, OFTEN) else { return drops };
     let threshold = (6.0 * spread).max(least);
     // Since the last drop: the largest single rise.
     let mut steepest = 0.0f64;

@@ -3,7 +3,7 @@
 //! A rate that is counted in a short time errs by chance. Where load grows along with the requests, its coefficient comes out
 //! too small then, and growth takes what is missing (attenuation: Fuller 1987).
 
-use super::level::Levels;
+use super::level::{Levels, RARE};
 use crate::stats::{Cholesky, median, spread};
 
 /// The share of errors in what load does beside its trend up to which it counts as known.
@@ -12,19 +12,23 @@ const KNOWN: f64 = 0.002;
 const LOST: f64 = 2.5;
 /// Neighbours on either side over which it is smoothed at most.
 const WIDEST: usize = 12;
-/// The share of errors from which load can't be told apart from other regressors.
+/// The share of errors from which load can't be told apart from other regressors, and the part of load that goes along with the
+/// requests in a ramp.
 const LOST_AMONG: f64 = 0.1;
+const RAMP: f64 = 0.7;
 /// The share of errors beyond which next to nothing is known.
 const UNKNOWN: f64 = 0.9;
 
 /// Smooths the loads over as many neighbours as it takes to know them beside a straight line over the `ages` (0 to 1), but no
-/// more than leaves their own course. The variance of the errors that are left.
-pub(super) fn calm_load(series: &mut [Levels], ages: &[Vec<f64>]) -> f64 {
+/// more than leaves their own course. The variance of the errors that are left, and whether load is a ramp.
+pub(super) fn calm_load(series: &mut [Levels], ages: &[Vec<f64>]) -> (f64, bool) {
     let errors: Vec<f64> = series.iter().filter_map(|s| error(&s.load)).collect();
-    let Some(error) = median(&errors) else { return 0.0 };
+    let Some(error) = median(&errors) else { return (0.0, false) };
     let exact: Vec<Vec<f64>> = series.iter().map(|s| s.load.clone()).collect();
     let line: Vec<Vec<Vec<f64>>> = ages.iter().map(|age| vec![age.clone()]).collect();
     let values = exact.iter().map(Vec::len).sum::<usize>() as f64;
+    let loads: Vec<&[f64]> = exact.iter().map(|load| &load[..]).collect();
+    let ramp = Confounded::new(&loads, &line, 0.0).is_some_and(|c| c.explained > RAMP);
     let mut left = error;
     for beside in 0..=WIDEST {
         let calm: Vec<Vec<f64>> = exact.iter().map(|load| smoothed(load, beside)).collect();
@@ -40,13 +44,13 @@ pub(super) fn calm_load(series: &mut [Levels], ages: &[Vec<f64>]) -> f64 {
             break;
         }
     }
-    left
+    (left, ramp)
 }
 
 /// The variance of errors that neighbours don't share: second differences of a smooth course have next to nothing else.
 fn error(load: &[f64]) -> Option<f64> {
     let second: Vec<f64> = load.windows(3).map(|w| w[2] - 2.0 * w[1] + w[0]).collect();
-    spread(&second).map(|s| s * s / 6.0)
+    spread(&second, RARE).map(|s| s * s / 6.0)
 }
 
 /// Each value by a straight line through it and so many neighbours on either side, fewer at the ends (Cleveland 1979, without
@@ -68,6 +72,8 @@ fn smoothed(load: &[f64], beside: usize) -> Vec<f64> {
 pub(super) struct Confounded {
     /// The share of errors in what load does beside them.
     errors: f64,
+    /// The share of load that goes along with them.
+    explained: f64,
     /// What each of them says of load.
     along: Vec<f64>,
 }
@@ -91,12 +97,13 @@ impl Confounded {
         let right: Vec<f64> = products.iter().map(|row| row[count]).collect();
         let mut along = right.clone();
         Cholesky::new(count, |i, j| products[i][j])?.solve(&mut along);
+        let explained = dot(&right, &along) / total;
         let rest = (total - dot(&right, &along)) / values;
         let errors = if error <= 0.0 { 0.0 } else { (error / rest.max(f64::MIN_POSITIVE)).min(UNKNOWN) };
-        Some(Confounded { errors, along })
+        Some(Confounded { errors, explained, along })
     }
 
-    /// Whether so much of load is errors that the others say of it what it is.
+    /// Whether what load does beside the others may be errors.
     pub fn is_lost(&self) -> bool {
         self.errors > LOST_AMONG
     }

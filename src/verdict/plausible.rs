@@ -192,6 +192,8 @@ struct Search {
     /// Whether load is the first of them after growth, and the variance of the errors with which it is known.
     loaded: bool,
     load_error: f64,
+    /// Whether load rises or falls along with the requests.
+    ramp: bool,
     /// Load, mix and wave unit by unit, in the order of the fixed columns.
     passing: Vec<Vec<Vec<f64>>>,
     /// How far each step is ahead of its share of all requests, and whether that is among the fixed columns.
@@ -210,7 +212,7 @@ impl Search {
         let age = |s: &Levels| s.x.iter().map(|x| (x - s.x[0]) / span).collect();
         let ages: Vec<Vec<f64>> = series.iter().map(age).collect();
         let mut series = series.to_vec();
-        let load_error = if loaded { calm_load(&mut series, &ages) } else { 0.0 };
+        let (load_error, ramp) = if loaded { calm_load(&mut series, &ages) } else { (0.0, false) };
         let series = &series;
         let unit = |(s, u): (&Levels, &Vec<f64>)| Unit {
             y: s.y.clone(),
@@ -230,6 +232,7 @@ impl Search {
             fixed: if loaded { vec![0, 1] } else { vec![0] },
             loaded,
             load_error,
+            ramp,
             passing: load.into_iter().collect(),
             mix: ahead_of_share(&counted),
             mixed: false,
@@ -452,7 +455,7 @@ impl Search {
             amplitudes,
             distance: fit.bic(parameters),
             stepped: false,
-            load_is_lost: confounded.is_some_and(|c| c.is_lost()),
+            load_is_lost: self.ramp && confounded.is_some_and(|c| c.is_lost()),
             passing,
             rho: fit.rho,
             sigma: fit.sigma,

@@ -3,7 +3,7 @@
 //! What falls smoothly to a low point says nothing of what comes after it, and no model of growth fits it: warm-ups only add
 //! memory. The judged part begins at the low point then.
 
-use super::level::{BLOCKS, Levels, levels};
+use super::level::{BLOCKS, Levels, RARE, levels};
 use crate::model::Series;
 use crate::stats::spread;
 
@@ -27,7 +27,7 @@ pub(super) fn after_release(series: &Series, least: f64) -> Option<Series> {
     let steps = |levels: &[f64]| levels.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>();
     let fall = head[0] - y[low];
     let risen: f64 = steps(head).iter().map(|step| step.max(0.0)).sum();
-    let clear = fall > (CLEAR * spread(&steps(rest))?).max(least) && risen <= SMOOTH * fall;
+    let clear = fall > (CLEAR * spread(&steps(rest), RARE)?).max(least) && risen <= SMOOTH * fall;
     (clear && rest.len() >= LEFT && deepest(rest) <= ONCE * fall)
         .then(|| Series { soak_from: x[low], ..series.clone() })
 }

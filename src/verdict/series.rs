@@ -13,8 +13,9 @@ use std::collections::HashMap;
 
 /// Load is a regressor only if it varied by this part of its mean, seen through a window of some seconds.
 const LOAD_VARIES: f64 = 0.35;
-/// Parts of a series of which each has its rate.
+/// Parts of a series of which each has its rate, and how many times the variance that chance gives them theirs must have.
 const LOAD_PARTS: usize = 10;
+const BEYOND_CHANCE: f64 = 5.0;
 /// Half of that window, in seconds.
 const LOAD_WINDOW: f64 = 3.0;
 /// Seconds of an hour.
@@ -395,17 +396,26 @@ impl Shares {
     }
 }
 
-/// Requests per second as they were counted, if they varied over the run by more than chance.
+/// Requests per second as they were counted, if they varied over the run by more than chance: their means over parts of the
+/// run lie farther apart than the rates within the parts explain.
 fn own_load(series: &Series) -> Option<Vec<f64>> {
     let n = series.t.len();
     let rate = |from: usize, to: usize| (series.x[to] - series.x[from]) / (series.t[to] - series.t[from]);
     let edges: Vec<usize> = (0..=LOAD_PARTS).map(|k| k * n.saturating_sub(1) / LOAD_PARTS).collect();
-    let parts: Vec<f64> = edges.windows(2).filter(|w| w[0] < w[1]).map(|w| rate(w[0], w[1])).collect();
-    let (least, most) = parts.iter().fold((f64::INFINITY, 0.0f64), |(l, m), r| (l.min(*r), m.max(*r)));
-    let mean = parts.iter().sum::<f64>() / parts.len().max(1) as f64;
+    let parts: Vec<(usize, usize)> =
+        edges.windows(2).map(|w| (w[0], w[1])).filter(|(from, to)| to - from > 1).collect();
+    let means: Vec<f64> = parts.iter().map(|&(from, to)| rate(from, to)).collect();
+    let mean = means.iter().sum::<f64>() / means.len().max(1) as f64;
+    let (least, most) = means.iter().fold((f64::INFINITY, 0.0f64), |(l, m), r| (l.min(*r), m.max(*r)));
+    let apart = means.iter().map(|m| (m - mean).powi(2)).sum::<f64>();
+    let by_chance = parts.iter().zip(&means).map(|(&(from, to), mean)| {
+        let within = (from..to).map(|i| (rate(i, i + 1) - mean).powi(2)).sum::<f64>();
+        within / ((to - from) * (to - from - 1)) as f64
+    });
+    let varies = parts.len() == LOAD_PARTS && most - least > LOAD_VARIES * mean;
     let near = (n / BLOCKS / 2).max(1);
     let rates = (0..n).map(|i| rate(i.saturating_sub(near), (i + near).min(n - 1)));
-    (parts.len() == LOAD_PARTS && most - least > LOAD_VARIES * mean).then(|| rates.collect())
+    (varies && apart > BEYOND_CHANCE * by_chance.sum::<f64>()).then(|| rates.collect())
 }
 
 /// Requests per second that the driver sent, where it varied.

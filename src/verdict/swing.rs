@@ -3,7 +3,7 @@
 //! A rise that is taken back by an equal fall says nothing of growth, however large it is: it is a switch of state. Growth
 //! is what the states themselves do, so each such swing is taken out, at its measured height, before anything is fitted.
 
-use super::level::judged_from;
+use super::level::{RARE, judged_from};
 use crate::model::Series;
 use crate::stats::{median, spread};
 
@@ -44,7 +44,7 @@ pub(super) fn without_swings(series: &Series, least: f64) -> Option<(Series, usi
     let y = series.y.get(start..)?;
     let together = y.len().div_ceil(STRETCHES).max(1);
     let levels: Vec<f64> = y.chunks(together).filter_map(median).collect();
-    let usual = spread(&levels.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>())?;
+    let usual = spread(&levels.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>(), RARE)?;
     let alike = |a: f64, b: f64| (a.abs() - b.abs()).abs() <= (ALIKE * a.abs().max(b.abs())).max(BLURRED * usual);
     let switches = switches(&levels, (ABRUPT * usual).max(least));
     let (mut swings, open) = paired(&switches, alike);
