@@ -36,7 +36,7 @@ step "lints of the preload library" clippy-driver --edition 2024 --crate-name se
     -Dwarnings preload/lib.rs --emit metadata -o "$log.rmeta"
 step "lints" cargo clippy --quiet --all-targets -- --deny warnings
 # Known vulnerabilities change by the day and need the network: run "cargo deny check advisories" where that's wanted.
-step "scripts" shellcheck scripts/*.sh benches/*.sh tests/accuracy/traces/record/*.sh
+step "scripts" shellcheck scripts/*.sh benches/*.sh tests/accuracy/traces/record/*.sh tests/accuracy/traces/record/services/*.sh
 step "licences" cargo deny check licenses bans sources
 step "build" cargo build --quiet --all-targets
 

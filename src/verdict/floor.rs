@@ -11,8 +11,9 @@ const DROPS: usize = 5;
 /// The part of them that must come after a gradual climb; else they end spikes.
 const GRADUAL: f64 = 0.6;
 
-/// The share of readings that collections may come between, at the most.
+/// The share of steps that collections may be, at the most: between readings, and between floors.
 const OFTEN: f64 = 0.2;
+const OFTEN_FLOOR: f64 = 0.5;
 
 /// The part of a drop that the steepest step of a gradual climb may reach: of readings, and of floors, which climb in the few
 /// steps of the collections between two major ones.
@@ -29,12 +30,12 @@ const MOST: usize = 300;
 /// counts as a drop. Where minor collections leave what a major one takes, it is the floor of the floor; if there are
 /// few major ones, each minor one's level less what it usually leaves.
 pub(super) fn floor(readings: &Levels, least: f64) -> Option<Levels> {
-    let drops = drops(&readings.y, least, STEEP);
+    let drops = drops(&readings.y, least, STEEP, OFTEN);
     if drops.places.len() < DROPS || !drops.are_gradual() {
         return None;
     }
     let floor = Levels { floor: true, ..readings.pick(&drops.places) };
-    let major = self::drops(&floor.y, least, STEEP_FLOOR);
+    let major = self::drops(&floor.y, least, STEEP_FLOOR, OFTEN_FLOOR);
     let floor = if major.places.len() >= PLENTY && major.are_gradual() {
         floor.pick(&major.places)
     } else if major.places.len() >= 2 && major.are_gradual() {
@@ -105,10 +106,10 @@ impl Drops {
     }
 }
 
-fn drops(y: &[f64], least: f64, steep: f64) -> Drops {
+fn drops(y: &[f64], least: f64, steep: f64, often: f64) -> Drops {
     let steps: Vec<f64> = y.windows(2).map(|w| w[1] - w[0]).collect();
     let mut drops = Drops::default();
-    let Some(spread) = spread(&steps, OFTEN) else { return drops };
+    let Some(spread) = spread(&steps, often) else { return drops };
     let threshold = (6.0 * spread).max(least);
     // Since the last drop: the largest single rise.
     let mut steepest = 0.0f64;

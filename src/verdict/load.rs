@@ -122,3 +122,49 @@ fn centred(values: &[f64]) -> Vec<f64> {
 fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A number between -1/2 and 1/2 for each place, seemingly at random.
+    fn chance(i: usize) -> f64 {
+        (i as f64 * 997.0 + 0.123).sin().abs().fract() - 0.5
+    }
+
+    fn calmed(load: impl Fn(usize) -> f64) -> (Vec<f64>, f64, bool) {
+        let mut series = [Levels { load: (0..60).map(load).collect(), ..Levels::default() }];
+        let ages = [(0..60).map(|i| i as f64 / 59.0).collect()];
+        let (left, ramp) = calm_load(&mut series, &ages);
+        (series[0].load.clone(), left, ramp)
+    }
+
+    #[test]
+    fn what_is_known_is_left_as_it_is() {
+        let steps = |i: usize| if i / 20 % 2 == 0 { 100.0 } else { 300.0 };
+        let (calm, left, ramp) = calmed(steps);
+        assert_eq!((calm, left, ramp), ((0..60).map(steps).collect(), 0.0, false));
+    }
+
+    #[test]
+    fn a_ramp_that_is_measured_with_errors_is_smoothed() {
+        let truth = |i: usize| 100.0 + 5.0 * i as f64;
+        let (calm, left, ramp) = calmed(|i| truth(i) + 40.0 * chance(i));
+        let apart = |load: &dyn Fn(usize) -> f64| (0..60).map(|i| (load(i) - truth(i)).powi(2)).sum::<f64>();
+        assert!(apart(&|i| calm[i]) < 0.2 * apart(&|i| truth(i) + 40.0 * chance(i)));
+        assert!(left > 0.0 && ramp);
+    }
+
+    #[test]
+    fn errors_of_load_are_taken_for_growth_where_it_rises_with_the_requests() {
+        let load: Vec<f64> = (0..60).map(|i| i as f64 + 10.0 * chance(i)).collect();
+        let age: Vec<f64> = (0..60).map(|i| i as f64 / 59.0).collect();
+        let told = |error: f64| Confounded::new(&[&load], &[vec![age.clone()]], error).expect("a fit");
+        assert_eq!(told(0.0).mistaken(2.0, &[1.0]), 0.0);
+        // Half of what load does beside its trend of 59 is errors: as much as is left of the coefficient is missing.
+        let rest = told(0.0).mistaken(1.0, &[1.0]) + 59.0;
+        let half = told(10.0 * 10.0 / 12.0 / 2.0);
+        assert!(half.is_lost() && half.mistaken(2.0, &[1.0]) > rest, "{}", half.mistaken(2.0, &[1.0]));
+        assert!(Confounded::new(&[&load], &[vec![vec![1.0; 60]]], 1.0).is_none(), "nothing to tell apart");
+    }
+}

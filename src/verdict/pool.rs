@@ -259,4 +259,26 @@ mod tests {
         let gaps = pool.members.windows(2).map(|pair| pair[1].index - pair[0].index);
         assert!(gaps.max() <= Some(11) && pool.members[0].index == 0);
     }
+
+    #[test]
+    fn growth_beyond_what_is_usual_at_an_age_is_told_apart_from_a_warm_up() {
+        // Eight lives one after the other, all of which warm up; the third leaks.
+        let life = |k: usize| Series {
+            t: (0..30).map(|i| (30 * k + i) as f64).collect(),
+            x: (0..30).map(|i| 10.0 * i as f64).collect(),
+            y: (0..30)
+                .map(|i| 1e6 * (1.0 - (-f64::from(i) / 5.0).exp()) + if k == 2 { 5000.0 * f64::from(i) } else { 0.0 })
+                .collect(),
+            ..Series::default()
+        };
+        let pool = Pool::new(&(0..8).map(life).collect::<Vec<_>>(), 32_768.0);
+        let beyond = pool.beyond_common();
+        assert_eq!(beyond.len(), 8);
+        for (k, one) in beyond.iter().enumerate() {
+            let growth = (one.y[29] - one.y[0]) / (one.x[29] - one.x[0]);
+            assert!((growth - if k == 2 { 500.0 } else { 0.0 }).abs() < 1e-6, "{k}: {growth}");
+        }
+        let few = Pool::new(&(0..3).map(life).collect::<Vec<_>>(), 32_768.0);
+        assert!(few.beyond_common().is_empty(), "nobody can say what is usual");
+    }
 }

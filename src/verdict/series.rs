@@ -586,4 +586,24 @@ mod tests {
         assert_eq!(judged[0].load.len(), judged[0].t.len());
         assert!(judged[0].load[100] > 2.0 * judged[0].load[20]);
     }
+
+    #[test]
+    fn counted_rates_are_a_load_if_they_vary_beyond_chance() {
+        let rates = |rate: &dyn Fn(usize) -> f64| {
+            let t: Vec<f64> = (0..300).map(f64::from).collect();
+            let mut served = 0.0;
+            let x = (0..300).map(|i| {
+                served += rate(i);
+                served
+            });
+            own_load(&Series { x: x.collect(), y: vec![0.0; 300], t, ..Series::default() })
+        };
+        let by_chance = |i: usize| 100.0 * ((i as f64 * 997.0 + 0.123).sin().abs() + 0.1);
+        assert_eq!(rates(&by_chance), None);
+        assert_eq!(rates(&|_| 100.0), None);
+        let rising = rates(&|i| (1.0 + i as f64 / 150.0) * by_chance(i)).expect("a load");
+        let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
+        assert!(mean(&rising[200..]) > 1.5 * mean(&rising[..100]), "{} {}", mean(&rising[200..]), mean(&rising[..100]));
+        assert_eq!(own_load(&Series::default()), None);
+    }
 }
