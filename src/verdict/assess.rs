@@ -81,6 +81,10 @@ pub(super) struct Assessment {
     pub lately: bool,
     /// Whether growth has come to an end just before the run did.
     pub stopped: bool,
+    /// Whether abrupt falls take back much of what it grows by.
+    pub taken_back: bool,
+    /// Whether a load that rises or falls with the requests can't be told apart from growth.
+    pub load_is_lost: bool,
     /// Whether it is the second half alone that proves it clean; `end` is that half's then.
     pub settled: bool,
     /// Whether growth is told apart from what the uneven mix of steps makes of it.
@@ -216,8 +220,10 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let enough = if models.iter().all(Plausible::is_slow) { budget } else { NEAR_BUDGET * budget };
     let doubtful = wanders || lately || too_soon || early && !keeps_pace(&steady, terms.quantum);
     // What the level gives back time and again it hasn't kept, however steeply it climbs between.
-    let taken_back = jumps.iter().filter(|j| j.size < 0.0).count() > 1 && by_jumps.0 < -UNDONE * least;
-    let doubtful = doubtful || best.stepped && taken_back || best.load_is_lost;
+    let falling = jumps.iter().filter(|j| j.size < 0.0).count() > 1;
+    let taken_back = best.stepped && falling && by_jumps.0 < -UNDONE * least;
+    let load_is_lost = best.load_is_lost;
+    let doubtful = doubtful || taken_back || load_is_lost;
     let grows = persistent.lower > over * budget;
     // Jumps that go on may well rest for a while.
     let stopped = (persistent.lower > 0.0 || climbs) && !going_on && has_stopped(&steady, terms.quantum);
@@ -246,6 +252,8 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         climbs,
         lately,
         stopped,
+        taken_back,
+        load_is_lost,
         settled: false,
         mixed,
     })

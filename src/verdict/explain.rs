@@ -82,6 +82,13 @@ impl Situation<'_> {
                     LeakClass::CopyOnWrite => "private pages grew, because inherited ones were written to; ",
                     _ => "",
                 };
+                if !a.settled && a.end.upper >= self.budget {
+                    let persistent = rate(self.resource, self.axis, a.persistent.upper);
+                    return format!(
+                        "growth slows and ends by itself in every plausible model: it is at most {upper} at the end, and at most \
+                         {persistent} of it persists, budget {budget}"
+                    );
+                }
                 let of = if a.settled { " of the second half" } else { "" };
                 format!("{history}growth at the end is at most {upper} in every plausible model{of}, budget {budget}")
             }
@@ -99,8 +106,15 @@ impl Situation<'_> {
         }
         let lower = rate(self.resource, self.axis, a.persistent.lower);
         let transient = a.models.first().is_some_and(|m| !m.transients.is_empty() && m.end.value > 2.0 * m.end.se);
-        if a.stopped {
+        if a.clean {
+            let workers = if self.pool.recycled { "some incarnations" } else { "some workers" };
+            format!("all together are within the budget of {budget}, but {workers} may not be")
+        } else if a.stopped {
             format!("it grew by about {} until shortly before the end, and has all but stopped since", self.estimate(a))
+        } else if a.load_is_lost {
+            format!("load goes along with the requests: growth of {} can't be told apart from it", self.estimate(a))
+        } else if a.taken_back {
+            format!("it grows by about {} between abrupt falls that take much of it back", self.estimate(a))
         } else if a.persistent.lower > 0.0 && a.least < self.budget {
             format!("it grows by about {}, too near to the budget of {budget} to tell", self.estimate(a))
         } else if transient && a.end.estimate > a.persistent.estimate {

@@ -247,6 +247,15 @@ fn leak_conditions(a: &Assessment, resource: Resource, axis: Axis, budget: f64) 
         holds: !a.lately,
     });
     out.push(Condition {
+        wanted: "abrupt falls don't take it back".into(),
+        found: if a.taken_back { "they take back much of it" } else { "no sign of that" }.into(),
+        holds: !a.taken_back,
+    });
+    if a.load_is_lost {
+        let found = "it goes along with the requests, and is known too roughly".into();
+        out.push(Condition { wanted: "load is told apart from growth".into(), found, holds: false });
+    }
+    out.push(Condition {
         wanted: "growth hasn't stopped just before the end".into(),
         found: if a.stopped { "it has all but stopped" } else { "no sign of that" }.into(),
         holds: !a.stopped,
