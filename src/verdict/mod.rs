@@ -15,6 +15,7 @@ mod jumping;
 mod level;
 mod live;
 mod load;
+mod load_curve;
 mod looks;
 mod mix;
 mod noise;

@@ -3,7 +3,7 @@
 //! Always: the vectors of a series have equal lengths, `x` never falls and everything is finite. What had to be cut
 //! to get there is told in a note; a number is never made up for a reading that is missing.
 
-use super::level::BLOCKS;
+use super::load_curve::{LoadCurve, own_load};
 use super::mix::Mix;
 use super::settled;
 use crate::model::{
@@ -11,13 +11,6 @@ use crate::model::{
 };
 use std::collections::HashMap;
 
-/// Load is a regressor only if it varied by this part of its mean, seen through a window of some seconds.
-const LOAD_VARIES: f64 = 0.35;
-/// Parts of a series of which each has its rate, and how many times the variance that chance gives them theirs must have.
-const LOAD_PARTS: usize = 10;
-const BEYOND_CHANCE: f64 = 5.0;
-/// Half of that window, in seconds.
-const LOAD_WINDOW: f64 = 3.0;
 /// Seconds of an hour.
 const HOUR: f64 = 3600.0;
 
@@ -117,7 +110,7 @@ pub(super) fn ends_judging(event: &EventKind) -> bool {
 }
 
 /// When phases were, from the events.
-struct Timeline {
+pub(super) struct Timeline {
     /// Start and kind of each phase, in order.
     phases: Vec<(f64, PhaseKind)>,
     /// From when on nothing is judged.
@@ -137,11 +130,11 @@ impl Timeline {
         timeline
     }
 
-    fn phase_at(&self, t: f64) -> Option<PhaseKind> {
+    pub fn phase_at(&self, t: f64) -> Option<PhaseKind> {
         self.phases.iter().take_while(|(start, _)| *start <= t).last().map(|(_, kind)| *kind)
     }
 
-    fn judged(&self, t: f64) -> bool {
+    pub fn judged(&self, t: f64) -> bool {
         t < self.stop && self.phase_at(t) != Some(PhaseKind::Settle)
     }
 
@@ -396,69 +389,6 @@ impl Shares {
     }
 }
 
-/// Requests per second as they were counted, if they varied over the run by more than chance: their means over parts of the
-/// run lie farther apart than the rates within the parts explain.
-fn own_load(series: &Series) -> Option<Vec<f64>> {
-    let n = series.t.len();
-    let rate = |from: usize, to: usize| (series.x[to] - series.x[from]) / (series.t[to] - series.t[from]);
-    let edges: Vec<usize> = (0..=LOAD_PARTS).map(|k| k * n.saturating_sub(1) / LOAD_PARTS).collect();
-    let parts: Vec<(usize, usize)> =
-        edges.windows(2).map(|w| (w[0], w[1])).filter(|(from, to)| to - from > 1).collect();
-    let means: Vec<f64> = parts.iter().map(|&(from, to)| rate(from, to)).collect();
-    let mean = means.iter().sum::<f64>() / means.len().max(1) as f64;
-    let (least, most) = means.iter().fold((f64::INFINITY, 0.0f64), |(l, m), r| (l.min(*r), m.max(*r)));
-    let apart = means.iter().map(|m| (m - mean).powi(2)).sum::<f64>();
-    let by_chance = parts.iter().zip(&means).map(|(&(from, to), mean)| {
-        let within = (from..to).map(|i| (rate(i, i + 1) - mean).powi(2)).sum::<f64>();
-        within / ((to - from) * (to - from - 1)) as f64
-    });
-    let varies = parts.len() == LOAD_PARTS && most - least > LOAD_VARIES * mean;
-    let near = (n / BLOCKS / 2).max(1);
-    let rates = (0..n).map(|i| rate(i.saturating_sub(near), (i + near).min(n - 1)));
-    (varies && apart > BEYOND_CHANCE * by_chance.sum::<f64>()).then(|| rates.collect())
-}
-
-/// Requests per second that the driver sent, where it varied.
-struct LoadCurve {
-    t: Vec<f64>,
-    rate: Vec<f64>,
-}
-
-impl LoadCurve {
-    fn new(record: &RunRecord, timeline: &Timeline) -> Self {
-        let mut by_second: Vec<(f64, u64)> = Vec::new();
-        let mut rows: Vec<(f64, u64)> = record.load.iter().map(|l| (l.t, l.sent)).collect();
-        rows.retain(|(t, _)| t.is_finite() && timeline.judged(*t) && timeline.phase_at(*t) != Some(PhaseKind::WarmUp));
-        rows.sort_by(|a, b| a.0.total_cmp(&b.0));
-        for (t, sent) in rows {
-            match by_second.last_mut() {
-                Some((last, sum)) if t - *last < 0.5 => *sum = sum.saturating_add(sent),
-                _ => by_second.push((t, sent)),
-            }
-        }
-        let t: Vec<f64> = by_second.iter().map(|p| p.0).collect();
-        let window = |at: f64| {
-            let near = t.partition_point(|v| *v < at - LOAD_WINDOW)..t.partition_point(|v| *v <= at + LOAD_WINDOW);
-            let n = near.len().max(1) as f64;
-            by_second[near].iter().map(|p| p.1 as f64).sum::<f64>() / n
-        };
-        let rate: Vec<f64> = t.iter().map(|at| window(*at)).collect();
-        let mean = rate.iter().sum::<f64>() / rate.len().max(1) as f64;
-        let most = rate.iter().copied().fold(0.0, f64::max);
-        let least = rate.iter().copied().fold(f64::INFINITY, f64::min);
-        let varies = rate.len() >= 10 && most - least > LOAD_VARIES * mean;
-        if varies { LoadCurve { t, rate } } else { LoadCurve { t: Vec::new(), rate: Vec::new() } }
-    }
-
-    fn at(&self, times: &[f64]) -> Vec<f64> {
-        if self.t.is_empty() {
-            Vec::new()
-        } else {
-            times.iter().map(|t| interpolate(&self.t, &self.rate, *t)).collect()
-        }
-    }
-}
-
 /// Memory of one worker before and after a pause of the load.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SettleLevel {
@@ -585,25 +515,5 @@ mod tests {
         let (_, judged) = series(&run, Resource::Memory);
         assert_eq!(judged[0].load.len(), judged[0].t.len());
         assert!(judged[0].load[100] > 2.0 * judged[0].load[20]);
-    }
-
-    #[test]
-    fn counted_rates_are_a_load_if_they_vary_beyond_chance() {
-        let rates = |rate: &dyn Fn(usize) -> f64| {
-            let t: Vec<f64> = (0..300).map(f64::from).collect();
-            let mut served = 0.0;
-            let x = (0..300).map(|i| {
-                served += rate(i);
-                served
-            });
-            own_load(&Series { x: x.collect(), y: vec![0.0; 300], t, ..Series::default() })
-        };
-        let by_chance = |i: usize| 100.0 * ((i as f64 * 997.0 + 0.123).sin().abs() + 0.1);
-        assert_eq!(rates(&by_chance), None);
-        assert_eq!(rates(&|_| 100.0), None);
-        let rising = rates(&|i| (1.0 + i as f64 / 150.0) * by_chance(i)).expect("a load");
-        let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
-        assert!(mean(&rising[200..]) > 1.5 * mean(&rising[..100]), "{} {}", mean(&rising[200..]), mean(&rising[..100]));
-        assert_eq!(own_load(&Series::default()), None);
     }
 }
