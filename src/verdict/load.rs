@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn what_is_known_is_left_as_it_is() {
-        let steps = |i: usize| if i / 20 % 2 == 0 { 100.0 } else { 300.0 };
+        let steps = |i: usize| if (i / 20).is_multiple_of(2) { 100.0 } else { 300.0 };
         let (calm, left, ramp) = calmed(steps);
         assert_eq!((calm, left, ramp), ((0..60).map(steps).collect(), 0.0, false));
     }
