@@ -113,18 +113,23 @@ pub(super) fn ends_judging(event: &EventKind) -> bool {
 pub(super) struct Timeline {
     /// Start and kind of each phase, in order.
     phases: Vec<(f64, PhaseKind)>,
-    /// From when on nothing is judged.
+    /// When the target was told to stop, or died.
     stop: f64,
+    /// From when on nothing is judged.
+    end: f64,
 }
 
 impl Timeline {
     fn new(record: &RunRecord) -> Self {
-        let mut timeline = Timeline { phases: Vec::new(), stop: f64::INFINITY };
+        let mut timeline = Timeline { phases: Vec::new(), stop: f64::INFINITY, end: f64::INFINITY };
         for event in &record.events {
             match event.kind {
                 EventKind::Phase { phase, .. } => timeline.phases.push((event.t, phase)),
-                ref kind if ends_judging(kind) => timeline.stop = timeline.stop.min(event.t),
+                EventKind::Stopping | EventKind::TargetDied { .. } => timeline.stop = timeline.stop.min(event.t),
                 _ => {}
+            }
+            if ends_judging(&event.kind) {
+                timeline.end = timeline.end.min(event.t);
             }
         }
         timeline
@@ -135,7 +140,7 @@ impl Timeline {
     }
 
     pub fn judged(&self, t: f64) -> bool {
-        t < self.stop && self.phase_at(t) != Some(PhaseKind::Settle)
+        t < self.end && self.phase_at(t) != Some(PhaseKind::Settle)
     }
 
     /// Where on `x` the soak begins: at the first reading in a soak phase; at the first of all without phases. Past
@@ -488,6 +493,12 @@ mod tests {
         assert_eq!((levels.len(), levels[0].worker), (2, worker(1)));
         assert_eq!(levels[0].before - levels[0].start, 890.0 * 4096.0);
         assert_eq!(levels[0].after - levels[0].start, 1090.0 * 4096.0);
+        // What came back in the pause after the look that ended the soak is told all the same.
+        let proof = EventKind::Look { share: Some(0.8), alpha: 1e-3, found: String::new(), proven: true };
+        run.events.insert(2, event(80.0, proof));
+        assert_eq!(series(&run, Resource::Memory).1[0].t.last(), Some(&79.0));
+        assert_eq!(settle_levels(&run)[0].after - levels[0].start, 1090.0 * 4096.0);
+        run.events.remove(2);
         run.events[3] = event(40.0, EventKind::Stopping);
         assert_eq!(series(&run, Resource::Memory).1[0].t.last(), Some(&39.0));
     }
