@@ -34,15 +34,20 @@ pub(super) fn is_spread(levels: &Levels) -> bool {
 /// The deepest fall of the level from an earlier height, as a part of its rise from first to last; infinite if it
 /// didn't rise. A leak under noise climbs like a ratchet, a walk strolls.
 pub(super) fn falls(levels: &Levels) -> f64 {
+    match (levels.y.first(), levels.y.last()) {
+        (Some(first), Some(last)) if last > first => deepest_fall(&levels.y) / (last - first),
+        _ => f64::INFINITY,
+    }
+}
+
+/// The deepest fall from an earlier height.
+pub(super) fn deepest_fall(levels: &[f64]) -> f64 {
     let (mut top, mut deepest) = (f64::NEG_INFINITY, 0.0f64);
-    for y in &levels.y {
+    for y in levels {
         top = top.max(*y);
         deepest = deepest.max(top - y);
     }
-    match (levels.y.first(), levels.y.last()) {
-        (Some(first), Some(last)) if last > first => deepest / (last - first),
-        _ => f64::INFINITY,
-    }
+    deepest
 }
 
 /// Whether the level is much rougher early than late, as where a transient made it grow. What fills by chance, object by

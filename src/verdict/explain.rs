@@ -27,6 +27,7 @@ pub(super) struct Situation<'a> {
     pub judged: usize,
     /// Rises that were taken back by equal falls, or the reverse.
     pub swings: usize,
+    /// Series that gave memory back at first.
     pub released: usize,
     /// Series there are.
     pub series: usize,

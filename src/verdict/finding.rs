@@ -6,7 +6,7 @@ use super::climb::late_slope;
 use super::explain;
 use super::forecast::pace;
 use super::jumping::JumpPattern;
-use super::level::{Jump, Levels, judged_from, jumps, without_jumps};
+use super::level::{Jump, Levels, judged_from};
 use super::pool::{ENOUGH, Member, Pool, is_sound, rises};
 use super::release::after_release;
 use super::swing::without_swings;
@@ -48,16 +48,7 @@ pub(super) fn find_among(
         if !able.iter().any(|a| a.index == m.index) {
             return None;
         }
-        let subject = Subject {
-            raw: std::slice::from_ref(&m.levels),
-            smooth: std::slice::from_ref(&m.smooth),
-            jumps: &m.jumps_by_place(),
-            rises: &rises(&calm[m.index], least_jump),
-            workers: 1,
-            averaged: 1.0,
-            total_span: m.levels.span(),
-        };
-        let alone = assess(subject, terms)?;
+        let alone = assess(m.alone(&m.jumps_by_place(), &rises(&calm[m.index], least_jump)), terms)?;
         if !alone.leak && !alone.is_suspicious(budget, 1) {
             return Some(alone);
         }
@@ -130,25 +121,15 @@ pub(super) fn find_among(
 fn accused_beyond_common(pool: &Pool, alone: &mut [Option<Assessment>], terms: Terms, least_jump: f64) -> bool {
     alone.iter_mut().flatten().for_each(|one| one.leak = false);
     let mut suspicious = false;
-    for (beyond, alone) in pool.beyond_common().iter().zip(alone).filter_map(|(b, a)| Some((b, a.as_mut()?))) {
+    for (beyond, alone) in pool.beyond_common().into_iter().zip(alone).filter_map(|(b, a)| Some((b, a.as_mut()?))) {
         // What doesn't grow late is neither proven nor suspicious.
-        let grows = late_slope(std::slice::from_ref(beyond)).is_some_and(|slope| slope >= LATE * terms.budget);
+        let grows = late_slope(std::slice::from_ref(&beyond)).is_some_and(|slope| slope >= LATE * terms.budget);
         if !grows || beyond.x.len() < ENOUGH {
             continue;
         }
-        let jumps = jumps(&beyond.y, least_jump);
-        let smooth = Levels { y: without_jumps(&beyond.y, &jumps), ..beyond.clone() };
-        let jumps: Vec<Jump> = jumps.iter().map(|&(i, size)| Jump { at: beyond.place(i), size }).collect();
-        let subject = Subject {
-            raw: std::slice::from_ref(beyond),
-            smooth: std::slice::from_ref(&smooth),
-            jumps: &jumps,
-            rises: &jumps,
-            workers: 1,
-            averaged: 1.0,
-            total_span: beyond.span(),
-        };
-        let Some(one) = assess(subject, terms) else { continue };
+        let member = Member::of(0, beyond, least_jump);
+        let jumps = member.jumps_by_place();
+        let Some(one) = assess(member.alone(&jumps, &jumps), terms) else { continue };
         suspicious |= one.is_suspicious(terms.budget, terms.tests);
         if one.leak {
             *alone = Assessment { leak: true, persistent: one.persistent, ..alone.clone() };
@@ -222,14 +203,16 @@ fn with_second_half(whole: Assessment, series: &[Series], pool: &Pool, terms: Te
     }
     // Of a jump that had others before it no half can say that it was the only one, or one of the last. Where there are so
     // many that they aren't abrupt, the rises of the high-water mark tell.
-    let largest = half.jumps.iter().map(|j| j.size).fold(0.0, f64::max);
-    let alike = |j: &&Jump| j.size > 0.0 && j.size >= ALIKE * largest;
-    let risen = pool.members.iter().flat_map(|m| rises(&series[m.index], least_jump)).filter(|j| alike(&j)).count();
-    let several = pool.jumps.iter().filter(|j| j.size > 0.0).count() > 1 || risen > 1;
+    let several = || {
+        let largest = half.jumps.iter().map(|j| j.size).fold(0.0, f64::max);
+        let all_rises = pool.members.iter().flat_map(|m| rises(&series[m.index], least_jump));
+        pool.jumps.iter().filter(|j| j.size > 0.0).count() > 1
+            || all_rises.filter(|j| j.size > 0.0 && j.size >= ALIKE * largest).count() > 1
+    };
     let is_calm = |half: &Assessment| matches!(half.jumps, JumpPattern::None | JumpPattern::UpAndDown);
     match assess_pool(&later, &half, terms, least_jump) {
         Some(later) if doubtful => Assessment { leak: later.leak, ..whole },
-        Some(settled) if settled.clean && (!several || is_calm(&settled)) && whole.rests(terms.budget) => {
+        Some(settled) if settled.clean && whole.rests(terms.budget) && (is_calm(&settled) || !several()) => {
             Assessment { clean: true, settled: true, end: settled.end, ..whole }
         }
         _ => Assessment { leak: whole.leak && !doubtful, ..whole },

@@ -48,11 +48,6 @@ impl Levels {
         }
     }
 
-    /// The place of the level at `i`, as a share of the judged part.
-    pub fn place(&self, i: usize) -> f64 {
-        (self.x[i] - self.x[0]) / self.span()
-    }
-
     /// The levels over the first.
     pub fn risen(&self) -> Levels {
         let first = self.y.first().copied().unwrap_or(0.0);

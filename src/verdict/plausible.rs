@@ -7,6 +7,7 @@ use super::level::Levels;
 use super::load::{Confounded, calm_load};
 use super::transient::Transient;
 use crate::stats::{Counted, Estimate, ModelFit, Panel, Unit, ahead_of_share};
+use std::borrow::Cow;
 
 /// A model that the levels don't rule out; growth per step of the axis.
 #[derive(Debug, Clone)]
@@ -42,8 +43,8 @@ impl Plausible {
 
     /// What transients that have no level to lead to would add over a whole run more at their pace at the end.
     pub fn lingering(&self) -> f64 {
-        let late = |t: &Transient| (t.at(1.0) - t.at(1.0 - END)) / END;
-        self.transients.iter().zip(&self.amplitudes).filter(|(t, _)| !t.has_level()).map(|(t, a)| a * late(t)).sum()
+        let all = self.transients.iter().zip(&self.amplitudes);
+        all.filter(|(t, _)| !t.has_level()).map(|(t, a)| a * late(|u| t.at(u))).sum()
     }
 
     /// Whether its transient is so slow that its end has hardly been seen: then what would persist hangs on the constant,
@@ -211,9 +212,8 @@ impl Search {
         let loaded = series.iter().all(|s| s.load.len() == s.x.len()) && series.iter().any(|s| varies(&s.load));
         let age = |s: &Levels| s.x.iter().map(|x| (x - s.x[0]) / span).collect();
         let ages: Vec<Vec<f64>> = series.iter().map(age).collect();
-        let mut series = series.to_vec();
-        let (load_error, ramp) = if loaded { calm_load(&mut series, &ages) } else { (0.0, false) };
-        let series = &series;
+        let mut series = Cow::Borrowed(series);
+        let (load_error, ramp) = if loaded { calm_load(series.to_mut(), &ages) } else { (0.0, false) };
         let unit = |(s, u): (&Levels, &Vec<f64>)| Unit {
             y: s.y.clone(),
             columns: [u.clone()].into_iter().chain(loaded.then(|| s.load.clone())).collect(),
@@ -430,18 +430,17 @@ impl Search {
         if !shapes.is_empty() && persistent.upper(0.01) < 0.0 {
             return None;
         }
-        let late = |f: &dyn Fn(f64) -> f64| (f(1.0) - f(1.0 - END)) / END / self.span;
-        let late_growth = |shape: Transient| late(&|u| shape.at(u));
+        let late_growth = |shape: &Transient| late(|u| shape.at(u)) / self.span;
         for (i, shape) in shapes.iter().enumerate() {
-            direction[self.fixed.len() + i] = late_growth(*shape);
+            direction[self.fixed.len() + i] = late_growth(shape);
         }
         for (k, &(i, p)) in slots.iter().enumerate() {
-            direction[self.fixed.len() + shapes.len() + k] = late(&|u| shapes[i].derivative(p, u));
+            direction[self.fixed.len() + shapes.len() + k] = late(|u| shapes[i].derivative(p, u)) / self.span;
         }
         let passing: Vec<f64> = (1..self.fixed.len()).map(|i| fit.coefficient(i).value).collect();
         let confounded = self.confounded(shapes);
-        let put_right = |e: Estimate, late: bool| {
-            let along = |s: &Transient| if late { late_growth(*s) } else { f64::from(!s.is_bounded()) / self.span };
+        let put_right = |e: Estimate, at_end: bool| {
+            let along = |s: &Transient| if at_end { late_growth(s) } else { f64::from(!s.is_bounded()) / self.span };
             let direction: Vec<f64> = [1.0 / self.span].into_iter().chain(shapes.iter().map(along)).collect();
             let mistaken = confounded.as_ref().map_or(0.0, |c| c.mistaken(passing[0], &direction));
             Estimate { value: e.value - mistaken / 2.0, se: e.se.hypot(mistaken), ..e }
@@ -461,6 +460,11 @@ impl Search {
             sigma: fit.sigma,
         })
     }
+}
+
+/// The pace of a shape at the end of the judged part.
+fn late(shape: impl Fn(f64) -> f64) -> f64 {
+    (shape(1.0) - shape(1.0 - END)) / END
 }
 
 fn varies(v: &[f64]) -> bool {

@@ -4,6 +4,7 @@
 //! survives averaging. Workers that were recycled are aligned by age instead, each with its own intercept, so that a
 //! pool whose sum is flat can't hide that each of them grows.
 
+use super::assess::Subject;
 use super::floor::floor;
 use super::level::{BLOCKS, Jump, Levels, Stretch, judged_from, jumps, levels, mean_levels, stretches, without_jumps};
 use crate::model::Series;
@@ -192,15 +193,34 @@ impl Member {
             let smooth = levels.clone();
             return Member { index, levels, sawtooth: true, jumps: Vec::new(), smooth };
         }
-        let levels = levels(series, blocks);
+        Member::of(index, levels(series, blocks), least)
+    }
+
+    /// From levels that are no sawtooth.
+    pub fn of(index: usize, levels: Levels, least: f64) -> Self {
         let jumps = jumps(&levels.y, least);
         let smooth = Levels { y: without_jumps(&levels.y, &jumps), ..levels.clone() };
         Member { index, levels, sawtooth: false, jumps, smooth }
     }
 
+    /// It alone, with its jumps by their place and the rises of its high-water mark, as what is judged.
+    pub fn alone<'a>(&'a self, jumps: &'a [Jump], rises: &'a [Jump]) -> Subject<'a> {
+        Subject {
+            raw: std::slice::from_ref(&self.levels),
+            smooth: std::slice::from_ref(&self.smooth),
+            jumps,
+            rises,
+            workers: 1,
+            averaged: 1.0,
+            total_span: self.levels.span(),
+        }
+    }
+
     /// Its jumps by their place in its judged part.
     pub fn jumps_by_place(&self) -> Vec<Jump> {
-        self.jumps.iter().map(|&(i, size)| Jump { at: self.levels.place(i), size }).collect()
+        let Levels { x, .. } = &self.levels;
+        let at = |i: usize| (x[i] - x[0]) / self.levels.span();
+        self.jumps.iter().map(|&(i, size)| Jump { at: at(i), size }).collect()
     }
 }
 

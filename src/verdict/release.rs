@@ -3,6 +3,7 @@
 //! What falls smoothly to a low point says nothing of what comes after it, and no model of growth fits it: warm-ups only add
 //! memory. The judged part begins at the low point then.
 
+use super::climb::deepest_fall;
 use super::level::{BLOCKS, Levels, RARE, levels};
 use crate::model::Series;
 use crate::stats::spread;
@@ -28,20 +29,8 @@ pub(super) fn after_release(series: &Series, least: f64) -> Option<Series> {
     let fall = head[0] - y[low];
     let risen: f64 = steps(head).iter().map(|step| step.max(0.0)).sum();
     let clear = fall > (CLEAR * spread(&steps(rest), RARE)?).max(least) && risen <= SMOOTH * fall;
-    (clear && rest.len() >= LEFT && deepest(rest) <= ONCE * fall)
+    (clear && rest.len() >= LEFT && deepest_fall(rest) <= ONCE * fall)
         .then(|| Series { soak_from: x[low], ..series.clone() })
-}
-
-/// The deepest fall from an earlier height.
-fn deepest(levels: &[f64]) -> f64 {
-    let mut top = f64::NEG_INFINITY;
-    levels
-        .iter()
-        .map(|y| {
-            top = top.max(*y);
-            top - y
-        })
-        .fold(0.0, f64::max)
 }
 
 #[cfg(test)]
