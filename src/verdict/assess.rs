@@ -4,7 +4,7 @@
 //! comes near the budget in the least of them; clean is growth whose upper bound is under the budget in every one.
 
 use super::Interval;
-use super::climb::{climbs_evenly, fades_roughly, falls, is_spread, last_quarter, late_slope};
+use super::climb::{climbs_evenly, fades_roughly, falls, falls_behind, is_spread, last_quarter, late_slope};
 use super::jumping::{JumpPattern, pattern};
 use super::level::{Jump, Levels};
 use super::pace::{has_stopped, keeps_pace};
@@ -75,6 +75,8 @@ pub(super) struct Assessment {
     pub wanders: bool,
     /// Whether it was rough while a transient made it grow.
     pub fades_roughly: bool,
+    /// Whether growth after a transient is slower than what persists would be.
+    pub falls_behind: bool,
     /// Whether it climbs like a ratchet, at an even pace.
     pub climbs: bool,
     /// Whether growth was only seen at the very end.
@@ -214,7 +216,11 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         _ => false,
     };
     let fitted = if best.stepped { smooth } else { &steady };
-    let fades_roughly = !best.transients.is_empty() && matches!(fitted, [one] if fades_roughly(one));
+    let shapes = best.transients.len();
+    let fades_roughly = shapes > 0 && matches!(fitted, [one] if fades_roughly(one, shapes));
+    let fresh = |t: &Transient| matches!(t, Transient::Onset(from) if *from > LATELY);
+    let faded = best.transients.iter().any(|t| t.is_bounded()) && !best.transients.iter().any(fresh);
+    let falls_behind = faded && !going_on && persistent.lower < budget && matches!(&steady[..], [one] if falls_behind(one, persistent.estimate));
     let climbs = matches!(&steady[..], [one] if climbs_evenly(one));
     let too_soon = early && is_warming_up(best);
     let enough = if models.iter().all(Plausible::is_slow) { budget } else { NEAR_BUDGET * budget };
@@ -223,7 +229,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let falling = jumps.iter().filter(|j| j.size < 0.0).count() > 1;
     let taken_back = best.stepped && falling && by_jumps.0 < -UNDONE * least;
     let load_is_lost = best.load_is_lost;
-    let doubtful = doubtful || taken_back || load_is_lost;
+    let doubtful = doubtful || taken_back || load_is_lost || falls_behind;
     let grows = persistent.lower > over * budget;
     // Jumps that go on may well rest for a while.
     let stopped = (persistent.lower > 0.0 || climbs) && !going_on && has_stopped(&steady, terms.quantum);
@@ -249,6 +255,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         enough,
         wanders,
         fades_roughly,
+        falls_behind,
         climbs,
         lately,
         stopped,

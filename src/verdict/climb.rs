@@ -7,6 +7,11 @@ use crate::stats::{median, theil_sen};
 /// Roughness early in the run beside that late in it from which growth faded roughly: beyond what readings that err reach by
 /// chance.
 const ROUGHER: f64 = 6.0;
+/// The part of its estimate that growth after a transient must reach in the last quarter of the run; and where it was so
+/// much rougher early.
+const KEPT: f64 = 0.85;
+const ROUGH: f64 = 2.0;
+const KEPT_BY_ROUGH: f64 = 1.05;
 /// Levels that tell how rough they are.
 const ENOUGH: usize = 30;
 /// The part of its mean pace that growth at an even pace has in the last 40 %.
@@ -50,16 +55,28 @@ pub(super) fn deepest_fall(levels: &[f64]) -> f64 {
     deepest
 }
 
-/// Whether the level is much rougher early than late, as where a transient made it grow. What fills by chance, object by
-/// object, does so; readings that err do not. Roughness is that of third differences, of which smooth curves have next to
-/// none.
-pub(super) fn fades_roughly(levels: &Levels) -> bool {
+/// How much rougher the level is early than late, as where a transient made it grow. What fills by chance, object by object,
+/// does so; readings that err do not. Roughness is that of third differences, of which smooth curves have next to none.
+fn fading(levels: &Levels) -> f64 {
     let squares: Vec<f64> = levels.y.windows(4).map(|w| (w[3] - 3.0 * (w[2] - w[1]) - w[0]).powi(2)).collect();
     let sum = |from: f64, to: f64| {
         let place = |share: f64| (share * squares.len() as f64) as usize;
         squares[place(from)..place(to)].iter().sum::<f64>()
     };
-    squares.len() >= ENOUGH && sum(0.1, 0.4) > ROUGHER * sum(0.7, 1.0)
+    if squares.len() < ENOUGH { 0.0 } else { sum(0.1, 0.4) / sum(0.7, 1.0) }
+}
+
+/// Whether the level is so much rougher early that its growth must have faded; less is enough where it took several
+/// `shapes` to describe it.
+pub(super) fn fades_roughly(levels: &Levels, shapes: usize) -> bool {
+    fading(levels) > if shapes > 1 { ROUGH } else { ROUGHER }
+}
+
+/// Whether growth after a transient has become slower than the estimate of what persists says: a transient that no model has
+/// the shape of lends its growth to the straight line. The rougher it was, the less its shape is known.
+pub(super) fn falls_behind(levels: &Levels, estimate: f64) -> bool {
+    let kept = if fading(levels) > ROUGH { KEPT_BY_ROUGH } else { KEPT };
+    last_quarter(std::slice::from_ref(levels)) < kept * estimate
 }
 
 /// Whether the level climbs like a ratchet and at an even pace to the end: noise falls as often as it rises, and what ends

@@ -116,6 +116,8 @@ impl Situation<'_> {
             format!("load goes along with the requests: growth of {} can't be told apart from it", self.estimate(a))
         } else if a.taken_back {
             format!("it grows by about {} between abrupt falls that take much of it back", self.estimate(a))
+        } else if a.falls_behind && a.persistent.lower > 0.0 {
+            format!("growth has become slower than the {} that seem to persist: it may end", self.estimate(a))
         } else if a.persistent.lower > 0.0 && a.least < self.budget {
             format!("it grows by about {}, too near to the budget of {budget} to tell", self.estimate(a))
         } else if transient && a.end.estimate > a.persistent.estimate {

@@ -251,6 +251,13 @@ fn leak_conditions(a: &Assessment, resource: Resource, axis: Axis, budget: f64) 
         found: if a.taken_back { "they take back much of it" } else { "no sign of that" }.into(),
         holds: !a.taken_back,
     });
+    if a.models.first().is_some_and(|m| !m.transients.is_empty()) {
+        out.push(Condition {
+            wanted: "after what ends by itself the last quarter keeps the pace of what persists".into(),
+            found: if a.falls_behind { "it falls behind" } else { "it does" }.into(),
+            holds: !a.falls_behind,
+        });
+    }
     if a.load_is_lost {
         let found = "it goes along with the requests, and is known too roughly".into();
         out.push(Condition { wanted: "load is told apart from growth".into(), found, holds: false });
