@@ -220,7 +220,10 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let fades_roughly = shapes > 0 && matches!(fitted, [one] if fades_roughly(one, shapes));
     let fresh = |t: &Transient| matches!(t, Transient::Onset(from) if *from > LATELY);
     let faded = best.transients.iter().any(|t| t.is_bounded()) && !best.transients.iter().any(fresh);
-    let falls_behind = faded && !going_on && persistent.lower < budget && matches!(&steady[..], [one] if falls_behind(one, persistent.estimate));
+    let falls_behind = faded
+        && !going_on
+        && persistent.lower < budget
+        && matches!(&steady[..], [one] if falls_behind(one, persistent.estimate));
     let climbs = matches!(&steady[..], [one] if climbs_evenly(one));
     let too_soon = early && is_warming_up(best);
     let enough = if models.iter().all(Plausible::is_slow) { budget } else { NEAR_BUDGET * budget };

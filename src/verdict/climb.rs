@@ -11,7 +11,7 @@ const ROUGHER: f64 = 6.0;
 /// much rougher early.
 const KEPT: f64 = 0.85;
 const ROUGH: f64 = 2.0;
-const KEPT_BY_ROUGH: f64 = 1.05;
+const KEPT_BY_ROUGH: f64 = 0.95;
 /// Levels that tell how rough they are.
 const ENOUGH: usize = 30;
 /// The part of its mean pace that growth at an even pace has in the last 40 %.
@@ -143,9 +143,16 @@ mod tests {
     #[test]
     fn what_fills_by_chance_is_rough_while_it_fills() {
         let filled = |x: f64| (0..=x as u32).map(|k| chance(f64::from(k)) * (-f64::from(k) / 12.0).exp()).sum::<f64>();
-        assert!(fades_roughly(&levels(filled)));
-        assert!(!fades_roughly(&levels(|x| 100.0 * (1.0 - (-x / 12.0).exp()) + chance(x))));
-        assert!(!fades_roughly(&levels(|_| 1.0)) && !fades_roughly(&Levels::default()));
+        assert!(fades_roughly(&levels(filled), 1));
+        assert!(!fades_roughly(&levels(|x| 100.0 * (1.0 - (-x / 12.0).exp()) + chance(x)), 1));
+        assert!(!fades_roughly(&levels(|_| 1.0), 1) && !fades_roughly(&Levels::default(), 1));
+    }
+
+    #[test]
+    fn what_has_slowed_falls_behind_what_seems_to_persist() {
+        let kept = levels(|x| 40.0 * (1.0 - (-x / 6.0).exp()) + x);
+        assert!(!falls_behind(&kept, 1.0) && falls_behind(&kept, 1.3));
+        assert!(!falls_behind(&levels(|x| x), 1.0));
     }
 
     #[test]

@@ -20,8 +20,10 @@ const OFTEN_FLOOR: f64 = 0.5;
 const STEEP: f64 = 0.5;
 const STEEP_FLOOR: f64 = 0.75;
 
-/// Levels on the floor of the floor from which it can do without the collections between.
+/// Levels on the floor of the floor from which it can do without the collections between; and those without which nothing
+/// tells what a minor collection usually leaves.
 const PLENTY: usize = 12;
+const MAJOR: usize = 3;
 
 /// Points of a floor: the medians of as many stretches stand for those of a long run.
 const MOST: usize = 300;
@@ -38,7 +40,7 @@ pub(super) fn floor(readings: &Levels, least: f64) -> Option<Levels> {
     let major = self::drops(&floor.y, least, STEEP_FLOOR, OFTEN_FLOOR);
     let floor = if major.places.len() >= PLENTY && major.are_gradual() {
         floor.pick(&major.places)
-    } else if major.places.len() >= 2 && major.are_gradual() {
+    } else if major.places.len() >= MAJOR && major.are_gradual() {
         without_minor(&floor, &major.places)
     } else {
         floor
@@ -62,17 +64,30 @@ fn without_minor(floor: &Levels, major: &[usize]) -> Levels {
         })
         .collect();
     let slope = median(&slopes).unwrap_or(0.0);
+    let of_kind =
+        |kind: usize| kinds.iter().enumerate().filter_map(move |(i, k)| k.filter(|k| k.1 == kind).map(|k| (i, k.0)));
     let left = |kind: usize| {
-        let all = kinds.iter().enumerate().filter_map(|(i, k)| k.filter(|k| k.1 == kind).map(|k| (i, k.0)));
         let above = |(i, first): (usize, usize)| floor.y[i] - floor.y[first] - slope * (floor.x[i] - floor.x[first]);
-        median(&all.map(above).collect::<Vec<_>>())
+        median(&of_kind(kind).map(above).collect::<Vec<_>>())
     };
-    let places: Vec<usize> = (0..floor.y.len()).filter(|i| kinds[*i].is_some()).collect();
+    // One of a kind tells nothing but what its kind leaves.
+    let repeats = |place: &usize| kinds[*place].is_some_and(|(_, kind)| of_kind(kind).count() > 1);
+    let places: Vec<usize> = (0..floor.y.len()).filter(repeats).collect();
     let mut out = floor.pick(&places);
-    for (y, &(_, kind)) in out.y.iter_mut().zip(kinds.iter().flatten()) {
-        *y -= left(kind).unwrap_or(0.0);
+    let (Some(start), Some(base)) = (out.x.first().copied(), out.y.first().copied()) else { return out };
+    let louder = lost_to_kinds(major.len());
+    for (k, &(_, kind)) in places.iter().filter_map(|i| kinds[*i].as_ref()).enumerate() {
+        let line = base + slope * (out.x[k] - start);
+        out.y[k] = line + louder * (out.y[k] - left(kind).unwrap_or(0.0) - line);
     }
     out
+}
+
+/// By how much the errors of levels less those of their kinds look smaller in a straight line than what they do to its slope:
+/// with an effect for each kind, as many as there are in a cycle, only differences between the `cycles` tell of growth.
+fn lost_to_kinds(cycles: usize) -> f64 {
+    let n = cycles as f64;
+    (1.0 / ((1.0 - 1.0 / n) * (1.0 - 1.0 / (n * n)))).sqrt()
 }
 
 /// A floor of thousands of teeth, reduced to the medians of stretches of as many teeth each.
@@ -162,6 +177,26 @@ mod tests {
         let y = (0..400).map(|i| f64::from(i % 10) * 1000.0 + f64::from(i / 10 % 4) * 2000.0).collect();
         let floor = floor(&at_regular_places(y), 100.0).expect("a sawtooth");
         assert!(floor.y.iter().all(|y| *y == 0.0), "{floor:?}");
+    }
+
+    #[test]
+    fn two_major_collections_do_not_tell_what_minor_ones_leave() {
+        // Levels after minor collections are noise: fitted to themselves they would lie on a straight line.
+        let minor = [3.1, 2.2, 4.8, 3.6, 2.9, 4.1];
+        let y = |i: usize| {
+            (i % 10) as f64 * 1000.0 + if i / 60 == 0 || i % 60 < 10 { 0.0 } else { 1000.0 * minor[i / 10 % 6] }
+        };
+        let readings = at_regular_places((0..150).map(y).collect());
+        let floor = floor(&readings, 100.0).expect("a sawtooth");
+        let steps: Vec<f64> = floor.y.windows(2).map(|w| w[1] - w[0]).collect();
+        assert!(steps.iter().any(|step| step.abs() > 500.0), "{floor:?}");
+    }
+
+    #[test]
+    fn errors_less_those_of_kinds_look_smaller_than_they_are() {
+        // Two cycles: half of the variance is gone, and a quarter of that of the places tells nothing.
+        assert!((lost_to_kinds(2) - (8.0f64 / 3.0).sqrt()).abs() < 1e-12);
+        assert!(lost_to_kinds(50) < 1.02);
     }
 
     #[test]
