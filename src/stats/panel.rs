@@ -75,12 +75,30 @@ struct Gram {
     rho: f64,
     /// `-2 log` of the prior weight.
     prior: f64,
-    /// Whitened `y` and columns of all units, end to end, free of the intercepts.
-    white: Vec<Vec<f64>>,
-    /// Their products, a lower triangle, `y` first; NaN until asked for.
-    products: Vec<Vec<f64>>,
+    /// Whitened `y` and columns, one after the other, each of all units end to end, free of the intercepts.
+    white: Vec<f64>,
+    /// Their products, a lower triangle row by row, `y` first; NaN until asked for.
+    products: Vec<f64>,
+    /// How many there are, `y` among them.
+    count: usize,
     /// `-2 log` of the part of the likelihood that depends on the autocorrelation alone.
     log_volume: f64,
+}
+
+/// A unit's part of a column less its first value, and the sum of that. Any shift is free, as the intercept is projected out;
+/// this one keeps the numbers small.
+struct Shifted {
+    values: Vec<f64>,
+    sum: f64,
+}
+
+impl Shifted {
+    fn new(column: &[f64]) -> Self {
+        let first = column.first().copied().unwrap_or(0.0);
+        let values: Vec<f64> = column.iter().map(|v| v - first).collect();
+        let sum = values.iter().sum();
+        Shifted { values, sum }
+    }
 }
 
 /// A linear combination of coefficients with its standard error.
@@ -148,10 +166,10 @@ impl Panel {
         let contrasts = (observations - units.len()) as f64;
         let grams = grid.iter().map(|&(rho, prior)| Gram::new(rho, prior, &lengths)).collect();
         let mut panel = Panel { lengths, grams, columns: 0, contrasts, floor: quantum * quantum / 12.0 };
-        let y: Vec<&[f64]> = units.iter().map(|u| &u.y[..]).collect();
+        let y: Vec<Shifted> = units.iter().map(|u| Shifted::new(&u.y)).collect();
         panel.grams.iter_mut().for_each(|g| g.push(&y));
         for c in 0..columns {
-            let column: Vec<&[f64]> = units.iter().map(|u| &u.columns[c][..]).collect();
+            let column: Vec<Shifted> = units.iter().map(|u| Shifted::new(&u.columns[c])).collect();
             panel.grams.iter_mut().for_each(|g| g.push(&column));
         }
         panel.columns = columns;
@@ -165,10 +183,23 @@ impl Panel {
         if !matches {
             return None;
         }
-        let column: Vec<&[f64]> = column.iter().map(|c| &c[..]).collect();
+        let column: Vec<Shifted> = column.iter().map(|c| Shifted::new(c)).collect();
         self.grams.iter_mut().for_each(|g| g.push(&column));
         self.columns += 1;
         Some(self.columns - 1)
+    }
+
+    /// How many regressors there are.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Takes back all regressors from this place on.
+    pub fn truncate(&mut self, columns: usize) {
+        if columns < self.columns {
+            self.columns = columns;
+            self.grams.iter_mut().for_each(|g| g.truncate(columns + 1));
+        }
     }
 
     /// Fits `y` on the given columns; `None` if they are collinear or leave no degree of freedom.
@@ -213,34 +244,38 @@ impl Panel {
 impl Gram {
     fn new(rho: f64, prior: f64, lengths: &[usize]) -> Self {
         let log_volume = lengths.iter().map(|&n| intercept(rho, n).ln() - (1.0 - rho * rho).ln()).sum();
-        Gram { rho, prior: -2.0 * prior.ln(), white: Vec::new(), products: Vec::new(), log_volume }
+        Gram { rho, prior: -2.0 * prior.ln(), white: Vec::new(), products: Vec::new(), count: 0, log_volume }
     }
 
     /// Whitens a column (Prais & Winsten 1954), less its projection on each unit's whitened intercept.
-    fn push(&mut self, column: &[&[f64]]) {
+    fn push(&mut self, column: &[Shifted]) {
         let rho = self.rho;
-        let first_scale = (1.0 - rho * rho).sqrt();
-        let mut white = Vec::with_capacity(column.iter().map(|v| v.len()).sum());
-        for v in column {
-            let start = white.len();
-            // Any shift is free, as the intercept is projected out; this one keeps the numbers small.
-            let shift = v.first().copied().unwrap_or(0.0);
-            white.push(0.0);
-            white.extend(v.windows(2).map(|w| (w[1] - shift) - rho * (w[0] - shift)));
-            let along = white[start..].iter().sum::<f64>() * (1.0 - rho) / intercept(rho, v.len());
-            white[start] -= along * first_scale;
-            white[start + 1..].iter_mut().for_each(|w| *w -= along * (1.0 - rho));
+        for Shifted { values, sum } in column {
+            let last = values.last().copied().unwrap_or(0.0);
+            let along = (sum - rho * (sum - last)) * (1.0 - rho) / intercept(rho, values.len());
+            let each = along * (1.0 - rho);
+            self.white.push(-along * (1.0 - rho * rho).sqrt());
+            self.white.extend(values.windows(2).map(|w| w[1] - rho * w[0] - each));
         }
-        self.white.push(white);
-        self.products.push(vec![f64::NAN; self.white.len()]);
+        self.count += 1;
+        self.products.resize(self.count * (self.count + 1) / 2, f64::NAN);
+    }
+
+    fn truncate(&mut self, count: usize) {
+        self.white.truncate(self.white.len() / self.count * count);
+        self.products.truncate(count * (count + 1) / 2);
+        self.count = count;
     }
 
     fn at(&mut self, i: usize, j: usize) -> f64 {
         let (i, j) = (i.max(j), i.min(j));
-        if self.products[i][j].is_nan() {
-            self.products[i][j] = dot(&self.white[i], &self.white[j]);
+        let place = i * (i + 1) / 2 + j;
+        if self.products[place].is_nan() {
+            let length = self.white.len() / self.count;
+            let column = |i: usize| &self.white[i * length..][..length];
+            self.products[place] = dot(column(i), column(j));
         }
-        self.products[i][j]
+        self.products[place]
     }
 }
 
@@ -407,6 +442,22 @@ mod tests {
         }
         // 5 % of 400 are 20; ordinary least squares gives about 80. The weight near the unit root makes it cautious.
         assert!((1..=34).contains(&above), "{above} of {runs} lower bounds are above the truth");
+    }
+
+    #[test]
+    fn columns_that_were_taken_back_leave_nothing() {
+        let mut panel = Panel::new(&[wandering_line()], 0.0).unwrap();
+        let alone = panel.fit(&[0]).unwrap().coefficient(0);
+        let wave = |turn: f64| vec![(0..30).map(|i| (turn * f64::from(i)).sin()).collect::<Vec<f64>>()];
+        let (first, second) = (wave(0.3), wave(0.7));
+        assert_eq!(panel.push(&first), Some(1));
+        panel.fit(&[0, 1]).unwrap();
+        panel.truncate(1);
+        assert!(panel.fit(&[0, 1]).is_none() && panel.columns() == 1);
+        assert_eq!((panel.fit(&[0]).unwrap().coefficient(0), panel.push(&second)), (alone, Some(1)));
+        let mut fresh = Panel::new(&[wandering_line()], 0.0).unwrap();
+        fresh.push(&second);
+        assert_eq!(panel.fit(&[0, 1]).unwrap().coefficient(1), fresh.fit(&[0, 1]).unwrap().coefficient(1));
     }
 
     #[test]

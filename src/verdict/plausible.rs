@@ -286,7 +286,7 @@ impl Search {
         }
         let mut step = (CYCLES.1 - CYCLES.0) / CYCLES_STEPS as f64;
         let coarse = (0..=CYCLES_STEPS).map(|k| CYCLES.0 + step * k as f64);
-        let fits: Vec<(f64, f64, Vec<usize>)> = coarse.map(|cycles| self.wave(&alone, cycles)).collect();
+        let fits: Vec<(f64, f64)> = coarse.map(|cycles| (self.with_wave(&alone, cycles), cycles)).collect();
         let Some(mut best) = fits.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)) else { return };
         if best.0 >= without.bic(alone.len()) - EARNED_BY_WAVE {
             return;
@@ -295,9 +295,9 @@ impl Search {
         for _ in 0..CYCLES_HALVINGS {
             step /= 2.0;
             for cycles in [best.1 - step, best.1 + step] {
-                let near = self.wave(&alone, cycles);
-                if near.0 < best.0 {
-                    best = near;
+                let near = self.with_wave(&alone, cycles);
+                if near < best.0 {
+                    best = (near, cycles);
                 }
             }
         }
@@ -305,7 +305,8 @@ impl Search {
         for part in [f64::sin, f64::cos] {
             self.passing.push(self.ages.iter().map(|u| u.iter().map(|u| part(turn * u)).collect()).collect());
         }
-        self.fixed = best.2;
+        let pair = self.wave(best.1);
+        self.fixed.extend(pair);
     }
 
     /// The levels less load and wave by these coefficients.
@@ -319,13 +320,19 @@ impl Search {
         steady
     }
 
-    /// The criterion with a harmonic of this many cycles, the number of cycles, and the columns.
-    fn wave(&mut self, alone: &[usize], cycles: f64) -> (f64, f64, Vec<usize>) {
-        let turn = std::f64::consts::TAU * cycles;
-        let pair = [self.push(|u| (turn * u).sin()), self.push(|u| (turn * u).cos())];
-        let columns: Vec<usize> = alone.iter().copied().chain(pair).collect();
+    /// The criterion with a harmonic of this many cycles.
+    fn with_wave(&mut self, alone: &[usize], cycles: f64) -> f64 {
+        let before = self.panel.columns();
+        let columns: Vec<usize> = alone.iter().copied().chain(self.wave(cycles)).collect();
         let criterion = self.panel.fit(&columns).map_or(f64::INFINITY, |f| f.bic(columns.len() + 1));
-        (criterion, cycles, columns)
+        self.panel.truncate(before);
+        criterion
+    }
+
+    /// The columns of a harmonic.
+    fn wave(&mut self, cycles: f64) -> [usize; 2] {
+        let turn = std::f64::consts::TAU * cycles;
+        [self.push(|u| (turn * u).sin()), self.push(|u| (turn * u).cos())]
     }
 
     fn push(&mut self, value: impl Fn(f64) -> f64) -> usize {
@@ -350,9 +357,11 @@ impl Search {
     fn pairs(&mut self, leaders: &[Transient], dictionary: &[Term]) -> Vec<Plausible> {
         let mut pairs = Vec::new();
         for &leader in leaders {
+            let before = self.panel.columns();
             let leader = self.term(leader);
             let others = dictionary.iter().filter(|other| leader.shape.goes_with(other.shape));
             pairs.extend(others.filter_map(|other| self.fit(&[leader, *other])));
+            self.panel.truncate(before);
         }
         pairs.sort_by(|a, b| a.distance.total_cmp(&b.distance));
         pairs.dedup_by(|a, b| a.transients.iter().all(|t| b.transients.contains(t)));
@@ -365,7 +374,9 @@ impl Search {
     fn refine(&mut self, start: &[Transient]) -> Option<Plausible> {
         let mut shapes = start.to_vec();
         let mut best: Option<Plausible> = None;
+        let before = self.panel.columns();
         for _ in 0..STEPS {
+            self.panel.truncate(before);
             let slots: Vec<(usize, usize)> =
                 shapes.iter().enumerate().flat_map(|(i, s)| (0..s.parameters()).map(move |p| (i, p))).collect();
             let terms: Vec<usize> = shapes.iter().map(|s| self.push(|u| s.at(u))).collect();
@@ -390,6 +401,7 @@ impl Search {
                 break;
             }
         }
+        self.panel.truncate(before);
         best
     }
 
