@@ -87,8 +87,10 @@ pub(super) struct Assessment {
     pub taken_back: bool,
     /// Whether a load that rises or falls with the requests can't be told apart from growth.
     pub load_is_lost: bool,
-    /// Whether it is the second half alone that proves it clean; `end` is that half's then.
-    pub settled: bool,
+    /// Whether it is the second half alone that proves it; the bounds are that half's then.
+    pub by_second_half: bool,
+    /// Whether all that a leak lacks is a lower bound above zero.
+    pub only_noisy: bool,
     /// Whether growth is told apart from what the uneven mix of steps makes of it.
     pub mixed: bool,
 }
@@ -239,6 +241,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let goes_on = spread && late.is_some_and(|s| s >= LATE * budget);
     let leak =
         !doubtful && !stopped && least >= enough && (grows && (going_on || goes_on) || climbs && goes_on && !early);
+    let only_noisy = !doubtful && !stopped && least >= enough && goes_on && !grows && !leak && !early;
     let quiet = pattern.are_over();
     let near = || models.iter().filter(|m| m.distance <= NEAR);
     let over_now =
@@ -264,7 +267,8 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         stopped,
         taken_back,
         load_is_lost,
-        settled: false,
+        by_second_half: false,
+        only_noisy,
         mixed,
     })
 }

@@ -73,7 +73,10 @@ impl Situation<'_> {
                 }
                 let lower = rate(self.resource, self.axis, a.persistent.lower);
                 let jumps = if a.jumps == JumpPattern::GoingOn { ", much of it in jumps that go on" } else { "" };
-                format!("growth goes on to the end{jumps}: at least {lower} in every plausible model, budget {budget}")
+                let of = if a.by_second_half { " of the second half" } else { "" };
+                format!(
+                    "growth goes on to the end{jumps}: at least {lower} in every plausible model{of}, budget {budget}"
+                )
             }
             Outcome::Clean => {
                 let history = match self.class {
@@ -83,14 +86,14 @@ impl Situation<'_> {
                     LeakClass::CopyOnWrite => "private pages grew, because inherited ones were written to; ",
                     _ => "",
                 };
-                if !a.settled && a.end.upper >= self.budget {
+                if !a.by_second_half && a.end.upper >= self.budget {
                     let persistent = rate(self.resource, self.axis, a.persistent.upper);
                     return format!(
                         "growth slows and ends by itself in every plausible model: it is at most {upper} at the end, and at most \
                          {persistent} of it persists, budget {budget}"
                     );
                 }
-                let of = if a.settled { " of the second half" } else { "" };
+                let of = if a.by_second_half { " of the second half" } else { "" };
                 format!("{history}growth at the end is at most {upper} in every plausible model{of}, budget {budget}")
             }
             Outcome::Inconclusive => self.open(a, &budget, &upper),
@@ -205,8 +208,8 @@ impl Situation<'_> {
                 "their counts explain uneven growth: growth is that at the mix of the whole run".into(),
             );
         }
-        if a.settled {
-            fact("clean by", "its second half alone: no model fits what came before".into());
+        if a.by_second_half {
+            fact("proven by", "its second half alone: no model fits what came before".into());
         }
         fact("least plausible estimate", rate(self.resource, self.axis, a.least));
         if let Some(late) = a.late {

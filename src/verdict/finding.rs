@@ -188,8 +188,9 @@ fn assess_pool(series: &[Series], pool: &Pool, terms: Terms, least_jump: f64) ->
 }
 
 /// The assessment, with what the second half alone says where that decides. A warm-up can have any shape, and one that no
-/// model fits must not cast doubt on what came after it: the second half alone may prove it clean. Where growth was rough
-/// while it was fast, the models take chance for shapes: then the second half alone has to prove a leak.
+/// model fits must not cast doubt on what came after it: the second half alone may prove it clean, or, where every model says
+/// that it grows, a leak. Where growth was rough while it was fast, the models take chance for shapes: then the second half
+/// alone has to prove a leak.
 fn with_second_half(whole: Assessment, series: &[Series], pool: &Pool, terms: Terms, least_jump: f64) -> Assessment {
     let doubtful = whole.leak && whole.fades_roughly;
     if !doubtful && (whole.leak || whole.clean || !whole.jumps.are_over()) {
@@ -210,10 +211,15 @@ fn with_second_half(whole: Assessment, series: &[Series], pool: &Pool, terms: Te
             || all_rises.filter(|j| j.size > 0.0 && j.size >= ALIKE * largest).count() > 1
     };
     let is_calm = |half: &Assessment| matches!(half.jumps, JumpPattern::None | JumpPattern::UpAndDown);
-    match assess_pool(&later, &half, terms, least_jump) {
+    // Twice asked, "leak" has two chances to be wrong.
+    let tests = if whole.only_noisy { 2 * terms.tests.max(1) } else { terms.tests };
+    match assess_pool(&later, &half, Terms { tests, ..terms }, least_jump) {
         Some(later) if doubtful => Assessment { leak: later.leak, ..whole },
+        Some(later) if whole.only_noisy && later.leak => {
+            Assessment { leak: true, by_second_half: true, persistent: later.persistent, end: later.end, ..whole }
+        }
         Some(settled) if settled.clean && whole.rests(terms.budget) && (is_calm(&settled) || !several()) => {
-            Assessment { clean: true, settled: true, end: settled.end, ..whole }
+            Assessment { clean: true, by_second_half: true, end: settled.end, ..whole }
         }
         _ => Assessment { leak: whole.leak && !doubtful, ..whole },
     }
