@@ -42,9 +42,10 @@ step "build" cargo build --quiet --all-targets
 
 tests --quiet --lib --bins
 tests --quiet --doc
-# End-to-end tests drive servers and measure them: a few at a time, so that they don't disturb one another.
+# End-to-end tests drive servers and measure them, and wait for most of the time: a few at a time, so that they don't disturb
+# one another.
 cores=$(nproc)
-tests --test '*' -- --test-threads="$((cores < 4 ? cores : 4))"
+tests --test '*' -- --test-threads="$((cores < 3 ? cores + 1 : 4))"
 
 if grep -q '^==> cargo test failed' "$log"; then
     broken="$broken, tests"
