@@ -206,11 +206,14 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let spread = steady.iter().any(is_spread) || best.stepped && smooth.iter().any(is_spread);
     // Levels without any noise look like a walk too; growth that is this sure even for a walk is none.
     let sure = is_sure(&persistent);
-    let lately = models.iter().any(|m| {
+    let set_in_lately = models.iter().any(|m| {
         let late = m.transients.iter().any(|t| matches!(t, Transient::Onset(from) if *from > LATELY));
         let before = m.line + if m.stepped && going_on { by_jumps.0 * span } else { 0.0 };
         late && before < NEAR_BUDGET * budget * span
     });
+    // What goes on after a cache has become full is known from then on only.
+    let full_lately = best.transients.iter().any(|t| matches!(t, Transient::Hinge(full) if *full > LATELY));
+    let lately = set_in_lately || full_lately && !going_on && persistent.lower < budget;
     let falls = steady.iter().map(falls).fold(0.0, f64::max);
     let wanders = match best.rho {
         rho if rho >= WANDERS => !(sure || falls <= RATCHET && last_quarter(&steady) >= STEADY * persistent.estimate),

@@ -75,12 +75,31 @@ fn without_minor(floor: &Levels, major: &[usize]) -> Levels {
     let places: Vec<usize> = (0..floor.y.len()).filter(repeats).collect();
     let mut out = floor.pick(&places);
     let (Some(start), Some(base)) = (out.x.first().copied(), out.y.first().copied()) else { return out };
-    let louder = lost_to_kinds(major.len());
-    for (k, &(_, kind)) in places.iter().filter_map(|i| kinds[*i].as_ref()).enumerate() {
-        let line = base + slope * (out.x[k] - start);
-        out.y[k] = line + louder * (out.y[k] - left(kind).unwrap_or(0.0) - line);
+    let line = |x: f64| base + slope * (x - start);
+    // What each differs from a straight line by, cycle by cycle.
+    let mut cycles: Vec<Vec<f64>> = vec![Vec::new(); major.len()];
+    for (k, &(first, kind)) in places.iter().filter_map(|i| kinds[*i].as_ref()).enumerate() {
+        let cycle = major.partition_point(|m| *m < first);
+        cycles[cycle].push(out.y[k] - left(kind).unwrap_or(0.0) - line(out.x[k]));
     }
+    let louder = lost_to_kinds(major.len()) * shared(&cycles);
+    let errors = cycles.into_iter().flatten();
+    out.y = out.x.iter().zip(errors).map(|(x, error)| line(*x) + louder * error).collect();
     out
+}
+
+/// By how much the errors of cycles stand out from those within them, 1 at least: what a major collection has left more than
+/// usual, all have that come before the next. The root of the ratio of an analysis of variance (Fisher 1925).
+fn shared(cycles: &[Vec<f64>]) -> f64 {
+    let count: usize = cycles.iter().map(Vec::len).sum();
+    let means: Vec<f64> = cycles.iter().map(|c| c.iter().sum::<f64>() / c.len().max(1) as f64).collect();
+    let whole = cycles.iter().flatten().sum::<f64>() / count.max(1) as f64;
+    let between: f64 = cycles.iter().zip(&means).map(|(c, mean)| c.len() as f64 * (mean - whole).powi(2)).sum();
+    let within: f64 = cycles.iter().zip(&means).flat_map(|(c, mean)| c.iter().map(move |v| (v - mean).powi(2))).sum();
+    // A straight line has taken one more from between them.
+    let (few, many) = (cycles.len() as f64 - 2.0, count as f64 - cycles.len() as f64);
+    let ratio = (between / few) / (within / many);
+    if ratio.is_finite() { ratio.max(1.0).sqrt() } else { 1.0 }
 }
 
 /// By how much the errors of levels less those of their kinds look smaller in a straight line than what they do to its slope:
@@ -197,6 +216,16 @@ mod tests {
         // Two cycles: half of the variance is gone, and a quarter of that of the places tells nothing.
         assert!((lost_to_kinds(2) - (8.0f64 / 3.0).sqrt()).abs() < 1e-12);
         assert!(lost_to_kinds(50) < 1.02);
+    }
+
+    #[test]
+    fn what_all_after_a_major_collection_share_counts_as_one_error() {
+        let alone = [vec![1.0, -1.0, 0.5], vec![-0.5, 1.0, -1.0], vec![0.5, -1.0, 1.0]];
+        assert_eq!(shared(&alone), 1.0);
+        let apart = [vec![5.0, 4.0, 4.5], vec![-4.0, -5.0, -4.5], vec![4.5, 5.0, 4.0]];
+        assert!(shared(&apart) > 5.0, "{}", shared(&apart));
+        assert_eq!(shared(&[vec![1.0], vec![2.0]]), 1.0, "too few to tell");
+        assert_eq!(shared(&[]), 1.0);
     }
 
     #[test]

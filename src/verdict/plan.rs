@@ -97,7 +97,7 @@ impl Noise {
         let span = pool.total_span() / workers.max(1) as f64;
         let blocks = pool.raw.iter().map(|l| l.x.len()).max().unwrap_or(0);
         if blocks < FEWEST || span <= 0.0 {
-            return Err(too_short().to_owned());
+            return Err(format!("{}: it gave {blocks} levels, {FEWEST} are needed", too_short()));
         }
         let (together, rho) = left(whole, if whole.stepped { &pool.smooth } else { &pool.raw });
         let one = |m: &Levels, smooth: &Levels, jumps: usize| {

@@ -588,6 +588,9 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "heap that doubles", truth: Truth::Clean, make: |s| services::doubling_heap(s, 0.0) },
     Family { name: "heap that doubles, 4 x", truth: Truth::Leak, make: |s| services::doubling_heap(s, 4.0) },
     Family { name: "few collections", truth: Truth::Hard, make: services::few_collections },
+    Family { name: "few major collections", truth: Truth::Clean, make: |s| services::few_majors(s, 0.0) },
+    Family { name: "few major collections, 1 x", truth: Truth::Buried, make: |s| services::few_majors(s, 1.0) },
+    Family { name: "few major collections, 4 x", truth: Truth::Leak, make: |s| services::few_majors(s, 4.0) },
     Family { name: "in bursts", truth: Truth::Clean, make: |s| services::in_bursts(s, 0.0) },
     Family { name: "in bursts, 1 x", truth: Truth::Leak, make: |s| services::in_bursts(s, 1.0) },
 ];

@@ -87,6 +87,31 @@ pub fn few_collections(s: &mut Source) -> Vec<Series> {
     s.worker(|u| height * (u / period + phase).fract())
 }
 
+/// Minor collections that leave more each time, and three to six major ones that each leave another level.
+pub fn few_majors(s: &mut Source, times: f64) -> Vec<Series> {
+    let (height, each) = (s.log_uniform(2.0 * MIB, 8.0 * MIB), s.uniform(0.1, 0.2));
+    let (minors, majors) = (s.uniform(5.0, 9.0).floor(), s.uniform(3.3, 6.0));
+    let n = s.readings;
+    let climb = height * minors * majors / n as f64;
+    let (mut heap, mut kept, mut minor) = (0.0, 0.0, 0.0);
+    let levels: Vec<f64> = (0..n)
+        .map(|i| {
+            heap += climb * s.uniform(0.7, 1.3);
+            if heap >= height {
+                heap = climb * s.uniform(0.0, 1.0);
+                minor += 1.0;
+                kept += each * height * s.uniform(0.9, 1.1);
+            }
+            if minor == minors {
+                (minor, kept) = (0.0, s.uniform(0.0, 128.0 * KIB));
+            }
+            heap + kept + leak(times, i as f64 / (n - 1) as f64)
+        })
+        .collect();
+    s.noise.sd = Some(s.log_uniform(8.0 * KIB, 64.0 * KIB));
+    s.worker(|u| levels[(u * (n - 1) as f64).round() as usize])
+}
+
 /// Requests that come in bursts, so that hardly any two readings have as many between them.
 pub fn in_bursts(s: &mut Source, times: f64) -> Vec<Series> {
     let mut out = s.worker(|_| 0.0);
