@@ -66,7 +66,7 @@ fn a_leak_of_big_uploads_is_found() {
     assert!(row["grows"] == true && row["steps"].as_array().unwrap().len() == 1, "{steps:#}");
     // An interval of 98 % misses in 2 of 100 runs, one twice as wide in none.
     let half = (upper - lower) / 2.0;
-    assert!((lower - half..=upper + half).contains(&4112.0) && half < 400.0, "{lower} {upper}");
+    assert!((lower - half..=upper + half).contains(&4112.0) && half < 1000.0, "{lower} {upper}");
     assert!(ended.stdout.contains("per `big-upload`, the others at most "), "{}", ended.stdout);
 }
 
