@@ -83,9 +83,7 @@ fn big_is_a_leak_of_one_step() {
     let steps = ended.finding("memory")["steps"]["rows"].clone();
     let row = steps.as_array().unwrap().iter().find(|row| row["steps"][0] == "big-upload").unwrap().clone();
     let [lower, upper] = ["lower", "upper"].map(|key| row["growth"][key].as_f64().unwrap());
-    // An interval of 98 % misses in 2 of 100 runs, one twice as wide in none; how often it does is tested on simulated runs.
-    let half = (upper - lower) / 2.0;
-    assert!(row["grows"] == true && (lower - half..=upper + half).contains(&4112.0) && half < 400.0, "{steps:#}");
+    assert!(row["grows"] == true && (lower..=upper).contains(&4112.0), "{steps:#}");
 }
 
 #[test]

@@ -79,8 +79,8 @@ struct Gram {
     white: Vec<f64>,
     /// Their products, a lower triangle row by row, `y` first; NaN until asked for.
     products: Vec<f64>,
-    /// How many there are, `y` among them.
-    count: usize,
+    /// Observations of all units.
+    length: usize,
     /// `-2 log` of the part of the likelihood that depends on the autocorrelation alone.
     log_volume: f64,
 }
@@ -244,7 +244,8 @@ impl Panel {
 impl Gram {
     fn new(rho: f64, prior: f64, lengths: &[usize]) -> Self {
         let log_volume = lengths.iter().map(|&n| intercept(rho, n).ln() - (1.0 - rho * rho).ln()).sum();
-        Gram { rho, prior: -2.0 * prior.ln(), white: Vec::new(), products: Vec::new(), count: 0, log_volume }
+        let length = lengths.iter().sum();
+        Gram { rho, prior: -2.0 * prior.ln(), white: Vec::new(), products: Vec::new(), length, log_volume }
     }
 
     /// Whitens a column (Prais & Winsten 1954), less its projection on each unit's whitened intercept.
@@ -257,22 +258,20 @@ impl Gram {
             self.white.push(-along * (1.0 - rho * rho).sqrt());
             self.white.extend(values.windows(2).map(|w| w[1] - rho * w[0] - each));
         }
-        self.count += 1;
-        self.products.resize(self.count * (self.count + 1) / 2, f64::NAN);
+        let count = self.white.len() / self.length;
+        self.products.resize(count * (count + 1) / 2, f64::NAN);
     }
 
     fn truncate(&mut self, count: usize) {
-        self.white.truncate(self.white.len() / self.count * count);
+        self.white.truncate(count * self.length);
         self.products.truncate(count * (count + 1) / 2);
-        self.count = count;
     }
 
     fn at(&mut self, i: usize, j: usize) -> f64 {
         let (i, j) = (i.max(j), i.min(j));
         let place = i * (i + 1) / 2 + j;
         if self.products[place].is_nan() {
-            let length = self.white.len() / self.count;
-            let column = |i: usize| &self.white[i * length..][..length];
+            let column = |i: usize| &self.white[i * self.length..][..self.length];
             self.products[place] = dot(column(i), column(j));
         }
         self.products[place]

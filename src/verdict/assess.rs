@@ -206,14 +206,17 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let spread = steady.iter().any(is_spread) || best.stepped && smooth.iter().any(is_spread);
     // Levels without any noise look like a walk too; growth that is this sure even for a walk is none.
     let sure = is_sure(&persistent);
+    let sets_in_late = |t: &Transient| matches!(t, Transient::Onset(from) if *from > LATELY);
     let set_in_lately = models.iter().any(|m| {
-        let late = m.transients.iter().any(|t| matches!(t, Transient::Onset(from) if *from > LATELY));
+        let late = m.transients.iter().any(sets_in_late);
         let before = m.line + if m.stepped && going_on { by_jumps.0 * span } else { 0.0 };
         late && before < NEAR_BUDGET * budget * span
     });
+    // Growth over the budget beyond doubt, and jumps that go on, stay what they are however a transient ended.
+    let hangs_on_transient = !going_on && persistent.lower < budget;
     // What goes on after a cache has become full is known from then on only.
     let full_lately = best.transients.iter().any(|t| matches!(t, Transient::Hinge(full) if *full > LATELY));
-    let lately = set_in_lately || full_lately && !going_on && persistent.lower < budget;
+    let lately = set_in_lately || hangs_on_transient && full_lately;
     let falls = steady.iter().map(falls).fold(0.0, f64::max);
     let wanders = match best.rho {
         rho if rho >= WANDERS => !(sure || falls <= RATCHET && last_quarter(&steady) >= STEADY * persistent.estimate),
@@ -223,12 +226,9 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let fitted = if best.stepped { smooth } else { &steady };
     let shapes = best.transients.len();
     let fades_roughly = shapes > 0 && matches!(fitted, [one] if fades_roughly(one, shapes));
-    let fresh = |t: &Transient| matches!(t, Transient::Onset(from) if *from > LATELY);
-    let faded = best.transients.iter().any(|t| t.is_bounded()) && !best.transients.iter().any(fresh);
-    let falls_behind = faded
-        && !going_on
-        && persistent.lower < budget
-        && matches!(&steady[..], [one] if falls_behind(one, persistent.estimate));
+    let faded = best.transients.iter().any(|t| t.is_bounded()) && !best.transients.iter().any(sets_in_late);
+    let falls_behind =
+        hangs_on_transient && faded && matches!(&steady[..], [one] if falls_behind(one, persistent.estimate));
     let climbs = matches!(&steady[..], [one] if climbs_evenly(one));
     let too_soon = early && is_warming_up(best);
     let enough = if models.iter().all(Plausible::is_slow) { budget } else { NEAR_BUDGET * budget };
@@ -242,9 +242,9 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     // Jumps that go on may well rest for a while.
     let stopped = (persistent.lower > 0.0 || climbs) && !going_on && has_stopped(&steady, terms.quantum);
     let goes_on = spread && late.is_some_and(|s| s >= LATE * budget);
-    let leak =
-        !doubtful && !stopped && least >= enough && (grows && (going_on || goes_on) || climbs && goes_on && !early);
-    let only_noisy = !doubtful && !stopped && least >= enough && goes_on && !grows && !leak && !early;
+    let may_leak = !doubtful && !stopped && least >= enough;
+    let leak = may_leak && (grows && (going_on || goes_on) || climbs && goes_on && !early);
+    let only_noisy = may_leak && !leak && goes_on && !grows && !early;
     let quiet = pattern.are_over();
     let near = || models.iter().filter(|m| m.distance <= NEAR);
     let over_now =

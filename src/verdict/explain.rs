@@ -59,6 +59,7 @@ impl Situation<'_> {
         let Some(a) = self.whole else { return self.nothing_to_judge() };
         let budget = rate(self.resource, self.axis, self.budget);
         let upper = rate(self.resource, self.axis, a.end.upper);
+        let of = if a.by_second_half { " of the second half" } else { "" };
         match self.outcome {
             Outcome::Leak if self.class == LeakClass::LeakInOneWorker => format!(
                 "{} of {} workers grow beyond doubt, tested one by one; the others don't",
@@ -73,7 +74,6 @@ impl Situation<'_> {
                 }
                 let lower = rate(self.resource, self.axis, a.persistent.lower);
                 let jumps = if a.jumps == JumpPattern::GoingOn { ", much of it in jumps that go on" } else { "" };
-                let of = if a.by_second_half { " of the second half" } else { "" };
                 format!(
                     "growth goes on to the end{jumps}: at least {lower} in every plausible model{of}, budget {budget}"
                 )
@@ -93,7 +93,6 @@ impl Situation<'_> {
                          {persistent} of it persists, budget {budget}"
                     );
                 }
-                let of = if a.by_second_half { " of the second half" } else { "" };
                 format!("{history}growth at the end is at most {upper} in every plausible model{of}, budget {budget}")
             }
             Outcome::Inconclusive => self.open(a, &budget, &upper),

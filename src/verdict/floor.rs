@@ -50,41 +50,38 @@ pub(super) fn floor(readings: &Levels, least: f64) -> Option<Levels> {
 
 /// The floor after all collections, each less what its kind, counted from the major one before it, usually leaves.
 fn without_minor(floor: &Levels, major: &[usize]) -> Levels {
-    let kinds: Vec<Option<(usize, usize)>> = (0..floor.y.len())
-        .map(|i| major.partition_point(|m| *m <= i).checked_sub(1).map(|k| (major[k], i - major[k])))
-        .collect();
-    // Growth from each to the next of its kind (Sen 1968), so that what a kind leaves isn't taken for growth.
-    let slopes: Vec<f64> = kinds
-        .iter()
-        .enumerate()
-        .filter_map(|(i, kind)| {
-            let (_, kind) = (*kind)?;
-            let next = (i + 1..kinds.len()).find(|j| kinds[*j].is_some_and(|other| other.1 == kind))?;
-            Some((floor.y[next] - floor.y[i]) / (floor.x[next] - floor.x[i]))
-        })
-        .collect();
-    let slope = median(&slopes).unwrap_or(0.0);
-    let of_kind =
-        |kind: usize| kinds.iter().enumerate().filter_map(move |(i, k)| k.filter(|k| k.1 == kind).map(|k| (i, k.0)));
-    let left = |kind: usize| {
-        let above = |(i, first): (usize, usize)| floor.y[i] - floor.y[first] - slope * (floor.x[i] - floor.x[first]);
-        median(&of_kind(kind).map(above).collect::<Vec<_>>())
-    };
-    // One of a kind tells nothing but what its kind leaves.
-    let repeats = |place: &usize| kinds[*place].is_some_and(|(_, kind)| of_kind(kind).count() > 1);
-    let places: Vec<usize> = (0..floor.y.len()).filter(repeats).collect();
-    let mut out = floor.pick(&places);
-    let (Some(start), Some(base)) = (out.x.first().copied(), out.y.first().copied()) else { return out };
-    let line = |x: f64| base + slope * (x - start);
-    // What each differs from a straight line by, cycle by cycle.
-    let mut cycles: Vec<Vec<f64>> = vec![Vec::new(); major.len()];
-    for (k, &(first, kind)) in places.iter().filter_map(|i| kinds[*i].as_ref()).enumerate() {
-        let cycle = major.partition_point(|m| *m < first);
-        cycles[cycle].push(out.y[k] - left(kind).unwrap_or(0.0) - line(out.x[k]));
+    // The places of each kind, and the cycle that each is in; before the first major one there are no kinds.
+    let mut kinds: Vec<Vec<(usize, usize)>> = Vec::new();
+    for (cycle, &first) in major.iter().enumerate() {
+        let next = major.get(cycle + 1).copied().unwrap_or(floor.y.len());
+        kinds.resize(kinds.len().max(next - first), Vec::new());
+        kinds.iter_mut().zip(first..next).for_each(|(kind, place)| kind.push((place, cycle)));
     }
+    // One of a kind tells nothing but what its kind leaves.
+    kinds.retain(|kind| kind.len() > 1);
+    // Growth from each to the next of its kind (Sen 1968), so that what a kind leaves isn't taken for growth.
+    let growth = |w: &[(usize, usize)]| (floor.y[w[1].0] - floor.y[w[0].0]) / (floor.x[w[1].0] - floor.x[w[0].0]);
+    let slope = median(&kinds.iter().flat_map(|kind| kind.windows(2).map(growth)).collect::<Vec<_>>()).unwrap_or(0.0);
+    // What is left of each level once its kind is taken off, as it differs from a straight line.
+    let line = |place: usize| floor.y[major[0]] + slope * (floor.x[place] - floor.x[major[0]]);
+    let mut places = Vec::new();
+    let mut cycles: Vec<Vec<f64>> = vec![Vec::new(); major.len()];
+    for kind in &kinds {
+        let above = |&(place, cycle): &(usize, usize)| {
+            let first = major[cycle];
+            floor.y[place] - floor.y[first] - slope * (floor.x[place] - floor.x[first])
+        };
+        let left = median(&kind.iter().map(above).collect::<Vec<_>>()).unwrap_or(0.0);
+        for &(place, cycle) in kind {
+            let error = floor.y[place] - left - line(place);
+            places.push((place, error));
+            cycles[cycle].push(error);
+        }
+    }
+    places.sort_by_key(|p| p.0);
     let louder = lost_to_kinds(major.len()) * shared(&cycles);
-    let errors = cycles.into_iter().flatten();
-    out.y = out.x.iter().zip(errors).map(|(x, error)| line(*x) + louder * error).collect();
+    let mut out = floor.pick(&places.iter().map(|p| p.0).collect::<Vec<_>>());
+    out.y = places.iter().map(|&(place, error)| line(place) + louder * error).collect();
     out
 }
 
