@@ -208,6 +208,7 @@ impl Panel {
         if df < 1.0 || chosen.iter().any(|&c| c >= self.columns) {
             return None;
         }
+        let mean_length = self.contrasts / self.lengths.len() as f64 + 1.0;
         let mut deviance = f64::INFINITY;
         let mut parts = Vec::with_capacity(self.grams.len());
         for gram in &mut self.grams {
@@ -217,8 +218,7 @@ impl Panel {
             factor.solve(&mut coefficients);
             let explained: f64 = right.iter().zip(&coefficients).map(|(r, c)| r * c).sum();
             let total = gram.at(0, 0);
-            // Rounding errors are white, and whitened they are the larger for it.
-            let rounding = self.floor * self.contrasts * (1.0 + gram.rho * gram.rho);
+            let rounding = self.floor * self.contrasts * share_of_rounding(gram.rho, mean_length);
             let rest = (total - explained).max(rounding).max(f64::MIN_POSITIVE);
             deviance = deviance.min(self.contrasts * (rest / self.contrasts).ln() + gram.log_volume);
             let restricted = df * (rest / df).ln() + gram.log_volume + factor.log_determinant() + gram.prior;
@@ -294,6 +294,13 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 /// an AR(1) fit implies: half for a random walk (Working 1960), nothing without autocorrelation.
 fn averaging(rho: f64) -> f64 {
     1.0 + 0.5 * rho.powi(4)
+}
+
+/// The part of the variance of rounding errors that their innovations have at least, over `n` observations. The errors of a
+/// level that hardly moves wander with it instead of being drawn anew each time, which hides slow growth; over the whole
+/// series they add up to no less than two independent ones, those at its ends.
+fn share_of_rounding(rho: f64, n: f64) -> f64 {
+    (1.0 - rho * rho).max(2.0 / n)
 }
 
 /// Squared length of the whitened intercept of a unit with `n` observations.
@@ -441,6 +448,19 @@ mod tests {
         }
         // 5 % of 400 are 20; ordinary least squares gives about 80. The weight near the unit root makes it cautious.
         assert!((1..=34).contains(&above), "{above} of {runs} lower bounds are above the truth");
+    }
+
+    #[test]
+    fn rounding_hides_no_growth_from_the_bounds() {
+        // Between none and three steps in all, from any place between two of them, without noise.
+        for case in 0..300 {
+            let (slope, from) = (0.01 * f64::from(case), 0.37 * f64::from(case));
+            let x: Vec<f64> = (0..60).map(|i| f64::from(i) / 59.0).collect();
+            let y = x.iter().map(|x| (from + slope * x).floor()).collect();
+            let found = Panel::new(&[Unit { y, columns: vec![x] }], 1.0).unwrap().fit(&[0]).unwrap().coefficient(0);
+            let (lower, upper) = (found.lower(0.01), found.upper(0.01));
+            assert!((lower..=upper).contains(&slope) && upper - lower < 8.0, "{slope}: {lower} to {upper}");
+        }
     }
 
     #[test]

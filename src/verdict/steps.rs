@@ -52,10 +52,12 @@ fn by_steps(mix: &Mix, judged: &Judged, quantum: f64) -> Option<BySteps> {
     let count = subject.groups.len();
     let bounds = |group: &[usize]| {
         let of_all = || fits.iter().map(|f| f.growth(group));
+        // As for all requests together: workers forked from one parent cross the boundary of a page at about the same time.
+        let rounding = quantum / group.iter().map(|k| subject.spans[*k]).sum::<f64>();
         Interval {
             estimate: best.growth(group).value,
-            lower: of_all().map(|e| e.lower(ALPHA_LEAK / count as f64)).fold(f64::INFINITY, f64::min),
-            upper: of_all().map(|e| e.upper(ALPHA_CLEAN / count as f64)).fold(f64::NEG_INFINITY, f64::max),
+            lower: of_all().map(|e| e.lower(ALPHA_LEAK / count as f64)).fold(f64::INFINITY, f64::min) - rounding,
+            upper: of_all().map(|e| e.upper(ALPHA_CLEAN / count as f64)).fold(f64::NEG_INFINITY, f64::max) + rounding,
             confidence: 1.0 - 2.0 * ALPHA_LEAK,
         }
     };

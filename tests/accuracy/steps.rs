@@ -12,15 +12,14 @@ fn runs() -> u64 {
     std::env::var("SEEPAGE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(10)
 }
 
-/// Error that is tolerated beside the interval: an eighth of the budget.
-const SLACK: f64 = 8.0;
 const PAGE: f64 = 4096.0;
 const READINGS: usize = 300;
-const REQUESTS: f64 = 12_000.0;
 
 /// A run with several steps, as the driver would make it.
 #[derive(Clone, Copy)]
 struct Case {
+    /// Requests to each worker.
+    requests: f64,
     weights: [f64; 3],
     /// What each request of a step keeps for good, in bytes.
     kept: [f64; 3],
@@ -33,9 +32,15 @@ struct Case {
     /// Size of a cache that fills under the first step alone.
     cache: f64,
     workers: usize,
+    /// Whether a log tells which worker served which step.
+    logged: bool,
+    /// Error that is tolerated beside the interval, in B/request: the shapes of warm-ups are approximations, and readings
+    /// come between requests.
+    slack: f64,
 }
 
 const USUAL: Case = Case {
+    requests: 12_000.0,
     weights: [0.6, 0.3, 0.1],
     kept: [0.0; 3],
     blocks: 24,
@@ -43,6 +48,8 @@ const USUAL: Case = Case {
     noise: (60_000.0, 0.9),
     cache: 0.0,
     workers: 3,
+    logged: false,
+    slack: 8.0,
 };
 
 fn normal(rng: &mut ChaCha8Rng) -> f64 {
@@ -78,10 +85,15 @@ fn run(case: &Case, seed: u64) -> RunRecord {
     let names = ["list", "show", "upload"];
     record.meta.steps =
         (0..3).map(|k| Step { name: names[k].into(), weight: case.weights[k], ..Step::default() }).collect();
-    let per_reading = REQUESTS / READINGS as f64;
+    if case.logged {
+        record.meta.classes = names.map(String::from).to_vec();
+    }
+    let per_reading = case.requests / READINGS as f64;
     let mut served = vec![[0u64; 3]; case.workers];
     let mut levels: Vec<f64> = (0..case.workers).map(|_| normal(&mut rng) * case.noise.0).collect();
     let mut turn = 0;
+    // All were forked from one parent, whose last page was full to this part.
+    let base = 5e7 + PAGE * (seed % 8) as f64 / 8.0;
     for tick in 0..READINGS {
         let t = tick as f64 * 0.1;
         let mix = if case.blocks == 0 { case.weights } else { mixes[tick * case.blocks / READINGS] };
@@ -97,11 +109,12 @@ fn run(case: &Case, seed: u64) -> RunRecord {
             let kept: f64 = counts.iter().zip(case.kept).map(|(n, c)| *n as f64 * c).sum();
             let filled = case.cache * (1.0 - (-(counts[0] as f64) / 700.0).exp());
             let mut sample = Sample::new(t, WorkerId { pid: 10 + w as u32, start: 1 });
-            sample.anon = Some(((5e7 + kept + filled + levels[w]) / PAGE) as u64 * PAGE as u64);
+            sample.anon = Some(((base + kept + filled + levels[w]) / PAGE) as u64 * PAGE as u64);
             sample.swap = Some(0);
             sample.fds = Some(9);
             sample.threads = Some(1);
             sample.requests = Some(counts.iter().sum());
+            sample.by_class = if case.logged { counts.to_vec() } else { Vec::new() };
             record.samples.push(sample);
         }
         let by_step: Vec<u64> = (0..3).map(|k| served.iter().map(|c| c[k]).sum()).collect();
@@ -135,8 +148,7 @@ fn rates(name: &str, case: &Case) -> (f64, f64, f64) {
             let sum: f64 = parts.iter().map(times).sum();
             let truth = parts.iter().map(|k| case.kept[*k] * times(k)).sum::<f64>() / sum;
             rows += 1;
-            // The shapes of warm-ups are approximations, and readings come between requests.
-            let (lower, upper) = (row.growth.lower - SLACK, row.growth.upper + SLACK);
+            let (lower, upper) = (row.growth.lower - case.slack, row.growth.upper + case.slack);
             covered += u64::from((lower..=upper).contains(&truth));
             wrong |= row.grows && truth == 0.0;
         }
@@ -167,6 +179,23 @@ fn a_mix_that_stays_fixed_tells_less_but_nothing_wrong() {
 fn a_warm_up_under_one_step_is_not_blamed_on_it() {
     let (covered, blamed, _) = rates("warm-up under one step", &Case { cache: 4e6, noise: (20_000.0, 0.9), ..USUAL });
     assert!(covered >= 0.9 && blamed <= 0.05, "{covered} {blamed}");
+}
+
+/// Blocks hardly larger than a page, as a real upload module kept them: that they take a page more shows once in a hundred
+/// uploads, which isn't noise of each reading.
+#[test]
+fn what_pages_hide_is_not_blamed_on_a_step() {
+    let quiet = Case {
+        requests: 1500.0,
+        weights: [0.75, 0.2, 0.05],
+        noise: (0.0, 0.0),
+        workers: 4,
+        logged: true,
+        slack: 0.0,
+        ..USUAL
+    };
+    let (covered, blamed, named) = rates("blocks of a page and 48 B", &Case { kept: [0.0, 0.0, 4144.0], ..quiet });
+    assert!(covered >= 0.98 && blamed <= 0.05 && named >= 0.9, "{covered} {blamed} {named}");
 }
 
 #[test]
@@ -201,7 +230,7 @@ fn growth_over_all_steps_is_known_the_better_for_their_counts() {
         let truth = 4096.0 * served(2) / (0..3).map(served).sum::<f64>();
         assert!((growth.lower..=growth.upper).contains(&truth), "{truth} {growth:?}");
         let by_steps: f64 = steps(&told).rows.iter().map(|row| row.share * row.growth.estimate).sum();
-        assert!((by_steps - growth.estimate).abs() < SLACK, "{by_steps} {growth:?}");
+        assert!((by_steps - growth.estimate).abs() < USUAL.slack, "{by_steps} {growth:?}");
         record.host.iter_mut().for_each(|h| h.by_step.clear());
         let untold = judge(&record).findings[0].growth.expect("growth");
         assert!(untold.upper - untold.lower > 3.0 * (growth.upper - growth.lower), "{untold:?} {growth:?}");
