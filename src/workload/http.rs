@@ -6,7 +6,7 @@
 
 use super::client::{Client, Shared};
 use super::counters::Counters;
-use super::mix::mix_blocks;
+use super::mix::{Pairs, mix_blocks};
 use super::pacing::{Arrivals, Ramp};
 use super::plan::Place;
 use super::record::{ErrorKind, Outcome, Recorder};
@@ -64,6 +64,7 @@ struct Phase {
     /// Blocks of the mix, and the number of the first of them in the run.
     blocks: u32,
     first_block: u64,
+    pairs: Cell<Pairs>,
     /// The part of its time that is over, if that is limited.
     by_time: Cell<f64>,
     /// No new requests: it ends when those in flight have ended.
@@ -245,6 +246,7 @@ impl Phase {
             first,
             blocks,
             first_block,
+            pairs: Cell::default(),
             by_time: Cell::new(0.0),
             over: Cell::new(false),
             active: Cell::new(0),
@@ -270,10 +272,26 @@ impl Phase {
     /// The block of the mix into which the request falls before which so many were begun. By requests, where they limit
     /// the phase: then it doesn't depend on how fast the target answers.
     fn block(&self, begun: u64) -> Option<u64> {
-        let last = u64::from(self.blocks).checked_sub(1)?;
-        let by_count = self.goal.get().map_or(0.0, |goal| begun as f64 / goal as f64);
-        let done = self.by_time.get().max(by_count);
-        Some(self.first_block + ((done * f64::from(self.blocks)) as u64).min(last))
+        let last = self.blocks.checked_sub(1)?;
+        let time = self.by_time.get();
+        let block = match self.goal.get() {
+            // A phase with half of a pair has its block to its end.
+            None if self.has_whole_pairs() => {
+                let mut pairs = self.pairs.get();
+                let block = pairs.block(self.blocks, begun, time);
+                self.pairs.set(pairs);
+                block?
+            }
+            goal => {
+                let by_count = goal.map_or(0.0, |goal| begun as f64 / goal as f64);
+                ((time.max(by_count) * f64::from(self.blocks)) as u32).min(last)
+            }
+        };
+        Some(self.first_block + u64::from(block))
+    }
+
+    fn has_whole_pairs(&self) -> bool {
+        self.blocks.is_multiple_of(2) && self.first_block.is_multiple_of(2)
     }
 
     /// Waits this long, or until the phase is over.

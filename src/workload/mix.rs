@@ -2,7 +2,7 @@
 //!
 //! Steps that are always mixed alike grow side by side, and no regression can tell which of them leaks. So a soak is cut
 //! into blocks, each with weights of its own. Blocks come in pairs that mirror each other: what a step gets more of in
-//! one, it gets less of in the other, so that a pair of equally long blocks has the configured mix exactly.
+//! one, it gets less of in the other, so that a pair of blocks with equally many requests has the configured mix exactly.
 
 use crate::config::WorkloadConfig;
 use rand::{Rng, SeedableRng};
@@ -44,10 +44,81 @@ pub(super) fn block_weights(weights: &[f64], seed: u64, block: u64) -> Vec<f64> 
     weights.iter().zip(&draws).map(|(w, d)| w * (1.0 + sign * (d - mean))).collect()
 }
 
+/// The part of the time that is left for a pair which it is meant to take: a pair that the soak's end cuts off isn't even.
+const IN_TIME: f64 = 0.9;
+
+/// Where a soak of limited time stands among its blocks.
+///
+/// The target may be faster under one mix than under its mirror, and would serve more of it in the same time. So both
+/// blocks of a pair have equally many requests: in the first pair as many as its first block's time allowed, later as many
+/// as the time that is left allows, at the pace of the last pair.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Pairs {
+    /// The block under way.
+    block: u32,
+    /// Requests begun before it.
+    since: u64,
+    /// Requests of each block of the pair; 0 until the first block has ended.
+    each: u64,
+    /// The part of the soak's time that was over when the pair began.
+    from: f64,
+}
+
+impl Pairs {
+    /// The block, of `blocks`, of the request before which so many were begun, when this part of the soak's time is over;
+    /// `None` once all have been.
+    pub(super) fn block(&mut self, blocks: u32, begun: u64, time: f64) -> Option<u32> {
+        let served = begun.saturating_sub(self.since);
+        if self.each == 0 && served > 0 && time >= 1.0 / f64::from(blocks) {
+            self.each = served;
+        }
+        if self.each > 0 && served >= self.each && self.block < blocks {
+            (self.block, self.since) = (self.block + 1, begun);
+            let left = blocks.saturating_sub(self.block);
+            if self.block.is_multiple_of(2) && left > 0 {
+                let pace = 2.0 * self.each as f64 / (time - self.from);
+                let each = IN_TIME * pace * (1.0 - time) / f64::from(left);
+                // Too fast for the clock: then the pace isn't known.
+                self.each = if each.is_finite() { (each.round() as u64).max(1) } else { self.each };
+                self.from = time;
+            }
+        }
+        (self.block < blocks).then_some(self.block)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// One client after the other; requests of the first step take `slow` times as long as those of the second.
+    fn soak(weights: [f64; 2], slow: f64, requests: f64, seed: u64) -> (Vec<Option<u32>>, f64) {
+        let each = 1.0 / requests / (weights[0] * slow + weights[1]);
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let (mut pairs, mut time, mut steps, mut taken) = (Pairs::default(), 0.0, [0.0; 2], Vec::new());
+        while time < 1.0 {
+            let block = pairs.block(BLOCKS, taken.len() as u64, time);
+            let now = block.map_or(weights.to_vec(), |b| block_weights(&weights, seed, u64::from(b)));
+            let is_first = super::super::plan::unit(random.next_u64()) < now[0] / now.iter().sum::<f64>();
+            steps[usize::from(!is_first)] += 1.0;
+            time += each * if is_first { slow } else { 1.0 };
+            taken.push(block);
+        }
+        (taken, steps[0] / (steps[0] + steps[1]))
+    }
+
+    #[test]
+    fn a_target_that_is_slower_under_one_step_gets_the_configured_mix_all_the_same() {
+        for seed in 0..8 {
+            let (blocks, share) = soak([0.6, 0.4], 5.0, 50_000.0, seed);
+            assert!((share - 0.6).abs() < 0.01, "{share}");
+            let last = blocks.iter().rposition(Option::is_some).unwrap();
+            assert_eq!(blocks[last], Some(BLOCKS - 1));
+            // Little of the soak has no block.
+            assert!(last > blocks.len() * 19 / 20, "{last} of {}", blocks.len());
+        }
+    }
 
     #[test]
     fn the_rarest_step_varies_most() {
@@ -56,6 +127,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn both_blocks_of_a_pair_have_equally_many_requests(slow in 0.02..50.0f64, requests in 1.0..5000.0f64, seed: u64) {
+            let (blocks, _) = soak([0.7, 0.3], slow, requests, seed);
+            let of = |block: u32| blocks.iter().filter(|b| **b == Some(block)).count();
+            let begun = blocks.iter().flatten().max().map_or(0, |last| last / 2);
+            for pair in 0..begun {
+                prop_assert_eq!(of(2 * pair), of(2 * pair + 1));
+            }
+            // Only the last pair may have been cut off, and what comes after all of them has no block.
+            prop_assert!(of(2 * begun) >= of(2 * begun + 1) && of(BLOCKS) == 0);
+            prop_assert!(blocks.windows(2).all(|w| w[1].is_none_or(|b| w[0].is_some_and(|a| b == a || b == a + 1))));
+        }
+
         #[test]
         fn pairs_of_blocks_have_the_configured_mix(
             weights in prop::collection::vec(prop_oneof![Just(0.0), 0.001..1000.0f64], 1..10),
