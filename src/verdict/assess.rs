@@ -93,6 +93,8 @@ pub(super) struct Assessment {
     pub only_noisy: bool,
     /// Whether growth is told apart from what the uneven mix of steps makes of it.
     pub mixed: bool,
+    /// What the best model was fitted to, less what comes and goes.
+    pub fitted: Vec<Levels>,
 }
 
 /// What is judged.
@@ -155,7 +157,8 @@ pub(super) struct Terms {
 pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let Subject { raw, smooth, jumps, total_span, .. } = subject;
     let budget = terms.budget;
-    let Plausibles { mut models, steady, mixed } = plausible(raw, smooth, jumps.len(), subject.averaged, terms.quantum);
+    let Plausibles { mut models, steady, fitted, mixed } =
+        plausible(raw, smooth, jumps.len(), subject.averaged, terms.quantum);
     // A level that comes back too soon for a walk is none, and its growth is known the better for it.
     let comes_back = !steady.is_empty() && steady.iter().all(|levels| keeps_in_band(&levels.y));
     if comes_back {
@@ -223,9 +226,8 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         rho if rho >= DRIFTS => falls > STROLL,
         _ => false,
     };
-    let fitted = if best.stepped { smooth } else { &steady };
     let shapes = best.transients.len();
-    let fades_roughly = shapes > 0 && matches!(fitted, [one] if fades_roughly(one, shapes));
+    let fades_roughly = shapes > 0 && matches!(&fitted[..], [one] if fades_roughly(one, shapes));
     let faded = best.transients.iter().any(|t| t.is_bounded()) && !best.transients.iter().any(sets_in_late);
     let falls_behind =
         hangs_on_transient && faded && matches!(&steady[..], [one] if falls_behind(one, persistent.estimate));
@@ -273,6 +275,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         by_second_half: false,
         only_noisy,
         mixed,
+        fitted,
     })
 }
 

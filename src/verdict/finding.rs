@@ -309,7 +309,7 @@ fn fit(member: &Member, assessment: &Assessment) -> Option<Fit> {
     let model = assessment.models.first()?;
     let Levels { x, y, .. } = &member.smooth;
     let (start, span, n) = (*x.first()?, member.smooth.span(), x.len() as f64);
-    let at = |x: f64| model.grown((x - start) / span);
+    let at = |x: f64| model.fitted((x - start) / span);
     let level = x.iter().zip(y).map(|(x, y)| y - at(*x)).sum::<f64>() / n;
     let centre = x.iter().sum::<f64>() / n;
     let spread = (x.iter().zip(y).map(|(x, y)| (y - at(*x) - level).powi(2)).sum::<f64>() / n).sqrt();

@@ -23,6 +23,8 @@ pub(super) struct Plausible {
     pub end_coming_back: Option<Estimate>,
     /// What each transient tends to add.
     pub amplitudes: Vec<f64>,
+    /// What was fitted beside that to their derivatives: the shape, its parameter, and the coefficient.
+    moves: Vec<(usize, usize, f64)>,
     /// Distance of the information criterion from the best model's.
     pub distance: f64,
     /// Whether the jumps were taken out before the fit, each paid for like two parameters.
@@ -39,6 +41,12 @@ impl Plausible {
     /// What is added between the beginning of the judged part and `u`, a share of it.
     pub fn grown(&self, u: f64) -> f64 {
         self.line * u + self.transients.iter().zip(&self.amplitudes).map(|(t, a)| a * t.at(u)).sum::<f64>()
+    }
+
+    /// The fitted curve less its level: the same, its shapes moved to where they fit best.
+    pub fn fitted(&self, u: f64) -> f64 {
+        let moved = |&(i, p, by): &(usize, usize, f64)| by * self.transients[i].derivative(p, u);
+        self.grown(u) + self.moves.iter().map(moved).sum::<f64>()
     }
 
     /// What transients that have no level to lead to would add over a whole run more at their pace at the end.
@@ -66,6 +74,8 @@ pub(super) struct Plausibles {
     pub models: Vec<Plausible>,
     /// The raw levels less load, mix and wave as the best model has them.
     pub steady: Vec<Levels>,
+    /// The same less the jumps, if the best model was fitted without them.
+    pub fitted: Vec<Levels>,
     /// Whether growth is told apart from what the uneven mix of steps makes of it.
     pub mixed: bool,
 }
@@ -134,8 +144,10 @@ pub(super) fn plausible(raw: &[Levels], smooth: &[Levels], jumps: usize, average
     models.iter_mut().for_each(|m| m.distance -= best);
     models.retain(|m| m.distance <= FAR);
     models.sort_by(|a, b| a.distance.total_cmp(&b.distance));
-    let steady = models.first().map_or_else(Vec::new, |m| as_it_is.steady(raw, &m.passing));
-    Plausibles { models, steady, mixed: as_it_is.mixed }
+    let less_passing = |levels| models.first().map_or_else(Vec::new, |m| as_it_is.steady(levels, &m.passing));
+    let steady = less_passing(raw);
+    let fitted = if models.first().is_some_and(|m| m.stepped) { less_passing(smooth) } else { steady.clone() };
+    Plausibles { models, steady, fitted, mixed: as_it_is.mixed }
 }
 
 /// Fits the dictionary; `distance` is the bare criterion.
@@ -449,6 +461,8 @@ impl Search {
         for (k, &(i, p)) in slots.iter().enumerate() {
             direction[self.fixed.len() + shapes.len() + k] = late(|u| shapes[i].derivative(p, u)) / self.span;
         }
+        let first = self.fixed.len() + shapes.len();
+        let moves = slots.iter().enumerate().map(|(k, &(i, p))| (i, p, fit.coefficient(first + k).value)).collect();
         let passing: Vec<f64> = (1..self.fixed.len()).map(|i| fit.coefficient(i).value).collect();
         let confounded = self.confounded(shapes);
         let put_right = |e: Estimate, at_end: bool| {
@@ -464,6 +478,7 @@ impl Search {
             end: put_right(fit.combination(&direction), true),
             end_coming_back: fit.combination_coming_back(&direction).map(|e| put_right(e, true)),
             amplitudes,
+            moves,
             distance: fit.bic(parameters),
             stepped: false,
             load_is_lost: self.ramp && confounded.is_some_and(|c| c.is_lost()),

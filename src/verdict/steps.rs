@@ -156,20 +156,28 @@ impl Subject {
 
     /// Fits every plausible kind of warm-up by every clock; those that the levels don't rule out, the best first.
     fn fits(&self, models: &[Plausible], quantum: f64) -> Vec<Fit> {
-        let mut kinds: Vec<&Plausible> = Vec::new();
+        let mut kinds: Vec<(&[Transient], bool)> = Vec::new();
         for model in models {
             // Of a kind the best is enough: its parameters are fitted anew.
-            if kinds.len() < MOST_KINDS && !kinds.iter().any(|known| are_alike(known, model)) {
-                kinds.push(model);
+            let kind = (&model.transients[..], model.stepped);
+            if kinds.len() < MOST_KINDS && !kinds.iter().any(|known| are_alike(*known, kind)) {
+                kinds.push(kind);
+            }
+        }
+        for stepped in [false, true] {
+            let of: Vec<_> = kinds.iter().filter(|kind| kind.1 == stepped).collect();
+            // What looked like a shape may be the steps' doing.
+            if !of.is_empty() && of.iter().all(|kind| !kind.0.is_empty()) {
+                kinds.push((&[], stepped));
             }
         }
         let mut fits: Vec<Fit> = Vec::new();
-        for model in kinds {
-            let clocks: Vec<Option<usize>> = match model.transients[..] {
+        for kind in kinds {
+            let clocks: Vec<Option<usize>> = match kind.0 {
                 [] => vec![None],
                 _ => [None].into_iter().chain((0..self.groups.len()).map(Some)).collect(),
             };
-            fits.extend(clocks.into_iter().filter_map(|clock| self.refined(model, clock, quantum)));
+            fits.extend(clocks.into_iter().filter_map(|clock| self.refined(kind, clock, quantum)));
         }
         // Levels with and without their jumps are different data: each has its own best.
         for stepped in [false, true] {
@@ -184,17 +192,17 @@ impl Subject {
 
     /// Moves the shapes' parameters to where they fit best by this clock, by Gauss-Newton steps. The last fit carries their
     /// derivatives, and with them their uncertainty.
-    fn refined(&self, model: &Plausible, clock: Option<usize>, quantum: f64) -> Option<Fit> {
-        let mut shapes = model.transients.clone();
+    fn refined(&self, (start, stepped): (&[Transient], bool), clock: Option<usize>, quantum: f64) -> Option<Fit> {
+        let mut shapes = start.to_vec();
         for _ in 1..STEPS {
-            let (attribution, slots) = self.attributed(&shapes, model.stepped, clock, quantum)?;
+            let (attribution, slots) = self.attributed(&shapes, stepped, clock, quantum)?;
             for (k, &(i, p)) in slots.iter().enumerate() {
                 let (amplitude, most) = (attribution.covariate(i).value, shapes[i].reach(p));
                 let step = attribution.covariate(shapes.len() + k).value / amplitude;
                 shapes[i] = shapes[i].moved(p, if step.is_nan() { 0.0 } else { step.clamp(-most, most) });
             }
         }
-        let (attribution, _) = self.attributed(&shapes, model.stepped, clock, quantum)?;
+        let (attribution, _) = self.attributed(&shapes, stepped, clock, quantum)?;
         // Warm-ups only add memory.
         if (0..shapes.len()).any(|i| attribution.covariate(i).value <= 0.0) {
             return None;
@@ -202,7 +210,7 @@ impl Subject {
         let span = clock.map_or(self.span, |g| self.spans[g]);
         let lasting = shapes.iter().map(|t| if t.is_bounded() { 0.0 } else { 1.0 / span }).collect();
         let criterion = attribution.criterion();
-        criterion.is_finite().then_some(Fit { attribution, criterion, stepped: model.stepped, clock, lasting })
+        criterion.is_finite().then_some(Fit { attribution, criterion, stepped, clock, lasting })
     }
 
     /// One fit with these shapes and their derivatives by the parameters, which are returned as shape and parameter.
@@ -229,10 +237,9 @@ impl Subject {
     }
 }
 
-/// Whether two models differ in the parameters of their shapes only.
-fn are_alike(a: &Plausible, b: &Plausible) -> bool {
-    let kinds = a.transients.iter().zip(&b.transients).all(|(x, y)| x.is_like(*y));
-    a.stepped == b.stepped && a.transients.len() == b.transients.len() && kinds
+/// Whether two kinds, each with or without its jumps, differ in the parameters of their shapes only.
+fn are_alike(a: (&[Transient], bool), b: (&[Transient], bool)) -> bool {
+    a.1 == b.1 && a.0.len() == b.0.len() && a.0.iter().zip(b.0).all(|(x, y)| x.is_like(*y))
 }
 
 impl Member {
@@ -351,5 +358,29 @@ fn list(names: &[String], last: &str) -> String {
     match &quoted[..] {
         [first @ .., end] if !first.is_empty() => format!("{} {last} {end}", first.join(", ")),
         _ => quoted.join(""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::plausible::plausible;
+    use super::*;
+
+    #[test]
+    fn a_shape_that_the_steps_explain_leaves_the_line() {
+        let levels = |grown: fn(f64) -> f64| {
+            let x: Vec<f64> = (0..60).map(|i| 20.0 * f64::from(i)).collect();
+            let y = x.iter().map(|x| 1e6 + grown(*x)).collect();
+            let mixed = |sign: f64| x.iter().map(|x| 0.5 * x + sign * 30.0 * (0.02 * x).sin()).collect();
+            let by_step = vec![mixed(1.0), mixed(-1.0)];
+            Levels { x, y, by_step, ..Levels::default() }
+        };
+        // The whole seemed to warm up; by its steps it speeds up, as no warm-up does.
+        let warming = plausible(&[levels(|x| 3e6 * (1.0 - (-x / 150.0).exp()))], &[], 0, 1.0, 4096.0).models;
+        assert!(!warming.is_empty() && warming.iter().all(|m| !m.transients.is_empty()));
+        let subject = Subject::of(vec![Member::new(&levels(|x| 2000.0 * x + 0.5 * x * x))], Vec::new()).unwrap();
+        let fits = subject.fits(&warming, 4096.0);
+        assert!(fits.iter().any(|fit| fit.lasting.is_empty()), "{} fits", fits.len());
+        assert!((fits[0].growth(&[0, 1]).value - 2600.0).abs() < 300.0, "{:?}", fits[0].growth(&[0, 1]));
     }
 }

@@ -117,7 +117,6 @@ pub fn working(record: &RunRecord, finding: &Finding) -> Option<Working> {
     let mut cuts = cuts(record, finding, &pool);
     cuts.extend(notes);
     let axis = axis.unwrap_or(Axis::Seconds);
-    let levels = if best.stepped { &pool.smooth } else { &pool.raw };
     Some(Working {
         resource,
         axis,
@@ -129,7 +128,7 @@ pub fn working(record: &RunRecord, finding: &Finding) -> Option<Working> {
         clean: clean_conditions(&a, resource, axis, finding.budget),
         clean_otherwise: a.clean,
         leaking_alone: finding.workers.iter().filter(|w| w.worker.is_some() && w.leaks).count(),
-        residuals: Residuals::of(best, levels),
+        residuals: Residuals::of(best, &a.fitted),
         naive: pool.raw.first().map_or_else(Vec::new, |l| naive(l, resource, axis, finding.budget)),
     })
 }
@@ -306,7 +305,7 @@ impl Residuals {
             .iter()
             .filter(|l| l.x.len() >= 2)
             .map(|l| {
-                let left: Vec<f64> = l.x.iter().zip(&l.y).map(|(x, y)| y - model.grown((x - l.x[0]) / span)).collect();
+                let left: Vec<f64> = l.x.iter().zip(&l.y).map(|(x, y)| y - model.fitted((x - l.x[0]) / span)).collect();
                 let mean = left.iter().sum::<f64>() / left.len() as f64;
                 l.x.iter().copied().zip(left.iter().map(|v| v - mean)).collect()
             })

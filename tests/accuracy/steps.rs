@@ -4,7 +4,7 @@ use super::modes::meta;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use seepage::model::*;
-use seepage::verdict::{BySteps, LeakClass, Outcome, Verdict, judge};
+use seepage::verdict::{BySteps, LeakClass, Outcome, Verdict, judge, working};
 
 /// Runs of each case: few, so that the test is quick in a debug build; `SEEPAGE_RUNS=200` makes the rates of
 /// docs/verdict.md.
@@ -215,6 +215,14 @@ fn steps_in_fixed_order_are_told_jointly() {
         assert!((rows[0].growth.lower..rows[0].growth.upper).contains(&200.0), "{rows:#?}");
         assert!(verdict.sentence.ends_with("`list`, `show` and `upload` can't be told apart"), "{}", verdict.sentence);
     }
+}
+
+#[test]
+fn residuals_are_what_the_mix_leaves_too() {
+    let record = run(&Case { kept: [0.0, 0.0, 4096.0], noise: (6_000.0, 0.0), ..USUAL }, 1);
+    let residuals = working(&record, &judge(&record).findings[0]).expect("a fit").residuals;
+    let first = residuals.autocorrelation[0];
+    assert!(first.abs() < 2.0 * residuals.bound, "{first} where {} would be noise", residuals.bound);
 }
 
 #[test]
