@@ -11,6 +11,7 @@ use super::pace::{has_stopped, keeps_pace};
 use super::plausible::{FAR, Plausible, Plausibles, plausible};
 use super::transient::Transient;
 use crate::stats::{Estimate, keeps_in_band, student_t};
+use std::borrow::Cow;
 
 /// Error probability of "leak".
 pub(super) const ALPHA_LEAK: f64 = 0.01;
@@ -234,7 +235,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let climbs = matches!(&steady[..], [one] if climbs_evenly(one));
     let too_soon = early && is_warming_up(best);
     let enough = if models.iter().all(Plausible::is_slow) { budget } else { NEAR_BUDGET * budget };
-    let doubtful = wanders || lately || too_soon || early && !keeps_pace(&steady, terms.quantum);
+    let doubtful = wanders || lately || too_soon || early && !keeps_pace(&after_warm_ups(best, &steady), terms.quantum);
     // What the level gives back time and again it hasn't kept, however steeply it climbs between.
     let falling = jumps.iter().filter(|j| j.size < 0.0).count() > 1;
     let taken_back = best.stepped && falling && by_jumps.0 < -UNDONE * least;
@@ -304,14 +305,37 @@ fn settles(models: &[Plausible], budget: f64, span: f64) -> bool {
     })
 }
 
-/// Whether less than three constants of the best model's transient have passed.
+/// Whether less than three constants of the best model's transient have passed, or too little after it.
 fn is_warming_up(model: &Plausible) -> bool {
-    model.transients.iter().any(|t| match *t {
-        Transient::Exponential(constant) | Transient::Logarithm(constant) => CONSTANTS * constant > 1.0,
-        Transient::Delayed(from, constant) => from + CONSTANTS * constant > 1.0,
-        Transient::Hinge(full) => full > EARLY_END,
-        Transient::Onset(from) => from > EARLY_END,
+    model.transients.iter().any(|t| {
+        let sharp = matches!(t, Transient::Hinge(_) | Transient::Onset(_));
+        over_from(*t) > if sharp { EARLY_END } else { 1.0 }
     })
+}
+
+/// The share of the judged part from which on a transient counts as over: three of its constants, or its knee.
+fn over_from(transient: Transient) -> f64 {
+    match transient {
+        Transient::Exponential(constant) | Transient::Logarithm(constant) => CONSTANTS * constant,
+        Transient::Delayed(from, constant) => from + CONSTANTS * constant,
+        Transient::Hinge(knee) | Transient::Onset(knee) => knee,
+    }
+}
+
+/// The levels of incarnations that were aligned by age, less their warm-ups: each has had its own, and what they show of its
+/// end the best model can be trusted with. A single series has had it once, and is left as it is.
+fn after_warm_ups<'a>(best: &Plausible, series: &'a [Levels]) -> Cow<'a, [Levels]> {
+    let are_incarnations = series.len() > 1 && !series.iter().any(|one| one.floor);
+    let from = best.transients.iter().map(|t| over_from(*t)).fold(0.0, f64::max);
+    if !are_incarnations || from <= 0.0 {
+        return Cow::Borrowed(series);
+    }
+    let span = series.iter().map(Levels::span).fold(0.0, f64::max);
+    let late = |one: &Levels| {
+        let places: Vec<usize> = (0..one.x.len()).filter(|i| one.x[*i] - one.x[0] >= from * span).collect();
+        one.pick(&places)
+    };
+    Cow::Owned(series.iter().map(late).collect())
 }
 
 impl Assessment {
