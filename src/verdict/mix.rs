@@ -208,3 +208,23 @@ fn shared(pool: &Curve, series: &Series) -> Vec<Vec<f64>> {
     }
     out
 }
+
+/// Names of the steps in these of the groups, in the order of the script however they were grouped.
+pub(super) fn names_of(names: &[String], groups: &[Vec<usize>], chosen: &[usize]) -> Vec<String> {
+    let mut steps: Vec<usize> = chosen.iter().flat_map(|g| groups[*g].iter().copied()).collect();
+    steps.sort_unstable();
+    steps.into_iter().map(|k| names[k].clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_named_in_the_order_of_the_script() {
+        let names = ["index", "upload", "big-upload", "other requests"].map(String::from);
+        // Uploads that are broken off may happen to keep step with all uploads.
+        let groups = [vec![0], vec![1, 3], vec![2]];
+        assert_eq!(names_of(&names, &groups, &[1, 2]), ["upload", "big-upload", "other requests"]);
+    }
+}

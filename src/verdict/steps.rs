@@ -10,7 +10,7 @@ use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, Demands, NEAR_BUDGET, Terms};
 use super::explain::amount;
 use super::finding::{Whole, least_jump};
 use super::level::Levels;
-use super::mix::Mix;
+use super::mix::{Mix, names_of};
 use super::plausible::{FAR, Plausible};
 use super::pool::Pool;
 use super::step_down::Judged;
@@ -92,11 +92,8 @@ fn by_steps(mix: &Mix, judged: &Judged, quantum: f64) -> Option<BySteps> {
         rows[*row].1.lower > 0.0 && !rest.is_empty() && share(&rest) * bounds(&rest).upper < budget
     };
     let alone = (0..rows.len()).find(within);
-    let names = |group: &[usize]| {
-        group.iter().flat_map(|g| subject.groups[*g].iter().map(|k| mix.names[*k].clone())).collect::<Vec<_>>()
-    };
     let told = |(group, growth): (Vec<usize>, Interval)| StepGrowth {
-        steps: names(&group),
+        steps: names_of(&mix.names, &subject.groups, &group),
         share: share(&group),
         grows: growth.lower > 0.0 && growth.estimate >= NEAR_BUDGET * budget,
         growth,

@@ -9,6 +9,7 @@
 //! all steps but those of whose requests it is proven to keep less than of another's. As a rule one is left.
 
 use super::super::Interval;
+use super::super::mix::names_of;
 use super::super::series::interpolate;
 use super::SiteStep;
 use super::window::Tally;
@@ -73,8 +74,7 @@ impl<'a> Steps<'a> {
         let rows: Vec<Interval> = (0..count).map(|group| bounds(&[group])).collect();
         let most = rows.iter().map(|row| row.lower).fold(0.0, f64::max);
         let (chosen, others): (Vec<usize>, Vec<usize>) = (0..count).partition(|group| rows[*group].upper >= most);
-        let steps: Vec<String> =
-            chosen.iter().flat_map(|g| self.groups[*g].iter().map(|k| self.names[*k].clone())).collect();
+        let steps = names_of(self.names, &self.groups, &chosen);
         let proven = !others.is_empty() && !chosen.is_empty() && most > 0.0;
         (proven && steps.len() <= MOST_NAMED).then(|| SiteStep {
             steps,
