@@ -6,7 +6,7 @@
 use super::Interval;
 use super::climb::{climbs_evenly, fades_roughly, falls, falls_behind, is_spread, last_quarter, late_slope};
 use super::jumping::{JumpPattern, pattern};
-use super::level::{Jump, Levels};
+use super::level::{Jump, Levels, longest};
 use super::pace::{has_stopped, keeps_pace};
 use super::plausible::{FAR, Plausible, Plausibles, plausible};
 use super::transient::Transient;
@@ -190,7 +190,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
             e
         }
     };
-    let span = raw.iter().map(Levels::span).fold(0.0, f64::max);
+    let span = longest(raw);
     // Whatever the noise, both ends of the run are known to a rounding step only: the errors of slow growth aren't independent.
     let rounding = terms.quantum / span;
     let bounds = |pick: fn(&Plausible) -> Estimate, reach: f64| {
@@ -309,28 +309,19 @@ fn settles(models: &[Plausible], budget: f64, span: f64) -> bool {
 fn is_warming_up(model: &Plausible) -> bool {
     model.transients.iter().any(|t| {
         let sharp = matches!(t, Transient::Hinge(_) | Transient::Onset(_));
-        over_from(*t) > if sharp { EARLY_END } else { 1.0 }
+        t.over_from(CONSTANTS) > if sharp { EARLY_END } else { 1.0 }
     })
-}
-
-/// The share of the judged part from which on a transient counts as over: three of its constants, or its knee.
-fn over_from(transient: Transient) -> f64 {
-    match transient {
-        Transient::Exponential(constant) | Transient::Logarithm(constant) => CONSTANTS * constant,
-        Transient::Delayed(from, constant) => from + CONSTANTS * constant,
-        Transient::Hinge(knee) | Transient::Onset(knee) => knee,
-    }
 }
 
 /// The levels of incarnations that were aligned by age, less their warm-ups: each has had its own, and what they show of its
 /// end the best model can be trusted with. A single series has had it once, and is left as it is.
 fn after_warm_ups<'a>(best: &Plausible, series: &'a [Levels]) -> Cow<'a, [Levels]> {
     let are_incarnations = series.len() > 1 && !series.iter().any(|one| one.floor);
-    let from = best.transients.iter().map(|t| over_from(*t)).fold(0.0, f64::max);
+    let from = best.transients.iter().map(|t| t.over_from(CONSTANTS)).fold(0.0, f64::max);
     if !are_incarnations || from <= 0.0 {
         return Cow::Borrowed(series);
     }
-    let span = series.iter().map(Levels::span).fold(0.0, f64::max);
+    let span = longest(series);
     let late = |one: &Levels| {
         let places: Vec<usize> = (0..one.x.len()).filter(|i| one.x[*i] - one.x[0] >= from * span).collect();
         one.pick(&places)

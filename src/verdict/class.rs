@@ -170,13 +170,8 @@ impl Behaviour<'_> {
     /// When the best model's last transient is over; `None` if it has none that ends.
     fn end(&self, a: &Assessment) -> Option<End> {
         let over = |transients: &[Transient]| {
-            let ends = transients.iter().map(|t| match *t {
-                Transient::Exponential(t) => Some(CONSTANTS * t),
-                Transient::Delayed(d, t) => Some(d + CONSTANTS * t),
-                Transient::Hinge(t) => Some(t),
-                Transient::Logarithm(_) | Transient::Onset(_) => None,
-            });
-            ends.flatten().max_by(f64::total_cmp)
+            let ends = transients.iter().filter(|t| t.has_level()).map(|t| t.over_from(CONSTANTS));
+            ends.max_by(f64::total_cmp)
         };
         let best = a.models.first()?;
         let share = over(&best.transients)?;

@@ -40,6 +40,11 @@ pub(super) struct Jump {
     pub size: f64,
 }
 
+/// The longest span of these series, in steps of the axis.
+pub(super) fn longest(series: &[Levels]) -> f64 {
+    series.iter().map(Levels::span).fold(0.0, f64::max)
+}
+
 impl Levels {
     pub fn span(&self) -> f64 {
         match (self.x.first(), self.x.last()) {

@@ -2,7 +2,7 @@
 //! just become full like one but for its end.
 
 use super::assess::ALPHA_LEAK;
-use super::level::Levels;
+use super::level::{Levels, longest};
 use crate::stats::{ModelFit, Panel, Unit};
 
 /// The part of its mean pace that growth must have at an early end.
@@ -35,7 +35,7 @@ pub(super) fn has_stopped(series: &[Levels], quantum: f64) -> bool {
 
 /// A straight line and one more shape over the judged part as 0 to 1.
 fn fit(series: &[Levels], quantum: f64, shape: impl Fn(f64) -> f64) -> Option<ModelFit> {
-    let span = series.iter().map(Levels::span).fold(0.0, f64::max);
+    let span = longest(series);
     let unit = |s: &Levels| {
         let age: Vec<f64> = s.x.iter().map(|x| (x - s.x[0]) / span).collect();
         let shape = age.iter().map(|u| shape(*u)).collect();

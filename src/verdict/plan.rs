@@ -7,7 +7,6 @@
 use super::level::{Levels, judged_from};
 use super::plausible::{Plausible, plausible};
 use super::pool::{Member, Pool};
-use super::transient::Transient;
 use super::working::Residuals;
 use super::{Outcome, find};
 use crate::model::{Axis, Resource, Series, WorkerId};
@@ -114,14 +113,9 @@ impl Noise {
         let judged = |s: &Series| (s.x.len() - judged_from(s)).saturating_sub(1);
         let apart = |m: &Member| m.levels.span() / judged(&series[m.index]).max(1) as f64;
         let reading = median(&pool.members.iter().map(apart).collect::<Vec<f64>>());
-        let over = |t: &Transient| match *t {
-            Transient::Exponential(t) => Some(CONSTANTS * t),
-            Transient::Delayed(d, t) => Some(d + CONSTANTS * t),
-            Transient::Hinge(t) => Some(t),
-            Transient::Logarithm(_) => Some(1.0),
-            Transient::Onset(_) => None,
-        };
-        let warm_up = whole.transients.iter().filter_map(over).max_by(f64::total_cmp);
+        let bounded = whole.transients.iter().filter(|t| t.is_bounded());
+        let over = bounded.map(|t| if t.has_level() { t.over_from(CONSTANTS) } else { 1.0 });
+        let warm_up = over.max_by(f64::total_cmp);
         Ok(Noise {
             axis,
             workers,

@@ -3,7 +3,7 @@
 //! Model: level = intercept (one a series) + load + mix of the steps + persistent growth + at most two transients + AR(1)
 //! error. No selected model is trusted: every one whose information criterion comes near the best has a say.
 
-use super::level::Levels;
+use super::level::{Levels, longest};
 use super::load::{Confounded, calm_load};
 use super::transient::Transient;
 use crate::stats::{Counted, Estimate, ModelFit, Panel, Unit, ahead_of_share};
@@ -217,7 +217,7 @@ struct Search {
 
 impl Search {
     fn new(series: &[Levels], quantum: f64) -> Option<Self> {
-        let span = series.iter().map(Levels::span).fold(0.0, f64::max);
+        let span = longest(series);
         if span <= 0.0 {
             return None;
         }
@@ -396,12 +396,10 @@ impl Search {
             let columns: Vec<usize> = self.fixed.iter().copied().chain(terms).chain(slopes).collect();
             let Some(fit) = self.panel.fit(&columns) else { break };
             let Some(model) = self.model(&fit, &shapes, &slots, columns.len()) else { break };
-            let amplitudes = model.amplitudes.clone();
-            let first = self.fixed.len() + shapes.len();
             let mut farthest = 0.0f64;
-            for (k, &(i, p)) in slots.iter().enumerate() {
+            for &(i, p, by) in &model.moves {
                 let most = shapes[i].reach(p);
-                let step = (fit.coefficient(first + k).value / amplitudes[i]).clamp(-most, most);
+                let step = (by / model.amplitudes[i]).clamp(-most, most);
                 shapes[i] = shapes[i].moved(p, step);
                 farthest = farthest.max(step.abs());
             }

@@ -66,6 +66,15 @@ impl Transient {
         exponential.into_iter().chain(logarithm).chain(hinge).chain(delayed).chain(onset).collect()
     }
 
+    /// From where on it counts as over: after so many of its time constants, or at its knee.
+    pub fn over_from(self, constants: f64) -> f64 {
+        match self {
+            Transient::Exponential(t) | Transient::Logarithm(t) => constants * t,
+            Transient::Delayed(d, t) => d + constants * t,
+            Transient::Hinge(knee) | Transient::Onset(knee) => knee,
+        }
+    }
+
     /// Whether it ends by itself, so that its growth doesn't persist.
     pub fn is_bounded(self) -> bool {
         !matches!(self, Transient::Onset(_))

@@ -6,7 +6,7 @@
 use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, Assessment, Demands, LATE, NEAR, NEAR_BUDGET, Terms};
 use super::explain::{allowed_rate, amount, model_name, pattern_name, rate};
 use super::finding::{Whole, least_jump};
-use super::level::Levels;
+use super::level::{Levels, longest};
 use super::mix::Mix;
 use super::plausible::Plausible;
 use super::pool::Pool;
@@ -297,7 +297,7 @@ fn clean_conditions(a: &Assessment, resource: Resource, axis: Axis, budget: f64)
 
 impl Residuals {
     pub(super) fn of(model: &Plausible, levels: &[Levels]) -> Self {
-        let span = levels.iter().map(Levels::span).fold(0.0, f64::max);
+        let span = longest(levels);
         if span <= 0.0 {
             return Residuals::default();
         }

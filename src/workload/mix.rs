@@ -74,7 +74,7 @@ impl Pairs {
         }
         if self.each > 0 && served >= self.each && self.block < blocks {
             (self.block, self.since) = (self.block + 1, begun);
-            let left = blocks.saturating_sub(self.block);
+            let left = blocks - self.block;
             if self.block.is_multiple_of(2) && left > 0 {
                 let pace = 2.0 * self.each as f64 / (time - self.from);
                 let each = IN_TIME * pace * (1.0 - time) / f64::from(left);
