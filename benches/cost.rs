@@ -203,6 +203,7 @@ fn judge() {
         samples: Vec::new(),
         host: Vec::new(),
         load: Vec::new(),
+        census: Vec::new(),
         events: Vec::new(),
         heap: Default::default(),
     };

@@ -22,8 +22,8 @@ pub fn proc_status(bytes: &[u8]) {
 /// The pages on which servers say what their workers have served.
 pub fn status_page(bytes: &[u8]) {
     static PATTERN: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(?<pid>\d+)\D+(?<count>\d+)").unwrap());
-    let _ = probe::parse_php_fpm(bytes);
-    let _ = probe::parse_mod_status(bytes);
+    let _ = probe::parse_php_fpm(bytes, "/status");
+    let _ = probe::parse_mod_status(bytes, "/status");
     let _ = probe::parse_page(bytes, &PATTERN);
 }
 

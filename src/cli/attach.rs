@@ -46,6 +46,10 @@ pub struct Arguments {
     /// Size that no worker should outgrow, such as `256 MiB`: what the advice on recycling a leaking worker is made for.
     #[arg(long, value_name = "SIZE")]
     max_worker_size: Option<Bytes>,
+    /// How long a process warms up after its start, such as `10m` or `0s`: what is read of a younger one isn't judged. By
+    /// default, growth of a process that is young beside the watch is no leak before it has outlasted its start by far.
+    #[arg(long, value_name = "TIME")]
+    warm_up: Option<Span>,
     /// Directory in which the run's own directory is made.
     #[arg(long, default_value = "reports", value_name = "DIR")]
     reports: PathBuf,
@@ -149,6 +153,7 @@ pub fn attach(arguments: &Arguments) -> Done {
         per,
         budgets: &budgets,
         max_worker_size: arguments.max_worker_size.map(|size| size.0),
+        warm_up: arguments.warm_up.map(|age| age.0),
         reports: &arguments.reports,
         interrupt: Interrupt::listen()?,
     };

@@ -46,6 +46,7 @@ pub fn leaking_run() -> RunRecord {
         samples,
         host: Vec::new(),
         load: Vec::new(),
+        census: Vec::new(),
         events: vec![
             phase(0.0, PhaseKind::WarmUp, 0),
             phase(10.0, PhaseKind::Soak, 1),

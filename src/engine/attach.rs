@@ -58,6 +58,8 @@ pub struct AttachRequest<'a> {
     pub budgets: &'a [(Resource, f64)],
     /// Size in bytes that no worker should outgrow, for the advice on recycling.
     pub max_worker_size: Option<u64>,
+    /// How long a process warms up after its start, if the user knows; what is read of it before isn't judged.
+    pub warm_up: Option<Duration>,
     /// Where run directories go.
     pub reports: &'a Path,
     /// What ends the run before its time.
@@ -222,6 +224,7 @@ impl<'a> Attachment<'a> {
                 limited_by: None,
                 worker_limits: None,
                 max_worker_size: request.max_worker_size,
+                warm_up: request.warm_up.map(|age| age.as_secs_f64()),
             },
             counting,
             classes: Vec::new(),

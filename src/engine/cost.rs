@@ -31,6 +31,15 @@ const LOCKED: f64 = 0.005;
 /// A slow reading is taken this often whatever it costs.
 const RAREST: Duration = Duration::from_secs(3600);
 
+/// The part of the budget that censuses take, beside the two halves.
+const CENSUS: f64 = 0.1;
+
+/// The shortest interval between two censuses.
+const CENSUS_EVERY: Duration = Duration::from_millis(250);
+
+/// Censuses in the time in which a run doubles its length, about.
+const MOST_EACH_LENGTH: u32 = 2000;
+
 /// Readings whose cost is kept to find its median.
 const KEPT: usize = 4096;
 
@@ -140,6 +149,14 @@ impl Account {
         let share = if self.budget > 0.0 { (0.5 * self.budget / workers.max(1) as f64).min(LOCKED) } else { LOCKED };
         let needed = Duration::try_from_secs_f64(took.as_secs_f64() / share).unwrap_or(RAREST);
         wanted.max(needed.min(RAREST))
+    }
+
+    /// The pause after a census that took this long, `elapsed` into the run: it keeps a part of the budget, and bounds what is
+    /// written of a run that never ends.
+    pub fn census_pause(&self, took: Duration, elapsed: Duration) -> Duration {
+        let share = if self.budget > 0.0 { CENSUS * self.budget } else { LOCKED };
+        let needed = Duration::try_from_secs_f64(took.as_secs_f64() / share).unwrap_or(RAREST);
+        needed.clamp(CENSUS_EVERY, RAREST).max(elapsed / MOST_EACH_LENGTH)
     }
 
     /// The account at the end: `cpu` is the thread's CPU time, `elapsed` how long it ran, in `ticks` ticks.

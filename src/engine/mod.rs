@@ -4,6 +4,7 @@
 //! to a target that runs already, nothing is driven, and nothing but files is read.
 
 mod attach;
+mod census;
 mod collect;
 mod cost;
 mod cut;

@@ -50,6 +50,7 @@ impl Recorder {
             samples: Vec::new(),
             host: Vec::new(),
             load: Vec::new(),
+            census: Vec::new(),
             events: Vec::new(),
             heap: Default::default(),
         };
@@ -187,6 +188,7 @@ impl Recorder {
             Entry::Sample(sample) => self.workers.push(&mut self.record.samples, sample),
             Entry::Host(sample) => self.host.push(&mut self.record.host, sample),
             Entry::Load(sample) => self.record.load.push(sample),
+            Entry::Census(census) => self.record.census.push(census),
             Entry::Event(event) => self.record.events.push(event),
             Entry::Heap(entry) => self.record.heap.put(entry),
         }

@@ -6,7 +6,7 @@ use super::driving::Driving;
 use super::heap::{HeapLooks, HeapSampling};
 use super::interrupt::Interrupt;
 use super::recorder::Recorder;
-use super::sampler::{Plan, Sampler, driver_counting};
+use super::sampler::{Driven, Plan, Sampler, driver_counting};
 use super::setup::Setup;
 use super::soaking::Soaking;
 use super::target::{self, Outputs};
@@ -202,7 +202,7 @@ impl Conductor {
                 heap,
                 origin: self.origin,
                 alive: Arc::clone(&self.alive),
-                driven: Some(Box::new(move || driven.sent_by_step())),
+                driven: Some(Box::new(move || Driven { by_step: driven.sent_by_step(), failed: driven.totals().failed })),
                 stopping: Arc::clone(&self.stopping),
             },
             sink,

@@ -1,13 +1,14 @@
 //! The sampler: a thread of its own that reads every worker at absolute deadlines.
 
+use super::census::census;
 use super::cost::{Account, thread_cpu};
 use super::heap::HeapSampling;
 use crate::config::SampleConfig;
 use crate::model::{Counting, Event, EventKind, Observing, WorkerId, WorkerLimits};
-use crate::probe::{Connections, Counter, HostProbe, MemoryGroup};
+use crate::probe::{Connections, Counter, HostProbe, LinesRead, LookUps, MemoryGroup};
 use crate::store::Entry;
 use crate::supervise::Roster;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, sync_channel};
@@ -33,10 +34,18 @@ pub struct Plan {
     pub origin: Instant,
     /// Kept up to date with the number of workers that live.
     pub alive: Arc<AtomicUsize>,
-    /// Requests that the driver has begun so far, by step. `None` if nothing is driven.
-    pub driven: Option<Box<dyn Fn() -> Vec<u64> + Send>>,
+    /// What the driver has done so far. `None` if nothing is driven.
+    pub driven: Option<Box<dyn Fn() -> Driven + Send>>,
     /// Set once the harness has begun to stop the target: workers end then as they should.
     pub stopping: Arc<AtomicBool>,
+}
+
+/// What the driver has done so far.
+pub struct Driven {
+    /// Requests begun, by step.
+    pub by_step: Vec<u64>,
+    /// Requests that failed.
+    pub failed: u64,
 }
 
 /// How long a reading that was asked for is waited for.
@@ -115,6 +124,11 @@ struct Sampling {
     account: Account,
     next_slow: HashMap<WorkerId, Instant>,
     next_host: Instant,
+    next_census: Instant,
+    /// Memory of each worker at its last reading; `None` if it could not be read.
+    memory: HashMap<WorkerId, Option<u64>>,
+    /// PIDs of all workers there ever were.
+    known: HashSet<u32>,
     /// The worker that was read last, and whether the user knows that they are read in turns.
     last_read: u32,
     in_turns: bool,
@@ -136,6 +150,9 @@ impl Sampling {
             account,
             next_slow: HashMap::new(),
             next_host: Instant::now(),
+            next_census: Instant::now(),
+            memory: HashMap::new(),
+            known: HashSet::new(),
             last_read: 0,
             in_turns: false,
             kills_before: kills,
@@ -177,6 +194,7 @@ impl Sampling {
             }
         }
         self.read(true);
+        self.tell_counting();
         let elapsed = begun.elapsed();
         SamplerEnd {
             untraced: self.plan.heap.and_then(HeapSampling::finish),
@@ -194,6 +212,7 @@ impl Sampling {
         let before = thread_cpu();
         if whole {
             self.next_host = Instant::now();
+            self.next_census = self.next_host;
         }
         let (readings, slow) = self.round(whole);
         self.account.tick(thread_cpu().saturating_sub(before + slow), readings);
@@ -243,6 +262,7 @@ impl Sampling {
                 slow_parts += heap.read(probe, &mut sample, |wanted, took| account.slow_pause(wanted, took, workers));
             }
             self.account.enter(&sample, cost);
+            self.memory.insert(sample.worker, sample.anon_and_swap());
             entries.push(Entry::Sample(sample));
         }
         if readings < workers && !self.in_turns {
@@ -264,6 +284,9 @@ impl Sampling {
             self.next_host = Instant::now() + HOST_EVERY;
             self.read_host();
         }
+        if self.next_census <= Instant::now() && !self.plan.stopping.load(Ordering::Relaxed) {
+            slow_parts += self.take_census();
+        }
         (readings, slow_parts)
     }
 
@@ -274,6 +297,7 @@ impl Sampling {
         for departure in departures {
             self.event(EventKind::Exited { worker: departure.worker, cause: departure.cause, stopping });
             self.next_slow.remove(&departure.worker);
+            self.memory.remove(&departure.worker);
             if let Some(heap) = &mut self.plan.heap {
                 heap.forget(departure.worker);
             }
@@ -282,9 +306,35 @@ impl Sampling {
             }
         }
         for arrival in arrivals {
+            self.known.insert(arrival.worker.pid);
             let (worker, parent, command) = (arrival.worker, arrival.parent, arrival.command);
-            self.event(EventKind::Spawned { worker, parent, command });
+            self.event(EventKind::Spawned { worker, parent, command, age: arrival.age });
         }
+    }
+
+    /// Says how what requests are counted by was understood.
+    fn tell_counting(&self) {
+        let Some(counter) = &self.plan.counter else { return };
+        if let Some(LinesRead { lines, matched, unmatched }) = counter.lines().cloned() {
+            let (strangers, stranger) = counter.strangers(&self.known);
+            self.event(EventKind::LogRead { lines, matched, strangers, unmatched, stranger });
+        }
+        if let Some(LookUps { made, left_out }) = counter.look_ups() {
+            self.event(EventKind::PageRead { look_ups: made, left_out });
+        }
+    }
+
+    /// Takes account of the whole target; returns the CPU time that took.
+    fn take_census(&mut self) -> Duration {
+        let before = thread_cpu();
+        let pids = self.plan.roster.whole_target();
+        let workers: HashSet<u32> = self.plan.roster.members_after(0).map(|probe| probe.id().pid).collect();
+        let members = self.plan.roster.members_after(0).filter_map(|probe| self.memory.get(&probe.id()));
+        let memory = members.copied().sum();
+        self.put(Entry::Census(census(self.now(), &pids, &workers, memory)));
+        let took = thread_cpu().saturating_sub(before);
+        self.next_census = Instant::now() + self.account.census_pause(took, self.plan.origin.elapsed());
+        took
     }
 
     fn read_host(&mut self) {
@@ -292,9 +342,10 @@ impl Sampling {
         let driven = self.plan.driven.as_ref().map(|driven| driven());
         sample.requests = match &self.plan.counter {
             Some(counter) => Some(counter.total()),
-            None => driven.as_ref().map(|by_step| by_step.iter().sum()),
+            // One that failed may never have reached a worker.
+            None => driven.as_ref().map(|d| d.by_step.iter().sum::<u64>().saturating_sub(d.failed)),
         };
-        sample.by_step = driven.filter(|by_step| by_step.len() > 1).unwrap_or_default();
+        sample.by_step = driven.map(|d| d.by_step).filter(|by_step| by_step.len() > 1).unwrap_or_default();
         if let Some(group) = &self.plan.group {
             let reading = group.read();
             sample.cgroup_memory = reading.memory;

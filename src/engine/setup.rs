@@ -96,6 +96,7 @@ impl Setup {
                 limited_by: Some(group.as_ref().map_or("rlimit", MemoryGroup::kind).into()),
                 worker_limits: None,
                 max_worker_size: resolved.target.max_worker_size.map(|size| size.0),
+                warm_up: None,
             },
             counting: super::sampler::driver_counting(),
             classes: Vec::new(),

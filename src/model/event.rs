@@ -26,6 +26,9 @@ pub enum EventKind {
         parent: u32,
         /// Its command name, as the kernel has it.
         command: String,
+        /// Seconds since the service that it belongs to began: it, or a parent that runs the same program.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        age: Option<f64>,
     },
     /// A worker ended.
     Exited {
@@ -55,6 +58,28 @@ pub enum EventKind {
         found: String,
         /// Whether that proved it, and ended the soak.
         proven: bool,
+    },
+    /// How the lines of the log were understood, from the beginning to the end of the run.
+    LogRead {
+        /// Lines read.
+        lines: u64,
+        /// Of these, the ones that the pattern matched.
+        matched: u64,
+        /// Of those, the ones whose PID was never that of a worker.
+        strangers: u64,
+        /// The first line that the pattern didn't match, shortened, without secrets.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unmatched: Option<String>,
+        /// The first PID that was never that of a worker.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stranger: Option<u32>,
+    },
+    /// How often a status page was asked for, from the beginning to the end of the run.
+    PageRead {
+        /// Pages read: each is a request to the target.
+        look_ups: u64,
+        /// Of these, the ones that are in no worker's count.
+        left_out: u64,
     },
     /// The target was made to collect its garbage, in a settle phase.
     Collected,

@@ -4,6 +4,7 @@
 //! is the same thing as one that was just made.
 
 mod as_text;
+mod census;
 mod event;
 mod heap;
 mod record;
@@ -14,6 +15,7 @@ mod units;
 mod worker;
 
 pub(crate) use as_text::as_text;
+pub use census::{Census, Kin, MOST_LISTED, OtherProcess, Zombies};
 pub use event::{Event, EventKind, ExitCause, PhaseKind};
 pub use heap::{CallStack, Frame, HeapEntry, HeapLook, HeapLost, HeapReading, HeapRecord, SampledBlock};
 pub use record::{

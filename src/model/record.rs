@@ -1,6 +1,6 @@
 //! Everything that is known of one run.
 
-use super::{Event, HeapRecord, HostSample, LoadSample, Per, Sample, WorkerId};
+use super::{Census, Event, HeapRecord, HostSample, LoadSample, Per, Sample, WorkerId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -15,6 +15,8 @@ pub struct RunRecord {
     pub host: Vec<HostSample>,
     /// What the driver did, by second and step.
     pub load: Vec<LoadSample>,
+    /// The whole target at some moments; empty if nothing kept account of it.
+    pub census: Vec<Census>,
     /// What happened, in order.
     pub events: Vec<Event>,
     /// Who allocated; empty if that wasn't traced.
@@ -151,6 +153,9 @@ pub struct Target {
     /// Size in bytes that no worker should outgrow, if the user named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_worker_size: Option<u64>,
+    /// Seconds of a process's life that are its warm-up, if the user said how long that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm_up: Option<f64>,
 }
 
 /// Limits of a single process; what is unlimited or couldn't be read is missing.
@@ -300,6 +305,13 @@ pub struct Observing {
     /// Quantities that could not be read, with the reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
+}
+
+impl RunMeta {
+    /// Whether a target that ran already was watched, and not launched.
+    pub fn is_attached(&self) -> bool {
+        self.config.get("attach").is_some()
+    }
 }
 
 impl RunRecord {

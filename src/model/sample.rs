@@ -24,6 +24,9 @@ pub struct Sample {
     /// Resident shared memory, `RssShmem`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shmem: Option<u64>,
+    /// Memory in huge pages of hugetlbfs, `HugetlbPages`: it is in none of the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub huge: Option<u64>,
     /// Open file descriptors.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fds: Option<u64>,
@@ -66,6 +69,7 @@ impl Sample {
             swap: None,
             file: None,
             shmem: None,
+            huge: None,
             fds: None,
             threads: None,
             cpu_user: None,

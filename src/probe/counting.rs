@@ -1,15 +1,15 @@
 //! How many requests each worker has served, from the best source the harness file names.
 
-use super::status_page::{ByPid, parse_mod_status, parse_page, parse_php_fpm};
-use crate::config::RequestsConfig;
+use super::page_poller::{LookUps, PAGE_TIMEOUT, PagePoller};
+use super::status_page::{ByPid, StatusPage, parse_mod_status, parse_page, parse_php_fpm};
+use crate::config::{RequestsConfig, without_secrets};
 use crate::model::{Counting, CountingSource};
 use regex::{Regex, bytes};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Classes that are kept apart; what comes after counts as the last one, `other`.
@@ -18,9 +18,8 @@ const MOST_CLASSES: usize = 32;
 /// A line longer than this is not a log line.
 const LONGEST_LINE: usize = 64 << 10;
 
-/// Pause between two look-ups of a status page, and how long one may take: it needs a free worker to answer.
-const PAGE_INTERVAL: Duration = Duration::from_millis(250);
-const PAGE_TIMEOUT: Duration = Duration::from_secs(2);
+/// Characters of a line of a log that are shown.
+const SHOWN: usize = 200;
 
 /// What one worker has served so far.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,7 +43,18 @@ pub struct Counter {
 #[derive(Debug)]
 enum Source {
     Log(LogTail),
-    Page(PagePoller),
+    Page { poller: PagePoller, kind: CountingSource, ended: ByPid },
+}
+
+/// How the lines of a log were understood.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LinesRead {
+    /// Lines read.
+    pub lines: u64,
+    /// Of these, the ones that the pattern matched.
+    pub matched: u64,
+    /// The first that it didn't match, shortened, without secrets.
+    pub unmatched: Option<String>,
 }
 
 impl Counter {
@@ -56,13 +66,12 @@ impl Counter {
         let source = if let Some(log) = &config.log {
             Source::Log(LogTail::new(log.path.clone().into(), bytes::Regex::new(&log.pattern)?))
         } else if let Some(url) = &config.php_fpm {
-            Source::Page(PagePoller::start(url.clone(), CountingSource::PhpFpm, parse_php_fpm))
+            Source::page(url, CountingSource::PhpFpm, parse_php_fpm)
         } else if let Some(url) = &config.mod_status {
-            Source::Page(PagePoller::start(url.clone(), CountingSource::ModStatus, parse_mod_status))
-        } else if let Some(page) = &config.page {
-            let pattern = Regex::new(&page.pattern)?;
-            let parse = move |text: &[u8]| parse_page(text, &pattern);
-            Source::Page(PagePoller::start(page.url.clone(), CountingSource::Page, parse))
+            Source::page(url, CountingSource::ModStatus, parse_mod_status)
+        } else if let Some(config) = &config.page {
+            let pattern = Regex::new(&config.pattern)?;
+            Source::page(&config.url, CountingSource::Page, move |text, _| parse_page(text, &pattern))
         } else {
             return Ok(None);
         };
@@ -93,16 +102,16 @@ impl Counter {
     pub fn counting(&self) -> Counting {
         let (source, worth) = match &self.source {
             Source::Log(_) => (CountingSource::AccessLog, "each worker's requests are exact, from the log it writes"),
-            Source::Page(poller) => (
-                poller.kind,
-                match poller.kind {
+            Source::Page { kind, .. } => (
+                *kind,
+                match kind {
                     CountingSource::PhpFpm => {
-                        "each worker's requests are exact, from PHP-FPM's status page some times a second"
+                        "each worker's requests are exact, from PHP-FPM's status page, without these look-ups"
                     }
                     CountingSource::ModStatus => {
-                        "each worker's requests are from mod_status some times a second; they lag a little and include these look-ups"
+                        "each worker's requests are from mod_status, without these look-ups; they lag a little"
                     }
-                    _ => "each worker's requests are from a status page some times a second",
+                    _ => "each worker's requests are from a status page, with these look-ups if it counts them",
                 },
             ),
         };
@@ -132,14 +141,14 @@ impl Counter {
                 })
                 .map_err(|error| format!("{}: {error}", tail.path.display()))
             }
-            Source::Page(poller) => {
-                let page = poller.latest.lock().unwrap_or_else(PoisonError::into_inner).take();
+            Source::Page { poller, ended, .. } => {
+                let page = poller.take();
                 self.fresh = page.is_some();
                 for (pid, count) in page.unwrap_or_else(|| Ok(ByPid::new()))? {
-                    if poller.ended.get(&pid) == Some(&count) {
+                    if ended.get(&pid) == Some(&count) {
                         continue;
                     }
-                    poller.ended.remove(&pid);
+                    ended.remove(&pid);
                     let served = self.by_pid.entry(pid).or_default();
                     // A page may lag behind one that was seen before; requests are never un-served.
                     let grown = count.saturating_sub(served.total);
@@ -159,8 +168,8 @@ impl Counter {
     /// Forgets a worker that has ended, so that the next one with its PID starts at zero.
     pub fn forget(&mut self, pid: u32) {
         let served = self.by_pid.remove(&pid);
-        if let (Source::Page(poller), Some(served)) = (&mut self.source, served) {
-            poller.ended.insert(pid, served.total);
+        if let (Source::Page { ended, .. }, Some(served)) = (&mut self.source, served) {
+            ended.insert(pid, served.total);
         }
     }
 
@@ -175,9 +184,40 @@ impl Counter {
         self.total
     }
 
+    /// How the lines of the log were understood; `None` if there is no log.
+    pub fn lines(&self) -> Option<&LinesRead> {
+        match &self.source {
+            Source::Log(tail) => Some(&tail.understood),
+            Source::Page { .. } => None,
+        }
+    }
+
+    /// Our own look-ups of the page; `None` if there is no page.
+    pub fn look_ups(&self) -> Option<LookUps> {
+        match &self.source {
+            Source::Log(_) => None,
+            Source::Page { poller, .. } => Some(poller.look_ups()),
+        }
+    }
+
+    /// Requests counted under a PID that is none of `known`, and the first such PID.
+    pub fn strangers(&self, known: &HashSet<u32>) -> (u64, Option<u32>) {
+        let strangers = || self.by_pid.iter().filter(|(pid, _)| !known.contains(pid));
+        (strangers().map(|(_, served)| served.total).sum(), strangers().map(|(pid, _)| *pid).min())
+    }
+
     /// The classes seen so far, in the order of `Served::by_class`.
     pub fn classes(&self) -> &[String] {
         &self.classes
+    }
+}
+
+impl Source {
+    fn page<P>(url: &str, kind: CountingSource, parse: P) -> Self
+    where
+        P: Fn(&[u8], &str) -> Result<StatusPage, String> + Send + 'static,
+    {
+        Source::Page { poller: PagePoller::start(url.to_owned(), parse), kind, ended: ByPid::new() }
     }
 }
 
@@ -207,11 +247,12 @@ struct LogTail {
     pattern: bytes::Regex,
     file: Option<(File, u64)>,
     pending: Vec<u8>,
+    understood: LinesRead,
 }
 
 impl LogTail {
     fn new(path: PathBuf, pattern: bytes::Regex) -> Self {
-        LogTail { path, pattern, file: None, pending: Vec::new() }
+        LogTail { path, pattern, file: None, pending: Vec::new(), understood: LinesRead::default() }
     }
 
     fn read(&mut self, mut count: impl FnMut(u32, Option<&[u8]>)) -> io::Result<()> {
@@ -261,46 +302,17 @@ impl LogTail {
                 continue;
             };
             for line in self.pending[..end].split(|&b| b == b'\n') {
+                self.understood.lines += 1;
                 if let Some((pid, class)) = parse_log_line(line, &self.pattern) {
+                    self.understood.matched += 1;
                     count(pid, class);
+                } else if self.understood.unmatched.is_none() {
+                    let shown: String = String::from_utf8_lossy(line).chars().take(SHOWN).collect();
+                    self.understood.unmatched = Some(without_secrets(&shown));
                 }
             }
             self.pending.drain(..=end);
         }
-    }
-}
-
-/// Asks for a page some times a second until it is dropped; the last answer is there to be taken.
-#[derive(Debug)]
-struct PagePoller {
-    kind: CountingSource,
-    /// The last answer, until it is taken.
-    latest: Arc<Mutex<Option<Result<ByPid, String>>>>,
-    /// Workers that ended, with the count that a page may go on showing.
-    ended: ByPid,
-}
-
-impl PagePoller {
-    fn start<P>(url: String, kind: CountingSource, parse: P) -> Self
-    where
-        P: Fn(&[u8]) -> Result<ByPid, String> + Send + 'static,
-    {
-        let latest = Arc::new(Mutex::new(None));
-        let ours = Arc::downgrade(&latest);
-        std::thread::spawn(move || {
-            while let Some(latest) = ours.upgrade() {
-                let answer = match super::http::get(&url, PAGE_TIMEOUT) {
-                    Ok((200, page)) => parse(&page),
-                    Ok((status, _)) => Err(format!("status {status}")),
-                    Err(error) => Err(error.to_string()),
-                };
-                *latest.lock().unwrap_or_else(PoisonError::into_inner) =
-                    Some(answer.map_err(|e| format!("{url}: {e}")));
-                drop(latest);
-                std::thread::sleep(PAGE_INTERVAL);
-            }
-        });
-        PagePoller { kind, latest, ended: ByPid::new() }
     }
 }
 

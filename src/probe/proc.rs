@@ -58,6 +58,8 @@ pub struct ProcStatus {
     pub shmem: Option<u64>,
     /// `VmSwap`.
     pub swap: Option<u64>,
+    /// `HugetlbPages`; kernels without huge pages don't have it.
+    pub huge: Option<u64>,
     /// `Threads`.
     pub threads: Option<u64>,
 }
@@ -73,7 +75,7 @@ pub fn parse_status(text: &[u8]) -> ProcStatus {
     let mut status = ProcStatus::default();
     for line in text.split(|&b| b == b'\n') {
         // Most lines are none of ours, and nearly half of the text comes after the last that is.
-        if !matches!(line.first(), Some(b'R' | b'T' | b'V')) {
+        if !matches!(line.first(), Some(b'H' | b'R' | b'T' | b'V')) {
             continue;
         }
         let Some(colon) = line.iter().position(|&b| b == b':') else { continue };
@@ -83,6 +85,7 @@ pub fn parse_status(text: &[u8]) -> ProcStatus {
             b"RssFile" => &mut status.file,
             b"RssShmem" => &mut status.shmem,
             b"VmSwap" => &mut status.swap,
+            b"HugetlbPages" => &mut status.huge,
             b"Threads" => {
                 status.threads = number(value.trim_ascii());
                 if status.is_whole() {

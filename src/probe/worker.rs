@@ -102,6 +102,21 @@ impl WorkerProbe {
         }
     }
 
+    /// The PID of its parent, if that lives and runs the same program, as the parent of a pool does.
+    pub fn kindred_parent(&self) -> Option<u32> {
+        let program = std::fs::read_link(format!("/proc/{}/exe", self.parent)).ok()?;
+        (self.parent > 1 && self.executable()? == program).then_some(self.parent)
+    }
+
+    /// Seconds since the service that it belongs to began: it, or a parent that runs the same program.
+    pub fn age_of_service(&self) -> f64 {
+        let parent = self.kindred_parent().and_then(|pid| parse_stat(&std::fs::read(format!("/proc/{pid}/stat")).ok()?));
+        let start = parent.map_or(self.id.start, |parent| parent.start.min(self.id.start));
+        let since_boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let now = since_boot.tv_sec as f64 + since_boot.tv_nsec as f64 * 1e-9;
+        (now - start as f64 / self.ticks).max(0.0)
+    }
+
     /// Program and arguments as they are now; empty for a kernel thread and what has ended.
     pub fn command_line(&self) -> Vec<String> {
         let read = open_at(&self.directory, "cmdline").and_then(|mut file| {
@@ -161,6 +176,7 @@ impl WorkerProbe {
             swap: status.swap,
             file: status.file,
             shmem: status.shmem,
+            huge: status.huge,
             fds: self.count_descriptors(),
             threads: status.threads,
             cpu_user: Some(stat.user as f64 / self.ticks),

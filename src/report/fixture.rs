@@ -112,7 +112,7 @@ pub fn empty() -> (RunRecord, Verdict) {
             .to_owned(),
     );
     let record =
-        RunRecord { meta, samples: vec![], host: vec![], load: vec![], events: vec![], heap: Default::default() };
+        RunRecord { meta, samples: vec![], host: vec![], load: vec![], census: vec![], events: vec![], heap: Default::default() };
     let verdict = Verdict {
         outcome: Outcome::Inconclusive,
         exit: ExitCode::Target,
@@ -202,6 +202,7 @@ fn meta(name: &str) -> RunMeta {
             limited_by: Some("cgroup v2".into()),
             worker_limits: Some(WorkerLimits { memory: None, open_files: Some(1024) }),
             max_worker_size: None,
+            warm_up: None,
         },
         counting: Counting {
             source: CountingSource::AccessLog,
@@ -270,6 +271,7 @@ impl Scenario {
         let record = RunRecord {
             events: self.events(&lives, warm_until),
             load: self.load(&mut rng),
+            census: Vec::new(),
             host: self.host(),
             samples,
             meta: self.meta(),
@@ -303,7 +305,7 @@ impl Scenario {
         ];
         for life in lives {
             let command = "apache2".to_owned();
-            events.push(Event { t: life.from, kind: EventKind::Spawned { worker: life.id, parent: 4000, command } });
+            events.push(Event { t: life.from, kind: EventKind::Spawned { worker: life.id, parent: 4000, command, age: None } });
             let stopping = life.to >= self.seconds as f64;
             let kind = EventKind::Exited { worker: life.id, cause: Some(ExitCause::Code(0)), stopping };
             events.push(Event { t: life.to, kind });

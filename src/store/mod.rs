@@ -5,6 +5,7 @@
 //!   run.json        the head of the run, rewritten whole when it changes
 //!   samples.jsonl   a reading of a worker a line      host.jsonl    a reading of the host a line
 //!   load.jsonl      what the driver did, by second    events.jsonl  what happened
+//!   census.jsonl    every process of the target, now and then
 //!   heap.jsonl      who allocated, when that was traced    latency.hlog    latencies by step, as an HDR histogram log
 //! ```
 //!
@@ -23,12 +24,13 @@ pub use reader::{ReadError, read};
 pub use writer::{Entry, RunDirectory, WriteError};
 
 /// Version of the format: a reader refuses a newer major and ignores what a newer minor added.
-pub const FORMAT: &str = "1.2";
+pub const FORMAT: &str = "1.3";
 
 const HEAD: &str = "run.json";
 const SAMPLES: &str = "samples.jsonl";
 const HOST: &str = "host.jsonl";
 const LOAD: &str = "load.jsonl";
 const EVENTS: &str = "events.jsonl";
+const CENSUS: &str = "census.jsonl";
 const HEAP: &str = "heap.jsonl";
 const LATENCY: &str = "latency.hlog";

@@ -1,8 +1,8 @@
 //! Reads a run directory, whoever wrote it.
 
 use super::load::LoadLog;
-use super::{EVENTS, FORMAT, HEAD, HEAP, HOST, LOAD, SAMPLES};
-use crate::model::{Event, HeapEntry, HeapRecord, MOST_READINGS, Reading, RunRecord, Thinner};
+use super::{CENSUS, EVENTS, FORMAT, HEAD, HEAP, HOST, LOAD, SAMPLES};
+use crate::model::{Census, Event, HeapEntry, HeapRecord, MOST_READINGS, Reading, RunRecord, Thinner};
 use rustix::fs::{Mode, OFlags};
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -70,6 +70,9 @@ pub enum ReadError {
 /// Events beyond these were not written by us, or are not to be held in memory.
 const MOST_EVENTS: usize = 1_000_000;
 
+/// The same of censuses: they get rarer the longer a run lasts.
+const MOST_CENSUSES: usize = 100_000;
+
 /// The same of sampled blocks.
 const MOST_BLOCKS: usize = 10_000_000;
 
@@ -92,8 +95,9 @@ pub fn read(directory: &Path) -> Result<RunRecord, ReadError> {
         events.push(event);
         if events.len() > MOST_EVENTS { Err(format!("more than {MOST_EVENTS} events")) } else { Ok(()) }
     })?;
+    let census = census(&directory.join(CENSUS))?;
     let heap = heap(&directory.join(HEAP))?;
-    let mut record = RunRecord { meta, samples, host, load: load.finish(), events, heap };
+    let mut record = RunRecord { meta, samples, host, load: load.finish(), census, events, heap };
     record.complete(workers, thinned);
     Ok(record)
 }
@@ -106,6 +110,18 @@ fn readings<R: Reading + DeserializeOwned>(path: &Path) -> Result<(Thinner<R>, V
         Ok(())
     })?;
     Ok((thinner, kept))
+}
+
+/// The whole target at some moments; older versions kept no account of it.
+fn census(path: &Path) -> Result<Vec<Census>, ReadError> {
+    let mut all = Vec::new();
+    if path.exists() {
+        lines(path, |census| {
+            all.push(census);
+            if all.len() > MOST_CENSUSES { Err(format!("more than {MOST_CENSUSES} censuses")) } else { Ok(()) }
+        })?;
+    }
+    Ok(all)
 }
 
 /// Who allocated; nobody if that wasn't traced.

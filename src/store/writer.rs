@@ -1,7 +1,7 @@
 //! Writes a run as it happens.
 
-use super::{EVENTS, HEAD, HEAP, HOST, LATENCY, LOAD, SAMPLES};
-use crate::model::{Event, HeapEntry, HostSample, LoadSample, RunMeta, Sample};
+use super::{CENSUS, EVENTS, HEAD, HEAP, HOST, LATENCY, LOAD, SAMPLES};
+use crate::model::{Census, Event, HeapEntry, HostSample, LoadSample, RunMeta, Sample};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
@@ -30,6 +30,8 @@ pub enum Entry {
     Host(HostSample),
     /// What the driver did in a second.
     Load(LoadSample),
+    /// The whole target.
+    Census(Census),
     /// Something that happened.
     Event(Event),
     /// Who allocated.
@@ -43,6 +45,7 @@ pub struct RunDirectory {
     samples: Log,
     host: Log,
     load: Log,
+    census: Log,
     events: Log,
     /// Made when there is something to write: most runs don't trace allocations.
     heap: Option<Log>,
@@ -60,6 +63,7 @@ impl RunDirectory {
             samples: log(SAMPLES)?,
             host: log(HOST)?,
             load: log(LOAD)?,
+            census: log(CENSUS)?,
             events: log(EVENTS)?,
             heap: None,
             path,
@@ -80,6 +84,7 @@ impl RunDirectory {
             Entry::Sample(sample) => self.samples.append(sample),
             Entry::Host(sample) => self.host.append(sample),
             Entry::Load(sample) => self.load.append(sample),
+            Entry::Census(census) => self.census.append(census),
             Entry::Event(event) => self.events.append(event),
             Entry::Heap(entry) => match &mut self.heap {
                 Some(heap) => heap.append(entry),
@@ -93,7 +98,7 @@ impl RunDirectory {
     /// # Errors
     /// If it can't be written, or was removed: what is written to a removed file succeeds, and is lost.
     pub fn flush(&mut self) -> Result<(), WriteError> {
-        let logs = [&mut self.samples, &mut self.host, &mut self.load, &mut self.events];
+        let logs = [&mut self.samples, &mut self.host, &mut self.load, &mut self.census, &mut self.events];
         logs.into_iter().chain(&mut self.heap).try_for_each(Log::flush)
     }
 

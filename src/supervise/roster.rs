@@ -32,7 +32,7 @@ pub enum Scope {
 }
 
 /// A worker that was seen for the first time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Arrival {
     /// The worker.
     pub worker: WorkerId,
@@ -40,6 +40,9 @@ pub struct Arrival {
     pub parent: u32,
     /// Its command name.
     pub command: String,
+    /// Seconds since the service that it belongs to began: it, or a parent that runs the same program. `None` of what was
+    /// launched, which is new.
+    pub age: Option<f64>,
 }
 
 /// A worker that has ended.
@@ -110,7 +113,12 @@ impl Roster {
             if self.leaving.iter().any(|(leaving, _)| leaving.id() == probe.id()) {
                 continue;
             }
-            arrivals.push(Arrival { worker: probe.id(), parent: probe.parent(), command: probe.command().to_owned() });
+            arrivals.push(Arrival {
+                worker: probe.id(),
+                parent: probe.parent(),
+                command: probe.command().to_owned(),
+                age: (!matches!(self.scope, Scope::LaunchedBy(_))).then(|| probe.age_of_service()),
+            });
             self.members.insert(pid, probe);
         }
         (arrivals, self.departures())
@@ -137,6 +145,25 @@ impl Roster {
     /// Why a worker that lives could not be held open, if that ever happened: it is not among the members.
     pub fn unopened(&self) -> Option<&io::Error> {
         self.unopened.as_ref()
+    }
+
+    /// PIDs of every process of the target, workers or not. Where the workers are found by a pattern, these are the workers,
+    /// what descends from them, and parents of theirs that run the same program.
+    pub fn whole_target(&self) -> Vec<u32> {
+        let mut roots = match &self.scope {
+            Scope::LaunchedBy(guard) => tree::children(*guard),
+            Scope::Process(probe) => vec![probe.id().pid],
+            Scope::Group(directory) => group_processes(directory),
+            Scope::Host => {
+                let parents = self.members.values().filter_map(WorkerProbe::kindred_parent);
+                self.members.keys().copied().chain(parents).collect()
+            }
+        };
+        let mut below: Vec<u32> = roots.iter().flat_map(|pid| tree::descendants(*pid)).collect();
+        roots.append(&mut below);
+        roots.sort_unstable();
+        roots.dedup();
+        roots
     }
 
     /// Takes a worker off that could not be read any more.

@@ -223,6 +223,7 @@ impl Collector {
         let record = RunRecord {
             meta: self.meta(name, end),
             load: load.collect(),
+            census: Vec::new(),
             samples,
             host: Vec::new(),
             events: Vec::new(),

@@ -8,12 +8,14 @@ use super::explain::{rate, rate_with_bounds};
 use super::forecast::forecast;
 use super::gates::{deaths_gate, resource_gate, workload_gates};
 use super::looks::looks_taken;
+use super::doubt::Doubt;
 use super::mix::Mix;
 use super::pages;
 use super::parts::{leaking_parts, parts};
 use super::series::{Readings, readings};
 use super::sites::{CallSite, CallSites, Workers, call_sites};
 use super::step_down::{Judged, step_down};
+use super::{counts, whole, youth};
 use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Part, Verdict, series, settle_levels, steps};
 use crate::model::{
     Axis, CountingSource, EventKind, Failure, Resource, RunRecord, RunStatus, Sample, WorkerId, format_bytes,
@@ -32,11 +34,8 @@ pub fn page(record: &RunRecord) -> f64 {
 pub fn judge(record: &RunRecord) -> Verdict {
     let mix = Mix::new(record);
     let (judged, mut notes) = judged(record, mix.as_ref());
-    let mut findings = step_down(&judged, page(record), Demands::FINAL);
+    let mut findings = findings_of(record, &judged, Demands::FINAL);
     for (finding, one) in findings.iter_mut().zip(&judged) {
-        if one.axis == Axis::Seconds && !one.series.is_empty() {
-            without_requests(finding);
-        }
         if finding.outcome == Outcome::Leak {
             finding.parts = parts(record, one.resource);
         }
@@ -55,6 +54,8 @@ pub fn judge(record: &RunRecord) -> Verdict {
     let workload = workload_gates(record);
     let failed_workload = workload.iter().any(|g| g.state == GateState::Fail);
     gates.extend(workload);
+    let doubts: Vec<Doubt> = whole::doubts(record).into_iter().chain(counts::doubts(record)).chain(counts::idle(record)).collect();
+    gates.extend(doubts.iter().map(Doubt::gate));
     let failures = target_failures(record);
     gates.push(deaths_gate(&failures.deaths));
     if let Some((limit, kills)) = failures.limit {
@@ -89,7 +90,12 @@ pub fn judge(record: &RunRecord) -> Verdict {
         notes.push("allocations were traced, but live sets were looked at too seldom to say who keeps memory".into());
     }
     let culprit = call_sites.as_ref().and_then(CallSites::culprit);
-    let sentence = sentence(record, &findings, &gates, &failures, outcome, culprit, interrupted);
+    if !doubts.is_empty() {
+        // A longer run would be wrong in the same way.
+        findings.iter_mut().for_each(|finding| finding.settle = None);
+        notes.splice(0..0, doubts.iter().map(|doubt| format!("{}: {}", doubt.reason(), doubt.remedy())));
+    }
+    let sentence = sentence(record, &findings, &gates, &failures, outcome, culprit, interrupted, doubts.first());
     let untold = |finding: &&Finding| finding.outcome == Outcome::Leak;
     notes.extend(findings.iter().filter(untold).filter_map(|finding| steps::beside(finding, &sentence)));
     Verdict { outcome, exit, sentence, gates, findings, call_sites, notes }
@@ -140,8 +146,13 @@ fn judged(record: &RunRecord, mix: Option<&Mix>) -> (Vec<Judged>, Vec<String>) {
 /// What can be said of each resource with a budget, as sure as is demanded.
 pub(super) fn findings(record: &RunRecord, demands: Demands) -> Vec<Finding> {
     let (judged, _) = judged(record, Mix::new(record).as_ref());
-    let mut findings = step_down(&judged, page(record), demands);
-    for (finding, one) in findings.iter_mut().zip(&judged) {
+    findings_of(record, &judged, demands)
+}
+
+fn findings_of(record: &RunRecord, judged: &[Judged], demands: Demands) -> Vec<Finding> {
+    let mut findings = step_down(judged, page(record), demands);
+    youth::outlasted(record, judged, &mut findings, demands);
+    for (finding, one) in findings.iter_mut().zip(judged) {
         if one.axis == Axis::Seconds && !one.series.is_empty() {
             without_requests(finding);
         }
@@ -276,6 +287,7 @@ fn sentence(
     outcome: Outcome,
     culprit: Option<&CallSite>,
     interrupted: Option<i32>,
+    doubt: Option<&Doubt>,
 ) -> String {
     let mut parts = Vec::new();
     if let Some(signal) = interrupted {
@@ -303,7 +315,10 @@ fn sentence(
     );
     match outcome {
         Outcome::Clean => parts.extend(findings.first().map(clean_phrase)),
-        Outcome::Inconclusive if parts.is_empty() => parts.push(open_phrase(record, findings, gates)),
+        Outcome::Inconclusive if parts.is_empty() => parts.push(match doubt {
+            Some(doubt) => format!("INCONCLUSIVE  {}", doubt.reason()),
+            None => open_phrase(record, findings, gates),
+        }),
         Outcome::Inconclusive | Outcome::Leak => {}
     }
     parts.join("; ")

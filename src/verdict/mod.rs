@@ -5,11 +5,14 @@
 mod assess;
 mod class;
 mod climb;
+mod counts;
+mod doubt;
 mod explain;
 mod finding;
 mod floor;
 mod forecast;
 mod gates;
+mod growing;
 mod judge;
 mod jumping;
 mod level;
@@ -36,7 +39,9 @@ mod swing;
 pub(crate) mod test_record;
 mod transient;
 mod types;
+mod whole;
 mod working;
+mod youth;
 
 pub use finding::find;
 pub use forecast::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting, forecast};

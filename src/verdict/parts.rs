@@ -42,13 +42,13 @@ pub(super) fn parts(record: &RunRecord, resource: Resource) -> Vec<Part> {
     let mut out: Vec<Part> = match resource {
         Resource::Memory => {
             let fitted =
-                MEMORY.iter().filter_map(|(name, level)| part(name, &part_series(record, level), MEMORY.len()));
+                MEMORY.iter().filter_map(|(name, level)| part(name, &part_series(record, level).1, MEMORY.len()));
             fitted.collect()
         }
         Resource::Descriptors => {
             let fitted = KINDS.iter().filter_map(|(name, count)| {
                 let level = |s: &Sample| count(s.slow.as_ref()?.descriptors.as_ref()?);
-                part(name, &part_series(record, &level), KINDS.len())
+                part(name, &part_series(record, &level).1, KINDS.len())
             });
             fitted.collect()
         }

@@ -5,7 +5,7 @@
 
 use super::load_curve::{LoadCurve, own_load};
 use super::mix::Mix;
-use super::settled;
+use super::{settled, youth};
 use crate::model::{
     Axis, CountingSource, EventKind, HostSample, Per, PhaseKind, Resource, RunRecord, Sample, Series, WorkerId,
 };
@@ -46,9 +46,11 @@ pub(super) fn readings(record: &RunRecord, resource: Resource, mix: Option<&Mix>
     readings
 }
 
-/// One series for each worker of a quantity that isn't a resource of its own, such as one kind of descriptors.
-pub(super) fn part_series(record: &RunRecord, level: &dyn Fn(&Sample) -> Option<u64>) -> Vec<Series> {
-    tidy(record, of_workers(record, "a part", level), "a part").series
+/// One series for each worker of a quantity that isn't a resource of its own, such as one kind of descriptors, and the axis
+/// they are on.
+pub(super) fn part_series(record: &RunRecord, level: &dyn Fn(&Sample) -> Option<u64>) -> (Axis, Vec<Series>) {
+    let readings = tidy(record, of_workers(record, "a part", level), "a part");
+    (readings.axis.unwrap_or(Axis::Seconds), readings.series)
 }
 
 /// Cuts raw series to what can be judged, and tells what was cut; `name` is what they are of.
@@ -57,6 +59,7 @@ fn tidy(record: &RunRecord, mut out: Readings, name: &str) -> Readings {
     let mut dropped = 0;
     let mut cut = 0;
     let load = LoadCurve::new(record, &timeline);
+    let warmed_up = youth::warmed_up(record);
     let raw = std::mem::take(&mut out.series);
     if settle(&mut out, &raw, record, name) {
         return out;
@@ -69,6 +72,9 @@ fn tidy(record: &RunRecord, mut out: Readings, name: &str) -> Readings {
             continue;
         }
         one.soak_from = timeline.soak_from(&one);
+        if let Some(t) = one.worker.and_then(|worker| warmed_up.get(&worker)) {
+            youth::begin_at(&mut one, *t);
+        }
         one.load = load.at(&one.t);
         out.series.push(one);
     }
@@ -266,22 +272,8 @@ fn of_pool(record: &RunRecord, resource: Resource) -> Readings {
         _ if whole => h.shmem,
         _ => h.tmpfs,
     };
-    let hourly = record.meta.budgets.per == Per::Hour;
-    let pool = if hourly { None } else { PoolCount::new(record) };
-    let time = if hourly { HOUR } else { 1.0 };
-    let mut one = Series::default();
-    for host in &record.host {
-        if let Some(y) = value(host) {
-            one.t.push(host.t);
-            one.x.push(pool.as_ref().map_or(host.t / time, |p| p.at(host.t)));
-            one.y.push(y as f64);
-        }
-    }
-    out.axis = Some(match pool {
-        _ if hourly => Axis::Hours,
-        Some(_) => Axis::PoolRequests,
-        None => Axis::Seconds,
-    });
+    let (axis, one) = raw_pool_series(record, record.host.iter().filter_map(|h| Some((h.t, value(h)? as f64))));
+    out.axis = Some(axis);
     if !one.y.is_empty() {
         if !own {
             out.notes.push(
@@ -293,6 +285,32 @@ fn of_pool(record: &RunRecord, resource: Resource) -> Readings {
         out.series.push(one);
     }
     out
+}
+
+/// A series of the target as a whole from its levels at some moments, and the axis it is on; nothing is cut yet.
+fn raw_pool_series(record: &RunRecord, levels: impl Iterator<Item = (f64, f64)>) -> (Axis, Series) {
+    let hourly = record.meta.budgets.per == Per::Hour;
+    let pool = if hourly { None } else { PoolCount::new(record) };
+    let time = if hourly { HOUR } else { 1.0 };
+    let mut one = Series::default();
+    for (t, y) in levels {
+        one.t.push(t);
+        one.x.push(pool.as_ref().map_or(t / time, |p| p.at(t)));
+        one.y.push(y);
+    }
+    let axis = match pool {
+        _ if hourly => Axis::Hours,
+        Some(_) => Axis::PoolRequests,
+        None => Axis::Seconds,
+    };
+    (axis, one)
+}
+
+/// The judged part of a quantity of the whole target that isn't a resource of its own; `None` if nothing of it is.
+pub(super) fn pool_series(record: &RunRecord, levels: impl Iterator<Item = (f64, f64)>) -> Option<(Axis, Series)> {
+    let (axis, one) = raw_pool_series(record, levels);
+    let out = Readings { axis: Some(axis), series: vec![one], notes: Vec::new() };
+    Some((axis, tidy(record, out, "a part").series.pop()?))
 }
 
 /// Requests that the pool has served, as a function of time: straight lines between counts.

@@ -75,7 +75,7 @@ pub fn record(memory: impl Fn(u64) -> u64, fds: impl Fn(u64) -> u64) -> RunRecor
         observing: None,
         config: serde_json::Value::Null,
     };
-    RunRecord { meta, samples, host, load, events, heap: Default::default() }
+    RunRecord { meta, samples, host, load, census: Vec::new(), events, heap: Default::default() }
 }
 
 /// A run in which nothing grows.

@@ -79,6 +79,7 @@ fn run(case: &Case, seed: u64) -> RunRecord {
         samples: vec![],
         host: vec![],
         load: vec![],
+        census: vec![],
         events: vec![],
         heap: Default::default(),
     };

@@ -1,0 +1,198 @@
+//! Takes account of the whole target now and then: the processes that are not judged, and how many there are.
+//!
+//! One census reads two small files a process, through the PID: what it finds is for the account, and nothing is ever
+//! done to a process for it. It comes rarer where there are many processes, and the longer the run lasts.
+
+use crate::model::{Census, Kin, MOST_LISTED, OtherProcess, WorkerId, Zombies};
+use crate::probe::{command_name, parse_stat, parse_status};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fs;
+use std::path::PathBuf;
+
+/// Parents of dead processes that a census names.
+const MOST_PARENTS: usize = 4;
+
+/// A process as its `stat` has it.
+struct Seen {
+    id: WorkerId,
+    parent: u32,
+    command: String,
+    /// Its executable, or its command name where that may not be read.
+    program: PathBuf,
+    dead: bool,
+    cpu: f64,
+}
+
+impl Seen {
+    fn read(pid: u32, ticks: f64) -> Option<Self> {
+        let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let stat = parse_stat(&text)?;
+        let command = command_name(&text);
+        let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_else(|_| PathBuf::from(&command));
+        Some(Seen {
+            id: WorkerId { pid, start: stat.start },
+            parent: stat.parent,
+            command,
+            program,
+            dead: matches!(stat.state, b'Z' | b'X' | b'x'),
+            cpu: (stat.user + stat.system) as f64 / ticks,
+        })
+    }
+}
+
+/// Takes a census at `t` of the processes `pids`, of which those in `workers` are judged; these hold `workers_memory`.
+pub fn census(t: f64, pids: &[u32], workers: &HashSet<u32>, workers_memory: Option<u64>) -> Census {
+    let ticks = rustix::param::clock_ticks_per_second() as f64;
+    let seen: HashMap<u32, Seen> = pids.iter().filter_map(|pid| Some((*pid, Seen::read(*pid, ticks)?))).collect();
+    let family = Family { seen: &seen, workers, above: above(&seen, workers) };
+    let mut out = Census { t, processes: seen.len() as u64, workers_memory, ..Census::default() };
+    let mut zombies: BTreeMap<u32, u64> = BTreeMap::new();
+    for (pid, process) in &seen {
+        if process.dead {
+            *zombies.entry(process.parent).or_default() += 1;
+        } else if workers.contains(pid) {
+            out.workers += 1;
+        } else if let Ok(status) = fs::read(format!("/proc/{pid}/status")) {
+            let status = parse_status(&status);
+            let (kin, same_program) = family.kin(process);
+            out.others.push(OtherProcess {
+                id: process.id,
+                parent: process.parent,
+                command: process.command.clone(),
+                depth: family.ancestors(process).count() as u32,
+                kin,
+                same_program,
+                memory: status.anon.zip(status.swap).map(|(anon, swap)| anon.saturating_add(swap)),
+                shared: status.shmem,
+                huge: status.huge,
+                cpu: process.cpu,
+            });
+        } else if PathBuf::from(format!("/proc/{pid}")).exists() {
+            out.unreadable += 1;
+        }
+    }
+    out.zombies = by_parent(zombies, &seen);
+    // Those that died while they were read have no memory lines any more, as kernel threads never have.
+    out.others.sort_by_key(|other| (std::cmp::Reverse(other.memory), other.id));
+    out.unlisted_memory = out.others.iter().skip(MOST_LISTED).filter_map(|other| other.memory).sum();
+    out.others.truncate(MOST_LISTED);
+    out
+}
+
+/// The parents with the most dead children; what the others have is added to the last.
+fn by_parent(counts: BTreeMap<u32, u64>, seen: &HashMap<u32, Seen>) -> Vec<Zombies> {
+    let command = |parent: u32| {
+        let own = seen.get(&parent).map(|process| process.command.clone());
+        own.or_else(|| Some(command_name(&fs::read(format!("/proc/{parent}/stat")).ok()?))).unwrap_or_default()
+    };
+    let mut all: Vec<(u32, u64)> = counts.into_iter().collect();
+    all.sort_by_key(|(parent, count)| (std::cmp::Reverse(*count), *parent));
+    let more: u64 = all.iter().skip(MOST_PARENTS).map(|(_, count)| count).sum();
+    all.truncate(MOST_PARENTS);
+    if let Some((_, count)) = all.last_mut() {
+        *count += more;
+    }
+    all.into_iter().map(|(parent, count)| Zombies { parent, command: command(parent), count }).collect()
+}
+
+/// Who descends from whom, among the processes of one census.
+struct Family<'a> {
+    seen: &'a HashMap<u32, Seen>,
+    workers: &'a HashSet<u32>,
+    /// Processes above a worker, with the programs of the workers below them.
+    above: HashMap<u32, HashSet<PathBuf>>,
+}
+
+impl<'a> Family<'a> {
+    fn ancestors(&self, process: &'a Seen) -> impl Iterator<Item = &'a Seen> + use<'a> {
+        ancestors(self.seen, process)
+    }
+
+    fn kin(&self, process: &Seen) -> (Kin, bool) {
+        let mut worker_above = ancestors(self.seen, process).filter(|up| self.workers.contains(&up.id.pid)).peekable();
+        if worker_above.peek().is_some() {
+            return (Kin::Below, worker_above.any(|worker| worker.program == process.program));
+        }
+        match self.above.get(&process.id.pid) {
+            Some(programs) => (Kin::Above, programs.contains(&process.program)),
+            None => (Kin::Beside, false),
+        }
+    }
+}
+
+/// The processes above this one, the nearest first.
+fn ancestors<'a>(seen: &'a HashMap<u32, Seen>, process: &'a Seen) -> impl Iterator<Item = &'a Seen> + use<'a> {
+    // PIDs that were given anew while we looked could close a circle.
+    std::iter::successors(seen.get(&process.parent), |up| seen.get(&up.parent)).take(seen.len())
+}
+
+fn above(seen: &HashMap<u32, Seen>, workers: &HashSet<u32>) -> HashMap<u32, HashSet<PathBuf>> {
+    let mut above: HashMap<u32, HashSet<PathBuf>> = HashMap::new();
+    for worker in workers.iter().filter_map(|pid| seen.get(pid)) {
+        for up in ancestors(seen, worker) {
+            above.entry(up.id.pid).or_default().insert(worker.program.clone());
+        }
+    }
+    above
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::supervise::descendants;
+    use std::process::{Child, Command, Stdio};
+
+    /// A shell whose child is another shell, whose child sleeps, and which has a dead child.
+    fn family() -> Child {
+        let script = "sh -c 'true & sleep 60; true' & wait";
+        Command::new("sh").args(["-c", script]).stdin(Stdio::null()).process_group(0).spawn().unwrap()
+    }
+
+    use std::os::unix::process::CommandExt;
+
+    #[test]
+    fn everyone_is_counted_and_what_is_not_judged_is_listed() {
+        let mut shell = family();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let look = |worker: fn(&[u32]) -> u32| {
+            let all = [vec![shell.id()], descendants(shell.id())].concat();
+            (all.len() >= 3).then(|| census(1.5, &all, &HashSet::from([worker(&all)]), Some(7)))
+        };
+        let told = loop {
+            assert!(std::time::Instant::now() < deadline, "the family never came");
+            // The inner shell is judged.
+            match look(|all| all[1]) {
+                Some(census) if census.others.len() == 2 => break census,
+                _ => std::thread::yield_now(),
+            }
+        };
+        assert_eq!((told.workers, told.workers_memory, told.unreadable), (1, Some(7), 0));
+        let of = |kin| told.others.iter().find(|other| other.kin == kin).unwrap();
+        let (outer, sleeper) = (of(Kin::Above), of(Kin::Below));
+        assert_eq!((outer.id.pid, outer.depth, outer.same_program), (shell.id(), 0, true));
+        assert_eq!((sleeper.command.as_str(), sleeper.depth, sleeper.same_program), ("sleep", 2, false));
+        assert!(told.rest_memory().unwrap() > 0);
+        assert_eq!(told.processes, told.workers + 2 + told.dead());
+        let group = nix::unistd::Pid::from_raw(shell.id() as i32);
+        nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL).unwrap();
+        shell.wait().unwrap();
+        assert_eq!(census(2.0, &[shell.id()], &HashSet::new(), None), Census { t: 2.0, ..Census::default() });
+    }
+
+    #[test]
+    fn the_dead_are_told_by_their_parent() {
+        let mut child = Command::new("true").spawn().unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let told = loop {
+            assert!(std::time::Instant::now() < deadline, "it never ended");
+            let told = census(0.0, &[child.id()], &HashSet::new(), None);
+            if told.dead() > 0 {
+                break told;
+            }
+            std::thread::yield_now();
+        };
+        assert_eq!((told.processes, told.others.len()), (1, 0));
+        assert_eq!(told.zombies[0].parent, std::process::id());
+        child.wait().unwrap();
+    }
+}

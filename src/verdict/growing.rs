@@ -1,0 +1,83 @@
+//! Whether a quantity that isn't judged by the rule grew by more than is allowed: its floor and its ceiling both.
+//!
+//! What comes and goes moves neither for long, and what grew at first and stopped lies before both parts that are compared.
+
+use super::doubt::Grown;
+use crate::model::{Axis, Series};
+
+/// The parts of the judged span that are compared: after what grows at first, and at the end.
+const EARLY: (f64, f64) = (1.0 / 3.0, 0.5);
+const LATE: f64 = 5.0 / 6.0;
+
+/// How much `series` grew, if that is `least` at least and more than `allowed` for a step of its axis.
+pub(super) fn grown(series: &Series, axis: Axis, allowed: f64, least: f64) -> Option<Grown> {
+    let begin = series.x.partition_point(|x| *x < series.soak_from);
+    let (from, to) = (*series.x.get(begin)?, *series.x.last()?);
+    let at = |share: f64| from + share * (to - from);
+    let early = Part::of(series, begin, at(EARLY.0), at(EARLY.1))?;
+    let late = Part::of(series, begin, at(LATE), to)?;
+    let growth = (late.floor - early.floor).min(late.ceiling - early.ceiling);
+    let rate = growth / (late.middle - early.middle);
+    let more = growth >= least && growth > 0.0 && rate > allowed;
+    more.then(|| Grown { from: series.y[begin], to: series.y[series.y.len() - 1], rate, allowed, axis })
+}
+
+/// A part of a series.
+struct Part {
+    floor: f64,
+    ceiling: f64,
+    /// Mean position on the axis.
+    middle: f64,
+}
+
+impl Part {
+    fn of(series: &Series, begin: usize, from: f64, to: f64) -> Option<Self> {
+        let inside = (begin..series.x.len()).filter(|i| (from..=to).contains(&series.x[*i]));
+        let (mut floor, mut ceiling, mut sum, mut count) = (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0.0);
+        for i in inside {
+            floor = floor.min(series.y[i]);
+            ceiling = ceiling.max(series.y[i]);
+            sum += series.x[i];
+            count += 1.0;
+        }
+        (count > 0.0).then(|| Part { floor, ceiling, middle: sum / count })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn series(level: impl Fn(f64) -> f64) -> Series {
+        let x: Vec<f64> = (0..200).map(|i| 10.0 * f64::from(i)).collect();
+        Series { t: x.clone(), y: x.iter().map(|x| level(*x)).collect(), x, ..Series::default() }
+    }
+
+    fn rate(level: impl Fn(f64) -> f64) -> Option<f64> {
+        grown(&series(level), Axis::PoolRequests, 1.0, 8.0).map(|grown| grown.rate)
+    }
+
+    #[test]
+    fn steady_growth_has_its_rate_and_growth_within_what_is_allowed_is_none() {
+        assert!((rate(|x| 5.0 * x).unwrap() - 5.0).abs() < 0.01);
+        assert_eq!(rate(|x| 0.9 * x), None);
+        assert_eq!(rate(|_| 50.0), None);
+        assert_eq!(rate(|x| 4000.0 - x), None);
+        assert_eq!(grown(&series(|x| 5.0 * x), Axis::PoolRequests, 1.0, 1e9), None);
+        assert_eq!(grown(&Series::default(), Axis::PoolRequests, 1.0, 0.0), None);
+    }
+
+    #[test]
+    fn what_grows_at_first_and_what_comes_and_goes_does_not_grow() {
+        assert_eq!(rate(|x| 50.0 * x.min(600.0)), None);
+        assert_eq!(rate(|x| if (x / 100.0) as u64 % 3 == 0 { 1e6 } else { 0.0 }), None);
+        // A sawtooth whose low points rise as its high points do is growth all the same.
+        assert!(rate(|x| 5.0 * x + if (x / 50.0) as u64 % 3 == 0 { 1e6 } else { 0.0 }).unwrap() > 4.0);
+    }
+
+    #[test]
+    fn a_warm_up_phase_is_left_out() {
+        let late = Series { soak_from: 1000.0, ..series(|x| if x < 1000.0 { 50.0 * x } else { 50_000.0 }) };
+        assert_eq!(grown(&late, Axis::PoolRequests, 1.0, 8.0), None);
+    }
+}
