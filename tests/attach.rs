@@ -136,6 +136,8 @@ fn a_leak_is_found_by_the_access_log_and_the_target_is_left_alone() {
         "access.log",
         "--log-pattern",
         pattern,
+        "--warm-up",
+        "0s",
         "--for",
         FOR,
     ]);
@@ -175,7 +177,18 @@ fn a_leak_is_found_by_the_access_log_and_the_target_is_left_alone() {
 fn without_a_counter_growth_is_judged_by_the_hour() {
     let server = Server::start("malloc");
     let pid = server.pid();
-    let ended = server.attach(&["--pid", &pid, "--workers", "children", "--for", FOR, "--budget", "4 MiB/hour"]);
+    let ended = server.attach(&[
+        "--pid",
+        &pid,
+        "--workers",
+        "children",
+        "--warm-up",
+        "0s",
+        "--for",
+        FOR,
+        "--budget",
+        "4 MiB/hour",
+    ]);
     assert_eq!(ended.code, Some(10), "{}", ended.story());
     assert!(ended.stdout.contains("/hour") && ended.stdout.contains("at most 4 MiB/hour"), "{}", ended.story());
     let memory = ended.finding("memory");
@@ -195,6 +208,8 @@ fn without_a_counter_growth_is_judged_by_the_hour() {
         &sound.pid(),
         "--workers",
         "children",
+        "--warm-up",
+        "0s",
         "--for",
         FOR,
         "--budget",
@@ -304,7 +319,7 @@ fn a_control_group_is_watched_with_its_memory() {
     let whole = [vec![server.parent.id()], server.workers()].concat();
     let moved = whole.iter().try_for_each(|pid| std::fs::write(group.join("cgroup.procs"), pid.to_string()));
     let seen = moved.is_ok().then(|| {
-        let ended = server.attach(&["--cgroup", &name, "--for", FOR]);
+        let ended = server.attach(&["--cgroup", &name, "--warm-up", "0s", "--for", FOR]);
         (ended.story(), ended.code, ended.events("spawned").len(), ended.read("host.jsonl"))
     });
     drop(server);

@@ -30,7 +30,15 @@ fn record(per_hour: f64, budget: f64, per: Per) -> RunRecord {
             samples.push(sample);
         }
     }
-    RunRecord { meta, samples, host: Vec::new(), load: Vec::new(), census: Vec::new(), events: Vec::new(), heap: Default::default() }
+    RunRecord {
+        meta,
+        samples,
+        host: Vec::new(),
+        load: Vec::new(),
+        census: Vec::new(),
+        events: Vec::new(),
+        heap: Default::default(),
+    }
 }
 
 fn memory(record: &RunRecord) -> Finding {

@@ -202,7 +202,10 @@ impl Conductor {
                 heap,
                 origin: self.origin,
                 alive: Arc::clone(&self.alive),
-                driven: Some(Box::new(move || Driven { by_step: driven.sent_by_step(), failed: driven.totals().failed })),
+                driven: Some(Box::new(move || Driven {
+                    by_step: driven.sent_by_step(),
+                    failed: driven.totals().failed,
+                })),
                 stopping: Arc::clone(&self.stopping),
             },
             sink,

@@ -83,6 +83,11 @@ impl Sample {
         }
     }
 
+    /// Seconds of CPU time since the worker began, in either mode; missing if either is.
+    pub fn cpu(&self) -> Option<f64> {
+        Some(self.cpu_user? + self.cpu_system?)
+    }
+
     /// Anonymous plus swapped bytes, the metric that is judged: it neither grows when a child un-shares inherited
     /// pages nor falls when pages are swapped out. What the harness itself added to the worker is left out. Missing if
     /// either part is.

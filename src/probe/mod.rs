@@ -24,6 +24,6 @@ pub use heap::{HeapProbe, Library, LibraryError, LiveSample, Snapshot, StackTrac
 pub use host::HostProbe;
 pub use http::{get as http_get, get_from_each};
 pub use page_poller::LookUps;
-pub use proc::{ProcStat, command_name, ProcStatus, parse_stat, parse_status};
+pub use proc::{ProcStat, ProcStatus, command_name, parse_stat, parse_status};
 pub use status_page::{StatusPage, parse_mod_status, parse_page, parse_php_fpm};
 pub use worker::{ReadCost, WorkerProbe, words as command_words};

@@ -110,7 +110,8 @@ impl WorkerProbe {
 
     /// Seconds since the service that it belongs to began: it, or a parent that runs the same program.
     pub fn age_of_service(&self) -> f64 {
-        let parent = self.kindred_parent().and_then(|pid| parse_stat(&std::fs::read(format!("/proc/{pid}/stat")).ok()?));
+        let parent =
+            self.kindred_parent().and_then(|pid| parse_stat(&std::fs::read(format!("/proc/{pid}/stat")).ok()?));
         let start = parent.map_or(self.id.start, |parent| parent.start.min(self.id.start));
         let since_boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let now = since_boot.tv_sec as f64 + since_boot.tv_nsec as f64 * 1e-9;

@@ -111,8 +111,15 @@ pub fn empty() -> (RunRecord, Verdict) {
         "the target never got ready: nothing listened on 127.0.0.1 within 30 s\nlast output:\nAH00558: could not bind"
             .to_owned(),
     );
-    let record =
-        RunRecord { meta, samples: vec![], host: vec![], load: vec![], census: vec![], events: vec![], heap: Default::default() };
+    let record = RunRecord {
+        meta,
+        samples: vec![],
+        host: vec![],
+        load: vec![],
+        census: vec![],
+        events: vec![],
+        heap: Default::default(),
+    };
     let verdict = Verdict {
         outcome: Outcome::Inconclusive,
         exit: ExitCode::Target,
@@ -305,7 +312,10 @@ impl Scenario {
         ];
         for life in lives {
             let command = "apache2".to_owned();
-            events.push(Event { t: life.from, kind: EventKind::Spawned { worker: life.id, parent: 4000, command, age: None } });
+            events.push(Event {
+                t: life.from,
+                kind: EventKind::Spawned { worker: life.id, parent: 4000, command, age: None },
+            });
             let stopping = life.to >= self.seconds as f64;
             let kind = EventKind::Exited { worker: life.id, cause: Some(ExitCause::Code(0)), stopping };
             events.push(Event { t: life.to, kind });

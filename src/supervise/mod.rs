@@ -22,6 +22,6 @@ pub use protocol::LaunchRequest;
 pub use ready::{Ready, ReadyError, tail, wait as wait_until_ready};
 pub use roster::{Arrival, Departure, Roster, Scope};
 pub use signal::signal_worker;
+pub use target::{AttachError, Attached, Wanted, Watch};
 #[cfg(test)]
 pub(crate) use tree::descendants;
-pub use target::{AttachError, Attached, Wanted, Watch};

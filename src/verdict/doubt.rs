@@ -22,6 +22,17 @@ pub(super) struct Choice {
     pub attached: bool,
 }
 
+/// What processes did that aren't judged.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Work {
+    /// Most of the work of the service; of its CPU time the judged processes used this share.
+    Most(f64),
+    /// A part of it, in the same program as what is judged, which used this share.
+    Part(f64),
+    /// Nobody worked enough to tell; they run the same program as what is judged.
+    Unknown,
+}
+
 /// A kind of memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -55,7 +66,7 @@ pub(super) enum Doubt {
     /// The log stayed empty while requests were sent.
     NoLines { sent: u64 },
     /// Others than the judged processes did the work.
-    NotJudged { who: Named, more: u64, judged_share: Option<f64>, choice: Choice },
+    NotJudged { who: Named, more: u64, work: Work, choice: Choice },
     /// Most of what was counted belongs to PIDs that are no judged worker.
     Strangers { counted: u64, strangers: u64, first: Option<u32> },
     /// What was counted isn't what was sent.
@@ -74,6 +85,8 @@ pub(super) enum Doubt {
     Born { births: usize, grown: Grown, each: f64 },
     /// The target was idle for most of the time against which growth is held.
     Idle { worked: usize, parts: usize, seconds: f64 },
+    /// The target used next to no CPU time.
+    AllButIdle { cpu: f64, seconds: f64 },
     /// Processes beside the judged ones could not be read.
     Unreadable { processes: u64 },
     /// No account was kept of what isn't judged.
@@ -135,7 +148,7 @@ impl Doubt {
             Doubt::Zombies { .. } => "zombies",
             Doubt::WorkerGrew { kind, .. } => kind.name(),
             Doubt::Born { .. } => "size at birth",
-            Doubt::Idle { .. } => "time at work",
+            Doubt::Idle { .. } | Doubt::AllButIdle { .. } => "time at work",
         }
     }
 
@@ -149,19 +162,20 @@ impl Doubt {
             Doubt::NoLines { sent } => {
                 format!("no line was written to the log, though {} requests were sent", count(*sent))
             }
-            Doubt::NotJudged { who, more, judged_share, .. } => {
-                let others = match more {
-                    0 => String::new(),
-                    1 => " and another process".into(),
-                    more => format!(" and {} more", count(*more)),
+            Doubt::NotJudged { who, more, work, .. } => {
+                let (who, them, run, work_too) = match more {
+                    0 => (format!("{who} is not judged"), "it", "runs", "works"),
+                    more => (format!("{who} and {} more are not judged", count(*more)), "they", "run", "work"),
                 };
-                match judged_share {
-                    Some(share) => format!(
-                        "{who}{others} are not judged, and did the work: the judged processes used {} of the service's CPU \
-                         time",
-                        percent(*share)
+                let share =
+                    |share: f64| format!("the judged processes used {} of the service's CPU time", percent(share));
+                match work {
+                    Work::Most(judged) => format!("{who}, and did the work: {}", share(*judged)),
+                    Work::Part(judged) => format!(
+                        "{who}, though {them} {run} the same program as what is judged, and {work_too} too: {}",
+                        share(*judged)
                     ),
-                    None => format!("{who}{others} run the same program as what is judged, and are not judged"),
+                    Work::Unknown => format!("{who}, though {them} {run} the same program as what is judged"),
                 }
             }
             Doubt::Strangers { counted, strangers, first } => {
@@ -191,11 +205,7 @@ impl Doubt {
             }
             Doubt::MoreProcesses { processes, memory, newest } => {
                 let newest = newest.as_ref().map_or(String::new(), |newest| format!(", the newest {newest}"));
-                format!(
-                    "the target grew {}{newest}, and with them {}",
-                    processes.count("processes"),
-                    memory.bytes()
-                )
+                format!("the target grew {}{newest}, and with them {}", processes.count("processes"), memory.bytes())
             }
             Doubt::Zombies { zombies, parent } => format!(
                 "the target grew {}: {parent} does not wait for its dead children",
@@ -214,6 +224,11 @@ impl Doubt {
                 "the target worked in {worked} of {parts} equal parts of {}; time in which it is idle proves nothing",
                 format_seconds(seconds.round())
             ),
+            Doubt::AllButIdle { cpu, seconds } => format!(
+                "the target was idle: it used {} of CPU time in {}, which proves nothing",
+                format_seconds(*cpu),
+                format_seconds(seconds.round())
+            ),
             Doubt::Unreadable { processes } => {
                 format!("{} processes of the target are not judged, and could not be read", count(*processes))
             }
@@ -224,7 +239,9 @@ impl Doubt {
     /// What to do about it, in a sentence without a full stop.
     pub fn remedy(&self) -> String {
         match self {
-            Doubt::NoLineMatches { .. } => "mend the pattern of the log: its group `pid` has to match the worker's PID".into(),
+            Doubt::NoLineMatches { .. } => {
+                "mend the pattern of the log: its group `pid` has to match the worker's PID".into()
+            }
             Doubt::NoLines { .. } => "name the log that the workers write, or count requests in another way".into(),
             Doubt::NotJudged { choice, .. } => format!("judge them: {choice}"),
             Doubt::Strangers { .. } => "judge the processes that the log names, or mend its pattern".into(),
@@ -233,11 +250,17 @@ impl Doubt {
             Doubt::RestGrew { choice, .. } => format!("judge it too, in a run of its own: {choice}"),
             Doubt::MoreProcesses { .. } => "find out who starts them, and who should end them".into(),
             Doubt::Zombies { parent, .. } => format!("make {parent} wait for its children"),
-            Doubt::WorkerGrew { kind: Kind::Shared, .. } => "look at its memfds, tmpfs files and shared segments".into(),
+            Doubt::WorkerGrew { kind: Kind::Shared, .. } => {
+                "look at its memfds, tmpfs files and shared segments".into()
+            }
             Doubt::WorkerGrew { .. } => "look at its mappings in /proc/PID/smaps".into(),
-            Doubt::Born { .. } => "look at their parent: what they are born with is its memory, or what they load".into(),
-            Doubt::Idle { .. } => "watch it while it works, or give it a load".into(),
-            Doubt::Unreadable { .. } | Doubt::NoAccount => "run seepage as a user who may read all of the target".into(),
+            Doubt::Born { .. } => {
+                "look at their parent: what they are born with is its memory, or what they load".into()
+            }
+            Doubt::Idle { .. } | Doubt::AllButIdle { .. } => "watch it while it works, or give it a load".into(),
+            Doubt::Unreadable { .. } | Doubt::NoAccount => {
+                "run seepage as a user who may read all of the target".into()
+            }
         }
     }
 
@@ -246,10 +269,10 @@ impl Doubt {
         let (measured, allowed) = match self {
             Doubt::NoLineMatches { lines, .. } => (format!("0 of {lines} lines match"), "lines that match".into()),
             Doubt::NoLines { .. } => ("no line".into(), "a line for each request".into()),
-            Doubt::NotJudged { judged_share, .. } => (
-                judged_share.map_or("not measured".into(), |share| format!("{} by the judged processes", percent(share))),
-                "at least 50 %".into(),
-            ),
+            Doubt::NotJudged { work: Work::Unknown, .. } => ("not measured".into(), "the judged processes".into()),
+            Doubt::NotJudged { work: Work::Most(share) | Work::Part(share), .. } => {
+                (format!("{} by the judged processes", percent(*share)), "the judged processes".into())
+            }
             Doubt::Strangers { counted, strangers, .. } => {
                 (format!("{strangers} of {counted} of others"), "those of judged processes".into())
             }
@@ -261,6 +284,7 @@ impl Doubt {
                 counts.measured(Resource::Threads)
             }
             Doubt::Idle { worked, parts, .. } => (format!("{worked} of {parts} parts"), "most of them".into()),
+            Doubt::AllButIdle { cpu, .. } => (format!("{} of CPU time", format_seconds(*cpu)), "some work".into()),
             Doubt::Unreadable { .. } | Doubt::NoAccount => ("not measured".into(), "within the budget".into()),
         };
         Gate { name: self.name().into(), state: GateState::Unknown, measured, allowed }

@@ -4,19 +4,19 @@
 //! what couldn't be measured is unknown and fails closed.
 
 use super::assess::Demands;
+use super::doubt::Doubt;
 use super::explain::{rate, rate_with_bounds};
 use super::forecast::forecast;
 use super::gates::{deaths_gate, resource_gate, workload_gates};
 use super::looks::looks_taken;
-use super::doubt::Doubt;
 use super::mix::Mix;
 use super::pages;
 use super::parts::{leaking_parts, parts};
 use super::series::{Readings, readings};
 use super::sites::{CallSite, CallSites, Workers, call_sites};
 use super::step_down::{Judged, step_down};
-use super::{counts, whole, youth};
 use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Part, Verdict, series, settle_levels, steps};
+use super::{counts, whole, youth};
 use crate::model::{
     Axis, CountingSource, EventKind, Failure, Resource, RunRecord, RunStatus, Sample, WorkerId, format_bytes,
     format_count,
@@ -54,7 +54,8 @@ pub fn judge(record: &RunRecord) -> Verdict {
     let workload = workload_gates(record);
     let failed_workload = workload.iter().any(|g| g.state == GateState::Fail);
     gates.extend(workload);
-    let doubts: Vec<Doubt> = whole::doubts(record).into_iter().chain(counts::doubts(record)).chain(counts::idle(record)).collect();
+    let doubts: Vec<Doubt> =
+        whole::doubts(record).into_iter().chain(counts::doubts(record)).chain(counts::idle(record)).collect();
     gates.extend(doubts.iter().map(Doubt::gate));
     let failures = target_failures(record);
     gates.push(deaths_gate(&failures.deaths));

@@ -1,7 +1,7 @@
 //! What the account of the whole target says against a pass: who worked, what grew beside the judged workers, how many
 //! processes there are.
 
-use super::doubt::{Choice, Doubt, Grown, Kind, Named};
+use super::doubt::{Choice, Doubt, Grown, Kind, Named, Work};
 use super::finding::{find, least_jump};
 use super::growing::grown;
 use super::judge::page;
@@ -11,6 +11,7 @@ use crate::model::{
     Axis, Census, CountingSource, EventKind, Kin, OtherProcess, Per, PhaseKind, Resource, RunRecord, Sample, Series,
     WorkerId,
 };
+use crate::stats::median;
 use std::collections::{BTreeMap, HashMap};
 
 /// The part of the service's CPU time that the judged processes have used at least, and what a process of the same program
@@ -28,6 +29,9 @@ const NEW: f64 = 1.5;
 const PROCESSES: (f64, f64) = (0.01, 60.0);
 /// Growth in processes that is no chance.
 const LEAST_PROCESSES: f64 = 2.0;
+
+/// The part of a usual life from which a worker counts as one.
+const WHOLE_LIFE: f64 = 0.25;
 
 /// Births from which it can be told whether the later ones are bigger.
 const BIRTHS: usize = 9;
@@ -116,7 +120,7 @@ impl<'a> Account<'a> {
     fn judged_cpu(&self) -> f64 {
         let mut ends: HashMap<WorkerId, (f64, f64)> = HashMap::new();
         for sample in self.record.samples.iter().filter(|s| s.t >= self.from && s.t < self.to) {
-            let Some(cpu) = sample.cpu_user.zip(sample.cpu_system).map(|(user, system)| user + system) else { continue };
+            let Some(cpu) = sample.cpu() else { continue };
             let first = if sample.t < self.from + NEW { cpu } else { 0.0 };
             ends.entry(sample.worker).or_insert((first, cpu)).1 = cpu;
         }
@@ -147,16 +151,19 @@ impl<'a> Account<'a> {
             let stays = 2 * other.seen >= self.censuses.len();
             other.last.same_program && other.last.kin == Kin::Below && stays && (!telling || other.cpu > AT_REST * all)
         };
-        let busy: Vec<&Other> = if telling && judged < WORKED * all {
-            service.iter().filter(|other| other.cpu >= WORTH_NAMING * others).collect()
-        } else {
-            service.iter().filter(|other| alike(other)).collect()
+        let share = judged / all;
+        let (busy, work): (Vec<&Other>, _) = match telling {
+            true if share < WORKED => {
+                (service.iter().filter(|other| other.cpu >= WORTH_NAMING * others).collect(), Work::Most(share))
+            }
+            true => (service.iter().filter(|other| alike(other)).collect(), Work::Part(share)),
+            false => (service.iter().filter(|other| alike(other)).collect(), Work::Unknown),
         };
         let first = busy.first()?;
         Some(Doubt::NotJudged {
             who: named(first.last),
             more: busy.len() as u64 - 1,
-            judged_share: telling.then(|| judged / all),
+            work,
             choice: self.choice(busy.iter().map(|other| other.last.depth)),
         })
     }
@@ -187,18 +194,17 @@ impl<'a> Account<'a> {
         let memory = |census: &Census| Some(census.workers_memory?.saturating_add(census.rest_memory()?));
         let allowed = self.allowed_processes();
         let (axis, all_memory) = self.series(memory)?;
-        let heavier = self.record.meta.budgets.memory.and_then(|budget| {
-            grown(&all_memory, axis, budget, least_jump(Resource::Memory, page(self.record)))
-        });
+        let heavier = self
+            .record
+            .meta
+            .budgets
+            .memory
+            .and_then(|budget| grown(&all_memory, axis, budget, least_jump(Resource::Memory, page(self.record))));
         let processes = self.count_grown(allowed, living).or_else(|| {
             heavier?;
             Some(Grown { allowed, ..self.count_grown(0.0, living)? })
         })?;
-        let memory = heavier.unwrap_or(Grown {
-            from: *all_memory.y.first()?,
-            to: *all_memory.y.last()?,
-            ..processes
-        });
+        let memory = heavier.unwrap_or(Grown { from: *all_memory.y.first()?, to: *all_memory.y.last()?, ..processes });
         let newest = self.censuses.last()?.others.iter().max_by_key(|other| (other.id.start, other.id.pid));
         Some(Doubt::MoreProcesses { processes, memory, newest: newest.map(named).or_else(|| self.newest_worker()) })
     }
@@ -261,7 +267,7 @@ fn grown_beyond_rule(record: &RunRecord, axis: Axis, series: &[Series]) -> Optio
         let all = grown(one, axis, budget, least_jump(Resource::Memory, page))?;
         Some((one.worker, all))
     });
-    let fastest = beyond.max_by(|a, b| a.1.rate.total_cmp(&b.1.rate))?;
+    let fastest = beyond.max_by(|a, b| a.1.rate.total_cmp(&b.1.rate).then(b.0.cmp(&a.0)))?;
     (find(Resource::Memory, axis, series, budget, page).outcome != Outcome::Clean).then_some(fastest)
 }
 
@@ -291,14 +297,15 @@ fn workers_grew(record: &RunRecord) -> Option<Doubt> {
 fn born(record: &RunRecord) -> Option<Doubt> {
     let budget = record.meta.budgets.memory?;
     let (axis, series) = series(record, Resource::Memory);
-    if series.len() < BIRTHS || axis == Axis::Seconds {
+    let served = |one: &Series| one.x.last().zip(one.x.first()).map_or(0.0, |(last, first)| last - first);
+    let life = median(&series.iter().map(served).filter(|life| *life > 0.0).collect::<Vec<_>>())?;
+    // Whoever served next to nothing has not taken yet what workers are born with, or is none of them.
+    let workers = series.iter().filter(|one| served(one) > WHOLE_LIFE * life);
+    // Of a life the middle: at first a new process hasn't taken yet what it is born with.
+    let born: Vec<f64> = workers.filter_map(|one| median(&one.y)).collect();
+    if born.len() < BIRTHS || axis == Axis::Seconds {
         return None;
     }
-    // Of a life the middle: at first a new process hasn't taken yet what it is born with.
-    let level = |one: &Series| crate::stats::median(&one.y);
-    let born: Vec<f64> = series.iter().filter_map(level).collect();
-    let lives: Vec<f64> = series.iter().filter_map(|one| Some(one.x.last()? - one.x.first()?)).collect();
-    let life = crate::stats::median(&lives)?;
     let third = born.len() / 3;
     let (early, late) = (&born[..third], &born[born.len() - third..]);
     let floor = |levels: &[f64]| levels.iter().copied().fold(f64::INFINITY, f64::min);
@@ -309,4 +316,223 @@ fn born(record: &RunRecord) -> Option<Doubt> {
     let more = growth >= least_jump(Resource::Memory, page(record)) && rate > budget;
     let grown = Grown { from: *born.first()?, to: *born.last()?, rate, allowed: budget, axis };
     more.then_some(Doubt::Born { births: born.len(), grown, each })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_record::{END, clean, event, record, worker};
+    use super::*;
+    use crate::model::Zombies;
+
+    /// A process beside the workers, as a function of time.
+    type Beside<'a> = &'a dyn Fn(f64) -> OtherProcess;
+
+    fn other(pid: u32, kin: Kin, memory: f64, cpu: f64) -> OtherProcess {
+        let id = WorkerId { pid, start: 5 };
+        let depth = u32::from(kin == Kin::Below);
+        OtherProcess {
+            id,
+            parent: 1,
+            command: "shop".into(),
+            depth,
+            kin,
+            memory: Some(memory as u64),
+            cpu,
+            ..OtherProcess::default()
+        }
+    }
+
+    /// A clean run whose workers use a tenth of a core, with these processes beside them.
+    fn with(beside: &[Beside<'_>]) -> RunRecord {
+        let mut run = clean();
+        for sample in &mut run.samples {
+            (sample.cpu_user, sample.cpu_system) = (Some(sample.t * 0.05), Some(0.0));
+        }
+        run.census = (0..END as u32).map(f64::from).map(|t| census(t, beside.iter().map(|beside| beside(t)))).collect();
+        run
+    }
+
+    fn census(t: f64, others: impl Iterator<Item = OtherProcess>) -> Census {
+        let others: Vec<OtherProcess> = others.collect();
+        let processes = 2 + others.len() as u64;
+        Census { t, processes, workers: 2, workers_memory: Some(100 << 20), others, ..Census::default() }
+    }
+
+    fn told(run: &RunRecord) -> Vec<String> {
+        doubts(run).iter().map(Doubt::reason).collect()
+    }
+
+    const MIB: f64 = 1_048_576.0;
+
+    #[test]
+    fn a_parent_at_rest_and_helpers_that_come_and_go_are_no_cause_for_doubt() {
+        let parent = |_| other(9, Kin::Above, 20.0 * MIB, 0.01);
+        let warming_up = |t: f64| other(8, Kin::Above, MIB * (20.0 + t.min(40.0)), 0.01);
+        let logger = |t: f64| other(7, Kin::Beside, MIB + 4096.0 * (t / 40.0).floor(), 0.2);
+        let database = |t: f64| other(6, Kin::Beside, 200.0 * MIB, 10.0 * t);
+        let mut run = with(&[&parent, &warming_up, &logger, &database]);
+        for (i, census) in run.census.iter_mut().enumerate() {
+            for helper in 0..(i * 7) % 4 {
+                census.others.push(other(100 + (i + helper) as u32, Kin::Below, 4.0 * MIB, 0.001));
+                census.processes += 1;
+            }
+        }
+        assert_eq!(told(&run), [""; 0]);
+    }
+
+    #[test]
+    fn what_is_not_judged_and_grows_is_named_with_its_size() {
+        let parent = |t: f64| other(9, Kin::Above, MIB * (20.0 + t), 0.01);
+        let flat = |_| other(8, Kin::Beside, 50.0 * MIB, 0.01);
+        assert_eq!(
+            told(&with(&[&flat, &parent])),
+            [
+                "PID 9 (shop) is not judged, and its anonymous + swap grew from 30 MiB to 129 MiB; all that is not judged \
+              grew by 51.2 KiB/request"
+            ]
+        );
+        // Within the budget of 64 B for each of 20 requests a second.
+        let slowly = |t: f64| other(9, Kin::Above, 20.0 * MIB + 1000.0 * t, 0.01);
+        assert_eq!(told(&with(&[&flat, &slowly])), [""; 0]);
+        let memfd = |t: f64| OtherProcess { shared: Some((t * MIB) as u64), ..other(9, Kin::Above, MIB, 0.01) };
+        assert!(told(&with(&[&flat, &memfd]))[0].contains("its shared memory grew"));
+        let huge = |t: f64| OtherProcess { huge: Some((t * MIB) as u64), ..other(9, Kin::Above, MIB, 0.01) };
+        assert!(told(&with(&[&huge]))[0].contains("its memory in huge pages grew"));
+    }
+
+    #[test]
+    fn processes_and_the_dead_must_not_become_more_and_more() {
+        let mut run = with(&[&|_| other(9, Kin::Above, MIB, 0.01)]);
+        for census in &mut run.census {
+            for helper in 0..(census.t / 2.0) as u32 {
+                census.others.push(other(100 + helper, Kin::Below, MIB, 0.001));
+                census.processes += 1;
+            }
+        }
+        let reasons = told(&run);
+        assert!(
+            reasons[0].starts_with("the target grew from 8 to 57 processes, the newest PID 153 (shop)"),
+            "{reasons:?}"
+        );
+        let mut run = with(&[]);
+        for census in &mut run.census {
+            let count = (census.t * 2.0) as u64;
+            census.zombies = vec![Zombies { parent: 9, command: "shop".into(), count }];
+            census.processes += count;
+        }
+        assert_eq!(
+            told(&run),
+            ["the target grew from 20 to 218 zombie processes: PID 9 (shop) does not wait for its dead children"]
+        );
+    }
+
+    #[test]
+    fn old_workers_that_pile_up_are_seen_by_their_memory_though_they_are_few() {
+        let mut run = with(&[]);
+        for census in &mut run.census {
+            // One every ten seconds is within what is allowed of 20 requests a second.
+            let more = (census.t / 10.0) as u64;
+            census.processes += more;
+            census.workers += more;
+        }
+        assert_eq!(told(&run), [""; 0]);
+        run.census.iter_mut().for_each(|c| c.workers_memory = Some(c.workers * 50 << 20));
+        assert!(
+            told(&run)[0].contains("from 3 to 12 processes, and with them from 150 MiB to 600 MiB"),
+            "{:?}",
+            told(&run)
+        );
+    }
+
+    #[test]
+    fn whoever_does_the_work_has_to_be_judged() {
+        let same = |cpu: f64| move |t: f64| OtherProcess { same_program: true, ..other(9, Kin::Below, MIB, cpu * t) };
+        let reason = |beside: Beside<'_>| told(&with(&[beside])).into_iter().next().unwrap_or_default();
+        let idle_sleeper = |_| other(9, Kin::Below, MIB, 0.0);
+        assert_eq!(reason(&idle_sleeper), "");
+        assert_eq!(reason(&same(0.0)), "", "a tracker of the same program that does nothing");
+        assert_eq!(
+            reason(&same(0.02)),
+            "PID 9 (shop) is not judged, though it runs the same program as what is judged, and works too: the judged \
+             processes used 83 % of the service's CPU time"
+        );
+        let busy = |t: f64| other(9, Kin::Below, MIB, 0.9 * t);
+        assert_eq!(
+            reason(&busy),
+            "PID 9 (shop) is not judged, and did the work: the judged processes used 10 % of the service's CPU time"
+        );
+        let above = |t: f64| other(9, Kin::Above, MIB, 0.9 * t);
+        let [Doubt::NotJudged { choice, .. }] = &doubts(&with(&[&above]))[..] else {
+            panic!("{:?}", told(&with(&[&above])))
+        };
+        assert_eq!(choice.to_string(), "`workers = \"self\"`");
+        let database = |t: f64| other(9, Kin::Beside, MIB, 5.0 * t);
+        assert_eq!(reason(&database), "", "a service of its own");
+    }
+
+    #[test]
+    fn children_of_a_parent_without_work_are_judged_only_if_they_are_meant() {
+        let child = |_| OtherProcess { same_program: true, ..other(9, Kin::Below, MIB, 0.0) };
+        let mut run = with(&[&child]);
+        run.samples.iter_mut().for_each(|s| s.cpu_user = Some(0.0));
+        run.meta.config = serde_json::json!({ "attach": {} });
+        let [Doubt::NotJudged { work: Work::Unknown, choice, .. }] = &doubts(&run)[..] else {
+            panic!("{:?}", told(&run))
+        };
+        assert_eq!(choice.to_string(), "`--workers children`");
+    }
+
+    #[test]
+    fn a_worker_whose_shared_memory_grows_does_not_pass() {
+        let mut run = clean();
+        run.samples.iter_mut().for_each(|s| s.shmem = s.requests.map(|served| (1 << 20) + 4096 * served / 4));
+        assert_eq!(told(&run), ["shared memory of PID 1 grew from 1.1 MiB to 2.06 MiB, by 1 KiB/request"]);
+        // In a control group of its own, it is judged there.
+        run.meta.budgets.tmpfs = Some(64.0);
+        run.host.iter_mut().for_each(|host| host.cgroup_shmem = Some(0));
+        assert_eq!(told(&run), [""; 0]);
+        // What is touched at first and then no more is a warm-up.
+        let mut run = clean();
+        run.samples.iter_mut().for_each(|s| s.shmem = s.requests.map(|served| 4096 * served.min(500)));
+        assert_eq!(told(&run), [""; 0]);
+    }
+
+    #[test]
+    fn workers_that_are_born_bigger_and_bigger_do_not_pass() {
+        let lives = |size: u64| {
+            let mut run = record(|_| 50 << 20, |_| 12);
+            for sample in &mut run.samples {
+                // Each lives for ten seconds.
+                let life = (sample.t / 10.0) as u32;
+                sample.worker = worker(100 * sample.worker.pid + life);
+                sample.requests = sample.requests.map(|served| served % 100);
+                sample.anon = Some((10 << 20) + u64::from(life) * size);
+            }
+            run
+        };
+        assert_eq!(told(&lives(0)), [""; 0]);
+        assert_eq!(told(&lives(512)), [""; 0], "512 B in 100 requests");
+        let reason = &told(&lives(1 << 20))[0];
+        assert!(reason.starts_with("each new worker is born ") && reason.contains("from 10 MiB to 20 MiB"), "{reason}");
+    }
+
+    #[test]
+    fn an_account_that_should_be_there_and_is_not_is_no_pass() {
+        let mut run = clean();
+        assert_eq!(told(&run), [""; 0], "older versions kept none");
+        run.meta.format = "1.3".into();
+        assert_eq!(doubts(&run), [Doubt::NoAccount]);
+        let mut blind = with(&[]);
+        blind.census.iter_mut().for_each(|census| census.unreadable = 2);
+        assert_eq!(doubts(&blind), [Doubt::Unreadable { processes: 2 }]);
+    }
+
+    #[test]
+    fn what_happens_in_the_warm_up_and_after_the_end_is_none_of_it() {
+        let mut run = with(&[&|t: f64| other(9, Kin::Above, MIB * if t < 10.0 { t } else { 10.0 }, 0.01)]);
+        assert_eq!(told(&run), [""; 0]);
+        run.events.push(event(60.0, EventKind::Stopping));
+        run.census.iter_mut().filter(|c| c.t > 60.0).for_each(|c| c.others[0].memory = Some((c.t * MIB) as u64));
+        assert_eq!(told(&run), [""; 0]);
+    }
 }

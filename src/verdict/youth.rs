@@ -102,11 +102,12 @@ fn warming_up(finding: &mut Finding, young: &HashMap<WorkerId, Young>) {
     finding.class = LeakClass::Unknown;
     finding.workers.iter_mut().for_each(|worker| worker.leaks = false);
     let age = |seconds: f64| format_seconds(seconds.round());
-    finding.reason = format!(
-        "PID {} began {} before the watch: it may be warming up, and has not grown for long enough after that",
-        worker.pid,
-        age(youngest.age)
-    );
+    let began = match youngest.age {
+        fresh if fresh < 1.0 => "with the watch".to_owned(),
+        old => format!("{} before the watch", age(old)),
+    };
+    finding.reason =
+        format!("PID {} began {began}: it may be warming up, and has not grown for long enough after that", worker.pid);
     finding.settle = Some(format!(
         "a watch that goes on until it is {} old and longer, or `--warm-up` with the time that it takes to warm up",
         age(youngest.until)
@@ -150,7 +151,11 @@ mod tests {
         assert_eq!(judge(&run).exit, ExitCode::Leak);
         // What is read before that isn't judged.
         let mut start = aged(clean(), 30.0);
-        start.samples.iter_mut().filter(|s| s.t < 50.0).for_each(|s| s.anon = s.anon.map(|b| b / 100 + (s.t as u64) * 999_424));
+        start
+            .samples
+            .iter_mut()
+            .filter(|s| s.t < 50.0)
+            .for_each(|s| s.anon = s.anon.map(|b| b / 100 + (s.t as u64) * 999_424));
         start.meta.target.warm_up = Some(30.0 + 50.0);
         assert_eq!(judge(&start).exit, ExitCode::Clean);
         start.meta.target.warm_up = Some(30.0 + END);
