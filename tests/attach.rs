@@ -99,6 +99,34 @@ impl Drop for Server {
     }
 }
 
+#[test]
+fn a_parent_whose_children_do_the_work_is_not_what_passes() {
+    let server = Server::start("malloc");
+    let ended = server.attach(&["--pid", &server.pid(), "--for", "4s"]);
+    assert_eq!(ended.code, Some(11), "{}", ended.story());
+    let text = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("not judged") && text.contains("`--workers children`"), "{}", ended.story());
+    assert!(text.contains("before the watch"), "its age is told: {}", ended.story());
+}
+
+#[test]
+fn a_process_that_does_nothing_proves_nothing() {
+    let bench = Bench::new();
+    let mut sleeper = bench.shell("exec sleep 60");
+    let pid = sleeper.id().to_string();
+    let watch = |arguments: &[&str]| {
+        let mut command = bench.seepage();
+        command.args(["attach", "--pid", &pid, "--for", "2s", "--reports"]).arg(bench.reports()).args(arguments);
+        bench.ended(command.output().unwrap())
+    };
+    let ended = watch(&[]);
+    assert_eq!(ended.code, Some(11), "{}", ended.story());
+    assert!(ended.stdout.starts_with("INCONCLUSIVE  the target was idle"), "{}", ended.story());
+    assert!(!ended.stdout.contains("times as long"), "a longer watch of it helps nobody: {}", ended.story());
+    signal(sleeper.id(), Signal::SIGKILL);
+    sleeper.wait().unwrap();
+}
+
 /// Uploads at a steady rate, over new connections again and again so that both workers get some.
 fn load(address: &str, halt: Arc<AtomicBool>) -> JoinHandle<()> {
     let config: WorkloadConfig = toml::from_str(&format!(

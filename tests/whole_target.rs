@@ -71,13 +71,21 @@ fn a_parent_that_warms_up_a_logger_and_helpers_that_go_are_no_cause_for_doubt() 
 
 #[test]
 fn a_parent_that_leaks_is_named_with_its_size() {
-    judged("parent-keeps", 11, r"PID \d+ \(python3[.\d]*\) is not judged, and its anonymous \+ swap grew from .* MiB to .* MiB");
+    judged(
+        "parent-keeps",
+        11,
+        r"PID \d+ \(python3[.\d]*\) is not judged, and its anonymous \+ swap grew from .* MiB to .* MiB",
+    );
 }
 
 #[test]
 fn processes_that_stay_behind_are_counted() {
     judged("helpers-stay", 11, r"the target grew from \d+ to \d+ processes, the newest PID \d+");
-    judged("zombies", 11, r"the target grew from \d+ to \d+ zombie processes: PID \d+ .* does not wait for its dead children");
+    judged(
+        "zombies",
+        11,
+        r"the target grew from \d+ to \d+ zombie processes: PID \d+ .* does not wait for its dead children",
+    );
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::config::{
 };
 use crate::model::{
     Budgets, Counting, CountingSource, EventKind, Failure, Gates, Per, PhaseKind, Resource, RunMeta, RunStatus, Target,
+    format_seconds,
 };
 use crate::probe::{Counter, HostProbe, MemoryGroup};
 use crate::store::{FORMAT, RunDirectory};
@@ -97,6 +98,13 @@ impl<'a> Attachment<'a> {
                     .into(),
             );
         }
+        let (example, age) = (&attached.example, attached.example.age_of_service());
+        attached.notes.push(format!(
+            "PID {} ({}) began {} before the watch",
+            example.id().pid,
+            example.command(),
+            format_seconds(age.round())
+        ));
         Ok(Attachment { request, attached, counter, budgets })
     }
 

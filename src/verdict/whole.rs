@@ -127,6 +127,12 @@ impl<'a> Account<'a> {
         ends.values().map(|(first, last)| last - first).sum()
     }
 
+    /// Whether requests were counted for the judged workers themselves.
+    fn judged_serve(&self) -> bool {
+        let counted = self.record.samples.iter().any(|sample| sample.requests.is_some_and(|served| served > 0));
+        self.record.meta.counting.per_worker && counted
+    }
+
     fn choice(&self, depths: impl Iterator<Item = u32> + Clone) -> Choice {
         let all = |depth: u32| depths.clone().all(|d| d == depth);
         let workers = if all(0) {
@@ -142,7 +148,10 @@ impl<'a> Account<'a> {
     /// Whether others did the work of the service that the judged processes belong to: those above and below them.
     fn not_judged(&self) -> Option<Doubt> {
         let judged = self.judged_cpu();
-        let mut service: Vec<Other> = self.others().into_iter().filter(|o| o.last.kin != Kin::Beside).collect();
+        let mut service: Vec<Other> = self.others();
+        // Where the log names the judged processes, they have served: another program beside them is a service of its own.
+        let serves = self.judged_serve();
+        service.retain(|other| other.last.kin != Kin::Beside && (other.last.same_program || !serves));
         service.sort_by(|a, b| b.cpu.total_cmp(&a.cpu).then(a.last.id.cmp(&b.last.id)));
         let others: f64 = service.iter().map(|other| other.cpu).sum();
         let all = judged + others;
@@ -457,13 +466,20 @@ mod tests {
              processes used 83 % of the service's CPU time"
         );
         let busy = |t: f64| other(9, Kin::Below, MIB, 0.9 * t);
+        assert_eq!(reason(&busy), "", "the log says that the judged ones have served");
+        let uncounted = |beside: Beside<'_>| {
+            let mut run = with(&[beside]);
+            run.meta.counting.per_worker = false;
+            run.samples.iter_mut().for_each(|sample| sample.requests = None);
+            run
+        };
         assert_eq!(
-            reason(&busy),
-            "PID 9 (shop) is not judged, and did the work: the judged processes used 10 % of the service's CPU time"
+            told(&uncounted(&busy)),
+            ["PID 9 (shop) is not judged, and did the work: the judged processes used 10 % of the service's CPU time"]
         );
         let above = |t: f64| other(9, Kin::Above, MIB, 0.9 * t);
-        let [Doubt::NotJudged { choice, .. }] = &doubts(&with(&[&above]))[..] else {
-            panic!("{:?}", told(&with(&[&above])))
+        let [Doubt::NotJudged { choice, .. }] = &doubts(&uncounted(&above))[..] else {
+            panic!("{:?}", told(&uncounted(&above)))
         };
         assert_eq!(choice.to_string(), "`workers = \"self\"`");
         let database = |t: f64| other(9, Kin::Beside, MIB, 5.0 * t);
