@@ -165,8 +165,8 @@ fn mod_status_counts_the_requests_of_each_child() {
     let ended = bench.run(&counted_by(&bench, source), &["--quiet"]);
     assert_eq!(ended.json("verdict.json")["counting"]["source"], "mod-status");
     assert_eq!(ended.code, Some(10), "{}", ended.story());
-    // mod_status counts its own look-ups too: the rate is a little low.
-    assert!((2500.0..3800.0).contains(&growth(&ended, "memory")[0]), "{}", ended.story());
+    // Our own look-ups, which mod_status counts too, are left out.
+    assert!((2800.0..3800.0).contains(&growth(&ended, "memory")[0]), "{}", ended.story());
 }
 
 #[test]
