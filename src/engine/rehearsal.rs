@@ -84,7 +84,7 @@ impl Rehearsal {
         let ended = loop {
             match child.try_wait() {
                 Ok(Some(status)) => break Ok(status),
-                Ok(None) if self.interrupt.signal().is_some() => break Err("interrupted".into()),
+                Ok(None) if self.interrupt.cause().is_some() => break Err("interrupted".into()),
                 Ok(None) if Instant::now() > deadline => break Err(failed(format!("took longer than {PATIENCE:?}"))),
                 Ok(None) => std::thread::sleep(Duration::from_millis(5)),
                 Err(error) => break Err(failed(format!("could not be waited for: {error}"))),

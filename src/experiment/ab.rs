@@ -6,8 +6,8 @@
 use super::Observer;
 use crate::compare::{self, Answer, Comparison, Margins, Measure, Pair, RunSummary, Sides};
 use crate::config::Harness;
-use crate::engine::{self, Interrupt, RunError, RunRequest};
-use crate::model::{Failure, Resource, RunRecord, RunStatus};
+use crate::engine::{self, Interrupt, Interruption, RunError, RunRequest};
+use crate::model::{Resource, RunRecord, RunStatus};
 use crate::store;
 use crate::verdict::{self, ExitCode, Verdict};
 use rand::{RngExt, SeedableRng};
@@ -44,8 +44,8 @@ pub enum Stop {
     Complete,
     /// The answer was clear before.
     Early,
-    /// A signal with this number interrupted it.
-    Interrupted(i32),
+    /// A signal or the deadline ended it.
+    Interrupted(Interruption),
 }
 
 /// What came of it.
@@ -113,8 +113,8 @@ pub fn ab(request: &AbRequest<'_>, observer: &mut dyn Observer) -> Result<AbEnd,
                 decided = is_decided(&pairs, request.pairs, &comparison);
                 stop = if pairs.len() >= request.pairs { Stop::Complete } else { Stop::Early };
             }
-            Err(signal) => {
-                stop = Stop::Interrupted(signal);
+            Err(by) => {
+                stop = Stop::Interrupted(by);
                 break;
             }
         }
@@ -145,21 +145,21 @@ fn coins(seed: u64, pairs: usize) -> Vec<bool> {
     (0..=pairs).map(|_| rng.random()).collect()
 }
 
-/// Runs both sides; the inner error is the signal that interrupted them.
+/// Runs both sides; the inner error is what interrupted them.
 fn run_pair(
     request: &AbRequest<'_>,
     number: usize,
     b_first: bool,
     observer: &mut dyn Observer,
-) -> Result<Result<Pair, i32>, AbError> {
+) -> Result<Result<Pair, Interruption>, AbError> {
     let mut runs: [Option<RunSummary>; 2] = [None, None];
     for side in if b_first { [1, 0] } else { [0, 1] } {
-        if let Some(signal) = request.interrupt.signal() {
-            return Ok(Err(signal));
+        if let Some(by) = request.interrupt.cause() {
+            return Ok(Err(by));
         }
         match run_side(request, number, side, observer)? {
             Ok(summary) => runs[side] = Some(summary),
-            Err(signal) => return Ok(Err(signal)),
+            Err(by) => return Ok(Err(by)),
         }
     }
     let [Some(a), Some(b)] = runs else {
@@ -173,7 +173,7 @@ fn run_side(
     number: usize,
     side: usize,
     observer: &mut dyn Observer,
-) -> Result<Result<RunSummary, i32>, AbError> {
+) -> Result<Result<RunSummary, Interruption>, AbError> {
     let (harness, name) = if side == 0 { (request.a, &request.sides.a) } else { (request.b, &request.sides.b) };
     let what = match number {
         0 => format!("rehearsal: {}", name.name),
@@ -198,8 +198,8 @@ fn run_side(
     let verdict = verdict::judge(&finished.record);
     observer.end(&finished.directory, &finished.record, &verdict);
     observer.so_far(&verdict.sentence);
-    if let Some(Failure::Interrupted(signal)) = finished.record.meta.failure {
-        return Ok(Err(signal));
+    if let Some(by) = finished.interrupted {
+        return Ok(Err(by));
     }
     if let Some((exit, what)) = failure(&finished.record, &verdict) {
         return Err(AbError::Failed { place: told(), what, directory: finished.directory, exit });
