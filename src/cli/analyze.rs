@@ -3,7 +3,7 @@
 use super::budget::{self, ResourceBudget};
 use super::output::{self, Answer, Inconclusive, exit_code, rendered};
 use super::{Done, Problem, folded};
-use crate::config::BudgetConfig;
+use crate::config::{self, BudgetConfig};
 use crate::engine::{HOURLY_BYTES, HOURLY_ITEMS};
 use crate::model::{self, Bytes, Per, Resource, RunRecord, Sample};
 use crate::report;
@@ -11,7 +11,6 @@ use crate::store;
 use crate::table::{self, Mapping};
 use crate::verdict::{self, ExitCode, Verdict};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -305,7 +304,7 @@ fn judge(input: &Path, arguments: &Arguments) -> Result<Judged, String> {
 /// A table, and what is to be said of it; with default budgets for what it has.
 fn read_table(input: &Path, mapping: &Mapping) -> Result<(RunRecord, Vec<String>), String> {
     let path = input.display();
-    let file = File::open(input).map_err(|error| format!("could not read {path}: {error}"))?;
+    let file = config::open_input(input).map_err(|error| format!("could not read {path}: {error}"))?;
     let name = input.file_name().unwrap_or(input.as_os_str()).to_string_lossy();
     let table = table::read(file, &name, mapping).map_err(|error| match error.line {
         Some(line) => format!("{path}:{line}: {}", error.what),

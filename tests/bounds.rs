@@ -1,0 +1,68 @@
+//! Nothing hangs and nothing grows without bound, whatever a user names and whatever a target writes.
+
+mod common;
+
+use common::Bench;
+use std::path::Path;
+use std::process::Command;
+
+fn fifo(bench: &Bench, name: &str) -> std::path::PathBuf {
+    let path = bench.path().join(name);
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    path
+}
+
+#[test]
+fn what_never_ends_is_no_file() {
+    let bench = Bench::new();
+    let fifo = fifo(&bench, "fifo");
+    for path in [Path::new("/dev/zero"), &fifo, bench.path()] {
+        for (command, code) in [("check", 20), ("run", 20), ("analyze", 1), ("report", 1), ("explain", 1)] {
+            let ended = bench.ended(bench.seepage().arg(command).arg(path).output().unwrap());
+            assert_eq!(ended.code, Some(code), "{command} {}: {}", path.display(), ended.story());
+            if ["check", "run"].contains(&command) {
+                assert!(ended.stderr.contains("where a plain file is expected"), "{}", ended.story());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_table_may_come_through_a_pipe() {
+    let bench = Bench::new();
+    let script = "(echo t,anon_bytes; seq 1 200 | sed 's/$/,5000000/') | \"$0\" analyze /dev/stdin";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, env!("CARGO_BIN_EXE_seepage")]).current_dir(bench.path());
+    let ended = bench.ended(command.output().unwrap());
+    assert!(matches!(ended.code, Some(0 | 11)), "{}", ended.story());
+}
+
+#[test]
+fn a_log_that_is_a_fifo_is_refused() {
+    let bench = Bench::new();
+    let log = fifo(&bench, "access.log");
+    let mut target = Command::new("sleep").arg("600").spawn().unwrap();
+    let mut command = bench.seepage();
+    command.args(["attach", "--pid", &target.id().to_string(), "--for", "10s", "--log-pattern", "(?<pid>.*)", "--log"]);
+    let ended = bench.ended(command.arg(log).output().unwrap());
+    target.kill().unwrap();
+    target.wait().unwrap();
+    assert_eq!(ended.code, Some(1), "{}", ended.story());
+    assert!(ended.stderr.contains("it is a FIFO, where a plain file is expected"), "{}", ended.story());
+    assert_eq!(ended.run, None);
+}
+
+#[test]
+fn a_run_whose_log_is_a_fifo_ends_and_says_so() {
+    let bench = Bench::new();
+    let log = fifo(&bench, "access.log");
+    let text = format!(
+        "name = 'fifo'\n[target]\ncommand = ['sleep', '600']\nworkers = 'self'\nready = {{ delay = '50ms' }}\n\
+         [requests.log]\npath = {log:?}\npattern = '^(?P<pid>\\d+)'\n\
+         [workload]\ncommand = ['sleep', '600']\n[[phase]]\nkind = 'soak'\nduration = '2s'\n"
+    );
+    let ended = bench.run(&bench.write("harness.toml", &text), &["--quiet"]);
+    assert_eq!(ended.code, Some(11), "{}", ended.story());
+    assert!(ended.stdout.contains("it is a FIFO, where a plain file is expected"), "{}", ended.story());
+    assert!(!ended.read("samples.jsonl").contains("\"requests\""), "what wasn't counted is missing");
+}
