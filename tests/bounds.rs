@@ -2,7 +2,8 @@
 
 mod common;
 
-use common::Bench;
+use common::{Bench, wait_until};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -65,4 +66,29 @@ fn a_run_whose_log_is_a_fifo_ends_and_says_so() {
     assert_eq!(ended.code, Some(11), "{}", ended.story());
     assert!(ended.stdout.contains("it is a FIFO, where a plain file is expected"), "{}", ended.story());
     assert!(!ended.read("samples.jsonl").contains("\"requests\""), "what wasn't counted is missing");
+}
+
+#[test]
+fn a_target_that_prints_for_ever_fills_no_disk_and_is_not_stalled() {
+    let bench = Bench::new();
+    let text = "name = 'yes'\n[target]\ncommand = ['yes', 'a line of output']\nworkers = 'self'\n\
+                ready = { delay = '50ms' }\n[workload]\ncommand = ['sleep', '600']\n\
+                [[phase]]\nkind = 'soak'\nduration = '4s'\n";
+    let harness = bench.start(&bench.write("harness.toml", text), &["--quiet"]);
+    let output = || {
+        let run = std::fs::read_dir(bench.reports()).ok()?.flatten().next()?.path();
+        std::fs::metadata(run.join("target.stdout")).ok()
+    };
+    // More than is kept was written, and less than that is on disk.
+    wait_until("the middle is taken out", || {
+        output().is_some_and(|file| file.len() > 128 << 20 && file.blocks() * 512 < file.len() / 2)
+    });
+    let ended = bench.ended(harness.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(11), "{}", ended.story());
+    let text = ended.read("target.stdout");
+    assert!(text.len() < 10 << 20, "{}", text.len());
+    assert!(text.starts_with("a line of output\n") && text.contains("\n[seepage left out "), "its ends are kept");
+    assert!(!text.contains('\0'));
+    let told = ended.events("note").iter().any(|note| note["text"].as_str().unwrap().starts_with("target.stdout was "));
+    assert!(told, "{}", ended.story());
 }

@@ -10,6 +10,7 @@ mod cut;
 mod driving;
 mod heap;
 mod interrupt;
+mod outputs;
 mod recorder;
 mod rehearsal;
 mod run;

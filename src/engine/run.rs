@@ -5,6 +5,7 @@ use super::cut::Cut;
 use super::driving::Driving;
 use super::heap::{HeapLooks, HeapSampling};
 use super::interrupt::{Interrupt, Interruption};
+use super::outputs::OutputKeeper;
 use super::recorder::Recorder;
 use super::sampler::{Plan, Sampler, driver_counting};
 use super::setup::Setup;
@@ -144,6 +145,7 @@ pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>, look: &mut Look<'_>)
     request.interrupt.recording(directory.path(), setup.harness.target.stop.grace.0);
     let outputs = Outputs::of(directory.path());
     let mut conductor = Conductor {
+        keeper: OutputKeeper::start(outputs.files()),
         recorder: Recorder::new(meta, directory, origin, entries, loads),
         setup,
         outputs,
@@ -162,6 +164,7 @@ struct Conductor {
     setup: Setup,
     recorder: Recorder,
     outputs: Outputs,
+    keeper: OutputKeeper,
     origin: Instant,
     interrupt: Interrupt,
     counters: Arc<Counters>,
@@ -394,6 +397,9 @@ impl Conductor {
                  then, and latencies across it are left out",
                 format_seconds(totals.stalled.as_secs_f64())
             );
+            self.recorder.event(EventKind::Note { text });
+        }
+        for text in self.keeper.finish() {
             self.recorder.event(EventKind::Note { text });
         }
         let reconnects = self.counters.reconnects();

@@ -37,6 +37,11 @@ impl Outputs {
         Outputs { stdout: path("target.stdout"), stderr: path("target.stderr"), prepare: path("prepare.log") }
     }
 
+    /// All of them.
+    pub fn files(&self) -> Vec<PathBuf> {
+        vec![self.stdout.clone(), self.stderr.clone(), self.prepare.clone()]
+    }
+
     /// `reason`, with the last of the target's output below it.
     pub fn explain(&self, reason: &str) -> String {
         let mut text = reason.to_owned();
