@@ -65,6 +65,7 @@ fn what_shows_a_run_fails_only_if_it_could_not_be_shown() {
         &["schema"],
         &["man"],
         &["completions", "bash"],
+        &["prune", "--keep", "9"],
     ] {
         assert_eq!(unheard(&bench, arguments), [Some(0), Some(1)], "{arguments:?}");
     }

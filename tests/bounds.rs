@@ -92,3 +92,47 @@ fn a_target_that_prints_for_ever_fills_no_disk_and_is_not_stalled() {
     let told = ended.events("note").iter().any(|note| note["text"].as_str().unwrap().starts_with("target.stdout was "));
     assert!(told, "{}", ended.story());
 }
+
+#[test]
+fn an_experiment_with_senseless_numbers_is_refused_at_once() {
+    let bench = Bench::new();
+    for pairs in ["18446744073709551615", "4294967296", "0", "33"] {
+        let head = format!(
+            "{{\"format\": \"1.2\", \"name\": \"x\", \"started\": \"2026-01-01T00:00:00Z\", \"seed\": 1, \"pairs\": {pairs}, \
+             \"sides\": [{{\"name\": \"a\", \"phrase\": \"a\"}}, {{\"name\": \"b\", \"phrase\": \"b\"}}], \
+             \"notes\": [], \"fingerprint\": \"\"}}"
+        );
+        bench.write("experiment.json", &head);
+        let ended = bench.ended(bench.seepage().arg("report").arg(bench.path()).output().unwrap());
+        assert_eq!(ended.code, Some(1), "{}", ended.story());
+        assert!(ended.stderr.contains(&format!("{pairs} pairs can't be planned")), "{}", ended.story());
+    }
+}
+
+#[test]
+fn old_runs_are_pruned_and_what_goes_on_stays() {
+    let bench = Bench::new();
+    let text = |soak| {
+        format!(
+            "name = 'idle'\n[target]\ncommand = ['sleep', '600']\nworkers = 'self'\nready = {{ delay = '50ms' }}\n\
+             [workload]\ncommand = ['sleep', '600']\n[[phase]]\nkind = 'soak'\nduration = '{soak}'\n"
+        )
+    };
+    let short = bench.write("short.toml", &text("300ms"));
+    let first = bench.run(&short, &["--quiet"]).run.unwrap();
+    let long = bench.write("long.toml", &text("10m"));
+    let going = bench.start(&long, &["--quiet"]);
+    wait_until("it goes on", || std::fs::read_dir(bench.reports()).unwrap().count() == 2);
+    let prune = |more: &[&str]| bench.ended(bench.seepage().args(["prune", "reports"]).args(more).output().unwrap());
+    let name = first.file_name().unwrap().to_string_lossy().into_owned();
+    let dry = prune(&["--keep", "0", "--dry-run"]);
+    assert!(dry.code == Some(0) && dry.stdout.contains(&format!("would remove  {name}")), "{}", dry.story());
+    assert!(first.exists());
+    let done = prune(&["--keep", "0"]);
+    assert!(done.code == Some(0) && done.stdout.contains(&format!("removed  {name}")), "{}", done.story());
+    assert!(done.stdout.contains(": it goes on, or its harness was killed"), "{}", done.story());
+    assert!(!first.exists() && std::fs::read_dir(bench.reports()).unwrap().count() == 1);
+    assert_eq!(prune(&[]).code, Some(2), "without a bound nothing is to be removed");
+    common::signal(going.id(), nix::sys::signal::Signal::SIGINT);
+    assert_eq!(going.wait_with_output().unwrap().status.code(), Some(130));
+}

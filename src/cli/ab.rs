@@ -14,6 +14,8 @@ use crate::report::live::Mode;
 use crate::report::{self, Format, plain};
 use crate::store::{self, Experiment, ExperimentSide};
 use crate::verdict::{ExitCode, Verdict};
+use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `ab`.
@@ -101,6 +103,7 @@ pub fn ab(arguments: &Arguments) -> Done {
     let harness_dir = file.parent().unwrap_or(Path::new("/"));
     let contrast = contrast(arguments)?;
     let directory = Directory::of(arguments, &harness)?;
+    let _held = held(&directory.path)?;
     let made = experiment::variants(&harness, harness_dir, &contrast, &directory.path, &interrupt);
     let variants = match made {
         Ok(variants) => variants,
@@ -161,6 +164,16 @@ fn contrast(arguments: &Arguments) -> Result<Contrast, Problem> {
     Ok(contrast)
 }
 
+/// Holds an experiment's directory, where its file system has locks.
+pub fn held(directory: &Path) -> Result<Option<OwnedFd>, Problem> {
+    match store::hold(directory) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            Err(Problem::new(ExitCode::Failure, format!("{}: {error}", directory.display())))
+        }
+        held => Ok(held.ok()),
+    }
+}
+
 /// How it ended, if there is anything to say of that.
 fn told(stop: Stop, pairs: usize, directory: &Path) -> Option<String> {
     match stop {
@@ -183,7 +196,7 @@ impl Directory {
     fn of(arguments: &Arguments, harness: &Harness) -> Result<Self, Problem> {
         let failed = |error: String| Problem::new(ExitCode::Failure, error);
         if let Some(path) = &arguments.resume {
-            let head = Experiment::read(path).map_err(|e| failed(e.to_string()))?;
+            let head = experiment::read_head(path)?;
             let path = path.canonicalize()?;
             return Ok(Directory { path, started: head.started.clone(), resumed: Some(head) });
         }

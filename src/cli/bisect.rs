@@ -1,6 +1,6 @@
 //! `bisect`: which of a target's modules makes it leak.
 
-use super::ab::Teller;
+use super::ab::{Teller, held};
 use super::deadline::Deadline;
 use super::output::{Answer, Printed, put};
 use super::{Done, Problem, colours, folded, interruption_code, run};
@@ -59,6 +59,7 @@ pub fn bisect(arguments: &Arguments) -> Done {
     let file = arguments.file.canonicalize()?;
     let (started, id) = stamp(&format!("{}-bisect", harness.name));
     let directory = store::create_directory(&arguments.reports, &id).map_err(|e| Problem::new(ExitCode::Failure, e))?;
+    let _held = held(&directory)?;
     let request = BisectRequest {
         harness: &harness,
         harness_dir: file.parent().unwrap_or(Path::new("/")),

@@ -8,7 +8,7 @@ use crate::experiment;
 use crate::model::{Per, RunRecord, RunStatus};
 use crate::report::comparison::Report;
 use crate::report::{Format, plain};
-use crate::store::{self, Experiment};
+use crate::store;
 use crate::verdict::{self, ExitCode};
 use std::path::{Path, PathBuf};
 
@@ -173,7 +173,7 @@ fn unlike(a: &RunRecord, b: &RunRecord) -> Vec<String> {
 /// Renders an experiment again, from its directory alone.
 pub fn render_again(directory: &Path, format: Option<Format>) -> Done {
     let failed = |error: String| Problem::new(ExitCode::Failure, error);
-    let head = Experiment::read(directory).map_err(|e| failed(e.to_string()))?;
+    let head = experiment::read_head(directory)?;
     let pairs = experiment::finished_pairs(directory, head.pairs, head.seed);
     let Some(first) = pairs.first() else { return Err(failed("no pair of this experiment came to its end".into())) };
     let record = store::read(&directory.join(&first.a.id)).map_err(|e| failed(e.to_string()))?;

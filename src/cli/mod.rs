@@ -15,6 +15,7 @@ mod judge;
 mod manual;
 mod output;
 mod plan;
+mod prune;
 mod run;
 mod watch;
 
@@ -54,6 +55,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Render the report of a finished run again.
     Report(judge::ReportArguments),
+    /// Remove old runs.
+    Prune(prune::Arguments),
     /// Check a harness file without running it.
     Check(check::Arguments),
     /// Print the JSON schema of harness files.
@@ -103,6 +106,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Analyze(arguments) => analyze::analyze(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Report(arguments) => judge::report(&arguments),
+        Command::Prune(arguments) => prune::prune(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Schema => check::schema(),
         Command::Doctor(arguments) => doctor::doctor(&arguments),

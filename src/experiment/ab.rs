@@ -4,11 +4,11 @@
 //! a pair counts only if both of its runs came to their end.
 
 use super::Observer;
-use crate::compare::{self, Answer, Comparison, Margins, Measure, Pair, RunSummary, Sides};
+use crate::compare::{self, Answer, Comparison, LEAST_PAIRS, MOST_PAIRS, Margins, Measure, Pair, RunSummary, Sides};
 use crate::config::Harness;
 use crate::engine::{self, Interrupt, Interruption, RunError, RunRequest};
 use crate::model::{Resource, RunRecord, RunStatus};
-use crate::store;
+use crate::store::{self, Experiment};
 use crate::verdict::{self, ExitCode, Verdict};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -99,7 +99,7 @@ pub fn ab(request: &AbRequest<'_>, observer: &mut dyn Observer) -> Result<AbEnd,
     let rehearsed = read_pair(request.directory, 0, false).is_some() || !pairs.is_empty();
     let order = coins(request.seed, request.pairs);
     let first = if rehearsed { pairs.len() + 1 } else { 0 };
-    for (number, b_first) in order.into_iter().enumerate().skip(first) {
+    for (number, b_first) in order.enumerate().skip(first) {
         if decided {
             break;
         }
@@ -140,9 +140,9 @@ fn is_decided(pairs: &[Pair], planned: usize, comparison: &Comparison) -> bool {
 }
 
 /// For the rehearsal and each pair whether the candidate goes first.
-fn coins(seed: u64, pairs: usize) -> Vec<bool> {
+fn coins(seed: u64, pairs: usize) -> impl Iterator<Item = bool> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    (0..=pairs).map(|_| rng.random()).collect()
+    (0..=pairs).map(move |_| rng.random())
 }
 
 /// Runs both sides; the inner error is what interrupted them.
@@ -225,11 +225,28 @@ fn label(number: usize, side: usize) -> String {
     format!("pair-{number:02}-{}", if side == 0 { 'a' } else { 'b' })
 }
 
+/// The head of an experiment, whose number of pairs makes sense.
+///
+/// # Errors
+/// If it can't be read, or wasn't written by us.
+pub fn read_head(directory: &Path) -> Result<Experiment, AbError> {
+    let head = Experiment::read(directory).map_err(|error| AbError::Store(error.to_string()))?;
+    if !(LEAST_PAIRS..=MOST_PAIRS).contains(&head.pairs) {
+        let what = format!(
+            "{}: {} pairs can't be planned; expected {LEAST_PAIRS} to {MOST_PAIRS}",
+            directory.display(),
+            head.pairs
+        );
+        return Err(AbError::Store(what));
+    }
+    Ok(head)
+}
+
 /// The pairs whose runs came to their end, from the first to the first that isn't there.
 /// What can't be read is taken to be missing.
 pub fn finished_pairs(directory: &Path, planned: usize, seed: u64) -> Vec<Pair> {
-    let order = coins(seed, planned);
-    (1..=planned).map_while(|number| read_pair(directory, number, order[number])).collect()
+    let pairs = coins(seed, planned).enumerate().skip(1);
+    pairs.map_while(|(number, b_first)| read_pair(directory, number, b_first)).collect()
 }
 
 fn read_pair(directory: &Path, number: usize, b_first: bool) -> Option<Pair> {
@@ -263,9 +280,8 @@ mod tests {
 
     #[test]
     fn the_same_seed_tosses_the_same_coins() {
-        assert_eq!(coins(7, 8), coins(7, 8));
-        assert_eq!(coins(7, 8)[..5], coins(7, 4)[..]);
-        let heads: usize = (0..200).map(|seed| coins(seed, 8).iter().filter(|b| **b).count()).sum();
+        assert!(coins(7, 8).eq(coins(7, 8)) && coins(7, 8).take(5).eq(coins(7, 4)));
+        let heads: usize = (0..200).map(|seed| coins(seed, 8).filter(|b| *b).count()).sum();
         assert!((800..1000).contains(&heads), "{heads} of 1800");
     }
 
