@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Bench, wait_until};
+use common::{Bench, Ended, wait_until};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::Command;
@@ -68,13 +68,14 @@ fn a_run_whose_log_is_a_fifo_ends_and_says_so() {
     assert!(!ended.read("samples.jsonl").contains("\"requests\""), "what wasn't counted is missing");
 }
 
+const YES: &str = "name = 'yes'\n[target]\ncommand = ['yes', 'a line of output']\nworkers = 'self'\n\
+                   ready = { delay = '50ms' }\n[workload]\ncommand = ['sleep', '600']\n\
+                   [[phase]]\nkind = 'soak'\nduration = '4s'\n";
+
 #[test]
 fn a_target_that_prints_for_ever_fills_no_disk_and_is_not_stalled() {
     let bench = Bench::new();
-    let text = "name = 'yes'\n[target]\ncommand = ['yes', 'a line of output']\nworkers = 'self'\n\
-                ready = { delay = '50ms' }\n[workload]\ncommand = ['sleep', '600']\n\
-                [[phase]]\nkind = 'soak'\nduration = '4s'\n";
-    let harness = bench.start(&bench.write("harness.toml", text), &["--quiet"]);
+    let harness = bench.start(&bench.write("harness.toml", YES), &["--quiet"]);
     let output = || {
         let run = std::fs::read_dir(bench.reports()).ok()?.flatten().next()?.path();
         std::fs::metadata(run.join("target.stdout")).ok()
@@ -85,12 +86,50 @@ fn a_target_that_prints_for_ever_fills_no_disk_and_is_not_stalled() {
     });
     let ended = bench.ended(harness.wait_with_output().unwrap());
     assert_eq!(ended.code, Some(11), "{}", ended.story());
+    let told = both_ends_are_kept(&ended);
+    assert!(told.ends_with("its first and its last 4 MiB are kept"), "{told}");
+}
+
+/// What the run tells of the target's output, whose ends are there.
+fn both_ends_are_kept(ended: &Ended) -> String {
     let text = ended.read("target.stdout");
     assert!(text.len() < 10 << 20, "{}", text.len());
     assert!(text.starts_with("a line of output\n") && text.contains("\n[seepage left out "), "its ends are kept");
     assert!(!text.contains('\0'));
-    let told = ended.events("note").iter().any(|note| note["text"].as_str().unwrap().starts_with("target.stdout was "));
-    assert!(told, "{}", ended.story());
+    let notes = ended.events("note").into_iter().map(|note| note["text"].as_str().unwrap().to_owned());
+    let told = notes.into_iter().find(|note| note.starts_with("target.stdout was "));
+    told.unwrap_or_else(|| panic!("{}", ended.story()))
+}
+
+#[test]
+fn a_file_system_without_holes_is_not_filled_either() {
+    use nix::mount::{MsFlags, mount};
+    let bench = Bench::new();
+    std::fs::create_dir(bench.reports()).unwrap();
+    let none = None::<&str>;
+    // SAFETY: changes only which mounts this thread, and what it starts, sees; they go with the last of them.
+    if unsafe { nix::libc::unshare(nix::libc::CLONE_NEWNS) } != 0 {
+        eprintln!("skipped: mounting a file system needs root");
+        return;
+    }
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
+    mount(Some("ramfs"), &bench.reports(), Some("ramfs"), MsFlags::empty(), none).unwrap();
+    let harness = bench.start(&bench.write("harness.toml", YES), &["--quiet"]);
+    let length = || {
+        let run = std::fs::read_dir(bench.reports()).ok()?.flatten().next()?.path();
+        Some(std::fs::metadata(run.join("target.stdout")).ok()?.len())
+    };
+    // It shrinks under the eyes of whoever looks.
+    let mut longest = 0;
+    wait_until("it is cut off", || {
+        let now = length().unwrap_or(0);
+        longest = longest.max(now);
+        now < longest
+    });
+    let ended = bench.ended(harness.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(11), "{}", ended.story());
+    let told = both_ends_are_kept(&ended);
+    assert!(told.ends_with("in parts, as its file system has no holes"), "{told}");
 }
 
 #[test]
