@@ -1,7 +1,7 @@
 //! One Apache, asked what it loads and whether it takes a configuration.
 
 use super::conf::{Conf, Files};
-use crate::config::Harness;
+use crate::config::{Harness, read_input};
 use crate::engine::{Interrupt, Rehearsal, RunError};
 use regex::Regex;
 use std::path::{Path, PathBuf};
@@ -295,8 +295,7 @@ struct Disk;
 impl Files for Disk {
     fn read(&self, path: &Path) -> Option<String> {
         const LONGEST: u64 = 4 << 20;
-        std::fs::metadata(path).ok().filter(|m| m.is_file() && m.len() <= LONGEST)?;
-        Some(String::from_utf8_lossy(&std::fs::read(path).ok()?).into_owned())
+        Some(String::from_utf8_lossy(&read_input(path, LONGEST).ok()?).into_owned())
     }
 
     fn list(&self, path: &Path) -> Option<Vec<String>> {

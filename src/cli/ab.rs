@@ -1,11 +1,12 @@
 //! `ab`: two variants of one target, in pairs of runs.
 
-use super::judge::{Inconclusive, Printed};
+use super::deadline::Deadline;
+use super::output::{Answer, Inconclusive, Printed, comparison_code, conclude_comparison, say};
 use super::watch::Watcher;
-use super::{Done, Problem, colours, folded, run};
+use super::{Done, Problem, run};
 use crate::compare::{LEAST_PAIRS, MOST_PAIRS};
 use crate::config::{self, Harness, Overrides};
-use crate::engine::{Interrupt, Progress, stamp};
+use crate::engine::{Interruption, Progress, stamp};
 use crate::experiment::{self, AbError, AbRequest, Contrast, Observer, SidesError, Stop, Variants};
 use crate::model::RunRecord;
 use crate::report::comparison::Report;
@@ -13,7 +14,8 @@ use crate::report::live::Mode;
 use crate::report::{self, Format, plain};
 use crate::store::{self, Experiment, ExperimentSide};
 use crate::verdict::{ExitCode, Verdict};
-use std::io::Write;
+use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `ab`.
@@ -55,6 +57,8 @@ pub struct Arguments {
     /// Don't show progress.
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    deadline: Deadline,
     /// How the comparison is printed.
     #[arg(long, value_enum, default_value = "terminal")]
     format: Printed,
@@ -92,19 +96,20 @@ fn definition(text: &str) -> Result<Definition, String> {
 
 /// Runs pairs and says which side is worse.
 pub fn ab(arguments: &Arguments) -> Done {
+    let interrupt = arguments.deadline.listen()?;
     let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed, ..Overrides::default() };
     let harness = config::load(&arguments.file, &overrides)?;
     let file = arguments.file.canonicalize()?;
     let harness_dir = file.parent().unwrap_or(Path::new("/"));
-    let interrupt = Interrupt::listen()?;
     let contrast = contrast(arguments)?;
     let directory = Directory::of(arguments, &harness)?;
+    let _held = held(&directory.path)?;
     let made = experiment::variants(&harness, harness_dir, &contrast, &directory.path, &interrupt);
     let variants = match made {
         Ok(variants) => variants,
         Err(error) => {
             directory.remove_if_new();
-            return Err(error.into());
+            return Err(Problem::while_listening(&interrupt, error));
         }
     };
     let head = directory.head(arguments, &harness, &variants)?;
@@ -118,11 +123,11 @@ pub fn ab(arguments: &Arguments) -> Done {
         directory: &directory.path,
         pairs: head.pairs,
         seed: head.seed,
-        interrupt,
+        interrupt: interrupt.clone(),
     };
     let mut teller = Teller::new(arguments.quiet);
     teller.say(&format!("{} is the baseline, {} the candidate", variants.sides.a.name, variants.sides.b.name));
-    let end = experiment::ab(&request, &mut teller)?;
+    let end = experiment::ab(&request, &mut teller).map_err(|error| Problem::while_listening(&interrupt, error))?;
     drop(teller);
     let mut notes = variants.notes.clone();
     notes.extend(told(end.stop, end.pairs.len(), &directory.path));
@@ -136,8 +141,13 @@ pub fn ab(arguments: &Arguments) -> Done {
         pairs: &end.pairs,
         notes: &notes,
     };
-    let code = conclude(&report, Some(&directory.path), arguments.format, arguments.inconclusive)?;
-    Ok(if let Stop::Interrupted(signal) = end.stop { ExitCode::Interrupted(signal) } else { code })
+    let code = match end.stop {
+        Stop::Interrupted(Interruption::Signal(signal)) => ExitCode::Interrupted(signal),
+        Stop::Interrupted(Interruption::Deadline(_)) => comparison_code(&end.comparison, arguments.inconclusive, false),
+        Stop::Complete | Stop::Early => comparison_code(&end.comparison, arguments.inconclusive, true),
+    };
+    Answer::new(code).begin(&interrupt);
+    Ok(conclude_comparison(&report, Some(&directory.path), arguments.format, code)?.code())
 }
 
 fn contrast(arguments: &Arguments) -> Result<Contrast, Problem> {
@@ -154,39 +164,25 @@ fn contrast(arguments: &Arguments) -> Result<Contrast, Problem> {
     Ok(contrast)
 }
 
+/// Holds an experiment's directory, where its file system has locks.
+pub fn held(directory: &Path) -> Result<Option<OwnedFd>, Problem> {
+    match store::hold(directory) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            Err(Problem::new(ExitCode::Failure, format!("{}: {error}", directory.display())))
+        }
+        held => Ok(held.ok()),
+    }
+}
+
 /// How it ended, if there is anything to say of that.
 fn told(stop: Stop, pairs: usize, directory: &Path) -> Option<String> {
     match stop {
         Stop::Complete => None,
         Stop::Early => Some(format!("the answer was clear after {pairs} pairs")),
-        Stop::Interrupted(signal) => Some(format!(
-            "interrupted by signal {signal}; the same command with `--resume {}` goes on",
-            directory.display()
-        )),
+        Stop::Interrupted(by) => {
+            Some(format!("{by}; the same command with `--resume {}` goes on", directory.display()))
+        }
     }
-}
-
-/// Writes the reports of a comparison into its directory, prints it, and returns what to exit with.
-pub fn conclude(
-    report: &Report<'_>,
-    directory: Option<&Path>,
-    format: Printed,
-    inconclusive: Option<Inconclusive>,
-) -> Done {
-    let written = directory.map(|d| report.write(d));
-    let page = directory.map(|d| d.join("report.html"));
-    let text = match format {
-        Printed::Terminal => folded(report.terminal(colours(), page.as_deref())).into_bytes(),
-        Printed::Json => report.render(Format::Json, false)?.unwrap_or_default(),
-    };
-    std::io::stdout().lock().write_all(&text)?;
-    // A report that can't be written, as on a full disk, must not keep the answer from being told.
-    written.transpose()?;
-    Ok(match (report.comparison.exit(), inconclusive) {
-        (ExitCode::Inconclusive, Some(Inconclusive::Pass)) => ExitCode::Clean,
-        (ExitCode::Inconclusive, Some(Inconclusive::Fail)) => ExitCode::Worse,
-        (code, _) => code,
-    })
 }
 
 /// The experiment's directory, new or resumed.
@@ -200,7 +196,7 @@ impl Directory {
     fn of(arguments: &Arguments, harness: &Harness) -> Result<Self, Problem> {
         let failed = |error: String| Problem::new(ExitCode::Failure, error);
         if let Some(path) = &arguments.resume {
-            let head = Experiment::read(path).map_err(|e| failed(e.to_string()))?;
+            let head = experiment::read_head(path)?;
             let path = path.canonicalize()?;
             return Ok(Directory { path, started: head.started.clone(), resumed: Some(head) });
         }
@@ -268,7 +264,7 @@ impl Teller {
     /// A line.
     pub fn say(&self, line: &str) {
         if !self.quiet {
-            eprintln!("{}", plain(line));
+            say(&plain(line));
         }
     }
 

@@ -1,17 +1,16 @@
 //! `analyze`: judges finished runs and series that other tools wrote, one or thousands.
 
 use super::budget::{self, ResourceBudget};
-use super::judge::{Inconclusive, exit_code, print};
+use super::output::{self, Answer, Inconclusive, exit_code, rendered};
 use super::{Done, Problem, folded};
-use crate::config::BudgetConfig;
+use crate::config::{self, BudgetConfig};
 use crate::engine::{HOURLY_BYTES, HOURLY_ITEMS};
 use crate::model::{self, Bytes, Per, Resource, RunRecord, Sample};
-use crate::report::{self, Format};
+use crate::report;
 use crate::store;
 use crate::table::{self, Mapping};
 use crate::verdict::{self, ExitCode, Verdict};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -194,9 +193,11 @@ struct Judged {
 
 fn one(input: &Path, arguments: &Arguments) -> Done {
     let judged = judge(input, arguments).map_err(|what| Problem::new(ExitCode::Failure, what))?;
-    let format = if arguments.format == Printed::Json { Format::Json } else { Format::Terminal };
-    print(&judged.record, &judged.verdict, format, None)?;
-    Ok(exit_code(&judged.verdict, arguments.inconclusive))
+    let json = arguments.format == Printed::Json;
+    let format = if json { output::Printed::Json } else { output::Printed::Terminal };
+    let mut answer = Answer::new(exit_code(&judged.record, &judged.verdict, arguments.inconclusive));
+    answer.print(&rendered(&judged.record, &judged.verdict, format)?);
+    Ok(answer.code())
 }
 
 /// What is printed for one of many, and what it alone would exit with.
@@ -209,7 +210,7 @@ fn many(arguments: &Arguments) -> Done {
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     let mut codes = Vec::with_capacity(inputs.len());
-    std::thread::scope(|scope| {
+    let printed = std::thread::scope(|scope| {
         let (send, receive) = mpsc::channel::<(usize, Outcome)>();
         for _ in 0..threads {
             let (send, next, stop) = (send.clone(), &next, &stop);
@@ -225,37 +226,49 @@ fn many(arguments: &Arguments) -> Done {
         }
         drop(send);
         let printed = in_order(receive.iter(), &mut codes);
-        // The reader has gone: what isn't begun yet is not needed.
         stop.store(true, Ordering::Relaxed);
         printed
-    })?;
-    Ok(together(&codes))
+    });
+    let mut answer = Answer::new(together(&codes));
+    if let Err(error) = printed {
+        answer.unprinted(&error);
+    }
+    Ok(answer.code())
 }
 
-/// Prints what comes in any order in the order of the inputs.
+/// Prints what comes in any order in the order of the inputs. When the reader has gone, the rest is judged all the same, for
+/// what to exit with, unless that is known.
 fn in_order(results: impl Iterator<Item = (usize, Outcome)>, codes: &mut Vec<ExitCode>) -> io::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut printed = Ok(());
     let mut waiting = BTreeMap::new();
     for (index, result) in results {
         waiting.insert(index, result);
         while let Some((text, code)) = waiting.remove(&codes.len()) {
-            out.write_all(&text)?;
+            printed = printed.and_then(|()| out.write_all(&text));
             codes.push(code);
         }
-        out.flush()?;
+        printed = printed.and_then(|()| out.flush());
+        if printed.is_err() && together(codes) == ExitCode::Leak {
+            break;
+        }
     }
-    Ok(())
+    if printed.is_err() {
+        // What couldn't be printed must not be tried again when this is dropped.
+        let _ = out.into_parts();
+    }
+    printed
 }
 
 fn of_many(input: &Path, arguments: &Arguments) -> Outcome {
     let name = input.to_string_lossy();
     let judged = judge(input, arguments);
-    let code = judged.as_ref().map_or(ExitCode::Failure, |j| exit_code(&j.verdict, arguments.inconclusive));
+    let code = judged.as_ref().map_or(ExitCode::Failure, |j| exit_code(&j.record, &j.verdict, arguments.inconclusive));
     let text = match (&judged, arguments.format) {
         (Ok(judged), Printed::Jsonl) => report::verdict_line(&name, &judged.verdict),
         (Err(what), Printed::Jsonl) => report::error_line(&name, what),
         (Ok(judged), _) => {
-            let verdict = report::terminal(&judged.record, &judged.verdict, super::colours(), None);
+            let verdict = report::terminal(&judged.record, &judged.verdict, super::colours());
             folded(format!("{}\n{verdict}\n", report::plain(&name)))
         }
         (Err(what), _) => format!("{}\nerror: {}\n\n", report::plain(&name), report::plain(what)),
@@ -291,7 +304,7 @@ fn judge(input: &Path, arguments: &Arguments) -> Result<Judged, String> {
 /// A table, and what is to be said of it; with default budgets for what it has.
 fn read_table(input: &Path, mapping: &Mapping) -> Result<(RunRecord, Vec<String>), String> {
     let path = input.display();
-    let file = File::open(input).map_err(|error| format!("could not read {path}: {error}"))?;
+    let file = config::open_input(input).map_err(|error| format!("could not read {path}: {error}"))?;
     let name = input.file_name().unwrap_or(input.as_os_str()).to_string_lossy();
     let table = table::read(file, &name, mapping).map_err(|error| match error.line {
         Some(line) => format!("{path}:{line}: {}", error.what),

@@ -1,15 +1,17 @@
 //! `attach`: a target that runs already.
 
 use super::budget::{self, ResourceBudget};
+use super::deadline::Deadline;
+use super::output::{Output, conclude, say};
 use super::watch::Watcher;
 use super::{Done, Problem, judge};
 use crate::config::{LogConfig, RequestsConfig, Span, Workers};
-use crate::engine::{AttachRequest, Attachment, Interrupt};
+use crate::engine::{AttachRequest, Attachment};
 use crate::model::{Bytes, Per, RunRecord};
 use crate::report;
 use crate::report::live::Mode;
 use crate::supervise::Wanted;
-use crate::verdict::{self, ExitCode, Looks};
+use crate::verdict::{ExitCode, Looks};
 use std::path::PathBuf;
 
 /// Arguments of `attach`.
@@ -57,7 +59,9 @@ pub struct Arguments {
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
-    output: judge::Output,
+    deadline: Deadline,
+    #[command(flatten)]
+    output: Output,
 }
 
 const EXAMPLES: &str = "\
@@ -132,6 +136,7 @@ fn basis(budgets: &[ResourceBudget], counted: bool) -> Result<Per, &'static str>
 
 /// Watches a running target and judges what was seen.
 pub fn attach(arguments: &Arguments) -> Done {
+    let interrupt = arguments.deadline.listen()?;
     let log = arguments.log.as_ref().zip(arguments.log_pattern.as_ref());
     let requests = RequestsConfig {
         log: log.map(|(path, pattern)| LogConfig { path: path.display().to_string(), pattern: pattern.clone() }),
@@ -155,12 +160,12 @@ pub fn attach(arguments: &Arguments) -> Done {
         max_worker_size: arguments.max_worker_size.map(|size| size.0),
         warm_up: arguments.warm_up.map(|age| age.0),
         reports: &arguments.reports,
-        interrupt: Interrupt::listen()?,
+        interrupt: interrupt.clone(),
     };
     let attachment = Attachment::prepare(&request)?;
     if !arguments.quiet {
         for note in attachment.notes() {
-            eprintln!("note: {note}");
+            say(&format!("note: {}", report::plain(note)));
         }
     }
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });
@@ -169,9 +174,7 @@ pub fn attach(arguments: &Arguments) -> Done {
     let finished = attachment.watch(&mut |progress| watcher.look(progress), &mut look)?;
     // What was drawn over gives way to the verdict.
     drop(watcher);
-    let verdict = verdict::judge(&finished.record);
-    let written = report::write_all(&finished.directory, &finished.record, &verdict)?;
-    judge::conclude(&finished.record, &arguments.output, &written)
+    Ok(conclude(&finished, &arguments.output, &interrupt)?.code())
 }
 
 #[cfg(test)]

@@ -1,16 +1,16 @@
 //! `bisect`: which of a target's modules makes it leak.
 
-use super::ab::Teller;
-use super::judge::Printed;
-use super::{Done, Problem, colours, folded, run};
+use super::ab::{Teller, held};
+use super::deadline::Deadline;
+use super::output::{Answer, Printed, put};
+use super::{Done, Problem, colours, folded, interruption_code, run};
 use crate::bisect::Finding;
 use crate::config::{self, Overrides};
-use crate::engine::{Interrupt, stamp};
+use crate::engine::stamp;
 use crate::experiment::{self, BisectEnd, BisectError, BisectRequest, ModulesError};
 use crate::report::bisect::{BisectReport, BisectStep, state_word};
 use crate::store;
 use crate::verdict::ExitCode;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `bisect`.
@@ -34,6 +34,8 @@ pub struct Arguments {
     /// Don't show progress.
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    deadline: Deadline,
     /// How the answer is printed.
     #[arg(long, value_enum, default_value = "terminal")]
     format: Printed,
@@ -51,37 +53,40 @@ Examples:
 
 /// Searches the modules.
 pub fn bisect(arguments: &Arguments) -> Done {
+    let interrupt = arguments.deadline.listen()?;
     let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed, ..Overrides::default() };
     let harness = config::load(&arguments.file, &overrides)?;
     let file = arguments.file.canonicalize()?;
     let (started, id) = stamp(&format!("{}-bisect", harness.name));
     let directory = store::create_directory(&arguments.reports, &id).map_err(|e| Problem::new(ExitCode::Failure, e))?;
+    let _held = held(&directory)?;
     let request = BisectRequest {
         harness: &harness,
         harness_dir: file.parent().unwrap_or(Path::new("/")),
         directory: &directory,
         keep: &arguments.keep,
-        interrupt: Interrupt::listen()?,
+        interrupt: interrupt.clone(),
     };
     let mut teller = Teller::new(arguments.quiet);
-    let end = experiment::bisect(&request, &mut teller)?;
+    let found = experiment::bisect(&request, &mut teller);
+    let end = found.map_err(|error| Problem::while_listening(&interrupt, error))?;
     drop(teller);
     let code = match (&end.finding, end.interrupted) {
-        (_, Some(signal)) => ExitCode::Interrupted(signal),
+        (_, Some(by)) => interruption_code(by),
         (Some(Finding::NoLeak), _) => ExitCode::Clean,
         (Some(Finding::Blamed(_) | Finding::Elsewhere), _) => ExitCode::Leak,
         (Some(Finding::Unclear(_)) | None, _) => ExitCode::Inconclusive,
     };
     let report = told(harness.name.clone(), started, end);
-    let written = report.write(&directory);
+    let mut answer = Answer::new(code);
+    answer.begin(&interrupt);
     let text = match arguments.format {
-        Printed::Terminal => folded(report.terminal(colours(), Some(&directory.join("report.html")))),
+        Printed::Terminal => folded(report.terminal(colours())),
         Printed::Json => report.json(),
     };
-    std::io::stdout().lock().write_all(text.as_bytes())?;
-    // A report that can't be written, as on a full disk, must not keep the answer from being told.
-    written?;
-    Ok(code)
+    answer.print(text.as_bytes());
+    put(&mut answer, report.write(&directory), arguments.format);
+    Ok(answer.code())
 }
 
 fn told(name: String, started: String, end: BisectEnd) -> BisectReport {
@@ -109,7 +114,7 @@ impl From<BisectError> for Problem {
             BisectError::Modules(error) => Problem { text, ..Problem::from(error) },
             BisectError::Run { source, .. } => Problem { text, ..Problem::from(source) },
             BisectError::Failed { exit, .. } => Problem::new(exit, text),
-            BisectError::Interrupted(signal) => Problem::new(ExitCode::Interrupted(signal), text),
+            BisectError::Interrupted(by) => Problem::new(interruption_code(by), text),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! `check` and `schema`: what can be said of a harness file without running it.
 
+use super::output::tell;
 use super::{Done, Problem};
 use crate::config::{self, ConfigError, Harness, Overrides, StepConfig};
 use crate::model::format_count;
 use crate::report::plain;
 use crate::verdict::ExitCode;
 use crate::workload::mix_blocks;
-use std::io::Write;
 use std::path::PathBuf;
 
 /// Arguments of `check`.
@@ -20,19 +20,20 @@ pub struct Arguments {
 /// Checks every file and names what is wrong with each.
 pub fn check(arguments: &Arguments) -> Done {
     let mut wrong = Vec::new();
-    let mut out = std::io::stdout().lock();
+    let mut told = String::new();
     for file in &arguments.files {
         match config::load(file, &Overrides::default()) {
             Ok(harness) => {
-                writeln!(out, "{}: fine (`{}`)", file.display(), harness.name)?;
+                told.push_str(&format!("{}: fine (`{}`)\n", plain(&file.display().to_string()), plain(&harness.name)));
                 for line in outline(&harness) {
-                    writeln!(out, "    {line}")?;
+                    told.push_str(&format!("    {line}\n"));
                 }
             }
             Err(error) => wrong.push(error.to_string()),
         }
     }
-    if wrong.is_empty() { Ok(ExitCode::Clean) } else { Err(Problem::new(ExitCode::Config, wrong.join("\n\n"))) }
+    let code = tell(told.as_bytes());
+    if wrong.is_empty() { Ok(code) } else { Err(Problem::new(ExitCode::Config, wrong.join("\n\n"))) }
 }
 
 /// What the file leads to that it doesn't say in so many words: the mix, and the pauses.
@@ -60,10 +61,8 @@ fn outline(harness: &Harness) -> Vec<String> {
 
 /// Prints the schema.
 pub fn schema() -> Done {
-    let mut out = std::io::stdout().lock();
-    serde_json::to_writer_pretty(&mut out, &config::schema()).map_err(std::io::Error::from)?;
-    writeln!(out)?;
-    Ok(ExitCode::Clean)
+    let schema = serde_json::to_string_pretty(&config::schema()).map_err(std::io::Error::from)?;
+    Ok(tell(format!("{schema}\n").as_bytes()))
 }
 
 impl From<ConfigError> for Problem {

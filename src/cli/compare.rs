@@ -1,15 +1,15 @@
 //! `compare`: two finished runs against one another, an experiment rendered again, and a run against its baseline.
 
-use super::judge::{Inconclusive, Printed};
-use super::{Done, Problem, ab, colours, folded};
+use super::judge::told;
+use super::output::{Answer, Inconclusive, Printed, comparison_code, conclude_comparison, put, tell};
+use super::{Done, Problem, colours, folded};
 use crate::compare::{self, Comparison, Pair, RunSummary, Side, Sides};
 use crate::experiment;
-use crate::model::{Per, RunRecord};
-use crate::report::Format;
+use crate::model::{Per, RunRecord, RunStatus};
 use crate::report::comparison::Report;
-use crate::store::{self, Experiment};
+use crate::report::{Format, plain};
+use crate::store;
 use crate::verdict::{self, ExitCode};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `compare`.
@@ -57,14 +57,22 @@ pub fn compare(arguments: &Arguments) -> Done {
     if let Some(directory) = &arguments.reports {
         std::fs::create_dir_all(directory)?;
     }
-    ab::conclude(&report, arguments.reports.as_deref(), arguments.format, arguments.inconclusive)
+    let code = comparison_code(&comparison, arguments.inconclusive, true);
+    Ok(conclude_comparison(&report, arguments.reports.as_deref(), arguments.format, code)?.code())
 }
 
-/// Judges a run against its baseline, writes that into `directory/baseline`, prints it if `told`, and returns what to
-/// exit with: 12 if the run is worse, else `own`. A run that failed is no better or worse than another.
-pub fn against_baseline(baseline: &Baseline, record: &RunRecord, directory: &Path, own: ExitCode, told: bool) -> Done {
-    if !matches!(own, ExitCode::Clean | ExitCode::Leak | ExitCode::Inconclusive) {
-        return Ok(own);
+/// Holds a run against its baseline: prints that, writes it into `directory/baseline`, and exits with 12 if the run is
+/// worse. A run that failed or was cut short is no better or worse than another.
+pub fn against_baseline(
+    baseline: &Baseline,
+    record: &RunRecord,
+    directory: &Path,
+    format: Printed,
+    answer: &mut Answer,
+) -> Result<(), Problem> {
+    let judged = matches!(answer.code(), ExitCode::Clean | ExitCode::Leak | ExitCode::Inconclusive | ExitCode::Failure);
+    if record.meta.status != RunStatus::Complete || !judged {
+        return Ok(());
     }
     let id = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let b = Finished { id, record: record.clone() };
@@ -80,15 +88,17 @@ pub fn against_baseline(baseline: &Baseline, record: &RunRecord, directory: &Pat
         pairs: &pairs,
         notes: &notes,
     };
-    let folder = directory.join("baseline");
-    std::fs::create_dir_all(&folder)?;
-    report.write(&folder)?;
-    if told {
-        let text = report.terminal(colours(), Some(&folder.join("report.html")));
-        let text = folded(format!("\nAgainst the baseline {}:\n{text}", crate::report::plain(&baseline.0.id)));
-        std::io::stdout().lock().write_all(text.as_bytes())?;
+    if comparison.exit() == ExitCode::Worse {
+        answer.becomes(ExitCode::Worse);
     }
-    Ok(if comparison.exit() == ExitCode::Worse { ExitCode::Worse } else { own })
+    if format == Printed::Terminal {
+        let text = format!("\nAgainst the baseline {}:\n{}", plain(&baseline.0.id), report.terminal(colours()));
+        answer.print(folded(text).as_bytes());
+    }
+    let folder = directory.join("baseline");
+    let made = std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()));
+    put(answer, made.and_then(|()| report.write(&folder).map_err(|e| e.to_string())), format);
+    Ok(())
 }
 
 /// A finished run that another is held against.
@@ -163,7 +173,7 @@ fn unlike(a: &RunRecord, b: &RunRecord) -> Vec<String> {
 /// Renders an experiment again, from its directory alone.
 pub fn render_again(directory: &Path, format: Option<Format>) -> Done {
     let failed = |error: String| Problem::new(ExitCode::Failure, error);
-    let head = Experiment::read(directory).map_err(|e| failed(e.to_string()))?;
+    let head = experiment::read_head(directory)?;
     let pairs = experiment::finished_pairs(directory, head.pairs, head.seed);
     let Some(first) = pairs.first() else { return Err(failed("no pair of this experiment came to its end".into())) };
     let record = store::read(&directory.join(&first.a.id)).map_err(|e| failed(e.to_string()))?;
@@ -180,17 +190,11 @@ pub fn render_again(directory: &Path, format: Option<Format>) -> Done {
         pairs: &pairs,
         notes: &head.notes,
     };
-    let mut out = std::io::stdout().lock();
-    match format {
+    Ok(match format {
         Some(format) => match report.render(format, false)? {
-            Some(content) => out.write_all(&content)?,
+            Some(content) => tell(&content),
             None => return Err(Problem::new(ExitCode::Usage, format!("a comparison can't be rendered as {format}"))),
         },
-        None => {
-            for path in report.write(directory)? {
-                writeln!(out, "{}", path.display())?;
-            }
-        }
-    }
-    Ok(ExitCode::Clean)
+        None => told(&report.write(directory)?),
+    })
 }

@@ -1,36 +1,33 @@
 //! `doctor`: what this machine and user can measure, and what to do about what is missing.
 
+use super::output::{Printed, tell};
 use super::{Done, colours};
 use crate::probe::{Availability, Capability, HostProbe, examine};
-use crate::verdict::ExitCode;
 use console::Style;
-use std::io::Write;
 
 /// Arguments of `doctor`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// How it is printed.
     #[arg(long, value_enum, default_value = "terminal")]
-    format: super::judge::Printed,
+    format: Printed,
 }
 
 /// Looks at everything and prints what was found. Exits with 0 whatever that is.
 pub fn doctor(arguments: &Arguments) -> Done {
     let (host, found) = (HostProbe::describe(), examine());
-    let mut out = std::io::stdout().lock();
-    match arguments.format {
-        super::judge::Printed::Terminal => out.write_all(rendered(&host.kernel, &found, colours()).as_bytes())?,
-        super::judge::Printed::Json => {
+    let text = match arguments.format {
+        Printed::Terminal => rendered(&host.kernel, &found, colours()),
+        Printed::Json => {
             let json = serde_json::json!({
                 "seepage": env!("CARGO_PKG_VERSION"),
                 "host": host,
                 "capabilities": found,
             });
-            serde_json::to_writer_pretty(&mut out, &json).map_err(std::io::Error::from)?;
-            writeln!(out)?;
+            format!("{json:#}\n")
         }
-    }
-    Ok(ExitCode::Clean)
+    };
+    Ok(tell(text.as_bytes()))
 }
 
 fn rendered(kernel: &str, found: &[Capability], colours: bool) -> String {

@@ -1,15 +1,17 @@
 //! `explain`: the working behind a verdict.
 
+use super::judge::CODES;
+use super::output::tell;
 use super::{Done, Problem, folded};
 use crate::model::Resource;
 use crate::report;
 use crate::store;
 use crate::verdict::{self, ExitCode};
-use std::io::Write;
 use std::path::PathBuf;
 
 /// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = CODES)]
 pub struct Arguments {
     /// Run directory.
     run: PathBuf,
@@ -28,6 +30,5 @@ pub fn explain(arguments: &Arguments) -> Done {
     let record = store::read(&arguments.run).map_err(|error| Problem::new(ExitCode::Failure, error))?;
     let verdict = verdict::judge(&record);
     let text = folded(report::working(&record, &verdict, arguments.resource));
-    std::io::stdout().lock().write_all(text.as_bytes())?;
-    Ok(ExitCode::Clean)
+    Ok(tell(text.as_bytes()))
 }

@@ -1,12 +1,12 @@
-//! How a verdict is given to the user, and `report`: a finished run rendered again.
+//! Looks at a run that goes on, and `report`: a finished run rendered again.
 
-use super::{Done, Problem, colours, folded};
+use super::output::tell;
+use super::{Done, Problem};
 use crate::engine::Looked;
 use crate::model::RunRecord;
 use crate::report::{self, Format};
 use crate::store;
-use crate::verdict::{self, ExitCode, Look, Looks, Outcome, Verdict};
-use std::io::Write;
+use crate::verdict::{self, ExitCode, Look, Looks};
 use std::path::{Path, PathBuf};
 
 /// Looks at a run that goes on, if it is time to.
@@ -20,6 +20,7 @@ pub fn look(looks: &mut Looks, record: &RunRecord, progress: f64) -> Option<Look
 
 /// Arguments of `report`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = CODES)]
 pub struct ReportArguments {
     /// Run directory, or the directory of a comparison.
     run: PathBuf,
@@ -28,66 +29,9 @@ pub struct ReportArguments {
     format: Option<Format>,
 }
 
-/// How a verdict is given to the user.
-#[derive(Debug, Clone, clap::Args)]
-pub struct Output {
-    /// How the verdict is printed.
-    #[arg(long, value_enum, default_value = "terminal")]
-    pub format: Printed,
-    /// What an inconclusive verdict exits with: 11, or that of a pass or a leak.
-    #[arg(long, value_enum, value_name = "AS")]
-    inconclusive: Option<Inconclusive>,
-}
-
-/// How something is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Printed {
-    /// Lines to read.
-    Terminal,
-    /// One JSON object.
-    Json,
-}
-
-/// What an inconclusive verdict counts as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Inconclusive {
-    /// Exit with 0.
-    Pass,
-    /// Exit with 10; a comparison, with 12.
-    Fail,
-}
-
-/// Judges a run, prints the verdict, and returns what to exit with. `written` are the files of the report.
-pub fn conclude(record: &RunRecord, output: &Output, written: &[PathBuf]) -> Done {
-    let verdict = verdict::judge(record);
-    let page = written.iter().find(|p| p.extension().is_some_and(|e| e == "html"));
-    let format = match output.format {
-        Printed::Terminal => Format::Terminal,
-        Printed::Json => Format::Json,
-    };
-    print(record, &verdict, format, page.map(PathBuf::as_path))?;
-    Ok(exit_code(&verdict, output.inconclusive))
-}
-
-/// Prints a verdict: on a terminal with colours, and with the place of the `report`.
-pub fn print(record: &RunRecord, verdict: &Verdict, format: Format, report: Option<&Path>) -> Result<(), Problem> {
-    let text = match format {
-        Format::Terminal => folded(report::terminal(record, verdict, colours(), report)).into_bytes(),
-        other => report::render(other, record, verdict)?,
-    };
-    Ok(std::io::stdout().lock().write_all(&text)?)
-}
-
-/// What a verdict exits with, given what an inconclusive one counts as.
-pub fn exit_code(verdict: &Verdict, inconclusive: Option<Inconclusive>) -> ExitCode {
-    match (verdict.exit, inconclusive) {
-        (ExitCode::Inconclusive, Some(Inconclusive::Pass)) if verdict.outcome == Outcome::Inconclusive => {
-            ExitCode::Clean
-        }
-        (ExitCode::Inconclusive, Some(Inconclusive::Fail)) => ExitCode::Leak,
-        (code, _) => code,
-    }
-}
+/// What `report` and `explain` exit with: a step that only shows a run must not fail the job for what it shows.
+pub const CODES: &str =
+    "Exits with 0 if it could be shown, whatever the verdict is: `seepage analyze RUN` exits with that.";
 
 /// Renders a finished run again.
 pub fn report(arguments: &ReportArguments) -> Done {
@@ -96,24 +40,19 @@ pub fn report(arguments: &ReportArguments) -> Done {
     }
     let record = read(&arguments.run)?;
     let verdict = verdict::judge(&record);
-    let mut out = std::io::stdout().lock();
-    match arguments.format {
-        Some(format) => out.write_all(&report::render(format, &record, &verdict)?)?,
-        None => {
-            for path in report::write_all(&arguments.run, &record, &verdict)? {
-                writeln!(out, "{}", path.display())?;
-            }
-        }
-    }
-    Ok(ExitCode::Clean)
+    Ok(match arguments.format {
+        Some(format) => tell(&report::render(format, &record, &verdict)?),
+        None => told(&report::write_all(&arguments.run, &record, &verdict)?),
+    })
+}
+
+/// Names the files that were written, one a line.
+pub fn told(written: &[PathBuf]) -> ExitCode {
+    let lines: String =
+        written.iter().map(|path| format!("{}\n", report::plain(&path.display().to_string()))).collect();
+    tell(lines.as_bytes())
 }
 
 fn read(run: &Path) -> Result<RunRecord, Problem> {
     store::read(run).map_err(|error| Problem::new(ExitCode::Failure, error))
-}
-
-impl From<report::ReportError> for Problem {
-    fn from(error: report::ReportError) -> Self {
-        Problem::new(ExitCode::Failure, error)
-    }
 }

@@ -1,7 +1,7 @@
 //! `completions` and `man`: made from the command line itself, so that they can't be out of date.
 
+use super::output::tell;
 use super::{Cli, Done};
-use crate::verdict::ExitCode;
 use clap::CommandFactory;
 use clap_complete::Shell;
 use std::io::Write;
@@ -18,8 +18,7 @@ pub fn completions(arguments: &CompletionsArguments) -> Done {
     // Made in memory: the generator panics if it can't write, as when the reader of a pipe has gone.
     let mut script = Vec::new();
     clap_complete::generate(arguments.shell, &mut Cli::command(), "seepage", &mut script);
-    std::io::stdout().lock().write_all(&script)?;
-    Ok(ExitCode::Clean)
+    Ok(tell(&script))
 }
 
 /// Prints the manual page, with a section for each command.
@@ -36,6 +35,5 @@ pub fn man() -> Done {
         subpage.render_description_section(&mut page)?;
         subpage.render_options_section(&mut page)?;
     }
-    std::io::stdout().lock().write_all(&page)?;
-    Ok(ExitCode::Clean)
+    Ok(tell(&page))
 }

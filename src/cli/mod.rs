@@ -8,15 +8,19 @@ mod bisect;
 mod budget;
 mod check;
 mod compare;
+mod deadline;
 mod doctor;
 mod explain;
 mod judge;
 mod manual;
+mod output;
 mod plan;
+mod prune;
 mod run;
 mod watch;
 
 use crate::demo::{self, DemoOptions};
+use crate::engine::{Interrupt, Interruption, outlive_file_limits};
 use crate::report;
 use crate::supervise::{GUARD_ARGUMENT, run_guard};
 use crate::verdict::ExitCode;
@@ -51,6 +55,8 @@ enum Command {
     Explain(explain::Arguments),
     /// Render the report of a finished run again.
     Report(judge::ReportArguments),
+    /// Remove old runs.
+    Prune(prune::Arguments),
     /// Check a harness file without running it.
     Check(check::Arguments),
     /// Print the JSON schema of harness files.
@@ -71,12 +77,12 @@ Exit codes:
     1  something unexpected failed
     2  the command line is wrong
    10  leak
-   11  inconclusive: neither could be proven
+   11  inconclusive: neither could be proven, or the deadline came first
    12  worse than the baseline or the other variant
    20  the harness file is invalid
    21  the target failed: could not start, never got ready, died, or hit its memory limit
    22  the workload failed: its error rate or latency is over its gate
-  130  interrupted by SIGINT; 143 by SIGTERM";
+  130  interrupted by SIGINT; 143 by SIGTERM, 129 by SIGHUP";
 
 /// Runs the program on its own arguments.
 pub fn main() -> std::process::ExitCode {
@@ -86,6 +92,9 @@ pub fn main() -> std::process::ExitCode {
             Err(_) => ExitCode::Failure,
         }
         .into();
+    }
+    if let Err(error) = outlive_file_limits() {
+        output::complain(&format!("the signal of a full file can't be caught: {error}"));
     }
     let done = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
@@ -97,6 +106,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Analyze(arguments) => analyze::analyze(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Report(arguments) => judge::report(&arguments),
+        Command::Prune(arguments) => prune::prune(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Schema => check::schema(),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
@@ -106,13 +116,8 @@ pub fn main() -> std::process::ExitCode {
     };
     match done {
         Ok(code) => code,
-        // The reader of our output has gone, as in `seepage report | head`: nothing is wrong.
-        Err(problem) if problem.pipe => ExitCode::Clean,
         Err(problem) => {
-            let label = console::style("error:").red().bold().for_stderr();
-            // It may quote a file that someone else wrote.
-            let lines: Vec<String> = problem.text.lines().map(report::plain).collect();
-            eprintln!("{label} {}", lines.join("\n"));
+            output::complain(&problem.text);
             problem.code
         }
     }
@@ -123,18 +128,34 @@ pub fn main() -> std::process::ExitCode {
 struct Problem {
     code: ExitCode,
     text: String,
-    pipe: bool,
 }
 
 impl Problem {
     fn new(code: ExitCode, error: impl ToString) -> Self {
-        Problem { code, text: error.to_string(), pipe: false }
+        Problem { code, text: error.to_string() }
+    }
+
+    /// A failure while a command went on, which is none of its own if it was to end.
+    fn while_listening(interrupt: &Interrupt, error: impl Into<Problem>) -> Self {
+        let problem = error.into();
+        match interrupt.cause() {
+            Some(by) => Problem { code: interruption_code(by), ..problem },
+            None => problem,
+        }
     }
 }
 
 impl From<io::Error> for Problem {
     fn from(error: io::Error) -> Self {
-        Problem { code: ExitCode::Failure, text: error.to_string(), pipe: error.kind() == io::ErrorKind::BrokenPipe }
+        Problem::new(ExitCode::Failure, error)
+    }
+}
+
+/// What a command exits with that was ended before it had an answer.
+fn interruption_code(by: Interruption) -> ExitCode {
+    match by {
+        Interruption::Signal(signal) => ExitCode::Interrupted(signal),
+        Interruption::Deadline(_) => ExitCode::Inconclusive,
     }
 }
 

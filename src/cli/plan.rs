@@ -1,8 +1,10 @@
 //! `plan`: how long a run has to be, from a rehearsal.
 
+use super::deadline::Deadline;
+use super::output::{Printed, say, tell};
 use super::run::assignment;
 use super::watch::Watcher;
-use super::{Done, Problem, folded, judge};
+use super::{Done, Problem, folded, interruption_code};
 use crate::config::{self, Harness, Overrides, PhaseConfig, SettleConfig, Span};
 use crate::engine::{self, Interrupt, RunRequest};
 use crate::model::{Axis, Budget, Per, PhaseKind, Resource, RunRecord, Share};
@@ -10,7 +12,6 @@ use crate::report::PlanReport;
 use crate::report::live::Mode;
 use crate::store;
 use crate::verdict::{self, ExitCode, Noise};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -45,9 +46,11 @@ pub struct Arguments {
     /// Don't show progress.
     #[arg(short, long)]
     quiet: bool,
+    #[command(flatten)]
+    deadline: Deadline,
     /// How the plan is printed.
     #[arg(long, value_enum, default_value = "terminal")]
-    format: judge::Printed,
+    format: Printed,
 }
 
 const EXAMPLES: &str = "\
@@ -68,10 +71,11 @@ pub fn plan(arguments: &Arguments) -> Done {
             "--power is from 50% to 99%: more can't be told by playing some runs",
         ));
     }
+    let interrupt = arguments.deadline.listen()?;
     let record = if arguments.source.is_dir() {
         store::read(&arguments.source).map_err(|error| Problem::new(ExitCode::Failure, error))?
     } else {
-        rehearse(arguments)?
+        rehearse(arguments, &interrupt)?
     };
     // A rehearsal that went wrong says nothing of the noise.
     if let code @ (ExitCode::Target | ExitCode::Workload | ExitCode::Interrupted(_) | ExitCode::Failure) =
@@ -83,11 +87,10 @@ pub fn plan(arguments: &Arguments) -> Done {
     }
     let report = planned(arguments, &record)?;
     let text = match arguments.format {
-        judge::Printed::Terminal => folded(report.terminal()),
-        judge::Printed::Json => report.json(),
+        Printed::Terminal => folded(report.terminal()),
+        Printed::Json => report.json(),
     };
-    std::io::stdout().lock().write_all(text.as_bytes())?;
-    Ok(ExitCode::Clean)
+    Ok(tell(text.as_bytes()))
 }
 
 fn planned(arguments: &Arguments, record: &RunRecord) -> Result<PlanReport, Problem> {
@@ -125,7 +128,7 @@ fn planned(arguments: &Arguments, record: &RunRecord) -> Result<PlanReport, Prob
 }
 
 /// Runs the harness file for a short while and returns what was recorded.
-fn rehearse(arguments: &Arguments) -> Result<RunRecord, Problem> {
+fn rehearse(arguments: &Arguments, interrupt: &Interrupt) -> Result<RunRecord, Problem> {
     if arguments.rehearse.0 < SHORTEST {
         return Err(Problem::new(ExitCode::Usage, "--rehearse needs 5s at least; the noise isn't known after less"));
     }
@@ -138,13 +141,17 @@ fn rehearse(arguments: &Arguments) -> Result<RunRecord, Problem> {
         reports: &arguments.reports,
         label: None,
         extend: None,
-        interrupt: Interrupt::listen()?,
+        interrupt: interrupt.clone(),
     };
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });
     let finished = engine::run(&request, &mut |progress| watcher.look(progress), &mut |_, _| None)?;
     drop(watcher);
+    interrupt.answering(ExitCode::Inconclusive.code());
+    if let Some(by) = finished.interrupted {
+        return Err(Problem::new(interruption_code(by), format!("the rehearsal can't be planned from: {by}")));
+    }
     if !arguments.quiet {
-        eprintln!("note: the rehearsal is kept in {}", finished.directory.display());
+        say(&format!("note: the rehearsal is kept in {}", finished.directory.display()));
     }
     Ok(finished.record)
 }

@@ -1,13 +1,13 @@
 //! `run`: the main job.
 
 use super::compare::Baseline;
-use super::judge::Printed;
+use super::deadline::Deadline;
+use super::output::{Output, conclude, say};
 use super::watch::Watcher;
 use super::{Done, Problem, compare, judge};
 use crate::config::{self, Harness, Overrides, Stop};
-use crate::engine::{self, Extend, Interrupt, RunError, RunRequest};
+use crate::engine::{self, Extend, RunError, RunRequest};
 use crate::model::RunRecord;
-use crate::report;
 use crate::report::live::Mode;
 use crate::supervise::AttachError;
 use crate::verdict::{self, ExitCode, Looks, SoakPlan};
@@ -46,7 +46,9 @@ pub struct Arguments {
     #[arg(short, long)]
     quiet: bool,
     #[command(flatten)]
-    output: judge::Output,
+    deadline: Deadline,
+    #[command(flatten)]
+    output: Output,
 }
 
 /// Why a soak has no length as a whole.
@@ -90,6 +92,7 @@ pub(super) fn assignment(text: &str) -> Result<(String, String), String> {
 
 /// Runs a harness file and judges what was seen.
 pub fn run(arguments: &Arguments) -> Done {
+    let interrupt = arguments.deadline.listen()?;
     let overrides = Overrides {
         env: arguments.env.clone(),
         seed: arguments.seed,
@@ -109,14 +112,14 @@ pub fn run(arguments: &Arguments) -> Done {
         reports: &arguments.reports,
         label: None,
         extend: arguments.extend.map(|factor| Extend { factor, is_open: &verdict::is_open }),
-        interrupt: Interrupt::listen()?,
+        interrupt: interrupt.clone(),
     };
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });
     let factor = arguments.extend.unwrap_or(1.0);
     let (mut looks, mut later) = looks(&harness, factor).unzip();
     let lengths = harness.soaks().all(|phase| phase.length().is_some());
     if looks.is_none() && harness.stop == Stop::Early && lengths && !arguments.quiet {
-        eprintln!("note: it can't end early, as its soak has no length as a whole: {NO_LENGTH}");
+        say(&format!("note: it can't end early, as its soak has no length as a whole: {NO_LENGTH}"));
     }
     let mut look = |record: &RunRecord, share: f64| match share {
         _ if share <= 1.0 => judge::look(looks.as_mut()?, record, share),
@@ -125,19 +128,12 @@ pub fn run(arguments: &Arguments) -> Done {
     let finished = engine::run(&request, &mut |progress| watcher.look(progress), &mut look)?;
     // What was drawn over gives way to the verdict.
     drop(watcher);
-    let verdict = verdict::judge(&finished.record);
-    let written = report::write_all(&finished.directory, &finished.record, &verdict);
-    // A report that can't be written, as on a full disk, must not keep the verdict from being told.
-    let pages = written.as_deref().unwrap_or_default();
-    let code = judge::conclude(&finished.record, &arguments.output, pages)?;
-    written?;
-    match &baseline {
-        Some(baseline) => {
-            let told = arguments.output.format == Printed::Terminal;
-            compare::against_baseline(baseline, &finished.record, &finished.directory, code, told)
-        }
-        None => Ok(code),
+    let mut answer = conclude(&finished, &arguments.output, &interrupt)?;
+    if let Some(baseline) = &baseline {
+        let format = arguments.output.format;
+        compare::against_baseline(baseline, &finished.record, &finished.directory, format, &mut answer)?;
     }
+    Ok(answer.code())
 }
 
 /// Looks at a run before its planned end, and at what comes after it; none if it isn't to end early, or can't.

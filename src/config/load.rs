@@ -3,8 +3,8 @@
 //! Three steps, each with pointed errors: TOML syntax, the keys and types of [`Harness`], and what contradicts itself.
 
 use super::problem::{ConfigError, Diagnostic, Key, KeyPath, Problem, nearest};
-use super::{Harness, HeapMode, Stop, check};
-use std::{fs, io, ops::Range, path::Path};
+use super::{Harness, HeapMode, Stop, check, read_input};
+use std::{io, ops::Range, path::Path};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -29,12 +29,8 @@ const LONGEST: u64 = 1 << 20;
 /// Reads and checks a harness file. Fails if it can't be read, isn't a harness file, or contradicts itself.
 pub fn load(path: &Path, overrides: &Overrides) -> Result<Harness, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-    let length = fs::metadata(path).map_err(unreadable)?.len();
-    if length > LONGEST {
-        let message = format!("it has {length} bytes; a harness file has at most {LONGEST}");
-        return Err(unreadable(io::Error::new(io::ErrorKind::FileTooLarge, message)));
-    }
-    let text = fs::read_to_string(path).map_err(unreadable)?;
+    let bytes = read_input(path, LONGEST).map_err(unreadable)?;
+    let text = String::from_utf8(bytes).map_err(|e| unreadable(io::Error::new(io::ErrorKind::InvalidData, e)))?;
     parse(&text, &path.display().to_string(), overrides)
 }
 
@@ -134,6 +130,7 @@ enum Place<'a> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use std::fs;
 
     const MINIMAL: &str =
         "name = \"a\"\ntarget.command = [\"a\"]\nworkload.command = [\"b\"]\n[[phase]]\nkind = \"soak\"\n";
@@ -169,7 +166,7 @@ mod tests {
         let long = folder.path().join("long.toml");
         fs::write(&long, "# comment\n".repeat(200_000)).unwrap();
         let error = load(&long, &Overrides::default()).unwrap_err().to_string();
-        assert!(error.contains("it has 2000000 bytes"), "{error}");
+        assert!(error.contains("more than 1048576 bytes"), "{error}");
     }
 
     proptest! {

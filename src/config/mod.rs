@@ -6,6 +6,7 @@
 //! came from here makes sense: its URLs, patterns, methods and sizes need no second look.
 
 mod check;
+mod files;
 mod load;
 mod problem;
 mod redact;
@@ -17,6 +18,7 @@ mod units;
 mod variables;
 mod variant;
 
+pub use files::{open_input, open_plain, read_input};
 pub use load::{Overrides, load, parse};
 pub use problem::{ConfigError, Diagnostic, KeyPath};
 pub use redact::{REDACTED, redacted, redacted_words, without_secrets};

@@ -13,7 +13,7 @@ use crate::config::{
     BudgetConfig, PhaseConfig, RequestsConfig, SampleConfig, Span, Workers, redacted_words, without_secrets,
 };
 use crate::model::{
-    Budgets, Counting, CountingSource, EventKind, Failure, Gates, Per, PhaseKind, Resource, RunMeta, RunStatus, Target,
+    Budgets, Counting, CountingSource, EventKind, Gates, Per, PhaseKind, Resource, RunMeta, RunStatus, Target,
     format_seconds,
 };
 use crate::probe::{Counter, HostProbe, MemoryGroup};
@@ -122,6 +122,7 @@ impl<'a> Attachment<'a> {
         let origin = Instant::now();
         let mut meta = self.meta();
         let directory = RunDirectory::create(self.request.reports, &meta.id)?;
+        self.request.interrupt.recording(directory.path(), Duration::ZERO);
         let Attachment { request, attached, counter, .. } = self;
         let group = MemoryGroup::of(attached.example.id().pid);
         if let Some((group, limit)) = group.as_ref().and_then(|g| Some((g, g.effective_limit()?))) {
@@ -160,11 +161,11 @@ impl<'a> Attachment<'a> {
         let mut following = Following { root: attached.root.map(TargetWatch::new), seen: false, empty: None };
         let end = loop {
             recorder.take(LOOK);
-            if let Some(signal) = request.interrupt.signal() {
-                break Err(Cut::interrupted(signal));
+            if let Some(by) = request.interrupt.cause() {
+                break Err(Cut::interrupted(by));
             }
             if let Some(error) = recorder.failure() {
-                break Err(Cut { failure: Failure::Recording, reason: error.to_string() });
+                break Err(Cut::recording(error.to_string()));
             }
             if let Some((event, reason)) = following.look(alive.load(Ordering::Relaxed)) {
                 recorder.event(event);

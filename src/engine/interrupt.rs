@@ -1,42 +1,323 @@
-//! SIGINT and SIGTERM: the first ends the run in order, the second at once.
+//! What ends a command before its time: a signal, or its deadline. The first ends it in order, a second signal at once.
+//!
+//! A thread of its own sees to it that the end comes, whatever the others hang on: where a signal goes unheeded, and at the
+//! deadline, it ends the process. The guard then kills what was launched.
 
-use signal_hook::consts::{SIGINT, SIGTERM};
-use signal_hook::flag;
-use std::io;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::model::format_seconds;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::{flag, low_level};
+use std::fmt;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-/// Whether, and by which signal, the run is to end.
+/// A second signal this soon is the first one again: `timeout` sends it to the process and then to its group, the kernel
+/// and the shell both tell of a terminal that has gone.
+const SAME: Duration = Duration::from_millis(300);
+
+/// How long a signal may go unheeded while nothing is recorded.
+const PATIENCE: Duration = Duration::from_millis(1500);
+/// The same while a run goes on: what it hangs on may be a busy host, and what it knows is worth a wait.
+const LONG_PATIENCE: Duration = Duration::from_secs(20);
+/// How long the end may take once a signal was heeded.
+const LONGEST_END: Duration = Duration::from_secs(60);
+
+/// What the target may take to stop after a signal, at most.
+const SHORT_GRACE: Duration = Duration::from_secs(1);
+
+/// The part of a deadline that is kept for judging and reports, and its bounds.
+const JUDGING: u32 = 10;
+const LEAST_JUDGING: Duration = Duration::from_secs(2);
+const MOST_JUDGING: Duration = Duration::from_secs(60);
+
+/// Why a command ends before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interruption {
+    /// A signal with this number came.
+    Signal(i32),
+    /// The deadline, so long after the start, is near.
+    Deadline(Duration),
+}
+
+impl fmt::Display for Interruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Interruption::Signal(signal) => write!(f, "interrupted by signal {signal}"),
+            Interruption::Deadline(after) => {
+                write!(f, "stopped for the deadline of {}", format_seconds(after.as_secs_f64()))
+            }
+        }
+    }
+}
+
+/// Whether, and by what, a command is to end.
 #[derive(Debug, Clone, Default)]
-pub struct Interrupt {
-    flag: Arc<AtomicBool>,
-    signal: Arc<AtomicUsize>,
+pub struct Interrupt(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Set once the command is to end.
+    flag: AtomicBool,
+    /// The first signal, or 0.
+    signal: AtomicI32,
+    /// When the command began, and how long it may take.
+    deadline: Option<(Instant, Duration)>,
+    /// Milliseconds that the target may take to stop.
+    grace: AtomicU64,
+    /// Whether somebody knows that the command is to end.
+    heeded: AtomicBool,
+    /// What is exited with at the deadline.
+    exit: AtomicU8,
+    recording: Mutex<Recording>,
+}
+
+/// How far it has come with what a user would miss.
+#[derive(Debug, Default)]
+struct Recording {
+    /// The directory of the run that goes on, or was the last.
+    run: Option<PathBuf>,
+    /// Whether the run has ended, so that only its answer is still to be given.
+    ended: bool,
 }
 
 impl Interrupt {
-    /// Listens for SIGINT and SIGTERM from now on. A second one ends the process with 128 + its number; the guard then
-    /// kills what was launched.
+    /// Listens for SIGINT, SIGTERM and SIGHUP from now on (the last unless it is ignored, as below `nohup`), and ends the
+    /// command `deadline` from now, if it has one, with the code `exit` unless another is known by then.
     ///
     /// # Errors
     /// If a handler can't be installed.
-    pub fn listen() -> io::Result<Self> {
-        let interrupt = Interrupt::default();
-        for signal in [SIGINT, SIGTERM] {
-            // Looked at before the flag is set, so it acts on the second signal.
-            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&interrupt.flag))?;
-            flag::register_usize(signal, Arc::clone(&interrupt.signal), signal as usize)?;
-            flag::register(signal, Arc::clone(&interrupt.flag))?;
+    pub fn listen(deadline: Option<Duration>, exit: u8) -> io::Result<Self> {
+        let shared = Shared {
+            deadline: deadline.map(|after| (Instant::now(), after)),
+            exit: AtomicU8::new(exit),
+            ..Shared::default()
+        };
+        let mut heard = Vec::new();
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            if signal == SIGHUP && is_ignored(signal) {
+                continue;
+            }
+            let (ours, theirs) = UnixStream::pair()?;
+            ours.set_nonblocking(true)?;
+            low_level::pipe::register(signal, theirs)?;
+            heard.push((signal, ours));
         }
+        let interrupt = Interrupt(Arc::new(shared));
+        let watched = interrupt.clone();
+        std::thread::Builder::new().name("interrupt".into()).spawn(move || watched.watch(heard))?;
         Ok(interrupt)
     }
 
-    /// The signal that came, if one did.
-    pub fn signal(&self) -> Option<i32> {
-        i32::try_from(self.signal.load(Ordering::Relaxed)).ok().filter(|s| *s != 0)
+    /// Why the command is to end, if it is; whoever asks has to end it.
+    pub fn cause(&self) -> Option<Interruption> {
+        if !self.0.flag.load(Ordering::Acquire) {
+            return None;
+        }
+        self.0.heeded.store(true, Ordering::Release);
+        match (self.0.signal.load(Ordering::Acquire), self.0.deadline) {
+            (0, Some((_, after))) => Some(Interruption::Deadline(after)),
+            (signal, _) => Some(Interruption::Signal(signal)),
+        }
     }
 
-    /// Set once a signal came.
+    /// Set once the command is to end.
     pub fn flag(&self) -> &AtomicBool {
-        &self.flag
+        &self.0.flag
+    }
+
+    /// A run is being recorded in this directory, and its target may take so long to stop.
+    pub fn recording(&self, run: &Path, grace: Duration) {
+        *self.0.recording() = Recording { run: Some(run.to_owned()), ended: false };
+        self.0.grace.store(u64::try_from(grace.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
+    }
+
+    /// All is measured: what follows is an answer, and this is what to exit with if it can't be given to its end.
+    pub fn answering(&self, exit: u8) {
+        self.0.exit.store(exit, Ordering::Release);
+        self.0.recording().ended = true;
+    }
+
+    /// Whether a target that was asked to stop at `begun` may take longer, of the `grace` that it has.
+    pub fn allows_stop(&self, begun: Instant, grace: Duration) -> bool {
+        let hurried = self.0.signal.load(Ordering::Acquire) != 0;
+        let grace = if hurried { grace.min(SHORT_GRACE) } else { grace };
+        let late = |(start, after): (Instant, Duration)| start.elapsed() + judging(after) >= after;
+        begun.elapsed() < grace && !self.0.deadline.is_some_and(late)
+    }
+
+    /// Waits for signals and for the deadline, as long as the process lives.
+    fn watch(self, heard: Vec<(i32, UnixStream)>) {
+        let mut first: Option<Instant> = None;
+        loop {
+            // A deadline beyond all clocks never comes.
+            let mut due = [self.0.deadline.and_then(|(start, after)| start.checked_add(after)), None, None];
+            if due[0].is_some_and(|end| Instant::now() >= end) {
+                let exit = self.0.exit.load(Ordering::Acquire);
+                self.0.leave(exit, "the deadline came before the answer was given");
+            }
+            if let Some((start, after)) = self.0.deadline.filter(|_| !self.0.flag.load(Ordering::Acquire)) {
+                let cut = after.saturating_sub(self.0.reserve(after));
+                due[1] = start.checked_add(cut);
+                if start.elapsed() >= cut {
+                    self.0.flag.store(true, Ordering::Release);
+                    due[1] = None;
+                }
+            }
+            if let Some(first) = first {
+                let until = first + self.0.patience();
+                if Instant::now() >= until {
+                    self.0.leave_for_signal();
+                }
+                // Patience changes as the run goes on.
+                due[2] = Some(until.min(Instant::now() + PATIENCE));
+            }
+            for signal in wait(&heard, due.into_iter().flatten().min()) {
+                match first {
+                    None => {
+                        first = Some(Instant::now());
+                        let _ = self.0.signal.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire);
+                        self.0.flag.store(true, Ordering::Release);
+                    }
+                    // Nobody presses a key for a SIGHUP.
+                    Some(at) if at.elapsed() > SAME && signal != SIGHUP => self.0.leave_for_signal(),
+                    Some(_) => {}
+                }
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn recording(&self) -> std::sync::MutexGuard<'_, Recording> {
+        self.recording.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long before the deadline the run has to end: the target has to stop, and the answer to be given.
+    fn reserve(&self, after: Duration) -> Duration {
+        let grace = Duration::from_millis(self.grace.load(Ordering::Acquire));
+        judging(after).saturating_add(grace).min(after / 2)
+    }
+
+    /// How long after a signal the process may still live.
+    fn patience(&self) -> Duration {
+        let recording = self.recording();
+        match self.heeded.load(Ordering::Acquire) {
+            true => LONGEST_END,
+            false if recording.run.is_some() && !recording.ended => LONG_PATIENCE,
+            false => PATIENCE,
+        }
+    }
+
+    fn leave_for_signal(&self) -> ! {
+        let signal = self.signal.load(Ordering::Acquire);
+        self.leave(128u8.saturating_add(signal as u8), &format!("interrupted by signal {signal}"))
+    }
+
+    /// Ends the process as it is. What other threads hold, standard error too, may be held for ever, so nothing of it is
+    /// touched.
+    fn leave(&self, exit: u8, why: &str) -> ! {
+        let run = self.recording.try_lock().ok().and_then(|recording| recording.run.clone());
+        let again = run.map(|run| format!("\n`seepage report {}` makes the reports", run.display()));
+        let text = format!("error: {why}{}\n", again.unwrap_or_default());
+        let stderr = io::stderr();
+        let mut ready = [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)];
+        if poll(&mut ready, PollTimeout::ZERO).is_ok_and(|count| count > 0) {
+            let _ = nix::unistd::write(&stderr, text.as_bytes());
+        }
+        low_level::exit(i32::from(exit))
+    }
+}
+
+/// The part of the time up to a deadline that judging and reports have.
+fn judging(after: Duration) -> Duration {
+    (after / JUDGING).clamp(LEAST_JUDGING, MOST_JUDGING).min(after / 2)
+}
+
+/// The signals that came until then.
+fn wait(heard: &[(i32, UnixStream)], until: Option<Instant>) -> Vec<i32> {
+    let timeout = until.map_or(PollTimeout::NONE, |until| {
+        // Rounded up, so that what is due then is due.
+        let left = until.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+    });
+    let mut ready: Vec<_> = heard.iter().map(|(_, pipe)| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)).collect();
+    if poll(&mut ready, timeout).is_err() {
+        return Vec::new();
+    }
+    let came = |mut pipe: &UnixStream| pipe.read(&mut [0; 64]).is_ok_and(|length| length > 0);
+    heard.iter().filter(|(_, pipe)| came(pipe)).map(|(signal, _)| *signal).collect()
+}
+
+/// Whether whoever started us wants this signal to be ignored.
+fn is_ignored(signal: i32) -> bool {
+    let mut old = std::mem::MaybeUninit::<nix::libc::sigaction>::zeroed();
+    // SAFETY: without a new action the call only fills `old`, whose every bit pattern is a value.
+    let old = unsafe {
+        nix::libc::sigaction(signal, std::ptr::null(), old.as_mut_ptr());
+        old.assume_init()
+    };
+    old.sa_sigaction == nix::libc::SIG_IGN
+}
+
+/// Lets a write beyond the limit on the size of files (`ulimit -f`) fail as on a full disk, where SIGXFSZ would kill. What
+/// is launched isn't changed: a handler doesn't outlive `exec`.
+///
+/// # Errors
+/// If the handler can't be installed.
+pub fn outlive_file_limits() -> io::Result<()> {
+    flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false))).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_deadline(after: Duration, ago: Duration) -> Interrupt {
+        let shared = Shared { deadline: Some((Instant::now() - ago, after)), ..Shared::default() };
+        Interrupt(Arc::new(shared))
+    }
+
+    #[test]
+    fn the_stop_begins_early_enough_for_the_grace_and_the_judging() {
+        let minutes = |n: u64| Duration::from_secs(60 * n);
+        let interrupt = with_deadline(minutes(10), Duration::ZERO);
+        assert_eq!(interrupt.0.reserve(minutes(10)), minutes(1));
+        interrupt.recording(Path::new("x"), Duration::from_secs(30));
+        assert_eq!(interrupt.0.reserve(minutes(10)), Duration::from_secs(90));
+        assert_eq!(interrupt.0.reserve(Duration::from_secs(4)), Duration::from_secs(2), "half of it is for the run");
+        assert_eq!(judging(Duration::from_secs(1)), Duration::from_millis(500));
+    }
+
+    #[test]
+    fn a_slow_stop_is_cut_for_a_signal_and_for_the_deadline() {
+        let long = Duration::from_secs(600);
+        let begun = Instant::now() - Duration::from_secs(3);
+        assert!(Interrupt::default().allows_stop(begun, long));
+        assert!(!Interrupt::default().allows_stop(begun, Duration::from_secs(2)));
+        let signalled = Interrupt::default();
+        signalled.0.signal.store(SIGTERM, Ordering::Release);
+        assert!(!signalled.allows_stop(begun, long) && signalled.allows_stop(Instant::now(), long));
+        assert!(with_deadline(long, Duration::from_secs(500)).allows_stop(begun, long));
+        assert!(!with_deadline(long, Duration::from_secs(541)).allows_stop(begun, long));
+    }
+
+    #[test]
+    fn whoever_asks_for_the_cause_heeds_it() {
+        let interrupt = with_deadline(Duration::from_secs(60), Duration::ZERO);
+        assert_eq!(interrupt.cause(), None);
+        interrupt.recording(Path::new("x"), Duration::ZERO);
+        assert_eq!(interrupt.0.patience(), LONG_PATIENCE);
+        interrupt.answering(10);
+        assert_eq!(interrupt.0.patience(), PATIENCE);
+        interrupt.0.flag.store(true, Ordering::Release);
+        assert_eq!(interrupt.cause(), Some(Interruption::Deadline(Duration::from_secs(60))));
+        assert_eq!(interrupt.0.patience(), LONGEST_END);
+        interrupt.0.signal.store(SIGHUP, Ordering::Release);
+        assert_eq!(interrupt.cause(), Some(Interruption::Signal(SIGHUP)), "a signal counts more");
     }
 }

@@ -11,6 +11,7 @@ mod cut;
 mod driving;
 mod heap;
 mod interrupt;
+mod outputs;
 mod recorder;
 mod rehearsal;
 mod run;
@@ -20,7 +21,7 @@ mod soaking;
 mod target;
 
 pub use attach::{AttachRequest, Attachment, HOURLY_BYTES, HOURLY_ITEMS};
-pub use interrupt::Interrupt;
+pub use interrupt::{Interrupt, Interruption, outlive_file_limits};
 pub use rehearsal::{Rehearsal, Reply};
 pub use run::{Extend, Finished, Look, Looked, Progress, RunError, RunRequest, Watch, run};
 pub use setup::stamp;

@@ -5,11 +5,11 @@
 
 use super::cost::thread_cpu;
 use super::cut::Cut;
+use super::interrupt::Interruption;
 use super::run::Finished;
 use super::sampler::SamplerEnd;
 use crate::model::{
-    Event, EventKind, Failure, HostSample, LoadSample, MOST_READINGS, Observing, RunMeta, RunRecord, RunStatus, Sample,
-    Thinner,
+    Event, EventKind, HostSample, LoadSample, MOST_READINGS, Observing, RunMeta, RunRecord, RunStatus, Sample, Thinner,
 };
 use crate::store::{Entry, RunDirectory, WriteError};
 use crate::workload::StepHistograms;
@@ -125,8 +125,7 @@ impl Recorder {
 
     /// Takes in what the sampler left, `None` if it panicked; an error if not every worker could be followed.
     pub fn end_sampling(&mut self, end: Option<SamplerEnd>) -> Result<(), Cut> {
-        let recording = |reason| Cut { failure: Failure::Recording, reason };
-        let end = end.ok_or_else(|| recording("the sampler's thread panicked; please report this".into()))?;
+        let end = end.ok_or_else(|| Cut::recording("the sampler's thread panicked; please report this"))?;
         let live_share = self.live.as_secs_f64() / self.origin.elapsed().as_secs_f64().max(f64::MIN_POSITIVE);
         self.record.meta.observing = Some(Observing { live_share: Some(live_share), ..end.observing });
         self.record.meta.classes = end.classes;
@@ -139,32 +138,33 @@ impl Recorder {
             self.event(EventKind::Note { text });
         }
         let unopened = end.unopened.map(|error| {
-            recording(format!("not every worker could be followed: {error}; `ulimit -n` has to be higher"))
+            Cut::recording(format!("not every worker could be followed: {error}; `ulimit -n` has to be higher"))
         });
         unopened.map_or(Ok(()), Err)
     }
 
     /// Takes in the last of it and closes the run, with how it ended.
     pub fn finish(mut self, end: Result<(), Cut>) -> Finished {
-        if let Err(Cut { failure: Failure::Interrupted(signal), .. }) = end {
+        let interrupted = end.as_ref().err().and_then(|cut| cut.by);
+        if let Some(Interruption::Signal(signal)) = interrupted {
             self.event(EventKind::Interrupted { signal });
         }
         let end = match (end, &self.failed) {
-            (Ok(()), Some(error)) => Err(Cut { failure: Failure::Recording, reason: error.to_string() }),
+            (Ok(()), Some(error)) => Err(Cut::recording(error.to_string())),
             (end, _) => end,
         };
         let meta = &mut self.record.meta;
         meta.elapsed = Some(self.origin.elapsed().as_secs_f64());
         match end {
             Ok(()) => meta.status = RunStatus::Complete,
-            Err(Cut { failure, reason }) => {
+            Err(Cut { failure, reason, .. }) => {
                 meta.status = RunStatus::Aborted;
-                meta.failure = Some(failure);
+                meta.failure = failure;
                 meta.aborted = Some(reason);
             }
         }
         let directory = self.path().to_owned();
-        Finished { record: self.close(), directory }
+        Finished { record: self.close(), directory, interrupted }
     }
 
     fn close(mut self) -> RunRecord {
@@ -223,7 +223,7 @@ mod tests {
             assert!(recorder.record.samples.len() <= MOST_READINGS);
         }
         drop((entries, loads));
-        let Finished { record, directory } = recorder.finish(Ok(()));
+        let Finished { record, directory, .. } = recorder.finish(Ok(()));
         assert!(record.samples.len() >= MOST_READINGS / 2);
         assert_eq!(record.samples.last().unwrap().t, (3 * MOST_READINGS - 1) as f64);
         let told = |e: &Event| matches!(&e.kind, EventKind::Note { text } if text.contains("stand for all"));

@@ -1,13 +1,14 @@
 //! A target that is prepared as for a run and not launched: to ask its program what it thinks of a configuration.
 
 use super::interrupt::Interrupt;
+use super::outputs::OutputKeeper;
 use super::run::RunError;
 use super::setup::Setup;
 use super::target::{self, Outputs};
 use crate::config::Harness;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -43,6 +44,7 @@ impl Rehearsal {
     pub fn prepare(harness: &Harness, harness_dir: &Path, interrupt: &Interrupt) -> Result<Self, RunError> {
         let setup = Setup::unlaunched(harness, harness_dir)?;
         let outputs = Outputs::of(setup.scratch.path());
+        let _keeper = OutputKeeper::start(outputs.files());
         target::prepare(&setup, &outputs, interrupt.flag()).map_err(RunError::Setup)?;
         Ok(Rehearsal { setup, interrupt: interrupt.clone() })
     }
@@ -70,7 +72,9 @@ impl Rehearsal {
         let Some(program) = self.command().first() else { return Err("the command is empty".into()) };
         let failed = |what: String| format!("`{program} {}` {what}", arguments.join(" "));
         let path = self.scratch().join("rehearsal.log");
-        let log = File::create(&path).map_err(|e| failed(format!("has no log: {e}")))?;
+        let log = File::create(&path).and_then(|_| OpenOptions::new().append(true).open(&path));
+        let log = log.map_err(|e| failed(format!("has no log: {e}")))?;
+        let _keeper = OutputKeeper::start(vec![path.clone()]);
         let errors = log.try_clone().map_err(|e| failed(format!("has no log: {e}")))?;
         let mut command = Command::new(program);
         command.args(arguments).env_clear().envs(self.setup.environment()).current_dir(self.setup.cwd());
@@ -84,7 +88,7 @@ impl Rehearsal {
         let ended = loop {
             match child.try_wait() {
                 Ok(Some(status)) => break Ok(status),
-                Ok(None) if self.interrupt.signal().is_some() => break Err("interrupted".into()),
+                Ok(None) if self.interrupt.cause().is_some() => break Err("interrupted".into()),
                 Ok(None) if Instant::now() > deadline => break Err(failed(format!("took longer than {PATIENCE:?}"))),
                 Ok(None) => std::thread::sleep(Duration::from_millis(5)),
                 Err(error) => break Err(failed(format!("could not be waited for: {error}"))),

@@ -4,14 +4,15 @@ use super::collect::Collection;
 use super::cut::Cut;
 use super::driving::Driving;
 use super::heap::{HeapLooks, HeapSampling};
-use super::interrupt::Interrupt;
+use super::interrupt::{Interrupt, Interruption};
+use super::outputs::OutputKeeper;
 use super::recorder::Recorder;
 use super::sampler::{Driven, Plan, Sampler, driver_counting};
 use super::setup::Setup;
 use super::soaking::Soaking;
 use super::target::{self, Outputs};
 use crate::config::{ConfigError, Harness, PhaseConfig};
-use crate::model::{EventKind, ExitCause, Failure, PhaseKind, RunRecord, format_seconds};
+use crate::model::{EventKind, ExitCause, PhaseKind, RunRecord, format_seconds};
 use crate::probe::{Counter, WorkerProbe};
 use crate::store::{Entry, RunDirectory, WriteError};
 use crate::supervise::{AttachError, Launched, Roster, Scope, TargetEvent};
@@ -60,6 +61,8 @@ pub struct Finished {
     pub record: RunRecord,
     /// Its directory.
     pub directory: PathBuf,
+    /// What ended it before its time, if a signal or the deadline did.
+    pub interrupted: Option<Interruption>,
 }
 
 /// Why a run could not begin.
@@ -139,8 +142,10 @@ pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>, look: &mut Look<'_>)
     meta.counting = counter.as_ref().map_or_else(driver_counting, Counter::counting);
     // The last thing that may fail: what can't even begin leaves no directory.
     let directory = RunDirectory::create(request.reports, request.label.unwrap_or(&meta.id))?;
+    request.interrupt.recording(directory.path(), setup.harness.target.stop.grace.0);
     let outputs = Outputs::of(directory.path());
     let mut conductor = Conductor {
+        keeper: OutputKeeper::start(outputs.files()),
         recorder: Recorder::new(meta, directory, origin, entries, loads),
         setup,
         outputs,
@@ -159,6 +164,7 @@ struct Conductor {
     setup: Setup,
     recorder: Recorder,
     outputs: Outputs,
+    keeper: OutputKeeper,
     origin: Instant,
     interrupt: Interrupt,
     counters: Arc<Counters>,
@@ -226,7 +232,7 @@ impl Conductor {
         extend: Option<Extend<'_>>,
     ) -> Result<(), Cut> {
         let mut died = None;
-        let waited = target::wait(&self.setup, &self.outputs, self.interrupt.flag(), || {
+        let waited = target::wait(&self.setup, &self.outputs, &self.interrupt, || {
             died = check_target(launched, &mut self.recorder).err();
             died.is_none()
         });
@@ -278,7 +284,7 @@ impl Conductor {
             };
             match (cut, end) {
                 (Some(cut), _) => return Err(cut),
-                (None, PhaseEnd::Failed(reason)) => return Err(Cut { failure: Failure::Workload, reason }),
+                (None, PhaseEnd::Failed(reason)) => return Err(Cut::workload(reason)),
                 (None, PhaseEnd::Complete | PhaseEnd::Stopped) => {}
             }
             if phase.kind == PhaseKind::Settle {
@@ -341,30 +347,24 @@ impl Conductor {
             self.recorder.event(EventKind::Note { text: reason });
             return Ok(());
         }
-        Err(match self.interrupt.signal() {
-            Some(signal) => Cut::interrupted(signal),
-            None => Cut { failure: Failure::Workload, reason },
-        })
+        Err(self.interrupt.cause().map_or_else(|| Cut::workload(reason), Cut::interrupted))
     }
 
     /// Whether the run has to end now.
     fn reason_to_halt(&mut self, launched: &mut Launched) -> Option<Cut> {
-        if let Some(signal) = self.interrupt.signal() {
-            return Some(self.cut(format!("interrupted by signal {signal}")));
+        if let Some(by) = self.interrupt.cause() {
+            return Some(Cut::interrupted(by));
         }
         if let Err(reason) = check_target(launched, &mut self.recorder) {
             return Some(Cut::target(self.outputs.explain(&reason)));
         }
         let error = self.recorder.failure()?;
-        Some(Cut { failure: Failure::Recording, reason: error.to_string() })
+        Some(Cut::recording(error.to_string()))
     }
 
-    /// A failure of the target, unless the user interrupted it.
+    /// A failure of the target, unless it was interrupted.
     fn cut(&self, reason: String) -> Cut {
-        match self.interrupt.signal() {
-            Some(signal) => Cut::interrupted(signal),
-            None => Cut::target(reason),
-        }
+        self.interrupt.cause().map_or_else(|| Cut::target(reason), Cut::interrupted)
     }
 
     /// Stops the target and the sampler; an error if not all workers could be followed.
@@ -374,9 +374,13 @@ impl Conductor {
         let stop = &self.setup.harness.target.stop;
         // The signal's name was checked with the harness file.
         let signal = Signal::from_str(&format!("SIG{}", stop.signal)).unwrap_or(Signal::SIGTERM);
-        let killed = launched.stop(signal as i32, stop.grace.0);
+        let begun = Instant::now();
+        let killed = launched.stop(signal as i32, || self.interrupt.allows_stop(begun, stop.grace.0));
         if killed > 0 {
-            let text = format!("{killed} processes did not end within {} of {signal} and were killed", stop.grace);
+            let grace = stop.grace.0.min(begun.elapsed());
+            let within =
+                if grace < stop.grace.0 { format_seconds(grace.as_secs_f64()) } else { stop.grace.to_string() };
+            let text = format!("{killed} processes did not end within {within} of {signal} and were killed");
             self.recorder.event(EventKind::Note { text });
         }
         self.recorder.end_sampling(sampler.finish())
@@ -396,6 +400,9 @@ impl Conductor {
                  then, and latencies across it are left out",
                 format_seconds(totals.stalled.as_secs_f64())
             );
+            self.recorder.event(EventKind::Note { text });
+        }
+        for text in self.keeper.finish() {
             self.recorder.event(EventKind::Note { text });
         }
         let reconnects = self.counters.reconnects();

@@ -308,6 +308,9 @@ impl Sampling {
         for arrival in arrivals {
             self.known.insert(arrival.worker.pid);
             let (worker, parent, command) = (arrival.worker, arrival.parent, arrival.command);
+            if let Some(counter) = &mut self.plan.counter {
+                counter.meet(worker.pid);
+            }
             self.event(EventKind::Spawned { worker, parent, command, age: arrival.age });
         }
     }

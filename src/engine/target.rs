@@ -1,7 +1,8 @@
 //! The target from its preparation to the moment it is ready.
 
+use super::interrupt::Interrupt;
 use super::setup::Setup;
-use crate::supervise::{LaunchRequest, Launched, Ready, tail, wait_until_ready};
+use crate::supervise::{LaunchRequest, Launched, Ready, ReadyError, tail, wait_until_ready};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
@@ -9,11 +10,16 @@ use std::fs::OpenOptions;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// How long one command of the preparation may take.
 const PREPARATION: Duration = Duration::from_secs(300);
+
+/// How often it is looked whether the target still lives while it starts.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// How much of the target's last output an error shows.
 const SHOWN: u64 = 2048;
@@ -29,6 +35,11 @@ impl Outputs {
     pub fn of(directory: &Path) -> Self {
         let path = |name: &str| directory.join(name);
         Outputs { stdout: path("target.stdout"), stderr: path("target.stderr"), prepare: path("prepare.log") }
+    }
+
+    /// All of them.
+    pub fn files(&self) -> Vec<PathBuf> {
+        vec![self.stdout.clone(), self.stderr.clone(), self.prepare.clone()]
     }
 
     /// `reason`, with the last of the target's output below it.
@@ -129,8 +140,33 @@ fn raise_file_limit() {
     }
 }
 
-/// Waits until the target is ready.
-pub fn wait(setup: &Setup, outputs: &Outputs, stop: &AtomicBool, alive: impl FnMut() -> bool) -> Result<(), String> {
-    let ready = Ready { config: &setup.harness.target.ready, outputs: [&outputs.stdout, &outputs.stderr], stop };
-    wait_until_ready(&ready, alive).map_err(|error| outputs.explain(&error.to_string()))
+/// Waits until the target is ready. A look may hang, as in the resolution of a name: it is taken on a thread that is left
+/// to itself when the run is to end.
+pub fn wait(
+    setup: &Setup,
+    outputs: &Outputs,
+    interrupt: &Interrupt,
+    mut alive: impl FnMut() -> bool,
+) -> Result<(), String> {
+    let (config, files) = (setup.harness.target.ready.clone(), [outputs.stdout.clone(), outputs.stderr.clone()]);
+    let (stop, wanted) = (interrupt.clone(), Arc::new(AtomicBool::new(true)));
+    let still = Arc::clone(&wanted);
+    let (done, result) = channel();
+    std::thread::spawn(move || {
+        let ready = Ready { config: &config, outputs: [&files[0], &files[1]], stop: stop.flag() };
+        let _ = done.send(wait_until_ready(&ready, || still.load(Ordering::Relaxed)));
+    });
+    loop {
+        let ended = match result.recv_timeout(LOOK) {
+            Ok(ended) => ended,
+            Err(_) if interrupt.flag().load(Ordering::Relaxed) => Err(ReadyError::Interrupted),
+            Err(_) if !alive() => Err(ReadyError::Died),
+            Err(RecvTimeoutError::Timeout) => continue,
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err("the thread that waits for it panicked; please report this".into());
+            }
+        };
+        wanted.store(false, Ordering::Relaxed);
+        return ended.map_err(|error| outputs.explain(&error.to_string()));
+    }
 }

@@ -4,11 +4,11 @@
 //! a pair counts only if both of its runs came to their end.
 
 use super::Observer;
-use crate::compare::{self, Answer, Comparison, Margins, Measure, Pair, RunSummary, Sides};
+use crate::compare::{self, Answer, Comparison, LEAST_PAIRS, MOST_PAIRS, Margins, Measure, Pair, RunSummary, Sides};
 use crate::config::Harness;
-use crate::engine::{self, Interrupt, RunError, RunRequest};
-use crate::model::{Failure, Resource, RunRecord, RunStatus};
-use crate::store;
+use crate::engine::{self, Interrupt, Interruption, RunError, RunRequest};
+use crate::model::{Resource, RunRecord, RunStatus};
+use crate::store::{self, Experiment};
 use crate::verdict::{self, ExitCode, Verdict};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -44,8 +44,8 @@ pub enum Stop {
     Complete,
     /// The answer was clear before.
     Early,
-    /// A signal with this number interrupted it.
-    Interrupted(i32),
+    /// A signal or the deadline ended it.
+    Interrupted(Interruption),
 }
 
 /// What came of it.
@@ -99,7 +99,7 @@ pub fn ab(request: &AbRequest<'_>, observer: &mut dyn Observer) -> Result<AbEnd,
     let rehearsed = read_pair(request.directory, 0, false).is_some() || !pairs.is_empty();
     let order = coins(request.seed, request.pairs);
     let first = if rehearsed { pairs.len() + 1 } else { 0 };
-    for (number, b_first) in order.into_iter().enumerate().skip(first) {
+    for (number, b_first) in order.enumerate().skip(first) {
         if decided {
             break;
         }
@@ -113,8 +113,8 @@ pub fn ab(request: &AbRequest<'_>, observer: &mut dyn Observer) -> Result<AbEnd,
                 decided = is_decided(&pairs, request.pairs, &comparison);
                 stop = if pairs.len() >= request.pairs { Stop::Complete } else { Stop::Early };
             }
-            Err(signal) => {
-                stop = Stop::Interrupted(signal);
+            Err(by) => {
+                stop = Stop::Interrupted(by);
                 break;
             }
         }
@@ -140,26 +140,26 @@ fn is_decided(pairs: &[Pair], planned: usize, comparison: &Comparison) -> bool {
 }
 
 /// For the rehearsal and each pair whether the candidate goes first.
-fn coins(seed: u64, pairs: usize) -> Vec<bool> {
+fn coins(seed: u64, pairs: usize) -> impl Iterator<Item = bool> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    (0..=pairs).map(|_| rng.random()).collect()
+    (0..=pairs).map(move |_| rng.random())
 }
 
-/// Runs both sides; the inner error is the signal that interrupted them.
+/// Runs both sides; the inner error is what interrupted them.
 fn run_pair(
     request: &AbRequest<'_>,
     number: usize,
     b_first: bool,
     observer: &mut dyn Observer,
-) -> Result<Result<Pair, i32>, AbError> {
+) -> Result<Result<Pair, Interruption>, AbError> {
     let mut runs: [Option<RunSummary>; 2] = [None, None];
     for side in if b_first { [1, 0] } else { [0, 1] } {
-        if let Some(signal) = request.interrupt.signal() {
-            return Ok(Err(signal));
+        if let Some(by) = request.interrupt.cause() {
+            return Ok(Err(by));
         }
         match run_side(request, number, side, observer)? {
             Ok(summary) => runs[side] = Some(summary),
-            Err(signal) => return Ok(Err(signal)),
+            Err(by) => return Ok(Err(by)),
         }
     }
     let [Some(a), Some(b)] = runs else {
@@ -173,7 +173,7 @@ fn run_side(
     number: usize,
     side: usize,
     observer: &mut dyn Observer,
-) -> Result<Result<RunSummary, i32>, AbError> {
+) -> Result<Result<RunSummary, Interruption>, AbError> {
     let (harness, name) = if side == 0 { (request.a, &request.sides.a) } else { (request.b, &request.sides.b) };
     let what = match number {
         0 => format!("rehearsal: {}", name.name),
@@ -198,8 +198,8 @@ fn run_side(
     let verdict = verdict::judge(&finished.record);
     observer.end(&finished.directory, &finished.record, &verdict);
     observer.so_far(&verdict.sentence);
-    if let Some(Failure::Interrupted(signal)) = finished.record.meta.failure {
-        return Ok(Err(signal));
+    if let Some(by) = finished.interrupted {
+        return Ok(Err(by));
     }
     if let Some((exit, what)) = failure(&finished.record, &verdict) {
         return Err(AbError::Failed { place: told(), what, directory: finished.directory, exit });
@@ -225,11 +225,28 @@ fn label(number: usize, side: usize) -> String {
     format!("pair-{number:02}-{}", if side == 0 { 'a' } else { 'b' })
 }
 
+/// The head of an experiment, whose number of pairs makes sense.
+///
+/// # Errors
+/// If it can't be read, or wasn't written by us.
+pub fn read_head(directory: &Path) -> Result<Experiment, AbError> {
+    let head = Experiment::read(directory).map_err(|error| AbError::Store(error.to_string()))?;
+    if !(LEAST_PAIRS..=MOST_PAIRS).contains(&head.pairs) {
+        let what = format!(
+            "{}: {} pairs can't be planned; expected {LEAST_PAIRS} to {MOST_PAIRS}",
+            directory.display(),
+            head.pairs
+        );
+        return Err(AbError::Store(what));
+    }
+    Ok(head)
+}
+
 /// The pairs whose runs came to their end, from the first to the first that isn't there.
 /// What can't be read is taken to be missing.
 pub fn finished_pairs(directory: &Path, planned: usize, seed: u64) -> Vec<Pair> {
-    let order = coins(seed, planned);
-    (1..=planned).map_while(|number| read_pair(directory, number, order[number])).collect()
+    let pairs = coins(seed, planned).enumerate().skip(1);
+    pairs.map_while(|(number, b_first)| read_pair(directory, number, b_first)).collect()
 }
 
 fn read_pair(directory: &Path, number: usize, b_first: bool) -> Option<Pair> {
@@ -263,9 +280,8 @@ mod tests {
 
     #[test]
     fn the_same_seed_tosses_the_same_coins() {
-        assert_eq!(coins(7, 8), coins(7, 8));
-        assert_eq!(coins(7, 8)[..5], coins(7, 4)[..]);
-        let heads: usize = (0..200).map(|seed| coins(seed, 8).iter().filter(|b| **b).count()).sum();
+        assert!(coins(7, 8).eq(coins(7, 8)) && coins(7, 8).take(5).eq(coins(7, 4)));
+        let heads: usize = (0..200).map(|seed| coins(seed, 8).filter(|b| *b).count()).sum();
         assert!((800..1000).contains(&heads), "{heads} of 1800");
     }
 

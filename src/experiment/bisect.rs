@@ -7,8 +7,8 @@ use super::modules::{Modules, ModulesError};
 use super::{Observer, failure};
 use crate::bisect::{self, Finding, Oracle, State, Step};
 use crate::config::{Harness, PhaseConfig};
-use crate::engine::{self, Interrupt, RunError, RunRequest};
-use crate::model::{Failure, PhaseKind, Resource, RunRecord};
+use crate::engine::{self, Interrupt, Interruption, RunError, RunRequest};
+use crate::model::{PhaseKind, Resource, RunRecord};
 use crate::verdict::{self, ExitCode, Outcome, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -41,12 +41,12 @@ pub struct BisectEnd {
     pub modules: Vec<String>,
     /// Those that stayed on, each with the reason.
     pub kept: Vec<(String, String)>,
-    /// What was found; missing if a signal interrupted the search.
+    /// What was found; missing if the search was interrupted.
     pub finding: Option<Finding>,
     /// Every measured configuration.
     pub measured: Vec<Measured>,
-    /// The signal that interrupted it, if one did.
-    pub interrupted: Option<i32>,
+    /// What interrupted it, if anything did.
+    pub interrupted: Option<Interruption>,
 }
 
 /// One measured configuration with its runs.
@@ -86,9 +86,9 @@ pub enum BisectError {
         /// What to exit with.
         exit: ExitCode,
     },
-    /// A signal came.
-    #[error("interrupted by signal {0}")]
-    Interrupted(i32),
+    /// A signal or the deadline came.
+    #[error("{0}")]
+    Interrupted(Interruption),
 }
 
 /// Searches the modules of a harness file's target.
@@ -119,7 +119,7 @@ pub fn bisect(request: &BisectRequest<'_>, observer: &mut dyn Observer) -> Resul
             measured.iter_mut().zip(steps).for_each(|(m, step)| m.step = step);
             (Some(finding), None)
         }
-        Err(BisectError::Interrupted(signal)) => (None, Some(signal)),
+        Err(BisectError::Interrupted(by)) => (None, Some(by)),
         Err(error) => return Err(error),
     };
     Ok(BisectEnd { modules: names, kept, finding, measured, interrupted })
@@ -171,8 +171,8 @@ impl Lab<'_> {
                 }
                 Err(error) => return Err(error.into()),
             }
-            if let Some(signal) = self.request.interrupt.signal() {
-                return Err(BisectError::Interrupted(signal));
+            if let Some(by) = self.request.interrupt.cause() {
+                return Err(BisectError::Interrupted(by));
             }
         }
         let _ = std::fs::remove_file(&file);
@@ -235,8 +235,8 @@ impl Lab<'_> {
         label: &str,
         what: &str,
     ) -> Result<(RunRecord, Verdict, PathBuf), BisectError> {
-        if let Some(signal) = self.request.interrupt.signal() {
-            return Err(BisectError::Interrupted(signal));
+        if let Some(by) = self.request.interrupt.cause() {
+            return Err(BisectError::Interrupted(by));
         }
         self.observer.begin(what);
         let run = RunRequest {
@@ -251,9 +251,9 @@ impl Lab<'_> {
         let finished = engine::run(&run, &mut |progress| observer.look(progress), &mut |_, _| None)
             .map_err(|source| BisectError::Run { what: what.to_owned(), source })?;
         let verdict = verdict::judge(&finished.record);
-        match finished.record.meta.failure {
-            Some(Failure::Interrupted(signal)) => Err(BisectError::Interrupted(signal)),
-            _ => Ok((finished.record, verdict, finished.directory)),
+        match finished.interrupted {
+            Some(by) => Err(BisectError::Interrupted(by)),
+            None => Ok((finished.record, verdict, finished.directory)),
         }
     }
 

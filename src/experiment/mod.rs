@@ -9,7 +9,7 @@ mod margins;
 mod modules;
 mod sides;
 
-pub use ab::{AbEnd, AbError, AbRequest, Stop, ab, failure, finished_pairs};
+pub use ab::{AbEnd, AbError, AbRequest, Stop, ab, failure, finished_pairs, read_head};
 pub use bisect::{BisectEnd, BisectError, BisectRequest, Measured, bisect};
 pub use margins::{margins, margins_of_run};
 pub use modules::{Modules, ModulesError, Without};

@@ -2,7 +2,7 @@
 
 use super::page_poller::{LookUps, PAGE_TIMEOUT, PagePoller};
 use super::status_page::{ByPid, StatusPage, parse_mod_status, parse_page, parse_php_fpm};
-use crate::config::{RequestsConfig, without_secrets};
+use crate::config::{RequestsConfig, open_plain, without_secrets};
 use crate::model::{Counting, CountingSource};
 use regex::{Regex, bytes};
 use std::collections::{HashMap, HashSet};
@@ -21,6 +21,13 @@ const LONGEST_LINE: usize = 64 << 10;
 /// Characters of a line of a log that are shown.
 const SHOWN: usize = 200;
 
+/// Bytes of a log that are read at once, at most: a log that is written faster than it is read must not keep the sampler.
+const LONGEST_POLL: u64 = if cfg!(test) { 128 << 10 } else { 8 << 20 };
+
+/// PIDs whose counts are kept although no process with them was seen. A worker is in the log before it is seen; whoever
+/// else is, is only counted.
+const MOST_UNSEEN: usize = if cfg!(test) { 100 } else { 1 << 16 };
+
 /// What one worker has served so far.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Served {
@@ -35,8 +42,12 @@ pub struct Served {
 pub struct Counter {
     source: Source,
     by_pid: HashMap<u32, Served>,
+    /// PIDs of processes that were seen and live.
+    seen: HashSet<u32>,
     classes: Vec<String>,
     total: u64,
+    /// Of these, the ones of workers that were forgotten, as they ended.
+    departed: u64,
     fresh: bool,
 }
 
@@ -75,7 +86,8 @@ impl Counter {
         } else {
             return Ok(None);
         };
-        Ok(Some(Counter { source, by_pid: HashMap::new(), classes: Vec::new(), total: 0, fresh: false }))
+        let (by_pid, seen) = (HashMap::new(), HashSet::new());
+        Ok(Some(Counter { source, by_pid, seen, classes: Vec::new(), total: 0, departed: 0, fresh: false }))
     }
 
     /// Counts only what comes from now on: of a log that is there already, what is in it is passed over.
@@ -125,10 +137,9 @@ impl Counter {
     pub fn poll(&mut self) -> Result<(), String> {
         match &mut self.source {
             Source::Log(tail) => {
-                self.fresh = true;
                 let (by_pid, classes, total) = (&mut self.by_pid, &mut self.classes, &mut self.total);
-                tail.read(|pid, class| {
-                    let served = by_pid.entry(pid).or_default();
+                let whole = tail.read(|pid, class| {
+                    let served = of_pid(by_pid, &self.seen, pid);
                     served.total += 1;
                     *total += 1;
                     if let Some(class) = class {
@@ -138,13 +149,16 @@ impl Counter {
                         }
                         served.by_class[index] += 1;
                     }
-                })
-                .map_err(|error| format!("{}: {error}", tail.path.display()))
+                });
+                // What could not be read, or only in part, says nothing of this moment.
+                self.fresh = whole.as_ref().is_ok_and(|whole| *whole);
+                whole.map(drop).map_err(|error| format!("{}: {error}", tail.path.display()))
             }
             Source::Page { poller, ended, .. } => {
                 let page = poller.take();
                 self.fresh = page.is_some();
-                for (pid, count) in page.unwrap_or_else(|| Ok(ByPid::new()))? {
+                let page = page.unwrap_or_else(|| Ok(ByPid::new()))?;
+                for (&pid, &count) in &page {
                     if ended.get(&pid) == Some(&count) {
                         continue;
                     }
@@ -154,6 +168,9 @@ impl Counter {
                     let grown = count.saturating_sub(served.total);
                     served.total += grown;
                     self.total += grown;
+                }
+                if self.by_pid.len() > MOST_UNSEEN + self.seen.len() {
+                    self.by_pid.retain(|pid, _| self.seen.contains(pid) || page.contains_key(pid));
                 }
                 Ok(())
             }
@@ -165,9 +182,16 @@ impl Counter {
         self.by_pid.get(&pid)
     }
 
+    /// A worker with this PID was seen: its count is kept.
+    pub fn meet(&mut self, pid: u32) {
+        self.seen.insert(pid);
+    }
+
     /// Forgets a worker that has ended, so that the next one with its PID starts at zero.
     pub fn forget(&mut self, pid: u32) {
+        self.seen.remove(&pid);
         let served = self.by_pid.remove(&pid);
+        self.departed += served.as_ref().map_or(0, |served| served.total);
         if let (Source::Page { ended, .. }, Some(served)) = (&mut self.source, served) {
             ended.insert(pid, served.total);
         }
@@ -202,8 +226,11 @@ impl Counter {
 
     /// Requests counted under a PID that is none of `known`, and the first such PID.
     pub fn strangers(&self, known: &HashSet<u32>) -> (u64, Option<u32>) {
-        let strangers = || self.by_pid.iter().filter(|(pid, _)| !known.contains(pid));
-        (strangers().map(|(_, served)| served.total).sum(), strangers().map(|(pid, _)| *pid).min())
+        let of_known: u64 =
+            self.by_pid.iter().filter(|(pid, _)| known.contains(pid)).map(|(_, served)| served.total).sum();
+        let first = self.by_pid.keys().filter(|pid| !known.contains(pid)).min().copied();
+        // Those of strangers that were too many to keep are in the total.
+        (self.total.saturating_sub(of_known + self.departed), first)
     }
 
     /// The classes seen so far, in the order of `Served::by_class`.
@@ -219,6 +246,14 @@ impl Source {
     {
         Source::Page { poller: PagePoller::start(url.to_owned(), parse), kind, ended: ByPid::new() }
     }
+}
+
+/// The count of a PID; those of PIDs that were never seen go when they are too many.
+fn of_pid<'a>(by_pid: &'a mut HashMap<u32, Served>, seen: &HashSet<u32>, pid: u32) -> &'a mut Served {
+    if by_pid.len() >= MOST_UNSEEN + seen.len() && !by_pid.contains_key(&pid) {
+        by_pid.retain(|pid, _| seen.contains(pid));
+    }
+    by_pid.entry(pid).or_default()
 }
 
 fn class_index(classes: &mut Vec<String>, class: &[u8]) -> usize {
@@ -255,12 +290,17 @@ impl LogTail {
         LogTail { path, pattern, file: None, pending: Vec::new(), understood: LinesRead::default() }
     }
 
-    fn read(&mut self, mut count: impl FnMut(u32, Option<&[u8]>)) -> io::Result<()> {
-        self.drain(&mut count)?;
+    /// Takes in what is new; false if there is more than is read at once.
+    fn read(&mut self, mut count: impl FnMut(u32, Option<&[u8]>)) -> io::Result<bool> {
+        let mut left = LONGEST_POLL;
+        self.drain(&mut left, &mut count)?;
+        if left == 0 {
+            return Ok(false);
+        }
         // A log that was moved away is read to its end first, and only then left for its successor.
         let named = match std::fs::metadata(&self.path) {
             Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
             Err(error) => return Err(error),
         };
         let stale = match &self.file {
@@ -272,28 +312,30 @@ impl LogTail {
         };
         if stale {
             self.pending.clear();
-            self.file = Some((File::open(&self.path)?, 0));
-            self.drain(&mut count)?;
+            self.file = Some((open_plain(&self.path)?, 0));
+            self.drain(&mut left, &mut count)?;
         }
-        Ok(())
+        Ok(left > 0)
     }
 
     fn skip(&mut self) -> io::Result<()> {
-        let mut file = File::open(&self.path)?;
+        let mut file = open_plain(&self.path)?;
         let end = file.seek(SeekFrom::End(0))?;
         self.file = Some((file, end));
         Ok(())
     }
 
-    fn drain(&mut self, count: &mut impl FnMut(u32, Option<&[u8]>)) -> io::Result<()> {
+    /// Reads on, at most so many bytes as are `left`.
+    fn drain(&mut self, left: &mut u64, count: &mut impl FnMut(u32, Option<&[u8]>)) -> io::Result<()> {
         let Some((file, read)) = &mut self.file else { return Ok(()) };
         let mut chunk = [0; 64 << 10];
-        loop {
+        while *left > 0 {
             let length = file.read(&mut chunk)?;
             if length == 0 {
                 return Ok(());
             }
             *read += length as u64;
+            *left = left.saturating_sub(length as u64);
             self.pending.extend_from_slice(&chunk[..length]);
             let Some(end) = self.pending.iter().rposition(|&b| b == b'\n') else {
                 if self.pending.len() > LONGEST_LINE {
@@ -313,6 +355,7 @@ impl LogTail {
             }
             self.pending.drain(..=end);
         }
+        Ok(())
     }
 }
 
@@ -350,6 +393,48 @@ mod tests {
         counter.forget(11);
         assert_eq!(counter.served(11), None);
         assert_eq!(counter.total(), 4);
+    }
+
+    #[test]
+    fn a_log_that_is_no_plain_file_is_refused_and_not_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("access.log");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for path in [path.as_path(), std::path::Path::new("/dev/zero")] {
+            let mut counter = counter(path);
+            assert!(counter.skip_the_past().unwrap_err().contains("where a plain file is expected"));
+            assert!(counter.poll().unwrap_err().contains("where a plain file is expected"));
+            assert!(!counter.is_fresh(), "what can't be read is no zero");
+        }
+    }
+
+    #[test]
+    fn a_long_log_is_read_in_parts_and_only_the_last_is_of_this_moment() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("access.log");
+        let mut counter = counter(&path);
+        std::fs::write(&path, "10 upload\n".repeat(30_000)).unwrap();
+        counter.poll().unwrap();
+        assert!(!counter.is_fresh() && (1..30_000).contains(&counter.total()), "{}", counter.total());
+        while !counter.is_fresh() {
+            counter.poll().unwrap();
+        }
+        assert_eq!(counter.total(), 30_000);
+    }
+
+    #[test]
+    fn pids_that_are_no_processes_are_counted_and_not_kept() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("access.log");
+        let mut counter = counter(&path);
+        counter.meet(7);
+        let lines = |from: u32| (from..from + 1000).map(|pid| format!("{pid} upload\n")).collect::<String>();
+        std::fs::write(&path, format!("7 upload\n{}7 upload\n", lines(1000))).unwrap();
+        counter.poll().unwrap();
+        assert_eq!((counter.total(), counter.served(7).unwrap().total), (1002, 2));
+        assert!(counter.by_pid.len() <= MOST_UNSEEN + 1, "{}", counter.by_pid.len());
+        let (newest, oldest) = (counter.served(1999).is_some(), counter.served(1000).is_some());
+        assert!(newest && !oldest, "a worker is in the log before it is seen");
     }
 
     #[test]

@@ -132,7 +132,7 @@ impl BisectReport {
     }
 
     /// Renders the end of a search for a terminal, with colours if `colour`.
-    pub fn terminal(&self, colour: bool, page: Option<&Path>) -> String {
+    pub fn terminal(&self, colour: bool) -> String {
         let (_, word, mood) = self.answer();
         let style = match mood {
             Mood::Good => console::Style::new().green(),
@@ -149,9 +149,6 @@ impl BisectReport {
         }
         for (name, why) in &self.kept {
             out.push_str(&format!("  - {} stayed on: {}\n", plain(name), plain(why)));
-        }
-        if let Some(page) = page {
-            out.push_str(&format!("\nreport  {}\n", plain(&page.display().to_string())));
         }
         out
     }
@@ -308,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_search_reads_well() {
-        insta::assert_snapshot!("bisect_terminal", report().terminal(false, None));
+        insta::assert_snapshot!("bisect_terminal", report().terminal(false));
         insta::assert_snapshot!("bisect_markdown", report().markdown());
     }
 
@@ -336,7 +333,7 @@ mod tests {
         report.finding = Some(Finding::Unclear(vec![HOSTILE.into()]));
         report.steps[0].runs = vec![HOSTILE.into()];
         report.steps[0].sentence = HOSTILE.into();
-        for text in [report.html(), report.markdown(), report.terminal(false, None), report.json()] {
+        for text in [report.html(), report.markdown(), report.terminal(false), report.json()] {
             assert_eq!(text.chars().find(|c| c.is_control() && *c != '\n'), None);
         }
         assert!(!report.html().contains("<img") && !report.markdown().contains("<img"));

@@ -160,7 +160,7 @@ pub enum ReportError {
 pub fn render(format: Format, record: &RunRecord, verdict: &Verdict) -> Result<Vec<u8>, ReportError> {
     let memory = || chart::GrowthChart::memory(record, verdict);
     Ok(match format {
-        Format::Terminal => terminal::render(record, verdict, false, None).into_bytes(),
+        Format::Terminal => terminal::render(record, verdict, false).into_bytes(),
         Format::Html => html::render(record, verdict)?.into_bytes(),
         Format::Markdown => markdown::render(record, verdict).into_bytes(),
         Format::Json => json::render(record, verdict).into_bytes(),
@@ -178,9 +178,14 @@ fn traced(record: &RunRecord, render: fn(&RunRecord) -> Vec<u8>) -> Result<Vec<u
     if record.heap.looks.is_empty() { Err(ReportError::Untraced) } else { Ok(render(record)) }
 }
 
-/// Renders the end of a run for a terminal, with colours if `colour`, and where the `report` is to be found.
-pub fn terminal(record: &RunRecord, verdict: &Verdict, colour: bool, report: Option<&Path>) -> String {
-    terminal::render(record, verdict, colour, report)
+/// Renders the end of a run for a terminal, with colours if `colour`.
+pub fn terminal(record: &RunRecord, verdict: &Verdict, colour: bool) -> String {
+    terminal::render(record, verdict, colour)
+}
+
+/// Says below an answer on a terminal where its page is, once it is there.
+pub fn place(page: &Path) -> String {
+    format!("\nreport  {}\n", plain(&page.display().to_string()))
 }
 
 /// The charts of a run with their names: memory, the run over time, and every other resource that isn't clean.
@@ -206,7 +211,8 @@ fn charted(verdict: &Verdict) -> impl Iterator<Item = &Finding> {
 /// Writes every report that the run has something for into the run directory `dir` and returns the paths of what was
 /// written.
 ///
-/// Files appear whole or not at all, and no link is followed. Fails at the first that can't be written.
+/// Files appear whole or not at all, and no link is followed. What can't be written keeps nothing else from it; the first
+/// such error is returned.
 pub fn write_all(dir: &Path, record: &RunRecord, verdict: &Verdict) -> Result<Vec<PathBuf>, ReportError> {
     write(dir, record, verdict, &formats_of(record))
 }
@@ -220,7 +226,8 @@ fn formats_of(record: &RunRecord) -> Vec<Format> {
 /// Writes some formats into the run directory `dir`, charts below `charts/`, and returns the paths of what was
 /// written; [`Format::Terminal`] has no file.
 ///
-/// Files appear whole or not at all, and no link is followed. Fails at the first that can't be written.
+/// Files appear whole or not at all, and no link is followed. What can't be written keeps nothing else from it; the first
+/// such error is returned.
 pub fn write(
     dir: &Path,
     record: &RunRecord,
@@ -229,30 +236,58 @@ pub fn write(
 ) -> Result<Vec<PathBuf>, ReportError> {
     let failed = |path: PathBuf| move |source| ReportError::Write { path, source };
     let run = write::Directory::open(dir).map_err(failed(dir.to_owned()))?;
-    let mut written = Vec::new();
+    let mut written = Written::default();
     for format in formats {
         let Some(name) = format.file_name() else { continue };
-        let path = dir.join(name);
-        run.write(name, &render(*format, record, verdict)?).map_err(failed(path.clone()))?;
-        written.push(path);
+        written.put(&run, name, dir, render(*format, record, verdict));
     }
     if !formats.contains(&Format::Svg) && !formats.contains(&Format::Png) {
-        return Ok(written);
+        return written.end();
     }
     let folder = dir.join("charts");
-    let directory = run.subdirectory("charts").map_err(failed(folder.clone()))?;
+    let directory = match run.subdirectory("charts") {
+        Ok(directory) => directory,
+        Err(source) => return written.or(ReportError::Write { path: folder, source }),
+    };
     for (name, drawing) in charts(record, verdict) {
         for format in formats {
             let content = match format {
-                Format::Svg => chart::svg(drawing.as_ref())?.into_bytes(),
-                Format::Png => chart::png(drawing.as_ref())?,
+                Format::Svg => chart::svg(drawing.as_ref()).map(String::into_bytes),
+                Format::Png => chart::png(drawing.as_ref()),
                 _ => continue,
             };
-            let name = format!("{name}.{format}");
-            let path = folder.join(&name);
-            directory.write(&name, &content).map_err(failed(path.clone()))?;
-            written.push(path);
+            written.put(&directory, &format!("{name}.{format}"), &folder, content.map_err(ReportError::from));
         }
     }
-    Ok(written)
+    written.end()
+}
+
+/// What was written, and the first thing that couldn't be.
+#[derive(Default)]
+struct Written {
+    paths: Vec<PathBuf>,
+    error: Option<ReportError>,
+}
+
+impl Written {
+    fn put(&mut self, at: &write::Directory, name: &str, folder: &Path, content: Result<Vec<u8>, ReportError>) {
+        let path = folder.join(name);
+        let put = content.and_then(|content| {
+            at.write(name, &content).map_err(|source| ReportError::Write { path: path.clone(), source })
+        });
+        match put {
+            Ok(()) => self.paths.push(path),
+            Err(error) => {
+                self.error.get_or_insert(error);
+            }
+        }
+    }
+
+    fn or(self, error: ReportError) -> Result<Vec<PathBuf>, ReportError> {
+        Err(self.error.unwrap_or(error))
+    }
+
+    fn end(self) -> Result<Vec<PathBuf>, ReportError> {
+        self.error.map_or(Ok(self.paths), Err)
+    }
 }

@@ -5,10 +5,9 @@ use super::{forecast, sites};
 use crate::model::RunRecord;
 use crate::verdict::Verdict;
 use console::Style;
-use std::path::Path;
 
-/// Renders the verdict for a terminal, with colours if `colour`, and where the `report` is; ends in a line break.
-pub fn render(record: &RunRecord, verdict: &Verdict, colour: bool, report: Option<&Path>) -> String {
+/// Renders the verdict for a terminal, with colours if `colour`; ends in a line break.
+pub fn render(record: &RunRecord, verdict: &Verdict, colour: bool) -> String {
     let paint = |style: Style, text: &str| style.force_styling(colour).apply_to(text).to_string();
     let mut out = String::new();
 
@@ -45,9 +44,6 @@ pub fn render(record: &RunRecord, verdict: &Verdict, colour: bool, report: Optio
     }
     for note in notes {
         out.push_str(&format!("  - {note}\n"));
-    }
-    if let Some(report) = report {
-        out.push_str(&format!("\nreport  {}\n", plain(&report.display().to_string())));
     }
     out
 }

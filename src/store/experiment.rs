@@ -6,7 +6,7 @@ use super::writer::{WriteError, write_document};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-const EXPERIMENT: &str = "experiment.json";
+pub(super) const EXPERIMENT: &str = "experiment.json";
 
 /// What was planned; nothing of the target's environment is in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -16,10 +16,12 @@
 
 mod experiment;
 mod load;
+mod prune;
 mod reader;
 mod writer;
 
 pub use experiment::{Experiment, ExperimentSide, create_directory, fingerprint, is_experiment};
+pub use prune::{Stored, hold, remove, stored};
 pub use reader::{ReadError, read};
 pub use writer::{Entry, RunDirectory, WriteError};
 

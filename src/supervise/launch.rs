@@ -129,12 +129,11 @@ impl Launched {
         }
     }
 
-    /// Asks the target to stop by `signal`, waits up to `grace` for everything below it to end, and kills the rest;
-    /// returns how many processes had to be killed.
-    pub fn stop(&mut self, signal: i32, grace: Duration) -> u64 {
-        let deadline = Instant::now() + grace;
+    /// Asks the target to stop by `signal`, waits for everything below it to end as long as `wait` says so, and kills the
+    /// rest; returns how many processes had to be killed.
+    pub fn stop(&mut self, signal: i32, wait: impl Fn() -> bool) -> u64 {
         if send(&mut self.orders, &Order::Signal(signal)).is_ok() {
-            while self.is_alive() && Instant::now() < deadline {
+            while self.is_alive() && wait() {
                 std::thread::sleep(LOOK);
             }
         }

@@ -272,7 +272,7 @@ pub enum ExitCode {
     Target,
     /// 22: the workload failed.
     Workload,
-    /// 130 or 143: interrupted by SIGINT or SIGTERM.
+    /// 129, 130 or 143: interrupted by SIGHUP, SIGINT or SIGTERM.
     Interrupted(i32),
 }
 

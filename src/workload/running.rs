@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// How much of the output is kept, from its end.
 const KEPT: usize = 1 << 20;
 /// How long the command may take to end after it was asked to.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(20);
 /// The watcher must not end before the command when the group is asked to end.
 const WATCHER: &str = "trap '' INT TERM HUP; read _; kill -KILL 0";

@@ -3,14 +3,18 @@
 use super::WorkloadError;
 use super::body::{Filling, Message};
 use super::plan::{Drawn, Plan, Request};
-use crate::config::{BodyConfig, StepConfig, WorkloadConfig};
+use crate::config::{BodyConfig, StepConfig, WorkloadConfig, read_input};
 use std::io::Write;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::Path;
 use std::time::Duration;
 use url::Url;
 
 /// Separates the parts of multipart bodies.
 const BOUNDARY: &str = "seepage-7d1f0c5a9b3e";
+
+/// The largest file that is a body: it is held in memory.
+const LARGEST_FILE: u64 = 1 << 30;
 
 /// Everything that is the same for every request of a run.
 pub(super) struct Script {
@@ -164,7 +168,8 @@ impl Step {
             None | Some(BodyConfig::Random(_)) => (Vec::new(), Vec::new()),
             Some(BodyConfig::Text(text)) => (text.clone().into_bytes(), Vec::new()),
             Some(BodyConfig::File(path)) => {
-                let content = std::fs::read(path).map_err(|e| ("body.file", format!("can't read `{path}`: {e}")))?;
+                let content = read_input(Path::new(path), LARGEST_FILE)
+                    .map_err(|e| ("body.file", format!("can't read `{path}`: {e}")))?;
                 (content, Vec::new())
             }
             Some(BodyConfig::Multipart(_)) => (

@@ -47,7 +47,7 @@ impl Report<'_> {
     pub fn render(&self, format: Format, colour: bool) -> Result<Option<Vec<u8>>, ReportError> {
         let curves = || CurvesChart::new(self.comparison, self.pairs);
         Ok(Some(match format {
-            Format::Terminal => terminal::render(self, colour, None).into_bytes(),
+            Format::Terminal => terminal::render(self, colour).into_bytes(),
             Format::Html => html::render(self)?.into_bytes(),
             Format::Markdown => markdown::render(self).into_bytes(),
             Format::Json => json::render(self).into_bytes(),
@@ -58,9 +58,9 @@ impl Report<'_> {
         }))
     }
 
-    /// Renders the comparison for a terminal, with the place of its page.
-    pub fn terminal(&self, colour: bool, page: Option<&Path>) -> String {
-        terminal::render(self, colour, page)
+    /// Renders the comparison for a terminal.
+    pub fn terminal(&self, colour: bool) -> String {
+        terminal::render(self, colour)
     }
 
     /// Writes every format into `directory`, charts below `charts/`, and returns the paths of what was written.

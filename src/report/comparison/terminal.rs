@@ -5,10 +5,9 @@ use super::table::rows;
 use crate::compare::{Answer, answer_word};
 use crate::report::text::{Mood, plain};
 use console::Style;
-use std::path::Path;
 
-/// Renders the comparison, with colours if `colour`, and where its `page` is; ends in a line break.
-pub fn render(report: &Report<'_>, colour: bool, page: Option<&Path>) -> String {
+/// Renders the comparison, with colours if `colour`; ends in a line break.
+pub fn render(report: &Report<'_>, colour: bool) -> String {
     let paint = |style: Style, text: &str| style.force_styling(colour).apply_to(text).to_string();
     let comparison = report.comparison;
     let word = answer_word(comparison.answer);
@@ -34,9 +33,6 @@ pub fn render(report: &Report<'_>, colour: bool, page: Option<&Path>) -> String 
     }
     for note in notes {
         out.push_str(&format!("  - {}\n", plain(note)));
-    }
-    if let Some(page) = page {
-        out.push_str(&format!("\nreport  {}\n", plain(&page.display().to_string())));
     }
     out
 }

@@ -1,0 +1,202 @@
+//! How an answer reaches the user: printed first, then written, and exited with whether or not anybody could hear it.
+
+use super::{Problem, colours, folded};
+use crate::compare::Comparison;
+use crate::engine::{Finished, Interrupt};
+use crate::model::{RunRecord, RunStatus};
+use crate::report::comparison::Report;
+use crate::report::{self, Format};
+use crate::verdict::{self, ExitCode, Outcome, Verdict};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// How a verdict is given to the user.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Output {
+    /// How the verdict is printed.
+    #[arg(long, value_enum, default_value = "terminal")]
+    pub format: Printed,
+    /// What an inconclusive verdict exits with: 11, or that of a pass or a leak. A run that was cut short never passes.
+    #[arg(long, value_enum, value_name = "AS")]
+    pub inconclusive: Option<Inconclusive>,
+}
+
+/// How something is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Printed {
+    /// Lines to read.
+    Terminal,
+    /// One JSON object.
+    Json,
+}
+
+/// What an inconclusive verdict counts as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Inconclusive {
+    /// Exit with 0.
+    Pass,
+    /// Exit with 10; a comparison, with 12.
+    Fail,
+}
+
+/// An answer that is being given. Trouble with giving it turns a pass into a failure, and nothing else: a leak stays a leak.
+pub struct Answer {
+    code: ExitCode,
+    complete: bool,
+}
+
+impl Answer {
+    /// An answer that exits with `code`.
+    pub fn new(code: ExitCode) -> Self {
+        Answer { code, complete: true }
+    }
+
+    /// From now on, an end before the answer is given whole exits with what is known.
+    pub fn begin(&self, interrupt: &Interrupt) {
+        let cut = Answer { code: self.code, complete: false };
+        interrupt.answering(cut.code().code());
+    }
+
+    /// Prints a part of it. A reader of ours that has gone, as in `seepage report | head`, has what it wanted.
+    pub fn print(&mut self, text: &[u8]) {
+        let mut out = io::stdout().lock();
+        // What stays in the buffer until the end would fail unseen.
+        let printed = out.write_all(text).and_then(|()| out.flush());
+        drop(out);
+        if let Err(error) = printed {
+            self.unprinted(&error);
+        }
+    }
+
+    /// Says that a part of it could not be printed.
+    pub fn unprinted(&mut self, error: &io::Error) {
+        if error.kind() != io::ErrorKind::BrokenPipe {
+            self.lacks(&format!("the answer could not be printed: {error}"));
+        }
+    }
+
+    /// Says what of it could not be given.
+    pub fn lacks(&mut self, what: &str) {
+        complain(what);
+        self.complete = false;
+    }
+
+    /// Takes another code, as when more is known.
+    pub fn becomes(&mut self, code: ExitCode) {
+        self.code = code;
+    }
+
+    /// What to exit with.
+    pub fn code(&self) -> ExitCode {
+        if self.code == ExitCode::Clean && !self.complete { ExitCode::Failure } else { self.code }
+    }
+}
+
+/// Prints `text` as the whole of a result that is no verdict.
+pub fn tell(text: &[u8]) -> ExitCode {
+    let mut answer = Answer::new(ExitCode::Clean);
+    answer.print(text);
+    answer.code()
+}
+
+/// Says something on standard error. Where nobody can read it, as after a dropped connection, it is lost: nothing must fail
+/// for that.
+pub fn say(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Says that something failed.
+pub fn complain(what: &str) {
+    let label = console::style("error:").red().bold().for_stderr();
+    // It may quote a file that someone else wrote.
+    let lines: Vec<String> = what.lines().map(report::plain).collect();
+    say(&format!("{label} {}", lines.join("\n")));
+}
+
+/// Judges a run that has ended and prints the verdict; writes the reports only then, so that a full disk or a lost connection
+/// can't keep the verdict from being told.
+pub fn conclude(run: &Finished, output: &Output, interrupt: &Interrupt) -> Result<Answer, Problem> {
+    let Finished { record, directory, .. } = run;
+    let verdict = verdict::judge(record);
+    let mut answer = Answer::new(exit_code(record, &verdict, output.inconclusive));
+    answer.begin(interrupt);
+    answer.print(&rendered(record, &verdict, output.format)?);
+    let written = report::write_all(directory, record, &verdict);
+    put(&mut answer, written.map_err(|e| format!("{e}\n{}", again(directory))), output.format);
+    Ok(answer)
+}
+
+/// The same for a comparison that exits with `code`; its reports go into `directory`, if they are wanted.
+pub fn conclude_comparison(
+    report: &Report<'_>,
+    directory: Option<&Path>,
+    format: Printed,
+    code: ExitCode,
+) -> Result<Answer, Problem> {
+    let mut answer = Answer::new(code);
+    let text = match format {
+        Printed::Terminal => folded(report.terminal(colours())).into_bytes(),
+        Printed::Json => report.render(Format::Json, false)?.unwrap_or_default(),
+    };
+    answer.print(&text);
+    if let Some(directory) = directory {
+        put(&mut answer, report.write(directory), format);
+    }
+    Ok(answer)
+}
+
+/// What a comparison exits with, given what an inconclusive one counts as. One that was cut short never passes, and what its
+/// pairs look like between two looks proves nothing.
+pub fn comparison_code(comparison: &Comparison, inconclusive: Option<Inconclusive>, complete: bool) -> ExitCode {
+    let code = if complete { comparison.exit() } else { ExitCode::Inconclusive };
+    match (code, inconclusive) {
+        (ExitCode::Inconclusive, Some(Inconclusive::Pass)) if complete => ExitCode::Clean,
+        (ExitCode::Inconclusive, Some(Inconclusive::Fail)) => ExitCode::Worse,
+        (code, _) => code,
+    }
+}
+
+/// Says where the page is, or why it isn't there.
+pub fn put<E: ToString>(answer: &mut Answer, written: Result<Vec<PathBuf>, E>, format: Printed) {
+    match written {
+        Ok(written) => {
+            let page = written.iter().find(|path| path.extension().is_some_and(|e| e == "html"));
+            if let Some(page) = page.filter(|_| format == Printed::Terminal) {
+                answer.print(report::place(page).as_bytes());
+            }
+        }
+        Err(error) => answer.lacks(&error.to_string()),
+    }
+}
+
+/// How to get the reports of a run, where they could not be made.
+pub fn again(directory: &Path) -> String {
+    format!("`seepage report {}` makes the reports", directory.display())
+}
+
+/// A verdict as it is printed.
+pub fn rendered(record: &RunRecord, verdict: &Verdict, format: Printed) -> Result<Vec<u8>, Problem> {
+    Ok(match format {
+        Printed::Terminal => folded(report::terminal(record, verdict, colours())).into_bytes(),
+        Printed::Json => report::render(Format::Json, record, verdict)?,
+    })
+}
+
+/// What a verdict exits with, given what an inconclusive one counts as. A run that was cut short is never passed: what
+/// was to be proven may be in what is missing.
+pub fn exit_code(record: &RunRecord, verdict: &Verdict, inconclusive: Option<Inconclusive>) -> ExitCode {
+    let complete = record.meta.status == RunStatus::Complete;
+    match (verdict.exit, inconclusive) {
+        (ExitCode::Inconclusive, Some(Inconclusive::Pass)) if complete && verdict.outcome == Outcome::Inconclusive => {
+            ExitCode::Clean
+        }
+        (ExitCode::Inconclusive, Some(Inconclusive::Fail)) => ExitCode::Leak,
+        (code, _) => code,
+    }
+}
+
+impl From<report::ReportError> for Problem {
+    fn from(error: report::ReportError) -> Self {
+        Problem::new(ExitCode::Failure, error)
+    }
+}

@@ -1,0 +1,208 @@
+//! Which directories below `reports/` are runs and experiments that are over, and their removal.
+//!
+//! Only what is surely ours and surely over is ever removed: a directory that has the name that it was given, with a head
+//! that says so, and no run in it that may go on.
+
+use super::experiment::EXPERIMENT;
+use super::reader::document;
+use super::{Experiment, HEAD};
+use crate::model::{RunMeta, RunStatus};
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use serde::Deserialize;
+use std::fs::Metadata;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What a search among modules leaves at its end.
+const SEARCH: &str = "bisect.json";
+
+/// A directory of a run or of an experiment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Where it is.
+    pub path: PathBuf,
+    /// When it began, RFC 3339 in UTC.
+    pub started: String,
+    /// What it takes on disk, in bytes.
+    pub bytes: u64,
+    /// Why it must stay, if it must.
+    pub stays: Option<&'static str>,
+}
+
+/// The runs and experiments below `reports`, the newest first. What isn't surely one is passed over.
+///
+/// # Errors
+/// If the directory can't be read.
+pub fn stored(reports: &Path) -> io::Result<Vec<Stored>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(reports)? {
+        let entry = entry?;
+        if !entry.file_type()?.is_dir() {
+            continue;
+        }
+        if let Some((started, stays)) = head(&entry.path()) {
+            found.push(Stored { bytes: size(&entry.path())?, path: entry.path(), started, stays });
+        }
+    }
+    found.sort_by(|a, b| (&b.started, &b.path).cmp(&(&a.started, &a.path)));
+    Ok(found)
+}
+
+/// Removes what `stored` found.
+///
+/// # Errors
+/// If it has to stay, goes on by now, or can't be removed.
+pub fn remove(stored: &Stored) -> io::Result<()> {
+    // It may have been taken up again since it was found.
+    match head(&stored.path) {
+        Some((started, None)) if started == stored.started => std::fs::remove_dir_all(&stored.path),
+        Some((_, Some(why))) => Err(io::Error::other(why)),
+        _ => Err(io::Error::other("it is another directory by now")),
+    }
+}
+
+/// Holds the directory of an experiment as long as the descriptor is open, so that nobody else goes on with it or removes
+/// it. The kernel lets go when the process ends, however it ends.
+///
+/// # Errors
+/// If another process holds it, or it can't be opened.
+pub fn hold(directory: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let held = rustix::fs::open(directory, flags, Mode::empty())?;
+    match rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(held),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            Err(io::Error::new(io::ErrorKind::WouldBlock, "another process of seepage goes on with it"))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+const GOES_ON: &str = "it goes on, or its harness was killed";
+
+/// When a run or an experiment began, and why it must stay, if it must; `None` if the directory is neither.
+fn head(directory: &Path) -> Option<(String, Option<&'static str>)> {
+    let name = directory.file_name()?.to_str()?;
+    if exists(&directory.join(HEAD)) {
+        let meta: RunMeta = document(&directory.join(HEAD)).ok()?;
+        // One that was renamed, or is a part of something, was put there by somebody.
+        let stays = (meta.status == RunStatus::Running).then_some(GOES_ON);
+        return (meta.id == name).then_some((meta.started, stays));
+    }
+    let (started, kind) = if exists(&directory.join(EXPERIMENT)) {
+        let head: Experiment = document(&directory.join(EXPERIMENT)).ok()?;
+        (head.started, format!("-{}-ab-", head.name))
+    } else {
+        let head: Search = document(&directory.join(SEARCH)).ok()?;
+        (head.started, format!("-{}-bisect-", head.name))
+    };
+    let stamp: String = started.chars().filter(|c| !matches!(c, '-' | ':')).collect();
+    let rest = name.strip_prefix(&stamp)?.strip_prefix(&kind)?;
+    if rest.len() != 6 || !rest.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return None;
+    }
+    let over = hold(directory).is_ok() && !any_goes_on(directory);
+    Some((started, (!over).then_some(GOES_ON)))
+}
+
+/// The head of a search among modules, which its report is.
+#[derive(Deserialize)]
+struct Search {
+    name: String,
+    started: String,
+}
+
+/// Whether a run in the directory of an experiment isn't over.
+fn any_goes_on(directory: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(directory) else { return true };
+    let heads = entries.flatten().map(|entry| entry.path().join(HEAD)).filter(|head| exists(head));
+    heads.map(|head| document::<RunMeta>(&head)).any(|meta| meta.is_ok_and(|meta| meta.status == RunStatus::Running))
+}
+
+fn exists(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+/// What a directory takes on disk, with all that is in it.
+fn size(path: &Path) -> io::Result<u64> {
+    let blocks = |metadata: &Metadata| metadata.blocks() * 512;
+    let metadata = path.symlink_metadata()?;
+    let mut bytes = blocks(&metadata);
+    if metadata.is_dir() {
+        for entry in std::fs::read_dir(path)? {
+            bytes += size(&entry?.path())?;
+        }
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::RunDirectory;
+    use crate::verdict::test_record::clean;
+
+    fn run(reports: &Path, id: &str, started: &str, status: RunStatus) -> PathBuf {
+        let mut run = RunDirectory::create(reports, id).unwrap();
+        let meta = RunMeta { format: "1.0".into(), id: id.into(), started: started.into(), status, ..clean().meta };
+        run.write_head(&meta).unwrap();
+        run.flush().unwrap();
+        run.path().to_owned()
+    }
+
+    fn experiment(reports: &Path, id: &str) -> PathBuf {
+        let path = super::super::create_directory(reports, id).unwrap();
+        let side = |name: &str| super::super::ExperimentSide { name: name.into(), phrase: name.into() };
+        let head = Experiment {
+            format: Experiment::FORMAT.into(),
+            name: "shop".into(),
+            started: "2026-01-03T00:00:00Z".into(),
+            seed: 1,
+            pairs: 8,
+            sides: [side("a"), side("b")],
+            notes: Vec::new(),
+            fingerprint: String::new(),
+        };
+        head.write(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn only_what_is_ours_and_over_is_found_the_newest_first() {
+        let reports = tempfile::tempdir().unwrap();
+        let at = reports.path();
+        let old = run(at, "old", "2026-01-01T00:00:00Z", RunStatus::Complete);
+        let new = run(at, "new", "2026-01-02T00:00:00Z", RunStatus::Aborted);
+        let running = run(at, "running", "2026-01-01T12:00:00Z", RunStatus::Running);
+        let renamed = run(at, "renamed", "2026-01-01T00:00:00Z", RunStatus::Complete);
+        std::fs::rename(renamed, at.join("golden")).unwrap();
+        std::os::unix::fs::symlink(&old, at.join("link")).unwrap();
+        std::fs::create_dir(at.join("mine")).unwrap();
+        std::fs::write(at.join("mine/run.json"), "{}").unwrap();
+        std::fs::write(at.join("run.json"), "{}").unwrap();
+        let found = stored(at).unwrap();
+        let paths: Vec<_> = found.iter().map(|s| (s.path.as_path(), s.stays.is_some())).collect();
+        assert_eq!(paths, [(new.as_path(), false), (running.as_path(), true), (old.as_path(), false)]);
+        assert!(found.iter().all(|s| s.bytes >= 4096), "{found:?}");
+        assert!(remove(&found[1]).is_err() && running.exists());
+        remove(&found[2]).unwrap();
+        assert!(!old.exists() && new.exists());
+    }
+
+    #[test]
+    fn an_experiment_stays_while_somebody_holds_it_or_a_run_of_it_goes_on() {
+        let reports = tempfile::tempdir().unwrap();
+        let path = experiment(reports.path(), "20260103T000000Z-shop-ab-0a1b2c");
+        experiment(reports.path(), "20260103T000000Z-shop-ab-renamed");
+        let stays = || stored(reports.path()).unwrap().iter().map(|s| s.stays.is_some()).collect::<Vec<_>>();
+        assert_eq!(stays(), [false]);
+        let held = hold(&path).unwrap();
+        assert!(hold(&path).unwrap_err().to_string().contains("another process"));
+        assert_eq!(stays(), [true]);
+        drop(held);
+        run(&path, "pair-01-a", "2026-01-03T00:00:00Z", RunStatus::Running);
+        assert_eq!(stays(), [true]);
+    }
+}
