@@ -227,6 +227,24 @@ fn a_signal_ends_what_hangs_before_anything_is_recorded() {
 }
 
 #[test]
+fn a_signal_while_the_target_is_still_looked_at_is_no_failure_of_the_target() {
+    let bench = Bench::new();
+    let mut target = Command::new("sleep").arg("600").spawn().unwrap();
+    // A status page that never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let page = format!("http://{}/", silent.local_addr().unwrap());
+    let mut command = bench.seepage();
+    command.args(["attach", "--pid", &target.id().to_string(), "--mod-status", &page]).stderr(Stdio::null());
+    let mut watching = command.spawn().unwrap();
+    let _asked = silent.accept().unwrap();
+    signal(watching.id(), Signal::SIGTERM);
+    let status = watching.wait().unwrap();
+    target.kill().unwrap();
+    target.wait().unwrap();
+    assert_eq!(status.code(), Some(143));
+}
+
+#[test]
 fn a_limit_on_the_size_of_files_is_a_full_disk() {
     let bench = Bench::new();
     let file = idle(&bench, "", AT_ONCE, "10m");

@@ -162,7 +162,7 @@ pub fn attach(arguments: &Arguments) -> Done {
         reports: &arguments.reports,
         interrupt: interrupt.clone(),
     };
-    let attachment = Attachment::prepare(&request)?;
+    let attachment = Attachment::prepare(&request).map_err(|error| Problem::while_listening(&interrupt, error))?;
     if !arguments.quiet {
         for note in attachment.notes() {
             say(&format!("note: {}", report::plain(note)));

@@ -125,7 +125,8 @@ pub fn run(arguments: &Arguments) -> Done {
         _ if share <= 1.0 => judge::look(looks.as_mut()?, record, share),
         _ => judge::look(later.as_mut()?, record, share / factor),
     };
-    let finished = engine::run(&request, &mut |progress| watcher.look(progress), &mut look)?;
+    let finished = engine::run(&request, &mut |progress| watcher.look(progress), &mut look)
+        .map_err(|error| Problem::while_listening(&interrupt, error))?;
     // What was drawn over gives way to the verdict.
     drop(watcher);
     let mut answer = conclude(&finished, &arguments.output, &interrupt)?;
