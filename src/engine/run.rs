@@ -13,7 +13,7 @@ use super::target::{self, Outputs};
 use crate::config::{ConfigError, Harness, PhaseConfig};
 use crate::model::{EventKind, ExitCause, Failure, PhaseKind, RunRecord, format_seconds};
 use crate::probe::{Counter, WorkerProbe};
-use crate::store::{Entry, RunDirectory, WriteError};
+use crate::store::{Entry, Folder, RunDirectory, WriteError};
 use crate::supervise::{AttachError, Launched, Roster, Scope, TargetEvent};
 use crate::workload::{Counters, PhaseEnd};
 use nix::sys::signal::Signal;
@@ -133,16 +133,20 @@ pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>, look: &mut Look<'_>)
     let alive = Arc::new(AtomicUsize::new(0));
     let workload = &setup.harness.workload;
     let parts = setup.harness.settle.pauses;
-    let driving = Driving::start(workload, parts, origin, Arc::clone(&counters), seconds, Arc::clone(&alive))
-        .map_err(|e| RunError::Workload(e.to_string()))?;
+    let driving =
+        Driving::start(&setup.guard, workload, parts, origin, Arc::clone(&counters), seconds, Arc::clone(&alive))
+            .map_err(|e| RunError::Workload(e.to_string()))?;
     let counter = Counter::new(&setup.harness.requests).map_err(|e| RunError::Workload(format!("requests: {e}")))?;
     meta.counting = counter.as_ref().map_or_else(driver_counting, Counter::counting);
     // The last thing that may fail: what can't even begin leaves no directory.
     let directory = RunDirectory::create(request.reports, request.label.unwrap_or(&meta.id))?;
-    let outputs = Outputs::of(directory.path());
+    let outputs = Outputs::make(directory.folder())?;
+    let folder = directory.folder().clone();
     let mut conductor = Conductor {
         recorder: Recorder::new(meta, directory, origin, entries, loads),
+        prepared: Vec::new(),
         setup,
+        folder,
         outputs,
         origin,
         interrupt: request.interrupt.clone(),
@@ -156,8 +160,11 @@ pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>, look: &mut Look<'_>)
 
 /// Holds a run together.
 struct Conductor {
+    /// What the preparation left in the background.
+    prepared: Vec<Launched>,
     setup: Setup,
     recorder: Recorder,
+    folder: Folder,
     outputs: Outputs,
     origin: Instant,
     interrupt: Interrupt,
@@ -181,11 +188,12 @@ impl Conductor {
             let text = format!("each process is limited by rlimit, not all together: no control group ({reason})");
             self.recorder.event(EventKind::Note { text });
         }
-        target::prepare(&self.setup, &self.outputs, self.interrupt.flag()).map_err(|reason| self.cut(reason))?;
+        self.prepared =
+            target::prepare(&self.setup, &self.folder, self.interrupt.flag()).map_err(|reason| self.cut(reason))?;
         let mut launched = target::launch(&self.setup, &self.outputs).map_err(Cut::target)?;
-        let roster = Roster::new(Scope::LaunchedBy(launched.guard()), &self.setup.harness.target.workers)
+        let roster = Roster::new(Scope::LaunchedBy(launched.keeper()), &self.setup.harness.target.workers)
             .map_err(|error| Cut::target(format!("target.workers: {error}")))?;
-        self.recorder.record.meta.target.root = WorkerProbe::open(launched.target()).ok().map(|probe| probe.id());
+        self.recorder.record.meta.target.root = WorkerProbe::open(launched.first()).ok().map(|probe| probe.id());
         launched.resume().map_err(|error| Cut::target(self.outputs.explain(&error.to_string())))?;
         let library = self.setup.library.clone();
         let heap = library.map(|library| {
@@ -318,7 +326,7 @@ impl Conductor {
         }
         driving.disconnect();
         let (record, interrupt) = (&self.recorder.record, self.interrupt.clone());
-        let Some(collection) = Collection::begin(&self.setup, &self.outputs, record, interrupt) else {
+        let Some(collection) = Collection::begin(&self.setup, &self.folder, record, interrupt) else {
             return Ok(());
         };
         while !collection.is_over() {
@@ -372,8 +380,8 @@ impl Conductor {
         // The signal's name was checked with the harness file.
         let signal = Signal::from_str(&format!("SIG{}", stop.signal)).unwrap_or(Signal::SIGTERM);
         let killed = launched.stop(signal as i32, stop.grace.0);
-        if killed > 0 {
-            let text = format!("{killed} processes did not end within {} of {signal} and were killed", stop.grace);
+        if killed.count > 0 {
+            let text = format!("{killed} did not end within {} of {signal}: killed", stop.grace);
             self.recorder.event(EventKind::Note { text });
         }
         self.recorder.end_sampling(sampler.finish())
@@ -411,7 +419,7 @@ fn check_target(launched: &mut Launched, recorder: &mut Recorder) -> Result<(), 
         match event {
             TargetEvent::GuardLost => return Err("the guard process was killed, and with it the target".into()),
             TargetEvent::Exited(pid, cause) => {
-                let first = pid == launched.target();
+                let first = pid == launched.first();
                 let lives = launched.is_alive();
                 if first && lives && cause == ExitCause::Code(0) {
                     let text = "the launched process went into the background; what it left running is followed".into();

@@ -22,6 +22,6 @@ pub use descriptors::Connections;
 pub use heap::{HeapProbe, Library, LibraryError, LiveSample, Snapshot, StackTrace, Untraced};
 pub use host::HostProbe;
 pub use http::{get as http_get, get_from_each};
-pub use proc::{ProcStat, ProcStatus, parse_stat, parse_status};
+pub use proc::{ProcStat, ProcStatus, command_name, parse_stat, parse_status};
 pub use status_page::{parse_mod_status, parse_page, parse_php_fpm};
 pub use worker::{ReadCost, WorkerProbe, words as command_words};

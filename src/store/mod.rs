@@ -14,11 +14,13 @@
 //! trusted: it may come from another version, another machine, or an attacker.
 
 mod experiment;
+mod folder;
 mod load;
 mod reader;
 mod writer;
 
 pub use experiment::{Experiment, ExperimentSide, create_directory, fingerprint, is_experiment};
+pub use folder::Folder;
 pub use reader::{ReadError, read};
 pub use writer::{Entry, RunDirectory, WriteError};
 
