@@ -187,7 +187,7 @@ pub fn render_again(directory: &Path, format: Option<Format>) -> Done {
             None => return Err(Problem::new(ExitCode::Usage, format!("a comparison can't be rendered as {format}"))),
         },
         None => {
-            for path in report.write(directory)? {
+            for path in report.write(&super::judge::followed(directory)?)? {
                 writeln!(out, "{}", path.display())?;
             }
         }

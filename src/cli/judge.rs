@@ -100,12 +100,17 @@ pub fn report(arguments: &ReportArguments) -> Done {
     match arguments.format {
         Some(format) => out.write_all(&report::render(format, &record, &verdict)?)?,
         None => {
-            for path in report::write_all(&arguments.run, &record, &verdict)? {
+            for path in report::write_all(&followed(&arguments.run)?, &record, &verdict)? {
                 writeln!(out, "{}", path.display())?;
             }
         }
     }
     Ok(ExitCode::Clean)
+}
+
+/// A directory that the user named: where it leads to, if it is a link, for reports are written through none.
+pub fn followed(directory: &Path) -> std::io::Result<PathBuf> {
+    if directory.is_symlink() { directory.canonicalize() } else { Ok(directory.to_owned()) }
 }
 
 fn read(run: &Path) -> Result<RunRecord, Problem> {
