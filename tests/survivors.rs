@@ -200,8 +200,14 @@ fn a_run_removes_what_a_dead_one_left_and_nothing_else() {
     std::fs::write(elsewhere.join("lock"), "").unwrap();
     std::os::unix::fs::symlink(&elsewhere, named("000002")).unwrap();
     std::fs::create_dir(named("000003")).unwrap();
+    // That of another user, as far as this one may make it so.
+    let others = named("000004");
+    std::fs::create_dir(&others).unwrap();
+    std::fs::write(others.join("lock"), "").unwrap();
+    let is_others = std::os::unix::fs::chown(&others, Some(65534), None).is_ok();
 
     quick(&bench);
+    assert_eq!(others.join("lock").exists(), is_others, "another user's is left alone");
     assert!(kept[0].join("lock").exists(), "the living one's is left alone");
     assert!(theirs.join("thesis.txt").exists() && elsewhere.join("lock").exists() && named("000002").is_symlink());
     assert!(!named("000003").exists());

@@ -16,17 +16,22 @@ mod plan;
 mod run;
 mod watch;
 
+use crate::config;
 use crate::demo::{self, DemoOptions};
 use crate::report;
 use crate::supervise::{GUARD_ARGUMENT, run_guard};
 use crate::verdict::ExitCode;
 use clap::{Parser, Subcommand};
+use regex::Regex;
 use std::io::{self, IsTerminal};
 
 /// Finds memory leaks in long-running worker processes: launch, drive, sample, judge.
 #[derive(Debug, Parser)]
 #[command(name = "seepage", version, max_term_width = 100, after_long_help = EXIT_CODES)]
 struct Cli {
+    /// Hide what matches this regular expression in all that is recorded and printed; may be given again.
+    #[arg(long, global = true, value_name = "REGEX")]
+    redact: Vec<Regex>,
     #[command(subcommand)]
     command: Command,
 }
@@ -87,7 +92,9 @@ pub fn main() -> std::process::ExitCode {
         }
         .into();
     }
-    let done = match Cli::parse().command {
+    let Cli { redact, command } = Cli::parse();
+    redact.into_iter().for_each(config::redact_also);
+    let done = match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Plan(arguments) => plan::plan(&arguments),
         Command::Ab(arguments) => ab::ab(&arguments),
@@ -111,7 +118,8 @@ pub fn main() -> std::process::ExitCode {
         Err(problem) => {
             let label = console::style("error:").red().bold().for_stderr();
             // It may quote a file that someone else wrote.
-            let lines: Vec<String> = problem.text.lines().map(report::plain).collect();
+            let text = config::without_secrets(&problem.text);
+            let lines: Vec<String> = text.lines().map(report::plain).collect();
             eprintln!("{label} {}", lines.join("\n"));
             problem.code
         }

@@ -1,11 +1,11 @@
 //! What a run needs before anything starts: its name, its directories, its variables, its memory group.
 
 use super::run::RunError;
-use crate::config::{Harness, HeapMode, Variables, redacted, resolve};
+use crate::config::{Harness, HeapMode, Variables, keep_secrets_in, keep_secrets_of, redacted, resolve};
 use crate::model::{Budgets, Gates, Per, RunMeta, RunStatus, Step, Target};
 use crate::probe::{HostProbe, Library, MemoryGroup};
 use crate::store::FORMAT;
-use crate::supervise::{Claim, Guard, sweep_groups, sweep_scratch};
+use crate::supervise::{Guard, sweep_groups, sweep_scratch};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -148,14 +148,13 @@ impl Setup {
 /// removed first.
 fn guarded(id: &str) -> Result<(Arc<Guard>, Scratch), RunError> {
     let guard = Guard::start().map_err(|e| RunError::Setup(e.to_string()))?;
-    let make = || -> std::io::Result<Claim> {
+    let make = || -> std::io::Result<Scratch> {
         let parent = std::env::temp_dir().canonicalize()?;
         sweep_scratch(&parent);
-        Claim::scratch(&parent, &name_of(id))
+        let (path, work) = guard.make_scratch(&parent, &name_of(id))?;
+        Ok(Scratch { path, work })
     };
-    let claim = make().map_err(|e| RunError::Setup(format!("could not make a scratch directory: {e}")))?;
-    let scratch = Scratch { path: claim.path().to_owned(), work: claim.work() };
-    guard.remove_at_end(claim).map_err(|e| RunError::Setup(e.to_string()))?;
+    let scratch = make().map_err(|e| RunError::Setup(format!("could not make a scratch directory: {e}")))?;
     Ok((Arc::new(guard), scratch))
 }
 
@@ -166,16 +165,17 @@ fn name_of(id: &str) -> String {
 
 /// The target's memory group, which the guard removes at the end.
 fn make_group(guard: &Guard, id: &str, limit: u64) -> Result<MemoryGroup, String> {
-    MemoryGroup::places().iter().for_each(|place| sweep_groups(place));
-    let group = MemoryGroup::create(&name_of(id), limit).map_err(|e| e.to_string())?;
-    match Claim::group(group.directory()) {
-        Ok(Some(claim)) => guard.remove_at_end(claim).map(|()| group).map_err(|e| e.to_string()),
-        Ok(None) => Err("another run removed it".into()),
-        Err(error) => {
-            let _ = group.remove();
-            Err(format!("it can't be locked: {error}"))
+    let name = name_of(id);
+    let make = || -> std::io::Result<MemoryGroup> {
+        for place in MemoryGroup::places() {
+            sweep_groups(&place);
+            guard.remove_group_at_end(place.join(&name))?;
         }
-    }
+        let group = MemoryGroup::create(&name, limit)?;
+        guard.hold_group(group.directory())?;
+        Ok(group)
+    };
+    make().map_err(|error| error.to_string())
 }
 
 /// The values of the variables, and the harness file with these in place.
@@ -186,7 +186,9 @@ fn resolved_for_run(
 ) -> Result<(Variables, Harness), RunError> {
     let failed = |e: std::io::Error| RunError::Setup(format!("could not set the run's variables: {e}"));
     let variables = Variables::for_run(harness, scratch.work(), harness_dir).map_err(failed)?;
+    keep_secrets_in(&variables);
     let resolved = resolve(harness, &variables)?;
+    keep_secrets_of(&resolved);
     Ok((variables, resolved))
 }
 

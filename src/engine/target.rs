@@ -142,8 +142,8 @@ pub fn launch(setup: &Setup, outputs: &Outputs) -> Result<Launched, String> {
     launched.map_err(|error| error.to_string())
 }
 
-/// Raises our soft limit of open files to the hard one: each worker is held open by several descriptors. This comes
-/// after the launch, so that the target has the limit that it would have without us.
+/// Raises our soft limit of open files to the hard one: each worker is held open by several descriptors. The guard, and so
+/// the target, has the limit that it would have without us.
 fn raise_file_limit() {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         // What still can't be opened is told when it is met.

@@ -23,114 +23,101 @@ const WORK: &str = "work";
 const ATTEMPTS: usize = 10;
 
 /// How long the kernel may need to let go of a control group whose last process has ended.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The names of our directories: `seepage-`, and the id of a run.
 static OURS: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^seepage-\d{8}T\d{6}Z-.*-[0-9a-f]{6}$").expect("a fixed pattern, compiled by a test")
 });
 
-/// What can belong to a run.
+/// A directory that belongs to one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Claimed {
+pub(super) enum Claim {
     /// A scratch directory.
     Scratch(PathBuf),
     /// A control group.
     Group(PathBuf),
 }
 
-/// A directory that belongs to this run for as long as it, its guard, or one of its keepers lives.
-#[derive(Debug)]
-pub struct Claim {
-    pub(super) what: Claimed,
-    pub(super) lock: OwnedFd,
-}
-
 impl Claim {
-    /// Makes the scratch directory `name` in `parent`: others may enter it, and only its owner may change it.
+    /// Makes the scratch directory: others may enter it, and only its owner may change it. It belongs to whoever holds the
+    /// lock that is returned, or a duplicate of it.
     ///
     /// # Errors
     /// If it can't be made, or is there already.
-    pub fn scratch(parent: &Path, name: &str) -> io::Result<Self> {
-        let path = parent.join(name);
+    pub fn make_scratch(path: &Path) -> io::Result<OwnedFd> {
         for _ in 0..ATTEMPTS {
-            DirBuilder::new().mode(0o755).create(&path)?;
-            if let Some(lock) = lock_scratch(&path)? {
-                return Ok(Claim { what: Claimed::Scratch(path), lock });
+            DirBuilder::new().mode(0o755).create(path)?;
+            if let Some(lock) = lock_scratch(path)? {
+                return Ok(lock);
             }
         }
         Err(io::Error::other(format!("{} is removed again and again", path.display())))
     }
 
-    /// Claims a control group that was just made; `None` if another run took it for a dead one's meanwhile.
+    /// Locks a control group that was just made.
     ///
     /// # Errors
-    /// If it can't be opened or locked.
-    pub fn group(directory: &Path) -> io::Result<Option<Self>> {
-        let Some(lock) = open_directory(directory)?.map(|opened| lock(opened, FlockOperation::LockExclusive)) else {
-            return Ok(None);
-        };
-        let Some(lock) = lock? else { return Ok(None) };
-        let same = statat(CWD, directory, AtFlags::SYMLINK_NOFOLLOW)
-            .is_ok_and(|there| fstat(&lock).is_ok_and(|held| held.st_ino == there.st_ino));
-        Ok(same.then(|| Claim { what: Claimed::Group(directory.to_owned()), lock }))
-    }
-
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        match &self.what {
-            Claimed::Scratch(path) | Claimed::Group(path) => path,
-        }
+    /// If it can't be opened or locked, or another run took it for a dead one's meanwhile.
+    pub fn lock_group(path: &Path) -> io::Result<OwnedFd> {
+        let removed = || io::Error::new(io::ErrorKind::NotFound, "another run removed it");
+        let directory = open_directory(path)?.ok_or_else(removed)?;
+        let lock = lock(directory, FlockOperation::LockExclusive)?.ok_or_else(removed)?;
+        let there = statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)?;
+        if fstat(&lock)?.st_ino == there.st_ino { Ok(lock) } else { Err(removed()) }
     }
 
     /// The folder of a scratch directory that the target may use.
-    pub fn work(&self) -> PathBuf {
-        self.path().join(WORK)
+    pub fn work(path: &Path) -> PathBuf {
+        path.join(WORK)
     }
 
-    /// Removes it and what is in it. What can't be removed is left to a later run.
-    pub(super) fn remove(&self) {
-        match &self.what {
-            Claimed::Scratch(path) => remove_scratch(path),
-            Claimed::Group(path) => remove_group(path, PATIENCE),
+    /// Removes the directory if nobody holds it, and it is this user's and no link. A control group that still has a process
+    /// is left, after some `patience` with the kernel.
+    pub fn clear(&self, patience: Duration) {
+        match self {
+            Claim::Scratch(path) => clear_scratch(path),
+            Claim::Group(path) => {
+                let Ok(Some(directory)) = open_directory(path) else { return };
+                if let Ok(Some(_held)) = lock(directory, FlockOperation::NonBlockingLockExclusive) {
+                    remove_group(path, patience);
+                }
+            }
         }
     }
 }
 
 /// Removes what dead runs of this user have left of scratch directories in `parent`.
 pub fn sweep_scratch(parent: &Path) {
-    for path in ours(parent) {
-        let Ok(Some(directory)) = open_directory(&path) else { continue };
-        match openat(&directory, LOCK, OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
-            // The lock is held until all is gone, so that no two runs remove it at once.
-            Ok(file) => {
-                if let Ok(Some(_held)) = lock(file, FlockOperation::NonBlockingLockExclusive) {
-                    remove_scratch(&path);
-                }
-            }
-            // Its run died, or is, between making the directory and its lock: only an empty one is removed.
-            Err(Errno::NOENT) => {
-                let _ = std::fs::remove_dir(&path);
-            }
-            Err(_) => {}
-        }
-    }
+    ours(parent).for_each(|path| Claim::Scratch(path).clear(Duration::ZERO));
 }
 
 /// Removes what dead runs of this user have left of control groups in `parent`. One that still has a process is left.
 pub fn sweep_groups(parent: &Path) {
-    for path in ours(parent) {
-        let Ok(Some(directory)) = open_directory(&path) else { continue };
-        if let Ok(Some(_held)) = lock(directory, FlockOperation::NonBlockingLockExclusive) {
-            remove_group(&path, Duration::ZERO);
+    ours(parent).for_each(|path| Claim::Group(path).clear(Duration::ZERO));
+}
+
+fn clear_scratch(path: &Path) {
+    let Ok(Some(directory)) = open_directory(path) else { return };
+    match openat(&directory, LOCK, OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
+        // The lock is held until all is gone, so that no two runs remove it at once.
+        Ok(file) => {
+            if let Ok(Some(_held)) = lock(file, FlockOperation::NonBlockingLockExclusive) {
+                remove_scratch(path);
+            }
         }
+        // Its run died, or is, between making the directory and its lock: only an empty one is removed.
+        Err(Errno::NOENT) => {
+            let _ = std::fs::remove_dir(path);
+        }
+        Err(_) => {}
     }
 }
 
 /// The directories in `parent` that are named as ours.
-fn ours(parent: &Path) -> Vec<PathBuf> {
+fn ours(parent: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
-    entries.filter(|e| e.file_name().to_str().is_some_and(|name| OURS.is_match(name))).map(|e| e.path()).collect()
+    entries.filter(|e| e.file_name().to_str().is_some_and(|name| OURS.is_match(name))).map(|e| e.path())
 }
 
 /// Opens a directory of this user, and nothing through a link; `None` if it isn't there, or isn't one.

@@ -4,7 +4,7 @@
 //! Ctrl-C doesn't reach it. For each command it forks a keeper. Its standard input is the socket to the harness; when
 //! that closes, it kills everything below it, removes what belonged to the run, and ends.
 
-use super::claim::Claim;
+use super::claim::{Claim, PATIENCE};
 use super::protocol::{GuardOrder, next_order};
 use super::{keeper, kill};
 use nix::errno::Errno;
@@ -35,11 +35,13 @@ pub(super) const NAME: &str = "harness-guard";
 pub fn run() -> io::Result<()> {
     let _ = nix::unistd::setsid();
     let signals = watch_over(NAME)?;
-    let mut guard = Guard { keepers: HashSet::new(), claims: Vec::new() };
+    let mut guard = Guard { keepers: HashSet::new(), claims: Vec::new(), held: Vec::new() };
     let served = guard.serve(io::stdin().as_fd().try_clone_to_owned()?, &signals);
     // Whatever ended the conversation, nothing that was started may stay.
     kill::everything_below_us(|_, _| {});
-    guard.claims.iter().for_each(Claim::remove);
+    // Nobody of this run needs them any more: what nobody holds is removed.
+    guard.held.clear();
+    guard.claims.iter().for_each(|claim| claim.clear(PATIENCE));
     served
 }
 
@@ -58,6 +60,7 @@ pub(super) fn watch_over(name: &str) -> io::Result<SignalFd> {
 struct Guard {
     keepers: HashSet<u32>,
     claims: Vec<Claim>,
+    held: Vec<OwnedFd>,
 }
 
 impl Guard {
@@ -90,7 +93,8 @@ impl Guard {
                     self.keepers.insert(pid);
                 }
             }
-            GuardOrder::Remove(what) => self.claims.extend(with.into_iter().next().map(|lock| Claim { what, lock })),
+            GuardOrder::Remove(claim) => self.claims.push(claim),
+            GuardOrder::Hold => self.held.extend(with),
         }
         Ok(())
     }

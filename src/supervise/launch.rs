@@ -1,18 +1,20 @@
 //! The harness's side: it starts the guard, has it keep commands, and speaks to their keepers.
 
-use super::claim::Claim;
+use super::claim::{Claim, PATIENCE};
 use super::protocol::{GuardOrder, Killed, LaunchRequest, Order, Report, order, receive, send};
 use super::{guard, kill, tree};
 use crate::model::ExitCause;
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use std::io::{self, BufReader};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
@@ -21,6 +23,9 @@ const ANSWER: Duration = Duration::from_secs(30);
 
 /// How often it is looked whether the target has stopped.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// The limits of open files that we were started with: a run raises its own.
+static FILES: OnceLock<(u64, u64)> = OnceLock::new();
 
 /// Why something could not be launched.
 #[derive(Debug, Error)]
@@ -57,6 +62,7 @@ struct State {
     process: Option<Child>,
     orders: Option<OwnedFd>,
     claims: Vec<Claim>,
+    held: Vec<OwnedFd>,
 }
 
 impl Guard {
@@ -73,33 +79,65 @@ impl Guard {
         command.arg0(guard::NAME).args(guard::ARGUMENTS);
         // It keeps our environment and directory, for the commands that have ours.
         command.stdin(theirs).stdout(Stdio::null()).stderr(Stdio::null());
+        let (files, most) = *FILES.get_or_init(|| getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 4096)));
+        // SAFETY: between fork and exec only one system call is made.
+        unsafe {
+            // What is launched has the limit of open files that it would have without us, in each of several runs.
+            command.pre_exec(move || Ok(setrlimit(Resource::RLIMIT_NOFILE, files, most)?));
+        }
         let process = command.spawn()?;
-        Ok(Guard(Mutex::new(State { process: Some(process), orders: Some(ours), claims: Vec::new() })))
+        Ok(Guard(Mutex::new(State {
+            process: Some(process),
+            orders: Some(ours),
+            claims: Vec::new(),
+            held: Vec::new(),
+        })))
     }
 
-    /// Has a directory removed when the run ends, in whatever way.
+    /// Makes the scratch directory `name` in `parent`, which is removed when the run ends, in whatever way. Returns where it
+    /// is, and the folder in it that the target may use.
+    ///
+    /// # Errors
+    /// If it can't be made, or the guard is lost.
+    pub fn make_scratch(&self, parent: &Path, name: &str) -> io::Result<(PathBuf, PathBuf)> {
+        let path = parent.join(name);
+        let mut state = self.state();
+        // The guard knows of it before it is there, so that there is no moment at which it could be left.
+        state.remove_at_end(Claim::Scratch(path.clone()))?;
+        state.hold(Claim::make_scratch(&path)?)?;
+        let work = Claim::work(&path);
+        Ok((path, work))
+    }
+
+    /// Has the control group `directory`, which is about to be made, removed when the run ends.
     ///
     /// # Errors
     /// If the guard is lost.
-    pub fn remove_at_end(&self, claim: Claim) -> Result<(), LaunchError> {
-        let mut state = self.state();
-        let told = state.order(&GuardOrder::Remove(claim.what.clone()), &[claim.lock.as_fd()]);
-        state.claims.push(claim);
-        Ok(told?)
+    pub fn remove_group_at_end(&self, directory: PathBuf) -> io::Result<()> {
+        self.state().remove_at_end(Claim::Group(directory))
+    }
+
+    /// Claims a control group that was made: no other run removes it while this one lives.
+    ///
+    /// # Errors
+    /// If it can't be locked, or the guard is lost.
+    pub fn hold_group(&self, directory: &Path) -> io::Result<()> {
+        self.state().hold(Claim::lock_group(directory)?)
     }
 
     /// Kills everything below the guard, removes what belonged to the run, and ends the guard.
     pub fn end(&self) {
         let mut state = self.state();
+        // The guard still holds them, as long as it needs.
+        state.held.clear();
         // The end of our side of the socket is the guard's order to do so.
         state.orders = None;
         let Some(mut process) = state.process.take() else { return };
         if !process.wait().is_ok_and(|status| status.success()) {
             // It was killed. What was below it has come to us.
             kill::everything_below_us(|_, _| {});
-            state.claims.iter().for_each(Claim::remove);
+            state.claims.iter().for_each(|claim| claim.clear(PATIENCE));
         }
-        state.claims.clear();
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -117,6 +155,18 @@ impl State {
     fn order(&self, what: &GuardOrder, with: &[BorrowedFd<'_>]) -> io::Result<()> {
         let orders = self.orders.as_ref().ok_or_else(lost)?;
         order(orders.as_fd(), what, with)
+    }
+
+    fn remove_at_end(&mut self, claim: Claim) -> io::Result<()> {
+        self.order(&GuardOrder::Remove(claim.clone()), &[])?;
+        self.claims.push(claim);
+        Ok(())
+    }
+
+    fn hold(&mut self, lock: OwnedFd) -> io::Result<()> {
+        self.order(&GuardOrder::Hold, &[lock.as_fd()])?;
+        self.held.push(lock);
+        Ok(())
     }
 }
 

@@ -19,7 +19,7 @@ mod signal;
 mod target;
 mod tree;
 
-pub use claim::{Claim, sweep_groups, sweep_scratch};
+pub use claim::{sweep_groups, sweep_scratch};
 pub use guard::{ARGUMENT as GUARD_ARGUMENT, run as run_guard};
 pub use launch::{Guard, LaunchError, Launched, TargetEvent};
 pub use protocol::{Killed, LaunchRequest};

@@ -3,7 +3,7 @@
 //! The harness gives the guard orders with descriptors, a packet each. It speaks with each keeper over a socket of their
 //! own, one JSON object a line, both ways.
 
-use super::claim::Claimed;
+use super::claim::Claim;
 use nix::cmsg_space;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -36,8 +36,10 @@ pub struct LaunchRequest {
 pub(super) enum GuardOrder {
     /// Start a keeper. With it come its socket to the harness, and the standard output and error of its command.
     Keep,
-    /// Remove this at the end. With it comes a share in its lock.
-    Remove(Claimed),
+    /// Remove this at the end, if it is there.
+    Remove(Claim),
+    /// Hold this lock until then.
+    Hold,
 }
 
 /// From the harness to a keeper.

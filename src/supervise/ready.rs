@@ -130,7 +130,8 @@ fn look_command(command: &[String], ready: &Ready<'_>) -> Result<(), String> {
     Err(format!("`{program}` was interrupted"))
 }
 
-/// The last `most` bytes of a file as text; empty if it can't be read.
+/// The last whole lines of a file, `most` bytes of them at most; empty if it can't be read. A part of a line may hold a
+/// part of a secret, which nobody would know as one.
 pub fn tail(file: &File, most: u64) -> String {
     let read = || -> std::io::Result<Vec<u8>> {
         let length = file.metadata()?.len();
@@ -138,6 +139,10 @@ pub fn tail(file: &File, most: u64) -> String {
         // Read at its place: the file's position may be someone else's too.
         let count = file.read_at(&mut bytes, length.saturating_sub(most))?;
         bytes.truncate(count);
+        if length > most {
+            let whole = bytes.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            bytes.drain(..whole);
+        }
         Ok(bytes)
     };
     String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()

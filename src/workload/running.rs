@@ -64,11 +64,14 @@ impl Running {
         self.tail(KEPT)
     }
 
-    /// The last bytes of the output.
+    /// The last bytes of the output, from the beginning of a line if there is one: a part of a line may hold a part of a
+    /// secret, which nobody would know as one.
     pub(super) fn tail(&self, bytes: usize) -> String {
         let skipped = self.kept.len().saturating_sub(bytes);
         let bytes: Vec<u8> = self.kept.iter().skip(skipped).copied().collect();
-        String::from_utf8_lossy(&bytes).into_owned()
+        let line = bytes.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let text = if skipped > 0 { &bytes[line..] } else { &bytes[..] };
+        String::from_utf8_lossy(text).into_owned()
     }
 
     /// Takes what the command has printed, waiting up to `duration` for it; true if there was something.
