@@ -121,7 +121,7 @@ fn lower_hex(form: &str) -> String {
     let first = parts.next().unwrap_or_default().to_owned();
     let lower =
         |part: &str| part.chars().enumerate().map(|(i, c)| if i < 2 { c.to_ascii_lowercase() } else { c }).collect();
-    [first].into_iter().chain(parts.map(|part| lower(part))).collect::<Vec<String>>().join("%")
+    [first].into_iter().chain(parts.map(lower)).collect::<Vec<String>>().join("%")
 }
 
 /// Replaces what is known: a short one only where it is a word.
