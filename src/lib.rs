@@ -23,7 +23,7 @@
 //! - [`demo`]: the demonstration server with switchable faults
 //! - [`cli`]: arguments to plain requests, verdicts to exit codes
 //!
-//! Dependencies run one way: `cli -> engine -> {probe, supervise, workload, store} -> config -> model` and
+//! Dependencies run one way: `cli -> engine -> {workload -> supervise -> probe, store} -> config -> model` and
 //! `report -> verdict -> stats`, `verdict -> model`; `tests/architecture.rs` holds that.
 
 pub mod apache;

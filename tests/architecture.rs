@@ -15,7 +15,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("config", &["model"]),
         ("probe", &["config", "model"]),
         ("supervise", &["config", "model", "probe"]),
-        ("workload", &["config", "model"]),
+        ("workload", &["config", "model", "supervise"]),
         ("store", &["model"]),
         ("engine", &["config", "model", "probe", "store", "supervise", "workload"]),
         ("apache", &["config", "engine"]),

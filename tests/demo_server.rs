@@ -240,3 +240,23 @@ fn workers_end_with_their_parent() {
     assert_eq!(demo.stop(Signal::SIGKILL), None);
     wait_until("the workers end", || !workers.iter().any(|pid| runs(*pid)));
 }
+
+/// Whether a process lives and isn't a zombie.
+fn lives(pid: &u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
+
+#[test]
+fn the_workers_end_with_the_server_however_it_ends() {
+    for end in [Signal::SIGKILL, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGINT, Signal::SIGTERM] {
+        let mut demo = Demo::start(&[]);
+        let workers = demo.workers();
+        assert_eq!(workers.len(), 2);
+        // One that is stopped ends as well.
+        signal(workers[0], Signal::SIGSTOP);
+        signal(demo.parent.id(), end);
+        demo.parent.wait().unwrap();
+        wait_until(&format!("no worker outlives {end}"), || !workers.iter().any(lives));
+    }
+}

@@ -3,8 +3,9 @@
 //! The test is a program of its own (`harness = false`): it plays the harness that fails, and the guard, which is
 //! started from the very program that launches.
 
-use seepage::supervise::{GUARD_ARGUMENT, LaunchRequest, Launched, run_guard};
+use seepage::supervise::{GUARD_ARGUMENT, Guard, LaunchRequest, Launched, run_guard};
 use std::collections::BTreeMap;
+use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -28,25 +29,23 @@ fn main() {
 fn fail(how: &str, marker: &str) {
     let directory = std::env::current_dir().unwrap();
     let script = format!("trap '' TERM; setsid sleep {marker} & sleep {marker} & wait");
-    let mut launched = Launched::suspended(LaunchRequest {
+    let request = LaunchRequest {
         command: ["sh", "-c", &script].map(str::to_owned).to_vec(),
-        env: BTreeMap::from([("PATH".to_owned(), std::env::var("PATH").unwrap())]),
+        env: Some(BTreeMap::from([("PATH".to_owned(), std::env::var("PATH").unwrap())])),
         cwd: directory.clone(),
-        stdout: directory.join("stdout"),
-        stderr: directory.join("stderr"),
         group: None,
         data_limit: None,
-        scratch: directory.join("scratch"),
-    })
-    .unwrap();
-    launched.resume().unwrap();
+    };
+    let guard = Guard::start().unwrap();
+    let output = std::fs::File::create(directory.join("output")).unwrap();
+    let launched = Launched::start(&guard, request, [output.as_fd(); 2]).unwrap();
     wait_until("the target runs", || processes(marker) >= 3);
     println!("running");
     match how {
         "panic" => panic!("as planned"),
         "panic-in-a-thread" => {
             let failed = std::thread::spawn(move || {
-                let _held = launched;
+                let _held = (launched, guard);
                 panic!("as planned")
             });
             assert!(failed.join().is_err());

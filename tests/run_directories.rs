@@ -149,3 +149,16 @@ fn reports_are_not_written_through_links() {
     assert_eq!(bench.seepage().arg("report").arg(&run).output().unwrap().status.code(), Some(1));
     assert_eq!(std::fs::read_dir(&elsewhere).unwrap().count(), 0);
 }
+
+#[test]
+fn a_link_that_the_user_named_is_followed_and_one_in_a_run_directory_is_not() {
+    let bench = Bench::new();
+    let run = recorded(&bench, "leak");
+    std::os::unix::fs::symlink(&run, bench.path().join("latest")).unwrap();
+    let victim = bench.write("victim", "untouched");
+    std::os::unix::fs::symlink(&victim, run.join("report.html")).unwrap();
+    let output = bench.seepage().args(["report", "latest"]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(run.join("report.html").is_file() && !run.join("report.html").is_symlink());
+    assert_eq!(std::fs::read_to_string(victim).unwrap(), "untouched");
+}

@@ -195,6 +195,6 @@ pub fn render_again(directory: &Path, format: Option<Format>) -> Done {
             Some(content) => tell(&content),
             None => return Err(Problem::new(ExitCode::Usage, format!("a comparison can't be rendered as {format}"))),
         },
-        None => told(&report.write(directory)?),
+        None => told(&report.write(&super::judge::followed(directory)?)?),
     })
 }

@@ -42,7 +42,7 @@ pub fn report(arguments: &ReportArguments) -> Done {
     let verdict = verdict::judge(&record);
     Ok(match arguments.format {
         Some(format) => tell(&report::render(format, &record, &verdict)?),
-        None => told(&report::write_all(&arguments.run, &record, &verdict)?),
+        None => told(&report::write_all(&followed(&arguments.run)?, &record, &verdict)?),
     })
 }
 
@@ -51,6 +51,11 @@ pub fn told(written: &[PathBuf]) -> ExitCode {
     let lines: String =
         written.iter().map(|path| format!("{}\n", report::plain(&path.display().to_string()))).collect();
     tell(lines.as_bytes())
+}
+
+/// A directory that the user named: where it leads to, if it is a link, for reports are written through none.
+pub fn followed(directory: &Path) -> std::io::Result<PathBuf> {
+    if directory.is_symlink() { directory.canonicalize() } else { Ok(directory.to_owned()) }
 }
 
 fn read(run: &Path) -> Result<RunRecord, Problem> {

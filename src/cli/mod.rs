@@ -19,18 +19,23 @@ mod prune;
 mod run;
 mod watch;
 
+use crate::config;
 use crate::demo::{self, DemoOptions};
 use crate::engine::{Interrupt, Interruption, outlive_file_limits};
 use crate::report;
 use crate::supervise::{GUARD_ARGUMENT, run_guard};
 use crate::verdict::ExitCode;
 use clap::{Parser, Subcommand};
+use regex::Regex;
 use std::io::{self, IsTerminal};
 
 /// Finds memory leaks in long-running worker processes: launch, drive, sample, judge.
 #[derive(Debug, Parser)]
 #[command(name = "seepage", version, max_term_width = 100, after_long_help = EXIT_CODES)]
 struct Cli {
+    /// Hide what matches this regular expression in all that is recorded and printed; may be given again.
+    #[arg(long, global = true, value_name = "REGEX")]
+    redact: Vec<Regex>,
     #[command(subcommand)]
     command: Command,
 }
@@ -96,7 +101,9 @@ pub fn main() -> std::process::ExitCode {
     if let Err(error) = outlive_file_limits() {
         output::complain(&format!("the signal of a full file can't be caught: {error}"));
     }
-    let done = match Cli::parse().command {
+    let Cli { redact, command } = Cli::parse();
+    redact.into_iter().for_each(config::redact_also);
+    let done = match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Plan(arguments) => plan::plan(&arguments),
         Command::Ab(arguments) => ab::ab(&arguments),

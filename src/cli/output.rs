@@ -2,6 +2,7 @@
 
 use super::{Problem, colours, folded};
 use crate::compare::Comparison;
+use crate::config;
 use crate::engine::{Finished, Interrupt};
 use crate::model::{RunRecord, RunStatus};
 use crate::report::comparison::Report;
@@ -109,6 +110,7 @@ pub fn say(text: &str) {
 pub fn complain(what: &str) {
     let label = console::style("error:").red().bold().for_stderr();
     // It may quote a file that someone else wrote.
+    let what = config::without_secrets(what);
     let lines: Vec<String> = what.lines().map(report::plain).collect();
     say(&format!("{label} {}", lines.join("\n")));
 }

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 const SHORT_LIFE: Duration = Duration::from_secs(1);
 const RESTART_DELAY: Duration = Duration::from_millis(100);
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM, SIGINT or SIGHUP; its workers end with it in any case, also when it is killed.
 ///
 /// Must be called while the process has a single thread, because it forks. Prints `listening on ADDRESS` when it is
 /// ready.
@@ -48,7 +48,7 @@ pub fn serve(options: DemoOptions) -> io::Result<()> {
     let mut template = Worker::new(listener, log, Faulty::preload(options.fault, options.keep.0 as usize), &options);
 
     let mut signals = SigSet::empty();
-    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD] {
+    for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGCHLD] {
         signals.add(signal);
     }
     signals.thread_block()?;
@@ -142,6 +142,8 @@ fn stop(workers: &HashMap<Pid, Instant>) {
     for &pid in workers.keys() {
         // It may have ended by itself.
         let _ = kill(pid, Signal::SIGTERM);
+        // One that is stopped ends only once it goes on.
+        let _ = kill(pid, Signal::SIGCONT);
     }
     for &pid in workers.keys() {
         let _ = waitpid(pid, None);

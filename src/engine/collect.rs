@@ -5,10 +5,11 @@
 
 use super::interrupt::Interrupt;
 use super::setup::Setup;
-use super::target::{Outputs, Preparation};
+use super::target::Preparation;
 use crate::config::CollectConfig;
 use crate::model::{EventKind, RunRecord, WorkerId};
 use crate::probe::get_from_each;
+use crate::store::Folder;
 use crate::supervise::signal_worker;
 use nix::sys::signal::Signal;
 use std::str::FromStr;
@@ -23,14 +24,16 @@ pub struct Collection(JoinHandle<Result<(), String>>);
 
 impl Collection {
     /// Begins as the harness file says, for the workers that live after `record`; `None` if it says nothing.
-    pub fn begin(setup: &Setup, outputs: &Outputs, record: &RunRecord, interrupt: Interrupt) -> Option<Self> {
+    pub fn begin(setup: &Setup, folder: &Folder, record: &RunRecord, interrupt: Interrupt) -> Option<Self> {
         let how = setup.harness.settle.collect.clone()?;
         let workers = alive(record);
-        let preparation = Preparation::new(setup, outputs);
+        let preparation = Preparation::new(setup, folder);
         Some(Collection(std::thread::spawn(move || match how {
             CollectConfig::Url(url) => by_url(&url, workers.len()),
             CollectConfig::Signal(name) => by_signal(&name, &workers),
-            CollectConfig::Command(command) => preparation.run("the collection", &command, PATIENCE, interrupt.flag()),
+            CollectConfig::Command(command) => {
+                preparation.run("the collection", &command, PATIENCE, interrupt.flag()).map(drop)
+            }
         })))
     }
 

@@ -2,6 +2,7 @@
 
 use crate::config::{PhaseConfig, Span, WorkloadConfig};
 use crate::model::{LoadSample, PhaseKind, WorkloadSummary};
+use crate::supervise::Guard;
 use crate::workload::{Counters, Driver, PhaseEnd, StepHistograms, WorkloadError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -31,11 +32,12 @@ pub struct DriverTotals {
 }
 
 impl Driving {
-    /// Starts the thread; nothing is sent yet. Each soak comes in `parts` phases, if it is cut. `alive` is kept up to date with the number of workers.
+    /// Starts the thread; nothing is sent yet. What it starts is below `guard`. Each soak comes in `parts` phases, if it is cut. `alive` is kept up to date with the number of workers.
     ///
     /// # Errors
     /// If the workload can't be driven as the harness file says.
     pub fn start(
+        guard: &Arc<Guard>,
         config: &WorkloadConfig,
         parts: u32,
         origin: Instant,
@@ -47,11 +49,11 @@ impl Driving {
         let (answer, ends) = channel();
         let (prepared, ready) = channel();
         let halt = Arc::new(AtomicBool::new(false));
-        let (config, stop) = (config.clone(), Arc::clone(&halt));
+        let (guard, config, stop) = (Arc::clone(guard), config.clone(), Arc::clone(&halt));
         let thread = std::thread::spawn(move || {
             // The driver is made here because it stays on the thread that made it.
             let mut driver = match Driver::new(&config, origin, counters, seconds) {
-                Ok(driver) => driver.in_parts(parts),
+                Ok(driver) => driver.in_parts(parts).below(guard),
                 Err(error) => {
                     let _ = prepared.send(Err(error));
                     return DriverTotals::default();

@@ -16,6 +16,7 @@ mod recorder;
 mod rehearsal;
 mod run;
 mod sampler;
+mod scrub;
 mod setup;
 mod soaking;
 mod target;

@@ -6,11 +6,11 @@
 //! end the first and the last part stand together, with a line between them.
 
 use crate::model::format_bytes;
+use crate::store::Folder;
 use rustix::fs::{FallocateFlags, fallocate};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -33,12 +33,13 @@ pub struct OutputKeeper {
 }
 
 impl OutputKeeper {
-    /// Begins to watch over these files, which need not be there yet.
-    pub fn start(paths: Vec<PathBuf>) -> Self {
+    /// Begins to watch over these files of `folder`, which need not be there yet.
+    pub fn start(folder: &Folder, names: Vec<&'static str>) -> Self {
+        let folder = folder.clone();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
-            let mut outputs: Vec<Output> = paths.into_iter().map(Output::new).collect();
+            let mut outputs: Vec<Output> = names.into_iter().map(|name| Output::new(folder.clone(), name)).collect();
             while !stopped.load(Ordering::Acquire) {
                 outputs.iter_mut().for_each(Output::look);
                 std::thread::park_timeout(LOOK);
@@ -70,7 +71,8 @@ impl Drop for OutputKeeper {
 /// One file.
 #[derive(Debug)]
 struct Output {
-    path: PathBuf,
+    folder: Folder,
+    name: &'static str,
     file: Option<File>,
     /// Where the hole behind the first part ends.
     hole: u64,
@@ -83,15 +85,14 @@ struct Output {
 }
 
 impl Output {
-    fn new(path: PathBuf) -> Self {
-        Output { path, file: None, hole: KEPT, holes: true, cut: 0, last: Vec::new(), error: None }
+    fn new(folder: Folder, name: &'static str) -> Self {
+        Output { folder, name, file: None, hole: KEPT, holes: true, cut: 0, last: Vec::new(), error: None }
     }
 
     /// Takes the middle out if the file has grown too large.
     fn look(&mut self) {
         if self.file.is_none() {
-            let flags = nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK;
-            let file = OpenOptions::new().read(true).write(true).custom_flags(flags).open(&self.path).ok();
+            let file = self.folder.edit(self.name).ok();
             self.file = file.filter(|file| file.metadata().is_ok_and(|metadata| metadata.is_file()));
         }
         if let Err(error) = self.shorten() {
@@ -125,7 +126,7 @@ impl Output {
 
     /// Puts the first and the last part together; says what was left out, if anything was.
     fn finish(&mut self) -> Option<String> {
-        let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = self.name;
         self.look();
         let written = self.file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |m| m.len()) + self.cut;
         let closed = if self.hole > KEPT || self.cut > 0 { self.close_up(written) } else { Ok(()) };
@@ -174,6 +175,7 @@ fn end_of(file: &File, most: u64) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::OpenOptions;
 
     /// Writes lines as a target does, past the keeper's looks; returns how many.
     fn write_much(path: &std::path::Path, output: &mut Output) -> u64 {
@@ -200,7 +202,7 @@ mod tests {
     fn the_middle_of_a_long_output_goes_while_it_is_written() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("target.stdout");
-        let mut output = Output::new(path.clone());
+        let mut output = Output::new(Folder::open(directory.path()).unwrap(), "target.stdout");
         let lines = write_much(&path, &mut output);
         let told = output.finish().unwrap();
         assert!(told.starts_with("target.stdout was 4 MiB long: its first and its last 64 KiB are kept"), "{told}");
@@ -211,7 +213,8 @@ mod tests {
     fn without_holes_the_file_is_cut_and_appended_to() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("target.stdout");
-        let mut output = Output { holes: false, ..Output::new(path.clone()) };
+        let mut output =
+            Output { holes: false, ..Output::new(Folder::open(directory.path()).unwrap(), "target.stdout") };
         let lines = write_much(&path, &mut output);
         assert!(output.finish().unwrap().contains("its file system has no holes"));
         check(&path, lines);
@@ -224,7 +227,11 @@ mod tests {
         std::fs::write(&path, "short\n").unwrap();
         std::os::unix::fs::symlink(&path, &link).unwrap();
         let absent = directory.path().join("absent");
-        assert!(OutputKeeper::start(vec![path.clone(), link, absent.clone()]).finish().is_empty());
+        assert!(
+            OutputKeeper::start(&Folder::open(directory.path()).unwrap(), vec!["short", "link", "absent"])
+                .finish()
+                .is_empty()
+        );
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "short\n");
         assert!(!absent.exists());
     }

@@ -8,6 +8,8 @@ use super::cut::Cut;
 use super::interrupt::Interruption;
 use super::run::Finished;
 use super::sampler::SamplerEnd;
+use super::scrub;
+use crate::config::without_secrets;
 use crate::model::{
     Event, EventKind, HostSample, LoadSample, MOST_READINGS, Observing, RunMeta, RunRecord, RunStatus, Sample, Thinner,
 };
@@ -111,7 +113,8 @@ impl Recorder {
     pub fn write_latency(&mut self, seconds: f64, steps: &[StepHistograms]) {
         let tagged: Vec<_> = steps
             .iter()
-            .flat_map(|s| [(format!("{}:ok", s.step), &s.ok), (format!("{}:all", s.step), &s.all)])
+            .map(|s| (without_secrets(&s.step), s))
+            .flat_map(|(step, s)| [(format!("{step}:ok"), &s.ok), (format!("{step}:all"), &s.all)])
             .collect();
         let written = self.directory.write_latency(seconds, &tagged);
         self.note_failure(written);
@@ -119,6 +122,7 @@ impl Recorder {
 
     /// Writes the head as it is now.
     pub fn write_head(&mut self) {
+        scrub::head(&mut self.record.meta);
         let written = self.directory.write_head(&self.record.meta);
         self.note_failure(written);
     }
@@ -179,7 +183,8 @@ impl Recorder {
     }
 
     /// What can't be written is still kept in memory: the verdict is on all that was seen.
-    fn put(&mut self, entry: Entry) {
+    fn put(&mut self, mut entry: Entry) {
+        scrub::entry(&mut entry);
         if self.failed.is_none() {
             let written = self.directory.append(&entry);
             self.note_failure(written);

@@ -4,15 +4,20 @@ use super::interrupt::Interrupt;
 use super::outputs::OutputKeeper;
 use super::run::RunError;
 use super::setup::Setup;
-use super::target::{self, Outputs};
+use super::target::{self, PREPARE, Preparation};
 use crate::config::Harness;
-use nix::sys::signal::Signal;
+use crate::model::ExitCause;
+use crate::store::Folder;
+use crate::supervise::{Launched, tail};
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+/// File of the last answer, in the scratch directory.
+const LOG: &str = "rehearsal.log";
+
+/// How often it is looked whether the answer is still wanted.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -23,7 +28,10 @@ const LONGEST: u64 = 1 << 20;
 /// A prepared target; its scratch directory goes with it.
 #[derive(Debug)]
 pub struct Rehearsal {
+    /// What the preparation left in the background.
+    _prepared: Vec<Launched>,
     setup: Setup,
+    folder: Folder,
     interrupt: Interrupt,
 }
 
@@ -43,10 +51,10 @@ impl Rehearsal {
     /// If a variable can't be resolved, or the preparation fails.
     pub fn prepare(harness: &Harness, harness_dir: &Path, interrupt: &Interrupt) -> Result<Self, RunError> {
         let setup = Setup::unlaunched(harness, harness_dir)?;
-        let outputs = Outputs::of(setup.scratch.path());
-        let _keeper = OutputKeeper::start(outputs.files());
-        target::prepare(&setup, &outputs, interrupt.flag()).map_err(RunError::Setup)?;
-        Ok(Rehearsal { setup, interrupt: interrupt.clone() })
+        let folder = Folder::open(setup.scratch.path())?;
+        let _keeper = OutputKeeper::start(&folder, vec![PREPARE]);
+        let prepared = target::prepare(&setup, &folder, interrupt.flag()).map_err(RunError::Setup)?;
+        Ok(Rehearsal { _prepared: prepared, setup, folder, interrupt: interrupt.clone() })
     }
 
     /// The target's command, with its variables replaced.
@@ -71,35 +79,25 @@ impl Rehearsal {
     pub fn ask(&self, arguments: &[&str]) -> Result<Reply, String> {
         let Some(program) = self.command().first() else { return Err("the command is empty".into()) };
         let failed = |what: String| format!("`{program} {}` {what}", arguments.join(" "));
-        let path = self.scratch().join("rehearsal.log");
-        let log = File::create(&path).and_then(|_| OpenOptions::new().append(true).open(&path));
-        let log = log.map_err(|e| failed(format!("has no log: {e}")))?;
-        let _keeper = OutputKeeper::start(vec![path.clone()]);
-        let errors = log.try_clone().map_err(|e| failed(format!("has no log: {e}")))?;
-        let mut command = Command::new(program);
-        command.args(arguments).env_clear().envs(self.setup.environment()).current_dir(self.setup.cwd());
-        command.stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0);
-        // SAFETY: between fork and exec only one system call is made.
-        unsafe {
-            command.pre_exec(|| Ok(nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?));
-        }
-        let mut child = command.spawn().map_err(|e| failed(format!("could not be started: {e}")))?;
+        let no_log = |e: &dyn std::fmt::Display| failed(format!("has no log: {e}"));
+        let log = self.folder.append(LOG).map_err(|e| no_log(&e))?;
+        log.set_len(0).map_err(|e| no_log(&e))?;
+        let _keeper = OutputKeeper::start(&self.folder, vec![LOG]);
+        let command: Vec<String> =
+            [program].into_iter().cloned().chain(arguments.iter().map(ToString::to_string)).collect();
+        let asked = Preparation::new(&self.setup, &self.folder).launch(&command, &log);
+        let mut asked = asked.map_err(|e| failed(format!("could not be started: {e}")))?;
         let deadline = Instant::now() + PATIENCE;
-        let ended = loop {
-            match child.try_wait() {
-                Ok(Some(status)) => break Ok(status),
-                Ok(None) if self.interrupt.cause().is_some() => break Err("interrupted".into()),
-                Ok(None) if Instant::now() > deadline => break Err(failed(format!("took longer than {PATIENCE:?}"))),
-                Ok(None) => std::thread::sleep(Duration::from_millis(5)),
-                Err(error) => break Err(failed(format!("could not be waited for: {error}"))),
+        let cause = loop {
+            match asked.end(LOOK) {
+                Ok(Some(cause)) => break cause,
+                Ok(None) if self.interrupt.cause().is_some() => return Err("interrupted".into()),
+                Ok(None) if Instant::now() > deadline => return Err(failed(format!("took longer than {PATIENCE:?}"))),
+                Ok(None) => {}
+                Err(error) => return Err(failed(format!("could not be waited for: {error}"))),
             }
         };
-        if ended.is_err() {
-            // Its group is its own; we haven't waited for it, so the number is too.
-            let _ = nix::sys::signal::killpg(nix::unistd::Pid::from_raw(child.id() as i32), Signal::SIGKILL);
-            let _ = child.wait();
-        }
-        let status = ended?;
-        Ok(Reply { success: status.success(), text: crate::supervise::tail(&path, LONGEST) })
+        let text = self.folder.read(LOG).map(|log| tail(&log, LONGEST)).map_err(|e| no_log(&e))?;
+        Ok(Reply { success: cause == ExitCause::Code(0), text })
     }
 }

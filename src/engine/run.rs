@@ -14,7 +14,7 @@ use super::target::{self, Outputs};
 use crate::config::{ConfigError, Harness, PhaseConfig};
 use crate::model::{EventKind, ExitCause, PhaseKind, RunRecord, format_seconds};
 use crate::probe::{Counter, WorkerProbe};
-use crate::store::{Entry, RunDirectory, WriteError};
+use crate::store::{Entry, Folder, RunDirectory, WriteError};
 use crate::supervise::{AttachError, Launched, Roster, Scope, TargetEvent};
 use crate::workload::{Counters, PhaseEnd};
 use nix::sys::signal::Signal;
@@ -136,18 +136,22 @@ pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>, look: &mut Look<'_>)
     let alive = Arc::new(AtomicUsize::new(0));
     let workload = &setup.harness.workload;
     let parts = setup.harness.settle.pauses;
-    let driving = Driving::start(workload, parts, origin, Arc::clone(&counters), seconds, Arc::clone(&alive))
-        .map_err(|e| RunError::Workload(e.to_string()))?;
+    let driving =
+        Driving::start(&setup.guard, workload, parts, origin, Arc::clone(&counters), seconds, Arc::clone(&alive))
+            .map_err(|e| RunError::Workload(e.to_string()))?;
     let counter = Counter::new(&setup.harness.requests).map_err(|e| RunError::Workload(format!("requests: {e}")))?;
     meta.counting = counter.as_ref().map_or_else(driver_counting, Counter::counting);
     // The last thing that may fail: what can't even begin leaves no directory.
     let directory = RunDirectory::create(request.reports, request.label.unwrap_or(&meta.id))?;
     request.interrupt.recording(directory.path(), setup.harness.target.stop.grace.0);
-    let outputs = Outputs::of(directory.path());
+    let outputs = Outputs::make(directory.folder())?;
+    let folder = directory.folder().clone();
     let mut conductor = Conductor {
-        keeper: OutputKeeper::start(outputs.files()),
+        keeper: OutputKeeper::start(&folder, Outputs::names()),
         recorder: Recorder::new(meta, directory, origin, entries, loads),
+        prepared: Vec::new(),
         setup,
+        folder,
         outputs,
         origin,
         interrupt: request.interrupt.clone(),
@@ -161,8 +165,11 @@ pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>, look: &mut Look<'_>)
 
 /// Holds a run together.
 struct Conductor {
+    /// What the preparation left in the background.
+    prepared: Vec<Launched>,
     setup: Setup,
     recorder: Recorder,
+    folder: Folder,
     outputs: Outputs,
     keeper: OutputKeeper,
     origin: Instant,
@@ -187,11 +194,12 @@ impl Conductor {
             let text = format!("each process is limited by rlimit, not all together: no control group ({reason})");
             self.recorder.event(EventKind::Note { text });
         }
-        target::prepare(&self.setup, &self.outputs, self.interrupt.flag()).map_err(|reason| self.cut(reason))?;
+        self.prepared =
+            target::prepare(&self.setup, &self.folder, self.interrupt.flag()).map_err(|reason| self.cut(reason))?;
         let mut launched = target::launch(&self.setup, &self.outputs).map_err(Cut::target)?;
-        let roster = Roster::new(Scope::LaunchedBy(launched.guard()), &self.setup.harness.target.workers)
+        let roster = Roster::new(Scope::LaunchedBy(launched.keeper()), &self.setup.harness.target.workers)
             .map_err(|error| Cut::target(format!("target.workers: {error}")))?;
-        self.recorder.record.meta.target.root = WorkerProbe::open(launched.target()).ok().map(|probe| probe.id());
+        self.recorder.record.meta.target.root = WorkerProbe::open(launched.first()).ok().map(|probe| probe.id());
         launched.resume().map_err(|error| Cut::target(self.outputs.explain(&error.to_string())))?;
         let library = self.setup.library.clone();
         let heap = library.map(|library| {
@@ -327,7 +335,7 @@ impl Conductor {
         }
         driving.disconnect();
         let (record, interrupt) = (&self.recorder.record, self.interrupt.clone());
-        let Some(collection) = Collection::begin(&self.setup, &self.outputs, record, interrupt) else {
+        let Some(collection) = Collection::begin(&self.setup, &self.folder, record, interrupt) else {
             return Ok(());
         };
         while !collection.is_over() {
@@ -376,11 +384,11 @@ impl Conductor {
         let signal = Signal::from_str(&format!("SIG{}", stop.signal)).unwrap_or(Signal::SIGTERM);
         let begun = Instant::now();
         let killed = launched.stop(signal as i32, || self.interrupt.allows_stop(begun, stop.grace.0));
-        if killed > 0 {
+        if killed.count > 0 {
             let grace = stop.grace.0.min(begun.elapsed());
             let within =
                 if grace < stop.grace.0 { format_seconds(grace.as_secs_f64()) } else { stop.grace.to_string() };
-            let text = format!("{killed} processes did not end within {within} of {signal} and were killed");
+            let text = format!("{killed} did not end within {within} of {signal}: killed");
             self.recorder.event(EventKind::Note { text });
         }
         self.recorder.end_sampling(sampler.finish())
@@ -421,7 +429,7 @@ fn check_target(launched: &mut Launched, recorder: &mut Recorder) -> Result<(), 
         match event {
             TargetEvent::GuardLost => return Err("the guard process was killed, and with it the target".into()),
             TargetEvent::Exited(pid, cause) => {
-                let first = pid == launched.target();
+                let first = pid == launched.first();
                 let lives = launched.is_alive();
                 if first && lives && cause == ExitCause::Code(0) {
                     let text = "the launched process went into the background; what it left running is followed".into();

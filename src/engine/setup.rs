@@ -1,13 +1,14 @@
 //! What a run needs before anything starts: its name, its directories, its variables, its memory group.
 
 use super::run::RunError;
-use crate::config::{Harness, HeapMode, Variables, redacted, resolve};
+use crate::config::{Harness, HeapMode, Variables, keep_secrets_in, keep_secrets_of, redacted, resolve};
 use crate::model::{Budgets, Gates, Per, RunMeta, RunStatus, Step, Target};
 use crate::probe::{HostProbe, Library, MemoryGroup};
 use crate::store::FORMAT;
+use crate::supervise::{Guard, sweep_groups, sweep_scratch};
 use std::collections::BTreeMap;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Variables by which runtimes with allocators of their own are told to use the C library's: Python and PHP.
@@ -24,38 +25,34 @@ pub struct Setup {
     pub library: Option<Library>,
     /// The target's memory group, or why there is none.
     pub group: Result<MemoryGroup, String>,
+    /// Below it is all that the run starts. At its end, scratch directory and group are removed.
+    pub guard: Arc<Guard>,
 }
 
-/// A directory that is removed when this is dropped. Targets that drop their privileges must be able to enter it, so
-/// it isn't in the run directory, which is private.
+/// The scratch directory of a run. Targets that drop their privileges must be able to enter it, so it isn't in the run
+/// directory, which is private.
 #[derive(Debug)]
-pub struct Scratch(PathBuf);
+pub struct Scratch {
+    path: PathBuf,
+    work: PathBuf,
+}
 
 impl Scratch {
-    fn create(id: &str) -> std::io::Result<Self> {
-        let path = std::env::temp_dir().canonicalize()?.join(format!("seepage-{id}"));
-        std::fs::DirBuilder::new().mode(0o755).create(&path)?;
-        Ok(Scratch(path))
-    }
-
-    /// Where it is.
+    /// Where it is; the run's own files are here.
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
-}
 
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
+    /// The folder in it that is the target's.
+    pub fn work(&self) -> &Path {
+        &self.work
     }
 }
 
 impl Drop for Setup {
     fn drop(&mut self) {
-        if let Ok(group) = &self.group {
-            // Left behind only if something in it can't be killed.
-            let _ = group.remove();
-        }
+        // Whoever still holds the guard, as a thread may, must not delay the end of what is below it.
+        self.guard.end();
     }
 }
 
@@ -67,14 +64,15 @@ impl Setup {
     pub fn new(harness: &Harness, harness_dir: &Path) -> Result<(Self, RunMeta), RunError> {
         let harness = &harness.alone();
         let (now, id) = stamp(&harness.name);
-        let (scratch, variables, resolved) = resolved_for_run(harness, harness_dir, &id)?;
+        let (guard, scratch) = guarded(&id)?;
+        let (variables, resolved) = resolved_for_run(harness, harness_dir, &scratch)?;
         let stored = redacted(harness, &variables);
         let library = match resolved.heap.mode {
             HeapMode::Off => None,
             HeapMode::Preload => Some(Library::install(scratch.path()).map_err(|e| RunError::Setup(e.to_string()))?),
         };
         let limit = resolved.target.memory_limit.0;
-        let group = MemoryGroup::create(&format!("seepage-{id}"), limit).map_err(|e| e.to_string());
+        let group = make_group(&guard, &id, limit);
         let meta = RunMeta {
             format: FORMAT.into(),
             seepage: env!("CARGO_PKG_VERSION").into(),
@@ -107,7 +105,7 @@ impl Setup {
             observing: None,
             config: stored,
         };
-        Ok((Setup { harness: resolved, scratch, library, group }, meta))
+        Ok((Setup { harness: resolved, scratch, library, group, guard }, meta))
     }
 
     /// A run of `harness` as far as its scratch directory and its variables, for a target that isn't launched.
@@ -116,8 +114,9 @@ impl Setup {
     /// If the directory can't be made, or a variable can't be resolved.
     pub fn unlaunched(harness: &Harness, harness_dir: &Path) -> Result<Self, RunError> {
         let (_, id) = stamp(&harness.name);
-        let (scratch, _, harness) = resolved_for_run(&harness.alone(), harness_dir, &id)?;
-        Ok(Setup { harness, scratch, library: None, group: Err("nothing is launched".into()) })
+        let (guard, scratch) = guarded(&id)?;
+        let (_, harness) = resolved_for_run(&harness.alone(), harness_dir, &scratch)?;
+        Ok(Setup { harness, scratch, library: None, group: Err("nothing is launched".into()), guard })
     }
 
     /// The target's environment: what may pass from ours, and what the harness file sets.
@@ -142,22 +141,56 @@ impl Setup {
 
     /// The target's working directory.
     pub fn cwd(&self) -> PathBuf {
-        self.harness.target.cwd.as_ref().map_or_else(|| self.scratch.path().to_owned(), PathBuf::from)
+        self.harness.target.cwd.as_ref().map_or_else(|| self.scratch.work().to_owned(), PathBuf::from)
     }
 }
 
-/// A scratch directory, the values of the variables, and the harness file with these in place.
+/// A guard, which comes before all else, and a scratch directory that it removes at the end. What dead runs have left is
+/// removed first.
+fn guarded(id: &str) -> Result<(Arc<Guard>, Scratch), RunError> {
+    let guard = Guard::start().map_err(|e| RunError::Setup(e.to_string()))?;
+    let make = || -> std::io::Result<Scratch> {
+        let parent = std::env::temp_dir().canonicalize()?;
+        sweep_scratch(&parent);
+        let (path, work) = guard.make_scratch(&parent, &name_of(id))?;
+        Ok(Scratch { path, work })
+    };
+    let scratch = make().map_err(|e| RunError::Setup(format!("could not make a scratch directory: {e}")))?;
+    Ok((Arc::new(guard), scratch))
+}
+
+/// What the scratch directory and the group of a run are called.
+fn name_of(id: &str) -> String {
+    format!("seepage-{id}")
+}
+
+/// The target's memory group, which the guard removes at the end.
+fn make_group(guard: &Guard, id: &str, limit: u64) -> Result<MemoryGroup, String> {
+    let name = name_of(id);
+    let make = || -> std::io::Result<MemoryGroup> {
+        for place in MemoryGroup::places() {
+            sweep_groups(&place);
+            guard.remove_group_at_end(place.join(&name))?;
+        }
+        let group = MemoryGroup::create(&name, limit)?;
+        guard.hold_group(group.directory())?;
+        Ok(group)
+    };
+    make().map_err(|error| error.to_string())
+}
+
+/// The values of the variables, and the harness file with these in place.
 fn resolved_for_run(
     harness: &Harness,
     harness_dir: &Path,
-    id: &str,
-) -> Result<(Scratch, Variables, Harness), RunError> {
-    let scratch =
-        Scratch::create(id).map_err(|e| RunError::Setup(format!("could not make a scratch directory: {e}")))?;
+    scratch: &Scratch,
+) -> Result<(Variables, Harness), RunError> {
     let failed = |e: std::io::Error| RunError::Setup(format!("could not set the run's variables: {e}"));
-    let variables = Variables::for_run(harness, scratch.path(), harness_dir).map_err(failed)?;
+    let variables = Variables::for_run(harness, scratch.work(), harness_dir).map_err(failed)?;
+    keep_secrets_in(&variables);
     let resolved = resolve(harness, &variables)?;
-    Ok((scratch, variables, resolved))
+    keep_secrets_of(&resolved);
+    Ok((variables, resolved))
 }
 
 /// The time now, RFC 3339 in UTC, and the id of a run of this name that begins now.

@@ -2,14 +2,14 @@
 
 use super::interrupt::Interrupt;
 use super::setup::Setup;
-use crate::supervise::{LaunchRequest, Launched, Ready, ReadyError, tail, wait_until_ready};
+use crate::model::ExitCause;
+use crate::store::{Folder, WriteError};
+use crate::supervise::{Guard, LaunchError, LaunchRequest, Launched, Ready, ReadyError, tail, wait_until_ready};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
-use std::fs::OpenOptions;
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -18,121 +18,143 @@ use std::time::{Duration, Instant};
 /// How long one command of the preparation may take.
 const PREPARATION: Duration = Duration::from_secs(300);
 
-/// How often it is looked whether the target still lives while it starts.
+/// How often it is looked whether the target still lives while it starts, and whether a command has to be ended.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// How much of the target's last output an error shows.
 const SHOWN: u64 = 2048;
 
+/// File of what the commands beside the target print.
+pub(super) const PREPARE: &str = "prepare.log";
+
+/// Files of what the target prints.
+const STDOUT: &str = "target.stdout";
+const STDERR: &str = "target.stderr";
+
 /// The files with the target's output.
 pub struct Outputs {
-    pub stdout: PathBuf,
-    pub stderr: PathBuf,
-    prepare: PathBuf,
+    /// Standard output and standard error, to write and to read.
+    files: [(File, File); 2],
+    folder: Folder,
 }
 
 impl Outputs {
-    pub fn of(directory: &Path) -> Self {
-        let path = |name: &str| directory.join(name);
-        Outputs { stdout: path("target.stdout"), stderr: path("target.stderr"), prepare: path("prepare.log") }
+    /// Makes the files.
+    pub fn make(folder: &Folder) -> Result<Self, WriteError> {
+        let file = |name| Ok((folder.create(name)?, folder.read(name)?));
+        Ok(Outputs { files: [file(STDOUT)?, file(STDERR)?], folder: folder.clone() })
     }
 
-    /// All of them.
-    pub fn files(&self) -> Vec<PathBuf> {
-        vec![self.stdout.clone(), self.stderr.clone(), self.prepare.clone()]
+    /// Names of all files that take output, that of the commands beside the target too.
+    pub fn names() -> Vec<&'static str> {
+        vec![STDOUT, STDERR, PREPARE]
     }
 
     /// `reason`, with the last of the target's output below it.
     pub fn explain(&self, reason: &str) -> String {
-        let mut text = reason.to_owned();
-        for (name, path) in [("standard output", &self.stdout), ("standard error", &self.stderr)] {
-            text.push_str(&last_output(name, path));
-        }
-        text
+        let [stdout, stderr] = self.read();
+        let shown =
+            [("standard output", stdout), ("standard error", stderr)].map(|(name, file)| last_output(name, file));
+        format!("{reason}{}", shown.concat())
+    }
+
+    fn read(&self) -> [&File; 2] {
+        [&self.files[0].1, &self.files[1].1]
     }
 }
 
-fn last_output(name: &str, path: &Path) -> String {
-    let shown = tail(path, SHOWN);
+fn last_output(name: &str, file: &File) -> String {
+    let shown = tail(file, SHOWN);
     if shown.trim().is_empty() { String::new() } else { format!("\nlast {name}:\n{}", shown.trim_end()) }
 }
 
-/// What the commands of a harness file run with, beside the target: its environment, its directory, one log.
+/// What the commands of a harness file run with, beside the target: its environment, its directory, one log. They are
+/// below the run's guard.
 pub struct Preparation {
+    guard: Arc<Guard>,
     environment: BTreeMap<String, String>,
     cwd: PathBuf,
-    log: PathBuf,
+    folder: Folder,
 }
 
 impl Preparation {
-    pub fn new(setup: &Setup, outputs: &Outputs) -> Self {
-        Preparation { environment: setup.environment(), cwd: setup.cwd(), log: outputs.prepare.clone() }
+    /// The log is in `folder`.
+    pub fn new(setup: &Setup, folder: &Folder) -> Self {
+        let (guard, folder) = (Arc::clone(&setup.guard), folder.clone());
+        Preparation { guard, environment: setup.environment(), cwd: setup.cwd(), folder }
     }
 
-    /// Runs a command to its end, which must be a success; `what` names it in errors.
-    pub fn run(&self, what: &str, command: &[String], limit: Duration, stop: &AtomicBool) -> Result<(), String> {
-        let Some((program, arguments)) = command.split_first() else { return Ok(()) };
-        let failed = |how: String| format!("{what} `{}` {how}{}", command.join(" "), last_output("output", &self.log));
-        let log = OpenOptions::new().create(true).append(true).open(&self.log);
-        let log = log.map_err(|e| failed(format!("has no log: {e}")))?;
-        let errors = log.try_clone().map_err(|e| failed(format!("has no log: {e}")))?;
-        let mut prepared = Command::new(program);
-        prepared.args(arguments).env_clear().envs(&self.environment).current_dir(&self.cwd);
-        prepared.stdin(Stdio::null()).stdout(log).stderr(errors).process_group(0);
-        // SAFETY: between fork and exec only one system call is made.
-        unsafe {
-            prepared.pre_exec(|| Ok(nix::sys::prctl::set_pdeathsig(Signal::SIGKILL)?));
+    /// Runs a command to its end, which must be a success; `what` names it in errors. What it leaves in the background
+    /// lives until what is returned is dropped.
+    pub fn run(
+        &self,
+        what: &str,
+        command: &[String],
+        limit: Duration,
+        stop: &AtomicBool,
+    ) -> Result<Option<Launched>, String> {
+        if command.is_empty() {
+            return Ok(None);
         }
-        let mut child = prepared.spawn().map_err(|e| failed(format!("could not be started: {e}")))?;
-        let deadline = Instant::now() + limit;
-        let ended = loop {
-            match child.try_wait() {
-                Ok(Some(status)) if status.success() => break Ok(()),
-                Ok(Some(status)) => break Err(failed(format!("failed with {status}"))),
-                Ok(None) if stop.load(Ordering::Relaxed) => break Err(format!("interrupted during {what}")),
-                Ok(None) if Instant::now() > deadline => {
-                    break Err(failed(format!("took longer than {limit:?}")));
-                }
-                Ok(None) => std::thread::sleep(Duration::from_millis(10)),
-                Err(error) => break Err(failed(format!("could not be waited for: {error}"))),
-            }
+        let named = format!("{what} `{}`", command.join(" "));
+        let log = self.folder.append(PREPARE).map_err(|e| format!("{named} has no log: {e}"))?;
+        let failed = |how: String| {
+            let shown = self.folder.read(PREPARE).map(|log| last_output("output", &log));
+            format!("{named} {how}{}", shown.unwrap_or_default())
         };
-        if ended.is_err() {
-            // Its group is its own; we haven't waited for it, so the number is too.
-            let group = nix::unistd::Pid::from_raw(child.id() as i32);
-            let _ = nix::sys::signal::killpg(group, Signal::SIGKILL);
-            let _ = child.wait();
+        let mut launched = self.launch(command, &log).map_err(|e| failed(format!("could not be started: {e}")))?;
+        let deadline = Instant::now() + limit;
+        loop {
+            match launched.end(LOOK) {
+                Ok(Some(ExitCause::Code(0))) => return Ok(Some(launched)),
+                Ok(Some(cause)) => return Err(failed(format!("failed with {cause}"))),
+                Ok(None) if stop.load(Ordering::Relaxed) => return Err(format!("interrupted during {what}")),
+                Ok(None) if Instant::now() > deadline => return Err(failed(format!("took longer than {limit:?}"))),
+                Ok(None) => {}
+                Err(error) => return Err(failed(format!("could not be waited for: {error}"))),
+            }
         }
-        ended
+    }
+
+    /// Starts a command.
+    pub fn launch(&self, command: &[String], output: &File) -> Result<Launched, LaunchError> {
+        let request = LaunchRequest {
+            command: command.to_vec(),
+            env: Some(self.environment.clone()),
+            cwd: self.cwd.clone(),
+            group: None,
+            data_limit: None,
+        };
+        Launched::start(&self.guard, request, [output.as_fd(); 2])
     }
 }
 
-/// Runs the commands that come before the launch.
-pub fn prepare(setup: &Setup, outputs: &Outputs, stop: &AtomicBool) -> Result<(), String> {
-    let preparation = Preparation::new(setup, outputs);
-    let commands = &setup.harness.target.prepare;
-    commands.iter().try_for_each(|command| preparation.run("the preparation", command, PREPARATION, stop))
+/// Runs the commands that come before the launch. What they leave in the background, such as a server that the target
+/// needs, lives until what is returned is dropped.
+pub fn prepare(setup: &Setup, folder: &Folder, stop: &AtomicBool) -> Result<Vec<Launched>, String> {
+    let preparation = Preparation::new(setup, folder);
+    let commands = setup.harness.target.prepare.iter();
+    let ran = commands.map(|command| preparation.run("the preparation", command, PREPARATION, stop));
+    Ok(ran.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
 /// Launches the target, held before its `exec`.
 pub fn launch(setup: &Setup, outputs: &Outputs) -> Result<Launched, String> {
     let request = LaunchRequest {
         command: setup.harness.target.command.clone(),
-        env: setup.launch_environment(),
+        env: Some(setup.launch_environment()),
         cwd: setup.cwd(),
-        stdout: outputs.stdout.clone(),
-        stderr: outputs.stderr.clone(),
         group: setup.group.as_ref().ok().map(|group| group.entrance()),
         data_limit: setup.group.is_err().then_some(setup.harness.target.memory_limit.0),
-        scratch: setup.scratch.path().to_owned(),
     };
-    let launched = Launched::suspended(request).map_err(|error| error.to_string());
+    let [stdout, stderr] = &outputs.files;
+    let launched = Launched::suspended(&setup.guard, request, [stdout.0.as_fd(), stderr.0.as_fd()]);
     raise_file_limit();
-    launched
+    launched.map_err(|error| error.to_string())
 }
 
-/// Raises our soft limit of open files to the hard one: each worker is held open by several descriptors. This comes
-/// after the launch, so that the target has the limit that it would have without us.
+/// Raises our soft limit of open files to the hard one: each worker is held open by several descriptors. The guard, and so
+/// the target, has the limit that it would have without us.
 fn raise_file_limit() {
     if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
         // What still can't be opened is told when it is met.
@@ -148,12 +170,17 @@ pub fn wait(
     interrupt: &Interrupt,
     mut alive: impl FnMut() -> bool,
 ) -> Result<(), String> {
-    let (config, files) = (setup.harness.target.ready.clone(), [outputs.stdout.clone(), outputs.stderr.clone()]);
+    let config = setup.harness.target.ready.clone();
+    let look = Preparation { cwd: PathBuf::from("."), ..Preparation::new(setup, &outputs.folder) };
+    let files = outputs.read().map(File::try_clone);
+    let [Ok(stdout), Ok(stderr)] = files else { return Err("the target's output can't be read".into()) };
     let (stop, wanted) = (interrupt.clone(), Arc::new(AtomicBool::new(true)));
     let still = Arc::clone(&wanted);
     let (done, result) = channel();
     std::thread::spawn(move || {
-        let ready = Ready { config: &config, outputs: [&files[0], &files[1]], stop: stop.flag() };
+        let command = |command: &[String]| look.launch(command, &File::options().write(true).open("/dev/null")?);
+        let outputs = [&stdout, &stderr];
+        let ready = Ready { config: &config, outputs, command: &command, stop: stop.flag() };
         let _ = done.send(wait_until_ready(&ready, || still.load(Ordering::Relaxed)));
     });
     loop {

@@ -92,7 +92,7 @@ pub fn variants(
             notes.push(format!("also off, because they need it: {}", also.join(", ")));
         }
         if !without.dropped.is_empty() {
-            notes.push(format!("lines that went with it: {}", without.dropped.join("; ")));
+            notes.push(without_secrets(&format!("lines that went with it: {}", without.dropped.join("; "))));
         }
         a = without.harness;
     }

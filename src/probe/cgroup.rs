@@ -51,6 +51,11 @@ impl MemoryGroup {
         Err(Error::other(what))
     }
 
+    /// The directories in which a group may have been made.
+    pub fn places() -> Vec<PathBuf> {
+        places().into_iter().map(|(_, parent)| parent).collect()
+    }
+
     /// The group that the process `pid` is in, if it is one of its own: not the root of the hierarchy, and not the group
     /// that we are in ourselves.
     pub fn of(pid: u32) -> Option<Self> {

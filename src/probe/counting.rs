@@ -2,7 +2,7 @@
 
 use super::page_poller::{LookUps, PAGE_TIMEOUT, PagePoller};
 use super::status_page::{ByPid, StatusPage, parse_mod_status, parse_page, parse_php_fpm};
-use crate::config::{RequestsConfig, open_plain, without_secrets};
+use crate::config::{RequestsConfig, open_plain};
 use crate::model::{Counting, CountingSource};
 use regex::{Regex, bytes};
 use std::collections::{HashMap, HashSet};
@@ -64,7 +64,7 @@ pub struct LinesRead {
     pub lines: u64,
     /// Of these, the ones that the pattern matched.
     pub matched: u64,
-    /// The first that it didn't match, shortened, without secrets.
+    /// The first that it didn't match, shortened.
     pub unmatched: Option<String>,
 }
 
@@ -350,7 +350,7 @@ impl LogTail {
                     count(pid, class);
                 } else if self.understood.unmatched.is_none() {
                     let shown: String = String::from_utf8_lossy(line).chars().take(SHOWN).collect();
-                    self.understood.unmatched = Some(without_secrets(&shown));
+                    self.understood.unmatched = Some(shown);
                 }
             }
             self.pending.drain(..=end);

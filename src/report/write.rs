@@ -14,9 +14,10 @@ use std::path::Path;
 pub struct Directory(OwnedFd);
 
 impl Directory {
-    /// Opens the directory at `path`, which the user named.
+    /// Opens the directory at `path`; a link in its place is an error: whoever may write beside a run directory could put
+    /// one there while the run goes on.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Ok(Directory(rustix::fs::openat(CWD, path, flags, Mode::empty())?))
     }
 
@@ -83,6 +84,7 @@ mod tests {
         let elsewhere = home.path().join("elsewhere");
         std::fs::create_dir(&elsewhere).unwrap();
         symlink(&elsewhere, home.path().join("charts")).unwrap();
+        assert!(Directory::open(&home.path().join("charts")).is_err());
         assert!(Directory::open(home.path()).unwrap().subdirectory("charts").is_err());
     }
 }

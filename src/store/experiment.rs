@@ -2,7 +2,7 @@
 
 use super::FORMAT;
 use super::reader::{ReadError, document};
-use super::writer::{WriteError, write_document};
+use super::{Folder, WriteError};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -47,7 +47,7 @@ impl Experiment {
     /// # Errors
     /// If it can't be written.
     pub fn write(&self, directory: &Path) -> Result<(), WriteError> {
-        write_document(directory, EXPERIMENT, self)
+        Folder::open(directory)?.write_document(EXPERIMENT, self)
     }
 
     /// Reads the head of a directory.
@@ -69,7 +69,7 @@ pub fn is_experiment(directory: &Path) -> bool {
 /// # Errors
 /// If it can't be made, or is there already.
 pub fn create_directory(parent: &Path, id: &str) -> Result<PathBuf, WriteError> {
-    super::writer::make_directory(parent, id)
+    Ok(Folder::make(parent, id)?.path().to_owned())
 }
 
 /// A digest of texts: that of Fowler, Noll and Vo (1991) over 64 bits, which tells accidental changes.

@@ -15,12 +15,14 @@
 //! trusted: it may come from another version, another machine, or an attacker.
 
 mod experiment;
+mod folder;
 mod load;
 mod prune;
 mod reader;
 mod writer;
 
 pub use experiment::{Experiment, ExperimentSide, create_directory, fingerprint, is_experiment};
+pub use folder::Folder;
 pub use prune::{Stored, hold, remove, stored};
 pub use reader::{ReadError, read};
 pub use writer::{Entry, RunDirectory, WriteError};

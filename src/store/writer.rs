@@ -1,14 +1,14 @@
 //! Writes a run as it happens.
 
-use super::{CENSUS, EVENTS, HEAD, HEAP, HOST, LATENCY, LOAD, SAMPLES};
+use super::{CENSUS, EVENTS, Folder, HEAD, HEAP, HOST, LATENCY, LOAD, SAMPLES};
 use crate::model::{Census, Event, HeapEntry, HostSample, LoadSample, RunMeta, Sample};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use serde::Serialize;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use thiserror::Error;
@@ -18,7 +18,13 @@ use thiserror::Error;
 #[error("could not write {}: {source}", path.display())]
 pub struct WriteError {
     path: PathBuf,
-    source: io::Error,
+    pub(super) source: io::Error,
+}
+
+impl WriteError {
+    pub(super) fn new(path: PathBuf, source: io::Error) -> Self {
+        WriteError { path, source }
+    }
 }
 
 /// One line of a run.
@@ -41,7 +47,7 @@ pub enum Entry {
 /// A run directory that is being written.
 #[derive(Debug)]
 pub struct RunDirectory {
-    path: PathBuf,
+    folder: Folder,
     samples: Log,
     host: Log,
     load: Log,
@@ -57,8 +63,8 @@ impl RunDirectory {
     /// # Errors
     /// If it can't be made or written, or is there already.
     pub fn create(parent: &Path, id: &str) -> Result<Self, WriteError> {
-        let path = make_directory(parent, id)?;
-        let log = |name| Log::create(path.join(name));
+        let folder = Folder::make(parent, id)?;
+        let log = |name| Log::create(&folder, name);
         Ok(RunDirectory {
             samples: log(SAMPLES)?,
             host: log(HOST)?,
@@ -66,13 +72,18 @@ impl RunDirectory {
             census: log(CENSUS)?,
             events: log(EVENTS)?,
             heap: None,
-            path,
+            folder,
         })
     }
 
     /// Where it is, as an absolute path.
     pub fn path(&self) -> &Path {
-        &self.path
+        self.folder.path()
+    }
+
+    /// The directory itself, for what others put into it.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
     }
 
     /// Appends a line.
@@ -88,7 +99,7 @@ impl RunDirectory {
             Entry::Event(event) => self.events.append(event),
             Entry::Heap(entry) => match &mut self.heap {
                 Some(heap) => heap.append(entry),
-                None => self.heap.insert(Log::create(self.path.join(HEAP))?).append(entry),
+                None => self.heap.insert(Log::create(&self.folder, HEAP)?).append(entry),
             },
         }
     }
@@ -108,7 +119,6 @@ impl RunDirectory {
     /// # Errors
     /// If the file can't be written.
     pub fn write_latency(&self, seconds: f64, histograms: &[(String, &Histogram<u64>)]) -> Result<(), WriteError> {
-        let path = self.path.join(LATENCY);
         let write = || -> io::Result<()> {
             let mut text = Vec::new();
             let mut serializer = V2DeflateSerializer::new();
@@ -127,10 +137,9 @@ impl RunDirectory {
                 log.write_histogram(histogram, Duration::ZERO, length, Tag::new(&tag))
                     .map_err(|error| io::Error::other(format!("{error:?}")))?;
             }
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-            file.write_all(&text)
+            self.folder.create(LATENCY).map_err(|error| error.source)?.write_all(&text)
         };
-        write().map_err(|source| WriteError { path: path.clone(), source })
+        write().map_err(|source| WriteError::new(self.path().join(LATENCY), source))
     }
 
     /// Writes the head of the run, whole or not at all.
@@ -138,35 +147,8 @@ impl RunDirectory {
     /// # Errors
     /// If it can't be written.
     pub fn write_head(&self, meta: &RunMeta) -> Result<(), WriteError> {
-        write_document(&self.path, HEAD, meta)
+        self.folder.write_document(HEAD, meta)
     }
-}
-
-/// Makes the directory `id` below `parent`, readable by its owner only, and returns it as an absolute path.
-pub(super) fn make_directory(parent: &Path, id: &str) -> Result<PathBuf, WriteError> {
-    let path = parent.join(id);
-    let failed = |source| WriteError { path: path.clone(), source };
-    std::fs::create_dir_all(parent).map_err(failed)?;
-    DirBuilder::new().mode(0o700).create(&path).map_err(failed)?;
-    // Whoever is to run commands in other directories needs the whole path.
-    path.canonicalize().map_err(failed)
-}
-
-/// Writes a JSON document, whole or not at all.
-pub(super) fn write_document(directory: &Path, name: &str, value: &impl Serialize) -> Result<(), WriteError> {
-    let path = directory.join(name);
-    let temporary = directory.join(format!("{name}.new"));
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-        serde_json::to_writer_pretty(&mut file, value)?;
-        file.write_all(b"\n")?;
-        std::fs::rename(&temporary, &path)
-    };
-    let written = write();
-    if written.is_err() {
-        let _ = std::fs::remove_file(&temporary);
-    }
-    written.map_err(|source| WriteError { path: path.clone(), source })
 }
 
 #[derive(Debug)]
@@ -178,11 +160,9 @@ struct Log {
 }
 
 impl Log {
-    fn create(path: PathBuf) -> Result<Self, WriteError> {
-        match OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path) {
-            Ok(file) => Ok(Log { path, file: BufWriter::with_capacity(64 << 10, file), line: Vec::new() }),
-            Err(source) => Err(WriteError { path, source }),
-        }
+    fn create(folder: &Folder, name: &str) -> Result<Self, WriteError> {
+        let file = BufWriter::with_capacity(64 << 10, folder.create(name)?);
+        Ok(Log { path: folder.path().join(name), file, line: Vec::new() })
     }
 
     fn append(&mut self, value: &impl Serialize) -> Result<(), WriteError> {

@@ -9,7 +9,6 @@ use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// A child that hasn't done its `exec` yet.
@@ -46,15 +45,17 @@ const STEPS: [&str; 6] = [
 ];
 
 impl Suspended {
-    /// Forks the child. The calling process must have a single thread.
+    /// Forks the child, with these for its standard output and error. The calling process must have a single thread.
     ///
     /// # Errors
     /// If the program can't be found or a file can't be opened, before anything is forked.
-    pub fn fork(request: &LaunchRequest) -> Result<Self, ExecError> {
+    pub fn fork(request: &LaunchRequest, outputs: [OwnedFd; 2]) -> Result<Self, ExecError> {
         let name = request.command.first().ok_or(ExecError { what: "execute nothing".into(), errno: Errno::ENOENT })?;
-        let program = find_program(name, request.env.get("PATH").map(String::as_str))
+        let ours = std::env::var("PATH").ok();
+        let path = request.env.as_ref().map_or(ours.as_deref(), |env| env.get("PATH").map(String::as_str));
+        let program = find_program(name, path)
             .ok_or_else(|| ExecError { what: format!("find the program `{name}`"), errno: Errno::ENOENT })?;
-        let child = Child::prepare(&program, request)?;
+        let child = Child::prepare(&program, request, outputs)?;
         let (go_read, go_write) = pipe()?;
         let (failure_read, failure_write) = pipe()?;
         // SAFETY: the guard has one thread, so the child may do anything; it still only makes system calls.
@@ -107,23 +108,17 @@ struct Child {
     environment: Vec<CString>,
     cwd: CString,
     stdin: File,
-    stdout: File,
-    stderr: File,
+    outputs: [OwnedFd; 2],
     group: Option<File>,
     data_limit: Option<u64>,
 }
 
 impl Child {
-    fn prepare(program: &Path, request: &LaunchRequest) -> Result<Self, ExecError> {
-        use std::os::unix::ffi::OsStrExt;
+    fn prepare(program: &Path, request: &LaunchRequest, outputs: [OwnedFd; 2]) -> Result<Self, ExecError> {
+        use std::os::unix::ffi::{OsStrExt, OsStringExt};
         let text = |bytes: &[u8]| {
             CString::new(bytes)
                 .map_err(|_| ExecError { what: "pass a text with a NUL byte".into(), errno: Errno::EINVAL })
-        };
-        let output = |path: &Path| {
-            let mut options = OpenOptions::new();
-            options.append(true).create_new(true).mode(0o600);
-            options.open(path).map_err(|e| ExecError::new(format!("create {}", path.display()), &e))
         };
         let open_group = |path: &PathBuf| {
             OpenOptions::new()
@@ -131,18 +126,18 @@ impl Child {
                 .open(path)
                 .map_err(|e| ExecError::new(format!("open {}", path.display()), &e))
         };
+        let variables: Vec<Vec<u8>> = match &request.env {
+            Some(env) => env.iter().map(|(name, value)| format!("{name}={value}").into_bytes()).collect(),
+            // The guard and its keepers have the harness's.
+            None => std::env::vars_os().map(|(n, v)| [n.into_vec(), v.into_vec()].join(&b'=')).collect(),
+        };
         Ok(Child {
             program: text(program.as_os_str().as_bytes())?,
             arguments: request.command.iter().map(|a| text(a.as_bytes())).collect::<Result<_, _>>()?,
-            environment: request
-                .env
-                .iter()
-                .map(|(name, value)| text(format!("{name}={value}").as_bytes()))
-                .collect::<Result<_, _>>()?,
+            environment: variables.iter().map(|variable| text(variable)).collect::<Result<_, _>>()?,
             cwd: text(request.cwd.as_os_str().as_bytes())?,
             stdin: File::open("/dev/null").map_err(|e| ExecError::new("open /dev/null", &e))?,
-            stdout: output(&request.stdout)?,
-            stderr: output(&request.stderr)?,
+            outputs,
             group: request.group.as_ref().map(open_group).transpose()?,
             data_limit: request.data_limit,
         })
@@ -170,9 +165,10 @@ impl Child {
             unsafe { sigaction(signal, &default) }.map_err(|e| (0, e))?;
         }
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).map_err(|e| (0, e))?;
-        for (file, number) in [(&self.stdin, 0), (&self.stdout, 1), (&self.stderr, 2)] {
+        let descriptors = [self.stdin.as_raw_fd(), self.outputs[0].as_raw_fd(), self.outputs[1].as_raw_fd()];
+        for (descriptor, number) in descriptors.into_iter().zip(0..) {
             // SAFETY: both descriptors are valid, and nothing in this child owns 0, 1 or 2.
-            Errno::result(unsafe { libc::dup2(file.as_raw_fd(), number) }).map_err(|e| (1, e))?;
+            Errno::result(unsafe { libc::dup2(descriptor, number) }).map_err(|e| (1, e))?;
         }
         if let Some(group) = &self.group {
             nix::unistd::write(group.as_fd(), b"0").map_err(|e| (2, e))?;

@@ -1,11 +1,14 @@
 //! Launch, readiness, the process tree, who is a worker, stop.
 //!
-//! What is launched is a child of the **guard**, a small process beside the harness that is a child subreaper and holds
-//! one end of a socket. When the harness ends, however it ends, that socket closes and the guard kills everything that
-//! was launched; when the guard ends, the harness does. So nothing that was launched outlives a run.
+//! All that the harness starts is below the **guard**, a small process that it starts first: a child subreaper that holds
+//! one end of a socket. Each command has a **keeper** of its own there, so that what the target started is known from
+//! what a command beside it did. When the harness ends, however it ends, its sockets close, and guard and keepers kill
+//! everything. So nothing that was started outlives a run, even if two of the three are killed at once.
 
+mod claim;
 mod exec;
 mod guard;
+mod keeper;
 mod kill;
 mod launch;
 mod pidfd;
@@ -16,9 +19,10 @@ mod signal;
 mod target;
 mod tree;
 
+pub use claim::{sweep_groups, sweep_scratch};
 pub use guard::{ARGUMENT as GUARD_ARGUMENT, run as run_guard};
-pub use launch::{LaunchError, Launched, TargetEvent};
-pub use protocol::LaunchRequest;
+pub use launch::{Guard, LaunchError, Launched, TargetEvent};
+pub use protocol::{Killed, LaunchRequest};
 pub use ready::{Ready, ReadyError, tail, wait as wait_until_ready};
 pub use roster::{Arrival, Departure, Roster, Scope};
 pub use signal::signal_worker;

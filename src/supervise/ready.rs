@@ -1,11 +1,13 @@
 //! When a launched target counts as ready.
 
+use super::{LaunchError, Launched};
 use crate::config::ReadyConfig;
+use crate::model::ExitCause;
 use crate::probe::http_get;
 use regex::Regex;
+use std::fs::File;
 use std::net::{TcpStream, ToSocketAddrs};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use thiserror::Error;
@@ -45,7 +47,9 @@ pub struct Ready<'a> {
     /// The condition.
     pub config: &'a ReadyConfig,
     /// Files with the target's output.
-    pub outputs: [&'a Path; 2],
+    pub outputs: [&'a File; 2],
+    /// How a command is run.
+    pub command: &'a dyn Fn(&[String]) -> Result<Launched, LaunchError>,
     /// Whether the run is to end.
     pub stop: &'a AtomicBool,
 }
@@ -78,7 +82,7 @@ pub fn wait(ready: &Ready<'_>, mut alive: impl FnMut() -> bool) -> Result<(), Re
         } else if let Some(pattern) = &pattern {
             look_output(&ready.outputs, pattern)
         } else if let Some(command) = &config.command {
-            look_command(command)
+            look_command(command, ready)
         } else {
             let delay = config.delay.map_or(DEFAULT_DELAY, |span| span.0);
             if begun.elapsed() >= delay { Ok(()) } else { Err("still in its start delay".into()) }
@@ -105,44 +109,40 @@ fn look_tcp(address: &str) -> Result<(), String> {
     TcpStream::connect_timeout(&first, ATTEMPT).map(drop).map_err(|e| format!("{address}: {e}"))
 }
 
-fn look_output(outputs: &[&Path; 2], pattern: &Regex) -> Result<(), String> {
-    let matches = |path: &&Path| tail(path, 1 << 20).lines().any(|line| pattern.is_match(line));
+fn look_output(outputs: &[&File; 2], pattern: &Regex) -> Result<(), String> {
+    let matches = |file: &&File| tail(file, 1 << 20).lines().any(|line| pattern.is_match(line));
     if outputs.iter().any(matches) { Ok(()) } else { Err(format!("no line of its output matches `{pattern}`")) }
 }
 
-fn look_command(command: &[String]) -> Result<(), String> {
-    let (program, arguments) = command.split_first().ok_or("the command is empty")?;
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(|e| format!("could not execute `{program}`: {e}"))?;
+fn look_command(command: &[String], ready: &Ready<'_>) -> Result<(), String> {
+    let program = command.first().ok_or("the command is empty")?;
+    let mut launched = (ready.command)(command).map_err(|error| error.to_string())?;
     let deadline = Instant::now() + ATTEMPT;
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) if status.success() => return Ok(()),
-            Ok(Some(status)) => return Err(format!("`{program}` ended with {status}")),
-            Ok(None) if Instant::now() < deadline => std::thread::sleep(LOOK),
-            _ => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(format!("`{program}` took longer than {ATTEMPT:?}"));
-            }
+    while !ready.stop.load(Ordering::Relaxed) {
+        match launched.end(LOOK) {
+            Ok(Some(ExitCause::Code(0))) => return Ok(()),
+            Ok(Some(cause)) => return Err(format!("`{program}` ended with {cause}")),
+            Ok(None) if Instant::now() < deadline => {}
+            Ok(None) => return Err(format!("`{program}` took longer than {ATTEMPT:?}")),
+            Err(error) => return Err(format!("`{program}` could not be waited for: {error}")),
         }
     }
+    Err(format!("`{program}` was interrupted"))
 }
 
-/// The last `most` bytes of a file as text; empty if it can't be read.
-pub fn tail(path: &Path, most: u64) -> String {
-    use std::io::{Read, Seek, SeekFrom};
+/// The last whole lines of a file, `most` bytes of them at most; empty if it can't be read. A part of a line may hold a
+/// part of a secret, which nobody would know as one.
+pub fn tail(file: &File, most: u64) -> String {
     let read = || -> std::io::Result<Vec<u8>> {
-        let mut file = std::fs::File::open(path)?;
         let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
-        let mut bytes = Vec::new();
-        file.take(most).read_to_end(&mut bytes)?;
+        let mut bytes = vec![0; length.min(most) as usize];
+        // Read at its place: the file's position may be someone else's too.
+        let count = file.read_at(&mut bytes, length.saturating_sub(most))?;
+        bytes.truncate(count);
+        if length > most {
+            let whole = bytes.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+            bytes.drain(..whole);
+        }
         Ok(bytes)
     };
     String::from_utf8_lossy(&read().unwrap_or_default()).into_owned()
@@ -152,12 +152,20 @@ pub fn tail(path: &Path, most: u64) -> String {
 mod tests {
     use super::*;
     use crate::config::Span;
+    use crate::supervise::{Guard, LaunchRequest};
     use std::net::TcpListener;
+    use std::os::fd::AsFd;
 
     fn try_ready(config: ReadyConfig, alive: bool) -> Result<(), ReadyError> {
         let stop = AtomicBool::new(false);
-        let nowhere = Path::new("/nonexistent");
-        wait(&Ready { config: &config, outputs: [nowhere, nowhere], stop: &stop }, || alive)
+        let nowhere = File::open("/dev/null").unwrap();
+        let guard = Guard::start().unwrap();
+        let command = |command: &[String]| {
+            let (command, cwd) = (command.to_vec(), ".".into());
+            let request = LaunchRequest { command, env: None, cwd, group: None, data_limit: None };
+            Launched::start(&guard, request, [nowhere.as_fd(); 2])
+        };
+        wait(&Ready { config: &config, outputs: [&nowhere; 2], command: &command, stop: &stop }, || alive)
     }
 
     #[test]

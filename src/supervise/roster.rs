@@ -21,7 +21,7 @@ const HOST_EVERY: Duration = Duration::from_secs(1);
 /// Where workers are looked for.
 #[derive(Debug)]
 pub enum Scope {
-    /// What this process, the guard, has launched.
+    /// What is below this process, a keeper.
     LaunchedBy(u32),
     /// This process, while it lives.
     Process(WorkerProbe),

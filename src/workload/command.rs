@@ -1,6 +1,6 @@
 //! An external command as load: k6, wrk, ab, or anybody's script.
 //!
-//! It is run once for each phase with load, in a process group of its own. What it printed last is kept in memory, a
+//! It is run once for each phase with load, and ends with it, with all that it started. What it printed last is kept in memory, a
 //! bounded amount, for the count of requests and for error messages.
 
 use super::counters::Counters;
@@ -9,8 +9,8 @@ use super::running::Running;
 use super::{PhaseEnd, WorkloadError, is_set};
 use crate::config::{PhaseConfig, WorkloadConfig};
 use crate::model::{ExitCause, LoadSample, PhaseKind};
+use crate::supervise::{Guard, LaunchError};
 use regex::Regex;
-use std::os::unix::process::ExitStatusExt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -23,6 +23,8 @@ const STEP: usize = 0;
 
 /// The external command of a workload.
 pub(super) struct CommandLoad {
+    /// Below it the command is started; one of its own, if none was given.
+    guard: Option<Arc<Guard>>,
     command: Vec<String>,
     requests: Option<Regex>,
     recorder: Recorder,
@@ -43,7 +45,11 @@ impl CommandLoad {
             None => None,
             Some(pattern) => Some(compile(pattern).map_err(|e| WorkloadError::new("workload.command-requests", e))?),
         };
-        Ok(CommandLoad { command, requests, recorder: Recorder::new(origin, counters, seconds) })
+        Ok(CommandLoad { guard: None, command, requests, recorder: Recorder::new(origin, counters, seconds) })
+    }
+
+    pub(super) fn below(&mut self, guard: Arc<Guard>) {
+        self.guard = Some(guard);
     }
 
     pub(super) fn recorder(&self) -> &Recorder {
@@ -53,7 +59,7 @@ impl CommandLoad {
     /// Runs the command to its end, or to that of the phase.
     pub(super) fn run(&mut self, phase: &PhaseConfig, stop: &AtomicBool) -> PhaseEnd {
         self.recorder.begin_phase(phase.kind == PhaseKind::Soak, Instant::now());
-        let end = match Running::start(&self.command) {
+        let end = match self.start() {
             Ok(running) => self.follow(running, phase, stop),
             Err(error) => PhaseEnd::Failed(format!("can't start the command `{}`: {error}", self.command[0])),
         };
@@ -65,6 +71,14 @@ impl CommandLoad {
         }
         self.recorder.end_phase(Instant::now());
         end
+    }
+
+    fn start(&mut self) -> Result<Running, LaunchError> {
+        let guard = match &self.guard {
+            Some(guard) => guard,
+            None => self.guard.insert(Arc::new(Guard::start()?)),
+        };
+        Running::start(guard, &self.command)
     }
 
     fn follow(&mut self, mut running: Running, phase: &PhaseConfig, stop: &AtomicBool) -> PhaseEnd {
@@ -82,9 +96,8 @@ impl CommandLoad {
             }
             match running.wait(TICK) {
                 Ok(None) => self.recorder.roll(Instant::now()),
-                Ok(Some(status)) if status.success() => break PhaseEnd::Complete,
-                Ok(Some(status)) => {
-                    let cause = ExitCause::from_wait_status(status.into_raw());
+                Ok(Some(ExitCause::Code(0))) => break PhaseEnd::Complete,
+                Ok(Some(cause)) => {
                     break PhaseEnd::Failed(format!(
                         "the command `{}` ended with {cause}; its last output:\n{}",
                         self.command[0],

@@ -33,6 +33,7 @@ pub use record::StepHistograms;
 
 use crate::config::{PhaseConfig, WorkloadConfig};
 use crate::model::{LoadSample, PhaseKind, WorkloadSummary};
+use crate::supervise::Guard;
 use command::CommandLoad;
 use http::HttpLoad;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -100,6 +101,15 @@ impl Driver {
     pub fn in_parts(mut self, parts: u32) -> Driver {
         if let Kind::Http(load) = &mut self.0 {
             load.in_parts(parts);
+        }
+        self
+    }
+
+    /// The same, with what it starts below this guard instead of one of its own.
+    #[must_use]
+    pub fn below(mut self, guard: Arc<Guard>) -> Driver {
+        if let Kind::Command(load) = &mut self.0 {
+            load.below(guard);
         }
         self
     }

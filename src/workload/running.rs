@@ -1,17 +1,12 @@
-//! One external command that is running, in a process group that never outlives the harness.
-//!
-//! The group's leader is a watcher: a shell that waits on a pipe whose other end only the harness holds. When the
-//! harness ends, however it ends, the pipe closes and the watcher kills the group, itself included. A signal at the
-//! death of the parent (`PR_SET_PDEATHSIG`) wouldn't do: it reaches the command, but not what the command started.
+//! One external command that is running below the run's guard, and what it prints.
 
+use crate::model::ExitCause;
+use crate::supervise::{Guard, LaunchError, LaunchRequest, Launched};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use std::collections::VecDeque;
-use std::io::{self, PipeReader, PipeWriter, Read};
+use std::io::{self, PipeReader, Read};
 use std::os::fd::AsFd;
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// How much of the output is kept, from its end.
@@ -19,65 +14,49 @@ const KEPT: usize = 1 << 20;
 /// How long the command may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_millis(20);
-/// The watcher must not end before the command when the group is asked to end.
-const WATCHER: &str = "trap '' INT TERM HUP; read _; kill -KILL 0";
 
-/// A command that is running; its process group is killed when this is dropped.
+/// A command that is running; all that it started is killed when this is dropped.
 pub(super) struct Running {
-    watcher: Child,
-    child: Child,
+    launched: Launched,
     output: PipeReader,
     kept: VecDeque<u8>,
-    /// Closed by the kernel when the harness ends.
-    _alive: PipeWriter,
 }
 
 impl Running {
-    /// Starts a program with its arguments; `command` isn't empty.
-    pub(super) fn start(command: &[String]) -> io::Result<Running> {
-        let (watched, alive) = io::pipe()?;
+    /// Starts a program with its arguments, in our environment and directory.
+    pub(super) fn start(guard: &Guard, command: &[String]) -> Result<Running, LaunchError> {
         let (output, writer) = io::pipe()?;
-        let mut watcher = Command::new("/bin/sh")
-            .args(["-c", WATCHER])
-            .stdin(watched)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()?;
-        let mut builder = Command::new(&command[0]);
-        builder.args(&command[1..]).stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer);
-        let child = match builder.process_group(watcher.id() as i32).spawn() {
-            Ok(child) => child,
-            Err(error) => {
-                drop(alive);
-                watcher.wait()?;
-                return Err(error);
-            }
+        let request = LaunchRequest {
+            command: command.to_vec(),
+            env: None,
+            cwd: std::env::current_dir()?,
+            group: None,
+            data_limit: None,
         };
-        // The builder holds the pipe's writing end, which must be the command's alone.
-        drop(builder);
-        Ok(Running { watcher, child, output, kept: VecDeque::new(), _alive: alive })
+        // The writing end is the command's alone from here on.
+        let launched = Launched::start(guard, request, [writer.as_fd(); 2])?;
+        Ok(Running { launched, output, kept: VecDeque::new() })
     }
 
     /// Takes output for up to `duration`, and the command's end.
-    pub(super) fn wait(&mut self, duration: Duration) -> io::Result<Option<ExitStatus>> {
+    pub(super) fn wait(&mut self, duration: Duration) -> io::Result<Option<ExitCause>> {
         self.read(duration);
-        let status = self.child.try_wait()?;
-        if status.is_some() {
+        let cause = self.launched.end(Duration::ZERO)?;
+        if cause.is_some() {
             // What it printed last may still be in the pipe. A pipe holds less than this; something that left the
             // group may go on to write for ever.
             let _ = (0..64).take_while(|_| self.read(Duration::ZERO)).count();
         }
-        Ok(status)
+        Ok(cause)
     }
 
     /// Asks the command to end, as Ctrl-C would, because that makes load generators print their summary; kills it if
     /// it doesn't.
     pub(super) fn stop(&mut self) {
         let until = Instant::now() + GRACE;
-        self.signal(Signal::SIGINT);
+        self.launched.signal_group(Signal::SIGINT as i32);
         while Instant::now() < until && matches!(self.wait(TICK), Ok(None)) {}
-        self.signal(Signal::SIGKILL);
+        self.launched.kill();
     }
 
     /// What the command printed last.
@@ -85,11 +64,14 @@ impl Running {
         self.tail(KEPT)
     }
 
-    /// The last bytes of the output.
+    /// The last bytes of the output, from the beginning of a line if there is one: a part of a line may hold a part of a
+    /// secret, which nobody would know as one.
     pub(super) fn tail(&self, bytes: usize) -> String {
         let skipped = self.kept.len().saturating_sub(bytes);
         let bytes: Vec<u8> = self.kept.iter().skip(skipped).copied().collect();
-        String::from_utf8_lossy(&bytes).into_owned()
+        let line = bytes.iter().position(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+        let text = if skipped > 0 { &bytes[line..] } else { &bytes[..] };
+        String::from_utf8_lossy(text).into_owned()
     }
 
     /// Takes what the command has printed, waiting up to `duration` for it; true if there was something.
@@ -112,21 +94,6 @@ impl Running {
         self.kept.drain(..excess);
         count > 0
     }
-
-    /// Sends a signal to the group. Its number is the watcher's, which isn't reaped before the end, so that it can't
-    /// be another group's.
-    fn signal(&self, signal: Signal) {
-        let _ = killpg(Pid::from_raw(self.watcher.id() as i32), signal);
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.signal(Signal::SIGKILL);
-        // They were killed, so this doesn't wait for long; an error leaves nothing more to do.
-        let _ = self.child.wait();
-        let _ = self.watcher.wait();
-    }
 }
 
 #[cfg(test)]
@@ -135,7 +102,9 @@ mod tests {
     use crate::workload::testing::{eventually, is_alive};
 
     fn start(script: &str) -> Running {
-        Running::start(&["sh", "-c", script].map(str::to_owned)).unwrap()
+        // It ends with what it keeps.
+        let guard = Box::leak(Box::new(Guard::start().unwrap()));
+        Running::start(guard, &["sh", "-c", script].map(str::to_owned)).unwrap()
     }
 
     /// Waits for the number of a process that the script writes to `path`.
@@ -153,39 +122,36 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_group_ends_with_it() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("pid");
-        let script =
-            format!("trap '' INT; sleep 60 & echo $! > {0}.new; mv {0}.new {0}; wait; sleep 60", path.display());
-        let mut running = start(&script);
-        let grandchild = pid(&path);
-        running.stop();
-        assert!(eventually(|| !is_alive(grandchild)));
-        let watcher = running.watcher.id() as i32;
-        drop(running);
-        assert!(!is_alive(watcher));
+    fn what_a_command_started_ends_with_it_whatever_its_session() {
+        for (start, end) in [("", "sleep 60"), ("setsid ", "sleep 60"), ("setsid ", "exit 0")] {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("pid");
+            let script =
+                format!("trap '' INT; {start}sleep 60 & echo $! > {0}.new; mv {0}.new {0}; {end}", path.display());
+            let mut running = self::start(&script);
+            let left = pid(&path);
+            assert!(is_alive(left));
+            running.stop();
+            assert!(!is_alive(left));
+        }
     }
 
     #[test]
-    fn what_a_command_leaves_behind_ends_too() {
+    fn what_a_command_leaves_behind_ends_with_its_guard() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("pid");
-        let mut running = start(&format!("sleep 60 & echo $! > {0}.new; mv {0}.new {0}", path.display()));
-        while running.wait(TICK).unwrap().is_none() {}
+        let guard = Guard::start().unwrap();
+        let script = format!("setsid sleep 60 & echo $! > {0}.new; mv {0}.new {0}; wait", path.display());
+        let mut running = Running::start(&guard, &["sh", "-c", &script].map(str::to_owned)).unwrap();
         let left = pid(&path);
         assert!(is_alive(left));
-        drop(running);
-        assert!(eventually(|| !is_alive(left)));
+        guard.end();
+        assert!(!is_alive(left));
+        assert!(eventually_lost(&mut running));
     }
 
-    #[test]
-    fn the_watcher_kills_the_group_when_the_harness_is_gone() {
-        let mut running = start("sleep 60 & wait");
-        let (child, watcher) = (running.child.id() as i32, running.watcher.id() as i32);
-        assert!(is_alive(child) && is_alive(watcher));
-        // What the kernel does with the pipe of a harness that was killed.
-        running._alive = io::pipe().unwrap().1;
-        assert!(eventually(|| !is_alive(child) && !is_alive(watcher)));
+    /// Whether the command is told to be lost.
+    fn eventually_lost(running: &mut Running) -> bool {
+        (0..1000).any(|_| running.wait(TICK).is_err())
     }
 }

@@ -1,0 +1,172 @@
+//! Secrets that are known by where they stand: beside a name that sounds like one, in a URL, after an option.
+
+use super::{REDACTED, without_secrets};
+use regex::Regex;
+use std::sync::LazyLock;
+
+/// Whatever has one of these in its name is secret.
+const STRONG: &str = "authorization|cookie|token|secret|passw(?:or)?d|passphrase|api[-_]?key|access[-_]?key|credential|\
+                      signature|pgpass";
+
+/// These only as a whole name, or as its last part: `key=` and `X-Auth`, but not `monkey=`, `author=`, `bypass=`.
+const WEAK: &str = "(?:[\\w.-]*[_.-])?(?:pass|pwd|pw|sig|jwt|sid|o?auth2?|session|bearer|passkey|passcode|psk)\
+                    |[\\w.-]*sess(?:ion)?[-_]?id\
+                    |(?:[\\w.-]*[_.-])?(?:auth|secret|private|sign(?:ing)?|encrypt(?:ion)?|master|account|licen[cs]e|service|\
+                     storage|shared|session|ssh|hmac)[-_]key\
+                    |key\
+                    |(?-i:[a-z][a-z0-9]*(?:Pass|Pwd|Sig|Jwt|Auth|Sid))";
+
+static SECRET_NAME: LazyLock<Regex> = LazyLock::new(|| pattern(&format!("(?i)(?:{STRONG})|^(?:{WEAK})$")));
+
+/// `user:password@` in a URL; the scheme stays.
+static USER_INFO: LazyLock<Regex> = LazyLock::new(|| pattern(r"://[^/?#\s@]*@"));
+
+/// What stands beside a name, and the rest of what it matches is kept: each has its secret last.
+static BESIDE: LazyLock<[Regex; 6]> = LazyLock::new(|| {
+    let value = r#"(?:\[redacted\]|\\"[^"\\]*\\"|"[^"]*"|'[^']*'|[^&;,\s"']+)"#;
+    let strong = format!(r"[\w-]*(?:{STRONG})[\w-]*");
+    [
+        // `Authorization: Bearer abc`, to the end of the line.
+        format!(r"(?im)({strong}\s*:\s*)[^\s'\x22\\].*$"),
+        format!(r#"(?im)((?:^\s*|["'])(?:{WEAK})\s*:\s*)[^\s'"\\].*$"#),
+        // `token=abc`, `"token": "abc"`, `\"token\": \"abc\"`.
+        format!(r#"(?i)({strong}\\?["']?\s*[=:]\s*){value}"#),
+        format!(r#"(?im)((?:^|[^\w.-])(?:{WEAK})(?:\\?["']?\s*=\s*|\\?["']\s*:\s*)){value}"#),
+        // `--password abc`.
+        format!(r#"(?im)((?:^|[\s"'])--?(?:{strong}|{WEAK})\s+){value}"#),
+        // `-u joe:abc`.
+        r#"(?m)((?:^|[\s"'])(?:-u|-U|--user|--proxy-user)(?:\s+|=)?["']?[^\s:"'=]+:)[^\s"']+"#.to_owned(),
+    ]
+    .map(|text| pattern(&text))
+});
+
+/// Tokens that are known by their own look, and private keys.
+static TOKENS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\z)|\bAKIA[0-9A-Z]{16}\b|\bgh[pousr]_\w{20,}|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|\bxox[abprs]-[\w-]{10,}|\bglpat-[\w-]{16,}",
+    )
+});
+
+/// `Bearer abc`, wherever it stands.
+static BEARER: LazyLock<Regex> = LazyLock::new(|| pattern(r"(?i)(\bbearer\s+)[\w.~+/=-]{16,}"));
+
+/// An option whose value, the next word, is a user and a password.
+const USER_OPTIONS: [&str; 4] = ["-u", "-U", "--user", "--proxy-user"];
+
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("a fixed pattern, compiled by a test")
+}
+
+/// The text without what the rules find.
+pub(super) fn apply(text: &str) -> String {
+    let mut text = USER_INFO.replace_all(text, format!("://{REDACTED}@")).into_owned();
+    for rule in BESIDE.iter().chain([&*BEARER]) {
+        if rule.is_match(&text) {
+            text = rule.replace_all(&text, format!("${{1}}{REDACTED}")).into_owned();
+        }
+    }
+    TOKENS.replace_all(&text, REDACTED).into_owned()
+}
+
+/// Whether a name sounds like that of a secret.
+pub(super) fn is_secret_name(name: &str) -> bool {
+    SECRET_NAME.is_match(name)
+}
+
+/// A word of a command as it may be stored, given the word before.
+pub(super) fn redacted_word(before: Option<&str>, word: &str) -> String {
+    match before {
+        Some(option) if is_secret_option(option) => REDACTED.to_owned(),
+        Some(option) if USER_OPTIONS.contains(&option) && word.contains(':') => {
+            format!("{}:{REDACTED}", word.split(':').next().unwrap_or_default())
+        }
+        _ => without_secrets(word),
+    }
+}
+
+/// A command line as it may be stored.
+pub fn redacted_words(words: &[String]) -> Vec<String> {
+    let before = [None].into_iter().chain(words.iter().map(|word| Some(word.as_str())));
+    before.zip(words).map(|(before, word)| redacted_word(before, word)).collect()
+}
+
+/// Whether the word of a command is an option whose value, the next word, is a secret: `--password`.
+fn is_secret_option(word: &str) -> bool {
+    word.starts_with('-') && !word.contains(['=', ':', ' ']) && is_secret_name(word.trim_start_matches('-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_lines_are_stored_without_their_secrets() {
+        let words = "x --password a1 --token=b2 http://joe:c3@host/ --pwd d4 -u joe:e5 --port 80 -p 81";
+        let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+        assert_eq!(
+            redacted_words(&words).join(" "),
+            "x --password [redacted] --token=[redacted] http://[redacted]@host/ --pwd [redacted] -u joe:[redacted] \
+             --port 80 -p 81"
+        );
+    }
+
+    #[test]
+    fn whatever_sounds_like_a_secret_is_hidden() {
+        for text in [
+            "PGPASS=s3cret x",
+            "DB_PASS=s3cret",
+            "dbPass=s3cret",
+            "MYSQL_PWD=s3cret",
+            "http://h/?a=1&sig=s3cret&b=2",
+            "jwt=s3cret; path=/",
+            "auth=s3cret",
+            "sid=s3cret",
+            "PHPSESSID=s3cret",
+            "pass=s3cret",
+            "key=s3cret",
+            "pw='s3cret and more'",
+            "X-Auth: s3cret more",
+            "curl -H 'X-Auth-Key: s3cret' /",
+            "Session: s3cret",
+            r#"{"user": "joe", "pass": "s3cret"}"#,
+            r#"{\"password\": \"s3cret\"}"#,
+            r#"{\"pw\": \"s3cret\"}"#,
+            "sh -c curl --pwd s3cret /",
+            "curl -u joe:s3cret /",
+            "curl -ujoe:s3cret /",
+            "curl --user=joe:s3cret /",
+            "note: Authorization: Bearer s3cret",
+            "got Bearer s3cret-0123456789abc back",
+            "signing_key=s3cret",
+            "-----BEGIN RSA PRIVATE KEY-----\ns3cret\n-----END RSA PRIVATE KEY-----",
+        ] {
+            let hidden = without_secrets(text);
+            assert!(!hidden.contains("s3cret") && hidden.contains(REDACTED), "{text} -> {hidden}");
+            assert_eq!(without_secrets(&hidden), hidden, "nothing changes the second time");
+        }
+        for name in ["X-Auth", "X-Auth-Key", "Session", "X-API-Key", "Cookie", "Authorization", "X-Session-Token"] {
+            assert!(is_secret_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn plain_words_stay() {
+        for text in [
+            "/upload?size=1&name=a",
+            "httpd -DFOREGROUND -f /etc/httpd.conf",
+            "http://127.0.0.1:80/a@b",
+            "monkey=1 author=joe bypass=2 compass=north keyboard=us design=new signal=9 authority=x",
+            "/items?sort_key=price&session_timeout=30&pass_count=3",
+            "the command `true` ended with exit code 1; its last output:",
+            "target.ready.http: http://127.0.0.1:8001/health answers with status 503",
+            "workload.step[0].key: is empty",
+            "2 processes (sleep 4711, sh 4712) did not end within 1s of SIGTERM: killed",
+            "in a new session: started",
+        ] {
+            assert_eq!(without_secrets(text), text);
+        }
+        for name in ["Author", "Monkey", "Accept", "Keyboard", "Compass", "Session-Timeout", "Content-Type"] {
+            assert!(!is_secret_name(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What goes into the record of a run, without secrets: reports are made of the record alone.
+
+use crate::config::without_secrets;
+use crate::model::{EventKind, RunMeta};
+use crate::store::Entry;
+
+fn scrub(text: &mut String) {
+    *text = without_secrets(text);
+}
+
+/// Scrubs the texts of the head of a run that come from outside; its `config` was redacted when it was made.
+pub fn head(meta: &mut RunMeta) {
+    let target = &mut meta.target;
+    let texts = [&mut target.workers, &mut meta.counting.worth].into_iter();
+    let texts = texts.chain(&mut target.command).chain(&mut target.executable).chain(&mut meta.aborted);
+    texts.chain(&mut meta.classes).for_each(scrub);
+    for step in &mut meta.steps {
+        [&mut step.name, &mut step.method, &mut step.path].into_iter().for_each(scrub);
+    }
+}
+
+/// Scrubs the texts of a line of a run. Call sites that allocate are of the target's program, and stay as they are.
+pub fn entry(entry: &mut Entry) {
+    match entry {
+        Entry::Load(load) => scrub(&mut load.step),
+        Entry::Event(event) => match &mut event.kind {
+            EventKind::Note { text }
+            | EventKind::Look { found: text, .. }
+            | EventKind::Spawned { command: text, .. } => {
+                scrub(text);
+            }
+            EventKind::LogRead { unmatched, .. } => unmatched.iter_mut().for_each(scrub),
+            EventKind::Exited { .. }
+            | EventKind::PageRead { .. }
+            | EventKind::Phase { .. }
+            | EventKind::Collected
+            | EventKind::Stopping
+            | EventKind::MissedTicks { .. }
+            | EventKind::MemoryLimit { .. }
+            | EventKind::TargetDied { .. }
+            | EventKind::Interrupted { .. } => {}
+        },
+        Entry::Census(census) => {
+            census.others.iter_mut().for_each(|other| scrub(&mut other.command));
+            census.zombies.iter_mut().for_each(|zombies| scrub(&mut zombies.command));
+        }
+        Entry::Sample(_) | Entry::Host(_) | Entry::Heap(_) => {}
+    }
+}

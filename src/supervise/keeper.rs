@@ -1,0 +1,193 @@
+//! A keeper: a small process between the guard and one command, so that what the command started is known from all else.
+//!
+//! It is forked from the guard, and like it a child subreaper. When the harness closes its socket, or the guard is gone,
+//! it kills everything below it and ends. So two of the three may be killed at once, and still nothing is left.
+
+use super::exec::{ExecError, Suspended};
+use super::guard::watch_over;
+use super::protocol::{LaunchRequest, Order, Report, receive, send};
+use super::{kill, tree};
+use nix::errno::Errno;
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use nix::sys::signalfd::SignalFd;
+use nix::unistd::{ForkResult, Pid};
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::panic::AssertUnwindSafe;
+
+/// Name of a keeper's process.
+const NAME: &str = "harness-keeper";
+
+/// Forks a keeper from the guard, whose socket to the harness is `guarded`. It gets its own socket, and the standard
+/// output and error of its command.
+pub fn fork([socket, stdout, stderr]: [OwnedFd; 3], guarded: &OwnedFd) -> Result<u32, Errno> {
+    let guard = nix::unistd::getpid();
+    // SAFETY: the guard has one thread, so the child may do anything.
+    match unsafe { nix::unistd::fork() }? {
+        ForkResult::Parent { child } => Ok(child.as_raw() as u32),
+        ForkResult::Child => {
+            // The guard alone holds its end, so that the harness sees it close. A panic must not unwind into the guard's code.
+            let kept = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                let null = File::open("/dev/null")?;
+                // SAFETY: nothing in this process uses the guard's socket or its standard input from here on.
+                unsafe {
+                    libc::close(guarded.as_raw_fd());
+                    libc::dup2(null.as_raw_fd(), libc::STDIN_FILENO);
+                }
+                keep(UnixStream::from(socket), [stdout, stderr], guard)
+            }));
+            // SAFETY: ends the child without running what the guard has for its own end.
+            unsafe { libc::_exit(i32::from(!matches!(kept, Ok(Ok(()))))) }
+        }
+    }
+}
+
+fn keep(socket: UnixStream, outputs: [OwnedFd; 2], guard: Pid) -> io::Result<()> {
+    let signals = watch_over(NAME)?;
+    // Tells of the guard's death; `serve` then sees that it is gone.
+    nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
+    let writer = socket.try_clone()?;
+    let mut keeper = Keeper { writer, guard, outputs: Some(outputs), kept: Kept::None, request: None };
+    let served = keeper.serve(BufReader::new(socket), &signals);
+    // Whatever ended the conversation, nothing that was launched may stay.
+    kill::everything_below_us(|_, _| {});
+    // A harness that has gone is no failure.
+    match served {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}
+
+enum Kept {
+    None,
+    Suspended(Suspended),
+    Running(Pid),
+    Ended,
+}
+
+struct Keeper {
+    writer: UnixStream,
+    guard: Pid,
+    outputs: Option<[OwnedFd; 2]>,
+    kept: Kept,
+    request: Option<LaunchRequest>,
+}
+
+impl Keeper {
+    fn serve(&mut self, mut reader: BufReader<UnixStream>, signals: &SignalFd) -> io::Result<()> {
+        while nix::unistd::getppid() == self.guard {
+            // An order that was read together with the one before waits in the buffer, not in the socket.
+            let waiting = !reader.buffer().is_empty();
+            let mut ready = [
+                PollFd::new(reader.get_ref().as_fd(), PollFlags::POLLIN),
+                PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+            ];
+            match poll(&mut ready, if waiting { PollTimeout::ZERO } else { PollTimeout::NONE }) {
+                Err(Errno::EINTR) => continue,
+                result => result?,
+            };
+            let spoken = waiting || ready[0].any() == Some(true);
+            while let Ok(Some(_)) = signals.read_signal() {}
+            self.reap()?;
+            if spoken {
+                match receive(&mut reader)? {
+                    Some(order) => self.obey(order)?,
+                    None => return Ok(()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn obey(&mut self, order: Order) -> io::Result<()> {
+        match order {
+            Order::Launch(request) => {
+                let Some(outputs) = self.outputs.take() else { return Ok(()) };
+                let report = match Suspended::fork(&request, outputs) {
+                    Ok(suspended) => {
+                        let pid = suspended.pid.as_raw() as u32;
+                        self.kept = Kept::Suspended(suspended);
+                        Report::Suspended { keeper: std::process::id(), pid }
+                    }
+                    Err(error) => failed(&error),
+                };
+                self.request = Some(request);
+                self.say(&report)
+            }
+            Order::Resume => {
+                let command = self.request.as_ref().and_then(|r| r.command.first()).cloned().unwrap_or_default();
+                let report = match std::mem::replace(&mut self.kept, Kept::Ended) {
+                    Kept::Suspended(suspended) => match suspended.resume(&command) {
+                        Ok(pid) => {
+                            self.kept = Kept::Running(pid);
+                            Report::Running
+                        }
+                        Err(error) => failed(&error),
+                    },
+                    other => {
+                        self.kept = other;
+                        return Ok(());
+                    }
+                };
+                self.say(&report)
+            }
+            Order::Signal(signal) => {
+                // A daemon has left the process that was launched; it is then our child in its place.
+                let pids = match &self.kept {
+                    Kept::Running(pid) => vec![*pid],
+                    _ => tree::children(std::process::id()).into_iter().map(|pid| Pid::from_raw(pid as i32)).collect(),
+                };
+                if let Ok(signal) = Signal::try_from(signal) {
+                    // We are the parent and haven't waited for them yet, so the PIDs are still theirs.
+                    for pid in pids {
+                        let _ = nix::sys::signal::kill(pid, signal);
+                        // One that is stopped can't end in order before it goes on.
+                        let _ = nix::sys::signal::kill(pid, Signal::SIGCONT);
+                    }
+                }
+                Ok(())
+            }
+            Order::SignalGroup(signal) => {
+                // It leads its group and we haven't waited for it yet, so the number is still its own.
+                if let (Kept::Running(pid), Ok(signal)) = (&self.kept, Signal::try_from(signal)) {
+                    let _ = nix::sys::signal::killpg(*pid, signal);
+                }
+                Ok(())
+            }
+            Order::Kill => {
+                let mut ended = Vec::new();
+                let killed = kill::everything_below_us(|pid, status| ended.push((pid, status)));
+                for (pid, status) in ended {
+                    self.tell_exit(pid, status)?;
+                }
+                self.say(&Report::Killed(killed))
+            }
+        }
+    }
+
+    fn reap(&mut self) -> io::Result<()> {
+        while let Ok(Some((pid, status))) = kill::reap() {
+            self.tell_exit(pid, status)?;
+        }
+        Ok(())
+    }
+
+    fn tell_exit(&mut self, pid: u32, status: i32) -> io::Result<()> {
+        if matches!(&self.kept, Kept::Running(kept) if kept.as_raw() as u32 == pid) {
+            self.kept = Kept::Ended;
+        }
+        self.say(&Report::Exited { pid, status })
+    }
+
+    fn say(&mut self, report: &Report) -> io::Result<()> {
+        send(&mut self.writer, report)
+    }
+}
+
+fn failed(error: &ExecError) -> Report {
+    Report::Failed { what: error.what.clone(), errno: error.errno as i32 }
+}
