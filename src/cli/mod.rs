@@ -17,6 +17,7 @@ mod run;
 mod watch;
 
 use crate::demo::{self, DemoOptions};
+use crate::engine::{NAMER_ARGUMENT, run_namer};
 use crate::report;
 use crate::supervise::{GUARD_ARGUMENT, run_guard};
 use crate::verdict::ExitCode;
@@ -80,12 +81,13 @@ Exit codes:
 
 /// Runs the program on its own arguments.
 pub fn main() -> std::process::ExitCode {
-    if std::env::args().nth(1).as_deref() == Some(GUARD_ARGUMENT) {
-        return match run_guard() {
-            Ok(()) => ExitCode::Clean,
-            Err(_) => ExitCode::Failure,
-        }
-        .into();
+    let helped = match std::env::args().nth(1).as_deref() {
+        Some(GUARD_ARGUMENT) => Some(run_guard()),
+        Some(NAMER_ARGUMENT) => Some(run_namer()),
+        _ => None,
+    };
+    if let Some(helped) = helped {
+        return helped.map_or(ExitCode::Failure, |()| ExitCode::Clean).into();
     }
     let done = match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
