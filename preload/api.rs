@@ -5,8 +5,8 @@
 use super::chunk::Head;
 use super::layout::{Region, Slot};
 use super::libc::{self, ENOMEM, MAP_ANONYMOUS, MAP_FAILED, MAP_FIXED, MAP_PRIVATE, PROT_NONE, PROT_WRITE};
-use super::next::{self, Next, early_size, is_allocator, is_early, usable};
-use super::region::{close_range, existing, forget_range};
+use super::next::{self, Next, early_size, is_allocator, is_early, sanitized, usable};
+use super::region::{close_range, existing, forget_range, region};
 use super::sample::{allocated, count_allocated, count_freed, freed, mapped, opened, reserved, sample_block};
 use super::table::may_hold_near;
 use super::thread::direct_slot;
@@ -41,7 +41,7 @@ pub unsafe fn noted(block: Address) -> Address {
 
 #[inline(never)]
 unsafe fn noted_slowly(block: Address) -> Address {
-    if !is_early(block) {
+    if !is_early(block) && !sanitized() {
         // SAFETY: the block was just allocated, and is none of ours.
         allocated(block, unsafe { usable(block) });
     }
@@ -111,8 +111,10 @@ unsafe fn free_slowly(block: Address) {
     }
     // SAFETY: the block is live, and the function has this type.
     unsafe {
-        freed(block, usable(block));
-        transmute::<Address, next::Free>(next::FREE.known())(block);
+        if !sanitized() {
+            freed(block, usable(block));
+        }
+        transmute::<Address, next::Free>(next::FREE.get())(block);
     }
 }
 
@@ -132,9 +134,11 @@ pub unsafe extern "C" fn realloc(block: Address, bytes: usize) -> Address {
                 }
                 return moved;
             }
-            freed(block, usable(block));
+            if !sanitized() {
+                freed(block, usable(block));
+            }
         }
-        let moved = transmute::<Address, next::Realloc>(next::REALLOC.known())(block, bytes);
+        let moved = transmute::<Address, next::Realloc>(next::REALLOC.get())(block, bytes);
         if moved.is_null() && bytes > 0 {
             // It failed, and the old block lives on.
             noted(block);
@@ -256,7 +260,7 @@ unsafe extern "C" fn mmap_from(
     caller: usize,
 ) -> Address {
     type Mmap = unsafe extern "C" fn(Address, usize, c_int, c_int, c_int, i64) -> Address;
-    let next = next::MMAP.get();
+    let next = next::MMAP.known();
     // SAFETY: the function has this type; before it is known, the kernel is asked.
     let made = unsafe {
         if next.is_null() {
@@ -267,7 +271,7 @@ unsafe extern "C" fn mmap_from(
         }
         transmute::<Address, Mmap>(next)(address, bytes, protection, flags, descriptor, offset)
     };
-    if made as usize == MAP_FAILED || is_allocator(caller) {
+    if made as usize == MAP_FAILED || is_allocator(caller) || sanitized() {
         return made;
     }
     if flags & MAP_FIXED != 0 {
@@ -284,7 +288,7 @@ unsafe extern "C" fn mmap_from(
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mprotect(address: Address, bytes: usize, protection: c_int) -> c_int {
-    let next = next::MPROTECT.get();
+    let next = next::MPROTECT.known();
     // SAFETY: the function has this type; before it is known, the kernel is asked.
     let result = unsafe {
         if next.is_null() {
@@ -306,7 +310,7 @@ pub unsafe extern "C" fn mprotect(address: Address, bytes: usize, protection: c_
 
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn munmap(address: Address, bytes: usize) -> c_int {
-    let next = next::MUNMAP.get();
+    let next = next::MUNMAP.known();
     // It is noted before anyone else can be given the range; the call fails only where there is nothing of that kind.
     unmapped(address, bytes);
     // SAFETY: the function has this type; before it is known, the kernel is asked.
@@ -321,14 +325,16 @@ pub unsafe extern "C" fn munmap(address: Address, bytes: usize) -> c_int {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn mremap(old: Address, before: usize, bytes: usize, flags: c_int, fixed: Address) -> Address {
     type Mremap = unsafe extern "C" fn(Address, usize, usize, c_int, Address) -> Address;
-    let next = next::MREMAP.get();
-    if next.is_null() {
-        out_of_memory();
-        return MAP_FAILED as Address;
-    }
+    let next = next::MREMAP.known();
     let followed = unmapped(old, before);
-    // SAFETY: the function takes a fifth argument or ignores it.
-    let made = unsafe { transmute::<Address, Mremap>(next)(old, before, bytes, flags, fixed) };
+    // SAFETY: the function takes a fifth argument or ignores it; before it is known, the kernel is asked.
+    let made = unsafe {
+        if next.is_null() {
+            let arguments = [old as u64, before as u64, bytes as u64, flags as u64, fixed as u64, 0];
+            return kernel(libc::SYS_MREMAP, arguments) as Address;
+        }
+        transmute::<Address, Mremap>(next)(old, before, bytes, flags, fixed)
+    };
     if followed > 0 {
         match made as usize {
             MAP_FAILED => mapped(old, pages(before)),
@@ -336,6 +342,20 @@ pub unsafe extern "C" fn mremap(old: Address, before: usize, bytes: usize, flags
         }
     }
     made
+}
+
+/// The unwinder is told of code that was made at run time. What such tables say is not always so: LuaJIT's stop the unwinder,
+/// and the process with it, where they are asked for more than an exception's way. So no stack is walked any more.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn __register_frame(tables: *const c_void) {
+    if let Some(region) = region().filter(|_| !sanitized()) {
+        region.unwalkable.store(1, Relaxed);
+    }
+    let next = next::REGISTER_FRAME.get();
+    if !next.is_null() {
+        // SAFETY: passed on as it came; the function has this type.
+        unsafe { transmute::<Address, unsafe extern "C" fn(*const c_void)>(next)(tables) };
+    }
 }
 
 /// Asks the kernel, as the C library would: -1 with `errno` set if it refuses.

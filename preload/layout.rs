@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 pub const MAGIC: u64 = u64::from_le_bytes(*b"seepheap");
 
 /// Version of this layout.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// Threads that count on their own at a time; more of them share `Region::shared`.
 pub const SLOTS: usize = 4096;
@@ -46,6 +46,15 @@ pub const MAPPINGS: usize = 1 << 12;
 /// Frees that can wait for the lock because the thread that holds it was interrupted by a signal.
 pub const PENDING: usize = 16;
 
+/// Bytes of the stack on which samples are taken where the thread's own may have no room.
+pub const OTHER_STACK: usize = 64 << 10;
+
+/// Bytes below it that may not be touched.
+pub const OTHER_STACK_GUARD: usize = 4096;
+
+/// Bytes of it that are touched at its first use: more than a sample takes.
+pub const OTHER_STACK_TOUCHED: usize = 16 << 10;
+
 /// What the static `SEEPAGE_HEAP` of the library holds: where the region is.
 #[repr(C)]
 pub struct Anchor {
@@ -55,6 +64,9 @@ pub struct Anchor {
     pub region: AtomicU64,
     /// 1 if the program calls another `malloc` than ours, as one that has an allocator linked into it does.
     pub bypassed: AtomicU64,
+    /// 1 if the program has a sanitizer's runtime in it, whose allocator has to be the first: all calls are passed on, and
+    /// nothing is counted.
+    pub sanitized: AtomicU64,
 }
 
 /// What one thread allocated and freed. Only its owner writes to it.
@@ -148,10 +160,20 @@ pub struct Region {
     pub lost_samples: AtomicU64,
     /// Frees of sampled blocks that could not be noted.
     pub lost_frees: AtomicU64,
-    /// Samples whose stack is unknown because there was no room for it.
+    /// Samples whose stack is unknown: there was no room for it, or it could not be walked.
     pub lost_stacks: AtomicU64,
     /// Mappings that could not be followed because there were too many.
     pub lost_mappings: AtomicU64,
+    /// 1 once code was made at run time that brings unwinding tables of its own: no stack is walked any more.
+    pub unwalkable: AtomicU32,
+    /// 1 once the other stack was used.
+    pub other_stack_used: AtomicU32,
+    /// Address of the mapping with the other stack, its guard first; 0 if there is none.
+    pub other_stack: AtomicU64,
+    /// Token of the thread that samples on the other stack; 0 if it is free.
+    pub other_stack_owner: AtomicU64,
+    /// What makes this process's random numbers differ from those of its parent and its siblings.
+    pub salt: AtomicU64,
     /// 1 once the lock was found held for good: nothing is sampled any more.
     pub broken: AtomicU32,
     /// Odd while the sample is thinned out to a raised mean: entries and mean don't go together then.

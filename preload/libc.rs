@@ -2,7 +2,7 @@
 
 #![allow(non_camel_case_types, clippy::missing_safety_doc)]
 
-use core::ffi::{c_char, c_int, c_uint, c_void};
+use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 
 pub const ENOMEM: c_int = 12;
 pub const PROT_NONE: c_int = 0;
@@ -15,7 +15,8 @@ pub const MAP_NORESERVE: c_int = 0x4000;
 pub const MAP_FAILED: usize = usize::MAX;
 pub const MADV_NOHUGEPAGE: c_int = 15;
 pub const MADV_POPULATE_WRITE: c_int = 23;
-pub const CLOCK_MONOTONIC: c_int = 1;
+pub const CLOCK_MONOTONIC_COARSE: c_int = 6;
+pub const RLIMIT_STACK: c_int = 3;
 pub const RTLD_LAZY: c_int = 1;
 pub const RTLD_NOLOAD: c_int = 4;
 pub const RTLD_DEFAULT: *mut c_void = core::ptr::null_mut();
@@ -23,7 +24,9 @@ pub const RTLD_NEXT: *mut c_void = -1isize as *mut c_void;
 pub const SYS_MMAP: i64 = 9;
 pub const SYS_MPROTECT: i64 = 10;
 pub const SYS_MUNMAP: i64 = 11;
+pub const SYS_MREMAP: i64 = 25;
 pub const SYS_MADVISE: i64 = 28;
+pub const SYS_GETPID: i64 = 39;
 pub const SYS_PRCTL: i64 = 157;
 pub const PR_SET_VMA: u64 = 0x5356_4d41;
 
@@ -31,6 +34,12 @@ pub const PR_SET_VMA: u64 = 0x5356_4d41;
 pub struct timespec {
     pub seconds: i64,
     pub nanoseconds: i64,
+}
+
+#[repr(C)]
+pub struct rlimit {
+    pub soft: u64,
+    pub hard: u64,
 }
 
 /// What `dladdr` says of an address.
@@ -68,14 +77,17 @@ pub const PT_LOAD: u32 = 1;
 pub type Key = c_uint;
 
 unsafe extern "C" {
-    pub fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
+    fn dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void;
+    fn dlerror() -> *const c_char;
     pub fn dladdr(address: *const c_void, info: *mut Dl_info) -> c_int;
     pub fn dlopen(name: *const c_char, flags: c_int) -> *mut c_void;
-    pub fn dlvsym(handle: *mut c_void, name: *const c_char, version: *const c_char) -> *mut c_void;
+    fn dlvsym(handle: *mut c_void, name: *const c_char, version: *const c_char) -> *mut c_void;
     pub fn getenv(name: *const c_char) -> *const c_char;
     pub fn clock_gettime(clock: c_int, time: *mut timespec) -> c_int;
     pub fn __errno_location() -> *mut c_int;
     pub fn pthread_key_create(key: *mut Key, destructor: unsafe extern "C" fn(*mut c_void)) -> c_int;
+    pub fn getrlimit(resource: c_int, limit: *mut rlimit) -> c_int;
+    pub static __libc_stack_end: *const c_void;
     pub fn pthread_setspecific(key: Key, value: *const c_void) -> c_int;
     pub fn pthread_atfork(prepare: extern "C" fn(), parent: extern "C" fn(), child: extern "C" fn()) -> c_int;
     pub fn dl_iterate_phdr(
@@ -91,6 +103,24 @@ unsafe extern "C" {
     pub fn _Unwind_GetIPInfo(context: *mut c_void, before: *mut c_int) -> usize;
 }
 
+/// The function of this name in the scope of `handle`, and of this version if one is given; null if there is none. Not
+/// finding it leaves no trace: the loader keeps a text for who asks why, which is the target's own to ask, and frees it at a
+/// later call, when that may be too early for the target's allocator.
+pub fn function(handle: *mut c_void, name: &CStr, version: Option<&CStr>) -> *mut c_void {
+    // SAFETY: names end in a zero byte; `dlerror` hands the text out, and frees it when it is called again.
+    unsafe {
+        let found = match version {
+            Some(version) => dlvsym(handle, name.as_ptr(), version.as_ptr()),
+            None => dlsym(handle, name.as_ptr()),
+        };
+        if found.is_null() {
+            dlerror();
+            dlerror();
+        }
+        found
+    }
+}
+
 /// A system call that leaves `errno` alone; an error is its number below zero.
 pub unsafe fn syscall(number: i64, a: u64, b: u64, c: u64, d: u64, e: u64, f: u64) -> i64 {
     let result;
@@ -102,10 +132,12 @@ pub unsafe fn syscall(number: i64, a: u64, b: u64, c: u64, d: u64, e: u64, f: u6
     result
 }
 
-/// Nanoseconds of `CLOCK_MONOTONIC`.
+/// Nanoseconds of `CLOCK_MONOTONIC`, as they were at the kernel's last tick: that is a few milliseconds back at most. The
+/// clock itself is read from a register that a program may have forbidden itself, as strict seccomp does, or by a system
+/// call.
 pub fn now() -> u64 {
     let mut time = timespec { seconds: 0, nanoseconds: 0 };
     // SAFETY: the structure is ours; the call can't fail with this clock.
-    unsafe { clock_gettime(CLOCK_MONOTONIC, &mut time) };
+    unsafe { clock_gettime(CLOCK_MONOTONIC_COARSE, &mut time) };
     (time.seconds as u64).wrapping_mul(1_000_000_000).wrapping_add(time.nanoseconds as u64)
 }

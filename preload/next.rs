@@ -61,12 +61,13 @@ pub static ALIGNED_ALLOC: Next = Next::new(c"aligned_alloc");
 pub static VALLOC: Next = Next::new(c"valloc");
 pub static PVALLOC: Next = Next::new(c"pvalloc");
 pub static USABLE: Next = Next::new(c"malloc_usable_size");
+pub static REGISTER_FRAME: Next = Next::new(c"__register_frame");
 pub static MMAP: Next = Next::new(c"mmap");
 pub static MUNMAP: Next = Next::new(c"munmap");
 pub static MREMAP: Next = Next::new(c"mremap");
 pub static MPROTECT: Next = Next::new(c"mprotect");
 
-static ALL: [&Next; 14] = [
+static ALL: [&Next; 15] = [
     &MALLOC,
     &FREE,
     &CALLOC,
@@ -81,10 +82,22 @@ static ALL: [&Next; 14] = [
     &MUNMAP,
     &MREMAP,
     &MPROTECT,
+    &REGISTER_FRAME,
 ];
 
 /// How many of them every allocator has, in the order of `ALL`.
 const NEEDED: usize = 5;
+
+/// Functions by which the runtimes of sanitizers are known. They allocate from their own memory while they start, keep
+/// what belongs to a block where only they know, and complain of strangers: there we only pass on.
+const SANITIZERS: [&CStr; 5] = [c"__asan_init", c"__hwasan_init", c"__lsan_init", c"__msan_init", c"__tsan_init"];
+
+static SANITIZED: AtomicBool = AtomicBool::new(false);
+
+/// Whether all calls are passed on and nothing is counted, for the program has a sanitizer in it.
+pub fn sanitized() -> bool {
+    SANITIZED.load(Relaxed)
+}
 
 /// 0: not looked up; 1: somebody does, or there is no allocator; 2: done.
 static STATE: AtomicU8 = AtomicU8::new(0);
@@ -94,10 +107,14 @@ pub fn resolve() -> bool {
     if let Err(state) = STATE.compare_exchange(0, 1, AcqRel, Acquire) {
         return state == 2;
     }
-    // SAFETY: names end in a zero byte.
-    let found = ALL.map(|next| unsafe { libc::dlsym(libc::RTLD_NEXT, next.name.as_ptr()) });
+    let found = ALL.map(|next| libc::function(libc::RTLD_NEXT, next.name, None));
     if found[..NEEDED].iter().any(|address| address.is_null()) {
         return false;
+    }
+    if SANITIZERS.iter().any(|name| !libc::function(libc::RTLD_DEFAULT, name, None).is_null()) {
+        SANITIZED.store(true, Relaxed);
+        publish(found);
+        return true;
     }
     let [malloc, free, _, _, usable, ..] = found;
     // SAFETY: the functions have these types.
@@ -112,11 +129,16 @@ pub fn resolve() -> bool {
     }
     // SAFETY: the callback writes to our statics only.
     unsafe { libc::dl_iterate_phdr(find_allocator, malloc) };
+    publish(found);
+    true
+}
+
+/// Makes known what was looked up.
+fn publish(found: [*mut c_void; ALL.len()]) {
     for (next, address) in ALL.iter().zip(found) {
         next.address.store(address, Release);
     }
     STATE.store(2, Release);
-    true
 }
 
 /// `malloc` until it is looked up.
@@ -155,7 +177,7 @@ pub unsafe fn usable(block: *mut c_void) -> usize {
 unsafe fn have_heads(found: *mut c_void, malloc: Malloc, free: Free, usable: Usable) -> bool {
     // SAFETY: a symbol with its version names the GNU C library; what is allocated is freed.
     unsafe {
-        found == libc::dlvsym(libc::RTLD_NEXT, c"malloc".as_ptr(), c"GLIBC_2.2.5".as_ptr())
+        found == libc::function(libc::RTLD_NEXT, c"malloc", Some(c"GLIBC_2.2.5"))
             && [1, 24, 25, 1000, 5000, 100_000, 300_000].into_iter().all(|bytes| {
                 let block = malloc(bytes);
                 let agree = !block.is_null() && usable(block) == Head::of(block).usable() && usable(block) >= bytes;
@@ -191,12 +213,12 @@ unsafe extern "C" fn find_allocator(info: *const dl_phdr_info, _: usize, malloc:
 /// Whether the program's calls of `malloc` go elsewhere than to us. It is tried, for the address alone doesn't tell: it
 /// may be that of a jump to ours.
 pub fn bypassed() -> bool {
-    // SAFETY: the names end in a zero byte, and the functions have these types.
+    let [malloc, free] = [c"malloc", c"free"].map(|name| libc::function(libc::RTLD_DEFAULT, name, None));
+    if malloc.is_null() || free.is_null() {
+        return false;
+    }
+    // SAFETY: the functions have these types.
     unsafe {
-        let [malloc, free] = [c"malloc", c"free"].map(|name| libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()));
-        if malloc.is_null() || free.is_null() {
-            return false;
-        }
         let before = counts();
         let block = transmute::<*mut c_void, Malloc>(malloc)(16);
         let ours = counts() != before;

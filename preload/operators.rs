@@ -6,7 +6,7 @@
 
 use super::api::{free, malloc, memalign, noted};
 use super::libc;
-use super::next::{is_allocator, is_early, resolve, usable};
+use super::next::{is_allocator, is_early, resolve, sanitized, usable};
 use super::sample::freed;
 use super::thread::{counts, slot, take_slot};
 use core::arch::naked_asm;
@@ -56,6 +56,10 @@ impl Operator {
         // Where the allocator is must be known by then. What it takes for itself is its own business, and it may not be
         // ready to be asked; and the thread must count on its own.
         resolve();
+        if sanitized() {
+            self.passed.store(next, Release);
+            return Way(next, 0);
+        }
         if is_allocator(caller) || slot().or_else(take_slot).is_none() {
             return Way(next, 0);
         }
@@ -104,16 +108,28 @@ impl Operator {
 
 /// The function of this name behind ours, as this code would find it without us; null if there is none.
 fn found(name: &CStr, caller: usize) -> Address {
+    let next = libc::function(libc::RTLD_NEXT, name, None);
+    if !next.is_null() {
+        return next;
+    }
+    // A program in C that has loaded a library in C++ sees no C++ library from where we are, but that library does.
     let mut module = libc::Dl_info { file: null(), base: null(), symbol: null(), address: null() };
-    // SAFETY: names end in a zero byte, and the structure is ours; nothing is loaded that isn't there already.
+    // SAFETY: the structure is ours; nothing is loaded that isn't there already.
     unsafe {
-        let next = libc::dlsym(libc::RTLD_NEXT, name.as_ptr());
-        // A program in C that has loaded a library in C++ sees no C++ library from where we are, but that library does.
-        if !next.is_null() || libc::dladdr(caller as *const c_void, &mut module) == 0 {
-            return next;
+        if libc::dladdr(caller as *const c_void, &mut module) == 0 {
+            return null_mut();
         }
         let library = libc::dlopen(module.file, libc::RTLD_LAZY | libc::RTLD_NOLOAD);
-        if library.is_null() { null_mut() } else { libc::dlsym(library, name.as_ptr()) }
+        if library.is_null() { null_mut() } else { libc::function(library, name, None) }
+    }
+}
+
+/// Looks all of them up, where there is a C++ library to be seen; what is loaded later is looked up at its first call.
+pub fn resolve_all() {
+    if !libc::function(libc::RTLD_NEXT, c"_Znwm", None).is_null() {
+        for operator in ALL {
+            operator.way(0);
+        }
     }
 }
 
@@ -217,10 +233,11 @@ unsafe extern "C" fn any_delete() {
 
 macro_rules! operators {
     ($($name:ident, $symbol:literal, $any:ident, $deletes:expr, $instead:expr;)*) => {$(
-        #[unsafe(naked)]
-        #[unsafe(no_mangle)]
-        unsafe extern "C" fn $name() {
-            static OPERATOR: Operator = Operator {
+        #[allow(non_snake_case, reason = "it is named as linkers know it")]
+        mod $name {
+            use super::*;
+
+            pub static OPERATOR: Operator = Operator {
                 name: $symbol,
                 deletes: $deletes,
                 // SAFETY: it is called with the operator's own arguments, by a jump.
@@ -228,6 +245,7 @@ macro_rules! operators {
                 passed: AtomicPtr::new(any as *const () as Address),
                 counted: AtomicPtr::new(null_mut()),
             };
+
             #[unsafe(naked)]
             unsafe extern "C" fn any() {
                 naked_asm!(
@@ -239,15 +257,23 @@ macro_rules! operators {
                     any = sym $any,
                 )
             }
+        }
+
+        #[unsafe(naked)]
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name() {
             naked_asm!(
                 ".cfi_startproc",
                 "jmp qword ptr [rip + {operator} + {passed}]",
                 ".cfi_endproc",
-                operator = sym OPERATOR,
+                operator = sym $name::OPERATOR,
                 passed = const offset_of!(Operator, passed),
             )
         }
-    )*};
+    )*
+
+        static ALL: &[&Operator] = &[$(&$name::OPERATOR),*];
+    };
 }
 
 // One object or an array; plain, without exceptions, aligned, or both; `delete` also with the size.

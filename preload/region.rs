@@ -1,9 +1,9 @@
 //! The process's region: made at the first allocation, locked by whoever changes the table.
 
-use super::layout::{Anchor, MAGIC, Region, VERSION};
+use super::layout::{Anchor, MAGIC, OTHER_STACK, OTHER_STACK_GUARD, Region, VERSION};
 use super::libc;
 use super::thread::{give_back_others, token};
-use super::{mappings, table};
+use super::{mappings, stack, table};
 use core::mem::{offset_of, size_of};
 use core::ptr::null_mut;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -25,8 +25,12 @@ const PATIENCE_IN_FORK: u32 = 20;
 
 /// Where seepage finds the region.
 #[unsafe(no_mangle)]
-pub static SEEPAGE_HEAP: Anchor =
-    Anchor { magic: AtomicU64::new(MAGIC), region: AtomicU64::new(0), bypassed: AtomicU64::new(0) };
+pub static SEEPAGE_HEAP: Anchor = Anchor {
+    magic: AtomicU64::new(MAGIC),
+    region: AtomicU64::new(0),
+    bypassed: AtomicU64::new(0),
+    sanitized: AtomicU64::new(0),
+};
 
 /// The same address, one load away: what is seen from outside is reached through the table of global offsets.
 static REGION: AtomicPtr<Region> = AtomicPtr::new(null_mut());
@@ -67,6 +71,8 @@ fn create() -> Option<&'static Region> {
     let region = unsafe { &*(address as *const Region) };
     region.version.store(VERSION, Relaxed);
     region.mean.store(mean(), Relaxed);
+    region.other_stack.store(other_stack(), Relaxed);
+    region.salt.store(process(), Relaxed);
     table::hold_null(region);
     region.magic.store(MAGIC, Release);
     match REGION.compare_exchange(null_mut(), address as *mut Region, AcqRel, Acquire) {
@@ -77,11 +83,37 @@ fn create() -> Option<&'static Region> {
         Err(other) => {
             // SAFETY: ours was never shown to anyone; the other one is a region.
             unsafe {
+                let stack = region.other_stack.load(Relaxed);
+                if stack != 0 {
+                    libc::syscall(libc::SYS_MUNMAP, stack, (OTHER_STACK_GUARD + OTHER_STACK) as u64, 0, 0, 0, 0);
+                }
                 libc::syscall(libc::SYS_MUNMAP, address, size, 0, 0, 0, 0);
                 other.as_ref()
             }
         }
     }
+}
+
+/// A mapping for the other stack, with its guard; 0 if there is no memory for it.
+fn other_stack() -> u64 {
+    let (none, all) = (libc::PROT_NONE as u64, (libc::PROT_READ | libc::PROT_WRITE) as u64);
+    let flags = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as u64;
+    let (guard, size) = (OTHER_STACK_GUARD as u64, OTHER_STACK as u64);
+    // SAFETY: a new mapping that nobody knows yet.
+    unsafe {
+        let address = libc::syscall(libc::SYS_MMAP, 0, guard + size, none, flags, u64::MAX, 0);
+        if address <= 0 {
+            return 0;
+        }
+        let opened = libc::syscall(libc::SYS_MPROTECT, address as u64 + guard, size, all, 0, 0, 0);
+        if opened == 0 { address as u64 } else { 0 }
+    }
+}
+
+/// The number of this process.
+fn process() -> u64 {
+    // SAFETY: the call changes nothing.
+    unsafe { libc::syscall(libc::SYS_GETPID, 0, 0, 0, 0, 0, 0) as u64 }
 }
 
 fn mean() -> u64 {
@@ -189,6 +221,8 @@ pub extern "C" fn after_fork() {
 pub extern "C" fn after_fork_in_child() {
     after_fork();
     if let Some(region) = existing() {
+        region.salt.store(process(), Relaxed);
+        stack::give_back_other(region);
         give_back_others(region);
     }
 }

@@ -8,7 +8,7 @@ use super::libc;
 use super::math::{ln, probability, random, unit};
 use super::region::{existing, forget_block, lock, region};
 use super::thread::{slot, take_slot};
-use super::{mappings, table};
+use super::{mappings, stack, table};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 
@@ -160,18 +160,44 @@ fn sample(slot: &'static Slot, kind: Kind, address: usize, bytes: u64) -> bool {
     slot.busy.store(1, Relaxed);
     // SAFETY: the location is this thread's; what we call may set it.
     let errno = unsafe { *libc::__errno_location() };
-    let taken = sample_now(region, slot, kind, address, bytes);
+    let mut due = Due { region, slot, kind, address, bytes, taken: false };
+    let data = (&raw mut due).cast();
+    if stack::has_room() {
+        // SAFETY: that is its argument.
+        unsafe { take(data) };
+    } else if !stack::elsewhere(region, take, data) {
+        region.lost_samples.fetch_add(1, Relaxed);
+    }
+    let taken = due.taken;
     // SAFETY: as above.
     unsafe { *libc::__errno_location() = errno };
     slot.busy.store(0, Relaxed);
     taken
 }
 
+/// A sample that is due, and whether it was taken.
+struct Due {
+    region: &'static Region,
+    slot: &'static Slot,
+    kind: Kind,
+    address: usize,
+    bytes: u64,
+    taken: bool,
+}
+
+/// Takes a sample that is due, on whichever stack it is called.
+unsafe extern "C" fn take(due: *mut c_void) {
+    // SAFETY: `sample` passes its own.
+    let due = unsafe { &mut *due.cast::<Due>() };
+    due.taken = sample_now(due.region, due.slot, due.kind, due.address, due.bytes);
+}
+
 fn sample_now(region: &'static Region, slot: &Slot, kind: Kind, address: usize, bytes: u64) -> bool {
     let now = libc::now();
     let (begun, drawn) = (slot.random.load(Relaxed) != 0, slot.drawn.load(Relaxed));
-    // Children begin with their parent's state; the time tells them apart.
-    slot.random.store(slot.random.load(Relaxed) ^ (now.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1), Relaxed);
+    // Threads begin with nothing and children with their parent's state, and the time may be the same to all of them.
+    let apart = now ^ region.salt.load(Relaxed).rotate_left(32) ^ slot.next.as_ptr() as u64;
+    slot.random.store(slot.random.load(Relaxed) ^ (apart.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1), Relaxed);
     let mean = region.mean.load(Relaxed);
     let distance = -ln(draw(slot)) * mean as f64;
     slot.next.store(slot.allocated.load(Relaxed).saturating_add(distance.min(1e15) as u64), Relaxed);
@@ -181,15 +207,15 @@ fn sample_now(region: &'static Region, slot: &Slot, kind: Kind, address: usize, 
     if !begun && draw(slot) >= probability(bytes, mean) {
         return false;
     }
-    let mut stack = Backtrace { frames: [0; DEPTH], depth: 0 };
-    // SAFETY: the callback writes to `stack` only, within its bounds.
-    unsafe { libc::_Unwind_Backtrace(frame, (&raw mut stack).cast()) };
+    let stack = (region.unwalkable.load(Relaxed) == 0).then(walk);
     let Some(guard) = lock(region) else {
         region.lost_samples.fetch_add(1, Relaxed);
         return false;
     };
     let region = guard.region();
     hold_rate(region, slot, now);
+    // The clock is a coarse one: what it leaves open tells a block from the one that was at its address a moment before.
+    let born = now + (slot.random.load(Relaxed) >> 44);
     let mut accepted = if begun { drawn } else { mean };
     let mut number = None;
     let place = loop {
@@ -199,10 +225,10 @@ fn sample_now(region: &'static Region, slot: &Slot, kind: Kind, address: usize, 
             return false;
         }
         accepted = mean;
-        let number = *number.get_or_insert_with(|| stack_of(region, &stack.frames[..stack.depth], bytes));
+        let number = *number.get_or_insert_with(|| stack_of(region, stack.as_ref(), bytes));
         let place = match kind {
-            Kind::Block => table::insert(region, address as u64, bytes, now, number),
-            Kind::Mapping => table::insert_mapping(region, address as u64, bytes, now, number),
+            Kind::Block => table::insert(region, address as u64, bytes, born, number),
+            Kind::Mapping => table::insert_mapping(region, address as u64, bytes, born, number),
         };
         match place {
             Some(place) => break place,
@@ -216,9 +242,9 @@ fn sample_now(region: &'static Region, slot: &Slot, kind: Kind, address: usize, 
     true
 }
 
-/// The number of a sampled stack, with the sample counted there.
-fn stack_of(region: &Region, frames: &[usize], bytes: u64) -> u32 {
-    let number = table::stack(region, frames);
+/// The number of a sampled stack, with the sample counted there; `NO_STACK` if it could not be walked.
+fn stack_of(region: &Region, stack: Option<&Backtrace>, bytes: u64) -> u32 {
+    let number = stack.map_or(table::NO_STACK, |stack| table::stack(region, &stack.frames[..stack.depth]));
     match region.stacks.get(number as usize) {
         Some(stack) => {
             let weighed = bytes as f64 / probability(bytes, region.mean.load(Relaxed));
@@ -263,6 +289,21 @@ fn raise(region: &Region, slot: &Slot) {
     table::raise_mean(region, &mut state, |place| mappings::forget(region, place));
     region.thinnings.fetch_add(1, AcqRel);
     slot.random.store(state, Relaxed);
+}
+
+/// The stack from here on. Kept out of its caller, which may do without.
+#[inline(never)]
+fn walk() -> Backtrace {
+    let mut stack = Backtrace { frames: [0; DEPTH], depth: 0 };
+    // SAFETY: the callback writes to `stack` only, within its bounds.
+    unsafe { libc::_Unwind_Backtrace(frame, (&raw mut stack).cast()) };
+    stack
+}
+
+/// Walks the stack once, so that whatever the unwinder sets up is there before a sample needs it.
+#[allow(dead_code, reason = "not called where the library's code is a part of a test")]
+pub fn rehearse() {
+    core::hint::black_box(walk());
 }
 
 struct Backtrace {

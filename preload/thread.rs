@@ -3,11 +3,12 @@
 //! Stable Rust has no thread-locals without a library; so the words are declared in assembly, in the static TLS block
 //! (initial-exec), which a preloaded library always has room in. The first one is the slot's address; the second is the
 //! same if the thread may count blocks by their heads; the third is 1 once the thread has given its slot
-//! back for good.
+//! back for good; the last two are the bounds of its stack.
 
 use super::layout::{Region, SLOTS, Slot};
 use super::libc::{self, Key};
 use super::region::{existing, region};
+use super::stack;
 use core::arch::{asm, global_asm};
 use core::ffi::c_void;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
@@ -18,10 +19,10 @@ global_asm!(
     ".globl seepage_thread",
     ".hidden seepage_thread",
     ".type seepage_thread, @object",
-    ".size seepage_thread, 24",
+    ".size seepage_thread, 40",
     ".p2align 3",
     "seepage_thread:",
-    ".zero 24",
+    ".zero 40",
     ".text",
 );
 
@@ -48,6 +49,8 @@ fn set_word<const AT: usize>(word: u64) {
 const SLOT: usize = 0;
 const DIRECT: usize = 8;
 const ENDED: usize = 16;
+const LOW: usize = 24;
+const HIGH: usize = 32;
 
 /// The thread's slot, if it has one yet.
 #[inline(always)]
@@ -77,6 +80,17 @@ pub fn counts() -> (u64, u64) {
     slot().map_or((0, 0), |slot| (slot.allocations.load(Relaxed), slot.frees.load(Relaxed)))
 }
 
+/// Where the thread's stack begins and ends; both are 0 until that is known.
+pub fn bounds() -> (usize, usize) {
+    (word::<LOW>() as usize, word::<HIGH>() as usize)
+}
+
+/// Notes where the thread's stack begins and ends.
+pub fn set_bounds(low: usize, high: usize) {
+    set_word::<LOW>(low as u64);
+    set_word::<HIGH>(high as u64);
+}
+
 /// What tells this thread from the others of its process, and stays through a fork: the address of its thread block.
 pub fn token() -> u64 {
     let token;
@@ -88,8 +102,9 @@ pub fn token() -> u64 {
 /// The key whose destructor gives a thread's slot back, plus one; 0 before there is one.
 static KEY: AtomicU32 = AtomicU32::new(0);
 
-/// Makes threads give their slots back. Called once, from the constructor.
+/// Makes threads give their slots back. Called once, from the constructor, in the main thread.
 pub fn init() {
+    stack::learn_main();
     let mut key: Key = 0;
     // SAFETY: plain calls; without a key, slots are not given back and later threads share one.
     if unsafe { libc::pthread_key_create(&mut key, give_back) } == 0 {
@@ -122,6 +137,10 @@ pub fn take_slot() -> Option<&'static Slot> {
     if let Some(key) = KEY.load(Acquire).checked_sub(1) {
         // SAFETY: the key exists. The call may allocate; the thread has its slot by now.
         unsafe { libc::pthread_setspecific(key, (slot as *const Slot).cast()) };
+        // Before there is a key there is no thread but the main one.
+        if bounds() == (0, 0) {
+            stack::learn();
+        }
     }
     Some(slot)
 }

@@ -3,18 +3,19 @@
 #
 #     scripts/setup-tests.sh
 #
-# apache2-bin is the program without its service; the package of PHP-FPM brings one, which the tests do not use.
+# apache2-bin is the program without its service; the packages of PHP-FPM and nginx bring one, which the tests do not use.
 set -eu
 
 # apache2-bin   the server under test; php8.2-fpm another one behind it
 # apache2-dev   apxs, which builds the faulty module; with the compiler that it calls
 # python3       a worker whose garbage nobody collects, and a program under the preload library, as are
 # g++           one in C++, php8.2-cli, nodejs, mariadb-server-core and -client-core, redis-server, which has jemalloc inside, and
-# libjemalloc-dev for a program that has it linked into it
+# libjemalloc-dev for a program that has it linked into it, luajit2, and
+# nginx         with libnginx-mod-http-lua, which loads LuaJIT late
 # chromium      renders the HTML report
 # and shellcheck looks at the scripts, those of action.yml too
 packages="php8.2-fpm php8.2-cli apache2-bin apache2-dev gcc g++ libc6-dev python3 redis-server mariadb-server-core mariadb-client-core nodejs
-    libjemalloc-dev chromium shellcheck"
+    libjemalloc-dev luajit2 nginx libnginx-mod-http-lua chromium shellcheck"
 
 deny_version=0.20.2
 

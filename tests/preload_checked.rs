@@ -16,6 +16,8 @@ mod math;
 mod region;
 #[path = "../preload/sample.rs"]
 mod sample;
+#[path = "../preload/stack.rs"]
+mod stack;
 #[path = "../preload/table.rs"]
 mod table;
 #[path = "../preload/thread.rs"]

@@ -16,41 +16,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use traced::{Traced, built, heap, installed, sought};
-
-/// What a program says and how it ends, with and without the library: it must be the same.
-fn same_with_and_without(program: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
-    let (_directory, _, library) = installed(4 << 10);
-    let run = |environment: &BTreeMap<String, String>| {
-        let mut command = Command::new(program);
-        command.args(arguments).envs(variables.iter().copied()).envs(environment).stdin(Stdio::null());
-        command.output().unwrap_or_else(|error| panic!("{}: {error}", program.display()))
-    };
-    let (without, with) = (run(&BTreeMap::new()), run(&library));
-    assert_eq!(with, without, "{} {arguments:?}", program.display());
-    with
-}
-
-/// A program that is ended with the test.
-struct Running(Child);
-
-impl Running {
-    fn children(&self) -> Vec<u32> {
-        let pid = self.0.id();
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        children.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        if let Ok(None) = self.0.try_wait() {
-            common::signal(self.0.id(), nix::sys::signal::Signal::SIGTERM);
-            let _ = self.0.wait();
-        }
-    }
-}
+use std::process::{Command, Stdio};
+use traced::{Running, Traced, built, heap, installed, same_with_and_without, sought};
 
 #[test]
 fn shells_that_fork_and_spawn() {

@@ -8,6 +8,8 @@ mod common;
 mod entries;
 
 use common::{Bench, Ended};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use std::path::{Path, PathBuf};
 
 /// A run that was once recorded.
@@ -161,4 +163,75 @@ fn a_link_that_the_user_named_is_followed_and_one_in_a_run_directory_is_not() {
     assert!(output.status.success(), "{output:?}");
     assert!(run.join("report.html").is_file() && !run.join("report.html").is_symlink());
     assert_eq!(std::fs::read_to_string(victim).unwrap(), "untouched");
+}
+
+/// Corrupted run directories that are read where `SEEPAGE_CORRUPTED` doesn't say.
+const CORRUPTED: u64 = 40;
+
+const FILES: [&str; 5] = ["run.json", "samples.jsonl", "host.jsonl", "load.jsonl", "events.jsonl"];
+
+/// Corrupts one file of a run in a way that disks, editors and attackers have.
+fn corrupt(run: &Path, rng: &mut ChaCha8Rng) {
+    let name = FILES[rng.random_range(0..FILES.len())];
+    let (path, other) = (run.join(name), run.join(FILES[rng.random_range(0..FILES.len())]));
+    let Ok(mut bytes) = std::fs::read(&path) else { return };
+    let start = rng.random_range(0..=bytes.len());
+    let end = (start + rng.random_range(0..4096)).min(bytes.len());
+    match rng.random_range(0..16) {
+        0 => bytes.truncate(start),
+        1 => drop(bytes.drain(start..end)),
+        2 => bytes[start..end].fill(0),
+        3 => bytes = std::fs::read(&other).unwrap_or_default(),
+        4 => drop(bytes.splice(start..start, b"18446744073709551615e308,\x1b]0;owned\x07".iter().copied())),
+        5 => bytes[start..end].iter_mut().step_by(97).for_each(|byte| *byte ^= 1 << rng.random_range(0..8)),
+        // What follows is still JSON, but says something else.
+        6..9 => bytes = corrupt_lines(&bytes, rng),
+        _ => (0..rng.random_range(1..20)).for_each(|_| replace_number(&mut bytes, rng)),
+    }
+    std::fs::write(&path, bytes).unwrap();
+}
+
+/// Drops, repeats or moves a part of the lines.
+fn corrupt_lines(bytes: &[u8], rng: &mut ChaCha8Rng) -> Vec<u8> {
+    let mut lines: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').collect();
+    let start = rng.random_range(0..=lines.len());
+    let end = (start + rng.random_range(0..200)).min(lines.len());
+    match rng.random_range(0..3) {
+        0 => drop(lines.drain(start..end)),
+        1 => lines.extend_from_within(start..end),
+        _ => lines[start..end].reverse(),
+    }
+    lines.concat()
+}
+
+/// Puts an extreme number in place of one.
+fn replace_number(bytes: &mut Vec<u8>, rng: &mut ChaCha8Rng) {
+    const NUMBERS: [&str; 8] =
+        ["0", "1", "-1", "0.5", "1e300", "4294967296", "9007199254740993", "18446744073709551615"];
+    let start = rng.random_range(0..=bytes.len());
+    let Some(first) = bytes[start..].iter().position(u8::is_ascii_digit).map(|at| start + at) else { return };
+    let length = bytes[first..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    bytes.splice(first..first + length, NUMBERS[rng.random_range(0..NUMBERS.len())].bytes());
+}
+
+#[test]
+fn corrupted_run_directories_are_read_or_refused() {
+    let count = std::env::var("SEEPAGE_CORRUPTED").ok().and_then(|text| text.parse().ok()).unwrap_or(CORRUPTED);
+    let bench = Bench::new();
+    let (mut read, mut refused) = (0, 0);
+    for seed in 0..count {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let name = ["leak", "lying-and-hostile"][seed as usize % 2];
+        let run = recorded(&bench, name);
+        for _ in 0..rng.random_range(1..=3) {
+            corrupt(&run, &mut rng);
+        }
+        let code = analyze(&bench, &run, &[]).code;
+        assert!(code.is_some_and(|code| [0, 1, 10, 11, 21, 22].contains(&code)), "seed {seed}: {code:?}");
+        let reported = bench.ended(bench.seepage().arg("report").arg(&run).output().unwrap());
+        assert!(!reported.stderr.contains("panicked"), "seed {seed}: {}", reported.story());
+        *(if code == Some(1) { &mut refused } else { &mut read }) += 1;
+        std::fs::remove_dir_all(run).unwrap();
+    }
+    println!("{count} corrupted run directories: {read} read, {refused} refused with the reason");
 }

@@ -21,7 +21,7 @@ mod watch;
 
 use crate::config;
 use crate::demo::{self, DemoOptions};
-use crate::engine::{Interrupt, Interruption, outlive_file_limits};
+use crate::engine::{Interrupt, Interruption, NAMER_ARGUMENT, outlive_file_limits, run_namer};
 use crate::report;
 use crate::supervise::{GUARD_ARGUMENT, run_guard};
 use crate::verdict::ExitCode;
@@ -91,12 +91,13 @@ Exit codes:
 
 /// Runs the program on its own arguments.
 pub fn main() -> std::process::ExitCode {
-    if std::env::args().nth(1).as_deref() == Some(GUARD_ARGUMENT) {
-        return match run_guard() {
-            Ok(()) => ExitCode::Clean,
-            Err(_) => ExitCode::Failure,
-        }
-        .into();
+    let helped = match std::env::args().nth(1).as_deref() {
+        Some(GUARD_ARGUMENT) => Some(run_guard()),
+        Some(NAMER_ARGUMENT) => Some(run_namer()),
+        _ => None,
+    };
+    if let Some(helped) = helped {
+        return helped.map_or(ExitCode::Failure, |()| ExitCode::Clean).into();
     }
     if let Err(error) = outlive_file_limits() {
         output::complain(&format!("the signal of a full file can't be caught: {error}"));

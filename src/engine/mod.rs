@@ -22,6 +22,7 @@ mod soaking;
 mod target;
 
 pub use attach::{AttachRequest, Attachment, HOURLY_BYTES, HOURLY_ITEMS};
+pub use heap::{NAMER_ARGUMENT, run_namer};
 pub use interrupt::{Interrupt, Interruption, outlive_file_limits};
 pub use rehearsal::{Rehearsal, Reply};
 pub use run::{Extend, Finished, Look, Looked, Progress, RunError, RunRequest, Watch, run};

@@ -203,7 +203,7 @@ impl Conductor {
         launched.resume().map_err(|error| Cut::target(self.outputs.explain(&error.to_string())))?;
         let library = self.setup.library.clone();
         let heap = library.map(|library| {
-            let looks = HeapLooks::start(&library, self.origin, sink.clone());
+            let looks = HeapLooks::start(&library, self.origin, sink.clone(), self.interrupt.clone());
             HeapSampling::new(library, looks)
         });
         let driven = Arc::clone(&self.counters);

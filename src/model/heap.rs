@@ -89,7 +89,7 @@ impl fmt::Display for Frame {
         let module = file(self.module.strip_suffix(" (deleted)").unwrap_or(&self.module));
         match &self.function {
             Some(function) => write!(f, "{module}: {function}")?,
-            None if module.is_empty() => f.write_str("stacks that there was no room for")?,
+            None if module.is_empty() => f.write_str("stacks that are not known")?,
             None => write!(f, "{module}+{:#x}", self.offset)?,
         }
         match (&self.file, self.line) {
@@ -216,6 +216,6 @@ mod tests {
         assert_eq!(frame.to_string(), "mod_upload.so: keep_body");
         frame.function = None;
         assert_eq!(frame.to_string(), "mod_upload.so+0x1a2b");
-        assert_eq!(Frame::default().to_string(), "stacks that there was no room for");
+        assert_eq!(Frame::default().to_string(), "stacks that are not known");
     }
 }

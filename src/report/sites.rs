@@ -85,7 +85,7 @@ fn lost(lost: &HeapLost) -> Vec<String> {
         (
             stacks,
             format!(
-                "there was no room for the stacks of {stacks} samples: whose they are isn't known, how much they are is"
+                "the stacks of {stacks} samples had no room, or could not be walked: whose they are isn't known, how much they are is"
             ),
         ),
         (

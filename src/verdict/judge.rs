@@ -12,6 +12,7 @@ use super::looks::looks_taken;
 use super::mix::Mix;
 use super::pages;
 use super::parts::{leaking_parts, parts};
+use super::preloaded;
 use super::series::{Readings, readings};
 use super::sites::{CallSite, CallSites, Workers, call_sites};
 use super::step_down::{Judged, step_down};
@@ -58,6 +59,7 @@ pub fn judge(record: &RunRecord) -> Verdict {
         whole::doubts(record).into_iter().chain(counts::doubts(record)).chain(counts::idle(record)).collect();
     gates.extend(doubts.iter().map(Doubt::gate));
     let failures = target_failures(record);
+    notes.extend(preloaded::doubt(record, &failures));
     gates.push(deaths_gate(&failures.deaths));
     if let Some((limit, kills)) = failures.limit {
         gates.push(Gate {
@@ -200,13 +202,13 @@ fn answer(findings: &[Finding], gates: &[Gate], status: RunStatus) -> Outcome {
 
 /// What went wrong with the target itself.
 #[derive(Default)]
-struct Failures {
+pub(super) struct Failures {
     /// Workers that crashed, and how.
-    deaths: Vec<(WorkerId, String)>,
+    pub(super) deaths: Vec<(WorkerId, String)>,
     /// How the first process ended, if it did.
-    died: Option<String>,
+    pub(super) died: Option<String>,
     /// The limit that was hit, and the processes killed for it.
-    limit: Option<(u64, u64)>,
+    pub(super) limit: Option<(u64, u64)>,
 }
 
 fn target_failures(record: &RunRecord) -> Failures {
@@ -294,7 +296,7 @@ fn sentence(
     if let Some(signal) = interrupted {
         parts.push(format!("INTERRUPTED  by signal {signal}"));
     } else if let Some(died) = &failures.died {
-        parts.push(format!("TARGET FAILED  its first process ended {died}"));
+        parts.push(format!("TARGET FAILED  its first process ended {died}{}", preloaded::aside(record)));
     } else if let Some((limit, kills)) = failures.limit {
         parts.push(format!("TARGET FAILED  it hit its memory limit of {} ({kills} kills)", format_bytes(limit as f64)));
     }
@@ -308,7 +310,8 @@ fn sentence(
     }
     if let Some((worker, cause)) = failures.deaths.first() {
         let n = failures.deaths.len();
-        parts.push(format!("WORKERS CRASHED  {n} ended unexpectedly, the first PID {} by {cause}", worker.pid));
+        let aside = preloaded::aside(record);
+        parts.push(format!("WORKERS CRASHED  {n} ended unexpectedly, the first PID {} by {cause}{aside}", worker.pid));
     }
     let broken = |g: &&Gate| g.state == GateState::Fail && (g.name == "error rate" || g.name.starts_with("latency"));
     parts.extend(

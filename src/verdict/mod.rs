@@ -28,6 +28,7 @@ mod parts;
 mod plan;
 mod plausible;
 mod pool;
+mod preloaded;
 mod release;
 mod series;
 mod settled;

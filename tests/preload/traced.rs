@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A program of `tests/preload/`, built by the C or C++ compiler with these arguments too. Each call builds a file of its
@@ -102,5 +102,44 @@ impl Drop for Traced {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// What a program says and how it ends, with and without the library: it must be the same.
+pub fn same_with_and_without(program: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let (_directory, _, library) = installed(4 << 10);
+    let run = |environment: &BTreeMap<String, String>| {
+        let mut command = Command::new(program);
+        command.args(arguments).envs(variables.iter().copied()).envs(environment).stdin(Stdio::null());
+        command.output().unwrap_or_else(|error| panic!("{}: {error}", program.display()))
+    };
+    let (without, with) = (run(&BTreeMap::new()), run(&library));
+    assert_eq!(with, without, "{} {arguments:?}", program.display());
+    with
+}
+
+/// A program that is ended with the test.
+pub struct Running(pub Child);
+
+impl Running {
+    /// Starts it.
+    pub fn start(command: &mut Command) -> Self {
+        Running(command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}")))
+    }
+
+    pub fn children(&self) -> Vec<u32> {
+        let pid = self.0.id();
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        children.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Ok(None) = self.0.try_wait() {
+            let pid = nix::unistd::Pid::from_raw(self.0.id() as i32);
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
+            let _ = self.0.wait();
+        }
     }
 }

@@ -1,22 +1,26 @@
 //! Who allocates: looks at the workers' heaps become entries of the record, with names for the code.
 //!
 //! It has a thread of its own, for reading debug information may take seconds: the sampler hands it what it saw and
-//! goes on. Names are looked up while the worker lives; of one that ended too soon, module and offset are known.
+//! goes on. Names are looked up while the worker lives, by a process of its own; of one that ended too soon, module and
+//! offset are known.
 
+mod namer;
 mod names;
 mod sampling;
 mod track;
 
+use super::interrupt::Interrupt;
 use crate::model::{CallStack, HeapEntry, HeapLook, WorkerId};
 use crate::probe::{Library, Snapshot};
 use crate::store::Entry;
-use names::Names;
+use names::{Names, Patience};
 use std::collections::HashMap;
 use std::sync::mpsc::{Sender, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 use track::Tracker;
 
+pub use namer::{ARGUMENT as NAMER_ARGUMENT, run as run_namer};
 pub use sampling::HeapSampling;
 
 /// Looks that may wait; more are dropped, and the next one has all that they had.
@@ -25,8 +29,10 @@ const WAITING: usize = 256;
 /// Takes looks at heaps, on a thread of its own.
 #[derive(Debug)]
 pub struct HeapLooks {
-    thread: JoinHandle<()>,
+    /// Returns what is to be said of names that could not be looked up.
+    thread: JoinHandle<Option<String>>,
     looks: SyncSender<Look>,
+    patience: Patience,
 }
 
 /// What the sampler saw of one worker.
@@ -39,18 +45,21 @@ struct Look {
 
 impl HeapLooks {
     /// Starts taking in looks at what `library` sampled; entries go to `sink`. `origin` is time zero of the run.
-    pub fn start(library: &Library, origin: Instant, sink: Sender<Entry>) -> Self {
+    pub fn start(library: &Library, origin: Instant, sink: Sender<Entry>, interrupt: Interrupt) -> Self {
         let (looks, taken) = sync_channel::<Look>(WAITING);
         let ours = library.path().to_string_lossy().into_owned();
+        let patience = Patience::new(interrupt);
+        let names = Names::new(patience.clone());
         let thread = std::thread::spawn(move || {
-            let mut taking = Taking::new(origin, ours);
+            let mut taking = Taking::new(origin, ours, names);
             for look in taken {
                 for entry in taking.take(&look) {
                     let _ = sink.send(Entry::Heap(entry));
                 }
             }
+            taking.names.faults()
         });
-        HeapLooks { thread, looks }
+        HeapLooks { thread, looks, patience }
     }
 
     /// Takes a look in, taken at `t` seconds of the run; `maps` is the worker's `/proc/PID/maps`.
@@ -61,10 +70,12 @@ impl HeapLooks {
         }
     }
 
-    /// Waits until all is taken in.
-    pub fn finish(self) {
+    /// Waits until all is taken in, and no longer for names than a run may take to end; says what could not be named.
+    pub fn finish(self) -> Option<String> {
+        self.patience.end();
         drop(self.looks);
-        let _ = self.thread.join();
+        let panicked = || Some("call sites are known in part only: the thread that takes them in panicked".to_owned());
+        self.thread.join().unwrap_or_else(|_| panicked())
     }
 }
 
@@ -81,11 +92,11 @@ struct Taking {
 }
 
 impl Taking {
-    fn new(origin: Instant, ours: String) -> Self {
+    fn new(origin: Instant, ours: String, names: Names) -> Self {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let now = now.tv_sec as f64 * 1e9 + now.tv_nsec as f64;
         let zero = now - origin.elapsed().as_nanos() as f64;
-        Taking { ours, zero, trackers: HashMap::new(), stacks: HashMap::new(), names: Names::new() }
+        Taking { ours, zero, trackers: HashMap::new(), stacks: HashMap::new(), names }
     }
 
     fn take(&mut self, look: &Look) -> Vec<HeapEntry> {

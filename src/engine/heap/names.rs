@@ -1,20 +1,55 @@
-//! Names for code: which module, which function, which line.
+//! Names for code: which module, which function, which line. They are asked of a namer.
 
+use super::super::interrupt::Interrupt;
+use super::namer::{ARGUMENT, Answer, Question};
 use crate::model::Frame;
-use blazesym::Pid;
-use blazesym::symbolize::source::{Process, Source};
-use blazesym::symbolize::{CodeInfo, Input, Symbolized, Symbolizer};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use procfs::FromBufRead;
 use procfs::process::{MMapPath, MemoryMap, MemoryMaps};
-use std::collections::HashMap;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+/// How long a question may take: debug information of a gigabyte is read in a few seconds.
+const MOST: Duration = Duration::from_secs(15);
+
+/// How long all that is left may take once the run has ended.
+const AT_END: Duration = Duration::from_secs(10);
+
+/// How long a question may take once a signal came.
+const INTERRUPTED: Duration = Duration::from_millis(500);
+
+/// How often it is looked whether there is patience left.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Namers that may fail before no more are started: each one reads all debug information again.
+const FAILURES: usize = 6;
+
+/// The most bytes of an answer.
+const ANSWER: usize = 16 << 20;
+
+/// Modules that are named in a note.
+const NAMED: usize = 3;
 
 /// A place in code that is the same in all processes that have the module.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Code {
     /// Path of the module, or a name in brackets.
     pub module: String,
     /// Place in the file, or the address itself where there is none.
     offset: u64,
+}
+
+impl Code {
+    /// A frame of which no more than its place is known.
+    pub fn bare(&self) -> Frame {
+        Frame { module: self.module.clone(), offset: self.offset, ..Frame::default() }
+    }
 }
 
 /// Where a process has its modules.
@@ -43,62 +78,221 @@ impl Maps {
     }
 }
 
-/// Looks names up, and keeps what it found.
+/// How long names may be waited for: less once the run has ended, and hardly at all once a signal came.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    interrupt: Interrupt,
+    ended: Arc<OnceLock<Instant>>,
+}
+
+impl Patience {
+    /// That of a run that goes on until this interrupts it.
+    pub fn new(interrupt: Interrupt) -> Self {
+        Patience { interrupt, ended: Arc::default() }
+    }
+
+    /// The run has ended.
+    pub fn end(&self) {
+        let _ = self.ended.set(Instant::now());
+    }
+
+    /// Whether a question that was asked so long ago is waited for.
+    fn wait(&self, waited: Duration) -> Result<(), Fault> {
+        let ended = self.ended.get().is_some_and(|ended| ended.elapsed() > AT_END);
+        if ended || self.interrupt.cause().is_some() && waited > INTERRUPTED {
+            return Err(Fault::Over("the run had ended".into()));
+        }
+        let given_up = || format!("reading it was given up after {} s", MOST.as_secs());
+        if waited > MOST { Err(Fault::Module(given_up())) } else { Ok(()) }
+    }
+}
+
+/// Why a question has no answer.
+#[derive(Debug)]
+enum Fault {
+    /// It is the module's.
+    Module(String),
+    /// None will have one any more.
+    Over(String),
+}
+
+/// How much of a module is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reading {
+    /// Its table of symbols, without debug information.
+    Symbols,
+    /// Nothing.
+    Nothing,
+}
+
+/// Asks for names, and keeps what it was told.
 pub struct Names {
-    symbolizer: Symbolizer,
+    patience: Patience,
     known: HashMap<Code, Vec<Frame>>,
-    /// Whether files may be opened through the process, which also reaches those that were replaced or deleted.
-    map_files: bool,
+    namer: Option<Namer>,
+    failures: usize,
+    /// Modules that are not read in full, and why.
+    spared: BTreeMap<String, (Reading, String)>,
+    /// Why nothing is asked any more.
+    over: Option<String>,
 }
 
 impl Names {
     /// Knows nothing yet.
-    pub fn new() -> Self {
-        let map_files = rustix::process::geteuid().is_root();
-        Names { symbolizer: Symbolizer::new(), known: HashMap::new(), map_files }
+    pub fn new(patience: Patience) -> Self {
+        Names { patience, known: HashMap::new(), namer: None, failures: 0, spared: BTreeMap::new(), over: None }
     }
 
     /// The frames of a stack of process `pid`, innermost first; `code` is where its addresses lie.
     pub fn name(&mut self, pid: u32, addresses: &[u64], code: &[Code]) -> Vec<Frame> {
-        let new: Vec<(u64, &Code)> =
-            addresses.iter().copied().zip(code).filter(|(_, code)| !self.known.contains_key(code)).collect();
-        if !new.is_empty() {
-            let found = self.look_up(pid, &new);
-            self.known.extend(new.iter().map(|(_, code)| (*code).clone()).zip(found));
+        let mut new: BTreeMap<&str, Vec<(u64, Code)>> = BTreeMap::new();
+        for (address, code) in addresses.iter().zip(code).filter(|(_, code)| !self.known.contains_key(code)) {
+            new.entry(&code.module).or_default().push((*address, code.clone()));
         }
-        code.iter().flat_map(|code| self.known.get(code).cloned().unwrap_or_else(|| vec![bare(code)])).collect()
+        for (module, code) in new {
+            let found = self.look_up(pid, module, &code);
+            self.known.extend(code.into_iter().map(|(_, code)| code).zip(found));
+        }
+        code.iter().flat_map(|code| self.known.get(code).cloned().unwrap_or_else(|| vec![code.bare()])).collect()
     }
 
-    fn look_up(&self, pid: u32, new: &[(u64, &Code)]) -> Vec<Vec<Frame>> {
-        let mut process = Process::new(Pid::from(pid));
-        process.map_files = self.map_files;
-        // The target's own word on what its code is called is not asked for.
-        process.perf_map = false;
-        let addresses: Vec<u64> = new.iter().map(|(address, _)| *address).collect();
-        let symbols = self.symbolizer.symbolize(&Source::Process(process), Input::AbsAddr(&addresses));
-        match symbols {
-            Ok(symbols) => symbols.iter().zip(new).map(|(symbol, (_, code))| frames(symbol, code)).collect(),
-            Err(_) => new.iter().map(|(_, code)| vec![bare(code)]).collect(),
+    /// What could not be read, in a sentence.
+    pub fn faults(&self) -> Option<String> {
+        let told = |(module, (reading, why)): (&String, &(Reading, String))| match reading {
+            Reading::Symbols => format!("{module} (no lines: {why})"),
+            Reading::Nothing => format!("{module} (no names: {why})"),
+        };
+        let first: Vec<String> = self.spared.iter().take(NAMED).map(told).collect();
+        let more = self.spared.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let spared =
+            (!first.is_empty()).then(|| format!("code could not be named in full in {}{more}", first.join(", ")));
+        let over = self.over.as_ref().map(|why| format!("not all code could be named: {why}"));
+        let told: Vec<String> = spared.into_iter().chain(over).collect();
+        (!told.is_empty()).then(|| told.join("; "))
+    }
+
+    /// The frames of code of one module.
+    fn look_up(&mut self, pid: u32, module: &str, code: &[(u64, Code)]) -> Vec<Vec<Frame>> {
+        let reading = self.spared.get(module).map(|(reading, _)| *reading);
+        let mut refused = None;
+        for debug in [true, false] {
+            let spared = reading == Some(Reading::Nothing) || debug && reading == Some(Reading::Symbols);
+            if spared || self.over.is_some() {
+                continue;
+            }
+            let question = Question { pid, code: code.to_vec(), debug };
+            match self.ask(&question) {
+                Ok(Some(frames)) if frames.len() == code.len() => {
+                    if let Some(why) = refused {
+                        self.spared.insert(module.to_owned(), (Reading::Symbols, why));
+                    }
+                    return frames;
+                }
+                // The process has ended, or the module has no symbols at all.
+                Ok(_) if !debug => {}
+                Ok(_) => refused = Some("its debug information could not be read".into()),
+                Err(Fault::Over(why)) => self.over = Some(why),
+                Err(Fault::Module(why)) => {
+                    let left = if debug { Reading::Symbols } else { Reading::Nothing };
+                    self.spared.insert(module.to_owned(), (left, why));
+                }
+            }
         }
+        code.iter().map(|(_, code)| vec![code.bare()]).collect()
+    }
+
+    /// Asks a namer, a new one if the last one failed; an error says how this one did.
+    fn ask(&mut self, question: &Question) -> Result<Answer, Fault> {
+        if self.failures >= FAILURES {
+            return Err(Fault::Over(format!("{FAILURES} look-ups failed, and no more were made")));
+        }
+        if self.namer.is_none() {
+            let failed = |error| Fault::Over(format!("no process could be started for it: {error}"));
+            self.namer = Some(Namer::start().map_err(failed)?);
+        }
+        let asked = self.namer.as_mut().map(|namer| namer.ask(question, &self.patience));
+        asked.unwrap_or(Ok(None)).inspect_err(|_| {
+            self.failures += 1;
+            self.namer = None;
+        })
     }
 }
 
-/// A frame of which no more than its place is known.
-fn bare(code: &Code) -> Frame {
-    Frame { module: code.module.clone(), offset: code.offset, ..Frame::default() }
+/// A namer that runs; it is killed when this is dropped.
+struct Namer {
+    process: Child,
+    questions: ChildStdin,
+    answers: ChildStdout,
 }
 
-/// The function at a place and what was inlined there, innermost first.
-fn frames(symbol: &Symbolized<'_>, code: &Code) -> Vec<Frame> {
-    let Some(symbol) = symbol.as_sym() else { return vec![bare(code)] };
-    let frame = |function: &str, info: Option<&CodeInfo<'_>>| Frame {
-        function: Some(function.to_owned()),
-        file: info.map(|info| info.to_path().to_string_lossy().into_owned()),
-        line: info.and_then(|info| info.line),
-        ..bare(code)
-    };
-    let inlined = symbol.inlined.iter().rev().map(|inlined| frame(&inlined.name, inlined.code_info.as_ref()));
-    inlined.chain([frame(&symbol.name, symbol.code_info.as_deref())]).collect()
+impl Namer {
+    fn start() -> io::Result<Self> {
+        let mut command = Command::new("/proc/self/exe");
+        command.arg(ARGUMENT).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        // Ctrl-C is for the harness.
+        command.process_group(0);
+        // SAFETY: between fork and exec only one system call is made.
+        unsafe {
+            // It ends with the thread that has started it, whatever it is doing.
+            command.pre_exec(|| Ok(nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)?));
+        }
+        let mut process = command.spawn()?;
+        match (process.stdin.take(), process.stdout.take()) {
+            (Some(questions), Some(answers)) => Ok(Namer { process, questions, answers }),
+            _ => Err(io::Error::other("it has no pipes")),
+        }
+    }
+
+    fn ask(&mut self, question: &Question, patience: &Patience) -> Result<Answer, Fault> {
+        let failed = |error: &dyn std::error::Error| Fault::Module(error.to_string());
+        let mut line = serde_json::to_vec(question).map_err(|error| failed(&error))?;
+        line.push(b'\n');
+        let asked = Instant::now();
+        self.questions.write_all(&line).map_err(|_| self.ended())?;
+        let mut answer = Vec::new();
+        while answer.last() != Some(&b'\n') {
+            patience.wait(asked.elapsed())?;
+            if answer.len() > ANSWER {
+                return Err(Fault::Module("there is no end of its names".into()));
+            }
+            if self.is_ready().map_err(|error| failed(&error))? {
+                let mut part = [0; 16 << 10];
+                match self.answers.read(&mut part) {
+                    Ok(0) => return Err(self.ended()),
+                    Ok(length) => answer.extend_from_slice(&part[..length]),
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(failed(&error)),
+                }
+            }
+        }
+        serde_json::from_slice(&answer).map_err(|error| failed(&error))
+    }
+
+    /// Whether there is something to read, or the end of it.
+    fn is_ready(&self) -> io::Result<bool> {
+        let timeout = PollTimeout::try_from(LOOK).unwrap_or(PollTimeout::ZERO);
+        match poll(&mut [PollFd::new(self.answers.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(ready) => Ok(ready > 0),
+            Err(nix::errno::Errno::EINTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How it ended, which it has.
+    fn ended(&mut self) -> Fault {
+        Fault::Module(match self.process.wait() {
+            Ok(status) => format!("the process that read it ended with {status}"),
+            Err(error) => format!("the process that read it ended: {error}"),
+        })
+    }
+}
+
+impl Drop for Namer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 #[cfg(test)]
@@ -128,25 +322,27 @@ mod tests {
     }
 
     #[test]
-    fn our_own_code_has_names() {
-        let address = our_own_code_has_names as *const () as u64;
-        let maps = Maps::parse(&std::fs::read("/proc/self/maps").unwrap());
-        let code = [maps.code(address)];
-        let frames = Names::new().name(std::process::id(), &[address], &code);
-        let frame = frames.last().expect("a frame");
-        assert!(frame.function.as_deref().unwrap().contains("our_own_code_has_names"), "{frame:?}");
-        assert!(frame.file.as_deref().unwrap().ends_with("names.rs"), "{frame:?}");
-        assert!(frame.line.is_some());
-    }
-
-    #[test]
     fn code_of_a_process_that_is_gone_keeps_its_place() {
         let maps = Maps::parse(MAPS);
         let address = 0x55d0_a002_1010;
-        let frames = Names::new().name(u32::MAX >> 2, &[address], &[maps.code(address)]);
+        let mut names = Names::new(Patience::new(Interrupt::default()));
+        // What is started is this test, which is no namer.
+        let frames = names.name(u32::MAX >> 2, &[address], &[maps.code(address)]);
         assert_eq!(
             (frames[0].module.as_str(), frames[0].offset, &frames[0].function),
             ("/usr/sbin/apache2", 0x21010, &None)
         );
+    }
+
+    #[test]
+    fn patience_ends_with_the_run() {
+        let patience = Patience::new(Interrupt::default());
+        let soon = Duration::from_secs(1);
+        assert!(patience.wait(soon).is_ok() && matches!(patience.wait(2 * MOST), Err(Fault::Module(_))));
+        patience.end();
+        assert!(patience.wait(soon).is_ok(), "what is left is still read");
+        let long_ago = Instant::now().checked_sub(2 * AT_END).expect("a clock that began before");
+        let ended = Patience { ended: Arc::new(OnceLock::from(long_ago)), ..patience };
+        assert!(matches!(ended.wait(Duration::ZERO), Err(Fault::Over(_))));
     }
 }

@@ -10,8 +10,14 @@ use std::time::{Duration, Instant};
 /// Interval of the looks at a worker's live set.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// Tries before a worker counts as one without the library.
+/// Tries before a worker counts as one without the library: it may be on the way to its program.
 const TRIES: u32 = 3;
+
+/// Tries after which that is said of a worker that has ended, or of the last ones of a run.
+const TRIES_OF_THE_GONE: u32 = 2;
+
+/// Time until the second try, by when a program is usually loaded.
+const SECOND_TRY: Duration = Duration::from_millis(200);
 
 /// Reads the heaps of the workers that the library is in.
 #[derive(Debug)]
@@ -19,18 +25,26 @@ pub struct HeapSampling {
     library: Library,
     looks: HeapLooks,
     workers: HashMap<WorkerId, Heap>,
+    /// Workers that were traced.
+    traced: u64,
     /// Workers whose heap could not be read, and why the first of them couldn't.
     untraced: u64,
     reason: Option<String>,
+    /// Workers that ended too soon to say so, and what the first of them seemed to lack.
+    brief: u64,
+    brief_reason: Option<String>,
     /// Workers whose library is stuck.
     stuck: HashSet<WorkerId>,
+    /// Workers whose stacks are walked no more, and who the first is.
+    unwalkable: HashSet<WorkerId>,
+    first_unwalkable: Option<String>,
 }
 
 /// How it stands with one worker's heap.
 #[derive(Debug)]
 enum Heap {
-    /// It was looked for so many times, and isn't there; it is looked for again at that time.
-    Sought(u32, Instant),
+    /// It was looked for so many times, and isn't there, for that reason; it is looked for again at that time.
+    Sought(u32, Instant, Option<String>),
     /// It is read, and its live set looked at at that time.
     Open(HeapProbe, Instant),
 }
@@ -38,7 +52,19 @@ enum Heap {
 impl HeapSampling {
     /// Reads what `library` knows, and hands it to `looks`.
     pub fn new(library: Library, looks: HeapLooks) -> Self {
-        HeapSampling { library, looks, workers: HashMap::new(), untraced: 0, reason: None, stuck: HashSet::new() }
+        HeapSampling {
+            library,
+            looks,
+            workers: HashMap::new(),
+            traced: 0,
+            untraced: 0,
+            reason: None,
+            brief: 0,
+            brief_reason: None,
+            stuck: HashSet::new(),
+            unwalkable: HashSet::new(),
+            first_unwalkable: None,
+        }
     }
 
     /// Reads a worker's counts into its sample, and hands a look at its live set on when one is due. `pause` says how
@@ -50,19 +76,25 @@ impl HeapSampling {
         pause: impl Fn(Duration, Duration) -> Duration,
     ) -> Duration {
         let begun = Instant::now();
-        let heap = self.workers.entry(worker.id()).or_insert(Heap::Sought(0, begun));
-        if let Heap::Sought(tries, due) = heap
+        let heap = self.workers.entry(worker.id()).or_insert(Heap::Sought(0, begun, None));
+        if let Heap::Sought(tries, due, reason) = heap
             && *tries < TRIES
             && *due <= begun
         {
             match worker.open_heap(&self.library) {
-                Ok(Ok(probe)) => *heap = Heap::Open(probe, begun),
+                Ok(Ok(probe)) => {
+                    self.traced += 1;
+                    *heap = Heap::Open(probe, begun);
+                }
                 missing => {
-                    (*tries, *due) = (*tries + 1, begun + LOOK_EVERY);
+                    *due = begun + if *tries == 0 { SECOND_TRY } else { LOOK_EVERY };
+                    *tries += 1;
+                    let why = untraced(worker, missing);
                     if *tries == TRIES {
                         self.untraced += 1;
-                        self.reason.get_or_insert_with(|| untraced(worker, missing));
+                        self.reason.get_or_insert_with(|| why.clone());
                     }
+                    *reason = Some(why);
                 }
             }
         }
@@ -70,13 +102,17 @@ impl HeapSampling {
         sample.heap = probe.counts();
         if sample.heap.is_none() {
             // It has ended, or has become another program, which may have the library too.
-            *heap = Heap::Sought(0, begun);
+            *heap = Heap::Sought(0, begun, None);
             return Duration::ZERO;
         }
         if *due > begun {
             return Duration::ZERO;
         }
         if let (Some(snapshot), Ok(maps)) = (probe.snapshot(), worker.maps()) {
+            if snapshot.unwalkable {
+                self.unwalkable.insert(worker.id());
+                self.first_unwalkable.get_or_insert_with(|| named(worker));
+            }
             if snapshot.stuck {
                 // What is freed from now on would seem to be kept.
                 self.stuck.insert(worker.id());
@@ -91,14 +127,35 @@ impl HeapSampling {
 
     /// Forgets a worker that has ended.
     pub fn forget(&mut self, worker: WorkerId) {
-        self.workers.remove(&worker);
+        let Some(Heap::Sought(tries, _, Some(reason))) = self.workers.remove(&worker) else { return };
+        if tries < TRIES_OF_THE_GONE {
+            self.brief += 1;
+            self.brief_reason.get_or_insert(reason);
+        } else if tries < TRIES {
+            self.untraced += 1;
+            self.reason.get_or_insert(reason);
+        }
     }
 
     /// Waits until all looks are taken in; says which workers' heaps could not be read, or not to the end, if any.
-    pub fn finish(self) -> Option<String> {
-        self.looks.finish();
+    pub fn finish(mut self) -> Option<String> {
+        for worker in self.workers.keys().copied().collect::<Vec<_>>() {
+            self.forget(worker);
+        }
+        if self.traced == 0 && self.untraced == 0 {
+            // However short the run was: that nothing was traced is always said.
+            (self.untraced, self.reason) = (self.brief, self.brief_reason);
+        }
+        let names = self.looks.finish();
         let untraced =
             self.reason.map(|reason| format!("allocations of {} workers are not traced: {reason}", self.untraced));
+        let unwalkable = self.first_unwalkable.map(|first| {
+            format!(
+                "{} workers, the first {first}, make code at run time with unwinding tables of its own, as LuaJIT does: from \
+                 then on their allocations are counted, and in no call site, for walking such stacks may end the program",
+                self.unwalkable.len()
+            )
+        });
         let stuck = (!self.stuck.is_empty()).then(|| {
             format!(
                 "allocations of {} workers were not sampled to the end: the preload library's lock is held by a thread that \
@@ -106,19 +163,26 @@ impl HeapSampling {
                 self.stuck.len()
             )
         });
-        let told: Vec<String> = untraced.into_iter().chain(stuck).collect();
+        let told: Vec<String> = untraced.into_iter().chain(unwalkable).chain(stuck).chain(names).collect();
         (!told.is_empty()).then(|| told.join("; "))
     }
 }
 
+fn named(worker: &WorkerProbe) -> String {
+    format!("PID {} ({})", worker.id().pid, worker.command())
+}
+
 fn untraced(worker: &WorkerProbe, missing: io::Result<Result<HeapProbe, Untraced>>) -> String {
-    let who = format!("PID {} ({})", worker.id().pid, worker.command());
+    let who = named(worker);
     match missing {
         Err(error) => format!("the memory of {who} could not be read: {error}"),
         Ok(Err(Untraced::Bypassed)) => format!(
             "{who} has an allocator linked into it, whose calls don't pass the preload library; link it as a shared \
              library"
         ),
+        Ok(Err(Untraced::Sanitized)) => {
+            format!("{who} is built with a sanitizer, whose allocator has to be the first: nothing of it is counted")
+        }
         Ok(Err(Untraced::NothingSeen)) => format!("{who} hasn't allocated anything that the preload library sees"),
         Ok(_) => format!(
             "the preload library isn't in {who}: a static, musl, Go or set-user-id program, or one whose environment \

@@ -1,5 +1,6 @@
 //! The preload library that this binary carries, put where targets can load it.
 
+use rustix::fs::StatVfsMountFlags;
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::io;
@@ -19,6 +20,11 @@ const NAME: &str = "libseepage_heap.so";
 /// Variable of the environment by which it learns the mean of bytes between samples.
 const MEAN: &str = "SEEPAGE_HEAP_MEAN";
 
+/// Variable by which AddressSanitizer is told what to do, and what it is told: to start although our library comes before
+/// it. There our library only passes on; no other program looks at this.
+const SANITIZER: &str = "ASAN_OPTIONS";
+const LATER_IS_FINE: &str = "verify_asan_link_order=0";
+
 /// Why the library can't be used.
 #[derive(Debug, Error)]
 pub enum LibraryError {
@@ -33,6 +39,15 @@ pub enum LibraryError {
         /// Why it could not.
         source: io::Error,
     },
+    /// No program may be loaded from there.
+    #[error(
+        "no process can load the preload library from {}: its file system is mounted `noexec`; set TMPDIR to a directory \
+         from which programs may be run, or leave --heap out", path.display()
+    )]
+    NoExec {
+        /// Where it was to go.
+        path: PathBuf,
+    },
 }
 
 /// The library in a directory of a run.
@@ -43,12 +58,16 @@ impl Library {
     /// Writes the library into `directory`, readable by everybody: workers that dropped their privileges load it too.
     ///
     /// # Errors
-    /// If this binary has none, or it can't be written.
+    /// If this binary has none, it can't be written, or no program can be loaded from there.
     pub fn install(directory: &Path) -> Result<Self, LibraryError> {
         if LIBRARY.is_empty() {
             return Err(LibraryError::Unsupported);
         }
         let path = directory.join(NAME);
+        let flags = rustix::fs::statvfs(directory).map(|mount| mount.f_flag);
+        if flags.is_ok_and(|flags| flags.contains(StatVfsMountFlags::NOEXEC)) {
+            return Err(LibraryError::NoExec { path });
+        }
         fs::write(&path, LIBRARY)
             .and_then(|()| fs::set_permissions(&path, Permissions::from_mode(0o755)))
             .map_err(|source| LibraryError::Write { path: path.clone(), source })?;
@@ -70,5 +89,8 @@ impl Library {
         };
         environment.insert("LD_PRELOAD".into(), preload);
         environment.insert(MEAN.into(), mean.to_string());
+        let options = environment.get(SANITIZER).filter(|options| !options.is_empty());
+        let options = options.map_or_else(|| LATER_IS_FINE.to_owned(), |own| format!("{own}:{LATER_IS_FINE}"));
+        environment.insert(SANITIZER.into(), options);
     }
 }

@@ -1,7 +1,8 @@
 //! Reading the library's memory in a process that goes on running.
 
 use super::layout::{
-    Anchor, ENTRIES, Entry, FRAMES, MAGIC, MAPPINGS, Mapping, Region, SLOTS, STACKS, Slot, Stack, VERSION,
+    Anchor, ENTRIES, Entry, FRAMES, MAGIC, MAPPINGS, Mapping, OTHER_STACK_TOUCHED, Region, SLOTS, STACKS, Slot, Stack,
+    VERSION,
 };
 use super::library::Library;
 use crate::model::{HeapLost, HeapReading};
@@ -67,6 +68,8 @@ pub struct Snapshot {
     pub lost: HeapLost,
     /// Whether the library's lock was found held for good: nothing is noted any more, neither samples nor frees.
     pub stuck: bool,
+    /// Whether stacks are walked no more, for the process makes code that unwinders may stumble over.
+    pub unwalkable: bool,
 }
 
 /// Why nothing is known of a process's heap.
@@ -78,6 +81,8 @@ pub enum Untraced {
     NothingSeen,
     /// It calls an allocator of its own, past the library.
     Bypassed,
+    /// It has a sanitizer in it, and the library stands aside.
+    Sanitized,
 }
 
 impl HeapProbe {
@@ -104,9 +109,12 @@ impl HeapProbe {
         // The region begins with the same word, but doesn't lie in here.
         let at = words.iter().position(|word| *word == MAGIC);
         let anchor = at.and_then(|at| words.get(at..at + size_of::<Anchor>() / 8));
-        let Some([_, region, bypassed]) = anchor.and_then(|words| words.first_chunk()).copied() else {
+        let Some([_, region, bypassed, sanitized]) = anchor.and_then(|words| words.first_chunk()).copied() else {
             return Ok(Err(Untraced::NotLoaded));
         };
+        if sanitized != 0 {
+            return Ok(Err(Untraced::Sanitized));
+        }
         if bypassed != 0 {
             return Ok(Err(Untraced::Bypassed));
         }
@@ -189,7 +197,8 @@ impl HeapProbe {
         };
         let mean = word(&head, offset_of!(Region, mean)).max(1);
         let stuck = half(&head, offset_of!(Region, broken)) != 0;
-        Some(Snapshot { mean, live: live.collect(), stacks, lost, stuck })
+        let unwalkable = half(&head, offset_of!(Region, unwalkable)) != 0;
+        Some(Snapshot { mean, live: live.collect(), stacks, lost, stuck, unwalkable })
     }
 
     fn stacks(&self, count: usize, frames: usize) -> Option<Vec<StackTrace>> {
@@ -239,7 +248,9 @@ fn own_bytes(head: &[u8]) -> u64 {
         let (from, to) = (*from as u64, (from + bytes) as u64);
         if bytes == 0 { 0 } else { to.next_multiple_of(PAGE) - from / PAGE * PAGE }
     });
-    touched.sum::<u64>() + (fixed as u64).next_multiple_of(PAGE)
+    let other_stack = half(head, offset_of!(Region, other_stack_used)) != 0;
+    let other_stack = if other_stack { OTHER_STACK_TOUCHED as u64 } else { 0 };
+    touched.sum::<u64>() + (fixed as u64).next_multiple_of(PAGE) + other_stack
 }
 
 fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {
