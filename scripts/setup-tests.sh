@@ -18,6 +18,7 @@ packages="php8.2-fpm php8.2-cli apache2-bin apache2-dev gcc g++ libc6-dev python
     libjemalloc-dev luajit2 nginx libnginx-mod-http-lua chromium shellcheck"
 
 deny_version=0.20.2
+nextest_version=0.9.143
 
 missing=""
 for package in $packages; do
@@ -47,4 +48,8 @@ fi
 # Unoptimised: it takes a minute or two to build, and half a second to run either way.
 if ! cargo deny --version >/dev/null 2>&1; then
     CARGO_PROFILE_DEV_DEBUG=false cargo install --quiet --locked --debug "cargo-deny@$deny_version"
+fi
+# It runs the tests of all programs at once.
+if ! cargo nextest --version >/dev/null 2>&1; then
+    CARGO_PROFILE_DEV_DEBUG=false cargo install --quiet --locked --debug "cargo-nextest@$nextest_version"
 fi

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Installs what the tests need, checks form, lints and licences, builds, and runs every test. The last line counts the
-# tests; the exit code is 0 only if all checks and all tests passed.
+# Tests seepage. The last line counts the tests; the exit code is 0 only if all checks and all tests passed.
 #
-#     scripts/test.sh
+#     scripts/test.sh           what the CI runs: installs what the tests need, checks form, lints and licences, and runs every test
+#     scripts/test.sh --fast    unit tests alone: needs nothing but Rust
+#     scripts/test.sh --long    what takes hours: many runs, many trials, fuzzing; its figures go into docs/
 set -u
 
 cd "$(dirname "$0")/.." || exit 1
@@ -20,9 +21,47 @@ step() {
 
 # Runs tests, shows their output, and keeps it to be counted.
 tests() {
-    echo "==> tests: cargo test $*"
-    { cargo test --no-fail-fast "$@" 2>&1 || echo "==> cargo test failed"; } | tee -a "$log"
+    echo "==> tests: cargo $*"
+    { cargo "$@" 2>&1 || echo "==> cargo $1 failed"; } | tee -a "$log"
 }
+
+# Counts the tests, and ends.
+finish() {
+    if grep -q '^==> cargo .* failed' "$log"; then
+        broken="$broken, tests"
+    fi
+    if [ -n "$broken" ]; then
+        echo "==> failed: ${broken#, }"
+    fi
+    # The lines of cargo test, and that of cargo-nextest.
+    sed -n -e 's/^test result: .* \([0-9]*\) passed; \([0-9]*\) failed;.*/\1 \2/p' \
+        -e 's/^ *Summary .* run: \([0-9]*\) passed.*, \([0-9]*\) failed.*/\1 \2/p' -e t \
+        -e 's/^ *Summary .* run: \([0-9]*\) passed.*/\1 0/p' "$log" |
+        awk '{ passed += $1; failed += $2 } END { printf "%d passed, %d failed\n", passed, failed }'
+    [ -z "$broken" ]
+    exit
+}
+
+case ${1:-} in
+"") ;;
+--fast)
+    tests test --quiet --lib --bins
+    finish
+    ;;
+--long)
+    step "build" cargo build --release
+    tests test --release --tests -- --ignored
+    step "corrupted run directories" env SEEPAGE_CORRUPTED=2400 cargo test --release --test run_directories corrupted
+    step "survivors" env SEEPAGE=target/release/seepage benches/survivors.sh 10
+    step "passes" benches/passes.sh 200 20
+    step "fuzzing" scripts/fuzz.sh 600
+    finish
+    ;;
+*)
+    echo "test.sh: unknown argument $1; see the head of this file" >&2
+    exit 2
+    ;;
+esac
 
 if ! scripts/setup-tests.sh; then
     echo "==> the set-up failed"
@@ -40,19 +79,7 @@ step "scripts" shellcheck scripts/*.sh benches/*.sh tests/accuracy/traces/record
 step "licences" cargo deny check licenses bans sources
 step "build" cargo build --quiet --all-targets
 
-tests --quiet --lib --bins
-tests --quiet --doc
-# End-to-end tests drive servers and measure them, and wait for most of the time: a few at a time, so that they don't disturb
-# one another.
-cores=$(nproc)
-tests --test '*' -- --test-threads="$((cores < 3 ? cores + 1 : 4))"
-
-if grep -q '^==> cargo test failed' "$log"; then
-    broken="$broken, tests"
-fi
-if [ -n "$broken" ]; then
-    echo "==> failed: ${broken#, }"
-fi
-sed -n 's/^test result: .* \([0-9]*\) passed; \([0-9]*\) failed;.*/\1 \2/p' "$log" |
-    awk '{ passed += $1; failed += $2 } END { printf "%d passed, %d failed\n", passed, failed }'
-[ -z "$broken" ]
+tests test --quiet --doc
+# Each test is a process of its own, and the programs of all are run at once: .config/nextest.toml says how many.
+tests nextest run
+finish

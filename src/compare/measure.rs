@@ -103,7 +103,8 @@ fn cpu_per_request(record: &RunRecord) -> Option<f64> {
         ends.entry(sample.worker).or_insert([now, now])[1] = now;
     }
     let spent: f64 = ends.values().map(|[first, last]| last.0 - first.0).sum();
-    let own: Option<u64> = ends.values().map(|[first, last]| Some(last.1?.saturating_sub(first.1?))).sum();
+    let mut own = ends.values().map(|[first, last]| Some(last.1?.saturating_sub(first.1?)));
+    let own = own.try_fold(0u64, |sum, own| Some(sum.saturating_add(own?)));
     let requests = match own.filter(|n| *n > 0 && record.meta.counting.per_worker) {
         Some(own) => own,
         None => record.meta.workload.as_ref()?.sent,

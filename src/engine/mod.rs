@@ -20,6 +20,7 @@ mod scrub;
 mod setup;
 mod soaking;
 mod target;
+mod written;
 
 pub use attach::{AttachRequest, Attachment, HOURLY_BYTES, HOURLY_ITEMS};
 pub use heap::{NAMER_ARGUMENT, run_namer};

@@ -144,7 +144,7 @@ pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>, look: &mut Look<'_>)
     // The last thing that may fail: what can't even begin leaves no directory.
     let directory = RunDirectory::create(request.reports, request.label.unwrap_or(&meta.id))?;
     request.interrupt.recording(directory.path(), setup.harness.target.stop.grace.0);
-    let outputs = Outputs::make(directory.folder())?;
+    let outputs = Outputs::make(directory.folder(), setup.scratch.work())?;
     let folder = directory.folder().clone();
     let mut conductor = Conductor {
         keeper: OutputKeeper::start(&folder, Outputs::names()),

@@ -2,6 +2,7 @@
 
 use super::interrupt::Interrupt;
 use super::setup::Setup;
+use super::written;
 use crate::model::ExitCause;
 use crate::store::{Folder, WriteError};
 use crate::supervise::{Guard, LaunchError, LaunchRequest, Launched, Ready, ReadyError, tail, wait_until_ready};
@@ -9,11 +10,11 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long one command of the preparation may take.
 const PREPARATION: Duration = Duration::from_secs(300);
@@ -36,13 +37,17 @@ pub struct Outputs {
     /// Standard output and standard error, to write and to read.
     files: [(File, File); 2],
     folder: Folder,
+    /// The target's scratch directory, and when the run began.
+    work: PathBuf,
+    begun: SystemTime,
 }
 
 impl Outputs {
-    /// Makes the files.
-    pub fn make(folder: &Folder) -> Result<Self, WriteError> {
+    /// Makes the files in `folder`; the target writes others into `work`.
+    pub fn make(folder: &Folder, work: &Path) -> Result<Self, WriteError> {
         let file = |name| Ok((folder.create(name)?, folder.read(name)?));
-        Ok(Outputs { files: [file(STDOUT)?, file(STDERR)?], folder: folder.clone() })
+        let files = [file(STDOUT)?, file(STDERR)?];
+        Ok(Outputs { files, folder: folder.clone(), work: work.to_owned(), begun: SystemTime::now() })
     }
 
     /// Names of all files that take output, that of the commands beside the target too.
@@ -50,12 +55,12 @@ impl Outputs {
         vec![STDOUT, STDERR, PREPARE]
     }
 
-    /// `reason`, with the last of the target's output below it.
+    /// `reason`, with the last of the target's output below it, and of the files that it wrote.
     pub fn explain(&self, reason: &str) -> String {
         let [stdout, stderr] = self.read();
         let shown =
             [("standard output", stdout), ("standard error", stderr)].map(|(name, file)| last_output(name, file));
-        format!("{reason}{}", shown.concat())
+        format!("{reason}{}{}", shown.concat(), written::ends(&self.work, self.begun))
     }
 
     fn read(&self) -> [&File; 2] {

@@ -88,13 +88,14 @@ pub struct Zombies {
 impl Census {
     /// Anonymous plus swapped memory of all that is not judged; missing if some of it could not be read.
     pub fn rest_memory(&self) -> Option<u64> {
-        let listed: Option<u64> = self.others.iter().map(|other| other.memory).sum();
-        Some(listed?.saturating_add(self.unlisted_memory)).filter(|_| self.unreadable == 0)
+        let all =
+            self.others.iter().try_fold(self.unlisted_memory, |sum, other| Some(sum.saturating_add(other.memory?)));
+        all.filter(|_| self.unreadable == 0)
     }
 
     /// Dead processes that nobody has waited for.
     pub fn dead(&self) -> u64 {
-        self.zombies.iter().map(|zombies| zombies.count).sum()
+        self.zombies.iter().fold(0, |sum, zombies| sum.saturating_add(zombies.count))
     }
 }
 

@@ -73,12 +73,12 @@ impl Folder {
         self.file(name, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE)
     }
 
-    /// Opens a file to read.
+    /// Opens a file to read; never waits for who may be at the other end of a FIFO.
     ///
     /// # Errors
     /// If it can't be opened.
     pub fn read(&self, name: &str) -> Result<File, WriteError> {
-        self.file(name, OFlags::RDONLY)
+        self.file(name, OFlags::RDONLY | OFlags::NONBLOCK)
     }
 
     /// Opens a file that others write to, to change it; never waits for who may be at the other end of a FIFO.

@@ -76,13 +76,13 @@ fn counted(record: &RunRecord) -> u64 {
 
 /// Requests that were sent; `None` if nothing was driven, or a command that doesn't say how many it sent.
 fn sent(record: &RunRecord) -> Option<u64> {
-    let sent = record.load.iter().map(|load| load.sent).sum();
+    let sent = record.load.iter().fold(0, |sum: u64, load| sum.saturating_add(load.sent));
     (sent > 0).then_some(sent)
 }
 
 /// Requests that were answered as expected.
 fn served(record: &RunRecord) -> u64 {
-    record.load.iter().map(|load| load.ok).sum()
+    record.load.iter().fold(0, |sum, load| sum.saturating_add(load.ok))
 }
 
 /// Whether growth is held against time in which the target did next to nothing.

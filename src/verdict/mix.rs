@@ -78,8 +78,8 @@ impl Mix {
             curve.t.push(sample.t);
             curve.counts.resize(rows.len(), Vec::new());
             for (counts, (_, classes)) in curve.counts.iter_mut().zip(&rows) {
-                let sum: u64 = classes.iter().filter_map(|c| sample.by_class.get(*c)).sum();
-                counts.push(sum as f64);
+                let of_class = classes.iter().filter_map(|c| sample.by_class.get(*c)).map(|count| *count as f64);
+                counts.push(of_class.sum());
             }
         }
         Mix { names: rows.into_iter().map(|r| r.0).collect(), source: Source::ByWorker(curves) }

@@ -8,8 +8,8 @@ use super::judge::page;
 use super::series::{ends_judging, part_series, pool_series};
 use super::{Outcome, series};
 use crate::model::{
-    Axis, Census, CountingSource, EventKind, Kin, OtherProcess, Per, PhaseKind, Resource, RunRecord, Sample, Series,
-    WorkerId,
+    Axis, Census, CountingSource, EventKind, Kin, OtherProcess, Per, PhaseKind, Resource, RunRecord, RunStatus, Sample,
+    Series, WorkerId,
 };
 use crate::stats::median;
 use std::collections::{BTreeMap, HashMap};
@@ -58,11 +58,12 @@ pub(super) fn doubts(record: &RunRecord) -> Vec<Doubt> {
     out
 }
 
-/// Whether the version that recorded the run kept account of the whole target. Tables have none.
+/// Whether the version that recorded the run kept account of the whole target, as far as it came. Tables have none.
 fn kept_account(record: &RunRecord) -> bool {
     const SINCE: u32 = 3;
     let minor = record.meta.format.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
-    record.meta.counting.source != CountingSource::Table && minor.is_some_and(|minor| minor >= SINCE)
+    let whole = record.meta.status == RunStatus::Complete && record.meta.counting.source != CountingSource::Table;
+    whole && minor.is_some_and(|minor| minor >= SINCE)
 }
 
 /// The time in which growth is judged.
@@ -237,7 +238,11 @@ impl<'a> Account<'a> {
             (Kind::Own, Census::rest_memory, |other| other.memory),
             // A segment that several have mapped is counted once.
             (Kind::Shared, |census| census.others.iter().filter_map(|o| o.shared).max(), |other| other.shared),
-            (Kind::Huge, |census| Some(census.others.iter().filter_map(|o| o.huge).sum()), |other| other.huge),
+            (
+                Kind::Huge,
+                |census| Some(census.others.iter().filter_map(|o| o.huge).fold(0, u64::saturating_add)),
+                |other| other.huge,
+            ),
         ];
         kinds.into_iter().find_map(|(kind, sum, of)| {
             let (axis, series) = self.series(sum)?;

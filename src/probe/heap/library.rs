@@ -94,3 +94,23 @@ impl Library {
         environment.insert(SANITIZER.into(), options);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_environment_says_already_stays() {
+        let library = Library("/run/ours.so".into());
+        let entered = |before: &[(&str, &str)]| {
+            let mut environment = before.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+            library.enter(&mut environment, 7);
+            [SANITIZER, "LD_PRELOAD", MEAN].map(|name| environment.remove(name).unwrap())
+        };
+        assert_eq!(entered(&[]), [LATER_IS_FINE, "/run/ours.so", "7"]);
+        let before = [("LD_PRELOAD", "theirs.so"), (SANITIZER, "halt_on_error=0")];
+        let after = ["halt_on_error=0:verify_asan_link_order=0", "/run/ours.so:theirs.so", "7"];
+        assert_eq!(entered(&before), after);
+        assert_eq!(entered(&before.map(|(name, _)| (name, ""))), entered(&[]));
+    }
+}
