@@ -183,9 +183,9 @@ fn a_pool_that_recycles_under_one_pid_is_seen_through() {
 /// A run directory, written as the engine writes it, of two workers of which both keep `kept` bytes a request.
 fn run_directory(parent: &Path, kept: u64) -> std::path::PathBuf {
     use seepage::model::{Sample, WorkerId};
-    use seepage::store::{Entry, FORMAT, RunDirectory};
+    use seepage::store::{Entry, RunDirectory};
     let meta = serde_json::json!({
-        "format": FORMAT, "seepage": "0.1.0", "id": "x", "name": "x", "started": "2026-01-01T00:00:00Z",
+        "format": "1.2", "seepage": "0.1.0", "id": "x", "name": "x", "started": "2026-01-01T00:00:00Z",
         "elapsed": 300.0, "status": "complete", "seed": 1,
         "host": { "kernel": "6", "cpus": 2, "memory": 1, "page": 4096, "ticks": 100 },
         "target": { "command": ["x"], "workers": "children" },

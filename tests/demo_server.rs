@@ -253,6 +253,12 @@ fn the_workers_end_with_the_server_however_it_ends() {
         let mut demo = Demo::start(&[]);
         let workers = demo.workers();
         assert_eq!(workers.len(), 2);
+        // One that waits for a connection has asked to end with its parent.
+        let waits = |pid: &u32| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S'))
+        };
+        wait_until("the workers wait", || workers.iter().all(waits));
         // One that is stopped ends as well.
         signal(workers[0], Signal::SIGSTOP);
         signal(demo.parent.id(), end);

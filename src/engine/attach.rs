@@ -14,7 +14,7 @@ use crate::config::{
 };
 use crate::model::{
     Budgets, Counting, CountingSource, EventKind, Gates, Per, PhaseKind, Resource, RunMeta, RunStatus, Target,
-    format_seconds,
+    format_seconds, shown_command,
 };
 use crate::probe::{Counter, HostProbe, MemoryGroup};
 use crate::store::{FORMAT, RunDirectory};
@@ -102,7 +102,7 @@ impl<'a> Attachment<'a> {
         attached.notes.push(format!(
             "PID {} ({}) began {} before the watch",
             example.id().pid,
-            example.command(),
+            shown_command(example.command()),
             format_seconds(age.round())
         ));
         Ok(Attachment { request, attached, counter, budgets })

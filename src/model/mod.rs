@@ -26,4 +26,4 @@ pub use sample::{DescriptorKinds, HostSample, LoadSample, Sample, SlowReading};
 pub use series::{Axis, Resource, Series};
 pub use thin::{MOST_READINGS, Reading, Thinner};
 pub use units::{Budget, Bytes, Per, PerRequest, Share, UnitError, format_bytes, format_count, format_seconds};
-pub use worker::WorkerId;
+pub use worker::{WorkerId, shown_command};

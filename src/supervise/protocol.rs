@@ -4,6 +4,7 @@
 //! own, one JSON object a line, both ways.
 
 use super::claim::Claim;
+use crate::model::shown_command;
 use nix::cmsg_space;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -83,7 +84,8 @@ pub struct Killed {
 
 impl fmt::Display for Killed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let first: Vec<String> = self.first.iter().map(|(name, pid)| format!("{name} {pid}")).collect();
+        let first: Vec<String> =
+            self.first.iter().map(|(name, pid)| format!("{} {pid}", shown_command(name))).collect();
         let more = if self.count > self.first.len() as u64 { ", ..." } else { "" };
         let processes = if self.count == 1 { "process" } else { "processes" };
         write!(f, "{} {processes} ({}{more})", self.count, first.join(", "))

@@ -144,7 +144,7 @@ impl Attached {
         let mut notes = Vec::new();
         match (workers, children.len()) {
             (Workers::Itself, count @ 1..) => notes.push(format!(
-                "process {pid} has {count} children, which are not judged; --workers children judges them"
+                "process {pid} has children ({count}), which are not judged; --workers children judges them"
             )),
             (Workers::Children | Workers::Descendants, 0) => {
                 notes.push(format!("process {pid} has no children yet; --workers self judges itself"));

@@ -3,7 +3,7 @@
 
 use super::explain::rate;
 use super::{Gate, GateState};
-use crate::model::{Axis, Resource, format_bytes, format_count, format_seconds};
+use crate::model::{Axis, Resource, format_bytes, format_count, format_seconds, shown_command};
 
 /// A process that a sentence names.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,8 +16,8 @@ pub(super) struct Named {
 /// How the processes that should be judged are chosen.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Choice {
-    /// `self`, `children` or `descendants`.
-    pub workers: &'static str,
+    /// `self`, `children` or `descendants`; `None` if none of these would choose it.
+    pub workers: Option<&'static str>,
     /// Whether it is chosen on the command line of `attach`, not in a harness file.
     pub attached: bool,
 }
@@ -97,16 +97,18 @@ impl std::fmt::Display for Named {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.command.as_str() {
             "" => write!(f, "PID {}", self.pid),
-            command => write!(f, "PID {} ({command})", self.pid),
+            command => write!(f, "PID {} ({})", self.pid, shown_command(command)),
         }
     }
 }
 
 impl std::fmt::Display for Choice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.attached {
-            true => write!(f, "`--workers {}`", self.workers),
-            false => write!(f, "`workers = \"{}\"`", self.workers),
+        match (self.workers, self.attached) {
+            (Some(workers), true) => write!(f, "`--workers {workers}`"),
+            (Some(workers), false) => write!(f, "`workers = \"{workers}\"`"),
+            (None, true) => write!(f, "`--match` with a part of its command line"),
+            (None, false) => write!(f, "`workers = {{ match = ... }}` with a part of its command line"),
         }
     }
 }
@@ -213,7 +215,8 @@ impl Doubt {
             ),
             Doubt::WorkerGrew { who, kind, grown } => {
                 let (rate, _) = grown.measured(Resource::Memory);
-                format!("{} of {who} grew {}, by {rate}", kind.name(), grown.bytes())
+                let idle = if *kind == Kind::Own { ", which served next to no request," } else { "" };
+                format!("{} of {who}{idle} grew {}, by {rate}", kind.name(), grown.bytes())
             }
             Doubt::Born { births, grown, each } => format!(
                 "each new worker is born {} bigger: {} over {births} births",
@@ -249,10 +252,11 @@ impl Doubt {
             Doubt::OwnLookUps { .. } => "count requests in a log, which look-ups don't change".into(),
             Doubt::RestGrew { choice, .. } => format!("judge it too, in a run of its own: {choice}"),
             Doubt::MoreProcesses { .. } => "find out who starts them, and who should end them".into(),
-            Doubt::Zombies { parent, .. } => format!("make {parent} wait for its children"),
+            Doubt::Zombies { .. } => "it has to wait for each child, or to ignore SIGCHLD".into(),
             Doubt::WorkerGrew { kind: Kind::Shared, .. } => {
                 "look at its memfds, tmpfs files and shared segments".into()
             }
+            Doubt::WorkerGrew { kind: Kind::Own, .. } => "judge it in a run of its own, or by the hour".into(),
             Doubt::WorkerGrew { .. } => "look at its mappings in /proc/PID/smaps".into(),
             Doubt::Born { .. } => {
                 "look at their parent: what they are born with is its memory, or what they load".into()

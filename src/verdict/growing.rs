@@ -1,24 +1,30 @@
-//! Whether a quantity that isn't judged by the rule grew by more than is allowed: its floor and its ceiling both.
+//! Whether a quantity that isn't judged by the rule grew by more than is allowed: its floor and its ceiling both, from part to
+//! part of the judged span.
 //!
-//! What comes and goes moves neither for long, and what grew at first and stopped lies before both parts that are compared.
+//! What comes and goes moves neither for long, what grew at first and stopped lies before all parts, and what warms up later
+//! rises in some of them only.
 
 use super::doubt::Grown;
 use crate::model::{Axis, Series};
 
-/// The parts of the judged span that are compared: after what grows at first, and at the end.
-const EARLY: (f64, f64) = (1.0 / 3.0, 0.5);
-const LATE: f64 = 5.0 / 6.0;
+/// Where in the judged span the parts begin, after what grows at first, and how many there are.
+const BEGIN: f64 = 1.0 / 3.0;
+const PARTS: usize = 4;
+/// The part of the allowed rate that growth from one part to the next has at least.
+const STEADY: f64 = 0.5;
 
 /// How much `series` grew, if that is `least` at least and more than `allowed` for a step of its axis.
 pub(super) fn grown(series: &Series, axis: Axis, allowed: f64, least: f64) -> Option<Grown> {
     let begin = series.x.partition_point(|x| *x < series.soak_from);
     let (from, to) = (*series.x.get(begin)?, *series.x.last()?);
-    let at = |share: f64| from + share * (to - from);
-    let early = Part::of(series, begin, at(EARLY.0), at(EARLY.1))?;
-    let late = Part::of(series, begin, at(LATE), to)?;
-    let growth = (late.floor - early.floor).min(late.ceiling - early.ceiling);
-    let rate = growth / (late.middle - early.middle);
-    let more = growth >= least && growth > 0.0 && rate > allowed;
+    let at = |part: usize| from + (BEGIN + (1.0 - BEGIN) * part as f64 / PARTS as f64) * (to - from);
+    let parts: Option<Vec<Part>> = (0..PARTS).map(|part| Part::of(series, begin, at(part), at(part + 1))).collect();
+    let parts = parts?;
+    let growth = parts[PARTS - 1].over(&parts[0]);
+    let rate = growth / (parts[PARTS - 1].middle - parts[0].middle);
+    let steady =
+        parts.windows(2).all(|pair| pair[1].over(&pair[0]) > STEADY * allowed * (pair[1].middle - pair[0].middle));
+    let more = growth >= least && growth > 0.0 && rate > allowed && steady;
     more.then(|| Grown { from: series.y[begin], to: series.y[series.y.len() - 1], rate, allowed, axis })
 }
 
@@ -31,6 +37,11 @@ struct Part {
 }
 
 impl Part {
+    /// How much higher this part is than an earlier one.
+    fn over(&self, earlier: &Part) -> f64 {
+        (self.floor - earlier.floor).min(self.ceiling - earlier.ceiling)
+    }
+
     fn of(series: &Series, begin: usize, from: f64, to: f64) -> Option<Self> {
         let inside = (begin..series.x.len()).filter(|i| (from..=to).contains(&series.x[*i]));
         let (mut floor, mut ceiling, mut sum, mut count) = (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0.0);
@@ -70,9 +81,11 @@ mod tests {
     #[test]
     fn what_grows_at_first_and_what_comes_and_goes_does_not_grow() {
         assert_eq!(rate(|x| 50.0 * x.min(600.0)), None);
-        assert_eq!(rate(|x| if (x / 100.0) as u64 % 3 == 0 { 1e6 } else { 0.0 }), None);
+        assert_eq!(rate(|x| if ((x / 100.0) as u64).is_multiple_of(3) { 1e6 } else { 0.0 }), None);
+        // A step up here and there is none either, such as a warm-up of several processes.
+        assert_eq!(rate(|x| 1e5 * (x / 800.0).floor()), None);
         // A sawtooth whose low points rise as its high points do is growth all the same.
-        assert!(rate(|x| 5.0 * x + if (x / 50.0) as u64 % 3 == 0 { 1e6 } else { 0.0 }).unwrap() > 4.0);
+        assert!(rate(|x| 5.0 * x + if ((x / 50.0) as u64).is_multiple_of(3) { 1e6 } else { 0.0 }).unwrap() > 4.0);
     }
 
     #[test]

@@ -71,14 +71,10 @@ pub fn judge(record: &RunRecord) -> Verdict {
     }
     let answer = answer(&findings, &gates, record.meta.status);
     let failure = record.meta.failure;
-    let interrupted = match failure {
-        Some(Failure::Interrupted(signal)) => Some(signal),
-        _ => None,
-    };
     let target_failed = failures.died.is_some() || failures.limit.is_some() || failure == Some(Failure::Target);
     let crashed = !failures.deaths.is_empty();
     let exit = match answer {
-        _ if interrupted.is_some() => ExitCode::Interrupted(interrupted.unwrap_or_default()),
+        _ if failures.interrupted.is_some() => ExitCode::Interrupted(failures.interrupted.unwrap_or_default()),
         _ if failure == Some(Failure::Recording) => ExitCode::Failure,
         _ if target_failed => ExitCode::Target,
         Outcome::Leak => ExitCode::Leak,
@@ -98,7 +94,7 @@ pub fn judge(record: &RunRecord) -> Verdict {
         findings.iter_mut().for_each(|finding| finding.settle = None);
         notes.splice(0..0, doubts.iter().map(|doubt| format!("{}: {}", doubt.reason(), doubt.remedy())));
     }
-    let sentence = sentence(record, &findings, &gates, &failures, outcome, culprit, interrupted, doubts.first());
+    let sentence = sentence(record, &findings, &gates, &failures, outcome, culprit, doubts.first());
     let untold = |finding: &&Finding| finding.outcome == Outcome::Leak;
     notes.extend(findings.iter().filter(untold).filter_map(|finding| steps::beside(finding, &sentence)));
     Verdict { outcome, exit, sentence, gates, findings, call_sites, notes }
@@ -209,10 +205,16 @@ pub(super) struct Failures {
     pub(super) died: Option<String>,
     /// The limit that was hit, and the processes killed for it.
     pub(super) limit: Option<(u64, u64)>,
+    /// The signal that interrupted the harness, which is no fault of the target's.
+    interrupted: Option<i32>,
 }
 
 fn target_failures(record: &RunRecord) -> Failures {
-    let mut out = Failures::default();
+    let interrupted = match record.meta.failure {
+        Some(Failure::Interrupted(signal)) => Some(signal),
+        _ => None,
+    };
+    let mut out = Failures { interrupted, ..Failures::default() };
     for event in &record.events {
         match &event.kind {
             EventKind::Exited { worker, cause: Some(cause), stopping: false } if cause.is_abnormal() => {
@@ -290,11 +292,10 @@ fn sentence(
     failures: &Failures,
     outcome: Outcome,
     culprit: Option<&CallSite>,
-    interrupted: Option<i32>,
     doubt: Option<&Doubt>,
 ) -> String {
     let mut parts = Vec::new();
-    if let Some(signal) = interrupted {
+    if let Some(signal) = failures.interrupted {
         parts.push(format!("INTERRUPTED  by signal {signal}"));
     } else if let Some(died) = &failures.died {
         parts.push(format!("TARGET FAILED  its first process ended {died}{}", preloaded::aside(record)));

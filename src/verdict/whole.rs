@@ -25,10 +25,16 @@ const WORTH_NAMING: f64 = 0.1;
 /// Seconds into the soak after which a process that is seen for the first time has begun in it.
 const NEW: f64 = 1.5;
 
+/// Censuses in which a process is seen that isn't there for a moment only.
+const STAYS: usize = 3;
+
 /// Processes that may be added for a request of the whole target, and for an hour.
 const PROCESSES: (f64, f64) = (0.01, 60.0);
 /// Growth in processes that is no chance.
 const LEAST_PROCESSES: f64 = 2.0;
+
+/// The part of the busiest worker's requests under which a worker is set aside as idle.
+const IDLE: f64 = 0.1;
 
 /// The part of a usual life from which a worker counts as one.
 const WHOLE_LIFE: f64 = 0.25;
@@ -44,12 +50,14 @@ pub(super) fn doubts(record: &RunRecord) -> Vec<Doubt> {
         out.extend(account.not_judged());
     }
     out.extend(workers_grew(record));
+    out.extend(idle_worker_grew(record));
     out.extend(born(record));
     match account {
         Some(account) => {
             out.extend(account.more_processes());
             out.extend(account.zombies());
             out.extend(account.rest_grew());
+            out.extend(account.shared_grew());
             out.extend(account.unreadable());
         }
         None if kept_account(record) => out.push(Doubt::NoAccount),
@@ -85,6 +93,8 @@ struct Account<'a> {
 /// A process that isn't judged, over the judged time.
 struct Other<'a> {
     last: &'a OtherProcess,
+    /// When it was seen last.
+    at: f64,
     seen: usize,
     cpu: f64,
     /// Its first reading, if it was there from the beginning.
@@ -105,11 +115,12 @@ impl<'a> Account<'a> {
                 let old = census.t < self.from + NEW;
                 let other = others.entry(process.id).or_insert(Other {
                     last: process,
+                    at: census.t,
                     seen: 0,
                     cpu: 0.0,
                     first: old.then_some(process),
                 });
-                other.last = process;
+                (other.last, other.at) = (process, census.t);
                 other.seen += 1;
                 other.cpu = process.cpu - other.first.map_or(0.0, |first| first.cpu);
             }
@@ -143,7 +154,7 @@ impl<'a> Account<'a> {
         } else {
             "descendants"
         };
-        Choice { workers, attached: self.record.meta.is_attached() }
+        Choice { workers: Some(workers), attached: self.record.meta.is_attached() }
     }
 
     /// Whether others did the work of the service that the judged processes belong to: those above and below them.
@@ -152,7 +163,11 @@ impl<'a> Account<'a> {
         let mut service: Vec<Other> = self.others();
         // Where the log names the judged processes, they have served: another program beside them is a service of its own.
         let serves = self.judged_serve();
-        service.retain(|other| other.last.kin != Kin::Beside && (other.last.same_program || !serves));
+        service.retain(|other| match other.last.kin {
+            Kin::Beside => false,
+            Kin::Above => !serves,
+            Kin::Below => other.last.same_program || !serves,
+        });
         service.sort_by(|a, b| b.cpu.total_cmp(&a.cpu).then(a.last.id.cmp(&b.last.id)));
         let others: f64 = service.iter().map(|other| other.cpu).sum();
         let all = judged + others;
@@ -234,10 +249,8 @@ impl<'a> Account<'a> {
 
     /// Whether what isn't judged grew by more than the budget allows.
     fn rest_grew(&self) -> Option<Doubt> {
-        let kinds: [(Kind, Sum, fn(&OtherProcess) -> Option<u64>); 3] = [
+        let kinds: [(Kind, Sum, Part); 2] = [
             (Kind::Own, Census::rest_memory, |other| other.memory),
-            // A segment that several have mapped is counted once.
-            (Kind::Shared, |census| census.others.iter().filter_map(|o| o.shared).max(), |other| other.shared),
             (
                 Kind::Huge,
                 |census| Some(census.others.iter().filter_map(|o| o.huge).fold(0, u64::saturating_add)),
@@ -252,11 +265,37 @@ impl<'a> Account<'a> {
                 Some((first, of(other.last)? as f64))
             };
             let most = |a: &(f64, f64), b: &(f64, f64)| (a.1 - a.0).total_cmp(&(b.1 - b.0));
+            // Whoever was seen for a moment may be a worker that has just been born.
+            let last = self.censuses.last()?.t;
+            let stays = |other: &&Other| other.seen >= STAYS && other.at >= last;
             let others = self.others();
-            let (who, own) = others.iter().filter_map(|o| Some((o.last, grew(o)?))).max_by(|a, b| most(&a.1, &b.1))?;
-            let choice = self.choice([who.depth].into_iter());
-            Some(Doubt::RestGrew { who: named(who), kind, own, all, choice })
+            let (who, own) =
+                others.iter().filter(stays).filter_map(|o| Some((o.last, grew(o)?))).max_by(|a, b| most(&a.1, &b.1))?;
+            Some(Doubt::RestGrew { who: named(who), kind, own, all, choice: self.choice_of(who) })
         })
+    }
+
+    /// Whether shared memory of a process that isn't judged grew. Several may have the same segment, so each is looked at by
+    /// itself.
+    fn shared_grew(&self) -> Option<Doubt> {
+        let others = self.others();
+        others.iter().filter(|other| 2 * other.seen >= self.censuses.len()).find_map(|other| {
+            let of = |census: &Census| census.others.iter().find(|o| o.id == other.last.id)?.shared;
+            let (axis, series) = self.series(of)?;
+            let all = grown_beyond_rule(self.record, axis, &[series])?.1;
+            let own = (all.from, all.to);
+            let (who, choice) = (named(other.last), self.choice_of(other.last));
+            Some(Doubt::RestGrew { who, kind: Kind::Shared, own, all, choice })
+        })
+    }
+
+    /// How to judge this process.
+    fn choice_of(&self, process: &OtherProcess) -> Choice {
+        let root = self.record.meta.target.root.is_none_or(|root| root == process.id);
+        let mut choice = self.choice([process.depth].into_iter());
+        // What has lost its parent is nobody's child or descendant.
+        choice.workers = choice.workers.filter(|_| process.depth > 0 || root);
+        choice
     }
 
     /// Whether for most of the time processes could not be read.
@@ -267,7 +306,9 @@ impl<'a> Account<'a> {
     }
 }
 
+/// A quantity of all that isn't judged, and of one process of it.
 type Sum = fn(&Census) -> Option<u64>;
+type Part = fn(&OtherProcess) -> Option<u64>;
 
 fn named(process: &OtherProcess) -> Named {
     Named { pid: process.id.pid, command: process.command.clone() }
@@ -289,7 +330,8 @@ fn grown_beyond_rule(record: &RunRecord, axis: Axis, series: &[Series]) -> Optio
 /// group is judged there, with what no process has mapped.
 fn workers_grew(record: &RunRecord) -> Option<Doubt> {
     let in_group = record.meta.budgets.tmpfs.is_some() && record.host.iter().any(|host| host.cgroup_shmem.is_some());
-    let kinds: [(Kind, fn(&Sample) -> Option<u64>); 2] = [(Kind::Shared, |s| s.shmem), (Kind::Huge, |s| s.huge)];
+    type Level = fn(&Sample) -> Option<u64>;
+    let kinds: [(Kind, Level); 2] = [(Kind::Shared, |s| s.shmem), (Kind::Huge, |s| s.huge)];
     kinds.into_iter().filter(|(kind, _)| *kind != Kind::Shared || !in_group).find_map(|(kind, level)| {
         let first = record.samples.iter().find_map(level)?;
         if record.samples.iter().filter_map(level).all(|level| level == first) {
@@ -298,13 +340,42 @@ fn workers_grew(record: &RunRecord) -> Option<Doubt> {
         let (axis, series) = part_series(record, &level);
         let (worker, grown) = grown_beyond_rule(record, axis, &series)?;
         let worker = worker?;
-        let command = record.events.iter().find_map(|event| match &event.kind {
-            EventKind::Spawned { worker: spawned, command, .. } if *spawned == worker => Some(command.clone()),
-            _ => None,
-        });
-        let who = Named { pid: worker.pid, command: command.unwrap_or_default() };
-        Some(Doubt::WorkerGrew { who, kind, grown })
+        Some(Doubt::WorkerGrew { who: command_of(record, worker), kind, grown })
     })
+}
+
+/// Whether a judged worker grew that served next to no requests: by requests of its own it can't be judged, and is set aside.
+fn idle_worker_grew(record: &RunRecord) -> Option<Doubt> {
+    if !record.meta.counting.per_worker {
+        return None;
+    }
+    let mut workers: BTreeMap<WorkerId, Vec<&Sample>> = BTreeMap::new();
+    for sample in &record.samples {
+        workers.entry(sample.worker).or_default().push(sample);
+    }
+    let served = |samples: &[&Sample]| {
+        let mut counts = samples.iter().filter_map(|sample| sample.requests);
+        let first = counts.next().unwrap_or(0);
+        counts.next_back().map_or(0.0, |last| last.saturating_sub(first) as f64)
+    };
+    let busiest = workers.values().map(|samples| served(samples)).fold(0.0, f64::max);
+    let idle = workers.into_iter().filter(|(_, samples)| served(samples) < IDLE * busiest);
+    let grew = idle.filter_map(|(worker, samples)| {
+        let levels = samples.iter().filter_map(|sample| Some((sample.t, sample.anon_and_swap()? as f64)));
+        let (axis, series) = pool_series(record, levels)?;
+        Some((worker, grown_beyond_rule(record, axis, &[series])?.1))
+    });
+    let (worker, grown) = grew.max_by(|a, b| a.1.rate.total_cmp(&b.1.rate))?;
+    Some(Doubt::WorkerGrew { who: command_of(record, worker), kind: Kind::Own, grown })
+}
+
+/// A worker with its command name.
+fn command_of(record: &RunRecord, worker: WorkerId) -> Named {
+    let command = record.events.iter().find_map(|event| match &event.kind {
+        EventKind::Spawned { worker: spawned, command, .. } if *spawned == worker => Some(command.clone()),
+        _ => None,
+    });
+    Named { pid: worker.pid, command: command.unwrap_or_default() }
 }
 
 /// Whether each new worker begins at a higher level, by more than the budget allows for the requests of a life.
@@ -450,7 +521,7 @@ mod tests {
             census.workers += more;
         }
         assert_eq!(told(&run), [""; 0]);
-        run.census.iter_mut().for_each(|c| c.workers_memory = Some(c.workers * 50 << 20));
+        run.census.iter_mut().for_each(|c| c.workers_memory = Some(c.workers * (50 << 20)));
         assert!(
             told(&run)[0].contains("from 3 to 12 processes, and with them from 150 MiB to 600 MiB"),
             "{:?}",
@@ -516,6 +587,26 @@ mod tests {
         let mut run = clean();
         run.samples.iter_mut().for_each(|s| s.shmem = s.requests.map(|served| 4096 * served.min(500)));
         assert_eq!(told(&run), [""; 0]);
+    }
+
+    #[test]
+    fn a_judged_worker_that_serves_nothing_and_grows_does_not_pass() {
+        let beside = |grows: u64| {
+            let mut run = clean();
+            for second in 0..END as u64 {
+                let mut sample = Sample::new(second as f64 + 0.5, worker(3));
+                (sample.anon, sample.swap) = (Some((8 << 20) + second * grows), Some(0));
+                (sample.fds, sample.threads, sample.requests) = (Some(5), Some(1), Some(0));
+                run.samples.push(sample);
+            }
+            run
+        };
+        assert_eq!(told(&beside(0)), [""; 0]);
+        let reason = &told(&beside(1 << 20))[0];
+        assert!(
+            reason.starts_with("anonymous + swap of PID 3, which served next to no request, grew from"),
+            "{reason}"
+        );
     }
 
     #[test]
