@@ -3,11 +3,11 @@
 #
 #     cargo build --release && benches/passes.sh 200 20     # runs of the demonstration server, and of each clean Apache mode
 #
-# A run that doesn't pass is shown with its reason. Three at a time.
+# A run that doesn't pass is shown with its reason. JOBS run at a time, three if it isn't set; SEEPAGE is another program.
 set -eu
 cd "$(dirname "$0")/.."
 demos=${1:-200} apaches=${2:-20}
-exe=$PWD/target/release/seepage
+exe=${SEEPAGE:-$PWD/target/release/seepage}
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 jobs() {
@@ -23,7 +23,7 @@ one() {
 }
 export -f one
 export exe out
-jobs | xargs -P 3 -L 1 bash -c 'one "$@"' one
+jobs | xargs -P "${JOBS:-3}" -L 1 bash -c 'one "$@"' one
 python3 - "$out" <<'PYTHON'
 import collections, json, pathlib, sys
 

@@ -6,23 +6,11 @@
 
 mod common;
 
-use common::{Bench, processes, signal, wait_until};
+use common::{Bench, apache_modules, processes, signal, wait_until};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::OnceLock;
-
-/// Directory of the modules, built once.
-fn modules() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ab-modules");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/apache/build.sh");
-        assert!(Command::new(script).arg(&place).status().unwrap().success());
-        place.join(".libs")
-    })
-}
 
 /// A harness file of a real Apache with short phases; `uploads` in a hundred requests. The mix stays as it is: over a second its
 /// blocks wouldn't even out from pair to pair.
@@ -72,7 +60,7 @@ duration = "1500ms"
 [budget]
 memory = "128 B/request"
 "#,
-        modules = modules().display(),
+        modules = apache_modules().display(),
         conf = conf.display(),
         rest = 100 - uploads,
     );

@@ -280,7 +280,7 @@ fn a_slow_stop_is_cut_for_the_deadline() {
     let bench = Bench::new();
     let ended = bench.run(&idle(&bench, DEAF, AT_ONCE, "1s"), &["--deadline", "10s", "--quiet"]);
     assert_eq!(ended.code, Some(11), "{}", ended.story());
-    assert!(ended.stdout.contains("processes did not end within"), "{}", ended.story());
+    assert!(ended.stdout.contains("did not end within"), "{}", ended.story());
     all_gone(&bench, &ended);
 }
 

@@ -1,5 +1,7 @@
 //! The faulty Apache module does what its comment says: without the harness, on one child of a real Apache.
 
+mod common;
+
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::fs;
@@ -7,7 +9,6 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::LazyLock;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -20,18 +21,10 @@ fn example(file: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/apache").join(file)
 }
 
-/// The modules, built once for all tests of this file.
-static MODULES: LazyLock<PathBuf> = LazyLock::new(|| {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("apache-modules");
-    let built = Command::new(example("build.sh")).arg(&folder).output().unwrap();
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    folder
-});
-
 fn apache(work_dir: &Path, port: u16, mode: &str) -> Command {
     let link = work_dir.join(".libs");
     if !link.exists() {
-        std::os::unix::fs::symlink(MODULES.join(".libs"), link).unwrap();
+        std::os::unix::fs::symlink(common::apache_modules(), link).unwrap();
     }
     // A session of its own: on SIGTERM, Apache signals its whole process group.
     let mut command = Command::new("setsid");

@@ -40,6 +40,7 @@ mod swing;
 pub(crate) mod test_record;
 mod transient;
 mod types;
+mod unjudged;
 mod whole;
 mod working;
 mod youth;

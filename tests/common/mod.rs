@@ -225,3 +225,21 @@ pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 pub fn signal(pid: u32, signal: nix::sys::signal::Signal) {
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), signal).unwrap();
 }
+
+/// Directory of the modules of `examples/apache`, built once: tests are processes of their own, and wait for the first.
+pub fn apache_modules() -> PathBuf {
+    let (place, example) = (Path::new(env!("CARGO_TARGET_TMPDIR")), Path::new(env!("CARGO_MANIFEST_DIR")));
+    let (built, example) = (place.join("apache-modules"), example.join("examples/apache"));
+    let lock = std::fs::File::create(place.join("apache-modules.lock")).unwrap();
+    lock.lock().unwrap();
+    let written = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
+    let newest = std::fs::read_dir(&example).unwrap().flatten().filter_map(|entry| written(&entry.path())).max();
+    let done = place.join("apache-modules.done");
+    if written(&done) < newest || !built.exists() {
+        let _ = std::fs::remove_dir_all(&built);
+        let output = Command::new(example.join("build.sh")).arg(&built).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        std::fs::write(done, "").unwrap();
+    }
+    built.join(".libs")
+}

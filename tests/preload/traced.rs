@@ -14,12 +14,13 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// A program of `tests/preload/`, built by the C or C++ compiler with these arguments too. Each call builds a file of its
-/// own, so that no test runs what another one is writing.
+/// own, in a directory of the test's, so that no test runs what another one is writing.
 pub fn built(source: &str, arguments: &[&str]) -> PathBuf {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(env!("CARGO_CRATE_NAME"));
+    let test = std::thread::current().name().unwrap_or("main").replace("::", "-");
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(env!("CARGO_CRATE_NAME")).join(test);
     std::fs::create_dir_all(&directory).unwrap();
     let to = directory.join(format!("{source}-{number}"));
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/preload").join(source);
