@@ -37,8 +37,10 @@ const CENSUS: f64 = 0.1;
 /// The shortest interval between two censuses.
 const CENSUS_EVERY: Duration = Duration::from_millis(250);
 
-/// Censuses in the time in which a run doubles its length, about.
+/// Censuses in the time in which a run doubles its length, about, at most and at least; and the pause that is short enough.
 const MOST_EACH_LENGTH: u32 = 2000;
+const FEWEST_EACH_LENGTH: u32 = 10;
+const CENSUS_SOON: Duration = Duration::from_secs(1);
 
 /// Readings whose cost is kept to find its median.
 const KEPT: usize = 4096;
@@ -156,7 +158,9 @@ impl Account {
     pub fn census_pause(&self, took: Duration, elapsed: Duration) -> Duration {
         let share = if self.budget > 0.0 { CENSUS * self.budget } else { LOCKED };
         let needed = Duration::try_from_secs_f64(took.as_secs_f64() / share).unwrap_or(RAREST);
-        needed.clamp(CENSUS_EVERY, RAREST).max(elapsed / MOST_EACH_LENGTH)
+        // A short run needs some, as long as they don't take more than a whole budget for a while.
+        let some = (elapsed / FEWEST_EACH_LENGTH).max(CENSUS_SOON).max(needed.mul_f64(CENSUS));
+        needed.min(some).clamp(CENSUS_EVERY, RAREST).max(elapsed / MOST_EACH_LENGTH)
     }
 
     /// The account at the end: `cpu` is the thread's CPU time, `elapsed` how long it ran, in `ticks` ticks.

@@ -17,11 +17,16 @@ const STEADY: f64 = 0.5;
 pub(super) fn grown(series: &Series, axis: Axis, allowed: f64, least: f64) -> Option<Grown> {
     let begin = series.x.partition_point(|x| *x < series.soak_from);
     let (from, to) = (*series.x.get(begin)?, *series.x.last()?);
-    let at = |part: usize| from + (BEGIN + (1.0 - BEGIN) * part as f64 / PARTS as f64) * (to - from);
-    let parts: Option<Vec<Part>> = (0..PARTS).map(|part| Part::of(series, begin, at(part), at(part + 1))).collect();
-    let parts = parts?;
-    let growth = parts[PARTS - 1].over(&parts[0]);
-    let rate = growth / (parts[PARTS - 1].middle - parts[0].middle);
+    let at = |share: f64| from + share * (to - from);
+    let cut = |count: usize, begin_at: f64| -> Option<Vec<Part>> {
+        let edge = |part: usize| at(begin_at + (1.0 - begin_at) * part as f64 / count as f64);
+        (0..count).map(|part| Part::of(series, begin, edge(part), edge(part + 1))).collect()
+    };
+    // Of few readings, fewer parts: what is seldom looked at must not pass for that.
+    let parts = (2..=PARTS).rev().find_map(|count| cut(count, BEGIN)).or_else(|| cut(2, 0.0))?;
+    let (first, last) = (parts.first()?, parts.last()?);
+    let growth = last.over(first);
+    let rate = growth / (last.middle - first.middle);
     let steady =
         parts.windows(2).all(|pair| pair[1].over(&pair[0]) > STEADY * allowed * (pair[1].middle - pair[0].middle));
     let more = growth >= least && growth > 0.0 && rate > allowed && steady;
@@ -76,6 +81,14 @@ mod tests {
         assert_eq!(rate(|x| 4000.0 - x), None);
         assert_eq!(grown(&series(|x| 5.0 * x), Axis::PoolRequests, 1.0, 1e9), None);
         assert_eq!(grown(&Series::default(), Axis::PoolRequests, 1.0, 0.0), None);
+        // However few readings there are.
+        for count in 2..12_u32 {
+            let x: Vec<f64> = (0..count).map(|i| 900.0 * f64::from(i).sqrt()).collect();
+            let few = Series { t: x.clone(), y: x.iter().map(|x| 5.0 * x).collect(), x, ..Series::default() };
+            let found = grown(&few, Axis::PoolRequests, 1.0, 8.0).unwrap_or_else(|| panic!("{count} readings"));
+            // A reading at an edge is in both parts.
+            assert!((2.5..5.1).contains(&found.rate), "{count}: {}", found.rate);
+        }
     }
 
     #[test]
