@@ -20,7 +20,8 @@ pub(super) fn grown(series: &Series, axis: Axis, allowed: f64, least: f64) -> Op
     let at = |share: f64| from + share * (to - from);
     let cut = |count: usize, begin_at: f64| -> Option<Vec<Part>> {
         let edge = |part: usize| at(begin_at + (1.0 - begin_at) * part as f64 / count as f64);
-        (0..count).map(|part| Part::of(series, begin, edge(part), edge(part + 1))).collect()
+        let end = |part: usize| if part + 1 == count { f64::INFINITY } else { edge(part + 1) };
+        (0..count).map(|part| Part::of(series, begin, edge(part)..end(part))).collect()
     };
     // Of few readings, fewer parts: what is seldom looked at must not pass for that.
     let parts = (2..=PARTS).rev().find_map(|count| cut(count, BEGIN)).or_else(|| cut(2, 0.0))?;
@@ -47,8 +48,8 @@ impl Part {
         (self.floor - earlier.floor).min(self.ceiling - earlier.ceiling)
     }
 
-    fn of(series: &Series, begin: usize, from: f64, to: f64) -> Option<Self> {
-        let inside = (begin..series.x.len()).filter(|i| (from..=to).contains(&series.x[*i]));
+    fn of(series: &Series, begin: usize, span: std::ops::Range<f64>) -> Option<Self> {
+        let inside = (begin..series.x.len()).filter(|i| span.contains(&series.x[*i]));
         let (mut floor, mut ceiling, mut sum, mut count) = (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0.0);
         for i in inside {
             floor = floor.min(series.y[i]);
@@ -86,7 +87,7 @@ mod tests {
             let x: Vec<f64> = (0..count).map(|i| 900.0 * f64::from(i).sqrt()).collect();
             let few = Series { t: x.clone(), y: x.iter().map(|x| 5.0 * x).collect(), x, ..Series::default() };
             let found = grown(&few, Axis::PoolRequests, 1.0, 8.0).unwrap_or_else(|| panic!("{count} readings"));
-            // A reading at an edge is in both parts.
+            // Of two in a part, the lower one is its floor.
             assert!((2.5..5.1).contains(&found.rate), "{count}: {}", found.rate);
         }
     }
