@@ -10,7 +10,7 @@ use crate::model::{Axis, Series};
 /// Where in the judged span the parts begin, after what grows at first, and how many there are.
 const BEGIN: f64 = 1.0 / 3.0;
 const PARTS: usize = 4;
-/// The part of the allowed rate that growth from one part to the next has at least.
+/// The part of the allowed rate, and of the mean one, that growth from one part to the next has at least.
 const STEADY: f64 = 0.5;
 
 /// How much `series` grew, if that is `least` at least and more than `allowed` for a step of its axis.
@@ -28,8 +28,9 @@ pub(super) fn grown(series: &Series, axis: Axis, allowed: f64, least: f64) -> Op
     let (first, last) = (parts.first()?, parts.last()?);
     let growth = last.over(first);
     let rate = growth / (last.middle - first.middle);
-    let steady =
-        parts.windows(2).all(|pair| pair[1].over(&pair[0]) > STEADY * allowed * (pair[1].middle - pair[0].middle));
+    let steady = parts
+        .windows(2)
+        .all(|pair| pair[1].over(&pair[0]) > STEADY * allowed.max(rate) * (pair[1].middle - pair[0].middle));
     let more = growth >= least && growth > 0.0 && rate > allowed && steady;
     more.then(|| Grown { from: series.y[begin], to: series.y[series.y.len() - 1], rate, allowed, axis })
 }

@@ -97,7 +97,9 @@ pub(super) fn outlasted(record: &RunRecord, judged: &[Judged], findings: &mut [F
 }
 
 fn warming_up(finding: &mut Finding, young: &HashMap<WorkerId, Young>) {
-    let Some((worker, youngest)) = young.iter().min_by(|a, b| a.1.age.total_cmp(&b.1.age)) else { return };
+    let Some((worker, youngest)) = young.iter().min_by(|a, b| a.1.age.total_cmp(&b.1.age).then(a.0.cmp(b.0))) else {
+        return;
+    };
     finding.outcome = Outcome::Inconclusive;
     finding.class = LeakClass::Unknown;
     finding.workers.iter_mut().for_each(|worker| worker.leaks = false);
