@@ -246,12 +246,12 @@ pattern = '^(?P<pid>\\d+) (?P<class>\\S+)'";
     assert!([Some(10), Some(11)].contains(&ended.code), "{}", ended.stdout);
     assert!(ended.events("spawned").len() >= CROWD, "{}", ended.stdout);
     assert!(ended.stdout.contains("they were read in turns"), "{}", ended.stdout);
-    // The budget is two hundredths of a core; opening them all at once comes on top. Where a reading is dear, a quarter of what it
-    // would take to read all of them at every turn.
+    // The budget is two hundredths of a core; opening them all at once comes on top. Where a reading is expensive, half of what it
+    // would take to read all of them at every turn: a busy machine makes every figure larger, but not this ratio.
     let observing = &ended.json("run.json")["observing"];
     let number = |name: &str| observing[name].as_f64().unwrap();
     let every_turn = CROWD as f64 * number("fast_reading") / number("interval");
-    assert!(number("cpu_share") < f64::max(0.04, every_turn / 4.0), "{observing}");
+    assert!(number("cpu_share") < f64::max(0.04, every_turn / 2.0), "{observing}");
 }
 
 /// Workers that can't be held open aren't passed over in silence.
