@@ -5,7 +5,8 @@
 //! - [`model`]: units, worker identity, readings, events, series and the run record
 //! - [`stats`]: estimators that know nothing of memory
 //! - [`table`]: a series that another tool wrote, from its bytes to a run record
-//! - [`verdict`]: series to evidence to verdict, and the words that explain it
+//! - [`verdict`]: series to evidence to verdict
+//! - [`words`]: a verdict in sentences, the same in every report
 //! - [`bisect`]: which of many modules is to blame, from as few answers as possible
 //! - [`compare`]: pairs of runs of two variants to what differs between them
 //!
@@ -24,7 +25,7 @@
 //! - [`cli`]: arguments to plain requests, verdicts to exit codes
 //!
 //! Dependencies run one way: `cli -> engine -> {workload -> supervise -> probe, store} -> config -> model` and
-//! `report -> verdict -> stats`, `verdict -> model`; `tests/architecture.rs` holds that.
+//! `report -> words -> verdict -> stats`, `verdict -> model`; `tests/architecture.rs` holds that.
 
 pub mod apache;
 pub mod bisect;
@@ -42,4 +43,5 @@ pub mod store;
 pub mod supervise;
 pub mod table;
 pub mod verdict;
+pub mod words;
 pub mod workload;

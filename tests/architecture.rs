@@ -11,7 +11,8 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("table", &["model"]),
         ("verdict", &["model", "stats"]),
         ("bisect", &[]),
-        ("compare", &["model", "stats", "verdict"]),
+        ("words", &["model", "verdict"]),
+        ("compare", &["model", "stats", "verdict", "words"]),
         ("config", &["model"]),
         ("probe", &["config", "model"]),
         ("supervise", &["config", "model", "probe"]),
@@ -19,8 +20,8 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("store", &["model"]),
         ("engine", &["config", "model", "probe", "store", "supervise", "workload"]),
         ("apache", &["config", "engine"]),
-        ("experiment", &["apache", "bisect", "compare", "config", "engine", "model", "store", "verdict"]),
-        ("report", &["bisect", "compare", "model", "verdict"]),
+        ("experiment", &["apache", "bisect", "compare", "config", "engine", "model", "store", "verdict", "words"]),
+        ("report", &["bisect", "compare", "model", "verdict", "words"]),
         ("demo", &["model"]),
         (
             "cli",
@@ -39,6 +40,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "supervise",
                 "table",
                 "verdict",
+                "words",
                 "workload",
             ],
         ),
@@ -46,7 +48,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
 }
 
 /// The pure core knows no file, network, process or clock.
-const CORE: [&str; 6] = ["bisect", "compare", "model", "stats", "table", "verdict"];
+const CORE: [&str; 7] = ["bisect", "compare", "model", "stats", "table", "verdict", "words"];
 const IMPURE: [&str; 7] = ["std::fs", "std::net", "std::process", "std::time", "std::thread", "std::env", "println!"];
 
 fn sources(directory: &Path) -> Vec<PathBuf> {

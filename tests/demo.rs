@@ -65,7 +65,11 @@ fn a_leak_of_big_uploads_is_found() {
     let [lower, upper] = ["lower", "upper"].map(|key| row["growth"][key].as_f64().unwrap());
     assert!(row["grows"] == true && row["steps"].as_array().unwrap().len() == 1, "{steps:#}");
     assert!((lower..=upper).contains(&4112.0), "{lower} {upper}");
-    assert!(ended.stdout.contains("per `big-upload`, the others at most "), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("It comes from `big-upload`: ") && ended.stdout.contains("; the others leave at most "),
+        "{}",
+        ended.stdout
+    );
 }
 
 #[test]
@@ -126,7 +130,7 @@ fn the_quickstart_finds_its_leak_and_leaves_a_whole_report() {
     let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("harness-configs");
     let ended = bench.run(&configs.join("quickstart.toml"), &[]);
     assert_eq!(ended.code, Some(10), "{}", ended.story());
-    assert!(ended.stdout.starts_with("LEAK  "), "{}", ended.story());
+    assert!(ended.stdout.contains(" LEAKS: each request leaves "), "{}", ended.story());
     assert!(ended.stderr.contains("soak"), "no progress: {}", ended.story());
     let growth = ended.finding("memory")["growth"]["estimate"].as_f64().unwrap();
     // 4 KiB of each upload, and four of five requests are uploads.

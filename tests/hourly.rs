@@ -53,8 +53,9 @@ fn growth_over_the_hourly_budget_is_a_leak_with_its_rate() {
     let growth = finding.growth.unwrap();
     assert!((growth.estimate / (30.0 * MIB) - 1.0).abs() < 0.05, "{}", format_bytes(growth.estimate));
     let verdict = judge(&record);
-    assert!(verdict.sentence.contains("MiB/hour"), "{}", verdict.sentence);
-    assert_eq!(verdict.gates[0].allowed, "at most 4 MiB/hour");
+    let told = seepage::words::headline(&record, &verdict).to_string();
+    assert!(told.contains("each hour leaves ") && told.contains(" MiB"), "{told}");
+    assert_eq!(seepage::words::gate(&verdict.gates[0]).allowed.to_string(), "4 MiB/hour");
     // The time axis of the chart is that of the clock.
     let page = String::from_utf8(report::render(Format::Html, &record, &verdict).unwrap()).unwrap();
     assert!(page.contains("leaves about 3") && page.contains("MiB a day") && page.contains("doubles in"));

@@ -63,8 +63,8 @@ pub fn table(bytes: &[u8]) {
             let budgets = &mut record.meta.budgets;
             (budgets.memory, budgets.descriptors, budgets.threads) = (Some(64.0), Some(0.01), Some(0.01));
             let verdict = verdict::judge(&record);
-            harmless(&report::terminal(&record, &verdict, false));
-            harmless(&report::verdict_line("table", &verdict));
+            harmless(&report::terminal(&record, &verdict, false, 80));
+            harmless(&report::verdict_line("table", &record, &verdict));
         }
         Err(error) => harmless(&error.to_string()),
     }
@@ -76,7 +76,7 @@ pub fn run_directory(bytes: &[u8]) {
     unpack(bytes, directory.path());
     let Ok(record) = store::read(directory.path()) else { return };
     let verdict = verdict::judge(&record);
-    harmless(&report::terminal(&record, &verdict, false));
+    harmless(&report::terminal(&record, &verdict, false, 80));
     for format in [Format::Json, Format::Html, Format::Markdown, Format::Junit, Format::Csv, Format::Svg] {
         let rendered = report::render(format, &record, &verdict).unwrap();
         let text = String::from_utf8(rendered).unwrap();

@@ -3,9 +3,8 @@
 use super::budget::{self, ResourceBudget};
 use super::output::{self, Answer, Inconclusive, exit_code, rendered};
 use super::{Done, Problem, folded};
-use crate::config::{self, BudgetConfig};
-use crate::engine::{HOURLY_BYTES, HOURLY_ITEMS};
-use crate::model::{self, Bytes, Per, Resource, RunRecord, Sample};
+use crate::config;
+use crate::model::{self, Bytes, Event, EventKind, Per, RunRecord, Sample};
 use crate::report;
 use crate::store;
 use crate::table::{self, Mapping};
@@ -139,38 +138,10 @@ fn put_budgets(given: &[ResourceBudget], own: &mut model::Budgets) -> Result<(),
     if let Some(per) = budget::basis(given)?.filter(|per| *per != own.per) {
         *own = model::Budgets { per, ..model::Budgets::default() };
     }
-    let places = [
-        (&mut own.memory, Resource::Memory),
-        (&mut own.descriptors, Resource::Descriptors),
-        (&mut own.threads, Resource::Threads),
-        (&mut own.tmpfs, Resource::Tmpfs),
-    ];
-    for (place, resource) in places {
-        *place = budget::allowed(given, resource).or(*place);
+    for ResourceBudget { resource, budget } in given {
+        own.allow(*resource, Some(budget.amount));
     }
     Ok(())
-}
-
-/// What is allowed if nobody says it.
-fn default_budgets(per: Per) -> model::Budgets {
-    let of_request = BudgetConfig::default();
-    let (memory, descriptors, threads, tmpfs) = match per {
-        Per::Request => (
-            of_request.memory.amount,
-            of_request.descriptors.amount,
-            of_request.threads.amount,
-            of_request.tmpfs.amount,
-        ),
-        Per::Hour => (HOURLY_BYTES, HOURLY_ITEMS, HOURLY_ITEMS, HOURLY_BYTES),
-    };
-    model::Budgets {
-        memory: Some(memory),
-        descriptors: Some(descriptors),
-        threads: Some(threads),
-        tmpfs: Some(tmpfs),
-        kernel: None,
-        per,
-    }
 }
 
 /// Judges every input.
@@ -265,10 +236,10 @@ fn of_many(input: &Path, arguments: &Arguments) -> Outcome {
     let judged = judge(input, arguments);
     let code = judged.as_ref().map_or(ExitCode::Failure, |j| exit_code(&j.record, &j.verdict, arguments.inconclusive));
     let text = match (&judged, arguments.format) {
-        (Ok(judged), Printed::Jsonl) => report::verdict_line(&name, &judged.verdict),
+        (Ok(judged), Printed::Jsonl) => report::verdict_line(&name, &judged.record, &judged.verdict),
         (Err(what), Printed::Jsonl) => report::error_line(&name, what),
         (Ok(judged), _) => {
-            let verdict = report::terminal(&judged.record, &judged.verdict, super::colours());
+            let verdict = report::terminal(&judged.record, &judged.verdict, super::colours(), super::columns());
             folded(format!("{}\n{verdict}\n", report::plain(&name)))
         }
         (Err(what), _) => format!("{}\nerror: {}\n\n", report::plain(&name), report::plain(what)),
@@ -290,19 +261,18 @@ fn together(codes: &[ExitCode]) -> ExitCode {
 
 /// Reads and judges one input; the error says where it is.
 fn judge(input: &Path, arguments: &Arguments) -> Result<Judged, String> {
-    let (mut record, notes) = if input.is_dir() {
-        (store::read(input).map_err(|error| error.to_string())?, Vec::new())
+    let mut record = if input.is_dir() {
+        store::read(input).map_err(|error| error.to_string())?
     } else {
         read_table(input, &arguments.columns.mapping())?
     };
     put_budgets(&arguments.budget, &mut record.meta.budgets)?;
-    let mut verdict = verdict::judge(&record);
-    verdict.notes.extend(notes);
+    let verdict = verdict::judge(&record);
     Ok(Judged { record, verdict })
 }
 
-/// A table, and what is to be said of it; with default budgets for what it has.
-fn read_table(input: &Path, mapping: &Mapping) -> Result<(RunRecord, Vec<String>), String> {
+/// A table, with usual budgets for what it has; what is to be said of it are notes at its begin.
+fn read_table(input: &Path, mapping: &Mapping) -> Result<RunRecord, String> {
     let path = input.display();
     let file = config::open_input(input).map_err(|error| format!("could not read {path}: {error}"))?;
     let name = input.file_name().unwrap_or(input.as_os_str()).to_string_lossy();
@@ -312,7 +282,7 @@ fn read_table(input: &Path, mapping: &Mapping) -> Result<(RunRecord, Vec<String>
     })?;
     let mut record = table.record;
     let has = |read: fn(&Sample) -> Option<u64>| record.samples.iter().any(|s| read(s).is_some());
-    let default = default_budgets(if has(|s| s.requests) { Per::Request } else { Per::Hour });
+    let default = model::Budgets::usual(if has(|s| s.requests) { Per::Request } else { Per::Hour });
     record.meta.budgets = model::Budgets {
         memory: default.memory.filter(|_| has(|s| s.anon)),
         descriptors: default.descriptors.filter(|_| has(|s| s.fds)),
@@ -321,5 +291,7 @@ fn read_table(input: &Path, mapping: &Mapping) -> Result<(RunRecord, Vec<String>
         kernel: None,
         per: default.per,
     };
-    Ok((record, table.notes))
+    let t = record.samples.first().map_or(0.0, |sample| sample.t);
+    record.events.extend(table.notes.into_iter().map(|text| Event { t, kind: EventKind::Note { text } }));
+    Ok(record)
 }

@@ -19,10 +19,9 @@ impl FromStr for ResourceBudget {
         let (resource, amount) = match text.split_once('=') {
             None => (Resource::Memory, text),
             Some((name, amount)) => {
-                // The heap is judged by the budget of memory, of which it is a part.
-                let mut budgeted = Resource::ALL.into_iter().filter(|r| *r != Resource::Heap);
-                let named = budgeted.find(|r| r.to_string() == name.trim());
-                let unknown = || format!("`{name}` is not one of memory, descriptors, threads, tmpfs and kernel");
+                let named = Resource::budgeted().find(|r| r.name() == name.trim());
+                let names = || Resource::budgeted().map(Resource::name).collect::<Vec<_>>().join(", ");
+                let unknown = || format!("`{name}` has no budget; choose from {}", names());
                 (named.ok_or_else(unknown)?, amount)
             }
         };
@@ -49,11 +48,6 @@ pub fn basis(budgets: &[ResourceBudget]) -> Result<Option<Per>, &'static str> {
     Ok(first)
 }
 
-/// What is allowed for a resource; of several budgets, the last.
-pub fn allowed(budgets: &[ResourceBudget], resource: Resource) -> Option<f64> {
-    budgets.iter().rfind(|b| b.resource == resource).map(|b| b.budget.amount)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,12 +64,11 @@ mod tests {
     }
 
     #[test]
-    fn budgets_agree_on_what_they_are_for_and_the_last_counts() {
+    fn budgets_agree_on_what_they_are_for_() {
         let of = |texts: &[&str]| texts.iter().map(|t| t.parse().unwrap()).collect::<Vec<ResourceBudget>>();
         assert_eq!(basis(&[]), Ok(None));
         assert!(basis(&of(&["64 B/request", "threads=1/hour"])).is_err());
         let both = of(&["1 MiB/hour", "2 MiB/hour"]);
-        assert_eq!((basis(&both), allowed(&both, Resource::Memory)), (Ok(Some(Per::Hour)), Some(2_097_152.0)));
-        assert_eq!(allowed(&both, Resource::Threads), None);
+        assert_eq!(basis(&both), Ok(Some(Per::Hour)));
     }
 }

@@ -182,6 +182,11 @@ fn colours() -> bool {
 
 /// A report as it is to be printed: for a terminal, folded to its width.
 fn folded(text: String) -> String {
+    if io::stdout().is_terminal() { report::fold(&text, columns()) } else { text }
+}
+
+/// How wide a line may be; what is no terminal has no end.
+fn columns() -> usize {
     let terminal = console::Term::stdout().size_checked().filter(|_| io::stdout().is_terminal());
-    terminal.map(|(_, columns)| report::fold(&text, columns.into())).unwrap_or(text)
+    terminal.map_or(usize::MAX, |(_, columns)| columns.into())
 }

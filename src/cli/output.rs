@@ -1,6 +1,6 @@
 //! How an answer reaches the user: printed first, then written, and exited with whether or not anybody could hear it.
 
-use super::{Problem, colours, folded};
+use super::{Problem, colours, columns, folded};
 use crate::compare::Comparison;
 use crate::config;
 use crate::engine::{Finished, Interrupt};
@@ -179,7 +179,7 @@ pub fn again(directory: &Path) -> String {
 /// A verdict as it is printed.
 pub fn rendered(record: &RunRecord, verdict: &Verdict, format: Printed) -> Result<Vec<u8>, Problem> {
     Ok(match format {
-        Printed::Terminal => folded(report::terminal(record, verdict, colours())).into_bytes(),
+        Printed::Terminal => folded(report::terminal(record, verdict, colours(), columns())).into_bytes(),
         Printed::Json => report::render(Format::Json, record, verdict)?,
     })
 }

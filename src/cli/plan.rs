@@ -7,7 +7,7 @@ use super::watch::Watcher;
 use super::{Done, Problem, folded, interruption_code};
 use crate::config::{self, Harness, Overrides, PhaseConfig, SettleConfig, Span};
 use crate::engine::{self, Interrupt, RunRequest};
-use crate::model::{Axis, Budget, Per, PhaseKind, Resource, RunRecord, Share};
+use crate::model::{self, Axis, Budget, Per, PhaseKind, Resource, RunRecord, Share};
 use crate::report::PlanReport;
 use crate::report::live::Mode;
 use crate::store;
@@ -15,9 +15,8 @@ use crate::verdict::{self, ExitCode, Noise};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Budgets that are planned, in bytes per request; per hour as many times more as the default budget is.
-const BUDGETS: [f64; 5] = [16.0, 64.0, 256.0, 1024.0, 4096.0];
-const HOURLY: f64 = engine::HOURLY_BYTES / 64.0;
+/// Budgets that are planned, in parts of the usual one.
+const BUDGETS: [f64; 5] = [0.25, 1.0, 4.0, 16.0, 64.0];
 
 /// The shortest rehearsal that is of any use.
 const SHORTEST: Duration = Duration::from_secs(5);
@@ -101,6 +100,7 @@ fn planned(arguments: &Arguments, record: &RunRecord) -> Result<PlanReport, Prob
         Axis::Hours => Per::Hour,
         Axis::WorkerRequests | Axis::SharedRequests | Axis::PoolRequests => Per::Request,
     };
+    let usual = model::Budgets::usual(per).memory.unwrap_or_default();
     let chosen = match arguments.budget {
         Some(budget) if !budget.bytes => return Err(usage("--budget is in bytes, such as `64 B/request`")),
         Some(budget) if budget.per != per => {
@@ -111,10 +111,10 @@ fn planned(arguments: &Arguments, record: &RunRecord) -> Result<PlanReport, Prob
         }
         Some(budget) if budget.amount <= 0.0 => return Err(usage("no run proves a growth of exactly zero")),
         Some(budget) => budget.amount,
-        None => record.meta.budgets.memory.unwrap_or(64.0 * if per == Per::Hour { HOURLY } else { 1.0 }),
+        None => record.meta.budgets.memory.unwrap_or(usual),
     };
-    let scale = if per == Per::Hour { HOURLY } else { 1.0 };
-    let mut budgets: Vec<f64> = BUDGETS.iter().map(|b| b * scale).filter(|b| *b != chosen).chain([chosen]).collect();
+    let mut budgets: Vec<f64> =
+        BUDGETS.iter().map(|part| part * usual).filter(|b| *b != chosen).chain([chosen]).collect();
     budgets.sort_by(f64::total_cmp);
     let noise =
         Noise::measure(axis, &series, verdict::page(record)).map_err(|e| Problem::new(ExitCode::Inconclusive, e))?;

@@ -167,8 +167,8 @@ fn notes(sides: &Sides, pairs: &[Pair], planned: usize, differences: &[Differenc
 mod tests {
     use super::super::test_pairs::{MEMORY, margins, pairs, sides};
     use super::*;
-    use crate::compare::Quantile;
     use crate::verdict::ExitCode;
+    use crate::verdict::Quantile;
     use proptest::prelude::*;
 
     fn judged(values: &[(f64, f64)], planned: usize) -> Comparison {
@@ -195,7 +195,7 @@ mod tests {
         }
         let found = judged(&LEAK, 8);
         assert!(
-            found.sentence.starts_with("REGRESSION  with upload_module children grow 4.1 KiB/request (4."),
+            found.sentence.starts_with("with upload_module children grow 4.1 KiB/request (4."),
             "{}",
             found.sentence
         );

@@ -1,8 +1,9 @@
 //! From a run to the numbers that comparisons are made of.
 
-use super::{Measure, Quantile, RunSummary};
+use super::{Measure, RunSummary};
 use crate::model::{Axis, EventKind, PhaseKind, Resource, RunRecord, WorkerId};
-use crate::verdict::{self, Outcome, Verdict};
+use crate::verdict::{self, Outcome, Quantile, Verdict};
+use crate::words;
 use std::collections::BTreeMap;
 
 /// Points of a run's curve.
@@ -51,7 +52,7 @@ pub fn summarize(id: &str, record: &RunRecord, verdict: &Verdict) -> RunSummary 
         statuses,
         outcome: verdict.outcome,
         exit: verdict.exit,
-        sentence: verdict.sentence.clone(),
+        sentence: words::headline(record, verdict).to_string(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::*;
-use crate::verdict::{ExitCode, Outcome};
+use crate::verdict::{ExitCode, Outcome, Quantile};
 use std::collections::BTreeMap;
 
 /// Bytes and seconds of CPU that each request of [`leaking_run`] costs.

@@ -1,20 +1,10 @@
 //! What is compared, and what a comparison says.
 
 use crate::model::Resource;
-use crate::verdict::{ExitCode, Interval, Outcome};
+use crate::verdict::{ExitCode, Interval, Outcome, Quantile};
+use crate::words;
 use std::collections::BTreeMap;
 use std::fmt;
-
-/// A quantile of the latency of successes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Quantile {
-    /// The median.
-    P50,
-    /// The 95th percentile.
-    P95,
-    /// The 99th percentile.
-    P99,
-}
 
 /// A number that a run comes to; more of any of them is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,18 +35,11 @@ impl Measure {
 impl fmt::Display for Measure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Measure::Growth(Resource::Memory) => f.write_str("memory growth"),
-            Measure::Growth(Resource::Heap) => f.write_str("live heap growth"),
-            Measure::Growth(Resource::Descriptors) => f.write_str("descriptor growth"),
-            Measure::Growth(Resource::Threads) => f.write_str("thread growth"),
-            Measure::Growth(Resource::Tmpfs) => f.write_str("tmpfs growth"),
-            Measure::Growth(Resource::Kernel) => f.write_str("kernel memory growth"),
+            Measure::Growth(resource) => write!(f, "{} growth", resource.one()),
             Measure::Level => f.write_str("memory level"),
             Measure::Cpu => f.write_str("CPU per request"),
             Measure::Churn => f.write_str("bytes allocated per request"),
-            Measure::Latency(Quantile::P50) => f.write_str("latency p50"),
-            Measure::Latency(Quantile::P95) => f.write_str("latency p95"),
-            Measure::Latency(Quantile::P99) => f.write_str("latency p99"),
+            Measure::Latency(quantile) => write!(f, "latency {}", words::quantile(*quantile)),
             Measure::ErrorRate => f.write_str("error rate"),
             Measure::Status(status) => write!(f, "status {status}"),
         }

@@ -1,7 +1,7 @@
 //! The words that explain a comparison.
 
 use super::{Answer, Difference, Measure, SideEstimate, Sides};
-use crate::model::{Resource, format_bytes, format_count, format_seconds};
+use crate::model::{Resource, amount, format_bytes, format_seconds, percent};
 use crate::verdict::Interval;
 
 /// The word a comparison begins with.
@@ -23,11 +23,10 @@ pub fn value(measure: Measure, value: f64) -> String {
 /// The same without what it is counted for: `4.1 KiB`, `0.25`, `12.5 ms`, `3 %`.
 fn bare(measure: Measure, value: f64) -> String {
     match measure {
-        Measure::Growth(resource) if resource.in_bytes() => format_bytes(value),
-        Measure::Growth(_) => format_count(value),
+        Measure::Growth(resource) => amount(resource, value),
         Measure::Level | Measure::Churn => format_bytes(value),
         Measure::Cpu | Measure::Latency(_) => format_seconds(value),
-        Measure::ErrorRate | Measure::Status(_) => format!("{} %", format_count(value * 100.0)),
+        Measure::ErrorRate | Measure::Status(_) => percent(value),
     }
 }
 
@@ -53,7 +52,7 @@ pub fn difference_words(difference: &Difference) -> String {
     }
 }
 
-/// The comparison in one sentence.
+/// The comparison in one sentence, after the word that it begins with.
 pub(super) fn sentence(sides: &Sides, answer: Answer, differences: &[Difference]) -> String {
     let of = |wanted: Answer| differences.iter().filter(move |d| d.answer == wanted);
     let mut parts: Vec<String> = Vec::new();
@@ -84,7 +83,7 @@ pub(super) fn sentence(sides: &Sides, answer: Answer, differences: &[Difference]
     if parts.is_empty() {
         parts.push("nothing could be compared".into());
     }
-    format!("{}  {}", answer_word(answer), parts.join("; "))
+    parts.join("; ")
 }
 
 /// A proven difference. Growth is told side by side, so that one sees what either does.
@@ -95,14 +94,7 @@ fn proven(sides: &Sides, d: &Difference) -> String {
         _ => (&sides.b, &sides.a, d.b, d.a),
     };
     let (Some(high), Some(low)) = (high, low) else { return format!("{} {}", d.measure, difference_words(d)) };
-    let noun = match resource {
-        Resource::Memory => "children grow",
-        Resource::Heap => "live heaps grow",
-        Resource::Descriptors => "children keep descriptors,",
-        Resource::Threads => "children keep threads,",
-        Resource::Tmpfs => "tmpfs grows",
-        Resource::Kernel => "the kernel's memory grows",
-    };
+    let noun = resource.growing();
     let better = if better.phrase.starts_with("without ") { "without it".to_owned() } else { better.phrase.clone() };
     format!("{} {noun} {}, {better} {}", worse.phrase, estimate(d.measure, &high), little(d, &low))
 }

@@ -5,7 +5,7 @@
 //! (this very program) and `${env:NAME}`.
 
 use super::{CompareConfig, ModuleConfig, Rate, Size, Span, VariantConfig};
-use crate::model::{Bytes, PerRequest, PhaseKind, Share};
+use crate::model::{Budgets, Bytes, Per, PerRequest, PhaseKind, Share};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -395,9 +395,30 @@ pub struct BudgetConfig {
 
 impl Default for BudgetConfig {
     fn default() -> Self {
-        let bytes = PerRequest { amount: 64.0, bytes: true };
-        let items = PerRequest { amount: 0.01, bytes: false };
-        BudgetConfig { memory: bytes, descriptors: items, threads: items, tmpfs: bytes, kernel: None }
+        let usual = Budgets::usual(Per::Request);
+        let bytes = |amount: Option<f64>| PerRequest { amount: amount.unwrap_or_default(), bytes: true };
+        let items = |amount: Option<f64>| PerRequest { bytes: false, ..bytes(amount) };
+        BudgetConfig {
+            memory: bytes(usual.memory),
+            descriptors: items(usual.descriptors),
+            threads: items(usual.threads),
+            tmpfs: bytes(usual.tmpfs),
+            kernel: None,
+        }
+    }
+}
+
+impl BudgetConfig {
+    /// The same as plain amounts.
+    pub fn amounts(&self) -> Budgets {
+        Budgets {
+            memory: Some(self.memory.amount),
+            descriptors: Some(self.descriptors.amount),
+            threads: Some(self.threads.amount),
+            tmpfs: Some(self.tmpfs.amount),
+            kernel: self.kernel.map(|kernel| kernel.amount),
+            per: Per::Request,
+        }
     }
 }
 

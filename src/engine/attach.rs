@@ -9,9 +9,7 @@ use super::recorder::Recorder;
 use super::run::{Finished, Look, Looked, Progress, RunError, Watch};
 use super::sampler::{Plan, Sampler};
 use super::setup::stamp;
-use crate::config::{
-    BudgetConfig, PhaseConfig, RequestsConfig, SampleConfig, Span, Workers, redacted_words, without_secrets,
-};
+use crate::config::{PhaseConfig, RequestsConfig, SampleConfig, Span, Workers, redacted_words, without_secrets};
 use crate::model::{
     Budgets, Counting, CountingSource, EventKind, Gates, Per, PhaseKind, Resource, RunMeta, RunStatus, Target,
     format_seconds, shown_command,
@@ -37,11 +35,6 @@ const READINGS: u32 = 6000;
 const LONGEST_INTERVAL: Duration = Duration::from_secs(1);
 /// A watch without an end is read as often as one of this length.
 const OPEN_ENDED: Duration = Duration::from_secs(3600);
-
-/// Growth in an hour that is allowed if the user names no budget: 24 MiB a day.
-pub const HOURLY_BYTES: f64 = 1_048_576.0;
-/// The same for descriptors and threads: one a minute.
-pub const HOURLY_ITEMS: f64 = 60.0;
 
 /// What is to be watched.
 pub struct AttachRequest<'a> {
@@ -295,24 +288,14 @@ fn sampling(duration: Duration) -> SampleConfig {
     SampleConfig { every: Span(every), ..usual }
 }
 
-/// What is allowed: what the user has given, and defaults for the rest. What lies on tmpfs is judged only if asked for:
+/// What is allowed: what the user has given, and what is usual for the rest. What lies on tmpfs is judged only if asked for:
 /// without a control group of the target's own, it may be anybody's.
 fn budgets(request: &AttachRequest<'_>) -> Budgets {
-    let usual = BudgetConfig::default();
-    let (memory, descriptors, threads) = match request.per {
-        Per::Request => (usual.memory.amount, usual.descriptors.amount, usual.threads.amount),
-        Per::Hour => (HOURLY_BYTES, HOURLY_ITEMS, HOURLY_ITEMS),
-    };
-    let given =
-        |resource: Resource| request.budgets.iter().rfind(|(given, _)| *given == resource).map(|(_, most)| *most);
-    Budgets {
-        memory: given(Resource::Memory).or(Some(memory)),
-        descriptors: given(Resource::Descriptors).or(Some(descriptors)),
-        threads: given(Resource::Threads).or(Some(threads)),
-        tmpfs: given(Resource::Tmpfs),
-        kernel: given(Resource::Kernel),
-        per: request.per,
+    let mut budgets = Budgets { tmpfs: None, ..Budgets::usual(request.per) };
+    for (resource, most) in request.budgets {
+        budgets.allow(*resource, Some(*most));
     }
+    budgets
 }
 
 fn uncounted() -> Counting {

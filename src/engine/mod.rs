@@ -22,7 +22,7 @@ mod soaking;
 mod target;
 mod written;
 
-pub use attach::{AttachRequest, Attachment, HOURLY_BYTES, HOURLY_ITEMS};
+pub use attach::{AttachRequest, Attachment};
 pub use heap::{NAMER_ARGUMENT, run_namer};
 pub use interrupt::{Interrupt, Interruption, outlive_file_limits};
 pub use rehearsal::{Rehearsal, Reply};

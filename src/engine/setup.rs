@@ -2,7 +2,7 @@
 
 use super::run::RunError;
 use crate::config::{Harness, HeapMode, Variables, keep_secrets_in, keep_secrets_of, redacted, resolve};
-use crate::model::{Budgets, Gates, Per, RunMeta, RunStatus, Step, Target};
+use crate::model::{Gates, RunMeta, RunStatus, Step, Target};
 use crate::probe::{HostProbe, Library, MemoryGroup};
 use crate::store::FORMAT;
 use crate::supervise::{Guard, sweep_groups, sweep_scratch};
@@ -99,7 +99,7 @@ impl Setup {
             counting: super::sampler::driver_counting(),
             classes: Vec::new(),
             steps: steps(&stored),
-            budgets: budgets(&resolved),
+            budgets: resolved.budget.amounts(),
             gates: gates(&resolved),
             workload: None,
             observing: None,
@@ -219,18 +219,6 @@ fn describe_workers(harness: &Harness) -> String {
 /// The steps as they may be stored.
 fn steps(stored: &serde_json::Value) -> Vec<Step> {
     serde_json::from_value(stored["workload"]["step"].clone()).unwrap_or_default()
-}
-
-fn budgets(harness: &Harness) -> Budgets {
-    let budget = &harness.budget;
-    Budgets {
-        memory: Some(budget.memory.amount),
-        descriptors: Some(budget.descriptors.amount),
-        threads: Some(budget.threads.amount),
-        tmpfs: Some(budget.tmpfs.amount),
-        kernel: budget.kernel.map(|k| k.amount),
-        per: Per::Request,
-    }
 }
 
 fn gates(harness: &Harness) -> Gates {

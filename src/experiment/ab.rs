@@ -10,6 +10,7 @@ use crate::engine::{self, Interrupt, Interruption, RunError, RunRequest};
 use crate::model::{Resource, RunRecord, RunStatus};
 use crate::store::{self, Experiment};
 use crate::verdict::{self, ExitCode, Verdict};
+use crate::words;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::path::{Path, PathBuf};
@@ -197,7 +198,7 @@ fn run_side(
         .map_err(|source| AbError::Run { place: told(), source })?;
     let verdict = verdict::judge(&finished.record);
     observer.end(&finished.directory, &finished.record, &verdict);
-    observer.so_far(&verdict.sentence);
+    observer.so_far(&words::headline(&finished.record, &verdict).to_string());
     if let Some(by) = finished.interrupted {
         return Ok(Err(by));
     }
@@ -217,7 +218,7 @@ pub fn failure(record: &RunRecord, verdict: &Verdict) -> Option<(ExitCode, Strin
         exit @ (ExitCode::Target | ExitCode::Workload) => exit,
         _ => ExitCode::Failure,
     };
-    failed.then(|| (exit, record.meta.aborted.clone().unwrap_or_else(|| verdict.sentence.clone())))
+    failed.then(|| (exit, record.meta.aborted.clone().unwrap_or_else(|| words::headline(record, verdict).to_string())))
 }
 
 /// The name of a run's directory.

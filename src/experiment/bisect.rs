@@ -10,6 +10,7 @@ use crate::config::{Harness, PhaseConfig};
 use crate::engine::{self, Interrupt, Interruption, RunError, RunRequest};
 use crate::model::{PhaseKind, Resource, RunRecord};
 use crate::verdict::{self, ExitCode, Outcome, Verdict};
+use crate::words;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use thiserror::Error;
@@ -304,12 +305,12 @@ impl Oracle for Lab<'_> {
             );
             let (record, verdict, directory) = self.run(&harness, &label, &what)?;
             self.observer.end(&directory, &record, &verdict);
-            self.observer.so_far(&verdict.sentence);
+            self.observer.so_far(&words::headline(&record, &verdict).to_string());
             if let Some((exit, why)) = failure(&record, &verdict) {
                 return Err(BisectError::Failed { what, why, directory, exit });
             }
             runs.push(label);
-            last = (self.state(&verdict), verdict.sentence);
+            last = (self.state(&verdict), words::headline(&record, &verdict).to_string());
             if last.0 != State::Unclear {
                 break;
             }

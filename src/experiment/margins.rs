@@ -1,8 +1,9 @@
 //! What difference a harness file allows.
 
-use crate::compare::{Margin, Margins, Measure, Quantile};
+use crate::compare::{Margin, Margins, Measure};
 use crate::config::{CompareConfig, Harness, HeapMode};
 use crate::model::{Resource, RunRecord};
+use crate::verdict::Quantile;
 
 /// Differences below these are of the clock and of the allocator: a page cache's, a timer's, one context switch's.
 const LEAST_LEVEL: f64 = 1024.0 * 1024.0;
@@ -12,38 +13,20 @@ const LEAST_LATENCY: f64 = 2e-3;
 
 /// The allowed difference in each measure of a harness file's runs.
 pub fn margins(harness: &Harness) -> Margins {
-    let budget = &harness.budget;
+    let budgets = harness.budget.amounts();
     let traced = harness.heap.mode != HeapMode::Off;
-    let growth = [
-        (Resource::Memory, Some(budget.memory)),
-        (Resource::Heap, Some(budget.memory).filter(|_| traced)),
-        (Resource::Descriptors, Some(budget.descriptors)),
-        (Resource::Threads, Some(budget.threads)),
-        (Resource::Tmpfs, Some(budget.tmpfs)),
-        (Resource::Kernel, budget.kernel),
-    ];
-    allowed(growth.map(|(resource, budget)| (resource, budget.map(|b| b.amount))), &harness.compare)
+    allowed(|resource| budgets.of(resource, traced), &harness.compare)
 }
 
 /// The same of a run that was made: its own budgets, and what its harness file said of comparisons.
 pub fn margins_of_run(record: &RunRecord) -> Margins {
-    let budgets = &record.meta.budgets;
-    let traced = record.samples.iter().any(|sample| sample.heap.is_some());
-    let growth = [
-        (Resource::Memory, budgets.memory),
-        (Resource::Heap, budgets.memory.filter(|_| traced)),
-        (Resource::Descriptors, budgets.descriptors),
-        (Resource::Threads, budgets.threads),
-        (Resource::Tmpfs, budgets.tmpfs),
-        (Resource::Kernel, budgets.kernel),
-    ];
     let compare = record.meta.config.get("compare").cloned();
     let compare = compare.and_then(|c| serde_json::from_value(c).ok()).unwrap_or_default();
-    allowed(growth, &compare)
+    allowed(|resource| record.budget(resource), &compare)
 }
 
 /// For growth the budget of each resource, for the rest what `[compare]` says.
-fn allowed(growth: impl IntoIterator<Item = (Resource, Option<f64>)>, compare: &CompareConfig) -> Margins {
+fn allowed(budget: impl Fn(Resource) -> Option<f64>, compare: &CompareConfig) -> Margins {
     let latency = |quantile| (Measure::Latency(quantile), Margin { share: compare.latency.0, least: LEAST_LATENCY });
     let mut margins = Margins::from([
         (Measure::Level, Margin { share: compare.level.0, least: LEAST_LEVEL }),
@@ -54,8 +37,8 @@ fn allowed(growth: impl IntoIterator<Item = (Resource, Option<f64>)>, compare: &
         latency(Quantile::P99),
         (Measure::ErrorRate, Margin { share: 0.0, least: compare.errors.0 }),
     ]);
-    for (resource, budget) in growth {
-        margins.extend(budget.map(|least| (Measure::Growth(resource), Margin { share: 0.0, least })));
+    for resource in Resource::ALL {
+        margins.extend(budget(resource).map(|least| (Measure::Growth(resource), Margin { share: 0.0, least })));
     }
     margins
 }

@@ -1,6 +1,6 @@
 //! Everything that is known of one run.
 
-use super::{Census, Event, HeapRecord, HostSample, LoadSample, Per, Sample, WorkerId};
+use super::{Census, Event, HeapRecord, HostSample, LoadSample, Per, Resource, Sample, WorkerId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -314,7 +314,54 @@ impl RunMeta {
     }
 }
 
+impl Budgets {
+    /// What is allowed if nobody says it, but for the kernel's memory, which is judged only where it is asked for.
+    pub fn usual(per: Per) -> Self {
+        let (bytes, items) = match per {
+            Per::Request => (64.0, 0.01),
+            Per::Hour => (1_048_576.0, 60.0),
+        };
+        let mut budgets = Budgets { per, ..Budgets::default() };
+        for resource in Resource::budgeted().filter(|resource| *resource != Resource::Kernel) {
+            *budgets.place(resource) = Some(if resource.in_bytes() { bytes } else { items });
+        }
+        budgets
+    }
+
+    /// Allowed growth of a resource; where allocations are traced, what is live may grow as memory may.
+    pub fn of(&self, resource: Resource, traced: bool) -> Option<f64> {
+        match resource {
+            Resource::Memory => self.memory,
+            Resource::Heap => self.memory.filter(|_| traced),
+            Resource::Descriptors => self.descriptors,
+            Resource::Threads => self.threads,
+            Resource::Tmpfs => self.tmpfs,
+            Resource::Kernel => self.kernel,
+        }
+    }
+
+    /// Allows another growth of a resource; of the heap, what memory may.
+    pub fn allow(&mut self, resource: Resource, amount: Option<f64>) {
+        *self.place(resource) = amount;
+    }
+
+    fn place(&mut self, resource: Resource) -> &mut Option<f64> {
+        match resource {
+            Resource::Memory | Resource::Heap => &mut self.memory,
+            Resource::Descriptors => &mut self.descriptors,
+            Resource::Threads => &mut self.threads,
+            Resource::Tmpfs => &mut self.tmpfs,
+            Resource::Kernel => &mut self.kernel,
+        }
+    }
+}
+
 impl RunRecord {
+    /// Allowed growth of a resource; missing if it isn't judged.
+    pub fn budget(&self, resource: Resource) -> Option<f64> {
+        self.meta.budgets.of(resource, self.samples.iter().any(|sample| sample.heap.is_some()))
+    }
+
     /// Workers in the order in which they were first read.
     pub fn workers(&self) -> Vec<WorkerId> {
         let mut seen = std::collections::HashSet::new();

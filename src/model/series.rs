@@ -2,54 +2,6 @@
 
 use super::WorkerId;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-
-/// What may leak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Resource {
-    /// Anonymous plus swapped memory of a worker, in bytes.
-    Memory,
-    /// What a worker has allocated and not freed, in bytes; known where its allocations are traced.
-    Heap,
-    /// Open file descriptors of a worker.
-    Descriptors,
-    /// Threads of a worker.
-    Threads,
-    /// Files on tmpfs and shared memory, in bytes, of the whole target.
-    Tmpfs,
-    /// What the kernel holds for the target's control group, in bytes: sockets, inodes, page tables, stacks.
-    Kernel,
-}
-
-impl Resource {
-    /// Every resource, memory first.
-    pub const ALL: [Resource; 6] =
-        [Resource::Memory, Resource::Heap, Resource::Descriptors, Resource::Threads, Resource::Tmpfs, Resource::Kernel];
-
-    /// Whether it is counted in bytes.
-    pub fn in_bytes(self) -> bool {
-        matches!(self, Resource::Memory | Resource::Heap | Resource::Tmpfs | Resource::Kernel)
-    }
-
-    /// Whether it is measured on the target as a whole, not worker by worker.
-    pub fn of_whole_target(self) -> bool {
-        matches!(self, Resource::Tmpfs | Resource::Kernel)
-    }
-}
-
-impl fmt::Display for Resource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Resource::Memory => "memory",
-            Resource::Heap => "heap",
-            Resource::Descriptors => "descriptors",
-            Resource::Threads => "threads",
-            Resource::Tmpfs => "tmpfs",
-            Resource::Kernel => "kernel",
-        })
-    }
-}
 
 /// What growth is measured against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

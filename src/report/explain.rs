@@ -2,10 +2,10 @@
 //!
 //! Every sentence is made from the run at hand; what isn't known isn't said.
 
-use super::text::{amount, axis_name, budget, capital, level, plain, resource_name};
-use super::{forecast, sites};
+use super::text::{amount, axis_name, budget, capital, level, plain};
 use crate::model::{Axis, Resource, RunRecord, format_bytes, format_count, format_seconds};
 use crate::verdict::{ExitCode, Finding, GateState, Interval, LeakClass, Outcome, Verdict};
+use crate::words::{self, forecast, sites};
 
 /// A question with its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +74,7 @@ fn measured(record: &RunRecord, main: Option<&Finding>) -> Vec<String> {
 fn meaning(finding: &Finding) -> Vec<String> {
     let (resource, axis) = (finding.resource, finding.axis);
     let Some(growth) = finding.growth.filter(is_finite) else {
-        return vec![format!("No growth could be fitted: {}.", sentence(&finding.reason))];
+        return vec![format!("No growth could be fitted: {}.", sentence(&words::reason(finding)))];
     };
     let step = axis.unit();
     let budget = budget(finding);
@@ -128,7 +128,15 @@ fn withheld(verdict: &Verdict, finding: &Finding) -> Option<String> {
         .gates
         .iter()
         .filter(|g| g.state != GateState::Pass)
-        .map(|g| format!("{} (measured {}, allowed {})", plain(&g.name), plain(&g.measured), plain(&g.allowed)))
+        .map(words::gate)
+        .map(|g| {
+            format!(
+                "{} (measured {}, allowed {})",
+                plain(&g.name),
+                plain(&g.measured.to_string()),
+                plain(&g.allowed.to_string())
+            )
+        })
         .collect();
     Some(if broken.is_empty() {
         "The run as a whole doesn't count as clean, because it didn't go through to its end.".to_owned()
@@ -215,11 +223,7 @@ fn chart(finding: &Finding) -> Vec<String> {
     let mut said = vec![format!(
         "Each coloured line is {} of one worker; a worker that was recycled has a line of its own and is not joined to \
          the next.",
-        if finding.resource.of_whole_target() {
-            "the total".to_owned()
-        } else {
-            resource_name(finding.resource).to_owned()
-        }
+        if finding.resource.of_whole_target() { "the total".to_owned() } else { finding.resource.full().to_owned() }
     )];
     if finding.workers.iter().any(|w| w.fit.is_some()) {
         said.push("Finely dashed lines are the fit, in a band of its uncertainty.".to_owned());
@@ -321,9 +325,7 @@ mod tests {
         verdict.gates[2].state = GateState::Fail;
         let text = answer(&explain(&record, &verdict), "What the verdict says").unwrap();
         assert!(
-            text.ends_with(
-                "doesn't count as clean because of error rate (measured 0.08 % (3 of 3600), allowed at most 1 %)."
-            ),
+            text.ends_with("doesn't count as clean because of error rate (measured 0.0833 %, allowed 1 %)."),
             "{text}"
         );
     }

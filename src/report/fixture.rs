@@ -123,7 +123,7 @@ pub fn empty() -> (RunRecord, Verdict) {
     let verdict = Verdict {
         outcome: Outcome::Inconclusive,
         exit: ExitCode::Target,
-        sentence: "INCONCLUSIVE  the target never got ready".to_owned(),
+        claims: vec![Claim::Open(Open::Unfinished)],
         gates: vec![],
         findings: vec![],
         call_sites: None,
@@ -167,11 +167,10 @@ pub fn hostile() -> (RunRecord, Verdict) {
         }
     }
     record.events.push(Event { t: 1.0, kind: EventKind::Note { text: text() } });
-    verdict.sentence = text();
-    verdict.notes = vec![text()];
-    for gate in &mut verdict.gates {
-        (gate.name, gate.measured, gate.allowed) = (text(), text(), text());
-    }
+    let doubt = Doubt::NoLineMatches { lines: 7, first: text() };
+    verdict.claims = vec![Claim::Open(Open::Doubt(doubt.clone()))];
+    verdict.notes = vec![Note::Recorded(text()), Note::Counting(text()), Note::Unreadable(text())];
+    verdict.gates.push(Gate { kind: GateKind::Doubt(doubt), state: GateState::Unknown });
     for finding in &mut verdict.findings {
         finding.reason = text();
         finding.settle = Some(text());
@@ -412,29 +411,24 @@ impl Scenario {
             let judged = series(record, finding.resource).1;
             finding.forecast = forecast(record, finding, &judged);
         }
-        let worst = findings.iter().find(|f| f.outcome == self.outcome).unwrap_or(&findings[0]);
-        let word = format!("{:?}", self.outcome).to_uppercase();
-        let growth = worst.growth.map(|g| crate::report::text::growth(worst.resource, worst.axis, &g));
+        let worst = findings.iter().position(|f| f.outcome == self.outcome).unwrap_or(0);
+        let claim = match self.outcome {
+            Outcome::Leak => Claim::Leak(worst),
+            Outcome::Clean => Claim::Clean(worst),
+            Outcome::Inconclusive => Claim::Open(Open::Finding(worst)),
+        };
+        let errors = GateKind::ErrorRate { measured: Some(3.0 / 3600.0), most: 0.01 };
         let gates = findings
             .iter()
             .map(|f| Gate {
-                name: f.resource.to_string(),
+                kind: GateKind::Growth { resource: f.resource, axis: f.axis, growth: f.growth, budget: f.budget },
                 state: match f.outcome {
                     Outcome::Leak => GateState::Fail,
                     Outcome::Clean => GateState::Pass,
                     Outcome::Inconclusive => GateState::Unknown,
                 },
-                measured: f
-                    .growth
-                    .map_or("nothing".to_owned(), |g| crate::report::text::growth(f.resource, f.axis, &g)),
-                allowed: format!("at most {}", crate::report::text::rate(f.resource, f.axis, f.budget)),
             })
-            .chain([Gate {
-                name: "error rate".to_owned(),
-                state: GateState::Pass,
-                measured: "0.08 % (3 of 3600)".to_owned(),
-                allowed: "at most 1 %".to_owned(),
-            }])
+            .chain([Gate { kind: errors, state: GateState::Pass }])
             .collect();
         Verdict {
             outcome: self.outcome,
@@ -443,11 +437,11 @@ impl Scenario {
                 Outcome::Clean => ExitCode::Clean,
                 Outcome::Inconclusive => ExitCode::Inconclusive,
             },
-            sentence: format!("{word}  {}, {} workers", growth.unwrap_or_default(), self.workers),
+            claims: vec![claim],
             gates,
             findings,
             call_sites: None,
-            notes: vec!["the host was quiet: CPU pressure stayed under 3 %".to_owned()],
+            notes: vec![Note::Recorded("the host was quiet: CPU pressure stayed under 3 %".to_owned())],
         }
     }
 

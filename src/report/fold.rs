@@ -24,7 +24,25 @@ fn fold_line(line: &str, columns: usize) -> String {
         .wrap_algorithm(WrapAlgorithm::FirstFit)
         .word_splitter(WordSplitter::NoHyphenation);
     let end = if line.ends_with('\n') { "\n" } else { "" };
-    wrap(line.trim_end_matches('\n'), options).join("\n") + end
+    wrap(&glued(line.trim_end_matches('\n')), options).join("\n").replace(GLUE, " ") + end
+}
+
+/// A space at which no line breaks.
+const GLUE: char = '\u{A0}';
+
+/// The line with each number and its unit in one piece.
+fn glued(line: &str) -> String {
+    let mut out = String::new();
+    for word in line.split_inclusive(' ') {
+        let number = word.trim_end_matches(' ').trim_start_matches(['(', '-', '±', '`']);
+        let ends = |at: Option<char>| at.is_some_and(|c| c.is_ascii_digit());
+        let glue = ends(number.chars().next()) && ends(number.chars().last()) || matches!(number, "±" | "PID");
+        match word.strip_suffix(' ').filter(|_| glue) {
+            Some(word) => out.extend(word.chars().chain([GLUE])),
+            None => out.push_str(word),
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -37,6 +55,18 @@ mod tests {
         let long = "word ".repeat(20);
         let text = format!("\u{1b}[31mLEAK\u{1b}[0m  {long}\n\n  FAIL  {long}\n  - {long}\n");
         insta::assert_snapshot!(fold(&text, 60).replace('\u{1b}', "ESC"));
+    }
+
+    #[test]
+    fn a_number_is_never_parted_from_its_unit() {
+        let text = "each request leaves 3.2 KiB in every one of its 4 workers (allowed: 64 B), such as PID 12";
+        for columns in 40..100 {
+            let folded = fold(text, columns);
+            assert_eq!(folded.split_whitespace().collect::<Vec<_>>().join(" "), text);
+            for line in folded.lines() {
+                assert!(["3.2", "64", " 4", "PID"].iter().all(|end| !line.ends_with(end)), "{folded}");
+            }
+        }
     }
 
     proptest! {

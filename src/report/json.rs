@@ -15,6 +15,7 @@ use crate::model::{
     WorkloadSummary,
 };
 use crate::verdict::{Finding, Gate, GateState, Interval, LeakClass, Outcome, Verdict};
+use crate::words;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -142,8 +143,8 @@ struct GateLine {
 /// Growth of one resource, and what is concluded from it.
 #[derive(Serialize, JsonSchema)]
 struct FindingPart {
-    /// `memory`, `heap`, `descriptors`, `threads`, `tmpfs` or `kernel`.
-    resource: &'static str,
+    /// The resource.
+    resource: Resource,
     /// The answer for this resource.
     verdict: OutcomeWord,
     /// What kind of behaviour it is.
@@ -323,7 +324,7 @@ impl Document {
             format: FORMAT.to_owned(),
             verdict: verdict.outcome.into(),
             exit_code: verdict.exit.code(),
-            sentence: verdict.sentence.clone(),
+            sentence: words::headline(record, verdict).to_string(),
             run: Run {
                 id: meta.id.clone(),
                 name: meta.name.clone(),
@@ -341,7 +342,7 @@ impl Document {
             gates: verdict.gates.iter().map(GateLine::from).collect(),
             findings: verdict.findings.iter().map(|f| FindingPart::new(f, &ended)).collect(),
             call_sites: verdict.call_sites.as_ref().map(CallSitesPart::from),
-            notes: verdict.notes.clone(),
+            notes: words::notes(verdict),
             counting: CountingPart::from(&meta.counting),
             workload: meta.workload.as_ref().map(WorkloadPart::from),
             target: TargetPart::from(&meta.target),
@@ -353,38 +354,27 @@ impl Document {
 
 impl From<&Gate> for GateLine {
     fn from(gate: &Gate) -> Self {
+        let words = words::gate(gate);
         GateLine {
-            name: gate.name.clone(),
+            name: words.name,
             state: match gate.state {
                 GateState::Pass => "pass",
                 GateState::Fail => "fail",
                 GateState::Unknown => "unknown",
             },
-            measured: gate.measured.clone(),
-            allowed: gate.allowed.clone(),
+            measured: words.measured.to_string(),
+            allowed: words.allowed.to_string(),
         }
     }
 }
 
 impl FindingPart {
     fn new(finding: &Finding, ended: &dyn Fn(crate::model::WorkerId) -> Option<String>) -> Self {
-        let item = match finding.resource {
-            Resource::Memory | Resource::Heap | Resource::Tmpfs | Resource::Kernel => "bytes",
-            Resource::Descriptors => "descriptors",
-            Resource::Threads => "threads",
-        };
         FindingPart {
-            resource: match finding.resource {
-                Resource::Memory => "memory",
-                Resource::Descriptors => "descriptors",
-                Resource::Threads => "threads",
-                Resource::Tmpfs => "tmpfs",
-                Resource::Kernel => "kernel",
-                Resource::Heap => "heap",
-            },
+            resource: finding.resource,
             verdict: finding.outcome.into(),
             class: finding.class,
-            unit: format!("{item}/{}", finding.axis.unit()),
+            unit: format!("{}/{}", finding.resource.item(), finding.axis.unit()),
             axis: match finding.axis {
                 Axis::WorkerRequests => "worker-requests",
                 Axis::SharedRequests => "shared-requests",
@@ -394,7 +384,7 @@ impl FindingPart {
             },
             growth: finding.growth.as_ref().map(Estimate::from),
             budget: finite(finding.budget),
-            reason: finding.reason.clone(),
+            reason: words::reason(finding),
             because: finding.evidence.because.clone(),
             settle: finding.settle.clone(),
             parts: finding

@@ -3,14 +3,15 @@
 //! Within a major version of seepage, fields are only added.
 
 use super::json::{OutcomeWord, printable};
-use crate::model::{Axis, Resource};
-use crate::verdict::{Finding, LeakClass, Verdict};
+use crate::model::{Axis, Resource, RunRecord};
+use crate::verdict::{LeakClass, Verdict};
+use crate::words;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Renders the verdict on `file` as one line, line break included.
-pub fn verdict_line(file: &str, verdict: &Verdict) -> String {
-    render(&Line::Judged(Judged::new(file, verdict)))
+pub fn verdict_line(file: &str, record: &RunRecord, verdict: &Verdict) -> String {
+    render(&Line::Judged(Judged::new(file, record, verdict)))
 }
 
 /// Renders why `file` could not be judged as one line, line break included.
@@ -47,7 +48,7 @@ struct Judged {
     verdict: OutcomeWord,
     /// The resource that the numbers are of: the first that leaks, else the first that is open, else the first; null
     /// if none was judged.
-    resource: Option<ResourceWord>,
+    resource: Option<Resource>,
     /// Growth in bytes (of descriptors and threads: items) per step of `per`; null if nothing could be fitted.
     estimate: Option<f64>,
     /// Lower confidence bound of the growth.
@@ -74,24 +75,13 @@ struct Failed {
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-enum ResourceWord {
-    Memory,
-    Descriptors,
-    Threads,
-    Tmpfs,
-    Kernel,
-    Heap,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
 enum Per {
     Request,
     Second,
 }
 
 impl Judged {
-    fn new(file: &str, verdict: &Verdict) -> Self {
+    fn new(file: &str, record: &RunRecord, verdict: &Verdict) -> Self {
         let with = |outcome| verdict.findings.iter().find(|f| f.outcome == outcome);
         let finding = with(verdict.outcome).or(verdict.findings.first());
         // Growth per hour is told per second, so that all numbers over time have one unit.
@@ -106,26 +96,15 @@ impl Judged {
         Judged {
             file: file.into(),
             verdict: verdict.outcome.into(),
-            resource: finding.map(resource),
+            resource: finding.map(|finding| finding.resource),
             estimate: growth.and_then(|g| number(g.estimate)),
             lower: growth.and_then(|g| number(g.lower)),
             upper: growth.and_then(|g| number(g.upper)),
             per: per.map(|p| p.0),
             class: finding.map(|f| f.class),
             // A run may be open for another reason than its growth, such as a target that died.
-            reason: decided.map_or_else(|| verdict.sentence.clone(), |f| f.reason.clone()),
+            reason: decided.map_or_else(|| words::headline(record, verdict).to_string(), words::reason),
         }
-    }
-}
-
-fn resource(finding: &Finding) -> ResourceWord {
-    match finding.resource {
-        Resource::Memory => ResourceWord::Memory,
-        Resource::Descriptors => ResourceWord::Descriptors,
-        Resource::Threads => ResourceWord::Threads,
-        Resource::Tmpfs => ResourceWord::Tmpfs,
-        Resource::Heap => ResourceWord::Heap,
-        Resource::Kernel => ResourceWord::Kernel,
     }
 }
 
@@ -143,8 +122,8 @@ mod tests {
     #[test]
     fn every_line_fits_the_schema() {
         let validator = jsonschema::validator_for(&schema()).unwrap();
-        for (name, (_, verdict)) in fixture::all() {
-            let line = verdict_line(name, &verdict);
+        for (name, (record, verdict)) in fixture::all() {
+            let line = verdict_line(name, &record, &verdict);
             let value = parsed(&line);
             assert!(validator.is_valid(&value), "{name}: {value}");
             assert_eq!(value["verdict"], verdict.outcome.to_string());
@@ -162,19 +141,19 @@ mod tests {
 
     #[test]
     fn growth_per_hour_is_told_per_second() {
-        let (_, mut verdict) = fixture::leak();
+        let (record, mut verdict) = fixture::leak();
         let memory = &mut verdict.findings[0];
         memory.axis = Axis::Hours;
         let growth = memory.growth.unwrap();
-        let value = parsed(&verdict_line("x", &verdict));
+        let value = parsed(&verdict_line("x", &record, &verdict));
         assert_eq!(value["per"], "second");
         assert!((value["estimate"].as_f64().unwrap() * 3600.0 / growth.estimate - 1.0).abs() < 1e-9, "{value}");
     }
 
     #[test]
     fn the_numbers_are_those_of_the_resource_that_leaks() {
-        let (_, verdict) = fixture::descriptors();
-        let value = parsed(&verdict_line("x", &verdict));
+        let (record, verdict) = fixture::descriptors();
+        let value = parsed(&verdict_line("x", &record, &verdict));
         assert_eq!((value["resource"].as_str(), value["per"].as_str()), (Some("descriptors"), Some("request")));
         assert!(value["lower"].as_f64() <= value["estimate"].as_f64());
     }

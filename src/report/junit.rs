@@ -3,7 +3,9 @@
 use super::text::{self, plain};
 use crate::model::RunRecord;
 use crate::verdict::{Finding, Gate, GateState, Outcome, Verdict, WorkerFinding};
+use crate::words::{self, GateWords};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use std::time::Duration;
 
 /// Renders gates and workers as test cases.
 pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
@@ -16,13 +18,18 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
     for gate in &verdict.gates {
         gates.add_test_case(gate_case(&name, gate));
     }
-    gates.add_test_case(verdict_case(&name, verdict));
+    let mut whole = verdict_case(&name, record, verdict);
+    if let Some(elapsed) = record.meta.elapsed.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
+        whole.set_time(elapsed);
+        report.set_time(elapsed);
+    }
+    gates.add_test_case(whole);
     report.add_test_suite(gates);
 
     for finding in &verdict.findings {
         let mut suite = TestSuite::new(format!("workers: {}", finding.resource));
-        for worker in &finding.workers {
-            suite.add_test_case(worker_case(&name, finding, worker));
+        for (number, worker) in finding.workers.iter().enumerate() {
+            suite.add_test_case(worker_case(&name, finding, number + 1, worker));
         }
         if !finding.workers.is_empty() {
             report.add_test_suite(suite);
@@ -37,16 +44,18 @@ fn gate_case(run: &str, gate: &Gate) -> TestCase {
         GateState::Fail => failure("gate broken", gate_words(gate)),
         GateState::Unknown => error("gate not decided", gate_words(gate)),
     };
-    case(run, plain(&gate.name), status)
+    case(run, plain(&words::gate(gate).name), status)
 }
 
 fn gate_words(gate: &Gate) -> String {
-    format!("measured {}, allowed {}", plain(&gate.measured), plain(&gate.allowed))
+    let GateWords { measured, interval, allowed, .. } = words::gate(gate);
+    let between = if interval.is_empty() { interval } else { format!(" ({interval})") };
+    plain(&format!("measured {measured}{between}, allowed {allowed}"))
 }
 
 /// The verdict as a whole, so that a run without any gate isn't read as a pass.
-fn verdict_case(run: &str, verdict: &Verdict) -> TestCase {
-    let sentence = plain(&verdict.sentence);
+fn verdict_case(run: &str, record: &RunRecord, verdict: &Verdict) -> TestCase {
+    let sentence = plain(&words::headline(record, verdict).to_string());
     let status = match (verdict.outcome, verdict.exit.code()) {
         (Outcome::Clean, 0) => TestCaseStatus::success(),
         (Outcome::Leak, _) => failure("leak", sentence),
@@ -56,25 +65,24 @@ fn verdict_case(run: &str, verdict: &Verdict) -> TestCase {
     case(run, "verdict".to_owned(), status)
 }
 
-fn worker_case(run: &str, finding: &Finding, worker: &WorkerFinding) -> TestCase {
+/// A worker, known by its number: PIDs change from run to run, and a CI compares by names.
+fn worker_case(run: &str, finding: &Finding, number: usize, worker: &WorkerFinding) -> TestCase {
     let growth = worker.growth.as_ref().map(|g| text::growth(finding.resource, finding.axis, g));
+    let who = text::worker_name(worker.worker);
     let status = match (&worker.set_aside, worker.leaks) {
         (_, true) => {
             let budget = text::budget(finding);
-            failure("worker leaks", format!("{}, allowed {budget}", growth.unwrap_or_default()))
+            failure("worker leaks", format!("{who}: {}, allowed {budget}", growth.unwrap_or_default()))
         }
         (Some(why), false) => {
             let mut status = TestCaseStatus::skipped();
-            status.set_message(format!("set aside: {}", plain(why)));
+            status.set_message(format!("{who} was set aside: {}", plain(why)));
             status
         }
         (None, false) => TestCaseStatus::success(),
     };
-    case(run, format!("{} {}", finding.resource, worker_name(worker)), status)
-}
-
-fn worker_name(worker: &WorkerFinding) -> String {
-    worker.worker.map_or_else(|| "pool".to_owned(), |w| format!("pid {} start {}", w.pid, w.start))
+    let name = if worker.worker.is_some() { format!("worker {number}") } else { "pool".to_owned() };
+    case(run, format!("{} {name}", finding.resource), status)
 }
 
 pub(super) fn case(run: &str, name: String, status: TestCaseStatus) -> TestCase {
@@ -93,6 +101,7 @@ pub(super) fn error(kind: &str, message: String) -> TestCaseStatus {
 
 fn non_success(kind: NonSuccessKind, word: &str, message: String) -> TestCaseStatus {
     let mut status = TestCaseStatus::non_success(kind);
-    status.set_type(word).set_message(message);
+    // Some show the message, others the text.
+    status.set_type(word).set_message(message.clone()).set_description(message);
     status
 }

@@ -3,9 +3,9 @@
 use super::explain::explain;
 use super::steps::{names, worth};
 use super::text::{self, Mood, plain};
-use super::{forecast, sites};
 use crate::model::{RunRecord, format_count, format_seconds};
 use crate::verdict::{BySteps, Finding, GateState, Outcome, Verdict};
+use crate::words;
 use std::fmt::Write;
 
 /// Workers in a table; of more, those that grow most.
@@ -20,29 +20,32 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
 }
 
 fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::Result {
-    let (word, rest) = text::headline(verdict);
-    writeln!(out, "## {} **{word}** {}\n", icon(Mood::of_verdict(verdict)), escape(&rest))?;
+    let first = text::headline(record, verdict);
+    let (icon, name, rest) = (icon(Mood::of_verdict(verdict)), escape(&first.name), escape(&first.rest));
+    writeln!(out, "## {icon} {name} **{}**{rest}\n", first.word)?;
+    if !first.more.is_empty() {
+        writeln!(out, "{}\n", first.more.iter().map(|sentence| escape(sentence)).collect::<Vec<_>>().join(" "))?;
+    }
     if let Some(why) = &record.meta.aborted {
         // Line breaks stay, with two spaces before them, which Markdown asks for.
-        let lines: Vec<String> = why.lines().map(escape).collect();
-        writeln!(out, "The run ended early: {}\n", lines.join("  \n"))?;
+        let lines = why.lines().skip(usize::from(first.says_why_it_ended)).map(escape).collect::<Vec<_>>().join("  \n");
+        let begin = if first.says_why_it_ended { "" } else { "The run ended early: " };
+        if !lines.is_empty() {
+            writeln!(out, "{begin}{lines}\n")?;
+        }
     }
     if !verdict.gates.is_empty() {
-        writeln!(out, "| | Gate | Measured | Allowed |\n|---|---|---|---|")?;
+        writeln!(out, "| | Gate | Measured | Between | Allowed |\n|---|---|---|---|---|")?;
         for gate in &verdict.gates {
-            let (name, measured, allowed) = (escape(&gate.name), escape(&gate.measured), escape(&gate.allowed));
-            writeln!(out, "| {} | {name} | {measured} | {allowed} |", state(gate.state))?;
+            let words::GateWords { name, measured, interval, allowed } = words::gate(gate);
+            let cells =
+                [name, measured.to_string(), interval, allowed.to_string()].map(|cell| escape(&cell)).join(" | ");
+            writeln!(out, "| {} | {cells} |", state(gate.state))?;
         }
         writeln!(out)?;
     }
-    for told in sites::lines(verdict).into_iter().chain(forecast::sentences(verdict)) {
+    for told in words::beside(verdict) {
         writeln!(out, "- {}", escape(&told))?;
-    }
-    for settle in text::settling(verdict) {
-        writeln!(out, "- {}", escape(&settle))?;
-    }
-    for note in &verdict.notes {
-        writeln!(out, "- {}", escape(note))?;
     }
     for finding in &verdict.findings {
         if let Some(steps) = finding.steps.as_ref().filter(|_| finding.outcome != Outcome::Clean) {
@@ -71,11 +74,7 @@ fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::R
 
 fn write_steps(out: &mut String, finding: &Finding, steps: &BySteps) -> std::fmt::Result {
     let resource = finding.resource;
-    writeln!(
-        out,
-        "\n| Step | Share | {} per request of it |\n|---|--:|---|",
-        text::capital(text::resource_name(resource))
-    )?;
+    writeln!(out, "\n| Step | Share | {} per request of it |\n|---|--:|---|", text::capital(resource.full()))?;
     for row in &steps.rows {
         let share = format_count((1000.0 * row.share).round() / 10.0);
         let growth =
@@ -90,7 +89,7 @@ fn write_workers(out: &mut String, finding: &Finding) -> std::fmt::Result {
     let mut workers: Vec<_> = finding.workers.iter().collect();
     let key = |w: &crate::verdict::WorkerFinding| w.growth.map_or(f64::NEG_INFINITY, |g| g.estimate);
     workers.sort_by(|a, b| key(b).total_cmp(&key(a)));
-    writeln!(out, "\n<details><summary>{} by worker</summary>\n", text::capital(text::resource_name(resource)))?;
+    writeln!(out, "\n<details><summary>{} by worker</summary>\n", text::capital(resource.full()))?;
     writeln!(out, "| Worker | First | Last | Growth |\n|---|--:|--:|---|")?;
     for worker in workers.iter().take(ROWS) {
         let growth = match (&worker.growth, &worker.set_aside) {

@@ -10,7 +10,6 @@ pub mod comparison;
 mod csv;
 mod explain;
 mod fold;
-mod forecast;
 mod html;
 mod json;
 mod jsonl;
@@ -19,7 +18,6 @@ pub mod live;
 mod markdown;
 mod plan;
 mod pprof;
-mod sites;
 mod steps;
 mod terminal;
 mod text;
@@ -28,7 +26,7 @@ mod working;
 mod write;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
@@ -38,11 +36,11 @@ use std::path::{Path, PathBuf};
 use std::{fmt, io, str::FromStr};
 use thiserror::Error;
 
+pub use crate::words::plain;
 pub use fold::fold;
 pub use json::schema as json_schema;
 pub use jsonl::{error_line, schema as jsonl_schema, verdict_line};
 pub use plan::PlanReport;
-pub use text::plain;
 pub use working::terminal as working;
 
 /// What a report can be rendered as.
@@ -160,7 +158,7 @@ pub enum ReportError {
 pub fn render(format: Format, record: &RunRecord, verdict: &Verdict) -> Result<Vec<u8>, ReportError> {
     let memory = || chart::GrowthChart::memory(record, verdict);
     Ok(match format {
-        Format::Terminal => terminal::render(record, verdict, false).into_bytes(),
+        Format::Terminal => terminal::render(record, verdict, false, usize::MAX).into_bytes(),
         Format::Html => html::render(record, verdict)?.into_bytes(),
         Format::Markdown => markdown::render(record, verdict).into_bytes(),
         Format::Json => json::render(record, verdict).into_bytes(),
@@ -178,9 +176,9 @@ fn traced(record: &RunRecord, render: fn(&RunRecord) -> Vec<u8>) -> Result<Vec<u
     if record.heap.looks.is_empty() { Err(ReportError::Untraced) } else { Ok(render(record)) }
 }
 
-/// Renders the end of a run for a terminal, with colours if `colour`.
-pub fn terminal(record: &RunRecord, verdict: &Verdict, colour: bool) -> String {
-    terminal::render(record, verdict, colour)
+/// Renders the end of a run for a terminal of `width` columns, with colours if `colour`.
+pub fn terminal(record: &RunRecord, verdict: &Verdict, colour: bool, width: usize) -> String {
+    terminal::render(record, verdict, colour, width)
 }
 
 /// Says below an answer on a terminal where its page is, once it is there.

@@ -1,56 +1,105 @@
-//! The end of a run on a terminal: the sentence, a gate a line, the notes.
+//! The end of a run on a terminal: the first lines, a gate a line, the notes.
 
 use super::text::{self, Mood, plain};
-use super::{forecast, sites};
-use crate::model::RunRecord;
-use crate::verdict::Verdict;
-use console::Style;
+use crate::model::{RunRecord, percent};
+use crate::verdict::{GateKind, GateState, Verdict};
+use crate::words::{self, GateWords, Quantity};
+use console::{Style, measure_text_width};
+use std::collections::BTreeSet;
 
-/// Renders the verdict for a terminal, with colours if `colour`; ends in a line break.
-pub fn render(record: &RunRecord, verdict: &Verdict, colour: bool) -> String {
+/// In fewer columns a table is stacked however narrow it is.
+const TABLE: usize = 60;
+
+/// Renders the verdict, with colours if `colour`; ends in a line break. Sentences have a line each; a table that is too wide
+/// for `width` columns is stacked.
+pub fn render(record: &RunRecord, verdict: &Verdict, colour: bool, width: usize) -> String {
     let paint = |style: Style, text: &str| style.force_styling(colour).apply_to(text).to_string();
     let mut out = String::new();
 
-    let (word, rest) = text::headline(verdict);
-    out.push_str(&format!("{}  {rest}\n", paint(style(Mood::of_verdict(verdict)).bold(), &word)));
-    if let Some(why) = &record.meta.aborted {
-        let mut lines = why.lines();
-        out.push_str(&format!("The run ended early: {}\n", plain(lines.next().unwrap_or_default())));
-        lines.for_each(|line| out.push_str(&format!("    {}\n", plain(line))));
+    let first = text::headline(record, verdict);
+    let word = paint(style(Mood::of_verdict(verdict)).bold(), first.word);
+    out.push_str(&format!("{} {word}{}\n", plain(&first.name), plain(&first.rest)));
+    out.extend(first.more.iter().map(|sentence| format!("{}\n", plain(sentence))));
+    let mut lines = record.meta.aborted.iter().flat_map(|why| why.lines());
+    if let Some(why) = lines.next().filter(|_| !first.says_why_it_ended) {
+        out.push_str(&format!("The run ended early: {}\n", plain(why)));
     }
+    lines.for_each(|line| out.push_str(&format!("    {}\n", plain(line))));
 
-    let gates: Vec<_> = verdict.gates.iter().map(|g| (g, plain(&g.name), plain(&g.measured))).collect();
-    if !gates.is_empty() {
+    let rows = table(verdict, width);
+    if !rows.is_empty() {
         out.push('\n');
     }
-    let name_width = width(gates.iter().map(|(_, name, _)| name));
-    let measured_width = width(gates.iter().map(|(_, _, measured)| measured));
-    for (gate, name, measured) in &gates {
-        let state = paint(style(Mood::of_gate(gate.state)), text::gate_word(gate.state));
-        let allowed = plain(&gate.allowed);
-        let line = format!("  {state}  {name:name_width$}  {measured:measured_width$}  {allowed}");
-        out.push_str(line.trim_end());
+    for (state, row) in rows {
+        let state = state.map(|state| (text::gate_word(state), style(Mood::of_gate(state))));
+        let state = state.map_or_else(|| "    ".to_owned(), |(word, style)| paint(style, word));
+        out.push_str(format!("  {state}  {row}").trim_end());
         out.push('\n');
     }
 
-    let notes: Vec<String> = sites::lines(verdict)
-        .into_iter()
-        .chain(forecast::sentences(verdict))
-        .chain(text::settling(verdict))
-        .chain(verdict.notes.iter().map(|n| plain(n)))
-        .collect();
+    let notes = words::beside(verdict);
     if !notes.is_empty() {
         out.push('\n');
     }
     for note in notes {
-        out.push_str(&format!("  - {note}\n"));
+        out.push_str(&format!("  - {}\n", plain(&note)));
     }
     out
 }
 
-/// Widest of some texts in columns, within reason.
-fn width<'a>(texts: impl Iterator<Item = &'a String>) -> usize {
-    texts.map(|t| console::measure_text_width(t)).max().unwrap_or(0).min(64)
+type Row = (Option<GateState>, String);
+
+/// The rows of the table: side by side, or, where there is no room for that, one below the other.
+fn table(verdict: &Verdict, width: usize) -> Vec<Row> {
+    let lines: Vec<_> = verdict.gates.iter().map(|gate| (gate.state, words::gate(gate))).collect();
+    let units: BTreeSet<&str> = lines.iter().map(|(_, line)| line.measured.per).filter(|per| !per.is_empty()).collect();
+    // What all growth is for is said once, above it.
+    let head = [
+        String::new(),
+        if let [per] = units.iter().collect::<Vec<_>>()[..] { format!("per {per}") } else { String::new() },
+        confidence(verdict).map_or_else(String::new, |sure| format!("{sure} interval")),
+        "allowed".to_owned(),
+    ];
+    let one_unit = units.len() == 1;
+    let cell = |quantity: &Quantity| plain(&if one_unit { quantity.amount.clone() } else { quantity.to_string() });
+    let cells =
+        |line: &GateWords| [plain(&line.name), cell(&line.measured), plain(&line.interval), cell(&line.allowed)];
+    let rows: Vec<[String; 4]> = lines.iter().map(|(_, line)| cells(line)).collect();
+    // A table without a growth that is open or broken has no intervals.
+    let bare = rows.iter().all(|row| row[2].is_empty());
+    let shown: Vec<usize> = (0..4).filter(|column| *column != 2 || !bare).collect();
+    let all = || rows.iter().chain([&head]);
+    let widths: Vec<usize> =
+        (0..4).map(|column| all().map(|row| measure_text_width(&row[column])).max().unwrap_or(0)).collect();
+    let columns = 6 + shown.iter().map(|column| widths[*column] + 2).sum::<usize>();
+    if columns > width.max(TABLE) || width < TABLE {
+        return lines.iter().flat_map(|(state, line)| stacked(*state, line)).collect();
+    }
+    let row = |cells: &[String; 4]| {
+        let padded = shown.iter().map(|column| {
+            let gap = widths[*column].saturating_sub(measure_text_width(&cells[*column]));
+            format!("{}{}", cells[*column], " ".repeat(gap))
+        });
+        padded.collect::<Vec<_>>().join("  ")
+    };
+    let head = (!rows.is_empty()).then(|| (None, row(&head)));
+    head.into_iter().chain(lines.iter().zip(&rows).map(|((state, _), cells)| (Some(*state), row(cells)))).collect()
+}
+
+fn stacked(state: GateState, line: &GateWords) -> Vec<Row> {
+    let interval = if line.interval.is_empty() { String::new() } else { format!(" ({})", line.interval) };
+    let below = [format!("{}{interval}", line.measured), format!("allowed: {}", line.allowed)];
+    let below = below.map(|text| (None, plain(&text)));
+    [(Some(state), plain(&line.name))].into_iter().chain(below).collect()
+}
+
+/// The confidence of the intervals, such as `98 %`.
+fn confidence(verdict: &Verdict) -> Option<String> {
+    let growth = verdict.gates.iter().find_map(|gate| match &gate.kind {
+        GateKind::Growth { growth, .. } => growth.as_ref(),
+        _ => None,
+    });
+    growth.map(|growth| percent(growth.confidence))
 }
 
 fn style(mood: Mood) -> Style {

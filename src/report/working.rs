@@ -1,8 +1,9 @@
 //! The working behind the findings, for a terminal.
 
-use super::text::{amount, budget, capital, plain, resource_name};
+use super::text::{amount, budget, capital, plain};
 use crate::model::{Resource, RunRecord, format_count};
 use crate::verdict::{Condition, Finding, Outcome, Verdict, WorkedModel, Working, working};
+use crate::words;
 
 /// Models that are listed; of more, the best.
 const MODELS: usize = 12;
@@ -23,9 +24,9 @@ pub fn is_shown(finding: &Finding) -> bool {
 }
 
 fn one(record: &RunRecord, finding: &Finding) -> String {
-    let title = format!("{}: {}", capital(resource_name(finding.resource)), finding.outcome);
+    let title = format!("{}: {}", capital(finding.resource.full()), finding.outcome);
     let mut out = format!("{title}\n{}\n", "=".repeat(title.chars().count()));
-    out.push_str(&format!("{}.\n", capital(&plain(&finding.reason))));
+    out.push_str(&format!("{}.\n", capital(&plain(&words::reason(finding)))));
     if let Some(because) = &finding.evidence.because {
         out.push_str(&format!("{}.\n", capital(&plain(because))));
     }
@@ -34,7 +35,8 @@ fn one(record: &RunRecord, finding: &Finding) -> String {
         return out;
     };
     out.push_str("\nWhat was left out, and put together\n");
-    out.extend(working.cuts.iter().map(|cut| format!("  - {}\n", plain(cut))));
+    let notes = working.notes.iter().map(words::reading);
+    out.extend(working.cuts.iter().cloned().chain(notes).map(|cut| format!("  - {}\n", plain(&cut))));
     out.push_str(&format!("\nPlausible models, in {}\n", unit(&working)));
     out.push_str(&models(&working));
     out.push_str("\nWhat the best model leaves\n");

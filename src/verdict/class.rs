@@ -1,11 +1,10 @@
 //! What kind of behaviour a resource shows, and the sentence that proves it.
 
 use super::assess::Assessment;
-use super::explain::{amount, rate};
 use super::pool::Pool;
 use super::transient::Transient;
 use super::{LeakClass, Outcome};
-use crate::model::{Axis, Resource, Series, format_count};
+use crate::model::{Axis, Resource, Series, amount, format_count, rate};
 use crate::stats::median;
 
 /// A transient of the exponential kind counts as over after this many of its time constants: 95 % of it are there.

@@ -141,7 +141,8 @@ mod tests {
     fn doubtful(run: &RunRecord, told: &str) {
         let verdict = judge(run);
         assert_eq!(verdict.exit, ExitCode::Inconclusive);
-        assert_eq!(verdict.sentence, format!("INCONCLUSIVE  {told}"));
+        let first = crate::words::headline(run, &verdict).to_string();
+        assert_eq!(first, format!("t is INCONCLUSIVE: {told}"));
         assert!(verdict.findings.iter().all(|finding| finding.settle.is_none()), "no longer run helps");
     }
 

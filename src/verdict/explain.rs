@@ -6,7 +6,7 @@ use super::plausible::Plausible;
 use super::pool::Pool;
 use super::transient::Transient;
 use super::{Interval, LeakClass, Outcome};
-use crate::model::{Axis, Resource, format_bytes, format_count, format_seconds};
+use crate::model::{Axis, Resource, amount, format_count, format_seconds, rate};
 use crate::stats::student_t;
 
 /// Everything that the words are made of.
@@ -31,21 +31,6 @@ pub(super) struct Situation<'a> {
     pub released: usize,
     /// Series there are.
     pub series: usize,
-}
-
-/// An amount of a resource: `4.1 KiB`, `0.25`.
-pub(super) fn amount(resource: Resource, value: f64) -> String {
-    if resource.in_bytes() { format_bytes(value) } else { format_count(value) }
-}
-
-/// A rate of a resource: `4.1 KiB/request`, `0.25/request`.
-pub(super) fn rate(resource: Resource, axis: Axis, value: f64) -> String {
-    format!("{}/{}", amount(resource, value), axis.unit())
-}
-
-/// A budget: per hour on the axis of hours, else per request, whatever growth could be measured against.
-pub(super) fn allowed_rate(resource: Resource, axis: Axis, budget: f64) -> String {
-    rate(resource, if axis == Axis::Seconds { Axis::WorkerRequests } else { axis }, budget)
 }
 
 /// A rate with its interval: `4.1 KiB/request (98 %: 3.9 KiB to 4.3 KiB)`.

@@ -1,29 +1,32 @@
-//! The gates of a verdict: what had to hold, one line each.
+//! The gates of a verdict on resources and on the workload: what had to hold.
 //!
 //! Always: a gate that couldn't be measured is unknown, and doesn't pass.
 
-use super::explain::{allowed_rate, rate_with_bounds};
-use super::{Finding, Gate, GateState, Outcome};
-use crate::model::{RunRecord, WorkerId, format_count, format_seconds};
+use super::facts::{Gate, GateKind, GateState, Quantile};
+use super::{Finding, Outcome};
+use crate::model::RunRecord;
+
+impl Gate {
+    /// Whether it is a gate on the workload, and broken.
+    pub fn fails_workload(&self) -> bool {
+        let on_workload = matches!(self.kind, GateKind::ErrorRate { .. } | GateKind::Latency { .. });
+        on_workload && self.state == GateState::Fail
+    }
+}
 
 /// Whether a resource kept to its budget.
 pub(super) fn resource_gate(finding: &Finding) -> Gate {
+    let Finding { resource, axis, growth, budget, .. } = *finding;
     let state = match finding.outcome {
         Outcome::Leak => GateState::Fail,
         Outcome::Clean => GateState::Pass,
         Outcome::Inconclusive => GateState::Unknown,
     };
-    let measured = match &finding.growth {
-        Some(growth) => rate_with_bounds(finding.resource, finding.axis, growth),
-        None => "not measured".into(),
-    };
-    let allowed = format!("at most {}", allowed_rate(finding.resource, finding.axis, finding.budget));
-    Gate { name: finding.resource.to_string(), state, measured, allowed }
+    Gate { kind: GateKind::Growth { resource, axis, growth, budget }, state }
 }
 
 /// Whether the workload reached what it had to; empty if nothing was asked of it.
 pub(super) fn workload_gates(record: &RunRecord) -> Vec<Gate> {
-    let mut out = Vec::new();
     let wanted = &record.meta.gates;
     let summary = record.meta.workload.as_ref();
     let state = |measured: Option<f64>, most: f64| match measured {
@@ -31,40 +34,19 @@ pub(super) fn workload_gates(record: &RunRecord) -> Vec<Gate> {
         Some(_) => GateState::Fail,
         None => GateState::Unknown,
     };
-    if let Some(most) = wanted.error_rate {
+    let errors = wanted.error_rate.map(|most| {
         let measured = summary.and_then(|s| s.error_rate());
-        let percent = |share: f64| format!("{} %", format_count(share * 100.0));
-        out.push(Gate {
-            name: "error rate".into(),
-            state: state(measured, most),
-            measured: measured.map_or("not measured".into(), percent),
-            allowed: format!("at most {}", percent(most)),
-        });
-    }
+        Gate { kind: GateKind::ErrorRate { measured, most }, state: state(measured, most) }
+    });
     let all = summary.and_then(|s| s.latency.get("all")).filter(|l| l.count > 0);
     let quantiles = [
-        ("latency p50", wanted.p50, all.map(|l| l.p50)),
-        ("latency p95", wanted.p95, all.map(|l| l.p95)),
-        ("latency p99", wanted.p99, all.map(|l| l.p99)),
+        (Quantile::P50, wanted.p50, all.map(|l| l.p50)),
+        (Quantile::P95, wanted.p95, all.map(|l| l.p95)),
+        (Quantile::P99, wanted.p99, all.map(|l| l.p99)),
     ];
-    for (name, most, measured) in quantiles {
-        let Some(most) = most else { continue };
-        out.push(Gate {
-            name: name.into(),
-            state: state(measured, most),
-            measured: measured.map_or("not measured".into(), format_seconds),
-            allowed: format!("at most {}", format_seconds(most)),
-        });
-    }
-    out
-}
-
-/// Whether every worker came through.
-pub(super) fn deaths_gate(deaths: &[(WorkerId, String)]) -> Gate {
-    let measured = match deaths {
-        [] => "none".into(),
-        [(worker, cause), ..] => format!("{}, the first of PID {} by {cause}", deaths.len(), worker.pid),
-    };
-    let state = if deaths.is_empty() { GateState::Pass } else { GateState::Fail };
-    Gate { name: "unexpected deaths".into(), state, measured, allowed: "none".into() }
+    let latencies = quantiles.into_iter().filter_map(|(quantile, most, measured)| {
+        let most = most?;
+        Some(Gate { kind: GateKind::Latency { quantile, measured, most }, state: state(measured, most) })
+    });
+    errors.into_iter().chain(latencies).collect()
 }

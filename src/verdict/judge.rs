@@ -1,27 +1,23 @@
-//! The whole run: findings, gates, one sentence and one exit code.
+//! The whole run: findings, gates, what is said first, and one exit code.
 //!
 //! Always: a leak beats an inconclusive finding; a run that failed, was interrupted or isn't finished is never clean;
 //! what couldn't be measured is unknown and fails closed.
 
 use super::assess::Demands;
 use super::doubt::Doubt;
-use super::explain::{rate, rate_with_bounds};
+use super::facts::{Claim, Crashes, Gate, GateKind, GateState, LimitHit, Note, Open};
 use super::forecast::forecast;
-use super::gates::{deaths_gate, resource_gate, workload_gates};
+use super::gates::{resource_gate, workload_gates};
 use super::looks::looks_taken;
 use super::mix::Mix;
-use super::pages;
-use super::parts::{leaking_parts, parts};
-use super::preloaded;
-use super::series::{Readings, readings};
-use super::sites::{CallSite, CallSites, Workers, call_sites};
+use super::noise::noise;
+use super::parts::parts;
+use super::series::{ReadingNote, Readings, readings};
+use super::sites::{CallSites, Workers, call_sites};
 use super::step_down::{Judged, step_down};
-use super::{ExitCode, Finding, Gate, GateState, LeakClass, Outcome, Part, Verdict, series, settle_levels, steps};
-use super::{counts, whole, youth};
-use crate::model::{
-    Axis, CountingSource, EventKind, Failure, Resource, RunRecord, RunStatus, Sample, WorkerId, format_bytes,
-    format_count,
-};
+use super::{ExitCode, Finding, LeakClass, Outcome, Verdict, series, settle_levels};
+use super::{counts, pages, steps, whole, youth};
+use crate::model::{Axis, CountingSource, EventKind, ExitCause, Failure, Resource, RunRecord, RunStatus, Sample};
 
 /// The page size, for records that don't say.
 const USUAL_PAGE: u64 = 4096;
@@ -34,70 +30,69 @@ pub fn page(record: &RunRecord) -> f64 {
 /// Judges a run: every resource with a budget, and every gate.
 pub fn judge(record: &RunRecord) -> Verdict {
     let mix = Mix::new(record);
-    let (judged, mut notes) = judged(record, mix.as_ref());
+    let (judged, readings) = judged(record, mix.as_ref());
     let mut findings = findings_of(record, &judged, Demands::FINAL);
     for (finding, one) in findings.iter_mut().zip(&judged) {
         if finding.outcome == Outcome::Leak {
             finding.parts = parts(record, one.resource);
         }
-        name_parts(finding);
         steps::tell(mix.as_ref(), one, finding, page(record));
-        notes.extend(steps::notes(finding));
         // What the live heap grows by is a part of memory, whose limits are foretold.
         if one.resource != Resource::Heap {
             finding.forecast = forecast(record, finding, &one.series);
         }
     }
     pages::explain(record, &mut findings);
-    let leaks = findings.iter().any(|f| f.outcome == Outcome::Leak);
-    notes.extend(notes_on(record, leaks));
-    let mut gates: Vec<Gate> = findings.iter().map(resource_gate).collect();
-    let workload = workload_gates(record);
-    let failed_workload = workload.iter().any(|g| g.state == GateState::Fail);
-    gates.extend(workload);
     let doubts: Vec<Doubt> =
         whole::doubts(record).into_iter().chain(counts::doubts(record)).chain(counts::idle(record)).collect();
-    gates.extend(doubts.iter().map(Doubt::gate));
-    let failures = target_failures(record);
-    notes.extend(preloaded::doubt(record, &failures));
-    gates.push(deaths_gate(&failures.deaths));
-    if let Some((limit, kills)) = failures.limit {
-        gates.push(Gate {
-            name: "memory limit".into(),
-            state: GateState::Fail,
-            measured: format!("hit, {kills} processes killed"),
-            allowed: format!("never over {}", format_bytes(limit as f64)),
-        });
+    if !doubts.is_empty() {
+        // A longer run would be wrong in the same way.
+        findings.iter_mut().for_each(|finding| finding.settle = None);
     }
+    let failures = Failures::of(record);
+    let gates = gates(record, &findings, &doubts, &failures);
     let answer = answer(&findings, &gates, record.meta.status);
+    let exit = exit(record, answer, &gates, &failures);
+    let outcome = if exit == ExitCode::Clean || answer != Outcome::Clean { answer } else { Outcome::Inconclusive };
+    let call_sites = who_keeps_memory(record, &judged, &findings, mix.as_ref());
+    let claims = claims(record, &findings, &gates, &failures, outcome, doubts.first());
+    let mut notes: Vec<Note> = doubts.into_iter().map(Note::Doubt).collect();
+    notes.extend(readings.into_iter().map(Note::Readings));
+    notes.extend(notes_on(record, &failures));
+    if call_sites.is_none() && !record.heap.looks.is_empty() {
+        notes.push(Note::SeldomLooked);
+    }
+    Verdict { outcome, exit, claims, gates, findings, call_sites, notes }
+}
+
+/// Everything that had to hold.
+fn gates(record: &RunRecord, findings: &[Finding], doubts: &[Doubt], failures: &Failures) -> Vec<Gate> {
+    let open = |doubt: &Doubt| Gate { kind: GateKind::Doubt(doubt.clone()), state: GateState::Unknown };
+    let deaths = if failures.crashes.is_some() { GateState::Fail } else { GateState::Pass };
+    let limit = failures.limit.map(|hit| Gate { kind: GateKind::MemoryLimit(hit), state: GateState::Fail });
+    let mut gates: Vec<Gate> = findings.iter().map(resource_gate).collect();
+    gates.extend(workload_gates(record));
+    gates.extend(doubts.iter().map(open));
+    gates.push(Gate { kind: GateKind::Deaths(failures.crashes), state: deaths });
+    gates.extend(limit);
+    gates
+}
+
+/// What to exit with.
+fn exit(record: &RunRecord, answer: Outcome, gates: &[Gate], failures: &Failures) -> ExitCode {
     let failure = record.meta.failure;
     let target_failed = failures.died.is_some() || failures.limit.is_some() || failure == Some(Failure::Target);
-    let crashed = !failures.deaths.is_empty();
-    let exit = match answer {
+    let failed_workload = gates.iter().any(Gate::fails_workload) || failure == Some(Failure::Workload);
+    match answer {
         _ if failures.interrupted.is_some() => ExitCode::Interrupted(failures.interrupted.unwrap_or_default()),
         _ if failure == Some(Failure::Recording) => ExitCode::Failure,
         _ if target_failed => ExitCode::Target,
         Outcome::Leak => ExitCode::Leak,
-        _ if crashed => ExitCode::Target,
-        _ if failed_workload || failure == Some(Failure::Workload) => ExitCode::Workload,
+        _ if failures.crashes.is_some() => ExitCode::Target,
+        _ if failed_workload => ExitCode::Workload,
         Outcome::Clean => ExitCode::Clean,
         Outcome::Inconclusive => ExitCode::Inconclusive,
-    };
-    let outcome = if exit == ExitCode::Clean || answer != Outcome::Clean { answer } else { Outcome::Inconclusive };
-    let call_sites = who_keeps_memory(record, &judged, &findings, mix.as_ref());
-    if call_sites.is_none() && !record.heap.looks.is_empty() {
-        notes.push("allocations were traced, but live sets were looked at too seldom to say who keeps memory".into());
     }
-    let culprit = call_sites.as_ref().and_then(CallSites::culprit);
-    if !doubts.is_empty() {
-        // A longer run would be wrong in the same way.
-        findings.iter_mut().for_each(|finding| finding.settle = None);
-        notes.splice(0..0, doubts.iter().map(|doubt| format!("{}: {}", doubt.reason(), doubt.remedy())));
-    }
-    let sentence = sentence(record, &findings, &gates, &failures, outcome, culprit, doubts.first());
-    let untold = |finding: &&Finding| finding.outcome == Outcome::Leak;
-    notes.extend(findings.iter().filter(untold).filter_map(|finding| steps::beside(finding, &sentence)));
-    Verdict { outcome, exit, sentence, gates, findings, call_sites, notes }
 }
 
 /// The call sites, if allocations were traced.
@@ -119,22 +114,12 @@ fn who_keeps_memory(
     call_sites(record, &Workers { axis, series, finding, steps })
 }
 
-/// Every resource with a budget, and sentences about its readings.
-fn judged(record: &RunRecord, mix: Option<&Mix>) -> (Vec<Judged>, Vec<String>) {
-    let budgets = &record.meta.budgets;
-    let budget = |resource| match resource {
-        Resource::Memory => budgets.memory,
-        // The same bytes, seen from the program's side.
-        Resource::Heap => budgets.memory.filter(|_| record.samples.iter().any(|s| s.heap.is_some())),
-        Resource::Descriptors => budgets.descriptors,
-        Resource::Threads => budgets.threads,
-        Resource::Tmpfs => budgets.tmpfs,
-        Resource::Kernel => budgets.kernel,
-    };
+/// Every resource with a budget, and what the reader should know of its readings.
+fn judged(record: &RunRecord, mix: Option<&Mix>) -> (Vec<Judged>, Vec<ReadingNote>) {
     let mut notes = Vec::new();
     let mut judged = Vec::new();
     for resource in Resource::ALL {
-        let Some(budget) = budget(resource) else { continue };
+        let Some(budget) = record.budget(resource) else { continue };
         let Readings { axis, series, notes: told } = readings(record, resource, mix);
         notes.extend(told);
         judged.push(Judged { resource, axis: axis.unwrap_or(Axis::Seconds), series, budget });
@@ -157,19 +142,6 @@ fn findings_of(record: &RunRecord, judged: &[Judged], demands: Demands) -> Vec<F
         }
     }
     findings
-}
-
-/// Says in the reason of a leak what it is made of.
-fn name_parts(finding: &mut Finding) {
-    if finding.resource == Resource::Memory {
-        return;
-    }
-    let unit = finding.axis.unit();
-    let name = |p: &&Part| format!("{} {}/{unit}", format_count(p.growth.estimate), p.name);
-    let named: Vec<String> = leaking_parts(finding).iter().map(name).collect();
-    if !named.is_empty() {
-        finding.reason.push_str(&format!("; of these {}", named.join(", ")));
-    }
 }
 
 /// Budgets are per request: growth per second is shown, but can't be judged by them.
@@ -198,195 +170,151 @@ fn answer(findings: &[Finding], gates: &[Gate], status: RunStatus) -> Outcome {
 
 /// What went wrong with the target itself.
 #[derive(Default)]
-pub(super) struct Failures {
-    /// Workers that crashed, and how.
-    pub(super) deaths: Vec<(WorkerId, String)>,
-    /// How the first process ended, if it did.
-    pub(super) died: Option<String>,
-    /// The limit that was hit, and the processes killed for it.
-    pub(super) limit: Option<(u64, u64)>,
+struct Failures {
+    /// Workers that crashed.
+    crashes: Option<Crashes>,
+    /// How the first process ended, if it did; the cause is missing where it isn't known.
+    died: Option<Option<ExitCause>>,
+    /// The limit that was hit.
+    limit: Option<LimitHit>,
     /// The signal that interrupted the harness, which is no fault of the target's.
     interrupted: Option<i32>,
+    /// Whether the target had the preload library in it.
+    library: bool,
 }
 
-fn target_failures(record: &RunRecord) -> Failures {
-    let interrupted = match record.meta.failure {
-        Some(Failure::Interrupted(signal)) => Some(signal),
-        _ => None,
-    };
-    let mut out = Failures { interrupted, ..Failures::default() };
-    for event in &record.events {
-        match &event.kind {
-            EventKind::Exited { worker, cause: Some(cause), stopping: false } if cause.is_abnormal() => {
-                out.deaths.push((*worker, cause.to_string()));
+impl Failures {
+    fn of(record: &RunRecord) -> Self {
+        let interrupted = match record.meta.failure {
+            Some(Failure::Interrupted(signal)) => Some(signal),
+            _ => None,
+        };
+        let library = record.meta.config["heap"]["mode"] == "preload";
+        let mut out = Failures { interrupted, library, ..Failures::default() };
+        for event in &record.events {
+            match &event.kind {
+                EventKind::Exited { worker, cause: Some(cause), stopping: false } if cause.is_abnormal() => {
+                    let first = Crashes { count: 0, first: *worker, cause: *cause, library };
+                    out.crashes.get_or_insert(first).count += 1;
+                }
+                EventKind::TargetDied { cause } => out.died = Some(*cause),
+                EventKind::MemoryLimit { limit, kills } => {
+                    let most = out.limit.map_or(0, |hit| hit.kills);
+                    out.limit = Some(LimitHit { limit: *limit, kills: (*kills).max(most) });
+                }
+                _ => {}
             }
-            EventKind::TargetDied { cause } => {
-                out.died = Some(cause.map_or("in an unknown way".into(), |c| format!("by {c}")));
-            }
-            EventKind::MemoryLimit { limit, kills } => {
-                let most = out.limit.map_or(0, |l| l.1);
-                out.limit = Some((*limit, (*kills).max(most)));
-            }
-            _ => {}
         }
+        if out.limit.is_none() && (out.died.is_some() || out.crashes.is_some()) {
+            out.limit = near_rlimit(record);
+        }
+        out
     }
-    if out.limit.is_none() && (out.died.is_some() || !out.deaths.is_empty()) {
-        out.limit = near_rlimit(record);
+
+    /// Whether something failed that the preload library may be to blame for.
+    fn doubt_library(&self, record: &RunRecord) -> bool {
+        let refused = record.meta.failure == Some(Failure::Target) && self.limit.is_none();
+        self.library && (refused || self.died.is_some() || self.crashes.is_some())
     }
-    out
 }
 
 /// An rlimit tells no one when it is hit: allocations just fail. A worker that had come near it is taken to have hit it.
-fn near_rlimit(record: &RunRecord) -> Option<(u64, u64)> {
+fn near_rlimit(record: &RunRecord) -> Option<LimitHit> {
     const NEAR: f64 = 0.8;
     let limit =
         record.meta.target.memory_limit.filter(|_| record.meta.target.limited_by.as_deref() == Some("rlimit"))?;
     let largest = record.samples.iter().filter_map(Sample::anon_and_swap).max()?;
-    (largest as f64 >= NEAR * limit as f64).then_some((limit, 1))
+    (largest as f64 >= NEAR * limit as f64).then_some(LimitHit { limit, kills: 1 })
 }
 
-fn notes_on(record: &RunRecord, leaks: bool) -> Vec<String> {
+fn notes_on(record: &RunRecord, failures: &Failures) -> Vec<Note> {
     let mut notes = Vec::new();
-    match record.meta.counting.source {
-        CountingSource::AccessLog | CountingSource::PhpFpm => {}
-        _ if !record.meta.counting.worth.is_empty() => {
-            notes.push(format!("requests: {}", record.meta.counting.worth.trim_end_matches('.')));
-        }
-        _ => {}
+    let counting = &record.meta.counting;
+    if !matches!(counting.source, CountingSource::AccessLog | CountingSource::PhpFpm) && !counting.worth.is_empty() {
+        notes.push(Note::Counting(counting.worth.clone()));
     }
     let levels = settle_levels(record);
     let grown: f64 = levels.iter().map(|l| l.before - l.start).sum();
     let returned: f64 = levels.iter().map(|l| l.before - l.after).sum();
     const WORTH_TELLING: f64 = 1024.0 * 1024.0;
     if !levels.is_empty() && grown > WORTH_TELLING {
-        let share = format_count((100.0 * returned / grown).clamp(0.0, 100.0).round());
-        notes.push(format!(
-            "when the load paused, {} of the {} that {} workers had grown by came back ({share} %)",
-            format_bytes(returned.max(0.0)),
-            format_bytes(grown),
-            levels.len()
-        ));
+        notes.push(Note::Returned { returned, grown, workers: levels.len() });
     }
     let missed = record.events.iter().map(|e| if let EventKind::MissedTicks { count } = e.kind { count } else { 0 });
     // What a file says may be of any size.
     let missed = missed.fold(0, u64::saturating_add);
     if missed > 0 {
-        notes.push(format!("the sampler missed {missed} of its deadlines: the host was busy, or the harness stopped"));
+        notes.push(Note::MissedDeadlines(missed));
     }
-    notes.extend(looks_taken(record, leaks));
-    notes.extend(super::noise::noise(record));
+    notes.extend(looks_taken(record).map(Note::Looks));
+    let noise = noise(record);
+    if !noise.is_empty() {
+        notes.push(Note::Noise(noise));
+    }
     notes.extend(record.events.iter().filter_map(|e| match &e.kind {
-        EventKind::Note { text } => Some(text.clone()),
+        EventKind::Note { text } => Some(Note::Recorded(text.clone())),
         _ => None,
     }));
     if let Some(observing) = &record.meta.observing {
-        notes.extend(observing.missing.iter().map(|m| format!("not readable: {m}")));
+        notes.extend(observing.missing.iter().cloned().map(Note::Unreadable));
     }
+    notes.extend(failures.doubt_library(record).then_some(Note::Library));
     notes
 }
 
-fn sentence(
+/// What the verdict says first, the most urgent at the begin.
+fn claims(
     record: &RunRecord,
     findings: &[Finding],
     gates: &[Gate],
     failures: &Failures,
     outcome: Outcome,
-    culprit: Option<&CallSite>,
     doubt: Option<&Doubt>,
-) -> String {
-    let mut parts = Vec::new();
+) -> Vec<Claim> {
+    let mut claims = Vec::new();
     if let Some(signal) = failures.interrupted {
-        parts.push(format!("INTERRUPTED  by signal {signal}"));
-    } else if let Some(died) = &failures.died {
-        parts.push(format!("TARGET FAILED  its first process ended {died}{}", preloaded::aside(record)));
-    } else if let Some((limit, kills)) = failures.limit {
-        parts.push(format!("TARGET FAILED  it hit its memory limit of {} ({kills} kills)", format_bytes(limit as f64)));
+        claims.push(Claim::Interrupted(signal));
+    } else if let Some(cause) = failures.died {
+        claims.push(Claim::TargetDied { cause, library: failures.library });
+    } else if let Some(hit) = failures.limit {
+        claims.push(Claim::MemoryLimit(hit));
     }
-    if outcome == Outcome::Leak {
-        // What the live heap grows by, memory does too: it is said once.
-        let leaks = |resource| findings.iter().any(|f| f.resource == resource && f.outcome == Outcome::Leak);
-        let told = |f: &&Finding| f.resource != Resource::Heap || !leaks(Resource::Memory);
-        let leak = |finding| leak_phrase(finding, culprit.is_none());
-        parts.extend(findings.iter().filter(|f| f.outcome == Outcome::Leak).filter(told).map(leak));
-        parts.extend(culprit.map(|site| format!("mostly kept by {}", site.frame)));
-    }
-    if let Some((worker, cause)) = failures.deaths.first() {
-        let n = failures.deaths.len();
-        let aside = preloaded::aside(record);
-        parts.push(format!("WORKERS CRASHED  {n} ended unexpectedly, the first PID {} by {cause}{aside}", worker.pid));
-    }
-    let broken = |g: &&Gate| g.state == GateState::Fail && (g.name == "error rate" || g.name.starts_with("latency"));
-    parts.extend(
-        gates.iter().filter(broken).map(|g| format!("WORKLOAD FAILED  {} {}, {}", g.name, g.measured, g.allowed)),
-    );
+    // What the live heap grows by, memory does too: it is said once.
+    let leaks = |resource| findings.iter().any(|f| f.resource == resource && f.outcome == Outcome::Leak);
+    let told = |f: &Finding| f.outcome == Outcome::Leak && (f.resource != Resource::Heap || !leaks(Resource::Memory));
+    claims.extend(findings.iter().enumerate().filter(|(_, f)| told(f)).map(|(place, _)| Claim::Leak(place)));
+    claims.extend(failures.crashes.map(Claim::Crashed));
+    claims.extend((0..gates.len()).filter(|place| gates[*place].fails_workload()).map(Claim::WorkloadFailed));
     match outcome {
-        Outcome::Clean => parts.extend(findings.first().map(clean_phrase)),
-        Outcome::Inconclusive if parts.is_empty() => parts.push(match doubt {
-            Some(doubt) => format!("INCONCLUSIVE  {}", doubt.reason()),
-            None => open_phrase(record, findings, gates),
-        }),
+        Outcome::Clean => claims.push(Claim::Clean(0)),
+        Outcome::Inconclusive if claims.is_empty() => {
+            claims.push(Claim::Open(open(record, findings, gates, doubt)));
+        }
         Outcome::Inconclusive | Outcome::Leak => {}
     }
-    parts.join("; ")
+    claims
 }
 
-fn metric(resource: Resource) -> String {
-    match resource {
-        Resource::Memory => "anonymous + swap".into(),
-        Resource::Heap => "live heap".into(),
-        other => other.to_string(),
-    }
-}
-
-/// One leak in few words; with the step that it goes with, if that is wanted and one is all there is.
-fn leak_phrase(finding: &Finding, with_step: bool) -> String {
-    let growth = finding.growth.map_or("growth".into(), |g| rate_with_bounds(finding.resource, finding.axis, &g));
-    let judged = finding.workers.iter().filter(|w| w.worker.is_some() && w.growth.is_some()).count();
-    let leaking = finding.workers.iter().filter(|w| w.worker.is_some() && w.leaks).count();
-    let workers = match (leaking, judged) {
-        (_, 0) => String::new(),
-        (0, n) => format!(", {n} workers together"),
-        (k, n) => format!(", {k} of {n} workers"),
-    };
-    let kind = leaking_parts(finding).first().copied().filter(|_| finding.resource != Resource::Memory);
-    let kind = kind.map_or(String::new(), |part| format!(" ({})", part.name));
-    let step = steps::in_short(finding).filter(|_| with_step).map_or(String::new(), |told| format!(": {told}"));
-    format!("LEAK  {growth}, {}{kind}{workers}{step}", metric(finding.resource))
-}
-
-fn clean_phrase(finding: &Finding) -> String {
-    let upper =
-        finding.growth.map_or(String::new(), |g| format!("at most {}", rate(finding.resource, finding.axis, g.upper)));
-    let class = match finding.class {
-        LeakClass::WarmUp => ", it grew at first and settled",
-        LeakClass::HighWaterMark => ", a high-water mark in jumps",
-        LeakClass::CopyOnWrite => ", inherited pages were un-shared",
-        LeakClass::Sawtooth => ", it rises and falls",
-        LeakClass::WithinBudget => ", it grows within the budget",
-        _ => "",
-    };
-    let budget = rate(finding.resource, finding.axis, finding.budget);
-    format!("CLEAN  {upper}, {}{class} (budget {budget})", metric(finding.resource))
-}
-
-fn open_phrase(record: &RunRecord, findings: &[Finding], gates: &[Gate]) -> String {
-    let why = if let Some(finding) = findings.iter().find(|f| f.outcome == Outcome::Inconclusive) {
-        format!("{}: {}", metric(finding.resource), finding.reason)
+/// Why a run is open.
+fn open(record: &RunRecord, findings: &[Finding], gates: &[Gate], doubt: Option<&Doubt>) -> Open {
+    if let Some(doubt) = doubt {
+        Open::Doubt(doubt.clone())
+    } else if let Some(place) = findings.iter().position(|f| f.outcome == Outcome::Inconclusive) {
+        Open::Finding(place)
     } else if findings.is_empty() {
-        "no resource has a budget, so that nothing was judged".into()
-    } else if let Some(gate) = gates.iter().find(|g| g.state == GateState::Unknown) {
-        format!("{} could not be measured", gate.name)
+        Open::NothingJudged
+    } else if let Some(place) = gates.iter().position(|g| g.state == GateState::Unknown) {
+        Open::Gate(place)
     } else if record.meta.status != RunStatus::Complete {
-        "the run didn't come to its planned end".into()
+        Open::Unfinished
     } else {
-        "a gate is broken".into()
-    };
-    format!("INCONCLUSIVE  {why}")
+        Open::Broken
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_record::{END, clean, event, leaking, record, worker};
+    use super::super::test_record::{END, clean, event, leaking, record, told, worker};
     use super::*;
     use crate::model::ExitCause;
 
@@ -394,7 +322,7 @@ mod tests {
     fn nothing_grows() {
         let verdict = judge(&clean());
         assert_eq!((verdict.outcome, verdict.exit), (Outcome::Clean, ExitCode::Clean), "{verdict:#?}");
-        assert!(verdict.sentence.starts_with("CLEAN  at most "), "{}", verdict.sentence);
+        assert_eq!(verdict.claims, [Claim::Clean(0)]);
         assert!(verdict.gates.iter().all(|g| g.state == GateState::Pass), "{:#?}", verdict.gates);
     }
 
@@ -403,8 +331,12 @@ mod tests {
         let verdict = judge(&leaking());
         assert_eq!((verdict.outcome, verdict.exit), (Outcome::Leak, ExitCode::Leak), "{verdict:#?}");
         assert_eq!(verdict.findings[0].class, LeakClass::Leak);
-        assert!(verdict.sentence.starts_with("LEAK  4 KiB/request"), "{}", verdict.sentence);
-        assert!(verdict.sentence.ends_with("anonymous + swap, 2 of 2 workers"), "{}", verdict.sentence);
+        assert_eq!(verdict.claims, [Claim::Leak(0)]);
+        let told = told(&leaking());
+        assert!(
+            told.starts_with("t LEAKS: each request leaves 4 KiB in every one of its 2 workers (allowed: 64 B)"),
+            "{told}"
+        );
     }
 
     #[test]
@@ -413,7 +345,7 @@ mod tests {
         assert_eq!(verdict.exit, ExitCode::Leak);
         assert_eq!(verdict.findings[0].outcome, Outcome::Clean);
         assert_eq!(verdict.findings[1].outcome, Outcome::Leak);
-        assert!(verdict.sentence.contains("descriptors"), "{}", verdict.sentence);
+        assert_eq!(verdict.claims, [Claim::Leak(1)]);
     }
 
     #[test]
@@ -423,7 +355,7 @@ mod tests {
         (summary.ok, summary.failed) = (1000, 1000);
         let verdict = judge(&run);
         assert_eq!((verdict.outcome, verdict.exit), (Outcome::Inconclusive, ExitCode::Workload));
-        assert!(verdict.sentence.contains("error rate 50 %"), "{}", verdict.sentence);
+        assert!(told(&run).contains("error rate is 50 %, at most 1 % is allowed"), "{}", told(&run));
         assert_eq!(verdict.findings[0].outcome, Outcome::Clean, "the finding itself is still shown");
     }
 
@@ -434,7 +366,7 @@ mod tests {
         run.meta.workload.as_mut().expect("a summary").latency.clear();
         let verdict = judge(&run);
         assert_eq!((verdict.outcome, verdict.exit), (Outcome::Inconclusive, ExitCode::Inconclusive));
-        assert!(verdict.sentence.contains("latency p95 could not be measured"), "{}", verdict.sentence);
+        assert!(told(&run).contains("latency p95 could not be measured"), "{}", told(&run));
     }
 
     #[test]
@@ -451,11 +383,8 @@ mod tests {
         run.events.insert(2, event(50.0, crash.clone()));
         let verdict = judge(&run);
         assert_eq!((verdict.outcome, verdict.exit), (Outcome::Inconclusive, ExitCode::Target));
-        assert!(
-            verdict.sentence.contains("1 ended unexpectedly, the first PID 1 by signal 11"),
-            "{}",
-            verdict.sentence
-        );
+        let words = "CRASHES: 1 of its workers ended unexpectedly, the first PID 1 by signal 11";
+        assert!(told(&run).contains(words), "{}", told(&run));
         let mut run = leaking();
         run.events.insert(2, event(50.0, crash));
         assert_eq!(judge(&run).exit, ExitCode::Leak);
@@ -480,7 +409,7 @@ mod tests {
             run.events.push(event(END, kind));
             let verdict = judge(&run);
             assert_eq!((verdict.outcome, verdict.exit), (Outcome::Leak, ExitCode::Target));
-            assert!(verdict.sentence.starts_with("TARGET FAILED  "), "{}", verdict.sentence);
+            assert!(told(&run).starts_with("t FAILED: "), "{}", told(&run));
         }
     }
 
@@ -527,7 +456,42 @@ mod tests {
         run.load.clear();
         let verdict = judge(&run);
         assert_eq!(verdict.exit, ExitCode::Inconclusive);
-        assert!(verdict.sentence.contains("no requests were counted"), "{}", verdict.sentence);
+        assert!(told(&run).contains("no requests were counted"), "{}", told(&run));
         assert!(verdict.findings[0].settle.is_some());
+    }
+
+    /// A run under the library, or not, in which this happened, if anything did.
+    fn run(library: bool, happened: Option<EventKind>) -> RunRecord {
+        let mut run = clean();
+        run.meta.config = serde_json::json!({"heap": {"mode": if library { "preload" } else { "off" }}});
+        run.events.extend(happened.map(|kind| event(50.0, kind)));
+        run
+    }
+
+    fn is_doubted(run: &RunRecord) -> (bool, bool) {
+        let noted = judge(run).notes.contains(&Note::Library);
+        (told(run).contains("under the preload library of --heap"), noted)
+    }
+
+    #[test]
+    fn a_failure_under_the_library_is_never_told_without_it() {
+        let crash = EventKind::Exited { worker: worker(1), cause: Some(ExitCause::Signal(6)), stopping: false };
+        let died = EventKind::TargetDied { cause: Some(ExitCause::Code(1)) };
+        for kind in [crash, died] {
+            assert_eq!(is_doubted(&run(true, Some(kind.clone()))), (true, true), "{kind:?}");
+            assert_eq!(is_doubted(&run(false, Some(kind))), (false, false));
+        }
+        let mut refused = run(true, None);
+        (refused.meta.status, refused.meta.failure) = (RunStatus::Aborted, Some(Failure::Target));
+        assert!(is_doubted(&refused).1);
+    }
+
+    #[test]
+    fn what_is_no_failure_of_the_target_is_not_laid_on_the_library() {
+        assert_eq!(is_doubted(&run(true, None)), (false, false));
+        let limit = EventKind::MemoryLimit { limit: 1 << 30, kills: 1 };
+        assert_eq!(is_doubted(&run(true, Some(limit))), (false, false));
+        let stopped = EventKind::Exited { worker: worker(1), cause: Some(ExitCause::Signal(9)), stopping: true };
+        assert_eq!(is_doubted(&run(true, Some(stopped))), (false, false));
     }
 }

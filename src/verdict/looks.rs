@@ -21,7 +21,7 @@ use super::judge::findings;
 use super::pool::ENOUGH;
 use super::settled::pauses;
 use super::{Finding, Outcome};
-use crate::model::{Axis, EventKind, Resource, RunRecord, Series, format_seconds};
+use crate::model::{Axis, EventKind, Resource, RunRecord, Series};
 use crate::stats::{endless, spent};
 
 /// Shares of the planned length at which it is looked.
@@ -212,8 +212,27 @@ pub fn is_open(record: &RunRecord) -> bool {
     !findings.iter().any(|f| f.outcome == Outcome::Leak) && findings.iter().any(|f| f.outcome == Outcome::Inconclusive)
 }
 
-/// When it was looked before the end, and what that came to: a sentence; `leaks` if the verdict is a leak.
-pub(super) fn looks_taken(record: &RunRecord, leaks: bool) -> Option<String> {
+/// Looks at a run before its end, and what they came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LooksTaken {
+    /// How many.
+    pub count: usize,
+    /// When the last was, in seconds since the start of the run.
+    pub t: f64,
+    /// The share of the plan that was done then; missing for a watch without an end.
+    pub share: Option<f64>,
+    /// Its error probability of "leak".
+    pub alpha: f64,
+    /// What it found, in a few words.
+    pub found: String,
+    /// Whether it proved the answer, and so ended the run.
+    pub proven: bool,
+    /// How many times longer than its first proof an answer of a watch without an end had to hold.
+    pub confirmed: f64,
+}
+
+/// When it was looked before the end, and what that came to.
+pub(super) fn looks_taken(record: &RunRecord) -> Option<LooksTaken> {
     let looks = || {
         record.events.iter().filter_map(|event| match &event.kind {
             EventKind::Look { share, alpha, found, proven } => Some((event.t, *share, *alpha, found, *proven)),
@@ -221,27 +240,7 @@ pub(super) fn looks_taken(record: &RunRecord, leaks: bool) -> Option<String> {
         })
     };
     let (count, (t, share, alpha, found, proven)) = (looks().count(), looks().next_back()?);
-    let percent = |share: f64| format!("{:.0} % of its planned length", 100.0 * share);
-    Some(match share {
-        Some(share) if proven => {
-            let early = "; by then it had grown by more than the budget allows for all of it. A cache that is full later \
-                         than that looks the same: `--stop planned` waits for it";
-            let early = if leaks && share < 1.0 { early } else { "" };
-            let when = percent(share);
-            format!(
-                "the soak ended after {when}, when look {count} proved it with error probability {alpha:.2e} ({found}){early}"
-            )
-        }
-        None if proven => format!(
-            "the watch ended after {}, at look {count}: the answer had held until it had lasted {CONFIRMED} times as long as when \
-             it was first proven ({found})",
-            format_seconds(t.round())
-        ),
-        share => {
-            let when = share.map_or_else(|| format_seconds(t.round()), percent);
-            format!("{count} looks at the soak proved nothing before its end, the last after {when} ({found})")
-        }
-    })
+    Some(LooksTaken { count, t, share, alpha, found: found.clone(), proven, confirmed: CONFIRMED })
 }
 
 fn words(finding: &Finding) -> String {
@@ -253,7 +252,7 @@ fn words(finding: &Finding) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::judge;
-    use super::super::test_record::{clean, event, leaking};
+    use super::super::test_record::{clean, event, leaking, told};
     use super::*;
 
     const WARMED_UP: SoakPlan = SoakPlan { after_warm_up: true, last_phase: 1.0, pauses: 0 };
@@ -361,17 +360,21 @@ mod tests {
     #[test]
     fn what_looks_came_to_is_told() {
         let mut run = leaking();
-        let mut told = |share, proven, leaks| {
+        let mut after = |share, proven| {
             let kind = EventKind::Look { share, alpha: 1e-4, found: "memory: leak".into(), proven };
             run.events.push(event(600.0, kind));
-            looks_taken(&run, leaks).expect("a sentence")
+            told(&run)
         };
-        assert!(told(Some(0.48), false, false).starts_with("1 looks at the soak proved nothing before its end"));
-        let early = told(Some(0.6), true, true);
+        assert!(!after(Some(0.48), false).contains("look"), "what nothing was proven by isn't told");
+        let early = after(Some(0.6), true);
         assert!(early.contains("after 60 % of its planned length, when look 2") && early.contains("--stop planned"));
-        assert!(!told(Some(0.75), true, false).contains("--stop planned"), "clean isn't in doubt");
-        assert!(!told(Some(1.2), true, true).contains("--stop planned"), "the planned end has passed");
-        assert!(told(None, true, true).starts_with("the watch ended after 10 min"));
+        assert!(!after(Some(1.2), true).contains("--stop planned"), "the planned end has passed");
+        assert!(after(None, true).contains("the watch ended after 10 min"));
+        let mut run = clean();
+        let kind = EventKind::Look { share: Some(0.75), alpha: 1e-4, found: "memory: clean".into(), proven: true };
+        run.events.push(event(600.0, kind));
+        let told = told(&run);
+        assert!(told.contains("after 75 %") && !told.contains("--stop planned"), "clean isn't in doubt: {told}");
     }
 
     #[test]

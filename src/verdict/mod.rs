@@ -8,6 +8,7 @@ mod climb;
 mod counts;
 mod doubt;
 mod explain;
+mod facts;
 mod finding;
 mod floor;
 mod forecast;
@@ -28,7 +29,6 @@ mod parts;
 mod plan;
 mod plausible;
 mod pool;
-mod preloaded;
 mod release;
 mod series;
 mod settled;
@@ -45,16 +45,21 @@ mod whole;
 mod working;
 mod youth;
 
+pub use doubt::{Choice, Doubt, Grown, Kind, Named, Work};
+pub use facts::{Claim, Crashes, Gate, GateKind, GateState, LimitHit, Note, Open, Quantile};
 pub use finding::find;
 pub use forecast::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting, forecast};
 pub use judge::{judge, page};
 pub use live::live_growth;
-pub use looks::{Look, Looks, SoakPlan, is_open};
+pub use looks::{Look, Looks, LooksTaken, SoakPlan, is_open};
+pub use noise::NoiseCause;
+pub use parts::leaking_parts;
 pub use plan::{Noise, Planned, plan};
-pub use series::{SettleLevel, series, settle_levels};
+pub use series::{ReadingNote, SettleLevel, series, settle_levels};
+pub use settled::FewPauses;
 pub use sites::{CallSite, CallSites, SiteState, SiteStep, StackTotal, churn, stack_totals};
 pub use types::{
-    BySteps, Evidence, ExitCode, Finding, Fit, Gate, GateState, Growth, Interval, LeakClass, Outcome, Part, StepGrowth,
-    Verdict, WorkerFinding,
+    BySteps, Evidence, ExitCode, Finding, Fit, Growth, Interval, LeakClass, Outcome, Part, StepGrowth, Verdict,
+    WorkerFinding,
 };
 pub use working::{Condition, NaiveRule, Residuals, WorkedModel, Working, working};

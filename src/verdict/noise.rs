@@ -11,30 +11,31 @@ const CPU_WAIT: f64 = 0.90;
 /// Growth of the host's swap in bytes that a run notices.
 const SWAPPED: f64 = 64.0 * 1024.0 * 1024.0;
 
-/// A sentence on why this host was too noisy to trust latencies and small differences; `None` if it was quiet enough,
-/// or didn't tell.
-pub fn noise(record: &RunRecord) -> Option<String> {
+/// Why a host was too noisy to trust latencies and small differences.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum NoiseCause {
+    /// The hypervisor took this share of its CPU time.
+    Stolen(f64),
+    /// Processes waited for memory in this share of the time.
+    MemoryWait(f64),
+    /// Processes waited for a CPU in this share of the time.
+    CpuWait(f64),
+    /// So many bytes went to swap.
+    Swapped(f64),
+}
+
+/// Why this host was too noisy; empty if it was quiet enough, or didn't tell.
+pub fn noise(record: &RunRecord) -> Vec<NoiseCause> {
     let host = &record.host;
-    let percent = |share: f64| format!("{:.0} %", share * 100.0);
-    let mut causes = Vec::new();
-    if let Some(share) = stolen(host, record.meta.host.cpus).filter(|s| *s > STOLEN) {
-        causes.push(format!("the hypervisor took {} of its CPU time", percent(share)));
-    }
-    if let Some(share) = typical(host, |s| s.memory_pressure).filter(|s| *s > MEMORY_WAIT) {
-        causes.push(format!("processes waited for memory in {} of the time", percent(share)));
-    }
-    if let Some(share) = typical(host, |s| s.cpu_pressure).filter(|s| *s > CPU_WAIT) {
-        causes.push(format!("processes waited for a CPU in {} of the time", percent(share)));
-    }
-    if let Some(((_, first), (_, last))) = ends(host, |s| s.swap_used.map(|b| b as f64))
-        && last - first > SWAPPED
-    {
-        causes.push(format!("{} went to swap", crate::model::format_bytes(last - first)));
-    }
-    if causes.is_empty() {
-        return None;
-    }
-    Some(format!("the host was noisy: {}; don't trust latencies, and repeat a close verdict", causes.join(", ")))
+    let swapped = ends(host, |s| s.swap_used.map(|b| b as f64)).map(|((_, first), (_, last))| last - first);
+    let over = |share: Option<f64>, most: f64| share.filter(|share| *share > most);
+    let causes = [
+        over(stolen(host, record.meta.host.cpus), STOLEN).map(NoiseCause::Stolen),
+        over(typical(host, |s| s.memory_pressure), MEMORY_WAIT).map(NoiseCause::MemoryWait),
+        over(typical(host, |s| s.cpu_pressure), CPU_WAIT).map(NoiseCause::CpuWait),
+        over(swapped, SWAPPED).map(NoiseCause::Swapped),
+    ];
+    causes.into_iter().flatten().collect()
 }
 
 /// Share of the CPU time of the whole run that was stolen.

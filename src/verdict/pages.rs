@@ -1,9 +1,8 @@
 //! Kinds of behaviour that anonymous memory alone doesn't show: whose pages they are, and where they went.
 
-use super::explain::rate;
 use super::series::part_series;
 use super::{Finding, Interval, LeakClass, Outcome};
-use crate::model::{Axis, Resource, RunRecord, Sample, WorkerId, format_bytes};
+use crate::model::{Axis, Resource, RunRecord, Sample, WorkerId, format_bytes, rate};
 use crate::stats::median;
 use std::collections::BTreeMap;
 

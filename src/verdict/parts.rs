@@ -81,7 +81,7 @@ fn part(name: &str, series: &[Series], of: usize) -> Option<Part> {
 }
 
 /// The parts that a leak is made of: proven to grow, and a notable share of the whole.
-pub(super) fn leaking_parts(finding: &Finding) -> Vec<&Part> {
+pub fn leaking_parts(finding: &Finding) -> Vec<&Part> {
     let whole = finding.growth.map_or(f64::INFINITY, |g| g.estimate);
     let grows = |p: &&Part| p.growth.lower > 0.0 && p.growth.estimate >= NOTABLE * whole;
     finding.parts.iter().filter(grows).collect()
@@ -90,7 +90,7 @@ pub(super) fn leaking_parts(finding: &Finding) -> Vec<&Part> {
 #[cfg(test)]
 mod tests {
     use super::super::judge;
-    use super::super::test_record::record;
+    use super::super::test_record::{record, told};
     use super::*;
     use crate::model::SlowReading;
 
@@ -118,14 +118,12 @@ mod tests {
         let names: Vec<&str> = leaking_parts(finding).iter().map(|p| p.name.as_str()).collect();
         assert_eq!(names, ["sockets", "TCP connections in CLOSE_WAIT"]);
         assert!((finding.parts[0].growth.estimate - 0.4).abs() < 0.01, "{:?}", finding.parts);
-        assert!(
-            finding.reason.contains("0.4 sockets/request, 0.4 TCP connections in CLOSE_WAIT/request"),
-            "{}",
-            finding.reason
-        );
+        let reason = crate::words::reason(finding);
+        assert!(reason.contains("0.4 sockets/request, 0.4 TCP connections in CLOSE_WAIT/request"), "{reason}");
         let growing = finding.parts.iter().filter(|p| p.growth.lower > 0.0).count();
         assert_eq!(growing, 2, "{:?}", finding.parts);
-        assert!(verdict.sentence.contains("descriptors (sockets)"), "{}", verdict.sentence);
+        let told = told(&leaking_sockets());
+        assert!(told.contains("every 10 requests leave 4 descriptors (sockets) open"), "{told}");
     }
 
     #[test]

@@ -5,7 +5,8 @@
 
 use super::load_curve::{LoadCurve, own_load};
 use super::mix::Mix;
-use super::{settled, youth};
+use super::settled::{self, FewPauses};
+use super::youth;
 use crate::model::{
     Axis, CountingSource, EventKind, HostSample, Per, PhaseKind, Resource, RunRecord, Sample, Series, WorkerId,
 };
@@ -19,8 +20,27 @@ const HOUR: f64 = 3600.0;
 pub(super) struct Readings {
     pub axis: Option<Axis>,
     pub series: Vec<Series>,
-    /// Sentences about what was dropped or is worth less than it seems.
-    pub notes: Vec<String>,
+    /// What was dropped or is worth less than it seems.
+    pub notes: Vec<ReadingNote>,
+}
+
+/// What the reader should know of the readings of a resource.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ReadingNote {
+    /// Readings without a request count, which were dropped.
+    Uncounted(Resource, u64),
+    /// Readings in which it could not be read.
+    Unread(Resource, u64),
+    /// Readings that were no number, or whose clock ran backwards.
+    Dropped(Resource, u64),
+    /// Workers whose request count ran backwards: of each the longest stretch without a break is judged.
+    Cut(Resource, u64),
+    /// tmpfs is measured on the whole host, for want of a control group of the target's own.
+    HostWide,
+    /// The levels in so many pauses of the load are judged, not those under load.
+    ByPauses(usize),
+    /// What pauses say that are too few to judge by.
+    FewPauses(FewPauses),
 }
 
 /// One series for each worker incarnation (for tmpfs: one of the pool), without settle phases and what follows the
@@ -33,10 +53,10 @@ pub fn series(record: &RunRecord, resource: Resource) -> (Axis, Vec<Series>) {
 /// The same with notes; `mix` is that of the record.
 pub(super) fn readings(record: &RunRecord, resource: Resource, mix: Option<&Mix>) -> Readings {
     if resource.of_whole_target() {
-        return tidy(record, of_pool(record, resource), &resource.to_string());
+        return tidy(record, of_pool(record, resource), Some(resource));
     }
     let level = |sample: &Sample| level(sample, resource);
-    let mut readings = tidy(record, of_workers(record, &resource.to_string(), &level), &resource.to_string());
+    let mut readings = tidy(record, of_workers(record, Some(resource), &level), Some(resource));
     if matches!(readings.axis, Some(Axis::WorkerRequests | Axis::SharedRequests))
         && let Some(mix) = mix
         && let Some(counts) = readings.series.iter().map(|one| mix.counts(one)).collect::<Option<Vec<_>>>()
@@ -49,19 +69,19 @@ pub(super) fn readings(record: &RunRecord, resource: Resource, mix: Option<&Mix>
 /// One series for each worker of a quantity that isn't a resource of its own, such as one kind of descriptors, and the axis
 /// they are on.
 pub(super) fn part_series(record: &RunRecord, level: &dyn Fn(&Sample) -> Option<u64>) -> (Axis, Vec<Series>) {
-    let readings = tidy(record, of_workers(record, "a part", level), "a part");
+    let readings = tidy(record, of_workers(record, None, level), None);
     (readings.axis.unwrap_or(Axis::Seconds), readings.series)
 }
 
-/// Cuts raw series to what can be judged, and tells what was cut; `name` is what they are of.
-fn tidy(record: &RunRecord, mut out: Readings, name: &str) -> Readings {
+/// Cuts raw series to what can be judged, and tells of a resource what was cut.
+fn tidy(record: &RunRecord, mut out: Readings, resource: Option<Resource>) -> Readings {
     let timeline = Timeline::new(record);
     let mut dropped = 0;
     let mut cut = 0;
     let load = LoadCurve::new(record, &timeline);
     let warmed_up = youth::warmed_up(record);
     let raw = std::mem::take(&mut out.series);
-    if settle(&mut out, &raw, record, name) {
+    if settle(&mut out, &raw, record, resource) {
         return out;
     }
     for one in raw {
@@ -83,27 +103,21 @@ fn tidy(record: &RunRecord, mut out: Readings, name: &str) -> Readings {
         let rates: Option<Vec<_>> = out.series.iter().map(own_load).collect();
         out.series.iter_mut().zip(rates.into_iter().flatten()).for_each(|(one, rate)| one.load = rate);
     }
-    if dropped > 0 {
-        out.notes
-            .push(format!("{dropped} readings of {name} were dropped: not a number, or their clock ran backwards"));
-    }
-    if cut > 0 {
-        out.notes.push(format!(
-            "the request count of {cut} workers ran backwards; only the longest stretch without a break is judged"
-        ));
-    }
+    let Some(resource) = resource else { return out };
+    let told = [ReadingNote::Dropped(resource, dropped), ReadingNote::Cut(resource, cut)];
+    out.notes.extend(told.into_iter().zip([dropped, cut]).filter(|(_, count)| *count > 0).map(|(note, _)| note));
     out
 }
 
 /// Judges by the settled levels, if there are enough of them.
-fn settle(out: &mut Readings, raw: &[Series], record: &RunRecord, name: &str) -> bool {
+fn settle(out: &mut Readings, raw: &[Series], record: &RunRecord, resource: Option<Resource>) -> bool {
     let pauses = settled::pauses(record);
     let settled = settled::instead_of(raw, &pauses);
     let told = match &settled {
-        Some(_) => Some(format!("judged are the levels in {} pauses of the load, not those under load", pauses.len())),
-        None => settled::comparison(raw, &pauses, out.axis.unwrap_or(Axis::Seconds)),
+        Some(_) => Some(ReadingNote::ByPauses(pauses.len())),
+        None => settled::comparison(raw, &pauses, out.axis.unwrap_or(Axis::Seconds)).map(ReadingNote::FewPauses),
     };
-    out.notes.extend(told.filter(|_| name == Resource::Memory.to_string()));
+    out.notes.extend(told.filter(|_| resource == Some(Resource::Memory)));
     let enough = settled.is_some();
     out.series.extend(settled.into_iter().flatten().filter(|one| !one.x.is_empty()));
     enough
@@ -164,8 +178,8 @@ impl Timeline {
 /// How much of a raw series could not be used.
 #[derive(Default)]
 struct Tally {
-    dropped: usize,
-    cut: usize,
+    dropped: u64,
+    cut: u64,
 }
 
 /// Keeps finite readings in judged phases, in the order of time, and of those the longest stretch whose `x` never
@@ -204,7 +218,7 @@ fn level(sample: &Sample, resource: Resource) -> Option<u64> {
     }
 }
 
-fn of_workers(record: &RunRecord, name: &str, level: &dyn Fn(&Sample) -> Option<u64>) -> Readings {
+fn of_workers(record: &RunRecord, resource: Option<Resource>, level: &dyn Fn(&Sample) -> Option<u64>) -> Readings {
     let mut order: HashMap<WorkerId, usize> = HashMap::new();
     let mut by_worker: Vec<(WorkerId, Vec<&Sample>)> = Vec::new();
     for sample in &record.samples {
@@ -251,12 +265,13 @@ fn of_workers(record: &RunRecord, name: &str, level: &dyn Fn(&Sample) -> Option<
         }
         out.series.push(one);
     }
+    let Some(resource) = resource else { return out };
     // A page is read less often than memory; only a log that doesn't mention a worker is worth a word.
     if uncounted > 0 && record.meta.counting.source == CountingSource::AccessLog {
-        out.notes.push(format!("{uncounted} readings of {name} have no request count and were dropped"));
+        out.notes.push(ReadingNote::Uncounted(resource, uncounted));
     }
     if unread > 0 {
-        out.notes.push(format!("{name} could not be read in {unread} readings"));
+        out.notes.push(ReadingNote::Unread(resource, unread));
     }
     out
 }
@@ -276,11 +291,7 @@ fn of_pool(record: &RunRecord, resource: Resource) -> Readings {
     out.axis = Some(axis);
     if !one.y.is_empty() {
         if !own {
-            out.notes.push(
-                "tmpfs is measured on the whole host, for want of a control group of the target's own: other programs' \
-                 files count too"
-                    .into(),
-            );
+            out.notes.push(ReadingNote::HostWide);
         }
         out.series.push(one);
     }
@@ -310,7 +321,7 @@ fn raw_pool_series(record: &RunRecord, levels: impl Iterator<Item = (f64, f64)>)
 pub(super) fn pool_series(record: &RunRecord, levels: impl Iterator<Item = (f64, f64)>) -> Option<(Axis, Series)> {
     let (axis, one) = raw_pool_series(record, levels);
     let out = Readings { axis: Some(axis), series: vec![one], notes: Vec::new() };
-    Some((axis, tidy(record, out, "a part").series.pop()?))
+    Some((axis, tidy(record, out, None).series.pop()?))
 }
 
 /// Requests that the pool has served, as a function of time: straight lines between counts.

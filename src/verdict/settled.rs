@@ -3,10 +3,9 @@
 //! In a pause nothing is in flight, and a target that was made to collect has no garbage: what is left is retained. With
 //! enough pauses these levels are the series that is judged; a reading under load says nothing that they don't.
 
-use super::explain::rate;
 use super::pool::ENOUGH;
 use super::series::ends_judging;
-use crate::model::{Axis, EventKind, PhaseKind, Resource, RunRecord, Series};
+use crate::model::{Axis, EventKind, PhaseKind, RunRecord, Series};
 use crate::stats::{median, theil_sen};
 
 /// The last part of a pause, in which the level has come to rest.
@@ -50,16 +49,25 @@ pub(super) fn instead_of(raw: &[Series], pauses: &[(f64, f64)]) -> Option<Vec<Se
     settled.iter().any(|one| one.x.len() >= ENOUGH).then_some(settled)
 }
 
-/// What a few pauses say of memory, too few to judge by: a sentence.
-pub(super) fn comparison(raw: &[Series], pauses: &[(f64, f64)], axis: Axis) -> Option<String> {
+/// What a few pauses say of memory, too few to judge by.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FewPauses {
+    /// Pauses that a worker lived through, at most.
+    pub pauses: usize,
+    /// Pauses from which on they are judged by.
+    pub needed: usize,
+    /// What workers still held grew by so much per step of the axis, median over workers.
+    pub growth: f64,
+    /// The axis.
+    pub axis: Axis,
+}
+
+/// What a few pauses say of memory.
+pub(super) fn comparison(raw: &[Series], pauses: &[(f64, f64)], axis: Axis) -> Option<FewPauses> {
     let settled: Vec<Series> = raw.iter().map(|one| settled(one, pauses)).filter(|s| s.x.len() >= A_FEW).collect();
     let slopes: Vec<f64> = settled.iter().filter_map(|one| theil_sen(&one.x, &one.y)).collect();
     let most = settled.iter().map(|one| one.x.len()).max()?;
-    Some(format!(
-        "over {most} pauses of the load, what workers still held grew by about {} (median over workers; {ENOUGH} pauses are \
-         needed to judge by it)",
-        rate(Resource::Memory, axis, median(&slopes)?)
-    ))
+    Some(FewPauses { pauses: most, needed: ENOUGH, growth: median(&slopes)?, axis })
 }
 
 /// One reading for each pause that a worker lived through: the median of its last part, or, where readings are rare, the last
@@ -92,9 +100,9 @@ fn settled(raw: &Series, pauses: &[(f64, f64)]) -> Series {
 #[cfg(test)]
 mod tests {
     use super::super::test_record::{END, WARM_UP, clean, event, record};
-    use super::super::{Outcome, judge};
+    use super::super::{Note, Outcome, ReadingNote, judge};
     use super::*;
-    use crate::model::RunRecord;
+    use crate::model::{Resource, RunRecord};
 
     /// A run that rises by a page a request under load, and falls back to the floor in each pause.
     fn paused(count: usize, collected: bool, floor: impl Fn(f64) -> u64) -> RunRecord {
@@ -123,7 +131,7 @@ mod tests {
         assert_eq!(pauses(&run).len(), 24);
         let verdict = judge(&run);
         assert_eq!(verdict.findings[0].outcome, Outcome::Clean, "{verdict:#?}");
-        assert!(verdict.notes.iter().any(|n| n.contains("24 pauses")), "{:?}", verdict.notes);
+        assert!(verdict.notes.contains(&Note::Readings(ReadingNote::ByPauses(24))), "{:?}", verdict.notes);
     }
 
     #[test]
@@ -150,12 +158,10 @@ mod tests {
     fn too_few_pauses_are_only_compared() {
         let run = paused(8, false, |_| 50 << 20);
         let verdict = judge(&run);
-        assert!(
-            verdict.notes.iter().any(|n| n.contains("over 8 pauses") && n.contains("0 B/request")),
-            "{:?}",
-            verdict.notes
-        );
-        assert!(judge(&clean()).notes.iter().all(|n| !n.contains("pauses")));
+        let few =
+            |n: &Note| matches!(n, Note::Readings(ReadingNote::FewPauses(few)) if few.pauses == 8 && few.growth == 0.0);
+        assert!(verdict.notes.iter().any(few), "{:?}", verdict.notes);
+        assert!(judge(&clean()).notes.iter().all(|n| !matches!(n, Note::Readings(_))));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::assess::Demands;
 use super::finding::find_among;
 use super::{Finding, Outcome};
-use crate::model::{Axis, Resource, Series};
+use crate::model::{Axis, EvidenceClass, Resource, Series};
 
 /// A resource that has a budget, with its series.
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ pub(super) struct Judged {
 
 impl Judged {
     fn is_secondary(&self) -> bool {
-        self.resource != Resource::Memory
+        self.resource.evidence() == EvidenceClass::Secondary
     }
 
     fn find(&self, tests: usize, page: f64, demands: Demands) -> Finding {

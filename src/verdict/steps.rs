@@ -7,7 +7,6 @@
 //! up to more than there is.
 
 use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, Demands, NEAR_BUDGET, Terms};
-use super::explain::amount;
 use super::finding::{Whole, least_jump};
 use super::level::Levels;
 use super::mix::{Mix, names_of};
@@ -281,80 +280,6 @@ impl Fit {
         };
         let weights: Vec<f64> = self.lasting.iter().map(|l| l * part).collect();
         self.attribution.growth(groups, &weights)
-    }
-}
-
-/// Which step leaks, for the sentence of the verdict: `4.1 KiB per upload, the others at most 9 B`, or how many; `None` if
-/// there is nothing to tell.
-pub(super) fn in_short(finding: &Finding) -> Option<String> {
-    let rows = &finding.steps.as_ref()?.rows;
-    match rows.iter().filter(|row| row.grows).count() {
-        0 | 1 => phrase(finding),
-        growing if growing == rows.len() => Some("under every step".into()),
-        growing => Some(format!("under {growing} of {} steps", rows.len())),
-    }
-}
-
-/// The same in full, for the notes, if the sentence of the verdict doesn't have it.
-pub(super) fn beside(finding: &Finding, sentence: &str) -> Option<String> {
-    let told = phrase(finding).filter(|told| !sentence.contains(told))?;
-    Some(format!("growth of {} by step: {told}", finding.resource))
-}
-
-fn phrase(finding: &Finding) -> Option<String> {
-    let steps = finding.steps.as_ref()?;
-    let told = |row: &StepGrowth| format!("{} per {}", amount(finding.resource, row.growth.estimate), name(row));
-    let growing: Vec<&StepGrowth> = steps.rows.iter().filter(|r| r.grows).collect();
-    if steps.rows.len() == 1 {
-        return Some(format!("{} can't be told apart", list(&steps.rows[0].steps, "and")));
-    }
-    if growing.is_empty() {
-        return None;
-    }
-    let mut parts: Vec<String> = growing.into_iter().map(told).collect();
-    let others: Vec<f64> = steps.rows.iter().filter(|r| !r.grows).map(|r| r.growth.upper.max(0.0)).collect();
-    if !others.is_empty() {
-        let who = if others.len() == 1 { "the other" } else { "the others" };
-        let most = others.into_iter().fold(0.0, f64::max);
-        parts.push(format!("{who} at most {}", amount(finding.resource, most)));
-    }
-    Some(parts.join(", "))
-}
-
-/// Remarks for the notes of a verdict: a step that hides under the budget, steps that move together.
-pub(super) fn notes(finding: &Finding) -> Vec<String> {
-    let Some(steps) = &finding.steps else { return Vec::new() };
-    let metric = finding.resource;
-    let mut notes = Vec::new();
-    if finding.outcome == Outcome::Clean {
-        for row in steps.rows.iter().filter(|r| r.growth.lower > finding.budget) {
-            notes.push(format!(
-                "growth of {metric} is within the budget because {} is rare: it keeps {} each",
-                name(row),
-                amount(metric, row.growth.estimate)
-            ));
-        }
-    } else {
-        for row in steps.rows.iter().filter(|r| r.steps.len() > 1 && r.growth.upper > finding.budget) {
-            let told = format!("{} can't be told apart: they move together", list(&row.steps, "and"));
-            notes.push(format!(
-                "{told}, and keep {} of {metric} per request jointly",
-                amount(metric, row.growth.estimate)
-            ));
-        }
-    }
-    notes
-}
-
-fn name(row: &StepGrowth) -> String {
-    list(&row.steps, "or")
-}
-
-fn list(names: &[String], last: &str) -> String {
-    let quoted: Vec<String> = names.iter().map(|n| format!("`{n}`")).collect();
-    match &quoted[..] {
-        [first @ .., end] if !first.is_empty() => format!("{} {last} {end}", first.join(", ")),
-        _ => quoted.join(""),
     }
 }
 

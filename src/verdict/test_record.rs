@@ -11,6 +11,14 @@ pub fn worker(pid: u32) -> WorkerId {
     WorkerId { pid, start: 7 }
 }
 
+/// All that is said of a run in sentences: the first lines and the notes.
+pub fn told(record: &RunRecord) -> String {
+    let verdict = super::judge(record);
+    let first = crate::words::headline(record, &verdict);
+    let lines = [first.to_string()].into_iter().chain(first.more).chain(crate::words::notes(&verdict));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 pub fn event(t: f64, kind: EventKind) -> Event {
     Event { t, kind }
 }

@@ -1,6 +1,7 @@
 //! What a verdict says.
 
 use super::Forecast;
+use super::facts::{Claim, Gate, Note};
 use super::sites::CallSites;
 use crate::model::{Axis, Resource, WorkerId, format_count};
 use serde::{Deserialize, Serialize};
@@ -216,31 +217,6 @@ pub struct Evidence {
     pub because: Option<String>,
 }
 
-/// State of one gate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum GateState {
-    /// It holds.
-    Pass,
-    /// It is broken.
-    Fail,
-    /// It couldn't be decided or measured.
-    Unknown,
-}
-
-/// One line of the verdict: something that had to hold.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Gate {
-    /// Short name, such as `memory` or `error rate`.
-    pub name: String,
-    /// Whether it holds.
-    pub state: GateState,
-    /// What was measured, such as `4.1 KiB/request (98 %: 3.9 KiB to 4.3 KiB)`.
-    pub measured: String,
-    /// What was allowed, such as `at most 64 B/request`.
-    pub allowed: String,
-}
-
 /// A live estimate for the progress display.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Growth {
@@ -295,22 +271,20 @@ impl ExitCode {
 }
 
 /// What is concluded from a run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
     /// The answer.
     pub outcome: Outcome,
     /// What the process exits with.
     pub exit: ExitCode,
-    /// The answer in one sentence, such as `LEAK  4.1 KiB/request (98 %: 3.9 KiB to 4.3 KiB), anonymous + swap, 4 of
-    /// 4 workers`.
-    pub sentence: String,
-    /// Everything that had to hold, one a line.
+    /// What is said first, the most urgent at the begin; never empty.
+    pub claims: Vec<Claim>,
+    /// Everything that had to hold.
     pub gates: Vec<Gate>,
     /// Resource by resource; memory first.
     pub findings: Vec<Finding>,
     /// Who keeps memory; missing if allocations weren't traced.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call_sites: Option<CallSites>,
-    /// What the reader should know beside: noise, missing readings, deaths; one sentence each.
-    pub notes: Vec<String>,
+    /// What the reader should know beside: noise, missing readings, deaths.
+    pub notes: Vec<Note>,
 }

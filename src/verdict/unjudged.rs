@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     fn told(run: &RunRecord) -> Vec<String> {
-        doubts(run).iter().map(Doubt::reason).collect()
+        doubts(run).iter().map(crate::words::doubt_reason).collect()
     }
 
     #[test]

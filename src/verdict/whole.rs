@@ -343,7 +343,7 @@ mod tests {
     }
 
     fn told(run: &RunRecord) -> Vec<String> {
-        doubts(run).iter().map(Doubt::reason).collect()
+        doubts(run).iter().map(crate::words::doubt_reason).collect()
     }
 
     const MIB: f64 = 1_048_576.0;
@@ -456,7 +456,7 @@ mod tests {
         let [Doubt::NotJudged { choice, .. }] = &doubts(&uncounted(&above))[..] else {
             panic!("{:?}", told(&uncounted(&above)))
         };
-        assert_eq!(choice.to_string(), "`workers = \"self\"`");
+        assert_eq!(choice, &Choice { workers: Some("self"), attached: false });
         let database = |t: f64| other(9, Kin::Beside, MIB, 5.0 * t);
         assert_eq!(reason(&database), "", "a service of its own");
     }
@@ -470,7 +470,7 @@ mod tests {
         let [Doubt::NotJudged { work: Work::Unknown, choice, .. }] = &doubts(&run)[..] else {
             panic!("{:?}", told(&run))
         };
-        assert_eq!(choice.to_string(), "`--workers children`");
+        assert_eq!(choice, &Choice { workers: Some("children"), attached: true });
     }
 
     #[test]

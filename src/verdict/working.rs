@@ -4,15 +4,15 @@
 //! It is made from the run record again and decides nothing.
 
 use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, Assessment, Demands, LATE, NEAR, NEAR_BUDGET, Terms};
-use super::explain::{allowed_rate, amount, model_name, pattern_name, rate};
+use super::explain::{model_name, pattern_name};
 use super::finding::{Whole, least_jump};
 use super::level::{Levels, longest};
 use super::mix::Mix;
 use super::plausible::Plausible;
 use super::pool::Pool;
-use super::series::{Readings, readings};
+use super::series::{ReadingNote, Readings, readings};
 use super::{Finding, Outcome};
-use crate::model::{Axis, EventKind, PhaseKind, Resource, RunRecord};
+use crate::model::{Axis, EventKind, EvidenceClass, PhaseKind, Resource, RunRecord, allowed_rate, amount, rate};
 use crate::stats::{Estimate, student_t};
 
 /// Lags of the autocorrelation that are shown.
@@ -31,6 +31,8 @@ pub struct Working {
     pub outcome: Outcome,
     /// What was left out or put together before anything was fitted, a sentence each without its full stop.
     pub cuts: Vec<String>,
+    /// What the reader should know of the readings.
+    pub notes: Vec<ReadingNote>,
     /// The plausible models, the best first.
     pub models: Vec<WorkedModel>,
     /// The conditions of "leak", all of which must hold.
@@ -114,8 +116,7 @@ pub fn working(record: &RunRecord, finding: &Finding) -> Option<Working> {
     let a = assessment?;
     let alpha = ALPHA_LEAK / terms.tests as f64;
     let best = a.models.first()?;
-    let mut cuts = cuts(record, finding, &pool);
-    cuts.extend(notes);
+    let cuts = cuts(record, finding, &pool);
     let axis = axis.unwrap_or(Axis::Seconds);
     Some(Working {
         resource,
@@ -123,6 +124,7 @@ pub fn working(record: &RunRecord, finding: &Finding) -> Option<Working> {
         budget: finding.budget,
         outcome: finding.outcome,
         cuts,
+        notes,
         models: a.models.iter().map(|m| WorkedModel::new(m, alpha)).collect(),
         leak: leak_conditions(&a, resource, axis, finding.budget),
         clean: clean_conditions(&a, resource, axis, finding.budget),
@@ -135,9 +137,9 @@ pub fn working(record: &RunRecord, finding: &Finding) -> Option<Working> {
 
 /// Resources that share an error probability with this one at first.
 fn tests(record: &RunRecord, resource: Resource) -> usize {
-    let b = &record.meta.budgets;
-    let secondary = [b.descriptors, b.threads, b.tmpfs, b.kernel].iter().filter(|b| b.is_some()).count();
-    if resource == Resource::Memory { 1 } else { secondary.max(1) }
+    let secondary = |resource: Resource| resource.evidence() == EvidenceClass::Secondary;
+    let judged = Resource::ALL.into_iter().filter(|one| secondary(*one) && record.budget(*one).is_some());
+    if secondary(resource) { judged.count().max(1) } else { 1 }
 }
 
 impl WorkedModel {

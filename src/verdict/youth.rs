@@ -137,12 +137,12 @@ mod tests {
     fn growth_of_a_young_process_is_no_leak_until_it_has_outlasted_its_start_by_far() {
         for (age, code) in [(2.0, ExitCode::Leak), (30.0, ExitCode::Inconclusive), (120.0, ExitCode::Inconclusive)] {
             let verdict = judge(&aged(leaking(), age));
-            assert_eq!(verdict.exit, code, "{age}: {}", verdict.sentence);
+            assert_eq!(verdict.exit, code, "{age}: {}", verdict.findings[0].reason);
         }
         assert_eq!(judge(&aged(leaking(), 3600.0)).exit, ExitCode::Leak);
         assert_eq!(judge(&aged(clean(), 30.0)).exit, ExitCode::Clean, "what doesn't grow needs no time");
         let told = judge(&aged(leaking(), 30.0));
-        assert!(told.sentence.contains("PID 1 began 30 s before the watch"), "{}", told.sentence);
+        assert!(told.findings[0].reason.contains("PID 1 began 30 s before the watch"), "{}", told.findings[0].reason);
         assert!(told.findings[0].settle.as_ref().unwrap().contains("--warm-up"));
     }
 

@@ -18,6 +18,12 @@ use seepage::verdict::{LeakClass, Outcome, Verdict, find, judge};
 /// Cases of each family: few, so that the test is quick in a debug build. `examples/accuracy.rs` makes the whole table.
 const CASES: u64 = 2;
 
+/// Why a verdict is what it is, resource by resource.
+fn reasons(verdict: &Verdict) -> String {
+    let each = verdict.findings.iter().map(|finding| format!("{}: {}", finding.resource, finding.reason));
+    each.collect::<Vec<_>>().join("; ")
+}
+
 #[test]
 fn labelled_families_are_told_apart() {
     let (mut clean, mut right_clean, mut leaks, mut right_leaks) = (0, 0, 0, 0);
@@ -129,7 +135,7 @@ fn the_ten_modes_of_a_faulty_apache_module_are_told_apart() {
             let (exit, classes) = mode.expected();
             let class = verdict.findings[0].class;
             if verdict.exit != exit || !classes.contains(&class) {
-                wrong.push(format!("{mode:?}, seed {seed}: {class:?}, {}", verdict.sentence));
+                wrong.push(format!("{mode:?}, seed {seed}: {class:?}, {}", reasons(&verdict)));
             }
         }
     }
@@ -155,7 +161,7 @@ fn thinned_readings_are_judged_alike() {
             let (before, after) = (growth(&whole), growth(&few));
             let moved = (after - before).abs() > f64::max(BUDGET / 4.0, 0.05 * before.abs());
             if whole.exit != few.exit || whole.findings[0].class != few.findings[0].class || moved {
-                wrong.push(format!("{mode:?}, seed {seed}: {}; thinned: {}", whole.sentence, few.sentence));
+                wrong.push(format!("{mode:?}, seed {seed}: {}; thinned: {}", reasons(&whole), reasons(&few)));
             }
         }
     }
@@ -166,8 +172,8 @@ fn thinned_readings_are_judged_alike() {
 fn a_recycled_pool_cannot_hide_a_leak() {
     let shape = Shape { workers: 6, requests: 2500, readings: 300, recycle: Some(350) };
     let leaking = judge(&run(Mode::Malloc, shape, 1));
-    assert_eq!(leaking.findings[0].outcome, Outcome::Leak, "{}", leaking.sentence);
+    assert_eq!(leaking.findings[0].outcome, Outcome::Leak, "{}", reasons(&leaking));
     let healthy = judge(&run(Mode::None, shape, 1));
-    assert_ne!(healthy.findings[0].outcome, Outcome::Leak, "{}", healthy.sentence);
+    assert_ne!(healthy.findings[0].outcome, Outcome::Leak, "{}", reasons(&healthy));
     assert_ne!(healthy.findings[0].class, LeakClass::Leak);
 }

@@ -141,14 +141,14 @@ fn recorded_services_are_judged_as_an_expert_would() {
             // Proportional memory also moves when a neighbour forks or ends: it need not prove anything.
             let must_prove = memory == "anon_kib" && matches!(expert, Expert::Leak | Expert::Clean);
             if !agrees(&verdict, expert, must_prove) {
-                wrong.push(format!("{name}, {memory}: {}", verdict.sentence));
+                wrong.push(format!("{name}, {memory}: {}", crate::reasons(&verdict)));
             }
         }
     }
     for (name, expert) in DESCRIPTORS {
         let verdict = judged(name, "anon_kib", budgets(None, Some(0.01)));
         if !agrees(&verdict, expert, true) {
-            wrong.push(format!("{name}, descriptors: {}", verdict.sentence));
+            wrong.push(format!("{name}, descriptors: {}", crate::reasons(&verdict)));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -139,7 +139,7 @@ impl HeapProbe {
         let slots = self.part(offset_of!(Region, slots), slots * size_of::<Slot>()).ok()?;
         let shared = &head[offset_of!(Region, shared)..];
         let sum = |offset: usize| {
-            let each = slots.chunks_exact(size_of::<Slot>()).chain([shared]);
+            let each = slots.as_chunks::<{ size_of::<Slot>() }>().0.iter().map(|slot| &slot[..]).chain([shared]);
             each.fold(0u64, |sum, slot| sum.wrapping_add(word(slot, offset)))
         };
         let allocated = sum(offset_of!(Slot, allocated));
@@ -212,7 +212,7 @@ impl HeapProbe {
                 frames: frames.get(first..first.saturating_add(depth)).map_or_else(Vec::new, |f| words(f).collect()),
             }
         };
-        Some(stacks.chunks_exact(size_of::<Stack>()).map(trace).collect())
+        Some(stacks.as_chunks::<{ size_of::<Stack>() }>().0.iter().map(|stack| trace(stack)).collect())
     }
 
     fn entries(&self) -> Option<Vec<u8>> {
@@ -254,7 +254,7 @@ fn own_bytes(head: &[u8]) -> u64 {
 }
 
 fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {
-    bytes.chunks_exact(8).map(|word| u64::from_ne_bytes(word.try_into().expect("chunks of eight bytes")))
+    bytes.as_chunks().0.iter().map(|word| u64::from_ne_bytes(*word))
 }
 
 /// The word at `offset`, 0 beyond the end.

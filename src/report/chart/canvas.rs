@@ -186,7 +186,7 @@ fn halve(pixels: &[u8], width: usize) -> Vec<u8> {
     let mut small = Vec::with_capacity(pixels.len() / 4);
     for rows in pixels.chunks_exact(width * 3 * 2) {
         let (upper, lower) = rows.split_at(width * 3);
-        for (u, l) in upper.chunks_exact(6).zip(lower.chunks_exact(6)) {
+        for (u, l) in upper.as_chunks::<6>().0.iter().zip(lower.as_chunks::<6>().0) {
             for channel in 0..3 {
                 let sum = [u[channel], u[channel + 3], l[channel], l[channel + 3]].map(u16::from).iter().sum::<u16>();
                 small.push(((sum + 2) / 4) as u8);

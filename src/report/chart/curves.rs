@@ -53,10 +53,9 @@ impl CurvesChart {
             let words = estimate.map_or_else(|| "–".to_owned(), |e| value(Measure::Growth(Resource::Memory), e.mean));
             SideCurves { name: plain(&side.name), growth: words, runs: curves }
         };
-        let sentence = comparison.sentence.split_once("  ").map_or(&comparison.sentence[..], |(_, rest)| rest);
         CurvesChart {
             answer: (answer_word(comparison.answer), Mood::of_answer(comparison.answer)),
-            headline: plain(sentence),
+            headline: plain(&comparison.sentence),
             sides: [
                 side(&comparison.sides.a, growth.and_then(|g| g.a), pairs.iter().map(|p| p.a.curve.clone()).collect()),
                 side(&comparison.sides.b, growth.and_then(|g| g.b), pairs.iter().map(|p| p.b.curve.clone()).collect()),

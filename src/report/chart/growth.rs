@@ -94,10 +94,8 @@ impl GrowthChart {
         let budget = budget_line(finding, &lines, warm_up);
         let y_range = y_range(data().map(|p| p.1), budget, resource);
         let headline = match &finding.growth {
-            Some(growth) => {
-                format!("{}  {}", text::outcome_word(finding.outcome), text::growth(resource, axis, growth))
-            }
-            None => format!("{}  {}", text::outcome_word(finding.outcome), text::plain(&finding.reason)),
+            Some(growth) => text::growth(resource, axis, growth),
+            None => text::plain(&finding.reason),
         };
         let chart = GrowthChart {
             headline,
@@ -187,12 +185,7 @@ fn bare(axis: Axis) -> Finding {
 
 fn subtitle(record: &RunRecord, resource: Resource, axis: Axis) -> String {
     let whose = if resource.of_whole_target() { "of the whole target" } else { "of each worker" };
-    format!(
-        "{} {whose}, against {} · {}",
-        text::resource_name(resource),
-        text::axis_name(axis),
-        text::plain(&record.meta.name)
-    )
+    format!("{} {whose}, against {} · {}", resource.full(), text::axis_name(axis), text::plain(&record.meta.name))
 }
 
 /// Gives colours to all lines, or of a crowd to those that grow most.
@@ -312,10 +305,9 @@ impl GrowthChart {
     fn draw_titles(&self, canvas: &mut dyn Canvas) {
         let tone = outcome_tone(self.outcome);
         let word = text::outcome_word(self.outcome);
-        let rest = self.headline.strip_prefix(word).unwrap_or(&self.headline).trim_start();
         let begin = 24.0 + text_width(word, 20.0, true) + 14.0;
         canvas.text(word, (24.0, 38.0), Align::Left, 20.0, true, tone.light);
-        let rest = fit_text(rest, WIDTH - 24.0 - begin, 20.0, true);
+        let rest = fit_text(&self.headline, WIDTH - 24.0 - begin, 20.0, true);
         canvas.text(&rest, (begin, 38.0), Align::Left, 20.0, true, palette::INK.light);
         let subtitle = fit_text(&self.subtitle, WIDTH - 48.0, LABEL, false);
         canvas.text(&subtitle, (24.0, 62.0), Align::Left, LABEL, false, palette::MUTED.light);

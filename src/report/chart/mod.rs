@@ -10,12 +10,13 @@ mod scale;
 mod thin;
 mod timeline;
 
+pub use crate::words::thousands;
 pub use canvas::{Canvas, ChartError};
 pub use curves::CurvesChart;
 pub use forest::ForestChart;
 pub use growth::{GrowthChart, band};
 pub use residuals::ResidualChart;
-pub use scale::{Unit, thousands};
+pub use scale::Unit;
 pub use timeline::Timeline;
 
 /// A chart that is laid out and can be drawn.

@@ -86,7 +86,7 @@ impl Chart for ResidualChart<'_> {
     }
 
     fn title(&self) -> String {
-        format!("What the best model of {} leaves", text::resource_name(self.working.resource))
+        format!("What the best model of {} leaves", self.working.resource.full())
     }
 
     fn description(&self) -> String {

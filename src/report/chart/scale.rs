@@ -1,5 +1,7 @@
 //! From values to positions, and where ticks go.
 
+use crate::words::thousands;
+
 /// A range of values laid out over a range of positions, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scale {
@@ -150,23 +152,6 @@ fn marks(low: f64, high: f64, step: f64, size: f64) -> Vec<(f64, String)> {
             (v * size, thousands(&format!("{v:.digits$}")))
         })
         .collect()
-}
-
-/// Groups the digits before the point by threes with a thin space, from five digits on.
-pub fn thousands(number: &str) -> String {
-    let (sign, rest) = number.strip_prefix('-').map_or(("", number), |r| ("-", r));
-    let (whole, fraction) = rest.split_at(rest.find('.').unwrap_or(rest.len()));
-    if whole.len() < 5 {
-        return number.to_owned();
-    }
-    let mut grouped = String::new();
-    for (i, digit) in whole.chars().enumerate() {
-        if i > 0 && (whole.len() - i) % 3 == 0 {
-            grouped.push('\u{202F}');
-        }
-        grouped.push(digit);
-    }
-    format!("{sign}{grouped}{fraction}")
 }
 
 fn clock(low: f64, high: f64, count: usize) -> Ticks {

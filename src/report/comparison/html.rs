@@ -20,7 +20,7 @@ pub fn render(report: &Report<'_>) -> Result<String, ChartError> {
     let forest = ForestChart::new(comparison);
     let differences = if forest.is_empty() { None } else { Some(figure(&forest)?) };
     let word = answer_word(comparison.answer);
-    let rest = comparison.sentence.strip_prefix(word).unwrap_or(&comparison.sentence).trim_start();
+    let rest = &comparison.sentence;
     let page = html! {
         (DOCTYPE)
         html lang="en" {

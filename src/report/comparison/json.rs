@@ -225,7 +225,7 @@ impl Document {
             format: FORMAT,
             answer: comparison.answer.into(),
             exit_code: comparison.exit().code(),
-            sentence: comparison.sentence.clone(),
+            sentence: format!("{}  {}", crate::compare::answer_word(comparison.answer), comparison.sentence),
             name: report.name.to_owned(),
             id: report.id.to_owned(),
             started: report.started.to_owned(),

@@ -28,7 +28,8 @@ pub fn render(report: &Report<'_>) -> String {
         };
         suite.add_test_case(case(&name, row.name, status));
     }
-    let sentence = plain(&report.comparison.sentence);
+    let sentence =
+        plain(&format!("{}  {}", crate::compare::answer_word(report.comparison.answer), report.comparison.sentence));
     let status = match report.comparison.answer {
         Answer::Regression => failure("regression", sentence),
         Answer::Improvement | Answer::Equivalent => TestCaseStatus::success(),

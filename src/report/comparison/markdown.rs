@@ -18,7 +18,7 @@ pub fn render(report: &Report<'_>) -> String {
 fn write(out: &mut String, report: &Report<'_>) -> std::fmt::Result {
     let comparison = report.comparison;
     let word = answer_word(comparison.answer);
-    let rest = comparison.sentence.strip_prefix(word).unwrap_or(&comparison.sentence).trim_start();
+    let rest = &comparison.sentence;
     writeln!(out, "## {} **{word}** {}\n", icon(comparison.answer), escape(rest))?;
     let (a, b) = (escape(&comparison.sides.a.name), escape(&comparison.sides.b.name));
     writeln!(out, "| | Measure | {a} | {b} | Difference | Allowed | p |\n|---|---|--:|--:|---|--:|--:|")?;

@@ -11,7 +11,7 @@ pub fn render(report: &Report<'_>, colour: bool) -> String {
     let paint = |style: Style, text: &str| style.force_styling(colour).apply_to(text).to_string();
     let comparison = report.comparison;
     let word = answer_word(comparison.answer);
-    let rest = comparison.sentence.strip_prefix(word).unwrap_or(&comparison.sentence).trim_start();
+    let rest = &comparison.sentence;
     let mut out = format!("{}  {}\n\n", paint(style(comparison.answer).bold(), word), plain(rest));
     let (a, b) = (plain(&comparison.sides.a.name), plain(&comparison.sides.b.name));
     let head = [String::new(), a, b, "difference".to_owned(), "allowed".to_owned()];

@@ -104,7 +104,7 @@ pub fn growth(name: &str, chart: &GrowthChart) -> Figure {
             .into_iter()
             .collect(),
         panels: vec![PanelData {
-            title: text::resource_name(chart.resource).to_owned(),
+            title: chart.resource.full().to_owned(),
             unit: unit(if chart.resource.in_bytes() { Unit::Bytes } else { Unit::Count }),
             log: false,
             range: [round(chart.y_range.0), round(chart.y_range.1)],

@@ -31,14 +31,14 @@ fn one(record: &RunRecord, finding: &Finding, working: &Markup) -> Markup {
         details open[open] {
             summary {
                 span.state.(tone(Mood::of_outcome(finding.outcome))) { (finding.outcome) }
-                " " b { (capital(text::resource_name(resource))) }
+                " " b { (capital(resource.full())) }
                 @if let Some(growth) = &finding.growth { ": " (text::growth(resource, finding.axis, growth)) }
             }
             div.evidence {
                 table.facts {
                     tbody {
                         tr { th scope="row" { "Kind" } td { (text::class_name(finding.class)) } }
-                        tr { th scope="row" { "Reason" } td { (plain(&finding.reason)) } }
+                        tr { th scope="row" { "Reason" } td { (plain(&crate::words::reason(finding))) } }
                         @if let Some(because) = &finding.evidence.because {
                             tr { th scope="row" { "Shown by" } td { (plain(because)) } }
                         }

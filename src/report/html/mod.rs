@@ -11,10 +11,10 @@ mod working;
 
 use super::chart::{self, Chart, ChartError, GrowthChart, Timeline, palette};
 use super::explain::explain;
-use super::forecast;
 use super::text::{self, Mood, capital, plain};
 use crate::model::{RunRecord, format_seconds};
 use crate::verdict::{GateState, Outcome, Verdict};
+use crate::words::{self, forecast};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 pub(super) const STYLE: &str = include_str!("style.css");
@@ -45,7 +45,7 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartErro
     let page = html! {
         (DOCTYPE)
         html lang="en" {
-            (head(&policy(), &text::headline(verdict).0, &record.meta.name, &dark_charts()))
+            (head(&policy(), text::headline(record, verdict).word, &record.meta.name, &dark_charts()))
             body {
                 (header(record))
                 main {
@@ -100,7 +100,7 @@ pub(super) fn dark_charts() -> String {
 
 /// What a chart is about, as a heading.
 fn title(chart: &GrowthChart) -> String {
-    format!("{} against {}", capital(text::resource_name(chart.resource)), text::axis_name(chart.axis))
+    format!("{} against {}", capital(chart.resource.full()), text::axis_name(chart.axis))
 }
 
 /// A static chart, in the place where the script puts a live one.
@@ -122,19 +122,22 @@ fn header(record: &RunRecord) -> Markup {
 }
 
 fn verdict_section(record: &RunRecord, verdict: &Verdict) -> Markup {
-    let (word, rest) = text::headline(verdict);
+    let first = text::headline(record, verdict);
     let deciding = verdict.findings.iter().find(|f| f.outcome == verdict.outcome);
     html! {
         section.verdict.(tone(Mood::of_verdict(verdict))) {
-            h1 { span.word { (word) } " " (rest) }
+            h1 { (plain(&first.name)) " " span.word { (first.word) } (plain(&first.rest)) }
+            @for sentence in &first.more { p.more { (plain(sentence)) } }
             @if let Some(why) = &record.meta.aborted {
-                p.aborted { "The run ended early: " (plain(why.lines().next().unwrap_or_default())) }
+                @if !first.says_why_it_ended {
+                    p.aborted { "The run ended early: " (plain(why.lines().next().unwrap_or_default())) }
+                }
                 @if why.lines().nth(1).is_some() {
                     pre { (why.lines().skip(1).map(plain).collect::<Vec<_>>().join("\n")) }
                 }
             }
             @if let Some(finding) = deciding {
-                p { "Because " (plain(&finding.reason)) "." }
+                p { "Because " (plain(&words::reason(finding))) "." }
                 @if let Some(settle) = finding.settle.as_ref().filter(|_| finding.outcome == Outcome::Inconclusive) {
                     p { "What would settle it: " (plain(settle)) "." }
                 }
@@ -145,8 +148,9 @@ fn verdict_section(record: &RunRecord, verdict: &Verdict) -> Markup {
                 h2 { "If it goes on like this" }
                 ul { @for sentence in &told { li { (capital(sentence)) "." } } }
             }
-            @if !verdict.notes.is_empty() {
-                ul.notes { @for note in &verdict.notes { li { (plain(note)) } } }
+            @let notes = words::notes(verdict);
+            @if !notes.is_empty() {
+                ul.notes { @for note in &notes { li { (capital(&plain(note))) "." } } }
             }
         }
     }
@@ -159,14 +163,15 @@ fn gates(verdict: &Verdict) -> Markup {
         } @else {
             div.scroll {
                 table {
-                    thead { tr { th { "Gate" } th { "" } th { "Measured" } th { "Allowed" } } }
+                    thead { tr { th { "Gate" } th { "" } th { "Measured" } th { "Between" } th { "Allowed" } } }
                     tbody {
-                        @for gate in &verdict.gates {
+                        @for (gate, line) in verdict.gates.iter().map(|gate| (gate, words::gate(gate))) {
                             tr {
-                                th scope="row" { (plain(&gate.name)) }
+                                th scope="row" { (plain(&line.name)) }
                                 td { (state(gate.state)) }
-                                td { (plain(&gate.measured)) }
-                                td { (plain(&gate.allowed)) }
+                                td { (plain(&line.measured.to_string())) }
+                                td { (plain(&line.interval)) }
+                                td { (plain(&line.allowed.to_string())) }
                             }
                         }
                     }

@@ -2,9 +2,9 @@
 
 use super::tone;
 use crate::model::{Frame, Resource, format_seconds};
-use crate::report::sites::{by_step, growing, growth, name, remarks, share, state};
 use crate::report::text::{Mood, amount, capital};
 use crate::verdict::{CallSite, CallSites, SiteState, Verdict};
+use crate::words::sites::{by_step, growing, growth, name, remarks, share, state};
 use maud::{Markup, html};
 
 /// Parts of the flame graph that are narrower than this share of its width aren't drawn.

@@ -24,8 +24,8 @@ fn terminal() {
 #[test]
 fn terminal_in_colour() {
     let (record, verdict) = fixture::warm_up();
-    let lines = super::super::terminal(&record, &verdict, true);
-    assert!(lines.starts_with("\u{1b}[32m\u{1b}[1mCLEAN\u{1b}[0m  "), "{lines:?}");
+    let lines = super::super::terminal(&record, &verdict, true, usize::MAX);
+    assert!(lines.starts_with("upload-demo-clean is \u{1b}[32m\u{1b}[1mCLEAN\u{1b}[0m: "), "{lines:?}");
     assert_eq!(super::super::place(Path::new("reports/x/report.html")), "\nreport  reports/x/report.html\n");
 }
 

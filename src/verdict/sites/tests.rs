@@ -1,5 +1,6 @@
 //! What is said of simulated programs has to be so, as often as it claims to be.
 
+use super::super::Note;
 use super::super::test_record::{END, WARM_UP, leaking};
 use super::simulation::{Does, MEAN, PLAIN, Program, SOAK, judge, named};
 use super::*;
@@ -181,7 +182,7 @@ fn too_little_says_nothing() {
     record.heap.looks.retain(|look| look.t < WARM_UP + 1.5);
     assert_eq!(judge(&record), None);
     let told = super::super::judge(&record).notes;
-    assert!(told.iter().any(|note| note.contains("live sets were looked at too seldom")), "{told:?}");
+    assert!(told.contains(&Note::SeldomLooked), "{told:?}");
     // Numbers and stacks that don't exist, as a damaged file may have them.
     let mut record = run();
     record.heap.stacks.clear();

@@ -1,7 +1,7 @@
 //! The forecast in words: when a limit is reached, and what recycling keeps it away until the leak is mended.
 
-use super::text::{amount, level};
-use crate::model::{Axis, Resource, format_count};
+use super::plain::thousands;
+use crate::model::{Axis, Resource, RunRecord, amount, format_count, level};
 use crate::verdict::{Ceiling, Finding, LimitReached, Outcome, Reach, Recycling, Verdict};
 
 /// What is foretold of the findings that leak, a sentence each without its full stop.
@@ -13,8 +13,33 @@ pub fn sentences(verdict: &Verdict) -> Vec<String> {
 pub fn of_finding(finding: &Finding) -> Vec<String> {
     let Some(forecast) = &finding.forecast else { return Vec::new() };
     let limit = forecast.limit.as_ref().map(|limit| reached(finding, limit));
-    let recycling = forecast.recycling.as_ref().and_then(|r| recycled(finding.resource, r));
-    limit.into_iter().chain(recycling).collect()
+    limit.into_iter().chain(recycling(finding)).collect()
+}
+
+/// What recycling would do about a finding, if it leaks.
+pub fn recycling(finding: &Finding) -> Option<String> {
+    let recycling = finding.forecast.as_ref()?.recycling.as_ref()?;
+    recycled(finding.resource, recycling)
+}
+
+/// When the first limit is reached, in short: `at this load this run's limit of 2 GiB is reached in about 11 min`.
+pub fn limit(record: &RunRecord, finding: &Finding) -> Option<String> {
+    let reached = finding.forecast.as_ref()?.limit.as_ref()?;
+    let most = amount(finding.resource, reached.limit);
+    // A limit that seepage set is not that of production.
+    let group = if record.meta.is_attached() { "its control group's" } else { "this run's" };
+    let limit = match reached.ceiling {
+        Ceiling::ControlGroup => format!("{group} limit of {most}"),
+        Ceiling::Host => format!("the host's memory of {most}"),
+        Ceiling::ProcessMemory => format!("the {most} that a worker's limits allow"),
+        Ceiling::OpenFiles => format!("the limit of {most} descriptors in a worker"),
+    };
+    let seconds = reached.seconds.as_ref()?;
+    let when = match seconds.estimate {
+        Some(estimate) => format!("in about {}", duration(estimate)),
+        None => format!("in {} at the soonest", duration(seconds.soonest)),
+    };
+    Some(format!("at this load {limit} is reached {when}"))
 }
 
 fn reached(finding: &Finding, reached: &LimitReached) -> String {
@@ -74,21 +99,27 @@ fn recycled(resource: Resource, recycling: &Recycling) -> Option<String> {
         (Some(setting), Some(value)) if setting.per_connection => format!(
             "{} {} {keeps}: it counts connections, of up to {} requests each in this run, {after} in all",
             setting.name,
-            count(value),
+            setting_of(value),
             format_count(setting.requests_per_connection.unwrap_or(1.0))
         ),
         (Some(setting), None) => format!(
             "recycling a worker after {after} {keeps}: {} counts connections, so divide by the requests that one carries",
             setting.name
         ),
-        (Some(setting), Some(value)) => format!("{} {} {keeps}", setting.name, count(value)),
+        (Some(setting), Some(value)) => format!("{} {} {keeps}", setting.name, setting_of(value)),
     })
+}
+
+/// A setting that can be pasted: two significant digits, rounded down.
+fn setting_of(value: f64) -> String {
+    let unit = if value >= 100.0 { 10f64.powf(value.log10().floor() - 1.0) } else { 1.0 };
+    format!("{:.0}", (value / unit).floor() * unit)
 }
 
 /// Three significant digits, grouped by thousands.
 fn count(value: f64) -> String {
     let unit = if value >= 1000.0 { 10f64.powf(value.log10().floor() - 2.0) } else { 1.0 };
-    super::chart::thousands(&format!("{:.0}", (value / unit).round() * unit))
+    thousands(&format!("{:.0}", (value / unit).round() * unit))
 }
 
 /// A time far ahead, in the unit that fits it: nobody plans for 123 h 7 min.

@@ -1,7 +1,8 @@
 //! Call sites in words, the same in every report.
 
-use super::text::{self, plain};
-use crate::model::{Axis, Frame, HeapLost, Resource, format_bytes, format_count};
+use super::kinds;
+use super::plain::plain;
+use crate::model::{Axis, Frame, HeapLost, Resource, amount, format_bytes, format_count};
 use crate::verdict::{CallSite, CallSites, SiteState, Verdict};
 
 /// A frame as people write it, harmless to show.
@@ -11,7 +12,7 @@ pub fn name(frame: &Frame) -> String {
 
 /// A site's growth with its bounds, per step of the axis.
 pub fn growth(site: &CallSite, axis: Axis) -> String {
-    text::growth(Resource::Memory, axis, &site.growth)
+    kinds::growth(Resource::Memory, axis, &site.growth)
 }
 
 /// The part of all traced growth that is the site's, such as `97 %`; nothing if the whole didn't grow.
@@ -32,7 +33,7 @@ pub fn by_step(site: &CallSite) -> Option<String> {
         [first @ .., last] if !first.is_empty() => format!("{} or {last}", first.join(", ")),
         _ => names.concat(),
     };
-    let bytes = |bytes: f64| text::amount(Resource::Memory, bytes);
+    let bytes = |bytes: f64| amount(Resource::Memory, bytes);
     let growth = &step.growth;
     Some(format!("{} per {names} ({})", bytes(growth.estimate), growth.bounds(bytes)))
 }
@@ -55,11 +56,13 @@ pub fn growing(sites: &CallSites) -> impl Iterator<Item = &CallSite> {
 pub fn remarks(sites: &CallSites) -> Vec<String> {
     let per = sites.axis.unit();
     let raised = sites.raised_from.map_or(String::new(), |first| format!("{} and later ", format_bytes(first as f64)));
+    // What grew by mappings was never allocated piece by piece.
+    let churn = sites.churn.filter(|churn| *churn >= sites.total.estimate);
     let allocated =
-        sites.churn.map_or(String::new(), |churn| format!("the workers allocated {}/{per}, and ", format_bytes(churn)));
+        churn.map_or(String::new(), |churn| format!("the workers allocated {}/{per}, and ", format_bytes(churn)));
     let mut told = vec![format!(
         "{allocated}what is live grew by {}; allocations were sampled every {raised}{} on average",
-        text::growth(Resource::Memory, sites.axis, &sites.total),
+        kinds::growth(Resource::Memory, sites.axis, &sites.total),
         format_bytes(sites.mean as f64),
     )];
     if let Some(unexplained) = sites.unexplained.filter(|rest| rest.abs() > 0.1 * sites.total.estimate.abs()) {
@@ -140,7 +143,7 @@ pub fn lines(verdict: &Verdict) -> Vec<String> {
         let share = share(site, sites);
         let share = if share.is_empty() { share } else { format!(", {share} of the growth of live allocations") };
         let keeps = by_step(site).unwrap_or_else(|| growth(site, sites.axis));
-        let others = site.step.as_ref().map(|step| text::amount(Resource::Memory, step.others));
+        let others = site.step.as_ref().map(|step| amount(Resource::Memory, step.others));
         let others = others.map_or(String::new(), |most| format!("; of the others at most {most}"));
         format!("{} keeps {keeps}{share}{others}", name(&site.frame))
     };

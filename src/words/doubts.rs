@@ -1,0 +1,193 @@
+//! Reasons not to pass, in words.
+
+use crate::model::{Resource, format_bytes, format_count, format_seconds, rate, shown_command};
+use crate::verdict::{Choice, Doubt, Grown, Kind, Named, Work};
+
+/// A process: `PID 12 (shop)`.
+fn named(who: &Named) -> String {
+    match who.command.as_str() {
+        "" => format!("PID {}", who.pid),
+        command => format!("PID {} ({})", who.pid, shown_command(command)),
+    }
+}
+
+/// What to write so that the processes are judged.
+fn chosen(choice: &Choice) -> String {
+    match (choice.workers, choice.attached) {
+        (Some(workers), true) => format!("`--workers {workers}`"),
+        (Some(workers), false) => format!("`workers = \"{workers}\"`"),
+        (None, true) => "`--match` and a part of its command line".into(),
+        (None, false) => "`workers = { match = ... }` and a part of its command line".into(),
+    }
+}
+
+fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Own => "anonymous + swap",
+        Kind::Shared => "shared memory",
+        Kind::Huge => "memory in huge pages",
+    }
+}
+
+fn bytes(grown: &Grown) -> String {
+    format!("from {} to {}", format_bytes(grown.from), format_bytes(grown.to))
+}
+
+fn counts(grown: &Grown, of: &str) -> String {
+    format!("from {} to {} {of}", format_count(grown.from.round()), format_count(grown.to.round()))
+}
+
+fn growth(grown: &Grown) -> String {
+    rate(Resource::Memory, grown.axis, grown.rate)
+}
+
+fn percent(share: f64) -> String {
+    crate::model::percent((100.0 * share).round() / 100.0)
+}
+
+/// What is in doubt, as the name of a gate.
+pub fn name(doubt: &Doubt) -> &'static str {
+    match doubt {
+        Doubt::NoLineMatches { .. } | Doubt::NoLines { .. } | Doubt::Strangers { .. } => "log",
+        Doubt::CountsApart { .. } | Doubt::OwnLookUps { .. } => "count of requests",
+        Doubt::NotJudged { .. } => "who worked",
+        Doubt::RestGrew { .. } | Doubt::Unreadable { .. } | Doubt::NoAccount => "not judged",
+        Doubt::MoreProcesses { .. } => "processes",
+        Doubt::Zombies { .. } => "zombies",
+        Doubt::WorkerGrew { kind, .. } => kind_name(*kind),
+        Doubt::Born { .. } => "size at birth",
+        Doubt::Idle { .. } | Doubt::AllButIdle { .. } => "time at work",
+    }
+}
+
+/// What was seen, in a sentence without a full stop.
+pub fn reason(doubt: &Doubt) -> String {
+    let count = |n: u64| format_count(n as f64);
+    match doubt {
+        Doubt::NoLineMatches { lines, first } => {
+            format!("0 of {} lines of the log match the pattern; the first is `{first}`", count(*lines))
+        }
+        Doubt::NoLines { sent } => {
+            format!("no line was written to the log, though {} requests were sent", count(*sent))
+        }
+        Doubt::NotJudged { who, more, work, .. } => {
+            let (who, them, run, work_too) = match more {
+                0 => (format!("{} is not judged", named(who)), "it", "runs", "works"),
+                more => (format!("{} and {} more are not judged", named(who), count(*more)), "they", "run", "work"),
+            };
+            let share = |share: f64| format!("the judged processes used {} of the service's CPU time", percent(share));
+            match work {
+                Work::Most(judged) => format!("{who}, and did the work: {}", share(*judged)),
+                Work::Part(judged) => format!(
+                    "{who}, though {them} {run} the same program as what is judged, and {work_too} too: {}",
+                    share(*judged)
+                ),
+                Work::Unknown => format!("{who}, though {them} {run} the same program as what is judged"),
+            }
+        }
+        Doubt::Strangers { counted, strangers, first } => {
+            let first = first.map_or(String::new(), |pid| format!(", such as {pid}"));
+            format!(
+                "{} of {} counted requests belong to PIDs that are not judged{first}",
+                count(*strangers),
+                count(*counted)
+            )
+        }
+        Doubt::CountsApart { counted, sent } => {
+            format!("{} requests were counted, but {} were sent", count(*counted), count(*sent))
+        }
+        Doubt::OwnLookUps { counted, own } => format!(
+            "{} of the {} requests counted may be seepage's own look-ups of the status page",
+            count(*own),
+            count(*counted)
+        ),
+        Doubt::RestGrew { who, kind, own, all, .. } => format!(
+            "{} is not judged, and its {} grew from {} to {}; all that is not judged grew by {}",
+            named(who),
+            kind_name(*kind),
+            format_bytes(own.0),
+            format_bytes(own.1),
+            growth(all)
+        ),
+        Doubt::MoreProcesses { processes, memory, newest } => {
+            let newest = newest.as_ref().map_or(String::new(), |newest| format!(", the newest {}", named(newest)));
+            format!("the target grew {}{newest}, and with them {}", counts(processes, "processes"), bytes(memory))
+        }
+        Doubt::Zombies { zombies, parent } => format!(
+            "the target grew {}: {} does not wait for its dead children",
+            counts(zombies, "zombie processes"),
+            named(parent)
+        ),
+        Doubt::WorkerGrew { who, kind, grown } => {
+            let idle = if *kind == Kind::Own { ", which served next to no request," } else { "" };
+            format!("{} of {}{idle} grew {}, by {}", kind_name(*kind), named(who), bytes(grown), growth(grown))
+        }
+        Doubt::Born { births, grown, each } => {
+            format!("each new worker is born {} bigger: {} over {births} births", format_bytes(*each), bytes(grown))
+        }
+        Doubt::Idle { worked, parts, seconds } => format!(
+            "the target worked in {worked} of {parts} equal parts of {}; time in which it is idle proves nothing",
+            format_seconds(seconds.round())
+        ),
+        Doubt::AllButIdle { cpu, seconds } => format!(
+            "the target was idle: it used {} of CPU time in {}, which proves nothing",
+            format_seconds(*cpu),
+            format_seconds(seconds.round())
+        ),
+        Doubt::Unreadable { processes } => {
+            format!("{} processes of the target are not judged, and could not be read", count(*processes))
+        }
+        Doubt::NoAccount => "no account was kept of the processes that are not judged".into(),
+    }
+}
+
+/// What to do about it, in a sentence without a full stop.
+pub fn remedy(doubt: &Doubt) -> String {
+    match doubt {
+        Doubt::NoLineMatches { .. } => {
+            "mend the pattern of the log, so that its group `pid` matches the worker's PID".into()
+        }
+        Doubt::NoLines { .. } => "name the log that the workers write, or count requests in another way".into(),
+        Doubt::NotJudged { choice, .. } => format!("judge them with {}", chosen(choice)),
+        Doubt::Strangers { .. } => "judge the processes that the log names, or mend its pattern".into(),
+        Doubt::CountsApart { .. } => "count each request once, and send no others".into(),
+        Doubt::OwnLookUps { .. } => "count requests in a log, which look-ups don't change".into(),
+        Doubt::RestGrew { choice, .. } => format!("judge it too, in a run of its own, with {}", chosen(choice)),
+        Doubt::MoreProcesses { .. } => "find out who starts them, and who should end them".into(),
+        Doubt::Zombies { .. } => "it has to wait for each child, or to ignore SIGCHLD".into(),
+        Doubt::WorkerGrew { kind: Kind::Shared, .. } => "look at its memfds, tmpfs files and shared segments".into(),
+        Doubt::WorkerGrew { kind: Kind::Own, .. } => "judge it in a run of its own, or by the hour".into(),
+        Doubt::WorkerGrew { .. } => "look at its mappings in /proc/PID/smaps".into(),
+        Doubt::Born { .. } => "look at their parent, whose memory they are born with, and at what they load".into(),
+        Doubt::Idle { .. } | Doubt::AllButIdle { .. } => "watch it while it works, or give it a load".into(),
+        Doubt::Unreadable { .. } | Doubt::NoAccount => "run seepage as a user who may read all of the target".into(),
+    }
+}
+
+/// What was measured, and what is allowed, as a gate shows them.
+pub fn measured(doubt: &Doubt) -> (String, String) {
+    let memory = |grown: &Grown| (growth(grown), rate(Resource::Memory, grown.axis, grown.allowed));
+    let processes = |grown: &Grown| {
+        let per = |value: f64| format!("{} processes/{}", format_count(value), grown.axis.unit());
+        (per(grown.rate), per(grown.allowed))
+    };
+    match doubt {
+        Doubt::NoLineMatches { lines, .. } => (format!("0 of {lines} lines match"), "lines that match".into()),
+        Doubt::NoLines { .. } => ("no line".into(), "a line for each request".into()),
+        Doubt::NotJudged { work: Work::Unknown, .. } => ("not measured".into(), "the judged processes".into()),
+        Doubt::NotJudged { work: Work::Most(share) | Work::Part(share), .. } => {
+            (format!("{} by the judged processes", percent(*share)), "the judged processes".into())
+        }
+        Doubt::Strangers { counted, strangers, .. } => {
+            (format!("{strangers} of {counted} of others"), "those of judged processes".into())
+        }
+        Doubt::CountsApart { counted, sent } => (format!("{counted} counted"), format!("about the {sent} sent")),
+        Doubt::OwnLookUps { own, .. } => (format!("{own} of our own"), "those of the load".into()),
+        Doubt::RestGrew { all, .. } => memory(all),
+        Doubt::WorkerGrew { grown, .. } | Doubt::Born { grown, .. } => memory(grown),
+        Doubt::MoreProcesses { processes: counts, .. } | Doubt::Zombies { zombies: counts, .. } => processes(counts),
+        Doubt::Idle { worked, parts, .. } => (format!("{worked} of {parts} parts"), "most of them".into()),
+        Doubt::AllButIdle { cpu, .. } => (format!("{} of CPU time", format_seconds(*cpu)), "some work".into()),
+        Doubt::Unreadable { .. } | Doubt::NoAccount => ("not measured".into(), "within the budget".into()),
+    }
+}
