@@ -3,3 +3,4 @@
 mod architecture;
 mod corpus;
 mod harness_files;
+mod source;
