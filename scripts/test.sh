@@ -51,7 +51,7 @@ case ${1:-} in
 --long)
     step "build" cargo build --release
     tests test --release --tests -- --ignored
-    step "corrupted run directories" env SEEPAGE_CORRUPTED=2400 cargo test --release --test run_directories corrupted
+    step "corrupted run directories" env SEEPAGE_CORRUPTED=2400 cargo test --release --test end_to_end corrupted_run
     step "survivors" env SEEPAGE=target/release/seepage benches/survivors.sh 10
     step "passes" benches/passes.sh 200 20
     step "fuzzing" scripts/fuzz.sh 600

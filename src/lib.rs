@@ -25,7 +25,7 @@
 //! - [`cli`]: arguments to plain requests, verdicts to exit codes
 //!
 //! Dependencies run one way: `cli -> engine -> {workload -> supervise -> probe, store} -> config -> model` and
-//! `report -> words -> verdict -> stats`, `verdict -> model`; `tests/architecture.rs` holds that.
+//! `report -> words -> verdict -> stats`, `verdict -> model`; `tests/house/architecture.rs` holds that.
 
 pub mod apache;
 pub mod bisect;

@@ -1,5 +1,5 @@
 //! The entry points of fuzzing: each takes foreign bytes, and must neither panic nor hang, nor let anything through that
-//! acts on a terminal or a page. `tests/corpus.rs` of the main package includes this file, so that both run the same.
+//! acts on a terminal or a page. `tests/house/corpus.rs` of the main package includes this file, so that both run the same.
 
 use regex::{Regex, bytes};
 use seepage::config::{Overrides, Variables, parse, redacted, resolve};

@@ -4,6 +4,7 @@
 mod calibration;
 mod early;
 mod families;
+mod hourly;
 mod modes;
 mod planning;
 mod properties;

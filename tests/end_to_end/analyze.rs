@@ -1,0 +1,239 @@
+//! `seepage analyze` on files that other tools wrote, as a user calls it.
+
+use crate::common::{Bench, Ended};
+use serde_json::Value;
+use std::fmt::Write;
+use std::path::Path;
+
+/// Readings a second apart of a worker that keeps `kept` bytes of each of its ten requests a second.
+fn readings(count: u64, kept: u64) -> impl Iterator<Item = (u64, u64, u64)> {
+    (0..count).map(move |i| (i, 10 * i, (20_000 + 10 * i * kept / 1024 + i * 7 % 5) / 4 * 4))
+}
+
+fn csv(count: u64, kept: u64) -> String {
+    let mut text = "elapsed_s,requests,anon_kib,swap_kib\n".to_owned();
+    readings(count, kept).for_each(|(t, requests, kib)| writeln!(text, "{t},{requests},{kib},0").unwrap());
+    text
+}
+
+fn analyze(bench: &Bench, arguments: &[&str]) -> Ended {
+    bench.ended(bench.seepage().arg("analyze").args(arguments).output().unwrap())
+}
+
+fn lines(ended: &Ended) -> Vec<Value> {
+    ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+}
+
+/// The answer for one file, whose exit code must be that of its verdict.
+fn judged(bench: &Bench, arguments: &[&str]) -> Value {
+    let ended = analyze(bench, &[arguments, &["--format", "jsonl"]].concat());
+    let value = lines(&ended).pop().unwrap_or_else(|| panic!("{}", ended.story()));
+    let code = match value["verdict"].as_str() {
+        Some("leak") => 10,
+        Some("clean") => 0,
+        Some("inconclusive") => 11,
+        _ => 1,
+    };
+    assert_eq!(ended.code, Some(code), "{}", ended.story());
+    value
+}
+
+fn near(value: &Value, expected: f64) {
+    let estimate = value["estimate"].as_f64().unwrap_or_else(|| panic!("{value}"));
+    assert!((estimate / expected - 1.0).abs() < 0.05, "expected about {expected}: {value}");
+}
+
+#[test]
+fn each_answer_has_its_exit_code_and_its_words() {
+    let bench = Bench::new();
+    for (text, code, word) in [(csv(300, 500), 10, "LEAK"), (csv(300, 0), 0, "CLEAN"), (csv(8, 80), 11, "INCONCLUSIVE")]
+    {
+        bench.write("x.csv", &text);
+        let ended = analyze(&bench, &["x.csv"]);
+        assert_eq!(ended.code, Some(code), "{}", ended.story());
+        assert!(ended.stdout.lines().next().unwrap_or_default().contains(word), "{}", ended.story());
+    }
+    let mapped = analyze(&bench, &["x.csv", "--inconclusive", "pass"]);
+    assert_eq!(mapped.code, Some(0), "{}", mapped.story());
+    let json = analyze(&bench, &["x.csv", "--format", "json"]);
+    assert_eq!(serde_json::from_str::<Value>(&json.stdout).unwrap()["verdict"], "inconclusive");
+}
+
+#[test]
+fn the_budget_is_the_gate() {
+    let bench = Bench::new();
+    bench.write("x.csv", &csv(300, 500));
+    assert_eq!(judged(&bench, &["x.csv", "--budget", "2 KiB/request"])["class"], "within-budget");
+    assert_eq!(judged(&bench, &["x.csv", "--budget", "100 B/request"])["verdict"], "leak");
+    let wrong = analyze(&bench, &["x.csv", "--budget", "0.1/request"]);
+    assert_eq!(wrong.code, Some(2), "{}", wrong.story());
+    assert!(wrong.stderr.contains("such as `64 B/request`"), "{}", wrong.story());
+    // Asked for, but not in the file: not passed over.
+    let missing = judged(&bench, &["x.csv", "--budget", "2 KiB/request", "--budget", "descriptors=0.01/request"]);
+    assert_eq!((&missing["verdict"], &missing["resource"]), (&"inconclusive".into(), &"descriptors".into()));
+}
+
+#[test]
+fn many_files_give_a_line_each_in_their_order_and_errors_stop_nothing() {
+    let bench = Bench::new();
+    bench.write("leak.csv", &csv(300, 500));
+    bench.write("clean.csv", &csv(300, 0));
+    bench.write("open.csv", &csv(8, 80));
+    bench.write("broken.csv", "elapsed_s,requests,anon_kib\n1,2,3\n2,x,3\n");
+    let names = ["clean.csv", "broken.csv", "leak.csv", "gone.csv", "open.csv", "clean.csv"];
+    let ended = analyze(&bench, &[&names[..], &["--format", "jsonl"]].concat());
+    assert_eq!(ended.code, Some(10), "{}", ended.story());
+    let lines = lines(&ended);
+    let schema = jsonschema::validator_for(&seepage::report::jsonl_schema()).unwrap();
+    assert!(lines.iter().all(|line| schema.is_valid(line)), "{}", ended.story());
+    assert_eq!(lines.iter().map(|l| l["file"].as_str().unwrap()).collect::<Vec<_>>(), names);
+    let verdicts: Vec<_> = lines.iter().map(|l| l.get("verdict").and_then(Value::as_str)).collect();
+    assert_eq!(verdicts, [Some("clean"), None, Some("leak"), None, Some("inconclusive"), Some("clean")]);
+    let error = lines[1]["error"].as_str().unwrap();
+    assert!(error.starts_with("broken.csv:3: column `requests`: expected a number"), "{error}");
+    near(&lines[2], 500.0);
+    assert_eq!((&lines[2]["resource"], &lines[2]["per"]), (&"memory".into(), &"request".into()));
+
+    let code = |files: &[&str]| analyze(&bench, files).code;
+    assert_eq!(code(&["clean.csv", "clean.csv"]), Some(0));
+    assert_eq!(code(&["clean.csv", "open.csv"]), Some(11));
+    assert_eq!(code(&["clean.csv", "open.csv", "broken.csv"]), Some(1));
+    assert_eq!(code(&["clean.csv", "open.csv", "--format", "json"]), Some(2));
+    let terminal = analyze(&bench, &["clean.csv", "broken.csv"]).stdout;
+    assert!(terminal.starts_with("clean.csv\nCLEAN"), "{terminal}");
+    assert!(terminal.contains("broken.csv\nerror: broken.csv:3: "), "{terminal}");
+}
+
+#[test]
+fn columns_are_mapped() {
+    let bench = Bench::new();
+    let mut text = "when;heap;served;slot\n".to_owned();
+    for (t, requests, kib) in readings(300, 500) {
+        writeln!(text, "{},5;{};{requests};a", t, kib).unwrap();
+        writeln!(text, "{},5;{};{requests};b", t, 20_000).unwrap();
+    }
+    bench.write("x.csv", &text);
+    let map = ["x.csv", "--time", "when", "--memory", "Heap", "--requests", "served", "--worker", "slot"];
+    let unknown = analyze(&bench, &map);
+    assert_eq!(unknown.code, Some(1), "{}", unknown.story());
+    assert!(unknown.stderr.contains("x.csv:1: the unit of column `heap` isn't known"), "{}", unknown.story());
+    let value = judged(&bench, &[&map[..], &["--memory-unit", "KiB"]].concat());
+    assert_eq!(value["verdict"], "leak", "{value}");
+    // The mean of a worker that leaks and one that doesn't.
+    near(&value, 250.0);
+    let gone = analyze(&bench, &["x.csv", "--memory", "rss"]);
+    assert!(gone.stderr.contains("no column is called `rss`, as --memory wants it; found: `when`"), "{}", gone.story());
+}
+
+#[test]
+fn descriptors_and_threads_of_a_file_are_judged() {
+    let bench = Bench::new();
+    let mut text = "time,requests,fds,threads\n".to_owned();
+    (0..300).for_each(|i| writeln!(text, "{i},{},{},4", i * 10, 20 + i / 2).unwrap());
+    bench.write("x.csv", &text);
+    let value = judged(&bench, &["x.csv"]);
+    assert_eq!((&value["verdict"], &value["resource"]), (&"leak".into(), &"descriptors".into()), "{value}");
+    near(&value, 0.05);
+    assert_eq!(judged(&bench, &["x.csv", "--budget", "descriptors=1/request"])["verdict"], "clean");
+}
+
+#[test]
+fn profilers_files_have_growth_per_second() {
+    let bench = Bench::new();
+    let mut psrecord = "# Elapsed time   CPU (%)     Real (MB)   Virtual (MB)\n".to_owned();
+    let mut mprof = "CMDLINE python server.py\n".to_owned();
+    for i in 0..300 {
+        let mib = 20.0 + f64::from(i) * 0.01;
+        writeln!(psrecord, "{:12.3} {:12.3} {mib:12.3} {:12.3}", f64::from(i), 3.5, 200.0).unwrap();
+        writeln!(mprof, "MEM {mib:.6} {:.4}\nCHLD 0 10.0 {:.4}", 1.7e9 + f64::from(i), 1.7e9 + f64::from(i)).unwrap();
+    }
+    bench.write("activity.txt", &psrecord);
+    bench.write("mprofile.dat", &mprof);
+    let value = judged(&bench, &["activity.txt"]);
+    assert_eq!((&value["verdict"], &value["per"]), (&"leak".into(), &"second".into()), "{value}");
+    near(&value, 0.01 * 1024.0 * 1024.0);
+    assert_eq!(judged(&bench, &["activity.txt", "--budget", "1 GiB/hour"])["verdict"], "clean");
+    assert_eq!(judged(&bench, &["activity.txt", "--budget", "64 B/request"])["verdict"], "inconclusive");
+    let mixed = analyze(&bench, &["activity.txt", "--budget", "1 GiB/hour", "--budget", "threads=1/request"]);
+    assert_eq!(mixed.code, Some(2), "{}", mixed.story());
+    let value = judged(&bench, &["mprofile.dat"]);
+    // The mean of the process and its child, which keeps its size.
+    near(&value, 0.005 * 1024.0 * 1024.0);
+}
+
+#[test]
+fn a_pool_that_recycles_under_one_pid_is_seen_through() {
+    let bench = Bench::new();
+    let mut text = "time,pid,requests,anon_kib\n".to_owned();
+    for t in 0..600 {
+        for pid in [7, 8] {
+            let age = (t + pid * 13) % 60;
+            let noise = (t * 7 + pid) % 5 * 4;
+            writeln!(text, "{t},{pid},{},{}", age * 10, 20_000 + age * 10 + noise).unwrap();
+        }
+    }
+    bench.write("x.csv", &text);
+    let value = judged(&bench, &["x.csv"]);
+    assert_eq!(value["verdict"], "leak", "{value}");
+    near(&value, 1024.0);
+}
+
+/// A run directory, written as the engine writes it, of two workers of which both keep `kept` bytes a request.
+fn run_directory(parent: &Path, kept: u64) -> std::path::PathBuf {
+    use seepage::model::{Sample, WorkerId};
+    use seepage::store::{Entry, RunDirectory};
+    let meta = serde_json::json!({
+        "format": "1.2", "seepage": "0.1.0", "id": "x", "name": "x", "started": "2026-01-01T00:00:00Z",
+        "elapsed": 300.0, "status": "complete", "seed": 1,
+        "host": { "kernel": "6", "cpus": 2, "memory": 1, "page": 4096, "ticks": 100 },
+        "target": { "command": ["x"], "workers": "children" },
+        "counting": { "source": "access-log", "per_worker": true, "worth": "" }, "classes": [],
+        "budgets": { "memory": 64.0, "descriptors": 0.01, "threads": 0.01, "tmpfs": null },
+        "gates": { "error_rate": null, "p50": null, "p95": null, "p99": null }, "config": {}
+    });
+    let mut run = RunDirectory::create(parent, "run").unwrap();
+    for (t, requests, kib) in readings(300, kept) {
+        for pid in [7, 8] {
+            let mut sample = Sample::new(t as f64 + 0.1, WorkerId { pid, start: 99 });
+            sample.anon = Some(1024 * (kib + u64::from(pid) % 2 * 4));
+            (sample.swap, sample.requests) = (Some(0), Some(requests + u64::from(pid)));
+            (sample.fds, sample.threads) = (Some(20), Some(4));
+            run.append(&Entry::Sample(sample)).unwrap();
+        }
+    }
+    run.write_head(&serde_json::from_value(meta).unwrap()).unwrap();
+    run.flush().unwrap();
+    run.path().to_owned()
+}
+
+#[test]
+fn the_samples_of_a_run_as_csv_are_judged_as_the_run_is() {
+    for (kept, verdict) in [(500, "leak"), (0, "clean")] {
+        let bench = Bench::new();
+        let run = run_directory(bench.path(), kept);
+        let rendered = bench.seepage().arg("report").arg(&run).args(["--format", "csv"]).output().unwrap();
+        bench.write("samples.csv", &String::from_utf8(rendered.stdout).unwrap());
+        let of_run = judged(&bench, &[run.to_str().unwrap()]);
+        let of_file = judged(&bench, &["samples.csv"]);
+        assert_eq!(of_run["verdict"], verdict, "{of_run}");
+        for key in ["verdict", "resource", "class", "per"] {
+            assert_eq!(of_file[key], of_run[key], "{of_file} {of_run}");
+        }
+        let difference = of_file["estimate"].as_f64().unwrap() - of_run["estimate"].as_f64().unwrap();
+        assert!(difference.abs() < 1.0, "{of_file} {of_run}");
+        let within = judged(&bench, &[run.to_str().unwrap(), "--budget", "2 KiB/request"]);
+        assert_eq!(within["verdict"], "clean", "{within}");
+    }
+}
+
+#[test]
+fn hostile_names_and_values_reach_no_terminal() {
+    let bench = Bench::new();
+    bench.write("x.csv", "time,rss_kib,\u{1b}]0;owned\u{7}\n1,\u{1b}[31mred,2\n");
+    for arguments in [&["x.csv"][..], &["x.csv", "x.csv"], &["x.csv", "--format", "jsonl"], &["x.csv", "--pid", "q"]] {
+        let ended = analyze(&bench, arguments);
+        let said = format!("{}{}", ended.stdout, ended.stderr);
+        assert_eq!(ended.code, Some(1), "{}", ended.story());
+        assert!(!said.contains('\u{1b}') && !said.contains('\u{7}'), "{said:?}");
+    }
+}

@@ -1,0 +1,314 @@
+//! The answer always arrives: whoever has stopped listening, whatever is full, and whatever hangs, the exit code is that of
+//! the verdict, and a pass that could not be told is none.
+
+use crate::common::{Bench, Demo, Ended, processes, signal, wait_until};
+use nix::sys::signal::Signal;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Standard output or error that nobody reads.
+fn nobody() -> Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+/// Standard output on a full disk.
+fn full() -> Stdio {
+    File::options().write(true).open("/dev/full").unwrap().into()
+}
+
+/// A table of one worker that grows by so many bytes a request.
+fn table(bench: &Bench, name: &str, bytes: u64) -> PathBuf {
+    let row = |i: u64| format!("{},{},{}\n", i, 50 * i, 50_000_000 + 50 * i * bytes);
+    bench.write(name, &format!("elapsed_s,requests,anon_bytes\n{}", (0..300).map(row).collect::<String>()))
+}
+
+/// What a command exits with if nobody listens at all, and if its output is written to a full disk.
+fn unheard(bench: &Bench, arguments: &[&str]) -> [Option<i32>; 2] {
+    let command = || {
+        let mut command = bench.seepage();
+        command.args(arguments).stderr(nobody());
+        command
+    };
+    [nobody(), full()].map(|out| command().stdout(out).status().unwrap().code())
+}
+
+#[test]
+fn a_verdict_that_nobody_reads_keeps_its_exit_code_and_a_pass_on_a_full_disk_is_none() {
+    let bench = Bench::new();
+    let (leaky, clean) = (table(&bench, "leaky.csv", 400), table(&bench, "clean.csv", 0));
+    let (leaky, clean) = (leaky.to_str().unwrap(), clean.to_str().unwrap());
+    assert_eq!(unheard(&bench, &["analyze", leaky]), [Some(10), Some(10)]);
+    assert_eq!(unheard(&bench, &["analyze", clean]), [Some(0), Some(1)]);
+    let many = ["analyze", "--format", "jsonl"];
+    assert_eq!(unheard(&bench, &[&many[..], &[clean; 40], &[leaky]].concat()), [Some(10), Some(10)]);
+    assert_eq!(unheard(&bench, &[&many[..], &[clean, clean]].concat()), [Some(0), Some(1)]);
+    assert_eq!(unheard(&bench, &[&many[..], &[clean, "absent.csv", clean]].concat()), [Some(1), Some(1)]);
+}
+
+#[test]
+fn what_shows_a_run_fails_only_if_it_could_not_be_shown() {
+    let bench = Bench::new();
+    let run = bench.run(&idle(&bench, "", AT_ONCE, "1s"), &["--quiet"]).run.unwrap();
+    let run = run.to_str().unwrap();
+    assert_eq!(unheard(&bench, &["analyze", run]), [Some(11), Some(11)]);
+    for arguments in [
+        &["report", run][..],
+        // It ends without a line break, and would stay in a buffer.
+        &["report", "--format", "png", run],
+        &["explain", run],
+        &["doctor"],
+        &["schema"],
+        &["man"],
+        &["completions", "bash"],
+        &["prune", "--keep", "9"],
+    ] {
+        assert_eq!(unheard(&bench, arguments), [Some(0), Some(1)], "{arguments:?}");
+    }
+    let wrong = bench.write("wrong.toml", "name = 1");
+    let right = Demo::default().write(&bench);
+    let check = ["check", right.to_str().unwrap(), wrong.to_str().unwrap()];
+    assert_eq!(unheard(&bench, &check), [Some(20), Some(20)]);
+}
+
+#[test]
+fn a_comparison_that_nobody_reads_keeps_its_exit_code() {
+    let run = Path::new(env!("CARGO_MANIFEST_DIR")).join("reports/sample");
+    let run = run.to_str().unwrap();
+    let bench = Bench::new();
+    let heard = bench.seepage().args(["compare", run, run]).output().unwrap().status.code();
+    let on_a_full_disk = if heard == Some(0) { Some(1) } else { heard };
+    assert_eq!(unheard(&bench, &["compare", run, run]), [heard, on_a_full_disk]);
+}
+
+/// A target that does nothing until it is stopped, deaf if `trap` says so, and a load that does nothing.
+fn idle(bench: &Bench, trap: &str, target: &str, soak: &str) -> PathBuf {
+    let text = format!(
+        "name = 'idle'\n[target]\ncommand = ['sh', '-c', \"{trap} while :; do sleep 0.1; done\", '{}']\nworkers = 'self'\n\
+         stop = {{ grace = '10m' }}\n{target}\n[workload]\ncommand = ['sleep', '600']\n\
+         [[phase]]\nkind = 'soak'\nduration = '{soak}'\n",
+        bench.path().display()
+    );
+    bench.write("harness.toml", &text)
+}
+
+const DEAF: &str = "trap '' TERM;";
+const AT_ONCE: &str = "ready = { delay = '50ms' }";
+
+/// Waits until the run has readings on disk; returns its directory.
+fn recorded(bench: &Bench) -> PathBuf {
+    let run = || Some(std::fs::read_dir(bench.reports()).ok()?.flatten().next()?.path());
+    let has_samples = |run: PathBuf| std::fs::metadata(run.join("samples.jsonl")).is_ok_and(|m| m.len() > 0);
+    wait_until("samples are written", || run().is_some_and(has_samples));
+    run().unwrap()
+}
+
+/// Nothing of the bench is left running, and it says so.
+fn all_gone(bench: &Bench, ended: &Ended) {
+    let marker = bench.path().to_string_lossy().into_owned();
+    wait_until("all of it is gone", || processes(&marker).is_empty());
+    wait_until("its scratch directory is gone", || bench.scratch().is_empty());
+    assert!(!ended.stdout.contains("is CLEAN"), "{}", ended.story());
+}
+
+#[test]
+fn a_leak_is_one_although_nobody_reads_what_run_says() {
+    let bench = Bench::new();
+    let file = Demo { fault: "malloc", ..Demo::default() }.write(&bench);
+    let mut command = bench.seepage();
+    command.arg("run").arg(&file).arg("--reports").arg(bench.reports()).stdout(nobody()).stderr(nobody());
+    let ended = bench.ended(command.output().unwrap());
+    assert_eq!(ended.code, Some(10), "{}", ended.story());
+    assert_eq!(ended.json("verdict.json")["verdict"], "leak");
+}
+
+#[test]
+fn a_verdict_is_told_before_a_report_that_cannot_be_written() {
+    let bench = Bench::new();
+    // It works all the time: an idle one doesn't pass.
+    let mut target = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
+    let pid = target.id().to_string();
+    let budgets = ["memory=1 GiB/hour", "descriptors=100000/hour", "threads=100000/hour"];
+    let budgets = budgets.iter().flat_map(|budget| ["--budget", budget]);
+    let mut command = bench.seepage();
+    command.args(["attach", "--pid", &pid, "--for", "8s", "--quiet", "--reports"]).arg(bench.reports()).args(budgets);
+    let attached = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let run = recorded(&bench);
+    // No file can take the place of a directory that isn't empty.
+    std::fs::create_dir_all(run.join("report.html/in-the-way")).unwrap();
+    let ended = bench.ended(attached.wait_with_output().unwrap());
+    target.kill().unwrap();
+    target.wait().unwrap();
+    assert!(ended.stdout.contains(" is CLEAN: "), "{}", ended.story());
+    assert_eq!(ended.code, Some(1), "a pass without its report: {}", ended.story());
+    let hint = format!("`seepage report {}` makes the reports", run.display());
+    assert!(
+        ended.stderr.contains("report.html could not be written") && ended.stderr.contains(&hint),
+        "{}",
+        ended.story()
+    );
+    assert!(!ended.stdout.contains("\nreport  "), "{}", ended.story());
+    assert!(run.join("verdict.json").exists() && run.join("charts/memory.svg").exists(), "all else is there");
+}
+
+#[test]
+fn a_closed_terminal_ends_a_run_in_order() {
+    let bench = Bench::new();
+    let harness = bench.start(&idle(&bench, "", AT_ONCE, "10m"), &[]);
+    recorded(&bench);
+    // The kernel and the shell both say so.
+    signal(harness.id(), Signal::SIGHUP);
+    signal(harness.id(), Signal::SIGHUP);
+    let ended = bench.ended(harness.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(129), "{}", ended.story());
+    assert_eq!(ended.events("interrupted").len(), 1);
+    assert_eq!(ended.json("verdict.json")["verdict"], "inconclusive");
+    all_gone(&bench, &ended);
+}
+
+#[test]
+fn below_nohup_a_closed_terminal_is_nothing() {
+    let bench = Bench::new();
+    let file = idle(&bench, "", AT_ONCE, "3s");
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_seepage"), "run"]).arg(file);
+    command.arg("--reports").arg(bench.reports()).current_dir(bench.path()).env("TMPDIR", bench.path());
+    let harness = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    recorded(&bench);
+    signal(harness.id(), Signal::SIGHUP);
+    let ended = bench.ended(harness.wait_with_output().unwrap());
+    assert_eq!(ended.json("run.json")["status"], "complete", "{}", ended.story());
+}
+
+#[test]
+fn a_first_signal_ends_a_run_soon_whatever_it_waits_for() {
+    let preparing = "prepare = [['sleep', '600']]";
+    let starting = "ready = { command = ['sleep', '600'], timeout = '10m' }";
+    for (trap, target) in [(DEAF, AT_ONCE), ("", preparing), ("", starting)] {
+        let bench = Bench::new();
+        let harness = bench.start(&idle(&bench, trap, target, "10m"), &[]);
+        let begun = || std::fs::read_dir(bench.reports()).is_ok_and(|mut runs| runs.next().is_some());
+        if target == AT_ONCE {
+            drop(recorded(&bench))
+        } else {
+            wait_until("it begins", begun)
+        }
+        // As `timeout` does it: to the process, and to its group.
+        signal(harness.id(), Signal::SIGTERM);
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        signal(harness.id(), Signal::SIGTERM);
+        let begun = std::time::Instant::now();
+        let ended = bench.ended(harness.wait_with_output().unwrap());
+        assert!(begun.elapsed() < crate::common::PATIENCE, "not in its ten minutes");
+        assert_eq!(ended.code, Some(143), "{target}: {}", ended.story());
+        assert_eq!(ended.json("run.json")["status"], "aborted");
+        assert!(ended.stdout.contains("INTERRUPTED") && ended.directory().join("report.html").exists());
+        all_gone(&bench, &ended);
+    }
+}
+
+#[test]
+fn a_signal_ends_what_hangs_before_anything_is_recorded() {
+    let bench = Bench::new();
+    // A harness file from a pipe into which nobody writes.
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = bench.seepage();
+    command.args(["run", "/dev/stdin"]).stdin(reader).stderr(Stdio::piped());
+    let mut harness = command.spawn().unwrap();
+    let threads = || std::fs::read_dir(format!("/proc/{}/task", harness.id())).map_or(0, Iterator::count);
+    wait_until("it listens", || threads() > 1);
+    signal(harness.id(), Signal::SIGTERM);
+    let status = harness.wait().unwrap();
+    drop(writer);
+    assert_eq!(status.code(), Some(143));
+}
+
+#[test]
+fn a_signal_while_the_target_is_still_looked_at_is_no_failure_of_the_target() {
+    let bench = Bench::new();
+    let mut target = Command::new("sleep").arg("600").spawn().unwrap();
+    // A status page that never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let page = format!("http://{}/", silent.local_addr().unwrap());
+    let mut command = bench.seepage();
+    command.args(["attach", "--pid", &target.id().to_string(), "--mod-status", &page]).stderr(Stdio::null());
+    let mut watching = command.spawn().unwrap();
+    let _asked = silent.accept().unwrap();
+    signal(watching.id(), Signal::SIGTERM);
+    let status = watching.wait().unwrap();
+    target.kill().unwrap();
+    target.wait().unwrap();
+    assert_eq!(status.code(), Some(143));
+}
+
+#[test]
+fn a_limit_on_the_size_of_files_is_a_full_disk() {
+    let bench = Bench::new();
+    let file = idle(&bench, "", AT_ONCE, "10m");
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -f 16; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_seepage"), "run"]).arg(file);
+    command.arg("--reports").arg(bench.reports()).current_dir(bench.path()).env("TMPDIR", bench.path());
+    let ended = bench.ended(command.stdin(Stdio::null()).output().unwrap());
+    assert_eq!(ended.code, Some(1), "{}", ended.story());
+    assert!(ended.stdout.contains("File too large"), "{}", ended.story());
+    assert!(ended.stderr.contains("makes the reports"), "{}", ended.story());
+    all_gone(&bench, &ended);
+}
+
+#[test]
+fn a_deadline_ends_and_judges_whatever_hangs_and_never_passes() {
+    let preparing = "prepare = [['sleep', '600']]";
+    let starting = "ready = { command = ['sleep', '600'], timeout = '10m' }";
+    for (trap, target, soak) in [("", preparing, "1s"), ("", starting, "1s"), ("", AT_ONCE, "10m")] {
+        let bench = Bench::new();
+        let file = idle(&bench, trap, target, soak);
+        let ended = bench.run(&file, &["--deadline", "8s", "--inconclusive", "pass", "--quiet"]);
+        assert_eq!(ended.code, Some(11), "{target}: {}", ended.story());
+        assert!(ended.stdout.contains("stopped for the deadline of 8 s"), "{}", ended.story());
+        assert_eq!(ended.json("run.json")["status"], "aborted");
+        assert!(ended.directory().join("report.html").exists(), "{}", ended.story());
+        all_gone(&bench, &ended);
+    }
+}
+
+#[test]
+fn a_slow_stop_is_cut_for_the_deadline() {
+    let bench = Bench::new();
+    let ended = bench.run(&idle(&bench, DEAF, AT_ONCE, "1s"), &["--deadline", "10s", "--quiet"]);
+    assert_eq!(ended.code, Some(11), "{}", ended.story());
+    assert!(ended.stdout.contains("did not end within"), "{}", ended.story());
+    all_gone(&bench, &ended);
+}
+
+#[test]
+fn a_comparison_ends_at_its_deadline_and_can_be_resumed() {
+    let bench = Bench::new();
+    let file = idle(&bench, "", AT_ONCE, "2s");
+    let mut command = bench.seepage();
+    command.arg("ab").arg(file).args(["--define", "A=1", "--deadline", "15s", "--inconclusive", "pass", "--quiet"]);
+    let ended = bench.ended(command.arg("--reports").arg(bench.reports()).output().unwrap());
+    assert_eq!(ended.code, Some(11), "{}", ended.story());
+    assert!(
+        ended.stdout.contains("stopped for the deadline of 15 s; the same command with `--resume "),
+        "{}",
+        ended.story()
+    );
+    assert!(ended.directory().join("report.html").exists(), "{}", ended.story());
+    all_gone(&bench, &ended);
+}
+
+#[test]
+fn a_watch_ends_at_its_deadline() {
+    let bench = Bench::new();
+    let mut target = Command::new("sleep").arg("600").spawn().unwrap();
+    let mut command = bench.seepage();
+    command.args(["attach", "--pid", &target.id().to_string(), "--deadline", "6s", "--quiet", "--reports"]);
+    let ended = bench.ended(command.arg(bench.reports()).output().unwrap());
+    target.kill().unwrap();
+    target.wait().unwrap();
+    assert_eq!(ended.code, Some(11), "{}", ended.story());
+    assert!(ended.stdout.contains("stopped for the deadline of 6 s"), "{}", ended.story());
+    assert!(ended.directory().join("report.html").exists(), "{}", ended.story());
+}

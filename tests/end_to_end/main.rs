@@ -1,0 +1,30 @@
+//! seepage on real processes, as a user calls it: demonstration servers, workers of the tests' own, and programs of others.
+//!
+//! Needs what `scripts/setup-tests.sh` installs. Each test has a private directory and free ports, and can run beside the others.
+
+mod ab;
+mod action;
+mod analyze;
+mod answers;
+mod apache;
+mod apache_module;
+mod attach;
+mod bounds;
+mod command;
+mod common;
+mod demo;
+mod demo_server;
+mod faults;
+mod heap;
+mod heap_faults;
+mod manual;
+mod php_fpm;
+mod plan;
+mod preload;
+mod run_directories;
+mod secrets;
+mod services;
+mod settle;
+mod supervise;
+mod survivors;
+mod whole_target;

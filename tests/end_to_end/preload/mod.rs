@@ -1,0 +1,7 @@
+//! The preload library in real programs.
+
+mod aside;
+mod checked;
+mod counted;
+mod targets;
+pub mod traced;

@@ -1,0 +1,271 @@
+//! Nothing that seepage started outlives a run, whoever started it and whatever ended the run; and what a dead run left in
+//! directories is removed by the next, which never touches a living one's.
+
+use crate::common::{Bench, processes, signal, wait_until};
+use nix::sys::signal::Signal;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A number that marks the processes of one test: `sleep` takes it as its duration.
+fn marker() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("8{:07}{:02}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The commands of a harness file that are started beside the target.
+const COMMANDS: [&str; 4] = ["prepare", "ready", "collect", "workload"];
+
+/// A harness file one of whose commands goes to the background in a session of its own, and stays in the foreground too.
+fn harness(bench: &Bench, command: &str, marker: &str) -> PathBuf {
+    let stays = format!(r#"["sh", "-c", "trap '' TERM INT; setsid sleep {marker} & sleep {marker}"]"#);
+    let of = |name: &str, otherwise: &str| if name == command { stays.clone() } else { otherwise.to_owned() };
+    let text = format!(
+        r#"
+name = "survivors"
+[target]
+command = ["sleep", "60"]
+workers = "self"
+prepare = [{}]
+ready = {{ command = {}, timeout = "60s" }}
+stop = {{ grace = "100ms" }}
+[settle]
+collect = {{ command = {} }}
+[workload]
+command = {}
+[[phase]]
+kind = "settle"
+duration = "10ms"
+[[phase]]
+kind = "soak"
+duration = "60s"
+"#,
+        of("prepare", r#"["true"]"#),
+        of("ready", r#"["true"]"#),
+        of("collect", r#"["true"]"#),
+        of("workload", r#"["sleep", "60"]"#),
+    );
+    bench.write("harness.toml", &text)
+}
+
+/// The guard of a harness that runs.
+fn guard_of(harness: &Child) -> u32 {
+    let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", harness.id())).unwrap();
+    children.trim().parse().unwrap_or_else(|_| panic!("one child, the guard: {children:?}"))
+}
+
+/// Starts a run and waits for its command.
+fn begun(bench: &Bench, command: &str, marker: &str) -> Child {
+    let harness = bench.start(&harness(bench, command, marker), &[]);
+    wait_until(command, || processes(&format!("sleep {marker}")).len() >= 3);
+    harness
+}
+
+#[test]
+fn no_command_outlives_a_harness_a_guard_or_both_that_are_killed() {
+    for command in COMMANDS {
+        for (harness_dies, guard_dies) in [(true, false), (false, true), (true, true)] {
+            let (bench, marker) = (Bench::new(), marker());
+            let harness = begun(&bench, command, &marker);
+            let guard = guard_of(&harness);
+            if guard_dies {
+                signal(guard, Signal::SIGKILL);
+            }
+            if harness_dies {
+                signal(harness.id(), Signal::SIGKILL);
+            }
+            harness.wait_with_output().unwrap();
+            wait_until(&format!("all of {command} is gone"), || processes(&marker).is_empty());
+            if !(harness_dies && guard_dies) {
+                wait_until("its scratch directory is gone", || bench.scratch().is_empty());
+            }
+        }
+    }
+}
+
+#[test]
+fn no_command_outlives_an_interrupted_run() {
+    for command in COMMANDS {
+        let (bench, marker) = (Bench::new(), marker());
+        let harness = begun(&bench, command, &marker);
+        signal(harness.id(), Signal::SIGINT);
+        let ended = bench.ended(harness.wait_with_output().unwrap());
+        assert_eq!(ended.code, Some(130), "{command}: {}", ended.story());
+        assert_eq!((processes(&marker), bench.scratch()), (vec![], vec![]), "{command}");
+    }
+}
+
+#[test]
+fn what_a_command_left_in_the_background_ends_with_a_run_and_a_preparation_is_there_until_then() {
+    let (bench, marker) = (Bench::new(), marker());
+    let left = |more: u32| format!(r#"["sh", "-c", "setsid sleep {marker}{more} & true"]"#);
+    let alive = format!("tr '\\\\0' ' ' < /proc/$(pgrep -f '^sleep {marker}1')/cmdline");
+    let text = format!(
+        r#"
+name = "background"
+[target]
+command = ["sleep", "60"]
+workers = "self"
+prepare = [{}]
+ready = {{ command = {} }}
+[settle]
+collect = {{ command = {} }}
+[workload]
+command = ["sh", "-c", "setsid sleep {marker}4 & sleep 1; {alive}"]
+command-requests = '{marker}(?P<count>\d)'
+[[phase]]
+kind = "soak"
+duration = "60s"
+[[phase]]
+kind = "settle"
+duration = "10ms"
+"#,
+        left(1),
+        left(2),
+        left(3),
+    );
+    let ended = bench.run(&bench.write("harness.toml", &text), &[]);
+    assert_eq!(ended.json("run.json")["workload"]["sent"], 1, "the preparation's was there: {}", ended.story());
+    // Neither is a worker of the target.
+    assert_eq!(ended.events("spawned").len(), 1, "{}", ended.story());
+    assert_eq!((processes(&marker), bench.scratch()), (vec![], vec![]));
+}
+
+#[test]
+fn a_ready_command_has_the_environment_of_the_target() {
+    let bench = Bench::new();
+    let text = r#"
+name = "environment"
+[target]
+command = ["sleep", "60"]
+env = { MODE = "given" }
+workers = "self"
+ready = { command = ["sh", "-c", "env > seen.new; mv seen.new seen"] }
+[workload]
+command = ["true"]
+[[phase]]
+kind = "soak"
+duration = "1s"
+"#;
+    let mut command = bench.seepage();
+    command.env("CI_SECRET", "do-not-pass").arg("run").arg(bench.write("harness.toml", text));
+    command.output().unwrap();
+    let seen = std::fs::read_to_string(bench.path().join("seen")).unwrap();
+    assert!(seen.contains("MODE=given") && seen.contains("PATH=") && !seen.contains("do-not-pass"), "{seen}");
+}
+
+/// A run of which harness, guard and keeper were all killed at once: nobody is left to remove what was its own.
+fn killed_whole(bench: &Bench) {
+    let harness = begun(bench, "workload", &marker());
+    let guard = guard_of(&harness);
+    let keepers = std::fs::read_to_string(format!("/proc/{guard}/task/{guard}/children")).unwrap();
+    let below: Vec<u32> = keepers.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+    let target = below.iter().flat_map(|pid| all_below(*pid)).collect::<Vec<u32>>();
+    for pid in below.iter().chain([&guard, &harness.id()]) {
+        signal(*pid, Signal::SIGSTOP);
+    }
+    for pid in below.iter().chain([&guard, &harness.id()]).chain(&target) {
+        signal(*pid, Signal::SIGKILL);
+    }
+    harness.wait_with_output().unwrap();
+}
+
+/// PIDs of everything below a process.
+fn all_below(pid: u32) -> Vec<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children: Vec<u32> = text.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+    children.iter().flat_map(|child| all_below(*child)).chain(children.clone()).collect()
+}
+
+#[test]
+fn a_run_removes_what_a_dead_one_left_and_nothing_else() {
+    let bench = Bench::new();
+    killed_whole(&bench);
+    let left = bench.scratch();
+    assert_eq!(left.len(), 1, "{left:?}");
+    let living = begun(&bench, "workload", &marker());
+    let kept: Vec<PathBuf> = bench.scratch().into_iter().filter(|path| !left.contains(path)).collect();
+    assert!(!left[0].exists(), "the dead one's is gone");
+    assert_eq!(kept.len(), 1);
+
+    // Directories that are named as ours: with things of the user's, a link, and one that is empty.
+    let named = |id: &str| bench.path().join(format!("seepage-20260101T000000Z-x-{id}"));
+    let theirs = named("000001");
+    std::fs::create_dir(&theirs).unwrap();
+    std::fs::write(theirs.join("thesis.txt"), "x").unwrap();
+    let elsewhere = bench.path().join("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::write(elsewhere.join("lock"), "").unwrap();
+    std::os::unix::fs::symlink(&elsewhere, named("000002")).unwrap();
+    std::fs::create_dir(named("000003")).unwrap();
+    // That of another user, as far as this one may make it so.
+    let others = named("000004");
+    std::fs::create_dir(&others).unwrap();
+    std::fs::write(others.join("lock"), "").unwrap();
+    let is_others = std::os::unix::fs::chown(&others, Some(65534), None).is_ok();
+
+    quick(&bench);
+    assert_eq!(others.join("lock").exists(), is_others, "another user's is left alone");
+    assert!(kept[0].join("lock").exists(), "the living one's is left alone");
+    assert!(theirs.join("thesis.txt").exists() && elsewhere.join("lock").exists() && named("000002").is_symlink());
+    assert!(!named("000003").exists());
+    signal(living.id(), Signal::SIGINT);
+    living.wait_with_output().unwrap();
+}
+
+/// A run that is over in a moment.
+fn quick(bench: &Bench) {
+    let text = "name = \"quick\"\n[target]\ncommand = [\"sleep\", \"60\"]\nworkers = \"self\"\nready = { delay = \"1ms\" }\n\
+                [workload]\ncommand = [\"true\"]\n[[phase]]\nkind = \"soak\"\nduration = \"1s\"\n";
+    let file = bench.write("quick.toml", text);
+    let output = bench.seepage().arg("run").arg(&file).args(["--reports", "quick-reports"]).output().unwrap();
+    assert_ne!(output.status.code(), Some(1), "{output:?}");
+}
+
+/// Control groups of runs with this name.
+fn groups(name: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::from("/sys/fs/cgroup")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                let path = entry.path();
+                if entry.file_name().to_string_lossy().contains(name) {
+                    found.push(path.clone());
+                }
+                folders.push(path);
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn control_groups_go_with_their_run_and_those_of_dead_ones_with_the_next() {
+    let bench = Bench::new();
+    killed_whole(&bench);
+    quick(&bench);
+    // Only what this test has left: other tests have living runs.
+    let id = |path: &Path| path.file_name().unwrap().to_str().unwrap().to_owned();
+    let run = std::fs::read_dir(bench.reports()).unwrap().flatten().next().unwrap().path();
+    wait_until("the dead run's group is gone", || {
+        quick(&bench);
+        groups(&id(&run)).is_empty()
+    });
+}
+
+#[test]
+fn processes_that_had_to_be_killed_are_counted_once_and_named() {
+    let (bench, marker) = (Bench::new(), marker());
+    let text = format!(
+        "name = \"many\"\n[target]\n\
+         command = [\"sh\", \"-c\", \"trap '' TERM; for i in $(seq 40); do sleep {marker} & done; wait\"]\n\
+         workers = \"self\"\nready = {{ delay = \"1s\" }}\nstop = {{ grace = \"100ms\" }}\n[workload]\ncommand = [\"true\"]\n\
+         [[phase]]\nkind = \"soak\"\nduration = \"1s\"\n"
+    );
+    let ended = bench.run(&bench.write("harness.toml", &text), &[]);
+    let notes = ended.events("note");
+    let told = notes.iter().filter_map(|note| note["text"].as_str()).find(|text| text.contains("did not end"));
+    let told = told.unwrap_or_else(|| panic!("{}", ended.story()));
+    assert!(told.starts_with("41 processes (sh ") && told.contains(", sleep ") && told.contains(", ...)"), "{told}");
+}

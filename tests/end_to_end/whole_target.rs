@@ -1,0 +1,130 @@
+//! A pass covers the whole target: pools whose fault lies beside the memory of the judged workers, and pools that are clean
+//! though something beside the workers moves.
+
+use crate::common::{Bench, Ended};
+
+/// A run of `tests/end_to_end/pools/shop.py` with a fault; `workers` and `requests` are parts of the harness file.
+fn run(fault: &str, command: &str, workers: &str, requests: &str) -> Ended {
+    let bench = Bench::new();
+    let pool = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/end_to_end/pools/shop.py");
+    let command = command.replace("POOL", pool);
+    let text = format!(
+        r#"
+name = "shop"
+[target]
+command = [{command}]
+env = {{ PORT = "${{port}}", LOG = "${{work_dir}}/access.log", FAULT = "{fault}" }}
+workers = {workers}
+ready = {{ http = "http://127.0.0.1:${{port}}/" }}
+stop = {{ grace = "1s" }}
+{requests}
+[workload]
+base-url = ["http://127.0.0.1:${{port}}"]
+rate = "300/s"
+concurrency = 2
+requests-per-connection = 20
+[[workload.step]]
+name = "get"
+path = "/"
+[[phase]]
+kind = "warm-up"
+duration = "2s"
+[[phase]]
+kind = "soak"
+duration = "10s"
+[budget]
+memory = "64 B/request"
+"#
+    );
+    let ended = bench.run(&bench.write("shop.toml", &text), &[]);
+    // What the run left lies below the bench, which goes.
+    Ended { run: None, ..ended }
+}
+
+const PYTHON: &str = r#""python3", "POOL""#;
+const LOG: &str = "[requests.log]\npath = \"${work_dir}/access.log\"\npattern = '^(?P<pid>\\d+) (?P<class>\\S+)'";
+
+#[track_caller]
+fn judged(fault: &str, code: i32, told: &str) {
+    let ended = run(fault, PYTHON, r#""children""#, LOG);
+    assert_eq!(ended.code, Some(code), "{fault}: {}", ended.story());
+    let told = regex::Regex::new(told).unwrap();
+    let first = ended.stdout.split("\n\n").next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.is_match(&first), "{fault}: {}", ended.story());
+    assert!(!ended.stdout.contains("times as long"), "a longer run doesn't help: {}", ended.story());
+}
+
+#[test]
+fn a_pool_without_a_fault_passes_and_a_leaking_one_does_not() {
+    judged("none", 0, "^CLEAN");
+    judged("worker-keeps", 10, "^LEAK");
+}
+
+#[test]
+fn a_parent_that_warms_up_a_logger_and_helpers_that_go_are_no_cause_for_doubt() {
+    judged("parent-warms", 0, "^CLEAN");
+    judged("logger", 0, "^CLEAN");
+    judged("helpers-go", 0, "^CLEAN");
+}
+
+#[test]
+fn a_parent_that_leaks_is_named_with_its_size() {
+    judged(
+        "parent-keeps",
+        11,
+        r"PID \d+ \(python3[.\d]*\) is not judged, and its anonymous \+ swap grew from .* MiB to .* MiB",
+    );
+}
+
+#[test]
+fn processes_that_stay_behind_are_counted() {
+    judged("helpers-stay", 11, r"the target grew from \d+ to \d+ processes, the newest PID \d+");
+    judged(
+        "zombies",
+        11,
+        r"the target grew from \d+ to \d+ zombie processes: PID \d+ .* does not wait for its dead children",
+    );
+}
+
+#[test]
+fn memory_in_a_memfd_does_not_pass() {
+    let ended = run("memfd", PYTHON, r#""children""#, LOG);
+    assert!([Some(10), Some(11)].contains(&ended.code), "{}", ended.story());
+    assert!(ended.stdout.contains("tmpfs") || ended.stdout.contains("shared memory of PID"), "{}", ended.story());
+}
+
+#[test]
+fn each_worker_is_born_bigger() {
+    judged("born-bigger", 11, r"each new worker is born \d+ KiB bigger");
+}
+
+#[test]
+fn counts_that_can_not_be_right_do_not_pass() {
+    judged("log-ten", 11, r"\d+ requests were counted, but \d+ were sent");
+    judged("log-other", 11, r"0 of \d+ lines of the log match the pattern; the first is `worker=\d+ ok`");
+    judged("log-strangers", 11, r"\d+ of \d+ counted requests belong to PIDs that are not judged, such as 999999");
+}
+
+#[test]
+fn whoever_does_the_work_has_to_be_judged() {
+    for (command, workers, choice) in [
+        (PYTHON, r#""self""#, r#"workers = "children""#),
+        (r#""sh", "-c", "python3 POOL; true""#, r#""children""#, r#"workers = "descendants""#),
+        (r#""sh", "-c", "python3 POOL; true""#, r#""self""#, r#"workers = "descendants""#),
+    ] {
+        for requests in [LOG, ""] {
+            let ended = run("worker-keeps", command, workers, requests);
+            let story = ended.story();
+            assert_eq!(ended.code, Some(11), "{workers}: {story}");
+            let text = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(text.contains("not judged") && text.contains(choice), "{workers}: {story}");
+        }
+    }
+}
+
+#[test]
+fn a_busy_neighbour_is_a_service_of_its_own() {
+    // The neighbour is a child of the same parent: only those that run the pool are judged.
+    let ended = run("busy-neighbour", PYTHON, r#"{ match = "shop.py" }"#, LOG);
+    assert_eq!(ended.code, Some(0), "{}", ended.story());
+}

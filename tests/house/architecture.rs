@@ -1,0 +1,113 @@
+//! Dependencies run one way: what each module may use, held against the source.
+
+use crate::source::{Source, sources};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// What each module may use of the others.
+fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
+    BTreeMap::from([
+        ("model", &[][..]),
+        ("stats", &[]),
+        ("table", &["model"]),
+        ("verdict", &["model", "stats"]),
+        ("bisect", &[]),
+        ("words", &["model", "verdict"]),
+        ("compare", &["model", "stats", "verdict", "words"]),
+        ("config", &["model"]),
+        ("probe", &["config", "model"]),
+        ("supervise", &["config", "model", "probe"]),
+        ("workload", &["config", "model", "supervise"]),
+        ("store", &["model"]),
+        ("engine", &["config", "model", "probe", "store", "supervise", "workload"]),
+        ("apache", &["config", "engine"]),
+        ("experiment", &["apache", "bisect", "compare", "config", "engine", "model", "store", "verdict", "words"]),
+        ("report", &["bisect", "compare", "model", "verdict", "words"]),
+        ("demo", &["model"]),
+        (
+            "cli",
+            &[
+                "apache",
+                "bisect",
+                "compare",
+                "config",
+                "demo",
+                "engine",
+                "experiment",
+                "model",
+                "probe",
+                "report",
+                "store",
+                "supervise",
+                "table",
+                "verdict",
+                "words",
+                "workload",
+            ],
+        ),
+    ])
+}
+
+/// The pure core knows no file, network, process or clock.
+const CORE: [&str; 7] = ["bisect", "compare", "model", "stats", "table", "verdict", "words"];
+const IMPURE: [&str; 6] = ["env", "fs", "net", "process", "thread", "time"];
+const PRINTING: [&str; 4] = ["dbg", "eprintln", "print", "println"];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn every_module_uses_only_what_it_may() {
+    let allowed = allowed();
+    let mut wrong = Vec::new();
+    for source in sources(&root().join("src/lib.rs")) {
+        let Some(module) = source.module.first() else { continue };
+        let may = allowed.get(module.as_str()).unwrap_or_else(|| panic!("`{module}` has no rule: add one"));
+        for used in source.uses("crate") {
+            if used != *module && !may.contains(&used.as_str()) {
+                wrong.push(format!("{}: `{module}` uses `{used}`", source.file.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_core_is_pure() {
+    let of_the_core = |source: &Source| source.module.first().is_some_and(|name| CORE.contains(&name.as_str()));
+    let mut wrong = Vec::new();
+    for source in sources(&root().join("src/lib.rs")).into_iter().filter(of_the_core) {
+        let impure = source.uses("std").into_iter().filter(|used| IMPURE.contains(&used.as_str()));
+        wrong.extend(impure.map(|used| format!("{}: std::{used}", source.file.display())));
+        let printing = PRINTING.iter().filter(|name| source.calls(name));
+        wrong.extend(printing.map(|name| format!("{}: {name}!", source.file.display())));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Files of a folder and of those below it.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            files.extend(self::files(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+#[test]
+fn files_hold_one_concept() {
+    const MOST: usize = 600;
+    let long: Vec<_> = ["src", "tests", "examples"]
+        .iter()
+        .flat_map(|d| files(&root().join(d)))
+        .map(|path| (std::fs::read_to_string(&path).unwrap().lines().count(), path))
+        .filter(|(lines, _)| *lines > MOST)
+        .collect();
+    assert!(long.is_empty(), "longer than {MOST} lines: {long:?}");
+}

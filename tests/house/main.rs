@@ -1,0 +1,6 @@
+//! What holds for the source, for harness files and for every parser of foreign bytes: no process is started.
+
+mod architecture;
+mod corpus;
+mod harness_files;
+mod source;
