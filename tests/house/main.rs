@@ -2,5 +2,6 @@
 
 mod architecture;
 mod corpus;
+mod documents;
 mod harness_files;
 mod source;
