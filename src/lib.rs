@@ -13,6 +13,7 @@
 //! The **edges** touch the world:
 //!
 //! - [`config`]: the harness file
+//! - [`http`]: one HTTP/1.1 answer from its bytes, one page within bounds
 //! - [`probe`]: one reading each of `/proc`, control groups, status pages and logs
 //! - [`supervise`]: launch, readiness, the process tree, stop
 //! - [`workload`]: the load driver
@@ -24,7 +25,7 @@
 //! - [`demo`]: the demonstration server with switchable faults
 //! - [`cli`]: arguments to plain requests, verdicts to exit codes
 //!
-//! Dependencies run one way: `cli -> engine -> {workload -> supervise -> probe, store} -> config -> model` and
+//! Dependencies run one way: `cli -> engine -> {workload -> supervise -> probe, store} -> config -> {http, model}` and
 //! `report -> words -> verdict -> stats`, `verdict -> model`; `tests/house/architecture.rs` holds that.
 
 pub mod apache;
@@ -35,6 +36,7 @@ pub mod config;
 pub mod demo;
 pub mod engine;
 pub mod experiment;
+pub mod http;
 pub mod model;
 pub mod probe;
 pub mod report;

@@ -5,7 +5,7 @@ use regex::{Regex, bytes};
 use seepage::config::{Overrides, Variables, parse, redacted, resolve};
 use seepage::report::Format;
 use seepage::table::Mapping;
-use seepage::{probe, report, store, table, verdict, workload};
+use seepage::{http, probe, report, store, table, verdict};
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -51,8 +51,8 @@ pub fn harness_file(bytes: &[u8]) {
 /// An HTTP answer; the first byte says in which pieces it comes, and whether it answers HEAD.
 pub fn http_answer(bytes: &[u8]) {
     let Some((first, answer)) = bytes.split_first() else { return };
-    let _ = workload::read_answer(answer, first & 1 == 1, usize::from(first >> 1));
-    let _ = workload::read_answer(answer, first & 1 == 1, answer.len());
+    let _ = http::read_answer(answer, first & 1 == 1, usize::from(first >> 1));
+    let _ = http::read_answer(answer, first & 1 == 1, answer.len());
 }
 
 /// A series that another tool wrote: read and judged.

@@ -1,21 +1,18 @@
 //! `ab`: two variants of one target, in pairs of runs.
 
+use super::comparison::{conclude, exit_code};
 use super::deadline::Deadline;
-use super::output::{Answer, Inconclusive, Printed, comparison_code, conclude_comparison, say};
-use super::watch::Watcher;
-use super::{Done, Problem, run};
+use super::experiment::{Teller, held};
+use super::output::{Answer, Inconclusive, Printed};
+use super::problem::{Done, Problem};
+use super::run;
 use crate::compare::{LEAST_PAIRS, MOST_PAIRS};
 use crate::config::{self, Harness, Overrides};
-use crate::engine::{Interruption, Progress, stamp};
-use crate::experiment::{self, AbError, AbRequest, Contrast, Observer, SidesError, Stop, Variants};
-use crate::model::RunRecord;
+use crate::engine::{Interruption, stamp};
+use crate::experiment::{self, AbRequest, Contrast, Stop, Variants};
 use crate::report::comparison::Report;
-use crate::report::live::Mode;
-use crate::report::{self, Format, plain};
 use crate::store::{self, Experiment, ExperimentSide};
-use crate::verdict::{ExitCode, Verdict};
-use std::io::ErrorKind;
-use std::os::fd::OwnedFd;
+use crate::verdict::ExitCode;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `ab`.
@@ -143,11 +140,11 @@ pub fn ab(arguments: &Arguments) -> Done {
     };
     let code = match end.stop {
         Stop::Interrupted(Interruption::Signal(signal)) => ExitCode::Interrupted(signal),
-        Stop::Interrupted(Interruption::Deadline(_)) => comparison_code(&end.comparison, arguments.inconclusive, false),
-        Stop::Complete | Stop::Early => comparison_code(&end.comparison, arguments.inconclusive, true),
+        Stop::Interrupted(Interruption::Deadline(_)) => exit_code(&end.comparison, arguments.inconclusive, false),
+        Stop::Complete | Stop::Early => exit_code(&end.comparison, arguments.inconclusive, true),
     };
     Answer::new(code).begin(&interrupt);
-    Ok(conclude_comparison(&report, Some(&directory.path), arguments.format, code)?.code())
+    Ok(conclude(&report, Some(&directory.path), arguments.format, code)?.code())
 }
 
 fn contrast(arguments: &Arguments) -> Result<Contrast, Problem> {
@@ -162,16 +159,6 @@ fn contrast(arguments: &Arguments) -> Result<Contrast, Problem> {
         contrast.define[definition.side].push((definition.name.clone(), definition.value.clone()));
     }
     Ok(contrast)
-}
-
-/// Holds an experiment's directory, where its file system has locks.
-pub fn held(directory: &Path) -> Result<Option<OwnedFd>, Problem> {
-    match store::hold(directory) {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => {
-            Err(Problem::new(ExitCode::Failure, format!("{}: {error}", directory.display())))
-        }
-        held => Ok(held.ok()),
-    }
 }
 
 /// How it ended, if there is anything to say of that.
@@ -244,80 +231,6 @@ impl Directory {
     fn remove_if_new(&self) {
         if self.resumed.is_none() {
             let _ = std::fs::remove_dir_all(&self.path);
-        }
-    }
-}
-
-/// Tells on standard error how an experiment goes on.
-pub struct Teller {
-    quiet: bool,
-    watcher: Option<Watcher>,
-    written: Result<(), String>,
-}
-
-impl Teller {
-    /// A teller that says nothing if `quiet`.
-    pub fn new(quiet: bool) -> Self {
-        Teller { quiet, watcher: None, written: Ok(()) }
-    }
-
-    /// A line.
-    pub fn say(&self, line: &str) {
-        if !self.quiet {
-            say(&plain(line));
-        }
-    }
-
-    fn mode(&self) -> Mode {
-        if self.quiet { Mode::Quiet } else { Mode::detect() }
-    }
-}
-
-impl Observer for Teller {
-    fn begin(&mut self, what: &str) {
-        self.say(what);
-        self.watcher = Some(Watcher::new(self.mode()));
-    }
-
-    fn look(&mut self, progress: &Progress<'_>) {
-        if let Some(watcher) = &mut self.watcher {
-            watcher.look(progress);
-        }
-    }
-
-    fn end(&mut self, directory: &Path, record: &RunRecord, verdict: &Verdict) {
-        // The page and the numbers; `seepage report` makes the rest.
-        if let Err(error) = report::write(directory, record, verdict, &[Format::Html, Format::Json])
-            && self.written.is_ok()
-        {
-            self.say(&format!("    {error}"));
-            self.written = Err(error.to_string());
-        }
-    }
-
-    fn so_far(&mut self, what: &str) {
-        // What was drawn over gives way.
-        self.watcher = None;
-        self.say(&format!("    {what}"));
-    }
-}
-
-impl From<SidesError> for Problem {
-    fn from(error: SidesError) -> Self {
-        match error {
-            SidesError::Modules(error) => Problem::from(error),
-            error => Problem::new(ExitCode::Config, error),
-        }
-    }
-}
-
-impl From<AbError> for Problem {
-    fn from(error: AbError) -> Self {
-        let text = error.to_string();
-        match error {
-            AbError::Run { source, .. } => Problem { text, ..Problem::from(source) },
-            AbError::Failed { exit, .. } => Problem::new(exit, text),
-            AbError::Store(_) => Problem::new(ExitCode::Failure, text),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `analyze`: judges finished runs and series that other tools wrote, one or thousands.
 
 use super::budget::{self, ResourceBudget};
-use super::output::{self, Answer, Inconclusive, exit_code, rendered};
-use super::{Done, Problem, folded};
+use super::output::{self, Answer, Inconclusive, colours, columns, exit_code, folded, rendered};
+use super::problem::{Done, Problem};
 use crate::config;
 use crate::model::{self, Bytes, Event, EventKind, Per, RunRecord, Sample};
 use crate::report;
@@ -239,7 +239,7 @@ fn of_many(input: &Path, arguments: &Arguments) -> Outcome {
         (Ok(judged), Printed::Jsonl) => report::verdict_line(&name, &judged.record, &judged.verdict),
         (Err(what), Printed::Jsonl) => report::error_line(&name, what),
         (Ok(judged), _) => {
-            let verdict = report::terminal(&judged.record, &judged.verdict, super::colours(), super::columns());
+            let verdict = report::terminal(&judged.record, &judged.verdict, colours(), columns());
             folded(format!("{}\n{verdict}\n", report::plain(&name)))
         }
         (Err(what), _) => format!("{}\nerror: {}\n\n", report::plain(&name), report::plain(what)),

@@ -3,8 +3,8 @@
 use super::budget::{self, ResourceBudget};
 use super::deadline::Deadline;
 use super::output::{Output, conclude, say};
-use super::watch::Watcher;
-use super::{Done, Problem, judge};
+use super::problem::{Done, Problem};
+use super::watch::{Watcher, look_at};
 use crate::config::{LogConfig, RequestsConfig, Span, Workers};
 use crate::engine::{AttachRequest, Attachment};
 use crate::model::{Bytes, Per, RunRecord};
@@ -170,7 +170,7 @@ pub fn attach(arguments: &Arguments) -> Done {
     }
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });
     let mut looks = Looks::open_ended();
-    let mut look = |record: &RunRecord, seconds: f64| judge::look(&mut looks, record, seconds);
+    let mut look = |record: &RunRecord, seconds: f64| look_at(&mut looks, record, seconds);
     let finished = attachment.watch(&mut |progress| watcher.look(progress), &mut look)?;
     // What was drawn over gives way to the verdict.
     drop(watcher);

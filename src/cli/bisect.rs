@@ -1,13 +1,14 @@
 //! `bisect`: which of a target's modules makes it leak.
 
-use super::ab::{Teller, held};
 use super::deadline::Deadline;
-use super::output::{Answer, Printed, put};
-use super::{Done, Problem, colours, folded, interruption_code, run};
+use super::experiment::{Teller, held};
+use super::output::{Answer, Printed, colours, folded, put};
+use super::problem::{Done, Problem, interruption_code};
+use super::run;
 use crate::bisect::Finding;
 use crate::config::{self, Overrides};
 use crate::engine::stamp;
-use crate::experiment::{self, BisectEnd, BisectError, BisectRequest, ModulesError};
+use crate::experiment::{self, BisectEnd, BisectRequest};
 use crate::report::bisect::{BisectReport, BisectStep, state_word};
 use crate::store;
 use crate::verdict::ExitCode;
@@ -104,31 +105,5 @@ fn told(name: String, started: String, end: BisectEnd) -> BisectReport {
         kept: end.kept,
         finding: end.finding,
         steps: steps.collect(),
-    }
-}
-
-impl From<BisectError> for Problem {
-    fn from(error: BisectError) -> Self {
-        let text = error.to_string();
-        match error {
-            BisectError::Modules(error) => Problem { text, ..Problem::from(error) },
-            BisectError::Run { source, .. } => Problem { text, ..Problem::from(source) },
-            BisectError::Failed { exit, .. } => Problem::new(exit, text),
-            BisectError::Interrupted(by) => Problem::new(interruption_code(by), text),
-        }
-    }
-}
-
-impl From<ModulesError> for Problem {
-    fn from(error: ModulesError) -> Self {
-        let text = error.to_string();
-        match error {
-            // The preparation of the target failed, as it would have for a run.
-            ModulesError::Apache(crate::apache::OffError::Setup(crate::engine::RunError::Setup(_))) => {
-                Problem::new(ExitCode::Target, text)
-            }
-            ModulesError::Apache(crate::apache::OffError::Setup(source)) => Problem { text, ..Problem::from(source) },
-            _ => Problem::new(ExitCode::Config, text),
-        }
     }
 }

@@ -1,8 +1,8 @@
 //! `check` and `schema`: what can be said of a harness file without running it.
 
 use super::output::tell;
-use super::{Done, Problem};
-use crate::config::{self, ConfigError, Harness, Overrides, StepConfig};
+use super::problem::{Done, Problem};
+use crate::config::{self, Harness, Overrides, StepConfig};
 use crate::model::format_count;
 use crate::report::plain;
 use crate::verdict::ExitCode;
@@ -63,10 +63,4 @@ fn outline(harness: &Harness) -> Vec<String> {
 pub fn schema() -> Done {
     let schema = serde_json::to_string_pretty(&config::schema()).map_err(std::io::Error::from)?;
     Ok(tell(format!("{schema}\n").as_bytes()))
-}
-
-impl From<ConfigError> for Problem {
-    fn from(error: ConfigError) -> Self {
-        Problem::new(ExitCode::Config, error)
-    }
 }

@@ -1,6 +1,6 @@
 //! `--deadline`: the time by which a command has ended, whatever happens.
 
-use super::Problem;
+use super::problem::Problem;
 use crate::config::Span;
 use crate::engine::Interrupt;
 use crate::verdict::ExitCode;

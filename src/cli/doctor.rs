@@ -1,7 +1,7 @@
 //! `doctor`: what this machine and user can measure, and what to do about what is missing.
 
-use super::output::{Printed, tell};
-use super::{Done, colours};
+use super::output::{Printed, colours, tell};
+use super::problem::Done;
 use crate::probe::{Availability, Capability, HostProbe, examine};
 use console::Style;
 

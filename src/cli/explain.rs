@@ -1,8 +1,7 @@
 //! `explain`: the working behind a verdict.
 
-use super::judge::CODES;
-use super::output::tell;
-use super::{Done, Problem, folded};
+use super::output::{SHOWN, folded, tell};
+use super::problem::{Done, Problem};
 use crate::model::Resource;
 use crate::report;
 use crate::store;
@@ -11,7 +10,7 @@ use std::path::PathBuf;
 
 /// Arguments of `explain`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = CODES)]
+#[command(after_help = SHOWN)]
 pub struct Arguments {
     /// Run directory.
     run: PathBuf,

@@ -1,8 +1,8 @@
 //! `completions` and `man`: made from the command line itself, so that they can't be out of date.
 
 use super::output::tell;
-use super::{Cli, Done};
-use clap::CommandFactory;
+use super::problem::Done;
+use clap::Command;
 use clap_complete::Shell;
 use std::io::Write;
 
@@ -13,18 +13,17 @@ pub struct CompletionsArguments {
     shell: Shell,
 }
 
-/// Prints the script with which a shell completes `seepage`.
-pub fn completions(arguments: &CompletionsArguments) -> Done {
+/// Prints the script with which a shell completes `command`.
+pub fn completions(arguments: &CompletionsArguments, mut command: Command) -> Done {
     // Made in memory: the generator panics if it can't write, as when the reader of a pipe has gone.
     let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut Cli::command(), "seepage", &mut script);
+    clap_complete::generate(arguments.shell, &mut command, "seepage", &mut script);
     Ok(tell(&script))
 }
 
-/// Prints the manual page, with a section for each command.
-pub fn man() -> Done {
+/// Prints the manual page of `command`, with a section for each of its commands.
+pub fn man(mut command: Command) -> Done {
     let mut page = Vec::new();
-    let mut command = Cli::command();
     command.build();
     clap_mangen::Man::new(command.clone()).render(&mut page)?;
     for subcommand in command.get_subcommands().filter(|c| c.get_name() != "help") {

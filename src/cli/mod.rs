@@ -8,26 +8,28 @@ mod bisect;
 mod budget;
 mod check;
 mod compare;
+mod comparison;
 mod deadline;
 mod doctor;
+mod experiment;
 mod explain;
-mod judge;
 mod manual;
 mod output;
 mod plan;
+mod problem;
 mod prune;
+mod report;
 mod run;
 mod watch;
 
 use crate::config;
 use crate::demo::{self, DemoOptions};
-use crate::engine::{Interrupt, Interruption, NAMER_ARGUMENT, outlive_file_limits, run_namer};
-use crate::report;
+use crate::engine::{NAMER_ARGUMENT, outlive_file_limits, run_namer};
 use crate::supervise::{GUARD_ARGUMENT, run_guard};
 use crate::verdict::ExitCode;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use problem::Problem;
 use regex::Regex;
-use std::io::{self, IsTerminal};
 
 /// Finds memory leaks in long-running worker processes: launch, drive, sample, judge.
 #[derive(Debug, Parser)]
@@ -59,7 +61,7 @@ enum Command {
     /// Show the working behind a verdict: what was cut, the plausible models, what they leave, the conditions of the rule.
     Explain(explain::Arguments),
     /// Render the report of a finished run again.
-    Report(judge::ReportArguments),
+    Report(report::Arguments),
     /// Remove old runs.
     Prune(prune::Arguments),
     /// Check a harness file without running it.
@@ -113,13 +115,13 @@ pub fn main() -> std::process::ExitCode {
         Command::Attach(arguments) => attach::attach(&arguments),
         Command::Analyze(arguments) => analyze::analyze(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
-        Command::Report(arguments) => judge::report(&arguments),
+        Command::Report(arguments) => report::report(&arguments),
         Command::Prune(arguments) => prune::prune(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Schema => check::schema(),
         Command::Doctor(arguments) => doctor::doctor(&arguments),
-        Command::Completions(arguments) => manual::completions(&arguments),
-        Command::Man => manual::man(),
+        Command::Completions(arguments) => manual::completions(&arguments, Cli::command()),
+        Command::Man => manual::man(Cli::command()),
         Command::DemoServer(options) => demo::serve(options).map(|()| ExitCode::Clean).map_err(Problem::from),
     };
     match done {
@@ -130,63 +132,4 @@ pub fn main() -> std::process::ExitCode {
         }
     }
     .into()
-}
-
-/// A failure on its way to the user.
-struct Problem {
-    code: ExitCode,
-    text: String,
-}
-
-impl Problem {
-    fn new(code: ExitCode, error: impl ToString) -> Self {
-        Problem { code, text: error.to_string() }
-    }
-
-    /// A failure while a command went on, which is none of its own if it was to end.
-    fn while_listening(interrupt: &Interrupt, error: impl Into<Problem>) -> Self {
-        let problem = error.into();
-        match interrupt.cause() {
-            Some(by) => Problem { code: interruption_code(by), ..problem },
-            None => problem,
-        }
-    }
-}
-
-impl From<io::Error> for Problem {
-    fn from(error: io::Error) -> Self {
-        Problem::new(ExitCode::Failure, error)
-    }
-}
-
-/// What a command exits with that was ended before it had an answer.
-fn interruption_code(by: Interruption) -> ExitCode {
-    match by {
-        Interruption::Signal(signal) => ExitCode::Interrupted(signal),
-        Interruption::Deadline(_) => ExitCode::Inconclusive,
-    }
-}
-
-type Done = Result<ExitCode, Problem>;
-
-impl From<ExitCode> for std::process::ExitCode {
-    fn from(code: ExitCode) -> Self {
-        code.code().into()
-    }
-}
-
-/// Whether standard output takes colours.
-fn colours() -> bool {
-    io::stdout().is_terminal() && console::colors_enabled()
-}
-
-/// A report as it is to be printed: for a terminal, folded to its width.
-fn folded(text: String) -> String {
-    if io::stdout().is_terminal() { report::fold(&text, columns()) } else { text }
-}
-
-/// How wide a line may be; what is no terminal has no end.
-fn columns() -> usize {
-    let terminal = console::Term::stdout().size_checked().filter(|_| io::stdout().is_terminal());
-    terminal.map_or(usize::MAX, |(_, columns)| columns.into())
 }

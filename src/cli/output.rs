@@ -1,14 +1,12 @@
 //! How an answer reaches the user: printed first, then written, and exited with whether or not anybody could hear it.
 
-use super::{Problem, colours, columns, folded};
-use crate::compare::Comparison;
+use super::problem::Problem;
 use crate::config;
 use crate::engine::{Finished, Interrupt};
 use crate::model::{RunRecord, RunStatus};
-use crate::report::comparison::Report;
 use crate::report::{self, Format};
 use crate::verdict::{self, ExitCode, Outcome, Verdict};
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 /// How a verdict is given to the user.
@@ -93,6 +91,10 @@ impl Answer {
     }
 }
 
+/// What `report` and `explain` exit with: a step that only shows a run must not fail the job for what it shows.
+pub const SHOWN: &str =
+    "Exits with 0 if it could be shown, whatever the verdict is: `seepage analyze RUN` exits with that.";
+
 /// Prints `text` as the whole of a result that is no verdict.
 pub fn tell(text: &[u8]) -> ExitCode {
     let mut answer = Answer::new(ExitCode::Clean);
@@ -126,36 +128,6 @@ pub fn conclude(run: &Finished, output: &Output, interrupt: &Interrupt) -> Resul
     let written = report::write_all(directory, record, &verdict);
     put(&mut answer, written.map_err(|e| format!("{e}\n{}", again(directory))), output.format);
     Ok(answer)
-}
-
-/// The same for a comparison that exits with `code`; its reports go into `directory`, if they are wanted.
-pub fn conclude_comparison(
-    report: &Report<'_>,
-    directory: Option<&Path>,
-    format: Printed,
-    code: ExitCode,
-) -> Result<Answer, Problem> {
-    let mut answer = Answer::new(code);
-    let text = match format {
-        Printed::Terminal => folded(report.terminal(colours())).into_bytes(),
-        Printed::Json => report.render(Format::Json, false)?.unwrap_or_default(),
-    };
-    answer.print(&text);
-    if let Some(directory) = directory {
-        put(&mut answer, report.write(directory), format);
-    }
-    Ok(answer)
-}
-
-/// What a comparison exits with, given what an inconclusive one counts as. One that was cut short never passes, and what its
-/// pairs look like between two looks proves nothing.
-pub fn comparison_code(comparison: &Comparison, inconclusive: Option<Inconclusive>, complete: bool) -> ExitCode {
-    let code = if complete { comparison.exit() } else { ExitCode::Inconclusive };
-    match (code, inconclusive) {
-        (ExitCode::Inconclusive, Some(Inconclusive::Pass)) if complete => ExitCode::Clean,
-        (ExitCode::Inconclusive, Some(Inconclusive::Fail)) => ExitCode::Worse,
-        (code, _) => code,
-    }
 }
 
 /// Says where the page is, or why it isn't there.
@@ -197,8 +169,30 @@ pub fn exit_code(record: &RunRecord, verdict: &Verdict, inconclusive: Option<Inc
     }
 }
 
-impl From<report::ReportError> for Problem {
-    fn from(error: report::ReportError) -> Self {
-        Problem::new(ExitCode::Failure, error)
-    }
+/// Names the files that were written, one a line.
+pub fn told(written: &[PathBuf]) -> ExitCode {
+    let lines: String =
+        written.iter().map(|path| format!("{}\n", report::plain(&path.display().to_string()))).collect();
+    tell(lines.as_bytes())
+}
+
+/// A directory that the user named: where it leads to, if it is a link, for reports are written through none.
+pub fn followed(directory: &Path) -> std::io::Result<PathBuf> {
+    if directory.is_symlink() { directory.canonicalize() } else { Ok(directory.to_owned()) }
+}
+
+/// Whether standard output takes colours.
+pub fn colours() -> bool {
+    io::stdout().is_terminal() && console::colors_enabled()
+}
+
+/// A report as it is to be printed: for a terminal, folded to its width.
+pub fn folded(text: String) -> String {
+    if io::stdout().is_terminal() { report::fold(&text, columns()) } else { text }
+}
+
+/// How wide a line may be; what is no terminal has no end.
+pub fn columns() -> usize {
+    let terminal = console::Term::stdout().size_checked().filter(|_| io::stdout().is_terminal());
+    terminal.map_or(usize::MAX, |(_, columns)| columns.into())
 }

@@ -1,10 +1,10 @@
 //! `plan`: how long a run has to be, from a rehearsal.
 
 use super::deadline::Deadline;
-use super::output::{Printed, say, tell};
+use super::output::{Printed, folded, say, tell};
+use super::problem::{Done, Problem, interruption_code};
 use super::run::assignment;
 use super::watch::Watcher;
-use super::{Done, Problem, folded, interruption_code};
 use crate::config::{self, Harness, Overrides, PhaseConfig, SettleConfig, Span};
 use crate::engine::{self, Interrupt, RunRequest};
 use crate::model::{self, Axis, Budget, Per, PhaseKind, Resource, RunRecord, Share};

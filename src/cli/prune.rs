@@ -1,7 +1,7 @@
 //! `prune`: removes old runs.
 
 use super::output::Answer;
-use super::{Done, Problem};
+use super::problem::{Done, Problem};
 use crate::model::{Bytes, format_bytes};
 use crate::report::plain;
 use crate::store::{self, Stored};

@@ -1,15 +1,14 @@
 //! `run`: the main job.
 
-use super::compare::Baseline;
+use super::comparison::Baseline;
 use super::deadline::Deadline;
 use super::output::{Output, conclude, say};
-use super::watch::Watcher;
-use super::{Done, Problem, compare, judge};
+use super::problem::{Done, Problem};
+use super::watch::{Watcher, look_at};
 use crate::config::{self, Harness, Overrides, Stop};
-use crate::engine::{self, Extend, RunError, RunRequest};
+use crate::engine::{self, Extend, RunRequest};
 use crate::model::RunRecord;
 use crate::report::live::Mode;
-use crate::supervise::AttachError;
 use crate::verdict::{self, ExitCode, Looks, SoakPlan};
 use std::path::{Path, PathBuf};
 
@@ -122,8 +121,8 @@ pub fn run(arguments: &Arguments) -> Done {
         say(&format!("note: it can't end early, as its soak has no length as a whole: {NO_LENGTH}"));
     }
     let mut look = |record: &RunRecord, share: f64| match share {
-        _ if share <= 1.0 => judge::look(looks.as_mut()?, record, share),
-        _ => judge::look(later.as_mut()?, record, share / factor),
+        _ if share <= 1.0 => look_at(looks.as_mut()?, record, share),
+        _ => look_at(later.as_mut()?, record, share / factor),
     };
     let finished = engine::run(&request, &mut |progress| watcher.look(progress), &mut look)
         .map_err(|error| Problem::while_listening(&interrupt, error))?;
@@ -131,8 +130,7 @@ pub fn run(arguments: &Arguments) -> Done {
     drop(watcher);
     let mut answer = conclude(&finished, &arguments.output, &interrupt)?;
     if let Some(baseline) = &baseline {
-        let format = arguments.output.format;
-        compare::against_baseline(baseline, &finished.record, &finished.directory, format, &mut answer)?;
+        baseline.hold(&finished, arguments.output.format, &mut answer)?;
     }
     Ok(answer.code())
 }
@@ -143,18 +141,4 @@ fn looks(harness: &Harness, factor: f64) -> Option<(Looks, Looks)> {
     let pauses = harness.soaks().count() * harness.settle.pauses as usize;
     let plan = SoakPlan { after_warm_up: harness.warms_up(), last_phase, pauses };
     Some((Looks::planned(plan), Looks::extended(factor)))
-}
-
-impl From<RunError> for Problem {
-    fn from(error: RunError) -> Self {
-        let code = match error {
-            RunError::Config(_) | RunError::Workload(_) => ExitCode::Config,
-            RunError::Attach(AttachError::Several { .. } | AttachError::Wrapper { .. } | AttachError::Pattern(_)) => {
-                ExitCode::Usage
-            }
-            RunError::Attach(_) => ExitCode::Target,
-            RunError::Write(_) | RunError::Setup(_) => ExitCode::Failure,
-        };
-        Problem::new(code, error)
-    }
 }

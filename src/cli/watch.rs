@@ -1,10 +1,10 @@
-//! From a run that goes on to what its progress display shows.
+//! A run that goes on: what its progress display shows, and looks whether its answer is proven.
 
 use crate::config::PhaseConfig;
-use crate::engine::Progress;
+use crate::engine::{Looked, Progress};
 use crate::model::{EventKind, RunRecord, WorkerId};
 use crate::report::live::{Live, Mode, PhaseProgress, Snapshot, WorkerProgress};
-use crate::verdict::{self, Growth};
+use crate::verdict::{self, Growth, Look, Looks};
 use std::collections::HashMap;
 
 /// Points of a worker's history, and seconds between two of them.
@@ -108,6 +108,15 @@ impl Watcher {
             }
         }
     }
+}
+
+/// Looks at a run that goes on, if it is time to.
+pub fn look_at(looks: &mut Looks, record: &RunRecord, progress: f64) -> Option<Looked> {
+    if !looks.are_due_at(record, progress) {
+        return None;
+    }
+    let Look { alpha, proven, found, .. } = looks.look(record, progress);
+    Some(Looked { alpha, found, proven: proven.is_some() })
 }
 
 /// Share of a phase that is done, whichever way its length is given.

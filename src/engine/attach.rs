@@ -3,29 +3,25 @@
 //! Always: the target is never signalled, traced, stopped or sent anything; all that happens to it is that files below
 //! `/proc` are read, and the log or the status page that the user named.
 
-use super::cut::Cut;
+use super::end::{Cut, Finished, RunError};
+use super::head;
 use super::interrupt::Interrupt;
+use super::monitor::{Look, Monitor, Soaked, Stand, Stretch, Subject, Watch};
+use super::pulse::Pulse;
 use super::recorder::Recorder;
-use super::run::{Finished, Look, Looked, Progress, RunError, Watch};
 use super::sampler::{Plan, Sampler};
-use super::setup::stamp;
 use crate::config::{PhaseConfig, RequestsConfig, SampleConfig, Span, Workers, redacted_words, without_secrets};
 use crate::model::{
-    Budgets, Counting, CountingSource, EventKind, Gates, Per, PhaseKind, Resource, RunMeta, RunStatus, Target,
-    format_seconds, shown_command,
+    Budgets, Counting, CountingSource, EventKind, Per, PhaseKind, Resource, RunMeta, RunRecord, Target, format_seconds,
+    shown_command,
 };
-use crate::probe::{Counter, HostProbe, MemoryGroup};
-use crate::store::{FORMAT, RunDirectory};
+use crate::probe::{Counter, MemoryGroup};
+use crate::store::RunDirectory;
 use crate::supervise::{Attached, Wanted, Watch as TargetWatch};
 use serde_json::json;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
-
-/// How often the recorder looks at signals and at the target.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// A pool without a process for this long has ended; shorter, it may be restarting.
 const EMPTY: Duration = Duration::from_secs(2);
@@ -112,139 +108,117 @@ impl<'a> Attachment<'a> {
     /// # Errors
     /// If the run directory can't be made.
     pub fn watch(self, watch: &mut Watch<'_>, look: &mut Look<'_>) -> Result<Finished, RunError> {
-        let origin = Instant::now();
-        let mut meta = self.meta();
+        let pulse = Pulse::begin();
+        let group = MemoryGroup::of(self.attached.example.id().pid);
+        let meta = self.head(group.as_ref());
         let directory = RunDirectory::create(self.request.reports, &meta.id)?;
-        self.request.interrupt.recording(directory.path(), Duration::ZERO);
         let Attachment { request, attached, counter, .. } = self;
-        let group = MemoryGroup::of(attached.example.id().pid);
-        if let Some((group, limit)) = group.as_ref().and_then(|g| Some((g, g.effective_limit()?))) {
-            (meta.target.memory_limit, meta.target.limited_by) = (Some(limit), Some(group.kind().into()));
-        }
+        let interrupt = request.interrupt.clone();
+        interrupt.recording(directory.path(), Duration::ZERO);
         let (sink, entries) = channel();
         // Nothing is driven, so nothing comes from here.
         let (_, loads) = channel();
-        let mut recorder = Recorder::new(meta, directory, origin, entries, loads);
-        recorder.write_head();
-        for text in attached.notes {
-            recorder.event(EventKind::Note { text });
-        }
-        let soak = PhaseConfig {
-            kind: PhaseKind::Soak,
-            duration: request.duration.map(Span),
-            requests: None,
-            requests_per_worker: None,
-            rate: None,
-            concurrency: None,
-        };
-        recorder.event(EventKind::Phase { phase: soak.kind, index: 0 });
-        let alive = Arc::new(AtomicUsize::new(0));
+        let recorder = Recorder::new(meta, directory, pulse.clone(), entries, loads);
+        let mut monitor = Monitor { recorder, pulse: pulse.clone(), interrupt, watch, look };
+        monitor.recorder.write_head();
+        attached.notes.into_iter().for_each(|text| monitor.note(text));
+        monitor.recorder.event(EventKind::Phase { phase: PhaseKind::Soak, index: 0 });
+        let mut soak = OpenSoak::new(request.duration, pulse.origin());
         let plan = Plan {
             roster: attached.roster,
             counter,
             group,
             config: sampling(request.duration.unwrap_or(OPEN_ENDED)),
             heap: None,
-            origin,
-            alive: Arc::clone(&alive),
             driven: None,
-            stopping: Arc::new(AtomicBool::new(false)),
+            pulse,
         };
         let sampler = Sampler::start(plan, sink);
         let mut following = Following { root: attached.root.map(TargetWatch::new), seen: false, empty: None };
-        let end = loop {
-            recorder.take(LOOK);
-            if let Some(by) = request.interrupt.cause() {
-                break Err(Cut::interrupted(by));
-            }
-            if let Some(error) = recorder.failure() {
-                break Err(Cut::recording(error.to_string()));
-            }
-            if let Some((event, reason)) = following.look(alive.load(Ordering::Relaxed)) {
-                recorder.event(event);
-                break Err(Cut::target(reason));
-            }
-            if request.duration.is_some_and(|planned| origin.elapsed() >= planned) {
-                break Ok(());
-            }
-            if request.duration.is_none()
-                && let Some(Looked { alpha, found, proven }) =
-                    recorder.live(|record| look(record, origin.elapsed().as_secs_f64()))
-            {
-                recorder.event(EventKind::Look { share: None, alpha, found, proven });
-                if proven {
-                    break Ok(());
-                }
-            }
-            let counts: Vec<u64> = [recorder.record.host.first(), recorder.record.host.last()]
-                .into_iter()
-                .filter_map(|h| h?.requests)
-                .collect();
-            let requests = counts.first().zip(counts.last()).map(|(first, last)| last.saturating_sub(*first));
-            recorder.live(|record| {
-                watch(&Progress {
-                    record,
-                    elapsed: origin.elapsed().as_secs_f64(),
-                    phase: Some((&soak, 0, 1)),
-                    phase_elapsed: origin.elapsed().as_secs_f64(),
-                    alive: alive.load(Ordering::Relaxed),
-                    requests,
-                    phase_requests: requests.unwrap_or(0),
-                    failures: 0,
-                });
-            });
-        };
-        let followed = recorder.end_sampling(sampler.finish());
-        Ok(recorder.finish(end.and(followed)))
+        let end = monitor.follow(&mut soak, &mut following);
+        let followed = monitor.recorder.end_sampling(sampler.finish());
+        Ok(monitor.finish(end.and(followed)))
     }
 
-    fn meta(&self) -> RunMeta {
+    /// The head of the run; the target is in `group`.
+    fn head(&self, group: Option<&MemoryGroup>) -> RunMeta {
         let (request, attached) = (self.request, &self.attached);
         let name = name(attached.example.command());
-        let (started, id) = stamp(&name);
+        let stamp = head::stamp(&name);
         let counting = self.counter.as_ref().map_or_else(uncounted, Counter::counting);
-        let worth = counting.worth.clone();
-        let seconds = request.duration.map(|d| d.as_secs_f64());
-        RunMeta {
-            format: FORMAT.into(),
-            seepage: env!("CARGO_PKG_VERSION").into(),
-            id,
-            name,
-            started,
-            elapsed: None,
-            status: RunStatus::Running,
-            aborted: None,
-            failure: None,
-            seed: 0,
-            host: HostProbe::describe(),
-            target: Target {
-                command: redacted_words(&attached.example.command_line()),
-                executable: attached.example.executable().map(|path| path.display().to_string()),
-                root: attached.root.as_ref().map(|probe| probe.id()),
-                workers: attached.chosen.clone(),
-                memory_limit: None,
-                limited_by: None,
-                worker_limits: None,
-                max_worker_size: request.max_worker_size,
-                warm_up: request.warm_up.map(|age| age.as_secs_f64()),
+        let limited = group.and_then(|group| Some((group.effective_limit()?, group.kind())));
+        let target = Target {
+            command: redacted_words(&attached.example.command_line()),
+            executable: attached.example.executable().map(|path| path.display().to_string()),
+            root: attached.root.as_ref().map(|probe| probe.id()),
+            workers: attached.chosen.clone(),
+            memory_limit: limited.map(|(limit, _)| limit),
+            limited_by: limited.map(|(_, kind)| kind.into()),
+            worker_limits: None,
+            max_worker_size: request.max_worker_size,
+            warm_up: request.warm_up.map(|age| age.as_secs_f64()),
+        };
+        let config = json!({ "attach": {
+            "target": match request.wanted {
+                Wanted::Pid(pid) => json!({ "pid": pid }),
+                Wanted::Match(pattern) => json!({ "match": without_secrets(pattern) }),
+                Wanted::Group(path) => json!({ "cgroup": path.display().to_string() }),
             },
-            counting,
-            classes: Vec::new(),
-            steps: Vec::new(),
-            budgets: self.budgets.clone(),
-            gates: Gates::default(),
-            workload: None,
-            observing: None,
-            config: json!({ "attach": {
-                "target": match request.wanted {
-                    Wanted::Pid(pid) => json!({ "pid": pid }),
-                    Wanted::Match(pattern) => json!({ "match": without_secrets(pattern) }),
-                    Wanted::Group(path) => json!({ "cgroup": path.display().to_string() }),
-                },
-                "workers": attached.chosen,
-                "seconds": seconds,
-                "requests": worth,
-            }}),
+            "workers": attached.chosen,
+            "seconds": request.duration.map(|d| d.as_secs_f64()),
+            "requests": counting.worth,
+        }});
+        RunMeta { budgets: self.budgets.clone(), ..head::begun(name, stamp, target, counting, config) }
+    }
+}
+
+/// The only phase of a watch: it ends after its time, or, if it has none, when the answer is proven.
+struct OpenSoak {
+    phase: PhaseConfig,
+    begun: Instant,
+    halted: bool,
+}
+
+impl OpenSoak {
+    fn new(duration: Option<Duration>, begun: Instant) -> Self {
+        let phase = PhaseConfig {
+            kind: PhaseKind::Soak,
+            duration: duration.map(Span),
+            requests: None,
+            requests_per_worker: None,
+            rate: None,
+            concurrency: None,
+        };
+        OpenSoak { phase, begun, halted: false }
+    }
+}
+
+impl Stretch for OpenSoak {
+    fn end(&mut self) -> Option<Result<(), Cut>> {
+        let over = self.phase.duration.is_some_and(|planned| self.begun.elapsed() >= planned.0);
+        (over || self.halted).then_some(Ok(()))
+    }
+
+    fn halt(&mut self) {
+        self.halted = true;
+    }
+
+    fn conclude(&mut self) {
+        self.halted = true;
+    }
+
+    fn stand(&self, record: &RunRecord, _alive: usize) -> Stand<'_> {
+        let ends = [record.host.first(), record.host.last()];
+        let counts: Vec<u64> = ends.into_iter().filter_map(|host| host?.requests).collect();
+        let requests = counts.first().zip(counts.last()).map(|(first, last)| last.saturating_sub(*first));
+        let open = self.phase.duration.is_none();
+        Stand {
+            phase: (&self.phase, 0, 1),
+            begun: self.begun,
+            requests,
+            phase_requests: requests.unwrap_or(0),
+            failures: 0,
+            soaked: open.then(|| Soaked::Seconds(self.begun.elapsed().as_secs_f64())),
         }
     }
 }
@@ -272,6 +246,14 @@ impl Following {
         let since = *self.empty.get_or_insert_with(Instant::now);
         let gone = since.elapsed() > EMPTY;
         gone.then(|| (EventKind::TargetDied { cause: None }, "no process of the target is left".to_owned()))
+    }
+}
+
+impl Subject for Following {
+    fn check(&mut self, recorder: &mut Recorder, alive: usize) -> Result<(), String> {
+        let Some((event, reason)) = self.look(alive) else { return Ok(()) };
+        recorder.event(event);
+        Err(reason)
     }
 }
 

@@ -1,11 +1,15 @@
 //! The driver's thread: it has the driver to itself for the whole run and goes through one phase after the other.
 
-use crate::config::{PhaseConfig, Span, WorkloadConfig};
-use crate::model::{LoadSample, PhaseKind, WorkloadSummary};
-use crate::supervise::Guard;
+use super::end::Cut;
+use super::monitor::{Soaked, Stand, Stretch};
+use super::pulse::Pulse;
+use super::setup::Setup;
+use super::soaking::Soaking;
+use crate::config::{PhaseConfig, Span};
+use crate::model::{LoadSample, PhaseKind, RunRecord, WorkloadSummary, format_seconds};
 use crate::workload::{Counters, Driver, PhaseEnd, StepHistograms, WorkloadError};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -15,6 +19,7 @@ pub struct Driving {
     phases: Sender<PhaseConfig>,
     ends: Receiver<PhaseEnd>,
     halt: Arc<AtomicBool>,
+    counters: Arc<Counters>,
     thread: JoinHandle<DriverTotals>,
 }
 
@@ -31,28 +36,38 @@ pub struct DriverTotals {
     pub last_failure: Option<String>,
 }
 
+impl DriverTotals {
+    /// What the user should know of them, a sentence each.
+    pub fn notes(&self) -> Vec<String> {
+        let failed = self.last_failure.as_ref().map(|text| format!("the last request that failed: {text}"));
+        let stalled = (!self.stalled.is_zero()).then(|| {
+            format!(
+                "the harness itself did not run for {}: stopped by a signal, or without a CPU; no request was due \
+                 then, and latencies across it are left out",
+                format_seconds(self.stalled.as_secs_f64())
+            )
+        });
+        failed.into_iter().chain(stalled).collect()
+    }
+}
+
 impl Driving {
-    /// Starts the thread; nothing is sent yet. What it starts is below `guard`. Each soak comes in `parts` phases, if it is cut. `alive` is kept up to date with the number of workers.
+    /// Starts the thread for the workload of `setup`; nothing is sent yet. Each second of load sends to `seconds`.
     ///
     /// # Errors
     /// If the workload can't be driven as the harness file says.
-    pub fn start(
-        guard: &Arc<Guard>,
-        config: &WorkloadConfig,
-        parts: u32,
-        origin: Instant,
-        counters: Arc<Counters>,
-        seconds: Sender<LoadSample>,
-        alive: Arc<AtomicUsize>,
-    ) -> Result<Self, WorkloadError> {
+    pub fn start(setup: &Setup, pulse: &Pulse, seconds: Sender<LoadSample>) -> Result<Self, WorkloadError> {
         let (phases, orders) = channel::<PhaseConfig>();
         let (answer, ends) = channel();
         let (prepared, ready) = channel();
         let halt = Arc::new(AtomicBool::new(false));
-        let (guard, config, stop) = (Arc::clone(guard), config.clone(), Arc::clone(&halt));
+        let (config, parts) = (setup.harness.workload.clone(), setup.harness.settle.pauses);
+        let counters = Arc::new(Counters::new(&config));
+        let (guard, pulse, stop, ours) =
+            (Arc::clone(&setup.guard), pulse.clone(), Arc::clone(&halt), Arc::clone(&counters));
         let thread = std::thread::spawn(move || {
             // The driver is made here because it stays on the thread that made it.
-            let mut driver = match Driver::new(&config, origin, counters, seconds) {
+            let mut driver = match Driver::new(&config, pulse.origin(), ours, seconds) {
                 Ok(driver) => driver.in_parts(parts).below(guard),
                 Err(error) => {
                     let _ = prepared.send(Err(error));
@@ -60,7 +75,7 @@ impl Driving {
                 }
             };
             let _ = prepared.send(Ok(()));
-            let pool = || alive.load(Ordering::Relaxed);
+            let pool = || pulse.alive();
             for phase in orders {
                 if answer.send(driver.run(&phase, &pool, &stop)).is_err() {
                     break;
@@ -75,7 +90,12 @@ impl Driving {
         });
         // A thread that ends without a word panicked; so will its first phase be told.
         ready.recv().unwrap_or(Ok(()))?;
-        Ok(Driving { phases, ends, halt, thread })
+        Ok(Driving { phases, ends, halt, counters, thread })
+    }
+
+    /// What the driver has done so far.
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
     }
 
     /// Begins a phase.
@@ -120,5 +140,56 @@ impl Driving {
     pub fn finish(self) -> DriverTotals {
         drop(self.phases);
         self.thread.join().unwrap_or_default()
+    }
+}
+
+/// A phase that is driven.
+pub struct DrivenPhase<'a> {
+    driving: &'a Driving,
+    soaking: &'a mut Soaking,
+    phase: &'a PhaseConfig,
+    begun: Instant,
+    /// Requests sent before it.
+    sent_before: u64,
+}
+
+impl<'a> DrivenPhase<'a> {
+    /// Begins the phase at which `soaking` is.
+    pub fn begin(driving: &'a Driving, soaking: &'a mut Soaking, phase: &'a PhaseConfig) -> Self {
+        let sent_before = driving.counters.totals().sent;
+        driving.begin(phase);
+        DrivenPhase { driving, soaking, phase, begun: Instant::now(), sent_before }
+    }
+}
+
+impl Stretch for DrivenPhase<'_> {
+    fn end(&mut self) -> Option<Result<(), Cut>> {
+        Some(match self.driving.end()? {
+            PhaseEnd::Complete | PhaseEnd::Stopped => Ok(()),
+            PhaseEnd::Failed(reason) => Err(Cut::workload(reason)),
+        })
+    }
+
+    fn halt(&mut self) {
+        self.driving.halt();
+    }
+
+    fn conclude(&mut self) {
+        self.soaking.end();
+        self.driving.halt();
+    }
+
+    fn stand(&self, _record: &RunRecord, alive: usize) -> Stand<'_> {
+        let totals = self.driving.counters.totals();
+        let sent = totals.sent.saturating_sub(self.sent_before);
+        let (index, count) = self.soaking.place();
+        Stand {
+            phase: (self.phase, index, count),
+            begun: self.begun,
+            requests: Some(totals.sent),
+            phase_requests: sent,
+            failures: totals.failed,
+            soaked: self.soaking.share(self.begun.elapsed(), sent, alive).map(Soaked::Share),
+        }
     }
 }

@@ -3,11 +3,10 @@
 //! A thread of its own sees to it that the end comes, whatever the others hang on: where a signal goes unheeded, and at the
 //! deadline, it ends the process. The guard then kills what was launched.
 
-use crate::model::format_seconds;
+use super::end::Interruption;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::{flag, low_level};
-use std::fmt;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
@@ -34,26 +33,6 @@ const SHORT_GRACE: Duration = Duration::from_secs(1);
 const JUDGING: u32 = 10;
 const LEAST_JUDGING: Duration = Duration::from_secs(2);
 const MOST_JUDGING: Duration = Duration::from_secs(60);
-
-/// Why a command ends before its time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Interruption {
-    /// A signal with this number came.
-    Signal(i32),
-    /// The deadline, so long after the start, is near.
-    Deadline(Duration),
-}
-
-impl fmt::Display for Interruption {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Interruption::Signal(signal) => write!(f, "interrupted by signal {signal}"),
-            Interruption::Deadline(after) => {
-                write!(f, "stopped for the deadline of {}", format_seconds(after.as_secs_f64()))
-            }
-        }
-    }
-}
 
 /// Whether, and by what, a command is to end.
 #[derive(Debug, Clone, Default)]

@@ -4,9 +4,8 @@
 //! directory is read again.
 
 use super::cost::thread_cpu;
-use super::cut::Cut;
-use super::interrupt::Interruption;
-use super::run::Finished;
+use super::end::{Cut, Finished, Interruption};
+use super::pulse::Pulse;
 use super::sampler::SamplerEnd;
 use super::scrub;
 use crate::config::without_secrets;
@@ -29,7 +28,7 @@ pub struct Recorder {
     workers: Thinner<Sample>,
     host: Thinner<HostSample>,
     directory: RunDirectory,
-    origin: Instant,
+    pulse: Pulse,
     entries: Receiver<Entry>,
     loads: Receiver<LoadSample>,
     flushed: Instant,
@@ -39,11 +38,11 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder of a run that began at `origin`.
+    /// A recorder of a run that has just begun.
     pub fn new(
         meta: RunMeta,
         directory: RunDirectory,
-        origin: Instant,
+        pulse: Pulse,
         entries: Receiver<Entry>,
         loads: Receiver<LoadSample>,
     ) -> Self {
@@ -61,10 +60,10 @@ impl Recorder {
             workers: Thinner::new(MOST_READINGS),
             host: Thinner::new(MOST_READINGS),
             directory,
-            origin,
+            flushed: pulse.origin(),
+            pulse,
             entries,
             loads,
-            flushed: origin,
             live: Duration::ZERO,
             failed: None,
         }
@@ -96,7 +95,7 @@ impl Recorder {
 
     /// Records something that just happened.
     pub fn event(&mut self, kind: EventKind) {
-        self.put(Entry::Event(Event { t: self.origin.elapsed().as_secs_f64(), kind }));
+        self.put(Entry::Event(Event { t: self.pulse.seconds(), kind }));
     }
 
     /// Why the run can't be written any more, if it can't.
@@ -130,7 +129,7 @@ impl Recorder {
     /// Takes in what the sampler left, `None` if it panicked; an error if not every worker could be followed.
     pub fn end_sampling(&mut self, end: Option<SamplerEnd>) -> Result<(), Cut> {
         let end = end.ok_or_else(|| Cut::recording("the sampler's thread panicked; please report this"))?;
-        let live_share = self.live.as_secs_f64() / self.origin.elapsed().as_secs_f64().max(f64::MIN_POSITIVE);
+        let live_share = self.live.as_secs_f64() / self.pulse.seconds().max(f64::MIN_POSITIVE);
         self.record.meta.observing = Some(Observing { live_share: Some(live_share), ..end.observing });
         self.record.meta.classes = end.classes;
         self.record.meta.target.worker_limits = end.worker_limits;
@@ -158,7 +157,7 @@ impl Recorder {
             (end, _) => end,
         };
         let meta = &mut self.record.meta;
-        meta.elapsed = Some(self.origin.elapsed().as_secs_f64());
+        meta.elapsed = Some(self.pulse.seconds());
         match end {
             Ok(()) => meta.status = RunStatus::Complete,
             Err(Cut { failure, reason, .. }) => {
@@ -219,7 +218,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let directory = RunDirectory::create(parent.path(), "long").unwrap();
         let ((entries, taken), (loads, load)) = (channel(), channel());
-        let mut recorder = Recorder::new(clean().meta, directory, Instant::now(), taken, load);
+        let mut recorder = Recorder::new(clean().meta, directory, Pulse::begin(), taken, load);
         recorder.write_head();
         for reading in 0..3 * MOST_READINGS as u64 {
             let worker = WorkerId { pid: 1 + (reading % 3) as u32, start: 1 };

@@ -1,8 +1,8 @@
 //! A target that is prepared as for a run and not launched: to ask its program what it thinks of a configuration.
 
+use super::end::RunError;
 use super::interrupt::Interrupt;
 use super::outputs::OutputKeeper;
-use super::run::RunError;
 use super::setup::Setup;
 use super::target::{self, PREPARE, Preparation};
 use crate::config::Harness;

@@ -3,14 +3,15 @@
 use super::census::census;
 use super::cost::{Account, thread_cpu};
 use super::heap::HeapSampling;
+use super::pulse::Pulse;
 use crate::config::SampleConfig;
 use crate::model::{Counting, Event, EventKind, Observing, WorkerId, WorkerLimits};
 use crate::probe::{Connections, Counter, HostProbe, LinesRead, LookUps, MemoryGroup};
 use crate::store::Entry;
 use crate::supervise::Roster;
+use crate::workload::Counters;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -30,22 +31,10 @@ pub struct Plan {
     pub config: SampleConfig,
     /// Reads what the preload library knows, if the target was launched with it.
     pub heap: Option<HeapSampling>,
-    /// Time zero of the run.
-    pub origin: Instant,
-    /// Kept up to date with the number of workers that live.
-    pub alive: Arc<AtomicUsize>,
     /// What the driver has done so far. `None` if nothing is driven.
-    pub driven: Option<Box<dyn Fn() -> Driven + Send>>,
-    /// Set once the harness has begun to stop the target: workers end then as they should.
-    pub stopping: Arc<AtomicBool>,
-}
-
-/// What the driver has done so far.
-pub struct Driven {
-    /// Requests begun, by step.
-    pub by_step: Vec<u64>,
-    /// Requests that failed.
-    pub failed: u64,
+    pub driven: Option<Arc<Counters>>,
+    /// What all threads know of the run; kept up to date with the number of workers that live.
+    pub pulse: Pulse,
 }
 
 /// How long a reading that was asked for is waited for.
@@ -240,7 +229,7 @@ impl Sampling {
             let now = Instant::now();
             let due = self.next_slow.get(&probe.id()).is_none_or(|due| *due <= now);
             let slow = due && self.account.allows_slow();
-            let t = now.duration_since(self.plan.origin).as_secs_f64();
+            let t = now.duration_since(self.plan.pulse.origin()).as_secs_f64();
             let Some((mut sample, cost)) = probe.read(t, slow.then_some(&mut connections)) else {
                 gone.push(probe.id());
                 continue;
@@ -279,12 +268,12 @@ impl Sampling {
         for entry in entries {
             self.put(entry);
         }
-        self.plan.alive.store(self.plan.roster.len(), Ordering::Relaxed);
+        self.plan.pulse.has_alive(self.plan.roster.len());
         if self.next_host <= Instant::now() {
             self.next_host = Instant::now() + HOST_EVERY;
             self.read_host();
         }
-        if self.next_census <= Instant::now() && !self.plan.stopping.load(Ordering::Relaxed) {
+        if self.next_census <= Instant::now() && !self.plan.pulse.is_stopping() {
             slow_parts += self.take_census();
         }
         (readings, slow_parts)
@@ -292,7 +281,7 @@ impl Sampling {
 
     /// Who has come, who has gone.
     fn roll_call(&mut self) {
-        let stopping = self.plan.stopping.load(Ordering::Relaxed);
+        let stopping = self.plan.pulse.is_stopping();
         let (arrivals, departures) = self.plan.roster.refresh(!stopping);
         for departure in departures {
             self.event(EventKind::Exited { worker: departure.worker, cause: departure.cause, stopping });
@@ -336,19 +325,19 @@ impl Sampling {
         let memory = members.copied().sum();
         self.put(Entry::Census(census(self.now(), &pids, &workers, memory)));
         let took = thread_cpu().saturating_sub(before);
-        self.next_census = Instant::now() + self.account.census_pause(took, self.plan.origin.elapsed());
+        self.next_census = Instant::now() + self.account.census_pause(took, self.plan.pulse.origin().elapsed());
         took
     }
 
     fn read_host(&mut self) {
         let mut sample = self.host.read(self.now());
-        let driven = self.plan.driven.as_ref().map(|driven| driven());
+        let driven = self.plan.driven.as_ref().map(|driven| (driven.sent_by_step(), driven.totals().failed));
         sample.requests = match &self.plan.counter {
             Some(counter) => Some(counter.total()),
             // One that failed may never have reached a worker.
-            None => driven.as_ref().map(|d| d.by_step.iter().sum::<u64>().saturating_sub(d.failed)),
+            None => driven.as_ref().map(|(by_step, failed)| by_step.iter().sum::<u64>().saturating_sub(*failed)),
         };
-        sample.by_step = driven.map(|d| d.by_step).filter(|by_step| by_step.len() > 1).unwrap_or_default();
+        sample.by_step = driven.map(|(by_step, _)| by_step).filter(|by_step| by_step.len() > 1).unwrap_or_default();
         if let Some(group) = &self.plan.group {
             let reading = group.read();
             sample.cgroup_memory = reading.memory;
@@ -372,7 +361,7 @@ impl Sampling {
     }
 
     fn now(&self) -> f64 {
-        self.plan.origin.elapsed().as_secs_f64()
+        self.plan.pulse.seconds()
     }
 
     fn event(&self, kind: EventKind) {

@@ -1,15 +1,15 @@
 //! What a run needs before anything starts: its name, its directories, its variables, its memory group.
 
-use super::run::RunError;
+use super::end::RunError;
+use super::head;
+use super::sampler::driver_counting;
 use crate::config::{Harness, HeapMode, Variables, keep_secrets_in, keep_secrets_of, redacted, resolve};
-use crate::model::{Gates, RunMeta, RunStatus, Step, Target};
-use crate::probe::{HostProbe, Library, MemoryGroup};
-use crate::store::FORMAT;
+use crate::model::{Gates, RunMeta, Step, Target};
+use crate::probe::{Library, MemoryGroup};
 use crate::supervise::{Guard, sweep_groups, sweep_scratch};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 /// Variables by which runtimes with allocators of their own are told to use the C library's: Python and PHP.
 const PLAIN_MALLOC: [(&str, &str); 2] = [("PYTHONMALLOC", "malloc"), ("USE_ZEND_ALLOC", "0")];
@@ -63,49 +63,41 @@ impl Setup {
     /// If a directory can't be made, or a variable can't be resolved.
     pub fn new(harness: &Harness, harness_dir: &Path) -> Result<(Self, RunMeta), RunError> {
         let harness = &harness.alone();
-        let (now, id) = stamp(&harness.name);
-        let (guard, scratch) = guarded(&id)?;
+        let stamp = head::stamp(&harness.name);
+        let id = &stamp.1;
+        let (guard, scratch) = guarded(id)?;
         let (variables, resolved) = resolved_for_run(harness, harness_dir, &scratch)?;
-        let stored = redacted(harness, &variables);
         let library = match resolved.heap.mode {
             HeapMode::Off => None,
             HeapMode::Preload => Some(Library::install(scratch.path()).map_err(|e| RunError::Setup(e.to_string()))?),
         };
-        let limit = resolved.target.memory_limit.0;
-        let group = make_group(&guard, &id, limit);
-        let meta = RunMeta {
-            format: FORMAT.into(),
-            seepage: env!("CARGO_PKG_VERSION").into(),
-            id,
-            name: resolved.name.clone(),
-            started: now,
-            elapsed: None,
-            status: RunStatus::Running,
-            aborted: None,
-            failure: None,
-            seed: resolved.workload.seed,
-            host: HostProbe::describe(),
-            target: Target {
-                command: words(&stored["target"]["command"]),
-                executable: None,
-                root: None,
-                workers: describe_workers(&resolved),
-                memory_limit: Some(limit),
-                limited_by: Some(group.as_ref().map_or("rlimit", MemoryGroup::kind).into()),
-                worker_limits: None,
-                max_worker_size: resolved.target.max_worker_size.map(|size| size.0),
-                warm_up: None,
-            },
-            counting: super::sampler::driver_counting(),
-            classes: Vec::new(),
-            steps: steps(&stored),
-            budgets: resolved.budget.amounts(),
-            gates: gates(&resolved),
-            workload: None,
-            observing: None,
-            config: stored,
+        let group = make_group(&guard, id, resolved.target.memory_limit.0);
+        let setup = Setup { harness: resolved, scratch, library, group, guard };
+        let meta = setup.head(stamp, redacted(harness, &variables));
+        Ok((setup, meta))
+    }
+
+    /// The head of the run; `stored` is the harness file as it may be stored.
+    fn head(&self, stamp: (String, String), stored: serde_json::Value) -> RunMeta {
+        let Harness { target, workload, .. } = &self.harness;
+        let target = Target {
+            command: words(&stored["target"]["command"]),
+            executable: None,
+            root: None,
+            workers: describe_workers(&self.harness),
+            memory_limit: Some(target.memory_limit.0),
+            limited_by: Some(self.group.as_ref().map_or("rlimit", MemoryGroup::kind).into()),
+            worker_limits: None,
+            max_worker_size: target.max_worker_size.map(|size| size.0),
+            warm_up: None,
         };
-        Ok((Setup { harness: resolved, scratch, library, group, guard }, meta))
+        RunMeta {
+            seed: workload.seed,
+            steps: steps(&stored),
+            budgets: self.harness.budget.amounts(),
+            gates: gates(&self.harness),
+            ..head::begun(self.harness.name.clone(), stamp, target, driver_counting(), stored)
+        }
     }
 
     /// A run of `harness` as far as its scratch directory and its variables, for a target that isn't launched.
@@ -113,7 +105,7 @@ impl Setup {
     /// # Errors
     /// If the directory can't be made, or a variable can't be resolved.
     pub fn unlaunched(harness: &Harness, harness_dir: &Path) -> Result<Self, RunError> {
-        let (_, id) = stamp(&harness.name);
+        let (_, id) = head::stamp(&harness.name);
         let (guard, scratch) = guarded(&id)?;
         let (_, harness) = resolved_for_run(&harness.alone(), harness_dir, &scratch)?;
         Ok(Setup { harness, scratch, library: None, group: Err("nothing is launched".into()), guard })
@@ -191,15 +183,6 @@ fn resolved_for_run(
     let resolved = resolve(harness, &variables)?;
     keep_secrets_of(&resolved);
     Ok((variables, resolved))
-}
-
-/// The time now, RFC 3339 in UTC, and the id of a run of this name that begins now.
-pub fn stamp(name: &str) -> (String, String) {
-    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    let short: u32 = rand::random::<u32>() & 0xff_ffff;
-    let stamp: String = now.chars().filter(|c| !matches!(c, '-' | ':')).collect();
-    let id = format!("{stamp}-{name}-{short:06x}");
-    (now, id)
 }
 
 /// The texts of a JSON list.

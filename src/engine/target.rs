@@ -1,16 +1,23 @@
-//! The target from its preparation to the moment it is ready.
+//! A target that is launched, from its preparation to its end.
 
+use super::end::Cut;
 use super::interrupt::Interrupt;
+use super::monitor::{Monitor, Subject};
+use super::recorder::Recorder;
 use super::setup::Setup;
 use super::written;
-use crate::model::ExitCause;
+use crate::model::{EventKind, ExitCause, format_seconds};
 use crate::store::{Folder, WriteError};
-use crate::supervise::{Guard, LaunchError, LaunchRequest, Launched, Ready, ReadyError, tail, wait_until_ready};
+use crate::supervise::{
+    Guard, LaunchError, LaunchRequest, Launched, Ready, ReadyError, TargetEvent, tail, wait_until_ready,
+};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -143,19 +150,98 @@ pub fn prepare(setup: &Setup, folder: &Folder, stop: &AtomicBool) -> Result<Vec<
     Ok(ran.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
-/// Launches the target, held before its `exec`.
-pub fn launch(setup: &Setup, outputs: &Outputs) -> Result<Launched, String> {
-    let request = LaunchRequest {
-        command: setup.harness.target.command.clone(),
-        env: Some(setup.launch_environment()),
-        cwd: setup.cwd(),
-        group: setup.group.as_ref().ok().map(|group| group.entrance()),
-        data_limit: setup.group.is_err().then_some(setup.harness.target.memory_limit.0),
-    };
-    let [stdout, stderr] = &outputs.files;
-    let launched = Launched::suspended(&setup.guard, request, [stdout.0.as_fd(), stderr.0.as_fd()]);
-    raise_file_limit();
-    launched.map_err(|error| error.to_string())
+/// The target once it is launched.
+pub struct LaunchedTarget {
+    launched: Launched,
+    outputs: Outputs,
+}
+
+impl LaunchedTarget {
+    /// Launches it, held before its `exec`.
+    ///
+    /// # Errors
+    /// If it can't be launched.
+    pub fn suspended(setup: &Setup, outputs: Outputs) -> Result<Self, String> {
+        let request = LaunchRequest {
+            command: setup.harness.target.command.clone(),
+            env: Some(setup.launch_environment()),
+            cwd: setup.cwd(),
+            group: setup.group.as_ref().ok().map(|group| group.entrance()),
+            data_limit: setup.group.is_err().then_some(setup.harness.target.memory_limit.0),
+        };
+        let [stdout, stderr] = &outputs.files;
+        let launched = Launched::suspended(&setup.guard, request, [stdout.0.as_fd(), stderr.0.as_fd()]);
+        raise_file_limit();
+        launched.map(|launched| LaunchedTarget { launched, outputs }).map_err(|error| error.to_string())
+    }
+
+    /// What was launched.
+    pub fn launched(&self) -> &Launched {
+        &self.launched
+    }
+
+    /// Lets it begin.
+    ///
+    /// # Errors
+    /// If its program can't be executed.
+    pub fn resume(&mut self) -> Result<(), Cut> {
+        self.launched.resume().map_err(|error| Cut::target(self.outputs.explain(&error.to_string())))
+    }
+
+    /// Waits until it is ready.
+    ///
+    /// # Errors
+    /// If it ends or isn't ready in time, or the run has to end.
+    pub fn wait_until_ready(&mut self, setup: &Setup, monitor: &mut Monitor<'_>) -> Result<(), Cut> {
+        let mut died = None;
+        let waited = wait(setup, &self.outputs, &monitor.interrupt, || {
+            died = check(&mut self.launched, &mut monitor.recorder).err();
+            died.is_none()
+        });
+        waited.map_err(|reason| match &died {
+            Some(cause) => Cut::target(self.outputs.explain(cause)),
+            None => monitor.cut(Cut::target(reason)),
+        })
+    }
+
+    /// Stops it in the way that the harness file says; what was killed is told, if anything had to be.
+    pub fn stop(&mut self, setup: &Setup, interrupt: &Interrupt) -> Option<String> {
+        let stop = &setup.harness.target.stop;
+        // The signal's name was checked with the harness file.
+        let signal = Signal::from_str(&format!("SIG{}", stop.signal)).unwrap_or(Signal::SIGTERM);
+        let begun = Instant::now();
+        let killed = self.launched.stop(signal as i32, || interrupt.allows_stop(begun, stop.grace.0));
+        let grace = stop.grace.0.min(begun.elapsed());
+        let within = if grace < stop.grace.0 { format_seconds(grace.as_secs_f64()) } else { stop.grace.to_string() };
+        (killed.count > 0).then(|| format!("{killed} did not end within {within} of {signal}: killed"))
+    }
+}
+
+impl Subject for LaunchedTarget {
+    fn check(&mut self, recorder: &mut Recorder, _alive: usize) -> Result<(), String> {
+        check(&mut self.launched, recorder).map_err(|reason| self.outputs.explain(&reason))
+    }
+}
+
+/// Takes in what happened to the target; an error if it is no more.
+fn check(launched: &mut Launched, recorder: &mut Recorder) -> Result<(), String> {
+    while let Some(event) = launched.poll() {
+        match event {
+            TargetEvent::GuardLost => return Err("the guard process was killed, and with it the target".into()),
+            TargetEvent::Exited(pid, cause) => {
+                let first = pid == launched.first();
+                let lives = launched.is_alive();
+                if first && lives && cause == ExitCause::Code(0) {
+                    let text = "the launched process went into the background; what it left running is followed".into();
+                    recorder.event(EventKind::Note { text });
+                } else if first || !lives {
+                    recorder.event(EventKind::TargetDied { cause: Some(cause) });
+                    return Err(format!("the target ended by itself, with {cause}"));
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Raises our soft limit of open files to the hard one: each worker is held open by several descriptors. The guard, and so
@@ -169,7 +255,7 @@ fn raise_file_limit() {
 
 /// Waits until the target is ready. A look may hang, as in the resolution of a name: it is taken on a thread that is left
 /// to itself when the run is to end.
-pub fn wait(
+fn wait(
     setup: &Setup,
     outputs: &Outputs,
     interrupt: &Interrupt,

@@ -3,8 +3,8 @@
 //! A page is answered by one of the workers that it is about, which counts that as a request. On a quiet service these
 //! would be most of what is counted, and a leak would be shared out over them.
 
-use super::http;
 use super::status_page::{ByPid, StatusPage};
+use crate::http;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};

@@ -5,10 +5,11 @@
 
 mod forecast;
 mod sites;
+mod steps;
 
 use self::forecast::ForecastPart;
 use self::sites::CallSitesPart;
-use super::steps::StepsPart;
+use self::steps::StepsPart;
 use super::text;
 use crate::model::{
     Axis, Counting, CountingSource, Host, LatencySummary, Observing, Resource, RunRecord, RunStatus, Target,

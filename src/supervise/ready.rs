@@ -2,8 +2,8 @@
 
 use super::{LaunchError, Launched};
 use crate::config::ReadyConfig;
+use crate::http;
 use crate::model::ExitCause;
-use crate::probe::http_get;
 use regex::Regex;
 use std::fs::File;
 use std::net::{TcpStream, ToSocketAddrs};
@@ -96,7 +96,7 @@ pub fn wait(ready: &Ready<'_>, mut alive: impl FnMut() -> bool) -> Result<(), Re
 }
 
 fn look_http(url: &str) -> Result<(), String> {
-    match http_get(url, ATTEMPT) {
+    match http::get(url, ATTEMPT) {
         Ok((status, _)) if status < 500 => Ok(()),
         Ok((status, _)) => Err(format!("{url} answers with status {status}")),
         Err(error) => Err(format!("{url}: {error}")),

@@ -144,7 +144,7 @@ impl Client {
                 timeout_at(deadline, break_off(&mut connection, &mut exchange, &message, abort, drip)).await
             }
         };
-        let whole = exchange.answer.is_done().then(|| exchange.answer.status()).flatten();
+        let whole = exchange.answer.whole();
         let result = match (request.abort, ended, whole) {
             (Some(_), Err(_), _) => Ok(Sent::Aborted),
             (Some(_), Ok(Ok(())), _) => Ok(Sent::Aborted),

@@ -3,8 +3,8 @@
 //! Reading while writing is what makes an early answer visible: a server that refuses an upload answers and closes
 //! before the body is sent, and whoever only looks after writing sees nothing but a reset.
 
-use super::answer::{Answer, Malformed};
 use super::body::{MAX_SLICES, Message};
+use crate::http::{Answer, LONGEST_HEAD, Malformed};
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -13,9 +13,6 @@ use std::task::{Context, Poll, ready};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-
-/// Also the longest head of an answer that is accepted.
-const BUFFER: usize = 32 << 10;
 
 /// Why a request got no answer.
 #[derive(Debug, Error)]
@@ -28,7 +25,7 @@ pub(super) enum Broken {
     Closed,
     #[error("{0}")]
     Protocol(#[from] Malformed),
-    #[error("the head of the answer is longer than {BUFFER} bytes")]
+    #[error("the head of the answer is longer than {LONGEST_HEAD} bytes")]
     Oversized,
 }
 
@@ -85,7 +82,7 @@ impl Connection {
     pub(super) async fn open(addresses: &[SocketAddr]) -> Result<Connection, Broken> {
         let stream = TcpStream::connect(addresses).await.map_err(Broken::Connect)?;
         stream.set_nodelay(true).map_err(Broken::Connect)?;
-        Ok(Connection { stream, buffer: vec![0; BUFFER].into_boxed_slice(), pending: 0, requests: 0 })
+        Ok(Connection { stream, buffer: vec![0; LONGEST_HEAD].into_boxed_slice(), pending: 0, requests: 0 })
     }
 
     /// Sends the whole request and reads the whole answer.
@@ -161,7 +158,7 @@ impl Connection {
         }
         exchange.heard = true;
         let end = self.pending + count;
-        let used = exchange.answer.read(&self.buffer[..end])?;
+        let used = exchange.answer.read(&self.buffer[..end], |_| {})?;
         self.buffer.copy_within(used..end, 0);
         self.pending = end - used;
         Poll::Ready(Ok(()))

@@ -5,7 +5,6 @@
 //! hides: an answer that comes before the request is sent whole, a kept connection that the server had closed, a
 //! request that is broken off at a given byte. Request number `n` is a pure function of the seed and `n`.
 
-mod answer;
 mod body;
 mod client;
 mod command;
@@ -25,8 +24,6 @@ mod testing;
 mod tests;
 mod timer;
 
-#[doc(hidden)]
-pub use answer::read_answer;
 pub use counters::{COMMAND_STEP, Counters, Totals};
 pub use mix::mix_blocks;
 pub use record::StepHistograms;

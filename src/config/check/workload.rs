@@ -3,9 +3,8 @@
 use super::{Checker, is_open};
 use crate::config::problem::KeyPath;
 use crate::config::{AbortPoint, BodyConfig, Rate, Size, StepConfig, WorkloadConfig};
+use crate::http::{is_field_value, is_token};
 use crate::model::Bytes;
-use hyper::Method;
-use hyper::header::{HeaderName, HeaderValue};
 use std::collections::HashMap;
 use url::Url;
 
@@ -145,7 +144,7 @@ pub(super) fn check_weights(checker: &mut Checker, workload: &WorkloadConfig) {
 fn check_step(checker: &mut Checker, at: &KeyPath, step: &StepConfig) {
     checker.no_control(at.key("name"), "name", &step.name);
     if !is_open(&step.method) {
-        if Method::from_bytes(step.method.as_bytes()).is_err() || step.method.chars().any(|c| c.is_ascii_lowercase()) {
+        if !is_token(&step.method) || step.method.chars().any(|c| c.is_ascii_lowercase()) {
             checker.known(at.key("method"), "HTTP method", &step.method, &METHODS);
         } else if step.method == "CONNECT" {
             let help = "drive a server, not a proxy's tunnel";
@@ -191,13 +190,13 @@ fn check_path(checker: &mut Checker, at: KeyPath, path: &str) {
 
 fn check_header(checker: &mut Checker, at: KeyPath, name: &str, value: &str) {
     const DRIVERS_OWN: [&str; 3] = ["content-length", "transfer-encoding", "connection"];
-    if HeaderName::from_bytes(name.as_bytes()).is_err() {
+    if !is_token(name) {
         let help = "names have letters, digits and `-`";
         checker.refuse(at, format!("`{name}` is no name for an HTTP header"), help);
     } else if DRIVERS_OWN.contains(&name.to_ascii_lowercase().as_str()) {
         let help = "take it out; `requests-per-connection` and `body` decide it";
         checker.refuse(at, format!("the driver writes `{name}` itself"), help);
-    } else if HeaderValue::from_str(value).is_err() {
+    } else if !is_field_value(value) {
         let message = format!("the value of `{name}` can't be sent in a header");
         checker.refuse(at, message, "use printable characters on one line");
     }

@@ -4,6 +4,7 @@
 //! goes on. Names are looked up while the worker lives, by a process of its own; of one that ended too soon, module and
 //! offset are known.
 
+mod code;
 mod namer;
 mod names;
 mod sampling;
@@ -13,6 +14,7 @@ use super::interrupt::Interrupt;
 use crate::model::{CallStack, HeapEntry, HeapLook, WorkerId};
 use crate::probe::{Library, Snapshot};
 use crate::store::Entry;
+use code::{Code, Maps};
 use names::{Names, Patience};
 use std::collections::HashMap;
 use std::sync::mpsc::{Sender, SyncSender, TrySendError, sync_channel};
@@ -87,7 +89,7 @@ struct Taking {
     zero: f64,
     trackers: HashMap<WorkerId, Tracker>,
     /// Numbers of stacks, by their code.
-    stacks: HashMap<Vec<names::Code>, u32>,
+    stacks: HashMap<Vec<Code>, u32>,
     names: Names,
 }
 
@@ -101,13 +103,13 @@ impl Taking {
 
     fn take(&mut self, look: &Look) -> Vec<HeapEntry> {
         let mut entries = Vec::new();
-        let maps = names::Maps::parse(&look.maps);
+        let maps = Maps::parse(&look.maps);
         let tracker = self.trackers.entry(look.worker).or_default();
         let mut numbers: HashMap<u32, u32> = HashMap::new();
         let changes = tracker.update(&look.snapshot, |local| {
             *numbers.entry(local).or_insert_with(|| {
                 let frames = &look.snapshot.stacks[local as usize].frames;
-                let code: Vec<names::Code> = frames.iter().map(|address| maps.code(*address)).collect();
+                let code: Vec<Code> = frames.iter().map(|address| maps.code(*address)).collect();
                 let inner = code.iter().take_while(|code| code.module == self.ours).count();
                 let (frames, code) = (&frames[inner..], code[inner..].to_vec());
                 if let Some(number) = self.stacks.get(&code) {

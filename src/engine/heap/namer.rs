@@ -5,7 +5,7 @@
 //! killed, and that has limits. It answers each line on its standard input by one on its standard output, and ends with
 //! the harness.
 
-use super::names::Code;
+use super::code::Code;
 use crate::model::Frame;
 use blazesym::Pid;
 use blazesym::symbolize::source::{Process, Source};
@@ -92,7 +92,7 @@ fn frames(symbol: &Symbolized<'_>, code: &Code) -> Vec<Frame> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::names::Maps;
+    use super::super::code::Maps;
     use super::*;
 
     #[test]

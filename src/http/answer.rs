@@ -1,4 +1,4 @@
-//! Reading one HTTP/1.1 answer, incrementally and without keeping its body.
+//! Reading one HTTP/1.1 answer, incrementally; its body is handed on as it comes, and kept by nobody here.
 //!
 //! Pure: bytes in, progress out, so that every framing can be tested without a socket. We read answers ourselves,
 //! instead of leaving it to a client library, because the driver must know things that libraries hide: whether any
@@ -6,17 +6,25 @@
 
 use thiserror::Error;
 
+/// Most fields of a head.
 const MAX_HEADERS: usize = 128;
+
+/// Bytes of the longest head that whoever reads an answer needs to have room for.
+pub const LONGEST_HEAD: usize = 32 << 10;
 
 /// What isn't HTTP/1.1.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub(super) enum Malformed {
+pub enum Malformed {
+    /// The status line or a field of the head.
     #[error("malformed head of the answer: {0}")]
     Head(#[from] httparse::Error),
+    /// The length of the body.
     #[error("malformed length of the answer")]
     Length,
+    /// The size or the end of a chunk.
     #[error("malformed chunk in the answer")]
     Chunk,
+    /// Another protocol follows, which nobody asked for.
     #[error("the answer switches protocols")]
     Upgrade,
 }
@@ -28,11 +36,12 @@ pub fn read_answer(bytes: &[u8], to_head: bool, piece: usize) -> Option<u16> {
     let (mut begun, mut end) = (0, 0);
     while end < bytes.len() && !answer.is_done() {
         end = bytes.len().min(end + piece.max(1));
-        let used = answer.read(&bytes[begun..end]).ok()?;
+        let used = answer.read(&bytes[begun..end], |_| {}).ok()?;
         begun += used;
         assert!(begun <= end, "more was used than there is");
     }
-    if answer.end() { answer.status() } else { None }
+    answer.end();
+    answer.whole()
 }
 
 /// What comes next in the answer.
@@ -42,8 +51,10 @@ enum State {
     /// This many bytes of the body.
     Length(u64),
     ChunkSize,
-    /// This many bytes of the chunk with its line end.
+    /// This many bytes of the chunk.
     Chunk(u64),
+    /// The line end behind a chunk.
+    ChunkEnd,
     Trailers,
     /// Everything up to the end of the stream.
     UntilClose,
@@ -52,7 +63,7 @@ enum State {
 
 /// An answer that is being read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Answer {
+pub struct Answer {
     state: State,
     /// Whether it answers HEAD and so has no body.
     bodiless: bool,
@@ -62,39 +73,51 @@ pub(super) struct Answer {
 
 impl Answer {
     /// An answer of which nothing is read yet; `to_head` if it answers the method HEAD.
-    pub(super) fn new(to_head: bool) -> Answer {
+    pub fn new(to_head: bool) -> Answer {
         Answer { state: State::Head, bodiless: to_head, status: None, keep_alive: false }
     }
 
     /// Its final status, once the head is read.
-    pub(super) fn status(&self) -> Option<u16> {
+    pub fn status(&self) -> Option<u16> {
         self.status
     }
 
     /// Whether it is read whole.
-    pub(super) fn is_done(&self) -> bool {
+    pub fn is_done(&self) -> bool {
         self.state == State::Done
     }
 
+    /// Its final status, once it is read whole.
+    pub fn whole(&self) -> Option<u16> {
+        self.status.filter(|_| self.is_done())
+    }
+
     /// Whether another request may follow on the connection.
-    pub(super) fn keeps_alive(&self) -> bool {
+    pub fn keeps_alive(&self) -> bool {
         self.keep_alive
     }
 
     /// Takes what `bytes` hold of the answer and returns how many bytes were used; the rest must be given again with
-    /// what comes after it.
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Result<usize, Malformed> {
+    /// what comes after it. What is of the body goes to `body`, piece by piece.
+    ///
+    /// # Errors
+    /// If it isn't HTTP/1.1; nothing more can be read then.
+    pub fn read(&mut self, bytes: &[u8], mut body: impl FnMut(&[u8])) -> Result<usize, Malformed> {
         let mut used = 0;
         loop {
-            let rest = &bytes[used..];
-            let step = match self.state {
+            let (rest, framing) = (&bytes[used..], self.state);
+            let step = match framing {
                 State::Done => 0,
-                State::UntilClose => rest.len(),
                 State::Head => self.read_head(rest)?,
-                State::Length(left) | State::Chunk(left) => self.skip(left, rest),
+                State::Length(left) | State::Chunk(left) => self.read_body(left, rest),
+                State::UntilClose => rest.len(),
                 State::ChunkSize => self.read_chunk_size(rest)?,
+                State::ChunkEnd => self.read_chunk_end(rest)?,
                 State::Trailers => self.read_trailer(rest),
             };
+            if matches!(framing, State::Length(_) | State::Chunk(_) | State::UntilClose) {
+                body(&rest[..step]);
+            }
             used += step;
             if step == 0 {
                 return Ok(used);
@@ -103,7 +126,7 @@ impl Answer {
     }
 
     /// Tells it that the stream has ended; true if the answer was whole.
-    pub(super) fn end(&mut self) -> bool {
+    pub fn end(&mut self) -> bool {
         if self.state == State::UntilClose {
             self.state = State::Done;
         }
@@ -122,38 +145,31 @@ impl Answer {
             _ => {}
         }
         self.status = Some(status);
-        self.keep_alive = head.version == Some(1);
-        // The order of precedence is that of RFC 9112, section 6.3.
-        let mut framing = State::UntilClose;
-        for header in head.headers.iter() {
-            let is = |name: &str| header.name.eq_ignore_ascii_case(name);
-            if is("transfer-encoding") {
-                let chunked = last_token(header.value).eq_ignore_ascii_case(b"chunked");
-                framing = if chunked { State::ChunkSize } else { State::UntilClose };
-            } else if is("content-length") && framing != State::ChunkSize {
-                framing = match parse_length(header.value).ok_or(Malformed::Length)? {
-                    0 => State::Done,
-                    length => State::Length(length),
-                };
-            } else if is("connection") {
-                if header.value.eq_ignore_ascii_case(b"close") {
-                    self.keep_alive = false;
-                } else if header.value.eq_ignore_ascii_case(b"keep-alive") {
-                    self.keep_alive = true;
-                }
-            }
-        }
+        let fields = |name| head.headers.iter().filter(move |f| f.name.eq_ignore_ascii_case(name)).map(|f| f.value);
+        // The order of precedence is that of RFC 9112, section 6.3, whatever the order of the fields.
+        let coded = fields("transfer-encoding").next_back().map(|value| has_last(value, b"chunked"));
+        let framing = match coded {
+            Some(true) => State::ChunkSize,
+            Some(false) => State::UntilClose,
+            None => match agreed_length(fields("content-length"))? {
+                None => State::UntilClose,
+                Some(0) => State::Done,
+                Some(length) => State::Length(length),
+            },
+        };
         self.state = if self.bodiless || status == 204 || status == 304 { State::Done } else { framing };
-        self.keep_alive &= self.state != State::UntilClose;
+        let asks = |option: &[u8]| fields("connection").flat_map(tokens).any(|t| t.eq_ignore_ascii_case(option));
+        let persistent = head.version == Some(1) || asks(b"keep-alive");
+        self.keep_alive = persistent && !asks(b"close") && self.state != State::UntilClose;
         Ok(length)
     }
 
-    fn skip(&mut self, left: u64, bytes: &[u8]) -> usize {
+    fn read_body(&mut self, left: u64, bytes: &[u8]) -> usize {
         let taken = left.min(bytes.len() as u64);
         self.state = match (self.state, left - taken) {
             (State::Length(_), 0) => State::Done,
             (State::Length(_), left) => State::Length(left),
-            (_, 0) => State::ChunkSize,
+            (_, 0) => State::ChunkEnd,
             (_, left) => State::Chunk(left),
         };
         taken as usize
@@ -167,9 +183,20 @@ impl Answer {
                 Ok(length)
             }
             httparse::Status::Complete((length, size)) => {
-                self.state = State::Chunk(size.checked_add(2).ok_or(Malformed::Chunk)?);
+                self.state = State::Chunk(size);
                 Ok(length)
             }
+        }
+    }
+
+    fn read_chunk_end(&mut self, bytes: &[u8]) -> Result<usize, Malformed> {
+        match bytes {
+            [b'\r', b'\n', ..] => {
+                self.state = State::ChunkSize;
+                Ok(2)
+            }
+            [] | [b'\r'] => Ok(0),
+            _ => Err(Malformed::Chunk),
         }
     }
 
@@ -186,8 +213,25 @@ impl Answer {
     }
 }
 
-fn last_token(value: &[u8]) -> &[u8] {
-    value.rsplit(|&byte| byte == b',').next().unwrap_or_default().trim_ascii()
+/// What a field lists.
+fn tokens(value: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii)
+}
+
+fn has_last(value: &[u8], token: &[u8]) -> bool {
+    tokens(value).next_back().is_some_and(|last| last.eq_ignore_ascii_case(token))
+}
+
+/// The length that all fields agree on, if there are any.
+fn agreed_length<'a>(fields: impl Iterator<Item = &'a [u8]>) -> Result<Option<u64>, Malformed> {
+    let mut agreed = None;
+    for field in fields {
+        let length = parse_length(field).ok_or(Malformed::Length)?;
+        if agreed.replace(length).is_some_and(|before| before != length) {
+            return Err(Malformed::Length);
+        }
+    }
+    Ok(agreed)
 }
 
 fn parse_length(value: &[u8]) -> Option<u64> {
@@ -200,23 +244,26 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Reads `bytes` in pieces of `piece` bytes and returns the answer and the bytes that were left over.
-    fn read(bytes: &[u8], piece: usize, to_head: bool) -> Result<(Answer, Vec<u8>), Malformed> {
+    /// An answer that was read as far as it came: it, its body, and the bytes that were left over.
+    type Read = (Answer, Vec<u8>, Vec<u8>);
+
+    /// Reads `bytes` in pieces of `piece` bytes.
+    fn read(bytes: &[u8], piece: usize, to_head: bool) -> Result<Read, Malformed> {
         let mut answer = Answer::new(to_head);
-        let mut pending = Vec::new();
+        let (mut body, mut pending) = (Vec::new(), Vec::new());
         for piece in bytes.chunks(piece) {
             pending.extend_from_slice(piece);
-            let used = answer.read(&pending)?;
+            let used = answer.read(&pending, |part| body.extend_from_slice(part))?;
             pending.drain(..used);
         }
-        Ok((answer, pending))
+        Ok((answer, body, pending))
     }
 
     fn status_and_rest(text: &str) -> (Option<u16>, bool, bool, String) {
-        let (answer, rest) = read(text.as_bytes(), usize::MAX, false).unwrap();
+        let (answer, body, rest) = read(text.as_bytes(), usize::MAX, false).unwrap();
         for piece in 1..text.len().min(8) {
-            let (other, _) = read(text.as_bytes(), piece, false).unwrap();
-            assert_eq!(other, answer, "in pieces of {piece}");
+            let (other, same, _) = read(text.as_bytes(), piece, false).unwrap();
+            assert_eq!((other, &same), (answer.clone(), &body), "in pieces of {piece}");
         }
         (answer.status(), answer.is_done(), answer.keeps_alive(), String::from_utf8(rest).unwrap())
     }
@@ -230,6 +277,39 @@ mod tests {
     }
 
     #[test]
+    fn the_body_is_handed_on_without_its_framing() {
+        let body = |text: &str| String::from_utf8(read(text.as_bytes(), 3, false).unwrap().1).unwrap();
+        assert_eq!(body("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP"), "hello");
+        assert_eq!(body("HTTP/1.1 200 OK\r\n\r\nhello\r\n"), "hello\r\n");
+        let chunks = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
+            5\r\nhello\r\n3;x=y\r\n\r\n!\r\n0\r\nTrailer: a\r\n\r\nrest";
+        assert_eq!(body(chunks), "hello\r\n!");
+    }
+
+    #[test]
+    fn the_order_of_the_fields_changes_nothing() {
+        let read_both = |first: &str, second: &str| {
+            let head = |a, b| format!("HTTP/1.1 200 OK\r\n{a}\r\n{b}\r\n\r\n0\r\n\r\n");
+            let read = |text: String| read(text.as_bytes(), usize::MAX, false);
+            let (one, other) = (read(head(first, second)), read(head(second, first)));
+            assert_eq!(one, other, "{first} and {second}");
+            one.map(|(answer, body, _)| (answer.is_done(), answer.keeps_alive(), body))
+        };
+        let chunked = "Transfer-Encoding: gzip, Chunked";
+        for length in ["Content-Length: 2", "Content-Length: -1"] {
+            assert_eq!(read_both(chunked, length), Ok((true, true, vec![])));
+            assert_eq!(read_both("Transfer-Encoding: gzip", length), Ok((false, false, b"0\r\n\r\n".to_vec())));
+        }
+        assert_eq!(read_both("Content-Length: 2", "Content-Length: 3"), Err(Malformed::Length));
+        assert_eq!(read_both("Content-Length: 2", "Content-Length: 2"), Ok((true, true, b"0\r".to_vec())));
+        assert_eq!(
+            read_both("Connection: TE, Close", "Connection: keep-alive"),
+            Ok((false, false, b"0\r\n\r\n".to_vec()))
+        );
+        assert_eq!(read_both("Connection: TE, close", "Content-Length: 0"), Ok((true, false, vec![])));
+    }
+
+    #[test]
     fn the_last_chunk_and_its_trailers_end_the_body() {
         let text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
             5\r\nhello\r\nb;x=y\r\n01234567890\r\n0\r\nTrailer: a\r\n\r\nrest";
@@ -238,10 +318,10 @@ mod tests {
 
     #[test]
     fn without_a_length_the_stream_ends_the_body() {
-        let (mut answer, _) = read(b"HTTP/1.1 200 OK\r\n\r\nhello", 3, false).unwrap();
+        let (mut answer, ..) = read(b"HTTP/1.1 200 OK\r\n\r\nhello", 3, false).unwrap();
         assert!(!answer.is_done() && !answer.keeps_alive());
         assert!(answer.end());
-        let (mut cut, _) = read(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", 3, false).unwrap();
+        let (mut cut, ..) = read(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", 3, false).unwrap();
         assert!(!cut.end());
     }
 
@@ -272,6 +352,7 @@ mod tests {
             "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
             "HTTP/1.1 200 OK\r\nContent-Length: +1\r\n\r\n",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhello\r\n0\r\n\r\n",
             "HTTP/1.1 101 Switching Protocols\r\n\r\n",
         ] {
             assert!(read(text.as_bytes(), usize::MAX, false).is_err(), "{text}");

@@ -1,0 +1,79 @@
+//! What `ab` and `bisect` share: the hold on an experiment's directory, and what is told while it goes on.
+
+use super::output::say;
+use super::problem::Problem;
+use super::watch::Watcher;
+use crate::engine::Progress;
+use crate::experiment::Observer;
+use crate::model::RunRecord;
+use crate::report::live::Mode;
+use crate::report::{self, Format, plain};
+use crate::store;
+use crate::verdict::{ExitCode, Verdict};
+use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+/// Holds an experiment's directory, where its file system has locks.
+pub fn held(directory: &Path) -> Result<Option<OwnedFd>, Problem> {
+    match store::hold(directory) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            Err(Problem::new(ExitCode::Failure, format!("{}: {error}", directory.display())))
+        }
+        held => Ok(held.ok()),
+    }
+}
+
+/// Tells on standard error how an experiment goes on.
+pub struct Teller {
+    quiet: bool,
+    watcher: Option<Watcher>,
+    written: Result<(), String>,
+}
+
+impl Teller {
+    /// A teller that says nothing if `quiet`.
+    pub fn new(quiet: bool) -> Self {
+        Teller { quiet, watcher: None, written: Ok(()) }
+    }
+
+    /// A line.
+    pub fn say(&self, line: &str) {
+        if !self.quiet {
+            say(&plain(line));
+        }
+    }
+
+    fn mode(&self) -> Mode {
+        if self.quiet { Mode::Quiet } else { Mode::detect() }
+    }
+}
+
+impl Observer for Teller {
+    fn begin(&mut self, what: &str) {
+        self.say(what);
+        self.watcher = Some(Watcher::new(self.mode()));
+    }
+
+    fn look(&mut self, progress: &Progress<'_>) {
+        if let Some(watcher) = &mut self.watcher {
+            watcher.look(progress);
+        }
+    }
+
+    fn end(&mut self, directory: &Path, record: &RunRecord, verdict: &Verdict) {
+        // The page and the numbers; `seepage report` makes the rest.
+        if let Err(error) = report::write(directory, record, verdict, &[Format::Html, Format::Json])
+            && self.written.is_ok()
+        {
+            self.say(&format!("    {error}"));
+            self.written = Err(error.to_string());
+        }
+    }
+
+    fn so_far(&mut self, what: &str) {
+        // What was drawn over gives way.
+        self.watcher = None;
+        self.say(&format!("    {what}"));
+    }
+}

@@ -1,0 +1,49 @@
+//! The head of a run as it is when the run begins.
+
+use crate::model::{Budgets, Counting, Gates, RunMeta, RunStatus, Target};
+use crate::probe::HostProbe;
+use crate::store::FORMAT;
+use serde_json::Value;
+use std::time::SystemTime;
+
+/// The time now, RFC 3339 in UTC, and the id of a run of this name that begins now.
+pub fn stamp(name: &str) -> (String, String) {
+    let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+    let short: u32 = rand::random::<u32>() & 0xff_ffff;
+    let stamp: String = now.chars().filter(|c| !matches!(c, '-' | ':')).collect();
+    let id = format!("{stamp}-{name}-{short:06x}");
+    (now, id)
+}
+
+/// The head of a run of `target` that begins at `started`, with nothing driven and nothing allowed; `config` tells how it
+/// was asked for, without secrets.
+pub fn begun(
+    name: String,
+    (started, id): (String, String),
+    target: Target,
+    counting: Counting,
+    config: Value,
+) -> RunMeta {
+    RunMeta {
+        format: FORMAT.into(),
+        seepage: env!("CARGO_PKG_VERSION").into(),
+        id,
+        name,
+        started,
+        elapsed: None,
+        status: RunStatus::Running,
+        aborted: None,
+        failure: None,
+        seed: 0,
+        host: HostProbe::describe(),
+        target,
+        counting,
+        classes: Vec::new(),
+        steps: Vec::new(),
+        budgets: Budgets::default(),
+        gates: Gates::default(),
+        workload: None,
+        observing: None,
+        config,
+    }
+}

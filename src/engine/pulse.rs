@@ -1,0 +1,50 @@
+//! What all threads of a run know of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+/// Since when a run goes on, how many workers live, and whether it is being stopped. Its clones are the same run's.
+#[derive(Debug, Clone)]
+pub struct Pulse {
+    origin: Instant,
+    alive: Arc<AtomicUsize>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Pulse {
+    /// That of a run that begins now.
+    pub fn begin() -> Self {
+        Pulse { origin: Instant::now(), alive: Arc::default(), stopping: Arc::default() }
+    }
+
+    /// Time zero of the run.
+    pub fn origin(&self) -> Instant {
+        self.origin
+    }
+
+    /// Seconds since time zero.
+    pub fn seconds(&self) -> f64 {
+        self.origin.elapsed().as_secs_f64()
+    }
+
+    /// Workers alive.
+    pub fn alive(&self) -> usize {
+        self.alive.load(Ordering::Relaxed)
+    }
+
+    /// Takes in how many workers live.
+    pub fn has_alive(&self, count: usize) {
+        self.alive.store(count, Ordering::Relaxed);
+    }
+
+    /// Whether the harness has begun to stop the target: workers end then as they should.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// The harness begins to stop the target.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+}

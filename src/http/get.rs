@@ -1,0 +1,232 @@
+//! A single GET, for readiness and status pages. The page belongs to the target, so its time and its size are bounded.
+
+use super::answer::{Answer, LONGEST_HEAD};
+use std::io::{Error, ErrorKind, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::time::{Duration, Instant};
+use url::{Position, Url};
+
+/// Largest page that is read, in MiB.
+const LARGEST: usize = 16;
+
+/// Fetches `url` (plain HTTP) within `timeout`: status code and body, of at most 16 MiB. No redirect is followed.
+///
+/// # Errors
+/// If the URL isn't plain HTTP, nothing listens, the answer isn't HTTP, is too long or too late.
+pub fn get(url: &str, timeout: Duration) -> Result<(u16, Vec<u8>), Error> {
+    let limit = Limit::new(url, timeout);
+    let mut stream = ask(url, "close", &limit)?;
+    answer(&mut stream, &limit)
+}
+
+/// Fetches `url` over so many connections at once, which all stay open until each has its answer: of a server whose
+/// workers serve one connection each, every worker gets one. Returns the status codes.
+///
+/// # Errors
+/// As [`get`], if any of them fails.
+pub fn get_from_each(url: &str, connections: usize, timeout: Duration) -> Result<Vec<u16>, Error> {
+    let limit = Limit::new(url, timeout);
+    let asked = (0..connections.max(1)).map(|_| ask(url, "keep-alive", &limit));
+    let mut streams = asked.collect::<Result<Vec<_>, _>>()?;
+    streams.iter_mut().map(|stream| Ok(answer(stream, &limit)?.0)).collect()
+}
+
+/// The time that an answer has.
+struct Limit<'a> {
+    url: &'a str,
+    timeout: Duration,
+    begun: Instant,
+}
+
+impl<'a> Limit<'a> {
+    fn new(url: &'a str, timeout: Duration) -> Self {
+        Limit { url, timeout, begun: Instant::now() }
+    }
+
+    /// What is left of it; an error if nothing is.
+    fn left(&self) -> Result<Duration, Error> {
+        let left = self.timeout.saturating_sub(self.begun.elapsed());
+        if left.is_zero() {
+            let what = format!("no answer from {} within {:?}", self.url, self.timeout);
+            return Err(Error::new(ErrorKind::TimedOut, what));
+        }
+        Ok(left)
+    }
+}
+
+/// Connects and sends the request.
+fn ask(text: &str, keep: &str, limit: &Limit<'_>) -> Result<TcpStream, Error> {
+    let invalid = |what: &str| Error::new(ErrorKind::InvalidInput, format!("{text}: {what}"));
+    let url = Url::parse(text).map_err(|e| invalid(&e.to_string()))?;
+    if url.scheme() != "http" {
+        return Err(invalid("only plain http:// can be fetched"));
+    }
+    let host = url.host_str().ok_or_else(|| invalid("no host"))?;
+    let mut stream = connect(host.trim_matches(['[', ']']), url.port_or_known_default().unwrap_or(80), limit)?;
+    let request = format!(
+        "GET {} HTTP/1.1\r\nhost: {}\r\nuser-agent: seepage\r\nconnection: {keep}\r\n\r\n",
+        &url[Position::BeforePath..Position::AfterQuery],
+        &url[Position::BeforeHost..Position::AfterPort],
+    );
+    stream.set_write_timeout(Some(limit.left()?))?;
+    stream.write_all(request.as_bytes())?;
+    Ok(stream)
+}
+
+/// Connects to the first address of a host that accepts.
+fn connect(host: &str, port: u16, limit: &Limit<'_>) -> Result<TcpStream, Error> {
+    let mut refused = Error::new(ErrorKind::NotFound, format!("{host} has no address"));
+    for address in (host, port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, limit.left()?) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => refused = error,
+        }
+    }
+    limit.left()?;
+    Err(refused)
+}
+
+/// Reads the answer to what was asked.
+fn answer(stream: &mut TcpStream, limit: &Limit<'_>) -> Result<(u16, Vec<u8>), Error> {
+    let invalid = |what: String| Error::new(ErrorKind::InvalidData, what);
+    let (mut answer, mut body) = (Answer::new(false), Vec::new());
+    let (mut buffer, mut pending) = (vec![0; LONGEST_HEAD], 0);
+    loop {
+        if let Some(status) = answer.whole() {
+            return Ok((status, body));
+        }
+        if pending == buffer.len() {
+            return Err(invalid(format!("the head of the answer is longer than {LONGEST_HEAD} bytes")));
+        }
+        let end = pending + read(stream, &mut buffer[pending..], limit)?;
+        if end == pending && !answer.end() {
+            let what = "the server closed the connection before its answer was whole";
+            return Err(Error::new(ErrorKind::UnexpectedEof, what));
+        }
+        let used =
+            answer.read(&buffer[..end], |part| body.extend_from_slice(part)).map_err(|e| invalid(e.to_string()))?;
+        if body.len() > LARGEST << 20 {
+            return Err(invalid(format!("the page is longer than {LARGEST} MiB")));
+        }
+        buffer.copy_within(used..end, 0);
+        pending = end - used;
+    }
+}
+
+/// Reads once, as soon as there is something; nothing at the end of the stream.
+fn read(stream: &mut TcpStream, buffer: &mut [u8], limit: &Limit<'_>) -> Result<usize, Error> {
+    loop {
+        stream.set_read_timeout(Some(limit.left()?))?;
+        match stream.read(buffer) {
+            // A signal came, or the time is up, which is seen at once.
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
+            read => return read,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Barrier};
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    /// Serves one connection by `serve`, once a request has come.
+    fn serve_by(serve: impl FnOnce(TcpStream) + Send + 'static) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 1024]);
+            serve(stream);
+        });
+        format!("http://{address}/status?full")
+    }
+
+    fn serve_once(answer: &'static [u8]) -> String {
+        serve_by(move |mut stream| {
+            let _ = stream.write_all(answer);
+        })
+    }
+
+    #[test]
+    fn a_page_is_fetched_whole() {
+        let url = serve_once(b"HTTP/1.1 503 Busy\r\ncontent-length: 5\r\n\r\nhello");
+        assert_eq!(get(&url, LONG).unwrap(), (503, b"hello".to_vec()));
+        let url = serve_once(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n");
+        assert_eq!(get(&url, LONG).unwrap(), (200, b"hello".to_vec()));
+        let url = serve_once(b"HTTP/1.0 302 Found\r\nlocation: http://127.0.0.1:1/\r\n\r\nhello");
+        assert_eq!(get(&url, LONG).unwrap(), (302, b"hello".to_vec()), "no redirect is followed");
+    }
+
+    #[test]
+    fn a_page_that_never_ends_is_given_up_at_its_largest() {
+        let url = serve_by(|mut stream| {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+            while stream.write_all(&[b'x'; 1 << 16]).is_ok() {}
+        });
+        assert_eq!(get(&url, LONG).unwrap_err().to_string(), "the page is longer than 16 MiB");
+        let url = serve_by(|mut stream| while stream.write_all(b"HTTP/1.1 100 Continue\r\nx: ").is_ok() {});
+        assert!(get(&url, LONG).unwrap_err().to_string().contains("malformed head"));
+        let url = serve_by(|mut stream| {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nx: ");
+            while stream.write_all(&[b'x'; 1 << 10]).is_ok() {}
+        });
+        assert_eq!(get(&url, LONG).unwrap_err().to_string(), "the head of the answer is longer than 32768 bytes");
+    }
+
+    #[test]
+    fn the_time_is_that_of_the_whole_answer_and_not_of_each_byte() {
+        let url = serve_by(|mut stream| {
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
+            while stream.write_all(b"x").is_ok() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let error = get(&url, Duration::from_millis(100)).unwrap_err();
+        assert_eq!(
+            (error.kind(), error.to_string()),
+            (ErrorKind::TimedOut, format!("no answer from {url} within 100ms"))
+        );
+    }
+
+    #[test]
+    fn garbage_and_silence_are_errors() {
+        assert!(get(&serve_once(b"SSH-2.0-nope\r\n\r\n"), LONG).is_err());
+        let cut = get(&serve_once(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhell"), LONG).unwrap_err();
+        assert_eq!(cut.kind(), ErrorKind::UnexpectedEof);
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", silent.local_addr().unwrap());
+        assert_eq!(get(&url, Duration::from_millis(50)).unwrap_err().kind(), ErrorKind::TimedOut);
+        drop(silent);
+        assert_eq!(get(&url, LONG).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        assert!(get("https://127.0.0.1/", LONG).is_err());
+    }
+
+    #[test]
+    fn each_worker_of_one_connection_gets_one() {
+        let listener = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap());
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let (asked, all) = (Arc::new(AtomicUsize::new(0)), Arc::new(Barrier::new(3)));
+        let workers: Vec<_> = (0..3)
+            .map(|_| {
+                let (listener, asked, all) = (Arc::clone(&listener), Arc::clone(&asked), Arc::clone(&all));
+                std::thread::spawn(move || {
+                    let (mut stream, _) = listener.accept().unwrap();
+                    let _ = stream.read(&mut [0; 1024]);
+                    asked.fetch_add(1, Ordering::SeqCst);
+                    // None answers before all are asked.
+                    all.wait();
+                    let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
+                    assert_eq!(stream.read(&mut [0; 1024]).unwrap(), 0, "closed in the end, and nothing more is sent");
+                })
+            })
+            .collect();
+        assert_eq!(get_from_each(&url, 3, LONG).unwrap(), [204; 3]);
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        assert_eq!(asked.load(Ordering::SeqCst), 3);
+    }
+}
