@@ -1,7 +1,7 @@
 //! `report`: a finished run rendered again.
 
 use super::comparison::render_again;
-use super::output::{SHOWN, followed, tell, told};
+use super::output::{Printed, SHOWN, followed, rendered, tell, told};
 use super::problem::{Done, Problem};
 use crate::report::{self, Format};
 use crate::store;
@@ -27,6 +27,7 @@ pub fn report(arguments: &Arguments) -> Done {
     let record = store::read(&arguments.run).map_err(|error| Problem::new(ExitCode::Failure, error))?;
     let verdict = verdict::judge(&record);
     Ok(match arguments.format {
+        Some(Format::Terminal) => tell(&rendered(&record, &verdict, Printed::Terminal)?),
         Some(format) => tell(&report::render(format, &record, &verdict)?),
         None => told(&report::write_all(&followed(&arguments.run)?, &record, &verdict)?),
     })

@@ -1,5 +1,6 @@
 //! Prose folded to the width of a terminal; rows of tables and paths stay in one line, to be copied whole.
 
+use crate::words::{GLUE, glued};
 use textwrap::{Options, WordSplitter, WrapAlgorithm, wrap};
 
 /// Fewer columns than these aren't folded to: nothing would be left between the edges.
@@ -25,24 +26,6 @@ fn fold_line(line: &str, columns: usize) -> String {
         .word_splitter(WordSplitter::NoHyphenation);
     let end = if line.ends_with('\n') { "\n" } else { "" };
     wrap(&glued(line.trim_end_matches('\n')), options).join("\n").replace(GLUE, " ") + end
-}
-
-/// A space at which no line breaks.
-const GLUE: char = '\u{A0}';
-
-/// The line with each number and its unit in one piece.
-fn glued(line: &str) -> String {
-    let mut out = String::new();
-    for word in line.split_inclusive(' ') {
-        let number = word.trim_end_matches(' ').trim_start_matches(['(', '-', '±', '`']);
-        let ends = |at: Option<char>| at.is_some_and(|c| c.is_ascii_digit());
-        let glue = ends(number.chars().next()) && ends(number.chars().last()) || matches!(number, "±" | "PID");
-        match word.strip_suffix(' ').filter(|_| glue) {
-            Some(word) => out.extend(word.chars().chain([GLUE])),
-            None => out.push_str(word),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

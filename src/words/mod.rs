@@ -17,7 +17,7 @@ pub use gates::{GateWords, Quantity, gate, quantile};
 pub use headline::{Headline, headline};
 pub use kinds::{axis_name, bounds, budget, class_name, gate_word, growth, outcome_word, reason};
 pub use notes::{beside, notes, reading};
-pub use plain::{capital, clip, is_direction, plain, thousands};
+pub use plain::{GLUE, capital, clip, glued, is_direction, plain, thousands};
 
 #[cfg(test)]
 pub use doubts::{reason as doubt_reason, remedy as doubt_remedy};

@@ -2,15 +2,39 @@
 
 use super::plain::capital;
 use super::{doubts, forecast, sites, steps};
-use crate::model::{format_bytes, format_seconds, rate};
-use crate::verdict::{Claim, LooksTaken, NoiseCause, Note, Open, Outcome, ReadingNote, Verdict};
+use crate::model::{amount, format_bytes, format_seconds, rate};
+use crate::verdict::{
+    Claim, Finding, LooksTaken, NoiseCause, Note, Open, Outcome, ReadingNote, Verdict, WorkerFinding,
+};
+
+/// Workers whose sizes are told.
+const NAMED: usize = 4;
 
 /// All that is said below the first lines, a sentence each: who keeps memory, what recycling would do, what would settle what
 /// is open, and the notes.
 pub fn beside(verdict: &Verdict) -> Vec<String> {
-    let recycling = verdict.findings.iter().filter_map(forecast::recycling);
-    let said = recycling.chain(settling(verdict)).chain(notes(verdict)).map(|note| capital(&note));
+    let leaks = || verdict.findings.iter().filter(|finding| finding.outcome == Outcome::Leak);
+    let said = leaks().filter_map(sizes).chain(leaks().filter_map(forecast::recycling));
+    let said = said.chain(settling(verdict)).chain(notes(verdict)).map(|note| capital(&note));
     sites::lines(verdict).into_iter().chain(said).collect()
+}
+
+/// First and last sizes of the workers that leak, those that grew most first: `memory grew from 5.66 MiB to 10.4 MiB in PID 12`.
+fn sizes(finding: &Finding) -> Option<String> {
+    let grown = |worker: &WorkerFinding| worker.last - worker.first;
+    let mut leaking: Vec<&WorkerFinding> = finding.workers.iter().filter(|w| w.leaks && w.worker.is_some()).collect();
+    leaking.sort_by(|a, b| grown(b).total_cmp(&grown(a)));
+    let size = |value: f64| amount(finding.resource, value);
+    let each: Vec<String> = leaking
+        .iter()
+        .take(NAMED)
+        .filter_map(|w| Some(format!("from {} to {} in PID {}", size(w.first), size(w.last), w.worker?.pid)))
+        .collect();
+    let more = match leaking.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(", and less in {more} more"),
+    };
+    (!each.is_empty()).then(|| format!("{} grew {}{more}", finding.resource, each.join(", ")))
 }
 
 /// What would settle the findings that are open, each said once; the first lines say it of the finding that they are on.

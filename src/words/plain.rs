@@ -56,6 +56,24 @@ pub fn thousands(number: &str) -> String {
     format!("{sign}{grouped}{fraction}")
 }
 
+/// A space at which no line breaks.
+pub const GLUE: char = '\u{A0}';
+
+/// The text with each number and its unit in one piece, so that no line breaks between them.
+pub fn glued(line: &str) -> String {
+    let mut out = String::new();
+    for word in line.split_inclusive(' ') {
+        let number = word.trim_end_matches(' ').trim_start_matches(['(', '-', '±', '`']);
+        let ends = |at: Option<char>| at.is_some_and(|c| c.is_ascii_digit());
+        let glue = ends(number.chars().next()) && ends(number.chars().last()) || matches!(number, "±" | "PID");
+        match word.strip_suffix(' ').filter(|_| glue) {
+            Some(word) => out.extend(word.chars().chain([GLUE])),
+            None => out.push_str(word),
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -109,6 +109,11 @@ fn figure(name: &str, chart: &dyn Chart) -> Result<Markup, ChartError> {
     Ok(html! { figure data-figure=(name) { (PreEscaped(svg)) } })
 }
 
+/// Harmless text in which no number is parted from its unit.
+fn shown(text: &str) -> String {
+    words::glued(&plain(text))
+}
+
 fn header(record: &RunRecord) -> Markup {
     let meta = &record.meta;
     html! {
@@ -126,8 +131,8 @@ fn verdict_section(record: &RunRecord, verdict: &Verdict) -> Markup {
     let deciding = verdict.findings.iter().find(|f| f.outcome == verdict.outcome);
     html! {
         section.verdict.(tone(Mood::of_verdict(verdict))) {
-            h1 { (plain(&first.name)) " " span.word { (first.word) } (plain(&first.rest)) }
-            @for sentence in &first.more { p.more { (plain(sentence)) } }
+            h1 { (plain(&first.name)) " " span.word { (first.word) } (shown(&first.rest)) }
+            @for sentence in &first.more { p.more { (shown(sentence)) } }
             @if let Some(why) = &record.meta.aborted {
                 @if !first.says_why_it_ended {
                     p.aborted { "The run ended early: " (plain(why.lines().next().unwrap_or_default())) }
@@ -137,7 +142,7 @@ fn verdict_section(record: &RunRecord, verdict: &Verdict) -> Markup {
                 }
             }
             @if let Some(finding) = deciding {
-                p { "Because " (plain(&words::reason(finding))) "." }
+                p { "Because " (shown(&words::reason(finding))) "." }
                 @if let Some(settle) = finding.settle.as_ref().filter(|_| finding.outcome == Outcome::Inconclusive) {
                     p { "What would settle it: " (plain(settle)) "." }
                 }
@@ -146,11 +151,11 @@ fn verdict_section(record: &RunRecord, verdict: &Verdict) -> Markup {
             @let told = forecast::sentences(verdict);
             @if !told.is_empty() {
                 h2 { "If it goes on like this" }
-                ul { @for sentence in &told { li { (capital(sentence)) "." } } }
+                ul { @for sentence in &told { li { (capital(&shown(sentence))) "." } } }
             }
             @let notes = words::notes(verdict);
             @if !notes.is_empty() {
-                ul.notes { @for note in &notes { li { (capital(&plain(note))) "." } } }
+                ul.notes { @for note in &notes { li { (capital(&shown(note))) "." } } }
             }
         }
     }
@@ -162,16 +167,16 @@ fn gates(verdict: &Verdict) -> Markup {
             p { "Nothing was gated." }
         } @else {
             div.scroll {
-                table {
+                table.gates {
                     thead { tr { th { "Gate" } th { "" } th { "Measured" } th { "Between" } th { "Allowed" } } }
                     tbody {
                         @for (gate, line) in verdict.gates.iter().map(|gate| (gate, words::gate(gate))) {
                             tr {
                                 th scope="row" { (plain(&line.name)) }
                                 td { (state(gate.state)) }
-                                td { (plain(&line.measured.to_string())) }
-                                td { (plain(&line.interval)) }
-                                td { (plain(&line.allowed.to_string())) }
+                                td { (shown(&line.measured.to_string())) }
+                                td data-head="between" { (shown(&line.interval)) }
+                                td data-head="allowed" { (shown(&line.allowed.to_string())) }
                             }
                         }
                     }
