@@ -166,7 +166,7 @@ fn a_soak_that_proves_nothing_is_extended_until_it_does() {
     let file = demo.write(&bench);
     let ended = bench.run(&file, &["--quiet", "--extend", "10x"]);
     assert_eq!(ended.code, Some(0), "{}", ended.story());
-    assert!(ended.stdout.contains("nothing was proven at the planned end: the soak went on"), "{}", ended.story());
+    assert!(ended.stdout.contains("Nothing was proven at the planned end: the soak went on"), "{}", ended.story());
     let soaks = ended.events("phase").into_iter().filter(|phase| phase["phase"] == "soak").count();
     assert_eq!(soaks, 2, "{}", ended.story());
     let refused = bench.run(&file, &["--extend", "1x"]);

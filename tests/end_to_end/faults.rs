@@ -290,7 +290,7 @@ fn a_harness_that_is_paused_tells_what_it_missed() {
     for (ended, seconds) in paused {
         assert!([Some(10), Some(11)].contains(&ended.code), "{}", ended.story());
         // The pause is told, and neither the target nor the workload is blamed for it.
-        assert!(ended.stdout.contains("the harness itself did not run for "), "{}", ended.story());
+        assert!(ended.stdout.contains("The harness itself did not run for "), "{}", ended.story());
         let workload = &ended.json("run.json")["workload"];
         assert_eq!(workload["failed"], 0, "{}", ended.story());
         assert!(workload["latency"]["all"]["max"].as_f64() < Some(seconds as f64), "{workload}");
