@@ -162,7 +162,7 @@ fn whose(finding: &Finding) -> String {
     let leaking: Vec<WorkerId> = finding.workers.iter().filter(|w| w.leaks).filter_map(|w| w.worker).collect();
     match (leaking.len(), judged.len()) {
         (_, 0) => String::new(),
-        (_, 1) => format!(" in its worker (PID {})", judged[0].pid),
+        (_, 1) => " in its worker".to_owned(),
         (0, n) => format!(" in its {n} workers, taken together"),
         (k, n) if k >= n => format!(" in every one of its {n} workers"),
         (k, n) => {
