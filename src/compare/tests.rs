@@ -68,7 +68,7 @@ fn by_pairs(rng: &mut ChaCha8Rng, runs: &[f64]) -> bool {
     // No margin: what is tested is the statistics, not the generosity.
     let margins = Margins::from([(MEMORY, Margin { share: 0.0, least: 0.0 })]);
     let values: Vec<(f64, f64)> =
-        runs.chunks_exact(2).map(|p| if rng.random::<bool>() { (p[0], p[1]) } else { (p[1], p[0]) }).collect();
+        runs.as_chunks().0.iter().map(|[a, b]| if rng.random::<bool>() { (*a, *b) } else { (*b, *a) }).collect();
     (1..=PAIRS).filter(|n| is_look(*n, PAIRS)).any(|n| {
         let answer = compare(&sides(), &pairs(MEMORY, &values[..n]), PAIRS, &margins).answer;
         matches!(answer, Answer::Regression | Answer::Improvement)
@@ -124,7 +124,7 @@ fn a_difference_of_four_standard_deviations_is_found() {
     let mut found = 0;
     for _ in 0..200 {
         let values: Vec<(f64, f64)> =
-            runs(&mut rng, Drift::None, Noise::Normal).chunks_exact(2).map(|p| (p[0], p[1] + 4.0)).collect();
+            runs(&mut rng, Drift::None, Noise::Normal).as_chunks().0.iter().map(|[a, b]| (*a, b + 4.0)).collect();
         found += usize::from(compare(&sides(), &pairs(MEMORY, &values), PAIRS, &margins).answer == Answer::Regression);
     }
     assert!(found > 190, "{found} of 200");
