@@ -3,7 +3,6 @@
 
 use crate::common::{Bench, processes, signal, wait_until};
 use nix::sys::signal::Signal;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -368,13 +367,7 @@ fn directories_that_a_target_closed_go_with_its_run() {
                 rm -f ../lock; chmod 000 ..; exec sleep 60\"]\n[workload]\ncommand = [\"true\"]\n[[phase]]\nkind = \"soak\"\n\
                 duration = \"1s\"\n";
     let file = bench.write("closed.toml", text);
-    let mut command = bench.seepage();
-    if nix::unistd::geteuid().is_root() {
-        // Root is denied nothing: an ordinary user's permissions are what this is about.
-        let owned = Command::new("chown").args(["-R", "65534:65534"]).arg(bench.path()).status().unwrap();
-        assert!(owned.success());
-        command.uid(65534).gid(65534);
-    }
+    let mut command = bench.seepage_of_a_user();
     command.arg("run").arg(&file).arg("-q").arg("--reports").arg(bench.reports());
     let ended = bench.ended(command.output().unwrap());
     assert!(ended.run.is_some() && bench.scratch().is_empty(), "{}", ended.story());
