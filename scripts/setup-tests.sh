@@ -12,10 +12,11 @@ set -eu
 # g++           one in C++, php8.2-cli, nodejs, mariadb-server-core and -client-core, redis-server, which has jemalloc inside, and
 # libjemalloc-dev for a program that has it linked into it, luajit2, and
 # nginx         with libnginx-mod-http-lua, which loads LuaJIT late
+# musl-tools    a program of another C library
 # chromium      renders the HTML report
 # and shellcheck looks at the scripts, those of action.yml too
 packages="php8.2-fpm php8.2-cli apache2-bin apache2-dev gcc g++ libc6-dev python3 redis-server mariadb-server-core mariadb-client-core nodejs
-    libjemalloc-dev luajit2 nginx libnginx-mod-http-lua chromium shellcheck"
+    libjemalloc-dev musl-tools luajit2 nginx libnginx-mod-http-lua chromium shellcheck"
 
 deny_version=0.20.2
 nextest_version=0.9.143

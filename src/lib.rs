@@ -21,11 +21,12 @@
 //! - [`apache`]: which modules an Apache loads, and its configuration without some
 //! - [`experiment`]: several runs that answer one question
 //! - [`store`]: the run directory
+//! - [`removal`]: a directory goes with all that is in it, and nothing beyond it
 //! - [`report`]: terminal, charts, HTML, Markdown, JSON; each reads only a run record and a verdict
 //! - [`demo`]: the demonstration server with switchable faults
 //! - [`cli`]: arguments to plain requests, verdicts to exit codes
 //!
-//! Dependencies run one way: `cli -> engine -> {workload -> supervise -> probe, store} -> config -> {http, model}` and
+//! Dependencies run one way: `cli -> engine -> {workload -> supervise -> probe, store} -> {config -> {http, model}, removal}` and
 //! `report -> words -> verdict -> stats`, `verdict -> model`; `tests/house/architecture.rs` holds that.
 
 pub mod apache;
@@ -39,6 +40,7 @@ pub mod experiment;
 pub mod http;
 pub mod model;
 pub mod probe;
+pub mod removal;
 pub mod report;
 pub mod stats;
 pub mod store;

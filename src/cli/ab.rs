@@ -10,6 +10,7 @@ use crate::compare::{LEAST_PAIRS, MOST_PAIRS};
 use crate::config::{self, Harness, Overrides};
 use crate::engine::{Interruption, stamp};
 use crate::experiment::{self, AbRequest, Contrast, Stop, Variants};
+use crate::removal;
 use crate::report::comparison::Report;
 use crate::store::{self, Experiment, ExperimentSide};
 use crate::verdict::ExitCode;
@@ -230,7 +231,7 @@ impl Directory {
     /// Nothing was run: an empty directory would only be in the way.
     fn remove_if_new(&self) {
         if self.resumed.is_none() {
-            let _ = std::fs::remove_dir_all(&self.path);
+            let _ = removal::remove(&self.path);
         }
     }
 }

@@ -115,6 +115,7 @@ impl Conductor<'_> {
     /// Prepares and launches the target; returns it with the roster of its workers.
     fn launch(&mut self, outputs: Outputs) -> Result<(LaunchedTarget, Roster), Cut> {
         let Conductor { setup, monitor, .. } = self;
+        setup.stays.iter().for_each(|text| monitor.note(format!("of an earlier run {text}")));
         if let Err(reason) = &setup.group {
             monitor.note(format!("each process is limited by rlimit, not all together: no control group ({reason})"));
         }
@@ -235,6 +236,7 @@ impl Conductor<'_> {
             monitor.note(format!("the server closed {reconnects} kept connections; their requests were sent again"));
         }
         monitor.recorder.record.meta.workload = Some(totals.summary);
+        self.setup.guard.end().into_iter().for_each(|text| monitor.note(text));
         monitor.finish(end)
     }
 }

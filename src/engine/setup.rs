@@ -27,6 +27,8 @@ pub struct Setup {
     pub group: Result<MemoryGroup, String>,
     /// Below it is all that the run starts. At its end, scratch directory and group are removed.
     pub guard: Arc<Guard>,
+    /// What stays of earlier runs, in a sentence each.
+    pub stays: Vec<String>,
 }
 
 /// The scratch directory of a run. Targets that drop their privileges must be able to enter it, so it isn't in the run
@@ -65,14 +67,14 @@ impl Setup {
         let harness = &harness.alone();
         let stamp = head::stamp(&harness.name);
         let id = &stamp.1;
-        let (guard, scratch) = guarded(id)?;
+        let (guard, scratch, stays) = guarded(id)?;
         let (variables, resolved) = resolved_for_run(harness, harness_dir, &scratch)?;
         let library = match resolved.heap.mode {
             HeapMode::Off => None,
             HeapMode::Preload => Some(Library::install(scratch.path()).map_err(|e| RunError::Setup(e.to_string()))?),
         };
         let group = make_group(&guard, id, resolved.target.memory_limit.0);
-        let setup = Setup { harness: resolved, scratch, library, group, guard };
+        let setup = Setup { harness: resolved, scratch, library, group, guard, stays };
         let meta = setup.head(stamp, redacted(harness, &variables));
         Ok((setup, meta))
     }
@@ -106,9 +108,9 @@ impl Setup {
     /// If the directory can't be made, or a variable can't be resolved.
     pub fn unlaunched(harness: &Harness, harness_dir: &Path) -> Result<Self, RunError> {
         let (_, id) = head::stamp(&harness.name);
-        let (guard, scratch) = guarded(&id)?;
+        let (guard, scratch, stays) = guarded(&id)?;
         let (_, harness) = resolved_for_run(&harness.alone(), harness_dir, &scratch)?;
-        Ok(Setup { harness, scratch, library: None, group: Err("nothing is launched".into()), guard })
+        Ok(Setup { harness, scratch, library: None, group: Err("nothing is launched".into()), guard, stays })
     }
 
     /// The target's environment: what may pass from ours, and what the harness file sets.
@@ -138,17 +140,17 @@ impl Setup {
 }
 
 /// A guard, which comes before all else, and a scratch directory that it removes at the end. What dead runs have left is
-/// removed first.
-fn guarded(id: &str) -> Result<(Arc<Guard>, Scratch), RunError> {
+/// removed first; what stays of it is returned, in a sentence each.
+fn guarded(id: &str) -> Result<(Arc<Guard>, Scratch, Vec<String>), RunError> {
     let guard = Guard::start().map_err(|e| RunError::Setup(e.to_string()))?;
-    let make = || -> std::io::Result<Scratch> {
+    let make = || -> std::io::Result<(Scratch, Vec<String>)> {
         let parent = std::env::temp_dir().canonicalize()?;
-        sweep_scratch(&parent);
+        let stays = sweep_scratch(&parent);
         let (path, work) = guard.make_scratch(&parent, &name_of(id))?;
-        Ok(Scratch { path, work })
+        Ok((Scratch { path, work }, stays))
     };
-    let scratch = make().map_err(|e| RunError::Setup(format!("could not make a scratch directory: {e}")))?;
-    Ok((Arc::new(guard), scratch))
+    let (scratch, stays) = make().map_err(|e| RunError::Setup(format!("could not make a scratch directory: {e}")))?;
+    Ok((Arc::new(guard), scratch, stays))
 }
 
 /// What the scratch directory and the group of a run are called.

@@ -7,12 +7,12 @@ use super::experiment::EXPERIMENT;
 use super::reader::document;
 use super::{Experiment, HEAD};
 use crate::model::{RunMeta, RunStatus};
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use crate::removal;
+use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, statat};
 use serde::Deserialize;
-use std::fs::Metadata;
+use std::ffi::CStr;
 use std::io;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// What a search among modules leaves at its end.
@@ -53,11 +53,16 @@ pub fn stored(reports: &Path) -> io::Result<Vec<Stored>> {
 /// Removes what `stored` found.
 ///
 /// # Errors
-/// If it has to stay, goes on by now, or can't be removed.
+/// If it has to stay, goes on by now, has something mounted in it, or can't be removed.
 pub fn remove(stored: &Stored) -> io::Result<()> {
     // It may have been taken up again since it was found.
     match head(&stored.path) {
-        Some((started, None)) if started == stored.started => std::fs::remove_dir_all(&stored.path),
+        Some((started, None)) if started == stored.started => {
+            if let Some(mounted) = mounted_in(&stored.path) {
+                return Err(io::Error::other(format!("{} is mounted in it", mounted.display())));
+            }
+            removal::remove(&stored.path).map_err(io::Error::other)
+        }
         Some((_, Some(why))) => Err(io::Error::other(why)),
         _ => Err(io::Error::other("it is another directory by now")),
     }
@@ -125,17 +130,27 @@ fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-/// What a directory takes on disk, with all that is in it.
+/// Where something is mounted in a directory, if anything is: it would be left, in a directory that is no run any more.
+fn mounted_in(directory: &Path) -> Option<PathBuf> {
+    let directory = directory.canonicalize().ok()?;
+    let mounts = procfs::process::Process::myself().and_then(|process| process.mountinfo()).ok()?;
+    mounts.0.into_iter().map(|mount| mount.mount_point).find(|point| point.starts_with(&directory))
+}
+
+/// What a directory takes on disk, with all in it that can be read. What is mounted in it is none of it.
 fn size(path: &Path) -> io::Result<u64> {
-    let blocks = |metadata: &Metadata| metadata.blocks() * 512;
-    let metadata = path.symlink_metadata()?;
-    let mut bytes = blocks(&metadata);
-    if metadata.is_dir() {
-        for entry in std::fs::read_dir(path)? {
-            bytes += size(&entry?.path())?;
-        }
-    }
-    Ok(bytes)
+    let (parent, name) = removal::parent(path)?;
+    Ok(size_at(parent.as_fd(), &name))
+}
+
+fn size_at(parent: BorrowedFd<'_>, name: &CStr) -> u64 {
+    let Ok(stat) = statat(parent, name, AtFlags::SYMLINK_NOFOLLOW) else { return 0 };
+    let bytes = stat.st_blocks as u64 * 512;
+    let directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+    let Some(opened) = directory.then(|| removal::open(parent, name).ok()).flatten() else { return bytes };
+    let entries = Dir::read_from(&opened).into_iter().flatten().flatten();
+    let below = entries.filter(|entry| entry.file_name() != c"." && entry.file_name() != c"..");
+    bytes + below.map(|entry| size_at(opened.as_fd(), entry.file_name())).sum::<u64>()
 }
 
 #[cfg(test)]

@@ -3,13 +3,14 @@
 //! A run holds a lock on each, its guard and keepers share in it, and the kernel lets go of it when the last of them is
 //! gone. So a later run can tell what a dead one left from what a living one needs, whatever their age.
 
+use crate::removal;
 use regex::Regex;
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, flock, fstat, mkdirat, openat, statat, unlinkat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::fs::DirBuilder;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -24,6 +25,9 @@ const ATTEMPTS: usize = 10;
 
 /// How long the kernel may need to let go of a control group whose last process has ended.
 pub const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a scratch directory may take to be removed; what is left then is left to a later run.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// The names of our directories: `seepage-`, and the id of a run.
 static OURS: LazyLock<Regex> = LazyLock::new(|| {
@@ -72,46 +76,75 @@ impl Claim {
         path.join(WORK)
     }
 
-    /// Removes the directory if nobody holds it, and it is this user's and no link. A control group that still has a process
-    /// is left, after some `patience` with the kernel.
-    pub fn clear(&self, patience: Duration) {
+    /// Removes the directory, which is that of the run that ends, if it is this user's and no link. A control group that still
+    /// has a process is left, after some `patience` with the kernel. Returns why something of it stays, if it does.
+    pub fn clear(&self, patience: Duration) -> Option<String> {
         match self {
-            Claim::Scratch(path) => clear_scratch(path),
-            Claim::Group(path) => {
-                let Ok(Some(directory)) = open_directory(path) else { return };
-                if let Ok(Some(_held)) = lock(directory, FlockOperation::NonBlockingLockExclusive) {
-                    remove_group(path, patience);
-                }
-            }
+            Claim::Scratch(path) => clear_scratch(path, true),
+            Claim::Group(path) => clear_group(path, patience),
         }
     }
 }
 
-/// Removes what dead runs of this user have left of scratch directories in `parent`.
-pub fn sweep_scratch(parent: &Path) {
-    ours(parent).for_each(|path| Claim::Scratch(path).clear(Duration::ZERO));
+/// Removes what dead runs of this user have left of scratch directories in `parent`, if nobody holds them. Returns why
+/// something of one stays.
+pub fn sweep_scratch(parent: &Path) -> Vec<String> {
+    ours(parent).filter_map(|path| clear_scratch(&path, false)).collect()
 }
 
 /// Removes what dead runs of this user have left of control groups in `parent`. One that still has a process is left.
 pub fn sweep_groups(parent: &Path) {
-    ours(parent).for_each(|path| Claim::Group(path).clear(Duration::ZERO));
+    ours(parent).for_each(|path| drop(clear_group(&path, Duration::ZERO)));
 }
 
-fn clear_scratch(path: &Path) {
-    let Ok(Some(directory)) = open_directory(path) else { return };
-    match openat(&directory, LOCK, OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
-        // The lock is held until all is gone, so that no two runs remove it at once.
-        Ok(file) => {
-            if let Ok(Some(_held)) = lock(file, FlockOperation::NonBlockingLockExclusive) {
-                remove_scratch(path);
-            }
-        }
-        // Its run died, or is, between making the directory and its lock: only an empty one is removed.
-        Err(Errno::NOENT) => {
-            let _ = std::fs::remove_dir(path);
-        }
-        Err(_) => {}
+fn clear_group(path: &Path, patience: Duration) -> Option<String> {
+    let directory = open_directory(path).ok()??;
+    let held = lock(directory, FlockOperation::NonBlockingLockExclusive).ok()?;
+    held.and_then(|_held| remove_group(path, patience).err()).map(|error| format!("{} stays: {error}", path.display()))
+}
+
+/// Removes a scratch directory if nobody holds it. That of a run that ends is known by its name; of others, which may be
+/// about to begin, only an empty one goes without a lock.
+fn clear_scratch(path: &Path, ending: bool) -> Option<String> {
+    let told = |left: &dyn std::fmt::Display| Some(format!("{} stays: {left}", path.display()));
+    let (parent, name) = removal::parent(path).ok()?;
+    let directory = match removal::open_to_empty(parent.as_fd(), &name) {
+        Ok(directory) => directory,
+        // Nobody else's, no link, and nothing that is there no more.
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::ACCESS) => return None,
+        Err(Errno::XDEV) => return told(&"it is mounted"),
+        Err(error) => return told(&io::Error::from(error)),
+    };
+    if !is_ours(&directory) {
+        return None;
     }
+    // The lock is held until all is gone, so that no two runs remove it at once.
+    let _held = match openat(
+        &directory,
+        LOCK,
+        OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+        Mode::empty(),
+    ) {
+        Ok(file) => Some(lock(file, FlockOperation::NonBlockingLockExclusive).ok()??),
+        // The target may do to it what it likes.
+        Err(_) if ending => None,
+        // Its run died, or is, between making the directory and its lock.
+        Err(Errno::NOENT) => {
+            let _ = unlinkat(&parent, &name, AtFlags::REMOVEDIR);
+            return None;
+        }
+        Err(error) => return told(&io::Error::from(error)),
+    };
+    // The lock goes last: what is left by a crash is then found by a later run.
+    let until = Instant::now() + LONGEST;
+    if let Err(left) = removal::empty(&directory, path, &[LOCK], Some(until)) {
+        return told(&left);
+    }
+    let gone = match unlinkat(&directory, LOCK, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => unlinkat(&parent, &name, AtFlags::REMOVEDIR),
+        failed => failed,
+    };
+    gone.err().and_then(|error| told(&io::Error::from(error)))
 }
 
 /// The directories in `parent` that are named as ours.
@@ -128,8 +161,12 @@ fn open_directory(path: &Path) -> io::Result<Option<OwnedFd>> {
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    let mine = fstat(&opened)?.st_uid == rustix::process::geteuid().as_raw();
-    Ok(mine.then_some(opened))
+    Ok(is_ours(&opened).then_some(opened))
+}
+
+/// Whether a directory is this user's.
+fn is_ours(directory: &OwnedFd) -> bool {
+    fstat(directory).is_ok_and(|stat| stat.st_uid == rustix::process::geteuid().as_raw())
 }
 
 /// Makes the lock of a scratch directory and its folder; `None` if the directory was removed meanwhile.
@@ -164,35 +201,15 @@ fn lock(descriptor: OwnedFd, how: FlockOperation) -> io::Result<Option<OwnedFd>>
     }
 }
 
-/// Removes a scratch directory, its lock last: what is left of it by a crash is then found by a later run.
-fn remove_scratch(path: &Path) {
-    let Ok(Some(directory)) = open_directory(path) else { return };
-    let Ok(names) = names_in(directory.as_fd()) else { return };
-    // Through the descriptor, so that a link in the directory's place leads nowhere.
-    let inside = PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()));
-    let mut emptied = true;
-    for name in names.iter().filter(|name| *name != LOCK) {
-        let entry = inside.join(name);
-        let is_directory = entry.symlink_metadata().is_ok_and(|m| m.is_dir());
-        let removed = if is_directory { std::fs::remove_dir_all(&entry) } else { std::fs::remove_file(&entry) };
-        emptied &= removed.is_ok();
-    }
-    if emptied && unlinkat(&directory, LOCK, AtFlags::empty()).is_ok() {
-        let _ = std::fs::remove_dir(path);
-    }
-}
-
-fn names_in(directory: BorrowedFd<'_>) -> io::Result<Vec<std::ffi::OsString>> {
-    let entries = std::fs::read_dir(format!("/proc/self/fd/{}", directory.as_raw_fd()))?;
-    entries.map(|entry| Ok(entry?.file_name())).collect()
-}
-
-fn remove_group(path: &Path, patience: Duration) {
+fn remove_group(path: &Path, patience: Duration) -> io::Result<()> {
     let deadline = Instant::now() + patience;
-    while std::fs::remove_dir(path).is_err_and(|error| error.raw_os_error() == Some(nix::libc::EBUSY)) {
-        if Instant::now() >= deadline {
-            return;
+    loop {
+        match std::fs::remove_dir(path) {
+            Err(error) if error.raw_os_error() == Some(nix::libc::EBUSY) && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            removed => return removed,
         }
-        std::thread::sleep(Duration::from_millis(5));
     }
 }

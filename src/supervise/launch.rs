@@ -125,19 +125,21 @@ impl Guard {
         self.state().hold(Claim::lock_group(directory)?)
     }
 
-    /// Kills everything below the guard, removes what belonged to the run, and ends the guard.
-    pub fn end(&self) {
+    /// Kills everything below the guard, removes what belonged to the run, and ends the guard. Returns what of it stays, in a
+    /// sentence each.
+    pub fn end(&self) -> Vec<String> {
         let mut state = self.state();
         // The guard still holds them, as long as it needs.
         state.held.clear();
         // The end of our side of the socket is the guard's order to do so.
         state.orders = None;
-        let Some(mut process) = state.process.take() else { return };
+        let Some(mut process) = state.process.take() else { return Vec::new() };
         if !process.wait().is_ok_and(|status| status.success()) {
             // It was killed. What was below it has come to us.
             kill::everything_below_us(|_, _| {});
-            state.claims.iter().for_each(|claim| claim.clear(PATIENCE));
         }
+        // What the guard has removed is gone by now.
+        state.claims.iter().filter_map(|claim| claim.clear(PATIENCE)).collect()
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {

@@ -85,7 +85,8 @@ fn exit(record: &RunRecord, answer: Outcome, gates: &[Gate], failures: &Failures
     let failed_workload = gates.iter().any(Gate::fails_workload) || failure == Some(Failure::Workload);
     match answer {
         _ if failures.interrupted.is_some() => ExitCode::Interrupted(failures.interrupted.unwrap_or_default()),
-        _ if failure == Some(Failure::Recording) => ExitCode::Failure,
+        // What was seen until then proves a leak all the same; it can't prove that there is none.
+        Outcome::Clean | Outcome::Inconclusive if failure == Some(Failure::Recording) => ExitCode::Failure,
         _ if target_failed => ExitCode::Target,
         Outcome::Leak => ExitCode::Leak,
         _ if failures.crashes.is_some() => ExitCode::Target,
@@ -411,6 +412,22 @@ mod tests {
             assert_eq!((verdict.outcome, verdict.exit), (Outcome::Leak, ExitCode::Target));
             assert!(told(&run).starts_with("t FAILED: "), "{}", told(&run));
         }
+    }
+
+    #[test]
+    fn a_leak_that_could_not_be_recorded_to_its_end_is_one() {
+        for (mut run, exit) in [(leaking(), ExitCode::Leak), (clean(), ExitCode::Failure)] {
+            run.meta.status = RunStatus::Aborted;
+            run.meta.failure = Some(Failure::Recording);
+            assert_eq!(judge(&run).exit, exit);
+            run.events.push(event(END, EventKind::TargetDied { cause: None }));
+            let beside = if exit == ExitCode::Leak { ExitCode::Target } else { exit };
+            assert_eq!(judge(&run).exit, beside, "as when all of it was recorded");
+        }
+        let mut open = leaking();
+        open.meta.failure = Some(Failure::Recording);
+        open.samples.clear();
+        assert_eq!(judge(&open).exit, ExitCode::Failure);
     }
 
     #[test]

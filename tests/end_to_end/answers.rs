@@ -125,6 +125,25 @@ fn a_leak_is_one_although_nobody_reads_what_run_says() {
 }
 
 #[test]
+fn a_leak_whose_recording_fails_in_the_middle_is_one() {
+    let bench = Bench::new();
+    let file = Demo { fault: "malloc", soak: "10m", ..Demo::default() }.write(&bench);
+    let harness = bench.start(&file, &["--stop", "planned", "--quiet"]);
+    let run = recorded(&bench);
+    let seconds = || std::fs::read_to_string(run.join("load.jsonl")).map_or(0, |text| text.lines().count());
+    wait_until("a leak can be proven", || seconds() >= 14);
+    // As on a full disk: what is written from now on is lost.
+    std::fs::remove_file(run.join("census.jsonl")).unwrap();
+    let ended = bench.ended(harness.wait_with_output().unwrap());
+    let why = "census.jsonl: it was removed while the run went on";
+    assert!(ended.code == Some(10) && ended.stdout.contains(why), "{}", ended.story());
+    assert_eq!(ended.json("verdict.json")["verdict"], "leak");
+    let again = bench.ended(bench.seepage().arg("analyze").arg(&run).output().unwrap());
+    assert!(again.code == Some(10) && again.stdout.contains(why), "{}", again.story());
+    all_gone(&bench, &ended);
+}
+
+#[test]
 fn a_verdict_is_told_before_a_report_that_cannot_be_written() {
     let bench = Bench::new();
     // It works all the time: an idle one doesn't pass.

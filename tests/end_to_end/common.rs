@@ -1,6 +1,7 @@
 //! What the end-to-end tests share: a private directory for each test, harness files, and a look at the process table.
 
 use serde_json::Value;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -49,6 +50,21 @@ impl Bench {
         let mut command = Command::new("sh");
         command.args(["-c", script]).current_dir(self.path()).stdin(Stdio::null());
         command.spawn().unwrap()
+    }
+
+    /// seepage as an ordinary user, to whom the bench belongs from now on; root is denied nothing, and can't be tried with.
+    pub fn seepage_of_a_user(&self) -> Command {
+        if !nix::unistd::geteuid().is_root() {
+            return self.seepage();
+        }
+        // That user may not reach the one that was built.
+        let program = self.path().join("seepage");
+        std::fs::copy(env!("CARGO_BIN_EXE_seepage"), &program).unwrap();
+        let owned = Command::new("chown").args(["-R", "65534:65534"]).arg(self.path()).status().unwrap();
+        assert!(owned.success());
+        let mut command = Command::new(program);
+        command.current_dir(self.path()).env("TMPDIR", self.path()).stdin(Stdio::null()).uid(65534).gid(65534);
+        command
     }
 
     /// `seepage run FILE`, on its way.

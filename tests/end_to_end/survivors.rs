@@ -4,7 +4,7 @@
 use crate::common::{Bench, processes, signal, wait_until};
 use nix::sys::signal::Signal;
 use std::path::{Path, PathBuf};
-use std::process::Child;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A number that marks the processes of one test: `sleep` takes it as its duration.
@@ -268,4 +268,107 @@ fn processes_that_had_to_be_killed_are_counted_once_and_named() {
     let told = notes.iter().filter_map(|note| note["text"].as_str()).find(|text| text.contains("did not end"));
     let told = told.unwrap_or_else(|| panic!("{}", ended.story()));
     assert!(told.starts_with("41 processes (sh ") && told.contains(", sleep ") && told.contains(", ...)"), "{told}");
+}
+
+/// `script` for the shell, with a view of the mounts of its own; `None` if this user may not have one.
+fn with_own_mounts(bench: &Bench, script: &str) -> Option<Child> {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script]).current_dir(bench.path()).env("TMPDIR", bench.path());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    nix::unistd::geteuid().is_root().then(|| command.spawn().unwrap())
+}
+
+/// A directory of somebody else's, with a file in it.
+fn foreign(bench: &Bench) -> PathBuf {
+    let foreign = bench.path().join("foreign");
+    std::fs::create_dir(&foreign).unwrap();
+    std::fs::write(foreign.join("file"), "x").unwrap();
+    foreign
+}
+
+#[test]
+fn what_a_target_mounted_in_its_directory_is_not_removed_however_the_run_ends() {
+    for end in [None, Some(Signal::SIGTERM), Some(Signal::SIGKILL)] {
+        let bench = Bench::new();
+        let foreign = foreign(&bench);
+        let text = format!(
+            "name = \"mounts\"\n[target]\nworkers = \"self\"\nready = {{ output = \"mounted\" }}\ncommand = [\"sh\", \"-c\", \
+             \"cd ${{work_dir}}; mkdir m own; touch own/file; mount --bind {} m; echo mounted; exec sleep 60\"]\n\
+             [workload]\ncommand = [\"sleep\", \"60\"]\n[[phase]]\nkind = \"soak\"\nduration = \"{}\"\n",
+            foreign.display(),
+            if end.is_some() { "60s" } else { "1s" }
+        );
+        let file = bench.write("mounts.toml", &text);
+        let (seepage, reports) = (env!("CARGO_BIN_EXE_seepage"), bench.reports());
+        let script = format!("exec {seepage} run -q {} --reports {}", file.display(), reports.display());
+        let Some(run) = with_own_mounts(&bench, &script) else { return };
+        let own = || bench.scratch().first().map(|scratch| scratch.join("work/own/file"));
+        if let Some(end) = end {
+            wait_until("the target runs", || own().is_some_and(|own| own.exists()));
+            wait_until("it is recorded", || {
+                let events = |run: PathBuf| std::fs::read_to_string(run.join("events.jsonl")).ok();
+                let run = std::fs::read_dir(&reports).ok().and_then(|mut runs| Some(runs.next()?.ok()?.path()));
+                run.and_then(events).is_some_and(|text| text.contains("soak"))
+            });
+            signal(run.id(), end);
+        }
+        let ended = bench.ended(run.wait_with_output().unwrap());
+        wait_until("what is the run's own is gone", || own().is_some_and(|own| !own.exists()));
+        assert!(foreign.join("file").exists(), "{end:?}: {}", ended.story());
+        if end != Some(Signal::SIGKILL) {
+            let told = |note: &serde_json::Value| note["text"].as_str().unwrap().ends_with("work/m is mounted");
+            assert!(ended.events("note").iter().any(told), "{end:?}: {}", ended.story());
+        }
+    }
+}
+
+#[test]
+fn what_is_mounted_in_what_is_left_of_a_dead_run_is_not_removed_by_the_next_nor_by_prune() {
+    let bench = Bench::new();
+    let foreign = foreign(&bench);
+    let dead = bench.path().join("seepage-20260101T000000Z-x-00000a");
+    std::fs::create_dir_all(dead.join("work/m")).unwrap();
+    std::fs::write(dead.join("work/own"), "x").unwrap();
+    std::fs::write(dead.join("lock"), "").unwrap();
+    quick(&bench);
+    let quick = bench.path().join("quick.toml");
+    let runs = bench.path().join("quick-reports");
+    let old = std::fs::read_dir(&runs).unwrap().flatten().next().unwrap().path();
+    std::fs::create_dir_all(old.join("m")).unwrap();
+    std::fs::create_dir_all(dead.join("work/m")).unwrap();
+    std::fs::write(dead.join("lock"), "").unwrap();
+    let seepage = env!("CARGO_BIN_EXE_seepage");
+    let script = format!(
+        "mount --bind {0} {1}/work/m && mount --bind {0} {2}/m && {seepage} run -q {3} --reports {4}; \
+         {seepage} prune {5} --keep 0",
+        foreign.display(),
+        dead.display(),
+        old.display(),
+        quick.display(),
+        bench.reports().display(),
+        runs.display()
+    );
+    let Some(run) = with_own_mounts(&bench, &script) else { return };
+    let ended = bench.ended(run.wait_with_output().unwrap());
+    assert!(foreign.join("file").exists(), "{}", ended.story());
+    assert!(!dead.join("work/own").exists(), "{}", ended.story());
+    let told = |note: &serde_json::Value| note["text"].as_str().unwrap().starts_with("of an earlier run");
+    assert_eq!(ended.events("note").iter().filter(|note| told(note)).count(), 1, "{}", ended.story());
+    assert!(old.join("run.json").exists() && ended.stderr.contains("m is mounted in it"), "{}", ended.story());
+    assert_eq!(ended.code, Some(1), "{}", ended.story());
+}
+
+#[test]
+fn directories_that_a_target_closed_go_with_its_run() {
+    let bench = Bench::new();
+    // The lock is the target's to remove too: the end of its own run needs none.
+    let text = "name = \"closed\"\n[target]\nworkers = \"self\"\nready = { delay = \"200ms\" }\n\
+                command = [\"sh\", \"-c\", \"cd ${work_dir}; mkdir -p a/b z; touch a/b/f z/f; chmod 500 a/b; chmod 000 z; \
+                rm -f ../lock; chmod 000 ..; exec sleep 60\"]\n[workload]\ncommand = [\"true\"]\n[[phase]]\nkind = \"soak\"\n\
+                duration = \"1s\"\n";
+    let file = bench.write("closed.toml", text);
+    let mut command = bench.seepage_of_a_user();
+    command.arg("run").arg(&file).arg("-q").arg("--reports").arg(bench.reports());
+    let ended = bench.ended(command.output().unwrap());
+    assert!(ended.run.is_some() && bench.scratch().is_empty(), "{}", ended.story());
 }

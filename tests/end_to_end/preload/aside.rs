@@ -89,6 +89,29 @@ fn address_sanitizer_starts_and_is_left_alone() {
 }
 
 #[test]
+fn address_sanitizer_starts_with_options_of_its_own_too() {
+    // As of a wrapper, which doesn't know of the library.
+    let options = [("ASAN_OPTIONS", "detect_leaks=0")];
+    for arguments in [&["-fsanitize=address"][..], &["-fsanitize=address", "-static-libasan"]] {
+        let ended = same_with_and_without(&program(arguments), &["churn"], &options);
+        assert!(ended.status.success(), "{ended:?}");
+    }
+}
+
+#[test]
+fn a_program_of_another_c_library_runs_as_without_however_it_is_started() {
+    let specs = std::fs::read_dir("/usr/lib").unwrap().flatten().map(|e| e.path().join("musl-gcc.specs"));
+    let specs = specs.into_iter().find(|specs| specs.exists()).expect("musl, which scripts/setup-tests.sh installs");
+    let program = built("plain.c", &["-specs", specs.to_str().unwrap()]);
+    let ended = same_with_and_without(&program, &[], &[]);
+    assert_eq!(String::from_utf8_lossy(&ended.stdout), "done\n", "{ended:?}");
+    let script =
+        format!("LD_PRELOAD=\"$LD_PRELOAD\" {0}; sh -c \"LD_PRELOAD=$LD_PRELOAD /bin/true\"", program.display());
+    let ended = same_with_and_without(Path::new("/bin/sh"), &["-c", &script], &[]);
+    assert_eq!((&*ended.stderr, &*ended.stdout), (&b""[..], &b"done\n"[..]), "{ended:?}");
+}
+
+#[test]
 fn thread_sanitizer_starts_and_is_left_alone() {
     sanitizer_is_left_alone(&["-fsanitize=thread"], Some("ThreadSanitizer: heap-use-after-free"));
 }
