@@ -4,6 +4,7 @@
 //! deadline, it ends the process. The guard then kills what was launched.
 
 use super::end::Interruption;
+use crate::supervise::KILLING;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::{flag, low_level};
@@ -129,6 +130,17 @@ impl Interrupt {
         begun.elapsed() < grace && !self.0.deadline.is_some_and(late)
     }
 
+    /// How long what was launched may take to end once it was killed: a part of it may be beyond anybody's reach, and the answer
+    /// comes first.
+    pub fn ending(&self) -> Duration {
+        let hurried = self.0.signal.load(Ordering::Acquire) != 0;
+        let most = if hurried { SHORT_GRACE } else { KILLING };
+        match self.0.deadline {
+            Some((start, after)) => most.min((after - judging(after) / 2).saturating_sub(start.elapsed())),
+            None => most,
+        }
+    }
+
     /// Waits for signals and for the deadline, as long as the process lives.
     fn watch(self, heard: Vec<(i32, UnixStream)>) {
         let mut first: Option<Instant> = None;
@@ -140,11 +152,9 @@ impl Interrupt {
                 self.0.leave(exit, "the deadline came before the answer was given");
             }
             if let Some((start, after)) = self.0.deadline.filter(|_| !self.0.flag.load(Ordering::Acquire)) {
-                let cut = after.saturating_sub(self.0.reserve(after));
-                due[1] = start.checked_add(cut);
-                if start.elapsed() >= cut {
+                due[1] = self.0.next_look(start, after);
+                if due[1].is_none() {
                     self.0.flag.store(true, Ordering::Release);
-                    due[1] = None;
                 }
             }
             if let Some(first) = first {
@@ -180,6 +190,15 @@ impl Shared {
     fn reserve(&self, after: Duration) -> Duration {
         let grace = Duration::from_millis(self.grace.load(Ordering::Acquire));
         judging(after).saturating_add(grace).min(after / 2)
+    }
+
+    /// When it is to be looked again whether the run has to end for its deadline; `None` if it has to now.
+    fn next_look(&self, start: Instant, after: Duration) -> Option<Instant> {
+        let cut = after.saturating_sub(self.reserve(after));
+        let now = Instant::now();
+        // The grace is known once a run begins, so no look is far away.
+        let next = start.checked_add(cut).map_or(now + PATIENCE, |cut| cut.min(now + PATIENCE));
+        (start.elapsed() < cut).then_some(next)
     }
 
     /// How long after a signal the process may still live.
@@ -273,6 +292,16 @@ mod tests {
     }
 
     #[test]
+    fn a_grace_that_is_known_late_moves_the_stop_too() {
+        let (start, after) = (Instant::now() - Duration::from_secs(15), Duration::from_secs(20));
+        let interrupt = with_deadline(after, Duration::from_secs(15));
+        let next = interrupt.0.next_look(start, after).unwrap();
+        assert!(next <= Instant::now() + PATIENCE, "it looks again before the 18 s are over");
+        interrupt.recording(Path::new("x"), Duration::from_secs(10));
+        assert_eq!(interrupt.0.next_look(start, after), None);
+    }
+
+    #[test]
     fn a_slow_stop_is_cut_for_a_signal_and_for_the_deadline() {
         let long = Duration::from_secs(600);
         let begun = Instant::now() - Duration::from_secs(3);
@@ -283,6 +312,19 @@ mod tests {
         assert!(!signalled.allows_stop(begun, long) && signalled.allows_stop(Instant::now(), long));
         assert!(with_deadline(long, Duration::from_secs(500)).allows_stop(begun, long));
         assert!(!with_deadline(long, Duration::from_secs(541)).allows_stop(begun, long));
+    }
+
+    #[test]
+    fn what_does_not_end_is_not_waited_for_beyond_a_signal_or_the_deadline() {
+        let seconds = Duration::from_secs;
+        assert_eq!(Interrupt::default().ending(), KILLING);
+        let signalled = with_deadline(seconds(600), Duration::ZERO);
+        assert_eq!(signalled.ending(), KILLING);
+        signalled.0.signal.store(SIGTERM, Ordering::Release);
+        assert_eq!(signalled.ending(), SHORT_GRACE);
+        let near = with_deadline(seconds(20), seconds(17)).ending();
+        assert!(near > seconds(1) && near <= seconds(2), "{near:?}");
+        assert_eq!(with_deadline(seconds(20), seconds(30)).ending(), Duration::ZERO);
     }
 
     #[test]

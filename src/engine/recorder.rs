@@ -98,6 +98,14 @@ impl Recorder {
         self.put(Entry::Event(Event { t: self.pulse.seconds(), kind }));
     }
 
+    /// Records what the user should know, if it isn't recorded yet.
+    pub fn note_once(&mut self, text: &str) {
+        let is_known = |event: &Event| matches!(&event.kind, EventKind::Note { text: known } if known == text);
+        if !self.record.events.iter().any(is_known) {
+            self.event(EventKind::Note { text: text.into() });
+        }
+    }
+
     /// Why the run can't be written any more, if it can't.
     pub fn failure(&self) -> Option<&WriteError> {
         self.failed.as_ref()

@@ -217,8 +217,8 @@ impl Conductor<'_> {
     fn stop(&mut self, target: &mut LaunchedTarget, sampler: Sampler) -> Result<(), Cut> {
         self.monitor.recorder.event(EventKind::Stopping);
         self.monitor.pulse.stop();
-        if let Some(killed) = target.stop(&self.setup, &self.monitor.interrupt) {
-            self.monitor.note(killed);
+        for text in target.stop(&self.setup, &self.monitor.interrupt) {
+            self.monitor.recorder.note_once(&text);
         }
         self.monitor.recorder.end_sampling(sampler.finish())
     }
@@ -236,7 +236,7 @@ impl Conductor<'_> {
             monitor.note(format!("the server closed {reconnects} kept connections; their requests were sent again"));
         }
         monitor.recorder.record.meta.workload = Some(totals.summary);
-        self.setup.guard.end().into_iter().for_each(|text| monitor.note(text));
+        self.setup.guard.end(monitor.interrupt.ending()).into_iter().for_each(|text| monitor.note(text));
         monitor.finish(end)
     }
 }

@@ -6,7 +6,7 @@ use super::sampler::driver_counting;
 use crate::config::{Harness, HeapMode, Variables, keep_secrets_in, keep_secrets_of, redacted, resolve};
 use crate::model::{Gates, RunMeta, Step, Target};
 use crate::probe::{Library, MemoryGroup};
-use crate::supervise::{Guard, sweep_groups, sweep_scratch};
+use crate::supervise::{Guard, KILLING, sweep_groups, sweep_scratch};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,7 +54,7 @@ impl Scratch {
 impl Drop for Setup {
     fn drop(&mut self) {
         // Whoever still holds the guard, as a thread may, must not delay the end of what is below it.
-        self.guard.end();
+        self.guard.end(KILLING);
     }
 }
 

@@ -35,6 +35,10 @@ const SHOWN: u64 = 2048;
 /// File of what the commands beside the target print.
 pub(super) const PREPARE: &str = "prepare.log";
 
+/// What is said of a target that stops the process which keeps it.
+const WOKEN: &str =
+    "the process that keeps the target was stopped, by the target or somebody else, and was made to go on";
+
 /// Files of what the target prints.
 const STDOUT: &str = "target.stdout";
 const STDERR: &str = "target.stderr";
@@ -204,16 +208,19 @@ impl LaunchedTarget {
         })
     }
 
-    /// Stops it in the way that the harness file says; what was killed is told, if anything had to be.
-    pub fn stop(&mut self, setup: &Setup, interrupt: &Interrupt) -> Option<String> {
+    /// Stops it in the way that the harness file says; returns what the user should know of that.
+    pub fn stop(&mut self, setup: &Setup, interrupt: &Interrupt) -> Vec<String> {
         let stop = &setup.harness.target.stop;
         // The signal's name was checked with the harness file.
         let signal = Signal::from_str(&format!("SIG{}", stop.signal)).unwrap_or(Signal::SIGTERM);
         let begun = Instant::now();
-        let killed = self.launched.stop(signal as i32, || interrupt.allows_stop(begun, stop.grace.0));
-        let grace = stop.grace.0.min(begun.elapsed());
+        self.launched.stop(signal as i32, || interrupt.allows_stop(begun, stop.grace.0));
+        let waited = begun.elapsed();
+        let killed = self.launched.kill(interrupt.ending());
+        let grace = stop.grace.0.min(waited);
         let within = if grace < stop.grace.0 { format_seconds(grace.as_secs_f64()) } else { stop.grace.to_string() };
-        (killed.count > 0).then(|| format!("{killed} did not end within {within} of {signal}: killed"))
+        let killed = (killed.count > 0).then(|| format!("{killed} did not end within {within} of {signal}: killed"));
+        killed.into_iter().chain(self.launched.was_woken().then(|| WOKEN.into())).collect()
     }
 }
 
@@ -225,6 +232,9 @@ impl Subject for LaunchedTarget {
 
 /// Takes in what happened to the target; an error if it is no more.
 fn check(launched: &mut Launched, recorder: &mut Recorder) -> Result<(), String> {
+    if launched.was_woken() {
+        recorder.note_once(WOKEN);
+    }
     while let Some(event) = launched.poll() {
         match event {
             TargetEvent::GuardLost => return Err("the guard process was killed, and with it the target".into()),

@@ -15,7 +15,7 @@ fn bind(what: &Path, to: &Path) {
     nix::mount::mount(Some(what), to, None::<&str>, bind, None::<&str>).unwrap();
 }
 
-fn child<'a>(parent: &OwnedFd, name: &CStr) -> [Result<OwnedFd, Errno>; 2] {
+fn child(parent: &OwnedFd, name: &CStr) -> [Result<OwnedFd, Errno>; 2] {
     let how = OFlags::RDONLY | DIRECTORY;
     [open(parent.as_fd(), name), open_compared(parent.as_fd(), name, how)]
 }

@@ -38,11 +38,15 @@ pub fn run() -> io::Result<()> {
     let mut guard = Guard { keepers: HashSet::new(), claims: Vec::new(), held: Vec::new() };
     let served = guard.serve(io::stdin().as_fd().try_clone_to_owned()?, &signals);
     // Whatever ended the conversation, nothing that was started may stay.
-    kill::everything_below_us(|_, _| {});
+    let left = kill::everything_below_us(kill::PATIENCE, |_, _| {}).left;
     // Nobody of this run needs them any more: what nobody holds is removed.
     guard.held.clear();
     // What stays is told by the harness, which looks for itself.
     guard.claims.iter().for_each(|claim| drop(claim.clear(PATIENCE)));
+    if left.count > 0 {
+        // What is left has come to the harness by then, if there still is one, which tells of it.
+        return Err(io::Error::other(format!("{left} could not be killed")));
+    }
     served
 }
 

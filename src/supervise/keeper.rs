@@ -5,8 +5,9 @@
 
 use super::exec::{ExecError, Suspended};
 use super::guard::watch_over;
+use super::kill::{self, Killing};
 use super::protocol::{LaunchRequest, Order, Report, receive, send};
-use super::{kill, tree};
+use super::tree;
 use nix::errno::Errno;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -18,6 +19,7 @@ use std::io::{self, BufReader};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 /// Name of a keeper's process.
 const NAME: &str = "harness-keeper";
@@ -51,10 +53,14 @@ fn keep(socket: UnixStream, outputs: [OwnedFd; 2], guard: Pid) -> io::Result<()>
     // Tells of the guard's death; `serve` then sees that it is gone.
     nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
     let writer = socket.try_clone()?;
-    let mut keeper = Keeper { writer, guard, outputs: Some(outputs), kept: Kept::None, request: None };
+    let mut keeper = Keeper { writer, guard, outputs: Some(outputs), kept: Kept::None, request: None, gave_up: false };
     let served = keeper.serve(BufReader::new(socket), &signals);
     // Whatever ended the conversation, nothing that was launched may stay.
-    kill::everything_below_us(|_, _| {});
+    let left = keeper.kill(|_, _| {}).left;
+    if left.count > 0 {
+        // The guard then tries for itself.
+        return Err(io::Error::other(format!("{left} could not be killed")));
+    }
     // A harness that has gone is no failure.
     match served {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
@@ -75,9 +81,18 @@ struct Keeper {
     outputs: Option<[OwnedFd; 2]>,
     kept: Kept,
     request: Option<LaunchRequest>,
+    /// Whether something did not end when it was killed; it isn't waited for again.
+    gave_up: bool,
 }
 
 impl Keeper {
+    fn kill(&mut self, reaped: impl FnMut(u32, i32)) -> Killing {
+        let patience = if self.gave_up { Duration::ZERO } else { kill::PATIENCE };
+        let killing = kill::everything_below_us(patience, reaped);
+        self.gave_up |= killing.left.count > 0;
+        killing
+    }
+
     fn serve(&mut self, mut reader: BufReader<UnixStream>, signals: &SignalFd) -> io::Result<()> {
         while nix::unistd::getppid() == self.guard {
             // An order that was read together with the one before waits in the buffer, not in the socket.
@@ -160,7 +175,7 @@ impl Keeper {
             }
             Order::Kill => {
                 let mut ended = Vec::new();
-                let killed = kill::everything_below_us(|pid, status| ended.push((pid, status)));
+                let killed = self.kill(|pid, status| ended.push((pid, status))).killed;
                 for (pid, status) in ended {
                     self.tell_exit(pid, status)?;
                 }

@@ -11,29 +11,41 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 /// How long killing goes on: a process in an uninterruptible wait can't be killed by anyone.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How many of those that were killed are named.
+/// How long those are waited for that may not be killed, as they have become another user's: they may end by themselves, now
+/// that the others are gone.
+const DENIED: Duration = Duration::from_millis(300);
+
+/// How many of those that were killed, or stay, are named.
 const NAMED: usize = 5;
 
-/// Kills everything below the calling process, which has to be a child subreaper, and reaps it; returns what was killed.
+/// What came of killing.
+#[derive(Debug, Default)]
+pub struct Killing {
+    /// What was killed.
+    pub killed: Killed,
+    /// What lives on.
+    pub left: Killed,
+}
+
+/// Kills everything below the calling process, which has to be a child subreaper, and reaps it, as long as `patience` lasts.
 /// `reaped` is told of each that is waited for, with its wait status.
 ///
 /// Orphans come to the subreaper, so when it has no children left, nothing is left below it.
-pub fn everything_below_us(mut reaped: impl FnMut(u32, i32)) -> Killed {
-    let mut round = Round::default();
-    let deadline = Instant::now() + PATIENCE;
+pub fn everything_below_us(patience: Duration, mut reaped: impl FnMut(u32, i32)) -> Killing {
+    let mut rounds = Rounds::begin(patience);
     loop {
-        tree::descendants(std::process::id()).into_iter().for_each(|pid| round.kill(pid));
+        rounds.kill(tree::descendants(std::process::id()));
         loop {
             match reap() {
                 Ok(Some((pid, status))) => reaped(pid, status),
                 Ok(None) => break,
-                Err(_) => return round.killed,
+                Err(_) => return Killing { killed: rounds.killed, left: Killed::default() },
             }
         }
-        if Instant::now() > deadline {
-            return round.killed;
+        if rounds.are_over() {
+            return Killing { killed: rounds.killed, left: rounds.left };
         }
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -42,21 +54,29 @@ pub fn everything_below_us(mut reaped: impl FnMut(u32, i32)) -> Killed {
 /// Kills what has come to the calling process, a child subreaper, beside its `keepers` and what is below those.
 /// Keepers that end meanwhile are taken out.
 pub fn strays(keepers: &mut HashSet<u32>) {
-    let mut round = Round::default();
-    let deadline = Instant::now() + PATIENCE;
+    let mut rounds = Rounds::begin(PATIENCE);
     loop {
         let mut strays = tree::children(std::process::id());
         strays.retain(|pid| !keepers.contains(pid));
-        if strays.is_empty() || Instant::now() > deadline {
+        if strays.is_empty() {
             return;
         }
         let below: Vec<u32> = strays.iter().flat_map(|pid| tree::descendants(*pid)).collect();
-        strays.into_iter().chain(below).for_each(|pid| round.kill(pid));
+        rounds.kill(strays.into_iter().chain(below).collect());
         while let Ok(Some((pid, _))) = reap() {
             keepers.remove(&pid);
         }
+        if rounds.are_over() {
+            return;
+        }
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Whether anything below `pid` lives that a signal of ours reaches: nobody else can be asked to end.
+pub fn reaches_any_below(pid: u32) -> bool {
+    let below = tree::descendants(pid).into_iter().filter_map(|pid| i32::try_from(pid).ok());
+    below.map(Pid::from_raw).any(|pid| nix::sys::signal::kill(pid, None) == Ok(()))
 }
 
 /// Waits for one child that has ended, without blocking; an error means that there are no children.
@@ -68,26 +88,81 @@ pub fn reap() -> Result<Option<(u32, i32)>, Errno> {
     }
 }
 
-/// One round of killing: a process takes its time to die, and is met again until then.
-#[derive(Default)]
-struct Round {
+/// Rounds of killing: a process takes its time to die, and is met again until then.
+struct Rounds {
     killed: Killed,
-    /// PID and start time.
+    /// PID and start time of those that were killed.
     seen: HashSet<(u32, u64)>,
+    /// What was left by the last round, though it may be dying.
+    left: Killed,
+    begun: Instant,
+    patience: Duration,
+    /// Until when there was somebody to be killed.
+    effective: Instant,
 }
 
-impl Round {
+/// What became of a process that was to be killed.
+enum Met {
+    Gone,
+    Killed,
+    Denied,
+}
+
+impl Rounds {
+    fn begin(patience: Duration) -> Self {
+        let begun = Instant::now();
+        let (killed, left) = (Killed::default(), Killed::default());
+        Rounds { killed, seen: HashSet::new(), left, begun, patience, effective: begun }
+    }
+
+    /// Kills all of these.
+    fn kill(&mut self, pids: Vec<u32>) {
+        self.left = Killed::default();
+        let mut denied = false;
+        let mut effective = pids.is_empty();
+        for pid in pids {
+            match self.kill_one(pid) {
+                Met::Gone => {}
+                Met::Killed => effective = true,
+                Met::Denied => denied = true,
+            }
+        }
+        if effective || !denied {
+            self.effective = Instant::now();
+        }
+    }
+
+    /// Whether no more is to be expected of another round.
+    fn are_over(&self) -> bool {
+        self.begun.elapsed() >= self.patience || self.effective.elapsed() >= DENIED
+    }
+
     /// Kills `pid` if it lives; between its listing and now it may have ended and its number been given to a stranger, so
     /// the signal goes through a pidfd, and only to something that is still below us.
-    fn kill(&mut self, pid: u32) {
-        let Some(raw) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return };
-        let Ok(pidfd) = pidfd_open(raw, PidfdFlags::empty()) else { return };
-        let Some((name, start)) = living_below_us(pid) else { return };
-        if pidfd_send_signal(&pidfd, Signal::KILL).is_ok() && self.seen.insert((pid, start)) {
-            self.killed.count += 1;
-            if self.killed.first.len() < NAMED {
-                self.killed.first.push((name, pid));
+    fn kill_one(&mut self, pid: u32) -> Met {
+        let Some(raw) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return Met::Gone };
+        let Ok(pidfd) = pidfd_open(raw, PidfdFlags::empty()) else { return Met::Gone };
+        let Some((name, start)) = living_below_us(pid) else { return Met::Gone };
+        self.left.add(&name, pid);
+        match pidfd_send_signal(&pidfd, Signal::KILL) {
+            Ok(()) => {
+                if self.seen.insert((pid, start)) {
+                    self.killed.add(&name, pid);
+                }
+                Met::Killed
             }
+            // A program that runs as another user, such as `sudo`: no later try would do better.
+            Err(rustix::io::Errno::PERM) => Met::Denied,
+            Err(_) => Met::Gone,
+        }
+    }
+}
+
+impl Killed {
+    fn add(&mut self, name: &str, pid: u32) {
+        self.count += 1;
+        if self.first.len() < NAMED {
+            self.first.push((name.to_owned(), pid));
         }
     }
 }

@@ -1,9 +1,10 @@
 //! The harness's side: it starts the guard, has it keep commands, and speaks to their keepers.
 
 use super::claim::{Claim, PATIENCE};
+use super::helper::Helper;
 use super::protocol::{GuardOrder, Killed, LaunchRequest, Order, Report, order, receive, send};
 use super::{guard, kill, tree};
-use crate::model::ExitCause;
+use crate::model::{ExitCause, format_seconds};
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
@@ -12,17 +13,26 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
-/// How long a keeper may take to answer an order that it can obey at once, or to end what is below it.
+/// How long a keeper may take to answer an order that it can obey at once.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// How often it is looked whether the target has stopped.
+/// How long the end of what was launched is waited for at most, after it was killed: guard and keepers go on without us.
+pub const KILLING: Duration = Duration::from_secs(15);
+
+/// The same of a command that is dropped, which the guard kills in any case.
+const DROPPED: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether the target has stopped, and whether a keeper was.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// How often it is looked whether the guard has ended.
+const SHORT: Duration = Duration::from_millis(2);
 
 /// The limits of open files that we were started with: a run raises its own.
 static FILES: OnceLock<(u64, u64)> = OnceLock::new();
@@ -60,6 +70,7 @@ pub struct Guard(Mutex<State>);
 struct State {
     /// `None` once it has ended.
     process: Option<Child>,
+    helper: Arc<Helper>,
     orders: Option<OwnedFd>,
     claims: Vec<Claim>,
     held: Vec<OwnedFd>,
@@ -86,8 +97,10 @@ impl Guard {
             command.pre_exec(move || Ok(setrlimit(Resource::RLIMIT_NOFILE, files, most)?));
         }
         let process = command.spawn()?;
+        let helper = Arc::new(Helper::hold(process.id())?);
         Ok(Guard(Mutex::new(State {
             process: Some(process),
+            helper,
             orders: Some(ours),
             claims: Vec::new(),
             held: Vec::new(),
@@ -125,21 +138,36 @@ impl Guard {
         self.state().hold(Claim::lock_group(directory)?)
     }
 
-    /// Kills everything below the guard, removes what belonged to the run, and ends the guard. Returns what of it stays, in a
-    /// sentence each.
-    pub fn end(&self) -> Vec<String> {
+    /// Kills everything below the guard, removes what belonged to the run, and ends the guard; waits for that as long as
+    /// `patience` lasts. Returns what of it stays, in a sentence each.
+    pub fn end(&self, patience: Duration) -> Vec<String> {
         let mut state = self.state();
         // The guard still holds them, as long as it needs.
         state.held.clear();
         // The end of our side of the socket is the guard's order to do so.
         state.orders = None;
         let Some(mut process) = state.process.take() else { return Vec::new() };
-        if !process.wait().is_ok_and(|status| status.success()) {
-            // It was killed. What was below it has come to us.
-            kill::everything_below_us(|_, _| {});
+        let begun = Instant::now();
+        let Some(status) = ended(&mut process, &state.helper, patience) else {
+            return vec![format!(
+                "what was started has not ended {} after it was killed; process {} goes on with that, and removes what is the run's",
+                format_seconds(patience.as_secs_f64()),
+                process.id()
+            )];
+        };
+        let mut stays = Vec::new();
+        if !status.success() {
+            // It was killed, or could not kill all. What was below it has come to us.
+            let left = kill::everything_below_us(patience.saturating_sub(begun.elapsed()), |_, _| {}).left;
+            if left.count > 0 {
+                stays.push(format!(
+                    "{left} could not be killed: another user's, as what `sudo` started, or held by the kernel"
+                ));
+            }
         }
         // What the guard has removed is gone by now.
-        state.claims.iter().filter_map(|claim| claim.clear(PATIENCE)).collect()
+        stays.extend(state.claims.iter().filter_map(|claim| claim.clear(PATIENCE)));
+        stays
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -149,7 +177,25 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.end();
+        self.end(KILLING);
+    }
+}
+
+/// How a guard ended that was told to, if it did so within `patience`. Nothing that is done to it may keep us: one that was
+/// stopped is woken, and killed if it doesn't stay awake.
+fn ended(process: &mut Child, guard: &Helper, patience: Duration) -> Option<ExitStatus> {
+    let begun = Instant::now();
+    loop {
+        if let Ok(Some(status)) = process.try_wait() {
+            return Some(status);
+        }
+        if guard.wake() && begun.elapsed() >= patience / 2 {
+            guard.kill();
+        }
+        if begun.elapsed() >= patience {
+            return None;
+        }
+        std::thread::sleep(SHORT);
     }
 }
 
@@ -177,8 +223,12 @@ impl State {
 pub struct Launched {
     orders: UnixStream,
     reports: Receiver<Report>,
-    keeper: u32,
+    guard: Arc<Helper>,
+    /// `None` until it has answered.
+    keeper: Option<Helper>,
     first: u32,
+    /// Whether somebody had stopped the keeper.
+    woken: bool,
 }
 
 impl Launched {
@@ -188,14 +238,18 @@ impl Launched {
     /// If the guard is lost, or the command can't be prepared.
     pub fn suspended(guard: &Guard, request: LaunchRequest, outputs: [BorrowedFd<'_>; 2]) -> Result<Self, LaunchError> {
         let (ours, theirs) = UnixStream::pair()?;
-        guard.state().order(&GuardOrder::Keep, &[theirs.as_fd(), outputs[0], outputs[1]])?;
-        drop(theirs);
+        let state = guard.state();
+        state.order(&GuardOrder::Keep, &[theirs.as_fd(), outputs[0], outputs[1]])?;
+        let guard = Arc::clone(&state.helper);
+        drop((theirs, state));
         let (sender, reports) = channel();
         let reader = ours.try_clone()?;
         std::thread::spawn(move || forward(reader, &sender));
-        let mut launched = Launched { orders: ours, reports, keeper: 0, first: 0 };
+        let mut launched = Launched { orders: ours, reports, guard, keeper: None, first: 0, woken: false };
         match launched.ask(&Order::Launch(request))? {
-            Report::Suspended { keeper, pid } => (launched.keeper, launched.first) = (keeper, pid),
+            Report::Suspended { keeper, pid } => {
+                (launched.keeper, launched.first) = (Some(Helper::hold(keeper)?), pid);
+            }
             Report::Failed { what, errno } => {
                 return Err(LaunchError::Target { what, errno: Errno::from_raw(errno) });
             }
@@ -233,12 +287,12 @@ impl Launched {
 
     /// PID of the keeper, below which is the first process and all that it started, and nothing else.
     pub fn keeper(&self) -> u32 {
-        self.keeper
+        self.keeper.as_ref().map_or(0, Helper::pid)
     }
 
     /// Whether anything that was launched still lives.
     pub fn is_alive(&self) -> bool {
-        !tree::children(self.keeper).is_empty()
+        !tree::children(self.keeper()).is_empty()
     }
 
     /// What has happened since the last call.
@@ -255,10 +309,24 @@ impl Launched {
                     return Some(TargetEvent::Exited(pid, ExitCause::from_wait_status(status)));
                 }
                 Ok(_) => {}
-                Err(RecvTimeoutError::Timeout) => return None,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.wake();
+                    return None;
+                }
                 Err(RecvTimeoutError::Disconnected) => return Some(TargetEvent::GuardLost),
             }
         }
+    }
+
+    /// Whether somebody had stopped the keeper, which was then made to go on.
+    pub fn was_woken(&self) -> bool {
+        self.woken
+    }
+
+    /// Lets keeper and guard go on if somebody has stopped them.
+    fn wake(&mut self) {
+        self.guard.wake();
+        self.woken |= self.keeper.as_ref().is_some_and(Helper::wake);
     }
 
     /// How the first process ended, if it does so within `patience`.
@@ -283,36 +351,44 @@ impl Launched {
         let _ = send(&mut self.orders, &Order::SignalGroup(signal));
     }
 
-    /// Asks the first process to stop by `signal`, waits for everything below the keeper to end as long as `wait` says so,
-    /// and kills the rest; returns what had to be killed.
-    pub fn stop(&mut self, signal: i32, wait: impl Fn() -> bool) -> Killed {
+    /// Asks the first process to stop by `signal`, and waits for everything below the keeper to end as long as `wait` says so.
+    pub fn stop(&mut self, signal: i32, wait: impl Fn() -> bool) {
         if send(&mut self.orders, &Order::Signal(signal)).is_ok() {
-            while self.is_alive() && wait() {
+            while kill::reaches_any_below(self.keeper()) && wait() {
                 std::thread::sleep(LOOK);
+                self.wake();
             }
         }
-        self.kill()
     }
 
-    /// Kills everything below the keeper; returns what was killed.
-    pub fn kill(&mut self) -> Killed {
-        match self.ask(&Order::Kill) {
-            Ok(Report::Killed(killed)) => killed,
-            // Without a keeper, the guard does it, and without a guard we do at its end.
-            _ => Killed::default(),
+    /// Kills everything below the keeper, and waits for that as long as `patience` lasts; returns what was killed.
+    pub fn kill(&mut self, patience: Duration) -> Killed {
+        if let Ok(Report::Killed(killed)) = send(&mut self.orders, &Order::Kill).and_then(|()| self.answer(patience)) {
+            return killed;
         }
+        // Without a keeper, the guard does it, and without a guard we do at its end.
+        self.keeper.iter().for_each(Helper::kill);
+        Killed::default()
     }
 
-    /// Gives an order and waits for its answer; exits that are reported meanwhile are of no interest then.
+    /// Gives an order and waits for its answer.
     fn ask(&mut self, order: &Order) -> io::Result<Report> {
         send(&mut self.orders, order)?;
-        let deadline = Instant::now() + ANSWER;
+        self.answer(ANSWER)
+    }
+
+    /// Waits for an answer; exits that are reported meanwhile are of no interest then.
+    fn answer(&mut self, patience: Duration) -> io::Result<Report> {
+        let deadline = Instant::now() + patience;
         loop {
-            match self.reports.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            match self.reports.recv_timeout(LOOK) {
                 Ok(Report::Exited { .. }) => {}
                 Ok(report) => return Ok(report),
-                Err(RecvTimeoutError::Timeout) => return Err(io::ErrorKind::TimedOut.into()),
                 Err(RecvTimeoutError::Disconnected) => return Err(lost()),
+                Err(RecvTimeoutError::Timeout) if Instant::now() >= deadline => {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+                Err(RecvTimeoutError::Timeout) => self.wake(),
             }
         }
     }
@@ -322,11 +398,8 @@ impl Drop for Launched {
     fn drop(&mut self) {
         // The end of our side of the socket is the keeper's order to kill everything and to end; its own end follows.
         let _ = self.orders.shutdown(std::net::Shutdown::Write);
-        let deadline = Instant::now() + ANSWER;
-        while !matches!(
-            self.reports.recv_timeout(deadline.saturating_duration_since(Instant::now())),
-            Err(RecvTimeoutError::Disconnected | RecvTimeoutError::Timeout)
-        ) {}
+        let deadline = Instant::now() + DROPPED;
+        while self.answer(deadline.saturating_duration_since(Instant::now())).is_ok() {}
     }
 }
 

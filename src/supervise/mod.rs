@@ -8,6 +8,7 @@
 mod claim;
 mod exec;
 mod guard;
+mod helper;
 mod keeper;
 mod kill;
 mod launch;
@@ -21,7 +22,7 @@ mod tree;
 
 pub use claim::{sweep_groups, sweep_scratch};
 pub use guard::{ARGUMENT as GUARD_ARGUMENT, run as run_guard};
-pub use launch::{Guard, LaunchError, Launched, TargetEvent};
+pub use launch::{Guard, KILLING, LaunchError, Launched, TargetEvent};
 pub use protocol::{Killed, LaunchRequest};
 pub use ready::{Ready, ReadyError, tail, wait as wait_until_ready};
 pub use roster::{Arrival, Departure, Roster, Scope};

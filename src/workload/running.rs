@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 const KEPT: usize = 1 << 20;
 /// How long the command may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(1);
+/// How long it may take to end once it is killed.
+const KILLED: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(20);
 
 /// A command that is running; all that it started is killed when this is dropped.
@@ -56,7 +58,7 @@ impl Running {
         let until = Instant::now() + GRACE;
         self.launched.signal_group(Signal::SIGINT as i32);
         while Instant::now() < until && matches!(self.wait(TICK), Ok(None)) {}
-        self.launched.kill();
+        self.launched.kill(KILLED);
     }
 
     /// What the command printed last.
@@ -145,7 +147,7 @@ mod tests {
         let mut running = Running::start(&guard, &["sh", "-c", &script].map(str::to_owned)).unwrap();
         let left = pid(&path);
         assert!(is_alive(left));
-        guard.end();
+        guard.end(KILLED);
         assert!(!is_alive(left));
         assert!(eventually_lost(&mut running));
     }

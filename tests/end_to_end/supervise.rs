@@ -2,7 +2,9 @@
 
 use crate::common::{Bench, processes, signal, wait_until};
 use nix::sys::signal::Signal;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A number that marks the processes of one test: `sleep` takes it as its duration.
@@ -294,5 +296,85 @@ fn workers_are_chosen_by_their_place_or_their_command_line() {
         let ended = bench.run(&harness(&bench, &script, &format!("workers = {workers}\n{AT_ONCE}"), "1"), &[]);
         assert_eq!(ended.events("spawned").len(), expected, "{workers}: {}", ended.story());
         assert!(processes(&marker).is_empty());
+    }
+}
+
+/// Waits until a run of this bench has an event with this text.
+fn wait_for_event(bench: &Bench, text: &str) {
+    let run = || Some(std::fs::read_dir(bench.reports()).ok()?.flatten().next()?.path());
+    let events = |run: PathBuf| std::fs::read_to_string(run.join("events.jsonl")).unwrap_or_default();
+    wait_until(text, || run().is_some_and(|run| events(run).contains(text)));
+}
+
+/// The command of a shell that stops the process which keeps it, and the guard, by `how`: `$K` and `$G` are their numbers.
+fn stopping(how: &str, marker: &str) -> String {
+    format!("K=$PPID; G=$(cut -d' ' -f4 /proc/$K/stat); {how} exec sleep {marker}")
+}
+
+#[test]
+fn a_target_that_stops_its_keeper_or_the_guard_keeps_neither_the_run_nor_its_end() {
+    for (how, woken) in [
+        ("kill -STOP $K;", true),
+        ("kill -STOP $G;", false),
+        ("kill -STOP $G $K;", true),
+        // Whoever is woken doesn't get far.
+        ("(trap '' TERM; while :; do kill -STOP $K; done) &", true),
+        ("(trap '' TERM; while :; do kill -STOP $G $K; done) &", true),
+    ] {
+        for interrupted in [false, true] {
+            let (bench, marker) = (Bench::new(), marker());
+            let soak = if interrupted { "60" } else { "1" };
+            let run = bench.start(&harness(&bench, &stopping(how, &marker), AT_ONCE, soak), &["-q"]);
+            if interrupted {
+                wait_for_event(&bench, "soak");
+                signal(run.id(), Signal::SIGTERM);
+            }
+            let ended = bench.ended(run.wait_with_output().unwrap());
+            let code = if interrupted { Some(143) } else { Some(11) };
+            assert_eq!(ended.code, code, "{how}: {}", ended.story());
+            assert_eq!(ended.json("verdict.json")["verdict"], "inconclusive", "{how}");
+            wait_until("all of it is gone", || processes(&marker).is_empty());
+            wait_until("its scratch directory is gone", || bench.scratch().is_empty());
+            let told = |note: &serde_json::Value| note["text"].as_str().unwrap().contains("was made to go on");
+            assert!(!woken || interrupted || ended.events("note").iter().any(told), "{how}: {}", ended.story());
+        }
+    }
+}
+
+#[test]
+fn processes_of_another_user_that_cannot_be_killed_are_named_and_not_waited_for() {
+    if !nix::unistd::geteuid().is_root() {
+        // Only root can make a program that becomes another user.
+        return;
+    }
+    for interrupted in [false, true] {
+        let (bench, marker) = (Bench::new(), marker());
+        let becomes_root = bench.path().join("becomes-root");
+        let script = format!(
+            "for i in 1 2; do {} --reuid 0 --regid 0 --clear-groups setsid sleep {marker} & done; exec sleep {marker}",
+            becomes_root.display()
+        );
+        let soak = if interrupted { "60" } else { "2" };
+        let file = harness(&bench, &script, "ready = { delay = \"500ms\" }", soak);
+        let mut command = bench.seepage_of_a_user();
+        std::fs::copy("/usr/bin/setpriv", &becomes_root).unwrap();
+        std::fs::set_permissions(&becomes_root, std::fs::Permissions::from_mode(0o4755)).unwrap();
+        command.arg("run").arg(&file).arg("-q").arg("--reports").arg(bench.reports());
+        let run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        if interrupted {
+            wait_for_event(&bench, "soak");
+            signal(run.id(), Signal::SIGTERM);
+        }
+        let ended = bench.ended(run.wait_with_output().unwrap());
+        let live = processes(&format!("sleep {marker}"));
+        live.iter().for_each(|pid| signal(*pid, Signal::SIGKILL));
+        assert_eq!(ended.code, if interrupted { Some(143) } else { Some(11) }, "{}", ended.story());
+        assert_eq!(ended.json("verdict.json")["verdict"], "inconclusive");
+        assert_eq!(live.len(), 2, "{}", ended.story());
+        let notes = ended.events("note");
+        let told =
+            notes.iter().filter_map(|note| note["text"].as_str()).find(|text| text.contains("could not be killed"));
+        let told = told.unwrap_or_else(|| panic!("{}", ended.story()));
+        assert!(live.iter().all(|pid| told.contains(&format!("sleep {pid}"))), "{live:?}: {told}");
     }
 }
