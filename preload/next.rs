@@ -243,8 +243,14 @@ static USED: AtomicUsize = AtomicUsize::new(0);
 #[cold]
 pub fn early(bytes: usize) -> *mut c_void {
     let need = bytes.saturating_add(31) & !15;
-    let at = USED.fetch_update(AcqRel, Acquire, |used| used.checked_add(need).filter(|end| *end <= EARLY));
-    let Ok(at) = at else { return core::ptr::null_mut() };
+    let mut at = USED.load(Acquire);
+    loop {
+        let Some(end) = at.checked_add(need).filter(|end| *end <= EARLY) else { return core::ptr::null_mut() };
+        match USED.compare_exchange_weak(at, end, AcqRel, Acquire) {
+            Ok(_) => break,
+            Err(now) => at = now,
+        }
+    }
     // SAFETY: the range lies within the memory and belongs to this call alone.
     unsafe {
         let block = MEMORY.0.get().cast::<u8>().add(at);
