@@ -3,6 +3,9 @@
 use crate::model::amount;
 use crate::verdict::{Finding, Outcome, StepGrowth};
 
+/// Steps that are named; of more, so many.
+const NAMED: usize = 4;
+
 /// Which steps the growth comes from, a sentence without its full stop: `it comes from \`upload\`: 4.1 KiB each, the others
 /// leave at most 9 B`; `None` if there is nothing to tell.
 pub fn comes_from(finding: &Finding) -> Option<String> {
@@ -15,6 +18,7 @@ pub fn comes_from(finding: &Finding) -> Option<String> {
     let growing = match &growing[..] {
         [] => return None,
         [one] => format!("it comes from {}: {} each", name(one), told(one.growth.estimate)),
+        several if several.len() > NAMED => format!("it comes from {} of {} steps", several.len(), rows.len()),
         several => {
             let each: Vec<String> =
                 several.iter().map(|row| format!("{} ({} each)", name(row), told(row.growth.estimate))).collect();
