@@ -23,6 +23,7 @@
 //! - [`store`]: the run directory
 //! - [`removal`]: a directory goes with all that is in it, and nothing beyond it
 //! - [`report`]: terminal, charts, HTML, Markdown, JSON; each reads only a run record and a verdict
+//! - [`thread`]: threads that may fail to start
 //! - [`demo`]: the demonstration server with switchable faults
 //! - [`cli`]: arguments to plain requests, verdicts to exit codes
 //!
@@ -46,6 +47,7 @@ pub mod stats;
 pub mod store;
 pub mod supervise;
 pub mod table;
+pub mod thread;
 pub mod verdict;
 pub mod words;
 pub mod workload;

@@ -8,6 +8,7 @@ use crate::model::{self, Bytes, Event, EventKind, Per, RunRecord, Sample};
 use crate::report;
 use crate::store;
 use crate::table::{self, Mapping};
+use crate::thread::no_thread;
 use crate::verdict::{self, ExitCode, Verdict};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -183,9 +184,9 @@ fn many(arguments: &Arguments) -> Done {
     let mut codes = Vec::with_capacity(inputs.len());
     let printed = std::thread::scope(|scope| {
         let (send, receive) = mpsc::channel::<(usize, Outcome)>();
-        for _ in 0..threads {
+        for thread in 0..threads {
             let (send, next, stop) = (send.clone(), &next, &stop);
-            scope.spawn(move || {
+            let started = std::thread::Builder::new().spawn_scoped(scope, move || {
                 while !stop.load(Ordering::Relaxed) {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(input) = inputs.get(index) else { break };
@@ -194,12 +195,18 @@ fn many(arguments: &Arguments) -> Done {
                     }
                 }
             });
+            match started {
+                Ok(_) => {}
+                // One is enough.
+                Err(_) if thread > 0 => break,
+                Err(error) => return Err(no_thread(error)),
+            }
         }
         drop(send);
         let printed = in_order(receive.iter(), &mut codes);
         stop.store(true, Ordering::Relaxed);
-        printed
-    });
+        Ok(printed)
+    })?;
     let mut answer = Answer::new(together(&codes));
     if let Err(error) = printed {
         answer.unprinted(&error);

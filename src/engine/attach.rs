@@ -73,7 +73,7 @@ impl<'a> Attachment<'a> {
         let mut attached = Attached::find(request.wanted, request.workers)?;
         let counting =
             |error: String| RunError::Setup(format!("the requests of the workers can't be counted: {error}"));
-        let mut counter = Counter::new(request.requests).map_err(|e| counting(e.to_string()))?;
+        let mut counter = Counter::new(request.requests).map_err(|error| counting(error.to_string()))?;
         if let Some(counter) = &mut counter {
             counter.skip_the_past().map_err(counting)?;
         }
@@ -135,9 +135,12 @@ impl<'a> Attachment<'a> {
         };
         let sampler = Sampler::start(plan, sink);
         let mut following = Following { root: attached.root.map(TargetWatch::new), seen: false, empty: None };
-        let end = monitor.follow(&mut soak, &mut following);
-        let followed = monitor.recorder.end_sampling(sampler.finish());
-        Ok(monitor.finish(end.and(followed)))
+        let end = sampler.and_then(|sampler| {
+            let end = monitor.follow(&mut soak, &mut following);
+            let followed = monitor.recorder.end_sampling(sampler.finish());
+            end.and(followed)
+        });
+        Ok(monitor.finish(end))
     }
 
     /// The head of the run; the target is in `group`.

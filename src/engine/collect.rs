@@ -3,6 +3,7 @@
 //! Garbage that a runtime hasn't collected yet can rise for a hundred thousand requests exactly like a leak; only a
 //! collection tells the two apart. Signals go to workers that we launched, and of those only to ones that handle them.
 
+use super::end::Cut;
 use super::interrupt::Interrupt;
 use super::setup::Setup;
 use super::target::Preparation;
@@ -11,6 +12,7 @@ use crate::http::get_from_each;
 use crate::model::{EventKind, RunRecord, WorkerId};
 use crate::store::Folder;
 use crate::supervise::signal_worker;
+use crate::thread;
 use nix::sys::signal::Signal;
 use std::str::FromStr;
 use std::thread::JoinHandle;
@@ -24,17 +26,27 @@ pub struct Collection(JoinHandle<Result<(), String>>);
 
 impl Collection {
     /// Begins as the harness file says, for the workers that live after `record`; `None` if it says nothing.
-    pub fn begin(setup: &Setup, folder: &Folder, record: &RunRecord, interrupt: Interrupt) -> Option<Self> {
-        let how = setup.harness.settle.collect.clone()?;
+    ///
+    /// # Errors
+    /// If its thread can't be started.
+    pub fn begin(
+        setup: &Setup,
+        folder: &Folder,
+        record: &RunRecord,
+        interrupt: Interrupt,
+    ) -> Result<Option<Self>, Cut> {
+        let Some(how) = setup.harness.settle.collect.clone() else { return Ok(None) };
         let workers = alive(record);
         let preparation = Preparation::new(setup, folder);
-        Some(Collection(std::thread::spawn(move || match how {
+        let started = thread::start("collection", move || match how {
             CollectConfig::Url(url) => by_url(&url, workers.len()),
             CollectConfig::Signal(name) => by_signal(&name, &workers),
             CollectConfig::Command(command) => {
-                preparation.run("the collection", &command, PATIENCE, interrupt.flag()).map(drop)
+                let ran = preparation.run("the collection", &command, PATIENCE, interrupt.flag());
+                ran.map(drop).map_err(|cut| cut.reason)
             }
-        })))
+        });
+        started.map(|thread| Some(Collection(thread))).map_err(|error| Cut::recording(error.to_string()))
     }
 
     /// Whether it is over.

@@ -1,12 +1,13 @@
 //! The driver's thread: it has the driver to itself for the whole run and goes through one phase after the other.
 
-use super::end::Cut;
+use super::end::{Cut, RunError};
 use super::monitor::{Soaked, Stand, Stretch};
 use super::pulse::Pulse;
 use super::setup::Setup;
 use super::soaking::Soaking;
 use crate::config::{PhaseConfig, Span};
 use crate::model::{LoadSample, PhaseKind, RunRecord, WorkloadSummary, format_seconds};
+use crate::thread;
 use crate::workload::{Counters, Driver, PhaseEnd, StepHistograms, WorkloadError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,17 +56,17 @@ impl Driving {
     /// Starts the thread for the workload of `setup`; nothing is sent yet. Each second of load sends to `seconds`.
     ///
     /// # Errors
-    /// If the workload can't be driven as the harness file says.
-    pub fn start(setup: &Setup, pulse: &Pulse, seconds: Sender<LoadSample>) -> Result<Self, WorkloadError> {
+    /// If the workload can't be driven as the harness file says, or the thread can't be started.
+    pub fn start(setup: &Setup, pulse: &Pulse, seconds: Sender<LoadSample>) -> Result<Self, RunError> {
         let (phases, orders) = channel::<PhaseConfig>();
         let (answer, ends) = channel();
-        let (prepared, ready) = channel();
+        let (prepared, ready) = channel::<Result<(), WorkloadError>>();
         let halt = Arc::new(AtomicBool::new(false));
         let (config, parts) = (setup.harness.workload.clone(), setup.harness.settle.pauses);
         let counters = Arc::new(Counters::new(&config));
         let (guard, pulse, stop, ours) =
             (Arc::clone(&setup.guard), pulse.clone(), Arc::clone(&halt), Arc::clone(&counters));
-        let thread = std::thread::spawn(move || {
+        let started = thread::start("driver", move || {
             // The driver is made here because it stays on the thread that made it.
             let mut driver = match Driver::new(&config, pulse.origin(), ours, seconds) {
                 Ok(driver) => driver.in_parts(parts).below(guard),
@@ -88,8 +89,9 @@ impl Driving {
                 last_failure: driver.last_failure(),
             }
         });
+        let thread = started.map_err(|error| RunError::Setup(error.to_string()))?;
         // A thread that ends without a word panicked; so will its first phase be told.
-        ready.recv().unwrap_or(Ok(()))?;
+        ready.recv().unwrap_or(Ok(())).map_err(|error| RunError::Workload(error.to_string()))?;
         Ok(Driving { phases, ends, halt, counters, thread })
     }
 
@@ -131,7 +133,7 @@ impl Driving {
             Ok(end) => Some(end),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => {
-                Some(PhaseEnd::Failed("the driver's thread panicked; please report this".into()))
+                Some(PhaseEnd::Broken("the driver's thread panicked; please report this".into()))
             }
         }
     }
@@ -167,6 +169,7 @@ impl Stretch for DrivenPhase<'_> {
         Some(match self.driving.end()? {
             PhaseEnd::Complete | PhaseEnd::Stopped => Ok(()),
             PhaseEnd::Failed(reason) => Err(Cut::workload(reason)),
+            PhaseEnd::Broken(reason) => Err(Cut::recording(reason)),
         })
     }
 

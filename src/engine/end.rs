@@ -2,8 +2,9 @@
 
 use crate::config::ConfigError;
 use crate::model::{Failure, RunRecord, format_seconds};
+use crate::probe::CounterError;
 use crate::store::WriteError;
-use crate::supervise::AttachError;
+use crate::supervise::{AttachError, LaunchError};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -46,12 +47,20 @@ impl Cut {
         Cut::failed(Failure::Target, reason)
     }
 
+    /// Something of the target couldn't be launched, for this reason.
+    pub fn launch(error: &LaunchError, reason: impl Into<String>) -> Self {
+        match error {
+            LaunchError::Thread(_) => Cut::recording(reason),
+            LaunchError::Guard(_) | LaunchError::Target { .. } => Cut::target(reason),
+        }
+    }
+
     /// The workload couldn't be driven.
     pub fn workload(reason: impl Into<String>) -> Self {
         Cut::failed(Failure::Workload, reason)
     }
 
-    /// The run can't be recorded.
+    /// The run can't be recorded, or the harness itself can't go on.
     pub fn recording(reason: impl Into<String>) -> Self {
         Cut::failed(Failure::Recording, reason)
     }
@@ -79,6 +88,15 @@ pub struct Finished {
     pub directory: PathBuf,
     /// What ended it before its time, if a signal or the deadline did.
     pub interrupted: Option<Interruption>,
+}
+
+impl From<CounterError> for RunError {
+    fn from(error: CounterError) -> Self {
+        match error {
+            CounterError::Pattern(error) => RunError::Workload(format!("requests: {error}")),
+            CounterError::Thread(error) => RunError::Setup(error.to_string()),
+        }
+    }
 }
 
 /// Why a run could not begin.

@@ -7,6 +7,7 @@
 
 use crate::model::format_bytes;
 use crate::store::Folder;
+use crate::thread;
 use rustix::fs::{FallocateFlags, fallocate};
 use std::fs::File;
 use std::io::{self, Seek, SeekFrom, Write};
@@ -34,19 +35,22 @@ pub struct OutputKeeper {
 
 impl OutputKeeper {
     /// Begins to watch over these files of `folder`, which need not be there yet.
-    pub fn start(folder: &Folder, names: Vec<&'static str>) -> Self {
+    ///
+    /// # Errors
+    /// If its thread can't be started.
+    pub fn start(folder: &Folder, names: Vec<&'static str>) -> io::Result<Self> {
         let folder = folder.clone();
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
+        let thread = thread::start("outputs", move || {
             let mut outputs: Vec<Output> = names.into_iter().map(|name| Output::new(folder.clone(), name)).collect();
             while !stopped.load(Ordering::Acquire) {
                 outputs.iter_mut().for_each(Output::look);
                 std::thread::park_timeout(LOOK);
             }
             outputs.iter_mut().filter_map(Output::finish).collect()
-        });
-        OutputKeeper { stop, thread: Some(thread) }
+        })?;
+        Ok(OutputKeeper { stop, thread: Some(thread) })
     }
 
     /// Closes the files up, once nobody writes them any more; says of each what was left out.
@@ -229,6 +233,7 @@ mod tests {
         let absent = directory.path().join("absent");
         assert!(
             OutputKeeper::start(&Folder::open(directory.path()).unwrap(), vec!["short", "link", "absent"])
+                .unwrap()
                 .finish()
                 .is_empty()
         );

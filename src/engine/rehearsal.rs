@@ -52,8 +52,10 @@ impl Rehearsal {
     pub fn prepare(harness: &Harness, harness_dir: &Path, interrupt: &Interrupt) -> Result<Self, RunError> {
         let setup = Setup::unlaunched(harness, harness_dir)?;
         let folder = Folder::open(setup.scratch.path())?;
-        let _keeper = OutputKeeper::start(&folder, vec![PREPARE]);
-        let prepared = target::prepare(&setup, &folder, interrupt.flag()).map_err(RunError::Setup)?;
+        let keeper = OutputKeeper::start(&folder, vec![PREPARE]);
+        let _keeper = keeper.map_err(|error| RunError::Setup(error.to_string()))?;
+        let prepared = target::prepare(&setup, &folder, interrupt.flag());
+        let prepared = prepared.map_err(|cut| RunError::Setup(cut.reason))?;
         Ok(Rehearsal { _prepared: prepared, setup, folder, interrupt: interrupt.clone() })
     }
 
@@ -82,7 +84,7 @@ impl Rehearsal {
         let no_log = |e: &dyn std::fmt::Display| failed(format!("has no log: {e}"));
         let log = self.folder.append(LOG).map_err(|e| no_log(&e))?;
         log.set_len(0).map_err(|e| no_log(&e))?;
-        let _keeper = OutputKeeper::start(&self.folder, vec![LOG]);
+        let _keeper = OutputKeeper::start(&self.folder, vec![LOG]).map_err(|error| error.to_string())?;
         let command: Vec<String> =
             [program].into_iter().cloned().chain(arguments.iter().map(ToString::to_string)).collect();
         let asked = Preparation::new(&self.setup, &self.folder).launch(&command, &log);

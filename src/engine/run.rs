@@ -59,8 +59,8 @@ pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>, look: &mut Look<'_>)
     let (setup, mut meta) = Setup::new(request.harness, request.harness_dir)?;
     let (sink, entries) = channel();
     let (seconds, loads) = channel();
-    let driving = Driving::start(&setup, &pulse, seconds).map_err(|e| RunError::Workload(e.to_string()))?;
-    let counter = Counter::new(&setup.harness.requests).map_err(|e| RunError::Workload(format!("requests: {e}")))?;
+    let driving = Driving::start(&setup, &pulse, seconds)?;
+    let counter = Counter::new(&setup.harness.requests)?;
     if let Some(counter) = &counter {
         meta.counting = counter.counting();
     }
@@ -72,7 +72,7 @@ pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>, look: &mut Look<'_>)
     let folder = directory.folder().clone();
     let conductor = Conductor {
         prepared: Vec::new(),
-        keeper: OutputKeeper::start(&folder, Outputs::names()),
+        keeper: None,
         monitor: Monitor {
             recorder: Recorder::new(meta, directory, pulse.clone(), entries, loads),
             pulse,
@@ -95,7 +95,7 @@ struct Conductor<'a> {
     setup: Setup,
     monitor: Monitor<'a>,
     folder: Folder,
-    keeper: OutputKeeper,
+    keeper: Option<OutputKeeper>,
     driving: Driving,
     extend: Option<Extend<'a>>,
 }
@@ -103,13 +103,20 @@ struct Conductor<'a> {
 impl Conductor<'_> {
     fn conduct(mut self, outputs: Outputs, counter: Option<Counter>, sink: Sender<Entry>) -> Finished {
         self.monitor.recorder.write_head();
-        let end = self.launch(outputs).and_then(|(mut target, roster)| {
-            let sampler = self.sample(roster, counter, sink);
+        let launched = self.keep_outputs_small().and_then(|()| self.launch(outputs));
+        let end = launched.and_then(|(mut target, roster)| {
+            let sampler = self.sample(roster, counter, sink)?;
             let driven = self.drive(&mut target, &sampler);
             let followed = self.stop(&mut target, sampler);
             driven.and(followed)
         });
         self.finish(end)
+    }
+
+    fn keep_outputs_small(&mut self) -> Result<(), Cut> {
+        let started = OutputKeeper::start(&self.folder, Outputs::names());
+        self.keeper = Some(started.map_err(|error| Cut::recording(error.to_string()))?);
+        Ok(())
     }
 
     /// Prepares and launches the target; returns it with the roster of its workers.
@@ -119,9 +126,9 @@ impl Conductor<'_> {
         if let Err(reason) = &setup.group {
             monitor.note(format!("each process is limited by rlimit, not all together: no control group ({reason})"));
         }
-        self.prepared = target::prepare(setup, &self.folder, monitor.interrupt.flag())
-            .map_err(|reason| monitor.cut(Cut::target(reason)))?;
-        let mut target = LaunchedTarget::suspended(setup, outputs).map_err(Cut::target)?;
+        self.prepared =
+            target::prepare(setup, &self.folder, monitor.interrupt.flag()).map_err(|cut| monitor.cut(cut))?;
+        let mut target = LaunchedTarget::suspended(setup, outputs)?;
         let roster = Roster::new(Scope::LaunchedBy(target.launched().keeper()), &setup.harness.target.workers)
             .map_err(|error| Cut::target(format!("target.workers: {error}")))?;
         let root = WorkerProbe::open(target.launched().first()).ok();
@@ -131,18 +138,18 @@ impl Conductor<'_> {
     }
 
     /// Begins to sample.
-    fn sample(&self, roster: Roster, counter: Option<Counter>, sink: Sender<Entry>) -> Sampler {
+    fn sample(&self, roster: Roster, counter: Option<Counter>, sink: Sender<Entry>) -> Result<Sampler, Cut> {
         let Monitor { pulse, interrupt, .. } = &self.monitor;
-        let heap = self.setup.library.clone().map(|library| {
-            let looks = HeapLooks::start(&library, pulse.origin(), sink.clone(), interrupt.clone());
-            HeapSampling::new(library, looks)
+        let heap = self.setup.library.clone().map(|library| -> Result<_, Cut> {
+            let looks = HeapLooks::start(&library, pulse.origin(), sink.clone(), interrupt.clone())?;
+            Ok(HeapSampling::new(library, looks))
         });
         let plan = Plan {
             roster,
             counter,
             group: self.setup.group.clone().ok(),
             config: self.setup.harness.sample.clone(),
-            heap,
+            heap: heap.transpose()?,
             driven: Some(Arc::clone(self.driving.counters())),
             pulse: pulse.clone(),
         };
@@ -193,7 +200,7 @@ impl Conductor<'_> {
         }
         self.driving.disconnect();
         let (record, interrupt) = (&self.monitor.recorder.record, self.monitor.interrupt.clone());
-        let Some(collection) = Collection::begin(&self.setup, &self.folder, record, interrupt) else {
+        let Some(collection) = Collection::begin(&self.setup, &self.folder, record, interrupt)? else {
             return Ok(());
         };
         while !collection.is_over() {
@@ -231,7 +238,7 @@ impl Conductor<'_> {
             monitor.recorder.write_latency(totals.summary.seconds, &totals.histograms);
         }
         totals.notes().into_iter().for_each(|text| monitor.note(text));
-        self.keeper.finish().into_iter().for_each(|text| monitor.note(text));
+        self.keeper.into_iter().flat_map(OutputKeeper::finish).for_each(|text| monitor.note(text));
         if reconnects > 0 {
             monitor.note(format!("the server closed {reconnects} kept connections; their requests were sent again"));
         }

@@ -2,6 +2,7 @@
 
 use super::census::census;
 use super::cost::{Account, thread_cpu};
+use super::end::Cut;
 use super::heap::HeapSampling;
 use super::pulse::Pulse;
 use crate::config::SampleConfig;
@@ -9,6 +10,7 @@ use crate::model::{Counting, Event, EventKind, Observing, WorkerId, WorkerLimits
 use crate::probe::{Connections, Counter, HostProbe, LinesRead, LookUps, MemoryGroup};
 use crate::store::Entry;
 use crate::supervise::Roster;
+use crate::thread;
 use crate::workload::Counters;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -73,10 +75,14 @@ pub struct SamplerEnd {
 
 impl Sampler {
     /// Starts sampling into `sink`.
-    pub fn start(plan: Plan, sink: Sender<Entry>) -> Self {
+    ///
+    /// # Errors
+    /// If its thread can't be started.
+    pub fn start(plan: Plan, sink: Sender<Entry>) -> Result<Self, Cut> {
         let (asks, asked) = sync_channel(1);
-        let thread = std::thread::spawn(move || Sampling::new(plan, sink).run(&asked));
-        Sampler { thread, asks }
+        let started = thread::start("sampler", move || Sampling::new(plan, sink).run(&asked));
+        let thread = started.map_err(|error| Cut::recording(error.to_string()))?;
+        Ok(Sampler { thread, asks })
     }
 
     /// Reads everything now, whatever the cadence, and returns once that is recorded, or after two seconds.

@@ -11,6 +11,7 @@ use crate::store::{Folder, WriteError};
 use crate::supervise::{
     Guard, LaunchError, LaunchRequest, Launched, Ready, ReadyError, TargetEvent, tail, wait_until_ready,
 };
+use crate::thread;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
@@ -108,26 +109,32 @@ impl Preparation {
         command: &[String],
         limit: Duration,
         stop: &AtomicBool,
-    ) -> Result<Option<Launched>, String> {
+    ) -> Result<Option<Launched>, Cut> {
         if command.is_empty() {
             return Ok(None);
         }
         let named = format!("{what} `{}`", command.join(" "));
-        let log = self.folder.append(PREPARE).map_err(|e| format!("{named} has no log: {e}"))?;
+        let log = self.folder.append(PREPARE).map_err(|e| Cut::recording(format!("{named} has no log: {e}")))?;
         let failed = |how: String| {
             let shown = self.folder.read(PREPARE).map(|log| last_output("output", &log));
             format!("{named} {how}{}", shown.unwrap_or_default())
         };
-        let mut launched = self.launch(command, &log).map_err(|e| failed(format!("could not be started: {e}")))?;
+        let mut launched = self
+            .launch(command, &log)
+            .map_err(|error| Cut::launch(&error, failed(format!("could not be started: {error}"))))?;
         let deadline = Instant::now() + limit;
         loop {
             match launched.end(LOOK) {
                 Ok(Some(ExitCause::Code(0))) => return Ok(Some(launched)),
-                Ok(Some(cause)) => return Err(failed(format!("failed with {cause}"))),
-                Ok(None) if stop.load(Ordering::Relaxed) => return Err(format!("interrupted during {what}")),
-                Ok(None) if Instant::now() > deadline => return Err(failed(format!("took longer than {limit:?}"))),
+                Ok(Some(cause)) => return Err(Cut::target(failed(format!("failed with {cause}")))),
+                Ok(None) if stop.load(Ordering::Relaxed) => {
+                    return Err(Cut::target(format!("interrupted during {what}")));
+                }
+                Ok(None) if Instant::now() > deadline => {
+                    return Err(Cut::target(failed(format!("took longer than {limit:?}"))));
+                }
                 Ok(None) => {}
-                Err(error) => return Err(failed(format!("could not be waited for: {error}"))),
+                Err(error) => return Err(Cut::target(failed(format!("could not be waited for: {error}")))),
             }
         }
     }
@@ -147,7 +154,10 @@ impl Preparation {
 
 /// Runs the commands that come before the launch. What they leave in the background, such as a server that the target
 /// needs, lives until what is returned is dropped.
-pub fn prepare(setup: &Setup, folder: &Folder, stop: &AtomicBool) -> Result<Vec<Launched>, String> {
+///
+/// # Errors
+/// If one of them fails, or can't be run.
+pub fn prepare(setup: &Setup, folder: &Folder, stop: &AtomicBool) -> Result<Vec<Launched>, Cut> {
     let preparation = Preparation::new(setup, folder);
     let commands = setup.harness.target.prepare.iter();
     let ran = commands.map(|command| preparation.run("the preparation", command, PREPARATION, stop));
@@ -165,7 +175,7 @@ impl LaunchedTarget {
     ///
     /// # Errors
     /// If it can't be launched.
-    pub fn suspended(setup: &Setup, outputs: Outputs) -> Result<Self, String> {
+    pub fn suspended(setup: &Setup, outputs: Outputs) -> Result<Self, Cut> {
         let request = LaunchRequest {
             command: setup.harness.target.command.clone(),
             env: Some(setup.launch_environment()),
@@ -176,7 +186,8 @@ impl LaunchedTarget {
         let [stdout, stderr] = &outputs.files;
         let launched = Launched::suspended(&setup.guard, request, [stdout.0.as_fd(), stderr.0.as_fd()]);
         raise_file_limit();
-        launched.map(|launched| LaunchedTarget { launched, outputs }).map_err(|error| error.to_string())
+        let launched = launched.map_err(|error| Cut::launch(&error, error.to_string()))?;
+        Ok(LaunchedTarget { launched, outputs })
     }
 
     /// What was launched.
@@ -202,9 +213,9 @@ impl LaunchedTarget {
             died = check(&mut self.launched, &mut monitor.recorder).err();
             died.is_none()
         });
-        waited.map_err(|reason| match &died {
+        waited.map_err(|cut| match &died {
             Some(cause) => Cut::target(self.outputs.explain(cause)),
-            None => monitor.cut(Cut::target(reason)),
+            None => monitor.cut(cut),
         })
     }
 
@@ -265,25 +276,23 @@ fn raise_file_limit() {
 
 /// Waits until the target is ready. A look may hang, as in the resolution of a name: it is taken on a thread that is left
 /// to itself when the run is to end.
-fn wait(
-    setup: &Setup,
-    outputs: &Outputs,
-    interrupt: &Interrupt,
-    mut alive: impl FnMut() -> bool,
-) -> Result<(), String> {
+fn wait(setup: &Setup, outputs: &Outputs, interrupt: &Interrupt, mut alive: impl FnMut() -> bool) -> Result<(), Cut> {
     let config = setup.harness.target.ready.clone();
     let look = Preparation { cwd: PathBuf::from("."), ..Preparation::new(setup, &outputs.folder) };
     let files = outputs.read().map(File::try_clone);
-    let [Ok(stdout), Ok(stderr)] = files else { return Err("the target's output can't be read".into()) };
+    let [Ok(stdout), Ok(stderr)] = files else {
+        return Err(Cut::recording("the target's output can't be read"));
+    };
     let (stop, wanted) = (interrupt.clone(), Arc::new(AtomicBool::new(true)));
     let still = Arc::clone(&wanted);
     let (done, result) = channel();
-    std::thread::spawn(move || {
+    let started = thread::start("readiness", move || {
         let command = |command: &[String]| look.launch(command, &File::options().write(true).open("/dev/null")?);
         let outputs = [&stdout, &stderr];
         let ready = Ready { config: &config, outputs, command: &command, stop: stop.flag() };
         let _ = done.send(wait_until_ready(&ready, || still.load(Ordering::Relaxed)));
     });
+    started.map_err(|error| Cut::recording(error.to_string()))?;
     loop {
         let ended = match result.recv_timeout(LOOK) {
             Ok(ended) => ended,
@@ -291,10 +300,10 @@ fn wait(
             Err(_) if !alive() => Err(ReadyError::Died),
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => {
-                return Err("the thread that waits for it panicked; please report this".into());
+                return Err(Cut::recording("the thread that waits for it panicked; please report this"));
             }
         };
         wanted.store(false, Ordering::Relaxed);
-        return ended.map_err(|error| outputs.explain(&error.to_string()));
+        return ended.map_err(|error| Cut::target(outputs.explain(&error.to_string())));
     }
 }

@@ -11,6 +11,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use thiserror::Error;
 
 /// Classes that are kept apart; what comes after counts as the last one, `other`.
 const MOST_CLASSES: usize = 32;
@@ -57,6 +58,17 @@ enum Source {
     Page { poller: PagePoller, kind: CountingSource, ended: ByPid },
 }
 
+/// Why requests can't be counted.
+#[derive(Debug, Error)]
+pub enum CounterError {
+    /// A pattern isn't a regular expression.
+    #[error(transparent)]
+    Pattern(#[from] regex::Error),
+    /// The page can't be asked for.
+    #[error(transparent)]
+    Thread(#[from] io::Error),
+}
+
 /// How the lines of a log were understood.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LinesRead {
@@ -72,17 +84,17 @@ impl Counter {
     /// Sets up the source that `config` names; `None` if it names none. A page is asked for by a thread of its own.
     ///
     /// # Errors
-    /// If a pattern isn't a regular expression.
-    pub fn new(config: &RequestsConfig) -> Result<Option<Self>, regex::Error> {
+    /// If a pattern isn't a regular expression, or the thread can't be started.
+    pub fn new(config: &RequestsConfig) -> Result<Option<Self>, CounterError> {
         let source = if let Some(log) = &config.log {
             Source::Log(LogTail::new(log.path.clone().into(), bytes::Regex::new(&log.pattern)?))
         } else if let Some(url) = &config.php_fpm {
-            Source::page(url, CountingSource::PhpFpm, parse_php_fpm)
+            Source::page(url, CountingSource::PhpFpm, parse_php_fpm)?
         } else if let Some(url) = &config.mod_status {
-            Source::page(url, CountingSource::ModStatus, parse_mod_status)
+            Source::page(url, CountingSource::ModStatus, parse_mod_status)?
         } else if let Some(config) = &config.page {
             let pattern = Regex::new(&config.pattern)?;
-            Source::page(&config.url, CountingSource::Page, move |text, _| parse_page(text, &pattern))
+            Source::page(&config.url, CountingSource::Page, move |text, _| parse_page(text, &pattern))?
         } else {
             return Ok(None);
         };
@@ -240,11 +252,11 @@ impl Counter {
 }
 
 impl Source {
-    fn page<P>(url: &str, kind: CountingSource, parse: P) -> Self
+    fn page<P>(url: &str, kind: CountingSource, parse: P) -> io::Result<Self>
     where
         P: Fn(&[u8], &str) -> Result<StatusPage, String> + Send + 'static,
     {
-        Source::Page { poller: PagePoller::start(url.to_owned(), parse), kind, ended: ByPid::new() }
+        Ok(Source::Page { poller: PagePoller::start(url.to_owned(), parse)?, kind, ended: ByPid::new() })
     }
 }
 

@@ -17,7 +17,7 @@ mod worker;
 
 pub use capability::{Availability, Capability, examine};
 pub use cgroup::{GroupReading, MemoryGroup, find_group, group_processes};
-pub use counting::{Counter, LinesRead, Served, parse_log_line};
+pub use counting::{Counter, CounterError, LinesRead, Served, parse_log_line};
 pub use descriptors::Connections;
 pub use heap::{HeapProbe, Library, LibraryError, LiveSample, Snapshot, StackTrace, Untraced};
 pub use host::HostProbe;

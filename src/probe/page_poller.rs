@@ -4,8 +4,9 @@
 //! would be most of what is counted, and a leak would be shared out over them.
 
 use super::status_page::{ByPid, StatusPage};
-use crate::http;
+use crate::{http, thread};
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -46,13 +47,16 @@ struct State {
 
 impl PagePoller {
     /// Starts asking for `url`, whose answers `parse` reads, given what was asked for.
-    pub fn start<P>(url: String, parse: P) -> Self
+    ///
+    /// # Errors
+    /// If its thread can't be started.
+    pub fn start<P>(url: String, parse: P) -> io::Result<Self>
     where
         P: Fn(&[u8], &str) -> Result<StatusPage, String> + Send + 'static,
     {
         let state = Arc::new(Mutex::new(State::default()));
         let ours = Arc::downgrade(&state);
-        std::thread::spawn(move || {
+        thread::start("status page", move || {
             let begun = Instant::now();
             let path = path(&url);
             let mut counts = Counts::default();
@@ -69,8 +73,8 @@ impl PagePoller {
                 drop(state);
                 std::thread::sleep(pause(begun.elapsed(), counts.others));
             }
-        });
-        PagePoller { state }
+        })?;
+        Ok(PagePoller { state })
     }
 
     /// The last answer, if there is one that wasn't taken yet.

@@ -5,6 +5,7 @@ use super::helper::Helper;
 use super::protocol::{GuardOrder, Killed, LaunchRequest, Order, Report, order, receive, send};
 use super::{guard, kill, tree};
 use crate::model::{ExitCause, format_seconds};
+use crate::thread;
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
@@ -43,6 +44,9 @@ pub enum LaunchError {
     /// The guard could not be started, or was lost.
     #[error("could not start the guard process: {0}")]
     Guard(#[from] io::Error),
+    /// What its keeper reports can't be followed.
+    #[error("{0}")]
+    Thread(io::Error),
     /// The command could not be started.
     #[error("could not {what}: {}", errno.desc())]
     Target {
@@ -244,7 +248,7 @@ impl Launched {
         drop((theirs, state));
         let (sender, reports) = channel();
         let reader = ours.try_clone()?;
-        std::thread::spawn(move || forward(reader, &sender));
+        thread::start("reports", move || forward(reader, &sender)).map_err(LaunchError::Thread)?;
         let mut launched = Launched { orders: ours, reports, guard, keeper: None, first: 0, woken: false };
         match launched.ask(&Order::Launch(request))? {
             Report::Suspended { keeper, pid } => {

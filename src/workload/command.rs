@@ -61,6 +61,7 @@ impl CommandLoad {
         self.recorder.begin_phase(phase.kind == PhaseKind::Soak, Instant::now());
         let end = match self.start() {
             Ok(running) => self.follow(running, phase, stop),
+            Err(LaunchError::Thread(error)) => PhaseEnd::Broken(error.to_string()),
             Err(error) => PhaseEnd::Failed(format!("can't start the command `{}`: {error}", self.command[0])),
         };
         if let PhaseEnd::Failed(why) = &end {

@@ -63,6 +63,8 @@ pub enum PhaseEnd {
     Stopped,
     /// The workload can't go on, with the reason: an external command failed, or the phase has no load.
     Failed(String),
+    /// The driver itself can't go on, with the reason.
+    Broken(String),
 }
 
 /// Drives a target through the phases of a run.

@@ -2,10 +2,16 @@
 //! the verdict, and a pass that could not be told is none.
 
 use crate::common::{Bench, Demo, Ended, processes, signal, wait_until};
+use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+/// The first of some users who have no processes.
+const USER: u32 = 52_000;
 
 /// Standard output or error that nobody reads.
 fn nobody() -> Stdio {
@@ -185,6 +191,39 @@ fn a_closed_terminal_ends_a_run_in_order() {
     assert_eq!(ended.events("interrupted").len(), 1);
     assert_eq!(ended.json("verdict.json")["verdict"], "inconclusive");
     all_gone(&bench, &ended);
+}
+
+#[test]
+fn a_thread_that_cannot_be_started_is_told_and_is_no_crash() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: a user without other processes needs root");
+        return;
+    }
+    let mut lacked = 0;
+    for limit in 3..14 {
+        let bench = Bench::new();
+        std::fs::set_permissions(bench.path(), std::fs::Permissions::from_mode(0o777)).unwrap();
+        let file = idle(&bench, "", AT_ONCE, "300ms");
+        let mut command = bench.seepage();
+        command.arg("run").arg(file).arg("--reports").arg(bench.reports()).uid(USER + std::process::id() % 5000);
+        // SAFETY: between fork and exec only one system call is made.
+        unsafe {
+            command.pre_exec(move || Ok(setrlimit(Resource::RLIMIT_NPROC, limit, limit)?));
+        }
+        let ended = bench.ended(command.output().unwrap());
+        assert!(!ended.stderr.contains("panicked"), "{limit} processes: {}", ended.story());
+        if format!("{}{}", ended.stdout, ended.stderr).contains("could not start a thread") {
+            lacked += 1;
+            assert_eq!(ended.code, Some(1), "{limit} processes: {}", ended.story());
+        }
+        // A process that lacks, and not a thread, is the guard's, the target's or the workload's.
+        assert!(matches!(ended.code, Some(1 | 11 | 21 | 22)), "{limit} processes: {}", ended.story());
+        for run in &ended.run {
+            assert!(run.join("verdict.json").exists(), "{limit} processes: {}", ended.story());
+        }
+        all_gone(&bench, &ended);
+    }
+    assert!(lacked >= 3, "of the threads of a run only {lacked} were ever lacking");
 }
 
 #[test]

@@ -10,10 +10,12 @@ mod names;
 mod sampling;
 mod track;
 
+use super::end::Cut;
 use super::interrupt::Interrupt;
 use crate::model::{CallStack, HeapEntry, HeapLook, WorkerId};
 use crate::probe::{Library, Snapshot};
 use crate::store::Entry;
+use crate::thread;
 use code::{Code, Maps};
 use names::{Names, Patience};
 use std::collections::HashMap;
@@ -47,12 +49,15 @@ struct Look {
 
 impl HeapLooks {
     /// Starts taking in looks at what `library` sampled; entries go to `sink`. `origin` is time zero of the run.
-    pub fn start(library: &Library, origin: Instant, sink: Sender<Entry>, interrupt: Interrupt) -> Self {
+    ///
+    /// # Errors
+    /// If its thread can't be started.
+    pub fn start(library: &Library, origin: Instant, sink: Sender<Entry>, interrupt: Interrupt) -> Result<Self, Cut> {
         let (looks, taken) = sync_channel::<Look>(WAITING);
         let ours = library.path().to_string_lossy().into_owned();
         let patience = Patience::new(interrupt);
         let names = Names::new(patience.clone());
-        let thread = std::thread::spawn(move || {
+        let started = thread::start("heap", move || {
             let mut taking = Taking::new(origin, ours, names);
             for look in taken {
                 for entry in taking.take(&look) {
@@ -61,7 +66,8 @@ impl HeapLooks {
             }
             taking.names.faults()
         });
-        HeapLooks { thread, looks, patience }
+        let thread = started.map_err(|error| Cut::recording(error.to_string()))?;
+        Ok(HeapLooks { thread, looks, patience })
     }
 
     /// Takes a look in, taken at `t` seconds of the run; `maps` is the worker's `/proc/PID/maps`.

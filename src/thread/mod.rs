@@ -1,0 +1,18 @@
+//! Threads: one that can't be started is an error in words, and never a panic.
+
+use std::io;
+use std::thread::{Builder, JoinHandle};
+
+/// Starts a thread of this name.
+///
+/// # Errors
+/// If there may be no more processes, or there is no memory for it.
+pub fn start<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 'static) -> io::Result<JoinHandle<T>> {
+    Builder::new().name(name.to_owned()).spawn(work).map_err(no_thread)
+}
+
+/// Says which limits keep a thread from being started.
+pub fn no_thread(error: io::Error) -> io::Error {
+    let limits = "`ulimit -u`, `ulimit -v` or a limit of the control group has to be higher";
+    io::Error::new(error.kind(), format!("seepage could not start a thread of its own: {error}; {limits}"))
+}
