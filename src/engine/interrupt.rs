@@ -5,10 +5,14 @@
 
 use super::end::Interruption;
 use crate::supervise::KILLING;
+use crate::thread;
+use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::consts::{SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
 use signal_hook::{flag, low_level};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -19,6 +23,33 @@ use std::time::{Duration, Instant};
 /// A second signal this soon is the first one again: `timeout` sends it to the process and then to its group, the kernel
 /// and the shell both tell of a terminal that has gone.
 const SAME: Duration = Duration::from_millis(300);
+
+/// Signals by which somebody ends a program, besides the real-time ones: all that do so by default and tell of no fault of its
+/// own, but SIGXFSZ and SIGPIPE, which make a write fail. Schedulers announce their limits by some of them.
+const ENDING: [i32; 13] = [
+    libc::SIGHUP,
+    SIGINT,
+    SIGQUIT,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+    libc::SIGALRM,
+    SIGTERM,
+    libc::SIGSTKFLT,
+    libc::SIGXCPU,
+    libc::SIGVTALRM,
+    libc::SIGPROF,
+    libc::SIGIO,
+    libc::SIGPWR,
+];
+
+/// Of these, the ones by which a user insists. Others come again by themselves, as SIGXCPU does each second.
+const INSISTING: [i32; 3] = [SIGINT, SIGQUIT, SIGTERM];
+
+/// The ones that end us even if whoever started us ignores them: a shell lets commands in the background ignore SIGINT.
+const ALWAYS: [i32; 2] = [SIGINT, SIGTERM];
+
+/// Signals that came, once for each.
+type Signals = SignalDelivery<UnixStream, SignalOnly>;
 
 /// How long a signal may go unheeded while nothing is recorded.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -66,30 +97,24 @@ struct Recording {
 }
 
 impl Interrupt {
-    /// Listens for SIGINT, SIGTERM and SIGHUP from now on (the last unless it is ignored, as below `nohup`), and ends the
-    /// command `deadline` from now, if it has one, with the code `exit` unless another is known by then.
+    /// Listens from now on for every signal that ends a program (SIGINT and SIGTERM, and others unless they are ignored, as
+    /// SIGHUP is below `nohup`), and ends the command `deadline` from now, if it has one, with the code `exit` unless another
+    /// is known by then.
     ///
     /// # Errors
-    /// If a handler can't be installed.
+    /// If a handler can't be installed, or a thread be started.
     pub fn listen(deadline: Option<Duration>, exit: u8) -> io::Result<Self> {
         let shared = Shared {
             deadline: deadline.map(|after| (Instant::now(), after)),
             exit: AtomicU8::new(exit),
             ..Shared::default()
         };
-        let mut heard = Vec::new();
-        for signal in [SIGINT, SIGTERM, SIGHUP] {
-            if signal == SIGHUP && is_ignored(signal) {
-                continue;
-            }
-            let (ours, theirs) = UnixStream::pair()?;
-            ours.set_nonblocking(true)?;
-            low_level::pipe::register(signal, theirs)?;
-            heard.push((signal, ours));
-        }
+        let heard = ending().filter(|signal| ALWAYS.contains(signal) || !is_ignored(*signal));
+        let (ours, theirs) = UnixStream::pair()?;
+        let signals = SignalDelivery::with_pipe(ours, theirs, SignalOnly, heard)?;
         let interrupt = Interrupt(Arc::new(shared));
         let watched = interrupt.clone();
-        std::thread::Builder::new().name("interrupt".into()).spawn(move || watched.watch(heard))?;
+        thread::start("interrupt", move || watched.watch(signals))?;
         Ok(interrupt)
     }
 
@@ -142,7 +167,7 @@ impl Interrupt {
     }
 
     /// Waits for signals and for the deadline, as long as the process lives.
-    fn watch(self, heard: Vec<(i32, UnixStream)>) {
+    fn watch(self, mut signals: Signals) {
         let mut first: Option<Instant> = None;
         loop {
             // A deadline beyond all clocks never comes.
@@ -165,15 +190,14 @@ impl Interrupt {
                 // Patience changes as the run goes on.
                 due[2] = Some(until.min(Instant::now() + PATIENCE));
             }
-            for signal in wait(&heard, due.into_iter().flatten().min()) {
+            for signal in wait(&mut signals, due.into_iter().flatten().min()) {
                 match first {
                     None => {
                         first = Some(Instant::now());
                         let _ = self.0.signal.compare_exchange(0, signal, Ordering::AcqRel, Ordering::Acquire);
                         self.0.flag.store(true, Ordering::Release);
                     }
-                    // Nobody presses a key for a SIGHUP.
-                    Some(at) if at.elapsed() > SAME && signal != SIGHUP => self.0.leave_for_signal(),
+                    Some(at) if at.elapsed() > SAME && INSISTING.contains(&signal) => self.0.leave_for_signal(),
                     Some(_) => {}
                 }
             }
@@ -236,30 +260,33 @@ fn judging(after: Duration) -> Duration {
     (after / JUDGING).clamp(LEAST_JUDGING, MOST_JUDGING).min(after / 2)
 }
 
+/// All signals that end us, unless they are ignored.
+fn ending() -> impl Iterator<Item = i32> {
+    ENDING.into_iter().chain(libc::SIGRTMIN()..=libc::SIGRTMAX())
+}
+
 /// The signals that came until then.
-fn wait(heard: &[(i32, UnixStream)], until: Option<Instant>) -> Vec<i32> {
+fn wait(signals: &mut Signals, until: Option<Instant>) -> impl Iterator<Item = i32> {
     let timeout = until.map_or(PollTimeout::NONE, |until| {
         // Rounded up, so that what is due then is due.
         let left = until.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
         PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
     });
-    let mut ready: Vec<_> = heard.iter().map(|(_, pipe)| PollFd::new(pipe.as_fd(), PollFlags::POLLIN)).collect();
-    if poll(&mut ready, timeout).is_err() {
-        return Vec::new();
-    }
-    let came = |mut pipe: &UnixStream| pipe.read(&mut [0; 64]).is_ok_and(|length| length > 0);
-    heard.iter().filter(|(_, pipe)| came(pipe)).map(|(signal, _)| *signal).collect()
+    let mut ready = [PollFd::new(signals.get_read().as_fd(), PollFlags::POLLIN)];
+    // A signal may break the wait off, and has come then.
+    let _ = poll(&mut ready, timeout);
+    signals.pending()
 }
 
 /// Whether whoever started us wants this signal to be ignored.
 fn is_ignored(signal: i32) -> bool {
-    let mut old = std::mem::MaybeUninit::<nix::libc::sigaction>::zeroed();
+    let mut old = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
     // SAFETY: without a new action the call only fills `old`, whose every bit pattern is a value.
     let old = unsafe {
-        nix::libc::sigaction(signal, std::ptr::null(), old.as_mut_ptr());
+        libc::sigaction(signal, std::ptr::null(), old.as_mut_ptr());
         old.assume_init()
     };
-    old.sa_sigaction == nix::libc::SIG_IGN
+    old.sa_sigaction == libc::SIG_IGN
 }
 
 /// Lets a write beyond the limit on the size of files (`ulimit -f`) fail as on a full disk, where SIGXFSZ would kill. What
@@ -274,6 +301,7 @@ pub fn outlive_file_limits() -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use libc::SIGHUP;
 
     fn with_deadline(after: Duration, ago: Duration) -> Interrupt {
         let shared = Shared { deadline: Some((Instant::now() - ago, after)), ..Shared::default() };

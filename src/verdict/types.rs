@@ -248,7 +248,7 @@ pub enum ExitCode {
     Target,
     /// 22: the workload failed.
     Workload,
-    /// 129, 130 or 143: interrupted by SIGHUP, SIGINT or SIGTERM.
+    /// 128 and its number: interrupted by a signal, as 129, 130 and 143 are SIGHUP, SIGINT and SIGTERM.
     Interrupted(i32),
 }
 

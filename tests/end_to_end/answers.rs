@@ -193,6 +193,63 @@ fn a_closed_terminal_ends_a_run_in_order() {
     all_gone(&bench, &ended);
 }
 
+/// Signals by which schedulers and users end a program, and how they are called below.
+fn ending() -> Vec<i32> {
+    use nix::libc::{SIGQUIT, SIGRTMAX, SIGUSR1, SIGXCPU};
+    vec![SIGXCPU, SIGQUIT, SIGUSR1, SIGRTMAX()]
+}
+
+#[test]
+fn whatever_ends_a_run_it_is_judged() {
+    for number in ending() {
+        let bench = Bench::new();
+        let harness = bench.start(&idle(&bench, "", AT_ONCE, "10m"), &[]);
+        recorded(&bench);
+        let send = || {
+            // SAFETY: only sends a signal to a process that this test started.
+            assert_eq!(unsafe { nix::libc::kill(harness.id() as i32, number) }, 0);
+        };
+        send();
+        if number == nix::libc::SIGXCPU {
+            // It comes each second, and nobody insists by it.
+            std::thread::sleep(std::time::Duration::from_millis(400));
+            send();
+        }
+        let ended = bench.ended(harness.wait_with_output().unwrap());
+        assert_eq!(ended.code, Some(128 + number), "{}", ended.story());
+        assert_eq!(ended.events("interrupted")[0]["signal"], number);
+        assert_eq!(ended.json("verdict.json")["verdict"], "inconclusive");
+        assert!(ended.directory().join("report.html").exists());
+        all_gone(&bench, &ended);
+    }
+}
+
+#[test]
+fn every_signal_that_ends_a_program_is_heard() {
+    use nix::libc::*;
+    let bench = Bench::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = bench.seepage();
+    let mut harness = command.args(["run", "/dev/stdin"]).stdin(reader).stderr(Stdio::null()).spawn().unwrap();
+    let threads = || std::fs::read_dir(format!("/proc/{}/task", harness.id())).map_or(0, Iterator::count);
+    wait_until("it listens", || threads() > 1);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", harness.id())).unwrap();
+    let mask = |name: &str| {
+        u64::from_str_radix(status.lines().find_map(|l| l.strip_prefix(name)).unwrap().trim(), 16).unwrap()
+    };
+    let heard = mask("SigCgt:") | mask("SigIgn:");
+    // What can't be caught, what a fault of the program's own raises, and what ends nothing. The C library has two for itself.
+    let others = [
+        SIGKILL, SIGSTOP, SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS, SIGCHLD, SIGCONT, SIGTSTP,
+        SIGTTIN, SIGTTOU, SIGURG, SIGWINCH, 32, 33,
+    ];
+    let deaf: Vec<i32> = (1..=64).filter(|n| !others.contains(n) && heard >> (n - 1) & 1 == 0).collect();
+    assert!(deaf.is_empty(), "not heard: {deaf:?}");
+    harness.kill().unwrap();
+    harness.wait().unwrap();
+    drop(writer);
+}
+
 #[test]
 fn a_thread_that_cannot_be_started_is_told_and_is_no_crash() {
     if !nix::unistd::geteuid().is_root() {
