@@ -105,6 +105,10 @@ pub fn main() -> std::process::ExitCode {
         output::complain(&format!("the signal of a full file can't be caught: {error}"));
     }
     let Cli { redact, command } = Cli::parse();
+    // The demonstration server has none, and its memory is flat: nothing that was freed before lies there to be used again.
+    if !matches!(command, Command::DemoServer(_)) {
+        config::keep_own_secrets();
+    }
     redact.into_iter().for_each(config::redact_also);
     let done = match command {
         Command::Run(arguments) => run::run(&arguments),

@@ -89,7 +89,7 @@ duration = "500ms"
 }
 
 /// Secrets that reach error texts: resolved variables, passwords in URLs, tokens, what the target's environment holds.
-const FAILING: [&str; 13] = [
+const FAILING: [&str; 16] = [
     r#"command ["/nowhere/${env:KEY}", "--pwd", "s3cr3t-1"]"#,
     r#"command ["sh", "-c", "echo died of $DB_PASS and '${env:KEY}'; exit 3"]"#,
     r#"command ["sh", "-c", "echo died of $ID >&2; exit 3"]"#,
@@ -99,6 +99,9 @@ const FAILING: [&str; 13] = [
     r#"ready http = "http://joe:s3cr3t-1@127.0.0.1:1/?sig=s3cr3t-2&x=${env:KEY}""#,
     r#"ready tcp = "${env:KEY}:1""#,
     r#"ready command = ["/nowhere/${env:KEY}"]"#,
+    r#"ready tcp = "joe:s3cr3t-1@127.0.0.1:1""#,
+    r#"prepare ["sh", "-c", "echo \"$0\"; exit 3", "mysql -ps3cr3t-1 and PAT=s3cr3t-2, redis-cli -a s3cr3t-3"]"#,
+    r#"prepare ["mysql", "-ps3cr3t-1", "--otp", "s3cr3t-2"]"#,
     r#"requests page.url = "http://joe:s3cr3t-1@127.0.0.1:1/?jwt=s3cr3t-2&x=${env:KEY}"
 page.pattern = '(?P<pid>\d+) (?P<count>\d+)'"#,
     r#"collect url = "http://joe:s3cr3t-1@127.0.0.1:1/?sid=s3cr3t-2&x=${env:KEY}""#,

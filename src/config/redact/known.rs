@@ -7,7 +7,7 @@ use super::rules::is_secret_name;
 use crate::config::{Harness, Variables};
 use regex::Regex;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{PoisonError, RwLock};
 
 /// Values shorter than this are not looked for: a `1` or an `on` is in every text, and hides nothing.
@@ -19,13 +19,33 @@ const ANYWHERE: usize = 8;
 /// A value of an environment variable that is as long as this and mixes letters and digits is taken for a token.
 const TOKEN: usize = 20;
 
-static KNOWN: RwLock<Known> = RwLock::new(Known { forms: BTreeMap::new(), rules: Vec::new() });
+/// Characters that are looked for together; a longer value is looked for in pieces.
+const LONGEST: usize = 1024;
+
+/// Values of switches, such as `USE_AUTH`: they are in every text too.
+const SWITCHES: [&str; 12] = [
+    "true", "false", "none", "null", "auto", "default", "enabled", "disabled", "optional", "required", "always",
+    "never",
+];
+
+/// Variables whose names sound like a secret and whose values are none: where one is, and what one sits at.
+const OPEN: [&str; 4] = ["PWD", "OLDPWD", "DESKTOP_SESSION", "XDG_SESSION"];
+
+static KNOWN: RwLock<Known> = RwLock::new(Known { secrets: Vec::new(), rules: Vec::new() });
 
 struct Known {
-    /// How a secret may be written, and what stands for it.
-    forms: BTreeMap<String, String>,
+    /// The longest first: one may be a part of another.
+    secrets: Vec<Secret>,
     /// The user's own rules.
     rules: Vec<Regex>,
+}
+
+struct Secret {
+    value: String,
+    /// What stands for it.
+    stands: String,
+    /// How it may be written.
+    written: Regex,
 }
 
 /// From now on the values of `${env:...}` are hidden: their names stand for them.
@@ -43,10 +63,25 @@ pub fn keep_secrets_of(harness: &Harness) {
     }
 }
 
+/// From now on the values of variables of our own environment that have a secret's name are hidden: whatever is started,
+/// or writes to us, may know them from elsewhere.
+pub fn keep_own_secrets() {
+    let variables =
+        std::env::vars_os().filter_map(|(name, value)| name.into_string().ok().zip(value.into_string().ok()));
+    variables
+        .filter(|(name, value)| is_secret(name, value) && !Path::new(value).is_absolute())
+        .for_each(|(name, value)| keep(&value, &format!("${{env:{name}}}")));
+}
+
 fn keep_if_secret(name: &str, value: &str) {
-    if is_secret_name(name) || looks_like_a_token(value) {
+    if is_secret(name, value) || looks_like_a_token(value) {
         keep(value, REDACTED);
     }
+}
+
+/// Whether a variable or a header with this name has a secret for its value.
+fn is_secret(name: &str, value: &str) -> bool {
+    is_secret_name(name) && !OPEN.contains(&name) && !SWITCHES.contains(&value.to_ascii_lowercase().as_str())
 }
 
 /// From now on whatever matches is hidden.
@@ -58,11 +93,10 @@ pub fn redact_also(rule: Regex) {
 pub(super) fn hide(text: &str) -> Cow<'_, str> {
     let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner);
     let mut hidden = Cow::Borrowed(text);
-    let mut present: Vec<_> = known.forms.iter().filter(|(form, _)| text.contains(form.as_str())).collect();
-    // One may be a part of another.
-    present.sort_by_key(|(form, _)| std::cmp::Reverse(form.len()));
-    for (form, stands) in present {
-        hidden = Cow::Owned(replaced(&hidden, form, stands));
+    for secret in &known.secrets {
+        if secret.written.is_match(&hidden) {
+            hidden = Cow::Owned(secret.hidden_in(&hidden));
+        }
     }
     for rule in &known.rules {
         if let Cow::Owned(changed) = rule.replace_all(&hidden, regex::NoExpand(REDACTED)) {
@@ -76,70 +110,73 @@ fn keep(value: &str, stands: &str) {
     let lines = value.lines().filter(|line| line.trim().len() >= ANYWHERE);
     let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
     // A key of several lines may be shown line by line.
-    for part in [value].into_iter().chain(lines).map(str::trim).filter(|part| part.len() >= SHORTEST) {
-        for form in forms(part) {
-            known.forms.entry(form).or_insert_with(|| stands.to_owned());
+    for part in [value].into_iter().chain(lines).map(str::trim) {
+        let characters: Vec<char> = part.chars().collect();
+        for piece in characters.chunks(LONGEST).map(|piece| piece.iter().collect::<String>()) {
+            if piece.len() < SHORTEST || known.secrets.iter().any(|secret| secret.value == piece) {
+                continue;
+            }
+            let written = Regex::new(&pattern(&piece)).or_else(|_| Regex::new(&regex::escape(&piece)));
+            let Ok(written) = written else { continue };
+            let place = known.secrets.partition_point(|secret| secret.value.len() >= piece.len());
+            known.secrets.insert(place, Secret { value: piece, stands: stands.to_owned(), written });
         }
     }
 }
 
-/// How a value may be written: as it is, in a URL, in JSON, in quotes of a program or of a shell, in HTML.
-fn forms(value: &str) -> Vec<String> {
-    let mut forms = vec![value.to_owned(), url::form_urlencoded::byte_serialize(value.as_bytes()).collect()];
-    let percent = |plain: &str| {
-        let encode = |byte: u8| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' => char::from(byte).to_string(),
-            _ if plain.as_bytes().contains(&byte) => char::from(byte).to_string(),
-            _ => format!("%{byte:02X}"),
-        };
-        value.bytes().map(encode).collect::<String>()
-    };
-    // All that needs it, and all that JavaScript does.
-    forms.extend([percent("-_.~"), percent("-_.~!'()*")]);
-    if let Ok(mut url) = url::Url::parse("http://host/") {
-        url.set_query(Some(value));
-        forms.extend(url.query().map(str::to_owned));
-        url.set_path(value);
-        forms.push(url.path().trim_start_matches('/').to_owned());
-        if url.set_password(Some(value)).is_ok() {
-            forms.extend(url.password().map(str::to_owned));
+impl Secret {
+    /// Replaces it: what is short only where it is a word.
+    fn hidden_in(&self, text: &str) -> String {
+        let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
+        let mut out = String::with_capacity(text.len());
+        let mut from = 0;
+        for found in self.written.find_iter(text) {
+            let (before, after) = (text[..found.start()].chars().next_back(), text[found.end()..].chars().next());
+            if found.len() >= ANYWHERE || (!is_part(before) && !is_part(after)) {
+                out.push_str(&text[from..found.start()]);
+                out.push_str(&self.stands);
+                from = found.end();
+            }
         }
+        out.push_str(&text[from..]);
+        out
     }
-    let lower: Vec<String> = forms.iter().filter(|form| form.contains('%')).map(|form| lower_hex(form)).collect();
-    forms.extend(lower);
-    forms.push(serde_json::Value::from(value).to_string().trim_matches('"').to_owned());
-    forms.push(format!("{value:?}").trim_matches('"').to_owned());
-    forms.push(value.replace('\'', r"'\''"));
-    forms.push(value.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;"));
-    forms.retain(|form| form.len() >= SHORTEST);
-    forms
 }
 
-/// `%2f` for `%2F`.
-fn lower_hex(form: &str) -> String {
-    let mut parts = form.split('%');
-    let first = parts.next().unwrap_or_default().to_owned();
-    let lower =
-        |part: &str| part.chars().enumerate().map(|(i, c)| if i < 2 { c.to_ascii_lowercase() } else { c }).collect();
-    [first].into_iter().chain(parts.map(lower)).collect::<Vec<String>>().join("%")
+/// The pattern of a value however it is written: each of its characters by itself may be encoded.
+fn pattern(value: &str) -> String {
+    value.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_string() } else { encodings(c) }).collect()
 }
 
-/// Replaces what is known: a short one only where it is a word.
-fn replaced(text: &str, form: &str, stands: &str) -> String {
-    let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-    let mut out = String::with_capacity(text.len());
-    let mut from = 0;
-    for (at, _) in text.match_indices(form) {
-        let end = at + form.len();
-        let word = !is_part(text[..at].chars().next_back()) && !is_part(text[end..].chars().next());
-        if word || form.len() >= ANYWHERE {
-            out.push_str(&text[from..at]);
-            out.push_str(stands);
-            from = end;
+/// A character as it is or behind backslashes, in a URL, in JSON, in texts of a program or of a shell, in HTML; also encoded
+/// more than once.
+fn encodings(c: char) -> String {
+    let (code, plain) = (u32::from(c), regex::escape(&c.to_string()));
+    let bytes = |prefix: &str| c.to_string().bytes().map(|byte| format!("{prefix}{byte:02x}")).collect::<String>();
+    let units = c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!(r"\\+u{unit:04x}")).collect::<String>();
+    let mut ways = vec![
+        format!(r"\\*{plain}"),
+        format!("(?i:{})", bytes("%(?:25)*")),
+        format!("(?i:{})", bytes(r"\\+x")),
+        format!(r"(?i:{units}|\\+u\{{0*{code:x}\}}|\\+U{code:08x}|\\+x{code:02x})"),
+        format!("(?i:&(?:amp;)*#(?:0*{code}|x0*{code:x});)"),
+    ];
+    ways.extend(
+        match c {
+            ' ' => Some(r"\+"),
+            '\n' => Some(r"\\+n"),
+            '\r' => Some(r"\\+r"),
+            '\t' => Some(r"\\+t"),
+            '&' => Some("&(?:amp;)+"),
+            '<' => Some("&(?:amp;)*lt;"),
+            '>' => Some("&(?:amp;)*gt;"),
+            '"' => Some("&(?:amp;)*quot;|\"\""),
+            '\'' => Some(r#"&(?:amp;)*apos;|'\\+''|'"'"'|''"#),
+            _ => None,
         }
-    }
-    out.push_str(&text[from..]);
-    out
+        .map(str::to_owned),
+    );
+    format!("(?:{})", ways.join("|"))
 }
 
 /// Whether a value is long and random enough to be a token: no words, no path, no URL.
@@ -177,10 +214,44 @@ mod tests {
             "kn0wn%2f%22v%3cl%26e%27%20x%5cy".into(),
             format!("'{}'", value.replace('\'', r"'\''")),
             "kn0wn/&quot;v&lt;l&amp;e' x\\y".into(),
+            // Python's `quote`, `quote_plus` and `html.escape`, PHP's `json_encode`, JavaScript's `encodeURI`.
+            "kn0wn/%22v%3Cl%26e%27%20x%5Cy".into(),
+            "kn0wn%2F%22v%3Cl%26e%27+x%5Cy".into(),
+            "kn0wn/&quot;v&lt;l&amp;e&#x27; x\\y".into(),
+            "kn0wn\\/\\\"v<l&e' x\\\\y".into(),
+            "kn0wn/%22v%3Cl&e'%20x%5Cy".into(),
+            // Twice.
+            "kn0wn%252F%2522v%253Cl%2526e%2527%2520x%255Cy".into(),
+            serde_json::to_string(&serde_json::to_string(value).unwrap()).unwrap(),
+            "kn0wn/&amp;quot;v&amp;lt;l&amp;amp;e&amp;#39; x\\y".into(),
         ] {
             let hidden = without_secrets(&text);
             assert!(hidden.contains("${env:KNOWN_FORMS}") && !hidden.contains("kn0wn"), "{text} -> {hidden}");
         }
+    }
+
+    #[test]
+    fn a_known_value_is_hidden_whatever_its_alphabet() {
+        keep_value("KNOWN_UNI", "geh\u{e9}im\u{1f511}x");
+        for text in [
+            "geh\u{e9}im\u{1f511}x",
+            r"geh\u00e9im\ud83d\udd11x",
+            r"geh\u00E9im\uD83D\uDD11x",
+            r"geh\xe9im\U0001f511x",
+            r"geh\u{e9}im\u{1f511}x",
+            r"geh\xc3\xa9im\xf0\x9f\x94\x91x",
+            "geh%C3%A9im%f0%9f%94%91x",
+            "geh&#233;im&#x1F511;x",
+        ] {
+            assert_eq!(without_secrets(text), "${env:KNOWN_UNI}", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_of_any_length_is_hidden() {
+        let value: String = (0..5000).map(|n| format!("l0ng-{n}/")).collect();
+        keep_value("KNOWN_LONG", &value);
+        assert!(!without_secrets(&format!("x {value} y {}", value.replace('/', "%2F"))).contains("l0ng"));
     }
 
     #[test]
@@ -201,8 +272,10 @@ mod tests {
         keep_if_secret("KNOWN_MODE", "plainmode");
         keep_if_secret("KNOWN_DB_PASS", "short-one-77");
         keep_if_secret("KNOWN_ID", "a1b2c3d4e5f6a7b8c9d0");
-        let hidden = without_secrets("plainmode short-one-77 a1b2c3d4e5f6a7b8c9d0");
-        assert_eq!(hidden, "plainmode [redacted] [redacted]");
+        keep_if_secret("KNOWN_USE_AUTH", "true");
+        keep_if_secret("PWD", "/where/one-is");
+        let hidden = without_secrets("plainmode short-one-77 a1b2c3d4e5f6a7b8c9d0 true /where/one-is");
+        assert_eq!(hidden, "plainmode [redacted] [redacted] true /where/one-is");
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! Texts as they may be stored or shown: without secrets.
 //!
 //! [`without_secrets`] is the one function for it. What is secret is known in two ways: by the values themselves
-//! ([`known`]: of `${env:...}`, and of the target's environment where they look secret), and by rules ([`rules`]: names
-//! that sound like a secret, passwords in URLs, credentials in headers and options).
+//! ([`known`]: of `${env:...}`, and of the environment, ours and the target's, where they look secret), and by rules ([`rules`]:
+//! names that sound like a secret, passwords in URLs, credentials in headers and options; [`programs`]: arguments of some
+//! programs).
 //!
 //! Of the harness file, all values of the target's environment and of `${env:...}` are left out, whatever they look like.
 
 mod known;
+mod programs;
 mod rules;
 
-pub use known::{keep_secrets_in, keep_secrets_of, redact_also};
+pub use known::{keep_own_secrets, keep_secrets_in, keep_secrets_of, redact_also};
 pub use rules::redacted_words;
 
 use super::Harness;
@@ -35,12 +37,16 @@ pub fn redacted(harness: &Harness, variables: &Variables) -> Value {
         other => other.value(variables).or_else(|_| Ok("?".to_owned())),
     });
     let mut json = to_json(filled.as_ref().unwrap_or(harness));
-    // The place after the text before, and that text: in a command, an option is followed by its value.
-    let mut before: Option<(KeyPath, String)> = None;
+    // The texts of the list so far, and the place of the next: in a command, an option is followed by its value.
+    let (mut before, mut next): (Vec<String>, Option<KeyPath>) = (Vec::new(), None);
     for_each_text(&mut json, &KeyPath::default(), &mut |at, text| {
-        let option = before.take().filter(|(next, _)| next == at).map(|(_, word)| word);
-        before = next_word(at).map(|next| (next, text.clone()));
-        *text = if is_secret_place(at) { REDACTED.to_owned() } else { redacted_word(option.as_deref(), text) };
+        if next.as_ref() != Some(at) {
+            before.clear();
+        }
+        next = next_word(at);
+        let word = text.clone();
+        *text = if is_secret_place(at) { REDACTED.to_owned() } else { redacted_word(&before, &word) };
+        before.push(word);
     });
     json
 }

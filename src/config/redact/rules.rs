@@ -1,25 +1,31 @@
 //! Secrets that are known by where they stand: beside a name that sounds like one, in a URL, after an option.
 
-use super::{REDACTED, without_secrets};
-use regex::Regex;
+use super::{REDACTED, programs, without_secrets};
+use regex::{Captures, Regex};
 use std::sync::LazyLock;
 
 /// Whatever has one of these in its name is secret.
 const STRONG: &str = "authorization|cookie|token|secret|passw(?:or)?d|passphrase|api[-_]?key|access[-_]?key|credential|\
                       signature|pgpass";
 
-/// These only as a whole name, or as its last part: `key=` and `X-Auth`, but not `monkey=`, `author=`, `bypass=`.
-const WEAK: &str = "(?:[\\w.-]*[_.-])?(?:pass|pwd|pw|sig|jwt|sid|o?auth2?|session|bearer|passkey|passcode|psk)\
+/// These only as a whole name, or as its last part: `key=`, `PIN=` and `X-Auth`, but not `monkey=`, `spin=`, `author=`, `bypass=`.
+const WEAK: &str = "(?:[\\w.-]*[_.-])?(?:pass|pwd|pw|sig|jwt|sid|o?auth2?|session|bearer|passkey|passcode|psk|creds?|pat|t?otp|\
+                     pin|dsn|hmac|salt|webhook(?:[-_]url)?|connection[-_]?string|pass(?:in|out)|masterauth)\
+                    |(?:[\\w.-]*[_.-])?(?:require|store|key|ssh|user|root|admin|db|smtp|ldap|proxy|master|vault)pass\
                     |[\\w.-]*sess(?:ion)?[-_]?id\
                     |(?:[\\w.-]*[_.-])?(?:auth|secret|private|sign(?:ing)?|encrypt(?:ion)?|master|account|licen[cs]e|service|\
                      storage|shared|session|ssh|hmac)[-_]key\
                     |key\
-                    |(?-i:[a-z][a-z0-9]*(?:Pass|Pwd|Sig|Jwt|Auth|Sid))";
+                    |(?-i:[a-z][a-z0-9]*(?:Pass|Pwd|Sig|Jwt|Auth|Sid|Creds|Otp|Pin|Dsn|Salt))";
 
 static SECRET_NAME: LazyLock<Regex> = LazyLock::new(|| pattern(&format!("(?i)(?:{STRONG})|^(?:{WEAK})$")));
 
 /// `user:password@` in a URL; the scheme stays.
 static USER_INFO: LazyLock<Regex> = LazyLock::new(|| pattern(r"://[^/?#\s@]*@"));
+
+/// The same without a scheme: `user:password@host`. Digests of images and addresses of mail look like it.
+static USER_AT_HOST: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r#"(?m)((?:^|[\s"'`(=,])([\w.+-]+):)[^\s/@"'`]+@(sha\d+:)?"#));
 
 /// What stands beside a name, and the rest of what it matches is kept: each has its secret last.
 static BESIDE: LazyLock<[Regex; 6]> = LazyLock::new(|| {
@@ -60,6 +66,14 @@ fn pattern(text: &str) -> Regex {
 /// The text without what the rules find.
 pub(super) fn apply(text: &str) -> String {
     let mut text = USER_INFO.replace_all(text, format!("://{REDACTED}@")).into_owned();
+    if USER_AT_HOST.is_match(&text) {
+        let hide = |found: &Captures<'_>| match (&found[2], found.get(3)) {
+            ("mailto", _) | (_, Some(_)) => found[0].to_owned(),
+            _ => format!("{}{REDACTED}@", &found[1]),
+        };
+        text = USER_AT_HOST.replace_all(&text, hide).into_owned();
+    }
+    text = programs::hide(text);
     for rule in BESIDE.iter().chain([&*BEARER]) {
         if rule.is_match(&text) {
             text = rule.replace_all(&text, format!("${{1}}{REDACTED}")).into_owned();
@@ -73,21 +87,20 @@ pub(super) fn is_secret_name(name: &str) -> bool {
     SECRET_NAME.is_match(name)
 }
 
-/// A word of a command as it may be stored, given the word before.
-pub(super) fn redacted_word(before: Option<&str>, word: &str) -> String {
-    match before {
+/// A word of a command as it may be stored, given the words before.
+pub(super) fn redacted_word(before: &[String], word: &str) -> String {
+    match before.last().map(String::as_str) {
         Some(option) if is_secret_option(option) => REDACTED.to_owned(),
         Some(option) if USER_OPTIONS.contains(&option) && word.contains(':') => {
             format!("{}:{REDACTED}", word.split(':').next().unwrap_or_default())
         }
-        _ => without_secrets(word),
+        _ => programs::hidden(before, word).unwrap_or_else(|| without_secrets(word)),
     }
 }
 
 /// A command line as it may be stored.
 pub fn redacted_words(words: &[String]) -> Vec<String> {
-    let before = [None].into_iter().chain(words.iter().map(|word| Some(word.as_str())));
-    before.zip(words).map(|(before, word)| redacted_word(before, word)).collect()
+    words.iter().enumerate().map(|(place, word)| redacted_word(&words[..place], word)).collect()
 }
 
 /// Whether the word of a command is an option whose value, the next word, is a secret: `--password`.
@@ -138,6 +151,21 @@ mod tests {
             "note: Authorization: Bearer s3cret",
             "got Bearer s3cret-0123456789abc back",
             "signing_key=s3cret",
+            "DB_CREDS=s3cret",
+            "MY_CREDS='s3cret and more'",
+            "SSHPASS=s3cret",
+            "GITHUB_PAT=s3cret",
+            "HMAC=s3cret",
+            "OTP=s3cret",
+            "userPin=s3cret",
+            "pin=s3cret",
+            "SALT=s3cret",
+            "SENTRY_DSN=s3cret",
+            "SLACK_WEBHOOK_URL=s3cret",
+            r#"{"pin": "s3cret"}"#,
+            "x --otp s3cret",
+            "can't reach joe:s3cret@host:5432",
+            "ready.tcp \"joe:s3cret@h:x\"",
             "-----BEGIN RSA PRIVATE KEY-----\ns3cret\n-----END RSA PRIVATE KEY-----",
         ] {
             let hidden = without_secrets(text);
@@ -156,6 +184,8 @@ mod tests {
             "httpd -DFOREGROUND -f /etc/httpd.conf",
             "http://127.0.0.1:80/a@b",
             "monkey=1 author=joe bypass=2 compass=north keyboard=us design=new signal=9 authority=x",
+            "spin=1 pattern=x PATH=/bin option=a compat=2 basalt=3 patch=4 pins=5 credits=6 shipping=7 dsname=8",
+            "nginx:1.25@sha256:0123456789abcdef of mailto:joe@example.com git@host:shop.git at 12:30 @joe",
             "/items?sort_key=price&session_timeout=30&pass_count=3",
             "the command `true` ended with exit code 1; its last output:",
             "target.ready.http: http://127.0.0.1:8001/health answers with status 503",
