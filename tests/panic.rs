@@ -34,7 +34,7 @@ fn fail(how: &str, marker: &str) {
     let script = format!("trap '' TERM; setsid sleep {marker} & sleep {marker} & wait");
     let request = LaunchRequest {
         command: ["sh", "-c", &script].map(str::to_owned).to_vec(),
-        env: Some(BTreeMap::from([("PATH".to_owned(), std::env::var("PATH").unwrap())])),
+        env: BTreeMap::from([("PATH".to_owned(), std::env::var("PATH").unwrap())]),
         cwd: directory.clone(),
         group: None,
         data_limit: None,

@@ -64,12 +64,12 @@ impl Driving {
         let halt = Arc::new(AtomicBool::new(false));
         let (config, parts) = (setup.harness.workload.clone(), setup.harness.settle.pauses);
         let counters = Arc::new(Counters::new(&config));
-        let (guard, pulse, stop, ours) =
-            (Arc::clone(&setup.guard), pulse.clone(), Arc::clone(&halt), Arc::clone(&counters));
+        let (guard, environment) = (Arc::clone(&setup.guard), setup.environment());
+        let (pulse, stop, ours) = (pulse.clone(), Arc::clone(&halt), Arc::clone(&counters));
         let started = thread::start("driver", move || {
             // The driver is made here because it stays on the thread that made it.
             let mut driver = match Driver::new(&config, pulse.origin(), ours, seconds) {
-                Ok(driver) => driver.in_parts(parts).below(guard),
+                Ok(driver) => driver.in_parts(parts).below(guard, environment),
                 Err(error) => {
                     let _ = prepared.send(Err(error));
                     return DriverTotals::default();

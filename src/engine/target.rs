@@ -143,7 +143,7 @@ impl Preparation {
     pub fn launch(&self, command: &[String], output: &File) -> Result<Launched, LaunchError> {
         let request = LaunchRequest {
             command: command.to_vec(),
-            env: Some(self.environment.clone()),
+            env: self.environment.clone(),
             cwd: self.cwd.clone(),
             group: None,
             data_limit: None,
@@ -178,7 +178,7 @@ impl LaunchedTarget {
     pub fn suspended(setup: &Setup, outputs: Outputs) -> Result<Self, Cut> {
         let request = LaunchRequest {
             command: setup.harness.target.command.clone(),
-            env: Some(setup.launch_environment()),
+            env: setup.launch_environment(),
             cwd: setup.cwd(),
             group: setup.group.as_ref().ok().map(|group| group.entrance()),
             data_limit: setup.group.is_err().then_some(setup.harness.target.memory_limit.0),

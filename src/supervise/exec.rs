@@ -51,9 +51,7 @@ impl Suspended {
     /// If the program can't be found or a file can't be opened, before anything is forked.
     pub fn fork(request: &LaunchRequest, outputs: [OwnedFd; 2]) -> Result<Self, ExecError> {
         let name = request.command.first().ok_or(ExecError { what: "execute nothing".into(), errno: Errno::ENOENT })?;
-        let ours = std::env::var("PATH").ok();
-        let path = request.env.as_ref().map_or(ours.as_deref(), |env| env.get("PATH").map(String::as_str));
-        let program = find_program(name, path)
+        let program = find_program(name, request.env.get("PATH").map(String::as_str))
             .ok_or_else(|| ExecError { what: format!("find the program `{name}`"), errno: Errno::ENOENT })?;
         let child = Child::prepare(&program, request, outputs)?;
         let (go_read, go_write) = pipe()?;
@@ -115,7 +113,7 @@ struct Child {
 
 impl Child {
     fn prepare(program: &Path, request: &LaunchRequest, outputs: [OwnedFd; 2]) -> Result<Self, ExecError> {
-        use std::os::unix::ffi::{OsStrExt, OsStringExt};
+        use std::os::unix::ffi::OsStrExt;
         let text = |bytes: &[u8]| {
             CString::new(bytes)
                 .map_err(|_| ExecError { what: "pass a text with a NUL byte".into(), errno: Errno::EINVAL })
@@ -126,15 +124,11 @@ impl Child {
                 .open(path)
                 .map_err(|e| ExecError::new(format!("open {}", path.display()), &e))
         };
-        let variables: Vec<Vec<u8>> = match &request.env {
-            Some(env) => env.iter().map(|(name, value)| format!("{name}={value}").into_bytes()).collect(),
-            // The guard and its keepers have the harness's.
-            None => std::env::vars_os().map(|(n, v)| [n.into_vec(), v.into_vec()].join(&b'=')).collect(),
-        };
+        let variables = request.env.iter().map(|(name, value)| format!("{name}={value}"));
         Ok(Child {
             program: text(program.as_os_str().as_bytes())?,
             arguments: request.command.iter().map(|a| text(a.as_bytes())).collect::<Result<_, _>>()?,
-            environment: variables.iter().map(|variable| text(variable)).collect::<Result<_, _>>()?,
+            environment: variables.map(|variable| text(variable.as_bytes())).collect::<Result<_, _>>()?,
             cwd: text(request.cwd.as_os_str().as_bytes())?,
             stdin: File::open("/dev/null").map_err(|e| ExecError::new("open /dev/null", &e))?,
             outputs,

@@ -92,7 +92,6 @@ impl Guard {
             .map_err(io::Error::from)?;
         let mut command = Command::new("/proc/self/exe");
         command.arg0(guard::NAME).args(guard::ARGUMENTS);
-        // It keeps our environment and directory, for the commands that have ours.
         command.stdin(theirs).stdout(Stdio::null()).stderr(Stdio::null());
         let (files, most) = *FILES.get_or_init(|| getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((1024, 4096)));
         // SAFETY: between fork and exec only one system call is made.

@@ -22,8 +22,8 @@ const LONGEST_ORDER: usize = 16 << 10;
 pub struct LaunchRequest {
     /// Program and arguments; the program is looked up in `PATH` of `env`.
     pub command: Vec<String>,
-    /// The whole environment; by default, that of the harness.
-    pub env: Option<BTreeMap<String, String>>,
+    /// The whole environment: nothing of the harness's own comes with it.
+    pub env: BTreeMap<String, String>,
     /// Working directory.
     pub cwd: PathBuf,
     /// `cgroup.procs` of the group that it enters, if there is one.

@@ -153,6 +153,7 @@ mod tests {
     use super::*;
     use crate::config::Span;
     use crate::supervise::{Guard, LaunchRequest};
+    use std::collections::BTreeMap;
     use std::net::TcpListener;
     use std::os::fd::AsFd;
 
@@ -162,7 +163,7 @@ mod tests {
         let guard = Guard::start().unwrap();
         let command = |command: &[String]| {
             let (command, cwd) = (command.to_vec(), ".".into());
-            let request = LaunchRequest { command, env: None, cwd, group: None, data_limit: None };
+            let request = LaunchRequest { command, env: BTreeMap::new(), cwd, group: None, data_limit: None };
             Launched::start(&guard, request, [nowhere.as_fd(); 2])
         };
         wait(&Ready { config: &config, outputs: [&nowhere; 2], command: &command, stop: &stop }, || alive)

@@ -11,6 +11,7 @@ use crate::config::{PhaseConfig, WorkloadConfig};
 use crate::model::{ExitCause, LoadSample, PhaseKind};
 use crate::supervise::{Guard, LaunchError};
 use regex::Regex;
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -25,6 +26,7 @@ const STEP: usize = 0;
 pub(super) struct CommandLoad {
     /// Below it the command is started; one of its own, if none was given.
     guard: Option<Arc<Guard>>,
+    environment: BTreeMap<String, String>,
     command: Vec<String>,
     requests: Option<Regex>,
     recorder: Recorder,
@@ -45,11 +47,12 @@ impl CommandLoad {
             None => None,
             Some(pattern) => Some(compile(pattern).map_err(|e| WorkloadError::new("workload.command-requests", e))?),
         };
-        Ok(CommandLoad { guard: None, command, requests, recorder: Recorder::new(origin, counters, seconds) })
+        let recorder = Recorder::new(origin, counters, seconds);
+        Ok(CommandLoad { guard: None, environment: BTreeMap::new(), command, requests, recorder })
     }
 
-    pub(super) fn below(&mut self, guard: Arc<Guard>) {
-        self.guard = Some(guard);
+    pub(super) fn below(&mut self, guard: Arc<Guard>, environment: BTreeMap<String, String>) {
+        (self.guard, self.environment) = (Some(guard), environment);
     }
 
     pub(super) fn recorder(&self) -> &Recorder {
@@ -79,7 +82,7 @@ impl CommandLoad {
             Some(guard) => guard,
             None => self.guard.insert(Arc::new(Guard::start()?)),
         };
-        Running::start(guard, &self.command)
+        Running::start(guard, &self.command, &self.environment)
     }
 
     fn follow(&mut self, mut running: Running, phase: &PhaseConfig, stop: &AtomicBool) -> PhaseEnd {

@@ -33,6 +33,7 @@ use crate::model::{LoadSample, PhaseKind, WorkloadSummary};
 use crate::supervise::Guard;
 use command::CommandLoad;
 use http::HttpLoad;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
@@ -104,11 +105,12 @@ impl Driver {
         self
     }
 
-    /// The same, with what it starts below this guard instead of one of its own.
+    /// The same, with what it starts below this guard instead of one of its own, and in this environment instead of an empty
+    /// one.
     #[must_use]
-    pub fn below(mut self, guard: Arc<Guard>) -> Driver {
+    pub fn below(mut self, guard: Arc<Guard>, environment: BTreeMap<String, String>) -> Driver {
         if let Kind::Command(load) = &mut self.0 {
-            load.below(guard);
+            load.below(guard, environment);
         }
         self
     }

@@ -4,7 +4,7 @@ use crate::model::ExitCause;
 use crate::supervise::{Guard, LaunchError, LaunchRequest, Launched};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, PipeReader, Read};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -25,12 +25,16 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// Starts a program with its arguments, in our environment and directory.
-    pub(super) fn start(guard: &Guard, command: &[String]) -> Result<Running, LaunchError> {
+    /// Starts a program with its arguments, in this environment and our directory.
+    pub(super) fn start(
+        guard: &Guard,
+        command: &[String],
+        environment: &BTreeMap<String, String>,
+    ) -> Result<Running, LaunchError> {
         let (output, writer) = io::pipe()?;
         let request = LaunchRequest {
             command: command.to_vec(),
-            env: None,
+            env: environment.clone(),
             cwd: std::env::current_dir()?,
             group: None,
             data_limit: None,
@@ -106,7 +110,7 @@ mod tests {
     fn start(script: &str) -> Running {
         // It ends with what it keeps.
         let guard = Box::leak(Box::new(Guard::start().unwrap()));
-        Running::start(guard, &["sh", "-c", script].map(str::to_owned)).unwrap()
+        Running::start(guard, &["sh", "-c", script].map(str::to_owned), &BTreeMap::new()).unwrap()
     }
 
     /// Waits for the number of a process that the script writes to `path`.
@@ -144,7 +148,7 @@ mod tests {
         let path = directory.path().join("pid");
         let guard = Guard::start().unwrap();
         let script = format!("setsid sleep 60 & echo $! > {0}.new; mv {0}.new {0}; wait", path.display());
-        let mut running = Running::start(&guard, &["sh", "-c", &script].map(str::to_owned)).unwrap();
+        let mut running = Running::start(&guard, &["sh", "-c", &script].map(str::to_owned), &BTreeMap::new()).unwrap();
         let left = pid(&path);
         assert!(is_alive(left));
         guard.end(KILLED);

@@ -113,6 +113,23 @@ page.pattern = '(?P<pid>\d+) (?P<count>\d+)'"#,
 const OWN: [&str; 3] = ["prepare.log", "target.stdout", "target.stderr"];
 
 #[test]
+fn no_secret_leaves_through_the_workload_or_from_our_own_environment() {
+    let bench = Bench::new();
+    let text = failing(
+        r#"workload command = ["sh", "-c", "echo \"as $WL_DB_PASSWORD with $DB_PASS and $(cat pw)\" >&2; exit 3"]"#,
+    );
+    bench.write("pw", "zq8-pw-plain-961");
+    let mut command = bench.seepage();
+    command.arg("run").arg(bench.write("failing.toml", &text)).arg("--reports").arg(bench.reports());
+    let ended = bench.ended(command.env("WL_DB_PASSWORD", "zq8-pw-plain-961").output().unwrap());
+    let told = ended.story();
+    assert!(told.contains("as  with [redacted] and ${env:WL_DB_PASSWORD}"), "it has the target's environment: {told}");
+    for path in files_below(ended.directory()) {
+        assert!(!String::from_utf8_lossy(&fs::read(&path).unwrap()).contains("zq8-pw"), "{}", path.display());
+    }
+}
+
+#[test]
 fn no_error_text_tells_a_secret() {
     std::thread::scope(|scope| {
         for parts in FAILING.chunks(4) {
