@@ -29,15 +29,14 @@ use crate::supervise::{GUARD_ARGUMENT, run_guard};
 use crate::verdict::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use problem::Problem;
-use regex::Regex;
 
 /// Finds memory leaks in long-running worker processes: launch, drive, sample, judge.
 #[derive(Debug, Parser)]
 #[command(name = "seepage", version, max_term_width = 100, after_long_help = EXIT_CODES)]
 struct Cli {
     /// Hide what matches this regular expression in all that is recorded and printed; may be given again.
-    #[arg(long, global = true, value_name = "REGEX")]
-    redact: Vec<Regex>,
+    #[arg(long, global = true, value_name = "REGEX", allow_hyphen_values = true)]
+    redact: Vec<String>,
     #[command(subcommand)]
     command: Command,
 }
@@ -109,7 +108,12 @@ pub fn main() -> std::process::ExitCode {
     if !matches!(command, Command::DemoServer(_)) {
         config::keep_own_secrets();
     }
-    redact.into_iter().for_each(config::redact_also);
+    for rule in &redact {
+        if let Err(error) = config::redact_also(rule) {
+            output::complain(&format!("--redact: {error}"));
+            return ExitCode::Usage.into();
+        }
+    }
     let done = match command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Plan(arguments) => plan::plan(&arguments),

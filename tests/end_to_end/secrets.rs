@@ -113,6 +113,25 @@ page.pattern = '(?P<pid>\d+) (?P<count>\d+)'"#,
 const OWN: [&str; 3] = ["prepare.log", "target.stdout", "target.stderr"];
 
 #[test]
+fn a_rule_of_the_users_that_is_none_is_not_repeated() {
+    let bench = Bench::new();
+    let file = bench.write("secrets.toml", HARNESS);
+    for (rule, why) in [
+        ("S3cr(tPW", "unclosed group"),
+        ("-S3cr(tPW", "unclosed group"),
+        ("", "an empty text"),
+        ("x*", "an empty text"),
+    ] {
+        let file = file.to_str().unwrap();
+        for arguments in [["--redact", rule, "check", file], ["check", file, "--redact", rule]] {
+            let ended = bench.ended(bench.seepage().args(arguments).output().unwrap());
+            let told = ended.story();
+            assert!(ended.code == Some(2) && ended.stderr.contains(why) && !told.contains("S3cr"), "{told}");
+        }
+    }
+}
+
+#[test]
 fn no_secret_leaves_through_the_workload_or_from_our_own_environment() {
     let bench = Bench::new();
     let text = failing(

@@ -84,9 +84,23 @@ fn is_secret(name: &str, value: &str) -> bool {
     is_secret_name(name) && !OPEN.contains(&name) && !SWITCHES.contains(&value.to_ascii_lowercase().as_str())
 }
 
-/// From now on whatever matches is hidden.
-pub fn redact_also(rule: Regex) {
-    KNOWN.write().unwrap_or_else(PoisonError::into_inner).rules.push(rule);
+/// From now on whatever matches this regular expression is hidden.
+///
+/// # Errors
+/// If it isn't one, or matches an empty text, and so would be between all letters. The message doesn't repeat it: it may hold
+/// a secret itself.
+pub fn redact_also(rule: &str) -> Result<(), String> {
+    let compiled = Regex::new(rule).map_err(|error| {
+        // The lines before the last one show the expression.
+        let text = error.to_string();
+        let what = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        format!("it is no regular expression: {what} (it isn't shown, as it may hold a secret)")
+    })?;
+    if ["", "a 1"].iter().any(|text| compiled.find_iter(text).any(|found| found.is_empty())) {
+        return Err("it matches an empty text, and would hide everything; is it an unset variable?".into());
+    }
+    KNOWN.write().unwrap_or_else(PoisonError::into_inner).rules.push(compiled);
+    Ok(())
 }
 
 /// The text without the values that are known.
@@ -280,7 +294,27 @@ mod tests {
 
     #[test]
     fn a_rule_of_the_users_hides_all_that_it_matches() {
-        redact_also(Regex::new("customer-[0-9]+-zz").unwrap());
+        redact_also("customer-[0-9]+-zz").unwrap();
         assert_eq!(without_secrets("of customer-17-zz, customer-x"), "of [redacted], customer-x");
+    }
+
+    #[test]
+    fn a_rule_that_is_none_is_refused_and_not_repeated() {
+        for rule in [
+            "S3cr(tPW",
+            "S3cr\n[tPW",
+            "S3crtPW{2,1}",
+            "(?P<S3cr>x)(?P<S3cr>y)",
+            r"S3cr\p{tPW}",
+            "*S3cr",
+            "S3cr{99999}{99999}",
+        ] {
+            let error = redact_also(rule).unwrap_err();
+            assert!(error.contains("is no regular expression: ") && !error.contains("S3cr"), "{error}");
+            assert!(!error.contains("tPW") && error.len() > 60, "{error}");
+        }
+        for rule in ["", "x*", "(?:)", "^", "$", r"\b", r"\B", "(?:secret)?", "|a"] {
+            assert!(redact_also(rule).unwrap_err().contains("matches an empty text"), "{rule}");
+        }
     }
 }
