@@ -27,8 +27,8 @@ pub struct Arguments {
 }
 
 const ABOUT: &str = "\
-Only runs and experiments that are over are removed, with all that is in their directories. A run that goes on stays, and \
-so does one whose harness was killed, and a directory that was renamed: give the run of a baseline a name of its own.
+Only runs and experiments that are over are removed, with all that is in their directories, those too whose harness was \
+killed. What goes on stays, and so does a directory that was renamed: give the run of a baseline a name of its own.
 
 Examples:
     seepage prune --keep 20

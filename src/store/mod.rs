@@ -11,11 +11,12 @@
 //!
 //! An experiment of several runs has a directory of its own, with `experiment.json` and a run directory for each run.
 //!
-//! The files only grow while a run goes on, so a torn last line is all that a crash can leave. What is read is not
+//! Whoever records a run holds a lock on its directory. The files only grow while a run goes on, so a torn last line is all that a crash can leave. What is read is not
 //! trusted: it may come from another version, another machine, or an attacker.
 
 mod experiment;
 mod folder;
+mod held;
 mod load;
 mod prune;
 mod reader;
@@ -23,7 +24,8 @@ mod writer;
 
 pub use experiment::{Experiment, ExperimentSide, create_directory, fingerprint, is_experiment};
 pub use folder::Folder;
-pub use prune::{Stored, hold, remove, stored};
+pub use held::hold;
+pub use prune::{Stored, remove, stored};
 pub use reader::{ReadError, read};
 pub use writer::{Entry, RunDirectory, WriteError};
 

@@ -1,9 +1,10 @@
 //! Which directories below `reports/` are runs and experiments that are over, and their removal.
 //!
 //! Only what is surely ours and surely over is ever removed: a directory that has the name that it was given, with a head
-//! that says so, and no run in it that may go on.
+//! that says so, and no run in it that may go on: one without an end goes on as long as somebody holds it.
 
 use super::experiment::EXPERIMENT;
+use super::held::{Holder, hold, holder};
 use super::reader::document;
 use super::{Experiment, HEAD};
 use crate::model::{RunMeta, RunStatus};
@@ -61,6 +62,11 @@ pub fn remove(stored: &Stored) -> io::Result<()> {
             if let Some(mounted) = mounted_in(&stored.path) {
                 return Err(io::Error::other(format!("{} is mounted in it", mounted.display())));
             }
+            // Held until it is gone, so that nobody goes on with it meanwhile, where there are locks.
+            let _held = match hold(&stored.path) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(error),
+                held => held,
+            };
             removal::remove(&stored.path).map_err(io::Error::other)
         }
         Some((_, Some(why))) => Err(io::Error::other(why)),
@@ -68,32 +74,16 @@ pub fn remove(stored: &Stored) -> io::Result<()> {
     }
 }
 
-/// Holds the directory of an experiment as long as the descriptor is open, so that nobody else goes on with it or removes
-/// it. The kernel lets go when the process ends, however it ends.
-///
-/// # Errors
-/// If another process holds it, or it can't be opened.
-pub fn hold(directory: &Path) -> io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let held = rustix::fs::open(directory, flags, Mode::empty())?;
-    match rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(held),
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            Err(io::Error::new(io::ErrorKind::WouldBlock, "another process of seepage goes on with it"))
-        }
-        Err(error) => Err(error.into()),
-    }
-}
-
-const GOES_ON: &str = "it goes on, or its harness was killed";
+const GOES_ON: &str = "it goes on";
+const UNKNOWN: &str = "it may go on: its end isn't recorded, and its file system has no locks that could tell";
 
 /// When a run or an experiment began, and why it must stay, if it must; `None` if the directory is neither.
 fn head(directory: &Path) -> Option<(String, Option<&'static str>)> {
     let name = directory.file_name()?.to_str()?;
     if exists(&directory.join(HEAD)) {
         let meta: RunMeta = document(&directory.join(HEAD)).ok()?;
+        let stays = if meta.status == RunStatus::Running { why_stay(directory) } else { None };
         // One that was renamed, or is a part of something, was put there by somebody.
-        let stays = (meta.status == RunStatus::Running).then_some(GOES_ON);
         return (meta.id == name).then_some((meta.started, stays));
     }
     let (started, kind) = if exists(&directory.join(EXPERIMENT)) {
@@ -108,8 +98,16 @@ fn head(directory: &Path) -> Option<(String, Option<&'static str>)> {
     if rest.len() != 6 || !rest.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
     }
-    let over = hold(directory).is_ok() && !any_goes_on(directory);
-    Some((started, (!over).then_some(GOES_ON)))
+    Some((started, why_stay(directory).or_else(|| why_runs_stay(directory))))
+}
+
+/// Why a directory must stay whose end isn't recorded: the harness that held it may live.
+fn why_stay(directory: &Path) -> Option<&'static str> {
+    match holder(directory) {
+        Holder::Nobody => None,
+        Holder::Somebody => Some(GOES_ON),
+        Holder::Unknown => Some(UNKNOWN),
+    }
 }
 
 /// The head of a search among modules, which its report is.
@@ -119,11 +117,15 @@ struct Search {
     started: String,
 }
 
-/// Whether a run in the directory of an experiment isn't over.
-fn any_goes_on(directory: &Path) -> bool {
-    let Ok(entries) = std::fs::read_dir(directory) else { return true };
-    let heads = entries.flatten().map(|entry| entry.path().join(HEAD)).filter(|head| exists(head));
-    heads.map(|head| document::<RunMeta>(&head)).any(|meta| meta.is_ok_and(|meta| meta.status == RunStatus::Running))
+/// Why the directory of an experiment must stay for a run in it that isn't over.
+fn why_runs_stay(directory: &Path) -> Option<&'static str> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Some(UNKNOWN) };
+    let runs = entries.flatten().map(|entry| entry.path()).filter(|run| exists(&run.join(HEAD)));
+    let goes_on = |run: &PathBuf| {
+        let meta = document::<RunMeta>(&run.join(HEAD));
+        meta.is_ok_and(|meta| meta.status == RunStatus::Running)
+    };
+    runs.filter(goes_on).find_map(|run| why_stay(&run))
 }
 
 fn exists(path: &Path) -> bool {
@@ -160,11 +162,16 @@ mod tests {
     use crate::verdict::test_record::clean;
 
     fn run(reports: &Path, id: &str, started: &str, status: RunStatus) -> PathBuf {
+        started_run(reports, id, started, status).path().to_owned()
+    }
+
+    /// A run that goes on as long as what is returned is there.
+    fn started_run(reports: &Path, id: &str, started: &str, status: RunStatus) -> RunDirectory {
         let mut run = RunDirectory::create(reports, id).unwrap();
         let meta = RunMeta { format: "1.0".into(), id: id.into(), started: started.into(), status, ..clean().meta };
         run.write_head(&meta).unwrap();
         run.flush().unwrap();
-        run.path().to_owned()
+        run
     }
 
     fn experiment(reports: &Path, id: &str) -> PathBuf {
@@ -190,7 +197,8 @@ mod tests {
         let at = reports.path();
         let old = run(at, "old", "2026-01-01T00:00:00Z", RunStatus::Complete);
         let new = run(at, "new", "2026-01-02T00:00:00Z", RunStatus::Aborted);
-        let running = run(at, "running", "2026-01-01T12:00:00Z", RunStatus::Running);
+        let held = started_run(at, "running", "2026-01-01T12:00:00Z", RunStatus::Running);
+        let running = held.path().to_owned();
         let renamed = run(at, "renamed", "2026-01-01T00:00:00Z", RunStatus::Complete);
         std::fs::rename(renamed, at.join("golden")).unwrap();
         std::os::unix::fs::symlink(&old, at.join("link")).unwrap();
@@ -201,9 +209,15 @@ mod tests {
         let paths: Vec<_> = found.iter().map(|s| (s.path.as_path(), s.stays.is_some())).collect();
         assert_eq!(paths, [(new.as_path(), false), (running.as_path(), true), (old.as_path(), false)]);
         assert!(found.iter().all(|s| s.bytes >= 4096), "{found:?}");
-        assert!(remove(&found[1]).is_err() && running.exists());
+        assert!(remove(&found[1]).unwrap_err().to_string().contains("goes on") && running.exists());
         remove(&found[2]).unwrap();
         assert!(!old.exists() && new.exists());
+        // Its harness is killed, or could not write its end.
+        drop(held);
+        let found = stored(at).unwrap();
+        assert!(found.iter().all(|stored| stored.stays.is_none()), "{found:?}");
+        remove(&found[1]).unwrap();
+        assert!(!running.exists());
     }
 
     #[test]
@@ -217,7 +231,9 @@ mod tests {
         assert!(hold(&path).unwrap_err().to_string().contains("another process"));
         assert_eq!(stays(), [true]);
         drop(held);
-        run(&path, "pair-01-a", "2026-01-03T00:00:00Z", RunStatus::Running);
+        let run = started_run(&path, "pair-01-a", "2026-01-03T00:00:00Z", RunStatus::Running);
         assert_eq!(stays(), [true]);
+        drop(run);
+        assert_eq!(stays(), [false]);
     }
 }

@@ -1,8 +1,11 @@
 //! Reads a run directory, whoever wrote it.
 
+use super::held::{Holder, holder};
 use super::load::LoadLog;
 use super::{CENSUS, EVENTS, FORMAT, HEAD, HEAP, HOST, LOAD, SAMPLES};
-use crate::model::{Census, Event, HeapEntry, HeapRecord, MOST_READINGS, Reading, RunRecord, Thinner};
+use crate::model::{
+    Census, Event, HeapEntry, HeapRecord, MOST_READINGS, Reading, RunMeta, RunRecord, RunStatus, Thinner,
+};
 use rustix::fs::{Mode, OFlags};
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -67,6 +70,9 @@ pub enum ReadError {
     },
 }
 
+/// Why a run has no end that nobody records any more.
+const NO_END: &str = "its end was not recorded: the harness was killed, or could not write any more";
+
 /// Events beyond these were not written by us, or are not to be held in memory.
 const MOST_EVENTS: usize = 1_000_000;
 
@@ -82,10 +88,18 @@ const MOST_BLOCKS: usize = 10_000_000;
 /// # Errors
 /// If it isn't a run directory, is of a newer format, or is damaged; the text says where.
 pub fn read(directory: &Path) -> Result<RunRecord, ReadError> {
-    if !directory.join(HEAD).exists() {
-        return Err(ReadError::NotARun { path: directory.to_owned() });
+    let head = directory.join(HEAD);
+    match head.symlink_metadata() {
+        Ok(_) => {}
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Err(ReadError::NotARun { path: directory.to_owned() });
+        }
+        Err(source) => return Err(ReadError::Io { path: head, source }),
     }
-    let meta = document(&directory.join(HEAD))?;
+    let mut meta: RunMeta = document(&head)?;
+    if meta.status == RunStatus::Running && holder(directory) == Holder::Nobody {
+        (meta.status, meta.aborted) = (RunStatus::Aborted, Some(NO_END.into()));
+    }
     let (workers, samples) = readings(&directory.join(SAMPLES))?;
     let (thinned, host) = readings(&directory.join(HOST))?;
     let mut load = LoadLog::default();
@@ -194,7 +208,7 @@ fn lines<T: DeserializeOwned>(path: &Path, mut take: impl FnMut(T) -> Result<(),
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Event, EventKind, HostSample, LoadSample, RunMeta, Sample, WorkerId};
+    use crate::model::{Event, EventKind, HostSample, LoadSample, Sample, WorkerId};
     use crate::store::{Entry, RunDirectory};
     use proptest::prelude::*;
 
@@ -235,6 +249,28 @@ mod tests {
         assert_eq!((record.samples.len(), record.host.len(), record.load.len(), record.events.len()), (20, 20, 1, 1));
         assert_eq!(record.meta, meta());
         assert_eq!(std::fs::metadata(&run).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn a_run_without_an_end_goes_on_as_long_as_its_harness_lives() {
+        let directory = tempfile::tempdir().unwrap();
+        let run = RunDirectory::create(directory.path(), "run").unwrap();
+        run.write_head(&RunMeta { status: RunStatus::Running, ..meta() }).unwrap();
+        let path = run.path().to_owned();
+        let read = || read(&path).unwrap().meta;
+        assert_eq!((read().status, read().aborted), (RunStatus::Running, None));
+        drop(run);
+        assert_eq!((read().status, read().aborted.as_deref()), (RunStatus::Aborted, Some(NO_END)));
+    }
+
+    #[test]
+    fn a_directory_that_may_not_be_entered_is_said_to_be_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let absent = directory.path().join("absent");
+        assert!(matches!(read(&absent), Err(ReadError::NotARun { .. })));
+        // A name that is too long is as unreadable for root as for anybody.
+        let error = read(&directory.path().join("x".repeat(300))).unwrap_err().to_string();
+        assert!(error.starts_with("could not read "), "{error}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Writes a run as it happens.
 
+use super::held::hold_new;
 use super::{CENSUS, EVENTS, Folder, HEAD, HEAP, HOST, LATENCY, LOAD, SAMPLES};
 use crate::model::{Census, Event, HeapEntry, HostSample, LoadSample, RunMeta, Sample};
 use hdrhistogram::Histogram;
@@ -8,6 +9,7 @@ use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -55,6 +57,8 @@ pub struct RunDirectory {
     events: Log,
     /// Made when there is something to write: most runs don't trace allocations.
     heap: Option<Log>,
+    /// Tells others that the run goes on, until this is dropped.
+    _held: Option<OwnedFd>,
 }
 
 impl RunDirectory {
@@ -72,6 +76,7 @@ impl RunDirectory {
             census: log(CENSUS)?,
             events: log(EVENTS)?,
             heap: None,
+            _held: hold_new(&folder),
             folder,
         })
     }
