@@ -12,6 +12,7 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork, getpid, getppid};
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpListener};
@@ -40,10 +41,15 @@ pub fn serve(options: DemoOptions) -> io::Result<()> {
         setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     }
     let log = match &options.access_log {
-        Some(path) => Some(File::options().create(true).append(true).open(path)?),
+        Some(path) => {
+            let opened = File::options().create(true).append(true).open(path);
+            Some(opened.map_err(|error| named(&path.display(), error))?)
+        }
         None => None,
     };
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))?;
+    let place = (Ipv4Addr::LOCALHOST, options.port);
+    let bound = TcpListener::bind(place);
+    let listener = bound.map_err(|error| named(&format_args!("{}:{}", place.0, place.1), error))?;
     let address = listener.local_addr()?;
     let mut template = Worker::new(listener, log, Faulty::preload(options.fault, options.keep.0 as usize), &options);
 
@@ -63,6 +69,11 @@ pub fn serve(options: DemoOptions) -> io::Result<()> {
         remove_shm_files(parent.as_raw() as u32);
     }
     outcome
+}
+
+/// An error with what it is about.
+fn named(what: &dyn Display, error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{what}: {error}"))
 }
 
 /// Keeps `count` workers alive until a signal asks to stop.

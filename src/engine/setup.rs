@@ -143,13 +143,20 @@ impl Setup {
 /// removed first; what stays of it is returned, in a sentence each.
 fn guarded(id: &str) -> Result<(Arc<Guard>, Scratch, Vec<String>), RunError> {
     let guard = Guard::start().map_err(|e| RunError::Setup(e.to_string()))?;
+    // An empty TMPDIR is none.
+    let place = std::env::var_os("TMPDIR").filter(|place| !place.is_empty()).map_or("/tmp".into(), PathBuf::from);
     let make = || -> std::io::Result<(Scratch, Vec<String>)> {
-        let parent = std::env::temp_dir().canonicalize()?;
+        let parent = place.canonicalize()?;
         let stays = sweep_scratch(&parent);
         let (path, work) = guard.make_scratch(&parent, &name_of(id))?;
         Ok((Scratch { path, work }, stays))
     };
-    let (scratch, stays) = make().map_err(|e| RunError::Setup(format!("could not make a scratch directory: {e}")))?;
+    let (scratch, stays) = make().map_err(|error| {
+        let place = place.display();
+        RunError::Setup(format!(
+            "could not make a scratch directory in {place}: {error}; set TMPDIR to a directory that can be written"
+        ))
+    })?;
     Ok((Arc::new(guard), scratch, stays))
 }
 

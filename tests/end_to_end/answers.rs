@@ -284,6 +284,18 @@ fn a_thread_that_cannot_be_started_is_told_and_is_no_crash() {
 }
 
 #[test]
+fn a_place_for_scratch_that_is_none_is_named() {
+    let bench = Bench::new();
+    let file = idle(&bench, "", AT_ONCE, "300ms");
+    let mut command = bench.seepage();
+    let ended = bench.ended(command.arg("run").arg(file).env("TMPDIR", "/nowhere/at/all").output().unwrap());
+    assert_eq!(ended.code, Some(1), "{}", ended.story());
+    for word in ["in /nowhere/at/all: ", "TMPDIR"] {
+        assert!(ended.stderr.contains(word), "{}", ended.story());
+    }
+}
+
+#[test]
 fn below_nohup_a_closed_terminal_is_nothing() {
     let bench = Bench::new();
     let file = idle(&bench, "", AT_ONCE, "3s");
