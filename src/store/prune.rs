@@ -9,11 +9,11 @@ use super::reader::document;
 use super::{Experiment, HEAD};
 use crate::model::{RunMeta, RunStatus};
 use crate::removal;
-use rustix::fs::{AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, statat};
+use rustix::fs::{AtFlags, Dir, FileType, statat};
 use serde::Deserialize;
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 /// What a search among modules leaves at its end.
