@@ -1,6 +1,6 @@
 //! The head of a run as it is when the run begins.
 
-use crate::model::{Budgets, Counting, Gates, RunMeta, RunStatus, Target};
+use crate::model::{Counting, RunMeta, Target};
 use crate::probe::HostProbe;
 use crate::store::FORMAT;
 use serde_json::Value;
@@ -17,33 +17,7 @@ pub fn stamp(name: &str) -> (String, String) {
 
 /// The head of a run of `target` that begins at `started`, with nothing driven and nothing allowed; `config` tells how it
 /// was asked for, without secrets.
-pub fn begun(
-    name: String,
-    (started, id): (String, String),
-    target: Target,
-    counting: Counting,
-    config: Value,
-) -> RunMeta {
-    RunMeta {
-        format: FORMAT.into(),
-        seepage: env!("CARGO_PKG_VERSION").into(),
-        id,
-        name,
-        started,
-        elapsed: None,
-        status: RunStatus::Running,
-        aborted: None,
-        failure: None,
-        seed: 0,
-        host: HostProbe::describe(),
-        target,
-        counting,
-        classes: Vec::new(),
-        steps: Vec::new(),
-        budgets: Budgets::default(),
-        gates: Gates::default(),
-        workload: None,
-        observing: None,
-        config,
-    }
+pub fn begun(name: String, stamp: (String, String), target: Target, counting: Counting, config: Value) -> RunMeta {
+    let begun = RunMeta::begun(name, stamp, HostProbe::describe(), target, counting);
+    RunMeta { format: FORMAT.into(), config, ..begun }
 }

@@ -17,12 +17,17 @@ pub fn rate(resource: Resource, axis: Axis, value: f64) -> String {
     format!("{}/{}", level(resource, value), axis.unit())
 }
 
-/// A budget: per hour on the axis of hours, else per request, whatever growth could be measured against.
+/// A budget: per hour on the axis of hours, else per request.
 pub fn allowed_rate(resource: Resource, axis: Axis, budget: f64) -> String {
-    rate(resource, if axis == Axis::Seconds { Axis::WorkerRequests } else { axis }, budget)
+    rate(resource, axis.of_budget(), budget)
 }
 
-/// A share: `25 %`.
+/// A share: `25 %`, `0.31 %`.
 pub fn percent(share: f64) -> String {
     format!("{} %", format_count(share * 100.0))
+}
+
+/// A share in whole numbers: `25 %`.
+pub fn whole_percent(share: f64) -> String {
+    format!("{} %", format_count((share * 100.0).round()))
 }

@@ -16,7 +16,7 @@ mod thin;
 mod units;
 mod worker;
 
-pub use amounts::{allowed_rate, amount, level, percent, rate};
+pub use amounts::{allowed_rate, amount, level, percent, rate, whole_percent};
 pub(crate) use as_text::as_text;
 pub use census::{Census, Kin, MOST_LISTED, OtherProcess, Zombies};
 pub use event::{Event, EventKind, ExitCause, PhaseKind};

@@ -308,6 +308,39 @@ pub struct Observing {
 }
 
 impl RunMeta {
+    /// The head of a run of this name that began at `started` under this id, with nothing driven, nothing allowed, and no more
+    /// known of it than this.
+    pub fn begun(
+        name: String,
+        (started, id): (String, String),
+        host: Host,
+        target: Target,
+        counting: Counting,
+    ) -> Self {
+        RunMeta {
+            format: String::new(),
+            seepage: env!("CARGO_PKG_VERSION").into(),
+            id,
+            name,
+            started,
+            elapsed: None,
+            status: RunStatus::Running,
+            aborted: None,
+            failure: None,
+            seed: 0,
+            host,
+            target,
+            counting,
+            classes: Vec::new(),
+            steps: Vec::new(),
+            budgets: Budgets::default(),
+            gates: Gates::default(),
+            workload: None,
+            observing: None,
+            config: serde_json::Value::Null,
+        }
+    }
+
     /// Whether a target that ran already was watched, and not launched.
     pub fn is_attached(&self) -> bool {
         self.config.get("attach").is_some()

@@ -29,6 +29,7 @@ struct Facts {
     item: &'static str,
     one: &'static str,
     growing: &'static str,
+    place: &'static str,
     scope: Scope,
     evidence: EvidenceClass,
     budgeted: bool,
@@ -67,6 +68,7 @@ impl Resource {
                 item: BYTES,
                 one: "memory",
                 growing: "children grow",
+                place: "",
                 scope: Scope::Worker,
                 evidence: EvidenceClass::Primary,
                 budgeted: true,
@@ -78,6 +80,7 @@ impl Resource {
                 item: BYTES,
                 one: "live heap",
                 growing: "live heaps grow",
+                place: "allocated",
                 scope: Scope::Worker,
                 evidence: EvidenceClass::Secondary,
                 budgeted: false,
@@ -89,6 +92,7 @@ impl Resource {
                 item: "descriptors",
                 one: "descriptor",
                 growing: "children keep descriptors,",
+                place: "open",
                 scope: Scope::Worker,
                 evidence: EvidenceClass::Secondary,
                 budgeted: true,
@@ -100,6 +104,7 @@ impl Resource {
                 item: "threads",
                 one: "thread",
                 growing: "children keep threads,",
+                place: "running",
                 scope: Scope::Worker,
                 evidence: EvidenceClass::Secondary,
                 budgeted: true,
@@ -111,6 +116,7 @@ impl Resource {
                 item: BYTES,
                 one: "tmpfs",
                 growing: "tmpfs grows",
+                place: "on tmpfs or in shared memory",
                 scope: Scope::Target,
                 evidence: EvidenceClass::Secondary,
                 budgeted: true,
@@ -122,6 +128,7 @@ impl Resource {
                 item: BYTES,
                 one: "kernel memory",
                 growing: "the kernel's memory grows",
+                place: "in the kernel",
                 scope: Scope::Target,
                 evidence: EvidenceClass::Secondary,
                 budgeted: true,
@@ -157,6 +164,11 @@ impl Resource {
     /// Who grows, and how, as the begin of a sentence that an amount ends: `children grow`, `children keep threads,`.
     pub const fn growing(self) -> &'static str {
         self.facts().growing
+    }
+
+    /// Where or how what a request leaves of it is there: `open`; empty if that needs no word.
+    pub const fn place(self) -> &'static str {
+        self.facts().place
     }
 
     /// Whether it is counted in bytes.

@@ -20,6 +20,11 @@ pub enum Axis {
 }
 
 impl Axis {
+    /// What a budget is for where growth is measured against this: over seconds it is still one per request.
+    pub fn of_budget(self) -> Axis {
+        if self == Axis::Seconds { Axis::WorkerRequests } else { self }
+    }
+
     /// The unit of one step along the axis: "request", "s" or "hour".
     pub fn unit(self) -> &'static str {
         match self {

@@ -4,8 +4,8 @@
 use super::Table;
 use super::columns::{Columns, MemoryKind};
 use crate::model::{
-    Budgets, Counting, CountingSource, Gates, Host, LoadSample, MOST_READINGS, RunMeta, RunRecord, RunStatus, Sample,
-    Target, Thinner, WorkerId,
+    Counting, CountingSource, Host, LoadSample, MOST_READINGS, RunMeta, RunRecord, RunStatus, Sample, Target, Thinner,
+    WorkerId,
 };
 use std::collections::HashMap;
 
@@ -234,32 +234,14 @@ impl Collector {
 
     fn meta(&self, name: &str, elapsed: f64) -> RunMeta {
         let counted = self.columns.requests.is_some();
-        RunMeta {
-            format: String::new(),
-            seepage: env!("CARGO_PKG_VERSION").into(),
-            id: name.into(),
-            name: name.into(),
-            started: String::new(),
-            elapsed: Some(elapsed),
-            status: RunStatus::Complete,
-            aborted: None,
-            failure: None,
-            seed: 0,
-            host: Host { page: self.step(), ..Host::default() },
-            target: Target::default(),
-            counting: Counting {
-                source: if counted { CountingSource::Table } else { CountingSource::None },
-                per_worker: counted,
-                worth: String::new(),
-            },
-            classes: Vec::new(),
-            steps: Vec::new(),
-            budgets: Budgets::default(),
-            gates: Gates::default(),
-            workload: None,
-            observing: None,
-            config: serde_json::Value::Null,
-        }
+        let host = Host { page: self.step(), ..Host::default() };
+        let counting = Counting {
+            source: if counted { CountingSource::Table } else { CountingSource::None },
+            per_worker: counted,
+            worth: String::new(),
+        };
+        let begun = RunMeta::begun(name.into(), (String::new(), name.into()), host, Target::default(), counting);
+        RunMeta { elapsed: Some(elapsed), status: RunStatus::Complete, ..begun }
     }
 
     /// Bytes to which memory was rounded: a page, or the last digit that was written.

@@ -1,6 +1,6 @@
 //! Reasons not to pass, in words.
 
-use crate::model::{Resource, format_bytes, format_count, format_seconds, rate, shown_command};
+use crate::model::{Resource, format_bytes, format_count, format_seconds, rate, shown_command, whole_percent};
 use crate::verdict::{Choice, Doubt, Grown, Kind, Named, Work};
 
 /// A process: `PID 12 (shop)`.
@@ -41,10 +41,6 @@ fn growth(grown: &Grown) -> String {
     rate(Resource::Memory, grown.axis, grown.rate)
 }
 
-fn percent(share: f64) -> String {
-    crate::model::percent((100.0 * share).round() / 100.0)
-}
-
 /// What is in doubt, as the name of a gate.
 pub fn name(doubt: &Doubt) -> &'static str {
     match doubt {
@@ -75,7 +71,8 @@ pub fn reason(doubt: &Doubt) -> String {
                 0 => (format!("{} is not judged", named(who)), "it", "runs", "works"),
                 more => (format!("{} and {} more are not judged", named(who), count(*more)), "they", "run", "work"),
             };
-            let share = |share: f64| format!("the judged processes used {} of the service's CPU time", percent(share));
+            let share =
+                |share: f64| format!("the judged processes used {} of the service's CPU time", whole_percent(share));
             match work {
                 Work::Most(judged) => format!("{who}, and did the work: {}", share(*judged)),
                 Work::Part(judged) => format!(
@@ -176,7 +173,7 @@ pub fn measured(doubt: &Doubt) -> (String, String) {
         Doubt::NoLines { .. } => ("no line".into(), "a line for each request".into()),
         Doubt::NotJudged { work: Work::Unknown, .. } => ("not measured".into(), "the judged processes".into()),
         Doubt::NotJudged { work: Work::Most(share) | Work::Part(share), .. } => {
-            (format!("{} by the judged processes", percent(*share)), "the judged processes".into())
+            (format!("{} by the judged processes", whole_percent(*share)), "the judged processes".into())
         }
         Doubt::Strangers { counted, strangers, .. } => {
             (format!("{strangers} of {counted} of others"), "those of judged processes".into())

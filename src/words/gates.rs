@@ -2,7 +2,7 @@
 
 use super::doubts;
 use super::kinds::bounds;
-use crate::model::{Axis, amount, format_bytes, format_seconds, percent};
+use crate::model::{amount, format_bytes, format_seconds, percent};
 use crate::verdict::{Crashes, Gate, GateKind, GateState, LimitHit, Quantile};
 use std::fmt;
 
@@ -63,8 +63,7 @@ pub fn gate(gate: &Gate) -> GateWords {
                 }
                 Some(_) => plain("ends by itself".to_owned()),
             };
-            let per = if *axis == Axis::Seconds { Axis::WorkerRequests.unit() } else { axis.unit() };
-            let allowed = Quantity { per, ..quantity(*budget) };
+            let allowed = Quantity { per: axis.of_budget().unit(), ..quantity(*budget) };
             let interval = growth.as_ref().filter(|_| !passes).map_or_else(String::new, |g| bounds(*resource, g));
             GateWords { name: resource.name().to_owned(), measured, interval, allowed }
         }

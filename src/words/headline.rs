@@ -127,14 +127,7 @@ fn leak(finding: &Finding) -> String {
     let (who, what) = leaves(finding, growth.estimate);
     let kind = leaking_parts(finding).first().copied().filter(|_| resource == Resource::Descriptors);
     let kind = kind.map_or(String::new(), |part| format!(" ({})", part.name));
-    let place = match resource {
-        Resource::Memory => "",
-        Resource::Heap => " allocated",
-        Resource::Descriptors => " open",
-        Resource::Threads => " running",
-        Resource::Tmpfs => " on tmpfs or in shared memory",
-        Resource::Kernel => " in the kernel",
-    };
+    let place = if resource.place().is_empty() { String::new() } else { format!(" {}", resource.place()) };
     let allowed = amount(resource, finding.budget);
     format!(": {who} {what}{kind}{place}{} (allowed: {allowed})", whose(finding))
 }

@@ -2,7 +2,7 @@
 
 use super::kinds;
 use super::plain::plain;
-use crate::model::{Axis, Frame, HeapLost, Resource, amount, format_bytes, format_count};
+use crate::model::{Axis, Frame, HeapLost, Resource, amount, format_bytes, whole_percent};
 use crate::verdict::{CallSite, CallSites, SiteState, Verdict};
 
 /// A frame as people write it, harmless to show.
@@ -18,11 +18,7 @@ pub fn growth(site: &CallSite, axis: Axis) -> String {
 /// The part of all traced growth that is the site's, such as `97 %`; nothing if the whole didn't grow.
 pub fn share(site: &CallSite, sites: &CallSites) -> String {
     let share = site.growth.estimate / sites.total.estimate;
-    if sites.total.lower > 0.0 && share > 0.0 {
-        format!("{} %", format_count((share * 100.0).round()))
-    } else {
-        String::new()
-    }
+    if sites.total.lower > 0.0 && share > 0.0 { whole_percent(share) } else { String::new() }
 }
 
 /// What a site keeps of the requests that its growth goes with, if that is known: `3.9 KiB per `upload` (98 %: ...)`.

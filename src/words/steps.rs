@@ -33,16 +33,12 @@ pub fn comes_from(finding: &Finding) -> Option<String> {
     })
 }
 
-/// What the first lines of a verdict don't say of growth by step: a step that hides under the budget, and the steps of a
-/// finding that isn't told first.
+/// What the first lines of a verdict don't say of growth by step: a step that hides under the budget.
 pub fn notes(finding: &Finding) -> Vec<String> {
-    let Some(steps) = &finding.steps else { return Vec::new() };
     let metric = finding.resource;
-    if finding.outcome != Outcome::Clean {
-        return Vec::new();
-    }
-    let hidden = steps.rows.iter().filter(|row| row.growth.lower > finding.budget);
-    hidden
+    let steps = finding.steps.iter().filter(|_| finding.outcome == Outcome::Clean);
+    steps
+        .flat_map(|steps| steps.rows.iter().filter(|row| row.growth.lower > finding.budget))
         .map(|row| {
             format!(
                 "growth of {metric} is within the budget because {} is rare: each leaves {}",

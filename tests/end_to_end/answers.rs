@@ -1,7 +1,7 @@
 //! The answer always arrives: whoever has stopped listening, whatever is full, and whatever hangs, the exit code is that of
 //! the verdict, and a pass that could not be told is none.
 
-use crate::common::{Bench, Demo, Ended, processes, signal, wait_until};
+use crate::common::{AT_ONCE, Bench, Demo, Ended, processes, signal, wait_until};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use std::fs::File;
@@ -101,15 +101,6 @@ fn idle(bench: &Bench, trap: &str, target: &str, soak: &str) -> PathBuf {
 }
 
 const DEAF: &str = "trap '' TERM;";
-const AT_ONCE: &str = "ready = { delay = '50ms' }";
-
-/// Waits until the run has readings on disk; returns its directory.
-fn recorded(bench: &Bench) -> PathBuf {
-    let run = || Some(std::fs::read_dir(bench.reports()).ok()?.flatten().next()?.path());
-    let has_samples = |run: PathBuf| std::fs::metadata(run.join("samples.jsonl")).is_ok_and(|m| m.len() > 0);
-    wait_until("samples are written", || run().is_some_and(has_samples));
-    run().unwrap()
-}
 
 /// Nothing of the bench is left running, and it says so.
 fn all_gone(bench: &Bench, ended: &Ended) {
@@ -135,7 +126,7 @@ fn a_leak_whose_recording_fails_in_the_middle_is_one() {
     let bench = Bench::new();
     let file = Demo { fault: "malloc", soak: "10m", ..Demo::default() }.write(&bench);
     let harness = bench.start(&file, &["--stop", "planned", "--quiet"]);
-    let run = recorded(&bench);
+    let run = bench.recorded();
     let seconds = || std::fs::read_to_string(run.join("load.jsonl")).map_or(0, |text| text.lines().count());
     wait_until("a leak can be proven", || seconds() >= 14);
     // As on a full disk: what is written from now on is lost.
@@ -160,7 +151,7 @@ fn a_verdict_is_told_before_a_report_that_cannot_be_written() {
     let mut command = bench.seepage();
     command.args(["attach", "--pid", &pid, "--for", "8s", "--quiet", "--reports"]).arg(bench.reports()).args(budgets);
     let attached = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let run = recorded(&bench);
+    let run = bench.recorded();
     // No file can take the place of a directory that isn't empty.
     std::fs::create_dir_all(run.join("report.html/in-the-way")).unwrap();
     let ended = bench.ended(attached.wait_with_output().unwrap());
@@ -182,7 +173,7 @@ fn a_verdict_is_told_before_a_report_that_cannot_be_written() {
 fn a_closed_terminal_ends_a_run_in_order() {
     let bench = Bench::new();
     let harness = bench.start(&idle(&bench, "", AT_ONCE, "10m"), &[]);
-    recorded(&bench);
+    bench.recorded();
     // The kernel and the shell both say so.
     signal(harness.id(), Signal::SIGHUP);
     signal(harness.id(), Signal::SIGHUP);
@@ -204,7 +195,7 @@ fn whatever_ends_a_run_it_is_judged() {
     for number in ending() {
         let bench = Bench::new();
         let harness = bench.start(&idle(&bench, "", AT_ONCE, "10m"), &[]);
-        recorded(&bench);
+        bench.recorded();
         let send = || {
             // SAFETY: only sends a signal to a process that this test started.
             assert_eq!(unsafe { nix::libc::kill(harness.id() as i32, number) }, 0);
@@ -303,7 +294,7 @@ fn below_nohup_a_closed_terminal_is_nothing() {
     command.args(["-c", "trap '' HUP; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_seepage"), "run"]).arg(file);
     command.arg("--reports").arg(bench.reports()).current_dir(bench.path()).env("TMPDIR", bench.path());
     let harness = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    recorded(&bench);
+    bench.recorded();
     signal(harness.id(), Signal::SIGHUP);
     let ended = bench.ended(harness.wait_with_output().unwrap());
     assert_eq!(ended.json("run.json")["status"], "complete", "{}", ended.story());
@@ -318,7 +309,7 @@ fn a_first_signal_ends_a_run_soon_whatever_it_waits_for() {
         let harness = bench.start(&idle(&bench, trap, target, "10m"), &[]);
         let begun = || std::fs::read_dir(bench.reports()).is_ok_and(|mut runs| runs.next().is_some());
         if target == AT_ONCE {
-            drop(recorded(&bench))
+            drop(bench.recorded())
         } else {
             wait_until("it begins", begun)
         }

@@ -58,6 +58,12 @@ impl Server {
         self.bench.ended(self.begin(arguments).wait_with_output().unwrap())
     }
 
+    /// Watches its children as they are, whatever their age.
+    fn watch_children(&self, arguments: &[&str]) -> Ended {
+        let pid = self.pid();
+        self.attach(&[&["--pid", &pid, "--workers", "children", "--warm-up", "0s", "--for", FOR], arguments].concat())
+    }
+
     /// Begins a watch, and waits until some readings are on disk.
     fn attach_for_long(&self, arguments: &[&str]) -> Child {
         let attached = self.begin(&[arguments, &["--for", "10m"]].concat());
@@ -202,19 +208,7 @@ fn a_leak_is_found_by_the_access_log_and_the_target_is_left_alone() {
 #[test]
 fn without_a_counter_growth_is_judged_by_the_hour() {
     let server = Server::start("malloc");
-    let pid = server.pid();
-    let ended = server.attach(&[
-        "--pid",
-        &pid,
-        "--workers",
-        "children",
-        "--warm-up",
-        "0s",
-        "--for",
-        FOR,
-        "--budget",
-        "4 MiB/hour",
-    ]);
+    let ended = server.watch_children(&["--budget", "4 MiB/hour"]);
     assert_eq!(ended.code, Some(10), "{}", ended.story());
     assert!(
         ended.stdout.contains("each hour leaves ") && ended.stdout.contains("(allowed: 4 MiB)"),
@@ -233,15 +227,7 @@ fn without_a_counter_growth_is_judged_by_the_hour() {
     assert_eq!(again.unwrap().status.code(), Some(11));
     // A budget that is far above what a server without a fault does.
     let sound = Server::start("none");
-    let ended = sound.attach(&[
-        "--pid",
-        &sound.pid(),
-        "--workers",
-        "children",
-        "--warm-up",
-        "0s",
-        "--for",
-        FOR,
+    let ended = sound.watch_children(&[
         "--budget",
         "1 GiB/hour",
         "--budget",

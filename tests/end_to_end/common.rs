@@ -92,6 +92,14 @@ impl Bench {
         self.path().join("reports")
     }
 
+    /// Waits until the run has readings on disk; returns its directory.
+    pub fn recorded(&self) -> PathBuf {
+        let run = || Some(std::fs::read_dir(self.reports()).ok()?.flatten().next()?.path());
+        let has_samples = |run: PathBuf| std::fs::metadata(run.join("samples.jsonl")).is_ok_and(|m| m.len() > 0);
+        wait_until("samples are written", || run().is_some_and(has_samples));
+        run().unwrap()
+    }
+
     fn newest_run(&self) -> Option<PathBuf> {
         std::fs::read_dir(self.reports()).ok()?.flatten().map(|e| e.path()).max()
     }
@@ -225,6 +233,9 @@ pub fn processes(marker: &str) -> Vec<u32> {
     })
     .collect()
 }
+
+/// In a harness file: the target is ready at once.
+pub const AT_ONCE: &str = "ready = { delay = '50ms' }";
 
 /// Waits until `condition` holds.
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {

@@ -1,8 +1,8 @@
 //! Faults under a live run: the verdict is right, or inconclusive or failed with the reason, and the harness ends.
 
-use crate::common::{Bench, Demo, Ended, processes, signal, wait_until};
+use crate::common::{AT_ONCE, Bench, Demo, Ended, processes, signal};
 use nix::sys::signal::Signal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::Duration;
 
@@ -19,14 +19,14 @@ fn perl(bench: &Bench, program: &str, target: &str, workload: &str, soak: &str) 
 
 const IDLE: &str = "[workload]\ncommand = ['sleep', '600']";
 
-const AT_ONCE: &str = "ready = { delay = '50ms' }";
-
-/// Waits until the run has readings on disk; returns its directory.
-fn recorded(bench: &Bench) -> PathBuf {
-    let run = || Some(std::fs::read_dir(bench.reports()).ok()?.flatten().next()?.path());
-    let has_samples = |run: PathBuf| std::fs::metadata(run.join("samples.jsonl")).is_ok_and(|m| m.len() > 0);
-    wait_until("samples are written", || run().is_some_and(has_samples));
-    run().unwrap()
+/// Runs the harness within a limit that a shell sets.
+fn run_within(bench: &Bench, limit: &str, file: &Path) -> Ended {
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &format!("{limit}; exec \"$@\""), "sh"]).arg(env!("CARGO_BIN_EXE_seepage"));
+    command.arg("run").arg(file).arg("--reports").arg(bench.reports());
+    command.current_dir(bench.path()).env("TMPDIR", bench.path());
+    let harness = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    finish(bench, harness)
 }
 
 fn finish(bench: &Bench, harness: Child) -> Ended {
@@ -68,7 +68,7 @@ fn a_full_disk_fails_the_run_and_keeps_what_was_recorded() {
     }
     let file = perl(&bench, "sleep 600", &format!("workers = 'self'\n{AT_ONCE}"), IDLE, "60s");
     let harness = bench.start(&file, &[]);
-    let run = recorded(&bench);
+    let run = bench.recorded();
     // A name that is taken for no run.
     let filler = run.join("filler");
     assert!(std::fs::write(&filler, vec![0; 2 << 20]).is_err());
@@ -85,7 +85,7 @@ fn a_run_directory_that_is_removed_ends_the_run_with_the_reason() {
     let bench = Bench::new();
     let file = perl(&bench, "sleep 600", &format!("workers = 'self'\n{AT_ONCE}"), IDLE, "60s");
     let harness = bench.start(&file, &[]);
-    std::fs::remove_dir_all(recorded(&bench)).unwrap();
+    std::fs::remove_dir_all(bench.recorded()).unwrap();
     let begun = std::time::Instant::now();
     let ended = finish(&bench, harness);
     assert!(begun.elapsed() < Duration::from_secs(45), "it went on for nothing");
@@ -110,7 +110,7 @@ fn what_cannot_even_begin_leaves_nothing() {
 fn a_target_that_is_stopped_for_a_while_is_no_leak() {
     let bench = Bench::new();
     let harness = bench.start(&Demo::default().write(&bench), &["--quiet"]);
-    recorded(&bench);
+    bench.recorded();
     let servers = processes(&format!("{}/access.log", bench.path().display()).replace("/access.log", ""));
     let servers: Vec<u32> = servers.into_iter().filter(|pid| *pid != harness.id()).collect();
     assert!(servers.len() >= 3, "{servers:?}");
@@ -126,7 +126,7 @@ fn a_target_that_stays_stopped_is_a_failed_workload() {
     let bench = Bench::new();
     let demo = Demo { workload: "timeout = '500ms'", soak: "4s", ..Demo::default() };
     let harness = bench.start(&demo.write(&bench), &["--quiet"]);
-    recorded(&bench);
+    bench.recorded();
     let servers = processes(&bench.path().to_string_lossy());
     servers.into_iter().filter(|pid| *pid != harness.id()).for_each(|pid| signal(pid, Signal::SIGSTOP));
     let ended = finish(&bench, harness);
@@ -138,7 +138,7 @@ fn a_stopped_target_is_woken_to_end_in_order() {
     let bench = Bench::new();
     let program = "$SIG{TERM} = sub { print 'ended in order'; exit 0 }; $| = 1; sleep 1 while 1;";
     let harness = bench.start(&perl(&bench, program, &format!("workers = 'self'\n{AT_ONCE}"), IDLE, "3s"), &[]);
-    recorded(&bench);
+    bench.recorded();
     let target = processes(&bench.path().join("target.pl").to_string_lossy());
     assert_eq!(target.len(), 1);
     signal(target[0], Signal::SIGSTOP);
@@ -184,12 +184,7 @@ fn hundreds_of_children_at_once_are_all_seen_and_the_target_keeps_its_own_limits
     let program = "system('sh', '-c', 'ulimit -Sn'); sleep 1; for (1..400) { my $pid = fork(); \
                    if (defined $pid && $pid == 0) { sleep 600; exit } } sleep 600;";
     let file = perl(&bench, program, &format!("workers = 'children'\n{AT_ONCE}"), IDLE, "8s");
-    let mut command = std::process::Command::new("sh");
-    command.args(["-c", "ulimit -Sn 1024; exec \"$@\"", "sh"]).arg(env!("CARGO_BIN_EXE_seepage"));
-    command.arg("run").arg(&file).arg("--reports").arg(bench.reports());
-    command.current_dir(bench.path()).env("TMPDIR", bench.path());
-    let harness = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
-    let ended = finish(&bench, harness);
+    let ended = run_within(&bench, "ulimit -Sn 1024", &file);
     assert_eq!(ended.read("target.stdout").trim(), "1024");
     let seen = ended.events("spawned").len();
     assert!((400..=401).contains(&seen), "{seen} workers\n{}", ended.stdout);
@@ -258,12 +253,7 @@ fn more_children_than_descriptors_are_told_and_never_clean() {
     let bench = Bench::new();
     let program = "for (1..60) { my $pid = fork(); if (defined $pid && $pid == 0) { sleep 600; exit } } sleep 600;";
     let file = perl(&bench, program, &format!("workers = 'children'\n{AT_ONCE}"), IDLE, "3s");
-    let mut command = std::process::Command::new("sh");
-    command.args(["-c", "ulimit -n 128; exec \"$@\"", "sh"]).arg(env!("CARGO_BIN_EXE_seepage"));
-    command.arg("run").arg(&file).arg("--reports").arg(bench.reports());
-    command.current_dir(bench.path()).env("TMPDIR", bench.path());
-    let harness = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
-    let ended = finish(&bench, harness);
+    let ended = run_within(&bench, "ulimit -n 128", &file);
     assert_ne!(ended.code, Some(0), "{}", ended.story());
     assert!(ended.stdout.contains("Too many open files"), "{}", ended.story());
 }
@@ -276,7 +266,7 @@ fn a_harness_that_is_paused_tells_what_it_missed() {
         let run = |bench, seconds| {
             let demo = Demo { fault: "malloc", workload: "timeout = '10s'", ..Demo::default() };
             let harness = Bench::start(bench, &demo.write(bench), &["--quiet"]);
-            recorded(bench);
+            bench.recorded();
             std::thread::sleep(Duration::from_secs(4));
             signal(harness.id(), Signal::SIGSTOP);
             std::thread::sleep(Duration::from_secs(seconds));

@@ -326,24 +326,22 @@ fn what_a_target_mounted_in_its_directory_is_not_removed_however_the_run_ends() 
 fn what_is_mounted_in_what_is_left_of_a_dead_run_is_not_removed_by_the_next_nor_by_prune() {
     let bench = Bench::new();
     let foreign = foreign(&bench);
-    let dead = bench.path().join("seepage-20260101T000000Z-x-00000a");
-    std::fs::create_dir_all(dead.join("work/m")).unwrap();
-    std::fs::write(dead.join("work/own"), "x").unwrap();
-    std::fs::write(dead.join("lock"), "").unwrap();
     quick(&bench);
     let quick = bench.path().join("quick.toml");
     let runs = bench.path().join("quick-reports");
     let old = std::fs::read_dir(&runs).unwrap().flatten().next().unwrap().path();
-    std::fs::create_dir_all(old.join("m")).unwrap();
-    std::fs::create_dir_all(dead.join("work/m")).unwrap();
+    let dead = bench.path().join("seepage-20260101T000000Z-x-00000a");
+    let mounted = [dead.join("work/m"), old.join("m")];
+    mounted.iter().for_each(|place| std::fs::create_dir_all(place).unwrap());
+    std::fs::write(dead.join("work/own"), "x").unwrap();
     std::fs::write(dead.join("lock"), "").unwrap();
     let seepage = env!("CARGO_BIN_EXE_seepage");
     let script = format!(
-        "mount --bind {0} {1}/work/m && mount --bind {0} {2}/m && {seepage} run -q {3} --reports {4}; \
+        "mount --bind {0} {1} && mount --bind {0} {2} && {seepage} run -q {3} --reports {4}; \
          {seepage} prune {5} --keep 0",
         foreign.display(),
-        dead.display(),
-        old.display(),
+        mounted[0].display(),
+        mounted[1].display(),
         quick.display(),
         bench.reports().display(),
         runs.display()
