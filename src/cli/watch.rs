@@ -136,7 +136,7 @@ fn share_done(phase: &PhaseConfig, progress: &Progress<'_>) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::model::Sample;
-    use crate::verdict::test_record::leaking;
+    use seepage_core::fixture::run::leaking;
 
     #[test]
     fn a_record_that_was_thinned_is_followed_on() {

@@ -209,7 +209,7 @@ mod tests {
     use super::*;
     use crate::model::Failure;
     use crate::store::RunDirectory;
-    use crate::verdict::test_record::clean;
+    use seepage_core::fixture::run::clean;
     use std::sync::mpsc::channel;
 
     /// A phase that ends some rounds after it was halted, or with an error of its own; it notes what it is told.

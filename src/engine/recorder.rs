@@ -10,9 +10,9 @@ use super::sampler::SamplerEnd;
 use super::scrub;
 use crate::config::without_secrets;
 use crate::model::{
-    Event, EventKind, HostSample, LoadSample, MOST_READINGS, Observing, RunMeta, RunRecord, RunStatus, Sample, Thinner,
+    Event, EventKind, HostSample, LoadSample, Observing, RunMeta, RunRecord, RunStatus, Sample, Thinner,
 };
-use crate::store::{Entry, RunDirectory, WriteError};
+use crate::store::{Entry, MOST_READINGS, RunDirectory, WriteError};
 use crate::workload::StepHistograms;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
@@ -218,7 +218,7 @@ mod tests {
     use super::*;
     use crate::model::WorkerId;
     use crate::store;
-    use crate::verdict::test_record::clean;
+    use seepage_core::fixture::run::clean;
     use std::sync::mpsc::channel;
 
     #[test]

@@ -2,10 +2,8 @@
 
 use super::held::{Holder, holder};
 use super::load::LoadLog;
-use super::{CENSUS, EVENTS, FORMAT, HEAD, HEAP, HOST, LOAD, SAMPLES};
-use crate::model::{
-    Census, Event, HeapEntry, HeapRecord, MOST_READINGS, Reading, RunMeta, RunRecord, RunStatus, Thinner,
-};
+use super::{CENSUS, EVENTS, FORMAT, HEAD, HEAP, HOST, LOAD, MOST_READINGS, SAMPLES};
+use crate::model::{Census, Event, HeapEntry, HeapRecord, Reading, RunMeta, RunRecord, RunStatus, Thinner};
 use rustix::fs::{Mode, OFlags};
 use serde::de::DeserializeOwned;
 use std::fs::File;
