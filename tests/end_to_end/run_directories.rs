@@ -184,7 +184,7 @@ fn what_permission_denies_is_named_with_what_to_do() {
             log,
             "a user who may read this log",
         ),
-        (&["attach", "--pid", &foreign_pid], 21, &foreign_pid, "needs its user, or root"),
+        (&["attach", "--pid", &foreign_pid, "--reports", reports], 1, reports, "choose another place with --reports"),
         (&["run", harness, "--reports", reports], 1, reports, "choose another place with --reports"),
         (&["ab", harness, "--define", "A=1", "--reports", reports], 1, reports, "choose another place with --reports"),
     ];
