@@ -88,7 +88,7 @@ Exit codes:
    20  the harness file is invalid
    21  the target failed: could not start, never got ready, died, or hit its memory limit
    22  the workload failed: its error rate or latency is over its gate
-  130  interrupted by SIGINT; 143 by SIGTERM, 129 by SIGHUP, and by any signal 128 and its number";
+  130  ended early by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP, and by any signal 128 and its number";
 
 /// Runs the program on its own arguments.
 pub fn main() -> std::process::ExitCode {

@@ -6,7 +6,7 @@ use super::problem::{Done, Problem, interruption_code};
 use super::run::assignment;
 use super::watch::Watcher;
 use crate::config::{self, Harness, Overrides, PhaseConfig, SettleConfig, Span};
-use crate::engine::{self, Interrupt, RunRequest};
+use crate::engine::{self, Interrupt, Interruption, RunRequest};
 use crate::model::{self, Axis, Budget, Per, PhaseKind, Resource, RunRecord, Share};
 use crate::report::PlanReport;
 use crate::report::live::Mode;
@@ -149,7 +149,13 @@ fn rehearse(arguments: &Arguments, interrupt: &Interrupt) -> Result<RunRecord, P
     drop(watcher);
     interrupt.answering(ExitCode::Inconclusive.code());
     if let Some(by) = finished.interrupted {
-        return Err(Problem::new(interruption_code(by), format!("the rehearsal can't be planned from: {by}")));
+        let what = match by {
+            Interruption::Signal(_) => "nothing can be planned from it",
+            Interruption::Deadline(_) => {
+                "nothing can be planned from it; give it more time, or rehearse for less with --rehearse"
+            }
+        };
+        return Err(Problem::new(interruption_code(by), format!("the rehearsal was {by}: {what}")));
     }
     if !arguments.quiet {
         say(&format!("note: the rehearsal is kept in {}", finished.directory.display()));

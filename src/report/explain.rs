@@ -32,7 +32,7 @@ pub fn explain(record: &RunRecord, verdict: &Verdict) -> Vec<Paragraph> {
         let mut said = meaning(finding);
         said.extend(withheld(verdict, finding));
         paragraphs.push(paragraph("What the verdict says", said));
-        paragraphs.push(paragraph("What it means in production", production(finding)));
+        paragraphs.push(paragraph("What it means in production", production(record, finding)));
         paragraphs.push(paragraph("How to read the chart", chart(finding)));
     }
     paragraphs.push(paragraph("Who keeps memory", sites::explained(verdict)));
@@ -176,7 +176,7 @@ fn class_sentence(class: LeakClass) -> Option<&'static str> {
 }
 
 /// What a leak costs at the pace of this run, and what recycling would do about it.
-fn production(finding: &Finding) -> Vec<String> {
+fn production(record: &RunRecord, finding: &Finding) -> Vec<String> {
     let Some(growth) = finding.growth.filter(is_finite) else { return Vec::new() };
     if finding.outcome != Outcome::Leak || growth.estimate <= 0.0 {
         return Vec::new();
@@ -208,7 +208,7 @@ fn production(finding: &Finding) -> Vec<String> {
             level(resource, growth.estimate * pace * 3600.0)
         ));
     }
-    said.extend(forecast::of_finding(finding).into_iter().map(|told| format!("{}.", capital(&told))));
+    said.extend(forecast::of_finding(record, finding).into_iter().map(|told| format!("{}.", capital(&told))));
     said
 }
 

@@ -61,8 +61,9 @@ struct Document {
     format: String,
     /// `leak`, `clean` or `inconclusive`.
     verdict: OutcomeWord,
-    /// What the process exits with: 0 clean, 10 leak, 11 inconclusive, 21 target failed, 22 workload failed, 130 or 143
-    /// interrupted.
+    /// What the verdict exits with: 0 clean, 1 the run could not be recorded to its end, 10 leak, 11 inconclusive, 21 the target
+    /// failed, 22 the workload failed, 128 and a signal's number if that ended the run early (130 after Ctrl-C). The command
+    /// may exit with another: 12 if `--baseline` makes it worse than that, 0 or 10 in place of 11 if `--inconclusive` says so.
     exit_code: u8,
     /// The answer in one sentence.
     sentence: String,

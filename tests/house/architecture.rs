@@ -13,8 +13,8 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("table", &["model"]),
         ("verdict", &["model", "stats"]),
         ("bisect", &[]),
-        ("words", &["model", "verdict"]),
-        ("compare", &["model", "stats", "verdict", "words"]),
+        ("compare", &["model", "stats", "verdict"]),
+        ("words", &["bisect", "compare", "model", "verdict"]),
         ("fixture", &["compare", "model", "verdict", "words"]),
         // The edges.
         ("http", &[]),

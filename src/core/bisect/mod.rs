@@ -7,4 +7,4 @@
 
 mod search;
 
-pub use search::{Blame, Finding, Oracle, State, Step, most_steps, search};
+pub use search::{Blame, Finding, Kept, Oracle, Purpose, Searched, State, Step, most_steps, search};

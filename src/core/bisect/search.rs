@@ -31,7 +31,42 @@ pub trait Oracle {
     ///
     /// # Errors
     /// If it can't be measured at all.
-    fn measure(&mut self, off: &Set, purpose: &str) -> Result<State, Self::Error>;
+    fn measure(&mut self, off: &Set, purpose: &Purpose) -> Result<State, Self::Error>;
+}
+
+/// What a step is to tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purpose {
+    /// Whether the target leaks as it is.
+    AsItIs,
+    /// Whether anything else leaks, without what is found.
+    WithoutFound,
+    /// Whether it is among the suspects that are off.
+    PartOff {
+        /// Suspects that are off.
+        off: usize,
+        /// Of so many.
+        of: usize,
+    },
+    /// Whether it is the only suspect that is left.
+    LastOff,
+    /// Whether it is any module at all that can be off.
+    AllOff,
+    /// Whether these leak by themselves.
+    Only(Vec<String>),
+    /// Whether everything else is clean without these.
+    Without(Vec<String>),
+}
+
+/// Why a module stayed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kept {
+    /// It was to be.
+    Asked,
+    /// The target doesn't start without it; in its own words.
+    NoStart(String),
+    /// The workload fails without it.
+    NoWorkload,
 }
 
 /// One measured configuration.
@@ -40,7 +75,7 @@ pub struct Step {
     /// Modules that were off.
     pub off: Vec<String>,
     /// What for.
-    pub purpose: String,
+    pub purpose: Purpose,
     /// What was seen.
     pub state: State,
 }
@@ -75,14 +110,26 @@ pub fn most_steps(n: usize) -> usize {
     3 + n.max(1).ilog2() as usize
 }
 
-/// Finds which of `names` make the target leak. Returns every step with what was found.
-///
-/// # Errors
-/// If the oracle can't answer.
-pub fn search<O: Oracle>(names: &[String], oracle: &mut O) -> Result<(Finding, Vec<Step>), O::Error> {
-    let mut search = Search { names: names.to_vec(), oracle, known: BTreeMap::new(), steps: Vec::new() };
-    let finding = search.run()?;
-    Ok((finding, search.steps))
+/// What a search came to.
+#[derive(Debug)]
+pub struct Searched<E> {
+    /// What was found; an error if the oracle couldn't answer.
+    pub finding: Result<Finding, E>,
+    /// Every step that was measured.
+    pub steps: Vec<Step>,
+    /// What was suspected at the last question.
+    pub suspects: Vec<String>,
+    /// What was found by then.
+    pub blamed: Vec<Blame>,
+}
+
+/// Finds which of `names` make the target leak.
+pub fn search<O: Oracle>(names: &[String], oracle: &mut O) -> Searched<O::Error> {
+    let suspects = names.to_vec();
+    let (known, steps, blamed) = (BTreeMap::new(), Vec::new(), Vec::new());
+    let mut search = Search { names: names.to_vec(), oracle, known, steps, suspects, blamed };
+    let finding = search.run();
+    Searched { finding, steps: search.steps, suspects: search.suspects, blamed: search.blamed }
 }
 
 struct Search<'a, O> {
@@ -90,6 +137,8 @@ struct Search<'a, O> {
     oracle: &'a mut O,
     known: BTreeMap<Set, State>,
     steps: Vec<Step>,
+    suspects: Vec<String>,
+    blamed: Vec<Blame>,
 }
 
 /// The search can't go on, for a reason that isn't an error.
@@ -119,26 +168,30 @@ impl<O: Oracle> Search<'_, O> {
 
     fn blame(&mut self) -> Answer<Finding, O::Error> {
         let mut off = Set::new();
-        let mut blamed: Vec<Blame> = Vec::new();
         loop {
-            let purpose = if off.is_empty() { "as it is" } else { "without what was found: does anything else leak?" };
-            if !go_on!(self.leaks(&off, &self.names.clone(), purpose)) {
-                return Ok(Ok(if blamed.is_empty() { Finding::NoLeak } else { Finding::Blamed(blamed) }));
+            let purpose = if off.is_empty() { Purpose::AsItIs } else { Purpose::WithoutFound };
+            if !go_on!(self.leaks(&off, &self.rest(&off), purpose)) {
+                return Ok(Ok(self.found_or(Finding::NoLeak)));
             }
-            if blamed.len() == MOST_BLAMED {
+            if self.blamed.len() == MOST_BLAMED {
                 return Ok(Err(Halt::Unclear(self.rest(&off))));
             }
             let Some((one, several)) = go_on!(self.narrow(&off)) else {
-                return Ok(Ok(if blamed.is_empty() { Finding::Elsewhere } else { Finding::Blamed(blamed) }));
+                return Ok(Ok(self.found_or(Finding::Elsewhere)));
             };
             let blame = go_on!(self.confirm(&off, one, several));
             off.extend(self.oracle.with_dependents(&blame.modules.iter().cloned().collect()));
             let settled = blame.cured == Some(true) || blame.cured.is_none();
-            blamed.push(blame);
+            self.blamed.push(blame);
             if settled {
-                return Ok(Ok(Finding::Blamed(blamed)));
+                return Ok(Ok(self.found_or(Finding::Elsewhere)));
             }
         }
+    }
+
+    /// What was found; `nothing` if that is nothing.
+    fn found_or(&self, nothing: Finding) -> Finding {
+        if self.blamed.is_empty() { nothing } else { Finding::Blamed(self.blamed.clone()) }
     }
 
     /// Halves what may be to blame until one is left, or several that can't be told apart, and whether there are more
@@ -151,7 +204,7 @@ impl<O: Oracle> Search<'_, O> {
         let mut seen_clean = false;
         while suspects.len() > 1 {
             let Some((off, taken)) = self.halve(base, &suspects) else { break };
-            if go_on!(self.leaks(&off, &suspects, &format!("{} of {} suspects off", taken.len(), suspects.len()))) {
+            if go_on!(self.leaks(&off, &suspects, Purpose::PartOff { off: taken.len(), of: suspects.len() })) {
                 suspects.retain(|s| !taken.contains(s));
             } else {
                 suspects = taken;
@@ -163,11 +216,11 @@ impl<O: Oracle> Search<'_, O> {
         }
         // Every half leaked while it was off: perhaps it was always the rest, perhaps two leak, perhaps none of these.
         let without = self.without(base, &suspects);
-        if !go_on!(self.leaks(&without, &suspects, "the last suspect off")) {
+        if !go_on!(self.leaks(&without, &suspects, Purpose::LastOff)) {
             return Ok(Ok(Some((suspects, false))));
         }
         let everything = self.without(base, &self.rest(base));
-        if go_on!(self.leaks(&everything, &suspects, "everything off that can be")) {
+        if go_on!(self.leaks(&everything, &suspects, Purpose::AllOff)) {
             return Ok(Ok(None));
         }
         Ok(Ok(Some((go_on!(self.narrow_on(base, &[])), true))))
@@ -181,9 +234,7 @@ impl<O: Oracle> Search<'_, O> {
             let half = suspects.split_at(suspects.len().div_ceil(2)).0.to_vec();
             let on: Vec<String> = with.iter().chain(&half).cloned().collect();
             let off = self.only(base, &on);
-            let purpose =
-                format!("only {} on", if on.len() > 3 { format!("{} modules", on.len()) } else { on.join(", ") });
-            let leaks = go_on!(self.leaks(&off, &suspects, &purpose));
+            let leaks = go_on!(self.leaks(&off, &suspects, Purpose::Only(on)));
             suspects.retain(|s| half.contains(s) == leaks);
         }
         Ok(Ok(suspects))
@@ -194,18 +245,18 @@ impl<O: Oracle> Search<'_, O> {
     fn confirm(&mut self, base: &Set, modules: Vec<String>, several: bool) -> Answer<Blame, O::Error> {
         let mut modules = modules;
         let only = self.only(base, &modules);
-        let mut alone = go_on!(self.leaks(&only, &modules, &format!("only {} on", modules.join(", "))));
+        let mut alone = go_on!(self.leaks(&only, &modules, Purpose::Only(modules.clone())));
         if !alone {
             let partners = go_on!(self.narrow_on(base, &modules));
             modules.extend(partners);
             let only = self.only(base, &modules);
-            alone = go_on!(self.leaks(&only, &modules, &format!("only {} on", modules.join(", "))));
+            alone = go_on!(self.leaks(&only, &modules, Purpose::Only(modules.clone())));
         }
         let without = self.without(base, &modules);
         let mut cured = self.known.get(&without).copied();
         let cheap = self.steps.len() < most_steps(self.names.len());
         if cured.is_none() && (several || cheap || !base.is_empty()) {
-            go_on!(self.leaks(&without, &modules, &format!("without {} only", modules.join(", "))));
+            go_on!(self.leaks(&without, &modules, Purpose::Without(modules.clone())));
             cured = self.known.get(&without).copied();
         }
         Ok(Ok(Blame { modules, alone: Some(alone), cured: cured.map(|s| s == State::Clean) }))
@@ -243,13 +294,14 @@ impl<O: Oracle> Search<'_, O> {
         self.names.iter().filter(|n| !off.contains(*n)).cloned().collect()
     }
 
-    fn leaks(&mut self, off: &Set, suspects: &[String], purpose: &str) -> Answer<bool, O::Error> {
+    fn leaks(&mut self, off: &Set, suspects: &[String], purpose: Purpose) -> Answer<bool, O::Error> {
+        self.suspects = suspects.to_vec();
         let state = match self.known.get(off) {
             Some(state) => *state,
             None => {
-                let state = self.oracle.measure(off, purpose)?;
+                let state = self.oracle.measure(off, &purpose)?;
                 self.known.insert(off.clone(), state);
-                self.steps.push(Step { off: off.iter().cloned().collect(), purpose: purpose.to_owned(), state });
+                self.steps.push(Step { off: off.iter().cloned().collect(), purpose, state });
                 state
             }
         };
@@ -299,7 +351,7 @@ mod tests {
             }
         }
 
-        fn measure(&mut self, off: &Set, _: &str) -> Result<State, ()> {
+        fn measure(&mut self, off: &Set, _: &Purpose) -> Result<State, ()> {
             assert_eq!(self.with_dependents(off), *off, "what needs a module is off with it");
             self.measured += 1;
             if self.measured > self.unclear_after {
@@ -313,7 +365,8 @@ mod tests {
     fn found(n: usize, groups: &[&[usize]], needs: &[(usize, usize)]) -> (Finding, Vec<Step>) {
         let groups = groups.iter().map(|g| g.to_vec()).collect();
         let mut made = Made { groups, needs: needs.to_vec(), unclear_after: usize::MAX, measured: 0 };
-        search(&(0..n).map(name).collect::<Vec<_>>(), &mut made).unwrap()
+        let searched = search(&(0..n).map(name).collect::<Vec<_>>(), &mut made);
+        (searched.finding.unwrap(), searched.steps)
     }
 
     fn blamed(finding: &Finding) -> Vec<Vec<String>> {
@@ -375,9 +428,29 @@ mod tests {
     #[test]
     fn what_cannot_be_decided_says_among_which() {
         let mut made = Made { groups: vec![vec![3]], needs: Vec::new(), unclear_after: 2, measured: 0 };
-        let (finding, steps) = search(&(0..8).map(name).collect::<Vec<_>>(), &mut made).unwrap();
-        assert_eq!(finding, Finding::Unclear((0..4).map(name).collect()));
+        let Searched { finding, steps, .. } = search(&(0..8).map(name).collect::<Vec<_>>(), &mut made);
+        assert_eq!(finding, Ok(Finding::Unclear((0..4).map(name).collect())));
         assert_eq!((steps.len(), steps[2].state), (3, State::Unclear));
+    }
+
+    #[test]
+    fn a_search_that_ends_early_knows_what_is_suspected_still() {
+        struct Ending(Made);
+        impl Oracle for Ending {
+            type Error = ();
+
+            fn with_dependents(&self, off: &Set) -> Set {
+                self.0.with_dependents(off)
+            }
+
+            fn measure(&mut self, off: &Set, purpose: &Purpose) -> Result<State, ()> {
+                if self.0.measured == 2 { Err(()) } else { self.0.measure(off, purpose) }
+            }
+        }
+        let made = Made { groups: vec![vec![3]], needs: Vec::new(), unclear_after: usize::MAX, measured: 0 };
+        let searched = search(&(0..8).map(name).collect::<Vec<_>>(), &mut Ending(made));
+        assert_eq!((searched.finding, searched.steps.len()), (Err(()), 2));
+        assert_eq!(searched.suspects, (0..4).map(name).collect::<Vec<_>>());
     }
 
     proptest! {

@@ -4,9 +4,9 @@
 //! and the exact sign-flip test agrees; **equivalent** if its interval lies within the margin; else **inconclusive**. Growth
 //! of memory has half of the comparison's error probability, the other measures share the other half.
 
-use super::paired::{ALPHA, LEAST_PAIRS, alpha_at, half_width, interval, moments};
-use super::{Answer, Comparison, Difference, Margins, Measure, Pair, SideEstimate, Sides, words};
-use crate::model::{Resource, format_count};
+use super::paired::{ALPHA, LEAST_PAIRS, alpha_at, half_width, interval, is_look, moments};
+use super::{Answer, Comparison, Difference, Margins, Measure, Note, Pair, SideEstimate, Sides};
+use crate::model::Resource;
 use crate::stats::{least_sign_flip, sign_flip};
 use crate::verdict::{Interval, Outcome};
 
@@ -16,7 +16,8 @@ const SIDE_ALPHA: f64 = 0.01;
 /// More pairs than this are no advice.
 const MOST_MORE: usize = 200;
 
-/// Judges what differs between the sides; `planned` is the number of pairs that was meant to be run.
+/// Judges what differs between the sides; `planned` is the number of pairs that was meant to be run. Of fewer, only those at a
+/// look are judged: what pairs look like between two looks proves nothing.
 pub fn compare(sides: &Sides, pairs: &[Pair], planned: usize, margins: &Margins) -> Comparison {
     let margins = with_statuses(margins, pairs.iter().flat_map(|p| [&p.a, &p.b]));
     let judged: Vec<Measure> = margins.keys().copied().filter(|m| is_known(*m, pairs)).collect();
@@ -25,14 +26,14 @@ pub fn compare(sides: &Sides, pairs: &[Pair], planned: usize, margins: &Margins)
         .iter()
         .map(|measure| {
             let share = if is_first(*measure) { 0.5 } else { 0.5 / others.max(1) as f64 };
-            let level = Level { here: alpha_at(pairs.len(), planned, ALPHA * share), whole: ALPHA * share };
+            let (here, whole) = (alpha_at(pairs.len(), planned, ALPHA * share), ALPHA * share);
+            let level = Level { here, whole, judged: pairs.len() >= planned || is_look(pairs.len(), planned) };
             difference(*measure, pairs, &margins[measure], level)
         })
         .collect();
     let answer = answer(&differences);
-    let sentence = words::sentence(sides, answer, &differences);
-    let notes = notes(sides, pairs, planned, &differences);
-    Comparison { answer, sentence, sides: sides.clone(), differences, pairs: pairs.len(), planned, notes }
+    let notes = notes(pairs, planned, answer, &differences);
+    Comparison { answer, sides: sides.clone(), differences, pairs: pairs.len(), planned, notes }
 }
 
 /// The margins, with that of the error rate for each status that some run saw.
@@ -70,11 +71,12 @@ pub(super) fn answer(differences: &[Difference]) -> Answer {
     }
 }
 
-/// The error probability of this look, and that of all looks together.
+/// The error probability of this look, that of all looks together, and whether it is one.
 #[derive(Clone, Copy)]
 struct Level {
     here: f64,
     whole: f64,
+    judged: bool,
 }
 
 fn difference(measure: Measure, pairs: &[Pair], margin: &super::Margin, level: Level) -> Difference {
@@ -94,7 +96,7 @@ fn difference(measure: Measure, pairs: &[Pair], margin: &super::Margin, level: L
     let difference = interval(&d, level.here);
     let answer = match (&difference, p) {
         // A pair in which one side couldn't be measured isn't left out silently: nothing is proven then.
-        _ if d.len() < pairs.len() => Answer::Inconclusive,
+        _ if d.len() < pairs.len() || !level.judged => Answer::Inconclusive,
         (Some(interval), Some(p)) if d.len() >= LEAST_PAIRS => decide(interval, p, d.len(), margin),
         _ => Answer::Inconclusive,
     };
@@ -134,33 +136,39 @@ fn more(d: &[f64], margin: f64, alpha: f64) -> Option<usize> {
     (1..=MOST_MORE).find(|more| enough(d.len() + more))
 }
 
-fn notes(sides: &Sides, pairs: &[Pair], planned: usize, differences: &[Difference]) -> Vec<String> {
+fn notes(pairs: &[Pair], planned: usize, answer: Answer, differences: &[Difference]) -> Vec<Note> {
     let mut notes = Vec::new();
     let n = pairs.len();
-    if n < planned {
-        notes.push(format!("{n} of {planned} planned pairs were run"));
+    if n < planned && answer != Answer::Inconclusive {
+        notes.push(Note::Early { pairs: n, planned });
     }
-    if least_sign_flip(n) > ALPHA {
-        notes.push(format!(
-            "with {n} pairs the exact sign-flip test can't go below {}: below 8 pairs the answer rests on the t interval, and \
-             on all pairs pointing the same way",
-            format_count(least_sign_flip(n))
-        ));
+    if n > 0 && !can_tell(n) {
+        notes.push(Note::FewPairs { enough: enough_pairs() });
     }
-    for (side, run) in [(&sides.a, true), (&sides.b, false)] {
-        let runs = || pairs.iter().map(|p| if run { &p.a } else { &p.b });
-        let count = |outcome| runs().filter(|r| r.outcome == outcome).count();
-        if count(Outcome::Leak) > 0 {
-            notes.push(format!("{}: {} of {n} runs are a leak by themselves", side.phrase, count(Outcome::Leak)));
+    for b in [false, true] {
+        let leaks = |pair: &&Pair| (if b { &pair.b } else { &pair.a }).outcome == Outcome::Leak;
+        let leaks = pairs.iter().filter(leaks).count();
+        if leaks > 0 {
+            notes.push(Note::LeaksAlone { b, leaks, runs: n });
         }
     }
     for difference in differences {
         let missing = difference.pairs.iter().filter(|p| p.is_none()).count();
         if missing > 0 {
-            notes.push(format!("{} could not be measured in {missing} of {n} pairs", difference.measure));
+            notes.push(Note::Unmeasured { measure: difference.measure, missing, pairs: n });
         }
     }
     notes
+}
+
+/// The fewest pairs of which the exact test can be sure.
+fn enough_pairs() -> usize {
+    (1..).find(|n| can_tell(*n)).unwrap_or(usize::MAX)
+}
+
+/// Whether the exact test can be sure of a difference, whatever it finds.
+pub fn can_tell(pairs: usize) -> bool {
+    least_sign_flip(pairs) <= ALPHA
 }
 
 #[cfg(test)]
@@ -169,11 +177,16 @@ mod tests {
     use crate::fixture::pairs::{MEMORY, margins, pairs, sides};
     use crate::verdict::ExitCode;
     use crate::verdict::Quantile;
+    use crate::words;
     use proptest::prelude::*;
 
     fn judged(values: &[(f64, f64)], planned: usize) -> Comparison {
         let only = margins().into_iter().filter(|(m, _)| *m == MEMORY).collect();
         compare(&sides(), &pairs(MEMORY, values), planned, &only)
+    }
+
+    fn said(found: &Comparison) -> String {
+        words::comparison::headline("shop", found).to_string()
     }
 
     const LEAK: [(f64, f64); 8] = [
@@ -194,12 +207,8 @@ mod tests {
             assert_eq!((found.answer, found.exit()), (Answer::Regression, ExitCode::Worse), "{n}: {found:#?}");
         }
         let found = judged(&LEAK, 8);
-        assert!(
-            found.sentence.starts_with("with upload_module children grow 4.1 KiB/request (4."),
-            "{}",
-            found.sentence
-        );
-        assert!(found.sentence.contains("without it less than 64 B/request"), "{}", found.sentence);
+        let first = "shop is WORSE with upload_module than without it: each request leaves 4.0";
+        assert!(said(&found).starts_with(first), "{}", said(&found));
         assert!((found.differences[0].difference.unwrap().confidence - 0.996).abs() < 0.002);
     }
 
@@ -207,14 +216,14 @@ mod tests {
     fn the_other_way_round_it_is_an_improvement() {
         let turned: Vec<(f64, f64)> = LEAK.iter().map(|(a, b)| (*b, *a)).collect();
         let found = judged(&turned, 8);
-        assert_eq!((found.answer, found.exit()), (Answer::Improvement, ExitCode::Clean), "{}", found.sentence);
+        assert_eq!((found.answer, found.exit()), (Answer::Improvement, ExitCode::Clean), "{}", said(&found));
     }
 
     #[test]
     fn the_same_on_both_sides_is_equivalent() {
         let same = [(5.0, 7.0), (9.0, 4.0), (6.0, 6.5), (4.0, 8.0), (7.0, 3.0), (5.5, 6.0), (8.0, 7.0), (4.0, 5.0)];
         let found = judged(&same, 8);
-        assert_eq!((found.answer, found.exit()), (Answer::Equivalent, ExitCode::Clean), "{}", found.sentence);
+        assert_eq!((found.answer, found.exit()), (Answer::Equivalent, ExitCode::Clean), "{}", said(&found));
     }
 
     #[test]
@@ -233,7 +242,8 @@ mod tests {
         assert_eq!((found.answer, found.exit()), (Answer::Inconclusive, ExitCode::Inconclusive));
         let more = found.differences[0].more_pairs.unwrap();
         assert!((5..80).contains(&more), "{more}");
-        assert!(found.sentence.contains(&format!("about {more} more pairs")), "{}", found.sentence);
+        let first = words::comparison::headline("shop", &found);
+        assert_eq!(first.more, [format!("To settle it: about {more} more pairs of runs.")]);
     }
 
     #[test]
@@ -241,6 +251,20 @@ mod tests {
         let mut values = [(0.0, 100.0); 8];
         values[3] = (0.0, -20.0);
         assert_eq!(judged(&values, 8).answer, Answer::Inconclusive);
+    }
+
+    #[test]
+    fn between_two_looks_nothing_is_proven() {
+        let found = judged(&LEAK[..5], 8);
+        assert_eq!((found.answer, found.exit()), (Answer::Inconclusive, ExitCode::Inconclusive));
+        assert!(found.differences.iter().all(|d| d.answer == Answer::Inconclusive), "{found:#?}");
+        assert!(found.is_unfinished() && !judged(&LEAK[..4], 8).is_unfinished());
+        let first = words::comparison::headline("shop", &found);
+        let ran =
+            "shop is INCONCLUSIVE: 5 of 8 planned pairs of runs came to their end, which is too few for an answer";
+        assert_eq!(first.to_string(), ran);
+        assert!(first.more[0].starts_with("So far, each request leaves 4.0"), "{:?}", first.more);
+        assert!(judged(&LEAK[..4], 8).notes.contains(&Note::Early { pairs: 4, planned: 8 }));
     }
 
     #[test]
@@ -255,11 +279,8 @@ mod tests {
         pairs[2].b.measures.clear();
         let found = compare(&sides(), &pairs, 8, &margins());
         assert_eq!(found.answer, Answer::Inconclusive);
-        assert!(
-            found.notes.contains(&"memory growth could not be measured in 1 of 8 pairs".to_owned()),
-            "{:?}",
-            found.notes
-        );
+        let unmeasured = Note::Unmeasured { measure: MEMORY, missing: 1, pairs: 8 };
+        assert!(found.notes.contains(&unmeasured), "{:?}", found.notes);
     }
 
     #[test]
@@ -273,8 +294,9 @@ mod tests {
         let only = margins().into_iter().filter(|(m, _)| *m == MEMORY || *m == p95).collect();
         let found = compare(&sides(), &pairs, 8, &only);
         assert_eq!(found.answer, Answer::Regression);
-        assert!(found.sentence.contains("latency p95 rises from 2.03 ms to 52 ms"), "{}", found.sentence);
-        assert!(found.sentence.contains("memory grows no faster"), "{}", found.sentence);
+        let first = words::comparison::headline("shop", &found);
+        assert!(first.rest.contains(": latency p95 rises by 49.9 ms, from 2.03 ms to 52 ms"), "{first}");
+        assert_eq!(first.more, ["Memory growth differs by at most 2 B a request (allowed: 64 B)."]);
     }
 
     proptest! {

@@ -3,7 +3,6 @@
 use super::{Measure, RunSummary};
 use crate::model::{Axis, EventKind, PhaseKind, Resource, RunRecord, WorkerId};
 use crate::verdict::{self, Outcome, Quantile, Verdict};
-use crate::words;
 use std::collections::BTreeMap;
 
 /// Points of a run's curve.
@@ -12,8 +11,8 @@ const CURVE: usize = 60;
 /// The lowest status that tells of a failure.
 const FAILURES_FROM: u16 = 400;
 
-/// Reduces a run and its verdict to what comparisons need; `id` is the name of its directory.
-pub fn summarize(id: &str, record: &RunRecord, verdict: &Verdict) -> RunSummary {
+/// Reduces a run and its verdict, which says this `sentence`, to what comparisons need; `id` is the name of its directory.
+pub fn summarize(id: &str, record: &RunRecord, verdict: &Verdict, sentence: String) -> RunSummary {
     let mut measures = BTreeMap::new();
     let mut growth = BTreeMap::new();
     for finding in verdict.findings.iter().filter(|f| f.axis != Axis::Seconds) {
@@ -52,7 +51,7 @@ pub fn summarize(id: &str, record: &RunRecord, verdict: &Verdict) -> RunSummary 
         statuses,
         outcome: verdict.outcome,
         exit: verdict.exit,
-        sentence: words::headline(record, verdict).to_string(),
+        sentence,
     }
 }
 
@@ -148,7 +147,7 @@ mod tests {
     fn a_run_is_reduced_to_its_numbers() {
         let record = leaking_run();
         let verdict = verdict::judge(&record);
-        let summary = summarize("pair-01-a", &record, &verdict);
+        let summary = summarize("pair-01-a", &record, &verdict, String::new());
         let of = |measure| summary.measures.get(&measure).copied().unwrap_or(f64::NAN);
         assert!((of(Measure::Growth(Resource::Memory)) - GROWTH).abs() < 0.1 * GROWTH, "{summary:?}");
         assert!((of(Measure::Cpu) - CPU).abs() < 0.05 * CPU, "{}", of(Measure::Cpu));
@@ -165,13 +164,13 @@ mod tests {
     #[test]
     fn churn_is_what_was_allocated_per_request() {
         let mut record = leaking_run();
-        let untraced = summarize("x", &record, &verdict::judge(&record));
+        let untraced = summarize("x", &record, &verdict::judge(&record), String::new());
         assert!(!untraced.measures.contains_key(&Measure::Churn));
         for sample in &mut record.samples {
             let allocated = 7000 * sample.requests.unwrap_or(0);
             sample.heap = Some(crate::model::HeapReading { allocated, ..Default::default() });
         }
-        let summary = summarize("x", &record, &verdict::judge(&record));
+        let summary = summarize("x", &record, &verdict::judge(&record), String::new());
         assert!((summary.measures[&Measure::Churn] - 7000.0).abs() < 1.0, "{summary:?}");
     }
 
@@ -180,7 +179,7 @@ mod tests {
         let mut record = leaking_run();
         record.samples.retain(|s| s.t < 12.0);
         let verdict = verdict::judge(&record);
-        let summary = summarize("x", &record, &verdict);
+        let summary = summarize("x", &record, &verdict, String::new());
         assert!(!summary.growth.contains_key(&Resource::Memory));
         assert_eq!(summary.measures[&Measure::Growth(Resource::Memory)], GROWTH);
     }
@@ -191,7 +190,7 @@ mod tests {
         record.samples.clear();
         record.meta.workload = None;
         let verdict = verdict::judge(&record);
-        let summary = summarize("x", &record, &verdict);
+        let summary = summarize("x", &record, &verdict, String::new());
         assert!(summary.measures.is_empty() && summary.curve.is_empty(), "{summary:?}");
     }
 }

@@ -11,13 +11,11 @@ mod paired;
 mod tests;
 mod types;
 mod unpaired;
-mod words;
 
-pub use judge::compare;
+pub use judge::{can_tell, compare};
 pub use measure::summarize;
 pub use paired::{ALPHA, LEAST_PAIRS, MOST_PAIRS, is_look, looks};
 pub use types::{
-    Answer, Comparison, Difference, Margin, Margins, Measure, Pair, RunSummary, Side, SideEstimate, Sides,
+    Answer, Comparison, Difference, Margin, Margins, Measure, Note, Pair, RunSummary, Side, SideEstimate, Sides,
 };
 pub use unpaired::compare_runs;
-pub use words::{answer_word, difference_words, value, value_with_bounds};

@@ -2,9 +2,7 @@
 
 use crate::model::Resource;
 use crate::verdict::{ExitCode, Interval, Outcome, Quantile};
-use crate::words;
 use std::collections::BTreeMap;
-use std::fmt;
 
 /// A number that a run comes to; more of any of them is worse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,20 +27,6 @@ impl Measure {
     /// Whether the comparison has to decide it: growth is what the tool is for. Of the others only what is proven counts.
     pub fn is_gated(self) -> bool {
         matches!(self, Measure::Growth(_))
-    }
-}
-
-impl fmt::Display for Measure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Measure::Growth(resource) => write!(f, "{} growth", resource.one()),
-            Measure::Level => f.write_str("memory level"),
-            Measure::Cpu => f.write_str("CPU per request"),
-            Measure::Churn => f.write_str("bytes allocated per request"),
-            Measure::Latency(quantile) => write!(f, "latency {}", words::quantile(*quantile)),
-            Measure::ErrorRate => f.write_str("error rate"),
-            Measure::Status(status) => write!(f, "status {status}"),
-        }
     }
 }
 
@@ -128,17 +112,6 @@ pub enum Answer {
     Inconclusive,
 }
 
-impl fmt::Display for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Answer::Regression => "regression",
-            Answer::Improvement => "improvement",
-            Answer::Equivalent => "equivalent",
-            Answer::Inconclusive => "inconclusive",
-        })
-    }
-}
-
 /// One side's part in a measure.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SideEstimate {
@@ -176,8 +149,6 @@ pub struct Difference {
 pub struct Comparison {
     /// The answer: the worst of the gated measures, or a proven regression in any.
     pub answer: Answer,
-    /// The answer in one sentence, such as `REGRESSION  with upload_module children grow 4.1 KiB/request ...`.
-    pub sentence: String,
     /// Both variants.
     pub sides: Sides,
     /// Measure by measure; growth first.
@@ -186,8 +157,60 @@ pub struct Comparison {
     pub pairs: usize,
     /// Pairs that were planned; 0 for a comparison of two single runs.
     pub planned: usize,
-    /// What the reader should know beside, one sentence each.
-    pub notes: Vec<String>,
+    /// What the reader should know beside.
+    pub notes: Vec<Note>,
+}
+
+/// Something that the reader of a comparison should know beside the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// The answer was clear before all pairs were run.
+    Early {
+        /// Pairs that were run.
+        pairs: usize,
+        /// Pairs that were planned.
+        planned: usize,
+    },
+    /// It can be gone on with.
+    GoesOn {
+        /// What ended it before its time, in words, if that is known.
+        by: Option<String>,
+        /// Its directory.
+        directory: String,
+    },
+    /// The exact test can't be sure with so few pairs.
+    FewPairs {
+        /// How many would be enough.
+        enough: usize,
+    },
+    /// Runs of one side leak by themselves.
+    LeaksAlone {
+        /// Whether it is the candidate.
+        b: bool,
+        /// How many of its runs do.
+        leaks: usize,
+        /// Of so many.
+        runs: usize,
+    },
+    /// Some pairs lack a measure.
+    Unmeasured {
+        /// Which.
+        measure: Measure,
+        /// How many lack it.
+        missing: usize,
+        /// Of so many.
+        pairs: usize,
+    },
+    /// It is of two single runs.
+    SingleRuns,
+    /// Only growth is judged in a comparison of single runs.
+    GrowthOnly,
+    /// The workloads of both sides aren't the same.
+    WorkloadsDiffer,
+    /// The hosts of both sides aren't the same.
+    HostsDiffer,
+    /// What was recorded of how the sides were made.
+    Recorded(String),
 }
 
 impl Comparison {
@@ -198,6 +221,11 @@ impl Comparison {
             Answer::Improvement | Answer::Equivalent => ExitCode::Clean,
             Answer::Inconclusive => ExitCode::Inconclusive,
         }
+    }
+
+    /// Whether pairs are missing, and those that were run are too few for an answer.
+    pub fn is_unfinished(&self) -> bool {
+        self.pairs < self.planned && self.answer == Answer::Inconclusive
     }
 
     /// The difference in this measure.

@@ -5,7 +5,7 @@
 
 use super::judge::{answer, with_statuses};
 use super::paired::ALPHA;
-use super::{Answer, Comparison, Difference, Margins, Measure, RunSummary, SideEstimate, Sides, words};
+use super::{Answer, Comparison, Difference, Margins, Measure, Note, RunSummary, SideEstimate, Sides};
 use crate::stats::normal_quantile;
 use crate::verdict::Interval;
 
@@ -16,14 +16,8 @@ pub fn compare_runs(sides: &Sides, a: &RunSummary, b: &RunSummary, margins: &Mar
     let differences: Vec<Difference> =
         margins.iter().filter(|(m, _)| known(m)).map(|(m, margin)| difference(*m, a, b, margin)).collect();
     let answer = answer(&differences);
-    let sentence = words::sentence(sides, answer, &differences);
-    let notes = vec![
-        "these are two single runs: whatever changed on the host between them counts as a difference; `seepage ab` runs \
-         pairs in random order, which is proof"
-            .to_owned(),
-        "a single run has an interval for growth only: nothing is concluded from the other measures".to_owned(),
-    ];
-    Comparison { answer, sentence, sides: sides.clone(), differences, pairs: 1, planned: 0, notes }
+    let notes = vec![Note::SingleRuns, Note::GrowthOnly];
+    Comparison { answer, sides: sides.clone(), differences, pairs: 1, planned: 0, notes }
 }
 
 fn difference(measure: Measure, a: &RunSummary, b: &RunSummary, margin: &super::Margin) -> Difference {
@@ -71,6 +65,7 @@ mod tests {
     use super::*;
     use crate::fixture::pairs::{MEMORY, margins, run, sides};
     use crate::model::Resource;
+    use crate::words;
 
     fn with(estimate: f64, half: f64) -> RunSummary {
         let mut run = run(&[(MEMORY, estimate), (Measure::Level, 1e7)]);
@@ -105,7 +100,8 @@ mod tests {
         let found = judged(&a, &b);
         assert_eq!(found.difference(Measure::Level).unwrap().answer, Answer::Inconclusive);
         assert_eq!(found.answer, Answer::Equivalent);
-        assert!(found.sentence.contains("not decided: memory level"), "{}", found.sentence);
-        assert!(found.notes[0].contains("single runs"));
+        let first = words::comparison::headline("shop", &found);
+        assert_eq!(first.more, ["Not decided: memory level."]);
+        assert_eq!(found.notes[0], Note::SingleRuns);
     }
 }

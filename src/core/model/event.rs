@@ -147,29 +147,44 @@ impl ExitCause {
     }
 }
 
+fn signal_name(signal: i32) -> Option<&'static str> {
+    Some(match signal {
+        1 => "SIGHUP",
+        2 => "SIGINT",
+        3 => "SIGQUIT",
+        4 => "SIGILL",
+        6 => "SIGABRT",
+        7 => "SIGBUS",
+        8 => "SIGFPE",
+        9 => "SIGKILL",
+        10 => "SIGUSR1",
+        11 => "SIGSEGV",
+        12 => "SIGUSR2",
+        13 => "SIGPIPE",
+        14 => "SIGALRM",
+        15 => "SIGTERM",
+        24 => "SIGXCPU",
+        31 => "SIGSYS",
+        _ => return None,
+    })
+}
+
+/// What ended a command, as its user would call it: `Ctrl-C`, `SIGTERM`, `signal 34`.
+pub fn ended_by(signal: i32) -> String {
+    match signal {
+        2 => "Ctrl-C".into(),
+        signal => signal_name(signal).map_or_else(|| format!("signal {signal}"), str::to_owned),
+    }
+}
+
 impl fmt::Display for ExitCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             ExitCause::Code(code) => write!(f, "exit code {code}"),
-            ExitCause::Signal(signal) => {
-                let name = match signal {
-                    1 => "SIGHUP",
-                    2 => "SIGINT",
-                    3 => "SIGQUIT",
-                    4 => "SIGILL",
-                    6 => "SIGABRT",
-                    7 => "SIGBUS",
-                    8 => "SIGFPE",
-                    9 => "SIGKILL",
-                    10 => "SIGUSR1",
-                    11 => "SIGSEGV",
-                    13 => "SIGPIPE",
-                    15 => "SIGTERM",
-                    31 => "SIGSYS",
-                    _ => return write!(f, "signal {signal}"),
-                };
-                write!(f, "signal {signal} ({name})")
-            }
+            ExitCause::Signal(signal) => match signal_name(*signal) {
+                Some(name) => write!(f, "signal {signal} ({name})"),
+                None => write!(f, "signal {signal}"),
+            },
         }
     }
 }

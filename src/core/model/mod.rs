@@ -20,7 +20,7 @@ pub use amounts::{allowed_rate, amount, level, percent, rate, whole_percent};
 #[doc(hidden)]
 pub use as_text::as_text;
 pub use census::{Census, Kin, MOST_LISTED, OtherProcess, Zombies};
-pub use event::{Event, EventKind, ExitCause, PhaseKind};
+pub use event::{Event, EventKind, ExitCause, PhaseKind, ended_by};
 pub use heap::{CallStack, Frame, HeapEntry, HeapLook, HeapLost, HeapReading, HeapRecord, SampledBlock};
 pub use record::{
     Budgets, Counting, CountingSource, Failure, Gates, Host, LatencySummary, Observing, RunMeta, RunRecord, RunStatus,

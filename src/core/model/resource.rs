@@ -28,7 +28,6 @@ struct Facts {
     full: &'static str,
     item: &'static str,
     one: &'static str,
-    growing: &'static str,
     place: &'static str,
     scope: Scope,
     evidence: EvidenceClass,
@@ -67,7 +66,6 @@ impl Resource {
                 full: "anonymous + swapped memory",
                 item: BYTES,
                 one: "memory",
-                growing: "children grow",
                 place: "",
                 scope: Scope::Worker,
                 evidence: EvidenceClass::Primary,
@@ -79,7 +77,6 @@ impl Resource {
                 full: "memory allocated and not freed",
                 item: BYTES,
                 one: "live heap",
-                growing: "live heaps grow",
                 place: "allocated",
                 scope: Scope::Worker,
                 evidence: EvidenceClass::Secondary,
@@ -91,7 +88,6 @@ impl Resource {
                 full: "open file descriptors",
                 item: "descriptors",
                 one: "descriptor",
-                growing: "children keep descriptors,",
                 place: "open",
                 scope: Scope::Worker,
                 evidence: EvidenceClass::Secondary,
@@ -103,7 +99,6 @@ impl Resource {
                 full: "threads",
                 item: "threads",
                 one: "thread",
-                growing: "children keep threads,",
                 place: "running",
                 scope: Scope::Worker,
                 evidence: EvidenceClass::Secondary,
@@ -115,7 +110,6 @@ impl Resource {
                 full: "files on tmpfs and shared memory",
                 item: BYTES,
                 one: "tmpfs",
-                growing: "tmpfs grows",
                 place: "on tmpfs or in shared memory",
                 scope: Scope::Target,
                 evidence: EvidenceClass::Secondary,
@@ -127,7 +121,6 @@ impl Resource {
                 full: "memory of the kernel for the target",
                 item: BYTES,
                 one: "kernel memory",
-                growing: "the kernel's memory grows",
                 place: "in the kernel",
                 scope: Scope::Target,
                 evidence: EvidenceClass::Secondary,
@@ -159,11 +152,6 @@ impl Resource {
     /// Its name before another noun: `descriptor`, as in "descriptor growth".
     pub const fn one(self) -> &'static str {
         self.facts().one
-    }
-
-    /// Who grows, and how, as the begin of a sentence that an amount ends: `children grow`, `children keep threads,`.
-    pub const fn growing(self) -> &'static str {
-        self.facts().growing
     }
 
     /// Where or how what a request leaves of it is there: `open`; empty if that needs no word.

@@ -439,6 +439,10 @@ mod tests {
             run.events.push(event(60.0, EventKind::Interrupted { signal }));
             let verdict = judge(&run);
             assert_eq!((verdict.outcome, verdict.exit.code()), (Outcome::Inconclusive, 128 + signal as u8));
+            let first = crate::words::headline(&run, &verdict);
+            let by = if signal == 2 { "Ctrl-C" } else { "SIGTERM" };
+            assert!(first.to_string().ends_with(&format!(" was ENDED EARLY by {by}")), "{first}");
+            assert!(first.says_why_it_ended, "it is said once");
         }
     }
 

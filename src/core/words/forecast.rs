@@ -5,14 +5,15 @@ use crate::model::{Axis, Resource, RunRecord, amount, format_count, level};
 use crate::verdict::{Ceiling, Finding, LimitReached, Outcome, Reach, Recycling, Verdict};
 
 /// What is foretold of the findings that leak, a sentence each without its full stop.
-pub fn sentences(verdict: &Verdict) -> Vec<String> {
-    verdict.findings.iter().filter(|f| f.outcome == Outcome::Leak).flat_map(of_finding).collect()
+pub fn sentences(record: &RunRecord, verdict: &Verdict) -> Vec<String> {
+    let leaks = verdict.findings.iter().filter(|f| f.outcome == Outcome::Leak);
+    leaks.flat_map(|finding| of_finding(record, finding)).collect()
 }
 
 /// What is foretold of one finding, a sentence each without its full stop.
-pub fn of_finding(finding: &Finding) -> Vec<String> {
+pub fn of_finding(record: &RunRecord, finding: &Finding) -> Vec<String> {
     let Some(forecast) = &finding.forecast else { return Vec::new() };
-    let limit = forecast.limit.as_ref().map(|limit| reached(finding, limit));
+    let limit = forecast.limit.as_ref().map(|limit| reached(record, finding, limit));
     limit.into_iter().chain(recycling(finding)).collect()
 }
 
@@ -25,15 +26,7 @@ pub fn recycling(finding: &Finding) -> Option<String> {
 /// When the first limit is reached, in short: `at this load this run's limit of 2 GiB is reached in about 11 min`.
 pub fn limit(record: &RunRecord, finding: &Finding) -> Option<String> {
     let reached = finding.forecast.as_ref()?.limit.as_ref()?;
-    let most = amount(finding.resource, reached.limit);
-    // A limit that seepage set is not that of production.
-    let group = if record.meta.is_attached() { "its control group's" } else { "this run's" };
-    let limit = match reached.ceiling {
-        Ceiling::ControlGroup => format!("{group} limit of {most}"),
-        Ceiling::Host => format!("the host's memory of {most}"),
-        Ceiling::ProcessMemory => format!("the {most} that a worker's limits allow"),
-        Ceiling::OpenFiles => format!("the limit of {most} descriptors in a worker"),
-    };
+    let limit = named(record, finding.resource, reached);
     let seconds = reached.seconds.as_ref()?;
     let when = match seconds.estimate {
         Some(estimate) => format!("in about {}", duration(estimate)),
@@ -42,20 +35,27 @@ pub fn limit(record: &RunRecord, finding: &Finding) -> Option<String> {
     Some(format!("at this load {limit} is reached {when}"))
 }
 
-fn reached(finding: &Finding, reached: &LimitReached) -> String {
+/// A limit by its name: `this run's limit of 2 GiB`.
+fn named(record: &RunRecord, resource: Resource, reached: &LimitReached) -> String {
+    let most = amount(resource, reached.limit);
+    // A limit that seepage set is not that of production.
+    let group = if record.meta.is_attached() { "its control group's" } else { "this run's" };
+    match reached.ceiling {
+        Ceiling::ControlGroup => format!("{group} limit of {most}"),
+        Ceiling::Host => format!("the host's memory of {most}"),
+        Ceiling::ProcessMemory => format!("the {most} that a worker's limits allow"),
+        Ceiling::OpenFiles => format!("the limit of {most} descriptors in a worker"),
+    }
+}
+
+fn reached(record: &RunRecord, finding: &Finding, reached: &LimitReached) -> String {
     let resource = finding.resource;
     let left = amount(resource, reached.room);
-    let most = amount(resource, reached.limit);
-    let together = match reached.workers {
-        1 => String::new(),
-        n => format!(", {n} workers together"),
+    let together = match (reached.ceiling, reached.workers) {
+        (Ceiling::ProcessMemory | Ceiling::OpenFiles, _) | (_, 1) => String::new(),
+        (_, n) => format!(", {n} workers together"),
     };
-    let limit = match reached.ceiling {
-        Ceiling::ControlGroup => format!("the control group's {most} ({left} left{together})"),
-        Ceiling::Host => format!("the host's {most} ({left} left{together})"),
-        Ceiling::ProcessMemory => format!("the {most} that a worker's limits allow ({left} left)"),
-        Ceiling::OpenFiles => format!("the {most} descriptors that a worker may open ({left} left)"),
-    };
+    let limit = format!("{} ({left} left{together})", named(record, resource, reached));
     let timed = matches!(finding.axis, Axis::Hours | Axis::Seconds);
     let whose = if finding.axis == Axis::PoolRequests { "requests" } else { "requests to each worker" };
     // First what a person plans by, then what it rests on.
@@ -141,18 +141,20 @@ mod tests {
     use crate::verdict::judge;
 
     /// What is judged of a run in a control group of 2 GiB.
-    fn judged(mut run: RunRecord) -> Verdict {
+    fn judged(mut run: RunRecord) -> (RunRecord, Verdict) {
         (run.meta.target.memory_limit, run.meta.target.limited_by) = (Some(2 << 30), Some("cgroup v2".into()));
         run.meta.target.command = vec!["/usr/sbin/apache2".into()];
-        judge(&run)
+        let verdict = judge(&run);
+        (run, verdict)
     }
 
     #[test]
     fn a_leak_is_foretold_with_its_interval_and_its_remedy() {
-        let told = sentences(&judged(leaking()));
+        let (record, verdict) = judged(leaking());
+        let told = sentences(&record, &verdict);
         assert_eq!(told.len(), 2, "{told:?}");
         assert!(
-            told[0].contains("reaches the control group's 2 GiB (1.89 GiB left, 2 workers together) in about 6.9 h"),
+            told[0].contains("reaches this run's limit of 2 GiB (1.89 GiB left, 2 workers together) in about 6.9 h"),
             "{}",
             told[0]
         );
@@ -162,9 +164,9 @@ mod tests {
     #[test]
     fn what_is_clean_is_told_at_its_bound() {
         // Some pages come and go.
-        let verdict = judged(record(|served| (50 << 20) + 4096 * (served * 7919 % 61), |_| 12));
-        assert!(sentences(&verdict).is_empty());
-        let told = of_finding(&verdict.findings[0]);
+        let (run, verdict) = judged(record(|served| (50 << 20) + 4096 * (served * 7919 % 61), |_| 12));
+        assert!(sentences(&run, &verdict).is_empty());
+        let told = of_finding(&run, &verdict.findings[0]);
         assert!(told.len() == 1 && told[0].starts_with("even at the upper bound of growth"), "{told:?}");
     }
 

@@ -1,9 +1,7 @@
 //! What is said first: the name of the service, the verdict, what it costs, and who it comes from.
 
 use super::{doubts, forecast, gates, kinds, sites, steps};
-use crate::model::{
-    Axis, ExitCause, Failure, Resource, RunRecord, WorkerId, amount, format_bytes, format_count, level,
-};
+use crate::model::{Axis, Failure, Resource, RunRecord, WorkerId, amount, ended_by, format_bytes, format_count, level};
 use crate::verdict::{CallSites, Claim, Crashes, Finding, LeakClass, LimitHit, Open, Verdict, leaking_parts};
 use std::fmt;
 
@@ -60,8 +58,11 @@ pub fn headline(record: &RunRecord, verdict: &Verdict) -> Headline {
         word: first.word,
         rest: format!("{rest}."),
         more: more(record, verdict),
-        says_why_it_ended: matches!(verdict.claims[..], [Claim::Open(Open::Unfinished)])
-            && record.meta.aborted.is_some(),
+        says_why_it_ended: match verdict.claims[..] {
+            [Claim::Interrupted(_), ..] => true,
+            [Claim::Open(Open::Unfinished)] => record.meta.aborted.is_some(),
+            _ => false,
+        },
     }
 }
 
@@ -69,11 +70,7 @@ fn tell(claim: &Claim, record: &RunRecord, verdict: &Verdict) -> Told {
     let finding = |place: &usize| verdict.findings.get(*place);
     match claim {
         Claim::Interrupted(signal) => {
-            let by = match signal {
-                2 => "Ctrl-C (SIGINT)".to_owned(),
-                signal => ExitCause::Signal(*signal).to_string(),
-            };
-            Told { verb: " was", word: "INTERRUPTED", rest: format!(" by {by}") }
+            Told { verb: " was", word: "ENDED EARLY", rest: format!(" by {}", ended_by(*signal)) }
         }
         Claim::TargetDied { cause, library } => {
             let how = cause.map_or("in an unknown way".to_owned(), |cause| format!("by {cause}"));
@@ -124,7 +121,7 @@ fn aside(library: bool) -> &'static str {
 fn leak(finding: &Finding) -> String {
     let Some(growth) = &finding.growth else { return String::new() };
     let resource = finding.resource;
-    let (who, what) = leaves(finding, growth.estimate);
+    let (who, what) = leaves(resource, finding.axis.unit(), growth.estimate);
     let kind = leaking_parts(finding).first().copied().filter(|_| resource == Resource::Descriptors);
     let kind = kind.map_or(String::new(), |part| format!(" ({})", part.name));
     let place = if resource.place().is_empty() { String::new() } else { format!(" {}", resource.place()) };
@@ -134,18 +131,17 @@ fn leak(finding: &Finding) -> String {
 
 /// Who leaves how much: `each request leaves`, `3.2 KiB`; of what is rare and counted, `every 4 requests leave`, `one
 /// descriptor`.
-fn leaves(finding: &Finding, rate: f64) -> (String, String) {
-    let unit = finding.axis.unit();
-    let each = || (format!("each {} leaves", if unit == "s" { "second" } else { unit }), level(finding.resource, rate));
-    if finding.resource.in_bytes() || rate >= 1.0 || rate * RARE < 1.0 {
+pub(super) fn leaves(resource: Resource, unit: &str, rate: f64) -> (String, String) {
+    let each = || (format!("each {} leaves", if unit == "s" { "second" } else { unit }), level(resource, rate));
+    if resource.in_bytes() || rate >= 1.0 || rate * RARE < 1.0 {
         return each();
     }
     let steps = (1.0 / rate).round();
     if (steps * rate - 1.0).abs() < 0.02 {
-        return (format!("every {} {unit}s leave", format_count(steps)), format!("one {}", finding.resource.one()));
+        return (format!("every {} {unit}s leave", format_count(steps)), format!("one {}", resource.one()));
     }
     let steps = 10f64.powf((-rate.log10()).ceil());
-    (format!("every {} {unit}s leave", format_count(steps)), level(finding.resource, rate * steps))
+    (format!("every {} {unit}s leave", format_count(steps)), level(resource, rate * steps))
 }
 
 /// In whom it grows: ` in every one of its 4 workers`, ` in 1 of its 4 workers (PID 12)`.

@@ -13,6 +13,7 @@ pub fn bounds(resource: Resource, interval: &Interval) -> String {
     let amount = |value| amount(resource, value);
     match interval.narrow(amount) {
         Some(half) => format!("± {half}"),
+        None if interval.lower == interval.upper => amount(interval.lower),
         None => format!("{} to {}", amount(interval.lower), amount(interval.upper)),
     }
 }

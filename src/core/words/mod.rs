@@ -3,6 +3,8 @@
 //! Pure: a sentence is a function of a verdict and of the run that it is on. Texts of the target stand in them as they are;
 //! whoever shows them makes them harmless with [`plain`].
 
+pub mod bisect;
+pub mod comparison;
 mod doubts;
 pub mod forecast;
 mod gates;

@@ -148,7 +148,7 @@ fn verdict_section(record: &RunRecord, verdict: &Verdict) -> Markup {
                 }
             }
             (gates(verdict))
-            @let told = forecast::sentences(verdict);
+            @let told = forecast::sentences(record, verdict);
             @if !told.is_empty() {
                 h2 { "If it goes on like this" }
                 ul { @for sentence in &told { li { (capital(&shown(sentence))) "." } } }

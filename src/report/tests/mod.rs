@@ -100,6 +100,17 @@ fn verdicts_fit_their_published_schema() {
 }
 
 #[test]
+fn the_schema_tells_every_exit_code() {
+    use crate::verdict::ExitCode::*;
+    let schema = json_schema();
+    let told = schema["properties"]["exit_code"]["description"].as_str().unwrap();
+    let numbers: Vec<&str> = told.split(|c: char| !c.is_ascii_digit()).collect();
+    for code in [Clean, Failure, Leak, Inconclusive, Worse, Target, Workload, Interrupted(0), Interrupted(2)] {
+        assert!(numbers.contains(&code.code().to_string().as_str()), "{code:?}: {told}");
+    }
+}
+
+#[test]
 fn nothing_hostile_gets_through() {
     let (record, verdict) = fixture::hostile();
     for format in
