@@ -26,4 +26,7 @@ pub use plain::{GLUE, capital, clip, glued, is_direction, plain, thousands};
 pub use reasons::{reason, set_aside, settle, too_short};
 
 #[cfg(test)]
+mod tests;
+
+#[cfg(test)]
 pub use doubts::{reason as doubt_reason, remedy as doubt_remedy};

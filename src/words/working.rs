@@ -121,10 +121,10 @@ pub fn condition(working: &Working, condition: &Condition) -> ConditionWords {
         Condition::BeyondUsual(holds) => {
             ("it grows beyond what is usual at its age".into(), either(holds, "it does", "it doesn't"))
         }
-        Condition::NoLeak(holds) => ("it is no leak".into(), either(holds, "it is none", "it is one")),
+        Condition::NoLeak(holds) => ("no leak is proven".into(), either(holds, "none is", "one is")),
         Condition::EndsUnder { upper, rounding, budget } => (
             format!("growth at the end is under the budget of {} in every near model", allowed(budget)),
-            format!("its highest upper bound is {}", rate(upper + rounding)),
+            format!("its highest upper bound is {}, a fall taken for none", rate(upper + rounding)),
         ),
         Condition::EndsNear { estimate, part, budget } => {
             (format!("its estimate is at most {part} of the budget, {}", rate(part * budget)), rate(estimate))
@@ -143,7 +143,7 @@ pub fn condition(working: &Working, condition: &Condition) -> ConditionWords {
         ),
         Condition::LastsUnder { upper, rounding, budget } => (
             format!("what persists after that is under the budget of {} in every plausible model", allowed(budget)),
-            format!("its highest upper bound is {}", rate(upper + rounding)),
+            format!("its highest upper bound is {}, a fall taken for none", rate(upper + rounding)),
         ),
         Condition::LastsNear { estimate, part, budget } => {
             (format!("its highest estimate is at most {part} of the budget, {}", rate(part * budget)), rate(estimate))
