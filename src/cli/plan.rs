@@ -12,6 +12,7 @@ use crate::report::PlanReport;
 use crate::report::live::Mode;
 use crate::store;
 use crate::verdict::{self, ExitCode, Noise};
+use crate::words;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -116,8 +117,8 @@ fn planned(arguments: &Arguments, record: &RunRecord) -> Result<PlanReport, Prob
     let mut budgets: Vec<f64> =
         BUDGETS.iter().map(|part| part * usual).filter(|b| *b != chosen).chain([chosen]).collect();
     budgets.sort_by(f64::total_cmp);
-    let noise =
-        Noise::measure(axis, &series, verdict::page(record)).map_err(|e| Problem::new(ExitCode::Inconclusive, e))?;
+    let noise = Noise::measure(axis, &series, verdict::page(record))
+        .map_err(|why| Problem::new(ExitCode::Inconclusive, words::too_short(why)))?;
     Ok(PlanReport {
         planned: verdict::plan(&noise, &budgets, arguments.power.0),
         noise,

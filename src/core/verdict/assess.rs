@@ -5,6 +5,7 @@
 
 use super::Interval;
 use super::climb::{climbs_evenly, fades_roughly, falls, falls_behind, is_spread, last_quarter, late_slope};
+use super::condition::{Condition, hold};
 use super::jumping::{JumpPattern, pattern};
 use super::level::{Jump, Levels, longest};
 use super::pace::{has_stopped, keeps_pace};
@@ -68,26 +69,11 @@ pub(super) struct Assessment {
     pub least: f64,
     /// Whether late growth is made of many rises.
     pub spread: bool,
-    pub leak: bool,
-    pub clean: bool,
-    /// The least estimate that a leak must reach.
-    pub enough: f64,
-    /// Whether the level may only have wandered.
-    pub wanders: bool,
+    /// What must hold for a leak, and what for clean.
+    pub leak: Vec<Condition>,
+    pub clean: Vec<Condition>,
     /// Whether it was rough while a transient made it grow.
     pub fades_roughly: bool,
-    /// Whether growth after a transient is slower than what persists would be.
-    pub falls_behind: bool,
-    /// Whether it climbs like a ratchet, at an even pace.
-    pub climbs: bool,
-    /// Whether growth was only seen at the very end.
-    pub lately: bool,
-    /// Whether growth has come to an end just before the run did.
-    pub stopped: bool,
-    /// Whether abrupt falls take back much of what it grows by.
-    pub taken_back: bool,
-    /// Whether a load that rises or falls with the requests can't be told apart from growth.
-    pub load_is_lost: bool,
     /// Whether it is the second half alone that proves it; the bounds are that half's then.
     pub by_second_half: bool,
     /// Whether all that a leak lacks is a lower bound above zero.
@@ -235,24 +221,46 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let climbs = matches!(&steady[..], [one] if climbs_evenly(one));
     let too_soon = early && is_warming_up(best);
     let enough = if models.iter().all(Plausible::is_slow) { budget } else { NEAR_BUDGET * budget };
-    let doubtful = wanders || lately || too_soon || early && !keeps_pace(&after_warm_ups(best, &steady), terms.quantum);
     // What the level gives back time and again it hasn't kept, however steeply it climbs between.
     let falling = jumps.iter().filter(|j| j.size < 0.0).count() > 1;
     let taken_back = best.stepped && falling && by_jumps.0 < -UNDONE * least;
-    let load_is_lost = best.load_is_lost;
-    let doubtful = doubtful || taken_back || load_is_lost || falls_behind;
-    let grows = persistent.lower > over * budget;
     // Jumps that go on may well rest for a while.
     let stopped = (persistent.lower > 0.0 || climbs) && !going_on && has_stopped(&steady, terms.quantum);
-    let goes_on = spread && late.is_some_and(|s| s >= LATE * budget);
-    let may_leak = !doubtful && !stopped && least >= enough;
-    let leak = may_leak && (grows && (going_on || goes_on) || climbs && goes_on && !early);
-    let only_noisy = may_leak && !leak && goes_on && !grows && !early;
-    let quiet = pattern.are_over();
-    let near = || models.iter().filter(|m| m.distance <= NEAR);
-    let over_now =
-        near().all(|m| under(m.end, budget - rounding, alpha_clean)) && best.end.value <= NEAR_BUDGET * budget;
-    let clean = !leak && !too_soon && quiet && (over_now || settles(&models, budget - rounding, span));
+    let bound = over * budget;
+    let mut leak = vec![
+        Condition::Persists { lower: persistent.lower, bound, ratchet: climbs && !early },
+        Condition::Reaches { least, enough },
+    ];
+    if going_on && persistent.lower > bound {
+        leak.push(Condition::JumpsGoOn { added: by_jumps.0 });
+    } else {
+        leak.extend([Condition::GoesOnLate { slope: late, part: LATE, budget }, Condition::ManyRises(spread)]);
+    }
+    leak.extend([
+        Condition::NoWalk { rho: best.rho, wanders },
+        Condition::SeenForLong(!lately),
+        Condition::NotTakenBack(!taken_back),
+    ]);
+    leak.extend((shapes > 0).then_some(Condition::KeepsPace(!falls_behind)));
+    leak.extend(best.load_is_lost.then_some(Condition::LoadApart(false)));
+    leak.push(Condition::GoesOnToTheEnd(!stopped));
+    if early {
+        let keeps_pace = keeps_pace(&after_warm_ups(best, &steady), terms.quantum);
+        leak.extend([Condition::WarmedUp(!too_soon), Condition::DoesNotSlow(keeps_pace)]);
+    }
+    let only_noisy = !early && leak.iter().all(|one| one.holds() != matches!(one, Condition::Persists { .. }));
+    let upper = most(models.iter().filter(|m| m.distance <= NEAR).map(|m| upper(m.end, alpha_clean)));
+    let mut clean = vec![
+        Condition::EndsUnder { upper, rounding, budget },
+        Condition::EndsNear { estimate: best.end.value, part: NEAR_BUDGET, budget },
+    ];
+    if !hold(&clean) {
+        let settling = settling(&models, rounding, budget, span);
+        clean = if hold(&settling) { settling } else { clean };
+    }
+    clean.push(Condition::JumpsAreOver(pattern));
+    clean.extend(early.then_some(Condition::WarmedUp(!too_soon)));
+    clean.extend(hold(&leak).then_some(Condition::NoLeak(false)));
     Some(Assessment {
         models,
         by_jumps,
@@ -264,15 +272,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         spread,
         leak,
         clean,
-        enough,
-        wanders,
         fades_roughly,
-        falls_behind,
-        climbs,
-        lately,
-        stopped,
-        taken_back,
-        load_is_lost,
         by_second_half: false,
         only_noisy,
         mixed,
@@ -285,24 +285,38 @@ fn is_sure(persistent: &Interval) -> bool {
     persistent.lower > SURE * persistent.estimate
 }
 
-/// Whether growth is under the budget beyond doubt. A steep fall must not make up for noise: that asks for power.
-fn under(growth: Estimate, budget: f64, alpha: f64) -> bool {
-    growth.value.max(0.0) + student_t(1.0 - alpha, growth.df) * growth.se < budget
+/// What growth is under beyond doubt. A steep fall must not make up for noise: that asks for power.
+fn upper(growth: Estimate, alpha: f64) -> f64 {
+    growth.value.max(0.0) + student_t(1.0 - alpha, growth.df) * growth.se
 }
 
-/// Whether growth is over the budget now perhaps, but is sure to end: every model that counts even for a leak has transients
-/// that come to an end, growth has slowed down to a part already, and what goes on is under the budget.
-fn settles(models: &[Plausible], budget: f64, span: f64) -> bool {
-    models.iter().all(|m| {
-        let bounded = !m.transients.is_empty() && m.transients.iter().all(|t| t.is_bounded());
-        let slowed = m.grown(1.0) - m.grown(0.9) < SLOWED * m.grown(0.1);
-        let going_on = Estimate { value: m.persistent.value + m.lingering() / span, ..m.persistent };
-        bounded
-            && slowed
-            && m.persistent.value >= -0.5 * budget
-            && under(going_on, budget, ALPHA_SETTLES)
-            && going_on.value <= NEAR_BUDGET * budget
-    })
+/// The largest of these; none, if one of them is no number.
+fn most(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(f64::NEG_INFINITY, |most, value| if value > most || value.is_nan() { value } else { most })
+}
+
+/// What must hold for growth that may be over the budget now to be sure to end: every model that counts even for a leak has
+/// transients that come to an end, growth has slowed down to a part already, and what goes on is under the budget.
+fn settling(models: &[Plausible], rounding: f64, budget: f64, span: f64) -> Vec<Condition> {
+    let ends = |m: &Plausible| !m.transients.is_empty() && m.transients.iter().all(|t| t.is_bounded());
+    let slowed = |m: &Plausible| m.grown(1.0) - m.grown(0.9) < SLOWED * m.grown(0.1);
+    let going_on = |m: &Plausible| Estimate { value: m.persistent.value + m.lingering() / span, ..m.persistent };
+    let left = budget - rounding;
+    vec![
+        Condition::EndsByItself(models.iter().all(ends)),
+        Condition::HasSlowed(models.iter().all(slowed)),
+        Condition::NoSteepFall { least: -most(models.iter().map(|m| -m.persistent.value)), bound: -0.5 * left },
+        Condition::LastsUnder {
+            upper: most(models.iter().map(|m| upper(going_on(m), ALPHA_SETTLES))),
+            rounding,
+            budget,
+        },
+        Condition::LastsNear {
+            estimate: most(models.iter().map(|m| going_on(m).value)),
+            part: NEAR_BUDGET,
+            budget: left,
+        },
+    ]
 }
 
 /// Whether less than three constants of the best model's transient have passed, or too little after it.
@@ -330,14 +344,30 @@ fn after_warm_ups<'a>(best: &Plausible, series: &'a [Levels]) -> Cow<'a, [Levels
 }
 
 impl Assessment {
+    /// Whether it is a leak.
+    pub fn leaks(&self) -> bool {
+        hold(&self.leak)
+    }
+
+    /// Whether it is clean.
+    pub fn is_clean(&self) -> bool {
+        hold(&self.clean)
+    }
+
+    /// Whether it lacks this condition of a leak, which is known as yes or no.
+    pub fn lacks(&self, condition: fn(bool) -> Condition) -> bool {
+        self.leak.contains(&condition(false))
+    }
+
     /// Whether the level drifts about so much that it may be a walk.
     pub fn drifts(&self) -> bool {
         self.models.first().is_some_and(|best| best.rho >= DRIFTS)
     }
 
-    /// Whether the levels of the last 40 % themselves grow by less than a leak does, or stopped growing within them.
-    pub fn rests(&self, budget: f64) -> bool {
-        self.stopped || self.late.is_some_and(|slope| slope <= NEAR_BUDGET * budget)
+    /// That the levels of the last 40 % themselves grow by less than a leak does, or stopped growing within them.
+    pub fn rests(&self, budget: f64) -> Condition {
+        let stopped = self.lacks(Condition::GoesOnToTheEnd);
+        Condition::Rests { slope: self.late, part: NEAR_BUDGET, budget, stopped }
     }
 
     /// Whether it may leak though that isn't proven; such a worker keeps its pool from being clean. One of `among` that are
@@ -346,6 +376,6 @@ impl Assessment {
         let alpha = ALPHA_SUSPICIOUS / among.max(1) as f64;
         let growing = |end: Estimate| end.value > NEAR_BUDGET * budget && end.lower(alpha) > 0.0;
         let mut near = self.models.iter().filter(|m| m.distance <= NEAR);
-        !self.clean && (self.jumps == JumpPattern::GoingOn || self.spread && near.any(|m| growing(m.end)))
+        !self.is_clean() && (self.jumps == JumpPattern::GoingOn || self.spread && near.any(|m| growing(m.end)))
     }
 }

@@ -1,10 +1,11 @@
-//! What kind of behaviour a resource shows, and the sentence that proves it.
+//! What kind of behaviour a resource shows, and what proves it.
 
 use super::assess::Assessment;
 use super::pool::Pool;
+use super::reason::{Because, Full, When};
 use super::transient::Transient;
 use super::{LeakClass, Outcome};
-use crate::model::{Axis, Resource, Series, amount, format_count, rate};
+use crate::model::Series;
 use crate::stats::median;
 
 /// A transient of the exponential kind counts as over after this many of its time constants: 95 % of it are there.
@@ -12,8 +13,6 @@ const CONSTANTS: f64 = 3.0;
 
 /// What a class is told from.
 pub(super) struct Behaviour<'a> {
-    pub resource: Resource,
-    pub axis: Axis,
     pub series: &'a [Series],
     pub pool: &'a Pool,
     pub outcome: Outcome,
@@ -24,13 +23,11 @@ pub(super) struct Behaviour<'a> {
     pub least_jump: f64,
 }
 
-/// When a transient is over, on the axis, with its range over the plausible models.
+/// When a transient is over.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct End {
-    at: f64,
-    soonest: f64,
-    latest: f64,
-    /// The same as a share of the judged part.
+    when: When,
+    /// In the best model, as a share of the judged part.
     share: f64,
     /// What is still to come after the run.
     left: f64,
@@ -67,72 +64,41 @@ impl Behaviour<'_> {
         }
     }
 
-    /// What shows that it is of its class, a sentence without its full stop; `None` where the reason says it all.
-    pub fn because(&self, a: &Assessment, class: LeakClass) -> Option<String> {
-        let level = |value: f64| amount(self.resource, value);
-        let unit = self.unit();
-        match class {
+    /// What shows that it is of its class; `None` where the reason says it all.
+    pub fn because(&self, a: &Assessment, class: LeakClass) -> Option<Because> {
+        let span = self.span();
+        let jumps = || mean(self.histories().iter().map(|y| two_largest_rises(y, self.least_jump)));
+        Some(match class {
             LeakClass::Leak | LeakClass::LeakInOneWorker | LeakClass::LeakInOneStep => {
-                let grown: Vec<f64> = self.members().filter_map(|s| s.y.last().zip(s.y.first()).map(|(b, a)| b - a)).collect();
+                let grown: Vec<f64> =
+                    self.members().filter_map(|s| s.y.last().zip(s.y.first()).map(|(b, a)| b - a)).collect();
                 let most = grown.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                let whose = match grown.len() {
-                    1 => String::new(),
-                    _ => format!(" in the usual worker and by {} in the one that grew most", level(most)),
-                };
-                let span = format_count(self.span().round());
-                Some(format!("over {span} {unit} the level rose by {}{whose}", level(median(&grown)?)))
+                Because::Rose { span, usual: median(&grown)?, most: (grown.len() != 1).then_some(most) }
             }
-            LeakClass::CacheFilling => match self.end(a) {
-                Some(end) => Some(format!(
-                    "its growth slows as that of a cache does, and fits one that would be full at about {} {unit}{}, with {} \
-                     still to come",
-                    round(end.at),
-                    self.range(&end),
-                    level(end.left)
-                )),
-                None => Some(
-                    "its growth slows like the logarithm of the requests, as that of a cache whose misses get rarer and rarer".into(),
-                ),
+            LeakClass::CacheFilling => Because::Fills(self.end(a).map(|end| Full { when: end.when, left: end.left })),
+            LeakClass::WarmUp => Because::Settled {
+                grown: self.total(),
+                level: self.last_level()?,
+                after: self.end(a).map(|end| end.when),
             },
-            LeakClass::WarmUp => {
-                let settled = level(self.last_level()?);
-                Some(match self.end(a) {
-                    Some(end) => format!(
-                        "it grew by {} and settled at {settled} after about {} {unit}{}",
-                        level(self.total()),
-                        round(end.at),
-                        self.range(&end)
-                    ),
-                    None => format!("it grew by {} and had settled at {settled} by the judged part", level(self.total())),
-                })
-            }
-            LeakClass::HighWaterMark => {
-                let abrupt = mean(self.histories().iter().map(|y| two_largest_rises(y, self.least_jump)));
-                Some(format!(
-                    "of {} that a worker grew by, {} came in its two largest jumps",
-                    level(self.total()),
-                    level(abrupt)
-                ))
-            }
+            LeakClass::HighWaterMark => Because::InJumps { grown: self.total(), jumps: jumps() },
             LeakClass::Sawtooth => {
-                let floors: Vec<f64> = self.pool.members.iter().flat_map(|m| m.levels.y.iter().copied()).collect();
-                Some(format!("after each of {} collections the level came back to about {}", floors.len(), level(median(&floors)?)))
+                let floors: Vec<f64> = self.members().flat_map(|levels| levels.y.iter().copied()).collect();
+                Because::Floors { collections: floors.len(), level: median(&floors)? }
             }
-            LeakClass::WithinBudget => Some(format!(
-                "it grows by {} in every plausible model, {} % of the budget",
-                rate(self.resource, self.axis, a.end.estimate),
-                format_count((100.0 * a.end.estimate / self.budget).round())
-            )),
+            LeakClass::WithinBudget => Because::Grows { estimate: a.end.estimate },
             LeakClass::Flat => {
                 let all: Vec<f64> = self.pool.raw.iter().flat_map(|s| s.y.iter().copied()).collect();
                 let low = all.iter().copied().fold(f64::INFINITY, f64::min);
                 let high = all.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                let span = format_count(self.span().round());
-                let around = level(median(&all)?);
-                Some(format!("over {span} {unit} the level stays within {} around {around}", level(high - low)))
+                Because::Stays { span, within: high - low, around: median(&all)? }
             }
-            LeakClass::CopyOnWrite | LeakClass::SwapHidIt | LeakClass::SharedPages | LeakClass::Retention | LeakClass::Unknown => None,
-        }
+            LeakClass::CopyOnWrite
+            | LeakClass::SwapHidIt
+            | LeakClass::SharedPages
+            | LeakClass::Retention
+            | LeakClass::Unknown => return None,
+        })
     }
 
     fn members(&self) -> impl Iterator<Item = &crate::verdict::level::Levels> {
@@ -180,27 +146,9 @@ impl Behaviour<'_> {
         let start = median(&starts)?;
         let place = |share: f64| start + share * self.span();
         let left = best.transients.iter().zip(&best.amplitudes).map(|(t, a)| a * (t.at(1e6) - t.at(1.0))).sum::<f64>();
-        Some(End { at: place(share), soonest: place(soonest), latest: place(latest), share, left: left.max(0.0) })
+        let when = When { at: place(share), soonest: place(soonest), latest: place(latest) };
+        Some(End { when, share, left: left.max(0.0) })
     }
-
-    fn range(&self, end: &End) -> String {
-        let (soonest, latest) = (round(end.soonest), round(end.latest));
-        if soonest == latest { String::new() } else { format!(" ({soonest} to {latest} over the plausible models)") }
-    }
-
-    fn unit(&self) -> &'static str {
-        match self.axis {
-            Axis::Seconds => "s",
-            Axis::Hours => "hours",
-            Axis::WorkerRequests | Axis::SharedRequests | Axis::PoolRequests => "requests",
-        }
-    }
-}
-
-/// Two significant digits.
-fn round(value: f64) -> String {
-    let unit = 10f64.powf((value.abs().log10().floor() - 1.0).clamp(-9.0, 300.0));
-    format_count((value / unit).round() * unit)
 }
 
 /// The two largest rises between neighbouring readings, together; rises under `least` are flutter and count for nothing.
@@ -225,7 +173,7 @@ fn mean(values: impl ExactSizeIterator<Item = f64>) -> f64 {
 mod tests {
     use super::super::{Finding, find};
     use super::*;
-    use crate::model::WorkerId;
+    use crate::model::{Axis, Resource, WorkerId};
 
     /// One worker's memory as a function of its requests, 300 readings over 30,000, with a little noise.
     fn judged(level: impl Fn(f64) -> f64) -> Finding {
@@ -241,48 +189,42 @@ mod tests {
         find(Resource::Memory, Axis::WorkerRequests, &[series], 64.0, 4096.0)
     }
 
-    fn because(finding: &Finding) -> &str {
-        finding.evidence.because.as_deref().unwrap_or_default()
-    }
-
-    /// The number after `words`.
-    fn number_after(text: &str, words: &str) -> f64 {
-        let rest = text.split_once(words).unwrap_or_else(|| panic!("no `{words}` in: {text}")).1;
-        rest.split_whitespace().next().unwrap().parse().unwrap()
+    fn because(finding: &Finding) -> Because {
+        finding.evidence.because.expect("what shows its class")
     }
 
     #[test]
     fn a_warm_up_says_where_and_when_it_settled() {
         let finding = judged(|x| 20e6 * (1.0 - (-x / 3000.0).exp()));
-        assert_eq!((finding.outcome, finding.class), (Outcome::Clean, LeakClass::WarmUp), "{}", finding.reason);
-        let after = number_after(because(&finding), "after about ");
-        assert!((8000.0..10_000.0).contains(&after), "{}", because(&finding));
-        assert!(
-            because(&finding).contains("settled at 66.") || because(&finding).contains("settled at 67"),
-            "{}",
-            because(&finding)
-        );
+        assert_eq!((finding.outcome, finding.class), (Outcome::Clean, LeakClass::WarmUp), "{:?}", finding.reason);
+        let Because::Settled { level, after: Some(after), .. } = because(&finding) else {
+            panic!("{:?}", because(&finding))
+        };
+        assert!((8000.0..10_000.0).contains(&after.at), "{after:?}");
+        assert!((66.0..67.5).contains(&(level / 1048576.0)), "{level}");
     }
 
     #[test]
     fn a_cache_that_fills_says_when_it_would_be_full() {
         let finding = judged(|x| 20e6 * (1.0 - (-x / 18_000.0).exp()));
-        assert_eq!(finding.class, LeakClass::CacheFilling, "{}", finding.reason);
-        let full = number_after(because(&finding), "full at about ");
-        assert!((40_000.0..72_000.0).contains(&full), "{}", because(&finding));
+        assert_eq!(finding.class, LeakClass::CacheFilling, "{:?}", finding.reason);
+        let Because::Fills(Some(full)) = because(&finding) else { panic!("{:?}", because(&finding)) };
+        assert!((40_000.0..72_000.0).contains(&full.when.at), "{full:?}");
     }
 
     #[test]
     fn a_leak_says_what_it_took() {
         let finding = judged(|x| 300.0 * x);
         assert_eq!((finding.outcome, finding.class), (Outcome::Leak, LeakClass::Leak));
-        assert!(because(&finding) == "over 29500 requests the level rose by 8.42 MiB", "{}", because(&finding));
+        let Because::Rose { span, usual, most: None } = because(&finding) else { panic!("{:?}", because(&finding)) };
+        assert!(span.round() == 29500.0 && (usual / 300.0 / span - 1.0).abs() < 0.01, "{span}, {usual}");
     }
 
     #[test]
     fn what_is_flat_says_how_flat() {
         let finding = judged(|_| 0.0);
         assert_eq!(finding.class, LeakClass::Flat);
-        assert!(because(&finding).ends_with(" KiB around 47.7 MiB"), "{}", because(&finding));
+        let Because::Stays { within, around, .. } = because(&finding) else { panic!("{:?}", because(&finding)) };
+        assert!(within < 40_000.0 && (around - 50e6).abs() < 10_000.0, "{within}, {around}");
     }
 }

@@ -3,6 +3,7 @@
 use super::assess::{ALPHA_LEAK, Assessment, Demands, LATE, Subject, Terms, assess};
 use super::class::Behaviour;
 use super::climb::late_slope;
+use super::condition::{Condition, hold};
 use super::explain;
 use super::forecast::pace;
 use super::jumping::JumpPattern;
@@ -49,7 +50,7 @@ pub(super) fn find_among(
             return None;
         }
         let alone = assess(m.alone(&m.jumps_by_place(), &rises(&calm[m.index], least_jump)), terms)?;
-        if !alone.leak && !alone.is_suspicious(budget, 1) {
+        if !alone.leaks() && !alone.is_suspicious(budget, 1) {
             return Some(alone);
         }
         let one = std::slice::from_ref(&calm[m.index]);
@@ -65,26 +66,25 @@ pub(super) fn find_among(
         alone.iter().flatten().any(|one| one.is_suspicious(budget, 1))
     };
     let workers = worker_findings(series, &pool, &alone);
-    let leaking = alone.iter().flatten().filter(|a| a.leak).count();
+    let leaking = alone.iter().flatten().filter(|a| a.leaks()).count();
     let outcome = match &whole {
-        Some(a) if a.leak => Outcome::Leak,
+        Some(a) if a.leaks() => Outcome::Leak,
         _ if leaking > 0 => Outcome::Leak,
-        Some(a) if a.clean && !suspicious => Outcome::Clean,
+        Some(a) if a.is_clean() && !suspicious => Outcome::Clean,
         _ => Outcome::Inconclusive,
     };
-    let behaviour = Behaviour { resource, axis, series, pool: &pool, outcome, leaking, budget, least_jump };
+    let behaviour = Behaviour { series, pool: &pool, outcome, leaking, budget, least_jump };
     let class = whole.as_ref().map_or(LeakClass::Unknown, |a| behaviour.classify(a));
     let because = whole.as_ref().and_then(|a| behaviour.because(a, class));
-    let growth = whole.as_ref().map(|a| if outcome == Outcome::Leak && a.leak { a.persistent } else { a.end });
+    let growth = whole.as_ref().map(|a| if outcome == Outcome::Leak && a.leaks() { a.persistent } else { a.end });
     // Where single workers prove it and the pool doesn't, theirs is the growth that is told.
-    let growth = if outcome == Outcome::Leak && !whole.as_ref().is_some_and(|a| a.leak) {
+    let growth = if outcome == Outcome::Leak && !whole.as_ref().is_some_and(Assessment::leaks) {
         let worst = |a: &&Assessment, b: &&Assessment| a.persistent.lower.total_cmp(&b.persistent.lower);
-        alone.iter().flatten().filter(|a| a.leak).max_by(worst).map(|a| a.persistent)
+        alone.iter().flatten().filter(|a| a.leaks()).max_by(worst).map(|a| a.persistent)
     } else {
         growth
     };
-    let words = explain::Situation {
-        resource,
+    let situation = explain::Situation {
         axis,
         outcome,
         class,
@@ -106,10 +106,10 @@ pub(super) fn find_among(
         growth,
         axis,
         budget,
-        reason: words.reason(),
-        settle: words.settle(),
+        reason: situation.reason(),
+        settle: situation.settle(),
         workers,
-        evidence: Evidence { facts: words.facts(), quarters: quarters(&pool), because },
+        evidence: Evidence { facts: situation.facts(), quarters: quarters(&pool), because, tests },
         steps: None,
         parts: Vec::new(),
         forecast: None,
@@ -119,7 +119,7 @@ pub(super) fn find_among(
 /// Recycled incarnations are too short-lived to be accused by what they grow by, as all of them warm up: those leak which grow
 /// beyond what is usual at their age. Whether any may, though that isn't proven.
 fn accused_beyond_common(pool: &Pool, alone: &mut [Option<Assessment>], terms: Terms, least_jump: f64) -> bool {
-    alone.iter_mut().flatten().for_each(|one| one.leak = false);
+    alone.iter_mut().flatten().for_each(|one| one.leak.push(Condition::BeyondUsual(false)));
     let mut suspicious = false;
     for (beyond, alone) in pool.beyond_common().into_iter().zip(alone).filter_map(|(b, a)| Some((b, a.as_mut()?))) {
         // What doesn't grow late is neither proven nor suspicious.
@@ -131,8 +131,8 @@ fn accused_beyond_common(pool: &Pool, alone: &mut [Option<Assessment>], terms: T
         let jumps = member.jumps_by_place();
         let Some(one) = assess(member.alone(&jumps, &jumps), terms) else { continue };
         suspicious |= one.is_suspicious(terms.budget, terms.tests);
-        if one.leak {
-            *alone = Assessment { leak: true, persistent: one.persistent, ..alone.clone() };
+        if one.leaks() {
+            *alone = Assessment { leak: one.leak, persistent: one.persistent, ..alone.clone() };
         }
     }
     suspicious
@@ -191,16 +191,32 @@ fn assess_pool(series: &[Series], pool: &Pool, terms: Terms, least_jump: f64) ->
 /// model fits must not cast doubt on what came after it: the second half alone may prove it clean, or, where every model says
 /// that it grows, a leak. Where growth was rough while it was fast, the models take chance for shapes: then the second half
 /// alone has to prove a leak.
-fn with_second_half(whole: Assessment, series: &[Series], pool: &Pool, terms: Terms, least_jump: f64) -> Assessment {
-    let doubtful = whole.leak && whole.fades_roughly;
-    if !doubtful && (whole.leak || whole.clean || !whole.jumps.are_over()) {
+fn with_second_half(
+    mut whole: Assessment,
+    series: &[Series],
+    pool: &Pool,
+    terms: Terms,
+    least_jump: f64,
+) -> Assessment {
+    let doubtful = whole.leaks() && whole.fades_roughly;
+    if !doubtful && (whole.leaks() || whole.is_clean() || !whole.jumps.are_over()) {
         return whole;
     }
     let members = pool.members.iter().map(|m| &series[m.index]);
     let later: Vec<Series> = members.map(|s| Series { soak_from: middle(s), ..s.clone() }).collect();
     let half = Pool::new(&later, least_jump);
-    if half.members.len() < pool.members.len() || later.iter().any(|s| s.x.len() - judged_from(s) < ENOUGH) {
-        return Assessment { leak: whole.leak && !doubtful, ..whole };
+    let is_short = half.members.len() < pool.members.len() || later.iter().any(|s| s.x.len() - judged_from(s) < ENOUGH);
+    // Twice asked, "leak" has two chances to be wrong.
+    let tests = if whole.only_noisy { 2 * terms.tests.max(1) } else { terms.tests };
+    let later = if is_short { None } else { assess_pool(&later, &half, Terms { tests, ..terms }, least_jump) };
+    if doubtful {
+        whole.leak.push(Condition::ProvenByHalf(later.is_some_and(|later| later.leaks())));
+        return whole;
+    }
+    let Some(later) = later else { return whole };
+    let Assessment { persistent, end, .. } = later;
+    if whole.only_noisy && later.leaks() {
+        return Assessment { leak: later.leak, by_second_half: true, persistent, end, ..whole };
     }
     // Of a jump that had others before it no half can say that it was the only one, or one of the last. Where there are so
     // many that they aren't abrupt, the rises of the high-water mark tell.
@@ -210,19 +226,10 @@ fn with_second_half(whole: Assessment, series: &[Series], pool: &Pool, terms: Te
         pool.jumps.iter().filter(|j| j.size > 0.0).count() > 1
             || all_rises.filter(|j| j.size > 0.0 && j.size >= ALIKE * largest).count() > 1
     };
-    let is_calm = |half: &Assessment| matches!(half.jumps, JumpPattern::None | JumpPattern::UpAndDown);
-    // Twice asked, "leak" has two chances to be wrong.
-    let tests = if whole.only_noisy { 2 * terms.tests.max(1) } else { terms.tests };
-    match assess_pool(&later, &half, Terms { tests, ..terms }, least_jump) {
-        Some(later) if doubtful => Assessment { leak: later.leak, ..whole },
-        Some(later) if whole.only_noisy && later.leak => {
-            Assessment { leak: true, by_second_half: true, persistent: later.persistent, end: later.end, ..whole }
-        }
-        Some(settled) if settled.clean && whole.rests(terms.budget) && (is_calm(&settled) || !several()) => {
-            Assessment { clean: true, by_second_half: true, end: settled.end, ..whole }
-        }
-        _ => Assessment { leak: whole.leak && !doubtful, ..whole },
-    }
+    let is_calm = matches!(later.jumps, JumpPattern::None | JumpPattern::UpAndDown);
+    let mut clean = later.clean;
+    clean.extend([whole.rests(terms.budget), Condition::NoJumpsBefore(is_calm || !several())]);
+    if hold(&clean) { Assessment { clean, by_second_half: true, end, ..whole } } else { whole }
 }
 
 /// The middle of the judged part.
@@ -284,8 +291,7 @@ fn worker_findings(series: &[Series], pool: &Pool, alone: &[Option<Assessment>])
         .enumerate()
         .map(|(index, s)| {
             let start = super::level::judged_from(s).min(s.x.len().saturating_sub(1));
-            let set_aside =
-                pool.set_aside.binary_search_by_key(&index, |a| a.0).ok().map(|at| pool.set_aside[at].1.clone());
+            let set_aside = pool.set_aside.binary_search_by_key(&index, |a| a.0).ok().map(|at| pool.set_aside[at].1);
             let place = pool.members.iter().position(|m| m.index == index);
             let own = place.and_then(|p| Some((&pool.members[p], alone[p].as_ref()?)));
             WorkerFinding {
@@ -294,9 +300,9 @@ fn worker_findings(series: &[Series], pool: &Pool, alone: &[Option<Assessment>])
                 span: s.x.last().zip(s.x.get(start)).map_or(0.0, |(b, a)| b - a),
                 first: s.y.get(start).copied().unwrap_or(0.0),
                 last: s.y.last().copied().unwrap_or(0.0),
-                growth: own.map(|(_, a)| if a.leak { a.persistent } else { a.end }),
+                growth: own.map(|(_, a)| if a.leaks() { a.persistent } else { a.end }),
                 fit: own.and_then(|(m, a)| fit(m, a)),
-                leaks: own.is_some_and(|(_, a)| a.leak),
+                leaks: own.is_some_and(|(_, a)| a.leaks()),
                 set_aside,
             }
         })

@@ -12,6 +12,7 @@ use super::looks::looks_taken;
 use super::mix::Mix;
 use super::noise::noise;
 use super::parts::parts;
+use super::reason::{Reason, Settle};
 use super::series::{ReadingNote, Readings, readings};
 use super::sites::{CallSites, Workers, call_sites};
 use super::step_down::{Judged, step_down};
@@ -150,8 +151,8 @@ fn without_requests(finding: &mut Finding) {
     finding.outcome = Outcome::Inconclusive;
     finding.class = LeakClass::Unknown;
     finding.workers.iter_mut().for_each(|w| w.leaks = false);
-    finding.reason = "no requests were counted, so that growth per request is unknown".into();
-    finding.settle = Some("count requests: name an access log or a status page in the harness file".into());
+    finding.reason = Reason::NoRequests;
+    finding.settle = Some(Settle::CountRequests);
 }
 
 /// The answer of findings and gates together, before failures of the target are looked at.
@@ -461,7 +462,7 @@ mod tests {
         run.samples.iter_mut().for_each(|s| s.swap = None);
         let verdict = judge(&run);
         assert_eq!((verdict.findings[0].outcome, verdict.exit), (Outcome::Inconclusive, ExitCode::Inconclusive));
-        assert!(verdict.findings[0].reason.contains("could not be read"), "{}", verdict.findings[0].reason);
+        assert_eq!(verdict.findings[0].reason, Reason::NotRead);
         run.samples.clear();
         assert_eq!(judge(&run).exit, ExitCode::Inconclusive);
         run.meta.budgets = Default::default();
@@ -478,7 +479,7 @@ mod tests {
         let verdict = judge(&run);
         assert_eq!(verdict.exit, ExitCode::Inconclusive);
         assert!(told(&run).contains("no requests were counted"), "{}", told(&run));
-        assert!(verdict.findings[0].settle.is_some());
+        assert_eq!(verdict.findings[0].settle, Some(Settle::CountRequests));
     }
 
     /// A run under the library, or not, in which this happened, if anything did.

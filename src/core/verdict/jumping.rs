@@ -10,7 +10,7 @@ const ALPHA_SILENT: f64 = 0.01;
 
 /// How abrupt jumps are spread over the judged part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum JumpPattern {
+pub enum JumpPattern {
     /// There are none, or what they add late is small beside the budget.
     None,
     /// One jump up: something was loaded once.

@@ -15,12 +15,11 @@
 //! while growth may be slowing down.
 
 use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, Ahead, Demands};
-use super::explain::rate_with_bounds;
 use super::finding::find_among;
 use super::judge::findings;
 use super::pool::ENOUGH;
 use super::settled::pauses;
-use super::{Finding, Outcome};
+use super::{Finding, Interval, Outcome};
 use crate::model::{Axis, EventKind, Resource, RunRecord, Series};
 use crate::stats::{endless, spent};
 
@@ -102,8 +101,21 @@ pub struct Look {
     pub alpha: f64,
     /// What is proven, if anything is; never [`Outcome::Inconclusive`].
     pub proven: Option<Outcome>,
-    /// What was found, in a few words.
-    pub found: String,
+    /// What was found; missing if nothing was judged.
+    pub found: Option<Found>,
+}
+
+/// What a look found of the resource that tells most.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Found {
+    /// The resource.
+    pub resource: Resource,
+    /// What growth is measured against.
+    pub axis: Axis,
+    /// The answer for it.
+    pub outcome: Outcome,
+    /// Its growth; missing if nothing could be fitted.
+    pub growth: Option<Interval>,
 }
 
 impl Looks {
@@ -153,7 +165,10 @@ impl Looks {
         let findings = findings(record, demands);
         let proven = self.proven(&findings, progress);
         let telling = findings.iter().find(|f| proven == Some(f.outcome)).or(findings.first());
-        let found = telling.map_or_else(|| "nothing was judged".into(), words);
+        let found = telling.map(|finding| {
+            let Finding { resource, axis, outcome, growth, .. } = *finding;
+            Found { resource, axis, outcome, growth }
+        });
         Look { progress, alpha: demands.leak, proven, found }
     }
 
@@ -223,7 +238,7 @@ pub struct LooksTaken {
     pub share: Option<f64>,
     /// Its error probability of "leak".
     pub alpha: f64,
-    /// What it found, in a few words.
+    /// What it found, in the words that were recorded.
     pub found: String,
     /// Whether it proved the answer, and so ended the run.
     pub proven: bool,
@@ -241,12 +256,6 @@ pub(super) fn looks_taken(record: &RunRecord) -> Option<LooksTaken> {
     };
     let (count, (t, share, alpha, found, proven)) = (looks().count(), looks().next_back()?);
     Some(LooksTaken { count, t, share, alpha, found: found.clone(), proven, confirmed: CONFIRMED })
-}
-
-fn words(finding: &Finding) -> String {
-    let Finding { resource, axis, outcome, .. } = finding;
-    let growth = finding.growth.map_or("nothing fitted".into(), |g| rate_with_bounds(*resource, *axis, &g));
-    format!("{resource}: {outcome}, {growth}")
 }
 
 #[cfg(test)]
@@ -311,7 +320,9 @@ mod tests {
     fn a_leak_is_proven_early_after_a_warm_up_and_clean_late() {
         let look = Looks::planned(WARMED_UP).look(&leaking(), 0.5);
         assert_eq!(look.proven, Some(Outcome::Leak), "{look:?}");
-        assert!(look.found.starts_with("memory: leak, 4 KiB/request"), "{}", look.found);
+        let found = look.found.expect("memory is judged");
+        assert_eq!((found.resource, found.outcome), (Resource::Memory, Outcome::Leak));
+        assert!((found.growth.expect("a growth").estimate - 4096.0).abs() < 10.0, "{found:?}");
         assert!(!Looks::planned(COLD).are_due(0.74) && Looks::planned(COLD).are_due(0.75));
         assert_eq!(Looks::planned(COLD).look(&leaking(), 0.75).proven, Some(Outcome::Leak));
         assert_eq!(Looks::planned(WARMED_UP).look(&clean(), 0.7).proven, None);

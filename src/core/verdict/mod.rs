@@ -5,6 +5,7 @@
 mod assess;
 mod class;
 mod climb;
+mod condition;
 mod counts;
 mod doubt;
 mod explain;
@@ -29,6 +30,7 @@ mod parts;
 mod plan;
 mod plausible;
 mod pool;
+mod reason;
 mod release;
 mod series;
 mod settled;
@@ -43,21 +45,25 @@ mod whole;
 mod working;
 mod youth;
 
+pub use condition::Condition;
 pub use doubt::{Choice, Doubt, Grown, Kind, Named, Work};
 pub use facts::{Claim, Crashes, Gate, GateKind, GateState, LimitHit, Note, Open, Quantile};
 pub use finding::find;
 pub use forecast::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting, forecast};
 pub use judge::{judge, page};
+pub use jumping::JumpPattern;
 pub use live::live_growth;
-pub use looks::{Look, Looks, LooksTaken, SoakPlan, is_open};
+pub use looks::{Found, Look, Looks, LooksTaken, SoakPlan, is_open};
 pub use noise::NoiseCause;
 pub use parts::leaking_parts;
-pub use plan::{Noise, Planned, plan};
+pub use plan::{Noise, Planned, TooShort, plan};
+pub use reason::{Because, Fact, Full, History, ModelShape, PartKind, Reason, SetAside, Settle, When};
 pub use series::{ReadingNote, SettleLevel, series, settle_levels};
 pub use settled::FewPauses;
 pub use sites::{CallSite, CallSites, SiteState, SiteStep, StackTotal, churn, stack_totals};
+pub use transient::Transient;
 pub use types::{
     BySteps, Evidence, ExitCode, Finding, Fit, Growth, Interval, LeakClass, Outcome, Part, StepGrowth, Verdict,
     WorkerFinding,
 };
-pub use working::{Condition, NaiveRule, Residuals, WorkedModel, Working, working};
+pub use working::{Cut, LevelOf, NaiveRule, Residuals, WorkedModel, Working, working};

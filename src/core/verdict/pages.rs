@@ -1,8 +1,9 @@
 //! Kinds of behaviour that anonymous memory alone doesn't show: whose pages they are, and where they went.
 
+use super::reason::{Because, Fact, Reason};
 use super::series::part_series;
 use super::{Finding, Interval, LeakClass, Outcome};
-use crate::model::{Axis, Resource, RunRecord, Sample, WorkerId, format_bytes, rate};
+use crate::model::{Axis, Resource, RunRecord, Sample, WorkerId};
 use crate::stats::median;
 use std::collections::BTreeMap;
 
@@ -46,12 +47,7 @@ fn retention(memory: &mut Finding, heap: Option<(Axis, Interval)>) {
     let (Some(growth), Some((axis, heap))) = (memory.growth, heap) else { return };
     if axis == memory.axis && heap.upper < RETAINED * growth.lower {
         memory.class = LeakClass::Retention;
-        memory.evidence.because = Some(format!(
-            "what is allocated and not freed grows by {} at most while anonymous memory grows by {} at least: it is \
-             fragmented, the allocator keeps what was freed, or what was mapped before fills up",
-            rate(Resource::Heap, axis, heap.upper.max(0.0)),
-            rate(Resource::Memory, axis, growth.lower)
-        ));
+        memory.evidence.because = Some(Because::Retained { live: heap.upper.max(0.0), memory: growth.lower });
     }
 }
 
@@ -63,13 +59,7 @@ fn swap_hid_it(record: &RunRecord, memory: &mut Finding) {
     };
     if whole > LEAST && resident < HIDDEN * whole && swapped > 0.5 * whole {
         memory.class = LeakClass::SwapHidIt;
-        let shown =
-            if resident > 0.0 { format!("rose by {} only", format_bytes(resident)) } else { "didn't rise".into() };
-        memory.evidence.because = Some(format!(
-            "resident memory {shown} while {} were allocated: {} of them were swapped out",
-            format_bytes(whole),
-            format_bytes(swapped)
-        ));
+        memory.evidence.because = Some(Because::Swapped { resident, allocated: whole, swapped });
     }
 }
 
@@ -82,12 +72,7 @@ fn shared_pages(record: &RunRecord, memory: &mut Finding) {
     let quiet = matches!(memory.class, LeakClass::Flat | LeakClass::WithinBudget);
     if quiet && file + shared > LEAST && own < 0.5 * (file + shared) {
         memory.class = LeakClass::SharedPages;
-        memory.evidence.because = Some(format!(
-            "resident memory grew by {} in the usual worker: {} of mapped files and {} of shared memory, which are not its own",
-            format_bytes(own + file + shared),
-            format_bytes(file),
-            format_bytes(shared)
-        ));
+        memory.evidence.because = Some(Because::NotItsOwn { own, files: file, shared });
     }
 }
 
@@ -107,13 +92,8 @@ fn copy_on_write(record: &RunRecord, memory: &mut Finding) {
     let unshared = private - anonymous.max(0.0);
     if unshared > LEAST && unshared > 0.5 * private {
         memory.class = LeakClass::CopyOnWrite;
-        memory.reason = format!(
-            "private memory grew by {} in each worker because inherited pages were written to; {}",
-            format_bytes(unshared),
-            memory.reason
-        );
-        let fact = ("un-shared private memory (USS), per worker".to_owned(), format_bytes(unshared));
-        memory.evidence.facts.push(fact);
+        memory.reason = Reason::Unshared { bytes: unshared, clean: Box::new(memory.reason.clone()) };
+        memory.evidence.facts.push(Fact::Unshared(unshared));
     }
 }
 
@@ -141,8 +121,10 @@ mod tests {
         }
         let verdict = judge(&run);
         assert_eq!((verdict.outcome, verdict.findings[0].class), (Outcome::Leak, LeakClass::SwapHidIt));
-        let because = verdict.findings[0].evidence.because.as_deref().unwrap();
-        assert!(because.starts_with("resident memory didn't rise while 3.87 MiB were allocated"), "{because}");
+        let Some(Because::Swapped { resident, allocated, swapped }) = verdict.findings[0].evidence.because else {
+            panic!("{:?}", verdict.findings[0].evidence.because)
+        };
+        assert!(resident <= 0.0 && allocated > 3.8e6 && swapped == allocated, "{resident}, {allocated}, {swapped}");
     }
 
     #[test]

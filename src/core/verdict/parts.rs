@@ -3,6 +3,7 @@
 //! Kinds of descriptors come from the slow readings, which are few: they are no verdict of their own but say where a growth
 //! that is proven comes from.
 
+use super::reason::PartKind;
 use super::series::part_series;
 use super::{Finding, Interval, Part};
 use crate::model::{DescriptorKinds, Resource, RunRecord, Sample, Series};
@@ -21,34 +22,34 @@ const NOTABLE: f64 = 0.1;
 
 type Level = fn(&Sample) -> Option<u64>;
 
-/// A kind of descriptors: its name and its count.
-type Kind = (&'static str, fn(&DescriptorKinds) -> Option<u64>);
+/// A kind of descriptors and its count.
+type Kind = (PartKind, fn(&DescriptorKinds) -> Option<u64>);
 
 const KINDS: [Kind; 8] = [
-    ("sockets", |k| Some(k.sockets)),
-    ("established TCP connections", |k| k.established),
-    ("TCP connections in CLOSE_WAIT", |k| k.close_wait),
-    ("files", |k| Some(k.files)),
-    ("deleted files", |k| Some(k.deleted)),
-    ("pipes", |k| Some(k.pipes)),
-    ("event, timer and epoll descriptors", |k| k.anonymous),
-    ("devices and other descriptors", |k| Some(k.other)),
+    (PartKind::Sockets, |k| Some(k.sockets)),
+    (PartKind::Established, |k| k.established),
+    (PartKind::CloseWait, |k| k.close_wait),
+    (PartKind::Files, |k| Some(k.files)),
+    (PartKind::Deleted, |k| Some(k.deleted)),
+    (PartKind::Pipes, |k| Some(k.pipes)),
+    (PartKind::Anonymous, |k| k.anonymous),
+    (PartKind::Other, |k| Some(k.other)),
 ];
 
-const MEMORY: [(&str, Level); 2] = [("resident", |s| s.anon), ("swapped out", |s| s.swap)];
+const MEMORY: [(PartKind, Level); 2] = [(PartKind::Resident, |s| s.anon), (PartKind::SwappedOut, |s| s.swap)];
 
 /// The parts of a resource's growth that could be fitted, the largest first; empty for what has no parts.
 pub(super) fn parts(record: &RunRecord, resource: Resource) -> Vec<Part> {
     let mut out: Vec<Part> = match resource {
         Resource::Memory => {
             let fitted =
-                MEMORY.iter().filter_map(|(name, level)| part(name, &part_series(record, level).1, MEMORY.len()));
+                MEMORY.iter().filter_map(|(kind, level)| part(*kind, &part_series(record, level).1, MEMORY.len()));
             fitted.collect()
         }
         Resource::Descriptors => {
-            let fitted = KINDS.iter().filter_map(|(name, count)| {
+            let fitted = KINDS.iter().filter_map(|(kind, count)| {
                 let level = |s: &Sample| count(s.slow.as_ref()?.descriptors.as_ref()?);
-                part(name, &part_series(record, &level).1, KINDS.len())
+                part(*kind, &part_series(record, &level).1, KINDS.len())
             });
             fitted.collect()
         }
@@ -59,10 +60,10 @@ pub(super) fn parts(record: &RunRecord, resource: Resource) -> Vec<Part> {
 }
 
 /// The pooled growth of one part under a straight line, one of as many as are looked at.
-fn part(name: &str, series: &[Series], of: usize) -> Option<Part> {
+fn part(kind: PartKind, series: &[Series], of: usize) -> Option<Part> {
     let unit = |s: &Series| {
         let soak = s.x.partition_point(|x| *x < s.soak_from);
-        // Where slow readings are dear there are too few of them to leave out those of the warm-up.
+        // Where slow readings cost much there are too few of them to leave out those of the warm-up.
         let from = if s.x.len() - soak < FEW { 0 } else { soak };
         let step = (s.x.len() - from).div_ceil(READINGS).max(1);
         let thin = |v: &[f64]| v[from..].iter().step_by(step).copied().collect();
@@ -77,7 +78,7 @@ fn part(name: &str, series: &[Series], of: usize) -> Option<Part> {
         upper: slope.upper(alpha),
         confidence: 1.0 - 2.0 * ALPHA,
     };
-    growth.estimate.is_finite().then(|| Part { name: name.to_owned(), growth })
+    growth.estimate.is_finite().then_some(Part { kind, growth })
 }
 
 /// The parts that a leak is made of: proven to grow, and a notable share of the whole.
@@ -115,8 +116,8 @@ mod tests {
     fn the_kind_of_descriptor_that_leaks_is_named() {
         let verdict = judge(&leaking_sockets());
         let finding = verdict.findings.iter().find(|f| f.resource == Resource::Descriptors).unwrap();
-        let names: Vec<&str> = leaking_parts(finding).iter().map(|p| p.name.as_str()).collect();
-        assert_eq!(names, ["sockets", "TCP connections in CLOSE_WAIT"]);
+        let kinds: Vec<PartKind> = leaking_parts(finding).iter().map(|part| part.kind).collect();
+        assert_eq!(kinds, [PartKind::Sockets, PartKind::CloseWait]);
         assert!((finding.parts[0].growth.estimate - 0.4).abs() < 0.01, "{:?}", finding.parts);
         let reason = crate::words::reason(finding);
         assert!(reason.contains("0.4 sockets/request, 0.4 TCP connections in CLOSE_WAIT/request"), "{reason}");

@@ -26,7 +26,7 @@ const LONGEST: f64 = 2000.0;
 const READINGS: usize = 600;
 /// Readings that a worker must have to be judged.
 const FEWEST: usize = 30;
-/// Workers that are played: more make a plan dearer and hardly another.
+/// Workers that are played: more take longer and change a plan hardly.
 const MOST_WORKERS: usize = 8;
 /// A transient counts as over after this many of its time constants: 99.3 % of it are there.
 const CONSTANTS: f64 = 5.0;
@@ -62,6 +62,20 @@ pub struct Noise {
     quantum: f64,
 }
 
+/// Why a rehearsal is too short to measure the noise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TooShort {
+    /// Nothing could be fitted.
+    Unfitted,
+    /// It gave too few levels.
+    Levels {
+        /// How many.
+        levels: usize,
+        /// How many are needed.
+        needed: usize,
+    },
+}
+
 /// The lengths that prove one budget.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Planned {
@@ -84,19 +98,18 @@ impl Noise {
     /// Measures the noise in the series of a rehearsal; `quantum` is the page size.
     ///
     /// # Errors
-    /// If the rehearsal is too short to tell; the text says what to do.
-    pub fn measure(axis: Axis, series: &[Series], quantum: f64) -> Result<Self, String> {
-        let too_short = || "the rehearsal is too short to measure the noise: rehearse for longer, or at a higher rate";
+    /// If the rehearsal is too short to tell.
+    pub fn measure(axis: Axis, series: &[Series], quantum: f64) -> Result<Self, TooShort> {
         let pool = Pool::new(series, 8.0 * quantum);
-        let pace = super::forecast::pace(series).ok_or_else(too_short)?;
+        let pace = super::forecast::pace(series).ok_or(TooShort::Unfitted)?;
         let workers = pool.members.len();
         let averaged = workers as f64 / pool.raw.len().max(1) as f64;
         let whole = plausible(&pool.raw, &pool.smooth, pool.jumps.len(), averaged, quantum).models;
-        let whole = whole.first().ok_or_else(too_short)?;
+        let whole = whole.first().ok_or(TooShort::Unfitted)?;
         let span = pool.total_span() / workers.max(1) as f64;
         let blocks = pool.raw.iter().map(|l| l.x.len()).max().unwrap_or(0);
         if blocks < FEWEST || span <= 0.0 {
-            return Err(format!("{}: it gave {blocks} levels, {FEWEST} are needed", too_short()));
+            return Err(TooShort::Levels { levels: blocks, needed: FEWEST });
         }
         let (together, rho) = left(whole, if whole.stepped { &pool.smooth } else { &pool.raw });
         let one = |m: &Levels, smooth: &Levels, jumps: usize| {
@@ -317,7 +330,7 @@ mod tests {
 
     #[test]
     fn what_is_too_short_is_told() {
-        assert!(Noise::measure(Axis::WorkerRequests, &[], 4096.0).unwrap_err().contains("too short"));
+        assert_eq!(Noise::measure(Axis::WorkerRequests, &[], 4096.0), Err(TooShort::Unfitted));
         let mut short = rehearsal(1e4, 0.0, 0.0);
         short.iter_mut().for_each(|s| [&mut s.t, &mut s.x, &mut s.y].into_iter().for_each(|v| v.truncate(10)));
         assert!(Noise::measure(Axis::WorkerRequests, &short, 4096.0).is_err());

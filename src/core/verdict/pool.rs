@@ -7,6 +7,7 @@
 use super::assess::Subject;
 use super::floor::floor;
 use super::level::{BLOCKS, Jump, Levels, Stretch, judged_from, jumps, levels, mean_levels, stretches, without_jumps};
+use super::reason::SetAside;
 use crate::model::Series;
 
 /// Readings that a worker needs to be judged by itself.
@@ -56,7 +57,7 @@ pub(super) struct Pool {
     /// All jumps of all members, by place.
     pub jumps: Vec<Jump>,
     /// Places of series that take no part, and why.
-    pub set_aside: Vec<(usize, String)>,
+    pub set_aside: Vec<(usize, SetAside)>,
 }
 
 impl Pool {
@@ -68,11 +69,11 @@ impl Pool {
         let mut able = Vec::new();
         for (index, &(_, _, readings, span)) in spans.iter().enumerate() {
             if !is_sound(&series[index]) {
-                pool.set_aside.push((index, "its readings are no numbers or out of order".into()));
+                pool.set_aside.push((index, SetAside::Unsound));
             } else if readings < FEW {
-                pool.set_aside.push((index, format!("only {readings} readings under judged load")));
+                pool.set_aside.push((index, SetAside::Few(readings)));
             } else if span <= 0.0 || span < IDLE * busiest && readings >= ENOUGH {
-                pool.set_aside.push((index, "it was idle: it served next to no requests".into()));
+                pool.set_aside.push((index, SetAside::Idle));
             } else {
                 able.push(index);
             }
@@ -87,7 +88,7 @@ impl Pool {
         let readings = |of: &[usize]| of.iter().map(|i| spans[*i].2).sum::<usize>();
         if !whole.is_empty() && 2 * readings(&whole) >= readings(&able) {
             for index in able.iter().filter(|i| !whole.contains(i)) {
-                pool.set_aside.push((*index, "it lived through a part of the run only".into()));
+                pool.set_aside.push((*index, SetAside::PartOnly));
             }
             pool.side_by_side(series, &whole, &spans, least);
         } else if !able.is_empty() {
@@ -136,7 +137,7 @@ impl Pool {
                 if place * MOST_INCARNATIONS % all.len() < MOST_INCARNATIONS {
                     chosen.push(*index);
                 } else {
-                    let why = format!("{MOST_INCARNATIONS} of {} incarnations stand for all", all.len());
+                    let why = SetAside::Represented { by: MOST_INCARNATIONS, of: all.len() };
                     self.set_aside.push((*index, why));
                 }
             }
@@ -275,7 +276,8 @@ mod tests {
         let series: Vec<Series> = (0..count).map(readings).collect();
         let pool = Pool::new(&series, 32_768.0);
         assert_eq!((pool.members.len(), pool.set_aside.len()), (MOST_INCARNATIONS, count - MOST_INCARNATIONS));
-        assert!(pool.recycled && pool.set_aside.iter().all(|s| s.1 == "300 of 3007 incarnations stand for all"));
+        let represented = SetAside::Represented { by: 300, of: 3007 };
+        assert!(pool.recycled && pool.set_aside.iter().all(|s| s.1 == represented));
         let gaps = pool.members.windows(2).map(|pair| pair[1].index - pair[0].index);
         assert!(gaps.max() <= Some(11) && pool.members[0].index == 0);
     }

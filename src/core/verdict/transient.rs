@@ -2,7 +2,7 @@
 
 /// A shape over the judged part as 0 to 1, with its parameters as shares of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Transient {
+pub enum Transient {
     /// `1 - exp(-u/T)`: a warm-up.
     Exponential(f64),
     /// `log(1 + u/T)`: a cache whose misses get rarer.

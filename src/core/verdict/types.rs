@@ -2,8 +2,9 @@
 
 use super::Forecast;
 use super::facts::{Claim, Gate, Note};
+use super::reason::{Because, Fact, PartKind, Reason, SetAside, Settle};
 use super::sites::CallSites;
-use crate::model::{Axis, Resource, WorkerId, format_count};
+use crate::model::{Axis, Resource, WorkerId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -77,26 +78,8 @@ pub struct Interval {
     pub confidence: f64,
 }
 
-impl Interval {
-    /// Its bounds in the words of `amount`: `98 %: 3.9 KiB to 4.3 KiB`; where rounded they are the same, how far they lie from
-    /// their middle: `98 %: ± 1.9 B`.
-    pub fn bounds(&self, amount: impl Fn(f64) -> String) -> String {
-        let percent = format_count(self.confidence * 100.0);
-        match self.narrow(&amount) {
-            Some(half) => format!("{percent} %: ± {half}"),
-            None => format!("{percent} %: {} to {}", amount(self.lower), amount(self.upper)),
-        }
-    }
-
-    /// How far the bounds lie from their middle, in the words of `amount`, if in these words they are the same.
-    pub fn narrow(&self, amount: impl Fn(f64) -> String) -> Option<String> {
-        let narrow = self.lower < self.upper && amount(self.lower) == amount(self.upper);
-        narrow.then(|| amount((self.upper - self.lower) / 2.0))
-    }
-}
-
 /// Growth of one resource, and what is concluded from it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Finding {
     /// The resource.
     pub resource: Resource,
@@ -110,49 +93,44 @@ pub struct Finding {
     pub axis: Axis,
     /// Allowed growth, in the same unit as `growth`.
     pub budget: f64,
-    /// Why, in a sentence without a full stop.
-    pub reason: String,
-    /// What would settle an inconclusive finding, in a sentence.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub settle: Option<String>,
+    /// Why.
+    pub reason: Reason,
+    /// What would settle an inconclusive finding.
+    pub settle: Option<Settle>,
     /// Worker by worker, in the order of first reading.
     pub workers: Vec<WorkerFinding>,
     /// Growth by step of the workload; missing if there is one step only, or nothing could be fitted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steps: Option<BySteps>,
     /// The numbers behind the answer.
     pub evidence: Evidence,
     /// What the growth of a leak is made of, the largest first: kinds of descriptors, memory resident and swapped out.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,
     /// How growth goes on if it goes on as it did; missing if no limit is known, or nothing grows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<Forecast>,
 }
 
 /// A part of what a resource counts, with its own growth under a straight line.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Part {
-    /// What it is, such as `sockets`.
-    pub name: String,
+    /// What it is.
+    pub kind: PartKind,
     /// Its growth; both bounds hold for all parts together.
     pub growth: Interval,
 }
 
 /// Growth by step of the workload.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct BySteps {
     /// Whether each worker's requests were counted by step; else its requests are split as the pool's were.
     pub exact: bool,
     /// Step by step, in the order of the harness file.
     pub rows: Vec<StepGrowth>,
     /// The row without which growth would be proven to be within the budget, if there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alone: Option<usize>,
 }
 
 /// Growth under one step, or under several that can't be told apart.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct StepGrowth {
     /// Its name; several names if they move together, and the growth is then theirs jointly.
     pub steps: Vec<String>,
@@ -165,7 +143,7 @@ pub struct StepGrowth {
 }
 
 /// One worker's part in a finding.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct WorkerFinding {
     /// The worker; `None` for a series of the pool as a whole.
     pub worker: Option<WorkerId>,
@@ -178,20 +156,17 @@ pub struct WorkerFinding {
     /// Level at its last reading.
     pub last: f64,
     /// Its own growth; missing if it was set aside.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub growth: Option<Interval>,
     /// The line that charts draw; missing if it was set aside.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fit: Option<Fit>,
     /// Whether this worker alone is a leak beyond doubt.
     pub leaks: bool,
     /// Why it was set aside, if it was.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub set_aside: Option<String>,
+    pub set_aside: Option<SetAside>,
 }
 
 /// A fitted curve with its band, for drawing: a handful of points along the axis.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Fit {
     /// Where the judged part begins on the axis; what lies before is warm-up.
     pub from: f64,
@@ -205,16 +180,17 @@ pub struct Fit {
     pub upper: Vec<f64>,
 }
 
-/// The numbers behind a finding, as label and value; what a statistician asks for.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+/// The numbers behind a finding.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Evidence {
-    /// Label and value, in the order to be shown.
-    pub facts: Vec<(String, String)>,
+    /// What a statistician asks for, in the order to be shown.
+    pub facts: Vec<Fact>,
     /// Growth by quarter of the judged part, per step of the axis, pooled; empty if there was too little.
     pub quarters: Vec<f64>,
-    /// What shows that it is of its class, in a sentence without a full stop; missing where the reason says it all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub because: Option<String>,
+    /// What shows that it is of its class; missing where the reason says it all.
+    pub because: Option<Because>,
+    /// Tests that shared its error probability of "leak".
+    pub tests: usize,
 }
 
 /// A live estimate for the progress display.

@@ -1,18 +1,19 @@
 //! The working behind a finding, for those who want to check it: what was cut, which models are plausible, what they leave, and the
 //! conditions of the rule one by one.
 //!
-//! It is made from the run record again and decides nothing.
+//! It is the assessment that decided, made from the run record once more.
 
-use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, Assessment, Demands, LATE, NEAR, NEAR_BUDGET, Terms};
-use super::explain::{model_name, pattern_name};
+use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, Demands, NEAR, Terms};
+use super::condition::Condition;
 use super::finding::{Whole, least_jump};
 use super::level::{Levels, longest};
 use super::mix::Mix;
 use super::plausible::Plausible;
 use super::pool::Pool;
+use super::reason::{ModelShape, SetAside};
 use super::series::{ReadingNote, Readings, readings};
 use super::{Finding, Outcome};
-use crate::model::{Axis, EventKind, EvidenceClass, PhaseKind, Resource, RunRecord, allowed_rate, amount, rate};
+use crate::model::{Axis, EventKind, PhaseKind, Resource, RunRecord};
 use crate::stats::{Estimate, student_t};
 
 /// Lags of the autocorrelation that are shown.
@@ -29,18 +30,18 @@ pub struct Working {
     pub budget: f64,
     /// The answer.
     pub outcome: Outcome,
-    /// What was left out or put together before anything was fitted, a sentence each without its full stop.
-    pub cuts: Vec<String>,
+    /// What was left out or put together before anything was fitted.
+    pub cuts: Vec<Cut>,
     /// What the reader should know of the readings.
     pub notes: Vec<ReadingNote>,
     /// The plausible models, the best first.
     pub models: Vec<WorkedModel>,
     /// The conditions of "leak", all of which must hold.
     pub leak: Vec<Condition>,
-    /// The conditions of "clean", all of which must hold; or see `clean_otherwise`.
+    /// The conditions of "clean", all of which must hold.
     pub clean: Vec<Condition>,
-    /// The other way to "clean" that was open: settling transients, or swings between bounds that don't rise.
-    pub clean_otherwise: bool,
+    /// Whether the second half alone proves it; the conditions that hold are that half's then.
+    pub by_second_half: bool,
     /// Workers that leak beyond doubt when tested one by one.
     pub leaking_alone: usize,
     /// What the best model leaves unexplained.
@@ -52,8 +53,8 @@ pub struct Working {
 /// One plausible model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkedModel {
-    /// In words.
-    pub name: String,
+    /// What it is made of.
+    pub shape: ModelShape,
     /// Growth that persists: estimate, lower bound at the error probability of "leak", upper bound.
     pub persistent: [f64; 3],
     /// Growth at the end of the run, in the same way.
@@ -68,15 +69,51 @@ pub struct WorkedModel {
     pub sigma: f64,
 }
 
-/// One condition of the rule.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Condition {
-    /// What has to hold.
-    pub wanted: String,
-    /// What was found.
-    pub found: String,
-    /// Whether it holds.
-    pub holds: bool,
+/// Something that was left out, or put together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Cut {
+    /// The configured warm-up, up to so many seconds since the start of the run.
+    WarmUp(f64),
+    /// What came before the load began, at so many seconds.
+    BeforeLoad(f64),
+    /// Pauses of the load, from so many seconds on.
+    Pauses(f64),
+    /// Readings that became levels.
+    Levels {
+        /// How many readings.
+        readings: u64,
+        /// How many levels.
+        levels: usize,
+        /// What a level is.
+        of: LevelOf,
+    },
+    /// Series that are set aside for the same reason.
+    SetAside {
+        /// The reason.
+        why: SetAside,
+        /// How many.
+        count: usize,
+    },
+    /// Abrupt jumps; the levels were read both with and without them.
+    Jumps {
+        /// How many.
+        count: usize,
+        /// Their sum.
+        sum: f64,
+    },
+}
+
+/// What a level is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LevelOf {
+    /// The floor right after a collection.
+    Floor,
+    /// A stretch of one of so many incarnations.
+    Incarnations(usize),
+    /// The median of a stretch.
+    Median,
+    /// The mean over so many workers of their medians in a stretch.
+    Mean(usize),
 }
 
 /// What the best model leaves, series after series in the order of the pool.
@@ -94,15 +131,51 @@ pub struct Residuals {
     pub quantiles: Vec<(f64, f64)>,
 }
 
-/// A rule that people write by hand.
-#[derive(Debug, Clone, PartialEq)]
-pub struct NaiveRule {
-    /// Its name.
-    pub name: &'static str,
-    /// What it found.
-    pub found: String,
+/// A rule that people write by hand, with what it found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum NaiveRule {
+    /// Least squares: p < .05, noise taken for independent.
+    Significant {
+        /// The slope.
+        slope: f64,
+        /// Its t statistic.
+        t: f64,
+        /// What t must exceed.
+        bound: f64,
+    },
+    /// Least squares: a slope over the budget.
+    OverBudget {
+        /// The slope.
+        slope: f64,
+        /// The budget.
+        budget: f64,
+    },
+    /// A straight line explains most of the variance.
+    Straight {
+        /// The slope.
+        slope: f64,
+        /// The part that it explains, 0 to 1.
+        r2: f64,
+    },
+    /// The last quarter is above the first.
+    Higher {
+        /// Mean level of the first quarter.
+        first: f64,
+        /// Mean level of the last.
+        last: f64,
+    },
+}
+
+impl NaiveRule {
     /// Whether it would call a leak.
-    pub leak: bool,
+    pub fn calls_a_leak(&self) -> bool {
+        match *self {
+            NaiveRule::Significant { t, bound, .. } => t > bound,
+            NaiveRule::OverBudget { slope, budget } => slope > budget,
+            NaiveRule::Straight { slope, r2 } => slope > 0.0 && r2 >= 0.8,
+            NaiveRule::Higher { first, last } => last > 1.02 * first,
+        }
+    }
 }
 
 /// Works a finding of this run out again; `None` if there was too little to fit.
@@ -111,10 +184,10 @@ pub fn working(record: &RunRecord, finding: &Finding) -> Option<Working> {
     let Readings { axis, series, notes } = readings(record, resource, Mix::new(record).as_ref());
     let quantum = if resource.in_bytes() { super::page(record) } else { 1.0 };
     let least_jump = least_jump(resource, quantum);
-    let terms = Terms { budget: finding.budget, quantum, tests: tests(record, resource), demands: Demands::FINAL };
+    let terms = Terms { budget: finding.budget, quantum, tests: finding.evidence.tests, demands: Demands::FINAL };
     let Whole { pool, assessment, .. } = Whole::new(&series, terms, least_jump);
     let a = assessment?;
-    let alpha = ALPHA_LEAK / terms.tests as f64;
+    let alpha = ALPHA_LEAK / terms.tests.max(1) as f64;
     let best = a.models.first()?;
     let cuts = cuts(record, finding, &pool);
     let axis = axis.unwrap_or(Axis::Seconds);
@@ -126,27 +199,20 @@ pub fn working(record: &RunRecord, finding: &Finding) -> Option<Working> {
         cuts,
         notes,
         models: a.models.iter().map(|m| WorkedModel::new(m, alpha)).collect(),
-        leak: leak_conditions(&a, resource, axis, finding.budget),
-        clean: clean_conditions(&a, resource, axis, finding.budget),
-        clean_otherwise: a.clean,
         leaking_alone: finding.workers.iter().filter(|w| w.worker.is_some() && w.leaks).count(),
         residuals: Residuals::of(best, &a.fitted),
-        naive: pool.raw.first().map_or_else(Vec::new, |l| naive(l, resource, axis, finding.budget)),
+        naive: pool.raw.first().map_or_else(Vec::new, |levels| naive(levels, finding.budget)),
+        by_second_half: a.by_second_half,
+        leak: a.leak,
+        clean: a.clean,
     })
-}
-
-/// Resources that share an error probability with this one at first.
-fn tests(record: &RunRecord, resource: Resource) -> usize {
-    let secondary = |resource: Resource| resource.evidence() == EvidenceClass::Secondary;
-    let judged = Resource::ALL.into_iter().filter(|one| secondary(*one) && record.budget(*one).is_some());
-    if secondary(resource) { judged.count().max(1) } else { 1 }
 }
 
 impl WorkedModel {
     fn new(model: &Plausible, alpha: f64) -> Self {
         let bounds = |e: Estimate| [e.value, e.lower(alpha), e.upper(ALPHA_CLEAN)];
         WorkedModel {
-            name: model_name(model),
+            shape: ModelShape::of(model),
             persistent: bounds(model.persistent),
             end: bounds(model.end),
             distance: model.distance,
@@ -158,143 +224,39 @@ impl WorkedModel {
 }
 
 /// What was left out, and why.
-fn cuts(record: &RunRecord, finding: &Finding, pool: &Pool) -> Vec<String> {
-    let mut cuts = Vec::new();
-    let phase = |kind| record.events.iter().find(|e| matches!(e.kind, EventKind::Phase { phase, .. } if phase == kind));
-    let began = |e: &crate::model::Event| crate::model::format_seconds(e.t);
-    match (phase(PhaseKind::WarmUp), phase(PhaseKind::Soak)) {
-        (Some(_), Some(soak)) => {
-            cuts.push(format!("readings of the configured warm-up, up to {}, are not judged", began(soak)));
-        }
-        (None, Some(soak)) if soak.t > 1.0 => {
-            cuts.push(format!("readings before the load began, up to {}, are not judged", began(soak)));
-        }
-        _ => {}
-    }
-    if let Some(settle) = phase(PhaseKind::Settle) {
-        cuts.push(format!("readings of pauses of the load, from {} on, are not judged", began(settle)));
-    }
-    let used: u64 = finding.workers.iter().filter(|w| w.set_aside.is_none()).map(|w| w.readings).sum();
-    let stretches: usize = pool.raw.iter().map(|l| l.x.len()).sum();
-    let how = match (pool.sawtooth, pool.recycled, pool.members.len()) {
-        (true, ..) => "the floors right after each collection".to_owned(),
-        (_, true, n) => format!("stretches of {n} incarnations, each with its own level"),
-        (.., 1) => "stretches of equal time, each with the median of its readings".to_owned(),
-        (.., n) => format!("stretches of equal time, each with the mean over {n} workers of their medians"),
+fn cuts(record: &RunRecord, finding: &Finding, pool: &Pool) -> Vec<Cut> {
+    let phase = |kind| {
+        let begins = record.events.iter().find(|e| matches!(e.kind, EventKind::Phase { phase, .. } if phase == kind));
+        begins.map(|event| event.t)
     };
-    cuts.push(format!("{used} readings became {stretches} levels: {how}"));
-    let mut reasons: Vec<(&str, usize)> = Vec::new();
+    let mut cuts = Vec::new();
+    cuts.extend(match (phase(PhaseKind::WarmUp), phase(PhaseKind::Soak)) {
+        (Some(_), Some(soak)) => Some(Cut::WarmUp(soak)),
+        (None, Some(soak)) if soak > 1.0 => Some(Cut::BeforeLoad(soak)),
+        _ => None,
+    });
+    cuts.extend(phase(PhaseKind::Settle).map(Cut::Pauses));
+    let readings = finding.workers.iter().filter(|w| w.set_aside.is_none()).map(|w| w.readings).sum();
+    let levels = pool.raw.iter().map(|l| l.x.len()).sum();
+    let of = match (pool.sawtooth, pool.recycled, pool.members.len()) {
+        (true, ..) => LevelOf::Floor,
+        (_, true, count) => LevelOf::Incarnations(count),
+        (.., 1) => LevelOf::Median,
+        (.., count) => LevelOf::Mean(count),
+    };
+    cuts.push(Cut::Levels { readings, levels, of });
+    let mut reasons: Vec<(SetAside, usize)> = Vec::new();
     for (_, why) in &pool.set_aside {
         match reasons.iter_mut().find(|(known, _)| known == why) {
             Some((_, count)) => *count += 1,
-            None => reasons.push((why, 1)),
+            None => reasons.push((*why, 1)),
         }
     }
-    cuts.extend(reasons.iter().map(|(why, count)| format!("{count} series set aside: {why}")));
+    cuts.extend(reasons.into_iter().map(|(why, count)| Cut::SetAside { why, count }));
     if !pool.jumps.is_empty() {
-        cuts.push(format!(
-            "{} abrupt jump{}, together {}: the levels were read both with and without them",
-            pool.jumps.len(),
-            if pool.jumps.len() == 1 { "" } else { "s" },
-            amount(finding.resource, pool.jumps.iter().map(|j| j.size).sum())
-        ));
+        cuts.push(Cut::Jumps { count: pool.jumps.len(), sum: pool.jumps.iter().map(|j| j.size).sum() });
     }
     cuts
-}
-
-fn leak_conditions(a: &Assessment, resource: Resource, axis: Axis, budget: f64) -> Vec<Condition> {
-    let rate = |value: f64| rate(resource, axis, value);
-    let rho = a.models.first().map_or(1.0, |m| m.rho);
-    let going_on = a.jumps == super::jumping::JumpPattern::GoingOn;
-    let mut out = vec![
-        Condition {
-            wanted: "persistent growth is above zero in every plausible model, or it climbs like a ratchet".into(),
-            found: format!(
-                "its least lower bound is {}{}",
-                rate(a.persistent.lower),
-                if a.climbs { ", and it climbs at an even pace to the end" } else { "" }
-            ),
-            holds: a.persistent.lower > 0.0 || a.climbs,
-        },
-        Condition {
-            wanted: format!("its least estimate reaches {}", rate(a.enough)),
-            found: rate(a.least),
-            holds: a.least >= a.enough,
-        },
-    ];
-    if going_on {
-        let found = format!("{}, together {}", pattern_name(a.jumps), rate(a.by_jumps.0));
-        out.push(Condition { wanted: "growth goes on late, in jumps that go on".into(), found, holds: true });
-    } else {
-        out.push(Condition {
-            wanted: format!(
-                "growth goes on late: the slope of the last 40 % reaches {LATE} of the budget, {}",
-                rate(LATE * budget)
-            ),
-            found: a.late.map_or("too few levels".into(), |late| format!("{} (Theil-Sen)", rate(late))),
-            holds: a.late.is_some_and(|late| late >= LATE * budget),
-        });
-        let found = if a.spread { "many rises" } else { "a few rises that may be the last" };
-        out.push(Condition { wanted: "it is made of many rises".into(), found: found.into(), holds: a.spread });
-    }
-    out.push(Condition {
-        wanted: "the level doesn't wander like a random walk, or it climbs as none does".into(),
-        found: format!("autocorrelation {rho:.3}"),
-        holds: !a.wanders,
-    });
-    out.push(Condition {
-        wanted: "growth was seen for long enough".into(),
-        found: if a.lately { "it may have set in at the very end" } else { "it didn't set in at the very end" }.into(),
-        holds: !a.lately,
-    });
-    out.push(Condition {
-        wanted: "abrupt falls don't take it back".into(),
-        found: if a.taken_back { "they take back much of it" } else { "no sign of that" }.into(),
-        holds: !a.taken_back,
-    });
-    if a.models.first().is_some_and(|m| !m.transients.is_empty()) {
-        out.push(Condition {
-            wanted: "after what ends by itself the last quarter keeps the pace of what persists".into(),
-            found: if a.falls_behind { "it falls behind" } else { "it does" }.into(),
-            holds: !a.falls_behind,
-        });
-    }
-    if a.load_is_lost {
-        let found = "it goes along with the requests, and is known too roughly".into();
-        out.push(Condition { wanted: "load is told apart from growth".into(), found, holds: false });
-    }
-    out.push(Condition {
-        wanted: "growth hasn't stopped just before the end".into(),
-        found: if a.stopped { "it has all but stopped" } else { "no sign of that" }.into(),
-        holds: !a.stopped,
-    });
-    out
-}
-
-fn clean_conditions(a: &Assessment, resource: Resource, axis: Axis, budget: f64) -> Vec<Condition> {
-    let rate = |value: f64| rate(resource, axis, value);
-    let estimate = a.models.first().map_or(f64::NAN, |m| m.end.value);
-    let quiet = !matches!(a.jumps, super::jumping::JumpPattern::GoingOn | super::jumping::JumpPattern::Unclear);
-    vec![
-        Condition {
-            wanted: format!(
-                "growth at the end is under the budget of {} in every near model",
-                allowed_rate(resource, axis, budget)
-            ),
-            found: format!("its highest upper bound is {}", rate(a.end.upper)),
-            holds: a.end.upper < budget,
-        },
-        Condition {
-            wanted: format!("its estimate is at most {NEAR_BUDGET} of the budget, {}", rate(NEAR_BUDGET * budget)),
-            found: rate(estimate),
-            holds: estimate <= NEAR_BUDGET * budget,
-        },
-        Condition {
-            wanted: "no abrupt jumps that may go on".into(),
-            found: pattern_name(a.jumps).into(),
-            holds: quiet,
-        },
-    ]
 }
 
 impl Residuals {
@@ -351,7 +313,7 @@ fn quantiles(series: &[Vec<f64>], rho: f64) -> Vec<(f64, f64)> {
 }
 
 /// What simpler rules say of the same levels.
-fn naive(levels: &Levels, resource: Resource, axis: Axis, budget: f64) -> Vec<NaiveRule> {
+fn naive(levels: &Levels, budget: f64) -> Vec<NaiveRule> {
     let Levels { x, y, .. } = levels;
     let n = x.len() as f64;
     if x.len() < 8 {
@@ -369,26 +331,10 @@ fn naive(levels: &Levels, resource: Resource, axis: Axis, budget: f64) -> Vec<Na
     let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
     let (first, last) = (mean(&y[..part]), mean(&y[y.len() - part..]));
     vec![
-        NaiveRule {
-            name: "least squares, p < .05, noise taken for independent",
-            found: format!("{}, t = {t:.1}", rate(resource, axis, slope)),
-            leak: t > student_t(0.95, n - 2.0),
-        },
-        NaiveRule {
-            name: "least squares, slope over the budget",
-            found: rate(resource, axis, slope),
-            leak: slope > budget,
-        },
-        NaiveRule {
-            name: "R² of a straight line at least .8",
-            found: format!("{r2:.2}"),
-            leak: slope > 0.0 && r2 >= 0.8,
-        },
-        NaiveRule {
-            name: "last quarter 2 % above the first",
-            found: format!("{} against {}", amount(resource, last), amount(resource, first)),
-            leak: last > 1.02 * first,
-        },
+        NaiveRule::Significant { slope, t, bound: student_t(0.95, n - 2.0) },
+        NaiveRule::OverBudget { slope, budget },
+        NaiveRule::Straight { slope, r2 },
+        NaiveRule::Higher { first, last },
     ]
 }
 
@@ -405,18 +351,18 @@ mod tests {
     #[test]
     fn every_condition_of_a_leak_holds() {
         let found = memory(&leaking());
-        assert!(found.leak.iter().all(|c| c.holds), "{:#?}", found.leak);
-        assert!(!found.clean.iter().all(|c| c.holds), "{:#?}", found.clean);
-        assert!(found.naive.iter().all(|r| r.leak), "{:#?}", found.naive);
+        assert!(found.leak.iter().all(Condition::holds), "{:#?}", found.leak);
+        assert!(!found.clean.iter().all(Condition::holds), "{:#?}", found.clean);
+        assert!(found.naive.iter().all(NaiveRule::calls_a_leak), "{:#?}", found.naive);
         assert_eq!(found.leaking_alone, 2);
-        assert!(found.cuts.iter().any(|c| c.contains("configured warm-up, up to 10 s")), "{:?}", found.cuts);
+        assert!(found.cuts.contains(&Cut::WarmUp(10.0)), "{:?}", found.cuts);
     }
 
     #[test]
     fn every_condition_of_clean_holds() {
         let found = memory(&clean());
-        assert!(found.clean.iter().all(|c| c.holds), "{:#?}", found.clean);
-        assert!(!found.leak.iter().all(|c| c.holds), "{:#?}", found.leak);
+        assert!(found.clean.iter().all(Condition::holds), "{:#?}", found.clean);
+        assert!(!found.leak.iter().all(Condition::holds), "{:#?}", found.leak);
         assert_eq!(found.models[0].distance, 0.0);
     }
 

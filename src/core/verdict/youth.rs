@@ -4,9 +4,10 @@
 
 use super::assess::Demands;
 use super::judge::page;
+use super::reason::{Reason, Settle};
 use super::step_down::{Judged, step_down};
 use super::{Finding, LeakClass, Outcome};
-use crate::model::{EventKind, RunRecord, Series, WorkerId, format_seconds};
+use crate::model::{EventKind, RunRecord, Series, WorkerId};
 use std::collections::HashMap;
 
 /// How many times as old as at the begin of the watch a process has to be; between these seconds. From the second age on, one
@@ -103,17 +104,8 @@ fn warming_up(finding: &mut Finding, young: &HashMap<WorkerId, Young>) {
     finding.outcome = Outcome::Inconclusive;
     finding.class = LeakClass::Unknown;
     finding.workers.iter_mut().for_each(|worker| worker.leaks = false);
-    let age = |seconds: f64| format_seconds(seconds.round());
-    let began = match youngest.age {
-        fresh if fresh < 1.0 => "with the watch".to_owned(),
-        old => format!("{} before the watch", age(old)),
-    };
-    finding.reason =
-        format!("PID {} began {began}: it may be warming up, and has not grown for long enough after that", worker.pid);
-    finding.settle = Some(format!(
-        "a watch that goes on until it is {} old and longer, or `--warm-up` with the time that it takes to warm up",
-        age(youngest.until)
-    ));
+    finding.reason = Reason::Young { pid: worker.pid, age: youngest.age };
+    finding.settle = Some(Settle::Outlast(youngest.until));
 }
 
 #[cfg(test)]
@@ -137,13 +129,13 @@ mod tests {
     fn growth_of_a_young_process_is_no_leak_until_it_has_outlasted_its_start_by_far() {
         for (age, code) in [(2.0, ExitCode::Leak), (30.0, ExitCode::Inconclusive), (120.0, ExitCode::Inconclusive)] {
             let verdict = judge(&aged(leaking(), age));
-            assert_eq!(verdict.exit, code, "{age}: {}", verdict.findings[0].reason);
+            assert_eq!(verdict.exit, code, "{age}: {:?}", verdict.findings[0].reason);
         }
         assert_eq!(judge(&aged(leaking(), 3600.0)).exit, ExitCode::Leak);
         assert_eq!(judge(&aged(clean(), 30.0)).exit, ExitCode::Clean, "what doesn't grow needs no time");
-        let told = judge(&aged(leaking(), 30.0));
-        assert!(told.findings[0].reason.contains("PID 1 began 30 s before the watch"), "{}", told.findings[0].reason);
-        assert!(told.findings[0].settle.as_ref().unwrap().contains("--warm-up"));
+        let told = &judge(&aged(leaking(), 30.0)).findings[0];
+        assert_eq!(told.reason, Reason::Young { pid: 1, age: 30.0 });
+        assert_eq!(told.settle, Some(Settle::Outlast(300.0)));
     }
 
     #[test]

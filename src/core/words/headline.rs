@@ -1,6 +1,6 @@
 //! What is said first: the name of the service, the verdict, what it costs, and who it comes from.
 
-use super::{doubts, forecast, gates, kinds, sites, steps};
+use super::{doubts, evidence, forecast, gates, reasons, sites, steps};
 use crate::model::{Axis, Failure, Resource, RunRecord, WorkerId, amount, ended_by, format_bytes, format_count, level};
 use crate::verdict::{CallSites, Claim, Crashes, Finding, LeakClass, LimitHit, Open, Verdict, leaking_parts};
 use std::fmt;
@@ -123,7 +123,7 @@ fn leak(finding: &Finding) -> String {
     let resource = finding.resource;
     let (who, what) = leaves(resource, finding.axis.unit(), growth.estimate);
     let kind = leaking_parts(finding).first().copied().filter(|_| resource == Resource::Descriptors);
-    let kind = kind.map_or(String::new(), |part| format!(" ({})", part.name));
+    let kind = kind.map_or(String::new(), |part| format!(" ({})", evidence::part_name(part.kind)));
     let place = if resource.place().is_empty() { String::new() } else { format!(" {}", resource.place()) };
     let allowed = amount(resource, finding.budget);
     format!(": {who} {what}{kind}{place}{} (allowed: {allowed})", whose(finding))
@@ -195,7 +195,7 @@ fn why_open(open: &Open, record: &RunRecord, verdict: &Verdict) -> String {
         Open::Finding(place) => verdict
             .findings
             .get(*place)
-            .map_or_else(String::new, |finding| format!("{}: {}", finding.resource, kinds::reason(finding))),
+            .map_or_else(String::new, |finding| format!("{}: {}", finding.resource, reasons::reason(finding))),
         Open::NothingJudged => "no resource has a budget, so that nothing was judged".into(),
         Open::Gate(place) => verdict
             .gates
@@ -226,7 +226,7 @@ fn more(record: &RunRecord, verdict: &Verdict) -> Vec<String> {
             }
             Claim::Open(Open::Doubt(doubt)) => out.push(sentence(doubts::remedy(doubt))),
             Claim::Open(Open::Finding(place)) => {
-                let settle = verdict.findings.get(*place).and_then(|finding| finding.settle.as_ref());
+                let settle = verdict.findings.get(*place).and_then(|finding| reasons::settle(finding));
                 out.extend(settle.map(|settle| format!("To settle it: {settle}.")));
             }
             _ => {}

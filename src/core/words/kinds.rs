@@ -1,17 +1,33 @@
 //! Words for the kinds of things: outcomes, classes, axes; and growth with its bounds.
 
 use crate::model::{Axis, Resource, allowed_rate, amount, format_count, rate};
-use crate::verdict::{Finding, GateState, Interval, LeakClass, Outcome, leaking_parts};
+use crate::verdict::{Finding, GateState, Interval, LeakClass, Outcome};
 
 /// A growth with its bounds: `4.1 KiB/request (98 %: 3.9 KiB to 4.3 KiB)`.
 pub fn growth(resource: Resource, axis: Axis, interval: &Interval) -> String {
-    format!("{} ({})", rate(resource, axis, interval.estimate), interval.bounds(|value| amount(resource, value)))
+    format!("{} ({})", rate(resource, axis, interval.estimate), confident(interval, |value| amount(resource, value)))
+}
+
+/// Bounds with their confidence, in the words of `amount`: `98 %: 3.9 KiB to 4.3 KiB`; where rounded they are the same, how far
+/// they lie from their middle: `98 %: ± 1.9 B`.
+pub fn confident(interval: &Interval, amount: impl Fn(f64) -> String) -> String {
+    let percent = format_count(interval.confidence * 100.0);
+    match narrow(interval, &amount) {
+        Some(half) => format!("{percent} %: ± {half}"),
+        None => format!("{percent} %: {} to {}", amount(interval.lower), amount(interval.upper)),
+    }
+}
+
+/// How far the bounds lie from their middle, in the words of `amount`, if in these words they are the same.
+pub fn narrow(interval: &Interval, amount: impl Fn(f64) -> String) -> Option<String> {
+    let Interval { lower, upper, .. } = *interval;
+    (lower < upper && amount(lower) == amount(upper)).then(|| amount((upper - lower) / 2.0))
 }
 
 /// The bounds of a growth alone: `3.9 KiB to 4.3 KiB`, or `± 1.9 B` if that is very narrow.
 pub fn bounds(resource: Resource, interval: &Interval) -> String {
     let amount = |value| amount(resource, value);
-    match interval.narrow(amount) {
+    match narrow(interval, amount) {
         Some(half) => format!("± {half}"),
         None if interval.lower == interval.upper => amount(interval.lower),
         None => format!("{} to {}", amount(interval.lower), amount(interval.upper)),
@@ -21,16 +37,6 @@ pub fn bounds(resource: Resource, interval: &Interval) -> String {
 /// The budget of a finding: `64 B/request` or `1 MiB/hour`. Over seconds it is still one per request.
 pub fn budget(finding: &Finding) -> String {
     allowed_rate(finding.resource, finding.axis, finding.budget)
-}
-
-/// Why a finding is what it is, with what a leak is made of; a sentence without its full stop.
-pub fn reason(finding: &Finding) -> String {
-    let unit = finding.axis.unit();
-    let parts = if finding.resource == Resource::Memory { Vec::new() } else { leaking_parts(finding) };
-    let named: Vec<String> =
-        parts.iter().map(|part| format!("{} {}/{unit}", format_count(part.growth.estimate), part.name)).collect();
-    let parts = if named.is_empty() { String::new() } else { format!("; of these {}", named.join(", ")) };
-    format!("{}{parts}", finding.reason)
 }
 
 /// What growth is measured against, in full.

@@ -1,7 +1,7 @@
 //! What the reader should know beside a verdict, in sentences without their full stop.
 
 use super::plain::capital;
-use super::{doubts, forecast, sites, steps};
+use super::{doubts, forecast, reasons, sites, steps};
 use crate::model::{amount, format_bytes, format_seconds, rate};
 use crate::verdict::{
     Claim, Finding, LooksTaken, NoiseCause, Note, Open, Outcome, ReadingNote, Verdict, WorkerFinding,
@@ -40,12 +40,12 @@ fn sizes(finding: &Finding) -> Option<String> {
 /// What would settle the findings that are open, each said once; the first lines say it of the finding that they are on.
 fn settling(verdict: &Verdict) -> Vec<String> {
     let first = verdict.claims.iter().find_map(|claim| match claim {
-        Claim::Open(Open::Finding(place)) => verdict.findings.get(*place)?.settle.as_ref(),
+        Claim::Open(Open::Finding(place)) => reasons::settle(verdict.findings.get(*place)?),
         _ => None,
     });
-    let mut said: Vec<(&String, Vec<&str>)> = Vec::new();
+    let mut said: Vec<(String, Vec<&str>)> = Vec::new();
     for finding in verdict.findings.iter().filter(|finding| finding.outcome == Outcome::Inconclusive) {
-        let Some(settle) = finding.settle.as_ref().filter(|settle| Some(*settle) != first) else { continue };
+        let Some(settle) = reasons::settle(finding).filter(|settle| Some(settle) != first.as_ref()) else { continue };
         match said.iter_mut().find(|(words, _)| *words == settle) {
             Some((_, resources)) => resources.push(finding.resource.name()),
             None => said.push((settle, vec![finding.resource.name()])),

@@ -31,7 +31,7 @@ pub fn by_step(site: &CallSite) -> Option<String> {
     };
     let bytes = |bytes: f64| amount(Resource::Memory, bytes);
     let growth = &step.growth;
-    Some(format!("{} per {names} ({})", bytes(growth.estimate), growth.bounds(bytes)))
+    Some(format!("{} per {names} ({})", bytes(growth.estimate), kinds::confident(growth, bytes)))
 }
 
 /// What is concluded about a site.

@@ -1,7 +1,8 @@
 //! Growth by step of the workload, in words.
 
+use super::plain::plain;
 use crate::model::amount;
-use crate::verdict::{Finding, Outcome, StepGrowth};
+use crate::verdict::{BySteps, Finding, Outcome, StepGrowth};
 
 /// Steps that are named; of more, so many.
 const NAMED: usize = 4;
@@ -47,6 +48,22 @@ pub fn notes(finding: &Finding) -> Vec<String> {
             )
         })
         .collect()
+}
+
+/// The steps of a row, harmless to show: a name, or the names of those that can't be told apart.
+pub fn names(row: &StepGrowth) -> String {
+    let names: Vec<String> = row.steps.iter().map(|name| plain(name)).collect();
+    names.join(" and ")
+}
+
+/// What growth by step rests on.
+pub fn worth(steps: &BySteps) -> &'static str {
+    if steps.exact {
+        "Each worker's requests were counted by step. The intervals of all rows hold together (Bonferroni)."
+    } else {
+        "Each worker's requests are split as the pool's were at the time. The intervals of all rows hold together \
+         (Bonferroni)."
+    }
 }
 
 fn name(row: &StepGrowth) -> String {

@@ -3,6 +3,7 @@
 mod broken;
 mod browser;
 mod snapshots;
+mod understanding;
 
 use super::*;
 use base64::Engine;

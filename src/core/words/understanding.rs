@@ -2,10 +2,9 @@
 //!
 //! Every sentence is made from the run at hand; what isn't known isn't said.
 
-use super::text::{amount, axis_name, budget, capital, level, plain};
-use crate::model::{Axis, Resource, RunRecord, format_bytes, format_count, format_seconds};
+use super::{axis_name, because, budget, capital, forecast, gate, narrow, plain, reason, settle, sites, thousands};
+use crate::model::{Axis, Resource, RunRecord, amount, format_bytes, format_count, format_seconds, level};
 use crate::verdict::{ExitCode, Finding, GateState, Interval, LeakClass, Outcome, Verdict};
-use crate::words::{self, forecast, sites};
 
 /// A question with its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,12 +73,12 @@ fn measured(record: &RunRecord, main: Option<&Finding>) -> Vec<String> {
 fn meaning(finding: &Finding) -> Vec<String> {
     let (resource, axis) = (finding.resource, finding.axis);
     let Some(growth) = finding.growth.filter(is_finite) else {
-        return vec![format!("No growth could be fitted: {}.", sentence(&words::reason(finding)))];
+        return vec![format!("No growth could be fitted: {}.", sentence(&reason(finding)))];
     };
     let step = axis.unit();
     let budget = budget(finding);
     let shown = |value| amount(resource, value);
-    let range = match growth.narrow(shown) {
+    let range = match narrow(&growth, shown) {
         Some(half) => format!("within {half} of {}", shown(growth.estimate)),
         None => format!("between {} and {}", shown(growth.lower), shown(growth.upper)),
     };
@@ -112,9 +111,9 @@ fn meaning(finding: &Finding) -> Vec<String> {
     }) {
         said.push(words.to_owned());
     }
-    said.extend(finding.evidence.because.as_ref().map(|b| format!("{}.", capital(&sentence(b)))));
-    if let Some(settle) = &finding.settle {
-        said.push(format!("What would settle it: {}.", sentence(settle)));
+    said.extend(because(finding).map(|because| format!("{}.", capital(&sentence(&because)))));
+    if let Some(settle) = settle(finding) {
+        said.push(format!("What would settle it: {}.", sentence(&settle)));
     }
     said
 }
@@ -128,7 +127,7 @@ fn withheld(verdict: &Verdict, finding: &Finding) -> Option<String> {
         .gates
         .iter()
         .filter(|g| g.state != GateState::Pass)
-        .map(words::gate)
+        .map(gate)
         .map(|g| {
             format!(
                 "{} (measured {}, allowed {})",
@@ -291,42 +290,5 @@ fn finite(value: Option<f64>) -> Option<f64> {
 }
 
 fn count(value: f64) -> String {
-    super::chart::thousands(&format!("{value:.0}"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::fixture;
-
-    fn answer(paragraphs: &[Paragraph], title: &str) -> Option<String> {
-        paragraphs.iter().find(|p| p.title == title).map(|p| p.text.clone())
-    }
-
-    #[test]
-    fn a_leak_is_told_in_numbers_of_production() {
-        let (record, verdict) = fixture::leak();
-        let text = answer(&explain(&record, &verdict), "What it means in production").unwrap();
-        assert!(text.contains("A million requests to a worker cost 3.91 GiB"), "{text}");
-        assert!(text.contains("Recycling a worker after "), "{text}");
-    }
-
-    #[test]
-    fn a_clean_run_has_nothing_to_say_of_production() {
-        let (record, verdict) = fixture::warm_up();
-        assert_eq!(answer(&explain(&record, &verdict), "What it means in production"), None);
-    }
-
-    #[test]
-    fn clean_growth_under_a_failed_workload_is_not_called_clean() {
-        let (record, mut verdict) = fixture::warm_up();
-        verdict.outcome = Outcome::Inconclusive;
-        verdict.exit = ExitCode::Workload;
-        verdict.gates[2].state = GateState::Fail;
-        let text = answer(&explain(&record, &verdict), "What the verdict says").unwrap();
-        assert!(
-            text.ends_with("doesn't count as clean because of error rate (measured 0.0833 %, allowed 1 %)."),
-            "{text}"
-        );
-    }
+    thousands(&format!("{value:.0}"))
 }
