@@ -1,6 +1,5 @@
 //! What a reader is told of a verdict, on made-up runs.
 
-use crate::model::*;
 use crate::report::fixture;
 use crate::verdict::*;
 use crate::words::understanding::*;
