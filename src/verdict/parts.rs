@@ -78,7 +78,7 @@ fn part(kind: PartKind, series: &[Series], of: usize) -> Option<Part> {
         upper: slope.upper(alpha),
         confidence: 1.0 - 2.0 * ALPHA,
     };
-    growth.estimate.is_finite().then(|| Part { kind, growth })
+    growth.estimate.is_finite().then_some(Part { kind, growth })
 }
 
 /// The parts that a leak is made of: proven to grow, and a notable share of the whole.
