@@ -226,7 +226,7 @@ fn more(record: &RunRecord, verdict: &Verdict) -> Vec<String> {
             }
             Claim::Open(Open::Doubt(doubt)) => out.push(sentence(doubts::remedy(doubt))),
             Claim::Open(Open::Finding(place)) => {
-                let settle = verdict.findings.get(*place).and_then(|finding| reasons::settle(finding));
+                let settle = verdict.findings.get(*place).and_then(reasons::settle);
                 out.extend(settle.map(|settle| format!("To settle it: {settle}.")));
             }
             _ => {}
