@@ -506,7 +506,7 @@ impl Scenario {
             axis: Axis::WorkerRequests,
             budget,
             reason: match outcome {
-                Outcome::Leak => Reason::GoesOn { lower: interval(1.0).lower, jumps: false, second_half: false },
+                Outcome::Leak => Reason::GoesOn { lower: interval(1.0).lower, jumps: false },
                 Outcome::Clean => Reason::Within { upper: interval(1.0).upper, history: None, second_half: false },
                 Outcome::Inconclusive => Reason::TooNoisy { lower: interval(1.0).lower, upper: interval(1.0).upper },
             },

@@ -4,6 +4,7 @@
 //! Always: no panic on any input; what can't be estimated is `None`.
 
 mod attribution;
+mod line;
 mod linear;
 mod panel;
 mod quantile;
@@ -13,6 +14,7 @@ mod spending;
 mod walk;
 
 pub use attribution::{Attribution, Counted, ahead_of_share, moving_together};
+pub use line::Line;
 pub use linear::Cholesky;
 pub use panel::{Estimate, ModelFit, Panel, Unit};
 pub use quantile::{normal_quantile, student_t, student_t_tail};

@@ -1,14 +1,13 @@
 //! One judged unit, the pool or a single worker: what its growth amounts to.
 //!
-//! The rule is told in `docs/verdict.md`. In short: a leak is growth that is above zero in every plausible model and
-//! comes near the budget in the least of them; clean is growth whose upper bound is under the budget in every one.
+//! The rule is told in `docs/verdict.md`. In short: growth is a leak if all that may be its lasting part is over the budget, and
+//! clean if all that may be its pace at the end is under it, or what is to come is little and what lasts is under it.
 
 use super::Interval;
-use super::climb::{climbs_evenly, fades_roughly, falls, falls_behind, is_spread, last_quarter, late_slope};
 use super::condition::{Condition, hold};
 use super::jumping::{JumpPattern, pattern};
+use super::lasting::{exceed, fade, halves_exceed, has_stopped, is_silent, keeps_pace, paces};
 use super::level::{Jump, Levels, longest};
-use super::pace::{has_stopped, keeps_pace};
 use super::plausible::{FAR, Plausible, Plausibles, plausible};
 use super::transient::Transient;
 use crate::stats::{Estimate, keeps_in_band, student_t};
@@ -23,29 +22,21 @@ pub(super) const ALPHA_CLEAN: f64 = 0.01;
 const ALPHA_SUSPICIOUS: f64 = 0.05;
 /// Error probability of "clean" where it rests on how a transient goes on after the run.
 const ALPHA_SETTLES: f64 = 0.001;
-/// Autocorrelation from which a level wanders so much that where it went says nothing.
-const WANDERS: f64 = 0.985;
-/// Autocorrelation from which it may be a walk, and the parts of its rise that such a level may fall by and yet be a
-/// leak: the less, the more it wanders.
+/// Autocorrelation of what the best model leaves from which the level wanders, or has a shape that no model has.
+const WANDERS: f64 = 0.97;
+/// Autocorrelation from which a level may be a walk, and the part of the error probability of "clean" that is left for it.
 const DRIFTS: f64 = 0.8;
-const STROLL: f64 = 0.18;
-const RATCHET: f64 = 0.1;
-/// The part of the error probability of "clean" that is left for a level that may be a walk.
 const STRICTER: f64 = 0.3;
-/// The part of its estimate that growth of such a level must reach in the last quarter of the run.
-pub(super) const STEADY: f64 = 0.5;
-/// The part of the budget that the least plausible estimate of a leak must reach.
-pub(super) const NEAR_BUDGET: f64 = 0.75;
-/// The part of the budget at which growth must go on late in the run.
-pub(super) const LATE: f64 = 0.4;
-/// The part of the run that must have passed before growth that sets in then has been seen for too short a time.
-const LATELY: f64 = 0.7;
+/// The parts of the run after which growth that sets in then, or goes on after a cache has become full then, has been seen for
+/// too short a time.
+const SET_IN: f64 = 0.6;
+const FULL: f64 = 0.75;
 /// The part of growth that abrupt falls may take back in all.
 const UNDONE: f64 = 0.5;
-/// The part of its estimate that the lower bound of growth reaches when even a walk can't have made it.
-const SURE: f64 = 0.9;
 /// The part of its first tenth to which growth must have come down in the last one for it to count as settling.
 const SLOWED: f64 = 0.35;
+/// The part of the budget by which what lasts may fall where growth ends by itself: more would make up for growth.
+const FALLING: f64 = 0.5;
 /// Constants of a transient that must have passed before a run may be judged early; and where one with an end, or growth
 /// that set in late, must have had it.
 const CONSTANTS: f64 = 3.0;
@@ -60,28 +51,22 @@ pub(super) struct Assessment {
     /// Growth by jumps, per step of the axis, with its standard error under a compound Poisson process.
     pub by_jumps: (f64, f64),
     pub jumps: JumpPattern,
-    /// Theil-Sen slope of the last 40 %, jumps included.
-    pub late: Option<f64>,
     /// Bounds of persistent growth and of growth at the end, the worst over the plausible models.
     pub persistent: Interval,
     pub end: Interval,
     /// The least estimate of persistent growth in a plausible model.
     pub least: f64,
-    /// Whether late growth is made of many rises.
-    pub spread: bool,
     /// What must hold for a leak, and what for clean.
     pub leak: Vec<Condition>,
     pub clean: Vec<Condition>,
-    /// Whether it was rough while a transient made it grow.
-    pub fades_roughly: bool,
-    /// Whether it is the second half alone that proves it; the bounds are that half's then.
+    /// Whether it is the second half alone that proves it clean; the bounds of growth at the end are that half's then.
     pub by_second_half: bool,
-    /// Whether all that a leak lacks is a lower bound above zero.
-    pub only_noisy: bool,
     /// Whether growth is told apart from what the uneven mix of steps makes of it.
     pub mixed: bool,
     /// What the best model was fitted to, less what comes and goes.
     pub fitted: Vec<Levels>,
+    /// The levels less what comes and goes, jumps included.
+    pub steady: Vec<Levels>,
 }
 
 /// What is judged.
@@ -161,7 +146,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let may_walk = best.rho >= DRIFTS && !comes_back;
     let alpha_clean = if may_walk { alpha_clean * STRICTER } else { alpha_clean };
     let (early, over) = (ahead != Ahead::Nothing, if let Ahead::Plan { over } = ahead { over } else { 0.0 });
-    let in_doubt = ahead == Ahead::Unknown && by_jumps.0 > NEAR_BUDGET * budget;
+    let in_doubt = ahead == Ahead::Unknown && by_jumps.0 > budget;
     let pattern = match pattern {
         JumpPattern::Single | JumpPattern::Settling if in_doubt => JumpPattern::Unclear,
         pattern => pattern,
@@ -191,71 +176,36 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let persistent = bounds(|m| m.persistent, FAR);
     let end = bounds(|m| m.end, NEAR);
     let least = models.iter().map(|m| with_jumps(m, m.persistent).value).fold(f64::INFINITY, f64::min);
-    // Load and wave would stand for growth or hide it.
-    let late = late_slope(&steady);
-    let spread = steady.iter().any(is_spread) || best.stepped && smooth.iter().any(is_spread);
-    // Levels without any noise look like a walk too; growth that is this sure even for a walk is none.
-    let sure = is_sure(&persistent);
-    let sets_in_late = |t: &Transient| matches!(t, Transient::Onset(from) if *from > LATELY);
-    let set_in_lately = models.iter().any(|m| {
-        let late = m.transients.iter().any(sets_in_late);
-        let before = m.line + if m.stepped && going_on { by_jumps.0 * span } else { 0.0 };
-        late && before < NEAR_BUDGET * budget * span
-    });
-    // Growth over the budget beyond doubt, and jumps that go on, stay what they are however a transient ended.
-    let hangs_on_transient = !going_on && persistent.lower < budget;
-    // What goes on after a cache has become full is known from then on only.
-    let full_lately = best.transients.iter().any(|t| matches!(t, Transient::Hinge(full) if *full > LATELY));
-    let lately = set_in_lately || hangs_on_transient && full_lately;
-    let falls = steady.iter().map(falls).fold(0.0, f64::max);
-    let wanders = match best.rho {
-        rho if rho >= WANDERS => !(sure || falls <= RATCHET && last_quarter(&steady) >= STEADY * persistent.estimate),
-        rho if rho >= DRIFTS => falls > STROLL,
-        _ => false,
-    };
-    let shapes = best.transients.len();
-    let fades_roughly = shapes > 0 && matches!(&fitted[..], [one] if fades_roughly(one, shapes));
-    let faded = best.transients.iter().any(|t| t.is_bounded()) && !best.transients.iter().any(sets_in_late);
-    let falls_behind =
-        hangs_on_transient && faded && matches!(&steady[..], [one] if falls_behind(one, persistent.estimate));
-    let climbs = matches!(&steady[..], [one] if climbs_evenly(one));
+    let bound = over.max(1.0) * budget;
     let too_soon = early && is_warming_up(best);
-    let enough = if models.iter().all(Plausible::is_slow) { budget } else { NEAR_BUDGET * budget };
-    // What the level gives back time and again it hasn't kept, however steeply it climbs between.
-    let falling = jumps.iter().filter(|j| j.size < 0.0).count() > 1;
-    let taken_back = best.stepped && falling && by_jumps.0 < -UNDONE * least;
-    // Jumps that go on may well rest for a while.
-    let stopped = (persistent.lower > 0.0 || climbs) && !going_on && has_stopped(&steady, terms.quantum);
-    let bound = over * budget;
+    // Load and wave would stand for growth or hide it: what is left is read.
+    let parts = if let [one] = &steady[..] { paces(one) } else { None };
+    let fades = parts.as_ref().is_some_and(|paces| fade(paces, budget));
+    // Rises of very different sizes have a mean that no bound for symmetric errors knows well.
+    let by_parts = !early && paces_that_last(best, &steady, span).is_some_and(|paces| exceed(&paces, budget, alpha));
+    let is_known = best.rho < WANDERS && !(by_parts && fades)
+        || !fades && parts.map_or_else(|| halves_exceed(&steady, budget), |paces| exceed(&paces, budget, ALPHA_LEAK));
+    let settled: Vec<Levels> = fitted.iter().map(|levels| less_transients(best, levels, span)).collect();
+    let stopped = has_stopped(&settled, budget, terms.quantum) || matches!(&steady[..], [one] if is_silent(one));
+    // What the level gives back it hasn't kept, however steeply it climbs between.
+    let taken_back = by_jumps.0 < -UNDONE * least.max(0.0);
+    let by_line = best.line / span + if best.stepped && going_on { by_jumps.0 } else { 0.0 };
     let mut leak = vec![
-        Condition::Persists { lower: persistent.lower, bound, ratchet: climbs && !early },
-        Condition::Reaches { least, enough },
-    ];
-    if going_on && persistent.lower > bound {
-        leak.push(Condition::JumpsGoOn { added: by_jumps.0 });
-    } else {
-        leak.extend([Condition::GoesOnLate { slope: late, part: LATE, budget }, Condition::ManyRises(spread)]);
-    }
-    leak.extend([
-        Condition::NoWalk { rho: best.rho, wanders },
-        Condition::SeenForLong(!lately),
+        Condition::Lasts { lower: persistent.lower, bound, by_parts },
+        Condition::ShapeKnown { rho: best.rho, holds: is_known },
+        Condition::SeenForLong(!is_recent(best, by_line, budget)),
+        Condition::GoesOnToTheEnd(!stopped),
         Condition::NotTakenBack(!taken_back),
-    ]);
-    leak.extend((shapes > 0).then_some(Condition::KeepsPace(!falls_behind)));
+    ];
     leak.extend(best.load_is_lost.then_some(Condition::LoadApart(false)));
-    leak.push(Condition::GoesOnToTheEnd(!stopped));
     if early {
         let keeps_pace = keeps_pace(&after_warm_ups(best, &steady), terms.quantum);
         leak.extend([Condition::WarmedUp(!too_soon), Condition::DoesNotSlow(keeps_pace)]);
     }
-    let only_noisy = !early && leak.iter().all(|one| one.holds() != matches!(one, Condition::Persists { .. }));
     let upper = most(models.iter().filter(|m| m.distance <= NEAR).map(|m| upper(m.end, alpha_clean)));
-    let mut clean = vec![
-        Condition::EndsUnder { upper, rounding, budget },
-        Condition::EndsNear { estimate: best.end.value, part: NEAR_BUDGET, budget },
-    ];
+    let mut clean = vec![Condition::EndsUnder { upper, rounding, budget }];
     if !hold(&clean) {
-        let settling = settling(&models, rounding, budget, span);
+        let settling = settling(&models, rounding, budget, span, alpha_clean);
         clean = if hold(&settling) { settling } else { clean };
     }
     clean.push(Condition::JumpsAreOver(pattern));
@@ -265,24 +215,47 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         models,
         by_jumps,
         jumps: pattern,
-        late,
         persistent,
         end,
         least,
-        spread,
         leak,
         clean,
-        fades_roughly,
         by_second_half: false,
-        only_noisy,
         mixed,
         fitted,
+        steady,
     })
 }
 
-/// Whether growth is so sure that even a walk can't have made it.
-fn is_sure(persistent: &Interval) -> bool {
-    persistent.lower > SURE * persistent.estimate
+/// Whether growth has been seen for too short a time: what set in late, unless growth was over the budget before, and what is left
+/// over when a cache has become full late, if the cache made up most of it.
+fn is_recent(best: &Plausible, by_line: f64, budget: f64) -> bool {
+    best.transients.iter().zip(&best.amplitudes).any(|(shape, amplitude)| match *shape {
+        Transient::Onset(from) => from > SET_IN && by_line <= budget,
+        Transient::Hinge(full) => full > FULL && *amplitude > best.line,
+        _ => false,
+    })
+}
+
+/// The levels less what the model's transients with an end have added.
+fn less_transients(model: &Plausible, levels: &Levels, span: f64) -> Levels {
+    let first = levels.x.first().copied().unwrap_or(0.0);
+    let added = |u: f64| {
+        let ending = model.transients.iter().zip(&model.amplitudes).filter(|(t, _)| t.is_bounded());
+        ending.map(|(t, amplitude)| amplitude * t.at(u)).sum::<f64>()
+    };
+    let y = levels.x.iter().zip(&levels.y).map(|(x, y)| y - added((x - first) / span)).collect();
+    Levels { y, ..levels.clone() }
+}
+
+/// The paces of a single series less the best model's transients; none of a sawtooth's floor, whose levels are few, nor of growth
+/// that sets in, whose paces before it say nothing.
+fn paces_that_last(best: &Plausible, steady: &[Levels], span: f64) -> Option<Vec<f64>> {
+    let sets_in = best.transients.iter().any(|t| matches!(t, Transient::Onset(_)));
+    match steady {
+        [one] if !one.floor && !sets_in => paces(&less_transients(best, one, span)),
+        _ => None,
+    }
 }
 
 /// What growth is under beyond doubt. A steep fall must not make up for noise: that asks for power.
@@ -295,27 +268,28 @@ fn most(values: impl Iterator<Item = f64>) -> f64 {
     values.fold(f64::NEG_INFINITY, |most, value| if value > most || value.is_nan() { value } else { most })
 }
 
-/// What must hold for growth that may be over the budget now to be sure to end: every model that counts even for a leak has
-/// transients that come to an end, growth has slowed down to a part already, and what goes on is under the budget.
-fn settling(models: &[Plausible], rounding: f64, budget: f64, span: f64) -> Vec<Condition> {
+/// What must hold for growth that may be over the budget now to be sure to end soon: every model that counts even for a leak has
+/// transients that come to an end, growth has slowed down to a part already, what lasts is under the budget, and what is still
+/// to come is less than the budget allows for another run of the same length.
+fn settling(models: &[Plausible], rounding: f64, budget: f64, span: f64, alpha: f64) -> Vec<Condition> {
     let ends = |m: &Plausible| !m.transients.is_empty() && m.transients.iter().all(|t| t.is_bounded());
     let slowed = |m: &Plausible| m.grown(1.0) - m.grown(0.9) < SLOWED * m.grown(0.1);
-    let going_on = |m: &Plausible| Estimate { value: m.persistent.value + m.lingering() / span, ..m.persistent };
-    let left = budget - rounding;
+    let lasting = |m: &Plausible| Estimate { value: m.persistent.value + m.lingering() / span, ..m.persistent };
+    // What is to come is known as well as its pace at the end.
+    let surely = |m: &Plausible| if m.end.value > 0.0 { (m.end.upper(alpha) / m.end.value).max(1.0) } else { 1.0 };
     vec![
         Condition::EndsByItself(models.iter().all(ends)),
         Condition::HasSlowed(models.iter().all(slowed)),
-        Condition::NoSteepFall { least: -most(models.iter().map(|m| -m.persistent.value)), bound: -0.5 * left },
+        Condition::NoSteepFall {
+            least: -most(models.iter().map(|m| -m.persistent.value)),
+            bound: -FALLING * (budget - rounding),
+        },
         Condition::LastsUnder {
-            upper: most(models.iter().map(|m| upper(going_on(m), ALPHA_SETTLES))),
+            upper: most(models.iter().map(|m| upper(lasting(m), ALPHA_SETTLES))),
             rounding,
             budget,
         },
-        Condition::LastsNear {
-            estimate: most(models.iter().map(|m| going_on(m).value)),
-            part: NEAR_BUDGET,
-            budget: left,
-        },
+        Condition::LittleToCome { most: most(models.iter().map(|m| surely(m) * m.to_come())), allowed: budget * span },
     ]
 }
 
@@ -364,18 +338,14 @@ impl Assessment {
         self.models.first().is_some_and(|best| best.rho >= DRIFTS)
     }
 
-    /// That the levels of the last 40 % themselves grow by less than a leak does, or stopped growing within them.
-    pub fn rests(&self, budget: f64) -> Condition {
-        let stopped = self.lacks(Condition::GoesOnToTheEnd);
-        Condition::Rests { slope: self.late, part: NEAR_BUDGET, budget, stopped }
-    }
-
     /// Whether it may leak though that isn't proven; such a worker keeps its pool from being clean. One of `among` that are
     /// asked the same.
     pub fn is_suspicious(&self, budget: f64, among: usize) -> bool {
         let alpha = ALPHA_SUSPICIOUS / among.max(1) as f64;
-        let growing = |end: Estimate| end.value > NEAR_BUDGET * budget && end.lower(alpha) > 0.0;
+        let growing = |end: Estimate| end.value > budget && end.lower(alpha) > 0.0;
+        let rises = |one: &Levels| paces(one).is_some_and(|paces| exceed(&paces, 0.0, ALPHA_SUSPICIOUS));
         let mut near = self.models.iter().filter(|m| m.distance <= NEAR);
-        !self.is_clean() && (self.jumps == JumpPattern::GoingOn || self.spread && near.any(|m| growing(m.end)))
+        !self.is_clean()
+            && (self.jumps == JumpPattern::GoingOn || self.steady.iter().any(rises) && near.any(|m| growing(m.end)))
     }
 }

@@ -9,51 +9,26 @@ use super::jumping::JumpPattern;
 /// yes or no says whether it holds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Condition {
-    /// Of a leak: persistent growth is over a bound in every plausible model, or the level climbs like a ratchet.
-    Persists {
+    /// Of a leak: growth that lasts is over the budget in every plausible model, or in the mean of twelve parts of the run.
+    Lasts {
         /// Its least lower bound.
         lower: f64,
-        /// What it must exceed: nothing at the end of a run.
+        /// What it must exceed: the budget, and before the end of a plan what the plan allows.
         bound: f64,
-        /// Whether the level climbs at an even pace to the end.
-        ratchet: bool,
+        /// Whether the parts of the run exceed the budget, whatever the models say.
+        by_parts: bool,
     },
-    /// The least estimate of persistent growth is enough.
-    Reaches {
-        /// The least estimate in a plausible model.
-        least: f64,
-        /// What it must reach.
-        enough: f64,
-    },
-    /// Growth goes on late, in jumps that go on.
-    JumpsGoOn {
-        /// Growth by jumps.
-        added: f64,
-    },
-    /// Growth goes on late, by the slope of the last 40 %.
-    GoesOnLate {
-        /// The slope; missing with too few levels.
-        slope: Option<f64>,
-        /// The part of the budget that it must reach.
-        part: f64,
-        /// The budget.
-        budget: f64,
-    },
-    /// Late growth is made of many rises.
-    ManyRises(bool),
-    /// The level doesn't wander as a random walk does, or it climbs as none does.
-    NoWalk {
-        /// Autocorrelation from one level to the next.
+    /// A model has the shape of the growth, or the parts of the run tell that it goes on.
+    ShapeKnown {
+        /// Autocorrelation of what the best model leaves from one level to the next.
         rho: f64,
-        /// Whether it may only wander.
-        wanders: bool,
+        /// Whether that is so.
+        holds: bool,
     },
     /// Growth didn't set in at the very end.
     SeenForLong(bool),
     /// Abrupt falls don't take it back.
     NotTakenBack(bool),
-    /// After a transient the last quarter keeps the pace of what persists.
-    KeepsPace(bool),
     /// Load is told apart from growth.
     LoadApart(bool),
     /// Growth hasn't stopped just before the end.
@@ -62,8 +37,6 @@ pub enum Condition {
     WarmedUp(bool),
     /// Before the end of a run: growth doesn't slow down.
     DoesNotSlow(bool),
-    /// Growth was rough while it was fast, so that the second half alone has to prove it.
-    ProvenByHalf(bool),
     /// An incarnation of a recycled pool grows beyond what is usual at its age.
     BeyondUsual(bool),
     /// Of clean: it is no leak.
@@ -74,15 +47,6 @@ pub enum Condition {
         upper: f64,
         /// By how much rounding of levels may hide growth.
         rounding: f64,
-        /// The budget.
-        budget: f64,
-    },
-    /// The best model's growth at the end is at most a part of the budget.
-    EndsNear {
-        /// Its estimate.
-        estimate: f64,
-        /// The part of the budget.
-        part: f64,
         /// The budget.
         budget: f64,
     },
@@ -106,28 +70,15 @@ pub enum Condition {
         /// The budget.
         budget: f64,
     },
-    /// What persists once growth has ended is at most a part of the budget in every plausible model.
-    LastsNear {
-        /// Its highest estimate.
-        estimate: f64,
-        /// The part of the budget.
-        part: f64,
-        /// The budget.
-        budget: f64,
+    /// What is still to come until growth has ended is less than the budget allows for another such run.
+    LittleToCome {
+        /// What is to come at most.
+        most: f64,
+        /// What the budget allows for.
+        allowed: f64,
     },
     /// No abrupt jumps that may go on.
     JumpsAreOver(JumpPattern),
-    /// Where the second half proves it: the last 40 % of the whole grow by less than a leak does.
-    Rests {
-        /// Their slope; missing with too few levels.
-        slope: Option<f64>,
-        /// The part of the budget that it may reach.
-        part: f64,
-        /// The budget.
-        budget: f64,
-        /// Whether growth has stopped just before the end, whatever that slope.
-        stopped: bool,
-    },
     /// Where the second half proves it: its jumps are none, or were the only ones.
     NoJumpsBefore(bool),
 }
@@ -136,31 +87,20 @@ impl Condition {
     /// Whether it holds.
     pub fn holds(&self) -> bool {
         match *self {
-            Condition::Persists { lower, bound, ratchet } => lower > bound || ratchet,
-            Condition::Reaches { least, enough } => least >= enough,
-            Condition::GoesOnLate { slope, part, budget } => slope.is_some_and(|slope| slope >= part * budget),
-            Condition::NoWalk { wanders, .. } => !wanders,
+            Condition::Lasts { lower, bound, by_parts } => lower > bound || by_parts,
+            Condition::LittleToCome { most, allowed } => most < allowed,
             Condition::EndsUnder { upper, rounding, budget } | Condition::LastsUnder { upper, rounding, budget } => {
                 upper < budget - rounding
             }
-            Condition::EndsNear { estimate, part, budget } | Condition::LastsNear { estimate, part, budget } => {
-                estimate <= part * budget
-            }
             Condition::NoSteepFall { least, bound } => least >= bound,
             Condition::JumpsAreOver(pattern) => pattern.are_over(),
-            Condition::Rests { slope, part, budget, stopped } => {
-                stopped || slope.is_some_and(|slope| slope <= part * budget)
-            }
-            Condition::JumpsGoOn { .. } => true,
-            Condition::ManyRises(holds)
+            Condition::ShapeKnown { holds, .. }
             | Condition::SeenForLong(holds)
             | Condition::NotTakenBack(holds)
-            | Condition::KeepsPace(holds)
             | Condition::LoadApart(holds)
             | Condition::GoesOnToTheEnd(holds)
             | Condition::WarmedUp(holds)
             | Condition::DoesNotSlow(holds)
-            | Condition::ProvenByHalf(holds)
             | Condition::BeyondUsual(holds)
             | Condition::NoLeak(holds)
             | Condition::EndsByItself(holds)
@@ -181,10 +121,9 @@ mod tests {
 
     #[test]
     fn what_is_not_known_does_not_hold() {
-        assert!(!Condition::GoesOnLate { slope: None, part: 0.4, budget: 64.0 }.holds());
-        assert!(!Condition::Rests { slope: None, part: 0.75, budget: 64.0, stopped: false }.holds());
+        assert!(!Condition::LittleToCome { most: f64::NAN, allowed: 64.0 }.holds());
         assert!(!Condition::EndsUnder { upper: f64::NAN, rounding: 0.0, budget: 64.0 }.holds());
-        assert!(!Condition::Persists { lower: f64::NAN, bound: 0.0, ratchet: false }.holds());
+        assert!(!Condition::Lasts { lower: f64::NAN, bound: 0.0, by_parts: false }.holds());
     }
 
     #[test]

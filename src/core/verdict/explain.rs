@@ -45,10 +45,10 @@ impl Situation<'_> {
             Outcome::Leak if self.class == LeakClass::LeakInOneWorker => {
                 Reason::SomeWorkers { leaking: self.leaking, judged: self.judged }
             }
-            Outcome::Leak if a.persistent.lower <= 0.0 => Reason::Climbs { late: a.late.unwrap_or(a.least) },
+            Outcome::Leak if a.persistent.lower <= self.budget => Reason::ByParts,
             Outcome::Leak => {
                 let jumps = a.jumps == JumpPattern::GoingOn;
-                Reason::GoesOn { lower: a.persistent.lower, jumps, second_half }
+                Reason::GoesOn { lower: a.persistent.lower, jumps }
             }
             Outcome::Clean if !second_half && a.end.upper >= self.budget => {
                 Reason::EndsByItself { end: a.end.upper, persistent: a.persistent.upper }
@@ -79,8 +79,10 @@ impl Situation<'_> {
             Reason::LoadIsLost { estimate }
         } else if a.lacks(Condition::NotTakenBack) {
             Reason::TakenBack { estimate }
-        } else if a.lacks(Condition::KeepsPace) && a.persistent.lower > 0.0 {
-            Reason::FallsBehind { estimate }
+        } else if a.persistent.lower > self.budget && a.lacks(Condition::SeenForLong) {
+            Reason::Recent { estimate }
+        } else if a.persistent.lower > self.budget {
+            Reason::Shapeless { estimate }
         } else if a.persistent.lower > 0.0 && a.least < self.budget {
             Reason::NearBudget { estimate }
         } else if transient && a.end.estimate > a.persistent.estimate {
@@ -135,7 +137,6 @@ impl Situation<'_> {
         facts.extend(a.mixed.then_some(Fact::Mixed));
         facts.extend(a.by_second_half.then_some(Fact::SecondHalf));
         facts.push(Fact::Least(a.least));
-        facts.extend(a.late.map(Fact::Late));
         facts.push(Fact::Models(a.models.len()));
         facts.extend(a.models.iter().take(MODELS).map(|model| Fact::Model {
             shape: ModelShape::of(model),

@@ -1,12 +1,12 @@
 //! One resource: from series to a finding, with what it means for each worker.
 
-use super::assess::{ALPHA_LEAK, Assessment, Demands, LATE, Subject, Terms, assess};
+use super::assess::{ALPHA_LEAK, Assessment, Demands, Subject, Terms, assess};
 use super::class::Behaviour;
-use super::climb::late_slope;
 use super::condition::{Condition, hold};
 use super::explain;
 use super::forecast::pace;
 use super::jumping::JumpPattern;
+use super::lasting::late_slope;
 use super::level::{Jump, Levels, judged_from};
 use super::pool::{ENOUGH, Member, Pool, is_sound, rises};
 use super::release::after_release;
@@ -123,7 +123,7 @@ fn accused_beyond_common(pool: &Pool, alone: &mut [Option<Assessment>], terms: T
     let mut suspicious = false;
     for (beyond, alone) in pool.beyond_common().into_iter().zip(alone).filter_map(|(b, a)| Some((b, a.as_mut()?))) {
         // What doesn't grow late is neither proven nor suspicious.
-        let grows = late_slope(std::slice::from_ref(&beyond)).is_some_and(|slope| slope >= LATE * terms.budget);
+        let grows = late_slope(std::slice::from_ref(&beyond)).is_some_and(|slope| slope >= terms.budget);
         if !grows || beyond.x.len() < ENOUGH {
             continue;
         }
@@ -187,37 +187,18 @@ fn assess_pool(series: &[Series], pool: &Pool, terms: Terms, least_jump: f64) ->
     assess(whole(pool, &all_rises), terms)
 }
 
-/// The assessment, with what the second half alone says where that decides. A warm-up can have any shape, and one that no
-/// model fits must not cast doubt on what came after it: the second half alone may prove it clean, or, where every model says
-/// that it grows, a leak. Where growth was rough while it was fast, the models take chance for shapes: then the second half
-/// alone has to prove a leak.
-fn with_second_half(
-    mut whole: Assessment,
-    series: &[Series],
-    pool: &Pool,
-    terms: Terms,
-    least_jump: f64,
-) -> Assessment {
-    let doubtful = whole.leaks() && whole.fades_roughly;
-    if !doubtful && (whole.leaks() || whole.is_clean() || !whole.jumps.are_over()) {
+/// The assessment, clean where the second half alone is: a warm-up can have any shape, and one that no model fits must not cast
+/// doubt on what came after it.
+fn with_second_half(whole: Assessment, series: &[Series], pool: &Pool, terms: Terms, least_jump: f64) -> Assessment {
+    if whole.leaks() || whole.is_clean() || !whole.jumps.are_over() {
         return whole;
     }
     let members = pool.members.iter().map(|m| &series[m.index]);
     let later: Vec<Series> = members.map(|s| Series { soak_from: middle(s), ..s.clone() }).collect();
     let half = Pool::new(&later, least_jump);
     let is_short = half.members.len() < pool.members.len() || later.iter().any(|s| s.x.len() - judged_from(s) < ENOUGH);
-    // Twice asked, "leak" has two chances to be wrong.
-    let tests = if whole.only_noisy { 2 * terms.tests.max(1) } else { terms.tests };
-    let later = if is_short { None } else { assess_pool(&later, &half, Terms { tests, ..terms }, least_jump) };
-    if doubtful {
-        whole.leak.push(Condition::ProvenByHalf(later.is_some_and(|later| later.leaks())));
-        return whole;
-    }
+    let later = if is_short { None } else { assess_pool(&later, &half, terms, least_jump) };
     let Some(later) = later else { return whole };
-    let Assessment { persistent, end, .. } = later;
-    if whole.only_noisy && later.leaks() {
-        return Assessment { leak: later.leak, by_second_half: true, persistent, end, ..whole };
-    }
     // Of a jump that had others before it no half can say that it was the only one, or one of the last. Where there are so
     // many that they aren't abrupt, the rises of the high-water mark tell.
     let several = || {
@@ -228,8 +209,8 @@ fn with_second_half(
     };
     let is_calm = matches!(later.jumps, JumpPattern::None | JumpPattern::UpAndDown);
     let mut clean = later.clean;
-    clean.extend([whole.rests(terms.budget), Condition::NoJumpsBefore(is_calm || !several())]);
-    if hold(&clean) { Assessment { clean, by_second_half: true, end, ..whole } } else { whole }
+    clean.push(Condition::NoJumpsBefore(is_calm || !several()));
+    if hold(&clean) { Assessment { clean, by_second_half: true, end: later.end, ..whole } } else { whole }
 }
 
 /// The middle of the judged part.

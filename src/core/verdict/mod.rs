@@ -4,7 +4,6 @@
 
 mod assess;
 mod class;
-mod climb;
 mod condition;
 mod counts;
 mod doubt;
@@ -17,6 +16,7 @@ mod gates;
 mod growing;
 mod judge;
 mod jumping;
+mod lasting;
 mod level;
 mod live;
 mod load;
@@ -24,7 +24,6 @@ mod load_curve;
 mod looks;
 mod mix;
 mod noise;
-mod pace;
 mod pages;
 mod parts;
 mod plan;

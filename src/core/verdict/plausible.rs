@@ -55,9 +55,17 @@ impl Plausible {
         all.filter(|(t, _)| !t.has_level()).map(|(t, a)| a * late(|u| t.at(u))).sum()
     }
 
+    /// What the transients are still to add after the run: all of it where they lead to a level, and what another run of the same
+    /// length adds where they get slower for ever.
+    pub fn to_come(&self) -> f64 {
+        let all = self.transients.iter().zip(&self.amplitudes).filter(|(t, _)| t.is_bounded());
+        let left = |t: &Transient| t.at(if t.has_level() { EVER } else { 2.0 }) - t.at(1.0);
+        all.map(|(t, a)| a * left(t)).sum()
+    }
+
     /// Whether its transient is so slow that its end has hardly been seen: then what would persist hangs on the constant,
     /// and a constant off a grid must not make it look certain.
-    pub fn is_slow(&self) -> bool {
+    fn is_slow(&self) -> bool {
         self.transients.iter().any(|t| matches!(*t, Transient::Exponential(constant) if constant > SLOW))
     }
 
@@ -82,6 +90,8 @@ pub(super) struct Plausibles {
 
 /// How far from the best a model's criterion may be and still count.
 pub(super) const FAR: f64 = 8.0;
+/// Runs after which every transient that leads to a level has come to it.
+const EVER: f64 = 1e6;
 /// The share of the judged part over which the end's growth is taken.
 const END: f64 = 0.05;
 /// Transients that are tried together with every other one, and pairs that are refined.

@@ -26,19 +26,14 @@ pub enum Reason {
         /// How many could be judged by themselves.
         judged: usize,
     },
-    /// A leak: it climbs like a ratchet at an even pace.
-    Climbs {
-        /// Growth late in the run.
-        late: f64,
-    },
+    /// A leak: parts of the run grow by more than the budget in the mean, whatever the models say.
+    ByParts,
     /// A leak: growth goes on to the end.
     GoesOn {
         /// What growth is at least in every plausible model.
         lower: f64,
         /// Whether much of it comes in jumps that go on.
         jumps: bool,
-        /// Whether the second half alone proves it.
-        second_half: bool,
     },
     /// Clean: growth ends by itself.
     EndsByItself {
@@ -90,9 +85,14 @@ pub enum Reason {
         /// Growth between them.
         estimate: f64,
     },
-    /// Open: growth is slower than what seems to persist.
-    FallsBehind {
-        /// What seems to persist.
+    /// Open: growth has a shape that no model has, or the level wanders.
+    Shapeless {
+        /// What growth is about.
+        estimate: f64,
+    },
+    /// Open: growth set in late, or a cache has become full late.
+    Recent {
+        /// What growth is about.
         estimate: f64,
     },
     /// Open: growth is too near to the budget.
@@ -207,8 +207,6 @@ pub enum Fact {
     SecondHalf,
     /// The least estimate of persistent growth in a plausible model.
     Least(f64),
-    /// The slope of the last 40 %.
-    Late(f64),
     /// How many models are plausible.
     Models(usize),
     /// One of them.

@@ -3,7 +3,6 @@
 //! What falls smoothly to a low point says nothing of what comes after it, and no model of growth fits it: warm-ups only add
 //! memory. The judged part begins at the low point then.
 
-use super::climb::deepest_fall;
 use super::level::{BLOCKS, Levels, RARE, levels};
 use crate::model::Series;
 use crate::stats::spread;
@@ -31,6 +30,16 @@ pub(super) fn after_release(series: &Series, least: f64) -> Option<Series> {
     let clear = fall > (CLEAR * spread(&steps(rest), RARE)?).max(least) && risen <= SMOOTH * fall;
     (clear && rest.len() >= LEFT && deepest_fall(rest) <= ONCE * fall)
         .then(|| Series { soak_from: x[low], ..series.clone() })
+}
+
+/// The deepest fall from an earlier height.
+fn deepest_fall(levels: &[f64]) -> f64 {
+    let (mut top, mut deepest) = (f64::NEG_INFINITY, 0.0f64);
+    for y in levels {
+        top = top.max(*y);
+        deepest = deepest.max(top - y);
+    }
+    deepest
 }
 
 #[cfg(test)]

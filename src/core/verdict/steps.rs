@@ -6,7 +6,7 @@
 //! Growth of a step is not forced to be positive: one step may free what another keeps, and clipped estimates would add
 //! up to more than there is.
 
-use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, Demands, NEAR_BUDGET, Terms};
+use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, Demands, Terms};
 use super::finding::{Whole, least_jump};
 use super::level::Levels;
 use super::mix::{Mix, names_of};
@@ -94,7 +94,7 @@ fn by_steps(mix: &Mix, judged: &Judged, quantum: f64) -> Option<BySteps> {
     let told = |(group, growth): (Vec<usize>, Interval)| StepGrowth {
         steps: names_of(&mix.names, &subject.groups, &group),
         share: share(&group),
-        grows: growth.lower > 0.0 && growth.estimate >= NEAR_BUDGET * budget,
+        grows: growth.lower > 0.0 && growth.estimate >= budget,
         growth,
     };
     let rows = rows.into_iter().map(told).collect();

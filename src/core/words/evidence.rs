@@ -33,7 +33,6 @@ fn told(finding: &Finding, fact: &Fact) -> (String, String) {
         }
         Fact::SecondHalf => ("proven by", "its second half alone: no model fits what came before".into()),
         Fact::Least(estimate) => ("least plausible estimate", rate(*estimate)),
-        Fact::Late(slope) => ("slope of the last 40 % (Theil-Sen)", rate(*slope)),
         Fact::Models(count) => ("plausible models", count.to_string()),
         Fact::Model { shape, persistent, end, error, distance } => {
             let value = format!(

@@ -29,14 +29,13 @@ fn why(finding: &Finding, reason: &Reason) -> String {
         Reason::SomeWorkers { leaking, judged } => {
             format!("{leaking} of {judged} workers grow beyond doubt, tested one by one; the others don't")
         }
-        Reason::Climbs { late } => format!(
-            "it climbs like a ratchet and at an even pace to the end, late by {}, budget {allowed}",
-            rate(*late)
-        ),
-        Reason::GoesOn { lower, jumps, second_half } => {
+        Reason::ByParts => {
+            format!("growth goes on to the end, and twelve parts of the run exceed the budget of {allowed} in the mean")
+        }
+        Reason::GoesOn { lower, jumps } => {
             let jumps = if *jumps { ", much of it in jumps that go on" } else { "" };
-            let (lower, of) = (rate(*lower), of_half(*second_half));
-            format!("growth goes on to the end{jumps}: at least {lower} in every plausible model{of}, budget {allowed}")
+            let lower = rate(*lower);
+            format!("growth goes on to the end{jumps}: at least {lower} in every plausible model, budget {allowed}")
         }
         Reason::EndsByItself { end, persistent } => format!(
             "growth slows and ends by itself in every plausible model: it is at most {} at the end, and at most {} of it \
@@ -78,8 +77,11 @@ fn why(finding: &Finding, reason: &Reason) -> String {
         Reason::TakenBack { estimate } => {
             format!("it grows by about {} between abrupt falls that take much of it back", rate(*estimate))
         }
-        Reason::FallsBehind { estimate } => {
-            format!("growth has become slower than the {} that seem to persist: it may end", rate(*estimate))
+        Reason::Shapeless { estimate } => {
+            format!("it grows by about {}, but so unevenly that nothing tells whether that lasts", rate(*estimate))
+        }
+        Reason::Recent { estimate } => {
+            format!("it grows by about {}, but only since late in the run", rate(*estimate))
         }
         Reason::NearBudget { estimate } => {
             format!("it grows by about {}, too near to the budget of {allowed} to tell", rate(*estimate))

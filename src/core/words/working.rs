@@ -62,32 +62,19 @@ pub fn condition(working: &Working, condition: &Condition) -> ConditionWords {
     // Of what is known as yes or no: what was found if it holds, and what if it doesn't.
     let either = |holds: bool, yes: &str, no: &str| if holds { yes.to_owned() } else { no.to_owned() };
     let (wanted, found) = match *condition {
-        Condition::Persists { lower, bound, ratchet } => {
-            let above = if bound > 0.0 { rate(bound) } else { "zero".into() };
-            let climbs = if ratchet { ", and it climbs at an even pace to the end" } else { "" };
+        Condition::Lasts { lower, bound, by_parts } => {
+            let parts = if by_parts { "; twelve parts of the run are over the budget in the mean" } else { "" };
             (
-                format!("persistent growth is above {above} in every plausible model, or it climbs like a ratchet"),
-                format!("its least lower bound is {}{climbs}", rate(lower)),
+                format!(
+                    "growth that lasts is over {} in every plausible model, or over the budget in the mean of twelve parts",
+                    rate(bound)
+                ),
+                format!("its least lower bound is {}{parts}", rate(lower)),
             )
         }
-        Condition::Reaches { least, enough } => (format!("its least estimate reaches {}", rate(enough)), rate(least)),
-        Condition::JumpsGoOn { added } => (
-            "growth goes on late, in jumps that go on".into(),
-            format!("they go on at the same pace, together {}", rate(added)),
-        ),
-        Condition::GoesOnLate { slope, part, budget } => (
-            format!(
-                "growth goes on late: the slope of the last 40 % reaches {part} of the budget, {}",
-                rate(part * budget)
-            ),
-            slope.map_or("too few levels".into(), |slope| format!("{} (Theil-Sen)", rate(slope))),
-        ),
-        Condition::ManyRises(holds) => {
-            ("it is made of many rises".into(), either(holds, "many rises", "a few rises that may be the last"))
-        }
-        Condition::NoWalk { rho, .. } => (
-            "the level doesn't wander like a random walk, or it climbs as none does".into(),
-            format!("autocorrelation {rho:.3}"),
+        Condition::ShapeKnown { rho, holds } => (
+            "a model has the shape of the growth, or it goes on in all parts of the run".into(),
+            format!("autocorrelation of the residuals {rho:.3}{}", either(holds, "", ", and the parts don't tell")),
         ),
         Condition::SeenForLong(holds) => (
             "growth was seen for long enough".into(),
@@ -96,10 +83,6 @@ pub fn condition(working: &Working, condition: &Condition) -> ConditionWords {
         Condition::NotTakenBack(holds) => {
             ("abrupt falls don't take it back".into(), either(holds, "no sign of that", "they take back much of it"))
         }
-        Condition::KeepsPace(holds) => (
-            "after what ends by itself the last quarter keeps the pace of what persists".into(),
-            either(holds, "it does", "it falls behind"),
-        ),
         Condition::LoadApart(holds) => (
             "load is told apart from growth".into(),
             either(holds, "it is", "it rises and falls with the requests, and is known too roughly"),
@@ -114,10 +97,6 @@ pub fn condition(working: &Working, condition: &Condition) -> ConditionWords {
         Condition::DoesNotSlow(holds) => {
             ("growth doesn't slow down".into(), either(holds, "it keeps its pace", "it may be slowing down"))
         }
-        Condition::ProvenByHalf(holds) => (
-            "the second half alone proves it too, for growth was rough while it was fast".into(),
-            either(holds, "it does", "it doesn't"),
-        ),
         Condition::BeyondUsual(holds) => {
             ("it grows beyond what is usual at its age".into(), either(holds, "it does", "it doesn't"))
         }
@@ -126,9 +105,6 @@ pub fn condition(working: &Working, condition: &Condition) -> ConditionWords {
             format!("growth at the end is under the budget of {} in every near model", allowed(budget)),
             format!("its highest upper bound is {}, a fall taken for none", rate(upper + rounding)),
         ),
-        Condition::EndsNear { estimate, part, budget } => {
-            (format!("its estimate is at most {part} of the budget, {}", rate(part * budget)), rate(estimate))
-        }
         Condition::EndsByItself(holds) => (
             "growth ends by itself in every plausible model".into(),
             either(holds, "it does", "it doesn't in all of them"),
@@ -145,21 +121,14 @@ pub fn condition(working: &Working, condition: &Condition) -> ConditionWords {
             format!("what persists after that is under the budget of {} in every plausible model", allowed(budget)),
             format!("its highest upper bound is {}, a fall taken for none", rate(upper + rounding)),
         ),
-        Condition::LastsNear { estimate, part, budget } => {
-            (format!("its highest estimate is at most {part} of the budget, {}", rate(part * budget)), rate(estimate))
-        }
-        Condition::JumpsAreOver(jumps) => ("no abrupt jumps that may go on".into(), pattern(jumps).into()),
-        Condition::Rests { slope, part, budget, stopped } => (
+        Condition::LittleToCome { most, allowed } => (
             format!(
-                "the whole run rests late: the slope of its last 40 % is at most {part} of the budget, {}",
-                rate(part * budget)
+                "what is still to come is less than {}, what another such run is allowed",
+                amount(working.resource, allowed)
             ),
-            match slope {
-                _ if stopped => "it has nearly stopped".into(),
-                Some(slope) => format!("{} (Theil-Sen)", rate(slope)),
-                None => "too few levels".into(),
-            },
+            format!("it is {} at most", amount(working.resource, most)),
         ),
+        Condition::JumpsAreOver(jumps) => ("no abrupt jumps that may go on".into(), pattern(jumps).into()),
         Condition::NoJumpsBefore(holds) => {
             ("the second half has no jump that others came before".into(), either(holds, "it has none", "it has"))
         }

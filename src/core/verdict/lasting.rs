@@ -1,0 +1,124 @@
+//! Whether growth lasts, told without a model: by what the level grew by in equal parts of the run.
+//!
+//! A model knows how growth goes on only if it has the shape that the level took. These tests know no shape. They hold for a
+//! random walk and for rises of very different sizes too.
+
+use super::assess::ALPHA_LEAK;
+use super::level::{Levels, longest};
+use crate::stats::{Line, ModelFit, Panel, Unit, median, sign_flip, student_t, theil_sen};
+
+/// Equal parts of the judged span: enough for an exact test to be surer than one in a thousand, and each long enough to hold
+/// more than one of most rises.
+const PARTS: usize = 12;
+/// Error probability of a decline of growth, and of a silence after its last rise.
+const ALPHA_FADES: f64 = 0.05;
+/// The part of all growth that has come when growth is taken to have come to its end.
+const RISEN: f64 = 0.98;
+/// Shares of the judged part at its end in which growth may have stopped: less is too little to see it, and what ended earlier
+/// is a shape that the models have.
+const TAILS: [f64; 4] = [0.07, 0.1, 0.15, 0.25];
+/// The part of its mean pace that growth must have at an early end.
+const KEPT: f64 = 0.8;
+/// Levels in the second half of an incarnation that tell its pace.
+const FEW: usize = 3;
+
+/// Growth per step of the axis in each of twelve equal parts of the span; `None` with too few levels for that.
+pub(super) fn paces(levels: &Levels) -> Option<Vec<f64>> {
+    let (&from, span) = (levels.x.first()?, levels.span());
+    if levels.x.len() <= PARTS || span <= 0.0 {
+        return None;
+    }
+    let edge = |part: usize| from + span * part as f64 / PARTS as f64;
+    let level = |part: usize| if part == PARTS { levels.y.last().copied() } else { levels.at(edge(part)) };
+    (0..PARTS).map(|part| Some((level(part + 1)? - level(part)?) * PARTS as f64 / span)).collect()
+}
+
+/// Whether their mean is above `allowed` with this error probability: an exact test, if the parts differ by chance from it
+/// (Ibragimov & Müller 2010, with the signs flipped in place of their t).
+pub(super) fn exceed(paces: &[f64], allowed: f64, alpha: f64) -> bool {
+    let over: Vec<f64> = paces.iter().map(|pace| pace - allowed).collect();
+    over.iter().sum::<f64>() > 0.0 && sign_flip(&over).is_some_and(|both_sides| both_sides / 2.0 <= alpha)
+}
+
+/// Whether growth slows down over the second half so much that it would be within `allowed` after half a run more, by a
+/// straight line through its paces.
+pub(super) fn fade(paces: &[f64], allowed: f64) -> bool {
+    let late = &paces[paces.len() / 2..];
+    let place: Vec<f64> = (0..late.len()).map(|k| (k as f64 + 0.5) / late.len() as f64).collect();
+    Line::through(&place, late).is_some_and(|line| {
+        let falls = line.slope + student_t(1.0 - ALPHA_FADES, line.df) * line.slope_se < 0.0;
+        falls && line.at(2.0) < allowed
+    })
+}
+
+/// Whether the second halves of incarnations grow by more than `allowed` beyond doubt, each of which counts as one.
+pub(super) fn halves_exceed(series: &[Levels], allowed: f64) -> bool {
+    let half = |s: &Levels| {
+        let from = s.x.len() / 2;
+        (s.x.len() - from >= FEW).then(|| Line::through(&s.x[from..], &s.y[from..])).flatten().map(|line| line.slope)
+    };
+    let slopes: Vec<f64> = series.iter().filter_map(half).collect();
+    let n = slopes.len() as f64;
+    let mean = slopes.iter().sum::<f64>() / n;
+    let variance = slopes.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    n > 2.0 && mean - student_t(1.0 - ALPHA_LEAK, n - 1.0) * (variance / n).sqrt() > allowed
+}
+
+/// Whether the silence since the last rise is too long for rises that go on: as many as there are in effect (Kish 1965), each
+/// as large as the other, would have left it once in twenty times (Cox & Lewis 1966).
+pub(super) fn is_silent(levels: &Levels) -> bool {
+    let Levels { x, y, .. } = levels;
+    let (Some(&first), span) = (y.first(), levels.span()) else { return false };
+    let (mut mark, mut sum, mut squares) = (first, 0.0, 0.0);
+    for level in y {
+        let rise = (level - mark).max(0.0);
+        sum += rise;
+        squares += rise * rise;
+        mark = mark.max(*level);
+    }
+    let Some(last) = y.iter().position(|level| *level >= first + RISEN * sum) else { return false };
+    sum > 0.0 && ((x[last] - x[0]) / span).powf(sum * sum / squares) < ALPHA_FADES
+}
+
+/// Whether growth has slowed down shortly before the end, beyond doubt, and so much that it would be within `allowed` soon:
+/// twice the change more.
+pub(super) fn has_stopped(series: &[Levels], allowed: f64, quantum: f64) -> bool {
+    TAILS.iter().any(|tail| {
+        fit(series, quantum, |u| (u - (1.0 - tail)).max(0.0)).is_some_and(|fit| {
+            let change = fit.coefficient(1);
+            let late = fit.combination(&[1.0, 1.0]).value;
+            change.upper(ALPHA_LEAK) < 0.0 && late + 2.0 * change.value < allowed * longest(series)
+        })
+    })
+}
+
+/// Whether growth goes on at its pace beyond doubt: the slope of a parabola at the end is not far under its mean.
+pub(super) fn keeps_pace(series: &[Levels], quantum: f64) -> bool {
+    let fit = fit(series, quantum, |u| u * u);
+    fit.is_some_and(|fit| fit.combination(&[1.0 - KEPT, 2.0 - KEPT]).lower(ALPHA_LEAK) > 0.0)
+}
+
+/// The median over the series of the Theil-Sen slope of their last 40 %.
+pub(super) fn late_slope(series: &[Levels]) -> Option<f64> {
+    let slopes: Vec<f64> = series
+        .iter()
+        .filter_map(|s| {
+            let from = s.x.first()? + 0.6 * s.span();
+            let i = s.x.partition_point(|x| *x < from);
+            theil_sen(&s.x[i..], &s.y[i..])
+        })
+        .collect();
+    median(&slopes)
+}
+
+/// A straight line and one more shape over the judged part as 0 to 1.
+fn fit(series: &[Levels], quantum: f64, shape: impl Fn(f64) -> f64) -> Option<ModelFit> {
+    let span = longest(series);
+    let unit = |s: &Levels| {
+        let age: Vec<f64> = s.x.iter().map(|x| (x - s.x[0]) / span).collect();
+        let shape = age.iter().map(|u| shape(*u)).collect();
+        Unit { y: s.y.clone(), columns: vec![age, shape] }
+    };
+    let units: Vec<Unit> = series.iter().filter(|s| s.x.len() >= 2).map(unit).collect();
+    Panel::new(&units, quantum)?.fit(&[0, 1])
+}
