@@ -98,7 +98,7 @@ fn tally(family: &Family, arguments: &Arguments) -> Tally {
         let right = match family.truth {
             Truth::Leak => Outcome::Leak,
             Truth::Clean | Truth::Tolerated => Outcome::Clean,
-            Truth::Hard | Truth::Buried => Outcome::Inconclusive,
+            Truth::Edge | Truth::Growing | Truth::Hard | Truth::Buried => Outcome::Inconclusive,
         };
         if arguments.explain && finding.outcome != right {
             println!("  case {case}: {}: {}", finding.outcome, words::reason(&finding));

@@ -103,9 +103,9 @@ impl PlanReport {
         out.push('\n');
         let head = [
             "budget".to_owned(),
-            "a leak of just the budget".to_owned(),
+            "a leak of twice the budget".to_owned(),
             String::new(),
-            "no growth at all".to_owned(),
+            "growth of half of it at most".to_owned(),
             String::new(),
         ];
         let rows = self.planned.iter().map(|p| {
@@ -217,10 +217,10 @@ struct Rehearsal {
 #[derive(Serialize, JsonSchema)]
 struct Length {
     budget: f64,
-    /// Until a leak of just the budget is called a leak.
+    /// Until a leak of twice the budget is called a leak.
     leak: Option<f64>,
     leak_seconds: Option<f64>,
-    /// Until a worker that doesn't grow is called clean.
+    /// Until a worker that grows by half of the budget at most is called clean.
     clean: Option<f64>,
     clean_seconds: Option<f64>,
 }

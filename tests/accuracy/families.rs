@@ -3,6 +3,8 @@
 //! Each family makes one case from a seed. Unless a family says otherwise a case is one worker with 300 readings over
 //! 30,000 requests, noise with autocorrelation 0.5 and a standard deviation of 16 to 128 KiB, rounded to pages.
 
+#[path = "loud.rs"]
+mod loud;
 #[path = "services.rs"]
 mod services;
 
@@ -25,12 +27,28 @@ pub enum Truth {
     Clean,
     /// Growth within the budget persists: "clean" is right, "leak" is wrong.
     Tolerated,
-    /// Growth at the budget or over it persists.
+    /// Growth over the budget persists.
     Leak,
+    /// Growth by just the budget persists: only "clean" is wrong.
+    Edge,
+    /// A transient that is still to add more than the budget allows for another such run: both "leak" and "clean" are wrong.
+    Growing,
     /// No leak, but no honest rule can prove that: only "leak" is wrong.
     Hard,
     /// A leak under so much noise that no honest rule can prove it: only "clean" is wrong.
     Buried,
+}
+
+impl Truth {
+    /// Whether "leak" is wrong.
+    pub fn is_no_leak(self) -> bool {
+        matches!(self, Truth::Clean | Truth::Tolerated | Truth::Hard | Truth::Growing)
+    }
+
+    /// Whether "clean" is wrong.
+    pub fn is_not_clean(self) -> bool {
+        matches!(self, Truth::Leak | Truth::Edge | Truth::Buried | Truth::Growing)
+    }
 }
 
 /// A family and how to make one case of it.
@@ -529,13 +547,13 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "recycled pool, summed", truth: Truth::Hard, make: summed },
     Family { name: "linear, .25 x budget", truth: Truth::Tolerated, make: |s| s.worker(|u| leak(0.25, u)) },
     Family { name: "linear, .5 x budget", truth: Truth::Tolerated, make: |s| s.worker(|u| leak(0.5, u)) },
-    Family { name: "linear, 1 x budget", truth: Truth::Leak, make: |s| s.worker(|u| leak(1.0, u)) },
+    Family { name: "linear, 1 x budget", truth: Truth::Edge, make: |s| s.worker(|u| leak(1.0, u)) },
     Family { name: "linear, 2 x", truth: Truth::Leak, make: |s| s.worker(|u| leak(2.0, u)) },
     Family { name: "linear, 4 x", truth: Truth::Leak, make: |s| s.worker(|u| leak(4.0, u)) },
     Family { name: "linear, 10 x", truth: Truth::Leak, make: |s| s.worker(|u| leak(10.0, u)) },
     Family { name: "AR .95 and 2 x", truth: Truth::Leak, make: |s| persistent_noise(s, 2.0) },
     Family { name: "AR .95 and 4 x", truth: Truth::Leak, make: |s| persistent_noise(s, 4.0) },
-    Family { name: "staircase 4 KiB, 1 x", truth: Truth::Leak, make: |s| staircase(s, 4.0 * KIB, 1.0) },
+    Family { name: "staircase 4 KiB, 1 x", truth: Truth::Edge, make: |s| staircase(s, 4.0 * KIB, 1.0) },
     Family { name: "staircase 1 MiB, 4 x", truth: Truth::Leak, make: |s| staircase(s, MIB, 4.0) },
     Family { name: "staircase 1 MiB, 10 x", truth: Truth::Leak, make: |s| staircase(s, MIB, 10.0) },
     Family { name: "rare, heavy-tailed, 4 x", truth: Truth::Leak, make: |s| rare(s, 4.0) },
@@ -546,10 +564,10 @@ pub const FAMILIES: &[Family] = &[
     },
     Family { name: "plateau T .1 and 2 x", truth: Truth::Leak, make: |s| settled(s, 0.1, 2.0) },
     Family { name: "plateau T .03 and 2 x", truth: Truth::Leak, make: |s| settled(s, 0.03, 2.0) },
-    Family { name: "plateau T .25 and 1 x", truth: Truth::Leak, make: |s| settled(s, 0.25, 1.0) },
+    Family { name: "plateau T .25 and 1 x", truth: Truth::Edge, make: |s| settled(s, 0.25, 1.0) },
     Family { name: "plateau T .5 and 2 x", truth: Truth::Leak, make: |s| settled(s, 0.5, 2.0) },
-    Family { name: "logarithmic and 1 x", truth: Truth::Leak, make: |s| logarithm(s, 1.0) },
-    Family { name: "up and down 2 MiB and 1 x", truth: Truth::Leak, make: |s| up_and_down(s, 2.0 * MIB, 1.0) },
+    Family { name: "logarithmic and 1 x", truth: Truth::Edge, make: |s| logarithm(s, 1.0) },
+    Family { name: "up and down 2 MiB and 1 x", truth: Truth::Edge, make: |s| up_and_down(s, 2.0 * MIB, 1.0) },
     Family { name: "up and down 2 MiB and 4 x", truth: Truth::Leak, make: |s| up_and_down(s, 2.0 * MIB, 4.0) },
     Family { name: "wave and 2 x", truth: Truth::Leak, make: |s| wave(s, 2.0) },
     Family { name: "sawtooth and 2 x", truth: Truth::Leak, make: |s| sawtooth(s, 6.0, 28.0, 1, 2.0) },
@@ -574,7 +592,7 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "short, sawtooth and 4 x", truth: Truth::Leak, make: |s| short_sawtooth(s, 4.0) },
     Family { name: "huge pages, 10 x", truth: Truth::Leak, make: |s| staircase(s, 2.0 * MIB, 10.0) },
     Family { name: "idle by night and 4 x", truth: Truth::Leak, make: |s| idle(s, 4.0) },
-    Family { name: "readings repeated, 1 x", truth: Truth::Leak, make: |s| services::repeated(s, 1.0) },
+    Family { name: "readings repeated, 1 x", truth: Truth::Edge, make: |s| services::repeated(s, 1.0) },
     Family { name: "readings repeated", truth: Truth::Clean, make: |s| services::repeated(s, 0.0) },
     Family { name: "rounded to 100 KiB, 2 x", truth: Truth::Leak, make: |s| services::rounded(s, 100.0 * KIB, 2.0) },
     Family { name: "rounded to 256 KiB, 4 x", truth: Truth::Leak, make: |s| services::rounded(s, 256.0 * KIB, 4.0) },
@@ -592,5 +610,16 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "few major collections, 1 x", truth: Truth::Buried, make: |s| services::few_majors(s, 1.0) },
     Family { name: "few major collections, 4 x", truth: Truth::Leak, make: |s| services::few_majors(s, 4.0) },
     Family { name: "in bursts", truth: Truth::Clean, make: |s| services::in_bursts(s, 0.0) },
-    Family { name: "in bursts, 1 x", truth: Truth::Leak, make: |s| services::in_bursts(s, 1.0) },
+    Family { name: "in bursts, 1 x", truth: Truth::Edge, make: |s| services::in_bursts(s, 1.0) },
+    Family { name: "loud plateau, T .03-.12", truth: Truth::Clean, make: |s| loud::plateau(s, 0.03, 0.12) },
+    Family { name: "loud plateau, far from over", truth: Truth::Growing, make: loud::far_from_over },
+    Family { name: "loud, stretched", truth: Truth::Hard, make: loud::stretched },
+    Family { name: "loud, of many constants", truth: Truth::Hard, make: loud::many_constants },
+    Family { name: "loud, sigmoid", truth: Truth::Hard, make: loud::sigmoid },
+    Family { name: "loud, late and slow", truth: Truth::Hard, make: loud::late },
+    Family { name: "loud, two caches", truth: Truth::Hard, make: loud::two_caches },
+    Family { name: "loud, cache full at .75-.96", truth: Truth::Hard, make: loud::full_late },
+    Family { name: "loud, few collections", truth: Truth::Hard, make: loud::few_collections },
+    Family { name: "slow wave", truth: Truth::Hard, make: loud::slow_wave },
+    Family { name: "heavy-tailed unit root", truth: Truth::Hard, make: loud::heavy_walk },
 ];

@@ -143,7 +143,7 @@ pub const MIXES: &[Family] = &[
         truth: Truth::Tolerated,
         make: |s| worker(s, &rarest!(0.5), |_| 0.0),
     },
-    Family { name: "steps: one leaks, 1 x", truth: Truth::Leak, make: |s| worker(s, &rarest!(1.0), |_| 0.0) },
+    Family { name: "steps: one leaks, 1 x", truth: Truth::Edge, make: |s| worker(s, &rarest!(1.0), |_| 0.0) },
     Family { name: "steps: one leaks, 2 x", truth: Truth::Leak, make: |s| worker(s, &rarest!(2.0), |_| 0.0) },
     Family { name: "steps: one leaks, 10 x", truth: Truth::Leak, make: |s| worker(s, &rarest!(10.0), |_| 0.0) },
     Family {

@@ -47,7 +47,9 @@ fn a_planned_length_proves_leak_and_clean_as_often_as_it_says() {
         let rehearsal = workers(2000.0, 0.0, spread, rho, 7);
         let noise = Noise::measure(Axis::WorkerRequests, &rehearsal, PAGE).unwrap();
         let planned = plan(&noise, &[BUDGET], 0.9)[0];
-        for (length, slope, wanted) in [(planned.leak, BUDGET, Outcome::Leak), (planned.clean, 0.0, Outcome::Clean)] {
+        for (length, slope, wanted) in
+            [(planned.leak, 2.0 * BUDGET, Outcome::Leak), (planned.clean, 0.5 * BUDGET, Outcome::Clean)]
+        {
             let length = length.expect("a length");
             let right = (0..PLAYED).filter(|seed| {
                 let series = workers(length, slope, spread, rho, 1000 + seed);

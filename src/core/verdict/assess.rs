@@ -183,7 +183,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let fades = parts.as_ref().is_some_and(|paces| fade(paces, budget));
     // Rises of very different sizes have a mean that no bound for symmetric errors knows well.
     let by_parts = !early && paces_that_last(best, &steady, span).is_some_and(|paces| exceed(&paces, budget, alpha));
-    let is_known = best.rho < WANDERS && !(by_parts && fades)
+    let is_known = best.rho < WANDERS && !(persistent.lower <= bound && fades)
         || !fades && parts.map_or_else(|| halves_exceed(&steady, budget), |paces| exceed(&paces, budget, ALPHA_LEAK));
     let settled: Vec<Levels> = fitted.iter().map(|levels| less_transients(best, levels, span)).collect();
     let stopped = has_stopped(&settled, budget, terms.quantum) || matches!(&steady[..], [one] if is_silent(one));
@@ -248,12 +248,10 @@ fn less_transients(model: &Plausible, levels: &Levels, span: f64) -> Levels {
     Levels { y, ..levels.clone() }
 }
 
-/// The paces of a single series less the best model's transients; none of a sawtooth's floor, whose levels are few, nor of growth
-/// that sets in, whose paces before it say nothing.
+/// The paces of a single series less the best model's transients; none of a sawtooth's floor, whose levels are few.
 fn paces_that_last(best: &Plausible, steady: &[Levels], span: f64) -> Option<Vec<f64>> {
-    let sets_in = best.transients.iter().any(|t| matches!(t, Transient::Onset(_)));
     match steady {
-        [one] if !one.floor && !sets_in => paces(&less_transients(best, one, span)),
+        [one] if !one.floor => paces(&less_transients(best, one, span)),
         _ => None,
     }
 }

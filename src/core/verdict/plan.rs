@@ -28,6 +28,11 @@ const READINGS: usize = 600;
 const FEWEST: usize = 30;
 /// Workers that are played: more take longer and change a plan hardly.
 const MOST_WORKERS: usize = 8;
+/// The growth that is to be called a leak, and the growth that is to be called clean, in budgets. Growth of just the budget is
+/// neither, however long the run is.
+pub const LEAKING: f64 = 2.0;
+/// See [`LEAKING`].
+pub const CLEAN: f64 = 0.5;
 /// A transient counts as over after this many of its time constants: 99.3 % of it are there.
 const CONSTANTS: f64 = 5.0;
 
@@ -81,9 +86,9 @@ pub enum TooShort {
 pub struct Planned {
     /// The budget in bytes per step of the axis.
     pub budget: f64,
-    /// Steps of the axis in which a leak of just the budget is called one; missing if none that was tried is enough.
+    /// Steps of the axis in which a leak of twice the budget is called one; missing if none that was tried is enough.
     pub leak: Option<f64>,
-    /// Steps of the axis in which a worker that doesn't grow is called clean.
+    /// Steps of the axis in which a worker that grows by half of the budget at most is called clean.
     pub clean: Option<f64>,
 }
 
@@ -242,8 +247,8 @@ pub fn plan(noise: &Noise, budgets: &[f64], power: f64) -> Vec<Planned> {
         fill(&rising, &mut found, least, search);
         found
     };
-    let leak = lengths(&|from, budget| noise.shortest(from, budget, budget, Outcome::Leak, power));
-    let clean = lengths(&|from, budget| noise.shortest(from, 0.0, budget, Outcome::Clean, power));
+    let leak = lengths(&|from, budget| noise.shortest(from, LEAKING * budget, budget, Outcome::Leak, power));
+    let clean = lengths(&|from, budget| noise.shortest(from, CLEAN * budget, budget, Outcome::Clean, power));
     let planned = |budget: &f64| {
         let place = rising.partition_point(|b| b < budget);
         let with_margin = |length: Option<f64>| length.map(|l| l * noise.margin(power));
