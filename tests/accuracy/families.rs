@@ -7,10 +7,13 @@
 mod loud;
 #[path = "services.rs"]
 mod services;
+#[path = "truth.rs"]
+mod truth;
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use seepage::model::{Series, WorkerId};
+pub use truth::Truth;
 
 /// Growth that is allowed, in bytes per request.
 pub const BUDGET: f64 = 64.0;
@@ -19,37 +22,6 @@ pub const PAGE: f64 = 4096.0;
 pub const REQUESTS: f64 = 30_000.0;
 pub const KIB: f64 = 1024.0;
 pub const MIB: f64 = 1024.0 * 1024.0;
-
-/// What is true of a family.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Truth {
-    /// Nothing persists.
-    Clean,
-    /// Growth within the budget persists: "clean" is right, "leak" is wrong.
-    Tolerated,
-    /// Growth over the budget persists.
-    Leak,
-    /// Growth by just the budget persists: only "clean" is wrong.
-    Edge,
-    /// A transient that is still to add more than the budget allows for another such run: both "leak" and "clean" are wrong.
-    Growing,
-    /// No leak, but no honest rule can prove that: only "leak" is wrong.
-    Hard,
-    /// A leak under so much noise that no honest rule can prove it: only "clean" is wrong.
-    Buried,
-}
-
-impl Truth {
-    /// Whether "leak" is wrong.
-    pub fn is_no_leak(self) -> bool {
-        matches!(self, Truth::Clean | Truth::Tolerated | Truth::Hard | Truth::Growing)
-    }
-
-    /// Whether "clean" is wrong.
-    pub fn is_not_clean(self) -> bool {
-        matches!(self, Truth::Leak | Truth::Edge | Truth::Buried | Truth::Growing)
-    }
-}
 
 /// A family and how to make one case of it.
 #[derive(Clone, Copy)]

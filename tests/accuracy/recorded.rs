@@ -64,7 +64,7 @@ const TRACES: [(&str, Expert); 67] = [
     ("pendulum-3.0.0", Expert::Clean),
     ("debug-4.1.1", Expert::Leak),
     ("debug-4.3.4", Expert::Healthy),
-    ("mem-1.1.0", Expert::Leak),
+    ("mem-1.1.0", Expert::Leaking),
     ("mem-4.3.0", Expert::Healthy),
     ("ajv-each", Expert::Leak),
     ("ajv-once", Expert::Clean),

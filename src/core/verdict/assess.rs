@@ -6,7 +6,7 @@
 use super::Interval;
 use super::condition::{Condition, hold};
 use super::jumping::{JumpPattern, pattern};
-use super::lasting::{exceed, fade, halves_exceed, has_stopped, is_silent, keeps_pace, paces};
+use super::lasting::{exceed, fade, halves_exceed, has_stopped, is_silent, is_spread, keeps_pace, paces};
 use super::level::{Jump, Levels, longest};
 use super::plausible::{FAR, Plausible, Plausibles, plausible};
 use super::transient::Transient;
@@ -193,6 +193,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let mut leak = vec![
         Condition::Lasts { lower: persistent.lower, bound, by_parts },
         Condition::ShapeKnown { rho: best.rho, holds: is_known },
+        Condition::ManyRises(steady.iter().any(is_spread) || best.stepped && smooth.iter().any(is_spread)),
         Condition::SeenForLong(!is_recent(best, by_line, budget)),
         Condition::GoesOnToTheEnd(!stopped),
         Condition::NotTakenBack(!taken_back),

@@ -25,6 +25,8 @@ pub enum Condition {
         /// Whether that is so.
         holds: bool,
     },
+    /// Late growth is made of many rises.
+    ManyRises(bool),
     /// Growth didn't set in at the very end.
     SeenForLong(bool),
     /// Abrupt falls don't take it back.
@@ -95,6 +97,7 @@ impl Condition {
             Condition::NoSteepFall { least, bound } => least >= bound,
             Condition::JumpsAreOver(pattern) => pattern.are_over(),
             Condition::ShapeKnown { holds, .. }
+            | Condition::ManyRises(holds)
             | Condition::SeenForLong(holds)
             | Condition::NotTakenBack(holds)
             | Condition::LoadApart(holds)

@@ -79,6 +79,8 @@ impl Situation<'_> {
             Reason::LoadIsLost { estimate }
         } else if a.lacks(Condition::NotTakenBack) {
             Reason::TakenBack { estimate }
+        } else if a.persistent.lower > self.budget && a.lacks(Condition::ManyRises) {
+            Reason::FewRises { estimate }
         } else if a.persistent.lower > self.budget && a.lacks(Condition::SeenForLong) {
             Reason::Recent { estimate }
         } else if a.persistent.lower > self.budget {

@@ -19,6 +19,8 @@ const RISEN: f64 = 0.98;
 const TAILS: [f64; 4] = [0.07, 0.1, 0.15, 0.25];
 /// The part of its mean pace that growth must have at an early end.
 const KEPT: f64 = 0.8;
+/// Effective number of rises that late growth must be made of to go on.
+const SPREAD: f64 = 5.0;
 /// Levels in the second half of an incarnation that tell its pace.
 const FEW: usize = 3;
 
@@ -62,6 +64,21 @@ pub(super) fn halves_exceed(series: &[Levels], allowed: f64) -> bool {
     let mean = slopes.iter().sum::<f64>() / n;
     let variance = slopes.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / (n - 1.0);
     n > 2.0 && mean - student_t(1.0 - ALPHA_LEAK, n - 1.0) * (variance / n).sqrt() > allowed
+}
+
+/// Whether growth in the last 60 % is made of many rises of the high-water mark, not of a few that may be the last: the
+/// effective number of rises (Kish 1965), the square of their sum over the sum of their squares.
+pub(super) fn is_spread(levels: &Levels) -> bool {
+    let late = &levels.y[2 * levels.y.len() / 5..];
+    let mut mark = late.first().copied().unwrap_or(0.0);
+    let (mut sum, mut squares) = (0.0, 0.0);
+    for y in late {
+        let rise = (y - mark).max(0.0);
+        sum += rise;
+        squares += rise * rise;
+        mark = mark.max(*y);
+    }
+    sum * sum >= squares * SPREAD.min(0.4 * (late.len() as f64 - 1.0)) && sum > 0.0
 }
 
 /// Whether the silence since the last rise is too long for rises that go on: as many as there are in effect (Kish 1965), each

@@ -90,6 +90,11 @@ pub enum Reason {
         /// What growth is about.
         estimate: f64,
     },
+    /// Open: late growth is made of a few rises.
+    FewRises {
+        /// What growth is about.
+        estimate: f64,
+    },
     /// Open: growth set in late, or a cache has become full late.
     Recent {
         /// What growth is about.

@@ -80,6 +80,9 @@ fn why(finding: &Finding, reason: &Reason) -> String {
         Reason::Shapeless { estimate } => {
             format!("it grows by about {}, but so unevenly that nothing tells whether that lasts", rate(*estimate))
         }
+        Reason::FewRises { estimate } => {
+            format!("it grows by about {}, but late in a few rises that may be the last", rate(*estimate))
+        }
         Reason::Recent { estimate } => {
             format!("it grows by about {}, but only since late in the run", rate(*estimate))
         }

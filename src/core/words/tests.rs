@@ -42,6 +42,7 @@ fn reasons_read_well() {
         Reason::LoadIsLost { estimate },
         Reason::TakenBack { estimate },
         Reason::Shapeless { estimate },
+        Reason::FewRises { estimate },
         Reason::Recent { estimate },
         Reason::NearBudget { estimate: 60.0 },
         Reason::StillWarming { upper },
@@ -149,7 +150,8 @@ fn conditions_read_well() {
     let verdict = judge(&record);
     let behind = crate::verdict::working(&record, &verdict.findings[0]).unwrap();
     let budget = 64.0;
-    let flags: [fn(bool) -> Condition; 11] = [
+    let flags: [fn(bool) -> Condition; 12] = [
+        Condition::ManyRises,
         Condition::SeenForLong,
         Condition::NotTakenBack,
         Condition::LoadApart,

@@ -88,7 +88,7 @@ fn meaning(finding: &Finding) -> Vec<String> {
             format!("Each {step} leaves about {} behind that does not come back.", level(resource, growth.estimate)),
             format!(
                 "The true figure lies {range} with {percent} % confidence; the budget is {budget}. Even the low \
-                 end is above zero, so this is growth and not noise."
+                 end is over the budget, so this is neither noise nor growth that is allowed."
             ),
         ],
         Outcome::Clean => vec![

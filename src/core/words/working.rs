@@ -76,6 +76,9 @@ pub fn condition(working: &Working, condition: &Condition) -> ConditionWords {
             "a model has the shape of the growth, or it goes on in all parts of the run".into(),
             format!("autocorrelation of the residuals {rho:.3}{}", either(holds, "", ", and the parts don't tell")),
         ),
+        Condition::ManyRises(holds) => {
+            ("it is made of many rises".into(), either(holds, "many rises", "a few rises that may be the last"))
+        }
         Condition::SeenForLong(holds) => (
             "growth was seen for long enough".into(),
             either(holds, "it didn't set in at the very end", "it may have set in at the very end"),
