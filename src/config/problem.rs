@@ -1,7 +1,8 @@
 //! What is wrong with a harness file, and where.
 //!
-//! A [`Problem`] names a place in the file by its keys; a [`Diagnostic`] is a problem with its line, column and excerpt.
-//! Excerpts hold no control characters, so a hostile file can't write to the reader's terminal.
+//! A [`Problem`] names a place in the file by its keys; [`Problems`] collects them; a [`Diagnostic`] is one with its line,
+//! column and excerpt. Excerpts hold no control characters, so a hostile file can't write to the reader's terminal, and no
+//! values of variables and headers, which may be secret.
 
 use std::{fmt, io, ops::Range, path::PathBuf};
 use thiserror::Error;
@@ -27,11 +28,11 @@ fn list(diagnostics: &[Diagnostic]) -> String {
 }
 
 /// Where in a harness file: keys and places in lists, from the root.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct KeyPath(pub(super) Vec<Key>);
 
 /// One part of a [`KeyPath`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Key {
     Name(String),
     Index(usize),
@@ -56,6 +57,17 @@ impl KeyPath {
         path.0.push(Key::Index(index));
         path
     }
+
+    /// Its keys as they stand in a heading, without the places in lists.
+    pub(super) fn dotted(&self) -> String {
+        KeyPath(self.0.iter().filter(|key| matches!(key, Key::Name(_))).cloned().collect()).to_string()
+    }
+
+    /// Whether it is in an environment or in headers.
+    fn holds_secrets(&self) -> bool {
+        let secret = |key: &Key| matches!(key, Key::Name(name) if name == "env" || name == "headers");
+        self.0.iter().any(secret)
+    }
 }
 
 impl fmt::Display for KeyPath {
@@ -76,10 +88,79 @@ impl fmt::Display for KeyPath {
 pub(super) struct Problem {
     /// Where.
     pub at: KeyPath,
+    /// The same in the file's text, if it isn't the value there.
+    pub span: Option<Range<usize>>,
     /// What is wrong.
     pub message: String,
     /// What to do.
     pub help: String,
+}
+
+/// All that is wrong with a harness file.
+#[derive(Debug, Default)]
+pub(super) struct Problems {
+    list: Vec<Problem>,
+    /// Places whose values can't be relied on: something else stands for them.
+    unusable: Vec<KeyPath>,
+}
+
+/// Problems that are told of one file; whoever has more hasn't written a harness file.
+pub(super) const MOST_TOLD: usize = 100;
+
+impl Problems {
+    /// Notes something wrong.
+    pub fn note(
+        &mut self,
+        at: KeyPath,
+        span: Option<Range<usize>>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        if self.list.len() <= MOST_TOLD {
+            self.list.push(Problem { at, span, message: message.into(), help: help.into() });
+        }
+    }
+
+    /// Notes a value that can't be used, so that nothing more is to be said of this place.
+    pub fn spoil(
+        &mut self,
+        at: KeyPath,
+        span: Option<Range<usize>>,
+        message: impl Into<String>,
+        help: impl Into<String>,
+    ) {
+        if self.list.len() <= MOST_TOLD {
+            self.unusable.push(at.clone());
+        }
+        self.note(at, span, message, help);
+    }
+
+    /// Notes a value that makes no sense, unless what it is made of can't be used: that was told.
+    pub fn refuse(&mut self, at: KeyPath, message: impl Into<String>, help: impl Into<String>) {
+        if self.sound(&at) {
+            self.note(at, None, message, help);
+        }
+    }
+
+    /// Whether the value at this place can be relied on, and all that is in it.
+    pub fn sound(&self, at: &KeyPath) -> bool {
+        !self.unusable.iter().any(|other| other.0.starts_with(&at.0) || at.0.starts_with(&other.0))
+    }
+
+    /// An empty list that knows of the same unusable values.
+    pub fn beside(&self) -> Problems {
+        Problems { list: Vec::new(), unusable: self.unusable.clone() }
+    }
+
+    /// Adds those of another list that aren't in a third.
+    pub fn add_without(&mut self, new: Problems, known: &Problems) {
+        self.list.extend(new.list.into_iter().filter(|problem| !known.list.contains(problem)));
+    }
+
+    /// All of them.
+    pub fn into_list(self) -> Vec<Problem> {
+        self.list
+    }
 }
 
 /// Something wrong with a harness file, ready to be shown.
@@ -100,8 +181,11 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// A problem at a range of bytes of the file's text.
-    pub(super) fn in_text(file: &str, text: &str, span: Option<Range<usize>>, problem: Problem) -> Self {
-        let excerpt = span.map(|span| Excerpt::new(text, span));
+    pub(super) fn new(file: &str, text: &str, span: Option<Range<usize>>, problem: Problem) -> Self {
+        let mut excerpt = span.map(|span| Excerpt::new(text, span));
+        if let Some(excerpt) = excerpt.as_mut().filter(|_| problem.at.holds_secrets()) {
+            excerpt.text = covered(&excerpt.text);
+        }
         Diagnostic {
             file: file.to_owned(),
             position: excerpt.as_ref().map(|e| (e.line, e.column)),
@@ -110,11 +194,6 @@ impl Diagnostic {
             help: printable(&problem.help),
             excerpt,
         }
-    }
-
-    /// A problem of a harness that is no longer a text.
-    pub(super) fn without_text(problem: Problem) -> Self {
-        Diagnostic::in_text("harness", "", None, problem)
     }
 }
 
@@ -186,6 +265,13 @@ impl fmt::Display for Excerpt {
 fn floor_char_boundary(text: &str, at: usize) -> usize {
     let at = at.min(text.len());
     (0..=at).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
+}
+
+/// The line of a variable or a header without its value.
+fn covered(line: &str) -> String {
+    let keep = line.find('=').map_or(0, |at| at + 1);
+    let cover = |c: char| if c.is_whitespace() || "{}[],='\"".contains(c) { c } else { '*' };
+    line[..keep].chars().chain(line[keep..].chars().map(cover)).collect()
 }
 
 /// Control characters as something that does no harm, one for one.
