@@ -33,7 +33,8 @@ const LONGEST: u64 = 1 << 20;
 pub fn load(path: &Path, overrides: &Overrides) -> Result<Harness, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
     let bytes = read_input(path, LONGEST).map_err(unreadable)?;
-    let text = String::from_utf8(bytes).map_err(|e| unreadable(io::Error::new(io::ErrorKind::InvalidData, e)))?;
+    let no_text = |_| unreadable(io::Error::new(io::ErrorKind::InvalidData, "it is no text in UTF-8"));
+    let text = String::from_utf8(bytes).map_err(no_text)?;
     parse(&text, &path.display().to_string(), overrides)
 }
 

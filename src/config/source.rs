@@ -48,7 +48,10 @@ impl Source {
         let file = File { name: name.to_owned(), text: text.to_owned(), places };
         let source = Source { file: Arc::new(file), overlays: Vec::new() };
         let mut problems = Problems::default();
-        for error in &errors {
+        // What follows on the same line is mostly the same mistake.
+        let line =
+            |error: &toml::de::Error| error.span().and_then(|at| Some(text.get(..at.start)?.matches('\n').count()));
+        for error in errors.chunk_by(|a, b| line(a) == line(b)).filter_map(|same| same.first()) {
             let message = error.message().trim_end().replace('\n', "; ");
             problems.spoil(KeyPath::default(), error.span(), message, "");
         }
