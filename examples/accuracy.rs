@@ -18,6 +18,7 @@ use families::{BUDGET, FAMILIES, Family, PAGE, Source, Truth};
 use mixes::MIXES;
 use seepage::model::{Axis, Resource, Series};
 use seepage::verdict::{Finding, Outcome, find};
+use seepage::words;
 use std::time::{Duration, Instant};
 
 #[derive(Parser)]
@@ -100,9 +101,9 @@ fn tally(family: &Family, arguments: &Arguments) -> Tally {
             Truth::Hard | Truth::Buried => Outcome::Inconclusive,
         };
         if arguments.explain && finding.outcome != right {
-            println!("  case {case}: {}: {}", finding.outcome, finding.reason);
+            println!("  case {case}: {}: {}", finding.outcome, words::reason(&finding));
             println!("      growth by quarters: {:.0?}", finding.evidence.quarters);
-            for (label, value) in &finding.evidence.facts {
+            for (label, value) in words::facts(&finding) {
                 println!("      {label}: {value}");
             }
         }

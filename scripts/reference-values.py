@@ -7,7 +7,7 @@ from scipy.stats import norm
 
 print("scipy", scipy.__version__)
 
-print("\nsign-flip test, two-sided (src/stats/sign_flip.rs)")
+print("\nsign-flip test, two-sided (src/core/stats/sign_flip.rs)")
 for d in (
     [1.2, 0.4, -0.3, 2.2, 0.9, 1.1, -0.1, 0.7],
     [5.0, 4.0, 6.0, 5.5, 4.5, 5.2, 4.8, 5.1],
@@ -20,11 +20,11 @@ for d in (
     )
     print(d, test.pvalue)
 
-print("\nerror probability spent (src/stats/spending.rs)")
+print("\nerror probability spent (src/core/stats/spending.rs)")
 for alpha, share in ((0.01, 0.5), (0.01, 0.75), (0.05, 0.5), (0.005, 0.625)):
     print(alpha, share, 2 * norm.sf(norm.isf(alpha / 2) / np.sqrt(share)))
 
-print("\ninterval of a paired difference, 99 % (src/compare/paired.rs)")
+print("\ninterval of a paired difference, 99 % (src/core/compare/paired.rs)")
 d = 100 * np.array([1.2, 0.4, -0.3, 2.2, 0.9, 1.1, -0.1, 0.7])
 interval = stats.ttest_rel(d, 0 * d).confidence_interval(0.99)
 print(d.mean(), interval.low, interval.high)

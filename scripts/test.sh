@@ -45,7 +45,7 @@ finish() {
 case ${1:-} in
 "") ;;
 --fast)
-    tests test --quiet --lib --bins
+    tests test --quiet --workspace --lib --bins --no-fail-fast
     finish
     ;;
 --long)
@@ -73,13 +73,13 @@ step "form" cargo fmt --all --check
 step "form of the preload library" rustfmt --edition 2024 --check preload/lib.rs
 step "lints of the preload library" clippy-driver --edition 2024 --crate-name seepage_heap --crate-type cdylib -Cpanic=abort \
     -Dwarnings preload/lib.rs --emit metadata -o "$log.rmeta"
-step "lints" cargo clippy --quiet --all-targets -- --deny warnings
+step "lints" cargo clippy --quiet --workspace --all-targets -- --deny warnings
 # Known vulnerabilities change by the day and need the network: run "cargo deny check advisories" where that's wanted.
 step "scripts" shellcheck scripts/*.sh benches/*.sh tests/accuracy/traces/record/*.sh tests/accuracy/traces/record/services/*.sh
 step "licences" cargo deny check licenses bans sources
-step "build" cargo build --quiet --all-targets
+step "build" cargo build --quiet --workspace --all-targets
 
-tests test --quiet --doc
+tests test --quiet --workspace --doc
 # Each test is a process of its own, and the programs of all are run at once: .config/nextest.toml says how many.
-tests nextest run
+tests nextest run --workspace
 finish

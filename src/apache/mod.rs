@@ -6,4 +6,4 @@
 mod conf;
 mod server;
 
-pub use server::{Derived, OffError, Server, is_apache};
+pub use server::{OffError, Server, is_apache};

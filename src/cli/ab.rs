@@ -1,14 +1,14 @@
 //! `ab`: two variants of one target, in pairs of runs.
 
-use super::comparison::{conclude, exit_code};
+use super::comparison::{conclude, exit_code, goes_on};
 use super::deadline::Deadline;
 use super::experiment::{Teller, held};
 use super::output::{Answer, Inconclusive, Printed};
 use super::problem::{Done, Problem};
 use super::run;
-use crate::compare::{LEAST_PAIRS, MOST_PAIRS};
+use crate::compare::{LEAST_PAIRS, MOST_PAIRS, Note};
 use crate::config::{self, Harness, Overrides};
-use crate::engine::{Interruption, stamp};
+use crate::engine::{Interruption, RunError, stamp};
 use crate::experiment::{self, AbRequest, Contrast, Stop, Variants};
 use crate::removal;
 use crate::report::comparison::Report;
@@ -127,8 +127,10 @@ pub fn ab(arguments: &Arguments) -> Done {
     teller.say(&format!("{} is the baseline, {} the candidate", variants.sides.a.name, variants.sides.b.name));
     let end = experiment::ab(&request, &mut teller).map_err(|error| Problem::while_listening(&interrupt, error))?;
     drop(teller);
-    let mut notes = variants.notes.clone();
-    notes.extend(told(end.stop, end.pairs.len(), &directory.path));
+    let mut notes: Vec<Note> = variants.notes.iter().cloned().map(Note::Recorded).collect();
+    if let Stop::Interrupted(by) = end.stop {
+        notes.push(goes_on(Some(by.to_string()), &directory.path));
+    }
     let id = directory.path.file_name().unwrap_or_default().to_string_lossy();
     let report = Report {
         name: &harness.name,
@@ -162,17 +164,6 @@ fn contrast(arguments: &Arguments) -> Result<Contrast, Problem> {
     Ok(contrast)
 }
 
-/// How it ended, if there is anything to say of that.
-fn told(stop: Stop, pairs: usize, directory: &Path) -> Option<String> {
-    match stop {
-        Stop::Complete => None,
-        Stop::Early => Some(format!("the answer was clear after {pairs} pairs")),
-        Stop::Interrupted(by) => {
-            Some(format!("{by}; the same command with `--resume {}` goes on", directory.display()))
-        }
-    }
-}
-
 /// The experiment's directory, new or resumed.
 struct Directory {
     path: PathBuf,
@@ -182,14 +173,13 @@ struct Directory {
 
 impl Directory {
     fn of(arguments: &Arguments, harness: &Harness) -> Result<Self, Problem> {
-        let failed = |error: String| Problem::new(ExitCode::Failure, error);
         if let Some(path) = &arguments.resume {
             let head = experiment::read_head(path)?;
             let path = path.canonicalize()?;
             return Ok(Directory { path, started: head.started.clone(), resumed: Some(head) });
         }
         let (started, id) = stamp(&format!("{}-ab", harness.name));
-        let path = store::create_directory(&arguments.reports, &id).map_err(|e| failed(e.to_string()))?;
+        let path = store::create_directory(&arguments.reports, &id).map_err(RunError::from)?;
         Ok(Directory { path, started, resumed: None })
     }
 

@@ -7,9 +7,9 @@ use super::problem::{Done, Problem, interruption_code};
 use super::run;
 use crate::bisect::Finding;
 use crate::config::{self, Overrides};
-use crate::engine::stamp;
+use crate::engine::{Interruption, RunError, stamp};
 use crate::experiment::{self, BisectEnd, BisectRequest};
-use crate::report::bisect::{BisectReport, BisectStep, state_word};
+use crate::report::bisect::{BisectReport, BisectStep};
 use crate::store;
 use crate::verdict::ExitCode;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,8 @@ const ABOUT: &str = "\
 The modules are those of the harness file's [modules], or those that an Apache loads. What the target can't do without is \
 found out first, by asking Apache and by short runs; the rest is halved, as long as the verdict is clear.
 
-Exit codes: 10 it leaks, and what is to blame is told; 0 it doesn't leak as it is; 11 a step could not be decided.
+Exit codes: 10 it leaks, and what is to blame is told; 0 it doesn't leak as it is; 11 a step could not be decided, or the \
+deadline came before anything was found.
 
 Examples:
     seepage bisect shop.toml
@@ -59,7 +60,7 @@ pub fn bisect(arguments: &Arguments) -> Done {
     let harness = config::load(&arguments.file, &overrides)?;
     let file = arguments.file.canonicalize()?;
     let (started, id) = stamp(&format!("{}-bisect", harness.name));
-    let directory = store::create_directory(&arguments.reports, &id).map_err(|e| Problem::new(ExitCode::Failure, e))?;
+    let directory = store::create_directory(&arguments.reports, &id).map_err(RunError::from)?;
     let _held = held(&directory)?;
     let request = BisectRequest {
         harness: &harness,
@@ -72,11 +73,13 @@ pub fn bisect(arguments: &Arguments) -> Done {
     let found = experiment::bisect(&request, &mut teller);
     let end = found.map_err(|error| Problem::while_listening(&interrupt, error))?;
     drop(teller);
-    let code = match (&end.finding, end.interrupted) {
-        (_, Some(by)) => interruption_code(by),
-        (Some(Finding::NoLeak), _) => ExitCode::Clean,
-        (Some(Finding::Blamed(_) | Finding::Elsewhere), _) => ExitCode::Leak,
-        (Some(Finding::Unclear(_)) | None, _) => ExitCode::Inconclusive,
+    let code = match &end.finding {
+        // What was found until then stays found.
+        Err(Interruption::Deadline(_)) | Ok(Finding::Unclear(_)) if !end.blamed.is_empty() => ExitCode::Leak,
+        Err(by) => interruption_code(*by),
+        Ok(Finding::NoLeak) => ExitCode::Clean,
+        Ok(Finding::Blamed(_) | Finding::Elsewhere) => ExitCode::Leak,
+        Ok(Finding::Unclear(_)) => ExitCode::Inconclusive,
     };
     let report = told(harness.name.clone(), started, end);
     let mut answer = Answer::new(code);
@@ -94,16 +97,18 @@ fn told(name: String, started: String, end: BisectEnd) -> BisectReport {
     let steps = end.measured.into_iter().map(|m| BisectStep {
         purpose: m.step.purpose,
         off: m.step.off,
-        state: state_word(m.step.state),
+        state: m.step.state,
         runs: m.runs,
         sentence: m.sentence,
     });
     BisectReport {
         name,
         started,
-        modules: end.modules.len(),
+        modules: end.modules,
         kept: end.kept,
-        finding: end.finding,
+        finding: end.finding.map_err(|by| by.to_string()),
+        blamed: end.blamed,
+        suspects: end.suspects,
         steps: steps.collect(),
     }
 }

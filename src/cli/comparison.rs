@@ -1,8 +1,8 @@
 //! A comparison on its way to the user: of two runs, of a run with its baseline, of an experiment that is rendered again.
 
-use super::output::{Answer, Inconclusive, Printed, colours, folded, followed, put, tell, told};
+use super::output::{Answer, Inconclusive, Printed, colours, columns, folded, followed, put, tell, told};
 use super::problem::{Done, Problem};
-use crate::compare::{self, Comparison, Pair, RunSummary, Side, Sides};
+use crate::compare::{self, Comparison, Note, Pair, RunSummary, Side, Sides};
 use crate::engine::Finished;
 use crate::experiment;
 use crate::model::{Per, RunRecord, RunStatus};
@@ -10,6 +10,7 @@ use crate::report::comparison::Report;
 use crate::report::{Format, plain};
 use crate::store;
 use crate::verdict::{self, ExitCode};
+use crate::words;
 use std::path::Path;
 
 /// A finished run that is compared.
@@ -46,7 +47,7 @@ pub fn conclude(
 ) -> Result<Answer, Problem> {
     let mut answer = Answer::new(code);
     let text = match format {
-        Printed::Terminal => folded(report.terminal(colours())).into_bytes(),
+        Printed::Terminal => folded(report.terminal(colours(), columns())).into_bytes(),
         Printed::Json => report.render(Format::Json, false)?.unwrap_or_default(),
     };
     answer.print(&text);
@@ -95,7 +96,8 @@ impl Baseline {
             answer.becomes(ExitCode::Worse);
         }
         if format == Printed::Terminal {
-            let text = format!("\nAgainst the baseline {}:\n{}", plain(&self.0.id), report.terminal(colours()));
+            let text =
+                format!("\nAgainst the baseline {}:\n{}", plain(&self.0.id), report.terminal(colours(), columns()));
             answer.print(folded(text).as_bytes());
         }
         let folder = directory.join("baseline");
@@ -112,7 +114,10 @@ fn summary(run: &Run) -> Result<RunSummary, Problem> {
         Some((exit, what)) => {
             Err(Problem::new(exit, format!("{} failed, so that nothing can be compared: {what}", run.id)))
         }
-        None => Ok(compare::summarize(&run.id, &run.record, &verdict)),
+        None => {
+            let sentence = words::headline(&run.record, &verdict).to_string();
+            Ok(compare::summarize(&run.id, &run.record, &verdict, sentence))
+        }
     }
 }
 
@@ -121,7 +126,7 @@ pub struct TwoRuns<'a> {
     candidate: &'a Run,
     pairs: [Pair; 1],
     comparison: Comparison,
-    notes: Vec<String>,
+    notes: Vec<Note>,
 }
 
 impl<'a> TwoRuns<'a> {
@@ -157,7 +162,7 @@ impl<'a> TwoRuns<'a> {
 }
 
 /// What makes two runs unlike, beside the target.
-fn unlike(a: &RunRecord, b: &RunRecord) -> Vec<String> {
+fn unlike(a: &RunRecord, b: &RunRecord) -> Vec<Note> {
     let part = |run: &RunRecord, key: &str| run.meta.config.get(key).cloned();
     // The base URL names the port of the run.
     let workload = |run: &RunRecord| {
@@ -167,12 +172,17 @@ fn unlike(a: &RunRecord, b: &RunRecord) -> Vec<String> {
     };
     let mut notes = Vec::new();
     if workload(a) != workload(b) || part(a, "phase") != part(b, "phase") {
-        notes.push("the workloads of the two runs differ: so may the growth, by that alone".to_owned());
+        notes.push(Note::WorkloadsDiffer);
     }
     if a.meta.host != b.meta.host {
-        notes.push("the two runs were made on different machines or kernels".to_owned());
+        notes.push(Note::HostsDiffer);
     }
     notes
+}
+
+/// How an experiment goes on that was ended before its time.
+pub fn goes_on(by: Option<String>, directory: &Path) -> Note {
+    Note::GoesOn { by, directory: directory.display().to_string() }
 }
 
 /// Renders an experiment again, from its directory alone.
@@ -180,12 +190,24 @@ pub fn render_again(directory: &Path, format: Option<Format>) -> Done {
     let failed = |error: String| Problem::new(ExitCode::Failure, error);
     let head = experiment::read_head(directory)?;
     let pairs = experiment::finished_pairs(directory, head.pairs, head.seed);
-    let Some(first) = pairs.first() else { return Err(failed("no pair of this experiment came to its end".into())) };
+    let Some(first) = pairs.first() else {
+        let what = format!(
+            "{}: no pair of runs of this experiment came to its end, so that there is nothing to compare; the command that \
+             began it goes on with `--resume {}`",
+            directory.display(),
+            directory.display()
+        );
+        return Err(failed(what));
+    };
     let record = store::read(&directory.join(&first.a.id)).map_err(|e| failed(e.to_string()))?;
     let side = |s: &store::ExperimentSide| Side { name: s.name.clone(), phrase: s.phrase.clone() };
     let sides = Sides { a: side(&head.sides[0]), b: side(&head.sides[1]) };
     let comparison = compare::compare(&sides, &pairs, head.pairs, &experiment::margins_of_run(&record));
     let path = directory.canonicalize()?;
+    let mut notes: Vec<Note> = head.notes.iter().cloned().map(Note::Recorded).collect();
+    if comparison.is_unfinished() {
+        notes.push(goes_on(None, directory));
+    }
     let report = Report {
         name: &head.name,
         id: &path.file_name().unwrap_or_default().to_string_lossy(),
@@ -193,7 +215,7 @@ pub fn render_again(directory: &Path, format: Option<Format>) -> Done {
         seed: Some(head.seed),
         comparison: &comparison,
         pairs: &pairs,
-        notes: &head.notes,
+        notes: &notes,
     };
     Ok(match format {
         Some(format) => match report.render(format, false)? {

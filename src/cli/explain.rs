@@ -12,7 +12,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(after_help = SHOWN)]
 pub struct Arguments {
-    /// Run directory.
+    /// Run directory; of a comparison or a search, that of one of its runs.
     run: PathBuf,
     /// The resource to explain: memory, descriptors, threads, tmpfs or kernel. By default memory, and all that isn't clean.
     #[arg(long, value_parser = resource)]

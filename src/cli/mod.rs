@@ -88,7 +88,7 @@ Exit codes:
    20  the harness file is invalid
    21  the target failed: could not start, never got ready, died, or hit its memory limit
    22  the workload failed: its error rate or latency is over its gate
-  130  interrupted by SIGINT; 143 by SIGTERM, 129 by SIGHUP, and by any signal 128 and its number";
+  130  ended early by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP, and by any signal 128 and its number";
 
 /// Runs the program on its own arguments.
 pub fn main() -> std::process::ExitCode {
@@ -98,7 +98,7 @@ pub fn main() -> std::process::ExitCode {
         _ => None,
     };
     if let Some(helped) = helped {
-        return helped.map_or(ExitCode::Failure, |()| ExitCode::Clean).into();
+        return helped.map_or(ExitCode::Failure, |()| ExitCode::Clean).code().into();
     }
     if let Err(error) = outlive_file_limits() {
         output::complain(&format!("the signal of a full file can't be caught: {error}"));
@@ -111,7 +111,7 @@ pub fn main() -> std::process::ExitCode {
     for rule in &redact {
         if let Err(error) = config::redact_also(rule) {
             output::complain(&format!("--redact: {error}"));
-            return ExitCode::Usage.into();
+            return ExitCode::Usage.code().into();
         }
     }
     let done = match command {
@@ -139,5 +139,6 @@ pub fn main() -> std::process::ExitCode {
             problem.code
         }
     }
+    .code()
     .into()
 }

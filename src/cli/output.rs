@@ -92,8 +92,7 @@ impl Answer {
 }
 
 /// What `report` and `explain` exit with: a step that only shows a run must not fail the job for what it shows.
-pub const SHOWN: &str =
-    "Exits with 0 if it could be shown, whatever the verdict is: `seepage analyze RUN` exits with that.";
+pub const SHOWN: &str = "Exits with 0 if it could be shown, whatever the verdict or the answer is: `seepage analyze RUN` exits with that of a run.";
 
 /// Prints `text` as the whole of a result that is no verdict.
 pub fn tell(text: &[u8]) -> ExitCode {

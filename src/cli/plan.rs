@@ -6,12 +6,13 @@ use super::problem::{Done, Problem, interruption_code};
 use super::run::assignment;
 use super::watch::Watcher;
 use crate::config::{self, Harness, Overrides, PhaseConfig, SettleConfig, Span};
-use crate::engine::{self, Interrupt, RunRequest};
+use crate::engine::{self, Interrupt, Interruption, RunRequest};
 use crate::model::{self, Axis, Budget, Per, PhaseKind, Resource, RunRecord, Share};
 use crate::report::PlanReport;
 use crate::report::live::Mode;
 use crate::store;
 use crate::verdict::{self, ExitCode, Noise};
+use crate::words;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -116,8 +117,8 @@ fn planned(arguments: &Arguments, record: &RunRecord) -> Result<PlanReport, Prob
     let mut budgets: Vec<f64> =
         BUDGETS.iter().map(|part| part * usual).filter(|b| *b != chosen).chain([chosen]).collect();
     budgets.sort_by(f64::total_cmp);
-    let noise =
-        Noise::measure(axis, &series, verdict::page(record)).map_err(|e| Problem::new(ExitCode::Inconclusive, e))?;
+    let noise = Noise::measure(axis, &series, verdict::page(record))
+        .map_err(|why| Problem::new(ExitCode::Inconclusive, words::too_short(why)))?;
     Ok(PlanReport {
         planned: verdict::plan(&noise, &budgets, arguments.power.0),
         noise,
@@ -149,7 +150,13 @@ fn rehearse(arguments: &Arguments, interrupt: &Interrupt) -> Result<RunRecord, P
     drop(watcher);
     interrupt.answering(ExitCode::Inconclusive.code());
     if let Some(by) = finished.interrupted {
-        return Err(Problem::new(interruption_code(by), format!("the rehearsal can't be planned from: {by}")));
+        let what = match by {
+            Interruption::Signal(_) => "nothing can be planned from it",
+            Interruption::Deadline(_) => {
+                "nothing can be planned from it; give it more time, or rehearse for less with --rehearse"
+            }
+        };
+        return Err(Problem::new(interruption_code(by), format!("the rehearsal was {by}: {what}")));
     }
     if !arguments.quiet {
         say(&format!("note: the rehearsal is kept in {}", finished.directory.display()));

@@ -44,12 +44,6 @@ pub fn interruption_code(by: Interruption) -> ExitCode {
     }
 }
 
-impl From<ExitCode> for std::process::ExitCode {
-    fn from(code: ExitCode) -> Self {
-        code.code().into()
-    }
-}
-
 impl From<io::Error> for Problem {
     fn from(error: io::Error) -> Self {
         Problem::new(ExitCode::Failure, error)

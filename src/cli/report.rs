@@ -12,7 +12,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(after_help = SHOWN)]
 pub struct Arguments {
-    /// Run directory, or the directory of a comparison.
+    /// Run directory, or the directory of a comparison, finished or cut short. A search (bisect) has its report in its directory.
     run: PathBuf,
     /// What to render to standard output; by default, every file of the report is written into the run directory.
     #[arg(short, long)]

@@ -5,6 +5,7 @@ use crate::engine::{Looked, Progress};
 use crate::model::{EventKind, RunRecord, WorkerId};
 use crate::report::live::{Live, Mode, PhaseProgress, Snapshot, WorkerProgress};
 use crate::verdict::{self, Growth, Look, Looks};
+use crate::words;
 use std::collections::HashMap;
 
 /// Points of a worker's history, and seconds between two of them.
@@ -116,7 +117,7 @@ pub fn look_at(looks: &mut Looks, record: &RunRecord, progress: f64) -> Option<L
         return None;
     }
     let Look { alpha, proven, found, .. } = looks.look(record, progress);
-    Some(Looked { alpha, found, proven: proven.is_some() })
+    Some(Looked { alpha, found: words::found(found.as_ref()), proven: proven.is_some() })
 }
 
 /// Share of a phase that is done, whichever way its length is given.
@@ -136,7 +137,7 @@ fn share_done(phase: &PhaseConfig, progress: &Progress<'_>) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::model::Sample;
-    use crate::verdict::test_record::leaking;
+    use seepage_core::fixture::run::leaking;
 
     #[test]
     fn a_record_that_was_thinned_is_followed_on() {

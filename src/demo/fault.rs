@@ -1,11 +1,11 @@
 //! What a worker does wrong with each upload.
 
 use super::Fault;
+use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::hint::black_box;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::fd::{AsRawFd, IntoRawFd};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const PAGE: usize = 4096;
@@ -21,8 +21,8 @@ const COW_PAGES: usize = 8;
 /// Size of what the parent preloads for `cow`.
 const PRELOAD: usize = 32 << 20;
 
-/// Where the fault `shm` leaves its files.
-pub(super) const SHM_DIR: &str = "/dev/shm";
+/// Where the fault `shm` writes.
+const SHM_DIR: &str = "/dev/shm";
 
 /// An upload as the fault sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,19 +40,17 @@ pub(super) struct Faulty {
     uploads: u64,
     cache: Vec<Option<Box<[u8]>>>,
     preloaded: Vec<u8>,
-    shm_prefix: PathBuf,
+    /// A file without a name, to which all workers add: it outlives a worker, and goes with the last process of the pool.
+    shm: Option<File>,
 }
 
 impl Faulty {
     /// Prepares the state in the parent, before it forks: what it allocates here the workers share.
     pub(super) fn preload(fault: Fault, keep: usize) -> Faulty {
         let preloaded = if fault == Fault::Cow { vec![1; PRELOAD] } else { Vec::new() };
-        Faulty { fault, keep, uploads: 0, cache: Vec::new(), preloaded, shm_prefix: PathBuf::new() }
-    }
-
-    /// Makes the state that of worker `pid` below parent `parent`.
-    pub(super) fn adopt(&mut self, parent: u32, pid: u32) {
-        self.shm_prefix = Path::new(SHM_DIR).join(format!("{}{pid}-", shm_prefix(parent)));
+        // Without shared memory there is no leak of it, and the demonstration goes on.
+        let shm = if fault == Fault::Shm { nameless(SHM_DIR).ok() } else { None };
+        Faulty { fault, keep, uploads: 0, cache: Vec::new(), preloaded, shm }
     }
 
     /// Commits the fault for one upload.
@@ -67,7 +65,7 @@ impl Faulty {
             Fault::Fd => keep_descriptor(),
             Fault::Thread if self.uploads.is_multiple_of(THREAD_EVERY) => keep_thread(),
             Fault::Thread => {}
-            Fault::Shm => self.leave_file(),
+            Fault::Shm => self.fill_shared_memory(),
             Fault::Churn => self.churn(),
             Fault::Warm => self.warm(),
             Fault::Cow => self.unshare(),
@@ -82,11 +80,11 @@ impl Faulty {
         Box::leak(resident(self.keep));
     }
 
-    fn leave_file(&self) {
-        let mut path = self.shm_prefix.clone().into_os_string();
-        path.push(self.uploads.to_string());
-        // A full /dev/shm ends the leak, not the demonstration.
-        let _ = File::create(path).and_then(|mut file| file.write_all(&[1; PAGE]));
+    fn fill_shared_memory(&mut self) {
+        if let Some(shm) = &mut self.shm {
+            // A full /dev/shm ends the leak, not the demonstration.
+            let _ = shm.write_all(&[1; PAGE]);
+        }
     }
 
     fn churn(&self) {
@@ -111,21 +109,10 @@ impl Faulty {
     }
 }
 
-/// The start of the names of the files that workers of `parent` leave in `/dev/shm`.
-fn shm_prefix(parent: u32) -> String {
-    format!("seepage-demo-{parent}-")
-}
-
-/// Removes the files that workers of `parent` left in `/dev/shm`.
-pub(super) fn remove_shm_files(parent: u32) {
-    let prefix = shm_prefix(parent);
-    let Ok(entries) = std::fs::read_dir(SHM_DIR) else { return };
-    for entry in entries.flatten() {
-        if entry.file_name().to_str().is_some_and(|name| name.starts_with(&prefix)) {
-            // Somebody else may have removed it; there is nobody to tell otherwise.
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
+/// A file in `directory` that has no name, so that it goes with whoever has it open, however they end.
+fn nameless(directory: &str) -> io::Result<File> {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC;
+    Ok(File::from(rustix::fs::open(directory, flags, Mode::RUSR | Mode::WUSR)?))
 }
 
 /// Memory in which every page is resident.
@@ -169,6 +156,7 @@ fn scatter(n: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::MetadataExt;
 
     #[test]
     fn the_cache_is_bounded() {
@@ -197,15 +185,12 @@ mod tests {
     }
 
     #[test]
-    fn files_in_shared_memory_are_removed_with_their_parent() {
-        // No process has this number: it is above the kernel's largest PID.
-        let parent = (1 << 22) + std::process::id();
+    fn shared_memory_fills_without_a_name_in_it() {
         let mut faulty = Faulty::preload(Fault::Shm, 0);
-        faulty.adopt(parent, 7);
-        faulty.commit(Upload { bytes: 1, aborted: false });
-        let path = Path::new(SHM_DIR).join(format!("seepage-demo-{parent}-7-1"));
-        assert_eq!(std::fs::metadata(&path).unwrap().len(), PAGE as u64);
-        remove_shm_files(parent);
-        assert!(!path.exists());
+        for _ in 0..3 {
+            faulty.commit(Upload { bytes: 1, aborted: false });
+        }
+        let file = faulty.shm.unwrap().metadata().unwrap();
+        assert_eq!((file.len(), file.nlink()), (3 * PAGE as u64, 0));
     }
 }

@@ -54,7 +54,7 @@ pub enum Fault {
     Abort,
     /// Keeps memory of uploads above 1 MiB.
     Big,
-    /// Leaves a file of 4 KiB in /dev/shm for each upload.
+    /// Leaves 4 KiB in /dev/shm for each upload, in a file without a name.
     Shm,
     /// Grows and frees large buffers: a high-water mark, no leak.
     Churn,

@@ -3,7 +3,7 @@
 //! It never starts a thread, so that forking is safe at any time, and it takes its signals synchronously, so that no
 //! code runs in a signal handler.
 
-use super::fault::{Faulty, remove_shm_files};
+use super::fault::Faulty;
 use super::worker::Worker;
 use super::{DemoOptions, Fault};
 use nix::sys::prctl;
@@ -31,7 +31,6 @@ const RESTART_DELAY: Duration = Duration::from_millis(100);
 /// # Errors
 /// If the port, the access log, a signal mask or the first workers can't be had.
 pub fn serve(options: DemoOptions) -> io::Result<()> {
-    let parent = getpid();
     // Growth by single pages, whatever the host's setting for huge pages is.
     prctl::set_thp_disable(true)?;
     // The fault `crash` is a demonstration and shall leave no core files behind.
@@ -65,9 +64,6 @@ pub fn serve(options: DemoOptions) -> io::Result<()> {
         let _ = writeln!(io::stdout(), "listening on {address}");
     });
     stop(&workers);
-    if options.fault == Fault::Shm {
-        remove_shm_files(parent.as_raw() as u32);
-    }
     outcome
 }
 
@@ -134,7 +130,7 @@ fn spawn(template: &mut Worker, signals: &SigSet, workers: &mut HashMap<Pid, Ins
                     return Ok(());
                 }
                 signals.thread_unblock()?;
-                template.serve(parent.as_raw() as u32, getpid().as_raw() as u32)
+                template.serve(getpid().as_raw() as u32)
             }));
             std::process::exit(match served {
                 Ok(Ok(())) => 0,

@@ -34,10 +34,9 @@ impl Worker {
         Worker { listener, log, faulty, fault, max_requests, pid: 0, requests: 0, uploads: 0, line, answer }
     }
 
-    /// Serves as worker `pid` below `parent` until `max_requests` are done.
-    pub(super) fn serve(&mut self, parent: u32, pid: u32) -> io::Result<()> {
+    /// Serves as worker `pid` until `max_requests` are done.
+    pub(super) fn serve(&mut self, pid: u32) -> io::Result<()> {
         self.pid = pid;
-        self.faulty.adopt(parent, pid);
         let mut connection = Connection::new();
         while !self.is_spent() {
             let stream = match self.listener.accept() {

@@ -1,7 +1,7 @@
 //! How a run ends: what interrupted it, why it was cut short, what is left of it, and why it could not even begin.
 
-use crate::config::ConfigError;
-use crate::model::{Failure, RunRecord, format_seconds};
+use crate::config::{ConfigError, Span};
+use crate::model::{Failure, RunRecord, ended_by};
 use crate::probe::CounterError;
 use crate::store::WriteError;
 use crate::supervise::{AttachError, LaunchError};
@@ -22,9 +22,10 @@ pub enum Interruption {
 impl fmt::Display for Interruption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Interruption::Signal(signal) => write!(f, "interrupted by signal {signal}"),
+            Interruption::Signal(signal) => write!(f, "ended early by {}", ended_by(*signal)),
+            // As it may be given again.
             Interruption::Deadline(after) => {
-                write!(f, "stopped for the deadline of {}", format_seconds(after.as_secs_f64()))
+                write!(f, "stopped by --deadline {}", Span(*after).to_string().replace(' ', ""))
             }
         }
     }
@@ -63,6 +64,11 @@ impl Cut {
     /// The run can't be recorded, or the harness itself can't go on.
     pub fn recording(reason: impl Into<String>) -> Self {
         Cut::failed(Failure::Recording, reason)
+    }
+
+    /// Nothing is read any more.
+    pub fn unsampled() -> Self {
+        Cut::recording("the thread that samples panicked, so that nothing was read any more; please report this")
     }
 
     /// A signal or the deadline ended it.

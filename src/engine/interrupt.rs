@@ -4,6 +4,7 @@
 //! deadline, it ends the process. The guard then kills what was launched.
 
 use super::end::Interruption;
+use crate::model::ended_by;
 use crate::supervise::KILLING;
 use crate::thread;
 use nix::libc;
@@ -172,9 +173,9 @@ impl Interrupt {
         loop {
             // A deadline beyond all clocks never comes.
             let mut due = [self.0.deadline.and_then(|(start, after)| start.checked_add(after)), None, None];
-            if due[0].is_some_and(|end| Instant::now() >= end) {
+            if let Some((_, after)) = self.0.deadline.filter(|_| due[0].is_some_and(|end| Instant::now() >= end)) {
                 let exit = self.0.exit.load(Ordering::Acquire);
-                self.0.leave(exit, "the deadline came before the answer was given");
+                self.0.leave(exit, &format!("{} before the answer was given", Interruption::Deadline(after)));
             }
             if let Some((start, after)) = self.0.deadline.filter(|_| !self.0.flag.load(Ordering::Acquire)) {
                 due[1] = self.0.next_look(start, after);
@@ -237,7 +238,7 @@ impl Shared {
 
     fn leave_for_signal(&self) -> ! {
         let signal = self.signal.load(Ordering::Acquire);
-        self.leave(128u8.saturating_add(signal as u8), &format!("interrupted by signal {signal}"))
+        self.leave(128u8.saturating_add(signal as u8), &format!("ended early by {}", ended_by(signal)))
     }
 
     /// Ends the process as it is. What other threads hold, standard error too, may be held for ever, so nothing of it is

@@ -30,6 +30,6 @@ pub use end::{Finished, Interruption, RunError};
 pub use head::stamp;
 pub use heap::{NAMER_ARGUMENT, run_namer};
 pub use interrupt::{Interrupt, outlive_file_limits};
-pub use monitor::{Look, Looked, Progress, Watch};
+pub use monitor::{Looked, Progress};
 pub use rehearsal::{Rehearsal, Reply};
 pub use run::{Extend, RunRequest, run};

@@ -156,6 +156,9 @@ impl Monitor<'_> {
         if let Some(by) = self.interrupt.cause() {
             return Err(Cut::interrupted(by));
         }
+        if self.pulse.is_unsampled() {
+            return Err(Cut::unsampled());
+        }
         subject.check(&mut self.recorder, self.pulse.alive()).map_err(Cut::target)?;
         self.recorder.failure().map_or(Ok(()), |error| Err(Cut::recording(error.to_string())))
     }
@@ -208,8 +211,9 @@ impl Monitor<'_> {
 mod tests {
     use super::*;
     use crate::model::Failure;
-    use crate::store::RunDirectory;
-    use crate::verdict::test_record::clean;
+    use crate::store::{Entry, RunDirectory};
+    use crate::verdict::ExitCode;
+    use seepage_core::fixture::run::{clean, leaking};
     use std::sync::mpsc::channel;
 
     /// A phase that ends some rounds after it was halted, or with an error of its own; it notes what it is told.
@@ -288,6 +292,36 @@ mod tests {
         assert_eq!(recorded, taken as usize);
         assert!(shown >= taken);
         (end, taken)
+    }
+
+    #[test]
+    fn a_sampler_that_panics_ends_the_run_which_is_judged_as_far_as_it_went() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = RunDirectory::create(parent.path(), "run").unwrap();
+        let ((sink, entries), (_, loads)) = (channel(), channel());
+        let pulse = Pulse::begin();
+        let recorded = leaking();
+        let recorder = Recorder::new(recorded.meta, directory, pulse.clone(), entries, loads);
+        let sampled = pulse.sampled();
+        let sampler = std::thread::spawn(move || {
+            let _sampled = sampled;
+            recorded.samples.into_iter().for_each(|sample| sink.send(Entry::Sample(sample)).unwrap());
+            recorded.events.into_iter().for_each(|event| sink.send(Entry::Event(event)).unwrap());
+            panic!("as planned");
+        });
+        assert!(sampler.join().is_err());
+        let (mut watch, mut look) = (|_: &Progress<'_>| {}, |_: &RunRecord, _: f64| None);
+        let (interrupt, mut phase) = (Interrupt::default(), Phase::new(3, false));
+        let mut monitor = Monitor { recorder, pulse, interrupt, watch: &mut watch, look: &mut look };
+        let begun = Instant::now();
+        let end = monitor.follow(&mut phase, &mut Target(100));
+        assert!(begun.elapsed() >= 3 * LOOK, "it doesn't spin: {:?}", begun.elapsed());
+        let Finished { record, directory, .. } = monitor.finish(end);
+        assert_eq!((phase.told, record.meta.failure), (vec!["halt"], Some(Failure::Recording)));
+        assert!(record.meta.aborted.as_ref().unwrap().contains("samples panicked"), "{:?}", record.meta.aborted);
+        let stored = crate::store::read(&directory).unwrap();
+        assert_eq!(stored.samples.len(), record.samples.len());
+        assert_eq!(crate::verdict::judge(&stored).exit, ExitCode::Leak);
     }
 
     #[test]

@@ -10,12 +10,24 @@ pub struct Pulse {
     origin: Instant,
     alive: Arc<AtomicUsize>,
     stopping: Arc<AtomicBool>,
+    unsampled: Arc<AtomicBool>,
+}
+
+/// Held by the thread that samples: if that panics, all threads know.
+pub struct Sampled(Pulse);
+
+impl Drop for Sampled {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.unsampled.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Pulse {
     /// That of a run that begins now.
     pub fn begin() -> Self {
-        Pulse { origin: Instant::now(), alive: Arc::default(), stopping: Arc::default() }
+        Pulse { origin: Instant::now(), alive: Arc::default(), stopping: Arc::default(), unsampled: Arc::default() }
     }
 
     /// Time zero of the run.
@@ -36,6 +48,16 @@ impl Pulse {
     /// Takes in how many workers live.
     pub fn has_alive(&self, count: usize) {
         self.alive.store(count, Ordering::Relaxed);
+    }
+
+    /// What the thread that samples holds as long as it does.
+    pub fn sampled(&self) -> Sampled {
+        Sampled(self.clone())
+    }
+
+    /// Whether the thread that samples has panicked, so that nothing is read any more.
+    pub fn is_unsampled(&self) -> bool {
+        self.unsampled.load(Ordering::Relaxed)
     }
 
     /// Whether the harness has begun to stop the target: workers end then as they should.

@@ -10,11 +10,11 @@ use super::sampler::SamplerEnd;
 use super::scrub;
 use crate::config::without_secrets;
 use crate::model::{
-    Event, EventKind, HostSample, LoadSample, MOST_READINGS, Observing, RunMeta, RunRecord, RunStatus, Sample, Thinner,
+    Event, EventKind, HostSample, LoadSample, Observing, RunMeta, RunRecord, RunStatus, Sample, Thinner,
 };
-use crate::store::{Entry, RunDirectory, WriteError};
+use crate::store::{Entry, MOST_READINGS, RunDirectory, WriteError};
 use crate::workload::StepHistograms;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// How often lines are handed to the kernel.
@@ -72,8 +72,14 @@ impl Recorder {
     /// Waits up to `patience` for something to record, and records all there is.
     pub fn take(&mut self, patience: Duration) {
         let deadline = Instant::now() + patience;
-        while let Ok(entry) = self.entries.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            self.put(entry);
+        let left = || deadline.saturating_duration_since(Instant::now());
+        loop {
+            match self.entries.recv_timeout(left()) {
+                Ok(entry) => self.put(entry),
+                Err(RecvTimeoutError::Timeout) => break,
+                // Nobody is left who could send: whoever calls time and again must not spin.
+                Err(RecvTimeoutError::Disconnected) => break std::thread::sleep(left()),
+            }
         }
         while let Ok(load) = self.loads.try_recv() {
             self.put(Entry::Load(load));
@@ -136,7 +142,7 @@ impl Recorder {
 
     /// Takes in what the sampler left, `None` if it panicked; an error if not every worker could be followed.
     pub fn end_sampling(&mut self, end: Option<SamplerEnd>) -> Result<(), Cut> {
-        let end = end.ok_or_else(|| Cut::recording("the sampler's thread panicked; please report this"))?;
+        let end = end.ok_or_else(Cut::unsampled)?;
         let live_share = self.live.as_secs_f64() / self.pulse.seconds().max(f64::MIN_POSITIVE);
         self.record.meta.observing = Some(Observing { live_share: Some(live_share), ..end.observing });
         self.record.meta.classes = end.classes;
@@ -218,7 +224,7 @@ mod tests {
     use super::*;
     use crate::model::WorkerId;
     use crate::store;
-    use crate::verdict::test_record::clean;
+    use seepage_core::fixture::run::clean;
     use std::sync::mpsc::channel;
 
     #[test]

@@ -93,9 +93,8 @@ impl Rehearsal {
         let cause = loop {
             match asked.end(LOOK) {
                 Ok(Some(cause)) => break cause,
-                Ok(None) if self.interrupt.cause().is_some() => return Err("interrupted".into()),
                 Ok(None) if Instant::now() > deadline => return Err(failed(format!("took longer than {PATIENCE:?}"))),
-                Ok(None) => {}
+                Ok(None) => self.interrupt.cause().map_or(Ok(()), |by| Err(failed(format!("was {by}"))))?,
                 Err(error) => return Err(failed(format!("could not be waited for: {error}"))),
             }
         };

@@ -80,7 +80,10 @@ impl Sampler {
     /// If its thread can't be started.
     pub fn start(plan: Plan, sink: Sender<Entry>) -> Result<Self, Cut> {
         let (asks, asked) = sync_channel(1);
-        let started = thread::start("sampler", move || Sampling::new(plan, sink).run(&asked));
+        let started = thread::start("sampler", move || {
+            let _sampled = plan.pulse.sampled();
+            Sampling::new(plan, sink).run(&asked)
+        });
         let thread = started.map_err(|error| Cut::recording(error.to_string()))?;
         Ok(Sampler { thread, asks })
     }

@@ -4,10 +4,10 @@
 //! a pair counts only if both of its runs came to their end.
 
 use super::Observer;
-use crate::compare::{self, Answer, Comparison, LEAST_PAIRS, MOST_PAIRS, Margins, Measure, Pair, RunSummary, Sides};
+use crate::compare::{self, Answer, Comparison, LEAST_PAIRS, MOST_PAIRS, Margins, Pair, RunSummary, Sides};
 use crate::config::Harness;
 use crate::engine::{self, Interrupt, Interruption, RunError, RunRequest};
-use crate::model::{Resource, RunRecord, RunStatus};
+use crate::model::{RunRecord, RunStatus};
 use crate::store::{self, Experiment};
 use crate::verdict::{self, ExitCode, Verdict};
 use crate::words;
@@ -105,12 +105,16 @@ pub fn ab(request: &AbRequest<'_>, observer: &mut dyn Observer) -> Result<AbEnd,
             break;
         }
         set_aside(request.directory, number)?;
-        match run_pair(request, number, b_first, observer)? {
+        let ran = run_pair(request, number, b_first, observer);
+        // What fails because it is to end is no failure.
+        match ran.or_else(|error| request.interrupt.cause().map(Err).ok_or(error))? {
             Ok(_) if number == 0 => {}
             Ok(pair) => {
                 pairs.push(pair);
                 let comparison = judge(&pairs);
-                observer.so_far(&so_far(&comparison));
+                observer.so_far(
+                    &words::comparison::so_far(&comparison).unwrap_or_else(|| "one pair says nothing yet".into()),
+                );
                 decided = is_decided(&pairs, request.pairs, &comparison);
                 stop = if pairs.len() >= request.pairs { Stop::Complete } else { Stop::Early };
             }
@@ -122,17 +126,6 @@ pub fn ab(request: &AbRequest<'_>, observer: &mut dyn Observer) -> Result<AbEnd,
     }
     let comparison = judge(&pairs);
     Ok(AbEnd { pairs, comparison, stop })
-}
-
-/// What all pairs so far say of memory.
-fn so_far(comparison: &Comparison) -> String {
-    let memory = comparison.difference(Measure::Growth(Resource::Memory));
-    match memory.and_then(|d| Some((d.measure, d.difference?))) {
-        Some((measure, difference)) => {
-            format!("memory growth differs by {} so far", compare::value_with_bounds(measure, &difference))
-        }
-        None => "one pair has no interval yet".to_owned(),
-    }
 }
 
 /// Whether the pairs so far are enough: only a look may say so.
@@ -198,14 +191,15 @@ fn run_side(
         .map_err(|source| AbError::Run { place: told(), source })?;
     let verdict = verdict::judge(&finished.record);
     observer.end(&finished.directory, &finished.record, &verdict);
-    observer.so_far(&words::headline(&finished.record, &verdict).to_string());
+    let sentence = words::headline(&finished.record, &verdict).to_string();
+    observer.so_far(&sentence);
     if let Some(by) = finished.interrupted {
         return Ok(Err(by));
     }
     if let Some((exit, what)) = failure(&finished.record, &verdict) {
         return Err(AbError::Failed { place: told(), what, directory: finished.directory, exit });
     }
-    Ok(Ok(compare::summarize(&label, &finished.record, &verdict)))
+    Ok(Ok(compare::summarize(&label, &finished.record, &verdict, sentence)))
 }
 
 /// What failed in a run, if anything did: such a run can't be compared.
@@ -255,7 +249,8 @@ fn read_pair(directory: &Path, number: usize, b_first: bool) -> Option<Pair> {
         let label = label(number, side);
         let record = store::read(&directory.join(&label)).ok()?;
         let verdict = verdict::judge(&record);
-        failure(&record, &verdict).is_none().then(|| compare::summarize(&label, &record, &verdict))
+        let sentence = || words::headline(&record, &verdict).to_string();
+        failure(&record, &verdict).is_none().then(|| compare::summarize(&label, &record, &verdict, sentence()))
     };
     Some(Pair { a: read(0)?, b: read(1)?, b_first })
 }

@@ -5,7 +5,7 @@
 
 use super::modules::{Modules, ModulesError};
 use super::{Observer, failure};
-use crate::bisect::{self, Finding, Oracle, State, Step};
+use crate::bisect::{self, Blame, Finding, Kept, Oracle, Purpose, Searched, State, Step};
 use crate::config::{Harness, PhaseConfig};
 use crate::engine::{self, Interrupt, Interruption, RunError, RunRequest};
 use crate::model::{PhaseKind, Resource, RunRecord};
@@ -41,13 +41,15 @@ pub struct BisectEnd {
     /// All modules, in the order of their loading.
     pub modules: Vec<String>,
     /// Those that stayed on, each with the reason.
-    pub kept: Vec<(String, String)>,
-    /// What was found; missing if the search was interrupted.
-    pub finding: Option<Finding>,
+    pub kept: Vec<(String, Kept)>,
+    /// What was found, or what ended the search before.
+    pub finding: Result<Finding, Interruption>,
     /// Every measured configuration.
     pub measured: Vec<Measured>,
-    /// What interrupted it, if anything did.
-    pub interrupted: Option<Interruption>,
+    /// Modules that may be to blame still, if the search ended before.
+    pub suspects: Vec<String>,
+    /// What was found before that.
+    pub blamed: Vec<Blame>,
 }
 
 /// One measured configuration with its runs.
@@ -112,18 +114,21 @@ pub fn bisect(request: &BisectRequest<'_>, observer: &mut dyn Observer) -> Resul
         smoked: 0,
     };
     let mut kept = Vec::new();
-    let searched = lab.search(&names, &mut kept);
-    let mut measured = std::mem::take(&mut lab.measured);
-    let (finding, interrupted) = match searched {
-        Ok((finding, steps)) => {
-            // The search says what for.
-            measured.iter_mut().zip(steps).for_each(|(m, step)| m.step = step);
-            (Some(finding), None)
+    let (finding, suspects, blamed) = match lab.search(&names, &mut kept) {
+        Ok(searched) => (searched.finding, searched.suspects, searched.blamed),
+        Err(error) => {
+            // What is not to be kept may be to blame.
+            let suspects = names.iter().filter(|name| kept.iter().all(|(kept, _)| kept != *name));
+            (Err(error), suspects.cloned().collect(), Vec::new())
         }
-        Err(BisectError::Interrupted(by)) => (None, Some(by)),
-        Err(error) => return Err(error),
     };
-    Ok(BisectEnd { modules: names, kept, finding, measured, interrupted })
+    let finding = match finding {
+        Ok(finding) => Ok(finding),
+        Err(BisectError::Interrupted(by)) => Err(by),
+        // What fails because the search is to end is no failure.
+        Err(error) => Err(request.interrupt.cause().ok_or(error)?),
+    };
+    Ok(BisectEnd { modules: names, kept, finding, measured: lab.measured, suspects, blamed })
 }
 
 struct Lab<'a> {
@@ -142,23 +147,23 @@ impl Lab<'_> {
     fn search(
         &mut self,
         names: &[String],
-        kept: &mut Vec<(String, String)>,
-    ) -> Result<(Finding, Vec<Step>), BisectError> {
+        kept: &mut Vec<(String, Kept)>,
+    ) -> Result<Searched<BisectError>, BisectError> {
         // A target that fails, or doesn't leak, needs no search for what it can do without.
-        let removable = match self.measure(&BTreeSet::new(), "as it is")? {
+        let removable = match self.measure(&BTreeSet::new(), &Purpose::AsItIs)? {
             State::Leaks => self.removable(names, kept)?,
             State::Clean | State::Unclear => names.to_vec(),
         };
-        bisect::search(&removable, self)
+        Ok(bisect::search(&removable, self))
     }
 
     /// The modules that the target can do without; the others go to `kept`.
-    fn removable(&mut self, names: &[String], kept: &mut Vec<(String, String)>) -> Result<Vec<String>, BisectError> {
+    fn removable(&mut self, names: &[String], kept: &mut Vec<(String, Kept)>) -> Result<Vec<String>, BisectError> {
         let file = self.request.directory.join("probe.conf");
         let mut removable = Vec::new();
         for name in names {
             if self.request.keep.iter().any(|k| self.modules.find(k).is_ok_and(|k| k == *name)) {
-                kept.push((name.clone(), "it was to be kept".to_owned()));
+                kept.push((name.clone(), Kept::Asked));
                 continue;
             }
             match self.modules.without(std::slice::from_ref(name), &file) {
@@ -168,7 +173,7 @@ impl Lab<'_> {
                 }
                 Err(ModulesError::Apache(crate::apache::OffError::Broken { what, .. })) => {
                     let first = what.lines().last().unwrap_or_default().to_owned();
-                    kept.push((name.clone(), format!("the target doesn't start without it: {first}")));
+                    kept.push((name.clone(), Kept::NoStart(first)));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -183,7 +188,7 @@ impl Lab<'_> {
         let (kept_too, free): (Vec<String>, Vec<String>) = removable
             .into_iter()
             .partition(|name| self.gone_with.get(name).is_some_and(|gone| gone.iter().any(|g| needed.contains(g))));
-        kept.extend(kept_too.into_iter().map(|name| (name, "the workload fails without it".to_owned())));
+        kept.extend(kept_too.into_iter().map(|name| (name, Kept::NoWorkload)));
         Ok(free)
     }
 
@@ -224,7 +229,8 @@ impl Lab<'_> {
             rate: None,
             concurrency: None,
         }];
-        let (record, verdict, _) = self.run(&harness, &label, &format!("does it work without {}?", some(names)))?;
+        let (record, verdict, _) =
+            self.run(&harness, &label, &format!("does it work without {}?", words::bisect::list(names)))?;
         let works = failure(&record, &verdict).is_none();
         self.observer.so_far(if works { "it does" } else { "it doesn't" });
         Ok(works)
@@ -285,7 +291,7 @@ impl Oracle for Lab<'_> {
         off.iter().flat_map(|name| self.gone_with.get(name).into_iter().flatten().chain([name])).cloned().collect()
     }
 
-    fn measure(&mut self, off: &BTreeSet<String>, purpose: &str) -> Result<State, BisectError> {
+    fn measure(&mut self, off: &BTreeSet<String>, purpose: &Purpose) -> Result<State, BisectError> {
         // The search begins with what was measured before it.
         if let Some(first) = self.measured.first().filter(|_| off.is_empty()) {
             return Ok(first.step.state);
@@ -300,8 +306,9 @@ impl Oracle for Lab<'_> {
             let label =
                 if attempt == 1 { format!("step-{number:02}") } else { format!("step-{number:02}-again-{attempt}") };
             let what = format!(
-                "step {number}: {purpose}{}",
-                if names.is_empty() { String::new() } else { format!("; off: {}", some(&names)) }
+                "step {number}: {}{}",
+                words::bisect::purpose(purpose),
+                if names.is_empty() { String::new() } else { format!("; off: {}", words::bisect::list(&names)) }
             );
             let (record, verdict, directory) = self.run(&harness, &label, &what)?;
             self.observer.end(&directory, &record, &verdict);
@@ -316,16 +323,8 @@ impl Oracle for Lab<'_> {
             }
         }
         let (state, sentence) = last;
-        let step = Step { off: names, purpose: purpose.to_owned(), state };
+        let step = Step { off: names, purpose: purpose.clone(), state };
         self.measured.push(Measured { step, runs, sentence });
         Ok(state)
-    }
-}
-
-/// Names, or the first of many.
-fn some(names: &[String]) -> String {
-    match names {
-        [a, b, c, _, ..] => format!("{a}, {b}, {c} and {} more", names.len() - 3),
-        names => names.join(", "),
     }
 }

@@ -9,10 +9,10 @@ mod margins;
 mod modules;
 mod sides;
 
-pub use ab::{AbEnd, AbError, AbRequest, Stop, ab, failure, finished_pairs, read_head};
-pub use bisect::{BisectEnd, BisectError, BisectRequest, Measured, bisect};
+pub use ab::{AbError, AbRequest, Stop, ab, failure, finished_pairs, read_head};
+pub use bisect::{BisectEnd, BisectError, BisectRequest, bisect};
 pub use margins::{margins, margins_of_run};
-pub use modules::{Modules, ModulesError, Without};
+pub use modules::ModulesError;
 pub use sides::{Contrast, SidesError, Variants, variants};
 
 use crate::engine::Progress;

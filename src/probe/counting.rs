@@ -108,7 +108,14 @@ impl Counter {
     /// If the log can't be read, or the page gives no counts; the text says which.
     pub fn skip_the_past(&mut self) -> Result<(), String> {
         if let Source::Log(tail) = &mut self.source {
-            return tail.skip().map_err(|error| format!("{}: {error}", tail.path.display()));
+            return tail.skip().map_err(|error| {
+                let what = match error.kind() {
+                    io::ErrorKind::PermissionDenied => "; run as a user who may read this log",
+                    io::ErrorKind::NotFound => "; name a log that is there",
+                    _ => "",
+                };
+                format!("{}: {error}{what}", tail.path.display())
+            });
         }
         let deadline = Instant::now() + 2 * PAGE_TIMEOUT;
         // Counts go on from the first answer: without it, they would begin at zero and leap.

@@ -4,7 +4,8 @@ use super::json::printable;
 use super::markdown::escape;
 use super::text::{Mood, plain};
 use super::{ReportError, html, write};
-use crate::bisect::{Blame, Finding, State};
+use crate::bisect::{Blame, Finding, Kept, Purpose, State};
+use crate::words::{Headline, bisect as words, capital};
 use maud::{DOCTYPE, html as page};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -19,37 +20,32 @@ pub struct BisectReport {
     /// When it began, RFC 3339 in UTC.
     pub started: String,
     /// Modules that there are.
-    pub modules: usize,
+    pub modules: Vec<String>,
     /// Those that stayed on, each with the reason.
-    pub kept: Vec<(String, String)>,
-    /// What was found; missing if the search was interrupted.
-    pub finding: Option<Finding>,
+    pub kept: Vec<(String, Kept)>,
+    /// What was found, or what ended the search before, in words.
+    pub finding: Result<Finding, String>,
+    /// What was found before it ended.
+    pub blamed: Vec<Blame>,
+    /// Modules that are suspected still.
+    pub suspects: Vec<String>,
     /// Every measured configuration, in order.
     pub steps: Vec<BisectStep>,
 }
 
 /// One measured configuration.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct BisectStep {
     /// What it was to tell.
-    pub purpose: String,
+    pub purpose: Purpose,
     /// Modules that were off.
     pub off: Vec<String>,
-    /// `leaks`, `clean` or `unclear`.
-    pub state: &'static str,
+    /// What was seen.
+    pub state: State,
     /// Names of its runs' directories.
     pub runs: Vec<String>,
     /// The verdict of the last run.
     pub sentence: String,
-}
-
-/// The word of a state.
-pub fn state_word(state: State) -> &'static str {
-    match state {
-        State::Leaks => "leaks",
-        State::Clean => "clean",
-        State::Unclear => "unclear",
-    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -70,9 +66,26 @@ struct Document<'a> {
     /// Modules that there are.
     modules: usize,
     /// Modules that stayed on, each with the reason.
-    kept: &'a [(String, String)],
+    kept: Vec<(&'a str, String)>,
+    /// Modules that were suspected at the end; those to blame are among them only if the search ended before it had an answer.
+    suspects: &'a [String],
     /// Every measured configuration, in order.
-    steps: &'a [BisectStep],
+    steps: Vec<StepPart<'a>>,
+}
+
+/// One measured configuration.
+#[derive(Serialize, JsonSchema)]
+struct StepPart<'a> {
+    /// What it was to tell.
+    purpose: String,
+    /// Modules that were off.
+    off: &'a [String],
+    /// `leaks`, `clean` or `unclear`.
+    state: &'static str,
+    /// Names of its runs' directories.
+    runs: &'a [String],
+    /// The verdict of the last run.
+    sentence: &'a str,
 }
 
 /// Modules that make a leak together.
@@ -92,112 +105,110 @@ pub fn bisect_schema() -> serde_json::Value {
 }
 
 impl BisectReport {
-    fn blamed(&self) -> &[Blame] {
-        match &self.finding {
-            Some(Finding::Blamed(blamed)) => blamed,
-            _ => &[],
-        }
-    }
-
-    fn answer(&self) -> (&'static str, &'static str, Mood) {
+    fn answer(&self) -> (&'static str, Mood) {
         match self.finding {
-            Some(Finding::Blamed(_)) => ("found", "FOUND", Mood::Bad),
-            Some(Finding::NoLeak) => ("no-leak", "NO LEAK", Mood::Good),
-            Some(Finding::Elsewhere) => ("elsewhere", "ELSEWHERE", Mood::Bad),
-            Some(Finding::Unclear(_)) => ("unclear", "INCONCLUSIVE", Mood::Unsure),
-            None => ("interrupted", "INTERRUPTED", Mood::Unsure),
+            Ok(Finding::Blamed(_)) => ("found", Mood::Bad),
+            Ok(Finding::NoLeak) => ("no-leak", Mood::Good),
+            Ok(Finding::Elsewhere) => ("elsewhere", Mood::Bad),
+            Ok(Finding::Unclear(_)) => ("unclear", Mood::Unsure),
+            Err(_) => ("interrupted", Mood::Unsure),
         }
     }
 
-    /// The answer in one sentence, without its first word.
-    fn rest(&self) -> String {
-        let after = match self.steps.len() {
-            1 => "1 measured configuration".to_owned(),
-            n => format!("{n} measured configurations"),
-        };
-        match &self.finding {
-            Some(Finding::Blamed(blamed)) => {
-                let words: Vec<String> = blamed.iter().map(blame_words).collect();
-                format!("{}; {after}", words.join("; "))
-            }
-            Some(Finding::NoLeak) => format!("the target doesn't leak as it is; {after}"),
-            Some(Finding::Elsewhere) => {
-                format!("it leaks with everything off that can be: the fault is in what stayed on; {after}")
-            }
-            Some(Finding::Unclear(among)) => {
-                format!("a configuration could not be decided; among {}; {after}", among.join(", "))
-            }
-            None => format!("after {after}"),
-        }
+    fn headline(&self) -> Headline {
+        let states: Vec<State> = self.steps.iter().map(|step| step.state).collect();
+        let stays = |name: &&String| self.kept.iter().any(|(kept, _)| kept == *name);
+        let modules: Vec<String> = self.modules.iter().filter(|name| !stays(name)).cloned().collect();
+        words::headline(&words::Search {
+            name: &self.name,
+            finding: self.finding.as_ref().map_err(String::as_str),
+            blamed: &self.blamed,
+            suspects: &self.suspects,
+            modules: &modules,
+            steps: &states,
+        })
+    }
+
+    /// What else there is to say, a sentence each without its full stop; the name of a module keeps its small letters.
+    fn notes(&self) -> Vec<String> {
+        self.kept.iter().map(|(name, why)| format!("{name} stays on: {}", words::kept(why))).collect()
     }
 
     /// Renders the end of a search for a terminal, with colours if `colour`.
     pub fn terminal(&self, colour: bool) -> String {
-        let (_, word, mood) = self.answer();
-        let style = match mood {
+        let style = match self.answer().1 {
             Mood::Good => console::Style::new().green(),
             Mood::Bad => console::Style::new().red(),
             Mood::Unsure => console::Style::new().yellow(),
         };
-        let word = style.bold().force_styling(colour).apply_to(word).to_string();
-        let mut out = format!("{word}  {}\n\n", plain(&self.rest()));
+        let first = self.headline();
+        let word = style.bold().force_styling(colour).apply_to(first.word).to_string();
+        let mut out = format!("{} {word}{}\n", plain(&first.name), plain(&first.rest));
+        out.extend(first.more.iter().map(|sentence| format!("{}\n", plain(sentence))));
+        out.push('\n');
         for (index, step) in self.steps.iter().enumerate() {
-            out.push_str(&format!("  {:2}  {:7}  {}\n", index + 1, step.state, plain(&step.purpose)));
+            let (state, purpose) = (words::state(step.state), words::purpose(&step.purpose));
+            out.push_str(&format!("  {:2}  {state:5}  {}\n", index + 1, plain(&purpose)));
         }
         if !self.kept.is_empty() {
             out.push('\n');
         }
-        for (name, why) in &self.kept {
-            out.push_str(&format!("  - {} stayed on: {}\n", plain(name), plain(why)));
-        }
+        out.extend(self.notes().iter().map(|note| format!("  - {}\n", plain(note))));
         out
     }
 
     /// Renders `bisect.json`.
     pub fn json(&self) -> String {
-        let (answer, word, _) = self.answer();
-        let blamed = self.blamed().iter();
+        let blamed = self.blamed.iter();
         let document = Document {
-            format: "1.0",
-            answer,
-            sentence: format!("{word}  {}", self.rest()),
+            format: "1.1",
+            answer: self.answer().0,
+            sentence: self.headline().to_string(),
             name: &self.name,
             started: &self.started,
             blamed: blamed.map(|b| BlamePart { modules: &b.modules, alone: b.alone, cured: b.cured }).collect(),
-            modules: self.modules,
-            kept: &self.kept,
-            steps: &self.steps,
+            modules: self.modules.len(),
+            kept: self.kept.iter().map(|(name, why)| (name.as_str(), words::kept(why))).collect(),
+            suspects: &self.suspects,
+            steps: self.steps.iter().map(step_part).collect(),
         };
         printable(&serde_json::to_string_pretty(&document).expect("a document of plain fields is JSON")) + "\n"
     }
 
     /// Renders a summary for a CI job.
     pub fn markdown(&self) -> String {
-        let (_, word, _) = self.answer();
-        let mut out = format!("## **{word}** {}\n\n", escape(&self.rest()));
+        let first = self.headline();
+        let mut out = format!("## {} **{}**{}\n\n", escape(&first.name), first.word, escape(&first.rest));
+        // Writing to a string doesn't fail.
+        let more: Vec<String> = first.more.iter().map(|sentence| escape(sentence)).collect();
+        let _ = writeln!(out, "{}\n", more.join(" "));
         out.push_str("| Step | | What for | Off | Verdict |\n|--:|---|---|--:|---|\n");
         for (index, step) in self.steps.iter().enumerate() {
-            let (purpose, sentence) = (escape(&step.purpose), escape(&step.sentence));
-            // Writing to a string doesn't fail.
-            let _ = writeln!(out, "| {} | {} | {purpose} | {} | {sentence} |", index + 1, step.state, step.off.len());
+            let (purpose, sentence) = (escape(&words::purpose(&step.purpose)), escape(&step.sentence));
+            let (state, off) = (words::state(step.state), step.off.len());
+            let _ = writeln!(out, "| {} | {state} | {purpose} | {off} | {sentence} |", index + 1);
         }
-        for (name, why) in &self.kept {
-            let _ = writeln!(out, "\n- {} stayed on: {}", escape(name), escape(why));
+        for note in self.notes() {
+            let _ = writeln!(out, "\n- {}", escape(&note));
         }
         out
     }
 
     /// Renders the page.
     pub fn html(&self) -> String {
-        let (_, word, mood) = self.answer();
+        let mood = self.answer().1;
+        let first = self.headline();
         page! {
             (DOCTYPE)
             html lang="en" {
-                (html::head(html::NO_SCRIPTS, word, &self.name, ""))
+                (html::head(html::NO_SCRIPTS, first.word, &self.name, ""))
                 body {
                     header { span.brand { "seepage" } span { (plain(&self.name)) } span { (plain(&self.started)) } }
                     main {
-                        section.verdict.(html::tone(mood)) { h1 { span.word { (word) } " " (plain(&self.rest())) } }
+                        section.verdict.(html::tone(mood)) {
+                            h1 { (plain(&first.name)) " " span.word { (first.word) } (plain(&first.rest)) }
+                            @for sentence in &first.more { p.more { (plain(sentence)) } }
+                        }
                         section {
                             h2 { "Step by step" }
                             div.scroll {
@@ -207,8 +218,8 @@ impl BisectReport {
                                         @for (index, step) in self.steps.iter().enumerate() {
                                             tr {
                                                 th scope="row" { (index + 1) }
-                                                td { span.state.(html::tone(step_mood(step))) { (step.state) } }
-                                                td { (plain(&step.purpose)) }
+                                                td { span.state.(html::tone(step_mood(step))) { (words::state(step.state)) } }
+                                                td { (plain(&words::purpose(&step.purpose))) }
                                                 td { (plain(&step.off.join(", "))) }
                                                 td { (plain(&step.sentence)) }
                                                 td { @for run in &step.runs { a href={ (plain(run)) "/report.html" } { (plain(run)) } " " } }
@@ -220,9 +231,13 @@ impl BisectReport {
                         }
                         @if !self.kept.is_empty() {
                             section {
-                                h2 { "What stayed on" }
+                                h2 { "What stays on" }
                                 table.facts {
-                                    tbody { @for (name, why) in &self.kept { tr { th scope="row" { (plain(name)) } td { (plain(why)) } } } }
+                                    tbody {
+                                        @for (name, why) in &self.kept {
+                                            tr { th scope="row" { (plain(name)) } td { (plain(&capital(&words::kept(why)))) } }
+                                        }
+                                    }
                                 }
                             }
                         }
@@ -249,28 +264,18 @@ impl BisectReport {
     }
 }
 
-fn step_mood(step: &BisectStep) -> Mood {
-    match step.state {
-        "leaks" => Mood::Bad,
-        "clean" => Mood::Good,
-        _ => Mood::Unsure,
-    }
+fn step_part(step: &BisectStep) -> StepPart<'_> {
+    let BisectStep { purpose, off, state, runs, sentence } = step;
+    let state = if *state == State::Unclear { "unclear" } else { words::state(*state) };
+    StepPart { purpose: words::purpose(purpose), off, state, runs, sentence }
 }
 
-fn blame_words(blame: &Blame) -> String {
-    let names = blame.modules.join(" and ");
-    let together = if blame.modules.len() > 1 { " together" } else { "" };
-    let alone = match blame.alone {
-        Some(true) => format!("with only {names} on it leaks"),
-        Some(false) => "it doesn't leak with only that on: it needs still more".to_owned(),
-        None => "whether it leaks by itself wasn't measured".to_owned(),
-    };
-    let cured = match blame.cured {
-        Some(true) => ", without it everything else is clean",
-        Some(false) => ", and something else leaks too",
-        None => "; everything else without it wasn't measured",
-    };
-    format!("{names}{together}: {alone}{cured}")
+fn step_mood(step: &BisectStep) -> Mood {
+    match step.state {
+        State::Leaks => Mood::Bad,
+        State::Clean => Mood::Good,
+        State::Unclear => Mood::Unsure,
+    }
 }
 
 #[cfg(test)]
@@ -279,34 +284,67 @@ mod tests {
     use crate::report::fixture::HOSTILE;
 
     fn report() -> BisectReport {
-        let step = |purpose: &str, off: &[&str], state, sentence: &str| BisectStep {
-            purpose: purpose.into(),
+        let step = |purpose: Purpose, off: &[&str], state, sentence: &str| BisectStep {
+            purpose,
             off: off.iter().map(|s| (*s).to_owned()).collect(),
             state,
             runs: vec!["step-01".into()],
             sentence: sentence.into(),
         };
+        let blamed = vec![Blame { modules: vec!["upload_module".into()], alone: Some(true), cured: Some(true) }];
         BisectReport {
             name: "apache-upload".into(),
             started: "2026-11-21T00:12:31Z".into(),
-            modules: 4,
-            kept: vec![("mpm_prefork_module".into(), "the target doesn't start without it: No MPM loaded.".into())],
-            finding: Some(Finding::Blamed(vec![Blame {
-                modules: vec!["upload_module".into()],
-                alone: Some(true),
-                cured: Some(true),
-            }])),
+            modules: ["mpm_prefork_module", "alias_module", "upload_module"].map(str::to_owned).to_vec(),
+            kept: vec![("mpm_prefork_module".into(), Kept::NoStart("No MPM loaded.".into()))],
+            finding: Ok(Finding::Blamed(blamed.clone())),
+            blamed,
+            suspects: vec!["upload_module".into()],
             steps: vec![
-                step("as it is", &[], "leaks", "LEAK  4.1 KiB/request"),
-                step("1 of 2 suspects off", &["upload_module"], "clean", "CLEAN  at most 12 B/request"),
+                step(Purpose::AsItIs, &[], State::Leaks, "apache-upload LEAKS: each request leaves 4.1 KiB"),
+                step(Purpose::PartOff { off: 1, of: 2 }, &["upload_module"], State::Clean, "apache-upload is CLEAN"),
             ],
         }
+    }
+
+    /// A search that was cut short after its steps, or before its first.
+    fn cut(by: &str, steps: usize) -> BisectReport {
+        let mut report = BisectReport { finding: Err(by.into()), blamed: Vec::new(), ..report() };
+        report.steps.truncate(steps);
+        report
     }
 
     #[test]
     fn a_search_reads_well() {
         insta::assert_snapshot!("bisect_terminal", report().terminal(false));
         insta::assert_snapshot!("bisect_markdown", report().markdown());
+    }
+
+    #[test]
+    fn every_answer_reads_well() {
+        let two = |names: [&str; 2]| Blame {
+            modules: names.map(str::to_owned).to_vec(),
+            alone: Some(true),
+            cured: Some(false),
+        };
+        let among: Vec<String> = (b'a'..=b'i').map(|name| char::from(name).to_string()).collect();
+        let finding = |finding| BisectReport { finding: Ok(finding), ..report() };
+        let mut found_one = cut("stopped by --deadline 30s", 2);
+        found_one.blamed = vec![two(["a", "b"])];
+        let reports = [
+            finding(Finding::Blamed(vec![two(["a", "b"]), Blame { alone: None, cured: None, ..two(["c", "d"]) }])),
+            finding(Finding::NoLeak),
+            finding(Finding::Elsewhere),
+            finding(Finding::Unclear(among)),
+            cut("ended early by Ctrl-C", 2),
+            cut("stopped by --deadline 30s", 0),
+            found_one,
+        ];
+        let said = |report: &BisectReport| {
+            let first = report.headline();
+            format!("{}{}", first, first.more.iter().map(|line| format!("\n    {line}")).collect::<String>())
+        };
+        insta::assert_snapshot!("bisect_answers", reports.each_ref().map(said).join("\n"));
     }
 
     #[test]
@@ -318,7 +356,7 @@ mod tests {
         }
         assert!(std::fs::read_to_string(path).unwrap_or_default() == current, "SEEPAGE_BLESS=1 writes {path}");
         let validator = jsonschema::validator_for(&bisect_schema()).unwrap();
-        for finding in [report().finding, Some(Finding::NoLeak), Some(Finding::Elsewhere), None] {
+        for finding in [report().finding, Ok(Finding::NoLeak), Ok(Finding::Elsewhere), Err("stopped".into())] {
             let report = BisectReport { finding, ..report() };
             let document: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
             let errors: Vec<String> = validator.iter_errors(&document).map(|e| e.to_string()).collect();
@@ -329,8 +367,10 @@ mod tests {
     #[test]
     fn nothing_hostile_gets_through() {
         let mut report = report();
-        report.kept = vec![(HOSTILE.into(), HOSTILE.into())];
-        report.finding = Some(Finding::Unclear(vec![HOSTILE.into()]));
+        report.name = HOSTILE.into();
+        report.kept = vec![(HOSTILE.into(), Kept::NoStart(HOSTILE.into()))];
+        report.finding = Ok(Finding::Unclear(vec![HOSTILE.into()]));
+        report.steps[0].purpose = Purpose::Only(vec![HOSTILE.into()]);
         report.steps[0].runs = vec![HOSTILE.into()];
         report.steps[0].sentence = HOSTILE.into();
         for text in [report.html(), report.markdown(), report.terminal(false), report.json()] {

@@ -67,7 +67,7 @@ pub fn inconclusive() -> (RunRecord, Verdict) {
         ..Scenario::default()
     };
     let (record, mut verdict) = scenario.build();
-    verdict.findings[0].settle = Some("about 12000 more requests, 8 min at this rate".to_owned());
+    verdict.findings[0].settle = Some(Settle::Longer { steps: 12_000.0, times: 40.0, pace: Some(25.0) });
     (record, verdict)
 }
 
@@ -172,15 +172,11 @@ pub fn hostile() -> (RunRecord, Verdict) {
     verdict.notes = vec![Note::Recorded(text()), Note::Counting(text()), Note::Unreadable(text())];
     verdict.gates.push(Gate { kind: GateKind::Doubt(doubt), state: GateState::Unknown });
     for finding in &mut verdict.findings {
-        finding.reason = text();
-        finding.settle = Some(text());
-        finding.evidence.facts = vec![(text(), text())];
         for row in finding.steps.iter_mut().flat_map(|steps| &mut steps.rows) {
             row.steps = vec![text(), text()];
         }
-        finding.evidence.because = Some(text());
         for worker in &mut finding.workers {
-            worker.set_aside = Some(text());
+            worker.set_aside = Some(SetAside::PartOnly);
         }
     }
     (record, verdict)
@@ -509,21 +505,32 @@ impl Scenario {
             growth: Some(interval(1.0)),
             axis: Axis::WorkerRequests,
             budget,
-            reason: "the bounds of every worker lie on one side of the budget".to_owned(),
+            reason: match outcome {
+                Outcome::Leak => Reason::GoesOn { lower: interval(1.0).lower, jumps: false, second_half: false },
+                Outcome::Clean => Reason::Within { upper: interval(1.0).upper, history: None, second_half: false },
+                Outcome::Inconclusive => Reason::TooNoisy { lower: interval(1.0).lower, upper: interval(1.0).upper },
+            },
             settle: None,
             workers,
             steps: (resource == Resource::Memory && outcome == Outcome::Leak).then(|| by_steps(slope)),
             evidence: Evidence {
                 facts: vec![
-                    ("model".to_owned(), "straight line with AR(1) noise".to_owned()),
-                    ("autocorrelation of the residuals".to_owned(), "0.31".to_owned()),
-                    ("blocks".to_owned(), "60 of 4 readings".to_owned()),
+                    Fact::Against(Axis::WorkerRequests),
+                    Fact::Model {
+                        shape: ModelShape { transients: Vec::new(), stepped: false },
+                        persistent: slope,
+                        end: slope,
+                        error,
+                        distance: 0.0,
+                    },
+                    Fact::Autocorrelation(0.31),
                 ],
                 quarters: vec![slope * 1.02, slope, slope * 0.99, slope],
-                because: Some("the level rose in every quarter alike".to_owned()),
+                because: Some(Because::Rose { span: 1000.0, usual: 1000.0 * slope, most: Some(1100.0 * slope) }),
+                tests: if resource == Resource::Memory { 1 } else { 3 },
             },
             parts: if outcome == Outcome::Leak && resource == Resource::Descriptors {
-                vec![Part { name: "sockets".to_owned(), growth: interval(1.5) }]
+                vec![Part { kind: PartKind::Sockets, growth: interval(1.5) }]
             } else {
                 Vec::new()
             },

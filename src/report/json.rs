@@ -61,8 +61,9 @@ struct Document {
     format: String,
     /// `leak`, `clean` or `inconclusive`.
     verdict: OutcomeWord,
-    /// What the process exits with: 0 clean, 10 leak, 11 inconclusive, 21 target failed, 22 workload failed, 130 or 143
-    /// interrupted.
+    /// What the verdict exits with: 0 clean, 1 the run could not be recorded to its end, 10 leak, 11 inconclusive, 21 the target
+    /// failed, 22 the workload failed, 128 and a signal's number if that ended the run early (130 after Ctrl-C). The command
+    /// may exit with another: 12 if `--baseline` makes it worse than that, 0 or 10 in place of 11 if `--inconclusive` says so.
     exit_code: u8,
     /// The answer in one sentence.
     sentence: String,
@@ -192,7 +193,7 @@ pub(super) struct Estimate {
 #[derive(Serialize, JsonSchema)]
 struct PartLine {
     /// What it is, such as `sockets`.
-    name: String,
+    name: &'static str,
     growth: Estimate,
 }
 
@@ -386,21 +387,16 @@ impl FindingPart {
             growth: finding.growth.as_ref().map(Estimate::from),
             budget: finite(finding.budget),
             reason: words::reason(finding),
-            because: finding.evidence.because.clone(),
-            settle: finding.settle.clone(),
+            because: words::because(finding),
+            settle: words::settle(finding),
             parts: finding
                 .parts
                 .iter()
-                .map(|part| PartLine { name: part.name.clone(), growth: Estimate::from(&part.growth) })
+                .map(|part| PartLine { name: words::part_name(part.kind), growth: Estimate::from(&part.growth) })
                 .collect(),
             forecast: finding.forecast.as_ref().map(ForecastPart::from),
             quarters: finding.evidence.quarters.iter().map(|q| finite(*q)).collect(),
-            facts: finding
-                .evidence
-                .facts
-                .iter()
-                .map(|(label, value)| Fact { label: label.clone(), value: value.clone() })
-                .collect(),
+            facts: words::facts(finding).into_iter().map(|(label, value)| Fact { label, value }).collect(),
             workers: finding
                 .workers
                 .iter()
@@ -413,7 +409,7 @@ impl FindingPart {
                     last: finite(w.last),
                     growth: w.growth.as_ref().map(Estimate::from),
                     leaks: w.leaks,
-                    set_aside: w.set_aside.clone(),
+                    set_aside: w.set_aside.map(words::set_aside),
                     ended: w.worker.and_then(ended),
                 })
                 .collect(),

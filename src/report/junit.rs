@@ -69,14 +69,14 @@ fn verdict_case(run: &str, record: &RunRecord, verdict: &Verdict) -> TestCase {
 fn worker_case(run: &str, finding: &Finding, number: usize, worker: &WorkerFinding) -> TestCase {
     let growth = worker.growth.as_ref().map(|g| text::growth(finding.resource, finding.axis, g));
     let who = text::worker_name(worker.worker);
-    let status = match (&worker.set_aside, worker.leaks) {
+    let status = match (worker.set_aside, worker.leaks) {
         (_, true) => {
             let budget = text::budget(finding);
             failure("worker leaks", format!("{who}: {}, allowed {budget}", growth.unwrap_or_default()))
         }
         (Some(why), false) => {
             let mut status = TestCaseStatus::skipped();
-            status.set_message(format!("{who} was set aside: {}", plain(why)));
+            status.set_message(format!("{who} was set aside: {}", words::set_aside(why)));
             status
         }
         (None, false) => TestCaseStatus::success(),

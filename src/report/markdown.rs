@@ -1,11 +1,11 @@
 //! GitHub-flavoured Markdown, fit for the summary of a CI job.
 
-use super::explain::explain;
-use super::steps::{names, worth};
 use super::text::{self, Mood, plain};
 use crate::model::{RunRecord, format_count, format_seconds};
 use crate::verdict::{BySteps, Finding, GateState, Outcome, Verdict};
 use crate::words;
+use crate::words::steps::{names, worth};
+use crate::words::understanding::explain;
 use std::fmt::Write;
 
 /// Workers in a table; of more, those that grow most.
@@ -92,9 +92,9 @@ fn write_workers(out: &mut String, finding: &Finding) -> std::fmt::Result {
     writeln!(out, "\n<details><summary>{} by worker</summary>\n", text::capital(resource.full()))?;
     writeln!(out, "| Worker | First | Last | Growth |\n|---|--:|--:|---|")?;
     for worker in workers.iter().take(ROWS) {
-        let growth = match (&worker.growth, &worker.set_aside) {
+        let growth = match (&worker.growth, worker.set_aside) {
             (Some(growth), _) => text::growth(resource, finding.axis, growth),
-            (None, Some(why)) => format!("set aside: {}", escape(why)),
+            (None, Some(why)) => format!("set aside: {}", escape(&words::set_aside(why))),
             (None, None) => "–".to_owned(),
         };
         let (first, last) = (text::amount(resource, worker.first), text::amount(resource, worker.last));

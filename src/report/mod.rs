@@ -8,7 +8,6 @@ pub mod chart;
 mod collapsed;
 pub mod comparison;
 mod csv;
-mod explain;
 mod fold;
 mod html;
 mod json;
@@ -18,7 +17,6 @@ pub mod live;
 mod markdown;
 mod plan;
 mod pprof;
-mod steps;
 mod terminal;
 mod text;
 mod trace;
@@ -145,7 +143,7 @@ pub enum ReportError {
     #[error("the run has no allocations to report: run it with --heap, or with `mode = \"preload\"` under `[heap]`")]
     Untraced,
     /// A file could not be written.
-    #[error("{path} could not be written: {source}; check that the run directory is there and has room", path = path.display())]
+    #[error("{path} could not be written: {source}; check that the run directory is there, that this user may write to it, and that it has room", path = path.display())]
     Write {
         /// The file.
         path: PathBuf,

@@ -5,7 +5,7 @@ use crate::model::{EventKind, ExitCause, RunRecord, WorkerId};
 use crate::verdict::{ExitCode, GateState, Outcome, Verdict};
 use std::collections::HashMap;
 
-pub use crate::model::{amount, level, rate};
+pub use crate::model::{amount, rate};
 pub use crate::words::{
     axis_name, bounds, budget, capital, class_name, clip, gate_word, growth, headline, is_direction, outcome_word,
     plain,

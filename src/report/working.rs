@@ -1,9 +1,10 @@
 //! The working behind the findings, for a terminal.
 
-use super::text::{amount, budget, capital, plain};
+use super::text::{amount, budget, capital};
 use crate::model::{Resource, RunRecord, format_count};
 use crate::verdict::{Condition, Finding, Outcome, Verdict, WorkedModel, Working, working};
-use crate::words;
+use crate::words::working::{ConditionWords, RuleWords};
+use crate::words::{self, working as told};
 
 /// Models that are listed; of more, the best.
 const MODELS: usize = 12;
@@ -26,32 +27,32 @@ pub fn is_shown(finding: &Finding) -> bool {
 fn one(record: &RunRecord, finding: &Finding) -> String {
     let title = format!("{}: {}", capital(finding.resource.full()), finding.outcome);
     let mut out = format!("{title}\n{}\n", "=".repeat(title.chars().count()));
-    out.push_str(&format!("{}.\n", capital(&plain(&words::reason(finding)))));
-    if let Some(because) = &finding.evidence.because {
-        out.push_str(&format!("{}.\n", capital(&plain(because))));
-    }
+    out.push_str(&format!("{}.\n", capital(&words::reason(finding))));
+    out.extend(words::because(finding).map(|because| format!("{}.\n", capital(&because))));
     let Some(working) = working(record, finding) else {
         out.push_str("\nNothing could be fitted: there are too few readings.\n");
         return out;
     };
     out.push_str("\nWhat was left out, and put together\n");
     let notes = working.notes.iter().map(words::reading);
-    out.extend(working.cuts.iter().cloned().chain(notes).map(|cut| format!("  - {}\n", plain(&cut))));
+    let cuts = working.cuts.iter().map(|cut| told::cut(&working, cut));
+    out.extend(cuts.chain(notes).map(|cut| format!("  - {cut}\n")));
     out.push_str(&format!("\nPlausible models, in {}\n", unit(&working)));
     out.push_str(&models(&working));
     out.push_str("\nWhat the best model leaves\n");
     out.push_str(&residuals(&working));
     out.push_str("\nLeak, if all of these hold\n");
-    out.push_str(&conditions(&working.leak));
+    out.push_str(&conditions(&working, &working.leak));
     out.push_str(&format!("\nClean, if all of these hold (budget {})\n", budget(finding)));
-    out.push_str(&conditions(&working.clean));
-    out.extend(otherwise(&working).map(|line| format!("  {line}\n")));
+    out.push_str(&conditions(&working, &working.clean));
+    out.extend(told::otherwise(&working).into_iter().map(|line| format!("  {line}\n")));
     if !working.naive.is_empty() {
         out.push_str("\nWhat simpler rules would say of the same levels\n");
-        let width = working.naive.iter().map(|r| r.name.chars().count()).max().unwrap_or(0);
-        for rule in &working.naive {
-            let says = if rule.leak { "leak" } else { "no  " };
-            out.push_str(&format!("  {says}  {:width$}  {}\n", rule.name, rule.found));
+        let rules: Vec<RuleWords> = working.naive.iter().map(|rule| told::naive(&working, rule)).collect();
+        let width = rules.iter().map(|rule| rule.name.chars().count()).max().unwrap_or(0);
+        for (rule, RuleWords { name, found }) in working.naive.iter().zip(&rules) {
+            let says = if rule.calls_a_leak() { "leak" } else { "no  " };
+            out.push_str(&format!("  {says}  {name:width$}  {found}\n"));
         }
     }
     out
@@ -63,29 +64,13 @@ pub fn unit(working: &Working) -> String {
     format!("{what} per {}", working.axis.unit())
 }
 
-/// What else there is to say of how the answer came about, if the conditions alone don't give it.
-pub fn otherwise(working: &Working) -> impl Iterator<Item = String> {
-    let all = |conditions: &[Condition]| conditions.iter().all(|c| c.holds);
-    let clean = working.clean_otherwise && !all(&working.clean);
-    let clean = clean.then(|| {
-        "it is clean in another way: every plausible model's transient ends by itself, or the level swings between bounds that \
-         don't rise"
-            .to_owned()
-    });
-    let alone = (working.outcome == Outcome::Leak && !all(&working.leak) && working.leaking_alone > 0)
-        .then(|| format!("{} workers fulfil the conditions of a leak by themselves", working.leaking_alone));
-    let withheld = (working.outcome == Outcome::Inconclusive && working.clean_otherwise)
-        .then(|| "a worker that may leak by itself keeps it from being clean".to_owned());
-    clean.into_iter().chain(alone).chain(withheld)
-}
-
 fn models(working: &Working) -> String {
     let number = |v: f64| amount(working.resource, v);
     let head = ["", "persistent", "lower", "at the end", "upper", "criterion"].map(str::to_owned);
     let row = |m: &WorkedModel| {
         let far = if m.near { "" } else { " (leak only)" };
         [
-            m.name.clone(),
+            words::model(&m.shape),
             number(m.persistent[0]),
             number(m.persistent[1]),
             number(m.end[0]),
@@ -131,11 +116,12 @@ fn residuals(working: &Working) -> String {
     )
 }
 
-fn conditions(conditions: &[Condition]) -> String {
+fn conditions(working: &Working, conditions: &[Condition]) -> String {
     let mut out = String::new();
-    for c in conditions {
-        let holds = if c.holds { "yes" } else { "NO " };
-        out.push_str(&format!("  {holds}  {}: {}\n", c.wanted, c.found));
+    for condition in conditions {
+        let ConditionWords { wanted, found } = told::condition(working, condition);
+        let holds = if condition.holds() { "yes" } else { "NO " };
+        out.push_str(&format!("  {holds}  {wanted}: {found}\n"));
     }
     out
 }

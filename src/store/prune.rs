@@ -159,7 +159,7 @@ fn size_at(parent: BorrowedFd<'_>, name: &CStr) -> u64 {
 mod tests {
     use super::*;
     use crate::store::RunDirectory;
-    use crate::verdict::test_record::clean;
+    use seepage_core::fixture::run::clean;
 
     fn run(reports: &Path, id: &str, started: &str, status: RunStatus) -> PathBuf {
         started_run(reports, id, started, status).path().to_owned()

@@ -2,10 +2,8 @@
 
 use super::held::{Holder, holder};
 use super::load::LoadLog;
-use super::{CENSUS, EVENTS, FORMAT, HEAD, HEAP, HOST, LOAD, SAMPLES};
-use crate::model::{
-    Census, Event, HeapEntry, HeapRecord, MOST_READINGS, Reading, RunMeta, RunRecord, RunStatus, Thinner,
-};
+use super::{CENSUS, EVENTS, FORMAT, HEAD, HEAP, HOST, LOAD, MOST_READINGS, SAMPLES};
+use crate::model::{Census, Event, HeapEntry, HeapRecord, Reading, RunMeta, RunRecord, RunStatus, Thinner};
 use rustix::fs::{Mode, OFlags};
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -21,7 +19,7 @@ const LONGEST_LINE: u64 = 1 << 20;
 #[derive(Debug, Error)]
 pub enum ReadError {
     /// A file can't be read.
-    #[error("could not read {}: {source}", path.display())]
+    #[error("could not read {}: {source}{}", path.display(), denied(source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -33,6 +31,23 @@ pub enum ReadError {
     NotARun {
         /// The directory.
         path: PathBuf,
+    },
+    /// There is no head, but there are runs below it.
+    #[error(
+        "{} is no run directory, but has {count} in it: give one of them, such as {}{}",
+        path.display(),
+        path.join(first).display(),
+        if *searched { "; what the search among the modules found is in its report.html" } else { "" }
+    )]
+    Several {
+        /// The directory.
+        path: PathBuf,
+        /// The first of them.
+        first: String,
+        /// How many there are.
+        count: usize,
+        /// Whether they are those of a search that has its answer.
+        searched: bool,
     },
     /// The head isn't one.
     #[error("{}: not the head of a run: {source}", path.display())]
@@ -70,6 +85,9 @@ pub enum ReadError {
     },
 }
 
+/// The file that a search among modules leaves beside its runs.
+const SEARCHED: &str = "bisect.json";
+
 /// Why a run has no end that nobody records any more.
 const NO_END: &str = "its end was not recorded: the harness was killed, or could not write any more";
 
@@ -92,7 +110,7 @@ pub fn read(directory: &Path) -> Result<RunRecord, ReadError> {
     match head.symlink_metadata() {
         Ok(_) => {}
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Err(ReadError::NotARun { path: directory.to_owned() });
+            return Err(no_run(directory));
         }
         Err(source) => return Err(ReadError::Io { path: head, source }),
     }
@@ -114,6 +132,28 @@ pub fn read(directory: &Path) -> Result<RunRecord, ReadError> {
     let mut record = RunRecord { meta, samples, host, load: load.finish(), census, events, heap };
     record.complete(workers, thinned);
     Ok(record)
+}
+
+/// Why a directory without a head is none of a run.
+fn no_run(path: &Path) -> ReadError {
+    let path = path.to_owned();
+    let entries = std::fs::read_dir(&path).into_iter().flatten().flatten();
+    let runs = entries.filter(|entry| entry.path().join(HEAD).is_file());
+    let mut names: Vec<String> = runs.map(|run| run.file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    let count = names.len();
+    match names.into_iter().next() {
+        Some(first) => ReadError::Several { searched: path.join(SEARCHED).is_file(), path, first, count },
+        None => ReadError::NotARun { path },
+    }
+}
+
+/// What to do if that is why.
+fn denied(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "; a run directory is its owner's: read it as that user, or as root",
+        _ => "",
+    }
 }
 
 /// Readings, thinned if they are too many.

@@ -34,7 +34,7 @@ pub enum AttachError {
     #[error("there is no process {0} that this user can see")]
     NoProcess(u32),
     /// The process can't be read.
-    #[error("process {pid} can't be read: {source}; run as its user, or as root")]
+    #[error("/proc/{pid} can't be read: {source}; watching a process needs its user, or root")]
     Denied {
         /// The process.
         pid: u32,

@@ -15,13 +15,14 @@ use families::{BUDGET, FAMILIES, PAGE, Source, Truth};
 use modes::{Mode, Shape, run};
 use seepage::model::{Axis, Resource, Thinner};
 use seepage::verdict::{LeakClass, Outcome, Verdict, find, judge};
+use seepage::words;
 
 /// Cases of each family: few, so that the test is quick in a debug build. `examples/accuracy.rs` makes the whole table.
 const CASES: u64 = 2;
 
 /// Why a verdict is what it is, resource by resource.
 fn reasons(verdict: &Verdict) -> String {
-    let each = verdict.findings.iter().map(|finding| format!("{}: {}", finding.resource, finding.reason));
+    let each = verdict.findings.iter().map(|finding| format!("{}: {}", finding.resource, words::reason(finding)));
     each.collect::<Vec<_>>().join("; ")
 }
 
@@ -48,7 +49,7 @@ fn labelled_families_are_told_apart() {
             let false_leak = answer == Outcome::Leak && matches!(family.truth, Truth::Clean | Truth::Tolerated);
             let false_clean = answer == Outcome::Clean && family.truth == Truth::Leak;
             if false_leak || false_clean {
-                wrong.push(format!("{}, case {case}: {answer}, {}", family.name, finding.reason));
+                wrong.push(format!("{}, case {case}: {answer}, {}", family.name, words::reason(&finding)));
             }
         }
     }

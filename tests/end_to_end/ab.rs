@@ -135,8 +135,12 @@ fn keeps(mode: &str, least: f64, most: f64) -> (Bench, Done) {
 #[test]
 fn malloc_is_a_regression_of_memory() {
     let (_bench, done) = keeps("malloc", 2900.0, 3700.0);
-    assert!(done.story.contains("REGRESSION  with upload_module children grow 3."), "{}", done.story);
-    assert!(done.story.contains("lines that went with it: UploadFault ${MODE}"), "{}", done.story);
+    assert!(
+        done.story.contains("apache is WORSE with upload_module than without it: each request leaves 3."),
+        "{}",
+        done.story
+    );
+    assert!(done.story.contains("Lines that went with it: UploadFault ${MODE}"), "{}", done.story);
     // Each run is an ordinary run, and the comparison can be made again from its directory.
     let again = seepage_plain(&["report", done.directory.to_str().unwrap(), "--format", "json"]);
     let (again, first) = (serde_json::from_str::<Value>(&again).unwrap(), done.json("comparison.json"));
@@ -146,7 +150,7 @@ fn malloc_is_a_regression_of_memory() {
     // Two of the runs by themselves.
     let unpaired = seepage(&_bench, &["compare", &run("pair-01-a"), &run("pair-01-b")]);
     assert_eq!(unpaired.code, Some(12), "{}", unpaired.story);
-    assert!(unpaired.story.contains("these are two single runs"), "{}", unpaired.story);
+    assert!(unpaired.story.contains("These are two single runs"), "{}", unpaired.story);
 }
 
 /// What a command prints that reads only.
@@ -190,7 +194,7 @@ fn slowness_is_told_as_such_and_is_no_leak() {
     let slower = ["latency p95", "latency p99"].map(|name| done.measure(name).0);
     assert!(slower.iter().any(|answer| answer == "regression"), "{slower:?} {}", done.story);
     assert_ne!(done.measure("memory growth").0, "regression", "{}", done.story);
-    assert!(done.story.contains("latency p9") && done.story.contains(" rises from "), "{}", done.story);
+    assert!(done.story.contains("latency p9") && done.story.contains(" rises by "), "{}", done.story);
 }
 
 #[test]
@@ -267,7 +271,7 @@ fn two_versions_of_a_python_worker_and_a_baseline() {
     let worse =
         seepage(&bench, &["run", file, "--env", "KEEP=8192", "--baseline", baseline.to_str().unwrap(), "--quiet"]);
     assert_eq!(worse.code, Some(12), "{}", worse.story);
-    assert!(worse.story.contains("Against the baseline pair-01-a:\nREGRESSION"), "{}", worse.story);
+    assert!(worse.story.contains("Against the baseline pair-01-a:\npython is WORSE in "), "{}", worse.story);
     assert!(worse.directory.join("baseline/comparison.json").is_file());
 }
 
@@ -317,9 +321,13 @@ fn an_apache_without_a_module_says_what_it_thinks() {
     }
     let done = seepage(&bench, &["ab", file, "--off", "headers", "--off", "upload_module", "--pairs", "3", "--quiet"]);
     assert_eq!(done.code, Some(12), "{}", done.story);
-    let told = "lines that went with it: Header set X-Gone 1; UploadFault ${MODE}";
+    let told = "Lines that went with it: Header set X-Gone 1; UploadFault ${MODE}";
     assert!(done.story.contains(told), "{}", done.story);
-    assert!(done.story.contains("with headers_module and upload_module children grow"), "{}", done.story);
+    assert!(
+        done.story.contains("is WORSE with headers_module and upload_module than without it: each request leaves "),
+        "{}",
+        done.story
+    );
 }
 
 #[test]
@@ -338,7 +346,7 @@ fn what_was_interrupted_is_judged_and_resumed() {
     let output = child.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(130), "{text}");
-    assert!(text.contains("2 of 4 planned pairs were run") && text.contains("--resume"), "{text}");
+    assert!(text.contains("2 of 4 planned pairs of runs came to their end") && text.contains("--resume"), "{text}");
     let directory = directory().unwrap();
     let resumed = ["ab", file, "--variant", "next", "--pairs", "4", "--quiet", "--resume", directory.to_str().unwrap()];
     let changed = seepage(&bench, &[&resumed[..], &["--env", "KEEP=1"]].concat());

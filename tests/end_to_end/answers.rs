@@ -322,7 +322,9 @@ fn a_first_signal_ends_a_run_soon_whatever_it_waits_for() {
         assert!(begun.elapsed() < crate::common::PATIENCE, "not in its ten minutes");
         assert_eq!(ended.code, Some(143), "{target}: {}", ended.story());
         assert_eq!(ended.json("run.json")["status"], "aborted");
-        assert!(ended.stdout.contains("INTERRUPTED") && ended.directory().join("report.html").exists());
+        assert!(
+            ended.stdout.contains(" was ENDED EARLY by SIGTERM.\n") && ended.directory().join("report.html").exists()
+        );
         all_gone(&bench, &ended);
     }
 }
@@ -384,7 +386,7 @@ fn a_deadline_ends_and_judges_whatever_hangs_and_never_passes() {
         let file = idle(&bench, trap, target, soak);
         let ended = bench.run(&file, &["--deadline", "8s", "--inconclusive", "pass", "--quiet"]);
         assert_eq!(ended.code, Some(11), "{target}: {}", ended.story());
-        assert!(ended.stdout.contains("stopped for the deadline of 8 s"), "{}", ended.story());
+        assert!(ended.stdout.contains("stopped by --deadline 8s"), "{}", ended.story());
         assert_eq!(ended.json("run.json")["status"], "aborted");
         assert!(ended.directory().join("report.html").exists(), "{}", ended.story());
         all_gone(&bench, &ended);
@@ -408,11 +410,7 @@ fn a_comparison_ends_at_its_deadline_and_can_be_resumed() {
     command.arg("ab").arg(file).args(["--define", "A=1", "--deadline", "15s", "--inconclusive", "pass", "--quiet"]);
     let ended = bench.ended(command.arg("--reports").arg(bench.reports()).output().unwrap());
     assert_eq!(ended.code, Some(11), "{}", ended.story());
-    assert!(
-        ended.stdout.contains("stopped for the deadline of 15 s; the same command with `--resume "),
-        "{}",
-        ended.story()
-    );
+    assert!(ended.stdout.contains("Stopped by --deadline 15s; the same command with `--resume "), "{}", ended.story());
     assert!(ended.directory().join("report.html").exists(), "{}", ended.story());
     all_gone(&bench, &ended);
 }
@@ -427,6 +425,38 @@ fn a_watch_ends_at_its_deadline() {
     target.kill().unwrap();
     target.wait().unwrap();
     assert_eq!(ended.code, Some(11), "{}", ended.story());
-    assert!(ended.stdout.contains("stopped for the deadline of 6 s"), "{}", ended.story());
+    assert!(ended.stdout.contains("stopped by --deadline 6s"), "{}", ended.story());
     assert!(ended.directory().join("report.html").exists(), "{}", ended.story());
+}
+
+#[test]
+fn a_search_ends_at_its_deadline_and_says_what_it_had_found_and_what_not() {
+    let bench = Bench::new();
+    let more = "[modules.a]\noff = { env = { A = \"0\" } }\n[modules.b]\noff = { env = { B = \"0\" } }\n";
+    let file = Demo { more, ..Demo::default() }.write(&bench);
+    let mut command = bench.seepage();
+    // Too little for one step.
+    command.arg("bisect").arg(&file).args(["--deadline", "5s", "--quiet", "--reports"]);
+    let begun = std::time::Instant::now();
+    let ended = bench.ended(command.arg(bench.reports()).output().unwrap());
+    assert!(begun.elapsed() < std::time::Duration::from_secs(8), "it holds: {:?}", begun.elapsed());
+    assert_eq!(ended.code, Some(11), "{}", ended.story());
+    let said = " is INCONCLUSIVE: the search was stopped by --deadline 5s.\nWhether it leaks was not measured.\n";
+    assert!(ended.stdout.contains(said), "{}", ended.story());
+    assert!(ended.directory().join("report.html").exists(), "{}", ended.story());
+    assert_eq!(ended.json("bisect.json")["answer"], "interrupted");
+    all_gone(&bench, &ended);
+}
+
+#[test]
+fn a_rehearsal_ends_at_its_deadline_and_leaves_nothing_running() {
+    let bench = Bench::new();
+    let file = idle(&bench, "", AT_ONCE, "1s");
+    let mut command = bench.seepage();
+    command.arg("plan").arg(file).args(["--rehearse", "10m", "--deadline", "8s", "--quiet", "--reports"]);
+    let ended = bench.ended(command.arg(bench.reports()).output().unwrap());
+    assert_eq!(ended.code, Some(11), "{}", ended.story());
+    assert!(ended.stderr.contains("the rehearsal was stopped by --deadline 8s: "), "{}", ended.story());
+    assert!(ended.stderr.contains("give it more time, or rehearse for less with --rehearse"), "{}", ended.story());
+    all_gone(&bench, &ended);
 }

@@ -249,7 +249,7 @@ fn ctrl_c_ends_it_with_a_verdict_on_what_was_seen() {
     assert_eq!(ended.json("run.json")["status"], "aborted");
     assert_eq!(ended.events("interrupted").len(), 1);
     assert!(ended.finding("memory")["workers"].as_array().unwrap().len() >= 2, "{}", ended.story());
-    assert!(ended.stdout.contains("INTERRUPTED"), "{}", ended.story());
+    assert!(ended.stdout.contains(" was ENDED EARLY by Ctrl-C"), "{}", ended.story());
     assert!(server.answers() && server.workers().len() == 2);
 }
 

@@ -6,7 +6,8 @@ use seepage::config::{PhaseConfig, WorkloadConfig};
 use seepage::model::WorkloadSummary;
 use seepage::workload::{Counters, Driver};
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+
 use std::process::{Child, Stdio};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, mpsc};
@@ -90,12 +91,12 @@ impl Demo {
         self.status("RssAnon") - before
     }
 
-    fn shm_files(&self) -> Vec<PathBuf> {
-        let prefix = format!("seepage-demo-{}-", self.parent.id());
-        let entries = std::fs::read_dir("/dev/shm").unwrap().flatten().map(|entry| entry.path());
-        entries
-            .filter(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&prefix)))
-            .collect()
+    /// The file without a name that the parent has open in shared memory.
+    fn shm_file(&self) -> std::fs::Metadata {
+        let opened = std::fs::read_dir(format!("/proc/{}/fd", self.parent.id())).unwrap().flatten();
+        let mut opened = opened.map(|entry| entry.path());
+        let shm = opened.find(|fd| std::fs::read_link(fd).is_ok_and(|to| to.starts_with("/dev/shm"))).unwrap();
+        std::fs::metadata(shm).unwrap()
     }
 
     /// Stops the parent by this signal and returns its exit code.
@@ -177,14 +178,19 @@ fn conditional_faults_wait_for_their_condition() {
 }
 
 #[test]
-fn files_in_shared_memory_live_as_long_as_their_parent() {
+fn shared_memory_fills_and_is_given_back_even_by_a_server_that_is_killed() {
     let mut demo = Demo::start(&["--fault", "shm"]);
+    let descriptors = demo.descriptors();
     assert_eq!(demo.upload(50).ok, 50);
-    let files = demo.shm_files();
-    assert_eq!(files.len(), 50);
-    assert!(files.iter().all(|file| file.metadata().unwrap().len() == 4096));
-    assert_eq!(demo.stop(Signal::SIGINT), Some(0));
-    assert_eq!(demo.shm_files(), Vec::<PathBuf>::new());
+    assert_eq!(demo.shm_file().len(), 50 * 4096);
+    assert!((demo.descriptors() - descriptors).abs() <= 4, "only shared memory grows");
+    assert_eq!(demo.shm_file().nlink(), 0, "there is no name that could stay");
+    let pool = format!("/proc/{0}/task/{0}/children", demo.parent.id());
+    let workers = std::fs::read_to_string(pool).unwrap();
+    assert_eq!(demo.stop(Signal::SIGKILL), None);
+    for worker in workers.split_whitespace() {
+        wait_until("nobody has it open", || !std::path::Path::new("/proc").join(worker).exists());
+    }
 }
 
 #[test]

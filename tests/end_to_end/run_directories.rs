@@ -8,6 +8,8 @@ mod entries;
 use crate::common::{Bench, Ended};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
 /// A run that was once recorded.
@@ -132,6 +134,73 @@ fn what_is_no_run_is_refused_with_the_reason() {
     assert_eq!(analyze(&bench, &bench.path().join("absent"), &[]).code, Some(1));
     std::fs::write(run.join("samples.jsonl"), vec![b'x'; 3 << 20]).unwrap();
     assert!(analyze(&bench, &run, &[]).stderr.contains("samples.jsonl:1: longer than"));
+}
+
+#[test]
+fn what_holds_runs_and_is_none_names_one() {
+    let bench = Bench::new();
+    let search = bench.path().join("search");
+    std::fs::create_dir(&search).unwrap();
+    for name in ["step-02", "step-01"] {
+        std::fs::rename(recorded(&bench, "leak"), search.join(name)).unwrap();
+    }
+    let search = search.to_str().unwrap();
+    let several = format!("{search} is no run directory, but has 2 in it: give one of them, such as {search}/step-01");
+    for command in ["report", "explain", "analyze", "plan"] {
+        let ended = bench.ended(bench.seepage().args([command, search]).output().unwrap());
+        assert_eq!(ended.code, Some(1), "{command}: {}", ended.story());
+        assert!(ended.stderr.contains(&several), "{command}: {}", ended.story());
+    }
+    bench.write("search/bisect.json", "{}");
+    let ended = bench.ended(bench.seepage().args(["report", search]).output().unwrap());
+    assert!(ended.stderr.contains("the search among the modules found is in its report.html"), "{}", ended.story());
+}
+
+#[test]
+fn what_permission_denies_is_named_with_what_to_do() {
+    if !nix::unistd::geteuid().is_root() {
+        eprintln!("skipped: to be another user needs root");
+        return;
+    }
+    let bench = Bench::new();
+    std::fs::set_permissions(bench.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let run = recorded(&bench, "leak");
+    std::fs::set_permissions(&run, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let log = bench.write("access.log", "");
+    std::fs::set_permissions(&log, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let harness = crate::common::Demo::default().write(&bench);
+    let mut own = std::process::Command::new("sleep").arg("600").uid(52_000).spawn().unwrap();
+    let mut foreign = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+    let [own_pid, foreign_pid] = [&own, &foreign].map(|child| child.id().to_string());
+    let reports = bench.reports();
+    let [run, log, harness, reports] = [&run, &log, &harness, &reports].map(|path| path.to_str().unwrap());
+    let pattern = "^(?<pid>\\d+)";
+    let cases = [
+        (&["explain", run][..], 1, run, "read it as that user, or as root"),
+        (&["report", run], 1, run, "read it as that user, or as root"),
+        (
+            &["attach", "--pid", &own_pid, "--log", log, "--log-pattern", pattern],
+            1,
+            log,
+            "a user who may read this log",
+        ),
+        (&["attach", "--pid", &foreign_pid, "--reports", reports], 1, reports, "choose another place with --reports"),
+        (&["run", harness, "--reports", reports], 1, reports, "choose another place with --reports"),
+        (&["ab", harness, "--define", "A=1", "--reports", reports], 1, reports, "choose another place with --reports"),
+    ];
+    let ended = cases.map(|(arguments, ..)| {
+        let mut command = bench.seepage();
+        command.args(arguments).env("TMPDIR", "/tmp").uid(52_000).gid(52_000);
+        bench.ended(command.output().unwrap())
+    });
+    for child in [&mut own, &mut foreign] {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    for ((arguments, code, path, what), ended) in cases.into_iter().zip(ended) {
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.story());
+        assert!(ended.stderr.contains(path) && ended.stderr.contains(what), "{arguments:?}: {}", ended.story());
+    }
 }
 
 #[test]

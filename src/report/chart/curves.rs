@@ -3,9 +3,10 @@
 use super::canvas::{Align, Canvas, fit_text, text_width};
 use super::palette::{self, Tone};
 use super::scale::{Scale, Unit, ticks};
-use crate::compare::{Comparison, Measure, Pair, Side, SideEstimate, answer_word, value};
+use crate::compare::{Comparison, Measure, Pair, Side, SideEstimate};
 use crate::model::Resource;
 use crate::report::text::{Mood, plain};
+use crate::words::comparison::{headline, value};
 
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 500.0;
@@ -46,16 +47,17 @@ struct SideCurves {
 }
 
 impl CurvesChart {
-    /// Lays out the chart of a comparison.
-    pub fn new(comparison: &Comparison, pairs: &[Pair]) -> Self {
+    /// Lays out the chart of a comparison of the target `name`.
+    pub fn new(name: &str, comparison: &Comparison, pairs: &[Pair]) -> Self {
         let growth = comparison.difference(Measure::Growth(Resource::Memory));
         let side = |side: &Side, estimate: Option<SideEstimate>, curves: Vec<Vec<(f64, f64)>>| {
             let words = estimate.map_or_else(|| "–".to_owned(), |e| value(Measure::Growth(Resource::Memory), e.mean));
             SideCurves { name: plain(&side.name), growth: words, runs: curves }
         };
+        let first = headline(name, comparison);
         CurvesChart {
-            answer: (answer_word(comparison.answer), Mood::of_answer(comparison.answer)),
-            headline: plain(&comparison.sentence),
+            answer: (first.word, Mood::of_answer(comparison.answer)),
+            headline: plain(first.rest.trim_end_matches('.').trim_start_matches([':', ' '])),
             sides: [
                 side(&comparison.sides.a, growth.and_then(|g| g.a), pairs.iter().map(|p| p.a.curve.clone()).collect()),
                 side(&comparison.sides.b, growth.and_then(|g| g.b), pairs.iter().map(|p| p.b.curve.clone()).collect()),

@@ -3,8 +3,9 @@
 use super::canvas::{Align, Canvas, fit_text};
 use super::curves::mood_tone;
 use super::palette;
-use crate::compare::{Comparison, Difference, value};
+use crate::compare::{Comparison, Difference};
 use crate::report::text::{Mood, capital};
+use crate::words::comparison::{measure, signed};
 
 const WIDTH: f64 = 960.0;
 const ROW: f64 = 34.0;
@@ -53,19 +54,13 @@ impl ForestChart {
 fn row(d: &Difference) -> Row {
     let margins = |v: f64| v / d.margin;
     let words = match d.difference {
-        Some(difference) => value(d.measure, difference.estimate),
-        None => d.a.zip(d.b).map_or_else(String::new, |(a, b)| value(d.measure, b.mean - a.mean)),
+        Some(difference) => signed(d.measure, difference.estimate),
+        None => d.a.zip(d.b).map_or_else(String::new, |(a, b)| signed(d.measure, b.mean - a.mean)),
     };
     let pairs = d.pairs.iter().flatten().map(|(a, b)| margins(b - a)).filter(|v| v.is_finite()).collect();
     let interval =
         d.difference.map(|i| [i.lower, i.estimate, i.upper].map(margins)).filter(|i| i.iter().all(|v| v.is_finite()));
-    Row {
-        name: capital(&d.measure.to_string()),
-        words: format!("{}{words}", if words.starts_with(['-', '0']) { "" } else { "+" }),
-        mood: Mood::of_answer(d.answer),
-        interval,
-        pairs,
-    }
+    Row { name: capital(&measure(d.measure)), words, mood: Mood::of_answer(d.answer), interval, pairs }
 }
 
 /// Position of a difference: straight up to the margin, logarithmic beyond.

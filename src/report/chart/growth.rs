@@ -95,7 +95,7 @@ impl GrowthChart {
         let y_range = y_range(data().map(|p| p.1), budget, resource);
         let headline = match &finding.growth {
             Some(growth) => text::growth(resource, axis, growth),
-            None => text::plain(&finding.reason),
+            None => crate::words::reason(finding),
         };
         let chart = GrowthChart {
             headline,
@@ -173,7 +173,7 @@ fn bare(axis: Axis) -> Finding {
         growth: None,
         axis,
         budget: f64::NAN,
-        reason: "memory was not judged".to_owned(),
+        reason: crate::verdict::Reason::NotJudged,
         settle: None,
         steps: None,
         workers: Vec::new(),

@@ -1,8 +1,8 @@
 //! Made-up comparisons with known truth.
 
-use crate::compare::test_pairs::{MEMORY, margins, run, sides};
 use crate::compare::{Comparison, Measure, Pair, compare};
 use crate::verdict::Quantile;
+use seepage_core::fixture::pairs::{MEMORY, margins, run, sides};
 
 /// Eight pairs in which the candidate leaks and is slow.
 pub fn leak() -> (Comparison, Vec<Pair>) {

@@ -1,12 +1,13 @@
 //! A comparison as one HTML file, without scripts, in light and dark, and on paper.
 
 use super::Report;
-use super::table::{pair_rows, rows};
-use crate::compare::{Answer, Measure, answer_word};
+use super::table::{notes, pair_rows, rows};
+use crate::compare::Measure;
 use crate::model::Resource;
 use crate::report::chart::{self, Chart, ChartError, CurvesChart, ForestChart};
 use crate::report::html::{NO_SCRIPTS, dark_charts, head, tone};
 use crate::report::text::{Mood, capital, plain};
+use crate::words::comparison::{answer_state, headline, measure};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// Renders the page; fails only if a chart can't be drawn.
@@ -16,24 +17,23 @@ pub fn render(report: &Report<'_>) -> Result<String, ChartError> {
         let svg = chart::svg(chart)?;
         Ok(html! { figure { (PreEscaped(svg)) } })
     };
-    let curves = figure(&CurvesChart::new(comparison, report.pairs))?;
+    let curves = figure(&CurvesChart::new(report.name, comparison, report.pairs))?;
     let forest = ForestChart::new(comparison);
     let differences = if forest.is_empty() { None } else { Some(figure(&forest)?) };
-    let word = answer_word(comparison.answer);
-    let rest = &comparison.sentence;
+    let first = headline(report.name, comparison);
+    let notes = notes(report);
     let page = html! {
         (DOCTYPE)
         html lang="en" {
-            (head(NO_SCRIPTS, word, report.name, &dark_charts()))
+            (head(NO_SCRIPTS, first.word, report.name, &dark_charts()))
             body {
                 header { span.brand { "seepage" } span { (plain(report.name)) } span { (plain(report.started)) } }
                 main {
                     section.verdict.(tone(Mood::of_answer(comparison.answer))) {
-                        h1 { span.word { (word) } " " (plain(rest)) }
+                        h1 { (plain(&first.name)) " " span.word { (first.word) } (plain(&first.rest)) }
+                        @for sentence in &first.more { p.more { (plain(sentence)) } }
                         (measures(report))
-                        @if comparison.notes.len() + report.notes.len() > 0 {
-                            ul.notes { @for note in comparison.notes.iter().chain(report.notes) { li { (plain(note)) } } }
-                        }
+                        @if !notes.is_empty() { ul.notes { @for note in &notes { li { (plain(note)) "." } } } }
                     }
                     section { h2 { "Memory of both, over one another" } (curves) }
                     @if let Some(differences) = differences { section { h2 { "What differs" } (differences) } }
@@ -57,31 +57,26 @@ fn measures(report: &Report<'_>) -> Markup {
             table {
                 thead {
                     tr {
-                        th { "Measure" } th { "" } th.number { (plain(&sides.a.name)) } th.number { (plain(&sides.b.name)) }
-                        th { "Difference" } th.number { "Allowed" } th.number { "p" }
+                        th { "Measure" } th { "" } th.number { "Difference" } th { "99 % interval" } th.number { "Allowed" }
+                        th.number { (plain(&sides.a.name)) } th.number { (plain(&sides.b.name)) }
+                        @if report.seed.is_some() { th.number { "p" } }
                     }
                 }
                 tbody {
                     @for row in rows(report) {
                         tr {
-                            th scope="row" { (capital(&row.name)) }
-                            td { span.state.(tone(Mood::of_answer(row.difference.answer))) { (answer(row.difference.answer)) } }
-                            td.number { (row.a) } td.number { (row.b) } td { (row.words) } td.number { (row.margin) }
-                            td.number { (row.p) }
+                            th scope="row" { (capital(&row.words.name)) }
+                            td {
+                                span.state.(tone(Mood::of_answer(row.difference.answer))) { (answer_state(row.difference.answer)) }
+                            }
+                            td.number { (row.words.difference) } td { (row.words.interval) } td.number { (row.words.allowed) }
+                            td.number { (row.words.a) } td.number { (row.words.b) }
+                            @if report.seed.is_some() { td.number { (row.p) } }
                         }
                     }
                 }
             }
         }
-    }
-}
-
-fn answer(answer: Answer) -> &'static str {
-    match answer {
-        Answer::Regression => "worse",
-        Answer::Improvement => "better",
-        Answer::Equivalent => "equivalent",
-        Answer::Inconclusive => "not decided",
     }
 }
 
@@ -94,7 +89,7 @@ fn pair_by_pair(report: &Report<'_>) -> Markup {
             h2 { "Pair by pair" }
             @for difference in shown {
                 details open[difference.measure == memory] {
-                    summary { (capital(&difference.measure.to_string())) }
+                    summary { (capital(&measure(difference.measure))) }
                     div.scroll {
                         table {
                             thead {
@@ -151,14 +146,20 @@ fn understanding(report: &Report<'_>) -> Markup {
                     dt { "p" }
                     dd {
                         "How often a coin alone would give differences that point as far one way: exact, over all ways in which \
-                         the signs could have fallen."
+                         the signs could have fallen. For worse and better it has to be at most 0.01; fewer than 8 pairs can't \
+                         reach that, whatever they find, and then all of them have to point the same way."
                     }
                 }
-                dt { "Worse, better" }
-                dd { "The interval excludes zero, the mean is beyond what is allowed, and the exact test agrees." }
-                dt { "Equivalent" }
+                dt { "99 % interval" }
+                dd {
+                    "Where the difference lies: all intervals of this report hold together in 99 of 100 comparisons. Of what is the \
+                     same on both sides, only the farther end is told."
+                }
+                dt { "WORSE, better" }
+                dd { "The interval excludes zero, and the difference is beyond what is allowed." }
+                dt { "same" }
                 dd { "The whole interval lies within what is allowed: proof, and not just a lack of evidence." }
-                dt { "Not decided" }
+                dt { "open" }
                 dd { "None of these. Growth has to be decided; of the other measures only what is proven counts." }
             }
         }

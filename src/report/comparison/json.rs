@@ -1,9 +1,11 @@
 //! `comparison.json`: the comparison for programs, in plain units, with a documented and stable shape.
 
 use super::Report;
+use super::table::notes;
 use crate::compare::{Answer, Difference, Measure, RunSummary, Side, SideEstimate};
 use crate::report::json::printable;
 use crate::verdict::Interval;
+use crate::words::comparison as words;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -179,7 +181,12 @@ impl From<&RunSummary> for RunPart {
         RunPart {
             id: run.id.clone(),
             sentence: run.sentence.clone(),
-            measures: run.measures.iter().filter(|(_, v)| v.is_finite()).map(|(m, v)| (m.to_string(), *v)).collect(),
+            measures: run
+                .measures
+                .iter()
+                .filter(|(_, v)| v.is_finite())
+                .map(|(m, v)| (words::measure(*m), *v))
+                .collect(),
             statuses: run.statuses.clone(),
         }
     }
@@ -204,7 +211,7 @@ fn unit(measure: Measure) -> &'static str {
 impl From<&Difference> for DifferencePart {
     fn from(d: &Difference) -> Self {
         DifferencePart {
-            measure: d.measure.to_string(),
+            measure: words::measure(d.measure),
             unit: unit(d.measure),
             gated: d.measure.is_gated(),
             answer: d.answer.into(),
@@ -225,7 +232,7 @@ impl Document {
             format: FORMAT,
             answer: comparison.answer.into(),
             exit_code: comparison.exit().code(),
-            sentence: format!("{}  {}", crate::compare::answer_word(comparison.answer), comparison.sentence),
+            sentence: words::headline(report.name, comparison).to_string(),
             name: report.name.to_owned(),
             id: report.id.to_owned(),
             started: report.started.to_owned(),
@@ -241,7 +248,7 @@ impl Document {
                 .iter()
                 .map(|p| PairPart { b_first: p.b_first, a: (&p.a).into(), b: (&p.b).into() })
                 .collect(),
-            notes: comparison.notes.iter().chain(report.notes).cloned().collect(),
+            notes: notes(report),
         }
     }
 }

@@ -5,6 +5,7 @@ use super::table::rows;
 use crate::compare::Answer;
 use crate::report::junit::{case, error, failure};
 use crate::report::text::plain;
+use crate::words::comparison::{clause, headline};
 use quick_junit::{TestCaseStatus, TestSuite};
 
 /// Renders measures as test cases. Those that need not be decided are skipped while they aren't.
@@ -15,23 +16,22 @@ pub fn render(report: &Report<'_>) -> String {
     document.uuid = None;
     let mut suite = TestSuite::new("comparison");
     for row in rows(report) {
-        let words = format!("{} against {}: {}, allowed {}", row.b, row.a, row.words, row.margin);
+        let words = plain(&clause(row.difference));
         let status = match row.difference.answer {
-            Answer::Regression => failure("regression", words),
+            Answer::Regression => failure("worse", words),
             Answer::Improvement | Answer::Equivalent => TestCaseStatus::success(),
-            Answer::Inconclusive if row.difference.measure.is_gated() => error("not decided", words),
+            Answer::Inconclusive if row.difference.measure.is_gated() => error("open", words),
             Answer::Inconclusive => {
                 let mut status = TestCaseStatus::skipped();
-                status.set_message(format!("not decided: {words}"));
+                status.set_message(words);
                 status
             }
         };
-        suite.add_test_case(case(&name, row.name, status));
+        suite.add_test_case(case(&name, row.words.name, status));
     }
-    let sentence =
-        plain(&format!("{}  {}", crate::compare::answer_word(report.comparison.answer), report.comparison.sentence));
+    let sentence = plain(&headline(report.name, report.comparison).to_string());
     let status = match report.comparison.answer {
-        Answer::Regression => failure("regression", sentence),
+        Answer::Regression => failure("worse", sentence),
         Answer::Improvement | Answer::Equivalent => TestCaseStatus::success(),
         Answer::Inconclusive => error("inconclusive", sentence),
     };

@@ -1,10 +1,11 @@
 //! A comparison in GitHub-flavoured Markdown, fit for the summary of a CI job.
 
 use super::Report;
-use super::table::{pair_rows, rows};
-use crate::compare::{Answer, Measure, answer_word};
+use super::table::{notes, pair_rows, rows};
+use crate::compare::{Answer, Measure};
 use crate::model::Resource;
 use crate::report::markdown::escape;
+use crate::words::comparison::{answer_state, headline};
 use std::fmt::Write;
 
 /// Renders the sentence, the measures, and memory growth pair by pair.
@@ -17,18 +18,26 @@ pub fn render(report: &Report<'_>) -> String {
 
 fn write(out: &mut String, report: &Report<'_>) -> std::fmt::Result {
     let comparison = report.comparison;
-    let word = answer_word(comparison.answer);
-    let rest = &comparison.sentence;
-    writeln!(out, "## {} **{word}** {}\n", icon(comparison.answer), escape(rest))?;
+    let first = headline(report.name, comparison);
+    let (icon_of_all, name, rest) = (icon(comparison.answer), escape(&first.name), escape(&first.rest));
+    writeln!(out, "## {icon_of_all} {name} **{}**{rest}\n", first.word)?;
+    if !first.more.is_empty() {
+        writeln!(out, "{}\n", first.more.iter().map(|sentence| escape(sentence)).collect::<Vec<_>>().join(" "))?;
+    }
     let (a, b) = (escape(&comparison.sides.a.name), escape(&comparison.sides.b.name));
-    writeln!(out, "| | Measure | {a} | {b} | Difference | Allowed | p |\n|---|---|--:|--:|---|--:|--:|")?;
+    let p = report.seed.map_or([""; 2], |_| [" p |", "--:|"]);
+    writeln!(out, "| | Measure | Difference | 99 % interval | Allowed | {a} | {b} |{}", p[0])?;
+    writeln!(out, "|---|---|--:|---|--:|--:|--:|{}", p[1])?;
     for row in rows(report) {
-        let cells = [&row.name, &row.a, &row.b, &row.words, &row.margin, &row.p].map(|c| escape(c));
-        writeln!(out, "| {} {} | {} |", icon(row.difference.answer), row.difference.answer, cells.join(" | "))?;
+        let words = &row.words;
+        let cells = [&words.name, &words.difference, &words.interval, &words.allowed, &words.a, &words.b];
+        let cells = cells.into_iter().chain(report.seed.map(|_| &row.p)).map(|cell| escape(cell));
+        let answer = row.difference.answer;
+        writeln!(out, "| {} {} | {} |", icon(answer), answer_state(answer), cells.collect::<Vec<_>>().join(" | "))?;
     }
     writeln!(out)?;
-    for note in comparison.notes.iter().chain(report.notes) {
-        writeln!(out, "- {}", escape(note))?;
+    for note in notes(report) {
+        writeln!(out, "- {}", escape(&note))?;
     }
     if let Some(memory) = comparison.difference(Measure::Growth(Resource::Memory)) {
         writeln!(out, "\n<details><summary>Memory growth pair by pair</summary>\n")?;

@@ -14,7 +14,7 @@ mod tests;
 
 use super::chart::{self, Chart, CurvesChart, ForestChart};
 use super::{Format, ReportError, write};
-use crate::compare::{Comparison, Pair};
+use crate::compare::{Comparison, Note, Pair};
 use std::path::{Path, PathBuf};
 
 pub use json::schema as comparison_schema;
@@ -34,8 +34,8 @@ pub struct Report<'a> {
     pub comparison: &'a Comparison,
     /// The runs; a single pair for two single runs.
     pub pairs: &'a [Pair],
-    /// How the sides were made and how it ended, one sentence each.
-    pub notes: &'a [String],
+    /// How the sides were made and how it ended.
+    pub notes: &'a [Note],
 }
 
 /// Formats that a comparison has.
@@ -45,9 +45,9 @@ pub const FORMATS: [Format; 7] =
 impl Report<'_> {
     /// Renders one format; `None` for those that a comparison doesn't have. Fails only if a chart can't be drawn.
     pub fn render(&self, format: Format, colour: bool) -> Result<Option<Vec<u8>>, ReportError> {
-        let curves = || CurvesChart::new(self.comparison, self.pairs);
+        let curves = || CurvesChart::new(self.name, self.comparison, self.pairs);
         Ok(Some(match format {
-            Format::Terminal => terminal::render(self, colour).into_bytes(),
+            Format::Terminal => terminal::render(self, colour, usize::MAX).into_bytes(),
             Format::Html => html::render(self)?.into_bytes(),
             Format::Markdown => markdown::render(self).into_bytes(),
             Format::Json => json::render(self).into_bytes(),
@@ -58,9 +58,9 @@ impl Report<'_> {
         }))
     }
 
-    /// Renders the comparison for a terminal.
-    pub fn terminal(&self, colour: bool) -> String {
-        terminal::render(self, colour)
+    /// Renders the comparison for a terminal of `width` columns.
+    pub fn terminal(&self, colour: bool, width: usize) -> String {
+        terminal::render(self, colour, width)
     }
 
     /// Writes every format into `directory`, charts below `charts/`, and returns the paths of what was written.
@@ -84,7 +84,7 @@ impl Report<'_> {
         let folder = directory.join("charts");
         let charts = place.subdirectory("charts").map_err(failed(folder.clone()))?;
         let drawings: [(&str, Box<dyn Chart>); 2] = [
-            ("memory", Box::new(CurvesChart::new(self.comparison, self.pairs))),
+            ("memory", Box::new(CurvesChart::new(self.name, self.comparison, self.pairs))),
             ("differences", Box::new(ForestChart::new(self.comparison))),
         ];
         for (name, drawing) in drawings {

@@ -1,19 +1,15 @@
 //! The rows that every format shows: a measure each.
 
 use super::Report;
-use crate::compare::{Difference, SideEstimate, value, value_with_bounds};
+use crate::compare::{Difference, can_tell};
 use crate::model::format_count;
+use crate::report::text::{capital, plain};
+use crate::words::comparison::{DifferenceWords, difference, signed, value};
 
 /// One measure in words.
 pub struct Row<'a> {
     pub difference: &'a Difference,
-    pub name: String,
-    pub a: String,
-    pub b: String,
-    /// The difference with its interval.
-    pub words: String,
-    /// What is allowed.
-    pub margin: String,
+    pub words: DifferenceWords,
     /// The exact test's probability.
     pub p: String,
 }
@@ -24,20 +20,19 @@ pub fn rows<'a>(report: &Report<'a>) -> Vec<Row<'a>> {
 }
 
 fn row(d: &Difference) -> Row<'_> {
-    let side = |s: Option<SideEstimate>| s.map_or_else(|| "–".to_owned(), |s| value(d.measure, s.mean));
-    let words = match d.difference {
-        Some(interval) => value_with_bounds(d.measure, &interval),
-        None => d.a.zip(d.b).map_or_else(|| "–".to_owned(), |(a, b)| value(d.measure, b.mean - a.mean)),
+    let p = match d.p {
+        // What can't be small whatever was found would only be taken for doubt.
+        Some(_) if !can_tell(d.pairs.len()) => "too few pairs".to_owned(),
+        p => p.map_or_else(|| "–".to_owned(), format_count),
     };
-    Row {
-        difference: d,
-        name: d.measure.to_string(),
-        a: side(d.a),
-        b: side(d.b),
-        words,
-        margin: value(d.measure, d.margin),
-        p: d.p.map_or_else(|| "–".to_owned(), format_count),
-    }
+    Row { difference: d, words: difference(d), p }
+}
+
+/// What the reader should know beside, a sentence each without its full stop.
+pub fn notes(report: &Report<'_>) -> Vec<String> {
+    let comparison = report.comparison;
+    let all = comparison.notes.iter().chain(report.notes);
+    all.map(|note| capital(&crate::words::comparison::note(note, &comparison.sides))).collect()
 }
 
 /// One pair in words, in one measure: its number, which side was first, both values and their difference.
@@ -47,13 +42,8 @@ pub fn pair_rows(report: &Report<'_>, difference: &Difference) -> Vec<[String; 5
     rows.map(|(index, (pair, values))| {
         let first = if pair.b_first { &sides.b.name } else { &sides.a.name };
         let told = |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| value(difference.measure, v));
-        [
-            (index + 1).to_string(),
-            super::super::text::plain(first),
-            told(values.map(|v| v.0)),
-            told(values.map(|v| v.1)),
-            told(values.map(|v| v.1 - v.0)),
-        ]
+        let by = values.map_or_else(|| "–".to_owned(), |(a, b)| signed(difference.measure, b - a));
+        [(index + 1).to_string(), plain(first), told(values.map(|v| v.0)), told(values.map(|v| v.1)), by]
     })
     .collect()
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::report::fixture::HOSTILE;
 
 fn with_report<T>(comparison: &Comparison, pairs: &[Pair], f: impl FnOnce(&Report<'_>) -> T) -> T {
-    let notes = ["lines that went with it: UploadFault malloc".to_owned()];
+    let notes = [Note::Recorded("lines that went with it: UploadFault malloc".to_owned())];
     f(&Report {
         name: "apache-upload",
         id: "20261121T001231Z-apache-upload-ab-7f3a00",
@@ -28,8 +28,29 @@ fn text(format: Format) -> String {
 #[test]
 fn a_leak_reads_well() {
     insta::assert_snapshot!("terminal", text(Format::Terminal));
+    let (comparison, pairs) = fixture::leak();
+    for width in [80, 40] {
+        let text = with_report(&comparison, &pairs, |report| report.terminal(false, width));
+        let table = text.lines().filter(|line| line.starts_with("  ") && !line.starts_with("  -"));
+        assert!(table.clone().count() > 7 && table.clone().all(|line| line.chars().count() <= width), "{text}");
+        insta::assert_snapshot!(format!("terminal_{width}"), crate::report::fold(&text, width));
+    }
     insta::assert_snapshot!("markdown", text(Format::Markdown));
     insta::assert_snapshot!("junit", text(Format::Junit));
+}
+
+#[test]
+fn a_test_that_can_not_be_sure_is_not_shown_as_doubt() {
+    use seepage_core::fixture::pairs::{margins, sides};
+    let (_, pairs) = fixture::leak();
+    let few = crate::compare::compare(&sides(), &pairs[..3], 3, &margins());
+    assert_eq!(few.answer, crate::compare::Answer::Regression);
+    for format in [Format::Html, Format::Markdown, Format::Terminal, Format::Junit] {
+        let bytes = with_report(&few, &pairs[..3], |report| report.render(format, false).unwrap().unwrap());
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.contains("WORSE"), "{text}");
+        assert!(!text.contains("0.25 ") && !text.contains(">0.25<"), "{text}");
+    }
 }
 
 #[test]
@@ -69,10 +90,10 @@ fn a_directory_gets_every_report() {
 #[test]
 fn nothing_hostile_gets_through_and_nothing_missing_panics() {
     let (mut comparison, mut pairs) = fixture::leak();
-    for text in [&mut comparison.sentence, &mut comparison.sides.a.name, &mut comparison.sides.a.phrase] {
+    for text in [&mut comparison.sides.a.name, &mut comparison.sides.a.phrase, &mut comparison.sides.b.phrase] {
         *text = HOSTILE.into();
     }
-    comparison.notes = vec![HOSTILE.into()];
+    comparison.notes = vec![Note::Recorded(HOSTILE.into())];
     pairs[0].a.sentence = HOSTILE.into();
     pairs[0].a.curve = vec![(f64::NAN, 1.0)];
     for difference in &mut comparison.differences {

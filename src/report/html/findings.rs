@@ -3,9 +3,10 @@
 use super::{tone, working};
 use crate::model::{Axis, Resource, RunRecord, format_count};
 use crate::report::chart::ChartError;
-use crate::report::steps::{names, worth};
-use crate::report::text::{self, Mood, capital, plain};
+use crate::report::text::{self, Mood, capital};
 use crate::verdict::{BySteps, Finding, Outcome, StepGrowth, Verdict, WorkerFinding};
+use crate::words;
+use crate::words::steps::{names, worth};
 use maud::{Markup, html};
 
 /// Workers in a table; of more, those that grow most.
@@ -38,13 +39,13 @@ fn one(record: &RunRecord, finding: &Finding, working: &Markup) -> Markup {
                 table.facts {
                     tbody {
                         tr { th scope="row" { "Kind" } td { (text::class_name(finding.class)) } }
-                        tr { th scope="row" { "Reason" } td { (plain(&crate::words::reason(finding))) } }
-                        @if let Some(because) = &finding.evidence.because {
-                            tr { th scope="row" { "Shown by" } td { (plain(because)) } }
+                        tr { th scope="row" { "Reason" } td { (words::reason(finding)) } }
+                        @if let Some(because) = words::because(finding) {
+                            tr { th scope="row" { "Shown by" } td { (because) } }
                         }
                         tr { th scope="row" { "Budget" } td { (text::budget(finding)) } }
-                        @for (label, value) in &finding.evidence.facts {
-                            tr { th scope="row" { (capital(&plain(label))) } td { (plain(value)) } }
+                        @for (label, value) in words::facts(finding) {
+                            tr { th scope="row" { (capital(&label)) } td { (value) } }
                         }
                     }
                 }
@@ -83,7 +84,7 @@ fn parts(finding: &Finding) -> Markup {
             tbody {
                 @for part in &finding.parts {
                     tr {
-                        th scope="row" { (part.name) }
+                        th scope="row" { (words::part_name(part.kind)) }
                         td.number title=(text::bounds(finding.resource, &part.growth)) {
                             (text::amount(finding.resource, part.growth.estimate))
                         }
@@ -163,12 +164,12 @@ fn workers(record: &RunRecord, finding: &Finding) -> Markup {
                             td.number { (format_count(worker.span)) }
                             td.number { (worker.readings) }
                             td {
-                                @match (&worker.growth, &worker.set_aside) {
+                                @match (&worker.growth, worker.set_aside) {
                                     (Some(growth), _) => {
                                         (text::amount(resource, growth.estimate))
                                         " " span.quiet { "(" (text::bounds(resource, growth)) ")" }
                                     }
-                                    (None, Some(why)) => span.quiet { "set aside: " (plain(why)) },
+                                    (None, Some(why)) => span.quiet { "set aside: " (words::set_aside(why)) },
                                     (None, None) => "–",
                                 }
                             }

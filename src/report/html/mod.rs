@@ -10,10 +10,10 @@ mod sites;
 mod working;
 
 use super::chart::{self, Chart, ChartError, GrowthChart, Timeline, palette};
-use super::explain::explain;
 use super::text::{self, Mood, capital, plain};
 use crate::model::{RunRecord, format_seconds};
 use crate::verdict::{GateState, Outcome, Verdict};
+use crate::words::understanding::explain;
 use crate::words::{self, forecast};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -143,12 +143,12 @@ fn verdict_section(record: &RunRecord, verdict: &Verdict) -> Markup {
             }
             @if let Some(finding) = deciding {
                 p { "Because " (shown(&words::reason(finding))) "." }
-                @if let Some(settle) = finding.settle.as_ref().filter(|_| finding.outcome == Outcome::Inconclusive) {
-                    p { "What would settle it: " (plain(settle)) "." }
+                @if let Some(settle) = words::settle(finding).filter(|_| finding.outcome == Outcome::Inconclusive) {
+                    p { "What would settle it: " (settle) "." }
                 }
             }
             (gates(verdict))
-            @let told = forecast::sentences(verdict);
+            @let told = forecast::sentences(record, verdict);
             @if !told.is_empty() {
                 h2 { "If it goes on like this" }
                 ul { @for sentence in &told { li { (capital(&shown(sentence))) "." } } }

@@ -162,7 +162,7 @@ pub fn details(record: &RunRecord) -> Markup {
                                 th scope="row" { "One reading" }
                                 td {
                                     (format_seconds(cost.fast_reading))
-                                    @if let Some(slow) = cost.slow_reading { "; with the dear part " (format_seconds(slow)) }
+                                    @if let Some(slow) = cost.slow_reading { "; with the slow part " (format_seconds(slow)) }
                                 }
                             }
                             @if let Some(share) = cost.live_share {

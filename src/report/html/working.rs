@@ -2,9 +2,11 @@
 
 use crate::model::RunRecord;
 use crate::report::chart::{self, ChartError, ResidualChart};
-use crate::report::text::{amount, capital, plain};
-use crate::report::working::{is_shown, otherwise, unit};
+use crate::report::text::{amount, capital};
+use crate::report::working::{is_shown, unit};
 use crate::verdict::{Condition, Finding, Working, working};
+use crate::words::working::{ConditionWords, RuleWords};
+use crate::words::{self, working as told};
 use maud::{Markup, PreEscaped, html};
 
 /// Models in the table; of more, the best.
@@ -18,7 +20,7 @@ pub fn section(record: &RunRecord, finding: &Finding) -> Result<Markup, ChartErr
         details.working {
             summary { "How this was decided, for those who want to check it" }
             h3 { "What was left out, and put together" }
-            ul { @for cut in &working.cuts { li { (capital(&plain(cut))) "." } } }
+            ul { @for cut in &working.cuts { li { (capital(&told::cut(&working, cut))) "." } } }
             h3 { "Plausible models" }
             p.quiet {
                 "Every model whose information criterion comes near the best has a say; the worst bound over them decides. Growth in "
@@ -32,9 +34,9 @@ pub fn section(record: &RunRecord, finding: &Finding) -> Result<Markup, ChartErr
                  that are alike from one level to the next (dashed). Right: on the dashed line if innovations are normal."
             }
             h3 { "The conditions of the rule" }
-            (conditions("Leak, if all hold", &working.leak))
-            (conditions("Clean, if all hold", &working.clean))
-            @for line in otherwise(&working) { p { (capital(&line)) "." } }
+            (conditions("Leak, if all hold", &working, &working.leak))
+            (conditions("Clean, if all hold", &working, &working.clean))
+            @for line in told::otherwise(&working) { p { (capital(&line)) "." } }
             @if !working.naive.is_empty() {
                 h3 { "What simpler rules would say of the same levels" }
                 div.scroll {
@@ -42,9 +44,10 @@ pub fn section(record: &RunRecord, finding: &Finding) -> Result<Markup, ChartErr
                         thead { tr { th { "Rule" } th { "Found" } th { "Says" } } }
                         tbody {
                             @for rule in &working.naive {
+                                @let RuleWords { name, found } = told::naive(&working, rule);
                                 tr {
-                                    th scope="row" { (capital(rule.name)) } td { (rule.found) }
-                                    td { @if rule.leak { "leak" } @else { "no leak" } }
+                                    th scope="row" { (capital(name)) } td { (found) }
+                                    td { @if rule.calls_a_leak() { "leak" } @else { "no leak" } }
                                 }
                             }
                         }
@@ -69,7 +72,7 @@ fn models(working: &Working) -> Markup {
                 tbody {
                     @for model in working.models.iter().take(MODELS) {
                         tr {
-                            th scope="row" { (capital(&model.name)) }
+                            th scope="row" { (capital(&words::model(&model.shape))) }
                             td.number { (number(model.persistent[0])) } td.number { (number(model.persistent[1])) }
                             td.number { (number(model.end[0])) } td.number { (number(model.end[2])) }
                             td.number { "+" (format!("{:.1}", model.distance)) }
@@ -83,16 +86,17 @@ fn models(working: &Working) -> Markup {
     }
 }
 
-fn conditions(title: &str, conditions: &[Condition]) -> Markup {
+fn conditions(title: &str, working: &Working, conditions: &[Condition]) -> Markup {
     html! {
         div.scroll {
             table.conditions {
                 thead { tr { th { (title) } th { "Found" } th { "Holds" } } }
                 tbody {
                     @for condition in conditions {
+                        @let ConditionWords { wanted, found } = told::condition(working, condition);
                         tr {
-                            th scope="row" { (capital(&condition.wanted)) } td { (condition.found) }
-                            td { @if condition.holds { "yes" } @else { b { "no" } } }
+                            th scope="row" { (capital(&wanted)) } td { (found) }
+                            td { @if condition.holds() { "yes" } @else { b { "no" } } }
                         }
                     }
                 }

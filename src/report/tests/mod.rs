@@ -3,6 +3,7 @@
 mod broken;
 mod browser;
 mod snapshots;
+mod understanding;
 
 use super::*;
 use base64::Engine;
@@ -97,6 +98,17 @@ fn verdicts_fit_their_published_schema() {
         !validator.is_valid(&serde_json::json!({ "format": "1.0" })),
         "a schema that takes anything proves nothing"
     );
+}
+
+#[test]
+fn the_schema_tells_every_exit_code() {
+    use crate::verdict::ExitCode::*;
+    let schema = json_schema();
+    let told = schema["properties"]["exit_code"]["description"].as_str().unwrap();
+    let numbers: Vec<&str> = told.split(|c: char| !c.is_ascii_digit()).collect();
+    for code in [Clean, Failure, Leak, Inconclusive, Worse, Target, Workload, Interrupted(0), Interrupted(2)] {
+        assert!(numbers.contains(&code.code().to_string().as_str()), "{code:?}: {told}");
+    }
 }
 
 #[test]

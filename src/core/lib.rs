@@ -1,0 +1,22 @@
+//! The pure core of [seepage](https://github.com/seepage-dev/seepage), which finds memory leaks in long-running worker
+//! processes: what a run was, what it shows, and how that is said. It knows no file, network, process or clock.
+//!
+//! - [`model`]: units, worker identity, readings, events, series and the run record
+//! - [`stats`]: estimators that know nothing of memory
+//! - [`table`]: a series that another tool wrote, from its bytes to a run record
+//! - [`verdict`]: series to evidence to verdict
+//! - [`words`]: a verdict in sentences, the same in every report
+//! - [`bisect`]: which of many modules is to blame, from as few answers as possible
+//! - [`compare`]: pairs of runs of two variants to what differs between them
+//!
+//! Its interface is what seepage needs of it, and changes with it: their versions are the same.
+
+pub mod bisect;
+pub mod compare;
+#[doc(hidden)]
+pub mod fixture;
+pub mod model;
+pub mod stats;
+pub mod table;
+pub mod verdict;
+pub mod words;

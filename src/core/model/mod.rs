@@ -1,0 +1,37 @@
+//! The words seepage thinks in: units, worker identity, readings, events, series and the run record.
+//!
+//! Pure data. Nothing here reads a file, a clock or a process, so a record that was read back from a run directory
+//! is the same thing as one that was just made.
+
+mod amounts;
+mod as_text;
+mod census;
+mod event;
+mod heap;
+mod record;
+mod resource;
+mod sample;
+mod series;
+mod thin;
+mod units;
+mod worker;
+
+pub use amounts::{allowed_rate, amount, level, percent, rate, whole_percent};
+#[doc(hidden)]
+pub use as_text::as_text;
+pub use census::{Census, Kin, MOST_LISTED, OtherProcess, Zombies};
+pub use event::{Event, EventKind, ExitCause, PhaseKind, ended_by};
+pub use heap::{CallStack, Frame, HeapEntry, HeapLook, HeapLost, HeapReading, HeapRecord, SampledBlock};
+pub use record::{
+    Budgets, Counting, CountingSource, Failure, Gates, Host, LatencySummary, Observing, RunMeta, RunRecord, RunStatus,
+    Step, Target, WorkerLimits, WorkloadSummary,
+};
+pub use resource::{EvidenceClass, Resource};
+pub use sample::{DescriptorKinds, HostSample, LoadSample, Sample, SlowReading};
+pub use series::{Axis, Series};
+pub use thin::{MOST_READINGS, Reading, Thinner};
+pub use units::{
+    Budget, Bytes, Per, PerRequest, Share, UnitError, format_bytes, format_count, format_seconds, number_pattern,
+    parse_number,
+};
+pub use worker::{WorkerId, shown_command};

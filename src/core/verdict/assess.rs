@@ -1,0 +1,381 @@
+//! One judged unit, the pool or a single worker: what its growth amounts to.
+//!
+//! The rule is told in `docs/verdict.md`. In short: a leak is growth that is above zero in every plausible model and
+//! comes near the budget in the least of them; clean is growth whose upper bound is under the budget in every one.
+
+use super::Interval;
+use super::climb::{climbs_evenly, fades_roughly, falls, falls_behind, is_spread, last_quarter, late_slope};
+use super::condition::{Condition, hold};
+use super::jumping::{JumpPattern, pattern};
+use super::level::{Jump, Levels, longest};
+use super::pace::{has_stopped, keeps_pace};
+use super::plausible::{FAR, Plausible, Plausibles, plausible};
+use super::transient::Transient;
+use crate::stats::{Estimate, keeps_in_band, student_t};
+use std::borrow::Cow;
+
+/// Error probability of "leak".
+pub(super) const ALPHA_LEAK: f64 = 0.01;
+/// Error probability of "clean": stricter than the 5 % of the rule's first form, so that a leak of exactly the budget
+/// doesn't pass once in twenty times.
+pub(super) const ALPHA_CLEAN: f64 = 0.01;
+/// Error probability of a suspicion.
+const ALPHA_SUSPICIOUS: f64 = 0.05;
+/// Error probability of "clean" where it rests on how a transient goes on after the run.
+const ALPHA_SETTLES: f64 = 0.001;
+/// Autocorrelation from which a level wanders so much that where it went says nothing.
+const WANDERS: f64 = 0.985;
+/// Autocorrelation from which it may be a walk, and the parts of its rise that such a level may fall by and yet be a
+/// leak: the less, the more it wanders.
+const DRIFTS: f64 = 0.8;
+const STROLL: f64 = 0.18;
+const RATCHET: f64 = 0.1;
+/// The part of the error probability of "clean" that is left for a level that may be a walk.
+const STRICTER: f64 = 0.3;
+/// The part of its estimate that growth of such a level must reach in the last quarter of the run.
+pub(super) const STEADY: f64 = 0.5;
+/// The part of the budget that the least plausible estimate of a leak must reach.
+pub(super) const NEAR_BUDGET: f64 = 0.75;
+/// The part of the budget at which growth must go on late in the run.
+pub(super) const LATE: f64 = 0.4;
+/// The part of the run that must have passed before growth that sets in then has been seen for too short a time.
+const LATELY: f64 = 0.7;
+/// The part of growth that abrupt falls may take back in all.
+const UNDONE: f64 = 0.5;
+/// The part of its estimate that the lower bound of growth reaches when even a walk can't have made it.
+const SURE: f64 = 0.9;
+/// The part of its first tenth to which growth must have come down in the last one for it to count as settling.
+const SLOWED: f64 = 0.35;
+/// Constants of a transient that must have passed before a run may be judged early; and where one with an end, or growth
+/// that set in late, must have had it.
+const CONSTANTS: f64 = 3.0;
+const EARLY_END: f64 = 0.6;
+/// Distance of the information criterion up to which a model has a say on "clean".
+pub(super) const NEAR: f64 = 6.0;
+
+/// What a judged unit (the pool, or one worker) amounts to.
+#[derive(Debug, Clone)]
+pub(super) struct Assessment {
+    pub models: Vec<Plausible>,
+    /// Growth by jumps, per step of the axis, with its standard error under a compound Poisson process.
+    pub by_jumps: (f64, f64),
+    pub jumps: JumpPattern,
+    /// Theil-Sen slope of the last 40 %, jumps included.
+    pub late: Option<f64>,
+    /// Bounds of persistent growth and of growth at the end, the worst over the plausible models.
+    pub persistent: Interval,
+    pub end: Interval,
+    /// The least estimate of persistent growth in a plausible model.
+    pub least: f64,
+    /// Whether late growth is made of many rises.
+    pub spread: bool,
+    /// What must hold for a leak, and what for clean.
+    pub leak: Vec<Condition>,
+    pub clean: Vec<Condition>,
+    /// Whether it was rough while a transient made it grow.
+    pub fades_roughly: bool,
+    /// Whether it is the second half alone that proves it; the bounds are that half's then.
+    pub by_second_half: bool,
+    /// Whether all that a leak lacks is a lower bound above zero.
+    pub only_noisy: bool,
+    /// Whether growth is told apart from what the uneven mix of steps makes of it.
+    pub mixed: bool,
+    /// What the best model was fitted to, less what comes and goes.
+    pub fitted: Vec<Levels>,
+}
+
+/// What is judged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subject<'a> {
+    pub raw: &'a [Levels],
+    /// The same less the jumps.
+    pub smooth: &'a [Levels],
+    pub jumps: &'a [Jump],
+    /// Rises of the high-water mark.
+    pub rises: &'a [Jump],
+    pub workers: usize,
+    /// Workers that were averaged into each series.
+    pub averaged: f64,
+    /// Steps of the axis that all workers span together.
+    pub total_span: f64,
+}
+
+/// How sure an answer must be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Demands {
+    /// Error probability of "leak".
+    pub leak: f64,
+    /// Error probability of "clean".
+    pub clean: f64,
+    /// What more of the run is to come.
+    pub ahead: Ahead,
+}
+
+/// What more of a run is to come. If anything is, what may still end by itself isn't judged.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Ahead {
+    /// It has come to its end.
+    Nothing,
+    /// The rest of its plan; the lower bound of a leak must exceed the budget this many times.
+    Plan { over: f64 },
+    /// Nobody knows how much: a step counts as growth until it is averaged out.
+    Unknown,
+}
+
+impl Demands {
+    /// Those of a run that has come to its end.
+    pub const FINAL: Demands = Demands { leak: ALPHA_LEAK, clean: ALPHA_CLEAN, ahead: Ahead::Nothing };
+}
+
+/// By what it is judged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// Allowed growth per step of the axis.
+    pub budget: f64,
+    /// Step to which levels are rounded.
+    pub quantum: f64,
+    /// Tests that share the error probability of "leak" (Bonferroni).
+    pub tests: usize,
+    /// How sure the answer must be.
+    pub demands: Demands,
+}
+
+/// Judges a subject; `None` if there is too little to fit.
+pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
+    let Subject { raw, smooth, jumps, total_span, .. } = subject;
+    let budget = terms.budget;
+    let Plausibles { mut models, steady, fitted, mixed } =
+        plausible(raw, smooth, jumps.len(), subject.averaged, terms.quantum);
+    // A level that comes back too soon for a walk is none, and its growth is known the better for it.
+    let comes_back = !steady.is_empty() && steady.iter().all(|levels| keeps_in_band(&levels.y));
+    if comes_back {
+        models.iter_mut().for_each(|m| m.end = m.end_coming_back.unwrap_or(m.end));
+    }
+    let best = models.first()?;
+    let sum: f64 = jumps.iter().map(|j| j.size).sum();
+    let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
+    let by_jumps = (sum / total_span, squares.sqrt() / total_span);
+    let pattern = if models.iter().any(|m| m.stepped) { pattern(subject, budget) } else { JumpPattern::None };
+    let Demands { clean: alpha_clean, ahead, .. } = terms.demands;
+    // A walk may stay where it was for as long as anybody looks.
+    let may_walk = best.rho >= DRIFTS && !comes_back;
+    let alpha_clean = if may_walk { alpha_clean * STRICTER } else { alpha_clean };
+    let (early, over) = (ahead != Ahead::Nothing, if let Ahead::Plan { over } = ahead { over } else { 0.0 });
+    let in_doubt = ahead == Ahead::Unknown && by_jumps.0 > NEAR_BUDGET * budget;
+    let pattern = match pattern {
+        JumpPattern::Single | JumpPattern::Settling if in_doubt => JumpPattern::Unclear,
+        pattern => pattern,
+    };
+    let alpha = terms.demands.leak / terms.tests.max(1) as f64;
+    // What jumps add goes on with certainty only if they go on.
+    let going_on = pattern == JumpPattern::GoingOn;
+    let with_jumps = |m: &Plausible, e: Estimate| {
+        if m.stepped && going_on {
+            Estimate { value: e.value + by_jumps.0, se: e.se.hypot(by_jumps.1), df: e.df }
+        } else {
+            e
+        }
+    };
+    let span = longest(raw);
+    // Whatever the noise, both ends of the run are known to a rounding step only: the errors of slow growth aren't independent.
+    let rounding = terms.quantum / span;
+    let bounds = |pick: fn(&Plausible) -> Estimate, reach: f64| {
+        let each = || models.iter().filter(move |m| m.distance <= reach).map(|m| with_jumps(m, pick(m)));
+        Interval {
+            estimate: with_jumps(best, pick(best)).value,
+            lower: each().map(|e| e.lower(alpha)).fold(f64::INFINITY, f64::min) - rounding,
+            upper: each().map(|e| e.upper(alpha_clean)).fold(f64::NEG_INFINITY, f64::max) + rounding,
+            confidence: 1.0 - 2.0 * ALPHA_LEAK,
+        }
+    };
+    let persistent = bounds(|m| m.persistent, FAR);
+    let end = bounds(|m| m.end, NEAR);
+    let least = models.iter().map(|m| with_jumps(m, m.persistent).value).fold(f64::INFINITY, f64::min);
+    // Load and wave would stand for growth or hide it.
+    let late = late_slope(&steady);
+    let spread = steady.iter().any(is_spread) || best.stepped && smooth.iter().any(is_spread);
+    // Levels without any noise look like a walk too; growth that is this sure even for a walk is none.
+    let sure = is_sure(&persistent);
+    let sets_in_late = |t: &Transient| matches!(t, Transient::Onset(from) if *from > LATELY);
+    let set_in_lately = models.iter().any(|m| {
+        let late = m.transients.iter().any(sets_in_late);
+        let before = m.line + if m.stepped && going_on { by_jumps.0 * span } else { 0.0 };
+        late && before < NEAR_BUDGET * budget * span
+    });
+    // Growth over the budget beyond doubt, and jumps that go on, stay what they are however a transient ended.
+    let hangs_on_transient = !going_on && persistent.lower < budget;
+    // What goes on after a cache has become full is known from then on only.
+    let full_lately = best.transients.iter().any(|t| matches!(t, Transient::Hinge(full) if *full > LATELY));
+    let lately = set_in_lately || hangs_on_transient && full_lately;
+    let falls = steady.iter().map(falls).fold(0.0, f64::max);
+    let wanders = match best.rho {
+        rho if rho >= WANDERS => !(sure || falls <= RATCHET && last_quarter(&steady) >= STEADY * persistent.estimate),
+        rho if rho >= DRIFTS => falls > STROLL,
+        _ => false,
+    };
+    let shapes = best.transients.len();
+    let fades_roughly = shapes > 0 && matches!(&fitted[..], [one] if fades_roughly(one, shapes));
+    let faded = best.transients.iter().any(|t| t.is_bounded()) && !best.transients.iter().any(sets_in_late);
+    let falls_behind =
+        hangs_on_transient && faded && matches!(&steady[..], [one] if falls_behind(one, persistent.estimate));
+    let climbs = matches!(&steady[..], [one] if climbs_evenly(one));
+    let too_soon = early && is_warming_up(best);
+    let enough = if models.iter().all(Plausible::is_slow) { budget } else { NEAR_BUDGET * budget };
+    // What the level gives back time and again it hasn't kept, however steeply it climbs between.
+    let falling = jumps.iter().filter(|j| j.size < 0.0).count() > 1;
+    let taken_back = best.stepped && falling && by_jumps.0 < -UNDONE * least;
+    // Jumps that go on may well rest for a while.
+    let stopped = (persistent.lower > 0.0 || climbs) && !going_on && has_stopped(&steady, terms.quantum);
+    let bound = over * budget;
+    let mut leak = vec![
+        Condition::Persists { lower: persistent.lower, bound, ratchet: climbs && !early },
+        Condition::Reaches { least, enough },
+    ];
+    if going_on && persistent.lower > bound {
+        leak.push(Condition::JumpsGoOn { added: by_jumps.0 });
+    } else {
+        leak.extend([Condition::GoesOnLate { slope: late, part: LATE, budget }, Condition::ManyRises(spread)]);
+    }
+    leak.extend([
+        Condition::NoWalk { rho: best.rho, wanders },
+        Condition::SeenForLong(!lately),
+        Condition::NotTakenBack(!taken_back),
+    ]);
+    leak.extend((shapes > 0).then_some(Condition::KeepsPace(!falls_behind)));
+    leak.extend(best.load_is_lost.then_some(Condition::LoadApart(false)));
+    leak.push(Condition::GoesOnToTheEnd(!stopped));
+    if early {
+        let keeps_pace = keeps_pace(&after_warm_ups(best, &steady), terms.quantum);
+        leak.extend([Condition::WarmedUp(!too_soon), Condition::DoesNotSlow(keeps_pace)]);
+    }
+    let only_noisy = !early && leak.iter().all(|one| one.holds() != matches!(one, Condition::Persists { .. }));
+    let upper = most(models.iter().filter(|m| m.distance <= NEAR).map(|m| upper(m.end, alpha_clean)));
+    let mut clean = vec![
+        Condition::EndsUnder { upper, rounding, budget },
+        Condition::EndsNear { estimate: best.end.value, part: NEAR_BUDGET, budget },
+    ];
+    if !hold(&clean) {
+        let settling = settling(&models, rounding, budget, span);
+        clean = if hold(&settling) { settling } else { clean };
+    }
+    clean.push(Condition::JumpsAreOver(pattern));
+    clean.extend(early.then_some(Condition::WarmedUp(!too_soon)));
+    clean.extend(hold(&leak).then_some(Condition::NoLeak(false)));
+    Some(Assessment {
+        models,
+        by_jumps,
+        jumps: pattern,
+        late,
+        persistent,
+        end,
+        least,
+        spread,
+        leak,
+        clean,
+        fades_roughly,
+        by_second_half: false,
+        only_noisy,
+        mixed,
+        fitted,
+    })
+}
+
+/// Whether growth is so sure that even a walk can't have made it.
+fn is_sure(persistent: &Interval) -> bool {
+    persistent.lower > SURE * persistent.estimate
+}
+
+/// What growth is under beyond doubt. A steep fall must not make up for noise: that asks for power.
+fn upper(growth: Estimate, alpha: f64) -> f64 {
+    growth.value.max(0.0) + student_t(1.0 - alpha, growth.df) * growth.se
+}
+
+/// The largest of these; none, if one of them is no number.
+fn most(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(f64::NEG_INFINITY, |most, value| if value > most || value.is_nan() { value } else { most })
+}
+
+/// What must hold for growth that may be over the budget now to be sure to end: every model that counts even for a leak has
+/// transients that come to an end, growth has slowed down to a part already, and what goes on is under the budget.
+fn settling(models: &[Plausible], rounding: f64, budget: f64, span: f64) -> Vec<Condition> {
+    let ends = |m: &Plausible| !m.transients.is_empty() && m.transients.iter().all(|t| t.is_bounded());
+    let slowed = |m: &Plausible| m.grown(1.0) - m.grown(0.9) < SLOWED * m.grown(0.1);
+    let going_on = |m: &Plausible| Estimate { value: m.persistent.value + m.lingering() / span, ..m.persistent };
+    let left = budget - rounding;
+    vec![
+        Condition::EndsByItself(models.iter().all(ends)),
+        Condition::HasSlowed(models.iter().all(slowed)),
+        Condition::NoSteepFall { least: -most(models.iter().map(|m| -m.persistent.value)), bound: -0.5 * left },
+        Condition::LastsUnder {
+            upper: most(models.iter().map(|m| upper(going_on(m), ALPHA_SETTLES))),
+            rounding,
+            budget,
+        },
+        Condition::LastsNear {
+            estimate: most(models.iter().map(|m| going_on(m).value)),
+            part: NEAR_BUDGET,
+            budget: left,
+        },
+    ]
+}
+
+/// Whether less than three constants of the best model's transient have passed, or too little after it.
+fn is_warming_up(model: &Plausible) -> bool {
+    model.transients.iter().any(|t| {
+        let sharp = matches!(t, Transient::Hinge(_) | Transient::Onset(_));
+        t.over_from(CONSTANTS) > if sharp { EARLY_END } else { 1.0 }
+    })
+}
+
+/// The levels of incarnations that were aligned by age, less their warm-ups: each has had its own, and what they show of its
+/// end the best model can be trusted with. A single series has had it once, and is left as it is.
+fn after_warm_ups<'a>(best: &Plausible, series: &'a [Levels]) -> Cow<'a, [Levels]> {
+    let are_incarnations = series.len() > 1 && !series.iter().any(|one| one.floor);
+    let from = best.transients.iter().map(|t| t.over_from(CONSTANTS)).fold(0.0, f64::max);
+    if !are_incarnations || from <= 0.0 {
+        return Cow::Borrowed(series);
+    }
+    let span = longest(series);
+    let late = |one: &Levels| {
+        let places: Vec<usize> = (0..one.x.len()).filter(|i| one.x[*i] - one.x[0] >= from * span).collect();
+        one.pick(&places)
+    };
+    Cow::Owned(series.iter().map(late).collect())
+}
+
+impl Assessment {
+    /// Whether it is a leak.
+    pub fn leaks(&self) -> bool {
+        hold(&self.leak)
+    }
+
+    /// Whether it is clean.
+    pub fn is_clean(&self) -> bool {
+        hold(&self.clean)
+    }
+
+    /// Whether it lacks this condition of a leak, which is known as yes or no.
+    pub fn lacks(&self, condition: fn(bool) -> Condition) -> bool {
+        self.leak.contains(&condition(false))
+    }
+
+    /// Whether the level drifts about so much that it may be a walk.
+    pub fn drifts(&self) -> bool {
+        self.models.first().is_some_and(|best| best.rho >= DRIFTS)
+    }
+
+    /// That the levels of the last 40 % themselves grow by less than a leak does, or stopped growing within them.
+    pub fn rests(&self, budget: f64) -> Condition {
+        let stopped = self.lacks(Condition::GoesOnToTheEnd);
+        Condition::Rests { slope: self.late, part: NEAR_BUDGET, budget, stopped }
+    }
+
+    /// Whether it may leak though that isn't proven; such a worker keeps its pool from being clean. One of `among` that are
+    /// asked the same.
+    pub fn is_suspicious(&self, budget: f64, among: usize) -> bool {
+        let alpha = ALPHA_SUSPICIOUS / among.max(1) as f64;
+        let growing = |end: Estimate| end.value > NEAR_BUDGET * budget && end.lower(alpha) > 0.0;
+        let mut near = self.models.iter().filter(|m| m.distance <= NEAR);
+        !self.is_clean() && (self.jumps == JumpPattern::GoingOn || self.spread && near.any(|m| growing(m.end)))
+    }
+}

@@ -1,0 +1,335 @@
+//! One resource: from series to a finding, with what it means for each worker.
+
+use super::assess::{ALPHA_LEAK, Assessment, Demands, LATE, Subject, Terms, assess};
+use super::class::Behaviour;
+use super::climb::late_slope;
+use super::condition::{Condition, hold};
+use super::explain;
+use super::forecast::pace;
+use super::jumping::JumpPattern;
+use super::level::{Jump, Levels, judged_from};
+use super::pool::{ENOUGH, Member, Pool, is_sound, rises};
+use super::release::after_release;
+use super::swing::without_swings;
+use super::{Evidence, Finding, Fit, LeakClass, Outcome, WorkerFinding};
+use crate::model::{Axis, Resource, Series};
+use crate::stats::student_t;
+use std::borrow::Cow;
+
+/// The part of the largest jump from which a rise of the high-water mark is one like it.
+const ALIKE: f64 = 0.5;
+
+/// Judges one resource from its series; `budget` is the allowed growth per step of the axis, `quantum` the step to
+/// which levels are rounded (the page size for memory, 1 for counts).
+pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quantum: f64) -> Finding {
+    find_among(1, resource, axis, series, budget, quantum, Demands::FINAL)
+}
+
+/// The same, as sure as is demanded, where the error probability of "leak" is shared with other resources: `tests` of
+/// them in all.
+pub(super) fn find_among(
+    tests: usize,
+    resource: Resource,
+    axis: Axis,
+    series: &[Series],
+    budget: f64,
+    quantum: f64,
+    demands: Demands,
+) -> Finding {
+    let least_jump = least_jump(resource, quantum);
+    let Whole { calm, swings, released, pool, assessment: whole } =
+        Whole::new(series, Terms { budget, quantum, tests, demands }, least_jump);
+    let able: Vec<&Member> = pool
+        .members
+        .iter()
+        .filter(|m| series[m.index].t.len() >= ENOUGH && (m.sawtooth || m.levels.x.len() >= ENOUGH / 2))
+        .collect();
+    let terms = Terms { budget, quantum, tests: tests * able.len(), demands };
+    let one_by_one = |m: &Member| {
+        if !able.iter().any(|a| a.index == m.index) {
+            return None;
+        }
+        let alone = assess(m.alone(&m.jumps_by_place(), &rises(&calm[m.index], least_jump)), terms)?;
+        if !alone.leaks() && !alone.is_suspicious(budget, 1) {
+            return Some(alone);
+        }
+        let one = std::slice::from_ref(&calm[m.index]);
+        Some(with_second_half(alone, one, &Pool::new(one, least_jump), terms, least_jump))
+    };
+    let mut alone: Vec<Option<Assessment>> = match &pool.members[..] {
+        [_] => vec![whole.clone()],
+        members => members.iter().map(one_by_one).collect(),
+    };
+    let suspicious = if pool.recycled {
+        accused_beyond_common(&pool, &mut alone, terms, least_jump)
+    } else {
+        alone.iter().flatten().any(|one| one.is_suspicious(budget, 1))
+    };
+    let workers = worker_findings(series, &pool, &alone);
+    let leaking = alone.iter().flatten().filter(|a| a.leaks()).count();
+    let outcome = match &whole {
+        Some(a) if a.leaks() => Outcome::Leak,
+        _ if leaking > 0 => Outcome::Leak,
+        Some(a) if a.is_clean() && !suspicious => Outcome::Clean,
+        _ => Outcome::Inconclusive,
+    };
+    let behaviour = Behaviour { series, pool: &pool, outcome, leaking, budget, least_jump };
+    let class = whole.as_ref().map_or(LeakClass::Unknown, |a| behaviour.classify(a));
+    let because = whole.as_ref().and_then(|a| behaviour.because(a, class));
+    let growth = whole.as_ref().map(|a| if outcome == Outcome::Leak && a.leaks() { a.persistent } else { a.end });
+    // Where single workers prove it and the pool doesn't, theirs is the growth that is told.
+    let growth = if outcome == Outcome::Leak && !whole.as_ref().is_some_and(Assessment::leaks) {
+        let worst = |a: &&Assessment, b: &&Assessment| a.persistent.lower.total_cmp(&b.persistent.lower);
+        alone.iter().flatten().filter(|a| a.leaks()).max_by(worst).map(|a| a.persistent)
+    } else {
+        growth
+    };
+    let situation = explain::Situation {
+        axis,
+        outcome,
+        class,
+        budget,
+        growth,
+        whole: whole.as_ref(),
+        pool: &pool,
+        leaking,
+        pace: pace(series),
+        judged: able.len(),
+        swings,
+        released,
+        series: series.len(),
+    };
+    Finding {
+        resource,
+        outcome,
+        class,
+        growth,
+        axis,
+        budget,
+        reason: situation.reason(),
+        settle: situation.settle(),
+        workers,
+        evidence: Evidence { facts: situation.facts(), quarters: quarters(&pool), because, tests },
+        steps: None,
+        parts: Vec::new(),
+        forecast: None,
+    }
+}
+
+/// Recycled incarnations are too short-lived to be accused by what they grow by, as all of them warm up: those leak which grow
+/// beyond what is usual at their age. Whether any may, though that isn't proven.
+fn accused_beyond_common(pool: &Pool, alone: &mut [Option<Assessment>], terms: Terms, least_jump: f64) -> bool {
+    alone.iter_mut().flatten().for_each(|one| one.leak.push(Condition::BeyondUsual(false)));
+    let mut suspicious = false;
+    for (beyond, alone) in pool.beyond_common().into_iter().zip(alone).filter_map(|(b, a)| Some((b, a.as_mut()?))) {
+        // What doesn't grow late is neither proven nor suspicious.
+        let grows = late_slope(std::slice::from_ref(&beyond)).is_some_and(|slope| slope >= LATE * terms.budget);
+        if !grows || beyond.x.len() < ENOUGH {
+            continue;
+        }
+        let member = Member::of(0, beyond, least_jump);
+        let jumps = member.jumps_by_place();
+        let Some(one) = assess(member.alone(&jumps, &jumps), terms) else { continue };
+        suspicious |= one.is_suspicious(terms.budget, terms.tests);
+        if one.leaks() {
+            *alone = Assessment { leak: one.leak, persistent: one.persistent, ..alone.clone() };
+        }
+    }
+    suspicious
+}
+
+/// The series judged together.
+pub(super) struct Whole<'a> {
+    /// The series from where memory that is given back at first is gone, without their swings if those explain how the levels
+    /// move.
+    calm: Cow<'a, [Series]>,
+    /// How many swings were taken out.
+    swings: usize,
+    /// How many series give memory back at first.
+    released: usize,
+    pub pool: Pool,
+    /// What they amount to; `None` if there is too little to fit.
+    pub assessment: Option<Assessment>,
+}
+
+impl<'a> Whole<'a> {
+    pub fn new(series: &'a [Series], terms: Terms, least_jump: f64) -> Self {
+        let later: Vec<Option<Series>> =
+            series.iter().map(|s| is_sound(s).then(|| after_release(s, least_jump)).flatten()).collect();
+        let released = later.iter().flatten().count();
+        let series: Cow<'a, [Series]> = if released == 0 {
+            Cow::Borrowed(series)
+        } else {
+            later.into_iter().zip(series).map(|(later, s)| later.unwrap_or_else(|| s.clone())).collect()
+        };
+        if let Some((calm, swings)) = calm(&series, least_jump) {
+            let whole = Whole::of(Cow::Owned(calm), swings, released, terms, least_jump);
+            // Levels that still drift weren't switching between states, and without their falls a walk looks like a climb.
+            if !whole.assessment.as_ref().is_some_and(Assessment::drifts) {
+                return whole;
+            }
+        }
+        Whole::of(series, 0, released, terms, least_jump)
+    }
+
+    fn of(calm: Cow<'a, [Series]>, swings: usize, released: usize, terms: Terms, least_jump: f64) -> Self {
+        let pool = Pool::new(&calm, least_jump);
+        let assessment = assess_pool(&calm, &pool, terms, least_jump);
+        let assessment =
+            assessment.map(|a| if pool.recycled { a } else { with_second_half(a, &calm, &pool, terms, least_jump) });
+        Whole { calm, swings, released, pool, assessment }
+    }
+}
+
+/// Judges a pool as a whole.
+fn assess_pool(series: &[Series], pool: &Pool, terms: Terms, least_jump: f64) -> Option<Assessment> {
+    let all_rises: Vec<Jump> = pool.members.iter().flat_map(|m| rises(&series[m.index], least_jump)).collect();
+    assess(whole(pool, &all_rises), terms)
+}
+
+/// The assessment, with what the second half alone says where that decides. A warm-up can have any shape, and one that no
+/// model fits must not cast doubt on what came after it: the second half alone may prove it clean, or, where every model says
+/// that it grows, a leak. Where growth was rough while it was fast, the models take chance for shapes: then the second half
+/// alone has to prove a leak.
+fn with_second_half(
+    mut whole: Assessment,
+    series: &[Series],
+    pool: &Pool,
+    terms: Terms,
+    least_jump: f64,
+) -> Assessment {
+    let doubtful = whole.leaks() && whole.fades_roughly;
+    if !doubtful && (whole.leaks() || whole.is_clean() || !whole.jumps.are_over()) {
+        return whole;
+    }
+    let members = pool.members.iter().map(|m| &series[m.index]);
+    let later: Vec<Series> = members.map(|s| Series { soak_from: middle(s), ..s.clone() }).collect();
+    let half = Pool::new(&later, least_jump);
+    let is_short = half.members.len() < pool.members.len() || later.iter().any(|s| s.x.len() - judged_from(s) < ENOUGH);
+    // Twice asked, "leak" has two chances to be wrong.
+    let tests = if whole.only_noisy { 2 * terms.tests.max(1) } else { terms.tests };
+    let later = if is_short { None } else { assess_pool(&later, &half, Terms { tests, ..terms }, least_jump) };
+    if doubtful {
+        whole.leak.push(Condition::ProvenByHalf(later.is_some_and(|later| later.leaks())));
+        return whole;
+    }
+    let Some(later) = later else { return whole };
+    let Assessment { persistent, end, .. } = later;
+    if whole.only_noisy && later.leaks() {
+        return Assessment { leak: later.leak, by_second_half: true, persistent, end, ..whole };
+    }
+    // Of a jump that had others before it no half can say that it was the only one, or one of the last. Where there are so
+    // many that they aren't abrupt, the rises of the high-water mark tell.
+    let several = || {
+        let largest = half.jumps.iter().map(|j| j.size).fold(0.0, f64::max);
+        let all_rises = pool.members.iter().flat_map(|m| rises(&series[m.index], least_jump));
+        pool.jumps.iter().filter(|j| j.size > 0.0).count() > 1
+            || all_rises.filter(|j| j.size > 0.0 && j.size >= ALIKE * largest).count() > 1
+    };
+    let is_calm = matches!(later.jumps, JumpPattern::None | JumpPattern::UpAndDown);
+    let mut clean = later.clean;
+    clean.extend([whole.rests(terms.budget), Condition::NoJumpsBefore(is_calm || !several())]);
+    if hold(&clean) { Assessment { clean, by_second_half: true, end, ..whole } } else { whole }
+}
+
+/// The middle of the judged part.
+fn middle(series: &Series) -> f64 {
+    let from = series.x.get(judged_from(series)).copied().unwrap_or(0.0);
+    series.x.last().map_or(from, |to| (from + to) / 2.0)
+}
+
+/// The series without their swings, and how many swings there were; `None` if there were none.
+fn calm(series: &[Series], least_jump: f64) -> Option<(Vec<Series>, usize)> {
+    let found: Vec<_> = series.iter().map(|s| is_sound(s).then(|| without_swings(s, least_jump)).flatten()).collect();
+    let swings = found.iter().flatten().map(|f| f.1).sum();
+    if swings == 0 {
+        return None;
+    }
+    Some((series.iter().zip(found).map(|(s, found)| found.map_or_else(|| s.clone(), |f| f.0)).collect(), swings))
+}
+
+/// The least change of level that counts as a jump.
+pub(super) fn least_jump(resource: Resource, quantum: f64) -> f64 {
+    if resource.in_bytes() { 8.0 * quantum } else { 4.0 * quantum }
+}
+
+/// The pool as one unit, with the `rises` of all its members.
+fn whole<'a>(pool: &'a Pool, rises: &'a [Jump]) -> Subject<'a> {
+    Subject {
+        raw: &pool.raw,
+        smooth: &pool.smooth,
+        jumps: &pool.jumps,
+        rises,
+        workers: pool.members.len(),
+        averaged: pool.members.len() as f64 / pool.raw.len().max(1) as f64,
+        total_span: pool.total_span(),
+    }
+}
+
+/// Growth per step of the axis in each quarter of the judged part, pooled; empty with too little.
+fn quarters(pool: &Pool) -> Vec<f64> {
+    if pool.raw.iter().all(|s| s.x.len() < 8) {
+        return Vec::new();
+    }
+    (0..4)
+        .map(|q| {
+            let (mut rise, mut run) = (0.0, 0.0);
+            for s in pool.raw.iter().filter(|s| s.x.len() >= 2) {
+                let place = |share: f64| (((s.x.len() - 1) as f64 * share).round() as usize).min(s.x.len() - 1);
+                let (i, j) = (place(f64::from(q) / 4.0), place(f64::from(q + 1) / 4.0));
+                rise += s.y[j] - s.y[i];
+                run += s.x[j] - s.x[i];
+            }
+            if run > 0.0 { rise / run } else { 0.0 }
+        })
+        .collect()
+}
+
+fn worker_findings(series: &[Series], pool: &Pool, alone: &[Option<Assessment>]) -> Vec<WorkerFinding> {
+    series
+        .iter()
+        .enumerate()
+        .map(|(index, s)| {
+            let start = super::level::judged_from(s).min(s.x.len().saturating_sub(1));
+            let set_aside = pool.set_aside.binary_search_by_key(&index, |a| a.0).ok().map(|at| pool.set_aside[at].1);
+            let place = pool.members.iter().position(|m| m.index == index);
+            let own = place.and_then(|p| Some((&pool.members[p], alone[p].as_ref()?)));
+            WorkerFinding {
+                worker: s.worker,
+                readings: (s.x.len() - start.min(s.x.len())) as u64,
+                span: s.x.last().zip(s.x.get(start)).map_or(0.0, |(b, a)| b - a),
+                first: s.y.get(start).copied().unwrap_or(0.0),
+                last: s.y.last().copied().unwrap_or(0.0),
+                growth: own.map(|(_, a)| if a.leaks() { a.persistent } else { a.end }),
+                fit: own.and_then(|(m, a)| fit(m, a)),
+                leaks: own.is_some_and(|(_, a)| a.leaks()),
+                set_aside,
+            }
+        })
+        .collect()
+}
+
+/// The best model's curve over one worker's judged part, its jumps put back, with the band of the mean's bounds.
+fn fit(member: &Member, assessment: &Assessment) -> Option<Fit> {
+    const POINTS: usize = 25;
+    let model = assessment.models.first()?;
+    let Levels { x, y, .. } = &member.smooth;
+    let (start, span, n) = (*x.first()?, member.smooth.span(), x.len() as f64);
+    let at = |x: f64| model.fitted((x - start) / span);
+    let level = x.iter().zip(y).map(|(x, y)| y - at(*x)).sum::<f64>() / n;
+    let centre = x.iter().sum::<f64>() / n;
+    let spread = (x.iter().zip(y).map(|(x, y)| (y - at(*x) - level).powi(2)).sum::<f64>() / n).sqrt();
+    let t = student_t(1.0 - ALPHA_LEAK, model.persistent.df);
+    let mut out = Fit { from: start, ..Fit::default() };
+    for k in 0..POINTS {
+        let here = start + span * k as f64 / (POINTS - 1) as f64;
+        let jumped: f64 = member.jumps.iter().filter(|j| x[j.0] <= here).map(|j| j.1).sum();
+        let middle = level + at(here) + jumped;
+        let half = t * (model.persistent.se * (here - centre)).hypot(spread / n.sqrt());
+        out.x.push(here);
+        out.y.push(middle);
+        out.lower.push(middle - half);
+        out.upper.push(middle + half);
+    }
+    Some(out)
+}

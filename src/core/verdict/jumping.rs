@@ -1,0 +1,149 @@
+//! Whether abrupt jumps go on: told from their number, their places and their sizes.
+
+use super::assess::{ALPHA_LEAK, Subject};
+use super::level::{BLOCKS, Jump};
+use crate::stats::student_t;
+
+/// Probability of the silence after the last jump from which jumps may be going on, and up to which they are over.
+const SILENT: f64 = 0.05;
+const ALPHA_SILENT: f64 = 0.01;
+
+/// How abrupt jumps are spread over the judged part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JumpPattern {
+    /// There are none, or what they add late is small beside the budget.
+    None,
+    /// One jump up: something was loaded once.
+    Single,
+    /// They get rarer and smaller: a high-water mark.
+    Settling,
+    /// They go up and down, between the same levels early and late.
+    UpAndDown,
+    /// They go on.
+    GoingOn,
+    /// It can't be told.
+    Unclear,
+}
+
+impl JumpPattern {
+    /// Whether no more of them is to be feared.
+    pub fn are_over(self) -> bool {
+        !matches!(self, JumpPattern::GoingOn | JumpPattern::Unclear)
+    }
+}
+
+/// Tells one-off and settling jumps from those that go on.
+pub(super) fn pattern(subject: Subject, budget: f64) -> JumpPattern {
+    let Subject { raw, jumps, rises, total_span, .. } = subject;
+    let late: f64 = jumps.iter().filter(|j| j.at > 0.5).map(|j| j.size).sum();
+    let ups: Vec<&Jump> = jumps.iter().filter(|j| j.size > 0.0).collect();
+    let sum: f64 = jumps.iter().map(|j| j.size).sum();
+    if jumps.is_empty() || late.max(sum / 2.0) <= 0.25 * budget * total_span / 2.0 {
+        return JumpPattern::None;
+    }
+    if ups.len() == 1 {
+        return JumpPattern::Single;
+    }
+    if jumps.len() - ups.len() >= 2 && raw.iter().all(|s| returns(&s.y, 0.25 * budget * s.span())) {
+        return JumpPattern::UpAndDown;
+    }
+    let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
+    let silence = silence(&ups);
+    let many = ups.len() >= 6 && sum > student_t(1.0 - ALPHA_LEAK, f64::INFINITY) * squares.sqrt();
+    if many && late > 0.3 * sum && silence >= SILENT {
+        return JumpPattern::GoingOn;
+    }
+    if silence <= ALPHA_SILENT {
+        return JumpPattern::Settling;
+    }
+    // Laplace's trend test on the rises of the high-water mark, each weighted with its size: under a constant rate their
+    // mean place is 1/2.
+    let mass: f64 = rises.iter().map(|j| j.size).sum();
+    let place = rises.iter().map(|j| j.at * j.size).sum::<f64>() / mass;
+    let square: f64 = rises.iter().map(|j| j.size * j.size).sum();
+    let z = (place - 0.5) / (square.sqrt() / mass / 12f64.sqrt());
+    let rare = ups.iter().filter(|j| j.at > 0.5).count() <= subject.workers;
+    if z < -1.645 && rare && late < 0.35 * mass {
+        return JumpPattern::Settling;
+    }
+    JumpPattern::Unclear
+}
+
+/// The probability of as long a silence after the last of these jumps, if they came at a constant rate (Cox & Lewis 1966).
+/// Jumps in one stretch of the run have one cause, in however many workers, and count as one.
+fn silence(jumps: &[&Jump]) -> f64 {
+    let mut places: Vec<i64> = jumps.iter().map(|j| (j.at * BLOCKS as f64).round() as i64).collect();
+    places.sort_unstable();
+    places.dedup();
+    let last = jumps.iter().map(|j| j.at).fold(0.0, f64::max);
+    last.powi(places.len() as i32)
+}
+
+/// Whether the level comes back late to where it was early, at the bottom and at the top of its range, but for `slack`.
+fn returns(y: &[f64], slack: f64) -> bool {
+    let part = 2 * y.len() / 5;
+    if part == 0 {
+        return false;
+    }
+    let (early, late) = (&y[..part], &y[y.len() - part..]);
+    // Bounds are known well only where the level dwells at them.
+    let dwells = |v: &[f64]| {
+        let (outer, inner) = (range(v, 0.05), range(v, 0.2));
+        inner.0 - outer.0 < slack && outer.1 - inner.1 < slack
+    };
+    let (before, after) = (range(early, 0.05), range(late, 0.05));
+    dwells(early) && dwells(late) && after.0 <= before.0 + slack && after.1 <= before.1 + slack
+}
+
+/// The range but for this share at either end.
+fn range(v: &[f64], without: f64) -> (f64, f64) {
+    let mut sorted = v.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |share: f64| sorted.get((sorted.len().saturating_sub(1) as f64 * share) as usize).copied().unwrap_or(0.0);
+    (at(without), at(1.0 - without))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn silence_after(places: &[f64]) -> f64 {
+        let jumps: Vec<Jump> = places.iter().map(|at| Jump { at: *at, size: 1.0 }).collect();
+        silence(&jumps.iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_silence_is_the_less_likely_the_more_jumps_came_before() {
+        assert!((silence_after(&[0.1, 0.5]) - 0.25).abs() < 1e-12);
+        assert!((silence_after(&[0.1, 0.2, 0.3, 0.4, 0.5]) - 1.0 / 32.0).abs() < 1e-12);
+        // Eight workers that take the same step at the same time have one cause.
+        assert_eq!(silence_after(&[0.5; 8]), 0.5);
+        assert_eq!(silence_after(&[]), 1.0);
+    }
+
+    /// The pattern of jumps of a MiB at these places, under a budget that they exceed.
+    fn told(places: &[f64]) -> JumpPattern {
+        let jumps: Vec<Jump> = places.iter().map(|at| Jump { at: *at, size: 1048576.0 }).collect();
+        let subject = Subject {
+            raw: &[],
+            smooth: &[],
+            jumps: &jumps,
+            rises: &jumps,
+            workers: 1,
+            averaged: 1.0,
+            total_span: 30_000.0,
+        };
+        pattern(subject, 1.0)
+    }
+
+    #[test]
+    fn jumps_that_fell_silent_are_over_and_even_ones_go_on() {
+        let evenly: Vec<f64> = (0..8).map(|k| 0.06 + 0.12 * f64::from(k)).collect();
+        assert_eq!(told(&evenly), JumpPattern::GoingOn);
+        let early: Vec<f64> = (0..8).map(|k| 0.06 + 0.06 * f64::from(k)).collect();
+        assert_eq!(told(&early), JumpPattern::Settling);
+        let lately_silent: Vec<f64> = (0..8).map(|k| 0.06 + 0.08 * f64::from(k)).collect();
+        assert_eq!(told(&lately_silent), JumpPattern::Unclear);
+        assert_eq!(told(&[0.7]), JumpPattern::Single);
+    }
+}

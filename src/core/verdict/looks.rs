@@ -1,0 +1,400 @@
+//! Looks at a run before its end: may it end now, because leak or clean is proven?
+//!
+//! To look often is to err often, unless each look is stricter than the one verdict at the end. A run of planned length
+//! spends its error probability by the share of the plan that is done, next to nothing early (Lan & DeMets 1983); a watch
+//! without an end spends a convergent series of it (Darling & Robbins 1967), so that its bounds hold at all looks
+//! together. Each look takes what it may spend as its own error probability: by Bonferroni, the sum holds however
+//! the looks depend on each other, as far as the bound of one look holds.
+//!
+//! No error probability helps where the readings so far are the same: a cache that fills in a straight line, and will be full
+//! later, is a leak by all that can be seen. So an early "leak" needs two things more. Somebody must have said how long
+//! transients last: a warm-up phase came before the soak, or most of the plan is done. And growth must have used up what the
+//! budget allows for the whole plan, so that the run as planned would have been over it whatever came after.
+//!
+//! Always: nothing is proven early while the best model's transient has had less than three of its constants, nor a leak
+//! while growth may be slowing down.
+
+use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, Ahead, Demands};
+use super::finding::find_among;
+use super::judge::findings;
+use super::pool::ENOUGH;
+use super::settled::pauses;
+use super::{Finding, Interval, Outcome};
+use crate::model::{Axis, EventKind, Resource, RunRecord, Series};
+use crate::stats::{endless, spent};
+
+/// Shares of the planned length at which it is looked.
+const SHARES: [f64; 4] = [0.48, 0.6, 0.75, 0.9];
+/// The share before which a run isn't clean, of the plan and of its last soak phase: a promise about what was asked for can't
+/// rest on much less of it. Nor is it a leak, unless a warm-up came before it: what fills in a straight line may be full at
+/// any time.
+const LATE: f64 = 0.75;
+/// Seconds before the first look of a watch without an end, and by how much longer it has lasted at each next one.
+const FIRST: f64 = 300.0;
+const LONGER: f64 = 1.25;
+/// Nobody has said how long transients may last in a watch without an end: an answer has to hold until the watch has lasted
+/// this many times as long as when it was first proven.
+const CONFIRMED: f64 = 3.0;
+
+/// When it is looked, and what has been spent.
+#[derive(Debug, Clone)]
+pub struct Looks {
+    horizon: Horizon,
+    /// Pauses of the load that must have passed, where the levels in them are what is judged.
+    pauses: usize,
+    taken: usize,
+    spent: (f64, f64),
+    /// What is proven, and since when; of a watch without an end.
+    since: Option<(Outcome, f64)>,
+}
+
+/// What is planned for a run, as far as looks at it depend on that.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SoakPlan {
+    /// Whether a warm-up phase comes before the soak: then transients are over when it begins, as far as its author knows.
+    pub after_warm_up: bool,
+    /// The part of the soak that its last phase is, 0 to 1.
+    pub last_phase: f64,
+    /// How often the load pauses in the soak.
+    pub pauses: usize,
+}
+
+/// Where the end of a run is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Horizon {
+    /// It is planned.
+    Planned(SoakPlan),
+    /// The planned end passed at this share of the extended plan.
+    Extended { from: f64 },
+    /// There is none.
+    Open,
+}
+
+impl Horizon {
+    /// The progress before which a run is no leak, and before which it isn't clean.
+    fn earliest(self) -> (f64, f64) {
+        match self {
+            Horizon::Planned(plan) => {
+                (if plan.after_warm_up { 0.0 } else { LATE }, 1.0 - (1.0 - LATE) * plan.last_phase)
+            }
+            Horizon::Extended { from } => (from, from),
+            Horizon::Open => (0.0, 0.0),
+        }
+    }
+
+    /// What is to come: of a plan, a leak must have used up what the budget allows for the whole of it.
+    fn ahead(self, progress: f64) -> Ahead {
+        match self {
+            Horizon::Planned(_) => Ahead::Plan { over: 1.0 / progress },
+            Horizon::Extended { .. } => Ahead::Plan { over: 0.0 },
+            Horizon::Open => Ahead::Unknown,
+        }
+    }
+}
+
+/// What a look found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Look {
+    /// The share of the plan that was done, or the seconds that had passed.
+    pub progress: f64,
+    /// The error probability of "leak" at this look.
+    pub alpha: f64,
+    /// What is proven, if anything is; never [`Outcome::Inconclusive`].
+    pub proven: Option<Outcome>,
+    /// What was found; missing if nothing was judged.
+    pub found: Option<Found>,
+}
+
+/// What a look found of the resource that tells most.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Found {
+    /// The resource.
+    pub resource: Resource,
+    /// What growth is measured against.
+    pub axis: Axis,
+    /// The answer for it.
+    pub outcome: Outcome,
+    /// Its growth; missing if nothing could be fitted.
+    pub growth: Option<Interval>,
+}
+
+impl Looks {
+    /// Looks at a run with a planned end; progress is the share of the plan that is done. If there are enough pauses for the
+    /// levels in them to be judged, it isn't looked by any others.
+    pub fn planned(plan: SoakPlan) -> Self {
+        let pauses = if plan.pauses >= ENOUGH { ENOUGH } else { 0 };
+        Looks { horizon: Horizon::Planned(plan), pauses, ..Looks::open_ended() }
+    }
+
+    /// Looks at a run that goes on beyond its planned end, to `factor` times its length at most; progress is the share of
+    /// that. What the shares before the planned end may spend is left out: the planned end had an error probability of
+    /// its own, and has been looked at.
+    pub fn extended(factor: f64) -> Self {
+        let from = 1.0 / factor.max(1.0);
+        Looks {
+            horizon: Horizon::Extended { from },
+            taken: SHARES.iter().filter(|share| **share <= from).count(),
+            spent: (spent(ALPHA_LEAK, from), spent(ALPHA_CLEAN, from)),
+            ..Looks::open_ended()
+        }
+    }
+
+    /// Looks at a run without an end; progress is seconds.
+    pub fn open_ended() -> Self {
+        Looks { horizon: Horizon::Open, pauses: 0, taken: 0, spent: (0.0, 0.0), since: None }
+    }
+
+    /// Whether the next look is due.
+    pub fn are_due(&self, progress: f64) -> bool {
+        let (leak, clean) = self.horizon.earliest();
+        let next = match self.horizon {
+            Horizon::Open => FIRST * LONGER.powi(self.taken as i32),
+            _ => SHARES.into_iter().skip(self.taken).find(|share| *share >= leak.min(clean)).unwrap_or(f64::INFINITY),
+        };
+        progress >= next
+    }
+
+    /// Whether the next look is due, and the record has what it needs.
+    pub fn are_due_at(&self, record: &RunRecord, progress: f64) -> bool {
+        self.are_due(progress) && (self.pauses == 0 || pauses(record).len() >= self.pauses)
+    }
+
+    /// Looks at what is recorded so far.
+    pub fn look(&mut self, record: &RunRecord, progress: f64) -> Look {
+        let demands = self.demands(progress);
+        let findings = findings(record, demands);
+        let proven = self.proven(&findings, progress);
+        let telling = findings.iter().find(|f| proven == Some(f.outcome)).or(findings.first());
+        let found = telling.map(|finding| {
+            let Finding { resource, axis, outcome, growth, .. } = *finding;
+            Found { resource, axis, outcome, growth }
+        });
+        Look { progress, alpha: demands.leak, proven, found }
+    }
+
+    /// Looks at one resource by its series, as [`super::find`] judges them at the end; what is proven, if anything is.
+    pub fn find(
+        &mut self,
+        (resource, axis): (Resource, Axis),
+        series: &[Series],
+        (budget, quantum): (f64, f64),
+        progress: f64,
+    ) -> Option<Outcome> {
+        let demands = self.demands(progress);
+        self.proven(&[find_among(1, resource, axis, series, budget, quantum, demands)], progress)
+    }
+
+    /// How sure this look must be; what it spends is gone. An answer that it can't give spends nothing.
+    fn demands(&mut self, progress: f64) -> Demands {
+        let (leak_from, clean_from) = self.horizon.earliest();
+        let may = |alpha: f64, before: f64| match self.horizon {
+            Horizon::Open => endless(self.taken, alpha),
+            _ => spent(alpha, progress) - before,
+        };
+        let (leak, clean) = (may(ALPHA_LEAK, self.spent.0), may(ALPHA_CLEAN, self.spent.1));
+        self.spent.0 += if progress >= leak_from { leak } else { 0.0 };
+        self.spent.1 += if progress >= clean_from { clean } else { 0.0 };
+        self.taken = match self.horizon {
+            Horizon::Open => self.taken + 1,
+            _ => SHARES.iter().filter(|s| **s <= progress).count(),
+        };
+        Demands { leak, clean, ahead: self.horizon.ahead(progress) }
+    }
+
+    /// What the findings prove together.
+    fn proven(&mut self, findings: &[Finding], progress: f64) -> Option<Outcome> {
+        let (leak_from, clean_from) = self.horizon.earliest();
+        let all_clean = !findings.is_empty() && findings.iter().all(|f| f.outcome == Outcome::Clean);
+        let answer = if findings.iter().any(|f| f.outcome == Outcome::Leak) {
+            (progress >= leak_from).then_some(Outcome::Leak)
+        } else {
+            (all_clean && progress >= clean_from).then_some(Outcome::Clean)
+        };
+        if self.horizon != Horizon::Open {
+            return answer;
+        }
+        self.since = answer.map(|answer| match self.since {
+            Some((before, since)) if before == answer => (answer, since),
+            _ => (answer, progress),
+        });
+        self.since.filter(|(_, since)| progress >= CONFIRMED * since).map(|(answer, _)| answer)
+    }
+}
+
+/// Whether a run that came to its planned end has neither a leak nor all its resources clean.
+pub fn is_open(record: &RunRecord) -> bool {
+    let findings = findings(record, Demands::FINAL);
+    !findings.iter().any(|f| f.outcome == Outcome::Leak) && findings.iter().any(|f| f.outcome == Outcome::Inconclusive)
+}
+
+/// Looks at a run before its end, and what they came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LooksTaken {
+    /// How many.
+    pub count: usize,
+    /// When the last was, in seconds since the start of the run.
+    pub t: f64,
+    /// The share of the plan that was done then; missing for a watch without an end.
+    pub share: Option<f64>,
+    /// Its error probability of "leak".
+    pub alpha: f64,
+    /// What it found, in the words that were recorded.
+    pub found: String,
+    /// Whether it proved the answer, and so ended the run.
+    pub proven: bool,
+    /// How many times longer than its first proof an answer of a watch without an end had to hold.
+    pub confirmed: f64,
+}
+
+/// When it was looked before the end, and what that came to.
+pub(super) fn looks_taken(record: &RunRecord) -> Option<LooksTaken> {
+    let looks = || {
+        record.events.iter().filter_map(|event| match &event.kind {
+            EventKind::Look { share, alpha, found, proven } => Some((event.t, *share, *alpha, found, *proven)),
+            _ => None,
+        })
+    };
+    let (count, (t, share, alpha, found, proven)) = (looks().count(), looks().next_back()?);
+    Some(LooksTaken { count, t, share, alpha, found: found.clone(), proven, confirmed: CONFIRMED })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::judge;
+    use super::*;
+    use crate::fixture::run::{clean, event, leaking, told};
+
+    const WARMED_UP: SoakPlan = SoakPlan { after_warm_up: true, last_phase: 1.0, pauses: 0 };
+    const COLD: SoakPlan = SoakPlan { after_warm_up: false, ..WARMED_UP };
+
+    #[test]
+    fn looks_spend_what_there_is_and_no_more() {
+        for plan in [WARMED_UP, COLD] {
+            let mut planned = Looks::planned(plan);
+            let (leak_from, clean_from) = planned.horizon.earliest();
+            let (mut leak, mut clean) = (0.0, 0.0);
+            for share in SHARES.into_iter().filter(|share| *share >= leak_from) {
+                assert!(planned.are_due(share));
+                let demands = planned.demands(share);
+                leak += demands.leak;
+                clean += if share >= clean_from { demands.clean } else { 0.0 };
+            }
+            for sum in [leak, clean] {
+                assert!((sum - spent(ALPHA_LEAK, 0.9)).abs() < 1e-12 && sum < ALPHA_LEAK, "{sum}");
+            }
+            assert!(!planned.are_due(0.99), "no look is left");
+        }
+        let mut endless = Looks::open_ended();
+        let sum: f64 = (0..200).map(|k| endless.demands(f64::from(k)).clean).sum();
+        assert!(sum < ALPHA_CLEAN && sum > 0.99 * ALPHA_CLEAN, "{sum}");
+    }
+
+    #[test]
+    fn a_late_look_stands_for_those_it_missed() {
+        let mut looks = Looks::planned(WARMED_UP);
+        assert!(!looks.are_due(0.4) && looks.are_due(0.7));
+        let missed = looks.demands(0.7);
+        assert!((missed.leak - spent(ALPHA_LEAK, 0.7)).abs() < 1e-12);
+        assert_eq!(looks.spent.1, 0.0, "it is too early for that");
+        assert!(!looks.are_due(0.74) && looks.are_due(0.75));
+    }
+
+    #[test]
+    fn looks_after_the_planned_end_spend_less_than_one_verdict() {
+        let mut extended = Looks::extended(2.0);
+        assert!(!extended.are_due(0.5) && extended.are_due(0.6));
+        let sum: f64 = SHARES[1..].iter().map(|share| extended.demands(*share).leak).sum();
+        assert!((sum - (spent(ALPHA_LEAK, 0.9) - spent(ALPHA_LEAK, 0.5))).abs() < 1e-12 && sum < ALPHA_LEAK, "{sum}");
+        assert_eq!(Looks::extended(2.0).look(&clean(), 0.6).proven, Some(Outcome::Clean));
+    }
+
+    #[test]
+    fn a_run_is_open_until_something_is_proven() {
+        assert!(!is_open(&leaking()) && !is_open(&clean()));
+        let mut short = clean();
+        short.samples.retain(|sample| sample.t < 13.0);
+        assert!(is_open(&short));
+    }
+
+    #[test]
+    fn a_leak_is_proven_early_after_a_warm_up_and_clean_late() {
+        let look = Looks::planned(WARMED_UP).look(&leaking(), 0.5);
+        assert_eq!(look.proven, Some(Outcome::Leak), "{look:?}");
+        let found = look.found.expect("memory is judged");
+        assert_eq!((found.resource, found.outcome), (Resource::Memory, Outcome::Leak));
+        assert!((found.growth.expect("a growth").estimate - 4096.0).abs() < 10.0, "{found:?}");
+        assert!(!Looks::planned(COLD).are_due(0.74) && Looks::planned(COLD).are_due(0.75));
+        assert_eq!(Looks::planned(COLD).look(&leaking(), 0.75).proven, Some(Outcome::Leak));
+        assert_eq!(Looks::planned(WARMED_UP).look(&clean(), 0.7).proven, None);
+        assert_eq!(Looks::planned(WARMED_UP).look(&clean(), 0.75).proven, Some(Outcome::Clean));
+    }
+
+    #[test]
+    fn an_early_leak_has_used_up_the_budget_of_the_whole_plan() {
+        let mut run = leaking();
+        // Half as much again as is allowed: by half of the plan three quarters of what the whole may grow by.
+        run.meta.budgets.memory = Some(4096.0 / 1.5);
+        assert_eq!(Looks::planned(WARMED_UP).look(&run, 0.5).proven, None);
+        assert_eq!(Looks::planned(WARMED_UP).look(&run, 0.75).proven, Some(Outcome::Leak));
+    }
+
+    #[test]
+    fn clean_must_have_seen_most_of_the_last_phase() {
+        let plan = SoakPlan { last_phase: 0.5, ..WARMED_UP };
+        assert_eq!(Looks::planned(plan).look(&clean(), 0.8).proven, None);
+        assert_eq!(Looks::planned(plan).look(&clean(), 0.9).proven, Some(Outcome::Clean));
+    }
+
+    #[test]
+    fn levels_in_pauses_are_waited_for() {
+        let looks = Looks::planned(SoakPlan { pauses: ENOUGH, ..WARMED_UP });
+        assert!(looks.are_due(0.9) && !looks.are_due_at(&clean(), 0.9));
+        let few = Looks::planned(SoakPlan { pauses: ENOUGH - 1, ..WARMED_UP });
+        assert!(few.are_due_at(&clean(), 0.9), "so few aren't judged by");
+    }
+
+    #[test]
+    fn what_a_proving_look_has_not_seen_does_not_overturn_it() {
+        let mut run = clean();
+        assert_eq!(Looks::planned(WARMED_UP).look(&run, 0.75).proven, Some(Outcome::Clean));
+        // Until the load has ended, some more readings come.
+        run.samples
+            .iter_mut()
+            .filter(|s| s.t > 90.0)
+            .for_each(|s| s.anon = s.anon.map(|b| b + s.requests.unwrap() * 9999));
+        assert_eq!(judge(&run).outcome, Outcome::Inconclusive);
+        let kind = EventKind::Look { share: Some(0.8), alpha: 1e-3, found: "memory: clean".into(), proven: true };
+        run.events.insert(2, event(90.5, kind));
+        assert_eq!(judge(&run).outcome, Outcome::Clean);
+    }
+
+    #[test]
+    fn what_looks_came_to_is_told() {
+        let mut run = leaking();
+        let mut after = |share, proven| {
+            let kind = EventKind::Look { share, alpha: 1e-4, found: "memory: leak".into(), proven };
+            run.events.push(event(600.0, kind));
+            told(&run)
+        };
+        assert!(!after(Some(0.48), false).contains("look"), "what nothing was proven by isn't told");
+        let early = after(Some(0.6), true);
+        assert!(early.contains("after 60 % of its planned length, when look 2") && early.contains("--stop planned"));
+        assert!(!after(Some(1.2), true).contains("--stop planned"), "the planned end has passed");
+        assert!(after(None, true).contains("the watch ended after 10 min"));
+        let mut run = clean();
+        let kind = EventKind::Look { share: Some(0.75), alpha: 1e-4, found: "memory: clean".into(), proven: true };
+        run.events.push(event(600.0, kind));
+        let told = told(&run);
+        assert!(told.contains("after 75 %") && !told.contains("--stop planned"), "clean isn't in doubt: {told}");
+    }
+
+    #[test]
+    fn without_an_end_an_answer_has_to_hold() {
+        let mut looks = Looks::open_ended();
+        assert!(!looks.are_due(299.0) && looks.are_due(300.0));
+        assert_eq!(looks.look(&clean(), 300.0).proven, None);
+        assert_eq!(looks.look(&leaking(), 500.0).proven, None);
+        assert_eq!(looks.look(&leaking(), 1400.0).proven, None);
+        assert_eq!(looks.look(&leaking(), 1500.0).proven, Some(Outcome::Leak));
+    }
+}

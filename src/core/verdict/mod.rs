@@ -1,0 +1,69 @@
+//! From readings to a verdict: leak, clean or inconclusive, at what rate, and why.
+//!
+//! Pure: a verdict is a function of a run record.
+
+mod assess;
+mod class;
+mod climb;
+mod condition;
+mod counts;
+mod doubt;
+mod explain;
+mod facts;
+mod finding;
+mod floor;
+mod forecast;
+mod gates;
+mod growing;
+mod judge;
+mod jumping;
+mod level;
+mod live;
+mod load;
+mod load_curve;
+mod looks;
+mod mix;
+mod noise;
+mod pace;
+mod pages;
+mod parts;
+mod plan;
+mod plausible;
+mod pool;
+mod reason;
+mod release;
+mod series;
+mod settled;
+mod sites;
+mod step_down;
+mod steps;
+mod swing;
+mod transient;
+mod types;
+mod unjudged;
+mod whole;
+mod working;
+mod youth;
+
+pub use condition::Condition;
+pub use doubt::{Choice, Doubt, Grown, Kind, Named, Work};
+pub use facts::{Claim, Crashes, Gate, GateKind, GateState, LimitHit, Note, Open, Quantile};
+pub use finding::find;
+pub use forecast::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting, forecast};
+pub use judge::{judge, page};
+pub use jumping::JumpPattern;
+pub use live::live_growth;
+pub use looks::{Found, Look, Looks, LooksTaken, SoakPlan, is_open};
+pub use noise::NoiseCause;
+pub use parts::leaking_parts;
+pub use plan::{Noise, Planned, TooShort, plan};
+pub use reason::{Because, Fact, Full, History, ModelShape, PartKind, Reason, SetAside, Settle, When};
+pub use series::{ReadingNote, SettleLevel, series, settle_levels};
+pub use settled::FewPauses;
+pub use sites::{CallSite, CallSites, SiteState, SiteStep, StackTotal, churn, stack_totals};
+pub use transient::Transient;
+pub use types::{
+    BySteps, Evidence, ExitCode, Finding, Fit, Growth, Interval, LeakClass, Outcome, Part, StepGrowth, Verdict,
+    WorkerFinding,
+};
+pub use working::{Cut, LevelOf, NaiveRule, Residuals, WorkedModel, Working, working};

@@ -1,0 +1,266 @@
+//! What a verdict says.
+
+use super::Forecast;
+use super::facts::{Claim, Gate, Note};
+use super::reason::{Because, Fact, PartKind, Reason, SetAside, Settle};
+use super::sites::CallSites;
+use crate::model::{Axis, Resource, WorkerId};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The three answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// Growth is proven, and it is over the budget.
+    Leak,
+    /// Growth is proven to be under the budget.
+    Clean,
+    /// Neither could be proven.
+    Inconclusive,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Outcome::Leak => "leak",
+            Outcome::Clean => "clean",
+            Outcome::Inconclusive => "inconclusive",
+        })
+    }
+}
+
+/// What kind of behaviour was seen, in the words a person wants to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum LeakClass {
+    /// Steady growth in every worker.
+    Leak,
+    /// Steady growth in some workers of a pool only.
+    LeakInOneWorker,
+    /// Steady growth under one step of the workload only.
+    LeakInOneStep,
+    /// No growth at all.
+    Flat,
+    /// It grew at first and settled.
+    WarmUp,
+    /// It grew to a high-water mark in jumps and stays there.
+    HighWaterMark,
+    /// A cache that goes on filling, ever more slowly.
+    CacheFilling,
+    /// It rises and falls, and its floor is flat.
+    Sawtooth,
+    /// Private pages grew because shared ones were written to; anonymous memory didn't.
+    CopyOnWrite,
+    /// It grows, within the budget.
+    WithinBudget,
+    /// Steady growth that resident memory doesn't show, because it was swapped out.
+    SwapHidIt,
+    /// Resident memory grew by shared memory or page cache, which aren't the worker's own.
+    SharedPages,
+    /// Anonymous memory grows, and what the worker has allocated doesn't: fragmentation, or memory that its allocator
+    /// keeps.
+    Retention,
+    /// It can't be told.
+    Unknown,
+}
+
+/// An estimate with its confidence bounds, in units of the resource per step of the axis.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Point estimate.
+    pub estimate: f64,
+    /// Lower bound.
+    pub lower: f64,
+    /// Upper bound.
+    pub upper: f64,
+    /// Confidence of the two-sided interval, such as 0.98 (each bound one-sided at 99 %).
+    pub confidence: f64,
+}
+
+/// Growth of one resource, and what is concluded from it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// The resource.
+    pub resource: Resource,
+    /// The answer for it.
+    pub outcome: Outcome,
+    /// What kind of behaviour it is.
+    pub class: LeakClass,
+    /// Growth per step of the axis; missing if nothing could be fitted.
+    pub growth: Option<Interval>,
+    /// What growth is measured against.
+    pub axis: Axis,
+    /// Allowed growth, in the same unit as `growth`.
+    pub budget: f64,
+    /// Why.
+    pub reason: Reason,
+    /// What would settle an inconclusive finding.
+    pub settle: Option<Settle>,
+    /// Worker by worker, in the order of first reading.
+    pub workers: Vec<WorkerFinding>,
+    /// Growth by step of the workload; missing if there is one step only, or nothing could be fitted.
+    pub steps: Option<BySteps>,
+    /// The numbers behind the answer.
+    pub evidence: Evidence,
+    /// What the growth of a leak is made of, the largest first: kinds of descriptors, memory resident and swapped out.
+    pub parts: Vec<Part>,
+    /// How growth goes on if it goes on as it did; missing if no limit is known, or nothing grows.
+    pub forecast: Option<Forecast>,
+}
+
+/// A part of what a resource counts, with its own growth under a straight line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// What it is.
+    pub kind: PartKind,
+    /// Its growth; both bounds hold for all parts together.
+    pub growth: Interval,
+}
+
+/// Growth by step of the workload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BySteps {
+    /// Whether each worker's requests were counted by step; else its requests are split as the pool's were.
+    pub exact: bool,
+    /// Step by step, in the order of the harness file.
+    pub rows: Vec<StepGrowth>,
+    /// The row without which growth would be proven to be within the budget, if there is one.
+    pub alone: Option<usize>,
+}
+
+/// Growth under one step, or under several that can't be told apart.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepGrowth {
+    /// Its name; several names if they move together, and the growth is then theirs jointly.
+    pub steps: Vec<String>,
+    /// Its share of all requests, 0 to 1.
+    pub share: f64,
+    /// Growth per request of this step; the intervals of all rows hold together (Bonferroni).
+    pub growth: Interval,
+    /// Whether it grows under this step beyond doubt, and by about the budget at least.
+    pub grows: bool,
+}
+
+/// One worker's part in a finding.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkerFinding {
+    /// The worker; `None` for a series of the pool as a whole.
+    pub worker: Option<WorkerId>,
+    /// Readings used.
+    pub readings: u64,
+    /// Requests (or seconds) its readings span.
+    pub span: f64,
+    /// Level at its first judged reading.
+    pub first: f64,
+    /// Level at its last reading.
+    pub last: f64,
+    /// Its own growth; missing if it was set aside.
+    pub growth: Option<Interval>,
+    /// The line that charts draw; missing if it was set aside.
+    pub fit: Option<Fit>,
+    /// Whether this worker alone is a leak beyond doubt.
+    pub leaks: bool,
+    /// Why it was set aside, if it was.
+    pub set_aside: Option<SetAside>,
+}
+
+/// A fitted curve with its band, for drawing: a handful of points along the axis.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Fit {
+    /// Where the judged part begins on the axis; what lies before is warm-up.
+    pub from: f64,
+    /// Positions on the axis.
+    pub x: Vec<f64>,
+    /// Fitted level.
+    pub y: Vec<f64>,
+    /// Lower edge of the band.
+    pub lower: Vec<f64>,
+    /// Upper edge of the band.
+    pub upper: Vec<f64>,
+}
+
+/// The numbers behind a finding.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Evidence {
+    /// What a statistician asks for, in the order to be shown.
+    pub facts: Vec<Fact>,
+    /// Growth by quarter of the judged part, per step of the axis, pooled; empty if there was too little.
+    pub quarters: Vec<f64>,
+    /// What shows that it is of its class; missing where the reason says it all.
+    pub because: Option<Because>,
+    /// Tests that shared its error probability of "leak".
+    pub tests: usize,
+}
+
+/// A live estimate for the progress display.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Growth {
+    /// Pooled growth of anonymous + swapped bytes per step of the axis.
+    pub interval: Interval,
+    /// The axis.
+    pub axis: Axis,
+}
+
+/// Exit codes, so that a crash is never read as a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExitCode {
+    /// 0: clean.
+    Clean,
+    /// 1: something unexpected failed.
+    Failure,
+    /// 2: the command line is wrong.
+    Usage,
+    /// 10: leak.
+    Leak,
+    /// 11: inconclusive.
+    Inconclusive,
+    /// 12: worse than the baseline or the other variant.
+    Worse,
+    /// 20: the harness file is invalid.
+    Config,
+    /// 21: the target failed: could not start, never got ready, died, or hit its memory limit.
+    Target,
+    /// 22: the workload failed.
+    Workload,
+    /// 128 and its number: interrupted by a signal, as 129, 130 and 143 are SIGHUP, SIGINT and SIGTERM.
+    Interrupted(i32),
+}
+
+impl ExitCode {
+    /// The number that the process exits with.
+    pub fn code(self) -> u8 {
+        match self {
+            ExitCode::Clean => 0,
+            ExitCode::Failure => 1,
+            ExitCode::Usage => 2,
+            ExitCode::Leak => 10,
+            ExitCode::Inconclusive => 11,
+            ExitCode::Worse => 12,
+            ExitCode::Config => 20,
+            ExitCode::Target => 21,
+            ExitCode::Workload => 22,
+            ExitCode::Interrupted(signal) => 128u8.saturating_add(signal.clamp(0, 127) as u8),
+        }
+    }
+}
+
+/// What is concluded from a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Verdict {
+    /// The answer.
+    pub outcome: Outcome,
+    /// What the process exits with.
+    pub exit: ExitCode,
+    /// What is said first, the most urgent at the begin; never empty.
+    pub claims: Vec<Claim>,
+    /// Everything that had to hold.
+    pub gates: Vec<Gate>,
+    /// Resource by resource; memory first.
+    pub findings: Vec<Finding>,
+    /// Who keeps memory; missing if allocations weren't traced.
+    pub call_sites: Option<CallSites>,
+    /// What the reader should know beside: noise, missing readings, deaths.
+    pub notes: Vec<Note>,
+}

@@ -1,0 +1,34 @@
+//! What is known, in sentences: the words of every report, the same in all of them.
+//!
+//! Pure: a sentence is a function of a verdict and of the run that it is on. Texts of the target stand in them as they are;
+//! whoever shows them makes them harmless with [`plain`].
+
+pub mod bisect;
+pub mod comparison;
+mod doubts;
+mod evidence;
+pub mod forecast;
+mod gates;
+mod headline;
+mod kinds;
+mod notes;
+mod plain;
+mod reasons;
+pub mod sites;
+pub mod steps;
+pub mod understanding;
+pub mod working;
+
+pub use evidence::{because, facts, found, model, part_name};
+pub use gates::{GateWords, Quantity, gate, quantile};
+pub use headline::{Headline, headline};
+pub use kinds::{axis_name, bounds, budget, class_name, gate_word, growth, narrow, outcome_word};
+pub use notes::{beside, notes, reading};
+pub use plain::{GLUE, capital, clip, glued, is_direction, plain, thousands};
+pub use reasons::{reason, set_aside, settle, too_short};
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+pub use doubts::{reason as doubt_reason, remedy as doubt_remedy};

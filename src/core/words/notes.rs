@@ -1,0 +1,175 @@
+//! What the reader should know beside a verdict, in sentences without their full stop.
+
+use super::plain::capital;
+use super::{doubts, forecast, reasons, sites, steps};
+use crate::model::{amount, format_bytes, format_seconds, rate};
+use crate::verdict::{
+    Claim, Finding, LooksTaken, NoiseCause, Note, Open, Outcome, ReadingNote, Verdict, WorkerFinding,
+};
+
+/// Workers whose sizes are told.
+const NAMED: usize = 4;
+
+/// All that is said below the first lines, a sentence each: who keeps memory, what recycling would do, what would settle what
+/// is open, and the notes.
+pub fn beside(verdict: &Verdict) -> Vec<String> {
+    let leaks = || verdict.findings.iter().filter(|finding| finding.outcome == Outcome::Leak);
+    let said = leaks().filter_map(sizes).chain(leaks().filter_map(forecast::recycling));
+    let said = said.chain(settling(verdict)).chain(notes(verdict)).map(|note| capital(&note));
+    sites::lines(verdict).into_iter().chain(said).collect()
+}
+
+/// First and last sizes of the workers that leak, those that grew most first: `memory grew from 5.66 MiB to 10.4 MiB in PID 12`.
+fn sizes(finding: &Finding) -> Option<String> {
+    let grown = |worker: &WorkerFinding| worker.last - worker.first;
+    let mut leaking: Vec<&WorkerFinding> = finding.workers.iter().filter(|w| w.leaks && w.worker.is_some()).collect();
+    leaking.sort_by(|a, b| grown(b).total_cmp(&grown(a)));
+    let size = |value: f64| amount(finding.resource, value);
+    let each: Vec<String> = leaking
+        .iter()
+        .take(NAMED)
+        .filter_map(|w| Some(format!("from {} to {} in PID {}", size(w.first), size(w.last), w.worker?.pid)))
+        .collect();
+    let more = match leaking.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(", and less in {more} more"),
+    };
+    (!each.is_empty()).then(|| format!("{} grew {}{more}", finding.resource, each.join(", ")))
+}
+
+/// What would settle the findings that are open, each said once; the first lines say it of the finding that they are on.
+fn settling(verdict: &Verdict) -> Vec<String> {
+    let first = verdict.claims.iter().find_map(|claim| match claim {
+        Claim::Open(Open::Finding(place)) => reasons::settle(verdict.findings.get(*place)?),
+        _ => None,
+    });
+    let mut said: Vec<(String, Vec<&str>)> = Vec::new();
+    for finding in verdict.findings.iter().filter(|finding| finding.outcome == Outcome::Inconclusive) {
+        let Some(settle) = reasons::settle(finding).filter(|settle| Some(settle) != first.as_ref()) else { continue };
+        match said.iter_mut().find(|(words, _)| *words == settle) {
+            Some((_, resources)) => resources.push(finding.resource.name()),
+            None => said.push((settle, vec![finding.resource.name()])),
+        }
+    }
+    said.into_iter().map(|(settle, resources)| format!("to settle {}: {settle}", resources.join(", "))).collect()
+}
+
+/// The notes of a verdict, each said once.
+pub fn notes(verdict: &Verdict) -> Vec<String> {
+    let first = verdict.claims.iter().find_map(|claim| match claim {
+        Claim::Open(Open::Doubt(doubt)) => Some(doubt),
+        _ => None,
+    });
+    let leaks = verdict.findings.iter().any(|finding| finding.outcome == Outcome::Leak);
+    // The first lines have the first doubt, and what to do about it.
+    let untold = |note: &&Note| !matches!(note, Note::Doubt(doubt) if Some(doubt) == first);
+    let mut out: Vec<String> = Vec::new();
+    let by_step = verdict.findings.iter().flat_map(steps::notes);
+    let (doubts, others): (Vec<&Note>, Vec<&Note>) =
+        verdict.notes.iter().filter(untold).partition(|note| matches!(note, Note::Doubt(_)));
+    let said = |notes: Vec<&Note>| notes.into_iter().filter_map(|note| one(note, leaks)).collect::<Vec<_>>();
+    for note in said(doubts).into_iter().chain(by_step).chain(said(others)) {
+        if !out.contains(&note) {
+            out.push(note);
+        }
+    }
+    out
+}
+
+/// A note; `None` if it isn't worth a word.
+fn one(note: &Note, leaks: bool) -> Option<String> {
+    Some(match note {
+        Note::Doubt(doubt) => format!("{}; {}", doubts::reason(doubt), doubts::remedy(doubt)),
+        Note::Counting(worth) => format!("requests: {}", worth.trim_end_matches('.')),
+        Note::Returned { returned, grown, workers } => {
+            let share = crate::model::percent((returned / grown).clamp(0.0, 1.0));
+            let whose = if *workers == 1 { "the worker".to_owned() } else { format!("{workers} workers") };
+            format!(
+                "when the load paused, {} of the {} that {whose} had grown by came back ({share})",
+                format_bytes(returned.max(0.0)),
+                format_bytes(*grown),
+            )
+        }
+        Note::MissedDeadlines(count) => {
+            format!("the sampler missed {count} of its deadlines: the host was busy, or the harness stopped")
+        }
+        Note::Looks(looks) => return looked(looks, leaks),
+        Note::Noise(causes) => {
+            let causes: Vec<String> = causes.iter().map(noise).collect();
+            format!("the host was noisy: {}; don't trust latencies, and repeat a close verdict", causes.join(", "))
+        }
+        Note::Library => "the target ran with the preload library of --heap in it, and failed; run it again without --heap: if \
+                          it fails then too, the library is not to blame, and if it doesn't, please report what the target is"
+            .into(),
+        Note::SeldomLooked => {
+            "allocations were traced, but live sets were looked at too seldom to say who keeps memory".into()
+        }
+        Note::Readings(note) => reading(note),
+        Note::Recorded(text) => text.clone(),
+        Note::Unreadable(text) => format!("not readable: {text}"),
+    })
+}
+
+fn noise(cause: &NoiseCause) -> String {
+    let percent = |share: f64| format!("{:.0} %", share * 100.0);
+    match cause {
+        NoiseCause::Stolen(share) => format!("the hypervisor took {} of its CPU time", percent(*share)),
+        NoiseCause::MemoryWait(share) => format!("processes waited for memory in {} of the time", percent(*share)),
+        NoiseCause::CpuWait(share) => format!("processes waited for a CPU in {} of the time", percent(*share)),
+        NoiseCause::Swapped(bytes) => format!("{} went to swap", format_bytes(*bytes)),
+    }
+}
+
+/// What the reader should know of the readings, a sentence without its full stop.
+pub fn reading(note: &ReadingNote) -> String {
+    match note {
+        ReadingNote::Uncounted(resource, count) => {
+            format!("{count} readings of {resource} have no request count and were dropped")
+        }
+        ReadingNote::Unread(resource, count) => format!("{resource} could not be read in {count} readings"),
+        ReadingNote::Dropped(resource, count) => {
+            format!("{count} readings of {resource} were dropped: not a number, or their clock ran backwards")
+        }
+        ReadingNote::Cut(_, workers) => format!(
+            "the request count of {workers} workers ran backwards; only the longest stretch without a break is judged"
+        ),
+        ReadingNote::HostWide => {
+            "tmpfs is measured on the whole host, for want of a control group of the target's own: other \
+                                  programs' files count too"
+                .into()
+        }
+        ReadingNote::ByPauses(pauses) => {
+            format!("the levels in {pauses} pauses of the load are judged, not those under load")
+        }
+        ReadingNote::FewPauses(few) => format!(
+            "over {} pauses of the load, what workers still held grew by about {} (median over workers); {} pauses are needed \
+             to judge by it",
+            few.pauses,
+            rate(crate::model::Resource::Memory, few.axis, few.growth),
+            few.needed
+        ),
+    }
+}
+
+/// What looks before the end came to, if they proved the answer; `leaks` if the verdict is a leak.
+fn looked(looks: &LooksTaken, leaks: bool) -> Option<String> {
+    let LooksTaken { count, t, share, alpha, found, proven, confirmed } = looks;
+    Some(match share {
+        _ if !proven => return None,
+        Some(share) => {
+            let early = "; by then it had grown by more than the budget allows for all of it. A cache that is full later \
+                         than that looks the same: `--stop planned` waits for it";
+            let early = if leaks && *share < 1.0 { early } else { "" };
+            format!(
+                "the soak ended after {:.0} % of its planned length, when look {count} proved it with error probability \
+                 {alpha:.2e} ({found}){early}",
+                100.0 * share
+            )
+        }
+        None => format!(
+            "the watch ended after {}, at look {count}: the answer had held until it had lasted {confirmed} times as long as when \
+             it was first proven ({found})",
+            format_seconds(t.round())
+        ),
+    })
+}

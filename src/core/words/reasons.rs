@@ -1,0 +1,163 @@
+//! Why a finding is what it is, and what would settle it, in sentences without their full stop.
+
+use super::evidence::part_name;
+use crate::model::{Axis, Resource, format_bytes, format_count, format_seconds, rate};
+use crate::verdict::{Finding, History, Reason, SetAside, Settle, TooShort, leaking_parts};
+
+/// Why a finding is what it is, with what a leak is made of.
+pub fn reason(finding: &Finding) -> String {
+    let unit = finding.axis.unit();
+    let parts = if finding.resource == Resource::Memory { Vec::new() } else { leaking_parts(finding) };
+    let named: Vec<String> = parts
+        .iter()
+        .map(|part| format!("{} {}/{unit}", format_count(part.growth.estimate), part_name(part.kind)))
+        .collect();
+    let parts = if named.is_empty() { String::new() } else { format!("; of these {}", named.join(", ")) };
+    format!("{}{parts}", why(finding, &finding.reason))
+}
+
+fn why(finding: &Finding, reason: &Reason) -> String {
+    let rate = |growth: f64| rate(finding.resource, finding.axis, growth);
+    let allowed = rate(finding.budget);
+    let of_half = |second_half: bool| if second_half { " of the second half" } else { "" };
+    match reason {
+        Reason::NotJudged => format!("{} was not judged", finding.resource),
+        Reason::NotRead => format!("{} could not be read", finding.resource),
+        Reason::NoSeries(first) => format!("no worker could be judged, the first because {}", set_aside(*first)),
+        Reason::FewReadings => "too few readings".into(),
+        Reason::NoRequests => "no requests were counted, so that growth per request is unknown".into(),
+        Reason::SomeWorkers { leaking, judged } => {
+            format!("{leaking} of {judged} workers grow beyond doubt, tested one by one; the others don't")
+        }
+        Reason::Climbs { late } => format!(
+            "it climbs like a ratchet and at an even pace to the end, late by {}, budget {allowed}",
+            rate(*late)
+        ),
+        Reason::GoesOn { lower, jumps, second_half } => {
+            let jumps = if *jumps { ", much of it in jumps that go on" } else { "" };
+            let (lower, of) = (rate(*lower), of_half(*second_half));
+            format!("growth goes on to the end{jumps}: at least {lower} in every plausible model{of}, budget {allowed}")
+        }
+        Reason::EndsByItself { end, persistent } => format!(
+            "growth slows and ends by itself in every plausible model: it is at most {} at the end, and at most {} of it \
+             persists, budget {allowed}",
+            rate(*end),
+            rate(*persistent)
+        ),
+        Reason::Within { upper, history, second_half } => {
+            let history = match history {
+                Some(History::HighWaterMark) => "it rose in jumps to a high-water mark and stays there; ",
+                Some(History::WarmUp) => "it grew at first and settled; ",
+                Some(History::Growth) => "it grows, but within the budget; ",
+                None => "",
+            };
+            let (upper, of) = (rate(*upper), of_half(*second_half));
+            format!("{history}growth at the end is at most {upper} in every plausible model{of}, budget {allowed}")
+        }
+        Reason::Unshared { bytes, clean } => format!(
+            "private memory grew by {} in each worker because inherited pages were written to; {}",
+            format_bytes(*bytes),
+            why(finding, clean)
+        ),
+        Reason::Jumps { count, added } => {
+            format!("{count} abrupt jumps add up to {}, and it can't be told yet whether they go on", rate(*added))
+        }
+        Reason::SomeSuspicious { recycled } => {
+            let whose = if *recycled { "some incarnations" } else { "some workers" };
+            format!("all together are within the budget of {allowed}, but {whose} may not be")
+        }
+        Reason::Stopped { estimate } => {
+            format!("it grew by about {} until shortly before the end, and has nearly stopped since", rate(*estimate))
+        }
+        Reason::LoadIsLost { estimate } => {
+            format!(
+                "the load rises and falls with the requests: growth of {} can't be told apart from it",
+                rate(*estimate)
+            )
+        }
+        Reason::TakenBack { estimate } => {
+            format!("it grows by about {} between abrupt falls that take much of it back", rate(*estimate))
+        }
+        Reason::FallsBehind { estimate } => {
+            format!("growth has become slower than the {} that seem to persist: it may end", rate(*estimate))
+        }
+        Reason::NearBudget { estimate } => {
+            format!("it grows by about {}, too near to the budget of {allowed} to tell", rate(*estimate))
+        }
+        Reason::StillWarming { upper } => {
+            format!("it is still warming up: growth slows, but it may be {} at the end, budget {allowed}", rate(*upper))
+        }
+        Reason::TooNoisy { lower, upper } => format!(
+            "too short or too noisy: growth may be anything from {} to {}, budget {allowed}",
+            rate(*lower),
+            rate(*upper)
+        ),
+        Reason::Young { pid, age } => {
+            let began =
+                if *age < 1.0 { "with the watch".into() } else { format!("{} before the watch", seconds(*age)) };
+            format!("PID {pid} began {began}: it may be warming up, and has not grown for long enough after that")
+        }
+    }
+}
+
+/// Why a series takes no part.
+pub fn set_aside(why: SetAside) -> String {
+    match why {
+        SetAside::Unsound => "its readings are no numbers or out of order".into(),
+        SetAside::Few(readings) => format!("only {readings} readings under judged load"),
+        SetAside::Idle => "it was idle: it served next to no requests".into(),
+        SetAside::PartOnly => "it lived through a part of the run only".into(),
+        SetAside::Represented { by, of } => format!("{by} of {of} incarnations stand for all"),
+    }
+}
+
+/// What would settle an inconclusive finding.
+pub fn settle(finding: &Finding) -> Option<String> {
+    Some(match finding.settle? {
+        Settle::Readings => "a longer run under load, or shorter intervals between readings".into(),
+        Settle::Longer { steps, times, .. } if finding.axis == Axis::Hours => format!(
+            "about {} of the same, {} times as long",
+            format_seconds(rounded_up(steps * 3600.0)),
+            format_count(rounded_up(times))
+        ),
+        Settle::Longer { steps, times, pace } => {
+            let unit = match finding.axis {
+                Axis::Seconds => "seconds",
+                Axis::PoolRequests => "requests",
+                Axis::WorkerRequests | Axis::SharedRequests | Axis::Hours => "requests in each worker",
+            };
+            let steps = rounded_up(steps.ceil());
+            let time =
+                pace.map_or(String::new(), |pace| format!(" ({} at the rate of this run)", seconds(steps / pace)));
+            let (steps, times) = (format_count(steps), format_count(rounded_up(times)));
+            format!("a soak of about {steps} {unit}{time}, {times} times as long")
+        }
+        Settle::Outlast(age) => format!(
+            "a watch that goes on until it is {} old and longer, or `--warm-up` with the time that it takes to warm up",
+            seconds(age)
+        ),
+        Settle::CountRequests => "count requests: name an access log or a status page in the harness file".into(),
+    })
+}
+
+/// Why a rehearsal is too short to plan by, and what to do about it.
+pub fn too_short(why: TooShort) -> String {
+    let told = "the rehearsal is too short to measure the noise: rehearse for longer, or at a higher rate";
+    match why {
+        TooShort::Unfitted => told.into(),
+        TooShort::Levels { levels, needed } => format!("{told}: it gave {levels} levels, {needed} are needed"),
+    }
+}
+
+fn seconds(seconds: f64) -> String {
+    format_seconds(seconds.round())
+}
+
+/// Two significant digits, rounded up.
+fn rounded_up(value: f64) -> f64 {
+    if value <= 0.0 || !value.is_finite() {
+        return 0.0;
+    }
+    let unit = 10f64.powf(value.log10().floor() - 1.0);
+    (value / unit).ceil() * unit
+}
