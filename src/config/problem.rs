@@ -1,8 +1,8 @@
 //! What is wrong with a harness file, and where.
 //!
 //! A [`Problem`] names a place in the file by its keys; [`Problems`] collects them; a [`Diagnostic`] is one with its line,
-//! column and excerpt. Excerpts hold no control characters, so a hostile file can't write to the reader's terminal, and no
-//! values of variables and headers, which may be secret.
+//! column and excerpt. Excerpts hold no control characters, so a hostile file can't write to the reader's terminal, and nothing
+//! that may be secret.
 
 use std::{fmt, io, ops::Range, path::PathBuf};
 use thiserror::Error;
@@ -63,10 +63,9 @@ impl KeyPath {
         KeyPath(self.0.iter().filter(|key| matches!(key, Key::Name(_))).cloned().collect()).to_string()
     }
 
-    /// Whether it is in an environment or in headers.
-    fn holds_secrets(&self) -> bool {
-        let secret = |key: &Key| matches!(key, Key::Name(name) if name == "env" || name == "headers");
-        self.0.iter().any(secret)
+    /// Whether it is in an environment or in headers, which hold secrets.
+    pub(super) fn holds_secrets(&self) -> bool {
+        self.0.iter().any(|key| matches!(key, Key::Name(name) if names_secrets(name)))
     }
 }
 
@@ -81,6 +80,12 @@ impl fmt::Display for KeyPath {
         }
         Ok(())
     }
+}
+
+/// Whether a key is that of an environment or of headers, however it is spelled: `environment` is shown as an unknown key.
+pub(super) fn names_secrets(key: &str) -> bool {
+    let key = key.to_lowercase();
+    key.starts_with("env") || key.starts_with("header")
 }
 
 /// Something wrong at a place in a harness file.
@@ -116,9 +121,14 @@ impl Problems {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        if self.list.len() <= MOST_TOLD {
+        if !self.are_enough() {
             self.list.push(Problem { at, span, message: message.into(), help: help.into() });
         }
+    }
+
+    /// Whether there are more than will be told.
+    pub fn are_enough(&self) -> bool {
+        self.list.len() > MOST_TOLD
     }
 
     /// Notes a value that can't be used, so that nothing more is to be said of this place.
@@ -129,7 +139,7 @@ impl Problems {
         message: impl Into<String>,
         help: impl Into<String>,
     ) {
-        if self.list.len() <= MOST_TOLD {
+        if !self.are_enough() {
             self.unusable.push(at.clone());
         }
         self.note(at, span, message, help);
@@ -180,12 +190,8 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// A problem at a range of bytes of the file's text.
-    pub(super) fn new(file: &str, text: &str, span: Option<Range<usize>>, problem: Problem) -> Self {
-        let mut excerpt = span.map(|span| Excerpt::new(text, span));
-        if let Some(excerpt) = excerpt.as_mut().filter(|_| problem.at.holds_secrets()) {
-            excerpt.text = covered(&excerpt.text);
-        }
+    /// A problem with its line of the file's text, if it has a place there.
+    pub(super) fn new(file: &str, excerpt: Option<Excerpt>, problem: Problem) -> Self {
         Diagnostic {
             file: file.to_owned(),
             position: excerpt.as_ref().map(|e| (e.line, e.column)),
@@ -219,7 +225,7 @@ impl fmt::Display for Diagnostic {
 
 /// The line of a diagnostic, with the place in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Excerpt {
+pub(super) struct Excerpt {
     line: usize,
     column: usize,
     text: String,
@@ -231,7 +237,8 @@ struct Excerpt {
 const EXCERPT_WIDTH: usize = 110;
 
 impl Excerpt {
-    fn new(text: &str, span: Range<usize>) -> Self {
+    /// The line of a range of bytes; what is in one of `secrets` is covered.
+    pub(super) fn new(text: &str, span: Range<usize>, secrets: &[Range<usize>]) -> Self {
         let start = floor_char_boundary(text, span.start);
         let end = floor_char_boundary(text, span.end.max(start));
         let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
@@ -241,7 +248,13 @@ impl Excerpt {
         let width = text[start..end.min(line_end)].trim_end().chars().count().max(1);
 
         let skip = before.saturating_sub(EXCERPT_WIDTH / 2);
-        let shown: String = text[line_start..line_end].trim_end().chars().skip(skip).take(EXCERPT_WIDTH).collect();
+        let secrets: Vec<_> = secrets.iter().filter(|s| s.start < line_end && s.end > line_start).collect();
+        let cover = |(at, c): (usize, char)| {
+            let secret = secrets.iter().any(|range| range.contains(&(line_start + at)));
+            if secret && !c.is_whitespace() && !"{}[],='\"".contains(c) { '*' } else { c }
+        };
+        let line_text = text[line_start..line_end].trim_end();
+        let shown: String = line_text.char_indices().skip(skip).take(EXCERPT_WIDTH).map(cover).collect();
         let indent = before - skip;
         let room = shown.chars().count().saturating_sub(indent).max(1);
         Excerpt { line, column: before + 1, text: printable(&shown), indent, width: width.min(room) }
@@ -267,13 +280,6 @@ fn floor_char_boundary(text: &str, at: usize) -> usize {
     (0..=at).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
 }
 
-/// The line of a variable or a header without its value.
-fn covered(line: &str) -> String {
-    let keep = line.find('=').map_or(0, |at| at + 1);
-    let cover = |c: char| if c.is_whitespace() || "{}[],='\"".contains(c) { c } else { '*' };
-    line[..keep].chars().chain(line[keep..].chars().map(cover)).collect()
-}
-
 /// Control characters as something that does no harm, one for one.
 fn printable(text: &str) -> String {
     let harmless = |c: char| match c {
@@ -287,6 +293,7 @@ fn printable(text: &str) -> String {
 /// The word of `known` that is nearest to `word`, if one is near enough to have been meant.
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     const NEAR_ENOUGH: f64 = 0.75;
+    const GOOD: f64 = 0.9;
     // Jaro's similarity takes time in the product of the lengths; nobody means a known word by so long a one.
     if word.len() > 64 {
         return None;
@@ -295,8 +302,9 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     let word = normal(word);
     let similarity = |candidate: &str| {
         let candidate = normal(candidate);
-        // `SIGTERM` for `TERM`: an ending that is a known word was meant, however long the beginning.
-        if candidate.len() >= 3 && word.ends_with(&candidate) { 1.0 } else { strsim::jaro(&word, &candidate) }
+        // `SIGTERM` for `TERM`: an ending that is a known word was meant, unless nearly the whole of it is another.
+        let ending = if candidate.len() >= 3 && word.ends_with(&candidate) { GOOD } else { 0.0 };
+        strsim::jaro(&word, &candidate).max(ending)
     };
     known
         .into_iter()
@@ -313,7 +321,7 @@ mod tests {
     #[test]
     fn long_lines_are_cut_around_the_place() {
         let text = format!("a = \"{}\" !", "x".repeat(500));
-        let excerpt = Excerpt::new(&text, 507..508);
+        let excerpt = Excerpt::new(&text, 507..508, &[]);
         assert_eq!(excerpt.column, 508);
         assert_eq!(excerpt.text.chars().nth(excerpt.indent), Some('!'));
         assert!(excerpt.text.chars().count() <= EXCERPT_WIDTH);
@@ -321,20 +329,27 @@ mod tests {
 
     #[test]
     fn carets_count_characters_not_bytes() {
-        let excerpt = Excerpt::new("ä = ö", 5..7);
+        let excerpt = Excerpt::new("ä = ö", 5..7, &[]);
         assert_eq!((excerpt.column, excerpt.indent, excerpt.width), (5, 4, 1));
     }
 
     #[test]
     fn places_beyond_the_text_do_no_harm() {
-        let excerpt = Excerpt::new("a\nä", 900..1000);
+        let excerpt = Excerpt::new("a\nä", 900..1000, &[]);
         assert_eq!(excerpt.line, 2);
     }
 
     #[test]
     fn terminal_escapes_are_not_repeated() {
-        let excerpt = Excerpt::new("\u{1b}[31mred", 0..1);
+        let excerpt = Excerpt::new("\u{1b}[31mred", 0..1, &[]);
         assert!(!excerpt.to_string().contains('\u{1b}'));
+    }
+
+    #[test]
+    fn secrets_are_covered_and_the_rest_stays() {
+        let text = "x = 1\nä = { T = \"ö=ü\" }";
+        let excerpt = Excerpt::new(text, 6..8, &[17..24]);
+        assert_eq!(excerpt.text, "ä = { T = \"*=*\" }");
     }
 
     #[test]
@@ -342,6 +357,7 @@ mod tests {
         assert_eq!(nearest("wieght", ["name", "weight", "path"]), Some("weight"));
         assert_eq!(nearest("base_url", ["base-url", "seed"]), Some("base-url"));
         assert_eq!(nearest("SIGTERM", ["TERM", "INT"]), Some("TERM"));
+        assert_eq!(nearest("loguniform", ["uniform", "log-uniform"]), Some("log-uniform"));
         assert_eq!(nearest("zzz", ["name", "weight"]), None);
     }
 }

@@ -4,14 +4,13 @@
 //! told at once.
 
 use super::problem::nearest;
-use super::source::Source;
 use crate::model::{Bytes, PerRequest, Share};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::collections::BTreeMap;
 use toml::Spanned;
 use toml::de::DeValue;
 
-pub(super) use super::problem::{ConfigError, KeyPath, Problems};
+pub(super) use super::problem::{KeyPath, Problems};
 
 /// A value of the file with its place in the text.
 pub(super) type Value<'a> = Spanned<DeValue<'a>>;
@@ -40,14 +39,6 @@ pub(super) trait Setting: JsonSchema + Sized {
     fn schema(generator: &mut SchemaGenerator) -> Schema {
         generator.subschema_for::<Self>()
     }
-}
-
-/// A table by itself, from the lines below its heading.
-pub(super) fn from_text<T: Setting>(text: &str) -> Result<T, ConfigError> {
-    let (source, root) = Source::parse(text, "text")?;
-    let mut problems = Problems::default();
-    let read = T::read(&root, &KeyPath::default(), &mut problems);
-    source.verdict(problems).map(|()| read.unwrap_or_else(T::stand_in))
 }
 
 /// What a value is, in words.
@@ -161,8 +152,8 @@ macro_rules! whole_number {
                 let Some(number) = value.get_ref().as_integer() else { return mismatch(value, at, problems) };
                 let read = <$type>::from_str_radix(number.as_str(), number.radix()).ok();
                 if read.is_none() {
-                    let help = format!("the greatest is {}", <$type>::MAX);
-                    problems.spoil(at.clone(), None, format!("`{number}` isn't {}", Self::EXPECTED), help);
+                    let message = format!("`{number}` is no whole number from 0 to {}", <$type>::MAX);
+                    problems.spoil(at.clone(), None, message, "");
                 }
                 read
             }

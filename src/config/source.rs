@@ -1,6 +1,6 @@
 //! The text of a harness file: parsed once, and kept with the place of each of its values to say where a problem is.
 
-use super::problem::{ConfigError, Diagnostic, Key, KeyPath, MOST_TOLD, Problem, Problems};
+use super::problem::{ConfigError, Diagnostic, Excerpt, Key, KeyPath, MOST_TOLD, Problem, Problems, names_secrets};
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
@@ -20,6 +20,8 @@ struct File {
     name: String,
     text: String,
     places: HashMap<KeyPath, Range<usize>>,
+    /// Values of variables and headers, which aren't shown.
+    secrets: Vec<Range<usize>>,
 }
 
 /// Where it came from is no part of what a harness says.
@@ -43,22 +45,11 @@ impl Source {
     pub(super) fn parse<'text>(text: &'text str, name: &str) -> Result<(Self, Spanned<DeValue<'text>>), ConfigError> {
         let (table, errors) = DeTable::parse_recoverable(text);
         let root = Spanned::new(table.span(), DeValue::Table(table.into_inner()));
-        let mut places = HashMap::new();
-        note_places(&root, KeyPath::default(), &mut places);
-        let file = File { name: name.to_owned(), text: text.to_owned(), places };
-        let source = Source { file: Arc::new(file), overlays: Vec::new() };
+        let mut file = File { name: name.to_owned(), text: text.to_owned(), ..File::default() };
+        file.note_places(&root, KeyPath::default());
         let mut problems = Problems::default();
-        // What follows on the same line is mostly the same mistake.
-        let line =
-            |error: &toml::de::Error| error.span().and_then(|at| Some(text.get(..at.start)?.matches('\n').count()));
-        for error in errors.chunk_by(|a, b| line(a) == line(b)).filter_map(|same| same.first()) {
-            let message = error.message().trim_end().replace('\n', "; ");
-            problems.spoil(KeyPath::default(), error.span(), message, "");
-        }
-        if text.trim().is_empty() {
-            let help = "`seepage schema` says what a harness file holds";
-            problems.spoil(KeyPath::default(), Some(0..0), "the file is empty", help);
-        }
+        file.note_errors(&errors, &mut problems);
+        let source = Source { file: Arc::new(file), overlays: Vec::new() };
         source.verdict(problems).map(|()| (source, root))
     }
 
@@ -82,8 +73,11 @@ impl Source {
             let message = format!("more is wrong than these {MOST_TOLD} places");
             list.push((None, Problem { at: KeyPath::default(), span: None, message, help: String::new() }));
         }
-        let File { name, text, .. } = &*self.file;
-        let shown = list.into_iter().map(|(span, problem)| Diagnostic::new(name, text, span, problem));
+        let File { name, text, secrets, .. } = &*self.file;
+        let shown = list.into_iter().map(|(span, problem)| {
+            let excerpt = span.map(|span| Excerpt::new(text, span, secrets));
+            Diagnostic::new(name, excerpt, problem)
+        });
         Err(ConfigError::Invalid(shown.collect()))
     }
 
@@ -99,16 +93,65 @@ impl Source {
     }
 }
 
-/// Notes the places of a value and of all that is in it.
-fn note_places(value: &Spanned<DeValue<'_>>, at: KeyPath, places: &mut HashMap<KeyPath, Range<usize>>) {
-    match value.get_ref() {
-        DeValue::Table(table) => {
-            table.iter().for_each(|(key, value)| note_places(value, at.key(key.get_ref()), places));
+impl File {
+    /// Notes the places of a value and of all that is in it.
+    fn note_places(&mut self, value: &Spanned<DeValue<'_>>, at: KeyPath) {
+        match value.get_ref() {
+            DeValue::Table(table) => {
+                table.iter().for_each(|(key, value)| self.note_places(value, at.key(key.get_ref())));
+            }
+            DeValue::Array(items) => {
+                items.iter().enumerate().for_each(|(index, value)| self.note_places(value, at.index(index)));
+            }
+            _ if at.holds_secrets() => self.secrets.push(value.span()),
+            _ => {}
         }
-        DeValue::Array(items) => {
-            items.iter().enumerate().for_each(|(index, value)| note_places(value, at.index(index), places));
-        }
-        _ => {}
+        self.places.insert(at, value.span());
     }
-    places.insert(at, value.span());
+
+    /// Notes what is no TOML. What follows on the same line or in the same list is mostly the same mistake.
+    fn note_errors(&mut self, errors: &[toml::de::Error], problems: &mut Problems) {
+        let mut errors: Vec<_> = errors.iter().map(|error| (error.span().unwrap_or_default(), error)).collect();
+        errors.sort_by_key(|(span, _)| span.start);
+        let mut told = None;
+        for (span, error) in errors {
+            if problems.are_enough() {
+                return;
+            }
+            if told.is_some_and(|end| span.start <= end) {
+                continue;
+            }
+            let line = self.line(span.start);
+            let around = |(path, place): &(&KeyPath, &Range<usize>)| !path.0.is_empty() && place.contains(&span.start);
+            let inside: Vec<_> = self.places.iter().filter(around).collect();
+            let begins = inside.iter().map(|(_, place)| place.start).min().filter(|start| *start < line.start);
+            let help =
+                begins.map(|start| format!("see whether what begins in line {} is closed", self.line_number(start)));
+            told = inside.iter().map(|(_, place)| place.end).chain([line.end]).max();
+            if self.may_be_secret(&line) || inside.iter().any(|(path, _)| path.holds_secrets()) {
+                let value = self.text[line.clone()].find('=').map_or(line.start, |at| line.start + at + 1);
+                self.secrets.push(value..line.end);
+            }
+            let message = error.message().trim_end().replace('\n', "; ");
+            problems.spoil(KeyPath::default(), Some(span), message, help.unwrap_or_default());
+        }
+    }
+
+    /// Whether a line that is no TOML may be one of an environment or of headers: it or its heading says so.
+    fn may_be_secret(&self, line: &Range<usize>) -> bool {
+        let above = self.text[..line.start].lines().rev().find(|line| line.trim_start().starts_with('['));
+        let words = |text: &str| text.split(|c: char| !c.is_alphanumeric()).any(names_secrets);
+        words(&self.text[line.clone()]) || above.is_some_and(words)
+    }
+
+    /// The line of a place, without its end.
+    fn line(&self, at: usize) -> Range<usize> {
+        let at = (0..=at.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0);
+        let start = self.text[..at].rfind('\n').map_or(0, |at| at + 1);
+        start..self.text[at..].find('\n').map_or(self.text.len(), |end| at + end)
+    }
+
+    fn line_number(&self, at: usize) -> usize {
+        self.text[..at].matches('\n').count() + 1
+    }
 }

@@ -29,7 +29,7 @@ impl<'a> Reader<'a> {
         let mut meant = Vec::new();
         for (key, _) in entries {
             let name: &str = key.get_ref();
-            if keys.contains(&name) {
+            if keys.contains(&name) || problems.are_enough() {
                 continue;
             }
             let help = format!("known keys here: {}", listed(keys));
@@ -38,8 +38,7 @@ impl<'a> Reader<'a> {
                 problems.note(at.key(name), Some(key.span()), message, help);
                 continue;
             }
-            let near = keys.iter().copied().find(|key| nearest(name, keys.iter().copied()) == Some(*key));
-            let near = near.filter(|near| !entries.contains_key(*near));
+            let near = nearest(name, keys.iter().copied()).filter(|near| !entries.contains_key(*near));
             meant.extend(near);
             match near {
                 Some(near) => problems.spoil(at.key(near), Some(key.span()), unknown("key", name, keys), help),
@@ -187,15 +186,6 @@ macro_rules! table {
                     schema.key($key, concat!($($doc, "\n"),+), of_key, default);
                 )+
                 schema.end(concat!($($about, "\n"),+))
-            }
-        }
-
-        impl std::str::FromStr for $name {
-            type Err = ConfigError;
-
-            /// Reads the table by itself, from the lines below its heading.
-            fn from_str(text: &str) -> Result<Self, Self::Err> {
-                from_text(text)
             }
         }
 

@@ -317,6 +317,35 @@ fn all_that_is_wrong_is_told_at_once() {
     assert_snapshot!(told);
 }
 
+#[test]
+fn values_of_variables_and_headers_are_never_shown() {
+    let whole_target = broken("[target]\ncommand = [\"httpd\", \"-X\"]\n", "");
+    let first = "target = { command = [], env = { TOKEN = \"s3cret\" } }\n";
+    let mut texts = vec![whole_target.replacen('\n', &format!("\n{first}"), 1)];
+    for faulty in [
+        "environment = { TOKEN = \"s3cret\" }",
+        "env = [\"TOKEN=s3cret\"]",
+        "env = \"TOKEN=s3cret\"",
+        "env = { TOKEN = { value = \"s3cret\" } }",
+        "env = { TOKEN = s3cret }",
+        "env = { TOKEN = \"s3cret\"",
+        "env = {\n  A = \"1\",\n  TOKEN = s3cret,\n}",
+        "[target.env]\nTOKEN = s3cret",
+        "[target.env]\nTOKEN = \"s3cret",
+        "[target.env]\nTOKEN = \"1\"\nTOKEN = \"s3cret\"",
+        "[target.env]\nTOKEN \"s3cret\"",
+        "[target.env]\nTOKEN = '''\n=s3cret \u{7}",
+    ] {
+        texts.push(broken(COMMAND, &format!("{COMMAND}\n{faulty}")));
+    }
+    texts.push(broken(STEP, "path = \"/\"\nheaders = { Authorization = 's3cret }"));
+    texts.push(broken(STEP, "path = \"/\"\nheader = { Authorization = \"s3cret\" }"));
+    for text in texts {
+        let told = load(&text).unwrap_err().to_string();
+        assert!(!told.contains("s3cret") && told.starts_with("shop.toml:"), "{text}\n{told}");
+    }
+}
+
 fn faults(text: &str) -> Vec<String> {
     let Err(ConfigError::Invalid(diagnostics)) = load(text) else { panic!("accepted: {text}") };
     diagnostics.into_iter().map(|diagnostic| diagnostic.message).collect()
@@ -371,6 +400,9 @@ fn so_many_faults_are_cut() {
     let text = broken(COMMAND, &format!("{COMMAND}\npass-env = [{}]", "1, ".repeat(5000)));
     let told = faults(&text);
     assert_eq!((told.len(), told[100].as_str()), (101, "more is wrong than these 100 places"));
+    let unknown: String = (0..5000).map(|n| format!("key{n} = 1\n")).collect();
+    assert_eq!(faults(&broken(COMMAND, &format!("{COMMAND}\n{unknown}"))).len(), 101);
+    assert_eq!(faults(&broken(COMMAND, &format!("{COMMAND}\n{}", "a = b\n".repeat(5000)))).len(), 101);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::config::Span;
 use crate::config::choice::{choice, choose};
-use crate::config::setting::{ConfigError, EachText, KeyPath, Problems, Setting, Value, from_text};
+use crate::config::setting::{EachText, KeyPath, Problems, Setting, Value};
 use crate::config::table::{Reader, TableSchema, key, table};
 use crate::model::{Budgets, Bytes, Per, PerRequest, Resource, Share};
 use std::time::Duration;

@@ -16,7 +16,7 @@ pub use target::{
 };
 pub use workload::{AbortConfig, AbortPoint, BodyConfig, PhaseConfig, StepConfig, WorkloadConfig};
 
-use super::setting::{ConfigError, EachText, KeyPath, Problems, Setting, Value, from_text};
+use super::setting::{EachText, KeyPath, Problems, Setting, Value};
 use super::source::Source;
 use super::table::{Reader, TableSchema, key, table};
 use std::collections::BTreeMap;

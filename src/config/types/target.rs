@@ -2,7 +2,7 @@
 
 use crate::config::Span;
 use crate::config::choice::{choice, choose};
-use crate::config::setting::{ConfigError, EachText, KeyPath, Problems, Setting, Value, from_text};
+use crate::config::setting::{EachText, KeyPath, Problems, Setting, Value};
 use crate::config::table::{Reader, TableSchema, key, table};
 use crate::model::Bytes;
 use std::collections::BTreeMap;
@@ -107,7 +107,7 @@ table! {
 table! {
     /// A log with a line for each request.
     pub struct LogConfig {
-        /// The file.
+        /// The log's file, such as `${work_dir}/access.log`.
         "path" path: String,
         /// A regular expression with a group `pid`, and perhaps a group `class` that names the class of the request.
         "pattern" pattern: String,
@@ -117,7 +117,7 @@ table! {
 table! {
     /// A page with a count for each worker.
     pub struct PageConfig {
-        /// The page.
+        /// The page's URL.
         "url" url: String,
         /// A regular expression with the groups `pid` and `count`, matched as often as it occurs.
         "pattern" pattern: String,

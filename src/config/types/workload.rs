@@ -1,11 +1,13 @@
 //! `[workload]` and `[[phase]]`.
 
 use crate::config::choice::{choice, choose};
-use crate::config::setting::{ConfigError, EachText, KeyPath, Problems, Setting, Value, from_text};
+use crate::config::setting::{EachText, KeyPath, Problems, Setting, Value};
+use crate::config::source::Source;
 use crate::config::table::{Reader, TableSchema, key, table};
-use crate::config::{Rate, Size, Span};
+use crate::config::{ConfigError, Rate, Size, Span};
 use crate::model::{PhaseKind, Share};
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::time::Duration;
 
 table! {
@@ -105,7 +107,7 @@ choice! {
 table! {
     /// One phase of the run: its kind, and one length.
     pub struct PhaseConfig {
-        /// Its kind.
+        /// Its kind: `warm-up` (load that isn't judged), `soak` (load that is judged) or `settle` (no load).
         "kind" kind: PhaseKind,
         /// It ends after this time.
         "duration" duration: Option<Span> = None,
@@ -117,5 +119,29 @@ table! {
         "rate" rate: Option<Rate> = None,
         /// The same for the closed model.
         "concurrency" concurrency: Option<u32> = None,
+    }
+}
+
+/// A table by itself, from the lines below its heading.
+fn from_text<T: Setting>(text: &str) -> Result<T, ConfigError> {
+    let (source, root) = Source::parse(text, "text")?;
+    let mut problems = Problems::default();
+    let read = T::read(&root, &KeyPath::default(), &mut problems);
+    source.verdict(problems).map(|()| read.unwrap_or_else(T::stand_in))
+}
+
+impl FromStr for WorkloadConfig {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        from_text(text)
+    }
+}
+
+impl FromStr for PhaseConfig {
+    type Err = ConfigError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        from_text(text)
     }
 }
