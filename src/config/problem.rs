@@ -241,9 +241,8 @@ impl Excerpt {
     pub(super) fn new(text: &str, span: Range<usize>, secrets: &[Range<usize>]) -> Self {
         let start = floor_char_boundary(text, span.start);
         let end = floor_char_boundary(text, span.end.max(start));
-        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
-        let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
-        let line = text[..start].matches('\n').count() + 1;
+        let Range { start: line_start, end: line_end } = line_around(text, start);
+        let line = line_number(text, start);
         let before = text[line_start..start].chars().count();
         let width = text[start..end.min(line_end)].trim_end().chars().count().max(1);
 
@@ -273,6 +272,18 @@ impl fmt::Display for Excerpt {
         writeln!(f, "{} | {}", self.line, self.text)?;
         write!(f, "{:gutter$} | {:indent$}{caret}", "", "", indent = self.indent)
     }
+}
+
+/// The line of a place, without its end.
+pub(super) fn line_around(text: &str, at: usize) -> Range<usize> {
+    let at = floor_char_boundary(text, at);
+    let start = text[..at].rfind('\n').map_or(0, |at| at + 1);
+    start..text[at..].find('\n').map_or(text.len(), |end| at + end)
+}
+
+/// The number of that line, from 1.
+pub(super) fn line_number(text: &str, at: usize) -> usize {
+    text[..floor_char_boundary(text, at)].matches('\n').count() + 1
 }
 
 fn floor_char_boundary(text: &str, at: usize) -> usize {

@@ -1,6 +1,9 @@
 //! The text of a harness file: parsed once, and kept with the place of each of its values to say where a problem is.
 
-use super::problem::{ConfigError, Diagnostic, Excerpt, Key, KeyPath, MOST_TOLD, Problem, Problems, names_secrets};
+use super::problem::{
+    ConfigError, Diagnostic, Excerpt, Key, KeyPath, MOST_TOLD, Problem, Problems, line_around, line_number,
+    names_secrets,
+};
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
@@ -121,12 +124,12 @@ impl File {
             if told.is_some_and(|end| span.start <= end) {
                 continue;
             }
-            let line = self.line(span.start);
+            let line = line_around(&self.text, span.start);
             let around = |(path, place): &(&KeyPath, &Range<usize>)| !path.0.is_empty() && place.contains(&span.start);
             let inside: Vec<_> = self.places.iter().filter(around).collect();
             let begins = inside.iter().map(|(_, place)| place.start).min().filter(|start| *start < line.start);
-            let help =
-                begins.map(|start| format!("see whether what begins in line {} is closed", self.line_number(start)));
+            let help = begins
+                .map(|start| format!("see whether what begins in line {} is closed", line_number(&self.text, start)));
             told = inside.iter().map(|(_, place)| place.end).chain([line.end]).max();
             if self.may_be_secret(&line) || inside.iter().any(|(path, _)| path.holds_secrets()) {
                 let value = self.text[line.clone()].find('=').map_or(line.start, |at| line.start + at + 1);
@@ -142,16 +145,5 @@ impl File {
         let above = self.text[..line.start].lines().rev().find(|line| line.trim_start().starts_with('['));
         let words = |text: &str| text.split(|c: char| !c.is_alphanumeric()).any(names_secrets);
         words(&self.text[line.clone()]) || above.is_some_and(words)
-    }
-
-    /// The line of a place, without its end.
-    fn line(&self, at: usize) -> Range<usize> {
-        let at = (0..=at.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0);
-        let start = self.text[..at].rfind('\n').map_or(0, |at| at + 1);
-        start..self.text[at..].find('\n').map_or(self.text.len(), |end| at + end)
-    }
-
-    fn line_number(&self, at: usize) -> usize {
-        self.text[..at].matches('\n').count() + 1
     }
 }
