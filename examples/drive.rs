@@ -28,17 +28,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Options::parse();
     let mut base = options.url.clone();
     base.set_path("");
-    let upload = options
-        .upload
-        .map(|size| format!("method = 'POST'\nbody = {{ random = '{}' }}", size.exact()))
-        .unwrap_or_default();
+    let upload =
+        options.upload.map(|size| format!("method = 'POST'\nbody = {{ random = '{} B' }}", size.0)).unwrap_or_default();
     let rate = options.rate.map(|rate| format!("rate = '{rate}'")).unwrap_or_default();
-    let config: WorkloadConfig = toml::from_str(&format!(
+    let config: WorkloadConfig = format!(
         "base-url = ['{base}']\nconcurrency = {}\n{rate}\n[[step]]\nname = 'only'\npath = '{}'\n{upload}",
         options.connections,
         options.url.path(),
-    ))?;
-    let phase: PhaseConfig = toml::from_str(&format!("kind = 'soak'\nduration = '{}s'", options.seconds))?;
+    )
+    .parse()?;
+    let phase: PhaseConfig = format!("kind = 'soak'\nduration = '{}s'", options.seconds).parse()?;
     let counters = Arc::new(Counters::new(&config));
     let (sender, _receiver) = mpsc::channel();
     let mut driver = Driver::new(&config, Instant::now(), counters, sender)?;

@@ -165,7 +165,7 @@ fn rehearse(arguments: &Arguments, interrupt: &Interrupt) -> Result<RunRecord, P
 }
 
 /// The harness with one short soak, under the load of its first, in the place of its phases: what warms up is to be seen.
-fn rehearsal(harness: Harness, length: Span) -> Harness {
+fn rehearsal(mut harness: Harness, length: Span) -> Harness {
     let soak = harness.phases.iter().find(|phase| phase.kind == PhaseKind::Soak);
     let phase = PhaseConfig {
         kind: PhaseKind::Soak,
@@ -176,5 +176,7 @@ fn rehearsal(harness: Harness, length: Span) -> Harness {
         concurrency: soak.and_then(|s| s.concurrency),
     };
     // What is planned is a run under load: pauses would only make the rehearsal long.
-    Harness { phases: vec![phase], settle: SettleConfig::default(), ..harness }
+    harness.phases = vec![phase];
+    harness.settle = SettleConfig::default();
+    harness
 }

@@ -1,12 +1,15 @@
 //! From a file's text to a harness that makes sense.
 //!
-//! Three steps, each with pointed errors: TOML syntax, the keys and types of [`Harness`], and what contradicts itself.
+//! Three steps, each with pointed errors: TOML syntax, then the keys and types of [`Harness`], its variables and what contradicts
+//! itself, of all of which all is told at once.
 
-use super::problem::{ConfigError, Diagnostic, Key, KeyPath, Problem, nearest};
+use super::problem::{ConfigError, KeyPath, Problems};
+use super::resolve::replaced;
+use super::setting::Setting;
+use super::source::Source;
+use super::variables::Variable;
 use super::{Harness, HeapMode, Stop, check, read_input};
-use std::{io, ops::Range, path::Path};
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use std::{io, path::Path};
 
 /// What the command line changes in a harness file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,18 +33,17 @@ const LONGEST: u64 = 1 << 20;
 pub fn load(path: &Path, overrides: &Overrides) -> Result<Harness, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
     let bytes = read_input(path, LONGEST).map_err(unreadable)?;
-    let text = String::from_utf8(bytes).map_err(|e| unreadable(io::Error::new(io::ErrorKind::InvalidData, e)))?;
+    let no_text = |_| unreadable(io::Error::new(io::ErrorKind::InvalidData, "it is no text in UTF-8"));
+    let text = String::from_utf8(bytes).map_err(no_text)?;
     parse(&text, &path.display().to_string(), overrides)
 }
 
 /// Checks the text of a harness file; `file` is its name in messages. Fails like [`load`].
 pub fn parse(text: &str, file: &str, overrides: &Overrides) -> Result<Harness, ConfigError> {
-    let (table, errors) = DeTable::parse_recoverable(text);
-    if let Some(error) = errors.first() {
-        return Err(invalid(file, text, [(error.span(), explain(error.message()))]));
-    }
-    let mut harness: Harness =
-        toml::from_str(text).map_err(|error| invalid(file, text, [(error.span(), explain(error.message()))]))?;
+    let (source, root) = Source::parse(text, file)?;
+    let mut problems = Problems::default();
+    let mut harness = Harness::read(&root, &KeyPath::default(), &mut problems).unwrap_or_else(Harness::stand_in);
+    harness.source = source;
 
     for (name, value) in &overrides.env {
         harness.target.env.insert(name.clone(), value.clone());
@@ -53,77 +55,21 @@ pub fn parse(text: &str, file: &str, overrides: &Overrides) -> Result<Harness, C
         harness.heap.mode = HeapMode::Preload;
     }
     harness.stop = overrides.stop.unwrap_or(harness.stop);
-
     if overrides.fixed_mix {
         harness.workload.vary_mix = false;
     }
+    let filled = replaced(&harness, &mut problems, |variable| Ok(placeholder(variable)));
+    check::check(&filled, &mut problems);
+    harness.source.verdict(problems).map(|()| harness)
+}
 
-    let problems = check::check_unresolved(&harness);
-    if problems.is_empty() {
-        return Ok(harness);
+/// A value of the right kind; what is known only in a run stays open.
+fn placeholder(variable: &Variable) -> String {
+    match variable {
+        Variable::Port(_) => "1024".to_owned(),
+        Variable::WorkDir | Variable::HarnessDir | Variable::Seepage => "/placeholder".to_owned(),
+        Variable::Env(name) => format!("${{env:{name}}}"),
     }
-    Err(invalid(file, text, problems.into_iter().map(|problem| (find(&table, &problem.at), problem))))
-}
-
-fn invalid(file: &str, text: &str, problems: impl IntoIterator<Item = (Option<Range<usize>>, Problem)>) -> ConfigError {
-    let diagnostics = problems.into_iter().map(|(span, problem)| Diagnostic::in_text(file, text, span, problem));
-    ConfigError::Invalid(diagnostics.collect())
-}
-
-const WHOLE: &str = "expected a whole number from 0 up";
-
-/// Puts serde's words for unknown keys and values into ours, with the known one that was probably meant.
-fn explain(message: &str) -> Problem {
-    let message = message.trim_end();
-    let kinds = [("unknown field ", "key", "keys"), ("unknown variant ", "value", "values")];
-    let unknown = kinds.iter().find_map(|(prefix, one, many)| Some((message.strip_prefix(prefix)?, *one, *many)));
-    let Some((rest, one, many)) = unknown else {
-        let message = message.replace("missing field", "missing key").replace('\n', "; ");
-        let message =
-            message.replace("expected u32", WHOLE).replace("expected u64", WHOLE).replace("expected u16", WHOLE);
-        return Problem { at: KeyPath::default(), message, help: String::new() };
-    };
-    // serde writes: `found`, expected one of `a`, `b`. The name found may hold backticks itself; the known ones don't.
-    let (found, known) = rest.rsplit_once(", expected ").unwrap_or((rest, ""));
-    let known: Vec<&str> = known.split('`').skip(1).step_by(2).collect();
-    let found = found.trim_matches('`');
-    let message = match nearest(found, known.iter().copied()) {
-        Some(meant) => format!("unknown {one} `{found}`: did you mean `{meant}`?"),
-        None => format!("unknown {one} `{found}`"),
-    };
-    let list = known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-    let help = if list.is_empty() { String::new() } else { format!("known {many} here: {list}") };
-    Problem { at: KeyPath::default(), message, help }
-}
-
-/// Where the value at a path is in the text; of a path that the file hasn't, the nearest part that it has.
-fn find(table: &Spanned<DeTable<'_>>, path: &KeyPath) -> Option<Range<usize>> {
-    let mut span = None;
-    let mut next = Some(Place::Table(table.get_ref()));
-    for key in &path.0 {
-        let value = match (next, key) {
-            (Some(Place::Table(table)), Key::Name(name)) => {
-                table.iter().find(|(key, _)| key.get_ref() == name.as_str()).map(|(_, value)| value)
-            }
-            (Some(Place::List(items)), Key::Index(index)) => items.get(*index),
-            // A single text where a list could be, and whatever else has another shape than its path.
-            _ => None,
-        };
-        let Some(value) = value else { break };
-        span = Some(value.span());
-        next = match value.get_ref() {
-            DeValue::Table(table) => Some(Place::Table(table)),
-            DeValue::Array(items) => Some(Place::List(items)),
-            _ => None,
-        };
-    }
-    span
-}
-
-#[derive(Clone, Copy)]
-enum Place<'a> {
-    Table(&'a DeTable<'a>),
-    List(&'a [Spanned<DeValue<'a>>]),
 }
 
 #[cfg(test)]

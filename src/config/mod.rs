@@ -1,11 +1,12 @@
 //! The harness file: what to launch, how to drive it, what growth to allow.
 //!
-//! [`types`] is the file as it is written, `units` its durations, rates and size distributions. [`load`] reads and
-//! checks it, [`resolve`] fills in the variables of a run, [`redacted`] is what of it may be stored, [`variant`] and
-//! [`without_modules`] give another target to the same workload. A [`Harness`] that
+//! [`types`] declares the file's tables, `units` its durations, rates and size distributions; `setting`, `table` and `choice` say
+//! how such declarations are read. [`load`] reads and checks a file, [`resolve`] fills in the variables of a run, [`redacted`] is
+//! what of it may be stored, [`variant`] and [`without_modules`] give another target to the same workload. A [`Harness`] that
 //! came from here makes sense: its URLs, patterns, methods and sizes need no second look.
 
 mod check;
+mod choice;
 mod files;
 mod load;
 mod problem;
@@ -13,6 +14,9 @@ mod redact;
 mod resolve;
 mod schedule;
 mod schema;
+mod setting;
+mod source;
+mod table;
 pub mod types;
 mod units;
 mod variables;
@@ -31,4 +35,4 @@ pub use schema::schema;
 pub use types::*;
 pub use units::{Rate, Size, Span};
 pub use variables::Variables;
-pub use variant::{CompareConfig, ModuleConfig, VariantConfig, variant, without_modules};
+pub use variant::{variant, without_modules};

@@ -4,12 +4,7 @@
 //! expressions need no escapes.
 
 use super::problem::nearest;
-use rand::RngExt;
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, TcpListener};
-use std::ops::RangeInclusive;
-use std::path::Path;
-use std::{env, fs, io};
+use std::collections::BTreeMap;
 
 /// The variables of a harness file, as messages name them.
 const KNOWN: [&str; 6] = ["port", "port:NAME", "work_dir", "harness_dir", "seepage", "env:NAME"];
@@ -27,67 +22,6 @@ pub struct Variables {
     pub seepage: String,
     /// The environment, for `${env:NAME}`.
     pub env: BTreeMap<String, String>,
-}
-
-impl Variables {
-    /// Values for a run of this process: free loopback ports for all that the harness names, all different, and the
-    /// values of the environment variables that it names. Fails if a directory doesn't exist, no port is free, or this
-    /// program has no path.
-    pub fn for_run(harness: &super::Harness, work_dir: &Path, harness_dir: &Path) -> io::Result<Self> {
-        let used = super::resolve::variables_in(harness);
-        let names: BTreeSet<String> = used.iter().filter_map(|v| Some(v.port_name()?.to_owned())).collect();
-        // Every port stays taken until the last one is found, so that none is given twice.
-        let taken = names.into_iter().map(|name| Ok((name, free_port()?))).collect::<io::Result<Vec<_>>>()?;
-        let ports = taken
-            .iter()
-            .map(|(name, listener)| Ok((name.clone(), listener.local_addr()?.port())))
-            .collect::<io::Result<_>>()?;
-        let env = used.iter().filter_map(|variable| match variable {
-            Variable::Env(name) => Some((name.to_string(), env::var(name).ok()?)),
-            _ => None,
-        });
-        Ok(Variables {
-            ports,
-            work_dir: absolute(work_dir)?,
-            harness_dir: absolute(harness_dir)?,
-            seepage: env::current_exe()?.to_string_lossy().into_owned(),
-            env: env.collect(),
-        })
-    }
-}
-
-/// A free port, taken until the listener is dropped. The target binds it a moment later, so it isn't one that the kernel
-/// gives to whoever asks for any, if there are others.
-fn free_port() -> io::Result<TcpListener> {
-    const ATTEMPTS: usize = 100;
-    let given = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok();
-    if let Some(ours) = given.and_then(|text| beside(&text)) {
-        let mut random = rand::rng();
-        for _ in 0..ATTEMPTS {
-            if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, random.random_range(ours.clone()))) {
-                return Ok(listener);
-            }
-        }
-    }
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-}
-
-/// The larger range of unprivileged ports beside the one that the kernel gives away, such as `32768 60999`; `None` if it
-/// is small.
-fn beside(given: &str) -> Option<RangeInclusive<u16>> {
-    /// Well-known services are below.
-    const FIRST: u16 = 10_000;
-    const ENOUGH: usize = 1000;
-    let (low, high) = given.trim().split_once(char::is_whitespace)?;
-    let (low, high): (u16, u16) = (low.trim().parse().ok()?, high.trim().parse().ok()?);
-    let ranges = [FIRST..=low.saturating_sub(1), high.saturating_add(1)..=u16::MAX];
-    ranges.into_iter().max_by_key(|range| range.len()).filter(|range| range.len() >= ENOUGH)
-}
-
-/// The whole path of a directory; the parent of a mere file name, which is empty, stands for the current one.
-fn absolute(directory: &Path) -> io::Result<String> {
-    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    Ok(directory.canonicalize()?.to_string_lossy().into_owned())
 }
 
 /// One variable.
@@ -116,7 +50,7 @@ impl Variable {
         }
     }
 
-    fn port_name(&self) -> Option<&str> {
+    pub(super) fn port_name(&self) -> Option<&str> {
         match self {
             Variable::Port(name) => Some(name),
             _ => None,
@@ -206,14 +140,6 @@ mod tests {
     fn every_variable_is_replaced() {
         assert_eq!(filled("http://127.0.0.1:${port}/${port:admin}").unwrap(), "http://127.0.0.1:8001/8002");
         assert_eq!(filled("${work_dir}:${harness_dir}:${seepage}").unwrap(), "/tmp/run:/srv/harness:/usr/bin/seepage");
-    }
-
-    #[test]
-    fn ports_are_not_those_that_the_kernel_gives_away() {
-        assert_eq!(beside("32768\t60999\n"), Some(10_000..=32_767));
-        assert_eq!(beside("1024 40000"), Some(40_001..=65_535));
-        assert_eq!([beside("1024 65535"), beside("x"), beside("")], [None, None, None]);
-        assert_ne!(free_port().unwrap().local_addr().unwrap().port(), 0);
     }
 
     #[test]

@@ -2,36 +2,8 @@
 //!
 //! Only the target can be overlaid. The workload, its seed and the phases are the same on both sides by construction.
 
-use super::{Harness, ReadyConfig, StopConfig, TargetConfig, Workers};
-use crate::model::{Bytes, Share};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-
-/// A variant of the target: each key takes the place of that of `[target]`; `env` is added to it.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct VariantConfig {
-    /// Program and arguments.
-    pub command: Option<Vec<String>>,
-    /// Working directory.
-    pub cwd: Option<String>,
-    /// Commands that are run to their end before the launch.
-    pub prepare: Option<Vec<Vec<String>>>,
-    /// Variables of the environment, added to those of the target.
-    #[serde(default)]
-    pub env: BTreeMap<String, String>,
-    /// Names of variables that are passed on from the harness's own environment.
-    pub pass_env: Option<Vec<String>>,
-    /// Limit on the memory of everything launched.
-    pub memory_limit: Option<Bytes>,
-    /// Which processes are workers.
-    pub workers: Option<Workers>,
-    /// When the target counts as ready.
-    pub ready: Option<ReadyConfig>,
-    /// How the target is stopped.
-    pub stop: Option<StopConfig>,
-}
+use super::problem::KeyPath;
+use super::{Harness, TargetConfig, VariantConfig};
 
 impl VariantConfig {
     /// Lays this variant over a target.
@@ -55,46 +27,6 @@ impl VariantConfig {
     }
 }
 
-/// A part of the target that can be switched off.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ModuleConfig {
-    /// What the target is without it, laid over `[target]`.
-    pub off: VariantConfig,
-    /// Other modules that it doesn't work without: it is off whenever one of them is.
-    #[serde(default)]
-    pub needs: Vec<String>,
-}
-
-/// What difference between two variants one would not mind, beside growth, for which the budget holds; shares are of
-/// the baseline.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct CompareConfig {
-    /// Memory of a worker after settling; below 1 MiB no difference counts.
-    pub level: Share,
-    /// CPU time per request; below 100 µs no difference counts.
-    pub cpu: Share,
-    /// Bytes allocated per request, where allocations are traced; below 1 KiB no difference counts.
-    pub churn: Share,
-    /// Median, 95th and 99th percentile of latency; below 2 ms no difference counts.
-    pub latency: Share,
-    /// Share of failed requests, and of answers with a status of 400 and above: an absolute difference.
-    pub errors: Share,
-}
-
-impl Default for CompareConfig {
-    fn default() -> Self {
-        CompareConfig {
-            level: Share(0.1),
-            cpu: Share(0.25),
-            churn: Share(0.25),
-            latency: Share(0.5),
-            errors: Share(0.01),
-        }
-    }
-}
-
 impl Harness {
     /// The same without its variants and modules: what one run is made of.
     pub fn alone(&self) -> Harness {
@@ -110,6 +42,7 @@ pub fn variant(harness: &Harness, name: &str) -> Option<Harness> {
     let variant = harness.variants.get(name)?;
     let mut harness = harness.clone();
     variant.put_over(&mut harness.target);
+    harness.source.lay_over(KeyPath::of(&["variants", name]));
     Some(harness)
 }
 
@@ -132,8 +65,9 @@ pub fn without_modules(harness: &Harness, names: &[String]) -> Option<(Harness, 
     for name in names {
         harness.modules.get(name)?;
     }
-    for (_, module) in harness.modules.iter().filter(|(name, _)| off.contains(name)) {
+    for (name, module) in harness.modules.iter().filter(|(name, _)| off.contains(name)) {
         module.off.put_over(&mut changed.target);
+        changed.source.lay_over(KeyPath::of(&["modules", name, "off"]));
     }
     Some((changed, off))
 }

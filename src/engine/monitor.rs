@@ -226,7 +226,7 @@ mod tests {
 
     impl Phase {
         fn new(rounds: u32, fails: bool) -> Self {
-            let config = toml::from_str("kind = 'soak'\nduration = '1h'").unwrap();
+            let config = "kind = 'soak'\nduration = '1h'".parse().unwrap();
             Phase { config, rounds, fails, told: Vec::new() }
         }
     }

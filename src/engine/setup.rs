@@ -3,7 +3,7 @@
 use super::end::RunError;
 use super::head;
 use super::sampler::driver_counting;
-use crate::config::{Harness, HeapMode, Variables, keep_secrets_in, keep_secrets_of, redacted, resolve};
+use crate::config::{Harness, HeapMode, StepConfig, Variables, keep_secrets_in, keep_secrets_of, redacted, resolve};
 use crate::model::{Gates, RunMeta, Step, Target};
 use crate::probe::{Library, MemoryGroup};
 use crate::supervise::{Guard, KILLING, sweep_groups, sweep_scratch};
@@ -80,10 +80,10 @@ impl Setup {
     }
 
     /// The head of the run; `stored` is the harness file as it may be stored.
-    fn head(&self, stamp: (String, String), stored: serde_json::Value) -> RunMeta {
+    fn head(&self, stamp: (String, String), stored: Harness) -> RunMeta {
         let Harness { target, workload, .. } = &self.harness;
         let target = Target {
-            command: words(&stored["target"]["command"]),
+            command: stored.target.command.clone(),
             executable: None,
             root: None,
             workers: describe_workers(&self.harness),
@@ -93,12 +93,13 @@ impl Setup {
             max_worker_size: target.max_worker_size.map(|size| size.0),
             warm_up: None,
         };
+        let config = serde_json::to_value(&stored).expect("a harness has only text keys, which JSON can hold");
         RunMeta {
             seed: workload.seed,
-            steps: steps(&stored),
+            steps: stored.workload.steps.iter().map(stored_step).collect(),
             budgets: self.harness.budget.amounts(),
             gates: gates(&self.harness),
-            ..head::begun(self.harness.name.clone(), stamp, target, driver_counting(), stored)
+            ..head::begun(self.harness.name.clone(), stamp, target, driver_counting(), config)
         }
     }
 
@@ -194,11 +195,6 @@ fn resolved_for_run(
     Ok((variables, resolved))
 }
 
-/// The texts of a JSON list.
-fn words(list: &serde_json::Value) -> Vec<String> {
-    list.as_array().into_iter().flatten().filter_map(|word| Some(word.as_str()?.to_owned())).collect()
-}
-
 fn describe_workers(harness: &Harness) -> String {
     match &harness.target.workers {
         crate::config::Workers::Itself => "self".into(),
@@ -208,9 +204,10 @@ fn describe_workers(harness: &Harness) -> String {
     }
 }
 
-/// The steps as they may be stored.
-fn steps(stored: &serde_json::Value) -> Vec<Step> {
-    serde_json::from_value(stored["workload"]["step"].clone()).unwrap_or_default()
+/// A step as it may be stored.
+fn stored_step(step: &StepConfig) -> Step {
+    let StepConfig { name, method, path, weight, .. } = step.clone();
+    Step { name, method, path, weight }
 }
 
 fn gates(harness: &Harness) -> Gates {

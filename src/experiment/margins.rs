@@ -2,7 +2,7 @@
 
 use crate::compare::{Margin, Margins, Measure};
 use crate::config::{CompareConfig, Harness, HeapMode};
-use crate::model::{Resource, RunRecord};
+use crate::model::{Resource, RunRecord, Share};
 use crate::verdict::Quantile;
 
 /// Differences below these are of the clock and of the allocator: a page cache's, a timer's, one context switch's.
@@ -20,8 +20,18 @@ pub fn margins(harness: &Harness) -> Margins {
 
 /// The same of a run that was made: its own budgets, and what its harness file said of comparisons.
 pub fn margins_of_run(record: &RunRecord) -> Margins {
-    let compare = record.meta.config.get("compare").cloned();
-    let compare = compare.and_then(|c| serde_json::from_value(c).ok()).unwrap_or_default();
+    let usual = CompareConfig::default();
+    let share = |key: &str, usual: Share| {
+        let stored = record.meta.config.get("compare").and_then(|compare| compare.get(key)?.as_str()?.parse().ok());
+        stored.unwrap_or(usual)
+    };
+    let compare = CompareConfig {
+        level: share("level", usual.level),
+        cpu: share("cpu", usual.cpu),
+        churn: share("churn", usual.churn),
+        latency: share("latency", usual.latency),
+        errors: share("errors", usual.errors),
+    };
     allowed(|resource| record.budget(resource), &compare)
 }
 

@@ -16,10 +16,6 @@ use thiserror::Error;
 const LOOK: Duration = Duration::from_millis(25);
 const ATTEMPT: Duration = Duration::from_secs(2);
 
-/// The wait, when the harness file names no condition.
-const DEFAULT_DELAY: Duration = Duration::from_secs(1);
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// Why a target isn't ready.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum ReadyError {
@@ -61,7 +57,7 @@ pub struct Ready<'a> {
 pub fn wait(ready: &Ready<'_>, mut alive: impl FnMut() -> bool) -> Result<(), ReadyError> {
     let begun = Instant::now();
     let config = ready.config;
-    let timeout = config.timeout.map_or(DEFAULT_TIMEOUT, |span| span.0);
+    let timeout = config.timeout();
     let pattern = config
         .output
         .as_deref()
@@ -84,8 +80,7 @@ pub fn wait(ready: &Ready<'_>, mut alive: impl FnMut() -> bool) -> Result<(), Re
         } else if let Some(command) = &config.command {
             look_command(command, ready)
         } else {
-            let delay = config.delay.map_or(DEFAULT_DELAY, |span| span.0);
-            if begun.elapsed() >= delay { Ok(()) } else { Err("still in its start delay".into()) }
+            if begun.elapsed() >= config.delay() { Ok(()) } else { Err("still in its start delay".into()) }
         };
         match look {
             Ok(()) => return Ok(()),

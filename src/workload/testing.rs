@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 /// The workload of a harness file, from the lines below `[workload]`.
 pub(super) fn workload(toml: &str) -> WorkloadConfig {
-    toml::from_str(toml).unwrap()
+    toml.parse().unwrap()
 }
 
 /// A phase, from the lines below `[[phase]]`.
 pub(super) fn phase(toml: &str) -> PhaseConfig {
-    toml::from_str(toml).unwrap()
+    toml.parse().unwrap()
 }
 
 /// Waits until `condition` holds, at most ten seconds, and tells whether it does.

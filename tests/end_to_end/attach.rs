@@ -133,12 +133,13 @@ fn a_process_that_does_nothing_proves_nothing() {
 
 /// Uploads at a steady rate, over new connections again and again so that both workers get some.
 fn load(address: &str, halt: Arc<AtomicBool>) -> JoinHandle<()> {
-    let config: WorkloadConfig = toml::from_str(&format!(
+    let config: WorkloadConfig = format!(
         "base-url = ['http://{address}']\nrate = '200/s'\nconcurrency = 8\nrequests-per-connection = 10\n\
          [[step]]\nname = 'upload'\npath = '/upload'\nmethod = 'POST'\nbody = {{ random = '2 KiB' }}"
-    ))
+    )
+    .parse()
     .unwrap();
-    let phase: PhaseConfig = toml::from_str("kind = 'soak'\nduration = '10m'").unwrap();
+    let phase: PhaseConfig = "kind = 'soak'\nduration = '10m'".parse().unwrap();
     std::thread::spawn(move || {
         let counters = Arc::new(Counters::new(&config));
         let mut driver = Driver::new(&config, Instant::now(), counters, mpsc::channel().0).unwrap();

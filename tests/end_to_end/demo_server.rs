@@ -38,12 +38,13 @@ impl Demo {
 
     /// Sends this many requests of a step, over new connections again and again so that both workers get some.
     fn send(&self, requests: u64, step: &str) -> WorkloadSummary {
-        let config: WorkloadConfig = toml::from_str(&format!(
+        let config: WorkloadConfig = format!(
             "base-url = ['{}']\nconcurrency = 2\nrequests-per-connection = 20\n[[step]]\nname = 'only'\n{step}",
             self.url
-        ))
+        )
+        .parse()
         .unwrap();
-        let phase: PhaseConfig = toml::from_str(&format!("kind = 'soak'\nrequests = {requests}")).unwrap();
+        let phase: PhaseConfig = format!("kind = 'soak'\nrequests = {requests}").parse().unwrap();
         let counters = Arc::new(Counters::new(&config));
         let mut driver = Driver::new(&config, Instant::now(), counters, mpsc::channel().0).unwrap();
         driver.run(&phase, &|| 2, &AtomicBool::new(false));

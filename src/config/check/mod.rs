@@ -2,7 +2,8 @@
 //!
 //! Every check refuses with the place, what is wrong and what to do; nothing that contradicts itself gets as far as a
 //! launch. The checks see texts with their variables replaced; texts that still hold `${env:...}`, whose value is
-//! known only in a run, are checked when it is.
+//! known only in a run, are checked when it is. Where a value couldn't be read, something else stands for it: whoever looks at
+//! two places asks whether the other is [sound](Checker::sound).
 
 mod phases;
 mod target;
@@ -12,9 +13,9 @@ mod workload;
 #[cfg(test)]
 mod tests;
 
-use super::problem::{KeyPath, Problem, nearest};
-use super::variables::Variable;
-use super::{Harness, Span, resolve};
+use super::problem::{KeyPath, Problems};
+use super::setting::{listed, unknown};
+use super::{Harness, Span};
 use crate::model::PerRequest;
 use regex::Regex;
 use std::ops::RangeInclusive;
@@ -27,37 +28,14 @@ const LONGEST: Duration = Duration::from_secs(30 * 24 * 3600);
 /// The highest number of requests in a harness file, so that it can be multiplied by a number of workers.
 const MOST_REQUESTS: u64 = 1_000_000_000_000;
 
-/// Everything wrong with a harness whose variables aren't replaced yet.
-pub(super) fn check_unresolved(harness: &Harness) -> Vec<Problem> {
-    // JSON, the form in which variables are replaced, has no infinite numbers: they are refused first.
-    let mut numbers = Checker::default();
-    workload::check_weights(&mut numbers, &harness.workload);
-    if !numbers.problems.is_empty() {
-        return numbers.problems;
-    }
-    match resolve::replaced(harness, |variable| Ok(placeholder(variable))) {
-        Ok(harness) => check(&harness),
-        Err(problems) => problems,
-    }
-}
-
-/// A value of the right kind.
-fn placeholder(variable: &Variable) -> String {
-    match variable {
-        Variable::Port(_) => "1024".to_owned(),
-        Variable::WorkDir | Variable::HarnessDir | Variable::Seepage => "/placeholder".to_owned(),
-        Variable::Env(name) => format!("${{env:{name}}}"),
-    }
-}
-
 /// Whether the value of a text is known only in a run.
 fn is_open(text: &str) -> bool {
     text.contains("${env:")
 }
 
-/// Everything wrong with a harness.
-pub(super) fn check(harness: &Harness) -> Vec<Problem> {
-    let mut checker = Checker::default();
+/// Notes everything wrong with a harness whose variables are replaced.
+pub(super) fn check(harness: &Harness, problems: &mut Problems) {
+    let mut checker = Checker { problems };
     check_name(&mut checker, &harness.name);
     target::check(&mut checker, &KeyPath::of(&["target"]), &harness.target);
     target::check_requests(&mut checker, &harness.requests);
@@ -69,18 +47,21 @@ pub(super) fn check(harness: &Harness) -> Vec<Problem> {
     check_sample(&mut checker, harness);
     check_heap(&mut checker, harness);
     variants::check(&mut checker, harness);
-    checker.problems
 }
 
 /// Collects problems.
-#[derive(Default)]
-struct Checker {
-    problems: Vec<Problem>,
+struct Checker<'a> {
+    problems: &'a mut Problems,
 }
 
-impl Checker {
+impl Checker<'_> {
     fn refuse(&mut self, at: KeyPath, message: impl Into<String>, help: impl Into<String>) {
-        self.problems.push(Problem { at, message: message.into(), help: help.into() });
+        self.problems.refuse(at, message, help);
+    }
+
+    /// Whether the value at a place is what the file says.
+    fn sound(&self, at: &KeyPath) -> bool {
+        self.problems.sound(at)
     }
 
     fn command(&mut self, at: KeyPath, command: &[String]) {
@@ -171,12 +152,7 @@ impl Checker {
         if known.contains(&word) {
             return;
         }
-        let message = match nearest(word, known.iter().copied()) {
-            Some(meant) => format!("unknown {what} `{word}`: did you mean `{meant}`?"),
-            None => format!("unknown {what} `{word}`"),
-        };
-        let list = known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-        self.refuse(at, message, format!("known: {list}"));
+        self.refuse(at, unknown(what, word, known), format!("known: {}", listed(known)));
     }
 }
 
@@ -249,7 +225,7 @@ fn check_sample(checker: &mut Checker, harness: &Harness) {
         let help = "write `10ms` or more; 100ms is enough for nearly everything";
         checker.refuse(KeyPath::of(&["sample", "every"]), "readings this close disturb the target", help);
     }
-    if sample.slow_every < sample.every {
+    if sample.slow_every < sample.every && checker.sound(&KeyPath::of(&["sample", "every"])) {
         let help = format!("write `{}` or more", sample.every);
         checker.refuse(
             KeyPath::of(&["sample", "slow-every"]),

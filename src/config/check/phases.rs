@@ -59,7 +59,12 @@ pub(super) fn check_settling(
             checker.known(at.key("collect").key("signal"), "signal", signal, &COLLECTING)
         }
     }
-    if settle.collect.is_some() && settle.pauses == 0 && !phases.iter().any(|p| p.kind == PhaseKind::Settle) {
+    let may_pause = !checker.sound(&at.key("pauses")) || !checker.sound(&KeyPath::of(&["phase"]));
+    if settle.collect.is_some()
+        && settle.pauses == 0
+        && !may_pause
+        && !phases.iter().any(|p| p.kind == PhaseKind::Settle)
+    {
         let help = "add `pauses = 24`, or a `[[phase]]` with `kind = \"settle\"`";
         checker.refuse(at.key("collect"), "the load never pauses, so that nothing would be collected", help);
     }
@@ -67,7 +72,7 @@ pub(super) fn check_settling(
         return;
     }
     let least = Span(READINGS_OF_A_PAUSE * sample.every.0);
-    if settle.duration < least {
+    if settle.duration < least && checker.sound(&KeyPath::of(&["sample", "every"])) {
         let message =
             format!("a pause of {} holds too few readings, which come every {}", settle.duration, sample.every);
         checker.refuse(at.key("for"), message, format!("write `{least}` or more, or read oftener"));
@@ -143,6 +148,10 @@ fn check_load(checker: &mut Checker, at: &KeyPath, phase: &PhaseConfig, workload
                 checker.refuse(at.key(key), message, "take it out; the command decides its load");
             }
         }
+    } else if !checker.sound(&KeyPath::of(&["workload", "rate"]))
+        || !checker.sound(&KeyPath::of(&["workload", "command"]))
+    {
+        // Which model it is can't be told.
     } else if phase.rate.is_some() && !is_open_model {
         let help = "give the workload a `rate` to begin from, or ramp `concurrency`";
         checker.refuse(at.key("rate"), "the workload has no `rate`, so this phase can't change it", help);

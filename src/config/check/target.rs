@@ -72,6 +72,7 @@ fn check_ready(checker: &mut Checker, at: &KeyPath, ready: &ReadyConfig) {
     checker.positive(at.key("timeout"), ready.timeout);
     if let (Some(delay), Some(timeout)) = (ready.delay, ready.timeout)
         && delay >= timeout
+        && checker.sound(&at.key("delay"))
     {
         let help = "leave `timeout` out";
         checker.refuse(at.key("timeout"), "the timeout ends before the delay does", help);

@@ -1,7 +1,7 @@
 //! Checks of `[variants]`, `[modules]` and `[compare]`.
 
-use super::super::problem::{KeyPath, nearest};
 use super::{Checker, target};
+use crate::config::problem::{KeyPath, nearest};
 use crate::config::{Harness, VariantConfig};
 
 pub(super) fn check(checker: &mut Checker, harness: &Harness) {
@@ -33,13 +33,12 @@ pub(super) fn check(checker: &mut Checker, harness: &Harness) {
 
 /// Checks the target as it is with an overlay; only what the overlay brings in is told at its place.
 fn check_overlay(checker: &mut Checker, at: &KeyPath, harness: &Harness, overlay: &VariantConfig) {
-    let (mut plain, mut overlaid) = (Checker::default(), Checker::default());
-    target::check(&mut plain, at, &harness.target);
+    let (mut plain, mut overlaid) = (checker.problems.beside(), checker.problems.beside());
+    target::check(&mut Checker { problems: &mut plain }, at, &harness.target);
     let mut changed = harness.target.clone();
     overlay.put_over(&mut changed);
-    target::check(&mut overlaid, at, &changed);
-    let new = overlaid.problems.into_iter().filter(|problem| !plain.problems.contains(problem));
-    checker.problems.extend(new);
+    target::check(&mut Checker { problems: &mut overlaid }, at, &changed);
+    checker.problems.add_without(overlaid, &plain);
 }
 
 /// Names are a part of directories' names and of sentences.

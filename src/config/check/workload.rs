@@ -50,7 +50,7 @@ fn refuse_driver_settings(checker: &mut Checker, at: &KeyPath, workload: &Worklo
 }
 
 fn check_driver(checker: &mut Checker, at: &KeyPath, workload: &WorkloadConfig) {
-    if workload.command_requests.is_some() {
+    if workload.command_requests.is_some() && checker.sound(&at.key("command")) {
         let help = "add `command`, or take this out: the built-in driver counts its requests itself";
         checker.refuse(at.key("command-requests"), "there is no `command` whose output could match", help);
     }
@@ -81,12 +81,9 @@ fn check_driver(checker: &mut Checker, at: &KeyPath, workload: &WorkloadConfig) 
 }
 
 fn check_base_url(checker: &mut Checker, at: KeyPath, text: &str) {
-    let before = checker.problems.len();
     checker.url(at.clone(), text);
-    if checker.problems.len() > before || is_open(text) {
-        return;
-    }
-    if Url::parse(text).is_ok_and(|url| url.query().is_some() || url.fragment().is_some()) {
+    let is_http = |url: &Url| url.scheme() == "http" && !is_open(text);
+    if Url::parse(text).is_ok_and(|url| is_http(&url) && (url.query().is_some() || url.fragment().is_some())) {
         let help = "put the query into the `path` of a step";
         checker.refuse(at, format!("`{text}` has a query or fragment"), help);
     }
@@ -126,7 +123,7 @@ pub(super) fn check_rate(checker: &mut Checker, at: KeyPath, rate: Option<Rate>)
     }
 }
 
-pub(super) fn check_weights(checker: &mut Checker, workload: &WorkloadConfig) {
+fn check_weights(checker: &mut Checker, workload: &WorkloadConfig) {
     let at = KeyPath::of(&["workload", "step"]);
     for (index, step) in workload.steps.iter().enumerate() {
         if !(0.0..=MOST_WEIGHT).contains(&step.weight) {
@@ -168,6 +165,7 @@ fn check_step(checker: &mut Checker, at: &KeyPath, step: &StepConfig) {
     if let Some(abort) = &step.abort
         && step.body.is_none()
         && abort.at != AbortPoint::AfterBody
+        && checker.sound(&at.key("body"))
     {
         let help = "give the step a `body`, or abort `at = \"after-body\"`";
         checker.refuse(at.key("abort"), "a request without a body can't be broken off in it", help);

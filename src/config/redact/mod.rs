@@ -15,11 +15,11 @@ pub use known::{keep_own_secrets, keep_secrets_in, keep_secrets_of, redact_also}
 pub use rules::redacted_words;
 
 use super::Harness;
-use super::problem::{Key, KeyPath};
-use super::resolve::{for_each_text, replaced, to_json};
+use super::problem::{Key, KeyPath, Problems};
+use super::resolve::replaced;
+use super::setting::Setting;
 use super::variables::{Variable, Variables};
 use rules::{is_secret_name, redacted_word};
-use serde_json::Value;
 
 /// What stands where a secret was.
 pub const REDACTED: &str = "[redacted]";
@@ -31,15 +31,14 @@ pub fn without_secrets(text: &str) -> String {
 
 /// The harness as it may be stored, its variables replaced except `${env:...}`: pass it as it was loaded, before
 /// [`resolve`](super::resolve) has put the environment's values into it.
-pub fn redacted(harness: &Harness, variables: &Variables) -> Value {
-    let filled = replaced(harness, |variable| match variable {
+pub fn redacted(harness: &Harness, variables: &Variables) -> Harness {
+    let mut stored = replaced(harness, &mut Problems::default(), |variable| match variable {
         Variable::Env(name) => Ok(format!("${{env:{name}}}")),
         other => other.value(variables).or_else(|_| Ok("?".to_owned())),
     });
-    let mut json = to_json(filled.as_ref().unwrap_or(harness));
     // The texts of the list so far, and the place of the next: in a command, an option is followed by its value.
     let (mut before, mut next): (Vec<String>, Option<KeyPath>) = (Vec::new(), None);
-    for_each_text(&mut json, &KeyPath::default(), &mut |at, text| {
+    stored.texts(&KeyPath::default(), &mut |at, text| {
         if next.as_ref() != Some(at) {
             before.clear();
         }
@@ -48,7 +47,7 @@ pub fn redacted(harness: &Harness, variables: &Variables) -> Value {
         *text = if is_secret_place(at) { REDACTED.to_owned() } else { redacted_word(&before, &word) };
         before.push(word);
     });
-    json
+    stored
 }
 
 /// Whether the value at this place is a secret whatever it says.

@@ -1,32 +1,25 @@
 //! Quantities that are texts in files and schemas.
 
-/// Implements serde and JSON schema for a quantity that is a text in files: read by `FromStr`, written by `$exact`. seepage has
-/// more of them, so that it is exported; `fmt`, serde and schemars are those of the place that calls it.
+/// Implements serde and JSON schema for a quantity that is a text in files: read by `FromStr`, which takes just the texts that
+/// `$pattern` matches, and written by `$written`, without rounding. seepage has more of them, so that it is exported; serde and
+/// schemars are those of the place that calls it.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! as_text {
-    ($type:ty, $expected:expr, $example:expr, $exact:expr) => {
-        impl serde::Serialize for $type {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(&$exact(*self))
+    ($type:ty, $expected:expr, $example:expr, $pattern:expr, $written:expr) => {
+        impl $type {
+            /// What is expected where it stands.
+            pub const EXPECTED: &'static str = $expected;
+
+            /// The regular expression of its texts, in the syntax that JSON schemas and the `regex` crate have in common.
+            pub fn pattern() -> String {
+                format!(r"^[ \t]*{}[ \t]*$", $pattern)
             }
         }
 
-        impl<'de> serde::Deserialize<'de> for $type {
-            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct Visitor;
-                impl serde::de::Visitor<'_> for Visitor {
-                    type Value = $type;
-
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str($expected)
-                    }
-
-                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<$type, E> {
-                        text.parse().map_err(E::custom)
-                    }
-                }
-                deserializer.deserialize_str(Visitor)
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&$written(*self))
             }
         }
 
@@ -36,7 +29,9 @@ macro_rules! as_text {
             }
 
             fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-                schemars::json_schema!({ "type": "string", "description": $expected, "examples": [$example] })
+                schemars::json_schema!({
+                    "type": "string", "description": $expected, "pattern": Self::pattern(), "examples": [$example]
+                })
             }
         }
     };

@@ -30,5 +30,8 @@ pub use resource::{EvidenceClass, Resource};
 pub use sample::{DescriptorKinds, HostSample, LoadSample, Sample, SlowReading};
 pub use series::{Axis, Series};
 pub use thin::{MOST_READINGS, Reading, Thinner};
-pub use units::{Budget, Bytes, Per, PerRequest, Share, UnitError, format_bytes, format_count, format_seconds};
+pub use units::{
+    Budget, Bytes, Per, PerRequest, Share, UnitError, format_bytes, format_count, format_seconds, number_pattern,
+    parse_number,
+};
 pub use worker::{WorkerId, shown_command};
