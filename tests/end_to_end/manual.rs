@@ -44,7 +44,7 @@ fn the_manual_page_has_every_command_with_its_options() {
     for command in COMMANDS {
         assert!(page.contains(&format!(".SH \"SEEPAGE {}\"", command.to_uppercase())), "{command}");
     }
-    assert!(page.contains("interrupted by SIGINT") && page.contains("\\-\\-log\\-pattern"));
+    assert!(page.contains("ended early by Ctrl\\-C") && page.contains("\\-\\-log\\-pattern"));
 }
 
 #[test]
