@@ -142,7 +142,14 @@ fn main() {
         time += sum.time;
         cases += sum.leak + sum.clean + sum.open;
     }
-    println!("\n{cases} cases, {:.2} ms each", time.as_secs_f64() * 1e3 / cases.max(1) as f64);
+    let wrong = |is_wrong: fn(Truth) -> bool, count: fn(&Tally) -> u64| {
+        let of = || sums.iter().filter(|(truth, _)| is_wrong(*truth)).map(|(_, sum)| sum);
+        let cases: u64 = of().map(|sum| sum.leak + sum.clean + sum.open).sum();
+        format!("{} of {cases}", of().map(count).sum::<u64>())
+    };
+    let (leak, clean) = (wrong(Truth::is_no_leak, |s| s.leak), wrong(Truth::is_not_clean, |s| s.clean));
+    println!("\nwrongly called a leak: {leak}; wrongly called clean: {clean}");
+    println!("{cases} cases, {:.2} ms each", time.as_secs_f64() * 1e3 / cases.max(1) as f64);
 }
 
 fn print_calibration(arguments: &Arguments) {
