@@ -139,3 +139,78 @@ fn fit(series: &[Levels], quantum: f64, shape: impl Fn(f64) -> f64) -> Option<Mo
     let units: Vec<Unit> = series.iter().filter(|s| s.x.len() >= 2).map(unit).collect();
     Panel::new(&units, quantum)?.fit(&[0, 1])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn levels(y: impl Fn(f64) -> f64) -> Levels {
+        let x: Vec<f64> = (0..60).map(f64::from).collect();
+        Levels { y: x.iter().map(|x| y(*x)).collect(), x, ..Levels::default() }
+    }
+
+    /// A number between 0 and 1 for each place, seemingly at random.
+    fn chance(x: f64) -> f64 {
+        (x * 997.0 + 0.123).sin().abs()
+    }
+
+    #[test]
+    fn parts_of_a_straight_line_have_its_pace() {
+        let found = paces(&levels(|x| 5.0 + 2.0 * x)).unwrap();
+        assert!(found.len() == PARTS && found.iter().all(|pace| (pace - 2.0).abs() < 1e-9), "{found:?}");
+        assert_eq!(paces(&Levels::default()), None);
+    }
+
+    #[test]
+    fn rises_of_any_size_exceed_what_is_allowed_and_one_alone_does_not() {
+        let stairs = paces(&levels(|x| 30.0 * (x / 7.0).floor())).unwrap();
+        assert!(exceed(&stairs, 1.0, 0.01) && !exceed(&stairs, 4.5, 0.01), "{stairs:?}");
+        let once = paces(&levels(|x| if x > 31.0 { 500.0 } else { 0.0 })).unwrap();
+        assert!(!exceed(&once, 1.0, 0.01), "{once:?}");
+        assert!(!exceed(&[1.0; PARTS], 1.0, 0.01), "just what is allowed");
+    }
+
+    #[test]
+    fn what_slows_down_fades_and_what_goes_on_does_not() {
+        assert!(fade(&paces(&levels(|x| 1000.0 * (1.0 - (-x / 25.0).exp()))).unwrap(), 1.0));
+        assert!(!fade(&paces(&levels(|x| 10.0 * x + 3.0 * chance(x))).unwrap(), 1.0));
+    }
+
+    #[test]
+    fn incarnations_count_as_one_each() {
+        let grows = |by: f64| (0..8).map(|k| levels(|x| by * x + chance(x + 100.0 * f64::from(k)))).collect::<Vec<_>>();
+        assert!(halves_exceed(&grows(3.0), 1.0) && !halves_exceed(&grows(0.5), 1.0));
+        assert!(!halves_exceed(&grows(3.0)[..2], 1.0), "too few");
+    }
+
+    #[test]
+    fn a_few_steps_are_not_many_rises() {
+        assert!(is_spread(&levels(|x| x)));
+        assert!(!is_spread(&levels(|x| (x / 15.0).floor())));
+    }
+
+    #[test]
+    fn rises_that_have_ended_leave_a_silence() {
+        assert!(is_silent(&levels(|x| x.min(51.0))));
+        assert!(!is_silent(&levels(|x| x)));
+        assert!(!is_silent(&levels(|x| if x > 40.0 { 9.0 } else { 0.0 })), "a single rise says nothing of the next");
+        assert!(!is_silent(&levels(|_| 1.0)) && !is_silent(&Levels::default()));
+    }
+
+    #[test]
+    fn what_has_become_full_just_before_the_end_has_stopped() {
+        let full = |at: f64| vec![levels(move |x| 10.0 * x.min(at) + chance(x))];
+        assert!(has_stopped(&full(53.0), 1.0, 0.1));
+        assert!(!has_stopped(&full(60.0), 1.0, 0.1));
+        assert!(
+            !has_stopped(&[levels(|x| 10.0 * x + (x - 50.0).max(0.0) * -2.0)], 1.0, 0.1),
+            "slower, but far over it"
+        );
+    }
+
+    #[test]
+    fn a_warm_up_that_has_begun_does_not_keep_its_pace() {
+        assert!(keeps_pace(&[levels(|x| 10.0 * x + chance(x))], 0.1));
+        assert!(!keeps_pace(&[levels(|x| 1000.0 * (1.0 - (-x / 30.0).exp()) + chance(x))], 0.1));
+    }
+}
