@@ -206,8 +206,8 @@ fn describe_workers(harness: &Harness) -> String {
 
 /// A step as it may be stored.
 fn stored_step(step: &StepConfig) -> Step {
-    let StepConfig { name, method, path, weight, .. } = step.clone();
-    Step { name, method, path, weight }
+    let StepConfig { name, method, path, weight, .. } = step;
+    Step { name: name.clone(), method: method.clone(), path: path.clone(), weight: *weight }
 }
 
 fn gates(harness: &Harness) -> Gates {

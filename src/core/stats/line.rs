@@ -9,6 +9,8 @@ pub struct Line {
     pub slope_se: f64,
     /// Degrees of freedom of the errors: points less two.
     pub df: f64,
+    /// The part of the values' variance that it explains, 0 to 1; nothing of values that are all alike.
+    pub r2: f64,
     centre: (f64, f64),
 }
 
@@ -22,8 +24,11 @@ impl Line {
         let products: f64 = x.iter().zip(y).map(|(x, y)| (x - centre.0) * (y - centre.1)).sum();
         let (slope, df) = (products / squares, n - 2.0);
         let rest = |(x, y): (&f64, &f64)| (y - centre.1 - slope * (x - centre.0)).powi(2);
-        let slope_se = (x.iter().zip(y).map(rest).sum::<f64>() / df / squares).sqrt();
-        (df >= 1.0 && slope.is_finite() && slope_se.is_finite()).then_some(Line { slope, slope_se, df, centre })
+        let rest: f64 = x.iter().zip(y).map(rest).sum();
+        let total: f64 = y.iter().map(|y| (y - centre.1).powi(2)).sum();
+        let slope_se = (rest / df / squares).sqrt();
+        let r2 = if total > 0.0 { 1.0 - rest / total } else { 0.0 };
+        (df >= 1.0 && slope.is_finite() && slope_se.is_finite()).then_some(Line { slope, slope_se, df, r2, centre })
     }
 
     /// Its value at a place.
@@ -44,6 +49,7 @@ mod tests {
         assert!((line.slope - 0.967_532_467_532_467_7).abs() < 1e-12, "{line:?}");
         assert!((line.slope_se - 0.163_416_329_767_765).abs() < 1e-9, "{line:?}");
         assert!((line.at(7.0) - 7.863_636_363_636_363).abs() < 1e-9, "{line:?}");
+        assert!((line.r2 - 0.9211650968839469).abs() < 1e-9, "{line:?}");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use super::assess::ALPHA_LEAK;
 use super::level::{Levels, longest};
-use crate::stats::{Line, ModelFit, Panel, Unit, median, sign_flip, student_t, theil_sen};
+use crate::stats::{Line, Panel, Unit, median, sign_flip, student_t, theil_sen};
 
 /// Equal parts of the judged span: enough for an exact test to be surer than one in a thousand, and each long enough to hold
 /// more than one of most rises.
@@ -66,33 +66,34 @@ pub(super) fn halves_exceed(series: &[Levels], allowed: f64) -> bool {
     n > 2.0 && mean - student_t(1.0 - ALPHA_LEAK, n - 1.0) * (variance / n).sqrt() > allowed
 }
 
-/// Whether growth in the last 60 % is made of many rises of the high-water mark, not of a few that may be the last: the
-/// effective number of rises (Kish 1965), the square of their sum over the sum of their squares.
+/// What the high-water mark of these levels rises by, from the first on.
+fn rises(levels: &[f64]) -> impl Iterator<Item = f64> {
+    let mut mark = levels.first().copied().unwrap_or(0.0);
+    levels.iter().map(move |level| {
+        let rise = (level - mark).max(0.0);
+        mark = mark.max(*level);
+        rise
+    })
+}
+
+/// Their sum and the sum of their squares: the square of the one over the other is how many there are in effect (Kish 1965).
+fn sums(rises: impl Iterator<Item = f64>) -> (f64, f64) {
+    rises.fold((0.0, 0.0), |(sum, squares), rise| (sum + rise, squares + rise * rise))
+}
+
+/// Whether growth in the last 60 % is made of many rises of the high-water mark, not of a few that may be the last.
 pub(super) fn is_spread(levels: &Levels) -> bool {
     let late = &levels.y[2 * levels.y.len() / 5..];
-    let mut mark = late.first().copied().unwrap_or(0.0);
-    let (mut sum, mut squares) = (0.0, 0.0);
-    for y in late {
-        let rise = (y - mark).max(0.0);
-        sum += rise;
-        squares += rise * rise;
-        mark = mark.max(*y);
-    }
+    let (sum, squares) = sums(rises(late));
     sum * sum >= squares * SPREAD.min(0.4 * (late.len() as f64 - 1.0)) && sum > 0.0
 }
 
-/// Whether the silence since the last rise is too long for rises that go on: as many as there are in effect (Kish 1965), each
-/// as large as the other, would have left it once in twenty times (Cox & Lewis 1966).
+/// Whether the silence since the last rise is too long for rises that go on: as many as there are in effect, each as large as the
+/// other, would have left it once in twenty times (Cox & Lewis 1966).
 pub(super) fn is_silent(levels: &Levels) -> bool {
     let Levels { x, y, .. } = levels;
     let (Some(&first), span) = (y.first(), levels.span()) else { return false };
-    let (mut mark, mut sum, mut squares) = (first, 0.0, 0.0);
-    for level in y {
-        let rise = (level - mark).max(0.0);
-        sum += rise;
-        squares += rise * rise;
-        mark = mark.max(*level);
-    }
+    let (sum, squares) = sums(rises(y));
     let Some(last) = y.iter().position(|level| *level >= first + RISEN * sum) else { return false };
     sum > 0.0 && ((x[last] - x[0]) / span).powf(sum * sum / squares) < ALPHA_FADES
 }
@@ -100,18 +101,19 @@ pub(super) fn is_silent(levels: &Levels) -> bool {
 /// Whether growth has slowed down shortly before the end, beyond doubt, and so much that it would be within `allowed` soon:
 /// twice the change more.
 pub(super) fn has_stopped(series: &[Levels], allowed: f64, quantum: f64) -> bool {
-    TAILS.iter().any(|tail| {
-        fit(series, quantum, |u| (u - (1.0 - tail)).max(0.0)).is_some_and(|fit| {
-            let change = fit.coefficient(1);
-            let late = fit.combination(&[1.0, 1.0]).value;
-            change.upper(ALPHA_LEAK) < 0.0 && late + 2.0 * change.value < allowed * longest(series)
-        })
+    let Some(mut panel) = panel(series, quantum, &TAILS.map(|tail| move |u: f64| (u - (1.0 - tail)).max(0.0))) else {
+        return false;
+    };
+    (1..=TAILS.len()).filter_map(|hinge| panel.fit(&[0, hinge])).any(|fit| {
+        let change = fit.coefficient(1);
+        let late = fit.combination(&[1.0, 1.0]).value;
+        change.upper(ALPHA_LEAK) < 0.0 && late + 2.0 * change.value < allowed * longest(series)
     })
 }
 
 /// Whether growth goes on at its pace beyond doubt: the slope of a parabola at the end is not far under its mean.
 pub(super) fn keeps_pace(series: &[Levels], quantum: f64) -> bool {
-    let fit = fit(series, quantum, |u| u * u);
+    let fit = panel(series, quantum, &[|u: f64| u * u]).and_then(|mut panel| panel.fit(&[0, 1]));
     fit.is_some_and(|fit| fit.combination(&[1.0 - KEPT, 2.0 - KEPT]).lower(ALPHA_LEAK) > 0.0)
 }
 
@@ -128,16 +130,16 @@ pub(super) fn late_slope(series: &[Levels]) -> Option<f64> {
     median(&slopes)
 }
 
-/// A straight line and one more shape over the judged part as 0 to 1.
-fn fit(series: &[Levels], quantum: f64, shape: impl Fn(f64) -> f64) -> Option<ModelFit> {
+/// A straight line, and beside it these shapes over the judged part as 0 to 1, a column each.
+fn panel(series: &[Levels], quantum: f64, shapes: &[impl Fn(f64) -> f64]) -> Option<Panel> {
     let span = longest(series);
     let unit = |s: &Levels| {
         let age: Vec<f64> = s.x.iter().map(|x| (x - s.x[0]) / span).collect();
-        let shape = age.iter().map(|u| shape(*u)).collect();
-        Unit { y: s.y.clone(), columns: vec![age, shape] }
+        let shaped = shapes.iter().map(|shape| age.iter().map(|u| shape(*u)).collect());
+        Unit { y: s.y.clone(), columns: [age.clone()].into_iter().chain(shaped).collect() }
     };
     let units: Vec<Unit> = series.iter().filter(|s| s.x.len() >= 2).map(unit).collect();
-    Panel::new(&units, quantum)?.fit(&[0, 1])
+    Panel::new(&units, quantum)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::reason::{ModelShape, SetAside};
 use super::series::{ReadingNote, Readings, readings};
 use super::{Finding, Outcome};
 use crate::model::{Axis, EventKind, PhaseKind, Resource, RunRecord};
-use crate::stats::{Estimate, student_t};
+use crate::stats::{Estimate, Line, student_t};
 
 /// Lags of the autocorrelation that are shown.
 const LAGS: usize = 20;
@@ -315,25 +315,15 @@ fn quantiles(series: &[Vec<f64>], rho: f64) -> Vec<(f64, f64)> {
 /// What simpler rules say of the same levels.
 fn naive(levels: &Levels, budget: f64) -> Vec<NaiveRule> {
     let Levels { x, y, .. } = levels;
-    let n = x.len() as f64;
-    if x.len() < 8 {
-        return Vec::new();
-    }
-    let (mx, my) = (x.iter().sum::<f64>() / n, y.iter().sum::<f64>() / n);
-    let sxx: f64 = x.iter().map(|x| (x - mx).powi(2)).sum();
-    let syy: f64 = y.iter().map(|y| (y - my).powi(2)).sum();
-    let sxy: f64 = x.iter().zip(y).map(|(x, y)| (x - mx) * (y - my)).sum();
-    let slope = sxy / sxx;
-    let rest = (syy - slope * sxy).max(0.0);
-    let t = slope / (rest / (n - 2.0) / sxx).sqrt();
-    let r2 = if syy > 0.0 { 1.0 - rest / syy } else { 0.0 };
+    let Some(line) = Line::through(x, y).filter(|_| x.len() >= 8) else { return Vec::new() };
+    let (slope, t) = (line.slope, line.slope / line.slope_se);
     let part = x.len() / 4;
     let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
     let (first, last) = (mean(&y[..part]), mean(&y[y.len() - part..]));
     vec![
-        NaiveRule::Significant { slope, t, bound: student_t(0.95, n - 2.0) },
+        NaiveRule::Significant { slope, t, bound: student_t(0.95, line.df) },
         NaiveRule::OverBudget { slope, budget },
-        NaiveRule::Straight { slope, r2 },
+        NaiveRule::Straight { slope, r2: line.r2 },
         NaiveRule::Higher { first, last },
     ]
 }
