@@ -239,8 +239,10 @@ impl Conductor<'_> {
         }
         totals.notes().into_iter().for_each(|text| monitor.note(text));
         self.keeper.into_iter().flat_map(OutputKeeper::finish).for_each(|text| monitor.note(text));
-        if reconnects > 0 {
-            monitor.note(format!("the server closed {reconnects} kept connections; their requests were sent again"));
+        match reconnects {
+            0 => {}
+            1 => monitor.note("the server closed a kept connection; its request was sent again".into()),
+            n => monitor.note(format!("the server closed {n} kept connections; their requests were sent again")),
         }
         monitor.recorder.record.meta.workload = Some(totals.summary);
         self.setup.guard.end(monitor.interrupt.ending()).into_iter().for_each(|text| monitor.note(text));
