@@ -6,7 +6,7 @@ use super::experiment::{Teller, held};
 use super::output::{Answer, Inconclusive, Printed};
 use super::problem::{Done, Problem};
 use super::run;
-use crate::compare::{LEAST_PAIRS, MOST_PAIRS, Note};
+use crate::compare::{ComparisonNote, LEAST_PAIRS, MOST_PAIRS};
 use crate::config::{self, Harness, Overrides};
 use crate::engine::{Interruption, RunError, stamp};
 use crate::experiment::{self, AbRequest, Contrast, Stop, Variants};
@@ -127,7 +127,7 @@ pub fn ab(arguments: &Arguments) -> Done {
     teller.say(&format!("{} is the baseline, {} the candidate", variants.sides.a.name, variants.sides.b.name));
     let end = experiment::ab(&request, &mut teller).map_err(|error| Problem::while_listening(&interrupt, error))?;
     drop(teller);
-    let mut notes: Vec<Note> = variants.notes.iter().cloned().map(Note::Recorded).collect();
+    let mut notes: Vec<ComparisonNote> = variants.notes.iter().cloned().map(ComparisonNote::Recorded).collect();
     if let Stop::Interrupted(by) = end.stop {
         notes.push(goes_on(Some(by.to_string()), &directory.path));
     }

@@ -25,7 +25,7 @@ pub struct Arguments {
     inputs: Vec<PathBuf>,
     /// How verdicts are printed.
     #[arg(long, value_enum, default_value = "terminal")]
-    format: Printed,
+    format: PrintedOrLines,
     /// What an inconclusive verdict exits with: 11, or that of a pass or a leak.
     #[arg(long, value_enum, value_name = "AS")]
     inconclusive: Option<Inconclusive>,
@@ -66,7 +66,7 @@ Examples:
   seepage analyze x.csv --time t --memory heap --memory-unit MiB --requests served";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Printed {
+enum PrintedOrLines {
     /// Lines to read.
     Terminal,
     /// One JSON object, as in `verdict.json`; for one input.
@@ -149,8 +149,8 @@ fn put_budgets(given: &[ResourceBudget], own: &mut model::Budgets) -> Result<(),
 pub fn analyze(arguments: &Arguments) -> Done {
     budget::basis(&arguments.budget).map_err(|error| Problem::new(ExitCode::Usage, error))?;
     match (&arguments.inputs[..], arguments.format) {
-        ([input], Printed::Terminal | Printed::Json) => one(input, arguments),
-        (_, Printed::Json) => {
+        ([input], PrintedOrLines::Terminal | PrintedOrLines::Json) => one(input, arguments),
+        (_, PrintedOrLines::Json) => {
             Err(Problem::new(ExitCode::Usage, "--format json is for one input: use --format jsonl for several"))
         }
         _ => many(arguments),
@@ -158,14 +158,14 @@ pub fn analyze(arguments: &Arguments) -> Done {
 }
 
 /// What came of one input.
-struct Judged {
+struct JudgedInput {
     record: RunRecord,
     verdict: Verdict,
 }
 
 fn one(input: &Path, arguments: &Arguments) -> Done {
     let judged = judge(input, arguments).map_err(|what| Problem::new(ExitCode::Failure, what))?;
-    let json = arguments.format == Printed::Json;
+    let json = arguments.format == PrintedOrLines::Json;
     let format = if json { output::Printed::Json } else { output::Printed::Terminal };
     let mut answer = Answer::new(exit_code(&judged.record, &judged.verdict, arguments.inconclusive));
     answer.print(&rendered(&judged.record, &judged.verdict, format)?);
@@ -173,7 +173,7 @@ fn one(input: &Path, arguments: &Arguments) -> Done {
 }
 
 /// What is printed for one of many, and what it alone would exit with.
-type Outcome = (Vec<u8>, ExitCode);
+type PrintedInput = (Vec<u8>, ExitCode);
 
 /// Judges all inputs on all cores and prints each as soon as it and those before it are there.
 fn many(arguments: &Arguments) -> Done {
@@ -183,7 +183,7 @@ fn many(arguments: &Arguments) -> Done {
     let stop = AtomicBool::new(false);
     let mut codes = Vec::with_capacity(inputs.len());
     let printed = std::thread::scope(|scope| {
-        let (send, receive) = mpsc::channel::<(usize, Outcome)>();
+        let (send, receive) = mpsc::channel::<(usize, PrintedInput)>();
         for thread in 0..threads {
             let (send, next, stop) = (send.clone(), &next, &stop);
             let started = std::thread::Builder::new().spawn_scoped(scope, move || {
@@ -216,7 +216,7 @@ fn many(arguments: &Arguments) -> Done {
 
 /// Prints what comes in any order in the order of the inputs. When the reader has gone, the rest is judged all the same, for
 /// what to exit with, unless that is known.
-fn in_order(results: impl Iterator<Item = (usize, Outcome)>, codes: &mut Vec<ExitCode>) -> io::Result<()> {
+fn in_order(results: impl Iterator<Item = (usize, PrintedInput)>, codes: &mut Vec<ExitCode>) -> io::Result<()> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let mut printed = Ok(());
     let mut waiting = BTreeMap::new();
@@ -238,13 +238,13 @@ fn in_order(results: impl Iterator<Item = (usize, Outcome)>, codes: &mut Vec<Exi
     printed
 }
 
-fn of_many(input: &Path, arguments: &Arguments) -> Outcome {
+fn of_many(input: &Path, arguments: &Arguments) -> PrintedInput {
     let name = input.to_string_lossy();
     let judged = judge(input, arguments);
     let code = judged.as_ref().map_or(ExitCode::Failure, |j| exit_code(&j.record, &j.verdict, arguments.inconclusive));
     let text = match (&judged, arguments.format) {
-        (Ok(judged), Printed::Jsonl) => report::verdict_line(&name, &judged.record, &judged.verdict),
-        (Err(what), Printed::Jsonl) => report::error_line(&name, what),
+        (Ok(judged), PrintedOrLines::Jsonl) => report::verdict_line(&name, &judged.record, &judged.verdict),
+        (Err(what), PrintedOrLines::Jsonl) => report::error_line(&name, what),
         (Ok(judged), _) => {
             let verdict = report::terminal(&judged.record, &judged.verdict, colours(), columns());
             folded(format!("{}\n{verdict}\n", report::plain(&name)))
@@ -267,7 +267,7 @@ fn together(codes: &[ExitCode]) -> ExitCode {
 }
 
 /// Reads and judges one input; the error says where it is.
-fn judge(input: &Path, arguments: &Arguments) -> Result<Judged, String> {
+fn judge(input: &Path, arguments: &Arguments) -> Result<JudgedInput, String> {
     let mut record = if input.is_dir() {
         store::read(input).map_err(|error| error.to_string())?
     } else {
@@ -275,7 +275,7 @@ fn judge(input: &Path, arguments: &Arguments) -> Result<Judged, String> {
     };
     put_budgets(&arguments.budget, &mut record.meta.budgets)?;
     let verdict = verdict::judge(&record);
-    Ok(Judged { record, verdict })
+    Ok(JudgedInput { record, verdict })
 }
 
 /// A table, with usual budgets for what it has; what is to be said of it are notes at its begin.

@@ -2,7 +2,7 @@
 
 use super::output::{Answer, Inconclusive, Printed, colours, columns, folded, followed, put, tell, told};
 use super::problem::{Done, Problem};
-use crate::compare::{self, Comparison, Note, Pair, RunSummary, Side, Sides};
+use crate::compare::{self, Comparison, ComparisonNote, Pair, RunSummary, Side, Sides};
 use crate::engine::Finished;
 use crate::experiment;
 use crate::model::{Per, RunRecord, RunStatus};
@@ -126,7 +126,7 @@ pub struct TwoRuns<'a> {
     candidate: &'a Run,
     pairs: [Pair; 1],
     comparison: Comparison,
-    notes: Vec<Note>,
+    notes: Vec<ComparisonNote>,
 }
 
 impl<'a> TwoRuns<'a> {
@@ -162,7 +162,7 @@ impl<'a> TwoRuns<'a> {
 }
 
 /// What makes two runs unlike, beside the target.
-fn unlike(a: &RunRecord, b: &RunRecord) -> Vec<Note> {
+fn unlike(a: &RunRecord, b: &RunRecord) -> Vec<ComparisonNote> {
     let part = |run: &RunRecord, key: &str| run.meta.config.get(key).cloned();
     // The base URL names the port of the run.
     let workload = |run: &RunRecord| {
@@ -172,17 +172,17 @@ fn unlike(a: &RunRecord, b: &RunRecord) -> Vec<Note> {
     };
     let mut notes = Vec::new();
     if workload(a) != workload(b) || part(a, "phase") != part(b, "phase") {
-        notes.push(Note::WorkloadsDiffer);
+        notes.push(ComparisonNote::WorkloadsDiffer);
     }
     if a.meta.host != b.meta.host {
-        notes.push(Note::HostsDiffer);
+        notes.push(ComparisonNote::HostsDiffer);
     }
     notes
 }
 
 /// How an experiment goes on that was ended before its time.
-pub fn goes_on(by: Option<String>, directory: &Path) -> Note {
-    Note::GoesOn { by, directory: directory.display().to_string() }
+pub fn goes_on(by: Option<String>, directory: &Path) -> ComparisonNote {
+    ComparisonNote::GoesOn { by, directory: directory.display().to_string() }
 }
 
 /// Renders an experiment again, from its directory alone.
@@ -204,7 +204,7 @@ pub fn render_again(directory: &Path, format: Option<Format>) -> Done {
     let sides = Sides { a: side(&head.sides[0]), b: side(&head.sides[1]) };
     let comparison = compare::compare(&sides, &pairs, head.pairs, &experiment::margins_of_run(&record));
     let path = directory.canonicalize()?;
-    let mut notes: Vec<Note> = head.notes.iter().cloned().map(Note::Recorded).collect();
+    let mut notes: Vec<ComparisonNote> = head.notes.iter().cloned().map(ComparisonNote::Recorded).collect();
     if comparison.is_unfinished() {
         notes.push(goes_on(None, directory));
     }

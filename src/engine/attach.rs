@@ -6,10 +6,10 @@
 use super::end::{Cut, Finished, RunError};
 use super::head;
 use super::interrupt::Interrupt;
-use super::monitor::{Look, Monitor, Soaked, Stand, Stretch, Subject, Watch};
+use super::monitor::{Followed, LookAt, Monitor, ShowProgress, Soaked, Stand, Stretch};
 use super::pulse::Pulse;
 use super::recorder::Recorder;
-use super::sampler::{Plan, Sampler};
+use super::sampler::{Sampled, Sampler};
 use crate::config::{PhaseConfig, RequestsConfig, SampleConfig, Span, Workers, redacted_words, without_secrets};
 use crate::model::{
     Budgets, Counting, CountingSource, EventKind, Per, PhaseKind, Resource, RunMeta, RunRecord, Target, format_seconds,
@@ -17,7 +17,7 @@ use crate::model::{
 };
 use crate::probe::{Counter, MemoryGroup};
 use crate::store::RunDirectory;
-use crate::supervise::{Attached, Wanted, Watch as TargetWatch};
+use crate::supervise::{Attached, RootWatch, Wanted};
 use serde_json::json;
 use std::path::Path;
 use std::sync::mpsc::channel;
@@ -107,7 +107,7 @@ impl<'a> Attachment<'a> {
     ///
     /// # Errors
     /// If the run directory can't be made.
-    pub fn watch(self, watch: &mut Watch<'_>, look: &mut Look<'_>) -> Result<Finished, RunError> {
+    pub fn watch(self, watch: &mut ShowProgress<'_>, look: &mut LookAt<'_>) -> Result<Finished, RunError> {
         let pulse = Pulse::begin();
         let group = MemoryGroup::of(self.attached.example.id().pid);
         let meta = self.head(group.as_ref());
@@ -124,7 +124,7 @@ impl<'a> Attachment<'a> {
         attached.notes.into_iter().for_each(|text| monitor.note(text));
         monitor.recorder.event(EventKind::Phase { phase: PhaseKind::Soak, index: 0 });
         let mut soak = OpenSoak::new(request.duration, pulse.origin());
-        let plan = Plan {
+        let plan = Sampled {
             roster: attached.roster,
             counter,
             group,
@@ -134,7 +134,7 @@ impl<'a> Attachment<'a> {
             pulse,
         };
         let sampler = Sampler::start(plan, sink);
-        let mut following = Following { root: attached.root.map(TargetWatch::new), seen: false, empty: None };
+        let mut following = Following { root: attached.root.map(RootWatch::new), seen: false, empty: None };
         let end = sampler.and_then(|sampler| {
             let end = monitor.follow(&mut soak, &mut following);
             let followed = monitor.recorder.end_sampling(sampler.finish());
@@ -228,7 +228,7 @@ impl Stretch for OpenSoak {
 
 /// Whether the target still lives.
 struct Following {
-    root: Option<TargetWatch>,
+    root: Option<RootWatch>,
     seen: bool,
     empty: Option<Instant>,
 }
@@ -252,7 +252,7 @@ impl Following {
     }
 }
 
-impl Subject for Following {
+impl Followed for Following {
     fn check(&mut self, recorder: &mut Recorder, alive: usize) -> Result<(), String> {
         let Some((event, reason)) = self.look(alive) else { return Ok(()) };
         recorder.event(event);

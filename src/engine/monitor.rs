@@ -33,10 +33,10 @@ pub struct Progress<'a> {
 }
 
 /// Called some twenty times a second while a run goes on.
-pub type Watch<'a> = dyn FnMut(&Progress<'_>) + 'a;
+pub type ShowProgress<'a> = dyn FnMut(&Progress<'_>) + 'a;
 
 /// A look at the record of a soak that goes on, at this share of its plan, or after so many seconds if it has no plan.
-pub type Look<'a> = dyn FnMut(&RunRecord, f64) -> Option<Looked> + 'a;
+pub type LookAt<'a> = dyn FnMut(&RunRecord, f64) -> Option<Looked> + 'a;
 
 /// What a look found.
 pub struct Looked {
@@ -49,7 +49,7 @@ pub struct Looked {
 }
 
 /// What is watched over: a target that was launched, or one that ran already.
-pub trait Subject {
+pub trait Followed {
     /// Takes in what happened to it; `alive` of its workers live.
     ///
     /// # Errors
@@ -106,9 +106,9 @@ pub struct Monitor<'a> {
     /// What ends it before its time.
     pub interrupt: Interrupt,
     /// Shows it.
-    pub watch: &'a mut Watch<'a>,
+    pub watch: &'a mut ShowProgress<'a>,
     /// Looks whether the answer is proven.
-    pub look: &'a mut Look<'a>,
+    pub look: &'a mut LookAt<'a>,
 }
 
 impl Monitor<'_> {
@@ -116,7 +116,7 @@ impl Monitor<'_> {
     ///
     /// # Errors
     /// If the run has to end.
-    pub fn follow(&mut self, stretch: &mut dyn Stretch, subject: &mut dyn Subject) -> Result<(), Cut> {
+    pub fn follow(&mut self, stretch: &mut dyn Stretch, subject: &mut dyn Followed) -> Result<(), Cut> {
         let mut cut = None;
         loop {
             if let Some(end) = stretch.end() {
@@ -143,7 +143,7 @@ impl Monitor<'_> {
     ///
     /// # Errors
     /// If the run has to end now.
-    pub fn wait(&mut self, subject: &mut dyn Subject) -> Result<(), Cut> {
+    pub fn wait(&mut self, subject: &mut dyn Followed) -> Result<(), Cut> {
         self.recorder.take(LOOK);
         self.go_on(subject)
     }
@@ -152,7 +152,7 @@ impl Monitor<'_> {
     ///
     /// # Errors
     /// If it has to end now.
-    pub fn go_on(&mut self, subject: &mut dyn Subject) -> Result<(), Cut> {
+    pub fn go_on(&mut self, subject: &mut dyn Followed) -> Result<(), Cut> {
         if let Some(by) = self.interrupt.cause() {
             return Err(Cut::interrupted(by));
         }
@@ -264,7 +264,7 @@ mod tests {
     /// A target that lives for so many checks.
     struct Target(u32);
 
-    impl Subject for Target {
+    impl Followed for Target {
         fn check(&mut self, _recorder: &mut Recorder, _alive: usize) -> Result<(), String> {
             self.0 = self.0.checked_sub(1).ok_or("it died")?;
             Ok(())

@@ -5,11 +5,11 @@ use super::driving::{DrivenPhase, Driving};
 use super::end::{Cut, Finished, RunError};
 use super::heap::{HeapLooks, HeapSampling};
 use super::interrupt::Interrupt;
-use super::monitor::{Look, Monitor, Watch};
+use super::monitor::{LookAt, Monitor, ShowProgress};
 use super::outputs::OutputKeeper;
 use super::pulse::Pulse;
 use super::recorder::Recorder;
-use super::sampler::{Plan, Sampler};
+use super::sampler::{Sampled, Sampler};
 use super::setup::Setup;
 use super::soaking::Soaking;
 use super::target::{self, LaunchedTarget, Outputs};
@@ -54,7 +54,11 @@ pub struct Extend<'a> {
 ///
 /// # Errors
 /// If the run can't even begin; nothing was launched then.
-pub fn run(request: &RunRequest<'_>, watch: &mut Watch<'_>, look: &mut Look<'_>) -> Result<Finished, RunError> {
+pub fn run(
+    request: &RunRequest<'_>,
+    watch: &mut ShowProgress<'_>,
+    look: &mut LookAt<'_>,
+) -> Result<Finished, RunError> {
     let pulse = Pulse::begin();
     let (setup, mut meta) = Setup::new(request.harness, request.harness_dir)?;
     let (sink, entries) = channel();
@@ -144,7 +148,7 @@ impl Conductor<'_> {
             let looks = HeapLooks::start(&library, pulse.origin(), sink.clone(), interrupt.clone())?;
             Ok(HeapSampling::new(library, looks))
         });
-        let plan = Plan {
+        let plan = Sampled {
             roster,
             counter,
             group: self.setup.group.clone().ok(),

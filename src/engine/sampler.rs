@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 const HOST_EVERY: Duration = Duration::from_millis(250);
 
 /// What is sampled.
-pub struct Plan {
+pub struct Sampled {
     /// The workers.
     pub roster: Roster,
     /// Who counts their requests, if anyone can.
@@ -78,7 +78,7 @@ impl Sampler {
     ///
     /// # Errors
     /// If its thread can't be started.
-    pub fn start(plan: Plan, sink: Sender<Entry>) -> Result<Self, Cut> {
+    pub fn start(plan: Sampled, sink: Sender<Entry>) -> Result<Self, Cut> {
         let (asks, asked) = sync_channel(1);
         let started = thread::start("sampler", move || {
             let _sampled = plan.pulse.sampled();
@@ -116,7 +116,7 @@ pub fn driver_counting() -> Counting {
 }
 
 struct Sampling {
-    plan: Plan,
+    plan: Sampled,
     sink: Sender<Entry>,
     host: HostProbe,
     account: Account,
@@ -138,7 +138,7 @@ struct Sampling {
 }
 
 impl Sampling {
-    fn new(plan: Plan, sink: Sender<Entry>) -> Self {
+    fn new(plan: Sampled, sink: Sender<Entry>) -> Self {
         let account = Account::new(plan.config.overhead.0);
         let kills = plan.group.as_ref().and_then(|group| group.read().kills).unwrap_or(0);
         Sampling {

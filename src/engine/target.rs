@@ -2,7 +2,7 @@
 
 use super::end::Cut;
 use super::interrupt::Interrupt;
-use super::monitor::{Monitor, Subject};
+use super::monitor::{Followed, Monitor};
 use super::recorder::Recorder;
 use super::setup::Setup;
 use super::written;
@@ -235,7 +235,7 @@ impl LaunchedTarget {
     }
 }
 
-impl Subject for LaunchedTarget {
+impl Followed for LaunchedTarget {
     fn check(&mut self, recorder: &mut Recorder, _alive: usize) -> Result<(), String> {
         check(&mut self.launched, recorder).map_err(|reason| self.outputs.explain(&reason))
     }

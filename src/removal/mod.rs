@@ -149,7 +149,7 @@ fn mount_of(opened: BorrowedFd<'_>) -> Option<u64> {
 pub fn empty(directory: &OwnedFd, shown: &Path, kept: &[&str], until: Option<Instant>) -> Result<(), Left> {
     let kept = kept.iter().filter_map(|name| CString::new(*name).ok()).collect();
     let failed = |why| Left::one(shown, why);
-    let top = Level { name: CString::default(), identity: identity(directory).map_err(failed)?, stays: kept };
+    let top = OpenLevel { name: CString::default(), identity: identity(directory).map_err(failed)?, stays: kept };
     let current = directory.try_clone().map_err(|_| failed(Errno::MFILE))?;
     let mut emptying = Emptying { levels: vec![top], current, shown, until, left: Left::default() };
     emptying.run();
@@ -157,7 +157,7 @@ pub fn empty(directory: &OwnedFd, shown: &Path, kept: &[&str], until: Option<Ins
 }
 
 /// A directory on the way down. Only the last of them is open: a tree may be deeper than there are descriptors.
-struct Level {
+struct OpenLevel {
     name: CString,
     identity: (u64, u64),
     /// Names in it that stay.
@@ -165,7 +165,7 @@ struct Level {
 }
 
 struct Emptying<'a> {
-    levels: Vec<Level>,
+    levels: Vec<OpenLevel>,
     current: OwnedFd,
     shown: &'a Path,
     until: Option<Instant>,
@@ -226,7 +226,7 @@ impl Emptying<'_> {
     }
 
     fn descend(&mut self, name: CString, below: OwnedFd) -> Result<(), Errno> {
-        self.levels.push(Level { name, identity: identity(&below)?, stays: HashSet::new() });
+        self.levels.push(OpenLevel { name, identity: identity(&below)?, stays: HashSet::new() });
         self.current = below;
         Ok(())
     }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 /// Renders the verdict on `file` as one line, line break included.
 pub fn verdict_line(file: &str, record: &RunRecord, verdict: &Verdict) -> String {
-    render(&Line::Judged(Judged::new(file, record, verdict)))
+    render(&Line::Judged(RunLine::new(file, record, verdict)))
 }
 
 /// Renders why `file` could not be judged as one line, line break included.
@@ -35,14 +35,14 @@ fn render(line: &Line) -> String {
 #[serde(untagged)]
 #[schemars(title = "seepage analyze --format jsonl")]
 enum Line {
-    Judged(Judged),
+    Judged(RunLine),
     Failed(Failed),
 }
 
 /// A file that was judged.
 #[derive(Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-struct Judged {
+struct RunLine {
     /// The file or run directory, as it was given.
     file: String,
     verdict: OutcomeWord,
@@ -80,7 +80,7 @@ enum Per {
     Second,
 }
 
-impl Judged {
+impl RunLine {
     fn new(file: &str, record: &RunRecord, verdict: &Verdict) -> Self {
         let with = |outcome| verdict.findings.iter().find(|f| f.outcome == outcome);
         let finding = with(verdict.outcome).or(verdict.findings.first());
@@ -93,7 +93,7 @@ impl Judged {
         let growth = finding.and_then(|f| f.growth);
         let number = |value: f64| Some(value / per.as_ref().map_or(1.0, |p| p.1)).filter(|v| v.is_finite());
         let decided = finding.filter(|f| f.outcome == verdict.outcome);
-        Judged {
+        RunLine {
             file: file.into(),
             verdict: verdict.outcome.into(),
             resource: finding.map(|finding| finding.resource),

@@ -6,7 +6,7 @@
 use super::exec::{ExecError, Suspended};
 use super::guard::watch_over;
 use super::kill::{self, Killing};
-use super::protocol::{LaunchRequest, Order, Report, receive, send};
+use super::protocol::{KeeperReport, LaunchRequest, Order, receive, send};
 use super::tree;
 use nix::errno::Errno;
 use nix::libc;
@@ -126,7 +126,7 @@ impl Keeper {
                     Ok(suspended) => {
                         let pid = suspended.pid.as_raw() as u32;
                         self.kept = Kept::Suspended(suspended);
-                        Report::Suspended { keeper: std::process::id(), pid }
+                        KeeperReport::Suspended { keeper: std::process::id(), pid }
                     }
                     Err(error) => failed(&error),
                 };
@@ -139,7 +139,7 @@ impl Keeper {
                     Kept::Suspended(suspended) => match suspended.resume(&command) {
                         Ok(pid) => {
                             self.kept = Kept::Running(pid);
-                            Report::Running
+                            KeeperReport::Running
                         }
                         Err(error) => failed(&error),
                     },
@@ -179,7 +179,7 @@ impl Keeper {
                 for (pid, status) in ended {
                     self.tell_exit(pid, status)?;
                 }
-                self.say(&Report::Killed(killed))
+                self.say(&KeeperReport::Killed(killed))
             }
         }
     }
@@ -195,14 +195,14 @@ impl Keeper {
         if matches!(&self.kept, Kept::Running(kept) if kept.as_raw() as u32 == pid) {
             self.kept = Kept::Ended;
         }
-        self.say(&Report::Exited { pid, status })
+        self.say(&KeeperReport::Exited { pid, status })
     }
 
-    fn say(&mut self, report: &Report) -> io::Result<()> {
+    fn say(&mut self, report: &KeeperReport) -> io::Result<()> {
         send(&mut self.writer, report)
     }
 }
 
-fn failed(error: &ExecError) -> Report {
-    Report::Failed { what: error.what.clone(), errno: error.errno as i32 }
+fn failed(error: &ExecError) -> KeeperReport {
+    KeeperReport::Failed { what: error.what.clone(), errno: error.errno as i32 }
 }

@@ -2,7 +2,7 @@
 
 use super::claim::{Claim, PATIENCE};
 use super::helper::Helper;
-use super::protocol::{GuardOrder, Killed, LaunchRequest, Order, Report, order, receive, send};
+use super::protocol::{GuardOrder, KeeperReport, Killed, LaunchRequest, Order, order, receive, send};
 use super::{guard, kill, tree};
 use crate::model::{ExitCause, format_seconds};
 use crate::thread;
@@ -225,7 +225,7 @@ impl State {
 #[derive(Debug)]
 pub struct Launched {
     orders: UnixStream,
-    reports: Receiver<Report>,
+    reports: Receiver<KeeperReport>,
     guard: Arc<Helper>,
     /// `None` until it has answered.
     keeper: Option<Helper>,
@@ -250,10 +250,10 @@ impl Launched {
         thread::start("reports", move || forward(reader, &sender)).map_err(LaunchError::Thread)?;
         let mut launched = Launched { orders: ours, reports, guard, keeper: None, first: 0, woken: false };
         match launched.ask(&Order::Launch(request))? {
-            Report::Suspended { keeper, pid } => {
+            KeeperReport::Suspended { keeper, pid } => {
                 (launched.keeper, launched.first) = (Some(Helper::hold(keeper)?), pid);
             }
-            Report::Failed { what, errno } => {
+            KeeperReport::Failed { what, errno } => {
                 return Err(LaunchError::Target { what, errno: Errno::from_raw(errno) });
             }
             _ => return Err(lost().into()),
@@ -277,8 +277,8 @@ impl Launched {
     /// If it can't be executed.
     pub fn resume(&mut self) -> Result<(), LaunchError> {
         match self.ask(&Order::Resume)? {
-            Report::Running => Ok(()),
-            Report::Failed { what, errno } => Err(LaunchError::Target { what, errno: Errno::from_raw(errno) }),
+            KeeperReport::Running => Ok(()),
+            KeeperReport::Failed { what, errno } => Err(LaunchError::Target { what, errno: Errno::from_raw(errno) }),
             _ => Err(lost().into()),
         }
     }
@@ -308,7 +308,7 @@ impl Launched {
         let deadline = Instant::now() + patience;
         loop {
             match self.reports.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(Report::Exited { pid, status }) => {
+                Ok(KeeperReport::Exited { pid, status }) => {
                     return Some(TargetEvent::Exited(pid, ExitCause::from_wait_status(status)));
                 }
                 Ok(_) => {}
@@ -366,7 +366,9 @@ impl Launched {
 
     /// Kills everything below the keeper, and waits for that as long as `patience` lasts; returns what was killed.
     pub fn kill(&mut self, patience: Duration) -> Killed {
-        if let Ok(Report::Killed(killed)) = send(&mut self.orders, &Order::Kill).and_then(|()| self.answer(patience)) {
+        if let Ok(KeeperReport::Killed(killed)) =
+            send(&mut self.orders, &Order::Kill).and_then(|()| self.answer(patience))
+        {
             return killed;
         }
         // Without a keeper, the guard does it, and without a guard we do at its end.
@@ -375,17 +377,17 @@ impl Launched {
     }
 
     /// Gives an order and waits for its answer.
-    fn ask(&mut self, order: &Order) -> io::Result<Report> {
+    fn ask(&mut self, order: &Order) -> io::Result<KeeperReport> {
         send(&mut self.orders, order)?;
         self.answer(ANSWER)
     }
 
     /// Waits for an answer; exits that are reported meanwhile are of no interest then.
-    fn answer(&mut self, patience: Duration) -> io::Result<Report> {
+    fn answer(&mut self, patience: Duration) -> io::Result<KeeperReport> {
         let deadline = Instant::now() + patience;
         loop {
             match self.reports.recv_timeout(LOOK) {
-                Ok(Report::Exited { .. }) => {}
+                Ok(KeeperReport::Exited { .. }) => {}
                 Ok(report) => return Ok(report),
                 Err(RecvTimeoutError::Disconnected) => return Err(lost()),
                 Err(RecvTimeoutError::Timeout) if Instant::now() >= deadline => {
@@ -406,7 +408,7 @@ impl Drop for Launched {
     }
 }
 
-fn forward(reader: UnixStream, reports: &Sender<Report>) {
+fn forward(reader: UnixStream, reports: &Sender<KeeperReport>) {
     let mut reader = BufReader::new(reader);
     while let Ok(Some(report)) = receive(&mut reader) {
         if reports.send(report).is_err() {

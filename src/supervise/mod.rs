@@ -27,6 +27,6 @@ pub use protocol::{Killed, LaunchRequest};
 pub use ready::{Ready, ReadyError, tail, wait as wait_until_ready};
 pub use roster::{Arrival, Departure, Roster, Scope};
 pub use signal::signal_worker;
-pub use target::{AttachError, Attached, Wanted, Watch};
+pub use target::{AttachError, Attached, RootWatch, Wanted};
 #[cfg(test)]
 pub(crate) use tree::descendants;

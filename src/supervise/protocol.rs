@@ -60,7 +60,7 @@ pub(super) enum Order {
 
 /// From a keeper to the harness.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Report {
+pub(super) enum KeeperReport {
     /// The process exists, suspended: the keeper's PID and its own.
     Suspended { keeper: u32, pid: u32 },
     /// It runs.

@@ -170,15 +170,15 @@ impl Attached {
 
 /// Follows a target's first process to its end.
 #[derive(Debug)]
-pub struct Watch {
+pub struct RootWatch {
     root: WorkerProbe,
     ended: Option<Instant>,
 }
 
-impl Watch {
+impl RootWatch {
     /// Follows `root`.
     pub fn new(root: WorkerProbe) -> Self {
-        Watch { root, ended: None }
+        RootWatch { root, ended: None }
     }
 
     /// Once it has ended: how, where the kernel tells.
@@ -315,7 +315,7 @@ mod tests {
         assert!(attached.notes.is_empty());
         let mut roster = attached.roster;
         assert_eq!(roster.refresh(true).0.len(), 1);
-        let mut watch = Watch::new(attached.root.unwrap());
+        let mut watch = RootWatch::new(attached.root.unwrap());
         assert_eq!(watch.end(), None);
         child.kill().unwrap();
         child.wait().unwrap();

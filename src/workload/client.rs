@@ -3,7 +3,7 @@
 use super::body::Message;
 use super::connection::{Broken, Connection, Exchange};
 use super::plan::{Abort, Place, Request};
-use super::record::{ErrorKind, Outcome, Recorder};
+use super::record::{ErrorKind, LoadRecorder, RequestEnd};
 use super::script::Script;
 use super::stall::Stalls;
 use crate::config::AbortPoint;
@@ -20,7 +20,7 @@ const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 /// What all clients of a run share.
 pub(super) struct Shared {
     pub(super) script: Script,
-    pub(super) recorder: RefCell<Recorder>,
+    pub(super) recorder: RefCell<LoadRecorder>,
     pub(super) stalls: Stalls,
     /// Connections opened so far: they go to the servers in turn.
     pub(super) opened: Cell<usize>,
@@ -83,20 +83,20 @@ impl Client {
         };
         let outcome = match attempt.result {
             Err(_) if stalled => return,
-            Ok(Sent::Aborted) => Outcome::Aborted,
-            Ok(Sent::Answered(status)) if step.expect.contains(&status) => Outcome::Ok(status),
+            Ok(Sent::Aborted) => RequestEnd::Aborted,
+            Ok(Sent::Answered(status)) if step.expect.contains(&status) => RequestEnd::Ok(status),
             Ok(Sent::Answered(status)) => {
                 recorder.explain(request.step, format_args!("unexpected status {status}"));
-                Outcome::Failed(ErrorKind::Status, Some(status))
+                RequestEnd::Failed(ErrorKind::Status, Some(status))
             }
             Err(Failure::Timeout) => {
                 let timeout = crate::config::Span(shared.script.timeout);
                 recorder.explain(request.step, format_args!("no answer within {timeout}"));
-                Outcome::Failed(ErrorKind::Timeout, None)
+                RequestEnd::Failed(ErrorKind::Timeout, None)
             }
             Err(Failure::Broken(broken)) => {
                 recorder.explain(request.step, &broken);
-                Outcome::Failed(kind(&broken), None)
+                RequestEnd::Failed(kind(&broken), None)
             }
         };
         recorder.ended(request.step, outcome, latency, bytes_sent, now);

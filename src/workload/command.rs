@@ -4,7 +4,7 @@
 //! bounded amount, for the count of requests and for error messages.
 
 use super::counters::Counters;
-use super::record::{ErrorKind, Recorder};
+use super::record::{ErrorKind, LoadRecorder};
 use super::running::Running;
 use super::{PhaseEnd, WorkloadError, is_set};
 use crate::config::{PhaseConfig, WorkloadConfig};
@@ -29,7 +29,7 @@ pub(super) struct CommandLoad {
     environment: BTreeMap<String, String>,
     command: Vec<String>,
     requests: Option<Regex>,
-    recorder: Recorder,
+    recorder: LoadRecorder,
 }
 
 impl CommandLoad {
@@ -47,7 +47,7 @@ impl CommandLoad {
             None => None,
             Some(pattern) => Some(compile(pattern).map_err(|e| WorkloadError::new("workload.command-requests", e))?),
         };
-        let recorder = Recorder::new(origin, counters, seconds);
+        let recorder = LoadRecorder::new(origin, counters, seconds);
         Ok(CommandLoad { guard: None, environment: BTreeMap::new(), command, requests, recorder })
     }
 
@@ -55,7 +55,7 @@ impl CommandLoad {
         (self.guard, self.environment) = (Some(guard), environment);
     }
 
-    pub(super) fn recorder(&self) -> &Recorder {
+    pub(super) fn recorder(&self) -> &LoadRecorder {
         &self.recorder
     }
 
@@ -70,7 +70,7 @@ impl CommandLoad {
         if let PhaseEnd::Failed(why) = &end {
             let now = Instant::now();
             self.recorder.explain(STEP, why);
-            let outcome = super::record::Outcome::Failed(ErrorKind::Command, None);
+            let outcome = super::record::RequestEnd::Failed(ErrorKind::Command, None);
             self.recorder.ended(STEP, outcome, None, 0, now);
         }
         self.recorder.end_phase(Instant::now());

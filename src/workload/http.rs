@@ -9,7 +9,7 @@ use super::counters::Counters;
 use super::mix::{Pairs, mix_blocks};
 use super::pacing::{Arrivals, Ramp};
 use super::plan::Place;
-use super::record::{ErrorKind, Outcome, Recorder};
+use super::record::{ErrorKind, LoadRecorder, RequestEnd};
 use super::script::Script;
 use super::stall::Stalls;
 use super::timer::Timer;
@@ -107,7 +107,7 @@ impl HttpLoad {
             let _inside = runtime.enter();
             Rc::new(Timer::new().map_err(cannot_start)?)
         };
-        let recorder = RefCell::new(Recorder::new(origin, counters, seconds));
+        let recorder = RefCell::new(LoadRecorder::new(origin, counters, seconds));
         Ok(HttpLoad {
             timer,
             shared: Rc::new(Shared {
@@ -132,7 +132,7 @@ impl HttpLoad {
         self.blocks = blocks_of(&self.config, parts);
     }
 
-    pub(super) fn recorder(&self) -> std::cell::Ref<'_, Recorder> {
+    pub(super) fn recorder(&self) -> std::cell::Ref<'_, LoadRecorder> {
         self.shared.recorder.borrow()
     }
 
@@ -491,7 +491,7 @@ async fn open(mut client: Client, phase: &Phase, shared: &Shared) -> Client {
             let step = shared.script.plan.request(place).step;
             let mut recorder = shared.recorder.borrow_mut();
             recorder.explain(step, "dropped: every connection was busy for longer than the timeout");
-            recorder.ended(step, Outcome::Failed(ErrorKind::Dropped, None), Some(waited), 0, now);
+            recorder.ended(step, RequestEnd::Failed(ErrorKind::Dropped, None), Some(waited), 0, now);
             continue;
         }
         client.send(shared, place, intended).await;

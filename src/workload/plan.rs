@@ -64,7 +64,7 @@ pub(super) struct Drawn {
 
 /// The plan of a run: a request for every number.
 #[derive(Debug, Clone)]
-pub(super) struct Plan {
+pub(super) struct RequestPlan {
     random: ChaCha8Rng,
     seed: u64,
     steps: Vec<Drawn>,
@@ -74,11 +74,11 @@ pub(super) struct Plan {
     block: RefCell<(Option<u64>, Vec<f64>)>,
 }
 
-impl Plan {
+impl RequestPlan {
     /// A plan over these steps; their weights must be finite and positive in sum.
-    pub(super) fn new(seed: u64, steps: Vec<Drawn>) -> Plan {
+    pub(super) fn new(seed: u64, steps: Vec<Drawn>) -> RequestPlan {
         let sums = sums(steps.iter().map(|step| step.weight));
-        Plan { random: ChaCha8Rng::seed_from_u64(seed), seed, steps, sums, block: RefCell::default() }
+        RequestPlan { random: ChaCha8Rng::seed_from_u64(seed), seed, steps, sums, block: RefCell::default() }
     }
 
     /// The request at this place.
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_block_has_its_own_mix_and_a_pair_the_configured_one() {
-        let plan = Plan::new(1, vec![drawn(1.0), drawn(3.0)]);
+        let plan = RequestPlan::new(1, vec![drawn(1.0), drawn(3.0)]);
         let first = |block| (0..20_000).filter(|n| plan.request(Place { number: *n, block }).step == 0).count() as f64;
         let [plain, even, odd] = [None, Some(4), Some(5)].map(first);
         assert!((even - plain).abs() > 3000.0 && ((even + odd) / 2.0 - plain).abs() < 200.0, "{plain} {even} {odd}");
@@ -183,14 +183,15 @@ mod tests {
                 abort: Some((0.2, AbortPoint::MidBody)),
             },
         ];
-        let requests = |seed| (0..500).map(|n| Plan::new(seed, steps.clone()).request(at(n))).collect::<Vec<_>>();
+        let requests =
+            |seed| (0..500).map(|n| RequestPlan::new(seed, steps.clone()).request(at(n))).collect::<Vec<_>>();
         assert_eq!(requests(7), requests(7));
         assert_ne!(requests(7), requests(8));
     }
 
     #[test]
     fn steps_are_drawn_by_their_weights() {
-        let plan = Plan::new(1, vec![drawn(1.0), drawn(0.0), drawn(3.0), drawn(0.0)]);
+        let plan = RequestPlan::new(1, vec![drawn(1.0), drawn(0.0), drawn(3.0), drawn(0.0)]);
         let mut counts = [0; 4];
         (0..20_000).for_each(|n| counts[plan.request(at(n)).step] += 1);
         assert_eq!([counts[1], counts[3]], [0, 0]);
@@ -201,7 +202,7 @@ mod tests {
     #[test]
     fn a_share_of_requests_is_aborted_inside_the_body() {
         let abort = Some((0.05, AbortPoint::MidBody));
-        let plan = Plan::new(1, vec![Drawn { weight: 1.0, size: Some(Size::Fixed(Bytes(1000))), abort }]);
+        let plan = RequestPlan::new(1, vec![Drawn { weight: 1.0, size: Some(Size::Fixed(Bytes(1000))), abort }]);
         let aborts: Vec<Abort> = (0..20_000).filter_map(|n| plan.request(at(n)).abort).collect();
         assert!((aborts.len() as f64 - 1000.0).abs() < 5.0 * (20_000.0f64 * 0.05 * 0.95).sqrt(), "{}", aborts.len());
         assert!(aborts.iter().all(|abort| abort.bytes(1000) < 1000));
@@ -212,7 +213,7 @@ mod tests {
     #[test]
     fn log_uniform_sizes_visit_every_order_of_magnitude_equally() {
         let size = Size::LogUniform([Bytes(1000), Bytes(1_000_000)]);
-        let plan = Plan::new(1, vec![Drawn { size: Some(size), ..drawn(1.0) }]);
+        let plan = RequestPlan::new(1, vec![Drawn { size: Some(size), ..drawn(1.0) }]);
         let mut decades = [0; 3];
         (0..9000).for_each(|n| decades[(plan.request(at(n)).filled as f64 / 1000.0).log10().min(2.5) as usize] += 1);
         assert!(decades.iter().all(|&count: &i32| (count - 3000).abs() < 250), "{decades:?}");

@@ -65,7 +65,7 @@ impl fmt::Display for ErrorKind {
 
 /// How one request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum RequestEnd {
     /// It was answered as expected, with this status.
     Ok(u16),
     /// It was broken off on purpose.
@@ -87,7 +87,7 @@ pub struct StepHistograms {
 
 /// Counts of one step in one second.
 #[derive(Default)]
-struct Tally {
+struct StepSecond {
     totals: Totals,
     statuses: Vec<(u16, u64)>,
     errors: [u64; ErrorKind::COUNT],
@@ -95,33 +95,33 @@ struct Tally {
 }
 
 /// Takes note of every request.
-pub(super) struct Recorder {
+pub(super) struct LoadRecorder {
     origin: Instant,
     counters: Arc<Counters>,
     seconds: mpsc::Sender<LoadSample>,
     /// The current second: its end, and what happened in it by step, with the latencies of successes.
     boundary: Duration,
-    tallies: Vec<(Tally, Histogram<u64>)>,
+    tallies: Vec<(StepSecond, Histogram<u64>)>,
     /// Since when there is a soak phase, and the sums over all of them.
     soaking: Option<Instant>,
     soaked: Duration,
-    sums: Tally,
+    sums: StepSecond,
     histograms: Vec<StepHistograms>,
     last_failure: Option<String>,
 }
 
-impl Recorder {
-    pub(super) fn new(origin: Instant, counters: Arc<Counters>, seconds: mpsc::Sender<LoadSample>) -> Recorder {
+impl LoadRecorder {
+    pub(super) fn new(origin: Instant, counters: Arc<Counters>, seconds: mpsc::Sender<LoadSample>) -> LoadRecorder {
         let names: Vec<String> = counters.steps().map(str::to_owned).collect();
-        Recorder {
+        LoadRecorder {
             origin,
             counters,
             seconds,
             boundary: Duration::ZERO,
-            tallies: names.iter().map(|_| (Tally::default(), histogram())).collect(),
+            tallies: names.iter().map(|_| (StepSecond::default(), histogram())).collect(),
             soaking: None,
             soaked: Duration::ZERO,
-            sums: Tally::default(),
+            sums: StepSecond::default(),
             histograms: names
                 .into_iter()
                 .map(|step| StepHistograms { step, ok: histogram(), all: histogram() })
@@ -167,16 +167,16 @@ impl Recorder {
     pub(super) fn ended(
         &mut self,
         step: usize,
-        outcome: Outcome,
+        outcome: RequestEnd,
         latency: Option<Duration>,
         bytes_sent: u64,
         now: Instant,
     ) {
         self.roll(now);
         let totals = match outcome {
-            Outcome::Ok(_) => Totals { ok: 1, ..Totals::default() },
-            Outcome::Aborted => Totals { aborted: 1, ..Totals::default() },
-            Outcome::Failed(..) => Totals { failed: 1, ..Totals::default() },
+            RequestEnd::Ok(_) => Totals { ok: 1, ..Totals::default() },
+            RequestEnd::Aborted => Totals { aborted: 1, ..Totals::default() },
+            RequestEnd::Failed(..) => Totals { failed: 1, ..Totals::default() },
         };
         self.add(step, totals);
         let soaking = self.soaking.is_some();
@@ -185,9 +185,9 @@ impl Recorder {
         if soaking {
             self.sums.note(outcome, bytes_sent);
         }
-        let Some(latency) = latency.filter(|_| outcome != Outcome::Aborted) else { return };
+        let Some(latency) = latency.filter(|_| outcome != RequestEnd::Aborted) else { return };
         let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
-        let ok = matches!(outcome, Outcome::Ok(_));
+        let ok = matches!(outcome, RequestEnd::Ok(_));
         if ok {
             second.saturating_record(micros);
         }
@@ -290,13 +290,13 @@ impl Recorder {
     }
 }
 
-impl Tally {
-    fn note(&mut self, outcome: Outcome, bytes_sent: u64) {
+impl StepSecond {
+    fn note(&mut self, outcome: RequestEnd, bytes_sent: u64) {
         self.bytes_sent += bytes_sent;
         let status = match outcome {
-            Outcome::Ok(status) => Some(status),
-            Outcome::Aborted => None,
-            Outcome::Failed(kind, status) => {
+            RequestEnd::Ok(status) => Some(status),
+            RequestEnd::Aborted => None,
+            RequestEnd::Failed(kind, status) => {
                 self.errors[kind as usize] += 1;
                 status
             }
@@ -343,12 +343,12 @@ mod tests {
     use super::*;
     use crate::workload::testing::workload;
 
-    fn recorder() -> (Recorder, Instant, Arc<Counters>, mpsc::Receiver<LoadSample>) {
+    fn recorder() -> (LoadRecorder, Instant, Arc<Counters>, mpsc::Receiver<LoadSample>) {
         let config = workload("step = [{ name = 'a', path = '/' }, { name = 'b', path = '/' }]");
         let counters = Arc::new(Counters::new(&config));
         let (sender, receiver) = mpsc::channel();
         let origin = Instant::now();
-        (Recorder::new(origin, counters.clone(), sender), origin, counters, receiver)
+        (LoadRecorder::new(origin, counters.clone(), sender), origin, counters, receiver)
     }
 
     #[test]
@@ -359,8 +359,8 @@ mod tests {
         recorder.begin_phase(false, at(0.2));
         recorder.sent(0, at(0.3));
         recorder.sent(0, at(0.3));
-        recorder.ended(0, Outcome::Ok(200), Some(ms(4)), 10, at(0.4));
-        recorder.ended(0, Outcome::Failed(ErrorKind::Status, Some(500)), Some(ms(9)), 20, at(3.1));
+        recorder.ended(0, RequestEnd::Ok(200), Some(ms(4)), 10, at(0.4));
+        recorder.ended(0, RequestEnd::Failed(ErrorKind::Status, Some(500)), Some(ms(9)), 20, at(3.1));
         recorder.end_phase(at(3.2));
         let samples: Vec<LoadSample> = receiver.try_iter().collect();
         assert_eq!(
@@ -382,14 +382,14 @@ mod tests {
         let ms = Duration::from_millis;
         recorder.begin_phase(false, at(0.0));
         recorder.sent(0, at(0.1));
-        recorder.ended(0, Outcome::Ok(200), Some(ms(1)), 0, at(0.1));
+        recorder.ended(0, RequestEnd::Ok(200), Some(ms(1)), 0, at(0.1));
         recorder.end_phase(at(1.0));
         recorder.begin_phase(true, at(1.0));
         for (outcome, latency) in [
-            (Outcome::Ok(200), 10),
-            (Outcome::Failed(ErrorKind::Timeout, None), 5000),
-            (Outcome::Aborted, 3),
-            (Outcome::Failed(ErrorKind::Status, Some(503)), 1),
+            (RequestEnd::Ok(200), 10),
+            (RequestEnd::Failed(ErrorKind::Timeout, None), 5000),
+            (RequestEnd::Aborted, 3),
+            (RequestEnd::Failed(ErrorKind::Status, Some(503)), 1),
         ] {
             recorder.sent(1, at(1.5));
             recorder.ended(1, outcome, Some(ms(latency)), 0, at(1.5));

@@ -2,7 +2,7 @@
 
 use super::WorkloadError;
 use super::body::{Filling, Message};
-use super::plan::{Drawn, Plan, Request};
+use super::plan::{Drawn, Request, RequestPlan};
 use crate::config::{BodyConfig, StepConfig, WorkloadConfig, read_input};
 use std::io::Write;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -18,7 +18,7 @@ const LARGEST_FILE: u64 = 1 << 30;
 
 /// Everything that is the same for every request of a run.
 pub(super) struct Script {
-    pub(super) plan: Plan,
+    pub(super) plan: RequestPlan,
     pub(super) steps: Vec<Step>,
     pub(super) servers: Vec<Server>,
     pub(super) timeout: Duration,
@@ -87,7 +87,7 @@ impl Script {
             return Err(WorkloadError::new("workload.step", "every weight is 0; give one step a positive weight"));
         }
         Ok(Script {
-            plan: Plan::new(config.seed, drawn),
+            plan: RequestPlan::new(config.seed, drawn),
             steps,
             servers,
             timeout: config.timeout.0,

@@ -5,7 +5,7 @@
 //! of memory has half of the comparison's error probability, the other measures share the other half.
 
 use super::paired::{ALPHA, LEAST_PAIRS, alpha_at, half_width, interval, is_look, moments};
-use super::{Answer, Comparison, Difference, Margins, Measure, Note, Pair, SideEstimate, Sides};
+use super::{Answer, Comparison, ComparisonNote, Difference, Margins, Measure, Pair, SideEstimate, Sides};
 use crate::model::Resource;
 use crate::stats::{least_sign_flip, sign_flip};
 use crate::verdict::{Interval, Outcome};
@@ -27,7 +27,7 @@ pub fn compare(sides: &Sides, pairs: &[Pair], planned: usize, margins: &Margins)
         .map(|measure| {
             let share = if is_first(*measure) { 0.5 } else { 0.5 / others.max(1) as f64 };
             let (here, whole) = (alpha_at(pairs.len(), planned, ALPHA * share), ALPHA * share);
-            let level = Level { here, whole, judged: pairs.len() >= planned || is_look(pairs.len(), planned) };
+            let level = SideLevel { here, whole, judged: pairs.len() >= planned || is_look(pairs.len(), planned) };
             difference(*measure, pairs, &margins[measure], level)
         })
         .collect();
@@ -73,13 +73,13 @@ pub(super) fn answer(differences: &[Difference]) -> Answer {
 
 /// The error probability of this look, that of all looks together, and whether it is one.
 #[derive(Clone, Copy)]
-struct Level {
+struct SideLevel {
     here: f64,
     whole: f64,
     judged: bool,
 }
 
-fn difference(measure: Measure, pairs: &[Pair], margin: &super::Margin, level: Level) -> Difference {
+fn difference(measure: Measure, pairs: &[Pair], margin: &super::Margin, level: SideLevel) -> Difference {
     let of = |run: &super::RunSummary| match run.measures.get(&measure) {
         // A status that a run didn't answer with has a share of nothing, if the run answered at all.
         None if matches!(measure, Measure::Status(_)) && !run.statuses.is_empty() => Some(0.0),
@@ -136,26 +136,26 @@ fn more(d: &[f64], margin: f64, alpha: f64) -> Option<usize> {
     (1..=MOST_MORE).find(|more| enough(d.len() + more))
 }
 
-fn notes(pairs: &[Pair], planned: usize, answer: Answer, differences: &[Difference]) -> Vec<Note> {
+fn notes(pairs: &[Pair], planned: usize, answer: Answer, differences: &[Difference]) -> Vec<ComparisonNote> {
     let mut notes = Vec::new();
     let n = pairs.len();
     if n < planned && answer != Answer::Inconclusive {
-        notes.push(Note::Early { pairs: n, planned });
+        notes.push(ComparisonNote::Early { pairs: n, planned });
     }
     if n > 0 && !can_tell(n) {
-        notes.push(Note::FewPairs { enough: enough_pairs() });
+        notes.push(ComparisonNote::FewPairs { enough: enough_pairs() });
     }
     for b in [false, true] {
         let leaks = |pair: &&Pair| (if b { &pair.b } else { &pair.a }).outcome == Outcome::Leak;
         let leaks = pairs.iter().filter(leaks).count();
         if leaks > 0 {
-            notes.push(Note::LeaksAlone { b, leaks, runs: n });
+            notes.push(ComparisonNote::LeaksAlone { b, leaks, runs: n });
         }
     }
     for difference in differences {
         let missing = difference.pairs.iter().filter(|p| p.is_none()).count();
         if missing > 0 {
-            notes.push(Note::Unmeasured { measure: difference.measure, missing, pairs: n });
+            notes.push(ComparisonNote::Unmeasured { measure: difference.measure, missing, pairs: n });
         }
     }
     notes
@@ -264,7 +264,7 @@ mod tests {
             "shop is INCONCLUSIVE: 5 of 8 planned pairs of runs came to their end, which is too few for an answer";
         assert_eq!(first.to_string(), ran);
         assert!(first.more[0].starts_with("So far, each request leaves 4.0"), "{:?}", first.more);
-        assert!(judged(&LEAK[..4], 8).notes.contains(&Note::Early { pairs: 4, planned: 8 }));
+        assert!(judged(&LEAK[..4], 8).notes.contains(&ComparisonNote::Early { pairs: 4, planned: 8 }));
     }
 
     #[test]
@@ -279,7 +279,7 @@ mod tests {
         pairs[2].b.measures.clear();
         let found = compare(&sides(), &pairs, 8, &margins());
         assert_eq!(found.answer, Answer::Inconclusive);
-        let unmeasured = Note::Unmeasured { measure: MEMORY, missing: 1, pairs: 8 };
+        let unmeasured = ComparisonNote::Unmeasured { measure: MEMORY, missing: 1, pairs: 8 };
         assert!(found.notes.contains(&unmeasured), "{:?}", found.notes);
     }
 

@@ -16,6 +16,7 @@ pub use judge::{can_tell, compare};
 pub use measure::summarize;
 pub use paired::{ALPHA, LEAST_PAIRS, MOST_PAIRS, is_look, looks};
 pub use types::{
-    Answer, Comparison, Difference, Margin, Margins, Measure, Note, Pair, RunSummary, Side, SideEstimate, Sides,
+    Answer, Comparison, ComparisonNote, Difference, Margin, Margins, Measure, Pair, RunSummary, Side, SideEstimate,
+    Sides,
 };
 pub use unpaired::compare_runs;

@@ -158,12 +158,12 @@ pub struct Comparison {
     /// Pairs that were planned; 0 for a comparison of two single runs.
     pub planned: usize,
     /// What the reader should know beside.
-    pub notes: Vec<Note>,
+    pub notes: Vec<ComparisonNote>,
 }
 
 /// Something that the reader of a comparison should know beside the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Note {
+pub enum ComparisonNote {
     /// The answer was clear before all pairs were run.
     Early {
         /// Pairs that were run.

@@ -5,7 +5,7 @@
 
 use super::judge::{answer, with_statuses};
 use super::paired::ALPHA;
-use super::{Answer, Comparison, Difference, Margins, Measure, Note, RunSummary, SideEstimate, Sides};
+use super::{Answer, Comparison, ComparisonNote, Difference, Margins, Measure, RunSummary, SideEstimate, Sides};
 use crate::stats::normal_quantile;
 use crate::verdict::Interval;
 
@@ -16,7 +16,7 @@ pub fn compare_runs(sides: &Sides, a: &RunSummary, b: &RunSummary, margins: &Mar
     let differences: Vec<Difference> =
         margins.iter().filter(|(m, _)| known(m)).map(|(m, margin)| difference(*m, a, b, margin)).collect();
     let answer = answer(&differences);
-    let notes = vec![Note::SingleRuns, Note::GrowthOnly];
+    let notes = vec![ComparisonNote::SingleRuns, ComparisonNote::GrowthOnly];
     Comparison { answer, sides: sides.clone(), differences, pairs: 1, planned: 0, notes }
 }
 
@@ -102,6 +102,6 @@ mod tests {
         assert_eq!(found.answer, Answer::Equivalent);
         let first = words::comparison::headline("shop", &found);
         assert_eq!(first.more, ["Not decided: memory level."]);
-        assert_eq!(found.notes[0], Note::SingleRuns);
+        assert_eq!(found.notes[0], ComparisonNote::SingleRuns);
     }
 }

@@ -125,11 +125,11 @@ pub struct ModelFit {
     pub sigma: f64,
     df: f64,
     /// Weight, coefficients, residual variance and factor for each autocorrelation that matters.
-    parts: Vec<Part>,
+    parts: Vec<Fitted>,
 }
 
 #[derive(Debug, Clone)]
-struct Part {
+struct Fitted {
     rho: f64,
     weight: f64,
     coefficients: Vec<f64>,
@@ -223,7 +223,7 @@ impl Panel {
             deviance = deviance.min(self.contrasts * (rest / self.contrasts).ln() + gram.log_volume);
             let restricted = df * (rest / df).ln() + gram.log_volume + factor.log_determinant() + gram.prior;
             let variance = rest / df * averaging(gram.rho);
-            parts.push((restricted, Part { rho: gram.rho, weight: 0.0, coefficients, variance, factor }));
+            parts.push((restricted, Fitted { rho: gram.rho, weight: 0.0, coefficients, variance, factor }));
         }
         let best = parts.iter().map(|p| p.0).fold(f64::INFINITY, f64::min);
         for (restricted, part) in &mut parts {
@@ -324,9 +324,9 @@ impl ModelFit {
     fn mixture(&self, direction: &[f64], most: f64) -> Estimate {
         let parts = || self.parts.iter().filter(|p| p.rho <= most);
         let weights: f64 = parts().map(|p| p.weight).sum();
-        let value_of = |p: &Part| -> f64 { p.coefficients.iter().zip(direction).map(|(c, d)| c * d).sum() };
+        let value_of = |p: &Fitted| -> f64 { p.coefficients.iter().zip(direction).map(|(c, d)| c * d).sum() };
         let value = parts().map(|p| p.weight * value_of(p)).sum::<f64>() / weights;
-        let spread = |p: &Part| p.variance * p.factor.inverse_form(direction) + (value_of(p) - value).powi(2);
+        let spread = |p: &Fitted| p.variance * p.factor.inverse_form(direction) + (value_of(p) - value).powi(2);
         let variance = parts().map(|p| p.weight * spread(p)).sum::<f64>() / weights;
         Estimate { value, se: variance.sqrt(), df: self.df }
     }

@@ -24,7 +24,7 @@ const PAGE: u64 = 4096;
 
 /// One row; memory in bytes.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Reading<'a> {
+pub(super) struct Row<'a> {
     /// Seconds since any moment.
     pub t: Option<f64>,
     pub requests: Option<u64>,
@@ -106,7 +106,7 @@ impl Collector {
     }
 
     /// Takes the next row.
-    pub fn add(&mut self, reading: &Reading) -> Result<(), String> {
+    pub fn add(&mut self, reading: &Row) -> Result<(), String> {
         self.rows += 1;
         let t = if self.columns.time.is_some() { reading.t } else { Some(self.rows as f64) };
         let Some(t) = t else {
@@ -144,7 +144,7 @@ impl Collector {
         Ok(())
     }
 
-    fn key(&mut self, reading: &Reading) -> Result<Key, String> {
+    fn key(&mut self, reading: &Row) -> Result<Key, String> {
         // With its start time, a process needs no other name.
         let named = reading.worker.filter(|name| !name.is_empty() && reading.start.is_none());
         let worker = match named {

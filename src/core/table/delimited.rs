@@ -1,6 +1,6 @@
 //! CSV: fields between commas, semicolons or tabs, quoted where need be, below a line with the names of the columns.
 
-use super::collect::{Collector, Reading};
+use super::collect::{Collector, Row};
 use super::columns::Columns;
 use super::fuse::{Allowance, Fuse};
 use super::{Mapping, TableError, shown};
@@ -91,7 +91,7 @@ struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    fn reading<'r>(&self, row: &'r ByteRecord) -> Result<Reading<'r>, String> {
+    fn reading<'r>(&self, row: &'r ByteRecord) -> Result<Row<'r>, String> {
         let c = self.columns;
         let present = |index: Option<usize>| index.and_then(|i| row.get(i)).map(<[u8]>::trim_ascii);
         let count = |index: Option<usize>| self.whole(row, index, 1);
@@ -102,7 +102,7 @@ impl Fields<'_> {
             Some((index, unit)) => (self.whole(row, Some(index), unit)?, present(Some(index)).map_or(0, decimals)),
             None => (None, 0),
         };
-        Ok(Reading {
+        Ok(Row {
             t: match c.time {
                 Some((index, unit)) => self.number(row, index)?.map(|t| t * unit),
                 None => None,

@@ -1,6 +1,6 @@
 //! The files of two profilers that are in wide use: psrecord's text and mprof's `.dat`.
 
-use super::collect::{Collector, Reading};
+use super::collect::{Collector, Row};
 use super::columns::{Columns, MemoryKind};
 use super::fuse::LONGEST;
 use super::{TableError, shown};
@@ -53,7 +53,7 @@ pub(super) fn mprof(input: impl Read, collector: &mut Collector) -> Result<(), T
         let memory = fields.next();
         let read = reading(fields.next(), memory).filter(|_| worker.is_some());
         let expected = "expected a line of mprof: MEM or CHLD with a number, MB and the time";
-        let reading = Reading { worker, ..read.ok_or_else(|| wrong(line, expected, text))? };
+        let reading = Row { worker, ..read.ok_or_else(|| wrong(line, expected, text))? };
         collector.add(&reading).map_err(|what| TableError::at(line, what))
     })
 }
@@ -63,13 +63,13 @@ fn resident() -> Columns {
     Columns { time: Some((0, 1.0)), memory: Some((0, 1 << 20)), kind: MemoryKind::Resident, ..Columns::default() }
 }
 
-fn reading<'a>(t: Option<&[u8]>, memory: Option<&[u8]>) -> Option<Reading<'a>> {
+fn reading<'a>(t: Option<&[u8]>, memory: Option<&[u8]>) -> Option<Row<'a>> {
     let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<f64>().ok().filter(|v| v.is_finite());
     let memory = memory?;
     let bytes = number(memory)? * MIB;
     let fits = (0.0..u64::MAX as f64).contains(&bytes);
     let decimals = memory.iter().rposition(|b| *b == b'.').map_or(0, |at| (memory.len() - at - 1).min(9) as u8);
-    fits.then_some(Reading { t: Some(number(t?)?), memory: Some(bytes.round() as u64), decimals, ..Reading::default() })
+    fits.then_some(Row { t: Some(number(t?)?), memory: Some(bytes.round() as u64), decimals, ..Row::default() })
 }
 
 fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -18,10 +18,10 @@ pub(super) fn grown(series: &Series, axis: Axis, allowed: f64, least: f64) -> Op
     let begin = series.x.partition_point(|x| *x < series.soak_from);
     let (from, to) = (*series.x.get(begin)?, *series.x.last()?);
     let at = |share: f64| from + share * (to - from);
-    let cut = |count: usize, begin_at: f64| -> Option<Vec<Part>> {
+    let cut = |count: usize, begin_at: f64| -> Option<Vec<Course>> {
         let edge = |part: usize| at(begin_at + (1.0 - begin_at) * part as f64 / count as f64);
         let end = |part: usize| if part + 1 == count { f64::INFINITY } else { edge(part + 1) };
-        (0..count).map(|part| Part::of(series, begin, edge(part)..end(part))).collect()
+        (0..count).map(|part| Course::of(series, begin, edge(part)..end(part))).collect()
     };
     // Of few readings, fewer parts: what is seldom looked at must not pass for that.
     let parts = (2..=PARTS).rev().find_map(|count| cut(count, BEGIN)).or_else(|| cut(2, 0.0))?;
@@ -36,16 +36,16 @@ pub(super) fn grown(series: &Series, axis: Axis, allowed: f64, least: f64) -> Op
 }
 
 /// A part of a series.
-struct Part {
+struct Course {
     floor: f64,
     ceiling: f64,
     /// Mean position on the axis.
     middle: f64,
 }
 
-impl Part {
+impl Course {
     /// How much higher this part is than an earlier one.
-    fn over(&self, earlier: &Part) -> f64 {
+    fn over(&self, earlier: &Course) -> f64 {
         (self.floor - earlier.floor).min(self.ceiling - earlier.ceiling)
     }
 
@@ -58,7 +58,7 @@ impl Part {
             sum += series.x[i];
             count += 1.0;
         }
-        (count > 0.0).then(|| Part { floor, ceiling, middle: sum / count })
+        (count > 0.0).then(|| Course { floor, ceiling, middle: sum / count })
     }
 }
 

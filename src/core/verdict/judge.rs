@@ -15,7 +15,7 @@ use super::parts::parts;
 use super::reason::{Reason, Settle};
 use super::series::{ReadingNote, Readings, readings};
 use super::sites::{CallSites, Workers, call_sites};
-use super::step_down::{Judged, step_down};
+use super::step_down::{Candidate, step_down};
 use super::{ExitCode, Finding, LeakClass, Outcome, Verdict, series, settle_levels};
 use super::{counts, pages, steps, whole, youth};
 use crate::model::{Axis, CountingSource, EventKind, ExitCause, Failure, Resource, RunRecord, RunStatus, Sample};
@@ -100,7 +100,7 @@ fn exit(record: &RunRecord, answer: Outcome, gates: &[Gate], failures: &Failures
 /// The call sites, if allocations were traced.
 fn who_keeps_memory(
     record: &RunRecord,
-    judged: &[Judged],
+    judged: &[Candidate],
     findings: &[Finding],
     mix: Option<&Mix>,
 ) -> Option<CallSites> {
@@ -117,14 +117,14 @@ fn who_keeps_memory(
 }
 
 /// Every resource with a budget, and what the reader should know of its readings.
-fn judged(record: &RunRecord, mix: Option<&Mix>) -> (Vec<Judged>, Vec<ReadingNote>) {
+fn judged(record: &RunRecord, mix: Option<&Mix>) -> (Vec<Candidate>, Vec<ReadingNote>) {
     let mut notes = Vec::new();
     let mut judged = Vec::new();
     for resource in Resource::ALL {
         let Some(budget) = record.budget(resource) else { continue };
         let Readings { axis, series, notes: told } = readings(record, resource, mix);
         notes.extend(told);
-        judged.push(Judged { resource, axis: axis.unwrap_or(Axis::Seconds), series, budget });
+        judged.push(Candidate { resource, axis: axis.unwrap_or(Axis::Seconds), series, budget });
     }
     (judged, notes)
 }
@@ -135,7 +135,7 @@ pub(super) fn findings(record: &RunRecord, demands: Demands) -> Vec<Finding> {
     findings_of(record, &judged, demands)
 }
 
-fn findings_of(record: &RunRecord, judged: &[Judged], demands: Demands) -> Vec<Finding> {
+fn findings_of(record: &RunRecord, judged: &[Candidate], demands: Demands) -> Vec<Finding> {
     let mut findings = step_down(judged, page(record), demands);
     youth::outlasted(record, judged, &mut findings, demands);
     for (finding, one) in findings.iter_mut().zip(judged) {

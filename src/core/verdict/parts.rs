@@ -20,7 +20,7 @@ const FEW: usize = 3;
 /// The share of the whole growth from which a part is worth a word.
 const NOTABLE: f64 = 0.1;
 
-type Level = fn(&Sample) -> Option<u64>;
+type LevelOf = fn(&Sample) -> Option<u64>;
 
 /// A kind of descriptors and its count.
 type Kind = (PartKind, fn(&DescriptorKinds) -> Option<u64>);
@@ -36,7 +36,7 @@ const KINDS: [Kind; 8] = [
     (PartKind::Other, |k| Some(k.other)),
 ];
 
-const MEMORY: [(PartKind, Level); 2] = [(PartKind::Resident, |s| s.anon), (PartKind::SwappedOut, |s| s.swap)];
+const MEMORY: [(PartKind, LevelOf); 2] = [(PartKind::Resident, |s| s.anon), (PartKind::SwappedOut, |s| s.swap)];
 
 /// The parts of a resource's growth that could be fitted, the largest first; empty for what has no parts.
 pub(super) fn parts(record: &RunRecord, resource: Resource) -> Vec<Part> {

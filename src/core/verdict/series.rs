@@ -177,15 +177,15 @@ impl Timeline {
 
 /// How much of a raw series could not be used.
 #[derive(Default)]
-struct Tally {
+struct Unusable {
     dropped: u64,
     cut: u64,
 }
 
 /// Keeps finite readings in judged phases, in the order of time, and of those the longest stretch whose `x` never
 /// falls.
-fn clean(raw: Series, timeline: &Timeline) -> (Series, Tally) {
-    let mut tally = Tally::default();
+fn clean(raw: Series, timeline: &Timeline) -> (Series, Unusable) {
+    let mut tally = Unusable::default();
     let mut kept = Series { worker: raw.worker, ..Series::default() };
     for ((&t, &x), &y) in raw.t.iter().zip(&raw.x).zip(&raw.y) {
         if !(t.is_finite() && x.is_finite() && y.is_finite()) || kept.t.last().is_some_and(|last| t <= *last) {

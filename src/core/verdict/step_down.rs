@@ -7,7 +7,7 @@ use crate::model::{Axis, EvidenceClass, Resource, Series};
 
 /// A resource that has a budget, with its series.
 #[derive(Debug, Clone)]
-pub(super) struct Judged {
+pub(super) struct Candidate {
     pub resource: Resource,
     pub axis: Axis,
     pub series: Vec<Series>,
@@ -15,7 +15,7 @@ pub(super) struct Judged {
     pub budget: f64,
 }
 
-impl Judged {
+impl Candidate {
     fn is_secondary(&self) -> bool {
         self.resource.evidence() == EvidenceClass::Secondary
     }
@@ -28,14 +28,14 @@ impl Judged {
 
 /// Judges memory by itself, and the others with one error probability for all of them, by the step-down procedure of Holm
 /// (1979): at first each has its even share; one that is proven to leak leaves its share to those that are still open.
-pub(super) fn step_down(judged: &[Judged], page: f64, demands: Demands) -> Vec<Finding> {
+pub(super) fn step_down(judged: &[Candidate], page: f64, demands: Demands) -> Vec<Finding> {
     let secondary = judged.iter().filter(|one| one.is_secondary()).count();
     let tests =
-        |one: &Judged, proven: usize| if one.is_secondary() { secondary.saturating_sub(proven).max(1) } else { 1 };
+        |one: &Candidate, proven: usize| if one.is_secondary() { secondary.saturating_sub(proven).max(1) } else { 1 };
     let mut findings: Vec<Finding> = judged.iter().map(|one| one.find(tests(one, 0), page, demands)).collect();
     let mut proven = 0;
     loop {
-        let leaks = |(finding, one): &(&Finding, &Judged)| one.is_secondary() && finding.outcome == Outcome::Leak;
+        let leaks = |(finding, one): &(&Finding, &Candidate)| one.is_secondary() && finding.outcome == Outcome::Leak;
         let now = findings.iter().zip(judged).filter(leaks).count();
         if now == proven {
             return findings;
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
     use crate::model::WorkerId;
 
-    fn judged(resource: Resource, slope: f64, noise: f64) -> Judged {
+    fn judged(resource: Resource, slope: f64, noise: f64) -> Candidate {
         let mut state = 7u64;
         let mut random = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -64,7 +64,7 @@ mod tests {
         let y = x.iter().map(|x| 1000.0 + slope * x + noise * (0..6).map(|_| random()).sum::<f64>()).collect();
         let worker = Some(WorkerId { pid: 1, start: 1 });
         let series = Series { worker, t: x.clone(), x, y, ..Series::default() };
-        Judged { resource, axis: Axis::WorkerRequests, series: vec![series], budget: 0.01 }
+        Candidate { resource, axis: Axis::WorkerRequests, series: vec![series], budget: 0.01 }
     }
 
     #[test]
@@ -76,7 +76,7 @@ mod tests {
         let noise = noise.clone().find(|n| outcome(1, *n) == Outcome::Leak && outcome(4, *n) == Outcome::Inconclusive);
         let noise = noise.expect("somewhere between");
         let flat = |resource| judged(resource, 0.0, 0.0);
-        let among = |first: Judged| {
+        let among = |first: Candidate| {
             let all = [first, weak(noise), judged(Resource::Tmpfs, 1.0, 0.0), judged(Resource::Kernel, 1.0, 0.0)];
             step_down(&all, 1.0, Demands::FINAL).into_iter().map(|f| f.outcome).collect::<Vec<_>>()
         };

@@ -12,7 +12,7 @@ use super::level::Levels;
 use super::mix::{Mix, names_of};
 use super::plausible::{FAR, Plausible};
 use super::pool::Pool;
-use super::step_down::Judged;
+use super::step_down::Candidate;
 use super::transient::Transient;
 use super::{BySteps, Finding, Interval, LeakClass, Outcome, StepGrowth};
 use crate::model::{Axis, Resource};
@@ -26,7 +26,7 @@ const STEPS: usize = 4;
 
 /// Tells in a finding which step leaks, if the workload has several and growth is that of workers under their requests.
 /// Of other resources than memory this is told of a leak only.
-pub(super) fn tell(mix: Option<&Mix>, judged: &Judged, finding: &mut Finding, page: f64) {
+pub(super) fn tell(mix: Option<&Mix>, judged: &Candidate, finding: &mut Finding, page: f64) {
     let wanted = matches!(judged.axis, Axis::WorkerRequests | Axis::SharedRequests)
         && (judged.resource == Resource::Memory || finding.outcome == Outcome::Leak);
     let Some(mix) = mix.filter(|_| wanted) else { return };
@@ -39,13 +39,13 @@ pub(super) fn tell(mix: Option<&Mix>, judged: &Judged, finding: &mut Finding, pa
 }
 
 /// Growth by the steps of `mix`; `None` if there is too little to fit.
-fn by_steps(mix: &Mix, judged: &Judged, quantum: f64) -> Option<BySteps> {
-    let Judged { resource, series, budget, .. } = judged;
+fn by_steps(mix: &Mix, judged: &Candidate, quantum: f64) -> Option<BySteps> {
+    let Candidate { resource, series, budget, .. } = judged;
     let budget = *budget;
     let terms = Terms { budget, quantum, tests: 1, demands: Demands::FINAL };
     let Whole { pool, assessment, .. } = Whole::new(series, terms, least_jump(*resource, quantum));
     let models = assessment?.models;
-    let subject = Subject::new(mix.is_exact(), &pool)?;
+    let subject = StepPool::new(mix.is_exact(), &pool)?;
     let fits = subject.fits(&models, quantum);
     let best = fits.first()?;
     let count = subject.groups.len();
@@ -102,52 +102,52 @@ fn by_steps(mix: &Mix, judged: &Judged, quantum: f64) -> Option<BySteps> {
 }
 
 /// The levels of the pool's workers with their counts by step.
-struct Subject {
+struct StepPool {
     /// Steps whose counts rise side by side are one from the beginning.
     groups: Vec<Vec<usize>>,
     /// The same workers twice: levels as they are, and less their jumps.
-    raw: Vec<Member>,
-    smooth: Vec<Member>,
+    raw: Vec<StepMember>,
+    smooth: Vec<StepMember>,
     /// The longest of the judged parts, in requests and in requests of each group.
     span: f64,
     spans: Vec<f64>,
 }
 
-struct Member {
+struct StepMember {
     levels: Levels,
     /// Requests, and requests by group, since the beginning of the judged part.
     x: Vec<f64>,
     counts: Vec<Vec<f64>>,
 }
 
-impl Subject {
+impl StepPool {
     /// `exact` tells whether each worker's requests were counted by step.
     fn new(exact: bool, pool: &Pool) -> Option<Self> {
         if let (false, [raw], [smooth], true) = (exact, &pool.raw[..], &pool.smooth[..], pool.members.len() > 1) {
             // Whose request was of which step isn't known, but how many the pool had is: its mean has no error of that.
-            return Subject::of(vec![Member::new(raw)], vec![Member::new(smooth)]);
+            return StepPool::of(vec![StepMember::new(raw)], vec![StepMember::new(smooth)]);
         }
         let total = pool.members.len();
         // As many as wanted, spread evenly over all.
         let chosen = (0..total).filter(|place| total <= MOST_WORKERS || place * MOST_WORKERS % total < MOST_WORKERS);
         let (mut raw, mut smooth) = (Vec::new(), Vec::new());
         for member in chosen.map(|place| &pool.members[place]) {
-            raw.push(Member::new(&member.levels));
-            smooth.push(Member::new(&member.smooth));
+            raw.push(StepMember::new(&member.levels));
+            smooth.push(StepMember::new(&member.smooth));
         }
-        Subject::of(raw, smooth)
+        StepPool::of(raw, smooth)
     }
 
-    fn of(mut raw: Vec<Member>, mut smooth: Vec<Member>) -> Option<Self> {
+    fn of(mut raw: Vec<StepMember>, mut smooth: Vec<StepMember>) -> Option<Self> {
         let counted: Vec<Counted> = raw.iter().map(|m| m.counted(Vec::new())).collect();
         let groups = moving_together(&counted);
         for member in raw.iter_mut().chain(&mut smooth) {
             member.counts = groups.iter().map(|group| sum(group, &member.counts)).collect();
         }
-        let longest = |of: &dyn Fn(&Member) -> Option<f64>| raw.iter().filter_map(of).fold(0.0, f64::max);
+        let longest = |of: &dyn Fn(&StepMember) -> Option<f64>| raw.iter().filter_map(of).fold(0.0, f64::max);
         let span = longest(&|m| m.x.last().copied());
         let spans = (0..groups.len()).map(|g| longest(&|m| m.counts[g].last().copied())).collect();
-        (!groups.is_empty()).then_some(Subject { groups, raw, smooth, span, spans })
+        (!groups.is_empty()).then_some(StepPool { groups, raw, smooth, span, spans })
     }
 
     /// Fits every plausible kind of warm-up by every clock; those that the levels don't rule out, the best first.
@@ -220,7 +220,7 @@ impl Subject {
         let span = clock.map_or(self.span, |g| self.spans[g]);
         let slots: Vec<(usize, usize)> =
             shapes.iter().enumerate().flat_map(|(i, t)| (0..t.parameters()).map(move |p| (i, p))).collect();
-        let counted = |m: &Member| {
+        let counted = |m: &StepMember| {
             let at = clock.map_or(&m.x, |g| &m.counts[g]);
             let column = |f: &dyn Fn(f64) -> f64| at.iter().map(|n| f(n / span)).collect::<Vec<f64>>();
             let levels = shapes.iter().map(|t| column(&|u| t.at(u)));
@@ -238,10 +238,10 @@ fn are_alike(a: (&[Transient], bool), b: (&[Transient], bool)) -> bool {
     a.1 == b.1 && a.0.len() == b.0.len() && a.0.iter().zip(b.0).all(|(x, y)| x.is_like(*y))
 }
 
-impl Member {
+impl StepMember {
     fn new(levels: &Levels) -> Self {
         let since = |v: &Vec<f64>| v.iter().map(|x| x - v.first().copied().unwrap_or(0.0)).collect();
-        Member { x: since(&levels.x), counts: levels.by_step.iter().map(since).collect(), levels: levels.clone() }
+        StepMember { x: since(&levels.x), counts: levels.by_step.iter().map(since).collect(), levels: levels.clone() }
     }
 
     /// Its levels with these shapes, and load if it varied.
@@ -300,7 +300,7 @@ mod tests {
         // The whole seemed to warm up; by its steps it speeds up, as no warm-up does.
         let warming = plausible(&[levels(|x| 3e6 * (1.0 - (-x / 150.0).exp()))], &[], 0, 1.0, 4096.0).models;
         assert!(!warming.is_empty() && warming.iter().all(|m| !m.transients.is_empty()));
-        let subject = Subject::of(vec![Member::new(&levels(|x| 2000.0 * x + 0.5 * x * x))], Vec::new()).unwrap();
+        let subject = StepPool::of(vec![StepMember::new(&levels(|x| 2000.0 * x + 0.5 * x * x))], Vec::new()).unwrap();
         let fits = subject.fits(&warming, 4096.0);
         assert!(fits.iter().any(|fit| fit.lasting.is_empty()), "{} fits", fits.len());
         assert!((fits[0].growth(&[0, 1]).value - 2600.0).abs() < 300.0, "{:?}", fits[0].growth(&[0, 1]));

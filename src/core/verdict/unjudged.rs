@@ -45,8 +45,8 @@ pub(super) fn grown_beyond_rule(
 /// group is judged there, with what no process has mapped.
 fn workers_grew(record: &RunRecord) -> Option<Doubt> {
     let in_group = record.meta.budgets.tmpfs.is_some() && record.host.iter().any(|host| host.cgroup_shmem.is_some());
-    type Level = fn(&Sample) -> Option<u64>;
-    let kinds: [(Kind, Level); 2] = [(Kind::Shared, |s| s.shmem), (Kind::Huge, |s| s.huge)];
+    type LevelOf = fn(&Sample) -> Option<u64>;
+    let kinds: [(Kind, LevelOf); 2] = [(Kind::Shared, |s| s.shmem), (Kind::Huge, |s| s.huge)];
     kinds.into_iter().filter(|(kind, _)| *kind != Kind::Shared || !in_group).find_map(|(kind, level)| {
         let first = record.samples.iter().find_map(level)?;
         if record.samples.iter().filter_map(level).all(|level| level == first) {

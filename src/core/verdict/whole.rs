@@ -237,7 +237,7 @@ impl<'a> Account<'a> {
 
     /// Whether what isn't judged grew by more than the budget allows.
     fn rest_grew(&self) -> Option<Doubt> {
-        let kinds: [(Kind, Sum, Part); 2] = [
+        let kinds: [(Kind, Sum, LevelOf); 2] = [
             (Kind::Own, Census::rest_memory, |other| other.memory),
             (
                 Kind::Huge,
@@ -296,7 +296,7 @@ impl<'a> Account<'a> {
 
 /// A quantity of all that isn't judged, and of one process of it.
 type Sum = fn(&Census) -> Option<u64>;
-type Part = fn(&OtherProcess) -> Option<u64>;
+type LevelOf = fn(&OtherProcess) -> Option<u64>;
 
 fn named(process: &OtherProcess) -> Named {
     Named { pid: process.id.pid, command: process.command.clone() }

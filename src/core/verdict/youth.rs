@@ -5,7 +5,7 @@
 use super::assess::Demands;
 use super::judge::page;
 use super::reason::{Reason, Settle};
-use super::step_down::{Judged, step_down};
+use super::step_down::{Candidate, step_down};
 use super::{Finding, LeakClass, Outcome};
 use crate::model::{EventKind, RunRecord, Series, WorkerId};
 use std::collections::HashMap;
@@ -71,12 +71,12 @@ pub(super) fn begin_at(series: &mut Series, t: f64) {
 }
 
 /// Takes leaks back that have only been seen in young processes, and not beyond their warm-up.
-pub(super) fn outlasted(record: &RunRecord, judged: &[Judged], findings: &mut [Finding], demands: Demands) {
+pub(super) fn outlasted(record: &RunRecord, judged: &[Candidate], findings: &mut [Finding], demands: Demands) {
     let young = young(record);
     if young.is_empty() || findings.iter().all(|finding| finding.outcome != Outcome::Leak) {
         return;
     }
-    let grown_up = |one: &Judged| {
+    let grown_up = |one: &Candidate| {
         let mut one = one.clone();
         for series in &mut one.series {
             // What belongs to all begins with the youngest.
@@ -88,7 +88,7 @@ pub(super) fn outlasted(record: &RunRecord, judged: &[Judged], findings: &mut [F
         }
         one
     };
-    let later: Vec<Judged> = judged.iter().map(grown_up).collect();
+    let later: Vec<Candidate> = judged.iter().map(grown_up).collect();
     let later = step_down(&later, page(record), demands);
     for (finding, later) in findings.iter_mut().zip(later) {
         if finding.outcome == Outcome::Leak && later.outcome != Outcome::Leak {

@@ -2,7 +2,7 @@
 
 use super::gates::quantile;
 use super::headline::{Headline, leaves};
-use crate::compare::{Answer, Comparison, Difference, Measure, Note, Side, SideEstimate, Sides};
+use crate::compare::{Answer, Comparison, ComparisonNote, Difference, Measure, Side, SideEstimate, Sides};
 use crate::model::{Resource, amount, format_bytes, format_seconds, percent};
 
 /// The part of what is allowed under which a difference is none.
@@ -228,36 +228,38 @@ pub fn signed(measure: Measure, by: f64) -> String {
 }
 
 /// What the reader should know beside, a sentence without its full stop.
-pub fn note(note: &Note, sides: &Sides) -> String {
+pub fn note(note: &ComparisonNote, sides: &Sides) -> String {
     let of = |b: &bool| -> &Side { if *b { &sides.b } else { &sides.a } };
     match note {
-        Note::Early { pairs, planned } => {
+        ComparisonNote::Early { pairs, planned } => {
             format!("the answer is clear after {pairs} pairs of runs; {planned} were planned")
         }
-        Note::GoesOn { by, directory } => {
+        ComparisonNote::GoesOn { by, directory } => {
             let by = by.as_ref().map_or_else(String::new, |by| format!("{by}; "));
             format!("{by}the same command with `--resume {directory}` goes on")
         }
-        Note::FewPairs { enough } => format!(
+        ComparisonNote::FewPairs { enough } => format!(
             "with fewer than {enough} pairs, the answer rests on the intervals and on all pairs pointing the same way"
         ),
-        Note::LeaksAlone { b, leaks, runs } => {
+        ComparisonNote::LeaksAlone { b, leaks, runs } => {
             format!("{}, {leaks} of {runs} runs leak by themselves", of(b).phrase)
         }
-        Note::Unmeasured { measure: of, missing, pairs } => {
+        ComparisonNote::Unmeasured { measure: of, missing, pairs } => {
             format!("{} could not be measured in {missing} of {pairs} pairs", measure(*of))
         }
-        Note::SingleRuns => {
+        ComparisonNote::SingleRuns => {
             "these are two single runs: whatever changed on the host between them counts as a difference; \
                              `seepage ab` runs pairs in random order, which is proof"
                 .into()
         }
-        Note::GrowthOnly => {
+        ComparisonNote::GrowthOnly => {
             "a single run has an interval for growth only: nothing is concluded from the other measures".into()
         }
-        Note::WorkloadsDiffer => "the workloads of the two runs differ: so may the growth, by that alone".into(),
-        Note::HostsDiffer => "the two runs were made on different machines or kernels".into(),
-        Note::Recorded(text) => text.clone(),
+        ComparisonNote::WorkloadsDiffer => {
+            "the workloads of the two runs differ: so may the growth, by that alone".into()
+        }
+        ComparisonNote::HostsDiffer => "the two runs were made on different machines or kernels".into(),
+        ComparisonNote::Recorded(text) => text.clone(),
     }
 }
 

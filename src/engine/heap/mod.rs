@@ -35,12 +35,12 @@ const WAITING: usize = 256;
 pub struct HeapLooks {
     /// Returns what is to be said of names that could not be looked up.
     thread: JoinHandle<Option<String>>,
-    looks: SyncSender<Look>,
+    looks: SyncSender<HeapSnapshot>,
     patience: Patience,
 }
 
 /// What the sampler saw of one worker.
-struct Look {
+struct HeapSnapshot {
     t: f64,
     worker: WorkerId,
     snapshot: Snapshot,
@@ -53,7 +53,7 @@ impl HeapLooks {
     /// # Errors
     /// If its thread can't be started.
     pub fn start(library: &Library, origin: Instant, sink: Sender<Entry>, interrupt: Interrupt) -> Result<Self, Cut> {
-        let (looks, taken) = sync_channel::<Look>(WAITING);
+        let (looks, taken) = sync_channel::<HeapSnapshot>(WAITING);
         let ours = library.path().to_string_lossy().into_owned();
         let patience = Patience::new(interrupt);
         let names = Names::new(patience.clone());
@@ -72,7 +72,7 @@ impl HeapLooks {
 
     /// Takes a look in, taken at `t` seconds of the run; `maps` is the worker's `/proc/PID/maps`.
     pub fn put(&self, t: f64, worker: WorkerId, snapshot: Snapshot, maps: Vec<u8>) {
-        match self.looks.try_send(Look { t, worker, snapshot, maps }) {
+        match self.looks.try_send(HeapSnapshot { t, worker, snapshot, maps }) {
             // The next look has all that this one had.
             Ok(()) | Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {}
         }
@@ -107,7 +107,7 @@ impl Taking {
         Taking { ours, zero, trackers: HashMap::new(), stacks: HashMap::new(), names }
     }
 
-    fn take(&mut self, look: &Look) -> Vec<HeapEntry> {
+    fn take(&mut self, look: &HeapSnapshot) -> Vec<HeapEntry> {
         let mut entries = Vec::new();
         let maps = Maps::parse(&look.maps);
         let tracker = self.trackers.entry(look.worker).or_default();

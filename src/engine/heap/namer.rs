@@ -35,7 +35,7 @@ pub struct Question {
 }
 
 /// The frames of each address, innermost first; `None` if the module or the process could not be read.
-pub type Answer = Option<Vec<Vec<Frame>>>;
+pub type Stacks = Option<Vec<Vec<Frame>>>;
 
 /// Answers until there is nobody left to ask.
 ///
@@ -65,7 +65,7 @@ struct Namer {
 }
 
 impl Namer {
-    fn answer(&self, question: &Question) -> Answer {
+    fn answer(&self, question: &Question) -> Stacks {
         let mut process = Process::new(Pid::from(question.pid));
         process.map_files = self.map_files;
         process.debug_syms = question.debug;

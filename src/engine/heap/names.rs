@@ -2,7 +2,7 @@
 
 use super::super::interrupt::Interrupt;
 use super::code::Code;
-use super::namer::{ARGUMENT, Answer, Question};
+use super::namer::{ARGUMENT, Question, Stacks};
 use crate::model::Frame;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::collections::{BTreeMap, HashMap};
@@ -74,7 +74,7 @@ enum Fault {
 
 /// How much of a module is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reading {
+enum Readable {
     /// Its table of symbols, without debug information.
     Symbols,
     /// Nothing.
@@ -88,7 +88,7 @@ pub struct Names {
     namer: Option<Namer>,
     failures: usize,
     /// Modules that are not read in full, and why.
-    spared: BTreeMap<String, (Reading, String)>,
+    spared: BTreeMap<String, (Readable, String)>,
     /// Why nothing is asked any more.
     over: Option<String>,
 }
@@ -114,9 +114,9 @@ impl Names {
 
     /// What could not be read, in a sentence.
     pub fn faults(&self) -> Option<String> {
-        let told = |(module, (reading, why)): (&String, &(Reading, String))| match reading {
-            Reading::Symbols => format!("{module} (no lines: {why})"),
-            Reading::Nothing => format!("{module} (no names: {why})"),
+        let told = |(module, (reading, why)): (&String, &(Readable, String))| match reading {
+            Readable::Symbols => format!("{module} (no lines: {why})"),
+            Readable::Nothing => format!("{module} (no names: {why})"),
         };
         let first: Vec<String> = self.spared.iter().take(NAMED).map(told).collect();
         let more = self.spared.len().saturating_sub(NAMED);
@@ -133,7 +133,7 @@ impl Names {
         let reading = self.spared.get(module).map(|(reading, _)| *reading);
         let mut refused = None;
         for debug in [true, false] {
-            let spared = reading == Some(Reading::Nothing) || debug && reading == Some(Reading::Symbols);
+            let spared = reading == Some(Readable::Nothing) || debug && reading == Some(Readable::Symbols);
             if spared || self.over.is_some() {
                 continue;
             }
@@ -141,7 +141,7 @@ impl Names {
             match self.ask(&question) {
                 Ok(Some(frames)) if frames.len() == code.len() => {
                     if let Some(why) = refused {
-                        self.spared.insert(module.to_owned(), (Reading::Symbols, why));
+                        self.spared.insert(module.to_owned(), (Readable::Symbols, why));
                     }
                     return frames;
                 }
@@ -150,7 +150,7 @@ impl Names {
                 Ok(_) => refused = Some("its debug information could not be read".into()),
                 Err(Fault::Over(why)) => self.over = Some(why),
                 Err(Fault::Module(why)) => {
-                    let left = if debug { Reading::Symbols } else { Reading::Nothing };
+                    let left = if debug { Readable::Symbols } else { Readable::Nothing };
                     self.spared.insert(module.to_owned(), (left, why));
                 }
             }
@@ -159,7 +159,7 @@ impl Names {
     }
 
     /// Asks a namer, a new one if the last one failed; an error says how this one did.
-    fn ask(&mut self, question: &Question) -> Result<Answer, Fault> {
+    fn ask(&mut self, question: &Question) -> Result<Stacks, Fault> {
         if self.failures >= FAILURES {
             return Err(Fault::Over(format!("{FAILURES} look-ups failed, and no more were made")));
         }
@@ -200,7 +200,7 @@ impl Namer {
         }
     }
 
-    fn ask(&mut self, question: &Question, patience: &Patience) -> Result<Answer, Fault> {
+    fn ask(&mut self, question: &Question, patience: &Patience) -> Result<Stacks, Fault> {
         let failed = |error: &dyn std::error::Error| Fault::Module(error.to_string());
         let mut line = serde_json::to_vec(question).map_err(|error| failed(&error))?;
         line.push(b'\n');

@@ -33,16 +33,16 @@ impl<'a> ResidualChart<'a> {
 }
 
 /// A panel with its scales.
-struct Panel {
+struct Frame {
     left: f64,
     right: f64,
     x: Scale,
     y: Scale,
 }
 
-impl Panel {
+impl Frame {
     fn new((left, right): (f64, f64), x: (f64, f64), y: (f64, f64)) -> Self {
-        Panel { left, right, x: Scale::linear(x, (left, right)), y: Scale::linear(y, (BOTTOM, TOP)) }
+        Frame { left, right, x: Scale::linear(x, (left, right)), y: Scale::linear(y, (BOTTOM, TOP)) }
     }
 
     fn at(&self, (x, y): (f64, f64)) -> (f64, f64) {
@@ -114,7 +114,7 @@ impl ResidualChart<'_> {
         let low = all().map(|p| p.0).filter(finite).fold(f64::INFINITY, f64::min);
         let high = all().map(|p| p.0).filter(finite).fold(f64::NEG_INFINITY, f64::max);
         let range = if low < high { (low, high) } else { (0.0, 1.0) };
-        let panel = Panel::new(PANELS[0], range, (-most, most));
+        let panel = Frame::new(PANELS[0], range, (-most, most));
         let unit = if self.working.resource.in_bytes() { Unit::Bytes } else { Unit::Count };
         let below = match self.working.axis {
             Axis::Seconds => "seconds",
@@ -144,7 +144,7 @@ impl ResidualChart<'_> {
         let residuals = &self.working.residuals;
         let lags = residuals.autocorrelation.len();
         let low = residuals.autocorrelation.iter().copied().fold(-0.5, f64::min).max(-1.0);
-        let panel = Panel::new(PANELS[1], (0.0, lags.max(1) as f64 + 0.5), (low, 1.0));
+        let panel = Frame::new(PANELS[1], (0.0, lags.max(1) as f64 + 0.5), (low, 1.0));
         panel.frame(canvas, "Autocorrelation", "levels later", (Unit::Count, Unit::Count));
         let (from, to) = (panel.at((0.0, residuals.bound)), panel.at((lags as f64 + 0.5, -residuals.bound)));
         canvas.rectangle(from, to, palette::INK.light, 0.07);
@@ -161,7 +161,7 @@ impl ResidualChart<'_> {
     fn draw_quantiles(&self, canvas: &mut dyn Canvas) {
         let points = &self.working.residuals.quantiles;
         let most = points.iter().flat_map(|p| [p.0.abs(), p.1.abs()]).fold(2.0, f64::max) * 1.05;
-        let panel = Panel::new(PANELS[2], (-most, most), (-most, most));
+        let panel = Frame::new(PANELS[2], (-most, most), (-most, most));
         panel.frame(canvas, "Innovations", "normal quantile", (Unit::Count, Unit::Count));
         let diagonal = [panel.at((-most, -most)), panel.at((most, most))];
         dashed(canvas, &diagonal, 4.0, palette::BUDGET.light, 1.4);

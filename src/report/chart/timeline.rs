@@ -35,7 +35,7 @@ pub struct Curve {
 
 /// One quantity over time.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Panel {
+pub struct Strip {
     /// What is drawn.
     pub title: String,
     /// What it counts.
@@ -69,7 +69,7 @@ pub struct PhaseSpan {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Timeline {
     /// From top to bottom.
-    pub panels: Vec<Panel>,
+    pub panels: Vec<Strip>,
     /// The phases, in order.
     pub phases: Vec<PhaseSpan>,
     /// First and last second.
@@ -179,7 +179,7 @@ fn cut(points: Vec<(f64, f64)>, columns: usize) -> Vec<Vec<(f64, f64)>> {
         .collect()
 }
 
-fn memory(record: &RunRecord, verdict: &Verdict) -> Panel {
+fn memory(record: &RunRecord, verdict: &Verdict) -> Strip {
     let chart = GrowthChart::memory(record, verdict);
     let tones: HashMap<_, _> = chart.lines.iter().map(|l| (l.worker, l.colour)).collect();
     let traces = trace::memory_over_time(record);
@@ -196,7 +196,7 @@ fn memory(record: &RunRecord, verdict: &Verdict) -> Panel {
         .collect();
     curves.sort_by_key(|c| c.tone.is_some());
     let range = padded(&curves, Some(65536.0));
-    Panel {
+    Strip {
         title: "anonymous + swapped memory of each worker".to_owned(),
         unit: Unit::Bytes,
         log: false,
@@ -208,7 +208,7 @@ fn memory(record: &RunRecord, verdict: &Verdict) -> Panel {
     }
 }
 
-fn requests(load: &[Second]) -> Panel {
+fn requests(load: &[Second]) -> Strip {
     let total: u64 = load.iter().fold(0, |sum, s| sum.saturating_add(s.ok));
     let curve = Curve {
         name: "as expected".to_owned(),
@@ -218,7 +218,7 @@ fn requests(load: &[Second]) -> Panel {
         filled: false,
     };
     let range = (0.0, padded(std::slice::from_ref(&curve), Some(4.0)).1);
-    Panel {
+    Strip {
         title: "requests per second".to_owned(),
         unit: Unit::Count,
         log: false,
@@ -230,7 +230,7 @@ fn requests(load: &[Second]) -> Panel {
     }
 }
 
-fn failures(load: &[Second]) -> Panel {
+fn failures(load: &[Second]) -> Strip {
     let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
     for (kind, count) in load.iter().flat_map(|s| &s.errors) {
         let total = kinds.entry(kind).or_default();
@@ -259,7 +259,7 @@ fn failures(load: &[Second]) -> Panel {
         }));
     }
     let range = (0.0, padded(&curves, Some(2.0)).1);
-    Panel {
+    Strip {
         title: "failures per second".to_owned(),
         unit: Unit::Count,
         log: false,
@@ -271,7 +271,7 @@ fn failures(load: &[Second]) -> Panel {
     }
 }
 
-fn latency(load: &[Second]) -> Panel {
+fn latency(load: &[Second]) -> Strip {
     let curves: Vec<Curve> = ["p50", "p95", "p99"]
         .iter()
         .enumerate()
@@ -298,7 +298,7 @@ fn latency(load: &[Second]) -> Panel {
         (true, _) => (low / 1.3, high * 1.3),
         (false, _) => (0.0, high * 1.1),
     };
-    Panel {
+    Strip {
         title: "latency of the slowest step, successes only".to_owned(),
         unit: Unit::Latency,
         log,
@@ -394,7 +394,7 @@ fn draw_time_axis(canvas: &mut dyn Canvas, x: &Scale, y: f64, labelled: bool) {
     }
 }
 
-impl Panel {
+impl Strip {
     fn scale(&self, top: f64) -> Scale {
         let span = (top + self.height, top);
         if self.log { Scale::log(self.range, span) } else { Scale::linear(self.range, span) }

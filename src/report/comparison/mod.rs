@@ -14,7 +14,7 @@ mod tests;
 
 use super::chart::{self, Chart, CurvesChart, ForestChart};
 use super::{Format, ReportError, write};
-use crate::compare::{Comparison, Note, Pair};
+use crate::compare::{Comparison, ComparisonNote, Pair};
 use std::path::{Path, PathBuf};
 
 pub use json::schema as comparison_schema;
@@ -35,7 +35,7 @@ pub struct Report<'a> {
     /// The runs; a single pair for two single runs.
     pub pairs: &'a [Pair],
     /// How the sides were made and how it ended.
-    pub notes: &'a [Note],
+    pub notes: &'a [ComparisonNote],
 }
 
 /// Formats that a comparison has.

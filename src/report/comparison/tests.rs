@@ -4,7 +4,7 @@ use super::*;
 use crate::report::fixture::HOSTILE;
 
 fn with_report<T>(comparison: &Comparison, pairs: &[Pair], f: impl FnOnce(&Report<'_>) -> T) -> T {
-    let notes = [Note::Recorded("lines that went with it: UploadFault malloc".to_owned())];
+    let notes = [ComparisonNote::Recorded("lines that went with it: UploadFault malloc".to_owned())];
     f(&Report {
         name: "apache-upload",
         id: "20261121T001231Z-apache-upload-ab-7f3a00",
@@ -93,7 +93,7 @@ fn nothing_hostile_gets_through_and_nothing_missing_panics() {
     for text in [&mut comparison.sides.a.name, &mut comparison.sides.a.phrase, &mut comparison.sides.b.phrase] {
         *text = HOSTILE.into();
     }
-    comparison.notes = vec![Note::Recorded(HOSTILE.into())];
+    comparison.notes = vec![ComparisonNote::Recorded(HOSTILE.into())];
     pairs[0].a.sentence = HOSTILE.into();
     pairs[0].a.curve = vec![(f64::NAN, 1.0)];
     for difference in &mut comparison.differences {

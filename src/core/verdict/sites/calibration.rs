@@ -7,7 +7,7 @@
 //! count and sample weren't taken at the same moment and much came and went between, the deviations are mostly of that,
 //! and the coefficient is small by itself.
 
-use super::window::Tally;
+use super::window::SiteGrowth;
 use super::windows::Windows;
 
 /// By how much the whole of the sample deviates from what was counted.
@@ -25,22 +25,22 @@ pub struct Calibration {
 
 impl Calibration {
     /// `counted` is the change of the exact count in each slice, `whole` the sample's.
-    pub fn new(counted: Vec<f64>, whole: &Tally) -> Self {
+    pub fn new(counted: Vec<f64>, whole: &SiteGrowth) -> Self {
         let change = |slice: usize| whole.changes.get(slice).copied().unwrap_or(0.0);
         let deviations: Vec<f64> = counted.iter().enumerate().map(|(slice, counted)| change(slice) - counted).collect();
         let squares = deviations.iter().map(|deviation| deviation * deviation).sum();
-        let Tally { variance, late_variance, .. } = *whole;
+        let SiteGrowth { variance, late_variance, .. } = *whole;
         Calibration { counted, deviations, variance, late_variance, squares }
     }
 
     /// The whole as it was counted: no sampling is in it.
-    pub fn whole(&self, sampled: &Tally) -> Tally {
+    pub fn whole(&self, sampled: &SiteGrowth) -> SiteGrowth {
         let changes = self.counted.clone();
-        Tally { change: changes.iter().sum(), changes, variance: 0.0, late_variance: 0.0, ..sampled.clone() }
+        SiteGrowth { change: changes.iter().sum(), changes, variance: 0.0, late_variance: 0.0, ..sampled.clone() }
     }
 
     /// A place's tally with its part of the deviations taken out.
-    pub fn calibrated(&self, mut tally: Tally, windows: &Windows) -> Tally {
+    pub fn calibrated(&self, mut tally: SiteGrowth, windows: &Windows) -> SiteGrowth {
         let rate = windows.rate(&tally);
         let beyond = tally.changes.iter().zip(&windows.slices).map(|(change, slice)| change - rate * slice.span);
         let common: f64 = beyond.zip(&self.deviations).map(|(beyond, deviation)| beyond * deviation).sum();

@@ -25,7 +25,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use steps::Steps;
-use window::{Tally, Window};
+use window::{SiteGrowth, Window};
 use windows::Windows;
 
 /// Rate of false discoveries among the sites that are said to grow.
@@ -140,7 +140,7 @@ pub fn call_sites(record: &RunRecord, workers: &Workers) -> Option<CallSites> {
     let axis = workers.axis;
     let windows = Windows::new(workers.series, &record.heap.looks)?;
     let places = Places::new(record);
-    let mut whole = Tally::default();
+    let mut whole = SiteGrowth::default();
     let mut tallies = windows.tallies(places.sites.len(), |stack| places.of(stack));
     tallies.iter().for_each(|tally| whole.add(tally));
     let lost = windows.each.iter().fold(HeapLost::default(), |sum, (window, _)| sum.and(&window.lost));
@@ -150,7 +150,7 @@ pub fn call_sites(record: &RunRecord, workers: &Workers) -> Option<CallSites> {
         whole = calibration.whole(&whole);
         tallies = tallies.into_iter().map(|tally| calibration.calibrated(tally, &windows)).collect();
     }
-    let mut judged: Vec<Judged> = places
+    let mut judged: Vec<SiteDraft> = places
         .sites
         .iter()
         .zip(tallies)
@@ -168,7 +168,7 @@ pub fn call_sites(record: &RunRecord, workers: &Workers) -> Option<CallSites> {
                 age: tally.median_age(),
                 stacks: Vec::new(),
             };
-            Judged { place, site, tally, chance }
+            SiteDraft { place, site, tally, chance }
         })
         .collect();
     discover(&mut judged);
@@ -176,7 +176,7 @@ pub fn call_sites(record: &RunRecord, workers: &Workers) -> Option<CallSites> {
     judged.truncate(SITES);
     let steps = Steps::new(workers.steps, &windows);
     let sums = windows.sums(places.by_stack.len(), |stack| places.number(stack));
-    for Judged { place, site, tally, .. } in &mut judged {
+    for SiteDraft { place, site, tally, .. } in &mut judged {
         site.stacks = places.stacks(*place, (site.growth.estimate, windows.span()), record, &sums);
         if site.state == SiteState::Grows {
             site.step = steps.as_ref().and_then(|steps| steps.of(tally));
@@ -202,10 +202,10 @@ pub fn call_sites(record: &RunRecord, workers: &Workers) -> Option<CallSites> {
 }
 
 /// A site on its way.
-struct Judged {
+struct SiteDraft {
     place: usize,
     site: CallSite,
-    tally: Tally,
+    tally: SiteGrowth,
     /// The probability of as much growth by chance.
     chance: f64,
 }
@@ -249,7 +249,7 @@ impl Places {
         place: usize,
         (growth, span): (f64, f64),
         record: &RunRecord,
-        sums: &[Tally],
+        sums: &[SiteGrowth],
     ) -> Vec<(CallStack, f64)> {
         let numbers = || (0..sums.len()).filter(|stack| self.by_stack[*stack] == place);
         let whole = numbers().map(|stack| sums[stack].change).sum::<f64>() / span;
@@ -304,13 +304,13 @@ pub struct StackTotal {
 pub fn stack_totals(record: &RunRecord) -> Vec<StackTotal> {
     let (_, series) = series(record, Resource::Memory);
     let nowhere = record.heap.stacks.len();
-    let mut tallies = vec![Tally::default(); nowhere + 1];
+    let mut tallies = vec![SiteGrowth::default(); nowhere + 1];
     for (window, _) in Window::all(&series, &record.heap.looks) {
         window.tally(&mut tallies, |stack| stack.map_or(nowhere, |stack| (stack as usize).min(nowhere)), 0, 0);
     }
     let stack = |number: usize| (number < nowhere).then_some(number as u32);
     let mut totals: HashMap<Option<u32>, StackTotal> = HashMap::new();
-    for (number, tally) in tallies.iter().enumerate().filter(|(_, tally)| **tally != Tally::default()) {
+    for (number, tally) in tallies.iter().enumerate().filter(|(_, tally)| **tally != SiteGrowth::default()) {
         let live = tally.ages.iter().map(|(_, bytes)| bytes).sum();
         let total = StackTotal { live, blocks: tally.blocks, growth: tally.change, ..StackTotal::default() };
         totals.insert(stack(number), total);
@@ -348,7 +348,7 @@ fn churned(record: &RunRecord, series: &[Series]) -> Option<f64> {
 }
 
 /// Takes back what is said of sites whose growth may be chance (Benjamini and Hochberg 1995).
-fn discover(sites: &mut [Judged]) {
+fn discover(sites: &mut [SiteDraft]) {
     sites.sort_by(|a, b| a.chance.total_cmp(&b.chance));
     let count = sites.len() as f64;
     let level = |rank: usize| FALSE_DISCOVERIES * (rank + 1) as f64 / count;

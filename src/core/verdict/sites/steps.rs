@@ -12,7 +12,7 @@ use super::super::Interval;
 use super::super::mix::names_of;
 use super::super::series::interpolate;
 use super::SiteStep;
-use super::window::Tally;
+use super::window::SiteGrowth;
 use super::windows::{ALPHA, Windows};
 use crate::stats::{Attribution, Counted, moving_together};
 
@@ -56,7 +56,7 @@ impl<'a> Steps<'a> {
     }
 
     /// The steps that a place's growth goes with, if that is proven.
-    pub fn of(&self, tally: &Tally) -> Option<SiteStep> {
+    pub fn of(&self, tally: &SiteGrowth) -> Option<SiteStep> {
         let counted: Vec<Counted> = self.workers.iter().map(|(first, counts)| level(tally, *first, counts)).collect();
         let fit = Attribution::fit(&counted, 1.0)?;
         let count = self.groups.len();
@@ -86,7 +86,7 @@ impl<'a> Steps<'a> {
 }
 
 /// A worker's level in a place's tally, beside its counts.
-fn level(tally: &Tally, first: usize, counts: &Counted) -> Counted {
+fn level(tally: &SiteGrowth, first: usize, counts: &Counted) -> Counted {
     let slices = counts.counts.first().map_or(0, |row| row.len().saturating_sub(1));
     let changes = tally.changes.get(first..first + slices).unwrap_or_default();
     Counted { y: summed(changes), ..counts.clone() }

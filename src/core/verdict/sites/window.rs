@@ -66,7 +66,7 @@ struct Block {
 
 /// How what one place keeps changed, in one worker or in several.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Tally {
+pub struct SiteGrowth {
     /// Change in each slice of each window, in bytes; none if it isn't asked for by slices.
     pub changes: Vec<f64>,
     /// Their sum.
@@ -156,7 +156,7 @@ impl Window {
 
     /// Adds what came and went to the tally of its place, which `place` tells from its stack. Of `slices` in all the
     /// window's own begin at `first`; without any, changes are only summed up.
-    pub fn tally(&self, tallies: &mut [Tally], place: impl Fn(Option<u32>) -> usize, first: usize, slices: usize) {
+    pub fn tally(&self, tallies: &mut [SiteGrowth], place: impl Fn(Option<u32>) -> usize, first: usize, slices: usize) {
         let looks = self.means.len();
         let middle = looks / 2;
         for block in &self.blocks {
@@ -218,9 +218,9 @@ fn variance(came: Option<End>, went: Option<End>) -> f64 {
     apart * (apart + 1.0)
 }
 
-impl Tally {
+impl SiteGrowth {
     /// Takes another one in, of the same slices.
-    pub fn add(&mut self, other: &Tally) {
+    pub fn add(&mut self, other: &SiteGrowth) {
         self.changes.resize(self.changes.len().max(other.changes.len()), 0.0);
         self.changes.iter_mut().zip(&other.changes).for_each(|(sum, change)| *sum += change);
         self.change += other.change;

@@ -2,7 +2,7 @@
 
 use super::super::Interval;
 use super::SiteState;
-use super::window::{Slice, Tally, Window};
+use super::window::{SiteGrowth, Slice, Window};
 use crate::model::{HeapLook, Series};
 use crate::stats::{student_t, student_t_tail};
 
@@ -41,8 +41,8 @@ impl<'a> Windows<'a> {
     }
 
     /// What each of so many places kept, slice by slice; `place` tells a place from its stack.
-    pub fn tallies(&self, places: usize, place: impl Fn(Option<u32>) -> usize) -> Vec<Tally> {
-        let mut tallies = vec![Tally::default(); places];
+    pub fn tallies(&self, places: usize, place: impl Fn(Option<u32>) -> usize) -> Vec<SiteGrowth> {
+        let mut tallies = vec![SiteGrowth::default(); places];
         let mut first = 0;
         for (window, _) in &self.each {
             window.tally(&mut tallies, &place, first, self.slices.len());
@@ -52,19 +52,19 @@ impl<'a> Windows<'a> {
     }
 
     /// The same, without the slices.
-    pub fn sums(&self, places: usize, place: impl Fn(Option<u32>) -> usize) -> Vec<Tally> {
-        let mut tallies = vec![Tally::default(); places];
+    pub fn sums(&self, places: usize, place: impl Fn(Option<u32>) -> usize) -> Vec<SiteGrowth> {
+        let mut tallies = vec![SiteGrowth::default(); places];
         self.each.iter().for_each(|(window, _)| window.tally(&mut tallies, &place, 0, 0));
         tallies
     }
 
     /// Growth at this tally's rate.
-    pub fn rate(&self, tally: &Tally) -> f64 {
+    pub fn rate(&self, tally: &SiteGrowth) -> f64 {
         tally.change / self.span()
     }
 
     /// Whether what grew at this rate still does in the last third.
-    pub fn state(&self, tally: &Tally, rate: f64) -> SiteState {
+    pub fn state(&self, tally: &SiteGrowth, rate: f64) -> SiteState {
         let late = || self.slices.iter().enumerate().filter(|(_, slice)| slice.late);
         let span: f64 = late().map(|(_, slice)| slice.span).sum();
         let change: f64 = late().filter_map(|(place, _)| tally.changes.get(place)).sum();
@@ -79,7 +79,7 @@ impl<'a> Windows<'a> {
     }
 
     /// Growth with its bounds, and the probability of as much by chance.
-    pub fn growth(&self, tally: &Tally) -> (Interval, f64) {
+    pub fn growth(&self, tally: &SiteGrowth) -> (Interval, f64) {
         let estimate = self.rate(tally);
         let mut parts = vec![0.0; self.parts];
         for (place, slice) in self.slices.iter().enumerate() {
