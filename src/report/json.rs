@@ -15,14 +15,14 @@ use crate::model::{
     Axis, Counting, CountingSource, Host, LatencySummary, Observing, Resource, RunRecord, RunStatus, Target,
     WorkloadSummary,
 };
-use crate::verdict::{Finding, Gate, GateState, Interval, LeakClass, Outcome, Verdict};
+use crate::verdict::{self, Finding, Gate, GateState, Interval, LeakClass, Outcome, Verdict};
 use crate::words;
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Version of the shape, `major.minor`.
-pub const FORMAT: &str = "1.1";
+pub const FORMAT: &str = "1.2";
 
 /// Renders the verdict as JSON, indented, with a line break at the end.
 ///
@@ -59,6 +59,8 @@ pub fn schema() -> serde_json::Value {
 struct Document {
     /// Version of this shape, `major.minor`; within a major version, fields are only added.
     format: String,
+    /// Version of the rule that judged: another version may answer otherwise for the same readings, as the change log says.
+    rule: u32,
     /// `leak`, `clean` or `inconclusive`.
     verdict: OutcomeWord,
     /// What the verdict exits with: 0 clean, 1 the run could not be recorded to its end, 10 leak, 11 inconclusive, 21 the target
@@ -324,6 +326,7 @@ impl Document {
         let ended = |worker| endings.get(&worker).map(text::Ending::words);
         Document {
             format: FORMAT.to_owned(),
+            rule: verdict::RULE,
             verdict: verdict.outcome.into(),
             exit_code: verdict.exit.code(),
             sentence: words::headline(record, verdict).to_string(),

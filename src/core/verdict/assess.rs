@@ -63,9 +63,9 @@ pub(super) struct Assessment {
     pub by_second_half: bool,
     /// Whether growth is told apart from what the uneven mix of steps makes of it.
     pub mixed: bool,
-    /// What the best model was fitted to, less what comes and goes.
+    /// What the best model was fitted to, less the part of the covariates.
     pub fitted: Vec<Levels>,
-    /// The levels less what comes and goes, jumps included.
+    /// The levels less the part of the covariates; jumps stay.
     pub steady: Vec<Levels>,
 }
 

@@ -1,7 +1,7 @@
 //! What a verdict rests on, as facts with their numbers; `words` makes sentences of them.
 
 use super::doubt::Doubt;
-use super::{Interval, LooksTaken, NoiseCause, ReadingNote};
+use super::{Interval, LastLook, NoiseCause, ReadingNote};
 use crate::model::{Axis, ExitCause, Resource, WorkerId};
 
 /// A thing that a verdict says first.
@@ -157,7 +157,7 @@ pub enum Note {
     /// Deadlines that the sampler missed.
     MissedDeadlines(u64),
     /// Looks at the run before its end.
-    Looks(LooksTaken),
+    Looks(LastLook),
     /// Why the host was too noisy to trust latencies and small differences.
     Noise(Vec<NoiseCause>),
     /// The target failed with the preload library in it.

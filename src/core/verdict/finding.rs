@@ -76,13 +76,13 @@ pub(super) fn find_among(
     let behaviour = Behaviour { series, pool: &pool, outcome, leaking, budget, least_jump };
     let class = whole.as_ref().map_or(LeakClass::Unknown, |a| behaviour.classify(a));
     let because = whole.as_ref().and_then(|a| behaviour.because(a, class));
-    let growth = whole.as_ref().map(|a| if outcome == Outcome::Leak && a.leaks() { a.persistent } else { a.end });
-    // Where single workers prove it and the pool doesn't, theirs is the growth that is told.
-    let growth = if outcome == Outcome::Leak && !whole.as_ref().is_some_and(Assessment::leaks) {
+    let pool_leaks = whole.as_ref().is_some_and(Assessment::leaks);
+    // Where some workers leak and the pool's mean doesn't tell how much, the worst of them is told.
+    let growth = if outcome == Outcome::Leak && (!pool_leaks || class == LeakClass::LeakInOneWorker) {
         let worst = |a: &&Assessment, b: &&Assessment| a.persistent.lower.total_cmp(&b.persistent.lower);
         alone.iter().flatten().filter(|a| a.leaks()).max_by(worst).map(|a| a.persistent)
     } else {
-        growth
+        whole.as_ref().map(|a| if pool_leaks { a.persistent } else { a.end })
     };
     let situation = explain::Situation {
         axis,

@@ -1,7 +1,7 @@
 //! Whether a quantity that isn't judged by the rule grew by more than is allowed: its floor and its ceiling both, from part to
 //! part of the judged span.
 //!
-//! What comes and goes moves neither for long, what grew at first and stopped lies before all parts, and what warms up later
+//! What is given back moves neither for long, what grew at first and stopped lies before all parts, and what warms up later
 //! rises in some of them only.
 
 use super::doubt::Grown;

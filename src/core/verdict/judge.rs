@@ -8,7 +8,7 @@ use super::doubt::Doubt;
 use super::facts::{Claim, Crashes, Gate, GateKind, GateState, LimitHit, Note, Open};
 use super::forecast::forecast;
 use super::gates::{resource_gate, workload_gates};
-use super::looks::looks_taken;
+use super::looks::last_look;
 use super::mix::Mix;
 use super::noise::noise;
 use super::parts::parts;
@@ -248,7 +248,7 @@ fn notes_on(record: &RunRecord, failures: &Failures) -> Vec<Note> {
     if missed > 0 {
         notes.push(Note::MissedDeadlines(missed));
     }
-    notes.extend(looks_taken(record).map(Note::Looks));
+    notes.extend(last_look(record).map(Note::Looks));
     let noise = noise(record);
     if !noise.is_empty() {
         notes.push(Note::Noise(noise));

@@ -227,35 +227,29 @@ pub fn is_open(record: &RunRecord) -> bool {
     !findings.iter().any(|f| f.outcome == Outcome::Leak) && findings.iter().any(|f| f.outcome == Outcome::Inconclusive)
 }
 
-/// Looks at a run before its end, and what they came to.
+/// The last look at a run before its end.
 #[derive(Debug, Clone, PartialEq)]
-pub struct LooksTaken {
-    /// How many.
-    pub count: usize,
-    /// When the last was, in seconds since the start of the run.
+pub struct LastLook {
+    /// When it was, in seconds since the start of the run.
     pub t: f64,
     /// The share of the plan that was done then; missing for a watch without an end.
     pub share: Option<f64>,
     /// Its error probability of "leak".
     pub alpha: f64,
-    /// What it found, in the words that were recorded.
-    pub found: String,
     /// Whether it proved the answer, and so ended the run.
     pub proven: bool,
     /// How many times longer than its first proof an answer of a watch without an end had to hold.
     pub confirmed: f64,
 }
 
-/// When it was looked before the end, and what that came to.
-pub(super) fn looks_taken(record: &RunRecord) -> Option<LooksTaken> {
-    let looks = || {
-        record.events.iter().filter_map(|event| match &event.kind {
-            EventKind::Look { share, alpha, found, proven } => Some((event.t, *share, *alpha, found, *proven)),
-            _ => None,
-        })
-    };
-    let (count, (t, share, alpha, found, proven)) = (looks().count(), looks().next_back()?);
-    Some(LooksTaken { count, t, share, alpha, found: found.clone(), proven, confirmed: CONFIRMED })
+/// The last look before the end, if there was one.
+pub(super) fn last_look(record: &RunRecord) -> Option<LastLook> {
+    record.events.iter().rev().find_map(|event| match &event.kind {
+        EventKind::Look { share, alpha, proven, .. } => {
+            Some(LastLook { t: event.t, share: *share, alpha: *alpha, proven: *proven, confirmed: CONFIRMED })
+        }
+        _ => None,
+    })
 }
 
 #[cfg(test)]
@@ -378,7 +372,10 @@ mod tests {
         };
         assert!(!after(Some(0.48), false).contains("look"), "what nothing was proven by isn't told");
         let early = after(Some(0.6), true);
-        assert!(early.contains("after 60 % of its planned length, when look 2") && early.contains("--stop planned"));
+        assert!(
+            early.contains("after 60 % of its planned length, once the leak was beyond doubt (chance of error 0.01 %)")
+                && early.contains("--stop planned")
+        );
         assert!(!after(Some(1.2), true).contains("--stop planned"), "the planned end has passed");
         assert!(after(None, true).contains("the watch ended after 10 min"));
         let mut run = clean();

@@ -52,7 +52,7 @@ pub use forecast::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting, f
 pub use judge::{judge, page};
 pub use jumping::JumpPattern;
 pub use live::live_growth;
-pub use looks::{Found, Look, Looks, LooksTaken, SoakPlan, is_open};
+pub use looks::{Found, LastLook, Look, Looks, SoakPlan, is_open};
 pub use noise::NoiseCause;
 pub use parts::leaking_parts;
 pub use plan::{Noise, Planned, TooShort, plan};
@@ -66,3 +66,7 @@ pub use types::{
     WorkerFinding,
 };
 pub use working::{Cut, LevelOf, NaiveRule, Residuals, WorkedModel, Working, working};
+
+/// The version of the rule: it goes up by one whenever the same readings may be answered otherwise. 1 measured growth against
+/// 0.75 of the budget; 2 measures what lasts against the budget.
+pub const RULE: u32 = 2;

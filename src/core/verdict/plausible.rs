@@ -31,7 +31,7 @@ pub(super) struct Plausible {
     pub stepped: bool,
     /// Whether load, which is known with errors, can't be told apart from its shapes.
     pub load_is_lost: bool,
-    /// Coefficients of what comes and goes: load, mix and wave.
+    /// Coefficients of the covariates: load, mix and wave.
     passing: Vec<f64>,
     pub rho: f64,
     pub sigma: f64,
@@ -75,7 +75,7 @@ impl Plausible {
     }
 }
 
-/// The models that count, and the levels without what comes and goes.
+/// The models that count, and the levels without the part of the covariates.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Plausibles {
     /// In order of their criterion, the best first, none farther than [`FAR`].

@@ -1,4 +1,4 @@
-//! Levels that switch up and down by the same amount: a buffer that comes and goes, an arena that is given back.
+//! Levels that switch up and down by the same amount: a buffer that is taken and freed in turns, an arena that is given back.
 //!
 //! A rise that is taken back by an equal fall says nothing of growth, however large it is: it is a switch of state. Growth
 //! is what the states themselves do, so each such swing is taken out, at its measured height, before anything is fitted.

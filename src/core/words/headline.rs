@@ -122,11 +122,13 @@ fn leak(finding: &Finding) -> String {
     let Some(growth) = &finding.growth else { return String::new() };
     let resource = finding.resource;
     let (who, what) = leaves(resource, finding.axis.unit(), growth.estimate);
+    let worst = finding.class == LeakClass::LeakInOneWorker && finding.workers.iter().filter(|w| w.leaks).count() > 1;
+    let most = if worst { "up to " } else { "" };
     let kind = leaking_parts(finding).first().copied().filter(|_| resource == Resource::Descriptors);
     let kind = kind.map_or(String::new(), |part| format!(" ({})", evidence::part_name(part.kind)));
     let place = if resource.place().is_empty() { String::new() } else { format!(" {}", resource.place()) };
     let allowed = amount(resource, finding.budget);
-    format!(": {who} {what}{kind}{place}{} (allowed: {allowed})", whose(finding))
+    format!(": {who} {most}{what}{kind}{place}{} (allowed: {allowed})", whose(finding))
 }
 
 /// Who leaves how much: `each request leaves`, `3.2 KiB`; of what is rare and counted, `every 4 requests leave`, `one
@@ -152,8 +154,9 @@ fn whose(finding: &Finding) -> String {
     match (leaking.len(), judged.len()) {
         (_, 0) => String::new(),
         (_, 1) => " in its worker".to_owned(),
-        (0, n) => format!(" in its {n} workers, taken together"),
         (k, n) if k >= n => format!(" in every one of its {n} workers"),
+        // The amount is the mean of all.
+        (_, n) if finding.class != LeakClass::LeakInOneWorker => format!(" in its {n} workers, taken together"),
         (k, n) => {
             let pids: Vec<String> = leaking.iter().take(NAMED).map(|w| w.pid.to_string()).collect();
             let more = if k > NAMED { ", ..." } else { "" };

@@ -2,10 +2,8 @@
 
 use super::plain::capital;
 use super::{doubts, forecast, reasons, sites, steps};
-use crate::model::{amount, format_bytes, format_seconds, rate};
-use crate::verdict::{
-    Claim, Finding, LooksTaken, NoiseCause, Note, Open, Outcome, ReadingNote, Verdict, WorkerFinding,
-};
+use crate::model::{amount, format_bytes, format_seconds, percent, rate, whole_percent};
+use crate::verdict::{Claim, Finding, LastLook, NoiseCause, Note, Open, Outcome, ReadingNote, Verdict, WorkerFinding};
 
 /// Workers whose sizes are told.
 const NAMED: usize = 4;
@@ -82,7 +80,7 @@ fn one(note: &Note, leaks: bool) -> Option<String> {
         Note::Doubt(doubt) => format!("{}; {}", doubts::reason(doubt), doubts::remedy(doubt)),
         Note::Counting(worth) => format!("requests: {}", worth.trim_end_matches('.')),
         Note::Returned { returned, grown, workers } => {
-            let share = crate::model::percent((returned / grown).clamp(0.0, 1.0));
+            let share = percent((returned / grown).clamp(0.0, 1.0));
             let whose = if *workers == 1 { "the worker".to_owned() } else { format!("{workers} workers") };
             format!(
                 "when the load paused, {} of the {} that {whose} had grown by came back ({share})",
@@ -151,24 +149,23 @@ pub fn reading(note: &ReadingNote) -> String {
     }
 }
 
-/// What looks before the end came to, if they proved the answer; `leaks` if the verdict is a leak.
-fn looked(looks: &LooksTaken, leaks: bool) -> Option<String> {
-    let LooksTaken { count, t, share, alpha, found, proven, confirmed } = looks;
+/// That looks before the end proved the answer, if they did; `leaks` if the verdict is a leak.
+fn looked(looks: &LastLook, leaks: bool) -> Option<String> {
+    let LastLook { t, share, alpha, proven, confirmed } = looks;
     Some(match share {
         _ if !proven => return None,
         Some(share) => {
-            let early = "; by then it had grown by more than the budget allows for all of it. A cache that is full later \
-                         than that looks the same: `--stop planned` waits for it";
+            let proof = match leaks {
+                true => format!("once the leak was beyond doubt (chance of error {})", percent(*alpha)),
+                false => "once every limit was proven to hold".to_owned(),
+            };
+            let early = "; by then it was larger than the budget allows for the whole soak. A cache that fills later \
+                         looks the same: `--stop planned` waits for it";
             let early = if leaks && *share < 1.0 { early } else { "" };
-            format!(
-                "the soak ended after {:.0} % of its planned length, when look {count} proved it with error probability \
-                 {alpha:.2e} ({found}){early}",
-                100.0 * share
-            )
+            format!("the soak ended after {} of its planned length, {proof}{early}", whole_percent(*share))
         }
         None => format!(
-            "the watch ended after {}, at look {count}: the answer had held until it had lasted {confirmed} times as long as when \
-             it was first proven ({found})",
+            "the watch ended after {}: the answer had held {confirmed} times as long as it took to prove it first",
             format_seconds(t.round())
         ),
     })

@@ -1,17 +1,18 @@
 //! A surface to draw on, in pixels of the finished chart, over plotters' SVG and bitmap backends.
 //!
 //! Backends count in whole units, so both are drawn enlarged: SVG by ten, its view box bringing it back, and PNG by
-//! the factor at which it is delivered. The font is bundled and text is placed by its baseline, so that a chart is the
-//! same byte for byte on every machine.
+//! the factor at which it is delivered. Text is set here: the backends place it by metrics that they guess. It stands on
+//! its baseline, above all else, and is as wide as in the bundled font, whatever font the reader of an SVG has; so a chart
+//! is the same byte for byte on every machine, and nothing is cut off.
 
 use crate::report::text::plain;
 use ab_glyph::{Font, FontRef, Glyph, PxScale, ScaleFont};
 use plotters::coord::Shift;
 use plotters::drawing::DrawingAreaErrorKind;
-use plotters::element::{PathElement, Polygon, Rectangle, Text};
+use plotters::element::{PathElement, Polygon, Rectangle};
 use plotters::prelude::{BitMapBackend, DrawingArea, DrawingBackend, IntoDrawingArea, SVGBackend};
-use plotters::style::text_anchor::{HPos, Pos, VPos};
-use plotters::style::{Color, FontDesc, FontFamily, FontStyle, RGBColor, ShapeStyle, TextStyle};
+use plotters::style::{Color, RGBColor, ShapeStyle};
+use std::fmt::Write;
 use std::sync::OnceLock;
 
 /// The font family of charts: the bundled font in PNG, the nearest that the reader has in SVG.
@@ -130,11 +131,6 @@ pub fn fit_text(text: &str, width: f64, size: f64, bold: bool) -> String {
     String::new()
 }
 
-/// Size to ask of the SVG backend for one pixel of an em: it divides by this.
-const SVG_SIZE: f64 = 1.24;
-/// How far below the position the SVG backend puts the baseline of a text anchored at its top, in em.
-const SVG_DROP: f64 = 0.76;
-
 /// Draws a chart of `size` pixels as SVG; `title` and `description` are for readers who don't see it.
 pub fn svg(
     size: (u32, u32),
@@ -145,13 +141,16 @@ pub fn svg(
     let mut body = String::new();
     let units = (size.0 * SVG_UNITS as u32, size.1 * SVG_UNITS as u32);
     let area = SVGBackend::with_string(&mut body, units).into_drawing_area();
-    Surface { area, units: SVG_UNITS, svg: true, failure: None }.finish(draw)?;
-    // The backend's own first line gives the enlarged size.
-    let content = body.split_once('\n').map_or("", |(_, rest)| rest);
+    let mut texts = String::new();
+    Surface { area, units: SVG_UNITS, texts: Some(&mut texts), failure: None }.finish(draw)?;
+    // The backend's own first line gives the enlarged size, and its last ends the drawing.
+    let content = body.split_once('\n').map_or("", |(_, rest)| rest).trim_end();
+    let content = content.strip_suffix("</svg>").unwrap_or(content);
     let (width, height) = size;
     Ok(format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {} {}\" \
-         role=\"img\" stroke-linejoin=\"round\" stroke-linecap=\"round\">\n<title>{}</title>\n<desc>{}</desc>\n{content}",
+         role=\"img\" stroke-linejoin=\"round\" stroke-linecap=\"round\">\n<title>{}</title>\n<desc>{}</desc>\n{content}\
+         <g font-family=\"{FAMILY}\">\n{texts}</g>\n</svg>\n",
         units.0,
         units.1,
         escape(title),
@@ -167,7 +166,7 @@ pub fn png(size: (u32, u32), draw: impl FnOnce(&mut dyn Canvas)) -> Result<Vec<u
     {
         let area = BitMapBackend::with_buffer(&mut pixels, large).into_drawing_area();
         let units = f64::from(PNG_DENSITY * PNG_OVERSAMPLING);
-        Surface { area, units, svg: false, failure: None }.finish(draw)?;
+        Surface { area, units, texts: None, failure: None }.finish(draw)?;
     }
     let pixels = halve(&pixels, large.0 as usize);
     let mut bytes = Vec::new();
@@ -202,14 +201,15 @@ fn escape(text: &str) -> String {
     plain(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-struct Surface<DB: DrawingBackend> {
+struct Surface<'a, DB: DrawingBackend> {
     area: DrawingArea<DB, Shift>,
     units: f64,
-    svg: bool,
+    /// The text of an SVG; missing in a bitmap.
+    texts: Option<&'a mut String>,
     failure: Option<String>,
 }
 
-impl<DB: DrawingBackend> Surface<DB> {
+impl<DB: DrawingBackend> Surface<'_, DB> {
     fn finish(mut self, draw: impl FnOnce(&mut dyn Canvas)) -> Result<(), ChartError> {
         draw(&mut self);
         if let Err(e) = self.area.present() {
@@ -242,14 +242,14 @@ impl<DB: DrawingBackend> Surface<DB> {
     }
 }
 
-impl<DB: DrawingBackend> Canvas for Surface<DB> {
+impl<DB: DrawingBackend> Canvas for Surface<'_, DB> {
     fn line(&mut self, points: &[(f64, f64)], colour: RGBColor, opacity: f64, width: f64) {
         let style = self.style(colour, opacity, width);
         let placed = self.all_at(points);
         if placed.len() < 2 {
             return;
         }
-        let drawn = if self.svg {
+        let drawn = if self.texts.is_some() {
             self.area.draw(&PathElement::new(placed, style))
         } else {
             // Piece by piece, because the bitmap backend fills a line as one outline, which goes wrong where it crosses itself.
@@ -277,22 +277,28 @@ impl<DB: DrawingBackend> Canvas for Surface<DB> {
         }
     }
 
-    fn text(&mut self, text: &str, (x, y): (f64, f64), align: Align, size: f64, bold: bool, colour: RGBColor) {
-        let h_pos = match align {
-            Align::Left => HPos::Left,
-            Align::Centre => HPos::Center,
-            Align::Right => HPos::Right,
-        };
+    fn text(&mut self, text: &str, at: (f64, f64), align: Align, size: f64, bold: bool, colour: RGBColor) {
         let text = plain(text);
-        let drawn = if self.svg {
-            let style = if bold { FontStyle::Bold } else { FontStyle::Normal };
-            let font = FontDesc::new(FontFamily::Name(FAMILY), size * SVG_SIZE * self.units, style);
-            let style = TextStyle::from(font).color(&colour).pos(Pos::new(h_pos, VPos::Top));
-            self.area.draw(&Text::new(text, self.at((x, y - size * SVG_DROP)), style))
-        } else {
-            self.set_text(&text, (x, y), align, size, bold, colour)
-        };
-        if let Err(e) = drawn {
+        let (x, y) = self.at(at);
+        if let Some(texts) = &mut self.texts {
+            let anchor = match align {
+                Align::Left => "start",
+                Align::Centre => "middle",
+                Align::Right => "end",
+            };
+            let weight = if bold { " font-weight=\"bold\"" } else { "" };
+            let [size, width] = [size, text_width(&text, size, bold)].map(|v| (v * self.units).round());
+            let RGBColor(red, green, blue) = colour;
+            let written = writeln!(
+                texts,
+                "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" font-size=\"{size}\" textLength=\"{width}\" \
+                 lengthAdjust=\"spacingAndGlyphs\" fill=\"#{red:02X}{green:02X}{blue:02X}\"{weight}>{}</text>",
+                escape(&text)
+            );
+            if let Err(e) = written {
+                self.note(e);
+            }
+        } else if let Err(e) = self.set_text(&text, at, align, size, bold, colour) {
             self.note(e);
         }
     }
@@ -300,7 +306,7 @@ impl<DB: DrawingBackend> Canvas for Surface<DB> {
 
 type Drawn<DB> = Result<(), DrawingAreaErrorKind<<DB as DrawingBackend>::ErrorType>>;
 
-impl<DB: DrawingBackend> Surface<DB> {
+impl<DB: DrawingBackend> Surface<'_, DB> {
     /// Sets a line of text pixel by pixel.
     fn set_text(
         &mut self,
