@@ -34,10 +34,10 @@ pub struct Arguments {
     /// `^(?<pid>\d+) (?<class>\S+)`.
     #[arg(long, value_name = "REGEX", requires = "log")]
     log_pattern: Option<String>,
-    /// Count requests on Apache's mod_status page (HTML); asking for it is a request, some times a second.
+    /// Count requests on Apache's mod_status page (HTML); asking for it is a request, several times a second.
     #[arg(long, value_name = "URL", group = "counter")]
     mod_status: Option<String>,
-    /// Count requests on PHP-FPM's full status page, with `?full&json`; asking for it is a request, some times a second.
+    /// Count requests on PHP-FPM's full status page, with `?full&json`; asking for it is a request, several times a second.
     #[arg(long, value_name = "URL", group = "counter")]
     php_fpm: Option<String>,
     /// Growth that is allowed: `64 B/request` if requests are counted, or `1 MiB/hour`. May be given again for other
@@ -68,11 +68,12 @@ const EXAMPLES: &str = "\
 Nothing but files is read: the target is never signalled, traced, stopped or slowed down. As an ordinary user one can \
 watch one's own processes; what permission denies is missing in the report, which says so.
 
-Without a counter of requests, growth is measured against time: it is that of the load of these minutes.
+Without a counter of requests, growth is per hour, and holds for the load of these minutes only.
 
 Examples:
     seepage attach --pid 4711 --for 30m
-    seepage attach --pid \"$(cat /run/apache2.pid)\" --workers children --mod-status http://127.0.0.1/server-status
+    seepage attach --pid \"$(cat /run/apache2.pid)\" --workers children \\
+        --mod-status http://127.0.0.1/server-status
     seepage attach --match 'celery.*worker' --budget '4 MiB/hour'
     seepage attach --cgroup system.slice/myapp.service --for 2h";
 

@@ -57,7 +57,7 @@ pub fn prune(arguments: &Arguments) -> Done {
     }
     let all: u64 = found.iter().map(|run| run.bytes).sum();
     let (left, freed) = (format_bytes(all.saturating_sub(freed) as f64), format_bytes(freed as f64));
-    answer.print(format!("{removed} of {} runs, {freed}; {left} are left\n", found.len()).as_bytes());
+    answer.print(format!("removed {removed} of {} runs ({freed}); {left} are left\n", found.len()).as_bytes());
     Ok(answer.code())
 }
 

@@ -33,7 +33,7 @@ const LONGEST: u64 = 1 << 20;
 pub fn load(path: &Path, overrides: &Overrides) -> Result<Harness, ConfigError> {
     let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
     let bytes = read_input(path, LONGEST).map_err(unreadable)?;
-    let no_text = |_| unreadable(io::Error::new(io::ErrorKind::InvalidData, "it is no text in UTF-8"));
+    let no_text = |_| unreadable(io::Error::new(io::ErrorKind::InvalidData, "it isn't text in UTF-8"));
     let text = String::from_utf8(bytes).map_err(no_text)?;
     parse(&text, &path.display().to_string(), overrides)
 }
@@ -95,7 +95,7 @@ mod tests {
     fn overrides_are_checked_like_the_file() {
         let overrides = Overrides { env: vec![("A=B".into(), "c".into())], ..Overrides::default() };
         let error = parse(MINIMAL, "a.toml", &overrides).unwrap_err().to_string();
-        assert!(error.contains("`A=B` is no name for an environment variable"), "{error}");
+        assert!(error.contains("`A=B` isn't a name for an environment variable"), "{error}");
     }
 
     #[test]

@@ -152,7 +152,7 @@ macro_rules! whole_number {
                 let Some(number) = value.get_ref().as_integer() else { return mismatch(value, at, problems) };
                 let read = <$type>::from_str_radix(number.as_str(), number.radix()).ok();
                 if read.is_none() {
-                    let message = format!("`{number}` is no whole number from 0 to {}", <$type>::MAX);
+                    let message = format!("`{number}` isn't a whole number from 0 to {}", <$type>::MAX);
                     problems.spoil(at.clone(), None, message, "");
                 }
                 read

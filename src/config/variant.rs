@@ -124,7 +124,7 @@ needs = ["cache"]
         for (from, to, message) in [
             ("command = [\"old\", \"${port}\"]", "command = []", "the command is empty"),
             ("command = [\"old\", \"${port}\"]", "comand = [\"old\"]", "unknown key `comand`: did you mean `command`?"),
-            ("C = \"4\"", "\"C=\" = \"4\"", "no name for an environment variable"),
+            ("C = \"4\"", "\"C=\" = \"4\"", "isn't a name for an environment variable"),
             ("needs = [\"cache\"]", "needs = [\"cash\"]", "there is no module `cash`: did you mean `cache`?"),
             ("${port}\"]\nenv = { B", "${prot}\"]\nenv = { B", "unknown variable `${prot}`"),
         ] {

@@ -167,7 +167,7 @@ impl<'a> Attachment<'a> {
                 Wanted::Match(pattern) => json!({ "match": without_secrets(pattern) }),
                 Wanted::Group(path) => json!({ "cgroup": path.display().to_string() }),
             },
-            "workers": attached.chosen,
+            "workers": without_secrets(&attached.chosen),
             "seconds": request.duration.map(|d| d.as_secs_f64()),
             "requests": counting.worth,
         }});
@@ -287,7 +287,7 @@ fn uncounted() -> Counting {
     Counting {
         source: CountingSource::None,
         per_worker: false,
-        worth: "nothing counts them, so growth is measured against time: it is that of the load of this time".into(),
+        worth: "nothing counts them, so growth is per hour, and holds for this load only".into(),
     }
 }
 

@@ -34,7 +34,7 @@ impl Seen {
             parent: stat.parent,
             command,
             program,
-            dead: matches!(stat.state, b'Z' | b'X' | b'x'),
+            dead: stat.has_ended(),
             cpu: (stat.user + stat.system) as f64 / ticks,
         })
     }

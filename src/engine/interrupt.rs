@@ -60,7 +60,7 @@ const LONG_PATIENCE: Duration = Duration::from_secs(20);
 const LONGEST_END: Duration = Duration::from_secs(60);
 
 /// What the target may take to stop after a signal, at most.
-const SHORT_GRACE: Duration = Duration::from_secs(1);
+const SHORT_GRACE: Duration = Duration::from_millis(800);
 
 /// The part of a deadline that is kept for judging and reports, and its bounds.
 const JUDGING: u32 = 10;

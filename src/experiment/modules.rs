@@ -11,7 +11,7 @@ use thiserror::Error;
 pub enum ModulesError {
     /// There is nothing that could be.
     #[error(
-        "nothing can be switched off: the target is no Apache that is started directly, and the harness file has no [modules]; \
+        "nothing can be switched off: the target isn't an Apache that is started directly, and the harness file has no [modules]; \
          list there what can be switched off, and how"
     )]
     Nothing,

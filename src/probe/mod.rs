@@ -10,6 +10,7 @@ mod descriptors;
 mod heap;
 mod host;
 mod page_poller;
+mod pidfd;
 mod proc;
 mod status_page;
 mod tmpfs;

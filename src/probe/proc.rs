@@ -17,6 +17,15 @@ pub struct ProcStat {
     pub system: u64,
     /// Start time since boot.
     pub start: u64,
+    /// How it ended, as `wait` would tell it; 0 while it lives, and where permission denies it.
+    pub wait_status: i32,
+}
+
+impl ProcStat {
+    /// Whether it has ended, though nobody may have waited for it yet.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.state, b'Z' | b'X' | b'x')
+    }
 }
 
 /// Reads the text of `/proc/PID/stat`; `None` if it isn't one.
@@ -34,7 +43,10 @@ pub fn parse_stat(text: &[u8]) -> Option<ProcStat> {
     let user = number(fields.nth(1)?)?;
     let system = number(fields.next()?)?;
     let start = number(fields.nth(6)?)?;
-    Some(ProcStat { state, parent: u32::try_from(parent).ok()?, minor_faults, major_faults, user, system, start })
+    // The 52nd field, which is the last of today's kernels.
+    let wait_status = fields.nth(29).and_then(number).and_then(|status| i32::try_from(status).ok()).unwrap_or(0);
+    let parent = u32::try_from(parent).ok()?;
+    Some(ProcStat { state, parent, minor_faults, major_faults, user, system, start, wait_status })
 }
 
 /// The command name in the text of `/proc/PID/stat`; empty if it isn't one.
@@ -128,9 +140,26 @@ mod tests {
             user: 210,
             system: 35,
             start: 987_654,
+            wait_status: 0,
         };
         assert_eq!(stat, expected);
         assert_eq!(command_name(STAT), "a) b (x)");
+    }
+
+    #[test]
+    fn what_nobody_waited_for_says_how_it_ended() {
+        let mut child = std::process::Command::new("sh").args(["-c", "kill -SEGV $$"]).spawn().unwrap();
+        let path = format!("/proc/{}/stat", child.id());
+        let stat = loop {
+            let stat = parse_stat(&std::fs::read(&path).unwrap()).unwrap();
+            if stat.has_ended() {
+                break stat;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        };
+        // With or without a core.
+        assert_eq!(stat.wait_status & 0x7f, 11);
+        child.wait().unwrap();
     }
 
     #[test]

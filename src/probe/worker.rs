@@ -5,8 +5,9 @@
 
 use super::descriptors::{self, Connections};
 use super::heap::{HeapProbe, Library, Untraced};
+use super::pidfd;
 use super::proc::{command_name, parse_stat, parse_status};
-use crate::model::{Sample, SlowReading, WorkerId, WorkerLimits};
+use crate::model::{ExitCause, Sample, SlowReading, WorkerId, WorkerLimits};
 use procfs::FromRead;
 use procfs::process::{Limit, LimitValue, Limits, SmapsRollup};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -63,7 +64,7 @@ impl WorkerProbe {
         let mut buffer = [0; BUFFER];
         let read = stat.read_at(&mut buffer, 0).map_err(|_| gone())?;
         let text = &buffer[..read];
-        let parsed = parse_stat(text).ok_or_else(gone)?;
+        let parsed = parse_stat(text).filter(|stat| !stat.has_ended()).ok_or_else(gone)?;
         Ok(WorkerProbe {
             id: WorkerId { pid, start: parsed.start },
             parent: parsed.parent,
@@ -99,6 +100,18 @@ impl WorkerProbe {
                 poll(&mut ready, Some(&Timespec::default())).is_ok_and(|count| count > 0)
             }
             None => self.read(0.0, None).is_none(),
+        }
+    }
+
+    /// How it ended, where the kernel tells: of one that nobody has waited for in its `stat`, of others by the pidfd.
+    pub fn exit_cause(&self) -> Option<ExitCause> {
+        let mut buffer = [0; BUFFER];
+        let length = self.stat.read_at(&mut buffer, 0).unwrap_or(0);
+        match parse_stat(&buffer[..length]) {
+            Some(stat) if stat.has_ended() && stat.wait_status != 0 => {
+                Some(ExitCause::from_wait_status(stat.wait_status))
+            }
+            _ => pidfd::exit_cause(self.pidfd.as_ref()?.as_fd()),
         }
     }
 
@@ -163,7 +176,7 @@ impl WorkerProbe {
         let mut buffer = [0; BUFFER];
         let length = self.stat.read_at(&mut buffer, 0).ok()?;
         let stat = parse_stat(&buffer[..length])?;
-        if matches!(stat.state, b'Z' | b'X' | b'x') {
+        if stat.has_ended() {
             return None;
         }
         let length = self.status.read_at(&mut buffer, 0).ok()?;

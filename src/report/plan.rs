@@ -4,6 +4,7 @@ use super::chart::thousands;
 use super::json::printable;
 use crate::model::{Axis, Resource, format_bytes, format_count, format_seconds};
 use crate::verdict::{Noise, Planned};
+use crate::words::capital;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -72,40 +73,72 @@ impl PlanReport {
     pub fn terminal(&self) -> String {
         let noise = &self.noise;
         let unit = self.unit();
+        let budget = |budget| crate::report::text::rate(Resource::Memory, noise.axis, budget);
+        let mut out = match self.chosen().and_then(Planned::both) {
+            Some(steps) => format!(
+                "To prove {}, soak for {} ({} {unit}{}).\n\n",
+                budget(self.chosen),
+                self.time(steps),
+                self.steps(steps),
+                if noise.axis == Axis::Hours { "" } else { " in each worker" }
+            ),
+            None => format!("No soak of a bearable length proves {} under this noise.\n\n", budget(self.chosen)),
+        };
+        out.push_str(&self.table());
+        out.push_str(&self.rehearsal());
+        match self.phases() {
+            Some(phases) if noise.axis == Axis::Hours => out.push_str(&format!("\nFor seepage attach: {phases}")),
+            Some(phases) => out.push_str(&format!("\nFor the harness file:\n\n{phases}")),
+            None => out.push_str("\nAllow more, or quieten the host.\n"),
+        }
+        out
+    }
+
+    /// What was measured, by which it is planned.
+    fn rehearsal(&self) -> String {
+        let noise = &self.noise;
+        let unit = self.unit();
         let workers = if noise.workers == 1 { "1 worker".to_owned() } else { format!("{} workers", noise.workers) };
         let mut out = format!(
-            "rehearsed for {}: {workers}, {} {unit} each{}\n",
+            "\nRehearsed for {}: {workers}, {} {unit} each{}.\n",
             format_seconds(self.rehearsed),
             self.steps(noise.span),
             if noise.axis == Axis::Hours { String::new() } else { format!(", {}/s", format_count(noise.pace)) }
         );
         out.push_str(&format!(
-            "noise of a worker's memory: {} (standard deviation), of which {} shared by all; autocorrelation {} from one \
-             stretch of {} {unit} to the next\n",
+            "Noise of a worker's memory: {} (standard deviation), of which {} shared by all; autocorrelation {} from one \
+             stretch of {} {unit} to the next.\n",
             format_bytes(noise.own.hypot(noise.common)),
             format_bytes(noise.common),
             format_count(noise.rho),
             format_count(noise.stretch),
         ));
         out.push_str(&match noise.warm_up {
-            None => "warm-up: none was seen\n".to_owned(),
-            Some(steps) => format!("warm-up: over after about {} {unit}, {}\n", self.steps(steps), self.time(steps)),
+            None => "No warm-up was seen.\n".to_owned(),
+            Some(steps) => {
+                format!("The warm-up is over after about {} {unit}, {}.\n", self.steps(steps), self.time(steps))
+            }
         });
         if noise.still_warming {
-            out.push_str("  it was still going on at the end: rehearse for longer to know it better\n");
+            out.push_str("It was still going on at the end: rehearse for longer to know it better.\n");
         }
         if noise.jumps > 0 {
             out.push_str(&format!(
-                "  {} abrupt jumps are not in the plan: if they go on, a run needs more\n",
+                "Abrupt jumps, which are not in the plan: {}. If they go on, a run needs more.\n",
                 noise.jumps
             ));
         }
-        out.push('\n');
+        out
+    }
+
+    /// Lengths by budget.
+    fn table(&self) -> String {
+        let (noise, unit) = (&self.noise, self.unit());
         let head = [
             "budget".to_owned(),
-            "a leak of twice the budget".to_owned(),
+            "proves a leak of twice it".to_owned(),
             String::new(),
-            "growth of half of it at most".to_owned(),
+            "proves clean at half of it".to_owned(),
             String::new(),
         ];
         let rows = self.planned.iter().map(|p| {
@@ -120,18 +153,15 @@ impl PlanReport {
                 clean_time,
             ]
         });
-        out.push_str(&columns(&[head].into_iter().chain(rows).collect::<Vec<_>>()));
-        out.push_str(&format!(
-            "\n{unit} of each worker after the warm-up, and the time they take at the rate of the rehearsal, until the answer is proven \
-             with a probability of {} %\n",
+        let rows = columns(&[head].into_iter().chain(rows).collect::<Vec<_>>());
+        let unit = match noise.axis {
+            Axis::Hours => "Hours".to_owned(),
+            _ => format!("{} of each worker, and the time that they take,", capital(unit)),
+        };
+        format!(
+            "{rows}\n{unit} after the warm-up until the answer is proven, {} times in 100.\n",
             format_count(self.power * 100.0)
-        ));
-        match self.phases() {
-            Some(phases) if noise.axis == Axis::Hours => out.push_str(&format!("\n* for seepage attach: {phases}")),
-            Some(phases) => out.push_str(&format!("\n* for the harness file:\n\n{phases}")),
-            None => out.push_str("\n* no run of a bearable length proves this budget under this noise: allow more, or quieten the host\n"),
-        }
-        out
+        )
     }
 
     /// One JSON object, indented, with a line break at the end.
@@ -292,7 +322,7 @@ mod tests {
         let mut open = report();
         open.chosen = 16.0;
         assert_eq!(open.phases(), None);
-        assert!(open.terminal().contains("no run of a bearable length"));
+        assert!(open.terminal().contains("No soak of a bearable length"));
     }
 
     #[test]

@@ -27,14 +27,14 @@ pub enum ReadError {
         source: io::Error,
     },
     /// There is no head.
-    #[error("{} is no run directory: it has no {HEAD}", path.display())]
+    #[error("{} isn't a run directory: it has no {HEAD}", path.display())]
     NotARun {
         /// The directory.
         path: PathBuf,
     },
     /// There is no head, but there are runs below it.
     #[error(
-        "{} is no run directory, but has {count} in it: give one of them, such as {}{}",
+        "{} isn't a run directory, but has {count} in it: give one of them, such as {}{}",
         path.display(),
         path.join(first).display(),
         if *searched { "; what the search among the modules found is in its report.html" } else { "" }
@@ -66,7 +66,7 @@ pub enum ReadError {
         found: String,
     },
     /// The version of the run's format isn't one.
-    #[error("{}: not the head of a run: its format {found:?} is no version", path.display())]
+    #[error("{}: not the head of a run: its format {found:?} isn't a version", path.display())]
     Version {
         /// The file.
         path: PathBuf,

@@ -12,7 +12,6 @@ mod helper;
 mod keeper;
 mod kill;
 mod launch;
-mod pidfd;
 mod protocol;
 mod ready;
 mod roster;

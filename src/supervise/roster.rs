@@ -1,6 +1,6 @@
 //! Who is a worker now: found from the process tree, held open from then on, followed to its end.
 
-use super::{pidfd, target, tree};
+use super::{target, tree};
 use crate::config::Workers;
 use crate::model::{ExitCause, WorkerId};
 use crate::probe::{WorkerProbe, group_processes};
@@ -179,7 +179,7 @@ impl Roster {
         let mut departures = Vec::new();
         self.leaving.retain_mut(|(probe, looks)| {
             *looks += 1;
-            let cause = probe.pidfd().and_then(pidfd::exit_cause);
+            let cause = probe.exit_cause();
             let settled = cause.is_some() || *looks > PATIENCE || probe.pidfd().is_none();
             if settled {
                 departures.push(Departure { worker: probe.id(), cause });

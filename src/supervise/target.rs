@@ -1,6 +1,6 @@
 //! A target that runs already: who it is, and who its workers are. It is only ever looked at.
 
-use super::{Roster, Scope, pidfd, tree};
+use super::{Roster, Scope, tree};
 use crate::config::Workers;
 use crate::model::ExitCause;
 use crate::probe::{WorkerProbe, command_words, find_group, group_processes};
@@ -187,7 +187,7 @@ impl RootWatch {
             return None;
         }
         let ended = *self.ended.get_or_insert_with(Instant::now);
-        let cause = self.root.pidfd().and_then(pidfd::exit_cause);
+        let cause = self.root.exit_cause();
         (cause.is_some() || ended.elapsed() > PATIENCE).then_some(cause)
     }
 }

@@ -5,7 +5,7 @@
 
 use super::counters::Counters;
 use super::record::{ErrorKind, LoadRecorder};
-use super::running::Running;
+use super::running::{GRACE, Running, SHORT_GRACE};
 use super::{PhaseEnd, WorkloadError, is_set};
 use crate::config::{PhaseConfig, WorkloadConfig};
 use crate::model::{ExitCause, LoadSample, PhaseKind};
@@ -90,11 +90,11 @@ impl CommandLoad {
         let mut ended_by_phase = false;
         let end = loop {
             if is_set(stop) {
-                running.stop();
+                running.stop(SHORT_GRACE);
                 break PhaseEnd::Stopped;
             }
             if until.is_some_and(|until| Instant::now() >= until) {
-                running.stop();
+                running.stop(GRACE);
                 ended_by_phase = true;
                 break PhaseEnd::Complete;
             }

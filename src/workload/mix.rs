@@ -127,6 +127,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn both_blocks_of_a_pair_have_equally_many_requests(slow in 0.02..50.0f64, requests in 1.0..5000.0f64, seed: u64) {
             let (blocks, _) = soak([0.7, 0.3], slow, requests, seed);

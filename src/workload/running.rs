@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 /// How much of the output is kept, from its end.
 const KEPT: usize = 1 << 20;
 /// How long the command may take to end after it was asked to.
-const GRACE: Duration = Duration::from_secs(1);
+pub(super) const GRACE: Duration = Duration::from_secs(1);
+/// The same when the run is cut short: the target still has to stop after it, and who ended the run waits for both.
+pub(super) const SHORT_GRACE: Duration = Duration::from_millis(400);
 /// How long it may take to end once it is killed.
 const KILLED: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(20);
@@ -57,9 +59,9 @@ impl Running {
     }
 
     /// Asks the command to end, as Ctrl-C would, because that makes load generators print their summary; kills it if
-    /// it doesn't.
-    pub(super) fn stop(&mut self) {
-        let until = Instant::now() + GRACE;
+    /// it doesn't within `grace`.
+    pub(super) fn stop(&mut self, grace: Duration) {
+        let until = Instant::now() + grace;
         self.launched.signal_group(Signal::SIGINT as i32);
         while Instant::now() < until && matches!(self.wait(TICK), Ok(None)) {}
         self.launched.kill(KILLED);
@@ -137,7 +139,7 @@ mod tests {
             let mut running = self::start(&script);
             let left = pid(&path);
             assert!(is_alive(left));
-            running.stop();
+            running.stop(GRACE);
             assert!(!is_alive(left));
         }
     }

@@ -145,7 +145,8 @@ fn what_holds_runs_and_is_none_names_one() {
         std::fs::rename(recorded(&bench, "leak"), search.join(name)).unwrap();
     }
     let search = search.to_str().unwrap();
-    let several = format!("{search} is no run directory, but has 2 in it: give one of them, such as {search}/step-01");
+    let several =
+        format!("{search} isn't a run directory, but has 2 in it: give one of them, such as {search}/step-01");
     for command in ["report", "explain", "analyze", "plan"] {
         let ended = bench.ended(bench.seepage().args([command, search]).output().unwrap());
         assert_eq!(ended.code, Some(1), "{command}: {}", ended.story());

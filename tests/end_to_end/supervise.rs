@@ -258,6 +258,19 @@ fn workers_that_crash_are_a_finding_of_their_own() {
     assert!(ended.stdout.contains("SIGSEGV"), "{}", ended.story());
 }
 
+#[test]
+fn a_worker_that_crashes_and_that_nobody_waits_for_is_told_too() {
+    let bench = Bench::new();
+    // The parent never looks after its children: what is left of the one that dies is a zombie.
+    let script = "exec perl -e 'for my $n (1..2) { if (fork() == 0) { sleep 1; kill SEGV => $$$$ if $n == 1; sleep 60 } } \
+                  sleep 60'";
+    let ended = bench.run(&harness(&bench, script, AT_ONCE, "3"), &[]);
+    let crashed = ended.events("exited").into_iter().filter(|e| e["cause"]["signal"] == 11 && e["stopping"] == false);
+    assert_eq!(crashed.count(), 1, "{}", ended.story());
+    assert_eq!(ended.code, Some(21), "{}", ended.story());
+    assert!(ended.stdout.contains("SIGSEGV"), "{}", ended.story());
+}
+
 /// 500 workers at a time, each of which lives for two seconds and is then replaced.
 #[test]
 fn no_worker_of_a_large_recycling_pool_is_missed() {

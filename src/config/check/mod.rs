@@ -88,7 +88,7 @@ impl Checker<'_> {
                 self.refuse(at, format!("`{text}` is not plain HTTP"), "TLS isn't spoken here: use the port behind it")
             }
             Ok(_) => self.refuse(at, format!("`{text}` doesn't begin with `http://`"), help),
-            Err(error) => self.refuse(at, format!("`{text}` is no URL: {error}"), help),
+            Err(error) => self.refuse(at, format!("`{text}` isn't a URL: {error}"), help),
         }
     }
 
@@ -99,7 +99,7 @@ impl Checker<'_> {
         }
         match Regex::new(text) {
             Err(error) => {
-                let message = format!("this is no regular expression: {}", summary(&error));
+                let message = format!("this isn't a regular expression: {}", summary(&error));
                 self.refuse(at, message, "single quotes ('...') keep backslashes as they are");
             }
             Ok(regex) => {
@@ -169,7 +169,7 @@ fn check_name(checker: &mut Checker, name: &str) {
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     if !fits {
-        checker.refuse(KeyPath::of(&["name"]), format!("`{name}` is no name for a run directory"), help);
+        checker.refuse(KeyPath::of(&["name"]), format!("`{name}` isn't a name for a run directory"), help);
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn check(checker: &mut Checker, at: &KeyPath, target: &TargetConfig) 
 
 fn check_variable_name(checker: &mut Checker, at: KeyPath, name: &str) {
     if name.is_empty() || name.contains(['=', '\0']) {
-        let message = format!("`{name}` is no name for an environment variable");
+        let message = format!("`{name}` isn't a name for an environment variable");
         checker.refuse(at, message, "a name isn't empty and holds no `=`");
     }
 }
@@ -58,7 +58,7 @@ fn check_ready(checker: &mut Checker, at: &KeyPath, ready: &ReadyConfig) {
     if let Some(address) = &ready.tcp {
         let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty());
         if !is_open(address) && port.and_then(|(_, port)| port.parse::<u16>().ok()).is_none_or(|port| port == 0) {
-            let message = format!("`{address}` is no address with a port");
+            let message = format!("`{address}` isn't an address with a port");
             checker.refuse(at.key("tcp"), message, "write it like `127.0.0.1:${port}`");
         }
     }

@@ -46,6 +46,6 @@ fn check_name(checker: &mut Checker, at: &KeyPath, what: &str, name: &str) {
     let fits = (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     if !fits {
         let help = "use 1 to 64 letters, digits, `-`, `_` and `.`";
-        checker.refuse(at.clone(), format!("`{name}` is no name for a {what}"), help);
+        checker.refuse(at.clone(), format!("`{name}` isn't a name for a {what}"), help);
     }
 }

@@ -119,7 +119,7 @@ pub(super) fn check_rate(checker: &mut Checker, at: KeyPath, rate: Option<Rate>)
     const MOST: f64 = 1e6;
     if let Some(rate) = rate.filter(|rate| rate.per_second != 0.0 && !(LEAST..=MOST).contains(&rate.per_second)) {
         let help = "write a rate between `1/h` and `1000000/s`";
-        checker.refuse(at, format!("{rate} is no rate that the driver can keep"), help);
+        checker.refuse(at, format!("{rate} isn't a rate that the driver can keep"), help);
     }
 }
 
@@ -160,7 +160,7 @@ fn check_step(checker: &mut Checker, at: &KeyPath, step: &StepConfig) {
     }
     for (index, status) in step.expect.iter().enumerate().filter(|(_, status)| !(100..=599).contains(*status)) {
         let help = "status codes go from 100 to 599";
-        checker.refuse(at.key("expect").index(index), format!("{status} is no HTTP status"), help);
+        checker.refuse(at.key("expect").index(index), format!("{status} isn't an HTTP status"), help);
     }
     if let Some(abort) = &step.abort
         && step.body.is_none()
@@ -190,7 +190,7 @@ fn check_header(checker: &mut Checker, at: KeyPath, name: &str, value: &str) {
     const DRIVERS_OWN: [&str; 3] = ["content-length", "transfer-encoding", "connection"];
     if !is_token(name) {
         let help = "names have letters, digits and `-`";
-        checker.refuse(at, format!("`{name}` is no name for an HTTP header"), help);
+        checker.refuse(at, format!("`{name}` isn't a name for an HTTP header"), help);
     } else if DRIVERS_OWN.contains(&name.to_ascii_lowercase().as_str()) {
         let help = "take it out; `requests-per-connection` and `body` decide it";
         checker.refuse(at, format!("the driver writes `{name}` itself"), help);

@@ -14,7 +14,7 @@ const WEAK: &str = "(?:[\\w.-]*[_.-])?(?:pass|pwd|pw|sig|jwt|sid|o?auth2?|sessio
                     |(?:[\\w.-]*[_.-])?(?:require|store|key|ssh|user|root|admin|db|smtp|ldap|proxy|master|vault)pass\
                     |[\\w.-]*sess(?:ion)?[-_]?id\
                     |(?:[\\w.-]*[_.-])?(?:auth|secret|private|sign(?:ing)?|encrypt(?:ion)?|master|account|licen[cs]e|service|\
-                     storage|shared|session|ssh|hmac)[-_]key\
+                     storage|shared|session|ssh|hmac)[-_]?key\
                     |key\
                     |(?-i:[a-z][a-z0-9]*(?:Pass|Pwd|Sig|Jwt|Auth|Sid|Creds|Otp|Pin|Dsn|Salt))";
 
@@ -28,13 +28,16 @@ static USER_AT_HOST: LazyLock<Regex> =
     LazyLock::new(|| pattern(r#"(?m)((?:^|[\s"'`(=,])([\w.+-]+):)[^\s/@"'`]+@(sha\d+:)?"#));
 
 /// What stands beside a name, and the rest of what it matches is kept: each has its secret last.
-static BESIDE: LazyLock<[Regex; 6]> = LazyLock::new(|| {
-    let value = r#"(?:\[redacted\]|\\"[^"\\]*\\"|"[^"]*"|'[^']*'|[^&;,\s"']+)"#;
+static BESIDE: LazyLock<[Regex; 7]> = LazyLock::new(|| {
+    let value = r#"(?:(?:bearer|basic)\s+)?(?:\[redacted\]|\\"[^"\\]*\\"|"[^"]*"|'[^']*'|[^&;,\s"']+)"#;
     let strong = format!(r"[\w-]*(?:{STRONG})[\w-]*");
     [
         // `Authorization: Bearer abc`, to the end of the line.
         format!(r"(?im)({strong}\s*:\s*)[^\s'\x22\\].*$"),
-        format!(r#"(?im)((?:^\s*|["'])(?:{WEAK})\s*:\s*)[^\s'"\\].*$"#),
+        format!(r#"(?im)((?:^\s*|["']|(?:^|\s)(?:-H|--(?:proxy-)?header)[\s=]*)(?:{WEAK})\s*:\s*)[^\s'"\\].*$"#),
+        // `X-Auth: abc`, which no text has but for a header.
+        r#"(?im)(\bX-(?:[\w-]+-)?(?:auth|session|key|sid|sig|jwt|pass|pwd|otp|pin)(?:-[\w-]+)?\s*:\s*)[^\s'"\\].*$"#
+            .to_owned(),
         // `token=abc`, `"token": "abc"`, `\"token\": \"abc\"`.
         format!(r#"(?i)({strong}\\?["']?\s*[=:]\s*){value}"#),
         format!(r#"(?im)((?:^|[^\w.-])(?:{WEAK})(?:\\?["']?\s*=\s*|\\?["']\s*:\s*)){value}"#),
@@ -164,6 +167,12 @@ mod tests {
             "SLACK_WEBHOOK_URL=s3cret",
             r#"{"pin": "s3cret"}"#,
             "x --otp s3cret",
+            "the command `curl -H X-Auth: s3cret http://h/` failed",
+            "curl --header Session: s3cret http://h/",
+            "curl --proxy-header=X-Auth-Email-Key: s3cret http://h/",
+            "it said X-Session: s3cret",
+            "Authorization=Bearer s3cret",
+            "AccountName=joe;AccountKey=s3cret;Endpoint=x",
             "can't reach joe:s3cret@host:5432",
             "ready.tcp \"joe:s3cret@h:x\"",
             "-----BEGIN RSA PRIVATE KEY-----\ns3cret\n-----END RSA PRIVATE KEY-----",
@@ -192,6 +201,8 @@ mod tests {
             "workload.step[0].key: is empty",
             "2 processes (sleep 4711, sh 4712) did not end within 1s of SIGTERM: killed",
             "in a new session: started",
+            "X-Author: joe",
+            "basic arithmetic and bearer tokens",
         ] {
             assert_eq!(without_secrets(text), text);
         }

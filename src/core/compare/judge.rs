@@ -143,7 +143,7 @@ fn notes(pairs: &[Pair], planned: usize, answer: Answer, differences: &[Differen
         notes.push(ComparisonNote::Early { pairs: n, planned });
     }
     if n > 0 && !can_tell(n) {
-        notes.push(ComparisonNote::FewPairs { enough: enough_pairs() });
+        notes.push(ComparisonNote::FewPairs { enough: enough_pairs(), differ: answer != Answer::Equivalent });
     }
     for b in [false, true] {
         let leaks = |pair: &&Pair| (if b { &pair.b } else { &pair.a }).outcome == Outcome::Leak;

@@ -182,6 +182,8 @@ pub enum ComparisonNote {
     FewPairs {
         /// How many would be enough.
         enough: usize,
+        /// Whether the answer isn't that the sides are the same, for which the intervals are enough.
+        differ: bool,
     },
     /// Runs of one side leak by themselves.
     LeaksAlone {

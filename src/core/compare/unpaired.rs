@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(found.difference(Measure::Level).unwrap().answer, Answer::Inconclusive);
         assert_eq!(found.answer, Answer::Equivalent);
         let first = words::comparison::headline("shop", &found);
-        assert_eq!(first.more, ["Not decided: memory level."]);
+        assert_eq!(first.more, ["Open: memory level."]);
         assert_eq!(found.notes[0], ComparisonNote::SingleRuns);
     }
 }

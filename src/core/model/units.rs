@@ -251,11 +251,16 @@ pub fn format_seconds(seconds: f64) -> String {
         format!("{} s", format_count(seconds))
     } else if magnitude < 7200.0 {
         let whole = seconds.round() as i64;
-        format!("{} min {} s", whole / 60, (whole % 60).abs())
+        two(whole / 60, "min", whole % 60, "s")
     } else {
         let minutes = (seconds / 60.0).round() as i64;
-        format!("{} h {} min", minutes / 60, (minutes % 60).abs())
+        two(minutes / 60, "h", minutes % 60, "min")
     }
+}
+
+/// An amount in two units, the smaller one only if there is any of it.
+fn two(large: i64, unit: &str, small: i64, part: &str) -> String {
+    if small == 0 { format!("{large} {unit}") } else { format!("{large} {unit} {} {part}", small.abs()) }
 }
 
 #[cfg(test)]

@@ -177,20 +177,41 @@ mod tests {
 
     /// One worker's memory as a function of its requests, 300 readings over 30,000, with a little noise.
     fn judged(level: impl Fn(f64) -> f64) -> Finding {
+        judged_pool(1, |_, x| level(x))
+    }
+
+    /// The same of several workers.
+    fn judged_pool(workers: u32, level: impl Fn(u32, f64) -> f64) -> Finding {
         let mut state = 1u64;
         let mut noise = || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             ((state >> 33) as f64 / f64::from(1u32 << 31) - 0.5) * 40_000.0
         };
         let x: Vec<f64> = (0..300).map(|i| 100.0 * f64::from(i)).collect();
-        let y = x.iter().map(|x| ((50e6 + level(*x) + noise()) / 4096.0).round() * 4096.0).collect();
-        let worker = Some(WorkerId { pid: 1, start: 1 });
-        let series = Series { worker, t: x.clone(), x, y, ..Series::default() };
-        find(Resource::Memory, Axis::WorkerRequests, &[series], 64.0, 4096.0)
+        let mut series = |pid: u32| {
+            let y = x.iter().map(|x| ((50e6 + level(pid, *x) + noise()) / 4096.0).round() * 4096.0).collect();
+            let worker = Some(WorkerId { pid, start: 1 });
+            Series { worker, t: x.clone(), x: x.clone(), y, ..Series::default() }
+        };
+        let series: Vec<Series> = (1..=workers).map(&mut series).collect();
+        find(Resource::Memory, Axis::WorkerRequests, &series, 64.0, 4096.0)
     }
 
     fn because(finding: &Finding) -> Because {
         finding.evidence.because.expect("what shows its class")
+    }
+
+    #[test]
+    fn where_some_workers_leak_the_worst_of_them_is_told() {
+        let leak = |pid: u32| match pid {
+            3 => 1500.0,
+            5 => 900.0,
+            _ => 0.0,
+        };
+        let finding = judged_pool(8, |pid, x| leak(pid) * x);
+        assert_eq!((finding.outcome, finding.class), (Outcome::Leak, LeakClass::LeakInOneWorker));
+        let growth = finding.growth.expect("a leak has growth");
+        assert!(growth.lower <= 1500.0 && 1500.0 <= growth.upper && growth.lower > 1400.0, "{growth:?}");
     }
 
     #[test]

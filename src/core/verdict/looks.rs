@@ -373,7 +373,7 @@ mod tests {
         assert!(!after(Some(0.48), false).contains("look"), "what nothing was proven by isn't told");
         let early = after(Some(0.6), true);
         assert!(
-            early.contains("after 60 % of its planned length, once the leak was beyond doubt (chance of error 0.01 %)")
+            early.contains("at 60 % of its planned length, because the leak was proven (chance of error 0.01 %)")
                 && early.contains("--stop planned")
         );
         assert!(!after(Some(1.2), true).contains("--stop planned"), "the planned end has passed");
@@ -382,7 +382,7 @@ mod tests {
         let kind = EventKind::Look { share: Some(0.75), alpha: 1e-4, found: "memory: clean".into(), proven: true };
         run.events.push(event(600.0, kind));
         let told = told(&run);
-        assert!(told.contains("after 75 %") && !told.contains("--stop planned"), "clean isn't in doubt: {told}");
+        assert!(told.contains("at 75 %") && !told.contains("--stop planned"), "clean isn't in doubt: {told}");
     }
 
     #[test]

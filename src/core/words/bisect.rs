@@ -97,12 +97,12 @@ fn because(blame: &Blame) -> String {
     let names = joined(&blame.modules, "and");
     let (it, them) = if blame.modules.len() == 1 { ("it needs", "it") } else { ("they need", "them") };
     let alone = match blame.alone {
-        Some(true) => format!("with only {names} on it leaks"),
+        Some(true) => format!("it leaks with only {names} on"),
         Some(false) => format!("with only {names} on it does not leak, so that {it} still more"),
         None => format!("whether it leaks with only {names} on is not measured"),
     };
     let cured = match blame.cured {
-        Some(true) => format!("and without {them} nothing does"),
+        Some(true) => format!("and not without {them}"),
         Some(false) => format!("and without {them} something else does"),
         None => format!("and what it does without {them} is not measured"),
     };

@@ -3,7 +3,7 @@
 use super::gates::quantile;
 use super::headline::{Headline, leaves};
 use crate::compare::{Answer, Comparison, ComparisonNote, Difference, Measure, Side, SideEstimate, Sides};
-use crate::model::{Resource, amount, format_bytes, format_seconds, percent};
+use crate::model::{Resource, amount, format_bytes, format_count, format_seconds, percent};
 
 /// The part of what is allowed under which a difference is none.
 const NONE: f64 = 0.02;
@@ -96,7 +96,7 @@ fn clear(comparison: &Comparison, answer: Answer) -> (String, Vec<String>) {
     } else {
         let open: Vec<String> = of(Answer::Inconclusive).map(|d| measure(d.measure)).collect();
         if !open.is_empty() {
-            more.push(format!("not decided: {}", open.join(", ")));
+            more.push(format!("open: {}", open.join(", ")));
         }
     }
     (format!("{sides}{first}"), more)
@@ -149,20 +149,24 @@ pub fn clause(d: &Difference) -> String {
     let (Some(a), Some(b)) = (d.a, d.b) else { return format!("{name} could not be measured") };
     let allowed = format!("allowed: {}", bare(d.measure, d.margin));
     let each = if matches!(d.measure, Measure::Growth(_)) { " a request" } else { "" };
-    let moved = || moves(d, b.mean - a.mean).unwrap_or_else(|| format!("{name} differs"));
+    // The difference of the pairs, which is that of the table.
+    let by = d.difference.filter(|_| !each.is_empty()).map_or(b.mean - a.mean, |i| i.estimate);
+    let moved = || moves(d, by).unwrap_or_else(|| format!("{name} differs"));
     match (d.answer, d.difference) {
-        (Answer::Regression | Answer::Improvement, _) => format!("{} ({allowed})", moved()),
+        (Answer::Regression, _) => format!("{} ({allowed})", moved()),
+        (Answer::Improvement, _) => moved(),
         (Answer::Equivalent, Some(i)) => match least(d, i.lower.abs().max(i.upper.abs())) {
             None => format!("{name} does not differ"),
             Some(most) => format!("{name} differs by at most {most}{each} ({allowed})"),
         },
         (Answer::Inconclusive, Some(i)) => format!(
-            "whether {name} differs is open: by {}{each} as measured, in truth by {} ({allowed})",
+            "{name} may differ: by {}{each} as measured ({} %: {}; {allowed})",
             bare(d.measure, i.estimate),
+            format_count(100.0 * i.confidence),
             range(d.measure, i.lower, i.upper)
         ),
         (Answer::Equivalent | Answer::Inconclusive, None) => format!(
-            "whether {name} differs is open: it is {} on one side, {} on the other ({allowed})",
+            "{name} may differ: it is {} on one side, {} on the other ({allowed})",
             value(d.measure, a.mean),
             value(d.measure, b.mean)
         ),
@@ -238,11 +242,12 @@ pub fn note(note: &ComparisonNote, sides: &Sides) -> String {
             let by = by.as_ref().map_or_else(String::new, |by| format!("{by}; "));
             format!("{by}the same command with `--resume {directory}` goes on")
         }
-        ComparisonNote::FewPairs { enough } => format!(
-            "with fewer than {enough} pairs, the answer rests on the intervals and on all pairs pointing the same way"
-        ),
+        ComparisonNote::FewPairs { enough, differ } => {
+            let alike = if *differ { ", and on all pairs pointing the same way" } else { " alone" };
+            format!("with fewer than {enough} pairs, the answer rests on the intervals{alike}")
+        }
         ComparisonNote::LeaksAlone { b, leaks, runs } => {
-            format!("{}, {leaks} of {runs} runs leak by themselves", of(b).phrase)
+            format!("{}, {leaks} of {runs} runs leak", of(b).phrase)
         }
         ComparisonNote::Unmeasured { measure: of, missing, pairs } => {
             format!("{} could not be measured in {missing} of {pairs} pairs", measure(*of))
@@ -294,7 +299,7 @@ mod tests {
         let level = made(Measure::Level, Answer::Regression, 1e9, 1e9 + 900.0, 5.0);
         assert_eq!(clause(&level), "memory level rises by 900 B to 954 MiB (allowed: 64 B)");
         let apart = made(Measure::Level, Answer::Improvement, 9000.0, 4000.0, 5.0);
-        assert_eq!(clause(&apart), "memory level falls by 4.88 KiB, from 8.79 KiB to 3.91 KiB (allowed: 64 B)");
+        assert_eq!(clause(&apart), "memory level falls by 4.88 KiB, from 8.79 KiB to 3.91 KiB");
     }
 
     #[test]
@@ -315,8 +320,7 @@ mod tests {
     #[test]
     fn what_is_open_says_where_it_may_lie() {
         let open = made(MEMORY, Answer::Inconclusive, 0.0, 40.0, 80.0);
-        let said = "whether memory growth differs is open: by 40 B a request as measured, in truth by -40 B to 120 B \
-                    (allowed: 64 B)";
+        let said = "memory growth may differ: by 40 B a request as measured (99 %: -40 B to 120 B; allowed: 64 B)";
         assert_eq!(clause(&open), said);
         assert_eq!(difference(&open).difference, "+40 B");
     }

@@ -132,7 +132,7 @@ pub fn reason(doubt: &Doubt) -> String {
             format_seconds(seconds.round())
         ),
         Doubt::Unreadable { processes } => {
-            format!("{} processes of the target are not judged, and could not be read", count(*processes))
+            format!("processes of the target that are not judged and could not be read: {}", count(*processes))
         }
         Doubt::NoAccount => "no account was kept of the processes that are not judged".into(),
     }

@@ -1,7 +1,8 @@
 //! What stands behind a finding, in words: its facts, what shows that it is of its class, models and patterns.
 
 use super::kinds::{self, growth};
-use crate::model::{Axis, Resource, amount, format_bytes, format_count, rate};
+use super::plain::counted;
+use crate::model::{Axis, Resource, amount, format_bytes, format_count, format_seconds, rate};
 use crate::verdict::{Because, Fact, Finding, Found, Full, JumpPattern, ModelShape, PartKind, Transient, When};
 
 /// The facts behind a finding as label and value, in the order to be shown.
@@ -15,15 +16,19 @@ fn told(finding: &Finding, fact: &Fact) -> (String, String) {
     let growth = |interval| growth(resource, axis, interval);
     let (label, value) = match fact {
         Fact::Judged { count, recycled } => {
-            let pooled = if *recycled { "incarnations, aligned by age" } else { "workers side by side" };
-            ("judged", format!("{count} {pooled}"))
+            let judged = match (recycled, count) {
+                (true, count) => format!("{}, aligned by age", counted(*count, "incarnation")),
+                (false, 1) => "1 worker".to_owned(),
+                (false, count) => format!("{count} workers side by side"),
+            };
+            ("judged", judged)
         }
         Fact::SetAside { count, of } => ("set aside", format!("{count} of {of} series")),
         Fact::Against(axis) => ("growth is against", format!("{} ({})", axis.unit(), whose(*axis))),
         Fact::Released(workers) => {
-            ("given back at first", format!("by {workers} workers, judged from their low point on"))
+            ("given back at first", format!("by {}, judged from the low point on", counted(*workers, "worker")))
         }
-        Fact::Swings(times) => ("up and down by the same amount", format!("{times} times, taken out")),
+        Fact::Swings(times) => ("up and down by the same amount", format!("{}, taken out", counted(*times, "time"))),
         Fact::Growth(interval) => ("growth", growth(interval)),
         Fact::Persistent(interval) => ("persistent growth", growth(interval)),
         Fact::AtTheEnd(interval) => ("growth at the end", growth(interval)),
@@ -66,8 +71,8 @@ fn whose(axis: Axis) -> &'static str {
 pub fn because(finding: &Finding) -> Option<String> {
     let (resource, axis) = (finding.resource, finding.axis);
     let level = |value: f64| amount(resource, value);
-    let steps = |span: f64| format!("{} {}", format_count(span.round()), steps_of(axis));
-    let about = |when: &When| format!("about {} {}{}", rounded(when.at), steps_of(axis), range(when));
+    let steps = |span: f64| distance(axis, span, |span| format_count(span.round()));
+    let about = |when: &When| format!("about {}{}", distance(axis, when.at, rounded), range(axis, when));
     Some(match finding.evidence.because.as_ref()? {
         Because::Rose { span, usual, most } => {
             let whose = most.map_or(String::new(), |most| {
@@ -102,7 +107,8 @@ pub fn because(finding: &Finding) -> Option<String> {
             format_count((100.0 * estimate / finding.budget).round())
         ),
         Because::Stays { span, within, around } => {
-            format!("over {} the level stays within {} around {}", steps(*span), level(*within), level(*around))
+            let within = if *within > 0.0 { format!("within {} around", level(*within)) } else { "at".to_owned() };
+            format!("over {} the level stays {within} {}", steps(*span), level(*around))
         }
         Because::Retained { live, memory } => format!(
             "what is allocated and not freed grows by {} at most while anonymous memory grows by {} at least: it is \
@@ -127,16 +133,19 @@ pub fn because(finding: &Finding) -> Option<String> {
     })
 }
 
-fn steps_of(axis: Axis) -> &'static str {
+/// So much of an axis: `12000 requests`, `4 min 10 s`.
+fn distance(axis: Axis, steps: f64, number: impl Fn(f64) -> String) -> String {
     match axis {
-        Axis::Seconds => "s",
-        Axis::Hours => "hours",
-        Axis::WorkerRequests | Axis::SharedRequests | Axis::PoolRequests => "requests",
+        Axis::Seconds => format_seconds(steps),
+        Axis::Hours => format_seconds(steps * 3600.0),
+        Axis::WorkerRequests | Axis::SharedRequests | Axis::PoolRequests => format!("{} requests", number(steps)),
     }
 }
 
-fn range(when: &When) -> String {
-    let (soonest, latest) = (rounded(when.soonest), rounded(when.latest));
+fn range(axis: Axis, when: &When) -> String {
+    let [soonest, latest] = [when.soonest, when.latest].map(|at| distance(axis, at, rounded));
+    let soonest = soonest.strip_suffix(" requests").unwrap_or(&soonest);
+    let latest = latest.strip_suffix(" requests").unwrap_or(&latest);
     if soonest == latest { String::new() } else { format!(" ({soonest} to {latest} over the plausible models)") }
 }
 

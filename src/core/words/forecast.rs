@@ -1,4 +1,4 @@
-//! The forecast in words: when a limit is reached, and what recycling keeps it away until the leak is mended.
+//! The forecast in words: when a limit is reached, and what recycling keeps it away until the leak is fixed.
 
 use super::plain::thousands;
 use crate::model::{Axis, Resource, RunRecord, amount, format_count, level};
@@ -23,7 +23,7 @@ pub fn recycling(finding: &Finding) -> Option<String> {
     recycled(finding.resource, recycling)
 }
 
-/// When the first limit is reached, in short: `at this load this run's limit of 2 GiB is reached in about 11 min`.
+/// When the first limit is reached, in short: `at this load, it reaches this run's limit of 2 GiB in about 11 min`.
 pub fn limit(record: &RunRecord, finding: &Finding) -> Option<String> {
     let reached = finding.forecast.as_ref()?.limit.as_ref()?;
     let limit = named(record, finding.resource, reached);
@@ -32,7 +32,7 @@ pub fn limit(record: &RunRecord, finding: &Finding) -> Option<String> {
         Some(estimate) => format!("in about {}", duration(estimate)),
         None => format!("in {} at the soonest", duration(seconds.soonest)),
     };
-    Some(format!("at this load {limit} is reached {when}"))
+    Some(format!("at this load, it reaches {limit} {when}"))
 }
 
 /// A limit by its name: `this run's limit of 2 GiB`.
@@ -66,10 +66,10 @@ fn reached(record: &RunRecord, finding: &Finding, reached: &LimitReached) -> Str
     };
     match finding.outcome {
         Outcome::Leak => {
-            format!("{resource} reaches {limit} in {}", told(&|r| range(r, duration), &|r| range(r, count)))
+            format!("growth of {resource} reaches {limit} in {}", told(&|r| range(r, duration), &|r| range(r, count)))
         }
         Outcome::Clean | Outcome::Inconclusive => format!(
-            "even at the upper bound of growth, {resource} doesn't reach {limit} before {}",
+            "even at its upper bound, growth of {resource} doesn't reach {limit} before {}",
             told(&|r| duration(r.soonest), &|r| count(r.soonest))
         ),
     }
@@ -88,12 +88,12 @@ fn range(reach: &Reach, word: impl Fn(f64) -> String) -> String {
 
 fn recycled(resource: Resource, recycling: &Recycling) -> Option<String> {
     let size = level(resource, recycling.size);
-    let why = if recycling.chosen { "the size asked for" } else { "0.8 of an even share of the limits" };
+    let why = if recycling.chosen { "the size asked for" } else { "80 % of a worker's share of the limit" };
     let Some(requests) = recycling.requests else {
         return Some(format!("a worker begins above {size} ({why}): recycling can't keep it below"));
     };
     let after = format!("{} requests", count(requests));
-    let keeps = format!("keeps each under {size} ({why}) until the leak is mended");
+    let keeps = format!("keeps each under {size} ({why}) until the leak is fixed");
     Some(match (&recycling.setting, recycling.value()) {
         (None, _) => format!("recycling a worker after {after} {keeps}"),
         (Some(setting), Some(value)) if setting.per_connection => format!(
@@ -167,7 +167,7 @@ mod tests {
         let (run, verdict) = judged(record(|served| (50 << 20) + 4096 * (served * 7919 % 61), |_| 12));
         assert!(sentences(&run, &verdict).is_empty());
         let told = of_finding(&run, &verdict.findings[0]);
-        assert!(told.len() == 1 && told[0].starts_with("even at the upper bound of growth"), "{told:?}");
+        assert!(told.len() == 1 && told[0].starts_with("even at its upper bound, growth of memory"), "{told:?}");
     }
 
     #[test]

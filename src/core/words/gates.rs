@@ -79,9 +79,11 @@ pub fn gate(gate: &Gate) -> GateWords {
             let none = || "none".to_owned();
             line("unexpected deaths", crashes.as_ref().map_or_else(none, crashed), none())
         }
-        GateKind::MemoryLimit(LimitHit { limit, kills }) => {
-            line("memory limit", format!("hit, {kills} processes killed"), format_bytes(*limit as f64))
-        }
+        GateKind::MemoryLimit(LimitHit { limit, kills }) => line(
+            "memory limit",
+            format!("hit, {} killed", if *kills == 1 { "1 process".into() } else { format!("{kills} processes") }),
+            format_bytes(*limit as f64),
+        ),
         GateKind::Doubt(doubt) => {
             let (measured, allowed) = doubts::measured(doubt);
             line(doubts::name(doubt), measured, allowed)

@@ -128,7 +128,8 @@ fn leak(finding: &Finding) -> String {
     let kind = kind.map_or(String::new(), |part| format!(" ({})", evidence::part_name(part.kind)));
     let place = if resource.place().is_empty() { String::new() } else { format!(" {}", resource.place()) };
     let allowed = amount(resource, finding.budget);
-    format!(": {who} {most}{what}{kind}{place}{} (allowed: {allowed})", whose(finding))
+    let (in_whom, who_leaks) = whose(finding);
+    format!(": {who} {most}{what}{kind}{place}{in_whom} (allowed: {allowed}){who_leaks}")
 }
 
 /// Who leaves how much: `each request leaves`, `3.2 KiB`; of what is rare and counted, `every 4 requests leave`, `one
@@ -146,31 +147,38 @@ pub(super) fn leaves(resource: Resource, unit: &str, rate: f64) -> (String, Stri
     (format!("every {} {unit}s leave", format_count(steps)), level(resource, rate * steps))
 }
 
-/// In whom it grows: ` in every one of its 4 workers`, ` in 1 of its 4 workers (PID 12)`.
-fn whose(finding: &Finding) -> String {
+/// In whom it grows, and who leaks, which follows what is allowed: ` in 1 of its 4 workers (PID 12)`, and nothing; ` in the worker
+/// that serves it`, and `; all 4 workers leak`.
+fn whose(finding: &Finding) -> (String, String) {
     let judged: Vec<WorkerId> =
         finding.workers.iter().filter(|w| w.growth.is_some()).filter_map(|w| w.worker).collect();
     let leaking: Vec<WorkerId> = finding.workers.iter().filter(|w| w.leaks).filter_map(|w| w.worker).collect();
-    match (leaking.len(), judged.len()) {
+    let timed = matches!(finding.axis, Axis::Seconds | Axis::Hours);
+    let place = match (leaking.len(), judged.len()) {
         (_, 0) => String::new(),
         (_, 1) => " in its worker".to_owned(),
-        (k, n) if k >= n => format!(" in every one of its {n} workers"),
+        (k, n) if k >= n && timed => format!(" in each of its {n} workers"),
+        (k, n) if k >= n => {
+            let all = if n == 2 { "both".to_owned() } else { format!("all {n}") };
+            return (" in the worker that serves it".into(), format!("; {all} workers leak"));
+        }
         // The amount is the mean of all.
-        (_, n) if finding.class != LeakClass::LeakInOneWorker => format!(" in its {n} workers, taken together"),
+        (_, n) if finding.class != LeakClass::LeakInOneWorker => format!(" in the mean of its {n} workers"),
         (k, n) => {
             let pids: Vec<String> = leaking.iter().take(NAMED).map(|w| w.pid.to_string()).collect();
             let more = if k > NAMED { ", ..." } else { "" };
             format!(" in {k} of its {n} workers (PID {}{more})", pids.join(", "))
         }
-    }
+    };
+    (place, String::new())
 }
 
-/// What doesn't leak: `: memory grows by at most 2.5 B a request (allowed: 64 B)`.
+/// What doesn't leak: `: growth of memory is at most 2.5 B a request (allowed: 64 B)`.
 fn clean(finding: &Finding) -> String {
     let resource = finding.resource;
     let class = match finding.class {
         LeakClass::WarmUp => "it grew at first and settled",
-        LeakClass::HighWaterMark => "it rose in jumps to a high-water mark and stays there",
+        LeakClass::HighWaterMark => "it rose to a high-water mark and stays there",
         LeakClass::CopyOnWrite => "what grew are inherited pages that it wrote to",
         LeakClass::Sawtooth => "it rises and falls",
         LeakClass::CacheFilling => "what still grows ends by itself",
@@ -189,7 +197,7 @@ fn clean(finding: &Finding) -> String {
         return format!(": growth of {resource} ends by itself (allowed: {allowed} {unit}){class}");
     }
     let most = amount(resource, growth.upper.max(0.0));
-    format!(": {resource} grows by at most {most} {unit} (allowed: {allowed}){class}")
+    format!(": growth of {resource} is at most {most} {unit} (allowed: {allowed}){class}")
 }
 
 fn why_open(open: &Open, record: &RunRecord, verdict: &Verdict) -> String {

@@ -24,7 +24,7 @@ pub use gates::{GateWords, Quantity, gate, quantile};
 pub use headline::{Headline, headline};
 pub use kinds::{axis_name, bounds, budget, class_name, gate_word, growth, narrow, outcome_word};
 pub use notes::{beside, notes, reading};
-pub use plain::{GLUE, capital, clip, glued, is_direction, plain, thousands};
+pub use plain::{GLUE, capital, clip, counted, glued, is_direction, plain, thousands};
 pub use reasons::{reason, set_aside, settle, too_short};
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What the reader should know beside a verdict, in sentences without their full stop.
 
-use super::plain::capital;
+use super::plain::{capital, counted};
 use super::{doubts, forecast, reasons, sites, steps};
 use crate::model::{amount, format_bytes, format_seconds, percent, rate, whole_percent};
 use crate::verdict::{Claim, Finding, LastLook, NoiseCause, Note, Open, Outcome, ReadingNote, Verdict, WorkerFinding};
@@ -14,7 +14,7 @@ pub fn beside(verdict: &Verdict) -> Vec<String> {
     let leaks = || verdict.findings.iter().filter(|finding| finding.outcome == Outcome::Leak);
     let said = leaks().filter_map(sizes).chain(leaks().filter_map(forecast::recycling));
     let said = said.chain(settling(verdict)).chain(notes(verdict)).map(|note| capital(&note));
-    sites::lines(verdict).into_iter().chain(said).collect()
+    sites::lines(verdict).iter().map(|line| capital(line)).chain(said).collect()
 }
 
 /// First and last sizes of the workers that leak, those that grew most first: `memory grew from 5.66 MiB to 10.4 MiB in PID 12`.
@@ -80,16 +80,17 @@ fn one(note: &Note, leaks: bool) -> Option<String> {
         Note::Doubt(doubt) => format!("{}; {}", doubts::reason(doubt), doubts::remedy(doubt)),
         Note::Counting(worth) => format!("requests: {}", worth.trim_end_matches('.')),
         Note::Returned { returned, grown, workers } => {
-            let share = percent((returned / grown).clamp(0.0, 1.0));
-            let whose = if *workers == 1 { "the worker".to_owned() } else { format!("{workers} workers") };
-            format!(
-                "when the load paused, {} of the {} that {whose} had grown by came back ({share})",
-                format_bytes(returned.max(0.0)),
-                format_bytes(*grown),
-            )
+            let share = (returned / grown).clamp(0.0, 1.0);
+            let whose = if *workers == 1 { "the worker".to_owned() } else { format!("the {workers} workers") };
+            let (back, share) = match share {
+                none if none < 0.001 => ("none".to_owned(), String::new()),
+                share => (format_bytes(*returned), format!(" ({})", percent(share))),
+            };
+            let grown = format_bytes(*grown);
+            format!("when the load paused, {back} of the {grown} that {whose} had grown by came back{share}")
         }
         Note::MissedDeadlines(count) => {
-            format!("the sampler missed {count} of its deadlines: the host was busy, or the harness stopped")
+            format!("the sampler missed {}: the host was busy, or the harness stopped", counted(*count as usize, "deadline"))
         }
         Note::Looks(looks) => return looked(looks, leaks),
         Note::Noise(causes) => {
@@ -112,8 +113,8 @@ fn noise(cause: &NoiseCause) -> String {
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
     match cause {
         NoiseCause::Stolen(share) => format!("the hypervisor took {} of its CPU time", percent(*share)),
-        NoiseCause::MemoryWait(share) => format!("processes waited for memory in {} of the time", percent(*share)),
-        NoiseCause::CpuWait(share) => format!("processes waited for a CPU in {} of the time", percent(*share)),
+        NoiseCause::MemoryWait(share) => format!("processes waited for memory for {} of the time", percent(*share)),
+        NoiseCause::CpuWait(share) => format!("processes waited for a CPU for {} of the time", percent(*share)),
         NoiseCause::Swapped(bytes) => format!("{} went to swap", format_bytes(*bytes)),
     }
 }
@@ -122,14 +123,20 @@ fn noise(cause: &NoiseCause) -> String {
 pub fn reading(note: &ReadingNote) -> String {
     match note {
         ReadingNote::Uncounted(resource, count) => {
-            format!("{count} readings of {resource} have no request count and were dropped")
+            format!("left out for want of a request count: {} of {resource}", counted(*count as usize, "reading"))
         }
-        ReadingNote::Unread(resource, count) => format!("{resource} could not be read in {count} readings"),
+        ReadingNote::Unread(resource, count) => {
+            format!("{resource} could not be read in {}", counted(*count as usize, "reading"))
+        }
         ReadingNote::Dropped(resource, count) => {
-            format!("{count} readings of {resource} were dropped: not a number, or their clock ran backwards")
+            format!(
+                "left out, as not a number or read by a clock that ran backwards: {} of {resource}",
+                counted(*count as usize, "reading")
+            )
         }
         ReadingNote::Cut(_, workers) => format!(
-            "the request count of {workers} workers ran backwards; only the longest stretch without a break is judged"
+            "the request count of {} ran backwards; only the longest stretch without a break is judged",
+            counted(*workers as usize, "worker")
         ),
         ReadingNote::HostWide => {
             "tmpfs is measured on the whole host, for want of a control group of the target's own: other \
@@ -155,14 +162,19 @@ fn looked(looks: &LastLook, leaks: bool) -> Option<String> {
     Some(match share {
         _ if !proven => return None,
         Some(share) => {
-            let proof = match leaks {
-                true => format!("once the leak was beyond doubt (chance of error {})", percent(*alpha)),
-                false => "once every limit was proven to hold".to_owned(),
-            };
-            let early = "; by then it was larger than the budget allows for the whole soak. A cache that fills later \
-                         looks the same: `--stop planned` waits for it";
+            let length = whole_percent(*share);
+            let early = ": growth was already more than the budget allows for the whole soak. A cache that fills later would \
+                         look the same; `--stop planned` goes on to the end";
             let early = if leaks && *share < 1.0 { early } else { "" };
-            format!("the soak ended after {} of its planned length, {proof}{early}", whole_percent(*share))
+            match leaks {
+                true => format!(
+                    "the soak ended at {length} of its planned length, because the leak was proven (chance of error {}){early}",
+                    percent(*alpha)
+                ),
+                false => {
+                    format!("the soak ended at {length} of its planned length, because every limit was proven to hold")
+                }
+            }
         }
         None => format!(
             "the watch ended after {}: the answer had held {confirmed} times as long as it took to prove it first",

@@ -27,7 +27,10 @@ fn why(finding: &Finding, reason: &Reason) -> String {
         Reason::FewReadings => "too few readings".into(),
         Reason::NoRequests => "no requests were counted, so that growth per request is unknown".into(),
         Reason::SomeWorkers { leaking, judged } => {
-            format!("{leaking} of {judged} workers grow beyond doubt, tested one by one; the others don't")
+            let grow = if *leaking == 1 { "grows" } else { "grow" };
+            format!(
+                "{leaking} of {judged} workers {grow} beyond doubt, tested one by one; of the others it isn't proven"
+            )
         }
         Reason::ByParts => {
             format!("growth goes on to the end, and twelve parts of the run exceed the budget of {allowed} in the mean")
@@ -45,7 +48,7 @@ fn why(finding: &Finding, reason: &Reason) -> String {
         ),
         Reason::Within { upper, history, second_half } => {
             let history = match history {
-                Some(History::HighWaterMark) => "it rose in jumps to a high-water mark and stays there; ",
+                Some(History::HighWaterMark) => "it rose to a high-water mark and stays there; ",
                 Some(History::WarmUp) => "it grew at first and settled; ",
                 Some(History::Growth) => "it grows, but within the budget; ",
                 None => "",
@@ -92,6 +95,9 @@ fn why(finding: &Finding, reason: &Reason) -> String {
         Reason::StillWarming { upper } => {
             format!("it is still warming up: growth slows, but it may be {} at the end, budget {allowed}", rate(*upper))
         }
+        Reason::TooNoisy { upper, .. } if *upper > finding.budget => {
+            format!("too short or too noisy: it may grow by up to {} (allowed: {allowed})", rate(*upper))
+        }
         Reason::TooNoisy { lower, upper } => format!(
             "too short or too noisy: growth may be anything from {} to {}, budget {allowed}",
             rate(*lower),
@@ -109,7 +115,7 @@ fn why(finding: &Finding, reason: &Reason) -> String {
 pub fn set_aside(why: SetAside) -> String {
     match why {
         SetAside::Unsound => "its readings are no numbers or out of order".into(),
-        SetAside::Few(readings) => format!("only {readings} readings under judged load"),
+        SetAside::Few(readings) => format!("only {readings} of its readings can be judged"),
         SetAside::Idle => "it was idle: it served next to no requests".into(),
         SetAside::PartOnly => "it lived through a part of the run only".into(),
         SetAside::Represented { by, of } => format!("{by} of {of} incarnations stand for all"),
@@ -138,7 +144,7 @@ pub fn settle(finding: &Finding) -> Option<String> {
             format!("a soak of about {steps} {unit}{time}, {times} times as long")
         }
         Settle::Outlast(age) => format!(
-            "a watch that goes on until it is {} old and longer, or `--warm-up` with the time that it takes to warm up",
+            "a watch that goes on until that process is over {} old, or `--warm-up` with the time that it takes to warm up",
             seconds(age)
         ),
         Settle::CountRequests => "count requests: name an access log or a status page in the harness file".into(),

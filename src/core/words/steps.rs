@@ -29,7 +29,11 @@ pub fn comes_from(finding: &Finding) -> Option<String> {
     let most = others.iter().map(|row| row.growth.upper).fold(0.0, f64::max);
     Some(match others.len() {
         0 => growing,
-        1 => format!("{growing}; the other leaves at most {}", told(most)),
+        1 | 2 => {
+            let names: Vec<String> = others.iter().map(|row| name(row)).collect();
+            let leave = if others.len() == 1 { "leaves" } else { "leave" };
+            format!("{growing}; {} {leave} at most {}", joined(&names, "and"), told(most))
+        }
         _ => format!("{growing}; the others leave at most {}", told(most)),
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! Every sentence is made from the run at hand; what isn't known isn't said.
 
-use super::{axis_name, because, budget, capital, forecast, gate, narrow, plain, reason, settle, sites, thousands};
+use super::{axis_name, because, budget, capital, forecast, gate, narrow, plain, reason, sites, thousands};
 use crate::model::{Axis, Resource, RunRecord, amount, format_bytes, format_count, format_seconds, level};
 use crate::verdict::{ExitCode, Finding, GateState, Interval, LeakClass, Outcome, Verdict};
 
@@ -104,17 +104,14 @@ fn meaning(finding: &Finding) -> Vec<String> {
              trustworthy enough, to say whether it is over the budget of {budget}."
         )],
     };
-    let words = class_sentence(finding.class);
+    let words = class_sentence(finding);
     if let Some(words) = words.filter(|_| {
         finding.outcome != Outcome::Leak
             || matches!(finding.class, LeakClass::LeakInOneWorker | LeakClass::LeakInOneStep | LeakClass::SwapHidIt)
     }) {
-        said.push(words.to_owned());
+        said.push(words);
     }
     said.extend(because(finding).map(|because| format!("{}.", capital(&sentence(&because)))));
-    if let Some(settle) = settle(finding) {
-        said.push(format!("What would settle it: {}.", sentence(&settle)));
-    }
     said
 }
 
@@ -144,12 +141,13 @@ fn withheld(verdict: &Verdict, finding: &Finding) -> Option<String> {
     })
 }
 
-fn class_sentence(class: LeakClass) -> Option<&'static str> {
-    Some(match class {
+fn class_sentence(finding: &Finding) -> Option<String> {
+    let step = finding.steps.as_ref().and_then(|steps| Some(&steps.rows.get(steps.alone?)?.steps));
+    let sentence = match finding.class {
         LeakClass::LeakInOneWorker => "It is not the whole pool: only some of its workers grow.",
         LeakClass::WarmUp => "Memory grew at first and then settled, as caches and pools do when they fill.",
         LeakClass::HighWaterMark => {
-            "Memory rose in jumps to a high-water mark and stays there: the largest requests set it, not their number."
+            "Memory rose to a high-water mark and stays there: the largest requests set it, not their number."
         }
         LeakClass::CacheFilling => "It still grows, ever more slowly, as a cache does that isn't full yet.",
         LeakClass::Sawtooth => "It rises and falls, as with a garbage collector; the floor after each fall is flat.",
@@ -158,9 +156,13 @@ fn class_sentence(class: LeakClass) -> Option<&'static str> {
              allocated."
         }
         LeakClass::WithinBudget => "It does grow, but less than the budget allows.",
-        LeakClass::LeakInOneStep => {
-            "It is not the whole workload: without one of its steps, growth would be within the budget."
-        }
+        LeakClass::LeakInOneStep => match step {
+            Some(names) => {
+                let names = names.iter().map(|name| format!("`{}`", plain(name))).collect::<Vec<_>>().join(" or ");
+                return Some(format!("Only {names} leaks; without it, growth would be within the budget."));
+            }
+            None => "It is not the whole workload: without one of its steps, growth would be within the budget.",
+        },
         LeakClass::SwapHidIt => "Resident memory doesn't show it, because what leaked was swapped out.",
         LeakClass::Retention => {
             "What the workers have allocated doesn't grow, but the memory that they hold does: it is fragmented, or kept by \
@@ -171,7 +173,8 @@ fn class_sentence(class: LeakClass) -> Option<&'static str> {
              worker."
         }
         LeakClass::Leak | LeakClass::Flat | LeakClass::Unknown => return None,
-    })
+    };
+    Some(sentence.to_owned())
 }
 
 /// What a leak costs at the pace of this run, and what recycling would do about it.
@@ -239,8 +242,14 @@ fn chart(finding: &Finding) -> Vec<String> {
 
 fn load(record: &RunRecord) -> Vec<String> {
     let Some(workload) = &record.meta.workload else { return Vec::new() };
+    let under_way =
+        { workload.sent.saturating_sub(workload.ok) }.saturating_sub(workload.failed).saturating_sub(workload.aborted);
+    let under_way = match under_way {
+        0 => String::new(),
+        n => format!("; {} had no answer yet when it ended", count(n as f64)),
+    };
     let mut said = vec![format!(
-        "{} requests were sent in {} of soak, of which {} were answered as expected and {} failed{}.",
+        "{} requests were sent in {} of soak, of which {} were answered as expected and {} failed{}{under_way}.",
         count(workload.sent as f64),
         format_seconds(workload.seconds),
         count(workload.ok as f64),

@@ -77,7 +77,7 @@ pub fn condition(working: &Working, condition: &Condition) -> ConditionWords {
             format!("autocorrelation of the residuals {rho:.3}{}", either(holds, "", ", and the parts don't tell")),
         ),
         Condition::ManyRises(holds) => {
-            ("it is made of many rises".into(), either(holds, "many rises", "a few rises that may be the last"))
+            ("it is made of many rises".into(), either(holds, "many rises", "few or none, which may be the last"))
         }
         Condition::SeenForLong(holds) => (
             "growth was seen for long enough".into(),
@@ -147,7 +147,7 @@ pub fn otherwise(working: &Working) -> Vec<String> {
         "the conditions that all hold are those of the second half alone: no model fits what came before".to_owned()
     });
     let alone = (working.outcome == Outcome::Leak && !leaks && working.leaking_alone > 0)
-        .then(|| format!("{} workers fulfil the conditions of a leak by themselves", working.leaking_alone));
+        .then(|| format!("workers that fulfil the conditions of a leak by themselves: {}", working.leaking_alone));
     let withheld = (working.outcome == Outcome::Inconclusive && is_clean)
         .then(|| "a worker that may leak by itself keeps it from being clean".to_owned());
     half.into_iter().chain(alone).chain(withheld).collect()

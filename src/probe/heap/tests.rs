@@ -32,6 +32,8 @@ fn live(region: &Region) -> BTreeMap<u64, u64> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
     #[test]
     fn the_table_holds_what_was_put_in_and_not_taken_out(
         steps in proptest::collection::vec((any::<bool>(), 1u64..600, 1u64..5000), 1..2000)

@@ -128,7 +128,9 @@ fn header(record: &RunRecord) -> Markup {
 
 fn verdict_section(record: &RunRecord, verdict: &Verdict) -> Markup {
     let first = text::headline(record, verdict);
-    let deciding = verdict.findings.iter().find(|f| f.outcome == verdict.outcome);
+    // The first lines of what is open have the reason.
+    let proven = verdict.findings.iter().filter(|f| f.outcome != Outcome::Inconclusive);
+    let deciding = { proven }.find(|f| f.outcome == verdict.outcome);
     html! {
         section.verdict.(tone(Mood::of_verdict(verdict))) {
             h1 { (plain(&first.name)) " " span.word { (first.word) } (shown(&first.rest)) }
@@ -143,9 +145,6 @@ fn verdict_section(record: &RunRecord, verdict: &Verdict) -> Markup {
             }
             @if let Some(finding) = deciding {
                 p { "Because " (shown(&words::reason(finding))) "." }
-                @if let Some(settle) = words::settle(finding).filter(|_| finding.outcome == Outcome::Inconclusive) {
-                    p { "What would settle it: " (settle) "." }
-                }
             }
             (gates(verdict))
             @let told = forecast::sentences(record, verdict);
