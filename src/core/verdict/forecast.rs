@@ -22,7 +22,7 @@ pub struct Forecast {
     /// The limit that is reached first; missing if none is known, or workers are recycled before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<LimitReached>,
-    /// How often workers would have to be recycled until the leak is mended; for leaks only.
+    /// How often workers would have to be recycled until the leak is fixed; for leaks only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recycling: Option<Recycling>,
 }

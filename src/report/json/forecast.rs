@@ -12,7 +12,7 @@ pub struct ForecastPart {
     requests_per_second: Option<f64>,
     /// The limit that is reached first; null if none is known, or workers are recycled before.
     limit: Option<LimitPart>,
-    /// How often workers would have to be recycled until the leak is mended; null if there is no leak.
+    /// How often workers would have to be recycled until the leak is fixed; null if there is no leak.
     recycling: Option<RecyclingPart>,
 }
 
