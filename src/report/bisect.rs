@@ -215,7 +215,7 @@ impl BisectReport {
                         section {
                             h2 { "Step by step" }
                             div.scroll {
-                                table {
+                                table.gates {
                                     thead { tr { th { "" } th { "" } th { "What for" } th { "Off" } th { "Verdict" } th { "Runs" } } }
                                     tbody {
                                         @for (index, step) in self.steps.iter().enumerate() {
@@ -223,9 +223,9 @@ impl BisectReport {
                                                 th scope="row" { (index + 1) }
                                                 td { span.state.(html::tone(step_mood(step))) { (words::state(step.state)) } }
                                                 td { (plain(&words::purpose(&step.purpose))) }
-                                                td { (plain(&step.off.join(", "))) }
-                                                td { (plain(&step.sentence)) }
-                                                td { @for run in &step.runs { a href={ (plain(run)) "/report.html" } { (plain(run)) } " " } }
+                                                td data-head="off" { (plain(&step.off.join(", "))) }
+                                                td data-head="verdict" { (plain(&step.sentence)) }
+                                                td data-head="runs" { @for run in &step.runs { a href={ (plain(run)) "/report.html" } { (plain(run)) } " " } }
                                             }
                                         }
                                     }
