@@ -2,7 +2,7 @@
 
 use super::deadline::Deadline;
 use super::experiment::{Teller, held};
-use super::output::{Answer, Printed, colours, folded, put};
+use super::output::{Answer, Printed, colours, columns, folded, put};
 use super::problem::{Done, Problem, interruption_code};
 use super::run;
 use crate::bisect::Finding;
@@ -85,7 +85,7 @@ pub fn bisect(arguments: &Arguments) -> Done {
     let mut answer = Answer::new(code);
     answer.begin(&interrupt);
     let text = match arguments.format {
-        Printed::Terminal => folded(report.terminal(colours())),
+        Printed::Terminal => folded(report.terminal(colours(), columns())),
         Printed::Json => report.json(),
     };
     answer.print(text.as_bytes());

@@ -1,10 +1,10 @@
 //! `check` and `schema`: what can be said of a harness file without running it.
 
-use super::output::tell;
+use super::output::{columns, tell};
 use super::problem::{Done, Problem};
 use crate::config::{self, Harness, Overrides, StepConfig};
 use crate::model::format_count;
-use crate::report::plain;
+use crate::report::{hung, plain};
 use crate::verdict::ExitCode;
 use crate::workload::mix_blocks;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ pub fn check(arguments: &Arguments) -> Done {
             Ok(harness) => {
                 told.push_str(&format!("{}: fine (`{}`)\n", plain(&file.display().to_string()), plain(&harness.name)));
                 for line in outline(&harness) {
-                    told.push_str(&format!("    {line}\n"));
+                    told.push_str(&hung("    ", &line, columns()));
                 }
             }
             Err(error) => wrong.push(error.to_string()),

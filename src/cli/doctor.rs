@@ -1,8 +1,9 @@
 //! `doctor`: what this machine and user can measure, and what to do about what is missing.
 
-use super::output::{Printed, colours, tell};
+use super::output::{Printed, colours, columns, folded, tell};
 use super::problem::Done;
 use crate::probe::{Availability, Capability, HostProbe, examine};
+use crate::report::hung;
 use console::Style;
 
 /// Arguments of `doctor`.
@@ -17,7 +18,7 @@ pub struct Arguments {
 pub fn doctor(arguments: &Arguments) -> Done {
     let (host, found) = (HostProbe::describe(), examine());
     let text = match arguments.format {
-        Printed::Terminal => rendered(&host.kernel, &found, colours()),
+        Printed::Terminal => folded(rendered(&host.kernel, &found, colours(), columns())),
         Printed::Json => {
             let json = serde_json::json!({
                 "seepage": env!("CARGO_PKG_VERSION"),
@@ -30,7 +31,7 @@ pub fn doctor(arguments: &Arguments) -> Done {
     Ok(tell(text.as_bytes()))
 }
 
-fn rendered(kernel: &str, found: &[Capability], colours: bool) -> String {
+fn rendered(kernel: &str, found: &[Capability], colours: bool, columns: usize) -> String {
     let width = found.iter().map(|c| c.name.chars().count()).max().unwrap_or(0);
     let mut text = format!("What can be measured here, on Linux {kernel}:\n\n");
     for Capability { name, state, found, advice } in found {
@@ -40,9 +41,9 @@ fn rendered(kernel: &str, found: &[Capability], colours: bool) -> String {
             Availability::Missing => ("missing", Style::new().red()),
         };
         let word = style.force_styling(colours).apply_to(format!("{word:<8}"));
-        text.push_str(&format!("  {word}  {name:<width$}  {found}\n"));
+        text.push_str(&hung(&format!("  {word}  {name:<width$}  "), found, columns));
         if let Some(advice) = advice {
-            text.push_str(&format!("  {:8}  {:width$}  -> {advice}\n", "", ""));
+            text.push_str(&hung(&format!("  {:8}  {:width$}  ", "", ""), &format!("-> {advice}"), columns));
         }
     }
     let count = |state| found.iter().filter(|c| c.state == state).count();
@@ -67,7 +68,7 @@ mod tests {
             capability("user", Availability::Degraded, "user 1000", Some("run as root")),
             capability("apxs (for the examples)", Availability::Missing, "not found", Some("install apache2-dev")),
         ];
-        insta::assert_snapshot!(rendered("6.12.3", &found, false), @r"
+        insta::assert_snapshot!(rendered("6.12.3", &found, false, usize::MAX), @r"
         What can be measured here, on Linux 6.12.3:
 
           ok        anonymous memory         RssAnon and VmSwap in /proc/PID/status
@@ -78,6 +79,8 @@ mod tests {
 
         1 ok, 1 degraded, 1 missing
         ");
-        assert!(rendered("6.12.3", &found, true).contains("\x1b[31m"));
+        assert!(rendered("6.12.3", &found, true, usize::MAX).contains("\x1b[31m"));
+        let narrow = rendered("6.12.3", &found, false, 60);
+        assert!(narrow.lines().all(|line| line.chars().count() <= 60), "{narrow}");
     }
 }

@@ -1,6 +1,6 @@
 //! `explain`: the working behind a verdict.
 
-use super::output::{SHOWN, folded, tell};
+use super::output::{SHOWN, columns, folded, tell};
 use super::problem::{Done, Problem};
 use crate::model::Resource;
 use crate::report;
@@ -28,6 +28,6 @@ fn resource(text: &str) -> Result<Resource, String> {
 pub fn explain(arguments: &Arguments) -> Done {
     let record = store::read(&arguments.run).map_err(|error| Problem::new(ExitCode::Failure, error))?;
     let verdict = verdict::judge(&record);
-    let text = folded(report::working(&record, &verdict, arguments.resource));
+    let text = folded(report::working(&record, &verdict, arguments.resource, columns()));
     Ok(tell(text.as_bytes()))
 }

@@ -1,7 +1,7 @@
 //! `plan`: how long a run has to be, from a rehearsal.
 
 use super::deadline::Deadline;
-use super::output::{Printed, folded, say, tell};
+use super::output::{Printed, columns, folded, say, tell};
 use super::problem::{Done, Problem, interruption_code};
 use super::run::assignment;
 use super::watch::Watcher;
@@ -87,7 +87,7 @@ pub fn plan(arguments: &Arguments) -> Done {
     }
     let report = planned(arguments, &record)?;
     let text = match arguments.format {
-        Printed::Terminal => folded(report.terminal()),
+        Printed::Terminal => folded(report.terminal(columns())),
         Printed::Json => report.json(),
     };
     Ok(tell(text.as_bytes()))

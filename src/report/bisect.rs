@@ -1,5 +1,6 @@
 //! What a search among modules found, and every step's evidence: terminal, Markdown, JSON and HTML.
 
+use super::fold::hung;
 use super::json::printable;
 use super::markdown::escape;
 use super::text::{Mood, plain};
@@ -134,8 +135,8 @@ impl BisectReport {
         self.kept.iter().map(|(name, why)| format!("{name} stays on: {}", words::kept(why))).collect()
     }
 
-    /// Renders the end of a search for a terminal, with colours if `colour`.
-    pub fn terminal(&self, colour: bool) -> String {
+    /// Renders the end of a search for a terminal, with colours if `colour`; what a step is for is folded to `width` columns.
+    pub fn terminal(&self, colour: bool, width: usize) -> String {
         let style = match self.answer().1 {
             Mood::Good => console::Style::new().green(),
             Mood::Bad => console::Style::new().red(),
@@ -145,10 +146,12 @@ impl BisectReport {
         let word = style.bold().force_styling(colour).apply_to(first.word).to_string();
         let mut out = format!("{} {word}{}\n", plain(&first.name), plain(&first.rest));
         out.extend(first.more.iter().map(|sentence| format!("{}\n", plain(sentence))));
-        out.push('\n');
+        if !self.steps.is_empty() {
+            out.push('\n');
+        }
         for (index, step) in self.steps.iter().enumerate() {
             let (state, purpose) = (words::state(step.state), words::purpose(&step.purpose));
-            out.push_str(&format!("  {:2}  {state:5}  {}\n", index + 1, plain(&purpose)));
+            out.push_str(&hung(&format!("  {:2}  {state:5}  ", index + 1), &plain(&purpose), width));
         }
         if !self.kept.is_empty() {
             out.push('\n');
@@ -198,7 +201,7 @@ impl BisectReport {
     pub fn html(&self) -> String {
         let mood = self.answer().1;
         let first = self.headline();
-        page! {
+        let page = page! {
             (DOCTYPE)
             html lang="en" {
                 (html::head(html::NO_SCRIPTS, first.word, &self.name, ""))
@@ -212,7 +215,7 @@ impl BisectReport {
                         section {
                             h2 { "Step by step" }
                             div.scroll {
-                                table {
+                                table.gates {
                                     thead { tr { th { "" } th { "" } th { "What for" } th { "Off" } th { "Verdict" } th { "Runs" } } }
                                     tbody {
                                         @for (index, step) in self.steps.iter().enumerate() {
@@ -220,9 +223,9 @@ impl BisectReport {
                                                 th scope="row" { (index + 1) }
                                                 td { span.state.(html::tone(step_mood(step))) { (words::state(step.state)) } }
                                                 td { (plain(&words::purpose(&step.purpose))) }
-                                                td { (plain(&step.off.join(", "))) }
-                                                td { (plain(&step.sentence)) }
-                                                td { @for run in &step.runs { a href={ (plain(run)) "/report.html" } { (plain(run)) } " " } }
+                                                td data-head="off" { (plain(&step.off.join(", "))) }
+                                                td data-head="verdict" { (plain(&step.sentence)) }
+                                                td data-head="runs" { @for run in &step.runs { a href={ (plain(run)) "/report.html" } { (plain(run)) } " " } }
                                             }
                                         }
                                     }
@@ -245,8 +248,8 @@ impl BisectReport {
                     footer { "seepage " (env!("CARGO_PKG_VERSION")) }
                 }
             }
-        }
-        .into_string()
+        };
+        html::finished(page)
     }
 
     /// Writes every format into `directory` and returns the paths.
@@ -316,8 +319,14 @@ mod tests {
 
     #[test]
     fn a_search_reads_well() {
-        insta::assert_snapshot!("bisect_terminal", report().terminal(false));
+        insta::assert_snapshot!("bisect_terminal", report().terminal(false, usize::MAX));
         insta::assert_snapshot!("bisect_markdown", report().markdown());
+    }
+
+    #[test]
+    fn a_search_without_steps_has_no_gap_for_them() {
+        let none = cut("stopped by --deadline 30s", 0).terminal(false, usize::MAX);
+        assert!(!none.contains("\n\n\n"), "{none}");
     }
 
     #[test]
@@ -373,7 +382,7 @@ mod tests {
         report.steps[0].purpose = Purpose::Only(vec![HOSTILE.into()]);
         report.steps[0].runs = vec![HOSTILE.into()];
         report.steps[0].sentence = HOSTILE.into();
-        for text in [report.html(), report.markdown(), report.terminal(false), report.json()] {
+        for text in [report.html(), report.markdown(), report.terminal(false, usize::MAX), report.json()] {
             assert_eq!(text.chars().find(|c| c.is_control() && *c != '\n'), None);
         }
         assert!(!report.html().contains("<img") && !report.markdown().contains("<img"));

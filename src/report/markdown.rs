@@ -35,7 +35,7 @@ fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::R
         }
     }
     if !verdict.gates.is_empty() {
-        writeln!(out, "| | Gate | Measured | Between | Allowed |\n|---|---|---|---|---|")?;
+        writeln!(out, "| | Gate | Measured | {} | Allowed |\n|---|---|---|---|---|", text::interval(verdict))?;
         for gate in &verdict.gates {
             let words::GateWords { name, measured, interval, allowed } = words::gate(gate);
             let cells =

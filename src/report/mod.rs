@@ -35,7 +35,7 @@ use std::{fmt, io, str::FromStr};
 use thiserror::Error;
 
 pub use crate::words::plain;
-pub use fold::fold;
+pub use fold::{fold, hung};
 pub use json::schema as json_schema;
 pub use jsonl::{error_line, schema as jsonl_schema, verdict_line};
 pub use plan::PlanReport;

@@ -1,6 +1,7 @@
 //! How long a run has to be, for a person and for a program.
 
 use super::chart::thousands;
+use super::fold::hung;
 use super::json::printable;
 use crate::model::{Axis, Resource, format_bytes, format_count, format_seconds};
 use crate::verdict::{Noise, Planned};
@@ -69,8 +70,8 @@ impl PlanReport {
         Some(warm_up + &phase("soak", soak))
     }
 
-    /// Lines for a terminal.
-    pub fn terminal(&self) -> String {
+    /// Lines for a terminal; a table that is too wide for `width` columns is stacked.
+    pub fn terminal(&self, width: usize) -> String {
         let noise = &self.noise;
         let unit = self.unit();
         let budget = |budget| crate::report::text::rate(Resource::Memory, noise.axis, budget);
@@ -84,7 +85,7 @@ impl PlanReport {
             ),
             None => format!("No soak of a bearable length proves {} under this noise.\n\n", budget(self.chosen)),
         };
-        out.push_str(&self.table());
+        out.push_str(&self.table(width));
         out.push_str(&self.rehearsal());
         match self.phases() {
             Some(phases) if noise.axis == Axis::Hours => out.push_str(&format!("\nFor seepage attach: {phases}")),
@@ -132,7 +133,7 @@ impl PlanReport {
     }
 
     /// Lengths by budget.
-    fn table(&self) -> String {
+    fn table(&self, width: usize) -> String {
         let (noise, unit) = (&self.noise, self.unit());
         let head = [
             "budget".to_owned(),
@@ -153,7 +154,7 @@ impl PlanReport {
                 clean_time,
             ]
         });
-        let rows = columns(&[head].into_iter().chain(rows).collect::<Vec<_>>());
+        let rows = table(&[head].into_iter().chain(rows).collect::<Vec<_>>(), width);
         let unit = match noise.axis {
             Axis::Hours => "Hours".to_owned(),
             _ => format!("{} of each worker, and the time that they take,", capital(unit)),
@@ -172,10 +173,38 @@ impl PlanReport {
     }
 }
 
-/// Columns as wide as their widest cell, two spaces apart, the first indented by two.
+/// The rows below the first in columns; where there is no room for that, with each heading before its cells.
+fn table<const N: usize>(rows: &[[String; N]], width: usize) -> String {
+    let table = columns(rows);
+    let (Some((head, below)), true) = (rows.split_first(), table.lines().any(|line| line.chars().count() > width))
+    else {
+        return table;
+    };
+    let stacked = |row: &[String; N]| {
+        let mut out = format!("  {}\n", row[0]);
+        for begin in (1..N).filter(|column| !head[*column].is_empty()) {
+            let end = (begin + 1..N).find(|column| !head[*column].is_empty()).unwrap_or(N);
+            let cells: Vec<&str> = row[begin..end].iter().map(String::as_str).filter(|cell| !cell.is_empty()).collect();
+            out.push_str(&hung("      ", &format!("{}: {}", head[begin], cells.join(", ")), width));
+        }
+        out
+    };
+    below.iter().map(stacked).collect()
+}
+
+/// Columns as wide as their widest cell, two spaces apart, the first indented by two. A heading without one to its right
+/// stands over that column too: the last of those under it makes room for it.
 fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let width = |column: usize| rows.iter().skip(1).map(|r| r[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..N).map(width).collect();
+    let mut widths: Vec<usize> = (0..N).map(width).collect();
+    if let Some(head) = rows.first() {
+        let begins: Vec<usize> = (0..N).filter(|column| !head[*column].is_empty()).collect();
+        for (index, begin) in begins.iter().enumerate() {
+            let end = begins.get(index + 1).copied().unwrap_or(N);
+            let room = widths[*begin..end].iter().map(|width| width + 2).sum::<usize>() - 2;
+            widths[end - 1] += head[*begin].chars().count().saturating_sub(room);
+        }
+    }
     let mut out = String::new();
     for row in rows {
         let mut line = String::new();
@@ -312,7 +341,26 @@ mod tests {
 
     #[test]
     fn a_plan_reads_well() {
-        insta::assert_snapshot!(report().terminal());
+        insta::assert_snapshot!(report().terminal(usize::MAX));
+    }
+
+    #[test]
+    fn each_heading_stands_over_its_own_columns() {
+        let told = report().terminal(80);
+        let mut lines = told.lines().skip_while(|line| !line.starts_with("  budget"));
+        let mut next = || lines.next().expect("a line of the table");
+        let at = |line: &str, text: &str| line.find(text).map(|at| line[..at].chars().count()).expect("a cell");
+        let (head, first, second) = (next(), next(), next());
+        assert_eq!(at(head, "proves a leak"), at(first, "too long"), "{told}");
+        assert_eq!(at(head, "proves clean"), at(first, "130"), "{told}");
+        assert_eq!(at(head, "proves clean"), at(second, "21"), "{told}");
+    }
+
+    #[test]
+    fn a_narrow_table_is_stacked() {
+        let told = report().terminal(40);
+        let table = told.split("\n\n").nth(1).unwrap_or_default();
+        assert!(table.lines().all(|line| line.chars().count() <= 40), "{table}");
     }
 
     #[test]
@@ -322,7 +370,7 @@ mod tests {
         let mut open = report();
         open.chosen = 16.0;
         assert_eq!(open.phases(), None);
-        assert!(open.terminal().contains("No soak of a bearable length"));
+        assert!(open.terminal(usize::MAX).contains("No soak of a bearable length"));
     }
 
     #[test]

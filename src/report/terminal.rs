@@ -1,8 +1,9 @@
 //! The end of a run on a terminal: the first lines, a gate a line, the notes.
 
+use super::fold::hung;
 use super::text::{self, Mood, plain};
-use crate::model::{RunRecord, percent};
-use crate::verdict::{GateKind, GateState, Verdict};
+use crate::model::RunRecord;
+use crate::verdict::{GateState, Verdict};
 use crate::words::{self, GateWords, Quantity};
 use console::{Style, measure_text_width};
 use std::collections::BTreeSet;
@@ -33,8 +34,12 @@ pub fn render(record: &RunRecord, verdict: &Verdict, colour: bool, width: usize)
     for (state, row) in rows {
         let state = state.map(|state| (text::gate_word(state), style(Mood::of_gate(state))));
         let state = state.map_or_else(|| "    ".to_owned(), |(word, style)| paint(style, word));
-        out.push_str(format!("  {state}  {row}").trim_end());
-        out.push('\n');
+        if width < TABLE {
+            out.push_str(&hung(&format!("  {state}  "), &row, width));
+        } else {
+            out.push_str(format!("  {state}  {row}").trim_end());
+            out.push('\n');
+        }
     }
 
     let notes = words::beside(verdict);
@@ -57,7 +62,7 @@ fn table(verdict: &Verdict, width: usize) -> Vec<Row> {
     let head = [
         String::new(),
         if let [per] = units.iter().collect::<Vec<_>>()[..] { format!("per {per}") } else { String::new() },
-        confidence(verdict).map_or_else(String::new, |sure| format!("{sure} interval")),
+        text::interval(verdict),
         "allowed".to_owned(),
     ];
     let one_unit = units.len() == 1;
@@ -73,7 +78,8 @@ fn table(verdict: &Verdict, width: usize) -> Vec<Row> {
         (0..4).map(|column| all().map(|row| measure_text_width(&row[column])).max().unwrap_or(0)).collect();
     let columns = 6 + shown.iter().map(|column| widths[*column] + 2).sum::<usize>();
     if columns > width.max(TABLE) || width < TABLE {
-        return lines.iter().flat_map(|(state, line)| stacked(*state, line)).collect();
+        let sure = text::confidence(verdict).unwrap_or_default();
+        return lines.iter().flat_map(|(state, line)| stacked(*state, line, &sure)).collect();
     }
     let row = |cells: &[String; 4]| {
         let padded = shown.iter().map(|column| {
@@ -86,20 +92,11 @@ fn table(verdict: &Verdict, width: usize) -> Vec<Row> {
     head.into_iter().chain(lines.iter().zip(&rows).map(|((state, _), cells)| (Some(*state), row(cells)))).collect()
 }
 
-fn stacked(state: GateState, line: &GateWords) -> Vec<Row> {
-    let interval = if line.interval.is_empty() { String::new() } else { format!(" ({})", line.interval) };
-    let below = [format!("{}{interval}", line.measured), format!("allowed: {}", line.allowed)];
+fn stacked(state: GateState, line: &GateWords, sure: &str) -> Vec<Row> {
+    let interval = (!line.interval.is_empty()).then(|| format!("{sure}: {}", line.interval));
+    let below = [line.measured.to_string()].into_iter().chain(interval).chain([format!("allowed: {}", line.allowed)]);
     let below = below.map(|text| (None, plain(&text)));
     [(Some(state), plain(&line.name))].into_iter().chain(below).collect()
-}
-
-/// The confidence of the intervals, such as `98 %`.
-fn confidence(verdict: &Verdict) -> Option<String> {
-    let growth = verdict.gates.iter().find_map(|gate| match &gate.kind {
-        GateKind::Growth { growth, .. } => growth.as_ref(),
-        _ => None,
-    });
-    growth.map(|growth| percent(growth.confidence))
 }
 
 fn style(mood: Mood) -> Style {

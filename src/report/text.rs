@@ -1,8 +1,8 @@
 //! Words and numbers as every report writes them, and what only reports need: moods, endings.
 
 use crate::compare::Answer;
-use crate::model::{EventKind, ExitCause, RunRecord, WorkerId};
-use crate::verdict::{ExitCode, GateState, Outcome, Verdict};
+use crate::model::{EventKind, ExitCause, RunRecord, WorkerId, percent};
+use crate::verdict::{ExitCode, GateKind, GateState, Outcome, Verdict};
 use std::collections::HashMap;
 
 pub use crate::model::{amount, rate};
@@ -62,7 +62,32 @@ impl Mood {
 
 /// A worker as reports call it: its PID, or the pool.
 pub fn worker_name(worker: Option<WorkerId>) -> String {
-    worker.map_or_else(|| "pool".to_owned(), |w| format!("pid {}", w.pid))
+    worker.map_or_else(|| "pool".to_owned(), |w| format!("PID {}", w.pid))
+}
+
+/// What heads the intervals of a verdict, such as `98 % interval`; nothing if it has none.
+pub fn interval(verdict: &Verdict) -> String {
+    confidence(verdict).map_or_else(String::new, |sure| format!("{sure} interval"))
+}
+
+/// The confidence of the intervals, such as `98 %`.
+pub fn confidence(verdict: &Verdict) -> Option<String> {
+    let growth = verdict.gates.iter().find_map(|gate| match &gate.kind {
+        GateKind::Growth { growth, .. } => growth.as_ref(),
+        _ => None,
+    });
+    growth.map(|growth| percent(growth.confidence))
+}
+
+/// A command that can be pasted into a shell: what would mean something to it is quoted.
+pub fn command(parts: &[String]) -> String {
+    let harmless = |c: char| c.is_alphanumeric() || "_-+=:,./@%^".contains(c);
+    let quoted = |part: &String| {
+        let part = plain(part);
+        let bare = !part.is_empty() && part.chars().all(harmless);
+        if bare { part } else { format!("'{}'", part.replace('\'', r"'\''")) }
+    };
+    parts.iter().map(quoted).collect::<Vec<_>>().join(" ")
 }
 
 /// How each worker ended that did.
@@ -96,5 +121,17 @@ impl Ending {
             (Some(cause), false) => cause.to_string(),
             (None, false) => "ended, cause not known".to_owned(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_can_be_pasted() {
+        let told = |parts: &[&str]| command(&parts.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>());
+        assert_eq!(told(&["/bin/serve", "--keep", "4 KiB", "--port=80"]), "/bin/serve --keep '4 KiB' --port=80");
+        assert_eq!(told(&["sh", "-c", "echo 'a' $B", "", "~"]), r"sh -c 'echo '\''a'\'' $B' '' '~'");
     }
 }

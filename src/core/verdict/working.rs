@@ -312,7 +312,7 @@ fn quantiles(series: &[Vec<f64>], rho: f64) -> Vec<(f64, f64)> {
     found.iter().enumerate().map(|(i, v)| (quantile(i), (v - mean) / spread)).collect()
 }
 
-/// What simpler rules say of the same levels.
+/// What simpler rules say of the same levels; not those for which there is nothing to compute, as where all levels are alike.
 fn naive(levels: &Levels, budget: f64) -> Vec<NaiveRule> {
     let Levels { x, y, .. } = levels;
     let Some(line) = Line::through(x, y).filter(|_| x.len() >= 8) else { return Vec::new() };
@@ -320,12 +320,10 @@ fn naive(levels: &Levels, budget: f64) -> Vec<NaiveRule> {
     let part = x.len() / 4;
     let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
     let (first, last) = (mean(&y[..part]), mean(&y[y.len() - part..]));
-    vec![
-        NaiveRule::Significant { slope, t, bound: student_t(0.95, line.df) },
-        NaiveRule::OverBudget { slope, budget },
-        NaiveRule::Straight { slope, r2: line.r2 },
-        NaiveRule::Higher { first, last },
-    ]
+    let significant = NaiveRule::Significant { slope, t, bound: student_t(0.95, line.df) };
+    let straight = NaiveRule::Straight { slope, r2: line.r2 };
+    let others = [NaiveRule::OverBudget { slope, budget }, straight, NaiveRule::Higher { first, last }];
+    t.is_finite().then_some(significant).into_iter().chain(others).collect()
 }
 
 #[cfg(test)]
@@ -346,6 +344,17 @@ mod tests {
         assert!(found.naive.iter().all(NaiveRule::calls_a_leak), "{:#?}", found.naive);
         assert_eq!(found.leaking_alone, 2);
         assert!(found.cuts.contains(&Cut::WarmUp(10.0)), "{:?}", found.cuts);
+    }
+
+    #[test]
+    fn of_levels_that_are_all_alike_no_t_is_told() {
+        let levels = |y: fn(f64) -> f64| {
+            let x: Vec<f64> = (0..12).map(f64::from).collect();
+            Levels { y: x.iter().copied().map(y).collect(), x, ..Levels::default() }
+        };
+        let tested = |levels: &Levels| naive(levels, 64.0).iter().any(|r| matches!(r, NaiveRule::Significant { .. }));
+        assert!(!tested(&levels(|_| 4096.0)));
+        assert!(tested(&levels(|x| 4096.0 * (x + x % 2.0))));
     }
 
     #[test]

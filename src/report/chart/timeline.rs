@@ -47,7 +47,7 @@ pub struct Strip {
     /// The lines; the crowd first.
     pub curves: Vec<Curve>,
     /// What the values in the legend are.
-    values: &'static str,
+    pub values: &'static str,
     /// Its height in pixels.
     pub height: f64,
     /// Said in place of the lines when there are none.

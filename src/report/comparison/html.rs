@@ -1,13 +1,14 @@
 //! A comparison as one HTML file, without scripts, in light and dark, and on paper.
 
 use super::Report;
-use super::table::{notes, pair_rows, rows};
+use super::table::{is_tested, notes, pair_rows, rows};
 use crate::compare::Measure;
 use crate::model::Resource;
 use crate::report::chart::{self, Chart, ChartError, CurvesChart, ForestChart};
-use crate::report::html::{NO_SCRIPTS, dark_charts, head, tone};
+use crate::report::html::{NO_SCRIPTS, dark_charts, finished, head, tone};
 use crate::report::text::{Mood, capital, plain};
 use crate::words::comparison::{answer_state, headline, measure};
+use crate::words::glued;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 /// Renders the page; fails only if a chart can't be drawn.
@@ -47,19 +48,21 @@ pub fn render(report: &Report<'_>) -> Result<String, ChartError> {
             }
         }
     };
-    Ok(page.into_string())
+    Ok(finished(page))
 }
 
 fn measures(report: &Report<'_>) -> Markup {
     let sides = &report.comparison.sides;
+    let (a, b) = (plain(&sides.a.name), plain(&sides.b.name));
+    let tested = is_tested(report);
     html! {
         div.scroll {
-            table {
+            table.gates {
                 thead {
                     tr {
                         th { "Measure" } th { "" } th.number { "Difference" } th { "99 % interval" } th.number { "Allowed" }
-                        th.number { (plain(&sides.a.name)) } th.number { (plain(&sides.b.name)) }
-                        @if report.seed.is_some() { th.number { "p" } }
+                        th.number { (a) } th.number { (b) }
+                        @if tested { th.number { "p" } }
                     }
                 }
                 tbody {
@@ -69,9 +72,12 @@ fn measures(report: &Report<'_>) -> Markup {
                             td {
                                 span.state.(tone(Mood::of_answer(row.difference.answer))) { (answer_state(row.difference.answer)) }
                             }
-                            td.number { (row.words.difference) } td { (row.words.interval) } td.number { (row.words.allowed) }
-                            td.number { (row.words.a) } td.number { (row.words.b) }
-                            @if report.seed.is_some() { td.number { (row.p) } }
+                            td.number { (row.words.difference) }
+                            td data-head=(glued("99 % interval")) { (row.words.interval) }
+                            td.number data-head="allowed" { (row.words.allowed) }
+                            td.number data-head=(a) { (row.words.a) }
+                            td.number data-head=(b) { (row.words.b) }
+                            @if tested { td.number data-head="p" { (row.p) } }
                         }
                     }
                 }
@@ -112,7 +118,7 @@ fn pair_by_pair(report: &Report<'_>) -> Markup {
             }
             details {
                 summary { "Each run's own verdict" }
-                table {
+                table.facts {
                     tbody {
                         @for pair in report.pairs {
                             @for run in [&pair.a, &pair.b] {
@@ -143,6 +149,8 @@ fn understanding(report: &Report<'_>) -> Markup {
                         "Two runs with fresh processes and the same requests, one right after the other; a coin decides which \
                          comes first. What drifts on the host hits both alike, and by chance."
                     }
+                }
+                @if is_tested(report) {
                     dt { "p" }
                     dd {
                         "How often a coin alone would give differences that point as far one way: exact, over all ways in which \

@@ -1,7 +1,7 @@
 //! A comparison in GitHub-flavoured Markdown, fit for the summary of a CI job.
 
 use super::Report;
-use super::table::{notes, pair_rows, rows};
+use super::table::{is_tested, notes, pair_rows, rows};
 use crate::compare::{Answer, Measure};
 use crate::model::Resource;
 use crate::report::markdown::escape;
@@ -25,13 +25,14 @@ fn write(out: &mut String, report: &Report<'_>) -> std::fmt::Result {
         writeln!(out, "{}\n", first.more.iter().map(|sentence| escape(sentence)).collect::<Vec<_>>().join(" "))?;
     }
     let (a, b) = (escape(&comparison.sides.a.name), escape(&comparison.sides.b.name));
-    let p = report.seed.map_or([""; 2], |_| [" p |", "--:|"]);
+    let tested = is_tested(report);
+    let p = if tested { [" p |", "--:|"] } else { [""; 2] };
     writeln!(out, "| | Measure | Difference | 99 % interval | Allowed | {a} | {b} |{}", p[0])?;
     writeln!(out, "|---|---|--:|---|--:|--:|--:|{}", p[1])?;
     for row in rows(report) {
         let words = &row.words;
         let cells = [&words.name, &words.difference, &words.interval, &words.allowed, &words.a, &words.b];
-        let cells = cells.into_iter().chain(report.seed.map(|_| &row.p)).map(|cell| escape(cell));
+        let cells = cells.into_iter().chain(tested.then_some(&row.p)).map(|cell| escape(cell));
         let answer = row.difference.answer;
         writeln!(out, "| {} {} | {} |", icon(answer), answer_state(answer), cells.collect::<Vec<_>>().join(" | "))?;
     }

@@ -14,6 +14,12 @@ pub struct Row<'a> {
     pub p: String,
 }
 
+/// Whether a test of any measure could tell the sides apart; of fewer pairs a note says so.
+pub fn is_tested(report: &Report<'_>) -> bool {
+    let mut all = report.comparison.differences.iter();
+    report.seed.is_some() && all.any(|d| d.p.is_some() && can_tell(d.pairs.len()))
+}
+
 /// All measures, in order.
 pub fn rows<'a>(report: &Report<'a>) -> Vec<Row<'a>> {
     report.comparison.differences.iter().map(row).collect()

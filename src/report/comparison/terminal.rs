@@ -3,6 +3,7 @@
 use super::Report;
 use super::table::{Row, notes, rows};
 use crate::compare::Answer;
+use crate::report::fold::hung;
 use crate::report::text::{Mood, plain};
 use crate::words::comparison::{answer_state, headline};
 use console::{Style, measure_text_width};
@@ -31,8 +32,12 @@ pub fn render(report: &Report<'_>, colour: bool, width: usize) -> String {
             || " ".repeat(STATE),
             |answer| paint(style(answer), &format!("{:STATE$}", answer_state(answer))),
         );
-        out.push_str(format!("  {state}  {line}").trim_end());
-        out.push('\n');
+        if width < TABLE {
+            out.push_str(&hung(&format!("  {state}  "), &line, width));
+        } else {
+            out.push_str(format!("  {state}  {line}").trim_end());
+            out.push('\n');
+        }
     }
     let notes = notes(report);
     if !notes.is_empty() {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::report::fixture::HOSTILE;
+use seepage_core::fixture::pairs;
 
 fn with_report<T>(comparison: &Comparison, pairs: &[Pair], f: impl FnOnce(&Report<'_>) -> T) -> T {
     let notes = [ComparisonNote::Recorded("lines that went with it: UploadFault malloc".to_owned())];
@@ -23,6 +24,21 @@ fn rendered(format: Format) -> Vec<u8> {
 
 fn text(format: Format) -> String {
     String::from_utf8(rendered(format)).unwrap()
+}
+
+#[test]
+fn a_test_that_can_tell_nothing_has_no_column() {
+    let (_, pairs) = fixture::leak();
+    for (count, tested) in [(4, false), (8, true)] {
+        let pairs = &pairs[..count];
+        let comparison = crate::compare::compare(&pairs::sides(), pairs, 8, &pairs::margins());
+        for (format, head) in [(Format::Markdown, "| p |"), (Format::Html, ">p</th>")] {
+            let rendered = with_report(&comparison, pairs, |report| report.render(format, false).unwrap().unwrap());
+            let text = String::from_utf8(rendered).unwrap();
+            assert_eq!(text.contains(head), tested, "{count} pairs: {text}");
+            assert!(!text.contains("too few pairs"), "{text}");
+        }
+    }
 }
 
 #[test]

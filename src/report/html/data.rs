@@ -12,8 +12,6 @@ pub struct Figure {
     /// Which figure of the page it replaces.
     name: String,
     title: String,
-    /// What the values beside the names of lines are.
-    keys: String,
     x: AxisData,
     /// Stretches of the axis with a name; shaded if they aren't judged.
     spans: Vec<SpanData>,
@@ -43,6 +41,8 @@ struct PanelData {
     range: [f64; 2],
     /// Relative height.
     height: f64,
+    /// What the values beside the names of its lines are.
+    values: String,
     curves: Vec<CurveData>,
 }
 
@@ -92,7 +92,6 @@ pub fn growth(name: &str, chart: &GrowthChart) -> Figure {
     Figure {
         name: name.to_owned(),
         title: chart.headline.clone(),
-        keys: format!("growth per {}", chart.axis.unit()),
         x: AxisData {
             title: text::axis_name(chart.axis).to_owned(),
             unit: unit(chart.x_unit()),
@@ -109,6 +108,7 @@ pub fn growth(name: &str, chart: &GrowthChart) -> Figure {
             log: false,
             range: [round(chart.y_range.0), round(chart.y_range.1)],
             height: 374.0,
+            values: format!("growth per {}", chart.axis.unit()),
             curves,
         }],
     }
@@ -119,7 +119,6 @@ pub fn timeline(name: &str, chart: &Timeline) -> Figure {
     Figure {
         name: name.to_owned(),
         title: "The run over time".to_owned(),
-        keys: String::new(),
         x: AxisData {
             title: "time since the start of the run".to_owned(),
             unit: unit(Unit::Clock),
@@ -144,6 +143,7 @@ pub fn timeline(name: &str, chart: &Timeline) -> Figure {
                 log: panel.log,
                 range: [round(panel.range.0), round(panel.range.1)],
                 height: panel.height,
+                values: panel.values.to_owned(),
                 curves: panel
                     .curves
                     .iter()

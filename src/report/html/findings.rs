@@ -146,7 +146,7 @@ fn workers(record: &RunRecord, finding: &Finding) -> Markup {
         Axis::WorkerRequests | Axis::SharedRequests | Axis::PoolRequests => "Requests",
     };
     html! {
-        div.scroll.tall {
+        div.scroll.many.tall {
             table {
                 thead {
                     tr {

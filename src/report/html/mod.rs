@@ -5,6 +5,7 @@
 
 mod data;
 mod findings;
+mod glue;
 mod run;
 mod sites;
 mod working;
@@ -24,7 +25,7 @@ const SCRIPT: &str = include_str!("script.js");
 pub use sites::section as call_sites;
 
 /// Digest of the script, by which the policy knows it; a test compares the two.
-pub const SCRIPT_SHA256: &str = "sha256-+ggExklFRqstN1JyYPBr0F+gB0FR+0rHBAAcD7gsjsc=";
+pub const SCRIPT_SHA256: &str = "sha256-uYD8O6LZux2uqegY3Xmwmua7zciiOBAjwwnjWxZSvcA=";
 
 /// Renders the report; fails only if a chart can't be drawn.
 pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartError> {
@@ -66,7 +67,7 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartErro
             }
         }
     };
-    Ok(page.into_string())
+    Ok(finished(page))
 }
 
 /// What a page without scripts may do: nothing but have a style.
@@ -109,9 +110,9 @@ fn figure(name: &str, chart: &dyn Chart) -> Result<Markup, ChartError> {
     Ok(html! { figure data-figure=(name) { (PreEscaped(svg)) } })
 }
 
-/// Harmless text in which no number is parted from its unit.
-fn shown(text: &str) -> String {
-    words::glued(&plain(text))
+/// The text of a page as it is written: what every page goes through, so that no number is parted from its unit.
+pub(super) fn finished(page: Markup) -> String {
+    glue::page(&page.into_string())
 }
 
 fn header(record: &RunRecord) -> Markup {
@@ -133,8 +134,8 @@ fn verdict_section(record: &RunRecord, verdict: &Verdict) -> Markup {
     let deciding = { proven }.find(|f| f.outcome == verdict.outcome);
     html! {
         section.verdict.(tone(Mood::of_verdict(verdict))) {
-            h1 { (plain(&first.name)) " " span.word { (first.word) } (shown(&first.rest)) }
-            @for sentence in &first.more { p.more { (shown(sentence)) } }
+            h1 { (plain(&first.name)) " " span.word { (first.word) } (plain(&first.rest)) }
+            @for sentence in &first.more { p.more { (plain(sentence)) } }
             @if let Some(why) = &record.meta.aborted {
                 @if !first.says_why_it_ended {
                     p.aborted { "The run ended early: " (plain(why.lines().next().unwrap_or_default())) }
@@ -144,17 +145,17 @@ fn verdict_section(record: &RunRecord, verdict: &Verdict) -> Markup {
                 }
             }
             @if let Some(finding) = deciding {
-                p { "Because " (shown(&words::reason(finding))) "." }
+                p { "Because " (plain(&words::reason(finding))) "." }
             }
             (gates(verdict))
             @let told = forecast::sentences(record, verdict);
             @if !told.is_empty() {
                 h2 { "If it goes on like this" }
-                ul { @for sentence in &told { li { (capital(&shown(sentence))) "." } } }
+                ul { @for sentence in &told { li { (capital(&plain(sentence))) "." } } }
             }
             @let notes = words::notes(verdict);
             @if !notes.is_empty() {
-                ul.notes { @for note in &notes { li { (capital(&shown(note))) "." } } }
+                ul.notes { @for note in &notes { li { (capital(&plain(note))) "." } } }
             }
         }
     }
@@ -162,20 +163,21 @@ fn verdict_section(record: &RunRecord, verdict: &Verdict) -> Markup {
 
 fn gates(verdict: &Verdict) -> Markup {
     html! {
+        @let interval = text::interval(verdict);
         @if verdict.gates.is_empty() {
             p { "Nothing was gated." }
         } @else {
             div.scroll {
                 table.gates {
-                    thead { tr { th { "Gate" } th { "" } th { "Measured" } th { "Between" } th { "Allowed" } } }
+                    thead { tr { th { "Gate" } th { "" } th { "Measured" } th { (interval) } th { "Allowed" } } }
                     tbody {
                         @for (gate, line) in verdict.gates.iter().map(|gate| (gate, words::gate(gate))) {
                             tr {
                                 th scope="row" { (plain(&line.name)) }
                                 td { (state(gate.state)) }
-                                td { (shown(&line.measured.to_string())) }
-                                td data-head="between" { (shown(&line.interval)) }
-                                td data-head="allowed" { (shown(&line.allowed.to_string())) }
+                                td { (plain(&line.measured.to_string())) }
+                                td data-head=(words::glued(&interval)) { (plain(&line.interval)) }
+                                td data-head="allowed" { (plain(&line.allowed.to_string())) }
                             }
                         }
                     }

@@ -2,7 +2,7 @@
 
 use crate::model::{LoadSample, RunRecord, format_bytes, format_count, format_seconds};
 use crate::report::chart::thousands;
-use crate::report::text::plain;
+use crate::report::text::{command, plain};
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ pub fn workload(record: &RunRecord) -> Markup {
                         "."
                     }
                 }
-                div.scroll {
+                div.scroll.many {
                     table {
                         thead {
                             tr {
@@ -119,16 +119,15 @@ fn counts<K: std::fmt::Display>(counts: &BTreeMap<K, u64>) -> String {
 /// Target, machine, counting, cost of observing, and the configuration.
 pub fn details(record: &RunRecord) -> Markup {
     let meta = &record.meta;
-    let command: Vec<String> = meta.target.command.iter().map(|part| plain(part)).collect();
     let config = serde_json::to_string_pretty(&meta.config).unwrap_or_default();
     let config: Vec<String> = config.lines().map(plain).collect();
     html! {
         section {
             h2 { "This run" }
+            pre.command { (command(&meta.target.command)) }
             div.columns {
                 table.facts {
                     tbody {
-                        tr { th scope="row" { "Command" } td { code { (command.join(" ")) } } }
                         tr { th scope="row" { "Workers" } td { (plain(&meta.target.workers)) } }
                         @if let Some(limit) = meta.target.memory_limit {
                             tr {

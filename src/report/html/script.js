@@ -2,7 +2,9 @@
 // Drag to zoom along the axis, double-click to see all again, point to read values, click a name to hide its line.
 "use strict";
 (() => {
-  const LEFT = 64, RIGHT = 14, TOP = 26, GAP = 44, BOTTOM = 44;
+  const LEFT = 64, RIGHT = 14, GAP = 44, BOTTOM = 44;
+  // Above the panels: the title of the first, and a row with the names of spans, if there are any.
+  const TITLE = 26, ROW = 22;
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const make = (tag, className, text) => {
@@ -98,7 +100,6 @@
     const canvas = make("canvas");
     const tip = make("div", "tip");
     const keys = make("div", "keys");
-    const list = make("div");
     const hint = make("div", "hint");
     const all = make("button", "", "see all");
     tip.hidden = true;
@@ -108,7 +109,6 @@
     canvas.setAttribute("aria-label", figure.title);
     hint.append(make("span", "", "Point to read values, drag to zoom, click a name to hide its line."), all);
     stage.append(canvas, tip);
-    keys.append(list);
     live.append(stage, keys, hint);
     holder.append(live);
     holder.classList.add("on");
@@ -116,6 +116,8 @@
     const hidden = new Set();
     let view = figure.x.range.slice();
     let pointer = null, drag = null, plots = [];
+    const names = figure.spans.length ? ROW : 0;
+    const TOP = TITLE + names;
     const colour = (curve) => (curve.colours ? curve.colours[dark.matches ? 1 : 0] : css("--muted"));
     const part = (curve) => curve.kind === "fit" || curve.kind === "band";
     const visible = (curve) => !hidden.has(curve.owner || curve.name);
@@ -127,8 +129,9 @@
         else owner = curve.name;
       }
     }
-    // A key for each line, and one for the crowd.
-    const key = (name, value, paint) => {
+    // Beside each panel, a key for each of its lines, and one for the crowd.
+    const buttons = [];
+    const key = (list, name, value, paint) => {
       const button = make("button");
       button.type = "button";
       button.setAttribute("aria-pressed", "true");
@@ -140,17 +143,26 @@
         draw();
       });
       button.paint = () => { swatch.style.background = paint(); };
+      buttons.push(button);
       list.append(button);
     };
-    if (figure.keys) keys.prepend(make("p", "", figure.keys));
+    let above = TOP;
     for (const panel of figure.panels) {
+      const list = make("div");
+      const head = make("p", "", panel.values);
+      head.prepend(make("b", "", figure.panels.length > 1 ? panel.title : ""));
+      list.style.setProperty("--top", above - TITLE + "px");
+      list.style.setProperty("--height", panel.height + GAP + "px");
+      list.append(head);
+      if (panel.curves.length) keys.append(list);
+      above += panel.height + GAP;
       const crowd = panel.curves.filter((c) => !c.colours);
       for (const curve of panel.curves)
-        if (curve.colours && !part(curve)) key(curve.name, curve.value, () => colour(curve));
+        if (curve.colours && !part(curve)) key(list, curve.name, curve.value, () => colour(curve));
       if (crowd.length) {
         const name = `${crowd.length} others`;
         for (const curve of crowd) curve.owner = name;
-        key(name, "", () => css("--muted"));
+        key(list, name, "", () => css("--muted"));
       }
     }
 
@@ -186,6 +198,11 @@
       pen.clearRect(0, 0, width, height);
       pen.font = "12.5px system-ui, 'DejaVu Sans', Verdana, sans-serif";
       const right = width - RIGHT;
+      // Where to write a text that is to be about `x`, so that none of it is cut off.
+      const inside = (text, x) => {
+        const half = pen.measureText(text).width / 2;
+        return Math.max(Math.min(x, width - half), half);
+      };
       const atX = (x) => LEFT + (x - view[0]) / (view[1] - view[0]) * (right - LEFT);
       const bottom = height - BOTTOM;
 
@@ -194,7 +211,7 @@
       for (const span of figure.spans) {
         const from = Math.max(LEFT, atX(span.from)), to = Math.min(right, atX(span.to));
         if (to <= from) continue;
-        if (span.shaded) { pen.fillStyle = css("--shade"); pen.fillRect(from, TOP, to - from, bottom - TOP); }
+        if (span.shaded) { pen.fillStyle = css("--shade"); pen.fillRect(from, 0, to - from, bottom); }
       }
       figure.panels.forEach((panel, index) => {
         const range = rangeOf(panel);
@@ -219,7 +236,9 @@
         pen.textBaseline = "alphabetic";
         pen.fillStyle = css("--ink");
         const unit = panel.unit === "bytes" ? ` (${byteUnit(Math.max(Math.abs(range[0]), Math.abs(range[1])))})` : "";
-        pen.fillText(panel.title + unit + (panel.curves.length ? "" : ": none"), LEFT, top - 9);
+        const title = panel.title + unit + (panel.curves.length ? "" : ": none");
+        const begin = Math.max(0, Math.min(LEFT, width - pen.measureText(title).width));
+        pen.fillText(title, begin, top - 9, width);
 
         pen.save();
         pen.beginPath(); pen.rect(LEFT, top - 1, right - LEFT, panel.height + 2); pen.clip();
@@ -256,10 +275,10 @@
           pen.fillStyle = css("--muted");
           for (const [value, name] of ticks(figure.x.unit, false, view, (right - LEFT) / 90)) {
             pen.beginPath(); pen.moveTo(atX(value), base); pen.lineTo(atX(value), base + 5); pen.stroke();
-            pen.fillText(name, atX(value), base + 8);
+            pen.fillText(name, inside(name, atX(value)), base + 8);
           }
           pen.fillStyle = css("--ink");
-          pen.fillText(figure.x.title, (LEFT + right) / 2, base + 27);
+          pen.fillText(figure.x.title, inside(figure.x.title, (LEFT + right) / 2), base + 27, width);
         }
         top = base + GAP;
       });
@@ -268,12 +287,14 @@
         pen.strokeStyle = css("--axis");
         pen.beginPath();
         for (const edge of [from, atX(span.to)])
-          if (edge > LEFT + 1 && edge < right - 1)
+          if (edge > LEFT + 1 && edge < right - 1) {
+            pen.moveTo(edge, 0); pen.lineTo(edge, names);
             for (const plot of plots) { pen.moveTo(edge, plot.top); pen.lineTo(edge, plot.base); }
+          }
         pen.stroke();
         pen.textAlign = "left"; pen.textBaseline = "top"; pen.fillStyle = css("--muted");
         const begin = Math.max(LEFT, from);
-        if (to - begin > pen.measureText(span.name).width + 12) pen.fillText(span.name, begin + 6, TOP + 5);
+        if (to - begin > pen.measureText(span.name).width + 12) pen.fillText(span.name, begin + 6, 5);
       }
       if (drag && Math.abs(drag.to - drag.from) > 3) {
         pen.fillStyle = css("--ink"); pen.globalAlpha = 0.1;
@@ -281,7 +302,7 @@
         pen.globalAlpha = 1;
       }
       if (pointer && !drag) point(pen, right);
-      for (const button of list.children) button.paint();
+      for (const button of buttons) button.paint();
       all.hidden = view[0] === figure.x.range[0] && view[1] === figure.x.range[1];
     };
 
@@ -302,7 +323,9 @@
       rows = rows.slice(0, 8).sort((a, b) => b.found[1] - a.found[1]);
       pen.strokeStyle = css("--axis");
       pen.beginPath(); pen.moveTo(pointer.x, TOP); pen.lineTo(pointer.x, plots[plots.length - 1].base); pen.stroke();
-      tip.replaceChildren(make("b", "", words[figure.x.unit](x) + (figure.x.unit === "count" ? " requests" : "")));
+      const span = figure.spans.find((s) => x >= s.from && x <= s.to);
+      const at = words[figure.x.unit](x) + (figure.x.unit === "count" ? " requests" : "");
+      tip.replaceChildren(make("b", "", at + (span ? ", " + span.name : "")));
       for (const { curve, found } of rows) {
         pen.fillStyle = colour(curve);
         pen.beginPath(); pen.arc(plot.atX(found[0]), plot.atY(found[1]), 3.5, 0, 7); pen.fill();

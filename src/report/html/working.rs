@@ -40,7 +40,7 @@ pub fn section(record: &RunRecord, finding: &Finding) -> Result<Markup, ChartErr
             @if !working.naive.is_empty() {
                 h3 { "What simpler rules would say of the same levels" }
                 div.scroll {
-                    table {
+                    table.conditions {
                         thead { tr { th { "Rule" } th { "Found" } th { "Says" } } }
                         tbody {
                             @for rule in &working.naive {

@@ -22,6 +22,15 @@ fn terminal() {
 }
 
 #[test]
+fn a_narrow_terminal_has_all_of_the_table() {
+    let (record, verdict) = fixture::leak();
+    let lines = super::super::terminal(&record, &verdict, false, 40);
+    let table = lines.split("\n\n").nth(1).unwrap();
+    assert!(table.lines().all(|line| line.chars().count() <= 40), "{table}");
+    insta::assert_snapshot!("terminal_40", table);
+}
+
+#[test]
 fn terminal_in_colour() {
     let (record, verdict) = fixture::warm_up();
     let lines = super::super::terminal(&record, &verdict, true, usize::MAX);
