@@ -47,7 +47,7 @@ pub fn conclude(
 ) -> Result<Answer, Problem> {
     let mut answer = Answer::new(code);
     let text = match format {
-        Printed::Terminal => folded(report.terminal(colours(), columns())).into_bytes(),
+        Printed::Terminal => printed(report),
         Printed::Json => report.render(Format::Json, false)?.unwrap_or_default(),
     };
     answer.print(&text);
@@ -55,6 +55,11 @@ pub fn conclude(
         put(&mut answer, report.write(directory), format);
     }
     Ok(answer)
+}
+
+/// A comparison as it is printed for somebody to read.
+fn printed(report: &Report<'_>) -> Vec<u8> {
+    folded(report.terminal(colours(), columns())).into_bytes()
 }
 
 /// What a comparison exits with, given what an inconclusive one counts as. One that was cut short never passes, and what its
@@ -218,6 +223,7 @@ pub fn render_again(directory: &Path, format: Option<Format>) -> Done {
         notes: &notes,
     };
     Ok(match format {
+        Some(Format::Terminal) => tell(&printed(&report)),
         Some(format) => match report.render(format, false)? {
             Some(content) => tell(&content),
             None => return Err(Problem::new(ExitCode::Usage, format!("a comparison can't be rendered as {format}"))),

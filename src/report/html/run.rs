@@ -111,7 +111,7 @@ fn counts<K: std::fmt::Display>(counts: &BTreeMap<K, u64>) -> String {
     let parts: Vec<String> = counts
         .iter()
         .filter(|(_, count)| **count > 0)
-        .map(|(key, count)| format!("{}: {}", plain(&key.to_string()), thousands(&count.to_string())))
+        .map(|(key, count)| format!("{}:\u{a0}{}", plain(&key.to_string()), thousands(&count.to_string())))
         .collect();
     parts.join(", ")
 }
