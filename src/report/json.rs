@@ -11,6 +11,7 @@ use self::forecast::ForecastPart;
 use self::sites::CallSitesPart;
 use self::steps::StepsPart;
 use super::text;
+use super::understood::UnderstoodPart;
 use crate::model::{
     Axis, Counting, CountingSource, Host, LatencySummary, Observing, Resource, RunRecord, RunStatus, Target,
     WorkloadSummary,
@@ -22,7 +23,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Version of the shape, `major.minor`.
-pub const FORMAT: &str = "1.1";
+pub const FORMAT: &str = "1.2";
 
 /// Renders the verdict as JSON, indented, with a line break at the end.
 ///
@@ -67,6 +68,8 @@ struct Document {
     exit_code: u8,
     /// The answer in one sentence.
     sentence: String,
+    /// As what the table was read; null for a run of seepage's own.
+    understood: Option<UnderstoodPart>,
     /// Which run it was.
     run: Run,
     /// Everything that had to hold.
@@ -327,6 +330,7 @@ impl Document {
             verdict: verdict.outcome.into(),
             exit_code: verdict.exit.code(),
             sentence: words::headline(record, verdict).to_string(),
+            understood: meta.understood.as_deref().map(UnderstoodPart::from),
             run: Run {
                 id: meta.id.clone(),
                 name: meta.name.clone(),
