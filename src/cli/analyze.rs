@@ -352,8 +352,11 @@ fn judge(input: &Path, arguments: &Arguments) -> Result<JudgedInput, String> {
 /// Standard input or a file, without the compression of gzip.
 fn open(input: &Path) -> Result<Box<dyn Read>, String> {
     let failed = |error: io::Error| format!("could not read {}: {error}", input.display());
-    let file: Box<dyn Read> =
-        if input == Path::new("-") { Box::new(io::stdin()) } else { Box::new(config::open_input(input).map_err(failed)?) };
+    let file: Box<dyn Read> = if input == Path::new("-") {
+        Box::new(io::stdin())
+    } else {
+        Box::new(config::open_input(input).map_err(failed)?)
+    };
     let mut file = io::BufReader::new(file);
     // What comes through a pipe may come in pieces, but never in one of a single byte.
     let packed = file.fill_buf().map_err(failed)?.starts_with(GZIP);
@@ -371,7 +374,8 @@ fn read_table(input: &Path, mapping: &Mapping) -> Result<RunRecord, String> {
     })?;
     let mut record = table.record;
     let has = |read: fn(&Sample) -> Option<u64>| record.samples.iter().any(|s| read(s).is_some());
-    let counted = has(|s| s.requests) || record.meta.counting.source == CountingSource::Table && !record.load.is_empty();
+    let counted =
+        has(|s| s.requests) || record.meta.counting.source == CountingSource::Table && !record.load.is_empty();
     let default = model::Budgets::usual(if counted { Per::Request } else { Per::Hour });
     record.meta.budgets = model::Budgets {
         memory: default.memory.filter(|_| has(|s| s.anon)),

@@ -20,7 +20,8 @@ pub fn lines(record: &RunRecord) -> String {
     let taken = understood.taken.iter().map(|taken| [plain(&taken.what), plain(&taken.column), plain(&taken.how)]);
     let rows: Vec<[String; 3]> = taken.chain(unused).collect();
     let width = |column: usize| {
-        let of_short = rows.iter().filter(|row| column == 0 || !row[2].is_empty()).map(|row| measure_text_width(&row[column]));
+        let of_short =
+            rows.iter().filter(|row| column == 0 || !row[2].is_empty()).map(|row| measure_text_width(&row[column]));
         of_short.max().unwrap_or(0)
     };
     let widths = [width(0), width(1)];

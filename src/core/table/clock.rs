@@ -22,6 +22,10 @@ const EXCEL: std::ops::Range<f64> = 30_000.0..60_000.0;
 /// Unix times of the years from 2001 to 2100, in seconds.
 const UNIX: std::ops::Range<f64> = 978_307_200.0..4_102_444_800.0;
 
+/// What lies between readings that are hardly so many seconds apart, as nobody looks so seldom, but may well be as many
+/// milliseconds.
+const COARSE: f64 = 500.0;
+
 /// Formats of dates with a time, the space in them once. Day and month as mere numbers are in none: which is which is a guess.
 const DATES: [&str; 13] = [
     "%Y-%m-%d %H:%M:%S%.f",
@@ -78,7 +82,8 @@ impl Clock {
     fn one(&mut self, bytes: &[u8]) -> Result<(Form, f64), String> {
         let text = std::str::from_utf8(bytes).unwrap_or_default().trim();
         if let Some(format) = &self.format {
-            let wrong = || format!("expected a time as `{}` writes it, found `{}`", shown(format.as_bytes()), shown(bytes));
+            let wrong =
+                || format!("expected a time as `{}` writes it, found `{}`", shown(format.as_bytes()), shown(bytes));
             return with_format(text, format).ok_or_else(wrong);
         }
         if let Ok(number) = text.parse::<f64>() {
@@ -119,11 +124,21 @@ impl Clock {
             }
         }
         for format in DAYS {
-            if let Some(time) = NaiveDate::parse_from_str(&plain, format).ok().and_then(|day| day.and_hms_opt(0, 0, 0)) {
+            if let Some(time) = NaiveDate::parse_from_str(&plain, format).ok().and_then(|day| day.and_hms_opt(0, 0, 0))
+            {
                 return Ok((Form::Date, seconds(&time)));
             }
         }
         Err(unknown(bytes))
+    }
+}
+
+/// Whether a text is a date, a time of day, or a Unix time in seconds, and nothing else.
+pub(super) fn is_time(text: &[u8]) -> bool {
+    match Clock::default().one(text) {
+        Ok((Form::Number, number)) => UNIX.contains(&number),
+        Ok(_) => true,
+        Err(_) => false,
     }
 }
 
@@ -236,8 +251,8 @@ fn numeric_offset(word: &str) -> Option<f64> {
 /// Whether a word is the abbreviation of a time zone: no day, month, AM or PM.
 fn is_zone(word: &str) -> bool {
     const OTHERS: [&str; 21] = [
-        "MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN", "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT",
-        "NOV", "DEC", "AM", "PM",
+        "MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN", "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP",
+        "OCT", "NOV", "DEC", "AM", "PM",
     ];
     let short = (3..=5).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_uppercase());
     short && !OTHERS.contains(&word)
@@ -255,8 +270,11 @@ pub(super) fn unit(times: &[f64], named: Option<f64>, wall: bool) -> Result<(f64
         return Ok((unit, ""));
     }
     let (low, high) = times.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), t| (l.min(*t), h.max(*t)));
-    let within = |range: &std::ops::Range<f64>, unit: f64| range.contains(&(low * unit)) && range.contains(&(high * unit));
-    for (unit, how) in [(1.0, "Unix time in s"), (1e-3, "Unix time in ms"), (1e-6, "Unix time in us"), (1e-9, "Unix time in ns")] {
+    let within =
+        |range: &std::ops::Range<f64>, unit: f64| range.contains(&(low * unit)) && range.contains(&(high * unit));
+    for (unit, how) in
+        [(1.0, "Unix time in s"), (1e-3, "Unix time in ms"), (1e-6, "Unix time in us"), (1e-9, "Unix time in ns")]
+    {
         if !within(&UNIX, unit) {
             continue;
         }
@@ -276,15 +294,25 @@ pub(super) fn unit(times: &[f64], named: Option<f64>, wall: bool) -> Result<(f64
             if wall && whole && written_fine {
                 return Ok((DAY, "Excel's days"));
             }
-            return Err("its times may be days, as Excel writes them, or seconds: say which with --time-unit days or s".into());
+            return Err(
+                "its times may be days, as Excel writes them, or seconds: say which with --time-unit days or s".into(),
+            );
         }
+    }
+    let step = typical_step(times);
+    if step >= COARSE {
+        return Err(format!(
+            "its times are about {step} apart, and may be seconds or milliseconds: say the unit with --time-unit (s, ms, us, ns, \
+             min, h or days)"
+        ));
     }
     Ok((1.0, ""))
 }
 
 /// The name of a unit of so many seconds.
 pub(super) fn unit_name(unit: f64) -> &'static str {
-    const NAMES: [(f64, &str); 6] = [(1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"), (60.0, "min"), (3600.0, "h"), (DAY, "days")];
+    const NAMES: [(f64, &str); 6] =
+        [(1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"), (60.0, "min"), (3600.0, "h"), (DAY, "days")];
     NAMES.iter().find(|(seconds, _)| *seconds == unit).map_or("s", |(_, name)| name)
 }
 
@@ -363,6 +391,7 @@ mod tests {
         assert_eq!(unit(&excel, None, true), Ok((DAY, "Excel's days")));
         let fine: Vec<f64> = (0..9).map(|i| 46_023.0 + f64::from(i) / 10.0).collect();
         assert!(unit(&fine, None, true).unwrap_err().contains("--time-unit days or s"));
-        assert_eq!(unit(&[0.0, 60.0], None, true), Ok((1.0, "")));
+        assert_eq!(unit(&[0.0, 60.0, 120.0], None, true), Ok((1.0, "")));
+        assert!(unit(&[0.0, 60_000.0, 120_000.0], None, true).unwrap_err().contains("seconds or milliseconds"));
     }
 }

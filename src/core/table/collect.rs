@@ -6,8 +6,8 @@ use super::counts::{self, Counts};
 use super::course::{Course, Order};
 use super::{Mapping, Table, lives, shown, told};
 use crate::model::{
-    Census, Counting, CountingSource, Host, LoadSample, MOST_READINGS, Reading, RunMeta, RunRecord, RunStatus, Sample, Target,
-    Thinner, WorkerId,
+    Census, Counting, CountingSource, Host, LoadSample, MOST_READINGS, Reading, RunMeta, RunRecord, RunStatus, Sample,
+    Target, Thinner, WorkerId,
 };
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -319,7 +319,8 @@ impl Collector {
         if again < 3 || again * 20 < rows || !differ && self.columns.labels.is_empty() {
             return Ok(());
         }
-        let of: Vec<String> = self.columns.labels.iter().filter_map(|index| self.header.get(*index)).map(|n| format!("`{n}`")).collect();
+        let of: Vec<String> =
+            self.columns.labels.iter().filter_map(|index| self.header.get(*index)).map(|n| format!("`{n}`")).collect();
         let of = if of.is_empty() { String::new() } else { format!(" (one of {}?)", of.join(", ")) };
         Err(format!(
             "{again} of {rows} rows have the same time as another: say which column tells their processes apart with \
@@ -376,7 +377,9 @@ impl Collector {
         samples.iter_mut().for_each(|sample| sample.t -= start);
         let end = samples.last().map_or(0.0, |sample| sample.t);
         let mut load = match &counts.pool {
-            Some(pool) => pool.iter().map(|(t, sent)| LoadSample { t: *t, sent: *sent, ..LoadSample::default() }).collect(),
+            Some(pool) => {
+                pool.iter().map(|(t, sent)| LoadSample { t: *t, sent: *sent, ..LoadSample::default() }).collect()
+            }
             None => loads(courses),
         };
         load.iter_mut().for_each(|load| load.t -= start);
@@ -437,7 +440,8 @@ fn loads(courses: &[Course]) -> Vec<LoadSample> {
         }
         spacing *= 2.0;
     };
-    let sample = |(t, load): (f64, f64)| LoadSample { t, sent: (load.max(0.0) * FINE).round() as u64, ..LoadSample::default() };
+    let sample =
+        |(t, load): (f64, f64)| LoadSample { t, sent: (load.max(0.0) * FINE).round() as u64, ..LoadSample::default() };
     kept.into_iter().map(sample).collect()
 }
 

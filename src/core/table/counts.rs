@@ -1,5 +1,6 @@
 //! What a count of requests is: one that runs for each worker, one of each interval, or the whole pool's.
 
+use super::clock;
 use super::course::Course;
 use std::collections::HashMap;
 
@@ -131,7 +132,10 @@ fn pool(courses: &[Course]) -> Option<Vec<(f64, u64)>> {
     }
     let common = at.values().filter(|(_, _, several, _)| *several > 1);
     let alike = common.clone().filter(|(_, _, _, same)| *same);
-    let (common, alike) = (common.count(), alike.count());
+    let (mut common, mut alike) = (common.count(), alike.count());
+    if common < COMMON {
+        (common, alike) = close_by(courses);
+    }
     let mut counts: Vec<(f64, u64)> = at.values().map(|(t, count, _, _)| (*t, *count)).collect();
     counts.sort_by(|a, b| a.0.total_cmp(&b.0));
     let rises = counts.windows(2).filter(|pair| pair[1].1 > pair[0].1).count();
@@ -146,4 +150,30 @@ fn pool(courses: &[Course]) -> Option<Vec<(f64, u64)>> {
         (t, sent)
     });
     Some(since.collect())
+}
+
+/// Of readings that have one of another worker close by, how many there are, and how many have its count: for tools that read
+/// one worker after the other.
+fn close_by(courses: &[Course]) -> (usize, usize) {
+    let points = |course: &Course| -> Vec<(f64, u64)> {
+        course.raws.iter().filter_map(|raw| Some((raw.t, raw.requests?))).collect()
+    };
+    let all: Vec<Vec<(f64, u64)>> = courses.iter().map(points).collect();
+    let Some(longest) = all.iter().max_by_key(|points| points.len()) else { return (0, 0) };
+    let times: Vec<f64> = longest.iter().map(|point| point.0).collect();
+    let near = 0.25 * clock::typical_step(&times);
+    let (mut common, mut alike) = (0, 0);
+    for points in all.iter().filter(|points| !std::ptr::eq(*points, longest)) {
+        for (t, count) in points {
+            let after = times.partition_point(|time| time < t);
+            let beside =
+                [after.checked_sub(1), Some(after)].into_iter().flatten().filter_map(|place| longest.get(place));
+            let mut beside = beside.filter(|(time, _)| (time - t).abs() <= near).peekable();
+            if beside.peek().is_some() {
+                common += 1;
+                alike += usize::from(beside.any(|(_, other)| other == count));
+            }
+        }
+    }
+    (common, alike)
 }

@@ -30,8 +30,7 @@ impl Course {
 
     /// The lives, one after the other.
     pub fn lives(&self) -> impl Iterator<Item = &[Raw]> {
-        let edges: Vec<usize> =
-            [0].into_iter().chain(self.begins.iter().copied()).chain([self.raws.len()]).collect();
+        let edges: Vec<usize> = [0].into_iter().chain(self.begins.iter().copied()).chain([self.raws.len()]).collect();
         edges.windows(2).map(|edge| self.raws.get(edge[0]..edge[1]).unwrap_or_default()).collect::<Vec<_>>().into_iter()
     }
 

@@ -39,7 +39,8 @@ impl Begin {
             }
             let delimiter = delimiter(line);
             let names = fields(line, delimiter);
-            let begun = Begin { header: names, line: number, delimiter, commented: false, crlf, first: line.to_vec(), metrics };
+            let begun =
+                Begin { header: names, line: number, delimiter, commented: false, crlf, first: line.to_vec(), metrics };
             let values = begun.header.first().is_some_and(|name| name.first().is_some_and(u8::is_ascii_digit));
             let Some((number, text)) = comment.filter(|_| values) else { return Some(begun) };
             let header = fields(text, delimiter);
@@ -59,7 +60,10 @@ impl Begin {
     pub fn check(&self) -> Result<(), TableError> {
         let value = |name: &Vec<u8>| name.first().is_some_and(|b| b.is_ascii_digit() || *b == b'-');
         if !self.commented && self.header.iter().all(value) {
-            let what = format!("expected a line with the names of the columns, found `{}`: put one above it", shown(&self.first));
+            let what = format!(
+                "expected a line with the names of the columns, found `{}`: put one above it",
+                shown(&self.first)
+            );
             return Err(TableError::at(self.line, what));
         }
         Ok(())
@@ -143,7 +147,10 @@ impl<R: Read> Delimited<R> {
     /// it is reckoned back from the row's end; of CR LF, the LF isn't read yet there.
     fn line(&self, row: &ByteRecord) -> u64 {
         let within = row.as_slice().iter().filter(|b| **b == b'\n').count() as u64;
-        let past_its_end = !self.crlf && !self.reader.is_done();
+        let (read, last) = self.allowance.read();
+        // The last row may have no line end.
+        let open = self.reader.position().byte() == read && last != b'\n';
+        let past_its_end = !self.crlf && !open;
         self.reader.position().line().saturating_sub(within + u64::from(past_its_end)).max(1)
     }
 }
@@ -167,7 +174,7 @@ impl<R: Read> Rows for Delimited<R> {
     }
 
     fn end(&self) -> End {
-        if matches!(self.allowance.last(), b'\n' | b'\r') { End::Whole } else { End::Open }
+        if matches!(self.allowance.read().1, b'\n' | b'\r') { End::Whole } else { End::Open }
     }
 }
 

@@ -7,9 +7,9 @@ use std::rc::Rc;
 /// The longest row, in bytes, with what is read ahead of it.
 pub(super) const LONGEST: u64 = 4 << 20;
 
-/// Bytes that may be read until the next row is complete, and the last byte that was.
+/// Bytes that may be read until the next row is complete, how many were in all, and the last of them.
 #[derive(Clone)]
-pub(super) struct Allowance(Rc<Cell<u64>>, Rc<Cell<u8>>);
+pub(super) struct Allowance(Rc<Cell<u64>>, Rc<Cell<(u64, u8)>>);
 
 impl Allowance {
     /// A row is complete: the next one may be as long again.
@@ -22,8 +22,8 @@ impl Allowance {
         self.0.set(most);
     }
 
-    /// The last byte that was read.
-    pub fn last(&self) -> u8 {
+    /// How many bytes were read, and the last of them.
+    pub fn read(&self) -> (u64, u8) {
         self.1.get()
     }
 }
@@ -36,7 +36,7 @@ pub(super) struct Fuse<R> {
 
 impl<R: Read> Fuse<R> {
     pub fn new(inner: R) -> (Self, Allowance) {
-        let left = Allowance(Rc::new(Cell::new(LONGEST)), Rc::new(Cell::new(b'\n')));
+        let left = Allowance(Rc::new(Cell::new(LONGEST)), Rc::new(Cell::new((0, b'\n'))));
         (Fuse { inner, left: left.clone() }, left)
     }
 }
@@ -51,7 +51,7 @@ impl<R: Read> Read for Fuse<R> {
         let read = self.inner.read(buffer)?;
         self.left.0.set(left.saturating_sub(read as u64));
         if let Some(last) = read.checked_sub(1).and_then(|last| buffer.get(last)) {
-            self.left.1.set(*last);
+            self.left.1.set((self.left.read().0 + read as u64, *last));
         }
         Ok(read)
     }

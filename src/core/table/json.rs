@@ -34,7 +34,9 @@ pub(super) fn read(input: impl Read, mapping: &Mapping, collector: &mut Collecto
     };
     match first {
         Value::Array(rows) => objects(rows.into_iter().map(Ok), mapping, collector),
-        Value::Object(ref map) if map.contains_key("status") && (map.contains_key("data") || map.contains_key("error")) => {
+        Value::Object(ref map)
+            if map.contains_key("status") && (map.contains_key("data") || map.contains_key("error")) =>
+        {
             answer(&first, mapping)?.read(mapping, collector)
         }
         first => {
@@ -57,7 +59,8 @@ fn answer(document: &Value, mapping: &Mapping) -> Result<Points, TableError> {
         return Err(TableError::whole(format!("it is an error of Prometheus: {}", shown(error.as_bytes()))));
     }
     let kind = document.pointer("/data/resultType").and_then(Value::as_str);
-    let Some(results) = document.pointer("/data/result").and_then(Value::as_array).filter(|_| kind == Some("matrix")) else {
+    let Some(results) = document.pointer("/data/result").and_then(Value::as_array).filter(|_| kind == Some("matrix"))
+    else {
         return Err(TableError::whole(
             "expected Prometheus' answer to `query_range`, whose `resultType` is `matrix`: one moment alone shows no growth",
         ));
@@ -70,10 +73,9 @@ fn answer(document: &Value, mapping: &Mapping) -> Result<Points, TableError> {
         let values = result.get("values").and_then(Value::as_array).into_iter().flatten();
         for (place, value) in values.enumerate() {
             let pair = value.as_array().map(Vec::as_slice);
-            let (Some(t), Some(value)) = (
-                pair.and_then(|pair| pair.first()?.as_f64()),
-                pair.and_then(|pair| pair.get(1)?.as_str()),
-            ) else {
+            let (Some(t), Some(value)) =
+                (pair.and_then(|pair| pair.first()?.as_f64()), pair.and_then(|pair| pair.get(1)?.as_str()))
+            else {
                 let what = format!("value {} of a series: expected a time and a number in quotes", place + 1);
                 return Err(TableError::whole(what));
             };
@@ -132,7 +134,9 @@ impl<I: Iterator<Item = Result<Value, serde_json::Error>>> Objects<I> {
                 flatten(&value, String::new(), &mut pairs);
                 Ok(Some(pairs))
             }
-            Some(Ok(_)) => Err(TableError::at(self.line, "expected an object such as {\"time\": 0, \"rss_kib\": 1000}")),
+            Some(Ok(_)) => {
+                Err(TableError::at(self.line, "expected an object such as {\"time\": 0, \"rss_kib\": 1000}"))
+            }
             Some(Err(error)) if error.is_eof() && self.line > 1 => {
                 self.torn = Some(self.line);
                 Ok(None)

@@ -99,7 +99,9 @@ fn median(levels: &[(usize, f64)]) -> f64 {
 fn held(course: &Course) -> Option<usize> {
     let all = course.lives().last()?;
     let raws: Vec<&Raw> = all.iter().filter(|raw| raw.memory.is_some()).collect();
-    let all_of = |raw: &Raw| (raw.memory, raw.swap, raw.requests, raw.descriptors, raw.threads, raw.load.map(f64::to_bits), raw.pulse);
+    let all_of = |raw: &Raw| {
+        (raw.memory, raw.swap, raw.requests, raw.descriptors, raw.threads, raw.load.map(f64::to_bits), raw.pulse)
+    };
     let last = *raws.last()?;
     let tail = raws.iter().rev().take_while(|raw| all_of(raw) == all_of(last)).count();
     let before = &raws[..raws.len() - tail];

@@ -75,7 +75,8 @@ impl Points {
     /// Reads the points as a sheet.
     pub fn read(self, mapping: &Mapping, collector: &mut Collector) -> Result<(), TableError> {
         if self.rows.is_empty() {
-            let what = if self.left_out > 0 { "no series has the labels that --where asks for" } else { "it has no points" };
+            let what =
+                if self.left_out > 0 { "no series has the labels that --where asks for" } else { "it has no points" };
             return Err(TableError::whole(what));
         }
         let first = &self.labels[0];
@@ -137,7 +138,8 @@ pub(super) fn read(input: impl Read, mapping: &Mapping, collector: &mut Collecto
             return Err(TableError::at(line, what));
         };
         let Some(t) = time else {
-            let what = "the metric has no time: write it behind the value, or judge what Prometheus answers to `query_range`";
+            let what =
+                "the metric has no time: write it behind the value, or judge what Prometheus answers to `query_range`";
             return Err(TableError::at(line, what));
         };
         points.add(&labels, t, value, mapping).map_err(|what| TableError::at(line, what))?;

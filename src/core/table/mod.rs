@@ -6,6 +6,7 @@
 //! what was understood is told. Memory is bounded whatever the length: a table of more readings than are kept is thinned,
 //! and a note says so.
 
+mod blocks;
 mod clock;
 mod collect;
 mod columns;
@@ -131,7 +132,9 @@ fn read_text(mut input: impl Read, name: &str, mapping: &Mapping) -> Result<Tabl
         head.drain(..3);
     }
     if head.starts_with(b"\x1f\x8b") || head.contains(&0) {
-        return Err(TableError::whole("it is no text: expected a table, such as CSV with the names of its columns above"));
+        return Err(TableError::whole(
+            "it is no text: expected a table, such as CSV with the names of its columns above",
+        ));
     }
     let first = head.split(|b| matches!(b, b'\n' | b'\r')).map(<[u8]>::trim_ascii).find(|l| !l.is_empty());
     let empty = || TableError::whole("it is empty: expected a line with the names of the columns, and rows");
@@ -143,6 +146,8 @@ fn read_text(mut input: impl Read, name: &str, mapping: &Mapping) -> Result<Tabl
         profilers::psrecord(input, &mut collector)?;
     } else if profilers::is_mprof(&first) {
         profilers::mprof(input, &mut collector)?;
+    } else if blocks::stamp(&first).is_some() {
+        sheet::read(blocks::sheet(input)?, mapping, &mut collector)?;
     } else if json::is_json(&first) {
         json::read(input, mapping, &mut collector)?;
     } else {

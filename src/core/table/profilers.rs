@@ -27,7 +27,11 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 
 /// Reads psrecord's text: seconds, CPU, resident MiB, virtual MiB, between spaces.
 pub(super) fn psrecord(input: impl Read, collector: &mut Collector) -> Result<(), TableError> {
-    collector.has(&resident(0, 2), &names(&["Elapsed time", "CPU (%)", "Real (MB)", "Virtual (MB)"]), &Mapping::default());
+    collector.has(
+        &resident(0, 2),
+        &names(&["Elapsed time", "CPU (%)", "Real (MB)", "Virtual (MB)"]),
+        &Mapping::default(),
+    );
     each_line(input, |text, line| {
         if text.starts_with(b"#") {
             return Ok(());

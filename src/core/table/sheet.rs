@@ -67,7 +67,11 @@ pub(super) struct Sheet<R> {
 }
 
 /// Reads all rows of a sheet.
-pub(super) fn read(mut sheet: Sheet<impl Rows>, mapping: &Mapping, collector: &mut Collector) -> Result<(), TableError> {
+pub(super) fn read(
+    mut sheet: Sheet<impl Rows>,
+    mapping: &Mapping,
+    collector: &mut Collector,
+) -> Result<(), TableError> {
     let mut first: Vec<(u64, ByteRecord)> = Vec::new();
     let mut row = ByteRecord::new();
     while first.len() < FIRST
@@ -102,11 +106,12 @@ pub(super) fn read(mut sheet: Sheet<impl Rows>, mapping: &Mapping, collector: &m
         };
         if let Some(held_line) = held_line {
             let open = line.is_none() && sheet.rows.end() == End::Open;
-            if open && (count >= MANY || held.as_slice().len() < before || held.len() != sheet.header.len()) {
+            let last = held.iter().last().map_or(0, <[u8]>::len);
+            if open && (count >= MANY || last < before || held.len() != sheet.header.len()) {
                 collector.torn(held_line);
                 break;
             }
-            before = held.as_slice().len();
+            before = last;
             count += 1;
             fields.take(&held, collector).map_err(|what| TableError::at(held_line, what))?;
         }
@@ -139,13 +144,19 @@ impl Fields<'_> {
     fn take(&mut self, row: &ByteRecord, collector: &mut Collector) -> Result<(), String> {
         let c = self.columns;
         if row.len() != self.header.len() {
-            return Err(format!("expected {} fields, as the line of names has, found {}", self.header.len(), row.len()));
+            return Err(format!(
+                "expected {} fields, as the line of names has, found {}",
+                self.header.len(),
+                row.len()
+            ));
         }
         let field = |index: usize| row.get(index).unwrap_or_default().trim_ascii();
         if c.filters.iter().any(|(index, value)| field(*index) != value) {
             return Ok(());
         }
-        let count = |fields: &mut Self, index: Option<usize>| fields.whole(row, index.map(|index| Size { index, unit: Some(1) }));
+        let count = |fields: &mut Self, index: Option<usize>| {
+            fields.whole(row, index.map(|index| Size { index, unit: Some(1) }))
+        };
         let pid = count(self, c.pid)?.map(|(pid, _)| pid);
         let pid = pid.map(|pid| u32::try_from(pid).map_err(|_| format!("`{pid}` is no process ID"))).transpose()?;
         let mut reading = Row {
@@ -162,7 +173,11 @@ impl Fields<'_> {
             },
             pid,
             start: self.start(row)?,
-            pulse: c.unused.iter().filter(|index| !c.clocks.contains(index)).fold(0, |sum, index| hash(sum, field(*index))),
+            pulse: c
+                .unused
+                .iter()
+                .filter(|index| !c.clocks.contains(index))
+                .fold(0, |sum, index| hash(sum, field(*index))),
             ..Row::default()
         };
         if let [one] = c.memory[..] {
@@ -217,9 +232,10 @@ impl Fields<'_> {
             return Ok(None);
         }
         let expected = "a number, or nothing where it is missing";
-        let value =
-            self.numbers.read(text, &self.header[index]).ok_or_else(|| self.wrong(index, text, expected))?;
-        if value.unit.is_some() && unit == Some(1) && !self.columns.memory.iter().chain(&self.columns.swap).any(|s| s.index == index)
+        let value = self.numbers.read(text, &self.header[index]).ok_or_else(|| self.wrong(index, text, expected))?;
+        if value.unit.is_some()
+            && unit == Some(1)
+            && !self.columns.memory.iter().chain(&self.columns.swap).any(|s| s.index == index)
         {
             return Err(self.wrong(index, text, "a number without a unit"));
         }
@@ -230,7 +246,9 @@ impl Fields<'_> {
             (Some(own), _) => own,
             (None, Some(unit)) => unit,
             (None, None) if value.number == 0.0 => 1,
-            (None, None) => return Err(self.wrong(index, text, "a size with its unit, as other rows have, such as 12 MiB")),
+            (None, None) => {
+                return Err(self.wrong(index, text, "a size with its unit, as other rows have, such as 12 MiB"));
+            }
         };
         if let Some(whole) = value.whole {
             let bytes = whole.checked_mul(unit);
@@ -262,5 +280,7 @@ impl Fields<'_> {
 
 /// Goes on with a hash (FNV-1a).
 fn hash(sum: u64, text: &[u8]) -> u64 {
-    text.iter().chain(b"\n").fold(sum ^ 0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
+    text.iter()
+        .chain(b"\n")
+        .fold(sum ^ 0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }

@@ -19,13 +19,17 @@ pub(super) fn understood(
     let mut taken = Vec::new();
     let mut take = |what: &str, column: String, how: String| taken.push(Taken { what: what.into(), column, how });
     match c.time {
-        Some(time) => take("time", joined(&time.date.into_iter().chain([time.index]).collect::<Vec<_>>()), clock.how.clone()),
+        Some(time) => {
+            take("time", joined(&time.date.into_iter().chain([time.index]).collect::<Vec<_>>()), clock.how.clone())
+        }
         None => take("time", String::new(), "none: readings stand one second apart".into()),
     }
     let unit = |unit: Option<u64>| match unit {
         Some(unit) => format!("in {}", unit_name(unit)),
         None => match &collector.own_unit {
-            Some(example) => format!("in the units that are written, as in `{example}`; kB is 1024 bytes, MB 1024 of these"),
+            Some(example) => {
+                format!("in the units that are written, as in `{example}`; kB is 1024 bytes, MB 1024 of these")
+            }
             None => "in bytes".into(),
         },
     };
@@ -47,7 +51,9 @@ pub(super) fn understood(
     if let Some(requests) = c.requests {
         let how = match (&counts.pool, counts.summed) {
             (Some(_), false) => "a running count, the same on every worker: the pool's, shared out evenly",
-            (Some(_), true) => "a count for each interval, the same on every worker: summed up as the pool's, shared out evenly",
+            (Some(_), true) => {
+                "a count for each interval, the same on every worker: summed up as the pool's, shared out evenly"
+            }
             (None, true) => "a count for each interval, which is summed up",
             (None, false) => "a running count of each worker",
         };
@@ -56,11 +62,13 @@ pub(super) fn understood(
     let whose: Vec<usize> = c.workers.iter().copied().chain(c.pid).chain(c.start).collect();
     let lives: usize = courses.iter().map(|course| course.lives().count()).sum();
     let number = match (courses.len(), lives) {
+        (1, 1) if whose.is_empty() && c.memory.len() < 2 => "taken as one process".into(),
         (1, 1) => "one process".into(),
+        (1, lives) => format!("one process in {lives} lives"),
         (workers, lives) if workers == lives => format!("{workers} workers"),
-        (workers, lives) => format!("{workers} of them, in {lives} lives"),
+        (workers, lives) => format!("{workers} workers in {lives} lives"),
     };
-    take("workers", joined(&whose), if whose.is_empty() && c.memory.len() < 2 && lives == 1 { "taken as one process".into() } else { number });
+    take("workers", joined(&whose), format!("{number}{}", called(collector, courses)));
     for (what, index) in [("descriptors", c.descriptors), ("threads", c.threads), ("load", c.load)] {
         if let Some(index) = index {
             take(what, name(index), String::new());
@@ -75,6 +83,21 @@ pub(super) fn understood(
     Understood { taken, unused: c.unused.iter().map(|index| name(*index)).collect(), kind: c.kind, doubts }
 }
 
+/// What stands for the names of workers that have no PID.
+fn called(collector: &Collector, courses: &[Course]) -> String {
+    const MOST: usize = 12;
+    let named = courses.iter().filter(|course| course.key.pid.is_none()).filter_map(|course| {
+        let place = course.key.worker?;
+        Some(format!("PID {} is {}", place + 1, collector.whose(course.key)))
+    });
+    let named: Vec<String> = named.take(MOST + 1).collect();
+    match named.len() {
+        0 => String::new(),
+        few if few <= MOST => format!("; below, {}", named.join(", ")),
+        _ => format!("; below, {} and so on", named[..MOST].join(", ")),
+    }
+}
+
 fn unit_name(unit: u64) -> String {
     const NAMES: [(u64, &str); 7] = [
         (1, "bytes"),
@@ -85,11 +108,20 @@ fn unit_name(unit: u64) -> String {
         (1_000_000, "MB of 1000 kB"),
         (1_000_000_000, "GB of 1000 MB"),
     ];
-    NAMES.iter().find(|(bytes, _)| *bytes == unit).map_or_else(|| format!("units of {unit} bytes"), |(_, name)| (*name).into())
+    NAMES
+        .iter()
+        .find(|(bytes, _)| *bytes == unit)
+        .map_or_else(|| format!("units of {unit} bytes"), |(_, name)| (*name).into())
 }
 
 /// What the reader of a verdict should know beside.
-pub(super) fn notes(collector: &Collector, order: Order, dead: u64, restarts: u64, thinned: Vec<String>) -> Vec<String> {
+pub(super) fn notes(
+    collector: &Collector,
+    order: Order,
+    dead: u64,
+    restarts: u64,
+    thinned: Vec<String>,
+) -> Vec<String> {
     let c = &collector.columns;
     let mut notes = Vec::new();
     let mut note = |text: String| notes.push(text);

@@ -67,7 +67,8 @@ impl Numbers {
             Some(body) => (if text.starts_with('-') { -1.0 } else { 1.0 }, body),
             None => (1.0, text),
         };
-        let body: String = body.chars().map(|c| if matches!(c, '\'' | '_' | '\u{a0}' | '\u{202f}') { ' ' } else { c }).collect();
+        let body: String =
+            body.chars().map(|c| if matches!(c, '\'' | '_' | '\u{a0}' | '\u{202f}') { ' ' } else { c }).collect();
         let body = if body.contains(' ') { ungrouped(&body, ' ')? } else { body };
         let (dots, commas) = (body.matches('.').count(), body.matches(',').count());
         let plain = match (dots, commas) {
@@ -218,7 +219,9 @@ mod tests {
             assert_eq!(read(text, b','), Some(number), "{text}");
         }
         assert_eq!(read("1.234,5", b';'), Some(1234.5));
-        for text in ["", "x", "1,23,4", "5 apples", "12.5%", "1..2", "--1", "é", "1.2.3", "20000000m", "nan", "inf", ","] {
+        for text in
+            ["", "x", "1,23,4", "5 apples", "12.5%", "1..2", "--1", "é", "1.2.3", "20000000m", "nan", "inf", ","]
+        {
             assert_eq!(read(text, b','), None, "{text}");
         }
     }
@@ -231,7 +234,10 @@ mod tests {
             numbers.settled()
         };
         let asked = settled(b';', &["184.378", "185.001"]).unwrap_err();
-        assert_eq!(asked, "column `rss`: `184.378` may be 184378 or 184.378: say which with --decimal comma or --decimal point");
+        assert_eq!(
+            asked,
+            "column `rss`: `184.378` may be 184378 or 184.378: say which with --decimal comma or --decimal point"
+        );
         assert!(settled(b';', &["184,378"]).is_err() && settled(b'\t', &["184,378"]).is_err());
         assert_eq!(settled(b';', &["184.378", "185.5"]), Ok(None));
         assert_eq!(settled(b';', &["184,378", "0,5"]), Ok(None));

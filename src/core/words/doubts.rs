@@ -1,6 +1,8 @@
 //! Reasons not to pass, in words.
 
-use crate::model::{MemoryKind, Resource, TableDoubt, format_bytes, format_count, format_seconds, rate, shown_command, whole_percent};
+use crate::model::{
+    MemoryKind, Resource, TableDoubt, format_bytes, format_count, format_seconds, rate, shown_command, whole_percent,
+};
 use crate::verdict::{Choice, Doubt, Grown, Kind, Named, Work};
 
 /// A process: `PID 12 (shop)`.
@@ -124,7 +126,8 @@ pub fn reason(doubt: &Doubt) -> String {
             named(parent)
         ),
         Doubt::WorkerGrew { who, kind, grown } => {
-            let idle = if matches!(kind, Kind::Own | Kind::OfTable(_)) { ", which served next to no request," } else { "" };
+            let idle =
+                if matches!(kind, Kind::Own | Kind::OfTable(_)) { ", which served next to no request," } else { "" };
             format!("{} of {}{idle} grew {}, by {}", kind_name(*kind), named(who), bytes(grown), growth(grown))
         }
         Doubt::Born { births, grown, each } => {
