@@ -73,10 +73,20 @@ impl Clock {
     /// If it is none, or not in the form of those before it.
     pub fn read(&mut self, text: &[u8]) -> Result<f64, String> {
         let (form, value) = self.one(text)?;
-        if *self.form.get_or_insert(form) != form {
-            return Err(format!("expected a time like those before it, found `{}`", shown(text)));
-        }
-        Ok(value)
+        self.alike(form, value).ok_or_else(|| format!("expected a time like those before it, found `{}`", shown(text)))
+    }
+
+    /// Takes a time that is a number.
+    ///
+    /// # Errors
+    /// If those before it are none.
+    pub fn number(&mut self, number: f64) -> Result<f64, String> {
+        self.alike(Form::Number, number)
+            .ok_or_else(|| format!("expected a time like those before it, found `{number}`"))
+    }
+
+    fn alike(&mut self, form: Form, value: f64) -> Option<f64> {
+        (*self.form.get_or_insert(form) == form).then_some(value)
     }
 
     fn one(&mut self, bytes: &[u8]) -> Result<(Form, f64), String> {

@@ -104,6 +104,8 @@ pub(super) struct Collector {
     pub(super) own_unit: Option<String>,
     /// The line that was torn off.
     pub(super) torn: Option<u64>,
+    /// Whether the tool has no more to say of a process that is dead.
+    sees_ends: bool,
 }
 
 impl Default for Collector {
@@ -124,6 +126,7 @@ impl Default for Collector {
             grouped: None,
             own_unit: None,
             torn: None,
+            sees_ends: false,
         }
     }
 }
@@ -141,6 +144,11 @@ impl Collector {
         self.form = clock.form();
         self.grouped = grouped;
         self.own_unit = own_unit;
+    }
+
+    /// Says that the tool reads processes themselves, so that a dead one has no more rows.
+    pub fn sees_ends(&mut self) {
+        self.sees_ends = true;
     }
 
     /// Says that the last line was left out.
@@ -236,7 +244,12 @@ impl Collector {
         let many = courses.len() > 1;
         for course in &mut courses {
             let whose = if many { self.whose(course.key) } else { String::new() };
-            restarts += lives::cut(course, known(course.key), counts.each_runs(), &whose, &mut doubts);
+            if !self.sees_ends {
+                doubts.extend(lives::held(course, &whose));
+            }
+            if !known(course.key) && !counts.each_runs() {
+                restarts += lives::cut(course, &whose, &mut doubts);
+            }
         }
         lives::keep_worst(&mut doubts);
         let understood = told::understood(&self, &clock, &counts, &courses, doubts);
@@ -447,13 +460,14 @@ fn loads(courses: &[Course]) -> Vec<LoadSample> {
 
 /// How many workers there were, and what they held together: workers that pile up show in nothing else.
 fn census(courses: &[Course], start: f64, end: f64) -> Vec<Census> {
-    let times: Vec<f64> = courses.iter().flat_map(|course| &course.raws).map(|raw| raw.t).collect();
+    let readings: usize = courses.iter().map(|course| course.raws.len()).sum();
     let spans: Vec<&[Raw]> = courses.iter().flat_map(Course::lives).filter(|life| !life.is_empty()).collect();
     if spans.len() < 2 || end <= start {
         return Vec::new();
     }
-    let gap = 1.5 * clock::typical_step(&times);
-    let moments = MOMENTS.min(times.len());
+    let step = |course: &Course| clock::typical_step(&course.raws.iter().map(|raw| raw.t).collect::<Vec<_>>());
+    let gap = 1.5 * courses.iter().max_by_key(|course| course.raws.len()).map_or(0.0, step);
+    let moments = MOMENTS.min(readings);
     let moment = |i: usize| start + (end - start) * i as f64 / (moments.max(2) - 1) as f64;
     let one = |t: f64| {
         let alive = spans.iter().filter(|life| life[0].t <= t && t <= life[life.len() - 1].t + gap);

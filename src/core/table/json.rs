@@ -34,9 +34,7 @@ pub(super) fn read(input: impl Read, mapping: &Mapping, collector: &mut Collecto
     };
     match first {
         Value::Array(rows) => objects(rows.into_iter().map(Ok), mapping, collector),
-        Value::Object(ref map)
-            if map.contains_key("status") && (map.contains_key("data") || map.contains_key("error")) =>
-        {
+        Value::Object(ref map) if map.contains_key("errorType") || first.pointer("/data/resultType").is_some() => {
             answer(&first, mapping)?.read(mapping, collector)
         }
         first => {

@@ -20,14 +20,10 @@ const HELD: usize = 8;
 const HELD_LONGER: usize = 4;
 const HELD_PART: usize = 10;
 
-/// Cuts a course where it was restarted, as far as that can be told, and says what else it may be; the number of restarts.
-///
-/// `known` is whether its lives are told apart by PID or start, `counted` whether by a running count of requests.
-pub(super) fn cut(course: &mut Course, known: bool, counted: bool, whose: &str, doubts: &mut Vec<TableDoubt>) -> u64 {
-    if let Some(readings) = held(course) {
-        doubts.push(TableDoubt::Held { readings: readings as u64, whose: whose.into() });
-    }
-    if known || counted || !course.begins.is_empty() {
+/// Cuts a course where it was restarted, as far as that can be told, and says what else it may be; the number of restarts. For
+/// courses whose lives nothing else tells apart: no PID, no start, no running count of requests.
+pub(super) fn cut(course: &mut Course, whose: &str, doubts: &mut Vec<TableDoubt>) -> u64 {
+    if !course.begins.is_empty() {
         return 0;
     }
     let falls = falls(&course.raws);
@@ -95,8 +91,8 @@ fn median(levels: &[(usize, f64)]) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// How many readings at the end are alike in everything, where those before hardly ever were.
-fn held(course: &Course) -> Option<usize> {
+/// Says so if the readings at the end are alike in everything, where those before hardly ever were.
+pub(super) fn held(course: &Course, whose: &str) -> Option<TableDoubt> {
     let all = course.lives().last()?;
     let raws: Vec<&Raw> = all.iter().filter(|raw| raw.memory.is_some()).collect();
     let all_of = |raw: &Raw| {
@@ -113,5 +109,6 @@ fn held(course: &Course) -> Option<usize> {
         longest = longest.max(run);
     }
     let told = tail >= HELD && tail >= HELD_LONGER * longest && tail * HELD_PART >= raws.len();
-    (told && before.len() >= HELD && changes * 2 > before.len()).then_some(tail)
+    (told && before.len() >= HELD && changes * 2 > before.len())
+        .then(|| TableDoubt::Held { readings: tail as u64, whose: whose.into() })
 }

@@ -18,6 +18,7 @@ mod fuse;
 mod json;
 mod lives;
 mod metrics;
+mod names;
 mod profilers;
 mod sheet;
 mod told;
@@ -147,6 +148,7 @@ fn read_text(mut input: impl Read, name: &str, mapping: &Mapping) -> Result<Tabl
     } else if profilers::is_mprof(&first) {
         profilers::mprof(input, &mut collector)?;
     } else if blocks::stamp(&first).is_some() {
+        collector.sees_ends();
         sheet::read(blocks::sheet(input)?, mapping, &mut collector)?;
     } else if json::is_json(&first) {
         json::read(input, mapping, &mut collector)?;

@@ -27,6 +27,7 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 
 /// Reads psrecord's text: seconds, CPU, resident MiB, virtual MiB, between spaces.
 pub(super) fn psrecord(input: impl Read, collector: &mut Collector) -> Result<(), TableError> {
+    collector.sees_ends();
     collector.has(
         &resident(0, 2),
         &names(&["Elapsed time", "CPU (%)", "Real (MB)", "Virtual (MB)"]),
@@ -47,6 +48,7 @@ pub(super) fn psrecord(input: impl Read, collector: &mut Collector) -> Result<()
 /// Reads mprof's file: `MEM` lines of the process, `CHLD` lines of its children, both with MiB and the time.
 pub(super) fn mprof(input: impl Read, collector: &mut Collector) -> Result<(), TableError> {
     let columns = Columns { workers: vec![0], ..resident(2, 1) };
+    collector.sees_ends();
     collector.has(&columns, &names(&["MEM or CHLD", "MB", "time"]), &Mapping::default());
     each_line(input, |text, line| {
         let mut fields = words(text);

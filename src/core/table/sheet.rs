@@ -203,9 +203,14 @@ impl Fields<'_> {
             return Ok(None);
         }
         let date = column.date.and_then(|date| row.get(date)).map(<[u8]>::trim_ascii);
-        let read = match date {
-            Some(date) => self.clock.read(&[date, text].join(&b' ')),
-            None => self.clock.read(text),
+        // Where times are numbers, they are written as the other numbers are.
+        let digits = |b: &u8| b.is_ascii_digit() || b".,+-eE'_ ".contains(b);
+        let plain = self.clock.format.is_none() && date.is_none() && text.iter().all(digits);
+        let number = if plain { self.numbers.read(text, &self.header[column.index]) } else { None };
+        let read = match (date, number) {
+            (None, Some(value)) if value.unit.is_none() => self.clock.number(value.number),
+            (Some(date), _) => self.clock.read(&[date, text].join(&b' ')),
+            (None, _) => self.clock.read(text),
         };
         read.map(Some).map_err(|what| format!("column `{}`: {what}", shown(&self.header[column.index])))
     }

@@ -48,8 +48,9 @@ impl Numbers {
             return Some(Value { number: whole as f64, whole: Some(whole), unit: None, decimals: 0 });
         }
         let text = std::str::from_utf8(text).ok()?.trim();
-        // What is used, of what is used and the limit.
-        let text = text.split_once('/').map_or(text, |(used, _)| used.trim());
+        // What is used, of what is used and the limit: `231MiB / 12GiB`. Without a unit, it is something else.
+        let used = text.split_once('/').map(|(used, _)| used.trim()).filter(|used| used.ends_with(char::is_alphabetic));
+        let text = used.unwrap_or(text);
         if let Ok(number) = text.parse::<f64>()
             && text.contains(['e', 'E'])
         {
@@ -219,9 +220,23 @@ mod tests {
             assert_eq!(read(text, b','), Some(number), "{text}");
         }
         assert_eq!(read("1.234,5", b';'), Some(1234.5));
-        for text in
-            ["", "x", "1,23,4", "5 apples", "12.5%", "1..2", "--1", "é", "1.2.3", "20000000m", "nan", "inf", ","]
-        {
+        for text in [
+            "",
+            "x",
+            "1,23,4",
+            "5 apples",
+            "12.5%",
+            "1..2",
+            "--1",
+            "3/4",
+            "03/04/2026 10:00",
+            "é",
+            "1.2.3",
+            "20000000m",
+            "nan",
+            "inf",
+            ",",
+        ] {
             assert_eq!(read(text, b','), None, "{text}");
         }
     }

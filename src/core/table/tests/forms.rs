@@ -298,3 +298,11 @@ fn each_column_may_be_a_worker() {
     assert_eq!(rows(&table), rows(&plain(30)));
     assert_eq!(how(&table, "memory"), "of a kind that its name doesn't say, in KiB, each column a worker");
 }
+
+#[test]
+fn times_are_numbers_as_the_others_are() {
+    let text = "time_s;rss_kib\n0;90000\n999;90001\n1.998;90002\n";
+    assert!(error(text).contains("column `time_s`: `1.998` may be 1998 or 1.998"), "{}", error(text));
+    let comma = Mapping { decimal: Some(Decimal::Comma), ..Mapping::default() };
+    assert_eq!(rows(&with(text, comma)).iter().map(|row| row.0).collect::<Vec<_>>(), [0.0, 999.0, 1998.0]);
+}
