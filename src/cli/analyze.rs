@@ -4,14 +4,15 @@ use super::budget::{self, ResourceBudget};
 use super::output::{self, Answer, Inconclusive, colours, columns, exit_code, folded, rendered};
 use super::problem::{Done, Problem};
 use crate::config;
-use crate::model::{self, Bytes, Event, EventKind, Per, RunRecord, Sample};
+use crate::model::{self, Bytes, CountingSource, Event, EventKind, Per, RunRecord, Sample};
 use crate::report;
 use crate::store;
-use crate::table::{self, Mapping};
+use crate::table::{self, Decimal, Mapping, RequestsAre};
 use crate::thread::no_thread;
 use crate::verdict::{self, ExitCode, Verdict};
+use flate2::bufread::MultiGzDecoder;
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::{self, BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -20,7 +21,8 @@ use std::sync::mpsc;
 #[derive(Debug, clap::Args)]
 #[command(after_help = SHORT_AFTER, after_long_help = AFTER)]
 pub struct Arguments {
-    /// Run directories, and files that other tools wrote: CSV, psrecord's text, mprof's `.dat`.
+    /// Run directories, and files that other tools wrote: CSV and other tables, JSON lines, Prometheus' answers and metrics,
+    /// psrecord's text, mprof's `.dat`; also compressed by gzip. `-` is standard input.
     #[arg(required = true, value_name = "RUN_OR_FILE")]
     inputs: Vec<PathBuf>,
     /// How verdicts are printed.
@@ -38,20 +40,26 @@ pub struct Arguments {
     columns: Columns,
 }
 
+/// What a file begins with that gzip compressed.
+const GZIP: &[u8] = b"\x1f\x8b";
+
 const SHORT_AFTER: &str = "Columns of a CSV, and what several files exit with: see --help.";
 
 const AFTER: &str = "\
 Columns of a CSV are known by their names; case, spaces, `-`, `_` and brackets don't count:
-  elapsed_s      time of the reading (also time, timestamp, t; in _s, _ms, _us, _ns, _min, _h)
-  requests       requests that the worker has served so far; without it, growth is against time
+  elapsed_s      time of the reading (also time, timestamp, date, t; in _s, _ms, _us, _ns, _min, _h): a number, a
+                 date such as 2026-01-01T00:00:00Z, a time of day, or what `date` prints
+  requests       requests that the worker has served so far; without it, growth is against time. Counts for each
+                 interval are summed up, and a count that all workers share is the pool's
   anon_kib, private_kib, rss_kib
                  memory, the best that is there (also _bytes, _kb, _mb, _mib, _gib); kb is 1024 bytes
   swap_kib       swapped memory, added to it
-  worker, pid, start
+  worker, pod, instance, pid, start
                  whose reading it is; a pid whose requests or time begin anew is another incarnation
   fds, threads   open descriptors and threads, judged too if they are there
   load           requests per second at that time
-Fields lie between commas, semicolons or tabs. A value may be missing: empty, NA or nan.
+Fields lie between commas, semicolons, tabs or spaces. A value may be missing: empty, NA or nan.
+What was understood is said first. What could mean two things is refused, with the option that says which.
 
 Exit codes with several inputs:
    10  one of them leaks
@@ -63,6 +71,8 @@ Examples:
   seepage analyze reports/2026-01-01-run
   seepage analyze worker.csv --budget '64 B/request'
   seepage analyze --format jsonl nightly/*.csv
+  seepage analyze pods.csv --memory 'pod-*' --memory-unit B
+  curl -s \"$QUERY_RANGE\" | seepage analyze -
   seepage analyze x.csv --time t --memory heap --memory-unit MiB --requests served";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -85,7 +95,7 @@ struct Columns {
     /// Column of the requests served so far by the worker.
     #[arg(long, value_name = "COLUMN")]
     requests: Option<String>,
-    /// Column of the memory to judge, in the unit that its name ends in.
+    /// Column of the memory to judge, in the unit that its name ends in; `pod-*` is several, each a worker's.
     #[arg(long, value_name = "COLUMN")]
     memory: Option<String>,
     /// Unit of the memory columns, whatever their names say: B, KiB, MiB, GiB, kB, MB or GB.
@@ -94,9 +104,12 @@ struct Columns {
     /// Column of the swapped memory.
     #[arg(long, value_name = "COLUMN")]
     swap: Option<String>,
-    /// Column of the worker's name.
+    /// Column of the worker's name; several with commas between name it together.
     #[arg(long, value_name = "COLUMN")]
     worker: Option<String>,
+    /// Column of when the process began, which tells its lives apart.
+    #[arg(long, value_name = "COLUMN")]
+    start: Option<String>,
     /// Column of the process ID.
     #[arg(long, value_name = "COLUMN")]
     pid: Option<String>,
@@ -109,6 +122,33 @@ struct Columns {
     /// Column of the load, in requests per second.
     #[arg(long, value_name = "COLUMN")]
     load: Option<String>,
+    /// Unit of times that are numbers: s, ms, us, ns, min, h, or days (as Excel has them).
+    #[arg(long, value_name = "UNIT", value_parser = time_unit)]
+    time_unit: Option<f64>,
+    /// How times are written, as for `date +FORMAT`, such as '%d/%m/%Y %H:%M:%S'.
+    #[arg(long, value_name = "FORMAT", value_parser = time_format)]
+    time_format: Option<String>,
+    /// What parts fractions in numbers: `point` (1,234.5) or `comma` (1.234,5).
+    #[arg(long, value_enum, value_name = "MARK")]
+    decimal: Option<DecimalMark>,
+    /// What the column of requests counts: `running` those served so far, `interval` those since the row before.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    requests_are: Option<Counted>,
+    /// Reads only rows whose column has this value; may be given again.
+    #[arg(long = "where", value_name = "COLUMN=VALUE", value_parser = filter)]
+    filters: Vec<(String, String)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum DecimalMark {
+    Point,
+    Comma,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Counted {
+    Running,
+    Interval,
 }
 
 impl Columns {
@@ -124,11 +164,42 @@ impl Columns {
             descriptors: self.fds.clone(),
             threads: self.threads.clone(),
             load: self.load.clone(),
+            start: self.start.clone(),
+            time_unit: self.time_unit,
+            time_format: self.time_format.clone(),
+            decimal: self.decimal.map(|mark| match mark {
+                DecimalMark::Point => Decimal::Point,
+                DecimalMark::Comma => Decimal::Comma,
+            }),
+            requests_are: self.requests_are.map(|counted| match counted {
+                Counted::Running => RequestsAre::Running,
+                Counted::Interval => RequestsAre::Interval,
+            }),
+            filters: self.filters.clone(),
         }
     }
 }
 
+fn time_unit(text: &str) -> Result<f64, String> {
+    const UNITS: [(&str, f64); 7] =
+        [("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9), ("min", 60.0), ("h", 3600.0), ("days", 86_400.0)];
+    let found = UNITS.iter().find(|(name, _)| *name == text).map(|(_, seconds)| *seconds);
+    found.ok_or_else(|| "expected s, ms, us, ns, min, h or days".into())
+}
+
+fn time_format(text: &str) -> Result<String, String> {
+    table::check_format(text).map(|()| text.to_owned())
+}
+
+fn filter(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    parts.map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(|| "expected COLUMN=VALUE".into())
+}
+
 fn memory_unit(text: &str) -> Result<u64, String> {
+    if matches!(text, "KB" | "kb" | "K" | "k") {
+        return Err("it may be 1000 bytes or 1024: write kB for 1000, KiB for 1024".into());
+    }
     let unit = format!("1 {text}").parse::<Bytes>();
     unit.map(|b| b.0).map_err(|_| "expected B, KiB, MiB, GiB, kB, MB or GB".into())
 }
@@ -278,18 +349,34 @@ fn judge(input: &Path, arguments: &Arguments) -> Result<JudgedInput, String> {
     Ok(JudgedInput { record, verdict })
 }
 
+/// Standard input or a file, without the compression of gzip.
+fn open(input: &Path) -> Result<Box<dyn Read>, String> {
+    let failed = |error: io::Error| format!("could not read {}: {error}", input.display());
+    let file: Box<dyn Read> = if input == Path::new("-") {
+        Box::new(io::stdin())
+    } else {
+        Box::new(config::open_input(input).map_err(failed)?)
+    };
+    let mut file = io::BufReader::new(file);
+    // What comes through a pipe may come in pieces, but never in one of a single byte.
+    let packed = file.fill_buf().map_err(failed)?.starts_with(GZIP);
+    Ok(if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
+}
+
 /// A table, with usual budgets for what it has; what is to be said of it are notes at its begin.
 fn read_table(input: &Path, mapping: &Mapping) -> Result<RunRecord, String> {
     let path = input.display();
-    let file = config::open_input(input).map_err(|error| format!("could not read {path}: {error}"))?;
     let name = input.file_name().unwrap_or(input.as_os_str()).to_string_lossy();
-    let table = table::read(file, &name, mapping).map_err(|error| match error.line {
+    let name = if name == "-" { "standard input".into() } else { name };
+    let table = table::read(open(input)?, &name, mapping).map_err(|error| match error.line {
         Some(line) => format!("{path}:{line}: {}", error.what),
         None => format!("{path}: {}", error.what),
     })?;
     let mut record = table.record;
     let has = |read: fn(&Sample) -> Option<u64>| record.samples.iter().any(|s| read(s).is_some());
-    let default = model::Budgets::usual(if has(|s| s.requests) { Per::Request } else { Per::Hour });
+    let counted =
+        has(|s| s.requests) || record.meta.counting.source == CountingSource::Table && !record.load.is_empty();
+    let default = model::Budgets::usual(if counted { Per::Request } else { Per::Hour });
     record.meta.budgets = model::Budgets {
         memory: default.memory.filter(|_| has(|s| s.anon)),
         descriptors: default.descriptors.filter(|_| has(|s| s.fds)),

@@ -233,6 +233,7 @@ fn meta(name: &str) -> RunMeta {
             missing: vec!["PSS: permission denied for workers that changed their user".into()],
         }),
         config: serde_json::json!({ "name": name, "target": { "command": ["apache2"] } }),
+        understood: None,
     }
 }
 

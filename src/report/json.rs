@@ -11,6 +11,7 @@ use self::forecast::ForecastPart;
 use self::sites::CallSitesPart;
 use self::steps::StepsPart;
 use super::text;
+use super::understood::UnderstoodPart;
 use crate::model::{
     Axis, Counting, CountingSource, Host, LatencySummary, Observing, Resource, RunRecord, RunStatus, Target,
     WorkloadSummary,
@@ -69,6 +70,8 @@ struct Document {
     exit_code: u8,
     /// The answer in one sentence.
     sentence: String,
+    /// As what the table was read; null for a run of seepage's own.
+    understood: Option<UnderstoodPart>,
     /// Which run it was.
     run: Run,
     /// Everything that had to hold.
@@ -330,6 +333,7 @@ impl Document {
             verdict: verdict.outcome.into(),
             exit_code: verdict.exit.code(),
             sentence: words::headline(record, verdict).to_string(),
+            understood: meta.understood.as_deref().map(UnderstoodPart::from),
             run: Run {
                 id: meta.id.clone(),
                 name: meta.name.clone(),

@@ -3,6 +3,7 @@
 //! Within a major version of seepage, fields are only added.
 
 use super::json::{OutcomeWord, printable};
+use super::understood::UnderstoodPart;
 use crate::model::{Axis, Resource, RunRecord};
 use crate::verdict::{LeakClass, Verdict};
 use crate::words;
@@ -61,6 +62,8 @@ struct RunLine {
     class: Option<LeakClass>,
     /// Why, in a sentence.
     reason: String,
+    /// As what the table was read; null for a run directory.
+    understood: Option<UnderstoodPart>,
 }
 
 /// A file that could not be judged.
@@ -104,6 +107,7 @@ impl RunLine {
             class: finding.map(|f| f.class),
             // A run may be open for another reason than its growth, such as a target that died.
             reason: decided.map_or_else(|| words::headline(record, verdict).to_string(), words::reason),
+            understood: record.meta.understood.as_deref().map(UnderstoodPart::from),
         }
     }
 }

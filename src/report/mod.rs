@@ -20,6 +20,7 @@ mod pprof;
 mod terminal;
 mod text;
 mod trace;
+mod understood;
 mod working;
 mod write;
 

@@ -2,6 +2,7 @@
 
 use super::fold::hung;
 use super::text::{self, Mood, plain};
+use super::understood;
 use crate::model::RunRecord;
 use crate::verdict::{GateState, Verdict};
 use crate::words::{self, GateWords, Quantity};
@@ -15,7 +16,7 @@ const TABLE: usize = 60;
 /// for `width` columns is stacked.
 pub fn render(record: &RunRecord, verdict: &Verdict, colour: bool, width: usize) -> String {
     let paint = |style: Style, text: &str| style.force_styling(colour).apply_to(text).to_string();
-    let mut out = String::new();
+    let mut out = understood::lines(record);
 
     let first = text::headline(record, verdict);
     let word = paint(style(Mood::of_verdict(verdict)).bold(), first.word);

@@ -51,7 +51,8 @@ fn each_answer_has_its_exit_code_and_its_words() {
         bench.write("x.csv", &text);
         let ended = analyze(&bench, &["x.csv"]);
         assert_eq!(ended.code, Some(code), "{}", ended.story());
-        assert!(ended.stdout.lines().next().unwrap_or_default().contains(word), "{}", ended.story());
+        let first = ended.stdout.lines().find(|line| line.starts_with("x.csv ") && !line.ends_with("was read as"));
+        assert!(first.unwrap_or_default().contains(word), "{}", ended.story());
     }
     let mapped = analyze(&bench, &["x.csv", "--inconclusive", "pass"]);
     assert_eq!(mapped.code, Some(0), "{}", mapped.story());
@@ -101,7 +102,8 @@ fn many_files_give_a_line_each_in_their_order_and_errors_stop_nothing() {
     assert_eq!(code(&["clean.csv", "open.csv", "--format", "json"]), Some(2));
     let terminal = analyze(&bench, &["clean.csv", "broken.csv"]).stdout;
     let first = terminal.lines().take(2).collect::<Vec<_>>();
-    assert!(first[0] == "clean.csv" && first[1].contains(" is CLEAN: "), "{terminal}");
+    assert_eq!(first, ["clean.csv", "clean.csv was read as"], "{terminal}");
+    assert!(terminal.contains("\nclean.csv is CLEAN: "), "{terminal}");
     assert!(terminal.contains("broken.csv\nerror: broken.csv:3: "), "{terminal}");
 }
 
@@ -111,7 +113,7 @@ fn columns_are_mapped() {
     let mut text = "when;heap;served;slot\n".to_owned();
     for (t, requests, kib) in readings(300, 500) {
         writeln!(text, "{},5;{};{requests};a", t, kib).unwrap();
-        writeln!(text, "{},5;{};{requests};b", t, 20_000).unwrap();
+        writeln!(text, "{},5;{};{};b", t, 20_000, requests + 3).unwrap();
     }
     bench.write("x.csv", &text);
     let map = ["x.csv", "--time", "when", "--memory", "Heap", "--requests", "served", "--worker", "slot"];
@@ -225,6 +227,85 @@ fn the_samples_of_a_run_as_csv_are_judged_as_the_run_is() {
         let within = judged(&bench, &[run.to_str().unwrap(), "--budget", "2 KiB/request"]);
         assert_eq!(within["verdict"], "clean", "{within}");
     }
+}
+
+/// A reading a minute of resident memory, with half a MiB more each time.
+fn minutes(count: u64, row: impl Fn(u64, u64) -> String) -> String {
+    (0..count).map(|i| row(i, 90_000 + 512 * i + i * 37 % 5) + "\n").collect()
+}
+
+#[test]
+fn what_was_understood_is_said_before_what_follows_from_it() {
+    let bench = Bench::new();
+    let row = |i: u64, kib: u64| format!("{},{kib},{i},{},x", 1_767_225_600_000 + 60_000 * i, 500 + i * 37 % 11);
+    bench.write("x.csv", &format!("timestamp,rss_kib,cpu,requests,host\n{}", minutes(90, row)));
+    let terminal = analyze(&bench, &["x.csv"]);
+    insta::assert_snapshot!("understood", terminal.stdout);
+    let json: Value = serde_json::from_str(&analyze(&bench, &["x.csv", "--format", "json"]).stdout).unwrap();
+    let line = judged(&bench, &["x.csv"]);
+    assert_eq!(json["understood"], line["understood"]);
+    insta::assert_snapshot!("understood_json", serde_json::to_string_pretty(&line["understood"]).unwrap());
+}
+
+#[test]
+fn what_may_mean_two_things_is_refused_with_the_option_that_settles_it() {
+    let bench = Bench::new();
+    let both = minutes(60, |i, kib| format!("{},{:.1},{kib},{}", 60 * i, 0.3 * i as f64, kib + 9));
+    bench.write("clocks.csv", &format!("timestamp,time,rss_kib,x\n{both}"));
+    bench.write(
+        "dots.csv",
+        &format!("time_s;rss_kib\n{}", minutes(60, |i, kib| format!("{};{}.{:03}", 60 * i, kib / 1000, kib % 1000))),
+    );
+    bench
+        .write("wide.csv", &format!("time_s,web-1,web-2\n{}", minutes(60, |i, kib| format!("{},{kib},90000", 60 * i))));
+    bench
+        .write("day.csv", &format!("time,rss_kib\n{}", minutes(60, |i, kib| format!("03/04/2026 00:{i:02}:00,{kib}"))));
+    bench.write("coarse.csv", &format!("time,rss_kib\n{}", minutes(60, |i, kib| format!("{},{kib}", 60_000 * i))));
+    let cases: [(&str, &str, &[&str]); 5] = [
+        (
+            "clocks.csv",
+            "clocks.csv:1: more than one column could be the time: `timestamp` and `time`; choose with --time",
+            &["--time", "timestamp"],
+        ),
+        ("dots.csv", "`90.000` may be 90000 or 90.000: say which with --decimal", &["--decimal", "comma"]),
+        ("wide.csv", "say its unit with --memory-unit", &["--memory-unit", "KiB"]),
+        ("day.csv", "say what it looks like with --time-format", &["--time-format", "%d/%m/%Y %H:%M:%S"]),
+        ("coarse.csv", "may be seconds or milliseconds: say the unit with --time-unit", &["--time-unit", "ms"]),
+    ];
+    for (file, asks, answer) in cases {
+        let refused = analyze(&bench, &[file]);
+        assert!(refused.code == Some(1) && refused.stderr.contains(asks), "{}", refused.story());
+        let value = judged(&bench, &[&[file], answer].concat());
+        assert_eq!(value["verdict"], "leak", "{file}: {value}");
+    }
+    for (option, value, says) in [
+        ("--memory-unit", "KB", "write kB for 1000, KiB for 1024"),
+        ("--time-unit", "weeks", "expected s, ms, us, ns, min, h or days"),
+        ("--time-format", "day", "such as '%d/%m/%Y %H:%M:%S'"),
+        ("--where", "x", "expected COLUMN=VALUE"),
+    ] {
+        let wrong = analyze(&bench, &["day.csv", option, value]);
+        assert!(wrong.code == Some(2) && wrong.stderr.contains(says), "{}", wrong.story());
+    }
+}
+
+#[test]
+fn standard_input_and_what_gzip_compressed_are_read() {
+    let bench = Bench::new();
+    let text = format!("time_s,rss_kib\n{}", minutes(60, |i, kib| format!("{},{kib}", 60 * i)));
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, text.as_bytes()).unwrap();
+    let packed = packed.finish().unwrap();
+    std::fs::write(bench.path().join("x.csv.gz"), &packed).unwrap();
+    assert_eq!(judged(&bench, &["x.csv.gz"])["verdict"], "leak");
+    std::fs::write(bench.path().join("cut.csv.gz"), &packed[..packed.len() / 2]).unwrap();
+    let cut = judged(&bench, &["cut.csv.gz"]);
+    assert!(cut["error"].as_str().is_some_and(|error| error.starts_with("cut.csv.gz: ")), "{cut}");
+    let mut command = bench.seepage();
+    command.args(["analyze", "-"]).stdin(std::fs::File::open(bench.path().join("x.csv.gz")).unwrap());
+    let ended = bench.ended(command.output().unwrap());
+    assert_eq!(ended.code, Some(10), "{}", ended.story());
+    assert!(ended.stdout.contains("\nstandard input LEAKS: "), "{}", ended.story());
 }
 
 #[test]

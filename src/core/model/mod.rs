@@ -13,6 +13,7 @@ mod resource;
 mod sample;
 mod series;
 mod thin;
+mod understood;
 mod units;
 mod worker;
 
@@ -30,6 +31,7 @@ pub use resource::{EvidenceClass, Resource};
 pub use sample::{DescriptorKinds, HostSample, LoadSample, Sample, SlowReading};
 pub use series::{Axis, Series};
 pub use thin::{MOST_READINGS, Reading, Thinner};
+pub use understood::{MemoryKind, TableDoubt, Taken, Understood};
 pub use units::{
     Budget, Bytes, Per, PerRequest, Share, UnitError, format_bytes, format_count, format_seconds, number_pattern,
     parse_number,

@@ -1,6 +1,6 @@
 //! Everything that is known of one run.
 
-use super::{Census, Event, HeapRecord, HostSample, LoadSample, Per, Resource, Sample, WorkerId};
+use super::{Census, Event, HeapRecord, HostSample, LoadSample, Per, Resource, Sample, Understood, WorkerId};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -98,6 +98,9 @@ pub struct RunMeta {
     pub observing: Option<Observing>,
     /// The harness file as it was resolved, secrets redacted.
     pub config: serde_json::Value,
+    /// How the table was understood, if another tool's table is all there is of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub understood: Option<Box<Understood>>,
 }
 
 /// A step of the workload.
@@ -338,6 +341,7 @@ impl RunMeta {
             workload: None,
             observing: None,
             config: serde_json::Value::Null,
+            understood: None,
         }
     }
 

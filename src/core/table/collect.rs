@@ -1,12 +1,15 @@
-//! From readings, row by row, to a record: which incarnation each one belongs to, and not more of them than memory
-//! should hold.
+//! From readings, row by row, to a record: whose each one is, and not more of them than memory should hold.
 
-use super::Table;
-use super::columns::{Columns, MemoryKind};
+use super::clock::{self, Clock, Form};
+use super::columns::{Columns, normal};
+use super::counts::{self, Counts};
+use super::course::{Course, Order};
+use super::{Mapping, Table, lives, shown, told};
 use crate::model::{
-    Counting, CountingSource, Host, LoadSample, MOST_READINGS, RunMeta, RunRecord, RunStatus, Sample, Target, Thinner,
-    WorkerId,
+    Census, Counting, CountingSource, Host, LoadSample, MOST_READINGS, Reading, RunMeta, RunRecord, RunStatus, Sample,
+    Target, Thinner, WorkerId,
 };
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 /// Incarnations in one table.
@@ -17,15 +20,15 @@ const MOST_LOADS: usize = 100_000;
 const FINE: f64 = 1000.0;
 /// Seconds between values of the load.
 const LOAD_SPACING: f64 = 0.5;
-/// Rows from which on it can be told that a count of requests is none.
-const ENOUGH_ROWS: u64 = 20;
 /// The page size, to which memory is rounded at least.
 const PAGE: u64 = 4096;
+/// Moments at which workers are counted.
+const MOMENTS: usize = 240;
 
 /// One row; memory in bytes.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Row<'a> {
-    /// Seconds since any moment.
+    /// The time as it is written, in the unit of its column.
     pub t: Option<f64>,
     pub requests: Option<u64>,
     pub memory: Option<u64>,
@@ -36,73 +39,121 @@ pub(super) struct Row<'a> {
     pub threads: Option<u64>,
     /// Requests per second.
     pub load: Option<f64>,
-    pub worker: Option<&'a [u8]>,
+    pub worker: Option<Cow<'a, [u8]>>,
     pub pid: Option<u32>,
     pub start: Option<u64>,
+    /// Of all that isn't read: it changes where anything does.
+    pub pulse: u64,
+}
+
+/// A row as it is kept.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Raw {
+    /// Place of whose it is among the keys.
+    key: u32,
+    /// Its place in the file.
+    order: u64,
+    /// Seconds, once the clock is known.
+    pub t: f64,
+    pub requests: Option<u64>,
+    pub memory: Option<u64>,
+    pub swap: Option<u64>,
+    pub descriptors: Option<u64>,
+    pub threads: Option<u64>,
+    pub load: Option<f64>,
+    pub pulse: u64,
+}
+
+impl Reading for Raw {
+    type Of = u32;
+
+    fn place(&self) -> (u32, f64) {
+        (self.key, self.t)
+    }
 }
 
 /// What tells workers apart in a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Key {
+pub(super) struct Key {
     /// Place of the worker's name among the names.
-    worker: Option<u32>,
-    pid: Option<u32>,
-    start: Option<u64>,
-}
-
-/// Where the worker with one key stands.
-#[derive(Debug)]
-struct Current {
-    id: WorkerId,
-    /// First and last time of this incarnation.
-    first: f64,
-    last: f64,
-    requests: Option<u64>,
+    pub worker: Option<u32>,
+    pub pid: Option<u32>,
+    pub start: Option<u64>,
 }
 
 /// Takes readings and makes a record of them.
 #[derive(Debug)]
 pub(super) struct Collector {
-    columns: Columns,
-    thinner: Thinner<Sample>,
-    samples: Vec<Sample>,
-    /// Time, and requests per second.
-    load: Vec<(f64, f64)>,
-    load_spacing: f64,
+    pub(super) columns: Columns,
+    /// Names of the columns, to be shown.
+    pub(super) header: Vec<String>,
+    pub(super) mapping: Mapping,
+    thinner: Thinner<Raw>,
+    raws: Vec<Raw>,
     names: HashMap<Vec<u8>, u32>,
-    current: HashMap<Key, Current>,
-    incarnations: usize,
-    rows: u64,
+    keys: Vec<Key>,
+    places: HashMap<Key, u32>,
+    pub(super) rows: u64,
     /// Rows without a time, or without the count of requests that has to stand for it.
-    timeless: u64,
-    /// Times that a count of requests fell.
-    falls: u64,
+    pub(super) timeless: u64,
     decimals: u8,
+    form: Form,
+    /// What was taken for granted of thousands.
+    pub(super) grouped: Option<String>,
+    /// A size with a unit of its own.
+    pub(super) own_unit: Option<String>,
+    /// The line that was torn off.
+    pub(super) torn: Option<u64>,
+    /// Whether the tool has no more to say of a process that is dead.
+    sees_ends: bool,
 }
 
 impl Default for Collector {
     fn default() -> Self {
         Collector {
             columns: Columns::default(),
+            header: Vec::new(),
+            mapping: Mapping::default(),
             thinner: Thinner::new(MOST_READINGS),
-            samples: Vec::new(),
-            load: Vec::new(),
-            load_spacing: LOAD_SPACING,
+            raws: Vec::new(),
             names: HashMap::new(),
-            current: HashMap::new(),
-            incarnations: 0,
+            keys: Vec::new(),
+            places: HashMap::new(),
             rows: 0,
             timeless: 0,
-            falls: 0,
             decimals: 0,
+            form: Form::Number,
+            grouped: None,
+            own_unit: None,
+            torn: None,
+            sees_ends: false,
         }
     }
 }
 
 impl Collector {
     /// Says what the table has.
-    pub fn has(&mut self, columns: &Columns) {
+    pub fn has(&mut self, columns: &Columns, header: &[Vec<u8>], mapping: &Mapping) {
         self.columns = columns.clone();
+        self.header = header.iter().map(|name| shown(name)).collect();
+        self.mapping = mapping.clone();
+    }
+
+    /// Says how times and numbers were read.
+    pub fn read_with(&mut self, clock: &Clock, grouped: Option<String>, own_unit: Option<String>) {
+        self.form = clock.form();
+        self.grouped = grouped;
+        self.own_unit = own_unit;
+    }
+
+    /// Says that the tool reads processes themselves, so that a dead one has no more rows.
+    pub fn sees_ends(&mut self) {
+        self.sees_ends = true;
+    }
+
+    /// Says that the last line was left out.
+    pub fn torn(&mut self, line: u64) {
+        self.torn = Some(line);
     }
 
     /// Takes the next row.
@@ -115,38 +166,26 @@ impl Collector {
         };
         self.decimals = self.decimals.max(reading.decimals);
         let key = self.key(reading)?;
-        let renewed = match self.current.get(&key) {
-            None => true,
-            Some(_) if key.start.is_some() => false,
-            Some(now) => {
-                // A counter falls only when it begins anew; a clock may also be set back a little.
-                let fell = now.requests.zip(reading.requests).is_some_and(|(was, is)| is < was);
-                self.falls += u64::from(fell);
-                fell || t - now.first < 0.5 * (now.last - now.first) && t < now.last
-            }
+        let raw = Raw {
+            key,
+            order: self.rows,
+            t,
+            requests: reading.requests,
+            memory: reading.memory,
+            swap: if self.columns.swap.is_some() { reading.swap } else { Some(0) },
+            descriptors: reading.descriptors,
+            threads: reading.threads,
+            load: reading.load,
+            pulse: reading.pulse,
         };
-        if renewed {
-            self.begin(key, t)?;
-        }
-        let Some(now) = self.current.get_mut(&key) else { return Ok(()) };
-        now.last = now.last.max(t);
-        now.requests = reading.requests.or(now.requests);
-        let mut sample = Sample::new(t, now.id);
-        sample.anon = reading.memory;
-        sample.swap = if self.columns.swap.is_some() { reading.swap } else { Some(0) };
-        sample.fds = reading.descriptors;
-        sample.threads = reading.threads;
-        sample.requests = reading.requests;
-        self.thinner.push(&mut self.samples, sample);
-        if let Some(load) = reading.load {
-            self.add_load(t, load);
-        }
+        self.thinner.push(&mut self.raws, raw);
         Ok(())
     }
 
-    fn key(&mut self, reading: &Row) -> Result<Key, String> {
-        // With its start time, a process needs no other name.
-        let named = reading.worker.filter(|name| !name.is_empty() && reading.start.is_none());
+    fn key(&mut self, reading: &Row) -> Result<u32, String> {
+        // With its start time, a process needs no other name than its PID.
+        let alone = reading.start.is_some() && reading.pid.is_some();
+        let named = reading.worker.as_deref().filter(|name| !name.is_empty() && !alone);
         let worker = match named {
             None => None,
             Some(name) => match self.names.get(name) {
@@ -161,84 +200,221 @@ impl Collector {
                 }
             },
         };
-        Ok(Key { worker, pid: reading.pid, start: reading.start })
-    }
-
-    /// Begins a new incarnation.
-    fn begin(&mut self, key: Key, t: f64) -> Result<(), String> {
-        if self.incarnations >= MOST_WORKERS {
+        let key = Key { worker, pid: reading.pid, start: reading.start };
+        if let Some(place) = self.places.get(&key) {
+            return Ok(*place);
+        }
+        if self.keys.len() >= MOST_WORKERS {
             return Err(too_many());
         }
-        // Without start times, the order in the file tells incarnations apart.
-        let start = key.start.unwrap_or(self.incarnations as u64);
-        let pid = key.pid.or(key.worker.map(|place| place + 1)).unwrap_or(1);
-        self.incarnations += 1;
-        let id = WorkerId { pid, start };
-        self.current.insert(key, Current { id, first: t, last: t, requests: None });
-        Ok(())
-    }
-
-    fn add_load(&mut self, t: f64, load: f64) {
-        if self.load.last().is_some_and(|(last, _)| t - last < self.load_spacing) {
-            return;
-        }
-        self.load.push((t, load.max(0.0)));
-        if self.load.len() > MOST_LOADS {
-            self.load_spacing *= 2.0;
-            let mut place = 0;
-            self.load.retain(|_| {
-                place += 1;
-                place % 2 == 1
-            });
-        }
+        let place = self.keys.len() as u32;
+        self.places.insert(key, place);
+        self.keys.push(key);
+        Ok(place)
     }
 
     /// The record of all readings, as one of a run called `name`.
     pub fn finish(mut self, name: &str) -> Result<Table, String> {
-        let mut samples = std::mem::take(&mut self.samples);
-        let thinned =
-            std::mem::replace(&mut self.thinner, Thinner::new(MOST_READINGS)).finish(&mut samples, "the workers");
-        if samples.is_empty() {
+        let mut raws = std::mem::take(&mut self.raws);
+        let thinner = std::mem::replace(&mut self.thinner, Thinner::new(MOST_READINGS));
+        let thinned = thinner.finish(&mut raws, "the workers");
+        if raws.is_empty() {
             return Err(match self.rows {
                 0 => "it has no rows".into(),
                 rows => format!("none of its {rows} rows has a time"),
             });
         }
-        if self.rows >= ENOUGH_ROWS && self.falls * 3 > self.rows {
-            return Err(format!(
-                "the count of requests falls in {} of {} rows: expected the requests served so far, for each worker",
-                self.falls, self.rows
-            ));
+        raws.sort_by_key(|raw| raw.order);
+        let clock = self.set_times(&mut raws)?;
+        let mut courses = self.courses(raws);
+        let mut order = Order::Kept;
+        for course in &mut courses {
+            order = order.max(course.arrange(clock.absolute));
         }
-        let start = samples.iter().map(|s| s.t).fold(f64::INFINITY, f64::min);
-        samples.iter_mut().for_each(|s| s.t -= start);
-        let end = samples.iter().map(|s| s.t).fold(0.0, f64::max);
-        let load = self.load.iter().map(|(t, load)| LoadSample {
-            t: t - start,
-            sent: (load * FINE).round() as u64,
-            ..LoadSample::default()
-        });
-        let mut notes = self.notes();
-        notes.extend(thinned);
-        let record = RunRecord {
-            meta: self.meta(name, end),
-            load: load.collect(),
-            census: Vec::new(),
-            samples,
-            host: Vec::new(),
-            events: Vec::new(),
-            heap: Default::default(),
-        };
-        Ok(Table { record, notes })
+        self.check_times(&courses)?;
+        let counts = counts::settle(&mut courses, self.mapping.requests_are, !thinned.is_empty())?;
+        let known = |key: Key| key.start.is_some() || key.pid.is_some_and(|pid| pid > 1);
+        let dead = courses.iter_mut().map(Course::leave_out_zeros).sum();
+        courses.retain(|course| !course.raws.is_empty());
+        if courses.is_empty() {
+            return Err("its memory is 0 in every row: expected what living processes have".into());
+        }
+        let mut doubts = Vec::new();
+        let mut restarts = 0;
+        let many = courses.len() > 1;
+        for course in &mut courses {
+            let whose = if many { self.whose(course.key) } else { String::new() };
+            if !self.sees_ends {
+                doubts.extend(lives::held(course, &whose));
+            }
+            if !known(course.key) && !counts.each_runs() {
+                restarts += lives::cut(course, &whose, &mut doubts);
+            }
+        }
+        lives::keep_worst(&mut doubts);
+        let understood = told::understood(&self, &clock, &counts, &courses, doubts);
+        let notes = told::notes(&self, order, dead, restarts, thinned);
+        let samples = self.samples(&courses, &counts)?;
+        Ok(self.table(name, samples, &courses, &counts, (understood, notes)))
     }
 
-    fn meta(&self, name: &str, elapsed: f64) -> RunMeta {
+    /// Puts times into seconds, once all are known.
+    fn set_times(&self, raws: &mut [Raw]) -> Result<Told, String> {
+        let Some(column) = self.columns.time else { return Ok(Told { how: String::new(), absolute: false }) };
+        let name = self.header.get(column.index).map_or("", String::as_str);
+        let of_column = |what: String| format!("column `{name}`: {what}");
+        match self.form {
+            Form::Date => return Ok(Told { how: "dates".into(), absolute: true }),
+            Form::OfDay => {
+                self.over_midnight(raws);
+                return Ok(Told { how: "times of day, counted on over midnight".into(), absolute: false });
+            }
+            Form::Number => {}
+        }
+        let times: Vec<f64> = raws.iter().map(|raw| raw.t).collect();
+        let (unit, how) = clock::unit(&times, column.unit, column.wall).map_err(of_column)?;
+        raws.iter_mut().for_each(|raw| raw.t *= unit);
+        if raws.iter().any(|raw| !raw.t.is_finite()) {
+            return Err(of_column("its times are too large to be any".into()));
+        }
+        let absolute = !how.is_empty() || raws.iter().all(|raw| raw.t > 9e8);
+        let how = match (how, column.unit) {
+            ("", Some(_)) => format!("in {}", clock::unit_name(unit)),
+            ("", None) => "in s, as nothing says another unit".into(),
+            (how, _) => format!("{how}, by its size"),
+        };
+        Ok(Told { how, absolute })
+    }
+
+    /// Counts times of day on from one day to the next, in the order of the file.
+    fn over_midnight(&self, raws: &mut [Raw]) {
+        let mut last: HashMap<u32, f64> = HashMap::new();
+        let mut newest = None;
+        for raw in raws {
+            let before = last.get(&raw.key).copied().or(newest).unwrap_or(raw.t);
+            raw.t += clock::DAY * ((before - raw.t) / clock::DAY).round();
+            last.insert(raw.key, raw.t);
+            newest = Some(raw.t);
+        }
+    }
+
+    fn courses(&self, raws: Vec<Raw>) -> Vec<Course> {
+        let mut of: Vec<Vec<Raw>> = vec![Vec::new(); self.keys.len()];
+        for raw in raws {
+            if let Some(list) = of.get_mut(raw.key as usize) {
+                list.push(raw);
+            }
+        }
+        let courses = self.keys.iter().zip(of).map(|(key, raws)| Course::new(*key, raws));
+        courses.filter(|course| !course.raws.is_empty()).collect()
+    }
+
+    /// Whether each reading has a time of its own, and times go on.
+    fn check_times(&self, courses: &[Course]) -> Result<(), String> {
+        let Some(column) = self.columns.time else { return Ok(()) };
+        let name = self.header.get(column.index).map_or("", String::as_str);
+        let all = || courses.iter().flat_map(|course| &course.raws).map(|raw| raw.t);
+        let (first, last) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
+        if self.rows > 2 && first >= last {
+            return Err(format!("column `{name}` never changes: choose the clock with --time"));
+        }
+        let (mut rows, mut again, mut apart) = (0, 0, Vec::new());
+        for course in courses.iter().filter(|course| course.key.pid.is_none() && course.key.start.is_none()) {
+            rows += course.raws.len();
+            for pair in course.raws.windows(2).filter(|pair| pair[0].t >= pair[1].t) {
+                again += 1;
+                let [a, b] = [pair[0].memory, pair[1].memory].map(|memory| memory.unwrap_or(0) as f64);
+                apart.push((a - b).abs() / a.max(b).max(1.0));
+            }
+        }
+        apart.sort_by(f64::total_cmp);
+        let differ = apart.get(apart.len() / 2).is_some_and(|apart| *apart > 0.01);
+        if again < 3 || again * 20 < rows || !differ && self.columns.labels.is_empty() {
+            return Ok(());
+        }
+        let of: Vec<String> =
+            self.columns.labels.iter().filter_map(|index| self.header.get(*index)).map(|n| format!("`{n}`")).collect();
+        let of = if of.is_empty() { String::new() } else { format!(" (one of {}?)", of.join(", ")) };
+        Err(format!(
+            "{again} of {rows} rows have the same time as another: say which column tells their processes apart with \
+             --worker{of}, or choose rows with --where COLUMN=VALUE"
+        ))
+    }
+
+    /// What a worker is called.
+    pub fn whose(&self, key: Key) -> String {
+        let named = key.worker.and_then(|place| self.names.iter().find(|(_, at)| **at == place));
+        match (named, key.pid) {
+            (Some((name, _)), _) => shown(name),
+            (None, Some(pid)) => format!("PID {pid}"),
+            (None, None) => String::new(),
+        }
+    }
+
+    fn samples(&self, courses: &[Course], counts: &Counts) -> Result<Vec<Sample>, String> {
+        let mut incarnations = 0usize;
+        let mut samples = Vec::with_capacity(courses.iter().map(|course| course.raws.len()).sum());
+        for course in courses {
+            let Key { worker, pid, start } = course.key;
+            let pid = pid.or(worker.map(|place| place + 1)).unwrap_or(1);
+            for (place, life) in course.lives().enumerate() {
+                // Without start times, their order tells incarnations apart.
+                let start = start.filter(|_| place == 0).unwrap_or(incarnations as u64);
+                incarnations += 1;
+                if incarnations > MOST_WORKERS {
+                    return Err(too_many());
+                }
+                let id = WorkerId { pid, start };
+                samples.extend(life.iter().map(|raw| {
+                    let mut sample = Sample::new(raw.t, id);
+                    (sample.anon, sample.swap) = (raw.memory, raw.swap);
+                    (sample.fds, sample.threads) = (raw.descriptors, raw.threads);
+                    sample.requests = raw.requests.filter(|_| counts.pool.is_none());
+                    sample
+                }));
+            }
+        }
+        samples.sort_by(|a, b| a.t.total_cmp(&b.t));
+        Ok(samples)
+    }
+
+    fn table(
+        &self,
+        name: &str,
+        mut samples: Vec<Sample>,
+        courses: &[Course],
+        counts: &Counts,
+        (understood, notes): (crate::model::Understood, Vec<String>),
+    ) -> Table {
+        let start = samples.first().map_or(0.0, |sample| sample.t);
+        samples.iter_mut().for_each(|sample| sample.t -= start);
+        let end = samples.last().map_or(0.0, |sample| sample.t);
+        let mut load = match &counts.pool {
+            Some(pool) => {
+                pool.iter().map(|(t, sent)| LoadSample { t: *t, sent: *sent, ..LoadSample::default() }).collect()
+            }
+            None => loads(courses),
+        };
+        load.iter_mut().for_each(|load| load.t -= start);
+        let mut meta = self.meta(name, end, counts);
+        meta.understood = Some(Box::new(understood));
+        let census = if self.columns.memory.len() > 1 { Vec::new() } else { census(courses, start, end) };
+        let record =
+            RunRecord { meta, load, census, samples, host: Vec::new(), events: Vec::new(), heap: Default::default() };
+        Table { record, notes }
+    }
+
+    fn meta(&self, name: &str, elapsed: f64, counts: &Counts) -> RunMeta {
         let counted = self.columns.requests.is_some();
         let host = Host { page: self.step(), ..Host::default() };
         let counting = Counting {
             source: if counted { CountingSource::Table } else { CountingSource::None },
-            per_worker: counted,
-            worth: String::new(),
+            per_worker: counted && counts.pool.is_none(),
+            worth: if counts.pool.is_some() {
+                "every worker has the same count at each time: it is taken as the pool's, and shared out evenly".into()
+            } else {
+                String::new()
+            },
         };
         let begun = RunMeta::begun(name.into(), (String::new(), name.into()), host, Target::default(), counting);
         RunMeta { elapsed: Some(elapsed), status: RunStatus::Complete, ..begun }
@@ -246,36 +422,64 @@ impl Collector {
 
     /// Bytes to which memory was rounded: a page, or the last digit that was written.
     fn step(&self) -> u64 {
-        let unit = self.columns.memory.map_or(1, |(_, unit)| unit);
-        (unit / 10u64.pow(u32::from(self.decimals))).max(PAGE)
+        let named = self.columns.memory.first().and_then(|size| size.unit).unwrap_or(1);
+        let own = self.own_unit.as_deref().map_or(1, |text| if normal(text).contains('m') { 1 << 20 } else { 1 });
+        (named.max(own) / 10u64.pow(u32::from(self.decimals))).max(PAGE)
     }
+}
 
-    fn notes(&self) -> Vec<String> {
-        let mut notes = Vec::new();
-        let mut note = |text: String| notes.push(text);
-        if self.columns.memory.is_some() {
-            let swap = self.columns.swap.is_none();
-            let beside = if swap { "; swapped memory isn't in the file and is taken as none" } else { "" };
-            match self.columns.kind {
-                MemoryKind::Anonymous if swap => note("swapped memory isn't in the file and is taken as none".into()),
-                MemoryKind::Anonymous | MemoryKind::Unknown => {}
-                MemoryKind::Private => note(format!(
-                    "private memory is judged for want of anonymous memory: inherited pages that are written to count as \
-                     growth{beside}"
-                )),
-                MemoryKind::Resident => note(format!(
-                    "resident memory is judged for want of anonymous memory: file and shared pages count as growth{beside}"
-                )),
+/// How times were understood.
+pub(super) struct Told {
+    pub how: String,
+    /// Whether they are dates, which don't begin anew.
+    pub absolute: bool,
+}
+
+/// The course of the load.
+fn loads(courses: &[Course]) -> Vec<LoadSample> {
+    let mut all: Vec<(f64, f64)> =
+        courses.iter().flat_map(|course| &course.raws).filter_map(|raw| Some((raw.t, raw.load?))).collect();
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut spacing = LOAD_SPACING;
+    let kept = loop {
+        let mut kept: Vec<(f64, f64)> = Vec::new();
+        for (t, load) in &all {
+            if kept.last().is_none_or(|(last, _)| t - last >= spacing) {
+                kept.push((*t, *load));
             }
         }
-        if self.columns.time.is_none() {
-            note("the file has no time: readings stand one second apart".into());
+        if kept.len() <= MOST_LOADS {
+            break kept;
         }
-        if self.timeless > 0 {
-            note(format!("{} rows without a time were left out", self.timeless));
-        }
-        notes
+        spacing *= 2.0;
+    };
+    let sample =
+        |(t, load): (f64, f64)| LoadSample { t, sent: (load.max(0.0) * FINE).round() as u64, ..LoadSample::default() };
+    kept.into_iter().map(sample).collect()
+}
+
+/// How many workers there were, and what they held together: workers that pile up show in nothing else.
+fn census(courses: &[Course], start: f64, end: f64) -> Vec<Census> {
+    let readings: usize = courses.iter().map(|course| course.raws.len()).sum();
+    let spans: Vec<&[Raw]> = courses.iter().flat_map(Course::lives).filter(|life| !life.is_empty()).collect();
+    if spans.len() < 2 || end <= start {
+        return Vec::new();
     }
+    let step = |course: &Course| clock::typical_step(&course.raws.iter().map(|raw| raw.t).collect::<Vec<_>>());
+    let gap = 1.5 * courses.iter().max_by_key(|course| course.raws.len()).map_or(0.0, step);
+    let moments = MOMENTS.min(readings);
+    let moment = |i: usize| start + (end - start) * i as f64 / (moments.max(2) - 1) as f64;
+    let one = |t: f64| {
+        let alive = spans.iter().filter(|life| life[0].t <= t && t <= life[life.len() - 1].t + gap);
+        let memory = alive.clone().map(|life| {
+            let place = life.partition_point(|raw| raw.t <= t).saturating_sub(1);
+            life[place].memory.unwrap_or(0).saturating_add(life[place].swap.unwrap_or(0))
+        });
+        let workers_memory = Some(memory.fold(0, u64::saturating_add));
+        let workers = alive.count() as u64;
+        Census { t: t - start, processes: workers, workers, workers_memory, ..Census::default() }
+    };
+    (0..moments).map(|i| one(moment(i))).collect()
 }
 
 fn too_many() -> String {

@@ -1,17 +1,25 @@
 //! Which column is what: by its name, or as it was mapped.
 
+use super::clock::{Clock, Form, unit};
+use super::names::{
+    BESIDE_CPU_TIME, DESCRIPTORS, KINDS, LOAD, MEMORY_UNITS, PID, REQUESTS, SINCE_A_BEGINNING, START, SWAP, THREADS,
+    TIME, TIME_UNITS, WORKER,
+};
+use super::values::{Numbers, is_missing};
 use super::{Mapping, shown};
+use crate::model::MemoryKind;
+use csv::ByteRecord;
 
 /// The place of each quantity in a row, with its unit; `None` if the table lacks it.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Columns {
-    /// Place, and seconds in the unit.
-    pub time: Option<(usize, f64)>,
+    pub time: Option<TimeColumn>,
     pub requests: Option<usize>,
-    /// Place, and bytes in the unit.
-    pub memory: Option<(usize, u64)>,
-    pub swap: Option<(usize, u64)>,
-    pub worker: Option<usize>,
+    /// Place and unit of memory; of several columns, each is a worker's.
+    pub memory: Vec<Size>,
+    pub swap: Option<Size>,
+    /// Columns whose values together name a worker.
+    pub workers: Vec<usize>,
     pub pid: Option<usize>,
     pub start: Option<usize>,
     pub descriptors: Option<usize>,
@@ -19,91 +27,83 @@ pub(super) struct Columns {
     pub load: Option<usize>,
     /// What the memory column holds.
     pub kind: MemoryKind,
+    /// Columns that have to hold these values, for a row to be read.
+    pub filters: Vec<(usize, Vec<u8>)>,
+    /// Columns that nothing is read from.
+    pub unused: Vec<usize>,
+    /// Of these, the ones that could be another clock.
+    pub clocks: Vec<usize>,
+    /// Of these, the ones with words, which may tell processes apart.
+    pub labels: Vec<usize>,
 }
 
-/// What a column of memory holds, the best for judging first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) enum MemoryKind {
-    Anonymous,
-    Private,
-    Resident,
-    /// A mapped column whose name says nothing.
-    #[default]
-    Unknown,
+/// The column of the time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct TimeColumn {
+    pub index: usize,
+    /// A column of dates, where this one has times of day.
+    pub date: Option<usize>,
+    /// Seconds in the unit; `None` if neither the name nor the user says it.
+    pub unit: Option<f64>,
+    /// Whether it may hold dates, by its name.
+    pub wall: bool,
 }
 
-const TIME: &[&str] = &["elapsed", "elapsed_time", "time", "timestamp", "t", "seconds", "secs", "uptime"];
-const REQUESTS: &[&str] = &["requests", "request_count", "requests_total", "requests_served", "reqs", "req"];
-const ANONYMOUS: &[&str] = &["anon", "anonymous", "rss_anon", "rssanon"];
-const PRIVATE: &[&str] = &["private", "uss"];
-const RESIDENT: &[&str] = &["rss", "vmrss", "vm_rss", "resident", "memory", "mem"];
-const SWAP: &[&str] = &["swap", "vmswap", "vm_swap"];
-const WORKER: &[&str] = &["worker", "worker_id"];
-const PID: &[&str] = &["pid", "process_id"];
-const START: &[&str] = &["start", "start_time", "starttime"];
-const DESCRIPTORS: &[&str] = &["fds", "fd", "num_fds", "open_fds", "descriptors", "file_descriptors"];
-const THREADS: &[&str] = &["threads", "num_threads", "nthreads"];
-const LOAD: &[&str] = &["load", "rps", "requests_per_second"];
-
-/// What the ends of names of times mean in seconds.
-const TIME_UNITS: [(&str, f64); 11] = [
-    ("s", 1.0),
-    ("sec", 1.0),
-    ("secs", 1.0),
-    ("seconds", 1.0),
-    ("ms", 1e-3),
-    ("us", 1e-6),
-    ("ns", 1e-9),
-    ("min", 60.0),
-    ("minutes", 60.0),
-    ("h", 3600.0),
-    ("hours", 3600.0),
-];
-
-/// What the ends of names of memory mean in bytes. `kb` and the like are powers of 1024: so `/proc`, `ps`, psrecord
-/// and scripts around psutil have it.
-const MEMORY_UNITS: [(&str, u64); 8] = [
-    ("b", 1),
-    ("bytes", 1),
-    ("kb", 1 << 10),
-    ("kib", 1 << 10),
-    ("mb", 1 << 20),
-    ("mib", 1 << 20),
-    ("gb", 1 << 30),
-    ("gib", 1 << 30),
-];
+/// A column of sizes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Size {
+    pub index: usize,
+    /// Bytes in the unit; `None` where each value has its own.
+    pub unit: Option<u64>,
+}
 
 const RECOGNISED: &str = "elapsed_s, requests, anon_kib or private_kib or rss_kib (also _bytes, _kb, _mb, _mib), \
                           swap_kib, worker, pid, start, fds, threads, load";
 
 impl Columns {
-    /// Finds the columns of a header.
+    /// Finds the columns of a header, above these first rows.
     ///
     /// # Errors
-    /// If a mapped column isn't there, a unit is not known, two columns claim the same place, or nothing can be judged.
-    pub fn find(header: &[Vec<u8>], mapping: &Mapping) -> Result<Columns, String> {
-        let names = Names { header, plain: header.iter().map(|name| normal(&String::from_utf8_lossy(name))).collect() };
-        let time = names.column("time", &mapping.time, TIME, &TIME_UNITS)?;
-        let (memory, kind) = names.memory(mapping)?;
+    /// If a mapped column isn't there, a unit is not known, two columns could be the same thing, or nothing can be judged.
+    pub fn find(header: &[Vec<u8>], rows: &[ByteRecord], mapping: &Mapping, delimiter: u8) -> Result<Columns, String> {
+        let plain = header.iter().map(|name| normal(&String::from_utf8_lossy(name))).collect();
+        let names = Names { header, plain, rows, mapping, delimiter };
         let whole =
-            |what, mapped, known| Ok::<_, String>(names.column::<()>(what, mapped, known, &[])?.map(|(i, _)| i));
-        let swap = names.column("swap", &mapping.swap, SWAP, &MEMORY_UNITS)?;
-        let columns = Columns {
-            time: time.map(|(i, unit)| (i, unit.unwrap_or(1.0))),
+            |what, mapped, known| Ok::<_, String>(names.only::<()>(what, mapped, known, &[])?.map(|(index, _)| index));
+        let (time, clocks) = names.time()?;
+        let swap = names.only("swap", &mapping.swap, SWAP, &MEMORY_UNITS)?;
+        let mut columns = Columns {
+            time,
             requests: whole("requests", &mapping.requests, REQUESTS)?,
-            memory,
-            kind,
-            swap: swap.map(|(i, unit)| names.unit(i, unit, mapping)).transpose()?,
-            worker: whole("worker", &mapping.worker, WORKER)?,
+            swap: swap.map(|(i, unit)| names.unit(i, unit)).transpose()?,
+            workers: match &mapping.worker {
+                Some(name) => match names.mapped("worker", name) {
+                    Err(_) if name.contains(',') => {
+                        name.split(',').map(|name| names.mapped("worker", name)).collect::<Result<_, _>>()?
+                    }
+                    one => vec![one?],
+                },
+                None => names.all(WORKER),
+            },
             pid: whole("pid", &mapping.pid, PID)?,
-            start: whole("start", &None, START)?,
+            start: names.only("start", &mapping.start, START, &TIME_UNITS)?.map(|(index, _)| index),
             descriptors: whole("fds", &mapping.descriptors, DESCRIPTORS)?,
             threads: whole("threads", &mapping.threads, THREADS)?,
             load: whole("load", &mapping.load, LOAD)?,
+            filters: names.filters()?,
+            ..Columns::default()
         };
+        (columns.memory, columns.kind) = names.memory()?;
+        if columns.memory.is_empty() && columns.descriptors.is_none() && columns.threads.is_none() {
+            columns.memory = names.one_for_each_worker(&columns)?;
+        }
+        columns.unused = (0..header.len()).filter(|index| !columns.uses(*index)).collect();
+        columns.clocks = clocks;
+        let words = |index: &usize| !columns.clocks.contains(index) && names.has_words(*index);
+        columns.labels = columns.unused.iter().copied().filter(words).collect();
         let lacks = if columns.time.is_none() && columns.requests.is_none() {
             "a time or requests"
-        } else if columns.memory.is_none() && columns.descriptors.is_none() && columns.threads.is_none() {
+        } else if columns.memory.is_empty() && columns.descriptors.is_none() && columns.threads.is_none() {
             "memory, descriptors or threads"
         } else {
             return Ok(columns);
@@ -114,16 +114,44 @@ impl Columns {
             names.list()
         ))
     }
+
+    fn uses(&self, index: usize) -> bool {
+        let time = self.time.iter().any(|time| time.index == index || time.date == Some(index));
+        let one = [self.requests, self.pid, self.start, self.descriptors, self.threads, self.load];
+        time || one.contains(&Some(index))
+            || self.memory.iter().chain(&self.swap).any(|size| size.index == index)
+            || self.workers.contains(&index)
+            || self.filters.iter().any(|(filter, _)| *filter == index)
+    }
 }
 
 struct Names<'a> {
     header: &'a [Vec<u8>],
     plain: Vec<String>,
+    rows: &'a [ByteRecord],
+    mapping: &'a Mapping,
+    delimiter: u8,
 }
 
 impl Names<'_> {
+    /// Columns with one of these names, with their unit if the name ends in one.
+    fn known<U: Copy>(&self, known: &[&str], units: &[(&str, U)]) -> Vec<(usize, Option<U>)> {
+        let one = |(index, plain): (usize, &String)| {
+            if known.contains(&plain.as_str()) {
+                return Some((index, None));
+            }
+            let (base, unit) = split(plain, units);
+            (unit.is_some() && known.contains(&base)).then_some((index, unit))
+        };
+        self.plain.iter().enumerate().filter_map(one).collect()
+    }
+
+    fn all(&self, known: &[&str]) -> Vec<usize> {
+        self.known::<()>(known, &[]).into_iter().map(|(index, _)| index).collect()
+    }
+
     /// The column mapped to `what`, or the only one whose name is known, and its unit if the name ends in one.
-    fn column<U: Copy>(
+    fn only<U: Copy>(
         &self,
         what: &str,
         mapped: &Option<String>,
@@ -134,24 +162,19 @@ impl Names<'_> {
             let index = self.mapped(what, name)?;
             return Ok(Some((index, split(&self.plain[index], units).1)));
         }
-        // The order of the known names is the order of preference: `elapsed_s` is a better time than `timestamp`.
-        for name in known {
-            let mut found = self.plain.iter().enumerate().filter_map(|(i, plain)| {
-                let (base, unit) = split(plain, units);
-                if plain == name { Some((i, None)) } else { (base == *name).then_some((i, unit)) }
-            });
-            match (found.next(), found.next()) {
-                (Some(_), Some((second, _))) => {
-                    return Err(format!(
-                        "more than one column is the {what}, such as `{}`: choose with --{what}",
-                        shown(&self.header[second])
-                    ));
-                }
-                (Some(one), None) => return Ok(Some(one)),
-                (None, _) => {}
-            }
+        match &self.known(known, units)[..] {
+            [] => Ok(None),
+            [one] => Ok(Some(*one)),
+            [first, second, ..] => Err(self.either(what, first.0, second.0)),
         }
-        Ok(None)
+    }
+
+    fn either(&self, what: &str, first: usize, second: usize) -> String {
+        format!(
+            "more than one column could be the {what}: `{}` and `{}`; choose with --{what}",
+            shown(&self.header[first]),
+            shown(&self.header[second])
+        )
     }
 
     fn mapped(&self, what: &str, name: &str) -> Result<usize, String> {
@@ -162,32 +185,181 @@ impl Names<'_> {
         })
     }
 
-    fn memory(&self, mapping: &Mapping) -> Result<(Option<(usize, u64)>, MemoryKind), String> {
-        let kinds =
-            [(MemoryKind::Anonymous, ANONYMOUS), (MemoryKind::Private, PRIVATE), (MemoryKind::Resident, RESIDENT)];
-        if let Some(name) = &mapping.memory {
-            let index = self.mapped("memory", name)?;
-            let (base, unit) = split(&self.plain[index], &MEMORY_UNITS);
-            let kind = kinds.iter().find(|(_, known)| known.contains(&base)).map_or(MemoryKind::Unknown, |(k, _)| *k);
-            return Ok((Some(self.unit(index, unit, mapping)?), kind));
+    /// The clock, and what else could be one.
+    fn time(&self) -> Result<(Option<TimeColumn>, Vec<usize>), String> {
+        let column = |index: usize, unit: Option<f64>| TimeColumn {
+            index,
+            date: None,
+            unit: self.mapping.time_unit.or(unit),
+            wall: !SINCE_A_BEGINNING.contains(&split(&self.plain[index], &TIME_UNITS).0),
+        };
+        let found = self.known(TIME, &TIME_UNITS);
+        let others = |index: usize| found.iter().map(|(other, _)| *other).filter(|other| *other != index).collect();
+        if let Some(name) = &self.mapping.time {
+            let index = self.mapped("time", name)?;
+            let unit = split(&self.plain[index], &TIME_UNITS).1;
+            return Ok((Some(column(index, unit)), others(index)));
         }
-        for (kind, known) in kinds {
-            if let Some((index, unit)) = self.column("memory", &None, known, &MEMORY_UNITS)? {
-                return Ok((Some(self.unit(index, unit, mapping)?), kind));
+        let Some((first, unit)) = found.first().copied() else { return Ok((None, Vec::new())) };
+        let named = |name: &str| found.iter().map(|(index, _)| *index).find(|index| self.plain[*index] == name);
+        if let (2, Some(date), Some(time)) = (found.len(), named("date"), named("time"))
+            && self.holds(date, |text| !text.contains(&b':'))
+            && self.holds(time, |text| text.contains(&b':'))
+        {
+            return Ok((Some(TimeColumn { date: Some(date), ..column(time, None) }), Vec::new()));
+        }
+        if self.plain[first] == "time" && self.is_cpu_time(first) {
+            return Err(format!(
+                "column `{}` may be CPU time, as `ps` and `top` print it: choose the clock with --time",
+                shown(&self.header[first])
+            ));
+        }
+        // The clock that was named first serves if the others say the same.
+        let clock = column(first, unit);
+        for (other, unit) in &found[1..] {
+            if !self.same_clock(&clock, &column(*other, *unit)) {
+                return Err(self.either("time", first, *other));
             }
         }
-        Ok((None, MemoryKind::Unknown))
+        Ok((Some(clock), others(first)))
     }
 
-    /// The unit of a column of memory: as it was asked for, else as its name says.
-    fn unit(&self, index: usize, named: Option<u64>, mapping: &Mapping) -> Result<(usize, u64), String> {
-        let unit = mapping.memory_unit.or(named).ok_or_else(|| {
-            format!(
-                "the unit of column `{}` isn't known: give --memory-unit, or name it like `rss_kib`",
-                shown(&self.header[index])
-            )
-        })?;
-        Ok((index, unit))
+    fn holds(&self, index: usize, is: impl Fn(&[u8]) -> bool) -> bool {
+        !self.rows.is_empty() && self.rows.iter().all(|row| row.get(index).is_some_and(&is))
+    }
+
+    fn is_cpu_time(&self, index: usize) -> bool {
+        let beside = self.plain.iter().any(|name| PID.contains(&name.as_str()))
+            && self.plain.iter().any(|name| BESIDE_CPU_TIME.contains(&name.as_str()));
+        beside && self.holds(index, |text| text.contains(&b':') && !text.contains(&b'T'))
+    }
+
+    /// Whether two columns differ by the same in all of the first rows, to a second or a hundredth of what they span.
+    fn same_clock(&self, one: &TimeColumn, other: &TimeColumn) -> bool {
+        let times = |column: &TimeColumn| {
+            let mut clock = Clock::new(None);
+            let read = self.rows.iter().map(|row| clock.read(row.get(column.index)?.trim_ascii()).ok());
+            let times: Option<Vec<f64>> = read.collect();
+            let times = times?;
+            let unit = match clock.form() {
+                Form::Number => unit(&times, column.unit, column.wall).ok()?.0,
+                Form::Date | Form::OfDay => 1.0,
+            };
+            Some(times.into_iter().map(|t| t * unit).collect::<Vec<_>>())
+        };
+        let (Some(a), Some(b)) = (times(one), times(other)) else { return false };
+        let ends = |values: &mut dyn Iterator<Item = f64>| {
+            values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)))
+        };
+        let span = ends(&mut a.iter().copied());
+        let apart = ends(&mut a.iter().zip(&b).map(|(a, b)| a - b));
+        let span = span.1 - span.0;
+        a.len() > 2 && span > 0.0 && apart.1 - apart.0 <= (0.01 * span).max(1.0f64.min(0.2 * span))
+    }
+
+    fn filters(&self) -> Result<Vec<(usize, Vec<u8>)>, String> {
+        let filters = self.mapping.filters.iter();
+        filters.map(|(name, value)| Ok((self.mapped("where", name)?, value.as_bytes().to_vec()))).collect()
+    }
+
+    fn memory(&self) -> Result<(Vec<Size>, MemoryKind), String> {
+        if let Some(name) = &self.mapping.memory {
+            if name.contains('*') {
+                return Ok((self.matching(name)?, MemoryKind::Unknown));
+            }
+            let index = self.mapped("memory", name)?;
+            let (base, unit) = split(&self.plain[index], &MEMORY_UNITS);
+            let kind = KINDS.iter().find(|(_, known)| known.contains(&base)).map_or(MemoryKind::Unknown, |(k, _)| *k);
+            return Ok((vec![self.unit(index, unit)?], kind));
+        }
+        for (kind, known) in KINDS {
+            if let Some((index, unit)) = self.only("memory", &None, known, &MEMORY_UNITS)? {
+                return Ok((vec![self.unit(index, unit)?], kind));
+            }
+        }
+        Ok((Vec::new(), MemoryKind::Unknown))
+    }
+
+    /// The columns whose names have the parts of a pattern like `pod-*`.
+    fn matching(&self, pattern: &str) -> Result<Vec<Size>, String> {
+        let (begin, end) = pattern.split_once('*').unwrap_or((pattern, ""));
+        let fits = |name: &[u8]| {
+            name.len() >= begin.len() + end.len()
+                && name.starts_with(begin.as_bytes())
+                && name.ends_with(end.as_bytes())
+        };
+        let found: Vec<usize> = (0..self.header.len()).filter(|index| fits(&self.header[*index])).collect();
+        if found.is_empty() {
+            return Err(format!(
+                "no column is called like `{}`, as --memory wants it; found: {}",
+                shown(pattern.as_bytes()),
+                self.list()
+            ));
+        }
+        found.into_iter().map(|index| self.unit(index, split(&self.plain[index], &MEMORY_UNITS).1)).collect()
+    }
+
+    /// Columns that are a worker's memory each, as dashboards export it: all that nothing else is known of, if each is of
+    /// numbers, and their unit is known.
+    fn one_for_each_worker(&self, columns: &Columns) -> Result<Vec<Size>, String> {
+        let rest: Vec<usize> = (0..self.header.len()).filter(|index| !columns.uses(*index)).collect();
+        let single = columns.pid.is_none() && columns.workers.is_empty() && columns.requests.is_none();
+        let clock = columns.time.is_some();
+        if rest.is_empty()
+            || !single
+            || !clock
+            || self.rows.is_empty()
+            || !rest.iter().all(|i| self.value_unit(*i).is_some())
+        {
+            return Ok(Vec::new());
+        }
+        let own = rest.iter().all(|index| matches!(self.value_unit(*index), Some(true)));
+        if self.mapping.memory_unit.is_none() && !own {
+            let names: Vec<String> =
+                rest.iter().take(3).map(|index| format!("`{}`", shown(&self.header[*index]))).collect();
+            return Err(format!(
+                "no column is known to hold memory, descriptors or threads; found: {}; if each of {}{} is the memory of one \
+                 process, say its unit with --memory-unit, else choose columns with --memory (such as `--memory 'pod-*'`)",
+                self.list(),
+                names.join(", "),
+                if rest.len() > 3 { " and so on" } else { "" }
+            ));
+        }
+        rest.into_iter().map(|index| self.unit(index, None)).collect()
+    }
+
+    /// Whether a column has words that differ from row to row.
+    fn has_words(&self, index: usize) -> bool {
+        let mut numbers = Numbers::new(self.delimiter, self.mapping.decimal);
+        let mut words = self.rows.iter().filter_map(|row| row.get(index)).map(<[u8]>::trim_ascii);
+        let Some(first) = words.find(|text| !is_missing(text)) else { return false };
+        numbers.read(first, b"").is_none() && words.any(|word| word != first)
+    }
+
+    /// Whether the first values of a column have units of their own; `None` if some aren't numbers, or all are missing.
+    fn value_unit(&self, index: usize) -> Option<bool> {
+        let mut numbers = Numbers::new(self.delimiter, self.mapping.decimal);
+        let mut own = None;
+        for text in self.rows.iter().filter_map(|row| row.get(index)).map(<[u8]>::trim_ascii) {
+            if is_missing(text) {
+                continue;
+            }
+            let value = numbers.read(text, b"")?;
+            own = Some(own.unwrap_or(false) || value.unit.is_some());
+        }
+        own
+    }
+
+    /// The unit of a column of memory: as it was asked for, else as its name says, else as its values do.
+    fn unit(&self, index: usize, named: Option<u64>) -> Result<Size, String> {
+        let unit = self.mapping.memory_unit.or(named);
+        if unit.is_some() || self.value_unit(index) == Some(true) {
+            return Ok(Size { index, unit });
+        }
+        Err(format!(
+            "the unit of column `{}` isn't known: give --memory-unit, or name it like `rss_kib`",
+            shown(&self.header[index])
+        ))
     }
 
     /// The columns found, for a message: not all of a hostile header.
@@ -202,7 +374,7 @@ impl Names<'_> {
 }
 
 /// A name as names are compared: in lower case, with single `_` between words.
-fn normal(name: &str) -> String {
+pub(super) fn normal(name: &str) -> String {
     let words = name.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty());
     words.map(str::to_lowercase).collect::<Vec<_>>().join("_")
 }
@@ -222,18 +394,37 @@ fn split<'a, U: Copy>(name: &'a str, units: &[(&str, U)]) -> (&'a str, Option<U>
 mod tests {
     use super::*;
 
-    fn find(header: &str, mapping: &Mapping) -> Result<Columns, String> {
+    fn find_above(header: &str, rows: &[&str], mapping: &Mapping) -> Result<Columns, String> {
         let header: Vec<Vec<u8>> = header.split(',').map(|name| name.as_bytes().to_vec()).collect();
-        Columns::find(&header, mapping)
+        let rows: Vec<ByteRecord> = rows.iter().map(|row| row.split(',').collect::<Vec<_>>().into()).collect();
+        Columns::find(&header, &rows, mapping, b',')
+    }
+
+    fn find(header: &str, mapping: &Mapping) -> Result<Columns, String> {
+        find_above(header, &[], mapping)
+    }
+
+    fn time(columns: &Columns) -> Option<(usize, Option<f64>)> {
+        columns.time.map(|time| (time.index, time.unit))
+    }
+
+    fn memory(columns: &Columns) -> Vec<(usize, Option<u64>)> {
+        columns.memory.iter().map(|size| (size.index, size.unit)).collect()
     }
 
     #[test]
     fn names_are_known_in_any_spelling() {
-        let columns = find("Elapsed Time (s),Requests,RSS (KiB),Anon-KB,PID,Num Threads", &Mapping::default()).unwrap();
-        assert_eq!(columns.time, Some((0, 1.0)));
-        assert_eq!((columns.memory, columns.kind), (Some((3, 1024)), MemoryKind::Anonymous));
+        let columns =
+            find("Elapsed Time (s),Requests,RSS (KiB),Anon-KB,PID,Num Threads,x", &Mapping::default()).unwrap();
+        assert_eq!(time(&columns), Some((0, Some(1.0))));
+        assert_eq!((memory(&columns), columns.kind), (vec![(3, Some(1024))], MemoryKind::Anonymous));
         assert_eq!((columns.requests, columns.pid, columns.threads), (Some(1), Some(4), Some(5)));
-        assert_eq!(find("time_ms,rss_bytes", &Mapping::default()).unwrap().time, Some((0, 1e-3)));
+        assert_eq!(columns.unused, [2, 6]);
+        assert_eq!(time(&find("time_ms,rss_bytes", &Mapping::default()).unwrap()), Some((0, Some(1e-3))));
+        let kind = |name: &str| find(&format!("time,{name}"), &Mapping::default()).unwrap().kind;
+        assert_eq!(kind("container_memory_working_set_bytes"), MemoryKind::WorkingSet);
+        assert_eq!(kind("process_resident_memory_bytes"), MemoryKind::Resident);
+        assert_eq!((kind("memory_mb"), kind("pss_kib")), (MemoryKind::Unknown, MemoryKind::Proportional));
     }
 
     #[test]
@@ -242,12 +433,17 @@ mod tests {
             time: Some("when".into()),
             memory: Some("heap_mib".into()),
             requests: Some("N".into()),
+            worker: Some("a,b".into()),
             ..Mapping::default()
         };
-        let columns = find("time,when,heap_mib,rss_kib,n", &mapping).unwrap();
-        assert_eq!((columns.time, columns.memory, columns.requests), (Some((1, 1.0)), Some((2, 1 << 20)), Some(4)));
-        let mapping = Mapping { memory_unit: Some(1000), ..mapping };
-        assert_eq!(find("when,heap_mib,n", &mapping).unwrap().memory, Some((1, 1000)));
+        let columns = find("time,when,heap_mib,rss_kib,n,a,b", &mapping).unwrap();
+        assert_eq!((time(&columns), memory(&columns)), (Some((1, None)), vec![(2, Some(1 << 20))]));
+        assert_eq!((columns.requests, &columns.workers[..]), (Some(4), &[5, 6][..]));
+        let mapping = Mapping { memory_unit: Some(1000), time_unit: Some(60.0), worker: None, ..mapping };
+        let columns = find("when,heap_mib,n", &mapping).unwrap();
+        assert_eq!((time(&columns), memory(&columns)), (Some((0, Some(60.0))), vec![(1, Some(1000))]));
+        let several = Mapping { memory: Some("pod-*".into()), memory_unit: Some(1), ..Mapping::default() };
+        assert_eq!(memory(&find("time,pod-a,cpu,pod-b", &several).unwrap()), [(1, Some(1)), (3, Some(1))]);
     }
 
     #[test]
@@ -256,12 +452,50 @@ mod tests {
         let error = |header: &str| find(header, &none).unwrap_err();
         assert!(error("a,b\u{1b}[31m").contains("found: `a`, `b\\u{1b}[31m`; recognised: elapsed_s, requests"));
         assert!(error("time,rss").contains("the unit of column `rss` isn't known"));
-        assert!(error("time,rss_kib,rss_mb").contains("more than one column is the memory, such as `rss_mb`"));
+        let two = "more than one column could be the memory: `rss_kib` and `rss_mb`; choose with --memory";
+        assert_eq!(error("time,rss_kib,rss_mb"), two);
+        assert!(error("time,vmrss_kb,rss_kib").contains("could be the memory"));
+        assert!(error("time,rss_kib,requests,reqs").contains("could be the requests: `requests` and `reqs`"));
         assert!(
             error("time,cpu")
                 .contains("no column is known to hold memory, descriptors or threads; found: `time`, `cpu`")
         );
         let mapping = Mapping { pid: Some("id".into()), ..Mapping::default() };
         assert!(find("time,rss_kib", &mapping).unwrap_err().contains("no column is called `id`, as --pid wants it"));
+        let mapping = Mapping { memory: Some("pod-*".into()), ..Mapping::default() };
+        assert!(find("time,rss_kib", &mapping).unwrap_err().contains("no column is called like `pod-*`"));
+    }
+
+    #[test]
+    fn two_clocks_serve_if_they_say_the_same() {
+        let same = ["0,1767225600,9", "60,1767225660,9", "120,1767225720,9"];
+        let columns = find_above("elapsed_s,timestamp,rss_kib", &same, &Mapping::default()).unwrap();
+        assert_eq!((time(&columns), &columns.clocks[..]), (Some((0, Some(1.0))), &[1][..]));
+        let other = ["0,0.01,9", "60,0.10,9", "120,0.11,9"];
+        let error = find_above("timestamp,time,rss_kib", &other, &Mapping::default()).unwrap_err();
+        assert_eq!(error, "more than one column could be the time: `timestamp` and `time`; choose with --time");
+        let chosen = Mapping { time: Some("timestamp".into()), ..Mapping::default() };
+        assert_eq!(time(&find_above("timestamp,time,rss_kib", &other, &chosen).unwrap()), Some((0, None)));
+        let parted = ["2026-01-01,23:59:00,9", "2026-01-02,00:00:00,9"];
+        let columns = find_above("Date,Time,rss_kib", &parted, &Mapping::default()).unwrap();
+        assert_eq!(columns.time.and_then(|time| time.date), Some(0));
+        let ps = ["7,9,00:00:01,x", "7,9,00:00:02,x"];
+        let error = find_above("PID,RSS_kib,TIME,CMD", &ps, &Mapping::default()).unwrap_err();
+        assert!(error.contains("`TIME` may be CPU time"), "{error}");
+    }
+
+    #[test]
+    fn a_column_for_each_worker_needs_its_unit() {
+        let rows = ["0,100,90", "60,101,90"];
+        let error = find_above("time,pod-a,pod-b", &rows, &Mapping::default()).unwrap_err();
+        assert!(error.contains("if each of `pod-a`, `pod-b` is the memory of one process, say its unit"), "{error}");
+        let mapping = Mapping { memory_unit: Some(1 << 20), ..Mapping::default() };
+        assert_eq!(
+            memory(&find_above("time,pod-a,pod-b", &rows, &mapping).unwrap()),
+            [(1, Some(1 << 20)), (2, Some(1 << 20))]
+        );
+        let own = ["0,1 MiB,2 MiB", "60,1 MiB,2 MiB"];
+        assert_eq!(memory(&find_above("time,pod-a,pod-b", &own, &Mapping::default()).unwrap()), [(1, None), (2, None)]);
+        assert!(find_above("time,pod-a,state", &["0,1,up", "1,2,up"], &mapping).is_err(), "words are no memory");
     }
 }

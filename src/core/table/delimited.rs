@@ -1,74 +1,98 @@
-//! CSV: fields between commas, semicolons or tabs, quoted where need be, below a line with the names of the columns.
+//! Fields between commas, semicolons or tabs, quoted where need be, or between spaces.
 
-use super::collect::{Collector, Row};
-use super::columns::Columns;
-use super::fuse::{Allowance, Fuse};
-use super::{Mapping, TableError, shown};
+use super::fuse::{Allowance, Fuse, LONGEST};
+use super::sheet::{End, Rows, Sheet};
+use super::{TableError, shown};
 use csv::ByteRecord;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 
-/// Reads all rows of `input`; `first` is its first line, and `crlf` whether it ends as on Windows.
-pub(super) fn read(
-    input: impl Read,
-    first: &[u8],
+/// What the beginning of a table says of the rest.
+pub(super) struct Begin {
+    pub header: Vec<Vec<u8>>,
+    /// The line of the names.
+    line: u64,
+    delimiter: u8,
+    /// Whether the names stand in a comment, so that the first row is one of values.
+    commented: bool,
+    /// Whether lines end as on Windows.
     crlf: bool,
-    mapping: &Mapping,
-    collector: &mut Collector,
-) -> Result<(), TableError> {
-    let delimiter = delimiter(first);
-    let mut rows = Rows::new(input, delimiter, crlf);
-    rows.next()?;
-    let header: Vec<Vec<u8>> = rows.row.iter().map(|name| name.trim_ascii().to_vec()).collect();
-    let columns = Columns::find(&header, mapping).map_err(|what| TableError::at(rows.line(), what))?;
-    collector.has(&columns);
-    let fields = Fields { columns: &columns, header: &header, decimal_comma: delimiter == b';' };
-    while rows.next()? {
-        let row = &rows.row;
-        let taken = if row.len() == header.len() {
-            fields.reading(row).and_then(|reading| collector.add(&reading))
-        } else {
-            Err(format!("expected {} fields, as the first line has, found {}", header.len(), row.len()))
+    /// The first line that is neither empty nor a comment.
+    pub first: Vec<u8>,
+    /// Whether comments are as in the text of metrics.
+    pub metrics: bool,
+}
+
+impl Begin {
+    /// Looks at the first lines; `None` if they are all empty or comments.
+    pub fn of(head: &[u8]) -> Option<Begin> {
+        let (mut comment, mut metrics) = (None, false);
+        let crlf = head.windows(2).any(|pair| pair == b"\r\n");
+        for (number, line) in (1..).zip(head.split(|b| *b == b'\n')) {
+            let line = line.trim_ascii();
+            if line.is_empty() || is_separator(line) {
+                continue;
+            }
+            if let Some(text) = line.strip_prefix(b"#") {
+                metrics |= text.starts_with(b" TYPE ") || text.starts_with(b" HELP ");
+                comment = Some((number, text.trim_ascii()));
+                continue;
+            }
+            let delimiter = delimiter(line);
+            let names = fields(line, delimiter);
+            let begun =
+                Begin { header: names, line: number, delimiter, commented: false, crlf, first: line.to_vec(), metrics };
+            let values = begun.header.first().is_some_and(|name| name.first().is_some_and(u8::is_ascii_digit));
+            let Some((number, text)) = comment.filter(|_| values) else { return Some(begun) };
+            let header = fields(text, delimiter);
+            return Some(if header.len() == begun.header.len() {
+                Begin { header, line: number, commented: true, ..begun }
+            } else {
+                begun
+            });
+        }
+        None
+    }
+
+    /// Checks that the line of names has names.
+    ///
+    /// # Errors
+    /// If it has values.
+    pub fn check(&self) -> Result<(), TableError> {
+        let value = |name: &Vec<u8>| name.first().is_some_and(|b| b.is_ascii_digit() || *b == b'-');
+        if !self.commented && self.header.iter().all(value) {
+            let what = format!(
+                "expected a line with the names of the columns, found `{}`: put one above it",
+                shown(&self.first)
+            );
+            return Err(TableError::at(self.line, what));
+        }
+        Ok(())
+    }
+
+    /// The sheet below.
+    pub fn sheet<'a>(self, input: impl Read + 'a) -> Sheet<Box<dyn Rows + 'a>> {
+        let skip = if self.commented { 0 } else { self.line };
+        let rows: Box<dyn Rows + 'a> = match self.delimiter {
+            b' ' => Box::new(Spaced {
+                input: BufReader::with_capacity(256 << 10, input),
+                header: self.header.clone(),
+                text: Vec::new(),
+                line: 0,
+                skip,
+                ended: true,
+            }),
+            delimiter => Box::new(Delimited::new(input, delimiter, self.crlf, skip)),
         };
-        taken.map_err(|what| TableError::at(rows.line(), what))?;
-    }
-    Ok(())
-}
-
-/// One row after the other.
-struct Rows<R> {
-    reader: csv::Reader<Fuse<R>>,
-    allowance: Allowance,
-    crlf: bool,
-    row: ByteRecord,
-}
-
-impl<R: Read> Rows<R> {
-    fn new(input: R, delimiter: u8, crlf: bool) -> Self {
-        let (input, allowance) = Fuse::new(input);
-        let mut options = csv::ReaderBuilder::new();
-        options.delimiter(delimiter).has_headers(false).flexible(true).buffer_capacity(256 << 10);
-        Rows { reader: options.from_reader(input), allowance, crlf, row: ByteRecord::new() }
-    }
-
-    /// Goes on to the next row that isn't empty; `false` at the end.
-    fn next(&mut self) -> Result<bool, TableError> {
-        self.allowance.renew();
-        self.reader.read_byte_record(&mut self.row).map_err(|error| match error.into_kind() {
-            csv::ErrorKind::Io(error) => TableError::from(error),
-            other => TableError::whole(format!("{other:?}")),
-        })
-    }
-
-    /// The line on which the row begins. The reader counts from where the row before ended, empty lines included, so
-    /// it is reckoned back from the row's end; of CR LF, the LF isn't read yet there.
-    fn line(&self) -> u64 {
-        let within = self.row.as_slice().iter().filter(|b| **b == b'\n').count() as u64;
-        let past_its_end = !self.crlf && !self.reader.is_done();
-        self.reader.position().line().saturating_sub(within + u64::from(past_its_end)).max(1)
+        Sheet { header: self.header, line: self.line, delimiter: self.delimiter, rows }
     }
 }
 
-/// The delimiter that the first line has most of, outside quotes.
+/// The line by which spreadsheets are told the delimiter: `sep=;`.
+fn is_separator(line: &[u8]) -> bool {
+    line.len() <= 5 && line.get(..4).is_some_and(|begin| begin.eq_ignore_ascii_case(b"sep="))
+}
+
+/// The delimiter that the first line has most of, outside quotes; a space if it has none and several words.
 fn delimiter(first: &[u8]) -> u8 {
     let mut counts = [(b',', 0), (b';', 0), (b'\t', 0)];
     let mut quoted = false;
@@ -78,99 +102,126 @@ fn delimiter(first: &[u8]) -> u8 {
             *count += 1;
         }
     }
+    if counts.iter().all(|(_, count)| *count == 0) && words(first).count() > 1 {
+        return b' ';
+    }
     // Of equals, the last wins: let that be the comma.
     counts.iter().rev().max_by_key(|(_, count)| *count).map_or(b',', |(delimiter, _)| *delimiter)
 }
 
-/// How the fields of a row are read.
-struct Fields<'a> {
-    columns: &'a Columns,
-    header: &'a [Vec<u8>],
-    /// Whether `1,5` is one and a half, as where `;` parts the fields.
-    decimal_comma: bool,
+fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
 }
 
-impl Fields<'_> {
-    fn reading<'r>(&self, row: &'r ByteRecord) -> Result<Row<'r>, String> {
-        let c = self.columns;
-        let present = |index: Option<usize>| index.and_then(|i| row.get(i)).map(<[u8]>::trim_ascii);
-        let count = |index: Option<usize>| self.whole(row, index, 1);
-        let start = count(c.start)?;
-        let pid = count(c.pid)?;
-        let pid = pid.map(|pid| u32::try_from(pid).map_err(|_| format!("`{pid}` is no process ID"))).transpose()?;
-        let (memory, decimals) = match c.memory {
-            Some((index, unit)) => (self.whole(row, Some(index), unit)?, present(Some(index)).map_or(0, decimals)),
-            None => (None, 0),
-        };
-        Ok(Row {
-            t: match c.time {
-                Some((index, unit)) => self.number(row, index)?.map(|t| t * unit),
-                None => None,
-            },
-            requests: count(c.requests)?,
-            memory,
-            decimals,
-            swap: c.swap.map_or(Ok(None), |(index, unit)| self.whole(row, Some(index), unit))?,
-            descriptors: count(c.descriptors)?,
-            threads: count(c.threads)?,
-            load: c.load.map_or(Ok(None), |index| self.number(row, index))?,
-            worker: present(c.worker),
-            pid,
-            start,
-        })
+/// The fields of one line.
+fn fields(line: &[u8], delimiter: u8) -> Vec<Vec<u8>> {
+    if delimiter == b' ' {
+        return words(line).map(<[u8]>::to_vec).collect();
+    }
+    let mut record = ByteRecord::new();
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).has_headers(false).flexible(true).from_reader(line);
+    match reader.read_byte_record(&mut record) {
+        Ok(true) => record.iter().map(|name| name.trim_ascii().to_vec()).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Rows of CSV.
+struct Delimited<R> {
+    reader: csv::Reader<Fuse<R>>,
+    allowance: Allowance,
+    crlf: bool,
+    /// Lines up to this one are no rows.
+    skip: u64,
+}
+
+impl<R: Read> Delimited<R> {
+    fn new(input: R, delimiter: u8, crlf: bool, skip: u64) -> Self {
+        let (input, allowance) = Fuse::new(input);
+        let mut options = csv::ReaderBuilder::new();
+        options.delimiter(delimiter).has_headers(false).flexible(true).comment(Some(b'#')).buffer_capacity(256 << 10);
+        Delimited { reader: options.from_reader(input), allowance, crlf, skip }
     }
 
-    /// A count, or a size in `unit`.
-    fn whole(&self, row: &ByteRecord, index: Option<usize>, unit: u64) -> Result<Option<u64>, String> {
-        let Some(index) = index else { return Ok(None) };
-        let text = row.get(index).unwrap_or_default();
-        if let Some(value) = digits(text) {
-            return match value.checked_mul(unit) {
-                Some(value) => Ok(Some(value)),
-                None => Err(self.wrong(index, text, "a number below 2^64")),
-            };
+    /// The line on which the row begins. The reader counts from where the row before ended, empty lines included, so
+    /// it is reckoned back from the row's end; of CR LF, the LF isn't read yet there.
+    fn line(&self, row: &ByteRecord) -> u64 {
+        let within = row.as_slice().iter().filter(|b| **b == b'\n').count() as u64;
+        let (read, last) = self.allowance.read();
+        // The last row may have no line end.
+        let open = self.reader.position().byte() == read && last != b'\n';
+        let past_its_end = !self.crlf && !open;
+        self.reader.position().line().saturating_sub(within + u64::from(past_its_end)).max(1)
+    }
+}
+
+impl<R: Read> Rows for Delimited<R> {
+    fn next_row(&mut self, row: &mut ByteRecord) -> Result<Option<u64>, TableError> {
+        loop {
+            self.allowance.renew();
+            let read = self.reader.read_byte_record(row).map_err(|error| match error.into_kind() {
+                csv::ErrorKind::Io(error) => TableError::from(error),
+                other => TableError::whole(format!("{other:?}")),
+            })?;
+            if !read {
+                return Ok(None);
+            }
+            let line = self.line(row);
+            if line > self.skip {
+                return Ok(Some(line));
+            }
         }
-        let Some(value) = self.number(row, index)? else { return Ok(None) };
-        let value = value * unit as f64;
-        if value < 0.0 || value >= u64::MAX as f64 {
-            return Err(self.wrong(index, text, "a number from 0, below 2^64"));
+    }
+
+    fn end(&self) -> End {
+        if matches!(self.allowance.read().1, b'\n' | b'\r') { End::Whole } else { End::Open }
+    }
+}
+
+/// Rows of words between white space. What is more than the names is a part of the last, as of a command line.
+struct Spaced<R> {
+    input: BufReader<R>,
+    header: Vec<Vec<u8>>,
+    text: Vec<u8>,
+    line: u64,
+    skip: u64,
+    ended: bool,
+}
+
+impl<R: Read> Rows for Spaced<R> {
+    fn next_row(&mut self, row: &mut ByteRecord) -> Result<Option<u64>, TableError> {
+        loop {
+            self.text.clear();
+            let read = (&mut self.input).take(LONGEST).read_until(b'\n', &mut self.text)?;
+            if read == 0 {
+                return Ok(None);
+            }
+            self.line += 1;
+            if read as u64 == LONGEST {
+                return Err(TableError::at(self.line, format!("it is longer than {} MiB", LONGEST >> 20)));
+            }
+            self.ended = self.text.ends_with(b"\n");
+            let text = self.text.trim_ascii();
+            // A loop around a tool prints the names again and again.
+            let again = || words(text).eq(self.header.iter().map(Vec::as_slice));
+            if self.line <= self.skip || text.is_empty() || text.starts_with(b"#") || again() {
+                continue;
+            }
+            row.clear();
+            let most = self.header.len();
+            let is_command = self.header.last().is_some_and(|name| {
+                [&b"command"[..], b"cmd", b"args"].iter().any(|command| name.eq_ignore_ascii_case(command))
+            });
+            for (place, word) in words(text).enumerate() {
+                if place < most || !is_command {
+                    row.push_field(word);
+                }
+            }
+            return Ok(Some(self.line));
         }
-        Ok(Some(value.round() as u64))
     }
 
-    fn number(&self, row: &ByteRecord, index: usize) -> Result<Option<f64>, String> {
-        let text = row.get(index).unwrap_or_default().trim_ascii();
-        if is_missing(text) {
-            return Ok(None);
-        }
-        let parse = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<f64>().ok();
-        let value = parse(text).or_else(|| {
-            let comma = self.decimal_comma && text.contains(&b',');
-            comma.then(|| parse(&text.iter().map(|b| if *b == b',' { b'.' } else { *b }).collect::<Vec<_>>()))?
-        });
-        let value = value.filter(|v| v.is_finite());
-        value.map(Some).ok_or_else(|| self.wrong(index, text, "a number, or nothing where it is missing"))
+    fn end(&self) -> End {
+        if self.ended { End::Whole } else { End::Open }
     }
-
-    fn wrong(&self, index: usize, text: &[u8], expected: &str) -> String {
-        let name = self.header.get(index).map(Vec::as_slice).unwrap_or_default();
-        format!("column `{}`: expected {expected}, found `{}`", shown(name), shown(text))
-    }
-}
-
-/// A plain number of at most 18 digits: the usual case, and it always fits.
-fn digits(text: &[u8]) -> Option<u64> {
-    let plain = (1..=18).contains(&text.len()) && text.iter().all(u8::is_ascii_digit);
-    plain.then(|| text.iter().fold(0, |value, digit| value * 10 + u64::from(digit - b'0')))
-}
-
-/// Digits after the decimal point.
-fn decimals(text: &[u8]) -> u8 {
-    let point = text.iter().rposition(|b| matches!(b, b'.' | b','));
-    point.map_or(0, |at| (text.len() - at - 1).min(9) as u8)
-}
-
-fn is_missing(text: &[u8]) -> bool {
-    const MISSING: [&[u8]; 6] = [b"na", b"n/a", b"nan", b"null", b"none", b"-"];
-    text.is_empty() || MISSING.iter().any(|word| text.eq_ignore_ascii_case(word))
 }

@@ -1,20 +1,37 @@
-//! A series that another tool wrote, as a run record: CSV whose columns are known by their names, psrecord's text, and
-//! mprof's `.dat`.
+//! A series that another tool wrote, as a run record: CSV and other text whose columns are known by their names, JSON,
+//! metrics with their times, psrecord's text, and mprof's `.dat`.
 //!
-//! Pure: bytes in, record out, and the bytes are not trusted. A value that is missing stays missing; a row that can't
-//! be understood is refused with its line, never guessed at. Memory is bounded whatever the length: a table of more
-//! than a million readings is thinned, and a note says so.
+//! Pure: bytes in, record out, and the bytes are not trusted. A value that is missing stays missing; what can't be
+//! understood, or could mean two things, is refused with its line and with what would settle it, never guessed at; and
+//! what was understood is told. Memory is bounded whatever the length: a table of more readings than are kept is thinned,
+//! and a note says so.
 
+mod blocks;
+mod clock;
 mod collect;
 mod columns;
+mod counts;
+mod course;
 mod delimited;
+mod encoding;
 mod fuse;
+mod json;
+mod lives;
+mod metrics;
+mod names;
 mod profilers;
+mod sheet;
+mod told;
+mod values;
 
 use crate::model::RunRecord;
 use collect::Collector;
 use std::io::{self, Cursor, Read};
 use thiserror::Error;
+
+pub use clock::check_format;
+pub use counts::RequestsAre;
+pub use values::Decimal;
 
 /// How columns are mapped, where their names don't say it. Names are compared as [`read`] compares known ones.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -39,6 +56,18 @@ pub struct Mapping {
     pub threads: Option<String>,
     /// Column of the load, in requests per second.
     pub load: Option<String>,
+    /// Column of when the process began.
+    pub start: Option<String>,
+    /// Seconds in the unit of the time.
+    pub time_unit: Option<f64>,
+    /// How the time is written, as `strftime` has it.
+    pub time_format: Option<String>,
+    /// What parts fractions in numbers.
+    pub decimal: Option<Decimal>,
+    /// What the count of requests is.
+    pub requests_are: Option<RequestsAre>,
+    /// Columns and what they have to hold, for a row to be read.
+    pub filters: Vec<(String, String)>,
 }
 
 /// A table that was read.
@@ -87,25 +116,50 @@ const HEAD: u64 = 64 << 10;
 pub fn read(mut input: impl Read, name: &str, mapping: &Mapping) -> Result<Table, TableError> {
     let mut head = Vec::new();
     input.by_ref().take(HEAD).read_to_end(&mut head)?;
-    if head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") {
-        return Err(TableError::whole("it is UTF-16: save it as UTF-8"));
+    match encoding::of(&head) {
+        Some(utf16) => {
+            let input = Cursor::new(head).chain(input);
+            read_text(utf16.decode(input), name, mapping)
+        }
+        None => read_text(Cursor::new(head).chain(input), name, mapping),
     }
+}
+
+/// Reads a table of UTF-8.
+fn read_text(mut input: impl Read, name: &str, mapping: &Mapping) -> Result<Table, TableError> {
+    let mut head = Vec::new();
+    input.by_ref().take(HEAD).read_to_end(&mut head)?;
     if head.starts_with(b"\xef\xbb\xbf") {
         head.drain(..3);
     }
+    if head.starts_with(b"\x1f\x8b") || head.contains(&0) {
+        return Err(TableError::whole(
+            "it is no text: expected a table, such as CSV with the names of its columns above",
+        ));
+    }
     let first = head.split(|b| matches!(b, b'\n' | b'\r')).map(<[u8]>::trim_ascii).find(|l| !l.is_empty());
-    let Some(first) = first.map(<[u8]>::to_vec) else {
-        return Err(TableError::whole("it is empty: expected a line with the names of the columns, and rows"));
-    };
-    let crlf = head.windows(2).any(|pair| pair == b"\r\n");
+    let empty = || TableError::whole("it is empty: expected a line with the names of the columns, and rows");
+    let Some(first) = first.map(<[u8]>::to_vec) else { return Err(empty()) };
+    let begin = delimited::Begin::of(&head);
     let input = Cursor::new(head).chain(input);
     let mut collector = Collector::default();
     if profilers::is_psrecord(&first) {
         profilers::psrecord(input, &mut collector)?;
     } else if profilers::is_mprof(&first) {
         profilers::mprof(input, &mut collector)?;
+    } else if blocks::stamp(&first).is_some() {
+        collector.sees_ends();
+        sheet::read(blocks::sheet(input)?, mapping, &mut collector)?;
+    } else if json::is_json(&first) {
+        json::read(input, mapping, &mut collector)?;
     } else {
-        delimited::read(input, &first, crlf, mapping, &mut collector)?;
+        let begin = begin.ok_or_else(empty)?;
+        if metrics::is_point(&begin.first, begin.metrics) {
+            metrics::read(input, mapping, &mut collector)?;
+        } else {
+            begin.check()?;
+            sheet::read(begin.sheet(input), mapping, &mut collector)?;
+        }
     }
     collector.finish(name).map_err(TableError::whole)
 }

@@ -1,9 +1,11 @@
 //! The files of two profilers that are in wide use: psrecord's text and mprof's `.dat`.
 
 use super::collect::{Collector, Row};
-use super::columns::{Columns, MemoryKind};
+use super::columns::{Columns, Size, TimeColumn};
 use super::fuse::LONGEST;
-use super::{TableError, shown};
+use super::{Mapping, TableError, shown};
+use crate::model::MemoryKind;
+use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Read};
 
 /// Both write powers of 1024 and call them MB.
@@ -25,7 +27,12 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
 
 /// Reads psrecord's text: seconds, CPU, resident MiB, virtual MiB, between spaces.
 pub(super) fn psrecord(input: impl Read, collector: &mut Collector) -> Result<(), TableError> {
-    collector.has(&resident());
+    collector.sees_ends();
+    collector.has(
+        &resident(0, 2),
+        &names(&["Elapsed time", "CPU (%)", "Real (MB)", "Virtual (MB)"]),
+        &Mapping::default(),
+    );
     each_line(input, |text, line| {
         if text.starts_with(b"#") {
             return Ok(());
@@ -40,7 +47,9 @@ pub(super) fn psrecord(input: impl Read, collector: &mut Collector) -> Result<()
 
 /// Reads mprof's file: `MEM` lines of the process, `CHLD` lines of its children, both with MiB and the time.
 pub(super) fn mprof(input: impl Read, collector: &mut Collector) -> Result<(), TableError> {
-    collector.has(&Columns { worker: Some(0), ..resident() });
+    let columns = Columns { workers: vec![0], ..resident(2, 1) };
+    collector.sees_ends();
+    collector.has(&columns, &names(&["MEM or CHLD", "MB", "time"]), &Mapping::default());
     each_line(input, |text, line| {
         let mut fields = words(text);
         let worker = match fields.next() {
@@ -53,14 +62,23 @@ pub(super) fn mprof(input: impl Read, collector: &mut Collector) -> Result<(), T
         let memory = fields.next();
         let read = reading(fields.next(), memory).filter(|_| worker.is_some());
         let expected = "expected a line of mprof: MEM or CHLD with a number, MB and the time";
-        let reading = Row { worker, ..read.ok_or_else(|| wrong(line, expected, text))? };
+        let reading = Row { worker: worker.map(Cow::Borrowed), ..read.ok_or_else(|| wrong(line, expected, text))? };
         collector.add(&reading).map_err(|what| TableError::at(line, what))
     })
 }
 
+fn names(names: &[&str]) -> Vec<Vec<u8>> {
+    names.iter().map(|name| name.as_bytes().to_vec()).collect()
+}
+
 /// The columns that both have.
-fn resident() -> Columns {
-    Columns { time: Some((0, 1.0)), memory: Some((0, 1 << 20)), kind: MemoryKind::Resident, ..Columns::default() }
+fn resident(time: usize, memory: usize) -> Columns {
+    Columns {
+        time: Some(TimeColumn { index: time, date: None, unit: Some(1.0), wall: true }),
+        memory: vec![Size { index: memory, unit: Some(1 << 20) }],
+        kind: MemoryKind::Resident,
+        ..Columns::default()
+    }
 }
 
 fn reading<'a>(t: Option<&[u8]>, memory: Option<&[u8]>) -> Option<Row<'a>> {

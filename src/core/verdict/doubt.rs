@@ -1,7 +1,7 @@
 //! Why a pass isn't earned although everything that is judged keeps to its budget: seepage looked at the wrong processes, by
 //! counts that can't be right, or when nothing went on.
 
-use crate::model::Axis;
+use crate::model::{Axis, MemoryKind, TableDoubt};
 
 /// A process that a sentence names.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +37,8 @@ pub enum Work {
 pub enum Kind {
     /// Anonymous and swapped.
     Own,
+    /// What a table has.
+    OfTable(MemoryKind),
     /// Resident shared memory: memfds, tmpfs, SysV segments.
     Shared,
     /// Huge pages of hugetlbfs.
@@ -177,4 +179,6 @@ pub enum Doubt {
     },
     /// No account was kept of what isn't judged.
     NoAccount,
+    /// The table may mean two things.
+    Table(TableDoubt),
 }

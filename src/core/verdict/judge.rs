@@ -44,8 +44,9 @@ pub fn judge(record: &RunRecord) -> Verdict {
         }
     }
     pages::explain(record, &mut findings);
-    let doubts: Vec<Doubt> =
-        whole::doubts(record).into_iter().chain(counts::doubts(record)).chain(counts::idle(record)).collect();
+    let table = record.meta.understood.iter().flat_map(|table| table.doubts.iter().cloned().map(Doubt::Table));
+    let accounts = whole::doubts(record).into_iter().chain(counts::doubts(record)).chain(counts::idle(record));
+    let doubts: Vec<Doubt> = table.chain(accounts).collect();
     if !doubts.is_empty() {
         // A longer run would be wrong in the same way.
         findings.iter_mut().for_each(|finding| finding.settle = None);

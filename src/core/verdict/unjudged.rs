@@ -7,7 +7,7 @@ use super::growing::grown;
 use super::judge::page;
 use super::series::{part_series, pool_series};
 use super::{Outcome, series};
-use crate::model::{Axis, EventKind, Resource, RunRecord, Sample, Series, WorkerId};
+use crate::model::{Axis, EventKind, MemoryKind, Resource, RunRecord, Sample, Series, WorkerId};
 use crate::stats::median;
 use std::collections::BTreeMap;
 
@@ -81,7 +81,7 @@ fn idle_worker_grew(record: &RunRecord) -> Option<Doubt> {
         Some((worker, grown_beyond_rule(record, axis, &[series])?.1))
     });
     let (worker, grown) = grew.max_by(|a, b| a.1.rate.total_cmp(&b.1.rate))?;
-    Some(Doubt::WorkerGrew { who: command_of(record, worker), kind: Kind::Own, grown })
+    Some(Doubt::WorkerGrew { who: command_of(record, worker), kind: own(record), grown })
 }
 
 /// A worker with its command name.
@@ -116,6 +116,14 @@ fn born(record: &RunRecord) -> Option<Doubt> {
     let more = growth >= least_jump(Resource::Memory, page(record)) && rate > budget;
     let grown = Grown { from: *born.first()?, to: *born.last()?, rate, allowed: budget, axis };
     more.then_some(Doubt::Born { births: born.len(), grown, each })
+}
+
+/// The memory that is judged: of a table it is what its column holds.
+fn own(record: &RunRecord) -> Kind {
+    match &record.meta.understood {
+        Some(table) if table.kind != MemoryKind::Anonymous => Kind::OfTable(table.kind),
+        _ => Kind::Own,
+    }
 }
 
 #[cfg(test)]

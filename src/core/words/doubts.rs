@@ -1,6 +1,8 @@
 //! Reasons not to pass, in words.
 
-use crate::model::{Resource, format_bytes, format_count, format_seconds, rate, shown_command, whole_percent};
+use crate::model::{
+    MemoryKind, Resource, TableDoubt, format_bytes, format_count, format_seconds, rate, shown_command, whole_percent,
+};
 use crate::verdict::{Choice, Doubt, Grown, Kind, Named, Work};
 
 /// A process: `PID 12 (shop)`.
@@ -24,6 +26,8 @@ fn chosen(choice: &Choice) -> String {
 fn kind_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Own => "anonymous + swap",
+        Kind::OfTable(MemoryKind::Unknown) => "memory",
+        Kind::OfTable(kind) => kind.name(),
         Kind::Shared => "shared memory",
         Kind::Huge => "memory in huge pages",
     }
@@ -41,6 +45,11 @@ fn growth(grown: &Grown) -> String {
     rate(Resource::Memory, grown.axis, grown.rate)
 }
 
+/// Whose it is, where there is more than one series.
+fn of(whose: &str) -> String {
+    if whose.is_empty() { String::new() } else { format!(" of {}", shown_command(whose)) }
+}
+
 /// What is in doubt, as the name of a gate.
 pub fn name(doubt: &Doubt) -> &'static str {
     match doubt {
@@ -53,6 +62,7 @@ pub fn name(doubt: &Doubt) -> &'static str {
         Doubt::WorkerGrew { kind, .. } => kind_name(*kind),
         Doubt::Born { .. } => "size at birth",
         Doubt::Idle { .. } | Doubt::AllButIdle { .. } => "time at work",
+        Doubt::Table(_) => "table",
     }
 }
 
@@ -116,7 +126,8 @@ pub fn reason(doubt: &Doubt) -> String {
             named(parent)
         ),
         Doubt::WorkerGrew { who, kind, grown } => {
-            let idle = if *kind == Kind::Own { ", which served next to no request," } else { "" };
+            let idle =
+                if matches!(kind, Kind::Own | Kind::OfTable(_)) { ", which served next to no request," } else { "" };
             format!("{} of {}{idle} grew {}, by {}", kind_name(*kind), named(who), bytes(grown), growth(grown))
         }
         Doubt::Born { births, grown, each } => {
@@ -135,6 +146,18 @@ pub fn reason(doubt: &Doubt) -> String {
             format!("processes of the target that are not judged and could not be read: {}", count(*processes))
         }
         Doubt::NoAccount => "no account was kept of the processes that are not judged".into(),
+        Doubt::Table(TableDoubt::Sawtooth { falls, whose }) => format!(
+            "memory{} falls {} times to where it began: the process may have been restarted each time, and leak, or a \
+             collector may have done it",
+            of(whose),
+            count(*falls)
+        ),
+        Doubt::Table(TableDoubt::Held { readings, whose }) => format!(
+            "the last {} readings{} are all the same, and those before were not: the process may have ended, and its \
+             last value been repeated",
+            count(*readings),
+            of(whose)
+        ),
     }
 }
 
@@ -153,11 +176,19 @@ pub fn remedy(doubt: &Doubt) -> String {
         Doubt::MoreProcesses { .. } => "find out who starts them, and who should end them".into(),
         Doubt::Zombies { .. } => "it has to wait for each child, or to ignore SIGCHLD".into(),
         Doubt::WorkerGrew { kind: Kind::Shared, .. } => "look at its memfds, tmpfs files and shared segments".into(),
-        Doubt::WorkerGrew { kind: Kind::Own, .. } => "judge it in a run of its own, or by the hour".into(),
+        Doubt::WorkerGrew { kind: Kind::Own | Kind::OfTable(_), .. } => "judge it in a run of its own, or by the hour".into(),
         Doubt::WorkerGrew { .. } => "look at its mappings in /proc/PID/smaps".into(),
         Doubt::Born { .. } => "look at their parent, whose memory they are born with, and at what they load".into(),
         Doubt::Idle { .. } | Doubt::AllButIdle { .. } => "watch it while it works, or give it a load".into(),
         Doubt::Unreadable { .. } | Doubt::NoAccount => "run seepage as a user who may read all of the target".into(),
+        Doubt::Table(TableDoubt::Sawtooth { .. }) => {
+            "a column that tells lives apart would decide it: `process_start_time_seconds`, `start` or `pid`, or a running \
+             count of requests"
+                .into()
+        }
+        Doubt::Table(TableDoubt::Held { .. }) => {
+            "leave these readings out, or give a running count of requests that shows it at work".into()
+        }
     }
 }
 
@@ -186,5 +217,7 @@ pub fn measured(doubt: &Doubt) -> (String, String) {
         Doubt::Idle { worked, parts, .. } => (format!("{worked} of {parts} parts"), "most of them".into()),
         Doubt::AllButIdle { cpu, .. } => (format!("{} of CPU time", format_seconds(*cpu)), "some work".into()),
         Doubt::Unreadable { .. } | Doubt::NoAccount => ("not measured".into(), "within the budget".into()),
+        Doubt::Table(TableDoubt::Sawtooth { falls, .. }) => (format!("{falls} falls"), "one meaning".into()),
+        Doubt::Table(TableDoubt::Held { readings, .. }) => (format!("{readings} readings alike"), "one meaning".into()),
     }
 }

@@ -1,0 +1,80 @@
+//! What of a table that another tool wrote was taken as what, and what it leaves open.
+
+use serde::{Deserialize, Serialize};
+
+/// How a table was understood.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Understood {
+    /// What each quantity was read from, the clock first.
+    pub taken: Vec<Taken>,
+    /// Columns that nothing was read from.
+    pub unused: Vec<String>,
+    /// What the column of memory holds.
+    pub kind: MemoryKind,
+    /// What keeps a pass from being earned.
+    pub doubts: Vec<TableDoubt>,
+}
+
+/// One quantity, and where it was read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// The quantity, such as `memory`.
+    pub what: String,
+    /// The column that it was read from; empty if it is in none.
+    pub column: String,
+    /// As what it was read: unit and kind, and how they are known.
+    pub how: String,
+}
+
+/// What a column of memory holds, the best for judging first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemoryKind {
+    /// Anonymous memory.
+    Anonymous,
+    /// Private memory, USS.
+    Private,
+    /// Proportional memory, PSS.
+    Proportional,
+    /// Resident memory, RSS.
+    Resident,
+    /// The working set of a container: page cache that is in use counts too.
+    WorkingSet,
+    /// The name says nothing of its kind.
+    #[default]
+    Unknown,
+}
+
+impl MemoryKind {
+    /// Its name before `memory`; empty if it isn't known.
+    pub const fn name(self) -> &'static str {
+        match self {
+            MemoryKind::Anonymous => "anonymous",
+            MemoryKind::Private => "private",
+            MemoryKind::Proportional => "proportional",
+            MemoryKind::Resident => "resident",
+            MemoryKind::WorkingSet => "working set",
+            MemoryKind::Unknown => "",
+        }
+    }
+}
+
+/// What in a table may mean two things, one of which a pass would be wrong for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TableDoubt {
+    /// Memory falls again and again to where it began: restarts, or a collector.
+    Sawtooth {
+        /// How often it falls in the series with most falls.
+        falls: u64,
+        /// That series; empty if there is one only.
+        whose: String,
+    },
+    /// The last readings are all alike, as an exporter repeats them for a process that is dead.
+    Held {
+        /// How many.
+        readings: u64,
+        /// Whose; empty if there is one series only.
+        whose: String,
+    },
+}

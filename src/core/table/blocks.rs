@@ -1,0 +1,168 @@
+//! What a loop around a tool prints: a time alone on its line, and below it the tool's table, again and again. `ps`, `docker stats`
+//! and `kubectl top` below `date`, and `top -b`, which has the time in its own first line.
+
+use super::clock;
+use super::fuse::LONGEST;
+use super::sheet::{End, Rows, Sheet};
+use super::{TableError, shown};
+use csv::ByteRecord;
+use std::io::{BufRead, BufReader, Read};
+
+/// What the first line of a block of `top` begins with.
+const TOP: &[u8] = b"top - ";
+
+/// The time in a line that has nothing but a time, or is the first of `top`.
+pub(super) fn stamp(line: &[u8]) -> Option<&[u8]> {
+    if let Some(rest) = line.strip_prefix(TOP) {
+        return words(rest).next();
+    }
+    clock::is_time(line).then_some(line)
+}
+
+/// The sheet of all blocks.
+///
+/// # Errors
+/// If no line of names comes first.
+pub(super) fn sheet<R: Read>(input: R) -> Result<Sheet<Blocks<R>>, TableError> {
+    let mut blocks = Blocks {
+        input: BufReader::with_capacity(256 << 10, input),
+        text: Vec::new(),
+        line: 0,
+        ended: true,
+        time: Vec::new(),
+        names: Vec::new(),
+        top: false,
+        within: false,
+        wide: false,
+        fields: 0,
+    };
+    while blocks.read_line()? {
+        let text = blocks.text.trim_ascii();
+        if let Some(time) = stamp(text) {
+            blocks.top = text.starts_with(TOP);
+            blocks.time = time.to_vec();
+            continue;
+        }
+        let names = !blocks.top || words(text).next() == Some(b"PID");
+        if text.is_empty() || !names {
+            continue;
+        }
+        if text.first().is_some_and(u8::is_ascii_digit) {
+            let what = format!("expected a line with the names of the columns below the time, found `{}`", shown(text));
+            return Err(TableError::at(blocks.line, what));
+        }
+        blocks.names = text.to_vec();
+        blocks.within = true;
+        // Names of several words stand apart by more than one space.
+        blocks.wide =
+            [&b"MEM USAGE"[..], b"CONTAINER ID"].iter().any(|name| text.windows(name.len()).any(|part| part == *name));
+        let header: Vec<Vec<u8>> =
+            [b"timestamp".to_vec()].into_iter().chain(fields(text, blocks.wide).into_iter().map(renamed)).collect();
+        blocks.fields = header.len();
+        return Ok(Sheet { header, line: blocks.line, delimiter: b' ', rows: blocks });
+    }
+    Err(TableError::whole("it has times, and no line with the names of columns below"))
+}
+
+/// A name with the unit that `ps` and `top` mean, and without one that would be taken for the clock's.
+fn renamed(name: &[u8]) -> Vec<u8> {
+    match name {
+        b"RSS" | b"RSZ" => b"RSS (KiB)".to_vec(),
+        b"RES" => b"RES (RSS, KiB)".to_vec(),
+        b"TIME" | b"TIME+" => [b"CPU ", name].concat(),
+        name => name.to_vec(),
+    }
+}
+
+/// The rows of all blocks, each with the time of its block before it.
+pub(super) struct Blocks<R> {
+    input: BufReader<R>,
+    text: Vec<u8>,
+    line: u64,
+    ended: bool,
+    time: Vec<u8>,
+    /// The line of names.
+    names: Vec<u8>,
+    /// Whether it is `top`, which has a summary above the names.
+    top: bool,
+    /// Whether the names were passed in this block.
+    within: bool,
+    /// Whether fields stand apart by more than one space.
+    wide: bool,
+    fields: usize,
+}
+
+impl<R: Read> Blocks<R> {
+    fn read_line(&mut self) -> Result<bool, TableError> {
+        self.text.clear();
+        let read = (&mut self.input).take(LONGEST).read_until(b'\n', &mut self.text)?;
+        self.line += u64::from(read > 0);
+        if read as u64 == LONGEST {
+            return Err(TableError::at(self.line, format!("it is longer than {} MiB", LONGEST >> 20)));
+        }
+        self.ended = read == 0 && self.ended || self.text.ends_with(b"\n");
+        Ok(read > 0)
+    }
+}
+
+impl<R: Read> Rows for Blocks<R> {
+    fn next_row(&mut self, row: &mut ByteRecord) -> Result<Option<u64>, TableError> {
+        while self.read_line()? {
+            let text = self.text.trim_ascii();
+            if text.is_empty() {
+                continue;
+            }
+            if let Some(time) = stamp(text) {
+                self.time = time.to_vec();
+                self.within = !self.top;
+                continue;
+            }
+            if words(text).eq(words(&self.names)) {
+                self.within = true;
+                continue;
+            }
+            if !self.within {
+                continue;
+            }
+            row.clear();
+            row.push_field(&self.time);
+            let command = !self.wide
+                && words(&self.names).last().is_some_and(|name| matches!(name, b"COMMAND" | b"CMD" | b"ARGS"));
+            for (place, field) in (1..).zip(fields(text, self.wide)) {
+                if place < self.fields || !command {
+                    row.push_field(field);
+                }
+            }
+            return Ok(Some(self.line));
+        }
+        Ok(None)
+    }
+
+    fn end(&self) -> End {
+        if self.ended { End::Whole } else { End::Open }
+    }
+}
+
+fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
+}
+
+/// Fields between spaces; if `wide`, between two or more.
+fn fields(text: &[u8], wide: bool) -> Vec<&[u8]> {
+    if !wide {
+        return words(text).collect();
+    }
+    let mut out = Vec::new();
+    let mut from = 0;
+    let mut at = 0;
+    while at < text.len() {
+        let gap = text[at..].iter().take_while(|b| b.is_ascii_whitespace()).count();
+        if gap > 1 {
+            out.push(&text[from..at]);
+            from = at + gap;
+        }
+        at += gap.max(1);
+    }
+    out.push(&text[from..]);
+    out.into_iter().map(<[u8]>::trim_ascii).filter(|field| !field.is_empty()).collect()
+}

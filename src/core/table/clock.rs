@@ -1,0 +1,407 @@
+//! Times as people and tools write them: numbers of some unit, dates, times of day.
+
+use super::shown;
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
+
+/// Seconds of a day.
+pub(super) const DAY: f64 = 86_400.0;
+
+/// In which form a column has its times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// A number in some unit.
+    Number,
+    /// A date with a time: seconds since 1970.
+    Date,
+    /// A time of day: seconds since midnight.
+    OfDay,
+}
+
+/// Days of Excel between its beginning and 1970, and what years around ours are in them.
+const EXCEL: std::ops::Range<f64> = 30_000.0..60_000.0;
+/// Unix times of the years from 2001 to 2100, in seconds.
+const UNIX: std::ops::Range<f64> = 978_307_200.0..4_102_444_800.0;
+
+/// What lies between readings that are hardly so many seconds apart, as nobody looks so seldom, but may well be as many
+/// milliseconds.
+const COARSE: f64 = 500.0;
+
+/// Formats of dates with a time, the space in them once. Day and month as mere numbers are in none: which is which is a guess.
+const DATES: [&str; 13] = [
+    "%Y-%m-%d %H:%M:%S%.f",
+    "%Y/%m/%d %H:%M:%S%.f",
+    "%Y-%m-%d %H:%M",
+    "%Y/%m/%d %H:%M",
+    "%Y.%m.%d %H:%M:%S%.f",
+    "%a %b %d %H:%M:%S %Y",
+    "%a %b %d %I:%M:%S %p %Y",
+    "%a %d %b %H:%M:%S %Y",
+    "%a %d %b %Y %H:%M:%S",
+    "%a %d %b %Y %I:%M:%S %p",
+    "%d %b %Y %H:%M:%S%.f",
+    "%d/%b/%Y:%H:%M:%S",
+    "%Y%m%d %H%M%S",
+];
+const DAYS: [&str; 2] = ["%Y-%m-%d", "%Y/%m/%d"];
+const OF_DAY: [&str; 2] = ["%H:%M:%S%.f", "%I:%M:%S %p"];
+
+/// How times are read: as they were asked for, else as they look.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Clock {
+    /// What `strftime` would write, if it was given.
+    pub format: Option<String>,
+    /// The name of the time zone that was written last, if it is no offset.
+    zone: Option<String>,
+    form: Option<Form>,
+    /// The place of the format that fitted last.
+    fits: usize,
+}
+
+impl Clock {
+    pub fn new(format: Option<String>) -> Self {
+        Clock { format, ..Clock::default() }
+    }
+
+    /// The form of the times so far.
+    pub fn form(&self) -> Form {
+        self.form.unwrap_or(Form::Number)
+    }
+
+    /// Reads a time that isn't missing.
+    ///
+    /// # Errors
+    /// If it is none, or not in the form of those before it.
+    pub fn read(&mut self, text: &[u8]) -> Result<f64, String> {
+        let (form, value) = self.one(text)?;
+        self.alike(form, value).ok_or_else(|| format!("expected a time like those before it, found `{}`", shown(text)))
+    }
+
+    /// Takes a time that is a number.
+    ///
+    /// # Errors
+    /// If those before it are none.
+    pub fn number(&mut self, number: f64) -> Result<f64, String> {
+        self.alike(Form::Number, number)
+            .ok_or_else(|| format!("expected a time like those before it, found `{number}`"))
+    }
+
+    fn alike(&mut self, form: Form, value: f64) -> Option<f64> {
+        (*self.form.get_or_insert(form) == form).then_some(value)
+    }
+
+    fn one(&mut self, bytes: &[u8]) -> Result<(Form, f64), String> {
+        let text = std::str::from_utf8(bytes).unwrap_or_default().trim();
+        if let Some(format) = &self.format {
+            let wrong =
+                || format!("expected a time as `{}` writes it, found `{}`", shown(format.as_bytes()), shown(bytes));
+            return with_format(text, format).ok_or_else(wrong);
+        }
+        if let Ok(number) = text.parse::<f64>() {
+            return if number.is_finite() { Ok((Form::Number, number)) } else { Err(unknown(bytes)) };
+        }
+        let number = text.replacen(',', ".", 1);
+        if let Ok(number) = number.parse::<f64>()
+            && number.is_finite()
+        {
+            return Ok((Form::Number, number));
+        }
+        if let Ok(time) = DateTime::parse_from_rfc3339(&text.replacen(',', ".", 1)) {
+            return Ok((Form::Date, seconds(&time.naive_utc())));
+        }
+        let (plain, offset, zone) = parts(text);
+        if let Some(zone) = zone {
+            if self.zone.as_ref().is_some_and(|before| *before != zone) {
+                let before = self.zone.as_deref().unwrap_or_default();
+                return Err(format!(
+                    "the time zone changes from `{}` to `{}`: write times in UTC, or with their offset such as +01:00",
+                    shown(before.as_bytes()),
+                    shown(zone.as_bytes())
+                ));
+            }
+            self.zone = Some(zone);
+        }
+        let count = DATES.len();
+        for step in 0..count {
+            let place = (self.fits + step) % count;
+            if let Ok(time) = NaiveDateTime::parse_from_str(&plain, DATES[place]) {
+                self.fits = place;
+                return Ok((Form::Date, seconds(&time) - offset));
+            }
+        }
+        for format in OF_DAY {
+            if let Ok(time) = NaiveTime::parse_from_str(&plain, format) {
+                return Ok((Form::OfDay, of_day(time)));
+            }
+        }
+        for format in DAYS {
+            if let Some(time) = NaiveDate::parse_from_str(&plain, format).ok().and_then(|day| day.and_hms_opt(0, 0, 0))
+            {
+                return Ok((Form::Date, seconds(&time)));
+            }
+        }
+        Err(unknown(bytes))
+    }
+}
+
+/// Whether a text is a date, a time of day, or a Unix time in seconds, and nothing else.
+pub(super) fn is_time(text: &[u8]) -> bool {
+    match Clock::default().one(text) {
+        Ok((Form::Number, number)) => UNIX.contains(&number),
+        Ok(_) => true,
+        Err(_) => false,
+    }
+}
+
+fn unknown(text: &[u8]) -> String {
+    format!(
+        "expected a time (a number, 2026-01-01T00:00:00Z, 2026-01-01 00:00:00, 00:00:00, or as `date` writes it), found `{}`; \
+         say what it looks like with --time-format, such as '%d/%m/%Y %H:%M:%S'",
+        shown(text)
+    )
+}
+
+/// Checks a format that the user gave.
+///
+/// # Errors
+/// If it isn't one.
+pub fn check_format(format: &str) -> Result<(), String> {
+    let wrong = chrono::format::StrftimeItems::new(format).any(|item| item == chrono::format::Item::Error);
+    if wrong || !format.contains('%') {
+        return Err("expected what `date +FORMAT` takes, such as '%d/%m/%Y %H:%M:%S'".into());
+    }
+    Ok(())
+}
+
+fn with_format(text: &str, format: &str) -> Option<(Form, f64)> {
+    if check_format(format).is_err() {
+        return None;
+    }
+    if let Ok(time) = DateTime::parse_from_str(text, format) {
+        return Some((Form::Date, seconds(&time.naive_utc())));
+    }
+    if let Ok(time) = NaiveDateTime::parse_from_str(text, format) {
+        return Some((Form::Date, seconds(&time)));
+    }
+    if let Ok(time) = NaiveTime::parse_from_str(text, format) {
+        return Some((Form::OfDay, of_day(time)));
+    }
+    let day = NaiveDate::parse_from_str(text, format).ok()?;
+    Some((Form::Date, seconds(&day.and_hms_opt(0, 0, 0)?)))
+}
+
+fn seconds(time: &NaiveDateTime) -> f64 {
+    let time = time.and_utc();
+    time.timestamp() as f64 + f64::from(time.timestamp_subsec_micros()) / 1e6
+}
+
+fn of_day(time: NaiveTime) -> f64 {
+    use chrono::Timelike;
+    f64::from(time.num_seconds_from_midnight()) + f64::from(time.nanosecond()) / 1e9
+}
+
+/// A time less its zone, the offset of that in seconds, and its name if it is a name.
+fn parts(text: &str) -> (String, f64, Option<String>) {
+    let mut words: Vec<String> = Vec::new();
+    let (mut offset, mut zone) = (0.0, None);
+    let spaced = split_zone(text).replace(',', " ");
+    for word in spaced.split_whitespace() {
+        let upper = word.to_ascii_uppercase();
+        if let Some(seconds) = numeric_offset(word).filter(|_| !words.is_empty()) {
+            offset = seconds;
+        } else if matches!(upper.as_str(), "Z" | "UTC" | "GMT") {
+            offset = 0.0;
+        } else if is_zone(word) {
+            zone = Some(upper);
+        } else {
+            words.push(word.to_owned());
+        }
+    }
+    (words.join(" "), offset, zone)
+}
+
+/// The time with its `T` and what touches its end as words of their own: `2026-01-01T00:00:00+0100`.
+fn split_zone(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = String::with_capacity(text.len() + 2);
+    let mut colons = 0;
+    for (i, c) in text.char_indices() {
+        let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
+        let between = digit(i.checked_sub(1)) && digit(Some(i + 1));
+        match c {
+            'T' | 't' if between => out.push(' '),
+            ',' if between && colons > 0 => out.push('.'),
+            '+' | '-' if between && colons > 0 => {
+                out.push(' ');
+                out.push(c);
+            }
+            'Z' | 'z' if digit(i.checked_sub(1)) && i + 1 == text.len() => out.push_str(" Z"),
+            _ => {
+                colons += usize::from(c == ':');
+                out.push(c);
+            }
+        }
+    }
+    out
+}
+
+/// `+01:00`, `+0100` or `+01` in seconds.
+fn numeric_offset(word: &str) -> Option<f64> {
+    let sign = match word.as_bytes().first()? {
+        b'+' => 1.0,
+        b'-' => -1.0,
+        _ => return None,
+    };
+    let digits: String = word[1..].chars().filter(|c| *c != ':').collect();
+    let fits = matches!(digits.len(), 2 | 4) && digits.bytes().all(|b| b.is_ascii_digit());
+    let number: u32 = digits.parse().ok().filter(|_| fits)?;
+    let (hours, minutes) = if digits.len() == 2 { (number, 0) } else { (number / 100, number % 100) };
+    Some(sign * f64::from(hours * 3600 + minutes * 60))
+}
+
+/// Whether a word is the abbreviation of a time zone: no day, month, AM or PM.
+fn is_zone(word: &str) -> bool {
+    const OTHERS: [&str; 21] = [
+        "MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN", "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP",
+        "OCT", "NOV", "DEC", "AM", "PM",
+    ];
+    let short = (3..=5).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_uppercase());
+    short && !OTHERS.contains(&word)
+}
+
+/// The unit of times that are numbers, in seconds, and how it is known.
+///
+/// `named` is what the column's name or the user says. Without it, only what can be nothing else follows from size: Unix times,
+/// and Excel's days. `wall` is whether the column may hold a date by its name.
+///
+/// # Errors
+/// If two units are possible, of which one is as usual as the other.
+pub(super) fn unit(times: &[f64], named: Option<f64>, wall: bool) -> Result<(f64, &'static str), String> {
+    if let Some(unit) = named {
+        return Ok((unit, ""));
+    }
+    let (low, high) = times.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), t| (l.min(*t), h.max(*t)));
+    let within =
+        |range: &std::ops::Range<f64>, unit: f64| range.contains(&(low * unit)) && range.contains(&(high * unit));
+    for (unit, how) in
+        [(1.0, "Unix time in s"), (1e-3, "Unix time in ms"), (1e-6, "Unix time in us"), (1e-9, "Unix time in ns")]
+    {
+        if !within(&UNIX, unit) {
+            continue;
+        }
+        if wall || unit == 1.0 {
+            return Ok((unit, how));
+        }
+        return Err(format!(
+            "its times are about {low:e}: {how}, or of another beginning? Say the unit with --time-unit (s, ms, us, ns, min, h \
+             or days)"
+        ));
+    }
+    if within(&EXCEL, 1.0) {
+        let step = typical_step(times);
+        let whole = times.iter().all(|t| ((t * DAY) - (t * DAY).round()).abs() < 0.05);
+        if step > 0.0 && step < 0.5 {
+            let written_fine = times.iter().any(|t| ((t * 1e4) - (t * 1e4).round()).abs() > 1e-3);
+            if wall && whole && written_fine {
+                return Ok((DAY, "Excel's days"));
+            }
+            return Err(
+                "its times may be days, as Excel writes them, or seconds: say which with --time-unit days or s".into(),
+            );
+        }
+    }
+    let step = typical_step(times);
+    if step >= COARSE {
+        return Err(format!(
+            "its times are about {step} apart, and may be seconds or milliseconds: say the unit with --time-unit (s, ms, us, ns, \
+             min, h or days)"
+        ));
+    }
+    Ok((1.0, ""))
+}
+
+/// The name of a unit of so many seconds.
+pub(super) fn unit_name(unit: f64) -> &'static str {
+    const NAMES: [(f64, &str); 6] =
+        [(1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"), (60.0, "min"), (3600.0, "h"), (DAY, "days")];
+    NAMES.iter().find(|(seconds, _)| *seconds == unit).map_or("s", |(_, name)| name)
+}
+
+/// The median of what lies between neighbours in time.
+pub(super) fn typical_step(times: &[f64]) -> f64 {
+    let mut sorted = times.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let mut steps: Vec<f64> = sorted.windows(2).map(|w| w[1] - w[0]).filter(|step| *step > 0.0).collect();
+    steps.sort_by(f64::total_cmp);
+    steps.get(steps.len() / 2).copied().unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<(Form, f64), String> {
+        Clock::default().one(text.as_bytes())
+    }
+
+    #[test]
+    fn times_are_read_as_people_write_them() {
+        let noon = 1_767_268_800.0;
+        for text in [
+            "2026-01-01T12:00:00Z",
+            "2026-01-01T12:00:00.000Z",
+            "2026-01-01 12:00:00",
+            "2026-01-01 12:00:00 UTC",
+            "2026-01-01 13:00:00+01:00",
+            "2026-01-01T13:00:00+0100",
+            "2026-01-01 10:00:00,000 -0200",
+            "2026-01-01 12:00",
+            "2026/01/01 12:00:00",
+            "Thu Jan  1 12:00:00 UTC 2026",
+            "Thu Jan  1 12:00:00 PM UTC 2026",
+            "Thu  1 Jan 12:00:00 CET 2026",
+            "Thu, 01 Jan 2026 12:00:00 +0000",
+            "01/Jan/2026:12:00:00 +0000",
+        ] {
+            assert_eq!(read(text), Ok((Form::Date, noon)), "{text}");
+        }
+        assert_eq!(read("23:59:59.5"), Ok((Form::OfDay, 86_399.5)));
+        assert_eq!(read("01:00:00 PM"), Ok((Form::OfDay, 46_800.0)));
+        assert_eq!(read("1,5"), Ok((Form::Number, 1.5)));
+        assert_eq!(read("2026-01-02"), Ok((Form::Date, noon + 43_200.0)));
+        for text in ["", "x", "01/02/2026 10:00:00", "2026-13-01 00:00:00", "nan", "inf", "é", "+", "12:34"] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_format_is_taken_at_its_word() {
+        let mut clock = Clock::new(Some("%d/%m/%Y %H:%M".into()));
+        assert_eq!(clock.read(b"02/01/2026 00:00"), Ok(1_767_312_000.0));
+        assert!(clock.read(b"2026-01-02").unwrap_err().contains("as `%d/%m/%Y %H:%M` writes it"));
+        assert!(check_format("%d.%m.%Y").is_ok() && check_format("%!").is_err() && check_format("d").is_err());
+    }
+
+    #[test]
+    fn a_zone_that_changes_is_refused() {
+        let mut clock = Clock::default();
+        assert!(clock.read(b"Sun Mar 29 01:59:00 CET 2026").is_ok());
+        assert!(clock.read(b"Sun Mar 29 03:00:00 CEST 2026").unwrap_err().contains("changes from `CET` to `CEST`"));
+        assert!(clock.read(b"17").is_err(), "another form");
+    }
+
+    #[test]
+    fn a_unit_follows_from_size_where_it_can_be_nothing_else() {
+        let unix = |k: f64| (0..9).map(|i| (1_767_225_600.0 + f64::from(i) * 60.0) * k).collect::<Vec<_>>();
+        for (k, seconds) in [(1.0, 1.0), (1e3, 1e-3), (1e6, 1e-6), (1e9, 1e-9)] {
+            assert_eq!(unit(&unix(k), None, true).unwrap().0, seconds);
+        }
+        assert!(unit(&unix(1e3), None, false).unwrap_err().contains("--time-unit"));
+        assert_eq!(unit(&unix(1e3), Some(1.0), true), Ok((1.0, "")));
+        let excel: Vec<f64> = (0..9).map(|i| 46_023.0 + f64::from(i) / 1440.0).collect();
+        assert_eq!(unit(&excel, None, true), Ok((DAY, "Excel's days")));
+        let fine: Vec<f64> = (0..9).map(|i| 46_023.0 + f64::from(i) / 10.0).collect();
+        assert!(unit(&fine, None, true).unwrap_err().contains("--time-unit days or s"));
+        assert_eq!(unit(&[0.0, 60.0, 120.0], None, true), Ok((1.0, "")));
+        assert!(unit(&[0.0, 60_000.0, 120_000.0], None, true).unwrap_err().contains("seconds or milliseconds"));
+    }
+}

@@ -1,0 +1,114 @@
+//! Where a process may have been restarted, or be dead already, though nothing in the table says so.
+
+use super::collect::Raw;
+use super::course::Course;
+use crate::model::TableDoubt;
+
+/// Readings of the shortest life, and of the shortest course that is looked at.
+const SHORTEST: usize = 5;
+const ENOUGH: usize = 20;
+/// How much of what memory had risen by a fall takes back, at least, that may be a restart: nearly all.
+const ALL: f64 = 0.95;
+/// Of the largest rise in the course, what any other has at least, for its end to count.
+const ALIKE: f64 = 0.3;
+/// Of the level at the beginning, the least rise: less is the breathing of a process.
+const RISE: f64 = 0.05;
+/// How many usual steps a fall has at least.
+const ABRUPT: f64 = 8.0;
+/// Readings alike at the end, at least: so many, so many times as many as were alike before, and such a part of all.
+const HELD: usize = 8;
+const HELD_LONGER: usize = 4;
+const HELD_PART: usize = 10;
+
+/// Cuts a course where it was restarted, as far as that can be told, and says what else it may be; the number of restarts. For
+/// courses whose lives nothing else tells apart: no PID, no start, no running count of requests.
+pub(super) fn cut(course: &mut Course, whose: &str, doubts: &mut Vec<TableDoubt>) -> u64 {
+    if !course.begins.is_empty() {
+        return 0;
+    }
+    let falls = falls(&course.raws);
+    match falls[..] {
+        [] => 0,
+        [once] => {
+            course.begins.insert(once);
+            1
+        }
+        _ => {
+            doubts.push(TableDoubt::Sawtooth { falls: falls.len() as u64, whose: whose.into() });
+            0
+        }
+    }
+}
+
+/// Keeps the first of each kind of doubt, which stands for the others, with the most falls or readings.
+pub(super) fn keep_worst(doubts: &mut Vec<TableDoubt>) {
+    doubts.sort_by_key(|doubt| match doubt {
+        TableDoubt::Sawtooth { falls, .. } => (0, u64::MAX - falls),
+        TableDoubt::Held { readings, .. } => (1, u64::MAX - readings),
+    });
+    doubts.dedup_by_key(|doubt| std::mem::discriminant(doubt));
+}
+
+/// Places at which memory falls to where the life before began.
+fn falls(raws: &[Raw]) -> Vec<usize> {
+    let levels: Vec<(usize, f64)> = raws
+        .iter()
+        .enumerate()
+        .filter_map(|(place, raw)| Some((place, raw.memory?.saturating_add(raw.swap.unwrap_or(0)) as f64)))
+        .collect();
+    if levels.len() < ENOUGH {
+        return Vec::new();
+    }
+    let mut steps: Vec<f64> = levels.windows(2).map(|pair| (pair[1].1 - pair[0].1).abs()).collect();
+    steps.sort_by(f64::total_cmp);
+    let usual = steps[steps.len() / 2];
+    // Each with its place and the rise before it.
+    let mut found: Vec<(usize, f64)> = Vec::new();
+    let mut begun = 0;
+    let mut peak = f64::NEG_INFINITY;
+    for i in 1..levels.len() {
+        let (before, level) = (levels[i - 1].1, levels[i].1);
+        peak = if i - 1 == begun { before } else { peak.max(before) };
+        if i - begun < SHORTEST {
+            continue;
+        }
+        let base = median(&levels[begun..begun + 3]);
+        let rise = before - base;
+        let stays = levels.get(i + 1).is_none_or(|next| before - next.1 > 0.5 * rise);
+        let whole = rise > RISE * base && rise > 0.5 * (peak - base) && before - level >= ALL * rise;
+        if whole && stays && before - level > ABRUPT * usual {
+            found.push((levels[i].0, rise));
+            begun = i;
+        }
+    }
+    let most = found.iter().map(|(_, rise)| *rise).fold(0.0, f64::max);
+    found.into_iter().filter(|(_, rise)| *rise >= ALIKE * most).map(|(place, _)| place).collect()
+}
+
+fn median(levels: &[(usize, f64)]) -> f64 {
+    let mut values: Vec<f64> = levels.iter().map(|(_, level)| *level).collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// Says so if the readings at the end are alike in everything, where those before hardly ever were.
+pub(super) fn held(course: &Course, whose: &str) -> Option<TableDoubt> {
+    let all = course.lives().last()?;
+    let raws: Vec<&Raw> = all.iter().filter(|raw| raw.memory.is_some()).collect();
+    let all_of = |raw: &Raw| {
+        (raw.memory, raw.swap, raw.requests, raw.descriptors, raw.threads, raw.load.map(f64::to_bits), raw.pulse)
+    };
+    let last = *raws.last()?;
+    let tail = raws.iter().rev().take_while(|raw| all_of(raw) == all_of(last)).count();
+    let before = &raws[..raws.len() - tail];
+    let (mut run, mut longest, mut changes) = (1, 1, 0);
+    for pair in before.windows(2) {
+        let changed = pair[0].memory != pair[1].memory;
+        changes += usize::from(changed);
+        run = if changed { 1 } else { run + 1 };
+        longest = longest.max(run);
+    }
+    let told = tail >= HELD && tail >= HELD_LONGER * longest && tail * HELD_PART >= raws.len();
+    (told && before.len() >= HELD && changes * 2 > before.len())
+        .then(|| TableDoubt::Held { readings: tail as u64, whose: whose.into() })
+}

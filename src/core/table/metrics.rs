@@ -1,0 +1,201 @@
+//! Points of named metrics with labels: as Prometheus answers them, and as metrics are written in text with their times.
+
+use super::collect::Collector;
+use super::fuse::LONGEST;
+use super::sheet::{self, Sheet};
+use super::{Mapping, TableError, shown};
+use csv::ByteRecord;
+use std::collections::{BTreeMap, HashMap};
+use std::io::{BufRead, BufReader, Read};
+
+/// Points, labels and metrics that are kept.
+const MOST_POINTS: usize = 4 << 20;
+const MOST_SERIES: usize = 100_000;
+const MOST_METRICS: usize = 100;
+/// The label that is the name of the metric.
+const NAME: &str = "__name__";
+
+/// Points of several metrics, which become columns: a row has those of one set of labels at one time.
+#[derive(Debug, Default)]
+pub(super) struct Points {
+    metrics: Vec<String>,
+    labels: Vec<BTreeMap<String, String>>,
+    places: HashMap<BTreeMap<String, String>, usize>,
+    rows: Vec<(usize, f64, Vec<String>)>,
+    /// The row of each set of labels and time.
+    at: HashMap<(usize, u64), usize>,
+    left_out: u64,
+}
+
+impl Points {
+    /// Adds a point, unless a filter leaves it out.
+    ///
+    /// # Errors
+    /// If there are too many.
+    pub fn add(&mut self, labels: &[(String, String)], t: f64, value: &str, mapping: &Mapping) -> Result<(), String> {
+        let has = |(name, value): &(String, String)| labels.iter().any(|(n, v)| n == name && v == value);
+        if !mapping.filters.iter().all(has) {
+            self.left_out += 1;
+            return Ok(());
+        }
+        let name = labels.iter().find(|(name, _)| name == NAME).map_or("value", |(_, name)| name.as_str());
+        let metric = match self.metrics.iter().position(|metric| metric == name) {
+            Some(metric) => metric,
+            None if self.metrics.len() < MOST_METRICS => {
+                self.metrics.push(name.to_owned());
+                self.metrics.len() - 1
+            }
+            None => return Err(format!("more than {MOST_METRICS} metrics: choose with --where {NAME}=NAME")),
+        };
+        let labels: BTreeMap<String, String> = labels.iter().filter(|(name, _)| name != NAME).cloned().collect();
+        let place = match self.places.get(&labels) {
+            Some(place) => *place,
+            None if self.labels.len() < MOST_SERIES => {
+                self.labels.push(labels.clone());
+                self.places.insert(labels, self.labels.len() - 1);
+                self.labels.len() - 1
+            }
+            None => return Err(format!("more than {MOST_SERIES} sets of labels: choose with --where LABEL=VALUE")),
+        };
+        if self.rows.len() >= MOST_POINTS {
+            return Err(format!("more than {MOST_POINTS} points: choose with --where LABEL=VALUE"));
+        }
+        let row = *self.at.entry((place, t.to_bits())).or_insert_with(|| {
+            self.rows.push((place, t, Vec::new()));
+            self.rows.len() - 1
+        });
+        let values = &mut self.rows[row].2;
+        if values.len() <= metric {
+            values.resize(metric + 1, String::new());
+        }
+        values[metric] = value.to_owned();
+        Ok(())
+    }
+
+    /// Reads the points as a sheet.
+    pub fn read(self, mapping: &Mapping, collector: &mut Collector) -> Result<(), TableError> {
+        if self.rows.is_empty() {
+            let what =
+                if self.left_out > 0 { "no series has the labels that --where asks for" } else { "it has no points" };
+            return Err(TableError::whole(what));
+        }
+        let first = &self.labels[0];
+        let differs = |name: &String| self.labels.iter().any(|labels| labels.get(name) != first.get(name));
+        let whose = |labels: &BTreeMap<String, String>| {
+            let told = labels.iter().filter(|(name, _)| differs(name)).map(|(name, value)| format!("{name}={value}"));
+            told.collect::<Vec<_>>().join(" ")
+        };
+        let names: Vec<String> = self.labels.iter().map(whose).collect();
+        let header = ["timestamp", "worker"].into_iter().chain(self.metrics.iter().map(String::as_str));
+        let header: Vec<Vec<u8>> = header.map(|name| name.as_bytes().to_vec()).collect();
+        let fields = header.len();
+        let rows: Vec<(u64, ByteRecord)> = (1..)
+            .zip(self.rows)
+            .map(|(line, (place, t, values))| {
+                let mut row = ByteRecord::new();
+                row.push_field(t.to_string().as_bytes());
+                row.push_field(names[place].as_bytes());
+                values.iter().for_each(|value| row.push_field(value.as_bytes()));
+                (values.len()..fields - 2).for_each(|_| row.push_field(b""));
+                (line, row)
+            })
+            .collect();
+        // Filters are done with.
+        let mapping = Mapping { filters: Vec::new(), ..mapping.clone() };
+        let sheet = Sheet { header, line: 1, delimiter: 0, rows: rows.into_iter() };
+        // There are no lines to name: points are of a series and a time.
+        sheet::read(sheet, &mapping, collector).map_err(|error| TableError { line: None, ..error })
+    }
+}
+
+/// Whether a line is one of metrics in text: `name{label="value"} 1 1767225600`.
+pub(super) fn is_point(line: &[u8], commented: bool) -> bool {
+    (commented || line.contains(&b'{')) && point(line).is_some()
+}
+
+/// Reads metrics in text, each with its time.
+pub(super) fn read(input: impl Read, mapping: &Mapping, collector: &mut Collector) -> Result<(), TableError> {
+    let mut points = Points::default();
+    let mut input = BufReader::with_capacity(256 << 10, input);
+    let mut text = Vec::new();
+    for line in 1.. {
+        text.clear();
+        let read = (&mut input).take(LONGEST).read_until(b'\n', &mut text)?;
+        if read == 0 {
+            break;
+        }
+        let ended = text.ends_with(b"\n");
+        let text = text.trim_ascii();
+        if text.is_empty() || text.starts_with(b"#") {
+            continue;
+        }
+        if !ended {
+            collector.torn(line);
+            break;
+        }
+        let Some((labels, value, time)) = point(text) else {
+            let what = format!("expected a metric, its value and its time, found `{}`", shown(text));
+            return Err(TableError::at(line, what));
+        };
+        let Some(t) = time else {
+            let what =
+                "the metric has no time: write it behind the value, or judge what Prometheus answers to `query_range`";
+            return Err(TableError::at(line, what));
+        };
+        points.add(&labels, t, value, mapping).map_err(|what| TableError::at(line, what))?;
+    }
+    points.read(mapping, collector)
+}
+
+type Point<'a> = (Vec<(String, String)>, &'a str, Option<f64>);
+
+fn point(line: &[u8]) -> Option<Point<'_>> {
+    let line = std::str::from_utf8(line).ok()?;
+    let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | ':')))?;
+    let (name, rest) = line.split_at(end);
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
+        return None;
+    }
+    let mut labels = vec![(NAME.to_owned(), name.to_owned())];
+    let rest = match rest.strip_prefix('{') {
+        Some(inside) => self::labels(inside, &mut labels)?,
+        None => rest,
+    };
+    // What a `#` leads in is an example.
+    let rest = rest.split_once(" # ").map_or(rest, |(rest, _)| rest);
+    let mut words = rest.split_whitespace();
+    let value = words.next()?;
+    value.parse::<f64>().ok()?;
+    let time = match words.next() {
+        Some(time) => Some(time.parse::<f64>().ok().filter(|t| t.is_finite())?),
+        None => None,
+    };
+    words.next().is_none().then_some((labels, value, time))
+}
+
+/// Reads labels up to the brace that closes them, and gives what comes after it.
+fn labels<'a>(mut rest: &'a str, out: &mut Vec<(String, String)>) -> Option<&'a str> {
+    loop {
+        rest = rest.trim_start_matches([' ', ',']);
+        if let Some(after) = rest.strip_prefix('}') {
+            return Some(after);
+        }
+        let (name, value) = rest.split_once("=\"")?;
+        let mut text = String::new();
+        let mut chars = value.char_indices();
+        loop {
+            match chars.next()? {
+                (at, '"') => {
+                    rest = &value[at + 1..];
+                    break;
+                }
+                (_, '\\') => text.push(match chars.next()?.1 {
+                    'n' => '\n',
+                    other => other,
+                }),
+                (_, other) => text.push(other),
+            }
+        }
+        out.push((name.trim().to_owned(), text));
+    }
+}

@@ -1,0 +1,113 @@
+//! Names that columns of other tools have, and units at their ends.
+
+use crate::model::MemoryKind;
+
+pub(super) const TIME: &[&str] = &[
+    "elapsed",
+    "elapsed_time",
+    "time",
+    "timestamp",
+    "time_stamp",
+    "t",
+    "ts",
+    "seconds",
+    "secs",
+    "date",
+    "datetime",
+    "date_time",
+    "unix_time",
+    "epoch",
+    "uptime",
+];
+/// Names of times that count from a beginning of their own.
+pub(super) const SINCE_A_BEGINNING: &[&str] = &["elapsed", "elapsed_time", "seconds", "secs", "uptime"];
+pub(super) const REQUESTS: &[&str] = &[
+    "requests",
+    "request_count",
+    "requests_total",
+    "requests_served",
+    "reqs",
+    "req",
+    "http_requests_total",
+    "http_requests",
+];
+const ANONYMOUS: &[&str] = &["anon", "anonymous", "rss_anon", "rssanon", "container_memory_rss"];
+const PRIVATE: &[&str] = &["private", "uss"];
+const PROPORTIONAL: &[&str] = &["pss"];
+const RESIDENT: &[&str] = &[
+    "rss",
+    "vmrss",
+    "vm_rss",
+    "resident",
+    "resident_memory",
+    "process_resident_memory",
+    "rsz",
+    "rssize",
+    "memory_rss",
+    "res_rss",
+];
+const WORKING_SET: &[&str] =
+    &["working_set", "workingset", "memory_working_set", "container_memory_working_set", "mem_usage_limit", "memusage"];
+const UNKNOWN: &[&str] = &["memory", "mem", "memory_usage", "mem_usage", "memory_used", "container_memory_usage"];
+/// Kinds of memory with their names, the best for judging first.
+pub(super) const KINDS: [(MemoryKind, &[&str]); 6] = [
+    (MemoryKind::Anonymous, ANONYMOUS),
+    (MemoryKind::Private, PRIVATE),
+    (MemoryKind::Resident, RESIDENT),
+    (MemoryKind::WorkingSet, WORKING_SET),
+    (MemoryKind::Unknown, UNKNOWN),
+    (MemoryKind::Proportional, PROPORTIONAL),
+];
+pub(super) const SWAP: &[&str] = &["swap", "vmswap", "vm_swap", "container_memory_swap"];
+/// Names of what tells workers apart. Where there are several, they do so together.
+pub(super) const WORKER: &[&str] = &[
+    "worker",
+    "worker_id",
+    "namespace",
+    "pod",
+    "pod_name",
+    "container",
+    "container_name",
+    "container_id",
+    "instance",
+    "process",
+    "name",
+];
+pub(super) const PID: &[&str] = &["pid", "process_id"];
+pub(super) const START: &[&str] = &["start", "start_time", "starttime", "process_start_time"];
+pub(super) const DESCRIPTORS: &[&str] =
+    &["fds", "fd", "num_fds", "open_fds", "descriptors", "file_descriptors", "process_open_fds"];
+pub(super) const THREADS: &[&str] = &["threads", "num_threads", "nthreads", "nlwp", "process_threads"];
+pub(super) const LOAD: &[&str] = &["load", "rps", "requests_per_second"];
+/// What stands beside a column `TIME` of `ps` and `top`, which is CPU time.
+pub(super) const BESIDE_CPU_TIME: &[&str] =
+    &["cpu", "pcpu", "tty", "tt", "stat", "command", "cmd", "comm", "ni", "pr", "c"];
+
+/// What the ends of names of times mean in seconds.
+pub(super) const TIME_UNITS: [(&str, f64); 12] = [
+    ("s", 1.0),
+    ("sec", 1.0),
+    ("secs", 1.0),
+    ("seconds", 1.0),
+    ("ms", 1e-3),
+    ("us", 1e-6),
+    ("ns", 1e-9),
+    ("min", 60.0),
+    ("minutes", 60.0),
+    ("h", 3600.0),
+    ("hours", 3600.0),
+    ("days", 86_400.0),
+];
+
+/// What the ends of names of memory mean in bytes. `kb` and the like are powers of 1024: so `/proc`, `ps`, psrecord
+/// and scripts around psutil have it.
+pub(super) const MEMORY_UNITS: [(&str, u64); 8] = [
+    ("b", 1),
+    ("bytes", 1),
+    ("kb", 1 << 10),
+    ("kib", 1 << 10),
+    ("mb", 1 << 20),
+    ("mib", 1 << 20),
+    ("gb", 1 << 30),
+    ("gib", 1 << 30),
+];

@@ -1,0 +1,158 @@
+//! Tables that could mean two things: each is read rightly, left open or refused, and never passed by mistake.
+
+use super::*;
+use crate::model::{Per, TableDoubt};
+use crate::verdict::Verdict;
+
+/// Judges by the hour, or by the request if these are counted.
+fn judged(table: &Table) -> Verdict {
+    let mut record = table.record.clone();
+    let counted = record.meta.counting.source == CountingSource::Table;
+    let usual = crate::model::Budgets::usual(if counted { Per::Request } else { Per::Hour });
+    record.meta.budgets =
+        crate::model::Budgets { memory: usual.memory, per: usual.per, ..crate::model::Budgets::default() };
+    verdict::judge(&record)
+}
+
+fn table(head: &str, count: u64, row: impl Fn(u64) -> String) -> Table {
+    let rows: String = (0..count).map(|i| row(i) + "\n").collect();
+    read_text(&format!("{head}\n{rows}"))
+}
+
+fn noise(i: u64) -> u64 {
+    i * 7919 % 61
+}
+
+fn doubts(table: &Table) -> &[TableDoubt] {
+    &table.record.meta.understood.as_ref().unwrap().doubts
+}
+
+fn lives(table: &Table) -> usize {
+    table.record.workers().len()
+}
+
+#[test]
+fn a_dead_process_holds_nothing() {
+    let row = |i: u64| format!("{},{}", 60 * i, if i % 50 < 40 { 80_000 + i % 50 * 300 + noise(i) } else { 0 });
+    let table = table("time_s,rss_kib", 100, row);
+    assert_eq!((lives(&table), table.record.samples.len()), (2, 80));
+    assert!(
+        table.notes.iter().any(|note| note.starts_with("20 readings of 0 bytes were left out")),
+        "{:?}",
+        table.notes
+    );
+    assert_eq!(judged(&table).outcome, Outcome::Leak);
+    assert!(error("time_s,rss_kib\n0,0\n1,0\n").starts_with("its memory is 0 in every row"));
+}
+
+#[test]
+fn a_value_that_is_repeated_to_the_end_is_no_proof() {
+    let held = |i: u64| format!("{},{},7", 60 * i, 80_000 + i.min(60) * 300 + noise(i.min(60)));
+    let open = table("time_s,rss_kib,x", 100, held);
+    assert_eq!(doubts(&open), [TableDoubt::Held { readings: 40, whose: String::new() }]);
+    assert_ne!(judged(&open).outcome, Outcome::Clean);
+    // Anything else that changes shows that it lives.
+    let alive = table("time_s,rss_kib,cpu", 100, |i| format!("{},{}", held(i).trim_end_matches(",7"), i % 2));
+    assert!(doubts(&alive).is_empty());
+    // What settles bit by bit is a process at rest.
+    let settles = |i: u64| format!("{},{}", 60 * i, (90_000 - 40_000 / (1 + i / 4) / 4 * 4));
+    assert!(doubts(&table("time_s,rss_kib", 100, settles)).is_empty());
+}
+
+#[test]
+fn a_fall_to_where_it_began_is_a_restart_and_many_may_be_collections() {
+    let tooth = |i: u64, every: u64| 80_000 + i % every * 900 + noise(i);
+    let once = table("time_s,rss_kib", 200, |i| format!("{},{}", 60 * i, tooth(i, 140)));
+    assert_eq!((lives(&once), judged(&once).outcome), (2, Outcome::Leak));
+    let often = table("time_s,rss_kib", 200, |i| format!("{},{}", 60 * i, tooth(i, 30)));
+    assert_eq!(doubts(&often), [TableDoubt::Sawtooth { falls: 6, whose: String::new() }]);
+    assert_eq!((lives(&often), judged(&often).outcome), (1, Outcome::Inconclusive));
+    for (name, value) in [("start", 30), ("process_start_time_seconds", 30)] {
+        let known = table(&format!("time_s,rss_kib,{name}"), 200, |i| {
+            format!("{},{},{}.5", 60 * i, tooth(i, 30), 5 + i / value)
+        });
+        assert_eq!((lives(&known), doubts(&known).len(), judged(&known).outcome), (7, 0, Outcome::Leak), "{name}");
+    }
+    let same_pid = table("time_s,rss_kib,pid", 200, |i| format!("{},{},77", 60 * i, tooth(i, 30)));
+    assert_eq!((lives(&same_pid), doubts(&same_pid).len()), (1, 0), "a collector: the process is the same");
+    let flat = table("time_s,rss_kib", 200, |i| format!("{},{}", 60 * i, 80_000 + noise(i)));
+    assert_eq!((lives(&flat), doubts(&flat).len(), judged(&flat).outcome), (1, 0, Outcome::Clean));
+}
+
+#[test]
+fn workers_that_pile_up_are_no_pass() {
+    let mut text = "time_s,pid,rss_kib\n".to_owned();
+    for i in 0..80u64 {
+        (0..3 + i / 2).for_each(|pid| text.push_str(&format!("{},{},{}\n", 60 * i, 500 + pid, 13_000 + noise(i))));
+    }
+    assert_eq!(judged(&read_text(&text)).outcome, Outcome::Inconclusive);
+    let mut text = "time_s,pid,rss_kib\n".to_owned();
+    for i in 0..80u64 {
+        (0..6).for_each(|pid| text.push_str(&format!("{},{},{}\n", 60 * i, 500 + pid, 13_000 + (i + pid) % 2)));
+    }
+    assert_eq!(judged(&read_text(&text)).outcome, Outcome::Clean, "as many as ever");
+}
+
+#[test]
+fn counts_of_intervals_are_summed_up() {
+    let row = |i: u64| format!("{},{},{}", 60 * i, 500 + i * 37 % 13, 50_000 + 50 * i);
+    let summed = table("time_s,requests,anon_kib", 100, row);
+    let all = rows(&summed);
+    assert_eq!((all[0].2, all[1].2), (Some(500), Some(1_011)));
+    assert_eq!((lives(&summed), judged(&summed).outcome), (1, Outcome::Leak));
+    let mut text = "time_s,requests,anon_kib\n".to_owned();
+    (0..100).for_each(|i| text.push_str(&(row(i) + "\n")));
+    let running = Mapping { requests_are: Some(RequestsAre::Running), ..Mapping::default() };
+    let refused = read(text.as_bytes(), "x", &running).unwrap_err().to_string();
+    assert!(refused.contains("the count of requests falls in") && refused.contains("served so far"), "{refused}");
+    let mut even = "time_s,requests,anon_kib\n".to_owned();
+    (0..30).for_each(|i| even.push_str(&format!("{i},7,9\n")));
+    let interval = Mapping { requests_are: Some(RequestsAre::Interval), ..Mapping::default() };
+    assert_eq!(rows(&read(even.as_bytes(), "x", &interval).unwrap())[29].2, Some(210));
+}
+
+#[test]
+fn running_counts_of_several_workers_in_one_column_are_asked_about() {
+    let mut text = "time_s,requests,anon_kib\n".to_owned();
+    (0..90u64).for_each(|i| text.push_str(&format!("{i},{},{}\n", 10_000 * (i % 3) + 7 * i, 50_000 + 50 * i)));
+    assert!(error(&text).contains("looks like those of 3 workers in turn"), "{}", error(&text));
+}
+
+#[test]
+fn a_count_that_all_workers_share_is_the_pool_s() {
+    for late in [0.0, 0.01] {
+        let mut text = "time_s,pid,requests,anon_kib\n".to_owned();
+        for i in 0..60u64 {
+            for pid in 0..4u64 {
+                let t = 60.0 * i as f64 + late * pid as f64;
+                text.push_str(&format!("{t},{},{},{}\n", 500 + pid, 4000 * i, 50_000 + 100 * i + noise(i + pid) / 2));
+            }
+        }
+        let table = read_text(&text);
+        assert!(!table.record.meta.counting.per_worker && table.record.samples.iter().all(|s| s.requests.is_none()));
+        let verdict = judged(&table);
+        assert_eq!(verdict.outcome, Outcome::Leak, "102 bytes for each of the thousand that are its share");
+        let growth = verdict.findings[0].growth.unwrap().estimate;
+        assert!((growth / 102.4 - 1.0).abs() < 0.05, "{growth}");
+    }
+}
+
+#[test]
+fn a_clock_that_stands_still_is_none() {
+    assert!(error("time,rss_kib\n5,1\n5,2\n5,3\n").contains("column `time` never changes"));
+}
+
+#[test]
+fn readings_of_one_time_are_asked_about() {
+    let mut text = "time_s,task,rss_kib\n".to_owned();
+    for i in 0..30u64 {
+        text.push_str(&format!("{i},web,{}\n{i},db,{}\n", 9_000 + i, 90_000));
+    }
+    let asked = error(&text);
+    assert!(asked.contains("say which column tells their processes apart with --worker (one of `task`?)"), "{asked}");
+    let mapping = Mapping { worker: Some("task".into()), ..Mapping::default() };
+    assert_eq!(lives(&read(text.as_bytes(), "x", &mapping).unwrap()), 2);
+    // A clock in whole seconds, looked at more often.
+    let fine = table("time_s,rss_kib", 60, |i| format!("{},{}", i / 2, 90_000 + i));
+    assert_eq!(fine.record.samples.len(), 60);
+}

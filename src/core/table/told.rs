@@ -1,0 +1,168 @@
+//! What was understood of a table, in words.
+
+use super::collect::{Collector, Told};
+use super::counts::Counts;
+use super::course::{Course, Order};
+use crate::model::{MemoryKind, TableDoubt, Taken, Understood};
+
+/// What each quantity was read from, and what was left unused.
+pub(super) fn understood(
+    collector: &Collector,
+    clock: &Told,
+    counts: &Counts,
+    courses: &[Course],
+    doubts: Vec<TableDoubt>,
+) -> Understood {
+    let c = &collector.columns;
+    let name = |index: usize| collector.header.get(index).cloned().unwrap_or_default();
+    let joined = |indices: &[usize]| indices.iter().map(|index| name(*index)).collect::<Vec<_>>().join(", ");
+    let mut taken = Vec::new();
+    let mut take = |what: &str, column: String, how: String| taken.push(Taken { what: what.into(), column, how });
+    match c.time {
+        Some(time) => {
+            take("time", joined(&time.date.into_iter().chain([time.index]).collect::<Vec<_>>()), clock.how.clone())
+        }
+        None => take("time", String::new(), "none: readings stand one second apart".into()),
+    }
+    let unit = |unit: Option<u64>| match unit {
+        Some(unit) => format!("in {}", unit_name(unit)),
+        None => match &collector.own_unit {
+            Some(example) => {
+                format!("in the units that are written, as in `{example}`; kB is 1024 bytes, MB 1024 of these")
+            }
+            None => "in bytes".into(),
+        },
+    };
+    if let Some(first) = c.memory.first() {
+        let kind = match c.kind {
+            MemoryKind::Unknown => "of a kind that its name doesn't say".into(),
+            kind => format!("{} memory", kind.name()),
+        };
+        let each = if c.memory.len() > 1 { ", each column a worker" } else { "" };
+        let columns = match c.memory.len() {
+            few if few <= 8 => joined(&c.memory.iter().map(|size| size.index).collect::<Vec<_>>()),
+            many => format!("{} and {} more", name(first.index), many - 1),
+        };
+        take("memory", columns, format!("{kind}, {}{each}", unit(first.unit)));
+    }
+    if let Some(swap) = c.swap {
+        take("swap", name(swap.index), unit(swap.unit));
+    }
+    if let Some(requests) = c.requests {
+        let how = match (&counts.pool, counts.summed) {
+            (Some(_), false) => "a running count, the same on every worker: the pool's, shared out evenly",
+            (Some(_), true) => {
+                "a count for each interval, the same on every worker: summed up as the pool's, shared out evenly"
+            }
+            (None, true) => "a count for each interval, which is summed up",
+            (None, false) => "a running count of each worker",
+        };
+        take("requests", name(requests), how.into());
+    }
+    let whose: Vec<usize> = c.workers.iter().copied().chain(c.pid).chain(c.start).collect();
+    let lives: usize = courses.iter().map(|course| course.lives().count()).sum();
+    let number = match (courses.len(), lives) {
+        (1, 1) if whose.is_empty() && c.memory.len() < 2 => "taken as one process".into(),
+        (1, 1) => "one process".into(),
+        (1, lives) => format!("one process in {lives} lives"),
+        (workers, lives) if workers == lives => format!("{workers} workers"),
+        (workers, lives) => format!("{workers} workers in {lives} lives"),
+    };
+    take("workers", joined(&whose), format!("{number}{}", called(collector, courses)));
+    for (what, index) in [("descriptors", c.descriptors), ("threads", c.threads), ("load", c.load)] {
+        if let Some(index) = index {
+            take(what, name(index), String::new());
+        }
+    }
+    for (index, value) in &c.filters {
+        take("rows", name(*index), format!("only those with `{}`", super::shown(value)));
+    }
+    if let Some(grouped) = &collector.grouped {
+        take("numbers", String::new(), grouped.clone());
+    }
+    Understood { taken, unused: c.unused.iter().map(|index| name(*index)).collect(), kind: c.kind, doubts }
+}
+
+/// What stands for the names of workers that have no PID.
+fn called(collector: &Collector, courses: &[Course]) -> String {
+    const MOST: usize = 12;
+    let named = courses.iter().filter(|course| course.key.pid.is_none()).filter_map(|course| {
+        let place = course.key.worker?;
+        Some(format!("PID {} is {}", place + 1, collector.whose(course.key)))
+    });
+    let named: Vec<String> = named.take(MOST + 1).collect();
+    match named.len() {
+        0 => String::new(),
+        few if few <= MOST => format!("; below, {}", named.join(", ")),
+        _ => format!("; below, {} and so on", named[..MOST].join(", ")),
+    }
+}
+
+fn unit_name(unit: u64) -> String {
+    const NAMES: [(u64, &str); 7] = [
+        (1, "bytes"),
+        (1 << 10, "KiB"),
+        (1 << 20, "MiB"),
+        (1 << 30, "GiB"),
+        (1_000, "kB of 1000 bytes"),
+        (1_000_000, "MB of 1000 kB"),
+        (1_000_000_000, "GB of 1000 MB"),
+    ];
+    NAMES
+        .iter()
+        .find(|(bytes, _)| *bytes == unit)
+        .map_or_else(|| format!("units of {unit} bytes"), |(_, name)| (*name).into())
+}
+
+/// What the reader of a verdict should know beside.
+pub(super) fn notes(
+    collector: &Collector,
+    order: Order,
+    dead: u64,
+    restarts: u64,
+    thinned: Vec<String>,
+) -> Vec<String> {
+    let c = &collector.columns;
+    let mut notes = Vec::new();
+    let mut note = |text: String| notes.push(text);
+    if !c.memory.is_empty() {
+        let beside = if c.swap.is_none() { "; swapped memory isn't in the file and is taken as none" } else { "" };
+        let because = match c.kind {
+            MemoryKind::Anonymous if c.swap.is_none() => {
+                note("swapped memory isn't in the file and is taken as none".into());
+                None
+            }
+            MemoryKind::Anonymous | MemoryKind::Unknown => None,
+            MemoryKind::Private => Some("inherited pages that are written to count as growth"),
+            MemoryKind::Proportional => Some("shared pages count as growth when a neighbour ends"),
+            MemoryKind::Resident => Some("file and shared pages count as growth"),
+            MemoryKind::WorkingSet => Some("page cache that is in use counts as growth"),
+        };
+        if let Some(because) = because {
+            note(format!("{} memory is judged for want of anonymous memory: {because}{beside}", c.kind.name()));
+        }
+    }
+    if c.time.is_none() {
+        note("the file has no time: readings stand one second apart".into());
+    }
+    if collector.timeless > 0 {
+        note(format!("{} rows without a time were left out", collector.timeless));
+    }
+    if let Some(line) = collector.torn {
+        note(format!("line {line}, the last, has no end: it may be torn off, and was left out"));
+    }
+    match order {
+        Order::Kept => {}
+        Order::Reversed => note("rows stood with the newest first, and were turned round".into()),
+        Order::Sorted => note("rows were put in the order of time".into()),
+    }
+    if dead > 0 {
+        note(format!("{dead} readings of 0 bytes were left out: no living process has none"));
+    }
+    if restarts > 0 {
+        let series = if restarts == 1 { String::new() } else { format!(" in {restarts} series") };
+        note(format!("memory falls once to where it began{series}: that was taken as a restart"));
+    }
+    notes.extend(thinned);
+    notes
+}
