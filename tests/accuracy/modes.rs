@@ -199,5 +199,6 @@ pub fn meta(sent: u64) -> RunMeta {
         }),
         observing: None,
         config: serde_json::Value::Null,
+        understood: None,
     }
 }

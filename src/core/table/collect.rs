@@ -239,6 +239,7 @@ impl Collector {
         if courses.is_empty() {
             return Err("its memory is 0 in every row: expected what living processes have".into());
         }
+        self.check_workers(&courses)?;
         let mut doubts = Vec::new();
         let mut restarts = 0;
         let many = courses.len() > 1;
@@ -339,6 +340,20 @@ impl Collector {
             "{again} of {rows} rows have the same time as another: say which column tells their processes apart with \
              --worker{of}, or choose rows with --where COLUMN=VALUE"
         ))
+    }
+
+    /// Whether each column that is taken as a worker's memory may be that of a process.
+    fn check_workers(&self, courses: &[Course]) -> Result<(), String> {
+        let most = |course: &Course| course.raws.iter().filter_map(|raw| raw.memory).max().unwrap_or(0);
+        match courses.iter().find(|course| most(course) < PAGE) {
+            Some(course) if self.columns.memory.len() > 1 => Err(format!(
+                "column `{}` has {} bytes at most, which is no memory of a process: choose columns with --memory, such as \
+                 `--memory 'pod-*'`, or give another --memory-unit",
+                self.whose(course.key),
+                most(course)
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// What a worker is called.

@@ -336,18 +336,18 @@ impl Names<'_> {
         numbers.read(first, b"").is_none() && words.any(|word| word != first)
     }
 
-    /// Whether the first values of a column have units of their own; `None` if some aren't numbers, or all are missing.
+    /// Whether the first values of a column have units of their own; `None` if some aren't numbers.
     fn value_unit(&self, index: usize) -> Option<bool> {
         let mut numbers = Numbers::new(self.delimiter, self.mapping.decimal);
-        let mut own = None;
+        let mut own = false;
         for text in self.rows.iter().filter_map(|row| row.get(index)).map(<[u8]>::trim_ascii) {
             if is_missing(text) {
                 continue;
             }
             let value = numbers.read(text, b"")?;
-            own = Some(own.unwrap_or(false) || value.unit.is_some());
+            own |= value.unit.is_some();
         }
-        own
+        Some(own)
     }
 
     /// The unit of a column of memory: as it was asked for, else as its name says, else as its values do.

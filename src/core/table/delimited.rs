@@ -81,7 +81,7 @@ impl Begin {
                 skip,
                 ended: true,
             }),
-            delimiter => Box::new(Delimited::new(input, delimiter, self.crlf, skip)),
+            delimiter => Box::new(Delimited::new(input, delimiter, self.crlf, !self.commented)),
         };
         Sheet { header: self.header, line: self.line, delimiter: self.delimiter, rows }
     }
@@ -131,16 +131,16 @@ struct Delimited<R> {
     reader: csv::Reader<Fuse<R>>,
     allowance: Allowance,
     crlf: bool,
-    /// Lines up to this one are no rows.
-    skip: u64,
+    /// Whether the line of names is still to come.
+    named: bool,
 }
 
 impl<R: Read> Delimited<R> {
-    fn new(input: R, delimiter: u8, crlf: bool, skip: u64) -> Self {
+    fn new(input: R, delimiter: u8, crlf: bool, named: bool) -> Self {
         let (input, allowance) = Fuse::new(input);
         let mut options = csv::ReaderBuilder::new();
         options.delimiter(delimiter).has_headers(false).flexible(true).comment(Some(b'#')).buffer_capacity(256 << 10);
-        Delimited { reader: options.from_reader(input), allowance, crlf, skip }
+        Delimited { reader: options.from_reader(input), allowance, crlf, named }
     }
 
     /// The line on which the row begins. The reader counts from where the row before ended, empty lines included, so
@@ -167,7 +167,10 @@ impl<R: Read> Rows for Delimited<R> {
                 return Ok(None);
             }
             let line = self.line(row);
-            if line > self.skip {
+            if row.get(0).is_some_and(is_separator) {
+                continue;
+            }
+            if !std::mem::take(&mut self.named) {
                 return Ok(Some(line));
             }
         }

@@ -38,10 +38,7 @@ pub(super) fn read(input: impl Read, mapping: &Mapping, collector: &mut Collecto
             answer(&first, mapping)?.read(mapping, collector)
         }
         first => {
-            let rest = values.map(move |value| {
-                allowance.set(LONGEST);
-                value
-            });
+            let rest = values.inspect(move |_| allowance.set(LONGEST));
             objects(std::iter::once(Ok(first)).chain(rest), mapping, collector)
         }
     }

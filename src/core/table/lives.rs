@@ -5,16 +5,20 @@ use super::course::Course;
 use crate::model::TableDoubt;
 
 /// Readings of the shortest life, and of the shortest course that is looked at.
-const SHORTEST: usize = 5;
+const SHORTEST: usize = 4;
 const ENOUGH: usize = 20;
 /// How much of what memory had risen by a fall takes back, at least, that may be a restart: nearly all.
 const ALL: f64 = 0.95;
 /// Of the largest rise in the course, what any other has at least, for its end to count.
 const ALIKE: f64 = 0.3;
 /// Of the level at the beginning, the least rise: less is the breathing of a process.
-const RISE: f64 = 0.05;
-/// How many usual steps a fall has at least.
+const RISE: f64 = 0.01;
+/// How many usual steps a fall has that stands out by itself, and one that doesn't at least.
 const ABRUPT: f64 = 8.0;
+const LEAST: f64 = 2.0;
+/// The part of the steps that go up in a life that is too short for its fall to stand out, and how many of these there are at least.
+const UPWARD: f64 = 0.9;
+const FEW: usize = 3;
 /// Readings alike at the end, at least: so many, so many times as many as were alike before, and such a part of all.
 const HELD: usize = 8;
 const HELD_LONGER: usize = 4;
@@ -49,6 +53,18 @@ pub(super) fn keep_worst(doubts: &mut Vec<TableDoubt>) {
     doubts.dedup_by_key(|doubt| std::mem::discriminant(doubt));
 }
 
+/// A fall to where the life before began.
+struct Fall {
+    place: usize,
+    /// Readings of the life before, and what memory had risen by in it.
+    readings: usize,
+    rise: f64,
+    /// How many usual steps it is.
+    steps: f64,
+    /// The part of the life's steps that went up.
+    upward: f64,
+}
+
 /// Places at which memory falls to where the life before began.
 fn falls(raws: &[Raw]) -> Vec<usize> {
     let levels: Vec<(usize, f64)> = raws
@@ -59,11 +75,25 @@ fn falls(raws: &[Raw]) -> Vec<usize> {
     if levels.len() < ENOUGH {
         return Vec::new();
     }
+    let found = candidates(&levels);
+    // What stands out from the usual steps is one by itself. Shorter lives show in that all go up, and that there is little else.
+    let mut falls: Vec<&Fall> = found.iter().filter(|fall| fall.steps > ABRUPT).collect();
+    if falls.is_empty() {
+        falls = found.iter().filter(|fall| fall.upward >= UPWARD).collect();
+        let readings: usize = falls.iter().map(|fall| fall.readings).sum();
+        if falls.len() < FEW || 2 * readings < levels.len() {
+            return Vec::new();
+        }
+    }
+    let most = falls.iter().map(|fall| fall.rise).fold(0.0, f64::max);
+    falls.into_iter().filter(|fall| fall.rise >= ALIKE * most).map(|fall| fall.place).collect()
+}
+
+fn candidates(levels: &[(usize, f64)]) -> Vec<Fall> {
     let mut steps: Vec<f64> = levels.windows(2).map(|pair| (pair[1].1 - pair[0].1).abs()).collect();
     steps.sort_by(f64::total_cmp);
     let usual = steps[steps.len() / 2];
-    // Each with its place and the rise before it.
-    let mut found: Vec<(usize, f64)> = Vec::new();
+    let mut found = Vec::new();
     let mut begun = 0;
     let mut peak = f64::NEG_INFINITY;
     for i in 1..levels.len() {
@@ -73,16 +103,17 @@ fn falls(raws: &[Raw]) -> Vec<usize> {
             continue;
         }
         let base = median(&levels[begun..begun + 3]);
-        let rise = before - base;
+        let (rise, fall) = (before - base, before - level);
         let stays = levels.get(i + 1).is_none_or(|next| before - next.1 > 0.5 * rise);
-        let whole = rise > RISE * base && rise > 0.5 * (peak - base) && before - level >= ALL * rise;
-        if whole && stays && before - level > ABRUPT * usual {
-            found.push((levels[i].0, rise));
+        let whole = rise > RISE * base && rise > 0.5 * (peak - base) && fall >= ALL * rise;
+        if whole && stays && fall > LEAST * usual {
+            let up = levels[begun..i].windows(2).filter(|pair| pair[1].1 > pair[0].1).count();
+            let upward = up as f64 / (i - begun - 1) as f64;
+            found.push(Fall { place: levels[i].0, readings: i - begun, rise, steps: fall / usual, upward });
             begun = i;
         }
     }
-    let most = found.iter().map(|(_, rise)| *rise).fold(0.0, f64::max);
-    found.into_iter().filter(|(_, rise)| *rise >= ALIKE * most).map(|(place, _)| place).collect()
+    found
 }
 
 fn median(levels: &[(usize, f64)]) -> f64 {

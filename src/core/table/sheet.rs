@@ -106,7 +106,7 @@ pub(super) fn read(
         };
         if let Some(held_line) = held_line {
             let open = line.is_none() && sheet.rows.end() == End::Open;
-            let last = held.iter().last().map_or(0, <[u8]>::len);
+            let last = held.iter().next_back().map_or(0, <[u8]>::len);
             if open && (count >= MANY || last < before || held.len() != sheet.header.len()) {
                 collector.torn(held_line);
                 break;
@@ -149,6 +149,10 @@ impl Fields<'_> {
                 self.header.len(),
                 row.len()
             ));
+        }
+        // Files that were put together have their names again.
+        if row.iter().map(<[u8]>::trim_ascii).eq(self.header.iter().map(Vec::as_slice)) {
+            return Ok(());
         }
         let field = |index: usize| row.get(index).unwrap_or_default().trim_ascii();
         if c.filters.iter().any(|(index, value)| field(*index) != value) {

@@ -76,7 +76,7 @@ fn gates(record: &RunRecord, findings: &[Finding], doubts: &[Doubt], failures: &
     gates.extend(workload_gates(record));
     gates.extend(doubts.iter().map(open));
     // A table can't show how a process ended.
-    if !record.meta.target.command.is_empty() || record.meta.is_attached() {
+    if record.meta.understood.is_none() {
         gates.push(Gate { kind: GateKind::Deaths(failures.crashes), state: deaths });
     }
     gates.extend(limit);

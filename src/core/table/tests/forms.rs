@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// What is written of the reading with this number.
+type Written<'a> = &'a dyn Fn(u64) -> String;
+
 /// A reading a minute: half a MiB more each time, and a little noise.
 fn kib(i: u64) -> u64 {
     90_000 + 512 * i + i * 37 % 5
@@ -31,7 +34,7 @@ fn how(table: &Table, what: &str) -> String {
 #[test]
 fn every_way_to_write_a_time_gives_the_same_readings() {
     let midnight = 1_767_225_600u64;
-    let ways: [(&str, &dyn Fn(u64) -> String, &str); 9] = [
+    let ways: [(&str, Written, &str); 9] = [
         ("timestamp", &|i| (midnight + 60 * i).to_string(), "Unix time in s, by its size"),
         ("ts", &|i| (1000 * (midnight + 60 * i)).to_string(), "Unix time in ms, by its size"),
         ("ts", &|i| format!("{}000000", midnight + 60 * i), "Unix time in us, by its size"),
@@ -78,7 +81,7 @@ fn rows_may_stand_in_any_order() {
 
 #[test]
 fn sizes_with_units_are_read_as_they_are_written() {
-    let ways: [(&dyn Fn(u64) -> String, u64); 4] = [
+    let ways: [(Written, u64); 4] = [
         (&|i| format!("{}.50KiB / 12GiB", kib(i)), 512),
         (&|i| format!("{}Ki", kib(i)), 0),
         (&|i| format!("{} kB", kib(i)), 0),
@@ -118,6 +121,14 @@ fn comments_and_the_spreadsheet_s_line_are_no_rows() {
     }
     let bad = error("# a\nsep=;\ntime_s;rss_kib\n0;1\n# b\n1;x\n");
     assert!(bad.starts_with("line 6: column `rss_kib`"), "{bad}");
+}
+
+#[test]
+fn any_line_end_will_do_and_names_may_come_again() {
+    let text = format!("time_s,rss_kib\n0,{}\n60,{}\ntime_s,rss_kib\n120,{}\n", kib(0), kib(1), kib(2));
+    for end in ["\n", "\r\n", "\r"] {
+        assert_eq!(rows(&read_text(&text.replace('\n', end))), rows(&plain(3)), "{end:?}");
+    }
 }
 
 #[test]
@@ -164,7 +175,7 @@ fn loops_around_tools_have_a_time_above_each_table() {
     // As `date; kubectl top pod` prints it by its documentation; not recorded.
     let kubectl =
         |i: u64| format!("{}Z\nNAME    CPU(cores)   MEMORY(bytes)\nweb-1   1m           {}Ki\n", date(i), kib(i));
-    let tools: [(&str, &dyn Fn(u64) -> String, &str); 4] = [
+    let tools: [(&str, Written, &str); 4] = [
         ("ps", &ps, "resident memory, in KiB"),
         ("top", &top, "resident memory, in KiB"),
         ("docker", &docker, "working set memory, in the units"),
@@ -297,6 +308,9 @@ fn each_column_may_be_a_worker() {
     let table = with(&text, Mapping { memory: Some("pod-*".into()), memory_unit: Some(1024), ..Mapping::default() });
     assert_eq!(rows(&table), rows(&plain(30)));
     assert_eq!(how(&table, "memory"), "of a kind that its name doesn't say, in KiB, each column a worker");
+    let bytes = Mapping { memory_unit: Some(1), ..Mapping::default() };
+    let refused = read(text.as_bytes(), "x", &bytes).unwrap_err().to_string();
+    assert!(refused.starts_with("column `cpu` has 1 bytes at most, which is no memory of a process"), "{refused}");
 }
 
 #[test]

@@ -75,6 +75,10 @@ fn a_fall_to_where_it_began_is_a_restart_and_many_may_be_collections() {
     }
     let same_pid = table("time_s,rss_kib,pid", 200, |i| format!("{},{},77", 60 * i, tooth(i, 30)));
     assert_eq!((lives(&same_pid), doubts(&same_pid).len()), (1, 0), "a collector: the process is the same");
+    let short = table("time_s,rss_kib", 200, |i| format!("{},{}", 60 * i, tooth(i, 7)));
+    assert_eq!(doubts(&short), [TableDoubt::Sawtooth { falls: 28, whose: String::new() }]);
+    let noisy = table("time_s,rss_kib", 200, |i| format!("{},{}", 60 * i, 80_000 + i * 7919 % 4001));
+    assert!(doubts(&noisy).is_empty() && lives(&noisy) == 1);
     let flat = table("time_s,rss_kib", 200, |i| format!("{},{}", 60 * i, 80_000 + noise(i)));
     assert_eq!((lives(&flat), doubts(&flat).len(), judged(&flat).outcome), (1, 0, Outcome::Clean));
 }
