@@ -22,6 +22,8 @@ const FINE: f64 = 1000.0;
 const LOAD_SPACING: f64 = 0.5;
 /// The page size, to which memory is rounded at least.
 const PAGE: u64 = 4096;
+/// The part of memory by which readings of one process at one time don't differ.
+const APART: f64 = 0.01;
 /// Moments at which workers are counted.
 const MOMENTS: usize = 240;
 
@@ -91,6 +93,8 @@ pub(super) struct Collector {
     thinner: Thinner<Raw>,
     raws: Vec<Raw>,
     names: HashMap<Vec<u8>, u32>,
+    /// The names as they are shown, by their place.
+    called: Vec<String>,
     keys: Vec<Key>,
     places: HashMap<Key, u32>,
     pub(super) rows: u64,
@@ -117,6 +121,7 @@ impl Default for Collector {
             thinner: Thinner::new(MOST_READINGS),
             raws: Vec::new(),
             names: HashMap::new(),
+            called: Vec::new(),
             keys: Vec::new(),
             places: HashMap::new(),
             rows: 0,
@@ -196,6 +201,7 @@ impl Collector {
                         return Err(too_many());
                     }
                     self.names.insert(name.to_vec(), place);
+                    self.called.push(shown(name));
                     Some(place)
                 }
             },
@@ -320,16 +326,21 @@ impl Collector {
             return Err(format!("column `{name}` never changes: choose the clock with --time"));
         }
         let (mut rows, mut again, mut apart) = (0, 0, Vec::new());
-        for course in courses.iter().filter(|course| course.key.pid.is_none() && course.key.start.is_none()) {
+        for course in courses {
             rows += course.raws.len();
+            // A process that is named is another one only if its size is: PID 1 of two containers.
+            let least = if course.key.pid.or(course.key.worker).is_some() { APART } else { 0.0 };
             for pair in course.raws.windows(2).filter(|pair| pair[0].t >= pair[1].t) {
-                again += 1;
                 let [a, b] = [pair[0].memory, pair[1].memory].map(|memory| memory.unwrap_or(0) as f64);
-                apart.push((a - b).abs() / a.max(b).max(1.0));
+                let differs = (a - b).abs() / a.max(b).max(1.0);
+                if differs >= least {
+                    again += 1;
+                    apart.push(differs);
+                }
             }
         }
         apart.sort_by(f64::total_cmp);
-        let differ = apart.get(apart.len() / 2).is_some_and(|apart| *apart > 0.01);
+        let differ = apart.get(apart.len() / 2).is_some_and(|apart| *apart > APART);
         if again < 3 || again * 20 < rows || !differ && self.columns.labels.is_empty() {
             return Ok(());
         }
@@ -358,9 +369,8 @@ impl Collector {
 
     /// What a worker is called.
     pub fn whose(&self, key: Key) -> String {
-        let named = key.worker.and_then(|place| self.names.iter().find(|(_, at)| **at == place));
-        match (named, key.pid) {
-            (Some((name, _)), _) => shown(name),
+        match (key.worker.and_then(|place| self.called.get(place as usize)), key.pid) {
+            (Some(name), _) => name.clone(),
             (None, Some(pid)) => format!("PID {pid}"),
             (None, None) => String::new(),
         }

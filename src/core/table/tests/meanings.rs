@@ -156,6 +156,9 @@ fn readings_of_one_time_are_asked_about() {
     assert!(asked.contains("say which column tells their processes apart with --worker (one of `task`?)"), "{asked}");
     let mapping = Mapping { worker: Some("task".into()), ..Mapping::default() };
     assert_eq!(lives(&read(text.as_bytes(), "x", &mapping).unwrap()), 2);
+    let mut containers = "time_s,pid,rss_kib\n".to_owned();
+    (0..30u64).for_each(|i| containers.push_str(&format!("{i},1,{}\n{i},1,90000\n", 9_000 + i)));
+    assert!(error(&containers).contains("rows have the same time as another"), "one PID in two containers");
     // A clock in whole seconds, looked at more often.
     let fine = table("time_s,rss_kib", 60, |i| format!("{},{}", i / 2, 90_000 + i));
     assert_eq!(fine.record.samples.len(), 60);
