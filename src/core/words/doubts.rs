@@ -187,7 +187,7 @@ pub fn remedy(doubt: &Doubt) -> String {
                 .into()
         }
         Doubt::Table(TableDoubt::Held { .. }) => {
-            "leave these readings out, or give a running count of requests that shows it at work".into()
+            "leave these readings out, or keep a column beside it that moves while it works, such as its CPU time or its requests".into()
         }
     }
 }
