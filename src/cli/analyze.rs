@@ -123,7 +123,7 @@ struct Columns {
     #[arg(long, value_name = "COLUMN")]
     load: Option<String>,
     /// Unit of times that are numbers: s, ms, us, ns, min, h, or days (as Excel has them).
-    #[arg(long, value_name = "UNIT", value_parser = time_unit)]
+    #[arg(long, value_name = "UNIT", value_parser = table::seconds_in)]
     time_unit: Option<f64>,
     /// How times are written, as for `date +FORMAT`, such as '%d/%m/%Y %H:%M:%S'.
     #[arg(long, value_name = "FORMAT", value_parser = time_format)]
@@ -178,13 +178,6 @@ impl Columns {
             filters: self.filters.clone(),
         }
     }
-}
-
-fn time_unit(text: &str) -> Result<f64, String> {
-    const UNITS: [(&str, f64); 7] =
-        [("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9), ("min", 60.0), ("h", 3600.0), ("days", 86_400.0)];
-    let found = UNITS.iter().find(|(name, _)| *name == text).map(|(_, seconds)| *seconds);
-    found.ok_or_else(|| "expected s, ms, us, ns, min, h or days".into())
 }
 
 fn time_format(text: &str) -> Result<String, String> {

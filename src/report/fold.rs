@@ -30,6 +30,14 @@ fn fold_line(line: &str, columns: usize) -> String {
     folded(line.trim_end_matches('\n'), "", margin + 2, columns) + end
 }
 
+/// Columns below which no table is drawn: its cells stand below each other.
+pub const TABLE: usize = 60;
+
+/// A row of a table, with `first` before it; where the table is stacked, its cells are folded. Ends in a line break.
+pub fn row(first: &str, cells: &str, columns: usize) -> String {
+    if columns < TABLE { hung(first, cells, columns) } else { format!("{}\n", format!("{first}{cells}").trim_end()) }
+}
+
 /// Text that begins to the right of `first`, such as a cell of a table, and stays there when it is folded; where too little
 /// room is left for that, it begins below. Ends in a line break.
 pub fn hung(first: &str, text: &str, columns: usize) -> String {

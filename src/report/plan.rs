@@ -29,6 +29,10 @@ impl PlanReport {
         self.planned.iter().find(|p| p.budget == self.chosen)
     }
 
+    fn budget(&self, budget: f64) -> String {
+        super::text::rate(Resource::Memory, self.noise.axis, budget)
+    }
+
     fn unit(&self) -> &'static str {
         if self.noise.axis == Axis::Hours { "hours" } else { "requests" }
     }
@@ -74,16 +78,15 @@ impl PlanReport {
     pub fn terminal(&self, width: usize) -> String {
         let noise = &self.noise;
         let unit = self.unit();
-        let budget = |budget| crate::report::text::rate(Resource::Memory, noise.axis, budget);
         let mut out = match self.chosen().and_then(Planned::both) {
             Some(steps) => format!(
                 "To prove {}, soak for {} ({} {unit}{}).\n\n",
-                budget(self.chosen),
+                self.budget(self.chosen),
                 self.time(steps),
                 self.steps(steps),
                 if noise.axis == Axis::Hours { "" } else { " in each worker" }
             ),
-            None => format!("No soak of a bearable length proves {} under this noise.\n\n", budget(self.chosen)),
+            None => format!("No soak of a bearable length proves {} under this noise.\n\n", self.budget(self.chosen)),
         };
         out.push_str(&self.table(width));
         out.push_str(&self.rehearsal());
@@ -146,13 +149,7 @@ impl PlanReport {
             let [leak, leak_time] = self.length(p.leak);
             let [clean, clean_time] = self.length(p.clean);
             let mark = if p.budget == self.chosen { " *" } else { "" };
-            [
-                format!("{}{mark}", crate::report::text::rate(Resource::Memory, noise.axis, p.budget)),
-                leak,
-                leak_time,
-                clean,
-                clean_time,
-            ]
+            [format!("{}{mark}", self.budget(p.budget)), leak, leak_time, clean, clean_time]
         });
         let rows = table(&[head].into_iter().chain(rows).collect::<Vec<_>>(), width);
         let unit = match noise.axis {

@@ -1,6 +1,6 @@
 //! The end of a run on a terminal: the first lines, a gate a line, the notes.
 
-use super::fold::hung;
+use super::fold::{self, TABLE};
 use super::text::{self, Mood, plain};
 use super::understood;
 use crate::model::RunRecord;
@@ -8,9 +8,6 @@ use crate::verdict::{GateState, Verdict};
 use crate::words::{self, GateWords, Quantity};
 use console::{Style, measure_text_width};
 use std::collections::BTreeSet;
-
-/// In fewer columns a table is stacked however narrow it is.
-const TABLE: usize = 60;
 
 /// Renders the verdict, with colours if `colour`; ends in a line break. Sentences have a line each; a table that is too wide
 /// for `width` columns is stacked.
@@ -35,12 +32,7 @@ pub fn render(record: &RunRecord, verdict: &Verdict, colour: bool, width: usize)
     for (state, row) in rows {
         let state = state.map(|state| (text::gate_word(state), style(Mood::of_gate(state))));
         let state = state.map_or_else(|| "    ".to_owned(), |(word, style)| paint(style, word));
-        if width < TABLE {
-            out.push_str(&hung(&format!("  {state}  "), &row, width));
-        } else {
-            out.push_str(format!("  {state}  {row}").trim_end());
-            out.push('\n');
-        }
+        out.push_str(&fold::row(&format!("  {state}  "), &row, width));
     }
 
     let notes = words::beside(verdict);

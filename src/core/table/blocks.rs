@@ -2,11 +2,11 @@
 //! and `kubectl top` below `date`, and `top -b`, which has the time in its own first line.
 
 use super::clock;
-use super::fuse::LONGEST;
+use super::lines::{Lines, push_fields, words};
 use super::sheet::{End, Rows, Sheet};
 use super::{TableError, shown};
 use csv::ByteRecord;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 
 /// What the first line of a block of `top` begins with.
 const TOP: &[u8] = b"top - ";
@@ -25,10 +25,7 @@ pub(super) fn stamp(line: &[u8]) -> Option<&[u8]> {
 /// If no line of names comes first.
 pub(super) fn sheet<R: Read>(input: R) -> Result<Sheet<Blocks<R>>, TableError> {
     let mut blocks = Blocks {
-        input: BufReader::with_capacity(256 << 10, input),
-        text: Vec::new(),
-        line: 0,
-        ended: true,
+        lines: Lines::new(input),
         time: Vec::new(),
         names: Vec::new(),
         top: false,
@@ -36,8 +33,8 @@ pub(super) fn sheet<R: Read>(input: R) -> Result<Sheet<Blocks<R>>, TableError> {
         wide: false,
         fields: 0,
     };
-    while blocks.read_line()? {
-        let text = blocks.text.trim_ascii();
+    while blocks.lines.advance()? {
+        let text = blocks.lines.text();
         if let Some(time) = stamp(text) {
             blocks.top = text.starts_with(TOP);
             blocks.time = time.to_vec();
@@ -49,7 +46,7 @@ pub(super) fn sheet<R: Read>(input: R) -> Result<Sheet<Blocks<R>>, TableError> {
         }
         if text.first().is_some_and(u8::is_ascii_digit) {
             let what = format!("expected a line with the names of the columns below the time, found `{}`", shown(text));
-            return Err(TableError::at(blocks.line, what));
+            return Err(TableError::at(blocks.lines.number(), what));
         }
         blocks.names = text.to_vec();
         blocks.within = true;
@@ -59,7 +56,7 @@ pub(super) fn sheet<R: Read>(input: R) -> Result<Sheet<Blocks<R>>, TableError> {
         let header: Vec<Vec<u8>> =
             [b"timestamp".to_vec()].into_iter().chain(fields(text, blocks.wide).into_iter().map(renamed)).collect();
         blocks.fields = header.len();
-        return Ok(Sheet { header, line: blocks.line, delimiter: b' ', rows: blocks });
+        return Ok(Sheet { header, line: blocks.lines.number(), delimiter: b' ', rows: blocks });
     }
     Err(TableError::whole("it has times, and no line with the names of columns below"))
 }
@@ -76,10 +73,7 @@ fn renamed(name: &[u8]) -> Vec<u8> {
 
 /// The rows of all blocks, each with the time of its block before it.
 pub(super) struct Blocks<R> {
-    input: BufReader<R>,
-    text: Vec<u8>,
-    line: u64,
-    ended: bool,
+    lines: Lines<R>,
     time: Vec<u8>,
     /// The line of names.
     names: Vec<u8>,
@@ -92,23 +86,10 @@ pub(super) struct Blocks<R> {
     fields: usize,
 }
 
-impl<R: Read> Blocks<R> {
-    fn read_line(&mut self) -> Result<bool, TableError> {
-        self.text.clear();
-        let read = (&mut self.input).take(LONGEST).read_until(b'\n', &mut self.text)?;
-        self.line += u64::from(read > 0);
-        if read as u64 == LONGEST {
-            return Err(TableError::at(self.line, format!("it is longer than {} MiB", LONGEST >> 20)));
-        }
-        self.ended = read == 0 && self.ended || self.text.ends_with(b"\n");
-        Ok(read > 0)
-    }
-}
-
 impl<R: Read> Rows for Blocks<R> {
     fn next_row(&mut self, row: &mut ByteRecord) -> Result<Option<u64>, TableError> {
-        while self.read_line()? {
-            let text = self.text.trim_ascii();
+        while self.lines.advance()? {
+            let text = self.lines.text();
             if text.is_empty() {
                 continue;
             }
@@ -126,25 +107,16 @@ impl<R: Read> Rows for Blocks<R> {
             }
             row.clear();
             row.push_field(&self.time);
-            let command = !self.wide
-                && words(&self.names).last().is_some_and(|name| matches!(name, b"COMMAND" | b"CMD" | b"ARGS"));
-            for (place, field) in (1..).zip(fields(text, self.wide)) {
-                if place < self.fields || !command {
-                    row.push_field(field);
-                }
-            }
-            return Ok(Some(self.line));
+            let last = words(&self.names).last().filter(|_| !self.wide);
+            push_fields(row, fields(text, self.wide), self.fields, last);
+            return Ok(Some(self.lines.number()));
         }
         Ok(None)
     }
 
     fn end(&self) -> End {
-        if self.ended { End::Whole } else { End::Open }
+        if self.lines.ended() { End::Whole } else { End::Open }
     }
-}
-
-fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
 }
 
 /// Fields between spaces; if `wide`, between two or more.

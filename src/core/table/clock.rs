@@ -6,6 +6,10 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 /// Seconds of a day.
 pub(super) const DAY: f64 = 86_400.0;
 
+/// Units of time, in seconds.
+const UNITS: [(&str, f64); 7] =
+    [("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9), ("min", 60.0), ("h", 3600.0), ("days", DAY)];
+
 /// In which form a column has its times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
@@ -321,9 +325,16 @@ pub(super) fn unit(times: &[f64], named: Option<f64>, wall: bool) -> Result<(f64
 
 /// The name of a unit of so many seconds.
 pub(super) fn unit_name(unit: f64) -> &'static str {
-    const NAMES: [(f64, &str); 6] =
-        [(1e-3, "ms"), (1e-6, "us"), (1e-9, "ns"), (60.0, "min"), (3600.0, "h"), (DAY, "days")];
-    NAMES.iter().find(|(seconds, _)| *seconds == unit).map_or("s", |(_, name)| name)
+    UNITS.iter().find(|(_, seconds)| *seconds == unit).map_or("s", |(name, _)| name)
+}
+
+/// The seconds in a unit that the user gave.
+///
+/// # Errors
+/// If it isn't one.
+pub fn seconds_in(unit: &str) -> Result<f64, String> {
+    let found = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, seconds)| *seconds);
+    found.ok_or_else(|| "expected s, ms, us, ns, min, h or days".into())
 }
 
 /// The median of what lies between neighbours in time.

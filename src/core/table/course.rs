@@ -29,9 +29,14 @@ impl Course {
         Course { key, raws, begins: BTreeSet::new() }
     }
 
+    /// Where lives begin and end.
+    fn edges(&self) -> Vec<usize> {
+        [0].into_iter().chain(self.begins.iter().copied()).chain([self.raws.len()]).collect()
+    }
+
     /// The lives, one after the other.
     pub fn lives(&self) -> impl Iterator<Item = &[Raw]> {
-        let edges: Vec<usize> = [0].into_iter().chain(self.begins.iter().copied()).chain([self.raws.len()]).collect();
+        let edges = self.edges();
         edges.windows(2).map(|edge| self.raws.get(edge[0]..edge[1]).unwrap_or_default()).collect::<Vec<_>>().into_iter()
     }
 
@@ -84,8 +89,7 @@ impl Course {
             self.raws = sorted;
             return Order::Sorted;
         }
-        let edges: Vec<usize> = [0].into_iter().chain(self.begins.iter().copied()).chain([self.raws.len()]).collect();
-        for edge in edges.windows(2) {
+        for edge in self.edges().windows(2) {
             let life = &mut self.raws[edge[0]..edge[1]];
             if falls(life) > 2 {
                 order = Order::Sorted;

@@ -1,10 +1,11 @@
 //! Fields between commas, semicolons or tabs, quoted where need be, or between spaces.
 
-use super::fuse::{Allowance, Fuse, LONGEST};
+use super::fuse::{Allowance, Fuse};
+use super::lines::{Lines, push_fields, words};
 use super::sheet::{End, Rows, Sheet};
 use super::{TableError, shown};
 use csv::ByteRecord;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 
 /// What the beginning of a table says of the rest.
 pub(super) struct Begin {
@@ -73,14 +74,7 @@ impl Begin {
     pub fn sheet<'a>(self, input: impl Read + 'a) -> Sheet<Box<dyn Rows + 'a>> {
         let skip = if self.commented { 0 } else { self.line };
         let rows: Box<dyn Rows + 'a> = match self.delimiter {
-            b' ' => Box::new(Spaced {
-                input: BufReader::with_capacity(256 << 10, input),
-                header: self.header.clone(),
-                text: Vec::new(),
-                line: 0,
-                skip,
-                ended: true,
-            }),
+            b' ' => Box::new(Spaced { lines: Lines::new(input), header: self.header.clone(), skip }),
             delimiter => Box::new(Delimited::new(input, delimiter, self.crlf, !self.commented)),
         };
         Sheet { header: self.header, line: self.line, delimiter: self.delimiter, rows }
@@ -107,10 +101,6 @@ fn delimiter(first: &[u8]) -> u8 {
     }
     // Of equals, the last wins: let that be the comma.
     counts.iter().rev().max_by_key(|(_, count)| *count).map_or(b',', |(delimiter, _)| *delimiter)
-}
-
-fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
 }
 
 /// The fields of one line.
@@ -183,48 +173,30 @@ impl<R: Read> Rows for Delimited<R> {
 
 /// Rows of words between white space. What is more than the names is a part of the last, as of a command line.
 struct Spaced<R> {
-    input: BufReader<R>,
+    lines: Lines<R>,
     header: Vec<Vec<u8>>,
-    text: Vec<u8>,
-    line: u64,
     skip: u64,
-    ended: bool,
 }
 
 impl<R: Read> Rows for Spaced<R> {
     fn next_row(&mut self, row: &mut ByteRecord) -> Result<Option<u64>, TableError> {
         loop {
-            self.text.clear();
-            let read = (&mut self.input).take(LONGEST).read_until(b'\n', &mut self.text)?;
-            if read == 0 {
+            if !self.lines.advance()? {
                 return Ok(None);
             }
-            self.line += 1;
-            if read as u64 == LONGEST {
-                return Err(TableError::at(self.line, format!("it is longer than {} MiB", LONGEST >> 20)));
-            }
-            self.ended = self.text.ends_with(b"\n");
-            let text = self.text.trim_ascii();
+            let text = self.lines.text();
             // A loop around a tool prints the names again and again.
             let again = || words(text).eq(self.header.iter().map(Vec::as_slice));
-            if self.line <= self.skip || text.is_empty() || text.starts_with(b"#") || again() {
+            if self.lines.number() <= self.skip || text.is_empty() || text.starts_with(b"#") || again() {
                 continue;
             }
             row.clear();
-            let most = self.header.len();
-            let is_command = self.header.last().is_some_and(|name| {
-                [&b"command"[..], b"cmd", b"args"].iter().any(|command| name.eq_ignore_ascii_case(command))
-            });
-            for (place, word) in words(text).enumerate() {
-                if place < most || !is_command {
-                    row.push_field(word);
-                }
-            }
-            return Ok(Some(self.line));
+            push_fields(row, words(text), self.header.len(), self.header.last().map(Vec::as_slice));
+            return Ok(Some(self.lines.number()));
         }
     }
 
     fn end(&self) -> End {
-        if self.ended { End::Whole } else { End::Open }
+        if self.lines.ended() { End::Whole } else { End::Open }
     }
 }

@@ -101,9 +101,7 @@ fn objects(
         first.push(pairs);
     }
     rows.first = first.into_iter();
-    let torn = rows.torn;
     rows.line = 0;
-    rows.torn = torn;
     sheet::read(Sheet { header, line: 1, delimiter: 0, rows }, mapping, collector)
 }
 

@@ -1,12 +1,12 @@
 //! Points of named metrics with labels: as Prometheus answers them, and as metrics are written in text with their times.
 
 use super::collect::Collector;
-use super::fuse::LONGEST;
+use super::lines::Lines;
 use super::sheet::{self, Sheet};
 use super::{Mapping, TableError, shown};
 use csv::ByteRecord;
 use std::collections::{BTreeMap, HashMap};
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 
 /// Points, labels and metrics that are kept.
 const MOST_POINTS: usize = 4 << 20;
@@ -116,20 +116,13 @@ pub(super) fn is_point(line: &[u8], commented: bool) -> bool {
 /// Reads metrics in text, each with its time.
 pub(super) fn read(input: impl Read, mapping: &Mapping, collector: &mut Collector) -> Result<(), TableError> {
     let mut points = Points::default();
-    let mut input = BufReader::with_capacity(256 << 10, input);
-    let mut text = Vec::new();
-    for line in 1.. {
-        text.clear();
-        let read = (&mut input).take(LONGEST).read_until(b'\n', &mut text)?;
-        if read == 0 {
-            break;
-        }
-        let ended = text.ends_with(b"\n");
-        let text = text.trim_ascii();
+    let mut lines = Lines::new(input);
+    while lines.advance()? {
+        let (text, line) = (lines.text(), lines.number());
         if text.is_empty() || text.starts_with(b"#") {
             continue;
         }
-        if !ended {
+        if !lines.ended() {
             collector.torn(line);
             break;
         }

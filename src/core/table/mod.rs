@@ -16,6 +16,7 @@ mod delimited;
 mod encoding;
 mod fuse;
 mod json;
+mod lines;
 mod lives;
 mod metrics;
 mod names;
@@ -29,7 +30,7 @@ use collect::Collector;
 use std::io::{self, Cursor, Read};
 use thiserror::Error;
 
-pub use clock::check_format;
+pub use clock::{check_format, seconds_in};
 pub use counts::RequestsAre;
 pub use values::Decimal;
 

@@ -2,11 +2,11 @@
 
 use super::collect::{Collector, Row};
 use super::columns::{Columns, Size, TimeColumn};
-use super::fuse::LONGEST;
+use super::lines::{Lines, words};
 use super::{Mapping, TableError, shown};
 use crate::model::MemoryKind;
 use std::borrow::Cow;
-use std::io::{BufRead, BufReader, Read};
+use std::io::Read;
 
 /// Both write powers of 1024 and call them MB.
 const MIB: f64 = 1024.0 * 1024.0;
@@ -90,30 +90,16 @@ fn reading<'a>(t: Option<&[u8]>, memory: Option<&[u8]>) -> Option<Row<'a>> {
     fits.then_some(Row { t: Some(number(t?)?), memory: Some(bytes.round() as u64), decimals, ..Row::default() })
 }
 
-fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
-}
-
 fn wrong(line: u64, expected: &str, found: &[u8]) -> TableError {
     TableError::at(line, format!("{expected}; found `{}`", shown(found)))
 }
 
 /// Calls `each` with every line that isn't empty, and its number.
 fn each_line(input: impl Read, mut each: impl FnMut(&[u8], u64) -> Result<(), TableError>) -> Result<(), TableError> {
-    let mut input = BufReader::with_capacity(256 << 10, input);
-    let mut text = Vec::new();
-    for line in 1.. {
-        text.clear();
-        let read = (&mut input).take(LONGEST).read_until(b'\n', &mut text)?;
-        if read == 0 {
-            break;
-        }
-        if read as u64 == LONGEST {
-            return Err(TableError::at(line, format!("it is longer than {} MiB", LONGEST >> 20)));
-        }
-        let text = text.trim_ascii();
-        if !text.is_empty() {
-            each(text, line)?;
+    let mut lines = Lines::new(input);
+    while lines.advance()? {
+        if !lines.text().is_empty() {
+            each(lines.text(), lines.number())?;
         }
     }
     Ok(())

@@ -145,9 +145,21 @@ fn a_quote_left_open_ends_the_reading() {
     let text = &b"time,rss_kib\n1,\"1"[..];
     let error = read(text.chain(endless), "x", &Mapping::default()).unwrap_err().to_string();
     assert!(error.contains("is a quote left open?"), "{error}");
-    let psrecord = &b"# Elapsed time CPU (%) Real (MB) Virtual (MB)\n"[..];
-    let error = read(psrecord.chain(io::repeat(b'a')), "x", &Mapping::default()).unwrap_err().to_string();
-    assert!(error.contains("longer than"), "{error}");
+}
+
+#[test]
+fn a_line_without_an_end_is_refused_in_every_form() {
+    for begin in [
+        "# Elapsed time CPU (%) Real (MB) Virtual (MB)\n",
+        "MEM 90.5 1767225600.5\n",
+        "time_s rss_kib\n1 1\n",
+        "2026-01-01 00:00:00\n  PID   RSS\n    7  1000\n",
+        "# TYPE rss_bytes gauge\nrss_bytes 1000 1767225600\n",
+    ] {
+        let endless = io::repeat(b'a');
+        let error = read(begin.as_bytes().chain(endless), "x", &Mapping::default()).unwrap_err().to_string();
+        assert!(error.contains("longer than"), "{begin}: {error}");
+    }
 }
 
 /// Tables that are nearly right, as starting points for damage.

@@ -135,17 +135,21 @@ pub fn because(finding: &Finding) -> Option<String> {
 
 /// So much of an axis: `12000 requests`, `4 min 10 s`.
 fn distance(axis: Axis, steps: f64, number: impl Fn(f64) -> String) -> String {
+    let unit = if matches!(axis, Axis::Seconds | Axis::Hours) { "" } else { " requests" };
+    format!("{}{unit}", place(axis, steps, number))
+}
+
+/// The same where it is known what is counted: `12000`, `4 min 10 s`.
+fn place(axis: Axis, steps: f64, number: impl Fn(f64) -> String) -> String {
     match axis {
         Axis::Seconds => format_seconds(steps),
         Axis::Hours => format_seconds(steps * 3600.0),
-        Axis::WorkerRequests | Axis::SharedRequests | Axis::PoolRequests => format!("{} requests", number(steps)),
+        Axis::WorkerRequests | Axis::SharedRequests | Axis::PoolRequests => number(steps),
     }
 }
 
 fn range(axis: Axis, when: &When) -> String {
-    let [soonest, latest] = [when.soonest, when.latest].map(|at| distance(axis, at, rounded));
-    let soonest = soonest.strip_suffix(" requests").unwrap_or(&soonest);
-    let latest = latest.strip_suffix(" requests").unwrap_or(&latest);
+    let [soonest, latest] = [when.soonest, when.latest].map(|at| place(axis, at, rounded));
     if soonest == latest { String::new() } else { format!(" ({soonest} to {latest} over the plausible models)") }
 }
 

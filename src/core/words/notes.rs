@@ -90,7 +90,7 @@ fn one(note: &Note, leaks: bool) -> Option<String> {
             format!("when the load paused, {back} of the {grown} that {whose} had grown by came back{share}")
         }
         Note::MissedDeadlines(count) => {
-            format!("the sampler missed {}: the host was busy, or the harness stopped", counted(*count as usize, "deadline"))
+            format!("the sampler missed {}: the host was busy, or the harness stopped", counted(*count, "deadline"))
         }
         Note::Looks(looks) => return looked(looks, leaks),
         Note::Noise(causes) => {
@@ -123,20 +123,20 @@ fn noise(cause: &NoiseCause) -> String {
 pub fn reading(note: &ReadingNote) -> String {
     match note {
         ReadingNote::Uncounted(resource, count) => {
-            format!("left out for want of a request count: {} of {resource}", counted(*count as usize, "reading"))
+            format!("left out for want of a request count: {} of {resource}", counted(*count, "reading"))
         }
         ReadingNote::Unread(resource, count) => {
-            format!("{resource} could not be read in {}", counted(*count as usize, "reading"))
+            format!("{resource} could not be read in {}", counted(*count, "reading"))
         }
         ReadingNote::Dropped(resource, count) => {
             format!(
                 "left out, as not a number or read by a clock that ran backwards: {} of {resource}",
-                counted(*count as usize, "reading")
+                counted(*count, "reading")
             )
         }
         ReadingNote::Cut(_, workers) => format!(
             "the request count of {} ran backwards; only the longest stretch without a break is judged",
-            counted(*workers as usize, "worker")
+            counted(*workers, "worker")
         ),
         ReadingNote::HostWide => {
             "tmpfs is measured on the whole host, for want of a control group of the target's own: other \

@@ -3,6 +3,8 @@
 //! Whatever comes from the target passes through [`plain`] before it is shown: no control character, escape sequence
 //! or change of writing direction reaches a terminal, a chart or a page.
 
+use std::fmt::Display;
+
 /// One line of harmless text: line breaks and tabs become spaces, other control and direction characters `\u{FFFD}`.
 pub fn plain(text: &str) -> String {
     text.chars()
@@ -40,8 +42,9 @@ pub fn capital(text: &str) -> String {
 }
 
 /// How many of what: `1 worker`, `12 readings`; `one` is the noun for one, which takes an s.
-pub fn counted(count: usize, one: &str) -> String {
-    format!("{count} {one}{}", if count == 1 { "" } else { "s" })
+pub fn counted<N: Display + PartialEq + From<u8>>(count: N, one: &str) -> String {
+    let s = if count == N::from(1) { "" } else { "s" };
+    format!("{count} {one}{s}")
 }
 
 /// Groups the digits before the point by threes with a thin space, from five digits on.

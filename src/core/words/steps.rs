@@ -70,7 +70,8 @@ pub fn worth(steps: &BySteps) -> &'static str {
     }
 }
 
-fn name(row: &StepGrowth) -> String {
+/// The steps of a row between backticks, such as `` `upload` ``; of those that can't be told apart, one or the other.
+pub(super) fn name(row: &StepGrowth) -> String {
     list(&row.steps, "or")
 }
 

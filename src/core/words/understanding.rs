@@ -2,7 +2,7 @@
 //!
 //! Every sentence is made from the run at hand; what isn't known isn't said.
 
-use super::{axis_name, because, budget, capital, forecast, gate, narrow, plain, reason, sites, thousands};
+use super::{axis_name, because, budget, capital, forecast, gate, narrow, plain, reason, sites, steps, thousands};
 use crate::model::{Axis, Resource, RunRecord, amount, format_bytes, format_count, format_seconds, level};
 use crate::verdict::{ExitCode, Finding, GateState, Interval, LeakClass, Outcome, Verdict};
 
@@ -142,7 +142,7 @@ fn withheld(verdict: &Verdict, finding: &Finding) -> Option<String> {
 }
 
 fn class_sentence(finding: &Finding) -> Option<String> {
-    let step = finding.steps.as_ref().and_then(|steps| Some(&steps.rows.get(steps.alone?)?.steps));
+    let step = finding.steps.as_ref().and_then(|steps| steps.rows.get(steps.alone?));
     let sentence = match finding.class {
         LeakClass::LeakInOneWorker => "It is not the whole pool: only some of its workers grow.",
         LeakClass::WarmUp => "Memory grew at first and then settled, as caches and pools do when they fill.",
@@ -157,9 +157,9 @@ fn class_sentence(finding: &Finding) -> Option<String> {
         }
         LeakClass::WithinBudget => "It does grow, but less than the budget allows.",
         LeakClass::LeakInOneStep => match step {
-            Some(names) => {
-                let names = names.iter().map(|name| format!("`{}`", plain(name))).collect::<Vec<_>>().join(" or ");
-                return Some(format!("Only {names} leaks; without it, growth would be within the budget."));
+            Some(row) => {
+                let name = plain(&steps::name(row));
+                return Some(format!("Only {name} leaks; without it, growth would be within the budget."));
             }
             None => "It is not the whole workload: without one of its steps, growth would be within the budget.",
         },
@@ -242,8 +242,8 @@ fn chart(finding: &Finding) -> Vec<String> {
 
 fn load(record: &RunRecord) -> Vec<String> {
     let Some(workload) = &record.meta.workload else { return Vec::new() };
-    let under_way =
-        { workload.sent.saturating_sub(workload.ok) }.saturating_sub(workload.failed).saturating_sub(workload.aborted);
+    let ended = [workload.ok, workload.failed, workload.aborted];
+    let under_way = ended.into_iter().fold(workload.sent, u64::saturating_sub);
     let under_way = match under_way {
         0 => String::new(),
         n => format!("; {} had no answer yet when it ended", count(n as f64)),

@@ -3,13 +3,10 @@
 use super::Report;
 use super::table::{Row, notes, rows};
 use crate::compare::Answer;
-use crate::report::fold::hung;
+use crate::report::fold::{self, TABLE};
 use crate::report::text::{Mood, plain};
 use crate::words::comparison::{answer_state, headline};
 use console::{Style, measure_text_width};
-
-/// In fewer columns a table is stacked however narrow it is.
-const TABLE: usize = 60;
 
 /// The widest word of an answer.
 const STATE: usize = 6;
@@ -32,12 +29,7 @@ pub fn render(report: &Report<'_>, colour: bool, width: usize) -> String {
             || " ".repeat(STATE),
             |answer| paint(style(answer), &format!("{:STATE$}", answer_state(answer))),
         );
-        if width < TABLE {
-            out.push_str(&hung(&format!("  {state}  "), &line, width));
-        } else {
-            out.push_str(format!("  {state}  {line}").trim_end());
-            out.push('\n');
-        }
+        out.push_str(&fold::row(&format!("  {state}  "), &line, width));
     }
     let notes = notes(report);
     if !notes.is_empty() {
