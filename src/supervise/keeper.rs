@@ -14,6 +14,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::{ForkResult, Pid};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufReader};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -53,7 +54,8 @@ fn keep(socket: UnixStream, outputs: [OwnedFd; 2], guard: Pid) -> io::Result<()>
     // Tells of the guard's death; `serve` then sees that it is gone.
     nix::sys::prctl::set_pdeathsig(Signal::SIGTERM)?;
     let writer = socket.try_clone()?;
-    let mut keeper = Keeper { writer, guard, outputs: Some(outputs), kept: Kept::None, request: None, gave_up: false };
+    let mut keeper =
+        Keeper { writer, guard, outputs: Some(outputs), kept: Kept::None, request: None, asked: None, gave_up: false };
     let served = keeper.serve(BufReader::new(socket), &signals);
     // Whatever ended the conversation, nothing that was launched may stay.
     let left = keeper.kill(|_, _| {}).left;
@@ -81,6 +83,8 @@ struct Keeper {
     outputs: Option<[OwnedFd; 2]>,
     kept: Kept,
     request: Option<LaunchRequest>,
+    /// Children that were asked to end; missing until something is.
+    asked: Option<HashSet<u32>>,
     /// Whether something did not end when it was killed; it isn't waited for again.
     gave_up: bool,
 }
@@ -150,19 +154,15 @@ impl Keeper {
                 };
                 self.say(&report)
             }
-            Order::Signal(signal) => {
+            Order::Stop(signal) => {
                 // A daemon has left the process that was launched; it is then our child in its place.
                 let pids = match &self.kept {
-                    Kept::Running(pid) => vec![*pid],
-                    _ => tree::children(std::process::id()).into_iter().map(|pid| Pid::from_raw(pid as i32)).collect(),
+                    Kept::Running(pid) => vec![pid.as_raw() as u32],
+                    _ => tree::children(std::process::id()),
                 };
                 if let Ok(signal) = Signal::try_from(signal) {
-                    // We are the parent and haven't waited for them yet, so the PIDs are still theirs.
-                    for pid in pids {
-                        let _ = nix::sys::signal::kill(pid, signal);
-                        // One that is stopped can't end in order before it goes on.
-                        let _ = nix::sys::signal::kill(pid, Signal::SIGCONT);
-                    }
+                    self.asked.get_or_insert_default();
+                    self.ask_to_end(pids, signal);
                 }
                 Ok(())
             }
@@ -188,12 +188,31 @@ impl Keeper {
         while let Ok(Some((pid, status))) = kill::reap() {
             self.tell_exit(pid, status)?;
         }
+        // What the launched process leaves to us when it ends was not asked by it: a server beside it, the child of a shell.
+        if self.asked.is_some() && matches!(self.kept, Kept::Ended) {
+            self.ask_to_end(tree::children(std::process::id()), Signal::SIGTERM);
+        }
         Ok(())
+    }
+
+    /// Asks each of these children of ours to end, once.
+    fn ask_to_end(&mut self, children: Vec<u32>, signal: Signal) {
+        let Some(asked) = &mut self.asked else { return };
+        for child in children.into_iter().filter(|child| asked.insert(*child)) {
+            // We are the parent and haven't waited for it yet, so the PID is still its own.
+            let pid = Pid::from_raw(child as i32);
+            let _ = nix::sys::signal::kill(pid, signal);
+            // One that is stopped can't end in order before it goes on.
+            let _ = nix::sys::signal::kill(pid, Signal::SIGCONT);
+        }
     }
 
     fn tell_exit(&mut self, pid: u32, status: i32) -> io::Result<()> {
         if matches!(&self.kept, Kept::Running(kept) if kept.as_raw() as u32 == pid) {
             self.kept = Kept::Ended;
+        }
+        if let Some(asked) = &mut self.asked {
+            asked.remove(&pid);
         }
         self.say(&KeeperReport::Exited { pid, status })
     }

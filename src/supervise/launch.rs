@@ -354,9 +354,9 @@ impl Launched {
         let _ = send(&mut self.orders, &Order::SignalGroup(signal));
     }
 
-    /// Asks the first process to stop by `signal`, and waits for everything below the keeper to end as long as `wait` says so.
+    /// Asks the first process to stop by `signal`, and once it has ended what it left by `SIGTERM`; waits for everything below the keeper to end as long as `wait` says so.
     pub fn stop(&mut self, signal: i32, wait: impl Fn() -> bool) {
-        if send(&mut self.orders, &Order::Signal(signal)).is_ok() {
+        if send(&mut self.orders, &Order::Stop(signal)).is_ok() {
             while kill::reaches_any_below(self.keeper()) && wait() {
                 std::thread::sleep(LOOK);
                 self.wake();

@@ -50,8 +50,8 @@ pub(super) enum Order {
     Launch(LaunchRequest),
     /// Let it go on.
     Resume,
-    /// Send this signal to the process that was launched, if it still is.
-    Signal(i32),
+    /// Ask the process that was launched to end by this signal, and what it leaves to the keeper by `SIGTERM`.
+    Stop(i32),
     /// Send this signal to it and to what it started in its process group.
     SignalGroup(i32),
     /// Kill everything below the keeper.

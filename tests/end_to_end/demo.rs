@@ -24,23 +24,34 @@ path = "/"
 
 /// A short run on the demonstration server.
 fn run(fault: &str, gates: &str) -> (Bench, Ended) {
+    run_until("early", fault, gates)
+}
+
+/// A short run on the demonstration server whose soak ends as `stop` says.
+fn run_until(stop: &str, fault: &str, gates: &str) -> (Bench, Ended) {
     let bench = Bench::new();
     let more = format!("[[phase]]\nkind = 'settle'\nduration = '500ms'\n[gates]\n{gates}");
     let demo =
-        Demo { fault, workers: 3, rate: 1000, steps: STEPS, warm_up: "4s", soak: "12s", more: &more, workload: "" };
-    let ended = bench.run(&demo.write(&bench), &["--quiet"]);
+        Demo { fault, workers: 3, rate: 1000, steps: STEPS, warm_up: "2s", soak: "10s", more: &more, workload: "" };
+    let file = demo.write(&bench);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let ended = bench.run(&bench.write("demo.toml", &format!("stop = \"{stop}\"\n{text}")), &["--quiet"]);
     assert!(processes(&bench.path().to_string_lossy()).is_empty(), "a server was left: {}", ended.story());
     (bench, ended)
 }
 
 fn expect(fault: &str, code: i32, leaking: Option<&str>) -> (Bench, Ended) {
     let (bench, ended) = run(fault, "");
+    check(fault, &ended, code, leaking);
+    (bench, ended)
+}
+
+fn check(fault: &str, ended: &Ended, code: i32, leaking: Option<&str>) {
     assert_eq!(ended.code, Some(code), "{fault}: {}", ended.story());
     for resource in ["memory", "descriptors", "threads", "tmpfs"] {
         let leaks = ended.finding(resource)["verdict"] == "leak";
         assert_eq!(leaks, leaking == Some(resource), "{fault}, {resource}: {}", ended.story());
     }
-    (bench, ended)
 }
 
 #[test]
@@ -72,7 +83,9 @@ fn a_leak_of_big_uploads_is_found() {
 
 #[test]
 fn a_leak_of_descriptors_is_found() {
-    let (_bench, ended) = expect("fd", 10, Some("descriptors"));
+    // Kinds of descriptors are counted seldom: an early end may come before enough of these readings.
+    let (_bench, ended) = run_until("planned", "fd", "");
+    check("fd", &ended, 10, Some("descriptors"));
     let finding = ended.finding("descriptors");
     assert_eq!(finding["class"], "leak", "{finding}");
     assert_eq!(finding["parts"][0]["name"], "devices and other descriptors", "{finding}");

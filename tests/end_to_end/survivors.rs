@@ -270,6 +270,30 @@ fn processes_that_had_to_be_killed_are_counted_once_and_named() {
     assert!(told.starts_with("41 processes (sh ") && told.contains(", sleep ") && told.contains(", ...)"), "{told}");
 }
 
+#[test]
+fn what_the_launched_process_leaves_behind_is_asked_to_end_too() {
+    let bench = Bench::new();
+    // A server beside the one that is launched, as in `apache2 & exec php-fpm`, and one below another shell.
+    let server = |name: &str| format!("(trap 'echo {name} >> ended; exit' TERM; while :; do sleep 0.1; done)");
+    let script = format!(
+        r#"cd {}; {} & sh -c "{} & wait" & exec sleep 600"#,
+        bench.path().display(),
+        server("beside"),
+        server("below")
+    );
+    let text = format!(
+        "name = \"left\"\n[target]\ncommand = [\"sh\", \"-c\", '''{script}''']\n\
+         workers = \"self\"\nready = {{ delay = \"500ms\" }}\nstop = {{ grace = \"10m\" }}\n[workload]\ncommand = [\"true\"]\n\
+         [[phase]]\nkind = \"soak\"\nduration = \"500ms\"\n"
+    );
+    let ended = bench.run(&bench.write("harness.toml", &text), &[]);
+    let told = std::fs::read_to_string(bench.path().join("ended")).unwrap_or_else(|_| panic!("{}", ended.story()));
+    let mut told: Vec<&str> = told.lines().collect();
+    told.sort_unstable();
+    assert_eq!(told, ["below", "beside"], "{}", ended.story());
+    assert!(!ended.story().contains("killed"), "{}", ended.story());
+}
+
 /// `script` for the shell, with a view of the mounts of its own; `None` if this user may not have one.
 fn with_own_mounts(bench: &Bench, script: &str) -> Option<Child> {
     let mut command = Command::new("unshare");

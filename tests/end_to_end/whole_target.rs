@@ -28,10 +28,10 @@ name = "get"
 path = "/"
 [[phase]]
 kind = "warm-up"
-duration = "2s"
+duration = "1s"
 [[phase]]
 kind = "soak"
-duration = "10s"
+duration = "8s"
 [budget]
 memory = "64 B/request"
 "#

@@ -182,16 +182,19 @@ pub fn png(size: (u32, u32), draw: impl FnOnce(&mut dyn Canvas)) -> Result<Vec<u
 
 /// Averages each square of two by two pixels into one.
 fn halve(pixels: &[u8], width: usize) -> Vec<u8> {
-    let mut small = Vec::with_capacity(pixels.len() / 4);
-    for rows in pixels.chunks_exact(width * 3 * 2) {
+    let mut small = vec![0; pixels.len() / 4];
+    for (rows, to) in pixels.chunks_exact(width * 3 * 2).zip(small.chunks_exact_mut(width / 2 * 3)) {
         let (upper, lower) = rows.split_at(width * 3);
-        for (u, l) in upper.as_chunks::<6>().0.iter().zip(lower.as_chunks::<6>().0) {
+        let squares = upper.as_chunks::<6>().0.iter().zip(lower.as_chunks::<6>().0);
+        for ((upper, lower), to) in squares.zip(to.as_chunks_mut::<3>().0) {
             // Plain arithmetic, which is quick without optimisation too: each chart has millions of pixels.
-            let mean = |at: usize| {
-                let sum = u16::from(u[at]) + u16::from(u[at + 3]) + u16::from(l[at]) + u16::from(l[at + 3]);
-                ((sum + 2) / 4) as u8
-            };
-            small.extend_from_slice(&[mean(0), mean(1), mean(2)]);
+            let ([a, b, c, d, e, f], [g, h, i, j, k, l]) = (*upper, *lower);
+            let mean = |sum: u16| ((sum + 2) / 4) as u8;
+            *to = [
+                mean(a as u16 + d as u16 + g as u16 + j as u16),
+                mean(b as u16 + e as u16 + h as u16 + k as u16),
+                mean(c as u16 + f as u16 + i as u16 + l as u16),
+            ];
         }
     }
     small
