@@ -105,21 +105,31 @@ fn counts_that_can_not_be_right_do_not_pass() {
     judged("log-strangers", 11, r"\d+ of \d+ counted requests belong to PIDs that are not judged, such as 999999");
 }
 
-#[test]
-fn whoever_does_the_work_has_to_be_judged() {
-    for (command, workers, choice) in [
-        (PYTHON, r#""self""#, r#"workers = "children""#),
-        (r#""sh", "-c", "python3 POOL; true""#, r#""children""#, r#"workers = "descendants""#),
-        (r#""sh", "-c", "python3 POOL; true""#, r#""self""#, r#"workers = "descendants""#),
-    ] {
-        for requests in [LOG, ""] {
-            let ended = run("worker-keeps", command, workers, requests);
-            let story = ended.story();
-            assert_eq!(ended.code, Some(11), "{workers}: {story}");
-            let text = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
-            assert!(text.contains("not judged") && text.contains(choice), "{workers}: {story}");
-        }
+/// Whoever does the work has to be judged, whether the requests are counted by PID or not.
+#[track_caller]
+fn not_judged(command: &str, workers: &str, choice: &str) {
+    for requests in [LOG, ""] {
+        let ended = run("worker-keeps", command, workers, requests);
+        let story = ended.story();
+        assert_eq!(ended.code, Some(11), "{workers}: {story}");
+        let text = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains("not judged") && text.contains(choice), "{workers}: {story}");
     }
+}
+
+#[test]
+fn a_parent_judged_in_place_of_its_children_does_not_pass() {
+    not_judged(PYTHON, r#""self""#, r#"workers = "children""#);
+}
+
+#[test]
+fn children_judged_in_place_of_theirs_do_not_pass() {
+    not_judged(r#""sh", "-c", "python3 POOL; true""#, r#""children""#, r#"workers = "descendants""#);
+}
+
+#[test]
+fn a_shell_judged_in_place_of_what_it_runs_does_not_pass() {
+    not_judged(r#""sh", "-c", "python3 POOL; true""#, r#""self""#, r#"workers = "descendants""#);
 }
 
 #[test]

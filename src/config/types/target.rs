@@ -83,7 +83,8 @@ impl ReadyConfig {
 table! {
     /// How the target is stopped.
     pub struct StopConfig: Default {
-        /// The signal that asks it to stop: `TERM`, `INT`, `QUIT`, `HUP`, `WINCH` or `USR1`.
+        /// The signal that asks it to stop: `TERM`, `INT`, `QUIT`, `HUP`, `WINCH` or `USR1`. What it leaves behind is asked by
+        /// `TERM`.
         "signal" signal: String = "TERM".into(),
         /// How long it may take before everything left of it is killed.
         "grace" grace: Span = Span(Duration::from_secs(10)),
