@@ -74,6 +74,7 @@ step "form of the preload library" rustfmt --edition 2024 --check preload/lib.rs
 step "lints of the preload library" clippy-driver --edition 2024 --crate-name seepage_heap --crate-type cdylib -Cpanic=abort \
     -Dwarnings preload/lib.rs --emit metadata -o "$log.rmeta"
 step "lints" cargo clippy --quiet --workspace --all-targets -- --deny warnings
+step "lints of the ablation" cargo clippy --quiet --features ablation --example ablation -- --deny warnings
 # Known vulnerabilities change by the day and need the network: run "cargo deny check advisories" where that's wanted.
 step "scripts" shellcheck scripts/*.sh benches/*.sh tests/accuracy/traces/record/*.sh tests/accuracy/traces/record/services/*.sh
 step "licences" cargo deny check licenses bans sources

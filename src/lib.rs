@@ -37,5 +37,7 @@ pub mod supervise;
 mod thread;
 pub mod workload;
 
+#[cfg(feature = "ablation")]
+pub use seepage_core::thresholds;
 use seepage_core::{bisect, compare};
 pub use seepage_core::{model, stats, table, verdict, words};

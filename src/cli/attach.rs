@@ -12,6 +12,7 @@ use crate::report;
 use crate::report::live::Mode;
 use crate::supervise::Wanted;
 use crate::verdict::{ExitCode, Looks};
+use std::cell::Cell;
 use std::path::PathBuf;
 
 /// Arguments of `attach`.
@@ -171,8 +172,14 @@ pub fn attach(arguments: &Arguments) -> Done {
     }
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });
     let mut looks = Looks::open_ended();
-    let mut look = |record: &RunRecord, seconds: f64| look_at(&mut looks, record, seconds);
-    let finished = attachment.watch(&mut |progress| watcher.look(progress), &mut look)?;
+    let open_ended = arguments.duration.is_none();
+    let ahead = Cell::new(looks.ahead().filter(|_| open_ended));
+    let mut look = |record: &RunRecord, seconds: f64| {
+        let looked = look_at(&mut looks, record, seconds);
+        ahead.set(looks.ahead().filter(|_| open_ended));
+        looked
+    };
+    let finished = attachment.watch(&mut |progress| watcher.look(progress, ahead.get()), &mut look)?;
     // What was drawn over gives way to the verdict.
     drop(watcher);
     Ok(conclude(&finished, &arguments.output, &interrupt)?.code())

@@ -57,7 +57,7 @@ impl Observer for Teller {
 
     fn look(&mut self, progress: &Progress<'_>) {
         if let Some(watcher) = &mut self.watcher {
-            watcher.look(progress);
+            watcher.look(progress, None);
         }
     }
 

@@ -145,7 +145,7 @@ fn rehearse(arguments: &Arguments, interrupt: &Interrupt) -> Result<RunRecord, P
         interrupt: interrupt.clone(),
     };
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });
-    let finished = engine::run(&request, &mut |progress| watcher.look(progress), &mut |_, _| None)
+    let finished = engine::run(&request, &mut |progress| watcher.look(progress, None), &mut |_, _| None)
         .map_err(|error| Problem::while_listening(interrupt, error))?;
     drop(watcher);
     interrupt.answering(ExitCode::Inconclusive.code());

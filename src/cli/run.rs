@@ -124,7 +124,7 @@ pub fn run(arguments: &Arguments) -> Done {
         _ if share <= 1.0 => look_at(looks.as_mut()?, record, share),
         _ => look_at(later.as_mut()?, record, share / factor),
     };
-    let finished = engine::run(&request, &mut |progress| watcher.look(progress), &mut look)
+    let finished = engine::run(&request, &mut |progress| watcher.look(progress, None), &mut look)
         .map_err(|error| Problem::while_listening(&interrupt, error))?;
     // What was drawn over gives way to the verdict.
     drop(watcher);

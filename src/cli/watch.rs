@@ -49,8 +49,8 @@ impl Watcher {
         }
     }
 
-    /// Takes a look.
-    pub fn look(&mut self, progress: &Progress<'_>) {
+    /// Takes a look; `looks` says when a watch without an end is looked at next, and ends at the earliest.
+    pub fn look(&mut self, progress: &Progress<'_>, looks: Option<(f64, f64)>) {
         self.follow_workers(progress.record, progress.elapsed);
         if progress.elapsed - self.rate_from.0 >= 1.0 {
             let (then, before) = self.rate_from;
@@ -78,6 +78,7 @@ impl Watcher {
             failures: progress.failures,
             workers: self.workers.clone(),
             growth: self.growth.clone(),
+            looks,
         });
     }
 

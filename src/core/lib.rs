@@ -4,6 +4,7 @@
 //! - [`model`]: units, worker identity, readings, events, series and the run record
 //! - [`stats`]: estimators that know nothing of memory
 //! - [`table`]: a series that another tool wrote, from its bytes to a run record
+//! - [`thresholds`]: every number that an answer depends on
 //! - [`verdict`]: series to evidence to verdict
 //! - [`words`]: a verdict in sentences, the same in every report
 //! - [`bisect`]: which of many modules is to blame, from as few answers as possible
@@ -18,5 +19,6 @@ pub mod fixture;
 pub mod model;
 pub mod stats;
 pub mod table;
+pub mod thresholds;
 pub mod verdict;
 pub mod words;

@@ -9,9 +9,10 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
     BTreeMap::from([
         // The core.
         ("model", &[][..]),
-        ("stats", &[]),
+        ("thresholds", &[]),
+        ("stats", &["thresholds"]),
         ("table", &["model"]),
-        ("verdict", &["model", "stats"]),
+        ("verdict", &["model", "stats", "thresholds"]),
         ("bisect", &[]),
         ("compare", &["model", "stats", "verdict"]),
         ("words", &["bisect", "compare", "model", "verdict"]),

@@ -8,10 +8,7 @@
 //! it, so that it stays well conditioned when a million events hide a deviation of a hundred.
 
 use super::{Estimate, ModelFit, Panel, Unit};
-
-/// Two kinds whose counts never get farther apart than this, shares apart, move together: a reading may fall between
-/// one event and the next, and so much says nothing.
-const TOGETHER: f64 = 2.0;
+use crate::thresholds::attribution::TOGETHER;
 
 /// One series: a level, and how often each kind of event had happened at each observation.
 #[derive(Debug, Clone, Default)]
@@ -189,7 +186,7 @@ pub fn moving_together(series: &[Counted]) -> Vec<Vec<usize>> {
     let totals = totals(&series, kinds);
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for kind in (0..kinds).filter(|k| totals[*k] > 0.0) {
-        let with = |g: &&mut Vec<usize>| g.iter().any(|&other| apart(&series, &totals, kind, other) < TOGETHER);
+        let with = |g: &&mut Vec<usize>| g.iter().any(|&other| apart(&series, &totals, kind, other) < TOGETHER.get());
         match groups.iter_mut().find(with) {
             Some(group) => group.push(kind),
             None => groups.push(vec![kind]),

@@ -8,6 +8,7 @@
 //! where a short series can't tell a persistent error from a unit root, and it has no downward bias of rho to correct.
 
 use super::Cholesky;
+use crate::thresholds::panel::COMES_BACK;
 
 /// Autocorrelations considered, each with its prior weight; the last stands for a unit root. Values near it weigh more,
 /// for the same reason for which Perron & Yabu (2009) truncate to it: to take a wandering level for a steady one is
@@ -42,9 +43,6 @@ const OWN: [(f64, f64); 12] = [
     (0.97, 0.2),
     (0.999, 0.3),
 ];
-
-/// The greatest autocorrelation of errors that come back to their mean within a run.
-const COMES_BACK: f64 = 0.95;
 
 /// One series of a panel: an observation for each entry of `y`, and as many entries in each column.
 #[derive(Debug, Clone, Default)]
@@ -317,7 +315,7 @@ impl ModelFit {
     /// The same for errors that are known to come back, so that no autocorrelation near a unit root has a say; `None` if the
     /// data allow of no other.
     pub fn combination_coming_back(&self, direction: &[f64]) -> Option<Estimate> {
-        Some(self.mixture(direction, COMES_BACK)).filter(|estimate| estimate.se.is_finite())
+        Some(self.mixture(direction, COMES_BACK.get())).filter(|estimate| estimate.se.is_finite())
     }
 
     /// The mixture over autocorrelations up to `most`.

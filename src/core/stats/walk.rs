@@ -1,11 +1,11 @@
 //! Whether a level can be a random walk: by the band in which it keeps.
 
+use crate::thresholds::walk::FEW;
+
 /// The 1 % quantile of the range of a random walk, in standard deviations of its sum: in the limit of many steps (Feller
 /// 1951), and what fewer steps take from it, times the root of their number. Within 0.02 of simulated walks of 15 to 300
 /// steps.
 const NARROW: (f64, f64) = (0.8, 0.6);
-/// Fewer steps than these tell nothing.
-const FEW: usize = 15;
 
 /// Whether the values keep in a band so narrow that a random walk with steps of their size keeps in it once in a hundred
 /// times at most. A trend widens the band, and so does a slow wave: it is told of levels that come back only.
@@ -14,7 +14,7 @@ pub fn keeps_in_band(values: &[f64]) -> bool {
     let n = values.len().saturating_sub(1);
     let squares: f64 = steps.map(|s| s * s).sum();
     let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
-    n >= FEW && high - low < (NARROW.0 - NARROW.1 / (n as f64).sqrt()) * squares.sqrt()
+    n >= FEW.get() && high - low < (NARROW.0 - NARROW.1 / (n as f64).sqrt()) * squares.sqrt()
 }
 
 #[cfg(test)]

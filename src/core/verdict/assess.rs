@@ -8,41 +8,15 @@ use super::condition::{Condition, hold};
 use super::jumping::{JumpPattern, pattern};
 use super::lasting::{exceed, fade, halves_exceed, has_stopped, is_silent, is_spread, keeps_pace, paces};
 use super::level::{Jump, Levels, longest};
-use super::plausible::{FAR, Plausible, Plausibles, plausible};
+use super::plausible::{Plausible, Plausibles, plausible};
 use super::transient::Transient;
 use crate::stats::{Estimate, keeps_in_band, student_t};
+use crate::thresholds::assess::{
+    ALPHA_CLEAN, ALPHA_LEAK, ALPHA_SETTLES, ALPHA_SUSPICIOUS, CONSTANTS, DRIFTS, EARLY_END, FALLING, FULL, NEAR,
+    SET_IN, SLOWED, STRICTER, UNDONE, WANDERS,
+};
+use crate::thresholds::plausible::FAR;
 use std::borrow::Cow;
-
-/// Error probability of "leak".
-pub(super) const ALPHA_LEAK: f64 = 0.01;
-/// Error probability of "clean": stricter than the 5 % of the rule's first form, so that a leak of exactly the budget
-/// doesn't pass once in twenty times.
-pub(super) const ALPHA_CLEAN: f64 = 0.01;
-/// Error probability of a suspicion.
-const ALPHA_SUSPICIOUS: f64 = 0.05;
-/// Error probability of "clean" where it rests on how a transient goes on after the run.
-const ALPHA_SETTLES: f64 = 0.001;
-/// Autocorrelation of what the best model leaves from which the level wanders, or has a shape that no model has.
-const WANDERS: f64 = 0.97;
-/// Autocorrelation from which a level may be a walk, and the part of the error probability of "clean" that is left for it.
-const DRIFTS: f64 = 0.8;
-const STRICTER: f64 = 0.3;
-/// The parts of the run after which growth that sets in then, or goes on after a cache has become full then, has been seen for
-/// too short a time.
-const SET_IN: f64 = 0.6;
-const FULL: f64 = 0.75;
-/// The part of growth that abrupt falls may take back in all.
-const UNDONE: f64 = 0.5;
-/// The part of its first tenth to which growth must have come down in the last one for it to count as settling.
-const SLOWED: f64 = 0.35;
-/// The part of the budget by which what lasts may fall where growth ends by itself: more would make up for growth.
-const FALLING: f64 = 0.5;
-/// Constants of a transient that must have passed before a run may be judged early; and where one with an end, or growth
-/// that set in late, must have had it.
-const CONSTANTS: f64 = 3.0;
-const EARLY_END: f64 = 0.6;
-/// Distance of the information criterion up to which a model has a say on "clean".
-pub(super) const NEAR: f64 = 6.0;
 
 /// What a judged unit (the pool, or one worker) amounts to.
 #[derive(Debug, Clone)]
@@ -109,7 +83,9 @@ pub(super) enum Ahead {
 
 impl Demands {
     /// Those of a run that has come to its end.
-    pub const FINAL: Demands = Demands { leak: ALPHA_LEAK, clean: ALPHA_CLEAN, ahead: Ahead::Nothing };
+    pub fn at_the_end() -> Demands {
+        Demands { leak: ALPHA_LEAK.get(), clean: ALPHA_CLEAN.get(), ahead: Ahead::Nothing }
+    }
 }
 
 /// By what it is judged.
@@ -143,8 +119,8 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let pattern = if models.iter().any(|m| m.stepped) { pattern(subject, budget) } else { JumpPattern::None };
     let Demands { clean: alpha_clean, ahead, .. } = terms.demands;
     // A walk may stay where it was for as long as anybody looks.
-    let may_walk = best.rho >= DRIFTS && !comes_back;
-    let alpha_clean = if may_walk { alpha_clean * STRICTER } else { alpha_clean };
+    let may_walk = best.rho >= DRIFTS.get() && !comes_back;
+    let alpha_clean = if may_walk { alpha_clean * STRICTER.get() } else { alpha_clean };
     let (early, over) = (ahead != Ahead::Nothing, if let Ahead::Plan { over } = ahead { over } else { 0.0 });
     let in_doubt = ahead == Ahead::Unknown && by_jumps.0 > budget;
     let pattern = match pattern {
@@ -170,11 +146,11 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
             estimate: with_jumps(best, pick(best)).value,
             lower: each().map(|e| e.lower(alpha)).fold(f64::INFINITY, f64::min) - rounding,
             upper: each().map(|e| e.upper(alpha_clean)).fold(f64::NEG_INFINITY, f64::max) + rounding,
-            confidence: 1.0 - 2.0 * ALPHA_LEAK,
+            confidence: 1.0 - 2.0 * ALPHA_LEAK.get(),
         }
     };
-    let persistent = bounds(|m| m.persistent, FAR);
-    let end = bounds(|m| m.end, NEAR);
+    let persistent = bounds(|m| m.persistent, FAR.get());
+    let end = bounds(|m| m.end, NEAR.get());
     let least = models.iter().map(|m| with_jumps(m, m.persistent).value).fold(f64::INFINITY, f64::min);
     let bound = over.max(1.0) * budget;
     let too_soon = early && is_warming_up(best);
@@ -183,12 +159,13 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let fades = parts.as_ref().is_some_and(|paces| fade(paces, budget));
     // Rises of very different sizes have a mean that no bound for symmetric errors knows well.
     let by_parts = !early && paces_that_last(best, &steady, span).is_some_and(|paces| exceed(&paces, budget, alpha));
-    let is_known = best.rho < WANDERS && !(persistent.lower <= bound && fades)
-        || !fades && parts.map_or_else(|| halves_exceed(&steady, budget), |paces| exceed(&paces, budget, ALPHA_LEAK));
+    let is_known = best.rho < WANDERS.get() && !(persistent.lower <= bound && fades)
+        || !fades
+            && parts.map_or_else(|| halves_exceed(&steady, budget), |paces| exceed(&paces, budget, ALPHA_LEAK.get()));
     let settled: Vec<Levels> = fitted.iter().map(|levels| less_transients(best, levels, span)).collect();
     let stopped = has_stopped(&settled, budget, terms.quantum) || matches!(&steady[..], [one] if is_silent(one));
     // What the level gives back it hasn't kept, however steeply it climbs between.
-    let taken_back = by_jumps.0 < -UNDONE * least.max(0.0);
+    let taken_back = by_jumps.0 < -UNDONE.get() * least.max(0.0);
     let by_line = best.line / span + if best.stepped && going_on { by_jumps.0 } else { 0.0 };
     let mut leak = vec![
         Condition::Lasts { lower: persistent.lower, bound, by_parts },
@@ -203,7 +180,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         let keeps_pace = keeps_pace(&after_warm_ups(best, &steady), terms.quantum);
         leak.extend([Condition::WarmedUp(!too_soon), Condition::DoesNotSlow(keeps_pace)]);
     }
-    let upper = most(models.iter().filter(|m| m.distance <= NEAR).map(|m| upper(m.end, alpha_clean)));
+    let upper = most(models.iter().filter(|m| m.distance <= NEAR.get()).map(|m| upper(m.end, alpha_clean)));
     let mut clean = vec![Condition::EndsUnder { upper, rounding, budget }];
     if !hold(&clean) {
         let settling = settling(&models, rounding, budget, span, alpha_clean);
@@ -232,8 +209,8 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
 /// over when a cache has become full late, if the cache made up most of it.
 fn is_recent(best: &Plausible, by_line: f64, budget: f64) -> bool {
     best.transients.iter().zip(&best.amplitudes).any(|(shape, amplitude)| match *shape {
-        Transient::Onset(from) => from > SET_IN && by_line <= budget,
-        Transient::Hinge(full) => full > FULL && *amplitude > best.line,
+        Transient::Onset(from) => from > SET_IN.get() && by_line <= budget,
+        Transient::Hinge(full) => full > FULL.get() && *amplitude > best.line,
         _ => false,
     })
 }
@@ -272,7 +249,7 @@ fn most(values: impl Iterator<Item = f64>) -> f64 {
 /// to come is less than the budget allows for another run of the same length.
 fn settling(models: &[Plausible], rounding: f64, budget: f64, span: f64, alpha: f64) -> Vec<Condition> {
     let ends = |m: &Plausible| !m.transients.is_empty() && m.transients.iter().all(|t| t.is_bounded());
-    let slowed = |m: &Plausible| m.grown(1.0) - m.grown(0.9) < SLOWED * m.grown(0.1);
+    let slowed = |m: &Plausible| m.grown(1.0) - m.grown(0.9) < SLOWED.get() * m.grown(0.1);
     let lasting = |m: &Plausible| Estimate { value: m.persistent.value + m.lingering() / span, ..m.persistent };
     // What is to come is known as well as its pace at the end.
     let surely = |m: &Plausible| if m.end.value > 0.0 { (m.end.upper(alpha) / m.end.value).max(1.0) } else { 1.0 };
@@ -281,10 +258,10 @@ fn settling(models: &[Plausible], rounding: f64, budget: f64, span: f64, alpha: 
         Condition::HasSlowed(models.iter().all(slowed)),
         Condition::NoSteepFall {
             least: -most(models.iter().map(|m| -m.persistent.value)),
-            bound: -FALLING * (budget - rounding),
+            bound: -FALLING.get() * (budget - rounding),
         },
         Condition::LastsUnder {
-            upper: most(models.iter().map(|m| upper(lasting(m), ALPHA_SETTLES))),
+            upper: most(models.iter().map(|m| upper(lasting(m), ALPHA_SETTLES.get()))),
             rounding,
             budget,
         },
@@ -296,7 +273,7 @@ fn settling(models: &[Plausible], rounding: f64, budget: f64, span: f64, alpha: 
 fn is_warming_up(model: &Plausible) -> bool {
     model.transients.iter().any(|t| {
         let sharp = matches!(t, Transient::Hinge(_) | Transient::Onset(_));
-        t.over_from(CONSTANTS) > if sharp { EARLY_END } else { 1.0 }
+        t.over_from(CONSTANTS.get()) > if sharp { EARLY_END.get() } else { 1.0 }
     })
 }
 
@@ -304,7 +281,7 @@ fn is_warming_up(model: &Plausible) -> bool {
 /// end the best model can be trusted with. A single series has had it once, and is left as it is.
 fn after_warm_ups<'a>(best: &Plausible, series: &'a [Levels]) -> Cow<'a, [Levels]> {
     let are_incarnations = series.len() > 1 && !series.iter().any(|one| one.floor);
-    let from = best.transients.iter().map(|t| t.over_from(CONSTANTS)).fold(0.0, f64::max);
+    let from = best.transients.iter().map(|t| t.over_from(CONSTANTS.get())).fold(0.0, f64::max);
     if !are_incarnations || from <= 0.0 {
         return Cow::Borrowed(series);
     }
@@ -334,16 +311,16 @@ impl Assessment {
 
     /// Whether the level drifts about so much that it may be a walk.
     pub fn drifts(&self) -> bool {
-        self.models.first().is_some_and(|best| best.rho >= DRIFTS)
+        self.models.first().is_some_and(|best| best.rho >= DRIFTS.get())
     }
 
     /// Whether it may leak though that isn't proven; such a worker keeps its pool from being clean. One of `among` that are
     /// asked the same.
     pub fn is_suspicious(&self, budget: f64, among: usize) -> bool {
-        let alpha = ALPHA_SUSPICIOUS / among.max(1) as f64;
+        let alpha = ALPHA_SUSPICIOUS.get() / among.max(1) as f64;
         let growing = |end: Estimate| end.value > budget && end.lower(alpha) > 0.0;
-        let rises = |one: &Levels| paces(one).is_some_and(|paces| exceed(&paces, 0.0, ALPHA_SUSPICIOUS));
-        let mut near = self.models.iter().filter(|m| m.distance <= NEAR);
+        let rises = |one: &Levels| paces(one).is_some_and(|paces| exceed(&paces, 0.0, ALPHA_SUSPICIOUS.get()));
+        let mut near = self.models.iter().filter(|m| m.distance <= NEAR.get());
         !self.is_clean()
             && (self.jumps == JumpPattern::GoingOn || self.steady.iter().any(rises) && near.any(|m| growing(m.end)))
     }

@@ -7,9 +7,7 @@ use super::transient::Transient;
 use super::{LeakClass, Outcome};
 use crate::model::Series;
 use crate::stats::median;
-
-/// A transient of the exponential kind counts as over after this many of its time constants: 95 % of it are there.
-const CONSTANTS: f64 = 3.0;
+use crate::thresholds::class::CONSTANTS;
 
 /// What a class is told from.
 pub(super) struct Behaviour<'a> {
@@ -135,7 +133,7 @@ impl Behaviour<'_> {
     /// When the best model's last transient is over; `None` if it has none that ends.
     fn end(&self, a: &Assessment) -> Option<End> {
         let over = |transients: &[Transient]| {
-            let ends = transients.iter().filter(|t| t.has_level()).map(|t| t.over_from(CONSTANTS));
+            let ends = transients.iter().filter(|t| t.has_level()).map(|t| t.over_from(CONSTANTS.get()));
             ends.max_by(f64::total_cmp)
         };
         let best = a.models.first()?;

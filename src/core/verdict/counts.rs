@@ -3,25 +3,10 @@
 
 use super::doubt::Doubt;
 use crate::model::{EventKind, Per, RunRecord};
+use crate::thresholds::counts::{
+    ALL_BUT_IDLE, ENOUGH, OF_OTHERS, OUR_OWN, PARTS, TICK, TICKS, TOO_FEW, TOO_MANY, WORKED,
+};
 use std::collections::HashMap;
-
-/// How many times what was sent may be counted, and what was answered be of what was counted: too many hide a leak.
-const TOO_MANY: f64 = 1.5;
-const TOO_FEW: f64 = 2.0;
-/// Requests under which a comparison of counts says nothing.
-const ENOUGH: u64 = 20;
-/// The part of what was counted that may be of others, or our own.
-const OF_OTHERS: f64 = 0.5;
-const OUR_OWN: f64 = 0.1;
-
-/// Equal parts of a watch at most, and the part of the busiest one's CPU time from which one counts.
-const PARTS: usize = 12;
-const WORKED: f64 = 0.05;
-/// The step in which CPU time is counted, in seconds, and how many of them a part has to have to be told from chance.
-const TICK: f64 = 0.01;
-const TICKS: f64 = 2.0;
-/// The part of a watch's time that a target uses of a core at least, if it isn't all but idle.
-const ALL_BUT_IDLE: f64 = 0.001;
 
 /// Reasons against a pass in the counts of requests.
 pub(super) fn doubts(record: &RunRecord) -> Vec<Doubt> {
@@ -31,29 +16,29 @@ pub(super) fn doubts(record: &RunRecord) -> Vec<Doubt> {
     for event in &record.events {
         match &event.kind {
             EventKind::LogRead { lines: 0, .. } => {
-                out.extend(sent.filter(|sent| *sent >= ENOUGH).map(|sent| Doubt::NoLines { sent }));
+                out.extend(sent.filter(|sent| *sent >= ENOUGH.get()).map(|sent| Doubt::NoLines { sent }));
             }
             EventKind::LogRead { lines, matched: 0, unmatched: Some(first), .. } => {
                 out.push(Doubt::NoLineMatches { lines: *lines, first: first.clone() });
             }
             EventKind::LogRead { matched, strangers, stranger, .. }
-                if *matched >= ENOUGH && *strangers as f64 > OF_OTHERS * *matched as f64 =>
+                if *matched >= ENOUGH.get() && *strangers as f64 > OF_OTHERS.get() * *matched as f64 =>
             {
                 out.push(Doubt::Strangers { counted: *matched, strangers: *strangers, first: *stranger });
             }
             EventKind::PageRead { look_ups, left_out } => {
                 let own = look_ups.saturating_sub(*left_out);
-                if own as f64 > OUR_OWN * counted as f64 && own >= ENOUGH {
+                if own as f64 > OUR_OWN.get() * counted as f64 && own >= ENOUGH.get() {
                     out.push(Doubt::OwnLookUps { counted, own });
                 }
             }
             _ => {}
         }
     }
-    let apart = |sent: &u64| *sent >= ENOUGH && out.is_empty() && record.meta.counting.per_worker;
+    let apart = |sent: &u64| *sent >= ENOUGH.get() && out.is_empty() && record.meta.counting.per_worker;
     if let Some(sent) = sent.filter(apart) {
         let (ok, begun) = (served(record) as f64, sent as f64);
-        if counted as f64 > TOO_MANY * begun || (counted as f64) < ok / TOO_FEW {
+        if counted as f64 > TOO_MANY.get() * begun || (counted as f64) < ok / TOO_FEW.get() {
             out.push(Doubt::CountsApart { counted, sent });
         }
     }
@@ -106,16 +91,16 @@ pub(super) fn idle(record: &RunRecord) -> Option<Doubt> {
         return None;
     }
     let cpu: f64 = used.iter().map(|(_, cpu)| cpu).sum();
-    if cpu < (ALL_BUT_IDLE * seconds).max(TICKS * TICK) {
+    if cpu < (ALL_BUT_IDLE.get() * seconds).max(TICKS.get() * TICK.get()) {
         return Some(Doubt::AllButIdle { cpu, seconds });
     }
-    let parts = ((cpu / (TICKS * TICK)) as usize).clamp(1, PARTS);
+    let parts = ((cpu / (TICKS.get() * TICK.get())) as usize).clamp(1, PARTS.get());
     let mut sums = vec![0.0; parts];
     for (t, cpu) in used {
         sums[((parts as f64 * (t - first) / seconds) as usize).min(parts - 1)] += cpu;
     }
     let most = sums.iter().copied().fold(0.0, f64::max);
-    let worked = sums.iter().filter(|cpu| **cpu > 0.0 && **cpu >= WORKED * most).count();
+    let worked = sums.iter().filter(|cpu| **cpu > 0.0 && **cpu >= WORKED.get() * most).count();
     (2 * worked < parts).then_some(Doubt::Idle { worked, parts, seconds })
 }
 

@@ -1,6 +1,6 @@
 //! From an assessment to why a finding is what it is, what would settle it, and the numbers behind it.
 
-use super::assess::{ALPHA_CLEAN, Assessment};
+use super::assess::Assessment;
 use super::condition::Condition;
 use super::jumping::JumpPattern;
 use super::plausible::Plausible;
@@ -9,9 +9,8 @@ use super::reason::{Fact, History, ModelShape, Reason, Settle};
 use super::{Interval, LeakClass, Outcome};
 use crate::model::Axis;
 use crate::stats::student_t;
-
-/// Models that are among the facts; of more, the best.
-const MODELS: usize = 4;
+use crate::thresholds::assess::ALPHA_CLEAN;
+use crate::thresholds::explain::MODELS;
 
 /// Everything that a finding is explained by.
 pub(super) struct Situation<'a> {
@@ -119,7 +118,7 @@ impl Situation<'_> {
     /// standard error of a slope falls with the 3/2 power of the length.
     fn stretch(&self, model: &Plausible) -> f64 {
         let margin = (self.budget - model.end.value).abs().max(0.05 * self.budget);
-        let t = student_t(1.0 - ALPHA_CLEAN, model.end.df);
+        let t = student_t(1.0 - ALPHA_CLEAN.get(), model.end.df);
         (model.end.se * t / margin).powf(2.0 / 3.0)
     }
 
@@ -140,7 +139,7 @@ impl Situation<'_> {
         facts.extend(a.by_second_half.then_some(Fact::SecondHalf));
         facts.push(Fact::Least(a.least));
         facts.push(Fact::Models(a.models.len()));
-        facts.extend(a.models.iter().take(MODELS).map(|model| Fact::Model {
+        facts.extend(a.models.iter().take(MODELS.get()).map(|model| Fact::Model {
             shape: ModelShape::of(model),
             persistent: model.persistent.value,
             end: model.end.value,

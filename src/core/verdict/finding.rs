@@ -1,6 +1,6 @@
 //! One resource: from series to a finding, with what it means for each worker.
 
-use super::assess::{ALPHA_LEAK, Assessment, Demands, Subject, Terms, assess};
+use super::assess::{Assessment, Demands, Subject, Terms, assess};
 use super::class::Behaviour;
 use super::condition::{Condition, hold};
 use super::explain;
@@ -8,21 +8,21 @@ use super::forecast::pace;
 use super::jumping::JumpPattern;
 use super::lasting::late_slope;
 use super::level::{Jump, Levels, judged_from};
-use super::pool::{ENOUGH, Member, Pool, is_sound, rises};
+use super::pool::{Member, Pool, is_sound, rises};
 use super::release::after_release;
 use super::swing::without_swings;
 use super::{Evidence, Finding, Fit, LeakClass, Outcome, WorkerFinding};
 use crate::model::{Axis, Resource, Series};
 use crate::stats::student_t;
+use crate::thresholds::assess::ALPHA_LEAK;
+use crate::thresholds::finding::ALIKE;
+use crate::thresholds::pool::ENOUGH;
 use std::borrow::Cow;
-
-/// The part of the largest jump from which a rise of the high-water mark is one like it.
-const ALIKE: f64 = 0.5;
 
 /// Judges one resource from its series; `budget` is the allowed growth per step of the axis, `quantum` the step to
 /// which levels are rounded (the page size for memory, 1 for counts).
 pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quantum: f64) -> Finding {
-    find_among(1, resource, axis, series, budget, quantum, Demands::FINAL)
+    find_among(1, resource, axis, series, budget, quantum, Demands::at_the_end())
 }
 
 /// The same, as sure as is demanded, where the error probability of "leak" is shared with other resources: `tests` of
@@ -42,7 +42,7 @@ pub(super) fn find_among(
     let able: Vec<&Member> = pool
         .members
         .iter()
-        .filter(|m| series[m.index].t.len() >= ENOUGH && (m.sawtooth || m.levels.x.len() >= ENOUGH / 2))
+        .filter(|m| series[m.index].t.len() >= ENOUGH.get() && (m.sawtooth || m.levels.x.len() >= ENOUGH.get() / 2))
         .collect();
     let terms = Terms { budget, quantum, tests: tests * able.len(), demands };
     let one_by_one = |m: &Member| {
@@ -124,7 +124,7 @@ fn accused_beyond_common(pool: &Pool, alone: &mut [Option<Assessment>], terms: T
     for (beyond, alone) in pool.beyond_common().into_iter().zip(alone).filter_map(|(b, a)| Some((b, a.as_mut()?))) {
         // What doesn't grow late is neither proven nor suspicious.
         let grows = late_slope(std::slice::from_ref(&beyond)).is_some_and(|slope| slope >= terms.budget);
-        if !grows || beyond.x.len() < ENOUGH {
+        if !grows || beyond.x.len() < ENOUGH.get() {
             continue;
         }
         let member = Member::of(0, beyond, least_jump);
@@ -196,7 +196,8 @@ fn with_second_half(whole: Assessment, series: &[Series], pool: &Pool, terms: Te
     let members = pool.members.iter().map(|m| &series[m.index]);
     let later: Vec<Series> = members.map(|s| Series { soak_from: middle(s), ..s.clone() }).collect();
     let half = Pool::new(&later, least_jump);
-    let is_short = half.members.len() < pool.members.len() || later.iter().any(|s| s.x.len() - judged_from(s) < ENOUGH);
+    let is_short =
+        half.members.len() < pool.members.len() || later.iter().any(|s| s.x.len() - judged_from(s) < ENOUGH.get());
     let later = if is_short { None } else { assess_pool(&later, &half, terms, least_jump) };
     let Some(later) = later else { return whole };
     // Of a jump that had others before it no half can say that it was the only one, or one of the last. Where there are so
@@ -205,7 +206,7 @@ fn with_second_half(whole: Assessment, series: &[Series], pool: &Pool, terms: Te
         let largest = half.jumps.iter().map(|j| j.size).fold(0.0, f64::max);
         let all_rises = pool.members.iter().flat_map(|m| rises(&series[m.index], least_jump));
         pool.jumps.iter().filter(|j| j.size > 0.0).count() > 1
-            || all_rises.filter(|j| j.size > 0.0 && j.size >= ALIKE * largest).count() > 1
+            || all_rises.filter(|j| j.size > 0.0 && j.size >= ALIKE.get() * largest).count() > 1
     };
     let is_calm = matches!(later.jumps, JumpPattern::None | JumpPattern::UpAndDown);
     let mut clean = later.clean;
@@ -300,7 +301,7 @@ fn fit(member: &Member, assessment: &Assessment) -> Option<Fit> {
     let level = x.iter().zip(y).map(|(x, y)| y - at(*x)).sum::<f64>() / n;
     let centre = x.iter().sum::<f64>() / n;
     let spread = (x.iter().zip(y).map(|(x, y)| (y - at(*x) - level).powi(2)).sum::<f64>() / n).sqrt();
-    let t = student_t(1.0 - ALPHA_LEAK, model.persistent.df);
+    let t = student_t(1.0 - ALPHA_LEAK.get(), model.persistent.df);
     let mut out = Fit { from: start, ..Fit::default() };
     for k in 0..POINTS {
         let here = start + span * k as f64 / (POINTS - 1) as f64;

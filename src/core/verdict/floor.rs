@@ -5,42 +5,21 @@
 
 use super::level::Levels;
 use crate::stats::{median, spread};
-
-/// Drops that make a sawtooth.
-const DROPS: usize = 5;
-/// The part of them that must come after a gradual climb; else they end spikes.
-const GRADUAL: f64 = 0.6;
-
-/// The share of steps that collections may be, at the most: between readings, and between floors.
-const OFTEN: f64 = 0.2;
-const OFTEN_FLOOR: f64 = 0.5;
-
-/// The part of a drop that the steepest step of a gradual climb may reach: of readings, and of floors, which climb in the few
-/// steps of the collections between two major ones.
-const STEEP: f64 = 0.5;
-const STEEP_FLOOR: f64 = 0.75;
-
-/// Levels on the floor of the floor from which it can do without the collections between; and those without which nothing
-/// tells what a minor collection usually leaves.
-const PLENTY: usize = 12;
-const MAJOR: usize = 3;
-
-/// Points of a floor: the medians of as many stretches stand for those of a long run.
-const MOST: usize = 300;
+use crate::thresholds::floor::{DROPS, GRADUAL, MAJOR, MOST, OFTEN, OFTEN_FLOOR, PLENTY, STEEP, STEEP_FLOOR};
 
 /// The floor of readings at `x` with levels `y`, if they are a sawtooth; `least` is the least change of level that
 /// counts as a drop. Where minor collections leave what a major one takes, it is the floor of the floor; if there are
 /// few major ones, each minor one's level less what it usually leaves.
 pub(super) fn floor(readings: &Levels, least: f64) -> Option<Levels> {
-    let drops = drops(&readings.y, least, STEEP, OFTEN);
-    if drops.places.len() < DROPS || !drops.are_gradual() {
+    let drops = drops(&readings.y, least, STEEP.get(), OFTEN.get());
+    if drops.places.len() < DROPS.get() || !drops.are_gradual() {
         return None;
     }
     let floor = Levels { floor: true, ..readings.pick(&drops.places) };
-    let major = self::drops(&floor.y, least, STEEP_FLOOR, OFTEN_FLOOR);
-    let floor = if major.places.len() >= PLENTY && major.are_gradual() {
+    let major = self::drops(&floor.y, least, STEEP_FLOOR.get(), OFTEN_FLOOR.get());
+    let floor = if major.places.len() >= PLENTY.get() && major.are_gradual() {
         floor.pick(&major.places)
-    } else if major.places.len() >= MAJOR && major.are_gradual() {
+    } else if major.places.len() >= MAJOR.get() && major.are_gradual() {
         without_minor(&floor, &major.places)
     } else {
         floor
@@ -108,7 +87,7 @@ fn lost_to_kinds(cycles: usize) -> f64 {
 
 /// A floor of thousands of teeth, reduced to the medians of stretches of as many teeth each.
 fn in_stretches(floor: &Levels) -> Levels {
-    let each = floor.x.len().div_ceil(MOST).max(1);
+    let each = floor.x.len().div_ceil(MOST.get()).max(1);
     if each == 1 {
         return floor.clone();
     }
@@ -133,7 +112,7 @@ struct Drops {
 
 impl Drops {
     fn are_gradual(&self) -> bool {
-        self.gradual as f64 >= GRADUAL * self.places.len() as f64
+        self.gradual as f64 >= GRADUAL.get() * self.places.len() as f64
     }
 }
 
@@ -184,7 +163,11 @@ mod tests {
     fn of_thousands_of_teeth_some_stretches_stand_for_all() {
         let y = (0..100_000).map(|i| f64::from(i % 10) * 1000.0 + f64::from(i) * 5.0).collect();
         let floor = floor(&at_regular_places(y), 100.0).expect("a sawtooth");
-        assert!((MOST / 2..=MOST).contains(&floor.x.len()) && floor.y.len() == floor.x.len(), "{}", floor.x.len());
+        assert!(
+            (MOST.get() / 2..=MOST.get()).contains(&floor.x.len()) && floor.y.len() == floor.x.len(),
+            "{}",
+            floor.x.len()
+        );
         assert!(floor.x.iter().zip(&floor.y).all(|(x, y)| (*y - 5.0 * x).abs() < 1e-6));
     }
 

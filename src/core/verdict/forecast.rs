@@ -5,13 +5,9 @@
 
 use super::{Finding, Interval, LeakClass, Outcome};
 use crate::model::{Axis, EventKind, Resource, RunRecord, Sample, Series, WorkerId};
+use crate::thresholds::forecast::{FILLED, LIVING};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-
-/// The part of a limit that workers may fill: the rest is for the parent, the kernel and the page cache.
-const FILLED: f64 = 0.8;
-/// A worker that was read in this last stretch of the run, in seconds, counts as living.
-const LIVING: f64 = 3.0;
 
 /// How growth goes on if it goes on as it did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -152,7 +148,7 @@ fn last_levels(record: &RunRecord, level: impl Fn(&Sample) -> Option<u64>) -> Ha
     let stop = record.events.iter().find(|e| e.kind == EventKind::Stopping).map_or(f64::INFINITY, |e| e.t);
     let within = || record.samples.iter().filter(|s| s.t < stop);
     let end = within().map(|s| s.t).fold(0.0, f64::max);
-    within().filter(|s| s.t >= end - LIVING).filter_map(|s| Some((s.worker, level(s)? as f64))).collect()
+    within().filter(|s| s.t >= end - LIVING.get()).filter_map(|s| Some((s.worker, level(s)? as f64))).collect()
 }
 
 /// A limit that growth runs into: which, how high, what is left, and who fills it.
@@ -246,9 +242,9 @@ fn recycling(record: &RunRecord, finding: &Finding, growth: &Interval) -> Option
     let given = record.meta.target.max_worker_size.map(|size| size as f64);
     let (size, chosen) = match finding.resource {
         Resource::Memory => {
-            given.map_or_else(|| Some((FILLED * fair_share(record)?, false)), |size| Some((size, true)))?
+            given.map_or_else(|| Some((FILLED.get() * fair_share(record)?, false)), |size| Some((size, true)))?
         }
-        Resource::Descriptors => (FILLED * record.meta.target.worker_limits.as_ref()?.open_files? as f64, false),
+        Resource::Descriptors => (FILLED.get() * record.meta.target.worker_limits.as_ref()?.open_files? as f64, false),
         _ => return None,
     };
     // The largest worker at the begin of its judged part, and the requests that it had served by then.

@@ -6,12 +6,7 @@
 
 use super::doubt::Grown;
 use crate::model::{Axis, Series};
-
-/// Where in the judged span the parts begin, after what grows at first, and how many there are.
-const BEGIN: f64 = 1.0 / 3.0;
-const PARTS: usize = 4;
-/// The part of the allowed rate, and of the mean one, that growth from one part to the next has at least.
-const STEADY: f64 = 0.5;
+use crate::thresholds::growing::{BEGIN, PARTS, STEADY};
 
 /// How much `series` grew, if that is `least` at least and more than `allowed` for a step of its axis.
 pub(super) fn grown(series: &Series, axis: Axis, allowed: f64, least: f64) -> Option<Grown> {
@@ -24,13 +19,13 @@ pub(super) fn grown(series: &Series, axis: Axis, allowed: f64, least: f64) -> Op
         (0..count).map(|part| Course::of(series, begin, edge(part)..end(part))).collect()
     };
     // Of few readings, fewer parts: what is seldom looked at must not pass for that.
-    let parts = (2..=PARTS).rev().find_map(|count| cut(count, BEGIN)).or_else(|| cut(2, 0.0))?;
+    let parts = (2..=PARTS.get()).rev().find_map(|count| cut(count, BEGIN.get())).or_else(|| cut(2, 0.0))?;
     let (first, last) = (parts.first()?, parts.last()?);
     let growth = last.over(first);
     let rate = growth / (last.middle - first.middle);
     let steady = parts
         .windows(2)
-        .all(|pair| pair[1].over(&pair[0]) > STEADY * allowed.max(rate) * (pair[1].middle - pair[0].middle));
+        .all(|pair| pair[1].over(&pair[0]) > STEADY.get() * allowed.max(rate) * (pair[1].middle - pair[0].middle));
     let more = growth >= least && growth > 0.0 && rate > allowed && steady;
     more.then(|| Grown { from: series.y[begin], to: series.y[series.y.len() - 1], rate, allowed, axis })
 }

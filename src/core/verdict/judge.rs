@@ -32,7 +32,7 @@ pub fn page(record: &RunRecord) -> f64 {
 pub fn judge(record: &RunRecord) -> Verdict {
     let mix = Mix::new(record);
     let (judged, readings) = judged(record, mix.as_ref());
-    let mut findings = findings_of(record, &judged, Demands::FINAL);
+    let mut findings = findings_of(record, &judged, Demands::at_the_end());
     for (finding, one) in findings.iter_mut().zip(&judged) {
         if finding.outcome == Outcome::Leak {
             finding.parts = parts(record, one.resource);

@@ -1,12 +1,11 @@
 //! Whether abrupt jumps go on: told from their number, their places and their sizes.
 
-use super::assess::{ALPHA_LEAK, Subject};
-use super::level::{BLOCKS, Jump};
+use super::assess::Subject;
+use super::level::Jump;
 use crate::stats::student_t;
-
-/// Probability of the silence after the last jump from which jumps may be going on, and up to which they are over.
-const SILENT: f64 = 0.05;
-const ALPHA_SILENT: f64 = 0.01;
+use crate::thresholds::assess::ALPHA_LEAK;
+use crate::thresholds::jumping::{ALPHA_SILENT, SILENT};
+use crate::thresholds::level::BLOCKS;
 
 /// How abrupt jumps are spread over the judged part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,11 +48,11 @@ pub(super) fn pattern(subject: Subject, budget: f64) -> JumpPattern {
     }
     let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
     let silence = silence(&ups);
-    let many = ups.len() >= 6 && sum > student_t(1.0 - ALPHA_LEAK, f64::INFINITY) * squares.sqrt();
-    if many && late > 0.3 * sum && silence >= SILENT {
+    let many = ups.len() >= 6 && sum > student_t(1.0 - ALPHA_LEAK.get(), f64::INFINITY) * squares.sqrt();
+    if many && late > 0.3 * sum && silence >= SILENT.get() {
         return JumpPattern::GoingOn;
     }
-    if silence <= ALPHA_SILENT {
+    if silence <= ALPHA_SILENT.get() {
         return JumpPattern::Settling;
     }
     // Laplace's trend test on the rises of the high-water mark, each weighted with its size: under a constant rate their
@@ -72,7 +71,7 @@ pub(super) fn pattern(subject: Subject, budget: f64) -> JumpPattern {
 /// The probability of as long a silence after the last of these jumps, if they came at a constant rate (Cox & Lewis 1966).
 /// Jumps in one stretch of the run have one cause, in however many workers, and count as one.
 fn silence(jumps: &[&Jump]) -> f64 {
-    let mut places: Vec<i64> = jumps.iter().map(|j| (j.at * BLOCKS as f64).round() as i64).collect();
+    let mut places: Vec<i64> = jumps.iter().map(|j| (j.at * BLOCKS.get() as f64).round() as i64).collect();
     places.sort_unstable();
     places.dedup();
     let last = jumps.iter().map(|j| j.at).fold(0.0, f64::max);

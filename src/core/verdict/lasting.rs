@@ -3,36 +3,24 @@
 //! A model knows how growth goes on only if it has the shape that the level took. These tests know no shape. They hold for a
 //! random walk and for rises of very different sizes too.
 
-use super::assess::ALPHA_LEAK;
 use super::level::{Levels, longest};
 use crate::stats::{Line, Panel, Unit, median, sign_flip, student_t, theil_sen};
+use crate::thresholds::assess::ALPHA_LEAK;
+use crate::thresholds::lasting::{ALPHA_FADES, FEW, KEPT, PARTS, RISEN, SPREAD};
 
-/// Equal parts of the judged span: enough for an exact test to be surer than one in a thousand, and each long enough to hold
-/// more than one of most rises.
-const PARTS: usize = 12;
-/// Error probability of a decline of growth, and of a silence after its last rise.
-const ALPHA_FADES: f64 = 0.05;
-/// The part of all growth that has come when growth is taken to have come to its end.
-const RISEN: f64 = 0.98;
 /// Shares of the judged part at its end in which growth may have stopped: less is too little to see it, and what ended earlier
 /// is a shape that the models have.
 const TAILS: [f64; 4] = [0.07, 0.1, 0.15, 0.25];
-/// The part of its mean pace that growth must have at an early end.
-const KEPT: f64 = 0.8;
-/// Effective number of rises that late growth must be made of to go on.
-const SPREAD: f64 = 5.0;
-/// Levels in the second half of an incarnation that tell its pace.
-const FEW: usize = 3;
 
 /// Growth per step of the axis in each of twelve equal parts of the span; `None` with too few levels for that.
 pub(super) fn paces(levels: &Levels) -> Option<Vec<f64>> {
     let (&from, span) = (levels.x.first()?, levels.span());
-    if levels.x.len() <= PARTS || span <= 0.0 {
+    if levels.x.len() <= PARTS.get() || span <= 0.0 {
         return None;
     }
-    let edge = |part: usize| from + span * part as f64 / PARTS as f64;
-    let level = |part: usize| if part == PARTS { levels.y.last().copied() } else { levels.at(edge(part)) };
-    (0..PARTS).map(|part| Some((level(part + 1)? - level(part)?) * PARTS as f64 / span)).collect()
+    let edge = |part: usize| from + span * part as f64 / PARTS.get() as f64;
+    let level = |part: usize| if part == PARTS.get() { levels.y.last().copied() } else { levels.at(edge(part)) };
+    (0..PARTS.get()).map(|part| Some((level(part + 1)? - level(part)?) * PARTS.get() as f64 / span)).collect()
 }
 
 /// Whether their mean is above `allowed` with this error probability: an exact test, if the parts differ by chance from it
@@ -48,7 +36,7 @@ pub(super) fn fade(paces: &[f64], allowed: f64) -> bool {
     let late = &paces[paces.len() / 2..];
     let place: Vec<f64> = (0..late.len()).map(|k| (k as f64 + 0.5) / late.len() as f64).collect();
     Line::through(&place, late).is_some_and(|line| {
-        let falls = line.slope + student_t(1.0 - ALPHA_FADES, line.df) * line.slope_se < 0.0;
+        let falls = line.slope + student_t(1.0 - ALPHA_FADES.get(), line.df) * line.slope_se < 0.0;
         falls && line.at(2.0) < allowed
     })
 }
@@ -57,13 +45,16 @@ pub(super) fn fade(paces: &[f64], allowed: f64) -> bool {
 pub(super) fn halves_exceed(series: &[Levels], allowed: f64) -> bool {
     let half = |s: &Levels| {
         let from = s.x.len() / 2;
-        (s.x.len() - from >= FEW).then(|| Line::through(&s.x[from..], &s.y[from..])).flatten().map(|line| line.slope)
+        (s.x.len() - from >= FEW.get())
+            .then(|| Line::through(&s.x[from..], &s.y[from..]))
+            .flatten()
+            .map(|line| line.slope)
     };
     let slopes: Vec<f64> = series.iter().filter_map(half).collect();
     let n = slopes.len() as f64;
     let mean = slopes.iter().sum::<f64>() / n;
     let variance = slopes.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    n > 2.0 && mean - student_t(1.0 - ALPHA_LEAK, n - 1.0) * (variance / n).sqrt() > allowed
+    n > 2.0 && mean - student_t(1.0 - ALPHA_LEAK.get(), n - 1.0) * (variance / n).sqrt() > allowed
 }
 
 /// What the high-water mark of these levels rises by, from the first on.
@@ -85,7 +76,7 @@ fn sums(rises: impl Iterator<Item = f64>) -> (f64, f64) {
 pub(super) fn is_spread(levels: &Levels) -> bool {
     let late = &levels.y[2 * levels.y.len() / 5..];
     let (sum, squares) = sums(rises(late));
-    sum * sum >= squares * SPREAD.min(0.4 * (late.len() as f64 - 1.0)) && sum > 0.0
+    sum * sum >= squares * SPREAD.get().min(0.4 * (late.len() as f64 - 1.0)) && sum > 0.0
 }
 
 /// Whether the silence since the last rise is too long for rises that go on: as many as there are in effect, each as large as the
@@ -94,8 +85,8 @@ pub(super) fn is_silent(levels: &Levels) -> bool {
     let Levels { x, y, .. } = levels;
     let (Some(&first), span) = (y.first(), levels.span()) else { return false };
     let (sum, squares) = sums(rises(y));
-    let Some(last) = y.iter().position(|level| *level >= first + RISEN * sum) else { return false };
-    sum > 0.0 && ((x[last] - x[0]) / span).powf(sum * sum / squares) < ALPHA_FADES
+    let Some(last) = y.iter().position(|level| *level >= first + RISEN.get() * sum) else { return false };
+    sum > 0.0 && ((x[last] - x[0]) / span).powf(sum * sum / squares) < ALPHA_FADES.get()
 }
 
 /// Whether growth has slowed down shortly before the end, beyond doubt, and so much that it would be within `allowed` soon:
@@ -107,14 +98,14 @@ pub(super) fn has_stopped(series: &[Levels], allowed: f64, quantum: f64) -> bool
     (1..=TAILS.len()).filter_map(|hinge| panel.fit(&[0, hinge])).any(|fit| {
         let change = fit.coefficient(1);
         let late = fit.combination(&[1.0, 1.0]).value;
-        change.upper(ALPHA_LEAK) < 0.0 && late + 2.0 * change.value < allowed * longest(series)
+        change.upper(ALPHA_LEAK.get()) < 0.0 && late + 2.0 * change.value < allowed * longest(series)
     })
 }
 
 /// Whether growth goes on at its pace beyond doubt: the slope of a parabola at the end is not far under its mean.
 pub(super) fn keeps_pace(series: &[Levels], quantum: f64) -> bool {
     let fit = panel(series, quantum, &[|u: f64| u * u]).and_then(|mut panel| panel.fit(&[0, 1]));
-    fit.is_some_and(|fit| fit.combination(&[1.0 - KEPT, 2.0 - KEPT]).lower(ALPHA_LEAK) > 0.0)
+    fit.is_some_and(|fit| fit.combination(&[1.0 - KEPT.get(), 2.0 - KEPT.get()]).lower(ALPHA_LEAK.get()) > 0.0)
 }
 
 /// The median over the series of the Theil-Sen slope of their last 40 %.
@@ -159,7 +150,7 @@ mod tests {
     #[test]
     fn parts_of_a_straight_line_have_its_pace() {
         let found = paces(&levels(|x| 5.0 + 2.0 * x)).unwrap();
-        assert!(found.len() == PARTS && found.iter().all(|pace| (pace - 2.0).abs() < 1e-9), "{found:?}");
+        assert!(found.len() == PARTS.get() && found.iter().all(|pace| (pace - 2.0).abs() < 1e-9), "{found:?}");
         assert_eq!(paces(&Levels::default()), None);
     }
 
@@ -169,7 +160,7 @@ mod tests {
         assert!(exceed(&stairs, 1.0, 0.01) && !exceed(&stairs, 4.5, 0.01), "{stairs:?}");
         let once = paces(&levels(|x| if x > 31.0 { 500.0 } else { 0.0 })).unwrap();
         assert!(!exceed(&once, 1.0, 0.01), "{once:?}");
-        assert!(!exceed(&[1.0; PARTS], 1.0, 0.01), "just what is allowed");
+        assert!(!exceed(&[1.0; PARTS.get()], 1.0, 0.01), "just what is allowed");
     }
 
     #[test]

@@ -2,12 +2,7 @@
 
 use crate::model::Series;
 use crate::stats::{median, spread};
-
-/// Blocks a series is reduced to, if it has the readings.
-pub(super) const BLOCKS: usize = 60;
-
-/// The share of changes up to which they are rare among many that are nothing.
-pub(super) const RARE: f64 = 1.0 / 12.0;
+use crate::thresholds::level::RARE;
 
 /// The judged part of a series, reduced: positions, levels and load of equally long stretches of time.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -157,7 +152,7 @@ fn collect(points: impl Iterator<Item = Stretch>, loaded: bool) -> Levels {
 /// longer abrupt, and none is returned.
 pub(super) fn jumps(y: &[f64], least: f64) -> Vec<(usize, f64)> {
     let steps: Vec<f64> = y.windows(2).map(|w| w[1] - w[0]).collect();
-    let (Some(usual), Some(spread)) = (median(&steps), spread(&steps, RARE)) else { return Vec::new() };
+    let (Some(usual), Some(spread)) = (median(&steps), spread(&steps, RARE.get())) else { return Vec::new() };
     let threshold = (6.0 * spread).max(least);
     let found: Vec<(usize, f64)> = steps
         .iter()

@@ -1,11 +1,12 @@
 //! The estimate that the progress display shows while a run goes on.
 
-use super::assess::ALPHA_LEAK;
-use super::level::{BLOCKS, Levels};
+use super::level::Levels;
 use super::pool::Pool;
 use super::{Growth, Interval, series};
 use crate::model::{Resource, RunRecord};
 use crate::stats::{Panel, Unit};
+use crate::thresholds::assess::ALPHA_LEAK;
+use crate::thresholds::level::BLOCKS;
 
 /// Pooled growth of memory so far under a straight line; `None` until there are some readings under judged load.
 ///
@@ -16,14 +17,14 @@ pub fn live_growth(record: &RunRecord) -> Option<Growth> {
     let pool = Pool::new(&series, f64::INFINITY);
     let units: Vec<Unit> =
         pool.raw.iter().map(|l: &Levels| Unit { y: l.y.clone(), columns: vec![l.x.clone()] }).collect();
-    let enough = units.iter().map(|u| u.y.len()).sum::<usize>() >= BLOCKS / 10;
+    let enough = units.iter().map(|u| u.y.len()).sum::<usize>() >= BLOCKS.get() / 10;
     let fit = if enough { Panel::new(&units, quantum)?.fit(&[0])? } else { return None };
     let slope = fit.coefficient(0);
     let interval = Interval {
         estimate: slope.value,
-        lower: slope.lower(ALPHA_LEAK),
-        upper: slope.upper(ALPHA_LEAK),
-        confidence: 1.0 - 2.0 * ALPHA_LEAK,
+        lower: slope.lower(ALPHA_LEAK.get()),
+        upper: slope.upper(ALPHA_LEAK.get()),
+        confidence: 1.0 - 2.0 * ALPHA_LEAK.get(),
     };
     Some(Growth { interval, axis })
 }

@@ -3,21 +3,10 @@
 //! A rate that is counted in a short time errs by chance. Where load grows along with the requests, its coefficient comes out
 //! too small then, and growth takes what is missing (attenuation: Fuller 1987).
 
-use super::level::{Levels, RARE};
+use super::level::Levels;
 use crate::stats::{Cholesky, median, spread};
-
-/// The share of errors in what load does beside its trend up to which it counts as known.
-const KNOWN: f64 = 0.002;
-/// By how much more than the errors smoothing may take away.
-const LOST: f64 = 2.5;
-/// Neighbours on either side over which it is smoothed at most.
-const WIDEST: usize = 12;
-/// The share of errors from which load can't be told apart from other regressors, and the part of load that goes along with the
-/// requests in a ramp.
-const LOST_AMONG: f64 = 0.1;
-const RAMP: f64 = 0.7;
-/// The share of errors beyond which next to nothing is known.
-const UNKNOWN: f64 = 0.9;
+use crate::thresholds::level::RARE;
+use crate::thresholds::load::{KNOWN, LOST, LOST_AMONG, RAMP, UNKNOWN, WIDEST};
 
 /// Smooths the loads over as many neighbours as it takes to know them beside a straight line over the `ages` (0 to 1), but no
 /// more than leaves their own course. The variance of the errors that are left, and whether load is a ramp.
@@ -28,17 +17,17 @@ pub(super) fn calm_load(series: &mut [Levels], ages: &[Vec<f64>]) -> (f64, bool)
     let line: Vec<Vec<Vec<f64>>> = ages.iter().map(|age| vec![age.clone()]).collect();
     let values = exact.iter().map(Vec::len).sum::<usize>() as f64;
     let loads: Vec<&[f64]> = exact.iter().map(|load| &load[..]).collect();
-    let ramp = Confounded::new(&loads, &line, 0.0).is_some_and(|c| c.explained > RAMP);
+    let ramp = Confounded::new(&loads, &line, 0.0).is_some_and(|c| c.explained > RAMP.get());
     let mut left = error;
-    for beside in 0..=WIDEST {
+    for beside in 0..=WIDEST.get() {
         let calm: Vec<Vec<f64>> = exact.iter().map(|load| smoothed(load, beside)).collect();
         let lost: f64 = calm.iter().flatten().zip(exact.iter().flatten()).map(|(c, e)| (c - e).powi(2)).sum();
-        if lost > LOST * error * values {
+        if lost > LOST.get() * error * values {
             break;
         }
         left = error / (2 * beside + 1) as f64;
         let loads: Vec<&[f64]> = calm.iter().map(|load| &load[..]).collect();
-        let known = Confounded::new(&loads, &line, left).is_none_or(|c| c.errors <= KNOWN);
+        let known = Confounded::new(&loads, &line, left).is_none_or(|c| c.errors <= KNOWN.get());
         series.iter_mut().zip(calm).for_each(|(one, calm)| one.load = calm);
         if known {
             break;
@@ -50,7 +39,7 @@ pub(super) fn calm_load(series: &mut [Levels], ages: &[Vec<f64>]) -> (f64, bool)
 /// The variance of errors that neighbours don't share: second differences of a smooth course have next to nothing else.
 fn error(load: &[f64]) -> Option<f64> {
     let second: Vec<f64> = load.windows(3).map(|w| w[2] - 2.0 * w[1] + w[0]).collect();
-    spread(&second, RARE).map(|s| s * s / 6.0)
+    spread(&second, RARE.get()).map(|s| s * s / 6.0)
 }
 
 /// Each value by a straight line through it and so many neighbours on either side, fewer at the ends (Cleveland 1979, without
@@ -99,13 +88,13 @@ impl Confounded {
         Cholesky::new(count, |i, j| products[i][j])?.solve(&mut along);
         let explained = dot(&right, &along) / total;
         let rest = (total - dot(&right, &along)) / values;
-        let errors = if error <= 0.0 { 0.0 } else { (error / rest.max(f64::MIN_POSITIVE)).min(UNKNOWN) };
+        let errors = if error <= 0.0 { 0.0 } else { (error / rest.max(f64::MIN_POSITIVE)).min(UNKNOWN.get()) };
         Some(Confounded { errors, explained, along })
     }
 
     /// Whether what load does beside the others may be errors.
     pub fn is_lost(&self) -> bool {
-        self.errors > LOST_AMONG
+        self.errors > LOST_AMONG.get()
     }
 
     /// What errors of load add to the combination of the other coefficients by `direction`, where load has this coefficient.

@@ -1,23 +1,16 @@
 //! Load over time: what the driver sent, or the rate at which requests were counted.
 
-use super::level::BLOCKS;
 use super::series::{Timeline, interpolate};
 use crate::model::{PhaseKind, RunRecord, Series};
-
-/// Load is a regressor only if it varied by this part of its mean, seen through a window of some seconds.
-const LOAD_VARIES: f64 = 0.35;
-/// Half of that window, in seconds.
-const LOAD_WINDOW: f64 = 3.0;
-/// Parts of a series of which each has its rate, and how many times the variance that chance gives them theirs must have.
-const LOAD_PARTS: usize = 10;
-const BEYOND_CHANCE: f64 = 5.0;
+use crate::thresholds::level::BLOCKS;
+use crate::thresholds::load_curve::{BEYOND_CHANCE, LOAD_PARTS, LOAD_VARIES, LOAD_WINDOW};
 
 /// Requests per second as they were counted, if they varied over the run by more than chance: their means over parts of the
 /// run lie farther apart than the rates within the parts explain.
 pub(super) fn own_load(series: &Series) -> Option<Vec<f64>> {
     let n = series.t.len();
     let rate = |from: usize, to: usize| (series.x[to] - series.x[from]) / (series.t[to] - series.t[from]);
-    let edges: Vec<usize> = (0..=LOAD_PARTS).map(|k| k * n.saturating_sub(1) / LOAD_PARTS).collect();
+    let edges: Vec<usize> = (0..=LOAD_PARTS.get()).map(|k| k * n.saturating_sub(1) / LOAD_PARTS.get()).collect();
     let parts: Vec<(usize, usize)> =
         edges.windows(2).map(|w| (w[0], w[1])).filter(|(from, to)| to - from > 1).collect();
     let means: Vec<f64> = parts.iter().map(|&(from, to)| rate(from, to)).collect();
@@ -28,10 +21,10 @@ pub(super) fn own_load(series: &Series) -> Option<Vec<f64>> {
         let within = (from..to).map(|i| (rate(i, i + 1) - mean).powi(2)).sum::<f64>();
         within / ((to - from) * (to - from - 1)) as f64
     });
-    let varies = parts.len() == LOAD_PARTS && most - least > LOAD_VARIES * mean;
-    let near = (n / BLOCKS / 2).max(1);
+    let varies = parts.len() == LOAD_PARTS.get() && most - least > LOAD_VARIES.get() * mean;
+    let near = (n / BLOCKS.get() / 2).max(1);
     let rates = (0..n).map(|i| rate(i.saturating_sub(near), (i + near).min(n - 1)));
-    (varies && apart > BEYOND_CHANCE * by_chance.sum::<f64>()).then(|| rates.collect())
+    (varies && apart > BEYOND_CHANCE.get() * by_chance.sum::<f64>()).then(|| rates.collect())
 }
 
 /// Requests per second that the driver sent, where it varied.
@@ -54,7 +47,8 @@ impl LoadCurve {
         }
         let t: Vec<f64> = by_second.iter().map(|p| p.0).collect();
         let window = |at: f64| {
-            let near = t.partition_point(|v| *v < at - LOAD_WINDOW)..t.partition_point(|v| *v <= at + LOAD_WINDOW);
+            let near =
+                t.partition_point(|v| *v < at - LOAD_WINDOW.get())..t.partition_point(|v| *v <= at + LOAD_WINDOW.get());
             let n = near.len().max(1) as f64;
             by_second[near].iter().map(|p| p.1 as f64).sum::<f64>() / n
         };
@@ -62,7 +56,7 @@ impl LoadCurve {
         let mean = rate.iter().sum::<f64>() / rate.len().max(1) as f64;
         let most = rate.iter().copied().fold(0.0, f64::max);
         let least = rate.iter().copied().fold(f64::INFINITY, f64::min);
-        let varies = rate.len() >= 10 && most - least > LOAD_VARIES * mean;
+        let varies = rate.len() >= 10 && most - least > LOAD_VARIES.get() * mean;
         if varies { LoadCurve { t, rate } } else { LoadCurve { t: Vec::new(), rate: Vec::new() } }
     }
 

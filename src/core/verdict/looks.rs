@@ -14,27 +14,20 @@
 //! Always: nothing is proven early while the best model's transient has had less than three of its constants, nor a leak
 //! while growth may be slowing down.
 
-use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, Ahead, Demands};
+use super::assess::{Ahead, Demands};
 use super::finding::find_among;
 use super::judge::findings;
-use super::pool::ENOUGH;
 use super::settled::pauses;
 use super::{Finding, Interval, Outcome};
-use crate::model::{Axis, EventKind, Resource, RunRecord, Series};
+use crate::model::{Axis, EventKind, Resource, RunRecord, Series, WorkerId};
 use crate::stats::{endless, spent};
+use crate::thresholds::assess::{ALPHA_CLEAN, ALPHA_LEAK};
+use crate::thresholds::looks::{CONFIRMED, CONFIRMED_STEEP, FIRST, GROWN_UP, LATE, LONGER, MOST_OF_LIFE, USED_UP};
+use crate::thresholds::pool::ENOUGH;
+use std::collections::HashMap;
 
 /// Shares of the planned length at which it is looked.
 const SHARES: [f64; 4] = [0.48, 0.6, 0.75, 0.9];
-/// The share before which a run isn't clean, of the plan and of its last soak phase: a promise about what was asked for can't
-/// rest on much less of it. Nor is it a leak, unless a warm-up came before it: what fills in a straight line may be full at
-/// any time.
-const LATE: f64 = 0.75;
-/// Seconds before the first look of a watch without an end, and by how much longer it has lasted at each next one.
-const FIRST: f64 = 300.0;
-const LONGER: f64 = 1.25;
-/// Nobody has said how long transients may last in a watch without an end: an answer has to hold until the watch has lasted
-/// this many times as long as when it was first proven.
-const CONFIRMED: f64 = 3.0;
 
 /// When it is looked, and what has been spent.
 #[derive(Debug, Clone)]
@@ -44,8 +37,8 @@ pub struct Looks {
     pauses: usize,
     taken: usize,
     spent: (f64, f64),
-    /// What is proven, and since when; of a watch without an end.
-    since: Option<(Outcome, f64)>,
+    /// What is proven; of a watch without an end.
+    since: Option<Held>,
 }
 
 /// What is planned for a run, as far as looks at it depend on that.
@@ -75,7 +68,7 @@ impl Horizon {
     fn earliest(self) -> (f64, f64) {
         match self {
             Horizon::Planned(plan) => {
-                (if plan.after_warm_up { 0.0 } else { LATE }, 1.0 - (1.0 - LATE) * plan.last_phase)
+                (if plan.after_warm_up { 0.0 } else { LATE.get() }, 1.0 - (1.0 - LATE.get()) * plan.last_phase)
             }
             Horizon::Extended { from } => (from, from),
             Horizon::Open => (0.0, 0.0),
@@ -122,7 +115,7 @@ impl Looks {
     /// Looks at a run with a planned end; progress is the share of the plan that is done. If there are enough pauses for the
     /// levels in them to be judged, it isn't looked by any others.
     pub fn planned(plan: SoakPlan) -> Self {
-        let pauses = if plan.pauses >= ENOUGH { ENOUGH } else { 0 };
+        let pauses = if plan.pauses >= ENOUGH.get() { ENOUGH.get() } else { 0 };
         Looks { horizon: Horizon::Planned(plan), pauses, ..Looks::open_ended() }
     }
 
@@ -134,7 +127,7 @@ impl Looks {
         Looks {
             horizon: Horizon::Extended { from },
             taken: SHARES.iter().filter(|share| **share <= from).count(),
-            spent: (spent(ALPHA_LEAK, from), spent(ALPHA_CLEAN, from)),
+            spent: (spent(ALPHA_LEAK.get(), from), spent(ALPHA_CLEAN.get(), from)),
             ..Looks::open_ended()
         }
     }
@@ -148,7 +141,7 @@ impl Looks {
     pub fn are_due(&self, progress: f64) -> bool {
         let (leak, clean) = self.horizon.earliest();
         let next = match self.horizon {
-            Horizon::Open => FIRST * LONGER.powi(self.taken as i32),
+            Horizon::Open => FIRST.get() * LONGER.get().powi(self.taken as i32),
             _ => SHARES.into_iter().skip(self.taken).find(|share| *share >= leak.min(clean)).unwrap_or(f64::INFINITY),
         };
         progress >= next
@@ -163,7 +156,7 @@ impl Looks {
     pub fn look(&mut self, record: &RunRecord, progress: f64) -> Look {
         let demands = self.demands(progress);
         let findings = findings(record, demands);
-        let proven = self.proven(&findings, progress);
+        let proven = self.proven(&findings, progress, || have_always_grown(record));
         let telling = findings.iter().find(|f| proven == Some(f.outcome)).or(findings.first());
         let found = telling.map(|finding| {
             let Finding { resource, axis, outcome, growth, .. } = *finding;
@@ -181,7 +174,8 @@ impl Looks {
         progress: f64,
     ) -> Option<Outcome> {
         let demands = self.demands(progress);
-        self.proven(&[find_among(1, resource, axis, series, budget, quantum, demands)], progress)
+        // Of a series alone, no age is known.
+        self.proven(&[find_among(1, resource, axis, series, budget, quantum, demands)], progress, || false)
     }
 
     /// How sure this look must be; what it spends is gone. An answer that it can't give spends nothing.
@@ -191,7 +185,7 @@ impl Looks {
             Horizon::Open => endless(self.taken, alpha),
             _ => spent(alpha, progress) - before,
         };
-        let (leak, clean) = (may(ALPHA_LEAK, self.spent.0), may(ALPHA_CLEAN, self.spent.1));
+        let (leak, clean) = (may(ALPHA_LEAK.get(), self.spent.0), may(ALPHA_CLEAN.get(), self.spent.1));
         self.spent.0 += if progress >= leak_from { leak } else { 0.0 };
         self.spent.1 += if progress >= clean_from { clean } else { 0.0 };
         self.taken = match self.horizon {
@@ -201,8 +195,8 @@ impl Looks {
         Demands { leak, clean, ahead: self.horizon.ahead(progress) }
     }
 
-    /// What the findings prove together.
-    fn proven(&mut self, findings: &[Finding], progress: f64) -> Option<Outcome> {
+    /// What the findings prove together; `always` says whether all processes have grown so for most of a long life.
+    fn proven(&mut self, findings: &[Finding], progress: f64, always: impl FnOnce() -> bool) -> Option<Outcome> {
         let (leak_from, clean_from) = self.horizon.earliest();
         let all_clean = !findings.is_empty() && findings.iter().all(|f| f.outcome == Outcome::Clean);
         let answer = if findings.iter().any(|f| f.outcome == Outcome::Leak) {
@@ -213,17 +207,77 @@ impl Looks {
         if self.horizon != Horizon::Open {
             return answer;
         }
+        // Growth so steep that the budget of days is used up is over it whatever comes, unless it has just begun.
+        let used_up = |f: &Finding| f.growth.map_or(0.0, |growth| growth.lower / f.budget) * progress;
+        let is_steep = findings
+            .iter()
+            .any(|f| f.outcome == Outcome::Leak && f.resource == Resource::Memory && used_up(f) >= USED_UP.get())
+            && always();
+        let held = if is_steep { CONFIRMED_STEEP.get() } else { CONFIRMED.get() };
         self.since = answer.map(|answer| match self.since {
-            Some((before, since)) if before == answer => (answer, since),
-            _ => (answer, progress),
+            Some(before) if before.answer == answer => Held { until: held * before.from, ..before },
+            _ => Held { answer, from: progress, until: held * progress },
         });
-        self.since.filter(|(_, since)| progress >= CONFIRMED * since).map(|(answer, _)| answer)
+        self.since.filter(|held| progress >= held.until).map(|held| held.answer)
+    }
+
+    /// When a watch without an end is looked at next, and when it ends at the earliest, in seconds; missing for a run with a plan.
+    pub fn ahead(&self) -> Option<(f64, f64)> {
+        let next = FIRST.get() * LONGER.get().powi(self.taken as i32);
+        let end = self.since.map_or(CONFIRMED_STEEP.get() * next, |held| held.until.max(next));
+        (self.horizon == Horizon::Open).then_some((next, end))
+    }
+}
+
+/// An answer of a watch without an end.
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    answer: Outcome,
+    /// Seconds after which it was first proven, and until which it has to hold.
+    from: f64,
+    until: f64,
+}
+
+/// Whether every process that was read began long ago, and has grown like this for most of its life.
+fn have_always_grown(record: &RunRecord) -> bool {
+    let mut lives: HashMap<WorkerId, Life> = HashMap::new();
+    for event in &record.events {
+        if let EventKind::Spawned { worker, age: Some(age), .. } = event.kind {
+            lives.insert(worker, Life { age, ..Life::default() });
+        }
+    }
+    for sample in &record.samples {
+        let (Some(life), Some(bytes)) = (lives.get_mut(&sample.worker), sample.anon_and_swap()) else { return false };
+        let now = (sample.t, bytes as f64);
+        life.first.get_or_insert(now);
+        life.last = now;
+    }
+    lives.values().all(Life::is_growth)
+}
+
+/// What is known of a process's life.
+#[derive(Debug, Clone, Copy, Default)]
+struct Life {
+    /// Its age in seconds when it was first seen.
+    age: f64,
+    /// Time in seconds and level in bytes at the first and at the last reading.
+    first: Option<(f64, f64)>,
+    last: (f64, f64),
+}
+
+impl Life {
+    /// Whether it is long, and its level at the first reading is what such growth makes of most of it: a cache that has just
+    /// begun to fill is none.
+    fn is_growth(&self) -> bool {
+        let Some((begun, level)) = self.first else { return true };
+        let rate = (self.last.1 - level) / (self.last.0 - begun);
+        self.age >= GROWN_UP.get() && level >= MOST_OF_LIFE.get() * rate * self.age
     }
 }
 
 /// Whether a run that came to its planned end has neither a leak nor all its resources clean.
 pub fn is_open(record: &RunRecord) -> bool {
-    let findings = findings(record, Demands::FINAL);
+    let findings = findings(record, Demands::at_the_end());
     !findings.iter().any(|f| f.outcome == Outcome::Leak) && findings.iter().any(|f| f.outcome == Outcome::Inconclusive)
 }
 
@@ -238,15 +292,13 @@ pub struct LastLook {
     pub alpha: f64,
     /// Whether it proved the answer, and so ended the run.
     pub proven: bool,
-    /// How many times longer than its first proof an answer of a watch without an end had to hold.
-    pub confirmed: f64,
 }
 
 /// The last look before the end, if there was one.
 pub(super) fn last_look(record: &RunRecord) -> Option<LastLook> {
     record.events.iter().rev().find_map(|event| match &event.kind {
         EventKind::Look { share, alpha, proven, .. } => {
-            Some(LastLook { t: event.t, share: *share, alpha: *alpha, proven: *proven, confirmed: CONFIRMED })
+            Some(LastLook { t: event.t, share: *share, alpha: *alpha, proven: *proven })
         }
         _ => None,
     })
@@ -274,13 +326,13 @@ mod tests {
                 clean += if share >= clean_from { demands.clean } else { 0.0 };
             }
             for sum in [leak, clean] {
-                assert!((sum - spent(ALPHA_LEAK, 0.9)).abs() < 1e-12 && sum < ALPHA_LEAK, "{sum}");
+                assert!((sum - spent(ALPHA_LEAK.get(), 0.9)).abs() < 1e-12 && sum < ALPHA_LEAK.get(), "{sum}");
             }
             assert!(!planned.are_due(0.99), "no look is left");
         }
         let mut endless = Looks::open_ended();
         let sum: f64 = (0..200).map(|k| endless.demands(f64::from(k)).clean).sum();
-        assert!(sum < ALPHA_CLEAN && sum > 0.99 * ALPHA_CLEAN, "{sum}");
+        assert!(sum < ALPHA_CLEAN.get() && sum > 0.99 * ALPHA_CLEAN.get(), "{sum}");
     }
 
     #[test]
@@ -288,7 +340,7 @@ mod tests {
         let mut looks = Looks::planned(WARMED_UP);
         assert!(!looks.are_due(0.4) && looks.are_due(0.7));
         let missed = looks.demands(0.7);
-        assert!((missed.leak - spent(ALPHA_LEAK, 0.7)).abs() < 1e-12);
+        assert!((missed.leak - spent(ALPHA_LEAK.get(), 0.7)).abs() < 1e-12);
         assert_eq!(looks.spent.1, 0.0, "it is too early for that");
         assert!(!looks.are_due(0.74) && looks.are_due(0.75));
     }
@@ -298,7 +350,11 @@ mod tests {
         let mut extended = Looks::extended(2.0);
         assert!(!extended.are_due(0.5) && extended.are_due(0.6));
         let sum: f64 = SHARES[1..].iter().map(|share| extended.demands(*share).leak).sum();
-        assert!((sum - (spent(ALPHA_LEAK, 0.9) - spent(ALPHA_LEAK, 0.5))).abs() < 1e-12 && sum < ALPHA_LEAK, "{sum}");
+        assert!(
+            (sum - (spent(ALPHA_LEAK.get(), 0.9) - spent(ALPHA_LEAK.get(), 0.5))).abs() < 1e-12
+                && sum < ALPHA_LEAK.get(),
+            "{sum}"
+        );
         assert_eq!(Looks::extended(2.0).look(&clean(), 0.6).proven, Some(Outcome::Clean));
     }
 
@@ -341,9 +397,9 @@ mod tests {
 
     #[test]
     fn levels_in_pauses_are_waited_for() {
-        let looks = Looks::planned(SoakPlan { pauses: ENOUGH, ..WARMED_UP });
+        let looks = Looks::planned(SoakPlan { pauses: ENOUGH.get(), ..WARMED_UP });
         assert!(looks.are_due(0.9) && !looks.are_due_at(&clean(), 0.9));
-        let few = Looks::planned(SoakPlan { pauses: ENOUGH - 1, ..WARMED_UP });
+        let few = Looks::planned(SoakPlan { pauses: ENOUGH.get() - 1, ..WARMED_UP });
         assert!(few.are_due_at(&clean(), 0.9), "so few aren't judged by");
     }
 
@@ -393,5 +449,29 @@ mod tests {
         assert_eq!(looks.look(&leaking(), 500.0).proven, None);
         assert_eq!(looks.look(&leaking(), 1400.0).proven, None);
         assert_eq!(looks.look(&leaking(), 1500.0).proven, Some(Outcome::Leak));
+    }
+
+    #[test]
+    fn without_an_end_a_steep_leak_of_old_processes_is_proven_soon() {
+        let ended = |age: f64, budget: f64, level: u64| {
+            let mut run = leaking();
+            run.samples.iter_mut().for_each(|sample| sample.anon = sample.anon.map(|bytes| bytes + level));
+            run.meta.budgets.memory = Some(budget);
+            let workers: HashMap<WorkerId, ()> = run.samples.iter().map(|sample| (sample.worker, ())).collect();
+            for (worker, ()) in workers {
+                let kind = EventKind::Spawned { worker, parent: 9, command: "php".into(), age: Some(age) };
+                run.events.push(event(0.0, kind));
+            }
+            let mut looks = Looks::open_ended();
+            (1..100).find_map(|_| {
+                let (next, _) = looks.ahead()?;
+                looks.look(&run, next).proven.map(|proven| (proven, next))
+            })
+        };
+        let (proven, at) = ended(7200.0, 4.0, 4 << 30).expect("a leak");
+        assert!(proven == Outcome::Leak && at <= 360.0, "{at}");
+        assert!(ended(600.0, 4.0, 4 << 30).expect("a leak").1 >= 900.0, "it may be starting");
+        assert!(ended(7200.0, 4.0, 0).expect("a leak").1 >= 900.0, "it has just begun to grow");
+        assert!(ended(7200.0, 400.0, 4 << 30).expect("a leak").1 >= 900.0, "not so steep");
     }
 }

@@ -5,14 +5,11 @@
 
 use super::series::interpolate;
 use crate::model::{RunRecord, Series, Step, WorkerId};
+use crate::thresholds::mix::{MOST, WORTH_A_ROW};
 use std::collections::HashMap;
 
-/// Steps that are told apart; of more, the rarest count as one.
-const MOST: usize = 12;
 /// What they are called then, and what is in the log beside the steps.
 const OTHERS: &str = "other requests";
-/// The part of all requests from which those beside the steps are worth a row.
-const WORTH_A_ROW: f64 = 0.01;
 
 /// The mix of requests over a run.
 pub(super) struct Mix {
@@ -66,7 +63,7 @@ impl Mix {
         let rest: Vec<usize> = (0..classes).filter(|c| !named.contains(c)).collect();
         let totals = class_totals(record);
         let share = |of: &[usize]| of.iter().map(|c| totals[*c]).sum::<f64>() / totals.iter().sum::<f64>();
-        if share(&rest) >= WORTH_A_ROW {
+        if share(&rest) >= WORTH_A_ROW.get() {
             rows.push((OTHERS.into(), rest));
         }
         let mut curves: HashMap<WorkerId, Curve> = HashMap::new();
@@ -125,7 +122,7 @@ fn in_log(record: &RunRecord) -> Option<Vec<(String, Vec<usize>)>> {
         }
         rows.push((step.name.clone(), found));
     }
-    (rows.len() <= MOST).then_some(rows)
+    (rows.len() <= MOST.get()).then_some(rows)
 }
 
 /// Requests of each class that all workers served.
@@ -142,7 +139,7 @@ fn class_totals(record: &RunRecord) -> Vec<f64> {
 fn most_frequent(totals: &[f64]) -> (Vec<usize>, Vec<usize>) {
     let mut kinds: Vec<usize> = (0..totals.len()).filter(|k| totals[*k] > 0.0).collect();
     kinds.sort_by(|a, b| totals[*b].total_cmp(&totals[*a]));
-    let mut rest = if kinds.len() > MOST { kinds.split_off(MOST - 1) } else { Vec::new() };
+    let mut rest = if kinds.len() > MOST.get() { kinds.split_off(MOST.get() - 1) } else { Vec::new() };
     kinds.sort_unstable();
     rest.sort_unstable();
     (kinds, rest)

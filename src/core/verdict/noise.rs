@@ -2,14 +2,7 @@
 
 use crate::model::{HostSample, RunRecord};
 use crate::stats::median;
-
-/// From these shares on, what was measured in time says more of the host than of the target.
-const STOLEN: f64 = 0.05;
-const MEMORY_WAIT: f64 = 0.10;
-const CPU_WAIT: f64 = 0.90;
-
-/// Growth of the host's swap in bytes that a run notices.
-const SWAPPED: f64 = 64.0 * 1024.0 * 1024.0;
+use crate::thresholds::noise::{CPU_WAIT, MEMORY_WAIT, STOLEN, SWAPPED};
 
 /// Why a host was too noisy to trust latencies and small differences.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,10 +23,10 @@ pub fn noise(record: &RunRecord) -> Vec<NoiseCause> {
     let swapped = ends(host, |s| s.swap_used.map(|b| b as f64)).map(|((_, first), (_, last))| last - first);
     let over = |share: Option<f64>, most: f64| share.filter(|share| *share > most);
     let causes = [
-        over(stolen(host, record.meta.host.cpus), STOLEN).map(NoiseCause::Stolen),
-        over(typical(host, |s| s.memory_pressure), MEMORY_WAIT).map(NoiseCause::MemoryWait),
-        over(typical(host, |s| s.cpu_pressure), CPU_WAIT).map(NoiseCause::CpuWait),
-        over(swapped, SWAPPED).map(NoiseCause::Swapped),
+        over(stolen(host, record.meta.host.cpus), STOLEN.get()).map(NoiseCause::Stolen),
+        over(typical(host, |s| s.memory_pressure), MEMORY_WAIT.get()).map(NoiseCause::MemoryWait),
+        over(typical(host, |s| s.cpu_pressure), CPU_WAIT.get()).map(NoiseCause::CpuWait),
+        over(swapped, SWAPPED.get()).map(NoiseCause::Swapped),
     ];
     causes.into_iter().flatten().collect()
 }

@@ -5,14 +5,8 @@ use super::series::part_series;
 use super::{Finding, Interval, LeakClass, Outcome};
 use crate::model::{Axis, Resource, RunRecord, Sample, WorkerId};
 use crate::stats::median;
+use crate::thresholds::pages::{HIDDEN, LEAST, RETAINED};
 use std::collections::BTreeMap;
-
-/// Growth in bytes that is worth a class.
-const LEAST: f64 = 1024.0 * 1024.0;
-/// The part of a leak that resident memory shows at most where swap has hidden it.
-const HIDDEN: f64 = 0.25;
-/// The part of the growth of memory that live allocations explain at most where it is retention.
-const RETAINED: f64 = 0.25;
 
 /// Looks at the pages behind the finding on memory, and names what they tell.
 pub(super) fn explain(record: &RunRecord, findings: &mut [Finding]) {
@@ -45,7 +39,7 @@ fn resident(sample: &Sample) -> Option<u64> {
 /// Growth that no live allocation explains.
 fn retention(memory: &mut Finding, heap: Option<(Axis, Interval)>) {
     let (Some(growth), Some((axis, heap))) = (memory.growth, heap) else { return };
-    if axis == memory.axis && heap.upper < RETAINED * growth.lower {
+    if axis == memory.axis && heap.upper < RETAINED.get() * growth.lower {
         memory.class = LeakClass::Retention;
         memory.evidence.because = Some(Because::Retained { live: heap.upper.max(0.0), memory: growth.lower });
     }
@@ -57,7 +51,7 @@ fn swap_hid_it(record: &RunRecord, memory: &mut Finding) {
     let (Some(whole), Some(resident), Some(swapped)) = (of(Sample::anon_and_swap), of(resident), of(|s| s.swap)) else {
         return;
     };
-    if whole > LEAST && resident < HIDDEN * whole && swapped > 0.5 * whole {
+    if whole > LEAST.get() && resident < HIDDEN.get() * whole && swapped > 0.5 * whole {
         memory.class = LeakClass::SwapHidIt;
         memory.evidence.because = Some(Because::Swapped { resident, allocated: whole, swapped });
     }
@@ -70,7 +64,7 @@ fn shared_pages(record: &RunRecord, memory: &mut Finding) {
         return;
     };
     let quiet = matches!(memory.class, LeakClass::Flat | LeakClass::WithinBudget);
-    if quiet && file + shared > LEAST && own < 0.5 * (file + shared) {
+    if quiet && file + shared > LEAST.get() && own < 0.5 * (file + shared) {
         memory.class = LeakClass::SharedPages;
         memory.evidence.because = Some(Because::NotItsOwn { own, files: file, shared });
     }
@@ -90,7 +84,7 @@ fn copy_on_write(record: &RunRecord, memory: &mut Finding) {
     let private: f64 = ends.values().map(|[first, last]| last.0 - first.0).sum::<f64>() / workers;
     let anonymous: f64 = ends.values().map(|[first, last]| last.1 - first.1).sum::<f64>() / workers;
     let unshared = private - anonymous.max(0.0);
-    if unshared > LEAST && unshared > 0.5 * private {
+    if unshared > LEAST.get() && unshared > 0.5 * private {
         memory.class = LeakClass::CopyOnWrite;
         memory.reason = Reason::Unshared { bytes: unshared, clean: Box::new(memory.reason.clone()) };
         memory.evidence.facts.push(Fact::Unshared(unshared));

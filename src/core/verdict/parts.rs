@@ -8,17 +8,7 @@ use super::series::part_series;
 use super::{Finding, Interval, Part};
 use crate::model::{DescriptorKinds, Resource, RunRecord, Sample, Series};
 use crate::stats::{Panel, Unit};
-
-/// Error probability of each bound of a part, before it is shared among the parts.
-const ALPHA: f64 = 0.01;
-/// Series that are fitted: more would cost time and not sharpen the answer.
-const MOST: usize = 100;
-/// Readings of each series that are fitted.
-const READINGS: usize = 200;
-/// Readings of a series under judged load below which those of the warm-up count too.
-const FEW: usize = 3;
-/// The share of the whole growth from which a part is worth a word.
-const NOTABLE: f64 = 0.1;
+use crate::thresholds::parts::{ALPHA, FEW, MOST, NOTABLE, READINGS};
 
 type LevelOf = fn(&Sample) -> Option<u64>;
 
@@ -64,19 +54,19 @@ fn part(kind: PartKind, series: &[Series], of: usize) -> Option<Part> {
     let unit = |s: &Series| {
         let soak = s.x.partition_point(|x| *x < s.soak_from);
         // Where slow readings cost much there are too few of them to leave out those of the warm-up.
-        let from = if s.x.len() - soak < FEW { 0 } else { soak };
-        let step = (s.x.len() - from).div_ceil(READINGS).max(1);
+        let from = if s.x.len() - soak < FEW.get() { 0 } else { soak };
+        let step = (s.x.len() - from).div_ceil(READINGS.get()).max(1);
         let thin = |v: &[f64]| v[from..].iter().step_by(step).copied().collect();
         Unit { y: thin(&s.y), columns: vec![thin(&s.x)] }
     };
-    let units: Vec<Unit> = series.iter().take(MOST).map(unit).filter(|u| u.y.len() >= 2).collect();
+    let units: Vec<Unit> = series.iter().take(MOST.get()).map(unit).filter(|u| u.y.len() >= 2).collect();
     let slope = Panel::new(&units, 1.0)?.fit(&[0])?.coefficient(0);
-    let alpha = ALPHA / of as f64;
+    let alpha = ALPHA.get() / of as f64;
     let growth = Interval {
         estimate: slope.value,
         lower: slope.lower(alpha),
         upper: slope.upper(alpha),
-        confidence: 1.0 - 2.0 * ALPHA,
+        confidence: 1.0 - 2.0 * ALPHA.get(),
     };
     growth.estimate.is_finite().then_some(Part { kind, growth })
 }
@@ -84,7 +74,7 @@ fn part(kind: PartKind, series: &[Series], of: usize) -> Option<Part> {
 /// The parts that a leak is made of: proven to grow, and a notable share of the whole.
 pub fn leaking_parts(finding: &Finding) -> Vec<&Part> {
     let whole = finding.growth.map_or(f64::INFINITY, |g| g.estimate);
-    let grows = |p: &&Part| p.growth.lower > 0.0 && p.growth.estimate >= NOTABLE * whole;
+    let grows = |p: &&Part| p.growth.lower > 0.0 && p.growth.estimate >= NOTABLE.get() * whole;
     finding.parts.iter().filter(grows).collect()
 }
 

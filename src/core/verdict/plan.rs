@@ -11,30 +11,11 @@ use super::working::Residuals;
 use super::{Outcome, find};
 use crate::model::{Axis, Resource, Series, WorkerId};
 use crate::stats::{median, normal_quantile};
+use crate::thresholds::plan::{
+    CLEAN, CONSTANTS, FEWEST, LEAKING, LONGER, LONGEST, MARGIN, MOST_WORKERS, PLAYED, READINGS,
+};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-
-/// Runs that are played for each length and truth.
-const PLAYED: u64 = 20;
-/// How much longer the next length is that is tried.
-const LONGER: f64 = 1.3;
-/// By how much a run is planned longer than what was enough, at most: a rehearsal knows the noise only so well.
-const MARGIN: f64 = 2.0;
-/// The longest that is tried, in lengths of the rehearsal.
-const LONGEST: f64 = 2000.0;
-/// Readings that are played for each worker at most: ten for each of the rule's stretches.
-const READINGS: usize = 600;
-/// Readings that a worker must have to be judged.
-const FEWEST: usize = 30;
-/// Workers that are played: more take longer and change a plan hardly.
-const MOST_WORKERS: usize = 8;
-/// The growth that is to be called a leak, and the growth that is to be called clean, in budgets. Growth of just the budget is
-/// neither, however long the run is.
-pub const LEAKING: f64 = 2.0;
-/// See [`LEAKING`].
-pub const CLEAN: f64 = 0.5;
-/// A transient counts as over after this many of its time constants: 99.3 % of it are there.
-const CONSTANTS: f64 = 5.0;
 
 /// What a rehearsal shows of the workers' memory beside growth.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,8 +94,8 @@ impl Noise {
         let whole = whole.first().ok_or(TooShort::Unfitted)?;
         let span = pool.total_span() / workers.max(1) as f64;
         let blocks = pool.raw.iter().map(|l| l.x.len()).max().unwrap_or(0);
-        if blocks < FEWEST || span <= 0.0 {
-            return Err(TooShort::Levels { levels: blocks, needed: FEWEST });
+        if blocks < FEWEST.get() || span <= 0.0 {
+            return Err(TooShort::Levels { levels: blocks, needed: FEWEST.get() });
         }
         let (together, rho) = left(whole, if whole.stepped { &pool.smooth } else { &pool.raw });
         let one = |m: &Levels, smooth: &Levels, jumps: usize| {
@@ -122,8 +103,12 @@ impl Noise {
             let models = plausible(raw, smooth, jumps, 1.0, quantum).models;
             models.first().map(|model| left(model, if model.stepped { smooth } else { raw }).0)
         };
-        let alone: Vec<f64> =
-            pool.members.iter().take(MOST_WORKERS).filter_map(|m| one(&m.levels, &m.smooth, m.jumps.len())).collect();
+        let alone: Vec<f64> = pool
+            .members
+            .iter()
+            .take(MOST_WORKERS.get())
+            .filter_map(|m| one(&m.levels, &m.smooth, m.jumps.len()))
+            .collect();
         let alone = alone.iter().sum::<f64>() / alone.len().max(1) as f64;
         // The variance of a mean of n is that of what they share and an n-th of what is each one's own.
         let common =
@@ -132,7 +117,7 @@ impl Noise {
         let apart = |m: &Member| m.levels.span() / judged(&series[m.index]).max(1) as f64;
         let reading = median(&pool.members.iter().map(apart).collect::<Vec<f64>>());
         let bounded = whole.transients.iter().filter(|t| t.is_bounded());
-        let over = bounded.map(|t| if t.has_level() { t.over_from(CONSTANTS) } else { 1.0 });
+        let over = bounded.map(|t| if t.has_level() { t.over_from(CONSTANTS.get()) } else { 1.0 });
         let warm_up = over.max_by(f64::total_cmp);
         Ok(Noise {
             axis,
@@ -153,7 +138,7 @@ impl Noise {
 
     /// Plays a run of `length` steps in which every worker grows by `slope` a step.
     fn play(&self, length: f64, slope: f64, rng: &mut ChaCha8Rng) -> Vec<Series> {
-        let readings = ((length / self.reading) as usize + 1).clamp(FEWEST, READINGS);
+        let readings = ((length / self.reading) as usize + 1).clamp(FEWEST.get(), READINGS.get());
         let step = length / (readings - 1) as f64;
         let rho = self.rho.powf(step / self.stretch);
         // What is known is the noise of stretches; that of the readings in them is larger.
@@ -170,7 +155,7 @@ impl Noise {
                 .collect::<Vec<f64>>()
         };
         let shared = path(self.common, rng);
-        (0..self.workers.clamp(1, MOST_WORKERS))
+        (0..self.workers.clamp(1, MOST_WORKERS.get()))
             .map(|worker| {
                 let own = path(self.own, rng);
                 let x: Vec<f64> = (0..readings).map(|i| step * i as f64).collect();
@@ -186,9 +171,9 @@ impl Noise {
 
     /// Whether runs of this length get the answer that is true, with probability `power`; stops as soon as that is settled.
     fn is_enough(&self, length: f64, slope: f64, budget: f64, wanted: Outcome, power: f64) -> bool {
-        let needed = (PLAYED as f64 * power).ceil() as u64;
+        let needed = (PLAYED.get() as f64 * power).ceil() as u64;
         let (mut right, mut played) = (0, 0);
-        while right < needed && right + (PLAYED - played) >= needed {
+        while right < needed && right + (PLAYED.get() - played) >= needed {
             let series = self.play(length, slope, &mut ChaCha8Rng::seed_from_u64(played));
             let finding = find(Resource::Memory, self.axis, &series, budget, self.quantum);
             right += u64::from(finding.outcome == wanted);
@@ -200,10 +185,10 @@ impl Noise {
     /// The shortest length from `from` on that is enough.
     fn shortest(&self, from: f64, slope: f64, budget: f64, wanted: Outcome, power: f64) -> Option<f64> {
         let is_enough = |length: &f64| self.is_enough(*length, slope, budget, wanted, power);
-        let lengths = (0..).map(|k| from * LONGER.powi(k)).take_while(|l| *l <= LONGEST * self.span);
+        let lengths = (0..).map(|k| from * LONGER.get().powi(k)).take_while(|l| *l <= LONGEST.get() * self.span);
         let enough = lengths.into_iter().find(is_enough)?;
         // Between this one and the one before, which wasn't.
-        let between = enough / LONGER.sqrt();
+        let between = enough / LONGER.get().sqrt();
         Some(if enough > from && is_enough(&between) { between } else { enough })
     }
 
@@ -213,7 +198,7 @@ impl Noise {
     fn margin(&self, power: f64) -> f64 {
         let n = self.span / self.stretch + 1.0;
         let variance = 0.5 / n + (1.0 + self.rho) / ((1.0 - self.rho) * n);
-        (2.0 / 3.0 * normal_quantile(power) * variance.sqrt()).exp().clamp(1.0, MARGIN)
+        (2.0 / 3.0 * normal_quantile(power) * variance.sqrt()).exp().clamp(1.0, MARGIN.get())
     }
 }
 
@@ -241,14 +226,14 @@ pub fn plan(noise: &Noise, budgets: &[f64], power: f64) -> Vec<Planned> {
     let mut rising = budgets.to_vec();
     rising.sort_by(f64::total_cmp);
     rising.dedup();
-    let least = Some(noise.stretch * (FEWEST - 1) as f64);
+    let least = Some(noise.stretch * (FEWEST.get() - 1) as f64);
     let lengths = |search: &dyn Fn(f64, f64) -> Option<f64>| {
         let mut found = vec![None; rising.len()];
         fill(&rising, &mut found, least, search);
         found
     };
-    let leak = lengths(&|from, budget| noise.shortest(from, LEAKING * budget, budget, Outcome::Leak, power));
-    let clean = lengths(&|from, budget| noise.shortest(from, CLEAN * budget, budget, Outcome::Clean, power));
+    let leak = lengths(&|from, budget| noise.shortest(from, LEAKING.get() * budget, budget, Outcome::Leak, power));
+    let clean = lengths(&|from, budget| noise.shortest(from, CLEAN.get() * budget, budget, Outcome::Clean, power));
     let planned = |budget: &f64| {
         let place = rising.partition_point(|b| b < budget);
         let with_margin = |length: Option<f64>| length.map(|l| l * noise.margin(power));

@@ -7,6 +7,10 @@ use super::level::{Levels, longest};
 use super::load::{Confounded, calm_load};
 use super::transient::Transient;
 use crate::stats::{Counted, Estimate, ModelFit, Panel, Unit, ahead_of_share};
+use crate::thresholds::plausible::{
+    CONVERGED, CYCLES_HALVINGS, CYCLES_STEPS, EARNED, EARNED_BY_MIX, EARNED_BY_PAIR, EARNED_BY_WAVE, END, EVER, FAR,
+    NEARLY, PAIRED, SLOW, STEPS, UNEXPLAINED,
+};
 use std::borrow::Cow;
 
 /// A model that the levels don't rule out; growth per step of the axis.
@@ -59,14 +63,14 @@ impl Plausible {
     /// length adds where they get slower for ever.
     pub fn to_come(&self) -> f64 {
         let all = self.transients.iter().zip(&self.amplitudes).filter(|(t, _)| t.is_bounded());
-        let left = |t: &Transient| t.at(if t.has_level() { EVER } else { 2.0 }) - t.at(1.0);
+        let left = |t: &Transient| t.at(if t.has_level() { EVER.get() } else { 2.0 }) - t.at(1.0);
         all.map(|(t, a)| a * left(t)).sum()
     }
 
     /// Whether its transient is so slow that its end has hardly been seen: then what would persist hangs on the constant,
     /// and a constant off a grid must not make it look certain.
     fn is_slow(&self) -> bool {
-        self.transients.iter().any(|t| matches!(*t, Transient::Exponential(constant) if constant > SLOW))
+        self.transients.iter().any(|t| matches!(*t, Transient::Exponential(constant) if constant > SLOW.get()))
     }
 
     /// Whether a grid is too coarse for what it says of persistent growth.
@@ -88,37 +92,8 @@ pub(super) struct Plausibles {
     pub mixed: bool,
 }
 
-/// How far from the best a model's criterion may be and still count.
-pub(super) const FAR: f64 = 8.0;
-/// Runs after which every transient that leads to a level has come to it.
-const EVER: f64 = 1e6;
-/// The share of the judged part over which the end's growth is taken.
-const END: f64 = 0.05;
-/// Transients that are tried together with every other one, and pairs that are refined.
-const PAIRED: usize = 4;
-/// By how much the criterion of a model with refined parameters must beat the best on the grid.
-const EARNED: f64 = 2.0;
-/// From this constant on, as a share of the run, a warm-up is slow.
-const SLOW: f64 = 0.3;
-/// By how much the criterion of a model with two transients must beat the best with one.
-const EARNED_BY_PAIR: f64 = 6.0;
-/// Autocorrelation of what simpler models leave from which a wave or a second transient is looked for.
-const UNEXPLAINED: f64 = 0.3;
-/// By how much the criterion must fall for the mix of steps: very strong evidence (Kass & Raftery 1995).
-const EARNED_BY_MIX: f64 = 10.0;
-/// By how much the criterion must fall for a wave.
-const EARNED_BY_WAVE: f64 = 15.0;
 /// Cycles over the judged part that a wave may have, and the steps in which they are tried.
 const CYCLES: (f64, f64) = (3.0, 15.0);
-const CYCLES_STEPS: usize = 72;
-/// How often the step is halved around the best of them.
-const CYCLES_HALVINGS: usize = 5;
-/// Gauss-Newton steps of a refinement.
-const STEPS: usize = 6;
-/// A refinement has converged when no parameter moves by more than this.
-const CONVERGED: f64 = 0.01;
-/// Its result counts when no parameter would move by more than this.
-const NEARLY: f64 = 0.1;
 
 /// Fits the dictionary to the levels as they are and, if there are jumps, to the levels without them. Empty if there is
 /// too little to fit.
@@ -152,7 +127,7 @@ pub(super) fn plausible(raw: &[Levels], smooth: &[Levels], jumps: usize, average
     models.retain(|m| m.distance.is_finite());
     let best = models.iter().map(|m| m.distance).fold(f64::INFINITY, f64::min);
     models.iter_mut().for_each(|m| m.distance -= best);
-    models.retain(|m| m.distance <= FAR);
+    models.retain(|m| m.distance <= FAR.get());
     models.sort_by(|a, b| a.distance.total_cmp(&b.distance));
     let less_passing = |levels| models.first().map_or_else(Vec::new, |m| as_it_is.steady(levels, &m.passing));
     let steady = less_passing(raw);
@@ -180,8 +155,8 @@ fn run(search: &mut Search) -> Vec<Plausible> {
     let mut leaders: Vec<&Plausible> = refined.iter().chain(singles.iter().map(|s| &s.1)).collect();
     leaders.sort_by(|a, b| a.distance.total_cmp(&b.distance));
     // A second transient shows as autocorrelation of what the first one leaves.
-    let unexplained = leaders.first().is_some_and(|l| l.rho > UNEXPLAINED);
-    let leaders: Vec<Transient> = leaders.iter().take(PAIRED).map(|l| l.transients[0]).collect();
+    let unexplained = leaders.first().is_some_and(|l| l.rho > UNEXPLAINED.get());
+    let leaders: Vec<Transient> = leaders.iter().take(PAIRED.get()).map(|l| l.transients[0]).collect();
     let mut richer = if unexplained { search.pairs(&leaders, &dictionary) } else { Vec::new() };
     // A model with more freedom counts if it earns its place: otherwise it says nothing about growth, at any length.
     let least = |models: &[Plausible]| models.iter().map(|m| m.distance).fold(f64::INFINITY, f64::min);
@@ -191,9 +166,9 @@ fn run(search: &mut Search) -> Vec<Plausible> {
     let settled = least(&models);
     models.extend(late.into_iter().filter(|m| m.distance < settled));
     let simple = least(&models);
-    models.extend(refined.into_iter().filter(|m| m.distance < simple - EARNED || m.needs_refinement()));
+    models.extend(refined.into_iter().filter(|m| m.distance < simple - EARNED.get() || m.needs_refinement()));
     let single = least(&models);
-    richer.retain(|m| m.distance < single - EARNED_BY_PAIR);
+    richer.retain(|m| m.distance < single - EARNED_BY_PAIR.get());
     models.append(&mut richer);
     search.keep_to_load(&mut models);
     models
@@ -283,7 +258,7 @@ impl Search {
         let mix = std::mem::take(&mut self.mix);
         let Some(columns) = mix.iter().map(|c| self.panel.push(c)).collect::<Option<Vec<usize>>>() else { return };
         self.fixed.extend(columns);
-        self.mixed = self.least(dictionary) < without - EARNED_BY_MIX;
+        self.mixed = self.least(dictionary) < without - EARNED_BY_MIX.get();
         if self.mixed {
             self.passing.extend(mix);
         } else {
@@ -303,18 +278,18 @@ impl Search {
     fn add_wave(&mut self) {
         let alone: Vec<usize> = self.fixed.clone();
         let Some(without) = self.panel.fit(&alone) else { return };
-        if without.rho < UNEXPLAINED {
+        if without.rho < UNEXPLAINED.get() {
             return;
         }
-        let mut step = (CYCLES.1 - CYCLES.0) / CYCLES_STEPS as f64;
-        let coarse = (0..=CYCLES_STEPS).map(|k| CYCLES.0 + step * k as f64);
+        let mut step = (CYCLES.1 - CYCLES.0) / CYCLES_STEPS.get() as f64;
+        let coarse = (0..=CYCLES_STEPS.get()).map(|k| CYCLES.0 + step * k as f64);
         let fits: Vec<(f64, f64)> = coarse.map(|cycles| (self.with_wave(&alone, cycles), cycles)).collect();
         let Some(mut best) = fits.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)) else { return };
-        if best.0 >= without.bic(alone.len()) - EARNED_BY_WAVE {
+        if best.0 >= without.bic(alone.len()) - EARNED_BY_WAVE.get() {
             return;
         }
         // A tenth of a cycle too many leaves a tenth of a high wave at either end.
-        for _ in 0..CYCLES_HALVINGS {
+        for _ in 0..CYCLES_HALVINGS.get() {
             step /= 2.0;
             for cycles in [best.1 - step, best.1 + step] {
                 let near = self.with_wave(&alone, cycles);
@@ -387,7 +362,7 @@ impl Search {
         }
         pairs.sort_by(|a, b| a.distance.total_cmp(&b.distance));
         pairs.dedup_by(|a, b| a.transients.iter().all(|t| b.transients.contains(t)));
-        let starts: Vec<Vec<Transient>> = pairs.iter().take(PAIRED).map(|p| p.transients.clone()).collect();
+        let starts: Vec<Vec<Transient>> = pairs.iter().take(PAIRED.get()).map(|p| p.transients.clone()).collect();
         pairs.extend(starts.iter().filter_map(|s| self.refine(s)));
         pairs
     }
@@ -397,7 +372,7 @@ impl Search {
         let mut shapes = start.to_vec();
         let mut best: Option<Plausible> = None;
         let before = self.panel.columns();
-        for _ in 0..STEPS {
+        for _ in 0..STEPS.get() {
             self.panel.truncate(before);
             let slots: Vec<(usize, usize)> =
                 shapes.iter().enumerate().flat_map(|(i, s)| (0..s.parameters()).map(move |p| (i, p))).collect();
@@ -414,10 +389,10 @@ impl Search {
                 farthest = farthest.max(step.abs());
             }
             // Far from the optimum the derivatives would stand for growth of their own.
-            if farthest < NEARLY && best.as_ref().is_none_or(|b| model.distance < b.distance) {
+            if farthest < NEARLY.get() && best.as_ref().is_none_or(|b| model.distance < b.distance) {
                 best = Some(model);
             }
-            if farthest < CONVERGED {
+            if farthest < CONVERGED.get() {
                 break;
             }
         }
@@ -499,7 +474,7 @@ impl Search {
 
 /// The pace of a shape at the end of the judged part.
 fn late(shape: impl Fn(f64) -> f64) -> f64 {
-    (shape(1.0) - shape(1.0 - END)) / END
+    (shape(1.0) - shape(1.0 - END.get())) / END.get()
 }
 
 fn varies(v: &[f64]) -> bool {

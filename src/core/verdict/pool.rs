@@ -6,26 +6,11 @@
 
 use super::assess::Subject;
 use super::floor::floor;
-use super::level::{BLOCKS, Jump, Levels, Stretch, judged_from, jumps, levels, mean_levels, stretches, without_jumps};
+use super::level::{Jump, Levels, Stretch, judged_from, jumps, levels, mean_levels, stretches, without_jumps};
 use super::reason::SetAside;
 use crate::model::Series;
-
-/// Readings that a worker needs to be judged by itself.
-pub(super) const ENOUGH: usize = 20;
-/// Readings that an incarnation needs to count in its pool.
-const FEW: usize = 3;
-/// The part of the pool's judged time that a worker must have lived through to count as side by side with the others.
-const WHOLE: f64 = 0.8;
-/// The part of the busiest worker's requests under which a worker counts as idle.
-const IDLE: f64 = 0.05;
-
-/// Incarnations of an age that tell what is usual at it, and the share of them whose growth is no more than that: a leak in
-/// many must not count as usual.
-const CROWD: usize = 4;
-const USUAL: f64 = 0.25;
-
-/// Incarnations of a recycled pool that are judged: more would not sharpen the answer, only cost time and memory.
-const MOST_INCARNATIONS: usize = 300;
+use crate::thresholds::level::BLOCKS;
+use crate::thresholds::pool::{CROWD, ENOUGH, FEW, IDLE, MOST_INCARNATIONS, USUAL, WHOLE};
 
 /// A worker that takes part.
 #[derive(Debug, Clone)]
@@ -70,9 +55,9 @@ impl Pool {
         for (index, &(_, _, readings, span)) in spans.iter().enumerate() {
             if !is_sound(&series[index]) {
                 pool.set_aside.push((index, SetAside::Unsound));
-            } else if readings < FEW {
+            } else if readings < FEW.get() {
                 pool.set_aside.push((index, SetAside::Few(readings)));
-            } else if span <= 0.0 || span < IDLE * busiest && readings >= ENOUGH {
+            } else if span <= 0.0 || span < IDLE.get() * busiest && readings >= ENOUGH.get() {
                 pool.set_aside.push((index, SetAside::Idle));
             } else {
                 able.push(index);
@@ -83,7 +68,7 @@ impl Pool {
         let whole: Vec<usize> = able
             .iter()
             .copied()
-            .filter(|i| spans[*i].2 >= ENOUGH && spans[*i].1 - spans[*i].0 >= WHOLE * (end - start))
+            .filter(|i| spans[*i].2 >= ENOUGH.get() && spans[*i].1 - spans[*i].0 >= WHOLE.get() * (end - start))
             .collect();
         let readings = |of: &[usize]| of.iter().map(|i| spans[*i].2).sum::<usize>();
         if !whole.is_empty() && 2 * readings(&whole) >= readings(&able) {
@@ -103,11 +88,11 @@ impl Pool {
         let from = chosen.iter().map(|i| spans[*i].0).fold(0.0, f64::max);
         let to = chosen.iter().map(|i| spans[*i].1).fold(f64::INFINITY, f64::min);
         let fewest = chosen.iter().map(|i| spans[*i].2).min().unwrap_or(0);
-        let count = BLOCKS.min(fewest);
+        let count = BLOCKS.get().min(fewest);
         let (mut raw, mut smooth) = (Vec::new(), Vec::new());
         for &index in chosen {
             let one = &series[index];
-            let member = Member::new(index, one, BLOCKS, least);
+            let member = Member::new(index, one, BLOCKS.get(), least);
             let parts = stretches(one, from, to, count);
             let present: Vec<f64> = parts.iter().flatten().map(|p| p.y).collect();
             let mut cured = without_jumps(&present, &jumps(&present, least)).into_iter();
@@ -130,14 +115,14 @@ impl Pool {
 
     fn by_age(&mut self, series: &[Series], chosen: &[usize], spans: &[(f64, f64, usize, f64)], least: f64) {
         let mut chosen = chosen.to_vec();
-        if chosen.len() > MOST_INCARNATIONS {
+        if chosen.len() > MOST_INCARNATIONS.get() {
             let all = std::mem::take(&mut chosen);
             for (place, index) in all.iter().enumerate() {
                 // As many as wanted, spread evenly over the run.
-                if place * MOST_INCARNATIONS % all.len() < MOST_INCARNATIONS {
+                if place * MOST_INCARNATIONS.get() % all.len() < MOST_INCARNATIONS.get() {
                     chosen.push(*index);
                 } else {
-                    let why = SetAside::Represented { by: MOST_INCARNATIONS, of: all.len() };
+                    let why = SetAside::Represented { by: MOST_INCARNATIONS.get(), of: all.len() };
                     self.set_aside.push((*index, why));
                 }
             }
@@ -146,9 +131,9 @@ impl Pool {
         let life = |i: &usize| spans[*i].1 - spans[*i].0;
         let longest = chosen.iter().copied().max_by(|a, b| life(a).total_cmp(&life(b)));
         let Some(longest) = longest else { return };
-        let stretch = life(&longest) / BLOCKS.min(spans[longest].2) as f64;
+        let stretch = life(&longest) / BLOCKS.get().min(spans[longest].2) as f64;
         for index in &chosen {
-            let count = (life(index) / stretch).ceil().clamp(2.0, BLOCKS as f64) as usize;
+            let count = (life(index) / stretch).ceil().clamp(2.0, BLOCKS.get() as f64) as usize;
             let member = Member::new(*index, &series[*index], count, least);
             self.raw.push(member.levels.clone());
             self.smooth.push(member.smooth.clone());
@@ -168,8 +153,8 @@ impl Pool {
         let usual = |age: f64| {
             let mut reached: Vec<f64> = rises.iter().filter_map(|one| one.at(age)).collect();
             reached.sort_by(f64::total_cmp);
-            let place = (USUAL * (reached.len() as f64 - 1.0)).round() as usize;
-            (reached.len() >= CROWD).then(|| reached[place])
+            let place = (USUAL.get() * (reached.len() as f64 - 1.0)).round() as usize;
+            (reached.len() >= CROWD.get()).then(|| reached[place])
         };
         let beyond = |one: &Levels| {
             let known: Vec<(usize, f64)> = (0..one.x.len()).filter_map(|i| Some((i, usual(one.x[i])?))).collect();
@@ -178,7 +163,7 @@ impl Pool {
             beyond.y.iter_mut().zip(known).for_each(|(y, (_, usual))| *y -= usual);
             beyond
         };
-        if self.recycled && self.members.len() >= CROWD { rises.iter().map(beyond).collect() } else { Vec::new() }
+        if self.recycled && self.members.len() >= CROWD.get() { rises.iter().map(beyond).collect() } else { Vec::new() }
     }
 
     /// Steps of the axis that all members' judged parts span together.
@@ -229,7 +214,7 @@ impl Member {
 /// by in a configured warm-up tells whether later rises get rarer.
 pub(super) fn rises(series: &Series, least: f64) -> Vec<Jump> {
     let whole = Series { soak_from: f64::NEG_INFINITY, ..series.clone() };
-    let Levels { x, y, .. } = levels(&whole, BLOCKS);
+    let Levels { x, y, .. } = levels(&whole, BLOCKS.get());
     let (Some(first), Some(last)) = (x.first(), x.last()) else { return Vec::new() };
     let mut mark = f64::INFINITY;
     let mut rises = Vec::new();
@@ -266,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_crowd_of_incarnations_is_judged_from_some_of_all_its_life() {
-        let count = 10 * MOST_INCARNATIONS + 7;
+        let count = 10 * MOST_INCARNATIONS.get() + 7;
         let readings = |k: usize| Series {
             t: (0..5).map(|i| (5 * k + i) as f64).collect(),
             x: (0..5).map(|i| 10.0 * i as f64).collect(),
@@ -275,7 +260,10 @@ mod tests {
         };
         let series: Vec<Series> = (0..count).map(readings).collect();
         let pool = Pool::new(&series, 32_768.0);
-        assert_eq!((pool.members.len(), pool.set_aside.len()), (MOST_INCARNATIONS, count - MOST_INCARNATIONS));
+        assert_eq!(
+            (pool.members.len(), pool.set_aside.len()),
+            (MOST_INCARNATIONS.get(), count - MOST_INCARNATIONS.get())
+        );
         let represented = SetAside::Represented { by: 300, of: 3007 };
         assert!(pool.recycled && pool.set_aside.iter().all(|s| s.1 == represented));
         let gaps = pool.members.windows(2).map(|pair| pair[1].index - pair[0].index);

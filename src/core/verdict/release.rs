@@ -3,32 +3,23 @@
 //! What falls smoothly to a low point says nothing of what comes after it, and no model of growth fits it: warm-ups only add
 //! memory. The judged part begins at the low point then.
 
-use super::level::{BLOCKS, Levels, RARE, levels};
+use super::level::{Levels, levels};
 use crate::model::Series;
 use crate::stats::spread;
-
-/// The part of the run within which the low point must come.
-const EARLY: f64 = 0.45;
-/// By how much the fall stands out from the changes after it.
-const CLEAR: f64 = 12.0;
-/// The part of the fall that rises within it, or a fall after it, may have: else it is no release but a level that comes and
-/// goes.
-const SMOOTH: f64 = 0.15;
-const ONCE: f64 = 0.3;
-/// Levels that must be left after it.
-const LEFT: usize = 15;
+use crate::thresholds::level::{BLOCKS, RARE};
+use crate::thresholds::release::{CLEAR, EARLY, LEFT, ONCE, SMOOTH};
 
 /// The series, judged from its low point on; `None` if nothing was given back at first. `least` is the least change of level
 /// that counts.
 pub(super) fn after_release(series: &Series, least: f64) -> Option<Series> {
-    let Levels { x, y, .. } = levels(series, BLOCKS);
-    let low = (0..(EARLY * y.len() as f64) as usize).min_by(|a, b| y[*a].total_cmp(&y[*b]))?;
+    let Levels { x, y, .. } = levels(series, BLOCKS.get());
+    let low = (0..(EARLY.get() * y.len() as f64) as usize).min_by(|a, b| y[*a].total_cmp(&y[*b]))?;
     let (head, rest) = (&y[..=low], &y[low..]);
     let steps = |levels: &[f64]| levels.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>();
     let fall = head[0] - y[low];
     let risen: f64 = steps(head).iter().map(|step| step.max(0.0)).sum();
-    let clear = fall > (CLEAR * spread(&steps(rest), RARE)?).max(least) && risen <= SMOOTH * fall;
-    (clear && rest.len() >= LEFT && deepest_fall(rest) <= ONCE * fall)
+    let clear = fall > (CLEAR.get() * spread(&steps(rest), RARE.get())?).max(least) && risen <= SMOOTH.get() * fall;
+    (clear && rest.len() >= LEFT.get() && deepest_fall(rest) <= ONCE.get() * fall)
         .then(|| Series { soak_from: x[low], ..series.clone() })
 }
 

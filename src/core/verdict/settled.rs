@@ -3,15 +3,11 @@
 //! In a pause nothing is in flight, and a target that was made to collect has no garbage: what is left is retained. With
 //! enough pauses these levels are the series that is judged; a reading under load says nothing that they don't.
 
-use super::pool::ENOUGH;
 use super::series::ends_judging;
 use crate::model::{Axis, EventKind, PhaseKind, RunRecord, Series};
 use crate::stats::{median, theil_sen};
-
-/// The last part of a pause, in which the level has come to rest.
-const AT_REST: f64 = 0.5;
-/// Pauses from which a trend over them is worth a word.
-const A_FEW: usize = 4;
+use crate::thresholds::pool::ENOUGH;
+use crate::thresholds::settled::{A_FEW, AT_REST};
 
 /// When the load paused after the soak had begun: from and to, in seconds. Where the target was made to collect, from then
 /// on, and pauses in which that failed are left out.
@@ -46,7 +42,7 @@ pub(super) fn pauses(record: &RunRecord) -> Vec<(f64, f64)> {
 /// The settled levels in place of all readings, if there are enough pauses to judge by.
 pub(super) fn instead_of(raw: &[Series], pauses: &[(f64, f64)]) -> Option<Vec<Series>> {
     let settled: Vec<Series> = raw.iter().map(|one| settled(one, pauses)).collect();
-    settled.iter().any(|one| one.x.len() >= ENOUGH).then_some(settled)
+    settled.iter().any(|one| one.x.len() >= ENOUGH.get()).then_some(settled)
 }
 
 /// What a few pauses say of memory, too few to judge by.
@@ -64,10 +60,11 @@ pub struct FewPauses {
 
 /// What a few pauses say of memory.
 pub(super) fn comparison(raw: &[Series], pauses: &[(f64, f64)], axis: Axis) -> Option<FewPauses> {
-    let settled: Vec<Series> = raw.iter().map(|one| settled(one, pauses)).filter(|s| s.x.len() >= A_FEW).collect();
+    let settled: Vec<Series> =
+        raw.iter().map(|one| settled(one, pauses)).filter(|s| s.x.len() >= A_FEW.get()).collect();
     let slopes: Vec<f64> = settled.iter().filter_map(|one| theil_sen(&one.x, &one.y)).collect();
     let most = settled.iter().map(|one| one.x.len()).max()?;
-    Some(FewPauses { pauses: most, needed: ENOUGH, growth: median(&slopes)?, axis })
+    Some(FewPauses { pauses: most, needed: ENOUGH.get(), growth: median(&slopes)?, axis })
 }
 
 /// One reading for each pause that a worker lived through: the median of its last part, or, where readings are rare, the last
@@ -83,7 +80,7 @@ fn settled(raw: &Series, pauses: &[(f64, f64)]) -> Series {
     let mut out = Series { worker: raw.worker, ..Series::default() };
     for (readings, (from, to)) in within.iter().zip(pauses) {
         let Some(&last) = readings.last() else { continue };
-        let at_rest = |i: &&usize| raw.t[**i] >= to - AT_REST * (to - from) || **i == last;
+        let at_rest = |i: &&usize| raw.t[**i] >= to - AT_REST.get() * (to - from) || **i == last;
         let levels: Vec<f64> = readings.iter().filter(at_rest).map(|i| raw.y[*i]).collect();
         let Some(y) = median(&levels) else { continue };
         // A count that ran backwards is no place on the axis.

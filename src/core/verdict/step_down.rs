@@ -71,22 +71,22 @@ mod tests {
     fn what_is_proven_leaves_its_share_to_the_others() {
         // Of descriptors that grow just so much that half of the error probability proves it and a third doesn't.
         let weak = |noise: f64| judged(Resource::Descriptors, 0.1, noise);
-        let outcome = |tests, noise| weak(noise).find(tests, 4096.0, Demands::FINAL).outcome;
+        let outcome = |tests, noise| weak(noise).find(tests, 4096.0, Demands::at_the_end()).outcome;
         let noise = (1..4000).map(|k| f64::from(k) * 0.01);
         let noise = noise.clone().find(|n| outcome(1, *n) == Outcome::Leak && outcome(4, *n) == Outcome::Inconclusive);
         let noise = noise.expect("somewhere between");
         let flat = |resource| judged(resource, 0.0, 0.0);
         let among = |first: Candidate| {
             let all = [first, weak(noise), judged(Resource::Tmpfs, 1.0, 0.0), judged(Resource::Kernel, 1.0, 0.0)];
-            step_down(&all, 1.0, Demands::FINAL).into_iter().map(|f| f.outcome).collect::<Vec<_>>()
+            step_down(&all, 1.0, Demands::at_the_end()).into_iter().map(|f| f.outcome).collect::<Vec<_>>()
         };
         assert_eq!(among(judged(Resource::Threads, 1.0, 0.0)), [Outcome::Leak; 4]);
         let all = [flat(Resource::Threads), weak(noise), flat(Resource::Tmpfs), flat(Resource::Kernel)];
-        assert_eq!(step_down(&all, 1.0, Demands::FINAL)[1].outcome, Outcome::Inconclusive);
+        assert_eq!(step_down(&all, 1.0, Demands::at_the_end())[1].outcome, Outcome::Inconclusive);
     }
 
     #[test]
     fn nothing_to_judge_is_no_finding() {
-        assert!(step_down(&[], 4096.0, Demands::FINAL).is_empty());
+        assert!(step_down(&[], 4096.0, Demands::at_the_end()).is_empty());
     }
 }

@@ -6,23 +6,20 @@
 //! Growth of a step is not forced to be positive: one step may free what another keeps, and clipped estimates would add
 //! up to more than there is.
 
-use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, Demands, Terms};
+use super::assess::{Demands, Terms};
 use super::finding::{Whole, least_jump};
 use super::level::Levels;
 use super::mix::{Mix, names_of};
-use super::plausible::{FAR, Plausible};
+use super::plausible::Plausible;
 use super::pool::Pool;
 use super::step_down::Candidate;
 use super::transient::Transient;
 use super::{BySteps, Finding, Interval, LeakClass, Outcome, StepGrowth};
 use crate::model::{Axis, Resource};
 use crate::stats::{Attribution, Counted, Estimate, moving_together};
-
-/// Workers and kinds of warm-up that are looked at: more would cost time and not sharpen the answer.
-const MOST_WORKERS: usize = 64;
-const MOST_KINDS: usize = 8;
-/// Fits of a shape, each with its parameters moved to where the last one had them.
-const STEPS: usize = 4;
+use crate::thresholds::assess::{ALPHA_CLEAN, ALPHA_LEAK};
+use crate::thresholds::plausible::FAR;
+use crate::thresholds::steps::{MOST_KINDS, MOST_WORKERS, STEPS};
 
 /// Tells in a finding which step leaks, if the workload has several and growth is that of workers under their requests.
 /// Of other resources than memory this is told of a leak only.
@@ -42,7 +39,7 @@ pub(super) fn tell(mix: Option<&Mix>, judged: &Candidate, finding: &mut Finding,
 fn by_steps(mix: &Mix, judged: &Candidate, quantum: f64) -> Option<BySteps> {
     let Candidate { resource, series, budget, .. } = judged;
     let budget = *budget;
-    let terms = Terms { budget, quantum, tests: 1, demands: Demands::FINAL };
+    let terms = Terms { budget, quantum, tests: 1, demands: Demands::at_the_end() };
     let Whole { pool, assessment, .. } = Whole::new(series, terms, least_jump(*resource, quantum));
     let models = assessment?.models;
     let subject = StepPool::new(mix.is_exact(), &pool)?;
@@ -55,9 +52,10 @@ fn by_steps(mix: &Mix, judged: &Candidate, quantum: f64) -> Option<BySteps> {
         let rounding = quantum / group.iter().map(|k| subject.spans[*k]).sum::<f64>();
         Interval {
             estimate: best.growth(group).value,
-            lower: of_all().map(|e| e.lower(ALPHA_LEAK / count as f64)).fold(f64::INFINITY, f64::min) - rounding,
-            upper: of_all().map(|e| e.upper(ALPHA_CLEAN / count as f64)).fold(f64::NEG_INFINITY, f64::max) + rounding,
-            confidence: 1.0 - 2.0 * ALPHA_LEAK,
+            lower: of_all().map(|e| e.lower(ALPHA_LEAK.get() / count as f64)).fold(f64::INFINITY, f64::min) - rounding,
+            upper: of_all().map(|e| e.upper(ALPHA_CLEAN.get() / count as f64)).fold(f64::NEG_INFINITY, f64::max)
+                + rounding,
+            confidence: 1.0 - 2.0 * ALPHA_LEAK.get(),
         }
     };
     let shares = best.attribution.shares();
@@ -129,7 +127,8 @@ impl StepPool {
         }
         let total = pool.members.len();
         // As many as wanted, spread evenly over all.
-        let chosen = (0..total).filter(|place| total <= MOST_WORKERS || place * MOST_WORKERS % total < MOST_WORKERS);
+        let chosen = (0..total)
+            .filter(|place| total <= MOST_WORKERS.get() || place * MOST_WORKERS.get() % total < MOST_WORKERS.get());
         let (mut raw, mut smooth) = (Vec::new(), Vec::new());
         for member in chosen.map(|place| &pool.members[place]) {
             raw.push(StepMember::new(&member.levels));
@@ -156,7 +155,7 @@ impl StepPool {
         for model in models {
             // Of a kind the best is enough: its parameters are fitted anew.
             let kind = (&model.transients[..], model.stepped);
-            if kinds.len() < MOST_KINDS && !kinds.iter().any(|known| are_alike(*known, kind)) {
+            if kinds.len() < MOST_KINDS.get() && !kinds.iter().any(|known| are_alike(*known, kind)) {
                 kinds.push(kind);
             }
         }
@@ -181,7 +180,7 @@ impl StepPool {
             let best = fits.iter().filter(of).map(|f| f.criterion).fold(f64::INFINITY, f64::min);
             fits.iter_mut().filter(|f| f.stepped == stepped).for_each(|f| f.criterion -= best);
         }
-        fits.retain(|f| f.criterion <= FAR);
+        fits.retain(|f| f.criterion <= FAR.get());
         fits.sort_by(|a, b| a.criterion.total_cmp(&b.criterion));
         fits
     }
@@ -190,7 +189,7 @@ impl StepPool {
     /// derivatives, and with them their uncertainty.
     fn refined(&self, (start, stepped): (&[Transient], bool), clock: Option<usize>, quantum: f64) -> Option<Fit> {
         let mut shapes = start.to_vec();
-        for _ in 1..STEPS {
+        for _ in 1..STEPS.get() {
             let (attribution, slots) = self.attributed(&shapes, stepped, clock, quantum)?;
             for (k, &(i, p)) in slots.iter().enumerate() {
                 let (amplitude, most) = (attribution.covariate(i).value, shapes[i].reach(p));

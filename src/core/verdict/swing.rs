@@ -3,24 +3,11 @@
 //! A rise that is taken back by an equal fall says nothing of growth, however large it is: it is a switch of state. Growth
 //! is what the states themselves do, so each such swing is taken out, at its measured height, before anything is fitted.
 
-use super::level::{RARE, judged_from};
+use super::level::judged_from;
 use crate::model::Series;
 use crate::stats::{median, spread};
-
-/// Stretches in which switches are looked for.
-const STRETCHES: usize = 300;
-/// By how much a switch stands out from the usual changes.
-const ABRUPT: f64 = 6.0;
-/// Stretches on either side over which a level must have moved for good, and over which its height is measured.
-const HELD: usize = 3;
-const MEASURED: usize = 6;
-/// The part of its size by which a rise and the fall that takes it back may differ, and the same in usual changes.
-const ALIKE: f64 = 0.2;
-const BLURRED: f64 = 3.0;
-/// The part of a swing's height that the level may drift by between switches.
-const DRIFTING: f64 = 0.3;
-/// Swings that make a habit.
-const HABIT: usize = 2;
+use crate::thresholds::level::RARE;
+use crate::thresholds::swing::{ABRUPT, ALIKE, BLURRED, DRIFTING, HABIT, HELD, MEASURED, STRETCHES};
 
 /// An abrupt change that lasts.
 #[derive(Debug, Clone, Copy)]
@@ -42,18 +29,19 @@ struct Swing {
 pub(super) fn without_swings(series: &Series, least: f64) -> Option<(Series, usize)> {
     let start = judged_from(series);
     let y = series.y.get(start..)?;
-    let together = y.len().div_ceil(STRETCHES).max(1);
+    let together = y.len().div_ceil(STRETCHES.get()).max(1);
     let levels: Vec<f64> = y.chunks(together).filter_map(median).collect();
-    let usual = spread(&levels.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>(), RARE)?;
-    let alike = |a: f64, b: f64| (a.abs() - b.abs()).abs() <= (ALIKE * a.abs().max(b.abs())).max(BLURRED * usual);
-    let switches = switches(&levels, (ABRUPT * usual).max(least));
+    let usual = spread(&levels.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>(), RARE.get())?;
+    let alike =
+        |a: f64, b: f64| (a.abs() - b.abs()).abs() <= (ALIKE.get() * a.abs().max(b.abs())).max(BLURRED.get() * usual);
+    let switches = switches(&levels, (ABRUPT.get() * usual).max(least));
     let (mut swings, open) = paired(&switches, alike);
-    if swings.len() < HABIT || !are_flat(&levels, &switches, &swings) {
+    if swings.len() < HABIT.get() || !are_flat(&levels, &switches, &swings) {
         return None;
     }
     let count = swings.len();
     // Heights that differ by no more than their noise are one height, known the better for it.
-    let same = |a: f64, b: f64| (a - b).abs() <= BLURRED * usual;
+    let same = |a: f64, b: f64| (a - b).abs() <= BLURRED.get() * usual;
     let heights: Vec<f64> = swings.iter().map(|s| s.height).collect();
     let typical = |height: f64| {
         let near: Vec<f64> = heights.iter().map(|h| h.abs()).filter(|h| same(*h, height.abs())).collect();
@@ -64,7 +52,7 @@ pub(super) fn without_swings(series: &Series, least: f64) -> Option<(Series, usi
     for switch in open {
         let known: Vec<f64> =
             swings[..count].iter().map(|s| s.height.abs()).filter(|h| alike(*h, switch.size)).collect();
-        if known.len() >= HABIT && switch.at > levels.len() / 2 {
+        if known.len() >= HABIT.get() && switch.at > levels.len() / 2 {
             // One end of it has been seen, whose size holds what has grown around it: those with two ends tell its height.
             let height = known.iter().sum::<f64>() / known.len() as f64 * switch.size.signum();
             swings.push(Swing { from: switch.at, to: levels.len(), height });
@@ -83,14 +71,14 @@ fn switches(levels: &[f64], threshold: f64) -> Vec<Switch> {
     let places: Vec<usize> = (2..n.saturating_sub(1))
         .filter(|&i| {
             let step = levels[i] - levels[i - 1];
-            let held = shift(levels, i.saturating_sub(HELD), i, (i + HELD).min(n));
+            let held = shift(levels, i.saturating_sub(HELD.get()), i, (i + HELD.get()).min(n));
             step.abs() > threshold && held.is_some_and(|held| held * step.signum() > 0.6 * step.abs())
         })
         .collect();
     let edge = |k: Option<usize>, otherwise: usize| k.and_then(|k| places.get(k)).copied().unwrap_or(otherwise);
     let measured = |(k, &at): (usize, &usize)| {
-        let from = edge(k.checked_sub(1), 0).max(at.saturating_sub(MEASURED));
-        let to = edge(Some(k + 1), n).min(at + MEASURED);
+        let from = edge(k.checked_sub(1), 0).max(at.saturating_sub(MEASURED.get()));
+        let to = edge(Some(k + 1), n).min(at + MEASURED.get());
         Some(Switch { at, size: shift(levels, from, at, to)? })
     };
     places.iter().enumerate().filter_map(measured).collect()
@@ -121,12 +109,12 @@ fn paired(switches: &[Switch], alike: impl Fn(f64, f64) -> bool) -> (Vec<Swing>,
 fn are_flat(levels: &[f64], switches: &[Switch], swings: &[Swing]) -> bool {
     let edges: Vec<usize> = [0].into_iter().chain(switches.iter().map(|s| s.at)).chain([levels.len()]).collect();
     let drift = |w: &[usize]| {
-        let part = ((w[1] - w[0]) / 3).min(MEASURED);
+        let part = ((w[1] - w[0]) / 3).min(MEASURED.get());
         Some((median(&levels[w[1] - part..w[1]])? - median(&levels[w[0]..w[0] + part])?).abs())
     };
     let drifts: Vec<f64> = edges.windows(2).filter_map(drift).collect();
     let heights: Vec<f64> = swings.iter().map(|s| s.height.abs()).collect();
-    median(&drifts).zip(median(&heights)).is_some_and(|(drift, height)| drift <= DRIFTING * height)
+    median(&drifts).zip(median(&heights)).is_some_and(|(drift, height)| drift <= DRIFTING.get() * height)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The dictionary of transients: shapes that growth can take beside a straight line.
 
+use crate::thresholds::transient::STEP;
+
 /// A shape over the judged part as 0 to 1, with its parameters as shares of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Transient {
@@ -14,9 +16,6 @@ pub enum Transient {
     /// `u - D` from `D` on: growth that sets in late. It persists: no transient, but it is tried among them.
     Onset(f64),
 }
-
-/// A step in a parameter for its numerical derivative.
-const STEP: f64 = 0.01;
 
 impl Transient {
     /// The level at `u`, in units of the amplitude.
@@ -53,7 +52,7 @@ impl Transient {
 
     /// The derivative of the level at `u` by parameter `which`, in the scale of [`Transient::moved`].
     pub fn derivative(self, which: usize, u: f64) -> f64 {
-        (self.moved(which, STEP).at(u) - self.moved(which, -STEP).at(u)) / (2.0 * STEP)
+        (self.moved(which, STEP.get()).at(u) - self.moved(which, -STEP.get()).at(u)) / (2.0 * STEP.get())
     }
 
     /// Shapes that are tried at first; the promising ones are then refined.

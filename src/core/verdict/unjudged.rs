@@ -9,16 +9,8 @@ use super::series::{part_series, pool_series};
 use super::{Outcome, series};
 use crate::model::{Axis, EventKind, MemoryKind, Resource, RunRecord, Sample, Series, WorkerId};
 use crate::stats::median;
+use crate::thresholds::unjudged::{BIRTHS, IDLE, WHOLE_LIFE};
 use std::collections::BTreeMap;
-
-/// The part of the busiest worker's requests under which a worker is set aside as idle.
-const IDLE: f64 = 0.1;
-
-/// The part of a usual life from which a worker counts as one.
-const WHOLE_LIFE: f64 = 0.25;
-
-/// Births from which it can be told whether the later ones are bigger.
-const BIRTHS: usize = 9;
 
 /// Reasons against a pass in the readings of the workers.
 pub(super) fn doubts(record: &RunRecord) -> Vec<Doubt> {
@@ -74,7 +66,7 @@ fn idle_worker_grew(record: &RunRecord) -> Option<Doubt> {
         counts.next_back().map_or(0.0, |last| last.saturating_sub(first) as f64)
     };
     let busiest = workers.values().map(|samples| served(samples)).fold(0.0, f64::max);
-    let idle = workers.into_iter().filter(|(_, samples)| served(samples) < IDLE * busiest);
+    let idle = workers.into_iter().filter(|(_, samples)| served(samples) < IDLE.get() * busiest);
     let grew = idle.filter_map(|(worker, samples)| {
         let levels = samples.iter().filter_map(|sample| Some((sample.t, sample.anon_and_swap()? as f64)));
         let (axis, series) = pool_series(record, levels)?;
@@ -100,10 +92,10 @@ fn born(record: &RunRecord) -> Option<Doubt> {
     let served = |one: &Series| one.x.last().zip(one.x.first()).map_or(0.0, |(last, first)| last - first);
     let life = median(&series.iter().map(served).filter(|life| *life > 0.0).collect::<Vec<_>>())?;
     // Whoever served next to nothing has not taken yet what workers are born with, or is none of them.
-    let workers = series.iter().filter(|one| served(one) > WHOLE_LIFE * life);
+    let workers = series.iter().filter(|one| served(one) > WHOLE_LIFE.get() * life);
     // Of a life the middle: at first a new process hasn't taken yet what it is born with.
     let born: Vec<f64> = workers.filter_map(|one| median(&one.y)).collect();
-    if born.len() < BIRTHS || axis == Axis::Seconds {
+    if born.len() < BIRTHS.get() || axis == Axis::Seconds {
         return None;
     }
     let third = born.len() / 3;

@@ -11,26 +11,11 @@ use crate::model::{
     Axis, Census, CountingSource, EventKind, Kin, OtherProcess, Per, PhaseKind, Resource, RunRecord, RunStatus, Series,
     WorkerId,
 };
+use crate::thresholds::whole::{AT_REST, LEAST_PROCESSES, NEW, STAYS, TELLING, WORKED, WORTH_NAMING};
 use std::collections::{BTreeMap, HashMap};
-
-/// The part of the service's CPU time that the judged processes have used at least, and what a process of the same program
-/// below them may have used without being one of those that work.
-const WORKED: f64 = 0.5;
-const AT_REST: f64 = 0.01;
-/// CPU time in seconds from which shares of it can be told: it is counted in hundredths.
-const TELLING: f64 = 0.2;
-/// The part of the others' CPU time from which one of them is named.
-const WORTH_NAMING: f64 = 0.1;
-/// Seconds into the soak after which a process that is seen for the first time has begun in it.
-const NEW: f64 = 1.5;
-
-/// Censuses in which a process is seen that isn't there for a moment only.
-const STAYS: usize = 3;
 
 /// Processes that may be added for a request of the whole target, and for an hour.
 const PROCESSES: (f64, f64) = (0.01, 60.0);
-/// Growth in processes that is no chance.
-const LEAST_PROCESSES: f64 = 2.0;
 
 /// Reasons against a pass in the account of the whole target; none of a run for which no account was kept then.
 pub(super) fn doubts(record: &RunRecord) -> Vec<Doubt> {
@@ -100,7 +85,7 @@ impl<'a> Account<'a> {
         let mut others: BTreeMap<WorkerId, Other<'a>> = BTreeMap::new();
         for census in &self.censuses {
             for process in &census.others {
-                let old = census.t < self.from + NEW;
+                let old = census.t < self.from + NEW.get();
                 let other = others.entry(process.id).or_insert(Other {
                     last: process,
                     at: census.t,
@@ -121,7 +106,7 @@ impl<'a> Account<'a> {
         let mut ends: HashMap<WorkerId, (f64, f64)> = HashMap::new();
         for sample in self.record.samples.iter().filter(|s| s.t >= self.from && s.t < self.to) {
             let Some(cpu) = sample.cpu() else { continue };
-            let first = if sample.t < self.from + NEW { cpu } else { 0.0 };
+            let first = if sample.t < self.from + NEW.get() { cpu } else { 0.0 };
             ends.entry(sample.worker).or_insert((first, cpu)).1 = cpu;
         }
         ends.values().map(|(first, last)| last - first).sum()
@@ -159,15 +144,18 @@ impl<'a> Account<'a> {
         service.sort_by(|a, b| b.cpu.total_cmp(&a.cpu).then(a.last.id.cmp(&b.last.id)));
         let others: f64 = service.iter().map(|other| other.cpu).sum();
         let all = judged + others;
-        let telling = all >= TELLING;
+        let telling = all >= TELLING.get();
         let alike = |other: &Other| {
             let stays = 2 * other.seen >= self.censuses.len();
-            other.last.same_program && other.last.kin == Kin::Below && stays && (!telling || other.cpu > AT_REST * all)
+            other.last.same_program
+                && other.last.kin == Kin::Below
+                && stays
+                && (!telling || other.cpu > AT_REST.get() * all)
         };
         let share = judged / all;
         let (busy, work): (Vec<&Other>, _) = match telling {
-            true if share < WORKED => {
-                (service.iter().filter(|other| other.cpu >= WORTH_NAMING * others).collect(), Work::Most(share))
+            true if share < WORKED.get() => {
+                (service.iter().filter(|other| other.cpu >= WORTH_NAMING.get() * others).collect(), Work::Most(share))
             }
             true => (service.iter().filter(|other| alike(other)).collect(), Work::Part(share)),
             false => (service.iter().filter(|other| alike(other)).collect(), Work::Unknown),
@@ -190,7 +178,7 @@ impl<'a> Account<'a> {
     /// Growth of a count of processes beyond what is `allowed` of them.
     fn count_grown(&self, allowed: f64, quantity: impl Fn(&Census) -> u64) -> Option<Grown> {
         let (axis, series) = self.series(|census| Some(quantity(census)))?;
-        grown(&series, axis, allowed, LEAST_PROCESSES)
+        grown(&series, axis, allowed, LEAST_PROCESSES.get())
     }
 
     /// Processes that the budget allows for a step of the axis.
@@ -255,7 +243,7 @@ impl<'a> Account<'a> {
             let most = |a: &(f64, f64), b: &(f64, f64)| (a.1 - a.0).total_cmp(&(b.1 - b.0));
             // Whoever was seen for a moment may be a worker that has just been born.
             let last = self.censuses.last()?.t;
-            let stays = |other: &&Other| other.seen >= STAYS && other.at >= last;
+            let stays = |other: &&Other| other.seen >= STAYS.get() && other.at >= last;
             let others = self.others();
             let (who, own) =
                 others.iter().filter(stays).filter_map(|o| Some((o.last, grew(o)?))).max_by(|a, b| most(&a.1, &b.1))?;

@@ -3,7 +3,7 @@
 //!
 //! It is the assessment that decided, made from the run record once more.
 
-use super::assess::{ALPHA_CLEAN, ALPHA_LEAK, Demands, NEAR, Terms};
+use super::assess::{Demands, Terms};
 use super::condition::Condition;
 use super::finding::{Whole, least_jump};
 use super::level::{Levels, longest};
@@ -15,9 +15,8 @@ use super::series::{ReadingNote, Readings, readings};
 use super::{Finding, Outcome};
 use crate::model::{Axis, EventKind, PhaseKind, Resource, RunRecord};
 use crate::stats::{Estimate, Line, student_t};
-
-/// Lags of the autocorrelation that are shown.
-const LAGS: usize = 20;
+use crate::thresholds::assess::{ALPHA_CLEAN, ALPHA_LEAK, NEAR};
+use crate::thresholds::working::LAGS;
 
 /// The working behind one finding; growth in units of the resource per step of the axis.
 #[derive(Debug, Clone, PartialEq)]
@@ -184,10 +183,11 @@ pub fn working(record: &RunRecord, finding: &Finding) -> Option<Working> {
     let Readings { axis, series, notes } = readings(record, resource, Mix::new(record).as_ref());
     let quantum = if resource.in_bytes() { super::page(record) } else { 1.0 };
     let least_jump = least_jump(resource, quantum);
-    let terms = Terms { budget: finding.budget, quantum, tests: finding.evidence.tests, demands: Demands::FINAL };
+    let terms =
+        Terms { budget: finding.budget, quantum, tests: finding.evidence.tests, demands: Demands::at_the_end() };
     let Whole { pool, assessment, .. } = Whole::new(&series, terms, least_jump);
     let a = assessment?;
-    let alpha = ALPHA_LEAK / terms.tests.max(1) as f64;
+    let alpha = ALPHA_LEAK.get() / terms.tests.max(1) as f64;
     let best = a.models.first()?;
     let cuts = cuts(record, finding, &pool);
     let axis = axis.unwrap_or(Axis::Seconds);
@@ -210,13 +210,13 @@ pub fn working(record: &RunRecord, finding: &Finding) -> Option<Working> {
 
 impl WorkedModel {
     fn new(model: &Plausible, alpha: f64) -> Self {
-        let bounds = |e: Estimate| [e.value, e.lower(alpha), e.upper(ALPHA_CLEAN)];
+        let bounds = |e: Estimate| [e.value, e.lower(alpha), e.upper(ALPHA_CLEAN.get())];
         WorkedModel {
             shape: ModelShape::of(model),
             persistent: bounds(model.persistent),
             end: bounds(model.end),
             distance: model.distance,
-            near: model.distance <= NEAR,
+            near: model.distance <= NEAR.get(),
             rho: model.rho,
             sigma: model.sigma,
         }
@@ -295,7 +295,7 @@ fn autocorrelation(series: &[Vec<f64>]) -> Vec<f64> {
         return Vec::new();
     }
     let at = |lag: usize| series.iter().flat_map(|s| s.iter().zip(s.iter().skip(lag))).map(|(a, b)| a * b).sum::<f64>();
-    (1..=LAGS.min(longest / 4)).map(|lag| at(lag) / variance).collect()
+    (1..=LAGS.get().min(longest / 4)).map(|lag| at(lag) / variance).collect()
 }
 
 /// Sorted innovations in standard deviations, each with the normal quantile of its place (Blom 1958).

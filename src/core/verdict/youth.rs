@@ -8,15 +8,8 @@ use super::reason::{Reason, Settle};
 use super::step_down::{Candidate, step_down};
 use super::{Finding, LeakClass, Outcome};
 use crate::model::{EventKind, RunRecord, Series, WorkerId};
+use crate::thresholds::youth::{GROWN_UP, LEAST, MOST, TIMES, TIMES_GROWN_UP};
 use std::collections::HashMap;
-
-/// How many times as old as at the begin of the watch a process has to be; between these seconds. From the second age on, one
-/// is only young beside a longer watch, and then has to be so many times as old.
-const TIMES: f64 = 10.0;
-const LEAST: f64 = 30.0;
-const MOST: f64 = 1200.0;
-const GROWN_UP: f64 = 600.0;
-const TIMES_GROWN_UP: f64 = 3.0;
 
 /// A worker that was young when the watch began.
 #[derive(Debug, Clone, Copy)]
@@ -32,8 +25,8 @@ struct Young {
 /// The age until which a process warms up that was so old when it was first seen, in a watch of so many seconds.
 fn warms_up_until(age: f64, watch: f64) -> f64 {
     match age {
-        _ if age < GROWN_UP => (TIMES * age).clamp(LEAST, MOST),
-        _ if age < watch => TIMES_GROWN_UP * age,
+        _ if age < GROWN_UP.get() => (TIMES.get() * age).clamp(LEAST.get(), MOST.get()),
+        _ if age < watch => TIMES_GROWN_UP.get() * age,
         _ => 0.0,
     }
 }
@@ -159,8 +152,8 @@ mod tests {
     #[test]
     fn an_old_process_may_be_young_beside_a_long_watch() {
         assert_eq!(warms_up_until(5.0, 60.0), 50.0);
-        assert_eq!(warms_up_until(1.0, 60.0), LEAST);
-        assert_eq!(warms_up_until(300.0, 60.0), MOST);
+        assert_eq!(warms_up_until(1.0, 60.0), LEAST.get());
+        assert_eq!(warms_up_until(300.0, 60.0), MOST.get());
         assert_eq!(warms_up_until(1000.0, 600.0), 0.0);
         assert_eq!(warms_up_until(1000.0, 7200.0), 3000.0);
     }

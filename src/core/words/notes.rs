@@ -158,7 +158,7 @@ pub fn reading(note: &ReadingNote) -> String {
 
 /// That looks before the end proved the answer, if they did; `leaks` if the verdict is a leak.
 fn looked(looks: &LastLook, leaks: bool) -> Option<String> {
-    let LastLook { t, share, alpha, proven, confirmed } = looks;
+    let LastLook { t, share, alpha, proven } = looks;
     Some(match share {
         _ if !proven => return None,
         Some(share) => {
@@ -176,9 +176,13 @@ fn looked(looks: &LastLook, leaks: bool) -> Option<String> {
                 }
             }
         }
-        None => format!(
-            "the watch ended after {}: the answer had held {confirmed} times as long as it took to prove it first",
-            format_seconds(t.round())
-        ),
+        None => {
+            let (what, more) = match leaks {
+                true => ("growth was", ". A cache that fills for longer would look the same; `--for` watches on"),
+                false => ("every limit was", ""),
+            };
+            let after = format_seconds(t.round());
+            format!("the watch ended after {after}, because {what} proven to hold, look after look{more}")
+        }
     })
 }

@@ -29,6 +29,8 @@ pub struct Snapshot {
     pub workers: Vec<WorkerProgress>,
     /// Growth as far as it can be told.
     pub growth: Option<Growth>,
+    /// Of a watch without an end: seconds after which it is looked at next, and ends at the earliest.
+    pub looks: Option<(f64, f64)>,
 }
 
 /// How far a phase has come.

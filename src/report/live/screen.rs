@@ -19,6 +19,9 @@ pub fn block(snapshot: &Snapshot, width: usize) -> Vec<String> {
     if let Some(growth) = &snapshot.growth {
         lines.push(format!("  growth   {}", growth_words(growth)));
     }
+    if let Some((next, end)) = snapshot.looks {
+        lines.push(format!("  looks    next at {}, may end at {}", clock(next), clock(end)));
+    }
     lines.iter().map(|line| console::truncate_str(line, width, "…").into_owned()).collect()
 }
 
@@ -163,6 +166,7 @@ mod tests {
                 interval: Interval { estimate: 4198.0, lower: 3993.0, upper: 4403.0, confidence: 0.98 },
                 axis: Axis::WorkerRequests,
             }),
+            looks: None,
         }
     }
 
@@ -174,6 +178,12 @@ mod tests {
     #[test]
     fn a_large_pool_is_summed_up() {
         insta::assert_snapshot!(block(&snapshot(500), 80).join("\n"));
+    }
+
+    #[test]
+    fn a_watch_without_an_end_says_when_it_may_end() {
+        let watch = Snapshot { phase: None, looks: Some((432.0, 900.0)), ..snapshot(1) };
+        insta::assert_snapshot!(block(&watch, 80).join("\n"));
     }
 
     #[test]
