@@ -40,6 +40,8 @@ pub enum MemoryKind {
     Resident,
     /// The working set of a container: page cache that is in use counts too.
     WorkingSet,
+    /// All that is used on a machine.
+    Host,
     /// The name says nothing of its kind.
     #[default]
     Unknown,
@@ -54,6 +56,7 @@ impl MemoryKind {
             MemoryKind::Proportional => "proportional",
             MemoryKind::Resident => "resident",
             MemoryKind::WorkingSet => "working set",
+            MemoryKind::Host => "host",
             MemoryKind::Unknown => "",
         }
     }

@@ -1,7 +1,9 @@
 //! Whole tables, in all their forms.
 
+mod columns;
 mod forms;
 mod meanings;
+mod recorded;
 
 use super::*;
 use crate::model::{CountingSource, MOST_READINGS, WorkerId};
@@ -89,8 +91,8 @@ fn psrecord_is_known() {
     );
     assert_eq!(rows(&table), [(0.0, Some(11_010_048), None, 0), (1.0, Some(11_534_336), None, 0)]);
     assert_eq!(table.record.meta.counting.source, CountingSource::None);
-    let broken = "# Elapsed time   CPU (%)     Real (MB)   Virtual (MB)\n 0.0 0.0 x 1\n";
-    assert!(error(broken).starts_with("line 2: expected a row of psrecord"), "{}", error(broken));
+    let broken = "# Elapsed time   CPU (%)     Real (MB)   Virtual (MB)\n 0.0 0.0 x 1\n 1.0 0.0 1 1\n";
+    assert!(error(broken).starts_with("line 2: column `Real (MB)`: expected a number"), "{}", error(broken));
 }
 
 #[test]
@@ -102,7 +104,7 @@ fn mprof_is_known() {
     let (own, child) = (Some(1_572_864), Some(2_359_296));
     let read: Vec<_> = rows(&table).iter().map(|r| ((r.0 * 1e4).round(), r.1, r.3)).collect();
     assert_eq!(read, [(0.0, own, 0), (66.0, child, 1), (10_000.0, Some(2_621_440), 0)]);
-    assert!(error("MEM 1.0 5\nMEM what 6\n").starts_with("line 2: expected a line of mprof"));
+    assert!(error("MEM 1.0 5\nMEM 6\n").starts_with("line 2: expected a line of mprof"));
 }
 
 #[test]

@@ -137,6 +137,7 @@ pub(super) fn notes(
             MemoryKind::Proportional => Some("shared pages count as growth when a neighbour ends"),
             MemoryKind::Resident => Some("file and shared pages count as growth"),
             MemoryKind::WorkingSet => Some("page cache that is in use counts as growth"),
+            MemoryKind::Host => Some("it is that of all processes and of the kernel"),
         };
         if let Some(because) = because {
             note(format!("{} memory is judged for want of anonymous memory: {because}{beside}", c.kind.name()));
@@ -163,6 +164,7 @@ pub(super) fn notes(
         let series = if restarts == 1 { String::new() } else { format!(" in {restarts} series") };
         note(format!("memory falls once to where it began{series}: that was taken as a restart"));
     }
+    notes.extend(collector.remarks.iter().cloned());
     notes.extend(thinned);
     notes
 }
