@@ -377,9 +377,10 @@ struct Zstd<R: Read> {
 
 impl<R: BufRead> Read for Zstd<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let broken = || io::Error::new(io::ErrorKind::InvalidData, "what zstd compressed is damaged or cut off");
         loop {
             if let Some(frame) = &mut self.frame {
-                let read = frame.read(buffer)?;
+                let read = frame.read(buffer).map_err(|_| broken())?;
                 if read > 0 || buffer.is_empty() {
                     return Ok(read);
                 }
@@ -389,8 +390,7 @@ impl<R: BufRead> Read for Zstd<R> {
             if rest.fill_buf()?.is_empty() {
                 return Ok(0);
             }
-            let broken = |error| io::Error::new(io::ErrorKind::InvalidData, format!("zstd: {error}"));
-            self.frame = Some(StreamingDecoder::new(rest).map_err(broken)?);
+            self.frame = Some(StreamingDecoder::new(rest).map_err(|_| broken())?);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `--budget`: growth that is allowed, in the same words for every command.
 
-use crate::model::{Budget, Bytes, Per, Resource, RunRecord, Sample, Share, UnitError};
+use crate::model::{Budget, Per, Resource, RunRecord, Sample, UnitError, format_bytes, format_count, format_seconds};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -49,7 +49,7 @@ pub struct RecordedBudget {
 enum Amount {
     /// Bytes or items.
     Of(f64),
-    /// A part of the first level, 0 to 1.
+    /// A part of the first level: 1 is all of it.
     Share(f64),
 }
 
@@ -76,17 +76,18 @@ impl FromStr for RecordedBudget {
             Some((amount, "day" | "d")) => (amount, Over::Day),
             Some(_) => return Err(format!("{RECORDED_EXPECTED}; found `{budget}`")),
         };
-        if amount.trim().ends_with('%') {
-            let share: Share = amount.trim().parse().map_err(|error: UnitError| error.to_string())?;
+        let wrong = || format!("{RECORDED_EXPECTED}; found `{budget}`");
+        if let Some(percent) = amount.trim().strip_suffix('%') {
+            let percent: Budget = format!("{}/hour", percent.trim()).parse().map_err(|_| wrong())?;
+            let share = Some(percent.amount / 100.0).filter(|_| !percent.bytes).ok_or_else(wrong)?;
             return match resource {
                 Resource::Memory | Resource::Descriptors | Resource::Threads => {
-                    Ok(RecordedBudget { resource, amount: Amount::Share(share.0), over })
+                    Ok(RecordedBudget { resource, amount: Amount::Share(share), over })
                 }
                 _ => Err(format!("{resource} needs an amount, such as `{}=1 MiB/hour`", resource.name())),
             };
         }
-        let plain: Budget =
-            format!("{amount}/hour").parse().map_err(|_| format!("{RECORDED_EXPECTED}; found `{budget}`"))?;
+        let plain: Budget = format!("{amount}/hour").parse().map_err(|_| wrong())?;
         match (resource.in_bytes(), plain.bytes) {
             (true, false) => {
                 Err(format!("{resource} needs an amount with its unit, such as `64 B/request` or `1 MiB/hour`"))
@@ -110,14 +111,15 @@ impl RecordedBudget {
     pub fn of(&self, record: &RunRecord) -> Result<(ResourceBudget, Option<String>), String> {
         let resource = self.resource;
         let shown = |amount: f64| {
-            if resource.in_bytes() { format!("{}", Bytes(amount.round() as u64)) } else { format!("{amount:.3} {resource}") }
+            if resource.in_bytes() { format_bytes(amount) } else { format!("{} {resource}", format_count(amount)) }
         };
         let mut said = Vec::new();
         let amount = match self.amount {
             Amount::Of(amount) => amount,
             Amount::Share(share) => {
-                let level = first_level(record, resource).ok_or_else(|| format!("it has no {resource} to allow a part of"))?;
-                said.push(format!("{:.4} % of the first level of {}", 100.0 * share, shown(level)));
+                let level =
+                    first_level(record, resource).ok_or_else(|| format!("it has no {resource} to allow a part of"))?;
+                said.push(format!("{} % of the first level of {}", format_count(100.0 * share), shown(level)));
                 share * level
             }
         };
@@ -127,7 +129,7 @@ impl RecordedBudget {
             Over::All => elapsed(record).ok_or("it lasts no time over which growth could be allowed")? / 3600.0,
         };
         match self.over {
-            Over::All => said.push(format!("{} in all of {hours:.3} hours", shown(amount))),
+            Over::All => said.push(format!("{} in all of {}", shown(amount), format_seconds(3600.0 * hours))),
             Over::Day => said.push(format!("{} a day", shown(amount))),
             Over::Request | Over::Hour => {}
         }
@@ -228,7 +230,8 @@ mod tests {
         assert_eq!(hourly("24 %/day"), (Per::Hour, mib, true));
         assert_eq!(hourly("descriptors=30%"), (Per::Hour, 1.0, true));
         assert_eq!(hourly("threads=48/day"), (Per::Hour, 2.0, true));
-        for text in ["60", "60/hour", "1 MiB/week", "5%/x", "tmpfs=5%", "descriptors=1 MiB", "", "-5%", "heap=1 B/hour"] {
+        for text in ["60", "60/hour", "1 MiB/week", "5%/x", "tmpfs=5%", "descriptors=1 MiB", "", "-5%", "heap=1 B/hour"]
+        {
             assert!(text.parse::<RecordedBudget>().is_err(), "{text}");
         }
         record.samples.truncate(1);

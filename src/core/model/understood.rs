@@ -60,6 +60,19 @@ impl MemoryKind {
             MemoryKind::Unknown => "",
         }
     }
+
+    /// Its name by itself.
+    pub const fn full(self) -> &'static str {
+        match self {
+            MemoryKind::Anonymous => "anonymous memory",
+            MemoryKind::Private => "private memory",
+            MemoryKind::Proportional => "proportional memory",
+            MemoryKind::Resident => "resident memory",
+            MemoryKind::WorkingSet => "working-set memory",
+            MemoryKind::Host => "memory of the machine",
+            MemoryKind::Unknown => "memory",
+        }
+    }
 }
 
 /// What in a table may mean two things, one of which a pass would be wrong for.

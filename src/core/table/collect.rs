@@ -2,9 +2,9 @@
 
 use super::clock::{self, Clock, Form};
 use super::columns::Columns;
-use super::names::normal;
 use super::counts::{self, Counts};
 use super::course::{Course, Order};
+use super::names::normal;
 use super::{Mapping, Table, lives, shown, told};
 use crate::model::{
     Census, Counting, CountingSource, Host, LoadSample, MOST_READINGS, Reading, RunMeta, RunRecord, RunStatus, Sample,

@@ -68,9 +68,10 @@ impl Columns {
     pub fn find(header: &[Vec<u8>], rows: &[ByteRecord], mapping: &Mapping, delimiter: u8) -> Result<Columns, String> {
         // A metric with labels is a column of that metric.
         let metrics: Vec<Option<String>> = header.iter().map(|name| metrics::of(name)).collect();
-        let plain = header.iter().zip(&metrics).map(|(name, metric)| {
-            normal(metric.as_deref().unwrap_or(&String::from_utf8_lossy(name)))
-        });
+        let plain = header
+            .iter()
+            .zip(&metrics)
+            .map(|(name, metric)| normal(metric.as_deref().unwrap_or(&String::from_utf8_lossy(name))));
         let plain = plain.collect();
         let labelled = metrics.iter().map(Option::is_some).collect();
         let names = Names { header, plain, labelled, rows, mapping, delimiter };

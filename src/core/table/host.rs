@@ -1,15 +1,18 @@
 //! The memory of a whole machine: what `vmstat -t` prints, and whether what `sar` calls used has the page cache in it.
 
 use super::collect::Collector;
-use super::names::normal;
 use super::lines::{Lines, words};
+use super::names::normal;
 use super::sheet::{self, End, Rows, Sheet};
 use super::{Mapping, TableError, shown};
+use crate::model::format_bytes;
 use csv::ByteRecord;
 use std::io::Read;
 
 /// Less than so many KiB is the memory of no machine: they may be MiB.
 const LEAST: u64 = 1 << 20;
+/// Rows that can't all be alike.
+const ENOUGH: u64 = 3;
 /// The part of all memory by which sums differ that are rounded.
 const ROUNDED: f64 = 0.01;
 
@@ -21,17 +24,19 @@ pub(super) fn is_vmstat(first: &[u8]) -> bool {
 
 /// Reads vmstat's rows: what memory is neither free nor a cache's is used.
 pub(super) fn vmstat(input: impl Read, mapping: &Mapping, collector: &mut Collector) -> Result<(), TableError> {
-    let mut rows = Vmstat { lines: Lines::new(input), names: Vec::new(), first: None, total: 0 };
+    let mut rows =
+        Vmstat { lines: Lines::new(input), names: Vec::new(), first: None, total: 0, left: 0, rows: 0, changes: false };
     let mut first = ByteRecord::new();
     let Some(line) = rows.next_row(&mut first)? else { return Err(TableError::whole("it has no rows")) };
     if mapping.memory_unit.is_none() && rows.total < LEAST {
         let what = "its sizes are small for KiB, and may be in another unit (`vmstat -S`): say it with --memory-unit";
         return Err(TableError::at(line, what));
     }
+    let unit = mapping.memory_unit.unwrap_or(1 << 10);
     collector.remark(format!(
-        "`vmstat` doesn't say how much memory there is: levels are what free, buff and cache lack to {}, the next power of two, and only \
-         their growth counts",
-        rows.total
+        "`vmstat` doesn't say how much memory there is: levels are what free, buff and cache lack to {}, the next power of two, and \
+         only their growth counts",
+        format_bytes(rows.total as f64 * unit as f64)
     ));
     rows.first = Some((line, first));
     let header = [&b"timestamp"[..], b"host memory used (KiB)", b"swap (KiB)"].map(<[u8]>::to_vec).to_vec();
@@ -45,6 +50,10 @@ struct Vmstat<R> {
     first: Option<(u64, ByteRecord)>,
     /// From what it is counted what isn't free.
     total: u64,
+    /// What was left in the row before, how many rows there were, and whether they differ.
+    left: u64,
+    rows: u64,
+    changes: bool,
 }
 
 impl<R: Read> Vmstat<R> {
@@ -55,7 +64,8 @@ impl<R: Read> Vmstat<R> {
             let field = place.and_then(|place| fields.get(place)).and_then(|field| std::str::from_utf8(field).ok());
             field.and_then(|field| field.parse::<u64>().ok())
         };
-        let Some([free, buff, cache]) = value("free").zip(value("buff")).zip(value("cache")).map(|((a, b), c)| [a, b, c])
+        let Some([free, buff, cache]) =
+            value("free").zip(value("buff")).zip(value("cache")).map(|((a, b), c)| [a, b, c])
         else {
             return Err(format!(
                 "expected a row of `vmstat -t` with free, buff and cache, found `{}`",
@@ -63,6 +73,8 @@ impl<R: Read> Vmstat<R> {
             ));
         };
         let left = [free, buff, cache].into_iter().fold(0, u64::saturating_add);
+        self.changes |= self.rows > 0 && left != self.left;
+        (self.left, self.rows) = (left, self.rows + 1);
         if self.total == 0 {
             self.total = left.checked_next_power_of_two().unwrap_or(u64::MAX).max(1);
         }
@@ -104,6 +116,13 @@ impl<R: Read> Rows for Vmstat<R> {
                 Err(what) => return Err(TableError::at(line, what)),
             }
             return Ok(Some(line));
+        }
+        if self.rows >= ENOUGH && !self.changes {
+            return Err(TableError::whole(format!(
+                "its memory is the same in all of its {} rows, as that of no machine is: `vmstat` of procps 4.0.2 prints the first \
+                 reading again and again; `sar -r` reads anew each time",
+                self.rows
+            )));
         }
         Ok(None)
     }

@@ -101,7 +101,8 @@ fn cloudwatch(document: &Value, mapping: &Mapping) -> Result<Points, TableError>
         let unit = if point.get("Unit").and_then(Value::as_str) == Some("Bytes") { " B" } else { "" };
         // Of several statistics, each is one more that could be the memory.
         for (statistic, value) in point.as_object().into_iter().flatten().filter(|(_, value)| value.is_number()) {
-            let metric = if statistic == "Average" { label(document) } else { format!("{} {statistic}", label(document)) };
+            let metric =
+                if statistic == "Average" { label(document) } else { format!("{} {statistic}", label(document)) };
             add(metric, time, value, unit)?;
         }
     }

@@ -59,9 +59,8 @@ pub(super) fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
 
 /// Where a command line stands in a row, which is of any number of words: the fields before and after it.
 pub(super) fn command(names: &[impl AsRef<[u8]>]) -> Option<(usize, usize)> {
-    let is_command = |name: &[u8]| {
-        [&b"command"[..], b"cmd", b"args"].iter().any(|command| name.eq_ignore_ascii_case(command))
-    };
+    let is_command =
+        |name: &[u8]| [&b"command"[..], b"cmd", b"args"].iter().any(|command| name.eq_ignore_ascii_case(command));
     let place = names.iter().rposition(|name| is_command(name.as_ref()))?;
     Some((place, names.len() - place - 1))
 }

@@ -92,7 +92,17 @@ impl Points {
             self.rows.retain(|row| keep[row.0]);
             let labels = std::mem::take(&mut self.labels);
             let mut place = 0;
-            let places: Vec<usize> = keep.iter().map(|kept| if *kept { place += 1; place - 1 } else { 0 }).collect();
+            let places: Vec<usize> = keep
+                .iter()
+                .map(|kept| {
+                    if *kept {
+                        place += 1;
+                        place - 1
+                    } else {
+                        0
+                    }
+                })
+                .collect();
             self.labels = labels.into_iter().zip(&keep).filter(|(_, kept)| **kept).map(|(labels, _)| labels).collect();
             self.rows.iter_mut().for_each(|row| row.0 = places[row.0]);
         }

@@ -10,11 +10,9 @@ use std::collections::{HashMap, VecDeque};
 use std::io::Read;
 
 /// What `smaps` has of each mapping: the process has the sum.
-const SUMMED: [&str; 4] = [
-    "Rss", "Pss", "Anonymous", "Swap"];
+const SUMMED: [&str; 4] = ["Rss", "Pss", "Anonymous", "Swap"];
 /// These, and what `status` has, are worth a column.
-const KEPT: [&str; 10] =
-    ["Rss", "Pss", "Anonymous", "Swap", "Name", "Pid", "VmRSS", "RssAnon", "VmSwap", "Threads"];
+const KEPT: [&str; 10] = ["Rss", "Pss", "Anonymous", "Swap", "Name", "Pid", "VmRSS", "RssAnon", "VmSwap", "Threads"];
 /// Processes under one time.
 const MOST_PROCESSES: usize = 100_000;
 

@@ -62,6 +62,7 @@ pub(super) fn understood(
     let whose: Vec<usize> = c.workers.iter().copied().chain(c.pid).chain(c.start).collect();
     let lives: usize = courses.iter().map(|course| course.lives().count()).sum();
     let number = match (courses.len(), lives) {
+        (1, 1) if c.kind == MemoryKind::Host => "the whole machine, as one process".into(),
         (1, 1) if whose.is_empty() && c.memory.len() < 2 => "taken as one process".into(),
         (1, 1) => "one process".into(),
         (1, lives) => format!("one process in {lives} lives"),

@@ -25,8 +25,7 @@ fn memory(columns: &Columns) -> Vec<(usize, Option<u64>)> {
 
 #[test]
 fn names_are_known_in_any_spelling() {
-    let columns =
-        find("Elapsed Time (s),Requests,RSS (KiB),Anon-KB,PID,Num Threads,x", &Mapping::default()).unwrap();
+    let columns = find("Elapsed Time (s),Requests,RSS (KiB),Anon-KB,PID,Num Threads,x", &Mapping::default()).unwrap();
     assert_eq!(time(&columns), Some((0, Some(1.0))));
     assert_eq!((memory(&columns), columns.kind), (vec![(3, Some(1024))], MemoryKind::Anonymous));
     assert_eq!((columns.requests, columns.pid, columns.threads), (Some(1), Some(4), Some(5)));
@@ -68,8 +67,7 @@ fn what_cannot_be_told_is_refused() {
     assert!(error("time,vmrss_kb,rss_kib").contains("could be the memory"));
     assert!(error("time,rss_kib,requests,reqs").contains("could be the requests: `requests` and `reqs`"));
     assert!(
-        error("time,cpu")
-            .contains("no column is known to hold memory, descriptors or threads; found: `time`, `cpu`")
+        error("time,cpu").contains("no column is known to hold memory, descriptors or threads; found: `time`, `cpu`")
     );
     let mapping = Mapping { pid: Some("id".into()), ..Mapping::default() };
     assert!(find("time,rss_kib", &mapping).unwrap_err().contains("no column is called `id`, as --pid wants it"));
