@@ -43,8 +43,8 @@ pub(super) struct UnderstoodPart {
     taken: Vec<TakenPart>,
     /// Columns that nothing was read from.
     unused: Vec<String>,
-    /// What the memory column holds: `anonymous`, `private`, `proportional`, `resident`, `working set`, or nothing if its name
-    /// doesn't say.
+    /// What the memory column holds: `anonymous`, `private`, `proportional`, `resident`, `working set`, `host`, or nothing if its
+    /// name doesn't say.
     memory: &'static str,
 }
 

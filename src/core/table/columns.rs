@@ -304,8 +304,8 @@ impl Names<'_> {
             if let Some((index, unit)) = self.only("memory", &None, known, &MEMORY_UNITS)? {
                 if kind == MemoryKind::Host && host::used_with_cache(self.header, self.rows) {
                     return Err(format!(
-                        "`{}` has the page cache in it, as sysstat before 12 counts it: choose with --memory, such as \
-                         `--memory kbcommit`",
+                        "`{}` has the page cache in it, as older versions of sysstat count it: choose another with --memory, such as \
+                         `--memory kbcommit --memory-unit KiB`",
                         shown(&self.header[index])
                     ));
                 }

@@ -132,7 +132,7 @@ impl<R: Read> Rows for Vmstat<R> {
     }
 }
 
-/// Whether what `sar` calls used has the page cache in it, as before sysstat 12: then it is all that isn't free.
+/// Whether what `sar` calls used has the page cache in it, as in older versions: then it is all that isn't free.
 pub(super) fn used_with_cache(header: &[Vec<u8>], rows: &[ByteRecord]) -> bool {
     let place = |name: &str| header.iter().position(|known| normal(&String::from_utf8_lossy(known)) == name);
     let number = |row: &ByteRecord, place: usize| std::str::from_utf8(row.get(place)?).ok()?.trim().parse::<f64>().ok();

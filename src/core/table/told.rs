@@ -25,7 +25,10 @@ pub(super) fn understood(
         None => take("time", String::new(), "none: readings stand one second apart".into()),
     }
     let unit = |unit: Option<u64>| match unit {
-        Some(unit) => format!("in {}", unit_name(unit)),
+        Some(unit) => match &collector.own_unit {
+            Some(example) => format!("in the units that are written, as in `{example}`, else in {}", unit_name(unit)),
+            None => format!("in {}", unit_name(unit)),
+        },
         None => match &collector.own_unit {
             Some(example) => {
                 format!("in the units that are written, as in `{example}`; kB is 1024 bytes, MB 1024 of these")
@@ -138,7 +141,10 @@ pub(super) fn notes(
             MemoryKind::Proportional => Some("shared pages count as growth when a neighbour ends"),
             MemoryKind::Resident => Some("file and shared pages count as growth"),
             MemoryKind::WorkingSet => Some("page cache that is in use counts as growth"),
-            MemoryKind::Host => Some("it is that of all processes and of the kernel"),
+            MemoryKind::Host => Some(
+                "it is that of all processes and of the kernel, and has neither shared memory nor files on tmpfs in it, which count as \
+                 cache",
+            ),
         };
         if let Some(because) = because {
             note(format!("{} memory is judged for want of anonymous memory: {because}{beside}", c.kind.name()));

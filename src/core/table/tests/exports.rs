@@ -1,7 +1,7 @@
 //! What dashboards, clouds and testers of load export; not recorded, but written after what is cited.
 
 use super::*;
-use crate::model::MemoryKind;
+use crate::model::{Budgets, MemoryKind, Per};
 
 const BEGIN: u64 = 1_767_225_600;
 
@@ -145,7 +145,7 @@ fn a_database_is_refused_with_the_command_that_exports_it() {
     assert!(refused.contains("sqlite3 -header -csv FILE \"SELECT ts AS timestamp, stat_pid AS pid"), "{refused}");
 }
 
-/// What sysstat 11 called used had the page cache in it (its man page of `sar`): a machine's is then full whatever leaks.
+/// What older versions of sysstat call used has the page cache in it, by their man pages of `sar`: a machine's is then full, whatever leaks.
 #[test]
 fn used_memory_with_the_page_cache_in_it_is_refused() {
     let line = "kbmemfree   kbavail kbmemused  %memused kbbuffers  kbcached";
@@ -211,4 +211,53 @@ fn half_days_names_of_users_and_averages_in_any_language_are_those_of_sysstat() 
     }
     let other = with(&format!("{text}what is this\n"), "x", &Mapping::default()).unwrap_err();
     assert!(other.contains("expected a row that begins with a time, or names, found `what is this`"), "{other}");
+}
+
+/// A form, and what it begins with and has of each minute and level in KiB.
+type Form = (&'static str, &'static str, fn(u64, u64) -> String);
+
+#[test]
+fn in_every_form_a_leak_is_one_at_its_rate_and_a_clean_process_is_clean() {
+    let forms: [Form; 8] = [
+        ("pidstat", "", |i, kib| {
+            format!("# Time UID PID minflt/s RSS Command\n{} 0 7 {}.00 {kib} x y\n", BEGIN + 60 * i, i % 3)
+        }),
+        ("status", "", |i, kib| format!("{}\nVmRSS:\t{kib} kB\nVmSwap:\t0 kB\n", BEGIN + 60 * i)),
+        ("smaps", "", |i, kib| {
+            let mapping = |from: u64, kib: u64| format!("{from}-9f r--p 0 0:0 0\nAnonymous: {kib} kB\nSwap: 0 kB\n");
+            format!("{}\n{}{}", BEGIN + 60 * i, mapping(1, kib - 10), mapping(2, 10))
+        }),
+        ("smem", "", |i, kib| {
+            let names = "  PID User Command Swap USS PSS RSS";
+            format!("{}\n{names}\n 7 www a b c 0 {kib} {} {}\n----\n 1 1 0 1 1 1\n", BEGIN + 60 * i, kib + 5, kib + 900)
+        }),
+        ("vmstat", "procs ---memory---\n r b swpd free buff cache us UTC\n", |i, kib| {
+            format!("1 0 0 {} 5 3000000 2 2026-01-01 {:02}:{:02}:00\n", 20_000_000 - kib, i / 60, i % 60)
+        }),
+        ("mprof", "CMDLINE x\n", |i, kib| format!("MEM {:.6} {}.5000\n", kib as f64 / 1024.0, BEGIN + 60 * i)),
+        ("psrecord", "# Elapsed time   CPU (%)     Real (MB)   Virtual (MB)\n", |i, kib| {
+            format!(" {}.002   {}.000   {:.3}   900.0\n", 60 * i, i % 3, kib as f64 / 1024.0)
+        }),
+        ("promtool", "", |i, kib| {
+            format!(
+                "{{__name__=\"process_resident_memory_bytes\", job=\"a\"}} {:e} {}000\n",
+                kib as f64 * 1024.0,
+                BEGIN + 60 * i
+            )
+        }),
+    ];
+    for (form, begin, row) in forms {
+        for leaks in [true, false] {
+            let text: String = (0..240).map(|i| row(i, kib(i, leaks))).collect();
+            let table = with(&format!("{begin}{text}"), "x", &Mapping::default()).unwrap();
+            let mut record = table.record;
+            record.meta.budgets = Budgets { memory: Some(1_048_576.0), per: Per::Hour, ..Budgets::default() };
+            let verdict = verdict::judge(&record);
+            let growth = verdict.findings[0].growth.unwrap();
+            let wanted = if leaks { Outcome::Leak } else { Outcome::Clean };
+            assert_eq!(verdict.outcome, wanted, "{form}: {growth:?}");
+            let rate = growth.estimate / (30.0 * 1_048_576.0);
+            assert!(!leaks || (rate - 1.0).abs() < 0.05, "{form}: {growth:?}");
+        }
+    }
 }

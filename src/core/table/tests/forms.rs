@@ -179,7 +179,7 @@ fn loops_around_tools_have_a_time_above_each_table() {
         ("ps", &ps, "resident memory, in KiB"),
         ("top", &top, "resident memory, in KiB"),
         ("docker", &docker, "working set memory, in the units"),
-        ("kubectl", &kubectl, "of a kind that its name doesn't say, in bytes"),
+        ("kubectl", &kubectl, "of a kind that its name doesn't say, in the units that are written, as in `90000Ki`"),
     ];
     for (tool, printed, understood) in tools {
         let table = read_text(&(0..30).map(printed).collect::<String>());
