@@ -3,8 +3,8 @@
 #
 #   tests/tables/record.sh [SECONDS]
 #
-# Needs, on Debian: sysstat procps smem psmisc zstd prometheus python3-venv sqlite3; the profilers come from Python's registry into a
-# scratch directory. What is missing is told and left out. Names of the machine are taken out of what is kept.
+# Needs, on Debian: sysstat procps smem collectd-core prometheus python3-venv sqlite3; the profilers and locust come from Python's
+# registry into a scratch directory. What is missing is told and left out. Names of the machine are taken out of what is kept.
 set -eu
 cd "$(dirname "$0")"
 here=$PWD
@@ -75,6 +75,28 @@ else
     echo "left out: psrecord, mprof, procpath" >&2
 fi
 
+if has collectd; then
+    cat > collectd.conf <<CONF
+Interval 1
+BaseDir "$work"
+LoadPlugin csv
+LoadPlugin processes
+<Plugin csv>
+  DataDir "$work/collectd"
+</Plugin>
+<Plugin processes>
+  ProcessMatch "leaky" "leaky.py 104858 $((seconds + 40))"
+</Plugin>
+CONF
+    into log collectd -f -C collectd.conf
+fi
+if [ -d venv ] && venv/bin/pip install -q locust; then
+    printf 'from locust import HttpUser, task\nclass User(HttpUser):\n    @task\n    def get(self): self.client.get("/")\n' > locustfile.py
+    mkdir empty
+    into log $python -m http.server 18080 --bind 127.0.0.1 --directory empty
+    into log venv/bin/locust -f locustfile.py --headless -u 2 -r 2 -t 10s --host http://127.0.0.1:18080 --csv locust
+fi
+
 if has prometheus; then
     printf 'global: {scrape_interval: 1s}\nscrape_configs: [{job_name: self, static_configs: [{targets: ["127.0.0.1:19090"]}]}]\n' > prometheus.yml
     into log prometheus --config.file=prometheus.yml --storage.tsdb.path=tsdb --web.listen-address=127.0.0.1:19090
@@ -93,6 +115,11 @@ if [ -f procpath.sqlite ]; then
     sqlite3 -header -csv procpath.sqlite "SELECT ts AS timestamp, stat_pid AS pid, stat_starttime AS start, stat_rss * (SELECT value FROM meta WHERE key = 'page_size') AS rss_bytes, stat_num_threads AS threads FROM record ORDER BY ts" |
         grep -E "^(timestamp|[0-9.]+,($leaky|$clean),)" > procpath.csv
 fi
+rm -f locust_stats.csv locust_failures.csv locust_exceptions.csv
+for file in collectd/*/processes-leaky/ps_rss-*; do
+    # Its test gives it the name that says what it is.
+    [ -f "$file" ] && cp "$file" collectd-ps_rss.csv
+done
 host=$(uname -n)
 for file in *.txt *.csv *.dat; do
     [ -s "$file" ] && sed -e "s/$(uname -r)/6.1.0/g" -e "s/$host/host/g" -e "s#[^ \"]*/python3#python3#g" -e "s#$work/##g" "$file" > "$here/$file"

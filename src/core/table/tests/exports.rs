@@ -94,7 +94,7 @@ fn answers_of_cloudwatch_are_points_of_the_metrics_they_are_labelled_with() {
     assert!(with(&percent, "x.json", &Mapping::default()).is_err());
 }
 
-/// collectd's CSV plugin: a file for each value, `epoch,value`, named after what it is and the day (`csv.c` of collectd 5.12).
+/// collectd's CSV plugin writes a file for each value, named after what it is and the day; `recorded` has what is in one.
 #[test]
 fn a_file_of_collectd_is_what_its_name_says() {
     let text = rows_of("epoch,value\n", |i| format!("{}.250,{}.000000", BEGIN + 60 * i, 1024 * kib(i, true)));
@@ -108,8 +108,7 @@ fn a_file_of_collectd_is_what_its_name_says() {
     }
 }
 
-/// k6 (`--out csv`, `--out json`), JMeter's CSV (`jmeter.save.saveservice.output_format=csv`) and locust (`--csv`, its
-/// `stats_history.csv`), after their documentation.
+/// k6 (`--out csv`, `--out json`) and JMeter's CSV (`jmeter.save.saveservice.output_format=csv`), after their documentation.
 #[test]
 fn records_of_requests_alone_are_refused_by_name() {
     for (tool, text) in [
@@ -124,10 +123,6 @@ fn records_of_requests_alone_are_refused_by_name() {
         (
             "JMeter",
             "timeStamp,elapsed,label,responseCode,responseMessage,threadName,success,bytes,grpThreads,allThreads,Latency\n1767225600000,12,GET /,200,OK,t 1-1,true,300,1,1,11\n",
-        ),
-        (
-            "locust",
-            "Timestamp,User Count,Type,Name,Requests/s,Failures/s,50%,Total Request Count,Total Failure Count\n1767225600,10,,Aggregated,5.0,0.0,3,100,0\n",
         ),
     ] {
         let refused = with(text, "x", &Mapping::default()).unwrap_err();

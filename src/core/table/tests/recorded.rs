@@ -143,6 +143,24 @@ fn of_a_server_s_whole_store_what_is_known_is_read() {
 }
 
 #[test]
+fn a_file_of_collectd_is_named_by_its_file() {
+    let (_, bytes) = recorded!("collectd-ps_rss.csv");
+    let table = with(bytes, "ps_rss-2026-12-01", &Mapping::default());
+    let growth = judged(&table).findings[0].growth.unwrap();
+    assert_eq!((kind(&table), judged(&table).outcome), (MemoryKind::Resident, Outcome::Leak));
+    assert!((growth.estimate / (3600.0 * RATE) - 1.0).abs() < 0.05, "{growth:?}");
+    let refused = read(bytes, "x.csv", &Mapping::default()).unwrap_err().to_string();
+    assert!(refused.contains("--memory"), "{refused}");
+}
+
+#[test]
+fn locust_s_history_has_no_memory() {
+    let (name, bytes) = recorded!("locust_stats_history.csv");
+    let refused = read(bytes, name, &Mapping::default()).unwrap_err().to_string();
+    assert!(refused.starts_with("line 1: it is locust's record of requests, without the memory"), "{refused}");
+}
+
+#[test]
 fn a_recording_that_is_cut_off_anywhere_is_read_up_to_there_or_refused() {
     for (name, bytes) in [
         recorded!("pidstat-r.txt"),
