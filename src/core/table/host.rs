@@ -10,7 +10,7 @@ use csv::ByteRecord;
 use std::io::Read;
 
 /// Less than so many KiB is the memory of no machine: they may be MiB.
-const LEAST: u64 = 1 << 20;
+const LEAST: u64 = 1 << 19;
 /// Rows that can't all be alike.
 const ENOUGH: u64 = 3;
 /// The part of all memory by which sums differ that are rounded.
@@ -28,18 +28,22 @@ pub(super) fn vmstat(input: impl Read, mapping: &Mapping, collector: &mut Collec
         Vmstat { lines: Lines::new(input), names: Vec::new(), first: None, total: 0, left: 0, rows: 0, changes: false };
     let mut first = ByteRecord::new();
     let Some(line) = rows.next_row(&mut first)? else { return Err(TableError::whole("it has no rows")) };
-    if mapping.memory_unit.is_none() && rows.total < LEAST {
+    if mapping.memory_unit.is_none() && rows.left < LEAST {
         let what = "its sizes are small for KiB, and may be in another unit (`vmstat -S`): say it with --memory-unit";
         return Err(TableError::at(line, what));
     }
     let unit = mapping.memory_unit.unwrap_or(1 << 10);
     collector.remark(format!(
-        "`vmstat` doesn't say how much memory there is: levels are what free, buff and cache lack to {}, the next power of two, and \
-         only their growth counts",
+        "`vmstat` doesn't say how much memory there is: levels are what free, buff and cache lack to {}, and only their growth \
+         counts",
         format_bytes(rows.total as f64 * unit as f64)
     ));
     rows.first = Some((line, first));
-    let header = [&b"timestamp"[..], b"host memory used (KiB)", b"swap (KiB)"].map(<[u8]>::to_vec).to_vec();
+    let header: [&[u8]; 3] = match mapping.memory_unit {
+        None => [b"timestamp", b"host memory used (KiB)", b"swap (KiB)"],
+        Some(_) => [b"timestamp", b"host memory used", b"swap"],
+    };
+    let header = header.map(<[u8]>::to_vec).to_vec();
     sheet::read(Sheet { header, line, delimiter: b' ', rows }, mapping, collector)
 }
 
@@ -76,7 +80,8 @@ impl<R: Read> Vmstat<R> {
         self.changes |= self.rows > 0 && left != self.left;
         (self.left, self.rows) = (left, self.rows + 1);
         if self.total == 0 {
-            self.total = left.checked_next_power_of_two().unwrap_or(u64::MAX).max(1);
+            // More may be free later than now.
+            self.total = left.saturating_add(left / 2).checked_next_power_of_two().unwrap_or(u64::MAX).max(1);
         }
         // The column of times is named by their zone, and has a date in it.
         let time = fields.get(self.names.len() - 1..).filter(|time| time.len() == 2 && time[1].contains(&b':'));

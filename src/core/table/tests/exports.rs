@@ -172,6 +172,10 @@ fn rows_whose_names_or_times_are_missing_are_refused_with_what_to_put_there() {
     assert!(refused(vmstat).contains("`vmstat -t` prints them"), "{}", refused(vmstat));
     let small = "procs -----------memory---------- ---swap--\n r  b   swpd   free   buff  cache UTC\n 9  0      0 8482 366 23122 2026-11-30 23:48:59\n";
     assert!(refused(small).contains("say it with --memory-unit"), "{}", refused(small));
+    let mib = Mapping { memory_unit: Some(1 << 20), ..Mapping::default() };
+    let freed = with(&format!("{small} 9  0 0 9482 366 23122 2026-11-30 23:49:59\n"), "x", &mib).unwrap();
+    let levels: Vec<_> = freed.record.samples.iter().filter_map(|sample| sample.anon).collect();
+    assert_eq!((levels.len(), levels[0] - levels[1]), (2, 1000 << 20), "more is free than at first");
     let whose = refused("1767225600\nVmRSS:\t 100 kB\nVmRSS:\t 200 kB\n");
     assert!(whose.contains("`VmRSS` stands twice under one time") && whose.contains("grep -H"), "{whose}");
     let rollups = "1767225600\n1-2 ---p 0 0:0 0 [rollup]\nRss: 100 kB\n3-4 ---p 0 0:0 0 [rollup]\nRss: 100 kB\n";
