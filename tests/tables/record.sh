@@ -104,7 +104,9 @@ fi
 
 # Prometheus and the tools with `into` end by themselves or here.
 sleep $((seconds + 8))
+# shellcheck disable=SC2086  # a list of PIDs
 kill $recorders 2> /dev/null || true
+# shellcheck disable=SC2086
 wait $recorders 2> /dev/null || true
 
 if [ -d tsdb ]; then

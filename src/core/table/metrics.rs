@@ -26,6 +26,8 @@ pub(super) struct Points {
     /// The row of each set of labels and time.
     at: HashMap<(usize, u64), usize>,
     left_out: u64,
+    /// Points of metrics that there are too many of, and whose names say nothing.
+    unread: u64,
 }
 
 impl Points {
@@ -51,7 +53,7 @@ impl Points {
             }
             // A server's whole store has hundreds that say nothing of memory.
             None => {
-                self.left_out += 1;
+                self.unread += 1;
                 return Ok(());
             }
         };
@@ -111,6 +113,12 @@ impl Points {
     /// Reads the points as a sheet.
     pub fn read(mut self, mapping: &Mapping, collector: &mut Collector) -> Result<(), TableError> {
         self.leave_out_unwanted(mapping);
+        if self.unread > 0 {
+            collector.remark(format!(
+                "it has more than {MOST_METRICS} metrics: {} points of others, whose names aren't known, were not read",
+                self.unread
+            ));
+        }
         if self.rows.is_empty() {
             let what =
                 if self.left_out > 0 { "no series has the labels that --where asks for" } else { "it has no points" };

@@ -72,8 +72,12 @@ pub(super) fn sheet<R: Read>(input: R) -> Result<Sheet<Timed<R>>, TableError> {
         if !MEMORY.iter().any(|(known, _)| has(known)) {
             continue;
         }
-        let called =
-            |name: &&[u8]| MEMORY.iter().find(|(known, _)| known == name).map_or(*name, |(_, called)| called).to_vec();
+        // Another's RSS may be in another unit: pidstat's stands beside the faults.
+        let sure = has(b"minflt/s") || !has(b"RSS");
+        let called = |name: &&[u8]| {
+            let known = MEMORY.iter().find(|(known, _)| sure && known == name);
+            known.map_or(*name, |(_, called)| called).to_vec()
+        };
         let header: Vec<Vec<u8>> = [b"timestamp".to_vec()].into_iter().chain(names.iter().map(called)).collect();
         let names: Vec<Vec<u8>> = names.iter().map(|name| name.to_vec()).collect();
         let line = lines.number();

@@ -166,6 +166,8 @@ fn rows_whose_names_or_times_are_missing_are_refused_with_what_to_put_there() {
         &Mapping::default(),
     );
     assert_eq!(rows(&named.unwrap())[0].1, Some(10_852 << 10));
+    let others = refused("# Time PID RSS\n1767225600 7 90000\n1767225660 7 90001\n");
+    assert!(others.contains("the unit of column `RSS` isn't known"), "{others}");
     let timeless = refused("Name:\tx\nVmRSS:\t 100 kB\n");
     assert!(timeless.contains("print a time above it each time, as `date +%s` does"), "{timeless}");
     let vmstat = " r  b   swpd   free   buff  cache   si   so    bi    bo   in   cs us sy id wa st\n 9  0      0 848236 366036 23122628    0    0   116  2370  708 1507 77  8 15  0  0\n";

@@ -264,6 +264,20 @@ fn what_prometheus_answers_is_read() {
 }
 
 #[test]
+fn of_hundreds_of_metrics_those_are_read_whose_names_are_known() {
+    let mut text = String::new();
+    for i in 0..30 {
+        let t = 1000 * (1_767_225_600 + 60 * i);
+        (0..150).for_each(|m| text.push_str(&format!("{{__name__=\"x_{m}\",le=\"{m}\"}} 1 {t}\n")));
+        text.push_str(&format!("{{__name__=\"process_resident_memory_bytes\"}} {} {t}\n", 1024 * kib(i)));
+    }
+    let table = read_text(&text);
+    assert_eq!(rows(&table), rows(&plain(30)));
+    let told = "it has more than 100 metrics: 1500 points of others";
+    assert!(table.notes.iter().any(|note| note.starts_with(told)), "{:?}", table.notes);
+}
+
+#[test]
 fn metrics_in_text_need_their_times() {
     let metric = "process_resident_memory_bytes{instance=\"a \\\"x\\\"\"}";
     for (k, unit) in [(1, "s"), (1000, "ms")] {
