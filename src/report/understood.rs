@@ -68,3 +68,20 @@ impl From<&Understood> for UnderstoodPart {
         UnderstoodPart { taken: taken.collect(), unused: understood.unused.clone(), memory: understood.kind.name() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::model::{MemoryKind, Understood};
+    use crate::report::{fixture, html, markdown};
+
+    #[test]
+    fn what_was_measured_as_resident_is_headed_so() {
+        let (mut record, verdict) = fixture::leak();
+        let own = html::render(&record, &verdict).unwrap() + &markdown::render(&record, &verdict);
+        assert!(own.to_lowercase().contains("anonymous + swap"));
+        record.meta.understood = Some(Box::new(Understood { kind: MemoryKind::Resident, ..Understood::default() }));
+        let of_table = html::render(&record, &verdict).unwrap() + &markdown::render(&record, &verdict);
+        assert!(!of_table.to_lowercase().contains("anonymous + swap"), "{of_table}");
+        assert!(of_table.contains("Resident memory against"));
+    }
+}
