@@ -1,6 +1,6 @@
 //! `analyze`: judges finished runs and series that other tools wrote, one or thousands.
 
-use super::budget::{self, ResourceBudget};
+use super::budget::{self, RecordedBudget, ResourceBudget};
 use super::output::{self, Answer, Inconclusive, colours, columns, exit_code, folded, rendered};
 use super::problem::{Done, Problem};
 use crate::config;
@@ -11,6 +11,7 @@ use crate::table::{self, Decimal, Mapping, RequestsAre};
 use crate::thread::no_thread;
 use crate::verdict::{self, ExitCode, Verdict};
 use flate2::bufread::MultiGzDecoder;
+use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read, Write};
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ use std::sync::mpsc;
 #[command(after_help = SHORT_AFTER, after_long_help = AFTER)]
 pub struct Arguments {
     /// Run directories, and files that other tools wrote: CSV and other tables, JSON lines, Prometheus' answers and metrics,
-    /// psrecord's text, mprof's `.dat`; also compressed by gzip. `-` is standard input.
+    /// psrecord's text, mprof's `.dat`; also compressed by gzip or zstd. `-` is standard input.
     #[arg(required = true, value_name = "RUN_OR_FILE")]
     inputs: Vec<PathBuf>,
     /// How verdicts are printed.
@@ -31,17 +32,19 @@ pub struct Arguments {
     /// What an inconclusive verdict exits with: 11, or that of a pass or a leak.
     #[arg(long, value_enum, value_name = "AS")]
     inconclusive: Option<Inconclusive>,
-    /// Growth that is allowed, such as `64 B/request` or `1 MiB/hour`; may be given again for other resources:
-    /// `descriptors=0.01/request`, `threads=60/hour`, `tmpfs=64 B/request`. By default the run's own, and for a file 64 B, 0.01
+    /// Growth that is allowed, such as `64 B/request`, `1 MiB/hour` or `24 MiB/day`; in all of the time, `10 MiB`; or in parts of the
+    /// first level, `5%` or `1%/day`. May be given again for other resources: `descriptors=0.01/request`, `threads=60/hour`,
+    /// `tmpfs=64 B/request`. By default the run's own, and for a file 64 B, 0.01
     /// descriptors and 0.01 threads per request, or 1 MiB, 60 and 60 per hour if it has no requests.
     #[arg(long, value_name = "[RESOURCE=]AMOUNT")]
-    budget: Vec<ResourceBudget>,
+    budget: Vec<RecordedBudget>,
     #[command(flatten)]
     columns: Columns,
 }
 
-/// What a file begins with that gzip compressed.
+/// What a file begins with that gzip or zstd compressed.
 const GZIP: &[u8] = b"\x1f\x8b";
+const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
 
 const SHORT_AFTER: &str = "Columns of a CSV, and what several files exit with: see --help.";
 
@@ -197,21 +200,24 @@ fn memory_unit(text: &str) -> Result<u64, String> {
     unit.map(|b| b.0).map_err(|_| "expected B, KiB, MiB, GiB, kB, MB or GB".into())
 }
 
-/// Puts the budgets that were given in the place of a run's own. If they are for another unit, the run's others count
-/// no more.
-fn put_budgets(given: &[ResourceBudget], own: &mut model::Budgets) -> Result<(), &'static str> {
-    if let Some(per) = budget::basis(given)?.filter(|per| *per != own.per) {
-        *own = model::Budgets { per, ..model::Budgets::default() };
+/// Puts the budgets that were given in the place of a run's own, and notes how they follow from what was written. If they are for
+/// another unit, the run's others count no more.
+fn put_budgets(given: &[RecordedBudget], record: &mut RunRecord) -> Result<(), String> {
+    if let Some(per) = budget::recorded_basis(given)?.filter(|per| *per != record.meta.budgets.per) {
+        record.meta.budgets = model::Budgets { per, ..model::Budgets::default() };
     }
-    for ResourceBudget { resource, budget } in given {
-        own.allow(*resource, Some(budget.amount));
+    for given in given {
+        let (ResourceBudget { resource, budget }, note) = given.of(record)?;
+        record.meta.budgets.allow(resource, Some(budget.amount));
+        let t = record.samples.first().map_or(0.0, |sample| sample.t);
+        record.events.extend(note.map(|text| Event { t, kind: EventKind::Note { text } }));
     }
     Ok(())
 }
 
 /// Judges every input.
 pub fn analyze(arguments: &Arguments) -> Done {
-    budget::basis(&arguments.budget).map_err(|error| Problem::new(ExitCode::Usage, error))?;
+    budget::recorded_basis(&arguments.budget).map_err(|error| Problem::new(ExitCode::Usage, error))?;
     match (&arguments.inputs[..], arguments.format) {
         ([input], PrintedOrLines::Terminal | PrintedOrLines::Json) => one(input, arguments),
         (_, PrintedOrLines::Json) => {
@@ -337,12 +343,12 @@ fn judge(input: &Path, arguments: &Arguments) -> Result<JudgedInput, String> {
     } else {
         read_table(input, &arguments.columns.mapping())?
     };
-    put_budgets(&arguments.budget, &mut record.meta.budgets)?;
+    put_budgets(&arguments.budget, &mut record).map_err(|error| format!("{}: {error}", input.display()))?;
     let verdict = verdict::judge(&record);
     Ok(JudgedInput { record, verdict })
 }
 
-/// Standard input or a file, without the compression of gzip.
+/// Standard input or a file, without the compression of gzip or zstd.
 fn open(input: &Path) -> Result<Box<dyn Read>, String> {
     let failed = |error: io::Error| format!("could not read {}: {error}", input.display());
     let file: Box<dyn Read> = if input == Path::new("-") {
@@ -352,8 +358,41 @@ fn open(input: &Path) -> Result<Box<dyn Read>, String> {
     };
     let mut file = io::BufReader::new(file);
     // What comes through a pipe may come in pieces, but never in one of a single byte.
-    let packed = file.fill_buf().map_err(failed)?.starts_with(GZIP);
-    Ok(if packed { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) })
+    let begin = file.fill_buf().map_err(failed)?;
+    Ok(if begin.starts_with(GZIP) {
+        Box::new(MultiGzDecoder::new(file))
+    } else if begin.starts_with(ZSTD) {
+        Box::new(Zstd { frame: None, rest: Some(file) })
+    } else {
+        Box::new(file)
+    })
+}
+
+/// What zstd compressed, frame by frame: one after the other, as `zstd` appends them.
+struct Zstd<R: Read> {
+    frame: Option<StreamingDecoder<R, FrameDecoder>>,
+    /// What comes after the last frame.
+    rest: Option<R>,
+}
+
+impl<R: BufRead> Read for Zstd<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let broken = || io::Error::new(io::ErrorKind::InvalidData, "what zstd compressed is damaged or cut off");
+        loop {
+            if let Some(frame) = &mut self.frame {
+                let read = frame.read(buffer).map_err(|_| broken())?;
+                if read > 0 || buffer.is_empty() {
+                    return Ok(read);
+                }
+            }
+            self.rest = self.frame.take().map(StreamingDecoder::into_inner).or(self.rest.take());
+            let Some(mut rest) = self.rest.take() else { return Ok(0) };
+            if rest.fill_buf()?.is_empty() {
+                return Ok(0);
+            }
+            self.frame = Some(StreamingDecoder::new(rest).map_err(|_| broken())?);
+        }
+    }
 }
 
 /// A table, with usual budgets for what it has; what is to be said of it are notes at its begin.

@@ -1,6 +1,7 @@
 //! `--budget`: growth that is allowed, in the same words for every command.
 
-use crate::model::{Budget, Per, Resource, UnitError};
+use crate::model::{Budget, Per, Resource, RunRecord, Sample, UnitError, format_bytes, format_count, format_seconds};
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 /// A budget with the resource it is for: `64 B/request`, `descriptors=60/hour`.
@@ -12,19 +13,19 @@ pub struct ResourceBudget {
     pub budget: Budget,
 }
 
+/// The resource that is named before an amount, memory if none is, and the amount.
+fn named(text: &str) -> Result<(Resource, &str), String> {
+    let Some((name, amount)) = text.split_once('=') else { return Ok((Resource::Memory, text)) };
+    let named = Resource::budgeted().find(|r| r.name() == name.trim());
+    let names = || Resource::budgeted().map(Resource::name).collect::<Vec<_>>().join(", ");
+    named.map(|named| (named, amount)).ok_or_else(|| format!("`{name}` has no budget; choose from {}", names()))
+}
+
 impl FromStr for ResourceBudget {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (resource, amount) = match text.split_once('=') {
-            None => (Resource::Memory, text),
-            Some((name, amount)) => {
-                let named = Resource::budgeted().find(|r| r.name() == name.trim());
-                let names = || Resource::budgeted().map(Resource::name).collect::<Vec<_>>().join(", ");
-                let unknown = || format!("`{name}` has no budget; choose from {}", names());
-                (named.ok_or_else(unknown)?, amount)
-            }
-        };
+        let (resource, amount) = named(text)?;
         let budget: Budget = amount.parse().map_err(|error: UnitError| error.to_string())?;
         match (resource.in_bytes(), budget.bytes) {
             (true, false) => {
@@ -36,13 +37,155 @@ impl FromStr for ResourceBudget {
     }
 }
 
+/// Growth that is allowed of what was recorded already: also by the day, in all of the time, and as a part of the first level.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RecordedBudget {
+    resource: Resource,
+    amount: Amount,
+    over: Over,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Amount {
+    /// Bytes or items.
+    Of(f64),
+    /// A part of the first level: 1 is all of it.
+    Share(f64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Over {
+    Request,
+    Hour,
+    Day,
+    All,
+}
+
+const RECORDED_EXPECTED: &str = "expected growth per request, hour or day, or in all, such as `64 B/request`, `1 MiB/hour`, `24 MiB/day`, \
+                                 `10 MiB`, or a part of the first level, such as `5%` or `1%/day`";
+
+impl FromStr for RecordedBudget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (resource, budget) = named(text)?;
+        let (amount, over) = match budget.rsplit_once('/') {
+            None => (budget, Over::All),
+            Some((amount, "request")) => (amount, Over::Request),
+            Some((amount, "hour" | "h")) => (amount, Over::Hour),
+            Some((amount, "day" | "d")) => (amount, Over::Day),
+            Some(_) => return Err(format!("{RECORDED_EXPECTED}; found `{budget}`")),
+        };
+        let wrong = || format!("{RECORDED_EXPECTED}; found `{budget}`");
+        if let Some(percent) = amount.trim().strip_suffix('%') {
+            let percent: Budget = format!("{}/hour", percent.trim()).parse().map_err(|_| wrong())?;
+            let share = Some(percent.amount / 100.0).filter(|_| !percent.bytes).ok_or_else(wrong)?;
+            return match resource {
+                Resource::Memory | Resource::Descriptors | Resource::Threads => {
+                    Ok(RecordedBudget { resource, amount: Amount::Share(share), over })
+                }
+                _ => Err(format!("{resource} needs an amount, such as `{}=1 MiB/hour`", resource.name())),
+            };
+        }
+        let plain: Budget = format!("{amount}/hour").parse().map_err(|_| wrong())?;
+        match (resource.in_bytes(), plain.bytes) {
+            (true, false) => {
+                Err(format!("{resource} needs an amount with its unit, such as `64 B/request` or `1 MiB/hour`"))
+            }
+            (false, true) => Err(format!("{resource} are counted, such as `{resource}=60/hour`")),
+            _ => Ok(RecordedBudget { resource, amount: Amount::Of(plain.amount), over }),
+        }
+    }
+}
+
+impl RecordedBudget {
+    /// What it is for.
+    fn per(&self) -> Per {
+        if self.over == Over::Request { Per::Request } else { Per::Hour }
+    }
+
+    /// The budget for what was recorded, and how it follows if that isn't what was written.
+    ///
+    /// # Errors
+    /// If the record has no level to take a part of, or no time.
+    pub fn of(&self, record: &RunRecord) -> Result<(ResourceBudget, Option<String>), String> {
+        let resource = self.resource;
+        let shown = |amount: f64| {
+            if resource.in_bytes() { format_bytes(amount) } else { format!("{} {resource}", format_count(amount)) }
+        };
+        let mut said = Vec::new();
+        let amount = match self.amount {
+            Amount::Of(amount) => amount,
+            Amount::Share(share) => {
+                let level =
+                    first_level(record, resource).ok_or_else(|| format!("it has no {resource} to allow a part of"))?;
+                said.push(format!("{} % of the first level of {}", format_count(100.0 * share), shown(level)));
+                share * level
+            }
+        };
+        let hours = match self.over {
+            Over::Request | Over::Hour => 1.0,
+            Over::Day => 24.0,
+            Over::All => elapsed(record).ok_or("it lasts no time over which growth could be allowed")? / 3600.0,
+        };
+        match self.over {
+            Over::All => said.push(format!("{} in all of {}", shown(amount), format_seconds(3600.0 * hours))),
+            Over::Day => said.push(format!("{} a day", shown(amount))),
+            Over::Request | Over::Hour => {}
+        }
+        let amount = amount / hours;
+        let budget = Budget { amount, bytes: resource.in_bytes(), per: self.per() };
+        let unit = if self.over == Over::Request { "request" } else { "hour" };
+        let note = || format!("the budget of {resource}, {}, is {}/{unit}", said.join(", which is "), shown(amount));
+        Ok((ResourceBudget { resource, budget }, (!said.is_empty()).then(note)))
+    }
+}
+
+/// Seconds from the first reading to the last.
+fn elapsed(record: &RunRecord) -> Option<f64> {
+    let times = || record.samples.iter().map(|sample| sample.t);
+    let span = times().fold(f64::NEG_INFINITY, f64::max) - times().fold(f64::INFINITY, f64::min);
+    (span.is_finite() && span > 0.0).then_some(span)
+}
+
+/// The median of what each worker began with.
+fn first_level(record: &RunRecord, resource: Resource) -> Option<f64> {
+    let level = |sample: &Sample| match resource {
+        Resource::Memory => sample.anon_and_swap(),
+        Resource::Descriptors => sample.fds,
+        Resource::Threads => sample.threads,
+        _ => None,
+    };
+    let mut first = BTreeMap::new();
+    for sample in &record.samples {
+        if let Some(level) = level(sample) {
+            first.entry(sample.worker).or_insert(level);
+        }
+    }
+    let mut levels: Vec<u64> = first.into_values().collect();
+    levels.sort_unstable();
+    levels.get(levels.len() / 2).map(|level| *level as f64)
+}
+
+/// What all budgets of a record are for; `None` without any.
+///
+/// # Errors
+/// If some are for a request and others for time.
+pub fn recorded_basis(budgets: &[RecordedBudget]) -> Result<Option<Per>, &'static str> {
+    one_basis(budgets.iter().map(RecordedBudget::per))
+}
+
 /// What all budgets are for; `None` without any.
 ///
 /// # Errors
 /// If some are for a request and others for an hour.
 pub fn basis(budgets: &[ResourceBudget]) -> Result<Option<Per>, &'static str> {
-    let first = budgets.first().map(|b| b.budget.per);
-    if budgets.iter().any(|b| Some(b.budget.per) != first) {
+    one_basis(budgets.iter().map(|b| b.budget.per))
+}
+
+fn one_basis(mut all: impl Iterator<Item = Per>) -> Result<Option<Per>, &'static str> {
+    let first = all.next();
+    if all.any(|per| Some(per) != first) {
         return Err("budgets are either all per request or all per hour");
     }
     Ok(first)
@@ -61,6 +204,38 @@ mod tests {
         for text in ["60/hour", "descriptors=1 MiB/hour", "heap=1 MiB/hour", "memory=", ""] {
             assert!(text.parse::<ResourceBudget>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn budgets_of_a_record_follow_from_its_time_and_its_first_level() {
+        let mut record = crate::report::fixture::leak().0;
+        let worker = record.samples[0].worker;
+        record.samples = [(0.0, 100u64 << 20), (43_200.0, 110 << 20)]
+            .map(|(t, anon)| {
+                let mut sample = Sample::new(t, worker);
+                (sample.anon, sample.swap, sample.fds) = (Some(anon), Some(0), Some(40));
+                sample
+            })
+            .to_vec();
+        let hourly = |text: &str| {
+            let (budget, note) = text.parse::<RecordedBudget>().unwrap().of(&record).unwrap();
+            (budget.budget.per, budget.budget.amount, note.is_some())
+        };
+        let mib = 1_048_576.0;
+        assert_eq!(hourly("64 B/request"), (Per::Request, 64.0, false));
+        assert_eq!(hourly("1 MiB/hour"), (Per::Hour, mib, false));
+        assert_eq!(hourly("24 MiB/day"), (Per::Hour, mib, true));
+        assert_eq!(hourly("12 MiB"), (Per::Hour, mib, true));
+        assert_eq!(hourly("12%"), (Per::Hour, mib, true));
+        assert_eq!(hourly("24 %/day"), (Per::Hour, mib, true));
+        assert_eq!(hourly("descriptors=30%"), (Per::Hour, 1.0, true));
+        assert_eq!(hourly("threads=48/day"), (Per::Hour, 2.0, true));
+        for text in ["60", "60/hour", "1 MiB/week", "5%/x", "tmpfs=5%", "descriptors=1 MiB", "", "-5%", "heap=1 B/hour"]
+        {
+            assert!(text.parse::<RecordedBudget>().is_err(), "{text}");
+        }
+        record.samples.truncate(1);
+        assert!("1 MiB".parse::<RecordedBudget>().unwrap().of(&record).is_err());
     }
 
     #[test]

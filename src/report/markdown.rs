@@ -49,11 +49,11 @@ fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::R
     }
     for finding in &verdict.findings {
         if let Some(steps) = finding.steps.as_ref().filter(|_| finding.outcome != Outcome::Clean) {
-            write_steps(out, finding, steps)?;
+            write_steps(out, finding, steps, record.meta.full(finding.resource))?;
         }
     }
     for finding in verdict.findings.iter().filter(|f| !f.workers.is_empty()).filter(|f| f.outcome != Outcome::Clean) {
-        write_workers(out, finding)?;
+        write_workers(out, finding, record.meta.full(finding.resource))?;
     }
     writeln!(out, "\n<details><summary>Understanding this report</summary>\n")?;
     for paragraph in explain(record, verdict) {
@@ -72,9 +72,9 @@ fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::R
     )
 }
 
-fn write_steps(out: &mut String, finding: &Finding, steps: &BySteps) -> std::fmt::Result {
+fn write_steps(out: &mut String, finding: &Finding, steps: &BySteps, full: &str) -> std::fmt::Result {
     let resource = finding.resource;
-    writeln!(out, "\n| Step | Share | {} per request of it |\n|---|--:|---|", text::capital(resource.full()))?;
+    writeln!(out, "\n| Step | Share | {} per request of it |\n|---|--:|---|", text::capital(full))?;
     for row in &steps.rows {
         let share = format_count((1000.0 * row.share).round() / 10.0);
         let growth =
@@ -84,12 +84,12 @@ fn write_steps(out: &mut String, finding: &Finding, steps: &BySteps) -> std::fmt
     writeln!(out, "\n{}", worth(steps))
 }
 
-fn write_workers(out: &mut String, finding: &Finding) -> std::fmt::Result {
+fn write_workers(out: &mut String, finding: &Finding, full: &str) -> std::fmt::Result {
     let resource = finding.resource;
     let mut workers: Vec<_> = finding.workers.iter().collect();
     let key = |w: &crate::verdict::WorkerFinding| w.growth.map_or(f64::NEG_INFINITY, |g| g.estimate);
     workers.sort_by(|a, b| key(b).total_cmp(&key(a)));
-    writeln!(out, "\n<details><summary>{} by worker</summary>\n", text::capital(resource.full()))?;
+    writeln!(out, "\n<details><summary>{} by worker</summary>\n", text::capital(full))?;
     writeln!(out, "| Worker | First | Last | Growth |\n|---|--:|--:|---|")?;
     for worker in workers.iter().take(ROWS) {
         let growth = match (&worker.growth, worker.set_aside) {

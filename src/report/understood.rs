@@ -43,8 +43,8 @@ pub(super) struct UnderstoodPart {
     taken: Vec<TakenPart>,
     /// Columns that nothing was read from.
     unused: Vec<String>,
-    /// What the memory column holds: `anonymous`, `private`, `proportional`, `resident`, `working set`, or nothing if its name
-    /// doesn't say.
+    /// What the memory column holds: `anonymous`, `private`, `proportional`, `resident`, `working set`, `host`, or nothing if its
+    /// name doesn't say.
     memory: &'static str,
 }
 
@@ -66,5 +66,22 @@ impl From<&Understood> for UnderstoodPart {
             how: taken.how.clone(),
         });
         UnderstoodPart { taken: taken.collect(), unused: understood.unused.clone(), memory: understood.kind.name() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::{MemoryKind, Understood};
+    use crate::report::{fixture, html, markdown};
+
+    #[test]
+    fn what_was_measured_as_resident_is_headed_so() {
+        let (mut record, verdict) = fixture::leak();
+        let own = html::render(&record, &verdict).unwrap() + &markdown::render(&record, &verdict);
+        assert!(own.to_lowercase().contains("anonymous + swap"));
+        record.meta.understood = Some(Box::new(Understood { kind: MemoryKind::Resident, ..Understood::default() }));
+        let of_table = html::render(&record, &verdict).unwrap() + &markdown::render(&record, &verdict);
+        assert!(!of_table.to_lowercase().contains("anonymous + swap"), "{of_table}");
+        assert!(of_table.contains("Resident memory against"));
     }
 }

@@ -27,7 +27,7 @@ pub fn is_shown(finding: &Finding) -> bool {
 }
 
 fn one(record: &RunRecord, finding: &Finding, columns: usize) -> String {
-    let title = format!("{}: {}", capital(finding.resource.full()), finding.outcome);
+    let title = format!("{}: {}", capital(record.meta.full(finding.resource)), finding.outcome);
     let mut out = format!("{title}\n{}\n", "=".repeat(title.chars().count()));
     out.push_str(&format!("{}.\n", capital(&words::reason(finding))));
     out.extend(words::because(finding).map(|because| format!("{}.\n", capital(&because))));

@@ -309,6 +309,49 @@ fn standard_input_and_what_gzip_compressed_are_read() {
 }
 
 #[test]
+fn what_zstd_compressed_is_read_frame_by_frame() {
+    let bench = Bench::new();
+    let text = format!("time_s,rss_kib\n{}", minutes(60, |i, kib| format!("{},{kib}", 60 * i)));
+    let pack =
+        |text: &str| ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest);
+    let (first, second) = text.split_at(text.len() / 2);
+    let packed = [pack(first), pack(second)].concat();
+    std::fs::write(bench.path().join("x.csv.zst"), &packed).unwrap();
+    assert_eq!(judged(&bench, &["x.csv.zst"])["verdict"], "leak");
+    std::fs::write(bench.path().join("cut.csv.zst"), &packed[..packed.len() - 20]).unwrap();
+    let cut = judged(&bench, &["cut.csv.zst"]);
+    assert_eq!(cut["error"], "cut.csv.zst: what zstd compressed is damaged or cut off");
+}
+
+#[test]
+fn budgets_may_be_by_the_day_in_all_or_of_the_first_level() {
+    let bench = Bench::new();
+    // Half a MiB a minute over an hour, from 88 MiB.
+    bench.write("x.csv", &format!("time_s,rss_kib\n{}", minutes(61, |i, kib| format!("{},{kib}", 60 * i))));
+    for (budget, verdict) in [
+        ("29 MiB", "leak"),
+        ("31 MiB", "clean"),
+        ("33%", "leak"),
+        ("36%", "clean"),
+        ("700 MiB/day", "leak"),
+        ("740 MiB/day", "clean"),
+        ("800 %/day", "leak"),
+        ("850 %/day", "clean"),
+    ] {
+        let value = judged(&bench, &["x.csv", "--budget", budget]);
+        assert_eq!(value["verdict"], verdict, "{budget}: {value}");
+    }
+    let told = analyze(&bench, &["x.csv", "--budget", "33%"]);
+    assert!(
+        told.stdout.contains("The budget of memory, 33 % of the first level of 87.9 MiB, which is 29 MiB in all of"),
+        "{}",
+        told.story()
+    );
+    let mixed = analyze(&bench, &["x.csv", "--budget", "5%", "--budget", "threads=1/request"]);
+    assert_eq!(mixed.code, Some(2), "{}", mixed.story());
+}
+
+#[test]
 fn hostile_names_and_values_reach_no_terminal() {
     let bench = Bench::new();
     bench.write("x.csv", "time,rss_kib,\u{1b}]0;owned\u{7}\n1,\u{1b}[31mred,2\n");

@@ -1,6 +1,8 @@
 //! Everything that is known of one run.
 
-use super::{Census, Event, HeapRecord, HostSample, LoadSample, Per, Resource, Sample, Understood, WorkerId};
+use super::{
+    Census, Event, HeapRecord, HostSample, LoadSample, MemoryKind, Per, Resource, Sample, Understood, WorkerId,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -311,6 +313,14 @@ pub struct Observing {
 }
 
 impl RunMeta {
+    /// What was measured of a resource, in full: of a table, the memory that its column holds.
+    pub fn full(&self, resource: Resource) -> &'static str {
+        match &self.understood {
+            Some(table) if resource == Resource::Memory && table.kind != MemoryKind::Anonymous => table.kind.full(),
+            _ => resource.full(),
+        }
+    }
+
     /// The head of a run of this name that began at `started` under this id, with nothing driven, nothing allowed, and no more
     /// known of it than this.
     pub fn begun(

@@ -40,6 +40,8 @@ pub enum MemoryKind {
     Resident,
     /// The working set of a container: page cache that is in use counts too.
     WorkingSet,
+    /// All that is used on a machine.
+    Host,
     /// The name says nothing of its kind.
     #[default]
     Unknown,
@@ -54,7 +56,21 @@ impl MemoryKind {
             MemoryKind::Proportional => "proportional",
             MemoryKind::Resident => "resident",
             MemoryKind::WorkingSet => "working set",
+            MemoryKind::Host => "host",
             MemoryKind::Unknown => "",
+        }
+    }
+
+    /// Its name by itself.
+    pub const fn full(self) -> &'static str {
+        match self {
+            MemoryKind::Anonymous => "anonymous memory",
+            MemoryKind::Private => "private memory",
+            MemoryKind::Proportional => "proportional memory",
+            MemoryKind::Resident => "resident memory",
+            MemoryKind::WorkingSet => "working-set memory",
+            MemoryKind::Host => "memory of the machine",
+            MemoryKind::Unknown => "memory",
         }
     }
 }

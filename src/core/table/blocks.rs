@@ -1,8 +1,8 @@
-//! What a loop around a tool prints: a time alone on its line, and below it the tool's table, again and again. `ps`, `docker stats`
-//! and `kubectl top` below `date`, and `top -b`, which has the time in its own first line.
+//! What a loop around a tool prints: a time alone on its line, and below it the tool's table, again and again. `ps`, `smem`, `docker
+//! stats` and `kubectl top` below `date`, and `top -b`, which has the time in its own first line.
 
 use super::clock;
-use super::lines::{Lines, push_fields, words};
+use super::lines::{Lines, command, fields, push_fields, words};
 use super::sheet::{End, Rows, Sheet};
 use super::{TableError, shown};
 use csv::ByteRecord;
@@ -31,7 +31,7 @@ pub(super) fn sheet<R: Read>(input: R) -> Result<Sheet<Blocks<R>>, TableError> {
         top: false,
         within: false,
         wide: false,
-        fields: 0,
+        command: None,
     };
     while blocks.lines.advance()? {
         let text = blocks.lines.text();
@@ -55,16 +55,17 @@ pub(super) fn sheet<R: Read>(input: R) -> Result<Sheet<Blocks<R>>, TableError> {
             [&b"MEM USAGE"[..], b"CONTAINER ID"].iter().any(|name| text.windows(name.len()).any(|part| part == *name));
         let header: Vec<Vec<u8>> =
             [b"timestamp".to_vec()].into_iter().chain(fields(text, blocks.wide).into_iter().map(renamed)).collect();
-        blocks.fields = header.len();
+        blocks.command = command(&header[1..]).filter(|_| !blocks.wide);
         return Ok(Sheet { header, line: blocks.lines.number(), delimiter: b' ', rows: blocks });
     }
     Err(TableError::whole("it has times, and no line with the names of columns below"))
 }
 
-/// A name with the unit that `ps` and `top` mean, and without one that would be taken for the clock's.
+/// A name with the unit that `ps`, `smem` and `top` mean, and without one that would be taken for the clock's.
 fn renamed(name: &[u8]) -> Vec<u8> {
     match name {
         b"RSS" | b"RSZ" => b"RSS (KiB)".to_vec(),
+        b"USS" | b"PSS" | b"Swap" => [name, b" (KiB)"].concat(),
         b"RES" => b"RES (RSS, KiB)".to_vec(),
         b"TIME" | b"TIME+" => [b"CPU ", name].concat(),
         name => name.to_vec(),
@@ -83,7 +84,7 @@ pub(super) struct Blocks<R> {
     within: bool,
     /// Whether fields stand apart by more than one space.
     wide: bool,
-    fields: usize,
+    command: Option<(usize, usize)>,
 }
 
 impl<R: Read> Rows for Blocks<R> {
@@ -102,13 +103,16 @@ impl<R: Read> Rows for Blocks<R> {
                 self.within = true;
                 continue;
             }
+            // Sums stand below a line.
+            if text.iter().all(|b| *b == b'-') {
+                self.within = false;
+            }
             if !self.within {
                 continue;
             }
             row.clear();
             row.push_field(&self.time);
-            let last = words(&self.names).last().filter(|_| !self.wide);
-            push_fields(row, fields(text, self.wide), self.fields, last);
+            push_fields(row, &fields(text, self.wide), self.command);
             return Ok(Some(self.lines.number()));
         }
         Ok(None)
@@ -117,24 +121,4 @@ impl<R: Read> Rows for Blocks<R> {
     fn end(&self) -> End {
         if self.lines.ended() { End::Whole } else { End::Open }
     }
-}
-
-/// Fields between spaces; if `wide`, between two or more.
-fn fields(text: &[u8], wide: bool) -> Vec<&[u8]> {
-    if !wide {
-        return words(text).collect();
-    }
-    let mut out = Vec::new();
-    let mut from = 0;
-    let mut at = 0;
-    while at < text.len() {
-        let gap = text[at..].iter().take_while(|b| b.is_ascii_whitespace()).count();
-        if gap > 1 {
-            out.push(&text[from..at]);
-            from = at + gap;
-        }
-        at += gap.max(1);
-    }
-    out.push(&text[from..]);
-    out.into_iter().map(<[u8]>::trim_ascii).filter(|field| !field.is_empty()).collect()
 }

@@ -1,7 +1,10 @@
 //! Times as people and tools write them: numbers of some unit, dates, times of day.
 
+use super::lines::words;
 use super::shown;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
+
+const WEEKDAYS: [&[u8]; 7] = [b"mon", b"tue", b"wed", b"thu", b"fri", b"sat", b"sun"];
 
 /// Seconds of a day.
 pub(super) const DAY: f64 = 86_400.0;
@@ -154,6 +157,36 @@ pub(super) fn is_time(text: &[u8]) -> bool {
         Ok(_) => true,
         Err(_) => false,
     }
+}
+
+/// The time that a line begins with, and what comes after it.
+pub(super) fn leading(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    const MOST: usize = 7;
+    let weekday = |word: &[u8]| {
+        word.len() >= 3 && WEEKDAYS.iter().any(|day| word.get(..3).is_some_and(|begin| begin.eq_ignore_ascii_case(day)))
+    };
+    // Of other words, only those that can be nothing but a part of a time: names of columns look like time zones.
+    let joins = |word: &[u8]| {
+        matches!(word, b"AM" | b"PM" | b"am" | b"pm" | b"UTC" | b"GMT" | b"Z")
+            || word.first().is_some_and(u8::is_ascii_digit) && word.contains(&b':')
+            || word.len() >= 5 && word.first().is_some_and(|b| b"+-".contains(b))
+    };
+    let mut ends = Vec::new();
+    let (mut whole, mut at) = (false, 0);
+    for word in words(line).take(MOST) {
+        if ends.is_empty() {
+            whole = weekday(word);
+            if !whole && !word.first().is_some_and(u8::is_ascii_digit) {
+                return None;
+            }
+        } else if !whole && !joins(word) {
+            break;
+        }
+        at += line[at..].iter().take_while(|b| b.is_ascii_whitespace()).count() + word.len();
+        ends.push(at);
+    }
+    let end = ends.into_iter().rev().find(|end| line.get(..*end).is_some_and(is_time))?;
+    Some((line.get(..end)?, line.get(end..)?.trim_ascii()))
 }
 
 fn unknown(text: &[u8]) -> String {

@@ -1,9 +1,10 @@
 //! From readings, row by row, to a record: whose each one is, and not more of them than memory should hold.
 
 use super::clock::{self, Clock, Form};
-use super::columns::{Columns, normal};
+use super::columns::Columns;
 use super::counts::{self, Counts};
 use super::course::{Course, Order};
+use super::names::normal;
 use super::{Mapping, Table, lives, shown, told};
 use crate::model::{
     Census, Counting, CountingSource, Host, LoadSample, MOST_READINGS, Reading, RunMeta, RunRecord, RunStatus, Sample,
@@ -108,6 +109,8 @@ pub(super) struct Collector {
     pub(super) own_unit: Option<String>,
     /// The line that was torn off.
     pub(super) torn: Option<u64>,
+    /// What else is to be told.
+    pub(super) remarks: Vec<String>,
     /// Whether the tool has no more to say of a process that is dead.
     sees_ends: bool,
 }
@@ -131,6 +134,7 @@ impl Default for Collector {
             grouped: None,
             own_unit: None,
             torn: None,
+            remarks: Vec::new(),
             sees_ends: false,
         }
     }
@@ -154,6 +158,11 @@ impl Collector {
     /// Says that the tool reads processes themselves, so that a dead one has no more rows.
     pub fn sees_ends(&mut self) {
         self.sees_ends = true;
+    }
+
+    /// Says what a reader of the verdict should know of this form.
+    pub fn remark(&mut self, text: String) {
+        self.remarks.push(text);
     }
 
     /// Says that the last line was left out.

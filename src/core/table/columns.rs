@@ -2,11 +2,11 @@
 
 use super::clock::{Clock, Form, unit};
 use super::names::{
-    BESIDE_CPU_TIME, DESCRIPTORS, KINDS, LOAD, MEMORY_UNITS, PID, REQUESTS, SINCE_A_BEGINNING, START, SWAP, THREADS,
-    TIME, TIME_UNITS, WORKER,
+    BESIDE_CPU_TIME, DESCRIPTORS, KINDS, LOAD, MEANT, MEMORY_UNITS, PID, REQUESTS, SINCE_A_BEGINNING, START, SWAP,
+    THREADS, TIME, TIME_UNITS, WORKER, load_test, normal, split,
 };
 use super::values::{Numbers, is_missing};
-use super::{Mapping, shown};
+use super::{Mapping, host, metrics, shown};
 use crate::model::MemoryKind;
 use csv::ByteRecord;
 
@@ -66,8 +66,16 @@ impl Columns {
     /// # Errors
     /// If a mapped column isn't there, a unit is not known, two columns could be the same thing, or nothing can be judged.
     pub fn find(header: &[Vec<u8>], rows: &[ByteRecord], mapping: &Mapping, delimiter: u8) -> Result<Columns, String> {
-        let plain = header.iter().map(|name| normal(&String::from_utf8_lossy(name))).collect();
-        let names = Names { header, plain, rows, mapping, delimiter };
+        // A metric with labels is a column of that metric.
+        let metrics: Vec<Option<String>> = header.iter().map(|name| metrics::of(name)).collect();
+        let plain = header
+            .iter()
+            .zip(&metrics)
+            .map(|(name, metric)| normal(metric.as_deref().unwrap_or(&String::from_utf8_lossy(name))));
+        let plain = plain.collect();
+        let labelled = metrics.iter().map(Option::is_some).collect();
+        let names = Names { header, plain, labelled, rows, mapping, delimiter };
+        names.not_of_a_load_test()?;
         let whole =
             |what, mapped, known| Ok::<_, String>(names.only::<()>(what, mapped, known, &[])?.map(|(index, _)| index));
         let (time, clocks) = names.time()?;
@@ -128,6 +136,8 @@ impl Columns {
 struct Names<'a> {
     header: &'a [Vec<u8>],
     plain: Vec<String>,
+    /// Which are metrics with their labels.
+    labelled: Vec<bool>,
     rows: &'a [ByteRecord],
     mapping: &'a Mapping,
     delimiter: u8,
@@ -167,6 +177,19 @@ impl Names<'_> {
             [one] => Ok(Some(*one)),
             [first, second, ..] => Err(self.either(what, first.0, second.0)),
         }
+    }
+
+    /// Refuses what tools that send a load write: it has no memory, and its times and counts are of requests.
+    fn not_of_a_load_test(&self) -> Result<(), String> {
+        let Some(tool) = load_test(&self.plain).filter(|_| self.mapping.memory.is_none()) else { return Ok(()) };
+        if KINDS.iter().any(|(_, known)| !self.known(known, &MEMORY_UNITS).is_empty()) {
+            return Ok(());
+        }
+        Err(format!(
+            "it is {tool}'s record of requests, without the memory of who answers them: record that beside it (`seepage \
+             attach`, `pidstat -r`, or Prometheus), and judge that by the hour; found: {}",
+            self.list()
+        ))
     }
 
     fn either(&self, what: &str, first: usize, second: usize) -> String {
@@ -273,7 +296,19 @@ impl Names<'_> {
             return Ok((vec![self.unit(index, unit)?], kind));
         }
         for (kind, known) in KINDS {
+            let found = self.known(known, &MEMORY_UNITS);
+            if found.len() > 1 && found.iter().all(|(index, _)| self.labelled[*index]) {
+                let sizes = found.into_iter().map(|(index, unit)| self.unit(index, unit));
+                return Ok((sizes.collect::<Result<_, _>>()?, kind));
+            }
             if let Some((index, unit)) = self.only("memory", &None, known, &MEMORY_UNITS)? {
+                if kind == MemoryKind::Host && host::used_with_cache(self.header, self.rows) {
+                    return Err(format!(
+                        "`{}` has the page cache in it, as older versions of sysstat count it: choose another with --memory, such as \
+                         `--memory kbcommit --memory-unit KiB`",
+                        shown(&self.header[index])
+                    ));
+                }
                 return Ok((vec![self.unit(index, unit)?], kind));
             }
         }
@@ -352,7 +387,8 @@ impl Names<'_> {
 
     /// The unit of a column of memory: as it was asked for, else as its name says, else as its values do.
     fn unit(&self, index: usize, named: Option<u64>) -> Result<Size, String> {
-        let unit = self.mapping.memory_unit.or(named);
+        let meant = || MEANT.iter().find(|(name, _)| *name == self.plain[index]).map(|(_, unit)| *unit);
+        let unit = self.mapping.memory_unit.or(named).or_else(meant);
         if unit.is_some() || self.value_unit(index) == Some(true) {
             return Ok(Size { index, unit });
         }
@@ -370,132 +406,5 @@ impl Names<'_> {
             list.push(format!("{} more", self.header.len() - MOST));
         }
         list.join(", ")
-    }
-}
-
-/// A name as names are compared: in lower case, with single `_` between words.
-pub(super) fn normal(name: &str) -> String {
-    let words = name.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty());
-    words.map(str::to_lowercase).collect::<Vec<_>>().join("_")
-}
-
-/// A name less its unit, and the unit.
-fn split<'a, U: Copy>(name: &'a str, units: &[(&str, U)]) -> (&'a str, Option<U>) {
-    match name.rsplit_once('_') {
-        Some((base, last)) => match units.iter().find(|(unit, _)| *unit == last) {
-            Some((_, unit)) => (base, Some(*unit)),
-            None => (name, None),
-        },
-        None => (name, None),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn find_above(header: &str, rows: &[&str], mapping: &Mapping) -> Result<Columns, String> {
-        let header: Vec<Vec<u8>> = header.split(',').map(|name| name.as_bytes().to_vec()).collect();
-        let rows: Vec<ByteRecord> = rows.iter().map(|row| row.split(',').collect::<Vec<_>>().into()).collect();
-        Columns::find(&header, &rows, mapping, b',')
-    }
-
-    fn find(header: &str, mapping: &Mapping) -> Result<Columns, String> {
-        find_above(header, &[], mapping)
-    }
-
-    fn time(columns: &Columns) -> Option<(usize, Option<f64>)> {
-        columns.time.map(|time| (time.index, time.unit))
-    }
-
-    fn memory(columns: &Columns) -> Vec<(usize, Option<u64>)> {
-        columns.memory.iter().map(|size| (size.index, size.unit)).collect()
-    }
-
-    #[test]
-    fn names_are_known_in_any_spelling() {
-        let columns =
-            find("Elapsed Time (s),Requests,RSS (KiB),Anon-KB,PID,Num Threads,x", &Mapping::default()).unwrap();
-        assert_eq!(time(&columns), Some((0, Some(1.0))));
-        assert_eq!((memory(&columns), columns.kind), (vec![(3, Some(1024))], MemoryKind::Anonymous));
-        assert_eq!((columns.requests, columns.pid, columns.threads), (Some(1), Some(4), Some(5)));
-        assert_eq!(columns.unused, [2, 6]);
-        assert_eq!(time(&find("time_ms,rss_bytes", &Mapping::default()).unwrap()), Some((0, Some(1e-3))));
-        let kind = |name: &str| find(&format!("time,{name}"), &Mapping::default()).unwrap().kind;
-        assert_eq!(kind("container_memory_working_set_bytes"), MemoryKind::WorkingSet);
-        assert_eq!(kind("process_resident_memory_bytes"), MemoryKind::Resident);
-        assert_eq!((kind("memory_mb"), kind("pss_kib")), (MemoryKind::Unknown, MemoryKind::Proportional));
-    }
-
-    #[test]
-    fn a_mapping_comes_before_names() {
-        let mapping = Mapping {
-            time: Some("when".into()),
-            memory: Some("heap_mib".into()),
-            requests: Some("N".into()),
-            worker: Some("a,b".into()),
-            ..Mapping::default()
-        };
-        let columns = find("time,when,heap_mib,rss_kib,n,a,b", &mapping).unwrap();
-        assert_eq!((time(&columns), memory(&columns)), (Some((1, None)), vec![(2, Some(1 << 20))]));
-        assert_eq!((columns.requests, &columns.workers[..]), (Some(4), &[5, 6][..]));
-        let mapping = Mapping { memory_unit: Some(1000), time_unit: Some(60.0), worker: None, ..mapping };
-        let columns = find("when,heap_mib,n", &mapping).unwrap();
-        assert_eq!((time(&columns), memory(&columns)), (Some((0, Some(60.0))), vec![(1, Some(1000))]));
-        let several = Mapping { memory: Some("pod-*".into()), memory_unit: Some(1), ..Mapping::default() };
-        assert_eq!(memory(&find("time,pod-a,cpu,pod-b", &several).unwrap()), [(1, Some(1)), (3, Some(1))]);
-    }
-
-    #[test]
-    fn what_cannot_be_told_is_refused() {
-        let none = Mapping::default();
-        let error = |header: &str| find(header, &none).unwrap_err();
-        assert!(error("a,b\u{1b}[31m").contains("found: `a`, `b\\u{1b}[31m`; recognised: elapsed_s, requests"));
-        assert!(error("time,rss").contains("the unit of column `rss` isn't known"));
-        let two = "more than one column could be the memory: `rss_kib` and `rss_mb`; choose with --memory";
-        assert_eq!(error("time,rss_kib,rss_mb"), two);
-        assert!(error("time,vmrss_kb,rss_kib").contains("could be the memory"));
-        assert!(error("time,rss_kib,requests,reqs").contains("could be the requests: `requests` and `reqs`"));
-        assert!(
-            error("time,cpu")
-                .contains("no column is known to hold memory, descriptors or threads; found: `time`, `cpu`")
-        );
-        let mapping = Mapping { pid: Some("id".into()), ..Mapping::default() };
-        assert!(find("time,rss_kib", &mapping).unwrap_err().contains("no column is called `id`, as --pid wants it"));
-        let mapping = Mapping { memory: Some("pod-*".into()), ..Mapping::default() };
-        assert!(find("time,rss_kib", &mapping).unwrap_err().contains("no column is called like `pod-*`"));
-    }
-
-    #[test]
-    fn two_clocks_serve_if_they_say_the_same() {
-        let same = ["0,1767225600,9", "60,1767225660,9", "120,1767225720,9"];
-        let columns = find_above("elapsed_s,timestamp,rss_kib", &same, &Mapping::default()).unwrap();
-        assert_eq!((time(&columns), &columns.clocks[..]), (Some((0, Some(1.0))), &[1][..]));
-        let other = ["0,0.01,9", "60,0.10,9", "120,0.11,9"];
-        let error = find_above("timestamp,time,rss_kib", &other, &Mapping::default()).unwrap_err();
-        assert_eq!(error, "more than one column could be the time: `timestamp` and `time`; choose with --time");
-        let chosen = Mapping { time: Some("timestamp".into()), ..Mapping::default() };
-        assert_eq!(time(&find_above("timestamp,time,rss_kib", &other, &chosen).unwrap()), Some((0, None)));
-        let parted = ["2026-01-01,23:59:00,9", "2026-01-02,00:00:00,9"];
-        let columns = find_above("Date,Time,rss_kib", &parted, &Mapping::default()).unwrap();
-        assert_eq!(columns.time.and_then(|time| time.date), Some(0));
-        let ps = ["7,9,00:00:01,x", "7,9,00:00:02,x"];
-        let error = find_above("PID,RSS_kib,TIME,CMD", &ps, &Mapping::default()).unwrap_err();
-        assert!(error.contains("`TIME` may be CPU time"), "{error}");
-    }
-
-    #[test]
-    fn a_column_for_each_worker_needs_its_unit() {
-        let rows = ["0,100,90", "60,101,90"];
-        let error = find_above("time,pod-a,pod-b", &rows, &Mapping::default()).unwrap_err();
-        assert!(error.contains("if each of `pod-a`, `pod-b` is the memory of one process, say its unit"), "{error}");
-        let mapping = Mapping { memory_unit: Some(1 << 20), ..Mapping::default() };
-        assert_eq!(
-            memory(&find_above("time,pod-a,pod-b", &rows, &mapping).unwrap()),
-            [(1, Some(1 << 20)), (2, Some(1 << 20))]
-        );
-        let own = ["0,1 MiB,2 MiB", "60,1 MiB,2 MiB"];
-        assert_eq!(memory(&find_above("time,pod-a,pod-b", &own, &Mapping::default()).unwrap()), [(1, None), (2, None)]);
-        assert!(find_above("time,pod-a,state", &["0,1,up", "1,2,up"], &mapping).is_err(), "words are no memory");
     }
 }

@@ -1,7 +1,9 @@
 //! Fields between commas, semicolons or tabs, quoted where need be, or between spaces.
 
+use super::clock;
 use super::fuse::{Allowance, Fuse};
-use super::lines::{Lines, push_fields, words};
+use super::lines::{self, Lines, command, push_fields, words};
+use super::names::normal;
 use super::sheet::{End, Rows, Sheet};
 use super::{TableError, shown};
 use csv::ByteRecord;
@@ -44,7 +46,10 @@ impl Begin {
                 Begin { header: names, line: number, delimiter, commented: false, crlf, first: line.to_vec(), metrics };
             let values = begun.header.first().is_some_and(|name| name.first().is_some_and(u8::is_ascii_digit));
             let Some((number, text)) = comment.filter(|_| values) else { return Some(begun) };
-            let header = fields(text, delimiter);
+            let mut header = fields(text, delimiter);
+            if delimiter == b' ' && header.len() != begun.header.len() {
+                header = lines::fields(text, true).into_iter().map(<[u8]>::to_vec).collect();
+            }
             return Some(if header.len() == begun.header.len() {
                 Begin { header, line: number, commented: true, ..begun }
             } else {
@@ -60,7 +65,9 @@ impl Begin {
     /// If it has values.
     pub fn check(&self) -> Result<(), TableError> {
         let value = |name: &Vec<u8>| name.first().is_some_and(|b| b.is_ascii_digit() || *b == b'-');
-        if !self.commented && self.header.iter().all(value) {
+        // A row that begins with its time may end in words.
+        let begins = self.header.first().is_some_and(|first| clock::is_time(first));
+        if !self.commented && (begins || self.header.iter().all(value)) {
             let what = format!(
                 "expected a line with the names of the columns, found `{}`: put one above it",
                 shown(&self.first)
@@ -70,11 +77,39 @@ impl Begin {
         Ok(())
     }
 
+    /// Whether these are the columns of psrecord, which reads a process as long as it lives.
+    pub fn sees_ends(&self) -> bool {
+        let names: Vec<String> = self.header.iter().map(|name| normal(&String::from_utf8_lossy(name))).collect();
+        [["real_mb", "virtual_mb"], ["mem_real", "mem_virtual"]]
+            .iter()
+            .any(|both| both.iter().all(|name| names.iter().any(|known| known == name)))
+    }
+
+    /// Names the values of a file of collectd by the file, as nothing in it does: `ps_rss-2026-01-01`.
+    pub fn named_by(&mut self, file: &str) {
+        const FILES: [(&str, &str); 2] = [("ps_rss", "ps_rss (bytes)"), ("memory-used", "memory-used (bytes)")];
+        let known = FILES.iter().find(|(begin, _)| {
+            let rest = file.strip_prefix(begin);
+            rest.is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit() || b == b'-') || rest == ".csv")
+        });
+        if let (Some((_, name)), [epoch, value]) = (known, &mut self.header[..])
+            && epoch == b"epoch"
+            && value == b"value"
+        {
+            *value = name.as_bytes().to_vec();
+        }
+    }
+
     /// The sheet below.
     pub fn sheet<'a>(self, input: impl Read + 'a) -> Sheet<Box<dyn Rows + 'a>> {
         let skip = if self.commented { 0 } else { self.line };
         let rows: Box<dyn Rows + 'a> = match self.delimiter {
-            b' ' => Box::new(Spaced { lines: Lines::new(input), header: self.header.clone(), skip }),
+            b' ' => Box::new(Spaced {
+                lines: Lines::new(input),
+                command: command(&self.header),
+                header: self.header.clone(),
+                skip,
+            }),
             delimiter => Box::new(Delimited::new(input, delimiter, self.crlf, !self.commented)),
         };
         Sheet { header: self.header, line: self.line, delimiter: self.delimiter, rows }
@@ -171,9 +206,10 @@ impl<R: Read> Rows for Delimited<R> {
     }
 }
 
-/// Rows of words between white space. What is more than the names is a part of the last, as of a command line.
+/// Rows of words between white space.
 struct Spaced<R> {
     lines: Lines<R>,
+    command: Option<(usize, usize)>,
     header: Vec<Vec<u8>>,
     skip: u64,
 }
@@ -191,7 +227,7 @@ impl<R: Read> Rows for Spaced<R> {
                 continue;
             }
             row.clear();
-            push_fields(row, words(text), self.header.len(), self.header.last().map(Vec::as_slice));
+            push_fields(row, &words(text).collect::<Vec<_>>(), self.command);
             return Ok(Some(self.lines.number()));
         }
     }

@@ -1,21 +1,17 @@
 //! JSON: one object a row, line by line or in an array, and what Prometheus answers to `query_range`.
 
+use super::clock::Clock;
 use super::collect::Collector;
 use super::fuse::Fuse;
-use super::metrics::Points;
-use super::sheet::{self, End, Rows, Sheet};
+use super::metrics::{NAME, Points};
+use super::records::{self, MOST_NAMES, Pairs, Source};
+use super::sheet::End;
 use super::{Mapping, TableError, shown};
-use csv::ByteRecord;
 use serde_json::Value;
-use std::collections::HashMap;
 use std::io::Read;
 
 /// The longest document, in bytes.
 const LONGEST: u64 = 256 << 20;
-/// Objects whose keys become columns.
-const FIRST: usize = 256;
-/// Keys of one object, and columns.
-const MOST_KEYS: usize = 1000;
 
 /// Whether a table with this first line is JSON.
 pub(super) fn is_json(first: &[u8]) -> bool {
@@ -33,13 +29,16 @@ pub(super) fn read(input: impl Read, mapping: &Mapping, collector: &mut Collecto
         None => return Err(TableError::whole("it has no rows")),
     };
     match first {
-        Value::Array(rows) => objects(rows.into_iter().map(Ok), mapping, collector),
+        Value::Array(rows) => records::read(objects(rows.into_iter().map(Ok)), mapping, collector),
         Value::Object(ref map) if map.contains_key("errorType") || first.pointer("/data/resultType").is_some() => {
             answer(&first, mapping)?.read(mapping, collector)
         }
+        Value::Object(ref map) if map.contains_key("MetricDataResults") || map.contains_key("Datapoints") => {
+            cloudwatch(&first, mapping)?.read(mapping, collector)
+        }
         first => {
             let rest = values.inspect(move |_| allowance.set(LONGEST));
-            objects(std::iter::once(Ok(first)).chain(rest), mapping, collector)
+            records::read(objects(std::iter::once(Ok(first)).chain(rest)), mapping, collector)
         }
     }
 }
@@ -80,42 +79,49 @@ fn answer(document: &Value, mapping: &Mapping) -> Result<Points, TableError> {
     Ok(points)
 }
 
-/// Reads objects as rows.
-fn objects(
-    values: impl Iterator<Item = Result<Value, serde_json::Error>>,
-    mapping: &Mapping,
-    collector: &mut Collector,
-) -> Result<(), TableError> {
-    let mut rows = Objects { values, first: Vec::new().into_iter(), places: HashMap::new(), line: 0, torn: None };
-    let mut header = Vec::new();
-    let mut first = Vec::new();
-    while first.len() < FIRST
-        && let Some(pairs) = rows.pairs()?
-    {
-        for (name, _) in &pairs {
-            if header.len() < MOST_KEYS && !rows.places.contains_key(name) {
-                rows.places.insert(name.clone(), header.len());
-                header.push(name.clone().into_bytes());
-            }
+/// The points of an answer of CloudWatch, to `get-metric-data` or `get-metric-statistics`: a label is a metric.
+fn cloudwatch(document: &Value, mapping: &Mapping) -> Result<Points, TableError> {
+    let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+    let label = |value: &Value| value.get("Label").and_then(Value::as_str).unwrap_or("value").to_owned();
+    let mut points = Points::default();
+    let mut add = |metric: String, time: &Value, value: &Value, unit: &str| {
+        let read = time.as_f64().or_else(|| Clock::default().read(time.as_str()?.as_bytes()).ok());
+        let (Some(t), Some(value)) = (read, value.as_f64()) else {
+            return Err(TableError::whole(format!("`{}`: expected times and numbers", shown(metric.as_bytes()))));
+        };
+        points.add(&[(NAME.to_owned(), metric)], t, &format!("{value}{unit}"), mapping).map_err(TableError::whole)
+    };
+    for result in list(document, "MetricDataResults") {
+        for (time, value) in list(&result, "Timestamps").iter().zip(&list(&result, "Values")) {
+            add(label(&result), time, value, "")?;
         }
-        first.push(pairs);
     }
-    rows.first = first.into_iter();
-    rows.line = 0;
-    sheet::read(Sheet { header, line: 1, delimiter: 0, rows }, mapping, collector)
+    for point in list(document, "Datapoints") {
+        let time = point.get("Timestamp").unwrap_or(&Value::Null);
+        let unit = if point.get("Unit").and_then(Value::as_str) == Some("Bytes") { " B" } else { "" };
+        // Of several statistics, each is one more that could be the memory.
+        for (statistic, value) in point.as_object().into_iter().flatten().filter(|(_, value)| value.is_number()) {
+            let metric =
+                if statistic == "Average" { label(document) } else { format!("{} {statistic}", label(document)) };
+            add(metric, time, value, unit)?;
+        }
+    }
+    Ok(points)
 }
 
-/// One object after the other, as names and values.
+/// Objects as rows.
 struct Objects<I> {
     values: I,
-    first: std::vec::IntoIter<Vec<(String, String)>>,
-    places: HashMap<String, usize>,
     line: u64,
     torn: Option<u64>,
 }
 
-impl<I: Iterator<Item = Result<Value, serde_json::Error>>> Objects<I> {
-    fn pairs(&mut self) -> Result<Option<Vec<(String, String)>>, TableError> {
+fn objects<I: Iterator<Item = Result<Value, serde_json::Error>>>(values: I) -> Objects<I> {
+    Objects { values, line: 0, torn: None }
+}
+
+impl<I: Iterator<Item = Result<Value, serde_json::Error>>> Source for Objects<I> {
+    fn record(&mut self) -> Result<Option<(u64, Pairs)>, TableError> {
         if self.torn.is_some() {
             return Ok(None);
         }
@@ -125,7 +131,7 @@ impl<I: Iterator<Item = Result<Value, serde_json::Error>>> Objects<I> {
             Some(Ok(value @ Value::Object(_))) => {
                 let mut pairs = Vec::new();
                 flatten(&value, String::new(), &mut pairs);
-                Ok(Some(pairs))
+                Ok(Some((self.line, pairs)))
             }
             Some(Ok(_)) => {
                 Err(TableError::at(self.line, "expected an object such as {\"time\": 0, \"rss_kib\": 1000}"))
@@ -137,30 +143,6 @@ impl<I: Iterator<Item = Result<Value, serde_json::Error>>> Objects<I> {
             Some(Err(error)) => Err(wrong(&error)),
         }
     }
-}
-
-impl<I: Iterator<Item = Result<Value, serde_json::Error>>> Rows for Objects<I> {
-    fn next_row(&mut self, row: &mut ByteRecord) -> Result<Option<u64>, TableError> {
-        let pairs = match self.first.next() {
-            Some(pairs) => {
-                self.line += 1;
-                pairs
-            }
-            None => match self.pairs()? {
-                Some(pairs) => pairs,
-                None => return Ok(None),
-            },
-        };
-        let mut fields = vec![String::new(); self.places.len()];
-        for (name, value) in pairs {
-            if let Some(field) = self.places.get(&name).and_then(|place| fields.get_mut(*place)) {
-                *field = value;
-            }
-        }
-        row.clear();
-        fields.iter().for_each(|field| row.push_field(field.as_bytes()));
-        Ok(Some(self.line))
-    }
 
     fn end(&self) -> End {
         self.torn.map_or(End::Whole, End::Torn)
@@ -168,9 +150,9 @@ impl<I: Iterator<Item = Result<Value, serde_json::Error>>> Rows for Objects<I> {
 }
 
 /// Values with their path, its parts with dots between; lists are left out.
-fn flatten(value: &Value, path: String, out: &mut Vec<(String, String)>) {
+fn flatten(value: &Value, path: String, out: &mut Pairs) {
     let text = match value {
-        _ if out.len() >= MOST_KEYS => return,
+        _ if out.len() >= MOST_NAMES => return,
         Value::Object(map) => {
             for (name, value) in map {
                 let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };

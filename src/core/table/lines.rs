@@ -57,20 +57,41 @@ pub(super) fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty())
 }
 
-/// Adds fields to a row of `most`, the last of which has this name. Of a command line, the first word is enough; what else is
-/// too much stays, to be refused.
-pub(super) fn push_fields<'a>(
-    row: &mut ByteRecord,
-    fields: impl IntoIterator<Item = &'a [u8]>,
-    most: usize,
-    last: Option<&[u8]>,
-) {
-    let is_command = last.is_some_and(|name| {
-        [&b"command"[..], b"cmd", b"args"].iter().any(|command| name.eq_ignore_ascii_case(command))
-    });
-    for field in fields {
-        if row.len() < most || !is_command {
+/// Where a command line stands in a row, which is of any number of words: the fields before and after it.
+pub(super) fn command(names: &[impl AsRef<[u8]>]) -> Option<(usize, usize)> {
+    let is_command =
+        |name: &[u8]| [&b"command"[..], b"cmd", b"args"].iter().any(|command| name.eq_ignore_ascii_case(command));
+    let place = names.iter().rposition(|name| is_command(name.as_ref()))?;
+    Some((place, names.len() - place - 1))
+}
+
+/// Adds fields to a row. Of a command line, the first word is enough; what else is too much stays, to be refused.
+pub(super) fn push_fields(row: &mut ByteRecord, fields: &[&[u8]], command: Option<(usize, usize)>) {
+    let surplus = command.and_then(|(before, after)| Some((before, fields.len().checked_sub(before + after + 1)?)));
+    let (before, surplus) = surplus.unwrap_or((0, 0));
+    for (place, field) in fields.iter().enumerate() {
+        if place <= before || place > before + surplus {
             row.push_field(field);
         }
     }
+}
+
+/// Fields between spaces; if `wide`, between two or more.
+pub(super) fn fields(text: &[u8], wide: bool) -> Vec<&[u8]> {
+    if !wide {
+        return words(text).collect();
+    }
+    let mut out = Vec::new();
+    let mut from = 0;
+    let mut at = 0;
+    while at < text.len() {
+        let gap = text[at..].iter().take_while(|b| b.is_ascii_whitespace()).count();
+        if gap > 1 {
+            out.push(&text[from..at]);
+            from = at + gap;
+        }
+        at += gap.max(1);
+    }
+    out.push(&text[from..]);
+    out.into_iter().map(<[u8]>::trim_ascii).filter(|field| !field.is_empty()).collect()
 }

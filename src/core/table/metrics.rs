@@ -2,6 +2,7 @@
 
 use super::collect::Collector;
 use super::lines::Lines;
+use super::names::is_known;
 use super::sheet::{self, Sheet};
 use super::{Mapping, TableError, shown};
 use csv::ByteRecord;
@@ -13,7 +14,7 @@ const MOST_POINTS: usize = 4 << 20;
 const MOST_SERIES: usize = 100_000;
 const MOST_METRICS: usize = 100;
 /// The label that is the name of the metric.
-const NAME: &str = "__name__";
+pub(super) const NAME: &str = "__name__";
 
 /// Points of several metrics, which become columns: a row has those of one set of labels at one time.
 #[derive(Debug, Default)]
@@ -25,6 +26,8 @@ pub(super) struct Points {
     /// The row of each set of labels and time.
     at: HashMap<(usize, u64), usize>,
     left_out: u64,
+    /// Points of metrics that there are too many of, and whose names say nothing.
+    unread: u64,
 }
 
 impl Points {
@@ -41,11 +44,18 @@ impl Points {
         let name = labels.iter().find(|(name, _)| name == NAME).map_or("value", |(_, name)| name.as_str());
         let metric = match self.metrics.iter().position(|metric| metric == name) {
             Some(metric) => metric,
-            None if self.metrics.len() < MOST_METRICS => {
+            None if self.metrics.len() < MOST_METRICS || is_wanted(name, mapping) => {
+                if self.metrics.len() >= 2 * MOST_METRICS {
+                    return Err(format!("more than {MOST_METRICS} metrics: choose with --where {NAME}=NAME"));
+                }
                 self.metrics.push(name.to_owned());
                 self.metrics.len() - 1
             }
-            None => return Err(format!("more than {MOST_METRICS} metrics: choose with --where {NAME}=NAME")),
+            // A server's whole store has hundreds that say nothing of memory.
+            None => {
+                self.unread += 1;
+                return Ok(());
+            }
         };
         let labels: BTreeMap<String, String> = labels.iter().filter(|(name, _)| name != NAME).cloned().collect();
         let place = match self.places.get(&labels) {
@@ -72,8 +82,43 @@ impl Points {
         Ok(())
     }
 
+    /// Leaves out what has labels of which no metric is wanted, unless that is all.
+    fn leave_out_unwanted(&mut self, mapping: &Mapping) {
+        let wanted: Vec<bool> = self.metrics.iter().map(|metric| is_wanted(metric, mapping)).collect();
+        let has = |(_, _, values): &(usize, f64, Vec<String>)| {
+            values.iter().zip(&wanted).any(|(value, wanted)| *wanted && !value.is_empty())
+        };
+        let mut keep = vec![false; self.labels.len()];
+        self.rows.iter().filter(|row| has(row)).for_each(|row| keep[row.0] = true);
+        if keep.contains(&true) {
+            self.rows.retain(|row| keep[row.0]);
+            let labels = std::mem::take(&mut self.labels);
+            let mut place = 0;
+            let places: Vec<usize> = keep
+                .iter()
+                .map(|kept| {
+                    if *kept {
+                        place += 1;
+                        place - 1
+                    } else {
+                        0
+                    }
+                })
+                .collect();
+            self.labels = labels.into_iter().zip(&keep).filter(|(_, kept)| **kept).map(|(labels, _)| labels).collect();
+            self.rows.iter_mut().for_each(|row| row.0 = places[row.0]);
+        }
+    }
+
     /// Reads the points as a sheet.
-    pub fn read(self, mapping: &Mapping, collector: &mut Collector) -> Result<(), TableError> {
+    pub fn read(mut self, mapping: &Mapping, collector: &mut Collector) -> Result<(), TableError> {
+        self.leave_out_unwanted(mapping);
+        if self.unread > 0 {
+            collector.remark(format!(
+                "it has more than {MOST_METRICS} metrics: {} points of others, whose names aren't known, were not read",
+                self.unread
+            ));
+        }
         if self.rows.is_empty() {
             let what =
                 if self.left_out > 0 { "no series has the labels that --where asks for" } else { "it has no points" };
@@ -86,17 +131,22 @@ impl Points {
             told.collect::<Vec<_>>().join(" ")
         };
         let names: Vec<String> = self.labels.iter().map(whose).collect();
-        let header = ["timestamp", "worker"].into_iter().chain(self.metrics.iter().map(String::as_str));
+        // Without labels that differ, there are no workers to name.
+        let named = names.iter().any(|name| !name.is_empty());
+        let header = ["timestamp"].into_iter().chain(named.then_some("worker"));
+        let header = header.chain(self.metrics.iter().map(String::as_str));
         let header: Vec<Vec<u8>> = header.map(|name| name.as_bytes().to_vec()).collect();
-        let fields = header.len();
+        let metrics = self.metrics.len();
         let rows: Vec<(u64, ByteRecord)> = (1..)
             .zip(self.rows)
             .map(|(line, (place, t, values))| {
                 let mut row = ByteRecord::new();
                 row.push_field(t.to_string().as_bytes());
-                row.push_field(names[place].as_bytes());
+                if named {
+                    row.push_field(names[place].as_bytes());
+                }
                 values.iter().for_each(|value| row.push_field(value.as_bytes()));
-                (values.len()..fields - 2).for_each(|_| row.push_field(b""));
+                (values.len()..metrics).for_each(|_| row.push_field(b""));
                 (line, row)
             })
             .collect();
@@ -106,6 +156,20 @@ impl Points {
         // There are no lines to name: points are of a series and a time.
         sheet::read(sheet, &mapping, collector).map_err(|error| TableError { line: None, ..error })
     }
+}
+
+/// Whether a metric is read, by its name or because it was asked for.
+fn is_wanted(metric: &str, mapping: &Mapping) -> bool {
+    let asked = [
+        &mapping.requests,
+        &mapping.memory,
+        &mapping.swap,
+        &mapping.descriptors,
+        &mapping.threads,
+        &mapping.load,
+        &mapping.start,
+    ];
+    is_known(metric) || asked.into_iter().flatten().any(|name| name == metric)
 }
 
 /// Whether a line is one of metrics in text: `name{label="value"} 1 1767225600`.
@@ -143,17 +207,7 @@ pub(super) fn read(input: impl Read, mapping: &Mapping, collector: &mut Collecto
 type Point<'a> = (Vec<(String, String)>, &'a str, Option<f64>);
 
 fn point(line: &[u8]) -> Option<Point<'_>> {
-    let line = std::str::from_utf8(line).ok()?;
-    let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | ':')))?;
-    let (name, rest) = line.split_at(end);
-    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
-        return None;
-    }
-    let mut labels = vec![(NAME.to_owned(), name.to_owned())];
-    let rest = match rest.strip_prefix('{') {
-        Some(inside) => self::labels(inside, &mut labels)?,
-        None => rest,
-    };
+    let (labels, rest) = series(std::str::from_utf8(line).ok()?)?;
     // What a `#` leads in is an example.
     let rest = rest.split_once(" # ").map_or(rest, |(rest, _)| rest);
     let mut words = rest.split_whitespace();
@@ -164,6 +218,31 @@ fn point(line: &[u8]) -> Option<Point<'_>> {
         None => None,
     };
     words.next().is_none().then_some((labels, value, time))
+}
+
+/// The metric that a name with labels is of: `name{label="value"}`, or `{__name__="name"}`.
+pub(super) fn of(name: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(name).ok().filter(|text| text.ends_with('}'))?;
+    let (labels, rest) = series(text)?;
+    labels.into_iter().find(|(name, _)| name == NAME).map(|(_, metric)| metric).filter(|_| rest.is_empty())
+}
+
+/// The labels that a series begins with, its name among them, and what comes after them.
+fn series(line: &str) -> Option<(Vec<(String, String)>, &str)> {
+    let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | ':')))?;
+    let (name, rest) = line.split_at(end);
+    if name.starts_with(|c: char| c.is_ascii_digit()) || name.is_empty() && !rest.starts_with('{') {
+        return None;
+    }
+    let mut labels = Vec::new();
+    if !name.is_empty() {
+        labels.push((NAME.to_owned(), name.to_owned()));
+    }
+    let rest = match rest.strip_prefix('{') {
+        Some(inside) => self::labels(inside, &mut labels)?,
+        None => rest,
+    };
+    labels.iter().any(|(name, _)| name == NAME).then_some((labels, rest))
 }
 
 /// Reads labels up to the brace that closes them, and gives what comes after it.

@@ -15,13 +15,17 @@ mod course;
 mod delimited;
 mod encoding;
 mod fuse;
+mod host;
 mod json;
 mod lines;
 mod lives;
 mod metrics;
+mod mprof;
 mod names;
-mod profilers;
+mod proc_files;
+mod records;
 mod sheet;
+mod timed;
 mod told;
 mod values;
 
@@ -109,6 +113,12 @@ impl From<io::Error> for TableError {
 /// How much of the beginning is looked at to tell the kind of table.
 const HEAD: u64 = 64 << 10;
 
+/// What a file of SQLite begins with, and how to get a table from procpath's.
+const SQLITE: &[u8] = b"SQLite format 3\0";
+const EXPORT: &str = "it is a database of SQLite, such as procpath records: export it, and judge the CSV: sqlite3 -header -csv FILE \
+                      \"SELECT ts AS timestamp, stat_pid AS pid, stat_starttime AS start, stat_rss * (SELECT value FROM meta \
+                      WHERE key = 'page_size') AS rss_bytes, stat_num_threads AS threads FROM record ORDER BY ts\"";
+
 /// Reads a table; `name` becomes the name of the run. Names of columns are compared without regard to case, and `-`,
 /// `_`, spaces and brackets are alike.
 ///
@@ -133,6 +143,9 @@ fn read_text(mut input: impl Read, name: &str, mapping: &Mapping) -> Result<Tabl
     if head.starts_with(b"\xef\xbb\xbf") {
         head.drain(..3);
     }
+    if head.starts_with(SQLITE) {
+        return Err(TableError::whole(EXPORT));
+    }
     if head.starts_with(b"\x1f\x8b") || head.contains(&0) {
         return Err(TableError::whole(
             "it is no text: expected a table, such as CSV with the names of its columns above",
@@ -142,23 +155,36 @@ fn read_text(mut input: impl Read, name: &str, mapping: &Mapping) -> Result<Tabl
     let empty = || TableError::whole("it is empty: expected a line with the names of the columns, and rows");
     let Some(first) = first.map(<[u8]>::to_vec) else { return Err(empty()) };
     let begin = delimited::Begin::of(&head);
-    let input = Cursor::new(head).chain(input);
+    let input = Cursor::new(head.clone()).chain(input);
     let mut collector = Collector::default();
-    if profilers::is_psrecord(&first) {
-        profilers::psrecord(input, &mut collector)?;
-    } else if profilers::is_mprof(&first) {
-        profilers::mprof(input, &mut collector)?;
+    if mprof::is_mprof(&first) {
+        collector.sees_ends();
+        records::read(mprof::Mprof::new(input), mapping, &mut collector)?;
+    } else if proc_files::is_text(&head) {
+        collector.sees_ends();
+        records::read(proc_files::ProcFiles::new(input), mapping, &mut collector)?;
+    } else if host::is_vmstat(&first) {
+        host::vmstat(input, mapping, &mut collector)?;
+    } else if timed::is_text(&head) {
+        collector.sees_ends();
+        sheet::read(timed::sheet(input)?, mapping, &mut collector)?;
+    } else if metrics::is_point(&first, false) {
+        metrics::read(input, mapping, &mut collector)?;
     } else if blocks::stamp(&first).is_some() {
         collector.sees_ends();
         sheet::read(blocks::sheet(input)?, mapping, &mut collector)?;
     } else if json::is_json(&first) {
         json::read(input, mapping, &mut collector)?;
     } else {
-        let begin = begin.ok_or_else(empty)?;
+        let mut begin = begin.ok_or_else(empty)?;
+        begin.named_by(name);
         if metrics::is_point(&begin.first, begin.metrics) {
             metrics::read(input, mapping, &mut collector)?;
         } else {
             begin.check()?;
+            if begin.sees_ends() {
+                collector.sees_ends();
+            }
             sheet::read(begin.sheet(input), mapping, &mut collector)?;
         }
     }

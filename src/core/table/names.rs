@@ -45,18 +45,23 @@ const RESIDENT: &[&str] = &[
     "rssize",
     "memory_rss",
     "res_rss",
+    "mem_real",
+    "ps_rss",
+    "real_mb",
 ];
 const WORKING_SET: &[&str] =
     &["working_set", "workingset", "memory_working_set", "container_memory_working_set", "mem_usage_limit", "memusage"];
 const UNKNOWN: &[&str] = &["memory", "mem", "memory_usage", "mem_usage", "memory_used", "container_memory_usage"];
+const HOST: &[&str] = &["kbmemused", "host_memory_used"];
 /// Kinds of memory with their names, the best for judging first.
-pub(super) const KINDS: [(MemoryKind, &[&str]); 6] = [
+pub(super) const KINDS: [(MemoryKind, &[&str]); 7] = [
     (MemoryKind::Anonymous, ANONYMOUS),
     (MemoryKind::Private, PRIVATE),
     (MemoryKind::Resident, RESIDENT),
     (MemoryKind::WorkingSet, WORKING_SET),
     (MemoryKind::Unknown, UNKNOWN),
     (MemoryKind::Proportional, PROPORTIONAL),
+    (MemoryKind::Host, HOST),
 ];
 pub(super) const SWAP: &[&str] = &["swap", "vmswap", "vm_swap", "container_memory_swap"];
 /// Names of what tells workers apart. Where there are several, they do so together.
@@ -99,6 +104,9 @@ pub(super) const TIME_UNITS: [(&str, f64); 12] = [
     ("days", 86_400.0),
 ];
 
+/// Units in bytes of whole names: of `sar`, and of psrecord's text and CSV.
+pub(super) const MEANT: [(&str, u64); 3] = [("kbmemused", 1 << 10), ("mem_real", 1 << 20), ("real_mb", 1 << 20)];
+
 /// What the ends of names of memory mean in bytes. `kb` and the like are powers of 1024: so `/proc`, `ps`, psrecord
 /// and scripts around psutil have it.
 pub(super) const MEMORY_UNITS: [(&str, u64); 8] = [
@@ -111,3 +119,43 @@ pub(super) const MEMORY_UNITS: [(&str, u64); 8] = [
     ("gb", 1 << 30),
     ("gib", 1 << 30),
 ];
+
+/// A name as names are compared: in lower case, with single `_` between words.
+pub(super) fn normal(name: &str) -> String {
+    let words = name.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty());
+    words.map(str::to_lowercase).collect::<Vec<_>>().join("_")
+}
+
+/// A name less its unit, and the unit.
+pub(super) fn split<'a, U: Copy>(name: &'a str, units: &[(&str, U)]) -> (&'a str, Option<U>) {
+    match name.rsplit_once('_') {
+        Some((base, last)) => match units.iter().find(|(unit, _)| *unit == last) {
+            Some((_, unit)) => (base, Some(*unit)),
+            None => (name, None),
+        },
+        None => (name, None),
+    }
+}
+
+/// Whether a column or metric with this name would be read.
+pub(super) fn is_known(name: &str) -> bool {
+    let plain = normal(name);
+    let base = split(&plain, &MEMORY_UNITS).0;
+    let lists = [REQUESTS, SWAP, START, DESCRIPTORS, THREADS, LOAD];
+    let kinds = KINDS.iter().map(|(_, names)| *names);
+    lists.into_iter().chain(kinds).any(|names| names.contains(&plain.as_str()) || names.contains(&base))
+}
+
+/// Tools that measure a load and its answers, with columns that tell each.
+const LOAD_TESTS: [(&str, &[&str]); 4] = [
+    ("k6", &["metric_name", "metric_value"]),
+    ("k6", &["metric", "data_time", "data_value"]),
+    ("JMeter", &["timestamp", "elapsed", "label", "success"]),
+    ("locust", &["user_count", "requests_s", "failures_s"]),
+];
+
+/// The tool that measured a load and wrote these columns.
+pub(super) fn load_test(plain: &[String]) -> Option<&'static str> {
+    let has = |name: &&str| plain.iter().any(|known| known == name);
+    LOAD_TESTS.iter().find(|(_, names)| names.iter().all(has)).map(|(tool, _)| *tool)
+}

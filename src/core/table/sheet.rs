@@ -248,7 +248,8 @@ impl Fields<'_> {
         {
             return Err(self.wrong(index, text, "a number without a unit"));
         }
-        if value.unit.is_some() && self.own_unit.is_none() {
+        // Nothing is no example of a unit.
+        if value.unit.is_some() && value.number > 0.0 && self.own_unit.is_none() {
             self.own_unit = Some(shown(text));
         }
         let unit = match (value.unit, unit) {

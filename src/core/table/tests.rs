@@ -1,7 +1,10 @@
 //! Whole tables, in all their forms.
 
+mod columns;
+mod exports;
 mod forms;
 mod meanings;
+mod recorded;
 
 use super::*;
 use crate::model::{CountingSource, MOST_READINGS, WorkerId};
@@ -89,8 +92,8 @@ fn psrecord_is_known() {
     );
     assert_eq!(rows(&table), [(0.0, Some(11_010_048), None, 0), (1.0, Some(11_534_336), None, 0)]);
     assert_eq!(table.record.meta.counting.source, CountingSource::None);
-    let broken = "# Elapsed time   CPU (%)     Real (MB)   Virtual (MB)\n 0.0 0.0 x 1\n";
-    assert!(error(broken).starts_with("line 2: expected a row of psrecord"), "{}", error(broken));
+    let broken = "# Elapsed time   CPU (%)     Real (MB)   Virtual (MB)\n 0.0 0.0 x 1\n 1.0 0.0 1 1\n";
+    assert!(error(broken).starts_with("line 2: column `Real (MB)`: expected a number"), "{}", error(broken));
 }
 
 #[test]
@@ -102,7 +105,7 @@ fn mprof_is_known() {
     let (own, child) = (Some(1_572_864), Some(2_359_296));
     let read: Vec<_> = rows(&table).iter().map(|r| ((r.0 * 1e4).round(), r.1, r.3)).collect();
     assert_eq!(read, [(0.0, own, 0), (66.0, child, 1), (10_000.0, Some(2_621_440), 0)]);
-    assert!(error("MEM 1.0 5\nMEM what 6\n").starts_with("line 2: expected a line of mprof"));
+    assert!(error("MEM 1.0 5\nMEM 6\n").starts_with("line 2: expected a line of mprof"));
 }
 
 #[test]
@@ -163,7 +166,7 @@ fn a_line_without_an_end_is_refused_in_every_form() {
 }
 
 /// Tables that are nearly right, as starting points for damage.
-const CORPUS: [&str; 9] = [
+const CORPUS: [&str; 16] = [
     "elapsed_s,requests,anon_kib,swap_kib,pid,start,fds,threads,load,worker\n0,1,2,3,4,5,6,7,8,w\n1,2,2,3,4,5,6,7,8,w\n",
     "\u{feff}time;rss_mb\r\n0,5;\"1,5\"\r\n1;NA\r\n",
     "# Elapsed time   CPU (%)     Real (MB)   Virtual (MB)\n 0.0 0.0 1.5 2.0\n 1.0 0.0 1.5 2.0\n",
@@ -173,6 +176,13 @@ const CORPUS: [&str; 9] = [
     "sep=;\n# x\nDate;memory\n2026-01-01T00:00:00+01:00;1,5 MiB / 2GiB\nThu Jan  1 12:00:00 AM UTC 2026;1.234,5 kB\n",
     "{\"ts\": \"2026-01-01 00:00:00\", \"m\": {\"rss_kib\": 12.5, \"l\": [1]}}\n{\"ts\": null, \"m\": {\"rss_kib\": -1}}\n",
     "# TYPE rss_bytes gauge\nrss_bytes{a=\"b\\\"c\",d=\"\"} 1e5 1767225600\nrss_bytes{a=\"b\"} 2 1767225660000 # {} 1\n",
+    "Linux 6 (h)\n\n00:00:00 UID PID RSS Command\n00:00:01 0 7 100 a b\n00:00:02 0 7 1.5M a\nAverage: 0 7 1 a\n",
+    "procs --memory--\n r b swpd free buff cache UTC\n 1 0 0 900000 5 900000 2026-01-01 00:00:00\n 1 0 9 8 5 9 2026-01-01 00:00:01\n",
+    "1767225600\n1-2 r--p 0 0:0 0 a\nRss: 5 kB\nSwap: 0 kB\n3-4 r--p 0 0:0 0\nRss: 5 kB\n1767225601\n/proc/7/smaps:Rss: 5 kB\n",
+    "2026-01-01 00:00:00 VmRSS: 5 kB\n2026-01-01 00:00:01 VmRSS: 6 kB\n==> /proc/7/status <==\nName: x\nPid: 7\nVmRSS: 1 kB\n",
+    "{__name__=\"rss_bytes\",a=\"b\"} 1e5 1767225600000\n{__name__=\"x\"} 2 1767225660000\n",
+    "{\"MetricDataResults\": [{\"Label\": \"rss_kib\", \"Timestamps\": [1, \"2026-01-01T00:00:00Z\"], \"Values\": [5, 1e300]}]}",
+    "sep=,\nTime,\"{__name__=\"\"rss_bytes\"\",a=\"\"b\"\"}\",rss_bytes{a=\"c\"}\n1,2,3\n2,3,\n",
 ];
 
 fn survives(bytes: &[u8]) {

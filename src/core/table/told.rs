@@ -25,7 +25,10 @@ pub(super) fn understood(
         None => take("time", String::new(), "none: readings stand one second apart".into()),
     }
     let unit = |unit: Option<u64>| match unit {
-        Some(unit) => format!("in {}", unit_name(unit)),
+        Some(unit) => match &collector.own_unit {
+            Some(example) => format!("in the units that are written, as in `{example}`, else in {}", unit_name(unit)),
+            None => format!("in {}", unit_name(unit)),
+        },
         None => match &collector.own_unit {
             Some(example) => {
                 format!("in the units that are written, as in `{example}`; kB is 1024 bytes, MB 1024 of these")
@@ -62,6 +65,7 @@ pub(super) fn understood(
     let whose: Vec<usize> = c.workers.iter().copied().chain(c.pid).chain(c.start).collect();
     let lives: usize = courses.iter().map(|course| course.lives().count()).sum();
     let number = match (courses.len(), lives) {
+        (1, 1) if c.kind == MemoryKind::Host => "the whole machine, as one process".into(),
         (1, 1) if whose.is_empty() && c.memory.len() < 2 => "taken as one process".into(),
         (1, 1) => "one process".into(),
         (1, lives) => format!("one process in {lives} lives"),
@@ -137,6 +141,10 @@ pub(super) fn notes(
             MemoryKind::Proportional => Some("shared pages count as growth when a neighbour ends"),
             MemoryKind::Resident => Some("file and shared pages count as growth"),
             MemoryKind::WorkingSet => Some("page cache that is in use counts as growth"),
+            MemoryKind::Host => Some(
+                "it is that of all processes and of the kernel, and has neither shared memory nor files on tmpfs in it, which count as \
+                 cache",
+            ),
         };
         if let Some(because) = because {
             note(format!("{} memory is judged for want of anonymous memory: {because}{beside}", c.kind.name()));
@@ -163,6 +171,7 @@ pub(super) fn notes(
         let series = if restarts == 1 { String::new() } else { format!(" in {restarts} series") };
         note(format!("memory falls once to where it began{series}: that was taken as a restart"));
     }
+    notes.extend(collector.remarks.iter().cloned());
     notes.extend(thinned);
     notes
 }

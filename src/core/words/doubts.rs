@@ -1,7 +1,7 @@
 //! Reasons not to pass, in words.
 
 use crate::model::{
-    MemoryKind, Resource, TableDoubt, format_bytes, format_count, format_seconds, rate, shown_command, whole_percent,
+    Resource, TableDoubt, format_bytes, format_count, format_seconds, rate, shown_command, whole_percent,
 };
 use crate::verdict::{Choice, Doubt, Grown, Kind, Named, Work};
 
@@ -26,8 +26,7 @@ fn chosen(choice: &Choice) -> String {
 fn kind_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Own => "anonymous + swap",
-        Kind::OfTable(MemoryKind::Unknown) => "memory",
-        Kind::OfTable(kind) => kind.name(),
+        Kind::OfTable(kind) => kind.full(),
         Kind::Shared => "shared memory",
         Kind::Huge => "memory in huge pages",
     }
@@ -187,7 +186,9 @@ pub fn remedy(doubt: &Doubt) -> String {
                 .into()
         }
         Doubt::Table(TableDoubt::Held { .. }) => {
-            "leave these readings out, or keep a column beside it that moves while it works, such as its CPU time or its requests".into()
+            "if it lives, a running count of its requests, or any column beside it that moves while it works, shows it; if it has \
+             ended, leave these readings out"
+                .into()
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Every sentence is made from the run at hand; what isn't known isn't said.
 
 use super::{axis_name, because, budget, capital, forecast, gate, narrow, plain, reason, sites, steps, thousands};
-use crate::model::{Axis, Resource, RunRecord, amount, format_bytes, format_count, format_seconds, level};
+use crate::model::{Axis, MemoryKind, Resource, RunRecord, amount, format_bytes, format_count, format_seconds, level};
 use crate::verdict::{ExitCode, Finding, GateState, Interval, LeakClass, Outcome, Verdict};
 
 /// A question with its answer.
@@ -32,7 +32,7 @@ pub fn explain(record: &RunRecord, verdict: &Verdict) -> Vec<Paragraph> {
         said.extend(withheld(verdict, finding));
         paragraphs.push(paragraph("What the verdict says", said));
         paragraphs.push(paragraph("What it means in production", production(record, finding)));
-        paragraphs.push(paragraph("How to read the chart", chart(finding)));
+        paragraphs.push(paragraph("How to read the chart", chart(record, finding)));
     }
     paragraphs.push(paragraph("Who keeps memory", sites::explained(verdict)));
     paragraphs.push(paragraph("Whether the load was real", load(record)));
@@ -54,11 +54,14 @@ fn measured(record: &RunRecord, main: Option<&Finding>) -> Vec<String> {
         finite(record.meta.elapsed).map_or_else(String::new, |e| format!(" over {}", format_seconds(e))),
     )];
     if main.is_none_or(|f| f.resource == Resource::Memory) {
-        said.push(
-            "Memory here is anonymous plus swapped memory: what the worker itself has allocated. It doesn't rise when \
-             a child un-shares pages of its parent, and doesn't fall when pages are swapped out, as RSS does."
+        said.push(match &record.meta.understood {
+            Some(table) if table.kind != MemoryKind::Anonymous => {
+                format!("Memory here is the file's: {}.", record.meta.full(Resource::Memory))
+            }
+            _ => "Memory here is anonymous plus swapped memory: what the worker itself has allocated. It doesn't rise when \
+                  a child un-shares pages of its parent, and doesn't fall when pages are swapped out, as RSS does."
                 .to_owned(),
-        );
+        });
     }
     if let Some(finding) = main {
         said.push(format!("Growth is measured against {}.", axis_name(finding.axis)));
@@ -221,11 +224,15 @@ fn usual_level(finding: &Finding) -> Option<f64> {
     levels.get(levels.len() / 2).copied()
 }
 
-fn chart(finding: &Finding) -> Vec<String> {
+fn chart(record: &RunRecord, finding: &Finding) -> Vec<String> {
     let mut said = vec![format!(
         "Each coloured line is {} of one worker; a worker that was recycled has a line of its own and is not joined to \
          the next.",
-        if finding.resource.of_whole_target() { "the total".to_owned() } else { finding.resource.full().to_owned() }
+        if finding.resource.of_whole_target() {
+            "the total".to_owned()
+        } else {
+            record.meta.full(finding.resource).to_owned()
+        }
     )];
     if finding.workers.iter().any(|w| w.fit.is_some()) {
         said.push("Finely dashed lines are the fit, in a band of its uncertainty.".to_owned());

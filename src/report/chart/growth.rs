@@ -48,6 +48,8 @@ pub struct GrowthChart {
     pub lines: Vec<Line>,
     /// What is drawn.
     pub resource: Resource,
+    /// Its name, as it was measured.
+    pub full: &'static str,
     /// What it is drawn against.
     pub axis: Axis,
     /// Where warm-up ends on the axis, if there was one.
@@ -102,6 +104,7 @@ impl GrowthChart {
             subtitle: subtitle(record, resource, axis),
             lines,
             resource,
+            full: record.meta.full(resource),
             axis,
             warm_up,
             budget,
@@ -185,7 +188,12 @@ fn bare(axis: Axis) -> Finding {
 
 fn subtitle(record: &RunRecord, resource: Resource, axis: Axis) -> String {
     let whose = if resource.of_whole_target() { "of the whole target" } else { "of each worker" };
-    format!("{} {whose}, against {} · {}", resource.full(), text::axis_name(axis), text::plain(&record.meta.name))
+    format!(
+        "{} {whose}, against {} · {}",
+        record.meta.full(resource),
+        text::axis_name(axis),
+        text::plain(&record.meta.name)
+    )
 }
 
 /// Gives colours to all lines, or of a crowd to those that grow most.

@@ -23,12 +23,14 @@ const POINTS: usize = 1500;
 #[derive(Debug, Clone, Copy)]
 pub struct ResidualChart<'a> {
     working: &'a Working,
+    /// What was measured, in full.
+    full: &'a str,
 }
 
 impl<'a> ResidualChart<'a> {
-    /// Lays out the residuals of `working`.
-    pub fn new(working: &'a Working) -> Self {
-        ResidualChart { working }
+    /// Lays out the residuals of `working`, which is of what is called so in full.
+    pub fn new(working: &'a Working, full: &'a str) -> Self {
+        ResidualChart { working, full }
     }
 }
 
@@ -86,7 +88,7 @@ impl Chart for ResidualChart<'_> {
     }
 
     fn title(&self) -> String {
-        format!("What the best model of {} leaves", self.working.resource.full())
+        format!("What the best model of {} leaves", self.full)
     }
 
     fn description(&self) -> String {

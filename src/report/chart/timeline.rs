@@ -5,7 +5,7 @@ use super::growth::GrowthChart;
 use super::palette::{self, Tone};
 use super::scale::{Scale, Ticks, Unit, log_ticks, ticks};
 use super::thin::thin;
-use crate::model::{EventKind, LoadSample, PhaseKind, RunRecord, format_bytes, format_count};
+use crate::model::{EventKind, LoadSample, PhaseKind, Resource, RunRecord, format_bytes, format_count};
 use crate::report::{text, trace};
 use crate::verdict::Verdict;
 use std::collections::{BTreeMap, HashMap};
@@ -197,7 +197,7 @@ fn memory(record: &RunRecord, verdict: &Verdict) -> Strip {
     curves.sort_by_key(|c| c.tone.is_some());
     let range = padded(&curves, Some(65536.0));
     Strip {
-        title: "anonymous + swapped memory of each worker".to_owned(),
+        title: format!("{} of each worker", record.meta.full(Resource::Memory)),
         unit: Unit::Bytes,
         log: false,
         range,

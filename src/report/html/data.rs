@@ -103,7 +103,7 @@ pub fn growth(name: &str, chart: &GrowthChart) -> Figure {
             .into_iter()
             .collect(),
         panels: vec![PanelData {
-            title: chart.resource.full().to_owned(),
+            title: chart.full.to_owned(),
             unit: unit(if chart.resource.in_bytes() { Unit::Bytes } else { Unit::Count }),
             log: false,
             range: [round(chart.y_range.0), round(chart.y_range.1)],

@@ -32,7 +32,7 @@ fn one(record: &RunRecord, finding: &Finding, working: &Markup) -> Markup {
         details open[open] {
             summary {
                 span.state.(tone(Mood::of_outcome(finding.outcome))) { (finding.outcome) }
-                " " b { (capital(resource.full())) }
+                " " b { (capital(record.meta.full(resource))) }
                 @if let Some(growth) = &finding.growth { ": " (text::growth(resource, finding.axis, growth)) }
             }
             div.evidence {

@@ -101,7 +101,7 @@ pub(super) fn dark_charts() -> String {
 
 /// What a chart is about, as a heading.
 fn title(chart: &GrowthChart) -> String {
-    format!("{} against {}", capital(chart.resource.full()), text::axis_name(chart.axis))
+    format!("{} against {}", capital(chart.full), text::axis_name(chart.axis))
 }
 
 /// A static chart, in the place where the script puts a live one.

@@ -15,7 +15,7 @@ const MODELS: usize = 20;
 /// The working of one finding, folded; nothing if it isn't shown unasked or nothing could be fitted.
 pub fn section(record: &RunRecord, finding: &Finding) -> Result<Markup, ChartError> {
     let Some(working) = is_shown(finding).then(|| working(record, finding)).flatten() else { return Ok(html! {}) };
-    let residuals = chart::svg(&ResidualChart::new(&working))?;
+    let residuals = chart::svg(&ResidualChart::new(&working, record.meta.full(finding.resource)))?;
     Ok(html! {
         details.working {
             summary { "How this was decided, for those who want to check it" }

@@ -179,7 +179,7 @@ fn loops_around_tools_have_a_time_above_each_table() {
         ("ps", &ps, "resident memory, in KiB"),
         ("top", &top, "resident memory, in KiB"),
         ("docker", &docker, "working set memory, in the units"),
-        ("kubectl", &kubectl, "of a kind that its name doesn't say, in bytes"),
+        ("kubectl", &kubectl, "of a kind that its name doesn't say, in the units that are written, as in `90000Ki`"),
     ];
     for (tool, printed, understood) in tools {
         let table = read_text(&(0..30).map(printed).collect::<String>());
@@ -261,6 +261,20 @@ fn what_prometheus_answers_is_read() {
     assert_eq!(error(failed), "it is an error of Prometheus: parse error");
     let moment = "{\"status\": \"success\", \"data\": {\"resultType\": \"vector\", \"result\": []}}";
     assert!(error(moment).contains("expected Prometheus' answer to `query_range`"));
+}
+
+#[test]
+fn of_hundreds_of_metrics_those_are_read_whose_names_are_known() {
+    let mut text = String::new();
+    for i in 0..30 {
+        let t = 1000 * (1_767_225_600 + 60 * i);
+        (0..150).for_each(|m| text.push_str(&format!("{{__name__=\"x_{m}\",le=\"{m}\"}} 1 {t}\n")));
+        text.push_str(&format!("{{__name__=\"process_resident_memory_bytes\"}} {} {t}\n", 1024 * kib(i)));
+    }
+    let table = read_text(&text);
+    assert_eq!(rows(&table), rows(&plain(30)));
+    let told = "it has more than 100 metrics: 1500 points of others";
+    assert!(table.notes.iter().any(|note| note.starts_with(told)), "{:?}", table.notes);
 }
 
 #[test]
