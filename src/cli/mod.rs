@@ -18,6 +18,7 @@ mod output;
 mod plan;
 mod problem;
 mod prune;
+mod recorded;
 mod report;
 mod run;
 mod watch;
@@ -58,9 +59,9 @@ enum Command {
     /// Judge finished runs again, and series of memory that other tools wrote.
     Analyze(Box<analyze::Arguments>),
     /// Show the working behind a verdict: what was cut, the plausible models, what they leave, the conditions of the rule.
-    Explain(explain::Arguments),
+    Explain(Box<explain::Arguments>),
     /// Render the report of a finished run again.
-    Report(report::Arguments),
+    Report(Box<report::Arguments>),
     /// Remove old runs.
     Prune(prune::Arguments),
     /// Check a harness file without running it.

@@ -352,6 +352,25 @@ fn budgets_may_be_by_the_day_in_all_or_of_the_first_level() {
 }
 
 #[test]
+fn a_table_is_shown_as_a_run_is() {
+    let bench = Bench::new();
+    let file = bench.write("leak.csv", &csv(300, 4096));
+    let seepage = |arguments: &[&str]| bench.ended(bench.seepage().args(arguments).arg(&file).output().unwrap());
+    let explained = seepage(&["explain", "--budget", "32 B/request"]);
+    assert_eq!(explained.code, Some(0), "{}", explained.story());
+    assert!(explained.stdout.contains("budget 32 B/request"), "{}", explained.story());
+    assert!(seepage(&["report", "--format", "html"]).stdout.contains("leak.csv"));
+    let shown = bench.path().join("shown");
+    let written = seepage(&["report", "--to", shown.to_str().unwrap()]);
+    assert_eq!(written.code, Some(0), "{}", written.story());
+    for name in ["report.html", "report.md", "junit.xml", "verdict.json", "charts/memory.png"] {
+        assert!(shown.join(name).is_file(), "{name}: {}", written.story());
+    }
+    let nowhere = seepage(&["report"]);
+    assert!(nowhere.code == Some(2) && nowhere.stderr.contains("--to DIR"), "{}", nowhere.story());
+}
+
+#[test]
 fn hostile_names_and_values_reach_no_terminal() {
     let bench = Bench::new();
     bench.write("x.csv", "time,rss_kib,\u{1b}]0;owned\u{7}\n1,\u{1b}[31mred,2\n");

@@ -1,0 +1,264 @@
+//! What was recorded, by seepage or by another tool, for every command that judges or shows it.
+
+use super::budget::{self, RecordedBudget, ResourceBudget};
+use super::problem::Problem;
+use crate::config;
+use crate::model::{self, Bytes, CountingSource, Event, EventKind, Per, RunRecord, Sample};
+use crate::store;
+use crate::table::{self, Decimal, Mapping, RequestsAre};
+use crate::verdict::ExitCode;
+use flate2::bufread::MultiGzDecoder;
+use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
+use std::io::{self, BufRead, Read};
+use std::path::Path;
+
+/// What a file begins with that gzip or zstd compressed.
+const GZIP: &[u8] = b"\x1f\x8b";
+const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
+
+/// How it is read, and what is allowed of it.
+#[derive(Debug, clap::Args)]
+pub struct How {
+    /// Growth that is allowed, such as `64 B/request`, `1 MiB/hour` or `24 MiB/day`; in all of the time, `10 MiB`; or in parts of the
+    /// first level, `5%` or `1%/day`. May be given again for other resources: `descriptors=0.01/request`, `threads=60/hour`,
+    /// `tmpfs=64 B/request`. By default the run's own, and for a file 64 B, 0.01 descriptors and 0.01 threads per request, or 1 MiB,
+    /// 60 and 60 per hour if it has no requests.
+    #[arg(long, value_name = "[RESOURCE=]AMOUNT")]
+    budget: Vec<RecordedBudget>,
+    #[command(flatten)]
+    columns: Columns,
+}
+
+impl How {
+    /// Checks what can be checked before anything is read.
+    ///
+    /// # Errors
+    /// If the budgets don't agree on what they are for.
+    pub fn check(&self) -> Result<(), Problem> {
+        budget::recorded_basis(&self.budget).map(drop).map_err(|error| Problem::new(ExitCode::Usage, error))
+    }
+
+    /// Reads a run directory, or a table that another tool wrote.
+    ///
+    /// # Errors
+    /// If it can't be read; the text says where.
+    pub fn read(&self, input: &Path) -> Result<RunRecord, String> {
+        let mut record = if input.is_dir() {
+            store::read(input).map_err(|error| error.to_string())?
+        } else {
+            read_table(input, &self.columns.mapping())?
+        };
+        put_budgets(&self.budget, &mut record).map_err(|error| format!("{}: {error}", input.display()))?;
+        Ok(record)
+    }
+
+    /// The same for a command that shows it.
+    ///
+    /// # Errors
+    /// As those of [`How::check`] and [`How::read`].
+    pub fn shown(&self, input: &Path) -> Result<RunRecord, Problem> {
+        self.check()?;
+        self.read(input).map_err(|what| Problem::new(ExitCode::Failure, what))
+    }
+}
+
+/// Which column of a CSV is what, where its name doesn't say it.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Columns of a CSV")]
+struct Columns {
+    /// Column of the time, in seconds or the unit that its name ends in.
+    #[arg(long, value_name = "COLUMN")]
+    time: Option<String>,
+    /// Column of the requests served so far by the worker.
+    #[arg(long, value_name = "COLUMN")]
+    requests: Option<String>,
+    /// Column of the memory to judge, in the unit that its name ends in; `pod-*` is several, each a worker's.
+    #[arg(long, value_name = "COLUMN")]
+    memory: Option<String>,
+    /// Unit of the memory columns, whatever their names say: B, KiB, MiB, GiB, kB, MB or GB.
+    #[arg(long, value_name = "UNIT", value_parser = memory_unit)]
+    memory_unit: Option<u64>,
+    /// Column of the swapped memory.
+    #[arg(long, value_name = "COLUMN")]
+    swap: Option<String>,
+    /// Column of the worker's name; several with commas between name it together.
+    #[arg(long, value_name = "COLUMN")]
+    worker: Option<String>,
+    /// Column of when the process began, which tells its lives apart.
+    #[arg(long, value_name = "COLUMN")]
+    start: Option<String>,
+    /// Column of the process ID.
+    #[arg(long, value_name = "COLUMN")]
+    pid: Option<String>,
+    /// Column of the open descriptors.
+    #[arg(long, value_name = "COLUMN")]
+    fds: Option<String>,
+    /// Column of the threads.
+    #[arg(long, value_name = "COLUMN")]
+    threads: Option<String>,
+    /// Column of the load, in requests per second.
+    #[arg(long, value_name = "COLUMN")]
+    load: Option<String>,
+    /// Unit of times that are numbers: s, ms, us, ns, min, h, or days (as Excel has them).
+    #[arg(long, value_name = "UNIT", value_parser = table::seconds_in)]
+    time_unit: Option<f64>,
+    /// How times are written, as for `date +FORMAT`, such as '%d/%m/%Y %H:%M:%S'.
+    #[arg(long, value_name = "FORMAT", value_parser = time_format)]
+    time_format: Option<String>,
+    /// What parts fractions in numbers: `point` (1,234.5) or `comma` (1.234,5).
+    #[arg(long, value_enum, value_name = "MARK")]
+    decimal: Option<DecimalMark>,
+    /// What the column of requests counts: `running` those served so far, `interval` those since the row before.
+    #[arg(long, value_enum, value_name = "WHAT")]
+    requests_are: Option<Counted>,
+    /// Reads only rows whose column has this value; may be given again.
+    #[arg(long = "where", value_name = "COLUMN=VALUE", value_parser = filter)]
+    filters: Vec<(String, String)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum DecimalMark {
+    Point,
+    Comma,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Counted {
+    Running,
+    Interval,
+}
+
+impl Columns {
+    fn mapping(&self) -> Mapping {
+        Mapping {
+            time: self.time.clone(),
+            requests: self.requests.clone(),
+            memory: self.memory.clone(),
+            memory_unit: self.memory_unit,
+            swap: self.swap.clone(),
+            worker: self.worker.clone(),
+            pid: self.pid.clone(),
+            descriptors: self.fds.clone(),
+            threads: self.threads.clone(),
+            load: self.load.clone(),
+            start: self.start.clone(),
+            time_unit: self.time_unit,
+            time_format: self.time_format.clone(),
+            decimal: self.decimal.map(|mark| match mark {
+                DecimalMark::Point => Decimal::Point,
+                DecimalMark::Comma => Decimal::Comma,
+            }),
+            requests_are: self.requests_are.map(|counted| match counted {
+                Counted::Running => RequestsAre::Running,
+                Counted::Interval => RequestsAre::Interval,
+            }),
+            filters: self.filters.clone(),
+        }
+    }
+}
+
+fn time_format(text: &str) -> Result<String, String> {
+    table::check_format(text).map(|()| text.to_owned())
+}
+
+fn filter(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    parts.map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(|| "expected COLUMN=VALUE".into())
+}
+
+fn memory_unit(text: &str) -> Result<u64, String> {
+    if matches!(text, "KB" | "kb" | "K" | "k") {
+        return Err("it may be 1000 bytes or 1024: write kB for 1000, KiB for 1024".into());
+    }
+    let unit = format!("1 {text}").parse::<Bytes>();
+    unit.map(|b| b.0).map_err(|_| "expected B, KiB, MiB, GiB, kB, MB or GB".into())
+}
+
+/// Puts the budgets that were given in the place of a run's own, and notes how they follow from what was written. If they are for
+/// another unit, the run's others count no more.
+fn put_budgets(given: &[RecordedBudget], record: &mut RunRecord) -> Result<(), String> {
+    if let Some(per) = budget::recorded_basis(given)?.filter(|per| *per != record.meta.budgets.per) {
+        record.meta.budgets = model::Budgets { per, ..model::Budgets::default() };
+    }
+    for given in given {
+        let (ResourceBudget { resource, budget }, note) = given.of(record)?;
+        record.meta.budgets.allow(resource, Some(budget.amount));
+        let t = record.samples.first().map_or(0.0, |sample| sample.t);
+        record.events.extend(note.map(|text| Event { t, kind: EventKind::Note { text } }));
+    }
+    Ok(())
+}
+
+/// Standard input or a file, without the compression of gzip or zstd.
+fn open(input: &Path) -> Result<Box<dyn Read>, String> {
+    let failed = |error: io::Error| format!("could not read {}: {error}", input.display());
+    let file: Box<dyn Read> = if input == Path::new("-") {
+        Box::new(io::stdin())
+    } else {
+        Box::new(config::open_input(input).map_err(failed)?)
+    };
+    let mut file = io::BufReader::new(file);
+    // What comes through a pipe may come in pieces, but never in one of a single byte.
+    let begin = file.fill_buf().map_err(failed)?;
+    Ok(if begin.starts_with(GZIP) {
+        Box::new(MultiGzDecoder::new(file))
+    } else if begin.starts_with(ZSTD) {
+        Box::new(Zstd { frame: None, rest: Some(file) })
+    } else {
+        Box::new(file)
+    })
+}
+
+/// What zstd compressed, frame by frame: one after the other, as `zstd` appends them.
+struct Zstd<R: Read> {
+    frame: Option<StreamingDecoder<R, FrameDecoder>>,
+    /// What comes after the last frame.
+    rest: Option<R>,
+}
+
+impl<R: BufRead> Read for Zstd<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let broken = || io::Error::new(io::ErrorKind::InvalidData, "what zstd compressed is damaged or cut off");
+        loop {
+            if let Some(frame) = &mut self.frame {
+                let read = frame.read(buffer).map_err(|_| broken())?;
+                if read > 0 || buffer.is_empty() {
+                    return Ok(read);
+                }
+            }
+            self.rest = self.frame.take().map(StreamingDecoder::into_inner).or(self.rest.take());
+            let Some(mut rest) = self.rest.take() else { return Ok(0) };
+            if rest.fill_buf()?.is_empty() {
+                return Ok(0);
+            }
+            self.frame = Some(StreamingDecoder::new(rest).map_err(|_| broken())?);
+        }
+    }
+}
+
+/// A table, with usual budgets for what it has; what is to be said of it are notes at its begin.
+fn read_table(input: &Path, mapping: &Mapping) -> Result<RunRecord, String> {
+    let path = input.display();
+    let name = input.file_name().unwrap_or(input.as_os_str()).to_string_lossy();
+    let name = if name == "-" { "standard input".into() } else { name };
+    let table = table::read(open(input)?, &name, mapping).map_err(|error| match error.line {
+        Some(line) => format!("{path}:{line}: {}", error.what),
+        None => format!("{path}: {}", error.what),
+    })?;
+    let mut record = table.record;
+    let has = |read: fn(&Sample) -> Option<u64>| record.samples.iter().any(|s| read(s).is_some());
+    let counted =
+        has(|s| s.requests) || record.meta.counting.source == CountingSource::Table && !record.load.is_empty();
+    let default = model::Budgets::usual(if counted { Per::Request } else { Per::Hour });
+    record.meta.budgets = model::Budgets {
+        memory: default.memory.filter(|_| has(|s| s.anon)),
+        descriptors: default.descriptors.filter(|_| has(|s| s.fds)),
+        threads: default.threads.filter(|_| has(|s| s.threads)),
+        tmpfs: None,
+        kernel: None,
+        per: default.per,
+    };
+    let t = record.samples.first().map_or(0.0, |sample| sample.t);
+    record.events.extend(table.notes.into_iter().map(|text| Event { t, kind: EventKind::Note { text } }));
+    Ok(record)
+}
