@@ -3,15 +3,18 @@
 use super::comparison::{Run, TwoRuns, conclude, exit_code};
 use super::output::{Inconclusive, Printed};
 use super::problem::Done;
-use std::path::PathBuf;
+use super::recorded::How;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `compare`.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = WEAKER)]
 pub struct Arguments {
-    /// Run directory of the baseline.
+    /// Run directory of the baseline, or a table that another tool wrote, as `analyze` reads it.
+    #[arg(value_name = "BASELINE")]
     baseline: PathBuf,
-    /// Run directory of the candidate.
+    /// Run directory of the candidate, or such a table.
+    #[arg(value_name = "CANDIDATE")]
     candidate: PathBuf,
     /// Directory, which is made, into which the report is written; without it, nothing is.
     #[arg(long, value_name = "DIR")]
@@ -22,6 +25,8 @@ pub struct Arguments {
     /// What an inconclusive comparison exits with: 11, or 0 or 12 as if it were a pass or a regression.
     #[arg(long, value_enum, value_name = "AS")]
     inconclusive: Option<Inconclusive>,
+    #[command(flatten)]
+    how: How,
 }
 
 const WEAKER: &str = "\
@@ -33,7 +38,8 @@ Exit codes: 12 the candidate grows faster, by more than the budget; 0 it doesn't
 
 /// Compares two finished runs.
 pub fn compare(arguments: &Arguments) -> Done {
-    let (a, b) = (Run::read(&arguments.baseline)?, Run::read(&arguments.candidate)?);
+    let read = |path: &Path| Run::of(path, arguments.how.shown(path)?);
+    let (a, b) = (read(&arguments.baseline)?, read(&arguments.candidate)?);
     let two = TwoRuns::new(&a, &b)?;
     let id = format!("{} {}", a.id, b.id);
     if let Some(directory) = &arguments.reports {

@@ -5,7 +5,7 @@ use super::problem::{Done, Problem};
 use crate::compare::{self, Comparison, ComparisonNote, Pair, RunSummary, Side, Sides};
 use crate::engine::Finished;
 use crate::experiment;
-use crate::model::{Per, RunRecord, RunStatus};
+use crate::model::{CountingSource, Per, RunRecord, RunStatus};
 use crate::report::comparison::Report;
 use crate::report::{Format, plain};
 use crate::store;
@@ -24,7 +24,11 @@ pub struct Run {
 impl Run {
     /// Reads it from its directory.
     pub fn read(path: &Path) -> Result<Self, Problem> {
-        let record = store::read(path).map_err(|error| Problem::new(ExitCode::Failure, error))?;
+        Run::of(path, store::read(path).map_err(|error| Problem::new(ExitCode::Failure, error))?)
+    }
+
+    /// What was read from `path`.
+    pub fn of(path: &Path, record: RunRecord) -> Result<Self, Problem> {
         if record.meta.budgets.per != Per::Request {
             let what = format!(
                 "{}: growth per hour can't be compared, because the load of those hours was its own",
@@ -154,8 +158,10 @@ impl<'a> TwoRuns<'a> {
     /// What is to be told of it, under this id.
     pub fn report(&'a self, id: &'a str) -> Report<'a> {
         let meta = &self.candidate.record.meta;
+        // A table is named by its file, as its side is.
+        let is_table = meta.counting.source == CountingSource::Table;
         Report {
-            name: &meta.name,
+            name: if is_table { "the service" } else { &meta.name },
             id,
             started: &meta.started,
             seed: None,

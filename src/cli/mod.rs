@@ -53,7 +53,7 @@ enum Command {
     /// Find which of a target's modules makes it leak, in as few runs as halving needs.
     Bisect(bisect::Arguments),
     /// Compare two finished runs, which is weaker than pairs.
-    Compare(compare::Arguments),
+    Compare(Box<compare::Arguments>),
     /// Judge a running target from /proc alone, read-only.
     Attach(attach::Arguments),
     /// Judge finished runs again, and series of memory that other tools wrote.

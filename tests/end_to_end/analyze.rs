@@ -366,6 +366,10 @@ fn a_table_is_shown_as_a_run_is() {
     for name in ["report.html", "report.md", "junit.xml", "verdict.json", "charts/memory.png"] {
         assert!(shown.join(name).is_file(), "{name}: {}", written.story());
     }
+    let clean = bench.write("clean.csv", &csv(300, 0));
+    let compared = seepage(&["compare", clean.to_str().unwrap()]);
+    let first = "the service is WORSE in leak.csv than in clean.csv: each request leaves 4 KiB more";
+    assert!(compared.code == Some(12) && compared.stdout.starts_with(first), "{}", compared.story());
     let nowhere = seepage(&["report"]);
     assert!(nowhere.code == Some(2) && nowhere.stderr.contains("--to DIR"), "{}", nowhere.story());
 }
