@@ -76,7 +76,7 @@ step "lints of the preload library" clippy-driver --edition 2024 --crate-name se
 step "lints" cargo clippy --quiet --workspace --all-targets -- --deny warnings
 step "lints of the ablation" cargo clippy --quiet --features ablation --example ablation -- --deny warnings
 # Known vulnerabilities change by the day and need the network: run "cargo deny check advisories" where that's wanted.
-step "scripts" shellcheck scripts/*.sh benches/*.sh tests/accuracy/traces/record/*.sh tests/accuracy/traces/record/services/*.sh
+step "scripts" shellcheck scripts/*.sh benches/*.sh tests/tables/*.sh tests/accuracy/traces/record/*.sh tests/accuracy/traces/record/services/*.sh
 step "licences" cargo deny check licenses bans sources
 step "build" cargo build --quiet --workspace --all-targets
 
