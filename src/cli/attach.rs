@@ -172,11 +172,12 @@ pub fn attach(arguments: &Arguments) -> Done {
     }
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });
     let mut looks = Looks::open_ended();
-    let open_ended = arguments.duration.is_none();
-    let ahead = Cell::new(looks.ahead().filter(|_| open_ended));
+    // With --for, it isn't looked before the end.
+    let to_come = |looks: &Looks| if arguments.duration.is_none() { looks.ahead() } else { None };
+    let ahead = Cell::new(to_come(&looks));
     let mut look = |record: &RunRecord, seconds: f64| {
         let looked = look_at(&mut looks, record, seconds);
-        ahead.set(looks.ahead().filter(|_| open_ended));
+        ahead.set(to_come(&looks));
         looked
     };
     let finished = attachment.watch(&mut |progress| watcher.look(progress, ahead.get()), &mut look)?;

@@ -1,6 +1,6 @@
 //! `--budget`: growth that is allowed, in the same words for every command.
 
-use crate::model::{Budget, Per, Resource, RunRecord, Sample, UnitError, format_bytes, format_count, format_seconds};
+use crate::model::{Budget, Per, Resource, RunRecord, UnitError, format_seconds, level, percent};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -21,19 +21,25 @@ fn named(text: &str) -> Result<(Resource, &str), String> {
     named.map(|named| (named, amount)).ok_or_else(|| format!("`{name}` has no budget; choose from {}", names()))
 }
 
+/// Checks that bytes are allowed of what is measured in bytes, and numbers of what is counted.
+fn fits(resource: Resource, budget: Budget) -> Result<(), String> {
+    match (resource.in_bytes(), budget.bytes) {
+        (true, false) => {
+            Err(format!("{resource} needs an amount with its unit, such as `64 B/request` or `1 MiB/hour`"))
+        }
+        (false, true) => Err(format!("{resource} are counted, such as `{resource}=60/hour`")),
+        _ => Ok(()),
+    }
+}
+
 impl FromStr for ResourceBudget {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (resource, amount) = named(text)?;
         let budget: Budget = amount.parse().map_err(|error: UnitError| error.to_string())?;
-        match (resource.in_bytes(), budget.bytes) {
-            (true, false) => {
-                Err(format!("{resource} needs an amount with its unit, such as `64 B/request` or `1 MiB/hour`"))
-            }
-            (false, true) => Err(format!("{resource} are counted, such as `{resource}=60/hour`")),
-            _ => Ok(ResourceBudget { resource, budget }),
-        }
+        fits(resource, budget)?;
+        Ok(ResourceBudget { resource, budget })
     }
 }
 
@@ -69,14 +75,14 @@ impl FromStr for RecordedBudget {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (resource, budget) = named(text)?;
+        let wrong = || format!("{RECORDED_EXPECTED}; found `{budget}`");
         let (amount, over) = match budget.rsplit_once('/') {
             None => (budget, Over::All),
             Some((amount, "request")) => (amount, Over::Request),
             Some((amount, "hour" | "h")) => (amount, Over::Hour),
             Some((amount, "day" | "d")) => (amount, Over::Day),
-            Some(_) => return Err(format!("{RECORDED_EXPECTED}; found `{budget}`")),
+            Some(_) => return Err(wrong()),
         };
-        let wrong = || format!("{RECORDED_EXPECTED}; found `{budget}`");
         if let Some(percent) = amount.trim().strip_suffix('%') {
             let percent: Budget = format!("{}/hour", percent.trim()).parse().map_err(|_| wrong())?;
             let share = Some(percent.amount / 100.0).filter(|_| !percent.bytes).ok_or_else(wrong)?;
@@ -88,13 +94,8 @@ impl FromStr for RecordedBudget {
             };
         }
         let plain: Budget = format!("{amount}/hour").parse().map_err(|_| wrong())?;
-        match (resource.in_bytes(), plain.bytes) {
-            (true, false) => {
-                Err(format!("{resource} needs an amount with its unit, such as `64 B/request` or `1 MiB/hour`"))
-            }
-            (false, true) => Err(format!("{resource} are counted, such as `{resource}=60/hour`")),
-            _ => Ok(RecordedBudget { resource, amount: Amount::Of(plain.amount), over }),
-        }
+        fits(resource, plain)?;
+        Ok(RecordedBudget { resource, amount: Amount::Of(plain.amount), over })
     }
 }
 
@@ -110,16 +111,14 @@ impl RecordedBudget {
     /// If the record has no level to take a part of, or no time.
     pub fn of(&self, record: &RunRecord) -> Result<(ResourceBudget, Option<String>), String> {
         let resource = self.resource;
-        let shown = |amount: f64| {
-            if resource.in_bytes() { format_bytes(amount) } else { format!("{} {resource}", format_count(amount)) }
-        };
+        let shown = |amount: f64| level(resource, amount);
         let mut said = Vec::new();
         let amount = match self.amount {
             Amount::Of(amount) => amount,
             Amount::Share(share) => {
                 let level =
                     first_level(record, resource).ok_or_else(|| format!("it has no {resource} to allow a part of"))?;
-                said.push(format!("{} % of the first level of {}", format_count(100.0 * share), shown(level)));
+                said.push(format!("{} of the first level of {}", percent(share), shown(level)));
                 share * level
             }
         };
@@ -150,15 +149,9 @@ fn elapsed(record: &RunRecord) -> Option<f64> {
 
 /// The median of what each worker began with.
 fn first_level(record: &RunRecord, resource: Resource) -> Option<f64> {
-    let level = |sample: &Sample| match resource {
-        Resource::Memory => sample.anon_and_swap(),
-        Resource::Descriptors => sample.fds,
-        Resource::Threads => sample.threads,
-        _ => None,
-    };
     let mut first = BTreeMap::new();
     for sample in &record.samples {
-        if let Some(level) = level(sample) {
+        if let Some(level) = sample.level(resource) {
             first.entry(sample.worker).or_insert(level);
         }
     }
@@ -194,6 +187,7 @@ fn one_basis(mut all: impl Iterator<Item = Per>) -> Result<Option<Per>, &'static
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Sample;
 
     #[test]
     fn budgets_name_their_resource() {

@@ -1,6 +1,6 @@
 //! A comparison on its way to the user: of two runs, of a run with its baseline, of an experiment that is rendered again.
 
-use super::output::{Answer, Inconclusive, Printed, colours, columns, folded, followed, put, tell, told};
+use super::output::{Answer, Inconclusive, Printed, colours, columns, folded, place, put, tell, told};
 use super::problem::{Done, Problem};
 use crate::compare::{self, Comparison, ComparisonNote, Pair, RunSummary, Side, Sides};
 use crate::engine::Finished;
@@ -197,7 +197,7 @@ pub fn goes_on(by: Option<String>, directory: &Path) -> ComparisonNote {
 }
 
 /// Renders an experiment again, from its directory alone.
-pub fn render_again(directory: &Path, format: Option<Format>) -> Done {
+pub fn render_again(directory: &Path, format: Option<Format>, to: Option<&Path>) -> Done {
     let failed = |error: String| Problem::new(ExitCode::Failure, error);
     let head = experiment::read_head(directory)?;
     let pairs = experiment::finished_pairs(directory, head.pairs, head.seed);
@@ -234,6 +234,6 @@ pub fn render_again(directory: &Path, format: Option<Format>) -> Done {
             Some(content) => tell(&content),
             None => return Err(Problem::new(ExitCode::Usage, format!("a comparison can't be rendered as {format}"))),
         },
-        None => told(&report.write(&followed(directory)?)?),
+        None => told(&report.write(&place(directory, to)?)?),
     })
 }

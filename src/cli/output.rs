@@ -175,8 +175,13 @@ pub fn told(written: &[PathBuf]) -> ExitCode {
     tell(lines.as_bytes())
 }
 
-/// A directory that the user named: where it leads to, if it is a link, for reports are written through none.
-pub fn followed(directory: &Path) -> std::io::Result<PathBuf> {
+/// Where a report goes: to its `own` directory, or `to` the one that the user named for it, which is made; where that leads to, if
+/// it is a link, for reports are written through none.
+pub fn place(own: &Path, to: Option<&Path>) -> std::io::Result<PathBuf> {
+    if let Some(to) = to {
+        std::fs::create_dir_all(to)?;
+    }
+    let directory = to.unwrap_or(own);
     if directory.is_symlink() { directory.canonicalize() } else { Ok(directory.to_owned()) }
 }
 

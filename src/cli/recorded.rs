@@ -38,6 +38,11 @@ impl How {
         budget::recorded_basis(&self.budget).map(drop).map_err(|error| Problem::new(ExitCode::Usage, error))
     }
 
+    /// Whether nothing is said of it.
+    pub fn is_usual(&self) -> bool {
+        self.budget.is_empty() && self.columns.mapping() == Mapping::default()
+    }
+
     /// Reads a run directory, or a table that another tool wrote.
     ///
     /// # Errors

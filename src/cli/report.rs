@@ -1,7 +1,7 @@
 //! `report`: a finished run rendered again.
 
 use super::comparison::render_again;
-use super::output::{Printed, SHOWN, followed, rendered, tell, told};
+use super::output::{Printed, SHOWN, place, rendered, tell, told};
 use super::problem::{Done, Problem};
 use super::recorded::How;
 use crate::report::{self, Format};
@@ -30,22 +30,21 @@ pub struct Arguments {
 /// Renders a finished run again.
 pub fn report(arguments: &Arguments) -> Done {
     if store::is_experiment(&arguments.run) {
-        return render_again(&arguments.run, arguments.format);
+        if !arguments.how.is_usual() {
+            let what = "a comparison has the budgets of its own runs: --budget and the options of columns are for runs and tables";
+            return Err(Problem::new(ExitCode::Usage, what));
+        }
+        return render_again(&arguments.run, arguments.format, arguments.to.as_deref());
     }
     let record = arguments.how.shown(&arguments.run)?;
     let verdict = verdict::judge(&record);
-    let directory = match (arguments.format, &arguments.to) {
-        (Some(Format::Terminal), _) => return Ok(tell(&rendered(&record, &verdict, Printed::Terminal)?)),
-        (Some(format), _) => return Ok(tell(&report::render(format, &record, &verdict)?)),
-        (None, Some(directory)) => {
-            std::fs::create_dir_all(directory)?;
-            directory.clone()
-        }
-        (None, None) if arguments.run.is_dir() => followed(&arguments.run)?,
-        (None, None) => {
+    Ok(match arguments.format {
+        Some(Format::Terminal) => tell(&rendered(&record, &verdict, Printed::Terminal)?),
+        Some(format) => tell(&report::render(format, &record, &verdict)?),
+        None if arguments.to.is_none() && !arguments.run.is_dir() => {
             let what = "a table has no directory of its own: say --to DIR, or --format html to have one file of the report printed";
             return Err(Problem::new(ExitCode::Usage, what));
         }
-    };
-    Ok(told(&report::write_all(&directory, &record, &verdict)?))
+        None => told(&report::write_all(&place(&arguments.run, arguments.to.as_deref())?, &record, &verdict)?),
+    })
 }

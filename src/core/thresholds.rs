@@ -36,10 +36,29 @@ impl<T: Copy> Threshold<T> {
     }
 }
 
+/// Conditions that one can do without, by the names of `verdict::Condition`.
+#[cfg(any(test, feature = "ablation"))]
+pub const CONDITIONS: &[&str] = &[
+    "ShapeKnown",
+    "ManyRises",
+    "SeenForLong",
+    "NotTakenBack",
+    "LoadApart",
+    "GoesOnToTheEnd",
+    "BeyondUsual",
+    "EndsByItself",
+    "HasSlowed",
+    "NoSteepFall",
+    "LastsUnder",
+    "LittleToCome",
+    "JumpsAreOver",
+    "NoJumpsBefore",
+];
+
 #[cfg(feature = "ablation")]
 pub(crate) use ablation::is_without;
 #[cfg(feature = "ablation")]
-pub use ablation::{CONDITIONS, Change, with};
+pub use ablation::{Change, with};
 
 /// A rule that is another for a while.
 #[cfg(feature = "ablation")]
@@ -62,24 +81,6 @@ mod ablation {
         /// A condition always holds.
         Without(&'static str),
     }
-
-    /// Conditions that one can do without, by the names of `verdict::Condition`.
-    pub const CONDITIONS: &[&str] = &[
-        "ShapeKnown",
-        "ManyRises",
-        "SeenForLong",
-        "NotTakenBack",
-        "LoadApart",
-        "GoesOnToTheEnd",
-        "BeyondUsual",
-        "EndsByItself",
-        "HasSlowed",
-        "NoSteepFall",
-        "LastsUnder",
-        "LittleToCome",
-        "JumpsAreOver",
-        "NoJumpsBefore",
-    ];
 
     thread_local! {
         static CHANGE: Cell<Change> = const { Cell::new(Change::None) };
@@ -514,7 +515,7 @@ thresholds! {
 
 #[cfg(test)]
 mod tests {
-    use super::ALL;
+    use super::{ALL, CONDITIONS};
 
     #[test]
     fn each_is_in_the_table_of_the_docs_with_its_value() {
@@ -523,5 +524,13 @@ mod tests {
         assert_eq!(missing.collect::<Vec<_>>(), Vec::<&(&str, f64)>::new(), "`examples/ablation.rs` writes it anew");
         let rows = docs.lines().filter(|line| line.starts_with("| `") && line.contains("::")).count();
         assert_eq!(rows, ALL.len(), "and nothing else is");
+    }
+
+    #[test]
+    fn each_condition_that_can_be_left_out_is_one_of_the_rule() {
+        let rule = include_str!("verdict/condition.rs");
+        for name in CONDITIONS {
+            assert!(["(", " {"].iter().any(|after| rule.contains(&format!("\n    {name}{after}"))), "{name}");
+        }
     }
 }

@@ -146,6 +146,11 @@ fn malloc_is_a_regression_of_memory() {
     let (again, first) = (serde_json::from_str::<Value>(&again).unwrap(), done.json("comparison.json"));
     assert_eq!((&again["answer"], &again["differences"]), (&first["answer"], &first["differences"]));
     let run = |name: &str| done.directory.join(name).to_str().unwrap().to_owned();
+    let elsewhere = run("elsewhere");
+    assert!(seepage_plain(&["report", done.directory.to_str().unwrap(), "--to", &elsewhere]).contains(&elsewhere));
+    assert!(Path::new(&elsewhere).join("comparison.json").is_file());
+    let budget = seepage_plain(&["report", done.directory.to_str().unwrap(), "--budget", "1 KiB/request"]);
+    assert_eq!(budget, "", "a comparison isn't judged by another budget");
     assert!(seepage_plain(&["analyze", &run("pair-01-b")]).contains(" LEAKS: "));
     // Two of the runs by themselves.
     let unpaired = seepage(&_bench, &["compare", &run("pair-01-a"), &run("pair-01-b")]);

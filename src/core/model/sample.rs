@@ -2,7 +2,7 @@
 //!
 //! A quantity that could not be read is `None`, never zero.
 
-use super::{HeapReading, WorkerId};
+use super::{HeapReading, Resource, WorkerId};
 use serde::{Deserialize, Serialize};
 
 /// One reading of one worker; memory in bytes, CPU times in seconds.
@@ -80,6 +80,17 @@ impl Sample {
             by_class: Vec::new(),
             heap: None,
             slow: None,
+        }
+    }
+
+    /// What the worker has of a resource, in bytes or items; missing for what is of the whole target.
+    pub fn level(&self, resource: Resource) -> Option<u64> {
+        match resource {
+            Resource::Memory => self.anon_and_swap(),
+            Resource::Heap => self.heap.map(|heap| heap.in_use()),
+            Resource::Descriptors => self.fds,
+            Resource::Threads => self.threads,
+            Resource::Tmpfs | Resource::Kernel => None,
         }
     }
 

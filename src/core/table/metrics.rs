@@ -90,24 +90,18 @@ impl Points {
         };
         let mut keep = vec![false; self.labels.len()];
         self.rows.iter().filter(|row| has(row)).for_each(|row| keep[row.0] = true);
-        if keep.contains(&true) {
-            self.rows.retain(|row| keep[row.0]);
-            let labels = std::mem::take(&mut self.labels);
-            let mut place = 0;
-            let places: Vec<usize> = keep
-                .iter()
-                .map(|kept| {
-                    if *kept {
-                        place += 1;
-                        place - 1
-                    } else {
-                        0
-                    }
-                })
-                .collect();
-            self.labels = labels.into_iter().zip(&keep).filter(|(_, kept)| **kept).map(|(labels, _)| labels).collect();
-            self.rows.iter_mut().for_each(|row| row.0 = places[row.0]);
+        if !keep.contains(&true) {
+            return;
         }
+        let mut kept = Vec::new();
+        let mut places = Vec::new();
+        for (labels, keep) in std::mem::take(&mut self.labels).into_iter().zip(&keep) {
+            places.push(kept.len());
+            kept.extend(keep.then_some(labels));
+        }
+        self.labels = kept;
+        self.rows.retain(|row| keep[row.0]);
+        self.rows.iter_mut().for_each(|row| row.0 = places[row.0]);
     }
 
     /// Reads the points as a sheet.

@@ -2,7 +2,7 @@
 
 use super::blocks::stamp;
 use super::clock;
-use super::lines::{Lines, words};
+use super::lines::Lines;
 use super::records::{MOST_NAMES, Pairs, Source};
 use super::sheet::End;
 use super::{TableError, shown};
@@ -186,27 +186,24 @@ impl<R: Read> ProcFiles<R> {
             (None, Some(current)) => Some(current),
             (pid, _) => self.open.iter().rposition(|process| process.pid == pid),
         };
-        let place = match place {
-            Some(place) => place,
-            None if self.open.len() < MOST_PROCESSES => {
-                self.open.push(Process { pid, line, ..Process::default() });
-                self.open.len() - 1
+        match place {
+            Some(place) => {
+                self.current = Some(place);
+                Ok(&mut self.open[place])
             }
-            None => return Err(format!("more than {MOST_PROCESSES} processes under one time")),
-        };
-        self.current = Some(place);
-        self.open.get_mut(place).ok_or_else(String::new)
+            None => self.begin(pid, line),
+        }
     }
 
-    /// Begins a process that only its own lines name.
-    fn begin(&mut self, line: u64) -> Result<(), String> {
-        self.current = None;
+    /// Begins another process; without a PID, only its own lines name it.
+    fn begin(&mut self, pid: Option<u32>, line: u64) -> Result<&mut Process, String> {
         if self.open.len() >= MOST_PROCESSES {
             return Err(format!("more than {MOST_PROCESSES} processes under one time"));
         }
-        self.open.push(Process { line, ..Process::default() });
-        self.current = Some(self.open.len() - 1);
-        Ok(())
+        let place = self.open.len();
+        self.current = Some(place);
+        self.open.push(Process { pid, line, ..Process::default() });
+        Ok(&mut self.open[place])
     }
 
     fn take(&mut self, text: &str, number: u64) -> Result<(), String> {
@@ -230,10 +227,9 @@ impl<R: Read> ProcFiles<R> {
             }
             Some(Line::Value(name, value)) => {
                 let process = self.process(pid, number)?;
-                if pid.is_none() && matches!(name, "Name" | "Pid") && process.has(name) {
-                    self.begin(number)?;
-                }
-                self.process(pid, number)?.add(name, value)?;
+                let is_next = pid.is_none() && matches!(name, "Name" | "Pid") && process.has(name);
+                let process = if is_next { self.begin(None, number)? } else { process };
+                process.add(name, value)?;
             }
             None => {
                 return Err(format!(
@@ -265,7 +261,7 @@ impl<R: Read> Source for ProcFiles<R> {
                 continue;
             }
             let bytes = self.lines.text().to_vec();
-            if bytes.is_empty() || words(&bytes).next().is_none() {
+            if bytes.is_empty() {
                 continue;
             }
             let (time, rest) = match (stamp(&bytes), clock::leading(&bytes)) {

@@ -141,7 +141,7 @@ impl Looks {
     pub fn are_due(&self, progress: f64) -> bool {
         let (leak, clean) = self.horizon.earliest();
         let next = match self.horizon {
-            Horizon::Open => FIRST.get() * LONGER.get().powi(self.taken as i32),
+            Horizon::Open => self.next_of_open_end(),
             _ => SHARES.into_iter().skip(self.taken).find(|share| *share >= leak.min(clean)).unwrap_or(f64::INFINITY),
         };
         progress >= next
@@ -221,9 +221,14 @@ impl Looks {
         self.since.filter(|held| progress >= held.until).map(|held| held.answer)
     }
 
+    /// Seconds after which a watch without an end is looked at next.
+    fn next_of_open_end(&self) -> f64 {
+        FIRST.get() * LONGER.get().powi(self.taken as i32)
+    }
+
     /// When a watch without an end is looked at next, and when it ends at the earliest, in seconds; missing for a run with a plan.
     pub fn ahead(&self) -> Option<(f64, f64)> {
-        let next = FIRST.get() * LONGER.get().powi(self.taken as i32);
+        let next = self.next_of_open_end();
         let end = self.since.map_or(CONFIRMED_STEEP.get() * next, |held| held.until.max(next));
         (self.horizon == Horizon::Open).then_some((next, end))
     }

@@ -55,7 +55,7 @@ pub(super) fn readings(record: &RunRecord, resource: Resource, mix: Option<&Mix>
     if resource.of_whole_target() {
         return tidy(record, of_pool(record, resource), Some(resource));
     }
-    let level = |sample: &Sample| level(sample, resource);
+    let level = |sample: &Sample| sample.level(resource);
     let mut readings = tidy(record, of_workers(record, Some(resource), &level), Some(resource));
     if matches!(readings.axis, Some(Axis::WorkerRequests | Axis::SharedRequests))
         && let Some(mix) = mix
@@ -206,16 +206,6 @@ fn clean(raw: Series, timeline: &Timeline) -> (Series, Unusable) {
         }
     }
     (kept, tally)
-}
-
-fn level(sample: &Sample, resource: Resource) -> Option<u64> {
-    match resource {
-        Resource::Memory => sample.anon_and_swap(),
-        Resource::Heap => sample.heap.map(|heap| heap.in_use()),
-        Resource::Descriptors => sample.fds,
-        Resource::Threads => sample.threads,
-        Resource::Tmpfs | Resource::Kernel => None,
-    }
 }
 
 fn of_workers(record: &RunRecord, resource: Option<Resource>, level: &dyn Fn(&Sample) -> Option<u64>) -> Readings {
