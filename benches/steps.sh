@@ -1,6 +1,6 @@
 #!/bin/bash
 # How right growth by step is on a real Apache, whose upload module keeps what it keeps: see "Which step leaks" in
-# docs/verdict.md. Usage: benches/steps.sh [RUNS], of each mode; after `cargo build`. Needs apache2 (with apxs) and python3.
+# docs/accuracy.md. Usage: benches/steps.sh [RUNS], of each mode; after `cargo build`. Needs apache2 (with apxs) and python3.
 # Three runs go on at a time, half a minute each at most. Prints a Markdown table.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,7 +1,7 @@
 //! Tells what each threshold and each condition of the rule is good for: which answers change without it, or at half and at
 //! twice its value, over the labelled families and the traces of real services.
 //!
-//! `cargo run --release --features ablation --example ablation -- --reps 10 --seed 1` makes the table of `docs/thresholds.md`.
+//! `cargo run --release --features ablation --example ablation -- --reps 10 --seed 1` makes the tables of `docs/thresholds.md`.
 
 #[path = "../tests/accuracy/families.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
@@ -170,21 +170,27 @@ fn told_of_all(cases: &[Case], before: &[Grade], changes: &[Change], list: bool)
 fn main() {
     let arguments = Arguments::parse();
     let cases = cases(&arguments);
-    let before: Vec<Grade> = cases.iter().map(Case::grade).collect();
+    let mut before = Vec::new();
+    let asked = thresholds::asked_for(|| before = cases.iter().map(Case::grade).collect());
     let wanted = |name: &str| name.contains(&arguments.name);
     let thresholds: Vec<(&str, f64)> = thresholds::ALL.iter().copied().filter(|(name, _)| wanted(name)).collect();
     let conditions: Vec<&str> = thresholds::CONDITIONS.iter().copied().filter(|name| wanted(name)).collect();
-    let scaled = thresholds
+    let (on_way, beside): (Vec<_>, Vec<_>) = thresholds.into_iter().partition(|(name, _)| asked.contains(name));
+    let scaled = on_way
         .iter()
         .flat_map(|(name, _)| arguments.factors.iter().map(move |factor| Change::Scaled { name, factor: *factor }));
     let changes: Vec<Change> = scaled.chain(conditions.iter().map(|name| Change::Without(name))).collect();
     let told = told_of_all(&cases, &before, &changes, arguments.list);
-    let (of_thresholds, of_conditions) = told.split_at(thresholds.len() * arguments.factors.len());
+    let (of_thresholds, of_conditions) = told.split_at(on_way.len() * arguments.factors.len());
     println!("{} cases: {} wrong, {} open", cases.len(), count(&before, Grade::Wrong), count(&before, Grade::Open));
     let heads: Vec<String> = arguments.factors.iter().map(|factor| format!("x {factor}")).collect();
     println!("\n| threshold | value | {} |\n|---|---|{}", heads.join(" | "), "---|".repeat(heads.len()));
-    for ((name, value), told) in thresholds.iter().zip(of_thresholds.chunks(heads.len().max(1))) {
+    for ((name, value), told) in on_way.iter().zip(of_thresholds.chunks(heads.len().max(1))) {
         println!("| `{name}` | {value} | {} |", told.join(" | "));
+    }
+    println!("\n| not on the way of these cases | value |\n|---|---|");
+    for (name, value) in beside {
+        println!("| `{name}` | {value} |");
     }
     println!("\n| without | answers |\n|---|---|");
     for (name, told) in conditions.iter().zip(of_conditions) {

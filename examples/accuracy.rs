@@ -1,6 +1,6 @@
 //! Prints how often the verdict is right, family by family, beside the rules that people write by hand.
 //!
-//! `cargo run --release --example accuracy -- --reps 200 --seed 1` makes the table of `docs/verdict.md`.
+//! `cargo run --release --example accuracy -- --reps 200 --seed 1` makes the table of `docs/accuracy.md`.
 
 #[path = "../tests/accuracy/calibration.rs"]
 mod calibration;

@@ -20,6 +20,10 @@ for d in (
     )
     print(d, test.pvalue)
 
+print("\nbounds of a Poisson mean (src/core/stats/quantile.rs)")
+for count, alpha in ((7.0, 0.01), (1.0, 0.01), (5.5, 0.005), (40.0, 0.05)):
+    print(count, alpha, stats.gamma.ppf(alpha, count), stats.gamma.ppf(1 - alpha, count + 1))
+
 print("\nerror probability spent (src/core/stats/spending.rs)")
 for alpha, share in ((0.01, 0.5), (0.01, 0.75), (0.05, 0.5), (0.005, 0.625)):
     print(alpha, share, 2 * norm.sf(norm.isf(alpha / 2) / np.sqrt(share)))

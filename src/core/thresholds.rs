@@ -46,25 +46,22 @@ pub const CONDITIONS: &[&str] = &[
     "LoadApart",
     "GoesOnToTheEnd",
     "BeyondUsual",
-    "EndsByItself",
-    "HasSlowed",
-    "NoSteepFall",
     "LastsUnder",
     "LittleToCome",
     "JumpsAreOver",
-    "NoJumpsBefore",
 ];
 
 #[cfg(feature = "ablation")]
 pub(crate) use ablation::is_without;
 #[cfg(feature = "ablation")]
-pub use ablation::{Change, with};
+pub use ablation::{Change, asked_for, with};
 
 /// A rule that is another for a while.
 #[cfg(feature = "ablation")]
 mod ablation {
     use super::Threshold;
-    use std::cell::Cell;
+    use std::cell::{Cell, RefCell};
+    use std::collections::BTreeSet;
 
     /// What is changed.
     #[derive(Debug, Clone, Copy)]
@@ -84,6 +81,14 @@ mod ablation {
 
     thread_local! {
         static CHANGE: Cell<Change> = const { Cell::new(Change::None) };
+        static ASKED: RefCell<Option<BTreeSet<&'static str>>> = const { RefCell::new(None) };
+    }
+
+    /// The names of the thresholds that are asked for on the way of what is `judged` on this thread.
+    pub fn asked_for(judged: impl FnOnce()) -> BTreeSet<&'static str> {
+        ASKED.set(Some(BTreeSet::new()));
+        judged();
+        ASKED.take().unwrap_or_default()
     }
 
     /// What `judged` gives under a change, which counts on this thread alone.
@@ -101,6 +106,7 @@ mod ablation {
     }
 
     fn scaled(value: f64, of: &'static str) -> f64 {
+        ASKED.with_borrow_mut(|asked| asked.as_mut().map(|asked| asked.insert(of)));
         match CHANGE.get() {
             Change::Scaled { name, factor } if name == of => value * factor,
             _ => value,
@@ -136,7 +142,7 @@ thresholds! {
         /// Error probability of "clean": stricter than the 5 % of the rule's first form, so that a leak of exactly the budget
         /// doesn't pass once in twenty times.
         ALPHA_CLEAN: f64 = 0.01;
-        /// Error probability of a suspicion.
+        /// Error probability of a suspicion: of a leak, of a decline of growth, of a silence after its last rise.
         ALPHA_SUSPICIOUS: f64 = 0.05;
         /// Error probability of "clean" where it rests on how a transient goes on after the run.
         ALPHA_SETTLES: f64 = 0.001;
@@ -145,27 +151,18 @@ thresholds! {
         /// Autocorrelation from which a level may be a walk.
         DRIFTS: f64 = 0.8;
         /// The part of the error probability of "clean" that is left for what may be a walk.
-        STRICTER: f64 = 0.3;
-        /// The part of the run after which growth that sets in has been seen for too short a time.
+        STRICTER: f64 = 0.5;
+        /// The part of the run after which growth that sets in, or goes on beside a cache that becomes full, has been seen for too
+        /// short a time.
         SET_IN: f64 = 0.6;
-        /// The part of the run after which growth beside a cache that becomes full has been seen for too short a time.
-        FULL: f64 = 0.75;
         /// The part of growth that abrupt falls may take back in all.
         UNDONE: f64 = 0.5;
-        /// The part of its first tenth to which growth must have come down in the last one for it to count as settling.
-        SLOWED: f64 = 0.35;
-        /// The part of the budget by which what lasts may fall where growth ends by itself: more would make up for growth.
-        FALLING: f64 = 0.5;
         /// Constants of a transient that must have passed before a run may be judged early.
         CONSTANTS: f64 = 3.0;
         /// The part of the run by which a transient with an end, or growth that set in late, must have had them.
-        EARLY_END: f64 = 0.6;
+        EARLY_END: f64 = 0.5;
         /// Distance of the information criterion up to which a model has a say on "clean".
         NEAR: f64 = 6.0;
-    }
-    class {
-        /// A transient of the exponential kind counts as over after this many of its time constants: 95 % of it are there.
-        CONSTANTS: f64 = 3.0;
     }
     counts {
         /// How many times what was sent may be counted.
@@ -193,25 +190,15 @@ thresholds! {
         /// Models that are among the facts; of more, the best.
         MODELS: usize = 4;
     }
-    finding {
-        /// The part of the largest jump from which a rise of the high-water mark is one like it.
-        ALIKE: f64 = 0.5;
-    }
     floor {
         /// Drops that make a sawtooth.
         DROPS: usize = 5;
         /// The part of them that must come after a gradual climb; else they end spikes.
         GRADUAL: f64 = 0.6;
         /// The share of the steps between readings that collections may be.
-        OFTEN: f64 = 0.2;
-        /// The same of the steps between floors.
-        OFTEN_FLOOR: f64 = 0.5;
+        OFTEN: f64 = 0.5;
         /// The part of a drop that the steepest step of a gradual climb may reach.
         STEEP: f64 = 0.5;
-        /// The same of floors, which climb in the few steps of the collections between two major ones.
-        STEEP_FLOOR: f64 = 0.75;
-        /// Levels on the floor of the floor from which it can do without the collections between.
-        PLENTY: usize = 12;
         /// Major collections without which nothing tells what a minor one usually leaves.
         MAJOR: usize = 3;
         /// Points of a floor: the medians of as many stretches stand for those of a long run.
@@ -232,23 +219,23 @@ thresholds! {
         STEADY: f64 = 0.5;
     }
     jumping {
-        /// Probability of the silence after the last jump from which jumps may be going on.
-        SILENT: f64 = 0.05;
-        /// Probability of that silence up to which jumps are over.
-        ALPHA_SILENT: f64 = 0.01;
+        /// By how many times the usual changes one stands out that is abrupt.
+        CLEAR: f64 = 6.0;
+        /// Jumps from which it shows whether they get rarer.
+        MANY: usize = 6;
     }
     lasting {
         /// Equal parts of the judged span: enough for an exact test to be surer than one in a thousand, and each long enough to hold
         /// more than one of most rises.
         PARTS: usize = 12;
-        /// Error probability of a decline of growth, and of a silence after its last rise.
-        ALPHA_FADES: f64 = 0.05;
         /// The part of all growth that has come when growth is taken to have come to its end.
         RISEN: f64 = 0.98;
         /// The part of its mean pace that growth must have at an early end.
         KEPT: f64 = 0.8;
         /// Effective number of rises that late growth must be made of to go on.
-        SPREAD: f64 = 5.0;
+        SPREAD: f64 = 4.0;
+        /// How closely bounds of the pace are found, as a part of their distance from the mean.
+        PRECISE: f64 = 0.01;
         /// Levels in the second half of an incarnation that tell its pace.
         FEW: usize = 3;
     }
@@ -261,16 +248,10 @@ thresholds! {
     load {
         /// The share of errors in what load does beside its trend up to which it counts as known.
         KNOWN: f64 = 0.002;
-        /// By how much more than the errors smoothing may take away.
-        LOST: f64 = 2.5;
         /// Neighbours on either side over which it is smoothed at most.
         WIDEST: usize = 12;
         /// The share of errors from which load can't be told apart from other regressors.
         LOST_AMONG: f64 = 0.1;
-        /// The part of load that goes along with the requests in a ramp.
-        RAMP: f64 = 0.7;
-        /// The share of errors beyond which next to nothing is known.
-        UNKNOWN: f64 = 0.9;
     }
     load_curve {
         /// Load is a regressor only if it varied by this part of its mean, seen through a window of some seconds.
@@ -375,14 +356,11 @@ thresholds! {
         EARNED: f64 = 2.0;
         /// From this constant on, as a share of the run, a warm-up is slow.
         SLOW: f64 = 0.3;
-        /// By how much the criterion of a model with two transients must beat the best with one.
-        EARNED_BY_PAIR: f64 = 6.0;
         /// Autocorrelation of what simpler models leave from which a wave or a second transient is looked for.
-        UNEXPLAINED: f64 = 0.3;
-        /// By how much the criterion must fall for the mix of steps: very strong evidence (Kass & Raftery 1995).
-        EARNED_BY_MIX: f64 = 10.0;
-        /// By how much the criterion must fall for a wave.
-        EARNED_BY_WAVE: f64 = 15.0;
+        UNEXPLAINED: f64 = 0.5;
+        /// By how much the criterion must fall for a second transient, a wave, or the mix of steps: very strong evidence (Kass &
+        /// Raftery 1995).
+        VERY_STRONG: f64 = 10.0;
         /// Numbers of waves that are tried between those.
         CYCLES_STEPS: usize = 72;
         /// How often the step is halved around the best of them.
@@ -411,16 +389,8 @@ thresholds! {
         MOST_INCARNATIONS: usize = 300;
     }
     release {
-        /// The part of the run within which the low point must come.
-        EARLY: f64 = 0.45;
-        /// By how much the fall stands out from the changes after it.
-        CLEAR: f64 = 12.0;
         /// The part of the fall that a rise within it may have: else it is a level that comes and goes.
         SMOOTH: f64 = 0.15;
-        /// The part of the fall that a fall after it may have: else it is no single release.
-        ONCE: f64 = 0.3;
-        /// Levels that must be left after it.
-        LEFT: usize = 15;
     }
     settled {
         /// The last part of a pause, in which the level has come to rest.
@@ -439,8 +409,6 @@ thresholds! {
     swing {
         /// Stretches in which switches are looked for.
         STRETCHES: usize = 300;
-        /// By how much a switch stands out from the usual changes.
-        ABRUPT: f64 = 6.0;
         /// Stretches on either side over which a level must have moved for good.
         HELD: usize = 3;
         /// Stretches on either side over which its height is measured.
@@ -448,19 +416,25 @@ thresholds! {
         /// The part of its size by which a rise and the fall that takes it back may differ.
         ALIKE: f64 = 0.2;
         /// The same in usual changes.
-        BLURRED: f64 = 3.0;
+        BLURRED: f64 = 2.0;
         /// The part of a swing's height that the level may drift by between switches.
-        DRIFTING: f64 = 0.3;
+        DRIFTING: f64 = 0.5;
         /// Swings that make a habit.
         HABIT: usize = 2;
     }
     transient {
+        /// The first and the last place at which a shape may turn, and the longest constant of a warm-up, as shares of the run.
+        FIRST: f64 = 0.03;
+        /// See [`FIRST`].
+        LAST: f64 = 0.85;
+        /// The shortest constant.
+        SHORTEST: f64 = 0.005;
+        /// The longest constant of a logarithm, which is a straight line beyond, and of a cache that is opened later.
+        SOON: f64 = 0.15;
         /// A step in a parameter for its numerical derivative.
         STEP: f64 = 0.01;
     }
     unjudged {
-        /// The part of the busiest worker's requests under which a worker is set aside as idle.
-        IDLE: f64 = 0.1;
         /// The part of a usual life from which a worker counts as one.
         WHOLE_LIFE: f64 = 0.25;
         /// Births from which it can be told whether the later ones are bigger.

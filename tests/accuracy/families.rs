@@ -237,29 +237,6 @@ fn unsharing(s: &mut Source) -> Vec<Series> {
     s.worker(|u| fast * plateau(0.04, u) + slow * plateau(0.15, u))
 }
 
-/// Load rises from half to 1.6 times the usual, and memory follows it.
-fn load_ramp(s: &mut Source, times: f64) -> Vec<Series> {
-    let per_load = s.log_uniform(4.0 * MIB, 16.0 * MIB);
-    let n = s.readings;
-    let noise = s.noise(n);
-    let load: Vec<f64> = (0..n).map(|i| 0.5 + 1.1 * i as f64 / (n - 1) as f64).collect();
-    let sum: f64 = load.iter().sum();
-    let mut served = 0.0;
-    let x: Vec<f64> = load
-        .iter()
-        .map(|l| {
-            let before = served;
-            served += REQUESTS * l / sum;
-            before
-        })
-        .collect();
-    let levels = (0..n).map(|i| per_load * load[i] + noise[i] + times * BUDGET * x[i]).collect();
-    let mut one = s.series(1, levels);
-    one.x = x;
-    one.load = load.iter().map(|l| l * 1000.0).collect();
-    vec![one]
-}
-
 /// Six workers that are replaced every 30 to 60 readings, each of which warms up.
 fn recycled(s: &mut Source, times: f64) -> Vec<Series> {
     let n = s.readings;
@@ -462,7 +439,7 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "second cache mid-run", truth: Truth::Clean, make: second_cache },
     Family { name: "high-water mark", truth: Truth::Clean, make: high_water },
     Family { name: "un-sharing", truth: Truth::Clean, make: unsharing },
-    Family { name: "load ramp", truth: Truth::Clean, make: |s| load_ramp(s, 0.0) },
+    Family { name: "load ramp", truth: Truth::Clean, make: |s| services::load_ramp(s, 0.0) },
     Family { name: "recycled pool", truth: Truth::Clean, make: |s| recycled(s, 0.0) },
     Family { name: "pool of 8", truth: Truth::Clean, make: |s| s.pool(8, |_, u| MIB * plateau(0.05, u)) },
     Family { name: "pool reloaded at once", truth: Truth::Clean, make: reloaded },
@@ -546,7 +523,7 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "sawtooth, two sizes, and 4 x", truth: Truth::Leak, make: |s| sawtooth(s, 8.0, 20.0, 4, 4.0) },
     Family { name: "starts mid-run, 4 x", truth: Truth::Leak, make: |s| s.worker(|u| leak(4.0, (u - 0.5).max(0.0))) },
     Family { name: "logarithmic and 4 x", truth: Truth::Leak, make: |s| logarithm(s, 4.0) },
-    Family { name: "load ramp and 2 x", truth: Truth::Leak, make: |s| load_ramp(s, 2.0) },
+    Family { name: "load ramp and 2 x", truth: Truth::Leak, make: |s| services::load_ramp(s, 2.0) },
     Family { name: "recycled pool and 4 x", truth: Truth::Leak, make: |s| recycled(s, 4.0) },
     Family { name: "pool of 8 and 2 x", truth: Truth::Leak, make: |s| s.pool(8, |_, u| leak(2.0, u)) },
     Family {
@@ -571,6 +548,15 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "rounded to 256 KiB", truth: Truth::Clean, make: |s| services::rounded(s, 256.0 * KIB, 0.0) },
     Family { name: "one of 6 recycled, 2 x", truth: Truth::Leak, make: |s| services::one_of_six(s, 2.0) },
     Family { name: "one of 6 recycled, 10 x", truth: Truth::Leak, make: |s| services::one_of_six(s, 10.0) },
+    Family { name: "uneven warm-ups", truth: Truth::Clean, make: |s| services::uneven_warm_ups(s, 0.0) },
+    Family { name: "uneven warm-ups, 1 x", truth: Truth::Edge, make: |s| services::uneven_warm_ups(s, 1.0) },
+    Family { name: "uneven warm-ups, 4 x", truth: Truth::Leak, make: |s| services::uneven_warm_ups(s, 4.0) },
+    Family { name: "one dies young, 10 x", truth: Truth::Leak, make: services::one_dies_young },
+    Family { name: "turning ramp", truth: Truth::Clean, make: |s| services::turning_ramp(s, 1.0, 0.0) },
+    Family { name: "turning ramp, half followed", truth: Truth::Hard, make: |s| services::turning_ramp(s, 0.5, 0.0) },
+    Family { name: "half followed and 4 x", truth: Truth::Leak, make: |s| services::turning_ramp(s, 0.5, 4.0) },
+    Family { name: "turning ramp and 4 x", truth: Truth::Leak, make: |s| services::turning_ramp(s, 1.0, 4.0) },
+    Family { name: "warm-up and 1 MiB, 4 x", truth: Truth::Leak, make: |s| services::warm_staircase(s, 4.0) },
     Family { name: "given back", truth: Truth::Clean, make: |s| services::given_back(s, 0.0) },
     Family { name: "given back and 2 x", truth: Truth::Leak, make: |s| services::given_back(s, 2.0) },
     Family { name: "measured ramp", truth: Truth::Clean, make: |s| services::measured_ramp(s, true, 0.0) },

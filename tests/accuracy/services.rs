@@ -42,9 +42,32 @@ pub fn given_back(s: &mut Source, times: f64) -> Vec<Series> {
     s.worker(|u| height * (1.0 - plateau(constant, u)) + leak(times, u))
 }
 
+/// Load rises from half to 1.6 times the usual, and memory follows it.
+pub fn load_ramp(s: &mut Source, times: f64) -> Vec<Series> {
+    let per_load = s.log_uniform(4.0 * MIB, 16.0 * MIB);
+    let n = s.readings;
+    let noise = s.noise(n);
+    let load: Vec<f64> = (0..n).map(|i| 0.5 + 1.1 * i as f64 / (n - 1) as f64).collect();
+    let sum: f64 = load.iter().sum();
+    let mut served = 0.0;
+    let x: Vec<f64> = load
+        .iter()
+        .map(|l| {
+            let before = served;
+            served += REQUESTS * l / sum;
+            before
+        })
+        .collect();
+    let levels = (0..n).map(|i| per_load * load[i] + noise[i] + times * BUDGET * x[i]).collect();
+    let mut one = s.series(1, levels);
+    one.x = x;
+    one.load = load.iter().map(|l| l * 1000.0).collect();
+    vec![one]
+}
+
 /// Memory that follows a load that doubles or triples, or comes down from there; it is measured with an error of 2 %.
 pub fn measured_ramp(s: &mut Source, up: bool, times: f64) -> Vec<Series> {
-    let mut out = super::load_ramp(s, 0.0);
+    let mut out = load_ramp(s, 0.0);
     let one = &mut out[0];
     if !up {
         let (x, y, last) = (one.x.clone(), one.y.clone(), one.x[one.x.len() - 1]);
@@ -124,4 +147,76 @@ pub fn in_bursts(s: &mut Source, times: f64) -> Vec<Series> {
         out[0].y[i] += (times * BUDGET * served / super::PAGE).round() * super::PAGE;
     }
     out
+}
+
+/// Workers that are recycled after 40 to 90 readings, with warm-ups that differ in height and in length.
+pub fn uneven_warm_ups(s: &mut Source, times: f64) -> Vec<Series> {
+    let (life, height) = (s.uniform(45.0, 80.0), s.log_uniform(1.5 * MIB, 7.0 * MIB));
+    let constant = s.uniform(0.005, 0.03);
+    let mut out = Vec::new();
+    for slot in 0..6 {
+        let mut first = s.uniform(0.3, 1.0);
+        let mut born = 0;
+        while born + 2 < s.readings {
+            let lives = ((life * s.uniform(0.9, 1.1) * first) as usize).clamp(2, s.readings - born);
+            out.push(warmed_up(s, (1000 * slot + born as u32, born), lives, (height, constant), times));
+            (born, first) = (born + lives, 1.0);
+        }
+    }
+    out.sort_by(|a, b| a.t[0].total_cmp(&b.t[0]));
+    out
+}
+
+/// The same without a leak, but for one worker that leaks ten times the budget and is replaced after 30 readings each time.
+pub fn one_dies_young(s: &mut Source) -> Vec<Series> {
+    let mut out = uneven_warm_ups(s, 0.0);
+    for k in 0..s.readings / 30 {
+        out.push(warmed_up(s, (9000 + k as u32, 30 * k), 30, (3.0 * MIB, 0.015), 10.0));
+    }
+    out.sort_by(|a, b| a.t[0].total_cmp(&b.t[0]));
+    out
+}
+
+/// One life from reading `born` on: its warm-up is within a fifth of this height and constant.
+fn warmed_up(
+    s: &mut Source,
+    (pid, born): (u32, usize),
+    lives: usize,
+    (height, constant): (f64, f64),
+    times: f64,
+) -> Series {
+    let (height, constant) = (height * s.uniform(0.8, 1.2), constant * s.uniform(0.8, 1.25));
+    let noise = s.noise(lives);
+    let age = |i: usize| i as f64 / s.readings as f64;
+    let levels =
+        (0..lives).map(|i| height * plateau(constant, age(i)) + leak(times, age(i)) + 0.5 * noise[i]).collect();
+    let mut one = s.series(pid, levels);
+    one.t.iter_mut().for_each(|t| *t += born as f64 * 0.1);
+    one
+}
+
+/// A load that doubles or triples and flutters meanwhile, known exactly; memory follows this part of each of its turns.
+pub fn turning_ramp(s: &mut Source, part: f64, times: f64) -> Vec<Series> {
+    let per_load = s.log_uniform(3.0 * MIB, 9.0 * MIB);
+    let mut out = s.worker(|_| 0.0);
+    let one = &mut out[0];
+    one.load.clear();
+    let (mut turn, mut served, last) = (0.0, 0.0, (one.y.len() - 1) as f64);
+    for i in 0..one.y.len() {
+        let ramp = 0.5 + 1.1 * i as f64 / last;
+        turn = 0.5 * turn + 0.07 * s.normal();
+        one.x[i] = served;
+        one.y[i] += per_load * ramp * (1.0 + part * turn) + times * BUDGET * served;
+        one.load.push(1000.0 * ramp * (1.0 + turn));
+        served += REQUESTS / 1.05 / last * ramp * (1.0 + turn);
+    }
+    out
+}
+
+/// A staircase of a MiB after a warm-up.
+pub fn warm_staircase(s: &mut Source, times: f64) -> Vec<Series> {
+    let phase = s.uniform(0.0, 1.0);
+    let height = s.log_uniform(2.0 * MIB, 15.0 * MIB);
+    s.noise.sd = Some(40.0 * KIB);
+    s.worker(|u| (leak(times, u) / MIB + phase).floor() * MIB + height * plateau(0.02, u))
 }

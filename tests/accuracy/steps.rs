@@ -7,7 +7,7 @@ use seepage::model::*;
 use seepage::verdict::{BySteps, LeakClass, Outcome, Verdict, judge, working};
 
 /// Runs of each case: few, so that the test is quick in a debug build; `SEEPAGE_RUNS=200` makes the rates of
-/// docs/verdict.md.
+/// docs/accuracy.md.
 fn runs() -> u64 {
     std::env::var("SEEPAGE_RUNS").ok().and_then(|runs| runs.parse().ok()).unwrap_or(10)
 }

@@ -4,4 +4,5 @@ mod architecture;
 mod corpus;
 mod documents;
 mod harness_files;
+mod numbers;
 mod source;

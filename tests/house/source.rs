@@ -74,9 +74,30 @@ impl Source {
         found
     }
 
+    /// The numbers that are written in the file.
+    pub fn numbers(&self) -> Vec<f64> {
+        let mut found = Vec::new();
+        numbers_of(&self.code, &mut found);
+        found
+    }
+
     /// Whether the file calls a macro of this name.
     pub fn calls(&self, name: &str) -> bool {
         called(&self.code, name)
+    }
+}
+
+fn numbers_of(code: &[TokenTree], found: &mut Vec<f64>) {
+    for token in code {
+        match token {
+            TokenTree::Group(group) => numbers_of(&group.stream().into_iter().collect::<Vec<_>>(), found),
+            TokenTree::Literal(literal) => {
+                let text = literal.to_string().replace('_', "");
+                let bare = ["f64", "usize", "u64", "u32", "i32", "i64"].iter().find_map(|kind| text.strip_suffix(kind));
+                found.extend(bare.unwrap_or(&text).trim_end_matches('.').parse::<f64>());
+            }
+            _ => {}
+        }
     }
 }
 
@@ -140,4 +161,7 @@ fn paths_are_seen_wherever_they_stand_and_tests_are_left_out() {
     assert_eq!(source.uses("crate"), expected);
     assert_eq!(source.uses("std"), ["fs", "time", "net"]);
     assert!(source.calls("matches") && !source.calls("println"));
+    let numbers = "fn f() { g(1_000u64, 2.5, [3; 4]) * 1e-9f64 } // 7\n#[cfg(test)] mod tests { const X: u8 = 9; }";
+    let source = Source { file: PathBuf::new(), module: Vec::new(), code: code(numbers) };
+    assert_eq!(source.numbers(), [1000.0, 2.5, 3.0, 4.0, 1e-9]);
 }

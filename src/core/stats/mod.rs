@@ -17,7 +17,7 @@ pub use attribution::{Attribution, Counted, ahead_of_share, moving_together};
 pub use line::Line;
 pub use linear::Cholesky;
 pub use panel::{Estimate, ModelFit, Panel, Unit};
-pub use quantile::{normal_quantile, student_t, student_t_tail};
+pub use quantile::{normal_quantile, poisson_bounds, student_t, student_t_tail};
 pub use robust::{mad, median, spread, theil_sen};
 pub use sign_flip::{MOST_FLIPPED, least_sign_flip, sign_flip};
 pub use spending::{endless, spent};

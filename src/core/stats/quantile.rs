@@ -1,6 +1,6 @@
 //! Quantiles of reference distributions.
 
-use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+use statrs::distribution::{ContinuousCDF, Gamma, Normal, StudentsT};
 
 /// The quantile of Student's t distribution: the `t` that is not exceeded with probability `p`.
 ///
@@ -36,6 +36,14 @@ pub fn student_t_tail(t: f64, df: f64) -> f64 {
 /// The quantile of the standard normal distribution; `p` outside of (0, 1) gives an infinite quantile of its side.
 pub fn normal_quantile(p: f64) -> f64 {
     student_t(p, f64::INFINITY)
+}
+
+/// Lower and upper bound of the mean of a Poisson distribution of which `count` was seen, each missed with probability `alpha`
+/// (Garwood 1936). An effective count need not be whole.
+pub fn poisson_bounds(count: f64, alpha: f64) -> (f64, f64) {
+    let quantile = |p: f64, shape: f64| Gamma::new(shape, 1.0).map(|gamma| gamma.inverse_cdf(p));
+    let lower = quantile(alpha, count).unwrap_or(0.0);
+    (lower, quantile(1.0 - alpha, count + 1.0).unwrap_or(f64::INFINITY))
 }
 
 /// The probability that a standard normal variable is at most `x`.
@@ -75,6 +83,25 @@ mod tests {
         }
         assert!((student_t_tail(1.959963984540054, f64::INFINITY) - 0.025).abs() < 1e-9);
         assert_eq!(student_t_tail(f64::INFINITY, 7.0), 0.0);
+    }
+
+    /// Made with scipy 1.17.1: `scipy.stats.gamma.ppf(alpha, count)` and `gamma.ppf(1 - alpha, count + 1)`.
+    const POISSON: [(f64, f64, f64, f64); 4] = [
+        (7.0, 0.01, 2.3302125313288844, 15.999963454407588),
+        (1.0, 0.01, 0.010050335853501437, 6.638352067993811),
+        (5.5, 0.005, 1.3016109452575566, 14.909735611826608),
+        (40.0, 0.05, 30.195739194344732, 52.069369115136936),
+    ];
+
+    #[test]
+    fn bounds_of_a_count_agree_with_a_table() {
+        for (count, alpha, lower, upper) in POISSON {
+            let found = poisson_bounds(count, alpha);
+            let near = |found: f64, expected: f64| (found - expected).abs() < 1e-6 * expected;
+            assert!(near(found.0, lower) && near(found.1, upper), "{count}, {alpha}: {found:?}");
+        }
+        assert_eq!(poisson_bounds(0.0, 0.01).0, 0.0, "nothing was seen");
+        assert_eq!(poisson_bounds(f64::NAN, 0.01), (0.0, f64::INFINITY));
     }
 
     #[test]

@@ -5,15 +5,15 @@
 
 use super::Interval;
 use super::condition::{Condition, hold};
-use super::jumping::{JumpPattern, pattern};
-use super::lasting::{exceed, fade, halves_exceed, has_stopped, is_silent, is_spread, keeps_pace, paces};
+use super::jumping::{JumpPattern, net, pattern};
+use super::lasting::{bounds, exceed, fade, halves_exceed, has_stopped, is_silent, is_spread, keeps_pace, paces};
 use super::level::{Jump, Levels, longest};
 use super::plausible::{Plausible, Plausibles, plausible};
 use super::transient::Transient;
 use crate::stats::{Estimate, keeps_in_band, student_t};
 use crate::thresholds::assess::{
-    ALPHA_CLEAN, ALPHA_LEAK, ALPHA_SETTLES, ALPHA_SUSPICIOUS, CONSTANTS, DRIFTS, EARLY_END, FALLING, FULL, NEAR,
-    SET_IN, SLOWED, STRICTER, UNDONE, WANDERS,
+    ALPHA_CLEAN, ALPHA_LEAK, ALPHA_SETTLES, ALPHA_SUSPICIOUS, CONSTANTS, DRIFTS, EARLY_END, NEAR, SET_IN, STRICTER,
+    UNDONE, WANDERS,
 };
 use crate::thresholds::plausible::FAR;
 use std::borrow::Cow;
@@ -22,8 +22,8 @@ use std::borrow::Cow;
 #[derive(Debug, Clone)]
 pub(super) struct Assessment {
     pub models: Vec<Plausible>,
-    /// Growth by jumps, per step of the axis, with its standard error under a compound Poisson process.
-    pub by_jumps: (f64, f64),
+    /// Growth by jumps, per step of the axis.
+    pub by_jumps: f64,
     pub jumps: JumpPattern,
     /// Bounds of persistent growth and of growth at the end, the worst over the plausible models.
     pub persistent: Interval,
@@ -35,6 +35,8 @@ pub(super) struct Assessment {
     pub clean: Vec<Condition>,
     /// Whether it is the second half alone that proves it clean; the bounds of growth at the end are that half's then.
     pub by_second_half: bool,
+    /// Whether it is the parts of the run that prove persistent growth and have its bounds, not the models.
+    pub by_parts: bool,
     /// Whether growth is told apart from what the uneven mix of steps makes of it.
     pub mixed: bool,
     /// What the best model was fitted to, less the part of the covariates.
@@ -114,15 +116,14 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     }
     let best = models.first()?;
     let sum: f64 = jumps.iter().map(|j| j.size).sum();
-    let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
-    let by_jumps = (sum / total_span, squares.sqrt() / total_span);
+    let by_jumps = sum / total_span;
     let pattern = if models.iter().any(|m| m.stepped) { pattern(subject, budget) } else { JumpPattern::None };
     let Demands { clean: alpha_clean, ahead, .. } = terms.demands;
     // A walk may stay where it was for as long as anybody looks.
     let may_walk = best.rho >= DRIFTS.get() && !comes_back;
     let alpha_clean = if may_walk { alpha_clean * STRICTER.get() } else { alpha_clean };
     let (early, over) = (ahead != Ahead::Nothing, if let Ahead::Plan { over } = ahead { over } else { 0.0 });
-    let in_doubt = ahead == Ahead::Unknown && by_jumps.0 > budget;
+    let in_doubt = ahead == Ahead::Unknown && by_jumps > budget;
     let pattern = match pattern {
         JumpPattern::Single | JumpPattern::Settling if in_doubt => JumpPattern::Unclear,
         pattern => pattern,
@@ -130,48 +131,60 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let alpha = terms.demands.leak / terms.tests.max(1) as f64;
     // What jumps add goes on with certainty only if they go on.
     let going_on = pattern == JumpPattern::GoingOn;
-    let with_jumps = |m: &Plausible, e: Estimate| {
-        if m.stepped && going_on {
-            Estimate { value: e.value + by_jumps.0, se: e.se.hypot(by_jumps.1), df: e.df }
-        } else {
-            e
-        }
-    };
+    let added = |m: &Plausible| if m.stepped && going_on { by_jumps } else { 0.0 };
+    let (few, many) = net(jumps, alpha);
     let span = longest(raw);
     // Whatever the noise, both ends of the run are known to a rounding step only: the errors of slow growth aren't independent.
     let rounding = terms.quantum / span;
-    let bounds = |pick: fn(&Plausible) -> Estimate, reach: f64| {
-        let each = || models.iter().filter(move |m| m.distance <= reach).map(|m| with_jumps(m, pick(m)));
+    let within = |pick: fn(&Plausible) -> Estimate, reach: f64| {
+        let near = || models.iter().filter(move |m| m.distance <= reach);
+        // The bounds of a sum from those of its parts (Zou & Donner 2008).
+        let lower = |m: &Plausible| {
+            let (growth, jumps) = (pick(m), added(m));
+            let below = if jumps > 0.0 { jumps - few / total_span } else { 0.0 };
+            growth.value + jumps - (growth.value - growth.lower(alpha)).hypot(below)
+        };
+        let upper = |m: &Plausible| {
+            let (growth, jumps) = (pick(m), added(m));
+            let above = if jumps > 0.0 { many / total_span - jumps } else { 0.0 };
+            growth.value + jumps + (growth.upper(alpha_clean) - growth.value).hypot(above)
+        };
         Interval {
-            estimate: with_jumps(best, pick(best)).value,
-            lower: each().map(|e| e.lower(alpha)).fold(f64::INFINITY, f64::min) - rounding,
-            upper: each().map(|e| e.upper(alpha_clean)).fold(f64::NEG_INFINITY, f64::max) + rounding,
+            estimate: pick(best).value + added(best),
+            lower: near().map(lower).fold(f64::INFINITY, f64::min) - rounding,
+            upper: near().map(upper).fold(f64::NEG_INFINITY, f64::max) + rounding,
             confidence: 1.0 - 2.0 * ALPHA_LEAK.get(),
         }
     };
-    let persistent = bounds(|m| m.persistent, FAR.get());
-    let end = bounds(|m| m.end, NEAR.get());
-    let least = models.iter().map(|m| with_jumps(m, m.persistent).value).fold(f64::INFINITY, f64::min);
+    let of_models = within(|m| m.persistent, FAR.get());
+    let end = within(|m| m.end, NEAR.get());
+    let least = models.iter().map(|m| m.persistent.value + added(m)).fold(f64::INFINITY, f64::min);
     let bound = over.max(1.0) * budget;
     let too_soon = early && is_warming_up(best);
     // Load and wave would stand for growth or hide it: what is left is read.
     let parts = if let [one] = &steady[..] { paces(one) } else { None };
     let fades = parts.as_ref().is_some_and(|paces| fade(paces, budget));
     // Rises of very different sizes have a mean that no bound for symmetric errors knows well.
-    let by_parts = !early && paces_that_last(best, &steady, span).is_some_and(|paces| exceed(&paces, budget, alpha));
-    let is_known = best.rho < WANDERS.get() && !(persistent.lower <= bound && fades)
+    let lasting = if early { None } else { paces_that_last(best, &steady, span) };
+    let lasting = lasting.filter(|paces| of_models.lower <= bound && exceed(paces, budget, alpha));
+    let of_parts = lasting.and_then(|paces| Some((mean(&paces), bounds(&paces, alpha)?)));
+    let by_parts = of_parts.is_some();
+    let persistent =
+        of_parts.map_or(of_models, |(estimate, (lower, upper))| Interval { estimate, lower, upper, ..of_models });
+    let is_known = best.rho < WANDERS.get() && !(of_models.lower <= bound && fades)
         || !fades
             && parts.map_or_else(|| halves_exceed(&steady, budget), |paces| exceed(&paces, budget, ALPHA_LEAK.get()));
     let settled: Vec<Levels> = fitted.iter().map(|levels| less_transients(best, levels, span)).collect();
     let stopped = has_stopped(&settled, budget, terms.quantum) || matches!(&steady[..], [one] if is_silent(one));
     // What the level gives back it hasn't kept, however steeply it climbs between.
-    let taken_back = by_jumps.0 < -UNDONE.get() * least.max(0.0);
-    let by_line = best.line / span + if best.stepped && going_on { by_jumps.0 } else { 0.0 };
+    let taken_back = by_jumps < -UNDONE.get() * least.max(0.0);
     let mut leak = vec![
-        Condition::Lasts { lower: persistent.lower, bound, by_parts },
+        Condition::Lasts { lower: persistent.lower, bound },
         Condition::ShapeKnown { rho: best.rho, holds: is_known },
-        Condition::ManyRises(steady.iter().any(is_spread) || best.stepped && smooth.iter().any(is_spread)),
-        Condition::SeenForLong(!is_recent(best, by_line, budget)),
+        Condition::ManyRises(
+            best.stepped && going_on || steady.iter().any(is_spread) || best.stepped && smooth.iter().any(is_spread),
+        ),
+        Condition::SeenForLong(!is_recent(best, best.line / span + added(best), budget)),
         Condition::GoesOnToTheEnd(!stopped),
         Condition::NotTakenBack(!taken_back),
     ];
@@ -199,6 +212,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         leak,
         clean,
         by_second_half: false,
+        by_parts,
         mixed,
         fitted,
         steady,
@@ -210,7 +224,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
 fn is_recent(best: &Plausible, by_line: f64, budget: f64) -> bool {
     best.transients.iter().zip(&best.amplitudes).any(|(shape, amplitude)| match *shape {
         Transient::Onset(from) => from > SET_IN.get() && by_line <= budget,
-        Transient::Hinge(full) => full > FULL.get() && *amplitude > best.line,
+        Transient::Hinge(full) => full > SET_IN.get() && *amplitude > best.line,
         _ => false,
     })
 }
@@ -234,6 +248,10 @@ fn paces_that_last(best: &Plausible, steady: &[Levels], span: f64) -> Option<Vec
     }
 }
 
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
 /// What growth is under beyond doubt. A steep fall must not make up for noise: that asks for power.
 fn upper(growth: Estimate, alpha: f64) -> f64 {
     growth.value.max(0.0) + student_t(1.0 - alpha, growth.df) * growth.se
@@ -244,22 +262,13 @@ fn most(values: impl Iterator<Item = f64>) -> f64 {
     values.fold(f64::NEG_INFINITY, |most, value| if value > most || value.is_nan() { value } else { most })
 }
 
-/// What must hold for growth that may be over the budget now to be sure to end soon: every model that counts even for a leak has
-/// transients that come to an end, growth has slowed down to a part already, what lasts is under the budget, and what is still
-/// to come is less than the budget allows for another run of the same length.
+/// What must hold for growth that may be over the budget now to be sure to end soon: what lasts is under the budget in every model
+/// that counts even for a leak, and what is still to come is less than the budget allows for another run of the same length.
 fn settling(models: &[Plausible], rounding: f64, budget: f64, span: f64, alpha: f64) -> Vec<Condition> {
-    let ends = |m: &Plausible| !m.transients.is_empty() && m.transients.iter().all(|t| t.is_bounded());
-    let slowed = |m: &Plausible| m.grown(1.0) - m.grown(0.9) < SLOWED.get() * m.grown(0.1);
     let lasting = |m: &Plausible| Estimate { value: m.persistent.value + m.lingering() / span, ..m.persistent };
     // What is to come is known as well as its pace at the end.
     let surely = |m: &Plausible| if m.end.value > 0.0 { (m.end.upper(alpha) / m.end.value).max(1.0) } else { 1.0 };
     vec![
-        Condition::EndsByItself(models.iter().all(ends)),
-        Condition::HasSlowed(models.iter().all(slowed)),
-        Condition::NoSteepFall {
-            least: -most(models.iter().map(|m| -m.persistent.value)),
-            bound: -FALLING.get() * (budget - rounding),
-        },
         Condition::LastsUnder {
             upper: most(models.iter().map(|m| upper(lasting(m), ALPHA_SETTLES.get()))),
             rounding,

@@ -7,7 +7,7 @@ use super::transient::Transient;
 use super::{LeakClass, Outcome};
 use crate::model::Series;
 use crate::stats::median;
-use crate::thresholds::class::CONSTANTS;
+use crate::thresholds::assess::CONSTANTS;
 
 /// What a class is told from.
 pub(super) struct Behaviour<'a> {

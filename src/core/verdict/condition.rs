@@ -11,12 +11,10 @@ use super::jumping::JumpPattern;
 pub enum Condition {
     /// Of a leak: growth that lasts is over the budget in every plausible model, or in the mean of twelve parts of the run.
     Lasts {
-        /// Its least lower bound.
+        /// Its least lower bound in a model, or that of the mean if it is higher.
         lower: f64,
         /// What it must exceed: the budget, and before the end of a plan what the plan allows.
         bound: f64,
-        /// Whether the parts of the run exceed the budget, whatever the models say.
-        by_parts: bool,
     },
     /// A model has the shape of the growth, or the parts of the run tell that it goes on.
     ShapeKnown {
@@ -52,17 +50,6 @@ pub enum Condition {
         /// The budget.
         budget: f64,
     },
-    /// Growth ends by itself in every plausible model.
-    EndsByItself(bool),
-    /// Growth has slowed down in every plausible model.
-    HasSlowed(bool),
-    /// What persists once growth has ended isn't a fall that would have to make up for it.
-    NoSteepFall {
-        /// The least estimate of what persists.
-        least: f64,
-        /// How low it may be.
-        bound: f64,
-    },
     /// What persists once growth has ended is under the budget in every plausible model.
     LastsUnder {
         /// Its highest upper bound.
@@ -81,8 +68,6 @@ pub enum Condition {
     },
     /// No abrupt jumps that may go on.
     JumpsAreOver(JumpPattern),
-    /// Where the second half proves it: its jumps are none, or were the only ones.
-    NoJumpsBefore(bool),
 }
 
 impl Condition {
@@ -93,12 +78,11 @@ impl Condition {
             return true;
         }
         match *self {
-            Condition::Lasts { lower, bound, by_parts } => lower > bound || by_parts,
+            Condition::Lasts { lower, bound } => lower > bound,
             Condition::LittleToCome { most, allowed } => most < allowed,
             Condition::EndsUnder { upper, rounding, budget } | Condition::LastsUnder { upper, rounding, budget } => {
                 upper < budget - rounding
             }
-            Condition::NoSteepFall { least, bound } => least >= bound,
             Condition::JumpsAreOver(pattern) => pattern.are_over(),
             Condition::ShapeKnown { holds, .. }
             | Condition::ManyRises(holds)
@@ -109,10 +93,7 @@ impl Condition {
             | Condition::WarmedUp(holds)
             | Condition::DoesNotSlow(holds)
             | Condition::BeyondUsual(holds)
-            | Condition::NoLeak(holds)
-            | Condition::EndsByItself(holds)
-            | Condition::HasSlowed(holds)
-            | Condition::NoJumpsBefore(holds) => holds,
+            | Condition::NoLeak(holds) => holds,
         }
     }
 }
@@ -130,7 +111,7 @@ mod tests {
     fn what_is_not_known_does_not_hold() {
         assert!(!Condition::LittleToCome { most: f64::NAN, allowed: 64.0 }.holds());
         assert!(!Condition::EndsUnder { upper: f64::NAN, rounding: 0.0, budget: 64.0 }.holds());
-        assert!(!Condition::Lasts { lower: f64::NAN, bound: 0.0, by_parts: false }.holds());
+        assert!(!Condition::Lasts { lower: f64::NAN, bound: 0.0 }.holds());
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Situation<'_> {
             Outcome::Leak if self.class == LeakClass::LeakInOneWorker => {
                 Reason::SomeWorkers { leaking: self.leaking, judged: self.judged }
             }
-            Outcome::Leak if a.persistent.lower <= self.budget => Reason::ByParts,
+            Outcome::Leak if a.by_parts => Reason::ByParts,
             Outcome::Leak => {
                 let jumps = a.jumps == JumpPattern::GoingOn;
                 Reason::GoesOn { lower: a.persistent.lower, jumps }
@@ -69,7 +69,7 @@ impl Situation<'_> {
         let estimate = a.persistent.estimate;
         let transient = a.models.first().is_some_and(|m| !m.transients.is_empty() && m.end.value > 2.0 * m.end.se);
         if matches!(a.jumps, JumpPattern::Unclear | JumpPattern::GoingOn) {
-            Reason::Jumps { count: self.pool.jumps.len(), added: a.by_jumps.0 }
+            Reason::Jumps { count: self.pool.jumps.len(), added: a.by_jumps }
         } else if a.is_clean() {
             Reason::SomeSuspicious { recycled: self.pool.recycled }
         } else if a.lacks(Condition::GoesOnToTheEnd) {
@@ -150,7 +150,7 @@ impl Situation<'_> {
             facts.extend([Fact::Autocorrelation(best.rho), Fact::Innovation(best.sigma)]);
         }
         if !pool.jumps.is_empty() {
-            facts.push(Fact::Jumps { count: pool.jumps.len(), added: a.by_jumps.0, pattern: a.jumps });
+            facts.push(Fact::Jumps { count: pool.jumps.len(), added: a.by_jumps, pattern: a.jumps });
         }
         facts
     }

@@ -5,7 +5,6 @@ use super::class::Behaviour;
 use super::condition::{Condition, hold};
 use super::explain;
 use super::forecast::pace;
-use super::jumping::JumpPattern;
 use super::lasting::late_slope;
 use super::level::{Jump, Levels, judged_from};
 use super::pool::{Member, Pool, is_sound, rises};
@@ -15,8 +14,7 @@ use super::{Evidence, Finding, Fit, LeakClass, Outcome, WorkerFinding};
 use crate::model::{Axis, Resource, Series};
 use crate::stats::student_t;
 use crate::thresholds::assess::ALPHA_LEAK;
-use crate::thresholds::finding::ALIKE;
-use crate::thresholds::pool::ENOUGH;
+use crate::thresholds::pool::{CROWD, ENOUGH};
 use std::borrow::Cow;
 
 /// Judges one resource from its series; `budget` is the allowed growth per step of the axis, `quantum` the step to
@@ -175,8 +173,7 @@ impl<'a> Whole<'a> {
     fn of(calm: Cow<'a, [Series]>, swings: usize, released: usize, terms: Terms, least_jump: f64) -> Self {
         let pool = Pool::new(&calm, least_jump);
         let assessment = assess_pool(&calm, &pool, terms, least_jump);
-        let assessment =
-            assessment.map(|a| if pool.recycled { a } else { with_second_half(a, &calm, &pool, terms, least_jump) });
+        let assessment = assessment.map(|a| with_second_half(a, &calm, &pool, terms, least_jump));
         Whole { calm, swings, released, pool, assessment }
     }
 }
@@ -193,31 +190,35 @@ fn with_second_half(whole: Assessment, series: &[Series], pool: &Pool, terms: Te
     if whole.leaks() || whole.is_clean() || !whole.jumps.are_over() {
         return whole;
     }
-    let members = pool.members.iter().map(|m| &series[m.index]);
-    let later: Vec<Series> = members.map(|s| Series { soak_from: middle(s), ..s.clone() }).collect();
+    let life = pool.members.iter().map(|m| m.levels.span()).fold(0.0, f64::max);
+    let begin = |m: &Member| m.levels.x[0] + if pool.recycled { life } else { m.levels.span() } / 2.0;
+    let later = |m: &Member| Series { soak_from: begin(m), ..series[m.index].clone() };
+    let later: Vec<Series> = pool.members.iter().map(later).collect();
     let half = Pool::new(&later, least_jump);
-    let is_short =
-        half.members.len() < pool.members.len() || later.iter().any(|s| s.x.len() - judged_from(s) < ENOUGH.get());
+    let is_short = if pool.recycled {
+        let seen_whole = whole_lives(&later);
+        let is_long = |s: &Series| s.x.len() - judged_from(s) >= ENOUGH.get();
+        later.iter().zip(seen_whole).any(|(s, whole)| whole && !is_long(s))
+            || later.iter().filter(|s| is_long(s)).count() < CROWD.get()
+    } else {
+        half.members.len() < pool.members.len() || later.iter().any(|s| s.x.len() - judged_from(s) < ENOUGH.get())
+    };
     let later = if is_short { None } else { assess_pool(&later, &half, terms, least_jump) };
     let Some(later) = later else { return whole };
-    // Of a jump that had others before it no half can say that it was the only one, or one of the last. Where there are so
-    // many that they aren't abrupt, the rises of the high-water mark tell.
-    let several = || {
-        let largest = half.jumps.iter().map(|j| j.size).fold(0.0, f64::max);
-        let all_rises = pool.members.iter().flat_map(|m| rises(&series[m.index], least_jump));
-        pool.jumps.iter().filter(|j| j.size > 0.0).count() > 1
-            || all_rises.filter(|j| j.size > 0.0 && j.size >= ALIKE.get() * largest).count() > 1
-    };
-    let is_calm = matches!(later.jumps, JumpPattern::None | JumpPattern::UpAndDown);
-    let mut clean = later.clean;
-    clean.push(Condition::NoJumpsBefore(is_calm || !several()));
+    let clean = later.clean;
     if hold(&clean) { Assessment { clean, by_second_half: true, end: later.end, ..whole } } else { whole }
 }
 
-/// The middle of the judged part.
-fn middle(series: &Series) -> f64 {
-    let from = series.x.get(judged_from(series)).copied().unwrap_or(0.0);
-    series.x.last().map_or(from, |to| (from + to) / 2.0)
+/// Which of these lives began and ended while it was watched: one that goes on when a watch ends would have been read again.
+fn whole_lives(series: &[Series]) -> Vec<bool> {
+    let begin = series.iter().filter_map(|s| s.t.first()).copied().fold(f64::INFINITY, f64::min);
+    let end = series.iter().filter_map(|s| s.t.last()).copied().fold(0.0, f64::max);
+    let is_whole = |s: &Series| {
+        let (Some(first), Some(last)) = (s.t.first(), s.t.last()) else { return false };
+        let again = 2.0 * (last - first) / (s.t.len() as f64 - 1.0);
+        first - again > begin && last + again < end
+    };
+    series.iter().map(is_whole).collect()
 }
 
 /// The series without their swings, and how many swings there were; `None` if there were none.

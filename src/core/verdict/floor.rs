@@ -5,25 +5,20 @@
 
 use super::level::Levels;
 use crate::stats::{median, spread};
-use crate::thresholds::floor::{DROPS, GRADUAL, MAJOR, MOST, OFTEN, OFTEN_FLOOR, PLENTY, STEEP, STEEP_FLOOR};
+use crate::thresholds::floor::{DROPS, GRADUAL, MAJOR, MOST, OFTEN, STEEP};
+use crate::thresholds::jumping::CLEAR;
 
 /// The floor of readings at `x` with levels `y`, if they are a sawtooth; `least` is the least change of level that
-/// counts as a drop. Where minor collections leave what a major one takes, it is the floor of the floor; if there are
-/// few major ones, each minor one's level less what it usually leaves.
+/// counts as a drop. Where minor collections leave what a major one takes, it is each one's level less what its kind
+/// usually leaves.
 pub(super) fn floor(readings: &Levels, least: f64) -> Option<Levels> {
     let drops = drops(&readings.y, least, STEEP.get(), OFTEN.get());
     if drops.places.len() < DROPS.get() || !drops.are_gradual() {
         return None;
     }
     let floor = Levels { floor: true, ..readings.pick(&drops.places) };
-    let major = self::drops(&floor.y, least, STEEP_FLOOR.get(), OFTEN_FLOOR.get());
-    let floor = if major.places.len() >= PLENTY.get() && major.are_gradual() {
-        floor.pick(&major.places)
-    } else if major.places.len() >= MAJOR.get() && major.are_gradual() {
-        without_minor(&floor, &major.places)
-    } else {
-        floor
-    };
+    let major = self::drops(&floor.y, least, STEEP.get(), OFTEN.get());
+    let floor = if major.places.len() >= MAJOR.get() { without_minor(&floor, &major.places) } else { floor };
     Some(in_stretches(&floor))
 }
 
@@ -120,7 +115,7 @@ fn drops(y: &[f64], least: f64, steep: f64, often: f64) -> Drops {
     let steps: Vec<f64> = y.windows(2).map(|w| w[1] - w[0]).collect();
     let mut drops = Drops::default();
     let Some(spread) = spread(&steps, often) else { return drops };
-    let threshold = (6.0 * spread).max(least);
+    let threshold = (CLEAR.get() * spread).max(least);
     // Since the last drop: the largest single rise.
     let mut steepest = 0.0f64;
     let mut i = 0;

@@ -2,9 +2,9 @@
 
 use super::assess::Subject;
 use super::level::Jump;
-use crate::stats::student_t;
-use crate::thresholds::assess::ALPHA_LEAK;
-use crate::thresholds::jumping::{ALPHA_SILENT, SILENT};
+use crate::stats::{normal_quantile, poisson_bounds};
+use crate::thresholds::assess::{ALPHA_LEAK, ALPHA_SUSPICIOUS};
+use crate::thresholds::jumping::MANY;
 use crate::thresholds::level::BLOCKS;
 
 /// How abrupt jumps are spread over the judged part.
@@ -31,41 +31,52 @@ impl JumpPattern {
     }
 }
 
-/// Tells one-off and settling jumps from those that go on.
+/// Tells one-off and settling jumps from those that go on. They come by chance if nothing speaks against it: a compound Poisson
+/// process.
 pub(super) fn pattern(subject: Subject, budget: f64) -> JumpPattern {
     let Subject { raw, jumps, rises, total_span, .. } = subject;
-    let late: f64 = jumps.iter().filter(|j| j.at > 0.5).map(|j| j.size).sum();
-    let ups: Vec<&Jump> = jumps.iter().filter(|j| j.size > 0.0).collect();
-    let sum: f64 = jumps.iter().map(|j| j.size).sum();
-    if jumps.is_empty() || late.max(sum / 2.0) <= 0.25 * budget * total_span / 2.0 {
+    let (ups, downs): (Vec<&Jump>, Vec<&Jump>) = jumps.iter().partition(|j| j.size > 0.0);
+    if net(jumps, ALPHA_LEAK.get()).1 <= budget * total_span {
         return JumpPattern::None;
     }
     if ups.len() == 1 {
         return JumpPattern::Single;
     }
-    if jumps.len() - ups.len() >= 2 && raw.iter().all(|s| returns(&s.y, 0.25 * budget * s.span())) {
+    if downs.len() >= 2 && raw.iter().all(|s| returns(&s.y, 0.25 * budget * s.span())) {
         return JumpPattern::UpAndDown;
     }
-    let squares: f64 = jumps.iter().map(|j| j.size * j.size).sum();
     let silence = silence(&ups);
-    let many = ups.len() >= 6 && sum > student_t(1.0 - ALPHA_LEAK.get(), f64::INFINITY) * squares.sqrt();
-    if many && late > 0.3 * sum && silence >= SILENT.get() {
+    if ups.len() >= MANY.get() && !get_rarer(&ups) && silence >= ALPHA_SUSPICIOUS.get() {
         return JumpPattern::GoingOn;
     }
-    if silence <= ALPHA_SILENT.get() {
-        return JumpPattern::Settling;
-    }
-    // Laplace's trend test on the rises of the high-water mark, each weighted with its size: under a constant rate their
-    // mean place is 1/2.
-    let mass: f64 = rises.iter().map(|j| j.size).sum();
-    let place = rises.iter().map(|j| j.at * j.size).sum::<f64>() / mass;
-    let square: f64 = rises.iter().map(|j| j.size * j.size).sum();
-    let z = (place - 0.5) / (square.sqrt() / mass / 12f64.sqrt());
     let rare = ups.iter().filter(|j| j.at > 0.5).count() <= subject.workers;
-    if z < -1.645 && rare && late < 0.35 * mass {
-        return JumpPattern::Settling;
-    }
-    JumpPattern::Unclear
+    let fades = rare && get_rarer(&rises.iter().collect::<Vec<_>>());
+    if silence <= ALPHA_LEAK.get() || fades { JumpPattern::Settling } else { JumpPattern::Unclear }
+}
+
+/// Laplace's trend test on jumps, each weighted with its size: under a constant rate their mean place is 1/2.
+fn get_rarer(jumps: &[&Jump]) -> bool {
+    let mass: f64 = jumps.iter().map(|j| j.size).sum();
+    let place = jumps.iter().map(|j| j.at * j.size).sum::<f64>() / mass;
+    let square: f64 = jumps.iter().map(|j| j.size * j.size).sum();
+    (place - 0.5) / (square.sqrt() / mass / 12f64.sqrt()) < -normal_quantile(1.0 - ALPHA_SUSPICIOUS.get())
+}
+
+/// The bounds of what such jumps add in the mean of runs like this one, each missed with probability `alpha`.
+pub(super) fn net(jumps: &[Jump], alpha: f64) -> (f64, f64) {
+    // As many of one size as they are in effect (Kish 1965).
+    let bounds = |upwards: bool| {
+        let sizes = || jumps.iter().filter(|j| (j.size > 0.0) == upwards).map(|j| j.size.abs());
+        let (sum, squares) = (sizes().sum::<f64>(), sizes().map(|size| size * size).sum::<f64>());
+        if sum <= 0.0 {
+            return (0.0, 0.0, 0.0);
+        }
+        let (lower, upper) = poisson_bounds(sum * sum / squares, alpha);
+        (sum, lower * squares / sum, upper * squares / sum)
+    };
+    let ((up, least_up, most_up), (down, least_down, most_down)) = (bounds(true), bounds(false));
+    // The bounds of a difference from those of its parts (Zou & Donner 2008).
+    (up - down - (up - least_up).hypot(most_down - down), up - down + (most_up - up).hypot(down - least_down))
 }
 
 /// The probability of as long a silence after the last of these jumps, if they came at a constant rate (Cox & Lewis 1966).

@@ -5,8 +5,8 @@
 
 use super::level::{Levels, longest};
 use crate::stats::{Line, Panel, Unit, median, sign_flip, student_t, theil_sen};
-use crate::thresholds::assess::ALPHA_LEAK;
-use crate::thresholds::lasting::{ALPHA_FADES, FEW, KEPT, PARTS, RISEN, SPREAD};
+use crate::thresholds::assess::{ALPHA_LEAK, ALPHA_SUSPICIOUS};
+use crate::thresholds::lasting::{FEW, KEPT, PARTS, PRECISE, RISEN, SPREAD};
 
 /// Shares of the judged part at its end in which growth may have stopped: less is too little to see it, and what ended earlier
 /// is a shape that the models have.
@@ -30,13 +30,34 @@ pub(super) fn exceed(paces: &[f64], allowed: f64, alpha: f64) -> bool {
     over.iter().sum::<f64>() > 0.0 && sign_flip(&over).is_some_and(|both_sides| both_sides / 2.0 <= alpha)
 }
 
+/// The bounds of the mean pace that [`exceed`] doesn't rule out, with this error probability each; `None` if it can rule nothing
+/// out.
+pub(super) fn bounds(paces: &[f64], alpha: f64) -> Option<(f64, f64)> {
+    let mean = paces.iter().sum::<f64>() / paces.len() as f64;
+    let lower = |paces: &[f64], mean: f64| {
+        // What is under all of the paces is ruled out if anything is.
+        let under = 2.0 * paces.iter().copied().fold(f64::INFINITY, f64::min) - mean;
+        if !exceed(paces, under, alpha) {
+            return None;
+        }
+        let (mut ruled_out, mut open) = (under, mean);
+        while open - ruled_out > PRECISE.get() * (mean - under) {
+            let middle = f64::midpoint(ruled_out, open);
+            *(if exceed(paces, middle, alpha) { &mut ruled_out } else { &mut open }) = middle;
+        }
+        Some(ruled_out)
+    };
+    let mirrored: Vec<f64> = paces.iter().map(|pace| -pace).collect();
+    Some((lower(paces, mean)?, -lower(&mirrored, -mean)?))
+}
+
 /// Whether growth slows down over the second half so much that it would be within `allowed` after half a run more, by a
 /// straight line through its paces.
 pub(super) fn fade(paces: &[f64], allowed: f64) -> bool {
     let late = &paces[paces.len() / 2..];
     let place: Vec<f64> = (0..late.len()).map(|k| (k as f64 + 0.5) / late.len() as f64).collect();
     Line::through(&place, late).is_some_and(|line| {
-        let falls = line.slope + student_t(1.0 - ALPHA_FADES.get(), line.df) * line.slope_se < 0.0;
+        let falls = line.slope + student_t(1.0 - ALPHA_SUSPICIOUS.get(), line.df) * line.slope_se < 0.0;
         falls && line.at(2.0) < allowed
     })
 }
@@ -72,11 +93,11 @@ fn sums(rises: impl Iterator<Item = f64>) -> (f64, f64) {
     rises.fold((0.0, 0.0), |(sum, squares), rise| (sum + rise, squares + rise * rise))
 }
 
-/// Whether growth in the last 60 % is made of many rises of the high-water mark, not of a few that may be the last.
+/// Whether growth in the second half is made of many rises of the high-water mark, not of a few that may be the last.
 pub(super) fn is_spread(levels: &Levels) -> bool {
-    let late = &levels.y[2 * levels.y.len() / 5..];
+    let late = &levels.y[levels.y.len() / 2..];
     let (sum, squares) = sums(rises(late));
-    sum * sum >= squares * SPREAD.get().min(0.4 * (late.len() as f64 - 1.0)) && sum > 0.0
+    sum * sum >= squares * SPREAD.get().min(0.5 * (late.len() as f64 - 1.0)) && sum > 0.0
 }
 
 /// Whether the silence since the last rise is too long for rises that go on: as many as there are in effect, each as large as the
@@ -86,7 +107,7 @@ pub(super) fn is_silent(levels: &Levels) -> bool {
     let (Some(&first), span) = (y.first(), levels.span()) else { return false };
     let (sum, squares) = sums(rises(y));
     let Some(last) = y.iter().position(|level| *level >= first + RISEN.get() * sum) else { return false };
-    sum > 0.0 && ((x[last] - x[0]) / span).powf(sum * sum / squares) < ALPHA_FADES.get()
+    sum > 0.0 && ((x[last] - x[0]) / span).powf(sum * sum / squares) < ALPHA_SUSPICIOUS.get()
 }
 
 /// Whether growth has slowed down shortly before the end, beyond doubt, and so much that it would be within `allowed` soon:
@@ -108,12 +129,12 @@ pub(super) fn keeps_pace(series: &[Levels], quantum: f64) -> bool {
     fit.is_some_and(|fit| fit.combination(&[1.0 - KEPT.get(), 2.0 - KEPT.get()]).lower(ALPHA_LEAK.get()) > 0.0)
 }
 
-/// The median over the series of the Theil-Sen slope of their last 40 %.
+/// The median over the series of the Theil-Sen slope of their second halves.
 pub(super) fn late_slope(series: &[Levels]) -> Option<f64> {
     let slopes: Vec<f64> = series
         .iter()
         .filter_map(|s| {
-            let from = s.x.first()? + 0.6 * s.span();
+            let from = s.x.first()? + 0.5 * s.span();
             let i = s.x.partition_point(|x| *x < from);
             theil_sen(&s.x[i..], &s.y[i..])
         })
@@ -161,6 +182,16 @@ mod tests {
         let once = paces(&levels(|x| if x > 31.0 { 500.0 } else { 0.0 })).unwrap();
         assert!(!exceed(&once, 1.0, 0.01), "{once:?}");
         assert!(!exceed(&[1.0; PARTS.get()], 1.0, 0.01), "just what is allowed");
+    }
+
+    #[test]
+    fn bounds_hold_what_is_not_ruled_out() {
+        let stairs = paces(&levels(|x| 30.0 * (x / 7.0).floor())).unwrap();
+        let (lower, upper) = bounds(&stairs, 0.01).unwrap();
+        let mean = stairs.iter().sum::<f64>() / stairs.len() as f64;
+        assert!(lower < mean && mean < upper, "{lower} to {upper}");
+        assert!(exceed(&stairs, lower, 0.01) && !exceed(&stairs, lower + 0.1, 0.01), "{lower}");
+        assert_eq!(bounds(&stairs, 1e-9), None, "twelve signs can't be as sure as that");
     }
 
     #[test]

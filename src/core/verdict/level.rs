@@ -2,6 +2,7 @@
 
 use crate::model::Series;
 use crate::stats::{median, spread};
+use crate::thresholds::jumping::CLEAR;
 use crate::thresholds::level::RARE;
 
 /// The judged part of a series, reduced: positions, levels and load of equally long stretches of time.
@@ -153,7 +154,7 @@ fn collect(points: impl Iterator<Item = Stretch>, loaded: bool) -> Levels {
 pub(super) fn jumps(y: &[f64], least: f64) -> Vec<(usize, f64)> {
     let steps: Vec<f64> = y.windows(2).map(|w| w[1] - w[0]).collect();
     let (Some(usual), Some(spread)) = (median(&steps), spread(&steps, RARE.get())) else { return Vec::new() };
-    let threshold = (6.0 * spread).max(least);
+    let threshold = (CLEAR.get() * spread).max(least);
     let found: Vec<(usize, f64)> = steps
         .iter()
         .enumerate()

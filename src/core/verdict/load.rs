@@ -4,12 +4,14 @@
 //! too small then, and growth takes what is missing (attenuation: Fuller 1987).
 
 use super::level::Levels;
-use crate::stats::{Cholesky, median, spread};
+use crate::stats::{Cholesky, Panel, Unit, median, spread};
+use crate::thresholds::assess::ALPHA_LEAK;
 use crate::thresholds::level::RARE;
-use crate::thresholds::load::{KNOWN, LOST, LOST_AMONG, RAMP, UNKNOWN, WIDEST};
+use crate::thresholds::load::{KNOWN, LOST_AMONG, WIDEST};
 
 /// Smooths the loads over as many neighbours as it takes to know them beside a straight line over the `ages` (0 to 1), but no
-/// more than leaves their own course. The variance of the errors that are left, and whether load is a ramp.
+/// more than leaves their own course. The variance of the errors that are left, and whether load is a ramp. Loads whose every
+/// turn the levels follow have next to no errors, and are left as they are.
 pub(super) fn calm_load(series: &mut [Levels], ages: &[Vec<f64>]) -> (f64, bool) {
     let errors: Vec<f64> = series.iter().filter_map(|s| error(&s.load)).collect();
     let Some(error) = median(&errors) else { return (0.0, false) };
@@ -17,23 +19,46 @@ pub(super) fn calm_load(series: &mut [Levels], ages: &[Vec<f64>]) -> (f64, bool)
     let line: Vec<Vec<Vec<f64>>> = ages.iter().map(|age| vec![age.clone()]).collect();
     let values = exact.iter().map(Vec::len).sum::<usize>() as f64;
     let loads: Vec<&[f64]> = exact.iter().map(|load| &load[..]).collect();
-    let ramp = Confounded::new(&loads, &line, 0.0).is_some_and(|c| c.explained > RAMP.get());
-    let mut left = error;
+    let ramp = Confounded::new(&loads, &line, 0.0).is_some_and(|c| c.explained > 0.5);
+    let (mut left, mut lost_in_line) = (error, false);
     for beside in 0..=WIDEST.get() {
         let calm: Vec<Vec<f64>> = exact.iter().map(|load| smoothed(load, beside)).collect();
         let lost: f64 = calm.iter().flatten().zip(exact.iter().flatten()).map(|(c, e)| (c - e).powi(2)).sum();
-        if lost > LOST.get() * error * values {
+        if lost > 2.0 * error * values {
             break;
         }
         left = error / (2 * beside + 1) as f64;
         let loads: Vec<&[f64]> = calm.iter().map(|load| &load[..]).collect();
-        let known = Confounded::new(&loads, &line, left).is_none_or(|c| c.errors <= KNOWN.get());
+        let beside_line = Confounded::new(&loads, &line, left);
+        let known = beside_line.as_ref().is_none_or(|c| c.errors <= KNOWN.get());
+        lost_in_line = beside_line.is_some_and(|c| c.errors >= 0.5);
         series.iter_mut().zip(calm).for_each(|(one, calm)| one.load = calm);
         if known {
             break;
         }
     }
+    // What does next to nothing beside a straight line can't tell growth from load that is followed in part.
+    if !lost_in_line && are_followed(series, &exact, ages) {
+        series.iter_mut().zip(exact).for_each(|(one, exact)| one.load = exact);
+        return (0.0, ramp);
+    }
     (left, ramp)
+}
+
+/// Whether the levels follow what smoothing took away as they follow the rest: load that is true moves them as much as its smooth
+/// course does, and errors don't move them.
+fn are_followed(series: &[Levels], exact: &[Vec<f64>], ages: &[Vec<f64>]) -> bool {
+    let unit = |((one, exact), age): ((&Levels, &Vec<f64>), &Vec<f64>)| {
+        let taken = exact.iter().zip(&one.load).map(|(exact, calm)| exact - calm).collect();
+        Unit { y: one.y.clone(), columns: vec![age.clone(), one.load.clone(), taken] }
+    };
+    let units: Vec<Unit> = series.iter().zip(exact).zip(ages).map(unit).collect();
+    let Some(fit) = Panel::new(&units, 0.0).and_then(|mut panel| panel.fit(&[0, 1, 2])) else { return false };
+    let alpha = ALPHA_LEAK.get();
+    let apart = fit.combination(&[0.0, -1.0, 1.0]);
+    let alike = apart.lower(alpha) <= 0.0 && apart.upper(alpha) >= 0.0;
+    // Beyond doubt more than half of it is followed.
+    alike && fit.combination(&[0.0, -0.5, 1.0]).lower(alpha) > 0.0
 }
 
 /// The variance of errors that neighbours don't share: second differences of a smooth course have next to nothing else.
@@ -88,7 +113,7 @@ impl Confounded {
         Cholesky::new(count, |i, j| products[i][j])?.solve(&mut along);
         let explained = dot(&right, &along) / total;
         let rest = (total - dot(&right, &along)) / values;
-        let errors = if error <= 0.0 { 0.0 } else { (error / rest.max(f64::MIN_POSITIVE)).min(UNKNOWN.get()) };
+        let errors = if error <= 0.0 { 0.0 } else { (error / rest.max(f64::MIN_POSITIVE)).min(0.5) };
         Some(Confounded { errors, explained, along })
     }
 
@@ -142,6 +167,24 @@ mod tests {
         let apart = |load: &dyn Fn(usize) -> f64| (0..60).map(|i| (load(i) - truth(i)).powi(2)).sum::<f64>();
         assert!(apart(&|i| calm[i]) < 0.2 * apart(&|i| truth(i) + 40.0 * chance(i)));
         assert!(left > 0.0 && ramp);
+    }
+
+    #[test]
+    fn turns_of_the_load_that_the_levels_follow_are_no_errors() {
+        let told = |truth: &dyn Fn(usize) -> f64, part: f64| {
+            let read = |i: usize| truth(i) + 40.0 * chance(i);
+            let level = |i: usize| 5e7 + 1000.0 * (truth(i) + part * (read(i) - truth(i))) + 300.0 * chance(i + 60);
+            let mut series =
+                [Levels { load: (0..60).map(read).collect(), y: (0..60).map(level).collect(), ..Levels::default() }];
+            let (left, _) = calm_load(&mut series, &[(0..60).map(|i| i as f64 / 59.0).collect()]);
+            (series[0].load == (0..60).map(read).collect::<Vec<_>>(), left == 0.0)
+        };
+        let bent = |i: usize| 100.0 + 20.0 * i.min(30) as f64;
+        assert_eq!(told(&bent, 1.0), (true, true));
+        assert_eq!(told(&bent, 0.4), (false, false), "less than half is followed");
+        assert_eq!(told(&bent, 0.0), (false, false), "errors");
+        let straight = |i: usize| 100.0 + 5.0 * i as f64;
+        assert_eq!(told(&straight, 1.0), (false, false), "growth would be as straight");
     }
 
     #[test]

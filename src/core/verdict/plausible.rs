@@ -8,8 +8,8 @@ use super::load::{Confounded, calm_load};
 use super::transient::Transient;
 use crate::stats::{Counted, Estimate, ModelFit, Panel, Unit, ahead_of_share};
 use crate::thresholds::plausible::{
-    CONVERGED, CYCLES_HALVINGS, CYCLES_STEPS, EARNED, EARNED_BY_MIX, EARNED_BY_PAIR, EARNED_BY_WAVE, END, EVER, FAR,
-    NEARLY, PAIRED, SLOW, STEPS, UNEXPLAINED,
+    CONVERGED, CYCLES_HALVINGS, CYCLES_STEPS, EARNED, END, EVER, FAR, NEARLY, PAIRED, SLOW, STEPS, UNEXPLAINED,
+    VERY_STRONG,
 };
 use std::borrow::Cow;
 
@@ -168,7 +168,7 @@ fn run(search: &mut Search) -> Vec<Plausible> {
     let simple = least(&models);
     models.extend(refined.into_iter().filter(|m| m.distance < simple - EARNED.get() || m.needs_refinement()));
     let single = least(&models);
-    richer.retain(|m| m.distance < single - EARNED_BY_PAIR.get());
+    richer.retain(|m| m.distance < single - VERY_STRONG.get());
     models.append(&mut richer);
     search.keep_to_load(&mut models);
     models
@@ -258,7 +258,7 @@ impl Search {
         let mix = std::mem::take(&mut self.mix);
         let Some(columns) = mix.iter().map(|c| self.panel.push(c)).collect::<Option<Vec<usize>>>() else { return };
         self.fixed.extend(columns);
-        self.mixed = self.least(dictionary) < without - EARNED_BY_MIX.get();
+        self.mixed = self.least(dictionary) < without - VERY_STRONG.get();
         if self.mixed {
             self.passing.extend(mix);
         } else {
@@ -285,7 +285,7 @@ impl Search {
         let coarse = (0..=CYCLES_STEPS.get()).map(|k| CYCLES.0 + step * k as f64);
         let fits: Vec<(f64, f64)> = coarse.map(|cycles| (self.with_wave(&alone, cycles), cycles)).collect();
         let Some(mut best) = fits.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)) else { return };
-        if best.0 >= without.bic(alone.len()) - EARNED_BY_WAVE.get() {
+        if best.0 >= without.bic(alone.len()) - VERY_STRONG.get() {
             return;
         }
         // A tenth of a cycle too many leaves a tenth of a high wave at either end.

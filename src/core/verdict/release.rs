@@ -6,21 +6,21 @@
 use super::level::{Levels, levels};
 use crate::model::Series;
 use crate::stats::spread;
+use crate::thresholds::jumping::CLEAR;
 use crate::thresholds::level::{BLOCKS, RARE};
-use crate::thresholds::release::{CLEAR, EARLY, LEFT, ONCE, SMOOTH};
+use crate::thresholds::release::SMOOTH;
 
 /// The series, judged from its low point on; `None` if nothing was given back at first. `least` is the least change of level
 /// that counts.
 pub(super) fn after_release(series: &Series, least: f64) -> Option<Series> {
     let Levels { x, y, .. } = levels(series, BLOCKS.get());
-    let low = (0..(EARLY.get() * y.len() as f64) as usize).min_by(|a, b| y[*a].total_cmp(&y[*b]))?;
+    let low = (0..(0.5 * y.len() as f64) as usize).min_by(|a, b| y[*a].total_cmp(&y[*b]))?;
     let (head, rest) = (&y[..=low], &y[low..]);
     let steps = |levels: &[f64]| levels.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>();
     let fall = head[0] - y[low];
     let risen: f64 = steps(head).iter().map(|step| step.max(0.0)).sum();
     let clear = fall > (CLEAR.get() * spread(&steps(rest), RARE.get())?).max(least) && risen <= SMOOTH.get() * fall;
-    (clear && rest.len() >= LEFT.get() && deepest_fall(rest) <= ONCE.get() * fall)
-        .then(|| Series { soak_from: x[low], ..series.clone() })
+    (clear && deepest_fall(rest) <= 0.5 * fall).then(|| Series { soak_from: x[low], ..series.clone() })
 }
 
 /// The deepest fall from an earlier height.

@@ -6,8 +6,9 @@
 use super::level::judged_from;
 use crate::model::Series;
 use crate::stats::{median, spread};
+use crate::thresholds::jumping::CLEAR;
 use crate::thresholds::level::RARE;
-use crate::thresholds::swing::{ABRUPT, ALIKE, BLURRED, DRIFTING, HABIT, HELD, MEASURED, STRETCHES};
+use crate::thresholds::swing::{ALIKE, BLURRED, DRIFTING, HABIT, HELD, MEASURED, STRETCHES};
 
 /// An abrupt change that lasts.
 #[derive(Debug, Clone, Copy)]
@@ -34,7 +35,7 @@ pub(super) fn without_swings(series: &Series, least: f64) -> Option<(Series, usi
     let usual = spread(&levels.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>(), RARE.get())?;
     let alike =
         |a: f64, b: f64| (a.abs() - b.abs()).abs() <= (ALIKE.get() * a.abs().max(b.abs())).max(BLURRED.get() * usual);
-    let switches = switches(&levels, (ABRUPT.get() * usual).max(least));
+    let switches = switches(&levels, (CLEAR.get() * usual).max(least));
     let (mut swings, open) = paired(&switches, alike);
     if swings.len() < HABIT.get() || !are_flat(&levels, &switches, &swings) {
         return None;

@@ -1,6 +1,6 @@
 //! The dictionary of transients: shapes that growth can take beside a straight line.
 
-use crate::thresholds::transient::STEP;
+use crate::thresholds::transient::{FIRST, LAST, SHORTEST, SOON, STEP};
 
 /// A shape over the judged part as 0 to 1, with its parameters as shares of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,13 +40,15 @@ impl Transient {
     /// The same shape with its parameter `which` moved: time constants by a factor `exp(step)`, a delay by `step`.
     /// Parameters stay within what the judged part can show.
     pub fn moved(self, which: usize, step: f64) -> Self {
+        let place = |at: f64| (at + step).clamp(FIRST.get(), LAST.get());
+        let constant = |t: f64, longest: f64| (t * step.exp()).clamp(SHORTEST.get(), longest);
         match self {
-            Transient::Exponential(t) => Transient::Exponential((t * step.exp()).clamp(0.005, 0.8)),
-            Transient::Logarithm(t) => Transient::Logarithm((t * step.exp()).clamp(0.001, 0.15)),
-            Transient::Hinge(t) => Transient::Hinge((t * step.exp()).clamp(0.03, 0.85)),
-            Transient::Onset(d) => Transient::Onset((d + step).clamp(0.05, 0.8)),
-            Transient::Delayed(d, t) if which == 0 => Transient::Delayed((d + step).clamp(0.03, 0.9), t),
-            Transient::Delayed(d, t) => Transient::Delayed(d, (t * step.exp()).clamp(0.01, 0.15)),
+            Transient::Exponential(t) => Transient::Exponential(constant(t, LAST.get())),
+            Transient::Logarithm(t) => Transient::Logarithm(constant(t, SOON.get())),
+            Transient::Hinge(t) => Transient::Hinge((t * step.exp()).clamp(FIRST.get(), LAST.get())),
+            Transient::Onset(d) => Transient::Onset(place(d)),
+            Transient::Delayed(d, t) if which == 0 => Transient::Delayed(place(d), t),
+            Transient::Delayed(d, t) => Transient::Delayed(d, constant(t, SOON.get())),
         }
     }
 
@@ -57,12 +59,17 @@ impl Transient {
 
     /// Shapes that are tried at first; the promising ones are then refined.
     pub fn dictionary() -> Vec<Transient> {
-        let exponential = [0.02, 0.04, 0.07, 0.11, 0.17, 0.25, 0.37, 0.55].map(Transient::Exponential);
-        let logarithm = [0.003, 0.02, 0.1].map(Transient::Logarithm);
-        let hinge = (1..=8).map(|k| Transient::Hinge(0.1 * f64::from(k)));
-        let delayed = (1..=7).map(|k| Transient::Delayed(0.1 * f64::from(k), 0.06));
-        let onset = (1..=8).map(|k| Transient::Onset(0.1 * f64::from(k) - 0.05));
-        exponential.into_iter().chain(logarithm).chain(hinge).chain(delayed).chain(onset).collect()
+        // Constants in equal proportions, places in tenths.
+        let constants = |least: f64, most: f64, count: i32| {
+            (0..count).map(move |k| least * (most / least).powf(f64::from(k) / f64::from(count - 1)))
+        };
+        let exponential = constants(0.02, 0.55, 8).map(Transient::Exponential);
+        let logarithm = constants(SHORTEST.get(), 0.1, 3).map(Transient::Logarithm);
+        let places = || (1..9).map(|k| 0.1 * f64::from(k));
+        let hinge = places().map(Transient::Hinge);
+        let delayed = places().map(|at| Transient::Delayed(at, 0.06));
+        let onset = places().map(Transient::Onset);
+        exponential.chain(logarithm).chain(hinge).chain(delayed).chain(onset).collect()
     }
 
     /// From where on it counts as over: after so many of its time constants, or at its knee.

@@ -9,7 +9,8 @@ use super::series::{part_series, pool_series};
 use super::{Outcome, series};
 use crate::model::{Axis, EventKind, MemoryKind, Resource, RunRecord, Sample, Series, WorkerId};
 use crate::stats::median;
-use crate::thresholds::unjudged::{BIRTHS, IDLE, WHOLE_LIFE};
+use crate::thresholds::pool::{ENOUGH, IDLE};
+use crate::thresholds::unjudged::{BIRTHS, WHOLE_LIFE};
 use std::collections::BTreeMap;
 
 /// Reasons against a pass in the readings of the workers.
@@ -66,7 +67,9 @@ fn idle_worker_grew(record: &RunRecord) -> Option<Doubt> {
         counts.next_back().map_or(0.0, |last| last.saturating_sub(first) as f64)
     };
     let busiest = workers.values().map(|samples| served(samples)).fold(0.0, f64::max);
-    let idle = workers.into_iter().filter(|(_, samples)| served(samples) < IDLE.get() * busiest);
+    // One that has just begun is not idle.
+    let is_idle = |samples: &[&Sample]| samples.len() >= ENOUGH.get() && served(samples) < IDLE.get() * busiest;
+    let idle = workers.into_iter().filter(|(_, samples)| is_idle(samples));
     let grew = idle.filter_map(|(worker, samples)| {
         let levels = samples.iter().filter_map(|sample| Some((sample.t, sample.anon_and_swap()? as f64)));
         let (axis, series) = pool_series(record, levels)?;
@@ -160,6 +163,18 @@ mod tests {
             reason.starts_with("anonymous + swap of PID 3, which served next to no request, grew from"),
             "{reason}"
         );
+    }
+
+    #[test]
+    fn a_worker_that_has_just_begun_is_not_one_that_serves_nothing() {
+        let mut run = clean();
+        for second in END as u64 - 10..END as u64 {
+            let mut sample = Sample::new(second as f64 + 0.5, worker(3));
+            (sample.anon, sample.swap) = (Some((8 << 20) + (second << 20)), Some(0));
+            (sample.fds, sample.threads, sample.requests) = (Some(5), Some(1), Some(second + 10 - END as u64));
+            run.samples.push(sample);
+        }
+        assert_eq!(told(&run), [""; 0]);
     }
 
     #[test]

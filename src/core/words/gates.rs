@@ -3,7 +3,7 @@
 use super::doubts;
 use super::kinds::bounds;
 use crate::model::{amount, format_bytes, format_seconds, percent};
-use crate::verdict::{Crashes, Gate, GateKind, GateState, LimitHit, Quantile};
+use crate::verdict::{Crashes, Gate, GateKind, GateState, Interval, LimitHit, Quantile};
 use std::fmt;
 
 /// The part of a budget under which growth that passes is none.
@@ -51,9 +51,13 @@ pub fn gate(gate: &Gate) -> GateWords {
     match &gate.kind {
         GateKind::Growth { resource, axis, growth, budget } => {
             let passes = gate.state == GateState::Pass;
+            // Bounds on one side of the budget would be read as an answer: what keeps them from being one is told as the reason.
+            let contradicts = |growth: &Interval| growth.lower > *budget || growth.upper < *budget;
+            let vetoed = gate.state == GateState::Unknown && growth.as_ref().is_some_and(contradicts);
             let quantity = |value: f64| Quantity { amount: amount(*resource, value), per: axis.unit() };
             let measured = match growth {
                 None => plain(unmeasured()),
+                Some(_) if vetoed => plain("open".to_owned()),
                 Some(growth) if !passes => quantity(growth.estimate),
                 // Growth that passes is none to speak of, or known by its upper bound.
                 Some(growth) if growth.upper < NONE * budget => plain("none".to_owned()),
@@ -64,7 +68,8 @@ pub fn gate(gate: &Gate) -> GateWords {
                 Some(_) => plain("ends by itself".to_owned()),
             };
             let allowed = Quantity { per: axis.of_budget().unit(), ..quantity(*budget) };
-            let interval = growth.as_ref().filter(|_| !passes).map_or_else(String::new, |g| bounds(*resource, g));
+            let interval =
+                growth.as_ref().filter(|_| !passes && !vetoed).map_or_else(String::new, |g| bounds(*resource, g));
             GateWords { name: resource.name().to_owned(), measured, interval, allowed }
         }
         GateKind::ErrorRate { measured, most } => {

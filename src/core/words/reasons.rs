@@ -41,8 +41,8 @@ fn why(finding: &Finding, reason: &Reason) -> String {
             format!("growth goes on to the end{jumps}: at least {lower} in every plausible model, budget {allowed}")
         }
         Reason::EndsByItself { end, persistent } => format!(
-            "growth slows and ends by itself in every plausible model: it is at most {} at the end, and at most {} of it \
-             persists, budget {allowed}",
+            "growth ends by itself: it is at most {} at the end, and at most {} of it lasts in every plausible model, budget \
+             {allowed}",
             rate(*end),
             rate(*persistent)
         ),

@@ -150,7 +150,7 @@ fn conditions_read_well() {
     let verdict = judge(&record);
     let behind = crate::verdict::working(&record, &verdict.findings[0]).unwrap();
     let budget = 64.0;
-    let flags: [fn(bool) -> Condition; 12] = [
+    let flags: [fn(bool) -> Condition; 9] = [
         Condition::ManyRises,
         Condition::SeenForLong,
         Condition::NotTakenBack,
@@ -160,17 +160,13 @@ fn conditions_read_well() {
         Condition::DoesNotSlow,
         Condition::BeyondUsual,
         Condition::NoLeak,
-        Condition::EndsByItself,
-        Condition::HasSlowed,
-        Condition::NoJumpsBefore,
     ];
     let mut all = vec![
-        Condition::Lasts { lower: 3993.0, bound: 64.0, by_parts: false },
-        Condition::Lasts { lower: -12.0, bound: 80.0, by_parts: true },
+        Condition::Lasts { lower: 3993.0, bound: 64.0 },
+        Condition::Lasts { lower: -12.0, bound: 80.0 },
         Condition::ShapeKnown { rho: 0.12, holds: true },
         Condition::ShapeKnown { rho: 0.987, holds: false },
         Condition::EndsUnder { upper: 12.0, rounding: 0.2, budget },
-        Condition::NoSteepFall { least: -40.0, bound: -32.0 },
         Condition::LastsUnder { upper: 12.0, rounding: 0.2, budget },
         Condition::LittleToCome { most: 3e5, allowed: 2e6 },
         Condition::JumpsAreOver(JumpPattern::Unclear),

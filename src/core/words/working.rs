@@ -62,16 +62,13 @@ pub fn condition(working: &Working, condition: &Condition) -> ConditionWords {
     // Of what is known as yes or no: what was found if it holds, and what if it doesn't.
     let either = |holds: bool, yes: &str, no: &str| if holds { yes.to_owned() } else { no.to_owned() };
     let (wanted, found) = match *condition {
-        Condition::Lasts { lower, bound, by_parts } => {
-            let parts = if by_parts { "; twelve parts of the run are over the budget in the mean" } else { "" };
-            (
-                format!(
-                    "growth that lasts is over {} in every plausible model, or over the budget in the mean of twelve parts",
-                    rate(bound)
-                ),
-                format!("its least lower bound is {}{parts}", rate(lower)),
-            )
-        }
+        Condition::Lasts { lower, bound } => (
+            format!(
+                "growth that lasts is over {} in every plausible model, or in the mean of twelve parts",
+                rate(bound)
+            ),
+            format!("its least lower bound is {}", rate(lower)),
+        ),
         Condition::ShapeKnown { rho, holds } => (
             "a model has the shape of the growth, or it goes on in all parts of the run".into(),
             format!("autocorrelation of the residuals {rho:.3}{}", either(holds, "", ", and the parts don't tell")),
@@ -108,20 +105,11 @@ pub fn condition(working: &Working, condition: &Condition) -> ConditionWords {
             format!("growth at the end is under the budget of {} in every near model", allowed(budget)),
             format!("its highest upper bound is {}, a fall taken for none", rate(upper + rounding)),
         ),
-        Condition::EndsByItself(holds) => (
-            "growth ends by itself in every plausible model".into(),
-            either(holds, "it does", "it doesn't in all of them"),
-        ),
-        Condition::HasSlowed(holds) => (
-            "growth has slowed down in every plausible model".into(),
-            either(holds, "it has", "it hasn't in all of them"),
-        ),
-        Condition::NoSteepFall { least, bound } => (
-            format!("what persists after that is no fall by more than {}", rate(-bound)),
-            format!("its least estimate is {}", rate(least)),
-        ),
         Condition::LastsUnder { upper, rounding, budget } => (
-            format!("what persists after that is under the budget of {} in every plausible model", allowed(budget)),
+            format!(
+                "what lasts, once what ends by itself has ended, is under the budget of {} in every plausible model",
+                allowed(budget)
+            ),
             format!("its highest upper bound is {}, a fall taken for none", rate(upper + rounding)),
         ),
         Condition::LittleToCome { most, allowed } => (
@@ -132,9 +120,6 @@ pub fn condition(working: &Working, condition: &Condition) -> ConditionWords {
             format!("it is {} at most", amount(working.resource, most)),
         ),
         Condition::JumpsAreOver(jumps) => ("no abrupt jumps that may go on".into(), pattern(jumps).into()),
-        Condition::NoJumpsBefore(holds) => {
-            ("the second half has no jump that others came before".into(), either(holds, "it has none", "it has"))
-        }
     };
     ConditionWords { wanted, found }
 }
