@@ -5,7 +5,7 @@ use super::problem::Problem;
 use crate::config;
 use crate::model::{self, Bytes, CountingSource, Event, EventKind, Per, RunRecord, Sample};
 use crate::store;
-use crate::table::{self, Decimal, Mapping, RequestsAre};
+use crate::table::{self, Decimal, Mapping, RequestsAre, Table};
 use crate::verdict::ExitCode;
 use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
@@ -181,7 +181,10 @@ fn memory_unit(text: &str) -> Result<u64, String> {
 
 /// Puts the budgets that were given in the place of a run's own, and notes how they follow from what was written. If they are for
 /// another unit, the run's others count no more.
-fn put_budgets(given: &[RecordedBudget], record: &mut RunRecord) -> Result<(), String> {
+///
+/// # Errors
+/// If one can't be said of this record.
+pub fn put_budgets(given: &[RecordedBudget], record: &mut RunRecord) -> Result<(), String> {
     if let Some(per) = budget::recorded_basis(given)?.filter(|per| *per != record.meta.budgets.per) {
         record.meta.budgets = model::Budgets { per, ..model::Budgets::default() };
     }
@@ -241,7 +244,7 @@ impl<R: BufRead> Read for Zstd<R> {
     }
 }
 
-/// A table, with usual budgets for what it has; what is to be said of it are notes at its begin.
+/// A table, with usual budgets for what it has.
 fn read_table(input: &Path, mapping: &Mapping) -> Result<RunRecord, String> {
     let path = input.display();
     let name = input.file_name().unwrap_or(input.as_os_str()).to_string_lossy();
@@ -250,6 +253,11 @@ fn read_table(input: &Path, mapping: &Mapping) -> Result<RunRecord, String> {
         Some(line) => format!("{path}:{line}: {}", error.what),
         None => format!("{path}: {}", error.what),
     })?;
+    Ok(with_usual_budgets(table))
+}
+
+/// The record of a table, with usual budgets for what it has; what is to be said of it are notes at its begin.
+pub fn with_usual_budgets(table: Table) -> RunRecord {
     let mut record = table.record;
     let has = |read: fn(&Sample) -> Option<u64>| record.samples.iter().any(|s| read(s).is_some());
     let counted =
@@ -265,5 +273,5 @@ fn read_table(input: &Path, mapping: &Mapping) -> Result<RunRecord, String> {
     };
     let t = record.samples.first().map_or(0.0, |sample| sample.t);
     record.events.extend(table.notes.into_iter().map(|text| Event { t, kind: EventKind::Note { text } }));
-    Ok(record)
+    record
 }

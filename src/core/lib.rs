@@ -4,6 +4,7 @@
 //! - [`model`]: units, worker identity, readings, events, series and the run record
 //! - [`stats`]: estimators that know nothing of memory
 //! - [`table`]: a series that another tool wrote, from its bytes to a run record
+//! - [`fleet`]: what a server of metrics is asked for, and which of its series go together
 //! - [`thresholds`]: every number that an answer depends on
 //! - [`verdict`]: series to evidence to verdict
 //! - [`words`]: a verdict in sentences, the same in every report
@@ -16,6 +17,7 @@ pub mod bisect;
 pub mod compare;
 #[doc(hidden)]
 pub mod fixture;
+pub mod fleet;
 pub mod model;
 pub mod stats;
 pub mod table;

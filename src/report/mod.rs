@@ -8,6 +8,7 @@ pub mod chart;
 mod collapsed;
 pub mod comparison;
 mod csv;
+mod fleet;
 mod fold;
 mod html;
 mod json;
@@ -36,9 +37,10 @@ use std::{fmt, io, str::FromStr};
 use thiserror::Error;
 
 pub use crate::words::plain;
+pub use fleet::{FleetReport, FleetSeries};
 pub use fold::{fold, hung};
 pub use json::schema as json_schema;
-pub use jsonl::{error_line, schema as jsonl_schema, verdict_line};
+pub use jsonl::{error_line, schema as jsonl_schema, series_schema as fleet_schema, verdict_line};
 pub use plan::PlanReport;
 pub use working::terminal as working;
 

@@ -15,6 +15,7 @@ mod common;
 mod demo;
 mod demo_server;
 mod faults;
+mod fleet;
 mod heap;
 mod heap_faults;
 mod manual;
