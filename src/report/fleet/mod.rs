@@ -192,12 +192,13 @@ fn traced(record: &RunRecord) -> Vec<Vec<(f64, f64)>> {
     let lines = trace::memory_over_time(record);
     let all: usize = lines.iter().map(|(_, points)| points.len()).sum();
     let every = all.div_ceil(POINTS).max(1);
-    let thin = |points: Vec<(f64, f64)>| {
+    // From a reference: what is collected from a list itself would keep its room.
+    let thin = |points: &Vec<(f64, f64)>| {
         let last = points.len().saturating_sub(1);
-        let kept = points.into_iter().enumerate().filter(|(place, _)| place % every == 0 || *place == last);
-        kept.map(|(_, point)| point).filter(|(_, level)| level.is_finite()).collect()
+        let kept = points.iter().enumerate().filter(|(place, _)| place % every == 0 || *place == last);
+        kept.map(|(_, point)| *point).filter(|(_, level)| level.is_finite()).collect()
     };
-    lines.into_iter().take(LIVES).map(|(_, points)| thin(points)).collect()
+    lines.iter().take(LIVES).map(|(_, points)| thin(points)).collect()
 }
 
 #[cfg(test)]
