@@ -19,6 +19,7 @@ mod fleet;
 mod heap;
 mod heap_faults;
 mod manual;
+mod metrics;
 mod php_fpm;
 mod plan;
 mod preload;
