@@ -11,7 +11,7 @@ mod stand_in;
 
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use serde_json::Value;
-use stand_in::{Reply, Series, StandIn};
+use stand_in::{Reply, Series, StandIn, long_ago};
 use std::process::Command;
 use std::time::Instant;
 
@@ -35,12 +35,13 @@ fn leaks(place: usize) -> bool {
 
 fn series(place: usize) -> Series {
     let (pod, node) = (format!("shop-{place:05}"), format!("node-{}", place % 200));
+    let begun = long_ago();
     let value = move |t: f64| {
         let seed =
             (t as u64 / 30).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (place as u64).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let noise = (seed.wrapping_mul(0x94d0_49bb_1331_11eb) >> 40) as f64 / (1 << 24) as f64;
         let swing = 0.2 * MIB * (t / 1800.0 * std::f64::consts::TAU + place as f64).sin();
-        let leak = if leaks(place) { 5.0 * MIB * (t % 1e6) / 3600.0 } else { 0.0 };
+        let leak = if leaks(place) { 5.0 * MIB * (t - begun) / 3600.0 } else { 0.0 };
         Some((80.0 * MIB + noise * 0.5 * MIB + swing + leak).round())
     };
     Series::new("process_resident_memory_bytes", &[("job", "shop"), ("node", &node), ("pod", &pod)], value)

@@ -8,6 +8,7 @@ use super::recorded::{put_budgets, with_usual_budgets};
 use crate::config::{self, Span};
 use crate::fleet::{Group, Joined, PRESETS, Preset, Quantity, Query, Range};
 use crate::http;
+use crate::model::{Resource, format_seconds};
 use crate::prometheus::{Asking, Server};
 use crate::report::{FleetReport, FleetSeries, place};
 use crate::table::prometheus::Labels;
@@ -174,6 +175,9 @@ fn secret(file: &Path) -> Result<String, Problem> {
 pub fn fleet(arguments: &Arguments) -> Done {
     let usage = |what: String| Problem::new(ExitCode::Usage, what);
     budget::recorded_basis(&arguments.budget).map_err(|error| usage(error.to_owned()))?;
+    if arguments.budget.iter().any(|budget| budget.resource() != Resource::Memory) {
+        return Err(usage("--budget is for memory here: nothing else is asked for".into()));
+    }
     let range = range(arguments).map_err(usage)?;
     let head = arguments.access.head()?;
     let server = Server::new(&arguments.url, head, arguments.access.timeout.0).map_err(usage)?;
@@ -185,8 +189,7 @@ pub fn fleet(arguments: &Arguments) -> Done {
     let labels = |place: usize| joined.groups.get(place).map_or_else(Labels::new, |group| shown(&group.labels));
     let mut codes = Vec::new();
     let mut series = Vec::new();
-    for (place, one) in done.judged {
-        let (one, code) = one.unwrap_or_else(|why| (FleetSeries::failed(&labels(place), &why), ExitCode::Failure));
+    for (one, code) in done.judged {
         series.push(one);
         codes.push(code);
     }
@@ -199,7 +202,7 @@ pub fn fleet(arguments: &Arguments) -> Done {
     if !warnings.is_empty() || codes.is_empty() {
         codes.push(ExitCode::Failure);
     }
-    let report = FleetReport::new(server.name().to_owned(), told(&asking, &joined), warnings, series);
+    let report = FleetReport::new(config::without_secrets(server.name()), told(&asking, &joined), warnings, series);
     let mut answer = Answer::new(together(&codes));
     answer.print(
         match arguments.format {
@@ -279,12 +282,13 @@ fn asking<'a>(arguments: &Arguments, server: &'a Server, range: Range) -> Result
 }
 
 /// What was made of a group, and what it alone would exit with.
-fn judged(arguments: &Arguments, group: &Group, table: Table) -> Result<(FleetSeries, ExitCode), String> {
+fn judged(arguments: &Arguments, group: &Group, table: Table) -> (FleetSeries, ExitCode) {
     let mut record = with_usual_budgets(table);
-    put_budgets(&arguments.budget, &mut record)?;
+    // What has just begun has no level and no time to allow a part of, and too few readings to be judged by any budget.
+    let _ = put_budgets(&arguments.budget, &mut record);
     let verdict = verdict::judge(&record);
     let code = exit_code(&record, &verdict, arguments.inconclusive);
-    Ok((FleetSeries::judged(&shown(&group.labels), &record, &verdict), code))
+    (FleetSeries::judged(&shown(&group.labels), &record, &verdict), code)
 }
 
 /// Labels as they may be shown.
@@ -309,11 +313,7 @@ fn told(asking: &Asking<'_>, joined: &Joined) -> Vec<[String; 3]> {
         let why = format!("left out: {}", config::without_secrets(why));
         rows.push([quantity.option().trim_start_matches('-').to_owned(), String::new(), why]);
     }
-    let span = crate::model::format_seconds(points.saturating_sub(1) as f64 * step);
-    rows.push([
-        "time".into(),
-        format!("the last {span}"),
-        format!("a reading every {}", crate::model::format_seconds(step)),
-    ]);
+    let span = format_seconds(points.saturating_sub(1) as f64 * step);
+    rows.push(["time".into(), format!("the last {span}"), format!("a reading every {}", format_seconds(step))]);
     rows
 }

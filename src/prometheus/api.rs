@@ -105,11 +105,15 @@ impl Server {
         }
         let (status, body) =
             answer.map_err(|error| format!("{} did not answer: {}", self.name(), self.explained(&error)))?;
-        let read: Result<Answer<T>, serde_json::Error> = serde_json::from_slice(&body);
         let failed = |why: String| format!("{}: {why}", self.name());
-        match read {
-            Ok(Answer { status: word, data: Some(data), warnings, .. }) if word == "success" && status / 100 == 2 => {
+        match Answer::read(&body) {
+            Ok(Answer { status: word, data: Some(data), warnings, is_partial, .. })
+                if word == "success" && status / 100 == 2 =>
+            {
                 let mut kept = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+                if is_partial == Some(true) {
+                    kept.insert("its answer is partial: not every store of it could be asked".to_owned());
+                }
                 let room = MOST_WARNINGS.saturating_sub(kept.len());
                 kept.extend(warnings.into_iter().flatten().take(room).map(|warning| shown(&warning)));
                 Ok(data)

@@ -44,9 +44,9 @@ pub struct Asking<'a> {
 /// What came of a fleet.
 #[derive(Debug)]
 pub struct Done<T> {
-    /// What was made of each group that has readings, by its place.
-    pub judged: Vec<(usize, T)>,
-    /// Groups that could not be judged, and why.
+    /// What was made of each group that has readings.
+    pub judged: Vec<T>,
+    /// Places of groups that could not be judged, and why.
     pub failed: Vec<(usize, String)>,
 }
 
@@ -190,7 +190,8 @@ impl Asking<'_> {
                     points.map(Vec::as_slice).unwrap_or_default()
                 });
                 let rows = rows(&memory.unwrap_or_default(), beside);
-                if !rows.is_empty() {
+                // Exporters go on with zeros for what has ended: it is no series of this time.
+                if rows.iter().any(|row| row.memory > 0.0) {
                     readings.push(Readings { name: lists.get(member.memory).map_or_else(String::new, written), rows });
                 }
             }
@@ -207,7 +208,7 @@ impl Asking<'_> {
             let made = of_series(&written(&group.labels), &asked, &readings, self.gap).map(|table| work(group, table));
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             match made {
-                Ok(made) => done.judged.push((place, made)),
+                Ok(made) => done.judged.push(made),
                 Err(why) => done.failed.push((place, why)),
             }
         }

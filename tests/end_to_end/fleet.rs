@@ -5,16 +5,17 @@ mod stand_in;
 
 use crate::common::{Bench, Ended};
 use serde_json::Value;
-use stand_in::{Asked, Reply, Series, StandIn};
+use stand_in::{Asked, Reply, Series, StandIn, long_ago};
 use std::time::{Duration, Instant};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
 /// Memory of a process that grows by so many MiB an hour, with noise.
 fn memory(hourly: f64) -> impl Fn(f64) -> Option<f64> + Send + Sync + 'static {
+    let begun = long_ago();
     move |t| {
         let noise = ((t as u64 / 10).wrapping_mul(2_654_435_761) >> 7 & 31) as f64 * 4096.0;
-        Some((100.0 * MIB + hourly * MIB * (t % 1e6) / 3600.0 + noise).round())
+        Some((100.0 * MIB + hourly * MIB * (t - begun) / 3600.0 + noise).round())
     }
 }
 
@@ -40,13 +41,22 @@ fn right(_: &Asked) -> Reply {
 fn each_series_is_judged_and_the_worst_comes_first() {
     let bench = Bench::new();
     let gone = Series::new("mem", &[("job", "shop"), ("pod", "gone")], |_| None);
-    let server = StandIn::new(vec![pod("a", 0.0), pod("b", 30.0), gone, pod("c", 300.0), pod("other", 0.0)], right);
+    // What an exporter says of processes that have ended.
+    let dead = Series::new("mem", &[("job", "shop"), ("pod", "gone too")], |_| Some(0.0));
+    let pods = vec![pod("a", 0.0), pod("b", 30.0), gone, dead, pod("c", 300.0), pod("other", 0.0)];
+    let server = StandIn::new(pods, right);
     let ended = fleet(&bench, &server.url, &["--memory", "mem{job=\"shop\"}", "--to", "out"]);
     assert_eq!(ended.code, Some(10), "{}", ended.story());
     let url = server.url.clone();
-    insta::with_settings!({ filters => vec![(url.as_str(), "http://SERVER"), (r"\d+\.?\d* [KM]iB", "N MiB"), (" {3,}", "  ")] }, {
-        insta::assert_snapshot!(ended.stdout);
-    });
+    let filters = vec![
+        (url.as_str(), "http://SERVER"),
+        (r"\d+\.?\d* [KM]iB", "N MiB"),
+        // The readings are of now, and so is their noise.
+        ("± N MiB|N MiB to N MiB", "INTERVAL"),
+        ("none|at most N MiB/hour", "LITTLE"),
+        (" {3,}", "  "),
+    ];
+    insta::with_settings!({ filters => filters }, { insta::assert_snapshot!(ended.stdout) });
     let page = std::fs::read_to_string(bench.path().join("out/fleet.html")).unwrap();
     assert!(page.contains("pod=&quot;c&quot;") && !page.contains("gone"), "{page}");
     let ended = fleet(&bench, &server.url, &["--memory", "mem", "--format", "jsonl", "--budget", "1 GiB/hour"]);
@@ -59,18 +69,19 @@ fn each_series_is_judged_and_the_worst_comes_first() {
 #[test]
 fn what_goes_with_memory_is_found_by_its_labels() {
     let bench = Bench::new();
+    let begun = long_ago();
     let of = |name: &str, memtype: &str, value: fn(f64) -> f64| {
         let labels = [("pod", "a"), ("memtype", memtype)];
         let labels = if memtype.is_empty() { &labels[..1] } else { &labels[..] };
-        Series::new(name, labels, move |t| Some(value(t)))
+        Series::new(name, labels, move |t| Some(value(t - begun)))
     };
     // What leaves memory goes to swap, a MiB an hour; 10 requests a second keep 1 KiB each.
-    let kept = |t: f64| 10.0 * 1024.0 * (t % 1e6);
+    let kept = |t: f64| 10.0 * 1024.0 * t;
     let server = StandIn::new(
         vec![
             of("mem", "resident", |_| 50.0 * MIB),
             of("mem", "swapped", kept),
-            of("served", "", |t| (10.0 * (t % 1e6)).round()),
+            of("served", "", |t| (10.0 * t).round()),
             of("born", "", |_| 1e9),
         ],
         right,
@@ -197,6 +208,30 @@ fn a_bad_answer_is_told_and_nothing_else_is_lost() {
 }
 
 #[test]
+fn a_server_that_has_gone_is_not_asked_on_and_on() {
+    let series = (0..60).map(|i| pod(&format!("p{i}"), 0.0)).collect();
+    let server = StandIn::new(series, |asked: &Asked| {
+        if asked.path.ends_with("query_range") { Reply::Raw(answer(503, 0, "")) } else { Reply::Right }
+    });
+    let ended = fleet(&Bench::new(), &server.url, &LONG);
+    assert_eq!(ended.code, Some(1), "{}", ended.story());
+    assert_eq!(ended.stdout.matches("NOT JUDGED  ").count(), 60, "{}", ended.story());
+    assert!(ended.stdout.contains("the server had failed 8 times in a row"), "{}", ended.story());
+    assert!((8..=12).contains(&(server.asked().len() - 1)), "{}", server.asked().len());
+}
+
+#[test]
+fn what_has_just_begun_is_open_whatever_is_allowed() {
+    let now = long_ago() + 3.0 * 86_400.0;
+    let new = Series::new("mem", &[("pod", "new")], move |t| (t > now - 40.0).then_some(50.0 * MIB));
+    let server = StandIn::new(vec![new], right);
+    for budget in ["5%", "10 MiB", "1 MiB/hour"] {
+        let ended = fleet(&Bench::new(), &server.url, &["--memory", "mem", "--budget", budget]);
+        assert_eq!(ended.code, Some(11), "{budget}: {}", ended.story());
+    }
+}
+
+#[test]
 fn an_answer_without_an_end_is_given_up() {
     let server = with_one_bad(|| {
         let mut bytes = b"HTTP/1.1 200 OK\r\n\r\n".to_vec();
@@ -217,17 +252,23 @@ fn a_broken_connection_is_tried_again_and_a_warning_is_no_pass() {
     });
     let ended = fleet(&bench, &server.url, &["--memory", "mem"]);
     assert_eq!(ended.code, Some(0), "{}", ended.story());
-    let server = StandIn::new(vec![pod("a", 0.0)], |asked: &Asked| {
-        if asked.path.ends_with("/series") {
-            let body = r#"{"status":"success","warnings":["store is away"],"data":[{"__name__":"mem","job":"shop","pod":"a"}]}"#;
-            Reply::Raw(answer(200, body.len(), body))
-        } else {
-            Reply::Right
-        }
-    });
-    let ended = fleet(&bench, &server.url, &["--memory", "mem"]);
-    assert_eq!(ended.code, Some(1), "{}", ended.story());
-    assert!(ended.stdout.contains("The server warns: store is away."), "{}", ended.story());
+    let cases = [
+        (r#""warnings":["store is away"]"#, "The server warns: store is away."),
+        (r#""isPartial":true"#, "The server warns: its answer is partial"),
+    ];
+    for (field, told) in cases {
+        let server = StandIn::new(vec![pod("a", 0.0)], move |asked: &Asked| {
+            if !asked.path.ends_with("/series") {
+                return Reply::Right;
+            }
+            let data = r#"[{"__name__":"mem","job":"shop","pod":"a"}]"#;
+            let body = format!(r#"{{"status":"success",{field},"data":{data}}}"#);
+            Reply::Raw(answer(200, body.len(), &body))
+        });
+        let ended = fleet(&bench, &server.url, &["--memory", "mem"]);
+        assert_eq!(ended.code, Some(1), "{}", ended.story());
+        assert!(ended.stdout.contains(told), "{}", ended.story());
+    }
 }
 
 #[test]
@@ -252,12 +293,24 @@ fn who_asks_is_told_to_the_server_alone() {
         let all = format!("{}{}", ended.stdout, ended.stderr);
         assert!(!all.contains("hunter2") && !all.contains("am9lOmh1"), "{all}");
     }
-    for arguments in
-        [&["--basic", "joe"][..], &["--header", "x"], &["--bearer-token-file", "nowhere"], &["--since", "1m"]]
-    {
+    for arguments in [
+        &["--basic", "joe"][..],
+        &["--header", "x"],
+        &["--bearer-token-file", "nowhere"],
+        &["--since", "1m"],
+        &["--budget", "descriptors=5%"],
+    ] {
         let ended = fleet(&bench, &server.url, &[&["--memory", "mem"], arguments].concat());
         assert_eq!(ended.code, Some(2), "{}", ended.story());
     }
+    let server = StandIn::new(vec![pod("a", 0.0)], right);
+    let ended = fleet(&bench, &format!("{}?token=hunter2hunter2", server.url), &["--memory", "mem"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.story());
+    assert!(
+        server.asked()[0].path.ends_with("?token=hunter2hunter2") && !ended.stdout.contains("hunter2"),
+        "{}",
+        ended.story()
+    );
     let ended = fleet(&bench, "https://127.0.0.1:9090", &["--memory", "mem"]);
     assert_eq!((ended.code, ended.stderr.contains("has no TLS")), (Some(2), true), "{}", ended.story());
 }

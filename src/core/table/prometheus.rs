@@ -1,6 +1,6 @@
 //! What the HTTP API of Prometheus answers, and of all that speaks it: Thanos, Mimir, VictoriaMetrics.
 
-use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Error, SeqAccess, Visitor};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -28,11 +28,24 @@ pub struct Answer<T> {
     /// What may be missing in the data.
     #[serde(default)]
     pub warnings: Option<Vec<String>>,
+    /// Whether VictoriaMetrics says that something is missing.
+    #[serde(default)]
+    pub is_partial: Option<bool>,
 }
 
 // An attribute without a path would demand that `T` has a default.
 fn nothing<T>() -> Option<T> {
     None
+}
+
+impl<T: DeserializeOwned> Answer<T> {
+    /// Reads an answer.
+    ///
+    /// # Errors
+    /// If it is none, or is cut off.
+    pub fn read(bytes: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(bytes)
+    }
 }
 
 /// The data of an answer to `query_range`.
@@ -131,11 +144,11 @@ mod tests {
     #[test]
     fn an_error_has_no_data_and_warnings_may_be_null() {
         let text = "{\"status\": \"error\", \"errorType\": \"bad_data\", \"error\": \"parse error\"}";
-        let answer: Answer<Matrix> = serde_json::from_str(text).unwrap();
+        let answer = Answer::<Matrix>::read(text.as_bytes()).unwrap();
         assert_eq!((answer.data, answer.error_type.as_deref()), (None, Some("bad_data")));
         let text =
             "{\"status\": \"success\", \"warnings\": null, \"data\": {\"resultType\": \"matrix\", \"result\": []}}";
-        let answer: Answer<Matrix> = serde_json::from_str(text).unwrap();
+        let answer = Answer::<Matrix>::read(text.as_bytes()).unwrap();
         assert_eq!(answer.data.unwrap().result, []);
     }
 }

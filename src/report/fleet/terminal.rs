@@ -23,38 +23,36 @@ pub fn render(report: &FleetReport, colour: bool) -> String {
     out.extend(
         report.warnings.iter().map(|warning| format!("The server warns: {}.\n", plain(warning.trim_end_matches('.')))),
     );
-    if !report.series.is_empty() {
-        out.push('\n');
+    if report.series.is_empty() {
+        return out;
     }
-    let rows: Vec<[String; 3]> = report
-        .series
-        .iter()
-        .map(|series| {
-            let growth = [series.growth.measured.to_string(), series.growth.interval.clone()];
-            let growth = growth.map(|text| plain(&text));
-            let growth = growth.iter().filter(|text| !text.is_empty()).cloned().collect::<Vec<_>>().join("  ");
-            // Of what is proven, the numbers say enough.
-            let why = match series.outcome {
-                Some(Outcome::Leak | Outcome::Clean) => String::new(),
-                Some(Outcome::Inconclusive) | None => format!("  {}", plain(&series.why)),
-            };
-            [series.word().to_owned(), growth, format!("{}{why}", plain(&series.short(&common)))]
-        })
-        .collect();
-    for (line, series) in aligned(&rows).into_iter().zip(&report.series) {
+    let cells = |series: &FleetSeries| {
+        let [growth, interval] = [series.growth.measured.to_string(), series.growth.interval.clone()];
+        // Of what is proven, the numbers say enough.
+        let why = match series.outcome {
+            Some(Outcome::Leak | Outcome::Clean) => String::new(),
+            Some(Outcome::Inconclusive) | None => format!("  {}", plain(&series.why)),
+        };
+        let name = format!("{}{why}", plain(&series.short(&common)));
+        [series.word().to_owned(), plain(&growth), plain(&interval), name]
+    };
+    let head = ["", "growth", "interval", "series"].map(str::to_owned);
+    let rows: Vec<[String; 4]> = [head].into_iter().chain(report.series.iter().map(cells)).collect();
+    let mut lines = aligned(&rows).into_iter();
+    out.push_str(&format!("\n  {}\n", lines.next().unwrap_or_default()));
+    for (line, series) in lines.zip(&report.series) {
         let rest = line.strip_prefix(series.word()).unwrap_or_default();
         out.push_str(&format!("  {}{rest}\n", paint(series.mood(), series.word())));
     }
     out
 }
 
-/// Cells side by side, each column as wide as it has to be.
-fn aligned(rows: &[[String; 3]]) -> Vec<String> {
+/// Cells side by side, each column but the last as wide as it has to be.
+fn aligned<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
     let width = |column: usize| rows.iter().map(|row| measure_text_width(&row[column])).max().unwrap_or(0);
-    let widths = [width(0), width(1)];
-    let line = |row: &[String; 3]| {
-        let pad = |column: usize| " ".repeat(widths[column].saturating_sub(measure_text_width(&row[column])));
-        format!("{}{}  {}{}  {}", row[0], pad(0), row[1], pad(1), row[2]).trim_end().to_owned()
-    };
+    let widths: [usize; N] = std::array::from_fn(width);
+    let padded = |(cell, width): (&String, usize)| format!("{cell}{}", " ".repeat(width - measure_text_width(cell)));
+    let line =
+        |row: &[String; N]| row.iter().zip(widths).map(padded).collect::<Vec<_>>().join("  ").trim_end().to_owned();
     rows.iter().map(line).collect()
 }

@@ -12,6 +12,12 @@ use std::sync::{Arc, Mutex};
 /// Points of a series that are answered at most, as Prometheus has it.
 const MOST_POINTS: f64 = 11_000.0;
 
+/// A moment from which growth can be counted, in Unix time: three days ago.
+pub fn long_ago() -> f64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
+    now.as_secs_f64() - 3.0 * 86_400.0
+}
+
 /// A series: its labels, its name among them, and its value at a Unix time.
 pub struct Series {
     pub labels: BTreeMap<String, String>,
