@@ -1,8 +1,11 @@
 //! Debian's Prometheus with its exporters, on a worker that leaks and one that doesn't.
 
 use crate::common::{Bench, wait_until};
-use std::net::TcpListener;
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::time::SystemTime;
 
 const PROGRAMS: [&str; 3] = ["prometheus", "prometheus-node-exporter", "prometheus-process-exporter"];
 
@@ -36,11 +39,75 @@ fn free() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
+/// Whether these programs are installed; says so if one isn't.
+fn are_there(programs: &[&str]) -> bool {
+    let missing = programs.iter().find(|program| Command::new(program).arg("--version").output().is_err());
+    if let Some(missing) = missing {
+        eprintln!("skipped: {missing} is not installed; scripts/setup-tests.sh installs it");
+    }
+    missing.is_none()
+}
+
+/// Values of labels with all that means something in PromQL, in regular expressions and in text.
+const ODD: [&str; 13] =
+    ["a.b", "a+b", "(x)", "q\"uote", "back\\slash", "new\nline", "ünï", "$d^", "p|q", "[z]", "{w}", "st*r?", ""];
+
+#[test]
+fn whatever_labels_say_each_portion_has_its_own_series() {
+    if !are_there(&["prometheus", "promtool"]) {
+        return;
+    }
+    const SERIES: usize = 30;
+    const POINTS: u64 = 8700;
+    let bench = Bench::new();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let mut text = "# TYPE mem gauge\n".to_owned();
+    for place in 0..SERIES {
+        let pod = format!("{}{place}", ODD[place % ODD.len()]);
+        let pod = pod.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        for t in now - POINTS..=now {
+            let noise = (t + place as u64).wrapping_mul(2_654_435_761) >> 7 & 0xffff;
+            let leak = if place == 4 { 20_000 * (t + POINTS - now) } else { 0 };
+            writeln!(text, "mem{{pod=\"{pod}\"}} {} {t}", 100_000_000 + noise + leak).unwrap();
+        }
+    }
+    text.push_str("# EOF\n");
+    bench.write("metrics.txt", &text);
+    let mut promtool = Command::new("promtool");
+    promtool.args(["tsdb", "create-blocks-from", "openmetrics", "metrics.txt", "tsdb"]).current_dir(bench.path());
+    assert!(promtool.output().unwrap().status.success());
+    bench.write("prometheus.yml", "global: {}\n");
+    let server = free();
+    let address = format!("--web.listen-address={server}");
+    let _running = start(
+        &bench,
+        "prometheus",
+        &["--config.file=prometheus.yml", "--storage.tsdb.path=tsdb", "--storage.tsdb.retention.time=30d", &address],
+    );
+    wait_until("the server answers", || TcpStream::connect(&server).is_ok());
+    for query in ["mem", "mem + 0"] {
+        let mut seepage = bench.seepage();
+        seepage.args(["fleet", &server, "--memory", query, "--since", "8690s", "--step", "1s", "--format", "jsonl"]);
+        let mut ended = None;
+        wait_until("the server is ready", || {
+            let now = bench.ended(seepage.output().unwrap());
+            let ready = now.code != Some(1);
+            ended = Some(now);
+            ready
+        });
+        let ended = ended.unwrap();
+        assert_eq!(ended.code, Some(10), "{query}: {}", ended.story());
+        let lines = || ended.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let pods: BTreeSet<String> = lines().map(|line| line["labels"]["pod"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(pods, (0..SERIES).map(|place| format!("{}{place}", ODD[place % ODD.len()])).collect(), "{query}");
+        let leaks: Vec<_> = lines().filter(|line| line["verdict"] == "leak").collect();
+        assert!(leaks.len() == 1 && leaks[0]["labels"]["pod"] == "back\\slash4", "{query}: {leaks:?}");
+    }
+}
+
 #[test]
 fn the_real_prometheus_is_asked_and_the_leak_is_found() {
-    let there = |program: &str| Command::new(program).arg("--version").output().is_ok();
-    if let Some(missing) = PROGRAMS.iter().find(|program| !there(program)) {
-        eprintln!("skipped: {missing} is not installed; scripts/setup-tests.sh installs it");
+    if !are_there(&PROGRAMS) {
         return;
     }
     let bench = Bench::new();
