@@ -93,7 +93,8 @@ struct Index<'a> {
 
 impl<'a> Index<'a> {
     fn new(list: &'a [Labels]) -> Self {
-        let names: BTreeSet<&str> = list.iter().flat_map(|labels| labels.keys().map(String::as_str)).collect();
+        let names = list.iter().flat_map(|labels| labels.keys().map(String::as_str));
+        let names: BTreeSet<&str> = names.filter(|name| can_be_matched(name)).collect();
         let mut counts: BTreeMap<&str, HashMap<&str, u64>> = BTreeMap::new();
         for name in names {
             let of = counts.entry(name).or_default();
@@ -113,6 +114,12 @@ impl<'a> Index<'a> {
         let length = |values: &[&str]| values.iter().map(|value| value.len() + 1).sum::<usize>();
         self.counts.iter().map(of).min_by_key(|(_, values, series)| (*series, length(values)))
     }
+}
+
+/// Whether a matcher can have this label without quotes, which not every server reads.
+fn can_be_matched(label: &str) -> bool {
+    let letters = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    letters && !label.starts_with(|c: char| c.is_ascii_digit()) && !label.is_empty()
 }
 
 #[cfg(test)]
@@ -155,6 +162,21 @@ mod tests {
         assert_eq!(batches.len(), 1);
         assert_eq!(batches[0].asks[0], Ask { quantity: Quantity::Memory, query: "mem".into(), series: 20 });
         assert!(super::batches(&Joined::default(), &queries, 720).is_empty());
+    }
+
+    #[test]
+    fn no_query_has_a_label_that_is_no_word() {
+        let of = |pod: usize, name: &str| -> Labels {
+            [("zone", format!("z{}", pod % 3)), (name, format!("p{pod}"))].map(|(n, v)| (n.to_owned(), v)).into()
+        };
+        for name in ["k8s.pod", "1a", "a=~\".*\"} or vector(1) #", ""] {
+            let lists = [(Quantity::Memory, (0..900).map(|pod| of(pod, name)).collect())].into();
+            let joined = join(lists, &[], &[]).unwrap();
+            let queries = [(Quantity::Memory, Query::new("mem"))].into();
+            for batch in batches(&joined, &queries, 720) {
+                assert!(batch.asks[0].query.starts_with("mem{zone=~\"z"), "{}", batch.asks[0].query);
+            }
+        }
     }
 
     #[test]
