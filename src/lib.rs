@@ -42,4 +42,4 @@ pub mod workload;
 #[cfg(feature = "ablation")]
 pub use seepage_core::thresholds;
 use seepage_core::{bisect, compare, fleet};
-pub use seepage_core::{model, stats, table, verdict, words};
+pub use seepage_core::{model, stats, table, verdict, watch, words};

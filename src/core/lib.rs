@@ -7,6 +7,7 @@
 //! - [`fleet`]: what a server of metrics is asked for, and which of its series go together
 //! - [`thresholds`]: every number that an answer depends on
 //! - [`verdict`]: series to evidence to verdict
+//! - [`watch`]: series that are watched without an end, and when a leak in one is told
 //! - [`words`]: a verdict in sentences, the same in every report
 //! - [`bisect`]: which of many modules is to blame, from as few answers as possible
 //! - [`compare`]: pairs of runs of two variants to what differs between them
@@ -23,4 +24,5 @@ pub mod stats;
 pub mod table;
 pub mod thresholds;
 pub mod verdict;
+pub mod watch;
 pub mod words;
