@@ -1,15 +1,17 @@
 //! `fleet`: every series of memory that a server of metrics has, judged by the rule that judges tables.
 
+mod watch;
+
 use super::analyze::together;
 use super::budget::{self, RecordedBudget};
 use super::output::{Answer, Inconclusive, colours, exit_code, folded};
 use super::problem::{Done, Problem};
 use super::recorded::{put_budgets, with_usual_budgets};
 use crate::config::{self, Span};
-use crate::fleet::{Group, Joined, PRESETS, Preset, Quantity, Query, Range};
+use crate::fleet::{Joined, PRESETS, Preset, Quantity, Query, Range};
 use crate::http;
-use crate::model::{Resource, format_seconds};
-use crate::prometheus::{Asking, Server};
+use crate::model::{Resource, RunRecord, format_seconds};
+use crate::prometheus::{Asking, Gathered, Server};
 use crate::report::{FleetReport, FleetSeries, place};
 use crate::table::prometheus::Labels;
 use crate::table::{Asked, Table, memory_kind};
@@ -73,6 +75,8 @@ pub struct Arguments {
     inconclusive: Option<Inconclusive>,
     #[command(flatten)]
     access: Access,
+    #[command(flatten)]
+    watching: watch::Watching,
 }
 
 /// How the server is spoken to.
@@ -106,7 +110,8 @@ Examples:
   seepage fleet http://127.0.0.1:9090 --preset process-exporter
   seepage fleet http://127.0.0.1:9090 --memory 'process_resident_memory_bytes{job=\"shop\"}' \\
       --start process_start_time_seconds --since 1d --step 1m --budget '24 MiB/day'
-  seepage fleet http://127.0.0.1:9090 --preset cadvisor --by namespace,pod --to fleet --inconclusive pass";
+  seepage fleet http://127.0.0.1:9090 --preset cadvisor --by namespace,pod --to fleet --inconclusive pass
+  seepage fleet http://127.0.0.1:9090 --preset cadvisor --since 2d --step 2m --watch 5m --state /var/lib/seepage";
 
 /// How the answer is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -178,13 +183,16 @@ pub fn fleet(arguments: &Arguments) -> Done {
     if arguments.budget.iter().any(|budget| budget.resource() != Resource::Memory) {
         return Err(usage("--budget is for memory here: nothing else is asked for".into()));
     }
-    let range = range(arguments).map_err(usage)?;
+    if let Some(every) = arguments.watching.every() {
+        return watch::watch(arguments, every);
+    }
+    let range = range(arguments, 0.0).map_err(usage)?;
     let head = arguments.access.head()?;
     let server = Server::new(&arguments.url, head, arguments.access.timeout.0).map_err(usage)?;
     let mut asking = asking(arguments, &server, range).map_err(usage)?;
     let joined = asking.list().map_err(|what| Problem::new(ExitCode::Failure, what))?;
     joined.left_out.keys().for_each(|quantity| asking.leave_out(*quantity));
-    let done = asking.each(&joined, |group, table| judged(arguments, group, table))?;
+    let done = asking.each(&joined, |gathered| judged(arguments, gathered))?;
 
     let labels = |place: usize| joined.groups.get(place).map_or_else(Labels::new, |group| shown(&group.labels));
     let mut codes = Vec::new();
@@ -224,8 +232,8 @@ pub fn fleet(arguments: &Arguments) -> Done {
     Ok(answer.code())
 }
 
-/// When readings are asked for.
-fn range(arguments: &Arguments) -> Result<Range, String> {
+/// When readings are asked for: so many seconds more than `--since`.
+fn range(arguments: &Arguments, more: f64) -> Result<Range, String> {
     let (since, step) = (arguments.since.0.as_secs_f64(), arguments.step.0.as_secs_f64());
     let readings = since / step.max(1e-3);
     if readings < LEAST {
@@ -235,7 +243,7 @@ fn range(arguments: &Arguments) -> Result<Range, String> {
         return Err(format!("--since has more than {MOST} times --step in it: choose a longer --step"));
     }
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
-    Ok(Range::before(now, since, step.max(1e-3)))
+    Ok(Range::before(now, since + more, step.max(1e-3)))
 }
 
 /// What the server is asked for.
@@ -282,13 +290,19 @@ fn asking<'a>(arguments: &Arguments, server: &'a Server, range: Range) -> Result
 }
 
 /// What was made of a group, and what it alone would exit with.
-fn judged(arguments: &Arguments, group: &Group, table: Table) -> (FleetSeries, ExitCode) {
+fn judged(arguments: &Arguments, gathered: &Gathered<'_>) -> Result<(FleetSeries, ExitCode), String> {
+    let record = budgeted(arguments, gathered.table()?);
+    let verdict = verdict::judge(&record);
+    let code = exit_code(&record, &verdict, arguments.inconclusive);
+    Ok((FleetSeries::judged(&shown(&gathered.group.labels), &record, &verdict), code))
+}
+
+/// Readings with what is allowed of them.
+fn budgeted(arguments: &Arguments, table: Table) -> RunRecord {
     let mut record = with_usual_budgets(table);
     // What has just begun has no level and no time to allow a part of, and too few readings to be judged by any budget.
     let _ = put_budgets(&arguments.budget, &mut record);
-    let verdict = verdict::judge(&record);
-    let code = exit_code(&record, &verdict, arguments.inconclusive);
-    (FleetSeries::judged(&shown(&group.labels), &record, &verdict), code)
+    record
 }
 
 /// Labels as they may be shown.

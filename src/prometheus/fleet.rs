@@ -2,6 +2,7 @@
 
 use super::api::Server;
 use crate::fleet::{Batch, Group, Joined, Quantity, Query, Range, batches, join, written};
+use crate::model::{RunRecord, Sample};
 use crate::table::prometheus::{Labels, Point};
 use crate::table::{Asked, Readings, SeriesRow, Table, of_series};
 use crate::thread::no_thread;
@@ -48,6 +49,46 @@ pub struct Done<T> {
     pub judged: Vec<T>,
     /// Places of groups that could not be judged, and why.
     pub failed: Vec<(usize, String)>,
+}
+
+/// What was fetched of a group.
+#[derive(Debug)]
+pub struct Gathered<'a> {
+    /// Whose it is.
+    pub group: &'a Group,
+    asked: Asked,
+    readings: Vec<Readings>,
+    gap: f64,
+}
+
+impl Gathered<'_> {
+    /// All of it, put together.
+    ///
+    /// # Errors
+    /// If nothing can be judged.
+    pub fn table(&self) -> Result<Table, String> {
+        of_series(&written(&self.group.labels), &self.asked, &self.readings, self.gap)
+    }
+
+    /// When its record begins, in Unix time: zeros before the first process may have been left out of it.
+    pub fn begun(&self, record: &RunRecord) -> f64 {
+        let least = record.samples.first().and_then(Sample::anon_and_swap).map_or(0.0, |bytes| bytes.min(1) as f64);
+        let rows = self.readings.iter().flat_map(|one| &one.rows).filter(|row| row.memory >= least);
+        rows.map(|row| row.t).fold(f64::INFINITY, f64::min)
+    }
+
+    /// What was read after a moment, in Unix seconds, put together.
+    ///
+    /// # Errors
+    /// If nothing can be judged.
+    pub fn table_after(&self, moment: f64) -> Result<Table, String> {
+        let later = |one: &Readings| {
+            let rows = one.rows.iter().filter(|row| row.t > moment).copied().collect();
+            Readings { name: one.name.clone(), rows }
+        };
+        let readings: Vec<Readings> = self.readings.iter().map(later).filter(|one| !one.rows.is_empty()).collect();
+        of_series(&written(&self.group.labels), &self.asked, &readings, self.gap)
+    }
 }
 
 /// Points of each quantity, by the place of their series.
@@ -100,7 +141,11 @@ impl Asking<'_> {
     ///
     /// # Errors
     /// If not even one thread can be started.
-    pub fn each<T: Send>(&self, joined: &Joined, work: impl Fn(&Group, Table) -> T + Sync) -> io::Result<Done<T>> {
+    pub fn each<T: Send>(
+        &self,
+        joined: &Joined,
+        work: impl Fn(&Gathered<'_>) -> Result<T, String> + Sync,
+    ) -> io::Result<Done<T>> {
         let batches = batches(joined, &self.queries, self.range.points);
         let (next, failures) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let done = Mutex::new(Done { judged: Vec::new(), failed: Vec::new() });
@@ -175,7 +220,7 @@ impl Asking<'_> {
         batch: &Batch,
         joined: &Joined,
         mut fetched: Fetched,
-        work: &impl Fn(&Group, Table) -> T,
+        work: &impl Fn(&Gathered<'_>) -> Result<T, String>,
         done: &Mutex<Done<T>>,
     ) {
         let lists = joined.lists.get(&Quantity::Memory).map(Vec::as_slice).unwrap_or_default();
@@ -205,7 +250,7 @@ impl Asking<'_> {
                 start: self.asked.start.clone().filter(|_| has(Quantity::Start)),
                 ..self.asked.clone()
             };
-            let made = of_series(&written(&group.labels), &asked, &readings, self.gap).map(|table| work(group, table));
+            let made = work(&Gathered { group, asked, readings, gap: self.gap });
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             match made {
                 Ok(made) => done.judged.push(made),

@@ -5,4 +5,4 @@ mod api;
 mod fleet;
 
 pub use api::Server;
-pub use fleet::Asking;
+pub use fleet::{Asking, Gathered};

@@ -38,6 +38,7 @@ use std::{fmt, io, str::FromStr};
 use thiserror::Error;
 
 pub use crate::words::plain;
+pub use fleet::{Figures, Health, METRICS_TYPE, Shown, change, metrics as fleet_metrics};
 pub use fleet::{FleetReport, FleetSeries};
 pub use fold::{fold, hung};
 pub use json::schema as json_schema;

@@ -70,7 +70,8 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
     out + &allowed + "# EOF\n"
 }
 
-fn head(out: &mut String, name: &str, kind: &str, unit: &str, help: &str) {
+/// Begins a family of metrics.
+pub(super) fn head(out: &mut String, name: &str, kind: &str, unit: &str, help: &str) {
     put(out, &format!("# HELP {name} {help}."));
     put(out, &format!("# TYPE {name} {kind}"));
     if !unit.is_empty() {
@@ -78,13 +79,14 @@ fn head(out: &mut String, name: &str, kind: &str, unit: &str, help: &str) {
     }
 }
 
-fn put(out: &mut String, line: &str) {
+/// Adds a line.
+pub(super) fn put(out: &mut String, line: &str) {
     // Writing to a string doesn't fail.
     let _ = writeln!(out, "{line}");
 }
 
 /// The value of a label: nothing in it ends it, or its line.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("\"{}\"", super::plain(text).replace('\\', "\\\\").replace('"', "\\\""))
 }
 

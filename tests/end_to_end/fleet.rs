@@ -1,7 +1,9 @@
 //! `seepage fleet` on a stand-in for Prometheus, as a user calls it: what is judged, and what becomes of bad servers.
 
+mod files;
 mod real;
 mod stand_in;
+mod watch;
 
 use crate::common::{Bench, Ended};
 use serde_json::Value;

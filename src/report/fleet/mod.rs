@@ -1,7 +1,10 @@
 //! What came of a fleet: a line for each series, the surest and fastest leak first; terminal, JSON lines, HTML.
 
 mod html;
+mod metrics;
 mod terminal;
+
+pub use metrics::{Figures, Health, METRICS_TYPE, Shown, change, metrics};
 
 use super::jsonl;
 use super::text::Mood;

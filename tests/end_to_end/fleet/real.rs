@@ -40,7 +40,7 @@ fn free() -> String {
 }
 
 /// Whether these programs are installed; says so if one isn't.
-fn are_there(programs: &[&str]) -> bool {
+pub fn are_there(programs: &[&str]) -> bool {
     let missing = programs.iter().find(|program| Command::new(program).arg("--version").output().is_err());
     if let Some(missing) = missing {
         eprintln!("skipped: {missing} is not installed; scripts/setup-tests.sh installs it");
