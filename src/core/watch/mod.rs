@@ -4,6 +4,7 @@
 //! rise of a morning can't be told from a leak before it has come again and was taken back. Each window is a test, and they are put together to a bet that it leaks
 //! ([`crate::stats::Bet`]). A leak is told when two windows in a row prove it, and its bet is worth enough among those of the whole fleet
 //! ([`crate::stats::enough`]). It is withdrawn when another life begins, or a window is proven to be clean.
+//! A process that restarts before a window of it is over is judged over its lives, as a recycled worker is, or it would never be.
 
 mod life;
 
@@ -28,6 +29,10 @@ pub struct Watched {
     /// The last reading so far.
     last: f64,
     bet: Bet,
+    /// When the life that goes on began, as far as is known.
+    begun: f64,
+    /// Whether a window of that life alone was judged.
+    by_itself: bool,
     /// Windows up to now, one after the other, that proved a leak.
     in_a_row: u32,
     /// Since when it is told to leak.
@@ -38,13 +43,26 @@ impl Watched {
     /// A series that is seen for the first time.
     pub fn new(now: f64, life: Life) -> Watched {
         let Life { begun, last, .. } = life;
-        Watched { first_seen: now, judged: begun, last, bet: Bet::default(), in_a_row: 0, told: None }
+        Watched {
+            first_seen: now,
+            judged: begun,
+            last,
+            bet: Bet::default(),
+            begun,
+            by_itself: false,
+            in_a_row: 0,
+            told: None,
+        }
     }
 
-    /// Follows the series to its last reading. If all of it has begun since the last time, that is another life, of which nothing is known yet.
+    /// Follows the series to its last reading. If all of it has begun since the last time, that is another life, of which nothing is known yet,
+    /// unless the one before was too short to be judged by itself.
     pub fn follow(&mut self, life: Life) {
         if life.is_whole && life.begun > self.last {
-            *self = Watched { first_seen: self.first_seen, ..Watched::new(self.first_seen, life) };
+            if self.by_itself {
+                *self = Watched::new(self.first_seen, life);
+            }
+            self.begun = life.begun;
         }
         self.last = self.last.max(life.last);
     }
@@ -58,6 +76,7 @@ impl Watched {
     pub fn look(&mut self, window: &RunRecord) {
         let level = leaks_at(window, &LEVELS);
         self.bet.take(level);
+        self.by_itself |= self.judged >= self.begun;
         self.judged = self.last;
         self.in_a_row = if level.is_some() { self.in_a_row.saturating_add(1) } else { 0 };
         if level.is_none() && self.told.is_some() && is_proven_clean(window) {
@@ -78,7 +97,7 @@ impl Watched {
 
     /// Whether its numbers can be true; what was read from elsewhere may not be.
     pub fn is_sound(&self) -> bool {
-        let times = [self.first_seen, self.judged, self.last];
+        let times = [self.first_seen, self.begun, self.judged, self.last];
         times.iter().all(|t| t.is_finite()) && self.bet.is_sound() && self.told.is_none_or(f64::is_finite)
     }
 }

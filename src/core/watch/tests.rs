@@ -69,6 +69,23 @@ fn what_is_told_is_withdrawn_by_a_clean_window_and_by_another_life() {
 }
 
 #[test]
+fn what_restarts_within_a_window_is_judged_over_its_lives() {
+    let mut one = Watched::new(0.0, life(0.0, 0.0));
+    let mut looks = 0;
+    for hours in (2..34).step_by(2).map(f64::from) {
+        // Another life every two hours.
+        one.follow(life((hours - 2.0) * HOUR + 30.0, hours * HOUR));
+        if one.window(WINDOW).is_some() {
+            one.look(&leaking());
+            looks += 1;
+        }
+    }
+    assert_eq!(looks, 4);
+    tell(9.0, [&mut one]);
+    assert!(one.told.is_some());
+}
+
+#[test]
 fn the_state_of_a_series_is_read_as_it_was_written() {
     let one = after(5, &leaking());
     let read: Watched = serde_json::from_str(&serde_json::to_string(&one).unwrap()).unwrap();

@@ -109,7 +109,7 @@ fn what_is_known_is_served_and_kept_over_a_restart() {
     let mut kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     for (_, known) in kept["content"]["series"].as_object_mut().unwrap() {
         assert_eq!(known["watched"]["bet"]["tests"], 1);
-        for time in ["judged", "last"] {
+        for time in ["begun", "judged", "last"] {
             let moment = known["watched"][time].as_f64().unwrap();
             known["watched"][time] = (moment - 7230.0).into();
         }
