@@ -3,7 +3,8 @@
 #
 #     scripts/setup-tests.sh
 #
-# apache2-bin is the program without its service; the packages of PHP-FPM and nginx bring one, which the tests do not use.
+# apache2-bin is the program without its service; the packages of PHP-FPM, nginx, Prometheus and its exporters bring one, which the
+# tests do not use.
 set -eu
 
 # apache2-bin   the server under test; php8.2-fpm another one behind it
@@ -13,10 +14,12 @@ set -eu
 # libjemalloc-dev for a program that has it linked into it, luajit2, and
 # nginx         with libnginx-mod-http-lua, which loads LuaJIT late
 # musl-tools    a program of another C library
+# prometheus    with two of its exporters, which a fleet is judged from
 # chromium      renders the HTML report
 # and shellcheck looks at the scripts, those of action.yml too
 packages="php8.2-fpm php8.2-cli apache2-bin apache2-dev gcc g++ libc6-dev python3 redis-server mariadb-server-core mariadb-client-core nodejs
-    libjemalloc-dev musl-tools luajit2 nginx libnginx-mod-http-lua chromium shellcheck"
+    libjemalloc-dev musl-tools luajit2 nginx libnginx-mod-http-lua prometheus prometheus-node-exporter
+    prometheus-process-exporter chromium shellcheck"
 
 deny_version=0.20.2
 nextest_version=0.9.143

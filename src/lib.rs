@@ -11,6 +11,7 @@
 //! - `engine`: the run, where the edges meet
 //! - `apache`: which modules an Apache loads, and its configuration without some
 //! - `experiment`: several runs that answer one question
+//! - `prometheus`: a server of metrics, and what it is asked for
 //! - [`store`]: the run directory
 //! - `removal`: a directory goes with all that is in it, and nothing beyond it
 //! - [`report`]: terminal, charts, HTML, Markdown, JSON; each reads only a run record and a verdict
@@ -30,6 +31,7 @@ mod engine;
 mod experiment;
 pub mod http;
 pub mod probe;
+mod prometheus;
 mod removal;
 pub mod report;
 pub mod store;
@@ -39,5 +41,5 @@ pub mod workload;
 
 #[cfg(feature = "ablation")]
 pub use seepage_core::thresholds;
-use seepage_core::{bisect, compare};
-pub use seepage_core::{model, stats, table, verdict, words};
+use seepage_core::{bisect, compare, fleet};
+pub use seepage_core::{model, stats, table, verdict, watch, words};

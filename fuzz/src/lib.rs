@@ -4,7 +4,8 @@
 use regex::{Regex, bytes};
 use seepage::config::{Overrides, Variables, parse, redacted, resolve};
 use seepage::report::Format;
-use seepage::table::Mapping;
+use seepage::table::prometheus::{Answer, Matrix};
+use seepage::table::{Asked, Mapping, Readings, SeriesRow};
 use seepage::{http, probe, report, store, table, verdict};
 use std::path::Path;
 use std::sync::LazyLock;
@@ -67,6 +68,41 @@ pub fn table(bytes: &[u8]) {
             harmless(&report::verdict_line("table", &record, &verdict));
         }
         Err(error) => harmless(&error.to_string()),
+    }
+}
+
+/// What a server of metrics answers for a fleet: all its series judged as one.
+pub fn fleet(bytes: &[u8]) {
+    let Ok(Answer { data: Some(Matrix { result, .. }), .. }) = Answer::<Matrix>::read(bytes) else { return };
+    let row = |point: &table::prometheus::Point| {
+        // What is memory to the one is a start to the other.
+        let value = point.value;
+        SeriesRow { t: point.t, memory: value, swap: value, requests: value, start: value / 2.0 }
+    };
+    let readings = result.iter().map(|series| Readings {
+        name: series.metric.values().cloned().collect(),
+        rows: series.values.iter().map(row).collect(),
+    });
+    let readings: Vec<Readings> = readings.collect();
+    for start in [None, Some("start".to_owned())] {
+        let asked =
+            Asked { memory: "m".into(), swap: Some("s".into()), requests: Some("r".into()), start, ..Asked::default() };
+        match table::of_series("fleet", &asked, &readings, 75.0) {
+            Ok(table) => {
+                let mut record = table.record;
+                record.meta.budgets.memory = Some(64.0);
+                let verdict = verdict::judge(&record);
+                let page = report::FleetReport::new(
+                    "http://127.0.0.1".into(),
+                    Vec::new(),
+                    Vec::new(),
+                    result.iter().take(3).map(|s| report::FleetSeries::judged(&s.metric, &record, &verdict)).collect(),
+                );
+                harmless(&page.terminal(false));
+                harmless(&page.jsonl());
+            }
+            Err(error) => harmless(&error),
+        }
     }
 }
 

@@ -184,7 +184,7 @@ fn of_many(input: &Path, arguments: &Arguments) -> PrintedInput {
 
 /// What several inputs exit with together: a leak is a fact whatever else went wrong; what could not be read is never
 /// passed over.
-fn together(codes: &[ExitCode]) -> ExitCode {
+pub fn together(codes: &[ExitCode]) -> ExitCode {
     let rank = |code: &ExitCode| match code {
         ExitCode::Clean => 0,
         ExitCode::Inconclusive => 1,

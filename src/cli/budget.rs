@@ -100,6 +100,11 @@ impl FromStr for RecordedBudget {
 }
 
 impl RecordedBudget {
+    /// What it is growth of.
+    pub fn resource(&self) -> Resource {
+        self.resource
+    }
+
     /// What it is for.
     fn per(&self) -> Per {
         if self.over == Over::Request { Per::Request } else { Per::Hour }

@@ -13,6 +13,7 @@ mod deadline;
 mod doctor;
 mod experiment;
 mod explain;
+mod fleet;
 mod manual;
 mod output;
 mod plan;
@@ -58,6 +59,8 @@ enum Command {
     Attach(attach::Arguments),
     /// Judge finished runs again, and series of memory that other tools wrote.
     Analyze(Box<analyze::Arguments>),
+    /// Judge every series of memory that Prometheus, or what speaks its API, has of many machines.
+    Fleet(Box<fleet::Arguments>),
     /// Show the working behind a verdict: what was cut, the plausible models, what they leave, the conditions of the rule.
     Explain(Box<explain::Arguments>),
     /// Render the report of a finished run again.
@@ -123,6 +126,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Attach(arguments) => attach::attach(&arguments),
         Command::Analyze(arguments) => analyze::analyze(&arguments),
+        Command::Fleet(arguments) => fleet::fleet(&arguments),
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Report(arguments) => report::report(&arguments),
         Command::Prune(arguments) => prune::prune(&arguments),

@@ -18,6 +18,10 @@ pub struct Output {
     /// What an inconclusive verdict exits with: 11, or that of a pass or a leak. A run that was cut short never passes.
     #[arg(long, value_enum, value_name = "AS")]
     pub inconclusive: Option<Inconclusive>,
+    /// File into which readings and verdict are written beside, as OpenMetrics with their times: for `promtool tsdb
+    /// create-blocks-from openmetrics`.
+    #[arg(long, value_name = "FILE")]
+    pub metrics: Option<PathBuf>,
 }
 
 /// How something is printed.
@@ -126,6 +130,11 @@ pub fn conclude(run: &Finished, output: &Output, interrupt: &Interrupt) -> Resul
     answer.print(&rendered(record, &verdict, output.format)?);
     let written = report::write_all(directory, record, &verdict);
     put(&mut answer, written.map_err(|e| format!("{e}\n{}", again(directory))), output.format);
+    if let Some(file) = &output.metrics
+        && let Err(error) = report::write_metrics(file, record, &verdict)
+    {
+        answer.lacks(&error.to_string());
+    }
     Ok(answer)
 }
 

@@ -2,13 +2,14 @@
 
 use super::budget::{self, RecordedBudget, ResourceBudget};
 use super::problem::Problem;
-use crate::config;
-use crate::model::{self, Bytes, CountingSource, Event, EventKind, Per, RunRecord, Sample};
+use crate::config::{self, Span};
+use crate::model::{self, Bytes, CountingSource, Event, EventKind, Per, RunRecord, Sample, format_seconds};
 use crate::store;
-use crate::table::{self, Decimal, Mapping, RequestsAre};
+use crate::table::{self, Decimal, Mapping, RequestsAre, Table};
 use crate::verdict::ExitCode;
 use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
+use std::collections::HashMap;
 use std::io::{self, BufRead, Read};
 use std::path::Path;
 
@@ -25,6 +26,9 @@ pub struct How {
     /// 60 and 60 per hour if it has no requests.
     #[arg(long, value_name = "[RESOURCE=]AMOUNT")]
     budget: Vec<RecordedBudget>,
+    /// How long the processes of a table warm up, such as `10m`: so much of the begin of each life isn't judged.
+    #[arg(long, value_name = "TIME")]
+    warm_up: Option<Span>,
     #[command(flatten)]
     columns: Columns,
 }
@@ -40,7 +44,7 @@ impl How {
 
     /// Whether nothing is said of it.
     pub fn is_usual(&self) -> bool {
-        self.budget.is_empty() && self.columns.mapping() == Mapping::default()
+        self.budget.is_empty() && self.warm_up.is_none() && self.columns.mapping() == Mapping::default()
     }
 
     /// Reads a run directory, or a table that another tool wrote.
@@ -48,11 +52,20 @@ impl How {
     /// # Errors
     /// If it can't be read; the text says where.
     pub fn read(&self, input: &Path) -> Result<RunRecord, String> {
-        let mut record = if input.is_dir() {
-            store::read(input).map_err(|error| error.to_string())?
-        } else {
-            read_table(input, &self.columns.mapping())?
+        let mut record = match (input.is_dir(), self.warm_up) {
+            (true, Some(_)) => {
+                return Err(format!(
+                    "{}: --warm-up is for tables; that of a run is a phase of its harness file, or was given to `attach`",
+                    input.display()
+                ));
+            }
+            (true, None) => store::read(input).map_err(|error| error.to_string())?,
+            (false, _) => read_table(input, &self.columns.mapping())?,
         };
+        if let Some(warm_up) = self.warm_up {
+            cut_warm_up(&mut record, warm_up.0.as_secs_f64())
+                .map_err(|error| format!("{}: {error}", input.display()))?;
+        }
         put_budgets(&self.budget, &mut record).map_err(|error| format!("{}: {error}", input.display()))?;
         Ok(record)
     }
@@ -181,7 +194,10 @@ fn memory_unit(text: &str) -> Result<u64, String> {
 
 /// Puts the budgets that were given in the place of a run's own, and notes how they follow from what was written. If they are for
 /// another unit, the run's others count no more.
-fn put_budgets(given: &[RecordedBudget], record: &mut RunRecord) -> Result<(), String> {
+///
+/// # Errors
+/// If one can't be said of this record.
+pub fn put_budgets(given: &[RecordedBudget], record: &mut RunRecord) -> Result<(), String> {
     if let Some(per) = budget::recorded_basis(given)?.filter(|per| *per != record.meta.budgets.per) {
         record.meta.budgets = model::Budgets { per, ..model::Budgets::default() };
     }
@@ -191,6 +207,25 @@ fn put_budgets(given: &[RecordedBudget], record: &mut RunRecord) -> Result<(), S
         let t = record.samples.first().map_or(0.0, |sample| sample.t);
         record.events.extend(note.map(|text| Event { t, kind: EventKind::Note { text } }));
     }
+    Ok(())
+}
+
+/// Leaves out the first `seconds` of each life.
+fn cut_warm_up(record: &mut RunRecord, seconds: f64) -> Result<(), String> {
+    let before = record.samples.len();
+    let mut begun = HashMap::new();
+    // Samples stand in the order of time.
+    record.samples.retain(|sample| sample.t >= *begun.entry(sample.worker).or_insert(sample.t) + seconds);
+    let cut = format_seconds(seconds);
+    if record.samples.is_empty() {
+        return Err(format!("no life is longer than --warm-up {cut}: expected a shorter one"));
+    }
+    let text = format!(
+        "the first {cut} of each life are its warm-up: {} of {before} readings are left out",
+        before - record.samples.len()
+    );
+    let t = record.samples.first().map_or(0.0, |sample| sample.t);
+    record.events.push(Event { t, kind: EventKind::Note { text } });
     Ok(())
 }
 
@@ -241,7 +276,7 @@ impl<R: BufRead> Read for Zstd<R> {
     }
 }
 
-/// A table, with usual budgets for what it has; what is to be said of it are notes at its begin.
+/// A table, with usual budgets for what it has.
 fn read_table(input: &Path, mapping: &Mapping) -> Result<RunRecord, String> {
     let path = input.display();
     let name = input.file_name().unwrap_or(input.as_os_str()).to_string_lossy();
@@ -250,6 +285,11 @@ fn read_table(input: &Path, mapping: &Mapping) -> Result<RunRecord, String> {
         Some(line) => format!("{path}:{line}: {}", error.what),
         None => format!("{path}: {}", error.what),
     })?;
+    Ok(with_usual_budgets(table))
+}
+
+/// The record of a table, with usual budgets for what it has; what is to be said of it are notes at its begin.
+pub fn with_usual_budgets(table: Table) -> RunRecord {
     let mut record = table.record;
     let has = |read: fn(&Sample) -> Option<u64>| record.samples.iter().any(|s| read(s).is_some());
     let counted =
@@ -265,5 +305,5 @@ fn read_table(input: &Path, mapping: &Mapping) -> Result<RunRecord, String> {
     };
     let t = record.samples.first().map_or(0.0, |sample| sample.t);
     record.events.extend(table.notes.into_iter().map(|text| Event { t, kind: EventKind::Note { text } }));
-    Ok(record)
+    record
 }

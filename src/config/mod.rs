@@ -26,8 +26,8 @@ pub use files::{open_input, open_plain, read_input};
 pub use load::{Overrides, load, parse};
 pub use problem::{ConfigError, Diagnostic, KeyPath};
 pub use redact::{
-    REDACTED, keep_own_secrets, keep_secrets_in, keep_secrets_of, redact_also, redacted, redacted_words,
-    without_secrets,
+    REDACTED, keep_header, keep_own_secrets, keep_secret, keep_secrets_in, keep_secrets_of, redact_also, redacted,
+    redacted_words, without_secrets,
 };
 pub use resolve::resolve;
 pub use schedule::Length;

@@ -4,8 +4,10 @@
 //! - [`model`]: units, worker identity, readings, events, series and the run record
 //! - [`stats`]: estimators that know nothing of memory
 //! - [`table`]: a series that another tool wrote, from its bytes to a run record
+//! - [`fleet`]: what a server of metrics is asked for, and which of its series go together
 //! - [`thresholds`]: every number that an answer depends on
 //! - [`verdict`]: series to evidence to verdict
+//! - [`watch`]: series that are watched without an end, and when a leak in one is told
 //! - [`words`]: a verdict in sentences, the same in every report
 //! - [`bisect`]: which of many modules is to blame, from as few answers as possible
 //! - [`compare`]: pairs of runs of two variants to what differs between them
@@ -16,9 +18,11 @@ pub mod bisect;
 pub mod compare;
 #[doc(hidden)]
 pub mod fixture;
+pub mod fleet;
 pub mod model;
 pub mod stats;
 pub mod table;
 pub mod thresholds;
 pub mod verdict;
+pub mod watch;
 pub mod words;

@@ -1,4 +1,5 @@
-//! A single GET, for readiness and status pages. The page belongs to the target, so its time and its size are bounded.
+//! A single request: a GET for readiness and status pages, a form for servers of metrics. The answer is another's, so its time
+//! and its size are bounded.
 
 use super::answer::{Answer, LONGEST_HEAD};
 use std::io::{Error, ErrorKind, Read, Write};
@@ -16,7 +17,37 @@ const LARGEST: usize = 16;
 pub fn get(url: &str, timeout: Duration) -> Result<(u16, Vec<u8>), Error> {
     let limit = Limit::new(url, timeout);
     let mut stream = ask(url, "close", &limit)?;
-    answer(&mut stream, &limit)
+    answer(&mut stream, &limit, LARGEST)
+}
+
+/// A form that is sent by POST: what is asked for may be longer than a URL can be.
+#[derive(Debug, Clone, Copy)]
+pub struct Form<'a> {
+    /// Names of its fields, with their values.
+    pub fields: &'a [(&'a str, &'a str)],
+    /// More fields of the head; one that is called `host` takes the place of ours.
+    pub head: &'a [(String, String)],
+    /// Largest answer that is read, in MiB.
+    pub largest: usize,
+}
+
+/// Sends a form to `url` (plain HTTP) and reads the answer, within `timeout`: status code and body. No redirect is followed.
+///
+/// # Errors
+/// As [`get`].
+pub fn post(url: &str, form: &Form<'_>, timeout: Duration) -> Result<(u16, Vec<u8>), Error> {
+    let limit = Limit::new(url, timeout);
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form.fields).finish();
+    let mut head = String::from("content-type: application/x-www-form-urlencoded\r\n");
+    form.head.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
+    head.push_str(&format!("content-length: {}\r\n", body.len()));
+    let hosted = form.head.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"));
+    let mut stream = send(url, &limit, |url| {
+        let host = if hosted { String::new() } else { format!("host: {}\r\n", host_of(url)) };
+        let path = &url[Position::BeforePath..Position::AfterQuery];
+        format!("POST {path} HTTP/1.1\r\n{host}user-agent: seepage\r\nconnection: close\r\n{head}\r\n{body}")
+    })?;
+    answer(&mut stream, &limit, form.largest)
 }
 
 /// Fetches `url` over so many connections at once, which all stay open until each has its answer: of a server whose
@@ -28,7 +59,7 @@ pub fn get_from_each(url: &str, connections: usize, timeout: Duration) -> Result
     let limit = Limit::new(url, timeout);
     let asked = (0..connections.max(1)).map(|_| ask(url, "keep-alive", &limit));
     let mut streams = asked.collect::<Result<Vec<_>, _>>()?;
-    streams.iter_mut().map(|stream| Ok(answer(stream, &limit)?.0)).collect()
+    streams.iter_mut().map(|stream| Ok(answer(stream, &limit, LARGEST)?.0)).collect()
 }
 
 /// The time that an answer has.
@@ -54,8 +85,20 @@ impl<'a> Limit<'a> {
     }
 }
 
-/// Connects and sends the request.
+/// Connects and asks for a page.
 fn ask(text: &str, keep: &str, limit: &Limit<'_>) -> Result<TcpStream, Error> {
+    send(text, limit, |url| {
+        let (path, host) = (&url[Position::BeforePath..Position::AfterQuery], host_of(url));
+        format!("GET {path} HTTP/1.1\r\nhost: {host}\r\nuser-agent: seepage\r\nconnection: {keep}\r\n\r\n")
+    })
+}
+
+fn host_of(url: &Url) -> &str {
+    &url[Position::BeforeHost..Position::AfterPort]
+}
+
+/// Connects and sends the request.
+fn send(text: &str, limit: &Limit<'_>, request: impl FnOnce(&Url) -> String) -> Result<TcpStream, Error> {
     let invalid = |what: &str| Error::new(ErrorKind::InvalidInput, format!("{text}: {what}"));
     let url = Url::parse(text).map_err(|e| invalid(&e.to_string()))?;
     if url.scheme() != "http" {
@@ -63,13 +106,8 @@ fn ask(text: &str, keep: &str, limit: &Limit<'_>) -> Result<TcpStream, Error> {
     }
     let host = url.host_str().ok_or_else(|| invalid("no host"))?;
     let mut stream = connect(host.trim_matches(['[', ']']), url.port_or_known_default().unwrap_or(80), limit)?;
-    let request = format!(
-        "GET {} HTTP/1.1\r\nhost: {}\r\nuser-agent: seepage\r\nconnection: {keep}\r\n\r\n",
-        &url[Position::BeforePath..Position::AfterQuery],
-        &url[Position::BeforeHost..Position::AfterPort],
-    );
     stream.set_write_timeout(Some(limit.left()?))?;
-    stream.write_all(request.as_bytes())?;
+    stream.write_all(request(&url).as_bytes())?;
     Ok(stream)
 }
 
@@ -86,8 +124,8 @@ fn connect(host: &str, port: u16, limit: &Limit<'_>) -> Result<TcpStream, Error>
     Err(refused)
 }
 
-/// Reads the answer to what was asked.
-fn answer(stream: &mut TcpStream, limit: &Limit<'_>) -> Result<(u16, Vec<u8>), Error> {
+/// Reads the answer to what was asked, of at most `largest` MiB.
+fn answer(stream: &mut TcpStream, limit: &Limit<'_>, largest: usize) -> Result<(u16, Vec<u8>), Error> {
     let invalid = |what: String| Error::new(ErrorKind::InvalidData, what);
     let (mut answer, mut body) = (Answer::new(false), Vec::new());
     let (mut buffer, mut pending) = (vec![0; LONGEST_HEAD], 0);
@@ -105,8 +143,8 @@ fn answer(stream: &mut TcpStream, limit: &Limit<'_>) -> Result<(u16, Vec<u8>), E
         }
         let used =
             answer.read(&buffer[..end], |part| body.extend_from_slice(part)).map_err(|e| invalid(e.to_string()))?;
-        if body.len() > LARGEST << 20 {
-            return Err(invalid(format!("the page is longer than {LARGEST} MiB")));
+        if body.len() > largest << 20 {
+            return Err(invalid(format!("the page is longer than {largest} MiB")));
         }
         buffer.copy_within(used..end, 0);
         pending = end - used;
@@ -160,6 +198,30 @@ mod tests {
         assert_eq!(get(&url, LONG).unwrap(), (200, b"hello".to_vec()));
         let url = serve_once(b"HTTP/1.0 302 Found\r\nlocation: http://127.0.0.1:1/\r\n\r\nhello");
         assert_eq!(get(&url, LONG).unwrap(), (302, b"hello".to_vec()), "no redirect is followed");
+    }
+
+    #[test]
+    fn a_form_is_sent_whole_with_its_head() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/api/v1/query?dedup=true", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let (mut request, mut buffer) = (Vec::new(), [0; 1024]);
+            while !request.ends_with(b"=up%7Ba%3D%22b+c%22%7D") {
+                let read = stream.read(&mut buffer).unwrap();
+                request.extend_from_slice(&buffer[..read]);
+            }
+            sender.send(String::from_utf8(request).unwrap()).unwrap();
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}");
+        });
+        let head = [("Host".to_owned(), "prometheus".to_owned()), ("X-Scope-OrgID".to_owned(), "a".to_owned())];
+        let form = Form { fields: &[("query", "up{a=\"b c\"}")], head: &head, largest: 1 };
+        assert_eq!(post(&url, &form, LONG).unwrap(), (200, b"{}".to_vec()));
+        let request = receiver.recv().unwrap();
+        assert!(request.starts_with("POST /api/v1/query?dedup=true HTTP/1.1\r\n"), "{request}");
+        assert!(request.contains("\r\nHost: prometheus\r\nX-Scope-OrgID: a\r\n") && !request.contains("host: 127"));
+        assert!(request.contains("\r\ncontent-length: 27\r\n"), "{request}");
     }
 
     #[test]

@@ -1,12 +1,14 @@
-//! HTTP/1.1 as far as it is spoken here: one answer read from its bytes, one page fetched within bounds, and what may be
-//! written.
+//! HTTP/1.1 as far as it is spoken here: one answer read from its bytes, one page fetched or form sent within bounds, a few pages
+//! served, and what may be written.
 
 mod answer;
 mod get;
+mod serve;
 mod spelling;
 
 #[doc(hidden)]
 pub use answer::read_answer;
 pub use answer::{Answer, LONGEST_HEAD, Malformed};
-pub use get::{get, get_from_each};
+pub use get::{Form, get, get_from_each, post};
+pub use serve::{Page, serve};
 pub use spelling::{is_field_value, is_token};

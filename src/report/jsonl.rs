@@ -1,10 +1,11 @@
-//! One JSON object a line for each of many files: what a script reads.
+//! One JSON object a line for each of many files, or series of a fleet: what a script reads.
 //!
 //! Within a major version of seepage, fields are only added.
 
 use super::json::{OutcomeWord, printable};
 use super::understood::UnderstoodPart;
 use crate::model::{Axis, Resource, RunRecord};
+use crate::table::prometheus::Labels;
 use crate::verdict::{LeakClass, Verdict};
 use crate::words;
 use schemars::JsonSchema;
@@ -12,7 +13,7 @@ use serde::Serialize;
 
 /// Renders the verdict on `file` as one line, line break included.
 pub fn verdict_line(file: &str, record: &RunRecord, verdict: &Verdict) -> String {
-    render(&Line::Judged(RunLine::new(file, record, verdict)))
+    render(&Line::Judged(RunLine { file: file.into(), answer: Answered::new(record, verdict) }))
 }
 
 /// Renders why `file` could not be judged as one line, line break included.
@@ -20,12 +21,36 @@ pub fn error_line(file: &str, error: &str) -> String {
     render(&Line::Failed(Failed { file: file.into(), error: error.into() }))
 }
 
+/// Renders the verdict on a `series` of a fleet as one line, line break included.
+pub fn series_line(series: &str, labels: &Labels, record: &RunRecord, verdict: &Verdict) -> String {
+    let (series, labels) = (series.into(), labels.clone());
+    render(&SeriesLine::Judged(SeriesJudged { series, labels, answer: Answered::new(record, verdict) }))
+}
+
+/// Renders why a `series` of a fleet could not be judged as one line, line break included.
+pub fn series_error_line(series: &str, labels: &Labels, error: &str) -> String {
+    let (series, labels, error) = (series.into(), labels.clone(), error.into());
+    render(&SeriesLine::Failed(SeriesFailed { series, labels, error }))
+}
+
 /// The JSON schema of a line.
 pub fn schema() -> serde_json::Value {
     schemars::schema_for!(Line).into()
 }
 
-fn render(line: &Line) -> String {
+/// The JSON schema of a line of a fleet.
+pub fn series_schema() -> serde_json::Value {
+    schemars::schema_for!(SeriesLine).into()
+}
+
+/// Why a verdict is what it is, in a sentence.
+pub fn reason(record: &RunRecord, verdict: &Verdict) -> String {
+    let decided = verdict.findings.iter().find(|f| f.outcome == verdict.outcome);
+    // A run may be open for another reason than its growth, such as a target that died.
+    decided.map_or_else(|| words::headline(record, verdict).to_string(), words::reason)
+}
+
+fn render(line: &impl Serialize) -> String {
     let mut text = printable(&serde_json::to_string(line).expect("plain fields are JSON"));
     text.push('\n');
     text
@@ -46,6 +71,46 @@ enum Line {
 struct RunLine {
     /// The file or run directory, as it was given.
     file: String,
+    #[serde(flatten)]
+    answer: Answered,
+}
+
+/// The answer for one series of a fleet.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(title = "seepage fleet --format jsonl")]
+enum SeriesLine {
+    Judged(SeriesJudged),
+    Failed(SeriesFailed),
+}
+
+/// A series that was judged.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct SeriesJudged {
+    /// The series, or what several that are judged together have in common, as Prometheus writes it.
+    series: String,
+    /// Its labels.
+    labels: Labels,
+    #[serde(flatten)]
+    answer: Answered,
+}
+
+/// A series that could not be judged.
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+struct SeriesFailed {
+    /// The series, or what several that are judged together have in common, as Prometheus writes it.
+    series: String,
+    /// Its labels.
+    labels: Labels,
+    /// Why it could not be judged.
+    error: String,
+}
+
+// No doc comment on what is shared: it would become a part of the schemas.
+#[derive(Serialize, JsonSchema)]
+struct Answered {
     verdict: OutcomeWord,
     /// The resource that the numbers are of: the first that leaks, else the first that is open, else the first; null
     /// if none was judged.
@@ -83,8 +148,8 @@ enum Per {
     Second,
 }
 
-impl RunLine {
-    fn new(file: &str, record: &RunRecord, verdict: &Verdict) -> Self {
+impl Answered {
+    fn new(record: &RunRecord, verdict: &Verdict) -> Self {
         let with = |outcome| verdict.findings.iter().find(|f| f.outcome == outcome);
         let finding = with(verdict.outcome).or(verdict.findings.first());
         // Growth per hour is told per second, so that all numbers over time have one unit.
@@ -95,9 +160,7 @@ impl RunLine {
         });
         let growth = finding.and_then(|f| f.growth);
         let number = |value: f64| Some(value / per.as_ref().map_or(1.0, |p| p.1)).filter(|v| v.is_finite());
-        let decided = finding.filter(|f| f.outcome == verdict.outcome);
-        RunLine {
-            file: file.into(),
+        Answered {
             verdict: verdict.outcome.into(),
             resource: finding.map(|finding| finding.resource),
             estimate: growth.and_then(|g| number(g.estimate)),
@@ -105,8 +168,7 @@ impl RunLine {
             upper: growth.and_then(|g| number(g.upper)),
             per: per.map(|p| p.0),
             class: finding.map(|f| f.class),
-            // A run may be open for another reason than its growth, such as a target that died.
-            reason: decided.map_or_else(|| words::headline(record, verdict).to_string(), words::reason),
+            reason: reason(record, verdict),
             understood: record.meta.understood.as_deref().map(UnderstoodPart::from),
         }
     }

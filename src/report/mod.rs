@@ -8,6 +8,7 @@ pub mod chart;
 mod collapsed;
 pub mod comparison;
 mod csv;
+mod fleet;
 mod fold;
 mod html;
 mod json;
@@ -15,6 +16,7 @@ mod jsonl;
 mod junit;
 pub mod live;
 mod markdown;
+mod openmetrics;
 mod plan;
 mod pprof;
 mod terminal;
@@ -36,9 +38,11 @@ use std::{fmt, io, str::FromStr};
 use thiserror::Error;
 
 pub use crate::words::plain;
+pub use fleet::{Figures, Health, METRICS_TYPE, Shown, change, metrics as fleet_metrics};
+pub use fleet::{FleetReport, FleetSeries};
 pub use fold::{fold, hung};
 pub use json::schema as json_schema;
-pub use jsonl::{error_line, schema as jsonl_schema, verdict_line};
+pub use jsonl::{error_line, schema as jsonl_schema, series_schema as fleet_schema, verdict_line};
 pub use plan::PlanReport;
 pub use working::terminal as working;
 
@@ -178,6 +182,20 @@ fn traced(record: &RunRecord, render: fn(&RunRecord) -> Vec<u8>) -> Result<Vec<u
 /// Renders the end of a run for a terminal of `width` columns, with colours if `colour`.
 pub fn terminal(record: &RunRecord, verdict: &Verdict, colour: bool, width: usize) -> String {
     terminal::render(record, verdict, colour, width)
+}
+
+/// Writes readings and verdict as OpenMetrics to `path`, whole or not at all; no link is followed.
+///
+/// # Errors
+/// If it can't be written.
+pub fn write_metrics(path: &Path, record: &RunRecord, verdict: &Verdict) -> Result<(), ReportError> {
+    let failed = |source| ReportError::Write { path: path.to_owned(), source };
+    let name = path.file_name().and_then(|name| name.to_str()).ok_or(io::ErrorKind::InvalidFilename);
+    let name = name.map_err(|kind| failed(kind.into()))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder.canonicalize().map_err(failed)?;
+    let text = openmetrics::render(record, verdict);
+    write::Directory::open(&folder).and_then(|folder| folder.write(name, text.as_bytes())).map_err(failed)
 }
 
 /// Says below an answer on a terminal where its page is, once it is there.

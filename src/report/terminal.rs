@@ -92,7 +92,8 @@ fn stacked(state: GateState, line: &GateWords, sure: &str) -> Vec<Row> {
     [(Some(state), plain(&line.name))].into_iter().chain(below).collect()
 }
 
-fn style(mood: Mood) -> Style {
+/// The colour of a mood.
+pub(super) fn style(mood: Mood) -> Style {
     match mood {
         Mood::Good => Style::new().green(),
         Mood::Bad => Style::new().red(),

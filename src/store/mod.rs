@@ -9,6 +9,8 @@
 //!   heap.jsonl      who allocated, when that was traced    latency.hlog    latencies by step, as an HDR histogram log
 //! ```
 //!
+//! What a watch of a fleet keeps is a directory of its own, with `watch.json`.
+//!
 //! An experiment of several runs has a directory of its own, with `experiment.json` and a run directory for each run.
 //!
 //! Whoever records a run holds a lock on its directory. The files only grow while a run goes on, so a torn last line is all that a crash can leave. What is read is not
@@ -17,6 +19,7 @@
 mod experiment;
 mod folder;
 mod held;
+mod kept;
 mod load;
 mod prune;
 mod reader;
@@ -25,6 +28,7 @@ mod writer;
 pub use experiment::{Experiment, ExperimentSide, create_directory, fingerprint, is_experiment};
 pub use folder::Folder;
 pub use held::hold;
+pub use kept::{Kept, KeptError};
 pub use prune::{Stored, remove, stored};
 pub use reader::{ReadError, read};
 pub use writer::{Entry, RunDirectory, WriteError};

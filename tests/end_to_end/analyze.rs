@@ -324,6 +324,26 @@ fn what_zstd_compressed_is_read_frame_by_frame() {
 }
 
 #[test]
+fn a_warm_up_is_cut_from_each_life() {
+    let bench = Bench::new();
+    // Two lives of two hours, each of which fills a cache for most of it in a straight line.
+    let kib = |i: u64| 80_000 + 1000 * (i % 120).min(80) + (i.wrapping_mul(2_654_435_761) >> 7 & 31) * 4;
+    let rows: String = (0..240).map(|i| format!("{},{},{}\n", 60 * i, 1000 + i / 120, kib(i))).collect();
+    bench.write("x.csv", &format!("time_s,pid,rss_kib\n{rows}"));
+    assert_ne!(judged(&bench, &["x.csv"])["class"], "flat");
+    let cut = judged(&bench, &["x.csv", "--warm-up", "81m"]);
+    assert_eq!((&cut["verdict"], &cut["class"]), (&"clean".into(), &"flat".into()));
+    let told = analyze(&bench, &["x.csv", "--warm-up", "81m"]);
+    assert!(told.stdout.contains("162 of 240 readings are left out"), "{}", told.story());
+    let long = analyze(&bench, &["x.csv", "--warm-up", "2h"]);
+    assert_eq!(long.code, Some(1), "{}", long.story());
+    assert!(long.stderr.contains("no life is longer than --warm-up 2 h"), "{}", long.story());
+    std::fs::create_dir(bench.path().join("run")).unwrap();
+    let run = analyze(&bench, &["run", "--warm-up", "2h"]);
+    assert!(run.stderr.contains("--warm-up is for tables"), "{}", run.story());
+}
+
+#[test]
 fn budgets_may_be_by_the_day_in_all_or_of_the_first_level() {
     let bench = Bench::new();
     // Half a MiB a minute over an hour, from 88 MiB.

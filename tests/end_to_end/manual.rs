@@ -3,13 +3,14 @@
 use crate::common::Bench;
 use serde_json::Value;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "run",
     "ab",
     "bisect",
     "compare",
     "attach",
     "analyze",
+    "fleet",
     "report",
     "check",
     "schema",

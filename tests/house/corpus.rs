@@ -119,6 +119,11 @@ fn harness_file() {
 }
 
 #[test]
+fn fleet() {
+    run(&["fuzz/corpus/fleet"], 500, entries::fleet);
+}
+
+#[test]
 fn table() {
     run(&["fuzz/corpus/table"], 500, entries::table);
 }

@@ -63,6 +63,16 @@ pub fn keep_secrets_of(harness: &Harness) {
     }
 }
 
+/// From now on this value is hidden: it was given to us as a secret.
+pub fn keep_secret(value: &str) {
+    keep(value, REDACTED);
+}
+
+/// From now on the value of a header is hidden, if it looks secret.
+pub fn keep_header(name: &str, value: &str) {
+    keep_if_secret(name, value);
+}
+
 /// From now on the values of variables of our own environment that have a secret's name are hidden: whatever is started,
 /// or writes to us, may know them from elsewhere.
 pub fn keep_own_secrets() {

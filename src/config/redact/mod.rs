@@ -11,7 +11,7 @@ mod known;
 mod programs;
 mod rules;
 
-pub use known::{keep_own_secrets, keep_secrets_in, keep_secrets_of, redact_also};
+pub use known::{keep_header, keep_own_secrets, keep_secret, keep_secrets_in, keep_secrets_of, redact_also};
 pub use rules::redacted_words;
 
 use super::Harness;

@@ -4,6 +4,7 @@
 //! Always: no panic on any input; what can't be estimated is `None`.
 
 mod attribution;
+mod betting;
 mod line;
 mod linear;
 mod panel;
@@ -14,6 +15,7 @@ mod spending;
 mod walk;
 
 pub use attribution::{Attribution, Counted, ahead_of_share, moving_together};
+pub use betting::{Bet, LEVELS, enough};
 pub use line::Line;
 pub use linear::Cholesky;
 pub use panel::{Estimate, ModelFit, Panel, Unit};

@@ -47,6 +47,8 @@ pub(super) struct Row<'a> {
     pub start: Option<u64>,
     /// Of all that isn't read: it changes where anything does.
     pub pulse: u64,
+    /// Which of the worker's lives it is of, where the source knows when one has ended.
+    pub life: u64,
 }
 
 /// A row as it is kept.
@@ -65,6 +67,7 @@ pub(super) struct Raw {
     pub threads: Option<u64>,
     pub load: Option<f64>,
     pub pulse: u64,
+    pub life: u64,
 }
 
 impl Reading for Raw {
@@ -191,6 +194,7 @@ impl Collector {
             threads: reading.threads,
             load: reading.load,
             pulse: reading.pulse,
+            life: reading.life,
         };
         self.thinner.push(&mut self.raws, raw);
         Ok(())
@@ -245,6 +249,7 @@ impl Collector {
         let mut order = Order::Kept;
         for course in &mut courses {
             order = order.max(course.arrange(clock.absolute));
+            course.begin_lives();
         }
         self.check_times(&courses)?;
         let counts = counts::settle(&mut courses, self.mapping.requests_are, !thinned.is_empty())?;

@@ -30,7 +30,7 @@ impl Course {
     }
 
     /// Where lives begin and end.
-    fn edges(&self) -> Vec<usize> {
+    pub fn edges(&self) -> Vec<usize> {
         [0].into_iter().chain(self.begins.iter().copied()).chain([self.raws.len()]).collect()
     }
 
@@ -97,6 +97,12 @@ impl Course {
             life.sort_by(by_time);
         }
         order
+    }
+
+    /// Begins a life where the source says that one had ended.
+    pub fn begin_lives(&mut self) {
+        let pairs = self.raws.windows(2).zip(1..).filter(|(pair, _)| pair[0].life != pair[1].life);
+        self.begins.extend(pairs.map(|(_, place)| place));
     }
 
     /// Leaves out readings of no memory at all, which no living process has, and begins a life after them; says how many.

@@ -3,10 +3,12 @@
 use super::clock::Clock;
 use super::collect::Collector;
 use super::fuse::Fuse;
-use super::metrics::{NAME, Points};
+use super::metrics::Points;
+use super::prometheus::{Matrix, NAME, Point};
 use super::records::{self, MOST_NAMES, Pairs, Source};
 use super::sheet::End;
 use super::{Mapping, TableError, shown};
+use serde::Deserialize;
 use serde_json::Value;
 use std::io::Read;
 
@@ -52,28 +54,18 @@ fn answer(document: &Value, mapping: &Mapping) -> Result<Points, TableError> {
     if let Some(error) = document.get("error").and_then(Value::as_str) {
         return Err(TableError::whole(format!("it is an error of Prometheus: {}", shown(error.as_bytes()))));
     }
-    let kind = document.pointer("/data/resultType").and_then(Value::as_str);
-    let Some(results) = document.pointer("/data/result").and_then(Value::as_array).filter(|_| kind == Some("matrix"))
-    else {
+    if document.pointer("/data/resultType").and_then(Value::as_str) != Some("matrix") {
         return Err(TableError::whole(
             "expected Prometheus' answer to `query_range`, whose `resultType` is `matrix`: one moment alone shows no growth",
         ));
-    };
+    }
+    let matrix = document.get("data").map_or_else(|| Matrix::deserialize(&Value::Null), Matrix::deserialize);
+    let matrix = matrix.map_err(|error| TableError::whole(format!("a series of Prometheus: {error}")))?;
     let mut points = Points::default();
-    for result in results {
-        let labels = result.get("metric").and_then(Value::as_object).into_iter().flatten();
-        let labels: Vec<(String, String)> =
-            labels.map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
-        let values = result.get("values").and_then(Value::as_array).into_iter().flatten();
-        for (place, value) in values.enumerate() {
-            let pair = value.as_array().map(Vec::as_slice);
-            let (Some(t), Some(value)) =
-                (pair.and_then(|pair| pair.first()?.as_f64()), pair.and_then(|pair| pair.get(1)?.as_str()))
-            else {
-                let what = format!("value {} of a series: expected a time and a number in quotes", place + 1);
-                return Err(TableError::whole(what));
-            };
-            points.add(&labels, t, value, mapping).map_err(TableError::whole)?;
+    for series in matrix.result {
+        let labels: Vec<(String, String)> = series.metric.into_iter().collect();
+        for Point { t, value } in series.values {
+            points.add(&labels, t, &value.to_string(), mapping).map_err(TableError::whole)?;
         }
     }
     Ok(points)

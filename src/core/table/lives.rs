@@ -27,10 +27,16 @@ const HELD_PART: usize = 10;
 /// Cuts a course where it was restarted, as far as that can be told, and says what else it may be; the number of restarts. For
 /// courses whose lives nothing else tells apart: no PID, no start, no running count of requests.
 pub(super) fn cut(course: &mut Course, whose: &str, doubts: &mut Vec<TableDoubt>) -> u64 {
-    if !course.begins.is_empty() {
+    // Where a clock or a count tells lives apart, there are no others.
+    let by_source = course.raws.last().is_some_and(|raw| raw.life > 0);
+    if !course.begins.is_empty() && !by_source {
         return 0;
     }
-    let falls = falls(&course.raws);
+    let within = |edge: &[usize]| {
+        let found = course.raws.get(edge[0]..edge[1]).map(falls).unwrap_or_default();
+        found.into_iter().map(|place| edge[0] + place).collect::<Vec<_>>()
+    };
+    let falls: Vec<usize> = course.edges().windows(2).flat_map(within).collect();
     match falls[..] {
         [] => 0,
         [once] => {

@@ -3,6 +3,7 @@
 use super::collect::Collector;
 use super::lines::Lines;
 use super::names::is_known;
+use super::prometheus::NAME;
 use super::sheet::{self, Sheet};
 use super::{Mapping, TableError, shown};
 use csv::ByteRecord;
@@ -13,8 +14,6 @@ use std::io::Read;
 const MOST_POINTS: usize = 4 << 20;
 const MOST_SERIES: usize = 100_000;
 const MOST_METRICS: usize = 100;
-/// The label that is the name of the metric.
-pub(super) const NAME: &str = "__name__";
 
 /// Points of several metrics, which become columns: a row has those of one set of labels at one time.
 #[derive(Debug, Default)]

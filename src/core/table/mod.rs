@@ -23,7 +23,9 @@ mod metrics;
 mod mprof;
 mod names;
 mod proc_files;
+pub mod prometheus;
 mod records;
+mod series;
 mod sheet;
 mod timed;
 mod told;
@@ -36,6 +38,7 @@ use thiserror::Error;
 
 pub use clock::{check_format, seconds_in};
 pub use counts::RequestsAre;
+pub use series::{Asked, Readings, SeriesRow, memory_kind, of_series};
 pub use values::Decimal;
 
 /// How columns are mapped, where their names don't say it. Names are compared as [`read`] compares known ones.

@@ -40,6 +40,7 @@ mod swing;
 mod transient;
 mod types;
 mod unjudged;
+mod watched;
 mod whole;
 mod working;
 mod youth;
@@ -65,6 +66,7 @@ pub use types::{
     BySteps, Evidence, ExitCode, Finding, Fit, Growth, Interval, LeakClass, Outcome, Part, StepGrowth, Verdict,
     WorkerFinding,
 };
+pub use watched::{is_proven_clean, leaks_at};
 pub use working::{Cut, LevelOf, NaiveRule, Residuals, WorkedModel, Working, working};
 
 /// The version of the rule: it goes up by one whenever the same readings may be answered otherwise. 1 measured growth against

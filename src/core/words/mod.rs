@@ -7,6 +7,7 @@ pub mod bisect;
 pub mod comparison;
 mod doubts;
 mod evidence;
+pub mod fleet;
 pub mod forecast;
 mod gates;
 mod headline;

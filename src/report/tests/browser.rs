@@ -47,6 +47,32 @@ fn live_charts_come_up_and_the_console_stays_empty() {
     }
 }
 
+#[test]
+fn the_table_of_a_fleet_can_be_searched() {
+    let Some(browser) = chromium() else {
+        eprintln!("no Chromium here: the page wasn't loaded");
+        return;
+    };
+    let (record, verdict) = fixture::leak();
+    let labels = |pod: &str| [("pod".to_owned(), pod.to_owned())].into();
+    let series = vec![
+        FleetSeries::judged(&labels("shop-1"), &record, &verdict),
+        FleetSeries::failed(&labels("shop-2"), "it answered with status 503"),
+    ];
+    let page = FleetReport::new("http://127.0.0.1:9090".into(), Vec::new(), Vec::new(), series).html();
+    let output = load(browser, &page);
+    let (document, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(!log.lines().any(|line| line.contains("CONSOLE")), "{log}");
+    assert!(document.contains("2 of 2 series"), "{document}");
+    // The policy allows no other script: the words are there from the beginning.
+    let searched = page.replace("type=\"search\"", "type=\"search\" value=\"not judged SHOP\"");
+    let document = String::from_utf8_lossy(&load(browser, &searched).stdout).into_owned();
+    assert!(
+        document.contains("1 of 2 series") && document.matches("<tr class=\"bad\" hidden").count() == 1,
+        "{document}"
+    );
+}
+
 /// What can't be read of a page that is shown so many pixels wide: words that are broken, numbers that are parted from their
 /// units, texts that are cut off.
 fn faults(browser: &str, page: &str, width: u32) -> Vec<String> {

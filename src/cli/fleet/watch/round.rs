@@ -1,0 +1,178 @@
+//! One round of a watch: what is fetched, judged and concluded, and what is known after it.
+
+use super::super::{Arguments, asking, budgeted, range, shown};
+use crate::config;
+use crate::fleet::written;
+use crate::prometheus::{Gathered, Server};
+use crate::report::{Figures, Shown};
+use crate::table::prometheus::Labels;
+use crate::verdict;
+use crate::watch::{Watched, last_life, tell};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, SystemTime};
+
+/// Seconds without a reading after which a series isn't shown any more: as long as Prometheus itself takes a value for the present one.
+const SILENT: f64 = 300.0;
+
+/// What is known of a fleet.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct State {
+    /// When everything could be fetched last, in Unix time.
+    pub last_success: Option<f64>,
+    /// Up to when readings were asked for last, in Unix time.
+    until: f64,
+    /// Each series by its labels as Prometheus writes them.
+    series: BTreeMap<String, Known>,
+}
+
+/// What is known of a series.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Known {
+    labels: Labels,
+    watched: Watched,
+    figures: Figures,
+}
+
+impl Known {
+    fn shown(&self) -> Shown<'_> {
+        Shown { labels: shown(&self.labels), figures: Some(&self.figures), told: self.watched.told }
+    }
+}
+
+impl State {
+    /// Whether its numbers can be true.
+    pub fn is_sound(&self) -> bool {
+        self.until.is_finite() && self.series.values().all(|known| known.watched.is_sound())
+    }
+
+    /// All series that had readings until the last round.
+    pub fn shown(&self) -> Vec<Shown<'_>> {
+        self.series.values().filter(|known| known.watched.last() >= self.until - SILENT).map(Known::shown).collect()
+    }
+
+    /// Those that are told to leak.
+    fn told(&self) -> BTreeSet<String> {
+        let told = |(_, known): &(&String, &Known)| known.watched.told.is_some();
+        self.series.iter().filter(told).map(|(name, _)| name.clone()).collect()
+    }
+}
+
+/// What came of a round.
+pub struct Round {
+    /// Series that were judged.
+    pub judged: usize,
+    /// Those that weren't, and never were.
+    pub unjudged: Vec<Labels>,
+    /// Warnings of the server.
+    pub warnings: usize,
+    /// What could not be fetched, and why.
+    pub failed: Option<String>,
+}
+
+/// Fetches and judges all once; `state` is what is known then. `change` is told each series that leaks from now on, and each that doesn't any more.
+/// What can't be fetched stays as it was.
+pub fn judge(arguments: &Arguments, every: Duration, state: &mut State, change: impl Fn(&Shown<'_>, bool)) -> Round {
+    let mut round = Round { judged: 0, unjudged: Vec::new(), warnings: 0, failed: None };
+    let before = state.told();
+    let gone = match fetch(arguments, every, state, &mut round) {
+        Ok(gone) => gone,
+        Err(failed) => {
+            round.failed = Some(config::without_secrets(&failed));
+            return round;
+        }
+    };
+    let after = state.told();
+    after.difference(&before).filter_map(|name| state.series.get(name)).for_each(|known| change(&known.shown(), false));
+    before.difference(&after).filter_map(|name| state.series.get(name)).for_each(|known| change(&known.shown(), true));
+    gone.iter().filter(|known| known.watched.told.is_some()).for_each(|known| change(&known.shown(), true));
+    round
+}
+
+/// Takes in what the server has, and returns what it has no more.
+fn fetch(arguments: &Arguments, every: Duration, state: &mut State, round: &mut Round) -> Result<Vec<Known>, String> {
+    let range = range(arguments, every.as_secs_f64())?;
+    // The token is read again, for it may have been replaced.
+    let head = arguments.access.head().map_err(|problem| problem.text)?;
+    let server = Server::new(&arguments.url, head, arguments.access.timeout.0)?;
+    let mut asking = asking(arguments, &server, range)?;
+    let joined = asking.list()?;
+    joined.left_out.keys().for_each(|quantity| asking.leave_out(*quantity));
+    let length = arguments.since.0.as_secs_f64();
+    let known = &state.series;
+    let done = asking.each(&joined, |gathered| {
+        let name = written(&gathered.group.labels);
+        let before = known.get(&name).map(|known| known.watched);
+        let made = look(arguments, gathered, before, (range.start, range.end(), asking.gap), length);
+        Ok((name, gathered.group.labels.clone(), made))
+    });
+    let done = done.map_err(|error| error.to_string())?;
+    round.warnings = server.warnings().len();
+    let mut seen = BTreeSet::new();
+    for (name, labels, made) in done.judged {
+        seen.insert(name.clone());
+        match made {
+            Ok((watched, figures)) => {
+                round.judged += 1;
+                state.series.insert(name, Known { labels, watched, figures });
+            }
+            // Too few readings, as of what has just begun.
+            Err(_) if !state.series.contains_key(&name) => round.unjudged.push(labels),
+            Err(_) => {}
+        }
+    }
+    for (place, why) in done.failed {
+        let Some(group) = joined.groups.get(place) else { continue };
+        let name = written(&group.labels);
+        if !state.series.contains_key(&name) {
+            round.unjudged.push(group.labels.clone());
+        }
+        seen.insert(name);
+        round.failed.get_or_insert_with(|| config::without_secrets(&why));
+    }
+    let mut gone = Vec::new();
+    // Where the server says that something is missing, what isn't seen may be there.
+    if round.warnings == 0 {
+        state.series.retain(|name, known| {
+            let stays = seen.contains(name);
+            if !stays {
+                gone.push(known.clone());
+            }
+            stays
+        });
+    }
+    state.until = range.end();
+    if round.failed.is_none() {
+        state.last_success = Some(now());
+    }
+    tell(now(), state.series.values_mut().map(|known| &mut known.watched));
+    Ok(gone)
+}
+
+/// Judges a series, and takes in its window if it has one by now.
+fn look(
+    arguments: &Arguments,
+    gathered: &Gathered<'_>,
+    before: Option<Watched>,
+    (from, to, gap): (f64, f64, f64),
+    length: f64,
+) -> Result<(Watched, Figures), String> {
+    let record = budgeted(arguments, gathered.table()?);
+    let verdict = verdict::judge(&record);
+    let limit = arguments.watching.limit.map(|limit| limit.0);
+    let missing = || "it has no reading of memory".to_owned();
+    let figures = Figures::new(&record, &verdict, limit).ok_or_else(missing)?;
+    let life = last_life(&record, gathered.begun(&record), from, gap).ok_or_else(missing)?;
+    let mut watched = before.unwrap_or_else(|| Watched::new(to, life));
+    watched.follow(life);
+    if let Some(after) = watched.window(length)
+        && let Ok(table) = gathered.table_after(after)
+    {
+        watched.look(&budgeted(arguments, table));
+    }
+    Ok((watched, figures))
+}
+
+fn now() -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64())
+}

@@ -1,0 +1,191 @@
+//! Portions of a fleet: as many series as memory should hold, and the queries that ask for little more than these.
+
+use super::join::{Joined, Member, Quantity};
+use super::query::Query;
+use crate::table::prometheus::Labels;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Range;
+
+/// Points of memory in a portion: some 6 MiB of JSON.
+const MOST_POINTS: u64 = 250_000;
+/// The longest query, in bytes: VictoriaMetrics takes 16 KiB.
+const LONGEST: usize = 12 << 10;
+
+/// A portion of a fleet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Places of what is judged.
+    pub groups: Range<usize>,
+    /// What is asked for.
+    pub asks: Vec<Ask>,
+}
+
+/// A query, and how many series answer it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// What it is for.
+    pub quantity: Quantity,
+    /// The query.
+    pub query: String,
+    /// Series of the answer, as far as they are known.
+    pub series: u64,
+}
+
+/// Portions that hold all groups, of series with so many `points` each.
+pub fn batches(joined: &Joined, queries: &BTreeMap<Quantity, Query>, points: u64) -> Vec<Batch> {
+    let indices: BTreeMap<Quantity, Index<'_>> =
+        joined.lists.iter().map(|(quantity, list)| (*quantity, Index::new(list))).collect();
+    let asker = Asker { joined, queries, indices };
+    let mut out = Vec::new();
+    let mut from = 0;
+    while from < joined.groups.len() {
+        let (mut to, mut sum) = (from, 0u64);
+        while to < joined.groups.len() {
+            sum += joined.groups[to].members.len() as u64 * points;
+            if to > from && sum > MOST_POINTS {
+                break;
+            }
+            to += 1;
+        }
+        asker.split(from..to, &mut out);
+        from = to;
+    }
+    out
+}
+
+struct Asker<'a> {
+    joined: &'a Joined,
+    queries: &'a BTreeMap<Quantity, Query>,
+    indices: BTreeMap<Quantity, Index<'a>>,
+}
+
+impl Asker<'_> {
+    /// Puts a portion into the list, in two where its queries are too long.
+    fn split(&self, groups: Range<usize>, out: &mut Vec<Batch>) {
+        let asks: Vec<Ask> = self.queries.iter().filter_map(|(q, query)| self.ask(*q, query, &groups)).collect();
+        if groups.len() > 1 && asks.iter().any(|ask| ask.query.len() > LONGEST) {
+            let middle = groups.start + groups.len() / 2;
+            self.split(groups.start..middle, out);
+            self.split(middle..groups.end, out);
+        } else {
+            out.push(Batch { groups, asks });
+        }
+    }
+
+    fn ask(&self, quantity: Quantity, query: &Query, groups: &Range<usize>) -> Option<Ask> {
+        let members = self.joined.groups.get(groups.clone())?.iter().flat_map(|group| &group.members);
+        let wanted: BTreeSet<usize> = members.filter_map(|member: &Member| member.of(quantity)).collect();
+        let index = self.indices.get(&quantity).filter(|_| !wanted.is_empty())?;
+        let whole = || (query.text().to_owned(), index.list.len() as u64);
+        let (query, series) = match index.narrowest(&wanted) {
+            Some((label, values, series)) if wanted.len() < index.list.len() => (query.only(label, &values), series),
+            _ => whole(),
+        };
+        Some(Ask { quantity, query, series })
+    }
+}
+
+/// How often each value of each label is in a list; a label that is missing has the empty value.
+struct Index<'a> {
+    list: &'a [Labels],
+    counts: BTreeMap<&'a str, HashMap<&'a str, u64>>,
+}
+
+impl<'a> Index<'a> {
+    fn new(list: &'a [Labels]) -> Self {
+        let names = list.iter().flat_map(|labels| labels.keys().map(String::as_str));
+        let names: BTreeSet<&str> = names.filter(|name| can_be_matched(name)).collect();
+        let mut counts: BTreeMap<&str, HashMap<&str, u64>> = BTreeMap::new();
+        for name in names {
+            let of = counts.entry(name).or_default();
+            list.iter().for_each(|labels| *of.entry(labels.get(name).map_or("", String::as_str)).or_default() += 1);
+        }
+        Index { list, counts }
+    }
+
+    /// The label and its values that ask for the fewest series beside those that are wanted, and how many that asks for.
+    fn narrowest(&self, wanted: &BTreeSet<usize>) -> Option<(&'a str, Vec<&'a str>, u64)> {
+        let of = |(label, counts): (&&'a str, &HashMap<&'a str, u64>)| {
+            let values: BTreeSet<&str> =
+                wanted.iter().map(|place| self.list[*place].get(*label).map_or("", String::as_str)).collect();
+            let series = values.iter().filter_map(|value| counts.get(value)).sum();
+            (*label, values.into_iter().collect::<Vec<_>>(), series)
+        };
+        let length = |values: &[&str]| values.iter().map(|value| value.len() + 1).sum::<usize>();
+        self.counts.iter().map(of).min_by_key(|(_, values, series)| (*series, length(values)))
+    }
+}
+
+/// Whether a matcher can have this label without quotes, which not every server reads.
+fn can_be_matched(label: &str) -> bool {
+    let letters = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    letters && !label.starts_with(|c: char| c.is_ascii_digit()) && !label.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::join::join;
+    use super::*;
+
+    fn fleet(pods: usize, by: &[String]) -> (Joined, BTreeMap<Quantity, Query>) {
+        let of = |pod: usize| -> Labels {
+            [("job", "x".to_owned()), ("node", format!("n{}", pod % 7)), ("pod", format!("pod-{pod:05}"))]
+                .map(|(label, value)| (label.to_owned(), value))
+                .into()
+        };
+        let list: Vec<Labels> = (0..pods).map(of).collect();
+        let lists = [(Quantity::Memory, list.clone()), (Quantity::Start, list)].into();
+        let queries = [(Quantity::Memory, Query::new("mem")), (Quantity::Start, Query::new("start"))].into();
+        (join(lists, by, &[]).unwrap(), queries)
+    }
+
+    #[test]
+    fn portions_hold_all_and_ask_for_little_more() {
+        let (joined, queries) = fleet(10_000, &[]);
+        let batches = batches(&joined, &queries, 720);
+        let all: Vec<usize> = batches.iter().flat_map(|batch| batch.groups.clone()).collect();
+        assert_eq!(all, (0..10_000).collect::<Vec<_>>());
+        for batch in &batches {
+            assert!(batch.groups.len() as u64 * 720 <= MOST_POINTS);
+            assert_eq!(batch.asks.len(), 2);
+            for ask in &batch.asks {
+                assert!(ask.query.len() <= LONGEST && ask.query.contains("pod=~\"pod-"), "{}", ask.query);
+                assert_eq!(ask.series, batch.groups.len() as u64);
+            }
+        }
+    }
+
+    #[test]
+    fn a_small_fleet_is_asked_for_as_it_was_written() {
+        let (joined, queries) = fleet(20, &[]);
+        let batches = batches(&joined, &queries, 720);
+        assert_eq!(batches.len(), 1);
+        assert_eq!(batches[0].asks[0], Ask { quantity: Quantity::Memory, query: "mem".into(), series: 20 });
+        assert!(super::batches(&Joined::default(), &queries, 720).is_empty());
+    }
+
+    #[test]
+    fn no_query_has_a_label_that_is_no_word() {
+        let of = |pod: usize, name: &str| -> Labels {
+            [("zone", format!("z{}", pod % 3)), (name, format!("p{pod}"))].map(|(n, v)| (n.to_owned(), v)).into()
+        };
+        for name in ["k8s.pod", "1a", "a=~\".*\"} or vector(1) #", ""] {
+            let lists = [(Quantity::Memory, (0..900).map(|pod| of(pod, name)).collect())].into();
+            let joined = join(lists, &[], &[]).unwrap();
+            let queries = [(Quantity::Memory, Query::new("mem"))].into();
+            for batch in batches(&joined, &queries, 720) {
+                assert!(batch.asks[0].query.starts_with("mem{zone=~\"z"), "{}", batch.asks[0].query);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_judged_together_is_asked_for_together() {
+        let (joined, queries) = fleet(700, &["node".to_owned()]);
+        let batches = batches(&joined, &queries, 2000);
+        assert_eq!(batches.len(), 7);
+        assert_eq!(batches[3].asks[0].query, "mem{node=~\"n3\"}");
+        // More than there should be of one, but it is one.
+        assert_eq!(batches[3].asks[0].series, 100);
+    }
+}

@@ -1,0 +1,243 @@
+//! Series that a server of metrics has: what is read of each is known, as are its labels and its times.
+
+use super::clock::Clock;
+use super::collect::{Collector, Row};
+use super::columns::{Columns, Size, TimeColumn};
+use super::names::{KINDS, MEMORY_UNITS, normal, split};
+use super::{Mapping, Table};
+use crate::model::MemoryKind;
+use std::borrow::Cow;
+
+/// Starts of a process that are this many seconds apart are one: what they are computed from is set right now and then.
+const SAME_START: f64 = 2.0;
+
+/// What each quantity was asked for by, to be told; `None` if it wasn't.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Asked {
+    /// The query for memory, in bytes.
+    pub memory: String,
+    /// What that is the memory of.
+    pub kind: MemoryKind,
+    /// The query for swapped memory.
+    pub swap: Option<String>,
+    /// The query for requests, a running count.
+    pub requests: Option<String>,
+    /// The query for when the process began.
+    pub start: Option<String>,
+}
+
+/// Readings of one series, with those that go with it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Readings {
+    /// What it is called.
+    pub name: String,
+    /// Its readings in the order of time.
+    pub rows: Vec<SeriesRow>,
+}
+
+/// One reading; what is missing, or is no number that can be measured, is NaN.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SeriesRow {
+    /// Unix time in seconds.
+    pub t: f64,
+    /// Memory in bytes.
+    pub memory: f64,
+    /// Swapped memory in bytes.
+    pub swap: f64,
+    /// Requests served so far.
+    pub requests: f64,
+    /// When the process began, in Unix time.
+    pub start: f64,
+}
+
+impl SeriesRow {
+    /// A reading of which nothing but its time is known.
+    pub fn at(t: f64) -> Self {
+        SeriesRow { t, memory: f64::NAN, swap: f64::NAN, requests: f64::NAN, start: f64::NAN }
+    }
+}
+
+/// The kind of memory that a metric of this name holds.
+pub fn memory_kind(metric: &str) -> MemoryKind {
+    let plain = normal(metric);
+    let base = split(&plain, &MEMORY_UNITS).0;
+    let known = KINDS.iter().find(|(_, names)| names.contains(&plain.as_str()) || names.contains(&base));
+    known.map_or(MemoryKind::Unknown, |(kind, _)| *kind)
+}
+
+/// Makes a record of series that are judged together, as that of a run called `name`. Where one is missing for more than `gap`
+/// seconds, a life has ended, unless the start of the process says otherwise.
+///
+/// # Errors
+/// If nothing can be judged.
+pub fn of_series(name: &str, asked: &Asked, series: &[Readings], gap: f64) -> Result<Table, String> {
+    let mut header = vec!["time", asked.memory.as_str()];
+    let [swap, requests, start] = [&asked.swap, &asked.requests, &asked.start].map(|query| {
+        header.push(query.as_deref()?);
+        Some(header.len() - 1)
+    });
+    let several = series.len() > 1;
+    if several {
+        header.push("labels");
+    }
+    let size = |index| Size { index, unit: Some(1) };
+    let columns = Columns {
+        time: Some(TimeColumn { index: 0, date: None, unit: Some(1.0), wall: true }),
+        memory: vec![size(1)],
+        kind: asked.kind,
+        swap: swap.map(size),
+        requests,
+        start,
+        workers: if several { vec![header.len() - 1] } else { Vec::new() },
+        ..Columns::default()
+    };
+    let header: Vec<Vec<u8>> = header.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let mut collector = Collector::default();
+    collector.has(&columns, &header, &Mapping::default());
+    let mut ended = 0;
+    for one in series {
+        ended += add(&mut collector, one, several, gap)?;
+    }
+    collector.read_with(&Clock::default(), None, None);
+    if ended > 0 {
+        collector.remark(format!(
+            "the series have {ended} gaps, each the end of a life: what comes after it is another one"
+        ));
+    }
+    collector.finish(name)
+}
+
+/// Adds the readings of a series; the number of its lives that ended in a gap.
+fn add(collector: &mut Collector, series: &Readings, named: bool, gap: f64) -> Result<u64, String> {
+    let (mut life, mut last): (u64, Option<f64>) = (0, None);
+    // Before the first start that is known, it is taken to be that one.
+    let first = series.rows.iter().map(|row| row.start).find(|start| start.is_finite());
+    let mut start = first;
+    for row in series.rows.iter().filter(|row| is_size(row.memory)) {
+        if row.start.is_finite() && start.is_none_or(|start| (row.start - start).abs() > SAME_START) {
+            start = Some(row.start);
+        }
+        if start.is_none() && last.is_some_and(|last| row.t - last > gap) {
+            life += 1;
+        }
+        last = Some(row.t);
+        let whole = |value: f64| is_size(value).then(|| value.round() as u64);
+        collector.add(&Row {
+            t: Some(row.t),
+            memory: whole(row.memory),
+            swap: whole(row.swap),
+            requests: whole(row.requests),
+            start: start.map(|start| (start.max(0.0) * 1e3).round() as u64),
+            worker: named.then_some(Cow::Borrowed(series.name.as_bytes())),
+            life,
+            ..Row::default()
+        })?;
+    }
+    Ok(life)
+}
+
+/// Whether this can be a number of bytes or of requests.
+fn is_size(value: f64) -> bool {
+    value >= 0.0 && value < u64::MAX as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Axis, Per, Resource, TableDoubt};
+    use crate::verdict;
+
+    const STEP: f64 = 30.0;
+
+    fn asked(start: bool) -> Asked {
+        Asked {
+            memory: "process_resident_memory_bytes".into(),
+            kind: memory_kind("process_resident_memory_bytes"),
+            start: start.then(|| "process_start_time_seconds".into()),
+            ..Asked::default()
+        }
+    }
+
+    /// A row every 30 s whose memory is that of its place, in KiB.
+    fn readings(count: u64, kib: impl Fn(u64) -> f64) -> Vec<SeriesRow> {
+        let row =
+            |place: u64| SeriesRow { memory: 1024.0 * kib(place), ..SeriesRow::at(1.7672256e9 + STEP * place as f64) };
+        (0..count).map(row).collect()
+    }
+
+    fn noise(place: u64) -> f64 {
+        (place.wrapping_mul(2_654_435_761) >> 7 & 31) as f64 * 4.0
+    }
+
+    fn table(asked: &Asked, rows: Vec<SeriesRow>) -> Table {
+        of_series("x", asked, &[Readings { name: "x".into(), rows }], 2.5 * STEP).unwrap()
+    }
+
+    fn lives(table: &Table) -> usize {
+        table.record.workers().len()
+    }
+
+    #[test]
+    fn a_leaking_series_is_a_leak_per_hour() {
+        let mut record = table(&asked(false), readings(720, |i| 100_000.0 + 100.0 * i as f64 + noise(i))).record;
+        record.meta.budgets = crate::model::Budgets::usual(Per::Hour);
+        let verdict = verdict::judge(&record);
+        let memory = verdict.findings.iter().find(|f| f.resource == Resource::Memory).unwrap();
+        assert_eq!((memory.outcome, memory.axis), (verdict::Outcome::Leak, Axis::Hours));
+        let hourly = memory.growth.unwrap().estimate;
+        assert!((hourly / (100.0 * 1024.0 * 120.0) - 1.0).abs() < 0.02, "{hourly}");
+    }
+
+    #[test]
+    fn what_is_missing_for_long_has_ended_and_what_is_missing_once_has_not() {
+        let level = |i: u64| 50_000.0 + noise(i);
+        let mut rows = readings(200, level);
+        rows[50].memory = f64::NAN;
+        assert_eq!(lives(&table(&asked(false), rows.clone())), 1);
+        rows.drain(100..110);
+        let cut = table(&asked(false), rows.clone());
+        assert_eq!(lives(&cut), 2);
+        assert!(cut.notes.iter().any(|note| note.contains("1 gaps")), "{:?}", cut.notes);
+        // The start says that it is the same process.
+        rows.iter_mut().for_each(|row| row.start = 1.7e9);
+        assert_eq!(lives(&table(&asked(true), rows)), 1);
+    }
+
+    #[test]
+    fn another_start_is_another_life_and_a_clock_set_right_is_none() {
+        let mut rows = readings(200, |i| 50_000.0 + noise(i));
+        for (place, row) in rows.iter_mut().enumerate() {
+            row.start = match place {
+                0..20 => f64::NAN,
+                20..100 => 1.7e9 + (place % 2) as f64,
+                _ => 1.7672256e9 + 3000.0,
+            };
+        }
+        assert_eq!(lives(&table(&asked(true), rows)), 2);
+    }
+
+    #[test]
+    fn restarts_between_gaps_are_still_seen() {
+        let saw = |i: u64| 50_000.0 + 1000.0 * (i % 40) as f64 + noise(i);
+        let mut rows = readings(300, saw);
+        rows.drain(100..110);
+        let doubts = table(&asked(false), rows).record.meta.understood.unwrap().doubts;
+        assert!(matches!(doubts[..], [TableDoubt::Sawtooth { .. }]), "{doubts:?}");
+    }
+
+    #[test]
+    fn no_numbers_make_it_panic() {
+        let odd = [f64::NAN, f64::INFINITY, -1.0, 1e300, 0.0, 5.0];
+        let rows = odd.iter().enumerate().map(|(i, value)| SeriesRow {
+            t: i as f64,
+            memory: *value,
+            swap: odd[(i + 1) % 6],
+            requests: odd[(i + 2) % 6],
+            start: odd[(i + 3) % 6],
+        });
+        let all = Asked { swap: Some("s".into()), requests: Some("r".into()), ..asked(true) };
+        let read = of_series("x", &all, &[Readings { name: String::new(), rows: rows.collect() }], 1.0);
+        assert!(read.is_err() || lives(&read.unwrap()) >= 1);
+        assert!(of_series("x", &all, &[], 1.0).is_err());
+    }
+}

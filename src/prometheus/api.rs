@@ -1,0 +1,236 @@
+//! Questions to the API, and what its errors mean.
+
+use crate::fleet::Range;
+use crate::http;
+use crate::table::prometheus::{Answer, Labels, Matrix, Series};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
+use std::io::{self, ErrorKind};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use url::Url;
+
+/// Largest answer that is read, in MiB; what is asked for at once is far less.
+const LARGEST: usize = 64;
+/// How long to wait before a question that was broken off is asked once more.
+const PAUSE: Duration = Duration::from_millis(300);
+/// Warnings that are kept.
+const MOST_WARNINGS: usize = 20;
+/// Characters of a foreign text that are shown.
+const SHOWN: usize = 300;
+
+/// A server of metrics.
+#[derive(Debug)]
+pub struct Server {
+    base: Url,
+    head: Vec<(String, String)>,
+    timeout: Duration,
+    /// What the server says may be missing in its answers.
+    warnings: Mutex<BTreeSet<String>>,
+}
+
+impl Server {
+    /// The server at `url`, to which the fields of `head` are sent and whose answers have `timeout` each.
+    ///
+    /// # Errors
+    /// If it isn't the address of a server that can be asked.
+    pub fn new(url: &str, head: Vec<(String, String)>, timeout: Duration) -> Result<Server, String> {
+        let text = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+        let expected = "expected the address of a server of metrics, such as http://127.0.0.1:9090";
+        let base = Url::parse(&text).map_err(|error| format!("{error}: {expected}"))?;
+        match base.scheme() {
+            "http" => {}
+            "https" => {
+                let host = base.host_str().unwrap_or("HOST");
+                let port = base.port_or_known_default().unwrap_or(443);
+                return Err(format!(
+                    "https:// isn't spoken: seepage has no TLS. Let a proxy on this machine speak it, such as `socat \
+                     TCP-LISTEN:9090,bind=127.0.0.1,fork,reuseaddr OPENSSL:{host}:{port}` or `kubectl port-forward`, and give \
+                     its address: http://127.0.0.1:9090, with --header 'Host: {host}'"
+                ));
+            }
+            other => return Err(format!("{other}:// can't be asked: {expected}")),
+        }
+        if base.host_str().is_none_or(str::is_empty) {
+            return Err(format!("it names no host: {expected}"));
+        }
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err("a user and a password in an address can be seen by everyone: give --basic USER:FILE".into());
+        }
+        Ok(Server { base, head, timeout, warnings: Mutex::default() })
+    }
+
+    /// Its address, as it is shown.
+    pub fn name(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    /// What the server has said may be missing in its answers.
+    pub fn warnings(&self) -> Vec<String> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// The series that a selector has in a range, without their values; also some that have ended before.
+    ///
+    /// # Errors
+    /// If the server can't be asked, or can't answer.
+    pub fn series(&self, selector: &str, range: &Range) -> Result<Vec<Labels>, String> {
+        let [start, end] = [range.start, range.end()].map(moment);
+        self.ask("series", &[("match[]", selector), ("start", &start), ("end", &end)], selector)
+    }
+
+    /// The points of all series of a query in a range.
+    ///
+    /// # Errors
+    /// If the server can't be asked, or can't answer.
+    pub fn query_range(&self, query: &str, range: &Range) -> Result<Vec<Series>, String> {
+        let [start, end, step] = [range.start, range.end(), range.step].map(moment);
+        let fields = [("query", query), ("start", &start), ("end", &end), ("step", &step)];
+        let matrix: Matrix = self.ask("query_range", &fields, query)?;
+        match matrix.result_type.as_str() {
+            "matrix" => Ok(matrix.result),
+            other => Err(format!("{}: expected series of `{}`, found a {}", self.name(), shown(query), shown(other))),
+        }
+    }
+
+    fn ask<T: DeserializeOwned>(&self, what: &str, fields: &[(&str, &str)], query: &str) -> Result<T, String> {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}/api/v1/{what}", self.base.path().trim_end_matches('/')));
+        let form = http::Form { fields, head: &self.head, largest: LARGEST };
+        let once = || http::post(url.as_str(), &form, self.timeout);
+        let mut answer = once();
+        if is_broken_off(&answer) {
+            std::thread::sleep(PAUSE);
+            answer = once();
+        }
+        let (status, body) =
+            answer.map_err(|error| format!("{} did not answer: {}", self.name(), self.explained(&error)))?;
+        let failed = |why: String| format!("{}: {why}", self.name());
+        match Answer::read(&body) {
+            Ok(Answer { status: word, data: Some(data), warnings, is_partial, .. })
+                if word == "success" && status / 100 == 2 =>
+            {
+                let mut kept = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+                if is_partial == Some(true) {
+                    kept.insert("its answer is partial: not every store of it could be asked".to_owned());
+                }
+                let room = MOST_WARNINGS.saturating_sub(kept.len());
+                kept.extend(warnings.into_iter().flatten().take(room).map(|warning| shown(&warning)));
+                Ok(data)
+            }
+            Ok(Answer { error, error_type, .. }) => {
+                let (kind, error) = (error_type.unwrap_or_default(), error.unwrap_or_default());
+                Err(failed(refused(status, &kind, &error, query)))
+            }
+            Err(_) if status / 100 != 2 => Err(failed(refused(status, "", &String::from_utf8_lossy(&body), query))),
+            Err(error) if error.is_eof() => Err(failed(format!(
+                "its answer is cut off after {} bytes: a proxy before it may limit its length",
+                body.len()
+            ))),
+            Err(error) => {
+                let begin = shown(&String::from_utf8_lossy(&body[..body.len().min(80)]));
+                Err(failed(format!(
+                    "expected JSON of Prometheus' API, found `{begin}` ({error}): is this its address, with the path before /api/v1?"
+                )))
+            }
+        }
+    }
+
+    /// Why there is no answer, and what to do.
+    fn explained(&self, error: &io::Error) -> String {
+        match error.kind() {
+            ErrorKind::TimedOut => format!(
+                "nothing whole came within {:?}; ask for less at once by a longer --step, or allow more by --timeout",
+                self.timeout
+            ),
+            ErrorKind::ConnectionRefused => "nothing listens there; is it running, and is this its port?".into(),
+            ErrorKind::UnexpectedEof => format!("{error}; a proxy before it, or its own limits, may have cut it off"),
+            _ => error.to_string(),
+        }
+    }
+}
+
+/// Whether the connection broke before there was an answer, or the server asks to be asked again.
+fn is_broken_off(answer: &io::Result<(u16, Vec<u8>)>) -> bool {
+    match answer {
+        Ok((status, _)) => matches!(status, 429 | 502),
+        Err(error) => matches!(
+            error.kind(),
+            ErrorKind::ConnectionReset
+                | ErrorKind::BrokenPipe
+                | ErrorKind::UnexpectedEof
+                | ErrorKind::ConnectionAborted
+        ),
+    }
+}
+
+/// Why the server gave no data, and what to do.
+fn refused(status: u16, kind: &str, error: &str, query: &str) -> String {
+    let less = "ask for less: a shorter --since, a longer --step, or fewer series by their labels";
+    let advice = match (status, kind) {
+        (401 | 403, _) => "it wants to know who asks: give --bearer-token-file, --basic or --header".into(),
+        (404 | 405, _) => {
+            "there is no such API: expected the address of Prometheus, with the path before /api/v1".into()
+        }
+        (300..=399, _) => "it leads elsewhere: give the address that it leads to".into(),
+        (_, "bad_data") | (400, _) => format!("check the query `{}`", shown(query)),
+        (413 | 414 | 422 | 503 | 504, _) | (_, "timeout" | "execution" | "canceled") => less.into(),
+        (429, _) => "it has too much to do: ask again later".into(),
+        _ => "its own log says more".into(),
+    };
+    let error = error.trim();
+    let said = if error.is_empty() { String::new() } else { format!(" ({})", shown(error)) };
+    let status = if status / 100 == 2 { "with an error".into() } else { format!("with status {status}") };
+    format!("it answered {status}{said}; {advice}")
+}
+
+/// A moment or a length of time, as the API reads it.
+fn moment(seconds: f64) -> String {
+    format!("{seconds:.3}")
+}
+
+/// A foreign text for a message: not all of a long one.
+fn shown(text: &str) -> String {
+    let mut out: String = text.chars().take(SHOWN).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        out.push_str("...");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_or_refused_with_what_to_give() {
+        let new = |url: &str| Server::new(url, Vec::new(), PAUSE).map(|server| server.name().to_owned());
+        assert_eq!(new("127.0.0.1:9090").unwrap(), "http://127.0.0.1:9090");
+        assert_eq!(new("http://host/prometheus/").unwrap(), "http://host/prometheus");
+        for (url, told) in [
+            ("https://metrics.example.org", "OPENSSL:metrics.example.org:443"),
+            ("http://joe:secret@host/", "--basic USER:FILE"),
+            ("ftp://host", "ftp:// can't be asked"),
+            ("http://", "expected the address"),
+            ("", "expected the address"),
+        ] {
+            let error = new(url).unwrap_err();
+            assert!(error.contains(told) && !error.contains("secret"), "{url}: {error}");
+        }
+    }
+
+    #[test]
+    fn each_refusal_says_what_to_do() {
+        let told = |status, kind: &str, error: &str| refused(status, kind, error, "up{");
+        assert_eq!(
+            told(400, "bad_data", "parse error"),
+            "it answered with status 400 (parse error); check the query `up{`"
+        );
+        assert!(told(200, "bad_data", "x").starts_with("it answered with an error (x); check"));
+        assert!(told(401, "", "").contains("--bearer-token-file"));
+        assert!(told(422, "execution", "too many samples").contains("a longer --step"));
+        assert!(told(503, "timeout", "query timed out").contains("a shorter --since"));
+        assert!(told(302, "", "").contains("the address that it leads to"));
+        assert!(told(500, "internal", &"x".repeat(1000)).len() < 400);
+    }
+}

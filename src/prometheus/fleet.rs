@@ -1,0 +1,292 @@
+//! A fleet, portion by portion: fetched by a few connections, put together, and handed on to be judged.
+
+use super::api::Server;
+use crate::fleet::{Batch, Group, Joined, Quantity, Query, Range, batches, join, written};
+use crate::model::{RunRecord, Sample};
+use crate::table::prometheus::{Labels, Point};
+use crate::table::{Asked, Readings, SeriesRow, Table, of_series};
+use crate::thread::no_thread;
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Connections at once: the server has others to answer.
+const CONNECTIONS: usize = 4;
+/// Points of one answer: some 25 MiB.
+const MOST_POINTS: u64 = 1_000_000;
+/// Series of a fleet.
+const MOST_SERIES: usize = 100_000;
+/// Moments at which the series of an expression are looked for: what is there for less than the time between two is too short to be
+/// judged.
+const MOMENTS: u64 = 24;
+/// Portions that fail one after the other before the others are given up.
+const IN_A_ROW: usize = 8;
+
+/// What a fleet is asked for.
+#[derive(Debug)]
+pub struct Asking<'a> {
+    /// Who is asked.
+    pub server: &'a Server,
+    /// The query for each quantity.
+    pub queries: BTreeMap<Quantity, Query>,
+    /// What they are for, as it is told.
+    pub asked: Asked,
+    /// What may be left out where it doesn't fit.
+    pub optional: Vec<Quantity>,
+    /// Labels whose values are judged together.
+    pub by: Vec<String>,
+    /// When.
+    pub range: Range,
+    /// Seconds without a reading after which a life has ended.
+    pub gap: f64,
+}
+
+/// What came of a fleet.
+#[derive(Debug)]
+pub struct Done<T> {
+    /// What was made of each group that has readings.
+    pub judged: Vec<T>,
+    /// Places of groups that could not be judged, and why.
+    pub failed: Vec<(usize, String)>,
+}
+
+/// What was fetched of a group.
+#[derive(Debug)]
+pub struct Gathered<'a> {
+    /// Whose it is.
+    pub group: &'a Group,
+    asked: Asked,
+    readings: Vec<Readings>,
+    gap: f64,
+}
+
+impl Gathered<'_> {
+    /// All of it, put together.
+    ///
+    /// # Errors
+    /// If nothing can be judged.
+    pub fn table(&self) -> Result<Table, String> {
+        of_series(&written(&self.group.labels), &self.asked, &self.readings, self.gap)
+    }
+
+    /// When its record begins, in Unix time: zeros before the first process may have been left out of it.
+    pub fn begun(&self, record: &RunRecord) -> f64 {
+        let least = record.samples.first().and_then(Sample::anon_and_swap).map_or(0.0, |bytes| bytes.min(1) as f64);
+        let rows = self.readings.iter().flat_map(|one| &one.rows).filter(|row| row.memory >= least);
+        rows.map(|row| row.t).fold(f64::INFINITY, f64::min)
+    }
+
+    /// What was read after a moment, in Unix seconds, put together.
+    ///
+    /// # Errors
+    /// If nothing can be judged.
+    pub fn table_after(&self, moment: f64) -> Result<Table, String> {
+        let later = |one: &Readings| {
+            let rows = one.rows.iter().filter(|row| row.t > moment).copied().collect();
+            Readings { name: one.name.clone(), rows }
+        };
+        let readings: Vec<Readings> = self.readings.iter().map(later).filter(|one| !one.rows.is_empty()).collect();
+        of_series(&written(&self.group.labels), &self.asked, &readings, self.gap)
+    }
+}
+
+/// Points of each quantity, by the place of their series.
+type Fetched = BTreeMap<Quantity, HashMap<usize, Vec<Point>>>;
+
+impl Asking<'_> {
+    /// The series that there are, and which go together.
+    ///
+    /// # Errors
+    /// If the server can't say, there are too many, or what belongs together isn't clear.
+    pub fn list(&self) -> Result<Joined, String> {
+        let mut lists = BTreeMap::new();
+        for (quantity, query) in &self.queries {
+            let list = self.listed(query).map_err(|error| format!("{}: {error}", quantity.option()))?;
+            if list.len() > MOST_SERIES {
+                return Err(format!(
+                    "{}: {} series are more than the {MOST_SERIES} that are judged at once: choose some by their labels",
+                    quantity.option(),
+                    list.len()
+                ));
+            }
+            lists.insert(*quantity, list);
+        }
+        join(lists, &self.by, &self.optional)
+    }
+
+    /// Asks no more for what doesn't fit.
+    pub fn leave_out(&mut self, quantity: Quantity) {
+        self.queries.remove(&quantity);
+        match quantity {
+            Quantity::Memory => {}
+            Quantity::Swap => self.asked.swap = None,
+            Quantity::Requests => self.asked.requests = None,
+            Quantity::Start => self.asked.start = None,
+        }
+    }
+
+    /// Of a selector, the server knows all series that were there at any time; those of an expression are looked for now and then.
+    fn listed(&self, query: &Query) -> Result<Vec<Labels>, String> {
+        let labels = if query.is_selector() {
+            self.server.series(query.text(), &self.range)?
+        } else {
+            let coarse = self.range.coarse(MOMENTS);
+            self.server.query_range(query.text(), &coarse)?.into_iter().map(|series| series.metric).collect()
+        };
+        Ok(labels.into_iter().map(|labels| query.own(labels)).collect())
+    }
+
+    /// Fetches all groups and hands each to `work`; what can't be fetched keeps nothing else from it.
+    ///
+    /// # Errors
+    /// If not even one thread can be started.
+    pub fn each<T: Send>(
+        &self,
+        joined: &Joined,
+        work: impl Fn(&Gathered<'_>) -> Result<T, String> + Sync,
+    ) -> io::Result<Done<T>> {
+        let batches = batches(joined, &self.queries, self.range.points);
+        let (next, failures) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let done = Mutex::new(Done { judged: Vec::new(), failed: Vec::new() });
+        let one = || {
+            while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let given_up = failures.load(Ordering::Relaxed) >= IN_A_ROW;
+                let fetched = if given_up {
+                    Err(format!("it was not asked for, as the server had failed {IN_A_ROW} times in a row"))
+                } else {
+                    self.fetch(batch, joined)
+                };
+                match fetched {
+                    Ok(fetched) => {
+                        failures.store(0, Ordering::Relaxed);
+                        self.hand_on(batch, joined, fetched, &work, &done);
+                    }
+                    Err(why) => {
+                        failures.fetch_add(1, Ordering::Relaxed);
+                        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                        done.failed.extend(batch.groups.clone().map(|group| (group, why.clone())));
+                    }
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            for thread in 0..CONNECTIONS.min(batches.len()) {
+                match std::thread::Builder::new().spawn_scoped(scope, one) {
+                    Ok(_) => {}
+                    // One is enough.
+                    Err(_) if thread > 0 => break,
+                    Err(error) => return Err(no_thread(error)),
+                }
+            }
+            Ok(())
+        })?;
+        Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Fetches what a portion asks for, part by part.
+    fn fetch(&self, batch: &Batch, joined: &Joined) -> Result<Fetched, String> {
+        let mut fetched = Fetched::new();
+        let groups = joined.groups.get(batch.groups.clone()).unwrap_or_default();
+        for ask in &batch.asks {
+            let list = joined.lists.get(&ask.quantity).map(Vec::as_slice).unwrap_or_default();
+            let wanted = groups.iter().flat_map(|group| &group.members).filter_map(|member| member.of(ask.quantity));
+            let places: HashMap<&Labels, usize> = wanted.map(|place| (&list[place], place)).collect();
+            let own =
+                |labels: Labels| self.queries.get(&ask.quantity).map_or_else(Labels::new, |query| query.own(labels));
+            let points = fetched.entry(ask.quantity).or_default();
+            for part in self.range.parts(MOST_POINTS / ask.series.max(1)) {
+                for series in self.server.query_range(&ask.query, &part)? {
+                    let labels = own(series.metric);
+                    let Some(place) = places.get(&labels) else { continue };
+                    let kept: &mut Vec<Point> = points.entry(*place).or_default();
+                    if kept.last().zip(series.values.first()).is_some_and(|(last, first)| first.t <= last.t) {
+                        return Err(format!(
+                            "{}: two series have the labels {}, or one comes twice: ask for one metric",
+                            ask.quantity.option(),
+                            written(&labels)
+                        ));
+                    }
+                    kept.extend(series.values);
+                }
+            }
+        }
+        Ok(fetched)
+    }
+
+    /// Puts each group of a portion together and hands it on. One without any reading was there at another time.
+    fn hand_on<T>(
+        &self,
+        batch: &Batch,
+        joined: &Joined,
+        mut fetched: Fetched,
+        work: &impl Fn(&Gathered<'_>) -> Result<T, String>,
+        done: &Mutex<Done<T>>,
+    ) {
+        let lists = joined.lists.get(&Quantity::Memory).map(Vec::as_slice).unwrap_or_default();
+        for place in batch.groups.clone() {
+            let Some(group) = joined.groups.get(place) else { continue };
+            let mut readings = Vec::with_capacity(group.members.len());
+            for member in &group.members {
+                // What is put together is dropped: a portion is never there twice.
+                let memory = fetched.get_mut(&Quantity::Memory).and_then(|series| series.remove(&member.memory));
+                let beside = Quantity::BESIDE.map(|quantity| {
+                    let points = fetched.get(&quantity).and_then(|series| series.get(&member.of(quantity)?));
+                    points.map(Vec::as_slice).unwrap_or_default()
+                });
+                let rows = rows(&memory.unwrap_or_default(), beside);
+                // Exporters go on with zeros for what has ended: it is no series of this time.
+                if rows.iter().any(|row| row.memory > 0.0) {
+                    readings.push(Readings { name: lists.get(member.memory).map_or_else(String::new, written), rows });
+                }
+            }
+            if readings.is_empty() {
+                continue;
+            }
+            let has = |quantity: Quantity| group.members.iter().any(|member| member.of(quantity).is_some());
+            let asked = Asked {
+                swap: self.asked.swap.clone().filter(|_| has(Quantity::Swap)),
+                requests: self.asked.requests.clone().filter(|_| has(Quantity::Requests)),
+                start: self.asked.start.clone().filter(|_| has(Quantity::Start)),
+                ..self.asked.clone()
+            };
+            let made = work(&Gathered { group, asked, readings, gap: self.gap });
+            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            match made {
+                Ok(made) => done.judged.push(made),
+                Err(why) => done.failed.push((place, why)),
+            }
+        }
+    }
+}
+
+/// Readings of memory, each with what else there is of that moment.
+fn rows(memory: &[Point], beside: [&[Point]; 3]) -> Vec<SeriesRow> {
+    let mut places = [0; 3];
+    let row = |point: &Point| {
+        let mut values = [f64::NAN; 3];
+        for ((points, place), value) in beside.iter().zip(&mut places).zip(&mut values) {
+            *place += points[*place..].iter().take_while(|other| other.t < point.t).count();
+            *value = points.get(*place).filter(|other| other.t == point.t).map_or(f64::NAN, |other| other.value);
+        }
+        let [swap, requests, start] = values;
+        SeriesRow { t: point.t, memory: point.value, swap, requests, start }
+    };
+    memory.iter().map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_beside_memory_stays_missing() {
+        let points =
+            |list: &[(f64, f64)]| list.iter().map(|(t, value)| Point { t: *t, value: *value }).collect::<Vec<_>>();
+        let memory = points(&[(1.0, 10.0), (2.0, 11.0), (4.0, 12.0)]);
+        let swap = points(&[(0.0, 7.0), (2.0, 8.0), (3.0, 9.0)]);
+        let rows = rows(&memory, [&swap, &[], &memory]);
+        assert!(rows[0].swap.is_nan() && rows[2].swap.is_nan() && rows.iter().all(|row| row.requests.is_nan()));
+        assert_eq!((rows[1].swap, rows[2].start, rows[2].memory), (8.0, 12.0, 12.0));
+    }
+}

@@ -1,0 +1,208 @@
+//! What came of a fleet: a line for each series, the surest and fastest leak first; terminal, JSON lines, HTML.
+
+mod html;
+mod metrics;
+mod terminal;
+
+pub use metrics::{Figures, Health, METRICS_TYPE, Shown, change, metrics};
+
+use super::jsonl;
+use super::text::Mood;
+use super::trace;
+use super::write;
+use super::{ReportError, text};
+use crate::fleet::written;
+use crate::model::{Resource, RunRecord};
+use crate::table::prometheus::Labels;
+use crate::verdict::{Gate, GateKind, Outcome, Verdict};
+use crate::words::fleet::Totals;
+use crate::words::{self, GateWords, Headline};
+use std::cmp::Ordering;
+use std::path::{Path, PathBuf};
+
+/// Points of memory that are drawn of a series, and lives that are.
+const POINTS: usize = 48;
+const LIVES: usize = 24;
+
+/// A fleet that was judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FleetReport {
+    /// Address of the server.
+    pub server: String,
+    /// What it was asked for: quantity, query, and what that is.
+    pub asked: Vec<[String; 3]>,
+    /// What the server says may be missing.
+    pub warnings: Vec<String>,
+    series: Vec<FleetSeries>,
+}
+
+/// What came of a series, or of those that are judged together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FleetSeries {
+    labels: Labels,
+    outcome: Option<Outcome>,
+    /// How urgent it is among those of its outcome: the larger, the more.
+    urgency: f64,
+    /// Growth, its interval, and what is allowed.
+    growth: GateWords,
+    /// Why it is open, or could not be judged; for a leak or a clean one, why it is.
+    why: String,
+    /// Its line of JSON.
+    line: String,
+    /// Memory over time, life by life.
+    trace: Vec<Vec<(f64, f64)>>,
+}
+
+impl FleetSeries {
+    /// What was judged.
+    pub fn judged(labels: &Labels, record: &RunRecord, verdict: &Verdict) -> Self {
+        let decided = verdict.findings.iter().find(|finding| finding.outcome == verdict.outcome);
+        let finding = decided.or(verdict.findings.first());
+        let of = |resource: Resource| move |gate: &&Gate| matches!(gate.kind, GateKind::Growth { resource: r, .. } if r == resource);
+        let gate = finding.and_then(|finding| verdict.gates.iter().find(of(finding.resource)));
+        let urgency = finding.and_then(|finding| {
+            let growth = finding.growth?;
+            let sure = match finding.outcome {
+                Outcome::Leak => growth.lower,
+                Outcome::Inconclusive => growth.estimate,
+                Outcome::Clean => growth.upper,
+            };
+            Some(sure / finding.budget.max(f64::MIN_POSITIVE))
+        });
+        FleetSeries {
+            labels: labels.clone(),
+            outcome: Some(verdict.outcome),
+            urgency: urgency.unwrap_or(f64::NEG_INFINITY),
+            growth: gate.map(words::gate).unwrap_or_default(),
+            why: jsonl::reason(record, verdict),
+            line: jsonl::series_line(&written(labels), labels, record, verdict),
+            trace: traced(record),
+        }
+    }
+
+    /// What could not be judged, and why.
+    pub fn failed(labels: &Labels, why: &str) -> Self {
+        FleetSeries {
+            labels: labels.clone(),
+            outcome: None,
+            urgency: 0.0,
+            growth: GateWords::default(),
+            why: why.to_owned(),
+            line: jsonl::series_error_line(&written(labels), labels, why),
+            trace: Vec::new(),
+        }
+    }
+
+    fn word(&self) -> &'static str {
+        self.outcome.map_or("NOT JUDGED", text::outcome_word)
+    }
+
+    fn mood(&self) -> Mood {
+        self.outcome.map_or(Mood::Unsure, Mood::of_outcome)
+    }
+
+    /// Its place: leaks, what could not be judged, what is open, what is clean.
+    fn rank(&self) -> u8 {
+        match self.outcome {
+            Some(Outcome::Leak) => 0,
+            None => 1,
+            Some(Outcome::Inconclusive) => 2,
+            Some(Outcome::Clean) => 3,
+        }
+    }
+
+    fn order(&self, other: &Self) -> Ordering {
+        let urgent = other.urgency.total_cmp(&self.urgency);
+        self.rank().cmp(&other.rank()).then(urgent).then_with(|| self.labels.cmp(&other.labels))
+    }
+
+    /// Its labels but for those that all have.
+    fn short(&self, common: &Labels) -> String {
+        let own = self.labels.iter().filter(|(label, value)| common.get(*label) != Some(value));
+        written(&own.map(|(label, value)| (label.clone(), value.clone())).collect())
+    }
+}
+
+impl FleetReport {
+    /// A report of these series, which are put in order.
+    pub fn new(server: String, asked: Vec<[String; 3]>, warnings: Vec<String>, mut series: Vec<FleetSeries>) -> Self {
+        series.sort_by(FleetSeries::order);
+        FleetReport { server, asked, warnings, series }
+    }
+
+    /// How many came to what.
+    pub fn totals(&self) -> Totals {
+        let count = |outcome| self.series.iter().filter(|series| series.outcome == outcome).count();
+        Totals {
+            leaks: count(Some(Outcome::Leak)),
+            failed: count(None),
+            open: count(Some(Outcome::Inconclusive)),
+            clean: count(Some(Outcome::Clean)),
+        }
+    }
+
+    /// For a terminal, with colours if `colour`.
+    pub fn terminal(&self, colour: bool) -> String {
+        terminal::render(self, colour)
+    }
+
+    /// One JSON object a line, in the order of the report.
+    pub fn jsonl(&self) -> String {
+        self.series.iter().map(|series| series.line.as_str()).collect()
+    }
+
+    /// One page with a table that can be searched.
+    pub fn html(&self) -> String {
+        html::render(self)
+    }
+
+    /// Writes the page and the lines into the directory `dir` and returns the paths of what was written.
+    ///
+    /// # Errors
+    /// If one of them can't be written.
+    pub fn write(&self, dir: &Path) -> Result<Vec<PathBuf>, ReportError> {
+        let failed = |path: PathBuf| move |source| ReportError::Write { path, source };
+        let directory = write::Directory::open(dir).map_err(failed(dir.to_owned()))?;
+        let files = [("fleet.html", self.html()), ("fleet.jsonl", self.jsonl())];
+        let put = |(name, content): (&str, String)| {
+            let path = dir.join(name);
+            directory.write(name, content.as_bytes()).map_err(failed(path.clone()))?;
+            Ok(path)
+        };
+        files.into_iter().map(put).collect()
+    }
+
+    fn headline(&self) -> Headline {
+        let common = self.common();
+        let worst = self.series.first().filter(|series| series.outcome == Some(Outcome::Leak));
+        let worst = worst.map(|series| (series.short(&common), series.growth.measured.to_string()));
+        words::fleet::headline(&self.totals(), worst.as_ref().map(|(name, growth)| (name.as_str(), growth.as_str())))
+    }
+
+    /// Labels that all series have with the same value; of a single series, none.
+    fn common(&self) -> Labels {
+        let [first, _, ..] = &self.series[..] else { return Labels::new() };
+        let mut common = first.labels.clone();
+        for series in &self.series {
+            common.retain(|label, value| series.labels.get(label) == Some(value));
+        }
+        common
+    }
+}
+
+/// Memory over time, thinned to what can be seen.
+fn traced(record: &RunRecord) -> Vec<Vec<(f64, f64)>> {
+    let lines = trace::memory_over_time(record);
+    let all: usize = lines.iter().map(|(_, points)| points.len()).sum();
+    let every = all.div_ceil(POINTS).max(1);
+    // From a reference: what is collected from a list itself would keep its room.
+    let thin = |points: &Vec<(f64, f64)>| {
+        let last = points.len().saturating_sub(1);
+        let kept = points.iter().enumerate().filter(|(place, _)| place % every == 0 || *place == last);
+        kept.map(|(_, point)| *point).filter(|(_, level)| level.is_finite()).collect()
+    };
+    lines.iter().take(LIVES).map(|(_, points)| thin(points)).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+use super::*;
+use crate::report::fixture;
+use base64::Engine;
+use sha2::{Digest, Sha256};
+
+fn labels(pod: &str) -> Labels {
+    [("job", "shop"), ("pod", pod)].map(|(label, value)| (label.to_owned(), value.to_owned())).into()
+}
+
+/// A fleet with a series of each outcome.
+fn fleet() -> FleetReport {
+    let judged =
+        |pod: &str, (record, verdict): (RunRecord, Verdict)| FleetSeries::judged(&labels(pod), &record, &verdict);
+    let series = vec![
+        judged("clean", fixture::warm_up()),
+        FleetSeries::failed(&labels("away"), "http://127.0.0.1:9090: it answered with status 503; ask for less"),
+        judged("leaking", fixture::leak()),
+        judged("open", fixture::inconclusive()),
+    ];
+    let asked = vec![
+        ["memory".into(), "process_resident_memory_bytes{job=\"shop\"}".into(), "resident memory, in bytes".into()],
+        ["time".into(), "the last 6 h".into(), "a reading every 30 s".into()],
+    ];
+    FleetReport::new("http://127.0.0.1:9090".into(), asked, vec!["a store is away".into()], series)
+}
+
+#[test]
+fn the_surest_leak_comes_first_and_what_is_proven_clean_last() {
+    insta::assert_snapshot!(fleet().terminal(false));
+    assert_eq!(fleet().totals(), Totals { leaks: 1, failed: 1, open: 1, clean: 1 });
+}
+
+#[test]
+fn the_page_has_every_series_and_can_be_searched() {
+    let page = fleet().html();
+    insta::assert_snapshot!(
+        page.split_once("<main>").unwrap().1.split_once("<footer>").unwrap().0.replace("</", "\n</")
+    );
+    let digest = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(include_str!("search.js")));
+    assert!(page.contains(&format!("script-src 'sha256-{digest}'")), "SCRIPT_SHA256 is to be sha256-{digest}");
+    assert!(!page.contains(" src=") && !page.contains(" href="));
+}
+
+#[test]
+fn every_line_fits_the_schema() {
+    let validator = jsonschema::validator_for(&jsonl::series_schema()).unwrap();
+    let lines = fleet().jsonl();
+    let lines: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(lines.iter().all(|line| validator.is_valid(line)), "{lines:#?}");
+    let told: Vec<_> = lines.iter().map(|line| (line["labels"]["pod"].as_str(), line["verdict"].as_str())).collect();
+    let expected = [
+        (Some("leaking"), Some("leak")),
+        (Some("away"), None),
+        (Some("open"), Some("inconclusive")),
+        (Some("clean"), Some("clean")),
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(lines[0]["series"], "{job=\"shop\",pod=\"leaking\"}");
+}
+
+#[test]
+fn nothing_hostile_gets_through() {
+    let (record, verdict) = fixture::hostile();
+    let hostile = "\u{1b}[31m</script><img src=x>\u{202e}\"\n";
+    let series =
+        vec![FleetSeries::judged(&labels(hostile), &record, &verdict), FleetSeries::failed(&labels("a"), hostile)];
+    let asked = vec![[hostile.into(), hostile.into(), hostile.into()]];
+    let report = FleetReport::new(hostile.into(), asked, vec![hostile.into()], series);
+    for text in [report.terminal(false), report.jsonl(), report.html()] {
+        assert!(!text.chars().any(|c| c.is_control() && c != '\n' || c == '\u{202e}'), "{text}");
+    }
+    assert!(!report.html().contains("<img") && report.html().matches("</script>").count() == 1);
+}
+
+#[test]
+fn an_empty_fleet_is_told_to_be_one() {
+    let report = FleetReport::new("http://127.0.0.1:9090".into(), Vec::new(), Vec::new(), Vec::new());
+    assert!(
+        report.terminal(false).contains("the fleet is EMPTY: no series has a reading."),
+        "{}",
+        report.terminal(false)
+    );
+    assert!(report.jsonl().is_empty() && report.html().contains("EMPTY"));
+}

@@ -1,0 +1,192 @@
+//! `seepage fleet --watch`, as who scrapes it sees it.
+
+use super::stand_in::{Asked, Reply, Series, StandIn};
+use super::{answer, pod, right};
+use crate::common::Bench;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// A watch that runs, and where it serves.
+pub struct Running {
+    child: Child,
+    address: String,
+}
+
+impl Running {
+    pub fn new(bench: &Bench, url: &str, more: &[&str]) -> Running {
+        let mut seepage = bench.seepage();
+        seepage.args(["fleet", url, "--memory", "mem", "--since", "2h", "--step", "30s"]);
+        seepage.args(["--watch", "1s", "--listen", "127.0.0.1:0"]).args(more);
+        let mut child = seepage.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let address = line.split_once("; http://").and_then(|(_, rest)| rest.split_once('/'));
+        let address = address.unwrap_or_else(|| panic!("{line}")).0.to_owned();
+        Running { child, address }
+    }
+
+    fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    /// What is served once it has this line.
+    pub fn until(&self, line: &str) -> String {
+        let begun = Instant::now();
+        loop {
+            let text = self.get("/metrics");
+            if text.lines().any(|one| one == line) {
+                return text;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "no `{line}` in\n{text}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Ends it by a signal; its code, and what it printed.
+    fn end(mut self, signal: i32) -> (Option<i32>, String) {
+        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::try_from(signal).unwrap()).unwrap();
+        let code = self.child.wait().unwrap().code();
+        let mut text = String::new();
+        self.child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
+        (code, text)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+const LEAKS: &str = r#"seepage_fleet_verdict{job="shop",pod="leaks",seepage_fleet_verdict="leak"} 1"#;
+
+fn pods() -> Vec<Series> {
+    vec![pod("leaks", 300.0), pod("clean", 0.0)]
+}
+
+#[test]
+fn what_is_known_is_served_and_kept_over_a_restart() {
+    let bench = Bench::new();
+    // Two hours of history are one window, which is not enough.
+    let server = StandIn::new(pods(), right);
+    let state = ["--state", "kept", "--limit", "1 GiB"];
+    let running = Running::new(&bench, &server.url, &state);
+    let text = running.until(r#"seepage_fleet_verdict{job="shop",pod="leaks",seepage_fleet_verdict="suspected"} 1"#);
+    assert!(
+        text.starts_with("HTTP/1.1 200 OK\r\ncontent-type: application/openmetrics-text; version=1.0.0; charset=utf-8")
+    );
+    assert!(
+        text.contains(r#"seepage_fleet_verdict{job="shop",pod="clean",seepage_fleet_verdict="clean"} 1"#),
+        "{text}"
+    );
+    assert!(text.contains("seepage_fleet_series_judged 2\n") && text.ends_with("\n# EOF\n"), "{text}");
+    let value = |name: &str| -> f64 {
+        let line = text.lines().find(|line| line.starts_with(&format!("{name}{{job=\"shop\",pod=\"leaks\"}}")));
+        line.unwrap_or_else(|| panic!("{name}: {text}")).rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    let rate = 300.0 * super::MIB / 3600.0;
+    assert!((value("seepage_fleet_growth_bytes_per_second") / rate - 1.0).abs() < 0.05, "{text}");
+    assert!(
+        value("seepage_fleet_growth_lower_bytes_per_second") < value("seepage_fleet_growth_upper_bytes_per_second")
+    );
+    let room = (1024.0 * super::MIB - value("seepage_fleet_memory_bytes")).max(0.0);
+    assert!((value("seepage_fleet_limit_seconds") - room / rate).abs() <= 0.05 * room / rate, "{text}");
+    assert!(running.get("/healthz").ends_with("\r\n\r\nok\n") && running.get("/x").starts_with("HTTP/1.1 404"));
+    assert_eq!(running.end(TERM).0, Some(143));
+
+    // As it would be after the first window, two hours later.
+    let file = bench.path().join("kept/watch.json");
+    let mut kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    for (_, known) in kept["content"]["series"].as_object_mut().unwrap() {
+        assert_eq!(known["watched"]["bet"]["tests"], 1);
+        for time in ["begun", "judged", "last"] {
+            let moment = known["watched"][time].as_f64().unwrap();
+            known["watched"][time] = (moment - 7230.0).into();
+        }
+    }
+    std::fs::write(&file, kept.to_string()).unwrap();
+    let running = Running::new(&bench, &server.url, &state);
+    let text = running.until(LEAKS);
+    assert!(text.contains("seepage_fleet_leak_since_timestamp_seconds{job=\"shop\",pod=\"leaks\"} "), "{text}");
+    let (code, printed) = running.end(2);
+    assert_eq!(code, Some(130));
+    assert!(printed.contains("LEAK       {job=\"shop\",pod=\"leaks\"}") && printed.lines().count() == 1, "{printed}");
+
+    // The server is gone: what was known is still told, at once, and the failures are.
+    drop(server);
+    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
+    let nobody = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    let running = Running::new(&bench, &nobody, &state);
+    let text = running.until("seepage_fleet_failures_total 1");
+    assert!(text.contains(LEAKS) && text.contains("seepage_fleet_last_success_timestamp_seconds 1"), "{text}");
+    // Another watch must not write the same state.
+    let mut second = bench.seepage();
+    second.args(["fleet", &nobody, "--memory", "mem", "--since", "2h", "--watch", "1s", "--listen", "127.0.0.1:0"]);
+    let second = bench.ended(second.args(state).output().unwrap());
+    assert_eq!(second.code, Some(1), "{}", second.story());
+    assert!(second.stderr.contains("another process of seepage"), "{}", second.story());
+}
+
+const TERM: i32 = 15;
+
+#[test]
+fn a_server_that_fails_for_a_while_leaves_the_last_answers() {
+    let bench = Bench::new();
+    let broken = Arc::new(AtomicBool::new(false));
+    let ours = Arc::clone(&broken);
+    let server = StandIn::new(pods(), move |_: &Asked| {
+        if ours.load(Ordering::SeqCst) { Reply::Raw(answer(500, 4, "oops")) } else { Reply::Right }
+    });
+    let running = Running::new(&bench, &server.url, &[]);
+    let known = r#"seepage_fleet_verdict{job="shop",pod="clean",seepage_fleet_verdict="clean"} 1"#;
+    running.until(known);
+    broken.store(true, Ordering::SeqCst);
+    let text = running.until("seepage_fleet_failures_total 2");
+    assert!(text.contains(known) && text.contains("seepage_fleet_series_judged 0\n"), "{text}");
+    broken.store(false, Ordering::SeqCst);
+    running.until("seepage_fleet_series_judged 2");
+}
+
+#[test]
+fn what_can_not_be_watched_is_refused() {
+    let bench = Bench::new();
+    ["foreign", "torn"].iter().for_each(|name| std::fs::create_dir(bench.path().join(name)).unwrap());
+    bench.write("foreign/watch.json", "{\"mine\": 1}");
+    bench.write("torn/watch.json", "{\"format\": \"seepage fleet wat");
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().to_string();
+    let cases: [(&[&str], i32, &str); 7] = [
+        (&["--listen", &port], 1, "another program may have this port: give a free one by --listen"),
+        (&["--listen", "0.0.0.0:0"], 2, "--listen-beyond-loopback"),
+        (&["--watch", "3h"], 2, "expected a time from 1s to that of --since"),
+        (&["--format", "jsonl"], 2, "cannot be used with"),
+        (&["--state", "foreign"], 1, "foreign/watch.json: expected what `seepage fleet --watch` keeps"),
+        (&["--state", "torn"], 1, "cut off after"),
+        (&["--listen", "nowhere"], 2, "--listen"),
+    ];
+    for (more, code, told) in cases {
+        let mut seepage = bench.seepage();
+        seepage.args(["fleet", "http://127.0.0.1:1", "--memory", "mem", "--since", "2h"]).args(more);
+        if !more.contains(&"--watch") {
+            seepage.args(["--watch", "1s"]);
+        }
+        if !more.contains(&"--listen") {
+            seepage.args(["--listen", "127.0.0.1:0"]);
+        }
+        let ended = bench.ended(seepage.output().unwrap());
+        assert_eq!(ended.code, Some(code), "{more:?}: {}", ended.story());
+        assert!(ended.stderr.contains(told), "{more:?}: {}", ended.story());
+    }
+    assert_eq!(std::fs::read_to_string(bench.path().join("foreign/watch.json")).unwrap(), "{\"mine\": 1}");
+}
