@@ -234,16 +234,20 @@ pub fn fleet(arguments: &Arguments) -> Done {
 
 /// When readings are asked for: so many seconds more than `--since`.
 fn range(arguments: &Arguments, more: f64) -> Result<Range, String> {
-    let (since, step) = (arguments.since.0.as_secs_f64(), arguments.step.0.as_secs_f64());
-    let readings = since / step.max(1e-3);
+    let (since, step) = (arguments.since.0.as_secs_f64(), arguments.step.0.as_secs_f64().max(1e-3));
+    let readings = since / step;
     if readings < LEAST {
         return Err(format!("--since has less than {LEAST} times --step in it: too few readings to judge"));
     }
     if readings > MOST {
         return Err(format!("--since has more than {MOST} times --step in it: choose a longer --step"));
     }
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64());
-    Ok(Range::before(now, since + more, step.max(1e-3)))
+    Ok(Range::before(now(), since + more, step))
+}
+
+/// Unix time in seconds.
+fn now() -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64())
 }
 
 /// What the server is asked for.

@@ -45,9 +45,7 @@ pub fn series_schema() -> serde_json::Value {
 
 /// Why a verdict is what it is, in a sentence.
 pub fn reason(record: &RunRecord, verdict: &Verdict) -> String {
-    let decided = verdict.findings.iter().find(|f| f.outcome == verdict.outcome);
-    // A run may be open for another reason than its growth, such as a target that died.
-    decided.map_or_else(|| words::headline(record, verdict).to_string(), words::reason)
+    verdict.deciding().map_or_else(|| words::headline(record, verdict).to_string(), words::reason)
 }
 
 fn render(line: &impl Serialize) -> String {
@@ -141,23 +139,36 @@ struct Failed {
     error: String,
 }
 
-#[derive(Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-enum Per {
+pub(super) enum Per {
     Request,
     Second,
 }
 
+impl Per {
+    pub fn word(self) -> &'static str {
+        match self {
+            Per::Request => "request",
+            Per::Second => "second",
+        }
+    }
+}
+
+/// What growth is told per, and how many steps of the axis that is: growth per hour is told per second, so that all numbers over
+/// time have one unit.
+pub(super) fn per(axis: Axis) -> (Per, f64) {
+    match axis {
+        Axis::WorkerRequests | Axis::SharedRequests | Axis::PoolRequests => (Per::Request, 1.0),
+        Axis::Seconds => (Per::Second, 1.0),
+        Axis::Hours => (Per::Second, 3600.0),
+    }
+}
+
 impl Answered {
     fn new(record: &RunRecord, verdict: &Verdict) -> Self {
-        let with = |outcome| verdict.findings.iter().find(|f| f.outcome == outcome);
-        let finding = with(verdict.outcome).or(verdict.findings.first());
-        // Growth per hour is told per second, so that all numbers over time have one unit.
-        let per = finding.map(|f| match f.axis {
-            Axis::WorkerRequests | Axis::SharedRequests | Axis::PoolRequests => (Per::Request, 1.0),
-            Axis::Seconds => (Per::Second, 1.0),
-            Axis::Hours => (Per::Second, 3600.0),
-        });
+        let finding = verdict.deciding().or(verdict.findings.first());
+        let per = finding.map(|f| per(f.axis));
         let growth = finding.and_then(|f| f.growth);
         let number = |value: f64| Some(value / per.as_ref().map_or(1.0, |p| p.1)).filter(|v| v.is_finite());
         Answered {

@@ -1,7 +1,8 @@
 //! Readings and verdict as OpenMetrics, each with its time: for whoever keeps such in Prometheus (`promtool tsdb create-blocks-from
 //! openmetrics`), or reads them again by `seepage analyze`.
 
-use crate::model::{Axis, RunRecord, Sample};
+use super::jsonl::per;
+use crate::model::{RunRecord, Sample};
 use crate::verdict::{Outcome, Verdict};
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
@@ -49,13 +50,8 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
     head(&mut out, "seepage_growth", "gauge", "", "Growth in bytes or items per request or second, with its bounds");
     let mut allowed = String::new();
     for finding in &verdict.findings {
-        // As in JSON lines, growth per hour is told per second.
-        let (per, steps) = match finding.axis {
-            Axis::WorkerRequests | Axis::SharedRequests | Axis::PoolRequests => ("request", 1.0),
-            Axis::Seconds => ("second", 1.0),
-            Axis::Hours => ("second", 3600.0),
-        };
-        let labels = format!("{run},resource=\"{}\",per=\"{per}\"", finding.resource.name());
+        let (per, steps) = per(finding.axis);
+        let labels = format!("{run},resource=\"{}\",per=\"{}\"", finding.resource.name(), per.word());
         if let Some(growth) = &finding.growth {
             for (of, value) in [("estimate", growth.estimate), ("lower", growth.lower), ("upper", growth.upper)] {
                 if !value.is_finite() {

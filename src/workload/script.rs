@@ -4,6 +4,7 @@ use super::WorkloadError;
 use super::body::{Filling, Message};
 use super::plan::{Drawn, Request, RequestPlan};
 use crate::config::{BodyConfig, StepConfig, WorkloadConfig, read_input};
+use crate::http::is_token;
 use std::io::Write;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::Path;
@@ -157,7 +158,7 @@ impl Server {
 
 impl Step {
     fn new(config: &StepConfig, servers: &[Server]) -> Result<Step, (&'static str, String)> {
-        if config.method.is_empty() || !config.method.bytes().all(is_token) {
+        if !is_token(&config.method) {
             return Err(("method", format!("`{}` is not an HTTP method", config.method)));
         }
         if !config.path.starts_with('/') || !config.path.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -211,7 +212,7 @@ fn render_headers(config: &StepConfig) -> Result<Headers, (&'static str, String)
     let mut text = String::new();
     let (mut has_host, mut has_agent) = (false, false);
     for (name, value) in &config.headers {
-        if name.is_empty() || !name.bytes().all(is_token) {
+        if !is_token(name) {
             return Err(("headers", format!("`{name}` is not the name of a header")));
         }
         if value.bytes().any(|byte| byte.is_ascii_control() && byte != b'\t') {
@@ -256,11 +257,6 @@ fn drawn_of(config: &StepConfig) -> Result<Drawn, (&'static str, String)> {
         return Err(("body", format!("the smallest size, {low}, is above the largest, {high}")));
     }
     Ok(Drawn { weight: config.weight, size, abort: config.abort.as_ref().map(|abort| (abort.share.0, abort.at)) })
-}
-
-/// Whether a byte may be part of a method or header name (RFC 9110, section 5.6.2).
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]

@@ -93,8 +93,8 @@ fn numbers_of(code: &[TokenTree], found: &mut Vec<f64>) {
             TokenTree::Group(group) => numbers_of(&group.stream().into_iter().collect::<Vec<_>>(), found),
             TokenTree::Literal(literal) => {
                 let text = literal.to_string().replace('_', "");
-                let bare = ["f64", "usize", "u64", "u32", "i32", "i64"].iter().find_map(|kind| text.strip_suffix(kind));
-                found.extend(bare.unwrap_or(&text).trim_end_matches('.').parse::<f64>());
+                // Without its type, such as `f64`.
+                found.extend(text.split(['f', 'u', 'i']).next().and_then(|bare| bare.parse::<f64>().ok()));
             }
             _ => {}
         }

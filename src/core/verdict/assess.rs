@@ -131,8 +131,12 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let alpha = terms.demands.leak / terms.tests.max(1) as f64;
     // What jumps add goes on with certainty only if they go on.
     let going_on = pattern == JumpPattern::GoingOn;
-    let added = |m: &Plausible| if m.stepped && going_on { by_jumps } else { 0.0 };
-    let (few, many) = net(jumps, alpha);
+    let (few, many) = if going_on { net(jumps, alpha) } else { (0.0, 0.0) };
+    // The estimate and the bounds of what they add to a model that was fitted without them.
+    let added = |m: &Plausible| {
+        let of_jumps = (by_jumps, few / total_span, many / total_span);
+        if m.stepped && going_on { of_jumps } else { (0.0, 0.0, 0.0) }
+    };
     let span = longest(raw);
     // Whatever the noise, both ends of the run are known to a rounding step only: the errors of slow growth aren't independent.
     let rounding = terms.quantum / span;
@@ -140,17 +144,15 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         let near = || models.iter().filter(move |m| m.distance <= reach);
         // The bounds of a sum from those of its parts (Zou & Donner 2008).
         let lower = |m: &Plausible| {
-            let (growth, jumps) = (pick(m), added(m));
-            let below = if jumps > 0.0 { jumps - few / total_span } else { 0.0 };
-            growth.value + jumps - (growth.value - growth.lower(alpha)).hypot(below)
+            let (growth, (jumps, few, _)) = (pick(m), added(m));
+            growth.value + jumps - (growth.value - growth.lower(alpha)).hypot(jumps - few)
         };
         let upper = |m: &Plausible| {
-            let (growth, jumps) = (pick(m), added(m));
-            let above = if jumps > 0.0 { many / total_span - jumps } else { 0.0 };
-            growth.value + jumps + (growth.upper(alpha_clean) - growth.value).hypot(above)
+            let (growth, (jumps, _, many)) = (pick(m), added(m));
+            growth.value + jumps + (growth.upper(alpha_clean) - growth.value).hypot(many - jumps)
         };
         Interval {
-            estimate: pick(best).value + added(best),
+            estimate: pick(best).value + added(best).0,
             lower: near().map(lower).fold(f64::INFINITY, f64::min) - rounding,
             upper: near().map(upper).fold(f64::NEG_INFINITY, f64::max) + rounding,
             confidence: 1.0 - 2.0 * ALPHA_LEAK.get(),
@@ -158,7 +160,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     };
     let of_models = within(|m| m.persistent, FAR.get());
     let end = within(|m| m.end, NEAR.get());
-    let least = models.iter().map(|m| m.persistent.value + added(m)).fold(f64::INFINITY, f64::min);
+    let least = models.iter().map(|m| m.persistent.value + added(m).0).fold(f64::INFINITY, f64::min);
     let bound = over.max(1.0) * budget;
     let too_soon = early && is_warming_up(best);
     // Load and wave would stand for growth or hide it: what is left is read.
@@ -167,10 +169,10 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     // Rises of very different sizes have a mean that no bound for symmetric errors knows well.
     let lasting = if early { None } else { paces_that_last(best, &steady, span) };
     let lasting = lasting.filter(|paces| of_models.lower <= bound && exceed(paces, budget, alpha));
-    let of_parts = lasting.and_then(|paces| Some((mean(&paces), bounds(&paces, alpha)?)));
+    let of_parts = lasting.and_then(|paces| bounds(&paces, alpha));
     let by_parts = of_parts.is_some();
     let persistent =
-        of_parts.map_or(of_models, |(estimate, (lower, upper))| Interval { estimate, lower, upper, ..of_models });
+        of_parts.map_or(of_models, |(estimate, lower, upper)| Interval { estimate, lower, upper, ..of_models });
     let is_known = best.rho < WANDERS.get() && !(of_models.lower <= bound && fades)
         || !fades
             && parts.map_or_else(|| halves_exceed(&steady, budget), |paces| exceed(&paces, budget, ALPHA_LEAK.get()));
@@ -184,7 +186,7 @@ pub(super) fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         Condition::ManyRises(
             best.stepped && going_on || steady.iter().any(is_spread) || best.stepped && smooth.iter().any(is_spread),
         ),
-        Condition::SeenForLong(!is_recent(best, best.line / span + added(best), budget)),
+        Condition::SeenForLong(!is_recent(best, best.line / span + added(best).0, budget)),
         Condition::GoesOnToTheEnd(!stopped),
         Condition::NotTakenBack(!taken_back),
     ];
@@ -246,10 +248,6 @@ fn paces_that_last(best: &Plausible, steady: &[Levels], span: f64) -> Option<Vec
         [one] if !one.floor => paces(&less_transients(best, one, span)),
         _ => None,
     }
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
 }
 
 /// What growth is under beyond doubt. A steep fall must not make up for noise: that asks for power.

@@ -2,7 +2,7 @@
 
 use super::assess::{Assessment, Demands, Subject, Terms, assess};
 use super::class::Behaviour;
-use super::condition::{Condition, hold};
+use super::condition::Condition;
 use super::explain;
 use super::forecast::pace;
 use super::lasting::late_slope;
@@ -205,8 +205,10 @@ fn with_second_half(whole: Assessment, series: &[Series], pool: &Pool, terms: Te
     };
     let later = if is_short { None } else { assess_pool(&later, &half, terms, least_jump) };
     let Some(later) = later else { return whole };
-    let clean = later.clean;
-    if hold(&clean) { Assessment { clean, by_second_half: true, end: later.end, ..whole } } else { whole }
+    if !later.is_clean() {
+        return whole;
+    }
+    Assessment { clean: later.clean, by_second_half: true, end: later.end, ..whole }
 }
 
 /// Which of these lives began and ended while it was watched: one that goes on when a watch ends would have been read again.

@@ -12,12 +12,12 @@ use crate::thresholds::jumping::CLEAR;
 /// counts as a drop. Where minor collections leave what a major one takes, it is each one's level less what its kind
 /// usually leaves.
 pub(super) fn floor(readings: &Levels, least: f64) -> Option<Levels> {
-    let drops = drops(&readings.y, least, STEEP.get(), OFTEN.get());
+    let drops = drops(&readings.y, least);
     if drops.places.len() < DROPS.get() || !drops.are_gradual() {
         return None;
     }
     let floor = Levels { floor: true, ..readings.pick(&drops.places) };
-    let major = self::drops(&floor.y, least, STEEP.get(), OFTEN.get());
+    let major = self::drops(&floor.y, least);
     let floor = if major.places.len() >= MAJOR.get() { without_minor(&floor, &major.places) } else { floor };
     Some(in_stretches(&floor))
 }
@@ -111,10 +111,10 @@ impl Drops {
     }
 }
 
-fn drops(y: &[f64], least: f64, steep: f64, often: f64) -> Drops {
+fn drops(y: &[f64], least: f64) -> Drops {
     let steps: Vec<f64> = y.windows(2).map(|w| w[1] - w[0]).collect();
     let mut drops = Drops::default();
-    let Some(spread) = spread(&steps, often) else { return drops };
+    let Some(spread) = spread(&steps, OFTEN.get()) else { return drops };
     let threshold = (CLEAR.get() * spread).max(least);
     // Since the last drop: the largest single rise.
     let mut steepest = 0.0f64;
@@ -131,7 +131,7 @@ fn drops(y: &[f64], least: f64, steep: f64, often: f64) -> Drops {
         while i < steps.len() && steps[i] < 0.0 {
             i += 1;
         }
-        drops.gradual += usize::from(steepest < steep * (top - y[i]));
+        drops.gradual += usize::from(steepest < STEEP.get() * (top - y[i]));
         drops.places.push(i);
         steepest = 0.0;
     }

@@ -30,9 +30,9 @@ pub(super) fn exceed(paces: &[f64], allowed: f64, alpha: f64) -> bool {
     over.iter().sum::<f64>() > 0.0 && sign_flip(&over).is_some_and(|both_sides| both_sides / 2.0 <= alpha)
 }
 
-/// The bounds of the mean pace that [`exceed`] doesn't rule out, with this error probability each; `None` if it can rule nothing
-/// out.
-pub(super) fn bounds(paces: &[f64], alpha: f64) -> Option<(f64, f64)> {
+/// The mean pace, and the bounds of what [`exceed`] doesn't rule out of it, with this error probability each; `None` if it can rule
+/// nothing out.
+pub(super) fn bounds(paces: &[f64], alpha: f64) -> Option<(f64, f64, f64)> {
     let mean = paces.iter().sum::<f64>() / paces.len() as f64;
     let lower = |paces: &[f64], mean: f64| {
         // What is under all of the paces is ruled out if anything is.
@@ -48,7 +48,7 @@ pub(super) fn bounds(paces: &[f64], alpha: f64) -> Option<(f64, f64)> {
         Some(ruled_out)
     };
     let mirrored: Vec<f64> = paces.iter().map(|pace| -pace).collect();
-    Some((lower(paces, mean)?, -lower(&mirrored, -mean)?))
+    Some((mean, lower(paces, mean)?, -lower(&mirrored, -mean)?))
 }
 
 /// Whether growth slows down over the second half so much that it would be within `allowed` after half a run more, by a
@@ -187,8 +187,7 @@ mod tests {
     #[test]
     fn bounds_hold_what_is_not_ruled_out() {
         let stairs = paces(&levels(|x| 30.0 * (x / 7.0).floor())).unwrap();
-        let (lower, upper) = bounds(&stairs, 0.01).unwrap();
-        let mean = stairs.iter().sum::<f64>() / stairs.len() as f64;
+        let (mean, lower, upper) = bounds(&stairs, 0.01).unwrap();
         assert!(lower < mean && mean < upper, "{lower} to {upper}");
         assert!(exceed(&stairs, lower, 0.01) && !exceed(&stairs, lower + 0.1, 0.01), "{lower}");
         assert_eq!(bounds(&stairs, 1e-9), None, "twelve signs can't be as sure as that");

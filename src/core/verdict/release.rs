@@ -14,7 +14,7 @@ use crate::thresholds::release::SMOOTH;
 /// that counts.
 pub(super) fn after_release(series: &Series, least: f64) -> Option<Series> {
     let Levels { x, y, .. } = levels(series, BLOCKS.get());
-    let low = (0..(0.5 * y.len() as f64) as usize).min_by(|a, b| y[*a].total_cmp(&y[*b]))?;
+    let low = (0..y.len() / 2).min_by(|a, b| y[*a].total_cmp(&y[*b]))?;
     let (head, rest) = (&y[..=low], &y[low..]);
     let steps = |levels: &[f64]| levels.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>();
     let fall = head[0] - y[low];

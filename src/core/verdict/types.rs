@@ -264,3 +264,10 @@ pub struct Verdict {
     /// What the reader should know beside: noise, missing readings, deaths.
     pub notes: Vec<Note>,
 }
+
+impl Verdict {
+    /// The first finding with the answer of the run; `None` if that is for another reason, such as a target that died.
+    pub fn deciding(&self) -> Option<&Finding> {
+        self.findings.iter().find(|finding| finding.outcome == self.outcome)
+    }
+}

@@ -1,5 +1,6 @@
 //! A fleet that is watched, as OpenMetrics: what is known of each series, and how the watch itself is doing.
 
+use super::super::jsonl::{Per, per};
 use super::super::openmetrics::{head, put, quoted};
 use crate::fleet::written;
 use crate::model::{Axis, RunRecord};
@@ -38,8 +39,7 @@ impl Figures {
         let now = record.samples.iter().filter(|sample| sample.t == last);
         let memory = now.filter_map(|sample| sample.anon_and_swap()).max()?;
         let finding = verdict.findings.first();
-        let axis = finding.map_or(Axis::Hours, |finding| finding.axis);
-        let steps = if axis == Axis::Hours { 3600.0 } else { 1.0 };
+        let (per, steps) = per(finding.map_or(Axis::Hours, |finding| finding.axis));
         let growth = finding.and_then(|finding| finding.growth).map(|growth| Interval {
             estimate: growth.estimate / steps,
             lower: growth.lower / steps,
@@ -48,7 +48,7 @@ impl Figures {
         });
         let is_whole = |growth: &Interval| [growth.estimate, growth.lower, growth.upper].iter().all(|v| v.is_finite());
         let growth = growth.filter(is_whole);
-        let per_request = !matches!(axis, Axis::Hours | Axis::Seconds);
+        let per_request = per == Per::Request;
         let room = limit.map(|limit| limit.saturating_sub(memory) as f64);
         let pace = growth.map(|growth| growth.estimate).filter(|pace| *pace > 0.0 && !per_request);
         let limit = room.zip(pace).map(|(room, pace)| room / pace).filter(|seconds| seconds.is_finite());

@@ -56,8 +56,7 @@ pub struct FleetSeries {
 impl FleetSeries {
     /// What was judged.
     pub fn judged(labels: &Labels, record: &RunRecord, verdict: &Verdict) -> Self {
-        let decided = verdict.findings.iter().find(|finding| finding.outcome == verdict.outcome);
-        let finding = decided.or(verdict.findings.first());
+        let finding = verdict.deciding().or(verdict.findings.first());
         let of = |resource: Resource| move |gate: &&Gate| matches!(gate.kind, GateKind::Growth { resource: r, .. } if r == resource);
         let gate = finding.and_then(|finding| verdict.gates.iter().find(of(finding.resource)));
         let urgency = finding.and_then(|finding| {

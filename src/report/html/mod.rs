@@ -131,7 +131,7 @@ fn verdict_section(record: &RunRecord, verdict: &Verdict) -> Markup {
     let first = text::headline(record, verdict);
     // The first lines of what is open have the reason.
     let is_open = verdict.outcome == Outcome::Inconclusive;
-    let deciding = verdict.findings.iter().find(|f| f.outcome == verdict.outcome && !is_open);
+    let deciding = verdict.deciding().filter(|_| !is_open);
     html! {
         section.verdict.(tone(Mood::of_verdict(verdict))) {
             h1 { (plain(&first.name)) " " span.word { (first.word) } (plain(&first.rest)) }

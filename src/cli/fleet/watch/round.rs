@@ -1,6 +1,6 @@
 //! One round of a watch: what is fetched, judged and concluded, and what is known after it.
 
-use super::super::{Arguments, asking, budgeted, range, shown};
+use super::super::{Arguments, asking, budgeted, now, range, shown};
 use crate::config;
 use crate::fleet::written;
 use crate::prometheus::{Gathered, Server};
@@ -10,7 +10,7 @@ use crate::verdict;
 use crate::watch::{Watched, last_life, tell};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// Seconds without a reading after which a series isn't shown any more: as long as Prometheus itself takes a value for the present one.
 const SILENT: f64 = 300.0;
@@ -171,8 +171,4 @@ fn look(
         watched.look(&budgeted(arguments, table));
     }
     Ok((watched, figures))
-}
-
-fn now() -> f64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |now| now.as_secs_f64())
 }
