@@ -3,9 +3,9 @@
 use super::budget::{self, RecordedBudget, ResourceBudget};
 use super::problem::Problem;
 use crate::config::{self, Span};
-use crate::model::{self, Bytes, CountingSource, Event, EventKind, Per, RunRecord, Sample, format_seconds};
+use crate::model::{self, Bytes, Event, EventKind, RunRecord, format_seconds};
 use crate::store;
-use crate::table::{self, Decimal, Mapping, RequestsAre, Table};
+use crate::table::{self, Decimal, Mapping, RequestsAre, Table, usual_budgets};
 use crate::verdict::ExitCode;
 use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
@@ -291,18 +291,7 @@ fn read_table(input: &Path, mapping: &Mapping) -> Result<RunRecord, String> {
 /// The record of a table, with usual budgets for what it has; what is to be said of it are notes at its begin.
 pub fn with_usual_budgets(table: Table) -> RunRecord {
     let mut record = table.record;
-    let has = |read: fn(&Sample) -> Option<u64>| record.samples.iter().any(|s| read(s).is_some());
-    let counted =
-        has(|s| s.requests) || record.meta.counting.source == CountingSource::Table && !record.load.is_empty();
-    let default = model::Budgets::usual(if counted { Per::Request } else { Per::Hour });
-    record.meta.budgets = model::Budgets {
-        memory: default.memory.filter(|_| has(|s| s.anon)),
-        descriptors: default.descriptors.filter(|_| has(|s| s.fds)),
-        threads: default.threads.filter(|_| has(|s| s.threads)),
-        tmpfs: None,
-        kernel: None,
-        per: default.per,
-    };
+    record.meta.budgets = usual_budgets(&record);
     let t = record.samples.first().map_or(0.0, |sample| sample.t);
     record.events.extend(table.notes.into_iter().map(|text| Event { t, kind: EventKind::Note { text } }));
     record
