@@ -1,5 +1,5 @@
-//! A single request: a GET for readiness and status pages, a form for servers of metrics. The answer is another's, so its time
-//! and its size are bounded.
+//! A single request: a GET for readiness and status pages, a form for servers of metrics, a PUT for what keeps metrics. The answer is
+//! another's, so its time and its size are bounded.
 
 use super::answer::{Answer, LONGEST_HEAD};
 use std::io::{Error, ErrorKind, Read, Write};
@@ -36,18 +36,44 @@ pub struct Form<'a> {
 /// # Errors
 /// As [`get`].
 pub fn post(url: &str, form: &Form<'_>, timeout: Duration) -> Result<(u16, Vec<u8>), Error> {
-    let limit = Limit::new(url, timeout);
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form.fields).finish();
-    let mut head = String::from("content-type: application/x-www-form-urlencoded\r\n");
-    form.head.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
-    head.push_str(&format!("content-length: {}\r\n", body.len()));
-    let hosted = form.head.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"));
-    let mut stream = send(url, &limit, |url| {
-        let host = if hosted { String::new() } else { format!("host: {}\r\n", host_of(url)) };
-        let path = &url[Position::BeforePath..Position::AfterQuery];
-        format!("POST {path} HTTP/1.1\r\n{host}user-agent: seepage\r\nconnection: close\r\n{head}\r\n{body}")
-    })?;
-    answer(&mut stream, &limit, form.largest)
+    let content = Content { method: "POST", kind: "application/x-www-form-urlencoded", body: &body, head: form.head };
+    content.send(url, form.largest, timeout)
+}
+
+/// Puts `body`, which is of the media type `kind`, at `url` (plain HTTP) and reads the answer, within `timeout`: status code and body.
+/// No redirect is followed.
+///
+/// # Errors
+/// As [`get`].
+pub fn put(url: &str, kind: &str, body: &str, timeout: Duration) -> Result<(u16, Vec<u8>), Error> {
+    Content { method: "PUT", kind, body, head: &[] }.send(url, LARGEST, timeout)
+}
+
+/// A request with a body.
+struct Content<'a> {
+    method: &'a str,
+    kind: &'a str,
+    body: &'a str,
+    head: &'a [(String, String)],
+}
+
+impl Content<'_> {
+    /// Sends it and reads the answer, of at most `largest` MiB.
+    fn send(&self, url: &str, largest: usize, timeout: Duration) -> Result<(u16, Vec<u8>), Error> {
+        let Content { method, kind, body, head: fields } = self;
+        let limit = Limit::new(url, timeout);
+        let mut head = format!("content-type: {kind}\r\n");
+        fields.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
+        head.push_str(&format!("content-length: {}\r\n", body.len()));
+        let hosted = fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"));
+        let mut stream = send(url, &limit, |url| {
+            let host = if hosted { String::new() } else { format!("host: {}\r\n", host_of(url)) };
+            let path = &url[Position::BeforePath..Position::AfterQuery];
+            format!("{method} {path} HTTP/1.1\r\n{host}user-agent: seepage\r\nconnection: close\r\n{head}\r\n{body}")
+        })?;
+        answer(&mut stream, &limit, largest)
+    }
 }
 
 /// Fetches `url` over so many connections at once, which all stay open until each has its answer: of a server whose

@@ -1,5 +1,6 @@
 //! Questions to the API, and what its errors mean.
 
+use super::address::{Whose, below, shown};
 use crate::fleet::Range;
 use crate::http;
 use crate::table::prometheus::{Answer, Labels, Matrix, Series};
@@ -16,8 +17,13 @@ const LARGEST: usize = 64;
 const PAUSE: Duration = Duration::from_millis(300);
 /// Warnings that are kept.
 const MOST_WARNINGS: usize = 20;
-/// Characters of a foreign text that are shown.
-const SHOWN: usize = 300;
+
+const WHOSE: Whose = Whose {
+    expected: "the address of a server of metrics, such as http://127.0.0.1:9090",
+    port: 9090,
+    host: ", with --header 'Host: HOST'",
+    secrets: "give --basic USER:FILE",
+};
 
 /// A server of metrics.
 #[derive(Debug)]
@@ -35,28 +41,7 @@ impl Server {
     /// # Errors
     /// If it isn't the address of a server that can be asked.
     pub fn new(url: &str, head: Vec<(String, String)>, timeout: Duration) -> Result<Server, String> {
-        let text = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        let expected = "expected the address of a server of metrics, such as http://127.0.0.1:9090";
-        let base = Url::parse(&text).map_err(|error| format!("{error}: {expected}"))?;
-        match base.scheme() {
-            "http" => {}
-            "https" => {
-                let host = base.host_str().unwrap_or("HOST");
-                let port = base.port_or_known_default().unwrap_or(443);
-                return Err(format!(
-                    "https:// isn't spoken: seepage has no TLS. Let a proxy on this machine speak it, such as `socat \
-                     TCP-LISTEN:9090,bind=127.0.0.1,fork,reuseaddr OPENSSL:{host}:{port}` or `kubectl port-forward`, and give \
-                     its address: http://127.0.0.1:9090, with --header 'Host: {host}'"
-                ));
-            }
-            other => return Err(format!("{other}:// can't be asked: {expected}")),
-        }
-        if base.host_str().is_none_or(str::is_empty) {
-            return Err(format!("it names no host: {expected}"));
-        }
-        if !base.username().is_empty() || base.password().is_some() {
-            return Err("a user and a password in an address can be seen by everyone: give --basic USER:FILE".into());
-        }
+        let base = WHOSE.read(url)?;
         Ok(Server { base, head, timeout, warnings: Mutex::default() })
     }
 
@@ -94,8 +79,7 @@ impl Server {
     }
 
     fn ask<T: DeserializeOwned>(&self, what: &str, fields: &[(&str, &str)], query: &str) -> Result<T, String> {
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}/api/v1/{what}", self.base.path().trim_end_matches('/')));
+        let url = below(&self.base, &["api", "v1", what]);
         let form = http::Form { fields, head: &self.head, largest: LARGEST };
         let once = || http::post(url.as_str(), &form, self.timeout);
         let mut answer = once();
@@ -187,15 +171,6 @@ fn refused(status: u16, kind: &str, error: &str, query: &str) -> String {
 /// A moment or a length of time, as the API reads it.
 fn moment(seconds: f64) -> String {
     format!("{seconds:.3}")
-}
-
-/// A foreign text for a message: not all of a long one.
-fn shown(text: &str) -> String {
-    let mut out: String = text.chars().take(SHOWN).collect();
-    if text.chars().nth(SHOWN).is_some() {
-        out.push_str("...");
-    }
-    out
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! Debian's Prometheus with its exporters, on a worker that leaks and one that doesn't.
 
 use crate::common::{Bench, wait_until};
+use crate::programs::{are_there, free, start};
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::net::TcpStream;
+use std::process::Command;
 use std::time::SystemTime;
 
 const PROGRAMS: [&str; 3] = ["prometheus", "prometheus-node-exporter", "prometheus-process-exporter"];
@@ -17,36 +18,6 @@ while True:
     kept.append(bytearray(int(sys.argv[3]) + 1))
     time.sleep(0.1)
 ";
-
-/// Ends with the test, however that ends.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn start(bench: &Bench, program: &str, arguments: &[&str]) -> Running {
-    let mut command = Command::new(program);
-    command.args(arguments).current_dir(bench.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    Running(command.spawn().unwrap_or_else(|error| panic!("{program}: {error}")))
-}
-
-/// An address that nobody listens at.
-fn free() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
-
-/// Whether these programs are installed; says so if one isn't.
-pub fn are_there(programs: &[&str]) -> bool {
-    let missing = programs.iter().find(|program| Command::new(program).arg("--version").output().is_err());
-    if let Some(missing) = missing {
-        eprintln!("skipped: {missing} is not installed; scripts/setup-tests.sh installs it");
-    }
-    missing.is_none()
-}
 
 /// Values of labels with all that means something in PromQL, in regular expressions and in text.
 const ODD: [&str; 13] =
