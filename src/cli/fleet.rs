@@ -190,9 +190,9 @@ pub fn fleet(arguments: &Arguments) -> Done {
     let head = arguments.access.head()?;
     let server = Server::new(&arguments.url, head, arguments.access.timeout.0).map_err(usage)?;
     let mut asking = asking(arguments, &server, range).map_err(usage)?;
-    let joined = asking.list().map_err(|what| Problem::new(ExitCode::Failure, what))?;
+    let mut joined = asking.list().map_err(|what| Problem::new(ExitCode::Failure, what))?;
     joined.left_out.keys().for_each(|quantity| asking.leave_out(*quantity));
-    let done = asking.each(&joined, |gathered| judged(arguments, gathered))?;
+    let done = asking.each(&mut joined, |gathered| judged(arguments, gathered))?;
 
     let labels = |place: usize| joined.groups.get(place).map_or_else(Labels::new, |group| shown(&group.labels));
     let mut codes = Vec::new();
@@ -290,7 +290,16 @@ fn asking<'a>(arguments: &Arguments, server: &'a Server, range: Range) -> Result
         requests: text(Quantity::Requests),
         start: text(Quantity::Start),
     };
-    Ok(Asking { server, queries, asked, optional, by: arguments.by.clone(), range, gap: GAP * range.step })
+    Ok(Asking {
+        server,
+        queries,
+        asked,
+        optional,
+        by: arguments.by.clone(),
+        range,
+        gap: GAP * range.step,
+        recent: None,
+    })
 }
 
 /// What was made of a group, and what it alone would exit with.

@@ -2,7 +2,7 @@
 
 use super::stand_in::{Asked, Reply, Series, StandIn};
 use super::{answer, pod, right};
-use crate::common::Bench;
+use crate::common::{Bench, wait_until};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Stdio};
@@ -123,11 +123,18 @@ fn what_is_known_is_served_and_kept_over_a_restart() {
     assert!(printed.contains("LEAK       {job=\"shop\",pod=\"leaks\"}") && printed.lines().count() == 1, "{printed}");
 
     // The server is gone: what was known is still told, at once, and the failures are.
+    let url = server.url.clone();
     drop(server);
     let closed = TcpListener::bind("127.0.0.1:0").unwrap();
     let nobody = format!("http://{}", closed.local_addr().unwrap());
     drop(closed);
-    let running = Running::new(&bench, &nobody, &state);
+    let mut elsewhere = bench.seepage();
+    elsewhere.args(["fleet", &nobody, "--memory", "mem", "--since", "2h", "--watch", "1s", "--listen", "127.0.0.1:0"]);
+    let elsewhere = bench.ended(elsewhere.args(state).output().unwrap());
+    assert_eq!(elsewhere.code, Some(1), "{}", elsewhere.story());
+    let told = format!("the state is of {url}, and this is {nobody}: ");
+    assert!(elsewhere.stderr.contains(&told) && elsewhere.stderr.contains("--moved"), "{}", elsewhere.story());
+    let running = Running::new(&bench, &nobody, &[&state[..], &["--moved"]].concat());
     let text = running.until("seepage_fleet_failures_total 1");
     assert!(text.contains(LEAKS) && text.contains("seepage_fleet_last_success_timestamp_seconds 1"), "{text}");
     // Another watch must not write the same state.
@@ -136,6 +143,65 @@ fn what_is_known_is_served_and_kept_over_a_restart() {
     let second = bench.ended(second.args(state).output().unwrap());
     assert_eq!(second.code, Some(1), "{}", second.story());
     assert!(second.stderr.contains("another process of seepage"), "{}", second.story());
+}
+
+/// Two servers with the same readings, as replicas are, and a watch that is moved from one to the other.
+#[test]
+fn a_watch_that_is_moved_goes_on_with_what_it_knows() {
+    let bench = Bench::new();
+    let (first, second) = (StandIn::new(pods(), right), StandIn::new(pods(), right));
+    let running = Running::new(&bench, &first.url, &["--state", "kept"]);
+    running.until("seepage_fleet_series_judged 2");
+    running.end(TERM);
+    let kept = || -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(bench.path().join("kept/watch.json")).unwrap()).unwrap()
+    };
+    assert_eq!(kept()["content"]["server"], first.url);
+    let seen = kept()["content"]["series"]["{job=\"shop\",pod=\"clean\"}"]["watched"]["first_seen"].clone();
+    assert!(seen.is_f64(), "{:#}", kept());
+    let running = Running::new(&bench, &second.url, &["--state", "kept", "--moved"]);
+    running.until("seepage_fleet_series_judged 2");
+    running.end(TERM);
+    assert_eq!(kept()["content"]["server"], second.url);
+    assert_eq!(kept()["content"]["series"]["{job=\"shop\",pod=\"clean\"}"]["watched"]["first_seen"], seen);
+    // It is at home there now.
+    let running = Running::new(&bench, &second.url, &["--state", "kept"]);
+    running.until("seepage_fleet_series_judged 2");
+}
+
+#[test]
+fn only_what_is_new_is_asked_for_again() {
+    let bench = Bench::new();
+    let broken = Arc::new(AtomicBool::new(false));
+    let ours = Arc::clone(&broken);
+    let server = StandIn::new(pods(), move |asked: &Asked| {
+        if ours.load(Ordering::SeqCst) && asked.path.ends_with("query_range") {
+            return Reply::Raw(answer(500, 4, "oops"));
+        }
+        Reply::Right
+    });
+    let running = Running::new(&bench, &server.url, &[]);
+    let asked_more = |count: usize| {
+        let before = server.asked().len();
+        wait_until("the server is asked again", || server.asked().len() >= before + count);
+    };
+    running.until("seepage_fleet_series_judged 2");
+    asked_more(4);
+    broken.store(true, Ordering::SeqCst);
+    asked_more(4);
+    broken.store(false, Ordering::SeqCst);
+    asked_more(4);
+    let text = running.until(r#"seepage_fleet_verdict{job="shop",pod="clean",seepage_fleet_verdict="clean"} 1"#);
+    assert!(text.contains("pod=\"leaks\",seepage_fleet_verdict=\"suspected\"} 1"), "{text}");
+    let seconds: Vec<f64> = server
+        .asked()
+        .iter()
+        .filter(|asked| asked.path.ends_with("query_range"))
+        .map(|asked| asked.form["end"].parse::<f64>().unwrap() - asked.form["start"].parse::<f64>().unwrap())
+        .collect();
+    assert!(seconds[0] >= 7200.0, "{seconds:?}");
+    // What comes late is asked for again, and a failure loses nothing.
+    assert!(seconds.len() > 3 && seconds[1..].iter().all(|seconds| (600.0..700.0).contains(seconds)), "{seconds:?}");
 }
 
 const TERM: i32 = 15;
