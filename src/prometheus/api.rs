@@ -151,6 +151,13 @@ fn is_broken_off(answer: &io::Result<(u16, Vec<u8>)>) -> bool {
 /// Why the server gave no data, and what to do.
 fn refused(status: u16, kind: &str, error: &str, query: &str) -> String {
     let less = "ask for less: a shorter --since, a longer --step, or fewer series by their labels";
+    // VictoriaMetrics has one status for all that is wrong with a question.
+    let says = |word: &str| error.contains(word);
+    let (status, kind) = match status {
+        400 if says("unsupported path") => (404, kind),
+        422 if says("unparsed data") || says("cannot parse") => (status, "bad_data"),
+        _ => (status, kind),
+    };
     let advice = match (status, kind) {
         (401 | 403, _) => "it wants to know who asks: give --bearer-token-file, --basic or --header".into(),
         (404 | 405, _) => {
@@ -202,6 +209,8 @@ mod tests {
             "it answered with status 400 (parse error); check the query `up{`"
         );
         assert!(told(200, "bad_data", "x").starts_with("it answered with an error (x); check"));
+        assert!(told(422, "422", "labelFilterExpr: unparsed data: \"\"").ends_with("check the query `up{`"));
+        assert!(told(400, "400", "unsupported path requested: \"/x\"").contains("with the path before /api/v1"));
         assert!(told(401, "", "").contains("--bearer-token-file"));
         assert!(told(422, "execution", "too many samples").contains("a longer --step"));
         assert!(told(503, "timeout", "query timed out").contains("a shorter --since"));

@@ -1,6 +1,7 @@
 //! `seepage fleet` on a stand-in for Prometheus, as a user calls it: what is judged, and what becomes of bad servers.
 
 mod files;
+mod proxy;
 mod real;
 mod stand_in;
 mod watch;
