@@ -224,7 +224,9 @@ pub fn told(written: &[PathBuf]) -> ExitCode {
 /// it is a link, for reports are written through none.
 pub fn place(own: &Path, to: Option<&Path>) -> std::io::Result<PathBuf> {
     if let Some(to) = to {
-        std::fs::create_dir_all(to)?;
+        let wrong =
+            |error: io::Error| io::Error::new(error.kind(), format!("could not make {}: {error}", to.display()));
+        std::fs::create_dir_all(to).map_err(wrong)?;
     }
     let directory = to.unwrap_or(own);
     if directory.is_symlink() { directory.canonicalize() } else { Ok(directory.to_owned()) }

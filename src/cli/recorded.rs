@@ -231,7 +231,11 @@ fn cut_warm_up(record: &mut RunRecord, seconds: f64) -> Result<(), String> {
 
 /// Standard input or a file, without the compression of gzip or zstd.
 fn open(input: &Path) -> Result<Box<dyn Read>, String> {
-    let failed = |error: io::Error| format!("could not read {}: {error}", input.display());
+    let failed = |error: io::Error| {
+        let server = input.to_str().is_some_and(|text| text.starts_with("http://") || text.starts_with("https://"));
+        let advice = if server { "; what a server of metrics has, `seepage fleet URL` judges" } else { "" };
+        format!("could not read {}: {error}{advice}", input.display())
+    };
     let file: Box<dyn Read> = if input == Path::new("-") {
         Box::new(io::stdin())
     } else {

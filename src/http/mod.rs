@@ -9,6 +9,6 @@ mod spelling;
 #[doc(hidden)]
 pub use answer::read_answer;
 pub use answer::{Answer, LONGEST_HEAD, Malformed};
-pub use get::{Form, get, get_from_each, post, put};
+pub use get::{Form, get, get_as, get_from_each, post, put};
 pub use serve::{Page, serve};
 pub use spelling::{is_field_value, is_token};

@@ -31,8 +31,8 @@ impl Whose {
                 let path = url.path().trim_end_matches('/');
                 return Err(format!(
                     "https:// isn't spoken: seepage has no TLS. Let a proxy on this machine speak it, such as `socat \
-                     TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr OPENSSL:{name}:{theirs}` (with \
-                     ,cert=FILE,key=FILE,cafile=FILE for a client certificate) or `kubectl port-forward`, and give its address: \
+                     TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr OPENSSL:{name}:{theirs}` (with the options cert, \
+                     key and cafile if it wants a client's certificate) or `kubectl port-forward`, and give its address: \
                      http://127.0.0.1:{port}{path}{}",
                     host.replace("HOST", name)
                 ));

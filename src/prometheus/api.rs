@@ -3,7 +3,7 @@
 use super::address::{Whose, below, shown};
 use crate::fleet::Range;
 use crate::http;
-use crate::table::prometheus::{Answer, Labels, Matrix, Series};
+use crate::table::prometheus::{Answer, Labels, Matrix, NAME, Series};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
@@ -78,10 +78,27 @@ impl Server {
         }
     }
 
+    /// The names of all metrics.
+    ///
+    /// # Errors
+    /// If the server can't be asked, or can't answer.
+    pub fn metrics(&self) -> Result<Vec<String>, String> {
+        let url = below(&self.base, &["api", "v1", "label", NAME, "values"]);
+        self.answered(NAME, || http::get_as(url.as_str(), &self.head, LARGEST, self.timeout))
+    }
+
     fn ask<T: DeserializeOwned>(&self, what: &str, fields: &[(&str, &str)], query: &str) -> Result<T, String> {
         let url = below(&self.base, &["api", "v1", what]);
         let form = http::Form { fields, head: &self.head, largest: LARGEST };
-        let once = || http::post(url.as_str(), &form, self.timeout);
+        self.answered(query, || http::post(url.as_str(), &form, self.timeout))
+    }
+
+    /// What is answered to a question, which is asked once more where it was broken off.
+    fn answered<T: DeserializeOwned>(
+        &self,
+        query: &str,
+        once: impl Fn() -> io::Result<(u16, Vec<u8>)>,
+    ) -> Result<T, String> {
         let mut answer = once();
         if is_broken_off(&answer) {
             std::thread::sleep(PAUSE);

@@ -21,6 +21,8 @@ const MOST_SERIES: usize = 100_000;
 /// Moments at which the series of an expression are looked for: what is there for less than the time between two is too short to be
 /// judged.
 const MOMENTS: u64 = 24;
+/// How alike names are (Jaro-Winkler) of which one may be meant for the other.
+const ALIKE: f64 = 0.9;
 /// Portions that fail one after the other before the others are given up.
 const IN_A_ROW: usize = 8;
 
@@ -116,6 +118,31 @@ impl Asking<'_> {
             lists.insert(*quantity, list);
         }
         join(lists, &self.by, &self.optional)
+    }
+
+    /// Why there may be no series of memory, and what to do: names of metrics that are like the one that was asked for.
+    pub fn nothing(&self) -> String {
+        let Some(query) = self.queries.get(&Quantity::Memory) else { return String::new() };
+        let found = format!("no series of --memory `{}` has a reading in this time", query.text());
+        let Some(metric) = query.metric() else { return format!("{found}: check the query, or give a longer --since") };
+        match self.server.metrics() {
+            Ok(names) if names.iter().any(|name| name == metric) => {
+                format!("{found}: the server has `{metric}`; check the labels, or give a longer --since")
+            }
+            Ok(names) => {
+                let like = |name: &String| strsim::jaro_winkler(name, metric);
+                let mut near: Vec<&String> = names.iter().filter(|name| like(name) > ALIKE).collect();
+                near.sort_by(|a, b| like(b).total_cmp(&like(a)));
+                let near: Vec<String> = near.into_iter().take(3).map(|name| format!("`{name}`")).collect();
+                let has = if near.is_empty() {
+                    "is its exporter scraped?".into()
+                } else {
+                    format!("it has {}", near.join(", "))
+                };
+                format!("{found}: the server has no metric `{metric}`; {has}")
+            }
+            Err(_) => format!("{found}: check the name of the metric and the labels, or give a longer --since"),
+        }
     }
 
     /// Portions, and what time each is asked for: all of it, or what is new of series that are known.

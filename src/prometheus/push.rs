@@ -80,7 +80,7 @@ mod tests {
     fn addresses_are_read_or_refused_with_what_to_give() {
         assert!(Pushgateway::new("http://127.0.0.1:9091/push/").is_ok());
         for (url, told) in [
-            ("https://push.example.org/a/", "OPENSSL:push.example.org:443` (with ,cert=FILE"),
+            ("https://push.example.org/a/", "OPENSSL:push.example.org:443` (with the options cert"),
             ("http://joe:secret@host/", "let a proxy on this machine add them"),
             ("http://host:9091/metrics/job/mine", "give it without /metrics"),
             ("http://host:9091/?a=b", "without what follows ?"),

@@ -112,6 +112,9 @@ fn fetch(
     let server = Server::new(&arguments.url, head, arguments.access.timeout.0)?;
     let mut asking = Asking { recent: Some(recent), ..asking(arguments, &server, range)? };
     let mut joined = asking.list()?;
+    if joined.groups.is_empty() {
+        return Err(asking.nothing());
+    }
     joined.left_out.keys().for_each(|quantity| asking.leave_out(*quantity));
     let length = arguments.since.0.as_secs_f64();
     let known = &state.series;
