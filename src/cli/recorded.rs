@@ -4,7 +4,7 @@ use super::budget::{self, RecordedBudget, ResourceBudget};
 use super::problem::Problem;
 use crate::config::{self, Span};
 use crate::model::{self, Bytes, CountingSource, Event, EventKind, Per, RunRecord, Sample, format_seconds};
-use crate::store;
+use crate::store::{self, ReadError};
 use crate::table::{self, Decimal, Mapping, RequestsAre, Table};
 use crate::verdict::ExitCode;
 use flate2::bufread::MultiGzDecoder;
@@ -59,7 +59,10 @@ impl How {
                     input.display()
                 ));
             }
-            (true, None) => store::read(input).map_err(|error| error.to_string())?,
+            (true, None) => store::read(input).map_err(|error| match error {
+                ReadError::NotARun { .. } => format!("{error}; of a directory of tables, give the files"),
+                error => error.to_string(),
+            })?,
             (false, _) => read_table(input, &self.columns.mapping())?,
         };
         if let Some(warm_up) = self.warm_up {

@@ -10,7 +10,7 @@ use crate::verdict;
 use crate::watch::{Watched, last_life, tell};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Seconds without a reading after which a series isn't shown any more: as long as Prometheus itself takes a value for the present one.
@@ -126,6 +126,10 @@ fn fetch(
     });
     let done = done.map_err(|error| error.to_string())?;
     round.warnings = server.warnings().len();
+    if round.warnings > 0 {
+        // What was missing this time may be there the next: it isn't known to be nothing.
+        *recent.lock().unwrap_or_else(PoisonError::into_inner) = Recent::default();
+    }
     let mut seen = BTreeSet::new();
     for (name, labels, made) in done.judged {
         seen.insert(name.clone());
