@@ -127,6 +127,12 @@ fn a_graph_of_cloudwatch_s_console_has_labels_above_its_points() {
     let others = format!("{text}{}", text.replace("CPUUtilization", "mem_used"));
     let refused = with(&others, "x.csv", &Mapping::default()).unwrap_err();
     assert!(refused.starts_with("line 70: the names of columns come again, and are others"), "{refused}");
+    // A table that has such a column is none of these.
+    let table = rows_of("label,time_s,rss_kib\n", |i| {
+        format!("{},{},{}", "ab".repeat(1 + i as usize % 2), 60 * i, kib(i, true))
+    });
+    let worker = Mapping { worker: Some("label".into()), ..Mapping::default() };
+    assert_eq!(with(&table, "x.csv", &worker).unwrap().record.samples.len(), 60);
     // Labels that are alike are told apart by the full ones.
     let alike = rows(&above("MemoryUtilized,MemoryUtilized", "shop a Average 60,shop b Average 60"), [true, false]);
     let chosen = Mapping { memory: Some("shop *".into()), memory_unit: Some(1), ..Mapping::default() };
