@@ -98,10 +98,15 @@ pub fn watch(arguments: &Arguments, every: Duration) -> Done {
         None => (None, State::default()),
     };
     let name = config::without_secrets(server.name());
-    if !state.server.is_empty() && state.server != name && !arguments.watching.moved {
+    if let Some(directory) = &arguments.watching.state
+        && !state.server.is_empty()
+        && state.server != name
+        && !arguments.watching.moved
+    {
         let what = format!(
-            "the state is of {}, and this is {name}: what is known of a series holds for that one alone. If the same server has moved, or \
+            "{}: the state is of {}, and this is {name}: what is known of a series holds for that one alone. If the same server has moved, or \
              another has the same readings, say so by --moved; else give another --state",
+            directory.display(),
             state.server
         );
         return Err(Problem::new(ExitCode::Failure, what));

@@ -5,7 +5,7 @@ use super::{answer, pod, right};
 use crate::common::{Bench, wait_until};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStderr, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 /// A watch that runs, and where it serves.
 pub struct Running {
     child: Child,
+    /// What it says of what is wrong.
+    said: BufReader<ChildStderr>,
     address: String,
 }
 
@@ -23,10 +25,18 @@ impl Running {
         seepage.args(["--watch", "1s", "--listen", "127.0.0.1:0"]).args(more);
         let mut child = seepage.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        said.read_line(&mut line).unwrap();
         let address = line.split_once("; http://").and_then(|(_, rest)| rest.split_once('/'));
         let address = address.unwrap_or_else(|| panic!("{line}")).0.to_owned();
-        Running { child, address }
+        Running { child, said, address }
+    }
+
+    /// What it says next of what is wrong.
+    fn complaint(mut self) -> String {
+        let mut line = String::new();
+        self.said.read_line(&mut line).unwrap();
+        line
     }
 
     fn get(&self, path: &str) -> String {
@@ -132,7 +142,7 @@ fn what_is_known_is_served_and_kept_over_a_restart() {
     elsewhere.args(["fleet", &nobody, "--memory", "mem", "--since", "2h", "--watch", "1s", "--listen", "127.0.0.1:0"]);
     let elsewhere = bench.ended(elsewhere.args(state).output().unwrap());
     assert_eq!(elsewhere.code, Some(1), "{}", elsewhere.story());
-    let told = format!("the state is of {url}, and this is {nobody}: ");
+    let told = format!("error: kept: the state is of {url}, and this is {nobody}: ");
     assert!(elsewhere.stderr.contains(&told) && elsewhere.stderr.contains("--moved"), "{}", elsewhere.story());
     let running = Running::new(&bench, &nobody, &[&state[..], &["--moved"]].concat());
     let text = running.until("seepage_fleet_failures_total 1");
@@ -237,6 +247,16 @@ fn a_server_that_fails_for_a_while_leaves_the_last_answers() {
     assert!(text.contains(known) && text.contains("seepage_fleet_series_judged 0\n"), "{text}");
     broken.store(false, Ordering::SeqCst);
     running.until("seepage_fleet_series_judged 2");
+}
+
+#[test]
+fn a_watch_that_can_judge_nothing_says_why() {
+    let bench = Bench::new();
+    let server = StandIn::new(vec![Series::new("mem", &[("pod", "a")], |_| Some(1.0))], right);
+    let running = Running::new(&bench, &server.url, &[]);
+    let text = running.until(r#"seepage_fleet_verdict{pod="a",seepage_fleet_verdict="not_judged"} 1"#);
+    assert!(!text.contains("seepage_fleet_failures_total 0\n"), "{text}");
+    assert!(running.complaint().contains("no series could be judged: its values are 1 at most"));
 }
 
 #[test]

@@ -130,7 +130,7 @@ fn fetch(
         // What was missing this time may be there the next: it isn't known to be nothing.
         *recent.lock().unwrap_or_else(PoisonError::into_inner) = Recent::default();
     }
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut why) = (BTreeSet::new(), None);
     for (name, labels, made) in done.judged {
         seen.insert(name.clone());
         match made {
@@ -139,7 +139,10 @@ fn fetch(
                 state.series.insert(name, Known { labels, watched, figures });
             }
             // Too few readings, as of what has just begun.
-            Err(_) if !state.series.contains_key(&name) => round.unjudged.push(labels),
+            Err(what) if !state.series.contains_key(&name) => {
+                round.unjudged.push(labels);
+                why.get_or_insert(what);
+            }
             Err(_) => {}
         }
     }
@@ -151,6 +154,9 @@ fn fetch(
         }
         seen.insert(name);
         round.failed.get_or_insert_with(|| config::without_secrets(&why));
+    }
+    if let Some(why) = why.filter(|_| round.judged == 0) {
+        round.failed.get_or_insert(format!("no series could be judged: {}", config::without_secrets(&why)));
     }
     let mut gone = Vec::new();
     // Where the server says that something is missing, what isn't seen may be there.
