@@ -64,7 +64,7 @@ impl Recent {
     /// Puts those groups first that are known well enough to be asked for what is new alone; how many they are.
     pub fn sort(&self, joined: &mut Joined, range: &Range) -> usize {
         let lists = &joined.lists;
-        joined.groups.sort_by_key(|group| self.since(lists, group, range).is_none());
+        joined.groups.sort_by_cached_key(|group| self.since(lists, group, range).is_none());
         joined.groups.partition_point(|group| self.since(lists, group, range).is_some())
     }
 
