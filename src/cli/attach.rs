@@ -138,6 +138,7 @@ fn basis(budgets: &[ResourceBudget], counted: bool) -> Result<Per, &'static str>
 
 /// Watches a running target and judges what was seen.
 pub fn attach(arguments: &Arguments) -> Done {
+    let metrics = arguments.output.metrics()?;
     let interrupt = arguments.deadline.listen()?;
     let log = arguments.log.as_ref().zip(arguments.log_pattern.as_ref());
     let requests = RequestsConfig {
@@ -183,7 +184,7 @@ pub fn attach(arguments: &Arguments) -> Done {
     let finished = attachment.watch(&mut |progress| watcher.look(progress, ahead.get()), &mut look)?;
     // What was drawn over gives way to the verdict.
     drop(watcher);
-    Ok(conclude(&finished, &arguments.output, &interrupt)?.code())
+    Ok(conclude(&finished, &arguments.output, metrics.as_ref(), &interrupt)?.code())
 }
 
 #[cfg(test)]

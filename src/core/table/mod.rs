@@ -6,12 +6,15 @@
 //! what was understood is told. Memory is bounded whatever the length: a table of more readings than are kept is thinned,
 //! and a note says so.
 
+mod again;
 mod blocks;
 mod clock;
+mod cloudwatch;
 mod collect;
 mod columns;
 mod counts;
 mod course;
+mod days;
 mod delimited;
 mod encoding;
 mod fuse;
