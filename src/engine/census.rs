@@ -65,6 +65,7 @@ pub fn census(t: f64, pids: &[u32], workers: &HashSet<u32>, workers_memory: Opti
                 memory: status.anon.zip(status.swap).map(|(anon, swap)| anon.saturating_add(swap)),
                 shared: status.shmem,
                 huge: status.huge,
+                fds: fs::metadata(format!("/proc/{pid}/fd")).ok().map(|held| held.len()).filter(|count| *count > 0),
                 cpu: process.cpu,
             });
         } else if PathBuf::from(format!("/proc/{pid}")).exists() {
@@ -175,6 +176,7 @@ mod tests {
         assert_eq!((outer.id.pid, outer.depth, outer.same_program), (shell.id(), 0, true));
         assert_eq!((sleeper.command.as_str(), sleeper.depth, sleeper.same_program), ("sleep", 2, false));
         assert!(told.rest_memory().unwrap() > 0);
+        assert!(told.others.iter().all(|other| other.fds != Some(0)));
         assert_eq!(told.processes, told.workers + 2 + told.dead());
         let group = nix::unistd::Pid::from_raw(shell.id() as i32);
         nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL).unwrap();

@@ -57,6 +57,9 @@ pub struct OtherProcess {
     /// Memory in huge pages of hugetlbfs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub huge: Option<u64>,
+    /// Open descriptors; missing before Linux 6.2, where only a listing would tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fds: Option<u64>,
     /// Seconds of CPU time since it began.
     pub cpu: f64,
 }

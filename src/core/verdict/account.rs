@@ -39,6 +39,8 @@ pub struct RestProcess {
     pub seen: (f64, f64),
     /// Its memory then; what began in the judged time began with nothing.
     pub size: (f64, f64),
+    /// Its descriptors then; missing where they could not be counted.
+    pub descriptors: Option<(u64, u64)>,
     /// Its memory over the whole run, in seconds and bytes.
     pub levels: Vec<(f64, f64)>,
     /// What would judge it.
@@ -60,7 +62,9 @@ pub(super) struct Other<'a> {
     pub at: f64,
     pub seen: usize,
     pub cpu: f64,
-    /// Its first reading, if it was there from the beginning.
+    /// Its first reading.
+    pub earliest: &'a OtherProcess,
+    /// The same, if it was there from the beginning.
     pub first: Option<&'a OtherProcess>,
 }
 
@@ -88,6 +92,7 @@ impl<'a> Account<'a> {
                     at: census.t,
                     seen: 0,
                     cpu: 0.0,
+                    earliest: process,
                     first: old.then_some(process),
                 });
                 (other.last, other.at) = (process, census.t);
@@ -139,6 +144,7 @@ impl<'a> Account<'a> {
                 who: named(other.last),
                 seen: (first.0, last.0),
                 size,
+                descriptors: other.earliest.fds.zip(other.last.fds),
                 levels,
                 choice: self.choice_of(other.last),
             })

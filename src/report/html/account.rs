@@ -18,7 +18,7 @@ pub fn section(verdict: &Verdict) -> Markup {
             div.scroll {
                 table {
                     thead {
-                        tr { th { "Process" } th { "Seen" } th.number { "First" } th.number { "Last" } th.number { "Grew by" } }
+                        tr { th { "Process" } th { "Seen" } th.number { "First" } th.number { "Last" } th.number { "Grew by" } th.number { "Descriptors" } }
                     }
                     tbody {
                         @for process in &whole.rest {
@@ -28,6 +28,11 @@ pub fn section(verdict: &Verdict) -> Markup {
                                 td.number { (format_bytes(process.size.0)) }
                                 td.number { (format_bytes(process.size.1)) }
                                 td.number { (format_bytes(process.size.1 - process.size.0)) }
+                                td.number {
+                                    @if let Some((first, last)) = process.descriptors {
+                                        (format_count(first as f64)) " to " (format_count(last as f64))
+                                    } @else { "–" }
+                                }
                             }
                         }
                     }

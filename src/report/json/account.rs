@@ -28,6 +28,8 @@ struct RestPart {
     seen: [Option<f64>; 2],
     /// Its memory in bytes then, huge pages and shared memory included; what began in the judged time began with nothing.
     bytes: [Option<f64>; 2],
+    /// Its descriptors then; null where they could not be counted.
+    descriptors: Option<[u64; 2]>,
 }
 
 impl From<&WholeTarget> for WholeTargetPart {
@@ -37,6 +39,7 @@ impl From<&WholeTarget> for WholeTargetPart {
             command: process.who.command.clone(),
             seen: [finite(process.seen.0), finite(process.seen.1)],
             bytes: [finite(process.size.0), finite(process.size.1)],
+            descriptors: process.descriptors.map(|(first, last)| [first, last]),
         });
         WholeTargetPart {
             processes: whole.processes.into(),

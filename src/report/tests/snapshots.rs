@@ -82,6 +82,7 @@ fn the_account_of_the_whole_target() {
     use seepage_core::fixture::account::{MIB, other, with};
     let parent = |t: f64| crate::model::OtherProcess {
         command: "sh<op>|".into(),
+        fds: Some(20 + t as u64),
         ..other(9, Kin::Above, MIB * (20.0 + t), 0.01)
     };
     let logger = |_| other(8, Kin::Beside, 3.0 * MIB, 0.01);

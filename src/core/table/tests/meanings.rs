@@ -82,13 +82,17 @@ fn a_fall_to_where_it_began_is_a_restart_and_many_may_be_collections() {
 
 #[test]
 fn workers_that_pile_up_are_no_pass() {
-    let mut text = "time_s,pid,rss_kib\n".to_owned();
-    for i in 0..80u64 {
-        (0..3 + i / 2).for_each(|pid| text.push_str(&format!("{},{},{}\n", 60 * i, 500 + pid, 13_000 + noise(i))));
+    // On any clock.
+    for (clock, begin) in [("time_s", 0), ("timestamp", 1_796_029_200)] {
+        let mut text = format!("{clock},pid,rss_kib\n");
+        for i in 0..80u64 {
+            let worker = |pid| format!("{},{},{}\n", begin + 60 * i, 500 + pid, 13_000 + noise(i));
+            (0..3 + i / 2).for_each(|pid| text.push_str(&worker(pid)));
+        }
+        let verdict = judged(&read_text(&text));
+        let leaks = verdict.findings.iter().find(|finding| finding.outcome == Outcome::Leak).expect("a leak");
+        assert_eq!(leaks.resource, crate::model::Resource::Processes);
     }
-    let verdict = judged(&read_text(&text));
-    let leaks = verdict.findings.iter().find(|finding| finding.outcome == Outcome::Leak).expect("a leak");
-    assert_eq!(leaks.resource, crate::model::Resource::Processes);
     let mut text = "time_s,pid,rss_kib\n".to_owned();
     for i in 0..80u64 {
         (0..6).for_each(|pid| text.push_str(&format!("{},{},{}\n", 60 * i, 500 + pid, 13_000 + (i + pid) % 2)));
