@@ -1,8 +1,10 @@
 //! A run that goes on: what its progress display shows, and looks whether its answer is proven.
 
+use super::output::say;
 use crate::config::PhaseConfig;
 use crate::engine::{Looked, Progress};
-use crate::model::{EventKind, RunRecord, WorkerId};
+use crate::model::{Chosen, EventKind, RunRecord, WorkerId};
+use crate::report;
 use crate::report::live::{Live, Mode, PhaseProgress, Snapshot, WorkerProgress};
 use crate::verdict::{self, Growth, Look, Looks};
 use crate::words;
@@ -19,6 +21,9 @@ const GROWTH_SHARE: f64 = 0.01;
 /// Shows a run's progress. It remembers how far it has read the record, so that a look costs only what is new.
 pub struct Watcher {
     live: Live,
+    quiet: bool,
+    /// Who the workers are, as it was told last.
+    chosen: Option<Chosen>,
     samples: usize,
     events: usize,
     /// In the order of their arrival.
@@ -37,6 +42,8 @@ impl Watcher {
     pub fn new(mode: Mode) -> Self {
         Watcher {
             live: Live::new(mode),
+            quiet: mode == Mode::Quiet,
+            chosen: None,
             samples: 0,
             events: 0,
             workers: Vec::new(),
@@ -51,6 +58,7 @@ impl Watcher {
 
     /// Takes a look; `looks` says when a watch without an end is looked at next, and ends at the earliest.
     pub fn look(&mut self, progress: &Progress<'_>, looks: Option<(f64, f64)>) {
+        self.tell_workers(progress.record);
         self.follow_workers(progress.record, progress.elapsed);
         if progress.elapsed - self.rate_from.0 >= 1.0 {
             let (then, before) = self.rate_from;
@@ -80,6 +88,19 @@ impl Watcher {
             growth: self.growth.clone(),
             looks,
         });
+    }
+
+    /// Says who the workers are once that is found out.
+    fn tell_workers(&mut self, record: &RunRecord) {
+        let found = &record.meta.target.chosen;
+        if self.quiet || self.chosen == *found {
+            return;
+        }
+        self.chosen.clone_from(found);
+        if let Some(chosen) = found {
+            self.live.clear();
+            say(&format!("note: {}", report::plain(&words::chosen(chosen))));
+        }
     }
 
     fn follow_workers(&mut self, record: &RunRecord, now: f64) {

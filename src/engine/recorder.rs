@@ -202,6 +202,10 @@ impl Recorder {
             let written = self.directory.append(&entry);
             self.note_failure(written);
         }
+        if let Entry::Event(Event { kind: EventKind::Chosen(chosen), .. }) = &entry {
+            self.record.meta.target.chosen = Some(chosen.clone());
+            self.write_head();
+        }
         match entry {
             Entry::Sample(sample) => self.workers.push(&mut self.record.samples, sample),
             Entry::Host(sample) => self.host.push(&mut self.record.host, sample),

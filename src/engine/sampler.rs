@@ -1,15 +1,16 @@
 //! The sampler: a thread of its own that reads every worker at absolute deadlines.
 
 use super::census::census;
+use super::choosing::ChoosingWorkers;
 use super::cost::{Account, thread_cpu};
 use super::end::Cut;
 use super::heap::HeapSampling;
 use super::pulse::Pulse;
 use crate::config::SampleConfig;
-use crate::model::{Counting, Event, EventKind, Observing, WorkerId, WorkerLimits};
-use crate::probe::{Connections, Counter, HostProbe, LinesRead, LookUps, MemoryGroup};
+use crate::model::{Chosen, Counting, Event, EventKind, Observing, WorkerId, WorkerLimits};
+use crate::probe::{Connections, Counter, HostProbe, LinesRead, LookUps, MemoryGroup, WorkerProbe};
 use crate::store::Entry;
-use crate::supervise::Roster;
+use crate::supervise::{Roster, Rule};
 use crate::thread;
 use crate::workload::Counters;
 use std::collections::{HashMap, HashSet};
@@ -31,6 +32,8 @@ pub struct Sampled {
     pub group: Option<MemoryGroup>,
     /// Cadences and budget.
     pub config: SampleConfig,
+    /// Whether the target works already when sampling begins; else it is told.
+    pub works: bool,
     /// Reads what the preload library knows, if the target was launched with it.
     pub heap: Option<HeapSampling>,
     /// What the driver has done so far. `None` if nothing is driven.
@@ -52,6 +55,8 @@ pub struct Sampler {
 enum Ask {
     /// To read everything out of turn, and to say when it is done.
     Read(SyncSender<()>),
+    /// To find out now who the workers are, if that is still to be found out: the target works.
+    Choose,
     /// To take a last reading and end.
     End,
 }
@@ -96,6 +101,11 @@ impl Sampler {
         }
     }
 
+    /// The target begins to work: now it shows who the workers are, if nobody said it.
+    pub fn choose_workers(&self) {
+        let _ = self.asks.send(Ask::Choose);
+    }
+
     /// Takes a last reading and ends; `None` if the thread panicked.
     pub fn finish(self) -> Option<SamplerEnd> {
         let _ = self.asks.send(Ask::End);
@@ -120,6 +130,8 @@ struct Sampling {
     sink: Sender<Entry>,
     host: HostProbe,
     account: Account,
+    /// Who the workers are, while that is to be found out.
+    choosing: Option<ChoosingWorkers>,
     next_slow: HashMap<WorkerId, Instant>,
     next_host: Instant,
     next_census: Instant,
@@ -140,12 +152,14 @@ struct Sampling {
 impl Sampling {
     fn new(plan: Sampled, sink: Sender<Entry>) -> Self {
         let account = Account::new(plan.config.overhead.0);
+        let choosing = plan.roster.is_undecided().then(|| ChoosingWorkers::new(plan.works));
         let kills = plan.group.as_ref().and_then(|group| group.read().kills).unwrap_or(0);
         Sampling {
             plan,
             sink,
             host: HostProbe::new(),
             account,
+            choosing,
             next_slow: HashMap::new(),
             next_host: Instant::now(),
             next_census: Instant::now(),
@@ -186,12 +200,16 @@ impl Sampling {
                         self.read(true);
                         let _ = done.send(());
                     }
+                    Ok(Ask::Choose) => self.choosing.iter_mut().for_each(ChoosingWorkers::begin),
                     Err(RecvTimeoutError::Timeout) => break,
                     Ok(Ask::End) | Err(RecvTimeoutError::Disconnected) => break 'ticks,
                 }
             }
         }
         self.read(true);
+        if let Some(choice) = self.choosing.as_mut().and_then(ChoosingWorkers::latest) {
+            self.decide(choice);
+        }
         self.tell_counting();
         let elapsed = begun.elapsed();
         SamplerEnd {
@@ -251,11 +269,11 @@ impl Sampling {
                 self.next_slow.insert(probe.id(), now + pause);
             }
             if let Some(counter) = self.plan.counter.as_ref().filter(|counter| counter.is_fresh()) {
-                let served = counter.served(probe.id().pid);
-                sample.requests = Some(served.map_or(0, |s| s.total));
+                let served = counter.served_by(probe);
+                sample.requests = counter.can_tell(probe).then(|| served.map_or(0, |s| s.total));
                 sample.by_class = served.map_or_else(Vec::new, |s| s.by_class.clone());
             }
-            if let Some(heap) = &mut self.plan.heap {
+            if let Some(heap) = self.plan.heap.as_mut().filter(|_| self.choosing.is_none()) {
                 let account = &self.account;
                 slow_parts += heap.read(probe, &mut sample, |wanted, took| account.slow_pause(wanted, took, workers));
             }
@@ -277,7 +295,7 @@ impl Sampling {
         for entry in entries {
             self.put(entry);
         }
-        self.plan.pulse.has_alive(self.plan.roster.len());
+        self.look_for_workers();
         if self.next_host <= Instant::now() {
             self.next_host = Instant::now() + HOST_EVERY;
             self.read_host();
@@ -286,6 +304,31 @@ impl Sampling {
             slow_parts += self.take_census();
         }
         (readings, slow_parts)
+    }
+
+    /// Looks who the workers are, if that is to be found out, and keeps everybody up to date with how many live.
+    fn look_for_workers(&mut self) {
+        if self.choosing.is_none() && !self.plan.pulse.is_stopping() && self.plan.roster.reconsider() {
+            self.choosing = Some(ChoosingWorkers::new(true));
+        }
+        let choosing = self.choosing.as_mut().filter(|_| !self.plan.pulse.is_stopping());
+        if let Some(choice) = choosing.and_then(|choosing| choosing.look(&self.plan.roster, self.plan.counter.as_ref()))
+        {
+            self.decide(choice);
+        }
+        let likely = self.choosing.as_ref().map(|choosing| choosing.likely().len()).filter(|likely| *likely > 0);
+        self.plan.pulse.has_alive(likely.unwrap_or(self.plan.roster.len()));
+    }
+
+    /// Lets what was found be the workers, and records what was read of them meanwhile.
+    fn decide(&mut self, (rule, chosen): (Rule, Chosen)) {
+        let Some(choosing) = self.choosing.take() else { return };
+        self.plan.roster.decide(rule, |worker| choosing.likely().contains(&worker));
+        self.event(EventKind::Chosen(chosen));
+        for entry in choosing.release() {
+            self.put(entry);
+        }
+        self.next_census = Instant::now();
     }
 
     /// Who has come, who has gone.
@@ -300,28 +343,36 @@ impl Sampling {
                 heap.forget(departure.worker);
             }
             if let Some(counter) = &mut self.plan.counter {
-                counter.forget(departure.worker.pid);
+                counter.forget(departure.own_pid);
             }
         }
         for arrival in arrivals {
-            self.known.insert(arrival.worker.pid);
             let (worker, parent, command) = (arrival.worker, arrival.parent, arrival.command);
-            if let Some(counter) = &mut self.plan.counter {
-                counter.meet(worker.pid);
+            self.known.extend([worker.pid, arrival.own_pid]);
+            if let Some(counter) = &mut self.plan.counter
+                && !counter.meet(arrival.own_pid)
+            {
+                let text = format!(
+                    "several workers know themselves by PID {}, in namespaces of their own: their requests can't be told apart",
+                    arrival.own_pid
+                );
+                self.event(EventKind::Note { text });
             }
             self.event(EventKind::Spawned { worker, parent, command, age: arrival.age });
         }
     }
 
     /// Says how what requests are counted by was understood.
-    fn tell_counting(&self) {
+    fn tell_counting(&mut self) {
         let Some(counter) = &self.plan.counter else { return };
-        if let Some(LinesRead { lines, matched, unmatched }) = counter.lines().cloned() {
+        let lines = counter.lines().cloned().map(|LinesRead { lines, matched, unmatched }| {
             let (strangers, stranger) = counter.strangers(&self.known);
-            self.event(EventKind::LogRead { lines, matched, strangers, unmatched, stranger });
-        }
-        if let Some(LookUps { made, left_out }) = counter.look_ups() {
-            self.event(EventKind::PageRead { look_ups: made, left_out });
+            EventKind::LogRead { lines, matched, strangers, unmatched, stranger }
+        });
+        let page =
+            counter.look_ups().map(|LookUps { made, left_out }| EventKind::PageRead { look_ups: made, left_out });
+        for event in lines.into_iter().chain(page) {
+            self.event(event);
         }
     }
 
@@ -329,8 +380,11 @@ impl Sampling {
     fn take_census(&mut self) -> Duration {
         let before = thread_cpu();
         let pids = self.plan.roster.whole_target();
-        let workers: HashSet<u32> = self.plan.roster.members_after(0).map(|probe| probe.id().pid).collect();
-        let members = self.plan.roster.members_after(0).filter_map(|probe| self.memory.get(&probe.id()));
+        let members = self.plan.roster.members_after(0).map(WorkerProbe::id);
+        let is_worker = |id: &WorkerId| self.choosing.as_ref().is_none_or(|choosing| choosing.likely().contains(id));
+        let members: Vec<WorkerId> = members.filter(is_worker).collect();
+        let workers: HashSet<u32> = members.iter().map(|id| id.pid).collect();
+        let members = members.iter().filter_map(|id| self.memory.get(id));
         let memory = members.copied().sum();
         self.put(Entry::Census(census(self.now(), &pids, &workers, memory)));
         let took = thread_cpu().saturating_sub(before);
@@ -373,12 +427,18 @@ impl Sampling {
         self.plan.pulse.seconds()
     }
 
-    fn event(&self, kind: EventKind) {
+    fn event(&mut self, kind: EventKind) {
         self.put(Entry::Event(Event { t: self.now(), kind }));
     }
 
     /// The recorder may have given up, as on a full disk; the run is then being stopped.
-    fn put(&self, entry: Entry) {
-        let _ = self.sink.send(entry);
+    fn put(&mut self, entry: Entry) {
+        let ready = match &mut self.choosing {
+            Some(choosing) => choosing.hold(entry),
+            None => Some(entry),
+        };
+        if let Some(entry) = ready {
+            let _ = self.sink.send(entry);
+        }
     }
 }

@@ -112,6 +112,25 @@ pub fn parse_status(text: &[u8]) -> ProcStatus {
     status
 }
 
+/// The PID by which a process knows itself, in the text of its `/proc/PID/status`: that of the innermost PID namespace. `None`
+/// before Linux 4.1, and if it isn't such a text.
+pub fn own_pid(status: &[u8]) -> Option<u32> {
+    number_of(line(status, b"NSpid")?.rsplit(u8::is_ascii_whitespace).find(|word| !word.is_empty())?)
+}
+
+/// The PID of the process that a thread belongs to, in the text of its `/proc/PID/status`; `None` if it isn't such a text.
+pub fn process_of(status: &[u8]) -> Option<u32> {
+    number_of(line(status, b"Tgid")?.trim_ascii())
+}
+
+fn line<'a>(status: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+    status.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(key)?.strip_prefix(b":"))
+}
+
+fn number_of(text: &[u8]) -> Option<u32> {
+    u32::try_from(number(text)?).ok()
+}
+
 /// A value like `   1234 kB`, in bytes.
 fn kib(value: &[u8]) -> Option<u64> {
     number(value.trim_ascii().strip_suffix(b"kB")?.trim_ascii())?.checked_mul(1024)
@@ -182,6 +201,18 @@ mod tests {
     }
 
     #[test]
+    fn a_process_knows_itself_by_its_innermost_pid() {
+        let text = b"Name:\tx\nTgid:\t4711\nPid:\t4712\nNStgid:\t4711\t8\nNSpid:\t4712\t9\nNSpgid:\t1\t1\n";
+        assert_eq!((own_pid(text), process_of(text)), (Some(9), Some(4711)));
+        assert_eq!(
+            (own_pid(b"NSpid:\t\n"), own_pid(b"NSpid:\t99999999999\n"), process_of(b"Pid: 7\n")),
+            (None, None, None)
+        );
+        let ours = std::fs::read("/proc/self/status").unwrap();
+        assert_eq!((own_pid(&ours), process_of(&ours)), (Some(std::process::id()), Some(std::process::id())));
+    }
+
+    #[test]
     fn a_stat_cut_short_anywhere_is_refused_or_read_but_never_panics() {
         for end in 0..STAT.len() {
             let _ = parse_stat(&STAT[..end]);
@@ -194,6 +225,7 @@ mod tests {
             let _ = parse_stat(&bytes);
             let _ = parse_status(&bytes);
             let _ = command_name(&bytes);
+            let _ = (own_pid(&bytes), process_of(&bytes));
         }
     }
 }

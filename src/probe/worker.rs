@@ -6,7 +6,7 @@
 use super::descriptors::{self, Connections};
 use super::heap::{HeapProbe, Library, Untraced};
 use super::pidfd;
-use super::proc::{command_name, parse_stat, parse_status};
+use super::proc::{command_name, own_pid, parse_stat, parse_status};
 use crate::model::{ExitCause, Sample, SlowReading, WorkerId, WorkerLimits};
 use procfs::FromRead;
 use procfs::process::{Limit, LimitValue, Limits, SmapsRollup};
@@ -38,6 +38,7 @@ pub struct ReadCost {
 #[derive(Debug)]
 pub struct WorkerProbe {
     id: WorkerId,
+    own_pid: u32,
     parent: u32,
     command: String,
     pidfd: Option<OwnedFd>,
@@ -65,10 +66,13 @@ impl WorkerProbe {
         let read = stat.read_at(&mut buffer, 0).map_err(|_| gone())?;
         let text = &buffer[..read];
         let parsed = parse_stat(text).filter(|stat| !stat.has_ended()).ok_or_else(gone)?;
+        let command = command_name(text);
+        let read = status.read_at(&mut buffer, 0).map_err(|_| gone())?;
         Ok(WorkerProbe {
             id: WorkerId { pid, start: parsed.start },
+            own_pid: own_pid(&buffer[..read]).unwrap_or(pid),
             parent: parsed.parent,
-            command: command_name(text),
+            command,
             pidfd,
             stat,
             status,
@@ -80,6 +84,11 @@ impl WorkerProbe {
     /// Who it is.
     pub fn id(&self) -> WorkerId {
         self.id
+    }
+
+    /// The PID by which it knows itself, and which it writes into logs: in a container it is another one than ours.
+    pub fn own_pid(&self) -> u32 {
+        self.own_pid
     }
 
     /// Its parent's PID when it was opened.
@@ -125,7 +134,15 @@ impl WorkerProbe {
     pub fn age_of_service(&self) -> f64 {
         let parent =
             self.kindred_parent().and_then(|pid| parse_stat(&std::fs::read(format!("/proc/{pid}/stat")).ok()?));
-        let start = parent.map_or(self.id.start, |parent| parent.start.min(self.id.start));
+        self.age_since(parent.map_or(self.id.start, |parent| parent.start.min(self.id.start)))
+    }
+
+    /// Seconds since it began.
+    pub fn age(&self) -> f64 {
+        self.age_since(self.id.start)
+    }
+
+    fn age_since(&self, start: u64) -> f64 {
         let since_boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let now = since_boot.tv_sec as f64 + since_boot.tv_nsec as f64 * 1e-9;
         (now - start as f64 / self.ticks).max(0.0)
@@ -156,6 +173,23 @@ impl WorkerProbe {
         let mut text = Vec::new();
         open_at(&self.directory, "maps")?.read_to_end(&mut text)?;
         Ok(text)
+    }
+
+    /// Seconds of CPU time of its threads that live, to the nanosecond, where the kernel keeps them: `stat` counts hundredths of a
+    /// second.
+    pub fn cpu_of_threads(&self) -> Option<f64> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let threads = rustix::fs::openat(&self.directory, "task", flags, Mode::empty()).ok()?;
+        let listing = rustix::fs::Dir::read_from(&threads).ok()?.flatten();
+        let names = listing.filter_map(|entry| Some(entry.file_name().to_str().ok()?.to_owned()));
+        let of_thread = |name: String| -> Option<u64> {
+            let mut text = String::new();
+            open_at(&threads, &format!("{name}/schedstat")).ok()?.read_to_string(&mut text).ok()?;
+            text.split_whitespace().next()?.parse().ok()
+        };
+        let nanoseconds =
+            names.filter(|name| !name.starts_with('.')).filter_map(of_thread).reduce(u64::saturating_add)?;
+        Some(nanoseconds as f64 * 1e-9)
     }
 
     /// Its executable, where this user may read that.
@@ -264,7 +298,7 @@ pub fn words(text: &[u8]) -> Vec<String> {
     text[..end].split(|&b| b == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
 
-fn open_at(directory: &OwnedFd, name: &str) -> io::Result<File> {
+fn open_at(directory: impl AsFd, name: &str) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     Ok(File::from(rustix::fs::openat(directory, name, flags, Mode::empty())?))
 }
@@ -295,6 +329,8 @@ mod tests {
         assert_eq!(probe.executable().unwrap(), std::env::current_exe().unwrap());
         assert_eq!(probe.command_line(), std::env::args().collect::<Vec<_>>());
         assert!(!probe.has_ended());
+        assert_eq!(probe.own_pid(), std::process::id());
+        assert!(probe.cpu_of_threads().is_some_and(|seconds| seconds > 0.0));
         assert_eq!(words(b"php-fpm: master process\0\0\0"), ["php-fpm: master process"]);
         assert!(words(b"").is_empty());
     }

@@ -66,9 +66,20 @@ pub fn inconclusive() -> (RunRecord, Verdict) {
         class: LeakClass::Unknown,
         ..Scenario::default()
     };
-    let (record, mut verdict) = scenario.build();
+    let (mut record, mut verdict) = scenario.build();
     verdict.findings[0].settle = Some(Settle::Longer { steps: 12_000.0, times: 40.0, pace: Some(25.0) });
+    record.meta.target.workers = "auto".into();
+    record.meta.target.chosen = Some(chosen("apache2"));
     (record, verdict)
+}
+
+/// That two children of a program were found to be the workers.
+fn chosen(command: &str) -> Chosen {
+    let parent = Some(ChosenParent { pid: 4000, command: command.into() });
+    let command = command.into();
+    Chosen {
+        groups: vec![ChosenGroup { command, pids: vec![4001, 4002], count: 2, parent, because: Choosing::Serving }],
+    }
 }
 
 pub fn recycled() -> (RunRecord, Verdict) {
@@ -147,6 +158,7 @@ pub fn hostile() -> (RunRecord, Verdict) {
     meta.aborted = Some(text());
     meta.target =
         Target { command: vec![text(), text()], workers: text(), limited_by: Some(text()), ..meta.target.clone() };
+    meta.target.chosen = Some(chosen(HOSTILE));
     meta.counting.worth = text();
     meta.config = serde_json::json!({ HOSTILE: HOSTILE });
     if let Some(observing) = &mut meta.observing {
@@ -200,6 +212,7 @@ fn meta(name: &str) -> RunMeta {
             command: ["apache2", "-DFOREGROUND", "-f", "httpd.conf"].map(str::to_owned).to_vec(),
             root: Some(WorkerId { pid: 4000, start: 900_000 }),
             workers: "children".into(),
+            chosen: None,
             memory_limit: Some(2 << 30),
             limited_by: Some("cgroup v2".into()),
             worker_limits: Some(WorkerLimits { memory: None, open_files: Some(1024) }),

@@ -282,6 +282,8 @@ struct TargetPart {
     command: Vec<String>,
     /// How workers were chosen.
     workers: String,
+    /// Which processes were found to be the workers, and why, if that was left to seepage.
+    chosen: Option<String>,
     memory_limit_bytes: Option<u64>,
     /// What enforced the limit.
     limited_by: Option<String>,
@@ -489,6 +491,7 @@ impl From<&Target> for TargetPart {
         TargetPart {
             command: target.command.clone(),
             workers: target.workers.clone(),
+            chosen: target.chosen.as_ref().map(words::chosen),
             memory_limit_bytes: target.memory_limit,
             limited_by: target.limited_by.clone(),
         }

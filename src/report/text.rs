@@ -3,6 +3,7 @@
 use crate::compare::Answer;
 use crate::model::{EventKind, ExitCause, RunRecord, WorkerId, percent};
 use crate::verdict::{ExitCode, GateKind, GateState, Outcome, Verdict};
+use crate::words;
 use std::collections::HashMap;
 
 pub use crate::model::{amount, rate};
@@ -58,6 +59,12 @@ impl Mood {
             GateState::Unknown => Mood::Unsure,
         }
     }
+}
+
+/// Who the workers are, where that was found out, and all else that is said beside a verdict, a sentence each.
+pub fn beside(record: &RunRecord, verdict: &Verdict) -> Vec<String> {
+    let workers = record.meta.target.chosen.as_ref().map(|chosen| capital(&words::chosen(chosen)));
+    workers.into_iter().chain(words::beside(verdict)).collect()
 }
 
 /// A worker as reports call it: its PID, or the pool.

@@ -1,9 +1,10 @@
 //! Who is a worker now: found from the process tree, held open from then on, followed to its end.
 
+use super::choice::{Candidate, Part, Rule};
 use super::{target, tree};
 use crate::config::Workers;
 use crate::model::{ExitCause, WorkerId};
-use crate::probe::{WorkerProbe, group_processes};
+use crate::probe::{Listening, WorkerProbe, group_processes};
 use nix::libc;
 use regex::Regex;
 use std::collections::BTreeMap;
@@ -18,13 +19,16 @@ const PATIENCE: u32 = 50;
 /// How often all processes of the host are looked through: there may be thousands.
 const HOST_EVERY: Duration = Duration::from_secs(1);
 
+/// A younger process may be about to become another program: it is looked at again before it is taken for a worker by its program.
+const GROWN: f64 = 0.05;
+
 /// Where workers are looked for.
 #[derive(Debug)]
 pub enum Scope {
     /// What is below this process, a keeper.
     LaunchedBy(u32),
-    /// This process, while it lives.
-    Process(WorkerProbe),
+    /// These processes, while they live.
+    Processes(Vec<WorkerProbe>),
     /// The processes of a control group and of the groups below it.
     Group(PathBuf),
     /// Every process of the host, but the harness and what it runs under.
@@ -36,6 +40,8 @@ pub enum Scope {
 pub struct Arrival {
     /// The worker.
     pub worker: WorkerId,
+    /// The PID by which it knows itself.
+    pub own_pid: u32,
     /// Its parent's PID.
     pub parent: u32,
     /// Its command name.
@@ -50,6 +56,8 @@ pub struct Arrival {
 pub struct Departure {
     /// The worker.
     pub worker: WorkerId,
+    /// The PID by which it knew itself.
+    pub own_pid: u32,
     /// How it ended, where the kernel tells.
     pub cause: Option<ExitCause>,
 }
@@ -67,6 +75,8 @@ pub struct Roster {
 
 #[derive(Debug)]
 enum Selection {
+    /// Everybody until it is decided who is a worker, then whoever fits the rule.
+    Auto(Option<Rule>),
     Itself,
     Children,
     Descendants,
@@ -80,6 +90,7 @@ impl Roster {
     /// If the pattern isn't a regular expression.
     pub fn new(scope: Scope, workers: &Workers) -> Result<Self, regex::Error> {
         let selection = match workers {
+            Workers::Auto => Selection::Auto(None),
             Workers::Itself => Selection::Itself,
             Workers::Children => Selection::Children,
             Workers::Descendants => Selection::Descendants,
@@ -110,11 +121,15 @@ impl Roster {
                     continue;
                 }
             };
+            if matches!(self.selection, Selection::Auto(Some(_))) && probe.age() < GROWN {
+                continue;
+            }
             if self.leaving.iter().any(|(leaving, _)| leaving.id() == probe.id()) {
                 continue;
             }
             arrivals.push(Arrival {
                 worker: probe.id(),
+                own_pid: probe.own_pid(),
                 parent: probe.parent(),
                 command: probe.command().to_owned(),
                 age: (!matches!(self.scope, Scope::LaunchedBy(_))).then(|| probe.age_of_service()),
@@ -130,6 +145,36 @@ impl Roster {
         let (after, until) = (Bound::Excluded(pid), Bound::Included(pid));
         let rest = self.members.range((after, Bound::Unbounded));
         rest.chain(self.members.range((Bound::Unbounded, until))).map(|(_, probe)| probe)
+    }
+
+    /// Whether it isn't decided yet who is a worker: then everybody is a member.
+    pub fn is_undecided(&self) -> bool {
+        matches!(self.selection, Selection::Auto(None))
+    }
+
+    /// Processes that were named by their PIDs.
+    pub fn roots(&self) -> Vec<WorkerId> {
+        match &self.scope {
+            Scope::Processes(probes) => probes.iter().map(WorkerProbe::id).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Decides who is a worker from now on; members that aren't are none any more.
+    pub fn decide(&mut self, rule: Rule, workers: impl Fn(WorkerId) -> bool) {
+        self.members.retain(|_, probe| workers(probe.id()));
+        self.leaving.retain(|(probe, _)| workers(probe.id()));
+        self.selection = Selection::Auto(Some(rule));
+    }
+
+    /// Takes a decision back, if nobody is left whom it could be about: a service that was restarted has another parent.
+    pub fn reconsider(&mut self) -> bool {
+        let Selection::Auto(Some(rule)) = &self.selection else { return false };
+        let lost = self.members.is_empty() && rule.parts.iter().all(|part| !can_come(part));
+        if lost {
+            self.selection = Selection::Auto(None);
+        }
+        lost
     }
 
     /// How many live.
@@ -152,7 +197,7 @@ impl Roster {
     pub fn whole_target(&self) -> Vec<u32> {
         let mut roots = match &self.scope {
             Scope::LaunchedBy(guard) => tree::children(*guard),
-            Scope::Process(probe) => vec![probe.id().pid],
+            Scope::Processes(probes) => pids_of(probes),
             Scope::Group(directory) => group_processes(directory),
             Scope::Host => {
                 let parents = self.members.values().filter_map(WorkerProbe::kindred_parent);
@@ -182,7 +227,7 @@ impl Roster {
             let cause = probe.exit_cause();
             let settled = cause.is_some() || *looks > PATIENCE || probe.pidfd().is_none();
             if settled {
-                departures.push(Departure { worker: probe.id(), cause });
+                departures.push(Departure { worker: probe.id(), own_pid: probe.own_pid(), cause });
             }
             !settled
         });
@@ -192,8 +237,7 @@ impl Roster {
     fn candidates(&mut self) -> Vec<u32> {
         let roots = match &self.scope {
             Scope::LaunchedBy(guard) => tree::children(*guard),
-            Scope::Process(probe) if probe.has_ended() => Vec::new(),
-            Scope::Process(probe) => vec![probe.id().pid],
+            Scope::Processes(probes) => pids_of(probes),
             Scope::Group(directory) => group_processes(directory),
             Scope::Host if self.next_look > Instant::now() => return Vec::new(),
             Scope::Host => {
@@ -203,9 +247,14 @@ impl Roster {
         };
         match (&self.selection, &self.scope) {
             (Selection::Itself, _) | (Selection::Match(_), Scope::Group(_) | Scope::Host) => roots,
+            (Selection::Auto(Some(rule)), scope) => {
+                let within = matches!(scope, Scope::Group(_)).then_some(&roots);
+                rule.parts.iter().flat_map(|part| in_part(part, within)).collect()
+            }
+            (Selection::Auto(None), Scope::Group(_) | Scope::Host) => roots,
             (Selection::Children, _) => roots.into_iter().flat_map(tree::children).collect(),
             (Selection::Descendants, _) => roots.into_iter().flat_map(tree::descendants).collect(),
-            (Selection::Match(_), _) => {
+            (Selection::Match(_) | Selection::Auto(None), _) => {
                 roots.into_iter().flat_map(|pid| [vec![pid], tree::descendants(pid)].concat()).collect()
             }
         }
@@ -213,13 +262,42 @@ impl Roster {
 
     fn is_selected(&self, pid: u32) -> bool {
         match &self.selection {
+            Selection::Auto(Some(rule)) => {
+                Candidate::read(pid, &mut Listening::default()).is_some_and(|process| rule.covers(&process))
+            }
             Selection::Match(pattern) => {
                 let words = target::command_line(pid);
-                let wanted = !words.is_empty() && pattern.is_match(&words.join(" "));
-                // What is launched through a wrapper stands in the wrapper's command line too.
-                wanted && !(matches!(self.scope, Scope::Host) && target::wrapper(&words).is_some())
+                match self.scope {
+                    // What is launched through a wrapper stands in the wrapper's command line too.
+                    Scope::Host => target::fits(pid, &words, pattern),
+                    _ => !words.is_empty() && pattern.is_match(&words.join(" ")),
+                }
             }
             _ => true,
         }
+    }
+}
+
+fn pids_of(probes: &[WorkerProbe]) -> Vec<u32> {
+    probes.iter().filter(|probe| !probe.has_ended()).map(|probe| probe.id().pid).collect()
+}
+
+/// PIDs that may be those of a part of a rule; of a control group, only those `within` it.
+fn in_part(part: &Part, within: Option<&Vec<u32>>) -> Vec<u32> {
+    match part {
+        Part::Process(id) => vec![id.pid],
+        Part::Children { .. } if !can_come(part) => Vec::new(),
+        Part::Children { parent: (parent, _), .. } => match within {
+            Some(group) => group.iter().copied().filter(|pid| tree::parent(*pid) == Some(*parent)).collect(),
+            None => tree::children(*parent),
+        },
+    }
+}
+
+/// Whether workers of this part may live or come.
+fn can_come(part: &Part) -> bool {
+    match part {
+        Part::Process(id) => tree::start(id.pid) == Some(id.start),
+        Part::Children { parent: (pid, start), .. } => start.is_none_or(|start| tree::start(*pid) == Some(start)),
     }
 }

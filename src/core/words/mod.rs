@@ -4,6 +4,7 @@
 //! whoever shows them makes them harmless with [`plain`].
 
 pub mod bisect;
+mod chosen;
 pub mod comparison;
 mod doubts;
 mod evidence;
@@ -20,6 +21,7 @@ pub mod steps;
 pub mod understanding;
 pub mod working;
 
+pub use chosen::chosen;
 pub use evidence::{because, facts, found, model, part_name};
 pub use gates::{GateWords, Quantity, gate, quantile};
 pub use headline::{Headline, headline};

@@ -1,0 +1,139 @@
+//! Finds out who the workers of a target are, while everybody is read; what was read of the others is left out then.
+//!
+//! Who is a worker shows under load: a log names them, they use the CPU, they hold a socket. So it is looked for some seconds
+//! once the target works, and until then all readings are held back, so that none of a worker is lost.
+
+use crate::model::{Chosen, Event, EventKind, WorkerId};
+use crate::probe::{Counter, Listening};
+use crate::store::Entry;
+use crate::supervise::{Candidate, MEASURABLE, Roster, Rule, choose};
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::time::{Duration, Instant};
+
+/// How long the target is looked at while it works, and how long at most until somebody has.
+const LOOK: Duration = Duration::from_secs(2);
+const LONGEST: Duration = Duration::from_secs(6);
+
+/// How often it is looked who does what.
+const OFTEN: Duration = Duration::from_millis(400);
+
+/// Processes that are looked at; of a target of more, those with the lowest PIDs.
+const MOST: usize = 1000;
+
+/// Lines that are held back at most; the oldest are given up for newer ones.
+const MOST_HELD: usize = 1 << 17;
+
+/// A choice that isn't made yet.
+pub struct ChoosingWorkers {
+    /// When the target began to work, as far as it is known.
+    begun: Option<Instant>,
+    next: Instant,
+    /// Whether CPU time counts from the next look on: at first, and when the target begins to work.
+    anew: bool,
+    seen: BTreeMap<WorkerId, Seen>,
+    held: VecDeque<Entry>,
+    /// Whom the last look would choose.
+    likely: HashSet<WorkerId>,
+    latest: Option<(Rule, Chosen)>,
+}
+
+/// What is known of a process.
+struct Seen {
+    candidate: Candidate,
+    /// CPU time that it had used when the look began.
+    before: f64,
+}
+
+impl ChoosingWorkers {
+    /// A choice that begins now; the target works already if it `works`.
+    pub fn new(works: bool) -> Self {
+        let now = Instant::now();
+        let begun = works.then_some(now);
+        let (seen, held, likely) = (BTreeMap::new(), VecDeque::new(), HashSet::new());
+        ChoosingWorkers { begun, next: now, anew: true, seen, held, likely, latest: None }
+    }
+
+    /// The target begins to work now: what it did before says nothing.
+    pub fn begin(&mut self) {
+        self.begun = Some(Instant::now());
+        self.next = Instant::now();
+        self.anew = true;
+    }
+
+    /// Holds a line back that is about a process, which may be no worker; hands any other back.
+    pub fn hold(&mut self, entry: Entry) -> Option<Entry> {
+        if about(&entry).is_none() {
+            return Some(entry);
+        }
+        if self.held.len() == MOST_HELD {
+            self.held.pop_front();
+        }
+        self.held.push_back(entry);
+        None
+    }
+
+    /// Looks who does what, if it is time to; the choice if it can be made.
+    pub fn look(&mut self, roster: &Roster, counter: Option<&Counter>) -> Option<(Rule, Chosen)> {
+        if self.next > Instant::now() {
+            return None;
+        }
+        self.next = Instant::now() + OFTEN;
+        self.take_in(roster, counter);
+        let candidates: Vec<Candidate> = self.seen.values().map(|seen| seen.candidate.clone()).collect();
+        let (rule, chosen) = choose(&candidates, &roster.roots())?;
+        self.likely = candidates.iter().filter(|candidate| rule.covers(candidate)).map(|c| c.id).collect();
+        self.latest = Some((rule, chosen));
+        let told = match counter {
+            Some(_) => candidates.iter().any(|candidate| candidate.named),
+            None => candidates.iter().map(|candidate| candidate.cpu).sum::<f64>() >= MEASURABLE,
+        };
+        let elapsed = self.begun?.elapsed();
+        if elapsed >= LONGEST || elapsed >= LOOK && told { self.latest.take() } else { None }
+    }
+
+    /// The choice of the last look: at the end of a run, nobody may be left to look at.
+    pub fn latest(&mut self) -> Option<(Rule, Chosen)> {
+        self.latest.take()
+    }
+
+    /// What was held back of the workers.
+    pub fn release(self) -> impl Iterator<Item = Entry> {
+        let workers = self.likely;
+        self.held.into_iter().filter(move |entry| about(entry).is_none_or(|worker| workers.contains(&worker)))
+    }
+
+    /// Who would be chosen now.
+    pub fn likely(&self) -> &HashSet<WorkerId> {
+        &self.likely
+    }
+
+    fn take_in(&mut self, roster: &Roster, counter: Option<&Counter>) {
+        self.seen.values_mut().for_each(|seen| seen.candidate.lives = false);
+        let anew = std::mem::take(&mut self.anew);
+        let mut listening = Listening::default();
+        for probe in roster.members_after(0).take(MOST) {
+            let Some(mut candidate) = Candidate::of(probe, &mut listening) else { continue };
+            let known = self.seen.get(&probe.id());
+            let cpu = probe.cpu_of_threads().or_else(|| probe.read(0.0, None)?.0.cpu()).unwrap_or(0.0);
+            // One that came while the target worked has used all of its time since.
+            let before = if anew { cpu } else { known.map_or(0.0, |known| known.before) };
+            // Threads that have ended took their time with them.
+            let least = known.filter(|_| !anew).map_or(0.0, |known| known.candidate.cpu);
+            candidate.cpu = (cpu - before).max(least);
+            let named = || counter.and_then(|counter| counter.served_by(probe)).is_some_and(|served| served.total > 0);
+            candidate.named = known.is_some_and(|known| known.candidate.named) || named();
+            self.seen.insert(probe.id(), Seen { candidate, before });
+        }
+    }
+}
+
+/// The process that a line is about.
+fn about(entry: &Entry) -> Option<WorkerId> {
+    match entry {
+        Entry::Sample(sample) => Some(sample.worker),
+        Entry::Event(Event { kind: EventKind::Spawned { worker, .. } | EventKind::Exited { worker, .. }, .. }) => {
+            Some(*worker)
+        }
+        _ => None,
+    }
+}
