@@ -17,6 +17,9 @@ const LONGEST: Duration = Duration::from_secs(6);
 /// How often it is looked who does what.
 const OFTEN: Duration = Duration::from_millis(400);
 
+/// Time between two looks, in times of what the last one took.
+const IN_TURN: u32 = 20;
+
 /// Processes that are looked at; of a target of more, those with the lowest PIDs.
 const MOST: usize = 1000;
 
@@ -77,8 +80,9 @@ impl ChoosingWorkers {
         if self.next > Instant::now() {
             return None;
         }
-        self.next = Instant::now() + OFTEN;
+        let began = Instant::now();
         self.take_in(roster, counter);
+        self.next = Instant::now() + OFTEN.max(began.elapsed() * IN_TURN);
         let candidates: Vec<Candidate> = self.seen.values().map(|seen| seen.candidate.clone()).collect();
         let (rule, chosen) = choose(&candidates, &roster.roots())?;
         self.likely = candidates.iter().filter(|candidate| rule.covers(candidate)).map(|c| c.id).collect();

@@ -295,7 +295,7 @@ impl Sampling {
         for entry in entries {
             self.put(entry);
         }
-        self.look_for_workers();
+        slow_parts += self.look_for_workers();
         if self.next_host <= Instant::now() {
             self.next_host = Instant::now() + HOST_EVERY;
             self.read_host();
@@ -306,8 +306,10 @@ impl Sampling {
         (readings, slow_parts)
     }
 
-    /// Looks who the workers are, if that is to be found out, and keeps everybody up to date with how many live.
-    fn look_for_workers(&mut self) {
+    /// Looks who the workers are, if that is to be found out, and keeps everybody up to date with how many live; returns the CPU
+    /// time that took, which comes once in a run.
+    fn look_for_workers(&mut self) -> Duration {
+        let before = thread_cpu();
         if self.choosing.is_none() && !self.plan.pulse.is_stopping() && self.plan.roster.reconsider() {
             self.choosing = Some(ChoosingWorkers::new(true));
         }
@@ -318,6 +320,7 @@ impl Sampling {
         }
         let likely = self.choosing.as_ref().map(|choosing| choosing.likely().len()).filter(|likely| *likely > 0);
         self.plan.pulse.has_alive(likely.unwrap_or(self.plan.roster.len()));
+        thread_cpu().saturating_sub(before)
     }
 
     /// Lets what was found be the workers, and records what was read of them meanwhile.

@@ -2,6 +2,7 @@
 
 use super::choice::Candidate;
 use super::target;
+use crate::model::WorkerId;
 use crate::probe::{Listening, WorkerProbe, command_name, parse_stat};
 use std::fs;
 use std::path::PathBuf;
@@ -9,25 +10,27 @@ use std::path::PathBuf;
 impl Candidate {
     /// Reads a process that is held open; `None` if it has ended. Nothing is known yet of what it does.
     pub fn of(probe: &WorkerProbe, listening: &mut Listening) -> Option<Self> {
-        let read = Self::read(probe.id().pid, listening)?;
+        let pid = probe.id().pid;
+        let waits = target::wrapper(&probe.command_line()).is_some();
+        let read = Candidate { waits, listens: listening.is_held_by(pid), ..Self::read(pid)? };
         // The PID was read by its name: a stranger may have it by now.
         (read.id == probe.id() && !probe.has_ended()).then_some(read)
     }
 
-    /// Reads a process by its PID; `None` if it has ended.
-    pub fn read(pid: u32, listening: &mut Listening) -> Option<Self> {
+    /// Who has this PID, and what it runs; `None` if it has ended.
+    pub fn read(pid: u32) -> Option<Self> {
         let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
         let stat = parse_stat(&text).filter(|stat| !stat.has_ended())?;
         let command = command_name(&text);
         let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_else(|_| PathBuf::from(&command));
         Some(Candidate {
-            id: crate::model::WorkerId { pid, start: stat.start },
+            id: WorkerId { pid, start: stat.start },
             parent: stat.parent,
             program,
             command,
-            waits: target::wrapper(&target::command_line(pid)).is_some(),
+            waits: false,
             named: false,
-            listens: listening.is_held_by(pid),
+            listens: None,
             cpu: 0.0,
             lives: true,
         })

@@ -79,6 +79,11 @@ impl Part {
 }
 
 impl Rule {
+    /// Whether it has to be known who holds a socket.
+    pub fn asks_for_sockets(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Children { listening: true, .. }))
+    }
+
     /// Whether a process is a worker.
     pub fn covers(&self, process: &Candidate) -> bool {
         self.parts.iter().any(|part| part.covers(process))

@@ -19,6 +19,9 @@ const PATIENCE: u32 = 50;
 /// How often all processes of the host are looked through: there may be thousands.
 const HOST_EVERY: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether a process that is no worker holds a socket by now: that reads the tables of all sockets.
+const SOCKETS_EVERY: Duration = Duration::from_millis(500);
+
 /// A younger process may be about to become another program: it is looked at again before it is taken for a worker by its program.
 const GROWN: f64 = 0.05;
 
@@ -71,6 +74,9 @@ pub struct Roster {
     members: BTreeMap<u32, WorkerProbe>,
     leaving: Vec<(WorkerProbe, u32)>,
     unopened: Option<io::Error>,
+    /// Whether this look is one at sockets too, and when the next is.
+    looks_at_sockets: bool,
+    next_sockets: Instant,
 }
 
 #[derive(Debug)]
@@ -97,7 +103,17 @@ impl Roster {
             Workers::Match(pattern) => Selection::Match(Regex::new(pattern)?),
         };
         let next_look = Instant::now();
-        Ok(Roster { scope, selection, next_look, members: BTreeMap::new(), leaving: Vec::new(), unopened: None })
+        let (members, leaving) = (BTreeMap::new(), Vec::new());
+        Ok(Roster {
+            scope,
+            selection,
+            next_look,
+            members,
+            leaving,
+            unopened: None,
+            looks_at_sockets: false,
+            next_sockets: next_look,
+        })
     }
 
     /// Looks who has gone and, if it is `open`, who has come: while a target is taken down, orphans that are given a new
@@ -106,6 +122,10 @@ impl Roster {
         let gone: Vec<u32> = self.members.iter().filter(|(_, probe)| probe.has_ended()).map(|(pid, _)| *pid).collect();
         self.leaving.extend(gone.iter().filter_map(|pid| Some((self.members.remove(pid)?, 0))));
         let mut arrivals = Vec::new();
+        self.looks_at_sockets = self.next_sockets <= Instant::now();
+        if self.looks_at_sockets {
+            self.next_sockets = Instant::now() + SOCKETS_EVERY;
+        }
         for pid in if open { self.candidates() } else { Vec::new() } {
             if self.members.contains_key(&pid) || !self.is_selected(pid) {
                 continue;
@@ -263,7 +283,11 @@ impl Roster {
     fn is_selected(&self, pid: u32) -> bool {
         match &self.selection {
             Selection::Auto(Some(rule)) => {
-                Candidate::read(pid, &mut Listening::default()).is_some_and(|process| rule.covers(&process))
+                let Some(mut process) = Candidate::read(pid) else { return false };
+                if rule.asks_for_sockets() && self.looks_at_sockets {
+                    process.listens = Listening::default().is_held_by(pid);
+                }
+                rule.covers(&process)
             }
             Selection::Match(pattern) => {
                 let words = target::command_line(pid);
