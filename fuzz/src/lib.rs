@@ -23,7 +23,7 @@ pub fn proc_status(bytes: &[u8]) {
 
 /// The tables of sockets below `/proc/PID/net`.
 pub fn socket_table(bytes: &[u8]) {
-    let _ = probe::parse_listening(bytes);
+    let _ = probe::parse_serving(bytes);
 }
 
 /// The pages on which servers say what their workers have served.

@@ -20,8 +20,8 @@ const OFTEN: Duration = Duration::from_millis(400);
 /// Time between two looks, in times of what the last one took.
 const IN_TURN: u32 = 20;
 
-/// Processes that are looked at; of a target of more, those with the lowest PIDs.
-const MOST: usize = 1000;
+/// How long one look may take.
+const AT_ONCE: Duration = Duration::from_millis(50);
 
 /// Lines that are held back at most; the oldest are given up for newer ones.
 const MOST_HELD: usize = 1 << 17;
@@ -31,8 +31,10 @@ pub struct ChoosingWorkers {
     /// When the target began to work, as far as it is known.
     begun: Option<Instant>,
     next: Instant,
-    /// Whether CPU time counts from the next look on: at first, and when the target begins to work.
+    /// Whether nothing was looked at yet, since the target began to work.
     anew: bool,
+    /// The process that was looked at last.
+    last: u32,
     seen: BTreeMap<WorkerId, Seen>,
     held: VecDeque<Entry>,
     /// Whom the last look would choose.
@@ -43,8 +45,8 @@ pub struct ChoosingWorkers {
 /// What is known of a process.
 struct Seen {
     candidate: Candidate,
-    /// CPU time that it had used when the look began.
-    before: f64,
+    /// CPU time that it had used when it was looked at first.
+    before: Option<f64>,
 }
 
 impl ChoosingWorkers {
@@ -53,7 +55,7 @@ impl ChoosingWorkers {
         let now = Instant::now();
         let begun = works.then_some(now);
         let (seen, held, likely) = (BTreeMap::new(), VecDeque::new(), HashSet::new());
-        ChoosingWorkers { begun, next: now, anew: true, seen, held, likely, latest: None }
+        ChoosingWorkers { begun, next: now, anew: true, last: 0, seen, held, likely, latest: None }
     }
 
     /// The target begins to work now: what it did before says nothing.
@@ -61,6 +63,19 @@ impl ChoosingWorkers {
         self.begun = Some(Instant::now());
         self.next = Instant::now();
         self.anew = true;
+        for seen in self.seen.values_mut() {
+            seen.before = None;
+            seen.candidate.cpu = 0.0;
+        }
+    }
+
+    /// Takes a process in that has just come: it may end before it is looked at.
+    pub fn meet(&mut self, pid: u32) {
+        if let Some(candidate) = Candidate::read(pid) {
+            // One that comes while the target works has used all of its time since.
+            let before = (!self.anew).then_some(0.0);
+            self.seen.entry(candidate.id).or_insert(Seen { candidate, before });
+        }
     }
 
     /// Holds a line back that is about a process, which may be no worker; hands any other back.
@@ -87,12 +102,15 @@ impl ChoosingWorkers {
         let (rule, chosen) = choose(&candidates, &roster.roots())?;
         self.likely = candidates.iter().filter(|candidate| rule.covers(candidate)).map(|c| c.id).collect();
         self.latest = Some((rule, chosen));
-        let told = match counter {
-            Some(_) => candidates.iter().any(|candidate| candidate.named),
-            None => candidates.iter().map(|candidate| candidate.cpu).sum::<f64>() >= MEASURABLE,
+        let named = counter.is_none() || candidates.iter().any(|candidate| candidate.named);
+        let worked = candidates.iter().map(|candidate| candidate.cpu).sum::<f64>() >= MEASURABLE;
+        // A log that names nobody isn't waited for as long as somebody who works.
+        let needed = match (named, worked) {
+            (true, true) => LOOK,
+            (false, true) => 2 * LOOK,
+            (_, false) => LONGEST,
         };
-        let elapsed = self.begun?.elapsed();
-        if elapsed >= LONGEST || elapsed >= LOOK && told { self.latest.take() } else { None }
+        if self.begun?.elapsed() >= needed { self.latest.take() } else { None }
     }
 
     /// The choice of the last look: at the end of a run, nobody may be left to look at.
@@ -111,22 +129,29 @@ impl ChoosingWorkers {
         &self.likely
     }
 
+    /// Looks at the processes in turn, for a while: a target of thousands must not keep the readings.
     fn take_in(&mut self, roster: &Roster, counter: Option<&Counter>) {
+        self.anew = false;
         self.seen.values_mut().for_each(|seen| seen.candidate.lives = false);
-        let anew = std::mem::take(&mut self.anew);
-        let mut listening = Listening::default();
-        for probe in roster.members_after(0).take(MOST) {
+        for probe in roster.members_after(0) {
+            self.seen.entry(probe.id()).and_modify(|seen| seen.candidate.lives = true);
+        }
+        let (begun, mut listening) = (Instant::now(), Listening::default());
+        for probe in roster.members_after(self.last) {
+            if begun.elapsed() > AT_ONCE {
+                break;
+            }
+            self.last = probe.id().pid;
             let Some(mut candidate) = Candidate::of(probe, &mut listening) else { continue };
             let known = self.seen.get(&probe.id());
             let cpu = probe.cpu_of_threads().or_else(|| probe.read(0.0, None)?.0.cpu()).unwrap_or(0.0);
-            // One that came while the target worked has used all of its time since.
-            let before = if anew { cpu } else { known.map_or(0.0, |known| known.before) };
+            let before = known.and_then(|known| known.before).unwrap_or(cpu);
             // Threads that have ended took their time with them.
-            let least = known.filter(|_| !anew).map_or(0.0, |known| known.candidate.cpu);
-            candidate.cpu = (cpu - before).max(least);
+            candidate.cpu = (cpu - before).max(known.map_or(0.0, |known| known.candidate.cpu));
             let named = || counter.and_then(|counter| counter.served_by(probe)).is_some_and(|served| served.total > 0);
+            candidate.accepted |= known.is_some_and(|known| known.candidate.accepted);
             candidate.named = known.is_some_and(|known| known.candidate.named) || named();
-            self.seen.insert(probe.id(), Seen { candidate, before });
+            self.seen.insert(probe.id(), Seen { candidate, before: Some(before) });
         }
     }
 }

@@ -273,7 +273,7 @@ impl Sampling {
                 sample.requests = counter.can_tell(probe).then(|| served.map_or(0, |s| s.total));
                 sample.by_class = served.map_or_else(Vec::new, |s| s.by_class.clone());
             }
-            if let Some(heap) = self.plan.heap.as_mut().filter(|_| self.choosing.is_none()) {
+            if let Some(heap) = self.plan.heap.as_mut().filter(|_| is_worker(&self.choosing, probe.id())) {
                 let account = &self.account;
                 slow_parts += heap.read(probe, &mut sample, |wanted, took| account.slow_pause(wanted, took, workers));
             }
@@ -352,6 +352,7 @@ impl Sampling {
         for arrival in arrivals {
             let (worker, parent, command) = (arrival.worker, arrival.parent, arrival.command);
             self.known.extend([worker.pid, arrival.own_pid]);
+            self.choosing.iter_mut().for_each(|choosing| choosing.meet(worker.pid));
             if let Some(counter) = &mut self.plan.counter
                 && !counter.meet(arrival.own_pid)
             {
@@ -384,8 +385,7 @@ impl Sampling {
         let before = thread_cpu();
         let pids = self.plan.roster.whole_target();
         let members = self.plan.roster.members_after(0).map(WorkerProbe::id);
-        let is_worker = |id: &WorkerId| self.choosing.as_ref().is_none_or(|choosing| choosing.likely().contains(id));
-        let members: Vec<WorkerId> = members.filter(is_worker).collect();
+        let members: Vec<WorkerId> = members.filter(|id| is_worker(&self.choosing, *id)).collect();
         let workers: HashSet<u32> = members.iter().map(|id| id.pid).collect();
         let members = members.iter().filter_map(|id| self.memory.get(id));
         let memory = members.copied().sum();
@@ -444,4 +444,9 @@ impl Sampling {
             let _ = self.sink.send(entry);
         }
     }
+}
+
+/// Whether a member of the roster is a worker, as far as that is known.
+fn is_worker(choosing: &Option<ChoosingWorkers>, id: WorkerId) -> bool {
+    choosing.as_ref().is_none_or(|choosing| choosing.likely().contains(&id))
 }

@@ -12,7 +12,9 @@ impl Candidate {
     pub fn of(probe: &WorkerProbe, listening: &mut Listening) -> Option<Self> {
         let pid = probe.id().pid;
         let waits = target::wrapper(&probe.command_line()).is_some();
-        let read = Candidate { waits, listens: listening.is_held_by(pid), ..Self::read(pid)? };
+        let serves = listening.of(pid);
+        let accepted = serves.is_some_and(|serves| serves.accepted);
+        let read = Candidate { waits, listens: serves.map(|serves| serves.listens), accepted, ..Self::read(pid)? };
         // The PID was read by its name: a stranger may have it by now.
         (read.id == probe.id() && !probe.has_ended()).then_some(read)
     }
@@ -31,6 +33,7 @@ impl Candidate {
             waits: false,
             named: false,
             listens: None,
+            accepted: false,
             cpu: 0.0,
             lives: true,
         })

@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 /// Seconds of CPU time from which on it can be told who works.
 pub const MEASURABLE: f64 = 0.02;
 
-/// A process that serves beside the busiest group uses at least this part of what one of that group uses: a parent that hands
-/// connections on or looks after its children uses less.
+/// A process that serves beside the busiest group uses at least this part of what one of that group uses.
 const SERVES_TOO: f64 = 0.25;
 
 /// A process that used this part of the CPU time at most, while what is below it used the rest, only waits for that.
@@ -35,6 +34,8 @@ pub struct Candidate {
     pub named: bool,
     /// Whether it holds a socket that listens, where that may be read.
     pub listens: Option<bool>,
+    /// Whether it was seen with a connection that a listening socket has accepted.
+    pub accepted: bool,
     /// Seconds of CPU time that it used while it was looked at.
     pub cpu: f64,
     /// Whether it lives.
@@ -210,7 +211,10 @@ impl<'a> Family<'a> {
             return Some(vec![(busiest, Choosing::SameProgram)]);
         }
         let serves_too = |group: &Group| {
-            group.program == busiest.program && group.listens() && group.cpu_each() >= SERVES_TOO * busiest.cpu_each()
+            group.program == busiest.program
+                && group.listens()
+                && group.members.iter().any(|member| member.accepted)
+                && group.cpu_each() >= SERVES_TOO * busiest.cpu_each()
         };
         let beside = serving.iter().copied().filter(|group| !std::ptr::eq(*group, busiest) && serves_too(group));
         Some([busiest].into_iter().chain(beside).map(|group| (group, Choosing::Serving)).collect())
@@ -297,6 +301,7 @@ mod tests {
             waits: false,
             named: false,
             listens: Some(false),
+            accepted: false,
             cpu: 0.0,
             lives: true,
         }
@@ -374,7 +379,9 @@ mod tests {
 
     #[test]
     fn a_parent_that_serves_like_its_children_is_a_worker_beside_them() {
-        let all = [listening(process(11, 1, "uwsgi"), 0.3), listening(process(12, 11, "uwsgi"), 0.4)];
+        let mut all = [listening(process(11, 1, "uwsgi"), 0.3), listening(process(12, 11, "uwsgi"), 0.4)];
+        assert_eq!(chosen(&all).0, [12], "it keeps accounts, perhaps, but answers nobody");
+        all[0].accepted = true;
         assert_eq!(chosen(&all), (vec![11, 12], vec![Choosing::Serving; 2]));
     }
 

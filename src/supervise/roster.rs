@@ -285,7 +285,7 @@ impl Roster {
             Selection::Auto(Some(rule)) => {
                 let Some(mut process) = Candidate::read(pid) else { return false };
                 if rule.asks_for_sockets() && self.looks_at_sockets {
-                    process.listens = Listening::default().is_held_by(pid);
+                    process.listens = Listening::default().of(pid).map(|serves| serves.listens);
                 }
                 rule.covers(&process)
             }
