@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(6);
 
+/// How long a service may take to start again.
+const STARTS: Duration = Duration::from_secs(60);
+
 /// How often it is looked who does what.
 const OFTEN: Duration = Duration::from_millis(400);
 
@@ -35,6 +38,8 @@ pub struct ChoosingWorkers {
     anew: bool,
     /// The process that was looked at last.
     last: u32,
+    /// Of a choice that is made again: until when the service starts, at most.
+    starts_until: Option<Instant>,
     seen: BTreeMap<WorkerId, Seen>,
     held: VecDeque<Entry>,
     /// Whom the last look would choose.
@@ -55,7 +60,12 @@ impl ChoosingWorkers {
         let now = Instant::now();
         let begun = works.then_some(now);
         let (seen, held, likely) = (BTreeMap::new(), VecDeque::new(), HashSet::new());
-        ChoosingWorkers { begun, next: now, anew: true, last: 0, seen, held, likely, latest: None }
+        ChoosingWorkers { begun, next: now, anew: true, last: 0, starts_until: None, seen, held, likely, latest: None }
+    }
+
+    /// A choice that is made again, for the service is being started again: what a process does while others come is to start.
+    pub fn again() -> Self {
+        ChoosingWorkers { starts_until: Some(Instant::now() + STARTS), ..ChoosingWorkers::new(true) }
     }
 
     /// The target begins to work now: what it did before says nothing.
@@ -71,6 +81,9 @@ impl ChoosingWorkers {
 
     /// Takes a process in that has just come: it may end before it is looked at.
     pub fn meet(&mut self, pid: u32) {
+        if self.starts_until.is_some_and(|until| Instant::now() < until) {
+            self.begin();
+        }
         if let Some(candidate) = Candidate::read(pid) {
             // One that comes while the target works has used all of its time since.
             let before = (!self.anew).then_some(0.0);
@@ -108,6 +121,7 @@ impl ChoosingWorkers {
         let needed = match (named, worked) {
             (true, true) => LOOK,
             (false, true) => 2 * LOOK,
+            (_, false) if self.starts_until.is_some() => return None,
             (_, false) => LONGEST,
         };
         if self.begun?.elapsed() >= needed { self.latest.take() } else { None }

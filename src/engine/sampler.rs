@@ -311,7 +311,7 @@ impl Sampling {
     fn look_for_workers(&mut self) -> Duration {
         let before = thread_cpu();
         if self.choosing.is_none() && !self.plan.pulse.is_stopping() && self.plan.roster.reconsider() {
-            self.choosing = Some(ChoosingWorkers::new(true));
+            self.choosing = Some(ChoosingWorkers::again());
         }
         let choosing = self.choosing.as_mut().filter(|_| !self.plan.pulse.is_stopping());
         if let Some(choice) = choosing.and_then(|choosing| choosing.look(&self.plan.roster, self.plan.counter.as_ref()))

@@ -231,7 +231,7 @@ impl<'a> Family<'a> {
             if let Some(kindred) = kindred.filter(|group| group.cpu() >= here.cpu() || here.cpu() < MEASURABLE) {
                 return Some(vec![(kindred, Choosing::SameProgram)]);
             }
-            let all = self.below(here) + here.cpu();
+            let all = self.whole(here);
             let only_waits = all >= MEASURABLE && here.cpu() <= ONLY_WAITS * all;
             match self.busiest(below.into_iter()) {
                 Some(next) if only_waits || here.members.iter().all(|member| member.waits) => here = next,
@@ -241,23 +241,24 @@ impl<'a> Family<'a> {
         Some(vec![(here, Choosing::Itself)])
     }
 
+    /// The group that, with all below it, used the most; of those at rest, the one that started first.
     fn busiest<'b>(&self, groups: impl Iterator<Item = &'b Group<'b>>) -> Option<&'b Group<'b>> {
-        groups.max_by(|a, b| a.cpu().total_cmp(&b.cpu()).then(b.first().cmp(&a.first())))
+        groups.max_by(|a, b| self.whole(a).total_cmp(&self.whole(b)).then(b.first().cmp(&a.first())))
     }
 
     fn is_child(&self, group: &Group<'_>, of: &Group<'_>) -> bool {
         of.members.iter().any(|member| member.id.pid == group.parent)
     }
 
-    /// CPU time of all that descends from a group.
-    fn below(&self, group: &Group<'_>) -> f64 {
+    /// CPU time of a group and of all that descends from it.
+    fn whole(&self, group: &Group<'_>) -> f64 {
         let parent = |pid: u32| self.candidates.iter().find(|c| c.id.pid == pid).map(|c| c.parent);
         let descends = |candidate: &&Candidate| {
             let mut above =
                 std::iter::successors(Some(candidate.parent), |pid| parent(*pid)).take(self.candidates.len());
             above.any(|pid| group.members.iter().any(|member| member.id.pid == pid))
         };
-        self.candidates.iter().filter(descends).map(|candidate| candidate.cpu).sum()
+        group.cpu() + self.candidates.iter().filter(descends).map(|candidate| candidate.cpu).sum::<f64>()
     }
 
     /// A group as a part of the rule, and as it is told.
@@ -435,6 +436,14 @@ mod tests {
         assert_eq!(chosen(&[script.clone(), busy(worker.clone(), 0.5)]).0, [11]);
         assert_eq!(chosen(&[busy(script, 0.1), busy(worker, 0.5)]).0, [10], "it works itself");
         assert_eq!(chosen(&[env]).0, [10], "there is nothing else");
+    }
+
+    #[test]
+    fn of_several_services_the_one_that_works_is_meant() {
+        let beside = process(9, 1, "sleep");
+        let workers = [12, 13].map(|pid| busy(process(pid, 11, "celery"), 0.2));
+        let all = [vec![beside, process(11, 1, "celery")], workers.to_vec()].concat();
+        assert_eq!(chosen(&all), (vec![12, 13], vec![Choosing::SameProgram]));
     }
 
     #[test]

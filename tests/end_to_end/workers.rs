@@ -210,6 +210,7 @@ impl Drop for Own {
     fn drop(&mut self) {
         let group = nix::unistd::Pid::from_raw(self.0.id() as i32);
         let _ = nix::sys::signal::killpg(group, Signal::SIGKILL);
+        let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
@@ -242,4 +243,246 @@ fn who_attaches_to_a_parent_watches_its_children_that_work() {
     signal(watching.id(), Signal::SIGINT);
     let output = watching.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{output:?}");
+}
+
+/// `seepage attach` in a PID namespace of its own would be somewhere else: here the target is in one, and seepage isn't.
+#[test]
+fn pids_of_another_namespace_are_mapped() {
+    let bench = Bench::new();
+    if !Command::new("unshare").args(["-fp", "--mount-proc", "true"]).status().is_ok_and(|status| status.success()) {
+        eprintln!("skipped: this user can't make a PID namespace");
+        return;
+    }
+    let pool = format!("{POOLS}/shop.py");
+    let command = format!(r#""unshare", "-fp", "--mount-proc", "--kill-child", "python3", "{pool}""#);
+    let text = harness("shop.py", &command, "FAULT = \"worker-keeps\"", LOG, "8s");
+    for workers in ["", "workers = 'descendants'\n"] {
+        let text = text.replace("ready =", &format!("{workers}ready ="));
+        let ended = bench.run(&bench.write("shop.toml", &text), &[]);
+        assert_eq!(ended.code, Some(10), "{}", ended.story());
+        let read = &ended.events("log-read")[0];
+        assert!(read["matched"].as_u64().unwrap() > 100 && read["strangers"] == 0, "{}", ended.story());
+        let memory = ended.finding("memory");
+        assert_eq!(memory["axis"], "worker-requests", "{}", ended.story());
+        let estimate = memory["growth"]["estimate"].as_f64().unwrap();
+        assert!((1900.0..2600.0).contains(&estimate), "{estimate}: {}", ended.story());
+    }
+}
+
+/// A page that names workers by the PIDs that they know themselves by.
+#[test]
+fn a_page_of_another_namespace_is_understood() {
+    let bench = Bench::new();
+    let script = bench.write("service.sh", "echo $$ >inner; while :; do sleep 0.2; done");
+    let mut command = Command::new("unshare");
+    command.args(["-fp", "--mount-proc", "--kill-child", "sh"]).arg(script).current_dir(bench.path());
+    let target = Own(command.stdin(Stdio::null()).spawn().unwrap());
+    wait_until("it runs", || bench.path().join("inner").exists() || has_ended(target.0.id()));
+    let Ok(inner) = std::fs::read_to_string(bench.path().join("inner")) else {
+        eprintln!("skipped: this user can't make a PID namespace");
+        return;
+    };
+    let outer = children(target.0.id())[0].to_string();
+    let page = Page::serve(format!("worker {} served %", inner.trim()));
+    let watching = ["--pid", &outer, "--workers", "self", "--requests-page", &page.url];
+    let ended = attach(&bench, &[&watching[..], &[r"worker (?<pid>\d+) served (?<count>\d+)", "--for", "3s"]].concat());
+    let samples = ended.read("samples.jsonl");
+    let samples = samples.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let counts: Vec<u64> = samples.filter_map(|sample| sample["requests"].as_u64()).collect();
+    assert!(inner.trim() != outer && counts.last() > Some(&1), "{counts:?}: {}", ended.story());
+}
+
+fn has_ended(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
+}
+
+/// A page whose `%` is how often it was asked for.
+struct Page {
+    url: String,
+}
+
+impl Page {
+    fn serve(text: String) -> Self {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for (count, connection) in listener.incoming().enumerate() {
+                let Ok(mut connection) = connection else { break };
+                let _ = connection.read(&mut [0; 4096]);
+                let page = text.replace('%', &(count + 1).to_string());
+                let _ = write!(connection, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{page}", page.len());
+            }
+        });
+        Page { url }
+    }
+}
+
+/// A control group of a test's own below the first hierarchy in which one may be made, removed with what was started in it.
+struct Group(std::path::PathBuf);
+
+impl Group {
+    /// Makes it, with the groups that lead to it; `None` if this user may not.
+    fn make(path: &str) -> Option<Self> {
+        let places = ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"];
+        let group = places.iter().map(|place| Path::new(place).join(path)).find(|group| {
+            group.parent().is_some_and(|parent| parent.parent().is_some_and(|top| top.join("cgroup.procs").exists()))
+                && std::fs::create_dir_all(group).is_ok()
+        });
+        if group.is_none() {
+            eprintln!("skipped: this user may not make control groups");
+        }
+        group.map(Group)
+    }
+
+    fn take(&self, pid: u32) {
+        std::fs::write(self.0.join("cgroup.procs"), pid.to_string()).unwrap();
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        wait_until("the group is empty", || {
+            std::fs::remove_dir(&self.0).is_ok() || !self.0.exists() || std::fs::read_dir(&self.0).is_err()
+        });
+        let _ = self.0.parent().map(std::fs::remove_dir);
+    }
+}
+
+#[test]
+fn units_and_containers_are_found_by_their_control_groups() {
+    let bench = Bench::new();
+    let own = std::process::id();
+    let id = format!("{own:064x}");
+    let unit = format!("seepage-test-{own}.slice/seepage-test-{own}.service");
+    let container = format!("seepage-tests-{own}.slice/docker-{id}.scope");
+    for (path, arguments, wrong) in [
+        (unit, ["--unit".to_owned(), format!("seepage-test-{own}")], ["--unit", "no-such-unit"]),
+        (container, ["--container".to_owned(), id[..62].to_owned()], ["--container", "fffffffff"]),
+    ] {
+        let Some(group) = Group::make(&path) else { return };
+        let target = Own::start(&bench, "queue");
+        for pid in [vec![target.0.id()], children(target.0.id())].concat() {
+            group.take(pid);
+        }
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let told = bench.path().join("told");
+        std::fs::write(&told, "").unwrap();
+        let ended = attach(&bench, &[&arguments[..], &["--for", "4s"]].concat());
+        assert_eq!(judged(&ended), worked(&told), "{}", ended.story());
+        assert!(chosen(&ended).contains(&format!("children of PID {}", target.pid())), "{}", ended.story());
+        let ended = attach(&bench, &wrong);
+        assert_eq!(ended.code, Some(21), "{}", ended.story());
+        assert!(ended.stderr.contains(wrong[1]) && ended.stderr.contains("list"), "{}", ended.story());
+        drop(target);
+    }
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
+#[test]
+fn a_service_that_is_restarted_is_found_again() {
+    let bench = Bench::new();
+    let own = std::process::id();
+    let Some(group) = Group::make(&format!("seepage-again-{own}.slice/seepage-again-{own}.service")) else { return };
+    let told = bench.path().join("told");
+    let started = || {
+        std::fs::write(&told, "").unwrap();
+        let target = Own::start(&bench, "queue");
+        [vec![target.0.id()], children(target.0.id())].concat().into_iter().for_each(|pid| group.take(pid));
+        target
+    };
+    // What stays when the service is restarted, so that the group is never without a process.
+    let mut stays = bench.shell("exec sleep 60");
+    group.take(stays.id());
+    let first = started();
+    let mut command = bench.seepage();
+    command
+        .args(["attach", "--unit", &format!("seepage-again-{own}"), "--for", "10m", "--reports"])
+        .arg(bench.reports());
+    let watching = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let decided = |count: usize| {
+        let run = std::fs::read_dir(bench.reports()).ok().and_then(|mut runs| runs.next()?.ok());
+        let events = run.and_then(|run| std::fs::read_to_string(run.path().join("events.jsonl")).ok());
+        events.is_some_and(|events| events.matches("\"chosen\"").count() == count)
+    };
+    wait_until("it is decided", || decided(1));
+    let before = worked(&told);
+    drop(first);
+    let second = started();
+    wait_until("it is decided again", || decided(2));
+    signal(watching.id(), Signal::SIGINT);
+    let ended = bench.ended(watching.wait_with_output().unwrap());
+    let after = worked(&told);
+    assert_eq!(judged(&ended), before.union(&after).copied().collect(), "{}", ended.story());
+    drop(second);
+    stays.kill().unwrap();
+    stays.wait().unwrap();
+}
+
+#[test]
+fn several_processes_are_judged_each_and_threads_are_none() {
+    let bench = Bench::new();
+    let mut sleepers: Vec<Child> = (0..2).map(|_| bench.shell("exec sleep 60")).collect();
+    let pids: Vec<String> = sleepers.iter().map(|child| child.id().to_string()).collect();
+    let all = ["--pid", &pids[0], "--pid", &pids[1], "--pid", &pids[0]];
+    let ended = attach(&bench, &[&all[..], &["--for", "2s"]].concat());
+    let expected = sleepers.iter().map(Child::id).collect();
+    assert_eq!(judged(&ended), expected, "{}", ended.story());
+    for sleeper in &mut sleepers {
+        sleeper.kill().unwrap();
+        sleeper.wait().unwrap();
+    }
+    // Tests run on threads.
+    let thread = nix::unistd::gettid().to_string();
+    let ended = attach(&bench, &["--pid", &thread]);
+    assert_eq!(ended.code, Some(2), "{}", ended.story());
+    let told = format!("{thread} is a thread of process {}", std::process::id());
+    assert!(ended.stderr.contains(&told) && ended.stderr.contains("give --pid"), "{}", ended.story());
+}
+
+#[test]
+fn what_matches_is_listed_and_no_seepage_is_among_it() {
+    let bench = Bench::new();
+    let marker = bench.path().join("queue.log").display().to_string();
+    std::fs::write(&marker, "").unwrap();
+    let mut follower = Command::new("tail").args(["-f", &marker]).stdout(Stdio::null()).spawn().unwrap();
+    let mut command = bench.seepage();
+    // Another seepage, in whose command line the pattern stands.
+    command.args(["attach", "--match", &marker, "--for", "10m", "--reports"]).arg(bench.path().join("other"));
+    let mut other = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    wait_until("it watches", || bench.path().join("other").exists());
+    let ended = attach(&bench, &["--match", &marker, "--for", "2s"]);
+    assert_eq!(judged(&ended), BTreeSet::from([follower.id()]), "{}", ended.story());
+    let told = format!("1 process matches: PID {} (tail -f ", follower.id());
+    assert!(ended.stderr.contains(&told), "{}", ended.story());
+    signal(other.id(), Signal::SIGINT);
+    other.wait().unwrap();
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+}
+
+#[test]
+fn patterns_without_their_groups_are_refused_before_anything_is_written() {
+    let bench = Bench::new();
+    let own = std::process::id().to_string();
+    let page = "http://127.0.0.1:1/";
+    for (arguments, told) in [
+        (
+            vec!["--log", "x.log", "--log-pattern", r"^(\d+)"],
+            "--log-pattern: the regular expression has no group `pid`",
+        ),
+        (vec!["--log", "x.log", "--log-pattern", "("], "--log-pattern: this isn't a regular expression"),
+        (vec!["--requests-page", page, r"(?<pid>\d+)"], "--requests-page: the regular expression has no group `count`"),
+        (vec!["--requests-page", "nowhere", r"(?<pid>\d+) (?<count>\d+)"], "--requests-page: `nowhere` isn't a URL"),
+        (vec!["--mod-status", "https://x/"], "--mod-status: `https://x/` is not plain HTTP"),
+    ] {
+        let ended = attach(&bench, &[&["--pid", &own][..], &arguments].concat());
+        assert_eq!(ended.code, Some(2), "{}", ended.story());
+        assert!(ended.stderr.contains(told), "{arguments:?}: {}", ended.story());
+        assert!(ended.run.is_none());
+    }
 }
