@@ -3,7 +3,7 @@
 use super::output::say;
 use crate::config::PhaseConfig;
 use crate::engine::{Looked, Progress};
-use crate::model::{Chosen, EventKind, RunRecord, WorkerId};
+use crate::model::{Chosen, EventKind, Resource, RunRecord, WorkerId};
 use crate::report;
 use crate::report::live::{Live, Mode, PhaseProgress, Snapshot, WorkerProgress};
 use crate::verdict::{self, Growth, Look, Looks};
@@ -30,7 +30,7 @@ pub struct Watcher {
     workers: Vec<WorkerProgress>,
     places: HashMap<WorkerId, usize>,
     next_history: f64,
-    growth: Option<Growth>,
+    growths: Vec<(Resource, Growth)>,
     next_growth: f64,
     /// When, and how many requests there were then.
     rate_from: (f64, u64),
@@ -49,7 +49,7 @@ impl Watcher {
             workers: Vec::new(),
             places: HashMap::new(),
             next_history: 0.0,
-            growth: None,
+            growths: Vec::new(),
             next_growth: 0.0,
             rate_from: (0.0, 0),
             rate: None,
@@ -68,7 +68,7 @@ impl Watcher {
         }
         if progress.elapsed >= self.next_growth {
             let begun = std::time::Instant::now();
-            self.growth = verdict::live_growth(progress.record);
+            self.growths = verdict::live_growths(progress.record);
             let took = begun.elapsed().as_secs_f64();
             self.next_growth = progress.elapsed + GROWTH_EVERY.max(took / GROWTH_SHARE);
         }
@@ -85,7 +85,7 @@ impl Watcher {
             rate: self.rate,
             failures: progress.failures,
             workers: self.workers.clone(),
-            growth: self.growth.clone(),
+            growths: self.growths.clone(),
             looks,
         });
     }
