@@ -30,8 +30,12 @@ fn main() {
     [1, 100, 1000].into_iter().for_each(fast_sample);
     [1, 2, 4].into_iter().for_each(effect_on_target);
     judge();
-    sampler("100 workers at 4 Hz", 100, 0);
-    sampler("10 workers at 4 Hz, the machine saturated", 10, 2 * cores());
+    sampler("100 workers at 4 Hz", (100, 0), 0);
+    sampler("10 workers at 4 Hz, the machine saturated", (10, 0), 2 * cores());
+    sampler("one worker at 4 Hz, beside nobody", (1, 0), 0);
+    for rest in [20, 200, 2000] {
+        sampler(&format!("one worker at 4 Hz, and the account of {rest} processes beside it"), (1, rest), 0);
+    }
 }
 
 fn cores() -> usize {
@@ -228,15 +232,17 @@ fn judge() {
     println!("| judging 300 samples x 8 workers | {:.1} ms of CPU | | |", median(&times));
 }
 
-/// A real run on idle workers, with as many `spinners` beside: what the sampler's thread cost, and how late it was.
-fn sampler(what: &str, workers: usize, spinners: usize) {
+/// A real run on idle workers and other processes of the target, with as many `spinners` beside: what the sampler's thread cost, how
+/// late it was, and how often it took account of the whole target.
+fn sampler(what: &str, (workers, rest): (usize, usize), spinners: usize) {
     let _spinning = spawn("sh", &["-c", "while :; do :; done"], spinners);
     let scratch = std::env::temp_dir().join(format!("seepage-cost-{}", std::process::id()));
     std::fs::create_dir_all(&scratch).expect("a directory");
     let file = scratch.join("harness.toml");
-    let shell = format!("for i in $(seq {workers}); do sleep 600 & done; wait");
+    let shell =
+        format!("for i in $(seq {workers}); do sleep 600 & done; for i in $(seq {rest}); do sleep 700 & done; wait");
     let text = format!(
-        "name = 'cost'\n[target]\ncommand = ['sh', '-c', '{shell}']\nstop = {{ grace = '100ms' }}\n\
+        "name = 'cost'\n[target]\ncommand = ['sh', '-c', '{shell}']\nworkers = {{ match = '^sleep 600' }}\nstop = {{ grace = '100ms' }}\n\
          ready = {{ delay = '1s' }}\n[sample]\nevery = '250ms'\n[workload]\ncommand = ['sleep', '60']\n\
          [[phase]]\nkind = 'soak'\nduration = '15s'\n"
     );
@@ -252,11 +258,12 @@ fn sampler(what: &str, workers: usize, spinners: usize) {
         && let Some(observing) = record.meta.observing
     {
         println!(
-            "| {what} | {:.2} % of a core, 99th percentile of lateness {:.1} ms, {} of {:.0} ticks missed | | |",
+            "| {what} | {:.2} % of a core, 99th percentile of lateness {:.1} ms, {} of {:.0} ticks missed, {} censuses | | |",
             observing.cpu_share * 100.0,
             late(&run) * 1e3,
             observing.missed_ticks,
             record.meta.elapsed.unwrap_or_default() / observing.interval,
+            record.census.len(),
         );
     }
     let _ = std::fs::remove_dir_all(&scratch);

@@ -166,6 +166,7 @@ fn option(key: &str) -> &'static str {
 
 /// Watches a running target and judges what was seen.
 pub fn attach(arguments: &Arguments) -> Done {
+    let metrics = arguments.output.metrics()?;
     let interrupt = arguments.deadline.listen()?;
     let log = arguments.log.as_ref().zip(arguments.log_pattern.as_ref());
     let page = match &arguments.requests_page[..] {
@@ -218,7 +219,7 @@ pub fn attach(arguments: &Arguments) -> Done {
     let finished = attachment.watch(&mut |progress| watcher.look(progress, ahead.get()), &mut look)?;
     // What was drawn over gives way to the verdict.
     drop(watcher);
-    Ok(conclude(&finished, &arguments.output, &interrupt)?.code())
+    Ok(conclude(&finished, &arguments.output, metrics.as_ref(), &interrupt)?.code())
 }
 
 #[cfg(test)]

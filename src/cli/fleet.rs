@@ -179,6 +179,11 @@ fn secret(file: &Path) -> Result<String, Problem> {
 /// Fetches, judges and reports a fleet.
 pub fn fleet(arguments: &Arguments) -> Done {
     let usage = |what: String| Problem::new(ExitCode::Usage, what);
+    if !arguments.url.contains("://") && Path::new(&arguments.url).exists() {
+        let what =
+            format!("{0} is a file, and no address of a server: `seepage analyze {0}` judges files", arguments.url);
+        return Err(usage(what));
+    }
     budget::recorded_basis(&arguments.budget).map_err(|error| usage(error.to_owned()))?;
     if arguments.budget.iter().any(|budget| budget.resource() != Resource::Memory) {
         return Err(usage("--budget is for memory here: nothing else is asked for".into()));
@@ -190,9 +195,9 @@ pub fn fleet(arguments: &Arguments) -> Done {
     let head = arguments.access.head()?;
     let server = Server::new(&arguments.url, head, arguments.access.timeout.0).map_err(usage)?;
     let mut asking = asking(arguments, &server, range).map_err(usage)?;
-    let joined = asking.list().map_err(|what| Problem::new(ExitCode::Failure, what))?;
+    let mut joined = asking.list().map_err(|what| Problem::new(ExitCode::Failure, what))?;
     joined.left_out.keys().for_each(|quantity| asking.leave_out(*quantity));
-    let done = asking.each(&joined, |gathered| judged(arguments, gathered))?;
+    let done = asking.each(&mut joined, |gathered| judged(arguments, gathered))?;
 
     let labels = |place: usize| joined.groups.get(place).map_or_else(Labels::new, |group| shown(&group.labels));
     let mut codes = Vec::new();
@@ -220,6 +225,9 @@ pub fn fleet(arguments: &Arguments) -> Done {
         }
         .as_bytes(),
     );
+    if joined.groups.is_empty() {
+        answer.lacks(&asking.nothing());
+    }
     if let Some(directory) = &arguments.to {
         let written = super::output::place(directory, Some(directory)).map_err(|error| error.to_string());
         let written = written.and_then(|directory| report.write(&directory).map_err(|error| error.to_string()));
@@ -274,7 +282,11 @@ fn asking<'a>(arguments: &Arguments, server: &'a Server, range: Range) -> Result
         let names = PRESETS.map(|preset| preset.name).join(", ");
         return Err(format!("say what memory is: --memory QUERY, or --preset with one of {names}"));
     }
-    let rates = ["rate(", "increase(", "delta("];
+    let rates = ["rate(", "irate(", "increase(", "delta(", "idelta(", "deriv("];
+    let memory = arguments.memory.as_deref().unwrap_or_default().trim_start();
+    if rates.iter().any(|rate| memory.starts_with(rate)) {
+        return Err(format!("--memory '{memory}' is a rate: give memory itself, in bytes"));
+    }
     if let Some(text) = arguments.requests.as_deref().filter(|text| rates.iter().any(|rate| text.contains(rate))) {
         return Err(format!("--requests '{text}' is a rate: give the counter itself, the requests served so far"));
     }
@@ -290,7 +302,16 @@ fn asking<'a>(arguments: &Arguments, server: &'a Server, range: Range) -> Result
         requests: text(Quantity::Requests),
         start: text(Quantity::Start),
     };
-    Ok(Asking { server, queries, asked, optional, by: arguments.by.clone(), range, gap: GAP * range.step })
+    Ok(Asking {
+        server,
+        queries,
+        asked,
+        optional,
+        by: arguments.by.clone(),
+        range,
+        gap: GAP * range.step,
+        recent: None,
+    })
 }
 
 /// What was made of a group, and what it alone would exit with.

@@ -4,6 +4,7 @@ use super::problem::Problem;
 use crate::config;
 use crate::engine::{Finished, Interrupt};
 use crate::model::{RunRecord, RunStatus};
+use crate::prometheus::Pushgateway;
 use crate::report::{self, Format};
 use crate::verdict::{self, ExitCode, Outcome, Verdict};
 use std::io::{self, IsTerminal, Write};
@@ -19,9 +20,36 @@ pub struct Output {
     #[arg(long, value_enum, value_name = "AS")]
     pub inconclusive: Option<Inconclusive>,
     /// File into which readings and verdict are written beside, as OpenMetrics with their times: for `promtool tsdb
-    /// create-blocks-from openmetrics`.
-    #[arg(long, value_name = "FILE")]
-    pub metrics: Option<PathBuf>,
+    /// create-blocks-from openmetrics`. Or the address of a Pushgateway, such as http://127.0.0.1:9091, at which the verdict is left: it
+    /// takes no times, so no readings.
+    #[arg(long, value_name = "FILE|URL")]
+    metrics: Option<PathBuf>,
+}
+
+impl Output {
+    /// Where metrics go, if they are wanted: known before anything is begun, so that nothing is in vain.
+    ///
+    /// # Errors
+    /// If that is an address which can't be spoken to.
+    pub fn metrics(&self) -> Result<Option<Metrics>, Problem> {
+        let Some(path) = &self.metrics else { return Ok(None) };
+        let address = path.to_str().filter(|text| text.contains("://"));
+        let metrics = match address {
+            Some(address) => Pushgateway::new(address).map(Metrics::Push),
+            None if path.file_name().is_none() => Err("expected a file, or the address of a Pushgateway".into()),
+            None => Ok(Metrics::File(path.clone())),
+        };
+        metrics.map(Some).map_err(|what| Problem::new(ExitCode::Usage, format!("--metrics: {what}")))
+    }
+}
+
+/// Where metrics go.
+#[derive(Debug, Clone)]
+pub enum Metrics {
+    /// Into a file.
+    File(PathBuf),
+    /// To a Pushgateway.
+    Push(Pushgateway),
 }
 
 /// How something is printed.
@@ -120,9 +148,14 @@ pub fn complain(what: &str) {
     say(&format!("{label} {}", lines.join("\n")));
 }
 
-/// Judges a run that has ended and prints the verdict; writes the reports only then, so that a full disk or a lost connection
+/// Judges a run that has ended and prints the verdict; writes the reports, and metrics where they are wanted, only then, so that a full disk or a lost connection
 /// can't keep the verdict from being told.
-pub fn conclude(run: &Finished, output: &Output, interrupt: &Interrupt) -> Result<Answer, Problem> {
+pub fn conclude(
+    run: &Finished,
+    output: &Output,
+    metrics: Option<&Metrics>,
+    interrupt: &Interrupt,
+) -> Result<Answer, Problem> {
     let Finished { record, directory, .. } = run;
     let verdict = verdict::judge(record);
     let mut answer = Answer::new(exit_code(record, &verdict, output.inconclusive));
@@ -130,10 +163,13 @@ pub fn conclude(run: &Finished, output: &Output, interrupt: &Interrupt) -> Resul
     answer.print(&rendered(record, &verdict, output.format)?);
     let written = report::write_all(directory, record, &verdict);
     put(&mut answer, written.map_err(|e| format!("{e}\n{}", again(directory))), output.format);
-    if let Some(file) = &output.metrics
-        && let Err(error) = report::write_metrics(file, record, &verdict)
-    {
-        answer.lacks(&error.to_string());
+    let given = match metrics {
+        None => Ok(()),
+        Some(Metrics::File(file)) => report::write_metrics(file, record, &verdict).map_err(|error| error.to_string()),
+        Some(Metrics::Push(gateway)) => gateway.put(&record.meta.name, &report::pushed_metrics(record, &verdict)),
+    };
+    if let Err(error) = given {
+        answer.lacks(&error);
     }
     Ok(answer)
 }
@@ -188,7 +224,9 @@ pub fn told(written: &[PathBuf]) -> ExitCode {
 /// it is a link, for reports are written through none.
 pub fn place(own: &Path, to: Option<&Path>) -> std::io::Result<PathBuf> {
     if let Some(to) = to {
-        std::fs::create_dir_all(to)?;
+        let wrong =
+            |error: io::Error| io::Error::new(error.kind(), format!("could not make {}: {error}", to.display()));
+        std::fs::create_dir_all(to).map_err(wrong)?;
     }
     let directory = to.unwrap_or(own);
     if directory.is_symlink() { directory.canonicalize() } else { Ok(directory.to_owned()) }

@@ -3,9 +3,9 @@
 use super::budget::{self, RecordedBudget, ResourceBudget};
 use super::problem::Problem;
 use crate::config::{self, Span};
-use crate::model::{self, Bytes, CountingSource, Event, EventKind, Per, RunRecord, Sample, format_seconds};
-use crate::store;
-use crate::table::{self, Decimal, Mapping, RequestsAre, Table};
+use crate::model::{self, Bytes, Event, EventKind, RunRecord, format_seconds};
+use crate::store::{self, ReadError};
+use crate::table::{self, Decimal, Mapping, RequestsAre, Table, usual_budgets};
 use crate::verdict::ExitCode;
 use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
@@ -59,7 +59,10 @@ impl How {
                     input.display()
                 ));
             }
-            (true, None) => store::read(input).map_err(|error| error.to_string())?,
+            (true, None) => store::read(input).map_err(|error| match error {
+                ReadError::NotARun { .. } => format!("{error}; of a directory of tables, give the files"),
+                error => error.to_string(),
+            })?,
             (false, _) => read_table(input, &self.columns.mapping())?,
         };
         if let Some(warm_up) = self.warm_up {
@@ -231,7 +234,11 @@ fn cut_warm_up(record: &mut RunRecord, seconds: f64) -> Result<(), String> {
 
 /// Standard input or a file, without the compression of gzip or zstd.
 fn open(input: &Path) -> Result<Box<dyn Read>, String> {
-    let failed = |error: io::Error| format!("could not read {}: {error}", input.display());
+    let failed = |error: io::Error| {
+        let server = input.to_str().is_some_and(|text| text.starts_with("http://") || text.starts_with("https://"));
+        let advice = if server { "; what a server of metrics has, `seepage fleet URL` judges" } else { "" };
+        format!("could not read {}: {error}{advice}", input.display())
+    };
     let file: Box<dyn Read> = if input == Path::new("-") {
         Box::new(io::stdin())
     } else {
@@ -291,18 +298,7 @@ fn read_table(input: &Path, mapping: &Mapping) -> Result<RunRecord, String> {
 /// The record of a table, with usual budgets for what it has; what is to be said of it are notes at its begin.
 pub fn with_usual_budgets(table: Table) -> RunRecord {
     let mut record = table.record;
-    let has = |read: fn(&Sample) -> Option<u64>| record.samples.iter().any(|s| read(s).is_some());
-    let counted =
-        has(|s| s.requests) || record.meta.counting.source == CountingSource::Table && !record.load.is_empty();
-    let default = model::Budgets::usual(if counted { Per::Request } else { Per::Hour });
-    record.meta.budgets = model::Budgets {
-        memory: default.memory.filter(|_| has(|s| s.anon)),
-        descriptors: default.descriptors.filter(|_| has(|s| s.fds)),
-        threads: default.threads.filter(|_| has(|s| s.threads)),
-        tmpfs: None,
-        kernel: None,
-        per: default.per,
-    };
+    record.meta.budgets = usual_budgets(&record);
     let t = record.samples.first().map_or(0.0, |sample| sample.t);
     record.events.extend(table.notes.into_iter().map(|text| Event { t, kind: EventKind::Note { text } }));
     record

@@ -91,6 +91,7 @@ pub(super) fn assignment(text: &str) -> Result<(String, String), String> {
 
 /// Runs a harness file and judges what was seen.
 pub fn run(arguments: &Arguments) -> Done {
+    let metrics = arguments.output.metrics()?;
     let interrupt = arguments.deadline.listen()?;
     let overrides = Overrides {
         env: arguments.env.clone(),
@@ -128,7 +129,7 @@ pub fn run(arguments: &Arguments) -> Done {
         .map_err(|error| Problem::while_listening(&interrupt, error))?;
     // What was drawn over gives way to the verdict.
     drop(watcher);
-    let mut answer = conclude(&finished, &arguments.output, &interrupt)?;
+    let mut answer = conclude(&finished, &arguments.output, metrics.as_ref(), &interrupt)?;
     if let Some(baseline) = &baseline {
         baseline.hold(&finished, arguments.output.format, &mut answer)?;
     }

@@ -136,6 +136,10 @@ mod ablation {
 }
 
 thresholds! {
+    account {
+        /// Seconds into the soak after which a process that is seen for the first time has begun in it.
+        NEW: f64 = 1.5;
+    }
     assess {
         /// Error probability of "leak".
         ALPHA_LEAK: f64 = 0.01;
@@ -163,6 +167,16 @@ thresholds! {
         EARLY_END: f64 = 0.5;
         /// Distance of the information criterion up to which a model has a say on "clean".
         NEAR: f64 = 6.0;
+    }
+    births {
+        /// The part of a usual life from which a worker counts as one.
+        WHOLE_LIFE: f64 = 0.25;
+        /// Births from which it can be told whether the later ones are bigger.
+        BIRTHS: usize = 9;
+    }
+    census {
+        /// The part of the run that a process is there at least, to be there for longer than a moment.
+        MOMENT: f64 = 1.0 / 8.0;
     }
     counts {
         /// How many times what was sent may be counted.
@@ -209,14 +223,6 @@ thresholds! {
         FILLED: f64 = 0.8;
         /// A worker that was read in this last stretch of the run, in seconds, counts as living.
         LIVING: f64 = 3.0;
-    }
-    growing {
-        /// Where in the judged span the parts begin, after what grows at first.
-        BEGIN: f64 = 1.0 / 3.0;
-        /// Parts of the judged span after that.
-        PARTS: usize = 4;
-        /// The part of the allowed rate, and of the mean one, that growth from one part to the next has at least.
-        STEADY: f64 = 0.5;
     }
     jumping {
         /// By how many times the usual changes one stands out that is abrupt.
@@ -434,12 +440,6 @@ thresholds! {
         /// A step in a parameter for its numerical derivative.
         STEP: f64 = 0.01;
     }
-    unjudged {
-        /// The part of a usual life from which a worker counts as one.
-        WHOLE_LIFE: f64 = 0.25;
-        /// Births from which it can be told whether the later ones are bigger.
-        BIRTHS: usize = 9;
-    }
     whole {
         /// The part of the service's CPU time that the judged processes have used at least.
         WORKED: f64 = 0.5;
@@ -449,12 +449,6 @@ thresholds! {
         TELLING: f64 = 0.2;
         /// The part of the others' CPU time from which one of them is named.
         WORTH_NAMING: f64 = 0.1;
-        /// Seconds into the soak after which a process that is seen for the first time has begun in it.
-        NEW: f64 = 1.5;
-        /// Censuses in which a process is seen that isn't there for a moment only.
-        STAYS: usize = 3;
-        /// Growth in processes that is no chance.
-        LEAST_PROCESSES: f64 = 2.0;
     }
     working {
         /// Lags of the autocorrelation that are shown.

@@ -18,6 +18,7 @@ use crate::model::{
 use crate::probe::{Counter, MemoryGroup};
 use crate::store::RunDirectory;
 use crate::supervise::{Attached, RootWatch, Wanted};
+use regex::RegexSet;
 use serde_json::json;
 use std::path::Path;
 use std::sync::mpsc::channel;
@@ -127,6 +128,7 @@ impl<'a> Attachment<'a> {
         let plan = Sampled {
             roster: attached.roster,
             counter,
+            leave_out: RegexSet::empty(),
             group,
             config: sampling(request.duration.unwrap_or(OPEN_ENDED)),
             heap: None,
@@ -283,6 +285,11 @@ fn budgets(request: &AttachRequest<'_>) -> Budgets {
     let mut budgets = Budgets { tmpfs: None, ..Budgets::usual(request.per) };
     for (resource, most) in request.budgets {
         budgets.allow(*resource, Some(*most));
+    }
+    for as_of_memory in [Resource::Shared, Resource::Rest] {
+        if request.budgets.iter().all(|(resource, _)| *resource != as_of_memory) {
+            budgets.allow(as_of_memory, budgets.memory);
+        }
     }
     budgets
 }

@@ -18,6 +18,7 @@ use crate::model::{EventKind, PhaseKind, RunRecord};
 use crate::probe::{Counter, WorkerProbe};
 use crate::store::{Entry, Folder, RunDirectory};
 use crate::supervise::{Launched, Roster, Scope};
+use regex::RegexSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
@@ -151,6 +152,8 @@ impl Conductor<'_> {
         let plan = Sampled {
             roster,
             counter,
+            leave_out: RegexSet::new(&self.setup.harness.target.leave_out)
+                .map_err(|error| Cut::target(format!("target.leave-out: {error}")))?,
             group: self.setup.group.clone().ok(),
             config: self.setup.harness.sample.clone(),
             heap: heap.transpose()?,

@@ -10,9 +10,10 @@ use crate::config::SampleConfig;
 use crate::model::{Chosen, Counting, Event, EventKind, Observing, WorkerId, WorkerLimits};
 use crate::probe::{Connections, Counter, HostProbe, LinesRead, LookUps, MemoryGroup, WorkerProbe};
 use crate::store::Entry;
-use crate::supervise::{Roster, Rule};
+use crate::supervise::{Roster, Rule, command_line};
 use crate::thread;
 use crate::workload::Counters;
+use regex::RegexSet;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, sync_channel};
@@ -28,6 +29,8 @@ pub struct Sampled {
     pub roster: Roster,
     /// Who counts their requests, if anyone can.
     pub counter: Option<Counter>,
+    /// Whom the account of the whole target leaves out, by the command line.
+    pub leave_out: RegexSet,
     /// The target's control group, if it has one.
     pub group: Option<MemoryGroup>,
     /// Cadences and budget.
@@ -135,6 +138,8 @@ struct Sampling {
     next_slow: HashMap<WorkerId, Instant>,
     next_host: Instant,
     next_census: Instant,
+    /// Whether it was told that somebody is left out of it.
+    told_left_out: bool,
     /// Memory of each worker at its last reading; `None` if it could not be read.
     memory: HashMap<WorkerId, Option<u64>>,
     /// PIDs of all workers there ever were.
@@ -163,6 +168,7 @@ impl Sampling {
             next_slow: HashMap::new(),
             next_host: Instant::now(),
             next_census: Instant::now(),
+            told_left_out: false,
             memory: HashMap::new(),
             known: HashSet::new(),
             last_read: 0,
@@ -383,10 +389,21 @@ impl Sampling {
     /// Takes account of the whole target; returns the CPU time that took.
     fn take_census(&mut self) -> Duration {
         let before = thread_cpu();
-        let pids = self.plan.roster.whole_target();
+        let mut pids = self.plan.roster.whole_target();
         let members = self.plan.roster.members_after(0).map(WorkerProbe::id);
         let members: Vec<WorkerId> = members.filter(|id| is_worker(&self.choosing, *id)).collect();
         let workers: HashSet<u32> = members.iter().map(|id| id.pid).collect();
+        if !self.plan.leave_out.is_empty() {
+            let is_left_out =
+                |pid: &u32| !workers.contains(pid) && self.plan.leave_out.is_match(&command_line(*pid).join(" "));
+            let first = pids.iter().copied().find(is_left_out);
+            pids.retain(|pid| !is_left_out(pid));
+            if let Some(pid) = first.filter(|_| !std::mem::replace(&mut self.told_left_out, true)) {
+                let text =
+                    format!("`leave-out` leaves processes out of the account of the whole target, the first PID {pid}");
+                self.event(EventKind::Note { text });
+            }
+        }
         let members = members.iter().filter_map(|id| self.memory.get(id));
         let memory = members.copied().sum();
         self.put(Entry::Census(census(self.now(), &pids, &workers, memory)));

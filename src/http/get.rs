@@ -1,5 +1,5 @@
-//! A single request: a GET for readiness and status pages, a form for servers of metrics. The answer is another's, so its time
-//! and its size are bounded.
+//! A single request: a GET for readiness and status pages, a form for servers of metrics, a PUT for what keeps metrics. The answer is
+//! another's, so its time and its size are bounded.
 
 use super::answer::{Answer, LONGEST_HEAD};
 use std::io::{Error, ErrorKind, Read, Write};
@@ -31,23 +31,65 @@ pub struct Form<'a> {
     pub largest: usize,
 }
 
+/// Fetches `url` as [`get`] does, with more fields of the head: an answer of at most `largest` MiB.
+///
+/// # Errors
+/// As [`get`].
+pub fn get_as(
+    url: &str,
+    head: &[(String, String)],
+    largest: usize,
+    timeout: Duration,
+) -> Result<(u16, Vec<u8>), Error> {
+    Request { method: "GET", head, content: None }.send(url, largest, timeout)
+}
+
 /// Sends a form to `url` (plain HTTP) and reads the answer, within `timeout`: status code and body. No redirect is followed.
 ///
 /// # Errors
 /// As [`get`].
 pub fn post(url: &str, form: &Form<'_>, timeout: Duration) -> Result<(u16, Vec<u8>), Error> {
-    let limit = Limit::new(url, timeout);
     let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form.fields).finish();
-    let mut head = String::from("content-type: application/x-www-form-urlencoded\r\n");
-    form.head.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
-    head.push_str(&format!("content-length: {}\r\n", body.len()));
-    let hosted = form.head.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"));
-    let mut stream = send(url, &limit, |url| {
-        let host = if hosted { String::new() } else { format!("host: {}\r\n", host_of(url)) };
-        let path = &url[Position::BeforePath..Position::AfterQuery];
-        format!("POST {path} HTTP/1.1\r\n{host}user-agent: seepage\r\nconnection: close\r\n{head}\r\n{body}")
-    })?;
-    answer(&mut stream, &limit, form.largest)
+    let content = Some(("application/x-www-form-urlencoded", &body[..]));
+    Request { method: "POST", head: form.head, content }.send(url, form.largest, timeout)
+}
+
+/// Puts `body`, which is of the media type `kind`, at `url` (plain HTTP) and reads the answer, within `timeout`: status code and body.
+/// No redirect is followed.
+///
+/// # Errors
+/// As [`get`].
+pub fn put(url: &str, kind: &str, body: &str, timeout: Duration) -> Result<(u16, Vec<u8>), Error> {
+    Request { method: "PUT", head: &[], content: Some((kind, body)) }.send(url, LARGEST, timeout)
+}
+
+/// A request on a connection of its own.
+struct Request<'a> {
+    method: &'a str,
+    /// More fields of the head; one that is called `host` takes the place of ours.
+    head: &'a [(String, String)],
+    /// Media type and body.
+    content: Option<(&'a str, &'a str)>,
+}
+
+impl Request<'_> {
+    /// Sends it and reads the answer, of at most `largest` MiB.
+    fn send(&self, url: &str, largest: usize, timeout: Duration) -> Result<(u16, Vec<u8>), Error> {
+        let limit = Limit::new(url, timeout);
+        let (method, mut head) = (self.method, String::new());
+        self.head.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
+        if let Some((kind, body)) = self.content {
+            head.push_str(&format!("content-type: {kind}\r\ncontent-length: {}\r\n", body.len()));
+        }
+        let hosted = self.head.iter().any(|(name, _)| name.eq_ignore_ascii_case("host"));
+        let body = self.content.map_or("", |(_, body)| body);
+        let mut stream = send(url, &limit, |url| {
+            let host = if hosted { String::new() } else { format!("host: {}\r\n", host_of(url)) };
+            let path = &url[Position::BeforePath..Position::AfterQuery];
+            format!("{method} {path} HTTP/1.1\r\n{host}user-agent: seepage\r\nconnection: close\r\n{head}\r\n{body}")
+        })?;
+        answer(&mut stream, &limit, largest)
+    }
 }
 
 /// Fetches `url` over so many connections at once, which all stay open until each has its answer: of a server whose

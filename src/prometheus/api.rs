@@ -1,8 +1,9 @@
 //! Questions to the API, and what its errors mean.
 
+use super::address::{Whose, below, shown};
 use crate::fleet::Range;
 use crate::http;
-use crate::table::prometheus::{Answer, Labels, Matrix, Series};
+use crate::table::prometheus::{Answer, Labels, Matrix, NAME, Series};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
@@ -16,8 +17,13 @@ const LARGEST: usize = 64;
 const PAUSE: Duration = Duration::from_millis(300);
 /// Warnings that are kept.
 const MOST_WARNINGS: usize = 20;
-/// Characters of a foreign text that are shown.
-const SHOWN: usize = 300;
+
+const WHOSE: Whose = Whose {
+    expected: "the address of a server of metrics, such as http://127.0.0.1:9090",
+    port: 9090,
+    host: ", with --header 'Host: HOST'",
+    secrets: "give --basic USER:FILE",
+};
 
 /// A server of metrics.
 #[derive(Debug)]
@@ -35,28 +41,7 @@ impl Server {
     /// # Errors
     /// If it isn't the address of a server that can be asked.
     pub fn new(url: &str, head: Vec<(String, String)>, timeout: Duration) -> Result<Server, String> {
-        let text = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        let expected = "expected the address of a server of metrics, such as http://127.0.0.1:9090";
-        let base = Url::parse(&text).map_err(|error| format!("{error}: {expected}"))?;
-        match base.scheme() {
-            "http" => {}
-            "https" => {
-                let host = base.host_str().unwrap_or("HOST");
-                let port = base.port_or_known_default().unwrap_or(443);
-                return Err(format!(
-                    "https:// isn't spoken: seepage has no TLS. Let a proxy on this machine speak it, such as `socat \
-                     TCP-LISTEN:9090,bind=127.0.0.1,fork,reuseaddr OPENSSL:{host}:{port}` or `kubectl port-forward`, and give \
-                     its address: http://127.0.0.1:9090, with --header 'Host: {host}'"
-                ));
-            }
-            other => return Err(format!("{other}:// can't be asked: {expected}")),
-        }
-        if base.host_str().is_none_or(str::is_empty) {
-            return Err(format!("it names no host: {expected}"));
-        }
-        if !base.username().is_empty() || base.password().is_some() {
-            return Err("a user and a password in an address can be seen by everyone: give --basic USER:FILE".into());
-        }
+        let base = WHOSE.read(url)?;
         Ok(Server { base, head, timeout, warnings: Mutex::default() })
     }
 
@@ -93,11 +78,27 @@ impl Server {
         }
     }
 
+    /// The names of all metrics.
+    ///
+    /// # Errors
+    /// If the server can't be asked, or can't answer.
+    pub fn metrics(&self) -> Result<Vec<String>, String> {
+        let url = below(&self.base, &["api", "v1", "label", NAME, "values"]);
+        self.answered(NAME, || http::get_as(url.as_str(), &self.head, LARGEST, self.timeout))
+    }
+
     fn ask<T: DeserializeOwned>(&self, what: &str, fields: &[(&str, &str)], query: &str) -> Result<T, String> {
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}/api/v1/{what}", self.base.path().trim_end_matches('/')));
+        let url = below(&self.base, &["api", "v1", what]);
         let form = http::Form { fields, head: &self.head, largest: LARGEST };
-        let once = || http::post(url.as_str(), &form, self.timeout);
+        self.answered(query, || http::post(url.as_str(), &form, self.timeout))
+    }
+
+    /// What is answered to a question, which is asked once more where it was broken off.
+    fn answered<T: DeserializeOwned>(
+        &self,
+        query: &str,
+        once: impl Fn() -> io::Result<(u16, Vec<u8>)>,
+    ) -> Result<T, String> {
         let mut answer = once();
         if is_broken_off(&answer) {
             std::thread::sleep(PAUSE);
@@ -167,6 +168,13 @@ fn is_broken_off(answer: &io::Result<(u16, Vec<u8>)>) -> bool {
 /// Why the server gave no data, and what to do.
 fn refused(status: u16, kind: &str, error: &str, query: &str) -> String {
     let less = "ask for less: a shorter --since, a longer --step, or fewer series by their labels";
+    // VictoriaMetrics has one status for all that is wrong with a question.
+    let says = |word: &str| error.contains(word);
+    let (status, kind) = match status {
+        400 if says("unsupported path") => (404, kind),
+        422 if says("unparsed data") || says("cannot parse") => (status, "bad_data"),
+        _ => (status, kind),
+    };
     let advice = match (status, kind) {
         (401 | 403, _) => "it wants to know who asks: give --bearer-token-file, --basic or --header".into(),
         (404 | 405, _) => {
@@ -187,15 +195,6 @@ fn refused(status: u16, kind: &str, error: &str, query: &str) -> String {
 /// A moment or a length of time, as the API reads it.
 fn moment(seconds: f64) -> String {
     format!("{seconds:.3}")
-}
-
-/// A foreign text for a message: not all of a long one.
-fn shown(text: &str) -> String {
-    let mut out: String = text.chars().take(SHOWN).collect();
-    if text.chars().nth(SHOWN).is_some() {
-        out.push_str("...");
-    }
-    out
 }
 
 #[cfg(test)]
@@ -227,6 +226,8 @@ mod tests {
             "it answered with status 400 (parse error); check the query `up{`"
         );
         assert!(told(200, "bad_data", "x").starts_with("it answered with an error (x); check"));
+        assert!(told(422, "422", "labelFilterExpr: unparsed data: \"\"").ends_with("check the query `up{`"));
+        assert!(told(400, "400", "unsupported path requested: \"/x\"").contains("with the path before /api/v1"));
         assert!(told(401, "", "").contains("--bearer-token-file"));
         assert!(told(422, "execution", "too many samples").contains("a longer --step"));
         assert!(told(503, "timeout", "query timed out").contains("a shorter --since"));

@@ -1,11 +1,12 @@
 //! A fleet, portion by portion: fetched by a few connections, put together, and handed on to be judged.
 
 use super::api::Server;
-use crate::fleet::{Batch, Group, Joined, Quantity, Query, Range, batches, join, written};
+use crate::fleet::{Batch, Group, Joined, Quantity, Query, Range, Recent, batches, join, written};
 use crate::model::{RunRecord, Sample};
 use crate::table::prometheus::{Labels, Point};
 use crate::table::{Asked, Readings, SeriesRow, Table, of_series};
 use crate::thread::no_thread;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,6 +21,8 @@ const MOST_SERIES: usize = 100_000;
 /// Moments at which the series of an expression are looked for: what is there for less than the time between two is too short to be
 /// judged.
 const MOMENTS: u64 = 24;
+/// How alike names are (Jaro-Winkler) of which one may be meant for the other.
+const ALIKE: f64 = 0.9;
 /// Portions that fail one after the other before the others are given up.
 const IN_A_ROW: usize = 8;
 
@@ -40,6 +43,8 @@ pub struct Asking<'a> {
     pub range: Range,
     /// Seconds without a reading after which a life has ended.
     pub gap: f64,
+    /// What is known from the look before, where there are more to come.
+    pub recent: Option<&'a Mutex<Recent>>,
 }
 
 /// What came of a fleet.
@@ -115,6 +120,50 @@ impl Asking<'_> {
         join(lists, &self.by, &self.optional)
     }
 
+    /// Why there may be no series of memory, and what to do: names of metrics that are like the one that was asked for.
+    pub fn nothing(&self) -> String {
+        let Some(query) = self.queries.get(&Quantity::Memory) else { return String::new() };
+        let found = format!("no series of --memory `{}` has a reading in this time", query.text());
+        let Some(metric) = query.metric() else { return format!("{found}: check the query, or give a longer --since") };
+        match self.server.metrics() {
+            Ok(names) if names.iter().any(|name| name == metric) => {
+                format!("{found}: the server has `{metric}`; check the labels, or give a longer --since")
+            }
+            Ok(names) => {
+                let like = |name: &String| strsim::jaro_winkler(name, metric);
+                let mut near: Vec<&String> = names.iter().filter(|name| like(name) > ALIKE).collect();
+                near.sort_by(|a, b| like(b).total_cmp(&like(a)));
+                let near: Vec<String> = near.into_iter().take(3).map(|name| format!("`{name}`")).collect();
+                let has = if near.is_empty() {
+                    "is its exporter scraped?".into()
+                } else {
+                    format!("it has {}", near.join(", "))
+                };
+                format!("{found}: the server has no metric `{metric}`; {has}")
+            }
+            Err(_) => format!("{found}: check the name of the metric and the labels, or give a longer --since"),
+        }
+    }
+
+    /// Portions, and what time each is asked for: all of it, or what is new of series that are known.
+    fn portions(&self, joined: &mut Joined) -> Vec<(Batch, Range)> {
+        let of = |groups: std::ops::Range<usize>, joined: &Joined, range: Range| {
+            batches(joined, &self.queries, groups, range.points).into_iter().map(move |batch| (batch, range))
+        };
+        let mut known = 0;
+        let mut new = self.range;
+        if let Some(recent) = self.recent {
+            let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
+            recent.keep(joined);
+            known = recent.sort(joined, &self.range);
+            let since =
+                joined.groups[..known].iter().filter_map(|group| recent.since(&joined.lists, group, &self.range));
+            new = self.range.from(since.fold(self.range.end(), f64::min));
+        }
+        let all = joined.groups.len();
+        of(0..known, joined, new).chain(of(known..all, joined, self.range)).collect()
+    }
+
     /// Asks no more for what doesn't fit.
     pub fn leave_out(&mut self, quantity: Quantity) {
         self.queries.remove(&quantity);
@@ -137,30 +186,31 @@ impl Asking<'_> {
         Ok(labels.into_iter().map(|labels| query.own(labels)).collect())
     }
 
-    /// Fetches all groups and hands each to `work`; what can't be fetched keeps nothing else from it.
+    /// Fetches all groups, which are put in another order, and hands each to `work`; what can't be fetched keeps nothing else from it.
     ///
     /// # Errors
     /// If not even one thread can be started.
     pub fn each<T: Send>(
         &self,
-        joined: &Joined,
+        joined: &mut Joined,
         work: impl Fn(&Gathered<'_>) -> Result<T, String> + Sync,
     ) -> io::Result<Done<T>> {
-        let batches = batches(joined, &self.queries, self.range.points);
+        let batches = self.portions(joined);
+        let joined = &*joined;
         let (next, failures) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let done = Mutex::new(Done { judged: Vec::new(), failed: Vec::new() });
         let one = || {
-            while let Some(batch) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
+            while let Some((batch, range)) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let given_up = failures.load(Ordering::Relaxed) >= IN_A_ROW;
                 let fetched = if given_up {
                     Err(format!("it was not asked for, as the server had failed {IN_A_ROW} times in a row"))
                 } else {
-                    self.fetch(batch, joined)
+                    self.fetch(batch, range, joined)
                 };
                 match fetched {
                     Ok(fetched) => {
                         failures.store(0, Ordering::Relaxed);
-                        self.hand_on(batch, joined, fetched, &work, &done);
+                        self.hand_on((batch, range), joined, fetched, &work, &done);
                     }
                     Err(why) => {
                         failures.fetch_add(1, Ordering::Relaxed);
@@ -184,8 +234,8 @@ impl Asking<'_> {
         Ok(done.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Fetches what a portion asks for, part by part.
-    fn fetch(&self, batch: &Batch, joined: &Joined) -> Result<Fetched, String> {
+    /// Fetches what a portion asks for in a range, part by part.
+    fn fetch(&self, batch: &Batch, range: &Range, joined: &Joined) -> Result<Fetched, String> {
         let mut fetched = Fetched::new();
         let groups = joined.groups.get(batch.groups.clone()).unwrap_or_default();
         for ask in &batch.asks {
@@ -195,7 +245,7 @@ impl Asking<'_> {
             let own =
                 |labels: Labels| self.queries.get(&ask.quantity).map_or_else(Labels::new, |query| query.own(labels));
             let points = fetched.entry(ask.quantity).or_default();
-            for part in self.range.parts(MOST_POINTS / ask.series.max(1)) {
+            for part in range.parts(MOST_POINTS / ask.series.max(1)) {
                 for series in self.server.query_range(&ask.query, &part)? {
                     let labels = own(series.metric);
                     let Some(place) = places.get(&labels) else { continue };
@@ -217,7 +267,7 @@ impl Asking<'_> {
     /// Puts each group of a portion together and hands it on. One without any reading was there at another time.
     fn hand_on<T>(
         &self,
-        batch: &Batch,
+        (batch, range): (&Batch, &Range),
         joined: &Joined,
         mut fetched: Fetched,
         work: &impl Fn(&Gathered<'_>) -> Result<T, String>,
@@ -230,11 +280,19 @@ impl Asking<'_> {
             for member in &group.members {
                 // What is put together is dropped: a portion is never there twice.
                 let memory = fetched.get_mut(&Quantity::Memory).and_then(|series| series.remove(&member.memory));
+                let known = |quantity: Quantity, fresh: &[Point]| {
+                    let labels = joined.lists.get(&quantity)?.get(member.of(quantity)?)?;
+                    let mut recent = self.recent?.lock().unwrap_or_else(PoisonError::into_inner);
+                    Some(recent.take(quantity, labels, &self.range, range, fresh))
+                };
+                let memory = memory.unwrap_or_default();
+                let memory = known(Quantity::Memory, &memory).unwrap_or(memory);
                 let beside = Quantity::BESIDE.map(|quantity| {
                     let points = fetched.get(&quantity).and_then(|series| series.get(&member.of(quantity)?));
-                    points.map(Vec::as_slice).unwrap_or_default()
+                    let fresh = points.map(Vec::as_slice).unwrap_or_default();
+                    known(quantity, fresh).map_or(Cow::Borrowed(fresh), Cow::Owned)
                 });
-                let rows = rows(&memory.unwrap_or_default(), beside);
+                let rows = rows(&memory, beside.each_ref().map(|points| &points[..]));
                 // Exporters go on with zeros for what has ended: it is no series of this time.
                 if rows.iter().any(|row| row.memory > 0.0) {
                     readings.push(Readings { name: lists.get(member.memory).map_or_else(String::new, written), rows });

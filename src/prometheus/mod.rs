@@ -1,8 +1,11 @@
 //! A server of metrics that speaks Prometheus' HTTP API: what it is asked for, within bounds, and what becomes of what it can't
-//! answer.
+//! answer. And a Pushgateway, at which the verdict of a run is left for Prometheus to fetch.
 
+mod address;
 mod api;
 mod fleet;
+mod push;
 
 pub use api::Server;
 pub use fleet::{Asking, Gathered};
+pub use push::Pushgateway;

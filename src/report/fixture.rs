@@ -137,6 +137,7 @@ pub fn empty() -> (RunRecord, Verdict) {
         claims: vec![Claim::Open(Open::Unfinished)],
         gates: vec![],
         findings: vec![],
+        whole_target: None,
         call_sites: None,
         notes: vec![],
     };
@@ -450,6 +451,7 @@ impl Scenario {
             claims: vec![claim],
             gates,
             findings,
+            whole_target: None,
             call_sites: None,
             notes: vec![Note::Recorded("the host was quiet: CPU pressure stayed under 3 %".to_owned())],
         }

@@ -3,10 +3,12 @@
 //! The types here are that shape, apart from the types that seepage thinks in, so that those may change without
 //! breaking a reader. Within a major `format`, fields are only added.
 
+mod account;
 mod forecast;
 mod sites;
 mod steps;
 
+use self::account::WholeTargetPart;
 use self::forecast::ForecastPart;
 use self::sites::CallSitesPart;
 use self::steps::StepsPart;
@@ -23,7 +25,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Version of the shape, `major.minor`.
-pub const FORMAT: &str = "1.2";
+pub const FORMAT: &str = "1.3";
 
 /// Renders the verdict as JSON, indented, with a line break at the end.
 ///
@@ -78,6 +80,8 @@ struct Document {
     gates: Vec<GateLine>,
     /// Resource by resource, memory first.
     findings: Vec<FindingPart>,
+    /// The account of the whole target; null if none was kept.
+    whole_target: Option<WholeTargetPart>,
     /// Who keeps memory; null if allocations weren't traced.
     call_sites: Option<CallSitesPart>,
     /// What the reader should know beside, one sentence each.
@@ -352,6 +356,7 @@ impl Document {
             },
             gates: verdict.gates.iter().map(GateLine::from).collect(),
             findings: verdict.findings.iter().map(|f| FindingPart::new(f, &ended)).collect(),
+            whole_target: verdict.whole_target.as_ref().map(WholeTargetPart::from),
             call_sites: verdict.call_sites.as_ref().map(CallSitesPart::from),
             notes: words::notes(verdict),
             counting: CountingPart::from(&meta.counting),

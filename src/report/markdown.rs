@@ -1,7 +1,7 @@
 //! GitHub-flavoured Markdown, fit for the summary of a CI job.
 
 use super::text::{self, Mood, plain};
-use crate::model::{RunRecord, format_count, format_seconds};
+use crate::model::{Resource, RunRecord, format_bytes, format_count, format_seconds};
 use crate::verdict::{BySteps, Finding, GateState, Outcome, Verdict};
 use crate::words;
 use crate::words::steps::{names, worth};
@@ -55,6 +55,10 @@ fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::R
     for finding in verdict.findings.iter().filter(|f| !f.workers.is_empty()).filter(|f| f.outcome != Outcome::Clean) {
         write_workers(out, finding, record.meta.full(finding.resource))?;
     }
+    let account = |finding: &&Finding| matches!(finding.resource, Resource::Rest | Resource::Processes);
+    if verdict.findings.iter().filter(account).any(|f| f.outcome != Outcome::Clean) {
+        write_rest(out, verdict)?;
+    }
     writeln!(out, "\n<details><summary>Understanding this report</summary>\n")?;
     for paragraph in explain(record, verdict) {
         writeln!(out, "**{}.** {}\n", paragraph.title, escape(&paragraph.text))?;
@@ -104,6 +108,19 @@ fn write_workers(out: &mut String, finding: &Finding, full: &str) -> std::fmt::R
         writeln!(out, "\nand {} more", workers.len() - ROWS)?;
     }
     writeln!(out, "\n</details>")
+}
+
+fn write_rest(out: &mut String, verdict: &Verdict) -> std::fmt::Result {
+    let Some(whole) = verdict.whole_target.as_ref().filter(|whole| !whole.rest.is_empty()) else { return Ok(()) };
+    writeln!(out, "\n| Process that is not a worker | First | Last |\n|---|--:|--:|")?;
+    for process in &whole.rest {
+        let (first, last) = (format_bytes(process.size.0), format_bytes(process.size.1));
+        writeln!(out, "| {} | {first} | {last} |", escape(&text::process_name(&process.who)))?;
+    }
+    if whole.more > 0 {
+        writeln!(out, "\nand {} more", whole.more)?;
+    }
+    Ok(())
 }
 
 fn icon(mood: Mood) -> &'static str {

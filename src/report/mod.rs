@@ -198,6 +198,11 @@ pub fn write_metrics(path: &Path, record: &RunRecord, verdict: &Verdict) -> Resu
     write::Directory::open(&folder).and_then(|folder| folder.write(name, text.as_bytes())).map_err(failed)
 }
 
+/// The verdict as metrics without times, for a Pushgateway.
+pub fn pushed_metrics(record: &RunRecord, verdict: &Verdict) -> String {
+    openmetrics::pushed(record, verdict)
+}
+
 /// Says below an answer on a terminal where its page is, once it is there.
 pub fn place(page: &Path) -> String {
     format!("\nreport  {}\n", plain(&page.display().to_string()))

@@ -42,28 +42,45 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
         }
     }
     let end = start + record.meta.elapsed.or(record.samples.last().map(|sample| sample.t)).unwrap_or(0.0);
-    head(&mut out, "seepage_verdict", "stateset", "", "What is concluded from the run");
+    conclude(&mut out, verdict, "stateset", &format!("{run},"), &format!(" {end:.3}"));
+    out + "# EOF\n"
+}
+
+/// Renders the verdict as Prometheus' older text, without times and readings: for a Pushgateway, which takes no times, and by which a
+/// group of metrics is told from others.
+pub fn pushed(record: &RunRecord, verdict: &Verdict) -> String {
+    let mut out = String::new();
+    // It knows no sets of states.
+    conclude(&mut out, verdict, "gauge", "", "");
+    head(&mut out, "seepage_run_info", "gauge", "", "Which run it was");
+    put(&mut out, &format!("seepage_run_info{{run={}}} 1", quoted(&record.meta.id)));
+    out
+}
+
+/// Adds what is concluded: a family of the type `set` for the verdict, `labels` before others, and the time `at` behind each value.
+fn conclude(out: &mut String, verdict: &Verdict, set: &str, labels: &str, at: &str) {
+    head(out, "seepage_verdict", set, "", "What is concluded from the run");
     for outcome in [Outcome::Leak, Outcome::Clean, Outcome::Inconclusive] {
         let is = u8::from(verdict.outcome == outcome);
-        put(&mut out, &format!("seepage_verdict{{{run},seepage_verdict=\"{outcome}\"}} {is} {end:.3}"));
+        put(out, &format!("seepage_verdict{{{labels}seepage_verdict=\"{outcome}\"}} {is}{at}"));
     }
-    head(&mut out, "seepage_growth", "gauge", "", "Growth in bytes or items per request or second, with its bounds");
+    head(out, "seepage_growth", "gauge", "", "Growth in bytes or items per request or second, with its bounds");
     let mut allowed = String::new();
     for finding in &verdict.findings {
         let (per, steps) = per(finding.axis);
-        let labels = format!("{run},resource=\"{}\",per=\"{}\"", finding.resource.name(), per.word());
+        let labels = format!("{labels}resource=\"{}\",per=\"{}\"", finding.resource.name(), per.word());
         if let Some(growth) = &finding.growth {
             for (of, value) in [("estimate", growth.estimate), ("lower", growth.lower), ("upper", growth.upper)] {
                 if !value.is_finite() {
                     continue;
                 }
-                put(&mut out, &format!("seepage_growth{{{labels},of=\"{of}\"}} {} {end:.3}", value / steps));
+                put(out, &format!("seepage_growth{{{labels},of=\"{of}\"}} {}{at}", value / steps));
             }
         }
-        put(&mut allowed, &format!("seepage_budget{{{labels}}} {} {end:.3}", finding.budget / steps));
+        put(&mut allowed, &format!("seepage_budget{{{labels}}} {}{at}", finding.budget / steps));
     }
-    head(&mut out, "seepage_budget", "gauge", "", "Growth that is allowed, in the same units");
-    out + &allowed + "# EOF\n"
+    head(out, "seepage_budget", "gauge", "", "Growth that is allowed, in the same units");
+    out.push_str(&allowed);
 }
 
 /// Begins a family of metrics.
@@ -102,6 +119,12 @@ mod tests {
     }
 
     #[test]
+    fn what_is_pushed_has_no_times() {
+        let (record, verdict) = fixture::leak();
+        insta::assert_snapshot!(pushed(&record, &verdict));
+    }
+
+    #[test]
     fn what_is_written_is_read_again() {
         let (record, verdict) = fixture::leak();
         let mapping = Mapping {
@@ -118,9 +141,10 @@ mod tests {
     #[test]
     fn nothing_hostile_gets_through() {
         let (record, verdict) = fixture::hostile();
-        let text = render(&record, &verdict);
-        assert!(!text.chars().any(|c| c.is_control() && c != '\n' || c == '\u{202e}'));
-        assert!(text.lines().all(|line| line.starts_with("# ") || line.starts_with("seepage_")), "{text}");
-        assert!(text.ends_with("\n# EOF\n"));
+        for text in [render(&record, &verdict), pushed(&record, &verdict)] {
+            assert!(!text.chars().any(|c| c.is_control() && c != '\n' || c == '\u{202e}'));
+            assert!(text.lines().all(|line| line.starts_with("# ") || line.starts_with("seepage_")), "{text}");
+        }
+        assert!(render(&record, &verdict).ends_with("\n# EOF\n"));
     }
 }

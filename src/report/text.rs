@@ -2,7 +2,7 @@
 
 use crate::compare::Answer;
 use crate::model::{EventKind, ExitCause, RunRecord, WorkerId, percent};
-use crate::verdict::{ExitCode, GateKind, GateState, Outcome, Verdict};
+use crate::verdict::{ExitCode, GateKind, GateState, Named, Outcome, Verdict};
 use crate::words;
 use std::collections::HashMap;
 
@@ -70,6 +70,11 @@ pub fn beside(record: &RunRecord, verdict: &Verdict) -> Vec<String> {
 /// A worker as reports call it: its PID, or the pool.
 pub fn worker_name(worker: Option<WorkerId>) -> String {
     worker.map_or_else(|| "pool".to_owned(), |w| format!("PID {}", w.pid))
+}
+
+/// A process as reports call it: its PID and its command.
+pub fn process_name(who: &Named) -> String {
+    plain(&words::process(who))
 }
 
 /// What heads the intervals of a verdict, such as `98 % interval`; nothing if it has none.

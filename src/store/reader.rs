@@ -3,7 +3,7 @@
 use super::held::{Holder, holder};
 use super::load::LoadLog;
 use super::{CENSUS, EVENTS, FORMAT, HEAD, HEAP, HOST, LOAD, MOST_READINGS, SAMPLES};
-use crate::model::{Census, Event, HeapEntry, HeapRecord, Reading, RunMeta, RunRecord, RunStatus, Thinner};
+use crate::model::{Budgets, Census, Event, HeapEntry, HeapRecord, Reading, RunMeta, RunRecord, RunStatus, Thinner};
 use rustix::fs::{Mode, OFlags};
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -128,10 +128,22 @@ pub fn read(directory: &Path) -> Result<RunRecord, ReadError> {
         if events.len() > MOST_EVENTS { Err(format!("more than {MOST_EVENTS} events")) } else { Ok(()) }
     })?;
     let census = census(&directory.join(CENSUS))?;
+    judge_account(&mut meta);
     let heap = heap(&directory.join(HEAP))?;
     let mut record = RunRecord { meta, samples, host, load: load.finish(), census, events, heap };
     record.complete(workers, thinned);
     Ok(record)
+}
+
+/// Gives a run of format 1.3 the budgets by which its account is judged now; then, what it said was held against the same amounts.
+fn judge_account(meta: &mut RunMeta) {
+    let budgets = &mut meta.budgets;
+    let minor = meta.format.split('.').nth(1).and_then(|minor| minor.parse::<u32>().ok());
+    if minor != Some(3) || budgets.memory.is_none() {
+        return;
+    }
+    let usual = Budgets::usual(budgets.per);
+    (budgets.shared, budgets.rest, budgets.processes) = (budgets.memory, budgets.memory, usual.processes);
 }
 
 /// Why a directory without a head is none of a run.

@@ -29,6 +29,6 @@ pub use protocol::{Killed, LaunchRequest};
 pub use ready::{Ready, ReadyError, tail, wait as wait_until_ready};
 pub use roster::{Arrival, Departure, Roster, Scope};
 pub use signal::signal_worker;
-pub use target::{AttachError, Attached, RootWatch, Wanted};
+pub use target::{AttachError, Attached, RootWatch, Wanted, command_line};
 #[cfg(test)]
 pub(crate) use tree::descendants;

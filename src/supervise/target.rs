@@ -390,7 +390,7 @@ fn shown_line(pid: u32) -> String {
 }
 
 /// Program and arguments of `pid`; empty for a kernel thread and what has ended.
-pub(super) fn command_line(pid: u32) -> Vec<String> {
+pub fn command_line(pid: u32) -> Vec<String> {
     std::fs::read(format!("/proc/{pid}/cmdline")).map_or_else(|_| Vec::new(), |text| command_words(&text))
 }
 

@@ -146,7 +146,7 @@ fn a_verdict_is_told_before_a_report_that_cannot_be_written() {
     // It works all the time: an idle one doesn't pass.
     let mut target = Command::new("sh").args(["-c", "while :; do :; done"]).spawn().unwrap();
     let pid = target.id().to_string();
-    let budgets = ["memory=1 GiB/hour", "descriptors=100000/hour", "threads=100000/hour"];
+    let budgets = ["memory=1 GiB/hour", "descriptors=100000/hour", "threads=100000/hour", "processes=100000/hour"];
     let budgets = budgets.iter().flat_map(|budget| ["--budget", budget]);
     let mut command = bench.seepage();
     command.args(["attach", "--pid", &pid, "--for", "8s", "--quiet", "--reports"]).arg(bench.reports()).args(budgets);

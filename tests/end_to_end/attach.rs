@@ -235,6 +235,8 @@ fn without_a_counter_growth_is_judged_by_the_hour() {
         "descriptors=100000/hour",
         "--budget",
         "threads=100000/hour",
+        "--budget",
+        "processes=100000/hour",
     ]);
     assert_eq!(ended.code, Some(0), "{}", ended.story());
 }

@@ -1,6 +1,7 @@
 //! `seepage fleet` on a stand-in for Prometheus, as a user calls it: what is judged, and what becomes of bad servers.
 
 mod files;
+mod proxy;
 mod real;
 mod stand_in;
 mod watch;
@@ -315,4 +316,54 @@ fn who_asks_is_told_to_the_server_alone() {
     );
     let ended = fleet(&bench, "https://127.0.0.1:9090", &["--memory", "mem"]);
     assert_eq!((ended.code, ended.stderr.contains("has no TLS")), (Some(2), true), "{}", ended.story());
+}
+
+#[test]
+fn what_is_meant_otherwise_is_told_and_no_pass() {
+    let bench = Bench::new();
+    let of = |name: &str, value: fn(f64) -> f64| Series::new(name, &[("pod", "a")], move |t| Some(value(t)));
+    let server = StandIn::new(
+        vec![
+            of("process_resident_memory_bytes", |_| 50.0 * MIB),
+            of("up", |_| 1.0),
+            of("used_mib", |t| 200.0 + t % 7.0),
+        ],
+        right,
+    );
+    for (query, told) in [
+        (
+            "process_resident_memory_byte",
+            "no metric `process_resident_memory_byte`; it has `process_resident_memory_bytes`",
+        ),
+        ("container_memory_rss", "the server has no metric `container_memory_rss`; is its exporter scraped?"),
+        ("up{pod=\"b\"}", "the server has `up`; check the labels, or give a longer --since"),
+    ] {
+        let ended = fleet(&bench, &server.url, &["--memory", query]);
+        assert_eq!(ended.code, Some(1), "{}", ended.story());
+        assert!(ended.stdout.contains("the fleet is EMPTY") && ended.stderr.contains(told), "{}", ended.story());
+    }
+    // Nothing of these is in bytes.
+    for query in ["up", "used_mib"] {
+        let ended = fleet(&bench, &server.url, &["--memory", query]);
+        assert_eq!(ended.code, Some(1), "{}", ended.story());
+        assert!(
+            ended.stdout.contains("no process has so few bytes") && ended.stdout.contains("`QUERY * 1048576` for MiB"),
+            "{}",
+            ended.story()
+        );
+    }
+    let file = bench.write("table.csv", "time_s,rss_kib\n");
+    for (url, query, told) in [
+        ("table.csv", "up", "`seepage analyze table.csv` judges files"),
+        (&server.url, "rate(process_resident_memory_bytes[5m])", "is a rate: give memory itself"),
+        ("https://metrics.example.org", "up", "with the options cert, key and cafile"),
+    ] {
+        let ended = fleet(&bench, url, &["--memory", query]);
+        assert_eq!(ended.code, Some(2), "{}", ended.story());
+        assert!(ended.stderr.contains(told), "{}", ended.story());
+    }
+    let ended =
+        fleet(&bench, &server.url, &["--memory", "process_resident_memory_bytes", "--to", file.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(1), "{}", ended.story());
+    assert!(ended.stderr.contains("could not make ") && ended.stderr.contains("table.csv: "), "{}", ended.story());
 }

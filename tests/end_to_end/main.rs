@@ -23,6 +23,7 @@ mod metrics;
 mod php_fpm;
 mod plan;
 mod preload;
+mod programs;
 mod run_directories;
 mod secrets;
 mod services;

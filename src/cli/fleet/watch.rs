@@ -7,6 +7,7 @@ use crate::cli::output::{complain, say, tell};
 use crate::cli::problem::{Done, Problem, interruption_code};
 use crate::config::{self, Span};
 use crate::engine::Interrupt;
+use crate::fleet::Recent;
 use crate::http::{self, Page};
 use crate::model::{Bytes, format_seconds};
 use crate::prometheus::Server;
@@ -43,6 +44,9 @@ pub struct Watching {
     /// Directory, which is made, in which it is kept what is known of each series, so that a restart loses nothing.
     #[arg(long, value_name = "DIR", requires = "watch")]
     state: Option<PathBuf>,
+    /// Go on with a state that was kept of another address: the same server is at this one now.
+    #[arg(long, requires = "state")]
+    moved: bool,
     /// Memory that no process may have, such as `512 MiB`: the time until then is served.
     #[arg(long, value_name = "SIZE", requires = "watch")]
     limit: Option<Bytes>,
@@ -85,7 +89,7 @@ pub fn watch(arguments: &Arguments, every: Duration) -> Done {
     let server = Server::new(&arguments.url, arguments.access.head()?, arguments.access.timeout.0).map_err(usage)?;
     super::asking(arguments, &server, range).map_err(usage)?;
     let interrupt = Interrupt::listen(None, ExitCode::Failure.code())?;
-    let (kept, state) = match &arguments.watching.state {
+    let (kept, mut state) = match &arguments.watching.state {
         Some(directory) => {
             let asked = config::without_secrets(&asked(arguments));
             let (kept, state) = Kept::open(directory, asked).map_err(|error| Problem::new(ExitCode::Failure, error))?;
@@ -93,13 +97,29 @@ pub fn watch(arguments: &Arguments, every: Duration) -> Done {
         }
         None => (None, State::default()),
     };
+    let name = config::without_secrets(server.name());
+    if let Some(directory) = &arguments.watching.state
+        && !state.server.is_empty()
+        && state.server != name
+        && !arguments.watching.moved
+    {
+        let what = format!(
+            "{}: the state is of {}, and this is {name}: what is known of a series holds for that one alone. If the same server has moved, or \
+             another has the same readings, say so by --moved; else give another --state",
+            directory.display(),
+            state.server
+        );
+        return Err(Problem::new(ExitCode::Failure, what));
+    }
+    state.server = name;
     if !state.is_sound() {
         let what = "the state has numbers that can't be: it was left as it is; move it away, or give another --state";
         return Err(Problem::new(ExitCode::Failure, what));
     }
     let listener = arguments.watching.bind()?;
     let address = listener.local_addr()?;
-    let mut watch = Watch { state, kept, health: Health::default(), text: Arc::default(), failed: None };
+    let recent = Mutex::default();
+    let mut watch = Watch { state, kept, recent, health: Health::default(), text: Arc::default(), failed: None };
     watch.health.last_success = watch.state.last_success;
     watch.publish(&[]);
     let text = Arc::clone(&watch.text);
@@ -153,6 +173,8 @@ fn told(one: &Shown<'_>, withdrawn: bool) {
 struct Watch {
     state: State,
     kept: Option<Kept<State>>,
+    /// Readings from which the next round goes on.
+    recent: Mutex<Recent>,
     health: Health,
     /// What is served.
     text: Arc<Mutex<Arc<str>>>,
@@ -164,7 +186,7 @@ impl Watch {
     /// Judges all once, tells what has changed, keeps it, and serves it.
     fn round(&mut self, arguments: &Arguments, every: Duration) {
         let begun = Instant::now();
-        let Round { judged, unjudged, warnings, failed } = judge(arguments, every, &mut self.state, told);
+        let Round { judged, unjudged, warnings, failed } = judge(arguments, every, &mut self.state, &self.recent, told);
         self.health.rounds += 1;
         self.health.failures += u64::from(failed.is_some());
         self.health.last_success = self.state.last_success;

@@ -199,8 +199,9 @@ fn check_budget(checker: &mut Checker, harness: &Harness) {
     check("descriptors", budget.descriptors, false);
     check("threads", budget.threads, false);
     check("tmpfs", budget.tmpfs, true);
-    if let Some(kernel) = budget.kernel {
-        check("kernel", kernel, true);
+    check("processes", budget.processes, false);
+    for (key, given) in [("shared", budget.shared), ("rest", budget.rest), ("kernel", budget.kernel)] {
+        given.into_iter().for_each(|given| check(key, given, true));
     }
 }
 

@@ -31,6 +31,9 @@ pub(super) fn check(checker: &mut Checker, at: &KeyPath, target: &TargetConfig) 
     if let Workers::Match(pattern) = &target.workers {
         checker.pattern(at.key("workers").key("match"), pattern, &[]);
     }
+    for (index, pattern) in target.leave_out.iter().enumerate() {
+        checker.pattern(at.key("leave-out").index(index), pattern, &[]);
+    }
     check_ready(checker, &at.key("ready"), &target.ready);
     checker.bounded(at.key("stop").key("grace"), Some(target.stop.grace));
     checker.known(at.key("stop").key("signal"), "signal", &target.stop.signal, &SIGNALS);

@@ -53,6 +53,12 @@ table! {
         "threads" threads: PerRequest = usual(Resource::Threads),
         /// Files on tmpfs and shared memory of the whole target.
         "tmpfs" tmpfs: PerRequest = usual(Resource::Tmpfs),
+        /// Shared memory of a worker: memfds, tmpfs files, segments; by default as much as of memory.
+        "shared" shared: Option<PerRequest> = None,
+        /// Memory of all processes of the target that are not workers, together; by default as much as of memory.
+        "rest" rest: Option<PerRequest> = None,
+        /// Processes of the whole target.
+        "processes" processes: PerRequest = usual(Resource::Processes),
         /// What the kernel holds for the whole target (sockets, inodes, page tables); judged only if it is given, and only
         /// where the target has a control group.
         "kernel" kernel: Option<PerRequest> = None,
@@ -73,6 +79,9 @@ impl BudgetConfig {
             threads: Some(self.threads.amount),
             tmpfs: Some(self.tmpfs.amount),
             kernel: self.kernel.map(|kernel| kernel.amount),
+            shared: Some(self.shared.unwrap_or(self.memory).amount),
+            rest: Some(self.rest.unwrap_or(self.memory).amount),
+            processes: Some(self.processes.amount),
             per: Per::Request,
         }
     }

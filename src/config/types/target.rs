@@ -29,6 +29,9 @@ table! {
         "max-worker-size" max_worker_size: Option<Bytes> = None,
         /// Which processes are workers.
         "workers" workers: Workers = Workers::default(),
+        /// Processes that are no workers and are left out of the account of the whole target: those whose command line matches one
+        /// of these regular expressions.
+        "leave-out" leave_out: Vec<String> = Vec::new(),
         /// When the target counts as ready.
         "ready" ready: ReadyConfig = ReadyConfig::default(),
         /// How the target is stopped.

@@ -8,6 +8,8 @@ use std::ops::Range;
 
 /// Points of memory in a portion: some 6 MiB of JSON.
 const MOST_POINTS: u64 = 250_000;
+/// Groups in a portion: each is judged by the thread that fetched it.
+const MOST_GROUPS: usize = 500;
 /// The longest query, in bytes: VictoriaMetrics takes 16 KiB.
 const LONGEST: usize = 12 << 10;
 
@@ -31,18 +33,18 @@ pub struct Ask {
     pub series: u64,
 }
 
-/// Portions that hold all groups, of series with so many `points` each.
-pub fn batches(joined: &Joined, queries: &BTreeMap<Quantity, Query>, points: u64) -> Vec<Batch> {
+/// Portions that hold these `groups`, of series with so many `points` each.
+pub fn batches(joined: &Joined, queries: &BTreeMap<Quantity, Query>, groups: Range<usize>, points: u64) -> Vec<Batch> {
     let indices: BTreeMap<Quantity, Index<'_>> =
         joined.lists.iter().map(|(quantity, list)| (*quantity, Index::new(list))).collect();
     let asker = Asker { joined, queries, indices };
     let mut out = Vec::new();
-    let mut from = 0;
-    while from < joined.groups.len() {
+    let (mut from, end) = (groups.start, groups.end.min(joined.groups.len()));
+    while from < end {
         let (mut to, mut sum) = (from, 0u64);
-        while to < joined.groups.len() {
+        while to < end {
             sum += joined.groups[to].members.len() as u64 * points;
-            if to > from && sum > MOST_POINTS {
+            if to > from && (sum > MOST_POINTS || to - from >= MOST_GROUPS) {
                 break;
             }
             to += 1;
@@ -142,7 +144,7 @@ mod tests {
     #[test]
     fn portions_hold_all_and_ask_for_little_more() {
         let (joined, queries) = fleet(10_000, &[]);
-        let batches = batches(&joined, &queries, 720);
+        let batches = batches(&joined, &queries, 0..joined.groups.len(), 720);
         let all: Vec<usize> = batches.iter().flat_map(|batch| batch.groups.clone()).collect();
         assert_eq!(all, (0..10_000).collect::<Vec<_>>());
         for batch in &batches {
@@ -156,12 +158,20 @@ mod tests {
     }
 
     #[test]
+    fn few_points_of_many_are_judged_by_several() {
+        let (joined, queries) = fleet(2_000, &[]);
+        let batches = batches(&joined, &queries, 900..2_000, 10);
+        let groups: Vec<Range<usize>> = batches.iter().map(|batch| batch.groups.clone()).collect();
+        assert_eq!(groups, [900..1400, 1400..1900, 1900..2000]);
+    }
+
+    #[test]
     fn a_small_fleet_is_asked_for_as_it_was_written() {
         let (joined, queries) = fleet(20, &[]);
-        let batches = batches(&joined, &queries, 720);
+        let batches = batches(&joined, &queries, 0..joined.groups.len(), 720);
         assert_eq!(batches.len(), 1);
         assert_eq!(batches[0].asks[0], Ask { quantity: Quantity::Memory, query: "mem".into(), series: 20 });
-        assert!(super::batches(&Joined::default(), &queries, 720).is_empty());
+        assert!(super::batches(&Joined::default(), &queries, 0..1, 720).is_empty());
     }
 
     #[test]
@@ -173,7 +183,7 @@ mod tests {
             let lists = [(Quantity::Memory, (0..900).map(|pod| of(pod, name)).collect())].into();
             let joined = join(lists, &[], &[]).unwrap();
             let queries = [(Quantity::Memory, Query::new("mem"))].into();
-            for batch in batches(&joined, &queries, 720) {
+            for batch in batches(&joined, &queries, 0..joined.groups.len(), 720) {
                 assert!(batch.asks[0].query.starts_with("mem{zone=~\"z"), "{}", batch.asks[0].query);
             }
         }
@@ -182,7 +192,7 @@ mod tests {
     #[test]
     fn what_is_judged_together_is_asked_for_together() {
         let (joined, queries) = fleet(700, &["node".to_owned()]);
-        let batches = batches(&joined, &queries, 2000);
+        let batches = batches(&joined, &queries, 0..joined.groups.len(), 2000);
         assert_eq!(batches.len(), 7);
         assert_eq!(batches[3].asks[0].query, "mem{node=~\"n3\"}");
         // More than there should be of one, but it is one.

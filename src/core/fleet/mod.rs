@@ -7,12 +7,14 @@ mod join;
 mod preset;
 mod query;
 mod range;
+mod recent;
 
 pub use batch::{Ask, Batch, batches};
 pub use join::{Group, Joined, Member, Quantity, join};
 pub use preset::{PRESETS, Preset};
 pub use query::Query;
 pub use range::{MOST_POINTS, Range};
+pub use recent::Recent;
 
 /// Labels as Prometheus writes them: `{instance="a:1",job="web"}`, the name of the metric before them.
 pub fn written(labels: &crate::table::prometheus::Labels) -> String {

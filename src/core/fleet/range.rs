@@ -27,6 +27,12 @@ impl Range {
         self.start + self.points.saturating_sub(1) as f64 * self.step
     }
 
+    /// Its moments from `start` on, and the one before it; the last at least.
+    pub fn from(&self, start: f64) -> Range {
+        let before = ((start - self.start) / self.step).floor().clamp(0.0, self.points.saturating_sub(1) as f64);
+        Range { start: self.start + before * self.step, step: self.step, points: self.points - before as u64 }
+    }
+
     /// Parts of so many points at most, one after the other.
     pub fn parts(&self, most: u64) -> impl Iterator<Item = Range> {
         let (whole, most) = (*self, most.clamp(1, MOST_POINTS));

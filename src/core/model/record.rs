@@ -222,6 +222,15 @@ pub struct Budgets {
     /// Bytes that the kernel holds for the target's control group; judged only where it is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel: Option<f64>,
+    /// Bytes of shared memory of a worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<f64>,
+    /// Bytes of all processes that are not workers, together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rest: Option<f64>,
+    /// Processes of the whole target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<f64>,
     /// What all of these are for.
     #[serde(default)]
     pub per: Per,
@@ -387,6 +396,9 @@ impl Budgets {
             Resource::Threads => self.threads,
             Resource::Tmpfs => self.tmpfs,
             Resource::Kernel => self.kernel,
+            Resource::Shared => self.shared,
+            Resource::Rest => self.rest,
+            Resource::Processes => self.processes,
         }
     }
 
@@ -402,6 +414,9 @@ impl Budgets {
             Resource::Threads => &mut self.threads,
             Resource::Tmpfs => &mut self.tmpfs,
             Resource::Kernel => &mut self.kernel,
+            Resource::Shared => &mut self.shared,
+            Resource::Rest => &mut self.rest,
+            Resource::Processes => &mut self.processes,
         }
     }
 }

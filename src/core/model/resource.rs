@@ -15,10 +15,16 @@ pub enum Resource {
     Descriptors,
     /// Threads of a worker.
     Threads,
+    /// Shared memory that a worker has touched, in bytes, as far as the host came to have more of it.
+    Shared,
     /// Files on tmpfs and shared memory, in bytes, of the whole target.
     Tmpfs,
     /// What the kernel holds for the target's control group, in bytes: sockets, inodes, page tables, stacks.
     Kernel,
+    /// Memory of those processes of the target that are not judged as workers, in bytes.
+    Rest,
+    /// Processes of the whole target, dead ones that nobody has waited for included.
+    Processes,
 }
 
 /// What is known of a resource; what the texts are for is said at the methods that give them.
@@ -54,8 +60,17 @@ const BYTES: &str = "bytes";
 
 impl Resource {
     /// Every resource, memory first.
-    pub const ALL: [Resource; 6] =
-        [Resource::Memory, Resource::Heap, Resource::Descriptors, Resource::Threads, Resource::Tmpfs, Resource::Kernel];
+    pub const ALL: [Resource; 9] = [
+        Resource::Memory,
+        Resource::Heap,
+        Resource::Descriptors,
+        Resource::Threads,
+        Resource::Shared,
+        Resource::Tmpfs,
+        Resource::Kernel,
+        Resource::Rest,
+        Resource::Processes,
+    ];
 
     // A new resource has its facts here, its level in a reading (`verdict/series.rs`) and its place among the budgets.
     const fn facts(self) -> Facts {
@@ -104,6 +119,17 @@ impl Resource {
                 evidence: EvidenceClass::Secondary,
                 budgeted: true,
             },
+            Resource::Shared => Facts {
+                name: "shared",
+                short: "shared memory",
+                full: "shared memory",
+                item: BYTES,
+                one: "shared memory",
+                place: "of shared memory",
+                scope: Scope::Worker,
+                evidence: EvidenceClass::Secondary,
+                budgeted: true,
+            },
             Resource::Tmpfs => Facts {
                 name: "tmpfs",
                 short: "tmpfs",
@@ -122,6 +148,28 @@ impl Resource {
                 item: BYTES,
                 one: "kernel memory",
                 place: "in the kernel",
+                scope: Scope::Target,
+                evidence: EvidenceClass::Secondary,
+                budgeted: true,
+            },
+            Resource::Rest => Facts {
+                name: "rest",
+                short: "the rest",
+                full: "memory of the processes that are not workers",
+                item: BYTES,
+                one: "memory of the rest",
+                place: "in processes that are not workers",
+                scope: Scope::Target,
+                evidence: EvidenceClass::Secondary,
+                budgeted: true,
+            },
+            Resource::Processes => Facts {
+                name: "processes",
+                short: "processes",
+                full: "processes of the target",
+                item: "processes",
+                one: "process",
+                place: "behind",
                 scope: Scope::Target,
                 evidence: EvidenceClass::Secondary,
                 budgeted: true,

@@ -90,7 +90,8 @@ impl Sample {
             Resource::Heap => self.heap.map(|heap| heap.in_use()),
             Resource::Descriptors => self.fds,
             Resource::Threads => self.threads,
-            Resource::Tmpfs | Resource::Kernel => None,
+            Resource::Shared => self.shmem,
+            Resource::Tmpfs | Resource::Kernel | Resource::Rest | Resource::Processes => None,
         }
     }
 

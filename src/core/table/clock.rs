@@ -159,6 +159,14 @@ pub(super) fn is_time(text: &[u8]) -> bool {
     }
 }
 
+/// A time of day without a date, in seconds since midnight.
+pub(super) fn of_day_alone(text: &[u8]) -> Option<f64> {
+    match Clock::default().one(text) {
+        Ok((Form::OfDay, seconds)) => Some(seconds),
+        _ => None,
+    }
+}
+
 /// The time that a line begins with, and what comes after it.
 pub(super) fn leading(line: &[u8]) -> Option<(&[u8], &[u8])> {
     const MOST: usize = 7;

@@ -1,6 +1,8 @@
 //! Fields between commas, semicolons or tabs, quoted where need be, or between spaces.
 
+use super::again::Again;
 use super::clock;
+use super::cloudwatch;
 use super::fuse::{Allowance, Fuse};
 use super::lines::{self, Lines, command, push_fields, words};
 use super::names::normal;
@@ -17,6 +19,8 @@ pub(super) struct Begin {
     delimiter: u8,
     /// Whether the names stand in a comment, so that the first row is one of values.
     commented: bool,
+    /// Lines above that say whose the columns are.
+    above: usize,
     /// Whether lines end as on Windows.
     crlf: bool,
     /// The first line that is neither empty nor a comment.
@@ -42,8 +46,14 @@ impl Begin {
             }
             let delimiter = delimiter(line);
             let names = fields(line, delimiter);
-            let begun =
-                Begin { header: names, line: number, delimiter, commented: false, crlf, first: line.to_vec(), metrics };
+            let first = line.to_vec();
+            let mut begun =
+                Begin { header: names, line: number, delimiter, commented: false, above: 0, crlf, first, metrics };
+            let below = head.split(|b| *b == b'\n').skip(number as usize - 1).map(|line| fields(line, delimiter));
+            if let Some((above, header)) = cloudwatch::names(below) {
+                (begun.above, begun.header, begun.line) = (above, header, number + above as u64);
+                return Some(begun);
+            }
             let values = begun.header.first().is_some_and(|name| name.first().is_some_and(u8::is_ascii_digit));
             let Some((number, text)) = comment.filter(|_| values) else { return Some(begun) };
             let mut header = fields(text, delimiter);
@@ -85,12 +95,12 @@ impl Begin {
             .any(|both| both.iter().all(|name| names.iter().any(|known| known == name)))
     }
 
-    /// Names the values of a file of collectd by the file, as nothing in it does: `ps_rss-2026-01-01`.
+    /// Names the values of a file of collectd by the file, as nothing in it does: `ps_rss-2026-01-01`, or `ps_rss.csv`.
     pub fn named_by(&mut self, file: &str) {
         const FILES: [(&str, &str); 2] = [("ps_rss", "ps_rss (bytes)"), ("memory-used", "memory-used (bytes)")];
+        // A day, or what days that were put together are called.
         let known = FILES.iter().find(|(begin, _)| {
-            let rest = file.strip_prefix(begin);
-            rest.is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit() || b == b'-') || rest == ".csv")
+            file.strip_prefix(begin).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '.']))
         });
         if let (Some((_, name)), [epoch, value]) = (known, &mut self.header[..])
             && epoch == b"epoch"
@@ -110,7 +120,10 @@ impl Begin {
                 header: self.header.clone(),
                 skip,
             }),
-            delimiter => Box::new(Delimited::new(input, delimiter, self.crlf, !self.commented)),
+            delimiter => {
+                let names = if self.commented { 0 } else { self.above + 1 };
+                Box::new(Delimited::new(input, delimiter, self.crlf, names))
+            }
         };
         Sheet { header: self.header, line: self.line, delimiter: self.delimiter, rows }
     }
@@ -156,16 +169,17 @@ struct Delimited<R> {
     reader: csv::Reader<Fuse<R>>,
     allowance: Allowance,
     crlf: bool,
-    /// Whether the line of names is still to come.
-    named: bool,
+    /// Lines of names that are still to come.
+    names: usize,
+    again: Again,
 }
 
 impl<R: Read> Delimited<R> {
-    fn new(input: R, delimiter: u8, crlf: bool, named: bool) -> Self {
+    fn new(input: R, delimiter: u8, crlf: bool, names: usize) -> Self {
         let (input, allowance) = Fuse::new(input);
         let mut options = csv::ReaderBuilder::new();
         options.delimiter(delimiter).has_headers(false).flexible(true).comment(Some(b'#')).buffer_capacity(256 << 10);
-        Delimited { reader: options.from_reader(input), allowance, crlf, named }
+        Delimited { reader: options.from_reader(input), allowance, crlf, names, again: Again::default() }
     }
 
     /// The line on which the row begins. The reader counts from where the row before ended, empty lines included, so
@@ -195,7 +209,10 @@ impl<R: Read> Rows for Delimited<R> {
             if row.get(0).is_some_and(is_separator) {
                 continue;
             }
-            if !std::mem::take(&mut self.named) {
+            if let Some(left) = self.names.checked_sub(1) {
+                self.names = left;
+                self.again.learn(row, left == 0);
+            } else if !self.again.is_names(row).map_err(|what| TableError::at(line, what))? {
                 return Ok(Some(line));
             }
         }

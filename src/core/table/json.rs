@@ -30,18 +30,52 @@ pub(super) fn read(input: impl Read, mapping: &Mapping, collector: &mut Collecto
         Some(Err(error)) => return Err(wrong(&error)),
         None => return Err(TableError::whole("it has no rows")),
     };
-    match first {
-        Value::Array(rows) => records::read(objects(rows.into_iter().map(Ok)), mapping, collector),
-        Value::Object(ref map) if map.contains_key("errorType") || first.pointer("/data/resultType").is_some() => {
-            answer(&first, mapping)?.read(mapping, collector)
+    let rest = values.inspect(move |_| allowance.set(LONGEST));
+    match kind(&first) {
+        Kind::Rows => {
+            let all = std::iter::once(Ok(first)).chain(rest).flat_map(|value| match value {
+                Ok(Value::Array(rows)) => rows.into_iter().map(Ok).collect(),
+                value => vec![value],
+            });
+            records::read(objects(all), mapping, collector)
         }
-        Value::Object(ref map) if map.contains_key("MetricDataResults") || map.contains_key("Datapoints") => {
-            cloudwatch(&first, mapping)?.read(mapping, collector)
+        of => {
+            let mut points = Points::default();
+            // Answers that were put together are one.
+            for (place, document) in (1..).zip(std::iter::once(Ok(first)).chain(rest)) {
+                let document = document.map_err(|error| wrong(&error))?;
+                if kind(&document) != of {
+                    return Err(TableError::whole(format!("document {place}: expected an answer like the first")));
+                }
+                match of {
+                    Kind::CloudWatch => cloudwatch(&document, mapping, &mut points)?,
+                    _ => answer(&document, mapping, &mut points)?,
+                }
+            }
+            points.read(mapping, collector)
         }
-        first => {
-            let rest = values.inspect(move |_| allowance.set(LONGEST));
-            records::read(objects(std::iter::once(Ok(first)).chain(rest)), mapping, collector)
-        }
+    }
+}
+
+/// What a document is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// An object that is a row, or a list of these.
+    Rows,
+    /// An answer of Prometheus.
+    Prometheus,
+    /// An answer of CloudWatch.
+    CloudWatch,
+}
+
+fn kind(document: &Value) -> Kind {
+    let Value::Object(map) = document else { return Kind::Rows };
+    if map.contains_key("errorType") || document.pointer("/data/resultType").is_some() {
+        Kind::Prometheus
+    } else if map.contains_key("MetricDataResults") || map.contains_key("Datapoints") {
+        Kind::CloudWatch
+    } else {
+        Kind::Rows
     }
 }
 
@@ -49,8 +83,8 @@ fn wrong(error: &serde_json::Error) -> TableError {
     TableError::at(error.line() as u64, format!("expected JSON, one object a row: {error}"))
 }
 
-/// The points of an answer of Prometheus.
-fn answer(document: &Value, mapping: &Mapping) -> Result<Points, TableError> {
+/// Adds the points of an answer of Prometheus.
+fn answer(document: &Value, mapping: &Mapping, points: &mut Points) -> Result<(), TableError> {
     if let Some(error) = document.get("error").and_then(Value::as_str) {
         return Err(TableError::whole(format!("it is an error of Prometheus: {}", shown(error.as_bytes()))));
     }
@@ -61,21 +95,19 @@ fn answer(document: &Value, mapping: &Mapping) -> Result<Points, TableError> {
     }
     let matrix = document.get("data").map_or_else(|| Matrix::deserialize(&Value::Null), Matrix::deserialize);
     let matrix = matrix.map_err(|error| TableError::whole(format!("a series of Prometheus: {error}")))?;
-    let mut points = Points::default();
     for series in matrix.result {
         let labels: Vec<(String, String)> = series.metric.into_iter().collect();
         for Point { t, value } in series.values {
             points.add(&labels, t, &value.to_string(), mapping).map_err(TableError::whole)?;
         }
     }
-    Ok(points)
+    Ok(())
 }
 
-/// The points of an answer of CloudWatch, to `get-metric-data` or `get-metric-statistics`: a label is a metric.
-fn cloudwatch(document: &Value, mapping: &Mapping) -> Result<Points, TableError> {
+/// Adds the points of an answer of CloudWatch, to `get-metric-data` or `get-metric-statistics`: a label is a metric.
+fn cloudwatch(document: &Value, mapping: &Mapping, points: &mut Points) -> Result<(), TableError> {
     let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
     let label = |value: &Value| value.get("Label").and_then(Value::as_str).unwrap_or("value").to_owned();
-    let mut points = Points::default();
     let mut add = |metric: String, time: &Value, value: &Value, unit: &str| {
         let read = time.as_f64().or_else(|| Clock::default().read(time.as_str()?.as_bytes()).ok());
         let (Some(t), Some(value)) = (read, value.as_f64()) else {
@@ -98,7 +130,7 @@ fn cloudwatch(document: &Value, mapping: &Mapping) -> Result<Points, TableError>
             add(metric, time, value, unit)?;
         }
     }
-    Ok(points)
+    Ok(())
 }
 
 /// Objects as rows.

@@ -6,12 +6,15 @@
 //! what was understood is told. Memory is bounded whatever the length: a table of more readings than are kept is thinned,
 //! and a note says so.
 
+mod again;
 mod blocks;
 mod clock;
+mod cloudwatch;
 mod collect;
 mod columns;
 mod counts;
 mod course;
+mod days;
 mod delimited;
 mod encoding;
 mod fuse;
@@ -31,7 +34,7 @@ mod timed;
 mod told;
 mod values;
 
-use crate::model::RunRecord;
+use crate::model::{Budgets, CountingSource, Per, RunRecord, Sample};
 use collect::Collector;
 use std::io::{self, Cursor, Read};
 use thiserror::Error;
@@ -85,6 +88,23 @@ pub struct Table {
     pub record: RunRecord,
     /// What the reader of a verdict should know of it, one sentence each.
     pub notes: Vec<String>,
+}
+
+/// What is usually allowed of what a table has: per request if they are counted, else per hour.
+pub fn usual_budgets(record: &RunRecord) -> Budgets {
+    let has = |read: fn(&Sample) -> Option<u64>| record.samples.iter().any(|s| read(s).is_some());
+    let counted =
+        has(|s| s.requests) || record.meta.counting.source == CountingSource::Table && !record.load.is_empty();
+    let usual = Budgets::usual(if counted { Per::Request } else { Per::Hour });
+    Budgets {
+        memory: usual.memory.filter(|_| has(|s| s.anon)),
+        descriptors: usual.descriptors.filter(|_| has(|s| s.fds)),
+        threads: usual.threads.filter(|_| has(|s| s.threads)),
+        // A process alone is no pool that could become larger.
+        processes: usual.processes.filter(|_| record.census.iter().any(|census| census.processes > 1)),
+        per: usual.per,
+        ..Budgets::default()
+    }
 }
 
 /// Why a table could not be read.

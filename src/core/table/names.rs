@@ -44,6 +44,7 @@ const RESIDENT: &[&str] = &[
     "rsz",
     "rssize",
     "memory_rss",
+    "procstat_memory_rss",
     "res_rss",
     "mem_real",
     "ps_rss",
@@ -104,8 +105,9 @@ pub(super) const TIME_UNITS: [(&str, f64); 12] = [
     ("days", 86_400.0),
 ];
 
-/// Units in bytes of whole names: of `sar`, and of psrecord's text and CSV.
-pub(super) const MEANT: [(&str, u64); 3] = [("kbmemused", 1 << 10), ("mem_real", 1 << 20), ("real_mb", 1 << 20)];
+/// Units in bytes of whole names: of `sar`, of psrecord's text and CSV, and of CloudWatch's agent.
+pub(super) const MEANT: [(&str, u64); 4] =
+    [("kbmemused", 1 << 10), ("mem_real", 1 << 20), ("real_mb", 1 << 20), ("procstat_memory_rss", 1)];
 
 /// What the ends of names of memory mean in bytes. `kb` and the like are powers of 1024: so `/proc`, `ps`, psrecord
 /// and scripts around psutil have it.

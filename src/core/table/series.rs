@@ -11,6 +11,9 @@ use std::borrow::Cow;
 /// Starts of a process that are this many seconds apart are one: what they are computed from is set right now and then.
 const SAME_START: f64 = 2.0;
 
+/// Bytes that every process has: less is in another unit, or no memory.
+const LEAST: f64 = 16.0 * 1024.0;
+
 /// What each quantity was asked for by, to be told; `None` if it wasn't.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Asked {
@@ -71,6 +74,14 @@ pub fn memory_kind(metric: &str) -> MemoryKind {
 /// # Errors
 /// If nothing can be judged.
 pub fn of_series(name: &str, asked: &Asked, series: &[Readings], gap: f64) -> Result<Table, String> {
+    let rows = series.iter().flat_map(|one| &one.rows).filter(|row| is_size(row.memory));
+    let most = rows.map(|row| row.memory + if is_size(row.swap) { row.swap } else { 0.0 }).fold(0.0, f64::max);
+    if most > 0.0 && most < LEAST {
+        return Err(format!(
+            "its values are {most} at most, and no process has so few bytes: if they are of another unit, say so in the query, such as \
+             `QUERY * 1048576` for MiB"
+        ));
+    }
     let mut header = vec!["time", asked.memory.as_str()];
     let [swap, requests, start] = [&asked.swap, &asked.requests, &asked.start].map(|query| {
         header.push(query.as_deref()?);
@@ -223,6 +234,18 @@ mod tests {
         rows.drain(100..110);
         let doubts = table(&asked(false), rows).record.meta.understood.unwrap().doubts;
         assert!(matches!(doubts[..], [TableDoubt::Sawtooth { .. }]), "{doubts:?}");
+    }
+
+    #[test]
+    fn what_can_be_no_bytes_is_refused() {
+        for (kib, fits) in [(1.0 / 1024.0, false), (8.0, false), (40.0, true)] {
+            let rows = readings(200, |i| kib + if fits { noise(i) } else { 0.0 });
+            let read = of_series("x", &asked(false), &[Readings { name: "x".into(), rows }], 2.5 * STEP);
+            match read {
+                Err(told) => assert!(!fits && told.contains("no process has so few bytes"), "{told}"),
+                Ok(_) => assert!(fits, "{kib}"),
+            }
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! and `sar` print.
 
 use super::clock;
+use super::days::Days;
 use super::lines::{Lines, command, push_fields, words};
 use super::sheet::{End, Rows, Sheet};
 use super::{TableError, shown};
@@ -65,8 +66,9 @@ pub(super) fn is_text(head: &[u8]) -> bool {
 /// # Errors
 /// If there are none.
 pub(super) fn sheet<R: Read>(input: R) -> Result<Sheet<Timed<R>>, TableError> {
-    let mut lines = Lines::new(input);
+    let (mut lines, mut days) = (Lines::new(input), Days::default());
     while lines.advance()? {
+        days.date(lines.text());
         let Some(Line::Names(names)) = line(lines.text()) else { continue };
         let has = |known: &[u8]| names.contains(&known);
         if !MEMORY.iter().any(|(known, _)| has(known)) {
@@ -81,7 +83,7 @@ pub(super) fn sheet<R: Read>(input: R) -> Result<Sheet<Timed<R>>, TableError> {
         let header: Vec<Vec<u8>> = [b"timestamp".to_vec()].into_iter().chain(names.iter().map(called)).collect();
         let names: Vec<Vec<u8>> = names.iter().map(|name| name.to_vec()).collect();
         let line = lines.number();
-        let rows = Timed { lines, command: command(&names), names, within: true };
+        let rows = Timed { lines, command: command(&names), names, within: true, days };
         return Ok(Sheet { header, line, delimiter: b' ', rows });
     }
     Err(TableError::whole(
@@ -96,6 +98,7 @@ pub(super) struct Timed<R> {
     command: Option<(usize, usize)>,
     /// Whether rows are below the names that were chosen, and not below others.
     within: bool,
+    days: Days,
 }
 
 impl<R: Read> Rows for Timed<R> {
@@ -106,10 +109,11 @@ impl<R: Read> Rows for Timed<R> {
                 continue;
             }
             match line(text) {
-                Some(Line::Aside) => {}
+                Some(Line::Aside) => self.days.date(text),
                 Some(Line::Names(names)) => self.within = names.iter().eq(self.names.iter()),
                 Some(Line::Row(..)) if !self.within => {}
                 Some(Line::Row(time, fields)) => {
+                    self.days.pass(time).map_err(|what| TableError::at(self.lines.number(), what))?;
                     row.clear();
                     row.push_field(time);
                     push_fields(row, &fields, self.command);

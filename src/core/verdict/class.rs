@@ -95,6 +95,7 @@ impl Behaviour<'_> {
             | LeakClass::SwapHidIt
             | LeakClass::SharedPages
             | LeakClass::Retention
+            | LeakClass::BornBigger
             | LeakClass::Unknown => return None,
         })
     }

@@ -39,8 +39,6 @@ pub enum Kind {
     Own,
     /// What a table has.
     OfTable(MemoryKind),
-    /// Resident shared memory: memfds, tmpfs, SysV segments.
-    Shared,
     /// Huge pages of hugetlbfs.
     Huge,
 }
@@ -109,35 +107,6 @@ pub enum Doubt {
         /// Our look-ups.
         own: u64,
     },
-    /// What isn't judged grew.
-    RestGrew {
-        /// The process that grew most.
-        who: Named,
-        /// In which kind of memory.
-        kind: Kind,
-        /// Its own first and last level, in bytes.
-        own: (f64, f64),
-        /// Growth of all that isn't judged.
-        all: Grown,
-        /// What would judge it.
-        choice: Choice,
-    },
-    /// There are more and more processes.
-    MoreProcesses {
-        /// Their number.
-        processes: Grown,
-        /// Their memory, in bytes.
-        memory: Grown,
-        /// The newest, if it is known.
-        newest: Option<Named>,
-    },
-    /// There are more and more dead processes.
-    Zombies {
-        /// Their number.
-        zombies: Grown,
-        /// The parent that has most of them.
-        parent: Named,
-    },
     /// Memory of a judged worker grew that isn't judged by requests of its own.
     WorkerGrew {
         /// The worker.
@@ -177,8 +146,6 @@ pub enum Doubt {
         /// How many.
         processes: u64,
     },
-    /// No account was kept of what isn't judged.
-    NoAccount,
     /// The table may mean two things.
     Table(TableDoubt),
 }

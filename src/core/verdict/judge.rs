@@ -12,12 +12,13 @@ use super::looks::last_look;
 use super::mix::Mix;
 use super::noise::noise;
 use super::parts::parts;
+use super::readings::{ReadingNote, Readings};
 use super::reason::{Reason, Settle};
-use super::series::{ReadingNote, Readings, readings};
+use super::series::readings;
 use super::sites::{CallSites, Workers, call_sites};
 use super::step_down::{Candidate, step_down};
 use super::{ExitCode, Finding, LeakClass, Outcome, Verdict, series, settle_levels};
-use super::{counts, pages, steps, whole, youth};
+use super::{account, births, counts, pages, steps, whole, youth};
 use crate::model::{Axis, CountingSource, EventKind, ExitCause, Failure, Resource, RunRecord, RunStatus, Sample};
 
 /// The page size, for records that don't say.
@@ -45,8 +46,9 @@ pub fn judge(record: &RunRecord) -> Verdict {
     }
     pages::explain(record, &mut findings);
     let table = record.meta.understood.iter().flat_map(|table| table.doubts.iter().cloned().map(Doubt::Table));
+    let born = findings.iter().zip(&judged).filter_map(|(finding, one)| births::doubt(record, finding, &one.series));
     let accounts = whole::doubts(record).into_iter().chain(counts::doubts(record)).chain(counts::idle(record));
-    let doubts: Vec<Doubt> = table.chain(accounts).collect();
+    let doubts: Vec<Doubt> = table.chain(born).chain(accounts).collect();
     if !doubts.is_empty() {
         // A longer run would be wrong in the same way.
         findings.iter_mut().for_each(|finding| finding.settle = None);
@@ -64,7 +66,8 @@ pub fn judge(record: &RunRecord) -> Verdict {
     if call_sites.is_none() && !record.heap.looks.is_empty() {
         notes.push(Note::SeldomLooked);
     }
-    Verdict { outcome, exit, claims, gates, findings, call_sites, notes }
+    let whole_target = account::whole_target(record);
+    Verdict { outcome, exit, claims, gates, findings, whole_target, call_sites, notes }
 }
 
 /// Everything that had to hold.
@@ -128,6 +131,8 @@ fn judged(record: &RunRecord, mix: Option<&Mix>) -> (Vec<Candidate>, Vec<Reading
         let Some(budget) = record.budget(resource) else { continue };
         let Readings { axis, series, notes: told } = readings(record, resource, mix);
         notes.extend(told);
+        let heavy = if resource == Resource::Processes { account::heavy(record) } else { None };
+        let budget = heavy.unwrap_or(budget).min(budget);
         judged.push(Candidate { resource, axis: axis.unwrap_or(Axis::Seconds), series, budget });
     }
     (judged, notes)
@@ -146,6 +151,7 @@ fn findings_of(record: &RunRecord, judged: &[Candidate], demands: Demands) -> Ve
         if one.axis == Axis::Seconds && !one.series.is_empty() {
             without_requests(finding);
         }
+        births::judge(record, finding, &one.series);
     }
     findings
 }

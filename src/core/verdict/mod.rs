@@ -2,7 +2,10 @@
 //!
 //! Pure: a verdict is a function of a run record.
 
+mod account;
 mod assess;
+mod births;
+mod census;
 mod class;
 mod condition;
 mod counts;
@@ -13,7 +16,6 @@ mod finding;
 mod floor;
 mod forecast;
 mod gates;
-mod growing;
 mod judge;
 mod jumping;
 mod lasting;
@@ -29,6 +31,7 @@ mod parts;
 mod plan;
 mod plausible;
 mod pool;
+mod readings;
 mod reason;
 mod release;
 mod series;
@@ -45,6 +48,7 @@ mod whole;
 mod working;
 mod youth;
 
+pub use account::{RestProcess, WholeTarget};
 pub use condition::Condition;
 pub use doubt::{Choice, Doubt, Grown, Kind, Named, Work};
 pub use facts::{Claim, Crashes, Gate, GateKind, GateState, LimitHit, Note, Open, Quantile};
@@ -57,8 +61,9 @@ pub use looks::{Found, LastLook, Look, Looks, SoakPlan, is_open};
 pub use noise::NoiseCause;
 pub use parts::leaking_parts;
 pub use plan::{Noise, Planned, TooShort, plan};
+pub use readings::ReadingNote;
 pub use reason::{Because, Fact, Full, History, ModelShape, PartKind, Reason, SetAside, Settle, When};
-pub use series::{ReadingNote, SettleLevel, series, settle_levels};
+pub use series::{SettleLevel, series, settle_levels};
 pub use settled::FewPauses;
 pub use sites::{CallSite, CallSites, SiteState, SiteStep, StackTotal, churn, stack_totals};
 pub use transient::Transient;
@@ -70,5 +75,6 @@ pub use watched::{is_proven_clean, leaks_at};
 pub use working::{Cut, LevelOf, NaiveRule, Residuals, WorkedModel, Working, working};
 
 /// The version of the rule: it goes up by one whenever the same readings may be answered otherwise. 1 measured growth against
-/// 0.75 of the budget; 2 measures what lasts against the budget; 3 has fewer conditions, and exact bounds of what jumps add.
-pub const RULE: u32 = 3;
+/// 0.75 of the budget; 2 measures what lasts against the budget; 3 has fewer conditions, and exact bounds of what jumps add; 4 judges the
+/// whole target.
+pub const RULE: u32 = 4;

@@ -11,10 +11,13 @@ use std::collections::BTreeMap;
 /// Looks at the pages behind the finding on memory, and names what they tell.
 pub(super) fn explain(record: &RunRecord, findings: &mut [Finding]) {
     let heap = findings.iter().find(|f| f.resource == Resource::Heap).and_then(|f| f.growth.map(|g| (f.axis, g)));
+    let shared = findings.iter().any(|f| f.resource == Resource::Shared && f.outcome != Outcome::Clean);
     let Some(memory) = findings.iter_mut().find(|f| f.resource == Resource::Memory) else { return };
     match memory.outcome {
         Outcome::Clean => {
-            shared_pages(record, memory);
+            if !shared {
+                shared_pages(record, memory);
+            }
             copy_on_write(record, memory);
         }
         Outcome::Leak => {
@@ -73,7 +76,11 @@ fn shared_pages(record: &RunRecord, memory: &mut Finding) {
 /// Copy-on-write un-sharing: private memory grew, and most of it wasn't anonymous memory growing, which is clean.
 fn copy_on_write(record: &RunRecord, memory: &mut Finding) {
     // Both at the same readings: what a cache took on in the warm-up must not look like un-sharing.
-    let both = |s: &Sample| Some((s.slow.as_ref()?.uss? as f64, s.anon_and_swap()? as f64));
+    // Nor shared memory that nobody else has mapped.
+    let both = |s: &Sample| {
+        let own = s.anon_and_swap()?.saturating_add(s.shmem.unwrap_or(0));
+        Some((s.slow.as_ref()?.uss? as f64, own as f64))
+    };
     let mut ends: BTreeMap<WorkerId, [(f64, f64); 2]> = BTreeMap::new();
     for sample in &record.samples {
         if let Some(now) = both(sample) {
@@ -96,6 +103,7 @@ mod tests {
     use super::super::judge;
     use super::*;
     use crate::fixture::run::{clean, leaking};
+    use crate::model::SlowReading;
 
     fn class(run: &RunRecord) -> LeakClass {
         judge(run).findings[0].class
@@ -130,8 +138,17 @@ mod tests {
         let verdict = judge(&run);
         assert_eq!((verdict.outcome, verdict.findings[0].class), (Outcome::Clean, LeakClass::SharedPages));
         // Shared memory may be its own all the same: a memfd, a segment that grows.
-        run.samples.iter_mut().for_each(|s| (s.file, s.shmem) = (s.shmem, s.file));
-        assert_eq!(judge(&run).outcome, Outcome::Inconclusive);
+        run.samples.iter_mut().for_each(|s| {
+            (s.file, s.shmem) = (s.shmem, s.file);
+            // Private pages of a memfd are no inherited ones.
+            s.slow =
+                Some(Box::new(SlowReading { uss: s.anon.zip(s.shmem).map(|(a, b)| a + b), ..SlowReading::default() }));
+        });
+        run.meta.budgets.shared = Some(64.0);
+        let verdict = judge(&run);
+        assert_eq!((verdict.outcome, verdict.findings[0].class), (Outcome::Leak, LeakClass::Flat));
+        run.meta.budgets.shared = None;
+        run.samples.iter_mut().for_each(|s| s.slow = None);
         run.samples.iter_mut().for_each(|s| s.shmem = None);
         assert_eq!(class(&run), LeakClass::Flat, "what could not be read says nothing");
     }

@@ -43,7 +43,13 @@ pub(super) fn parts(record: &RunRecord, resource: Resource) -> Vec<Part> {
             });
             fitted.collect()
         }
-        Resource::Heap | Resource::Threads | Resource::Tmpfs | Resource::Kernel => Vec::new(),
+        Resource::Heap
+        | Resource::Threads
+        | Resource::Shared
+        | Resource::Tmpfs
+        | Resource::Kernel
+        | Resource::Rest
+        | Resource::Processes => Vec::new(),
     };
     out.sort_by(|a, b| b.growth.estimate.total_cmp(&a.growth.estimate));
     out

@@ -35,6 +35,13 @@ pub enum Reason {
         /// Whether much of it comes in jumps that go on.
         jumps: bool,
     },
+    /// A leak: each new worker is born bigger.
+    BornBigger {
+        /// How many births.
+        births: usize,
+        /// Bytes from one birth to the next.
+        each: f64,
+    },
     /// Clean: growth ends by itself.
     EndsByItself {
         /// What it is at most at the end of the run.
@@ -264,6 +271,15 @@ pub enum Because {
         usual: f64,
         /// By how much in the one that grew most; missing if there is one only.
         most: Option<f64>,
+    },
+    /// Each new worker is born bigger.
+    Born {
+        /// How many births.
+        births: usize,
+        /// The size of the first.
+        from: f64,
+        /// The size of the last.
+        to: f64,
     },
     /// A cache: when it would be full; missing if it never is, for its growth is like a logarithm.
     Fills(Option<Full>),

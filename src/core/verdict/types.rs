@@ -1,6 +1,7 @@
 //! What a verdict says.
 
 use super::Forecast;
+use super::account::WholeTarget;
 use super::facts::{Claim, Gate, Note};
 use super::reason::{Because, Fact, PartKind, Reason, SetAside, Settle};
 use super::sites::CallSites;
@@ -61,6 +62,8 @@ pub enum LeakClass {
     /// Anonymous memory grows, and what the worker has allocated doesn't: fragmentation, or memory that its allocator
     /// keeps.
     Retention,
+    /// No worker grows, but each new one is born bigger than the last.
+    BornBigger,
     /// It can't be told.
     Unknown,
 }
@@ -259,6 +262,8 @@ pub struct Verdict {
     pub gates: Vec<Gate>,
     /// Resource by resource; memory first.
     pub findings: Vec<Finding>,
+    /// The account of the whole target; missing if none was kept.
+    pub whole_target: Option<WholeTarget>,
     /// Who keeps memory; missing if allocations weren't traced.
     pub call_sites: Option<CallSites>,
     /// What the reader should know beside: noise, missing readings, deaths.

@@ -6,7 +6,7 @@ use crate::model::{
 use crate::verdict::{Choice, Doubt, Grown, Kind, Named, Work};
 
 /// A process: `PID 12 (shop)`.
-fn named(who: &Named) -> String {
+pub fn named(who: &Named) -> String {
     match who.command.as_str() {
         "" => format!("PID {}", who.pid),
         command => format!("PID {} ({})", who.pid, shown_command(command)),
@@ -14,7 +14,7 @@ fn named(who: &Named) -> String {
 }
 
 /// What to write so that the processes are judged.
-fn chosen(choice: &Choice) -> String {
+pub(super) fn chosen(choice: &Choice) -> String {
     match (choice.workers, choice.attached) {
         (Some(workers), true) => format!("`--workers {workers}`"),
         (Some(workers), false) => format!("`workers = \"{workers}\"`"),
@@ -27,17 +27,12 @@ fn kind_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Own => "anonymous + swap",
         Kind::OfTable(kind) => kind.full(),
-        Kind::Shared => "shared memory",
         Kind::Huge => "memory in huge pages",
     }
 }
 
 fn bytes(grown: &Grown) -> String {
     format!("from {} to {}", format_bytes(grown.from), format_bytes(grown.to))
-}
-
-fn counts(grown: &Grown, of: &str) -> String {
-    format!("from {} to {} {of}", format_count(grown.from.round()), format_count(grown.to.round()))
 }
 
 fn growth(grown: &Grown) -> String {
@@ -55,9 +50,7 @@ pub fn name(doubt: &Doubt) -> &'static str {
         Doubt::NoLineMatches { .. } | Doubt::NoLines { .. } | Doubt::Strangers { .. } => "log",
         Doubt::CountsApart { .. } | Doubt::OwnLookUps { .. } => "count of requests",
         Doubt::NotJudged { .. } => "who worked",
-        Doubt::RestGrew { .. } | Doubt::Unreadable { .. } | Doubt::NoAccount => "not judged",
-        Doubt::MoreProcesses { .. } => "processes",
-        Doubt::Zombies { .. } => "zombies",
+        Doubt::Unreadable { .. } => "not judged",
         Doubt::WorkerGrew { kind, .. } => kind_name(*kind),
         Doubt::Born { .. } => "size at birth",
         Doubt::Idle { .. } | Doubt::AllButIdle { .. } => "time at work",
@@ -107,23 +100,6 @@ pub fn reason(doubt: &Doubt) -> String {
             count(*own),
             count(*counted)
         ),
-        Doubt::RestGrew { who, kind, own, all, .. } => format!(
-            "{} is not judged, and its {} grew from {} to {}; all that is not judged grew by {}",
-            named(who),
-            kind_name(*kind),
-            format_bytes(own.0),
-            format_bytes(own.1),
-            growth(all)
-        ),
-        Doubt::MoreProcesses { processes, memory, newest } => {
-            let newest = newest.as_ref().map_or(String::new(), |newest| format!(", the newest {}", named(newest)));
-            format!("the target grew {}{newest}, and with them {}", counts(processes, "processes"), bytes(memory))
-        }
-        Doubt::Zombies { zombies, parent } => format!(
-            "the target grew {}: {} does not wait for its dead children",
-            counts(zombies, "zombie processes"),
-            named(parent)
-        ),
         Doubt::WorkerGrew { who, kind, grown } => {
             let idle =
                 if matches!(kind, Kind::Own | Kind::OfTable(_)) { ", which served next to no request," } else { "" };
@@ -144,7 +120,6 @@ pub fn reason(doubt: &Doubt) -> String {
         Doubt::Unreadable { processes } => {
             format!("processes of the target that are not judged and could not be read: {}", count(*processes))
         }
-        Doubt::NoAccount => "no account was kept of the processes that are not judged".into(),
         Doubt::Table(TableDoubt::Sawtooth { falls, whose }) => format!(
             "memory{} falls {} times to where it began: the process may have been restarted each time, and leak, or a \
              collector may have done it",
@@ -171,15 +146,11 @@ pub fn remedy(doubt: &Doubt) -> String {
         Doubt::Strangers { .. } => "judge the processes that the log names, or mend its pattern".into(),
         Doubt::CountsApart { .. } => "count each request once, and send no others".into(),
         Doubt::OwnLookUps { .. } => "count requests in a log, which look-ups don't change".into(),
-        Doubt::RestGrew { choice, .. } => format!("judge it too, in a run of its own, with {}", chosen(choice)),
-        Doubt::MoreProcesses { .. } => "find out who starts them, and who should end them".into(),
-        Doubt::Zombies { .. } => "it has to wait for each child, or to ignore SIGCHLD".into(),
-        Doubt::WorkerGrew { kind: Kind::Shared, .. } => "look at its memfds, tmpfs files and shared segments".into(),
         Doubt::WorkerGrew { kind: Kind::Own | Kind::OfTable(_), .. } => "judge it in a run of its own, or by the hour".into(),
         Doubt::WorkerGrew { .. } => "look at its mappings in /proc/PID/smaps".into(),
         Doubt::Born { .. } => "look at their parent, whose memory they are born with, and at what they load".into(),
         Doubt::Idle { .. } | Doubt::AllButIdle { .. } => "watch it while it works, or give it a load".into(),
-        Doubt::Unreadable { .. } | Doubt::NoAccount => "run seepage as a user who may read all of the target".into(),
+        Doubt::Unreadable { .. } => "run seepage as a user who may read all of the target".into(),
         Doubt::Table(TableDoubt::Sawtooth { .. }) => {
             "a column that tells lives apart would decide it: `process_start_time_seconds`, `start` or `pid`, or a running \
              count of requests"
@@ -196,10 +167,6 @@ pub fn remedy(doubt: &Doubt) -> String {
 /// What was measured, and what is allowed, as a gate shows them.
 pub fn measured(doubt: &Doubt) -> (String, String) {
     let memory = |grown: &Grown| (growth(grown), rate(Resource::Memory, grown.axis, grown.allowed));
-    let processes = |grown: &Grown| {
-        let per = |value: f64| format!("{} processes/{}", format_count(value), grown.axis.unit());
-        (per(grown.rate), per(grown.allowed))
-    };
     match doubt {
         Doubt::NoLineMatches { lines, .. } => (format!("0 of {lines} lines match"), "lines that match".into()),
         Doubt::NoLines { .. } => ("no line".into(), "a line for each request".into()),
@@ -212,12 +179,10 @@ pub fn measured(doubt: &Doubt) -> (String, String) {
         }
         Doubt::CountsApart { counted, sent } => (format!("{counted} counted"), format!("about the {sent} sent")),
         Doubt::OwnLookUps { own, .. } => (format!("{own} of our own"), "those of the load".into()),
-        Doubt::RestGrew { all, .. } => memory(all),
         Doubt::WorkerGrew { grown, .. } | Doubt::Born { grown, .. } => memory(grown),
-        Doubt::MoreProcesses { processes: counts, .. } | Doubt::Zombies { zombies: counts, .. } => processes(counts),
         Doubt::Idle { worked, parts, .. } => (format!("{worked} of {parts} parts"), "most of them".into()),
         Doubt::AllButIdle { cpu, .. } => (format!("{} of CPU time", format_seconds(*cpu)), "some work".into()),
-        Doubt::Unreadable { .. } | Doubt::NoAccount => ("not measured".into(), "within the budget".into()),
+        Doubt::Unreadable { .. } => ("not measured".into(), "within the budget".into()),
         Doubt::Table(TableDoubt::Sawtooth { falls, .. }) => (format!("{falls} falls"), "one meaning".into()),
         Doubt::Table(TableDoubt::Held { readings, .. }) => (format!("{readings} readings alike"), "one meaning".into()),
     }

@@ -80,6 +80,9 @@ pub fn because(finding: &Finding) -> Option<String> {
             });
             format!("over {} the level rose by {}{whose}", steps(*span), level(*usual))
         }
+        Because::Born { births, from, to } => {
+            format!("over {births} births the size rose from {} to {}", level(*from), level(*to))
+        }
         Because::Fills(Some(Full { when, left })) => format!(
             "its growth slows as that of a cache does, and fits one that would be full at {}, with {} still to come",
             about(when),

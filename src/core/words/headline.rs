@@ -1,8 +1,10 @@
 //! What is said first: the name of the service, the verdict, what it costs, and who it comes from.
 
-use super::{doubts, evidence, forecast, gates, reasons, sites, steps};
-use crate::model::{Axis, Failure, Resource, RunRecord, WorkerId, amount, ended_by, format_bytes, format_count, level};
-use crate::verdict::{CallSites, Claim, Crashes, Finding, LeakClass, LimitHit, Open, Verdict, leaking_parts};
+use super::{account, doubts, evidence, forecast, gates, reasons, sites, steps};
+use crate::model::{
+    Axis, Failure, Resource, RunRecord, WorkerId, amount, ended_by, format_bytes, format_count, level, rate,
+};
+use crate::verdict::{CallSites, Claim, Crashes, Finding, LeakClass, LimitHit, Open, Reason, Verdict, leaking_parts};
 use std::fmt;
 
 /// PIDs that are named; of more, so many.
@@ -120,6 +122,11 @@ fn aside(library: bool) -> &'static str {
 /// One leak: `: each request leaves 3.2 KiB in every one of its 4 workers (allowed: 64 B)`.
 fn leak(finding: &Finding) -> String {
     let Some(growth) = &finding.growth else { return String::new() };
+    if let Reason::BornBigger { births, each } = finding.reason {
+        let (each, growth) = (format_bytes(each), rate(finding.resource, finding.axis, growth.estimate));
+        let allowed = amount(finding.resource, finding.budget);
+        return format!(": each new worker is born {each} bigger, over {births} births: {growth} (allowed: {allowed})");
+    }
     let resource = finding.resource;
     let (who, what) = leaves(resource, finding.axis.unit(), growth.estimate);
     let worst = finding.class == LeakClass::LeakInOneWorker && finding.workers.iter().filter(|w| w.leaks).count() > 1;
@@ -229,6 +236,7 @@ fn more(record: &RunRecord, verdict: &Verdict) -> Vec<String> {
             Claim::Leak(place) => {
                 let Some(finding) = verdict.findings.get(*place) else { continue };
                 out.extend(steps::comes_from(finding).map(sentence));
+                out.extend(account::who(record, verdict, finding).into_iter().map(sentence));
                 if finding.resource == Resource::Memory {
                     let culprit = verdict.call_sites.as_ref().and_then(CallSites::culprit);
                     out.extend(culprit.map(|site| format!("Most of it is kept by {}.", sites::name(&site.frame))));
@@ -237,7 +245,9 @@ fn more(record: &RunRecord, verdict: &Verdict) -> Vec<String> {
             }
             Claim::Open(Open::Doubt(doubt)) => out.push(sentence(doubts::remedy(doubt))),
             Claim::Open(Open::Finding(place)) => {
-                let settle = verdict.findings.get(*place).and_then(reasons::settle);
+                let Some(finding) = verdict.findings.get(*place) else { continue };
+                out.extend(account::who(record, verdict, finding).into_iter().map(sentence));
+                let settle = reasons::settle(finding);
                 out.extend(settle.map(|settle| format!("To settle it: {settle}.")));
             }
             _ => {}

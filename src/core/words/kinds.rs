@@ -65,6 +65,7 @@ pub fn class_name(class: LeakClass) -> &'static str {
         LeakClass::SwapHidIt => "leak that swap hid",
         LeakClass::Retention => "fragmentation or retention",
         LeakClass::SharedPages => "shared memory or page cache, not its own",
+        LeakClass::BornBigger => "each new worker is born bigger",
         LeakClass::Unknown => "not known",
     }
 }

@@ -3,6 +3,7 @@
 //! Pure: a sentence is a function of a verdict and of the run that it is on. Texts of the target stand in them as they are;
 //! whoever shows them makes them harmless with [`plain`].
 
+mod account;
 pub mod bisect;
 mod chosen;
 pub mod comparison;
@@ -33,5 +34,6 @@ pub use reasons::{reason, set_aside, settle, too_short};
 #[cfg(test)]
 mod tests;
 
+pub use doubts::named as process;
 #[cfg(test)]
 pub use doubts::{reason as doubt_reason, remedy as doubt_remedy};

@@ -40,6 +40,10 @@ fn why(finding: &Finding, reason: &Reason) -> String {
             let lower = rate(*lower);
             format!("growth goes on to the end{jumps}: at least {lower} in every plausible model, budget {allowed}")
         }
+        Reason::BornBigger { births, each } => format!(
+            "each of {births} new workers is born {} bigger than the last, over the budget of {allowed} for what a life serves",
+            format_bytes(*each)
+        ),
         Reason::EndsByItself { end, persistent } => format!(
             "growth ends by itself: it is at most {} at the end, and at most {} of it lasts in every plausible model, budget \
              {allowed}",
@@ -161,7 +165,7 @@ pub fn too_short(why: TooShort) -> String {
 }
 
 fn seconds(seconds: f64) -> String {
-    format_seconds(seconds.round())
+    format_seconds(if seconds < 1.0 { seconds } else { seconds.round() })
 }
 
 /// Two significant digits, rounded up.

@@ -175,6 +175,9 @@ fn class_sentence(finding: &Finding) -> Option<String> {
             "What grew is shared memory or page cache, which the kernel counts for each that uses it; it isn't a leak of the \
              worker."
         }
+        LeakClass::BornBigger => {
+            "No worker grows by much, but each new one is born bigger: its parent leaks, or what workers load grows."
+        }
         LeakClass::Leak | LeakClass::Flat | LeakClass::Unknown => return None,
     };
     Some(sentence.to_owned())

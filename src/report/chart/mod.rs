@@ -1,5 +1,6 @@
 //! Charts: pure functions of a run record and a verdict, as SVG and PNG, the same byte for byte on every machine.
 
+mod account;
 mod canvas;
 mod curves;
 mod forest;

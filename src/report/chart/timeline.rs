@@ -1,5 +1,6 @@
 //! The run over time: memory, requests, failures and latency, one above the other on one axis.
 
+use super::account;
 use super::canvas::{Align, Canvas, fit_text, text_width};
 use super::growth::GrowthChart;
 use super::palette::{self, Tone};
@@ -16,7 +17,7 @@ const RIGHT: f64 = WIDTH - 240.0;
 const TOP: f64 = 116.0;
 const GAP: f64 = 46.0;
 const LABEL: f64 = 13.0;
-const COLUMNS: usize = 480;
+pub(super) const COLUMNS: usize = 480;
 
 /// A line or an area of a panel.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,7 +52,7 @@ pub struct Strip {
     /// Its height in pixels.
     pub height: f64,
     /// Said in place of the lines when there are none.
-    nothing: &'static str,
+    pub(super) nothing: &'static str,
 }
 
 /// A phase with its begin and end in seconds.
@@ -84,6 +85,7 @@ impl Timeline {
         let phases = phases(record, end);
         let load = by_second(&record.load, &phases);
         let mut panels = vec![memory(record, verdict)];
+        panels.extend(account::strips(record, verdict));
         if !load.is_empty() {
             panels.push(requests(&load));
             panels.push(failures(&load));
@@ -171,7 +173,7 @@ fn by_second(load: &[LoadSample], phases: &[PhaseSpan]) -> Vec<Second> {
 }
 
 /// Cuts points that are missing, and where nothing was read for long, and thins what is left.
-fn cut(points: Vec<(f64, f64)>, columns: usize) -> Vec<Vec<(f64, f64)>> {
+pub(super) fn cut(points: Vec<(f64, f64)>, columns: usize) -> Vec<Vec<(f64, f64)>> {
     let longest = trace::longest_gap(points.iter().map(|p| p.0));
     trace::pieces(&points)
         .flat_map(|piece| piece.chunk_by(move |a, b| b.0 - a.0 <= longest))
@@ -311,7 +313,7 @@ fn latency(load: &[Second]) -> Strip {
 }
 
 /// The range of curves with some room above and below, at least `least` wide.
-fn padded(curves: &[Curve], least: Option<f64>) -> (f64, f64) {
+pub(super) fn padded(curves: &[Curve], least: Option<f64>) -> (f64, f64) {
     let values = || curves.iter().flat_map(|c| c.pieces.iter().flatten()).map(|p| p.1);
     let (low, high) = (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max));
     if low > high {

@@ -3,6 +3,7 @@
 //! Nothing is fetched: a content security policy forbids it, and allows no script but ours. Static charts are inlined
 //! as SVG; the script replaces them by charts that can be zoomed and asked, and if it can't run, nothing is missing.
 
+mod account;
 mod data;
 mod findings;
 mod glue;
@@ -20,6 +21,9 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 pub(super) const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
+/// That on the account of the whole target.
+#[cfg(test)]
+pub use account::section as account;
 /// The section on call sites alone, for its own test.
 #[cfg(test)]
 pub use sites::section as call_sites;
@@ -55,6 +59,7 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartErro
                         section { h2 { (title) } (figure) }
                     }
                     (sites::section(verdict))
+                    (account::section(verdict))
                     (understanding(record, verdict))
                     section { h2 { "Over time" } (timeline_figure) }
                     (findings::section(record, verdict)?)

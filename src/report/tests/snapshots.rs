@@ -76,6 +76,35 @@ fn call_sites() {
     assert!(error.contains("run it with --heap"), "{error}");
 }
 
+#[test]
+fn the_account_of_the_whole_target() {
+    use crate::model::Kin;
+    use seepage_core::fixture::account::{MIB, other, with};
+    let parent = |t: f64| crate::model::OtherProcess {
+        command: "sh<op>|".into(),
+        ..other(9, Kin::Above, MIB * (20.0 + t), 0.01)
+    };
+    let logger = |_| other(8, Kin::Beside, 3.0 * MIB, 0.01);
+    let begun_late = |t: f64| other(if t < 40.0 { 7 } else { 77 }, Kin::Beside, MIB, 0.01);
+    let record = with(&[&parent, &logger, &begun_late]);
+    let verdict = crate::verdict::judge(&record);
+    let all = |format| text(format, (record.clone(), verdict.clone()));
+    insta::assert_snapshot!("terminal_account", all(Format::Terminal));
+    let json: serde_json::Value = serde_json::from_str(&all(Format::Json)).unwrap();
+    insta::assert_json_snapshot!("json_account", json["whole_target"]);
+    insta::assert_snapshot!("html_account", skeleton(super::super::html::account(&verdict).into_string()));
+    let markdown = all(Format::Markdown);
+    let table = markdown.split("\n\n").find(|part| part.contains("not a worker")).unwrap();
+    insta::assert_snapshot!("markdown_account", table);
+    let timeline = chart::Timeline::new(&record, &verdict);
+    let panels: Vec<(&str, Vec<&str>)> = timeline
+        .panels
+        .iter()
+        .map(|panel| (panel.title.as_str(), panel.curves.iter().map(|curve| curve.name.as_str()).collect()))
+        .collect();
+    insta::assert_debug_snapshot!("timeline_account", panels);
+}
+
 /// The fields of a message of protobuf, one a line: numbers, texts, and what is neither as its fields in brackets.
 fn decoded(mut message: &[u8]) -> String {
     fn varint(message: &mut &[u8]) -> u64 {

@@ -1,10 +1,10 @@
 //! What `examples/fleet` has for Prometheus and Grafana: rules that promtool accepts, and no metric that isn't served.
 
-use super::real::are_there;
 use super::stand_in::StandIn;
 use super::watch::Running;
 use super::{pod, right};
 use crate::common::Bench;
+use crate::programs::are_there;
 use regex::Regex;
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,10 +1,12 @@
-//! Debian's Prometheus with its exporters, on a worker that leaks and one that doesn't.
+//! Debian's Prometheus with its exporters, on a worker that leaks and one that doesn't; and its VictoriaMetrics.
 
 use crate::common::{Bench, wait_until};
+use crate::programs::{are_there, free, start};
 use std::collections::BTreeSet;
 use std::fmt::Write;
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::Command;
 use std::time::SystemTime;
 
 const PROGRAMS: [&str; 3] = ["prometheus", "prometheus-node-exporter", "prometheus-process-exporter"];
@@ -17,36 +19,6 @@ while True:
     kept.append(bytearray(int(sys.argv[3]) + 1))
     time.sleep(0.1)
 ";
-
-/// Ends with the test, however that ends.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn start(bench: &Bench, program: &str, arguments: &[&str]) -> Running {
-    let mut command = Command::new(program);
-    command.args(arguments).current_dir(bench.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    Running(command.spawn().unwrap_or_else(|error| panic!("{program}: {error}")))
-}
-
-/// An address that nobody listens at.
-fn free() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
-}
-
-/// Whether these programs are installed; says so if one isn't.
-pub fn are_there(programs: &[&str]) -> bool {
-    let missing = programs.iter().find(|program| Command::new(program).arg("--version").output().is_err());
-    if let Some(missing) = missing {
-        eprintln!("skipped: {missing} is not installed; scripts/setup-tests.sh installs it");
-    }
-    missing.is_none()
-}
 
 /// Values of labels with all that means something in PromQL, in regular expressions and in text.
 const ODD: [&str; 13] =
@@ -165,4 +137,56 @@ fn the_real_prometheus_is_asked_and_the_leak_is_found() {
     let ended = fleet(&["--memory", "sum by (groupname) (namedprocess_namegroup_memory_bytes{memtype=\"resident\"}"]);
     assert_eq!(ended.code, Some(1), "{}", ended.story());
     assert!(ended.stderr.contains("status 400") && ended.stderr.contains("check the query"), "{}", ended.story());
+}
+
+#[test]
+fn the_real_victoriametrics_is_asked_alike() {
+    if !are_there(&["victoria-metrics"]) {
+        return;
+    }
+    let bench = Bench::new();
+    let server = free();
+    let listen = format!("-httpListenAddr={server}");
+    let _running = start(&bench, "victoria-metrics", &["-storageDataPath=vm", "-memory.allowedBytes=64MB", &listen]);
+    wait_until("VictoriaMetrics listens", || TcpStream::connect(&server).is_ok());
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+    let mut text = String::new();
+    for (place, pod) in ODD.iter().enumerate().filter(|(_, pod)| !pod.is_empty()) {
+        let pod = pod.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        for t in (now - 3 * 3600..=now).step_by(15) {
+            let noise = (t + place as u64).wrapping_mul(2_654_435_761) >> 7 & 0xffff;
+            let leak = if place == 4 { 20_000 * (t + 3 * 3600 - now) } else { 0 };
+            writeln!(text, "mem{{pod=\"{pod}\"}} {} {t}000", 100_000_000 + noise + leak).unwrap();
+        }
+    }
+    let mut stream = TcpStream::connect(&server).unwrap();
+    let head = format!("POST /api/v1/import/prometheus HTTP/1.0\r\ncontent-length: {}\r\n\r\n", text.len());
+    stream.write_all((head + &text).as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains(" 204 "), "{answer}");
+    let fleet = |url: &str, query: &str| {
+        let usual = ["--memory", query, "--since", "2h", "--step", "30s", "--format", "jsonl"];
+        bench.ended(bench.seepage().args(["fleet", url]).args(usual).output().unwrap())
+    };
+    let url = format!("http://{server}");
+    // What was imported is found after a moment.
+    wait_until("all series are there", || fleet(&url, "mem").stdout.lines().count() == ODD.len() - 1);
+    for query in ["mem", "mem + 0"] {
+        let ended = fleet(&url, query);
+        assert_eq!(ended.code, Some(10), "{query}: {}", ended.story());
+        let lines = || ended.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let pods: BTreeSet<String> = lines().map(|line| line["labels"]["pod"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(pods, ODD.iter().filter(|pod| !pod.is_empty()).map(|pod| (*pod).to_owned()).collect(), "{query}");
+        let leaks: Vec<_> = lines().filter(|line| line["verdict"] == "leak").collect();
+        assert!(leaks.len() == 1 && leaks[0]["labels"]["pod"] == "back\\slash", "{query}: {leaks:?}");
+    }
+    // It says otherwise than Prometheus what is wrong.
+    for (url, query, told) in [
+        (url.clone(), "mem{", "; check the query `mem{`"),
+        (format!("{url}/elsewhere"), "mem", "; there is no such API: expected the address of Prometheus"),
+    ] {
+        let ended = fleet(&url, query);
+        assert!(ended.code == Some(1) && ended.stderr.contains(told), "{}", ended.story());
+    }
 }

@@ -156,6 +156,10 @@ impl Shared {
     }
 
     fn answer(&self, asked: &Asked) -> (u16, String) {
+        if asked.path == "/api/v1/label/__name__/values" {
+            let names: Vec<&String> = self.series.iter().filter_map(|series| series.labels.get("__name__")).collect();
+            return (200, serde_json::json!({ "status": "success", "data": names }).to_string());
+        }
         let number = |name: &str| asked.form.get(name).and_then(|text| text.parse::<f64>().ok()).unwrap_or(f64::NAN);
         let Some(selected) = selected(asked.query()) else {
             return (400, r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#.into());

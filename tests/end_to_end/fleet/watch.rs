@@ -2,10 +2,10 @@
 
 use super::stand_in::{Asked, Reply, Series, StandIn};
 use super::{answer, pod, right};
-use crate::common::Bench;
+use crate::common::{Bench, wait_until};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Stdio};
+use std::process::{Child, ChildStderr, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 /// A watch that runs, and where it serves.
 pub struct Running {
     child: Child,
+    /// What it says of what is wrong.
+    said: BufReader<ChildStderr>,
     address: String,
 }
 
@@ -23,10 +25,18 @@ impl Running {
         seepage.args(["--watch", "1s", "--listen", "127.0.0.1:0"]).args(more);
         let mut child = seepage.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        said.read_line(&mut line).unwrap();
         let address = line.split_once("; http://").and_then(|(_, rest)| rest.split_once('/'));
         let address = address.unwrap_or_else(|| panic!("{line}")).0.to_owned();
-        Running { child, address }
+        Running { child, said, address }
+    }
+
+    /// What it says next of what is wrong.
+    fn complaint(mut self) -> String {
+        let mut line = String::new();
+        self.said.read_line(&mut line).unwrap();
+        line
     }
 
     fn get(&self, path: &str) -> String {
@@ -123,11 +133,18 @@ fn what_is_known_is_served_and_kept_over_a_restart() {
     assert!(printed.contains("LEAK       {job=\"shop\",pod=\"leaks\"}") && printed.lines().count() == 1, "{printed}");
 
     // The server is gone: what was known is still told, at once, and the failures are.
+    let url = server.url.clone();
     drop(server);
     let closed = TcpListener::bind("127.0.0.1:0").unwrap();
     let nobody = format!("http://{}", closed.local_addr().unwrap());
     drop(closed);
-    let running = Running::new(&bench, &nobody, &state);
+    let mut elsewhere = bench.seepage();
+    elsewhere.args(["fleet", &nobody, "--memory", "mem", "--since", "2h", "--watch", "1s", "--listen", "127.0.0.1:0"]);
+    let elsewhere = bench.ended(elsewhere.args(state).output().unwrap());
+    assert_eq!(elsewhere.code, Some(1), "{}", elsewhere.story());
+    let told = format!("error: kept: the state is of {url}, and this is {nobody}: ");
+    assert!(elsewhere.stderr.contains(&told) && elsewhere.stderr.contains("--moved"), "{}", elsewhere.story());
+    let running = Running::new(&bench, &nobody, &[&state[..], &["--moved"]].concat());
     let text = running.until("seepage_fleet_failures_total 1");
     assert!(text.contains(LEAKS) && text.contains("seepage_fleet_last_success_timestamp_seconds 1"), "{text}");
     // Another watch must not write the same state.
@@ -136,6 +153,80 @@ fn what_is_known_is_served_and_kept_over_a_restart() {
     let second = bench.ended(second.args(state).output().unwrap());
     assert_eq!(second.code, Some(1), "{}", second.story());
     assert!(second.stderr.contains("another process of seepage"), "{}", second.story());
+}
+
+/// Two servers with the same readings, as replicas are, and a watch that is moved from one to the other.
+#[test]
+fn a_watch_that_is_moved_goes_on_with_what_it_knows() {
+    let bench = Bench::new();
+    let (first, second) = (StandIn::new(pods(), right), StandIn::new(pods(), right));
+    let running = Running::new(&bench, &first.url, &["--state", "kept"]);
+    running.until("seepage_fleet_series_judged 2");
+    running.end(TERM);
+    let kept = || -> serde_json::Value {
+        serde_json::from_slice(&std::fs::read(bench.path().join("kept/watch.json")).unwrap()).unwrap()
+    };
+    assert_eq!(kept()["content"]["server"], first.url);
+    let seen = kept()["content"]["series"]["{job=\"shop\",pod=\"clean\"}"]["watched"]["first_seen"].clone();
+    assert!(seen.is_f64(), "{:#}", kept());
+    let running = Running::new(&bench, &second.url, &["--state", "kept", "--moved"]);
+    running.until("seepage_fleet_series_judged 2");
+    running.end(TERM);
+    assert_eq!(kept()["content"]["server"], second.url);
+    assert_eq!(kept()["content"]["series"]["{job=\"shop\",pod=\"clean\"}"]["watched"]["first_seen"], seen);
+    // It is at home there now.
+    let running = Running::new(&bench, &second.url, &["--state", "kept"]);
+    running.until("seepage_fleet_series_judged 2");
+}
+
+#[test]
+fn only_what_is_new_is_asked_for_again() {
+    let bench = Bench::new();
+    let (broken, partial) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let ours = (Arc::clone(&broken), Arc::clone(&partial));
+    let server = StandIn::new(pods(), move |asked: &Asked| {
+        let lists = asked.path.ends_with("/series");
+        if ours.0.load(Ordering::SeqCst) && !lists {
+            return Reply::Raw(answer(500, 4, "oops"));
+        }
+        if ours.1.load(Ordering::SeqCst) && !lists {
+            let body =
+                r#"{"status":"success","warnings":["a store is away"],"data":{"resultType":"matrix","result":[]}}"#;
+            return Reply::Raw(answer(200, body.len(), body));
+        }
+        Reply::Right
+    });
+    let running = Running::new(&bench, &server.url, &[]);
+    let asked_more = |count: usize| {
+        let before = server.asked().len();
+        wait_until("the server is asked again", || server.asked().len() >= before + count);
+    };
+    running.until("seepage_fleet_series_judged 2");
+    asked_more(4);
+    broken.store(true, Ordering::SeqCst);
+    asked_more(4);
+    broken.store(false, Ordering::SeqCst);
+    asked_more(4);
+    let text = running.until(r#"seepage_fleet_verdict{job="shop",pod="clean",seepage_fleet_verdict="clean"} 1"#);
+    assert!(text.contains("pod=\"leaks\",seepage_fleet_verdict=\"suspected\"} 1"), "{text}");
+    let seconds = || -> Vec<f64> {
+        let asked = server.asked();
+        let ranges = asked.iter().filter(|asked| asked.path.ends_with("query_range"));
+        ranges.map(|one| one.form["end"].parse::<f64>().unwrap() - one.form["start"].parse::<f64>().unwrap()).collect()
+    };
+    let new = seconds();
+    let seconds_of_all = |all: &[f64]| all.iter().filter(|seconds| **seconds >= 7200.0).count();
+    assert!(new[0] >= 7200.0, "{new:?}");
+    // What comes late is asked for again, and a failure loses nothing.
+    assert!(new.len() > 3 && new[1..].iter().all(|seconds| (600.0..700.0).contains(seconds)), "{new:?}");
+    // What a partial answer lacks is not taken for nothing: all is asked for, until it is whole.
+    partial.store(true, Ordering::SeqCst);
+    asked_more(4);
+    partial.store(false, Ordering::SeqCst);
+    wait_until("all is asked for", || seconds_of_all(&seconds()) > 1);
+    asked_more(4);
+    running.until(r#"seepage_fleet_verdict{job="shop",pod="clean",seepage_fleet_verdict="clean"} 1"#);
+    assert!((600.0..700.0).contains(seconds().last().unwrap()), "{:?}", seconds());
 }
 
 const TERM: i32 = 15;
@@ -156,6 +247,16 @@ fn a_server_that_fails_for_a_while_leaves_the_last_answers() {
     assert!(text.contains(known) && text.contains("seepage_fleet_series_judged 0\n"), "{text}");
     broken.store(false, Ordering::SeqCst);
     running.until("seepage_fleet_series_judged 2");
+}
+
+#[test]
+fn a_watch_that_can_judge_nothing_says_why() {
+    let bench = Bench::new();
+    let server = StandIn::new(vec![Series::new("mem", &[("pod", "a")], |_| Some(1.0))], right);
+    let running = Running::new(&bench, &server.url, &[]);
+    let text = running.until(r#"seepage_fleet_verdict{pod="a",seepage_fleet_verdict="not_judged"} 1"#);
+    assert!(!text.contains("seepage_fleet_failures_total 0\n"), "{text}");
+    assert!(running.complaint().contains("no series could be judged: its values are 1 at most"));
 }
 
 #[test]

@@ -2,14 +2,15 @@
 
 use super::super::{Arguments, asking, budgeted, now, range, shown};
 use crate::config;
-use crate::fleet::written;
-use crate::prometheus::{Gathered, Server};
+use crate::fleet::{Recent, written};
+use crate::prometheus::{Asking, Gathered, Server};
 use crate::report::{Figures, Shown};
 use crate::table::prometheus::Labels;
 use crate::verdict;
 use crate::watch::{Watched, last_life, tell};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Seconds without a reading after which a series isn't shown any more: as long as Prometheus itself takes a value for the present one.
@@ -18,6 +19,8 @@ const SILENT: f64 = 300.0;
 /// What is known of a fleet.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct State {
+    /// Address of the server that was asked.
+    pub server: String,
     /// When everything could be fetched last, in Unix time.
     pub last_success: Option<f64>,
     /// Up to when readings were asked for last, in Unix time.
@@ -72,10 +75,16 @@ pub struct Round {
 
 /// Fetches and judges all once; `state` is what is known then. `change` is told each series that leaks from now on, and each that doesn't any more.
 /// What can't be fetched stays as it was.
-pub fn judge(arguments: &Arguments, every: Duration, state: &mut State, change: impl Fn(&Shown<'_>, bool)) -> Round {
+pub fn judge(
+    arguments: &Arguments,
+    every: Duration,
+    state: &mut State,
+    recent: &Mutex<Recent>,
+    change: impl Fn(&Shown<'_>, bool),
+) -> Round {
     let mut round = Round { judged: 0, unjudged: Vec::new(), warnings: 0, failed: None };
     let before = state.told();
-    let gone = match fetch(arguments, every, state, &mut round) {
+    let gone = match fetch(arguments, every, state, recent, &mut round) {
         Ok(gone) => gone,
         Err(failed) => {
             round.failed = Some(config::without_secrets(&failed));
@@ -90,17 +99,26 @@ pub fn judge(arguments: &Arguments, every: Duration, state: &mut State, change: 
 }
 
 /// Takes in what the server has, and returns what it has no more.
-fn fetch(arguments: &Arguments, every: Duration, state: &mut State, round: &mut Round) -> Result<Vec<Known>, String> {
+fn fetch(
+    arguments: &Arguments,
+    every: Duration,
+    state: &mut State,
+    recent: &Mutex<Recent>,
+    round: &mut Round,
+) -> Result<Vec<Known>, String> {
     let range = range(arguments, every.as_secs_f64())?;
     // The token is read again, for it may have been replaced.
     let head = arguments.access.head().map_err(|problem| problem.text)?;
     let server = Server::new(&arguments.url, head, arguments.access.timeout.0)?;
-    let mut asking = asking(arguments, &server, range)?;
-    let joined = asking.list()?;
+    let mut asking = Asking { recent: Some(recent), ..asking(arguments, &server, range)? };
+    let mut joined = asking.list()?;
+    if joined.groups.is_empty() {
+        return Err(asking.nothing());
+    }
     joined.left_out.keys().for_each(|quantity| asking.leave_out(*quantity));
     let length = arguments.since.0.as_secs_f64();
     let known = &state.series;
-    let done = asking.each(&joined, |gathered| {
+    let done = asking.each(&mut joined, |gathered| {
         let name = written(&gathered.group.labels);
         let before = known.get(&name).map(|known| known.watched);
         let made = look(arguments, gathered, before, (range.start, range.end(), asking.gap), length);
@@ -108,7 +126,11 @@ fn fetch(arguments: &Arguments, every: Duration, state: &mut State, round: &mut 
     });
     let done = done.map_err(|error| error.to_string())?;
     round.warnings = server.warnings().len();
-    let mut seen = BTreeSet::new();
+    if round.warnings > 0 {
+        // What was missing this time may be there the next: it isn't known to be nothing.
+        *recent.lock().unwrap_or_else(PoisonError::into_inner) = Recent::default();
+    }
+    let (mut seen, mut why) = (BTreeSet::new(), None);
     for (name, labels, made) in done.judged {
         seen.insert(name.clone());
         match made {
@@ -117,7 +139,10 @@ fn fetch(arguments: &Arguments, every: Duration, state: &mut State, round: &mut 
                 state.series.insert(name, Known { labels, watched, figures });
             }
             // Too few readings, as of what has just begun.
-            Err(_) if !state.series.contains_key(&name) => round.unjudged.push(labels),
+            Err(what) if !state.series.contains_key(&name) => {
+                round.unjudged.push(labels);
+                why.get_or_insert(what);
+            }
             Err(_) => {}
         }
     }
@@ -129,6 +154,9 @@ fn fetch(arguments: &Arguments, every: Duration, state: &mut State, round: &mut 
         }
         seen.insert(name);
         round.failed.get_or_insert_with(|| config::without_secrets(&why));
+    }
+    if let Some(why) = why.filter(|_| round.judged == 0) {
+        round.failed.get_or_insert(format!("no series could be judged: {}", config::without_secrets(&why)));
     }
     let mut gone = Vec::new();
     // Where the server says that something is missing, what isn't seen may be there.

@@ -90,8 +90,55 @@ fn answers_of_cloudwatch_are_points_of_the_metrics_they_are_labelled_with() {
     );
     let same = with(&statistics, "x.json", &Mapping::default()).unwrap();
     assert_eq!(rows(&same), rows(&table));
+    // Answers page by page, or day by day, in one file; and another's among them.
+    let later = |text: &str| text.replace("2026-01-01", "2026-01-02");
+    let both = with(&format!("{data}\n{}", later(&data)), "x.json", &bytes).unwrap();
+    assert_eq!(both.record.samples.len(), 120);
+    assert_eq!(
+        with(&format!("{statistics}{}", later(&statistics)), "x.json", &bytes).unwrap().record.samples.len(),
+        120
+    );
+    let mixed = with(&format!("{data}\n[]"), "x.json", &bytes).unwrap_err();
+    assert_eq!(mixed, "document 2: expected an answer like the first");
     let percent = statistics.replace("memory_rss", "MemoryUtilization").replace("Bytes", "Percent");
     assert!(with(&percent, "x.json", &Mapping::default()).is_err());
+}
+
+/// "Download as .csv" of a graph in CloudWatch's console: not recorded, but in the form that a loader of such a file expects which stands in
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataResult.html> field by field: `Id`, `StatusCode`,
+/// `Messages`, `Label`.
+#[test]
+fn a_graph_of_cloudwatch_s_console_has_labels_above_its_points() {
+    let above = |labels: &str, full: &str| {
+        format!("Id,m1,m2\nStatusCode,Complete,Complete\nMessages,,\nFull label,{full}\nLabel,{labels}\n")
+    };
+    let rows = |head: &str, leaks: [bool; 2]| {
+        rows_of(head, |i| format!("2026/01/01 00:{i:02}:00,{},{}", 1024 * kib(i, leaks[0]), 1024 * kib(i, leaks[1])))
+    };
+    let head =
+        above("procstat_memory_rss,CPUUtilization", "a procstat_memory_rss Average 60,a CPUUtilization Average 60");
+    let text = rows(&head, [true, false]);
+    let table = with(&text, "x.csv", &Mapping::default()).unwrap();
+    assert_eq!((kind(&table), grown(&table).len()), (MemoryKind::Resident, 1));
+    assert!(grown(&table)[0].abs_diff(59 * 512) < 8, "{:?}", grown(&table));
+    // Two downloads, one after the other; and of other metrics.
+    let twice = format!("{text}{}", text.replace("2026/01/01", "2026/01/02"));
+    assert_eq!(with(&twice, "x.csv", &Mapping::default()).unwrap().record.samples.len(), 120);
+    let others = format!("{text}{}", text.replace("CPUUtilization", "mem_used"));
+    let refused = with(&others, "x.csv", &Mapping::default()).unwrap_err();
+    assert!(refused.starts_with("line 70: the names of columns come again, and are others"), "{refused}");
+    // A table that has such a column is none of these.
+    let table = rows_of("label,time_s,rss_kib\n", |i| {
+        format!("{},{},{}", "ab".repeat(1 + i as usize % 2), 60 * i, kib(i, true))
+    });
+    let worker = Mapping { worker: Some("label".into()), ..Mapping::default() };
+    assert_eq!(with(&table, "x.csv", &worker).unwrap().record.samples.len(), 60);
+    // Labels that are alike are told apart by the full ones.
+    let alike = rows(&above("MemoryUtilized,MemoryUtilized", "shop a Average 60,shop b Average 60"), [true, false]);
+    let chosen = Mapping { memory: Some("shop *".into()), memory_unit: Some(1), ..Mapping::default() };
+    assert_eq!(grown(&with(&alike, "x.csv", &chosen).unwrap()).len(), 2);
+    let refused = with(&alike, "x.csv", &Mapping::default()).unwrap_err();
+    assert!(refused.contains("`shop a Average 60`") && refused.contains("--memory-unit"), "{refused}");
 }
 
 /// collectd's CSV plugin writes a file for each value, named after what it is and the day; `recorded` has what is in one.
@@ -102,7 +149,11 @@ fn a_file_of_collectd_is_what_its_name_says() {
     assert_eq!(kind(&table), MemoryKind::Resident);
     assert!(grown(&table)[0].abs_diff(59 * 512) < 8);
     assert!(with(&text, "memory-used-2026-01-01", &Mapping::default()).is_ok());
-    for name in ["ps_vm-2026-01-01", "ps_rss-x", "memory-free-2026-01-01", "x.csv"] {
+    let second = text.replace("\n17672", "\n17673");
+    for name in ["ps_rss.csv", "ps_rss-week"] {
+        assert_eq!(with(&format!("{text}{second}"), name, &Mapping::default()).unwrap().record.samples.len(), 120);
+    }
+    for name in ["ps_vm-2026-01-01", "ps_rssx", "memory-free-2026-01-01", "x.csv"] {
         let refused = with(&text, name, &Mapping::default()).unwrap_err();
         assert!(refused.contains("--memory"), "{name}: {refused}");
     }

@@ -132,6 +132,77 @@ fn any_line_end_will_do_and_names_may_come_again() {
 }
 
 #[test]
+fn names_that_come_again_may_be_written_otherwise_and_must_be_the_same() {
+    let again = |names: &str, rest: &str| format!("time_s,rss_kib\n0,{}\n60,{}\n{names}\n{rest}\n", kib(0), kib(1));
+    let last = format!("120,{}", kib(2));
+    for names in ["\u{feff}time_s,rss_kib", "\"Time s\", RSS (KiB)", "sep=,\ntime_s,rss_kib"] {
+        assert_eq!(rows(&read_text(&again(names, &last))), rows(&plain(3)), "{names}");
+    }
+    for names in ["rss_kib,time_s", "time_s,rss_kib,fds", "time_s,memory"] {
+        let wrong = error(&again(names, "1,2"));
+        assert!(wrong.starts_with("line 4: the names of columns come again, and are others"), "{names}: {wrong}");
+        assert!(wrong.contains("judge the files that were put together one by one"), "{wrong}");
+    }
+    let glued = error(&format!("time_s,rss_kib\n0,1\n60,{}time_s,rss_kib\n{last}\n", kib(1)));
+    assert!(glued.starts_with("line 3: the names of columns come again in the middle of a line"), "{glued}");
+    // Names that begin with a digit, and words that are no names.
+    let digits = "5m,rss_kib\n0,1\n5m,rss_kib\n60,2\n";
+    let mapping = Mapping { time: Some("5m".into()), time_unit: Some(1.0), ..Mapping::default() };
+    assert_eq!(read(digits.as_bytes(), "x", &mapping).unwrap().record.samples.len(), 2);
+    assert!(error("time_s,rss_kib\n0,1\nx,y\n").starts_with("line 3: column `time_s`"));
+}
+
+#[test]
+fn lists_and_rows_of_json_may_follow_one_another() {
+    let row = |i: u64| format!("{{\"time_s\": {}, \"rss_kib\": {}}}", 60 * i, kib(i));
+    let text = format!("[{},{}]\n[{}]\n{}\n[]", row(0), row(1), row(2), row(3));
+    assert_eq!(rows(&read_text(&text)), rows(&plain(4)));
+    assert!(error(&format!("[{}]\n[1]", row(0))).contains("expected an object such as"));
+}
+
+#[test]
+fn days_that_were_put_together_follow_one_another_or_are_refused() {
+    // As `pidstat -r` and `sar -r` of sysstat 12.6.1 print their first line, with the date as the locale has it.
+    let part = |date: &str, from: u64, to: u64| {
+        let time = |i: u64| format!("{:02}:{:02}:00", i / 60 % 24, i % 60);
+        let row = |i: u64| {
+            format!("{}        0        77      0.00      0.00  500000  {}   0.04  python3\n", time(i), kib(i))
+        };
+        format!(
+            "Linux 6.1.0 (host) \t{date} \t_x86_64_\t(2 CPU)\n\n{}      UID       PID  minflt/s  majflt/s     VSZ     RSS   %MEM  Command\n{}\n",
+            time(from),
+            (from..to).map(row).collect::<String>()
+        )
+    };
+    let hours = |text: &str| {
+        let read = rows(&read_text(text));
+        (read.last().unwrap().0 - read[0].0) / 3600.0
+    };
+    let (first, day) = (part("11/30/26", 20 * 60, 24 * 60), 24 * 60);
+    for date in ["12/01/26", "12/01/2026", "01.12.2026", "2026-12-01"] {
+        let before = match date {
+            "12/01/26" => first.clone(),
+            "12/01/2026" => first.replace("11/30/26", "11/30/2026"),
+            "01.12.2026" => first.replace("11/30/26", "30.11.2026"),
+            _ => first.replace("11/30/26", "2026-11-30"),
+        };
+        assert!((hours(&format!("{before}{}", part(date, day, day + 60))) - 5.0).abs() < 0.1, "{date}");
+    }
+    // Days in another order, another part of the same day, and one that ran over midnight.
+    assert!((hours(&format!("{}{first}", part("12/01/26", day, day + 60))) - 5.0).abs() < 0.1);
+    assert!((hours(&format!("{first}{}", part("11/30/26", 23 * 60 + 30, day))) - 4.0).abs() < 0.1);
+    let over = part("11/30/26", 20 * 60, day + 60);
+    assert!((hours(&format!("{over}{}", part("12/01/26", day + 120, day + 180))) - 7.0).abs() < 0.1);
+    for (what, text) in [
+        ("a later hour of the next day", format!("{first}{}", part("12/01/26", 23 * 60 + 30, day))),
+        ("a day is missing", format!("{first}{}", part("12/02/26", day, day + 60))),
+    ] {
+        let wrong = error(&text);
+        assert!(wrong.starts_with("line ") && wrong.contains("which doesn't follow from"), "{what}: {wrong}");
+    }
+}
+
+#[test]
 fn words_between_spaces_are_a_table() {
     let text = format!(
         "time_s   rss_kib cmd\n  0 {} a b\ntime_s rss_kib cmd\n 60   {} a\n120 {} a b c\n",

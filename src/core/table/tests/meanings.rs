@@ -1,16 +1,13 @@
 //! Tables that could mean two things: each is read rightly, left open or refused, and never passed by mistake.
 
 use super::*;
-use crate::model::{Per, TableDoubt};
+use crate::model::TableDoubt;
 use crate::verdict::Verdict;
 
 /// Judges by the hour, or by the request if these are counted.
 fn judged(table: &Table) -> Verdict {
     let mut record = table.record.clone();
-    let counted = record.meta.counting.source == CountingSource::Table;
-    let usual = crate::model::Budgets::usual(if counted { Per::Request } else { Per::Hour });
-    record.meta.budgets =
-        crate::model::Budgets { memory: usual.memory, per: usual.per, ..crate::model::Budgets::default() };
+    record.meta.budgets = usual_budgets(&record);
     verdict::judge(&record)
 }
 
@@ -89,7 +86,9 @@ fn workers_that_pile_up_are_no_pass() {
     for i in 0..80u64 {
         (0..3 + i / 2).for_each(|pid| text.push_str(&format!("{},{},{}\n", 60 * i, 500 + pid, 13_000 + noise(i))));
     }
-    assert_eq!(judged(&read_text(&text)).outcome, Outcome::Inconclusive);
+    let verdict = judged(&read_text(&text));
+    let leaks = verdict.findings.iter().find(|finding| finding.outcome == Outcome::Leak).expect("a leak");
+    assert_eq!(leaks.resource, crate::model::Resource::Processes);
     let mut text = "time_s,pid,rss_kib\n".to_owned();
     for i in 0..80u64 {
         (0..6).for_each(|pid| text.push_str(&format!("{},{},{}\n", 60 * i, 500 + pid, 13_000 + (i + pid) % 2)));

@@ -17,7 +17,7 @@ mod tests;
 mod window;
 mod windows;
 
-use super::series::interpolate;
+use super::readings::interpolate;
 use super::{Finding, Interval, series};
 use crate::model::{Axis, CallStack, Frame, HeapLost, Resource, RunRecord, Sample, Series, WorkerId};
 use calibration::Calibration;

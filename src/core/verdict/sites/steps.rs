@@ -10,7 +10,7 @@
 
 use super::super::Interval;
 use super::super::mix::names_of;
-use super::super::series::interpolate;
+use super::super::readings::interpolate;
 use super::SiteStep;
 use super::window::SiteGrowth;
 use super::windows::{ALPHA, Windows};

@@ -1,0 +1,152 @@
+//! Whether each new worker is born bigger: an opcode cache, or a parent that leaks and is forked.
+//!
+//! A worker's life shows nothing of it, for each of them may be flat. What rises from birth to birth is held against the budget of
+//! memory for the requests (or hours) of a life.
+
+use super::doubt::{Doubt, Grown};
+use super::finding::least_jump;
+use super::judge::page;
+use super::reason::{Because, Reason};
+use super::{Finding, Interval, LeakClass, Outcome};
+use crate::model::{Axis, Resource, RunRecord, Series};
+use crate::stats::{Estimate, Panel, Unit, median, theil_sen};
+use crate::thresholds::assess::ALPHA_LEAK;
+use crate::thresholds::births::{BIRTHS, WHOLE_LIFE};
+
+/// Sizes at birth, in the order of births.
+struct Births {
+    /// Steps of the axis of a usual life.
+    life: f64,
+    /// The middle of each life's levels: at first a new process hasn't taken yet what it is born with.
+    born: Vec<f64>,
+    quantum: f64,
+}
+
+impl Births {
+    /// Those of a pool's series of memory; `None` of too few.
+    fn of(record: &RunRecord, series: &[Series]) -> Option<Self> {
+        let span = |one: &Series| one.x.last().zip(one.x.first()).map_or(0.0, |(last, first)| last - first);
+        let life = median(&series.iter().map(span).filter(|life| *life > 0.0).collect::<Vec<_>>())?;
+        // Whoever served next to nothing has not taken yet what workers are born with, or is none of them.
+        let workers = series.iter().filter(|one| span(one) > WHOLE_LIFE.get() * life);
+        let born: Vec<f64> = workers.filter_map(|one| median(&one.y)).collect();
+        (born.len() >= BIRTHS.get()).then(|| Births { life, born, quantum: page(record) })
+    }
+
+    /// Growth from one birth to the next over the births from this one on; `None` if nothing can be fitted.
+    fn each(&self, from: usize) -> Option<Estimate> {
+        let y = self.born[from..].to_vec();
+        let columns = vec![(0..y.len()).map(|k| k as f64).collect()];
+        Some(Panel::new(&[Unit { y, columns }], self.quantum)?.fit(&[0])?.coefficient(0))
+    }
+
+    /// Growth per step of the axis, if it is proven to be over the budget, and to go on in the second half.
+    fn leak(&self, budget: f64) -> Option<Interval> {
+        let (all, late) = (self.each(0)?, self.each(self.born.len() / 2)?);
+        let alpha = ALPHA_LEAK.get();
+        let growth = Interval {
+            estimate: all.value / self.life,
+            lower: all.lower(alpha) / self.life,
+            upper: all.upper(alpha) / self.life,
+            confidence: 1.0 - 2.0 * alpha,
+        };
+        // A single step is a slope, too, but not between most of the births.
+        let half = &self.born[self.born.len() / 2..];
+        let order: Vec<f64> = (0..half.len()).map(|k| k as f64).collect();
+        let most = theil_sen(&order, half)? > budget * self.life;
+        let rises = most && late.lower(alpha) > 0.0 && self.growth() >= least_jump(Resource::Memory, self.quantum);
+        (growth.lower > budget && rises).then_some(growth)
+    }
+
+    /// What the last third is above the first, in the smallest and the largest alike.
+    fn growth(&self) -> f64 {
+        let third = self.born.len() / 3;
+        let (early, late) = (&self.born[..third], &self.born[self.born.len() - third..]);
+        let floor = |levels: &[f64]| levels.iter().copied().fold(f64::INFINITY, f64::min);
+        let ceiling = |levels: &[f64]| levels.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        (floor(late) - floor(early)).min(ceiling(late) - ceiling(early))
+    }
+
+    fn ends(&self) -> (f64, f64) {
+        self.born.first().copied().zip(self.born.last().copied()).unwrap_or_default()
+    }
+}
+
+/// Makes the finding on memory a leak where workers that leak nothing themselves are each born bigger, beyond doubt.
+pub(super) fn judge(record: &RunRecord, finding: &mut Finding, series: &[Series]) {
+    if finding.resource != Resource::Memory || finding.outcome == Outcome::Leak || finding.axis == Axis::Seconds {
+        return;
+    }
+    let Some(births) = Births::of(record, series) else { return };
+    let Some(growth) = births.leak(finding.budget) else { return };
+    let (from, to) = births.ends();
+    finding.outcome = Outcome::Leak;
+    finding.class = LeakClass::BornBigger;
+    finding.growth = Some(growth);
+    finding.reason = Reason::BornBigger { births: births.born.len(), each: growth.estimate * births.life };
+    finding.evidence.because = Some(Because::Born { births: births.born.len(), from, to });
+    finding.settle = None;
+}
+
+/// What speaks against a pass though no leak is proven: the last births are bigger than the first, by more than is allowed.
+pub(super) fn doubt(record: &RunRecord, finding: &Finding, series: &[Series]) -> Option<Doubt> {
+    if finding.resource != Resource::Memory || finding.outcome == Outcome::Leak || finding.axis == Axis::Seconds {
+        return None;
+    }
+    let births = Births::of(record, series)?;
+    let growth = births.growth();
+    let (from, to) = births.ends();
+    let each = growth / (births.born.len() - births.born.len() / 3) as f64;
+    let grown = Grown { from, to, rate: each / births.life, allowed: finding.budget, axis: finding.axis };
+    let more = growth >= least_jump(Resource::Memory, births.quantum) && grown.rate > finding.budget;
+    more.then_some(Doubt::Born { births: births.born.len(), grown, each })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::judge;
+    use super::*;
+    use crate::fixture::run::{record, told, worker};
+
+    /// Two slots of workers, each of which lives for ten seconds, at a size that depends on how many lived before.
+    fn lives(size: impl Fn(u64) -> u64) -> RunRecord {
+        let mut run = record(|_| 50 << 20, |_| 12);
+        for sample in &mut run.samples {
+            let life = (sample.t / 10.0) as u32;
+            sample.worker = worker(100 * sample.worker.pid + life);
+            sample.requests = sample.requests.map(|served| served % 100);
+            sample.anon = Some((10 << 20) + size(u64::from(life)));
+        }
+        run
+    }
+
+    #[test]
+    fn workers_that_are_born_bigger_and_bigger_are_a_leak() {
+        let verdict = judge(&lives(|life| life << 20));
+        assert_eq!(verdict.outcome, Outcome::Leak);
+        let memory = &verdict.findings[0];
+        assert_eq!(memory.class, LeakClass::BornBigger);
+        // Two are born for each MiB: half a MiB in the hundred requests of a life (90 between its readings).
+        let growth = memory.growth.unwrap();
+        assert!((growth.estimate / (524_288.0 / 90.0) - 1.0).abs() < 0.05, "{growth:?}");
+        assert!(growth.lower <= growth.estimate && growth.estimate <= growth.upper);
+        let told = told(&lives(|life| life << 20));
+        assert!(told.starts_with("t LEAKS: each new worker is born 510 KiB bigger, over 22 births"), "{told}");
+    }
+
+    #[test]
+    fn workers_that_are_born_alike_or_grow_within_the_budget_are_none() {
+        let judged = |run: &RunRecord| {
+            let (axis, series) = super::super::series(run, Resource::Memory);
+            let verdict = judge(run);
+            assert_eq!(axis, verdict.findings[0].axis);
+            (verdict.outcome == Outcome::Leak, doubt(run, &verdict.findings[0], &series).is_some())
+        };
+        assert_eq!(judged(&lives(|_| 0)), (false, false));
+        assert_eq!(judged(&lives(|life| 512 * life)), (false, false), "512 B in 100 requests");
+        // A parent that warms up, and has.
+        assert_eq!(judged(&lives(|life| life.min(3) << 20)), (false, false));
+        // One that grew once, and may again.
+        assert_eq!(judged(&lives(|life| (life / 7) << 23)), (false, true));
+    }
+}
