@@ -30,7 +30,7 @@ impl Seen {
         let command = command_name(&text);
         let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_else(|_| PathBuf::from(&command));
         Some(Seen {
-            id: WorkerId { pid, start: stat.start },
+            id: WorkerId::new(pid, stat.start),
             parent: stat.parent,
             command,
             program,

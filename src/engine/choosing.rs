@@ -80,11 +80,12 @@ impl ChoosingWorkers {
     }
 
     /// Takes a process in that has just come: it may end before it is looked at.
-    pub fn meet(&mut self, pid: u32) {
+    pub fn meet(&mut self, worker: WorkerId) {
         if self.starts_until.is_some_and(|until| Instant::now() < until) {
             self.begin();
         }
-        if let Some(candidate) = Candidate::read(pid) {
+        if let Some(read) = Candidate::read(worker.pid).filter(|read| read.id.is_same_process(worker)) {
+            let candidate = Candidate { id: worker, ..read };
             // One that comes while the target works has used all of its time since.
             let before = (!self.anew).then_some(0.0);
             self.seen.entry(candidate.id).or_insert(Seen { candidate, before });

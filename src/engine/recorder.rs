@@ -239,7 +239,7 @@ mod tests {
         let mut recorder = Recorder::new(clean().meta, directory, Pulse::begin(), taken, load);
         recorder.write_head();
         for reading in 0..3 * MOST_READINGS as u64 {
-            let worker = WorkerId { pid: 1 + (reading % 3) as u32, start: 1 };
+            let worker = WorkerId::new(1 + (reading % 3) as u32, 1);
             entries.send(Entry::Sample(Sample::new(reading as f64, worker))).unwrap();
             recorder.take(Duration::ZERO);
             assert!(recorder.record.samples.len() <= MOST_READINGS);

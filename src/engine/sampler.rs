@@ -7,10 +7,10 @@ use super::end::Cut;
 use super::heap::HeapSampling;
 use super::pulse::Pulse;
 use crate::config::SampleConfig;
-use crate::model::{Chosen, Counting, Event, EventKind, Observing, WorkerId, WorkerLimits};
+use crate::model::{Chosen, Counting, Event, EventKind, Observing, WorkerId, WorkerLimits, shown_command};
 use crate::probe::{Connections, Counter, HostProbe, LinesRead, LookUps, MemoryGroup, WorkerProbe};
 use crate::store::Entry;
-use crate::supervise::{Roster, Rule, command_line};
+use crate::supervise::{Arrival, Departure, Roster, Rule, command_line};
 use crate::thread;
 use crate::workload::Counters;
 use regex::RegexSet;
@@ -152,6 +152,8 @@ struct Sampling {
     kills: u64,
     worker_limits: Option<WorkerLimits>,
     counting_error: Option<String>,
+    /// Whether the user knows that a process became another program.
+    told_renewed: bool,
 }
 
 impl Sampling {
@@ -177,6 +179,7 @@ impl Sampling {
             kills,
             worker_limits: None,
             counting_error: None,
+            told_renewed: false,
         }
     }
 
@@ -249,7 +252,7 @@ impl Sampling {
             }
         }
         self.roll_call();
-        let mut gone = Vec::new();
+        let (mut gone, mut changed) = (Vec::new(), Vec::new());
         let mut entries = Vec::new();
         let mut slow_parts = Duration::ZERO;
         let mut connections = Connections::default();
@@ -267,6 +270,10 @@ impl Sampling {
                 gone.push(probe.id());
                 continue;
             };
+            if probe.has_changed() {
+                changed.push(probe.id());
+                continue;
+            }
             if let Some(took) = cost.slow {
                 slow_parts += took;
                 self.account.pay(took);
@@ -298,6 +305,7 @@ impl Sampling {
         for worker in gone {
             self.plan.roster.retire(worker);
         }
+        changed.into_iter().for_each(|worker| self.renew(worker));
         for entry in entries {
             self.put(entry);
         }
@@ -344,32 +352,52 @@ impl Sampling {
     fn roll_call(&mut self) {
         let stopping = self.plan.pulse.is_stopping();
         let (arrivals, departures) = self.plan.roster.refresh(!stopping);
-        for departure in departures {
-            self.event(EventKind::Exited { worker: departure.worker, cause: departure.cause, stopping });
-            self.next_slow.remove(&departure.worker);
-            self.memory.remove(&departure.worker);
-            if let Some(heap) = &mut self.plan.heap {
-                heap.forget(departure.worker);
-            }
-            if let Some(counter) = &mut self.plan.counter {
-                counter.forget(departure.own_pid);
-            }
+        departures.into_iter().for_each(|departure| self.depart(departure, stopping));
+        arrivals.into_iter().for_each(|arrival| self.arrive(arrival));
+    }
+
+    fn depart(&mut self, departure: Departure, stopping: bool) {
+        self.event(EventKind::Exited { worker: departure.worker, cause: departure.cause, stopping });
+        self.next_slow.remove(&departure.worker);
+        self.memory.remove(&departure.worker);
+        if let Some(heap) = &mut self.plan.heap {
+            heap.forget(departure.worker);
         }
-        for arrival in arrivals {
-            let (worker, parent, command) = (arrival.worker, arrival.parent, arrival.command);
-            self.known.extend([worker.pid, arrival.own_pid]);
-            self.choosing.iter_mut().for_each(|choosing| choosing.meet(worker.pid));
-            if let Some(counter) = &mut self.plan.counter
-                && !counter.meet(arrival.own_pid)
-            {
-                let text = format!(
-                    "several workers know themselves by PID {}, in namespaces of their own: their requests can't be told apart",
-                    arrival.own_pid
-                );
-                self.event(EventKind::Note { text });
-            }
-            self.event(EventKind::Spawned { worker, parent, command, age: arrival.age });
+        if let Some(counter) = &mut self.plan.counter {
+            counter.forget(departure.own_pid);
         }
+    }
+
+    fn arrive(&mut self, arrival: Arrival) {
+        let (worker, parent, command) = (arrival.worker, arrival.parent, arrival.command);
+        self.known.extend([worker.pid, arrival.own_pid]);
+        self.choosing.iter_mut().for_each(|choosing| choosing.meet(worker));
+        if let Some(counter) = &mut self.plan.counter
+            && !counter.meet(arrival.own_pid)
+        {
+            let text = format!(
+                "several workers know themselves by PID {}, in namespaces of their own: their requests can't be told apart",
+                arrival.own_pid
+            );
+            self.event(EventKind::Note { text });
+        }
+        self.event(EventKind::Spawned { worker, parent, command, age: arrival.age });
+    }
+
+    /// Takes in that a process has become another program: what it was has ended.
+    fn renew(&mut self, worker: WorkerId) {
+        let Some((departure, arrival)) = self.plan.roster.renew(worker) else { return };
+        self.depart(departure, self.plan.pulse.is_stopping());
+        let untold = !self.told_renewed && self.choosing.is_none();
+        if let Some(arrival) = arrival.as_ref().filter(|_| untold) {
+            self.told_renewed = true;
+            let (pid, command) = (worker.pid, shown_command(&arrival.command));
+            let text = format!(
+                "PID {pid} began another program in mid-run (`exec`), {command}: from then on it is judged as another worker"
+            );
+            self.event(EventKind::Note { text });
+        }
+        arrival.into_iter().for_each(|arrival| self.arrive(arrival));
     }
 
     /// Says how what requests are counted by was understood.

@@ -13,6 +13,7 @@ use procfs::process::{Limit, LimitValue, Limits, SmapsRollup};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -24,6 +25,9 @@ use std::time::{Duration, Instant};
 
 /// `status` is about 1.5 kB; twice that leaves room for long CPU and node masks.
 const BUFFER: usize = 4096;
+
+/// In its first seconds a process is being started, and may become its program by way of others.
+const STARTING: f64 = 2.0;
 
 /// How long a reading took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,6 +50,29 @@ pub struct WorkerProbe {
     status: File,
     directory: OwnedFd,
     ticks: f64,
+    /// What tells that it has become another program, as it was read last; and whether it has.
+    marks: Cell<Marks>,
+    has_changed: Cell<bool>,
+}
+
+/// What changes when a process becomes another program.
+#[derive(Debug, Clone, Copy, Default)]
+struct Marks {
+    /// Where its stack began; 0 where this user may not see it.
+    stack: u64,
+    /// The most that was resident.
+    peak: Option<u64>,
+}
+
+impl Marks {
+    /// Whether a process with these marks has become another program since those: its stack begins elsewhere, or, where that isn't
+    /// shown, the highest level of its memory, which never falls, is under half of what it was.
+    fn are_of_another(self, before: Marks) -> bool {
+        match (before.stack, self.stack) {
+            (0, _) | (_, 0) => before.peak.zip(self.peak).is_some_and(|(before, now)| now < before / 2),
+            (before, now) => before != now,
+        }
+    }
 }
 
 impl WorkerProbe {
@@ -69,7 +96,7 @@ impl WorkerProbe {
         let command = command_name(text);
         let read = status.read_at(&mut buffer, 0).map_err(|_| gone())?;
         Ok(WorkerProbe {
-            id: WorkerId { pid, start: parsed.start },
+            id: WorkerId::new(pid, parsed.start),
             own_pid: own_pid(&buffer[..read]).unwrap_or(pid),
             parent: parsed.parent,
             command,
@@ -78,12 +105,30 @@ impl WorkerProbe {
             status,
             directory,
             ticks: rustix::param::clock_ticks_per_second() as f64,
+            marks: Cell::default(),
+            has_changed: Cell::new(false),
         })
     }
 
     /// Who it is.
     pub fn id(&self) -> WorkerId {
         self.id
+    }
+
+    /// Whether a reading has shown that it has become another program (`exec`), once it had been started: then it is to be
+    /// [renewed](Self::renew), and what was read since isn't of what it was.
+    pub fn has_changed(&self) -> bool {
+        self.has_changed.get()
+    }
+
+    /// Makes it the incarnation `id` of the process.
+    pub fn renew(&mut self, id: WorkerId) {
+        self.id = id;
+        self.has_changed.set(false);
+        let mut buffer = [0; BUFFER];
+        if let Ok(length) = self.stat.read_at(&mut buffer, 0) {
+            self.command = command_name(&buffer[..length]);
+        }
     }
 
     /// The PID by which it knows itself, and which it writes into logs: in a container it is another one than ours.
@@ -219,6 +264,10 @@ impl WorkerProbe {
             // A process that is about to become a zombie has given up its memory, and has no lines on it any more.
             return None;
         }
+        let marks = Marks { stack: stat.stack, peak: status.peak };
+        if marks.are_of_another(self.marks.replace(marks)) && self.age() > STARTING {
+            self.has_changed.set(true);
+        }
         let mut sample = Sample {
             anon: status.anon,
             swap: status.swap,
@@ -333,6 +382,15 @@ mod tests {
         assert!(probe.cpu_of_threads().is_some_and(|seconds| seconds > 0.0));
         assert_eq!(words(b"php-fpm: master process\0\0\0"), ["php-fpm: master process"]);
         assert!(words(b"").is_empty());
+    }
+
+    #[test]
+    fn another_program_is_told_by_its_stack_or_by_its_peak() {
+        let marks = |stack, peak| Marks { stack, peak: Some(peak) };
+        assert!(marks(2, 9).are_of_another(marks(1, 9)));
+        assert!(!marks(1, 1).are_of_another(marks(1, 9)), "somebody reset its peak");
+        assert!(marks(0, 3).are_of_another(marks(0, 9)) && !marks(0, 8).are_of_another(marks(0, 9)));
+        assert!(!marks(5, 9).are_of_another(Marks::default()), "the first reading");
     }
 
     #[test]

@@ -211,7 +211,7 @@ fn meta(name: &str) -> RunMeta {
         target: Target {
             executable: None,
             command: ["apache2", "-DFOREGROUND", "-f", "httpd.conf"].map(str::to_owned).to_vec(),
-            root: Some(WorkerId { pid: 4000, start: 900_000 }),
+            root: Some(WorkerId::new(4000, 900_000)),
             workers: "children".into(),
             chosen: None,
             memory_limit: Some(2 << 30),
@@ -306,7 +306,7 @@ impl Scenario {
             let mut from = 0.0;
             while from < seconds {
                 let length = self.recycle.map_or(seconds, |n| n / self.rate * (0.8 + 0.4 * rng.random::<f64>()));
-                let id = WorkerId { pid: 4001 + lives.len() as u32, start: 900_000 + (from * 100.0) as u64 };
+                let id = WorkerId::new(4001 + lives.len() as u32, 900_000 + (from * 100.0) as u64);
                 lives.push(Life { id, from, to: (from + length).min(seconds), base });
                 from += length + worker as f64 * 0.01 + 0.3;
             }

@@ -416,7 +416,7 @@ impl FindingPart {
                 .iter()
                 .map(|w| WorkerPart {
                     pid: w.worker.map(|id| id.pid),
-                    start: w.worker.map(|id| id.start),
+                    start: w.worker.map(|id| id.birth()),
                     readings: w.readings,
                     span: finite(w.span),
                     first: finite(w.first),

@@ -12,11 +12,13 @@ impl Candidate {
     pub fn of(probe: &WorkerProbe, listening: &mut Listening) -> Option<Self> {
         let pid = probe.id().pid;
         let waits = target::wrapper(&probe.command_line()).is_some();
+        let read = Self::read(pid)?;
+        let is_it = read.id.is_same_process(probe.id());
         let serves = listening.of(pid);
         let accepted = serves.is_some_and(|serves| serves.accepted);
-        let read = Candidate { waits, listens: serves.map(|serves| serves.listens), accepted, ..Self::read(pid)? };
+        let known = Candidate { id: probe.id(), waits, listens: serves.map(|serves| serves.listens), accepted, ..read };
         // The PID was read by its name: a stranger may have it by now.
-        (read.id == probe.id() && !probe.has_ended()).then_some(read)
+        (is_it && !probe.has_ended()).then_some(known)
     }
 
     /// Who has this PID, and what it runs; `None` if it has ended.
@@ -26,7 +28,7 @@ impl Candidate {
         let command = command_name(&text);
         let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_else(|_| PathBuf::from(&command));
         Some(Candidate {
-            id: WorkerId { pid, start: stat.start },
+            id: WorkerId::new(pid, stat.start),
             parent: stat.parent,
             program,
             command,

@@ -69,7 +69,7 @@ impl Part {
     /// Whether a process fits.
     pub fn covers(&self, process: &Candidate) -> bool {
         match self {
-            Part::Process(id) => *id == process.id,
+            Part::Process(id) => id.is_same_process(process.id),
             Part::Children { parent, program, listening } => {
                 parent.0 == process.parent
                     && *program == process.program
@@ -117,7 +117,8 @@ pub fn choose(candidates: &[Candidate], roots: &[WorkerId]) -> Option<(Rule, Cho
 
 /// A process and what descends from it.
 fn family_of(root: WorkerId, candidates: &[Candidate]) -> Vec<Candidate> {
-    let mut family: Vec<Candidate> = candidates.iter().filter(|candidate| candidate.id == root).cloned().collect();
+    let mut family: Vec<Candidate> =
+        candidates.iter().filter(|candidate| candidate.lives && candidate.id.is_same_process(root)).cloned().collect();
     let mut next = 0;
     while let Some(above) = family.get(next).map(|candidate| candidate.id) {
         let child = |candidate: &&Candidate| {
@@ -267,7 +268,8 @@ impl<'a> Family<'a> {
         let by_socket = matches!(because, Choosing::Serving | Choosing::Listening);
         let listening = by_socket && living().any(|member| member.listens == Some(false));
         let parent = self.parent(group);
-        let part = match roots.iter().find(|root| group.members.iter().any(|member| member.id == **root)) {
+        let part = match roots.iter().find(|root| group.members.iter().any(|member| member.id.is_same_process(**root)))
+        {
             Some(root) if parent.is_none() => Part::Process(*root),
             _ => Part::Children {
                 parent: (group.parent, parent.map(|parent| parent.id.start)),
@@ -295,7 +297,7 @@ mod tests {
     /// A process whose parent is `parent`; it lives, and did nothing.
     fn process(pid: u32, parent: u32, program: &str) -> Candidate {
         Candidate {
-            id: WorkerId { pid, start: u64::from(pid) },
+            id: WorkerId::new(pid, u64::from(pid)),
             parent,
             program: program.into(),
             command: program.into(),
@@ -465,7 +467,7 @@ mod tests {
     #[test]
     fn of_several_processes_each_has_its_workers() {
         let all = [pool(), vec![busy(process(30, 1, "php"), 0.1), process(40, 1, "php")]].concat();
-        let id = |pid: u32| WorkerId { pid, start: u64::from(pid) };
+        let id = |pid: u32| WorkerId::new(pid, u64::from(pid));
         let covered = |roots: &[u32]| {
             let (rule, told) = choose(&all, &roots.iter().copied().map(id).collect::<Vec<_>>()).unwrap();
             (all.iter().filter(|c| rule.covers(c)).map(|c| c.id.pid).collect::<Vec<_>>(), told.groups.len())

@@ -74,6 +74,8 @@ pub struct Roster {
     members: BTreeMap<u32, WorkerProbe>,
     leaving: Vec<(WorkerProbe, u32)>,
     unopened: Option<io::Error>,
+    /// The last incarnation of each process that has become another program.
+    renewed: Vec<WorkerId>,
     /// Whether this look is one at sockets too, and when the next is.
     looks_at_sockets: bool,
     next_sockets: Instant,
@@ -111,6 +113,7 @@ impl Roster {
             members,
             leaving,
             unopened: None,
+            renewed: Vec::new(),
             looks_at_sockets: false,
             next_sockets: next_look,
         })
@@ -130,7 +133,7 @@ impl Roster {
             if self.members.contains_key(&pid) || !self.is_selected(pid) {
                 continue;
             }
-            let probe = match WorkerProbe::open(pid) {
+            let mut probe = match WorkerProbe::open(pid) {
                 Ok(probe) => probe,
                 Err(error) => {
                     // One that ended between the listing and now never was a worker to us.
@@ -144,19 +147,42 @@ impl Roster {
             if matches!(self.selection, Selection::Auto(Some(_))) && probe.age() < GROWN {
                 continue;
             }
+            if let Some(last) = self.renewed.iter().find(|last| last.is_same_process(probe.id())) {
+                probe.renew(*last);
+            }
             if self.leaving.iter().any(|(leaving, _)| leaving.id() == probe.id()) {
                 continue;
             }
-            arrivals.push(Arrival {
-                worker: probe.id(),
-                own_pid: probe.own_pid(),
-                parent: probe.parent(),
-                command: probe.command().to_owned(),
-                age: (!matches!(self.scope, Scope::LaunchedBy(_))).then(|| probe.age_of_service()),
-            });
+            arrivals.push(self.arrival(&probe));
             self.members.insert(pid, probe);
         }
         (arrivals, self.departures())
+    }
+
+    /// Takes in that a worker has become another program: the incarnation that it was has departed, and another has arrived, if it is
+    /// a worker still. `None` if it is none of the members.
+    pub fn renew(&mut self, worker: WorkerId) -> Option<(Departure, Option<Arrival>)> {
+        let mut probe = self.members.remove(&worker.pid).filter(|probe| probe.id() == worker)?;
+        let departure = Departure { worker, own_pid: probe.own_pid(), cause: None };
+        self.renewed.retain(|last| !last.is_same_process(worker));
+        self.renewed.push(worker.next());
+        probe.renew(worker.next());
+        self.looks_at_sockets = true;
+        let arrival = self.is_selected(worker.pid).then(|| self.arrival(&probe));
+        if arrival.is_some() {
+            self.members.insert(worker.pid, probe);
+        }
+        Some((departure, arrival))
+    }
+
+    fn arrival(&self, probe: &WorkerProbe) -> Arrival {
+        Arrival {
+            worker: probe.id(),
+            own_pid: probe.own_pid(),
+            parent: probe.parent(),
+            command: probe.command().to_owned(),
+            age: (!matches!(self.scope, Scope::LaunchedBy(_))).then(|| probe.age_of_service()),
+        }
     }
 
     /// The workers that live, by PID, beginning with the first after `pid`: so that who reads some of them at a time has

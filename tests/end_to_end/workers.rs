@@ -486,3 +486,47 @@ fn patterns_without_their_groups_are_refused_before_anything_is_written() {
         assert!(ended.run.is_none());
     }
 }
+
+/// A process that grows by 20 MiB, and then becomes another program, or the same again.
+#[test]
+fn a_process_that_becomes_another_program_is_another_worker() {
+    for again in [r#"["python3", "-c", "import time; time.sleep(600)"]"#, "[sys.executable, *sys.orig_argv[1:]]"] {
+        let bench = Bench::new();
+        let script = format!(
+            "import os, sys, time\nkept = []\nif 'ONCE' in os.environ: time.sleep(600)\nos.environ['ONCE'] = '1'\n\
+             while len(kept) < 50 or not os.path.exists('go'):\n    kept.append(b'x' * 400_000)\n    \
+             sum(range(100_000))\n    time.sleep(0.05)\nos.execvp('python3', {again})\n"
+        );
+        bench.write("life.py", &script);
+        let mut command = Command::new("python3");
+        let mut target = Own(command.arg("life.py").current_dir(bench.path()).stdin(Stdio::null()).spawn().unwrap());
+        let pid = target.pid();
+        let mut command = bench.seepage();
+        command.args(["attach", "--pid", &pid, "--for", "10m", "--reports"]).arg(bench.reports());
+        let watching = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let told = |what: &str| {
+            let run = std::fs::read_dir(bench.reports()).ok().and_then(|mut runs| runs.next()?.ok());
+            let events = run.and_then(|run| std::fs::read_to_string(run.path().join("events.jsonl")).ok());
+            events.unwrap_or_default().matches(what).count()
+        };
+        wait_until("it is decided", || told("\"chosen\"") == 1);
+        bench.write("go", "");
+        wait_until("it becomes another", || told("\"spawned\"") == 2);
+        std::thread::sleep(std::time::Duration::from_millis(500));
+        assert!(target.0.try_wait().unwrap().is_none(), "nobody stopped it");
+        signal(watching.id(), Signal::SIGINT);
+        let ended = bench.ended(watching.wait_with_output().unwrap());
+        // Each life has its own readings: the first grew, the second begins small.
+        let samples = ended.read("samples.jsonl");
+        let samples = samples.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let (first, second): (Vec<_>, Vec<_>) = samples.partition(|sample| sample["worker"]["generation"].is_null());
+        let anon = |sample: &serde_json::Value| sample["anon"].as_u64().unwrap();
+        assert!(second.iter().all(|sample| sample["worker"]["generation"] == 1), "{}", ended.story());
+        let most = first.iter().map(anon).max().unwrap();
+        assert!(!second.is_empty() && second.iter().all(|sample| anon(sample) + (8 << 20) < most), "{}", ended.story());
+        assert!(ended.stdout.contains(&format!("PID {pid} began another program in mid-run")), "{}", ended.story());
+        // What was recorded is read again as it was.
+        let again = bench.seepage().arg("analyze").arg(ended.directory()).output().unwrap();
+        assert_eq!(again.status.code(), Some(130), "{again:?}");
+    }
+}

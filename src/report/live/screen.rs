@@ -169,7 +169,7 @@ mod tests {
             failures: 3,
             workers: (0..workers)
                 .map(|i| WorkerProgress {
-                    worker: WorkerId { pid: 4001 + i, start: 900 },
+                    worker: WorkerId::new(4001 + i, 900),
                     bytes: (i != 2).then_some((4 << 20) + u64::from(i) * 100_000),
                     history: (0..40).map(|t| (4 << 20) + t * u64::from(i) * 30_000).collect(),
                 })
