@@ -3,6 +3,7 @@
 //! Who is a worker shows under load: a log names them, they use the CPU, they hold a socket. So it is looked for some seconds
 //! once the target works, and until then all readings are held back, so that none of a worker is lost.
 
+use super::census::Snapshot;
 use crate::model::{Chosen, Event, EventKind, WorkerId};
 use crate::probe::{Counter, Listening};
 use crate::store::Entry;
@@ -28,6 +29,7 @@ const AT_ONCE: Duration = Duration::from_millis(50);
 
 /// Lines that are held back at most; the oldest are given up for newer ones.
 const MOST_HELD: usize = 1 << 17;
+const MOST_SNAPSHOTS: usize = 64;
 
 /// A choice that isn't made yet.
 pub struct ChoosingWorkers {
@@ -42,6 +44,8 @@ pub struct ChoosingWorkers {
     starts_until: Option<Instant>,
     seen: BTreeMap<WorkerId, Seen>,
     held: VecDeque<Entry>,
+    /// The whole target at moments at which it wasn't known yet who is a worker.
+    snapshots: VecDeque<Snapshot>,
     /// Whom the last look would choose.
     likely: HashSet<WorkerId>,
     latest: Option<(Rule, Chosen)>,
@@ -60,7 +64,18 @@ impl ChoosingWorkers {
         let now = Instant::now();
         let begun = works.then_some(now);
         let (seen, held, likely) = (BTreeMap::new(), VecDeque::new(), HashSet::new());
-        ChoosingWorkers { begun, next: now, anew: true, last: 0, starts_until: None, seen, held, likely, latest: None }
+        ChoosingWorkers {
+            begun,
+            next: now,
+            anew: true,
+            last: 0,
+            starts_until: None,
+            seen,
+            held,
+            snapshots: VecDeque::new(),
+            likely,
+            latest: None,
+        }
     }
 
     /// A choice that is made again, for the service is being started again: what a process does while others come is to start.
@@ -133,10 +148,22 @@ impl ChoosingWorkers {
         self.latest.take()
     }
 
-    /// What was held back of the workers.
+    /// Keeps a look at the whole target, to be accounted for when it is known who is a worker.
+    pub fn keep(&mut self, snapshot: Snapshot) {
+        if self.snapshots.len() == MOST_SNAPSHOTS {
+            self.snapshots.pop_front();
+        }
+        self.snapshots.push_back(snapshot);
+    }
+
+    /// What was held back of the workers, and the accounts of the whole target.
     pub fn release(self) -> impl Iterator<Item = Entry> {
         let workers = self.likely;
-        self.held.into_iter().filter(move |entry| about(entry).is_none_or(|worker| workers.contains(&worker)))
+        let pids: HashSet<u32> = workers.iter().map(|worker| worker.pid).collect();
+        let account = move |snapshot: Snapshot| Entry::Census(snapshot.census(&pids, snapshot.memory_of(&pids)));
+        let accounts = self.snapshots.into_iter().map(account);
+        let of_worker = move |entry: &Entry| about(entry).is_none_or(|worker| workers.contains(&worker));
+        self.held.into_iter().filter(of_worker).chain(accounts)
     }
 
     /// Who would be chosen now.

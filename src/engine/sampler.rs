@@ -1,6 +1,6 @@
 //! The sampler: a thread of its own that reads every worker at absolute deadlines.
 
-use super::census::census;
+use super::census::Snapshot;
 use super::choosing::ChoosingWorkers;
 use super::cost::{Account, thread_cpu};
 use super::end::Cut;
@@ -160,6 +160,7 @@ impl Sampling {
     fn new(plan: Sampled, sink: Sender<Entry>) -> Self {
         let account = Account::new(plan.config.overhead.0);
         let choosing = plan.roster.is_undecided().then(|| ChoosingWorkers::new(plan.works));
+        plan.pulse.is_choosing(choosing.is_some());
         let kills = plan.group.as_ref().and_then(|group| group.read().kills).unwrap_or(0);
         Sampling {
             plan,
@@ -326,6 +327,7 @@ impl Sampling {
         let before = thread_cpu();
         if self.choosing.is_none() && !self.plan.pulse.is_stopping() && self.plan.roster.reconsider() {
             self.choosing = Some(ChoosingWorkers::again());
+            self.plan.pulse.is_choosing(true);
         }
         let choosing = self.choosing.as_mut().filter(|_| !self.plan.pulse.is_stopping());
         if let Some(choice) = choosing.and_then(|choosing| choosing.look(&self.plan.roster, self.plan.counter.as_ref()))
@@ -342,6 +344,7 @@ impl Sampling {
         let Some(choosing) = self.choosing.take() else { return };
         self.plan.roster.decide(rule, |worker| choosing.likely().contains(&worker));
         self.event(EventKind::Chosen(chosen));
+        self.plan.pulse.is_choosing(false);
         for entry in choosing.release() {
             self.put(entry);
         }
@@ -418,9 +421,10 @@ impl Sampling {
     fn take_census(&mut self) -> Duration {
         let before = thread_cpu();
         let mut pids = self.plan.roster.whole_target();
-        let members = self.plan.roster.members_after(0).map(WorkerProbe::id);
-        let members: Vec<WorkerId> = members.filter(|id| is_worker(&self.choosing, *id)).collect();
-        let workers: HashSet<u32> = members.iter().map(|id| id.pid).collect();
+        let members: Vec<WorkerId> = self.plan.roster.members_after(0).map(WorkerProbe::id).collect();
+        let likely = self.choosing.as_ref().map(ChoosingWorkers::likely);
+        let workers = members.iter().filter(|id| likely.is_none_or(|likely| likely.contains(id)));
+        let workers: HashSet<u32> = workers.map(|id| id.pid).collect();
         if !self.plan.leave_out.is_empty() {
             let is_left_out =
                 |pid: &u32| !workers.contains(pid) && self.plan.leave_out.is_match(&command_line(*pid).join(" "));
@@ -432,9 +436,15 @@ impl Sampling {
                 self.event(EventKind::Note { text });
             }
         }
-        let members = members.iter().filter_map(|id| self.memory.get(id));
-        let memory = members.copied().sum();
-        self.put(Entry::Census(census(self.now(), &pids, &workers, memory)));
+        // As long as it isn't known who is a worker, all are looked at closely.
+        let read = if self.choosing.is_some() { HashSet::new() } else { workers.clone() };
+        let snapshot = Snapshot::take(self.now(), &pids, &read);
+        if let Some(choosing) = &mut self.choosing {
+            choosing.keep(snapshot);
+        } else {
+            let memory = members.iter().filter_map(|id| self.memory.get(id)).copied().sum();
+            self.put(Entry::Census(snapshot.census(&workers, memory)));
+        }
         let took = thread_cpu().saturating_sub(before);
         self.next_census = Instant::now() + self.account.census_pause(took, self.plan.pulse.origin().elapsed());
         took

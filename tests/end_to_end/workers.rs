@@ -93,14 +93,14 @@ fn workers_behind_a_shell_are_found() {
 
 #[test]
 fn what_lies_beside_the_workers_is_still_told() {
-    shop("parent-keeps", PYTHON, LOG, (11, r"PID \d+ \(python3[.\d]*\) is not judged, and its anonymous", NAMED));
-    shop("helpers-stay", PYTHON, LOG, (11, r"the target grew from \d+ to \d+ processes", NAMED));
-    shop("zombies", PYTHON, "", (11, r"the target grew from \d+ to \d+ zombie processes", SERVING));
+    shop("parent-keeps", PYTHON, LOG, (10, r"PID \d+ \(python3[.\d]*\) ", NAMED));
+    shop("helpers-stay", PYTHON, LOG, (10, r"the target went from \d+ to \d+ processes", NAMED));
+    shop("zombies", PYTHON, "", (10, r"\d+ of them are zombies: PID \d+", SERVING));
 }
 
 #[test]
 fn workers_that_are_replaced_are_still_workers() {
-    shop("born-bigger", PYTHON, LOG, (11, r"each new worker is born \d+ KiB bigger", NAMED));
+    shop("born-bigger", PYTHON, LOG, (10, r"each new worker is born \d+ KiB bigger", NAMED));
 }
 
 #[test]
