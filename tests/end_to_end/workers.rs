@@ -48,13 +48,13 @@ fn joined(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A run of `shop.py` with a fault has this exit code, tells this, and has chosen its workers for this reason.
+/// A run of `shop.py` with a fault has one of these exit codes, tells this, and has chosen its workers for this reason.
 #[track_caller]
-fn shop(fault: &str, command: &str, requests: &str, (code, told, because): (i32, &str, &str)) -> Ended {
+fn shop(fault: &str, command: &str, requests: &str, (codes, told, because): (&[i32], &str, &str)) -> Ended {
     let bench = Bench::new();
     let text = harness("shop.py", command, &format!("FAULT = \"{fault}\""), requests, "8s");
     let ended = bench.run(&bench.write("shop.toml", &text), &[]);
-    assert_eq!(ended.code, Some(code), "{fault}: {}", ended.story());
+    assert!(ended.code.is_some_and(|code| codes.contains(&code)), "{fault}: {}", ended.story());
     assert!(
         regex::RegexBuilder::new(told).case_insensitive(true).build().unwrap().is_match(&joined(&ended.stdout)),
         "{fault}: {}",
@@ -78,45 +78,48 @@ const SERVING: &str = "they hold the listening socket and use the CPU";
 
 #[test]
 fn a_clean_pool_passes_and_a_leaking_one_does_not() {
-    let ended = shop("none", PYTHON, LOG, (0, " is CLEAN: ", NAMED));
+    let ended = shop("none", PYTHON, LOG, (&[0], " is CLEAN: ", NAMED));
     assert!(ended.stderr.contains("note: the workers are the 2 children"), "while it goes on: {}", ended.story());
-    shop("worker-keeps", PYTHON, LOG, (10, " LEAKS: ", NAMED));
-    shop("worker-keeps", PYTHON, "", (10, " LEAKS: ", SERVING));
+    shop("worker-keeps", PYTHON, LOG, (&[10], " LEAKS: ", NAMED));
+    shop("worker-keeps", PYTHON, "", (&[10], " LEAKS: ", SERVING));
 }
 
 #[test]
 fn workers_behind_a_shell_are_found() {
-    shop("worker-keeps", SHELL, LOG, (10, " LEAKS: ", NAMED));
-    shop("worker-keeps", SHELL, "", (10, " LEAKS: ", SERVING));
-    shop("none", r#""env", "X=1", "python3", "POOL""#, "", (0, " is CLEAN: ", SERVING));
+    shop("worker-keeps", SHELL, LOG, (&[10], " LEAKS: ", NAMED));
+    shop("worker-keeps", SHELL, "", (&[10], " LEAKS: ", SERVING));
+    shop("none", r#""env", "X=1", "python3", "POOL""#, "", (&[0], " is CLEAN: ", SERVING));
 }
+
+/// On a busy machine growth of what is beside the workers may be open; a pass it never is.
+const HELPERS: &str = r"the target went from \d+ to \d+ processes|\(python3[.\d]*\) grew most";
 
 #[test]
 fn what_lies_beside_the_workers_is_still_told() {
-    shop("parent-keeps", PYTHON, LOG, (10, r"PID \d+ \(python3[.\d]*\) ", NAMED));
-    shop("helpers-stay", PYTHON, LOG, (10, r"the target went from \d+ to \d+ processes", NAMED));
-    shop("zombies", PYTHON, "", (10, r"\d+ of them are zombies: PID \d+", SERVING));
+    shop("parent-keeps", PYTHON, LOG, (&[10], r"PID \d+ \(python3[.\d]*\) ", NAMED));
+    shop("helpers-stay", PYTHON, LOG, (&[10, 11], HELPERS, NAMED));
+    shop("zombies", PYTHON, "", (&[10], r"\d+ of them are zombies: PID \d+", SERVING));
 }
 
 #[test]
 fn workers_that_are_replaced_are_still_workers() {
-    shop("born-bigger", PYTHON, LOG, (10, r"each new worker is born \d+ KiB bigger", NAMED));
+    shop("born-bigger", PYTHON, LOG, (&[10], r"each new worker is born \d+ KiB bigger", NAMED));
 }
 
 #[test]
 fn a_log_that_names_nobody_of_the_target_does_not_decide() {
-    shop("log-other", PYTHON, LOG, (11, r"0 of \d+ lines of the log match the pattern", SERVING));
+    shop("log-other", PYTHON, LOG, (&[11], r"0 of \d+ lines of the log match the pattern", SERVING));
     shop(
         "log-strangers",
         PYTHON,
         LOG,
-        (11, r"\d+ of \d+ counted requests belong to PIDs that are not judged", SERVING),
+        (&[11], r"\d+ of \d+ counted requests belong to PIDs that are not judged", SERVING),
     );
 }
 
 #[test]
 fn a_busy_neighbour_is_no_worker() {
-    shop("busy-neighbour", PYTHON, LOG, (0, " is CLEAN: ", NAMED));
+    shop("busy-neighbour", PYTHON, LOG, (&[0], " is CLEAN: ", NAMED));
 }
 
 /// A run of `kin.py` in which nothing is counted by PID: judged is whoever worked, for this reason. Returns the run, its bench
