@@ -64,7 +64,7 @@ fn run(scratch: &Path, samples: usize, workers: u32) -> PathBuf {
     run.append(&Entry::Event(Event { t: 0.0, kind: soak })).expect("a line");
     for tick in 0..samples / workers as usize {
         for pid in 1..=workers {
-            let mut sample = Sample::new(tick as f64 * 0.1, WorkerId { pid, start: 7 });
+            let mut sample = Sample::new(tick as f64 * 0.1, WorkerId::new(pid, 7));
             sample.requests = Some(tick as u64 * 4);
             sample.anon = Some(memory(3 * pid as usize, tick * 4));
             (sample.swap, sample.fds, sample.threads) = (Some(0), Some(10), Some(1));

@@ -215,7 +215,7 @@ fn judge() {
     for tick in 0..300_u64 {
         for pid in 1..=8 {
             let noise = (tick * 2_654_435_761 * u64::from(pid)) % 7;
-            let mut sample = Sample::new(tick as f64, WorkerId { pid, start: 1 });
+            let mut sample = Sample::new(tick as f64, WorkerId::new(pid, 1));
             sample.requests = Some(tick * 40);
             sample.anon = Some((1000 + tick * 2 + noise) * 4096);
             (sample.swap, sample.fds, sample.threads) = (Some(0), Some(10), Some(1));

@@ -17,7 +17,7 @@ use divan::{Bencher, black_box_drop};
 use families::{BUDGET, FAMILIES, PAGE, Source};
 use modes::{Mode, Shape};
 use seepage::model::{Axis, Resource, RunRecord, Series};
-use seepage::verdict::{Looks, find, live_growth};
+use seepage::verdict::{Looks, find, live_growths};
 
 /// Families of one worker and of eight, with 300 readings each.
 const NAMES: [&str; 6] =
@@ -65,5 +65,5 @@ fn one_look(bencher: Bencher, run: (u32, u32)) {
 
 #[divan::bench(args = RUNS, sample_count = 21, sample_size = 1)]
 fn estimate_for_the_display(bencher: Bencher, run: (u32, u32)) {
-    bencher.with_inputs(runs(run)).bench_local_refs(|run| live_growth(run));
+    bencher.with_inputs(runs(run)).bench_local_refs(|run| live_growths(run));
 }

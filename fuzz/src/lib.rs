@@ -18,6 +18,12 @@ pub fn proc_stat(bytes: &[u8]) {
 /// `/proc/PID/status`.
 pub fn proc_status(bytes: &[u8]) {
     let _ = probe::parse_status(bytes);
+    let _ = (probe::own_pid(bytes), probe::process_of(bytes));
+}
+
+/// The tables of sockets below `/proc/PID/net`.
+pub fn socket_table(bytes: &[u8]) {
+    let _ = probe::parse_serving(bytes);
 }
 
 /// The pages on which servers say what their workers have served.

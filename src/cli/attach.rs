@@ -5,7 +5,7 @@ use super::deadline::Deadline;
 use super::output::{Output, conclude, say};
 use super::problem::{Done, Problem};
 use super::watch::{Watcher, look_at};
-use crate::config::{LogConfig, RequestsConfig, Span, Workers};
+use crate::config::{LogConfig, PageConfig, RequestsConfig, Span, Workers, wrong_with_requests};
 use crate::engine::{AttachRequest, Attachment};
 use crate::model::{Bytes, Per, RunRecord};
 use crate::report;
@@ -25,8 +25,9 @@ pub struct Arguments {
     /// report on what was seen.
     #[arg(long = "for", value_name = "TIME")]
     duration: Option<Span>,
-    /// Which processes of `--pid` or `--match` are judged. By default it itself, or all that match.
-    #[arg(long, value_enum, default_value = "self", conflicts_with = "cgroup")]
+    /// Which processes of the target are judged. By default those that are found to do its work, which is told; of `--match`, all
+    /// that match.
+    #[arg(long, value_enum, default_value = "auto")]
     workers: WorkersArgument,
     /// Count requests in this access log; only lines that are added from now on.
     #[arg(long, value_name = "FILE", requires = "log_pattern", group = "counter")]
@@ -41,6 +42,10 @@ pub struct Arguments {
     /// Count requests on PHP-FPM's full status page, with `?full&json`; asking for it is a request, several times a second.
     #[arg(long, value_name = "URL", group = "counter")]
     php_fpm: Option<String>,
+    /// Count requests on any page with a count for each worker: its URL, and a regular expression with the groups `pid` and `count`,
+    /// which is matched as often as it occurs; asking for it is a request, several times a second.
+    #[arg(long, num_args = 2, value_names = ["URL", "REGEX"], group = "counter")]
+    requests_page: Vec<String>,
     /// Growth that is allowed: `64 B/request` if requests are counted, or `1 MiB/hour`. May be given again for other
     /// resources: `descriptors=60/hour`, `threads=60/hour`, `tmpfs=1 MiB/hour`, `kernel=1 MiB/hour` (the last two only if given). By default 64 B, 0.01 descriptors and 0.01
     /// threads per request, or 1 MiB, 60 descriptors and 60 threads per hour.
@@ -73,21 +78,29 @@ Without a counter of requests, growth is per hour, and holds for the load of the
 
 Examples:
     seepage attach --pid 4711 --for 30m
-    seepage attach --pid \"$(cat /run/apache2.pid)\" --workers children \\
-        --mod-status http://127.0.0.1/server-status
+    seepage attach --pid \"$(cat /run/apache2.pid)\" --mod-status http://127.0.0.1/server-status
+    seepage attach --unit php8.2-fpm --php-fpm 'http://127.0.0.1/status?full&json'
+    seepage attach --container 3f9a1c --log /var/log/shop/access.log --log-pattern '^(?<pid>\\d+) '
     seepage attach --match 'celery.*worker' --budget '4 MiB/hour'
     seepage attach --cgroup system.slice/myapp.service --for 2h";
 
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct TargetArguments {
-    /// The process with this PID.
+    /// The process with this PID; may be given again for others, each with its workers.
     #[arg(long, value_name = "PID")]
-    pid: Option<u32>,
-    /// All processes whose command line matches this regular expression, those that start later too. With `--workers
+    pid: Vec<u32>,
+    /// All processes whose command line matches this regular expression, those that start later too, but no seepage. With `--workers
     /// children` or `descendants`, the one process whose workers are meant.
     #[arg(long = "match", value_name = "REGEX")]
     pattern: Option<String>,
+    /// The processes of this unit of systemd: `nginx`, `shop@3.service`, `user-1000.slice`.
+    #[arg(long, value_name = "NAME")]
+    unit: Option<String>,
+    /// The processes of the container of Docker, podman, containerd or CRI-O whose ID begins like this. A name is looked up where
+    /// this user may read what Docker or podman keeps.
+    #[arg(long, value_name = "ID")]
+    container: Option<String>,
     /// All processes of this control group and of those below it: its directory, or its path as /proc/PID/cgroup has it.
     #[arg(long, value_name = "PATH")]
     cgroup: Option<PathBuf>,
@@ -95,17 +108,20 @@ struct TargetArguments {
 
 impl TargetArguments {
     fn wanted(&self) -> Result<Wanted, Problem> {
-        match (self.pid, &self.pattern, &self.cgroup) {
-            (Some(pid), ..) => Ok(Wanted::Pid(pid)),
-            (_, Some(pattern), _) => Ok(Wanted::Match(pattern.clone())),
-            (.., Some(path)) => Ok(Wanted::Group(path.clone())),
-            (None, None, None) => Err(Problem::new(ExitCode::Usage, "give one of --pid, --match and --cgroup")),
-        }
+        let group = self.cgroup.clone().map(Wanted::Group);
+        let group = group.or(self.unit.clone().map(Wanted::Unit)).or(self.container.clone().map(Wanted::Container));
+        let wanted = group.or(self.pattern.clone().map(Wanted::Match));
+        let pids = (!self.pid.is_empty()).then(|| Wanted::Pids(self.pid.clone()));
+        let usage = || Problem::new(ExitCode::Usage, "give one of --pid, --match, --unit, --container and --cgroup");
+        wanted.or(pids).ok_or_else(usage)
     }
 }
 
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum WorkersArgument {
+    /// Those that are found to do the work: the ones that the log or the status page names; else those that hold a listening
+    /// socket and use the CPU; else children of the same program; else the process itself.
+    Auto,
     /// The process itself.
     #[value(name = "self")]
     Itself,
@@ -118,6 +134,7 @@ enum WorkersArgument {
 impl From<WorkersArgument> for Workers {
     fn from(argument: WorkersArgument) -> Self {
         match argument {
+            WorkersArgument::Auto => Workers::Auto,
             WorkersArgument::Itself => Workers::Itself,
             WorkersArgument::Children => Workers::Children,
             WorkersArgument::Descendants => Workers::Descendants,
@@ -130,9 +147,20 @@ fn basis(budgets: &[ResourceBudget], counted: bool) -> Result<Per, &'static str>
     match budget::basis(budgets)? {
         None => Ok(if counted { Per::Request } else { Per::Hour }),
         Some(Per::Request) if !counted => Err(
-            "a budget per request needs a count of requests: add --log, --mod-status or --php-fpm, or give one per hour",
+            "a budget per request needs a count of requests: add --log, --mod-status, --php-fpm or --requests-page, or give one per hour",
         ),
         Some(per) => Ok(per),
+    }
+}
+
+/// The option that says what this key of a harness file does.
+fn option(key: &str) -> &'static str {
+    match key {
+        "requests.log.path" => "--log",
+        "requests.log.pattern" => "--log-pattern",
+        "requests.mod-status" => "--mod-status",
+        "requests.php-fpm" => "--php-fpm",
+        _ => "--requests-page",
     }
 }
 
@@ -141,13 +169,20 @@ pub fn attach(arguments: &Arguments) -> Done {
     let metrics = arguments.output.metrics()?;
     let interrupt = arguments.deadline.listen()?;
     let log = arguments.log.as_ref().zip(arguments.log_pattern.as_ref());
+    let page = match &arguments.requests_page[..] {
+        [url, pattern] => Some(PageConfig { url: url.clone(), pattern: pattern.clone() }),
+        _ => None,
+    };
     let requests = RequestsConfig {
         log: log.map(|(path, pattern)| LogConfig { path: path.display().to_string(), pattern: pattern.clone() }),
         php_fpm: arguments.php_fpm.clone(),
         mod_status: arguments.mod_status.clone(),
-        page: None,
+        page,
     };
     let usage = |error: &str| Problem::new(ExitCode::Usage, error);
+    if let Some((key, what)) = wrong_with_requests(&requests).first() {
+        return Err(usage(&format!("{}: {what}", option(key))));
+    }
     if arguments.duration.is_some_and(|d| d.0.is_zero()) {
         return Err(usage("--for needs some time"));
     }

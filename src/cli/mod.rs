@@ -56,7 +56,7 @@ enum Command {
     /// Compare two finished runs, which is weaker than pairs.
     Compare(Box<compare::Arguments>),
     /// Judge a running target from /proc alone, read-only.
-    Attach(attach::Arguments),
+    Attach(Box<attach::Arguments>),
     /// Judge finished runs again, and series of memory that other tools wrote.
     Analyze(Box<analyze::Arguments>),
     /// Judge every series of memory that Prometheus, or what speaks its API, has of many machines.

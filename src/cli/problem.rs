@@ -66,9 +66,14 @@ impl From<RunError> for Problem {
     fn from(error: RunError) -> Self {
         let code = match error {
             RunError::Config(_) | RunError::Workload(_) => ExitCode::Config,
-            RunError::Attach(AttachError::Several { .. } | AttachError::Wrapper { .. } | AttachError::Pattern(_)) => {
-                ExitCode::Usage
-            }
+            RunError::Attach(
+                AttachError::Several { .. }
+                | AttachError::SeveralGroups { .. }
+                | AttachError::Wrapper { .. }
+                | AttachError::Thread { .. }
+                | AttachError::NotOfGroup
+                | AttachError::Pattern(_),
+            ) => ExitCode::Usage,
             RunError::Attach(_) => ExitCode::Target,
             RunError::Write(_) | RunError::Setup(_) => ExitCode::Failure,
         };

@@ -1,8 +1,10 @@
 //! A run that goes on: what its progress display shows, and looks whether its answer is proven.
 
+use super::output::say;
 use crate::config::PhaseConfig;
 use crate::engine::{Looked, Progress};
-use crate::model::{EventKind, RunRecord, WorkerId};
+use crate::model::{Chosen, EventKind, Resource, RunRecord, WorkerId};
+use crate::report;
 use crate::report::live::{Live, Mode, PhaseProgress, Snapshot, WorkerProgress};
 use crate::verdict::{self, Growth, Look, Looks};
 use crate::words;
@@ -19,13 +21,16 @@ const GROWTH_SHARE: f64 = 0.01;
 /// Shows a run's progress. It remembers how far it has read the record, so that a look costs only what is new.
 pub struct Watcher {
     live: Live,
+    quiet: bool,
+    /// Who the workers are, as it was told last.
+    chosen: Option<Chosen>,
     samples: usize,
     events: usize,
     /// In the order of their arrival.
     workers: Vec<WorkerProgress>,
     places: HashMap<WorkerId, usize>,
     next_history: f64,
-    growth: Option<Growth>,
+    growths: Vec<(Resource, Growth)>,
     next_growth: f64,
     /// When, and how many requests there were then.
     rate_from: (f64, u64),
@@ -37,12 +42,14 @@ impl Watcher {
     pub fn new(mode: Mode) -> Self {
         Watcher {
             live: Live::new(mode),
+            quiet: mode == Mode::Quiet,
+            chosen: None,
             samples: 0,
             events: 0,
             workers: Vec::new(),
             places: HashMap::new(),
             next_history: 0.0,
-            growth: None,
+            growths: Vec::new(),
             next_growth: 0.0,
             rate_from: (0.0, 0),
             rate: None,
@@ -51,6 +58,7 @@ impl Watcher {
 
     /// Takes a look; `looks` says when a watch without an end is looked at next, and ends at the earliest.
     pub fn look(&mut self, progress: &Progress<'_>, looks: Option<(f64, f64)>) {
+        self.tell_workers(progress.record);
         self.follow_workers(progress.record, progress.elapsed);
         if progress.elapsed - self.rate_from.0 >= 1.0 {
             let (then, before) = self.rate_from;
@@ -60,7 +68,7 @@ impl Watcher {
         }
         if progress.elapsed >= self.next_growth {
             let begun = std::time::Instant::now();
-            self.growth = verdict::live_growth(progress.record);
+            self.growths = verdict::live_growths(progress.record);
             let took = begun.elapsed().as_secs_f64();
             self.next_growth = progress.elapsed + GROWTH_EVERY.max(took / GROWTH_SHARE);
         }
@@ -77,9 +85,22 @@ impl Watcher {
             rate: self.rate,
             failures: progress.failures,
             workers: self.workers.clone(),
-            growth: self.growth.clone(),
+            growths: self.growths.clone(),
             looks,
         });
+    }
+
+    /// Says who the workers are once that is found out.
+    fn tell_workers(&mut self, record: &RunRecord) {
+        let found = &record.meta.target.chosen;
+        if self.quiet || self.chosen == *found {
+            return;
+        }
+        self.chosen.clone_from(found);
+        if let Some(chosen) = found {
+            self.live.clear();
+            say(&format!("note: {}", report::plain(&words::chosen(chosen))));
+        }
     }
 
     fn follow_workers(&mut self, record: &RunRecord, now: f64) {

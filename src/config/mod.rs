@@ -22,6 +22,7 @@ mod units;
 mod variables;
 mod variant;
 
+pub use check::wrong_with_requests;
 pub use files::{open_input, open_plain, read_input};
 pub use load::{Overrides, load, parse};
 pub use problem::{ConfigError, Diagnostic, KeyPath};

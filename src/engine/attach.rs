@@ -132,6 +132,7 @@ impl<'a> Attachment<'a> {
             group,
             config: sampling(request.duration.unwrap_or(OPEN_ENDED)),
             heap: None,
+            works: true,
             driven: None,
             pulse,
         };
@@ -157,6 +158,7 @@ impl<'a> Attachment<'a> {
             executable: attached.example.executable().map(|path| path.display().to_string()),
             root: attached.root.as_ref().map(|probe| probe.id()),
             workers: attached.chosen.clone(),
+            chosen: None,
             memory_limit: limited.map(|(limit, _)| limit),
             limited_by: limited.map(|(_, kind)| kind.into()),
             worker_limits: None,
@@ -165,9 +167,11 @@ impl<'a> Attachment<'a> {
         };
         let config = json!({ "attach": {
             "target": match request.wanted {
-                Wanted::Pid(pid) => json!({ "pid": pid }),
+                Wanted::Pids(pids) => json!({ "pids": pids }),
                 Wanted::Match(pattern) => json!({ "match": without_secrets(pattern) }),
                 Wanted::Group(path) => json!({ "cgroup": path.display().to_string() }),
+                Wanted::Unit(name) => json!({ "unit": name }),
+                Wanted::Container(name) => json!({ "container": name }),
             },
             "workers": without_secrets(&attached.chosen),
             "seconds": request.duration.map(|d| d.as_secs_f64()),

@@ -4,7 +4,7 @@
 //! done to a process for it. It comes rarer where there are many processes, and the longer the run lasts.
 
 use crate::model::{Census, Kin, MOST_LISTED, OtherProcess, WorkerId, Zombies};
-use crate::probe::{command_name, parse_stat, parse_status};
+use crate::probe::{ProcStatus, command_name, parse_stat, parse_status};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ impl Seen {
         let command = command_name(&text);
         let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_else(|_| PathBuf::from(&command));
         Some(Seen {
-            id: WorkerId { pid, start: stat.start },
+            id: WorkerId::new(pid, stat.start),
             parent: stat.parent,
             command,
             program,
@@ -40,44 +40,82 @@ impl Seen {
     }
 }
 
-/// Takes a census at `t` of the processes `pids`, of which those in `workers` are judged; these hold `workers_memory`.
-pub fn census(t: f64, pids: &[u32], workers: &HashSet<u32>, workers_memory: Option<u64>) -> Census {
-    let ticks = rustix::param::clock_ticks_per_second() as f64;
-    let seen: HashMap<u32, Seen> = pids.iter().filter_map(|pid| Some((*pid, Seen::read(*pid, ticks)?))).collect();
-    let family = Family { seen: &seen, workers, above: above(&seen, workers) };
-    let mut out = Census { t, processes: seen.len() as u64, workers_memory, ..Census::default() };
-    let mut zombies: BTreeMap<u32, u64> = BTreeMap::new();
-    for (pid, process) in &seen {
-        if process.dead {
-            *zombies.entry(process.parent).or_default() += 1;
-        } else if workers.contains(pid) {
-            out.workers += 1;
-        } else if let Ok(status) = fs::read(format!("/proc/{pid}/status")) {
-            let status = parse_status(&status);
-            let (kin, same_program) = family.kin(process);
-            out.others.push(OtherProcess {
-                id: process.id,
-                parent: process.parent,
-                command: process.command.clone(),
-                depth: family.ancestors(process).count() as u32,
-                kin,
-                same_program,
-                memory: status.anon.zip(status.swap).map(|(anon, swap)| anon.saturating_add(swap)),
-                shared: status.shmem,
-                huge: status.huge,
-                fds: fs::metadata(format!("/proc/{pid}/fd")).ok().map(|held| held.len()).filter(|count| *count > 0),
-                cpu: process.cpu,
-            });
-        } else if PathBuf::from(format!("/proc/{pid}")).exists() {
-            out.unreadable += 1;
-        }
+/// Processes at one moment, of which it may not be known yet who is a worker.
+pub struct Snapshot {
+    t: f64,
+    seen: HashMap<u32, Seen>,
+    /// Of those that live, with how many descriptors they have open; missing where they could not be read.
+    statuses: HashMap<u32, Option<(ProcStatus, Option<u64>)>>,
+}
+
+impl Snapshot {
+    /// Looks at the processes `pids` at `t`, and more closely at all but those in `workers`, which are read anyway.
+    pub fn take(t: f64, pids: &[u32], workers: &HashSet<u32>) -> Self {
+        let ticks = rustix::param::clock_ticks_per_second() as f64;
+        let seen: HashMap<u32, Seen> = pids.iter().filter_map(|pid| Some((*pid, Seen::read(*pid, ticks)?))).collect();
+        let living = seen.iter().filter(|(pid, process)| !process.dead && !workers.contains(pid));
+        let read = |pid: u32| match fs::read(format!("/proc/{pid}/status")) {
+            Ok(status) => Some(Some((parse_status(&status), count_descriptors(pid)))),
+            // One that has ended meanwhile is none of those that could not be read.
+            Err(_) => PathBuf::from(format!("/proc/{pid}")).exists().then_some(None),
+        };
+        let statuses = living.filter_map(|(pid, _)| Some((*pid, read(*pid)?))).collect();
+        Snapshot { t, seen, statuses }
     }
-    out.zombies = by_parent(zombies, &seen);
-    // Those that died while they were read have no memory lines any more, as kernel threads never have.
-    out.others.sort_by_key(|other| (std::cmp::Reverse(other.memory), other.id));
-    out.unlisted_memory = out.others.iter().skip(MOST_LISTED).filter_map(|other| other.memory).sum();
-    out.others.truncate(MOST_LISTED);
-    out
+
+    /// Anonymous plus swapped memory of these processes together; missing if one's could not be read.
+    pub fn memory_of(&self, workers: &HashSet<u32>) -> Option<u64> {
+        let of =
+            |pid: &u32| self.statuses.get(pid).map(|status| status.as_ref().and_then(|(status, _)| own_memory(status)));
+        workers.iter().filter_map(of).sum()
+    }
+
+    /// The account of it, where those in `workers` are judged; these hold `workers_memory`.
+    pub fn census(&self, workers: &HashSet<u32>, workers_memory: Option<u64>) -> Census {
+        let seen = &self.seen;
+        let family = Family { seen, workers, above: above(seen, workers) };
+        let mut out = Census { t: self.t, processes: seen.len() as u64, workers_memory, ..Census::default() };
+        let mut zombies: BTreeMap<u32, u64> = BTreeMap::new();
+        for (pid, process) in seen {
+            if process.dead {
+                *zombies.entry(process.parent).or_default() += 1;
+            } else if workers.contains(pid) {
+                out.workers += 1;
+            } else if let Some(Some((status, fds))) = self.statuses.get(pid) {
+                let (kin, same_program) = family.kin(process);
+                out.others.push(OtherProcess {
+                    id: process.id,
+                    parent: process.parent,
+                    command: process.command.clone(),
+                    depth: family.ancestors(process).count() as u32,
+                    kin,
+                    same_program,
+                    memory: own_memory(status),
+                    shared: status.shmem,
+                    huge: status.huge,
+                    fds: *fds,
+                    cpu: process.cpu,
+                });
+            } else if self.statuses.contains_key(pid) {
+                out.unreadable += 1;
+            }
+        }
+        out.zombies = by_parent(zombies, seen);
+        // Those that died while they were read have no memory lines any more, as kernel threads never have.
+        out.others.sort_by_key(|other| (std::cmp::Reverse(other.memory), other.id));
+        out.unlisted_memory = out.others.iter().skip(MOST_LISTED).filter_map(|other| other.memory).sum();
+        out.others.truncate(MOST_LISTED);
+        out
+    }
+}
+
+/// Descriptors that a process has open; before Linux 6.2 only a listing would tell.
+fn count_descriptors(pid: u32) -> Option<u64> {
+    fs::metadata(format!("/proc/{pid}/fd")).ok().map(|held| held.len()).filter(|count| *count > 0)
+}
+
+fn own_memory(status: &ProcStatus) -> Option<u64> {
+    status.anon.zip(status.swap).map(|(anon, swap)| anon.saturating_add(swap))
 }
 
 /// The parents with the most dead children; what the others have is added to the last.
@@ -140,6 +178,11 @@ fn above(seen: &HashMap<u32, Seen>, workers: &HashSet<u32>) -> HashMap<u32, Hash
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn census(t: f64, pids: &[u32], workers: &HashSet<u32>, memory: Option<u64>) -> Census {
+        Snapshot::take(t, pids, workers).census(workers, memory)
+    }
+
     use crate::supervise::descendants;
     use std::process::{Child, Command, Stdio};
 

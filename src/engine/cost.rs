@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn what_could_not_be_read_is_said() {
         let mut account = Account::new(0.01);
-        let sample = Sample::new(0.0, crate::model::WorkerId { pid: 1, start: 1 });
+        let sample = Sample::new(0.0, crate::model::WorkerId::new(1, 1));
         account.enter(&sample, ReadCost { fast: Duration::from_micros(5), slow: None });
         let observing = account.close(Duration::from_millis(10), Duration::from_secs(1), 10, 0);
         assert_eq!(observing.missing.len(), 2);

@@ -5,6 +5,7 @@
 
 mod attach;
 mod census;
+mod choosing;
 mod collect;
 mod cost;
 mod driving;

@@ -130,7 +130,7 @@ impl Monitor<'_> {
                 }
             }
             let stand = stretch.stand(&self.recorder.record, self.pulse.alive());
-            let soaked = stand.soaked.filter(|_| cut.is_none());
+            let soaked = stand.soaked.filter(|_| cut.is_none() && self.pulse.knows_workers());
             let proven = soaked.is_some_and(|soaked| self.is_proven(soaked));
             self.show(&stand);
             if proven {

@@ -11,6 +11,7 @@ pub struct Pulse {
     alive: Arc<AtomicUsize>,
     stopping: Arc<AtomicBool>,
     unsampled: Arc<AtomicBool>,
+    choosing: Arc<AtomicBool>,
 }
 
 /// Held by the thread that samples: if that panics, all threads know.
@@ -27,7 +28,13 @@ impl Drop for Sampled {
 impl Pulse {
     /// That of a run that begins now.
     pub fn begin() -> Self {
-        Pulse { origin: Instant::now(), alive: Arc::default(), stopping: Arc::default(), unsampled: Arc::default() }
+        Pulse {
+            origin: Instant::now(),
+            alive: Arc::default(),
+            stopping: Arc::default(),
+            unsampled: Arc::default(),
+            choosing: Arc::default(),
+        }
     }
 
     /// Time zero of the run.
@@ -48,6 +55,16 @@ impl Pulse {
     /// Takes in how many workers live.
     pub fn has_alive(&self, count: usize) {
         self.alive.store(count, Ordering::Relaxed);
+    }
+
+    /// Takes in whether it is still to be found out who the workers are.
+    pub fn is_choosing(&self, choosing: bool) {
+        self.choosing.store(choosing, Ordering::Relaxed);
+    }
+
+    /// Whether it is known who the workers are: before that, no answer can be proven.
+    pub fn knows_workers(&self) -> bool {
+        !self.choosing.load(Ordering::Relaxed)
     }
 
     /// What the thread that samples holds as long as it does.

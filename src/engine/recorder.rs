@@ -202,6 +202,10 @@ impl Recorder {
             let written = self.directory.append(&entry);
             self.note_failure(written);
         }
+        if let Entry::Event(Event { kind: EventKind::Chosen(chosen), .. }) = &entry {
+            self.record.meta.target.chosen = Some(chosen.clone());
+            self.write_head();
+        }
         match entry {
             Entry::Sample(sample) => self.workers.push(&mut self.record.samples, sample),
             Entry::Host(sample) => self.host.push(&mut self.record.host, sample),
@@ -235,7 +239,7 @@ mod tests {
         let mut recorder = Recorder::new(clean().meta, directory, Pulse::begin(), taken, load);
         recorder.write_head();
         for reading in 0..3 * MOST_READINGS as u64 {
-            let worker = WorkerId { pid: 1 + (reading % 3) as u32, start: 1 };
+            let worker = WorkerId::new(1 + (reading % 3) as u32, 1);
             entries.send(Entry::Sample(Sample::new(reading as f64, worker))).unwrap();
             recorder.take(Duration::ZERO);
             assert!(recorder.record.samples.len() <= MOST_READINGS);

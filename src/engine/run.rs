@@ -157,6 +157,7 @@ impl Conductor<'_> {
             group: self.setup.group.clone().ok(),
             config: self.setup.harness.sample.clone(),
             heap: heap.transpose()?,
+            works: false,
             driven: Some(Arc::clone(self.driving.counters())),
             pulse: pulse.clone(),
         };
@@ -166,6 +167,7 @@ impl Conductor<'_> {
     /// Waits until the target is ready, and goes through the phases.
     fn drive(&mut self, target: &mut LaunchedTarget, sampler: &Sampler) -> Result<(), Cut> {
         target.wait_until_ready(&self.setup, &mut self.monitor)?;
+        sampler.choose_workers();
         let mut soaking = Soaking::new(&self.setup.harness);
         while let Some(phase) = soaking.phase().cloned() {
             let (index, _) = soaking.place();

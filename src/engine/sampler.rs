@@ -1,15 +1,16 @@
 //! The sampler: a thread of its own that reads every worker at absolute deadlines.
 
-use super::census::census;
+use super::census::Snapshot;
+use super::choosing::ChoosingWorkers;
 use super::cost::{Account, thread_cpu};
 use super::end::Cut;
 use super::heap::HeapSampling;
 use super::pulse::Pulse;
 use crate::config::SampleConfig;
-use crate::model::{Counting, Event, EventKind, Observing, WorkerId, WorkerLimits};
-use crate::probe::{Connections, Counter, HostProbe, LinesRead, LookUps, MemoryGroup};
+use crate::model::{Chosen, Counting, Event, EventKind, Observing, WorkerId, WorkerLimits, shown_command};
+use crate::probe::{Connections, Counter, HostProbe, LinesRead, LookUps, MemoryGroup, WorkerProbe};
 use crate::store::Entry;
-use crate::supervise::{Roster, command_line};
+use crate::supervise::{Arrival, Departure, Roster, Rule, command_line};
 use crate::thread;
 use crate::workload::Counters;
 use regex::RegexSet;
@@ -34,6 +35,8 @@ pub struct Sampled {
     pub group: Option<MemoryGroup>,
     /// Cadences and budget.
     pub config: SampleConfig,
+    /// Whether the target works already when sampling begins; else it is told.
+    pub works: bool,
     /// Reads what the preload library knows, if the target was launched with it.
     pub heap: Option<HeapSampling>,
     /// What the driver has done so far. `None` if nothing is driven.
@@ -55,6 +58,8 @@ pub struct Sampler {
 enum Ask {
     /// To read everything out of turn, and to say when it is done.
     Read(SyncSender<()>),
+    /// To find out now who the workers are, if that is still to be found out: the target works.
+    Choose,
     /// To take a last reading and end.
     End,
 }
@@ -99,6 +104,11 @@ impl Sampler {
         }
     }
 
+    /// The target begins to work: now it shows who the workers are, if nobody said it.
+    pub fn choose_workers(&self) {
+        let _ = self.asks.send(Ask::Choose);
+    }
+
     /// Takes a last reading and ends; `None` if the thread panicked.
     pub fn finish(self) -> Option<SamplerEnd> {
         let _ = self.asks.send(Ask::End);
@@ -123,6 +133,8 @@ struct Sampling {
     sink: Sender<Entry>,
     host: HostProbe,
     account: Account,
+    /// Who the workers are, while that is to be found out.
+    choosing: Option<ChoosingWorkers>,
     next_slow: HashMap<WorkerId, Instant>,
     next_host: Instant,
     next_census: Instant,
@@ -140,17 +152,22 @@ struct Sampling {
     kills: u64,
     worker_limits: Option<WorkerLimits>,
     counting_error: Option<String>,
+    /// Whether the user knows that a process became another program.
+    told_renewed: bool,
 }
 
 impl Sampling {
     fn new(plan: Sampled, sink: Sender<Entry>) -> Self {
         let account = Account::new(plan.config.overhead.0);
+        let choosing = plan.roster.is_undecided().then(|| ChoosingWorkers::new(plan.works));
+        plan.pulse.is_choosing(choosing.is_some());
         let kills = plan.group.as_ref().and_then(|group| group.read().kills).unwrap_or(0);
         Sampling {
             plan,
             sink,
             host: HostProbe::new(),
             account,
+            choosing,
             next_slow: HashMap::new(),
             next_host: Instant::now(),
             next_census: Instant::now(),
@@ -163,6 +180,7 @@ impl Sampling {
             kills,
             worker_limits: None,
             counting_error: None,
+            told_renewed: false,
         }
     }
 
@@ -192,12 +210,16 @@ impl Sampling {
                         self.read(true);
                         let _ = done.send(());
                     }
+                    Ok(Ask::Choose) => self.choosing.iter_mut().for_each(ChoosingWorkers::begin),
                     Err(RecvTimeoutError::Timeout) => break,
                     Ok(Ask::End) | Err(RecvTimeoutError::Disconnected) => break 'ticks,
                 }
             }
         }
         self.read(true);
+        if let Some(choice) = self.choosing.as_mut().and_then(ChoosingWorkers::latest) {
+            self.decide(choice);
+        }
         self.tell_counting();
         let elapsed = begun.elapsed();
         SamplerEnd {
@@ -231,7 +253,7 @@ impl Sampling {
             }
         }
         self.roll_call();
-        let mut gone = Vec::new();
+        let (mut gone, mut changed) = (Vec::new(), Vec::new());
         let mut entries = Vec::new();
         let mut slow_parts = Duration::ZERO;
         let mut connections = Connections::default();
@@ -249,6 +271,10 @@ impl Sampling {
                 gone.push(probe.id());
                 continue;
             };
+            if probe.has_changed() {
+                changed.push(probe.id());
+                continue;
+            }
             if let Some(took) = cost.slow {
                 slow_parts += took;
                 self.account.pay(took);
@@ -257,11 +283,11 @@ impl Sampling {
                 self.next_slow.insert(probe.id(), now + pause);
             }
             if let Some(counter) = self.plan.counter.as_ref().filter(|counter| counter.is_fresh()) {
-                let served = counter.served(probe.id().pid);
-                sample.requests = Some(served.map_or(0, |s| s.total));
+                let served = counter.served_by(probe);
+                sample.requests = counter.can_tell(probe).then(|| served.map_or(0, |s| s.total));
                 sample.by_class = served.map_or_else(Vec::new, |s| s.by_class.clone());
             }
-            if let Some(heap) = &mut self.plan.heap {
+            if let Some(heap) = self.plan.heap.as_mut().filter(|_| is_worker(&self.choosing, probe.id())) {
                 let account = &self.account;
                 slow_parts += heap.read(probe, &mut sample, |wanted, took| account.slow_pause(wanted, took, workers));
             }
@@ -280,10 +306,11 @@ impl Sampling {
         for worker in gone {
             self.plan.roster.retire(worker);
         }
+        changed.into_iter().for_each(|worker| self.renew(worker));
         for entry in entries {
             self.put(entry);
         }
-        self.plan.pulse.has_alive(self.plan.roster.len());
+        slow_parts += self.look_for_workers();
         if self.next_host <= Instant::now() {
             self.next_host = Instant::now() + HOST_EVERY;
             self.read_host();
@@ -294,40 +321,99 @@ impl Sampling {
         (readings, slow_parts)
     }
 
+    /// Looks who the workers are, if that is to be found out, and keeps everybody up to date with how many live; returns the CPU
+    /// time that took, which comes once in a run.
+    fn look_for_workers(&mut self) -> Duration {
+        let before = thread_cpu();
+        if self.choosing.is_none() && !self.plan.pulse.is_stopping() && self.plan.roster.reconsider() {
+            self.choosing = Some(ChoosingWorkers::again());
+            self.plan.pulse.is_choosing(true);
+        }
+        let choosing = self.choosing.as_mut().filter(|_| !self.plan.pulse.is_stopping());
+        if let Some(choice) = choosing.and_then(|choosing| choosing.look(&self.plan.roster, self.plan.counter.as_ref()))
+        {
+            self.decide(choice);
+        }
+        let likely = self.choosing.as_ref().map(|choosing| choosing.likely().len()).filter(|likely| *likely > 0);
+        self.plan.pulse.has_alive(likely.unwrap_or(self.plan.roster.len()));
+        thread_cpu().saturating_sub(before)
+    }
+
+    /// Lets what was found be the workers, and records what was read of them meanwhile.
+    fn decide(&mut self, (rule, chosen): (Rule, Chosen)) {
+        let Some(choosing) = self.choosing.take() else { return };
+        self.plan.roster.decide(rule, |worker| choosing.likely().contains(&worker));
+        self.event(EventKind::Chosen(chosen));
+        self.plan.pulse.is_choosing(false);
+        for entry in choosing.release() {
+            self.put(entry);
+        }
+        self.next_census = Instant::now();
+    }
+
     /// Who has come, who has gone.
     fn roll_call(&mut self) {
         let stopping = self.plan.pulse.is_stopping();
         let (arrivals, departures) = self.plan.roster.refresh(!stopping);
-        for departure in departures {
-            self.event(EventKind::Exited { worker: departure.worker, cause: departure.cause, stopping });
-            self.next_slow.remove(&departure.worker);
-            self.memory.remove(&departure.worker);
-            if let Some(heap) = &mut self.plan.heap {
-                heap.forget(departure.worker);
-            }
-            if let Some(counter) = &mut self.plan.counter {
-                counter.forget(departure.worker.pid);
-            }
+        departures.into_iter().for_each(|departure| self.depart(departure, stopping));
+        arrivals.into_iter().for_each(|arrival| self.arrive(arrival));
+    }
+
+    fn depart(&mut self, departure: Departure, stopping: bool) {
+        self.event(EventKind::Exited { worker: departure.worker, cause: departure.cause, stopping });
+        self.next_slow.remove(&departure.worker);
+        self.memory.remove(&departure.worker);
+        if let Some(heap) = &mut self.plan.heap {
+            heap.forget(departure.worker);
         }
-        for arrival in arrivals {
-            self.known.insert(arrival.worker.pid);
-            let (worker, parent, command) = (arrival.worker, arrival.parent, arrival.command);
-            if let Some(counter) = &mut self.plan.counter {
-                counter.meet(worker.pid);
-            }
-            self.event(EventKind::Spawned { worker, parent, command, age: arrival.age });
+        if let Some(counter) = &mut self.plan.counter {
+            counter.forget(departure.own_pid);
         }
     }
 
-    /// Says how what requests are counted by was understood.
-    fn tell_counting(&self) {
-        let Some(counter) = &self.plan.counter else { return };
-        if let Some(LinesRead { lines, matched, unmatched }) = counter.lines().cloned() {
-            let (strangers, stranger) = counter.strangers(&self.known);
-            self.event(EventKind::LogRead { lines, matched, strangers, unmatched, stranger });
+    fn arrive(&mut self, arrival: Arrival) {
+        let (worker, parent, command) = (arrival.worker, arrival.parent, arrival.command);
+        self.known.extend([worker.pid, arrival.own_pid]);
+        self.choosing.iter_mut().for_each(|choosing| choosing.meet(worker));
+        if let Some(counter) = &mut self.plan.counter
+            && !counter.meet(arrival.own_pid)
+        {
+            let text = format!(
+                "several workers know themselves by PID {}, in namespaces of their own: their requests can't be told apart",
+                arrival.own_pid
+            );
+            self.event(EventKind::Note { text });
         }
-        if let Some(LookUps { made, left_out }) = counter.look_ups() {
-            self.event(EventKind::PageRead { look_ups: made, left_out });
+        self.event(EventKind::Spawned { worker, parent, command, age: arrival.age });
+    }
+
+    /// Takes in that a process has become another program: what it was has ended.
+    fn renew(&mut self, worker: WorkerId) {
+        let Some((departure, arrival)) = self.plan.roster.renew(worker) else { return };
+        self.depart(departure, self.plan.pulse.is_stopping());
+        let untold = !self.told_renewed && self.choosing.is_none();
+        if let Some(arrival) = arrival.as_ref().filter(|_| untold) {
+            self.told_renewed = true;
+            let (pid, command) = (worker.pid, shown_command(&arrival.command));
+            let text = format!(
+                "PID {pid} began another program in mid-run (`exec`), {command}: from then on it is judged as another worker"
+            );
+            self.event(EventKind::Note { text });
+        }
+        arrival.into_iter().for_each(|arrival| self.arrive(arrival));
+    }
+
+    /// Says how what requests are counted by was understood.
+    fn tell_counting(&mut self) {
+        let Some(counter) = &self.plan.counter else { return };
+        let lines = counter.lines().cloned().map(|LinesRead { lines, matched, unmatched }| {
+            let (strangers, stranger) = counter.strangers(&self.known);
+            EventKind::LogRead { lines, matched, strangers, unmatched, stranger }
+        });
+        let page =
+            counter.look_ups().map(|LookUps { made, left_out }| EventKind::PageRead { look_ups: made, left_out });
+        for event in lines.into_iter().chain(page) {
+            self.event(event);
         }
     }
 
@@ -335,7 +421,10 @@ impl Sampling {
     fn take_census(&mut self) -> Duration {
         let before = thread_cpu();
         let mut pids = self.plan.roster.whole_target();
-        let workers: HashSet<u32> = self.plan.roster.members_after(0).map(|probe| probe.id().pid).collect();
+        let members: Vec<WorkerId> = self.plan.roster.members_after(0).map(WorkerProbe::id).collect();
+        let likely = self.choosing.as_ref().map(ChoosingWorkers::likely);
+        let workers = members.iter().filter(|id| likely.is_none_or(|likely| likely.contains(id)));
+        let workers: HashSet<u32> = workers.map(|id| id.pid).collect();
         if !self.plan.leave_out.is_empty() {
             let is_left_out =
                 |pid: &u32| !workers.contains(pid) && self.plan.leave_out.is_match(&command_line(*pid).join(" "));
@@ -347,9 +436,15 @@ impl Sampling {
                 self.event(EventKind::Note { text });
             }
         }
-        let members = self.plan.roster.members_after(0).filter_map(|probe| self.memory.get(&probe.id()));
-        let memory = members.copied().sum();
-        self.put(Entry::Census(census(self.now(), &pids, &workers, memory)));
+        // As long as it isn't known who is a worker, all are looked at closely.
+        let read = if self.choosing.is_some() { HashSet::new() } else { workers.clone() };
+        let snapshot = Snapshot::take(self.now(), &pids, &read);
+        if let Some(choosing) = &mut self.choosing {
+            choosing.keep(snapshot);
+        } else {
+            let memory = members.iter().filter_map(|id| self.memory.get(id)).copied().sum();
+            self.put(Entry::Census(snapshot.census(&workers, memory)));
+        }
         let took = thread_cpu().saturating_sub(before);
         self.next_census = Instant::now() + self.account.census_pause(took, self.plan.pulse.origin().elapsed());
         took
@@ -390,12 +485,23 @@ impl Sampling {
         self.plan.pulse.seconds()
     }
 
-    fn event(&self, kind: EventKind) {
+    fn event(&mut self, kind: EventKind) {
         self.put(Entry::Event(Event { t: self.now(), kind }));
     }
 
     /// The recorder may have given up, as on a full disk; the run is then being stopped.
-    fn put(&self, entry: Entry) {
-        let _ = self.sink.send(entry);
+    fn put(&mut self, entry: Entry) {
+        let ready = match &mut self.choosing {
+            Some(choosing) => choosing.hold(entry),
+            None => Some(entry),
+        };
+        if let Some(entry) = ready {
+            let _ = self.sink.send(entry);
+        }
     }
+}
+
+/// Whether a member of the roster is a worker, as far as that is known.
+fn is_worker(choosing: &Option<ChoosingWorkers>, id: WorkerId) -> bool {
+    choosing.as_ref().is_none_or(|choosing| choosing.likely().contains(&id))
 }

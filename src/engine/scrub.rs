@@ -1,7 +1,7 @@
 //! What goes into the record of a run, without secrets: reports are made of the record alone.
 
 use crate::config::without_secrets;
-use crate::model::{EventKind, RunMeta};
+use crate::model::{Chosen, EventKind, RunMeta};
 use crate::store::Entry;
 
 fn scrub(text: &mut String) {
@@ -14,8 +14,16 @@ pub fn head(meta: &mut RunMeta) {
     let texts = [&mut target.workers, &mut meta.counting.worth].into_iter();
     let texts = texts.chain(&mut target.command).chain(&mut target.executable).chain(&mut meta.aborted);
     texts.chain(&mut meta.classes).for_each(scrub);
+    target.chosen.iter_mut().for_each(chosen);
     for step in &mut meta.steps {
         [&mut step.name, &mut step.method, &mut step.path].into_iter().for_each(scrub);
+    }
+}
+
+fn chosen(chosen: &mut Chosen) {
+    for group in &mut chosen.groups {
+        scrub(&mut group.command);
+        group.parent.iter_mut().for_each(|parent| scrub(&mut parent.command));
     }
 }
 
@@ -29,6 +37,7 @@ pub fn entry(entry: &mut Entry) {
             | EventKind::Spawned { command: text, .. } => {
                 scrub(text);
             }
+            EventKind::Chosen(chosen) => self::chosen(chosen),
             EventKind::LogRead { unmatched, .. } => unmatched.iter_mut().for_each(scrub),
             EventKind::Exited { .. }
             | EventKind::PageRead { .. }

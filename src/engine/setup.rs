@@ -87,6 +87,7 @@ impl Setup {
             executable: None,
             root: None,
             workers: describe_workers(&self.harness),
+            chosen: None,
             memory_limit: Some(target.memory_limit.0),
             limited_by: Some(self.group.as_ref().map_or("rlimit", MemoryGroup::kind).into()),
             worker_limits: None,
@@ -197,6 +198,7 @@ fn resolved_for_run(
 
 fn describe_workers(harness: &Harness) -> String {
     match &harness.target.workers {
+        crate::config::Workers::Auto => "auto".into(),
         crate::config::Workers::Itself => "self".into(),
         crate::config::Workers::Children => "children".into(),
         crate::config::Workers::Descendants => "descendants".into(),

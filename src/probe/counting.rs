@@ -1,5 +1,6 @@
 //! How many requests each worker has served, from the best source the harness file names.
 
+use super::WorkerProbe;
 use super::page_poller::{LookUps, PAGE_TIMEOUT, PagePoller};
 use super::status_page::{ByPid, StatusPage, parse_mod_status, parse_page, parse_php_fpm};
 use crate::config::{RequestsConfig, open_plain};
@@ -43,8 +44,8 @@ pub struct Served {
 pub struct Counter {
     source: Source,
     by_pid: HashMap<u32, Served>,
-    /// PIDs of processes that were seen and live.
-    seen: HashSet<u32>,
+    /// How many processes that live know themselves by a PID: in namespaces of their own, several may by the same.
+    seen: HashMap<u32, u32>,
     classes: Vec<String>,
     total: u64,
     /// Of these, the ones of workers that were forgotten, as they ended.
@@ -98,7 +99,7 @@ impl Counter {
         } else {
             return Ok(None);
         };
-        let (by_pid, seen) = (HashMap::new(), HashSet::new());
+        let (by_pid, seen) = (HashMap::new(), HashMap::new());
         Ok(Some(Counter { source, by_pid, seen, classes: Vec::new(), total: 0, departed: 0, fresh: false }))
     }
 
@@ -189,7 +190,7 @@ impl Counter {
                     self.total += grown;
                 }
                 if self.by_pid.len() > MOST_UNSEEN + self.seen.len() {
-                    self.by_pid.retain(|pid, _| self.seen.contains(pid) || page.contains_key(pid));
+                    self.by_pid.retain(|pid, _| self.seen.contains_key(pid) || page.contains_key(pid));
                 }
                 Ok(())
             }
@@ -201,14 +202,33 @@ impl Counter {
         self.by_pid.get(&pid)
     }
 
-    /// A worker with this PID was seen: its count is kept.
-    pub fn meet(&mut self, pid: u32) {
-        self.seen.insert(pid);
+    /// What this process has served, by the PID that it knows itself by, or by ours where whoever writes the log sees that;
+    /// `None` if it was never mentioned.
+    pub fn served_by(&self, worker: &WorkerProbe) -> Option<&Served> {
+        self.served(worker.own_pid()).or_else(|| self.served(worker.id().pid))
+    }
+
+    /// A worker that knows itself by this PID was seen: its count is kept. Whether it is the only one.
+    pub fn meet(&mut self, pid: u32) -> bool {
+        let seen = self.seen.entry(pid).or_default();
+        *seen += 1;
+        *seen == 1
+    }
+
+    /// Whether nobody else who lives knows itself by the PID of this worker.
+    pub fn can_tell(&self, worker: &WorkerProbe) -> bool {
+        self.seen.get(&worker.own_pid()).is_none_or(|seen| *seen == 1)
     }
 
     /// Forgets a worker that has ended, so that the next one with its PID starts at zero.
     pub fn forget(&mut self, pid: u32) {
-        self.seen.remove(&pid);
+        match self.seen.get_mut(&pid) {
+            Some(seen) if *seen > 1 => {
+                *seen -= 1;
+                return;
+            }
+            _ => drop(self.seen.remove(&pid)),
+        }
         let served = self.by_pid.remove(&pid);
         self.departed += served.as_ref().map_or(0, |served| served.total);
         if let (Source::Page { ended, .. }, Some(served)) = (&mut self.source, served) {
@@ -268,9 +288,9 @@ impl Source {
 }
 
 /// The count of a PID; those of PIDs that were never seen go when they are too many.
-fn of_pid<'a>(by_pid: &'a mut HashMap<u32, Served>, seen: &HashSet<u32>, pid: u32) -> &'a mut Served {
+fn of_pid<'a>(by_pid: &'a mut HashMap<u32, Served>, seen: &HashMap<u32, u32>, pid: u32) -> &'a mut Served {
     if by_pid.len() >= MOST_UNSEEN + seen.len() && !by_pid.contains_key(&pid) {
-        by_pid.retain(|pid, _| seen.contains(pid));
+        by_pid.retain(|pid, _| seen.contains_key(pid));
     }
     by_pid.entry(pid).or_default()
 }

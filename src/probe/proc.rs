@@ -17,6 +17,9 @@ pub struct ProcStat {
     pub system: u64,
     /// Start time since boot.
     pub start: u64,
+    /// Where its stack began when it became the program that it is: another address after each `exec`. 0 where permission denies
+    /// it.
+    pub stack: u64,
     /// How it ended, as `wait` would tell it; 0 while it lives, and where permission denies it.
     pub wait_status: i32,
 }
@@ -43,10 +46,11 @@ pub fn parse_stat(text: &[u8]) -> Option<ProcStat> {
     let user = number(fields.nth(1)?)?;
     let system = number(fields.next()?)?;
     let start = number(fields.nth(6)?)?;
+    let stack = fields.nth(5).and_then(number).unwrap_or(0);
     // The 52nd field, which is the last of today's kernels.
-    let wait_status = fields.nth(29).and_then(number).and_then(|status| i32::try_from(status).ok()).unwrap_or(0);
+    let wait_status = fields.nth(23).and_then(number).and_then(|status| i32::try_from(status).ok()).unwrap_or(0);
     let parent = u32::try_from(parent).ok()?;
-    Some(ProcStat { state, parent, minor_faults, major_faults, user, system, start, wait_status })
+    Some(ProcStat { state, parent, minor_faults, major_faults, user, system, start, stack, wait_status })
 }
 
 /// The command name in the text of `/proc/PID/stat`; empty if it isn't one.
@@ -72,6 +76,8 @@ pub struct ProcStatus {
     pub swap: Option<u64>,
     /// `HugetlbPages`; kernels without huge pages don't have it.
     pub huge: Option<u64>,
+    /// `VmHWM`, the most that was resident since it became the program that it is.
+    pub peak: Option<u64>,
     /// `Threads`.
     pub threads: Option<u64>,
 }
@@ -97,6 +103,7 @@ pub fn parse_status(text: &[u8]) -> ProcStatus {
             b"RssFile" => &mut status.file,
             b"RssShmem" => &mut status.shmem,
             b"VmSwap" => &mut status.swap,
+            b"VmHWM" => &mut status.peak,
             b"HugetlbPages" => &mut status.huge,
             b"Threads" => {
                 status.threads = number(value.trim_ascii());
@@ -110,6 +117,25 @@ pub fn parse_status(text: &[u8]) -> ProcStatus {
         *slot = kib(value);
     }
     status
+}
+
+/// The PID by which a process knows itself, in the text of its `/proc/PID/status`: that of the innermost PID namespace. `None`
+/// before Linux 4.1, and if it isn't such a text.
+pub fn own_pid(status: &[u8]) -> Option<u32> {
+    number_of(line(status, b"NSpid")?.rsplit(u8::is_ascii_whitespace).find(|word| !word.is_empty())?)
+}
+
+/// The PID of the process that a thread belongs to, in the text of its `/proc/PID/status`; `None` if it isn't such a text.
+pub fn process_of(status: &[u8]) -> Option<u32> {
+    number_of(line(status, b"Tgid")?.trim_ascii())
+}
+
+fn line<'a>(status: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
+    status.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(key)?.strip_prefix(b":"))
+}
+
+fn number_of(text: &[u8]) -> Option<u32> {
+    u32::try_from(number(text)?).ok()
 }
 
 /// A value like `   1234 kB`, in bytes.
@@ -140,6 +166,7 @@ mod tests {
             user: 210,
             system: 35,
             start: 987_654,
+            stack: 0,
             wait_status: 0,
         };
         assert_eq!(stat, expected);
@@ -166,7 +193,7 @@ mod tests {
     fn our_own_stat_agrees_with_procfs() {
         let ours = parse_stat(&std::fs::read("/proc/self/stat").unwrap()).unwrap();
         let theirs = procfs::process::Process::myself().unwrap().stat().unwrap();
-        assert_eq!(ours.start, theirs.starttime);
+        assert_eq!((ours.start, ours.stack), (theirs.starttime, theirs.startstack));
         assert_eq!(i64::from(ours.parent), i64::from(theirs.ppid));
     }
 
@@ -182,6 +209,18 @@ mod tests {
     }
 
     #[test]
+    fn a_process_knows_itself_by_its_innermost_pid() {
+        let text = b"Name:\tx\nTgid:\t4711\nPid:\t4712\nNStgid:\t4711\t8\nNSpid:\t4712\t9\nNSpgid:\t1\t1\n";
+        assert_eq!((own_pid(text), process_of(text)), (Some(9), Some(4711)));
+        assert_eq!(
+            (own_pid(b"NSpid:\t\n"), own_pid(b"NSpid:\t99999999999\n"), process_of(b"Pid: 7\n")),
+            (None, None, None)
+        );
+        let ours = std::fs::read("/proc/self/status").unwrap();
+        assert_eq!((own_pid(&ours), process_of(&ours)), (Some(std::process::id()), Some(std::process::id())));
+    }
+
+    #[test]
     fn a_stat_cut_short_anywhere_is_refused_or_read_but_never_panics() {
         for end in 0..STAT.len() {
             let _ = parse_stat(&STAT[..end]);
@@ -194,6 +233,7 @@ mod tests {
             let _ = parse_stat(&bytes);
             let _ = parse_status(&bytes);
             let _ = command_name(&bytes);
+            let _ = (own_pid(&bytes), process_of(&bytes));
         }
     }
 }

@@ -6,13 +6,14 @@
 use super::descriptors::{self, Connections};
 use super::heap::{HeapProbe, Library, Untraced};
 use super::pidfd;
-use super::proc::{command_name, parse_stat, parse_status};
+use super::proc::{command_name, own_pid, parse_stat, parse_status};
 use crate::model::{ExitCause, Sample, SlowReading, WorkerId, WorkerLimits};
 use procfs::FromRead;
 use procfs::process::{Limit, LimitValue, Limits, SmapsRollup};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -24,6 +25,9 @@ use std::time::{Duration, Instant};
 
 /// `status` is about 1.5 kB; twice that leaves room for long CPU and node masks.
 const BUFFER: usize = 4096;
+
+/// In its first seconds a process is being started, and may become its program by way of others.
+const STARTING: f64 = 2.0;
 
 /// How long a reading took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -38,6 +42,7 @@ pub struct ReadCost {
 #[derive(Debug)]
 pub struct WorkerProbe {
     id: WorkerId,
+    own_pid: u32,
     parent: u32,
     command: String,
     pidfd: Option<OwnedFd>,
@@ -45,6 +50,29 @@ pub struct WorkerProbe {
     status: File,
     directory: OwnedFd,
     ticks: f64,
+    /// What tells that it has become another program, as it was read last; and whether it has.
+    marks: Cell<Marks>,
+    has_changed: Cell<bool>,
+}
+
+/// What changes when a process becomes another program.
+#[derive(Debug, Clone, Copy, Default)]
+struct Marks {
+    /// Where its stack began; 0 where this user may not see it.
+    stack: u64,
+    /// The most that was resident.
+    peak: Option<u64>,
+}
+
+impl Marks {
+    /// Whether a process with these marks has become another program since those: its stack begins elsewhere, or, where that isn't
+    /// shown, the highest level of its memory, which never falls, is under half of what it was.
+    fn are_of_another(self, before: Marks) -> bool {
+        match (before.stack, self.stack) {
+            (0, _) | (_, 0) => before.peak.zip(self.peak).is_some_and(|(before, now)| now < before / 2),
+            (before, now) => before != now,
+        }
+    }
 }
 
 impl WorkerProbe {
@@ -65,21 +93,47 @@ impl WorkerProbe {
         let read = stat.read_at(&mut buffer, 0).map_err(|_| gone())?;
         let text = &buffer[..read];
         let parsed = parse_stat(text).filter(|stat| !stat.has_ended()).ok_or_else(gone)?;
+        let command = command_name(text);
+        let read = status.read_at(&mut buffer, 0).map_err(|_| gone())?;
         Ok(WorkerProbe {
-            id: WorkerId { pid, start: parsed.start },
+            id: WorkerId::new(pid, parsed.start),
+            own_pid: own_pid(&buffer[..read]).unwrap_or(pid),
             parent: parsed.parent,
-            command: command_name(text),
+            command,
             pidfd,
             stat,
             status,
             directory,
             ticks: rustix::param::clock_ticks_per_second() as f64,
+            marks: Cell::default(),
+            has_changed: Cell::new(false),
         })
     }
 
     /// Who it is.
     pub fn id(&self) -> WorkerId {
         self.id
+    }
+
+    /// Whether a reading has shown that it has become another program (`exec`), once it had been started: then it is to be
+    /// [renewed](Self::renew), and what was read since isn't of what it was.
+    pub fn has_changed(&self) -> bool {
+        self.has_changed.get()
+    }
+
+    /// Makes it the incarnation `id` of the process.
+    pub fn renew(&mut self, id: WorkerId) {
+        self.id = id;
+        self.has_changed.set(false);
+        let mut buffer = [0; BUFFER];
+        if let Ok(length) = self.stat.read_at(&mut buffer, 0) {
+            self.command = command_name(&buffer[..length]);
+        }
+    }
+
+    /// The PID by which it knows itself, and which it writes into logs: in a container it is another one than ours.
+    pub fn own_pid(&self) -> u32 {
+        self.own_pid
     }
 
     /// Its parent's PID when it was opened.
@@ -125,7 +179,15 @@ impl WorkerProbe {
     pub fn age_of_service(&self) -> f64 {
         let parent =
             self.kindred_parent().and_then(|pid| parse_stat(&std::fs::read(format!("/proc/{pid}/stat")).ok()?));
-        let start = parent.map_or(self.id.start, |parent| parent.start.min(self.id.start));
+        self.age_since(parent.map_or(self.id.start, |parent| parent.start.min(self.id.start)))
+    }
+
+    /// Seconds since it began.
+    pub fn age(&self) -> f64 {
+        self.age_since(self.id.start)
+    }
+
+    fn age_since(&self, start: u64) -> f64 {
         let since_boot = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         let now = since_boot.tv_sec as f64 + since_boot.tv_nsec as f64 * 1e-9;
         (now - start as f64 / self.ticks).max(0.0)
@@ -158,6 +220,23 @@ impl WorkerProbe {
         Ok(text)
     }
 
+    /// Seconds of CPU time of its threads that live, to the nanosecond, where the kernel keeps them: `stat` counts hundredths of a
+    /// second.
+    pub fn cpu_of_threads(&self) -> Option<f64> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let threads = rustix::fs::openat(&self.directory, "task", flags, Mode::empty()).ok()?;
+        let listing = rustix::fs::Dir::read_from(&threads).ok()?.flatten();
+        let names = listing.filter_map(|entry| Some(entry.file_name().to_str().ok()?.to_owned()));
+        let of_thread = |name: String| -> Option<u64> {
+            let mut text = String::new();
+            open_at(&threads, &format!("{name}/schedstat")).ok()?.read_to_string(&mut text).ok()?;
+            text.split_whitespace().next()?.parse().ok()
+        };
+        let nanoseconds =
+            names.filter(|name| !name.starts_with('.')).filter_map(of_thread).reduce(u64::saturating_add)?;
+        Some(nanoseconds as f64 * 1e-9)
+    }
+
     /// Its executable, where this user may read that.
     pub fn executable(&self) -> Option<PathBuf> {
         let link = rustix::fs::readlinkat(&self.directory, "exe", Vec::new()).ok()?;
@@ -184,6 +263,10 @@ impl WorkerProbe {
         if status.anon.is_none() && status.swap.is_none() {
             // A process that is about to become a zombie has given up its memory, and has no lines on it any more.
             return None;
+        }
+        let marks = Marks { stack: stat.stack, peak: status.peak };
+        if marks.are_of_another(self.marks.replace(marks)) && self.age() > STARTING {
+            self.has_changed.set(true);
         }
         let mut sample = Sample {
             anon: status.anon,
@@ -264,7 +347,7 @@ pub fn words(text: &[u8]) -> Vec<String> {
     text[..end].split(|&b| b == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
 
-fn open_at(directory: &OwnedFd, name: &str) -> io::Result<File> {
+fn open_at(directory: impl AsFd, name: &str) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     Ok(File::from(rustix::fs::openat(directory, name, flags, Mode::empty())?))
 }
@@ -295,8 +378,19 @@ mod tests {
         assert_eq!(probe.executable().unwrap(), std::env::current_exe().unwrap());
         assert_eq!(probe.command_line(), std::env::args().collect::<Vec<_>>());
         assert!(!probe.has_ended());
+        assert_eq!(probe.own_pid(), std::process::id());
+        assert!(probe.cpu_of_threads().is_some_and(|seconds| seconds > 0.0));
         assert_eq!(words(b"php-fpm: master process\0\0\0"), ["php-fpm: master process"]);
         assert!(words(b"").is_empty());
+    }
+
+    #[test]
+    fn another_program_is_told_by_its_stack_or_by_its_peak() {
+        let marks = |stack, peak| Marks { stack, peak: Some(peak) };
+        assert!(marks(2, 9).are_of_another(marks(1, 9)));
+        assert!(!marks(1, 1).are_of_another(marks(1, 9)), "somebody reset its peak");
+        assert!(marks(0, 3).are_of_another(marks(0, 9)) && !marks(0, 8).are_of_another(marks(0, 9)));
+        assert!(!marks(5, 9).are_of_another(Marks::default()), "the first reading");
     }
 
     #[test]

@@ -24,7 +24,7 @@ pub fn render(record: &RunRecord) -> String {
             whole(s.threads),
         ];
         // Writing to a string doesn't fail.
-        let _ = writeln!(out, "{},{},{}", fields.join(","), s.worker.pid, s.worker.start);
+        let _ = writeln!(out, "{},{},{}", fields.join(","), s.worker.pid, s.worker.birth());
     }
     out
 }
@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_empty() {
         let (mut record, _) = fixture::empty();
-        let mut sample = Sample::new(1.25, WorkerId { pid: 7, start: 99 });
+        let mut sample = Sample::new(1.25, WorkerId::new(7, 99));
         sample.anon = Some(4 << 20);
         record.samples = vec![sample];
         assert_eq!(render(&record), format!("{HEADER}\n1.250,,4096,,,,,,7,99\n"));

@@ -66,9 +66,20 @@ pub fn inconclusive() -> (RunRecord, Verdict) {
         class: LeakClass::Unknown,
         ..Scenario::default()
     };
-    let (record, mut verdict) = scenario.build();
+    let (mut record, mut verdict) = scenario.build();
     verdict.findings[0].settle = Some(Settle::Longer { steps: 12_000.0, times: 40.0, pace: Some(25.0) });
+    record.meta.target.workers = "auto".into();
+    record.meta.target.chosen = Some(chosen("apache2"));
     (record, verdict)
+}
+
+/// That two children of a program were found to be the workers.
+fn chosen(command: &str) -> Chosen {
+    let parent = Some(ChosenParent { pid: 4000, command: command.into() });
+    let command = command.into();
+    Chosen {
+        groups: vec![ChosenGroup { command, pids: vec![4001, 4002], count: 2, parent, because: Choosing::Serving }],
+    }
 }
 
 pub fn recycled() -> (RunRecord, Verdict) {
@@ -148,6 +159,7 @@ pub fn hostile() -> (RunRecord, Verdict) {
     meta.aborted = Some(text());
     meta.target =
         Target { command: vec![text(), text()], workers: text(), limited_by: Some(text()), ..meta.target.clone() };
+    meta.target.chosen = Some(chosen(HOSTILE));
     meta.counting.worth = text();
     meta.config = serde_json::json!({ HOSTILE: HOSTILE });
     if let Some(observing) = &mut meta.observing {
@@ -199,8 +211,9 @@ fn meta(name: &str) -> RunMeta {
         target: Target {
             executable: None,
             command: ["apache2", "-DFOREGROUND", "-f", "httpd.conf"].map(str::to_owned).to_vec(),
-            root: Some(WorkerId { pid: 4000, start: 900_000 }),
+            root: Some(WorkerId::new(4000, 900_000)),
             workers: "children".into(),
+            chosen: None,
             memory_limit: Some(2 << 30),
             limited_by: Some("cgroup v2".into()),
             worker_limits: Some(WorkerLimits { memory: None, open_files: Some(1024) }),
@@ -293,7 +306,7 @@ impl Scenario {
             let mut from = 0.0;
             while from < seconds {
                 let length = self.recycle.map_or(seconds, |n| n / self.rate * (0.8 + 0.4 * rng.random::<f64>()));
-                let id = WorkerId { pid: 4001 + lives.len() as u32, start: 900_000 + (from * 100.0) as u64 };
+                let id = WorkerId::new(4001 + lives.len() as u32, 900_000 + (from * 100.0) as u64);
                 lives.push(Life { id, from, to: (from + length).min(seconds), base });
                 from += length + worker as f64 * 0.01 + 0.3;
             }

@@ -286,6 +286,8 @@ struct TargetPart {
     command: Vec<String>,
     /// How workers were chosen.
     workers: String,
+    /// Which processes were found to be the workers, and why, if that was left to seepage.
+    chosen: Option<String>,
     memory_limit_bytes: Option<u64>,
     /// What enforced the limit.
     limited_by: Option<String>,
@@ -414,7 +416,7 @@ impl FindingPart {
                 .iter()
                 .map(|w| WorkerPart {
                     pid: w.worker.map(|id| id.pid),
-                    start: w.worker.map(|id| id.start),
+                    start: w.worker.map(|id| id.birth()),
                     readings: w.readings,
                     span: finite(w.span),
                     first: finite(w.first),
@@ -494,6 +496,7 @@ impl From<&Target> for TargetPart {
         TargetPart {
             command: target.command.clone(),
             workers: target.workers.clone(),
+            chosen: target.chosen.as_ref().map(words::chosen),
             memory_limit_bytes: target.memory_limit,
             limited_by: target.limited_by.clone(),
         }

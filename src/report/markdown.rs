@@ -44,7 +44,7 @@ fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::R
         }
         writeln!(out)?;
     }
-    for told in words::beside(verdict) {
+    for told in text::beside(record, verdict) {
         writeln!(out, "- {}", escape(&told))?;
     }
     for finding in &verdict.findings {

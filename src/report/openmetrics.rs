@@ -32,12 +32,10 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
         let total = if counts { "_total" } else { "" };
         // The points of a series stand together, in the order of time.
         let mut samples: Vec<&Sample> = record.samples.iter().collect();
-        samples.sort_by(|a, b| {
-            (a.worker.pid, a.worker.start).cmp(&(b.worker.pid, b.worker.start)).then(a.t.total_cmp(&b.t))
-        });
+        samples.sort_by(|a, b| a.worker.cmp(&b.worker).then(a.t.total_cmp(&b.t)));
         for sample in samples {
             let Some(value) = read(sample) else { continue };
-            let (pid, born, at) = (sample.worker.pid, sample.worker.start, start + sample.t);
+            let (pid, born, at) = (sample.worker.pid, sample.worker.birth(), start + sample.t);
             put(&mut out, &format!("{name}{total}{{{run},pid=\"{pid}\",start=\"{born}\"}} {value} {at:.3}"));
         }
     }

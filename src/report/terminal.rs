@@ -35,7 +35,7 @@ pub fn render(record: &RunRecord, verdict: &Verdict, colour: bool, width: usize)
         out.push_str(&fold::row(&format!("  {state}  "), &row, width));
     }
 
-    let notes = words::beside(verdict);
+    let notes = text::beside(record, verdict);
     if !notes.is_empty() {
         out.push('\n');
     }

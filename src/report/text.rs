@@ -61,6 +61,12 @@ impl Mood {
     }
 }
 
+/// Who the workers are, where that was found out, and all else that is said beside a verdict, a sentence each.
+pub fn beside(record: &RunRecord, verdict: &Verdict) -> Vec<String> {
+    let workers = record.meta.target.chosen.as_ref().map(|chosen| capital(&words::chosen(chosen)));
+    workers.into_iter().chain(words::beside(verdict)).collect()
+}
+
 /// A worker as reports call it: its PID, or the pool.
 pub fn worker_name(worker: Option<WorkerId>) -> String {
     worker.map_or_else(|| "pool".to_owned(), |w| format!("PID {}", w.pid))

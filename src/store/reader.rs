@@ -280,7 +280,7 @@ mod tests {
     fn written(parent: &Path) -> PathBuf {
         let mut run = RunDirectory::create(parent, "run").unwrap();
         for tick in 0..20 {
-            let mut sample = Sample::new(f64::from(tick) * 0.1, WorkerId { pid: 7, start: 8 });
+            let mut sample = Sample::new(f64::from(tick) * 0.1, WorkerId::new(7, 8));
             sample.anon = Some(4096);
             run.append(&Entry::Sample(sample)).unwrap();
             run.append(&Entry::Host(HostSample { t: 0.5, ..Default::default() })).unwrap();

@@ -5,6 +5,8 @@
 //! what a command beside it did. When the harness ends, however it ends, its sockets close, and guard and keepers kill
 //! everything. So nothing that was started outlives a run, even if two of the three are killed at once.
 
+mod candidate;
+mod choice;
 mod claim;
 mod exec;
 mod guard;
@@ -19,6 +21,7 @@ mod signal;
 mod target;
 mod tree;
 
+pub use choice::{Candidate, MEASURABLE, Rule, choose};
 pub use claim::{sweep_groups, sweep_scratch};
 pub use guard::{ARGUMENT as GUARD_ARGUMENT, run as run_guard};
 pub use launch::{Guard, KILLING, LaunchError, Launched, TargetEvent};

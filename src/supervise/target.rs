@@ -3,7 +3,10 @@
 use super::{Roster, Scope, tree};
 use crate::config::Workers;
 use crate::model::ExitCause;
-use crate::probe::{WorkerProbe, command_words, find_group, group_processes};
+use crate::probe::{
+    WorkerProbe, command_words, container_groups, containers_called, find_group, group_processes, hierarchies,
+    process_of, unit_groups, unit_name,
+};
 use regex::Regex;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -19,12 +22,16 @@ const LISTED: usize = 8;
 /// What is to be attached to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
-    /// The process with this PID.
-    Pid(u32),
+    /// The processes with these PIDs.
+    Pids(Vec<u32>),
     /// The processes whose command line matches this regular expression.
     Match(String),
     /// The processes of this control group.
     Group(PathBuf),
+    /// The processes of this unit of systemd.
+    Unit(String),
+    /// The processes of the container with this ID, or one that begins like this, or with this name.
+    Container(String),
 }
 
 /// Why nothing can be attached to.
@@ -40,6 +47,16 @@ pub enum AttachError {
         pid: u32,
         /// Why.
         source: io::Error,
+    },
+    /// It is a thread.
+    #[error("{thread} is a thread of process {pid}{name}; give --pid {pid}")]
+    Thread {
+        /// What was given.
+        thread: u32,
+        /// The process.
+        pid: u32,
+        /// Its command name in parentheses, after a space.
+        name: String,
     },
     /// The process has nothing to judge.
     #[error("process {0} has no memory of its own: it is a kernel thread, or has ended and was not reaped yet")]
@@ -75,6 +92,36 @@ pub enum AttachError {
     /// The path is no control group.
     #[error("{}: no control group; give its directory, or its path as /proc/PID/cgroup has it", .0.display())]
     NoGroup(PathBuf),
+    /// There is no such unit.
+    #[error(
+        "{0}: no control group of this unit is here, in systemd's hierarchy or that of version 2: it isn't started, or its name is another one (`systemctl status` lists them)"
+    )]
+    NoUnit(String),
+    /// There is no such container.
+    #[error(
+        "no container whose ID begins with `{name}`, or whose name is that, has a control group here; `docker ps --no-trunc` and `podman ps --no-trunc` list IDs{unread}"
+    )]
+    NoContainer {
+        /// What was asked for.
+        name: String,
+        /// What could not be read in search of names, each after a line break.
+        unread: String,
+    },
+    /// Several groups could be meant.
+    #[error("{count} control groups could be `{name}`; give one of them:{list}")]
+    SeveralGroups {
+        /// What was asked for.
+        name: String,
+        /// How many.
+        count: usize,
+        /// The first of them, each after a line break.
+        list: String,
+    },
+    /// A control group has no process of its own.
+    #[error(
+        "a control group has no process of its own whose children could be meant: use --workers auto, or descendants for all that is in it"
+    )]
+    NotOfGroup,
     /// The group has no process.
     #[error("{}: no process of this control group can be seen", .0.display())]
     EmptyGroup(PathBuf),
@@ -102,24 +149,18 @@ impl Attached {
     /// If it isn't there, can't be read, or isn't clear.
     pub fn find(wanted: &Wanted, workers: &Workers) -> Result<Self, AttachError> {
         match wanted {
-            Wanted::Pid(pid) => Self::process(*pid, workers),
-            Wanted::Match(pattern) => {
-                let found = matching(pattern)?;
-                if *workers != Workers::Itself {
-                    return Self::process(only(pattern, &found)?, workers);
-                }
-                let pids: Vec<u32> = found.iter().map(|(pid, _)| *pid).collect();
-                let example = oldest(&pids).ok_or_else(|| AttachError::NoMatch(pattern.clone()))?;
-                let workers = Workers::Match(pattern.clone());
-                Self::pool(Scope::Host, &workers, example, format!("matching {pattern}"))
-            }
+            Wanted::Pids(pids) => Self::processes(pids, workers),
+            Wanted::Match(pattern) => Self::matching(pattern, workers),
             Wanted::Group(path) => {
                 let directory = find_group(path).ok_or_else(|| AttachError::NoGroup(path.clone()))?;
-                let example =
-                    oldest(&group_processes(&directory)).ok_or_else(|| AttachError::EmptyGroup(path.clone()))?;
-                let chosen = format!("in the control group {}", directory.display());
-                Self::pool(Scope::Group(directory), &Workers::Itself, example, chosen)
+                Self::group(directory, workers)
             }
+            Wanted::Unit(name) => {
+                let name = unit_name(name);
+                let found = unit_groups(&hierarchies(), &name);
+                Self::group(only_group(&name, found)?.ok_or(AttachError::NoUnit(name))?, workers)
+            }
+            Wanted::Container(name) => Self::group(container(name)?, workers),
         }
     }
 
@@ -128,44 +169,133 @@ impl Attached {
         Ok(Attached { root: None, example, roster, chosen, notes: Vec::new() })
     }
 
-    fn process(pid: u32, workers: &Workers) -> Result<Self, AttachError> {
-        let root = open(pid)?;
-        let words = root.command_line();
-        let children = tree::children(pid);
-        if *workers == Workers::Itself
-            && !children.is_empty()
-            && let Some(name) = wrapper(&words)
-        {
-            return Err(AttachError::Wrapper { pid, name, children: list(&children) });
+    /// All that match, whoever started them; with a choice among them, the one process whose workers are meant.
+    fn matching(pattern: &str, workers: &Workers) -> Result<Self, AttachError> {
+        let found = matching(pattern)?;
+        if !matches!(workers, Workers::Auto | Workers::Itself) {
+            return Self::processes(&[only(pattern, &found)?], workers);
         }
-        if root.read(0.0, None).is_none() {
-            return Err(AttachError::Bare(pid));
-        }
+        let pids: Vec<u32> = found.iter().map(|(pid, _)| *pid).collect();
+        let example = oldest(&pids).ok_or_else(|| AttachError::NoMatch(pattern.to_owned()))?;
+        let all = Workers::Match(pattern.to_owned());
+        let mut attached = Self::pool(Scope::Host, &all, example, format!("matching {pattern}"))?;
+        let shown: Vec<String> =
+            pids.iter().take(LISTED).map(|pid| format!("PID {pid} ({})", shown_line(*pid))).collect();
+        let more = match pids.len().saturating_sub(LISTED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let match_it = if pids.len() == 1 { "1 process matches" } else { &format!("{} processes match", pids.len()) };
+        attached.notes.push(format!("{match_it}: {}{more}", shown.join(", ")));
+        Ok(attached)
+    }
+
+    fn group(directory: PathBuf, workers: &Workers) -> Result<Self, AttachError> {
+        let all = match workers {
+            Workers::Auto => Workers::Auto,
+            // All that is in the group.
+            Workers::Descendants => Workers::Itself,
+            _ => return Err(AttachError::NotOfGroup),
+        };
+        let example = oldest(&group_processes(&directory)).ok_or_else(|| AttachError::EmptyGroup(directory.clone()))?;
+        let how = if all == Workers::Auto { "auto" } else { "all" };
+        let chosen = format!("{how} in the control group {}", directory.display());
+        Self::pool(Scope::Group(directory), &all, example, chosen)
+    }
+
+    fn processes(pids: &[u32], workers: &Workers) -> Result<Self, AttachError> {
+        let mut roots: Vec<WorkerProbe> = Vec::new();
         let mut notes = Vec::new();
-        match (workers, children.len()) {
-            (Workers::Itself, count @ 1..) => notes.push(format!(
-                "process {pid} has children ({count}), which are not judged; --workers children judges them"
-            )),
-            (Workers::Children | Workers::Descendants, 0) => {
-                notes.push(format!("process {pid} has no children yet; --workers self judges itself"));
+        for pid in pids {
+            if roots.iter().any(|root| root.id().pid == *pid) {
+                continue;
             }
-            _ => {}
+            let root = process(*pid, workers)?;
+            notes.extend(note_of(*pid, workers));
+            roots.push(root);
         }
         let chosen = match workers {
+            Workers::Auto => "auto".into(),
             Workers::Itself => "self".into(),
             Workers::Children => "children".into(),
             Workers::Descendants => "descendants".into(),
             Workers::Match(pattern) => format!("matching {pattern}"),
         };
-        let followed = open(pid)?;
-        // Two looks at one PID: both must have seen the same process.
-        if followed.id() != root.id() {
-            return Err(AttachError::NoProcess(pid));
-        }
-        let example = open(pid)?;
-        let roster = Roster::new(Scope::Process(followed), workers)?;
-        Ok(Attached { root: Some(root), example, roster, chosen, notes })
+        let again = |root: &WorkerProbe| {
+            // Two looks at one PID: both must have seen the same process.
+            let pid = root.id().pid;
+            open(pid).ok().filter(|again| again.id() == root.id()).ok_or(AttachError::NoProcess(pid))
+        };
+        let example = again(roots.first().ok_or(AttachError::NoProcess(0))?)?;
+        let root = if let [root] = &roots[..] { Some(again(root)?) } else { None };
+        let roster = Roster::new(Scope::Processes(roots), workers)?;
+        Ok(Attached { root, example, roster, chosen, notes })
     }
+}
+
+/// Opens a process that may be judged, or whose children may.
+fn process(pid: u32, workers: &Workers) -> Result<WorkerProbe, AttachError> {
+    if let Some(owner) = std::fs::read(format!("/proc/{pid}/status")).ok().and_then(|status| process_of(&status))
+        && owner != pid
+    {
+        let name = command_line(owner).first().map_or_else(String::new, |program| format!(" ({program})"));
+        return Err(AttachError::Thread { thread: pid, pid: owner, name });
+    }
+    let root = open(pid)?;
+    let children = tree::children(pid);
+    if *workers == Workers::Itself
+        && !children.is_empty()
+        && let Some(name) = wrapper(&root.command_line())
+    {
+        return Err(AttachError::Wrapper { pid, name, children: list(&children) });
+    }
+    if root.read(0.0, None).is_none() {
+        return Err(AttachError::Bare(pid));
+    }
+    Ok(root)
+}
+
+/// What the user should know of this choice.
+fn note_of(pid: u32, workers: &Workers) -> Option<String> {
+    match (workers, tree::children(pid).len()) {
+        (Workers::Itself, count @ 1..) => {
+            Some(format!("process {pid} has children ({count}), which are not judged; --workers children judges them"))
+        }
+        (Workers::Children | Workers::Descendants, 0) => {
+            Some(format!("process {pid} has no children yet; --workers self judges itself"))
+        }
+        _ => None,
+    }
+}
+
+/// The control group of a container.
+fn container(name: &str) -> Result<PathBuf, AttachError> {
+    let hierarchies = hierarchies();
+    let mut found = container_groups(&hierarchies, name);
+    let mut unread = Vec::new();
+    if found.is_empty() || name.is_empty() {
+        let homes = std::env::var_os("HOME").map(PathBuf::from);
+        let roots: Vec<PathBuf> = [PathBuf::from("/")].into_iter().chain(homes).collect();
+        let (ids, could_not) = containers_called(&roots, name);
+        found = ids.iter().flat_map(|id| container_groups(&hierarchies, id)).collect();
+        unread = could_not;
+    }
+    let unread = unread.iter().take(LISTED).map(|unread| format!("\n    {unread}")).collect();
+    only_group(name, found.into_values().collect())?
+        .ok_or_else(|| AttachError::NoContainer { name: name.to_owned(), unread })
+}
+
+/// The one group of these that has a process, or else the first; `None` if there is none.
+fn only_group(name: &str, mut found: Vec<PathBuf>) -> Result<Option<PathBuf>, AttachError> {
+    if found.iter().any(|group| !group_processes(group).is_empty()) {
+        found.retain(|group| !group_processes(group).is_empty());
+        if found.len() > 1 {
+            let shown = found.iter().take(LISTED).map(|group| format!("\n    --cgroup {}", group.display()));
+            let (list, count) = (shown.collect(), found.len());
+            return Err(AttachError::SeveralGroups { name: name.to_owned(), count, list });
+        }
+    }
+    Ok(found.into_iter().next())
 }
 
 /// Follows a target's first process to its end.
@@ -207,10 +337,23 @@ fn oldest(pids: &[u32]) -> Option<WorkerProbe> {
 fn matching(pattern: &str) -> Result<Vec<(u32, Vec<String>)>, AttachError> {
     let regex = Regex::new(pattern)?;
     let all = tree::everyone().into_iter().map(|pid| (pid, command_line(pid)));
-    let found: Vec<_> = all
-        .filter(|(_, words)| !words.is_empty() && regex.is_match(&words.join(" ")) && wrapper(words).is_none())
-        .collect();
+    let found: Vec<_> = all.filter(|(pid, words)| fits(*pid, words, &regex)).collect();
     if found.is_empty() { Err(AttachError::NoMatch(pattern.to_owned())) } else { Ok(found) }
+}
+
+/// Whether the command line `words` of a process matches, and it is neither one that only waits for a match nor a seepage, in whose
+/// command line the pattern stands.
+pub(super) fn fits(pid: u32, words: &[String], pattern: &Regex) -> bool {
+    !words.is_empty() && pattern.is_match(&words.join(" ")) && wrapper(words).is_none() && !is_seepage(pid, words)
+}
+
+/// Whether a process is a seepage that watches or runs something; its demonstration server is a target like any other.
+fn is_seepage(pid: u32, words: &[String]) -> bool {
+    let program = std::fs::read_link(format!("/proc/{pid}/exe")).ok();
+    let name = program.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
+    let ours = program.is_some() && program == std::env::current_exe().ok();
+    let named = name.is_some_and(|name| name.trim_end_matches(" (deleted)") == "seepage");
+    (ours || named) && words.get(1).is_none_or(|command| command != "demo-server")
 }
 
 /// The one match that is not below another.
@@ -233,13 +376,17 @@ fn only(pattern: &str, found: &[(u32, Vec<String>)]) -> Result<u32, AttachError>
 fn list(pids: &[u32]) -> String {
     let mut text = String::new();
     for pid in pids.iter().take(LISTED) {
-        let words = crate::config::redacted_words(&command_line(*pid)).join(" ");
-        text.push_str(&format!("\n    --pid {pid}  {}", words.chars().take(80).collect::<String>()));
+        text.push_str(&format!("\n    --pid {pid}  {}", shown_line(*pid)));
     }
     if pids.len() > LISTED {
         text.push_str(&format!("\n    and {} more", pids.len() - LISTED));
     }
     text
+}
+
+/// The beginning of a command line, without secrets.
+fn shown_line(pid: u32) -> String {
+    crate::config::redacted_words(&command_line(pid)).join(" ").chars().take(80).collect()
 }
 
 /// Program and arguments of `pid`; empty for a kernel thread and what has ended.
@@ -296,7 +443,7 @@ mod tests {
     fn what_is_not_there_is_said() {
         let mut child = Command::new("true").spawn().unwrap();
         child.wait().unwrap();
-        let gone = Attached::find(&Wanted::Pid(child.id()), &Workers::Itself).unwrap_err();
+        let gone = Attached::find(&Wanted::Pids(vec![child.id()]), &Workers::Itself).unwrap_err();
         assert!(matches!(gone, AttachError::NoProcess(_)), "{gone}");
         let none = Wanted::Match(format!("no-such-{}-process", std::process::id()));
         assert!(matches!(Attached::find(&none, &Workers::Itself).unwrap_err(), AttachError::NoMatch(_)));
@@ -311,7 +458,7 @@ mod tests {
     #[test]
     fn a_process_is_found_and_its_end_is_told() {
         let mut child = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
-        let attached = Attached::find(&Wanted::Pid(child.id()), &Workers::Itself).unwrap();
+        let attached = Attached::find(&Wanted::Pids(vec![child.id()]), &Workers::Itself).unwrap();
         assert!(attached.notes.is_empty());
         let mut roster = attached.roster;
         assert_eq!(roster.refresh(true).0.len(), 1);

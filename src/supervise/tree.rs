@@ -1,6 +1,6 @@
 //! The process tree, as `/proc` has it at one moment.
 
-use crate::probe::parse_stat;
+use crate::probe::{ProcStat, parse_stat};
 use std::collections::{HashMap, HashSet};
 use std::fs;
 
@@ -46,7 +46,16 @@ pub fn everyone() -> Vec<u32> {
 
 /// The parent of `pid`; `None` if it has ended.
 pub fn parent(pid: u32) -> Option<u32> {
-    Some(parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)?.parent)
+    Some(stat(pid)?.parent)
+}
+
+/// When `pid` started, in ticks since boot; `None` if it has ended.
+pub fn start(pid: u32) -> Option<u64> {
+    stat(pid).filter(|stat| !stat.has_ended()).map(|stat| stat.start)
+}
+
+fn stat(pid: u32) -> Option<ProcStat> {
+    parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
 fn all() -> impl Iterator<Item = u32> {

@@ -107,7 +107,7 @@ impl Source {
         let base = self.uniform(20.0, 80.0) * MIB;
         let step = REQUESTS / (self.readings - 1) as f64;
         Series {
-            worker: Some(WorkerId { pid, start: u64::from(pid) }),
+            worker: Some(WorkerId::new(pid, u64::from(pid))),
             t: (0..n).map(|i| i as f64 * 0.1).collect(),
             x: (0..n).map(|i| i as f64 * step).collect(),
             y: levels.into_iter().map(|y| ((base + y) / PAGE).round().max(0.0) * PAGE).collect(),
@@ -322,7 +322,7 @@ fn reloaded(s: &mut Source) -> Vec<Series> {
         let part = |range: std::ops::Range<usize>, pid: u32| {
             let first = one.x[range.start];
             Series {
-                worker: Some(WorkerId { pid, start: u64::from(pid) }),
+                worker: Some(WorkerId::new(pid, u64::from(pid))),
                 t: one.t[range.clone()].to_vec(),
                 x: one.x[range.clone()].iter().map(|x| x - first).collect(),
                 y: one.y[range].to_vec(),

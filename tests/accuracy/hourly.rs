@@ -22,7 +22,7 @@ fn record(per_hour: f64, budget: f64, per: Per) -> RunRecord {
     for tick in 0..2400_u32 {
         let t = f64::from(tick) * 0.25;
         for pid in [10, 11] {
-            let mut sample = Sample::new(t, WorkerId { pid, start: 1 });
+            let mut sample = Sample::new(t, WorkerId::new(pid, 1));
             // Memory comes in pages, and not all of it at once.
             let noise = u64::from(tick.wrapping_mul(2_654_435_761).wrapping_add(pid) >> 29);
             sample.anon = Some(((20.0 * MIB + per_hour * t / 3600.0) / 4096.0) as u64 * 4096 + noise * 4096);

@@ -76,7 +76,7 @@ struct Worker {
 impl Worker {
     fn new(pid: u32, start: u64, life: u64, rng: &mut ChaCha8Rng) -> Self {
         let base = 66 * 1024 * 1024 + rng.random_range(0..512 * 1024);
-        Worker { id: WorkerId { pid, start }, served: 0, life, base, kept: 0, high: 0, fds: 12, unshared: 0 }
+        Worker { id: WorkerId::new(pid, start), served: 0, life, base, kept: 0, high: 0, fds: 12, unshared: 0 }
     }
 
     fn serve(&mut self, mode: Mode, files: &mut u64, rng: &mut ChaCha8Rng) {

@@ -36,7 +36,7 @@ fn workers(length: f64, slope: f64, spread: f64, rho: f64, seed: u64) -> Vec<Ser
             let level = |i: usize| 3e7 + slope * x[i] + common[i] + own[i];
             let y = (0..readings).map(|i| (level(i) / PAGE).round() * PAGE).collect();
             let t = x.iter().map(|x| x / 50.0).collect();
-            Series { worker: Some(WorkerId { pid, start: 1 }), t, x, y, ..Series::default() }
+            Series { worker: Some(WorkerId::new(pid, 1)), t, x, y, ..Series::default() }
         })
         .collect()
 }

@@ -15,7 +15,7 @@ fn judged(series: &[Series], budget: f64, quantum: f64) -> Finding {
 fn series(pid: u32, x: Vec<f64>, y: Vec<f64>) -> Series {
     let t = (0..x.len()).map(|i| i as f64).collect();
     let soak_from = x.first().copied().unwrap_or(0.0);
-    Series { worker: Some(WorkerId { pid, start: 1 }), t, x, y, soak_from, ..Series::default() }
+    Series { worker: Some(WorkerId::new(pid, 1)), t, x, y, soak_from, ..Series::default() }
 }
 
 /// A worker with pages of noise on a line.

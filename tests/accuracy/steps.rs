@@ -109,7 +109,7 @@ fn run(case: &Case, seed: u64) -> RunRecord {
             levels[w] = rho * levels[w] + sd * (1.0 - rho * rho).sqrt() * normal(&mut rng);
             let kept: f64 = counts.iter().zip(case.kept).map(|(n, c)| *n as f64 * c).sum();
             let filled = case.cache * (1.0 - (-(counts[0] as f64) / 700.0).exp());
-            let mut sample = Sample::new(t, WorkerId { pid: 10 + w as u32, start: 1 });
+            let mut sample = Sample::new(t, WorkerId::new(10 + w as u32, 1));
             sample.anon = Some(((base + kept + filled + levels[w]) / PAGE) as u64 * PAGE as u64);
             sample.swap = Some(0);
             sample.fds = Some(9);

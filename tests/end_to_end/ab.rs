@@ -22,6 +22,7 @@ name = "apache"
 [target]
 prepare = [["cp", "-r", "{modules}", "${{work_dir}}/.libs"]]
 command = ["/usr/sbin/apache2", "-DFOREGROUND", "-f", "{conf}"]
+workers = "children"
 ready = {{ http = "http://127.0.0.1:${{port}}/" }}
 stop = {{ grace = "5s" }}
 [target.env]

@@ -197,7 +197,7 @@ fn run_directory(parent: &Path, kept: u64) -> std::path::PathBuf {
     let mut run = RunDirectory::create(parent, "run").unwrap();
     for (t, requests, kib) in readings(300, kept) {
         for pid in [7, 8] {
-            let mut sample = Sample::new(t as f64 + 0.1, WorkerId { pid, start: 99 });
+            let mut sample = Sample::new(t as f64 + 0.1, WorkerId::new(pid, 99));
             sample.anon = Some(1024 * (kib + u64::from(pid) % 2 * 4));
             (sample.swap, sample.requests) = (Some(0), Some(requests + u64::from(pid)));
             (sample.fds, sample.threads) = (Some(20), Some(4));

@@ -106,7 +106,7 @@ impl Drop for Server {
 #[test]
 fn a_parent_whose_children_do_the_work_is_not_what_passes() {
     let server = Server::start("malloc");
-    let ended = server.attach(&["--pid", &server.pid(), "--for", "4s"]);
+    let ended = server.attach(&["--pid", &server.pid(), "--workers", "self", "--for", "4s"]);
     assert_eq!(ended.code, Some(11), "{}", ended.story());
     let text = ended.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(text.contains("not judged") && text.contains("`--workers children`"), "{}", ended.story());
@@ -297,7 +297,8 @@ fn what_is_not_there_or_not_clear_is_said_before_anything_is_written() {
     let children = format!("/proc/{0}/task/{0}/children", shell.id());
     wait_until("the shell has a child", || std::fs::read_to_string(&children).is_ok_and(|text| !text.is_empty()));
     let sleeper: u32 = std::fs::read_to_string(&children).unwrap().trim().parse().unwrap();
-    refused(&["--pid", &shell.id().to_string()], 2, &format!("attach to that:\n    --pid {sleeper}"));
+    let pid = shell.id().to_string();
+    refused(&["--pid", &pid, "--workers", "self"], 2, &format!("attach to that:\n    --pid {sleeper}"));
     signal(sleeper, Signal::SIGKILL);
     signal(shell.id(), Signal::SIGKILL);
     shell.wait().unwrap();
@@ -339,11 +340,14 @@ fn a_control_group_is_watched_with_its_memory() {
     let moved = whole.iter().try_for_each(|pid| std::fs::write(group.join("cgroup.procs"), pid.to_string()));
     let seen = moved.is_ok().then(|| {
         let ended = server.attach(&["--cgroup", &name, "--warm-up", "0s", "--for", FOR]);
-        (ended.story(), ended.code, ended.events("spawned").len(), ended.read("host.jsonl"))
+        let all = server.attach(&["--cgroup", &name, "--workers", "descendants", "--for", "1s"]);
+        let unclear = server.attach(&["--cgroup", &name, "--workers", "children"]);
+        let spawned = [&ended, &all].map(|ended| ended.events("spawned").len());
+        (ended.story(), (ended.code, unclear.code), spawned, ended.read("host.jsonl"))
     });
     drop(server);
     std::fs::remove_dir(group).unwrap();
     let Some((story, code, spawned, host)) = seen else { return };
-    assert_eq!((code, spawned), (Some(10), 3), "{story}");
+    assert_eq!((code, spawned), ((Some(10), Some(2)), [2, 3]), "{story}");
     assert!(host.lines().all(|line| line.contains("\"cgroup_memory\":")), "{host}");
 }

@@ -158,6 +158,7 @@ command = [
     "${{seepage}}", "demo-server", "--port", "${{port}}", "--workers", "{workers}", "--fault", "{fault}",
     "--access-log", "${{work_dir}}/access.log",
 ]
+workers = "children"
 ready = {{ http = "http://127.0.0.1:${{port}}/status" }}
 stop = {{ grace = "2s" }}
 [requests.log]

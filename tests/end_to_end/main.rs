@@ -31,3 +31,4 @@ mod settle;
 mod supervise;
 mod survivors;
 mod whole_target;
+mod workers;

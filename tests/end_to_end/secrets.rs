@@ -12,6 +12,7 @@ command = [
     "env", "UNSUSPICIOUS=${env:SEEPAGE_TEST_UNSUSPICIOUS}",
     "${seepage}", "demo-server", "--port", "${port}", "--workers", "1",
 ]
+workers = "children"
 ready = { http = "http://joe:hidden-c@127.0.0.1:${port}/status" }
 [target.env]
 UNSUSPICIOUS_TOO = "hidden-d"

@@ -286,7 +286,7 @@ fn no_worker_of_a_large_recycling_pool_is_missed() {
             if (wait() > 0) { $alive-- } else { sleep 1 }
         }'"#;
     let pids = bench.path().join("pids");
-    let target = format!("env = {{ PIDS = {:?} }}\n{AT_ONCE}", pids.to_str().unwrap());
+    let target = format!("workers = 'children'\nenv = {{ PIDS = {:?} }}\n{AT_ONCE}", pids.to_str().unwrap());
     let ended = bench.run(&harness(&bench, script, &target, "12"), &[]);
     let made: Vec<u64> = std::fs::read_to_string(&pids).unwrap().lines().map(|l| l.parse().unwrap()).collect();
     assert_eq!(made.len(), 1500, "{}", ended.stderr);

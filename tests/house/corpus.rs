@@ -99,6 +99,11 @@ fn proc_status() {
 }
 
 #[test]
+fn socket_table() {
+    run(&["fuzz/corpus/socket_table"], 2000, entries::socket_table);
+}
+
+#[test]
 fn status_page() {
     run(&["fuzz/corpus/status_page"], 1000, entries::status_page);
 }

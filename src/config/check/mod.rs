@@ -13,9 +13,9 @@ mod workload;
 #[cfg(test)]
 mod tests;
 
-use super::problem::{KeyPath, Problems};
+use super::problem::{KeyPath, Problem, Problems};
 use super::setting::{listed, unknown};
-use super::{Harness, Span};
+use super::{Harness, RequestsConfig, Span};
 use crate::model::PerRequest;
 use regex::Regex;
 use std::ops::RangeInclusive;
@@ -47,6 +47,14 @@ pub(super) fn check(harness: &Harness, problems: &mut Problems) {
     check_sample(&mut checker, harness);
     check_heap(&mut checker, harness);
     variants::check(&mut checker, harness);
+}
+
+/// What is wrong with a way to count requests that stands in no file: each with its key, the message and what to do.
+pub fn wrong_with_requests(requests: &RequestsConfig) -> Vec<(String, String)> {
+    let mut problems = Problems::default();
+    target::check_requests(&mut Checker { problems: &mut problems }, requests);
+    let told = |problem: Problem| (problem.at.dotted(), format!("{}; {}", problem.message, problem.help));
+    problems.into_list().into_iter().map(told).collect()
 }
 
 /// Collects problems.

@@ -41,7 +41,10 @@ table! {
 
 choice! {
     /// Which of the target's processes are workers.
-    pub enum Workers = Children {
+    pub enum Workers = Auto {
+        /// Those that are found to do the work: the processes that the log or the status page names; else those that hold a
+        /// listening socket and use the CPU; else children of the same program; else the process itself.
+        "auto" Auto,
         /// The launched process itself.
         "self" Itself,
         /// Its children.

@@ -1,6 +1,6 @@
 //! Things that happen once: a worker appears, a phase begins, a limit is hit.
 
-use super::WorkerId;
+use super::{Chosen, WorkerId};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -30,6 +30,8 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         age: Option<f64>,
     },
+    /// It was found out which processes are the workers.
+    Chosen(Chosen),
     /// A worker ended.
     Exited {
         /// The worker.

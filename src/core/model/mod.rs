@@ -6,6 +6,7 @@
 mod amounts;
 mod as_text;
 mod census;
+mod chosen;
 mod event;
 mod heap;
 mod record;
@@ -21,6 +22,7 @@ pub use amounts::{allowed_rate, amount, level, percent, rate, whole_percent};
 #[doc(hidden)]
 pub use as_text::as_text;
 pub use census::{Census, Kin, MOST_LISTED, OtherProcess, Zombies};
+pub use chosen::{Choosing, Chosen, ChosenGroup, ChosenParent, MOST_TOLD};
 pub use event::{Event, EventKind, ExitCause, PhaseKind, ended_by};
 pub use heap::{CallStack, Frame, HeapEntry, HeapLook, HeapLost, HeapReading, HeapRecord, SampledBlock};
 pub use record::{

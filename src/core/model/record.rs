@@ -1,7 +1,7 @@
 //! Everything that is known of one run.
 
 use super::{
-    Census, Event, HeapRecord, HostSample, LoadSample, MemoryKind, Per, Resource, Sample, Understood, WorkerId,
+    Census, Chosen, Event, HeapRecord, HostSample, LoadSample, MemoryKind, Per, Resource, Sample, Understood, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -144,8 +144,11 @@ pub struct Target {
     /// Its first process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<WorkerId>,
-    /// How workers were chosen: `self`, `children`, `descendants`, or a pattern.
+    /// How workers were chosen: `auto`, `self`, `children`, `descendants`, or a pattern.
     pub workers: String,
+    /// Which processes `auto` has found to be the workers; missing before that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<Chosen>,
     /// Memory limit in bytes, if one was set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory_limit: Option<u64>,

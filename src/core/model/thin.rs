@@ -215,7 +215,7 @@ mod tests {
     fn thinned(most: usize, workers: impl Iterator<Item = u32>) -> Vec<Sample> {
         let (mut thinner, mut kept) = (Thinner::new(most), Vec::new());
         for (t, pid) in workers.enumerate() {
-            thinner.push(&mut kept, Sample::new(t as f64, WorkerId { pid, start: 1 }));
+            thinner.push(&mut kept, Sample::new(t as f64, WorkerId::new(pid, 1)));
             assert!(kept.len() <= most);
         }
         let told = thinner.finish(&mut kept, "the workers");
@@ -250,7 +250,7 @@ mod tests {
     fn workers_without_end_take_no_memory_without_end() {
         let (mut thinner, mut kept) = (Thinner::new(1 << 20), Vec::new());
         for pid in 0..MOST_WORKERS as u32 + 10 {
-            thinner.push(&mut kept, Sample::new(0.0, WorkerId { pid, start: 1 }));
+            thinner.push(&mut kept, Sample::new(0.0, WorkerId::new(pid, 1)));
         }
         let told = thinner.finish(&mut kept, "the workers");
         assert_eq!(told, ["there were too many workers: 10 readings of the later ones are left out"]);

@@ -403,7 +403,7 @@ impl Collector {
                 if incarnations > MOST_WORKERS {
                     return Err(too_many());
                 }
-                let id = WorkerId { pid, start };
+                let id = WorkerId::new(pid, start);
                 samples.extend(life.iter().map(|raw| {
                     let mut sample = Sample::new(raw.t, id);
                     (sample.anon, sample.swap) = (raw.memory, raw.swap);

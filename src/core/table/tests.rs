@@ -80,7 +80,7 @@ fn workers_and_pids_are_incarnations_and_so_are_restarts() {
         [(0.0, 0), (0.0, 1), (0.0, 2), (1.0, 0), (1.9, 0), (2.0, 0)]
     );
     let started = read_text("time,pid,start,anon_kib\n0,7,100,1\n1,7,100,1\n2,7,300,1\n0.5,7,100,1\n");
-    let ids = [WorkerId { pid: 7, start: 100 }, WorkerId { pid: 7, start: 300 }];
+    let ids = [WorkerId::new(7, 100), WorkerId::new(7, 300)];
     assert_eq!(started.record.workers(), ids);
 }
 

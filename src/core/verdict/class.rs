@@ -189,7 +189,7 @@ mod tests {
         let x: Vec<f64> = (0..300).map(|i| 100.0 * f64::from(i)).collect();
         let mut series = |pid: u32| {
             let y = x.iter().map(|x| ((50e6 + level(pid, *x) + noise()) / 4096.0).round() * 4096.0).collect();
-            let worker = Some(WorkerId { pid, start: 1 });
+            let worker = Some(WorkerId::new(pid, 1));
             Series { worker, t: x.clone(), x: x.clone(), y, ..Series::default() }
         };
         let series: Vec<Series> = (1..=workers).map(&mut series).collect();

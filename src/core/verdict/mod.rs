@@ -56,7 +56,7 @@ pub use finding::find;
 pub use forecast::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting, forecast};
 pub use judge::{judge, page};
 pub use jumping::JumpPattern;
-pub use live::live_growth;
+pub use live::live_growths;
 pub use looks::{Found, LastLook, Look, Looks, SoakPlan, is_open};
 pub use noise::NoiseCause;
 pub use parts::leaking_parts;

@@ -164,7 +164,7 @@ impl Noise {
                 let level = |i: usize| base + slope * x[i] + shared[i] + own[i];
                 let y = (0..readings).map(|i| (level(i) / self.quantum).round() * self.quantum).collect();
                 let t = x.iter().map(|x| x / self.pace).collect();
-                Series { worker: Some(WorkerId { pid: worker as u32 + 1, start: 1 }), t, x, y, ..Series::default() }
+                Series { worker: Some(WorkerId::new(worker as u32 + 1, 1)), t, x, y, ..Series::default() }
             })
             .collect()
     }
@@ -282,7 +282,7 @@ mod tests {
                 })
                 .collect();
             let t = x.iter().map(|x| x / 50.0).collect();
-            Series { worker: Some(WorkerId { pid, start: 1 }), t, x, y, ..Series::default() }
+            Series { worker: Some(WorkerId::new(pid, 1)), t, x, y, ..Series::default() }
         };
         vec![worker(1), worker(2)]
     }

@@ -62,7 +62,7 @@ mod tests {
         };
         let x: Vec<f64> = (0..60).map(|i| 10.0 * f64::from(i)).collect();
         let y = x.iter().map(|x| 1000.0 + slope * x + noise * (0..6).map(|_| random()).sum::<f64>()).collect();
-        let worker = Some(WorkerId { pid: 1, start: 1 });
+        let worker = Some(WorkerId::new(1, 1));
         let series = Series { worker, t: x.clone(), x, y, ..Series::default() };
         Candidate { resource, axis: Axis::WorkerRequests, series: vec![series], budget: 0.01 }
     }

@@ -5,6 +5,7 @@
 
 mod account;
 pub mod bisect;
+mod chosen;
 pub mod comparison;
 mod doubts;
 mod evidence;
@@ -21,6 +22,7 @@ pub mod steps;
 pub mod understanding;
 pub mod working;
 
+pub use chosen::chosen;
 pub use evidence::{because, facts, found, model, part_name};
 pub use gates::{GateWords, Quantity, gate, quantile};
 pub use headline::{Headline, headline};

@@ -3,6 +3,7 @@
 use crate::model::{LoadSample, RunRecord, format_bytes, format_count, format_seconds};
 use crate::report::chart::thousands;
 use crate::report::text::{command, plain};
+use crate::words;
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 
@@ -128,7 +129,13 @@ pub fn details(record: &RunRecord) -> Markup {
             div.columns {
                 table.facts {
                     tbody {
-                        tr { th scope="row" { "Workers" } td { (plain(&meta.target.workers)) } }
+                        tr {
+                            th scope="row" { "Workers" }
+                            td {
+                                (plain(&meta.target.workers))
+                                @if let Some(chosen) = &meta.target.chosen { ": " (plain(&words::chosen(chosen))) }
+                            }
+                        }
                         @if let Some(limit) = meta.target.memory_limit {
                             tr {
                                 th scope="row" { "Memory limit" }

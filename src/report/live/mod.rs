@@ -5,7 +5,7 @@
 
 mod screen;
 
-use crate::model::{PhaseKind, WorkerId};
+use crate::model::{PhaseKind, Resource, WorkerId};
 use crate::verdict::Growth;
 use console::Term;
 use std::io::{self, IsTerminal, Write};
@@ -27,8 +27,8 @@ pub struct Snapshot {
     pub failures: u64,
     /// The workers that are alive.
     pub workers: Vec<WorkerProgress>,
-    /// Growth as far as it can be told.
-    pub growth: Option<Growth>,
+    /// Growth as far as it can be told, memory's first: of that, and of all else that grows.
+    pub growths: Vec<(Resource, Growth)>,
     /// Of a watch without an end: seconds after which it is looked at next, and ends at the earliest.
     pub looks: Option<(f64, f64)>,
 }

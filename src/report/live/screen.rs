@@ -16,8 +16,8 @@ const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
 pub fn block(snapshot: &Snapshot, width: usize) -> Vec<String> {
     let mut lines = vec![head(snapshot, width), traffic(snapshot)];
     lines.extend(workers(&snapshot.workers));
-    if let Some(growth) = &snapshot.growth {
-        lines.push(format!("  growth   {}", growth_words(growth)));
+    for (place, growth) in growths(snapshot).iter().enumerate() {
+        lines.push(format!("  {:<8} {growth}", if place == 0 { "growth" } else { "" }));
     }
     if let Some((next, end)) = snapshot.looks {
         lines.push(format!("  looks    next at {}, may end at {}", clock(next), clock(end)));
@@ -44,8 +44,9 @@ pub fn line(snapshot: &Snapshot) -> String {
     if !snapshot.workers.is_empty() {
         parts.push(format!("{} workers with {}", snapshot.workers.len(), format_bytes(total(&snapshot.workers))));
     }
-    if let Some(growth) = &snapshot.growth {
-        parts.push(format!("growth {}", growth_words(growth)));
+    let growths = growths(snapshot);
+    if !growths.is_empty() {
+        parts.push(format!("growth {}", growths.join(", ")));
     }
     format!("[{}] {}", clock(snapshot.elapsed), plain(&parts.join(", ")))
 }
@@ -128,8 +129,14 @@ fn rate(value: f64) -> String {
     format_count(value)
 }
 
-fn growth_words(growth: &Growth) -> String {
-    text::growth(Resource::Memory, growth.axis, &growth.interval)
+/// Growth in words: bytes of which nothing else is said are memory's.
+fn growths(snapshot: &Snapshot) -> Vec<String> {
+    let words = |(resource, growth): &(Resource, Growth)| {
+        let told = *resource == Resource::Memory || !resource.in_bytes();
+        let of = if told { String::new() } else { format!("{resource} ") };
+        format!("{of}{}", text::growth(*resource, growth.axis, &growth.interval))
+    };
+    snapshot.growths.iter().map(words).collect()
 }
 
 fn clock(elapsed: f64) -> String {
@@ -147,6 +154,11 @@ mod tests {
     use crate::verdict::Interval;
     use proptest::prelude::*;
 
+    fn growth(resource: Resource, estimate: f64, lower: f64, upper: f64) -> (Resource, Growth) {
+        let interval = Interval { estimate, lower, upper, confidence: 0.98 };
+        (resource, Growth { interval, axis: Axis::WorkerRequests })
+    }
+
     fn snapshot(workers: u32) -> Snapshot {
         Snapshot {
             name: "upload-demo".to_owned(),
@@ -157,15 +169,16 @@ mod tests {
             failures: 3,
             workers: (0..workers)
                 .map(|i| WorkerProgress {
-                    worker: WorkerId { pid: 4001 + i, start: 900 },
+                    worker: WorkerId::new(4001 + i, 900),
                     bytes: (i != 2).then_some((4 << 20) + u64::from(i) * 100_000),
                     history: (0..40).map(|t| (4 << 20) + t * u64::from(i) * 30_000).collect(),
                 })
                 .collect(),
-            growth: Some(Growth {
-                interval: Interval { estimate: 4198.0, lower: 3993.0, upper: 4403.0, confidence: 0.98 },
-                axis: Axis::WorkerRequests,
-            }),
+            growths: vec![
+                growth(Resource::Memory, 4198.0, 3993.0, 4403.0),
+                growth(Resource::Descriptors, 0.05, 0.047, 0.053),
+                growth(Resource::Tmpfs, 100.0, 90.0, 110.0),
+            ],
             looks: None,
         }
     }

@@ -170,7 +170,7 @@ fn a_line_is_cut_where_readings_are_missing() {
 #[test]
 fn a_million_readings_give_a_small_chart() {
     let (mut record, verdict) = fixture::empty();
-    let worker = crate::model::WorkerId { pid: 1, start: 1 };
+    let worker = crate::model::WorkerId::new(1, 1);
     record.samples = (0..1_000_000u64)
         .map(|i| crate::model::Sample {
             anon: Some((4 << 20) + i * 7 + i % 13 * 4096),
