@@ -142,6 +142,7 @@ fn rehearse(arguments: &Arguments, interrupt: &Interrupt) -> Result<RunRecord, P
         reports: &arguments.reports,
         label: None,
         extend: None,
+        keep: false,
         interrupt: interrupt.clone(),
     };
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });

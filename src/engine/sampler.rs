@@ -52,8 +52,23 @@ pub struct Sampler {
 enum Ask {
     /// To read everything out of turn, and to say when it is done.
     Read(SyncSender<()>),
+    /// To say how requests have been counted so far.
+    Counted(SyncSender<Counted>),
     /// To take a last reading and end.
     End,
+}
+
+/// How requests have been counted so far.
+#[derive(Debug, Default)]
+pub struct Counted {
+    /// How the lines of the log were understood, if there is one.
+    pub lines: Option<LinesRead>,
+    /// Requests of PIDs that were never those of workers.
+    pub strangers: u64,
+    /// The first such PID.
+    pub stranger: Option<u32>,
+    /// Why nothing could be counted, if that is so.
+    pub error: Option<String>,
 }
 
 /// What a sampler leaves at its end.
@@ -94,6 +109,13 @@ impl Sampler {
         if self.asks.try_send(Ask::Read(done)).is_ok() {
             let _ = is_done.recv_timeout(PATIENCE);
         }
+    }
+
+    /// How requests have been counted so far; `None` if it can't say now.
+    pub fn counted(&self) -> Option<Counted> {
+        let (answer, answered) = sync_channel(1);
+        self.asks.try_send(Ask::Counted(answer)).ok()?;
+        answered.recv_timeout(PATIENCE).ok()
     }
 
     /// Takes a last reading and ends; `None` if the thread panicked.
@@ -185,6 +207,9 @@ impl Sampling {
                     Ok(Ask::Read(done)) => {
                         self.read(true);
                         let _ = done.send(());
+                    }
+                    Ok(Ask::Counted(answer)) => {
+                        let _ = answer.send(self.counted());
                     }
                     Err(RecvTimeoutError::Timeout) => break,
                     Ok(Ask::End) | Err(RecvTimeoutError::Disconnected) => break 'ticks,
@@ -313,11 +338,18 @@ impl Sampling {
         }
     }
 
+    fn counted(&self) -> Counted {
+        let Some(counter) = &self.plan.counter else { return Counted::default() };
+        let (strangers, stranger) = counter.strangers(&self.known);
+        let error = self.counting_error.clone().filter(|_| counter.total() == 0);
+        Counted { lines: counter.lines().cloned(), strangers, stranger, error }
+    }
+
     /// Says how what requests are counted by was understood.
     fn tell_counting(&self) {
         let Some(counter) = &self.plan.counter else { return };
-        if let Some(LinesRead { lines, matched, unmatched }) = counter.lines().cloned() {
-            let (strangers, stranger) = counter.strangers(&self.known);
+        let Counted { lines, strangers, stranger, .. } = self.counted();
+        if let Some(LinesRead { lines, matched, unmatched }) = lines {
             self.event(EventKind::LogRead { lines, matched, strangers, unmatched, stranger });
         }
         if let Some(LookUps { made, left_out }) = counter.look_ups() {

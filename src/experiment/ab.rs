@@ -185,6 +185,7 @@ fn run_side(
         reports: request.directory,
         label: Some(&label),
         extend: None,
+        keep: false,
         interrupt: request.interrupt.clone(),
     };
     let finished = engine::run(&run, &mut |progress| observer.look(progress), &mut |_, _| None)

@@ -13,7 +13,7 @@ const LEAST_LATENCY: f64 = 2e-3;
 
 /// The allowed difference in each measure of a harness file's runs.
 pub fn margins(harness: &Harness) -> Margins {
-    let budgets = harness.budget.amounts();
+    let budgets = harness.budgets();
     let traced = harness.heap.mode != HeapMode::Off;
     allowed(|resource| budgets.of(resource, traced), &harness.compare)
 }

@@ -46,8 +46,9 @@ pub fn judge(record: &RunRecord) -> Verdict {
     pages::explain(record, &mut findings);
     let table = record.meta.understood.iter().flat_map(|table| table.doubts.iter().cloned().map(Doubt::Table));
     let accounts = whole::doubts(record).into_iter().chain(counts::doubts(record)).chain(counts::idle(record));
-    let doubts: Vec<Doubt> = table.chain(accounts).collect();
-    if !doubts.is_empty() {
+    // Of a run that failed, the cause is what there is to say.
+    let doubts: Vec<Doubt> = table.chain(accounts).filter(|_| !record.meta.has_failed()).collect();
+    if !doubts.is_empty() || record.meta.has_failed() {
         // A longer run would be wrong in the same way.
         findings.iter_mut().for_each(|finding| finding.settle = None);
     }
@@ -61,6 +62,10 @@ pub fn judge(record: &RunRecord) -> Verdict {
     let mut notes: Vec<Note> = doubts.into_iter().map(Note::Doubt).collect();
     notes.extend(readings.into_iter().map(Note::Readings));
     notes.extend(notes_on(record, &failures));
+    if record.meta.has_failed() {
+        // Nor is there to say how the rest of it was measured.
+        notes.retain(|note| matches!(note, Note::Recorded(_) | Note::Unreadable(_) | Note::Library));
+    }
     if call_sites.is_none() && !record.heap.looks.is_empty() {
         notes.push(Note::SeldomLooked);
     }
@@ -92,6 +97,7 @@ fn exit(record: &RunRecord, answer: Outcome, gates: &[Gate], failures: &Failures
         _ if failures.interrupted.is_some() => ExitCode::Interrupted(failures.interrupted.unwrap_or_default()),
         // What was seen until then proves a leak all the same; it can't prove that there is none.
         Outcome::Clean | Outcome::Inconclusive if failure == Some(Failure::Recording) => ExitCode::Failure,
+        _ if failure == Some(Failure::Setup) => ExitCode::Config,
         _ if target_failed => ExitCode::Target,
         Outcome::Leak => ExitCode::Leak,
         _ if failures.crashes.is_some() => ExitCode::Target,
@@ -284,13 +290,18 @@ fn claims(
         claims.push(Claim::TargetDied { cause, library: failures.library });
     } else if let Some(hit) = failures.limit {
         claims.push(Claim::MemoryLimit(hit));
+    } else if record.meta.has_failed() {
+        claims.push(Claim::Open(Open::Unfinished));
     }
+    let says_why = !claims.is_empty();
     // What the live heap grows by, memory does too: it is said once.
     let leaks = |resource| findings.iter().any(|f| f.resource == resource && f.outcome == Outcome::Leak);
-    let told = |f: &Finding| f.outcome == Outcome::Leak && (f.resource != Resource::Heap || !leaks(Resource::Memory));
-    claims.extend(findings.iter().enumerate().filter(|(_, f)| told(f)).map(|(place, _)| Claim::Leak(place)));
+    let untold = |f: &Finding| f.outcome == Outcome::Leak && (f.resource != Resource::Heap || !leaks(Resource::Memory));
+    claims.extend(findings.iter().enumerate().filter(|(_, f)| untold(f)).map(|(place, _)| Claim::Leak(place)));
     claims.extend(failures.crashes.map(Claim::Crashed));
-    claims.extend((0..gates.len()).filter(|place| gates[*place].fails_workload()).map(Claim::WorkloadFailed));
+    if !says_why {
+        claims.extend((0..gates.len()).filter(|place| gates[*place].fails_workload()).map(Claim::WorkloadFailed));
+    }
     match outcome {
         Outcome::Clean => claims.push(Claim::Clean(0)),
         Outcome::Inconclusive if claims.is_empty() => {

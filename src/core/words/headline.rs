@@ -60,7 +60,7 @@ pub fn headline(record: &RunRecord, verdict: &Verdict) -> Headline {
         more: more(record, verdict),
         says_why_it_ended: match verdict.claims[..] {
             [Claim::Interrupted(_), ..] => true,
-            [Claim::Open(Open::Unfinished)] => record.meta.aborted.is_some(),
+            [Claim::Open(Open::Unfinished), ..] => record.meta.aborted.is_some(),
             _ => false,
         },
     }
@@ -104,8 +104,13 @@ fn tell(claim: &Claim, record: &RunRecord, verdict: &Verdict) -> Told {
         Claim::Clean(place) => {
             Told { verb: " is", word: "CLEAN", rest: finding(place).map_or_else(String::new, clean) }
         }
-        Claim::Open(Open::Unfinished) if matches!(record.meta.failure, Some(Failure::Target | Failure::Workload)) => {
-            Told { verb: "", word: "FAILED", rest: format!(": {}", why_open(&Open::Unfinished, record, verdict)) }
+        Claim::Open(Open::Unfinished) if record.meta.has_failed() => {
+            let (verb, word) = match record.meta.failure {
+                Some(Failure::Setup) => ("'s set-up is", "WRONG"),
+                Some(Failure::Workload) => ("'s workload", "FAILED"),
+                _ => ("", "FAILED"),
+            };
+            Told { verb, word, rest: format!(": {}", why_open(&Open::Unfinished, record, verdict)) }
         }
         Claim::Open(open) => {
             Told { verb: " is", word: "INCONCLUSIVE", rest: format!(": {}", why_open(open, record, verdict)) }
