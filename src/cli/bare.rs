@@ -2,7 +2,7 @@
 
 use super::budget::AllowedGrowth;
 use super::problem::Problem;
-use crate::config::{Span, literal, redacted_words, without_secrets};
+use crate::config::{ConfigError, Span, literal, redacted_words, without_secrets};
 use crate::supervise::find_program;
 use crate::verdict::ExitCode;
 use std::path::Path;
@@ -133,6 +133,19 @@ impl Bare {
         }
         Ok(text)
     }
+}
+
+/// Why a harness file can't be read, and what is meant if it is a program.
+pub fn or_a_program(file: &Path, error: ConfigError) -> Problem {
+    let problem = Problem::from(error);
+    let (shown, path) = (file.display().to_string(), std::env::var("PATH").ok());
+    let toml = file.extension().is_some_and(|extension| extension == "toml");
+    if toml || find_program(&shown, Path::new("."), path.as_deref()).is_none() {
+        return problem;
+    }
+    let text =
+        format!("{}\n`{shown}` is a program: `seepage run -- {shown}` runs it without a harness file", problem.text);
+    Problem { text, ..problem }
 }
 
 /// A harness file as it may be shown, with what it is.

@@ -3,7 +3,7 @@
 use super::output::{columns, tell};
 use super::problem::{Done, Problem};
 use crate::config::{self, Harness, Overrides, StepConfig};
-use crate::model::format_count;
+use crate::model::{Per, format_count};
 use crate::report::{hung, plain};
 use crate::verdict::ExitCode;
 use crate::workload::mix_blocks;
@@ -39,6 +39,12 @@ pub fn check(arguments: &Arguments) -> Done {
 /// What the file leads to that it doesn't say in so many words: the mix, and the pauses.
 fn outline(harness: &Harness) -> Vec<String> {
     let mut lines = Vec::new();
+    if harness.workload.is_none() {
+        lines.push("nothing is sent: there is no [workload]".into());
+    }
+    if harness.per() == Per::Hour {
+        lines.push("growth is judged by the hour".into());
+    }
     let steps = harness.steps();
     let total: f64 = steps.iter().map(|step| step.weight).sum();
     if steps.len() > 1 {

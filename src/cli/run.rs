@@ -155,7 +155,7 @@ fn asked_for(arguments: &Arguments, overrides: &Overrides) -> Result<(Harness, P
     let file = arguments.file.as_deref();
     let Some(command) = arguments.bare.command(file)? else {
         let file = file.unwrap_or(Path::new(""));
-        let harness = config::load(file, overrides)?;
+        let harness = config::load(file, overrides).map_err(|error| bare::or_a_program(file, error))?;
         return Ok((harness, file.canonicalize()?.parent().unwrap_or(Path::new("/")).to_owned()));
     };
     let directory = std::env::current_dir()?;

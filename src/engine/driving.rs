@@ -244,14 +244,19 @@ impl Stretch for DrivenPhase<'_> {
         self.driving.halt();
     }
 
-    fn stand(&self, _record: &RunRecord, alive: usize) -> Stand<'_> {
+    fn stand(&self, record: &RunRecord, alive: usize) -> Stand<'_> {
         let totals = self.driving.counters.totals();
         let sent = totals.sent.saturating_sub(self.sent_before);
         let (index, count) = self.soaking.place();
         Stand {
             phase: (self.phase, index, count),
             begun: self.begun,
-            requests: Some(totals.sent),
+            // Where nothing is sent, a log may count.
+            requests: if self.driving.counters.steps().next().is_some() {
+                Some(totals.sent)
+            } else {
+                record.host.last().and_then(|host| host.requests)
+            },
             phase_requests: sent,
             failures: totals.failed,
             soaked: self.soaking.share(self.begun.elapsed(), sent, alive).map(Soaked::Share),

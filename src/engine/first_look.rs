@@ -239,12 +239,12 @@ fn not_understood(log: &LogConfig, lines: u64, line: &str) -> String {
     let why = match &taken {
         Some(taken) => {
             let digits: String = taken.chars().filter(char::is_ascii_digit).collect();
-            let around = taken.split_once(&digits).filter(|_| !digits.is_empty());
+            let around = taken.split_once(&digits).filter(|_| !digits.is_empty() && digits != *taken);
             let better = around.map_or(String::new(), |(before, after)| {
                 let escaped = |text| regex::escape(text);
                 format!(r": write `{}(?P<pid>\d+){}` for it", escaped(before), escaped(after))
             });
-            format!("The pattern `{}` takes `{taken}` as its PID, which is no number{better}", log.pattern)
+            format!("The pattern `{}` takes `{taken}` as its PID, which is none{better}", log.pattern)
         }
         None => {
             format!("The pattern is `{}`: the line must begin to match, and its group `pid` be a number", log.pattern)
@@ -252,4 +252,55 @@ fn not_understood(log: &LogConfig, lines: u64, line: &str) -> String {
     };
     let line = without_secrets(line);
     format!("0 of {} lines of the log match the pattern; the first is `{line}`\n{why}", format_count(lines as f64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::WorkloadConfig;
+
+    fn step(more: &str) -> StepConfig {
+        let text = format!("concurrency = 1\nstep = [{{ name = 'pay', path = '/pay?token=s3cret-abcdefgh', {more} }}]");
+        text.parse::<WorkloadConfig>().unwrap().steps.remove(0)
+    }
+
+    fn second(statuses: &[(u16, u64)], errors: &[(&str, u64)]) -> LoadSample {
+        LoadSample {
+            step: "pay".into(),
+            statuses: statuses.to_vec(),
+            errors: errors.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect(),
+            ..LoadSample::default()
+        }
+    }
+
+    #[test]
+    fn a_step_is_told_with_what_it_gets_most() {
+        let told = |more: &str, load: &[LoadSample]| refused(&step(more), 30, load.iter());
+        let told = [
+            told("method = 'GET'", &[second(&[(404, 20)], &[]), second(&[(503, 1), (404, 9)], &[])]),
+            told("expect = [200, 201]", &[second(&[(302, 30)], &[])]),
+            told("method = 'POST'", &[second(&[(500, 30)], &[])]),
+            told("method = 'PUT'", &[second(&[(405, 30)], &[])]),
+            told("method = 'GET'", &[second(&[], &[("timeout", 4), ("connect", 26)])]),
+        ];
+        assert!(!told.concat().contains("s3cret"), "{told:?}");
+        insta::assert_snapshot!(told.join("\n"));
+    }
+
+    #[test]
+    fn a_line_is_told_with_what_the_pattern_takes_from_it() {
+        let told = |pattern: &str, line: &str| {
+            let log = LogConfig { path: "access.log".into(), pattern: pattern.into() };
+            not_understood(&log, 40, line)
+        };
+        let told = [
+            told(r"^(?P<pid>\S+) ", "<123> GET /"),
+            told(r"^(?P<pid>\S+) ", "[worker-7] GET /"),
+            told(r"^(?P<pid>\S+) ", "- GET /"),
+            told(r"^pid=(?P<pid>\d+) ", "GET /?password=s3cret-a"),
+            told(r"^(?P<pid>\d+)", "99999999999999 GET /"),
+        ];
+        assert!(!told.concat().contains("s3cret"), "{told:?}");
+        insta::assert_snapshot!(told.join("\n"));
+    }
 }

@@ -177,6 +177,9 @@ fn what_cannot_be_run_is_told_before_anything_is_launched() {
     assert!(told(&[], &["./worker.py"]).contains("there is no such file"));
     assert!(told(&[&file.to_string_lossy()], &["sh"]).contains("leave one of them out"));
     assert!(told(&["--budget", "512 MiB in a while"], &["sh"]).contains("512 MiB in 7 days"));
+    let program = bench.run(std::path::Path::new("/bin/sh"), &[]);
+    assert_eq!(program.code, Some(20), "{}", program.stderr);
+    assert!(program.stderr.contains("`seepage run -- /bin/sh`"), "{}", program.stderr);
     let neither = bench.seepage().arg("run").output().unwrap();
     assert_eq!(neither.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&neither.stderr).contains("seepage init"));

@@ -27,7 +27,7 @@ fn told(ended: &Ended, code: i32, first: &str, below: &str) {
 fn a_pattern_that_takes_no_number_is_told_with_the_line() {
     let bench = Bench::new();
     let ended = broken(&bench, r"'^(?P<pid>\d+) (?P<class>\S+)'", r"'^(?P<pid>\S+ )(?P<class>\S+)'");
-    told(&ended, 20, "demo-none's set-up is WRONG: 0 of ", r"as its PID, which is no number: write `(?P<pid>\d+) `");
+    told(&ended, 20, "demo-none's set-up is WRONG: 0 of ", r"as its PID, which is none: write `(?P<pid>\d+) `");
     assert!(ended.stdout.contains("of the log match the pattern; the first is `"), "the line: {}", ended.story());
 }
 
