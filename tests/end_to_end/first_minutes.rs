@@ -186,6 +186,19 @@ fn what_cannot_be_run_is_told_before_anything_is_launched() {
 }
 
 #[test]
+fn a_worker_that_nothing_drives_is_checked_and_not_compared() {
+    let bench = Bench::new();
+    assert!(bench.seepage().args(["init", "worker"]).output().unwrap().status.success());
+    let told = |arguments: &[&str]| bench.ended(bench.seepage().args(arguments).output().unwrap());
+    let checked = told(&["check", "worker.toml"]);
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    assert!(checked.stdout.contains("nothing is sent") && checked.stdout.contains("by the hour"), "{}", checked.stdout);
+    let compared = told(&["ab", "worker.toml", "--define", "MODE=new"]);
+    assert_eq!(compared.code, Some(20), "{}", compared.stderr);
+    assert!(compared.stderr.contains("compared by their growth per request"), "{}", compared.stderr);
+}
+
+#[test]
 fn init_lists_its_kinds_and_leaves_files_alone() {
     let bench = Bench::new();
     let init = |arguments: &[&str]| bench.ended(bench.seepage().arg("init").args(arguments).output().unwrap());

@@ -286,10 +286,12 @@ fn claims(
     let mut claims = Vec::new();
     if let Some(signal) = failures.interrupted {
         claims.push(Claim::Interrupted(signal));
+    } else if let Some(hit) =
+        failures.limit.filter(|_| failures.died.is_none_or(|cause| cause == Some(ExitCause::KILLED)))
+    {
+        claims.push(Claim::MemoryLimit(hit));
     } else if let Some(cause) = failures.died {
         claims.push(Claim::TargetDied { cause, library: failures.library });
-    } else if let Some(hit) = failures.limit {
-        claims.push(Claim::MemoryLimit(hit));
     } else if record.meta.has_failed() {
         claims.push(Claim::Open(Open::Unfinished));
     }
@@ -298,7 +300,9 @@ fn claims(
     let leaks = |resource| findings.iter().any(|f| f.resource == resource && f.outcome == Outcome::Leak);
     let untold = |f: &Finding| f.outcome == Outcome::Leak && (f.resource != Resource::Heap || !leaks(Resource::Memory));
     claims.extend(findings.iter().enumerate().filter(|(_, f)| untold(f)).map(|(place, _)| Claim::Leak(place)));
-    claims.extend(failures.crashes.map(Claim::Crashed));
+    // Whom the limit killed didn't crash beside.
+    let crashed = failures.crashes.filter(|crashes| failures.limit.is_none() || crashes.cause != ExitCause::KILLED);
+    claims.extend(crashed.map(Claim::Crashed));
     if !says_why {
         claims.extend((0..gates.len()).filter(|place| gates[*place].fails_workload()).map(Claim::WorkloadFailed));
     }
@@ -430,6 +434,18 @@ mod tests {
             assert_eq!((verdict.outcome, verdict.exit), (Outcome::Leak, ExitCode::Target));
             assert!(told(&run).starts_with("t FAILED: "), "{}", told(&run));
         }
+    }
+
+    #[test]
+    fn a_target_that_is_killed_for_its_memory_limit_is_told_by_the_limit() {
+        let mut run = clean();
+        (run.meta.status, run.meta.failure) = (RunStatus::Aborted, Some(Failure::Target));
+        let killed = Some(ExitCause::KILLED);
+        run.events.push(event(END, EventKind::Exited { worker: worker(1), cause: killed, stopping: false }));
+        run.events.push(event(END, EventKind::MemoryLimit { limit: 1 << 30, kills: 1 }));
+        run.events.push(event(END, EventKind::TargetDied { cause: killed }));
+        assert_eq!(judge(&run).exit, ExitCode::Target);
+        assert_eq!(told(&run), "t FAILED: it hit its memory limit of 1 GiB, and 1 of its processes was killed");
     }
 
     #[test]

@@ -80,8 +80,9 @@ fn tell(claim: &Claim, record: &RunRecord, verdict: &Verdict) -> Told {
             verb: "",
             word: "FAILED",
             rest: format!(
-                ": it hit its memory limit of {}, and {kills} of its processes were killed",
-                format_bytes(*limit as f64)
+                ": it hit its memory limit of {}, and {kills} of its processes {} killed",
+                format_bytes(*limit as f64),
+                if *kills == 1 { "was" } else { "were" }
             ),
         },
         Claim::Crashed(Crashes { count, first, cause, library }) => Told {
