@@ -25,9 +25,9 @@ pub fn held(directory: &Path) -> Result<Option<OwnedFd>, Problem> {
     }
 }
 
-/// Checks that the runs of a harness file can be compared: growth per request can, that of an hour is its load's.
+/// Checks that a harness file doesn't say that growth is judged by the hour: it is compared by the request.
 pub fn by_request(harness: &Harness) -> Result<(), Problem> {
-    if harness.per() == Per::Request {
+    if harness.budget.given().all(|(_, allowed)| allowed.per() == Per::Request) {
         return Ok(());
     }
     let text = "runs are compared by their growth per request, and this harness file judges it by the hour: give its budgets per \

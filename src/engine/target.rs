@@ -131,15 +131,18 @@ impl Preparation {
         let mut launched = self
             .launch(command, &log)
             .map_err(|error| Cut::launch(&error, failed(format!("could not be started: {error}"))))?;
-        let deadline = Instant::now() + limit;
+        let begun = Instant::now();
         loop {
             match launched.end(LOOK) {
                 Ok(Some(ExitCause::Code(0))) => return Ok(Some(launched)),
-                Ok(Some(cause)) => return Err(Cut::target(failed(format!("failed with {cause}")))),
+                Ok(Some(cause)) => {
+                    let took = format_seconds(begun.elapsed().as_secs_f64());
+                    return Err(Cut::target(failed(format!("failed with {cause} after {took}"))));
+                }
                 Ok(None) if stop.load(Ordering::Relaxed) => {
                     return Err(Cut::target(format!("interrupted during {what}")));
                 }
-                Ok(None) if Instant::now() > deadline => {
+                Ok(None) if begun.elapsed() > limit => {
                     return Err(Cut::target(failed(format!("took longer than {limit:?}"))));
                 }
                 Ok(None) => {}

@@ -50,10 +50,21 @@ fn counted(ended: &Ended) -> usize {
     ended.finding("memory")["workers"].as_array().map_or(0, Vec::len)
 }
 
+/// Lengths of phases in a test: long enough for an account of the whole target.
+const SHORT: &str = "duration = \"1s\"";
+const LONG: &str = "duration = \"5s\"";
+
 #[test]
 fn init_writes_a_file_for_apache_that_runs() {
     if installed(&["apache2"]) {
-        assert_eq!(counted(&run(&Bench::new(), "apache", &[("= 2000", "= 200"), ("= 8000", "= 6000")])), 4);
+        assert_eq!(
+            counted(&run(
+                &Bench::new(),
+                "apache",
+                &[("requests-per-worker = 2000", SHORT), ("requests-per-worker = 8000", LONG)]
+            )),
+            4
+        );
     }
 }
 
@@ -67,14 +78,28 @@ fn init_writes_a_file_for_php_fpm_that_runs() {
 #[test]
 fn init_writes_a_file_for_gunicorn_that_runs() {
     if installed(&["gunicorn"]) {
-        assert_eq!(counted(&run(&Bench::new(), "gunicorn", &[("= 1000", "= 200"), ("= 6000", "= 1000")])), 2);
+        assert_eq!(
+            counted(&run(
+                &Bench::new(),
+                "gunicorn",
+                &[("requests-per-worker = 1000", SHORT), ("requests-per-worker = 6000", LONG)]
+            )),
+            2
+        );
     }
 }
 
 #[test]
 fn init_writes_a_file_for_puma_that_runs() {
     if installed(&["puma"]) {
-        assert_eq!(counted(&run(&Bench::new(), "ruby", &[("= 5000", "= 200"), ("= 20000", "= 1000")])), 2);
+        assert_eq!(
+            counted(&run(
+                &Bench::new(),
+                "ruby",
+                &[("requests-per-worker = 5000", SHORT), ("requests-per-worker = 20000", LONG)]
+            )),
+            2
+        );
     }
 }
 
