@@ -148,8 +148,8 @@ pub fn or_a_program(file: &Path, error: ConfigError) -> Problem {
     Problem { text, ..problem }
 }
 
-/// A harness file as it may be shown, with what it is.
-pub fn shown(text: &str, command: &[String]) -> String {
+/// A harness file as it may be shown, with what it is, and the variables that were given beside it.
+pub fn shown(text: &str, command: &[String], variables: &[(String, String)]) -> String {
     let mut shown = text.to_owned();
     for (word, stored) in command.iter().zip(redacted_words(command)).filter(|(word, stored)| *word != stored) {
         shown = shown.replace(&quoted(&literal(word)), &quoted(&stored));
@@ -160,7 +160,9 @@ pub fn shown(text: &str, command: &[String]) -> String {
     } else {
         "# What is [redacted] here is a secret: `${env:NAME}` reads it from the environment.\n"
     };
-    format!("# What this command amounts to, as a harness file:\n{secret}{shown}")
+    let names: Vec<String> = variables.iter().map(|(name, _)| format!("`--env {name}=...`")).collect();
+    let beside = if names.is_empty() { String::new() } else { format!("# To be run with {}.\n", names.join(" ")) };
+    format!("# What this command amounts to, as a harness file:\n{secret}{beside}{shown}")
 }
 
 /// That a program isn't there, and what may be meant.
@@ -238,7 +240,8 @@ mod tests {
     fn secrets_are_not_shown() {
         let command = ["sh", "--password", "s3cret-$-a"].map(str::to_owned);
         let text = written(&["--", "sh", "--password", "s3cret-$-a"]);
-        let shown = shown(&text, &command);
+        let shown = shown(&text, &command, &[("TOKEN".into(), "s3cret-b".into())]);
+        assert!(shown.contains("# To be run with `--env TOKEN=...`."), "{shown}");
         assert!(text.contains("s3cret") && !shown.contains("s3cret") && shown.contains("${env:NAME}"), "{shown}");
     }
 

@@ -162,7 +162,7 @@ fn asked_for(arguments: &Arguments, overrides: &Overrides) -> Result<(Harness, P
     let text = arguments.bare.harness_file(command, &directory)?;
     let harness = config::parse(&text, "this command", overrides)?;
     if !arguments.quiet {
-        say(&bare::shown(&text, command));
+        say(&bare::shown(&text, command, &arguments.env));
     }
     Ok((harness, directory))
 }
