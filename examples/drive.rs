@@ -42,7 +42,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (sender, _receiver) = mpsc::channel();
     let mut driver = Driver::new(&config, Instant::now(), counters, sender)?;
     driver.run(&phase, &|| 1, &AtomicBool::new(false));
-    let summary = driver.summary();
+    let summary = driver.summary().unwrap_or_default();
     println!("{}", serde_json::to_string_pretty(&summary)?);
     println!("{:.0} requests/s", summary.ok as f64 / summary.seconds);
     Ok(())

@@ -1,7 +1,7 @@
 //! `bisect`: which of a target's modules makes it leak.
 
 use super::deadline::Deadline;
-use super::experiment::{Teller, held};
+use super::experiment::{Teller, by_request, held};
 use super::output::{Answer, Printed, colours, columns, folded, put};
 use super::problem::{Done, Problem, interruption_code};
 use super::run;
@@ -58,6 +58,7 @@ pub fn bisect(arguments: &Arguments) -> Done {
     let interrupt = arguments.deadline.listen()?;
     let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed, ..Overrides::default() };
     let harness = config::load(&arguments.file, &overrides)?;
+    by_request(&harness)?;
     let file = arguments.file.canonicalize()?;
     let (started, id) = stamp(&format!("{}-bisect", harness.name));
     let directory = store::create_directory(&arguments.reports, &id).map_err(RunError::from)?;

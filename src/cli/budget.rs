@@ -1,5 +1,6 @@
 //! `--budget`: growth that is allowed, in the same words for every command.
 
+use crate::config::Allowed;
 use crate::model::{Budget, Per, Resource, RunRecord, UnitError, format_seconds, level, percent};
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -22,8 +23,8 @@ fn named(text: &str) -> Result<(Resource, &str), String> {
 }
 
 /// Checks that bytes are allowed of what is measured in bytes, and numbers of what is counted.
-fn fits(resource: Resource, budget: Budget) -> Result<(), String> {
-    match (resource.in_bytes(), budget.bytes) {
+fn fits(resource: Resource, bytes: bool) -> Result<(), String> {
+    match (resource.in_bytes(), bytes) {
         (true, false) => {
             Err(format!("{resource} needs an amount with its unit, such as `64 B/request` or `1 MiB/hour`"))
         }
@@ -38,8 +39,28 @@ impl FromStr for ResourceBudget {
     fn from_str(text: &str) -> Result<Self, String> {
         let (resource, amount) = named(text)?;
         let budget: Budget = amount.parse().map_err(|error: UnitError| error.to_string())?;
-        fits(resource, budget)?;
+        fits(resource, budget.bytes)?;
         Ok(ResourceBudget { resource, budget })
+    }
+}
+
+/// Growth that is allowed of what is about to be run, as a harness file has it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AllowedGrowth {
+    /// The resource; memory if none was named.
+    pub resource: Resource,
+    /// What is allowed, as it was written.
+    pub text: String,
+}
+
+impl FromStr for AllowedGrowth {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (resource, amount) = named(text)?;
+        let allowed: Allowed = amount.parse()?;
+        fits(resource, allowed.bytes())?;
+        Ok(AllowedGrowth { resource, text: amount.trim().to_owned() })
     }
 }
 
@@ -94,7 +115,7 @@ impl FromStr for RecordedBudget {
             };
         }
         let plain: Budget = format!("{amount}/hour").parse().map_err(|_| wrong())?;
-        fits(resource, plain)?;
+        fits(resource, plain.bytes)?;
         Ok(RecordedBudget { resource, amount: Amount::Of(plain.amount), over })
     }
 }

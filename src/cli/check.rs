@@ -3,7 +3,7 @@
 use super::output::{columns, tell};
 use super::problem::{Done, Problem};
 use crate::config::{self, Harness, Overrides, StepConfig};
-use crate::model::format_count;
+use crate::model::{Per, format_count};
 use crate::report::{hung, plain};
 use crate::verdict::ExitCode;
 use crate::workload::mix_blocks;
@@ -39,14 +39,20 @@ pub fn check(arguments: &Arguments) -> Done {
 /// What the file leads to that it doesn't say in so many words: the mix, and the pauses.
 fn outline(harness: &Harness) -> Vec<String> {
     let mut lines = Vec::new();
-    let steps = &harness.workload.steps;
+    if harness.workload.is_none() {
+        lines.push("nothing is sent: there is no [workload]".into());
+    }
+    if harness.per() == Per::Hour {
+        lines.push("growth is judged by the hour".into());
+    }
+    let steps = harness.steps();
     let total: f64 = steps.iter().map(|step| step.weight).sum();
     if steps.len() > 1 {
         let share = |step: &StepConfig| {
             format!("{} {} %", plain(&step.name), format_count((1000.0 * step.weight / total).round() / 10.0))
         };
         let mix = steps.iter().map(share).collect::<Vec<_>>().join(", ");
-        let varied = match mix_blocks(&harness.workload) {
+        let varied = match harness.workload.as_ref().map_or(0, mix_blocks) {
             0 => "the same all the time".to_owned(),
             blocks => format!("varied around that in {blocks} blocks of each soak"),
         };

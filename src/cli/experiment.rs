@@ -3,9 +3,10 @@
 use super::output::say;
 use super::problem::Problem;
 use super::watch::Watcher;
+use crate::config::Harness;
 use crate::engine::Progress;
 use crate::experiment::Observer;
-use crate::model::RunRecord;
+use crate::model::{Per, RunRecord};
 use crate::report::live::Mode;
 use crate::report::{self, Format, plain};
 use crate::store;
@@ -22,6 +23,16 @@ pub fn held(directory: &Path) -> Result<Option<OwnedFd>, Problem> {
         }
         held => Ok(held.ok()),
     }
+}
+
+/// Checks that a harness file doesn't say that growth is judged by the hour: it is compared by the request.
+pub fn by_request(harness: &Harness) -> Result<(), Problem> {
+    if harness.budget.given().all(|(_, allowed)| allowed.per() == Per::Request) {
+        return Ok(());
+    }
+    let text = "runs are compared by their growth per request, and this harness file judges it by the hour: give its budgets per \
+                request, and have requests counted";
+    Err(Problem::new(ExitCode::Config, text))
 }
 
 /// Tells on standard error how an experiment goes on.

@@ -4,6 +4,7 @@
 mod ab;
 mod analyze;
 mod attach;
+mod bare;
 mod bisect;
 mod budget;
 mod check;
@@ -14,6 +15,7 @@ mod doctor;
 mod experiment;
 mod explain;
 mod fleet;
+mod init;
 mod manual;
 mod output;
 mod plan;
@@ -46,7 +48,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Launch a target, drive it, sample its workers, and judge whether they leak.
-    Run(run::Arguments),
+    Run(Box<run::Arguments>),
     /// Rehearse a harness file, and say how long a run has to be to prove which budget.
     Plan(plan::Arguments),
     /// Compare two variants of a target in pairs of runs: a module on and off, a release and the next.
@@ -67,6 +69,8 @@ enum Command {
     Report(Box<report::Arguments>),
     /// Remove old runs.
     Prune(prune::Arguments),
+    /// Write a harness file to begin with: for Apache, PHP-FPM, gunicorn, Node, Java, Ruby, a worker or a command.
+    Init(init::Arguments),
     /// Check a harness file without running it.
     Check(check::Arguments),
     /// Print the JSON schema of harness files.
@@ -89,9 +93,9 @@ Exit codes:
    10  leak
    11  inconclusive: neither could be proven, or the deadline came first
    12  worse than the baseline or the other variant
-   20  the harness file is invalid
+   20  the harness file is invalid, or doesn't fit the target
    21  the target failed: could not start, never got ready, died, or hit its memory limit
-   22  the workload failed: its error rate or latency is over its gate
+   22  the workload failed: its error rate or latency is over its gate, or a step never gets what it expects
   130  ended early by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP, and by any signal 128 and its number";
 
 /// Runs the program on its own arguments.
@@ -130,6 +134,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Report(arguments) => report::report(&arguments),
         Command::Prune(arguments) => prune::prune(&arguments),
+        Command::Init(arguments) => init::init(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Schema => check::schema(),
         Command::Doctor(arguments) => doctor::doctor(&arguments),

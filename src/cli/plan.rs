@@ -78,8 +78,11 @@ pub fn plan(arguments: &Arguments) -> Done {
         rehearse(arguments, &interrupt)?
     };
     // A rehearsal that went wrong says nothing of the noise.
-    if let code @ (ExitCode::Target | ExitCode::Workload | ExitCode::Interrupted(_) | ExitCode::Failure) =
-        verdict::judge(&record).exit
+    if let code @ (ExitCode::Config
+    | ExitCode::Target
+    | ExitCode::Workload
+    | ExitCode::Interrupted(_)
+    | ExitCode::Failure) = verdict::judge(&record).exit
     {
         let why =
             record.meta.aborted.as_deref().unwrap_or("the workload or a worker failed; `seepage analyze` says more");
@@ -142,6 +145,7 @@ fn rehearse(arguments: &Arguments, interrupt: &Interrupt) -> Result<RunRecord, P
         reports: &arguments.reports,
         label: None,
         extend: None,
+        keep: false,
         interrupt: interrupt.clone(),
     };
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });

@@ -1,5 +1,6 @@
 //! `run`: the main job.
 
+use super::bare::{self, Bare};
 use super::comparison::Baseline;
 use super::deadline::Deadline;
 use super::output::{Output, conclude, say};
@@ -14,9 +15,12 @@ use std::path::{Path, PathBuf};
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
+#[command(after_long_help = EXAMPLES)]
 pub struct Arguments {
-    /// Harness file.
-    file: PathBuf,
+    /// Harness file; `seepage init` writes one.
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    bare: Bare,
     /// Set a variable of the target's environment; may be given again.
     #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
     env: Vec<(String, String)>,
@@ -38,6 +42,10 @@ pub struct Arguments {
     /// Let the soak go on to so many times its planned length, such as `2x`, while nothing is proven.
     #[arg(long, value_name = "FACTOR", value_parser = factor)]
     extend: Option<f64>,
+    /// Keep what is written in the scratch directory in the run directory, at most 16 MiB of it. Of a run that fails it is kept
+    /// in any case.
+    #[arg(long)]
+    keep: bool,
     /// Run directory of an earlier run: exit with 12 if this run grows faster, by more than the budget.
     #[arg(long, value_name = "RUN")]
     baseline: Option<PathBuf>,
@@ -49,6 +57,13 @@ pub struct Arguments {
     #[command(flatten)]
     output: Output,
 }
+
+const EXAMPLES: &str = "\
+Examples:
+    seepage run shop.toml
+    seepage run -- ./worker --queue jobs
+    seepage run --for 1h --budget '512 MiB in 7 days' -- python3 worker.py
+    seepage run --url 'http://127.0.0.1:${port}/' -- ./server --port '${port}'";
 
 /// Why a soak has no length as a whole.
 const NO_LENGTH: &str =
@@ -100,18 +115,18 @@ pub fn run(arguments: &Arguments) -> Done {
         heap: arguments.heap,
         stop: arguments.stop.map(Stop::from),
     };
-    let harness = config::load(&arguments.file, &overrides)?;
+    let (harness, harness_dir) = asked_for(arguments, &overrides)?;
     let baseline = arguments.baseline.as_deref().map(Baseline::read).transpose()?;
     if arguments.extend.is_some() && harness.soak_length().is_none() {
         return Err(Problem::new(ExitCode::Usage, format!("--extend can't tell how long the soak is: {NO_LENGTH}")));
     }
-    let file = arguments.file.canonicalize()?;
     let request = RunRequest {
         harness: &harness,
-        harness_dir: file.parent().unwrap_or(Path::new("/")),
+        harness_dir: &harness_dir,
         reports: &arguments.reports,
         label: None,
         extend: arguments.extend.map(|factor| Extend { factor, is_open: &verdict::is_open }),
+        keep: arguments.keep,
         interrupt: interrupt.clone(),
     };
     let mut watcher = Watcher::new(if arguments.quiet { Mode::Quiet } else { Mode::detect() });
@@ -134,6 +149,23 @@ pub fn run(arguments: &Arguments) -> Done {
         baseline.hold(&finished, arguments.output.format, &mut answer)?;
     }
     Ok(answer.code())
+}
+
+/// The harness of a file or of a command, and where it is. What a command amounts to is told.
+fn asked_for(arguments: &Arguments, overrides: &Overrides) -> Result<(Harness, PathBuf), Problem> {
+    let file = arguments.file.as_deref();
+    let Some(command) = arguments.bare.command(file)? else {
+        let file = file.unwrap_or(Path::new(""));
+        let harness = config::load(file, overrides).map_err(|error| bare::or_a_program(file, error))?;
+        return Ok((harness, file.canonicalize()?.parent().unwrap_or(Path::new("/")).to_owned()));
+    };
+    let directory = std::env::current_dir()?;
+    let text = arguments.bare.harness_file(command, &directory)?;
+    let harness = config::parse(&text, "this command", overrides)?;
+    if !arguments.quiet {
+        say(&bare::shown(&text, command, &arguments.env));
+    }
+    Ok((harness, directory))
 }
 
 /// Looks at a run before its planned end, and at what comes after it; none if it isn't to end early, or can't.

@@ -48,15 +48,15 @@ pub fn parse(text: &str, file: &str, overrides: &Overrides) -> Result<Harness, C
     for (name, value) in &overrides.env {
         harness.target.env.insert(name.clone(), value.clone());
     }
-    if let Some(seed) = overrides.seed {
-        harness.workload.seed = seed;
+    if let (Some(seed), Some(workload)) = (overrides.seed, &mut harness.workload) {
+        workload.seed = seed;
     }
     if overrides.heap {
         harness.heap.mode = HeapMode::Preload;
     }
     harness.stop = overrides.stop.unwrap_or(harness.stop);
-    if overrides.fixed_mix {
-        harness.workload.vary_mix = false;
+    if let Some(workload) = harness.workload.as_mut().filter(|_| overrides.fixed_mix) {
+        workload.vary_mix = false;
     }
     let filled = replaced(&harness, &mut problems, |variable| Ok(placeholder(variable)));
     check::check(&filled, &mut problems);
@@ -88,7 +88,7 @@ mod tests {
         let text = text.replace("[target.env]", "[target]\ncommand = [\"a\"]\n[target.env]");
         let harness = parse(&text, "a.toml", &overrides).unwrap();
         assert_eq!(harness.target.env["MODE"], "pool");
-        assert_eq!(harness.workload.seed, 7);
+        assert_eq!(harness.workload.unwrap().seed, 7);
     }
 
     #[test]

@@ -302,7 +302,7 @@ fn printable(text: &str) -> String {
 }
 
 /// The word of `known` that is nearest to `word`, if one is near enough to have been meant.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     const NEAR_ENOUGH: f64 = 0.75;
     const GOOD: f64 = 0.9;
     // Jaro's similarity takes time in the product of the lengths; nobody means a known word by so long a one.

@@ -147,10 +147,10 @@ duration = "1m 30s"
             ["/usr/bin/seepage", "--port", "8001", "--admin", "8002", "--keep", "${port}"]
         );
         assert_eq!(resolved.target.env["MODE"], "pool");
-        assert_eq!(resolved.workload.base_url, ["http://127.0.0.1:8001"]);
-        assert_eq!(resolved.workload.steps[0].path, "/upload");
-        assert_eq!(resolved.workload.steps[0].headers["X-Dir"], "/tmp/run");
-        assert_eq!(resolved.workload.steps[0].body, harness().workload.steps[0].body);
+        assert_eq!(resolved.workload.as_ref().unwrap().base_url, ["http://127.0.0.1:8001"]);
+        assert_eq!(resolved.steps()[0].path, "/upload");
+        assert_eq!(resolved.steps()[0].headers["X-Dir"], "/tmp/run");
+        assert_eq!(resolved.steps()[0].body, harness().steps()[0].body);
         assert_eq!(resolved.phases, harness().phases);
     }
 

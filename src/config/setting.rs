@@ -4,7 +4,7 @@
 //! told at once.
 
 use super::problem::nearest;
-use crate::model::{Bytes, PerRequest, Share};
+use crate::model::{Bytes, Share};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::collections::BTreeMap;
 use toml::Spanned;
@@ -189,7 +189,7 @@ macro_rules! quantity {
 
 pub(super) use quantity;
 
-quantity!(Bytes = Bytes(1), Share = Share(1.0), PerRequest = PerRequest { amount: 1.0, bytes: true });
+quantity!(Bytes = Bytes(1), Share = Share(1.0));
 
 impl<T: Setting> Setting for Option<T> {
     const EXPECTED: &'static str = T::EXPECTED;

@@ -71,7 +71,8 @@ fn parse_span(text: &str) -> Option<u128> {
     (parts > 0).then_some(sum)
 }
 
-fn span_pattern() -> String {
+/// The regular expression of a duration, without the blanks around it.
+pub(super) fn span_pattern() -> String {
     let units = SPAN_UNITS.iter().map(|(names, _)| names.join("|")).collect::<Vec<_>>().join("|");
     let (whole, part) = SPAN_DIGITS;
     format!(r"(?:0|(?:[ \t]*[0-9]{{1,{whole}}}(?:\.[0-9]{{1,{part}}})?[ \t]*(?:{units})){{1,{SPAN_PARTS}}})")
@@ -192,7 +193,8 @@ impl JsonSchema for Size {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{PerRequest, Share};
+    use crate::config::Allowed;
+    use crate::model::Share;
     use proptest::prelude::*;
     use regex::Regex;
     use std::sync::LazyLock;
@@ -203,7 +205,7 @@ mod tests {
         let regex = |pattern: String| Regex::new(&pattern).unwrap();
         [
             ("size", regex(Bytes::pattern()), |text| text.parse::<Bytes>().is_ok()),
-            ("budget", regex(PerRequest::pattern()), |text| text.parse::<PerRequest>().is_ok()),
+            ("budget", regex(Allowed::pattern()), |text| text.parse::<Allowed>().is_ok()),
             ("share", regex(Share::pattern()), |text| text.parse::<Share>().is_ok()),
             ("duration", regex(Span::pattern()), |text| text.parse::<Span>().is_ok()),
             ("rate", regex(Rate::pattern()), |text| text.parse::<Rate>().is_ok()),
@@ -249,6 +251,11 @@ mod tests {
                 "/d",
                 "/request",
                 " B/request",
+                " B/hour",
+                "/h",
+                " B in 7 days",
+                " in ",
+                " in 0",
                 "B /request",
             ];
             for unit in units.chain(others) {
@@ -293,7 +300,7 @@ mod tests {
     proptest! {
         #[test]
         fn patterns_and_parsers_agree(
-            text in r"[ \t]{0,2}(([0-9]{0,22}[.]?[0-9]{0,12}|.)[ \t]?(s|ms|m|min|h|days|M|y|B|KiB|MiB|GiB|TiB|kB|%|/|/request|[a-zµ]{0,6}|.)[ \t\n]?){0,4}",
+            text in r"[ \t]{0,2}(([0-9]{0,22}[.]?[0-9]{0,12}|.)[ \t]?(s|ms|m|min|h|days|M|y|B|KiB|MiB|GiB|TiB|kB|%|/|/request|/hour| in |[a-zµ]{0,6}|.)[ \t\n]?){0,4}",
         ) {
             same(&text).map_err(TestCaseError::fail)?;
         }

@@ -91,6 +91,23 @@ pub(super) fn known() -> String {
     format!("known are {}; write `$$` for a dollar sign", KNOWN.map(|name| format!("`${{{name}}}`")).join(", "))
 }
 
+/// A text of a command line as a harness file has it: what isn't a variable in it means what it says.
+pub fn literal(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('$') {
+        out.push_str(&rest[..at]);
+        rest = &rest[at + 1..];
+        let name = rest.strip_prefix('{').and_then(|after| after.split_once('}')).map(|(name, _)| name);
+        let doubled = match name {
+            Some(name) => Variable::parse(name).is_err(),
+            None => rest.starts_with(['$', '{']),
+        };
+        out.push_str(if doubled { "$$" } else { "$" });
+    }
+    out + rest
+}
+
 /// Replaces the variables of a text by what `value` says.
 pub(super) fn replace(
     text: &str,
@@ -148,6 +165,11 @@ mod tests {
     }
 
     #[test]
+    fn variables_stay_variables_in_a_literal_text() {
+        assert_eq!(literal("${port} ${env:A} ${HOME} ${"), "${port} ${env:A} $${HOME} $${");
+    }
+
+    #[test]
     fn dollar_signs_stand_for_themselves() {
         assert_eq!(filled("^a$|b$$|$${port}|$").unwrap(), "^a$|b$|${port}|$");
     }
@@ -170,6 +192,11 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in r"([$]|[{]|[}]|port|env:|.){0,30}") {
             let _ = filled(&text);
+        }
+
+        #[test]
+        fn a_literal_text_means_what_it_says(text in r"([$]|[{]|[}]|a|[$][{]home[}]){0,12}") {
+            prop_assert_eq!(filled(&literal(&text)).unwrap(), text);
         }
 
         #[test]

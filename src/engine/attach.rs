@@ -4,7 +4,7 @@
 //! `/proc` are read, and the log or the status page that the user named.
 
 use super::end::{Cut, Finished, RunError};
-use super::head;
+use super::head::{self, uncounted};
 use super::interrupt::Interrupt;
 use super::monitor::{Followed, LookAt, Monitor, ShowProgress, Soaked, Stand, Stretch};
 use super::pulse::Pulse;
@@ -12,8 +12,7 @@ use super::recorder::Recorder;
 use super::sampler::{Sampled, Sampler};
 use crate::config::{PhaseConfig, RequestsConfig, SampleConfig, Span, Workers, redacted_words, without_secrets};
 use crate::model::{
-    Budgets, Counting, CountingSource, EventKind, Per, PhaseKind, Resource, RunMeta, RunRecord, Target, format_seconds,
-    shown_command,
+    Budgets, EventKind, Per, PhaseKind, Resource, RunMeta, RunRecord, Target, format_seconds, shown_command,
 };
 use crate::probe::{Counter, MemoryGroup};
 use crate::store::RunDirectory;
@@ -259,10 +258,10 @@ impl Following {
 }
 
 impl Followed for Following {
-    fn check(&mut self, recorder: &mut Recorder, alive: usize) -> Result<(), String> {
+    fn check(&mut self, recorder: &mut Recorder, alive: usize) -> Result<(), Cut> {
         let Some((event, reason)) = self.look(alive) else { return Ok(()) };
         recorder.event(event);
-        Err(reason)
+        Err(Cut::target(reason))
     }
 }
 
@@ -292,14 +291,6 @@ fn budgets(request: &AttachRequest<'_>) -> Budgets {
         }
     }
     budgets
-}
-
-fn uncounted() -> Counting {
-    Counting {
-        source: CountingSource::None,
-        per_worker: false,
-        worth: "nothing counts them, so growth is per hour, and holds for this load only".into(),
-    }
 }
 
 #[cfg(test)]

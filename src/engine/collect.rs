@@ -80,7 +80,7 @@ fn by_signal(name: &str, workers: &[WorkerId]) -> Result<(), String> {
 }
 
 /// Workers that were seen and haven't ended, as far as the record goes.
-fn alive(record: &RunRecord) -> Vec<WorkerId> {
+pub fn alive(record: &RunRecord) -> Vec<WorkerId> {
     let mut alive = Vec::new();
     for event in &record.events {
         match &event.kind {

@@ -61,6 +61,11 @@ impl Cut {
         Cut::failed(Failure::Workload, reason)
     }
 
+    /// The harness file doesn't fit the target.
+    pub fn setup(reason: impl Into<String>) -> Self {
+        Cut::failed(Failure::Setup, reason)
+    }
+
     /// The run can't be recorded, or the harness itself can't go on.
     pub fn recording(reason: impl Into<String>) -> Self {
         Cut::failed(Failure::Recording, reason)
@@ -78,6 +83,11 @@ impl Cut {
             Interruption::Deadline(_) => None,
         };
         Cut { failure, reason: by.to_string(), by: Some(by) }
+    }
+
+    /// Whether target, workload or set-up failed.
+    pub fn is_failure(&self) -> bool {
+        matches!(self.failure, Some(Failure::Target | Failure::Workload | Failure::Setup))
     }
 
     fn failed(failure: Failure, reason: impl Into<String>) -> Self {

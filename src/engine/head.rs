@@ -1,6 +1,6 @@
 //! The head of a run as it is when the run begins.
 
-use crate::model::{Counting, RunMeta, Target};
+use crate::model::{Counting, CountingSource, RunMeta, Target};
 use crate::probe::HostProbe;
 use crate::store::FORMAT;
 use serde_json::Value;
@@ -20,4 +20,13 @@ pub fn stamp(name: &str) -> (String, String) {
 pub fn begun(name: String, stamp: (String, String), target: Target, counting: Counting, config: Value) -> RunMeta {
     let begun = RunMeta::begun(name, stamp, HostProbe::describe(), target, counting);
     RunMeta { format: FORMAT.into(), config, ..begun }
+}
+
+/// How requests are counted where nothing does.
+pub fn uncounted() -> Counting {
+    Counting {
+        source: CountingSource::None,
+        per_worker: false,
+        worth: "nothing counts them, so growth is per hour, and holds for this load only".into(),
+    }
 }

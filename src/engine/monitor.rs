@@ -53,8 +53,8 @@ pub trait Followed {
     /// Takes in what happened to it; `alive` of its workers live.
     ///
     /// # Errors
-    /// If it is no more, in a sentence.
-    fn check(&mut self, recorder: &mut Recorder, alive: usize) -> Result<(), String>;
+    /// If the run has to end for it, as when it is no more.
+    fn check(&mut self, recorder: &mut Recorder, alive: usize) -> Result<(), Cut>;
 }
 
 /// How far a soak has come.
@@ -159,7 +159,7 @@ impl Monitor<'_> {
         if self.pulse.is_unsampled() {
             return Err(Cut::unsampled());
         }
-        subject.check(&mut self.recorder, self.pulse.alive()).map_err(Cut::target)?;
+        subject.check(&mut self.recorder, self.pulse.alive())?;
         self.recorder.failure().map_or(Ok(()), |error| Err(Cut::recording(error.to_string())))
     }
 
@@ -265,8 +265,8 @@ mod tests {
     struct Target(u32);
 
     impl Followed for Target {
-        fn check(&mut self, _recorder: &mut Recorder, _alive: usize) -> Result<(), String> {
-            self.0 = self.0.checked_sub(1).ok_or("it died")?;
+        fn check(&mut self, _recorder: &mut Recorder, _alive: usize) -> Result<(), Cut> {
+            self.0 = self.0.checked_sub(1).ok_or_else(|| Cut::target("it died"))?;
             Ok(())
         }
     }

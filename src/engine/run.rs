@@ -1,11 +1,13 @@
 //! One run of a harness file, from its first process to its last.
 
-use super::collect::Collection;
-use super::driving::{DrivenPhase, Driving};
+use super::collect::{Collection, alive};
+use super::driving::{Bounds, DrivenPhase, Driving};
 use super::end::{Cut, Finished, RunError};
+use super::first_look::{FirstLook, Seen};
 use super::heap::{HeapLooks, HeapSampling};
 use super::interrupt::Interrupt;
-use super::monitor::{LookAt, Monitor, ShowProgress};
+use super::lasting::{Hourly, hourly};
+use super::monitor::{Followed, LookAt, Monitor, ShowProgress};
 use super::outputs::OutputKeeper;
 use super::pulse::Pulse;
 use super::recorder::Recorder;
@@ -13,8 +15,9 @@ use super::sampler::{Sampled, Sampler};
 use super::setup::Setup;
 use super::soaking::Soaking;
 use super::target::{self, LaunchedTarget, Outputs};
-use crate::config::Harness;
-use crate::model::{EventKind, PhaseKind, RunRecord};
+use super::written;
+use crate::config::{Harness, Life, PhaseConfig, Workers};
+use crate::model::{EventKind, Failure, PhaseKind, Resource, RunRecord};
 use crate::probe::{Counter, WorkerProbe};
 use crate::store::{Entry, Folder, RunDirectory};
 use crate::supervise::{Launched, Roster, Scope};
@@ -22,7 +25,7 @@ use regex::RegexSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// What is to be run.
 pub struct RunRequest<'a> {
@@ -36,6 +39,8 @@ pub struct RunRequest<'a> {
     pub label: Option<&'a str>,
     /// How far the soak may go on beyond its planned end, if it may.
     pub extend: Option<Extend<'a>>,
+    /// Whether the files that the target writes are kept although nothing failed.
+    pub keep: bool,
     /// What ends the run before its time.
     pub interrupt: Interrupt,
 }
@@ -85,12 +90,39 @@ pub fn run(
             watch,
             look,
         },
+        lives: setup.harness.lives(),
+        soak_begun: None,
+        keep: request.keep,
+        begun: SystemTime::now(),
         setup,
         folder,
         driving,
         extend: request.extend,
     };
     Ok(conductor.conduct(outputs, counter, sink))
+}
+
+/// How many workers live, if each of them has one thread; else none.
+fn single_threaded(record: &RunRecord) -> usize {
+    let workers = alive(record);
+    let threads = |worker| record.samples.iter().rev().find(|sample| sample.worker == worker)?.threads;
+    if workers.iter().all(|worker| threads(*worker) == Some(1)) { workers.len() } else { 0 }
+}
+
+/// A target that is driven: watched over, and looked at while the first load goes on.
+struct Watched<'a> {
+    target: &'a mut LaunchedTarget,
+    harness: &'a Harness,
+    sampler: &'a Sampler,
+    first_look: &'a mut FirstLook,
+}
+
+impl Followed for Watched<'_> {
+    fn check(&mut self, recorder: &mut Recorder, alive: usize) -> Result<(), Cut> {
+        self.target.check(recorder, alive)?;
+        let seen = Seen { harness: self.harness, record: &recorder.record, launched: self.target.launched() };
+        self.first_look.look(&seen, self.sampler)
+    }
 }
 
 /// Holds a run together.
@@ -103,6 +135,13 @@ struct Conductor<'a> {
     keeper: Option<OutputKeeper>,
     driving: Driving,
     extend: Option<Extend<'a>>,
+    /// What has to last, until it is known what that allows.
+    lives: Vec<(Resource, Life)>,
+    /// When the first soak began, in seconds since the start of the run, if a life hangs on that.
+    soak_begun: Option<f64>,
+    /// Whether the files that the target writes are kept although nothing failed.
+    keep: bool,
+    begun: SystemTime,
 }
 
 impl Conductor<'_> {
@@ -158,7 +197,7 @@ impl Conductor<'_> {
             config: self.setup.harness.sample.clone(),
             heap: heap.transpose()?,
             works: false,
-            driven: Some(Arc::clone(self.driving.counters())),
+            driven: self.setup.harness.workload.as_ref().map(|_| Arc::clone(self.driving.counters())),
             pulse: pulse.clone(),
         };
         Sampler::start(plan, sink)
@@ -169,15 +208,41 @@ impl Conductor<'_> {
         target.wait_until_ready(&self.setup, &mut self.monitor)?;
         sampler.choose_workers();
         let mut soaking = Soaking::new(&self.setup.harness);
-        while let Some(phase) = soaking.phase().cloned() {
+        let mut first_look = FirstLook::default();
+        while let Some(mut phase) = soaking.phase().cloned() {
             let (index, _) = soaking.place();
+            if phase.kind == PhaseKind::Soak {
+                self.allow_lives(sampler, false)?;
+            }
             self.monitor.recorder.event(EventKind::Phase { phase: phase.kind, index });
             let settles = phase.kind == PhaseKind::Settle;
             if settles {
                 self.collect(target)?;
             }
-            let mut driven = DrivenPhase::begin(&self.driving, &mut soaking, &phase);
-            self.monitor.follow(&mut driven, target)?;
+            phase.concurrency = phase.concurrency.or_else(|| self.in_flight(&phase));
+            let harness = &self.setup.harness;
+            let bounds = Bounds {
+                most_failed: harness.error_rate().filter(|_| harness.gates.abort_on_fail),
+                longest: self.extend.map_or(1.0, |extend| extend.factor),
+                pulse: self.monitor.pulse.clone(),
+            };
+            let mut driven = DrivenPhase::begin(&self.driving, &mut soaking, &phase, bounds);
+            let mut watched = Watched { target, harness, sampler, first_look: &mut first_look };
+            if !settles {
+                watched.first_look.begin();
+            }
+            let followed = self.monitor.follow(&mut driven, &mut watched);
+            if followed.as_ref().err().is_none_or(|cut| cut.failure == Some(Failure::Workload)) {
+                // What the load was not answered for comes before what came of it.
+                self.monitor.recorder.take(Duration::ZERO);
+                let record = &self.monitor.recorder.record;
+                first_look.look_now(&Seen { harness, record, launched: target.launched() }, sampler)?;
+            }
+            followed?;
+            if phase.kind == PhaseKind::Soak {
+                // Of workers that were still being found out when it began.
+                self.allow_lives(sampler, true)?;
+            }
             if settles {
                 // What is at rest is what may be judged: no pause is too short to have a reading of it.
                 sampler.read();
@@ -187,6 +252,46 @@ impl Conductor<'_> {
         }
         // A target that broke down under the last requests must not count as having come through.
         self.monitor.go_on(target)
+    }
+
+    /// How many requests may be in flight in the open model where nothing says it: one for each worker, if there are several
+    /// with one thread each. A kept connection holds such a worker, so that with more of them some would never be served.
+    fn in_flight(&mut self, phase: &PhaseConfig) -> Option<u32> {
+        let workload = self.setup.harness.workload.as_ref()?;
+        let open = workload.rate.is_some() && workload.concurrency.is_none() && phase.kind != PhaseKind::Settle;
+        let workers = if open { single_threaded(&self.monitor.recorder.record) } else { 0 };
+        if workers < 2 {
+            return None;
+        }
+        self.monitor.recorder.note_once(&format!(
+            "at most {workers} requests were in flight, one for each worker, as each has a single thread, which a kept connection \
+             holds; `concurrency` in [workload] says it otherwise"
+        ));
+        u32::try_from(workers).ok()
+    }
+
+    /// Allows what each life does from the level that the workers have when the first soak begins: then, or, if it isn't known yet
+    /// who they are, at its end.
+    fn allow_lives(&mut self, sampler: &Sampler, ends: bool) -> Result<(), Cut> {
+        if self.lives.is_empty() {
+            return Ok(());
+        }
+        let at = *self.soak_begun.get_or_insert_with(|| self.monitor.pulse.origin().elapsed().as_secs_f64());
+        sampler.read();
+        self.monitor.recorder.take(Duration::ZERO);
+        let record = &self.monitor.recorder.record;
+        let known = record.events.iter().any(|event| matches!(event.kind, EventKind::Spawned { .. }));
+        if !known && !ends && self.setup.harness.target.workers == Workers::Auto {
+            return Ok(());
+        }
+        for life in std::mem::take(&mut self.lives) {
+            let record = &self.monitor.recorder.record;
+            let Hourly { resource, amount, told } = hourly(life, record, at).map_err(Cut::target)?;
+            self.monitor.recorder.record.meta.budgets.allow(resource, Some(amount));
+            self.monitor.note(told);
+        }
+        self.monitor.recorder.write_head();
+        Ok(())
     }
 
     /// Lets the soak go on beyond its planned end, if it may and nothing is proven.
@@ -244,7 +349,8 @@ impl Conductor<'_> {
         let reconnects = self.driving.counters().reconnects();
         let totals = self.driving.finish();
         if !totals.histograms.is_empty() {
-            monitor.recorder.write_latency(totals.summary.seconds, &totals.histograms);
+            let seconds = totals.summary.as_ref().map_or(0.0, |summary| summary.seconds);
+            monitor.recorder.write_latency(seconds, &totals.histograms);
         }
         totals.notes().into_iter().for_each(|text| monitor.note(text));
         self.keeper.into_iter().flat_map(OutputKeeper::finish).for_each(|text| monitor.note(text));
@@ -253,7 +359,12 @@ impl Conductor<'_> {
             1 => monitor.note("the server closed a kept connection; its request was sent again".into()),
             n => monitor.note(format!("the server closed {n} kept connections; their requests were sent again")),
         }
-        monitor.recorder.record.meta.workload = Some(totals.summary);
+        monitor.recorder.record.meta.workload = totals.summary;
+        let failed = end.as_ref().is_err_and(Cut::is_failure) || monitor.recorder.record.has_crashed();
+        if self.keep || failed {
+            let kept = written::keep(self.setup.scratch.work(), self.begun, &self.folder);
+            kept.into_iter().for_each(|text| monitor.note(text));
+        }
         self.setup.guard.end(monitor.interrupt.ending()).into_iter().for_each(|text| monitor.note(text));
         monitor.finish(end)
     }

@@ -60,8 +60,23 @@ enum Ask {
     Read(SyncSender<()>),
     /// To find out now who the workers are, if that is still to be found out: the target works.
     Choose,
+    /// To say how requests have been counted so far.
+    Counted(SyncSender<Counted>),
     /// To take a last reading and end.
     End,
+}
+
+/// How requests have been counted so far.
+#[derive(Debug, Default)]
+pub struct Counted {
+    /// How the lines of the log were understood, if there is one.
+    pub lines: Option<LinesRead>,
+    /// Requests of PIDs that were never those of workers.
+    pub strangers: u64,
+    /// The first such PID.
+    pub stranger: Option<u32>,
+    /// Why nothing could be counted, if that is so.
+    pub error: Option<String>,
 }
 
 /// What a sampler leaves at its end.
@@ -107,6 +122,13 @@ impl Sampler {
     /// The target begins to work: now it shows who the workers are, if nobody said it.
     pub fn choose_workers(&self) {
         let _ = self.asks.send(Ask::Choose);
+    }
+
+    /// How requests have been counted so far; `None` if it can't say now.
+    pub fn counted(&self) -> Option<Counted> {
+        let (answer, answered) = sync_channel(1);
+        self.asks.try_send(Ask::Counted(answer)).ok()?;
+        answered.recv_timeout(PATIENCE).ok()
     }
 
     /// Takes a last reading and ends; `None` if the thread panicked.
@@ -211,6 +233,9 @@ impl Sampling {
                         let _ = done.send(());
                     }
                     Ok(Ask::Choose) => self.choosing.iter_mut().for_each(ChoosingWorkers::begin),
+                    Ok(Ask::Counted(answer)) => {
+                        let _ = answer.send(self.counted());
+                    }
                     Err(RecvTimeoutError::Timeout) => break,
                     Ok(Ask::End) | Err(RecvTimeoutError::Disconnected) => break 'ticks,
                 }
@@ -403,12 +428,23 @@ impl Sampling {
         arrival.into_iter().for_each(|arrival| self.arrive(arrival));
     }
 
+    fn counted(&self) -> Counted {
+        let Some(counter) = &self.plan.counter else { return Counted::default() };
+        let (strangers, stranger) = counter.strangers(&self.known);
+        let error = self.counting_error.clone().filter(|_| counter.total() == 0);
+        Counted { lines: counter.lines().cloned(), strangers, stranger, error }
+    }
+
     /// Says how what requests are counted by was understood.
     fn tell_counting(&mut self) {
         let Some(counter) = &self.plan.counter else { return };
-        let lines = counter.lines().cloned().map(|LinesRead { lines, matched, unmatched }| {
-            let (strangers, stranger) = counter.strangers(&self.known);
-            EventKind::LogRead { lines, matched, strangers, unmatched, stranger }
+        let Counted { lines, strangers, stranger, .. } = self.counted();
+        let lines = lines.map(|LinesRead { lines, matched, unmatched }| EventKind::LogRead {
+            lines,
+            matched,
+            strangers,
+            unmatched,
+            stranger,
         });
         let page =
             counter.look_ups().map(|LookUps { made, left_out }| EventKind::PageRead { look_ups: made, left_out });

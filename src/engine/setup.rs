@@ -1,7 +1,7 @@
 //! What a run needs before anything starts: its name, its directories, its variables, its memory group.
 
 use super::end::RunError;
-use super::head;
+use super::head::{self, uncounted};
 use super::sampler::driver_counting;
 use crate::config::{Harness, HeapMode, StepConfig, Variables, keep_secrets_in, keep_secrets_of, redacted, resolve};
 use crate::model::{Gates, RunMeta, Step, Target};
@@ -82,6 +82,7 @@ impl Setup {
     /// The head of the run; `stored` is the harness file as it may be stored.
     fn head(&self, stamp: (String, String), stored: Harness) -> RunMeta {
         let Harness { target, workload, .. } = &self.harness;
+        let counting = if self.harness.counts_requests() { driver_counting() } else { uncounted() };
         let target = Target {
             command: stored.target.command.clone(),
             executable: None,
@@ -96,11 +97,11 @@ impl Setup {
         };
         let config = serde_json::to_value(&stored).expect("a harness has only text keys, which JSON can hold");
         RunMeta {
-            seed: workload.seed,
-            steps: stored.workload.steps.iter().map(stored_step).collect(),
-            budgets: self.harness.budget.amounts(),
+            seed: workload.as_ref().map_or(0, |workload| workload.seed),
+            steps: stored.steps().iter().map(stored_step).collect(),
+            budgets: self.harness.budgets(),
             gates: gates(&self.harness),
-            ..head::begun(self.harness.name.clone(), stamp, target, driver_counting(), config)
+            ..head::begun(self.harness.name.clone(), stamp, target, counting, config)
         }
     }
 
@@ -216,7 +217,7 @@ fn gates(harness: &Harness) -> Gates {
     let seconds = |span: Option<crate::config::Span>| span.map(|s| s.0.as_secs_f64());
     let gates = &harness.gates;
     Gates {
-        error_rate: Some(gates.error_rate.0),
+        error_rate: harness.error_rate(),
         p50: seconds(gates.p50),
         p95: seconds(gates.p95),
         p99: seconds(gates.p99),

@@ -2,6 +2,7 @@
 
 use crate::config::{Harness, Length, PhaseConfig};
 use crate::model::PhaseKind;
+use crate::workload::Totals;
 use std::time::Duration;
 
 /// The phases of a run as they are gone through, and how much of the soak is done.
@@ -18,6 +19,8 @@ pub(super) struct Soaking {
     /// Whether the soak was ended, or went on beyond its planned end.
     ended: bool,
     extended: bool,
+    /// What was sent before the first soak.
+    before_soak: Option<Totals>,
 }
 
 impl Soaking {
@@ -26,7 +29,7 @@ impl Soaking {
         let phases = harness.schedule();
         let end = after_soaks(&phases) + usize::from(harness.settle.pauses > 0);
         let planned = harness.soak_length();
-        Soaking { phases, index: 0, end, planned, before: 0.0, ended: false, extended: false }
+        Soaking { phases, index: 0, end, planned, before: 0.0, ended: false, extended: false, before_soak: None }
     }
 
     /// The phase that goes on; missing after the last.
@@ -49,6 +52,16 @@ impl Soaking {
     /// Whether the soak has just come to its planned end, with all that was planned.
     pub fn is_over(&self) -> bool {
         self.index == self.end && !self.ended && !self.extended
+    }
+
+    /// A soak begins, before which this was sent.
+    pub fn begin_soak(&mut self, sent: Totals) {
+        self.before_soak.get_or_insert(sent);
+    }
+
+    /// What was sent before the first soak, once that has begun.
+    pub fn before_soak(&self) -> Option<Totals> {
+        self.before_soak
     }
 
     /// Ends the soak: what is left of it is passed over, but for its last pause and what comes after it.

@@ -85,6 +85,15 @@ fn last_output(name: &str, file: &File) -> String {
     if shown.trim().is_empty() { String::new() } else { format!("\nlast {name}:\n{}", shown.trim_end()) }
 }
 
+/// A command as a sentence has it: a script of many lines by its first.
+fn one_line(command: &[String]) -> String {
+    const LONGEST: usize = 100;
+    let whole = command.join(" ");
+    let line = whole.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
+    let shown: String = line.chars().take(LONGEST).collect();
+    if shown == whole { shown } else { format!("{shown} ...") }
+}
+
 /// What the commands of a harness file run with, beside the target: its environment, its directory, one log. They are
 /// below the run's guard.
 pub struct Preparation {
@@ -113,7 +122,7 @@ impl Preparation {
         if command.is_empty() {
             return Ok(None);
         }
-        let named = format!("{what} `{}`", command.join(" "));
+        let named = format!("{what} `{}`", one_line(command));
         let log = self.folder.append(PREPARE).map_err(|e| Cut::recording(format!("{named} has no log: {e}")))?;
         let failed = |how: String| {
             let shown = self.folder.read(PREPARE).map(|log| last_output("output", &log));
@@ -122,15 +131,18 @@ impl Preparation {
         let mut launched = self
             .launch(command, &log)
             .map_err(|error| Cut::launch(&error, failed(format!("could not be started: {error}"))))?;
-        let deadline = Instant::now() + limit;
+        let begun = Instant::now();
         loop {
             match launched.end(LOOK) {
                 Ok(Some(ExitCause::Code(0))) => return Ok(Some(launched)),
-                Ok(Some(cause)) => return Err(Cut::target(failed(format!("failed with {cause}")))),
+                Ok(Some(cause)) => {
+                    let took = format_seconds(begun.elapsed().as_secs_f64());
+                    return Err(Cut::target(failed(format!("failed with {cause} after {took}"))));
+                }
                 Ok(None) if stop.load(Ordering::Relaxed) => {
                     return Err(Cut::target(format!("interrupted during {what}")));
                 }
-                Ok(None) if Instant::now() > deadline => {
+                Ok(None) if begun.elapsed() > limit => {
                     return Err(Cut::target(failed(format!("took longer than {limit:?}"))));
                 }
                 Ok(None) => {}
@@ -159,15 +171,23 @@ impl Preparation {
 /// If one of them fails, or can't be run.
 pub fn prepare(setup: &Setup, folder: &Folder, stop: &AtomicBool) -> Result<Vec<Launched>, Cut> {
     let preparation = Preparation::new(setup, folder);
+    let begun = SystemTime::now();
     let commands = setup.harness.target.prepare.iter();
     let ran = commands.map(|command| preparation.run("the preparation", command, PREPARATION, stop));
-    Ok(ran.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+    let ran: Result<Vec<_>, Cut> = ran.collect();
+    let explained = |cut: Cut| {
+        let ends = if cut.is_failure() { written::ends(setup.scratch.work(), begun) } else { String::new() };
+        Cut { reason: cut.reason + &ends, ..cut }
+    };
+    Ok(ran.map_err(explained)?.into_iter().flatten().collect())
 }
 
 /// The target once it is launched.
 pub struct LaunchedTarget {
     launched: Launched,
     outputs: Outputs,
+    /// When it was launched.
+    since: Instant,
 }
 
 impl LaunchedTarget {
@@ -187,7 +207,7 @@ impl LaunchedTarget {
         let launched = Launched::suspended(&setup.guard, request, [stdout.0.as_fd(), stderr.0.as_fd()]);
         raise_file_limit();
         let launched = launched.map_err(|error| Cut::launch(&error, error.to_string()))?;
-        Ok(LaunchedTarget { launched, outputs })
+        Ok(LaunchedTarget { launched, outputs, since: Instant::now() })
     }
 
     /// What was launched.
@@ -210,7 +230,7 @@ impl LaunchedTarget {
     pub fn wait_until_ready(&mut self, setup: &Setup, monitor: &mut Monitor<'_>) -> Result<(), Cut> {
         let mut died = None;
         let waited = wait(setup, &self.outputs, &monitor.interrupt, || {
-            died = check(&mut self.launched, &mut monitor.recorder).err();
+            died = check(&mut self.launched, self.since, &mut monitor.recorder).err();
             died.is_none()
         });
         waited.map_err(|cut| match &died {
@@ -236,13 +256,13 @@ impl LaunchedTarget {
 }
 
 impl Followed for LaunchedTarget {
-    fn check(&mut self, recorder: &mut Recorder, _alive: usize) -> Result<(), String> {
-        check(&mut self.launched, recorder).map_err(|reason| self.outputs.explain(&reason))
+    fn check(&mut self, recorder: &mut Recorder, _alive: usize) -> Result<(), Cut> {
+        check(&mut self.launched, self.since, recorder).map_err(|reason| Cut::target(self.outputs.explain(&reason)))
     }
 }
 
-/// Takes in what happened to the target; an error if it is no more.
-fn check(launched: &mut Launched, recorder: &mut Recorder) -> Result<(), String> {
+/// Takes in what happened to the target, which was launched then; an error if it is no more.
+fn check(launched: &mut Launched, since: Instant, recorder: &mut Recorder) -> Result<(), String> {
     if launched.was_woken() {
         recorder.note_once(WOKEN);
     }
@@ -257,7 +277,8 @@ fn check(launched: &mut Launched, recorder: &mut Recorder) -> Result<(), String>
                     recorder.event(EventKind::Note { text });
                 } else if first || !lives {
                     recorder.event(EventKind::TargetDied { cause: Some(cause) });
-                    return Err(format!("the target ended by itself, with {cause}"));
+                    let lived = format_seconds(since.elapsed().as_secs_f64());
+                    return Err(format!("the target ended by itself, with {cause}, {lived} after its launch"));
                 }
             }
         }

@@ -185,6 +185,7 @@ fn run_side(
         reports: request.directory,
         label: Some(&label),
         extend: None,
+        keep: false,
         interrupt: request.interrupt.clone(),
     };
     let finished = engine::run(&run, &mut |progress| observer.look(progress), &mut |_, _| None)
@@ -205,11 +206,11 @@ fn run_side(
 /// What failed in a run, if anything did: such a run can't be compared.
 pub fn failure(record: &RunRecord, verdict: &Verdict) -> Option<(ExitCode, String)> {
     let failed = match verdict.exit {
-        ExitCode::Target | ExitCode::Workload | ExitCode::Failure => true,
+        ExitCode::Config | ExitCode::Target | ExitCode::Workload | ExitCode::Failure => true,
         _ => record.meta.status != RunStatus::Complete,
     };
     let exit = match verdict.exit {
-        exit @ (ExitCode::Target | ExitCode::Workload) => exit,
+        exit @ (ExitCode::Config | ExitCode::Target | ExitCode::Workload) => exit,
         _ => ExitCode::Failure,
     };
     failed.then(|| (exit, record.meta.aborted.clone().unwrap_or_else(|| words::headline(record, verdict).to_string())))

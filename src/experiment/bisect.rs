@@ -210,7 +210,7 @@ impl Lab<'_> {
     fn works_without(&mut self, names: &[String]) -> Result<bool, BisectError> {
         let harness = self.request.harness;
         // What an external command sends can't be cut short; it is taken to work.
-        if harness.workload.command.is_some() {
+        if harness.workload.as_ref().is_none_or(|workload| workload.command.is_some()) {
             return Ok(true);
         }
         self.smoked += 1;
@@ -252,6 +252,7 @@ impl Lab<'_> {
             reports: self.request.directory,
             label: Some(label),
             extend: None,
+            keep: false,
             interrupt: self.request.interrupt.clone(),
         };
         let observer = &mut *self.observer;

@@ -2,7 +2,7 @@
 
 use crate::compare::{Margin, Margins, Measure};
 use crate::config::{CompareConfig, Harness, HeapMode};
-use crate::model::{Resource, RunRecord, Share};
+use crate::model::{Per, Resource, RunRecord, Share};
 use crate::verdict::Quantile;
 
 /// Differences below these are of the clock and of the allocator: a page cache's, a timer's, one context switch's.
@@ -13,9 +13,10 @@ const LEAST_LATENCY: f64 = 2e-3;
 
 /// The allowed difference in each measure of a harness file's runs.
 pub fn margins(harness: &Harness) -> Margins {
-    let budgets = harness.budget.amounts();
+    let budgets = harness.budgets();
     let traced = harness.heap.mode != HeapMode::Off;
-    allowed(|resource| budgets.of(resource, traced), &harness.compare)
+    let by_request = budgets.per == Per::Request;
+    allowed(|resource| budgets.of(resource, traced).filter(|_| by_request), &harness.compare)
 }
 
 /// The same of a run that was made: its own budgets, and what its harness file said of comparisons.
@@ -32,10 +33,11 @@ pub fn margins_of_run(record: &RunRecord) -> Margins {
         latency: share("latency", usual.latency),
         errors: share("errors", usual.errors),
     };
-    allowed(|resource| record.budget(resource), &compare)
+    let by_request = record.meta.budgets.per == Per::Request;
+    allowed(|resource| record.budget(resource).filter(|_| by_request), &compare)
 }
 
-/// For growth the budget of each resource, for the rest what `[compare]` says.
+/// For growth by the request the budget of each resource, for the rest what `[compare]` says.
 fn allowed(budget: impl Fn(Resource) -> Option<f64>, compare: &CompareConfig) -> Margins {
     let latency = |quantile| (Measure::Latency(quantile), Margin { share: compare.latency.0, least: LEAST_LATENCY });
     let mut margins = Margins::from([

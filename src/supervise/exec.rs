@@ -51,7 +51,10 @@ impl Suspended {
     /// If the program can't be found or a file can't be opened, before anything is forked.
     pub fn fork(request: &LaunchRequest, outputs: [OwnedFd; 2]) -> Result<Self, ExecError> {
         let name = request.command.first().ok_or(ExecError { what: "execute nothing".into(), errno: Errno::ENOENT })?;
-        let program = find_program(name, request.env.get("PATH").map(String::as_str))
+        // What it is that can't be executed is for the kernel to say.
+        let named = name.contains('/').then(|| PathBuf::from(name));
+        let program = named
+            .or_else(|| find_program(name, &request.cwd, request.env.get("PATH").map(String::as_str)))
             .ok_or_else(|| ExecError { what: format!("find the program `{name}`"), errno: Errno::ENOENT })?;
         let child = Child::prepare(&program, request, outputs)?;
         let (go_read, go_write) = pipe()?;
@@ -176,16 +179,16 @@ impl Child {
     }
 }
 
-/// Looks `name` up in `path` as a shell would; a name with a slash is taken as it is.
-fn find_program(name: &str, path: Option<&str>) -> Option<PathBuf> {
+/// Looks `name` up in `path` as a shell would; a name with a slash is taken as it is, from `directory` on. `None` if it isn't
+/// there, or can't be executed.
+pub fn find_program(name: &str, directory: &Path, path: Option<&str>) -> Option<PathBuf> {
+    let runs = |file: &PathBuf| nix::unistd::access(file, nix::unistd::AccessFlags::X_OK).is_ok() && file.is_file();
     if name.contains('/') {
-        return Some(PathBuf::from(name));
+        return Some(directory.join(name)).filter(runs);
     }
     // Servers live in sbin, which an ordinary user's PATH leaves out.
     let path = format!("{}:/usr/local/sbin:/usr/sbin:/sbin", path.unwrap_or("/usr/local/bin:/usr/bin:/bin"));
-    path.split(':')
-        .map(|dir| Path::new(dir).join(name))
-        .find(|candidate| nix::unistd::access(candidate, nix::unistd::AccessFlags::X_OK).is_ok() && candidate.is_file())
+    path.split(':').map(|place| Path::new(place).join(name)).find(runs)
 }
 
 fn pipe() -> Result<(OwnedFd, OwnedFd), ExecError> {

@@ -166,6 +166,10 @@ impl Keeper {
                 }
                 Ok(())
             }
+            Order::StopAll => {
+                kill::ask_all_below_us(&HashSet::from([self.kept_pid()]));
+                Ok(())
+            }
             Order::SignalGroup(signal) => {
                 // It leads its group and we haven't waited for it yet, so the number is still its own.
                 if let (Kept::Running(pid), Ok(signal)) = (&self.kept, Signal::try_from(signal)) {
@@ -182,6 +186,11 @@ impl Keeper {
                 self.say(&KeeperReport::Killed(killed))
             }
         }
+    }
+
+    /// The process that was launched, which was asked by a signal of its own; 0 if it has ended.
+    fn kept_pid(&self) -> u32 {
+        if let Kept::Running(pid) = &self.kept { pid.as_raw() as u32 } else { 0 }
     }
 
     fn reap(&mut self) -> io::Result<()> {

@@ -8,6 +8,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::collections::HashSet;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 /// How long killing goes on: a process in an uninterruptible wait can't be killed by anyone.
@@ -70,6 +71,17 @@ pub fn strays(keepers: &mut HashSet<u32>) {
             return;
         }
         std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Asks everything below the calling process to end by `SIGTERM`, but for `spared`.
+pub fn ask_all_below_us(spared: &HashSet<u32>) {
+    for pid in tree::descendants(std::process::id()).into_iter().filter(|pid| !spared.contains(pid)) {
+        if let Some((pidfd, _)) = held_below_us(pid) {
+            let _ = pidfd_send_signal(&pidfd, Signal::TERM);
+            // One that is stopped can't end in order before it goes on.
+            let _ = pidfd_send_signal(&pidfd, Signal::CONT);
+        }
     }
 }
 
@@ -137,12 +149,9 @@ impl Rounds {
         self.begun.elapsed() >= self.patience || self.effective.elapsed() >= DENIED
     }
 
-    /// Kills `pid` if it lives; between its listing and now it may have ended and its number been given to a stranger, so
-    /// the signal goes through a pidfd, and only to something that is still below us.
+    /// Kills `pid` if it lives.
     fn kill_one(&mut self, pid: u32) -> Met {
-        let Some(raw) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return Met::Gone };
-        let Ok(pidfd) = pidfd_open(raw, PidfdFlags::empty()) else { return Met::Gone };
-        let Some((name, start)) = living_below_us(pid) else { return Met::Gone };
+        let Some((pidfd, (name, start))) = held_below_us(pid) else { return Met::Gone };
         self.left.add(&name, pid);
         match pidfd_send_signal(&pidfd, Signal::KILL) {
             Ok(()) => {
@@ -165,6 +174,14 @@ impl Killed {
             self.first.push((name.to_owned(), pid));
         }
     }
+}
+
+/// `pid`, its command name and start time, if it lives: between its listing and now it may have ended and its number been given
+/// to a stranger, so a signal goes through a pidfd, and only to something that is still below us.
+fn held_below_us(pid: u32) -> Option<(OwnedFd, (String, u64))> {
+    let raw = rustix::process::Pid::from_raw(i32::try_from(pid).ok()?)?;
+    let pidfd = pidfd_open(raw, PidfdFlags::empty()).ok()?;
+    Some((pidfd, living_below_us(pid)?))
 }
 
 /// The command name and start time of `pid` if following its parents leads up to us; a zombie is not worth killing.

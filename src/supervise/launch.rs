@@ -3,7 +3,7 @@
 use super::claim::{Claim, PATIENCE};
 use super::helper::Helper;
 use super::protocol::{GuardOrder, KeeperReport, Killed, LaunchRequest, Order, order, receive, send};
-use super::{guard, kill, tree};
+use super::{guard, kill, target, tree};
 use crate::model::{ExitCause, format_seconds};
 use crate::thread;
 use nix::errno::Errno;
@@ -31,6 +31,9 @@ const DROPPED: Duration = Duration::from_secs(5);
 
 /// How often it is looked whether the target has stopped, and whether a keeper was.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// How long a target that is asked to stop may do nothing that shows.
+const MOMENT: Duration = Duration::from_millis(500);
 
 /// How often it is looked whether the guard has ended.
 const SHORT: Duration = Duration::from_millis(2);
@@ -64,6 +67,19 @@ pub enum TargetEvent {
     Exited(u32, ExitCause),
     /// The guard, or the keeper, is gone; everything was killed.
     GuardLost,
+}
+
+/// A process of what was launched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kindred {
+    /// Its PID.
+    pub pid: u32,
+    /// How many parents are between it and the keeper: 0 of what was launched, 1 of its children.
+    pub depth: u32,
+    /// The name of its program.
+    pub command: String,
+    /// Program and arguments.
+    pub words: Vec<String>,
 }
 
 /// The guard of a run, below which is all that the run starts.
@@ -298,6 +314,19 @@ impl Launched {
         !tree::children(self.keeper()).is_empty()
     }
 
+    /// What lives below the keeper, parents before their children.
+    pub fn kindred(&self) -> Vec<Kindred> {
+        let mut all: Vec<Kindred> = Vec::new();
+        for pid in tree::descendants(self.keeper()) {
+            let parent = tree::parent(pid);
+            let depth = all.iter().find(|other| Some(other.pid) == parent).map_or(0, |parent| parent.depth + 1);
+            let words = target::command_line(pid);
+            let command = words.first().map(|word| word.rsplit('/').next().unwrap_or_default().to_owned());
+            all.push(Kindred { pid, depth, command: command.unwrap_or_default(), words });
+        }
+        all
+    }
+
     /// What has happened since the last call.
     pub fn poll(&mut self) -> Option<TargetEvent> {
         self.wait(Duration::ZERO)
@@ -354,12 +383,24 @@ impl Launched {
         let _ = send(&mut self.orders, &Order::SignalGroup(signal));
     }
 
-    /// Asks the first process to stop by `signal`, and once it has ended what it left by `SIGTERM`; waits for everything below the keeper to end as long as `wait` says so.
+    /// Asks the first process to stop by `signal`, and once it has ended what it left by `SIGTERM`; waits for everything below
+    /// the keeper to end as long as `wait` says so. Where nothing has ended for a moment, the first process doesn't pass the signal
+    /// on, as a shell that waits for a server doesn't: all are asked then.
     pub fn stop(&mut self, signal: i32, wait: impl Fn() -> bool) {
-        if send(&mut self.orders, &Order::Stop(signal)).is_ok() {
-            while kill::reaches_any_below(self.keeper()) && wait() {
-                std::thread::sleep(LOOK);
-                self.wake();
+        if send(&mut self.orders, &Order::Stop(signal)).is_err() {
+            return;
+        }
+        let (begun, all) = (Instant::now(), tree::descendants(self.keeper()));
+        let mut asked = false;
+        while kill::reaches_any_below(self.keeper()) && wait() {
+            std::thread::sleep(LOOK);
+            self.wake();
+            if !asked && begun.elapsed() >= MOMENT {
+                asked = true;
+                let left = tree::descendants(self.keeper());
+                if all.iter().all(|pid| left.contains(pid)) {
+                    let _ = send(&mut self.orders, &Order::StopAll);
+                }
             }
         }
     }

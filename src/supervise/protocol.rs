@@ -52,6 +52,8 @@ pub(super) enum Order {
     Resume,
     /// Ask the process that was launched to end by this signal, and what it leaves to the keeper by `SIGTERM`.
     Stop(i32),
+    /// Ask everything below the keeper to end by `SIGTERM`.
+    StopAll,
     /// Send this signal to it and to what it started in its process group.
     SignalGroup(i32),
     /// Kill everything below the keeper.

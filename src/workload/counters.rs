@@ -9,7 +9,7 @@ pub const COMMAND_STEP: &str = "command";
 /// Totals of the whole run, warm-up included, by step.
 ///
 /// Each number only grows; numbers read one after the other may belong to slightly different moments.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Counters {
     steps: Vec<(String, StepCounters)>,
     reconnects: AtomicU64,

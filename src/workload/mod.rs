@@ -74,9 +74,16 @@ pub struct Driver(Kind);
 enum Kind {
     Http(Box<HttpLoad>),
     Command(Box<CommandLoad>),
+    /// Nothing is sent.
+    Nothing,
 }
 
 impl Driver {
+    /// A driver that sends nothing: its phases are times.
+    pub fn of_nothing() -> Driver {
+        Driver(Kind::Nothing)
+    }
+
     /// Prepares bodies, addresses and steps; nothing is sent yet.
     ///
     /// `origin` is the run's time zero, `counters` were made from the same `config`, and each second of load sends a
@@ -123,23 +130,25 @@ impl Driver {
     /// counted as sent but neither as ok nor as failed. A settle phase closes all connections and sends nothing.
     pub fn run(&mut self, phase: &PhaseConfig, pool: &(dyn Fn() -> usize + Sync), stop: &AtomicBool) -> PhaseEnd {
         match &mut self.0 {
-            _ if phase.kind == PhaseKind::Settle => {
-                if let Kind::Http(load) = &mut self.0 {
+            Kind::Nothing => settle(phase, stop),
+            kind if phase.kind == PhaseKind::Settle => {
+                if let Kind::Http(load) = kind {
                     load.disconnect();
                 }
-                wait(phase.duration.map_or(Duration::ZERO, |span| span.0), stop)
+                settle(phase, stop)
             }
             Kind::Http(load) => load.run(phase, pool, stop),
             Kind::Command(load) => load.run(phase, stop),
         }
     }
 
-    /// Totals over the soak phases so far.
-    pub fn summary(&self) -> WorkloadSummary {
+    /// Totals over the soak phases so far; `None` if nothing is sent.
+    pub fn summary(&self) -> Option<WorkloadSummary> {
         let now = Instant::now();
         match &self.0 {
-            Kind::Http(load) => load.recorder().summary(load.model(), now),
-            Kind::Command(load) => load.recorder().summary("command", now),
+            Kind::Http(load) => Some(load.recorder().summary(load.model(), now)),
+            Kind::Command(load) => Some(load.recorder().summary("command", now)),
+            Kind::Nothing => None,
         }
     }
 
@@ -147,7 +156,7 @@ impl Driver {
     pub fn histograms(&self) -> Vec<StepHistograms> {
         match &self.0 {
             Kind::Http(load) => load.recorder().histograms().to_vec(),
-            Kind::Command(_) => Vec::new(),
+            Kind::Command(_) | Kind::Nothing => Vec::new(),
         }
     }
 
@@ -155,8 +164,8 @@ impl Driver {
     pub fn stalled(&self) -> Duration {
         match &self.0 {
             Kind::Http(load) => load.stalled(),
-            // The command goes on by itself.
-            Kind::Command(_) => Duration::ZERO,
+            // The command goes on by itself, as what isn't driven does.
+            Kind::Command(_) | Kind::Nothing => Duration::ZERO,
         }
     }
 
@@ -165,12 +174,18 @@ impl Driver {
         match &self.0 {
             Kind::Http(load) => load.recorder().last_failure().map(str::to_owned),
             Kind::Command(load) => load.recorder().last_failure().map(str::to_owned),
+            Kind::Nothing => None,
         }
     }
 }
 
 fn is_set(stop: &AtomicBool) -> bool {
     stop.load(Relaxed)
+}
+
+/// Sends nothing for the length of a phase.
+fn settle(phase: &PhaseConfig, stop: &AtomicBool) -> PhaseEnd {
+    wait(phase.duration.map_or(Duration::ZERO, |span| span.0), stop)
 }
 
 /// Does nothing for this long, or until `stop` is set.

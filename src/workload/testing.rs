@@ -148,7 +148,7 @@ pub(super) fn drive(config: &WorkloadConfig, phases: &[&str]) -> Drive {
     let mut driver = Driver::new(config, Instant::now(), counters.clone(), sender).unwrap();
     let stop = AtomicBool::new(false);
     let ends = phases.iter().map(|toml| driver.run(&phase(toml), &|| 3, &stop)).collect();
-    Drive { ends, summary: driver.summary(), counters, samples: receiver.try_iter().collect(), driver }
+    Drive { ends, summary: driver.summary().unwrap(), counters, samples: receiver.try_iter().collect(), driver }
 }
 
 /// A list that server threads add to.

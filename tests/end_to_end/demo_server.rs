@@ -48,7 +48,7 @@ impl Demo {
         let counters = Arc::new(Counters::new(&config));
         let mut driver = Driver::new(&config, Instant::now(), counters, mpsc::channel().0).unwrap();
         driver.run(&phase, &|| 2, &AtomicBool::new(false));
-        driver.summary()
+        driver.summary().unwrap()
     }
 
     fn upload(&self, requests: u64) -> WorkloadSummary {

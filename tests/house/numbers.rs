@@ -4,7 +4,7 @@ use crate::source::sources;
 use std::path::Path;
 
 /// As many as there are today. A change may make them fewer, and lowers this then.
-const MOST: usize = 260;
+const MOST: usize = 259;
 
 /// Modules whose numbers decide nothing: exit codes, shares that are only told, and the made-up programs of a simulation.
 const TELLING: [&str; 4] = ["types", "working", "naming", "simulation"];

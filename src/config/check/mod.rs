@@ -15,8 +15,8 @@ mod tests;
 
 use super::problem::{KeyPath, Problem, Problems};
 use super::setting::{listed, unknown};
-use super::{Harness, RequestsConfig, Span};
-use crate::model::PerRequest;
+use super::{Allowed, Harness, RequestsConfig, Span};
+use crate::model::{Per, Resource};
 use regex::Regex;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -39,9 +39,11 @@ pub(super) fn check(harness: &Harness, problems: &mut Problems) {
     check_name(&mut checker, &harness.name);
     target::check(&mut checker, &KeyPath::of(&["target"]), &harness.target);
     target::check_requests(&mut checker, &harness.requests);
-    workload::check(&mut checker, &harness.workload);
-    phases::check(&mut checker, &harness.phases, &harness.workload);
-    phases::check_settling(&mut checker, &harness.settle, &harness.phases, &harness.sample);
+    if let Some(workload) = &harness.workload {
+        workload::check(&mut checker, workload);
+    }
+    phases::check(&mut checker, &harness.phases, harness.workload.as_ref());
+    phases::check_settling(&mut checker, harness);
     check_budget(&mut checker, harness);
     check_gates(&mut checker, harness);
     check_sample(&mut checker, harness);
@@ -182,27 +184,49 @@ fn check_name(checker: &mut Checker, name: &str) {
 }
 
 fn check_budget(checker: &mut Checker, harness: &Harness) {
-    let budget = &harness.budget;
-    let mut check = |key: &str, PerRequest { amount, bytes }: PerRequest, wants_bytes: bool| {
+    let per = harness.per();
+    for (resource, allowed) in harness.budget.given() {
+        let key = resource.name();
         let at = KeyPath::of(&["budget", key]);
-        let example = if wants_bytes { "64 B/request" } else { "0.01/request" };
-        if bytes != wants_bytes {
-            let (is, should) = if bytes { ("bytes", "a plain count") } else { ("a plain count", "bytes") };
+        let amount = match allowed {
+            Allowed::Rate(budget) => budget.amount,
+            Allowed::Life(life) => life.limit,
+        };
+        let example = match (resource.in_bytes(), per) {
+            (true, Per::Request) => "64 B/request",
+            (true, Per::Hour) => "1 MiB/hour",
+            (false, Per::Request) => "0.01/request",
+            (false, Per::Hour) => "60/hour",
+        };
+        if allowed.bytes() != resource.in_bytes() {
+            let (is, should) = if allowed.bytes() { ("bytes", "a plain count") } else { ("a plain count", "bytes") };
             let message = format!("the budget for {key} is in {is}, but it is measured in {should}");
             checker.refuse(at, message, format!("write it like `{example}`"));
         } else if amount <= 0.0 {
             let help = format!("allow what you would not mind, such as `{example}`");
             checker.refuse(at, "no measurement can prove a growth of exactly zero", help);
+        } else if allowed.per() != per {
+            let (is, first) = if per == Per::Hour { ("requests", "time") } else { ("time", "requests") };
+            let message = format!("this budget is for {is}, but one before it is for {first}");
+            checker.refuse(at, message, format!("write all for {first}, such as `{example}`, or all for {is}"));
+        } else if per == Per::Request && !harness.counts_requests() && counting_is_sound(checker) {
+            let help = "give it by the hour, such as `1 MiB/hour`, or have requests counted: `[requests.log]` says where \
+                        a line for each is written";
+            checker.refuse(at, "nothing counts requests, so that growth for each can't be told", help);
+        } else if let Allowed::Life(life) = allowed {
+            if !matches!(resource, Resource::Memory | Resource::Descriptors | Resource::Threads) {
+                let help = format!("write it like `{example}`");
+                checker.refuse(at, format!("{key} belongs to the whole target, which has no life"), help);
+            } else if life.time.0.is_zero() {
+                checker.refuse(at, "this time is zero", "write how long it must last, such as `7 days`");
+            }
         }
-    };
-    check("memory", budget.memory, true);
-    check("descriptors", budget.descriptors, false);
-    check("threads", budget.threads, false);
-    check("tmpfs", budget.tmpfs, true);
-    check("processes", budget.processes, false);
-    for (key, given) in [("shared", budget.shared), ("rest", budget.rest), ("kernel", budget.kernel)] {
-        given.into_iter().for_each(|given| check(key, given, true));
     }
+}
+
+/// Whether it is known what counts requests: what isn't sound may.
+fn counting_is_sound(checker: &Checker) -> bool {
+    checker.sound(&KeyPath::of(&["workload"])) && checker.sound(&KeyPath::of(&["requests"]))
 }
 
 fn check_gates(checker: &mut Checker, harness: &Harness) {
@@ -210,10 +234,20 @@ fn check_gates(checker: &mut Checker, harness: &Harness) {
     for (key, gate) in [("p50", gates.p50), ("p95", gates.p95), ("p99", gates.p99)] {
         let at = KeyPath::of(&["gates", key]);
         checker.positive(at.clone(), gate);
-        if gate.is_some() && harness.workload.command.is_some() {
-            let message = format!("`{key}` can't be measured when an external command drives the target");
+        let driver = match &harness.workload {
+            Some(workload) if workload.command.is_some() => "when an external command drives the target",
+            None if checker.sound(&KeyPath::of(&["workload"])) => "where nothing drives the target",
+            _ => continue,
+        };
+        if gate.is_some() {
+            let message = format!("`{key}` can't be measured {driver}");
             checker.refuse(at, message, "take it out, or drive the target with `base-url` and `[[workload.step]]`");
         }
+    }
+    if gates.error_rate.is_some() && harness.error_rate().is_none() && checker.sound(&KeyPath::of(&["workload"])) {
+        let help = "take it out, or say how many requests were sent: the built-in driver does, a command by \
+                    `command-requests`";
+        checker.refuse(KeyPath::of(&["gates", "error-rate"]), "nothing counts the requests that are sent", help);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Checker;
 use super::workload::{check_concurrency, check_rate};
 use crate::config::problem::KeyPath;
-use crate::config::{CollectConfig, PhaseConfig, SampleConfig, SettleConfig, Span, WorkloadConfig};
+use crate::config::{CollectConfig, Harness, PhaseConfig, Span, WorkloadConfig};
 use crate::model::PhaseKind;
 
 /// Signals that programs are known to collect or trim at; none of them ends a program that handles it.
@@ -14,7 +14,7 @@ const MOST_PAUSES: u32 = 10_000;
 /// Intervals between readings that a pause must hold at least: its last half is what counts.
 const READINGS_OF_A_PAUSE: u32 = 3;
 
-pub(super) fn check(checker: &mut Checker, phases: &[PhaseConfig], workload: &WorkloadConfig) {
+pub(super) fn check(checker: &mut Checker, phases: &[PhaseConfig], workload: Option<&WorkloadConfig>) {
     let all = KeyPath::of(&["phase"]);
     if phases.is_empty() {
         let help = "add a `[[phase]]` with `kind = \"soak\"` and a length";
@@ -27,23 +27,27 @@ pub(super) fn check(checker: &mut Checker, phases: &[PhaseConfig], workload: &Wo
     }
     for (index, phase) in phases.iter().enumerate() {
         let at = all.index(index);
-        check_length(checker, &at, phase, workload);
-        if phase.kind == PhaseKind::Settle {
-            check_settle(checker, &at, phase);
-        } else {
-            check_load(checker, &at, phase, workload);
+        match workload {
+            None if checker.sound(&KeyPath::of(&["workload"])) => check_undriven(checker, &at, phase),
+            None => {}
+            Some(workload) => {
+                check_length(checker, &at, phase, workload);
+                if phase.kind == PhaseKind::Settle {
+                    check_settle(checker, &at, phase);
+                } else {
+                    check_load(checker, &at, phase, workload);
+                }
+            }
         }
+        check_lengths(checker, &at, phase);
     }
-    check_any_load(checker, phases, workload);
+    if let Some(workload) = workload {
+        check_any_load(checker, phases, workload);
+    }
 }
 
 /// Checks the pauses, and that each soak can be cut by them.
-pub(super) fn check_settling(
-    checker: &mut Checker,
-    settle: &SettleConfig,
-    phases: &[PhaseConfig],
-    sample: &SampleConfig,
-) {
+pub(super) fn check_settling(checker: &mut Checker, Harness { settle, phases, sample, workload, .. }: &Harness) {
     let at = KeyPath::of(&["settle"]);
     checker.positive(at.key("for"), Some(settle.duration));
     if settle.pauses > MOST_PAUSES {
@@ -69,6 +73,11 @@ pub(super) fn check_settling(
         checker.refuse(at.key("collect"), "the load never pauses, so that nothing would be collected", help);
     }
     if settle.pauses == 0 {
+        return;
+    }
+    if workload.is_none() && checker.sound(&KeyPath::of(&["workload"])) {
+        let help = "take it out, or add a `[workload]`";
+        checker.refuse(at.key("pauses"), "there is no `[workload]`, so no load that pauses", help);
         return;
     }
     let least = Span(READINGS_OF_A_PAUSE * sample.every.0);
@@ -119,9 +128,29 @@ fn check_length(checker: &mut Checker, at: &KeyPath, phase: &PhaseConfig, worklo
             checker.refuse(at.key(second), message, "keep one of them");
         }
     }
+}
+
+fn check_lengths(checker: &mut Checker, at: &KeyPath, phase: &PhaseConfig) {
     checker.positive(at.key("duration"), phase.duration);
     checker.count(at.key("requests"), phase.requests);
     checker.count(at.key("requests-per-worker"), phase.requests_per_worker);
+}
+
+/// Where nothing is sent, a phase is a time.
+fn check_undriven(checker: &mut Checker, at: &KeyPath, phase: &PhaseConfig) {
+    let driven = [
+        ("requests", phase.requests.is_some()),
+        ("requests-per-worker", phase.requests_per_worker.is_some()),
+        ("rate", phase.rate.is_some()),
+        ("concurrency", phase.concurrency.is_some()),
+    ];
+    for (key, _) in driven.iter().filter(|(_, given)| *given) {
+        let help = "give the phase a `duration` only, or add a `[workload]`";
+        checker.refuse(at.key(key), format!("there is no `[workload]`, so no `{key}`"), help);
+    }
+    if phase.duration.is_none() && driven.iter().all(|(_, given)| !given) {
+        checker.refuse(at.clone(), format!("this {} has no length", phase.kind), "add `duration = \"10m\"`");
+    }
 }
 
 fn check_settle(checker: &mut Checker, at: &KeyPath, phase: &PhaseConfig) {

@@ -1,6 +1,7 @@
 //! Every refusal, in the words that the user sees.
 
 use crate::config::{ConfigError, Harness, Overrides, parse};
+use crate::model::{Budgets, Per};
 use insta::assert_snapshot;
 
 /// A harness that is good; each test breaks a part of it.
@@ -254,6 +255,49 @@ fn budgets_gates_and_sampling() {
         ("", "[sample]\noverhead = \"0%\""),
     ]);
     assert_snapshot!(shown);
+}
+
+/// A harness of a worker that nothing drives.
+const UNDRIVEN: &str =
+    "name = \"jobs\"\n\n[target]\ncommand = [\"worker\"]\n\n[[phase]]\nkind = \"soak\"\nduration = \"5m\"\n";
+
+#[test]
+fn a_worker_that_nothing_drives() {
+    let memory = |text: &str| {
+        load(&format!("{UNDRIVEN}[budget]\nmemory = {text:?}\n")).map(|h| (h.budgets().memory, h.lives().len()))
+    };
+    assert_eq!(load(UNDRIVEN).unwrap().budgets(), Budgets::usual(Per::Hour));
+    assert_eq!(load(UNDRIVEN).unwrap().error_rate(), None);
+    assert_eq!(memory("2 MiB/hour").unwrap(), (Some(2_097_152.0), 0));
+    assert_eq!(memory("512 MiB in 7 days").unwrap(), (None, 1));
+    let logged = format!("{UNDRIVEN}[requests.log]\npath = 'jobs.log'\npattern = '^(?P<pid>\\d+)'\n");
+    assert_eq!(load(&logged).unwrap().budgets(), Budgets::usual(Per::Request));
+    let refused = |old: &str, new: &str| {
+        let text = if old.is_empty() { format!("{UNDRIVEN}{new}\n") } else { UNDRIVEN.replacen(old, new, 1) };
+        format!("{}\n", load(&text).map(drop).unwrap_err())
+    };
+    let length = "duration = \"5m\"";
+    let shown = [
+        refused(length, "requests = 100"),
+        refused(length, "duration = \"5m\"\nrate = \"5/s\""),
+        refused(length, ""),
+        refused("", "[workload]"),
+        refused("", "[settle]\npauses = 24"),
+        refused("", "[gates]\nerror-rate = \"1%\"\np95 = \"1s\""),
+        refused("", "[budget]\nmemory = \"64 B/request\""),
+        refused("", "[budget]\nmemory = \"64 B/request\"\nthreads = \"60/hour\""),
+        refused("", "[budget]\nmemory = \"512 MiB in a week\""),
+        refused("", "[budget]\nmemory = \"512 MiB in 0s\"\ntmpfs = \"1 GiB in 7 days\"\nthreads = \"64 KiB in 1 day\""),
+    ];
+    assert_snapshot!(shown.join("\n"));
+}
+
+#[test]
+fn what_a_command_sends_is_counted_or_judged_by_the_hour() {
+    let driven = |more: &str| load(&format!("{UNDRIVEN}[workload]\ncommand = ['load']\n{more}\n")).unwrap();
+    assert_eq!((driven("").per(), driven("").error_rate()), (Per::Hour, None));
+    let counted = driven("command-requests = '(?P<count>\\d+)'");
+    assert_eq!((counted.per(), counted.error_rate()), (Per::Request, Some(0.01)));
 }
 
 /// At least one fault of each kind, in every table.

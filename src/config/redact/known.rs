@@ -57,7 +57,7 @@ pub fn keep_secrets_in(variables: &Variables) {
 pub fn keep_secrets_of(harness: &Harness) {
     let target = &harness.target;
     let passed = target.pass_env.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)));
-    let headers = harness.workload.steps.iter().flat_map(|step| step.headers.clone());
+    let headers = harness.steps().iter().flat_map(|step| step.headers.clone());
     for (name, value) in passed.chain(target.env.clone()).chain(headers) {
         keep_if_secret(&name, &value);
     }

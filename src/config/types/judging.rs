@@ -1,10 +1,11 @@
 //! How growth is looked for and judged: `stop`, `[settle]`, `[budget]`, `[gates]`, `[sample]`, `[heap]` and `[compare]`.
 
-use crate::config::Span;
+use super::{Harness, RequestsConfig, WorkloadConfig};
 use crate::config::choice::{choice, choose};
 use crate::config::setting::{EachText, KeyPath, Problems, Setting, Value};
 use crate::config::table::{Reader, TableSchema, key, table};
-use crate::model::{Budgets, Bytes, Per, PerRequest, Resource, Share};
+use crate::config::{Allowed, Life, Span};
+use crate::model::{Budgets, Bytes, Per, Resource, Share};
 use std::time::Duration;
 
 choice! {
@@ -45,53 +46,94 @@ choice! {
 table! {
     /// How much growth is allowed; a resource without a budget isn't judged.
     pub struct BudgetConfig: Default {
-        /// Anonymous + swapped memory of a worker for each request it serves.
-        "memory" memory: PerRequest = usual(Resource::Memory),
-        /// Descriptors of a worker.
-        "descriptors" descriptors: PerRequest = usual(Resource::Descriptors),
-        /// Threads of a worker.
-        "threads" threads: PerRequest = usual(Resource::Threads),
-        /// Files on tmpfs and shared memory of the whole target.
-        "tmpfs" tmpfs: PerRequest = usual(Resource::Tmpfs),
+        /// Anonymous + swapped memory of a worker: for each request that it serves, such as `64 B/request`, for an hour, such as
+        /// `1 MiB/hour`, or what it must stay under for how long, such as `512 MiB in 7 days`. All budgets are for requests, or
+        /// all for time; by default for requests if anything counts them. 64 B/request, or 1 MiB/hour.
+        "memory" memory: Option<Allowed> = None,
+        /// Descriptors of a worker; 0.01/request, or 60/hour.
+        "descriptors" descriptors: Option<Allowed> = None,
+        /// Threads of a worker; 0.01/request, or 60/hour.
+        "threads" threads: Option<Allowed> = None,
+        /// Files on tmpfs and shared memory of the whole target; 64 B/request, or 1 MiB/hour.
+        "tmpfs" tmpfs: Option<Allowed> = None,
         /// Shared memory of a worker: memfds, tmpfs files, segments; by default as much as of memory.
-        "shared" shared: Option<PerRequest> = None,
+        "shared" shared: Option<Allowed> = None,
         /// Memory of all processes of the target that are not workers, together; by default as much as of memory.
-        "rest" rest: Option<PerRequest> = None,
-        /// Processes of the whole target.
-        "processes" processes: PerRequest = usual(Resource::Processes),
+        "rest" rest: Option<Allowed> = None,
+        /// Processes of the whole target; 0.01/request, or 60/hour.
+        "processes" processes: Option<Allowed> = None,
         /// What the kernel holds for the whole target (sockets, inodes, page tables); judged only if it is given, and only
         /// where the target has a control group.
-        "kernel" kernel: Option<PerRequest> = None,
+        "kernel" kernel: Option<Allowed> = None,
     }
-}
-
-fn usual(resource: Resource) -> PerRequest {
-    let amount = Budgets::usual(Per::Request).of(resource, false).unwrap_or_default();
-    PerRequest { amount, bytes: resource.in_bytes() }
 }
 
 impl BudgetConfig {
-    /// The same as plain amounts.
-    pub fn amounts(&self) -> Budgets {
-        Budgets {
-            memory: Some(self.memory.amount),
-            descriptors: Some(self.descriptors.amount),
-            threads: Some(self.threads.amount),
-            tmpfs: Some(self.tmpfs.amount),
-            kernel: self.kernel.map(|kernel| kernel.amount),
-            shared: Some(self.shared.unwrap_or(self.memory).amount),
-            rest: Some(self.rest.unwrap_or(self.memory).amount),
-            processes: Some(self.processes.amount),
-            per: Per::Request,
-        }
+    /// What the harness file allows itself, by resource; what it doesn't say is usual.
+    pub fn given(&self) -> impl Iterator<Item = (Resource, Allowed)> {
+        let all = [
+            (Resource::Memory, self.memory),
+            (Resource::Descriptors, self.descriptors),
+            (Resource::Threads, self.threads),
+            (Resource::Tmpfs, self.tmpfs),
+            (Resource::Shared, self.shared),
+            (Resource::Rest, self.rest),
+            (Resource::Processes, self.processes),
+            (Resource::Kernel, self.kernel),
+        ];
+        all.into_iter().filter_map(|(resource, allowed)| Some((resource, allowed?)))
     }
 }
+
+impl Harness {
+    /// Whether anything counts requests: the driver, what its command says of itself, or the target.
+    pub fn counts_requests(&self) -> bool {
+        self.requests != RequestsConfig::default()
+            || self.workload.as_ref().is_some_and(WorkloadConfig::counts_requests)
+    }
+
+    /// What budgets are for.
+    pub fn per(&self) -> Per {
+        let given = self.budget.given().next().map(|(_, allowed)| allowed.per());
+        given.unwrap_or(if self.counts_requests() { Per::Request } else { Per::Hour })
+    }
+
+    /// Growth that is allowed. What a life allows is known once the soak begins, and isn't in it.
+    pub fn budgets(&self) -> Budgets {
+        let mut budgets = Budgets::usual(self.per());
+        for (resource, allowed) in self.budget.given() {
+            budgets.allow(resource, if let Allowed::Rate(budget) = allowed { Some(budget.amount) } else { None });
+        }
+        if let Some(Allowed::Rate(memory)) = self.budget.memory {
+            budgets.shared = self.budget.shared.map_or(Some(memory.amount), |_| budgets.shared);
+            budgets.rest = self.budget.rest.map_or(Some(memory.amount), |_| budgets.rest);
+        }
+        budgets
+    }
+
+    /// What has to last, by resource.
+    pub fn lives(&self) -> Vec<(Resource, Life)> {
+        let life = |allowed| if let Allowed::Life(life) = allowed { Some(life) } else { None };
+        self.budget.given().filter_map(|(resource, allowed)| Some((resource, life(allowed)?))).collect()
+    }
+
+    /// The highest share of failed requests; `None` where nothing counts what was sent.
+    pub fn error_rate(&self) -> Option<f64> {
+        let counts = self.workload.as_ref().is_some_and(WorkloadConfig::counts_requests);
+        counts.then(|| self.gates.error_rate.unwrap_or(USUAL_ERROR_RATE).0)
+    }
+}
+
+/// The highest share of failed requests, if the harness file says none.
+const USUAL_ERROR_RATE: Share = Share(0.01);
 
 table! {
     /// What the workload must reach.
     pub struct GatesConfig: Default {
-        /// Highest share of failed requests.
-        "error-rate" error_rate: Share = Share(0.01),
+        /// Highest share of failed requests; 1% where requests are sent and counted.
+        "error-rate" error_rate: Option<Share> = None,
+        /// Whether the run ends as soon as more requests have failed than may in the whole soak.
+        "abort-on-fail" abort_on_fail: bool = true,
         /// Highest median latency.
         "p50" p50: Option<Span> = None,
         /// Highest 95th percentile.

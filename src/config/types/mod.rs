@@ -30,8 +30,9 @@ table! {
         "target" target: TargetConfig,
         /// How the requests that each worker served are counted; by default, what the driver sent.
         "requests" requests: RequestsConfig = RequestsConfig::default(),
-        /// What drives the target.
-        "workload" workload: WorkloadConfig,
+        /// What drives the target; without it nothing is sent, and a target that works by itself is watched.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        "workload" workload: Option<WorkloadConfig> = None,
         /// The phases of the run, in order.
         "phase" phases: Vec<PhaseConfig>,
         /// Pauses of the load in which the target settles, and what makes it give back what it can.
@@ -63,4 +64,11 @@ table! {
 
 fn is_default(compare: &CompareConfig) -> bool {
     *compare == CompareConfig::default()
+}
+
+impl Harness {
+    /// The steps of the workload; empty if it has none.
+    pub fn steps(&self) -> &[StepConfig] {
+        self.workload.as_ref().map_or(&[], |workload| &workload.steps)
+    }
 }

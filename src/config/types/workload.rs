@@ -40,9 +40,9 @@ table! {
 }
 
 impl WorkloadConfig {
-    /// The highest number of requests in flight in the open model; 256 by default.
-    pub fn max_in_flight(&self) -> u32 {
-        self.concurrency.unwrap_or(256)
+    /// Whether it is known how many requests it sends.
+    pub fn counts_requests(&self) -> bool {
+        self.command.is_none() || self.command_requests.is_some()
     }
 }
 

@@ -128,6 +128,9 @@ pub enum ExitCause {
 }
 
 impl ExitCause {
+    /// How a process ends that is killed, as the kernel does for a memory limit.
+    pub const KILLED: Self = ExitCause::Signal(9);
+
     /// Decodes a status as `wait(2)` gives it.
     pub fn from_wait_status(status: i32) -> Self {
         match status & 0x7f {

@@ -35,7 +35,7 @@ pub use series::{Axis, Series};
 pub use thin::{MOST_READINGS, Reading, Thinner};
 pub use understood::{MemoryKind, TableDoubt, Taken, Understood};
 pub use units::{
-    Budget, Bytes, Per, PerRequest, Share, UnitError, format_bytes, format_count, format_seconds, number_pattern,
-    parse_number,
+    Budget, Bytes, Per, Share, UnitError, amount_pattern, format_bytes, format_count, format_seconds, number_pattern,
+    parse_amount, parse_number,
 };
 pub use worker::{WorkerId, shown_command};

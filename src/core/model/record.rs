@@ -1,7 +1,8 @@
 //! Everything that is known of one run.
 
 use super::{
-    Census, Chosen, Event, HeapRecord, HostSample, LoadSample, MemoryKind, Per, Resource, Sample, Understood, WorkerId,
+    Census, Chosen, Event, EventKind, HeapRecord, HostSample, LoadSample, MemoryKind, Per, Resource, Sample,
+    Understood, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -43,8 +44,10 @@ pub enum RunStatus {
 pub enum Failure {
     /// The target could not start, never got ready, or died.
     Target,
-    /// The workload could not be driven.
+    /// The workload could not be driven, or failed for good.
     Workload,
+    /// The harness file doesn't fit the target.
+    Setup,
     /// A signal with this number interrupted the harness.
     Interrupted(i32),
     /// The run directory could not be written any more.
@@ -367,6 +370,11 @@ impl RunMeta {
         }
     }
 
+    /// Whether target, workload or set-up failed, so that the run says nothing of growth that a longer one would say better.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.failure, Some(Failure::Target | Failure::Workload | Failure::Setup))
+    }
+
     /// Whether a target that ran already was watched, and not launched.
     pub fn is_attached(&self) -> bool {
         self.config.get("attach").is_some()
@@ -422,6 +430,15 @@ impl Budgets {
 }
 
 impl RunRecord {
+    /// Whether a worker ended as no healthy one does, or the memory limit was hit.
+    pub fn has_crashed(&self) -> bool {
+        self.events.iter().any(|event| match &event.kind {
+            EventKind::Exited { cause: Some(cause), stopping: false, .. } => cause.is_abnormal(),
+            EventKind::MemoryLimit { .. } => true,
+            _ => false,
+        })
+    }
+
     /// Allowed growth of a resource; missing if it isn't judged.
     pub fn budget(&self, resource: Resource) -> Option<f64> {
         self.meta.budgets.of(resource, self.samples.iter().any(|sample| sample.heap.is_some()))

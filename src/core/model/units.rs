@@ -54,9 +54,14 @@ fn bytes_pattern() -> String {
 }
 
 /// A size in bytes, or a plain count; `true` for bytes.
-fn parse_amount(text: &str) -> Option<(f64, bool)> {
+pub fn parse_amount(text: &str) -> Option<(f64, bool)> {
     let bytes = parse_bytes(text).map(|amount| (amount, true));
     bytes.or_else(|| parse_number(text).map(|amount| (amount, false)))
+}
+
+/// The regular expression of what [`parse_amount`] reads, without the blanks around it.
+pub fn amount_pattern() -> String {
+    format!("(?:{}|{})", bytes_pattern(), number_pattern())
 }
 
 /// A plain decimal number: digits and a point, no sign, no exponent, no `inf`.
@@ -93,38 +98,6 @@ impl FromStr for Bytes {
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&format_bytes(self.0 as f64))
-    }
-}
-
-/// A budget for growth per request: `64 B/request`, or a plain count such as `0.01/request`.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-pub struct PerRequest {
-    /// Bytes or items per request.
-    pub amount: f64,
-    /// Whether the amount is in bytes.
-    pub bytes: bool,
-}
-
-const PER_REQUEST_EXPECTED: &str = "a budget per request, such as `64 B/request` or `0.01/request`";
-
-impl FromStr for PerRequest {
-    type Err = UnitError;
-
-    fn from_str(text: &str) -> Result<Self, UnitError> {
-        let error = || UnitError { found: text.to_owned(), expected: PER_REQUEST_EXPECTED };
-        let amount = bare(text).strip_suffix("/request").ok_or_else(error)?;
-        let (amount, bytes) = parse_amount(amount).ok_or_else(error)?;
-        Ok(PerRequest { amount, bytes })
-    }
-}
-
-impl fmt::Display for PerRequest {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.bytes {
-            write!(f, "{}/request", format_bytes(self.amount))
-        } else {
-            write!(f, "{}/request", format_count(self.amount))
-        }
     }
 }
 
@@ -209,11 +182,14 @@ impl fmt::Display for Share {
 
 as_text!(Bytes, BYTES_EXPECTED, "64 KiB", bytes_pattern(), |Bytes(bytes)| format!("{bytes} B"));
 as_text!(
-    PerRequest,
-    PER_REQUEST_EXPECTED,
+    Budget,
+    BUDGET_EXPECTED,
     "64 B/request",
-    format!(r"(?:{}|{})[ \t]*/request", bytes_pattern(), number_pattern()),
-    |PerRequest { amount, bytes }| format!("{amount}{}/request", if bytes { " B" } else { "" })
+    format!(r"{}[ \t]*/(?:request|hour|h)", amount_pattern()),
+    |Budget { amount, bytes, per }| {
+        let per = if per == Per::Request { "request" } else { "hour" };
+        format!("{amount}{}/{per}", if bytes { " B" } else { "" })
+    }
 );
 as_text!(Share, SHARE_EXPECTED, "5%", share_pattern(), |Share(share): Share| share.to_string());
 
@@ -284,18 +260,12 @@ mod tests {
     }
 
     #[test]
-    fn budgets_know_bytes_from_counts() {
-        assert_eq!("64 B/request".parse(), Ok(PerRequest { amount: 64.0, bytes: true }));
-        assert_eq!("0.01/request".parse(), Ok(PerRequest { amount: 0.01, bytes: false }));
-        assert!("64 B".parse::<PerRequest>().is_err());
-    }
-
-    #[test]
     fn budgets_are_for_a_request_or_for_an_hour() {
         assert_eq!("1 MiB/hour".parse(), Ok(Budget { amount: 1_048_576.0, bytes: true, per: Per::Hour }));
         assert_eq!("64 B/request".parse(), Ok(Budget { amount: 64.0, bytes: true, per: Per::Request }));
         assert_eq!("60/h".parse(), Ok(Budget { amount: 60.0, bytes: false, per: Per::Hour }));
-        for text in ["1 MiB", "1 MiB/day", "/hour", "-1 B/hour", "1 MiB/hour/hour"] {
+        assert_eq!("0.01/request".parse(), Ok(Budget { amount: 0.01, bytes: false, per: Per::Request }));
+        for text in ["1 MiB", "64 B", "1 MiB/day", "/hour", "-1 B/hour", "1 MiB/hour/hour"] {
             assert!(text.parse::<Budget>().is_err(), "{text}");
         }
     }
@@ -326,7 +296,6 @@ mod tests {
         #[test]
         fn no_text_makes_a_parser_panic(text in ".*") {
             let _ = text.parse::<Bytes>();
-            let _ = text.parse::<PerRequest>();
             let _ = text.parse::<Budget>();
             let _ = text.parse::<Share>();
         }

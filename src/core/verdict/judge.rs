@@ -48,8 +48,9 @@ pub fn judge(record: &RunRecord) -> Verdict {
     let table = record.meta.understood.iter().flat_map(|table| table.doubts.iter().cloned().map(Doubt::Table));
     let born = findings.iter().zip(&judged).filter_map(|(finding, one)| births::doubt(record, finding, &one.series));
     let accounts = whole::doubts(record).into_iter().chain(counts::doubts(record)).chain(counts::idle(record));
-    let doubts: Vec<Doubt> = table.chain(born).chain(accounts).collect();
-    if !doubts.is_empty() {
+    // Of a run that failed, the cause is what there is to say.
+    let doubts: Vec<Doubt> = table.chain(born).chain(accounts).filter(|_| !record.meta.has_failed()).collect();
+    if !doubts.is_empty() || record.meta.has_failed() {
         // A longer run would be wrong in the same way.
         findings.iter_mut().for_each(|finding| finding.settle = None);
     }
@@ -63,6 +64,10 @@ pub fn judge(record: &RunRecord) -> Verdict {
     let mut notes: Vec<Note> = doubts.into_iter().map(Note::Doubt).collect();
     notes.extend(readings.into_iter().map(Note::Readings));
     notes.extend(notes_on(record, &failures));
+    if record.meta.has_failed() {
+        // Nor is there to say how the rest of it was measured.
+        notes.retain(|note| matches!(note, Note::Recorded(_) | Note::Unreadable(_) | Note::Library));
+    }
     if call_sites.is_none() && !record.heap.looks.is_empty() {
         notes.push(Note::SeldomLooked);
     }
@@ -95,6 +100,7 @@ fn exit(record: &RunRecord, answer: Outcome, gates: &[Gate], failures: &Failures
         _ if failures.interrupted.is_some() => ExitCode::Interrupted(failures.interrupted.unwrap_or_default()),
         // What was seen until then proves a leak all the same; it can't prove that there is none.
         Outcome::Clean | Outcome::Inconclusive if failure == Some(Failure::Recording) => ExitCode::Failure,
+        _ if failure == Some(Failure::Setup) => ExitCode::Config,
         _ if target_failed => ExitCode::Target,
         Outcome::Leak => ExitCode::Leak,
         _ if failures.crashes.is_some() => ExitCode::Target,
@@ -286,17 +292,26 @@ fn claims(
     let mut claims = Vec::new();
     if let Some(signal) = failures.interrupted {
         claims.push(Claim::Interrupted(signal));
+    } else if let Some(hit) =
+        failures.limit.filter(|_| failures.died.is_none_or(|cause| cause == Some(ExitCause::KILLED)))
+    {
+        claims.push(Claim::MemoryLimit(hit));
     } else if let Some(cause) = failures.died {
         claims.push(Claim::TargetDied { cause, library: failures.library });
-    } else if let Some(hit) = failures.limit {
-        claims.push(Claim::MemoryLimit(hit));
+    } else if record.meta.has_failed() {
+        claims.push(Claim::Open(Open::Unfinished));
     }
+    let says_why = !claims.is_empty();
     // What the live heap grows by, memory does too: it is said once.
     let leaks = |resource| findings.iter().any(|f| f.resource == resource && f.outcome == Outcome::Leak);
-    let told = |f: &Finding| f.outcome == Outcome::Leak && (f.resource != Resource::Heap || !leaks(Resource::Memory));
-    claims.extend(findings.iter().enumerate().filter(|(_, f)| told(f)).map(|(place, _)| Claim::Leak(place)));
-    claims.extend(failures.crashes.map(Claim::Crashed));
-    claims.extend((0..gates.len()).filter(|place| gates[*place].fails_workload()).map(Claim::WorkloadFailed));
+    let untold = |f: &Finding| f.outcome == Outcome::Leak && (f.resource != Resource::Heap || !leaks(Resource::Memory));
+    claims.extend(findings.iter().enumerate().filter(|(_, f)| untold(f)).map(|(place, _)| Claim::Leak(place)));
+    // Whom the limit killed didn't crash beside.
+    let crashed = failures.crashes.filter(|crashes| failures.limit.is_none() || crashes.cause != ExitCause::KILLED);
+    claims.extend(crashed.map(Claim::Crashed));
+    if !says_why {
+        claims.extend((0..gates.len()).filter(|place| gates[*place].fails_workload()).map(Claim::WorkloadFailed));
+    }
     match outcome {
         Outcome::Clean => claims.push(Claim::Clean(0)),
         Outcome::Inconclusive if claims.is_empty() => {
@@ -425,6 +440,18 @@ mod tests {
             assert_eq!((verdict.outcome, verdict.exit), (Outcome::Leak, ExitCode::Target));
             assert!(told(&run).starts_with("t FAILED: "), "{}", told(&run));
         }
+    }
+
+    #[test]
+    fn a_target_that_is_killed_for_its_memory_limit_is_told_by_the_limit() {
+        let mut run = clean();
+        (run.meta.status, run.meta.failure) = (RunStatus::Aborted, Some(Failure::Target));
+        let killed = Some(ExitCause::KILLED);
+        run.events.push(event(END, EventKind::Exited { worker: worker(1), cause: killed, stopping: false }));
+        run.events.push(event(END, EventKind::MemoryLimit { limit: 1 << 30, kills: 1 }));
+        run.events.push(event(END, EventKind::TargetDied { cause: killed }));
+        assert_eq!(judge(&run).exit, ExitCode::Target);
+        assert_eq!(told(&run), "t FAILED: it hit its memory limit of 1 GiB, and 1 of its processes was killed");
     }
 
     #[test]

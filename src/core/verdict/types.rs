@@ -221,7 +221,7 @@ pub enum ExitCode {
     Inconclusive,
     /// 12: worse than the baseline or the other variant.
     Worse,
-    /// 20: the harness file is invalid.
+    /// 20: the harness file is invalid, or doesn't fit the target.
     Config,
     /// 21: the target failed: could not start, never got ready, died, or hit its memory limit.
     Target,

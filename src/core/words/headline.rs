@@ -62,7 +62,7 @@ pub fn headline(record: &RunRecord, verdict: &Verdict) -> Headline {
         more: more(record, verdict),
         says_why_it_ended: match verdict.claims[..] {
             [Claim::Interrupted(_), ..] => true,
-            [Claim::Open(Open::Unfinished)] => record.meta.aborted.is_some(),
+            [Claim::Open(Open::Unfinished), ..] => record.meta.aborted.is_some(),
             _ => false,
         },
     }
@@ -82,8 +82,9 @@ fn tell(claim: &Claim, record: &RunRecord, verdict: &Verdict) -> Told {
             verb: "",
             word: "FAILED",
             rest: format!(
-                ": it hit its memory limit of {}, and {kills} of its processes were killed",
-                format_bytes(*limit as f64)
+                ": it hit its memory limit of {}, and {kills} of its processes {} killed",
+                format_bytes(*limit as f64),
+                if *kills == 1 { "was" } else { "were" }
             ),
         },
         Claim::Crashed(Crashes { count, first, cause, library }) => Told {
@@ -106,8 +107,13 @@ fn tell(claim: &Claim, record: &RunRecord, verdict: &Verdict) -> Told {
         Claim::Clean(place) => {
             Told { verb: " is", word: "CLEAN", rest: finding(place).map_or_else(String::new, clean) }
         }
-        Claim::Open(Open::Unfinished) if matches!(record.meta.failure, Some(Failure::Target | Failure::Workload)) => {
-            Told { verb: "", word: "FAILED", rest: format!(": {}", why_open(&Open::Unfinished, record, verdict)) }
+        Claim::Open(Open::Unfinished) if record.meta.has_failed() => {
+            let (verb, word) = match record.meta.failure {
+                Some(Failure::Setup) => ("'s set-up is", "WRONG"),
+                Some(Failure::Workload) => ("'s workload", "FAILED"),
+                _ => ("", "FAILED"),
+            };
+            Told { verb, word, rest: format!(": {}", why_open(&Open::Unfinished, record, verdict)) }
         }
         Claim::Open(open) => {
             Told { verb: " is", word: "INCONCLUSIVE", rest: format!(": {}", why_open(open, record, verdict)) }
