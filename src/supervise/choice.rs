@@ -202,7 +202,10 @@ impl<'a> Family<'a> {
         let busiest =
             serving.iter().copied().max_by(|a, b| a.cpu().total_cmp(&b.cpu()).then(b.first().cmp(&a.first())))?;
         if busiest.cpu() < MEASURABLE {
-            // In a pool the children serve.
+            // Who was seen with a connection serves; else, in a pool, the children do.
+            let accepted = |group: &&Group| group.members.iter().any(|member| member.accepted);
+            let seen: Vec<&Group> = serving.iter().copied().filter(accepted).collect();
+            let serving = if seen.is_empty() { serving } else { seen };
             let children = serving.iter().copied().filter(|group| self.kindred_parent(group).is_some());
             let most = children.max_by_key(|group| (group.living(), std::cmp::Reverse(group.first())));
             let first = serving.iter().copied().min_by_key(|group| group.first());
@@ -347,6 +350,8 @@ mod tests {
         let mut at_rest = pool();
         at_rest[2].cpu = 0.0;
         assert_eq!(chosen(&at_rest), (vec![12, 13], vec![Choosing::Listening]));
+        at_rest[1].accepted = true;
+        assert_eq!(chosen(&at_rest), (vec![11], vec![Choosing::Listening]));
     }
 
     #[test]

@@ -167,9 +167,14 @@ fn a_parent_that_serves_is_judged_and_not_its_helpers() {
 }
 
 #[test]
-fn a_parent_that_serves_like_its_child_is_judged_beside_it() {
-    let (ended, _bench) = kin("both", "4s", "it holds the listening socket and uses the CPU");
-    assert_eq!(judged(&ended).len(), 2, "{}", ended.story());
+fn of_a_parent_that_serves_like_its_child_those_that_serve_are_judged() {
+    let bench = Bench::new();
+    let told = bench.path().join("told");
+    let env = format!("SHAPE = \"both\", TOLD = {told:?}");
+    let ended = bench.run(&bench.write("kin.toml", &harness("kin.py", PYTHON, &env, "", "4s")), &[]);
+    // On a busy machine one of them may serve next to nothing while it is decided; whoever doesn't serve is never judged.
+    assert!(!judged(&ended).is_empty() && judged(&ended).is_subset(&worked(&told)), "{}", ended.story());
+    assert!(chosen(&ended).contains("it holds the listening socket and uses the CPU"), "{}", ended.story());
 }
 
 #[test]
@@ -196,11 +201,15 @@ impl Own {
     fn start(bench: &Bench, shape: &str) -> Self {
         use std::os::unix::process::CommandExt;
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let told = bench.path().join("told");
+        // That of one before it.
+        let _ = std::fs::remove_file(&told);
         let mut command = Command::new("python3");
-        command.arg(format!("{POOLS}/kin.py")).env("SHAPE", shape).env("TOLD", bench.path().join("told"));
+        command.arg(format!("{POOLS}/kin.py")).env("SHAPE", shape).env("TOLD", &told);
         command.env("PORT", port.to_string()).stdin(Stdio::null()).process_group(0);
         let own = Own(command.spawn().unwrap());
-        wait_until("it works", || std::fs::metadata(bench.path().join("told")).is_ok_and(|told| told.len() > 100));
+        // Both of its children.
+        wait_until("it works", || told.exists() && worked(&told).len() == 2);
         own
     }
 
