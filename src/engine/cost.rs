@@ -6,7 +6,6 @@
 
 use crate::model::{Observing, Sample};
 use crate::probe::ReadCost;
-use nix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
 /// Weight of the newest tick in the moving average of the cost of a tick.
@@ -25,7 +24,7 @@ const LONGEST_TURN: usize = 16;
 /// thousands.
 const SAVED: Duration = Duration::from_secs(5);
 
-/// A slow reading holds its target's memory map locked; this is the largest share of time it may be locked.
+/// A slow reading holds its target's memory map locked while it computes; this is the largest share of time it may be locked.
 const LOCKED: f64 = 0.005;
 
 /// A slow reading is taken this often whatever it costs.
@@ -198,11 +197,6 @@ fn put(kept: &mut Vec<Duration>, slot: usize, value: Duration) {
 fn median(values: &mut [Duration]) -> Option<f64> {
     let middle = values.len() / 2;
     (!values.is_empty()).then(|| values.select_nth_unstable(middle).1.as_secs_f64())
-}
-
-/// CPU time that the calling thread has used.
-pub fn thread_cpu() -> Duration {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 #[cfg(test)]

@@ -85,6 +85,10 @@ impl FirstLook {
         }
         seen.steps().map_err(Cut::workload)?;
         match sampler.counted() {
+            // A page is asked seldom: that it could not be read at first says little.
+            Some(counted) if begun.elapsed() < UNDRIVEN => {
+                seen.counting(&Counted { error: None, ..counted }).map_err(Cut::setup)
+            }
             Some(counted) => seen.counting(&counted).map_err(Cut::setup),
             None => Ok(()),
         }

@@ -3,7 +3,6 @@
 //! Everything is written; in memory, some readings stand for all if there are too many, the same ones as when the run
 //! directory is read again.
 
-use super::cost::thread_cpu;
 use super::end::{Cut, Finished, Interruption};
 use super::pulse::Pulse;
 use super::sampler::SamplerEnd;
@@ -13,6 +12,7 @@ use crate::model::{
     Event, EventKind, HostSample, LoadSample, Observing, RunMeta, RunRecord, RunStatus, Sample, Thinner,
 };
 use crate::store::{Entry, MOST_READINGS, RunDirectory, WriteError};
+use crate::thread;
 use crate::workload::StepHistograms;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -93,9 +93,9 @@ impl Recorder {
 
     /// Has something made of the record while the run goes on, and keeps account of its CPU time.
     pub fn live<T>(&mut self, make: impl FnOnce(&RunRecord) -> T) -> T {
-        let before = thread_cpu();
+        let before = thread::cpu_time();
         let made = make(&self.record);
-        self.live += thread_cpu().saturating_sub(before);
+        self.live += thread::cpu_time().saturating_sub(before);
         made
     }
 

@@ -18,7 +18,7 @@ use super::target::{self, LaunchedTarget, Outputs};
 use super::written;
 use crate::config::{Harness, Life, PhaseConfig, Workers};
 use crate::model::{EventKind, Failure, PhaseKind, Resource, RunRecord};
-use crate::probe::{Counter, WorkerProbe};
+use crate::probe::{Counter, Listening, WorkerProbe, parse_status};
 use crate::store::{Entry, Folder, RunDirectory};
 use crate::supervise::{Launched, Roster, Scope};
 use regex::RegexSet;
@@ -107,6 +107,19 @@ fn single_threaded(record: &RunRecord) -> usize {
     let workers = alive(record);
     let threads = |worker| record.samples.iter().rev().find(|sample| sample.worker == worker)?.threads;
     if workers.iter().all(|worker| threads(*worker) == Some(1)) { workers.len() } else { 0 }
+}
+
+/// How many processes below the launched one accept connections, if each of them has one thread; else none. As long as it isn't
+/// known who the workers are, they are taken for them.
+fn serving_children(target: &LaunchedTarget) -> usize {
+    let mut listening = Listening::default();
+    let below = target.launched().kindred().into_iter().filter(|process| process.depth > 0).map(|process| process.pid);
+    let serving: Vec<u32> = below.filter(|pid| listening.of(*pid).is_some_and(|serves| serves.listens)).collect();
+    let has_one_thread = |pid: &u32| {
+        let status = std::fs::read(format!("/proc/{pid}/status"));
+        status.is_ok_and(|status| parse_status(&status).threads == Some(1))
+    };
+    if serving.iter().all(has_one_thread) { serving.len() } else { 0 }
 }
 
 /// A target that is driven: watched over, and looked at while the first load goes on.
@@ -219,7 +232,7 @@ impl Conductor<'_> {
             if settles {
                 self.collect(target)?;
             }
-            phase.concurrency = phase.concurrency.or_else(|| self.in_flight(&phase));
+            phase.concurrency = phase.concurrency.or_else(|| self.in_flight(&phase, target));
             let harness = &self.setup.harness;
             let bounds = Bounds {
                 most_failed: harness.error_rate().filter(|_| harness.gates.abort_on_fail),
@@ -256,10 +269,14 @@ impl Conductor<'_> {
 
     /// How many requests may be in flight in the open model where nothing says it: one for each worker, if there are several
     /// with one thread each. A kept connection holds such a worker, so that with more of them some would never be served.
-    fn in_flight(&mut self, phase: &PhaseConfig) -> Option<u32> {
+    fn in_flight(&mut self, phase: &PhaseConfig, target: &LaunchedTarget) -> Option<u32> {
         let workload = self.setup.harness.workload.as_ref()?;
         let open = workload.rate.is_some() && workload.concurrency.is_none() && phase.kind != PhaseKind::Settle;
-        let workers = if open { single_threaded(&self.monitor.recorder.record) } else { 0 };
+        let workers = match open {
+            true if self.monitor.pulse.knows_workers() => single_threaded(&self.monitor.recorder.record),
+            true => serving_children(target),
+            false => 0,
+        };
         if workers < 2 {
             return None;
         }

@@ -2,7 +2,7 @@
 
 use super::census::Snapshot;
 use super::choosing::ChoosingWorkers;
-use super::cost::{Account, thread_cpu};
+use super::cost::Account;
 use super::end::Cut;
 use super::heap::HeapSampling;
 use super::pulse::Pulse;
@@ -250,7 +250,7 @@ impl Sampling {
         SamplerEnd {
             untraced: self.plan.heap.and_then(HeapSampling::finish),
             unopened: self.plan.roster.unopened().map(ToString::to_string),
-            observing: self.account.close(thread_cpu(), elapsed, ticks + 1, missed),
+            observing: self.account.close(thread::cpu_time(), elapsed, ticks + 1, missed),
             classes: self.plan.counter.map_or_else(Vec::new, |c| c.classes().to_vec()),
             worker_limits: self.worker_limits,
             counting_error: self.counting_error,
@@ -260,13 +260,13 @@ impl Sampling {
     /// One round of readings, of all workers and the host if it is `whole`, else of those whose turn it is; enters what
     /// it cost.
     fn read(&mut self, whole: bool) {
-        let before = thread_cpu();
+        let before = thread::cpu_time();
         if whole {
             self.next_host = Instant::now();
             self.next_census = self.next_host;
         }
         let (readings, slow) = self.round(whole);
-        self.account.tick(thread_cpu().saturating_sub(before + slow), readings);
+        self.account.tick(thread::cpu_time().saturating_sub(before + slow), readings);
     }
 
     /// The readings of a round; returns how many workers were read, and how long the slow parts took.
@@ -349,7 +349,7 @@ impl Sampling {
     /// Looks who the workers are, if that is to be found out, and keeps everybody up to date with how many live; returns the CPU
     /// time that took, which comes once in a run.
     fn look_for_workers(&mut self) -> Duration {
-        let before = thread_cpu();
+        let before = thread::cpu_time();
         if self.choosing.is_none() && !self.plan.pulse.is_stopping() && self.plan.roster.reconsider() {
             self.choosing = Some(ChoosingWorkers::again());
             self.plan.pulse.is_choosing(true);
@@ -361,7 +361,7 @@ impl Sampling {
         }
         let likely = self.choosing.as_ref().map(|choosing| choosing.likely().len()).filter(|likely| *likely > 0);
         self.plan.pulse.has_alive(likely.unwrap_or(self.plan.roster.len()));
-        thread_cpu().saturating_sub(before)
+        thread::cpu_time().saturating_sub(before)
     }
 
     /// Lets what was found be the workers, and records what was read of them meanwhile.
@@ -455,7 +455,7 @@ impl Sampling {
 
     /// Takes account of the whole target; returns the CPU time that took.
     fn take_census(&mut self) -> Duration {
-        let before = thread_cpu();
+        let before = thread::cpu_time();
         let mut pids = self.plan.roster.whole_target();
         let members: Vec<WorkerId> = self.plan.roster.members_after(0).map(WorkerProbe::id).collect();
         let likely = self.choosing.as_ref().map(ChoosingWorkers::likely);
@@ -481,7 +481,7 @@ impl Sampling {
             let memory = members.iter().filter_map(|id| self.memory.get(id)).copied().sum();
             self.put(Entry::Census(snapshot.census(&workers, memory)));
         }
-        let took = thread_cpu().saturating_sub(before);
+        let took = thread::cpu_time().saturating_sub(before);
         self.next_census = Instant::now() + self.account.census_pause(took, self.plan.pulse.origin().elapsed());
         took
     }

@@ -8,6 +8,7 @@ use super::heap::{HeapProbe, Library, Untraced};
 use super::pidfd;
 use super::proc::{command_name, own_pid, parse_stat, parse_status};
 use crate::model::{ExitCause, Sample, SlowReading, WorkerId, WorkerLimits};
+use crate::thread;
 use procfs::FromRead;
 use procfs::process::{Limit, LimitValue, Limits, SmapsRollup};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -32,9 +33,10 @@ const STARTING: f64 = 2.0;
 /// How long a reading took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ReadCost {
-    /// The fast part.
+    /// By the clock, the fast part.
     pub fast: Duration,
-    /// The slow part, if it was asked for.
+    /// CPU time of the slow part, if it was asked for: to wait for a processor costs the target nothing, for the kernel lets go
+    /// of its memory map as soon as somebody wants it (Linux 5.9 and later).
     pub slow: Option<Duration>,
 }
 
@@ -283,8 +285,9 @@ impl WorkerProbe {
             ..Sample::new(t, self.id)
         };
         let fast = begun.elapsed();
+        let before = thread::cpu_time();
         sample.slow = slow.map(|connections| Box::new(self.read_slow(connections)));
-        let slow = sample.slow.is_some().then(|| begun.elapsed() - fast);
+        let slow = sample.slow.is_some().then(|| thread::cpu_time().saturating_sub(before));
         Some((sample, ReadCost { fast, slow }))
     }
 

@@ -1,7 +1,9 @@
 //! Threads: one that can't be started is an error in words, and never a panic.
 
+use nix::time::{ClockId, clock_gettime};
 use std::io;
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 /// Starts a thread of this name.
 ///
@@ -15,4 +17,9 @@ pub fn start<T: Send + 'static>(name: &str, work: impl FnOnce() -> T + Send + 's
 pub fn no_thread(error: io::Error) -> io::Error {
     let limits = "`ulimit -u`, `ulimit -v` or a limit of the control group has to be higher";
     io::Error::new(error.kind(), format!("seepage could not start a thread of its own: {error}; {limits}"))
+}
+
+/// CPU time that the calling thread has used.
+pub fn cpu_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }

@@ -37,7 +37,7 @@ fn run(bench: &Bench, kind: &str, shorter: &[(&str, &str)]) -> Ended {
     assert_eq!(verdict["run"]["status"], "complete", "{}", ended.story());
     for gate in verdict["gates"].as_array().unwrap() {
         let name = gate["name"].as_str().unwrap();
-        let of_growth = ["memory", "descriptors", "threads", "tmpfs"].contains(&name);
+        let of_growth = ["memory", "descriptors", "threads", "shared", "tmpfs", "rest", "processes"].contains(&name);
         assert!(of_growth || gate["state"] == "pass", "{name}: {}", ended.story());
     }
     assert!(processes(&bench.path().to_string_lossy()).is_empty(), "something was left: {}", ended.story());

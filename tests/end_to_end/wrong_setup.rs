@@ -41,7 +41,7 @@ fn a_log_that_is_not_there_is_told() {
 #[test]
 fn a_log_of_processes_that_are_not_judged_is_told_with_what_judges_them() {
     let bench = Bench::new();
-    let ended = broken(&bench, "ready =", "workers = 'self'\nready =");
+    let ended = broken(&bench, "workers = \"children\"", "workers = \"self\"");
     told(
         &ended,
         20,

@@ -76,9 +76,9 @@ impl<'a> Account<'a> {
         (judged.len() > 1).then_some(Account { record, judged, from, to })
     }
 
-    /// Whether an other process was there from the begin of the judged time.
+    /// Whether what is seen first at `t` was there from the begin of the judged time.
     pub fn is_old(&self, t: f64) -> bool {
-        t < self.from + NEW.get()
+        t < self.from + NEW.get() || self.judged.first().is_some_and(|first| t <= first.t)
     }
 
     /// The processes that are not judged.
@@ -167,22 +167,27 @@ pub(super) fn whole_target(record: &RunRecord) -> Option<WholeTarget> {
     let mut rest = account.rest();
     let more = rest.len().saturating_sub(MOST_TOLD);
     rest.truncate(MOST_TOLD);
-    let newest = last.others.iter().max_by_key(|other| (other.id.start, other.id.pid));
+    let others = last.others.iter().map(|other| (other.id.start, other.id.pid, named(other)));
+    let newest = others.chain(newest_worker(record)).max_by_key(|(start, pid, _)| (*start, *pid));
     Some(WholeTarget {
         rest,
         more,
         processes: (first.processes, last.processes),
         zombies: (first.dead(), last.dead()),
         forgets: last.zombies.first().map(|z| Named { pid: z.parent, command: z.command.clone() }),
-        newest: newest.map(named).or_else(|| newest_worker(record)),
+        newest: newest.map(|(.., who)| who),
     })
 }
 
-fn newest_worker(record: &RunRecord) -> Option<Named> {
-    record.events.iter().rev().find_map(|event| match &event.kind {
-        EventKind::Spawned { worker, command, .. } => Some(Named { pid: worker.pid, command: command.clone() }),
+/// The worker that began last, with its start and PID.
+fn newest_worker(record: &RunRecord) -> Option<(u64, u32, Named)> {
+    let workers = record.events.iter().filter_map(|event| match &event.kind {
+        EventKind::Spawned { worker, command, .. } => {
+            Some((worker.start, worker.pid, Named { pid: worker.pid, command: command.clone() }))
+        }
         _ => None,
-    })
+    });
+    workers.max_by_key(|(start, pid, _)| (*start, *pid))
 }
 
 /// A process, to be named in a sentence.
