@@ -2,7 +2,7 @@
 
 use crate::config::Allowed;
 use crate::model::{Budget, Per, Resource, RunRecord, UnitError, format_seconds, level, percent};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 /// A budget with the resource it is for: `64 B/request`, `descriptors=60/hour`.
@@ -189,23 +189,31 @@ fn first_level(record: &RunRecord, resource: Resource) -> Option<f64> {
 /// What all budgets of a record are for; `None` without any.
 ///
 /// # Errors
-/// If some are for a request and others for time.
+/// If some are for a request and others for time, or two are for one resource.
 pub fn recorded_basis(budgets: &[RecordedBudget]) -> Result<Option<Per>, &'static str> {
-    one_basis(budgets.iter().map(RecordedBudget::per))
+    one_basis(budgets.iter().map(|b| (b.resource, b.per())))
 }
 
 /// What all budgets are for; `None` without any.
 ///
 /// # Errors
-/// If some are for a request and others for an hour.
+/// If some are for a request and others for an hour, or two are for one resource.
 pub fn basis(budgets: &[ResourceBudget]) -> Result<Option<Per>, &'static str> {
-    one_basis(budgets.iter().map(|b| b.budget.per))
+    one_basis(budgets.iter().map(|b| (b.resource, b.budget.per)))
 }
 
-fn one_basis(mut all: impl Iterator<Item = Per>) -> Result<Option<Per>, &'static str> {
-    let first = all.next();
-    if all.any(|per| Some(per) != first) {
-        return Err("budgets are either all per request or all per hour");
+fn one_basis(all: impl Iterator<Item = (Resource, Per)>) -> Result<Option<Per>, &'static str> {
+    let mut resources = BTreeSet::new();
+    let mut first = None;
+    for (resource, per) in all {
+        if !resources.insert(resource.name()) {
+            return Err(
+                "--budget is given twice for one resource: expected one budget for each, and which of the two counts is a guess",
+            );
+        }
+        if *first.get_or_insert(per) != per {
+            return Err("budgets are either all per request or all per hour");
+        }
     }
     Ok(first)
 }
@@ -214,6 +222,19 @@ fn one_basis(mut all: impl Iterator<Item = Per>) -> Result<Option<Per>, &'static
 mod tests {
     use super::*;
     use crate::model::Sample;
+
+    #[test]
+    fn one_resource_has_one_budget() {
+        let recorded = |texts: &[&str]| {
+            let budgets: Vec<RecordedBudget> = texts.iter().map(|text| text.parse().unwrap()).collect();
+            recorded_basis(&budgets)
+        };
+        assert!(recorded(&["1 MiB/hour", "10 MiB/hour"]).unwrap_err().contains("given twice"));
+        assert!(recorded(&["1 MiB/hour", "memory=1 MiB/hour"]).is_err());
+        assert_eq!(recorded(&["1 MiB/hour", "threads=6/hour"]), Ok(Some(Per::Hour)));
+        let budgets: Vec<ResourceBudget> = ["1 MiB/hour", "2 MiB/hour"].map(|text| text.parse().unwrap()).into();
+        assert!(basis(&budgets).is_err());
+    }
 
     #[test]
     fn budgets_name_their_resource() {
@@ -263,7 +284,7 @@ mod tests {
         let of = |texts: &[&str]| texts.iter().map(|t| t.parse().unwrap()).collect::<Vec<ResourceBudget>>();
         assert_eq!(basis(&[]), Ok(None));
         assert!(basis(&of(&["64 B/request", "threads=1/hour"])).is_err());
-        let both = of(&["1 MiB/hour", "2 MiB/hour"]);
+        let both = of(&["1 MiB/hour", "threads=2/hour"]);
         assert_eq!(basis(&both), Ok(Some(Per::Hour)));
     }
 }

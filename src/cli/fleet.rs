@@ -14,7 +14,7 @@ use crate::model::{Resource, RunRecord, format_seconds};
 use crate::prometheus::{Asking, Gathered, Server};
 use crate::report::{FleetReport, FleetSeries, place};
 use crate::table::prometheus::Labels;
-use crate::table::{Asked, Table, memory_kind};
+use crate::table::{Asked, Table, memory_kind, memory_unit};
 use crate::verdict::{self, ExitCode};
 use base64::Engine;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -282,6 +282,13 @@ fn asking<'a>(arguments: &Arguments, server: &'a Server, range: Range) -> Result
         let names = PRESETS.map(|preset| preset.name).join(", ");
         return Err(format!("say what memory is: --memory QUERY, or --preset with one of {names}"));
     }
+    if let Some((one, other)) = same(&queries) {
+        return Err(format!(
+            "{} and {} ask for the same: expected another query for each",
+            one.option(),
+            other.option()
+        ));
+    }
     let rates = ["rate(", "irate(", "increase(", "delta(", "idelta(", "deriv("];
     let memory = arguments.memory.as_deref().unwrap_or_default().trim_start();
     if rates.iter().any(|rate| memory.starts_with(rate)) {
@@ -291,6 +298,7 @@ fn asking<'a>(arguments: &Arguments, server: &'a Server, range: Range) -> Result
         return Err(format!("--requests '{text}' is a rate: give the counter itself, the requests served so far"));
     }
     let text = |quantity: Quantity| queries.get(&quantity).map(|query| query.text().to_owned());
+    let unit = |quantity: Quantity| queries.get(&quantity).and_then(Query::metric).and_then(memory_unit);
     let kind = match (&arguments.memory, preset) {
         (None, Some(preset)) => preset.kind,
         _ => memory_kind(queries.get(&Quantity::Memory).and_then(Query::metric).unwrap_or_default()),
@@ -298,7 +306,9 @@ fn asking<'a>(arguments: &Arguments, server: &'a Server, range: Range) -> Result
     let asked = Asked {
         memory: text(Quantity::Memory).unwrap_or_default(),
         kind,
+        memory_unit: unit(Quantity::Memory),
         swap: text(Quantity::Swap),
+        swap_unit: unit(Quantity::Swap),
         requests: text(Quantity::Requests),
         start: text(Quantity::Start),
     };
@@ -312,6 +322,12 @@ fn asking<'a>(arguments: &Arguments, server: &'a Server, range: Range) -> Result
         gap: GAP * range.step,
         recent: None,
     })
+}
+
+/// Two quantities that the same query is for.
+fn same(queries: &BTreeMap<Quantity, Query>) -> Option<(Quantity, Quantity)> {
+    let mut seen: BTreeMap<&str, Quantity> = BTreeMap::new();
+    queries.iter().find_map(|(quantity, query)| Some((seen.insert(query.text(), *quantity)?, *quantity)))
 }
 
 /// What was made of a group, and what it alone would exit with.

@@ -186,13 +186,14 @@ impl Watch {
     /// Judges all once, tells what has changed, keeps it, and serves it.
     fn round(&mut self, arguments: &Arguments, every: Duration) {
         let begun = Instant::now();
-        let Round { judged, unjudged, warnings, failed } = judge(arguments, every, &mut self.state, &self.recent, told);
+        let Round { judged, unjudged, missing, warnings, failed } =
+            judge(arguments, every, &mut self.state, &self.recent, told);
         self.health.rounds += 1;
         self.health.failures += u64::from(failed.is_some());
         self.health.last_success = self.state.last_success;
         self.health.duration = Some(begun.elapsed().as_secs_f64());
         (self.health.judged, self.health.not_judged) = (judged, unjudged.len());
-        self.health.warnings = warnings;
+        (self.health.missing, self.health.warnings) = (missing, warnings);
         let written = self.kept.as_ref().map_or(Ok(()), |kept| kept.write(&self.state));
         self.health.unwritten += u64::from(written.is_err());
         self.publish(&unjudged);

@@ -29,9 +29,13 @@ const EXCEL: std::ops::Range<f64> = 30_000.0..60_000.0;
 /// Unix times of the years from 2001 to 2100, in seconds.
 const UNIX: std::ops::Range<f64> = 978_307_200.0..4_102_444_800.0;
 
-/// What lies between readings that are hardly so many seconds apart, as nobody looks so seldom, but may well be as many
-/// milliseconds.
-const COARSE: f64 = 500.0;
+/// What lies between readings that may be as many milliseconds as seconds, where nothing says which: nobody looks every 100 s
+/// so much more often than every 100 ms that it could be taken for granted, and the growth of an hour would be a thousandth.
+const COARSE: f64 = 100.0;
+/// What a process runs without an end in between, at most: ten years, in seconds.
+const LONGEST: f64 = 3650.0 * DAY;
+/// Unix times of the years from 1990 to 2100, in seconds.
+const DATED: std::ops::Range<f64> = 631_152_000.0..4_102_444_800.0;
 
 /// Formats of dates with a time, the space in them once. Day and month as mere numbers are in none: which is which is a guess.
 const DATES: [&str; 13] = [
@@ -362,6 +366,11 @@ pub(super) fn unit(times: &[f64], named: Option<f64>, wall: bool) -> Result<(f64
         ));
     }
     Ok((1.0, ""))
+}
+
+/// Whether seconds can be the time since some beginning, or a date of a recording.
+pub(super) fn can_be(seconds: f64) -> bool {
+    seconds.abs() < LONGEST || DATED.contains(&seconds)
 }
 
 /// The name of a unit of so many seconds.

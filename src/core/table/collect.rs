@@ -4,7 +4,7 @@ use super::clock::{self, Clock, Form};
 use super::columns::Columns;
 use super::counts::{self, Counts};
 use super::course::{Course, Order};
-use super::names::normal;
+use super::rounding::{Rounding, Written};
 use super::{Mapping, Table, lives, shown, told};
 use crate::model::{
     Census, Counting, CountingSource, Host, LoadSample, MOST_READINGS, Reading, RunMeta, RunRecord, RunStatus, Sample,
@@ -23,8 +23,6 @@ const FINE: f64 = 1000.0;
 const LOAD_SPACING: f64 = 0.5;
 /// The page size, to which memory is rounded at least.
 const PAGE: u64 = 4096;
-/// The part of memory by which readings of one process at one time don't differ.
-const APART: f64 = 0.01;
 /// Moments at which workers are counted.
 const MOMENTS: usize = 240;
 
@@ -35,8 +33,8 @@ pub(super) struct Row<'a> {
     pub t: Option<f64>,
     pub requests: Option<u64>,
     pub memory: Option<u64>,
-    /// Digits after the point that the memory was written with.
-    pub decimals: u8,
+    /// How the memory was written, where its unit is.
+    pub written: Option<Written>,
     pub swap: Option<u64>,
     pub descriptors: Option<u64>,
     pub threads: Option<u64>,
@@ -57,7 +55,7 @@ pub(super) struct Raw {
     /// Place of whose it is among the keys.
     key: u32,
     /// Its place in the file.
-    order: u64,
+    pub order: u64,
     /// Seconds, once the clock is known.
     pub t: f64,
     pub requests: Option<u64>,
@@ -98,14 +96,14 @@ pub(super) struct Collector {
     raws: Vec<Raw>,
     names: HashMap<Vec<u8>, u32>,
     /// The names as they are shown, by their place.
-    called: Vec<String>,
+    pub(super) called: Vec<String>,
     keys: Vec<Key>,
     places: HashMap<Key, u32>,
     pub(super) rows: u64,
     /// Rows without a time, or without the count of requests that has to stand for it.
     pub(super) timeless: u64,
-    decimals: u8,
-    form: Form,
+    rounding: Rounding,
+    pub(super) form: Form,
     /// What was taken for granted of thousands.
     pub(super) grouped: Option<String>,
     /// A size with a unit of its own.
@@ -132,7 +130,7 @@ impl Default for Collector {
             places: HashMap::new(),
             rows: 0,
             timeless: 0,
-            decimals: 0,
+            rounding: Rounding::default(),
             form: Form::Number,
             grouped: None,
             own_unit: None,
@@ -181,7 +179,10 @@ impl Collector {
             self.timeless += 1;
             return Ok(());
         };
-        self.decimals = self.decimals.max(reading.decimals);
+        // Nothing is no example of how sizes are rounded.
+        if let Some(written) = reading.written.filter(|_| reading.memory != Some(0)) {
+            self.rounding.take(written);
+        }
         let key = self.key(reading)?;
         let raw = Raw {
             key,
@@ -259,7 +260,7 @@ impl Collector {
         if courses.is_empty() {
             return Err("its memory is 0 in every row: expected what living processes have".into());
         }
-        self.check_workers(&courses)?;
+        self.check_sizes(&courses)?;
         let mut doubts = Vec::new();
         let mut restarts = 0;
         let many = courses.len() > 1;
@@ -298,6 +299,17 @@ impl Collector {
         if raws.iter().any(|raw| !raw.t.is_finite()) {
             return Err(of_column("its times are too large to be any".into()));
         }
+        if column.unit.is_some()
+            && let Some(raw) = raws.iter().find(|raw| !clock::can_be(raw.t))
+        {
+            let unit_name = clock::unit_name(unit);
+            let years = raw.t / (365.25 * clock::DAY);
+            return Err(of_column(format!(
+                "its times can't be in {unit_name}: {} {unit_name} are {years:.0} years, which is neither the time since a beginning nor a \
+                 date from 1990 to 2100; give their unit with --time-unit (s, ms, us, ns, min, h or days)",
+                raw.t / unit
+            )));
+        }
         let absolute = !how.is_empty() || raws.iter().all(|raw| raw.t > 9e8);
         let how = match (how, column.unit) {
             ("", Some(_)) => format!("in {}", clock::unit_name(unit)),
@@ -328,57 +340,6 @@ impl Collector {
         }
         let courses = self.keys.iter().zip(of).map(|(key, raws)| Course::new(*key, raws));
         courses.filter(|course| !course.raws.is_empty()).collect()
-    }
-
-    /// Whether each reading has a time of its own, and times go on.
-    fn check_times(&self, courses: &[Course]) -> Result<(), String> {
-        let Some(column) = self.columns.time else { return Ok(()) };
-        let name = self.header.get(column.index).map_or("", String::as_str);
-        let all = || courses.iter().flat_map(|course| &course.raws).map(|raw| raw.t);
-        let (first, last) = (all().fold(f64::INFINITY, f64::min), all().fold(f64::NEG_INFINITY, f64::max));
-        if self.rows > 2 && first >= last {
-            return Err(format!("column `{name}` never changes: choose the clock with --time"));
-        }
-        let (mut rows, mut again, mut apart) = (0, 0, Vec::new());
-        for course in courses {
-            rows += course.raws.len();
-            // A process that is named is another one only if its size is: PID 1 of two containers.
-            let least = if course.key.pid.or(course.key.worker).is_some() { APART } else { 0.0 };
-            for pair in course.raws.windows(2).filter(|pair| pair[0].t >= pair[1].t) {
-                let [a, b] = [pair[0].memory, pair[1].memory].map(|memory| memory.unwrap_or(0) as f64);
-                let differs = (a - b).abs() / a.max(b).max(1.0);
-                if differs >= least {
-                    again += 1;
-                    apart.push(differs);
-                }
-            }
-        }
-        apart.sort_by(f64::total_cmp);
-        let differ = apart.get(apart.len() / 2).is_some_and(|apart| *apart > APART);
-        if again < 3 || again * 20 < rows || !differ && self.columns.labels.is_empty() {
-            return Ok(());
-        }
-        let of: Vec<String> =
-            self.columns.labels.iter().filter_map(|index| self.header.get(*index)).map(|n| format!("`{n}`")).collect();
-        let of = if of.is_empty() { String::new() } else { format!(" (one of {}?)", of.join(", ")) };
-        Err(format!(
-            "{again} of {rows} rows have the same time as another: say which column tells their processes apart with \
-             --worker{of}, or choose rows with --where COLUMN=VALUE"
-        ))
-    }
-
-    /// Whether each column that is taken as a worker's memory may be that of a process.
-    fn check_workers(&self, courses: &[Course]) -> Result<(), String> {
-        let most = |course: &Course| course.raws.iter().filter_map(|raw| raw.memory).max().unwrap_or(0);
-        match courses.iter().find(|course| most(course) < PAGE) {
-            Some(course) if self.columns.memory.len() > 1 => Err(format!(
-                "column `{}` has {} bytes at most, which is no memory of a process: choose columns with --memory, such as \
-                 `--memory 'pod-*'`, or give another --memory-unit",
-                self.whose(course.key),
-                most(course)
-            )),
-            _ => Ok(()),
-        }
     }
 
     /// What a worker is called.
@@ -461,9 +422,7 @@ impl Collector {
 
     /// Bytes to which memory was rounded: a page, or the last digit that was written.
     fn step(&self) -> u64 {
-        let named = self.columns.memory.first().and_then(|size| size.unit).unwrap_or(1);
-        let own = self.own_unit.as_deref().map_or(1, |text| if normal(text).contains('m') { 1 << 20 } else { 1 });
-        (named.max(own) / 10u64.pow(u32::from(self.decimals))).max(PAGE)
+        self.rounding.step().max(PAGE)
     }
 }
 

@@ -6,7 +6,7 @@ use super::names::{
     THREADS, TIME, TIME_UNITS, WORKER, load_test, normal, split,
 };
 use super::values::{Numbers, is_missing};
-use super::{Mapping, host, metrics, shown};
+use super::{Mapping, host, metrics, shown, wide};
 use crate::model::MemoryKind;
 use csv::ByteRecord;
 
@@ -74,7 +74,9 @@ impl Columns {
             .map(|(name, metric)| normal(metric.as_deref().unwrap_or(&String::from_utf8_lossy(name))));
         let plain = plain.collect();
         let labelled = metrics.iter().map(Option::is_some).collect();
-        let names = Names { header, plain, labelled, rows, mapping, delimiter };
+        let mut names = Names { header, plain, labelled, rows, mapping, delimiter, mapped: Vec::new() };
+        names.give_way();
+        let names = names;
         names.not_of_a_load_test()?;
         let whole =
             |what, mapped, known| Ok::<_, String>(names.only::<()>(what, mapped, known, &[])?.map(|(index, _)| index));
@@ -101,7 +103,8 @@ impl Columns {
             filters: names.filters()?,
             ..Columns::default()
         };
-        (columns.memory, columns.kind) = names.memory()?;
+        (columns.memory, columns.kind) = names.memory(&columns)?;
+        names.each_once(&columns)?;
         if columns.memory.is_empty() && columns.descriptors.is_none() && columns.threads.is_none() {
             columns.memory = names.one_for_each_worker(&columns)?;
         }
@@ -133,6 +136,16 @@ impl Columns {
     }
 }
 
+/// The names in a list with commas between.
+fn parts(list: &str) -> impl Iterator<Item = &str> {
+    [list].into_iter().chain(list.split(',').map(str::trim).filter(move |_| list.contains(',')))
+}
+
+/// The unit of times in a column that is called like it, such as `seconds`.
+fn whole_name(plain: &str) -> Option<f64> {
+    TIME_UNITS.iter().find(|(unit, _)| *unit == plain).map(|(_, seconds)| *seconds)
+}
+
 struct Names<'a> {
     header: &'a [Vec<u8>],
     plain: Vec<String>,
@@ -141,9 +154,55 @@ struct Names<'a> {
     rows: &'a [ByteRecord],
     mapping: &'a Mapping,
     delimiter: u8,
+    /// Columns that the user mapped: their names mean nothing else.
+    mapped: Vec<usize>,
 }
 
 impl Names<'_> {
+    /// Keeps what the user mapped from being found for something else by its name. A PID that names the worker is still a PID.
+    fn give_way(&mut self) {
+        let m = self.mapping;
+        let each = [&m.time, &m.requests, &m.swap, &m.pid, &m.start, &m.descriptors, &m.threads, &m.load];
+        let each = each.into_iter().flatten().map(String::as_str).chain(m.memory.iter().flat_map(|list| parts(list)));
+        let workers = m.worker.iter().flat_map(|list| parts(list));
+        let identity = |index: &usize| [PID, START].iter().any(|known| known.contains(&self.plain[*index].as_str()));
+        let workers = workers.filter_map(|name| self.mapped("", name).ok()).filter(|index| !identity(index));
+        self.mapped = each.filter_map(|name| self.mapped("", name).ok()).chain(workers).collect();
+    }
+
+    /// Refuses a column that is to be two things.
+    fn each_once(&self, columns: &Columns) -> Result<(), String> {
+        let one = |option: &'static str, index: Option<usize>| index.map(|index| (option, index));
+        let time = columns.time.iter().flat_map(|time| [Some(time.index), time.date]);
+        let mut roles: Vec<(&str, usize)> = time.flatten().map(|index| ("time", index)).collect();
+        roles.extend(columns.memory.iter().map(|size| ("memory", size.index)));
+        roles.extend(
+            [
+                one("requests", columns.requests),
+                one("swap", columns.swap.map(|size| size.index)),
+                one("fds", columns.descriptors),
+                one("threads", columns.threads),
+                one("load", columns.load),
+            ]
+            .into_iter()
+            .flatten(),
+        );
+        let identity = columns.pid.into_iter().chain(columns.start);
+        let workers = columns.workers.iter().copied().filter(|index| !identity.clone().any(|other| other == *index));
+        roles.extend(workers.map(|index| ("worker", index)));
+        roles.extend(columns.pid.map(|index| ("pid", index)));
+        roles.extend(columns.start.map(|index| ("start", index)));
+        for (place, (role, index)) in roles.iter().enumerate() {
+            if let Some((before, _)) = roles[..place].iter().find(|(_, other)| other == index) {
+                return Err(format!(
+                    "column `{}` can't be both the {before} and the {role}: give --{before} or --{role} another",
+                    shown(&self.header[*index])
+                ));
+            }
+        }
+        Ok(())
+    }
+
     /// Columns with one of these names, with their unit if the name ends in one.
     fn known<U: Copy>(&self, known: &[&str], units: &[(&str, U)]) -> Vec<(usize, Option<U>)> {
         let one = |(index, plain): (usize, &String)| {
@@ -153,7 +212,7 @@ impl Names<'_> {
             let (base, unit) = split(plain, units);
             (unit.is_some() && known.contains(&base)).then_some((index, unit))
         };
-        self.plain.iter().enumerate().filter_map(one).collect()
+        self.plain.iter().enumerate().filter(|(index, _)| !self.mapped.contains(index)).filter_map(one).collect()
     }
 
     fn all(&self, known: &[&str]) -> Vec<usize> {
@@ -213,7 +272,7 @@ impl Names<'_> {
         let column = |index: usize, unit: Option<f64>| TimeColumn {
             index,
             date: None,
-            unit: self.mapping.time_unit.or(unit),
+            unit: self.mapping.time_unit.or(unit).or_else(|| whole_name(&self.plain[index])),
             wall: !SINCE_A_BEGINNING.contains(&split(&self.plain[index], &TIME_UNITS).0),
         };
         let found = self.known(TIME, &TIME_UNITS);
@@ -285,18 +344,28 @@ impl Names<'_> {
         filters.map(|(name, value)| Ok((self.mapped("where", name)?, value.as_bytes().to_vec()))).collect()
     }
 
-    fn memory(&self) -> Result<(Vec<Size>, MemoryKind), String> {
+    fn memory(&self, columns: &Columns) -> Result<(Vec<Size>, MemoryKind), String> {
         if let Some(name) = &self.mapping.memory {
-            if name.contains('*') {
-                return Ok((self.matching(name)?, MemoryKind::Unknown));
+            if name.contains('*') || name.contains(',') && self.mapped("memory", name).is_err() {
+                return Ok((self.listed(name, columns)?, MemoryKind::Unknown));
             }
             let index = self.mapped("memory", name)?;
             let (base, unit) = split(&self.plain[index], &MEMORY_UNITS);
             let kind = KINDS.iter().find(|(_, known)| known.contains(&base)).map_or(MemoryKind::Unknown, |(k, _)| *k);
             return Ok((vec![self.unit(index, unit)?], kind));
         }
+        // A column without a value serves only if there is no other.
+        let all_missing = |index: usize| {
+            !self.rows.is_empty()
+                && self.rows.iter().all(|row| row.get(index).is_none_or(|v| is_missing(v.trim_ascii())))
+        };
+        let has_values = |(index, _): &(usize, Option<u64>)| !all_missing(*index);
+        let any = KINDS.iter().any(|(_, known)| self.known(known, &MEMORY_UNITS).iter().any(has_values));
         for (kind, known) in KINDS {
             let found = self.known(known, &MEMORY_UNITS);
+            if any && !found.iter().any(has_values) {
+                continue;
+            }
             if found.len() > 1 && found.iter().all(|(index, _)| self.labelled[*index]) {
                 let sizes = found.into_iter().map(|(index, unit)| self.unit(index, unit));
                 return Ok((sizes.collect::<Result<_, _>>()?, kind));
@@ -315,15 +384,38 @@ impl Names<'_> {
         Ok((Vec::new(), MemoryKind::Unknown))
     }
 
-    /// The columns whose names have the parts of a pattern like `pod-*`.
-    fn matching(&self, pattern: &str) -> Result<Vec<Size>, String> {
+    /// The columns of a list of names and patterns like `pod-*`, with commas between.
+    fn listed(&self, list: &str, columns: &Columns) -> Result<Vec<Size>, String> {
+        let mut found = match self.matching(list, columns) {
+            // Labels of a metric have commas between, too.
+            Ok(found) if list.contains('*') => return found.into_iter().map(|index| self.size(index)).collect(),
+            _ => Vec::new(),
+        };
+        for name in list.split(',').map(str::trim) {
+            let more =
+                if name.contains('*') { self.matching(name, columns)? } else { vec![self.mapped("memory", name)?] };
+            found.extend(more);
+        }
+        found.sort_unstable();
+        found.dedup();
+        found.into_iter().map(|index| self.size(index)).collect()
+    }
+
+    /// A column of memory with its unit.
+    fn size(&self, index: usize) -> Result<Size, String> {
+        self.unit(index, split(&self.plain[index], &MEMORY_UNITS).1)
+    }
+
+    /// The columns that are nothing else, and whose names have the parts of a pattern like `pod-*`.
+    fn matching(&self, pattern: &str, columns: &Columns) -> Result<Vec<usize>, String> {
         let (begin, end) = pattern.split_once('*').unwrap_or((pattern, ""));
         let fits = |name: &[u8]| {
             name.len() >= begin.len() + end.len()
                 && name.starts_with(begin.as_bytes())
                 && name.ends_with(end.as_bytes())
         };
-        let found: Vec<usize> = (0..self.header.len()).filter(|index| fits(&self.header[*index])).collect();
+        let all = (0..self.header.len()).filter(|index| !columns.uses(*index));
+        let found: Vec<usize> = all.filter(|index| fits(&self.header[*index])).collect();
         if found.is_empty() {
             return Err(format!(
                 "no column is called like `{}`, as --memory wants it; found: {}",
@@ -331,7 +423,7 @@ impl Names<'_> {
                 self.list()
             ));
         }
-        found.into_iter().map(|index| self.unit(index, split(&self.plain[index], &MEMORY_UNITS).1)).collect()
+        Ok(found)
     }
 
     /// Columns that are a worker's memory each, as dashboards export it: all that nothing else is known of, if each is of
@@ -360,7 +452,25 @@ impl Names<'_> {
                 if rest.len() > 3 { " and so on" } else { "" }
             ));
         }
+        let named = |index: &usize| self.plain.get(*index).map_or("", String::as_str);
+        if let Some((odd, why)) = wide::odd(&rest.iter().map(named).collect::<Vec<_>>(), &self.values(&rest)) {
+            return Err(format!(
+                "column `{}` {why}: it may be no process as the others are; choose columns with --memory, with commas between them \
+                 (such as `--memory 'pod-*,web'`)",
+                shown(&self.header[rest[odd]])
+            ));
+        }
         rest.into_iter().map(|index| self.unit(index, None)).collect()
+    }
+
+    /// The first values of these columns, row by row, without rows that lack one.
+    fn values(&self, columns: &[usize]) -> Vec<Vec<f64>> {
+        let mut numbers = Numbers::new(self.delimiter, self.mapping.decimal);
+        let mut value = |row: &ByteRecord, index: usize| {
+            let value = numbers.read(row.get(index)?.trim_ascii(), b"")?;
+            Some(value.number * value.unit.unwrap_or(1) as f64)
+        };
+        self.rows.iter().filter_map(|row| columns.iter().map(|index| value(row, *index)).collect()).collect()
     }
 
     /// Whether a column has words that differ from row to row.

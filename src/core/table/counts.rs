@@ -67,6 +67,11 @@ pub(super) fn settle(courses: &mut [Course], asked: Option<RequestsAre>, thinned
             ));
         }
     }
+    if asked.is_none() && steps >= ENOUGH && never_changes(courses) {
+        return Err("the count of requests is the same in every row: say what it is with --requests-are interval (those since the row \
+                    before) or --requests-are running (those so far, and none was served)"
+            .into());
+    }
     let summed = asked == Some(RequestsAre::Interval) || !runs;
     if summed && thinned {
         return Err("it has too many rows for counts of intervals to be summed up: judge it in parts".into());
@@ -75,6 +80,14 @@ pub(super) fn settle(courses: &mut [Course], asked: Option<RequestsAre>, thinned
         if summed { sum(course) } else { begin_where_it_falls(course) }
     }
     Ok(Counts { summed, pool: pool(courses), counted })
+}
+
+/// Whether each worker has one count, which isn't 0, in all its rows.
+fn never_changes(courses: &[Course]) -> bool {
+    courses.iter().all(|course| {
+        let mut counts = course.raws.iter().filter_map(|raw| raw.requests);
+        counts.next().is_none_or(|first| first > 0 && counts.all(|count| count == first))
+    })
 }
 
 /// How many workers' running counts stand in turn in one column; `None` if these are none.

@@ -8,6 +8,7 @@
 
 mod again;
 mod blocks;
+mod checks;
 mod clock;
 mod cloudwatch;
 mod collect;
@@ -28,11 +29,14 @@ mod names;
 mod proc_files;
 pub mod prometheus;
 mod records;
+mod rounding;
 mod series;
 mod sheet;
+mod sizes;
 mod timed;
 mod told;
 mod values;
+mod wide;
 
 use crate::model::{Budgets, CountingSource, Per, RunRecord, Sample};
 use collect::Collector;
@@ -41,7 +45,7 @@ use thiserror::Error;
 
 pub use clock::{check_format, seconds_in};
 pub use counts::RequestsAre;
-pub use series::{Asked, Readings, SeriesRow, memory_kind, of_series};
+pub use series::{Asked, Readings, SeriesRow, memory_kind, memory_unit, of_series};
 pub use values::Decimal;
 
 /// How columns are mapped, where their names don't say it. Names are compared as [`read`] compares known ones.

@@ -49,6 +49,9 @@ const RESIDENT: &[&str] = &[
     "mem_real",
     "ps_rss",
     "real_mb",
+    "process_memory_rss",
+    "memoryusage_rss",
+    "memory_usage_rss",
 ];
 const WORKING_SET: &[&str] =
     &["working_set", "workingset", "memory_working_set", "container_memory_working_set", "mem_usage_limit", "memusage"];
@@ -105,13 +108,19 @@ pub(super) const TIME_UNITS: [(&str, f64); 12] = [
     ("days", 86_400.0),
 ];
 
-/// Units in bytes of whole names: of `sar`, of psrecord's text and CSV, and of CloudWatch's agent.
-pub(super) const MEANT: [(&str, u64); 4] =
-    [("kbmemused", 1 << 10), ("mem_real", 1 << 20), ("real_mb", 1 << 20), ("procstat_memory_rss", 1)];
+/// Units in bytes of whole names: of `sar`, of psrecord's text and CSV, of CloudWatch's agent, and of Node's `process.memoryUsage()`.
+pub(super) const MEANT: [(&str, u64); 6] = [
+    ("kbmemused", 1 << 10),
+    ("mem_real", 1 << 20),
+    ("real_mb", 1 << 20),
+    ("procstat_memory_rss", 1),
+    ("memoryusage_rss", 1),
+    ("memory_usage_rss", 1),
+];
 
 /// What the ends of names of memory mean in bytes. `kb` and the like are powers of 1024: so `/proc`, `ps`, psrecord
 /// and scripts around psutil have it.
-pub(super) const MEMORY_UNITS: [(&str, u64); 8] = [
+pub(super) const MEMORY_UNITS: [(&str, u64); 11] = [
     ("b", 1),
     ("bytes", 1),
     ("kb", 1 << 10),
@@ -120,6 +129,9 @@ pub(super) const MEMORY_UNITS: [(&str, u64); 8] = [
     ("mib", 1 << 20),
     ("gb", 1 << 30),
     ("gib", 1 << 30),
+    ("kilobytes", 1 << 10),
+    ("megabytes", 1 << 20),
+    ("gigabytes", 1 << 30),
 ];
 
 /// A name as names are compared: in lower case, with single `_` between words.

@@ -4,25 +4,26 @@ use super::clock::Clock;
 use super::collect::{Collector, Row};
 use super::columns::{Columns, Size, TimeColumn};
 use super::names::{KINDS, MEMORY_UNITS, normal, split};
-use super::{Mapping, Table};
+use super::{Mapping, Table, sizes};
 use crate::model::MemoryKind;
 use std::borrow::Cow;
 
 /// Starts of a process that are this many seconds apart are one: what they are computed from is set right now and then.
 const SAME_START: f64 = 2.0;
 
-/// Bytes that every process has: less is in another unit, or no memory.
-const LEAST: f64 = 16.0 * 1024.0;
-
 /// What each quantity was asked for by, to be told; `None` if it wasn't.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Asked {
-    /// The query for memory, in bytes.
+    /// The query for memory.
     pub memory: String,
+    /// Bytes in its unit, where its name says that it isn't bytes.
+    pub memory_unit: Option<u64>,
     /// What that is the memory of.
     pub kind: MemoryKind,
     /// The query for swapped memory.
     pub swap: Option<String>,
+    /// Bytes in its unit, where its name says that it isn't bytes.
+    pub swap_unit: Option<u64>,
     /// The query for requests, a running count.
     pub requests: Option<String>,
     /// The query for when the process began.
@@ -43,9 +44,9 @@ pub struct Readings {
 pub struct SeriesRow {
     /// Unix time in seconds.
     pub t: f64,
-    /// Memory in bytes.
+    /// Memory, in the unit of its metric.
     pub memory: f64,
-    /// Swapped memory in bytes.
+    /// Swapped memory, in the unit of its metric.
     pub swap: f64,
     /// Requests served so far.
     pub requests: f64,
@@ -68,6 +69,13 @@ pub fn memory_kind(metric: &str) -> MemoryKind {
     known.map_or(MemoryKind::Unknown, |(kind, _)| *kind)
 }
 
+/// Bytes in the unit that the name of a metric ends in, as names of columns do; `None` if it ends in none, or in bytes.
+pub fn memory_unit(metric: &str) -> Option<u64> {
+    let plain = normal(metric);
+    let plain = plain.strip_suffix("_total").unwrap_or(&plain);
+    split(plain, &MEMORY_UNITS).1.filter(|unit| *unit > 1)
+}
+
 /// Makes a record of series that are judged together, as that of a run called `name`. Where one is missing for more than `gap`
 /// seconds, a life has ended, unless the start of the process says otherwise.
 ///
@@ -75,11 +83,15 @@ pub fn memory_kind(metric: &str) -> MemoryKind {
 /// If nothing can be judged.
 pub fn of_series(name: &str, asked: &Asked, series: &[Readings], gap: f64) -> Result<Table, String> {
     let rows = series.iter().flat_map(|one| &one.rows).filter(|row| is_size(row.memory));
-    let most = rows.map(|row| row.memory + if is_size(row.swap) { row.swap } else { 0.0 }).fold(0.0, f64::max);
-    if most > 0.0 && most < LEAST {
+    let units = [asked.memory_unit, asked.swap_unit].map(|unit| unit.unwrap_or(1));
+    let [memory_unit, swap_unit] = units.map(|unit| unit as f64);
+    let size = |row: &SeriesRow| {
+        let swap = if is_size(row.swap) { row.swap } else { 0.0 };
+        (memory_unit * row.memory + swap_unit * swap).round() as u64
+    };
+    if let Some(wrong) = sizes::wrong(rows.map(size), asked.kind, asked.memory_unit.is_none()) {
         return Err(format!(
-            "its values are {most} at most, and no process has so few bytes: if they are of another unit, say so in the query, such as \
-             `QUERY * 1048576` for MiB"
+            "{wrong}: if they are of another unit, say so in the query, such as `QUERY * 1048576` for MiB"
         ));
     }
     let mut header = vec!["time", asked.memory.as_str()];
@@ -91,12 +103,12 @@ pub fn of_series(name: &str, asked: &Asked, series: &[Readings], gap: f64) -> Re
     if several {
         header.push("labels");
     }
-    let size = |index| Size { index, unit: Some(1) };
+    let size = |index, unit| Size { index, unit: Some(unit) };
     let columns = Columns {
         time: Some(TimeColumn { index: 0, date: None, unit: Some(1.0), wall: true }),
-        memory: vec![size(1)],
+        memory: vec![size(1, units[0])],
         kind: asked.kind,
-        swap: swap.map(size),
+        swap: swap.map(|index| size(index, units[1])),
         requests,
         start,
         workers: if several { vec![header.len() - 1] } else { Vec::new() },
@@ -107,7 +119,7 @@ pub fn of_series(name: &str, asked: &Asked, series: &[Readings], gap: f64) -> Re
     collector.has(&columns, &header, &Mapping::default());
     let mut ended = 0;
     for one in series {
-        ended += add(&mut collector, one, several, gap)?;
+        ended += add(&mut collector, one, several, gap, [memory_unit, swap_unit])?;
     }
     collector.read_with(&Clock::default(), None, None);
     if ended > 0 {
@@ -119,7 +131,13 @@ pub fn of_series(name: &str, asked: &Asked, series: &[Readings], gap: f64) -> Re
 }
 
 /// Adds the readings of a series; the number of its lives that ended in a gap.
-fn add(collector: &mut Collector, series: &Readings, named: bool, gap: f64) -> Result<u64, String> {
+fn add(
+    collector: &mut Collector,
+    series: &Readings,
+    named: bool,
+    gap: f64,
+    [memory_unit, swap_unit]: [f64; 2],
+) -> Result<u64, String> {
     let (mut life, mut last): (u64, Option<f64>) = (0, None);
     // Before the first start that is known, it is taken to be that one.
     let first = series.rows.iter().map(|row| row.start).find(|start| start.is_finite());
@@ -135,8 +153,8 @@ fn add(collector: &mut Collector, series: &Readings, named: bool, gap: f64) -> R
         let whole = |value: f64| is_size(value).then(|| value.round() as u64);
         collector.add(&Row {
             t: Some(row.t),
-            memory: whole(row.memory),
-            swap: whole(row.swap),
+            memory: whole(memory_unit * row.memory),
+            swap: whole(swap_unit * row.swap),
             requests: whole(row.requests),
             start: start.map(|start| (start.max(0.0) * 1e3).round() as u64),
             worker: named.then_some(Cow::Borrowed(series.name.as_bytes())),
@@ -242,10 +260,23 @@ mod tests {
             let rows = readings(200, |i| kib + if fits { noise(i) } else { 0.0 });
             let read = of_series("x", &asked(false), &[Readings { name: "x".into(), rows }], 2.5 * STEP);
             match read {
-                Err(told) => assert!(!fits && told.contains("no process has so few bytes"), "{told}"),
+                Err(told) => assert!(!fits && told.contains("no process has so few: if they"), "{told}"),
                 Ok(_) => assert!(fits, "{kib}"),
             }
         }
+    }
+
+    #[test]
+    fn the_unit_of_a_metric_is_that_of_its_name() {
+        for (metric, unit) in
+            [("app_rss_kb", Some(1024)), ("app_rss_kilobytes", Some(1024)), ("app_rss_bytes", None), ("app_rss", None)]
+        {
+            assert_eq!(memory_unit(metric), unit, "{metric}");
+        }
+        let asked = Asked { memory_unit: Some(1 << 20), ..asked(false) };
+        let mebibytes = readings(200, |_| 200.0 / 1024.0);
+        let first = table(&asked, mebibytes).record.samples[0].anon;
+        assert_eq!(first, Some(200 << 20));
     }
 
     #[test]

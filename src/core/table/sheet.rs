@@ -4,6 +4,7 @@
 use super::clock::Clock;
 use super::collect::{Collector, Row};
 use super::columns::{Columns, Size};
+use super::rounding::Written;
 use super::values::{Numbers, is_missing};
 use super::{Mapping, TableError, shown};
 use csv::ByteRecord;
@@ -181,15 +182,16 @@ impl Fields<'_> {
             ..Row::default()
         };
         if let [one] = c.memory[..] {
-            (reading.memory, reading.decimals) = self.whole(row, Some(one))?.map_or((None, 0), |(v, d)| (Some(v), d));
+            (reading.memory, reading.written) =
+                self.whole(row, Some(one))?.map_or((None, None), |(v, written)| (Some(v), Some(written)));
             return collector.add(&reading);
         }
         if c.memory.is_empty() {
             return collector.add(&reading);
         }
         for size in &c.memory {
-            let Some((memory, decimals)) = self.whole(row, Some(*size))? else { continue };
-            (reading.memory, reading.decimals) = (Some(memory), decimals);
+            let Some((memory, written)) = self.whole(row, Some(*size))? else { continue };
+            (reading.memory, reading.written) = (Some(memory), Some(written));
             reading.worker = self.header.get(size.index).map(|name| Cow::Borrowed(name.as_slice()));
             collector.add(&reading)?;
         }
@@ -229,8 +231,8 @@ impl Fields<'_> {
         Ok(Some((start.max(0.0) * 1e3).round() as u64))
     }
 
-    /// A count, or a size in bytes, with the digits behind its point.
-    fn whole(&mut self, row: &ByteRecord, size: Option<Size>) -> Result<Option<(u64, u8)>, String> {
+    /// A count, or a size in bytes, and how it was written.
+    fn whole(&mut self, row: &ByteRecord, size: Option<Size>) -> Result<Option<(u64, Written)>, String> {
         let Some(Size { index, unit }) = size else { return Ok(None) };
         let text = row.get(index).unwrap_or_default().trim_ascii();
         if is_missing(text) {
@@ -256,15 +258,18 @@ impl Fields<'_> {
                 return Err(self.wrong(index, text, "a size with its unit, as other rows have, such as 12 MiB"));
             }
         };
+        let written = Written { unit, digits: value.digits, place: value.place };
         if let Some(whole) = value.whole {
             let bytes = whole.checked_mul(unit);
-            return bytes.map(|bytes| Some((bytes, 0))).ok_or_else(|| self.wrong(index, text, "a number below 2^64"));
+            return bytes
+                .map(|bytes| Some((bytes, written)))
+                .ok_or_else(|| self.wrong(index, text, "a number below 2^64"));
         }
         let bytes = value.number * unit as f64;
         if bytes < 0.0 || bytes >= u64::MAX as f64 {
             return Err(self.wrong(index, text, "a number from 0, below 2^64"));
         }
-        Ok(Some((bytes.round() as u64, value.decimals)))
+        Ok(Some((bytes.round() as u64, written)))
     }
 
     fn number(&mut self, row: &ByteRecord, index: Option<usize>) -> Result<Option<f64>, String> {

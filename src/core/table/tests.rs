@@ -4,6 +4,7 @@ mod columns;
 mod exports;
 mod forms;
 mod meanings;
+mod mistakes;
 mod recorded;
 
 use super::*;
@@ -41,9 +42,9 @@ fn delimiters_line_ends_quotes_and_a_mark_make_no_difference() {
 
 #[test]
 fn what_is_missing_is_missing() {
-    let table = read_text("time,requests,rss_kib,fds\n0,,,5\n1,NA,nan,null\n2,3,1,\n,4,1,1\n");
+    let table = read_text("time,requests,rss_kib,fds\n0,,,5\n1,NA,nan,null\n2,3,100,\n,4,1,1\n");
     let read: Vec<_> = table.record.samples.iter().map(|s| (s.anon, s.requests, s.fds)).collect();
-    assert_eq!(read, [(None, None, Some(5)), (None, None, None), (Some(1024), Some(3), None)]);
+    assert_eq!(read, [(None, None, Some(5)), (None, None, None), (Some(102_400), Some(3), None)]);
     assert!(table.notes.contains(&"1 rows without a time were left out".into()), "{:?}", table.notes);
 }
 
@@ -71,15 +72,15 @@ fn bad_rows_are_told_with_their_line() {
 
 #[test]
 fn workers_and_pids_are_incarnations_and_so_are_restarts() {
-    let table = read_text("time,pid,requests,anon_kib\n0,7,1,1\n0,8,1,1\n1,7,5,1\n1,8,5,1\n2,7,2,1\n2,8,9,1\n");
+    let table = read_text("time,pid,requests,anon_kib\n0,7,1,90\n0,8,1,90\n1,7,5,90\n1,8,5,90\n2,7,2,90\n2,8,9,90\n");
     assert_eq!(rows(&table).iter().map(|r| r.3).collect::<Vec<_>>(), [0, 1, 0, 1, 2, 1]);
     assert_eq!(table.record.workers().iter().map(|w| w.pid).collect::<Vec<_>>(), [7, 8, 7]);
-    let by_time = read_text("time,worker,rss_kib\n0,a,1\n1,a,1\n2,a,1\n1.9,a,1\n0,a,1\n0,b,1\n");
+    let by_time = read_text("time,worker,rss_kib\n0,a,90\n1,a,90\n2,a,90\n1.9,a,90\n0,a,90\n0,b,90\n");
     assert_eq!(
         rows(&by_time).iter().map(|r| (r.0, r.3)).collect::<Vec<_>>(),
         [(0.0, 0), (0.0, 1), (0.0, 2), (1.0, 0), (1.9, 0), (2.0, 0)]
     );
-    let started = read_text("time,pid,start,anon_kib\n0,7,100,1\n1,7,100,1\n2,7,300,1\n0.5,7,100,1\n");
+    let started = read_text("time,pid,start,anon_kib\n0,7,100,90\n1,7,100,90\n2,7,300,90\n0.5,7,100,90\n");
     let ids = [WorkerId::new(7, 100), WorkerId::new(7, 300)];
     assert_eq!(started.record.workers(), ids);
 }

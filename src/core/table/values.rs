@@ -19,8 +19,10 @@ pub(super) struct Value {
     pub whole: Option<u64>,
     /// Bytes in the unit that was written.
     pub unit: Option<u64>,
-    /// Digits after the point.
-    pub decimals: u8,
+    /// Place of the last digit that was written, as a power of ten: -2 in `1.25`, 3 in `1.25e5`.
+    pub place: i8,
+    /// Digits before the point.
+    pub digits: u8,
 }
 
 /// Reads the numbers of one table, and keeps in mind what they say of each other.
@@ -45,7 +47,8 @@ impl Numbers {
     /// Reads a number of this column; `None` if it is none.
     pub fn read(&mut self, text: &[u8], column: &[u8]) -> Option<Value> {
         if let Some(whole) = digits(text) {
-            return Some(Value { number: whole as f64, whole: Some(whole), unit: None, decimals: 0 });
+            let digits = text.len() as u8;
+            return Some(Value { number: whole as f64, whole: Some(whole), unit: None, place: 0, digits });
         }
         let text = std::str::from_utf8(text).ok()?.trim();
         // What is used, of what is used and the limit: `231MiB / 12GiB`. Without a unit, it is something else.
@@ -54,13 +57,20 @@ impl Numbers {
         if let Ok(number) = text.parse::<f64>()
             && text.contains(['e', 'E'])
         {
-            return number.is_finite().then_some(Value { number, whole: None, unit: None, decimals: 0 });
+            return number.is_finite().then_some(Value {
+                number,
+                whole: None,
+                unit: None,
+                place: exponential_place(text),
+                digits: digits_before_point(number),
+            });
         }
         let end = text.find(|c: char| c.is_alphabetic() || c == '%').unwrap_or(text.len());
         let (number, unit) = text.split_at(end);
         let (number, decimals) = self.number(number.trim(), column)?;
         let unit = if unit.is_empty() { None } else { Some(size(unit, number)?) };
-        Some(Value { number, whole: None, unit, decimals })
+        let (place, digits) = (-(decimals as i8), digits_before_point(number));
+        Some(Value { number, whole: None, unit, place, digits })
     }
 
     fn number(&mut self, text: &str, column: &[u8]) -> Option<(f64, u8)> {
@@ -177,6 +187,25 @@ fn size(unit: &str, number: f64) -> Option<u64> {
         _ => return None,
     };
     Some(1 << (10 * power))
+}
+
+/// The place of the last digit of a number like `1.25e5`.
+fn exponential_place(text: &str) -> i8 {
+    let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let decimals = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len().min(99) as i32);
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    exponent.saturating_sub(decimals).clamp(-99, 99) as i8
+}
+
+/// How many digits a number has before its point.
+fn digits_before_point(number: f64) -> u8 {
+    let mut whole = number.abs();
+    let mut digits = 1;
+    while whole >= 10.0 && digits < 99 {
+        whole /= 10.0;
+        digits += 1;
+    }
+    digits
 }
 
 /// A plain number of at most 18 digits: the usual case, and it always fits.

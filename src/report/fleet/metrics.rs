@@ -105,6 +105,8 @@ pub struct Health {
     pub judged: usize,
     /// Those that weren't.
     pub not_judged: usize,
+    /// Those that are known and had no reading in the last round.
+    pub missing: usize,
     /// Warnings of the server that something may be missing, in the last round.
     pub warnings: usize,
 }
@@ -177,6 +179,7 @@ fn own(out: &mut String, health: &Health) {
         ("last_round_duration_seconds", "seconds", "What the last round took", health.duration),
         ("series_judged", "", "Series that were judged in the last round", Some(health.judged as f64)),
         ("series_not_judged", "", "Series that could not be judged then", Some(health.not_judged as f64)),
+        ("series_missing", "", "Series that are known and had no reading then", Some(health.missing as f64)),
         ("server_warnings", "", "Warnings of the server that something may be missing", Some(health.warnings as f64)),
     ];
     for (name, unit, help, value) in gauges {

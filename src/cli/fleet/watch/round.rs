@@ -54,6 +54,19 @@ impl State {
         self.series.values().filter(|known| known.watched.last() >= self.until - SILENT).map(Known::shown).collect()
     }
 
+    /// Lets go, and returns, series that weren't seen and have had no reading since `ended`. What isn't in one answer may be in the next.
+    fn let_go(&mut self, seen: &BTreeSet<String>, ended: f64) -> Vec<Known> {
+        let mut gone = Vec::new();
+        self.series.retain(|name, known| {
+            let stays = seen.contains(name) || known.watched.last() >= ended;
+            if !stays {
+                gone.push(known.clone());
+            }
+            stays
+        });
+        gone
+    }
+
     /// Those that are told to leak.
     fn told(&self) -> BTreeSet<String> {
         let told = |(_, known): &(&String, &Known)| known.watched.told.is_some();
@@ -67,6 +80,8 @@ pub struct Round {
     pub judged: usize,
     /// Those that weren't, and never were.
     pub unjudged: Vec<Labels>,
+    /// Those that are known, and had no reading in the answers.
+    pub missing: usize,
     /// Warnings of the server.
     pub warnings: usize,
     /// What could not be fetched, and why.
@@ -82,7 +97,7 @@ pub fn judge(
     recent: &Mutex<Recent>,
     change: impl Fn(&Shown<'_>, bool),
 ) -> Round {
-    let mut round = Round { judged: 0, unjudged: Vec::new(), warnings: 0, failed: None };
+    let mut round = Round { judged: 0, unjudged: Vec::new(), missing: 0, warnings: 0, failed: None };
     let before = state.told();
     let gone = match fetch(arguments, every, state, recent, &mut round) {
         Ok(gone) => gone,
@@ -158,16 +173,14 @@ fn fetch(
     if let Some(why) = why.filter(|_| round.judged == 0) {
         round.failed.get_or_insert(format!("no series could be judged: {}", config::without_secrets(&why)));
     }
-    let mut gone = Vec::new();
-    // Where the server says that something is missing, what isn't seen may be there.
-    if round.warnings == 0 {
-        state.series.retain(|name, known| {
-            let stays = seen.contains(name);
-            if !stays {
-                gone.push(known.clone());
-            }
-            stays
-        });
+    // Where the server says that something is missing, nothing has ended.
+    let ended = if round.warnings > 0 { f64::NEG_INFINITY } else { range.end() - length };
+    let gone = state.let_go(&seen, ended);
+    round.missing = state.series.keys().filter(|name| !seen.contains(*name)).count();
+    if seen.is_empty() && round.missing > 0 {
+        round
+            .failed
+            .get_or_insert_with(|| format!("none of the {} series that are known has a reading", round.missing));
     }
     state.until = range.end();
     if round.failed.is_none() {
@@ -199,4 +212,26 @@ fn look(
         watched.look(&budgeted(arguments, table));
     }
     Ok((watched, figures))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+    use crate::watch::Life;
+
+    #[test]
+    fn what_one_answer_lacks_has_not_ended() {
+        let (record, verdict) = fixture::leak();
+        let figures = Figures::new(&record, &verdict, None).unwrap();
+        let mut watched = Watched::new(0.0, Life { begun: 0.0, last: 1000.0, is_whole: true });
+        watched.told = Some(900.0);
+        let known = Known { labels: Labels::new(), watched, figures };
+        let mut state = State { series: [("a".to_owned(), known)].into(), ..State::default() };
+        assert!(state.let_go(&BTreeSet::new(), 1000.0).is_empty());
+        assert_eq!(state.told(), ["a".to_owned()].into(), "and is told as before");
+        assert!(state.let_go(&["a".to_owned()].into(), 2000.0).is_empty());
+        assert_eq!(state.let_go(&BTreeSet::new(), 1001.0).len(), 1);
+        assert!(state.series.is_empty());
+    }
 }

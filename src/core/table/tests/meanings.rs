@@ -113,7 +113,7 @@ fn counts_of_intervals_are_summed_up() {
     let refused = read(text.as_bytes(), "x", &running).unwrap_err().to_string();
     assert!(refused.contains("the count of requests falls in") && refused.contains("served so far"), "{refused}");
     let mut even = "time_s,requests,anon_kib\n".to_owned();
-    (0..30).for_each(|i| even.push_str(&format!("{i},7,9\n")));
+    (0..30).for_each(|i| even.push_str(&format!("{i},7,900\n")));
     let interval = Mapping { requests_are: Some(RequestsAre::Interval), ..Mapping::default() };
     assert_eq!(rows(&read(even.as_bytes(), "x", &interval).unwrap())[29].2, Some(210));
 }
@@ -149,6 +149,12 @@ fn a_clock_that_stands_still_is_none() {
     assert!(error("time,rss_kib\n5,1\n5,2\n5,3\n").contains("column `time` never changes"));
 }
 
+/// Rows whose times are minutes of a day.
+fn dated(rows: &str) -> String {
+    let one = |(minute, rest): (&str, &str)| format!("2026-10-25 02:{minute:0>2}:00,{rest}\n");
+    rows.lines().filter_map(|row| row.split_once(',')).map(one).collect()
+}
+
 #[test]
 fn readings_of_one_time_are_asked_about() {
     let mut text = "time_s,task,rss_kib\n".to_owned();
@@ -162,7 +168,20 @@ fn readings_of_one_time_are_asked_about() {
     let mut containers = "time_s,pid,rss_kib\n".to_owned();
     (0..30u64).for_each(|i| containers.push_str(&format!("{i},1,{}\n{i},1,90000\n", 9_000 + i)));
     assert!(error(&containers).contains("rows have the same time as another"), "one PID in two containers");
-    // A clock in whole seconds, looked at more often.
-    let fine = table("time_s,rss_kib", 60, |i| format!("{},{}", i / 2, 90_000 + i));
-    assert_eq!(fine.record.samples.len(), 60);
+    // As large as one another: only what stands beside tells them apart.
+    for (head, row) in [("time_s,rss_kib", ["90000", "90001"]), ("time_s,rss_kib,host", ["90000,a", "90000,b"])] {
+        let rows: String = (0..60).map(|i| format!("{},{}\n", i / 2, row[i % 2])).collect();
+        let asked = error(&format!("{head}\n{rows}"));
+        assert!(asked.contains("30 of 60 rows have the same time as another"), "{asked}");
+        assert_eq!(asked.contains("(one of `host`?)"), head.contains("host"), "{asked}");
+    }
+    // One after the other, as files are that were put together; and the same rows again, which are no others.
+    let block: String = (0..40).map(|i| format!("{i},{}\n", 90_000 + i)).collect();
+    let later: String = (0..40).map(|i| format!("{i},{}\n", 90_000 + i * i)).collect();
+    assert!(error(&format!("time,rss_kib\n{}{}", dated(&block), dated(&later))).contains("write times in UTC"));
+    let again = read_text(&format!("time,rss_kib\n{0}{0}", dated(&block)));
+    assert_eq!(lives(&again), 1);
+    // A clock of whole seconds that has two readings now and then.
+    let rare = table("time_s,rss_kib", 200, |i| format!("{},{}", i - u64::from(i % 50 == 7), 90_000 + i));
+    assert_eq!(lives(&rare), 1);
 }
