@@ -28,7 +28,9 @@ impl Seen {
         let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
         let stat = parse_stat(&text)?;
         let command = command_name(&text);
-        let program = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_else(|_| PathBuf::from(&command));
+        // The dead have none any more, and may be many.
+        let program = if stat.has_ended() { None } else { fs::read_link(format!("/proc/{pid}/exe")).ok() };
+        let program = program.unwrap_or_else(|| PathBuf::from(&command));
         Some(Seen {
             id: WorkerId::new(pid, stat.start),
             parent: stat.parent,

@@ -1,11 +1,12 @@
 //! Whether each new worker is born bigger: an opcode cache, or a parent that leaks and is forked.
 //!
-//! A worker's life shows nothing of it, for each of them may be flat. What sizes at birth rise by while workers live, is held against
-//! the budget of memory for the requests that one serves meanwhile (or the hours).
+//! A worker's life shows nothing of it, for each of them may be flat. What sizes at birth rise by from one to the next is held against the
+//! budget of memory for the requests that the pool serves meanwhile (or the hours).
 
 use super::doubt::{Doubt, Grown};
 use super::finding::least_jump;
 use super::judge::page;
+use super::readings::raw_pool_series;
 use super::reason::{Because, Reason};
 use super::{Finding, Interval, LeakClass, Outcome};
 use crate::model::{Axis, Resource, RunRecord, Series};
@@ -15,7 +16,7 @@ use crate::thresholds::births::{BIRTHS, WHOLE_LIFE};
 
 /// Sizes at birth, in the order of births.
 struct Births {
-    /// When each was born, in steps of the axis of one worker, as they go by while usual workers live side by side.
+    /// When each was born: after how many requests of the whole pool, or hours.
     x: Vec<f64>,
     /// The middle of each life's levels: at first a new process hasn't taken yet what it is born with.
     born: Vec<f64>,
@@ -25,20 +26,15 @@ struct Births {
 impl Births {
     /// Those of a pool's series of memory; `None` of too few.
     fn of(record: &RunRecord, series: &[Series]) -> Option<Self> {
-        let span = |v: &[f64]| v.last().zip(v.first()).map_or(0.0, |(last, first)| last - first);
-        let usual = |of: fn(&Series) -> &[f64]| {
-            median(&series.iter().map(|one| span(of(one))).filter(|life| *life > 0.0).collect::<Vec<_>>())
-        };
-        let (life, seconds) = (usual(|one| &one.x)?, usual(|one| &one.t)?);
+        let span = |one: &Series| one.x.last().zip(one.x.first()).map_or(0.0, |(last, first)| last - first);
+        let life = median(&series.iter().map(span).filter(|life| *life > 0.0).collect::<Vec<_>>())?;
         // Whoever served next to nothing has not taken yet what workers are born with, or is none of them.
-        let lived = |one: &&Series| span(&one.x) > WHOLE_LIFE.get() * life;
-        let mut births: Vec<(f64, f64)> = Vec::new();
-        for one in series.iter().filter(lived) {
-            births.push((one.t.first()? * life / seconds, median(&one.y)?));
-        }
-        births.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let (x, born): (Vec<f64>, Vec<f64>) = births.into_iter().unzip();
-        (born.len() >= BIRTHS.get()).then(|| Births { x, born, quantum: page(record) })
+        let lived = series.iter().filter(|one| span(one) > WHOLE_LIFE.get() * life);
+        let mut born: Vec<(f64, f64)> = lived.filter_map(|one| Some((*one.t.first()?, median(&one.y)?))).collect();
+        born.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (axis, of_pool) = raw_pool_series(record, born.into_iter());
+        let enough = axis != Axis::Seconds && of_pool.y.len() >= BIRTHS.get();
+        enough.then(|| Births { x: of_pool.x, born: of_pool.y, quantum: page(record) })
     }
 
     /// Growth per step of the axis over the births from this one on; `None` if nothing can be fitted.
@@ -146,9 +142,9 @@ mod tests {
         assert_eq!(verdict.outcome, Outcome::Leak);
         let memory = &verdict.findings[0];
         assert_eq!(memory.class, LeakClass::BornBigger);
-        // Each slot's next worker is a MiB bigger: that is what a life of a hundred requests costs, however many slots there are.
+        // Two are born, each a MiB bigger, while the pool serves two hundred requests.
         let growth = memory.growth.unwrap();
-        assert!((growth.estimate / (1_048_576.0 / 100.0) - 1.0).abs() < 0.05, "{growth:?}");
+        assert!((growth.estimate / (1_048_576.0 / 200.0) - 1.0).abs() < 0.05, "{growth:?}");
         assert!(growth.lower <= growth.estimate && growth.estimate <= growth.upper);
         let told = told(&lives(|life| life << 20));
         assert!(told.starts_with("t LEAKS: each new worker is born 488 KiB bigger, over 22 births"), "{told}");

@@ -41,7 +41,7 @@ fn why(finding: &Finding, reason: &Reason) -> String {
             format!("growth goes on to the end{jumps}: at least {lower} in every plausible model, budget {allowed}")
         }
         Reason::BornBigger { births, each } => format!(
-            "each of {births} new workers is born {} bigger than the last, over the budget of {allowed} for what a life serves",
+            "each of {births} new workers is born {} bigger than the last, over the budget of {allowed} for what the pool serves meanwhile",
             format_bytes(*each)
         ),
         Reason::EndsByItself { end, persistent } => format!(
