@@ -10,7 +10,7 @@ use super::recorded::{put_budgets, with_usual_budgets};
 use crate::config::{self, Span};
 use crate::fleet::{Joined, PRESETS, Preset, Quantity, Query, Range};
 use crate::http;
-use crate::model::{Resource, RunRecord, format_seconds};
+use crate::model::{Resource, RunRecord, format_bytes, format_seconds};
 use crate::prometheus::{Asking, Gathered, Server};
 use crate::report::{FleetReport, FleetSeries, place};
 use crate::table::prometheus::Labels;
@@ -355,9 +355,13 @@ fn shown(labels: &Labels) -> Labels {
 fn told(asking: &Asking<'_>, joined: &Joined) -> Vec<[String; 3]> {
     let mut rows = Vec::new();
     let (name, Range { points, step, .. }) = (asking.asked.kind.full(), asking.range);
+    let memory = match asking.asked.memory_unit {
+        Some(unit) => format!("{name}, in units of {} by its name", format_bytes(unit as f64)),
+        None => format!("{name}, in bytes"),
+    };
     for (quantity, query) in &asking.queries {
         let how = match quantity {
-            Quantity::Memory => format!("{name}, in bytes"),
+            Quantity::Memory => memory.clone(),
             Quantity::Swap => "added to it".into(),
             Quantity::Requests => "a running count".into(),
             Quantity::Start => "another one is another life".into(),

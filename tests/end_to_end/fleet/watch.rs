@@ -256,7 +256,7 @@ fn a_watch_that_can_judge_nothing_says_why() {
     let running = Running::new(&bench, &server.url, &[]);
     let text = running.until(r#"seepage_fleet_verdict{pod="a",seepage_fleet_verdict="not_judged"} 1"#);
     assert!(!text.contains("seepage_fleet_failures_total 0\n"), "{text}");
-    assert!(running.complaint().contains("no series could be judged: its values are 1 at most"));
+    assert!(running.complaint().contains("no series could be judged: its values are 1 bytes at most"));
 }
 
 #[test]
