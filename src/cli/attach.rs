@@ -5,7 +5,8 @@ use super::deadline::Deadline;
 use super::output::{Output, conclude, say};
 use super::problem::{Done, Problem};
 use super::watch::{Watcher, look_at};
-use crate::config::{LogConfig, PageConfig, RequestsConfig, Span, Workers, wrong_with_requests};
+use super::workers::WorkersArgument;
+use crate::config::{LogConfig, PageConfig, RequestsConfig, Span, wrong_with_requests};
 use crate::engine::{AttachRequest, Attachment};
 use crate::model::{Bytes, Per, RunRecord};
 use crate::report;
@@ -114,31 +115,6 @@ impl TargetArguments {
         let pids = (!self.pid.is_empty()).then(|| Wanted::Pids(self.pid.clone()));
         let usage = || Problem::new(ExitCode::Usage, "give one of --pid, --match, --unit, --container and --cgroup");
         wanted.or(pids).ok_or_else(usage)
-    }
-}
-
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
-enum WorkersArgument {
-    /// Those that are found to do the work: the ones that the log or the status page names; else those that hold a listening
-    /// socket and use the CPU; else children of the same program; else the process itself.
-    Auto,
-    /// The process itself.
-    #[value(name = "self")]
-    Itself,
-    /// Its children.
-    Children,
-    /// Everything below it.
-    Descendants,
-}
-
-impl From<WorkersArgument> for Workers {
-    fn from(argument: WorkersArgument) -> Self {
-        match argument {
-            WorkersArgument::Auto => Workers::Auto,
-            WorkersArgument::Itself => Workers::Itself,
-            WorkersArgument::Children => Workers::Children,
-            WorkersArgument::Descendants => Workers::Descendants,
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::budget::AllowedGrowth;
 use super::problem::Problem;
+use super::workers::WorkersArgument;
 use crate::config::{ConfigError, Span, literal, redacted_words, without_secrets};
 use crate::supervise::find_program;
 use crate::verdict::ExitCode;
@@ -33,32 +34,6 @@ pub struct Bare {
     /// Of a command after `--`: ask for this URL all the time. Without it nothing is sent.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
-}
-
-/// Which processes of a command are judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum WorkersArgument {
-    /// Those that are found to do the work.
-    Auto,
-    /// The process itself.
-    #[value(name = "self")]
-    Itself,
-    /// Its children.
-    Children,
-    /// Everything below it.
-    Descendants,
-}
-
-impl WorkersArgument {
-    /// As a harness file has it.
-    fn word(self) -> &'static str {
-        match self {
-            WorkersArgument::Auto => "auto",
-            WorkersArgument::Itself => "self",
-            WorkersArgument::Children => "children",
-            WorkersArgument::Descendants => "descendants",
-        }
-    }
 }
 
 impl Bare {

@@ -25,6 +25,7 @@ mod recorded;
 mod report;
 mod run;
 mod watch;
+mod workers;
 
 use crate::config;
 use crate::demo::{self, DemoOptions};

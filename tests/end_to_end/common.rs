@@ -269,3 +269,49 @@ pub fn apache_modules() -> PathBuf {
     }
     built.join(".libs")
 }
+
+/// A harness file for a pool of `tests/end_to_end/pools`, whose place is POOL in `command`; `env` are more variables of the target,
+/// `workers` and `requests` parts of the file.
+pub fn pool(
+    (name, pool): (&str, &str),
+    command: &str,
+    (env, workers): (&str, &str),
+    requests: &str,
+    soak: &str,
+) -> String {
+    let command = command.replace("POOL", &format!("{}/tests/end_to_end/pools/{pool}", env!("CARGO_MANIFEST_DIR")));
+    format!(
+        r#"
+name = "{name}"
+[target]
+command = [{command}]
+env = {{ PORT = "${{port}}", LOG = "${{work_dir}}/access.log", {env} }}
+{workers}
+ready = {{ http = "http://127.0.0.1:${{port}}/" }}
+stop = {{ grace = "1s" }}
+{requests}
+[workload]
+base-url = ["http://127.0.0.1:${{port}}"]
+rate = "300/s"
+concurrency = 2
+requests-per-connection = 20
+[[workload.step]]
+name = "get"
+path = "/"
+[[phase]]
+kind = "warm-up"
+duration = "1s"
+[[phase]]
+kind = "soak"
+duration = "{soak}"
+[budget]
+memory = "64 B/request"
+"#
+    )
+}
+
+/// A program and its argument, as `command` of a harness file has them.
+pub const PYTHON: &str = r#""python3", "POOL""#;
+
+/// The log of a pool, a line a request.
+pub const LOG: &str = "[requests.log]\npath = \"${work_dir}/access.log\"\npattern = '^(?P<pid>\\d+) (?P<class>\\S+)'";

@@ -1,48 +1,17 @@
 //! A pass covers the whole target: pools whose fault lies beside the memory of the judged workers, and pools that are clean
 //! though something beside the workers moves.
 
-use crate::common::{Bench, Ended};
+use crate::common::{Bench, Ended, LOG, PYTHON, pool};
 
 /// A run of `tests/end_to_end/pools/shop.py` with a fault; `workers` and `requests` are parts of the harness file.
 fn run(fault: &str, command: &str, workers: &str, requests: &str) -> Ended {
     let bench = Bench::new();
-    let pool = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/end_to_end/pools/shop.py");
-    let command = command.replace("POOL", pool);
-    let text = format!(
-        r#"
-name = "shop"
-[target]
-command = [{command}]
-env = {{ PORT = "${{port}}", LOG = "${{work_dir}}/access.log", FAULT = "{fault}" }}
-workers = {workers}
-ready = {{ http = "http://127.0.0.1:${{port}}/" }}
-stop = {{ grace = "1s" }}
-{requests}
-[workload]
-base-url = ["http://127.0.0.1:${{port}}"]
-rate = "300/s"
-concurrency = 2
-requests-per-connection = 20
-[[workload.step]]
-name = "get"
-path = "/"
-[[phase]]
-kind = "warm-up"
-duration = "1s"
-[[phase]]
-kind = "soak"
-duration = "8s"
-[budget]
-memory = "64 B/request"
-"#
-    );
+    let (env, workers) = (format!("FAULT = \"{fault}\""), format!("workers = {workers}"));
+    let text = pool(("shop", "shop.py"), command, (&env, &workers), requests, "8s");
     let ended = bench.run(&bench.write("shop.toml", &text), &[]);
     // What the run left lies below the bench, which goes.
     Ended { run: None, ..ended }
 }
-
-const PYTHON: &str = r#""python3", "POOL""#;
-const LOG: &str = "[requests.log]\npath = \"${work_dir}/access.log\"\npattern = '^(?P<pid>\\d+) (?P<class>\\S+)'";
 
 #[track_caller]
 fn judged(fault: &str, code: i32, told: &str) {

@@ -1,46 +1,17 @@
 //! Who is judged where nobody says who the workers are: pools of many shapes, launched and attached to.
 
-use crate::common::{Bench, Ended, signal, wait_until};
+use crate::common::{Bench, Ended, LOG, PYTHON, pool, signal, wait_until};
 use nix::sys::signal::Signal;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 const POOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/end_to_end/pools");
-const LOG: &str = "[requests.log]\npath = \"${work_dir}/access.log\"\npattern = '^(?P<pid>\\d+) (?P<class>\\S+)'";
-const PYTHON: &str = r#""python3", "POOL""#;
 const SHELL: &str = r#""sh", "-c", "python3 POOL; true""#;
 
 /// A harness file that says nothing of workers; `env` are more variables of the target.
-fn harness(pool: &str, command: &str, env: &str, requests: &str, soak: &str) -> String {
-    let command = command.replace("POOL", &format!("{POOLS}/{pool}"));
-    format!(
-        r#"
-name = "pool"
-[target]
-command = [{command}]
-env = {{ PORT = "${{port}}", LOG = "${{work_dir}}/access.log", {env} }}
-ready = {{ http = "http://127.0.0.1:${{port}}/" }}
-stop = {{ grace = "1s" }}
-{requests}
-[workload]
-base-url = ["http://127.0.0.1:${{port}}"]
-rate = "300/s"
-concurrency = 2
-requests-per-connection = 20
-[[workload.step]]
-name = "get"
-path = "/"
-[[phase]]
-kind = "warm-up"
-duration = "1s"
-[[phase]]
-kind = "soak"
-duration = "{soak}"
-[budget]
-memory = "64 B/request"
-"#
-    )
+fn harness(of: &str, command: &str, env: &str, requests: &str, soak: &str) -> String {
+    pool(("pool", of), command, (env, ""), requests, soak)
 }
 
 /// One line, without line breaks.
