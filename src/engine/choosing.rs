@@ -8,6 +8,7 @@ use crate::model::{Chosen, Event, EventKind, WorkerId};
 use crate::probe::{Counter, Listening};
 use crate::store::Entry;
 use crate::supervise::{Candidate, MEASURABLE, Roster, Rule, choose};
+use crate::thread;
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -21,10 +22,10 @@ const STARTS: Duration = Duration::from_secs(60);
 /// How often it is looked who does what.
 const OFTEN: Duration = Duration::from_millis(400);
 
-/// Time between two looks, in times of what the last one took.
+/// Time between two looks, in times of the CPU time that the last one took.
 const IN_TURN: u32 = 20;
 
-/// How long one look may take.
+/// CPU time that one look may take: to wait for a processor, as on a busy machine, costs nobody anything.
 const AT_ONCE: Duration = Duration::from_millis(50);
 
 /// Lines that are held back at most; the oldest are given up for newer ones.
@@ -124,9 +125,9 @@ impl ChoosingWorkers {
         if self.next > Instant::now() {
             return None;
         }
-        let began = Instant::now();
+        let before = thread::cpu_time();
         self.take_in(roster, counter);
-        self.next = Instant::now() + OFTEN.max(began.elapsed() * IN_TURN);
+        self.next = Instant::now() + OFTEN.max(thread::cpu_time().saturating_sub(before) * IN_TURN);
         let candidates: Vec<Candidate> = self.seen.values().map(|seen| seen.candidate.clone()).collect();
         let (rule, chosen) = choose(&candidates, &roster.roots())?;
         self.likely = candidates.iter().filter(|candidate| rule.covers(candidate)).map(|c| c.id).collect();
@@ -178,9 +179,9 @@ impl ChoosingWorkers {
         for probe in roster.members_after(0) {
             self.seen.entry(probe.id()).and_modify(|seen| seen.candidate.lives = true);
         }
-        let (begun, mut listening) = (Instant::now(), Listening::default());
+        let (before, mut listening) = (thread::cpu_time(), Listening::default());
         for probe in roster.members_after(self.last) {
-            if begun.elapsed() > AT_ONCE {
+            if thread::cpu_time().saturating_sub(before) > AT_ONCE {
                 break;
             }
             self.last = probe.id().pid;
