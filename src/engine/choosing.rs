@@ -57,6 +57,8 @@ struct Seen {
     candidate: Candidate,
     /// CPU time that it had used when it was looked at first.
     before: Option<f64>,
+    /// When it was read first, in seconds since the start of the run.
+    first_read: Option<f64>,
 }
 
 impl ChoosingWorkers {
@@ -104,14 +106,16 @@ impl ChoosingWorkers {
             let candidate = Candidate { id: worker, ..read };
             // One that comes while the target works has used all of its time since.
             let before = (!self.anew).then_some(0.0);
-            self.seen.entry(candidate.id).or_insert(Seen { candidate, before });
+            self.seen.entry(candidate.id).or_insert(Seen { candidate, before, first_read: None });
         }
     }
 
     /// Holds a line back that is about a process, which may be no worker; hands any other back.
     pub fn hold(&mut self, entry: Entry) -> Option<Entry> {
-        if about(&entry).is_none() {
-            return Some(entry);
+        let Some(worker) = about(&entry) else { return Some(entry) };
+        if let (Entry::Sample(sample), Some(seen)) = (&entry, self.seen.get_mut(&worker)) {
+            let first = *seen.first_read.get_or_insert(sample.t);
+            seen.candidate.read_for = sample.t - first;
         }
         if self.held.len() == MOST_HELD {
             self.held.pop_front();
@@ -194,7 +198,9 @@ impl ChoosingWorkers {
             let named = || counter.and_then(|counter| counter.served_by(probe)).is_some_and(|served| served.total > 0);
             candidate.accepted |= known.is_some_and(|known| known.candidate.accepted);
             candidate.named = known.is_some_and(|known| known.candidate.named) || named();
-            self.seen.insert(probe.id(), Seen { candidate, before: Some(before) });
+            candidate.read_for = known.map_or(0.0, |known| known.candidate.read_for);
+            let first_read = known.and_then(|known| known.first_read);
+            self.seen.insert(probe.id(), Seen { candidate, before: Some(before), first_read });
         }
     }
 }

@@ -144,8 +144,8 @@ pub fn driver_counting() -> Counting {
         source: crate::model::CountingSource::Driver,
         per_worker: false,
         worth:
-            "requests are those the driver sent, shared out evenly over the workers; a worker that serves more than \
-                its share seems to grow faster than it does"
+            "requests are those the driver sent, shared out evenly over the workers that use the CPU; one that serves more \
+                than its share seems to grow faster than it does"
                 .into(),
     }
 }

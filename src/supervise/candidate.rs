@@ -37,6 +37,7 @@ impl Candidate {
             listens: None,
             accepted: false,
             cpu: 0.0,
+            read_for: 0.0,
             lives: true,
         })
     }

@@ -17,6 +17,9 @@ const SERVES_TOO: f64 = 0.25;
 /// A process that used this part of the CPU time at most, while what is below it used the rest, only waits for that.
 const ONLY_WAITS: f64 = 0.02;
 
+/// Seconds: what ends with a process that lived no longer than this is no leak.
+const MOMENT: f64 = 1.0;
+
 /// A process of the target, and what it did while it was looked at.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
@@ -38,6 +41,8 @@ pub struct Candidate {
     pub accepted: bool,
     /// Seconds of CPU time that it used while it was looked at.
     pub cpu: f64,
+    /// Seconds between its first reading and its last.
+    pub read_for: f64,
     /// Whether it lives.
     pub lives: bool,
 }
@@ -103,7 +108,7 @@ pub fn choose(candidates: &[Candidate], roots: &[WorkerId]) -> Option<(Rule, Cho
     for family in &families {
         let family = Family::new(family);
         let found = family.named().or_else(|| family.serving()).or_else(|| family.working());
-        for (group, because) in found.into_iter().flatten() {
+        for (group, because) in found.into_iter().flatten().map(|found| family.lasting(found)) {
             let (part, told) = family.told(group, because, roots);
             // One that was named beside its parent is there already.
             if group.members.iter().any(|member| member.lives && part.covers(member) && !rule.covers(member)) {
@@ -155,6 +160,11 @@ impl Group<'_> {
         self.members.iter().any(|member| member.listens == Some(true))
     }
 
+    /// Whether its members come and go within moments, as those of a server do that forks for each connection.
+    fn is_fleeting(&self) -> bool {
+        self.members.len() > 2 * self.living() && self.members.iter().all(|member| member.read_for <= MOMENT)
+    }
+
     fn first(&self) -> Option<(u64, u32)> {
         self.members.iter().map(|member| (member.id.start, member.id.pid)).min()
     }
@@ -186,6 +196,18 @@ impl<'a> Family<'a> {
     /// The parent of a group, if it runs the group's program.
     fn kindred_parent(&self, group: &Group<'_>) -> Option<&'a Candidate> {
         self.parent(group).filter(|parent| parent.program == group.program)
+    }
+
+    /// Who is judged of a group: of one whose members live only for moments, its parent, which outlives them. A log that names them
+    /// says that they are meant.
+    fn lasting<'b>(&'b self, found: (&'b Group<'b>, Choosing)) -> (&'b Group<'b>, Choosing) {
+        let (group, because) = found;
+        let above =
+            || self.groups.iter().find(|above| above.members.iter().any(|m| m.lives && m.id.pid == group.parent));
+        match above().filter(|_| because != Choosing::Named && group.is_fleeting()) {
+            Some(above) => (above, Choosing::Outlives),
+            None => found,
+        }
     }
 
     /// Those whose requests a log or a page counts.
@@ -309,6 +331,7 @@ mod tests {
             listens: Some(false),
             accepted: false,
             cpu: 0.0,
+            read_for: 10.0,
             lives: true,
         }
     }
@@ -459,6 +482,32 @@ mod tests {
         let all = [process(11, 1, "python"), ended.clone(), process(40, 11, "python")];
         assert_eq!(chosen(&all), (vec![12, 40], vec![Choosing::Named]));
         assert_eq!(choose(&[ended], &[]), None);
+    }
+
+    #[test]
+    fn who_forks_for_each_connection_is_the_worker_itself() {
+        let child =
+            |pid: u32, lives: bool| Candidate { lives, read_for: 0.4, ..listening(process(pid, 11, "python"), 0.1) };
+        let parent = listening(process(11, 1, "python"), 0.01);
+        let mut all = vec![parent, child(20, false), child(21, false), child(22, false), child(23, true)];
+        assert_eq!(chosen(&all), (vec![11], vec![Choosing::Outlives]));
+        all[2].named = true;
+        assert_eq!(chosen(&all).1, [Choosing::Named], "the log says that they are meant");
+        all[2].named = false;
+        // One that stays beside some that helped it to start.
+        all[4].read_for = 2.0;
+        assert_eq!(chosen(&all), (vec![20, 21, 22, 23], vec![Choosing::Serving]));
+        all[1].read_for = 2.0;
+        all[4].read_for = 0.5;
+        assert_eq!(chosen(&all).1, [Choosing::Serving], "they are recycled, and live for seconds");
+    }
+
+    #[test]
+    fn a_loop_is_the_worker_not_what_it_runs() {
+        let script = process(10, 1, "sh");
+        let sleep = |pid: u32, lives: bool| Candidate { lives, read_for: 0.2, ..busy(process(pid, 10, "sleep"), 0.01) };
+        let all = [script, sleep(11, false), sleep(12, false), sleep(13, true)];
+        assert_eq!(chosen(&all), (vec![10], vec![Choosing::Outlives]));
     }
 
     #[test]

@@ -50,6 +50,8 @@ pub enum Choosing {
     Listening,
     /// They run the program of their parent, which leaves the work to them.
     SameProgram,
+    /// Those who do the work live only for moments, and what they leak ends with them; these are their parents.
+    Outlives,
     /// Nothing else of the target works.
     Itself,
 }

@@ -1,7 +1,7 @@
 //! Why a pass isn't earned although everything that is judged keeps to its budget: seepage looked at the wrong processes, by
 //! counts that can't be right, or when nothing went on.
 
-use crate::model::{Axis, MemoryKind, TableDoubt};
+use crate::model::{Axis, MemoryKind, Resource, TableDoubt};
 
 /// A process that a sentence names.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,12 +32,12 @@ pub enum Work {
     Unknown,
 }
 
-/// A kind of memory.
+/// What a worker has that grew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Anonymous and swapped.
-    Own,
-    /// What a table has.
+    /// What is judged of a worker.
+    Judged(Resource),
+    /// The kind of memory that a table has.
     OfTable(MemoryKind),
     /// Huge pages of hugetlbfs.
     Huge,
@@ -107,11 +107,11 @@ pub enum Doubt {
         /// Our look-ups.
         own: u64,
     },
-    /// Memory of a judged worker grew that isn't judged by requests of its own.
+    /// A judged worker grew that isn't judged by requests of its own, or in what isn't judged.
     WorkerGrew {
         /// The worker.
         who: Named,
-        /// In which kind of memory.
+        /// What of it.
         kind: Kind,
         /// By how much.
         grown: Grown,

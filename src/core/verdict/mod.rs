@@ -36,6 +36,7 @@ mod reason;
 mod release;
 mod series;
 mod settled;
+mod shares;
 mod sites;
 mod step_down;
 mod steps;

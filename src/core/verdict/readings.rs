@@ -4,6 +4,7 @@
 
 use super::census;
 use super::settled::FewPauses;
+use super::shares::Shares;
 use crate::model::{Axis, CountingSource, HostSample, Per, Resource, RunRecord, Sample, Series, WorkerId};
 use std::collections::HashMap;
 
@@ -76,7 +77,7 @@ pub(super) fn of_workers(
             };
             let x = match (axis, &shares) {
                 (Axis::WorkerRequests, _) => sample.requests.map(|r| r as f64),
-                (_, Some(shares)) => Some(shares.at(sample.t) - shares.at(born)),
+                (_, Some(shares)) => Some(shares.between(worker, born, sample.t)),
                 (Axis::Hours, _) => Some(sample.t / HOUR),
                 _ => Some(sample.t),
             };
@@ -193,13 +194,13 @@ pub(super) fn raw_pool_series(record: &RunRecord, levels: impl Iterator<Item = (
 }
 
 /// Requests that the pool has served, as a function of time: straight lines between counts.
-struct PoolCount {
-    t: Vec<f64>,
+pub(super) struct PoolCount {
+    pub t: Vec<f64>,
     count: Vec<f64>,
 }
 
 impl PoolCount {
-    fn new(record: &RunRecord) -> Option<Self> {
+    pub fn new(record: &RunRecord) -> Option<Self> {
         if record.meta.counting.source == CountingSource::None {
             return None;
         }
@@ -243,7 +244,7 @@ impl PoolCount {
         (out.count.last().copied().unwrap_or(0.0) > 0.0).then_some(out)
     }
 
-    fn at(&self, t: f64) -> f64 {
+    pub fn at(&self, t: f64) -> f64 {
         interpolate(&self.t, &self.count, t)
     }
 }
@@ -266,40 +267,5 @@ pub(super) fn interpolate(x: &[f64], y: &[f64], at: f64) -> f64 {
         (None, _) => y.first().copied().unwrap_or(0.0),
         (Some(i), None) => y[i],
         (Some(i), Some(next)) => y[i] + (y[after] - y[i]) * (at - x[i]) / (next - x[i]),
-    }
-}
-
-/// Requests that a worker alive all the time would have served: the pool's growth shared out over the workers alive.
-struct Shares {
-    t: Vec<f64>,
-    share: Vec<f64>,
-}
-
-impl Shares {
-    fn new(record: &RunRecord, by_worker: &[(WorkerId, Vec<&Sample>)]) -> Option<Self> {
-        let pool = PoolCount::new(record)?;
-        let mut births: Vec<f64> = by_worker.iter().filter_map(|(_, s)| s.first()).map(|s| s.t).collect();
-        let mut deaths: Vec<f64> = by_worker.iter().filter_map(|(_, s)| s.last()).map(|s| s.t).collect();
-        births.sort_by(f64::total_cmp);
-        deaths.sort_by(f64::total_cmp);
-        let mut edges: Vec<f64> =
-            births.iter().chain(&deaths).chain(&pool.t).copied().filter(|t| t.is_finite()).collect();
-        edges.sort_by(f64::total_cmp);
-        edges.dedup();
-        let (mut t, mut share, mut sum) = (Vec::new(), Vec::new(), 0.0);
-        for (i, &edge) in edges.iter().enumerate() {
-            if i > 0 {
-                let middle = (edge + edges[i - 1]) / 2.0;
-                let alive = births.partition_point(|b| *b <= middle) - deaths.partition_point(|d| *d <= middle);
-                sum += (pool.at(edge) - pool.at(edges[i - 1])) / alive.max(1) as f64;
-            }
-            t.push(edge);
-            share.push(sum);
-        }
-        Some(Shares { t, share })
-    }
-
-    fn at(&self, t: f64) -> f64 {
-        interpolate(&self.t, &self.share, t)
     }
 }

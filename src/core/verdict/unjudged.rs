@@ -1,11 +1,11 @@
-//! What the findings don't see of the judged workers themselves, and what speaks against a pass: huge pages, and workers that serve
-//! nothing.
+//! What the findings don't see of the judged workers themselves, and what speaks against a pass: huge pages, and workers that do next
+//! to nothing of the work.
 
 use super::Outcome;
 use super::doubt::{Doubt, Grown, Kind, Named};
 use super::finding::find;
 use super::judge::page;
-use super::series::{part_series, pool_series};
+use super::series::{part_series, pool_series, series};
 use crate::model::{Axis, EventKind, MemoryKind, Resource, RunRecord, Sample, Series, WorkerId};
 use crate::thresholds::pool::{ENOUGH, IDLE};
 use std::collections::BTreeMap;
@@ -15,17 +15,21 @@ pub(super) fn doubts(record: &RunRecord) -> Vec<Doubt> {
     [huge_pages_grew(record), idle_worker_grew(record)].into_iter().flatten().collect()
 }
 
-/// The series that leaks fastest by the budget of memory, each judged by itself, and by how much it grew.
-fn leaking(record: &RunRecord, axis: Axis, series: &[Series]) -> Option<(Option<WorkerId>, Grown)> {
-    let allowed = record.meta.budgets.memory.filter(|_| axis != Axis::Seconds)?;
-    let grown = |one: &Series| {
-        let found = find(Resource::Memory, axis, std::slice::from_ref(one), allowed, page(record));
-        let begin = one.x.partition_point(|x| *x < one.soak_from);
-        let (from, to) = (*one.y.get(begin)?, *one.y.last()?);
-        let rate = found.growth.filter(|_| found.outcome == Outcome::Leak)?.estimate;
-        Some((one.worker, Grown { from, to, rate, allowed, axis }))
-    };
-    series.iter().filter_map(grown).max_by(|a, b| a.1.rate.total_cmp(&b.1.rate).then(b.0.cmp(&a.0)))
+/// By how much a series grew, if judged by itself it leaks more of a resource than is allowed.
+fn leaking(record: &RunRecord, resource: Resource, axis: Axis, one: &Series) -> Option<Grown> {
+    let allowed = record.budget(resource).filter(|_| axis != Axis::Seconds)?;
+    let found = find(resource, axis, std::slice::from_ref(one), allowed, page(record));
+    let begin = one.x.partition_point(|x| *x < one.soak_from);
+    let (from, to) = (*one.y.get(begin)?, *one.y.last()?);
+    let rate = found.growth.filter(|_| found.outcome == Outcome::Leak)?.estimate;
+    Some(Grown { from, to, rate, allowed, axis })
+}
+
+/// The doubt about the worker that grew the most over what is allowed.
+fn worst(record: &RunRecord, grew: impl Iterator<Item = (WorkerId, Kind, Grown)>) -> Option<Doubt> {
+    let over = |grown: &Grown| grown.rate / grown.allowed;
+    let (worker, kind, grown) = grew.max_by(|a, b| over(&a.2).total_cmp(&over(&b.2)).then(b.0.cmp(&a.0)))?;
+    Some(Doubt::WorkerGrew { who: command_of(record, worker), kind, grown })
 }
 
 /// Whether huge pages of a judged worker grew, which are in none of its other kinds of memory.
@@ -36,15 +40,23 @@ fn huge_pages_grew(record: &RunRecord) -> Option<Doubt> {
         return None;
     }
     let (axis, series) = part_series(record, &level);
-    let (worker, grown) = leaking(record, axis, &series)?;
-    Some(Doubt::WorkerGrew { who: command_of(record, worker?), kind: Kind::Huge, grown })
+    let grew =
+        series.iter().filter_map(|one| Some((one.worker?, Kind::Huge, leaking(record, Resource::Memory, axis, one)?)));
+    worst(record, grew)
 }
 
 /// Whether a judged worker grew that served next to no requests: by requests of its own it can't be judged, and is set aside.
 fn idle_worker_grew(record: &RunRecord) -> Option<Doubt> {
-    if !record.meta.counting.per_worker {
-        return None;
-    }
+    let resources = Resource::ALL.into_iter().filter(|resource| !resource.of_whole_target());
+    let grew = resources.flat_map(|resource| match record.meta.counting.per_worker {
+        true => counted_idle(record, resource),
+        false => shared_idle(record, resource),
+    });
+    worst(record, grew)
+}
+
+/// Idle workers that grew beside others whose requests are counted: held against those of the pool.
+fn counted_idle(record: &RunRecord, resource: Resource) -> Vec<(WorkerId, Kind, Grown)> {
     let mut workers: BTreeMap<WorkerId, Vec<&Sample>> = BTreeMap::new();
     for sample in &record.samples {
         workers.entry(sample.worker).or_default().push(sample);
@@ -59,12 +71,24 @@ fn idle_worker_grew(record: &RunRecord) -> Option<Doubt> {
     let is_idle = |samples: &[&Sample]| samples.len() >= ENOUGH.get() && served(samples) < IDLE.get() * busiest;
     let idle = workers.into_iter().filter(|(_, samples)| is_idle(samples));
     let grew = idle.filter_map(|(worker, samples)| {
-        let levels = samples.iter().filter_map(|sample| Some((sample.t, sample.anon_and_swap()? as f64)));
-        let (axis, series) = pool_series(record, levels)?;
-        Some((worker, leaking(record, axis, &[series])?.1))
+        let levels = samples.iter().filter_map(|sample| Some((sample.t, sample.level(resource)? as f64)));
+        let (axis, one) = pool_series(record, levels)?;
+        Some((worker, of(record, resource), leaking(record, resource, axis, &one)?))
     });
-    let (worker, grown) = grew.max_by(|a, b| a.1.rate.total_cmp(&b.1.rate))?;
-    Some(Doubt::WorkerGrew { who: command_of(record, worker), kind: own(record), grown })
+    grew.collect()
+}
+
+/// The same beside others with whom it shares requests, by CPU time.
+fn shared_idle(record: &RunRecord, resource: Resource) -> Vec<(WorkerId, Kind, Grown)> {
+    let (axis, series) = series(record, resource);
+    if axis != Axis::SharedRequests {
+        return Vec::new();
+    }
+    let served = |one: &Series| one.x.first().zip(one.x.last()).map_or(0.0, |(first, last)| last - first);
+    let busiest = series.iter().map(served).fold(0.0, f64::max);
+    let idle = series.iter().filter(|one| one.x.len() >= ENOUGH.get() && served(one) < IDLE.get() * busiest);
+    let grew = idle.filter_map(|one| Some((one.worker?, of(record, resource), leaking(record, resource, axis, one)?)));
+    grew.collect()
 }
 
 /// A worker with its command name.
@@ -76,11 +100,11 @@ fn command_of(record: &RunRecord, worker: WorkerId) -> Named {
     Named { pid: worker.pid, command: command.unwrap_or_default() }
 }
 
-/// The memory that is judged: of a table it is what its column holds.
-fn own(record: &RunRecord) -> Kind {
+/// What is judged of a resource: of a table memory is what its column holds.
+fn of(record: &RunRecord, resource: Resource) -> Kind {
     match &record.meta.understood {
-        Some(table) if table.kind != MemoryKind::Anonymous => Kind::OfTable(table.kind),
-        _ => Kind::Own,
+        Some(table) if resource == Resource::Memory && table.kind != MemoryKind::Anonymous => Kind::OfTable(table.kind),
+        _ => Kind::Judged(resource),
     }
 }
 
@@ -111,6 +135,34 @@ mod tests {
             reason.starts_with("anonymous + swap of PID 3, which served next to no request, grew from"),
             "{reason}"
         );
+    }
+
+    #[test]
+    fn requests_that_are_shared_out_do_not_hide_a_slow_worker_that_grows() {
+        let third = |grows: f64, fds: f64, cpu: f64| {
+            let mut run = clean();
+            run.meta.counting.per_worker = false;
+            for sample in &mut run.samples {
+                (sample.requests, sample.cpu_user, sample.cpu_system) = (None, Some(sample.t * 0.2), Some(0.0));
+            }
+            for second in 0..END as u64 {
+                let mut sample = Sample::new(second as f64 + 0.5, worker(3));
+                (sample.anon, sample.swap) = (Some((8 << 20) + (sample.t * grows) as u64), Some(0));
+                (sample.fds, sample.threads) = (Some(5 + (sample.t * fds) as u64), Some(1));
+                (sample.cpu_user, sample.cpu_system) = (Some(0.0), Some(sample.t * cpu));
+                run.samples.push(sample);
+            }
+            told(&run)
+        };
+        assert_eq!(third(0.0, 0.0, 0.001), [""; 0]);
+        assert_eq!(third(300.0, 0.0, 0.2), [""; 0], "it works as the others do, and is judged as they are");
+        for cpu in [0.0, 0.001] {
+            let [reason] = &third(300.0, 0.0, cpu)[..] else { panic!("{:?}", third(300.0, 0.0, cpu)) };
+            let begin = "anonymous + swap of PID 3, which by its CPU time served hardly a request, grew from";
+            assert!(reason.starts_with(begin), "{reason}");
+        }
+        let [reason] = &third(0.0, 0.5, 0.001)[..] else { panic!("{:?}", third(0.0, 0.5, 0.001)) };
+        assert!(reason.starts_with("descriptors of PID 3, which by its CPU time served hardly"), "{reason}");
     }
 
     #[test]

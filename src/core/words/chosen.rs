@@ -34,6 +34,10 @@ fn group(group: &ChosenGroup) -> String {
                 if one { "runs" } else { "run" }
             )
         }
+        Choosing::Outlives => format!(
+            "{their} children, which do the work, live only for moments: what those leak ends with them, and what {they} {} stays",
+            if one { "leaks" } else { "leak" }
+        ),
         Choosing::Itself => "nothing else of the target seems to do its work".to_owned(),
     };
     format!("{who}, because {why}")
@@ -69,6 +73,7 @@ mod tests {
             Chosen { groups: vec![of(&parent, &[41, 42, 43, 44], 90, Choosing::Serving)] },
             Chosen { groups: vec![of(&parent, &[41], 1, Choosing::Listening)] },
             Chosen { groups: vec![of(&parent, &[41, 42], 2, Choosing::SameProgram)] },
+            Chosen { groups: vec![of(&None, &[41], 1, Choosing::Outlives)] },
             Chosen { groups: vec![of(&None, &[41], 1, Choosing::Itself), of(&parent, &[51], 1, Choosing::Serving)] },
         ];
         insta::assert_snapshot!(all.iter().map(chosen).collect::<Vec<_>>().join("\n"));

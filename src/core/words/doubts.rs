@@ -1,7 +1,7 @@
 //! Reasons not to pass, in words.
 
 use crate::model::{
-    Resource, TableDoubt, format_bytes, format_count, format_seconds, rate, shown_command, whole_percent,
+    Axis, Resource, TableDoubt, amount, format_bytes, format_count, format_seconds, rate, shown_command, whole_percent,
 };
 use crate::verdict::{Choice, Doubt, Grown, Kind, Named, Work};
 
@@ -25,18 +25,24 @@ pub(super) fn chosen(choice: &Choice) -> String {
 
 fn kind_name(kind: Kind) -> &'static str {
     match kind {
-        Kind::Own => "anonymous + swap",
+        Kind::Judged(Resource::Memory) => "anonymous + swap",
+        Kind::Judged(resource) => resource.name(),
         Kind::OfTable(kind) => kind.full(),
         Kind::Huge => "memory in huge pages",
     }
 }
 
-fn bytes(grown: &Grown) -> String {
-    format!("from {} to {}", format_bytes(grown.from), format_bytes(grown.to))
+/// The resource whose units and budget count.
+fn resource(kind: Kind) -> Resource {
+    if let Kind::Judged(resource) = kind { resource } else { Resource::Memory }
 }
 
-fn growth(grown: &Grown) -> String {
-    rate(Resource::Memory, grown.axis, grown.rate)
+fn levels(resource: Resource, grown: &Grown) -> String {
+    format!("from {} to {}", amount(resource, grown.from), amount(resource, grown.to))
+}
+
+fn growth(resource: Resource, grown: &Grown) -> String {
+    rate(resource, grown.axis, grown.rate)
 }
 
 /// Whose it is, where there is more than one series.
@@ -101,12 +107,25 @@ pub fn reason(doubt: &Doubt) -> String {
             count(*counted)
         ),
         Doubt::WorkerGrew { who, kind, grown } => {
-            let idle =
-                if matches!(kind, Kind::Own | Kind::OfTable(_)) { ", which served next to no request," } else { "" };
-            format!("{} of {}{idle} grew {}, by {}", kind_name(*kind), named(who), bytes(grown), growth(grown))
+            let idle = match (kind, grown.axis) {
+                (Kind::Huge, _) => "",
+                (_, Axis::SharedRequests) => ", which by its CPU time served hardly a request,",
+                _ => ", which served next to no request,",
+            };
+            format!(
+                "{} of {}{idle} grew {}, by {}",
+                kind_name(*kind),
+                named(who),
+                levels(resource(*kind), grown),
+                growth(resource(*kind), grown)
+            )
         }
         Doubt::Born { births, grown, each } => {
-            format!("each new worker is born {} bigger: {} over {births} births", format_bytes(*each), bytes(grown))
+            format!(
+                "each new worker is born {} bigger: {} over {births} births",
+                format_bytes(*each),
+                levels(Resource::Memory, grown)
+            )
         }
         Doubt::Idle { worked, parts, seconds } => format!(
             "the target worked in {worked} of {parts} equal parts of {}; time in which it is idle proves nothing",
@@ -146,7 +165,10 @@ pub fn remedy(doubt: &Doubt) -> String {
         Doubt::Strangers { .. } => "judge the processes that the log names, or mend its pattern".into(),
         Doubt::CountsApart { .. } => "count each request once, and send no others".into(),
         Doubt::OwnLookUps { .. } => "count requests in a log, which look-ups don't change".into(),
-        Doubt::WorkerGrew { kind: Kind::Own | Kind::OfTable(_), .. } => "judge it in a run of its own, or by the hour".into(),
+        Doubt::WorkerGrew { kind: Kind::Judged(_) | Kind::OfTable(_), grown, .. } if grown.axis == Axis::SharedRequests => {
+            "count what each worker serves, in a log or a status page".into()
+        }
+        Doubt::WorkerGrew { kind: Kind::Judged(_) | Kind::OfTable(_), .. } => "judge it in a run of its own, or by the hour".into(),
         Doubt::WorkerGrew { .. } => "look at its mappings in /proc/PID/smaps".into(),
         Doubt::Born { .. } => "look at their parent, whose memory they are born with, and at what they load".into(),
         Doubt::Idle { .. } | Doubt::AllButIdle { .. } => "watch it while it works, or give it a load".into(),
@@ -166,7 +188,7 @@ pub fn remedy(doubt: &Doubt) -> String {
 
 /// What was measured, and what is allowed, as a gate shows them.
 pub fn measured(doubt: &Doubt) -> (String, String) {
-    let memory = |grown: &Grown| (growth(grown), rate(Resource::Memory, grown.axis, grown.allowed));
+    let held = |of: Resource, grown: &Grown| (growth(of, grown), rate(of, grown.axis, grown.allowed));
     match doubt {
         Doubt::NoLineMatches { lines, .. } => (format!("0 of {lines} lines match"), "lines that match".into()),
         Doubt::NoLines { .. } => ("no line".into(), "a line for each request".into()),
@@ -179,7 +201,8 @@ pub fn measured(doubt: &Doubt) -> (String, String) {
         }
         Doubt::CountsApart { counted, sent } => (format!("{counted} counted"), format!("about the {sent} sent")),
         Doubt::OwnLookUps { own, .. } => (format!("{own} of our own"), "those of the load".into()),
-        Doubt::WorkerGrew { grown, .. } | Doubt::Born { grown, .. } => memory(grown),
+        Doubt::WorkerGrew { kind, grown, .. } => held(resource(*kind), grown),
+        Doubt::Born { grown, .. } => held(Resource::Memory, grown),
         Doubt::Idle { worked, parts, .. } => (format!("{worked} of {parts} parts"), "most of them".into()),
         Doubt::AllButIdle { cpu, .. } => (format!("{} of CPU time", format_seconds(*cpu)), "some work".into()),
         Doubt::Unreadable { .. } => ("not measured".into(), "within the budget".into()),
