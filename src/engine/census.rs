@@ -13,6 +13,7 @@ use std::path::PathBuf;
 const MOST_PARENTS: usize = 4;
 
 /// A process as its `stat` has it.
+#[derive(Clone)]
 struct Seen {
     id: WorkerId,
     parent: u32,
@@ -42,6 +43,17 @@ impl Seen {
     }
 }
 
+/// Processes that had ended when they were looked at last, and were not reaped: thousands may wait for their parent.
+#[derive(Default)]
+pub struct Dead(HashMap<u32, Seen>);
+
+impl Dead {
+    /// Whether a process is one of them.
+    pub fn has(&self, pid: u32) -> bool {
+        self.0.contains_key(&pid)
+    }
+}
+
 /// Processes at one moment, of which it may not be known yet who is a worker.
 pub struct Snapshot {
     t: f64,
@@ -51,10 +63,12 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Looks at the processes `pids` at `t`, and more closely at all but those in `workers`, which are read anyway.
-    pub fn take(t: f64, pids: &[u32], workers: &HashSet<u32>) -> Self {
+    /// Looks at the processes `pids` at `t`, and more closely at all but those in `workers`, which are read anyway. Those that are known
+    /// to be `dead` are so still: a PID is given anew only once it has been reaped, and then isn't among `pids` for long.
+    pub fn take(t: f64, pids: &[u32], workers: &HashSet<u32>, dead: &Dead) -> Self {
         let ticks = rustix::param::clock_ticks_per_second() as f64;
-        let seen: HashMap<u32, Seen> = pids.iter().filter_map(|pid| Some((*pid, Seen::read(*pid, ticks)?))).collect();
+        let look = |pid: &u32| Some((*pid, dead.0.get(pid).cloned().or_else(|| Seen::read(*pid, ticks))?));
+        let seen: HashMap<u32, Seen> = pids.iter().filter_map(look).collect();
         let living = seen.iter().filter(|(pid, process)| !process.dead && !workers.contains(pid));
         let read = |pid: u32| match fs::read(format!("/proc/{pid}/status")) {
             Ok(status) => Some(Some((parse_status(&status), count_descriptors(pid)))),
@@ -63,6 +77,17 @@ impl Snapshot {
         };
         let statuses = living.filter_map(|(pid, _)| Some((*pid, read(*pid)?))).collect();
         Snapshot { t, seen, statuses }
+    }
+
+    /// Those that have ended, for the next look.
+    pub fn dead(&self) -> Dead {
+        Dead(
+            self.seen
+                .iter()
+                .filter(|(_, process)| process.dead)
+                .map(|(pid, process)| (*pid, process.clone()))
+                .collect(),
+        )
     }
 
     /// Anonymous plus swapped memory of these processes together; missing if one's could not be read.
@@ -182,7 +207,7 @@ mod tests {
     use super::*;
 
     fn census(t: f64, pids: &[u32], workers: &HashSet<u32>, memory: Option<u64>) -> Census {
-        Snapshot::take(t, pids, workers).census(workers, memory)
+        Snapshot::take(t, pids, workers, &Dead::default()).census(workers, memory)
     }
 
     use crate::supervise::descendants;

@@ -14,6 +14,9 @@ const NEWEST: f64 = 0.1;
 /// Ticks before the average is trusted: the first ones open files and warm caches.
 const TRUSTED: u64 = 20;
 
+/// Or so many readings, as of a pool of thousands in its first tick.
+const TELLING: u64 = 1000;
+
 /// The interval is never stretched beyond this: a worker that lives for two seconds has to be seen.
 const LONGEST: Duration = Duration::from_millis(500);
 
@@ -111,7 +114,7 @@ impl Account {
 
     /// How many of the `workers` are to be read in the next tick.
     pub fn quota(&self, workers: usize) -> usize {
-        if self.budget <= 0.0 || self.ticks < TRUSTED || self.each <= 0.0 {
+        if self.budget <= 0.0 || !self.is_trusted() || self.each <= 0.0 {
             return workers;
         }
         let most = 0.5 * self.budget * LONGEST.as_secs_f64() / self.each;
@@ -135,9 +138,13 @@ impl Account {
         self.slow_allowance = (self.slow_allowance + each_second * time.as_secs_f64()).min(most);
     }
 
+    fn is_trusted(&self) -> bool {
+        self.ticks >= TRUSTED || self.readings >= TELLING
+    }
+
     /// The interval between ticks that keeps half of the budget, `wanted` at least.
     pub fn interval(&self, wanted: Duration) -> Duration {
-        if self.budget <= 0.0 || self.ticks < TRUSTED {
+        if self.budget <= 0.0 || !self.is_trusted() {
             return wanted;
         }
         let needed = Duration::try_from_secs_f64(self.tick / (0.5 * self.budget)).unwrap_or(LONGEST);

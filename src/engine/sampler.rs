@@ -1,6 +1,6 @@
 //! The sampler: a thread of its own that reads every worker at absolute deadlines.
 
-use super::census::Snapshot;
+use super::census::{Dead, Snapshot};
 use super::choosing::ChoosingWorkers;
 use super::cost::Account;
 use super::end::Cut;
@@ -160,6 +160,8 @@ struct Sampling {
     next_slow: HashMap<WorkerId, Instant>,
     next_host: Instant,
     next_census: Instant,
+    /// What the last census saw of the dead.
+    dead: Dead,
     /// Whether it was told that somebody is left out of it.
     told_left_out: bool,
     /// Memory of each worker at its last reading; `None` if it could not be read.
@@ -193,6 +195,7 @@ impl Sampling {
             next_slow: HashMap::new(),
             next_host: Instant::now(),
             next_census: Instant::now(),
+            dead: Dead::default(),
             told_left_out: false,
             memory: HashMap::new(),
             known: HashSet::new(),
@@ -264,6 +267,7 @@ impl Sampling {
         if whole {
             self.next_host = Instant::now();
             self.next_census = self.next_host;
+            self.plan.roster.look_soon();
         }
         let (readings, slow) = self.round(whole);
         self.account.tick(thread::cpu_time().saturating_sub(before + slow), readings);
@@ -456,7 +460,7 @@ impl Sampling {
     /// Takes account of the whole target; returns the CPU time that took.
     fn take_census(&mut self) -> Duration {
         let before = thread::cpu_time();
-        let mut pids = self.plan.roster.whole_target();
+        let mut pids = self.plan.roster.whole_target(|pid| self.dead.has(pid));
         let members: Vec<WorkerId> = self.plan.roster.members_after(0).map(WorkerProbe::id).collect();
         let likely = self.choosing.as_ref().map(ChoosingWorkers::likely);
         let workers = members.iter().filter(|id| likely.is_none_or(|likely| likely.contains(id)));
@@ -474,7 +478,8 @@ impl Sampling {
         }
         // As long as it isn't known who is a worker, all are looked at closely.
         let read = if self.choosing.is_some() { HashSet::new() } else { workers.clone() };
-        let snapshot = Snapshot::take(self.now(), &pids, &read);
+        let snapshot = Snapshot::take(self.now(), &pids, &read, &self.dead);
+        self.dead = snapshot.dead();
         if let Some(choosing) = &mut self.choosing {
             choosing.keep(snapshot);
         } else {

@@ -202,6 +202,11 @@ impl<'a> Family<'a> {
     /// says that they are meant.
     fn lasting<'b>(&'b self, found: (&'b Group<'b>, Choosing)) -> (&'b Group<'b>, Choosing) {
         let (group, because) = found;
+        if because != Choosing::Named
+            && self.groups.iter().any(|below| below.is_fleeting() && self.is_child(below, group))
+        {
+            return (group, Choosing::Outlives);
+        }
         let above =
             || self.groups.iter().find(|above| above.members.iter().any(|m| m.lives && m.id.pid == group.parent));
         match above().filter(|_| because != Choosing::Named && group.is_fleeting()) {
@@ -491,6 +496,9 @@ mod tests {
         let parent = listening(process(11, 1, "python"), 0.01);
         let mut all = vec![parent, child(20, false), child(21, false), child(22, false), child(23, true)];
         assert_eq!(chosen(&all), (vec![11], vec![Choosing::Outlives]));
+        all[0].cpu = 2.0;
+        assert_eq!(chosen(&all), (vec![11], vec![Choosing::Outlives]), "it reads what they say, perhaps");
+        all[0].cpu = 0.01;
         all[2].named = true;
         assert_eq!(chosen(&all).1, [Choosing::Named], "the log says that they are meant");
         all[2].named = false;

@@ -5,6 +5,7 @@ use super::{target, tree};
 use crate::config::Workers;
 use crate::model::{ExitCause, WorkerId};
 use crate::probe::{Listening, WorkerProbe, group_processes};
+use crate::thread;
 use nix::libc;
 use regex::Regex;
 use std::collections::BTreeMap;
@@ -18,6 +19,11 @@ const PATIENCE: u32 = 50;
 
 /// How often all processes of the host are looked through: there may be thousands.
 const HOST_EVERY: Duration = Duration::from_secs(1);
+
+/// CPU time that a look who has come may take at every reading; one that takes longer is next after so many times that time, so that
+/// thousands of processes don't take more than half a percent of a core.
+const AT_ONCE: Duration = Duration::from_micros(500);
+const IN_TURN: u32 = 200;
 
 /// How often it is looked whether a process that is no worker holds a socket by now: that reads the tables of all sockets.
 const SOCKETS_EVERY: Duration = Duration::from_millis(500);
@@ -129,7 +135,9 @@ impl Roster {
         if self.looks_at_sockets {
             self.next_sockets = Instant::now() + SOCKETS_EVERY;
         }
-        for pid in if open { self.candidates() } else { Vec::new() } {
+        let before = thread::cpu_time();
+        let looks = open && self.next_look <= Instant::now();
+        for pid in if looks { self.candidates() } else { Vec::new() } {
             if self.members.contains_key(&pid) || !self.is_selected(pid) {
                 continue;
             }
@@ -156,7 +164,18 @@ impl Roster {
             arrivals.push(self.arrival(&probe));
             self.members.insert(pid, probe);
         }
+        if looks {
+            let took = thread::cpu_time().saturating_sub(before);
+            let pause = if took > AT_ONCE { took * IN_TURN } else { Duration::ZERO };
+            let least = if matches!(self.scope, Scope::Host) { HOST_EVERY } else { Duration::ZERO };
+            self.next_look = Instant::now() + pause.max(least);
+        }
         (arrivals, self.departures())
+    }
+
+    /// Who has come is looked for at the next [`Self::refresh`], whatever that takes.
+    pub fn look_soon(&mut self) {
+        self.next_look = Instant::now();
     }
 
     /// Takes in that a worker has become another program: the incarnation that it was has departed, and another has arrived, if it is
@@ -240,7 +259,8 @@ impl Roster {
 
     /// PIDs of every process of the target, workers or not. Where the workers are found by a pattern, these are the workers,
     /// what descends from them, and parents of theirs that run the same program.
-    pub fn whole_target(&self) -> Vec<u32> {
+    /// Those that have `ended` are known to have no children.
+    pub fn whole_target(&self, ended: impl Fn(u32) -> bool) -> Vec<u32> {
         let mut roots = match &self.scope {
             Scope::LaunchedBy(guard) => tree::children(*guard),
             Scope::Processes(probes) => pids_of(probes),
@@ -250,7 +270,7 @@ impl Roster {
                 self.members.keys().copied().chain(parents).collect()
             }
         };
-        let mut below: Vec<u32> = roots.iter().flat_map(|pid| tree::descendants(*pid)).collect();
+        let mut below: Vec<u32> = roots.iter().flat_map(|pid| tree::descendants_but(*pid, &ended)).collect();
         roots.append(&mut below);
         roots.sort_unstable();
         roots.dedup();
@@ -280,16 +300,12 @@ impl Roster {
         departures
     }
 
-    fn candidates(&mut self) -> Vec<u32> {
+    fn candidates(&self) -> Vec<u32> {
         let roots = match &self.scope {
             Scope::LaunchedBy(guard) => tree::children(*guard),
             Scope::Processes(probes) => pids_of(probes),
             Scope::Group(directory) => group_processes(directory),
-            Scope::Host if self.next_look > Instant::now() => return Vec::new(),
-            Scope::Host => {
-                self.next_look = Instant::now() + HOST_EVERY;
-                tree::everyone()
-            }
+            Scope::Host => tree::everyone(),
         };
         match (&self.selection, &self.scope) {
             (Selection::Itself, _) | (Selection::Match(_), Scope::Group(_) | Scope::Host) => roots,

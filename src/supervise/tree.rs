@@ -3,14 +3,21 @@
 use crate::probe::{ProcStat, parse_stat};
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 /// PIDs of the children of `pid`, of all its threads. Empty if it has ended.
 pub fn children(pid: u32) -> Vec<u32> {
+    // Most processes have one thread: its list is all that there is, and to ask for others costs more than to read it.
+    if threads(pid) == Some(1)
+        && let Ok(text) = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
+    {
+        return pids(&text).collect();
+    }
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
     let mut children = Vec::new();
     for thread in threads.flatten() {
         match fs::read_to_string(thread.path().join("children")) {
-            Ok(text) => children.extend(text.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok())),
+            Ok(text) => children.extend(pids(&text)),
             // Kernels without CONFIG_PROC_CHILDREN have no such file.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && thread.path().exists() => {
                 return by_parent().remove(&pid).unwrap_or_default();
@@ -21,14 +28,28 @@ pub fn children(pid: u32) -> Vec<u32> {
     children
 }
 
+/// How many threads `pid` has: a directory is linked to from within each of those that it holds, and two times more.
+fn threads(pid: u32) -> Option<u64> {
+    fs::metadata(format!("/proc/{pid}/task")).ok()?.nlink().checked_sub(2)
+}
+
+fn pids(text: &str) -> impl Iterator<Item = u32> {
+    text.split_whitespace().filter_map(|pid| pid.parse().ok())
+}
+
 /// PIDs of everything below `pid`, parents before their children.
 pub fn descendants(pid: u32) -> Vec<u32> {
+    descendants_but(pid, |_| false)
+}
+
+/// The same, where those that have `ended` are known to have no children.
+pub fn descendants_but(pid: u32, ended: impl Fn(u32) -> bool) -> Vec<u32> {
     let mut found = children(pid);
     // A process that is given a new parent while we look may be seen twice.
     let mut seen: HashSet<u32> = found.iter().copied().chain([pid]).collect();
     let mut next = 0;
     while next < found.len() {
-        let below = children(found[next]);
+        let below = if ended(found[next]) { Vec::new() } else { children(found[next]) };
         found.extend(below.into_iter().filter(|&child| seen.insert(child)));
         next += 1;
     }

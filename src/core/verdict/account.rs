@@ -17,6 +17,8 @@ pub struct WholeTarget {
     pub rest: Vec<RestProcess>,
     /// How many of these are not told.
     pub more: usize,
+    /// Those of them that began in the judged time and were there at last: how many, and bytes that they hold together.
+    pub came: (usize, f64),
     /// Processes at first and at last, dead ones included.
     pub processes: (u64, u64),
     /// Dead processes that nobody has waited for, at first and at last.
@@ -133,13 +135,16 @@ impl<'a> Account<'a> {
             }
         }
         let stays = Stays::new(self.judged.iter().copied());
+        // Of thousands of processes, one is perhaps seen late that was there before the workers.
+        let oldest = self.record.samples.iter().map(|sample| sample.worker.start).min();
         let of = |other: Other| {
             let levels = levels
                 .remove(&other.last.id)
                 .filter(|levels| !levels.is_empty() && stays.at(other.last.id, other.at))?;
             let judged = || levels.iter().filter(|(t, _)| *t >= self.from && *t < self.to);
             let (first, last) = (*judged().next()?, *judged().next_back()?);
-            let size = (if self.is_old(first.0) { first.1 } else { 0.0 }, last.1);
+            let old = self.is_old(first.0) || oldest.is_some_and(|start| other.last.id.start <= start);
+            let size = (if old { first.1 } else { 0.0 }, last.1);
             Some(RestProcess {
                 who: named(other.last),
                 seen: (first.0, last.0),
@@ -165,6 +170,9 @@ pub(super) fn whole_target(record: &RunRecord) -> Option<WholeTarget> {
     let account = Account::new(record)?;
     let (first, last) = (*account.judged.first()?, *account.judged.last()?);
     let mut rest = account.rest();
+    let came =
+        rest.iter().filter(|process| process.size.0 == 0.0 && process.seen.1 >= last.t).map(|process| process.size.1);
+    let came = (came.clone().count(), came.sum());
     let more = rest.len().saturating_sub(MOST_TOLD);
     rest.truncate(MOST_TOLD);
     let others = last.others.iter().map(|other| (other.id.start, other.id.pid, named(other)));
@@ -172,6 +180,7 @@ pub(super) fn whole_target(record: &RunRecord) -> Option<WholeTarget> {
     Some(WholeTarget {
         rest,
         more,
+        came,
         processes: (first.processes, last.processes),
         zombies: (first.dead(), last.dead()),
         forgets: last.zombies.first().map(|z| Named { pid: z.parent, command: z.command.clone() }),

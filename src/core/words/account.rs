@@ -23,6 +23,11 @@ pub fn who(record: &RunRecord, verdict: &Verdict, finding: &Finding) -> Vec<Stri
 
 fn rest(whole: &WholeTarget) -> Vec<String> {
     let Some(most) = whole.rest.first().filter(|most| most.size.1 > most.size.0) else { return Vec::new() };
+    let (came, hold) = whole.came;
+    if came > 1 && hold > 2.0 * (most.size.1 - most.size.0) {
+        let (came, hold) = (format_count(came as f64), format_bytes(hold));
+        return vec![format!("{came} processes came that stay, and hold {hold} together")];
+    }
     let grew = format!("{} grew most, {}", named(&most.who), size(most));
     vec![grew, format!("to judge it, run again with {}", chosen(&most.choice))]
 }
@@ -45,9 +50,10 @@ fn processes(whole: &WholeTarget) -> Vec<String> {
     if last <= first {
         return out;
     }
-    let newest = whole.newest.as_ref().map_or(String::new(), |newest| format!(", the newest {}", named(newest)));
-    out.push(format!("the target went from {} to {} processes{newest}", count(first), count(last)));
     let (before, dead) = whole.zombies;
+    let live = whole.newest.as_ref().filter(|_| 2 * dead.saturating_sub(before) < last - first);
+    let newest = live.map_or(String::new(), |newest| format!(", the newest {}", named(newest)));
+    out.push(format!("the target went from {} to {} processes{newest}", count(first), count(last)));
     if dead > before
         && let Some(parent) = &whole.forgets
     {
