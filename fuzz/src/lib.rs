@@ -23,7 +23,8 @@ pub fn proc_status(bytes: &[u8]) {
 
 /// The tables of sockets below `/proc/PID/net`.
 pub fn socket_table(bytes: &[u8]) {
-    let _ = probe::parse_serving(bytes);
+    let _ = probe::parse_unix(bytes);
+    let _ = probe::parse_tcp(bytes);
 }
 
 /// The pages on which servers say what their workers have served.

@@ -4,7 +4,7 @@
 //! once the target works, and until then all readings are held back, so that none of a worker is lost.
 
 use super::census::Snapshot;
-use crate::model::{Chosen, Event, EventKind, WorkerId};
+use crate::model::{Choosing, Chosen, Event, EventKind, ExitCause, WorkerId};
 use crate::probe::{Counter, Listening};
 use crate::store::Entry;
 use crate::supervise::{Candidate, MEASURABLE, Roster, Rule, choose};
@@ -117,6 +117,9 @@ impl ChoosingWorkers {
             let first = *seen.first_read.get_or_insert(sample.t);
             seen.candidate.read_for = sample.t - first;
         }
+        if let (Some(cause), Some(seen)) = (cause(&entry), self.seen.get_mut(&worker)) {
+            seen.candidate.crashed |= cause.is_abnormal();
+        }
         if self.held.len() == MOST_HELD {
             self.held.pop_front();
         }
@@ -135,9 +138,10 @@ impl ChoosingWorkers {
         let candidates: Vec<Candidate> = self.seen.values().map(|seen| seen.candidate.clone()).collect();
         let (rule, chosen) = choose(&candidates, &roster.roots())?;
         self.likely = candidates.iter().filter(|candidate| rule.covers(candidate)).map(|c| c.id).collect();
+        let by_work = chosen.groups.iter().all(|group| group.because != Choosing::Listening);
         self.latest = Some((rule, chosen));
         let named = counter.is_none() || candidates.iter().any(|candidate| candidate.named);
-        let worked = candidates.iter().map(|candidate| candidate.cpu).sum::<f64>() >= MEASURABLE;
+        let worked = by_work && candidates.iter().map(|candidate| candidate.cpu).sum::<f64>() >= MEASURABLE;
         // A log that names nobody isn't waited for as long as somebody who works.
         let needed = match (named, worked) {
             (true, true) => LOOK,
@@ -198,10 +202,19 @@ impl ChoosingWorkers {
             let named = || counter.and_then(|counter| counter.served_by(probe)).is_some_and(|served| served.total > 0);
             candidate.accepted |= known.is_some_and(|known| known.candidate.accepted);
             candidate.named = known.is_some_and(|known| known.candidate.named) || named();
+            candidate.crashed = known.is_some_and(|known| known.candidate.crashed);
             candidate.read_for = known.map_or(0.0, |known| known.candidate.read_for);
             let first_read = known.and_then(|known| known.first_read);
             self.seen.insert(probe.id(), Seen { candidate, before: Some(before), first_read });
         }
+    }
+}
+
+/// How the process ended whose end a line tells.
+fn cause(entry: &Entry) -> Option<ExitCause> {
+    match entry {
+        Entry::Event(Event { kind: EventKind::Exited { cause, .. }, .. }) => *cause,
+        _ => None,
     }
 }
 

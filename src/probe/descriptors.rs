@@ -1,10 +1,11 @@
 //! What a worker's descriptors refer to.
 
+use super::sockets::{TcpState, TcpTables};
 use crate::model::DescriptorKinds;
 use procfs::process::{FDTarget, Process};
 use std::collections::HashMap;
-use std::ffi::{OsStr, OsString};
-use std::net::{IpAddr, SocketAddr};
+use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 
 /// Above this many descriptors the kinds are not told apart: a link has to be read for each.
@@ -43,22 +44,9 @@ pub fn classify(pid: u32, connections: &mut Connections) -> Option<DescriptorKin
     Some(kinds)
 }
 
-/// The TCP connections of network namespaces that are open on our side, read at most once in a round: on a busy host the
-/// tables are tens of thousands of lines, most of them of connections that are over.
+/// The TCP connections of network namespaces that are open on our side, read at most once in a round.
 #[derive(Debug, Default)]
-pub struct Connections {
-    /// By the namespace's link, such as `net:[4026531840]`: connections by the socket's inode; `None` if unreadable.
-    namespaces: HashMap<OsString, Option<HashMap<u64, Connection>>>,
-}
-
-/// One connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Connection {
-    /// To this remote address.
-    Established(SocketAddr),
-    /// The other side has closed it, ours hasn't.
-    CloseWait,
-}
+pub struct Connections(TcpTables);
 
 impl Connections {
     /// Enters the states of the connections among `sockets` of `pid` into `kinds`, and the remote addresses of the
@@ -68,22 +56,17 @@ impl Connections {
             (kinds.established, kinds.close_wait) = (Some(0), Some(0));
             return;
         }
-        let Ok(namespace) = std::fs::read_link(format!("/proc/{pid}/ns/net")) else { return };
-        let open = self.namespaces.entry(namespace.into_os_string()).or_insert_with(|| {
-            let tables = ["tcp", "tcp6"].map(|name| std::fs::read(format!("/proc/{pid}/net/{name}")));
-            let readable = tables.iter().any(Result::is_ok);
-            readable.then(|| tables.into_iter().flatten().flat_map(|text| parse_connections(&text)).collect())
-        });
-        let Some(open) = open else { return };
+        let Some(open) = self.0.of(pid) else { return };
         let mut peers: HashMap<SocketAddr, u64> = HashMap::new();
         let (mut established, mut close_wait) = (0, 0);
-        for connection in sockets.iter().filter_map(|inode| open.get(inode)) {
-            match connection {
-                Connection::Established(address) => {
+        for socket in sockets.iter().filter_map(|inode| open.get(inode)) {
+            match socket.state {
+                TcpState::Established => {
                     established += 1;
-                    *peers.entry(*address).or_default() += 1;
+                    *peers.entry(socket.remote).or_default() += 1;
                 }
-                Connection::CloseWait => close_wait += 1,
+                TcpState::CloseWait => close_wait += 1,
+                TcpState::Listens => {}
             }
         }
         (kinds.established, kinds.close_wait) = (Some(established), Some(close_wait));
@@ -92,41 +75,6 @@ impl Connections {
         peers.truncate(PEERS);
         kinds.peers = peers;
     }
-}
-
-/// Inode and state of each connection that is open on our side, in the text of `/proc/net/tcp` or `tcp6`.
-fn parse_connections(text: &[u8]) -> Vec<(u64, Connection)> {
-    let line = |line: &[u8]| {
-        let mut fields = line.split(u8::is_ascii_whitespace).filter(|f| !f.is_empty());
-        let remote = fields.nth(2)?;
-        // Looked at before anything is parsed: nearly every line ends here.
-        let connection = match fields.next()? {
-            b"01" => Connection::Established(parse_address(std::str::from_utf8(remote).ok()?)?),
-            b"08" => Connection::CloseWait,
-            _ => return None,
-        };
-        let inode = std::str::from_utf8(fields.nth(5)?).ok()?.parse().ok()?;
-        Some((inode, connection))
-    };
-    text.split(|&b| b == b'\n').skip(1).filter_map(line).collect()
-}
-
-/// An address as the kernel writes it: 32-bit words in the host's byte order, a colon, the port, all in hexadecimal.
-fn parse_address(text: &str) -> Option<SocketAddr> {
-    let (address, port) = text.split_once(':')?;
-    let word = |at: usize| u32::from_str_radix(address.get(at..at + 8)?, 16).ok().map(u32::to_ne_bytes);
-    let ip = match address.len() {
-        8 => IpAddr::from(word(0)?),
-        32 => {
-            let mut octets = [0; 16];
-            for (index, part) in octets.as_chunks_mut().0.iter_mut().enumerate() {
-                *part = word(8 * index)?;
-            }
-            IpAddr::from(octets)
-        }
-        _ => return None,
-    };
-    Some(SocketAddr::new(ip, u16::from_str_radix(port, 16).ok()?))
 }
 
 enum PathKind {
@@ -182,36 +130,5 @@ mod tests {
     #[test]
     fn a_process_that_is_not_there_has_no_kinds() {
         assert_eq!(classify(u32::MAX, &mut Connections::default()), None);
-    }
-
-    #[test]
-    fn established_connections_are_read_as_procfs_reads_them() {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        let _accepted = listener.accept().unwrap();
-        let ours: HashMap<u64, Connection> =
-            parse_connections(&std::fs::read("/proc/self/net/tcp").unwrap()).into_iter().collect();
-        let own = listener.local_addr().unwrap();
-        let theirs = Process::myself().unwrap().tcp().unwrap();
-        // The kernel lists a connection twice if others come while it is read.
-        let mut compared = std::collections::HashSet::new();
-        for entry in theirs.iter().filter(|e| e.local_address == own || e.remote_address == own) {
-            if entry.state == procfs::net::TcpState::Established {
-                assert_eq!(ours.get(&entry.inode), Some(&Connection::Established(entry.remote_address)));
-                compared.insert(entry.inode);
-            }
-        }
-        assert_eq!(compared.len(), 2);
-    }
-
-    #[test]
-    fn addresses_of_both_families_are_read_and_nonsense_is_not() {
-        assert_eq!(parse_address("0100007F:1F90"), Some("127.0.0.1:8080".parse().unwrap()));
-        let six = parse_address("00000000000000000000000001000000:0050");
-        assert_eq!(six, Some("[::1]:80".parse().unwrap()));
-        for nonsense in ["", ":", "0100007F", "0100007F:12345", "\u{e9}\u{e9}\u{e9}\u{e9}:0050", "+100007F:0050:"] {
-            let _ = parse_address(nonsense);
-        }
-        assert_eq!(parse_connections(b"header\n 0: x y 01\n\xff\xfe\n"), Vec::new());
     }
 }

@@ -1,5 +1,6 @@
 //! Which processes hold a socket that listens, of TCP or of the host itself (AF_UNIX).
 
+use super::sockets::{TcpSocket, TcpState, TcpTables};
 use procfs::process::{FDTarget, Process};
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
@@ -13,6 +14,7 @@ const ACCEPTS: u32 = 0x1_0000;
 /// Sockets of network namespaces by which requests come, each table read at most once.
 #[derive(Debug, Default)]
 pub struct Listening {
+    tcp: TcpTables,
     /// By the namespace's link, such as `net:[4026531840]`: what a socket is, by its inode; `None` if unreadable.
     namespaces: HashMap<OsString, Option<HashMap<u64, Serving>>>,
 }
@@ -52,9 +54,11 @@ impl Listening {
         }
         let namespace = std::fs::read_link(format!("/proc/{pid}/ns/net")).ok()?;
         let open = self.namespaces.entry(namespace.into_os_string()).or_insert_with(|| {
-            let tables = ["tcp", "tcp6", "unix"].map(|name| std::fs::read(format!("/proc/{pid}/net/{name}")).ok());
-            let readable: Vec<u8> = tables.into_iter().flatten().flatten().collect();
-            (!readable.is_empty()).then(|| parse_serving(&readable))
+            let local = std::fs::read(format!("/proc/{pid}/net/unix")).ok();
+            let tcp = self.tcp.of(pid);
+            let readable = local.is_some() || tcp.is_some();
+            let local = parse_unix(&local.unwrap_or_default());
+            readable.then(|| tcp.into_iter().flat_map(|tcp| serving(tcp.values())).chain(local).collect())
         });
         let open = open.as_ref()?;
         let holds = |what: Serving| sockets.iter().any(|inode| open.get(inode) == Some(&what));
@@ -62,44 +66,33 @@ impl Listening {
     }
 }
 
-/// A line of a table: where the socket is bound, its inode, and whether it listens (else it is connected).
-struct Line<'a> {
-    bound: &'a [u8],
-    inode: u64,
-    listens: bool,
+/// Which of these sockets listen, and which are connections that one of those has accepted: they are bound to its port.
+fn serving<'a>(sockets: impl Iterator<Item = &'a TcpSocket> + Clone) -> HashMap<u64, Serving> {
+    let listens = |socket: &&TcpSocket| socket.state == TcpState::Listens;
+    let ports: HashSet<u16> = sockets.clone().filter(listens).map(|socket| socket.local.port()).collect();
+    let what = |socket: &TcpSocket| match socket.state {
+        TcpState::Listens => Some((socket.inode, Serving::Listens)),
+        TcpState::Established if ports.contains(&socket.local.port()) => Some((socket.inode, Serving::Accepted)),
+        _ => None,
+    };
+    sockets.filter_map(what).collect()
 }
 
-/// The sockets of servers by their inodes, in the texts of `/proc/net/tcp`, `tcp6` and `unix`, one after another.
-pub fn parse_serving(text: &[u8]) -> HashMap<u64, Serving> {
-    let lines: Vec<Line> = text.split(|&b| b == b'\n').filter_map(parse_line).collect();
-    let listening: HashSet<&[u8]> = lines.iter().filter(|line| line.listens).map(|line| line.bound).collect();
-    let served = lines.iter().filter(|line| line.listens || listening.contains(line.bound));
-    served.map(|line| (line.inode, if line.listens { Serving::Listens } else { Serving::Accepted })).collect()
-}
-
-/// A line of TCP has the state in its fourth field, one of AF_UNIX the flags.
-fn parse_line(line: &[u8]) -> Option<Line<'_>> {
-    let mut fields = line.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty());
-    let text = |field| std::str::from_utf8(field).ok();
-    if !fields.next()?.ends_with(b":") {
-        return None;
-    }
-    let second = fields.next()?;
-    let fourth = text(fields.nth(1)?)?;
-    if fourth.len() == 2 {
-        // Connections have the address at which they came, and the listening socket perhaps any.
-        let port = second.rsplit(|&b| b == b':').next()?;
-        let listens = match fourth {
-            "0A" => true,
-            "01" => false,
-            _ => return None,
-        };
-        return Some(Line { bound: port, inode: text(fields.nth(5)?)?.parse().ok()?, listens });
-    }
-    let listens = u32::from_str_radix(fourth, 16).ok()? & ACCEPTS != 0;
-    let inode = text(fields.nth(2)?)?.parse().ok()?;
-    // An accepted connection has the name of the socket that accepted it.
-    Some(Line { bound: fields.next()?, inode, listens })
+/// The sockets of servers by their inodes, in the text of `/proc/net/unix`: an accepted connection has the name of the socket that
+/// accepted it.
+pub fn parse_unix(text: &[u8]) -> HashMap<u64, Serving> {
+    let line = |line: &'_ [u8]| -> Option<(Vec<u8>, u64, bool)> {
+        let mut fields = line.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty());
+        let text = |field| std::str::from_utf8(field).ok();
+        let flags = u32::from_str_radix(text(fields.nth(3)?)?, 16).ok()?;
+        let inode = text(fields.nth(2)?)?.parse().ok()?;
+        Some((fields.next()?.to_vec(), inode, flags & ACCEPTS != 0))
+    };
+    let lines: Vec<(Vec<u8>, u64, bool)> = text.split(|&b| b == b'\n').skip(1).filter_map(line).collect();
+    let names: HashSet<&[u8]> =
+        lines.iter().filter(|(.., listens)| *listens).map(|(name, ..)| name.as_slice()).collect();
+    let serves = lines.iter().filter(|(name, ..)| names.contains(name.as_slice()));
+    serves.map(|(_, inode, listens)| (*inode, if *listens { Serving::Listens } else { Serving::Accepted })).collect()
 }
 
 #[cfg(test)]
@@ -123,13 +116,13 @@ mod tests {
         let client = TcpStream::connect(four.local_addr().unwrap()).unwrap();
         let accepted = four.accept().unwrap().0;
         let (near, far) = (UnixStream::connect(directory.path().join("socket")).unwrap(), local.accept().unwrap().0);
-        let read = |name| std::fs::read(format!("/proc/self/net/{name}")).unwrap_or_default();
-        let all = parse_serving(&["tcp", "tcp6", "unix"].map(read).concat());
+        let mut all = serving(TcpTables::default().of(std::process::id()).unwrap().values());
+        all.extend(parse_unix(&std::fs::read("/proc/self/net/unix").unwrap()));
         let is = |socket: &dyn AsRawFd| all.get(&inode(socket)).copied();
         assert_eq!((is(&four), is(&local)), (Some(Serving::Listens), Some(Serving::Listens)));
         assert_eq!((is(&accepted), is(&far)), (Some(Serving::Accepted), Some(Serving::Accepted)));
         assert_eq!((is(&client), is(&near)), (None, None));
-        assert!(six.is_ok_and(|six| is(&six) == Some(Serving::Listens)) || read("tcp6").is_empty());
+        assert!(six.map_or(true, |six| is(&six) == Some(Serving::Listens)));
         let ours = Listening::default().of(std::process::id());
         assert_eq!(ours, Some(Serves { listens: true, accepted: true }));
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
@@ -141,20 +134,16 @@ mod tests {
 
     #[test]
     fn lines_of_the_kernel_are_read() {
-        let tcp = b"  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n   \
-            0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 12345 1 0 100 0 0 10 0\n   \
-            1: 0100007F:1F90 0100007F:9999 01 00000000:00000000 00:00000000 00000000     0        0 12346 1 0 100 0 0 10 0\n";
-        assert_eq!(parse_serving(tcp), HashMap::from([(12345, Serving::Listens), (12346, Serving::Accepted)]));
         let unix = b"Num       RefCount Protocol Flags    Type St Inode Path\n\
             0000000000000000: 00000002 00000000 00010000 0001 01 777 /run/x.sock\n\
             0000000000000000: 00000003 00000000 00000000 0001 03 778 /run/x.sock\n";
-        assert_eq!(parse_serving(unix), HashMap::from([(777, Serving::Listens), (778, Serving::Accepted)]));
+        assert_eq!(parse_unix(unix), HashMap::from([(777, Serving::Listens), (778, Serving::Accepted)]));
     }
 
     proptest! {
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = parse_serving(&bytes);
+            let _ = parse_unix(&bytes);
         }
     }
 }

@@ -39,6 +39,7 @@ impl Candidate {
             cpu: 0.0,
             read_for: 0.0,
             lives: true,
+            crashed: false,
         })
     }
 }

@@ -131,16 +131,22 @@ impl Roster {
         let gone: Vec<u32> = self.members.iter().filter(|(_, probe)| probe.has_ended()).map(|(pid, _)| *pid).collect();
         self.leaving.extend(gone.iter().filter_map(|pid| Some((self.members.remove(pid)?, 0))));
         let mut arrivals = Vec::new();
+        let mut listening = Listening::default();
         self.looks_at_sockets = self.next_sockets <= Instant::now();
         if self.looks_at_sockets {
             self.next_sockets = Instant::now() + SOCKETS_EVERY;
         }
         let before = thread::cpu_time();
         let looks = open && self.next_look <= Instant::now();
-        for pid in if looks { self.candidates() } else { Vec::new() } {
-            if self.members.contains_key(&pid) || !self.is_selected(pid) {
-                continue;
-            }
+        let mut come = if looks { self.candidates() } else { Vec::new() };
+        come.retain(|pid| !self.members.contains_key(pid) && self.is_selected(*pid, &mut listening));
+        if looks {
+            let took = thread::cpu_time().saturating_sub(before);
+            let pause = if took > AT_ONCE { took * IN_TURN } else { Duration::ZERO };
+            let least = if matches!(self.scope, Scope::Host) { HOST_EVERY } else { Duration::ZERO };
+            self.next_look = Instant::now() + pause.max(least);
+        }
+        for pid in come {
             let mut probe = match WorkerProbe::open(pid) {
                 Ok(probe) => probe,
                 Err(error) => {
@@ -164,12 +170,6 @@ impl Roster {
             arrivals.push(self.arrival(&probe));
             self.members.insert(pid, probe);
         }
-        if looks {
-            let took = thread::cpu_time().saturating_sub(before);
-            let pause = if took > AT_ONCE { took * IN_TURN } else { Duration::ZERO };
-            let least = if matches!(self.scope, Scope::Host) { HOST_EVERY } else { Duration::ZERO };
-            self.next_look = Instant::now() + pause.max(least);
-        }
         (arrivals, self.departures())
     }
 
@@ -187,7 +187,7 @@ impl Roster {
         self.renewed.push(worker.next());
         probe.renew(worker.next());
         self.looks_at_sockets = true;
-        let arrival = self.is_selected(worker.pid).then(|| self.arrival(&probe));
+        let arrival = self.is_selected(worker.pid, &mut Listening::default()).then(|| self.arrival(&probe));
         if arrival.is_some() {
             self.members.insert(worker.pid, probe);
         }
@@ -322,12 +322,12 @@ impl Roster {
         }
     }
 
-    fn is_selected(&self, pid: u32) -> bool {
+    fn is_selected(&self, pid: u32, listening: &mut Listening) -> bool {
         match &self.selection {
             Selection::Auto(Some(rule)) => {
                 let Some(mut process) = Candidate::read(pid) else { return false };
                 if rule.asks_for_sockets() && self.looks_at_sockets {
-                    process.listens = Listening::default().of(pid).map(|serves| serves.listens);
+                    process.listens = listening.of(pid).map(|serves| serves.listens);
                 }
                 rule.covers(&process)
             }
