@@ -107,6 +107,10 @@ impl Situation<'_> {
             return None;
         }
         let Some(a) = self.whole else { return Some(Settle::Readings) };
+        if self.pool.recycled {
+            let times = a.models.iter().map(|m| self.short_of(m).powi(2)).fold(1.5, f64::max).min(20.0);
+            return Some(Settle::MoreLives { times });
+        }
         let members = self.pool.members.len().max(1) as f64;
         let mean_span = self.pool.total_span() / members;
         let times = a.models.iter().map(|m| self.stretch(m)).fold(1.5, f64::max).min(20.0);
@@ -117,9 +121,14 @@ impl Situation<'_> {
     /// How many times longer the run must be for this model's bound to clear the budget, if its estimate is right: the
     /// standard error of a slope falls with the 3/2 power of the length.
     fn stretch(&self, model: &Plausible) -> f64 {
+        self.short_of(model).powf(2.0 / 3.0)
+    }
+
+    /// By what the standard error has to fall for that; that of a mean over lives falls with the root of their number.
+    fn short_of(&self, model: &Plausible) -> f64 {
         let margin = (self.budget - model.end.value).abs().max(0.05 * self.budget);
         let t = student_t(1.0 - ALPHA_CLEAN.get(), model.end.df);
-        (model.end.se * t / margin).powf(2.0 / 3.0)
+        model.end.se * t / margin
     }
 
     /// The numbers behind the finding, in the order to be shown.

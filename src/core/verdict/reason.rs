@@ -158,6 +158,11 @@ pub enum Settle {
         /// Steps of the axis in a second, in a worker, where the axis isn't time.
         pace: Option<f64>,
     },
+    /// A run so many times as long, in which as many times more workers come and go: no worker lives for longer.
+    MoreLives {
+        /// How many times as long as this one.
+        times: f64,
+    },
     /// A watch that goes on until the process that is told is so many seconds old.
     Outlast(f64),
     /// Requests that are counted.

@@ -147,6 +147,10 @@ pub fn settle(finding: &Finding) -> Option<String> {
             let (steps, times) = (format_count(steps), format_count(rounded_up(times)));
             format!("a soak of about {steps} {unit}{time}, {times} times as long")
         }
+        Settle::MoreLives { times } => format!(
+            "a soak {} times as long, in which more workers come and go, or workers that live for longer",
+            format_count(rounded_up(times))
+        ),
         Settle::Outlast(age) => format!(
             "a watch that goes on until that process is over {} old, or `--warm-up` with the time that it takes to warm up",
             seconds(age)

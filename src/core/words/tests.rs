@@ -64,6 +64,7 @@ fn what_would_settle_it_reads_well() {
         longer(Axis::PoolRequests, None),
         longer(Axis::Seconds, None),
         (Axis::Hours, Settle::Longer { steps: 2.5, times: 3.21, pace: None }),
+        (Axis::WorkerRequests, Settle::MoreLives { times: 3.21 }),
         (Axis::WorkerRequests, Settle::Outlast(300.0)),
         (Axis::Seconds, Settle::CountRequests),
     ];
