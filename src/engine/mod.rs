@@ -3,6 +3,7 @@
 //! Three threads: the caller's records what happens and watches over the target, one samples, one drives. When attached
 //! to a target that runs already, nothing is driven, and nothing but files is read.
 
+mod accounting;
 mod attach;
 mod census;
 mod choosing;

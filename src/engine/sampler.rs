@@ -1,6 +1,6 @@
 //! The sampler: a thread of its own that reads every worker at absolute deadlines.
 
-use super::census::{Dead, Snapshot};
+use super::accounting::Accounting;
 use super::choosing::ChoosingWorkers;
 use super::cost::Account;
 use super::end::Cut;
@@ -8,9 +8,9 @@ use super::heap::HeapSampling;
 use super::pulse::Pulse;
 use crate::config::SampleConfig;
 use crate::model::{Chosen, Counting, Event, EventKind, Observing, WorkerId, WorkerLimits, shown_command};
-use crate::probe::{Connections, Counter, HostProbe, LinesRead, LookUps, MemoryGroup, WorkerProbe};
+use crate::probe::{Connections, Counter, HostProbe, LinesRead, LookUps, MemoryGroup};
 use crate::store::Entry;
-use crate::supervise::{Arrival, Departure, Roster, Rule, command_line};
+use crate::supervise::{Arrival, Departure, Roster, Rule};
 use crate::thread;
 use crate::workload::Counters;
 use regex::RegexSet;
@@ -159,13 +159,8 @@ struct Sampling {
     choosing: Option<ChoosingWorkers>,
     next_slow: HashMap<WorkerId, Instant>,
     next_host: Instant,
-    next_census: Instant,
-    /// What the last census saw of the dead.
-    dead: Dead,
-    /// Whether it was told that somebody is left out of it.
-    told_left_out: bool,
-    /// Memory of each worker at its last reading; `None` if it could not be read.
-    memory: HashMap<WorkerId, Option<u64>>,
+    /// The account of the whole target.
+    accounting: Accounting,
     /// PIDs of all workers there ever were.
     known: HashSet<u32>,
     /// The worker that was read last, and whether the user knows that they are read in turns.
@@ -186,6 +181,7 @@ impl Sampling {
         let choosing = plan.roster.is_undecided().then(|| ChoosingWorkers::new(plan.works));
         plan.pulse.is_choosing(choosing.is_some());
         let kills = plan.group.as_ref().and_then(|group| group.read().kills).unwrap_or(0);
+        let accounting = Accounting::new(plan.leave_out.clone());
         Sampling {
             plan,
             sink,
@@ -194,10 +190,7 @@ impl Sampling {
             choosing,
             next_slow: HashMap::new(),
             next_host: Instant::now(),
-            next_census: Instant::now(),
-            dead: Dead::default(),
-            told_left_out: false,
-            memory: HashMap::new(),
+            accounting,
             known: HashSet::new(),
             last_read: 0,
             in_turns: false,
@@ -266,7 +259,7 @@ impl Sampling {
         let before = thread::cpu_time();
         if whole {
             self.next_host = Instant::now();
-            self.next_census = self.next_host;
+            self.accounting.due_at(self.next_host);
             self.plan.roster.look_soon();
         }
         let (readings, slow) = self.round(whole);
@@ -321,7 +314,7 @@ impl Sampling {
                 slow_parts += heap.read(probe, &mut sample, |wanted, took| account.slow_pause(wanted, took, workers));
             }
             self.account.enter(&sample, cost);
-            self.memory.insert(sample.worker, sample.anon_and_swap());
+            self.accounting.enter(sample.worker, sample.anon_and_swap());
             entries.push(Entry::Sample(sample));
         }
         if readings < workers && !self.in_turns {
@@ -344,7 +337,7 @@ impl Sampling {
             self.next_host = Instant::now() + HOST_EVERY;
             self.read_host();
         }
-        if self.next_census <= Instant::now() && !self.plan.pulse.is_stopping() {
+        if self.accounting.is_due() && !self.plan.pulse.is_stopping() {
             slow_parts += self.take_census();
         }
         (readings, slow_parts)
@@ -377,7 +370,7 @@ impl Sampling {
         for entry in choosing.release() {
             self.put(entry);
         }
-        self.next_census = Instant::now();
+        self.accounting.due_at(Instant::now());
     }
 
     /// Who has come, who has gone.
@@ -391,7 +384,7 @@ impl Sampling {
     fn depart(&mut self, departure: Departure, stopping: bool) {
         self.event(EventKind::Exited { worker: departure.worker, cause: departure.cause, stopping });
         self.next_slow.remove(&departure.worker);
-        self.memory.remove(&departure.worker);
+        self.accounting.forget(departure.worker);
         if let Some(heap) = &mut self.plan.heap {
             heap.forget(departure.worker);
         }
@@ -460,34 +453,20 @@ impl Sampling {
     /// Takes account of the whole target; returns the CPU time that took.
     fn take_census(&mut self) -> Duration {
         let before = thread::cpu_time();
-        let mut pids = self.plan.roster.whole_target(|pid| self.dead.has(pid));
-        let members: Vec<WorkerId> = self.plan.roster.members_after(0).map(WorkerProbe::id).collect();
         let likely = self.choosing.as_ref().map(ChoosingWorkers::likely);
-        let workers = members.iter().filter(|id| likely.is_none_or(|likely| likely.contains(id)));
-        let workers: HashSet<u32> = workers.map(|id| id.pid).collect();
-        if !self.plan.leave_out.is_empty() {
-            let is_left_out =
-                |pid: &u32| !workers.contains(pid) && self.plan.leave_out.is_match(&command_line(*pid).join(" "));
-            let first = pids.iter().copied().find(is_left_out);
-            pids.retain(|pid| !is_left_out(pid));
-            if let Some(pid) = first.filter(|_| !std::mem::replace(&mut self.told_left_out, true)) {
-                let text =
-                    format!("`leave-out` leaves processes out of the account of the whole target, the first PID {pid}");
-                self.event(EventKind::Note { text });
-            }
+        let taken = self.accounting.take(self.now(), &self.plan.roster, likely);
+        if let Some(pid) = taken.left_out {
+            let text =
+                format!("`leave-out` leaves processes out of the account of the whole target, the first PID {pid}");
+            self.event(EventKind::Note { text });
         }
-        // As long as it isn't known who is a worker, all are looked at closely.
-        let read = if self.choosing.is_some() { HashSet::new() } else { workers.clone() };
-        let snapshot = Snapshot::take(self.now(), &pids, &read, &self.dead);
-        self.dead = snapshot.dead();
-        if let Some(choosing) = &mut self.choosing {
-            choosing.keep(snapshot);
-        } else {
-            let memory = members.iter().filter_map(|id| self.memory.get(id)).copied().sum();
-            self.put(Entry::Census(snapshot.census(&workers, memory)));
+        match &mut self.choosing {
+            Some(choosing) => choosing.keep(taken.snapshot),
+            None => self.put(Entry::Census(taken.census())),
         }
         let took = thread::cpu_time().saturating_sub(before);
-        self.next_census = Instant::now() + self.account.census_pause(took, self.plan.pulse.origin().elapsed());
+        let pause = self.account.census_pause(took, self.plan.pulse.origin().elapsed());
+        self.accounting.due_at(Instant::now() + pause);
         took
     }
 
