@@ -206,16 +206,20 @@ pub fn fleet(arguments: &Arguments) -> Done {
         series.push(one);
         codes.push(code);
     }
-    for (place, why) in done.failed {
-        series.push(FleetSeries::failed(&labels(place), &config::without_secrets(&why)));
+    let failed = done.failed.into_iter().map(|(place, why)| (labels(place), why));
+    let lost = done.lost.into_iter().map(|(labels, why)| (shown(&labels), why));
+    for (labels, why) in failed.chain(lost) {
+        series.push(FleetSeries::failed(&labels, &config::without_secrets(&why)));
         codes.push(ExitCode::Failure);
     }
     let warnings: Vec<String> = server.warnings().iter().map(|warning| config::without_secrets(warning)).collect();
+    let is_empty = series.is_empty();
     // What may be missing may leak, and nothing is no proof.
-    if !warnings.is_empty() || codes.is_empty() {
+    if !warnings.is_empty() || is_empty {
         codes.push(ExitCode::Failure);
     }
-    let report = FleetReport::new(config::without_secrets(server.name()), told(&asking, &joined), warnings, series);
+    let report =
+        FleetReport::new(config::without_secrets(server.name()), told(&asking, &joined, done.ended), warnings, series);
     let mut answer = Answer::new(together(&codes));
     answer.print(
         match arguments.format {
@@ -225,7 +229,7 @@ pub fn fleet(arguments: &Arguments) -> Done {
         }
         .as_bytes(),
     );
-    if joined.groups.is_empty() {
+    if is_empty {
         answer.lacks(&asking.nothing());
     }
     if let Some(directory) = &arguments.to {
@@ -352,7 +356,7 @@ fn shown(labels: &Labels) -> Labels {
 }
 
 /// What was asked for, as it is told.
-fn told(asking: &Asking<'_>, joined: &Joined) -> Vec<[String; 3]> {
+fn told(asking: &Asking<'_>, joined: &Joined, ended: usize) -> Vec<[String; 3]> {
     let mut rows = Vec::new();
     let (name, Range { points, step, .. }) = (asking.asked.kind.full(), asking.range);
     let memory = match asking.asked.memory_unit {
@@ -374,5 +378,9 @@ fn told(asking: &Asking<'_>, joined: &Joined) -> Vec<[String; 3]> {
     }
     let span = format_seconds(points.saturating_sub(1) as f64 * step);
     rows.push(["time".into(), format!("the last {span}"), format!("a reading every {}", format_seconds(step))]);
+    if ended > 0 {
+        let how = "listed, and left out: their last reading was before, or they are 0 all the time";
+        rows.push(["ended".into(), format!("{ended} series"), how.into()]);
+    }
     rows
 }

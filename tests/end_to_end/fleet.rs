@@ -3,6 +3,7 @@
 mod files;
 mod proxy;
 mod real;
+mod silent;
 mod stand_in;
 mod watch;
 
@@ -43,7 +44,9 @@ fn right(_: &Asked) -> Reply {
 #[test]
 fn each_series_is_judged_and_the_worst_comes_first() {
     let bench = Bench::new();
-    let gone = Series::new("mem", &[("job", "shop"), ("pod", "gone")], |_| None);
+    // It has ended before, and is listed still.
+    let before = long_ago();
+    let gone = Series::new("mem", &[("job", "shop"), ("pod", "gone")], move |t| (t < before).then_some(50.0 * MIB));
     // What an exporter says of processes that have ended.
     let dead = Series::new("mem", &[("job", "shop"), ("pod", "gone too")], |_| Some(0.0));
     let pods = vec![pod("a", 0.0), pod("b", 30.0), gone, dead, pod("c", 300.0), pod("other", 0.0)];
