@@ -69,6 +69,7 @@ pub struct Gathered<'a> {
     asked: Asked,
     readings: Vec<Readings>,
     gap: f64,
+    until: f64,
 }
 
 impl Gathered<'_> {
@@ -77,7 +78,7 @@ impl Gathered<'_> {
     /// # Errors
     /// If nothing can be judged.
     pub fn table(&self) -> Result<Table, String> {
-        of_series(&written(&self.group.labels), &self.asked, &self.readings, self.gap)
+        of_series(&written(&self.group.labels), &self.asked, &self.readings, (self.gap, self.until))
     }
 
     /// When its record begins, in Unix time: zeros before the first process may have been left out of it.
@@ -97,7 +98,7 @@ impl Gathered<'_> {
             Readings { name: one.name.clone(), rows }
         };
         let readings: Vec<Readings> = self.readings.iter().map(later).filter(|one| !one.rows.is_empty()).collect();
-        of_series(&written(&self.group.labels), &self.asked, &readings, self.gap)
+        of_series(&written(&self.group.labels), &self.asked, &readings, (self.gap, self.until))
     }
 }
 
@@ -331,7 +332,7 @@ impl Asking<'_> {
                 start: self.asked.start.clone().filter(|_| has(Quantity::Start)),
                 ..self.asked.clone()
             };
-            let made = work(&Gathered { group, asked, readings, gap: self.gap });
+            let made = work(&Gathered { group, asked, readings, gap: self.gap, until: self.range.end() });
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             match made {
                 Ok(made) => done.judged.push(made),

@@ -193,7 +193,8 @@ mod tests {
         let (joined, queries) = fleet(2_000, &[]);
         let portion = &batches(&joined, &queries, 0..7, 720)[0].asks[0].query;
         let list = &joined.lists[&Quantity::Memory];
-        let query = narrowed(&Query::new(portion), &[&list[3], &list[5]]);
+        let of = |pod: &str| list.iter().find(|labels| labels["pod"] == pod).unwrap();
+        let query = narrowed(&Query::new(portion), &[of("pod-00003"), of("pod-00005")]);
         assert!(query.is_selector() && query.text().ends_with(",pod=~\"pod-00003|pod-00005\"}"), "{}", query.text());
         assert_eq!(narrowed(&Query::new("mem"), &[&Labels::new()]).text(), "mem");
     }

@@ -19,6 +19,7 @@ mod days;
 mod delimited;
 mod encoding;
 mod fuse;
+mod gaps;
 mod host;
 mod json;
 mod lines;
