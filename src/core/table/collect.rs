@@ -315,6 +315,9 @@ impl Collector {
                 self.over_midnight(raws);
                 return Ok(Told { how: "times of day, counted on over midnight".into(), absolute: false });
             }
+            Form::Age => {
+                return Ok(Told { how: "in hours, minutes and seconds since a beginning".into(), absolute: false });
+            }
             Form::Number => {}
         }
         let times: Vec<f64> = raws.iter().map(|raw| raw.t).collect();

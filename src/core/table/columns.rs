@@ -319,13 +319,14 @@ impl Names<'_> {
     /// Whether two columns differ by the same in all of the first rows, to a second or a hundredth of what they span.
     fn same_clock(&self, one: &TimeColumn, other: &TimeColumn) -> bool {
         let times = |column: &TimeColumn| {
-            let mut clock = Clock::new(None);
+            let clock = Clock::new(None);
+            let mut clock = if column.wall { clock } else { clock.of_ages() };
             let read = self.rows.iter().map(|row| clock.read(row.get(column.index)?.trim_ascii()).ok());
             let times: Option<Vec<f64>> = read.collect();
             let times = times?;
             let unit = match clock.form() {
                 Form::Number => unit(&times, column.unit, column.wall).ok()?.0,
-                Form::Date | Form::OfDay => 1.0,
+                Form::Date | Form::OfDay | Form::Age => 1.0,
             };
             Some(times.into_iter().map(|t| t * unit).collect::<Vec<_>>())
         };

@@ -38,6 +38,7 @@ mod timed;
 mod told;
 mod values;
 mod wide;
+mod zone;
 
 use crate::model::{Budgets, CountingSource, Per, RunRecord, Sample};
 use collect::Collector;

@@ -310,7 +310,17 @@ fn what_can_not_be_watched_is_refused() {
     bench.write("torn/watch.json", "{\"format\": \"seepage fleet wat");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().to_string();
-    let cases: [(&[&str], i32, &str); 7] = [
+    // What was kept for another command is told in the words of the command.
+    let server = StandIn::new(pods(), right);
+    let running = Running::new(&bench, &server.url, &["--state", "other", "--budget", "2 MiB/hour"]);
+    running.until("seepage_fleet_series_judged 2");
+    running.end(TERM);
+    let cases: [(&[&str], i32, &str); 8] = [
+        (
+            &["--state", "other"],
+            1,
+            "for `--memory 'mem' --since 2h --step 30s --budget 'memory=2097152 B/hour'`, now for",
+        ),
         (&["--listen", &port], 1, "another program may have this port: give a free one by --listen"),
         (&["--listen", "0.0.0.0:0"], 2, "--listen-beyond-loopback"),
         (&["--watch", "3h"], 2, "expected a time from 1s to that of --since"),
