@@ -38,7 +38,8 @@ impl Asking<'_> {
             };
             let lost = || match &portion {
                 Some(_) => format!(
-                    "the server lists it and answers no reading of it, of this time or the {DAYS_BEFORE} days before"
+                    "the server lists it and answers no reading of it, of this time or the {DAYS_BEFORE} days before; if it has just begun, \
+                     ask again"
                 ),
                 None => "the server had a value of it when the series were listed, and answers none now".to_owned(),
             };
