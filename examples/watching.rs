@@ -114,7 +114,8 @@ impl Played {
         let rows = (from..=to).map(row).collect();
         let asked =
             Asked { memory: "m".into(), kind: MemoryKind::Resident, start: Some("s".into()), ..Asked::default() };
-        let mut record = of_series("x", &asked, &[Readings { name: "x".into(), rows }], GAP).ok()?.record;
+        let until = BEGUN + STEP * to as f64;
+        let mut record = of_series("x", &asked, &[Readings { name: "x".into(), rows }], (GAP, until)).ok()?.record;
         record.meta.budgets = Budgets::usual(Per::Hour);
         Some(record)
     }

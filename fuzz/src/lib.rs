@@ -94,7 +94,7 @@ pub fn fleet(bytes: &[u8]) {
     for start in [None, Some("start".to_owned())] {
         let asked =
             Asked { memory: "m".into(), swap: Some("s".into()), requests: Some("r".into()), start, ..Asked::default() };
-        match table::of_series("fleet", &asked, &readings, 75.0) {
+        match table::of_series("fleet", &asked, &readings, (75.0, 1e9)) {
             Ok(table) => {
                 let mut record = table.record;
                 record.meta.budgets.memory = Some(64.0);

@@ -1,8 +1,9 @@
 //! `--budget`: growth that is allowed, in the same words for every command.
 
 use crate::config::Allowed;
-use crate::model::{Budget, Per, Resource, RunRecord, UnitError, format_seconds, level, percent};
+use crate::model::{Budget, Per, Resource, RunRecord, UnitError, format_seconds, level, percent, unit_hint};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::str::FromStr;
 
 /// A budget with the resource it is for: `64 B/request`, `descriptors=60/hour`.
@@ -96,7 +97,7 @@ impl FromStr for RecordedBudget {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (resource, budget) = named(text)?;
-        let wrong = || format!("{RECORDED_EXPECTED}; found `{budget}`");
+        let wrong = || format!("{RECORDED_EXPECTED}; found `{budget}`{}", unit_hint(budget));
         let (amount, over) = match budget.rsplit_once('/') {
             None => (budget, Over::All),
             Some((amount, "request")) => (amount, Over::Request),
@@ -117,6 +118,23 @@ impl FromStr for RecordedBudget {
         let plain: Budget = format!("{amount}/hour").parse().map_err(|_| wrong())?;
         fits(resource, plain.bytes)?;
         Ok(RecordedBudget { resource, amount: Amount::Of(plain.amount), over })
+    }
+}
+
+impl fmt::Display for RecordedBudget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let over = match self.over {
+            Over::Request => "/request",
+            Over::Hour => "/hour",
+            Over::Day => "/day",
+            Over::All => "",
+        };
+        let amount = match self.amount {
+            Amount::Share(share) => format!("{}%", 100.0 * share),
+            Amount::Of(bytes) if self.resource.in_bytes() => format!("{bytes} B"),
+            Amount::Of(count) => count.to_string(),
+        };
+        write!(f, "{}={amount}{over}", self.resource.name())
     }
 }
 

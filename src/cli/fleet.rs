@@ -8,7 +8,7 @@ use super::output::{Answer, Inconclusive, colours, exit_code, folded};
 use super::problem::{Done, Problem};
 use super::recorded::{put_budgets, with_usual_budgets};
 use crate::config::{self, Span};
-use crate::fleet::{Joined, PRESETS, Preset, Quantity, Query, Range};
+use crate::fleet::{Group, Joined, PRESETS, Preset, Quantity, Query, Range, written};
 use crate::http;
 use crate::model::{Resource, RunRecord, format_bytes, format_seconds};
 use crate::prometheus::{Asking, Gathered, Server};
@@ -29,6 +29,8 @@ const LEAST: f64 = 10.0;
 const MOST: f64 = 500_000.0;
 /// Steps without a reading after which a life has ended: one may be missing because it was not scraped.
 const GAP: f64 = 2.5;
+/// Series that are named where many are alike.
+const NAMED: usize = 3;
 
 /// Arguments of `fleet`.
 #[derive(Debug, clap::Args)]
@@ -52,17 +54,17 @@ pub struct Arguments {
     #[arg(long, value_name = "QUERY")]
     start: Option<String>,
     /// Judge series that have the same value of this label together, as workers of one pool; several labels with commas between.
-    #[arg(long, value_name = "LABEL", value_delimiter = ',')]
+    #[arg(long, value_name = "LABEL", value_delimiter = ',', value_parser = label)]
     by: Vec<String>,
     /// How long ago to begin.
-    #[arg(long, value_name = "TIME", default_value = "6h")]
+    #[arg(long, value_name = "TIME", default_value = "6h", allow_hyphen_values = true)]
     since: Span,
     /// Time between readings: no less than that between two scrapes.
-    #[arg(long, value_name = "TIME", default_value = "30s")]
+    #[arg(long, value_name = "TIME", default_value = "30s", allow_hyphen_values = true)]
     step: Span,
     /// Growth that is allowed, as for `analyze`: `1 MiB/hour`, `64 B/request`, `24 MiB/day`, in all `10 MiB`, or parts of the first
     /// level, `5%`. By default 64 B per request if requests are asked for, else 1 MiB per hour.
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
     budget: Vec<RecordedBudget>,
     /// How the answer is printed.
     #[arg(long, value_enum, default_value = "terminal")]
@@ -93,7 +95,7 @@ struct Access {
     #[arg(long, value_name = "USER:FILE", value_parser = basic)]
     basic: Option<(String, PathBuf)>,
     /// How long each answer may take.
-    #[arg(long, value_name = "TIME", default_value = "60s")]
+    #[arg(long, value_name = "TIME", default_value = "60s", allow_hyphen_values = true, value_parser = some_time)]
     timeout: Span,
 }
 
@@ -127,6 +129,16 @@ enum Printed {
 fn preset_parser() -> impl TypedValueParser<Value = Preset> {
     let names = PRESETS.map(|preset| PossibleValue::new(preset.name).help(preset.about));
     PossibleValuesParser::new(names).map(|name| PRESETS.into_iter().find(|p| p.name == name).unwrap_or(PRESETS[0]))
+}
+
+fn label(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    if name.is_empty() { Err("expected labels, with commas between".into()) } else { Ok(name.to_owned()) }
+}
+
+fn some_time(text: &str) -> Result<Span, String> {
+    let span: Span = text.parse()?;
+    if span.0.is_zero() { Err("expected more than no time at all, such as `60s`".into()) } else { Ok(span) }
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
@@ -206,16 +218,20 @@ pub fn fleet(arguments: &Arguments) -> Done {
         series.push(one);
         codes.push(code);
     }
-    for (place, why) in done.failed {
-        series.push(FleetSeries::failed(&labels(place), &config::without_secrets(&why)));
+    let failed = done.failed.into_iter().map(|(place, why)| (labels(place), why));
+    let lost = done.lost.into_iter().map(|(labels, why)| (shown(&labels), why));
+    for (labels, why) in failed.chain(lost) {
+        series.push(FleetSeries::failed(&labels, &config::without_secrets(&why)));
         codes.push(ExitCode::Failure);
     }
     let warnings: Vec<String> = server.warnings().iter().map(|warning| config::without_secrets(warning)).collect();
+    let is_empty = series.is_empty();
     // What may be missing may leak, and nothing is no proof.
-    if !warnings.is_empty() || codes.is_empty() {
+    if !warnings.is_empty() || is_empty {
         codes.push(ExitCode::Failure);
     }
-    let report = FleetReport::new(config::without_secrets(server.name()), told(&asking, &joined), warnings, series);
+    let report =
+        FleetReport::new(config::without_secrets(server.name()), told(&asking, &joined, done.ended), warnings, series);
     let mut answer = Answer::new(together(&codes));
     answer.print(
         match arguments.format {
@@ -225,7 +241,7 @@ pub fn fleet(arguments: &Arguments) -> Done {
         }
         .as_bytes(),
     );
-    if joined.groups.is_empty() {
+    if is_empty {
         answer.lacks(&asking.nothing());
     }
     if let Some(directory) = &arguments.to {
@@ -289,6 +305,11 @@ fn asking<'a>(arguments: &Arguments, server: &'a Server, range: Range) -> Result
             other.option()
         ));
     }
+    if let Some(text) = arguments.memory.as_deref().filter(|text| is_list(text)) {
+        return Err(format!(
+            "--memory '{text}' has several metrics: expected one query; judge one after the other, each by its own command"
+        ));
+    }
     let rates = ["rate(", "irate(", "increase(", "delta(", "idelta(", "deriv("];
     let memory = arguments.memory.as_deref().unwrap_or_default().trim_start();
     if rates.iter().any(|rate| memory.starts_with(rate)) {
@@ -324,6 +345,12 @@ fn asking<'a>(arguments: &Arguments, server: &'a Server, range: Range) -> Result
     })
 }
 
+/// Whether a text is names of metrics with commas between, as `analyze` takes those of columns.
+fn is_list(text: &str) -> bool {
+    let name = |text: &str| Query::new(text).metric().is_some();
+    text.contains(',') && text.split(',').all(name)
+}
+
 /// Two quantities that the same query is for.
 fn same(queries: &BTreeMap<Quantity, Query>) -> Option<(Quantity, Quantity)> {
     let mut seen: BTreeMap<&str, Quantity> = BTreeMap::new();
@@ -352,7 +379,7 @@ fn shown(labels: &Labels) -> Labels {
 }
 
 /// What was asked for, as it is told.
-fn told(asking: &Asking<'_>, joined: &Joined) -> Vec<[String; 3]> {
+fn told(asking: &Asking<'_>, joined: &Joined, ended: usize) -> Vec<[String; 3]> {
     let mut rows = Vec::new();
     let (name, Range { points, step, .. }) = (asking.asked.kind.full(), asking.range);
     let memory = match asking.asked.memory_unit {
@@ -368,11 +395,24 @@ fn told(asking: &Asking<'_>, joined: &Joined) -> Vec<[String; 3]> {
         };
         rows.push([quantity.option().trim_start_matches('-').to_owned(), config::without_secrets(query.text()), how]);
     }
+    let without = |group: &&Group| group.members.iter().all(|member| member.of(Quantity::Requests).is_none());
+    let groups = joined.groups.iter().filter(without).filter(|_| asking.queries.contains_key(&Quantity::Requests));
+    let names: Vec<String> = groups.map(|group| written(&shown(&group.labels))).collect();
+    if !names.is_empty() {
+        let few = names[..names.len().min(NAMED)].join(", ");
+        let more = if names.len() > NAMED { " and so on" } else { "" };
+        let how = format!("without requests, and judged by the hour: {few}{more}");
+        rows.push(["by time".into(), format!("{} of {} series", names.len(), joined.groups.len()), how]);
+    }
     for (quantity, why) in &joined.left_out {
         let why = format!("left out: {}", config::without_secrets(why));
         rows.push([quantity.option().trim_start_matches('-').to_owned(), String::new(), why]);
     }
     let span = format_seconds(points.saturating_sub(1) as f64 * step);
     rows.push(["time".into(), format!("the last {span}"), format!("a reading every {}", format_seconds(step))]);
+    if ended > 0 {
+        let how = "listed, and left out: their last reading was before, or they are 0 all the time";
+        rows.push(["ended".into(), format!("{ended} series"), how.into()]);
+    }
     rows
 }

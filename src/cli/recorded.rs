@@ -9,9 +9,11 @@ use crate::table::{self, Decimal, Mapping, RequestsAre, Table, usual_budgets};
 use crate::verdict::ExitCode;
 use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::io::{self, BufRead, Read};
 use std::path::Path;
+use std::rc::Rc;
 
 /// What a file begins with that gzip or zstd compressed.
 const GZIP: &[u8] = b"\x1f\x8b";
@@ -24,10 +26,10 @@ pub struct How {
     /// first level, `5%` or `1%/day`. May be given again for other resources: `descriptors=0.01/request`, `threads=60/hour`,
     /// `tmpfs=64 B/request`. By default the run's own, and for a file 64 B, 0.01 descriptors and 0.01 threads per request, or 1 MiB,
     /// 60 and 60 per hour if it has no requests.
-    #[arg(long, value_name = "[RESOURCE=]AMOUNT")]
+    #[arg(long, value_name = "[RESOURCE=]AMOUNT", allow_hyphen_values = true)]
     budget: Vec<RecordedBudget>,
     /// How long the processes of a table warm up, such as `10m`: so much of the begin of each life isn't judged.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     warm_up: Option<Span>,
     #[command(flatten)]
     columns: Columns,
@@ -56,6 +58,12 @@ impl How {
             (true, Some(_)) => {
                 return Err(format!(
                     "{}: --warm-up is for tables; that of a run is a phase of its harness file, or was given to `attach`",
+                    input.display()
+                ));
+            }
+            (true, None) if self.columns.mapping() != Mapping::default() => {
+                return Err(format!(
+                    "{}: it is a run directory, which has no columns: --memory and the like are for tables",
                     input.display()
                 ));
             }
@@ -233,7 +241,7 @@ fn cut_warm_up(record: &mut RunRecord, seconds: f64) -> Result<(), String> {
 }
 
 /// Standard input or a file, without the compression of gzip or zstd.
-fn open(input: &Path) -> Result<Box<dyn Read>, String> {
+fn open(input: &Path) -> Result<(Box<dyn Read>, CutOff), String> {
     let failed = |error: io::Error| {
         let server = input.to_str().is_some_and(|text| text.starts_with("http://") || text.starts_with("https://"));
         let advice = if server { "; what a server of metrics has, `seepage fleet URL` judges" } else { "" };
@@ -247,13 +255,36 @@ fn open(input: &Path) -> Result<Box<dyn Read>, String> {
     let mut file = io::BufReader::new(file);
     // What comes through a pipe may come in pieces, but never in one of a single byte.
     let begin = file.fill_buf().map_err(failed)?;
-    Ok(if begin.starts_with(GZIP) {
-        Box::new(MultiGzDecoder::new(file))
+    let cut_off = CutOff::default();
+    let file: Box<dyn Read> = if begin.starts_with(GZIP) {
+        Box::new(Gzip { decoder: MultiGzDecoder::new(file), cut_off: CutOff::clone(&cut_off) })
     } else if begin.starts_with(ZSTD) {
         Box::new(Zstd { frame: None, rest: Some(file) })
     } else {
         Box::new(file)
-    })
+    };
+    Ok((file, cut_off))
+}
+
+/// Whether what was compressed ended in the middle.
+type CutOff = Rc<Cell<bool>>;
+
+/// What gzip compressed: where it is cut off, it ends, as a file does whose last line is torn.
+struct Gzip<R> {
+    decoder: MultiGzDecoder<R>,
+    cut_off: CutOff,
+}
+
+impl<R: BufRead> Read for Gzip<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.decoder.read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                self.cut_off.set(true);
+                Ok(0)
+            }
+            read => read,
+        }
+    }
 }
 
 /// What zstd compressed, frame by frame: one after the other, as `zstd` appends them.
@@ -288,10 +319,16 @@ fn read_table(input: &Path, mapping: &Mapping) -> Result<RunRecord, String> {
     let path = input.display();
     let name = input.file_name().unwrap_or(input.as_os_str()).to_string_lossy();
     let name = if name == "-" { "standard input".into() } else { name };
-    let table = table::read(open(input)?, &name, mapping).map_err(|error| match error.line {
+    let (file, cut_off) = open(input)?;
+    let mut table = table::read(file, &name, mapping).map_err(|error| match error.line {
         Some(line) => format!("{path}:{line}: {}", error.what),
         None => format!("{path}: {}", error.what),
     })?;
+    if cut_off.get() {
+        table
+            .notes
+            .push("what gzip compressed ends in the middle: it is cut off, and what came before is judged".into());
+    }
     Ok(with_usual_budgets(table))
 }
 

@@ -1,7 +1,8 @@
 //! A fleet, portion by portion: fetched by a few connections, put together, and handed on to be judged.
 
 use super::api::Server;
-use crate::fleet::{Batch, Group, Joined, Quantity, Query, Range, Recent, batches, join, written};
+use super::silent::{Silence, without_memory};
+use crate::fleet::{Batch, Group, Joined, Member, Quantity, Query, Range, Recent, batches, join, written};
 use crate::model::{RunRecord, Sample};
 use crate::table::prometheus::{Labels, Point};
 use crate::table::{Asked, Readings, SeriesRow, Table, of_series};
@@ -15,7 +16,7 @@ use std::sync::{Mutex, PoisonError};
 /// Connections at once: the server has others to answer.
 const CONNECTIONS: usize = 4;
 /// Points of one answer: some 25 MiB.
-const MOST_POINTS: u64 = 1_000_000;
+pub(super) const MOST_POINTS: u64 = 1_000_000;
 /// Series of a fleet.
 const MOST_SERIES: usize = 100_000;
 /// Moments at which the series of an expression are looked for: what is there for less than the time between two is too short to be
@@ -54,6 +55,10 @@ pub struct Done<T> {
     pub judged: Vec<T>,
     /// Places of groups that could not be judged, and why.
     pub failed: Vec<(usize, String)>,
+    /// Series that are listed and can't be judged, and why; others of their groups were.
+    pub lost: Vec<(Labels, String)>,
+    /// How many series are listed and had ended before, or are zeros all the time.
+    pub ended: usize,
 }
 
 /// What was fetched of a group.
@@ -64,6 +69,7 @@ pub struct Gathered<'a> {
     asked: Asked,
     readings: Vec<Readings>,
     gap: f64,
+    until: f64,
 }
 
 impl Gathered<'_> {
@@ -72,7 +78,7 @@ impl Gathered<'_> {
     /// # Errors
     /// If nothing can be judged.
     pub fn table(&self) -> Result<Table, String> {
-        of_series(&written(&self.group.labels), &self.asked, &self.readings, self.gap)
+        of_series(&written(&self.group.labels), &self.asked, &self.readings, (self.gap, self.until))
     }
 
     /// When its record begins, in Unix time: zeros before the first process may have been left out of it.
@@ -92,7 +98,7 @@ impl Gathered<'_> {
             Readings { name: one.name.clone(), rows }
         };
         let readings: Vec<Readings> = self.readings.iter().map(later).filter(|one| !one.rows.is_empty()).collect();
-        of_series(&written(&self.group.labels), &self.asked, &readings, self.gap)
+        of_series(&written(&self.group.labels), &self.asked, &readings, (self.gap, self.until))
     }
 }
 
@@ -198,7 +204,7 @@ impl Asking<'_> {
         let batches = self.portions(joined);
         let joined = &*joined;
         let (next, failures) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        let done = Mutex::new(Done { judged: Vec::new(), failed: Vec::new() });
+        let done = Mutex::new(Done { judged: Vec::new(), failed: Vec::new(), lost: Vec::new(), ended: 0 });
         let one = || {
             while let Some((batch, range)) = batches.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let given_up = failures.load(Ordering::Relaxed) >= IN_A_ROW;
@@ -264,7 +270,24 @@ impl Asking<'_> {
         Ok(fetched)
     }
 
-    /// Puts each group of a portion together and hands it on. One without any reading was there at another time.
+    /// Places of the series of a portion that have no reading.
+    fn silent(&self, (batch, range): (&Batch, &Range), joined: &Joined, fetched: &Fetched) -> Vec<usize> {
+        let list = joined.lists.get(&Quantity::Memory).map(Vec::as_slice).unwrap_or_default();
+        let is_known = |place: usize| {
+            let recent = self.recent.map(|recent| recent.lock().unwrap_or_else(PoisonError::into_inner));
+            recent
+                .zip(list.get(place))
+                .is_some_and(|(recent, labels)| recent.knows(Quantity::Memory, labels, &self.range, range))
+        };
+        let memory = fetched.get(&Quantity::Memory);
+        let is_answered =
+            |place: usize| memory.and_then(|series| series.get(&place)).is_some_and(|one| !one.is_empty());
+        let groups = joined.groups.get(batch.groups.clone()).unwrap_or_default();
+        let members = groups.iter().flat_map(|group| &group.members).map(|member| member.memory);
+        members.filter(|place| !is_answered(*place) && !is_known(*place)).collect()
+    }
+
+    /// Puts each group of a portion together and hands it on. A series without a reading is accounted for.
     fn hand_on<T>(
         &self,
         (batch, range): (&Batch, &Range),
@@ -274,28 +297,29 @@ impl Asking<'_> {
         done: &Mutex<Done<T>>,
     ) {
         let lists = joined.lists.get(&Quantity::Memory).map(Vec::as_slice).unwrap_or_default();
+        let silent = self.silent((batch, range), joined, &fetched);
+        let mut silent = self.ask_again(batch, joined, &silent);
         for place in batch.groups.clone() {
             let Some(group) = joined.groups.get(place) else { continue };
             let mut readings = Vec::with_capacity(group.members.len());
             for member in &group.members {
                 // What is put together is dropped: a portion is never there twice.
-                let memory = fetched.get_mut(&Quantity::Memory).and_then(|series| series.remove(&member.memory));
-                let known = |quantity: Quantity, fresh: &[Point]| {
-                    let labels = joined.lists.get(&quantity)?.get(member.of(quantity)?)?;
-                    let mut recent = self.recent?.lock().unwrap_or_else(PoisonError::into_inner);
-                    Some(recent.take(quantity, labels, &self.range, range, fresh))
+                let memory = match silent.remove(&member.memory) {
+                    Some(Silence::Found(points)) => Ok(points),
+                    Some(silence) => Err(silence),
+                    None => {
+                        let memory = fetched.get_mut(&Quantity::Memory);
+                        Ok(memory.and_then(|series| series.remove(&member.memory)).unwrap_or_default())
+                    }
                 };
-                let memory = memory.unwrap_or_default();
-                let memory = known(Quantity::Memory, &memory).unwrap_or(memory);
-                let beside = Quantity::BESIDE.map(|quantity| {
-                    let points = fetched.get(&quantity).and_then(|series| series.get(&member.of(quantity)?));
-                    let fresh = points.map(Vec::as_slice).unwrap_or_default();
-                    known(quantity, fresh).map_or(Cow::Borrowed(fresh), Cow::Owned)
-                });
-                let rows = rows(&memory, beside.each_ref().map(|points| &points[..]));
-                // Exporters go on with zeros for what has ended: it is no series of this time.
-                if rows.iter().any(|row| row.memory > 0.0) {
-                    readings.push(Readings { name: lists.get(member.memory).map_or_else(String::new, written), rows });
+                let rows = self.put_together(member, memory.as_deref().unwrap_or_default(), range, (joined, &fetched));
+                let Some(labels) = lists.get(member.memory) else { continue };
+                match memory.err().or_else(|| without_memory(&rows)) {
+                    None | Some(Silence::Found(_)) => readings.push(Readings { name: written(labels), rows }),
+                    Some(Silence::Ended) => done.lock().unwrap_or_else(PoisonError::into_inner).ended += 1,
+                    Some(Silence::Lost(why)) => {
+                        done.lock().unwrap_or_else(PoisonError::into_inner).lost.push((labels.clone(), why));
+                    }
                 }
             }
             if readings.is_empty() {
@@ -308,13 +332,35 @@ impl Asking<'_> {
                 start: self.asked.start.clone().filter(|_| has(Quantity::Start)),
                 ..self.asked.clone()
             };
-            let made = work(&Gathered { group, asked, readings, gap: self.gap });
+            let made = work(&Gathered { group, asked, readings, gap: self.gap, until: self.range.end() });
             let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
             match made {
                 Ok(made) => done.judged.push(made),
                 Err(why) => done.failed.push((place, why)),
             }
         }
+    }
+
+    /// The readings of a series with what goes with them, and what is known of them from the look before.
+    fn put_together(
+        &self,
+        member: &Member,
+        memory: &[Point],
+        range: &Range,
+        (joined, fetched): (&Joined, &Fetched),
+    ) -> Vec<SeriesRow> {
+        let known = |quantity: Quantity, fresh: &[Point]| {
+            let labels = joined.lists.get(&quantity)?.get(member.of(quantity)?)?;
+            let mut recent = self.recent?.lock().unwrap_or_else(PoisonError::into_inner);
+            Some(recent.take(quantity, labels, &self.range, range, fresh))
+        };
+        let all = known(Quantity::Memory, memory);
+        let beside = Quantity::BESIDE.map(|quantity| {
+            let points = fetched.get(&quantity).and_then(|series| series.get(&member.of(quantity)?));
+            let fresh = points.map(Vec::as_slice).unwrap_or_default();
+            known(quantity, fresh).map_or(Cow::Borrowed(fresh), Cow::Owned)
+        });
+        rows(all.as_deref().unwrap_or(memory), beside.each_ref().map(|points| &points[..]))
     }
 }
 

@@ -5,6 +5,7 @@ mod address;
 mod api;
 mod fleet;
 mod push;
+mod silent;
 
 pub use api::Server;
 pub use fleet::{Asking, Gathered};

@@ -106,7 +106,7 @@ impl<T: Serialize + DeserializeOwned> Kept<T> {
         }
         let document: Document<T> = serde_json::from_slice(&bytes).map_err(torn)?;
         if document.asked != self.asked {
-            let what = format!("then it was `{}`, now it is `{}`", document.asked, self.asked);
+            let what = format!("then it was asked for `{}`, now for `{}`", document.asked, self.asked);
             return Err(KeptError::Other { path: path.to_owned(), what });
         }
         Ok(Some(document.content))
@@ -142,7 +142,7 @@ mod tests {
         drop(kept);
         assert_eq!(open(&path, "q").unwrap().1, Some(vec![1, 2]));
         let error = open(&path, "other").unwrap_err().to_string();
-        assert!(error.contains("then it was `q`, now it is `other`"), "{error}");
+        assert!(error.contains("then it was asked for `q`, now for `other`"), "{error}");
     }
 
     #[test]

@@ -299,8 +299,15 @@ fn standard_input_and_what_gzip_compressed_are_read() {
     std::fs::write(bench.path().join("x.csv.gz"), &packed).unwrap();
     assert_eq!(judged(&bench, &["x.csv.gz"])["verdict"], "leak");
     std::fs::write(bench.path().join("cut.csv.gz"), &packed[..packed.len() / 2]).unwrap();
-    let cut = judged(&bench, &["cut.csv.gz"]);
-    assert!(cut["error"].as_str().is_some_and(|error| error.starts_with("cut.csv.gz: ")), "{cut}");
+    // What is there of it is judged, and a line that is torn is told as ever.
+    let cut = analyze(&bench, &["cut.csv.gz"]);
+    let told = ["What gzip compressed ends in the middle", "Memory grew from"];
+    assert!(told.iter().all(|told| cut.stdout.contains(told)), "{}", cut.story());
+    let mut damaged = packed.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    std::fs::write(bench.path().join("damaged.csv.gz"), &damaged).unwrap();
+    let damaged = judged(&bench, &["damaged.csv.gz"]);
+    assert!(damaged["error"].as_str().is_some_and(|error| error.starts_with("damaged.csv.gz: ")), "{damaged}");
     let mut command = bench.seepage();
     command.args(["analyze", "-"]).stdin(std::fs::File::open(bench.path().join("x.csv.gz")).unwrap());
     let ended = bench.ended(command.output().unwrap());
@@ -341,6 +348,10 @@ fn a_warm_up_is_cut_from_each_life() {
     std::fs::create_dir(bench.path().join("run")).unwrap();
     let run = analyze(&bench, &["run", "--warm-up", "2h"]);
     assert!(run.stderr.contains("--warm-up is for tables"), "{}", run.story());
+    let run = analyze(&bench, &["run", "--memory", "rss_kib"]);
+    assert!(run.code == Some(1) && run.stderr.contains("a run directory, which has no columns"), "{}", run.story());
+    let negative = analyze(&bench, &["x.csv", "--warm-up", "-5m"]);
+    assert!(negative.code == Some(2) && negative.stderr.contains("`-5m` is not a duration"), "{}", negative.story());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod files;
 mod proxy;
 mod real;
+mod silent;
 mod stand_in;
 mod watch;
 
@@ -43,7 +44,9 @@ fn right(_: &Asked) -> Reply {
 #[test]
 fn each_series_is_judged_and_the_worst_comes_first() {
     let bench = Bench::new();
-    let gone = Series::new("mem", &[("job", "shop"), ("pod", "gone")], |_| None);
+    // It has ended before, and is listed still.
+    let before = long_ago();
+    let gone = Series::new("mem", &[("job", "shop"), ("pod", "gone")], move |t| (t < before).then_some(50.0 * MIB));
     // What an exporter says of processes that have ended.
     let dead = Series::new("mem", &[("job", "shop"), ("pod", "gone too")], |_| Some(0.0));
     let pods = vec![pod("a", 0.0), pod("b", 30.0), gone, dead, pod("c", 300.0), pod("other", 0.0)];
@@ -98,6 +101,14 @@ fn what_goes_with_memory_is_found_by_its_labels() {
     let line = &lines(&ended)[0];
     assert_eq!((&line["per"], &line["labels"]["pod"]), (&"request".into(), &"a".into()));
     assert!((line["estimate"].as_f64().unwrap() / 1024.0 - 1.0).abs() < 0.05, "{line}");
+    // One that has no counter is told to be judged by time.
+    let some = StandIn::new(
+        vec![of("mem", "", |_| 50.0 * MIB), pod("b", 0.0), of("served", "", |t| (10.0 * t).round())],
+        right,
+    );
+    let ended = fleet(&bench, &some.url, &["--memory", "mem", "--requests", "served"]);
+    let told = ["1 of 2 series", "without requests, and judged by the hour: {job=\"shop\",pod=\"b\"}"];
+    assert!(told.iter().all(|told| ended.stdout.contains(told)), "{}", ended.story());
     let wrong = fleet(&bench, &server.url, &["--memory", "mem", "--requests", "rate(served[5m])"]);
     assert_eq!(wrong.code, Some(2), "{}", wrong.story());
     assert!(wrong.stderr.contains("give the counter itself"), "{}", wrong.story());
@@ -358,6 +369,20 @@ fn what_is_meant_otherwise_is_told_and_no_pass() {
         let ended = fleet(&bench, url, &["--memory", query]);
         assert_eq!(ended.code, Some(2), "{}", ended.story());
         assert!(ended.stderr.contains(told), "{}", ended.story());
+    }
+    for (option, value, told) in [
+        ("--budget", "1 KB/hour", "write kB for 1000, KiB for 1024"),
+        ("--budget", "-1 MiB/hour", "found `-1 MiB/hour`"),
+        ("--timeout", "0s", "expected more than no time at all"),
+        ("--since", "-6h", "`-6h` is not a duration"),
+        ("--by", "pod,,job", "expected labels, with commas between"),
+        ("--memory", "process_resident_memory_bytes,used_mib", "has several metrics: expected one query"),
+    ] {
+        let usual = ["--memory", "process_resident_memory_bytes"];
+        let usual = if option == "--memory" { &usual[..0] } else { &usual };
+        let ended = fleet(&bench, &server.url, &[usual, &[option, value]].concat());
+        assert_eq!(ended.code, Some(2), "{option} {value}: {}", ended.story());
+        assert!(ended.stderr.contains(told), "{option} {value}: {}", ended.story());
     }
     let ended =
         fleet(&bench, &server.url, &["--memory", "process_resident_memory_bytes", "--to", file.to_str().unwrap()]);

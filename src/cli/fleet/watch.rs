@@ -32,7 +32,7 @@ pub struct Watching {
     /// Judge again and again, this often, until Ctrl-C or TERM; what is known is served as metrics. A leak is told when two windows of `--since`, one
     /// after the other, prove it, and it stands out in the whole fleet. So `--since` should be twice as long as the rhythm of the load: 2d where it is that
     /// of a day, for the rise of a morning looks like a leak.
-    #[arg(long, value_name = "TIME", conflicts_with_all = ["to", "format", "inconclusive"])]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with_all = ["to", "format", "inconclusive"])]
     watch: Option<Span>,
     /// Where `/metrics` is served.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9187", requires = "watch")]
@@ -48,7 +48,7 @@ pub struct Watching {
     #[arg(long, requires = "state")]
     moved: bool,
     /// Memory that no process may have, such as `512 MiB`: the time until then is served.
-    #[arg(long, value_name = "SIZE", requires = "watch")]
+    #[arg(long, value_name = "SIZE", requires = "watch", allow_hyphen_values = true)]
     limit: Option<Bytes>,
 }
 
@@ -141,12 +141,15 @@ pub fn watch(arguments: &Arguments, every: Duration) -> Done {
 /// What the state depends on: what is known of a series holds for this alone.
 fn asked(arguments: &Arguments) -> String {
     let Arguments { preset, memory, swap, requests, start, by, since, step, budget, .. } = arguments;
-    let preset = preset.map(|preset| preset.name);
-    let since = [since, step].map(|span| span.0.as_secs_f64());
-    format!(
-        "preset {preset:?}, memory {memory:?}, swap {swap:?}, requests {requests:?}, start {start:?}, by {by:?}, since and step \
-         {since:?}, budget {budget:?}"
-    )
+    let queries = [("--memory", memory), ("--swap", swap), ("--requests", requests), ("--start", start)];
+    let mut words: Vec<String> = preset.iter().map(|preset| format!("--preset {}", preset.name)).collect();
+    words.extend(queries.iter().filter_map(|(option, query)| Some(format!("{option} '{}'", query.as_ref()?))));
+    if !by.is_empty() {
+        words.push(format!("--by {}", by.join(",")));
+    }
+    words.push(format!("--since {} --step {}", since.to_string().replace(' ', ""), step.to_string().replace(' ', "")));
+    words.extend(budget.iter().map(|budget| format!("--budget '{budget}'")));
+    words.join(" ")
 }
 
 /// What is answered for a path.

@@ -55,6 +55,20 @@ pub fn batches(joined: &Joined, queries: &BTreeMap<Quantity, Query>, groups: Ran
     out
 }
 
+/// The query of a portion, narrowed down to some series of it.
+pub fn narrowed(portion: &Query, some: &[&Labels]) -> Query {
+    // Within a portion, the label that tells most apart asks for the least.
+    let mut values: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (label, value) in some.iter().copied().flatten().filter(|(label, _)| can_be_matched(label)) {
+        values.entry(label).or_default().insert(value);
+    }
+    values.retain(|label, _| some.iter().all(|labels| labels.contains_key(*label)));
+    match values.into_iter().max_by_key(|(_, values)| values.len()) {
+        Some((label, values)) => Query::new(&portion.only(label, &values.into_iter().collect::<Vec<_>>())),
+        None => portion.clone(),
+    }
+}
+
 struct Asker<'a> {
     joined: &'a Joined,
     queries: &'a BTreeMap<Quantity, Query>,
@@ -172,6 +186,17 @@ mod tests {
         assert_eq!(batches.len(), 1);
         assert_eq!(batches[0].asks[0], Ask { quantity: Quantity::Memory, query: "mem".into(), series: 20 });
         assert!(super::batches(&Joined::default(), &queries, 0..1, 720).is_empty());
+    }
+
+    #[test]
+    fn some_series_of_a_portion_are_asked_for_alone() {
+        let (joined, queries) = fleet(2_000, &[]);
+        let portion = &batches(&joined, &queries, 0..7, 720)[0].asks[0].query;
+        let list = &joined.lists[&Quantity::Memory];
+        let of = |pod: &str| list.iter().find(|labels| labels["pod"] == pod).unwrap();
+        let query = narrowed(&Query::new(portion), &[of("pod-00003"), of("pod-00005")]);
+        assert!(query.is_selector() && query.text().ends_with(",pod=~\"pod-00003|pod-00005\"}"), "{}", query.text());
+        assert_eq!(narrowed(&Query::new("mem"), &[&Labels::new()]).text(), "mem");
     }
 
     #[test]

@@ -9,7 +9,7 @@ mod query;
 mod range;
 mod recent;
 
-pub use batch::{Ask, Batch, batches};
+pub use batch::{Ask, Batch, batches, narrowed};
 pub use join::{Group, Joined, Member, Quantity, join};
 pub use preset::{PRESETS, Preset};
 pub use query::Query;

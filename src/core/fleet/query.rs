@@ -54,6 +54,14 @@ impl Query {
         }
     }
 
+    /// The query for the last value that each series of a selector had within `window` seconds before a moment; `None` of an expression.
+    ///
+    /// Without it, a server answers what it takes for the value at that moment, and nothing of what has ended by then.
+    pub fn last_within(&self, window: f64) -> Option<String> {
+        let (name, matchers) = self.selector.as_ref()?;
+        Some(format!("last_over_time({name}{{{matchers}}}[{:.0}ms])", (window * 1e3).max(1.0)))
+    }
+
     /// The labels of an answer, without what was put into it, nor the name of the metric: that isn't whose the series is.
     pub fn own(&self, mut labels: Labels) -> Labels {
         labels.remove(MARK);
@@ -165,6 +173,14 @@ mod tests {
             "label_replace(a - b, \"seepage_kept\", \"1\", \"pod\", \"a\\\\.1|b\\\"c|\") and on (seepage_kept) \
              label_replace(vector(1), \"seepage_kept\", \"1\", \"\", \"\")"
         );
+    }
+
+    #[test]
+    fn the_last_value_of_a_selector_can_be_asked_for() {
+        assert_eq!(Query::new("up").last_within(0.5).unwrap(), "last_over_time(up{}[500ms])");
+        let only = Query::new(&Query::new("up{job=\"x\"}").only("pod", &["a"]));
+        assert_eq!(only.last_within(30.0).unwrap(), "last_over_time(up{job=\"x\",pod=~\"a\"}[30000ms])");
+        assert_eq!(Query::new("a + b").last_within(30.0), None);
     }
 
     proptest! {

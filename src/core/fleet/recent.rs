@@ -81,6 +81,14 @@ impl Recent {
         (since > range.start).then_some(since)
     }
 
+    /// Whether a reading of a series is known from before `asked`, in `range`.
+    pub fn knows(&self, quantity: Quantity, labels: &Labels, range: &Range, asked: &Range) -> bool {
+        let line = self.lines.get(&quantity).and_then(|lines| lines.get(labels));
+        line.is_some_and(|line| {
+            line.points(range.step).iter().any(|point| (range.start..asked.start).contains(&point.t))
+        })
+    }
+
     /// Takes what was answered for a series in the time `asked`, and gives all that is known of it in `range`.
     pub fn take(
         &mut self,

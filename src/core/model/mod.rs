@@ -36,6 +36,6 @@ pub use thin::{MOST_READINGS, Reading, Thinner};
 pub use understood::{MemoryKind, TableDoubt, Taken, Understood};
 pub use units::{
     Budget, Bytes, Per, Share, UnitError, amount_pattern, format_bytes, format_count, format_seconds, number_pattern,
-    parse_amount, parse_number,
+    parse_amount, parse_number, unit_hint,
 };
 pub use worker::{WorkerId, shown_command};

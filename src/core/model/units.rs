@@ -7,10 +7,20 @@ use thiserror::Error;
 
 /// A quantity that was written in a way we don't understand.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("`{found}` is not {expected}")]
+#[error("`{found}` is not {expected}{}", unit_hint(found))]
 pub struct UnitError {
     found: String,
     expected: &'static str,
+}
+
+/// What to write in the place of a unit that may be two, or nothing; for the end of a message.
+pub fn unit_hint(text: &str) -> &'static str {
+    let of = |word: &str| text.split(|c: char| !c.is_ascii_alphabetic()).any(|other| other == word);
+    if of("KB") || of("kb") || of("Kb") || of("K") || of("k") {
+        "; KB may be 1000 bytes or 1024: write kB for 1000, KiB for 1024"
+    } else {
+        ""
+    }
 }
 
 /// A size in bytes, written like `64 KiB`.
@@ -257,6 +267,16 @@ mod tests {
         for text in ["", "64", "KiB", "-1 KiB", "1e3 B", "inf B", "1.2.3 MiB", "99999999999 TiB"] {
             assert!(text.parse::<Bytes>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_unit_that_may_be_two_is_told() {
+        for text in ["1KB", "1 kb", "64 K"] {
+            let error = text.parse::<Bytes>().unwrap_err().to_string();
+            assert!(error.ends_with("write kB for 1000, KiB for 1024"), "{error}");
+        }
+        assert!("1 KB/hour".parse::<Budget>().unwrap_err().to_string().contains("KiB for 1024"));
+        assert!(!"1 XB".parse::<Bytes>().unwrap_err().to_string().contains("1024"));
     }
 
     #[test]

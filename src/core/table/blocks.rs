@@ -68,6 +68,8 @@ fn renamed(name: &[u8]) -> Vec<u8> {
         b"USS" | b"PSS" | b"Swap" => [name, b" (KiB)"].concat(),
         b"RES" => b"RES (RSS, KiB)".to_vec(),
         b"TIME" | b"TIME+" => [b"CPU ", name].concat(),
+        // When a process began, as people read it, is another text on another day; its age is no clock of all.
+        b"START" | b"ELAPSED" => [b"ps ", name].concat(),
         name => name.to_vec(),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::lines::words;
 use super::shown;
+use super::zone::parts;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 
 const WEEKDAYS: [&[u8]; 7] = [b"mon", b"tue", b"wed", b"thu", b"fri", b"sat", b"sun"];
@@ -22,6 +23,8 @@ pub(super) enum Form {
     Date,
     /// A time of day: seconds since midnight.
     OfDay,
+    /// How long it has been, in seconds.
+    Age,
 }
 
 /// Days of Excel between its beginning and 1970, and what years around ours are in them.
@@ -64,6 +67,8 @@ pub(super) struct Clock {
     /// The name of the time zone that was written last, if it is no offset.
     zone: Option<String>,
     form: Option<Form>,
+    /// Whether times count from a beginning of their own.
+    ages: bool,
     /// The place of the format that fitted last.
     fits: usize,
 }
@@ -71,6 +76,11 @@ pub(super) struct Clock {
 impl Clock {
     pub fn new(format: Option<String>) -> Self {
         Clock { format, ..Clock::default() }
+    }
+
+    /// A clock of times that count from a beginning of their own: what has colons in it is no time of day.
+    pub fn of_ages(self) -> Self {
+        Clock { ages: true, ..self }
     }
 
     /// The form of the times so far.
@@ -116,6 +126,9 @@ impl Clock {
         {
             return Ok((Form::Number, number));
         }
+        if let Some(age) = age(text).filter(|_| self.ages) {
+            return Ok((Form::Age, age));
+        }
         if let Ok(time) = DateTime::parse_from_rfc3339(&text.replacen(',', ".", 1)) {
             return Ok((Form::Date, seconds(&time.naive_utc())));
         }
@@ -143,6 +156,16 @@ impl Clock {
             if let Ok(time) = NaiveTime::parse_from_str(&plain, format) {
                 return Ok((Form::OfDay, of_day(time)));
             }
+        }
+        if let Some(beyond) = age(&plain).filter(|_| plain.matches(':').count() == 2) {
+            return Ok((Form::OfDay, beyond));
+        }
+        if age(&plain).is_some() {
+            return Err(format!(
+                "expected a time, found `{}`, which may be hours and minutes, or minutes and seconds: say which with --time-format '%H:%M' or \
+                 '%M:%S'",
+                shown(bytes)
+            ));
         }
         for format in DAYS {
             if let Some(time) = NaiveDate::parse_from_str(&plain, format).ok().and_then(|day| day.and_hms_opt(0, 0, 0))
@@ -201,6 +224,25 @@ pub(super) fn leading(line: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((line.get(..end)?, line.get(end..)?.trim_ascii()))
 }
 
+/// How long it has been, in seconds, as `ps` has it: `03:04`, `02:03:04` or `1-02:03:04`, and more than 24 hours.
+fn age(text: &str) -> Option<f64> {
+    let number = |text: &str| text.parse::<u32>().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
+    let (days, rest) = text.split_once('-').map_or(Some((0, text)), |(days, rest)| Some((number(days)?, rest)))?;
+    let parts: Vec<&str> = rest.split(':').collect();
+    let (seconds, parts) = parts.split_last()?;
+    let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, "0"));
+    number(fraction)?;
+    let minutes: Vec<u32> = parts.iter().map(|part| number(part)).collect::<Option<_>>()?;
+    let (hours, minutes) = match minutes[..] {
+        [minutes] if days == 0 => (0, minutes),
+        [hours, minutes] => (hours, minutes),
+        _ => return None,
+    };
+    let is_clock = number(whole)? < 60 && (parts.len() == 1 || minutes < 60);
+    let seconds: f64 = seconds.parse().ok().filter(|_| is_clock)?;
+    Some(f64::from(days) * DAY + f64::from(hours) * 3600.0 + f64::from(minutes) * 60.0 + seconds)
+}
+
 fn unknown(text: &[u8]) -> String {
     format!(
         "expected a time (a number, 2026-01-01T00:00:00Z, 2026-01-01 00:00:00, 00:00:00, or as `date` writes it), found `{}`; \
@@ -246,75 +288,6 @@ fn seconds(time: &NaiveDateTime) -> f64 {
 fn of_day(time: NaiveTime) -> f64 {
     use chrono::Timelike;
     f64::from(time.num_seconds_from_midnight()) + f64::from(time.nanosecond()) / 1e9
-}
-
-/// A time less its zone, the offset of that in seconds, and its name if it is a name.
-fn parts(text: &str) -> (String, f64, Option<String>) {
-    let mut words: Vec<String> = Vec::new();
-    let (mut offset, mut zone) = (0.0, None);
-    let spaced = split_zone(text).replace(',', " ");
-    for word in spaced.split_whitespace() {
-        let upper = word.to_ascii_uppercase();
-        if let Some(seconds) = numeric_offset(word).filter(|_| !words.is_empty()) {
-            offset = seconds;
-        } else if matches!(upper.as_str(), "Z" | "UTC" | "GMT") {
-            offset = 0.0;
-        } else if is_zone(word) {
-            zone = Some(upper);
-        } else {
-            words.push(word.to_owned());
-        }
-    }
-    (words.join(" "), offset, zone)
-}
-
-/// The time with its `T` and what touches its end as words of their own: `2026-01-01T00:00:00+0100`.
-fn split_zone(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = String::with_capacity(text.len() + 2);
-    let mut colons = 0;
-    for (i, c) in text.char_indices() {
-        let digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_digit);
-        let between = digit(i.checked_sub(1)) && digit(Some(i + 1));
-        match c {
-            'T' | 't' if between => out.push(' '),
-            ',' if between && colons > 0 => out.push('.'),
-            '+' | '-' if between && colons > 0 => {
-                out.push(' ');
-                out.push(c);
-            }
-            'Z' | 'z' if digit(i.checked_sub(1)) && i + 1 == text.len() => out.push_str(" Z"),
-            _ => {
-                colons += usize::from(c == ':');
-                out.push(c);
-            }
-        }
-    }
-    out
-}
-
-/// `+01:00`, `+0100` or `+01` in seconds.
-fn numeric_offset(word: &str) -> Option<f64> {
-    let sign = match word.as_bytes().first()? {
-        b'+' => 1.0,
-        b'-' => -1.0,
-        _ => return None,
-    };
-    let digits: String = word[1..].chars().filter(|c| *c != ':').collect();
-    let fits = matches!(digits.len(), 2 | 4) && digits.bytes().all(|b| b.is_ascii_digit());
-    let number: u32 = digits.parse().ok().filter(|_| fits)?;
-    let (hours, minutes) = if digits.len() == 2 { (number, 0) } else { (number / 100, number % 100) };
-    Some(sign * f64::from(hours * 3600 + minutes * 60))
-}
-
-/// Whether a word is the abbreviation of a time zone: no day, month, AM or PM.
-fn is_zone(word: &str) -> bool {
-    const OTHERS: [&str; 21] = [
-        "MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN", "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP",
-        "OCT", "NOV", "DEC", "AM", "PM",
-    ];
-    let short = (3..=5).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_uppercase());
-    short && !OTHERS.contains(&word)
 }
 
 /// The unit of times that are numbers, in seconds, and how it is known.

@@ -68,6 +68,16 @@ pub(super) struct Raw {
     pub life: u64,
 }
 
+impl Raw {
+    /// Whether all that was read is the same.
+    pub fn is_as(&self, other: &Raw) -> bool {
+        let all = |raw: &Raw| {
+            (raw.memory, raw.swap, raw.requests, raw.descriptors, raw.threads, raw.load.map(f64::to_bits), raw.pulse)
+        };
+        all(self) == all(other)
+    }
+}
+
 impl Reading for Raw {
     type Of = u32;
 
@@ -114,6 +124,8 @@ pub(super) struct Collector {
     pub(super) remarks: Vec<String>,
     /// Whether the tool has no more to say of a process that is dead.
     sees_ends: bool,
+    /// Up to when readings were asked for; up to the last one, if that isn't known.
+    pub(super) until: Option<f64>,
 }
 
 impl Default for Collector {
@@ -137,6 +149,7 @@ impl Default for Collector {
             torn: None,
             remarks: Vec::new(),
             sees_ends: false,
+            until: None,
         }
     }
 }
@@ -261,6 +274,17 @@ impl Collector {
             return Err("its memory is 0 in every row: expected what living processes have".into());
         }
         self.check_sizes(&courses)?;
+        if !self.sees_ends {
+            let last = courses.iter().flat_map(|course| &course.raws).map(|raw| raw.t);
+            let end = self.until.unwrap_or_else(|| last.fold(f64::NEG_INFINITY, f64::max));
+            let by_moments = self.until.is_some();
+            let repeated: u64 = courses.iter_mut().map(|course| course.leave_out_repeated(end, by_moments)).sum();
+            if repeated > 0 {
+                self.remark(format!(
+                    "{repeated} readings before an end or a gap were left out: they repeat an older one, as Prometheus does for 5 min"
+                ));
+            }
+        }
         let mut doubts = Vec::new();
         let mut restarts = 0;
         let many = courses.len() > 1;
@@ -290,6 +314,9 @@ impl Collector {
             Form::OfDay => {
                 self.over_midnight(raws);
                 return Ok(Told { how: "times of day, counted on over midnight".into(), absolute: false });
+            }
+            Form::Age => {
+                return Ok(Told { how: "in hours, minutes and seconds since a beginning".into(), absolute: false });
             }
             Form::Number => {}
         }

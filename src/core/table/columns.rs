@@ -6,7 +6,7 @@ use super::names::{
     THREADS, TIME, TIME_UNITS, WORKER, load_test, normal, split,
 };
 use super::values::{Numbers, is_missing};
-use super::{Mapping, host, metrics, shown, wide};
+use super::{Mapping, host, metrics, shown};
 use crate::model::MemoryKind;
 use csv::ByteRecord;
 
@@ -126,7 +126,7 @@ impl Columns {
         ))
     }
 
-    fn uses(&self, index: usize) -> bool {
+    pub fn uses(&self, index: usize) -> bool {
         let time = self.time.iter().any(|time| time.index == index || time.date == Some(index));
         let one = [self.requests, self.pid, self.start, self.descriptors, self.threads, self.load];
         time || one.contains(&Some(index))
@@ -146,14 +146,14 @@ fn whole_name(plain: &str) -> Option<f64> {
     TIME_UNITS.iter().find(|(unit, _)| *unit == plain).map(|(_, seconds)| *seconds)
 }
 
-struct Names<'a> {
-    header: &'a [Vec<u8>],
-    plain: Vec<String>,
+pub(super) struct Names<'a> {
+    pub header: &'a [Vec<u8>],
+    pub plain: Vec<String>,
     /// Which are metrics with their labels.
     labelled: Vec<bool>,
-    rows: &'a [ByteRecord],
-    mapping: &'a Mapping,
-    delimiter: u8,
+    pub rows: &'a [ByteRecord],
+    pub mapping: &'a Mapping,
+    pub delimiter: u8,
     /// Columns that the user mapped: their names mean nothing else.
     mapped: Vec<usize>,
 }
@@ -259,7 +259,7 @@ impl Names<'_> {
         )
     }
 
-    fn mapped(&self, what: &str, name: &str) -> Result<usize, String> {
+    pub fn mapped(&self, what: &str, name: &str) -> Result<usize, String> {
         let wanted = normal(name);
         let exact = self.header.iter().position(|h| h == name.as_bytes());
         exact.or_else(|| self.plain.iter().position(|plain| *plain == wanted)).ok_or_else(|| {
@@ -319,13 +319,14 @@ impl Names<'_> {
     /// Whether two columns differ by the same in all of the first rows, to a second or a hundredth of what they span.
     fn same_clock(&self, one: &TimeColumn, other: &TimeColumn) -> bool {
         let times = |column: &TimeColumn| {
-            let mut clock = Clock::new(None);
+            let clock = Clock::new(None);
+            let mut clock = if column.wall { clock } else { clock.of_ages() };
             let read = self.rows.iter().map(|row| clock.read(row.get(column.index)?.trim_ascii()).ok());
             let times: Option<Vec<f64>> = read.collect();
             let times = times?;
             let unit = match clock.form() {
                 Form::Number => unit(&times, column.unit, column.wall).ok()?.0,
-                Form::Date | Form::OfDay => 1.0,
+                Form::Date | Form::OfDay | Form::Age => 1.0,
             };
             Some(times.into_iter().map(|t| t * unit).collect::<Vec<_>>())
         };
@@ -384,95 +385,6 @@ impl Names<'_> {
         Ok((Vec::new(), MemoryKind::Unknown))
     }
 
-    /// The columns of a list of names and patterns like `pod-*`, with commas between.
-    fn listed(&self, list: &str, columns: &Columns) -> Result<Vec<Size>, String> {
-        let mut found = match self.matching(list, columns) {
-            // Labels of a metric have commas between, too.
-            Ok(found) if list.contains('*') => return found.into_iter().map(|index| self.size(index)).collect(),
-            _ => Vec::new(),
-        };
-        for name in list.split(',').map(str::trim) {
-            let more =
-                if name.contains('*') { self.matching(name, columns)? } else { vec![self.mapped("memory", name)?] };
-            found.extend(more);
-        }
-        found.sort_unstable();
-        found.dedup();
-        found.into_iter().map(|index| self.size(index)).collect()
-    }
-
-    /// A column of memory with its unit.
-    fn size(&self, index: usize) -> Result<Size, String> {
-        self.unit(index, split(&self.plain[index], &MEMORY_UNITS).1)
-    }
-
-    /// The columns that are nothing else, and whose names have the parts of a pattern like `pod-*`.
-    fn matching(&self, pattern: &str, columns: &Columns) -> Result<Vec<usize>, String> {
-        let (begin, end) = pattern.split_once('*').unwrap_or((pattern, ""));
-        let fits = |name: &[u8]| {
-            name.len() >= begin.len() + end.len()
-                && name.starts_with(begin.as_bytes())
-                && name.ends_with(end.as_bytes())
-        };
-        let all = (0..self.header.len()).filter(|index| !columns.uses(*index));
-        let found: Vec<usize> = all.filter(|index| fits(&self.header[*index])).collect();
-        if found.is_empty() {
-            return Err(format!(
-                "no column is called like `{}`, as --memory wants it; found: {}",
-                shown(pattern.as_bytes()),
-                self.list()
-            ));
-        }
-        Ok(found)
-    }
-
-    /// Columns that are a worker's memory each, as dashboards export it: all that nothing else is known of, if each is of
-    /// numbers, and their unit is known.
-    fn one_for_each_worker(&self, columns: &Columns) -> Result<Vec<Size>, String> {
-        let rest: Vec<usize> = (0..self.header.len()).filter(|index| !columns.uses(*index)).collect();
-        let single = columns.pid.is_none() && columns.workers.is_empty() && columns.requests.is_none();
-        let clock = columns.time.is_some();
-        if rest.is_empty()
-            || !single
-            || !clock
-            || self.rows.is_empty()
-            || !rest.iter().all(|i| self.value_unit(*i).is_some())
-        {
-            return Ok(Vec::new());
-        }
-        let own = rest.iter().all(|index| matches!(self.value_unit(*index), Some(true)));
-        if self.mapping.memory_unit.is_none() && !own {
-            let names: Vec<String> =
-                rest.iter().take(3).map(|index| format!("`{}`", shown(&self.header[*index]))).collect();
-            return Err(format!(
-                "no column is known to hold memory, descriptors or threads; found: {}; if each of {}{} is the memory of one \
-                 process, say its unit with --memory-unit, else choose columns with --memory (such as `--memory 'pod-*'`)",
-                self.list(),
-                names.join(", "),
-                if rest.len() > 3 { " and so on" } else { "" }
-            ));
-        }
-        let named = |index: &usize| self.plain.get(*index).map_or("", String::as_str);
-        if let Some((odd, why)) = wide::odd(&rest.iter().map(named).collect::<Vec<_>>(), &self.values(&rest)) {
-            return Err(format!(
-                "column `{}` {why}: it may be no process as the others are; choose columns with --memory, with commas between them \
-                 (such as `--memory 'pod-*,web'`)",
-                shown(&self.header[rest[odd]])
-            ));
-        }
-        rest.into_iter().map(|index| self.unit(index, None)).collect()
-    }
-
-    /// The first values of these columns, row by row, without rows that lack one.
-    fn values(&self, columns: &[usize]) -> Vec<Vec<f64>> {
-        let mut numbers = Numbers::new(self.delimiter, self.mapping.decimal);
-        let mut value = |row: &ByteRecord, index: usize| {
-            let value = numbers.read(row.get(index)?.trim_ascii(), b"")?;
-            Some(value.number * value.unit.unwrap_or(1) as f64)
-        };
-        self.rows.iter().filter_map(|row| columns.iter().map(|index| value(row, *index)).collect()).collect()
-    }
-
     /// Whether a column has words that differ from row to row.
     fn has_words(&self, index: usize) -> bool {
         let mut numbers = Numbers::new(self.delimiter, self.mapping.decimal);
@@ -482,7 +394,7 @@ impl Names<'_> {
     }
 
     /// Whether the first values of a column have units of their own; `None` if some aren't numbers.
-    fn value_unit(&self, index: usize) -> Option<bool> {
+    pub fn value_unit(&self, index: usize) -> Option<bool> {
         let mut numbers = Numbers::new(self.delimiter, self.mapping.decimal);
         let mut own = false;
         for text in self.rows.iter().filter_map(|row| row.get(index)).map(<[u8]>::trim_ascii) {
@@ -496,7 +408,7 @@ impl Names<'_> {
     }
 
     /// The unit of a column of memory: as it was asked for, else as its name says, else as its values do.
-    fn unit(&self, index: usize, named: Option<u64>) -> Result<Size, String> {
+    pub fn unit(&self, index: usize, named: Option<u64>) -> Result<Size, String> {
         let meant = || MEANT.iter().find(|(name, _)| *name == self.plain[index]).map(|(_, unit)| *unit);
         let unit = self.mapping.memory_unit.or(named).or_else(meant);
         if unit.is_some() || self.value_unit(index) == Some(true) {
@@ -509,7 +421,7 @@ impl Names<'_> {
     }
 
     /// The columns found, for a message: not all of a hostile header.
-    fn list(&self) -> String {
+    pub fn list(&self) -> String {
         const MOST: usize = 30;
         let mut list: Vec<String> = self.header.iter().take(MOST).map(|name| format!("`{}`", shown(name))).collect();
         if self.header.len() > MOST {

@@ -13,6 +13,11 @@ pub(super) struct Course {
     pub begins: BTreeSet<usize>,
 }
 
+/// Seconds for which Prometheus repeats the last value of what has ended without a word.
+const REPEATED: f64 = 300.0;
+/// Usual steps without a reading that are a gap.
+const GAP: f64 = 2.5;
+
 /// In which order the rows of a table stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Order {
@@ -105,6 +110,39 @@ impl Course {
         self.begins.extend(pairs.map(|(_, place)| place));
     }
 
+    /// Leaves out what a server repeats of the last value before a life or the series ends, or a gap begins; says how many. What is there
+    /// at the `end` of all goes on.
+    ///
+    /// Where values were alike for as long before, the last may have been measured again and again.
+    ///
+    /// A server that answers for moments (`by_moments`) may have an old value at the last of them though none is repeated, where they are far
+    /// apart.
+    pub fn leave_out_repeated(&mut self, end: f64, by_moments: bool) -> u64 {
+        let times: Vec<f64> = self.raws.iter().map(|raw| raw.t).collect();
+        let step = clock::typical_step(&times);
+        let (gap, old) = (GAP * step, usize::from(by_moments && 2.0 * step > REPEATED));
+        let begins = |place: usize| {
+            self.begins.contains(&place) || place > 0 && self.raws[place].t - self.raws[place - 1].t > gap
+        };
+        let edges = (0..self.raws.len()).filter(|place| *place == 0 || begins(*place)).chain([self.raws.len()]);
+        let mut out = Vec::new();
+        for edge in edges.collect::<Vec<_>>().windows(2) {
+            let stretch = &self.raws[edge[0]..edge[1]];
+            if edge[1] < self.raws.len() || stretch.last().is_some_and(|last| end - last.t > gap) {
+                let old = if stretch.len() > 2 { repeated(stretch).max(old) } else { 0 };
+                out.extend(edge[1] - old..edge[1]);
+            }
+        }
+        if out.is_empty() {
+            return 0;
+        }
+        let before = |place: usize| out.partition_point(|gone| *gone < place);
+        self.begins = self.begins.iter().map(|place| place - before(*place)).collect();
+        let mut place = 0..;
+        self.raws.retain(|_| place.next().is_some_and(|place| out.binary_search(&place).is_err()));
+        out.len() as u64
+    }
+
     /// Leaves out readings of no memory at all, which no living process has, and begins a life after them; says how many.
     pub fn leave_out_zeros(&mut self) -> u64 {
         let zero = |raw: &Raw| raw.memory == Some(0) && raw.swap.unwrap_or(0) == 0;
@@ -129,4 +167,23 @@ impl Course {
         (self.raws, self.begins) = (kept, begins);
         left_out
     }
+}
+
+/// How many readings at the end of a stretch are one that is repeated.
+fn repeated(stretch: &[Raw]) -> usize {
+    let Some(last) = stretch.last() else { return 0 };
+    let tail = stretch.iter().rev().take_while(|raw| raw.is_as(last)).count();
+    let (before, tail) = stretch.split_at(stretch.len() - tail);
+    let (mut again, mut run, mut longest) = (0, 1, 1);
+    for pair in before.windows(2) {
+        let same = pair[0].is_as(&pair[1]);
+        again += usize::from(same);
+        run = if same { run + 1 } else { 1 };
+        longest = longest.max(run);
+    }
+    // Two are alike by chance; and who asks more often than is measured gets each value again.
+    let stands_out = !before.is_empty() && (tail.len() > longest || 2 * again < before.len());
+    let length = last.t - tail.first().map_or(last.t, |first| first.t);
+    // The first of them may be old by a step.
+    if tail.len() > 1 && stands_out && length <= REPEATED { tail.len() } else { 0 }
 }

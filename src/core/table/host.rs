@@ -18,8 +18,13 @@ const ROUNDED: f64 = 0.01;
 
 /// Whether a table with this first line is vmstat's.
 pub(super) fn is_vmstat(first: &[u8]) -> bool {
-    first.starts_with(b"procs ") && words(first).any(|word| word.windows(6).any(|part| part == b"memory"))
+    is_above_names(first) && words(first).any(|word| word.windows(6).any(|part| part == b"memory"))
         || words(first).take(4).eq([&b"r"[..], b"b", b"swpd", b"free"])
+}
+
+/// Whether it is the line above vmstat's names: `procs ---memory---`, or with `-w` `--procs-- ---memory---`.
+fn is_above_names(text: &[u8]) -> bool {
+    words(text).next().is_some_and(|word| word == b"procs" || word == b"--procs--")
 }
 
 /// Reads vmstat's rows: what memory is neither free nor a cache's is used.
@@ -104,7 +109,7 @@ impl<R: Read> Rows for Vmstat<R> {
         }
         while self.lines.advance()? {
             let text = self.lines.text();
-            if text.is_empty() || text.starts_with(b"procs ") {
+            if text.is_empty() || is_above_names(text) {
                 continue;
             }
             if text.first().is_some_and(|b| !b.is_ascii_digit()) {

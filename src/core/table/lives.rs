@@ -132,11 +132,8 @@ fn median(levels: &[(usize, f64)]) -> f64 {
 pub(super) fn held(course: &Course, whose: &str) -> Option<TableDoubt> {
     let all = course.lives().last()?;
     let raws: Vec<&Raw> = all.iter().filter(|raw| raw.memory.is_some()).collect();
-    let all_of = |raw: &Raw| {
-        (raw.memory, raw.swap, raw.requests, raw.descriptors, raw.threads, raw.load.map(f64::to_bits), raw.pulse)
-    };
     let last = *raws.last()?;
-    let tail = raws.iter().rev().take_while(|raw| all_of(raw) == all_of(last)).count();
+    let tail = raws.iter().rev().take_while(|raw| raw.is_as(last)).count();
     let before = &raws[..raws.len() - tail];
     let (mut run, mut longest, mut changes) = (1, 1, 0);
     for pair in before.windows(2) {

@@ -19,6 +19,7 @@ mod days;
 mod delimited;
 mod encoding;
 mod fuse;
+mod gaps;
 mod host;
 mod json;
 mod lines;
@@ -37,6 +38,7 @@ mod timed;
 mod told;
 mod values;
 mod wide;
+mod zone;
 
 use crate::model::{Budgets, CountingSource, Per, RunRecord, Sample};
 use collect::Collector;

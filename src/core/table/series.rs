@@ -3,6 +3,7 @@
 use super::clock::Clock;
 use super::collect::{Collector, Row};
 use super::columns::{Columns, Size, TimeColumn};
+use super::gaps::{self, Gaps};
 use super::names::{KINDS, MEMORY_UNITS, normal, split};
 use super::{Mapping, Table, sizes};
 use crate::model::MemoryKind;
@@ -76,12 +77,12 @@ pub fn memory_unit(metric: &str) -> Option<u64> {
     split(plain, &MEMORY_UNITS).1.filter(|unit| *unit > 1)
 }
 
-/// Makes a record of series that are judged together, as that of a run called `name`. Where one is missing for more than `gap`
-/// seconds, a life has ended, unless the start of the process says otherwise.
+/// Makes a record of series that are judged together, as that of a run called `name`, of what was asked for up to a moment `until`. Where one
+/// is missing for more than `gap` seconds and memory is lower after it, a life has ended, unless the start of the process says otherwise.
 ///
 /// # Errors
 /// If nothing can be judged.
-pub fn of_series(name: &str, asked: &Asked, series: &[Readings], gap: f64) -> Result<Table, String> {
+pub fn of_series(name: &str, asked: &Asked, series: &[Readings], (gap, until): (f64, f64)) -> Result<Table, String> {
     let rows = series.iter().flat_map(|one| &one.rows).filter(|row| is_size(row.memory));
     let units = [asked.memory_unit, asked.swap_unit].map(|unit| unit.unwrap_or(1));
     let [memory_unit, swap_unit] = units.map(|unit| unit as f64);
@@ -117,44 +118,35 @@ pub fn of_series(name: &str, asked: &Asked, series: &[Readings], gap: f64) -> Re
     let header: Vec<Vec<u8>> = header.iter().map(|name| name.as_bytes().to_vec()).collect();
     let mut collector = Collector::default();
     collector.has(&columns, &header, &Mapping::default());
-    let mut ended = 0;
+    let units = [memory_unit, swap_unit];
+    let mut gaps = Gaps::default();
     for one in series {
-        ended += add(&mut collector, one, several, gap, [memory_unit, swap_unit])?;
+        let of = add(&mut collector, one, several, gap, units)?;
+        gaps = Gaps { ends: gaps.ends + of.ends, passed: gaps.passed + of.passed };
     }
     collector.read_with(&Clock::default(), None, None);
-    if ended > 0 {
-        collector.remark(format!(
-            "the series have {ended} gaps, each the end of a life: what comes after it is another one"
-        ));
-    }
+    collector.until = Some(until);
+    gaps.told().into_iter().for_each(|told| collector.remark(told));
     collector.finish(name)
 }
 
-/// Adds the readings of a series; the number of its lives that ended in a gap.
-fn add(
-    collector: &mut Collector,
-    series: &Readings,
-    named: bool,
-    gap: f64,
-    [memory_unit, swap_unit]: [f64; 2],
-) -> Result<u64, String> {
-    let (mut life, mut last): (u64, Option<f64>) = (0, None);
+/// Adds the readings of a series, and says what gaps it has.
+fn add(collector: &mut Collector, series: &Readings, named: bool, gap: f64, units: [f64; 2]) -> Result<Gaps, String> {
+    let rows: Vec<&SeriesRow> = series.rows.iter().filter(|row| is_size(row.memory)).collect();
     // Before the first start that is known, it is taken to be that one.
     let first = series.rows.iter().map(|row| row.start).find(|start| start.is_finite());
-    let mut start = first;
-    for row in series.rows.iter().filter(|row| is_size(row.memory)) {
+    let (ends, gaps) = if first.is_none() { gaps::ends(&rows, gap, units) } else { Default::default() };
+    let (mut start, mut life) = (first, 0);
+    for (place, row) in rows.into_iter().enumerate() {
         if row.start.is_finite() && start.is_none_or(|start| (row.start - start).abs() > SAME_START) {
             start = Some(row.start);
         }
-        if start.is_none() && last.is_some_and(|last| row.t - last > gap) {
-            life += 1;
-        }
-        last = Some(row.t);
+        life += u64::from(ends.contains(&place));
         let whole = |value: f64| is_size(value).then(|| value.round() as u64);
         collector.add(&Row {
             t: Some(row.t),
-            memory: whole(memory_unit * row.memory),
-            swap: whole(swap_unit * row.swap),
+            memory: whole(units[0] * row.memory),
+            swap: whole(units[1] * row.swap),
             requests: whole(row.requests),
             start: start.map(|start| (start.max(0.0) * 1e3).round() as u64),
             worker: named.then_some(Cow::Borrowed(series.name.as_bytes())),
@@ -162,7 +154,7 @@ fn add(
             ..Row::default()
         })?;
     }
-    Ok(life)
+    Ok(gaps)
 }
 
 /// Whether this can be a number of bytes or of requests.
@@ -199,7 +191,8 @@ mod tests {
     }
 
     fn table(asked: &Asked, rows: Vec<SeriesRow>) -> Table {
-        of_series("x", asked, &[Readings { name: "x".into(), rows }], 2.5 * STEP).unwrap()
+        let until = rows.last().map_or(0.0, |row| row.t);
+        of_series("x", asked, &[Readings { name: "x".into(), rows }], (2.5 * STEP, until)).unwrap()
     }
 
     fn lives(table: &Table) -> usize {
@@ -218,18 +211,65 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_for_long_has_ended_and_what_is_missing_once_has_not() {
+    fn what_is_lower_after_a_gap_is_another_life_and_what_goes_on_is_none() {
         let level = |i: u64| 50_000.0 + noise(i);
         let mut rows = readings(200, level);
         rows[50].memory = f64::NAN;
         assert_eq!(lives(&table(&asked(false), rows.clone())), 1);
         rows.drain(100..110);
+        let passed = table(&asked(false), rows.clone());
+        assert_eq!(lives(&passed), 1);
+        assert!(passed.notes.iter().any(|note| note.contains("1 gap over which")), "{:?}", passed.notes);
+        rows[100..].iter_mut().for_each(|row| row.memory -= 2e6);
         let cut = table(&asked(false), rows.clone());
         assert_eq!(lives(&cut), 2);
-        assert!(cut.notes.iter().any(|note| note.contains("1 gaps")), "{:?}", cut.notes);
+        assert!(cut.notes.iter().any(|note| note.contains("1 gap after which")), "{:?}", cut.notes);
         // The start says that it is the same process.
         rows.iter_mut().for_each(|row| row.start = 1.7e9);
         assert_eq!(lives(&table(&asked(true), rows)), 1);
+    }
+
+    #[test]
+    fn growth_goes_on_over_gaps_and_what_a_server_repeats_is_none() {
+        // It is there for 20 of every 40 minutes, and repeated for 5 more.
+        let there = |i: u64| i % 80 < 50;
+        let mut rows = readings(960, |i| {
+            let read = if i % 80 < 40 { i } else { i - i % 80 + 39 };
+            100_000.0 + 50.0 * read as f64 + noise(read)
+        });
+        let mut place = 0..;
+        rows.retain(|_| there(place.next().unwrap()));
+        let table = table(&asked(false), rows);
+        assert_eq!(lives(&table), 1);
+        assert!(
+            table.notes.iter().any(|note| note.starts_with("121 readings before an end or a gap")),
+            "{:?}",
+            table.notes
+        );
+        let mut record = table.record;
+        record.meta.budgets = crate::model::Budgets::usual(Per::Hour);
+        let growth = verdict::judge(&record).findings[0].growth.unwrap();
+        let truth = 50.0 * 1024.0 * 120.0;
+        assert!(growth.lower <= truth && truth <= growth.upper && growth.upper < 1.1 * truth, "{growth:?}");
+    }
+
+    #[test]
+    fn ended_pods_that_are_repeated_grow_as_they_did() {
+        // A pod an hour, whose last value is repeated for five minutes beside the next.
+        let pods: Vec<Readings> = (0..8u64)
+            .map(|pod| {
+                let of = |i: u64| if i < 120 { i } else { 119 };
+                let rows = readings(130, |i| 200_000.0 + 51.2 * of(i) as f64 + noise(of(i) + 120 * pod));
+                let later = |row: SeriesRow| SeriesRow { t: row.t + 3600.0 * pod as f64, ..row };
+                Readings { name: format!("a-{pod}"), rows: rows.into_iter().map(later).collect() }
+            })
+            .collect();
+        let until = 1.7672256e9 + 9.0 * 3600.0;
+        let mut record = of_series("a", &asked(false), &pods, (2.5 * STEP, until)).unwrap().record;
+        record.meta.budgets = crate::model::Budgets::usual(Per::Hour);
+        let growth = verdict::judge(&record).findings[0].growth.unwrap();
+        let truth = 51.2 * 1024.0 * 120.0;
+        assert!(growth.lower <= truth && truth <= growth.upper && growth.upper < 1.2 * truth, "{growth:?}");
     }
 
     #[test]
@@ -258,7 +298,8 @@ mod tests {
     fn what_can_be_no_bytes_is_refused() {
         for (kib, fits) in [(1.0 / 1024.0, false), (8.0, false), (40.0, true)] {
             let rows = readings(200, |i| kib + if fits { noise(i) } else { 0.0 });
-            let read = of_series("x", &asked(false), &[Readings { name: "x".into(), rows }], 2.5 * STEP);
+            let read =
+                of_series("x", &asked(false), &[Readings { name: "x".into(), rows }], (2.5 * STEP, f64::INFINITY));
             match read {
                 Err(told) => assert!(!fits && told.contains("no process has so few: if they"), "{told}"),
                 Ok(_) => assert!(fits, "{kib}"),
@@ -290,8 +331,9 @@ mod tests {
             start: odd[(i + 3) % 6],
         });
         let all = Asked { swap: Some("s".into()), requests: Some("r".into()), ..asked(true) };
-        let read = of_series("x", &all, &[Readings { name: String::new(), rows: rows.collect() }], 1.0);
+        let read =
+            of_series("x", &all, &[Readings { name: String::new(), rows: rows.collect() }], (1.0, f64::INFINITY));
         assert!(read.is_err() || lives(&read.unwrap()) >= 1);
-        assert!(of_series("x", &all, &[], 1.0).is_err());
+        assert!(of_series("x", &all, &[], (1.0, 0.0)).is_err());
     }
 }

@@ -3,7 +3,7 @@
 
 use super::clock::Clock;
 use super::collect::{Collector, Row};
-use super::columns::{Columns, Size};
+use super::columns::{Columns, Size, TimeColumn};
 use super::rounding::Written;
 use super::values::{Numbers, is_missing};
 use super::{Mapping, TableError, shown};
@@ -90,7 +90,10 @@ pub(super) fn read(
         columns: &columns,
         header: &sheet.header,
         numbers: Numbers::new(sheet.delimiter, mapping.decimal),
-        clock: Clock::new(mapping.time_format.clone()),
+        clock: match columns.time {
+            Some(TimeColumn { wall: false, .. }) => Clock::new(mapping.time_format.clone()).of_ages(),
+            _ => Clock::new(mapping.time_format.clone()),
+        },
         own_unit: None,
     };
     let mut first = first.into_iter();

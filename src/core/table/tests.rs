@@ -1,6 +1,7 @@
 //! Whole tables, in all their forms.
 
 mod columns;
+mod dialects;
 mod exports;
 mod forms;
 mod meanings;

@@ -23,8 +23,11 @@ enum Line<'a> {
 }
 
 fn line(text: &[u8]) -> Option<Line<'_>> {
-    let first = words(text).next()?;
-    if text.starts_with(b"Linux ") || first.ends_with(b":") && first.first().is_some_and(u8::is_ascii_alphabetic) {
+    let mut first_words = words(text);
+    let first = first_words.next()?;
+    // `Average:`, in whatever language.
+    let is_word = first.first().is_some_and(|b| b.is_ascii_alphabetic() || !b.is_ascii());
+    if text.starts_with(b"Linux ") || is_word && (first.ends_with(b":") || first_words.next() == Some(b":")) {
         return Some(Line::Aside);
     }
     let below_time = text.strip_prefix(b"#").map(<[u8]>::trim_ascii).and_then(|rest| rest.strip_prefix(b"Time"));

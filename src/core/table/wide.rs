@@ -1,4 +1,10 @@
-//! Tables with a column for each process: whether one of these columns is something else.
+//! Tables with a column for each process: which these are, and whether one of them is something else.
+
+use super::columns::{Columns, Names, Size};
+use super::names::{MEMORY_UNITS, split};
+use super::shown;
+use super::values::Numbers;
+use csv::ByteRecord;
 
 /// Words in names of what is no process: other quantities, and what is made of several.
 const OTHERS: [&str; 44] = [
@@ -53,7 +59,7 @@ const ENOUGH: usize = 3;
 const NEAR: f64 = 0.01;
 
 /// The place of a column that may be no process as the others are, and why. Names are as names are compared.
-pub(super) fn odd(names: &[&str], rows: &[Vec<f64>]) -> Option<(usize, String)> {
+fn odd(names: &[&str], rows: &[Vec<f64>]) -> Option<(usize, String)> {
     let word = |name: &str| name.split('_').find(|word| OTHERS.contains(word)).map(str::to_owned);
     let worded = names.iter().enumerate().find_map(|(place, name)| Some((place, word(name)?)));
     if let Some((place, word)) = worded {
@@ -85,6 +91,97 @@ fn sum(columns: usize, rows: &[Vec<f64>]) -> Option<usize> {
             own > 0.0 && (all - 2.0 * own).abs() <= NEAR * own
         })
     })
+}
+
+impl Names<'_> {
+    /// The columns of a list of names and patterns like `pod-*`, with commas between.
+    pub fn listed(&self, list: &str, columns: &Columns) -> Result<Vec<Size>, String> {
+        let mut found = match self.matching(list, columns) {
+            // Labels of a metric have commas between, too.
+            Ok(found) if list.contains('*') => return found.into_iter().map(|index| self.size(index)).collect(),
+            _ => Vec::new(),
+        };
+        for name in list.split(',').map(str::trim) {
+            let more =
+                if name.contains('*') { self.matching(name, columns)? } else { vec![self.mapped("memory", name)?] };
+            found.extend(more);
+        }
+        found.sort_unstable();
+        found.dedup();
+        found.into_iter().map(|index| self.size(index)).collect()
+    }
+
+    /// A column of memory with its unit.
+    fn size(&self, index: usize) -> Result<Size, String> {
+        self.unit(index, split(&self.plain[index], &MEMORY_UNITS).1)
+    }
+
+    /// The columns that are nothing else, and whose names have the parts of a pattern like `pod-*`.
+    fn matching(&self, pattern: &str, columns: &Columns) -> Result<Vec<usize>, String> {
+        let (begin, end) = pattern.split_once('*').unwrap_or((pattern, ""));
+        let fits = |name: &[u8]| {
+            name.len() >= begin.len() + end.len()
+                && name.starts_with(begin.as_bytes())
+                && name.ends_with(end.as_bytes())
+        };
+        let all = (0..self.header.len()).filter(|index| !columns.uses(*index));
+        let found: Vec<usize> = all.filter(|index| fits(&self.header[*index])).collect();
+        if found.is_empty() {
+            return Err(format!(
+                "no column is called like `{}`, as --memory wants it; found: {}",
+                shown(pattern.as_bytes()),
+                self.list()
+            ));
+        }
+        Ok(found)
+    }
+
+    /// Columns that are a worker's memory each, as dashboards export it: all that nothing else is known of, if each is of
+    /// numbers, and their unit is known.
+    pub fn one_for_each_worker(&self, columns: &Columns) -> Result<Vec<Size>, String> {
+        let rest: Vec<usize> = (0..self.header.len()).filter(|index| !columns.uses(*index)).collect();
+        let single = columns.pid.is_none() && columns.workers.is_empty() && columns.requests.is_none();
+        let clock = columns.time.is_some();
+        if rest.is_empty()
+            || !single
+            || !clock
+            || self.rows.is_empty()
+            || !rest.iter().all(|i| self.value_unit(*i).is_some())
+        {
+            return Ok(Vec::new());
+        }
+        let own = rest.iter().all(|index| matches!(self.value_unit(*index), Some(true)));
+        if self.mapping.memory_unit.is_none() && !own {
+            let names: Vec<String> =
+                rest.iter().take(3).map(|index| format!("`{}`", shown(&self.header[*index]))).collect();
+            return Err(format!(
+                "no column is known to hold memory, descriptors or threads; found: {}; if each of {}{} is the memory of one \
+                 process, say its unit with --memory-unit, else choose columns with --memory (such as `--memory 'pod-*'`)",
+                self.list(),
+                names.join(", "),
+                if rest.len() > 3 { " and so on" } else { "" }
+            ));
+        }
+        let named = |index: &usize| self.plain.get(*index).map_or("", String::as_str);
+        if let Some((odd, why)) = odd(&rest.iter().map(named).collect::<Vec<_>>(), &self.values(&rest)) {
+            return Err(format!(
+                "column `{}` {why}: it may be no process as the others are; choose columns with --memory, with commas between them \
+                 (such as `--memory 'pod-*,web'`)",
+                shown(&self.header[rest[odd]])
+            ));
+        }
+        rest.into_iter().map(|index| self.unit(index, None)).collect()
+    }
+
+    /// The first values of these columns, row by row, without rows that lack one.
+    fn values(&self, columns: &[usize]) -> Vec<Vec<f64>> {
+        let mut numbers = Numbers::new(self.delimiter, self.mapping.decimal);
+        let mut value = |row: &ByteRecord, index: usize| {
+            let value = numbers.read(row.get(index)?.trim_ascii(), b"")?;
+            Some(value.number * value.unit.unwrap_or(1) as f64)
+        };
+        self.rows.iter().filter_map(|row| columns.iter().map(|index| value(row, *index)).collect()).collect()
+    }
 }
 
 #[cfg(test)]

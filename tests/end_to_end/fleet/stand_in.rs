@@ -180,7 +180,7 @@ impl Shared {
             let mut points = String::new();
             for place in 0..=((end - start) / step).round() as u64 {
                 let t = start + place as f64 * step;
-                if let Some(value) = (series.value)(t) {
+                if let Some(value) = selected.value(series, t) {
                     write!(points, "{}[{t},\"{value}\"]", if points.is_empty() { "" } else { "," }).unwrap();
                 }
             }
@@ -205,25 +205,42 @@ struct Selected {
     matchers: Vec<(String, Regex)>,
     /// Whether what is kept is marked, as in a narrowed expression.
     marked: bool,
+    /// For how many seconds before a moment a value counts.
+    window: f64,
 }
 
 impl Selected {
+    /// The value at a moment; with a window, the last in it of those that were read every ten seconds.
+    fn value(&self, series: &Series, t: f64) -> Option<f64> {
+        const READ: f64 = 10.0;
+        if self.window == 0.0 {
+            return (series.value)(t);
+        }
+        let last = (t / READ).floor() * READ;
+        let all = (0..).map(|place| last - f64::from(place) * READ).take_while(|at| *at > t - self.window);
+        all.into_iter().find_map(|at| (series.value)(at))
+    }
+
     fn fits(&self, labels: &BTreeMap<String, String>) -> bool {
         let value = |label: &str| labels.get(label).map_or("", String::as_str);
         value("__name__") == self.name && self.matchers.iter().all(|(label, pattern)| pattern.is_match(value(label)))
     }
 }
 
-/// Reads `name{label="value",label=~"pattern"}`, `sum(name)` for an expression, and how seepage narrows that.
+/// Reads `name{label="value",label=~"pattern"}`, `last_over_time` of it, `sum(name)` for an expression, and how seepage narrows that.
 fn selected(query: &str) -> Option<Selected> {
+    let last = Regex::new(r"^last_over_time\((.*)\[(\d+)ms\]\)$").unwrap();
+    if let Some(parts) = last.captures(query) {
+        return Some(Selected { window: parts[2].parse::<f64>().ok()? / 1e3, ..selected(&parts[1])? });
+    }
     let inner = |text: &str| Some(text.strip_prefix("sum(")?.strip_suffix(')')?.to_owned());
     let narrowed = Regex::new(r#"^label_replace\((.*), "seepage_kept", "1", "(\w+)", "(.*)"\) and on "#).unwrap();
     if let Some(parts) = narrowed.captures(query) {
         let matchers = vec![(parts[2].to_owned(), pattern(&parts[3]))];
-        return Some(Selected { name: inner(&parts[1])?, matchers, marked: true });
+        return Some(Selected { name: inner(&parts[1])?, matchers, marked: true, window: 0.0 });
     }
     if let Some(name) = inner(query) {
-        return Some(Selected { name, matchers: Vec::new(), marked: false });
+        return Some(Selected { name, matchers: Vec::new(), marked: false, window: 0.0 });
     }
     let (name, inside) = query.split_once('{').map_or((query, ""), |(name, rest)| (name, rest));
     if !query.contains('{') || query.ends_with('}') {
@@ -232,7 +249,7 @@ fn selected(query: &str) -> Option<Selected> {
             let value = if parts[2].is_empty() { regex::escape(&unquoted(&parts[3])) } else { unquoted(&parts[3]) };
             (parts[1].to_owned(), Regex::new(&format!("^(?:{value})$")).unwrap())
         });
-        return Some(Selected { name: name.to_owned(), matchers: matchers.collect(), marked: false });
+        return Some(Selected { name: name.to_owned(), matchers: matchers.collect(), marked: false, window: 0.0 });
     }
     None
 }

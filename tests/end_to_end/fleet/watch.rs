@@ -84,6 +84,20 @@ fn pods() -> Vec<Series> {
     vec![pod("leaks", 300.0), pod("clean", 0.0)]
 }
 
+/// Makes of what is kept in `kept` after the first window what it would be after the next, two hours later.
+fn a_window_later(bench: &Bench) {
+    let file = bench.path().join("kept/watch.json");
+    let mut kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    for (_, known) in kept["content"]["series"].as_object_mut().unwrap() {
+        assert_eq!(known["watched"]["bet"]["tests"], 1);
+        for time in ["begun", "judged", "last"] {
+            let moment = known["watched"][time].as_f64().unwrap();
+            known["watched"][time] = (moment - 7230.0).into();
+        }
+    }
+    std::fs::write(&file, kept.to_string()).unwrap();
+}
+
 #[test]
 fn what_is_known_is_served_and_kept_over_a_restart() {
     let bench = Bench::new();
@@ -114,17 +128,7 @@ fn what_is_known_is_served_and_kept_over_a_restart() {
     assert!(running.get("/healthz").ends_with("\r\n\r\nok\n") && running.get("/x").starts_with("HTTP/1.1 404"));
     assert_eq!(running.end(TERM).0, Some(143));
 
-    // As it would be after the first window, two hours later.
-    let file = bench.path().join("kept/watch.json");
-    let mut kept: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    for (_, known) in kept["content"]["series"].as_object_mut().unwrap() {
-        assert_eq!(known["watched"]["bet"]["tests"], 1);
-        for time in ["begun", "judged", "last"] {
-            let moment = known["watched"][time].as_f64().unwrap();
-            known["watched"][time] = (moment - 7230.0).into();
-        }
-    }
-    std::fs::write(&file, kept.to_string()).unwrap();
+    a_window_later(&bench);
     let running = Running::new(&bench, &server.url, &state);
     let text = running.until(LEAKS);
     assert!(text.contains("seepage_fleet_leak_since_timestamp_seconds{job=\"shop\",pod=\"leaks\"} "), "{text}");
@@ -153,6 +157,45 @@ fn what_is_known_is_served_and_kept_over_a_restart() {
     let second = bench.ended(second.args(state).output().unwrap());
     assert_eq!(second.code, Some(1), "{}", second.story());
     assert!(second.stderr.contains("another process of seepage"), "{}", second.story());
+}
+
+/// What an answer may lack of a series that is told to leak: its readings, or the series itself.
+#[test]
+fn a_leak_is_not_withdrawn_for_want_of_an_answer() {
+    let bench = Bench::new();
+    let (silent, unlisted) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (without_readings, without_series) = (Arc::clone(&silent), Arc::clone(&unlisted));
+    let leaks = super::memory(300.0);
+    let leaks = move |t| leaks(t).filter(|_| !without_readings.load(Ordering::SeqCst));
+    let leaks = Series::new("mem", &[("job", "shop"), ("pod", "leaks")], leaks);
+    let server = StandIn::new(vec![leaks, pod("clean", 0.0)], move |asked: &Asked| {
+        if !asked.path.ends_with("/series") || !without_series.load(Ordering::SeqCst) {
+            return Reply::Right;
+        }
+        let body = r#"{"status":"success","data":[{"__name__":"mem","job":"shop","pod":"clean"}]}"#;
+        Reply::Raw(answer(200, body.len(), body))
+    });
+    let state = ["--state", "kept"];
+    let running = Running::new(&bench, &server.url, &state);
+    running.until("seepage_fleet_series_judged 2");
+    running.end(TERM);
+    a_window_later(&bench);
+    let running = Running::new(&bench, &server.url, &state);
+    running.until(LEAKS);
+    unlisted.store(true, Ordering::SeqCst);
+    assert!(running.until("seepage_fleet_series_missing 1").contains(LEAKS));
+    unlisted.store(false, Ordering::SeqCst);
+    let text = running.until("seepage_fleet_series_missing 0");
+    assert!(text.contains(LEAKS), "{text}");
+    let (_, printed) = running.end(TERM);
+    assert!(printed.contains("LEAK") && printed.lines().count() == 1, "{printed}");
+    // It begins anew, knows no readings, and gets none of this series.
+    silent.store(true, Ordering::SeqCst);
+    let running = Running::new(&bench, &server.url, &state);
+    let text = running.until("seepage_fleet_series_missing 1");
+    assert!(text.contains(LEAKS) && !text.contains("not_judged\"} 1"), "{text}");
+    let (_, printed) = running.end(TERM);
+    assert_eq!(printed, "", "nothing is withdrawn");
 }
 
 /// Two servers with the same readings, as replicas are, and a watch that is moved from one to the other.
@@ -267,7 +310,17 @@ fn what_can_not_be_watched_is_refused() {
     bench.write("torn/watch.json", "{\"format\": \"seepage fleet wat");
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().to_string();
-    let cases: [(&[&str], i32, &str); 7] = [
+    // What was kept for another command is told in the words of the command.
+    let server = StandIn::new(pods(), right);
+    let running = Running::new(&bench, &server.url, &["--state", "other", "--budget", "2 MiB/hour"]);
+    running.until("seepage_fleet_series_judged 2");
+    running.end(TERM);
+    let cases: [(&[&str], i32, &str); 8] = [
+        (
+            &["--state", "other"],
+            1,
+            "for `--memory 'mem' --since 2h --step 30s --budget 'memory=2097152 B/hour'`, now for",
+        ),
         (&["--listen", &port], 1, "another program may have this port: give a free one by --listen"),
         (&["--listen", "0.0.0.0:0"], 2, "--listen-beyond-loopback"),
         (&["--watch", "3h"], 2, "expected a time from 1s to that of --since"),

@@ -170,6 +170,13 @@ fn fetch(
         seen.insert(name);
         round.failed.get_or_insert_with(|| config::without_secrets(&why));
     }
+    // Of what is known, it is counted that it is missing.
+    for (labels, what) in done.lost {
+        if !state.series.contains_key(&written(&labels)) {
+            round.unjudged.push(labels);
+            why.get_or_insert(what);
+        }
+    }
     if let Some(why) = why.filter(|_| round.judged == 0) {
         round.failed.get_or_insert(format!("no series could be judged: {}", config::without_secrets(&why)));
     }
