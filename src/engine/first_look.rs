@@ -5,9 +5,11 @@ use super::end::Cut;
 use super::sampler::{Counted, Sampler};
 use crate::config::{Harness, LogConfig, StepConfig, Workers, redacted_words, without_secrets};
 use crate::model::{EventKind, LoadSample, RunRecord, format_count, shown_command};
-use crate::probe::LinesRead;
+use crate::probe::{LinesRead, listening_addresses};
 use crate::supervise::{Kindred, Launched};
 use regex::Regex;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -32,7 +34,7 @@ const BLOCKS: u64 = 5000;
 /// The part of the counted requests above which they belong to others than the judged workers.
 const OF_OTHERS: f64 = 0.9;
 
-/// Processes that are listed.
+/// Processes, or addresses, that are listed.
 const LISTED: usize = 6;
 
 /// Looks at the first load until it is seen to fit, or for half a minute.
@@ -142,7 +144,8 @@ impl Seen<'_> {
             if ok > 0 || failed < ENOUGH {
                 return Ok(());
             }
-            Err(refused(step, failed, of_step()))
+            let pids: Vec<u32> = self.launched.kindred().iter().map(|process| process.pid).collect();
+            Err(refused(step, failed, of_step(), &listening_addresses(&pids)))
         })
     }
 
@@ -208,7 +211,12 @@ impl Seen<'_> {
 }
 
 /// That a step never gets what it expects, and what it gets.
-fn refused<'a>(step: &StepConfig, failed: u64, load: impl Iterator<Item = &'a LoadSample>) -> String {
+fn refused<'a>(
+    step: &StepConfig,
+    failed: u64,
+    load: impl Iterator<Item = &'a LoadSample>,
+    listens_at: &BTreeSet<SocketAddr>,
+) -> String {
     let (mut statuses, mut errors) = (std::collections::BTreeMap::new(), std::collections::BTreeMap::new());
     for second in load {
         second.statuses.iter().for_each(|(status, count)| *statuses.entry(*status).or_insert(0) += count);
@@ -216,6 +224,8 @@ fn refused<'a>(step: &StepConfig, failed: u64, load: impl Iterator<Item = &'a Lo
     }
     let most = |(_, count): &(_, u64)| *count;
     let expected = step.expect.iter().map(u16::to_string).collect::<Vec<_>>().join(" or ");
+    let at: Vec<String> = listens_at.iter().take(LISTED).map(ToString::to_string).collect();
+    let at = if at.is_empty() { String::new() } else { format!(": it listens at {}", at.join(", ")) };
     let request = format!("{} {}", step.method, without_secrets(&step.path));
     let (got, what) = match (statuses.into_iter().max_by_key(most), errors.into_iter().max_by_key(|(_, count)| *count))
     {
@@ -232,7 +242,7 @@ fn refused<'a>(step: &StepConfig, failed: u64, load: impl Iterator<Item = &'a Lo
         ),
         (None, Some((kind, _))) => (
             format!("never gets an answer ({kind})"),
-            "See whether the target serves at `base-url`; the last request that failed is told below".into(),
+            format!("See whether the target serves at `base-url`{at}; the last request that failed is told below"),
         ),
         (None, None) => ("never gets an answer".into(), "See `base-url`".into()),
     };
@@ -283,7 +293,8 @@ mod tests {
 
     #[test]
     fn a_step_is_told_with_what_it_gets_most() {
-        let told = |more: &str, load: &[LoadSample]| refused(&step(more), 30, load.iter());
+        let at = BTreeSet::from(["127.0.0.1:8080".parse().unwrap()]);
+        let told = |more: &str, load: &[LoadSample]| refused(&step(more), 30, load.iter(), &at);
         let told = [
             told("method = 'GET'", &[second(&[(404, 20)], &[]), second(&[(503, 1), (404, 9)], &[])]),
             told("expect = [200, 201]", &[second(&[(302, 30)], &[])]),

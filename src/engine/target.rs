@@ -229,7 +229,8 @@ impl LaunchedTarget {
     /// If it ends or isn't ready in time, or the run has to end.
     pub fn wait_until_ready(&mut self, setup: &Setup, monitor: &mut Monitor<'_>) -> Result<(), Cut> {
         let mut died = None;
-        let waited = wait(setup, &self.outputs, &monitor.interrupt, || {
+        let below = self.launched.keeper();
+        let waited = wait(setup, &self.outputs, below, &monitor.interrupt, || {
             died = check(&mut self.launched, self.since, &mut monitor.recorder).err();
             died.is_none()
         });
@@ -297,7 +298,13 @@ fn raise_file_limit() {
 
 /// Waits until the target is ready. A look may hang, as in the resolution of a name: it is taken on a thread that is left
 /// to itself when the run is to end.
-fn wait(setup: &Setup, outputs: &Outputs, interrupt: &Interrupt, mut alive: impl FnMut() -> bool) -> Result<(), Cut> {
+fn wait(
+    setup: &Setup,
+    outputs: &Outputs,
+    below: u32,
+    interrupt: &Interrupt,
+    mut alive: impl FnMut() -> bool,
+) -> Result<(), Cut> {
     let config = setup.harness.target.ready.clone();
     let look = Preparation { cwd: PathBuf::from("."), ..Preparation::new(setup, &outputs.folder) };
     let files = outputs.read().map(File::try_clone);
@@ -310,7 +317,7 @@ fn wait(setup: &Setup, outputs: &Outputs, interrupt: &Interrupt, mut alive: impl
     let started = thread::start("readiness", move || {
         let command = |command: &[String]| look.launch(command, &File::options().write(true).open("/dev/null")?);
         let outputs = [&stdout, &stderr];
-        let ready = Ready { config: &config, outputs, command: &command, stop: stop.flag() };
+        let ready = Ready { config: &config, outputs, below: Some(below), command: &command, stop: stop.flag() };
         let _ = done.send(wait_until_ready(&ready, || still.load(Ordering::Relaxed)));
     });
     started.map_err(|error| Cut::recording(error.to_string()))?;
@@ -325,6 +332,9 @@ fn wait(setup: &Setup, outputs: &Outputs, interrupt: &Interrupt, mut alive: impl
             }
         };
         wanted.store(false, Ordering::Relaxed);
-        return ended.map_err(|error| Cut::target(outputs.explain(&error.to_string())));
+        return ended.map_err(|error| match error {
+            ReadyError::Misplaced(told) => Cut::setup(outputs.explain(&told)),
+            error => Cut::target(outputs.explain(&error.to_string())),
+        });
     }
 }

@@ -1,8 +1,11 @@
 //! Which processes hold a socket that listens, of TCP or of the host itself (AF_UNIX).
 
+use procfs::net::TcpState;
 use procfs::process::{FDTarget, Process};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Above this many descriptors a process is not looked through: a link has to be read for each.
 const MOST: usize = 4096;
@@ -38,15 +41,7 @@ pub enum Serving {
 impl Listening {
     /// What sockets of servers `pid` holds; `None` if that can't be read.
     pub fn of(&mut self, pid: u32) -> Option<Serves> {
-        let process = Process::new(i32::try_from(pid).ok()?).ok()?;
-        if process.fd_count().ok()? > MOST {
-            return None;
-        }
-        let sockets = process.fd().ok()?.flatten().filter_map(|descriptor| match descriptor.target {
-            FDTarget::Socket(inode) => Some(inode),
-            _ => None,
-        });
-        let sockets: Vec<u64> = sockets.collect();
+        let (_, sockets) = sockets(pid)?;
         if sockets.is_empty() {
             return Some(Serves::default());
         }
@@ -60,6 +55,36 @@ impl Listening {
         let holds = |what: Serving| sockets.iter().any(|inode| open.get(inode) == Some(&what));
         Some(Serves { listens: holds(Serving::Listens), accepted: holds(Serving::Accepted) })
     }
+}
+
+/// The addresses of TCP at which processes listen, as far as that can be read.
+pub fn listening_addresses(pids: &[u32]) -> BTreeSet<SocketAddr> {
+    let mut tables: HashMap<PathBuf, HashMap<u64, SocketAddr>> = HashMap::new();
+    let mut found = BTreeSet::new();
+    for pid in pids {
+        let Some((process, sockets)) = sockets(*pid).filter(|(_, sockets)| !sockets.is_empty()) else { continue };
+        let Ok(namespace) = std::fs::read_link(format!("/proc/{pid}/ns/net")) else { continue };
+        let table = tables.entry(namespace).or_insert_with(|| {
+            let lines = [process.tcp(), process.tcp6()].into_iter().flatten().flatten();
+            lines.filter(|line| line.state == TcpState::Listen).map(|line| (line.inode, line.local_address)).collect()
+        });
+        found.extend(sockets.iter().filter_map(|inode| table.get(inode)));
+    }
+    found
+}
+
+/// A process, and the inodes of the sockets that it holds; `None` if they can't be read, or it holds too many files.
+fn sockets(pid: u32) -> Option<(Process, Vec<u64>)> {
+    let process = Process::new(i32::try_from(pid).ok()?).ok()?;
+    if process.fd_count().ok()? > MOST {
+        return None;
+    }
+    let sockets = process.fd().ok()?.flatten().filter_map(|descriptor| match descriptor.target {
+        FDTarget::Socket(inode) => Some(inode),
+        _ => None,
+    });
+    let sockets = sockets.collect();
+    Some((process, sockets))
 }
 
 /// A line of a table: where the socket is bound, its inode, and whether it listens (else it is connected).

@@ -14,6 +14,7 @@ mod helper;
 mod keeper;
 mod kill;
 mod launch;
+mod misplaced;
 mod protocol;
 mod ready;
 mod roster;

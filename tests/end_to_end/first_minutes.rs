@@ -107,7 +107,7 @@ fn init_writes_a_file_for_puma_that_runs() {
 fn init_writes_a_file_for_node_that_runs() {
     if installed(&["node"]) {
         let bench = Bench::new();
-        let ended = run(&bench, "node", &[("= 20000", "= 1000"), ("= 60000", "= 5000")]);
+        let ended = run(&bench, "node", &[("\"25s\"", "\"6s\""), ("\"5s\"", "\"2s\"")]);
         assert!(ended.events("collected").len() >= 12, "{}", ended.story());
     }
 }

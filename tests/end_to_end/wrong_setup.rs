@@ -76,6 +76,52 @@ fn a_target_without_the_workers_that_are_judged_is_told() {
     told(&matched, 20, "no process of the target has a command line that matches `^no such`", "  sleep 600");
 }
 
+/// A server that listens at a port of its own, and says at which.
+const ELSEWHERE: &str = r#"
+import socket, sys, time
+server = socket.create_server(("127.0.0.1", 0))
+print("listens at", server.getsockname()[1], flush=True)
+while True:
+    connection, _ = server.accept()
+    connection.recv(1000)
+    connection.sendall(sys.argv[1].encode() + b"\r\n")
+    connection.close()
+"#;
+
+#[test]
+fn a_target_that_listens_elsewhere_is_told_where() {
+    let bench = Bench::new();
+    bench.write("elsewhere.py", ELSEWHERE);
+    let run = |more: &str, target: &str| {
+        let text = format!(
+            "name = 'elsewhere'\n[target]\ncommand = ['python3', '${{harness_dir}}/elsewhere.py', '-ERR']\n{target}\n{more}\n\
+             [[phase]]\nkind = 'soak'\nduration = '10m'\n"
+        );
+        let ended = bench.run(&bench.write("elsewhere.toml", &text), &["--quiet"]);
+        let at = ended.read("target.stdout").trim().rsplit(' ').next().unwrap().to_owned();
+        (ended, at)
+    };
+    let (ended, at) = run("", "ready = { http = 'http://127.0.0.1:${port}/x' }");
+    told(&ended, 20, &format!("and the target listens at 127.0.0.1:{at}"), &format!("--url http://127.0.0.1:{at}/x"));
+    let (ended, at) = run("", "ready = { tcp = '127.0.0.1:${port}', timeout = '1s' }");
+    told(&ended, 20, &format!("and the target listens at 127.0.0.1:{at}"), "in a harness file `ready`");
+    let load = "[workload]\nconcurrency = 1\nbase-url = ['http://127.0.0.1:${port}']\n[[workload.step]]\nname = 'get'\npath = '/'";
+    let (ended, at) = run(load, "ready = { output = 'listens at' }");
+    told(&ended, 22, "never gets an answer (connect)", &format!("it listens at 127.0.0.1:{at}"));
+}
+
+#[test]
+fn what_answers_and_is_not_http_is_quoted() {
+    let bench = Bench::new();
+    let script = ELSEWHERE.replace("(\"127.0.0.1\", 0)", "(\"127.0.0.1\", int(sys.argv[2]))");
+    bench.write("other.py", &script);
+    let text = "name = 'other'\n[target]\ncommand = ['python3', '${harness_dir}/other.py', '-ERR unknown', '${port}']\n\
+         ready = { http = 'http://127.0.0.1:${port}/' }\n[[phase]]\nkind = 'soak'\nduration = '10m'\n";
+    let ended = bench.run(&bench.write("other.toml", text), &["--quiet"]);
+    told(&ended, 20, "doesn't speak HTTP: malformed head of the answer", "begins with `-ERR unknown`");
+    assert!(ended.stdout.contains("Leave `--url` out"), "{}", ended.story());
+}
+
 /// A server of which every fifth answer is an error.
 const FLAKY: &str = r#"
 import http.server, os
