@@ -1,9 +1,9 @@
 //! `run -- CMD`: a command in the place of a harness file, and the file that it amounts to.
 
-use super::budget::AllowedGrowth;
+use super::budget::{AllowedGrowth, TWICE};
 use super::problem::Problem;
 use super::workers::WorkersArgument;
-use crate::config::{ConfigError, Span, literal, redacted_words, without_secrets};
+use crate::config::{ConfigError, Span, literal, not_a_url, redacted_words, without_secrets};
 use crate::supervise::find_program;
 use crate::verdict::ExitCode;
 use std::path::Path;
@@ -87,6 +87,11 @@ impl Bare {
         if duration.is_zero() {
             return Err(usage("--for needs some time".into()));
         }
+        // What other variables stand for isn't known yet.
+        let known = self.url.as_deref().filter(|url| !url.replace("${port}", "").contains("${"));
+        if let Some((message, help)) = known.and_then(not_a_url) {
+            return Err(usage(format!("--url: {message}: {help}")));
+        }
         let warm_up = duration / WARM_UP;
         let words = command.iter().map(|word| quoted(&literal(word))).collect::<Vec<_>>().join(", ");
         let mut text = format!("name = {}\n\n[target]\ncommand = [{words}]\n", quoted(&name(program)));
@@ -108,6 +113,9 @@ impl Bare {
             text.push_str(&format!("\n[[phase]]\nkind = \"{kind}\"\nduration = \"{}\"\n", Span(length)));
         }
         for (index, growth) in self.budget.iter().enumerate() {
+            if self.budget[..index].iter().any(|before| before.resource == growth.resource) {
+                return Err(usage(TWICE.into()));
+            }
             let heading = if index == 0 { "\n[budget]\n" } else { "" };
             text.push_str(&format!("{heading}{} = {}\n", growth.resource.name(), quoted(&growth.text)));
         }
@@ -147,6 +155,13 @@ pub fn shown(text: &str, command: &[String], variables: &[(String, String)]) -> 
 
 /// That a program isn't there, and what may be meant.
 fn missing(program: &str) -> String {
+    let words: Vec<&str> = program.split_whitespace().collect();
+    if words.len() > 1 && Path::new(program).metadata().is_err() {
+        return format!(
+            "there is no program `{program}`: its name has spaces in it. Leave the quotes out, `-- {program}`, or have a shell \
+             read the line: `-- sh -c '{program}'`"
+        );
+    }
     if !program.contains('/') {
         return format!(
             "there is no program `{program}` in the directories of PATH; one that is here is `./{program}`"
@@ -241,9 +256,14 @@ mod tests {
             told(&["a.toml", "--for", "1h"]),
             told(&["--", "no-such-program-anywhere"]),
             told(&["--", "/etc/passwd"]),
+            told(&["--", "worker --queue jobs"]),
+            told(&["--url", "localhost:8080", "--", "sh"]),
+            told(&["--url", "/health", "--", "sh"]),
+            told(&["--url", "https://127.0.0.1:${port}/", "--", "sh"]),
             told(&["--", "/etc"]),
             told(&["--", "/no/such/program"]),
             told(&["--for", "0s", "--", "sh"]),
+            told(&["--budget", "1 MiB/hour", "--budget", "memory=2 MiB/hour", "--", "sh"]),
         ];
         insta::assert_snapshot!(told.join("\n"));
     }
