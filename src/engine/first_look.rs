@@ -161,9 +161,14 @@ impl Seen<'_> {
             (0, _) => self.no_lines(log, answered),
             // Other lines may come first, and those of requests in a block later.
             (_, 0) if *lines >= ENOUGH.min(answered) && 4 * lines >= answered => {
-                Err(not_understood(log, *lines, unmatched.as_deref().unwrap_or_default()))
+                let pids: Vec<u32> = self.launched.kindred().iter().map(|process| process.pid).collect();
+                Err(not_understood(log, *lines, unmatched.as_deref().unwrap_or_default(), &pids))
             }
             _ if *matched >= ENOUGH && counted.strangers as f64 > OF_OTHERS * *matched as f64 => {
+                if matches!(self.harness.target.workers, Workers::Match(_)) {
+                    // Where it matches nobody, that is the cause.
+                    self.workers()?;
+                }
                 Err(self.strangers(*matched, counted))
             }
             _ => Ok(()),
@@ -249,8 +254,31 @@ fn refused<'a>(
     format!("step `{}` ({request}) {got}, in all of {} requests\n{what}", step.name, format_count(failed as f64))
 }
 
-/// That no line matches, with the first and what the pattern makes of it.
-fn not_understood(log: &LogConfig, lines: u64, line: &str) -> String {
+/// A pattern that takes a PID of the target from a line, and the PID. What stands before it may be other numbers in other lines.
+fn pattern_for(line: &str, pids: &[u32]) -> Option<(String, u32)> {
+    const LONGEST: usize = 40;
+    let is_digit = |at: Option<char>| at.is_some_and(|c| c.is_ascii_digit());
+    let place = |pid: &u32| {
+        let text = pid.to_string();
+        let whole = |at: &usize| {
+            !is_digit(line[..*at].chars().next_back()) && !is_digit(line[at + text.len()..].chars().next())
+        };
+        line.match_indices(&text).map(|(at, _)| at).find(whole).map(|at| (at, *pid))
+    };
+    let (at, pid) = pids.iter().filter_map(place).min().filter(|(at, _)| *at <= LONGEST)?;
+    let mut before = String::new();
+    for c in regex::escape(&line[..at]).chars() {
+        if !c.is_ascii_digit() {
+            before.push(c);
+        } else if !before.ends_with(r"\d+") {
+            before.push_str(r"\d+");
+        }
+    }
+    Some((format!(r"^{before}(?P<pid>\d+)"), pid))
+}
+
+/// That no line matches, with the first and what the pattern makes of it; the target has these PIDs.
+fn not_understood(log: &LogConfig, lines: u64, line: &str, pids: &[u32]) -> String {
     let taken = Regex::new(&log.pattern)
         .ok()
         .and_then(|pattern| Some(pattern.captures(line)?.name("pid")?.as_str().to_owned()));
@@ -265,7 +293,10 @@ fn not_understood(log: &LogConfig, lines: u64, line: &str) -> String {
             format!("The pattern `{}` takes `{taken}` as its PID, which is none{better}", log.pattern)
         }
         None => {
-            format!("The pattern is `{}`: the line must begin to match, and its group `pid` be a number", log.pattern)
+            let better = pattern_for(line, pids).map_or(String::new(), |(better, pid)| {
+                format!("; `{}` takes {pid} from it, a PID of the target", without_secrets(&better))
+            });
+            format!("The pattern `{}` doesn't fit it, or its group `pid` isn't a number{better}", log.pattern)
         }
     };
     let line = without_secrets(line);
@@ -310,7 +341,7 @@ mod tests {
     fn a_line_is_told_with_what_the_pattern_takes_from_it() {
         let told = |pattern: &str, line: &str| {
             let log = LogConfig { path: "access.log".into(), pattern: pattern.into() };
-            not_understood(&log, 40, line)
+            not_understood(&log, 40, line, &[4711])
         };
         let told = [
             told(r"^(?P<pid>\S+) ", "<123> GET /"),
@@ -318,6 +349,8 @@ mod tests {
             told(r"^(?P<pid>\S+) ", "- GET /"),
             told(r"^pid=(?P<pid>\d+) ", "GET /?password=s3cret-a"),
             told(r"^(?P<pid>\d+)", "99999999999999 GET /"),
+            told(r"^(?P<pid>\d+) ", "<4711> GET /"),
+            told(r"(?P<pid>\d+)$", "[12:30:59 14711] (4711) GET /"),
         ];
         assert!(!told.concat().contains("s3cret"), "{told:?}");
         insta::assert_snapshot!(told.join("\n"));

@@ -40,6 +40,12 @@ pub(super) const PREPARE: &str = "prepare.log";
 const WOKEN: &str =
     "the process that keeps the target was stopped, by the target or somebody else, and was made to go on";
 
+/// What to do about a target that ends in order.
+const IN_ORDER: &str = "A target has to stay: a command that only has a service started, as `systemctl start` and `docker run -d`, isn't \
+                        the service. Write the command that serves in the foreground (`-DFOREGROUND` of Apache, `daemon off;` of \
+                        nginx, `--nodaemonize` of PHP-FPM), or watch what runs by `seepage attach`; give one that ends when \
+                        its work is done more of it";
+
 /// Files of what the target prints.
 const STDOUT: &str = "target.stdout";
 const STDERR: &str = "target.stderr";
@@ -279,7 +285,8 @@ fn check(launched: &mut Launched, since: Instant, recorder: &mut Recorder) -> Re
                 } else if first || !lives {
                     recorder.event(EventKind::TargetDied { cause: Some(cause) });
                     let lived = format_seconds(since.elapsed().as_secs_f64());
-                    return Err(format!("the target ended by itself, with {cause}, {lived} after its launch"));
+                    let how = format!("the target ended by itself, with {cause}, {lived} after its launch");
+                    return Err(if cause == ExitCause::Code(0) { format!("{how}\n{IN_ORDER}") } else { how });
                 }
             }
         }

@@ -180,7 +180,10 @@ fn answer(stream: &mut TcpStream, limit: &Limit<'_>, largest: usize) -> Result<(
         }
         let end = pending + read(stream, &mut buffer[pending..], limit)?;
         if end == pending && !answer.end() {
-            let what = "the server closed the connection before its answer was whole";
+            let what = match pending {
+                0 if answer.status().is_none() => "the server closed the connection without an answer",
+                _ => "the server closed the connection before its answer was whole",
+            };
             return Err(Error::new(ErrorKind::UnexpectedEof, what));
         }
         let used = answer
@@ -318,6 +321,7 @@ mod tests {
         assert!(told(b"\x15\x03\x01\x00\x02\x02\x46").ends_with("; it is TLS, and not plain HTTP"));
         let cut = get(&serve_once(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhell"), LONG).unwrap_err();
         assert_eq!(cut.kind(), ErrorKind::UnexpectedEof);
+        assert_eq!(told(b""), "the server closed the connection without an answer");
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", silent.local_addr().unwrap());
         assert_eq!(get(&url, Duration::from_millis(50)).unwrap_err().kind(), ErrorKind::TimedOut);

@@ -1,4 +1,4 @@
-//! What of a target that isn't ready shows that it won't be: it listens elsewhere than it is asked, or what answers isn't HTTP.
+//! What of a target that isn't ready shows that it won't be: it listens elsewhere than it is asked, or doesn't answer by HTTP.
 
 use super::tree;
 use crate::config::{ReadyConfig, without_secrets};
@@ -25,7 +25,7 @@ const NAMED: usize = 4;
 pub(super) enum Vain {
     /// Nobody accepts connections there; why, in a sentence.
     Refused(String),
-    /// What answers isn't HTTP; what it is, in a sentence.
+    /// What accepts them doesn't answer by HTTP; what it does, in a sentence.
     NotHttp(String),
     /// Something that may change.
     Other(String),
@@ -92,9 +92,9 @@ impl Misplaced {
         match self.stand.as_ref()? {
             Stand { vain: Vain::Refused(_), at, .. } if !at.is_empty() => Some(elsewhere(&place, url, at)),
             Stand { vain: Vain::NotHttp(how), .. } => Some(format!(
-                "what answers at {place} doesn't speak HTTP: {how}\nLeave `--url` out, in a harness file [workload] and `http` of \
-                 `ready`: the target is watched then, with budgets by the hour (\"1 MiB/hour\"), and a load for it is a `command` \
-                 in [workload]"
+                "what answers at {place} doesn't answer by HTTP: {how}\nIf it speaks another protocol, leave `--url` out, in a \
+                 harness file [workload] and `http` of `ready`: the target is watched then, with budgets by the hour (\"1 MiB/hour\"). \
+                 A load for it is a `command` in [workload]"
             )),
             _ => None,
         }
@@ -105,7 +105,8 @@ impl Misplaced {
 fn elsewhere(place: &str, url: Option<&str>, at: &BTreeSet<SocketAddr>) -> String {
     let named: Vec<String> = at.iter().take(NAMED).map(ToString::to_string).collect();
     let more = at.len().checked_sub(NAMED + 1).map_or(String::new(), |more| format!(" and {} more", more + 1));
-    let there = at.first().and_then(|first| moved(url?, *first)).map_or("`--url`".into(), |url| format!("`--url {url}`"));
+    let there =
+        at.first().and_then(|first| moved(url?, *first)).map_or("`--url`".into(), |url| format!("`--url {url}`"));
     format!(
         "nobody answers at {place}, and the target listens at {}{more}\nAsk there: {there}, in a harness file `ready` and \
          `base-url`; or have it listen where it is asked: `${{port}}` in its command is a free port. One that listens there only \

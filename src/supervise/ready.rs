@@ -109,7 +109,9 @@ fn look_http(url: &str) -> Result<(), Vain> {
     match http::get(url, ATTEMPT) {
         Ok((status, _)) if status < 500 => Ok(()),
         Ok((status, _)) => Err(Vain::Other(format!("{url} answers with status {status}"))),
-        Err(error) if error.kind() == ErrorKind::InvalidData => Err(Vain::NotHttp(error.to_string())),
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => {
+            Err(Vain::NotHttp(error.to_string()))
+        }
         Err(error) => Err(unreached(url, &error)),
     }
 }
