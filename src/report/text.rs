@@ -63,6 +63,10 @@ impl Mood {
 
 /// Who the workers are, where that was found out, and all else that is said beside a verdict, a sentence each.
 pub fn beside(record: &RunRecord, verdict: &Verdict) -> Vec<String> {
+    if record.ended_before_work() {
+        // Who works wasn't seen, and growth of what starts is none that could be settled.
+        return words::notes(verdict).iter().map(|note| capital(note)).collect();
+    }
     let workers = record.meta.target.chosen.as_ref().map(|chosen| capital(&words::chosen(chosen)));
     workers.into_iter().chain(words::beside(verdict)).collect()
 }

@@ -29,6 +29,10 @@ fn a_pattern_that_takes_no_number_is_told_with_the_line() {
     let ended = broken(&bench, r"'^(?P<pid>\d+) (?P<class>\S+)'", r"'^(?P<pid>\S+ )(?P<class>\S+)'");
     told(&ended, 20, "demo-none's set-up is WRONG: 0 of ", r"as its PID, which is none: write `(?P<pid>\d+) `");
     assert!(ended.stdout.contains("of the log match the pattern; the first is `"), "the line: {}", ended.story());
+    let bench = Bench::new();
+    let ended = broken(&bench, r"'^(?P<pid>\d+) (?P<class>\S+)'", r"'^pid=(?P<pid>\d+) '");
+    told(&ended, 20, "demo-none's set-up is WRONG: 0 of ", r"; `^(?P<pid>\d+)` takes ");
+    assert!(ended.stdout.contains("from it, a PID of the target"), "{}", ended.story());
 }
 
 #[test]
@@ -118,8 +122,8 @@ fn what_answers_and_is_not_http_is_quoted() {
     let text = "name = 'other'\n[target]\ncommand = ['python3', '${harness_dir}/other.py', '-ERR unknown', '${port}']\n\
          ready = { http = 'http://127.0.0.1:${port}/' }\n[[phase]]\nkind = 'soak'\nduration = '10m'\n";
     let ended = bench.run(&bench.write("other.toml", text), &["--quiet"]);
-    told(&ended, 20, "doesn't speak HTTP: malformed head of the answer", "begins with `-ERR unknown`");
-    assert!(ended.stdout.contains("Leave `--url` out"), "{}", ended.story());
+    told(&ended, 20, "doesn't answer by HTTP: malformed head", "begins with `-ERR unknown`");
+    assert!(ended.stdout.contains("leave `--url` out"), "{}", ended.story());
 }
 
 /// A server of which every fifth answer is an error.
@@ -179,6 +183,30 @@ fn what_a_target_wrote_that_dies_is_shown_and_kept() {
     }
     assert_eq!(ended.read("work/logs/error.log"), "line 7: no such module\n");
     assert!(!ended.stdout.contains("To settle") && bench.scratch().is_empty(), "{}", ended.story());
+}
+
+#[test]
+fn a_target_that_ends_in_order_is_told_what_stays() {
+    let bench = Bench::new();
+    let ended = bench.run(&target(&bench, "sleep 0.3", ""), &["--quiet"]);
+    told(&ended, 21, "short FAILED: its first process ended by exit code 0", "A target has to stay");
+    assert!(ended.stdout.contains("`-DFOREGROUND` of Apache"), "{}", ended.story());
+}
+
+#[test]
+fn of_a_target_that_never_worked_nothing_is_shown_as_judged() {
+    let bench = Bench::new();
+    let ended = bench.run(&target(&bench, "sleep 0.3; exit 3", ""), &["--quiet"]);
+    assert!(ended.stdout.contains("unexpected deaths"), "it was ready: {}", ended.story());
+    let file = target(&bench, "sleep 0.3; exit 3", "");
+    let text = std::fs::read_to_string(&file).unwrap().replace(AT_ONCE, "ready = { delay = '1m' }");
+    std::fs::write(&file, text).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let ended = bench.run(&file, &["--quiet"]);
+    told(&ended, 21, "short FAILED: its first process ended by exit code 3", "ms after its launch");
+    for table in ["allowed", "The workers are", "To settle"] {
+        assert!(!ended.stdout.contains(table), "{table}: {}", ended.story());
+    }
 }
 
 #[test]

@@ -439,6 +439,12 @@ impl RunRecord {
         })
     }
 
+    /// Whether it ended before its first phase, so that nothing in it is of the target at work.
+    pub fn ended_before_work(&self) -> bool {
+        let begun = |event: &Event| matches!(event.kind, EventKind::Phase { .. });
+        self.meta.failure.is_some() && !self.events.iter().any(begun)
+    }
+
     /// Allowed growth of a resource; missing if it isn't judged.
     pub fn budget(&self, resource: Resource) -> Option<f64> {
         self.meta.budgets.of(resource, self.samples.iter().any(|sample| sample.heap.is_some()))
