@@ -1,7 +1,13 @@
 //! A set-up that is wrong is told in the first seconds, with the cause; and what a target leaves that dies, or is stopped.
 
-use crate::common::{AT_ONCE, Bench, Demo, Ended, processes};
+use crate::common::{AT_ONCE, Bench, Demo, Ended, processes, signal, wait_until};
 use std::path::PathBuf;
+
+/// The directory of the run that began last.
+fn newest(bench: &Bench) -> PathBuf {
+    let runs = std::fs::read_dir(bench.reports()).unwrap();
+    runs.flatten().map(|entry| entry.path()).max().unwrap_or_default()
+}
 
 /// A long run of the demonstration server, with a part of its harness file replaced.
 fn broken(bench: &Bench, old: &str, new: &str) -> Ended {
@@ -204,9 +210,20 @@ fn of_a_target_that_never_worked_nothing_is_shown_as_judged() {
     std::thread::sleep(std::time::Duration::from_millis(1100));
     let ended = bench.run(&file, &["--quiet"]);
     told(&ended, 21, "short FAILED: its first process ended by exit code 3", "ms after its launch");
-    for table in ["allowed", "The workers are", "To settle"] {
-        assert!(!ended.stdout.contains(table), "{table}: {}", ended.story());
+    for shown in ["allowed", "The workers are", "To settle"] {
+        assert!(!ended.stdout.contains(shown), "{shown}: {}", ended.story());
     }
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let begins = "[[phase]]\nkind = 'warm-up'\nduration = '1m'\n[[phase]]";
+    let file = target(&bench, "sleep 60", "");
+    std::fs::write(&file, std::fs::read_to_string(&file).unwrap().replace("[[phase]]", begins)).unwrap();
+    let seepage = bench.start(&file, &["--quiet"]);
+    let events = || std::fs::read_to_string(newest(&bench).join("events.jsonl")).unwrap_or_default();
+    wait_until("the warm-up begins", || events().contains("warm-up"));
+    signal(seepage.id(), nix::sys::signal::Signal::SIGINT);
+    let ended = bench.ended(seepage.wait_with_output().unwrap());
+    told(&ended, 130, "short was ENDED EARLY by Ctrl-C", "It was before the soak: nothing was judged.");
+    assert!(!ended.stdout.contains("allowed") && !ended.stdout.contains("To settle"), "{}", ended.story());
 }
 
 #[test]

@@ -246,8 +246,8 @@ fn more(record: &RunRecord, verdict: &Verdict) -> Vec<String> {
     let leaking: Vec<&Finding> = leaking.collect();
     for claim in &verdict.claims {
         match claim {
-            Claim::Interrupted(_) if record.ended_before_work() => {
-                out.push("It was still starting: nothing was judged.".into());
+            Claim::Interrupted(_) if record.failed_before_soak() => {
+                out.push("It was before the soak: nothing was judged.".into());
             }
             Claim::Interrupted(_) if verdict.outcome == Outcome::Inconclusive => {
                 out.push("Nothing was proven until then.".into());
