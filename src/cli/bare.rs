@@ -136,6 +136,18 @@ pub fn or_a_program(file: &Path, error: ConfigError) -> Problem {
     Problem { text, ..problem }
 }
 
+/// What is meant by a command line that isn't understood, if it is a program without `--` before it.
+pub fn without_dashes(words: &[String]) -> Option<String> {
+    let [subcommand, program, ..] = words else { return None };
+    let path = std::env::var("PATH").ok();
+    let is_program = subcommand == "run"
+        && !program.ends_with(".toml")
+        && !words.iter().any(|word| word == "--")
+        && find_program(program, Path::new("."), path.as_deref()).is_some();
+    let line = redacted_words(&words[1..]).join(" ");
+    is_program.then(|| format!("`{program}` is a program: `seepage run -- {line}` runs it without a harness file"))
+}
+
 /// A harness file as it may be shown, with what it is, and the variables that were given beside it.
 pub fn shown(text: &str, command: &[String], variables: &[(String, String)]) -> String {
     let mut shown = text.to_owned();
@@ -266,6 +278,15 @@ mod tests {
             told(&["--budget", "1 MiB/hour", "--budget", "memory=2 MiB/hour", "--", "sh"]),
         ];
         insta::assert_snapshot!(told.join("\n"));
+    }
+
+    #[test]
+    fn a_program_without_dashes_is_known_as_one() {
+        let meant = |line: &str| without_dashes(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        let told = "`sh` is a program: `seepage run -- sh -c true` runs it without a harness file";
+        assert_eq!(meant("run sh -c true").as_deref(), Some(told));
+        let others = ["run shop.toml -c", "run --for sh", "run -- sh -x", "attach sh", "run no-such-program -x", "run"];
+        assert!(others.iter().all(|line| meant(line).is_none()));
     }
 
     #[test]

@@ -206,6 +206,9 @@ fn what_cannot_be_run_is_told_before_anything_is_launched() {
     let program = bench.run(std::path::Path::new("/bin/sh"), &[]);
     assert_eq!(program.code, Some(20), "{}", program.stderr);
     assert!(program.stderr.contains("`seepage run -- /bin/sh`"), "{}", program.stderr);
+    let undashed = bench.seepage().args(["run", "sh", "-c", "true"]).output().unwrap();
+    assert_eq!(undashed.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&undashed.stderr).contains("`seepage run -- sh -c true`"));
     let neither = bench.seepage().arg("run").output().unwrap();
     assert_eq!(neither.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&neither.stderr).contains("seepage init"));
