@@ -6,12 +6,13 @@ use super::sampler::{Counted, Sampler};
 use crate::config::{Harness, LogConfig, StepConfig, Workers, redacted_words, without_secrets};
 use crate::model::{EventKind, LoadSample, RunRecord, format_count, shown_command};
 use crate::probe::{LinesRead, listening_addresses};
-use crate::supervise::{Kindred, Launched};
+use crate::supervise::{Kindred, Launched, ticks};
 use regex::Regex;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use url::Url;
 
 /// How long the first load is let be: a server's first answers may be slow.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -31,6 +32,9 @@ const ENOUGH: u64 = 20;
 /// Answers after which a log that is there has a line: some are written in blocks.
 const BLOCKS: u64 = 5000;
 
+/// Answers that cost every server some hundredths of a second.
+const AT_NO_COST: u64 = 2000;
+
 /// The part of the counted requests above which they belong to others than the judged workers.
 const OF_OTHERS: f64 = 0.9;
 
@@ -43,6 +47,28 @@ pub struct FirstLook {
     begun: Option<Instant>,
     next: Option<Instant>,
     done: bool,
+    at_rest: AtRest,
+}
+
+/// A stretch of the load in which the target used next to no CPU time.
+#[derive(Debug, Default)]
+struct AtRest {
+    /// Answers before it.
+    answered: u64,
+    /// Ticks of CPU time that each process had used.
+    ticks: BTreeMap<u32, u64>,
+}
+
+impl AtRest {
+    /// Takes in what the processes have used since it was looked last; the answers in the time since when they are at rest.
+    fn see(&mut self, answered: u64, ticks: BTreeMap<u32, u64>) -> u64 {
+        let used: u64 =
+            ticks.iter().map(|(pid, now)| now.saturating_sub(self.ticks.get(pid).copied().unwrap_or_default())).sum();
+        if used > 1 || self.ticks.is_empty() {
+            *self = AtRest { answered, ticks };
+        }
+        answered - self.answered
+    }
 }
 
 /// What is looked at.
@@ -73,6 +99,7 @@ impl FirstLook {
         }
         self.next = Some(now + EVERY);
         self.done = begun.elapsed() > LONGEST;
+        seen.whose_answers(&mut self.at_rest).map_err(Cut::setup)?;
         self.look_now(seen, sampler)
     }
 
@@ -135,6 +162,34 @@ impl Seen<'_> {
         })
     }
 
+    /// Whether it is the target that answers: another server may have the port that is asked.
+    fn whose_answers(&self, at_rest: &mut AtRest) -> Result<(), String> {
+        let Some(workload) = &self.harness.workload else { return Ok(()) };
+        let pids: Vec<u32> = self.launched.kindred().iter().map(|process| process.pid).collect();
+        let used = pids.iter().filter_map(|pid| Some((*pid, ticks(*pid)?))).collect();
+        let answers = at_rest.see(self.answered(), used);
+        let port = |url: &String| Url::parse(url).ok()?.port_or_known_default();
+        let asked: Option<Vec<u16>> = workload.base_url.iter().map(port).collect();
+        let Some(asked) = asked.filter(|asked| !asked.is_empty() && answers >= AT_NO_COST) else { return Ok(()) };
+        let listens = listening_addresses(&pids);
+        if listens.is_empty() || listens.iter().any(|address| asked.contains(&address.port())) {
+            return Ok(());
+        }
+        let listens: Vec<String> = listens.iter().take(LISTED).map(ToString::to_string).collect();
+        Err(format!(
+            "it isn't the target that answers at {}: it listens at {}, and used no CPU time during {} answers\nAnother server has \
+             that port. Ask the target: `--url`, in a harness file `ready` and `base-url`; `${{port}}` in its command is a free port",
+            without_secrets(&workload.base_url.join(", ")),
+            listens.join(", "),
+            format_count(answers as f64)
+        ))
+    }
+
+    /// Requests that were answered as expected.
+    fn answered(&self) -> u64 {
+        self.record.load.iter().fold(0, |sum: u64, load| sum.saturating_add(load.ok))
+    }
+
     /// Whether each step gets what it expects.
     fn steps(&self) -> Result<(), String> {
         self.harness.steps().iter().try_for_each(|step| {
@@ -151,7 +206,7 @@ impl Seen<'_> {
 
     /// Whether requests are counted for the workers that are judged.
     fn counting(&self, counted: &Counted) -> Result<(), String> {
-        let answered = self.record.load.iter().fold(0, |sum: u64, load| sum.saturating_add(load.ok));
+        let answered = self.answered();
         if let Some(error) = counted.error.as_ref().filter(|_| answered >= ENOUGH) {
             return Err(format!("the requests of the workers can't be counted: {error}\n[requests] says by what"));
         }
@@ -320,6 +375,16 @@ mod tests {
             errors: errors.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect(),
             ..LoadSample::default()
         }
+    }
+
+    #[test]
+    fn answers_count_while_the_target_is_at_rest() {
+        let mut at_rest = AtRest::default();
+        let ticks = |used: &[(u32, u64)]| used.iter().copied().collect();
+        assert_eq!(at_rest.see(500, ticks(&[(1, 40), (2, 7)])), 0, "since it is looked");
+        assert_eq!(at_rest.see(1500, ticks(&[(1, 40), (2, 8)])), 1000);
+        assert_eq!(at_rest.see(2500, ticks(&[(1, 40)])), 2000, "one that ended used nothing more");
+        assert_eq!(at_rest.see(3000, ticks(&[(1, 41), (3, 5)])), 0, "a new one worked");
     }
 
     #[test]

@@ -128,8 +128,8 @@ fn moved(url: &str, to: SocketAddr) -> Option<String> {
     Some(without_secrets(moved.as_str()))
 }
 
-/// Ticks of CPU time that a process has used.
-fn ticks(pid: u32) -> Option<u64> {
+/// Ticks of CPU time that a process has used; `None` if it has ended.
+pub fn ticks(pid: u32) -> Option<u64> {
     let stat = parse_stat(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)?;
     Some(stat.user + stat.system)
 }

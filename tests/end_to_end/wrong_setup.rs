@@ -121,6 +121,32 @@ fn a_target_that_listens_elsewhere_is_told_where() {
 }
 
 #[test]
+fn a_load_that_another_server_answers_is_told() {
+    let bench = Bench::new();
+    bench.write("flaky.py", &FLAKY.replace("500 if Handler.count % 5 == 0 else 200", "200"));
+    // Whoever asks for a free port gets another one while this is held.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut other = std::process::Command::new("python3");
+    let mut other = other.arg("flaky.py").env("PORT", port.to_string()).current_dir(bench.path()).spawn().unwrap();
+    wait_until("the other server listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let url = format!("http://127.0.0.1:{port}");
+    let text = format!(
+        "name = 'mistaken'\n[target]\ncommand = ['python3', '${{harness_dir}}/flaky.py']\nenv = {{ PORT = '${{port}}' }}\n\
+         ready = {{ http = '{url}/' }}\n[workload]\nbase-url = ['{url}']\nconcurrency = 4\n\
+         [[workload.step]]\nname = 'get'\npath = '/'\n[[phase]]\nkind = 'soak'\nduration = '10m'\n"
+    );
+    let ended = bench.run(&bench.write("mistaken.toml", &text), &["--quiet"]);
+    other.kill().unwrap();
+    other.wait().unwrap();
+    told(
+        &ended,
+        20,
+        &format!("it isn't the target that answers at {url}: it listens at 127.0.0.1:"),
+        "Another server has",
+    );
+}
+
+#[test]
 fn what_answers_and_is_not_http_is_quoted() {
     let bench = Bench::new();
     let script = ELSEWHERE.replace("(\"127.0.0.1\", 0)", "(\"127.0.0.1\", int(sys.argv[2]))");
