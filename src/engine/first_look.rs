@@ -177,7 +177,7 @@ impl Seen<'_> {
         }
         let listens: Vec<String> = listens.iter().take(LISTED).map(ToString::to_string).collect();
         Err(format!(
-            "it isn't the target that answers at {}: it listens at {}, and used no CPU time during {} answers\nAnother server has \
+            "it isn't the target that answers at {}: it listens at {}, and used next to no CPU time during {} answers\nAnother server has \
              that port. Ask the target: `--url`, in a harness file `ready` and `base-url`; `${{port}}` in its command is a free port",
             without_secrets(&workload.base_url.join(", ")),
             listens.join(", "),
