@@ -1,9 +1,9 @@
 //! `run -- CMD`: a command in the place of a harness file, and the file that it amounts to.
 
-use super::budget::AllowedGrowth;
+use super::budget::{AllowedGrowth, TWICE};
 use super::problem::Problem;
 use super::workers::WorkersArgument;
-use crate::config::{ConfigError, Span, literal, redacted_words, without_secrets};
+use crate::config::{ConfigError, Span, literal, not_a_url, redacted_words, without_secrets};
 use crate::supervise::find_program;
 use crate::verdict::ExitCode;
 use std::path::Path;
@@ -87,6 +87,11 @@ impl Bare {
         if duration.is_zero() {
             return Err(usage("--for needs some time".into()));
         }
+        // What other variables stand for isn't known yet.
+        let known = self.url.as_deref().filter(|url| !url.replace("${port}", "").contains("${"));
+        if let Some((message, help)) = known.and_then(not_a_url) {
+            return Err(usage(format!("--url: {message}: {help}")));
+        }
         let warm_up = duration / WARM_UP;
         let words = command.iter().map(|word| quoted(&literal(word))).collect::<Vec<_>>().join(", ");
         let mut text = format!("name = {}\n\n[target]\ncommand = [{words}]\n", quoted(&name(program)));
@@ -108,6 +113,9 @@ impl Bare {
             text.push_str(&format!("\n[[phase]]\nkind = \"{kind}\"\nduration = \"{}\"\n", Span(length)));
         }
         for (index, growth) in self.budget.iter().enumerate() {
+            if self.budget[..index].iter().any(|before| before.resource == growth.resource) {
+                return Err(usage(TWICE.into()));
+            }
             let heading = if index == 0 { "\n[budget]\n" } else { "" };
             text.push_str(&format!("{heading}{} = {}\n", growth.resource.name(), quoted(&growth.text)));
         }
@@ -126,6 +134,18 @@ pub fn or_a_program(file: &Path, error: ConfigError) -> Problem {
     let text =
         format!("{}\n`{shown}` is a program: `seepage run -- {shown}` runs it without a harness file", problem.text);
     Problem { text, ..problem }
+}
+
+/// What is meant by a command line that isn't understood, if it is a program without `--` before it.
+pub fn without_dashes(words: &[String]) -> Option<String> {
+    let [subcommand, program, ..] = words else { return None };
+    let path = std::env::var("PATH").ok();
+    let is_program = subcommand == "run"
+        && !program.ends_with(".toml")
+        && !words.iter().any(|word| word == "--")
+        && find_program(program, Path::new("."), path.as_deref()).is_some();
+    let line = redacted_words(&words[1..]).join(" ");
+    is_program.then(|| format!("`{program}` is a program: `seepage run -- {line}` runs it without a harness file"))
 }
 
 /// A harness file as it may be shown, with what it is, and the variables that were given beside it.
@@ -147,6 +167,13 @@ pub fn shown(text: &str, command: &[String], variables: &[(String, String)]) -> 
 
 /// That a program isn't there, and what may be meant.
 fn missing(program: &str) -> String {
+    let words: Vec<&str> = program.split_whitespace().collect();
+    if words.len() > 1 && Path::new(program).metadata().is_err() {
+        return format!(
+            "there is no program `{program}`: its name has spaces in it. Leave the quotes out, `-- {program}`, or have a shell \
+             read the line: `-- sh -c '{program}'`"
+        );
+    }
     if !program.contains('/') {
         return format!(
             "there is no program `{program}` in the directories of PATH; one that is here is `./{program}`"
@@ -241,11 +268,25 @@ mod tests {
             told(&["a.toml", "--for", "1h"]),
             told(&["--", "no-such-program-anywhere"]),
             told(&["--", "/etc/passwd"]),
+            told(&["--", "worker --queue jobs"]),
+            told(&["--url", "localhost:8080", "--", "sh"]),
+            told(&["--url", "/health", "--", "sh"]),
+            told(&["--url", "https://127.0.0.1:${port}/", "--", "sh"]),
             told(&["--", "/etc"]),
             told(&["--", "/no/such/program"]),
             told(&["--for", "0s", "--", "sh"]),
+            told(&["--budget", "1 MiB/hour", "--budget", "memory=2 MiB/hour", "--", "sh"]),
         ];
         insta::assert_snapshot!(told.join("\n"));
+    }
+
+    #[test]
+    fn a_program_without_dashes_is_known_as_one() {
+        let meant = |line: &str| without_dashes(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        let told = "`sh` is a program: `seepage run -- sh -c true` runs it without a harness file";
+        assert_eq!(meant("run sh -c true").as_deref(), Some(told));
+        let others = ["run shop.toml -c", "run --for sh", "run -- sh -x", "attach sh", "run no-such-program -x", "run"];
+        assert!(others.iter().all(|line| meant(line).is_none()));
     }
 
     #[test]

@@ -220,14 +220,16 @@ pub fn basis(budgets: &[ResourceBudget]) -> Result<Option<Per>, &'static str> {
     one_basis(budgets.iter().map(|b| (b.resource, b.budget.per)))
 }
 
+/// That which of two budgets counts would be a guess.
+pub const TWICE: &str =
+    "--budget is given twice for one resource: expected one budget for each, and which of the two counts is a guess";
+
 fn one_basis(all: impl Iterator<Item = (Resource, Per)>) -> Result<Option<Per>, &'static str> {
     let mut resources = BTreeSet::new();
     let mut first = None;
     for (resource, per) in all {
         if !resources.insert(resource.name()) {
-            return Err(
-                "--budget is given twice for one resource: expected one budget for each, and which of the two counts is a guess",
-            );
+            return Err(TWICE);
         }
         if *first.get_or_insert(per) != per {
             return Err("budgets are either all per request or all per hour");

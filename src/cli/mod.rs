@@ -112,7 +112,20 @@ pub fn main() -> std::process::ExitCode {
     if let Err(error) = outlive_file_limits() {
         output::complain(&format!("the signal of a full file can't be caught: {error}"));
     }
-    let Cli { redact, command } = Cli::parse();
+    let Cli { redact, command } = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Where nothing can be told any more, the exit code is.
+            let _ = error.print();
+            let words: Vec<String> = std::env::args().skip(1).collect();
+            if error.use_stderr()
+                && let Some(meant) = bare::without_dashes(&words)
+            {
+                output::complain(&meant);
+            }
+            return u8::try_from(error.exit_code()).unwrap_or(ExitCode::Usage.code()).into();
+        }
+    };
     // The demonstration server has none, and its memory is flat: nothing that was freed before lies there to be used again.
     if !matches!(command, Command::DemoServer(_)) {
         config::keep_own_secrets();

@@ -24,7 +24,7 @@ mod variables;
 mod variant;
 
 pub use allowed::{Allowed, Life};
-pub use check::wrong_with_requests;
+pub use check::{not_a_url, wrong_with_requests};
 pub use files::{open_input, open_plain, read_input};
 pub use load::{Overrides, load, parse};
 pub use problem::{ConfigError, Diagnostic, KeyPath, nearest};

@@ -5,11 +5,14 @@ use super::end::Cut;
 use super::sampler::{Counted, Sampler};
 use crate::config::{Harness, LogConfig, StepConfig, Workers, redacted_words, without_secrets};
 use crate::model::{EventKind, LoadSample, RunRecord, format_count, shown_command};
-use crate::probe::LinesRead;
-use crate::supervise::{Kindred, Launched};
+use crate::probe::{LinesRead, listening_addresses};
+use crate::supervise::{Kindred, Launched, ticks};
 use regex::Regex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use url::Url;
 
 /// How long the first load is let be: a server's first answers may be slow.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -29,10 +32,13 @@ const ENOUGH: u64 = 20;
 /// Answers after which a log that is there has a line: some are written in blocks.
 const BLOCKS: u64 = 5000;
 
+/// Answers that cost every server some hundredths of a second.
+const AT_NO_COST: u64 = 2000;
+
 /// The part of the counted requests above which they belong to others than the judged workers.
 const OF_OTHERS: f64 = 0.9;
 
-/// Processes that are listed.
+/// Processes, or addresses, that are listed.
 const LISTED: usize = 6;
 
 /// Looks at the first load until it is seen to fit, or for half a minute.
@@ -41,6 +47,28 @@ pub struct FirstLook {
     begun: Option<Instant>,
     next: Option<Instant>,
     done: bool,
+    at_rest: AtRest,
+}
+
+/// A stretch of the load in which the target used next to no CPU time.
+#[derive(Debug, Default)]
+struct AtRest {
+    /// Answers before it.
+    answered: u64,
+    /// Ticks of CPU time that each process had used.
+    ticks: BTreeMap<u32, u64>,
+}
+
+impl AtRest {
+    /// Takes in what the processes have used since it was looked last; the answers in the time since when they are at rest.
+    fn see(&mut self, answered: u64, ticks: BTreeMap<u32, u64>) -> u64 {
+        let used: u64 =
+            ticks.iter().map(|(pid, now)| now.saturating_sub(self.ticks.get(pid).copied().unwrap_or_default())).sum();
+        if used > 1 || self.ticks.is_empty() {
+            *self = AtRest { answered, ticks };
+        }
+        answered - self.answered
+    }
 }
 
 /// What is looked at.
@@ -71,6 +99,7 @@ impl FirstLook {
         }
         self.next = Some(now + EVERY);
         self.done = begun.elapsed() > LONGEST;
+        seen.whose_answers(&mut self.at_rest).map_err(Cut::setup)?;
         self.look_now(seen, sampler)
     }
 
@@ -133,6 +162,34 @@ impl Seen<'_> {
         })
     }
 
+    /// Whether it is the target that answers: another server may have the port that is asked.
+    fn whose_answers(&self, at_rest: &mut AtRest) -> Result<(), String> {
+        let Some(workload) = &self.harness.workload else { return Ok(()) };
+        let pids: Vec<u32> = self.launched.kindred().iter().map(|process| process.pid).collect();
+        let used = pids.iter().filter_map(|pid| Some((*pid, ticks(*pid)?))).collect();
+        let answers = at_rest.see(self.answered(), used);
+        let port = |url: &String| Url::parse(url).ok()?.port_or_known_default();
+        let asked: Option<Vec<u16>> = workload.base_url.iter().map(port).collect();
+        let Some(asked) = asked.filter(|asked| !asked.is_empty() && answers >= AT_NO_COST) else { return Ok(()) };
+        let listens = listening_addresses(&pids);
+        if listens.is_empty() || listens.iter().any(|address| asked.contains(&address.port())) {
+            return Ok(());
+        }
+        let listens: Vec<String> = listens.iter().take(LISTED).map(ToString::to_string).collect();
+        Err(format!(
+            "it isn't the target that answers at {}: it listens at {}, and used next to no CPU time during {} answers\nAnother server has \
+             that port. Ask the target: `--url`, in a harness file `ready` and `base-url`; `${{port}}` in its command is a free port",
+            without_secrets(&workload.base_url.join(", ")),
+            listens.join(", "),
+            format_count(answers as f64)
+        ))
+    }
+
+    /// Requests that were answered as expected.
+    fn answered(&self) -> u64 {
+        self.record.load.iter().fold(0, |sum: u64, load| sum.saturating_add(load.ok))
+    }
+
     /// Whether each step gets what it expects.
     fn steps(&self) -> Result<(), String> {
         self.harness.steps().iter().try_for_each(|step| {
@@ -142,13 +199,14 @@ impl Seen<'_> {
             if ok > 0 || failed < ENOUGH {
                 return Ok(());
             }
-            Err(refused(step, failed, of_step()))
+            let pids: Vec<u32> = self.launched.kindred().iter().map(|process| process.pid).collect();
+            Err(refused(step, failed, of_step(), &listening_addresses(&pids)))
         })
     }
 
     /// Whether requests are counted for the workers that are judged.
     fn counting(&self, counted: &Counted) -> Result<(), String> {
-        let answered = self.record.load.iter().fold(0, |sum: u64, load| sum.saturating_add(load.ok));
+        let answered = self.answered();
         if let Some(error) = counted.error.as_ref().filter(|_| answered >= ENOUGH) {
             return Err(format!("the requests of the workers can't be counted: {error}\n[requests] says by what"));
         }
@@ -158,9 +216,14 @@ impl Seen<'_> {
             (0, _) => self.no_lines(log, answered),
             // Other lines may come first, and those of requests in a block later.
             (_, 0) if *lines >= ENOUGH.min(answered) && 4 * lines >= answered => {
-                Err(not_understood(log, *lines, unmatched.as_deref().unwrap_or_default()))
+                let pids: Vec<u32> = self.launched.kindred().iter().map(|process| process.pid).collect();
+                Err(not_understood(log, *lines, unmatched.as_deref().unwrap_or_default(), &pids))
             }
             _ if *matched >= ENOUGH && counted.strangers as f64 > OF_OTHERS * *matched as f64 => {
+                if matches!(self.harness.target.workers, Workers::Match(_)) {
+                    // Where it matches nobody, that is the cause.
+                    self.workers()?;
+                }
                 Err(self.strangers(*matched, counted))
             }
             _ => Ok(()),
@@ -208,7 +271,12 @@ impl Seen<'_> {
 }
 
 /// That a step never gets what it expects, and what it gets.
-fn refused<'a>(step: &StepConfig, failed: u64, load: impl Iterator<Item = &'a LoadSample>) -> String {
+fn refused<'a>(
+    step: &StepConfig,
+    failed: u64,
+    load: impl Iterator<Item = &'a LoadSample>,
+    listens_at: &BTreeSet<SocketAddr>,
+) -> String {
     let (mut statuses, mut errors) = (std::collections::BTreeMap::new(), std::collections::BTreeMap::new());
     for second in load {
         second.statuses.iter().for_each(|(status, count)| *statuses.entry(*status).or_insert(0) += count);
@@ -216,6 +284,8 @@ fn refused<'a>(step: &StepConfig, failed: u64, load: impl Iterator<Item = &'a Lo
     }
     let most = |(_, count): &(_, u64)| *count;
     let expected = step.expect.iter().map(u16::to_string).collect::<Vec<_>>().join(" or ");
+    let at: Vec<String> = listens_at.iter().take(LISTED).map(ToString::to_string).collect();
+    let at = if at.is_empty() { String::new() } else { format!(": it listens at {}", at.join(", ")) };
     let request = format!("{} {}", step.method, without_secrets(&step.path));
     let (got, what) = match (statuses.into_iter().max_by_key(most), errors.into_iter().max_by_key(|(_, count)| *count))
     {
@@ -232,15 +302,38 @@ fn refused<'a>(step: &StepConfig, failed: u64, load: impl Iterator<Item = &'a Lo
         ),
         (None, Some((kind, _))) => (
             format!("never gets an answer ({kind})"),
-            "See whether the target serves at `base-url`; the last request that failed is told below".into(),
+            format!("See whether the target serves at `base-url`{at}; the last request that failed is told below"),
         ),
         (None, None) => ("never gets an answer".into(), "See `base-url`".into()),
     };
     format!("step `{}` ({request}) {got}, in all of {} requests\n{what}", step.name, format_count(failed as f64))
 }
 
-/// That no line matches, with the first and what the pattern makes of it.
-fn not_understood(log: &LogConfig, lines: u64, line: &str) -> String {
+/// A pattern that takes a PID of the target from a line, and the PID. What stands before it may be other numbers in other lines.
+fn pattern_for(line: &str, pids: &[u32]) -> Option<(String, u32)> {
+    const LONGEST: usize = 40;
+    let is_digit = |at: Option<char>| at.is_some_and(|c| c.is_ascii_digit());
+    let place = |pid: &u32| {
+        let text = pid.to_string();
+        let whole = |at: &usize| {
+            !is_digit(line[..*at].chars().next_back()) && !is_digit(line[at + text.len()..].chars().next())
+        };
+        line.match_indices(&text).map(|(at, _)| at).find(whole).map(|at| (at, *pid))
+    };
+    let (at, pid) = pids.iter().filter_map(place).min().filter(|(at, _)| *at <= LONGEST)?;
+    let mut before = String::new();
+    for c in regex::escape(&line[..at]).chars() {
+        if !c.is_ascii_digit() {
+            before.push(c);
+        } else if !before.ends_with(r"\d+") {
+            before.push_str(r"\d+");
+        }
+    }
+    Some((format!(r"^{before}(?P<pid>\d+)"), pid))
+}
+
+/// That no line matches, with the first and what the pattern makes of it; the target has these PIDs.
+fn not_understood(log: &LogConfig, lines: u64, line: &str, pids: &[u32]) -> String {
     let taken = Regex::new(&log.pattern)
         .ok()
         .and_then(|pattern| Some(pattern.captures(line)?.name("pid")?.as_str().to_owned()));
@@ -255,7 +348,10 @@ fn not_understood(log: &LogConfig, lines: u64, line: &str) -> String {
             format!("The pattern `{}` takes `{taken}` as its PID, which is none{better}", log.pattern)
         }
         None => {
-            format!("The pattern is `{}`: the line must begin to match, and its group `pid` be a number", log.pattern)
+            let better = pattern_for(line, pids).map_or(String::new(), |(better, pid)| {
+                format!("; `{}` takes {pid} from it, a PID of the target", without_secrets(&better))
+            });
+            format!("The pattern `{}` doesn't fit it, or its group `pid` isn't a number{better}", log.pattern)
         }
     };
     let line = without_secrets(line);
@@ -282,8 +378,19 @@ mod tests {
     }
 
     #[test]
+    fn answers_count_while_the_target_is_at_rest() {
+        let mut at_rest = AtRest::default();
+        let ticks = |used: &[(u32, u64)]| used.iter().copied().collect();
+        assert_eq!(at_rest.see(500, ticks(&[(1, 40), (2, 7)])), 0, "since it is looked");
+        assert_eq!(at_rest.see(1500, ticks(&[(1, 40), (2, 8)])), 1000);
+        assert_eq!(at_rest.see(2500, ticks(&[(1, 40)])), 2000, "one that ended used nothing more");
+        assert_eq!(at_rest.see(3000, ticks(&[(1, 41), (3, 5)])), 0, "a new one worked");
+    }
+
+    #[test]
     fn a_step_is_told_with_what_it_gets_most() {
-        let told = |more: &str, load: &[LoadSample]| refused(&step(more), 30, load.iter());
+        let at = BTreeSet::from(["127.0.0.1:8080".parse().unwrap()]);
+        let told = |more: &str, load: &[LoadSample]| refused(&step(more), 30, load.iter(), &at);
         let told = [
             told("method = 'GET'", &[second(&[(404, 20)], &[]), second(&[(503, 1), (404, 9)], &[])]),
             told("expect = [200, 201]", &[second(&[(302, 30)], &[])]),
@@ -299,7 +406,7 @@ mod tests {
     fn a_line_is_told_with_what_the_pattern_takes_from_it() {
         let told = |pattern: &str, line: &str| {
             let log = LogConfig { path: "access.log".into(), pattern: pattern.into() };
-            not_understood(&log, 40, line)
+            not_understood(&log, 40, line, &[4711])
         };
         let told = [
             told(r"^(?P<pid>\S+) ", "<123> GET /"),
@@ -307,6 +414,8 @@ mod tests {
             told(r"^(?P<pid>\S+) ", "- GET /"),
             told(r"^pid=(?P<pid>\d+) ", "GET /?password=s3cret-a"),
             told(r"^(?P<pid>\d+)", "99999999999999 GET /"),
+            told(r"^(?P<pid>\d+) ", "<4711> GET /"),
+            told(r"(?P<pid>\d+)$", "[12:30:59 14711] (4711) GET /"),
         ];
         assert!(!told.concat().contains("s3cret"), "{told:?}");
         insta::assert_snapshot!(told.join("\n"));

@@ -25,7 +25,10 @@ use regex::RegexSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
+
+/// How long a choice of the workers is waited for where a life hangs on it: longer than it takes.
+const CHOICE: Duration = Duration::from_secs(15);
 
 /// What is to be run.
 pub struct RunRequest<'a> {
@@ -225,7 +228,7 @@ impl Conductor<'_> {
         while let Some(mut phase) = soaking.phase().cloned() {
             let (index, _) = soaking.place();
             if phase.kind == PhaseKind::Soak {
-                self.allow_lives(sampler, false)?;
+                self.allow_lives(target, sampler, false)?;
             }
             self.monitor.recorder.event(EventKind::Phase { phase: phase.kind, index });
             let settles = phase.kind == PhaseKind::Settle;
@@ -252,15 +255,15 @@ impl Conductor<'_> {
                 first_look.look_now(&Seen { harness, record, launched: target.launched() }, sampler)?;
             }
             followed?;
-            if phase.kind == PhaseKind::Soak {
-                // Of workers that were still being found out when it began.
-                self.allow_lives(sampler, true)?;
-            }
             if settles {
                 // What is at rest is what may be judged: no pause is too short to have a reading of it.
                 sampler.read();
             }
             soaking.next();
+            if self.soak_begun.is_some() {
+                // Of workers that were still being found out when the soak began.
+                self.allow_lives(target, sampler, soaking.is_past())?;
+            }
             self.extend(&mut soaking);
         }
         // A target that broke down under the last requests must not count as having come through.
@@ -288,18 +291,24 @@ impl Conductor<'_> {
     }
 
     /// Allows what each life does from the level that the workers have when the first soak begins: then, or, if it isn't known yet
-    /// who they are, at its end.
-    fn allow_lives(&mut self, sampler: &Sampler, ends: bool) -> Result<(), Cut> {
+    /// who they are, as soon as it is. When the soak `ends`, that is waited for.
+    fn allow_lives(&mut self, target: &mut LaunchedTarget, sampler: &Sampler, ends: bool) -> Result<(), Cut> {
         if self.lives.is_empty() {
             return Ok(());
         }
         let at = *self.soak_begun.get_or_insert_with(|| self.monitor.pulse.origin().elapsed().as_secs_f64());
         sampler.read();
         self.monitor.recorder.take(Duration::ZERO);
-        let record = &self.monitor.recorder.record;
-        let known = record.events.iter().any(|event| matches!(event.kind, EventKind::Spawned { .. }));
-        if !known && !ends && self.setup.harness.target.workers == Workers::Auto {
-            return Ok(());
+        let known = |record: &RunRecord| record.events.iter().any(|e| matches!(e.kind, EventKind::Spawned { .. }));
+        if self.setup.harness.target.workers == Workers::Auto {
+            let begun = Instant::now();
+            while ends && !known(&self.monitor.recorder.record) && begun.elapsed() < CHOICE {
+                self.monitor.go_on(target)?;
+                self.monitor.recorder.take(Duration::from_millis(100));
+            }
+            if !ends && !known(&self.monitor.recorder.record) {
+                return Ok(());
+            }
         }
         for life in std::mem::take(&mut self.lives) {
             let record = &self.monitor.recorder.record;

@@ -54,6 +54,11 @@ impl Soaking {
         self.index == self.end && !self.ended && !self.extended
     }
 
+    /// Whether no more of the soak is to come.
+    pub fn is_past(&self) -> bool {
+        self.index >= after_soaks(&self.phases)
+    }
+
     /// A soak begins, before which this was sent.
     pub fn begin_soak(&mut self, sent: Totals) {
         self.before_soak.get_or_insert(sent);

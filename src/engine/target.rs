@@ -40,6 +40,12 @@ pub(super) const PREPARE: &str = "prepare.log";
 const WOKEN: &str =
     "the process that keeps the target was stopped, by the target or somebody else, and was made to go on";
 
+/// What to do about a target that ends in order.
+const IN_ORDER: &str = "A target has to stay: a command that only has a service started, as `systemctl start` and `docker run -d`, isn't \
+                        the service. Write the command that serves in the foreground (`-DFOREGROUND` of Apache, `daemon off;` of \
+                        nginx, `--nodaemonize` of PHP-FPM), or watch what runs by `seepage attach`; give one that ends when \
+                        its work is done more of it";
+
 /// Files of what the target prints.
 const STDOUT: &str = "target.stdout";
 const STDERR: &str = "target.stderr";
@@ -229,7 +235,8 @@ impl LaunchedTarget {
     /// If it ends or isn't ready in time, or the run has to end.
     pub fn wait_until_ready(&mut self, setup: &Setup, monitor: &mut Monitor<'_>) -> Result<(), Cut> {
         let mut died = None;
-        let waited = wait(setup, &self.outputs, &monitor.interrupt, || {
+        let below = self.launched.keeper();
+        let waited = wait(setup, &self.outputs, below, &monitor.interrupt, || {
             died = check(&mut self.launched, self.since, &mut monitor.recorder).err();
             died.is_none()
         });
@@ -278,7 +285,8 @@ fn check(launched: &mut Launched, since: Instant, recorder: &mut Recorder) -> Re
                 } else if first || !lives {
                     recorder.event(EventKind::TargetDied { cause: Some(cause) });
                     let lived = format_seconds(since.elapsed().as_secs_f64());
-                    return Err(format!("the target ended by itself, with {cause}, {lived} after its launch"));
+                    let how = format!("the target ended by itself, with {cause}, {lived} after its launch");
+                    return Err(if cause == ExitCause::Code(0) { format!("{how}\n{IN_ORDER}") } else { how });
                 }
             }
         }
@@ -297,7 +305,13 @@ fn raise_file_limit() {
 
 /// Waits until the target is ready. A look may hang, as in the resolution of a name: it is taken on a thread that is left
 /// to itself when the run is to end.
-fn wait(setup: &Setup, outputs: &Outputs, interrupt: &Interrupt, mut alive: impl FnMut() -> bool) -> Result<(), Cut> {
+fn wait(
+    setup: &Setup,
+    outputs: &Outputs,
+    below: u32,
+    interrupt: &Interrupt,
+    mut alive: impl FnMut() -> bool,
+) -> Result<(), Cut> {
     let config = setup.harness.target.ready.clone();
     let look = Preparation { cwd: PathBuf::from("."), ..Preparation::new(setup, &outputs.folder) };
     let files = outputs.read().map(File::try_clone);
@@ -310,7 +324,7 @@ fn wait(setup: &Setup, outputs: &Outputs, interrupt: &Interrupt, mut alive: impl
     let started = thread::start("readiness", move || {
         let command = |command: &[String]| look.launch(command, &File::options().write(true).open("/dev/null")?);
         let outputs = [&stdout, &stderr];
-        let ready = Ready { config: &config, outputs, command: &command, stop: stop.flag() };
+        let ready = Ready { config: &config, outputs, below: Some(below), command: &command, stop: stop.flag() };
         let _ = done.send(wait_until_ready(&ready, || still.load(Ordering::Relaxed)));
     });
     started.map_err(|error| Cut::recording(error.to_string()))?;
@@ -325,6 +339,9 @@ fn wait(setup: &Setup, outputs: &Outputs, interrupt: &Interrupt, mut alive: impl
             }
         };
         wanted.store(false, Ordering::Relaxed);
-        return ended.map_err(|error| Cut::target(outputs.explain(&error.to_string())));
+        return ended.map_err(|error| match error {
+            ReadyError::Misplaced(told) => Cut::setup(outputs.explain(&told)),
+            error => Cut::target(outputs.explain(&error.to_string())),
+        });
     }
 }

@@ -4,7 +4,7 @@ use crate::store::Folder;
 use crate::supervise::tail;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// Files that are shown, the newest first, and how much of each.
 const MOST_FILES: usize = 3;
@@ -18,7 +18,7 @@ const DEEPEST: u32 = 2;
 pub fn ends(work: &Path, begun: SystemTime) -> String {
     let mut files = Vec::new();
     gather(work, DEEPEST, &mut files);
-    files.retain(|(written, _)| *written >= begun);
+    files.retain(|(written, _)| *written + GRAIN >= begun);
     files.sort_by(|a, b| b.cmp(a));
     let shown = files.iter().filter_map(|(_, path)| {
         let folder = Folder::open(path.parent()?).ok()?;
@@ -29,6 +29,9 @@ pub fn ends(work: &Path, begun: SystemTime) -> String {
     });
     shown.take(MOST_FILES).collect()
 }
+
+/// How far the clock by which the kernel dates files may be behind the one by which we tell the time.
+const GRAIN: Duration = Duration::from_millis(10);
 
 /// Directory of the run directory in which files of the target are kept.
 const KEPT: &str = "work";
@@ -43,7 +46,7 @@ const MOST_KEPT: usize = 64;
 pub fn keep(work: &Path, begun: SystemTime, folder: &Folder) -> Option<String> {
     let mut files = Vec::new();
     gather(work, DEEPEST, &mut files);
-    files.retain(|(written, _)| *written >= begun);
+    files.retain(|(written, _)| *written + GRAIN >= begun);
     files.sort_by(|a, b| b.cmp(a));
     let (mut room, mut kept, mut cut) = (MOST_OF_ALL, 0, 0);
     for (_, path) in files.iter().take(MOST_KEPT) {

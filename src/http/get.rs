@@ -1,7 +1,7 @@
 //! A single request: a GET for readiness and status pages, a form for servers of metrics, a PUT for what keeps metrics. The answer is
 //! another's, so its time and its size are bounded.
 
-use super::answer::{Answer, LONGEST_HEAD};
+use super::answer::{Answer, LONGEST_HEAD, Malformed};
 use std::io::{Error, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
@@ -180,16 +180,32 @@ fn answer(stream: &mut TcpStream, limit: &Limit<'_>, largest: usize) -> Result<(
         }
         let end = pending + read(stream, &mut buffer[pending..], limit)?;
         if end == pending && !answer.end() {
-            let what = "the server closed the connection before its answer was whole";
+            let what = match pending {
+                0 if answer.status().is_none() => "the server closed the connection without an answer",
+                _ => "the server closed the connection before its answer was whole",
+            };
             return Err(Error::new(ErrorKind::UnexpectedEof, what));
         }
-        let used =
-            answer.read(&buffer[..end], |part| body.extend_from_slice(part)).map_err(|e| invalid(e.to_string()))?;
+        let used = answer
+            .read(&buffer[..end], |part| body.extend_from_slice(part))
+            .map_err(|error| invalid(format!("{error}{}", begin(&error, &buffer[..end]))))?;
         if body.len() > largest << 20 {
             return Err(invalid(format!("the page is longer than {largest} MiB")));
         }
         buffer.copy_within(used..end, 0);
         pending = end - used;
+    }
+}
+
+/// How what should be the head of an answer begins, to tell what else it is.
+fn begin(error: &Malformed, bytes: &[u8]) -> String {
+    const SHOWN: usize = 60;
+    let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default().trim_ascii_end();
+    match error {
+        // A server that speaks TLS answers what isn't TLS by an alert.
+        Malformed::Head(_) if bytes.starts_with(&[0x15, 3]) => "; it is TLS, and not plain HTTP".into(),
+        Malformed::Head(_) => format!("; it begins with `{}`", line[..line.len().min(SHOWN)].escape_ascii()),
+        _ => String::new(),
     }
 }
 
@@ -299,9 +315,13 @@ mod tests {
 
     #[test]
     fn garbage_and_silence_are_errors() {
-        assert!(get(&serve_once(b"SSH-2.0-nope\r\n\r\n"), LONG).is_err());
+        let told = |answer| get(&serve_once(answer), LONG).unwrap_err().to_string();
+        let ssh = told(b"SSH-2.0-\xff-nope\r\n\r\n");
+        assert_eq!(ssh, "malformed head of the answer: invalid HTTP version; it begins with `SSH-2.0-\\xff-nope`");
+        assert!(told(b"\x15\x03\x01\x00\x02\x02\x46").ends_with("; it is TLS, and not plain HTTP"));
         let cut = get(&serve_once(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhell"), LONG).unwrap_err();
         assert_eq!(cut.kind(), ErrorKind::UnexpectedEof);
+        assert_eq!(told(b""), "the server closed the connection without an answer");
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", silent.local_addr().unwrap());
         assert_eq!(get(&url, Duration::from_millis(50)).unwrap_err().kind(), ErrorKind::TimedOut);

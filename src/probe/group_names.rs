@@ -68,7 +68,8 @@ pub fn containers_called(roots: &[PathBuf], name: &str) -> (Vec<String>, Vec<Str
     let (mut ids, mut unread) = (Vec::new(), Vec::new());
     let mut read = |path: &Path| -> Option<Value> {
         let text = fs::read(path).inspect_err(|error| {
-            if error.kind() != ErrorKind::NotFound {
+            // Beside the directories of engines are files of theirs, such as locks.
+            if !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) {
                 unread.push(format!("{}: {error}", path.display()));
             }
         });
@@ -187,6 +188,8 @@ mod tests {
         assert_eq!(called("web"), [ID]);
         assert_eq!(called("web2"), [OTHER]);
         assert_eq!(called("we"), [""; 0]);
+        write(format!("{}/storage.lock", STORAGE[0]), String::new());
+        assert_eq!(containers_called(&[root.path().to_owned()], "we").1, [""; 0], "a lock is no engine's state");
         assert_eq!(containers_called(&["/no/such".into()], "web"), (Vec::new(), Vec::new()));
     }
 }

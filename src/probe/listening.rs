@@ -2,8 +2,9 @@
 
 use super::sockets::{TcpSocket, TcpState, TcpTables};
 use procfs::process::{FDTarget, Process};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsString;
+use std::net::SocketAddr;
 
 /// Above this many descriptors a process is not looked through: a link has to be read for each.
 const MOST: usize = 4096;
@@ -40,15 +41,7 @@ pub enum Serving {
 impl Listening {
     /// What sockets of servers `pid` holds; `None` if that can't be read.
     pub fn of(&mut self, pid: u32) -> Option<Serves> {
-        let process = Process::new(i32::try_from(pid).ok()?).ok()?;
-        if process.fd_count().ok()? > MOST {
-            return None;
-        }
-        let sockets = process.fd().ok()?.flatten().filter_map(|descriptor| match descriptor.target {
-            FDTarget::Socket(inode) => Some(inode),
-            _ => None,
-        });
-        let sockets: Vec<u64> = sockets.collect();
+        let sockets = sockets(pid)?;
         if sockets.is_empty() {
             return Some(Serves::default());
         }
@@ -64,6 +57,31 @@ impl Listening {
         let holds = |what: Serving| sockets.iter().any(|inode| open.get(inode) == Some(&what));
         Some(Serves { listens: holds(Serving::Listens), accepted: holds(Serving::Accepted) })
     }
+}
+
+/// The addresses of TCP at which processes listen, as far as that can be read.
+pub fn listening_addresses(pids: &[u32]) -> BTreeSet<SocketAddr> {
+    let mut tables = TcpTables::default();
+    let mut found = BTreeSet::new();
+    for pid in pids {
+        let Some((held, table)) = sockets(*pid).and_then(|held| Some((held, tables.of(*pid)?))) else { continue };
+        let held = held.iter().filter_map(|inode| table.get(inode));
+        found.extend(held.filter(|socket| socket.state == TcpState::Listens).map(|socket| socket.local));
+    }
+    found
+}
+
+/// The inodes of the sockets that a process holds; `None` if they can't be read, or it holds too many files.
+fn sockets(pid: u32) -> Option<Vec<u64>> {
+    let process = Process::new(i32::try_from(pid).ok()?).ok()?;
+    if process.fd_count().ok()? > MOST {
+        return None;
+    }
+    let sockets = process.fd().ok()?.flatten().filter_map(|descriptor| match descriptor.target {
+        FDTarget::Socket(inode) => Some(inode),
+        _ => None,
+    });
+    Some(sockets.collect())
 }
 
 /// Which of these sockets listen, and which are connections that one of those has accepted: they are bound to its port.

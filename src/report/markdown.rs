@@ -34,7 +34,7 @@ fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::R
             writeln!(out, "{begin}{lines}\n")?;
         }
     }
-    if !verdict.gates.is_empty() {
+    if !verdict.gates.is_empty() && !record.failed_before_soak() {
         writeln!(out, "| | Gate | Measured | {} | Allowed |\n|---|---|---|---|---|", text::interval(verdict))?;
         for gate in &verdict.gates {
             let words::GateWords { name, measured, interval, allowed } = words::gate(gate);

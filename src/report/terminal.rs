@@ -25,7 +25,7 @@ pub fn render(record: &RunRecord, verdict: &Verdict, colour: bool, width: usize)
     }
     lines.for_each(|line| out.push_str(&format!("    {}\n", plain(line))));
 
-    let rows = table(verdict, width);
+    let rows = if record.failed_before_soak() { Vec::new() } else { table(verdict, width) };
     if !rows.is_empty() {
         out.push('\n');
     }

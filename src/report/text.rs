@@ -63,8 +63,16 @@ impl Mood {
 
 /// Who the workers are, where that was found out, and all else that is said beside a verdict, a sentence each.
 pub fn beside(record: &RunRecord, verdict: &Verdict) -> Vec<String> {
-    let workers = record.meta.target.chosen.as_ref().map(|chosen| capital(&words::chosen(chosen)));
-    workers.into_iter().chain(words::beside(verdict)).collect()
+    // Who works isn't seen of a target that never did.
+    let worked = record.events.iter().any(|event| matches!(event.kind, EventKind::Phase { .. }));
+    let chosen = record.meta.target.chosen.as_ref().filter(|_| worked || record.meta.failure.is_none());
+    let workers = chosen.map(|chosen| capital(&words::chosen(chosen)));
+    // Where nothing was judged, a longer run settles nothing.
+    let said = match record.failed_before_soak() {
+        true => words::notes(verdict).iter().map(|note| capital(note)).collect(),
+        false => words::beside(verdict),
+    };
+    workers.into_iter().chain(said).collect()
 }
 
 /// A worker as reports call it: its PID, or the pool.

@@ -1,11 +1,13 @@
 //! When a launched target counts as ready.
 
+use super::misplaced::{Misplaced, Vain};
 use super::{LaunchError, Launched};
 use crate::config::ReadyConfig;
 use crate::http;
 use crate::model::ExitCause;
 use regex::Regex;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +32,9 @@ pub enum ReadyError {
         /// What the last look showed.
         last: String,
     },
+    /// It is asked where it doesn't listen, or in another protocol than its own.
+    #[error("{0}")]
+    Misplaced(String),
     /// The run was interrupted.
     #[error("interrupted while the target was starting")]
     Interrupted,
@@ -44,6 +49,8 @@ pub struct Ready<'a> {
     pub config: &'a ReadyConfig,
     /// Files with the target's output.
     pub outputs: [&'a File; 2],
+    /// The process below which the target is, if there is one.
+    pub below: Option<u32>,
     /// How a command is run.
     pub command: &'a dyn Fn(&[String]) -> Result<Launched, LaunchError>,
     /// Whether the run is to end.
@@ -64,6 +71,7 @@ pub fn wait(ready: &Ready<'_>, mut alive: impl FnMut() -> bool) -> Result<(), Re
         .map(Regex::new)
         .transpose()
         .map_err(|error| ReadyError::Invalid(format!("target.ready.output: {error}")))?;
+    let mut misplaced = Misplaced::new(ready.below);
     loop {
         if ready.stop.load(Ordering::Relaxed) {
             return Err(ReadyError::Interrupted);
@@ -78,35 +86,51 @@ pub fn wait(ready: &Ready<'_>, mut alive: impl FnMut() -> bool) -> Result<(), Re
         } else if let Some(pattern) = &pattern {
             look_output(&ready.outputs, pattern)
         } else if let Some(command) = &config.command {
-            look_command(command, ready)
+            look_command(command, ready).map_err(Vain::Other)
         } else {
-            if begun.elapsed() >= config.delay() { Ok(()) } else { Err("still in its start delay".into()) }
+            if begun.elapsed() >= config.delay() { Ok(()) } else { Err(Vain::Other("still in its start delay".into())) }
         };
-        match look {
-            Ok(()) => return Ok(()),
-            Err(last) if begun.elapsed() >= timeout => return Err(ReadyError::TimedOut { timeout, last }),
-            Err(_) => std::thread::sleep(LOOK),
+        let Err(vain) = look else { return Ok(()) };
+        misplaced.see(&vain);
+        let late = begun.elapsed() >= timeout;
+        // Who says how long the target may take is waited for.
+        if late || misplaced.lasts() && config.timeout.is_none() {
+            match misplaced.told(config) {
+                Some(told) => return Err(ReadyError::Misplaced(told)),
+                None if late => return Err(ReadyError::TimedOut { timeout, last: vain.told() }),
+                None => {}
+            }
         }
+        std::thread::sleep(LOOK);
     }
 }
 
-fn look_http(url: &str) -> Result<(), String> {
+fn look_http(url: &str) -> Result<(), Vain> {
     match http::get(url, ATTEMPT) {
         Ok((status, _)) if status < 500 => Ok(()),
-        Ok((status, _)) => Err(format!("{url} answers with status {status}")),
-        Err(error) => Err(format!("{url}: {error}")),
+        Ok((status, _)) => Err(Vain::Other(format!("{url} answers with status {status}"))),
+        Err(error) if matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::UnexpectedEof) => {
+            Err(Vain::NotHttp(error.to_string()))
+        }
+        Err(error) => Err(unreached(url, &error)),
     }
 }
 
-fn look_tcp(address: &str) -> Result<(), String> {
-    let mut addresses = address.to_socket_addrs().map_err(|e| format!("{address}: {e}"))?;
-    let first = addresses.next().ok_or_else(|| format!("{address} has no address"))?;
-    TcpStream::connect_timeout(&first, ATTEMPT).map(drop).map_err(|e| format!("{address}: {e}"))
+fn look_tcp(address: &str) -> Result<(), Vain> {
+    let mut addresses = address.to_socket_addrs().map_err(|error| unreached(address, &error))?;
+    let first = addresses.next().ok_or_else(|| Vain::Other(format!("{address} has no address")))?;
+    TcpStream::connect_timeout(&first, ATTEMPT).map(drop).map_err(|error| unreached(address, &error))
 }
 
-fn look_output(outputs: &[&File; 2], pattern: &Regex) -> Result<(), String> {
+fn unreached(place: &str, error: &std::io::Error) -> Vain {
+    let told = format!("{place}: {error}");
+    if error.kind() == ErrorKind::ConnectionRefused { Vain::Refused(told) } else { Vain::Other(told) }
+}
+
+fn look_output(outputs: &[&File; 2], pattern: &Regex) -> Result<(), Vain> {
     let matches = |file: &&File| tail(file, 1 << 20).lines().any(|line| pattern.is_match(line));
-    if outputs.iter().any(matches) { Ok(()) } else { Err(format!("no line of its output matches `{pattern}`")) }
+    let none = || Vain::Other(format!("no line of its output matches `{pattern}`"));
+    if outputs.iter().any(matches) { Ok(()) } else { Err(none()) }
 }
 
 fn look_command(command: &[String], ready: &Ready<'_>) -> Result<(), String> {
@@ -161,7 +185,7 @@ mod tests {
             let request = LaunchRequest { command, env: BTreeMap::new(), cwd, group: None, data_limit: None };
             Launched::start(&guard, request, [nowhere.as_fd(); 2])
         };
-        wait(&Ready { config: &config, outputs: [&nowhere; 2], command: &command, stop: &stop }, || alive)
+        wait(&Ready { config: &config, outputs: [&nowhere; 2], below: None, command: &command, stop: &stop }, || alive)
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A target that runs already: who it is, and who its workers are. It is only ever looked at.
 
 use super::{Roster, Scope, tree};
-use crate::config::Workers;
+use crate::config::{Workers, nearest};
 use crate::model::ExitCause;
 use crate::probe::{
     WorkerProbe, command_words, container_groups, containers_called, find_group, group_processes, hierarchies,
@@ -65,8 +65,16 @@ pub enum AttachError {
     #[error("--match: {0}")]
     Pattern(#[from] regex::Error),
     /// Nothing matches.
-    #[error("no process that this user can see has a command line that matches `{0}`")]
-    NoMatch(String),
+    #[error("no process that this user can see has a command line that matches `{pattern}`{alike}")]
+    NoMatch {
+        /// The pattern.
+        pattern: String,
+        /// Command lines that are like it, or how to list all.
+        alike: String,
+    },
+    /// Everything matches.
+    #[error("--match `{0}` matches every command line; write a part of that of the processes that are meant")]
+    MatchesAll(String),
     /// More than one process could be the one whose workers are meant.
     #[error(
         "{count} processes match `{pattern}`, and it isn't clear whose workers are meant; give one with --pid:\n{list}"
@@ -176,7 +184,7 @@ impl Attached {
             return Self::processes(&[only(pattern, &found)?], workers);
         }
         let pids: Vec<u32> = found.iter().map(|(pid, _)| *pid).collect();
-        let example = oldest(&pids).ok_or_else(|| AttachError::NoMatch(pattern.to_owned()))?;
+        let example = oldest(&pids).ok_or_else(|| no_match(pattern))?;
         let all = Workers::Match(pattern.to_owned());
         let mut attached = Self::pool(Scope::Host, &all, example, format!("matching {pattern}"))?;
         let shown: Vec<String> =
@@ -336,9 +344,37 @@ fn oldest(pids: &[u32]) -> Option<WorkerProbe> {
 /// Processes whose command line matches, but for those that only wait for one of them.
 fn matching(pattern: &str) -> Result<Vec<(u32, Vec<String>)>, AttachError> {
     let regex = Regex::new(pattern)?;
+    if regex.is_match("") {
+        return Err(AttachError::MatchesAll(pattern.to_owned()));
+    }
     let all = tree::everyone().into_iter().map(|pid| (pid, command_line(pid)));
     let found: Vec<_> = all.filter(|(pid, words)| fits(*pid, words, &regex)).collect();
-    if found.is_empty() { Err(AttachError::NoMatch(pattern.to_owned())) } else { Ok(found) }
+    if found.is_empty() { Err(no_match(pattern)) } else { Ok(found) }
+}
+
+/// That nothing matches, with the processes whose program is called much like a word of the pattern, or that have one in their
+/// command line.
+fn no_match(pattern: &str) -> AttachError {
+    const SHORTEST: usize = 3;
+    let words: Vec<String> = pattern
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| word.len() >= SHORTEST)
+        .map(str::to_lowercase)
+        .collect();
+    let like = |pid: u32| {
+        let line = command_line(pid);
+        let program = line.first().map_or("", |program| program.rsplit('/').next().unwrap_or_default());
+        let (whole, seepage) = (line.join(" ").to_lowercase(), is_seepage(pid, &line));
+        let is_like = |word: &String| whole.contains(word.as_str()) || nearest(word, [program]).is_some();
+        !line.is_empty() && !seepage && words.iter().any(is_like)
+    };
+    let alike: Vec<u32> = tree::everyone().into_iter().filter(|pid| like(*pid)).collect();
+    let alike = if alike.is_empty() {
+        "; `ps -eo pid,args` lists command lines".into()
+    } else {
+        format!("; alike are:{}", list(&alike))
+    };
+    AttachError::NoMatch { pattern: pattern.to_owned(), alike }
 }
 
 /// Whether the command line `words` of a process matches, and it is neither one that only waits for a match nor a seepage, in whose
@@ -446,13 +482,28 @@ mod tests {
         let gone = Attached::find(&Wanted::Pids(vec![child.id()]), &Workers::Itself).unwrap_err();
         assert!(matches!(gone, AttachError::NoProcess(_)), "{gone}");
         let none = Wanted::Match(format!("no-such-{}-process", std::process::id()));
-        assert!(matches!(Attached::find(&none, &Workers::Itself).unwrap_err(), AttachError::NoMatch(_)));
+        let none = Attached::find(&none, &Workers::Itself).unwrap_err();
+        assert!(matches!(none, AttachError::NoMatch { .. }));
         let group = Wanted::Group("/no/such/group".into());
         assert!(matches!(Attached::find(&group, &Workers::Itself).unwrap_err(), AttachError::NoGroup(_)));
         assert!(matches!(
             Attached::find(&Wanted::Match("(".into()), &Workers::Itself).unwrap_err(),
             AttachError::Pattern(_)
         ));
+    }
+
+    #[test]
+    fn what_is_like_a_pattern_is_listed_and_one_that_matches_everything_is_refused() {
+        let mut child = Command::new("sleep").arg("61").stdin(Stdio::null()).spawn().unwrap();
+        let find =
+            |pattern: &str| Attached::find(&Wanted::Match(pattern.into()), &Workers::Auto).unwrap_err().to_string();
+        let misspelt = find("^sleeep .*no such process$");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(misspelt.contains("matches `^sleeep .*no such process$`; alike are:\n    --pid "), "{misspelt}");
+        assert!(misspelt.contains("  sleep "), "{misspelt}");
+        assert!(find("qqqqxzzzy").ends_with("; `ps -eo pid,args` lists command lines"));
+        assert!(["", ".*", "(gunicorn)?"].map(find).iter().all(|told| told.contains("matches every command line")));
     }
 
     #[test]

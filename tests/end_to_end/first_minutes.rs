@@ -51,55 +51,33 @@ fn counted(ended: &Ended) -> usize {
 }
 
 /// Lengths of phases in a test: long enough for an account of the whole target.
-const SHORT: &str = "duration = \"1s\"";
-const LONG: &str = "duration = \"5s\"";
+const SHORT: [(&str, &str); 2] = [("\"25s\"", "\"6s\""), ("\"5s\"", "\"2s\"")];
 
 #[test]
 fn init_writes_a_file_for_apache_that_runs() {
     if installed(&["apache2"]) {
-        assert_eq!(
-            counted(&run(
-                &Bench::new(),
-                "apache",
-                &[("requests-per-worker = 2000", SHORT), ("requests-per-worker = 8000", LONG)]
-            )),
-            4
-        );
+        assert_eq!(counted(&run(&Bench::new(), "apache", &SHORT)), 4);
     }
 }
 
 #[test]
 fn init_writes_a_file_for_php_fpm_that_runs() {
     if installed(&["apache2", "php-fpm8.2"]) {
-        assert_eq!(counted(&run(&Bench::new(), "php-fpm", &[("\"25s\"", "\"6s\""), ("\"5s\"", "\"2s\"")])), 4);
+        assert_eq!(counted(&run(&Bench::new(), "php-fpm", &SHORT)), 4);
     }
 }
 
 #[test]
 fn init_writes_a_file_for_gunicorn_that_runs() {
     if installed(&["gunicorn"]) {
-        assert_eq!(
-            counted(&run(
-                &Bench::new(),
-                "gunicorn",
-                &[("requests-per-worker = 1000", SHORT), ("requests-per-worker = 6000", LONG)]
-            )),
-            2
-        );
+        assert_eq!(counted(&run(&Bench::new(), "gunicorn", &SHORT)), 2);
     }
 }
 
 #[test]
 fn init_writes_a_file_for_puma_that_runs() {
     if installed(&["puma"]) {
-        assert_eq!(
-            counted(&run(
-                &Bench::new(),
-                "ruby",
-                &[("requests-per-worker = 5000", SHORT), ("requests-per-worker = 20000", LONG)]
-            )),
-            2
-        );
+        assert_eq!(counted(&run(&Bench::new(), "ruby", &SHORT)), 2);
     }
 }
 
@@ -107,7 +85,7 @@ fn init_writes_a_file_for_puma_that_runs() {
 fn init_writes_a_file_for_node_that_runs() {
     if installed(&["node"]) {
         let bench = Bench::new();
-        let ended = run(&bench, "node", &[("= 20000", "= 1000"), ("= 60000", "= 5000")]);
+        let ended = run(&bench, "node", &SHORT);
         assert!(ended.events("collected").len() >= 12, "{}", ended.story());
     }
 }
@@ -138,7 +116,7 @@ fn init_writes_a_file_for_a_worker_that_runs() {
 #[test]
 fn init_writes_a_file_for_a_command_that_runs() {
     if installed(&["curl"]) {
-        assert_eq!(counted(&run(&Bench::new(), "command", &[("\"25s\"", "\"6s\""), ("\"5s\"", "\"2s\"")])), 2);
+        assert_eq!(counted(&run(&Bench::new(), "command", &SHORT)), 2);
     }
 }
 
@@ -174,6 +152,26 @@ fn a_command_runs_without_a_harness_file_and_the_file_that_it_is_does_the_same()
     assert!(processes("worker.py").iter().all(|pid| !works_in(*pid, &bench)), "it was left");
 }
 
+#[test]
+fn a_life_waits_until_it_is_known_who_the_workers_are() {
+    for pauses in ["", "[workload]\ncommand = ['sleep', '60']\n[settle]\npauses = 12\nfor = '300ms'\n"] {
+        let bench = Bench::new();
+        let script = bench.write("worker.py", WORKER);
+        let text = format!(
+            "name = 'life'\n[target]\ncommand = ['python3', {script:?}, '0']\nready = {{ delay = '50ms' }}\n\
+             [[phase]]\nkind = 'warm-up'\nduration = '100ms'\n[[phase]]\nkind = 'soak'\nduration = '1s'\n{pauses}\
+             [budget]\nmemory = '64 MiB in 1 hour'\n"
+        );
+        let ended = bench.run(&bench.write("life.toml", &text), &["--quiet"]);
+        assert!(matches!(ended.code, Some(0 | 11)), "{}", ended.story());
+        assert!(
+            ended.stdout.contains("Memory stays under 64 MiB for 60 min if it grows by at most"),
+            "{}",
+            ended.story()
+        );
+    }
+}
+
 fn works_in(pid: u32, bench: &Bench) -> bool {
     std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(bench.path()))
 }
@@ -202,9 +200,15 @@ fn what_cannot_be_run_is_told_before_anything_is_launched() {
     assert!(told(&[], &["./worker.py"]).contains("there is no such file"));
     assert!(told(&[&file.to_string_lossy()], &["sh"]).contains("leave one of them out"));
     assert!(told(&["--budget", "512 MiB in a while"], &["sh"]).contains("512 MiB in 7 days"));
+    assert!(
+        told(&["--budget", "1 MiB/hour", "--budget", "2 MiB/hour"], &["sh"]).contains("given twice for one resource")
+    );
     let program = bench.run(std::path::Path::new("/bin/sh"), &[]);
     assert_eq!(program.code, Some(20), "{}", program.stderr);
     assert!(program.stderr.contains("`seepage run -- /bin/sh`"), "{}", program.stderr);
+    let undashed = bench.seepage().args(["run", "sh", "-c", "true"]).output().unwrap();
+    assert_eq!(undashed.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&undashed.stderr).contains("`seepage run -- sh -c true`"));
     let neither = bench.seepage().arg("run").output().unwrap();
     assert_eq!(neither.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&neither.stderr).contains("seepage init"));

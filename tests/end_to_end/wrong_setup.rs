@@ -1,7 +1,13 @@
 //! A set-up that is wrong is told in the first seconds, with the cause; and what a target leaves that dies, or is stopped.
 
-use crate::common::{AT_ONCE, Bench, Demo, Ended, processes};
+use crate::common::{AT_ONCE, Bench, Demo, Ended, processes, signal, wait_until};
 use std::path::PathBuf;
+
+/// The directory of the run that began last.
+fn newest(bench: &Bench) -> PathBuf {
+    let runs = std::fs::read_dir(bench.reports()).unwrap();
+    runs.flatten().map(|entry| entry.path()).max().unwrap_or_default()
+}
 
 /// A long run of the demonstration server, with a part of its harness file replaced.
 fn broken(bench: &Bench, old: &str, new: &str) -> Ended {
@@ -29,6 +35,10 @@ fn a_pattern_that_takes_no_number_is_told_with_the_line() {
     let ended = broken(&bench, r"'^(?P<pid>\d+) (?P<class>\S+)'", r"'^(?P<pid>\S+ )(?P<class>\S+)'");
     told(&ended, 20, "demo-none's set-up is WRONG: 0 of ", r"as its PID, which is none: write `(?P<pid>\d+) `");
     assert!(ended.stdout.contains("of the log match the pattern; the first is `"), "the line: {}", ended.story());
+    let bench = Bench::new();
+    let ended = broken(&bench, r"'^(?P<pid>\d+) (?P<class>\S+)'", r"'^pid=(?P<pid>\d+) '");
+    told(&ended, 20, "demo-none's set-up is WRONG: 0 of ", r"; `^(?P<pid>\d+)` takes ");
+    assert!(ended.stdout.contains("from it, a PID of the target"), "{}", ended.story());
 }
 
 #[test]
@@ -74,6 +84,78 @@ fn a_target_without_the_workers_that_are_judged_is_told() {
     told(&run("'children'"), 20, "(sleep) has no children, and they are what is judged", "`workers = \"self\"`");
     let matched = run("{ match = '^no such' }");
     told(&matched, 20, "no process of the target has a command line that matches `^no such`", "  sleep 600");
+}
+
+/// A server that listens at a port of its own, and says at which.
+const ELSEWHERE: &str = r#"
+import socket, sys, time
+server = socket.create_server(("127.0.0.1", 0))
+print("listens at", server.getsockname()[1], flush=True)
+while True:
+    connection, _ = server.accept()
+    connection.recv(1000)
+    connection.sendall(sys.argv[1].encode() + b"\r\n")
+    connection.close()
+"#;
+
+#[test]
+fn a_target_that_listens_elsewhere_is_told_where() {
+    let bench = Bench::new();
+    bench.write("elsewhere.py", ELSEWHERE);
+    let run = |more: &str, target: &str| {
+        let text = format!(
+            "name = 'elsewhere'\n[target]\ncommand = ['python3', '${{harness_dir}}/elsewhere.py', '-ERR']\n{target}\n{more}\n\
+             [[phase]]\nkind = 'soak'\nduration = '10m'\n"
+        );
+        let ended = bench.run(&bench.write("elsewhere.toml", &text), &["--quiet"]);
+        let at = ended.read("target.stdout").trim().rsplit(' ').next().unwrap().to_owned();
+        (ended, at)
+    };
+    let (ended, at) = run("", "ready = { http = 'http://127.0.0.1:${port}/x' }");
+    told(&ended, 20, &format!("and the target listens at 127.0.0.1:{at}"), &format!("--url http://127.0.0.1:{at}/x"));
+    let (ended, at) = run("", "ready = { tcp = '127.0.0.1:${port}', timeout = '1s' }");
+    told(&ended, 20, &format!("and the target listens at 127.0.0.1:{at}"), "in a harness file `ready`");
+    let load = "[workload]\nconcurrency = 1\nbase-url = ['http://127.0.0.1:${port}']\n[[workload.step]]\nname = 'get'\npath = '/'";
+    let (ended, at) = run(load, "ready = { output = 'listens at' }");
+    told(&ended, 22, "never gets an answer (connect)", &format!("it listens at 127.0.0.1:{at}"));
+}
+
+#[test]
+fn a_load_that_another_server_answers_is_told() {
+    let bench = Bench::new();
+    bench.write("flaky.py", &FLAKY.replace("500 if Handler.count % 5 == 0 else 200", "200"));
+    // Whoever asks for a free port gets another one while this is held.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut other = std::process::Command::new("python3");
+    let mut other = other.arg("flaky.py").env("PORT", port.to_string()).current_dir(bench.path()).spawn().unwrap();
+    wait_until("the other server listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let url = format!("http://127.0.0.1:{port}");
+    let text = format!(
+        "name = 'mistaken'\n[target]\ncommand = ['python3', '${{harness_dir}}/flaky.py']\nenv = {{ PORT = '${{port}}' }}\n\
+         ready = {{ http = '{url}/' }}\n[workload]\nbase-url = ['{url}']\nconcurrency = 4\n\
+         [[workload.step]]\nname = 'get'\npath = '/'\n[[phase]]\nkind = 'soak'\nduration = '10m'\n"
+    );
+    let ended = bench.run(&bench.write("mistaken.toml", &text), &["--quiet"]);
+    other.kill().unwrap();
+    other.wait().unwrap();
+    told(
+        &ended,
+        20,
+        &format!("it isn't the target that answers at {url}: it listens at 127.0.0.1:"),
+        "Another server has",
+    );
+}
+
+#[test]
+fn what_answers_and_is_not_http_is_quoted() {
+    let bench = Bench::new();
+    let script = ELSEWHERE.replace("(\"127.0.0.1\", 0)", "(\"127.0.0.1\", int(sys.argv[2]))");
+    bench.write("other.py", &script);
+    let text = "name = 'other'\n[target]\ncommand = ['python3', '${harness_dir}/other.py', '-ERR unknown', '${port}']\n\
+         ready = { http = 'http://127.0.0.1:${port}/' }\n[[phase]]\nkind = 'soak'\nduration = '10m'\n";
+    let ended = bench.run(&bench.write("other.toml", text), &["--quiet"]);
+    told(&ended, 20, "doesn't answer by HTTP: malformed head", "begins with `-ERR unknown`");
+    assert!(ended.stdout.contains("leave `--url` out"), "{}", ended.story());
 }
 
 /// A server of which every fifth answer is an error.
@@ -133,6 +215,41 @@ fn what_a_target_wrote_that_dies_is_shown_and_kept() {
     }
     assert_eq!(ended.read("work/logs/error.log"), "line 7: no such module\n");
     assert!(!ended.stdout.contains("To settle") && bench.scratch().is_empty(), "{}", ended.story());
+}
+
+#[test]
+fn a_target_that_ends_in_order_is_told_what_stays() {
+    let bench = Bench::new();
+    let ended = bench.run(&target(&bench, "sleep 0.3", ""), &["--quiet"]);
+    told(&ended, 21, "short FAILED: its first process ended by exit code 0", "A target has to stay");
+    assert!(ended.stdout.contains("`-DFOREGROUND` of Apache"), "{}", ended.story());
+}
+
+#[test]
+fn of_a_target_that_never_worked_nothing_is_shown_as_judged() {
+    let bench = Bench::new();
+    let ended = bench.run(&target(&bench, "sleep 0.3; exit 3", ""), &["--quiet"]);
+    assert!(ended.stdout.contains("unexpected deaths"), "it was ready: {}", ended.story());
+    let file = target(&bench, "sleep 0.3; exit 3", "");
+    let text = std::fs::read_to_string(&file).unwrap().replace(AT_ONCE, "ready = { delay = '1m' }");
+    std::fs::write(&file, text).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let ended = bench.run(&file, &["--quiet"]);
+    told(&ended, 21, "short FAILED: its first process ended by exit code 3", "ms after its launch");
+    for shown in ["allowed", "The workers are", "To settle"] {
+        assert!(!ended.stdout.contains(shown), "{shown}: {}", ended.story());
+    }
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    let begins = "[[phase]]\nkind = 'warm-up'\nduration = '1m'\n[[phase]]";
+    let file = target(&bench, "sleep 60", "");
+    std::fs::write(&file, std::fs::read_to_string(&file).unwrap().replace("[[phase]]", begins)).unwrap();
+    let seepage = bench.start(&file, &["--quiet"]);
+    let events = || std::fs::read_to_string(newest(&bench).join("events.jsonl")).unwrap_or_default();
+    wait_until("the warm-up begins", || events().contains("warm-up"));
+    signal(seepage.id(), nix::sys::signal::Signal::SIGINT);
+    let ended = bench.ended(seepage.wait_with_output().unwrap());
+    told(&ended, 130, "short was ENDED EARLY by Ctrl-C", "It was before the soak: nothing was judged.");
+    assert!(!ended.stdout.contains("allowed") && !ended.stdout.contains("To settle"), "{}", ended.story());
 }
 
 #[test]

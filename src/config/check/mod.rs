@@ -88,17 +88,10 @@ impl Checker<'_> {
     }
 
     fn url(&mut self, at: KeyPath, text: &str) {
-        if is_open(text) {
-            return;
-        }
-        let help = "expected a URL such as `http://127.0.0.1:8080`";
-        match Url::parse(text) {
-            Ok(url) if url.scheme() == "http" => {}
-            Ok(url) if url.scheme() == "https" => {
-                self.refuse(at, format!("`{text}` is not plain HTTP"), "TLS isn't spoken here: use the port behind it")
-            }
-            Ok(_) => self.refuse(at, format!("`{text}` doesn't begin with `http://`"), help),
-            Err(error) => self.refuse(at, format!("`{text}` isn't a URL: {error}"), help),
+        if !is_open(text)
+            && let Some((message, help)) = not_a_url(text)
+        {
+            self.refuse(at, message, help);
         }
     }
 
@@ -216,12 +209,27 @@ fn check_budget(checker: &mut Checker, harness: &Harness) {
         } else if let Allowed::Life(life) = allowed {
             if !matches!(resource, Resource::Memory | Resource::Descriptors | Resource::Threads) {
                 let help = format!("write it like `{example}`");
-                checker.refuse(at, format!("{key} belongs to the whole target, which has no life"), help);
+                checker.refuse(at, format!("{key} has no life: only memory, descriptors and threads have"), help);
             } else if life.time.0.is_zero() {
                 checker.refuse(at, "this time is zero", "write how long it must last, such as `7 days`");
             }
         }
     }
+}
+
+/// Why a text isn't a URL that can be asked for, and what to write.
+pub fn not_a_url(text: &str) -> Option<(String, String)> {
+    let help = "expected a URL such as `http://127.0.0.1:8080`";
+    // Its variables have no value yet, of which a port is the most that has to be parsed.
+    let parsed = Url::parse(&text.replace("${port}", "1"));
+    Some(match parsed {
+        Ok(url) if url.scheme() == "http" => return None,
+        Ok(url) if url.scheme() == "https" => {
+            (format!("`{text}` is not plain HTTP"), "TLS isn't spoken here: use the port behind it".into())
+        }
+        Ok(_) => (format!("`{text}` doesn't begin with `http://`"), help.into()),
+        Err(error) => (format!("`{text}` isn't a URL: {error}"), help.into()),
+    })
 }
 
 /// Whether it is known what counts requests: what isn't sound may.

@@ -1,7 +1,7 @@
 //! Everything that is known of one run.
 
 use super::{
-    Census, Chosen, Event, EventKind, HeapRecord, HostSample, LoadSample, MemoryKind, Per, Resource, Sample,
+    Census, Chosen, Event, EventKind, HeapRecord, HostSample, LoadSample, MemoryKind, Per, PhaseKind, Resource, Sample,
     Understood, WorkerId,
 };
 use serde::{Deserialize, Serialize};
@@ -437,6 +437,12 @@ impl RunRecord {
             EventKind::MemoryLimit { .. } => true,
             _ => false,
         })
+    }
+
+    /// Whether it failed before its soak, so that nothing in it is to be judged.
+    pub fn failed_before_soak(&self) -> bool {
+        let soaks = |event: &Event| matches!(event.kind, EventKind::Phase { phase: PhaseKind::Soak, .. });
+        self.meta.failure.is_some() && !self.events.iter().any(soaks)
     }
 
     /// Allowed growth of a resource; missing if it isn't judged.

@@ -35,6 +35,22 @@ pub fn limit(record: &RunRecord, finding: &Finding) -> Option<String> {
     Some(format!("at this load, it reaches {limit} {when}"))
 }
 
+/// Whether no other of these findings reaches the limit of this one sooner: several may fill one limit, as shared memory and tmpfs
+/// do, which is said once.
+pub fn reaches_it_first(finding: &Finding, others: &[&Finding]) -> bool {
+    let reached = |finding: &Finding| -> Option<(Ceiling, f64)> {
+        let limit = finding.forecast.as_ref()?.limit.as_ref()?;
+        let seconds = limit.seconds.as_ref()?;
+        Some((limit.ceiling, seconds.estimate.unwrap_or(seconds.soonest)))
+    };
+    let Some((ceiling, when)) = reached(finding) else { return false };
+    let place = others.iter().position(|other| std::ptr::eq(*other, finding));
+    others.iter().enumerate().all(|(index, other)| match reached(other) {
+        Some((same, then)) if same == ceiling => then > when || then == when && Some(index) >= place,
+        _ => true,
+    })
+}
+
 /// A limit by its name: `this run's limit of 2 GiB`.
 fn named(record: &RunRecord, resource: Resource, reached: &LimitReached) -> String {
     let most = amount(resource, reached.limit);
@@ -168,6 +184,21 @@ mod tests {
         assert!(sentences(&run, &verdict).is_empty());
         let told = of_finding(&run, &verdict.findings[0]);
         assert!(told.len() == 1 && told[0].starts_with("even at its upper bound, growth of memory"), "{told:?}");
+    }
+
+    #[test]
+    fn a_limit_that_several_fill_is_told_of_the_first_that_does() {
+        let (_, verdict) = judged(leaking());
+        let sooner = verdict.findings.iter().find(|finding| finding.outcome == Outcome::Leak).unwrap();
+        let mut later = sooner.clone();
+        let limit = later.forecast.as_mut().and_then(|forecast| forecast.limit.as_mut()).unwrap();
+        let seconds = limit.seconds.as_mut().unwrap();
+        seconds.estimate = seconds.estimate.map(|estimate| estimate + 1.0);
+        let same = sooner.clone();
+        assert!(reaches_it_first(sooner, &[&later, sooner]) && !reaches_it_first(&later, &[&later, sooner]));
+        assert!(reaches_it_first(sooner, &[sooner, &same]) && !reaches_it_first(&same, &[sooner, &same]), "once");
+        later.forecast.as_mut().unwrap().limit.as_mut().unwrap().ceiling = Ceiling::OpenFiles;
+        assert!(reaches_it_first(&later, &[&later, sooner]), "another limit");
     }
 
     #[test]

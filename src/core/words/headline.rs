@@ -4,7 +4,9 @@ use super::{account, doubts, evidence, forecast, gates, reasons, sites, steps};
 use crate::model::{
     Axis, Failure, Resource, RunRecord, WorkerId, amount, ended_by, format_bytes, format_count, level, rate,
 };
-use crate::verdict::{CallSites, Claim, Crashes, Finding, LeakClass, LimitHit, Open, Reason, Verdict, leaking_parts};
+use crate::verdict::{
+    CallSites, Claim, Crashes, Finding, LeakClass, LimitHit, Open, Outcome, Reason, Verdict, leaking_parts,
+};
 use std::fmt;
 
 /// PIDs that are named; of more, so many.
@@ -237,8 +239,19 @@ fn why_open(open: &Open, record: &RunRecord, verdict: &Verdict) -> String {
 fn more(record: &RunRecord, verdict: &Verdict) -> Vec<String> {
     let sentence = |text: String| format!("{}.", super::capital(&text));
     let mut out = Vec::new();
+    let leaking = verdict.claims.iter().filter_map(|claim| match claim {
+        Claim::Leak(place) => verdict.findings.get(*place),
+        _ => None,
+    });
+    let leaking: Vec<&Finding> = leaking.collect();
     for claim in &verdict.claims {
         match claim {
+            Claim::Interrupted(_) if record.failed_before_soak() => {
+                out.push("It was before the soak: nothing was judged.".into());
+            }
+            Claim::Interrupted(_) if verdict.outcome == Outcome::Inconclusive => {
+                out.push("Nothing was proven until then.".into());
+            }
             Claim::Leak(place) => {
                 let Some(finding) = verdict.findings.get(*place) else { continue };
                 out.extend(steps::comes_from(finding).map(sentence));
@@ -247,7 +260,8 @@ fn more(record: &RunRecord, verdict: &Verdict) -> Vec<String> {
                     let culprit = verdict.call_sites.as_ref().and_then(CallSites::culprit);
                     out.extend(culprit.map(|site| format!("Most of it is kept by {}.", sites::name(&site.frame))));
                 }
-                out.extend(forecast::limit(record, finding).map(sentence));
+                let first = forecast::reaches_it_first(finding, &leaking);
+                out.extend(forecast::limit(record, finding).filter(|_| first).map(sentence));
             }
             Claim::Open(Open::Doubt(doubt)) => out.push(sentence(doubts::remedy(doubt))),
             Claim::Open(Open::Finding(place)) => {

@@ -152,7 +152,7 @@ fn verdict_section(record: &RunRecord, verdict: &Verdict) -> Markup {
             @if let Some(finding) = deciding {
                 p { "Because " (plain(&words::reason(finding))) "." }
             }
-            (gates(verdict))
+            @if !record.failed_before_soak() { (gates(verdict)) }
             @let told = forecast::sentences(record, verdict);
             @if !told.is_empty() {
                 h2 { "If it goes on like this" }

@@ -1,6 +1,7 @@
 //! What each format looks like.
 
 use super::*;
+use crate::model::{Event, EventKind, Failure, PhaseKind, RunStatus};
 use crate::report::fixture::Scenario;
 
 fn text(format: Format, (record, verdict): (RunRecord, Verdict)) -> String {
@@ -19,6 +20,21 @@ fn terminal() {
     insta::assert_snapshot!("terminal_inconclusive", text(Format::Terminal, fixture::inconclusive()));
     insta::assert_snapshot!("terminal_empty", text(Format::Terminal, fixture::empty()));
     insta::assert_snapshot!("terminal_traced", text(Format::Terminal, fixture::traced()));
+}
+
+#[test]
+fn what_failed_before_its_soak_shows_no_growth() {
+    let (mut record, _) = fixture::warm_up();
+    let soaks = |event: &Event| matches!(event.kind, EventKind::Phase { phase: PhaseKind::Soak, .. });
+    record.events.retain(|event| !soaks(event));
+    (record.meta.status, record.meta.failure) = (RunStatus::Aborted, Some(Failure::Interrupted(2)));
+    let verdict = crate::verdict::judge(&record);
+    let run = || (record.clone(), verdict.clone());
+    insta::assert_snapshot!("terminal_before_soak", text(Format::Terminal, run()));
+    insta::assert_snapshot!("markdown_before_soak", text(Format::Markdown, run()));
+    assert!(!text(Format::Html, run()).contains("table class=\"gates\""));
+    let (record, verdict) = fixture::warm_up();
+    assert!(text(Format::Html, (record, verdict)).contains("table class=\"gates\""), "else it shows nothing");
 }
 
 #[test]
