@@ -5,8 +5,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 runs=${1:-21}
+# One of them may not be there.
 # shellcheck disable=SC2012 # names of cargo's own making
-seepage=$(ls -t "$PWD/${CARGO_TARGET_DIR:-target}"/{debug,release}/seepage 2> /dev/null | head -n 1)
+seepage=$( (ls -t "$PWD/${CARGO_TARGET_DIR:-target}"/{debug,release}/seepage 2> /dev/null || true) | head -n 1)
 [ -n "$seepage" ] || { echo "no seepage is built: run \`cargo build\`" >&2; exit 1; }
 scratch=$(mktemp -d)
 trap 'kill $(jobs -p) 2> /dev/null || true; wait; rm -rf "$scratch"' EXIT

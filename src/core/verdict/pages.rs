@@ -76,9 +76,9 @@ fn shared_pages(record: &RunRecord, memory: &mut Finding) {
 /// Copy-on-write un-sharing: private memory grew, and most of it wasn't anonymous memory growing, which is clean.
 fn copy_on_write(record: &RunRecord, memory: &mut Finding) {
     // Both at the same readings: what a cache took on in the warm-up must not look like un-sharing.
-    // Nor shared memory that nobody else has mapped.
+    // Nor shared memory that nobody else has mapped, nor files that it came to read alone.
     let both = |s: &Sample| {
-        let own = s.anon_and_swap()?.saturating_add(s.shmem.unwrap_or(0));
+        let own = s.anon_and_swap()?.saturating_add(s.shmem.unwrap_or(0)).saturating_add(s.file.unwrap_or(0));
         Some((s.slow.as_ref()?.uss? as f64, own as f64))
     };
     let mut ends: BTreeMap<WorkerId, [(f64, f64); 2]> = BTreeMap::new();
@@ -137,6 +137,12 @@ mod tests {
         }
         let verdict = judge(&run);
         assert_eq!((verdict.outcome, verdict.findings[0].class), (Outcome::Clean, LeakClass::SharedPages));
+        // Nor are pages of its program inherited ones, that nobody else has read.
+        let uss = |s: &Sample| s.anon.zip(s.file).map(|(anon, file)| anon + file);
+        run.samples
+            .iter_mut()
+            .for_each(|s| s.slow = Some(Box::new(SlowReading { uss: uss(s), ..SlowReading::default() })));
+        assert_eq!(class(&run), LeakClass::SharedPages);
         // Shared memory may be its own all the same: a memfd, a segment that grows.
         run.samples.iter_mut().for_each(|s| {
             (s.file, s.shmem) = (s.shmem, s.file);
