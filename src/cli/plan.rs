@@ -120,7 +120,7 @@ fn planned(arguments: &Arguments, record: &RunRecord) -> Result<PlanReport, Prob
     let mut budgets: Vec<f64> =
         BUDGETS.iter().map(|part| part * usual).filter(|b| *b != chosen).chain([chosen]).collect();
     budgets.sort_by(f64::total_cmp);
-    let noise = Noise::measure(axis, &series, verdict::page(record))
+    let noise = Noise::measure(axis, &series, record.page())
         .map_err(|why| Problem::new(ExitCode::Inconclusive, words::too_short(why)))?;
     Ok(PlanReport {
         planned: verdict::plan(&noise, &budgets, arguments.power.0),

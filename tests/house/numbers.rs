@@ -4,10 +4,10 @@ use crate::source::sources;
 use std::path::Path;
 
 /// As many as there are today. A change may make them fewer, and lowers this then.
-const MOST: usize = 259;
+const MOST: usize = 258;
 
 /// Modules whose numbers decide nothing: exit codes, shares that are only told, and the made-up programs of a simulation.
-const TELLING: [&str; 4] = ["types", "working", "naming", "simulation"];
+const TELLING: [&str; 4] = ["outcome", "working", "naming", "simulation"];
 
 #[test]
 fn the_numbers_that_decide_become_no_more() {

@@ -66,12 +66,35 @@ fn braces(token: &TokenTree) -> Option<Vec<TokenTree>> {
 }
 
 impl Source {
+    /// A file of this text.
+    pub fn of(module: &[&str], text: &str) -> Self {
+        let module = module.iter().map(ToString::to_string).collect();
+        Source { file: PathBuf::new(), module, code: code(text) }
+    }
+
     /// What the file names of `root`, such as `model` of `crate::model::Series`: the first name after the root. Paths
     /// that climb to the root of the crate by `super` are among those of `crate`.
     pub fn uses(&self, root: &str) -> Vec<String> {
         let mut found = Vec::new();
         walk(&self.code, self.module.len(), root, &mut found);
         found
+    }
+
+    /// What the file names of the module that it lies in, so many levels below the root of the crate.
+    pub fn uses_within(&self, levels: usize) -> Vec<String> {
+        let mut found = Vec::new();
+        walk(&self.code, self.module.len().saturating_sub(levels), "super", &mut found);
+        found
+    }
+
+    /// Names that the file exports of its modules, each with the module that it comes from.
+    pub fn exports(&self) -> Vec<(String, String)> {
+        let imports = (0..self.code.len().saturating_sub(1)).filter(|at| is(&self.code[*at], "use"));
+        let of = |at: usize| {
+            let module = self.code[at + 1].to_string();
+            after(&self.code[at + 2..]).into_iter().map(move |name| (name, module.clone()))
+        };
+        imports.flat_map(of).collect()
     }
 
     /// The numbers that are written in the file.
@@ -117,9 +140,9 @@ fn walk(code: &[TokenTree], depth: usize, root: &str, found: &mut Vec<String>) {
             walk(&inner, depth + usize::from(is_module), root, found);
         }
         let continues = at >= 2 && is(&code[at - 1], ":") && is(&code[at - 2], ":");
-        if is(token, root) && !continues {
+        if is(token, root) && root != "super" && !continues {
             found.extend(after(&code[at + 1..]));
-        } else if root == "crate" && is(token, "super") && !continues {
+        } else if ["crate", "super"].contains(&root) && is(token, "super") && !continues {
             let rest = &code[at..];
             let climbed = rest.chunks(3).take_while(|step| is(&step[0], "super")).count();
             if climbed == depth {
@@ -156,12 +179,12 @@ fn paths_are_seen_wherever_they_stand_and_tests_are_left_out() {
         #[cfg(test)]
         use crate::compare;
     ";
-    let source = Source { file: PathBuf::new(), module: vec!["a".into(), "b".into()], code: code(text) };
+    let source = Source::of(&["a", "b"], text);
     let expected = ["config", "engine", "report", "store", "probe", "workload", "apache", "table"];
     assert_eq!(source.uses("crate"), expected);
     assert_eq!(source.uses("std"), ["fs", "time", "net"]);
     assert!(source.calls("matches") && !source.calls("println"));
     let numbers = "fn f() { g(1_000u64, 2.5, [3; 4]) * 1e-9f64 } // 7\n#[cfg(test)] mod tests { const X: u8 = 9; }";
-    let source = Source { file: PathBuf::new(), module: Vec::new(), code: code(numbers) };
+    let source = Source::of(&[], numbers);
     assert_eq!(source.numbers(), [1000.0, 2.5, 3.0, 4.0, 1e-9]);
 }

@@ -429,7 +429,15 @@ impl Budgets {
     }
 }
 
+/// The page size, for records that don't say.
+const USUAL_PAGE: u64 = 4096;
+
 impl RunRecord {
+    /// Bytes to which memory is rounded in the run: the page size of its host.
+    pub fn page(&self) -> f64 {
+        (if self.meta.host.page == 0 { USUAL_PAGE } else { self.meta.host.page }) as f64
+    }
+
     /// Whether a worker ended as no healthy one does, or the memory limit was hit.
     pub fn has_crashed(&self) -> bool {
         self.events.iter().any(|event| match &event.kind {

@@ -4,50 +4,15 @@ use super::Outcome;
 use super::census::{Stays, whole_memory};
 use super::doubt::{Choice, Named};
 use super::finding::find;
-use super::judge::page;
-use super::series::{ends_judging, pool_series};
+use super::series::pool_series;
+use super::timeline::ends_judging;
+use super::whole_target::{RestProcess, WholeTarget};
 use crate::model::{Census, EventKind, OtherProcess, PhaseKind, Resource, RunRecord, WorkerId};
 use crate::thresholds::account::NEW;
 use std::collections::BTreeMap;
 
-/// What the account of a whole target has of the judged time.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct WholeTarget {
-    /// Processes that are not workers, those first whose memory grew most; at most eight.
-    pub rest: Vec<RestProcess>,
-    /// How many of these are not told.
-    pub more: usize,
-    /// Those of them that began in the judged time and were there at last: how many, and bytes that they hold together.
-    pub came: (usize, f64),
-    /// Processes at first and at last, dead ones included.
-    pub processes: (u64, u64),
-    /// Dead processes that nobody has waited for, at first and at last.
-    pub zombies: (u64, u64),
-    /// The parent that has most of the dead at last.
-    pub forgets: Option<Named>,
-    /// The process that began last.
-    pub newest: Option<Named>,
-}
-
 /// Rows of the rest that are told.
 const MOST_TOLD: usize = 8;
-
-/// A process that is not a worker, over the judged time; memory in bytes, huge pages and shared memory included.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RestProcess {
-    /// The process.
-    pub who: Named,
-    /// Seconds since the start of the run at which it was seen first and last in the judged time.
-    pub seen: (f64, f64),
-    /// Its memory then; what began in the judged time began with nothing.
-    pub size: (f64, f64),
-    /// Its descriptors then; missing where they could not be counted.
-    pub descriptors: Option<(u64, u64)>,
-    /// Its memory over the whole run, in seconds and bytes.
-    pub levels: Vec<(f64, f64)>,
-    /// What would judge it.
-    pub choice: Choice,
-}
 
 /// Censuses of a run, and those of them in the time in which growth is judged.
 pub(super) struct Account<'a> {
@@ -219,7 +184,7 @@ pub(super) fn heavy(record: &RunRecord) -> Option<f64> {
     if growth <= 0.0 || 2.0 * (last - first) * average < growth {
         return None;
     }
-    let found = find(Resource::Memory, axis, std::slice::from_ref(&series), allowed, page(record));
+    let found = find(Resource::Memory, axis, std::slice::from_ref(&series), allowed, record.page());
     (found.outcome == Outcome::Leak).then_some(allowed / average)
 }
 

@@ -7,7 +7,7 @@ use super::Interval;
 use super::condition::{Condition, hold};
 use super::jumping::{JumpPattern, net, pattern};
 use super::lasting::{bounds, exceed, fade, halves_exceed, has_stopped, is_silent, is_spread, keeps_pace, paces};
-use super::level::{Jump, Levels, longest};
+use super::level::{Levels, Subject, longest};
 use super::plausible::{Plausible, Plausibles, plausible};
 use super::transient::Transient;
 use crate::stats::{Estimate, keeps_in_band, student_t};
@@ -43,22 +43,6 @@ pub(super) struct Assessment {
     pub fitted: Vec<Levels>,
     /// The levels less the part of the covariates; jumps stay.
     pub steady: Vec<Levels>,
-}
-
-/// What is judged.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Subject<'a> {
-    pub raw: &'a [Levels],
-    /// The same less the jumps.
-    pub smooth: &'a [Levels],
-    pub jumps: &'a [Jump],
-    /// Rises of the high-water mark.
-    pub rises: &'a [Jump],
-    pub workers: usize,
-    /// Workers that were averaged into each series.
-    pub averaged: f64,
-    /// Steps of the axis that all workers span together.
-    pub total_span: f64,
 }
 
 /// How sure an answer must be.

@@ -5,7 +5,6 @@
 
 use super::doubt::{Doubt, Grown};
 use super::finding::least_jump;
-use super::judge::page;
 use super::readings::raw_pool_series;
 use super::reason::{Because, Reason};
 use super::{Finding, Interval, LeakClass, Outcome};
@@ -34,7 +33,7 @@ impl Births {
         born.sort_by(|a, b| a.0.total_cmp(&b.0));
         let (axis, of_pool) = raw_pool_series(record, born.into_iter());
         let enough = axis != Axis::Seconds && of_pool.y.len() >= BIRTHS.get();
-        enough.then(|| Births { x: of_pool.x, born: of_pool.y, quantum: page(record) })
+        enough.then(|| Births { x: of_pool.x, born: of_pool.y, quantum: record.page() })
     }
 
     /// Growth per step of the axis over the births from this one on; `None` if nothing can be fitted.

@@ -107,13 +107,13 @@ impl Situation<'_> {
             return None;
         }
         let Some(a) = self.whole else { return Some(Settle::Readings) };
+        let times = |of: &dyn Fn(&Plausible) -> f64| a.models.iter().map(of).fold(1.5, f64::max).min(20.0);
         if self.pool.recycled {
-            let times = a.models.iter().map(|m| self.short_of(m).powi(2)).fold(1.5, f64::max).min(20.0);
-            return Some(Settle::MoreLives { times });
+            return Some(Settle::MoreLives { times: times(&|model| self.short_of(model).powi(2)) });
         }
         let members = self.pool.members.len().max(1) as f64;
         let mean_span = self.pool.total_span() / members;
-        let times = a.models.iter().map(|m| self.stretch(m)).fold(1.5, f64::max).min(20.0);
+        let times = times(&|model| self.stretch(model));
         let timed = matches!(self.axis, Axis::Hours | Axis::Seconds);
         Some(Settle::Longer { steps: mean_span * times, times, pace: self.pace.filter(|_| !timed) })
     }

@@ -1,12 +1,12 @@
 //! One resource: from series to a finding, with what it means for each worker.
 
-use super::assess::{Assessment, Demands, Subject, Terms, assess};
+use super::assess::{Assessment, Demands, Terms, assess};
 use super::class::Behaviour;
 use super::condition::Condition;
 use super::explain;
 use super::forecast::pace;
 use super::lasting::late_slope;
-use super::level::{Jump, Levels, judged_from};
+use super::level::{Jump, Levels, Subject, judged_from};
 use super::pool::{Member, Pool, is_sound, rises};
 use super::release::after_release;
 use super::swing::without_swings;

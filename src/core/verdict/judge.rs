@@ -4,30 +4,23 @@
 //! what couldn't be measured is unknown and fails closed.
 
 use super::assess::Demands;
+use super::call_sites::CallSites;
 use super::doubt::Doubt;
 use super::facts::{Claim, Crashes, Gate, GateKind, GateState, LimitHit, Note, Open};
 use super::forecast::forecast;
 use super::gates::{resource_gate, workload_gates};
-use super::looks::last_look;
+use super::last_look::last_look;
 use super::mix::Mix;
 use super::noise::noise;
 use super::parts::parts;
 use super::readings::{ReadingNote, Readings};
 use super::reason::{Reason, Settle};
 use super::series::readings;
-use super::sites::{CallSites, Workers, call_sites};
+use super::sites::{Workers, call_sites};
 use super::step_down::{Candidate, step_down};
 use super::{ExitCode, Finding, LeakClass, Outcome, Verdict, series, settle_levels};
 use super::{account, births, counts, pages, steps, whole, youth};
 use crate::model::{Axis, CountingSource, EventKind, ExitCause, Failure, Resource, RunRecord, RunStatus, Sample};
-
-/// The page size, for records that don't say.
-const USUAL_PAGE: u64 = 4096;
-
-/// Bytes to which memory is rounded in a run: its page size.
-pub fn page(record: &RunRecord) -> f64 {
-    (if record.meta.host.page == 0 { USUAL_PAGE } else { record.meta.host.page }) as f64
-}
 
 /// Judges a run: every resource with a budget, and every gate.
 pub fn judge(record: &RunRecord) -> Verdict {
@@ -38,7 +31,7 @@ pub fn judge(record: &RunRecord) -> Verdict {
         if finding.outcome == Outcome::Leak {
             finding.parts = parts(record, one.resource);
         }
-        steps::tell(mix.as_ref(), one, finding, page(record));
+        steps::tell(mix.as_ref(), one, finding, record.page());
         // What the live heap grows by is a part of memory, whose limits are foretold.
         if one.resource != Resource::Heap {
             finding.forecast = forecast(record, finding, &one.series);
@@ -151,7 +144,7 @@ pub(super) fn findings(record: &RunRecord, demands: Demands) -> Vec<Finding> {
 }
 
 fn findings_of(record: &RunRecord, judged: &[Candidate], demands: Demands) -> Vec<Finding> {
-    let mut findings = step_down(judged, page(record), demands);
+    let mut findings = step_down(judged, record.page(), demands);
     youth::outlasted(record, judged, &mut findings, demands);
     for (finding, one) in findings.iter_mut().zip(judged) {
         if one.axis == Axis::Seconds && !one.series.is_empty() {

@@ -1,7 +1,6 @@
 //! Whether abrupt jumps go on: told from their number, their places and their sizes.
 
-use super::assess::Subject;
-use super::level::Jump;
+use super::level::{Jump, Subject};
 use crate::stats::{normal_quantile, poisson_bounds};
 use crate::thresholds::assess::{ALPHA_LEAK, ALPHA_SUSPICIOUS};
 use crate::thresholds::jumping::MANY;

@@ -176,3 +176,19 @@ pub(super) fn without_jumps(y: &[f64], jumps: &[(usize, f64)]) -> Vec<f64> {
     }
     out
 }
+
+/// What is judged.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Subject<'a> {
+    pub raw: &'a [Levels],
+    /// The same less the jumps.
+    pub smooth: &'a [Levels],
+    pub jumps: &'a [Jump],
+    /// Rises of the high-water mark.
+    pub rises: &'a [Jump],
+    pub workers: usize,
+    /// Workers that were averaged into each series.
+    pub averaged: f64,
+    /// Steps of the axis that all workers span together.
+    pub total_span: f64,
+}

@@ -1,7 +1,7 @@
 //! Load over time: what the driver sent, or the rate at which requests were counted.
 
-use super::readings::interpolate;
-use super::series::Timeline;
+use super::pool_count::interpolate;
+use super::timeline::Timeline;
 use crate::model::{PhaseKind, RunRecord, Series};
 use crate::thresholds::level::BLOCKS;
 use crate::thresholds::load_curve::{BEYOND_CHANCE, LOAD_PARTS, LOAD_VARIES, LOAD_WINDOW};

@@ -3,7 +3,7 @@
 //! Best is a log that names worker and step: exact counts. Else each worker's own requests are split as the pool's were
 //! between two readings: right on average, and the deviations of workers from it add up to nothing over the pool.
 
-use super::readings::interpolate;
+use super::pool_count::interpolate;
 use crate::model::{RunRecord, Series, Step, WorkerId};
 use crate::thresholds::mix::{MOST, WORTH_A_ROW};
 use std::collections::HashMap;

@@ -4,9 +4,8 @@
 //! survives averaging. Workers that were recycled are aligned by age instead, each with its own intercept, so that a
 //! pool whose sum is flat can't hide that each of them grows.
 
-use super::assess::Subject;
 use super::floor::floor;
-use super::level::{Jump, Levels, Stretch, judged_from, jumps, levels, mean_levels, stretches, without_jumps};
+use super::level::{Jump, Levels, Stretch, Subject, judged_from, jumps, levels, mean_levels, stretches, without_jumps};
 use super::reason::SetAside;
 use crate::model::Series;
 use crate::thresholds::level::BLOCKS;

@@ -7,8 +7,9 @@ use super::load_curve::{LoadCurve, own_load};
 use super::mix::Mix;
 use super::readings::{ReadingNote, Readings, Touched, of_pool, of_workers, raw_pool_series};
 use super::settled;
-use super::youth;
-use crate::model::{Axis, EventKind, PhaseKind, Resource, RunRecord, Sample, Series, WorkerId};
+use super::timeline::Timeline;
+use super::warm_up;
+use crate::model::{Axis, PhaseKind, Resource, RunRecord, Sample, Series, WorkerId};
 use std::collections::HashMap;
 
 /// One series for each worker incarnation (for tmpfs: one of the pool), without settle phases and what follows the
@@ -51,7 +52,7 @@ fn tidy(record: &RunRecord, mut out: Readings, resource: Option<Resource>) -> Re
     let mut dropped = 0;
     let mut cut = 0;
     let load = LoadCurve::new(record, &timeline);
-    let warmed_up = youth::warmed_up(record);
+    let warmed_up = warm_up::warmed_up(record);
     let raw = std::mem::take(&mut out.series);
     if settle(&mut out, &raw, record, resource) {
         return out;
@@ -65,7 +66,7 @@ fn tidy(record: &RunRecord, mut out: Readings, resource: Option<Resource>) -> Re
         }
         one.soak_from = timeline.soak_from(&one);
         if let Some(t) = one.worker.and_then(|worker| warmed_up.get(&worker)) {
-            youth::begin_at(&mut one, *t);
+            warm_up::begin_at(&mut one, *t);
         }
         one.load = load.at(&one.t);
         out.series.push(one);
@@ -93,58 +94,6 @@ fn settle(out: &mut Readings, raw: &[Series], record: &RunRecord, resource: Opti
     let enough = settled.is_some();
     out.series.extend(settled.into_iter().flatten().filter(|one| !one.x.is_empty()));
     enough
-}
-
-/// Whether what is read from here on isn't judged: the target stops, or a look has proven the answer. What that look has not
-/// seen must not overturn it.
-pub(super) fn ends_judging(event: &EventKind) -> bool {
-    matches!(event, EventKind::Stopping | EventKind::TargetDied { .. } | EventKind::Look { proven: true, .. })
-}
-
-/// When phases were, from the events.
-pub(super) struct Timeline {
-    /// Start and kind of each phase, in order.
-    phases: Vec<(f64, PhaseKind)>,
-    /// When the target was told to stop, or died.
-    stop: f64,
-    /// From when on nothing is judged.
-    end: f64,
-}
-
-impl Timeline {
-    fn new(record: &RunRecord) -> Self {
-        let mut timeline = Timeline { phases: Vec::new(), stop: f64::INFINITY, end: f64::INFINITY };
-        for event in &record.events {
-            match event.kind {
-                EventKind::Phase { phase, .. } => timeline.phases.push((event.t, phase)),
-                EventKind::Stopping | EventKind::TargetDied { .. } => timeline.stop = timeline.stop.min(event.t),
-                _ => {}
-            }
-            if ends_judging(&event.kind) {
-                timeline.end = timeline.end.min(event.t);
-            }
-        }
-        timeline
-    }
-
-    pub fn phase_at(&self, t: f64) -> Option<PhaseKind> {
-        self.phases.iter().take_while(|(start, _)| *start <= t).last().map(|(_, kind)| *kind)
-    }
-
-    pub fn judged(&self, t: f64) -> bool {
-        t < self.end && self.phase_at(t) != Some(PhaseKind::Settle)
-    }
-
-    /// Where on `x` the soak begins: at the first reading in a soak phase; at the first of all without phases. Past
-    /// the end if the worker saw no soak.
-    fn soak_from(&self, series: &Series) -> f64 {
-        let first = series.x.first().copied().unwrap_or(0.0);
-        if self.phases.is_empty() {
-            return first;
-        }
-        let soak = self.phases.iter().find(|(_, kind)| *kind == PhaseKind::Soak).map_or(f64::INFINITY, |(t, _)| *t);
-        series.t.iter().position(|t| *t >= soak).map_or(f64::INFINITY, |i| series.x[i])
-    }
 }
 
 /// How much of a raw series could not be used.
@@ -235,6 +184,7 @@ pub fn settle_levels(record: &RunRecord) -> Vec<SettleLevel> {
 mod tests {
     use super::*;
     use crate::fixture::run::{END, WARM_UP, clean, event, leaking, worker};
+    use crate::model::EventKind;
 
     #[test]
     fn a_worker_is_followed_by_its_own_requests() {

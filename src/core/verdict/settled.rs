@@ -3,7 +3,7 @@
 //! In a pause nothing is in flight, and a target that was made to collect has no garbage: what is left is retained. With
 //! enough pauses these levels are the series that is judged; a reading under load says nothing that they don't.
 
-use super::series::ends_judging;
+use super::timeline::ends_judging;
 use crate::model::{Axis, EventKind, PhaseKind, RunRecord, Series};
 use crate::stats::{median, theil_sen};
 use crate::thresholds::pool::ENOUGH;

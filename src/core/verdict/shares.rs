@@ -3,7 +3,7 @@
 //! One that uses next to no CPU time beside the others, as a helper that was forked from them, serves next to none, and has no
 //! share in theirs.
 
-use super::readings::{PoolCount, interpolate};
+use super::pool_count::{PoolCount, interpolate};
 use crate::model::{RunRecord, Sample, WorkerId};
 use crate::thresholds::counts::TICK;
 use crate::thresholds::pool::{ENOUGH, IDLE};

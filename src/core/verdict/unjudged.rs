@@ -4,7 +4,6 @@
 use super::Outcome;
 use super::doubt::{Doubt, Grown, Kind, Named};
 use super::finding::find;
-use super::judge::page;
 use super::series::{part_series, pool_series, series};
 use crate::model::{Axis, EventKind, MemoryKind, Resource, RunRecord, Sample, Series, WorkerId};
 use crate::thresholds::pool::{ENOUGH, IDLE};
@@ -18,7 +17,7 @@ pub(super) fn doubts(record: &RunRecord) -> Vec<Doubt> {
 /// By how much a series grew, if judged by itself it leaks more of a resource than is allowed.
 fn leaking(record: &RunRecord, resource: Resource, axis: Axis, one: &Series) -> Option<Grown> {
     let allowed = record.budget(resource).filter(|_| axis != Axis::Seconds)?;
-    let found = find(resource, axis, std::slice::from_ref(one), allowed, page(record));
+    let found = find(resource, axis, std::slice::from_ref(one), allowed, record.page());
     let begin = one.x.partition_point(|x| *x < one.soak_from);
     let (from, to) = (*one.y.get(begin)?, *one.y.last()?);
     let rate = found.growth.filter(|_| found.outcome == Outcome::Leak)?.estimate;

@@ -3,11 +3,11 @@
 //! A runtime fills its heap, a database its buffers, in straight lines that no model can tell from a leak. Only time can.
 
 use super::assess::Demands;
-use super::judge::page;
 use super::reason::{Reason, Settle};
 use super::step_down::{Candidate, step_down};
+use super::warm_up::begin_at;
 use super::{Finding, LeakClass, Outcome};
-use crate::model::{EventKind, RunRecord, Series, WorkerId};
+use crate::model::{EventKind, RunRecord, WorkerId};
 use crate::thresholds::youth::{GROWN_UP, LEAST, MOST, TIMES, TIMES_GROWN_UP};
 use std::collections::HashMap;
 
@@ -47,22 +47,6 @@ fn young(record: &RunRecord) -> HashMap<WorkerId, Young> {
     all.filter(|(_, young)| young.until > young.age).collect()
 }
 
-/// When each worker has warmed up, in seconds since the start of the run, if the user has said how long that takes.
-pub(super) fn warmed_up(record: &RunRecord) -> HashMap<WorkerId, f64> {
-    let Some(warm_up) = record.meta.target.warm_up else { return HashMap::new() };
-    let ages = record.events.iter().filter_map(|event| match event.kind {
-        EventKind::Spawned { worker, age: Some(age), .. } => Some((worker, event.t + warm_up - age)),
-        _ => None,
-    });
-    ages.collect()
-}
-
-/// The series without what was read before `t`.
-pub(super) fn begin_at(series: &mut Series, t: f64) {
-    let first = series.t.partition_point(|at| *at < t);
-    series.soak_from = series.x.get(first).map_or(f64::INFINITY, |x| x.max(series.soak_from));
-}
-
 /// Takes leaks back that have only been seen in young processes, and not beyond their warm-up.
 pub(super) fn outlasted(record: &RunRecord, judged: &[Candidate], findings: &mut [Finding], demands: Demands) {
     let young = young(record);
@@ -82,7 +66,7 @@ pub(super) fn outlasted(record: &RunRecord, judged: &[Candidate], findings: &mut
         one
     };
     let later: Vec<Candidate> = judged.iter().map(grown_up).collect();
-    let later = step_down(&later, page(record), demands);
+    let later = step_down(&later, record.page(), demands);
     for (finding, later) in findings.iter_mut().zip(later) {
         if finding.outcome == Outcome::Leak && later.outcome != Outcome::Leak {
             warming_up(finding, &young);

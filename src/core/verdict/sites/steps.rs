@@ -10,7 +10,7 @@
 
 use super::super::Interval;
 use super::super::mix::names_of;
-use super::super::readings::interpolate;
+use super::super::pool_count::interpolate;
 use super::SiteStep;
 use super::window::SiteGrowth;
 use super::windows::{ALPHA, Windows};
