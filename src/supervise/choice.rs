@@ -228,13 +228,18 @@ impl<'a> Family<'a> {
     /// Those that serve: they hold a socket that listens, or have a parent of their program that does and hands connections on.
     fn serving(&self) -> Option<Found<'_>> {
         let handed = |group: &Group| self.kindred_parent(group).is_some_and(|parent| parent.listens == Some(true));
-        let serving: Vec<&Group> = self.groups.iter().filter(|group| group.listens() || handed(group)).collect();
+        let mut serving: Vec<&Group> = self.groups.iter().filter(|group| group.listens() || handed(group)).collect();
+        // The program that was seen with a connection serves, whatever others do that only hold the socket.
+        let accepted = |group: &Group| group.members.iter().any(|member| member.accepted);
+        let programs: Vec<&Path> = serving.iter().filter(|group| accepted(group)).map(|group| group.program).collect();
+        if !programs.is_empty() {
+            serving.retain(|group| programs.contains(&group.program));
+        }
         let busiest =
             serving.iter().copied().max_by(|a, b| a.cpu().total_cmp(&b.cpu()).then(b.first().cmp(&a.first())))?;
         if busiest.cpu() < MEASURABLE {
             // Who was seen with a connection serves; else, in a pool, the children do.
-            let accepted = |group: &&Group| group.members.iter().any(|member| member.accepted);
-            let seen: Vec<&Group> = serving.iter().copied().filter(accepted).collect();
+            let seen: Vec<&Group> = serving.iter().copied().filter(|group| accepted(group)).collect();
             let serving = if seen.is_empty() { serving } else { seen };
             let children = serving.iter().copied().filter(|group| self.kindred_parent(group).is_some());
             let most = children.max_by_key(|group| (group.living(), std::cmp::Reverse(group.first())));

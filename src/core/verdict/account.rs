@@ -12,7 +12,7 @@ use crate::thresholds::account::NEW;
 use std::collections::BTreeMap;
 
 /// Rows of the rest that are told.
-const MOST_TOLD: usize = 8;
+pub(super) const MOST_TOLD: usize = 8;
 
 /// Censuses of a run, and those of them in the time in which growth is judged.
 pub(super) struct Account<'a> {
@@ -92,7 +92,8 @@ impl<'a> Account<'a> {
         choice
     }
 
-    fn rest(&self) -> Vec<RestProcess> {
+    /// Processes that are not workers, those first that grew most.
+    pub fn rest(&self) -> Vec<RestProcess> {
         let mut levels: BTreeMap<WorkerId, Vec<(f64, f64)>> = BTreeMap::new();
         for census in &self.record.census {
             for process in &census.others {
@@ -170,7 +171,7 @@ pub(super) fn named(process: &OtherProcess) -> Named {
 }
 
 /// Processes that the budget of memory allows for a step of the axis, as heavy as they are, if they are heavy enough to matter: the
-/// memory of the whole target leaks, most of it by there being more of them.
+/// memory of the whole target leaks, or may do so where there are twice as many by now, and most of it by there being more of them.
 pub(super) fn heavy(record: &RunRecord) -> Option<f64> {
     let allowed = record.meta.budgets.memory?;
     let all = |census: &Census| Some((census.t, census.workers_memory?.saturating_add(census.rest_memory()?) as f64));
@@ -185,7 +186,8 @@ pub(super) fn heavy(record: &RunRecord) -> Option<f64> {
         return None;
     }
     let found = find(Resource::Memory, axis, std::slice::from_ref(&series), allowed, record.page());
-    (found.outcome == Outcome::Leak).then_some(allowed / average)
+    let piles_up = found.outcome == Outcome::Inconclusive && last >= 2.0 * first;
+    (found.outcome == Outcome::Leak || piles_up).then_some(allowed / average)
 }
 
 /// The time in which growth is judged.

@@ -116,6 +116,13 @@ pub enum Doubt {
         /// By how much.
         grown: Grown,
     },
+    /// Something of the target grew that is hidden in what is judged: by others that shrank, or by who holds it next.
+    HiddenGrew {
+        /// The process that is not a worker; `None` if it is all of them together.
+        who: Option<Named>,
+        /// By how much.
+        grown: Grown,
+    },
     /// Each new worker begins at a higher level.
     Born {
         /// How many births.

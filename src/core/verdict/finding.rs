@@ -8,6 +8,7 @@ use super::forecast::pace;
 use super::lasting::late_slope;
 use super::level::{Jump, Levels, Subject, judged_from};
 use super::pool::{Member, Pool, is_sound, rises};
+use super::reason::{Reason, SetAside, Settle};
 use super::release::after_release;
 use super::swing::without_swings;
 use super::{Evidence, Finding, Fit, LeakClass, Outcome, WorkerFinding};
@@ -34,6 +35,60 @@ pub(super) fn find_among(
     quantum: f64,
     demands: Demands,
 ) -> Finding {
+    let together =
+        |tests: usize, series: &[Series]| find_together(tests, resource, axis, series, budget, quantum, demands);
+    let (finding, _) = with_the_passing(tests, series, &together);
+    finding
+}
+
+/// What is found of these, and whether it may be a leak though that isn't proven.
+type Found = (Finding, bool);
+
+/// What is found of the series that lived through all of the run, and of those that came or went, judged among themselves: none
+/// of them may leak where a pool is clean, and a leak that half of the run has seen is one.
+fn with_the_passing(tests: usize, series: &[Series], together: &dyn Fn(usize, &[Series]) -> Found) -> Found {
+    let (mut finding, mut suspicious) = together(tests, series);
+    let came_or_went = |w: &WorkerFinding| w.set_aside == Some(SetAside::PartOnly) && w.readings >= ENOUGH.get() as u64;
+    let places: Vec<usize> = (0..series.len()).filter(|at| came_or_went(&finding.workers[*at])).collect();
+    if places.is_empty() {
+        return (finding, suspicious);
+    }
+    let passing: Vec<Series> = places.iter().map(|at| series[*at].clone()).collect();
+    // Whatever is found of them is found beside the others.
+    let (other, unproven) = with_the_passing(2 * tests, &passing, together);
+    let judged = |all: &[Series]| {
+        let ends = all.iter().filter_map(|one| Some((*one.t.get(judged_from(one))?, *one.t.last()?)));
+        ends.fold((f64::INFINITY, 0.0f64), |(from, to), (first, last)| (from.min(first), to.max(last)))
+    };
+    let length = |(from, to): (f64, f64)| to - from;
+    let leaks = other.outcome == Outcome::Leak;
+    let lasts = 2.0 * length(judged(&passing)) >= length(judged(series));
+    for (place, worker) in places.into_iter().zip(&other.workers) {
+        finding.workers[place] = WorkerFinding { leaks: worker.leaks && lasts, ..worker.clone() };
+    }
+    if leaks && lasts && finding.outcome != Outcome::Leak {
+        let class = if other.workers.iter().any(|w| w.leaks) { LeakClass::LeakInOneWorker } else { other.class };
+        return (Finding { workers: finding.workers, class, ..other }, false);
+    }
+    suspicious |= leaks || unproven;
+    if suspicious && finding.outcome == Outcome::Clean {
+        finding.outcome = Outcome::Inconclusive;
+        finding.class = LeakClass::Unknown;
+        finding.reason = Reason::SomeSuspicious { recycled: false };
+        finding.settle = Some(Settle::Readings);
+    }
+    (finding, suspicious)
+}
+
+fn find_together(
+    tests: usize,
+    resource: Resource,
+    axis: Axis,
+    series: &[Series],
+    budget: f64,
+    quantum: f64,
+    demands: Demands,
+) -> Found {
     let least_jump = least_jump(resource, quantum);
     let Whole { calm, swings, released, pool, assessment: whole } =
         Whole::new(series, Terms { budget, quantum, tests, demands }, least_jump);
@@ -97,7 +152,8 @@ pub(super) fn find_among(
         released,
         series: series.len(),
     };
-    Finding {
+    let unproven = suspicious || whole.as_ref().is_some_and(|whole| whole.is_suspicious(budget, 1));
+    let finding = Finding {
         resource,
         outcome,
         class,
@@ -111,7 +167,8 @@ pub(super) fn find_among(
         steps: None,
         parts: Vec::new(),
         forecast: None,
-    }
+    };
+    (finding, unproven)
 }
 
 /// Recycled incarnations are too short-lived to be accused by what they grow by, as all of them warm up: those leak which grow
@@ -317,4 +374,63 @@ fn fit(member: &Member, assessment: &Assessment) -> Option<Fit> {
         out.upper.push(middle + half);
     }
     Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::WorkerId;
+
+    const MIB: f64 = 1_048_576.0;
+
+    /// A worker that was read each minute between two of 720 minutes, with so many MiB at each hour of its life.
+    fn worker(pid: u32, (from, to): (u32, u32), level: impl Fn(f64) -> f64) -> Series {
+        let t: Vec<f64> = (from..to).map(|minute| f64::from(minute) * 60.0).collect();
+        // Readings differ by some pages, and the same in each run.
+        let noise = |at: u32| f64::from(at.wrapping_mul(2_654_435_761).wrapping_add(pid * 977) >> 27) * 4096.0;
+        let y = |minute: u32| (level(f64::from(minute - from) / 60.0) * MIB / 4096.0).round() * 4096.0 + noise(minute);
+        Series {
+            worker: Some(WorkerId::new(pid, 1)),
+            x: t.iter().map(|t| t / 3600.0).collect(),
+            y: (from..to).map(y).collect(),
+            t,
+            ..Series::default()
+        }
+    }
+
+    fn found(series: &[Series]) -> Finding {
+        find(Resource::Memory, Axis::Hours, series, MIB, 4096.0)
+    }
+
+    #[test]
+    fn whoever_lived_through_a_part_of_the_run_is_judged_too() {
+        let flat = || worker(1, (0, 720), |_| 200.0);
+        let beside = |others: Vec<Series>| found(&[vec![flat()], others].concat());
+        let leaks = |_pid: u32| move |hours: f64| 100.0 + 50.0 * hours;
+        // It ended, and leaked until then.
+        let ended = beside(vec![worker(2, (0, 430), leaks(2))]);
+        assert_eq!((ended.outcome, ended.class), (Outcome::Leak, LeakClass::LeakInOneWorker), "{:?}", ended.reason);
+        assert_eq!(ended.workers.iter().map(|w| w.leaks).collect::<Vec<_>>(), [false, true]);
+        assert!(ended.growth.is_some_and(|g| (g.estimate / MIB - 50.0).abs() < 1.0), "{:?}", ended.growth);
+        // One was replaced by another at each third.
+        let thirds = [(2, (0, 240)), (3, (240, 480)), (4, (480, 720))];
+        let replaced = beside(thirds.iter().map(|(pid, of)| worker(*pid, *of, leaks(*pid))).collect());
+        assert_eq!(replaced.outcome, Outcome::Leak, "{:?}", replaced.reason);
+        // It has just begun: it may be warming up, and nobody passes.
+        let began = beside(vec![worker(2, (540, 720), leaks(2))]);
+        assert_eq!(began.outcome, Outcome::Inconclusive);
+        assert_eq!(began.reason, Reason::SomeSuspicious { recycled: false });
+        assert!(began.workers.iter().all(|w| !w.leaks));
+    }
+
+    #[test]
+    fn workers_that_come_and_go_and_are_clean_are_no_cause_for_doubt() {
+        let all = |others: Vec<Series>| found(&[vec![worker(1, (0, 720), |_| 200.0)], others].concat());
+        let flat = |pid, of| worker(pid, of, |_| 100.0);
+        assert_eq!(all(vec![flat(2, (0, 430))]).outcome, Outcome::Clean);
+        assert_eq!(all(vec![flat(2, (300, 330)), flat(3, (600, 720))]).outcome, Outcome::Clean);
+        let warms_up = |pid, of| worker(pid, of, |hours: f64| 100.0 + 30.0 * (1.0 - (-hours / 0.1).exp()));
+        assert_eq!(all(vec![warms_up(2, (400, 720))]).outcome, Outcome::Clean);
+        assert_eq!(all(vec![warms_up(2, (0, 300)), warms_up(3, (300, 720))]).outcome, Outcome::Clean);
+    }
 }

@@ -40,7 +40,9 @@ pub fn judge(record: &RunRecord) -> Verdict {
     pages::explain(record, &mut findings);
     let table = record.meta.understood.iter().flat_map(|table| table.doubts.iter().cloned().map(Doubt::Table));
     let born = findings.iter().zip(&judged).filter_map(|(finding, one)| births::doubt(record, finding, &one.series));
-    let accounts = whole::doubts(record).into_iter().chain(counts::doubts(record)).chain(counts::idle(record));
+    let of_memory = |f: &&Finding| matches!(f.resource, Resource::Memory | Resource::Rest | Resource::Processes);
+    let within = findings.iter().filter(of_memory).all(|finding| finding.outcome == Outcome::Clean);
+    let accounts = whole::doubts(record, within).into_iter().chain(counts::doubts(record)).chain(counts::idle(record));
     // Of a run that failed, the cause is what there is to say.
     let doubts: Vec<Doubt> = table.chain(born).chain(accounts).filter(|_| !record.meta.has_failed()).collect();
     if !doubts.is_empty() || record.meta.has_failed() {

@@ -123,7 +123,8 @@ impl Touched {
         let (mut more, mut before) = (Vec::new(), None);
         for (t, level) in record.host.iter().filter_map(|host| Some((host.t, host.shmem?))) {
             let sum: u64 = more.last().map_or(0, |(_, sum)| *sum);
-            more.push((t, sum.saturating_add(level.saturating_sub(before.unwrap_or(level)))));
+            // Whoever freed as much as the level fell may have hidden that others made as much.
+            more.push((t, sum.saturating_add(level.abs_diff(before.unwrap_or(level)))));
             before = Some(level);
         }
         Touched { first, more }

@@ -14,9 +14,22 @@ pub(super) fn doubts(record: &RunRecord) -> Vec<Doubt> {
     [huge_pages_grew(record), idle_worker_grew(record)].into_iter().flatten().collect()
 }
 
-/// By how much a series grew, if judged by itself it leaks more of a resource than is allowed.
+/// By how much a series grew, if judged by itself it leaks more of a resource than its budget allows.
 fn leaking(record: &RunRecord, resource: Resource, axis: Axis, one: &Series) -> Option<Grown> {
-    let allowed = record.budget(resource).filter(|_| axis != Axis::Seconds)?;
+    leaking_more(record, resource, axis, one, record.budget(resource)?)
+}
+
+/// The same beside what is `allowed` for a step of the axis.
+pub(super) fn leaking_more(
+    record: &RunRecord,
+    resource: Resource,
+    axis: Axis,
+    one: &Series,
+    allowed: f64,
+) -> Option<Grown> {
+    if axis == Axis::Seconds {
+        return None;
+    }
     let found = find(resource, axis, std::slice::from_ref(one), allowed, record.page());
     let begin = one.x.partition_point(|x| *x < one.soak_from);
     let (from, to) = (*one.y.get(begin)?, *one.y.last()?);

@@ -1,19 +1,25 @@
 //! What the account of the whole target says against a pass beside what is judged of it: who worked, and who could not be read.
 
-use super::account::{Account, Other, named};
+use super::account::{Account, MOST_TOLD, Other, named};
 use super::doubt::{Doubt, Work};
-use super::unjudged;
-use crate::model::{Kin, RunRecord, WorkerId};
+use super::series::pool_series;
+use super::unjudged::{self, leaking_more};
+use super::whole_target::RestProcess;
+use crate::model::{Axis, Census, Kin, Resource, RunRecord, WorkerId};
 use crate::thresholds::whole::{AT_REST, TELLING, WORKED, WORTH_NAMING};
 use std::collections::HashMap;
 
-/// Reasons against a pass in the account of the whole target; none of a run for which no account was kept then.
-pub(super) fn doubts(record: &RunRecord) -> Vec<Doubt> {
+/// Reasons against a pass in the account of the whole target; none of a run for which no account was kept then. What is judged
+/// of memory is `within` its budgets.
+pub(super) fn doubts(record: &RunRecord, within: bool) -> Vec<Doubt> {
     let mut out = Vec::new();
     let account = Account::new(record);
     out.extend(account.as_ref().and_then(Account::not_judged));
     out.extend(unjudged::doubts(record));
     out.extend(account.as_ref().and_then(Account::unreadable));
+    let account = account.as_ref().filter(|_| within);
+    out.extend(account.and_then(Account::one_of_the_rest_grew));
+    out.extend(account.filter(|_| out.is_empty()).and_then(Account::all_together_grew));
     out
 }
 
@@ -42,7 +48,8 @@ impl Account<'_> {
         // Where the log names the judged processes, they have served: another program beside them is a service of its own.
         let serves = self.judged_serve();
         service.retain(|other| match other.last.kin {
-            Kin::Beside => false,
+            // What lies beside is a service of its own, but where it was only concluded who serves.
+            Kin::Beside => !serves && self.record.meta.target.chosen.is_some(),
             Kin::Above => !serves,
             Kin::Below => other.last.same_program || !serves,
         });
@@ -74,6 +81,33 @@ impl Account<'_> {
         })
     }
 
+    /// Whether a process of the rest leaks by itself: others that give memory back must not hide it.
+    fn one_of_the_rest_grew(&self) -> Option<Doubt> {
+        let allowed = self.record.budget(Resource::Rest)?;
+        let mut rest: Vec<RestProcess> = self.rest();
+        // Who holds the most after all is at the front.
+        rest.truncate(MOST_TOLD);
+        let grew = rest.into_iter().find_map(|process| {
+            let (axis, one) = pool_series(self.record, process.levels.iter().copied())?;
+            let grown = leaking_more(self.record, Resource::Rest, axis, &one, allowed)?;
+            Some((process.who, grown))
+        });
+        grew.map(|(who, grown)| Doubt::HiddenGrew { who: Some(who), grown })
+    }
+
+    /// Whether all processes together leak more than workers and the rest may, those too that are there for a moment: some may hand
+    /// on what they hold.
+    fn all_together_grew(&self) -> Option<Doubt> {
+        let all =
+            |census: &Census| Some((census.t, census.workers_memory?.saturating_add(census.rest_memory()?) as f64));
+        let (axis, one) = pool_series(self.record, self.record.census.iter().filter_map(all))?;
+        let workers = self.judged.iter().map(|census| census.workers).max()?;
+        let workers = if axis == Axis::Hours { workers as f64 } else { 1.0 };
+        let allowed = workers * self.record.budget(Resource::Memory)? + self.record.budget(Resource::Rest)?;
+        let grown = leaking_more(self.record, Resource::Memory, axis, &one, allowed)?;
+        Some(Doubt::HiddenGrew { who: None, grown })
+    }
+
     /// Whether for most of the time processes could not be read.
     fn unreadable(&self) -> Option<Doubt> {
         let blind = self.judged.iter().filter(|census| census.unreadable > 0);
@@ -90,7 +124,7 @@ mod tests {
     use crate::model::OtherProcess;
 
     fn told(run: &RunRecord) -> Vec<String> {
-        doubts(run).iter().map(crate::words::doubt_reason).collect()
+        doubts(run, true).iter().map(crate::words::doubt_reason).collect()
     }
 
     #[test]
@@ -118,7 +152,7 @@ mod tests {
             ["PID 9 (shop) is not judged, and did the work: the judged processes used 10 % of the service's CPU time"]
         );
         let above = |t: f64| other(9, Kin::Above, MIB, 0.9 * t);
-        let [Doubt::NotJudged { choice, .. }] = &doubts(&uncounted(&above))[..] else {
+        let [Doubt::NotJudged { choice, .. }] = &doubts(&uncounted(&above), true)[..] else {
             panic!("{:?}", told(&uncounted(&above)))
         };
         assert_eq!(choice, &Choice { workers: Some("self"), attached: false });
@@ -132,16 +166,42 @@ mod tests {
         let mut run = with(&[&child]);
         run.samples.iter_mut().for_each(|s| s.cpu_user = Some(0.0));
         run.meta.config = serde_json::json!({ "attach": {} });
-        let [Doubt::NotJudged { work: Work::Unknown, choice, .. }] = &doubts(&run)[..] else {
+        let [Doubt::NotJudged { work: Work::Unknown, choice, .. }] = &doubts(&run, true)[..] else {
             panic!("{:?}", told(&run))
         };
         assert_eq!(choice, &Choice { workers: Some("children"), attached: true });
     }
 
     #[test]
+    fn what_one_gives_back_does_not_hide_what_another_keeps() {
+        let per_request = 1024.0 * 20.0;
+        let keeps = |t: f64| other(8, Kin::Above, 8.0 * MIB + t * per_request, 0.0);
+        let gives = |t: f64| other(9, Kin::Above, 64.0 * MIB - t * per_request, 0.0);
+        let run = with(&[&keeps, &gives]);
+        let [reason] = &told(&run)[..] else { panic!("{:?}", told(&run)) };
+        assert!(reason.starts_with("PID 8 (shop) grew from "), "{reason}");
+        let verdict = crate::verdict::judge(&run);
+        assert_eq!(verdict.exit, crate::verdict::ExitCode::Inconclusive);
+        assert_eq!(told(&with(&[&gives])), [""; 0], "nobody keeps anything");
+        // It warmed up, while the other gave back.
+        let warms_up = |t: f64| other(8, Kin::Above, 8.0 * MIB + (t - 30.0).clamp(0.0, 10.0) * MIB, 0.0);
+        assert_eq!(told(&with(&[&warms_up, &gives])), [""; 0]);
+    }
+
+    #[test]
+    fn memory_that_is_handed_on_to_a_fork_is_seen() {
+        let chain =
+            |grows: f64| move |t: f64| other(100 + (t / 3.0) as u32, Kin::Beside, 8.0 * MIB + t * grows * 20.0, 0.0);
+        let run = with(&[&chain(1024.0)]);
+        let [reason] = &told(&run)[..] else { panic!("{:?}", told(&run)) };
+        assert!(reason.starts_with("memory of all processes together grew from "), "{reason}");
+        assert_eq!(told(&with(&[&chain(0.0)])), [""; 0]);
+    }
+
+    #[test]
     fn an_account_that_could_not_be_taken_is_no_pass() {
         let mut blind = with(&[]);
         blind.census.iter_mut().for_each(|census| census.unreadable = 2);
-        assert_eq!(doubts(&blind), [Doubt::Unreadable { processes: 2 }]);
+        assert_eq!(doubts(&blind, true), [Doubt::Unreadable { processes: 2 }]);
     }
 }

@@ -56,6 +56,8 @@ pub fn name(doubt: &Doubt) -> &'static str {
         Doubt::NoLineMatches { .. } | Doubt::NoLines { .. } | Doubt::Strangers { .. } => "log",
         Doubt::CountsApart { .. } | Doubt::OwnLookUps { .. } => "count of requests",
         Doubt::NotJudged { .. } => "who worked",
+        Doubt::HiddenGrew { who: Some(_), .. } => "one of the rest",
+        Doubt::HiddenGrew { who: None, .. } => "all together",
         Doubt::Unreadable { .. } => "not judged",
         Doubt::WorkerGrew { kind, .. } => kind_name(*kind),
         Doubt::Born { .. } => "size at birth",
@@ -120,6 +122,17 @@ pub fn reason(doubt: &Doubt) -> String {
                 growth(resource(*kind), grown)
             )
         }
+        Doubt::HiddenGrew { who: Some(who), grown } => format!(
+            "{} grew {}, by {}, and only what others gave back keeps the rest within its budget",
+            named(who),
+            levels(Resource::Memory, grown),
+            growth(Resource::Memory, grown)
+        ),
+        Doubt::HiddenGrew { who: None, grown } => format!(
+            "memory of all processes together grew {}, by {}, though none grew that is there for longer than a moment",
+            levels(Resource::Memory, grown),
+            growth(Resource::Memory, grown)
+        ),
         Doubt::Born { births, grown, each } => {
             format!(
                 "each new worker is born {} bigger: {} over {births} births",
@@ -170,6 +183,10 @@ pub fn remedy(doubt: &Doubt) -> String {
         }
         Doubt::WorkerGrew { kind: Kind::Judged(_) | Kind::OfTable(_), .. } => "judge it in a run of its own, or by the hour".into(),
         Doubt::WorkerGrew { .. } => "look at its mappings in /proc/PID/smaps".into(),
+        Doubt::HiddenGrew { who: Some(_), .. } => "judge it in a run of its own".into(),
+        Doubt::HiddenGrew { who: None, .. } => {
+            "look for processes that hand their memory on to a fork of themselves before they end".into()
+        }
         Doubt::Born { .. } => "look at their parent, whose memory they are born with, and at what they load".into(),
         Doubt::Idle { .. } | Doubt::AllButIdle { .. } => "watch it while it works, or give it a load".into(),
         Doubt::Unreadable { .. } => "run seepage as a user who may read all of the target".into(),
@@ -202,7 +219,7 @@ pub fn measured(doubt: &Doubt) -> (String, String) {
         Doubt::CountsApart { counted, sent } => (format!("{counted} counted"), format!("about the {sent} sent")),
         Doubt::OwnLookUps { own, .. } => (format!("{own} of our own"), "those of the load".into()),
         Doubt::WorkerGrew { kind, grown, .. } => held(resource(*kind), grown),
-        Doubt::Born { grown, .. } => held(Resource::Memory, grown),
+        Doubt::Born { grown, .. } | Doubt::HiddenGrew { grown, .. } => held(Resource::Memory, grown),
         Doubt::Idle { worked, parts, .. } => (format!("{worked} of {parts} parts"), "most of them".into()),
         Doubt::AllButIdle { cpu, .. } => (format!("{} of CPU time", format_seconds(*cpu)), "some work".into()),
         Doubt::Unreadable { .. } => ("not measured".into(), "within the budget".into()),

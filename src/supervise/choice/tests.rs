@@ -106,6 +106,13 @@ fn children_to_whom_a_parent_hands_connections_are_the_workers() {
 }
 
 #[test]
+fn a_busy_helper_that_only_holds_the_socket_is_no_worker() {
+    let serves = |pid: u32| Candidate { accepted: true, ..listening(process(pid, 10, "perl"), 0.1) };
+    let all = [listening(process(10, 1, "perl"), 0.0), serves(11), serves(12), listening(process(13, 10, "burn"), 5.0)];
+    assert_eq!(chosen(&all), (vec![11, 12], vec![Choosing::Serving]));
+}
+
+#[test]
 fn of_two_programs_that_listen_the_busier_one_works() {
     let all = [
         waiting(process(10, 1, "sh")),
