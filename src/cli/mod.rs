@@ -5,6 +5,7 @@ mod ab;
 mod analyze;
 mod attach;
 mod bare;
+mod baseline;
 mod bisect;
 mod budget;
 mod check;
@@ -58,6 +59,8 @@ enum Command {
     Bisect(bisect::Arguments),
     /// Compare two finished runs, which is weaker than pairs.
     Compare(Box<compare::Arguments>),
+    /// Show what is known of an earlier run from its verdict alone, and keep it as a small file to compare with.
+    Baseline(baseline::Arguments),
     /// Judge a running target from /proc alone, read-only.
     Attach(Box<attach::Arguments>),
     /// Judge finished runs again, and series of memory that other tools wrote.
@@ -129,6 +132,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Ab(arguments) => ab::ab(&arguments),
         Command::Bisect(arguments) => bisect::bisect(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
+        Command::Baseline(arguments) => baseline::baseline(&arguments),
         Command::Attach(arguments) => attach::attach(&arguments),
         Command::Analyze(arguments) => analyze::analyze(&arguments),
         Command::Fleet(arguments) => fleet::fleet(&arguments),

@@ -1,7 +1,7 @@
 //! `run`: the main job.
 
 use super::bare::{self, Bare};
-use super::comparison::Baseline;
+use super::comparison::{self, Run};
 use super::deadline::Deadline;
 use super::output::{Output, conclude, say};
 use super::problem::{Done, Problem};
@@ -46,8 +46,8 @@ pub struct Arguments {
     /// in any case.
     #[arg(long)]
     keep: bool,
-    /// Run directory of an earlier run: exit with 12 if this run grows faster, by more than the budget.
-    #[arg(long, value_name = "RUN")]
+    /// Run directory of an earlier run, its `verdict.json` alone, or what `seepage baseline` wrote of it: exit with 12 if this run grows faster, by more than the budget.
+    #[arg(long, value_name = "RUN_OR_FILE")]
     baseline: Option<PathBuf>,
     /// Don't show progress.
     #[arg(short, long)]
@@ -116,7 +116,7 @@ pub fn run(arguments: &Arguments) -> Done {
         stop: arguments.stop.map(Stop::from),
     };
     let (harness, harness_dir) = asked_for(arguments, &overrides)?;
-    let baseline = arguments.baseline.as_deref().map(Baseline::read).transpose()?;
+    let baseline = arguments.baseline.as_deref().map(Run::read).transpose()?;
     if arguments.extend.is_some() && harness.soak_length().is_none() {
         return Err(Problem::new(ExitCode::Usage, format!("--extend can't tell how long the soak is: {NO_LENGTH}")));
     }
@@ -146,7 +146,7 @@ pub fn run(arguments: &Arguments) -> Done {
     drop(watcher);
     let mut answer = conclude(&finished, &arguments.output, metrics.as_ref(), &interrupt)?;
     if let Some(baseline) = &baseline {
-        baseline.hold(&finished, arguments.output.format, &mut answer)?;
+        comparison::hold(baseline, &finished, arguments.output.format, &mut answer)?;
     }
     Ok(answer.code())
 }

@@ -11,9 +11,11 @@
 //! - [`words`]: a verdict in sentences, the same in every report
 //! - [`bisect`]: which of many modules is to blame, from as few answers as possible
 //! - [`compare`]: pairs of runs of two variants to what differs between them
+//! - [`baseline`]: an earlier run from its file alone
 //!
 //! Its interface is what seepage needs of it, and changes with it: their versions are the same.
 
+pub mod baseline;
 pub mod bisect;
 pub mod compare;
 #[doc(hidden)]

@@ -16,8 +16,9 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("verdict", &["model", "stats", "thresholds"]),
         ("bisect", &[]),
         ("compare", &["model", "stats", "verdict"]),
+        ("baseline", &["compare", "model", "verdict"]),
         ("watch", &["model", "stats", "verdict"]),
-        ("words", &["bisect", "compare", "model", "verdict"]),
+        ("words", &["baseline", "bisect", "compare", "model", "verdict"]),
         ("fixture", &["compare", "model", "verdict", "words"]),
         // The edges.
         ("http", &["thread"]),
@@ -31,13 +32,17 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("store", &["model", "removal"]),
         ("engine", &["config", "http", "model", "probe", "store", "supervise", "thread", "workload"]),
         ("apache", &["config", "engine"]),
-        ("experiment", &["apache", "bisect", "compare", "config", "engine", "model", "store", "verdict", "words"]),
-        ("report", &["bisect", "compare", "fleet", "model", "table", "verdict", "words"]),
+        (
+            "experiment",
+            &["apache", "baseline", "bisect", "compare", "config", "engine", "model", "store", "verdict", "words"],
+        ),
+        ("report", &["baseline", "bisect", "compare", "fleet", "model", "table", "verdict", "words"]),
         ("demo", &["model"]),
         (
             "cli",
             &[
                 "apache",
+                "baseline",
                 "bisect",
                 "compare",
                 "config",

@@ -129,6 +129,11 @@ fn fleet() {
 }
 
 #[test]
+fn baseline() {
+    run(&["fuzz/corpus/baseline"], 500, entries::baseline);
+}
+
+#[test]
 fn table() {
     run(&["fuzz/corpus/table"], 500, entries::table);
 }

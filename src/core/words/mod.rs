@@ -4,6 +4,7 @@
 //! whoever shows them makes them harmless with [`plain`].
 
 mod account;
+pub mod baseline;
 pub mod bisect;
 mod chosen;
 pub mod comparison;
