@@ -145,7 +145,10 @@ pub fn exit_code(comparison: &Comparison, inconclusive: Option<Inconclusive>, co
 /// worse. A run that failed or was cut short is no better or worse than another.
 pub fn hold(baseline: &Run, run: &Finished, format: Printed, answer: &mut Answer) -> Result<(), Problem> {
     let Finished { record, directory, .. } = run;
-    let judged = matches!(answer.code(), ExitCode::Clean | ExitCode::Leak | ExitCode::Inconclusive | ExitCode::Failure);
+    let judged = matches!(
+        answer.code(),
+        ExitCode::Clean | ExitCode::Accepted | ExitCode::Leak | ExitCode::Inconclusive | ExitCode::Failure
+    );
     if record.meta.status != RunStatus::Complete || !judged {
         return Ok(());
     }

@@ -2,6 +2,7 @@
 //! error.
 
 mod ab;
+mod accept;
 mod analyze;
 mod attach;
 mod bare;

@@ -1,14 +1,14 @@
 //! The file: its shape, how it is read, and what it comes to.
 
 use crate::compare::{Measure, RunSummary};
-use crate::model::{Host, LatencySummary, Resource, RunRecord, RunStatus, WorkloadSummary};
+use crate::model::{Axis, Host, LatencySummary, Resource, RunRecord, RunStatus, WorkloadSummary};
 use crate::verdict::{self, ExitCode, Finding, Interval, Outcome, Quantile, Verdict};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Version of the shape that is written: that of `verdict.json`, of which it is a part. Any minor version of it is read.
-const FORMAT: &str = "1.3";
+const FORMAT: &str = "1.4";
 const MAJOR: &str = "1";
 
 /// An earlier run, as comparisons need it. Its shape is a part of that of `verdict.json`, so that either is read.
@@ -61,6 +61,8 @@ pub struct Known {
     pub verdict: Outcome,
     /// Unit of growth, such as `bytes/request`.
     pub unit: String,
+    /// What growth was measured against.
+    pub axis: Option<Axis>,
     /// Growth; missing if nothing could be fitted.
     growth: Option<Bounds>,
     /// Allowed growth, in `unit`.
@@ -189,7 +191,7 @@ impl Baseline {
             20 => ExitCode::Config,
             21 => ExitCode::Target,
             22 => ExitCode::Workload,
-            0 | 10 | 11 if self.run.status == RunStatus::Complete => return None,
+            0 | 10 | 11 | 12 if self.run.status == RunStatus::Complete => return None,
             _ => ExitCode::Failure,
         };
         Some((code, self.sentence.clone()))
@@ -229,6 +231,7 @@ impl Baseline {
             statuses,
             outcome: self.verdict,
             exit: match self.exit_code {
+                0 if self.verdict == Outcome::Leak => ExitCode::Accepted,
                 0 => ExitCode::Clean,
                 10 => ExitCode::Leak,
                 11 => ExitCode::Inconclusive,
@@ -292,6 +295,7 @@ impl From<&Finding> for Known {
             resource: finding.resource,
             verdict: finding.outcome,
             unit: format!("{}/{}", finding.resource.item(), finding.axis.unit()),
+            axis: Some(finding.axis),
             growth: finding.growth.as_ref().map(Bounds::from),
             budget: finite(finding.budget),
         }

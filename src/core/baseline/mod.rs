@@ -3,6 +3,7 @@
 //!
 //! Pure: from bytes that somebody else may have written to what a comparison is made of.
 
+mod accept;
 mod file;
 
 pub use chrono::NaiveDate;
