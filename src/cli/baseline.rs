@@ -77,7 +77,7 @@ fn accept(baseline: &mut Baseline, until: NaiveDate, reason: &str) -> Result<(),
 }
 
 /// What is known of a run from its directory.
-fn of_run(path: &Path) -> Result<Baseline, Problem> {
+pub fn of_run(path: &Path) -> Result<Baseline, Problem> {
     let record = store::read(path).map_err(|error| Problem::new(ExitCode::Failure, error))?;
     let verdict = verdict::judge(&record);
     let sentence = words::headline(&record, &verdict).to_string();

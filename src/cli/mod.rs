@@ -17,6 +17,7 @@ mod doctor;
 mod experiment;
 mod explain;
 mod fleet;
+mod history;
 mod init;
 mod manual;
 mod output;
@@ -62,6 +63,8 @@ enum Command {
     Compare(Box<compare::Arguments>),
     /// Show what is known of an earlier run from its verdict alone, and keep it as a small file to compare with.
     Baseline(baseline::Arguments),
+    /// Show growth from build to build, and name the build in which it changed.
+    History(history::Arguments),
     /// Judge a running target from /proc alone, read-only.
     Attach(Box<attach::Arguments>),
     /// Judge finished runs again, and series of memory that other tools wrote.
@@ -134,6 +137,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Bisect(arguments) => bisect::bisect(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Baseline(arguments) => baseline::baseline(&arguments),
+        Command::History(arguments) => history::history(&arguments),
         Command::Attach(arguments) => attach::attach(&arguments),
         Command::Analyze(arguments) => analyze::analyze(&arguments),
         Command::Fleet(arguments) => fleet::fleet(&arguments),

@@ -12,6 +12,7 @@
 //! - [`bisect`]: which of many modules is to blame, from as few answers as possible
 //! - [`compare`]: pairs of runs of two variants to what differs between them
 //! - [`baseline`]: an earlier run from its file alone
+//! - [`history`]: growth from build to build, and where it changed
 //!
 //! Its interface is what seepage needs of it, and changes with it: their versions are the same.
 
@@ -21,6 +22,7 @@ pub mod compare;
 #[doc(hidden)]
 pub mod fixture;
 pub mod fleet;
+pub mod history;
 pub mod model;
 pub mod stats;
 pub mod table;

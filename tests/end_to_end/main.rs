@@ -20,6 +20,7 @@ mod first_minutes;
 mod fleet;
 mod heap;
 mod heap_faults;
+mod history;
 mod manual;
 mod metrics;
 mod php_fpm;

@@ -17,8 +17,9 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("bisect", &[]),
         ("compare", &["model", "stats", "verdict"]),
         ("baseline", &["compare", "model", "verdict"]),
+        ("history", &["baseline", "model", "stats", "verdict"]),
         ("watch", &["model", "stats", "verdict"]),
-        ("words", &["baseline", "bisect", "compare", "model", "verdict"]),
+        ("words", &["baseline", "bisect", "compare", "history", "model", "verdict"]),
         ("fixture", &["compare", "model", "verdict", "words"]),
         // The edges.
         ("http", &["thread"]),
@@ -36,7 +37,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
             "experiment",
             &["apache", "baseline", "bisect", "compare", "config", "engine", "model", "store", "verdict", "words"],
         ),
-        ("report", &["baseline", "bisect", "compare", "fleet", "model", "table", "verdict", "words"]),
+        ("report", &["baseline", "bisect", "compare", "fleet", "history", "model", "table", "verdict", "words"]),
         ("demo", &["model"]),
         (
             "cli",
@@ -50,6 +51,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "engine",
                 "experiment",
                 "fleet",
+                "history",
                 "http",
                 "model",
                 "probe",

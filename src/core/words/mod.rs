@@ -15,6 +15,7 @@ pub mod fleet;
 pub mod forecast;
 mod gates;
 mod headline;
+pub mod history;
 mod kinds;
 mod notes;
 mod plain;
