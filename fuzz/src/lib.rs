@@ -4,6 +4,8 @@
 use regex::{Regex, bytes};
 use seepage::baseline::Baseline;
 use seepage::config::{Overrides, Variables, parse, redacted, resolve};
+use seepage::history::{Entry, History};
+use seepage::model::Resource;
 use seepage::report::Format;
 use seepage::table::prometheus::{Answer, Matrix};
 use seepage::table::{Asked, Mapping, Readings, SeriesRow};
@@ -90,6 +92,20 @@ pub fn baseline(bytes: &[u8]) {
             }
         }
         Err(error) => harmless(&words::plain(&error)),
+    }
+}
+
+/// Lines of past runs, put together and shown.
+pub fn history(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match Entry::lines(text).map(|entries| History::of(entries, Resource::Memory)) {
+        Ok(Ok(history)) => {
+            assert!(Entry::lines(&history.to_lines()).is_ok());
+            let report = report::HistoryReport::new(history);
+            harmless(&report.terminal(false));
+            harmless(&report.html().unwrap());
+        }
+        Ok(Err(error)) | Err((_, error)) => harmless(&words::plain(&error)),
     }
 }
 

@@ -134,6 +134,11 @@ fn baseline() {
 }
 
 #[test]
+fn history() {
+    run(&["fuzz/corpus/history"], 500, entries::history);
+}
+
+#[test]
 fn table() {
     run(&["fuzz/corpus/table"], 500, entries::table);
 }
