@@ -41,5 +41,5 @@ pub mod workload;
 
 #[cfg(feature = "ablation")]
 pub use seepage_core::thresholds;
+pub use seepage_core::{baseline, history, model, stats, table, verdict, watch, words};
 use seepage_core::{bisect, compare, fleet};
-pub use seepage_core::{model, stats, table, verdict, watch, words};

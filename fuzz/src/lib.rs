@@ -2,11 +2,14 @@
 //! acts on a terminal or a page. `tests/house/corpus.rs` of the main package includes this file, so that both run the same.
 
 use regex::{Regex, bytes};
+use seepage::baseline::Baseline;
 use seepage::config::{Overrides, Variables, parse, redacted, resolve};
+use seepage::history::{Entry, History};
+use seepage::model::Resource;
 use seepage::report::Format;
 use seepage::table::prometheus::{Answer, Matrix};
 use seepage::table::{Asked, Mapping, Readings, SeriesRow};
-use seepage::{http, probe, report, store, table, verdict};
+use seepage::{http, probe, report, store, table, verdict, words};
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -75,6 +78,34 @@ pub fn table(bytes: &[u8]) {
             harmless(&report::verdict_line("table", &record, &verdict));
         }
         Err(error) => harmless(&error.to_string()),
+    }
+}
+
+/// The file of a verdict that a run is held against.
+pub fn baseline(bytes: &[u8]) {
+    match Baseline::read(bytes) {
+        Ok(baseline) => {
+            assert!(Baseline::read(baseline.to_json().as_bytes()).is_ok());
+            let _ = (baseline.summary("baseline"), baseline.failure());
+            for line in words::baseline::lines(&baseline) {
+                harmless(&words::plain(&line));
+            }
+        }
+        Err(error) => harmless(&words::plain(&error)),
+    }
+}
+
+/// Lines of past runs, put together and shown.
+pub fn history(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match Entry::lines(text).map(|entries| History::of(entries, Resource::Memory)) {
+        Ok(Ok(history)) => {
+            assert!(Entry::lines(&history.to_lines()).is_ok());
+            let report = report::HistoryReport::new(history);
+            harmless(&report.terminal(false));
+            harmless(&report.html().unwrap());
+        }
+        Ok(Err(error)) | Err((_, error)) => harmless(&words::plain(&error)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `analyze`: judges finished runs and series that other tools wrote, one or thousands.
 
+use super::accept::Accept;
 use super::output::{self, Answer, Inconclusive, colours, columns, exit_code, folded, rendered};
 use super::problem::{Done, Problem};
 use super::recorded::How;
@@ -27,6 +28,9 @@ pub struct Arguments {
     /// What an inconclusive verdict exits with: 11, or that of a pass or a leak.
     #[arg(long, value_enum, value_name = "AS")]
     inconclusive: Option<Inconclusive>,
+    /// What `seepage baseline --until` wrote: exit with 0 if it leaks no worse than that until then, and with 12 if it leaks worse.
+    #[arg(long, value_name = "FILE")]
+    accept: Option<PathBuf>,
     #[command(flatten)]
     how: How,
 }
@@ -76,13 +80,21 @@ enum PrintedOrLines {
 /// Judges every input.
 pub fn analyze(arguments: &Arguments) -> Done {
     arguments.how.check()?;
+    let accept = arguments.accept.as_deref().map(Accept::read).transpose()?;
+    let how = Judging { how: &arguments.how, accept };
     match (&arguments.inputs[..], arguments.format) {
-        ([input], PrintedOrLines::Terminal | PrintedOrLines::Json) => one(input, arguments),
+        ([input], PrintedOrLines::Terminal | PrintedOrLines::Json) => one(input, arguments, &how),
         (_, PrintedOrLines::Json) => {
             Err(Problem::new(ExitCode::Usage, "--format json is for one input: use --format jsonl for several"))
         }
-        _ => many(arguments),
+        _ => many(arguments, &how),
     }
+}
+
+/// How each input is read and judged.
+struct Judging<'a> {
+    how: &'a How,
+    accept: Option<Accept>,
 }
 
 /// What came of one input.
@@ -91,8 +103,8 @@ struct JudgedInput {
     verdict: Verdict,
 }
 
-fn one(input: &Path, arguments: &Arguments) -> Done {
-    let judged = judge(input, &arguments.how).map_err(|what| Problem::new(ExitCode::Failure, what))?;
+fn one(input: &Path, arguments: &Arguments, how: &Judging<'_>) -> Done {
+    let judged = judge(input, how).map_err(|what| Problem::new(ExitCode::Failure, what))?;
     let json = arguments.format == PrintedOrLines::Json;
     let format = if json { output::Printed::Json } else { output::Printed::Terminal };
     let mut answer = Answer::new(exit_code(&judged.record, &judged.verdict, arguments.inconclusive));
@@ -104,7 +116,7 @@ fn one(input: &Path, arguments: &Arguments) -> Done {
 type PrintedInput = (Vec<u8>, ExitCode);
 
 /// Judges all inputs on all cores and prints each as soon as it and those before it are there.
-fn many(arguments: &Arguments) -> Done {
+fn many(arguments: &Arguments, how: &Judging<'_>) -> Done {
     let inputs = &arguments.inputs;
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(inputs.len());
     let next = AtomicUsize::new(0);
@@ -118,7 +130,7 @@ fn many(arguments: &Arguments) -> Done {
                 while !stop.load(Ordering::Relaxed) {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(input) = inputs.get(index) else { break };
-                    if send.send((index, of_many(input, arguments))).is_err() {
+                    if send.send((index, of_many(input, arguments, how))).is_err() {
                         break;
                     }
                 }
@@ -155,7 +167,7 @@ fn in_order(results: impl Iterator<Item = (usize, PrintedInput)>, codes: &mut Ve
             codes.push(code);
         }
         printed = printed.and_then(|()| out.flush());
-        if printed.is_err() && together(codes) == ExitCode::Leak {
+        if printed.is_err() && matches!(together(codes), ExitCode::Leak | ExitCode::Worse) {
             break;
         }
     }
@@ -166,9 +178,9 @@ fn in_order(results: impl Iterator<Item = (usize, PrintedInput)>, codes: &mut Ve
     printed
 }
 
-fn of_many(input: &Path, arguments: &Arguments) -> PrintedInput {
+fn of_many(input: &Path, arguments: &Arguments, how: &Judging<'_>) -> PrintedInput {
     let name = input.to_string_lossy();
-    let judged = judge(input, &arguments.how);
+    let judged = judge(input, how);
     let code = judged.as_ref().map_or(ExitCode::Failure, |j| exit_code(&j.record, &j.verdict, arguments.inconclusive));
     let text = match (&judged, arguments.format) {
         (Ok(judged), PrintedOrLines::Jsonl) => report::verdict_line(&name, &judged.record, &judged.verdict),
@@ -186,17 +198,20 @@ fn of_many(input: &Path, arguments: &Arguments) -> PrintedInput {
 /// passed over.
 pub fn together(codes: &[ExitCode]) -> ExitCode {
     let rank = |code: &ExitCode| match code {
-        ExitCode::Clean => 0,
+        ExitCode::Clean | ExitCode::Accepted => 0,
         ExitCode::Inconclusive => 1,
-        ExitCode::Leak => 3,
+        ExitCode::Leak | ExitCode::Worse => 3,
         _ => 2,
     };
     codes.iter().copied().max_by_key(rank).unwrap_or(ExitCode::Clean)
 }
 
 /// Reads and judges one input; the error says where it is.
-fn judge(input: &Path, how: &How) -> Result<JudgedInput, String> {
-    let record = how.read(input)?;
+fn judge(input: &Path, how: &Judging<'_>) -> Result<JudgedInput, String> {
+    let mut record = how.how.read(input)?;
+    if let Some(accept) = &how.accept {
+        accept.hold(&mut record)?;
+    }
     let verdict = verdict::judge(&record);
     Ok(JudgedInput { record, verdict })
 }

@@ -10,10 +10,11 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = WEAKER)]
 pub struct Arguments {
-    /// Run directory of the baseline, or a table that another tool wrote, as `analyze` reads it.
+    /// Run directory of the baseline, its `verdict.json` alone, what `seepage baseline` wrote of it, or a table that another tool wrote,
+    /// as `analyze` reads it.
     #[arg(value_name = "BASELINE")]
     baseline: PathBuf,
-    /// Run directory of the candidate, or such a table.
+    /// Run directory of the candidate, such a file, or such a table.
     #[arg(value_name = "CANDIDATE")]
     candidate: PathBuf,
     /// Directory, which is made, into which the report is written; without it, nothing is.
@@ -38,9 +39,9 @@ Exit codes: 12 the candidate grows faster, by more than the budget; 0 it doesn't
 
 /// Compares two finished runs.
 pub fn compare(arguments: &Arguments) -> Done {
-    let read = |path: &Path| Run::of(path, arguments.how.shown(path)?);
+    let read = |path: &Path| Run::read_recorded(path, &arguments.how);
     let (a, b) = (read(&arguments.baseline)?, read(&arguments.candidate)?);
-    let two = TwoRuns::new(&a, &b)?;
+    let two = TwoRuns::new(&a, &b);
     let id = format!("{} {}", a.id, b.id);
     if let Some(directory) = &arguments.reports {
         std::fs::create_dir_all(directory)?;

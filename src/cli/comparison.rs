@@ -1,8 +1,11 @@
 //! A comparison on its way to the user: of two runs, of a run with its baseline, of an experiment that is rendered again.
 
+use super::baseline;
 use super::output::{Answer, Inconclusive, Printed, colours, columns, folded, place, put, tell, told};
 use super::problem::{Done, Problem};
-use crate::compare::{self, Comparison, ComparisonNote, Pair, RunSummary, Side, Sides};
+use super::recorded::How;
+use crate::baseline::Baseline;
+use crate::compare::{self, Comparison, ComparisonNote, Margins, Pair, RunSummary, Side, Sides};
 use crate::engine::Finished;
 use crate::experiment;
 use crate::model::{CountingSource, Per, RunRecord, RunStatus};
@@ -11,35 +14,96 @@ use crate::report::{Format, plain};
 use crate::store;
 use crate::verdict::{self, ExitCode};
 use crate::words;
+use serde_json::Value;
 use std::path::Path;
 
-/// A finished run that is compared.
+/// A finished run that is compared, from its readings or from the file of its verdict alone.
 pub struct Run {
     /// Its directory's name.
     pub id: String,
-    /// All that is known of it.
-    pub record: RunRecord,
+    known: Baseline,
+    summary: RunSummary,
+    margins: Margins,
+    /// Whether it is a table, which is named by its file.
+    is_table: bool,
+    /// What it was asked to send, and in which phases; missing where only the verdict is there.
+    workload: Option<[Option<Value>; 2]>,
 }
 
 impl Run {
-    /// Reads it from its directory.
+    /// Reads it from its directory, or from the file of its verdict; an error if it failed.
     pub fn read(path: &Path) -> Result<Self, Problem> {
+        if path.is_file() {
+            return Run::of_file(baseline::read(path)?, path);
+        }
         Run::of(path, store::read(path).map_err(|error| Problem::new(ExitCode::Failure, error))?)
     }
 
-    /// What was read from `path`.
-    pub fn of(path: &Path, record: RunRecord) -> Result<Self, Problem> {
-        if record.meta.budgets.per != Per::Request {
-            let what = format!(
-                "{}: growth per hour can't be compared, because the load of those hours was its own",
-                path.display()
-            );
-            return Err(Problem::new(ExitCode::Usage, what));
+    /// The same, or a table that another tool wrote.
+    pub fn read_recorded(path: &Path, how: &How) -> Result<Self, Problem> {
+        if !baseline::is_one(path) {
+            return Run::of(path, how.shown(path)?);
         }
-        let path = path.canonicalize()?;
-        let id = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Run { id, record })
+        if !how.is_usual() {
+            let what = "the file of a verdict has its own budgets: --budget and the options of columns are for runs and tables";
+            return Err(Problem::new(ExitCode::Usage, format!("{}: {what}", path.display())));
+        }
+        Run::of_file(baseline::read(path)?, path)
     }
+
+    /// What was read from the directory or the table `path`.
+    fn of(path: &Path, record: RunRecord) -> Result<Self, Problem> {
+        let path_is = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if record.meta.budgets.per != Per::Request {
+            return Err(by_the_hour(path));
+        }
+        Run::of_record(path_is(&path.canonicalize()?), &record)
+    }
+
+    /// What was recorded in a directory of this name.
+    fn of_record(id: String, record: &RunRecord) -> Result<Self, Problem> {
+        let verdict = verdict::judge(record);
+        if let Some((exit, what)) = experiment::failure(record, &verdict) {
+            return Err(failed(&id, exit, &what));
+        }
+        let sentence = words::headline(record, &verdict).to_string();
+        let part = |key: &str| record.meta.config.get(key).cloned();
+        // The base URL names the port of the run.
+        let workload = part("workload").map(|mut workload| {
+            workload.as_object_mut().map(|keys| keys.remove("base-url"));
+            workload
+        });
+        Ok(Run {
+            summary: compare::summarize(&id, record, &verdict, sentence.clone()),
+            known: Baseline::of(record, &verdict, sentence),
+            margins: experiment::margins_of_run(record),
+            is_table: record.meta.counting.source == CountingSource::Table,
+            workload: Some([workload, part("phase")]),
+            id,
+        })
+    }
+
+    /// What the file of a verdict says.
+    fn of_file(known: Baseline, path: &Path) -> Result<Self, Problem> {
+        if !known.is_by_request() {
+            return Err(by_the_hour(path));
+        }
+        let id = known.run.id.clone();
+        if let Some((exit, what)) = known.failure() {
+            return Err(failed(&id, exit, &what));
+        }
+        let (summary, margins) = (known.summary(&id), experiment::margins_of_baseline(&known));
+        Ok(Run { id, known, summary, margins, is_table: false, workload: None })
+    }
+}
+
+fn by_the_hour(path: &Path) -> Problem {
+    let what = "growth per hour can't be compared, because the load of those hours was its own";
+    Problem::new(ExitCode::Usage, format!("{}: {what}", path.display()))
+}
+
+fn failed(id: &str, exit: ExitCode, what: &str) -> Problem {
+    Problem::new(exit, format!("{id} failed, so that nothing can be compared: {what}"))
 }
 
 /// Prints a comparison that exits with `code`; its reports go into `directory`, if they are wanted.
@@ -77,57 +141,33 @@ pub fn exit_code(comparison: &Comparison, inconclusive: Option<Inconclusive>, co
     }
 }
 
-/// A finished run that another is held against.
-pub struct Baseline(Run);
-
-impl Baseline {
-    /// Reads it before anything is launched, so that a wrong path costs no run.
-    pub fn read(path: &Path) -> Result<Self, Problem> {
-        let run = Run::read(path)?;
-        summary(&run)?;
-        Ok(Baseline(run))
+/// Holds a run against `baseline`: prints that, writes it into `baseline` in the run's directory, and exits with 12 if the run is
+/// worse. A run that failed or was cut short is no better or worse than another.
+pub fn hold(baseline: &Run, run: &Finished, format: Printed, answer: &mut Answer) -> Result<(), Problem> {
+    let Finished { record, directory, .. } = run;
+    let judged = matches!(
+        answer.code(),
+        ExitCode::Clean | ExitCode::Accepted | ExitCode::Leak | ExitCode::Inconclusive | ExitCode::Failure
+    );
+    if record.meta.status != RunStatus::Complete || !judged {
+        return Ok(());
     }
-
-    /// Holds a run against it: prints that, writes it into `baseline` in the run's directory, and exits with 12 if the run is
-    /// worse. A run that failed or was cut short is no better or worse than another.
-    pub fn hold(&self, run: &Finished, format: Printed, answer: &mut Answer) -> Result<(), Problem> {
-        let Finished { record, directory, .. } = run;
-        let judged =
-            matches!(answer.code(), ExitCode::Clean | ExitCode::Leak | ExitCode::Inconclusive | ExitCode::Failure);
-        if record.meta.status != RunStatus::Complete || !judged {
-            return Ok(());
-        }
-        let id = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let candidate = Run { id, record: record.clone() };
-        let two = TwoRuns::new(&self.0, &candidate)?;
-        let report = two.report(&candidate.id);
-        if two.comparison.exit() == ExitCode::Worse {
-            answer.becomes(ExitCode::Worse);
-        }
-        if format == Printed::Terminal {
-            let text =
-                format!("\nAgainst the baseline {}:\n{}", plain(&self.0.id), report.terminal(colours(), columns()));
-            answer.print(folded(text).as_bytes());
-        }
-        let folder = directory.join("baseline");
-        let made = std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()));
-        put(answer, made.and_then(|()| report.write(&folder).map_err(|e| e.to_string())), format);
-        Ok(())
+    let id = directory.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let candidate = Run::of_record(id, record)?;
+    let two = TwoRuns::new(baseline, &candidate);
+    let report = two.report(&candidate.id);
+    if two.comparison.exit() == ExitCode::Worse {
+        answer.becomes(ExitCode::Worse);
     }
-}
-
-/// A run that came to its end, reduced to its numbers.
-fn summary(run: &Run) -> Result<RunSummary, Problem> {
-    let verdict = verdict::judge(&run.record);
-    match experiment::failure(&run.record, &verdict) {
-        Some((exit, what)) => {
-            Err(Problem::new(exit, format!("{} failed, so that nothing can be compared: {what}", run.id)))
-        }
-        None => {
-            let sentence = words::headline(&run.record, &verdict).to_string();
-            Ok(compare::summarize(&run.id, &run.record, &verdict, sentence))
-        }
+    if format == Printed::Terminal {
+        let text =
+            format!("\nAgainst the baseline {}:\n{}", plain(&baseline.id), report.terminal(colours(), columns()));
+        answer.print(folded(text).as_bytes());
     }
+    let folder = directory.join("baseline");
+    let made = std::fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()));
+    put(answer, made.and_then(|()| report.write(&folder).map_err(|e| e.to_string())), format);
+    Ok(())
 }
 
 /// Two runs, one held against the other.
@@ -139,15 +179,13 @@ pub struct TwoRuns<'a> {
 }
 
 impl<'a> TwoRuns<'a> {
-    /// Compares them; an error if one of them failed.
-    pub fn new(baseline: &Run, candidate: &'a Run) -> Result<Self, Problem> {
+    /// Compares them.
+    pub fn new(baseline: &Run, candidate: &'a Run) -> Self {
         let side = |name: &str, run: &Run| Side { name: name.into(), phrase: format!("in {}", run.id) };
         let sides = Sides { a: side("baseline", baseline), b: side("candidate", candidate) };
-        let pair = Pair { a: summary(baseline)?, b: summary(candidate)?, b_first: false };
-        let margins = experiment::margins_of_run(&candidate.record);
-        let comparison = compare::compare_runs(&sides, &pair.a, &pair.b, &margins);
-        let notes = unlike(&baseline.record, &candidate.record);
-        Ok(TwoRuns { candidate, pairs: [pair], comparison, notes })
+        let pair = Pair { a: baseline.summary.clone(), b: candidate.summary.clone(), b_first: false };
+        let comparison = compare::compare_runs(&sides, &pair.a, &pair.b, &candidate.margins);
+        TwoRuns { candidate, pairs: [pair], comparison, notes: unlike(baseline, candidate) }
     }
 
     /// What differs.
@@ -157,13 +195,11 @@ impl<'a> TwoRuns<'a> {
 
     /// What is to be told of it, under this id.
     pub fn report(&'a self, id: &'a str) -> Report<'a> {
-        let meta = &self.candidate.record.meta;
-        // A table is named by its file, as its side is.
-        let is_table = meta.counting.source == CountingSource::Table;
+        let run = &self.candidate.known.run;
         Report {
-            name: if is_table { "the service" } else { &meta.name },
+            name: if self.candidate.is_table { "the service" } else { &run.name },
             id,
-            started: &meta.started,
+            started: &run.started,
             seed: None,
             comparison: &self.comparison,
             pairs: &self.pairs,
@@ -173,19 +209,17 @@ impl<'a> TwoRuns<'a> {
 }
 
 /// What makes two runs unlike, beside the target.
-fn unlike(a: &RunRecord, b: &RunRecord) -> Vec<ComparisonNote> {
-    let part = |run: &RunRecord, key: &str| run.meta.config.get(key).cloned();
-    // The base URL names the port of the run.
-    let workload = |run: &RunRecord| {
-        let mut workload = part(run, "workload")?;
-        workload.as_object_mut()?.remove("base-url");
-        Some(workload)
-    };
+fn unlike(a: &Run, b: &Run) -> Vec<ComparisonNote> {
     let mut notes = Vec::new();
-    if workload(a) != workload(b) || part(a, "phase") != part(b, "phase") {
-        notes.push(ComparisonNote::WorkloadsDiffer);
+    if a.known.rule != b.known.rule {
+        notes.push(ComparisonNote::RulesDiffer { a: a.known.rule, b: b.known.rule });
     }
-    if a.meta.host != b.meta.host {
+    match (&a.workload, &b.workload) {
+        (Some(a), Some(b)) if a == b => {}
+        (Some(_), Some(_)) => notes.push(ComparisonNote::WorkloadsDiffer),
+        _ => notes.push(ComparisonNote::WorkloadUnknown),
+    }
+    if !a.known.shares_machine(&b.known) {
         notes.push(ComparisonNote::HostsDiffer);
     }
     notes

@@ -2,9 +2,11 @@
 //! error.
 
 mod ab;
+mod accept;
 mod analyze;
 mod attach;
 mod bare;
+mod baseline;
 mod bisect;
 mod budget;
 mod check;
@@ -15,6 +17,7 @@ mod doctor;
 mod experiment;
 mod explain;
 mod fleet;
+mod history;
 mod init;
 mod manual;
 mod output;
@@ -58,6 +61,10 @@ enum Command {
     Bisect(bisect::Arguments),
     /// Compare two finished runs, which is weaker than pairs.
     Compare(Box<compare::Arguments>),
+    /// Show what is known of an earlier run from its verdict alone, and keep it as a small file to compare with.
+    Baseline(baseline::Arguments),
+    /// Show growth from build to build, and name the build in which it changed.
+    History(history::Arguments),
     /// Judge a running target from /proc alone, read-only.
     Attach(Box<attach::Arguments>),
     /// Judge finished runs again, and series of memory that other tools wrote.
@@ -142,6 +149,8 @@ pub fn main() -> std::process::ExitCode {
         Command::Ab(arguments) => ab::ab(&arguments),
         Command::Bisect(arguments) => bisect::bisect(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
+        Command::Baseline(arguments) => baseline::baseline(&arguments),
+        Command::History(arguments) => history::history(&arguments),
         Command::Attach(arguments) => attach::attach(&arguments),
         Command::Analyze(arguments) => analyze::analyze(&arguments),
         Command::Fleet(arguments) => fleet::fleet(&arguments),

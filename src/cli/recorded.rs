@@ -212,6 +212,10 @@ pub fn put_budgets(given: &[RecordedBudget], record: &mut RunRecord) -> Result<(
     if let Some(per) = budget::recorded_basis(given)?.filter(|per| *per != record.meta.budgets.per) {
         record.meta.budgets = model::Budgets { per, ..model::Budgets::default() };
     }
+    if !given.is_empty() {
+        // What was accepted was held against other budgets.
+        record.meta.accepted = None;
+    }
     for given in given {
         let (ResourceBudget { resource, budget }, note) = given.of(record)?;
         record.meta.budgets.allow(resource, Some(budget.amount));

@@ -1,7 +1,8 @@
 //! `run`: the main job.
 
+use super::accept::Accept;
 use super::bare::{self, Bare};
-use super::comparison::Baseline;
+use super::comparison::{self, Run};
 use super::deadline::Deadline;
 use super::output::{Output, conclude, say};
 use super::problem::{Done, Problem};
@@ -46,9 +47,12 @@ pub struct Arguments {
     /// in any case.
     #[arg(long)]
     keep: bool,
-    /// Run directory of an earlier run: exit with 12 if this run grows faster, by more than the budget.
-    #[arg(long, value_name = "RUN")]
+    /// Run directory of an earlier run, its `verdict.json` alone, or what `seepage baseline` wrote of it: exit with 12 if this run grows faster, by more than the budget.
+    #[arg(long, value_name = "RUN_OR_FILE")]
     baseline: Option<PathBuf>,
+    /// What `seepage baseline --until` wrote: exit with 0 if it leaks no worse than that until then, and with 12 if it leaks worse.
+    #[arg(long, value_name = "FILE")]
+    accept: Option<PathBuf>,
     /// Don't show progress.
     #[arg(short, long)]
     quiet: bool,
@@ -116,7 +120,9 @@ pub fn run(arguments: &Arguments) -> Done {
         stop: arguments.stop.map(Stop::from),
     };
     let (harness, harness_dir) = asked_for(arguments, &overrides)?;
-    let baseline = arguments.baseline.as_deref().map(Baseline::read).transpose()?;
+    let baseline = arguments.baseline.as_deref().map(Run::read).transpose()?;
+    let accept = arguments.accept.as_deref().map(Accept::read).transpose()?;
+    accept.as_ref().map_or(Ok(()), |accept| accept.check(&harness.name))?;
     if arguments.extend.is_some() && harness.soak_length().is_none() {
         return Err(Problem::new(ExitCode::Usage, format!("--extend can't tell how long the soak is: {NO_LENGTH}")));
     }
@@ -140,13 +146,16 @@ pub fn run(arguments: &Arguments) -> Done {
         _ if share <= 1.0 => look_at(looks.as_mut()?, record, share),
         _ => look_at(later.as_mut()?, record, share / factor),
     };
-    let finished = engine::run(&request, &mut |progress| watcher.look(progress, None), &mut look)
+    let mut finished = engine::run(&request, &mut |progress| watcher.look(progress, None), &mut look)
         .map_err(|error| Problem::while_listening(&interrupt, error))?;
     // What was drawn over gives way to the verdict.
     drop(watcher);
+    if let Some(accept) = &accept {
+        accept.hold_run(&mut finished);
+    }
     let mut answer = conclude(&finished, &arguments.output, metrics.as_ref(), &interrupt)?;
     if let Some(baseline) = &baseline {
-        baseline.hold(&finished, arguments.output.format, &mut answer)?;
+        comparison::hold(baseline, &finished, arguments.output.format, &mut answer)?;
     }
     Ok(answer.code())
 }

@@ -11,14 +11,18 @@
 //! - [`words`]: a verdict in sentences, the same in every report
 //! - [`bisect`]: which of many modules is to blame, from as few answers as possible
 //! - [`compare`]: pairs of runs of two variants to what differs between them
+//! - [`baseline`]: an earlier run from its file alone
+//! - [`history`]: growth from build to build, and where it changed
 //!
 //! Its interface is what seepage needs of it, and changes with it: their versions are the same.
 
+pub mod baseline;
 pub mod bisect;
 pub mod compare;
 #[doc(hidden)]
 pub mod fixture;
 pub mod fleet;
+pub mod history;
 pub mod model;
 pub mod stats;
 pub mod table;

@@ -1,5 +1,6 @@
 //! What difference a harness file allows.
 
+use crate::baseline::{Baseline, Known};
 use crate::compare::{Margin, Margins, Measure};
 use crate::config::{CompareConfig, Harness, HeapMode};
 use crate::model::{Per, Resource, RunRecord, Share};
@@ -35,6 +36,13 @@ pub fn margins_of_run(record: &RunRecord) -> Margins {
     };
     let by_request = record.meta.budgets.per == Per::Request;
     allowed(|resource| record.budget(resource).filter(|_| by_request), &compare)
+}
+
+/// The same of a run of which only the verdict is there: its own budgets, and what is usual for the rest.
+pub fn margins_of_baseline(baseline: &Baseline) -> Margins {
+    let by_request = |known: &&Known| known.unit.ends_with("/request");
+    let budget = |resource| baseline.known(resource).filter(by_request).and_then(|known| known.budget);
+    allowed(budget, &CompareConfig::default())
 }
 
 /// For growth by the request the budget of each resource, for the rest what `[compare]` says.

@@ -11,7 +11,7 @@ mod sides;
 
 pub use ab::{AbError, AbRequest, Stop, ab, failure, finished_pairs, read_head};
 pub use bisect::{BisectEnd, BisectError, BisectRequest, bisect};
-pub use margins::{margins, margins_of_run};
+pub use margins::{margins, margins_of_baseline, margins_of_run};
 pub use modules::ModulesError;
 pub use sides::{Contrast, SidesError, Variants, variants};
 

@@ -236,6 +236,7 @@ fn meta(name: &str) -> RunMeta {
         },
         gates: Gates { error_rate: Some(0.01), ..Gates::default() },
         workload: None,
+        accepted: None,
         observing: Some(Observing {
             readings: 2400,
             fast_reading: 14e-6,

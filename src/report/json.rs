@@ -3,11 +3,13 @@
 //! The types here are that shape, apart from the types that seepage thinks in, so that those may change without
 //! breaking a reader. Within a major `format`, fields are only added.
 
+mod accepted;
 mod account;
 mod forecast;
 mod sites;
 mod steps;
 
+use self::accepted::AcceptedPart;
 use self::account::WholeTargetPart;
 use self::forecast::ForecastPart;
 use self::sites::CallSitesPart;
@@ -25,7 +27,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Version of the shape, `major.minor`.
-pub const FORMAT: &str = "1.3";
+pub const FORMAT: &str = "1.4";
 
 /// Renders the verdict as JSON, indented, with a line break at the end.
 ///
@@ -68,7 +70,8 @@ struct Document {
     verdict: OutcomeWord,
     /// What the verdict exits with: 0 clean, 1 the run could not be recorded to its end, 10 leak, 11 inconclusive, 21 the target
     /// failed, 22 the workload failed, 128 and a signal's number if that ended the run early (130 after Ctrl-C). The command
-    /// may exit with another: 12 if `--baseline` makes it worse than that, 0 or 10 in place of 11 if `--inconclusive` says so.
+    /// may exit with another: 12 if `--baseline` makes it worse than that, 0 or 10 in place of 11 if `--inconclusive` says so. A leak
+    /// exits with 0 if `accepted` says that it is no worse than what is accepted, and with 12 if it is worse.
     exit_code: u8,
     /// The answer in one sentence.
     sentence: String,
@@ -76,6 +79,8 @@ struct Document {
     understood: Option<UnderstoodPart>,
     /// Which run it was.
     run: Run,
+    /// How its leaks stand to those that are accepted; null if it wasn't held against any.
+    accepted: Option<AcceptedPart>,
     /// Everything that had to hold.
     gates: Vec<GateLine>,
     /// Resource by resource, memory first.
@@ -354,6 +359,7 @@ impl Document {
                 seed: meta.seed,
                 seepage: meta.seepage.clone(),
             },
+            accepted: meta.accepted.as_ref().map(AcceptedPart::from),
             gates: verdict.gates.iter().map(GateLine::from).collect(),
             findings: verdict.findings.iter().map(|f| FindingPart::new(f, &ended)).collect(),
             whole_target: verdict.whole_target.as_ref().map(WholeTargetPart::from),

@@ -2,7 +2,7 @@
 
 use super::text::{self, plain};
 use crate::model::RunRecord;
-use crate::verdict::{Finding, Gate, GateState, Outcome, Verdict, WorkerFinding};
+use crate::verdict::{ExitCode, Finding, Gate, GateState, Outcome, Verdict, WorkerFinding};
 use crate::words::{self, GateWords};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use std::time::Duration;
@@ -14,9 +14,11 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
     // The library gives each report a random identity, which would make two renderings of one run differ.
     report.uuid = None;
 
+    // A leak that is accepted is no failure, and no pass either.
+    let known = (verdict.exit == ExitCode::Accepted).then(|| words::accepted(record, verdict).join(" "));
     let mut gates = TestSuite::new("gates");
     for gate in &verdict.gates {
-        gates.add_test_case(gate_case(&name, gate));
+        gates.add_test_case(gate_case(&name, gate, known.as_deref()));
     }
     let mut whole = verdict_case(&name, record, verdict);
     if let Some(elapsed) = record.meta.elapsed.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
@@ -29,7 +31,7 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
     for finding in &verdict.findings {
         let mut suite = TestSuite::new(format!("workers: {}", finding.resource));
         for (number, worker) in finding.workers.iter().enumerate() {
-            suite.add_test_case(worker_case(&name, finding, number + 1, worker));
+            suite.add_test_case(worker_case(&name, finding, number + 1, worker, known.as_deref()));
         }
         if !finding.workers.is_empty() {
             report.add_test_suite(suite);
@@ -38,9 +40,10 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
     report.to_string().unwrap_or_else(|e| format!("<!-- this report could not be written: {e} -->\n"))
 }
 
-fn gate_case(run: &str, gate: &Gate) -> TestCase {
+fn gate_case(run: &str, gate: &Gate, known: Option<&str>) -> TestCase {
     let status = match gate.state {
         GateState::Pass => TestCaseStatus::success(),
+        GateState::Fail if known.is_some() => skipped(format!("{}. {}", gate_words(gate), known.unwrap_or_default())),
         GateState::Fail => failure("gate broken", gate_words(gate)),
         GateState::Unknown => error("gate not decided", gate_words(gate)),
     };
@@ -58,6 +61,7 @@ fn verdict_case(run: &str, record: &RunRecord, verdict: &Verdict) -> TestCase {
     let sentence = plain(&words::headline(record, verdict).to_string());
     let status = match (verdict.outcome, verdict.exit.code()) {
         (Outcome::Clean, 0) => TestCaseStatus::success(),
+        (Outcome::Leak, 0) => skipped(format!("{sentence}. {}", words::accepted(record, verdict).join(" "))),
         (Outcome::Leak, _) => failure("leak", sentence),
         (Outcome::Inconclusive, _) => error("inconclusive", sentence),
         (Outcome::Clean, _) => error("the run failed", sentence),
@@ -66,23 +70,25 @@ fn verdict_case(run: &str, record: &RunRecord, verdict: &Verdict) -> TestCase {
 }
 
 /// A worker, known by its number: PIDs change from run to run, and a CI compares by names.
-fn worker_case(run: &str, finding: &Finding, number: usize, worker: &WorkerFinding) -> TestCase {
+fn worker_case(run: &str, finding: &Finding, number: usize, worker: &WorkerFinding, known: Option<&str>) -> TestCase {
     let growth = worker.growth.as_ref().map(|g| text::growth(finding.resource, finding.axis, g));
     let who = text::worker_name(worker.worker);
     let status = match (worker.set_aside, worker.leaks) {
         (_, true) => {
-            let budget = text::budget(finding);
-            failure("worker leaks", format!("{who}: {}, allowed {budget}", growth.unwrap_or_default()))
+            let leak = format!("{who}: {}, allowed {}", growth.unwrap_or_default(), text::budget(finding));
+            known.map_or_else(|| failure("worker leaks", leak.clone()), |known| skipped(format!("{leak}. {known}")))
         }
-        (Some(why), false) => {
-            let mut status = TestCaseStatus::skipped();
-            status.set_message(format!("{who} was set aside: {}", words::set_aside(why)));
-            status
-        }
+        (Some(why), false) => skipped(format!("{who} was set aside: {}", words::set_aside(why))),
         (None, false) => TestCaseStatus::success(),
     };
     let name = if worker.worker.is_some() { format!("worker {number}") } else { "pool".to_owned() };
     case(run, format!("{} {name}", finding.resource), status)
+}
+
+fn skipped(message: String) -> TestCaseStatus {
+    let mut status = TestCaseStatus::skipped();
+    status.set_message(plain(&message));
+    status
 }
 
 pub(super) fn case(run: &str, name: String, status: TestCaseStatus) -> TestCase {

@@ -10,6 +10,7 @@ pub mod comparison;
 mod csv;
 mod fleet;
 mod fold;
+mod history;
 mod html;
 mod json;
 mod jsonl;
@@ -31,6 +32,7 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
+use crate::baseline::Baseline;
 use crate::model::{Resource, RunRecord};
 use crate::verdict::{Finding, Outcome, Verdict};
 use std::path::{Path, PathBuf};
@@ -41,6 +43,7 @@ pub use crate::words::plain;
 pub use fleet::{Figures, Health, METRICS_TYPE, Shown, change, metrics as fleet_metrics};
 pub use fleet::{FleetReport, FleetSeries};
 pub use fold::{fold, hung};
+pub use history::{Export, ExportError, HistoryReport};
 pub use json::schema as json_schema;
 pub use jsonl::{error_line, schema as jsonl_schema, series_schema as fleet_schema, verdict_line};
 pub use plan::PlanReport;
@@ -189,12 +192,23 @@ pub fn terminal(record: &RunRecord, verdict: &Verdict, colour: bool, width: usiz
 /// # Errors
 /// If it can't be written.
 pub fn write_metrics(path: &Path, record: &RunRecord, verdict: &Verdict) -> Result<(), ReportError> {
+    write_file(path, &openmetrics::render(record, verdict))
+}
+
+/// Writes a baseline file to `path`, whole or not at all; no link is followed.
+///
+/// # Errors
+/// If it can't be written.
+pub fn write_baseline(path: &Path, baseline: &Baseline) -> Result<(), ReportError> {
+    write_file(path, &json::printable(&baseline.to_json()))
+}
+
+fn write_file(path: &Path, text: &str) -> Result<(), ReportError> {
     let failed = |source| ReportError::Write { path: path.to_owned(), source };
     let name = path.file_name().and_then(|name| name.to_str()).ok_or(io::ErrorKind::InvalidFilename);
     let name = name.map_err(|kind| failed(kind.into()))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let folder = folder.canonicalize().map_err(failed)?;
-    let text = openmetrics::render(record, verdict);
     write::Directory::open(&folder).and_then(|folder| folder.write(name, text.as_bytes())).map_err(failed)
 }
 

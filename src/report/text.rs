@@ -28,7 +28,7 @@ impl Mood {
     pub fn of_verdict(verdict: &Verdict) -> Self {
         match verdict.exit {
             ExitCode::Clean => Mood::Good,
-            ExitCode::Inconclusive | ExitCode::Interrupted(_) => Mood::Unsure,
+            ExitCode::Accepted | ExitCode::Inconclusive | ExitCode::Interrupted(_) => Mood::Unsure,
             _ => Mood::Bad,
         }
     }

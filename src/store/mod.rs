@@ -31,10 +31,10 @@ pub use held::hold;
 pub use kept::{Kept, KeptError};
 pub use prune::{Stored, remove, stored};
 pub use reader::{ReadError, read};
-pub use writer::{Entry, RunDirectory, WriteError};
+pub use writer::{Entry, RunDirectory, WriteError, write_head};
 
 /// Version of the format: a reader refuses a newer major and ignores what a newer minor added.
-pub const FORMAT: &str = "1.4";
+pub const FORMAT: &str = "1.5";
 
 /// Readings of a run that are kept in memory to be judged; fewer in this crate's own tests, for their speed.
 pub const MOST_READINGS: usize = if cfg!(test) { 1 << 12 } else { crate::model::MOST_READINGS };

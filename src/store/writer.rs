@@ -156,6 +156,14 @@ impl RunDirectory {
     }
 }
 
+/// Writes the head of a run that has ended again, whole or not at all.
+///
+/// # Errors
+/// If it can't be written, or its directory is a link.
+pub fn write_head(directory: &Path, meta: &RunMeta) -> Result<(), WriteError> {
+    Folder::open(directory)?.write_document(HEAD, meta)
+}
+
 #[derive(Debug)]
 struct Log {
     path: PathBuf,

@@ -197,6 +197,7 @@ pub fn meta(sent: u64) -> RunMeta {
             latency: [("all".to_owned(), latency)].into(),
             ..WorkloadSummary::default()
         }),
+        accepted: None,
         observing: None,
         config: serde_json::Value::Null,
         understood: None,

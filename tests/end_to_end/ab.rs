@@ -279,6 +279,25 @@ fn two_versions_of_a_python_worker_and_a_baseline() {
     assert_eq!(worse.code, Some(12), "{}", worse.story);
     assert!(worse.story.contains("Against the baseline pair-01-a:\npython is WORSE in "), "{}", worse.story);
     assert!(worse.directory.join("baseline/comparison.json").is_file());
+
+    // The file of the verdict says the same, and so does what is kept of it.
+    let verdict = bench.path().join("old.json");
+    std::fs::copy(baseline.join("verdict.json"), &verdict).unwrap();
+    let kept = bench.path().join("kept.json");
+    let (verdict, kept) = (verdict.to_str().unwrap(), kept.to_str().unwrap());
+    let written = bench.seepage().args(["baseline", verdict, "--to", kept]).output().unwrap();
+    assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));
+    let candidate = worse.directory.to_str().unwrap();
+    for file in [verdict, kept] {
+        let compared = bench.seepage().args(["compare", file, candidate, "--format", "json"]).output().unwrap();
+        assert_eq!(compared.status.code(), Some(12), "{}", String::from_utf8_lossy(&compared.stderr));
+        let comparison: Value = serde_json::from_slice(&compared.stdout).unwrap();
+        assert_eq!(comparison["answer"], "regression");
+        let notes = comparison["notes"].to_string();
+        assert!(notes.contains("whether that of the two runs is the same isn't known"), "{notes}");
+    }
+    let again = seepage(&bench, &["run", file, "--env", "KEEP=8192", "--baseline", kept, "--quiet"]);
+    assert_eq!(again.code, Some(12), "{}", again.story);
 }
 
 #[test]

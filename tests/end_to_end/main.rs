@@ -3,6 +3,7 @@
 //! Needs what `scripts/setup-tests.sh` installs. Each test has a private directory and free ports, and can run beside the others.
 
 mod ab;
+mod accept;
 mod action;
 mod analyze;
 mod answers;
@@ -19,6 +20,7 @@ mod first_minutes;
 mod fleet;
 mod heap;
 mod heap_faults;
+mod history;
 mod manual;
 mod metrics;
 mod php_fpm;

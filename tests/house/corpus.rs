@@ -129,6 +129,16 @@ fn fleet() {
 }
 
 #[test]
+fn baseline() {
+    run(&["fuzz/corpus/baseline"], 500, entries::baseline);
+}
+
+#[test]
+fn history() {
+    run(&["fuzz/corpus/history"], 500, entries::history);
+}
+
+#[test]
 fn table() {
     run(&["fuzz/corpus/table"], 500, entries::table);
 }

@@ -39,10 +39,7 @@ pub fn summarize(id: &str, record: &RunRecord, verdict: &Verdict, sentence: Stri
     put(Measure::Latency(Quantile::P95), all.map(|l| l.p95));
     put(Measure::Latency(Quantile::P99), all.map(|l| l.p99));
     let statuses = workload.map(|w| w.statuses.clone()).unwrap_or_default();
-    let answers: u64 = statuses.values().fold(0, |sum, n| sum.saturating_add(*n));
-    for (status, count) in statuses.iter().filter(|(status, _)| **status >= FAILURES_FROM) {
-        put(Measure::Status(*status), Some(*count as f64 / answers as f64));
-    }
+    measures.extend(failed_shares(&statuses));
     RunSummary {
         id: id.to_owned(),
         measures,
@@ -53,6 +50,13 @@ pub fn summarize(id: &str, record: &RunRecord, verdict: &Verdict, sentence: Stri
         exit: verdict.exit,
         sentence,
     }
+}
+
+/// The share of each status among all answers that tells of a failure.
+pub(crate) fn failed_shares(statuses: &BTreeMap<u16, u64>) -> impl Iterator<Item = (Measure, f64)> {
+    let answers: u64 = statuses.values().fold(0, |sum, n| sum.saturating_add(*n));
+    let failures = statuses.range(FAILURES_FROM..).filter(move |_| answers > 0);
+    failures.map(move |(status, count)| (Measure::Status(*status), *count as f64 / answers as f64))
 }
 
 /// Growth of all workers from the first reading of the soak to the last, over the requests between. How sure it is, is for

@@ -13,6 +13,7 @@ mod types;
 mod unpaired;
 
 pub use judge::{can_tell, compare};
+pub(crate) use measure::failed_shares;
 pub use measure::summarize;
 pub use paired::{ALPHA, LEAST_PAIRS, MOST_PAIRS, is_look, looks};
 pub use types::{

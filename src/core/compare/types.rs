@@ -209,8 +209,17 @@ pub enum ComparisonNote {
     GrowthOnly,
     /// The workloads of both sides aren't the same.
     WorkloadsDiffer,
+    /// Of a side only the verdict is there, without its workload.
+    WorkloadUnknown,
     /// The hosts of both sides aren't the same.
     HostsDiffer,
+    /// Both sides were judged by other versions of the rule; the number is missing where the file is too old to have it.
+    RulesDiffer {
+        /// Of the baseline.
+        a: Option<u32>,
+        /// Of the candidate.
+        b: Option<u32>,
+    },
     /// What was recorded of how the sides were made.
     Recorded(String),
 }

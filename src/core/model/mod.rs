@@ -3,6 +3,7 @@
 //! Pure data. Nothing here reads a file, a clock or a process, so a record that was read back from a run directory
 //! is the same thing as one that was just made.
 
+mod accepted;
 mod amounts;
 mod as_text;
 mod census;
@@ -18,6 +19,7 @@ mod understood;
 mod units;
 mod worker;
 
+pub use accepted::{Acceptability, Accepted, AcceptedLeak};
 pub use amounts::{allowed_rate, amount, level, percent, rate, whole_percent};
 #[doc(hidden)]
 pub use as_text::as_text;

@@ -1,8 +1,8 @@
 //! Everything that is known of one run.
 
 use super::{
-    Census, Chosen, Event, EventKind, HeapRecord, HostSample, LoadSample, MemoryKind, Per, PhaseKind, Resource, Sample,
-    Understood, WorkerId,
+    Accepted, Census, Chosen, Event, EventKind, HeapRecord, HostSample, LoadSample, MemoryKind, Per, PhaseKind,
+    Resource, Sample, Understood, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -98,6 +98,9 @@ pub struct RunMeta {
     /// Totals of the workload; missing while it runs and when nothing was driven.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload: Option<WorkloadSummary>,
+    /// How its leaks stand to those that are accepted; missing if it wasn't held against any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted: Option<Accepted>,
     /// What observing cost; missing while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observing: Option<Observing>,
@@ -364,6 +367,7 @@ impl RunMeta {
             budgets: Budgets::default(),
             gates: Gates::default(),
             workload: None,
+            accepted: None,
             observing: None,
             config: serde_json::Value::Null,
             understood: None,

@@ -19,7 +19,7 @@ use super::series::readings;
 use super::sites::{Workers, call_sites};
 use super::step_down::{Candidate, step_down};
 use super::{ExitCode, Finding, LeakClass, Outcome, Verdict, series, settle_levels};
-use super::{account, births, counts, pages, steps, whole, youth};
+use super::{accepted, account, births, counts, pages, steps, whole, youth};
 use crate::model::{Axis, CountingSource, EventKind, ExitCause, Failure, Resource, RunRecord, RunStatus, Sample};
 
 /// Judges a run: every resource with a budget, and every gate.
@@ -52,7 +52,12 @@ pub fn judge(record: &RunRecord) -> Verdict {
     let failures = Failures::of(record);
     let gates = gates(record, &findings, &doubts, &failures);
     let answer = answer(&findings, &gates, record.meta.status);
-    let exit = exit(record, answer, &gates, &failures);
+    let exit = match exit(record, answer, &gates, &failures) {
+        ExitCode::Leak => {
+            accepted::exit(record, &findings, &gates, || exit(record, Outcome::Inconclusive, &gates, &failures))
+        }
+        exit => exit,
+    };
     let outcome = if exit == ExitCode::Clean || answer != Outcome::Clean { answer } else { Outcome::Inconclusive };
     let call_sites = who_keeps_memory(record, &judged, &findings, mix.as_ref());
     let claims = claims(record, &findings, &gates, &failures, outcome, doubts.first());

@@ -2,6 +2,7 @@
 //!
 //! Pure: a verdict is a function of a run record.
 
+mod accepted;
 mod account;
 mod assess;
 mod births;

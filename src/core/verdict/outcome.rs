@@ -81,6 +81,8 @@ pub struct Interval {
 pub enum ExitCode {
     /// 0: clean.
     Clean,
+    /// 0: it leaks as is known and accepted, and no worse.
+    Accepted,
     /// 1: something unexpected failed.
     Failure,
     /// 2: the command line is wrong.
@@ -105,7 +107,7 @@ impl ExitCode {
     /// The number that the process exits with.
     pub fn code(self) -> u8 {
         match self {
-            ExitCode::Clean => 0,
+            ExitCode::Clean | ExitCode::Accepted => 0,
             ExitCode::Failure => 1,
             ExitCode::Usage => 2,
             ExitCode::Leak => 10,

@@ -16,25 +16,26 @@ pub(super) fn doubts(record: &RunRecord) -> Vec<Doubt> {
 
 /// By how much a series grew, if judged by itself it leaks more of a resource than its budget allows.
 fn leaking(record: &RunRecord, resource: Resource, axis: Axis, one: &Series) -> Option<Grown> {
-    leaking_more(record, resource, axis, one, record.budget(resource)?)
+    let (outcome, grown) = growing(record, resource, axis, one, record.budget(resource)?)?;
+    (outcome == Outcome::Leak).then_some(grown)
 }
 
-/// The same beside what is `allowed` for a step of the axis.
-pub(super) fn leaking_more(
+/// By how much a series grew beyond doubt, and the answer for it beside what is `allowed` for a step of the axis.
+pub(super) fn growing(
     record: &RunRecord,
     resource: Resource,
     axis: Axis,
     one: &Series,
     allowed: f64,
-) -> Option<Grown> {
+) -> Option<(Outcome, Grown)> {
     if axis == Axis::Seconds {
         return None;
     }
     let found = find(resource, axis, std::slice::from_ref(one), allowed, record.page());
     let begin = one.x.partition_point(|x| *x < one.soak_from);
     let (from, to) = (*one.y.get(begin)?, *one.y.last()?);
-    let rate = found.growth.filter(|_| found.outcome == Outcome::Leak)?.estimate;
-    Some(Grown { from, to, rate, allowed, axis })
+    let growth = found.growth.filter(|growth| growth.lower > 0.0)?;
+    Some((found.outcome, Grown { from, to, rate: growth.estimate, allowed, axis }))
 }
 
 /// The doubt about the worker that grew the most over what is allowed.

@@ -263,6 +263,18 @@ pub fn note(note: &ComparisonNote, sides: &Sides) -> String {
         ComparisonNote::WorkloadsDiffer => {
             "the workloads of the two runs differ: so may the growth, by that alone".into()
         }
+        ComparisonNote::WorkloadUnknown => {
+            "a file of a verdict doesn't have the workload: whether that of the two runs is the same isn't known".into()
+        }
+        ComparisonNote::RulesDiffer { a, b } => {
+            let version =
+                |rule: &Option<u32>| rule.map_or_else(|| "an older one".into(), |rule| format!("version {rule}"));
+            format!(
+                "the two runs were judged by other versions of the rule, {} and {}: so may the growth differ, by that alone",
+                version(a),
+                version(b)
+            )
+        }
         ComparisonNote::HostsDiffer => "the two runs were made on different machines or kernels".into(),
         ComparisonNote::Recorded(text) => text.clone(),
     }

@@ -1,6 +1,6 @@
 //! What is said first: the name of the service, the verdict, what it costs, and who it comes from.
 
-use super::{account, doubts, evidence, forecast, gates, reasons, sites, steps};
+use super::{accepted, account, doubts, evidence, forecast, gates, reasons, sites, steps};
 use crate::model::{
     Axis, Failure, Resource, RunRecord, WorkerId, amount, ended_by, format_bytes, format_count, level, rate,
 };
@@ -47,10 +47,17 @@ struct Told {
 pub fn headline(record: &RunRecord, verdict: &Verdict) -> Headline {
     let mut told = verdict.claims.iter().map(|claim| tell(claim, record, verdict));
     let first = told.next().unwrap_or_else(|| Told { verb: " is", word: "INCONCLUSIVE", rest: String::new() });
+    let said = accepted::clause(record, verdict);
     let mut rest = first.rest;
     for other in told {
         let and = match other.word {
-            "LEAKS" if first.word == "LEAKS" => String::new(),
+            "LEAKS" if first.word == "LEAKS" => {
+                rest.push_str(&format!(
+                    "; {}",
+                    other.rest.strip_prefix(&said).unwrap_or(&other.rest).trim_start_matches(": ")
+                ));
+                continue;
+            }
             "LEAKS" => "it leaks: ".to_owned(),
             word => format!("{}: ", word.to_lowercase()),
         };
@@ -105,7 +112,10 @@ fn tell(claim: &Claim, record: &RunRecord, verdict: &Verdict) -> Told {
             });
             Told { verb: "'s workload", word: "FAILED", rest }
         }
-        Claim::Leak(place) => Told { verb: "", word: "LEAKS", rest: finding(place).map_or_else(String::new, leak) },
+        Claim::Leak(place) => {
+            let rest = finding(place).map_or_else(String::new, leak);
+            Told { verb: "", word: "LEAKS", rest: format!("{}{rest}", accepted::clause(record, verdict)) }
+        }
         Claim::Clean(place) => {
             Told { verb: " is", word: "CLEAN", rest: finding(place).map_or_else(String::new, clean) }
         }
@@ -238,7 +248,7 @@ fn why_open(open: &Open, record: &RunRecord, verdict: &Verdict) -> String {
 /// Who and what it comes from, and what follows from it: whole sentences.
 fn more(record: &RunRecord, verdict: &Verdict) -> Vec<String> {
     let sentence = |text: String| format!("{}.", super::capital(&text));
-    let mut out = Vec::new();
+    let mut out = accepted::sentences(record, verdict);
     let leaking = verdict.claims.iter().filter_map(|claim| match claim {
         Claim::Leak(place) => verdict.findings.get(*place),
         _ => None,

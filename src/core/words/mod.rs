@@ -3,7 +3,9 @@
 //! Pure: a sentence is a function of a verdict and of the run that it is on. Texts of the target stand in them as they are;
 //! whoever shows them makes them harmless with [`plain`].
 
+mod accepted;
 mod account;
+pub mod baseline;
 pub mod bisect;
 mod chosen;
 pub mod comparison;
@@ -13,6 +15,7 @@ pub mod fleet;
 pub mod forecast;
 mod gates;
 mod headline;
+pub mod history;
 mod kinds;
 mod notes;
 mod plain;
@@ -22,6 +25,7 @@ pub mod steps;
 pub mod understanding;
 pub mod working;
 
+pub use accepted::sentences as accepted;
 pub use chosen::chosen;
 pub use evidence::{because, facts, found, model, part_name};
 pub use gates::{GateWords, Quantity, gate, quantile};

@@ -1,13 +1,13 @@
 //! Charts: pure functions of a run record and a verdict, as SVG and PNG, the same byte for byte on every machine.
 
 mod account;
-mod canvas;
+pub(super) mod canvas;
 mod curves;
 mod forest;
 mod growth;
 pub mod palette;
 mod residuals;
-mod scale;
+pub(super) mod scale;
 mod thin;
 mod timeline;
 

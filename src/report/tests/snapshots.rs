@@ -68,6 +68,36 @@ fn junit() {
 }
 
 #[test]
+fn an_accepted_leak_is_no_failure_and_not_called_clean() {
+    use crate::model::{Acceptability, Accepted, AcceptedLeak, Resource};
+    let (mut record, mut verdict) = fixture::leak();
+    let leak = AcceptedLeak {
+        resource: Resource::Memory,
+        state: Acceptability::NoWorse,
+        known: Some(4100.0),
+        more: Some((-30.0, 220.0)),
+    };
+    record.meta.accepted = Some(Accepted {
+        rule: crate::verdict::RULE,
+        baseline: "20260101T000000Z-upload".into(),
+        until: "2027-03-01".into(),
+        reason: "issue <7> \u{1b}[31m".into(),
+        over: false,
+        leaks: vec![leak],
+    });
+    verdict.exit = crate::verdict::ExitCode::Accepted;
+    let of = |format| String::from_utf8(render(format, &record, &verdict).unwrap()).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&of(Format::Json)).unwrap();
+    assert_eq!((json["verdict"].as_str(), json["exit_code"].as_u64()), (Some("leak"), Some(0)));
+    insta::assert_json_snapshot!("json_accepted", json["accepted"]);
+    insta::assert_snapshot!("terminal_accepted", of(Format::Terminal));
+    insta::assert_snapshot!("junit_accepted", of(Format::Junit));
+    let html = of(Format::Html);
+    assert!(html.contains("which is accepted until 2027-03-01") && html.contains("issue &lt;7&gt;"), "{html}");
+    assert!(!of(Format::Markdown).contains("CLEAN"));
+}
+
+#[test]
 fn markdown() {
     insta::assert_snapshot!("markdown_leak", text(Format::Markdown, fixture::leak()));
     insta::assert_snapshot!("markdown_clean", text(Format::Markdown, fixture::warm_up()));
