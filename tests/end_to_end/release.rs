@@ -1,5 +1,6 @@
 //! The workflows: their shell is sound, what they call is there, and a release has notes.
 
+use crate::common::Bench;
 use crate::steps::{assert_sound, steps};
 use std::path::Path;
 use std::process::{Command, Output};
@@ -40,6 +41,24 @@ fn they_use_actions_of_githubs_own_by_their_major_version() {
             assert!(version.is_some_and(|v| v.parse::<u32>().is_ok()), "{action}");
         }
     }
+}
+
+/// Of the pod in `examples/kubernetes`: what it calls seepage with is understood, so that it is the process alone that is missing here.
+#[test]
+fn the_sidecar_has_a_command_line_that_is_right() {
+    let manifest = std::fs::read_to_string(root().join("examples/kubernetes/sidecar.yaml")).unwrap();
+    assert!(manifest.contains("\n  shareProcessNamespace: true\n"));
+    for same in ["runAsUser: 1000", "runAsGroup: 1000", "drop: [ALL]"] {
+        assert_eq!(manifest.matches(same).count(), 2, "{same}: of the target and of the sidecar");
+    }
+    let lines = manifest.lines().skip_while(|line| line.trim() != "args:").skip(1);
+    let values = lines.map_while(|line| line.trim().strip_prefix("- "));
+    let arguments: Vec<_> = values.map(|value| value.split(" # ").next().unwrap().trim()).collect();
+    assert!(arguments.starts_with(&["attach", "--match"]) && arguments.contains(&"--reports"), "{arguments:?}");
+    let ended = Bench::new().seepage().args(&arguments).output().unwrap();
+    let message = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(message.contains("no process that this user can see has a command line that matches"), "{message}");
+    assert_ne!(ended.status.code(), Some(2), "{message}");
 }
 
 #[test]
