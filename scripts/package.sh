@@ -29,20 +29,27 @@ folders=${CARGO_TARGET_DIR:-target}
 
 if command -v cargo-zigbuild >/dev/null && { command -v zig || python3 -m ziglang version; } >/dev/null 2>&1; then
     cargo zigbuild --locked --profile dist --bin seepage --target "$target.$oldest_glibc"
-    built=zig
+    variant=
 else
     echo "package.sh: no cargo-zigbuild or no zig: linked against the glibc of this machine" >&2
     cargo build --locked --profile dist --bin seepage --target "$target"
-    built=cargo
+    variant=--variant=here
 fi
 binary=$folders/$target/dist/seepage
+
+# The preload library is carried within the binary: its symbol versions are found, too.
+needed=$(grep -aoE 'GLIBC_[0-9]+(\.[0-9]+)+' "$binary" | sed 's/GLIBC_//' | sort -Vu | tail -1)
+[ -n "$needed" ] || fail "the binary names no version of glibc"
+if [ -z "$variant" ] && [ "$(printf '%s\n' "$needed" "$oldest_glibc" | sort -V | tail -1)" != "$oldest_glibc" ]; then
+    fail "it was to need glibc $oldest_glibc and needs $needed"
+fi
 
 # One tree, which the tarball has and from which the .deb takes its files (package.metadata.deb in Cargo.toml).
 name=seepage-$version-$target
 tree=target/packages/tree
 rm -rf "target/packages"
 mkdir -p "$tree/completions" "$out"
-install -m 755 "$binary" "$tree/seepage"
+strip --strip-debug -o "$tree/seepage" "$binary"
 "$tree/seepage" man >"$tree/seepage.1"
 for shell in bash zsh fish; do
     "$tree/seepage" completions "$shell" >"$tree/completions/$shell"
@@ -57,13 +64,7 @@ SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || 
 export SOURCE_DATE_EPOCH
 tar -c --sort=name --owner=0 --group=0 --numeric-owner --mode=u+w,go-w,a+rX --mtime="@$SOURCE_DATE_EPOCH" -C "$tree" \
     --transform="s,^\.,$name," . | gzip -9n >"$out/$name.tar.gz"
-cargo deb --quiet --no-build --no-strip --package seepage --output "$out/"
-(cd "$out" && sha256sum -- "$name.tar.gz" seepage_*.deb >SHA256SUMS && cat SHA256SUMS)
+cargo deb --quiet --no-build --no-strip --package seepage ${variant:+"$variant"} --output "$out/"
+(cd "$out" && sha256sum -- "$name.tar.gz" "seepage_$version-1_"*.deb >SHA256SUMS && cat SHA256SUMS)
 
-# The preload library is carried within the binary: its symbol versions are found, too.
-needed=$(grep -aoE 'GLIBC_[0-9]+(\.[0-9]+)+' "$tree/seepage" | sed 's/GLIBC_//' | sort -Vu | tail -1)
-[ -n "$needed" ] || fail "the binary names no version of glibc"
-if [ "$built" = zig ] && [ "$(printf '%s\n' "$needed" "$oldest_glibc" | sort -V | tail -1)" != "$oldest_glibc" ]; then
-    fail "it was to need glibc $oldest_glibc and needs $needed"
-fi
 echo "package.sh: $out has seepage $version for $target; it needs glibc $needed"
