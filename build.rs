@@ -20,7 +20,9 @@ fn main() {
     rustc.args(["--edition=2024", "--crate-name=seepage_heap", "--crate-type=cdylib"]);
     rustc.args(["-Cpanic=abort", "-Copt-level=3", "-Ccodegen-units=1", "-Cforce-unwind-tables=yes", "-Cstrip=symbols"]);
     rustc.arg(format!("--target={}", variable("TARGET")));
-    if let Ok(linker) = env::var("RUSTC_LINKER") {
+    // zig, by which a release is linked for an older C library, would put an unwinder of its own into it. The library doesn't need
+    // that: it names no version of the C library.
+    if let Some(linker) = env::var("RUSTC_LINKER").ok().filter(|linker| !linker.contains("zigcc")) {
         rustc.arg(format!("-Clinker={linker}"));
     }
     rustc.arg("preload/lib.rs").arg("-o").arg(&library);

@@ -54,6 +54,8 @@ case ${1:-} in
     step "corrupted run directories" env SEEPAGE_CORRUPTED=2400 cargo test --release --test end_to_end corrupted_run
     step "survivors" env SEEPAGE=target/release/seepage benches/survivors.sh 10
     step "passes" benches/passes.sh 200 20
+    step "packages" scripts/package.sh
+    step "packages in a bare Debian" scripts/try-package.sh
     step "fuzzing" scripts/fuzz.sh 600
     finish
     ;;

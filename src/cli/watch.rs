@@ -1,5 +1,8 @@
 //! A run that goes on: what its progress display shows, and looks whether its answer is proven.
 
+#[cfg(test)]
+mod recording;
+
 use super::output::say;
 use crate::config::PhaseConfig;
 use crate::engine::{Looked, Progress};
@@ -59,6 +62,12 @@ impl Watcher {
     /// Takes a look; `looks` says when a watch without an end is looked at next, and ends at the earliest.
     pub fn look(&mut self, progress: &Progress<'_>, looks: Option<(f64, f64)>) {
         self.tell_workers(progress.record);
+        let snapshot = self.snapshot(progress, looks);
+        self.live.update(&snapshot);
+    }
+
+    /// What is to be shown.
+    fn snapshot(&mut self, progress: &Progress<'_>, looks: Option<(f64, f64)>) -> Snapshot {
         self.follow_workers(progress.record, progress.elapsed);
         if progress.elapsed - self.rate_from.0 >= 1.0 {
             let (then, before) = self.rate_from;
@@ -72,7 +81,7 @@ impl Watcher {
             let took = begun.elapsed().as_secs_f64();
             self.next_growth = progress.elapsed + GROWTH_EVERY.max(took / GROWTH_SHARE);
         }
-        self.live.update(&Snapshot {
+        Snapshot {
             name: progress.record.meta.name.clone(),
             phase: progress.phase.map(|(phase, index, count)| PhaseProgress {
                 kind: phase.kind,
@@ -87,7 +96,7 @@ impl Watcher {
             workers: self.workers.clone(),
             growths: self.growths.clone(),
             looks,
-        });
+        }
     }
 
     /// Says who the workers are once that is found out.

@@ -1,44 +1,23 @@
 //! `action.yml`: its shell steps are taken out of it and run in their order, as GitHub's runner does.
 
 use crate::common::Bench;
-use std::io::Write;
+use crate::steps::{Step, assert_sound, steps};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 const ACTION: &str = include_str!("../../action.yml");
-
-/// A step with a script.
-struct Step {
-    name: String,
-    script: String,
-}
-
-/// The steps that have a script, in their order.
-fn steps() -> Vec<Step> {
-    let mut steps: Vec<Step> = Vec::new();
-    let mut name = String::new();
-    let mut lines = ACTION.lines().peekable();
-    while let Some(line) = lines.next() {
-        if let Some(text) = line.strip_prefix("    - name: ") {
-            name = text.to_owned();
-        } else if line == "      run: |" {
-            let mut script = String::new();
-            while let Some(line) = lines.next_if(|line| line.is_empty() || line.starts_with("        ")) {
-                script.push_str(line.get(8..).unwrap_or_default());
-                script.push('\n');
-            }
-            steps.push(Step { name: name.clone(), script });
-        } else if let Some(script) = line.strip_prefix("      run: ") {
-            steps.push(Step { name: name.clone(), script: script.to_owned() });
-        }
-    }
-    steps
-}
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// A job's files, and what a step left in them.
 struct Job<'a> {
     bench: &'a Bench,
     cargo: PathBuf,
+    /// Where the runner has put the action.
+    action: PathBuf,
 }
 
 impl<'a> Job<'a> {
@@ -47,14 +26,14 @@ impl<'a> Job<'a> {
         let cargo = bench.path().join("bin");
         std::fs::create_dir(&cargo).unwrap();
         let install = format!(
-            "#!/bin/sh\nset -e\n[ \"$1 $2 $3\" = 'install --locked --path' ]\n[ -f \"$4/Cargo.toml\" ]\n\
-             [ \"$5\" = --root ]\nmkdir -p \"$6/bin\"\nln -s {} \"$6/bin/seepage\"\n",
+            "#!/bin/sh\nset -e\n[ \"$1 $2 $3 $4\" = 'install --locked --force --path' ]\n[ -f \"$5/Cargo.toml\" ]\n\
+             [ \"$6\" = --root ]\nmkdir -p \"$7/bin\"\nln -sf {} \"$7/bin/seepage\"\n",
             env!("CARGO_BIN_EXE_seepage")
         );
         std::fs::write(cargo.join("cargo"), install).unwrap();
         let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(cargo.join("cargo"), executable).unwrap();
-        Job { bench, cargo }
+        Job { bench, cargo, action: env!("CARGO_MANIFEST_DIR").into() }
     }
 
     /// Runs a step's script with these inputs, as `shell: bash` does.
@@ -67,7 +46,7 @@ impl<'a> Job<'a> {
         let mut command = Command::new("bash");
         command.args(["--noprofile", "--norc", "-eo", "pipefail", "-c", &step.script]);
         command.current_dir(self.bench.path()).envs(inputs.iter().copied()).env("PATH", search);
-        command.env("RUNNER_TEMP", self.bench.path()).env("GITHUB_ACTION_PATH", env!("CARGO_MANIFEST_DIR"));
+        command.env("RUNNER_TEMP", self.bench.path()).env("GITHUB_ACTION_PATH", &self.action);
         command.env("GITHUB_OUTPUT", path("output")).env("GITHUB_STEP_SUMMARY", path("summary"));
         command.stdin(Stdio::null()).output().unwrap()
     }
@@ -88,9 +67,11 @@ impl<'a> Job<'a> {
 fn its_steps_build_run_and_pass_the_exit_code_and_the_report_on() {
     let bench = Bench::new();
     let job = Job::new(&bench);
-    let steps = steps();
-    let [build, run] = &steps[..] else { panic!("{} steps", steps.len()) };
-    assert_eq!((build.name.as_str(), run.name.as_str()), ("Build seepage", "Run the harness"));
+    let [fetch, build, run] = &own_steps();
+    let fetched = job.run(fetch, &[("RELEASE", ""), ("SHA256", ""), ("FROM", "")]);
+    assert!(fetched.status.success() && job.output("there") == "false", "{fetched:?}");
+    let key = job.output("key");
+    assert!(key.starts_with("seepage-") && key.len() > 30, "{key}");
     let built = job.run(build, &[]);
     assert!(built.status.success(), "{built:?}");
 
@@ -117,21 +98,129 @@ fn its_steps_build_run_and_pass_the_exit_code_and_the_report_on() {
     assert_eq!((job.output("exit-code").as_str(), job.read("summary").as_str()), ("20", ""));
 }
 
-/// An expression within a script would let an input become a part of it.
 #[test]
 fn its_scripts_hold_no_expression_and_no_slip() {
-    for Step { name, script } in steps() {
-        assert!(!script.contains("${{"), "{name}: {script}");
-        let Ok(mut shellcheck) =
-            Command::new("shellcheck").args(["--shell=bash", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()
-        else {
-            eprintln!("shellcheck is not installed");
-            continue;
-        };
-        shellcheck.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
-        let output = shellcheck.wait_with_output().unwrap();
-        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stdout));
+    assert_sound(&own_steps());
+}
+
+/// Files that a server on loopback has, by their path.
+struct Releases(HashMap<String, Vec<u8>>);
+
+impl Releases {
+    /// A release of `version` whose program is this script.
+    fn of(version: &str, program: &str) -> Self {
+        let bench = Bench::new();
+        let name = format!("seepage-{version}-{}-unknown-linux-gnu", std::env::consts::ARCH);
+        std::fs::create_dir(bench.path().join(&name)).unwrap();
+        let file = bench.write(&format!("{name}/seepage"), program);
+        std::fs::set_permissions(file, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let packed = Command::new("tar").args(["-czf", "-", &name]).current_dir(bench.path()).output().unwrap();
+        assert!(packed.status.success());
+        let digest: String = Sha256::digest(&packed.stdout).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sums = format!("{digest}  {name}.tar.gz\n{digest}  another.tar.gz\n");
+        let at = |file: &str| format!("/v{version}/{file}");
+        Releases([(at(&format!("{name}.tar.gz")), packed.stdout), (at("SHA256SUMS"), sums.into_bytes())].into())
     }
+
+    fn file(&mut self, end: &str) -> &mut Vec<u8> {
+        self.0.iter_mut().find(|(path, _)| path.ends_with(end)).unwrap().1
+    }
+
+    /// Serves them for as long as the test's process lives; where.
+    fn serve(self) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+                let path = lines.next().and_then(|line| Some(line.split(' ').nth(1)?.to_owned()));
+                lines.find(String::is_empty);
+                let (status, body) = match path.and_then(|path| self.0.get(&path)) {
+                    Some(body) => ("200 OK", &body[..]),
+                    None => ("404 Not Found", &b""[..]),
+                };
+                let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+                let _ = (&stream).write_all(&[head.as_bytes(), body].concat());
+            }
+        });
+        address
+    }
+}
+
+fn own_steps() -> [Step; 3] {
+    let steps = <[Step; 3]>::try_from(steps(ACTION)).unwrap_or_else(|steps| panic!("{} steps", steps.len()));
+    assert_eq!(steps.each_ref().map(|s| s.name.as_str()), ["Fetch the release", "Build seepage", "Run the harness"]);
+    steps
+}
+
+/// What fetching ended with: its exit code, whether seepage is there, and what it printed.
+fn fetch(job: &Job, release: &str, sha256: &str, releases: &str) -> (Option<i32>, bool, String) {
+    let program = job.bench.path().join("seepage/bin/seepage");
+    let _ = std::fs::remove_file(&program);
+    let output = job.run(&own_steps()[0], &[("RELEASE", release), ("SHA256", sha256), ("FROM", releases)]);
+    let there = program.exists();
+    if output.status.success() {
+        assert_eq!(job.output("there"), there.to_string());
+    }
+    let told = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    (output.status.code(), there, told)
+}
+
+#[test]
+fn a_release_is_fetched_if_the_action_is_used_by_its_tag_or_it_is_named() {
+    let bench = Bench::new();
+    let mut job = Job::new(&bench);
+    let program = format!("#!/bin/sh\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_seepage"));
+    let mut releases = Releases::of(VERSION, &program);
+    let digest = String::from_utf8(releases.file("SHA256SUMS").clone()).unwrap()[..64].to_owned();
+    let address = releases.serve();
+
+    assert!(!fetch(&job, "", "", &address).1, "used by a path");
+    for sha256 in ["", &digest] {
+        let (code, there, told) = fetch(&job, VERSION, sha256, &address);
+        assert_eq!((code, there), (Some(0), true), "{told}");
+        assert!(told.contains(&format!("seepage {VERSION}")), "{told}");
+    }
+    // What the runner makes of `uses: seepage-dev/seepage@v0.1.0`.
+    let tag = bench.path().join(format!("v{VERSION}"));
+    std::os::unix::fs::symlink(&job.action, &tag).unwrap();
+    job.action = tag;
+    let (code, there, told) = fetch(&job, "", "", &address);
+    assert_eq!((code, there), (Some(0), true), "{told}");
+
+    let (code, there, told) = fetch(&job, "9.9.9", "", &address);
+    assert_eq!((code, there), (Some(0), false), "{told}");
+    assert!(told.contains("::notice::seepage is built from source: release 9.9.9 has no seepage-9.9.9-"), "{told}");
+}
+
+#[test]
+fn what_was_not_released_is_not_run() {
+    let bench = Bench::new();
+    let mut job = Job::new(&bench);
+    let ran = bench.path().join("ran");
+    let program = format!("#!/bin/sh\ntouch {}\n", ran.display());
+    let mut damaged = Releases::of(VERSION, &program);
+    damaged.file(".tar.gz").push(0);
+    let mut unnamed = Releases::of(VERSION, &program);
+    unnamed.file("SHA256SUMS").truncate(10);
+    let sound = Releases::of(VERSION, &program).serve();
+    for (sha256, address) in
+        [("", damaged.serve()), ("", unnamed.serve()), (&"0".repeat(64), sound.clone()), ("short", sound.clone())]
+    {
+        let (code, there, told) = fetch(&job, VERSION, sha256, &address);
+        assert_eq!((code, there), (Some(1), false), "{told}");
+        assert!(told.contains("::error::") && told.contains("is not what was released"), "{told}");
+    }
+    let (code, there, told) = fetch(&job, "", &"0".repeat(64), &sound);
+    assert_eq!((code, there), (Some(2), false), "{told}");
+    assert!(told.contains("sha256 is given and no release"), "{told}");
+    assert!(!ran.exists());
+
+    // Such as one that needs another glibc.
+    job.action = env!("CARGO_MANIFEST_DIR").into();
+    let address = Releases::of(VERSION, "#!/bin/sh\nexit 127\n").serve();
+    let output = job.run(&own_steps()[0], &[("RELEASE", VERSION), ("SHA256", ""), ("FROM", &address)]);
+    assert!(output.status.success() && job.output("there") == "false", "{output:?}");
 }
 
 #[test]
@@ -143,7 +232,7 @@ fn what_it_names_exists() {
             .collect()
     };
     let (inputs, outputs) = (declared("inputs:"), declared("outputs:"));
-    assert!(inputs.len() >= 5 && outputs.len() == 2, "{inputs:?} {outputs:?}");
+    assert!(inputs.len() >= 8 && outputs.len() == 2, "{inputs:?} {outputs:?}");
     let words = |prefix: &str| -> Vec<&str> {
         let parts = ACTION.split(prefix).skip(1);
         parts.map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next().unwrap()).collect()

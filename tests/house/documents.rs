@@ -138,6 +138,18 @@ fn every_link_between_pages_leads_somewhere() {
 }
 
 #[test]
+fn every_page_says_for_whom_it_is_and_stands_in_the_index() {
+    let folder = root().join("docs");
+    let index = std::fs::read_to_string(folder.join("README.md")).unwrap();
+    for page in pages(&folder).iter().filter(|page| page.parent() == Some(&folder) && !page.ends_with("README.md")) {
+        let name = page.file_name().unwrap().to_string_lossy();
+        let text = std::fs::read_to_string(page).unwrap();
+        assert!(text.lines().nth(2).is_some_and(|line| line.starts_with("For whoever ")), "docs/{name}");
+        assert!(index.contains(&format!("]({name})")), "docs/README.md lacks {name}");
+    }
+}
+
+#[test]
 fn every_path_that_a_page_names_is_there() {
     let mut wrong = Vec::new();
     for page in pages(root()) {

@@ -5,6 +5,9 @@
 
 mod screen;
 
+#[cfg(test)]
+pub use screen::block;
+
 use crate::model::{PhaseKind, Resource, WorkerId};
 use crate::verdict::Growth;
 use console::Term;
