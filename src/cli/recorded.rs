@@ -107,7 +107,7 @@ struct Columns {
     /// Unit of the memory columns, whatever their names say: B, KiB, MiB, GiB, kB, MB or GB.
     #[arg(long, value_name = "UNIT", value_parser = memory_unit)]
     memory_unit: Option<u64>,
-    /// Column of the swapped memory.
+    /// Column of the swapped memory; `none` says that the table has none of its processes'.
     #[arg(long, value_name = "COLUMN")]
     swap: Option<String>,
     /// Column of the worker's name; several with commas between name it together.

@@ -29,6 +29,10 @@ pub(super) enum Form {
 
 /// Days of Excel between its beginning and 1970, and what years around ours are in them.
 const EXCEL: std::ops::Range<f64> = 30_000.0..60_000.0;
+/// Days since 1858 (modified Julian days) of the years from 2023 to 2100; those before are as many as Excel's.
+const MODIFIED: std::ops::Range<f64> = 60_000.0..88_100.0;
+/// Julian days of the years from 1990 to 2100.
+const JULIAN: std::ops::Range<f64> = 2_447_892.0..2_488_100.0;
 /// Unix times of the years from 2001 to 2100, in seconds.
 const UNIX: std::ops::Range<f64> = 978_307_200.0..4_102_444_800.0;
 
@@ -38,7 +42,7 @@ const COARSE: f64 = 100.0;
 /// What a process runs without an end in between, at most: ten years, in seconds.
 const LONGEST: f64 = 3650.0 * DAY;
 /// Unix times of the years from 1990 to 2100, in seconds.
-const DATED: std::ops::Range<f64> = 631_152_000.0..4_102_444_800.0;
+pub(super) const DATED: std::ops::Range<f64> = 631_152_000.0..4_102_444_800.0;
 
 /// Formats of dates with a time, the space in them once. Day and month as mere numbers are in none: which is which is a guess.
 const DATES: [&str; 13] = [
@@ -69,6 +73,11 @@ pub(super) struct Clock {
     form: Option<Form>,
     /// Whether times count from a beginning of their own.
     ages: bool,
+    /// Whether a number began with a 0, as those of a calendar do.
+    pub padded: bool,
+    /// Whether an age was written that has two parts alone, and one that has more.
+    two_parts: bool,
+    more_parts: bool,
     /// The place of the format that fitted last.
     fits: usize,
 }
@@ -88,6 +97,11 @@ impl Clock {
         self.form.unwrap_or(Form::Number)
     }
 
+    /// Whether all ages have two parts, which may be minutes and seconds, or hours and minutes.
+    pub fn may_be_hours(&self) -> bool {
+        self.two_parts && !self.more_parts
+    }
+
     /// Reads a time that isn't missing.
     ///
     /// # Errors
@@ -97,11 +111,12 @@ impl Clock {
         self.alike(form, value).ok_or_else(|| format!("expected a time like those before it, found `{}`", shown(text)))
     }
 
-    /// Takes a time that is a number.
+    /// Takes a time that is a number, written so.
     ///
     /// # Errors
     /// If those before it are none.
-    pub fn number(&mut self, number: f64) -> Result<f64, String> {
+    pub fn number(&mut self, number: f64, text: &[u8]) -> Result<f64, String> {
+        self.padded |= text.len() > 1 && text.first() == Some(&b'0') && text.iter().all(u8::is_ascii_digit);
         self.alike(Form::Number, number)
             .ok_or_else(|| format!("expected a time like those before it, found `{number}`"))
     }
@@ -127,6 +142,8 @@ impl Clock {
             return Ok((Form::Number, number));
         }
         if let Some(age) = age(text).filter(|_| self.ages) {
+            let more = text.matches(':').count() > 1;
+            (self.two_parts, self.more_parts) = (self.two_parts || !more, self.more_parts || more);
             return Ok((Form::Age, age));
         }
         if let Ok(time) = DateTime::parse_from_rfc3339(&text.replacen(',', ".", 1)) {
@@ -263,7 +280,8 @@ pub fn check_format(format: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn with_format(text: &str, format: &str) -> Option<(Form, f64)> {
+/// Reads a time in a format that the user gave, or that is tried.
+pub(super) fn with_format(text: &str, format: &str) -> Option<(Form, f64)> {
     if check_format(format).is_err() {
         return None;
     }
@@ -275,6 +293,13 @@ fn with_format(text: &str, format: &str) -> Option<(Form, f64)> {
     }
     if let Ok(time) = NaiveTime::parse_from_str(text, format) {
         return Some((Form::OfDay, of_day(time)));
+    }
+    if let Ok(time) = NaiveTime::parse_from_str(&format!("0 {text}"), &format!("%H {format}")) {
+        return Some((Form::OfDay, of_day(time)));
+    }
+    // Hours alone are whole, and so are days.
+    if let Ok(time) = NaiveDateTime::parse_from_str(&format!("0 {text}"), &format!("%M {format}")) {
+        return Some((Form::Date, seconds(&time)));
     }
     let day = NaiveDate::parse_from_str(text, format).ok()?;
     Some((Form::Date, seconds(&day.and_hms_opt(0, 0, 0)?)))
@@ -318,17 +343,25 @@ pub(super) fn unit(times: &[f64], named: Option<f64>, wall: bool) -> Result<(f64
              or days)"
         ));
     }
-    if within(&EXCEL, 1.0) {
+    for (range, how) in [(&EXCEL, "Excel's days"), (&MODIFIED, "modified Julian days"), (&JULIAN, "Julian days")] {
         let step = typical_step(times);
+        if !within(range, 1.0) || step <= 0.0 || step >= 0.5 {
+            continue;
+        }
         let whole = times.iter().all(|t| ((t * DAY) - (t * DAY).round()).abs() < 0.05);
-        if step > 0.0 && step < 0.5 {
-            let written_fine = times.iter().any(|t| ((t * 1e4) - (t * 1e4).round()).abs() > 1e-3);
-            if wall && whole && written_fine {
-                return Ok((DAY, "Excel's days"));
-            }
-            return Err(
-                "its times may be days, as Excel writes them, or seconds: say which with --time-unit days or s".into(),
-            );
+        let written_fine = times.iter().any(|t| ((t * 1e4) - (t * 1e4).round()).abs() > 1e-3);
+        if wall && whole && written_fine {
+            return Ok((DAY, how));
+        }
+        return Err(format!("its times may be {how}, or seconds: say which with --time-unit days or s"));
+    }
+    let whole = times.iter().all(|t| t.fract() == 0.0);
+    for (seconds, name) in [(60.0, "min"), (3600.0, "h")] {
+        if wall && whole && within(&UNIX, seconds) {
+            return Err(format!(
+                "its times are about {low}: Unix time in {name}, or seconds of another beginning? Say the unit with --time-unit ({name} \
+                 or s)"
+            ));
         }
     }
     let step = typical_step(times);

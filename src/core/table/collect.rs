@@ -53,7 +53,7 @@ pub(super) struct Row<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Raw {
     /// Place of whose it is among the keys.
-    key: u32,
+    pub(super) key: u32,
     /// Its place in the file.
     pub order: u64,
     /// Seconds, once the clock is known.
@@ -114,6 +114,10 @@ pub(super) struct Collector {
     pub(super) timeless: u64,
     rounding: Rounding,
     pub(super) form: Form,
+    /// Whether a time that is a number began with a 0.
+    pub(super) padded: bool,
+    /// Whether all ages may be minutes and seconds, or hours and minutes.
+    pub(super) may_be_hours: bool,
     /// What was taken for granted of thousands.
     pub(super) grouped: Option<String>,
     /// A size with a unit of its own.
@@ -144,6 +148,8 @@ impl Default for Collector {
             timeless: 0,
             rounding: Rounding::default(),
             form: Form::Number,
+            padded: false,
+            may_be_hours: false,
             grouped: None,
             own_unit: None,
             torn: None,
@@ -164,7 +170,7 @@ impl Collector {
 
     /// Says how times and numbers were read.
     pub fn read_with(&mut self, clock: &Clock, grouped: Option<String>, own_unit: Option<String>) {
-        self.form = clock.form();
+        (self.form, self.padded, self.may_be_hours) = (clock.form(), clock.padded, clock.may_be_hours());
         self.grouped = grouped;
         self.own_unit = own_unit;
     }
@@ -304,60 +310,6 @@ impl Collector {
         Ok(self.table(name, samples, &courses, &counts, (understood, notes)))
     }
 
-    /// Puts times into seconds, once all are known.
-    fn set_times(&self, raws: &mut [Raw]) -> Result<Told, String> {
-        let Some(column) = self.columns.time else { return Ok(Told { how: String::new(), absolute: false }) };
-        let name = self.header.get(column.index).map_or("", String::as_str);
-        let of_column = |what: String| format!("column `{name}`: {what}");
-        match self.form {
-            Form::Date => return Ok(Told { how: "dates".into(), absolute: true }),
-            Form::OfDay => {
-                self.over_midnight(raws);
-                return Ok(Told { how: "times of day, counted on over midnight".into(), absolute: false });
-            }
-            Form::Age => {
-                return Ok(Told { how: "in hours, minutes and seconds since a beginning".into(), absolute: false });
-            }
-            Form::Number => {}
-        }
-        let times: Vec<f64> = raws.iter().map(|raw| raw.t).collect();
-        let (unit, how) = clock::unit(&times, column.unit, column.wall).map_err(of_column)?;
-        raws.iter_mut().for_each(|raw| raw.t *= unit);
-        if raws.iter().any(|raw| !raw.t.is_finite()) {
-            return Err(of_column("its times are too large to be any".into()));
-        }
-        if column.unit.is_some()
-            && let Some(raw) = raws.iter().find(|raw| !clock::can_be(raw.t))
-        {
-            let unit_name = clock::unit_name(unit);
-            let years = raw.t / (365.25 * clock::DAY);
-            return Err(of_column(format!(
-                "its times can't be in {unit_name}: {} {unit_name} are {years:.0} years, which is neither the time since a beginning nor a \
-                 date from 1990 to 2100; give their unit with --time-unit (s, ms, us, ns, min, h or days)",
-                raw.t / unit
-            )));
-        }
-        let absolute = !how.is_empty() || raws.iter().all(|raw| raw.t > 9e8);
-        let how = match (how, column.unit) {
-            ("", Some(_)) => format!("in {}", clock::unit_name(unit)),
-            ("", None) => "in s, as nothing says another unit".into(),
-            (how, _) => format!("{how}, by its size"),
-        };
-        Ok(Told { how, absolute })
-    }
-
-    /// Counts times of day on from one day to the next, in the order of the file.
-    fn over_midnight(&self, raws: &mut [Raw]) {
-        let mut last: HashMap<u32, f64> = HashMap::new();
-        let mut newest = None;
-        for raw in raws {
-            let before = last.get(&raw.key).copied().or(newest).unwrap_or(raw.t);
-            raw.t += clock::DAY * ((before - raw.t) / clock::DAY).round();
-            last.insert(raw.key, raw.t);
-            newest = Some(raw.t);
-        }
-    }
-
     fn courses(&self, raws: Vec<Raw>) -> Vec<Course> {
         let mut of: Vec<Vec<Raw>> = vec![Vec::new(); self.keys.len()];
         for raw in raws {
@@ -451,13 +403,6 @@ impl Collector {
     fn step(&self) -> u64 {
         self.rounding.step().max(PAGE)
     }
-}
-
-/// How times were understood.
-pub(super) struct Told {
-    pub how: String,
-    /// Whether they are dates, which don't begin anew.
-    pub absolute: bool,
 }
 
 /// The course of the load.

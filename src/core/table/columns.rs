@@ -3,9 +3,9 @@
 use super::clock::{Clock, Form, unit};
 use super::names::{
     BESIDE_CPU_TIME, DESCRIPTORS, KINDS, LOAD, MEANT, MEMORY_UNITS, PID, REQUESTS, SINCE_A_BEGINNING, START, SWAP,
-    THREADS, TIME, TIME_UNITS, WORKER, load_test, normal, split,
+    THREADS, TIME, TIME_UNITS, UNIT, WORKER, load_test, may_be_swap, normal, split,
 };
-use super::values::{Numbers, is_missing};
+use super::values::{Numbers, is_missing, size};
 use super::{Mapping, host, metrics, shown};
 use crate::model::MemoryKind;
 use csv::ByteRecord;
@@ -18,6 +18,8 @@ pub(super) struct Columns {
     /// Place and unit of memory; of several columns, each is a worker's.
     pub memory: Vec<Size>,
     pub swap: Option<Size>,
+    /// Column of the unit of memory in each row.
+    pub units: Option<usize>,
     /// Columns whose values together name a worker.
     pub workers: Vec<usize>,
     pub pid: Option<usize>,
@@ -81,7 +83,10 @@ impl Columns {
         let whole =
             |what, mapped, known| Ok::<_, String>(names.only::<()>(what, mapped, known, &[])?.map(|(index, _)| index));
         let (time, clocks) = names.time()?;
-        let swap = names.only("swap", &mapping.swap, SWAP, &MEMORY_UNITS)?;
+        let swap = match names.without_swap() {
+            true => None,
+            false => names.only("swap", &mapping.swap, SWAP, &MEMORY_UNITS)?,
+        };
         let mut columns = Columns {
             time,
             requests: whole("requests", &mapping.requests, REQUESTS)?,
@@ -108,8 +113,10 @@ impl Columns {
         if columns.memory.is_empty() && columns.descriptors.is_none() && columns.threads.is_none() {
             columns.memory = names.one_for_each_worker(&columns)?;
         }
+        columns.units = names.units().filter(|_| !columns.memory.is_empty());
         columns.unused = (0..header.len()).filter(|index| !columns.uses(*index)).collect();
         columns.clocks = clocks;
+        names.not_swapped(&columns)?;
         let words = |index: &usize| !columns.clocks.contains(index) && names.has_words(*index);
         columns.labels = columns.unused.iter().copied().filter(words).collect();
         let lacks = if columns.time.is_none() && columns.requests.is_none() {
@@ -128,7 +135,7 @@ impl Columns {
 
     pub fn uses(&self, index: usize) -> bool {
         let time = self.time.iter().any(|time| time.index == index || time.date == Some(index));
-        let one = [self.requests, self.pid, self.start, self.descriptors, self.threads, self.load];
+        let one = [self.units, self.requests, self.pid, self.start, self.descriptors, self.threads, self.load];
         time || one.contains(&Some(index))
             || self.memory.iter().chain(&self.swap).any(|size| size.index == index)
             || self.workers.contains(&index)
@@ -249,6 +256,36 @@ impl Names<'_> {
              attach`, `pidstat -r`, or Prometheus), and judge that by the hour; found: {}",
             self.list()
         ))
+    }
+
+    /// Whether the user says that there is no column of swapped memory.
+    fn without_swap(&self) -> bool {
+        self.mapping.swap.as_deref() == Some("none") && self.mapped("swap", "none").is_err()
+    }
+
+    /// Refuses to leave out what may be swapped memory: a leak that is swapped out shows there alone.
+    fn not_swapped(&self, columns: &Columns) -> Result<(), String> {
+        let is_read = columns.swap.is_some() || columns.memory.is_empty() || columns.kind == MemoryKind::Host;
+        if is_read || self.without_swap() {
+            return Ok(());
+        }
+        let may_be = columns.unused.iter().find(|index| may_be_swap(&self.plain[**index]));
+        may_be.map_or(Ok(()), |index| {
+            let name = shown(&self.header[*index]);
+            Err(format!(
+                "column `{name}` may be the swapped memory of the process, which is judged with the rest: say so with --swap '{name}', or \
+                 that there is none with --swap none"
+            ))
+        })
+    }
+
+    /// The column of the unit of memory in each row.
+    fn units(&self) -> Option<usize> {
+        let is_unit = |text: &[u8]| std::str::from_utf8(text).is_ok_and(|unit| size(unit, 1.0).is_some());
+        let values = |index: usize| {
+            self.rows.iter().filter_map(move |row| row.get(index)).map(<[u8]>::trim_ascii).filter(|v| !is_missing(v))
+        };
+        self.all(UNIT).into_iter().find(|index| values(*index).next().is_some() && values(*index).all(is_unit))
     }
 
     fn either(&self, what: &str, first: usize, second: usize) -> String {
@@ -411,7 +448,7 @@ impl Names<'_> {
     pub fn unit(&self, index: usize, named: Option<u64>) -> Result<Size, String> {
         let meant = || MEANT.iter().find(|(name, _)| *name == self.plain[index]).map(|(_, unit)| *unit);
         let unit = self.mapping.memory_unit.or(named).or_else(meant);
-        if unit.is_some() || self.value_unit(index) == Some(true) {
+        if unit.is_some() || self.value_unit(index) == Some(true) || self.units().is_some() {
             return Ok(Size { index, unit });
         }
         Err(format!(

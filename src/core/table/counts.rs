@@ -45,6 +45,9 @@ pub(super) fn settle(courses: &mut [Course], asked: Option<RequestsAre>, thinned
     if !counted {
         return Ok(Counts::default());
     }
+    if asked != Some(RequestsAre::Interval) {
+        courses.iter_mut().for_each(leave_out_zeros);
+    }
     let (mut steps, mut falls) = (0, 0);
     for course in courses.iter() {
         for (_, before, after) in course.steps() {
@@ -108,6 +111,29 @@ fn sum(course: &mut Course) {
         if let Some(count) = &mut raw.requests {
             sum = sum.saturating_add(*count);
             *count = sum;
+        }
+    }
+}
+
+/// Leaves out counts of 0 after which the count goes on where it was: it couldn't be read. A process that is known to be the same has no
+/// other reason for them; of others, the count is nearer to what it was than to nothing.
+fn leave_out_zeros(course: &mut Course) {
+    let same = course.key.start.is_some();
+    for edge in course.edges().windows(2) {
+        let life = &mut course.raws[edge[0]..edge[1]];
+        let (mut last, mut zeros) = (0, Vec::new());
+        for place in 0..life.len() {
+            match life[place].requests {
+                Some(0) if last > 0 => zeros.push(place),
+                Some(count) => {
+                    if count >= last && (same || count - last < last) {
+                        zeros.iter().for_each(|zero| life[*zero].requests = None);
+                    }
+                    zeros.clear();
+                    last = count;
+                }
+                None => {}
+            }
         }
     }
 }

@@ -8,6 +8,7 @@
 
 mod again;
 mod blocks;
+mod calendar;
 mod checks;
 mod clock;
 mod cloudwatch;
@@ -35,6 +36,7 @@ mod series;
 mod sheet;
 mod sizes;
 mod timed;
+mod times;
 mod told;
 mod values;
 mod wide;
@@ -61,7 +63,7 @@ pub struct Mapping {
     pub memory: Option<String>,
     /// Bytes in one of the memory columns' unit, whatever their names say.
     pub memory_unit: Option<u64>,
-    /// Column of the swapped memory.
+    /// Column of the swapped memory; `none` if there is none of its processes'.
     pub swap: Option<String>,
     /// Column of the worker's name.
     pub worker: Option<String>,

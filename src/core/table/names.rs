@@ -68,6 +68,8 @@ pub(super) const KINDS: [(MemoryKind, &[&str]); 7] = [
     (MemoryKind::Host, HOST),
 ];
 pub(super) const SWAP: &[&str] = &["swap", "vmswap", "vm_swap", "container_memory_swap"];
+/// Names of a column that says the unit in which memory stands in its row.
+pub(super) const UNIT: &[&str] = &["unit", "units", "memory_unit", "mem_unit", "rss_unit", "size_unit", "uom"];
 /// Names of what tells workers apart. Where there are several, they do so together.
 pub(super) const WORKER: &[&str] = &[
     "worker",
@@ -149,6 +151,13 @@ pub(super) fn split<'a, U: Copy>(name: &'a str, units: &[(&str, U)]) -> (&'a str
         },
         None => (name, None),
     }
+}
+
+/// Whether a name that isn't known for it may still be that of the swapped memory of a process.
+pub(super) fn may_be_swap(plain: &str) -> bool {
+    const OTHER: [&str; 9] = ["total", "free", "cache", "limit", "max", "percent", "rate", "swappiness", "fail"];
+    let moves = |word: &str| matches!(word, "in" | "out" | "swapin" | "swapout" | "pct");
+    plain.contains("swap") && !OTHER.iter().any(|other| plain.contains(other)) && !plain.split('_').any(moves)
 }
 
 /// Whether a column or metric with this name would be read.

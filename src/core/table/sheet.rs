@@ -5,7 +5,7 @@ use super::clock::Clock;
 use super::collect::{Collector, Row};
 use super::columns::{Columns, Size, TimeColumn};
 use super::rounding::Written;
-use super::values::{Numbers, is_missing};
+use super::values::{Numbers, is_missing, size};
 use super::{Mapping, TableError, shown};
 use csv::ByteRecord;
 use std::borrow::Cow;
@@ -213,7 +213,7 @@ impl Fields<'_> {
         let plain = self.clock.format.is_none() && date.is_none() && text.iter().all(digits);
         let number = if plain { self.numbers.read(text, &self.header[column.index]) } else { None };
         let read = match (date, number) {
-            (None, Some(value)) if value.unit.is_none() => self.clock.number(value.number),
+            (None, Some(value)) if value.unit.is_none() => self.clock.number(value.number, text),
             (Some(date), _) => self.clock.read(&[date, text].join(&b' ')),
             (None, _) => self.clock.read(text),
         };
@@ -249,11 +249,12 @@ impl Fields<'_> {
         {
             return Err(self.wrong(index, text, "a number without a unit"));
         }
+        let own = value.unit.or(self.unit_of_row(row, index, unit, value.number)?);
         // Nothing is no example of a unit.
         if value.unit.is_some() && value.number > 0.0 && self.own_unit.is_none() {
             self.own_unit = Some(shown(text));
         }
-        let unit = match (value.unit, unit) {
+        let unit = match (own, unit) {
             (Some(own), _) => own,
             (None, Some(unit)) => unit,
             (None, None) if value.number == 0.0 => 1,
@@ -273,6 +274,34 @@ impl Fields<'_> {
             return Err(self.wrong(index, text, "a number from 0, below 2^64"));
         }
         Ok(Some((bytes.round() as u64, written)))
+    }
+
+    /// Bytes in the unit that a column beside memory names, where nothing else says it.
+    fn unit_of_row(
+        &self,
+        row: &ByteRecord,
+        index: usize,
+        named: Option<u64>,
+        number: f64,
+    ) -> Result<Option<u64>, String> {
+        let is_size = self.columns.memory.iter().any(|size| size.index == index);
+        let Some(units) = self.columns.units.filter(|_| is_size || named.is_none()) else { return Ok(None) };
+        let text = row.get(units).unwrap_or_default().trim_ascii();
+        if is_missing(text) {
+            return Ok(None);
+        }
+        let word = std::str::from_utf8(text).unwrap_or_default();
+        let bytes = size(word, number).ok_or_else(|| self.wrong(units, text, "a unit of memory, such as MiB"))?;
+        // `kB` is 1000 bytes, too, for whom says so.
+        let thousands = 1000u64.pow(bytes.ilog2() / 10);
+        match named {
+            None => Ok(Some(bytes)),
+            Some(named) if named == bytes || named == thousands && !word.to_ascii_lowercase().contains('i') => Ok(None),
+            Some(named) => {
+                let expected = format!("the unit that the name or --memory-unit says, of {named} bytes");
+                Err(self.wrong(units, text, &expected))
+            }
+        }
     }
 
     fn number(&mut self, row: &ByteRecord, index: Option<usize>) -> Result<Option<f64>, String> {

@@ -1,8 +1,9 @@
 //! What was understood of a table, in words.
 
-use super::collect::{Collector, Told};
+use super::collect::Collector;
 use super::counts::Counts;
 use super::course::{Course, Order};
+use super::times::Told;
 use crate::model::{MemoryKind, TableDoubt, Taken, Understood};
 
 /// What each quantity was read from, and what was left unused.
@@ -29,6 +30,10 @@ pub(super) fn understood(
             Some(example) => format!("in the units that are written, as in `{example}`, else in {}", unit_name(unit)),
             None => format!("in {}", unit_name(unit)),
         },
+        None if c.units.is_some() => {
+            let units = c.units.map(name).unwrap_or_default();
+            format!("in the unit that `{units}` names in each row; kB is 1024 bytes, MB 1024 of these")
+        }
         None => match &collector.own_unit {
             Some(example) => {
                 format!("in the units that are written, as in `{example}`; kB is 1024 bytes, MB 1024 of these")

@@ -172,7 +172,7 @@ fn ungrouped(text: &str, mark: char) -> Option<String> {
 
 /// Bytes in a unit that stands behind a number. As in names of columns, `kB` and the like are powers of 1024: `/proc`, `ps` and
 /// docker's memory have them so.
-fn size(unit: &str, number: f64) -> Option<u64> {
+pub(super) fn size(unit: &str, number: f64) -> Option<u64> {
     // A small `m` is mebibytes in top, and thousandths of a byte in Kubernetes.
     if unit == "m" && number >= 1e7 {
         return None;

@@ -9,7 +9,9 @@ pub struct Life {
     pub begun: f64,
     /// Whether it began with that: else, it may be older than what was read.
     pub is_whole: bool,
-    /// Its last.
+    /// The last reading of the worker that began with it.
+    pub until: f64,
+    /// The last of all.
     pub last: f64,
 }
 
@@ -22,6 +24,7 @@ pub fn last_life(record: &RunRecord, start: f64, from: f64, gap: f64) -> Option<
         record.samples.iter().filter(|sample| sample.t >= last - gap).map(|sample| sample.worker).collect();
     // Samples stand in the order of time.
     let first = record.samples.iter().find(|sample| living.contains(&sample.worker))?;
+    let until = record.samples.iter().rev().find(|sample| sample.worker == first.worker)?.t;
     let begun = start + first.t;
-    Some(Life { begun, is_whole: begun > from + gap, last: start + last })
+    Some(Life { begun, is_whole: begun > from + gap, until: start + until, last: start + last })
 }

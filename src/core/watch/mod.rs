@@ -28,6 +28,8 @@ pub struct Watched {
     judged: f64,
     /// The last reading so far.
     last: f64,
+    /// The last reading of the worker that its life began with: for a while, one that has ended is still taken for it.
+    until: f64,
     bet: Bet,
     /// When the life that goes on began, as far as is known.
     begun: f64,
@@ -42,11 +44,12 @@ pub struct Watched {
 impl Watched {
     /// A series that is seen for the first time.
     pub fn new(now: f64, life: Life) -> Watched {
-        let Life { begun, last, .. } = life;
+        let Life { begun, until, last, .. } = life;
         Watched {
             first_seen: now,
             judged: begun,
             last,
+            until,
             bet: Bet::default(),
             begun,
             by_itself: false,
@@ -55,15 +58,16 @@ impl Watched {
         }
     }
 
-    /// Follows the series to its last reading. If all of it has begun since the last time, that is another life, of which nothing is known yet,
+    /// Follows the series to its last reading. If it began after the last reading of the one before, that is another life, of which nothing is known yet,
     /// unless the one before was too short to be judged by itself.
     pub fn follow(&mut self, life: Life) {
-        if life.is_whole && life.begun > self.last {
+        if life.is_whole && life.begun > self.until {
             if self.by_itself {
                 *self = Watched::new(self.first_seen, life);
             }
             self.begun = life.begun;
         }
+        self.until = life.until;
         self.last = self.last.max(life.last);
     }
 
@@ -97,7 +101,7 @@ impl Watched {
 
     /// Whether its numbers can be true; what was read from elsewhere may not be.
     pub fn is_sound(&self) -> bool {
-        let times = [self.first_seen, self.begun, self.judged, self.last];
+        let times = [self.first_seen, self.begun, self.judged, self.until, self.last];
         times.iter().all(|t| t.is_finite()) && self.bet.is_sound() && self.told.is_none_or(f64::is_finite)
     }
 }

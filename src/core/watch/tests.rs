@@ -4,7 +4,7 @@ use crate::fixture::run::{clean, leaking};
 const HOUR: f64 = 3600.0;
 
 fn life(begun: f64, last: f64) -> Life {
-    Life { begun, last, is_whole: true }
+    Life { begun, until: last, last, is_whole: true }
 }
 
 const WINDOW: f64 = 8.0 * HOUR;
@@ -66,6 +66,24 @@ fn what_is_told_is_withdrawn_by_a_clean_window_and_by_another_life() {
     leak.look(&clean());
     tell(10.0, [&mut leak]);
     assert!(leak.told.is_none() && leak.bet.worth() < 1.0);
+}
+
+#[test]
+fn what_is_told_is_withdrawn_though_the_life_before_is_still_taken_for_it() {
+    let mut leak = after(3, &leaking());
+    tell(9.0, [&mut leak]);
+    let ended = 24.0 * HOUR;
+    // It restarts, and is looked at more often than a worker is known to have ended.
+    leak.follow(Life { until: ended, ..life(0.0, ended + 1.0) });
+    leak.follow(Life { until: ended, ..life(0.0, ended + 2.0) });
+    assert!(leak.told.is_some());
+    leak.follow(life(ended + 1.0, ended + 3.0));
+    assert_eq!((leak.told, leak.looks()), (None, 0));
+    // A pool whose workers take turns goes on.
+    let mut pool = after(3, &leaking());
+    tell(9.0, [&mut pool]);
+    pool.follow(life(20.0 * HOUR, ended + 60.0));
+    assert!(pool.told.is_some());
 }
 
 #[test]

@@ -231,7 +231,7 @@ mod tests {
     fn what_one_answer_lacks_has_not_ended() {
         let (record, verdict) = fixture::leak();
         let figures = Figures::new(&record, &verdict, None).unwrap();
-        let mut watched = Watched::new(0.0, Life { begun: 0.0, last: 1000.0, is_whole: true });
+        let mut watched = Watched::new(0.0, Life { begun: 0.0, until: 1000.0, last: 1000.0, is_whole: true });
         watched.told = Some(900.0);
         let known = Known { labels: Labels::new(), watched, figures };
         let mut state = State { series: [("a".to_owned(), known)].into(), ..State::default() };

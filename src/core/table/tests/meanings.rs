@@ -119,6 +119,23 @@ fn counts_of_intervals_are_summed_up() {
 }
 
 #[test]
+fn a_count_that_is_nothing_for_once_could_not_be_read() {
+    for (head, who) in [("time_s,requests,anon_kib,pid,start", ",7,100"), ("time_s,requests,anon_kib", "")] {
+        for every in [3, 7, 50] {
+            let count = |i: u64| if i % every == every - 1 { 0 } else { 1000 + 500 * i };
+            let read = table(head, 299, |i| format!("{},{},{}{who}", 30 * i, count(i), 90_000 + 125 * i + noise(i)));
+            assert_eq!((lives(&read), judged(&read).outcome), (1, Outcome::Leak), "{head}, every {every}");
+            let growth = judged(&read).findings[0].growth.unwrap();
+            assert!(growth.lower <= 256.0 && 256.0 <= growth.upper, "{head}, every {every}: {growth:?}");
+        }
+    }
+    // One that begins anew is another life.
+    let anew =
+        table("time_s,requests,anon_kib", 90, |i| format!("{},{},{}", 30 * i, 500 * (i % 30), 90_000 + noise(i)));
+    assert_eq!(lives(&anew), 3);
+}
+
+#[test]
 fn running_counts_of_several_workers_in_one_column_are_asked_about() {
     let mut text = "time_s,requests,anon_kib\n".to_owned();
     (0..90u64).for_each(|i| text.push_str(&format!("{i},{},{}\n", 10_000 * (i % 3) + 7 * i, 50_000 + 50 * i)));

@@ -160,3 +160,96 @@ fn a_column_without_a_value_gives_way_to_one_that_has_some() {
     assert_eq!(outcome(&table), Outcome::Leak);
     assert!(table.record.meta.understood.unwrap().unused.contains(&"anon_kib".to_owned()));
 }
+
+#[test]
+fn a_column_of_units_counts_in_each_row() {
+    let size = |i: u64| 900.0 + 2.0 * i as f64;
+    let rows = |i: u64| match size(i) {
+        small if small < 1024.0 => format!("{},{small},MB", 60 * i),
+        large => format!("{},{:.5},GB", 60 * i, large / 1024.0),
+    };
+    let table = of("time_s,memory,unit", 400, rows).unwrap();
+    assert_eq!(outcome(&table), Outcome::Leak);
+    let last = table.record.samples.last().unwrap().anon.unwrap() as f64 / 1048576.0;
+    assert!((last - size(399)).abs() < 0.1, "{last}");
+    let told = table.record.meta.understood.unwrap();
+    assert!(told.unused.is_empty() && told.taken.iter().any(|taken| taken.how.contains("`unit` names in each row")));
+    for (head, unit) in [("time_s,memory,unit", Some(1 << 20)), ("time_s,memory_mb,units", None)] {
+        let mapping = Mapping { memory_unit: unit, ..Mapping::default() };
+        let refused = mapped(head, 400, rows, &mapping).unwrap_err();
+        assert!(refused.contains("line 64: column `unit") && refused.contains("found `GB`"), "{refused}");
+    }
+    let agrees = Mapping { memory_unit: Some(1_000_000), ..Mapping::default() };
+    let plain = mapped("time_s,memory,unit", 60, rows, &agrees).unwrap();
+    assert_eq!(plain.record.samples[0].anon, Some(900_000_000));
+    let service = of("time_s,rss_kib,unit", 60, |i| format!("{},90000,web.service", 60 * i)).unwrap();
+    assert_eq!(service.record.meta.understood.unwrap().unused, ["unit"], "of systemd");
+    assert!(of("time_s,rss,unit", 400, |i| format!("{},9,{}", 60 * i, if i < 300 { "GB" } else { "x" })).is_err());
+}
+
+#[test]
+fn what_may_be_swapped_memory_is_asked_about() {
+    let row = |i: u64| format!("{},90000,{}", 60 * i, 100 * i);
+    for name in ["swapped", "swap_used_kb", "SwapPss", "vm_swap_bytes_used", "swapped_mb"] {
+        let asked = of(&format!("time_s,rss_kib,{name}"), 60, row).unwrap_err();
+        assert!(asked.contains(&format!("--swap '{name}'")) && asked.contains("--swap none"), "{asked}");
+        let none = options(&[("swap", "none")]);
+        assert!(mapped(&format!("time_s,rss_kib,{name}"), 60, row, &none).is_ok(), "{name}");
+    }
+    let chosen = options(&[("swap", "swap_used_kb")]);
+    let table = mapped("time_s,rss_kib,swap_used_kb", 60, row, &chosen).unwrap();
+    assert_eq!(outcome(&table), Outcome::Leak);
+    for name in ["swap_total", "swapcached_kb", "swap_in", "swappiness"] {
+        assert!(of(&format!("time_s,rss_kib,{name}"), 60, row).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn numbers_of_a_calendar_are_asked_about() {
+    let minute = |i: u64| format!("{:02}{:02}", 9 + i / 60, i % 60);
+    let row = |i: u64| format!("{},{}", minute(i), 90_000 + 20 * i);
+    for name in ["time", "elapsed"] {
+        let asked = of(&format!("{name},rss_kib"), 200, row).unwrap_err();
+        assert!(asked.contains("give --time-format %H%M; or --time-unit s"), "{asked}");
+    }
+    let format = |format: &str| Mapping { time_format: Some(format.into()), ..Mapping::default() };
+    let read = mapped("time,rss_kib", 200, row, &format("%H%M")).unwrap();
+    assert_eq!((read.record.meta.elapsed, outcome(&read)), (Some(11_940.0), Outcome::Leak));
+    let days = |i: u64| format!("20261130{:02},90000", i);
+    assert!(of("time,rss_kib", 20, days).unwrap_err().contains("--time-format %Y%m%d%H"));
+    let read = mapped("time,rss_kib", 20, days, &format("%Y%m%d%H")).unwrap();
+    assert_eq!(read.record.meta.elapsed, Some(19.0 * 3600.0));
+    let seconds = Mapping { time_unit: Some(1.0), ..Mapping::default() };
+    assert_eq!(mapped("time,rss_kib", 200, row, &seconds).unwrap().record.meta.elapsed, Some(1219.0 - 900.0));
+}
+
+#[test]
+fn days_and_minutes_since_a_beginning_are_told_by_their_size() {
+    for (begin, how) in [(2_461_374.875, "Julian days, by its size"), (61_374.375, "modified Julian days, by its size")]
+    {
+        let table = of("time,rss_kib", 60, |i| format!("{:.6},90000", begin + i as f64 / 1440.0)).unwrap();
+        assert!((table.record.meta.elapsed.unwrap() - 3540.0).abs() < 1.0);
+        assert_eq!(table.record.meta.understood.unwrap().taken[0].how, how);
+        assert!(of("elapsed,rss_kib", 60, |i| format!("{:.6},90000", begin + i as f64 / 1440.0)).is_err());
+    }
+    for (begin, unit) in [(29_933_820, "min"), (498_897, "h")] {
+        let asked = of("time,rss_kib", 60, |i| format!("{},90000", begin + i)).unwrap_err();
+        assert!(asked.contains(&format!("--time-unit ({unit} or s)")), "{asked}");
+        assert!(of("elapsed_s,rss_kib", 60, |i| format!("{},90000", begin + i)).is_ok());
+    }
+    assert!(of("time,rss_kib", 60, |i| format!("{},90000", 100_000_000_000 + i)).unwrap_err().contains("can't be in"));
+}
+
+#[test]
+fn ages_of_two_parts_are_asked_about() {
+    let row = |i: u64| format!("{}:{:02},90000", i / 60, i % 60);
+    let asked = of("elapsed,rss_kib", 200, row).unwrap_err();
+    assert!(asked.contains("say which with --time-format %M:%S or %H:%M"), "{asked}");
+    for (format, seconds) in [("%M:%S", 199.0), ("%H:%M", 199.0 * 60.0)] {
+        let mapping = Mapping { time_format: Some(format.into()), ..Mapping::default() };
+        assert_eq!(mapped("elapsed,rss_kib", 200, row, &mapping).unwrap().record.meta.elapsed, Some(seconds));
+    }
+    let three = of("elapsed,rss_kib", 200, |i| format!("{:02}:{:02}:{:02},90000", i / 60, i % 60, 0)).unwrap();
+    assert_eq!(three.record.meta.elapsed, Some(199.0 * 60.0));
+    assert!(of("elapsed,rss_kib,pid", 200, |i| row(i) + ",7").is_ok(), "as `ps` writes it");
+}
