@@ -141,6 +141,7 @@ fn main() {
                     one.follow(Life {
                         begun: BEGUN + STEP * begun as f64,
                         is_whole: restarted,
+                        until: BEGUN + STEP * now as f64,
                         last: BEGUN + STEP * now as f64,
                     });
                     withdrawn += usize::from(restarted && told.iter().any(|(_, of)| *of == place));

@@ -127,6 +127,7 @@ mod tests {
         let (record, verdict) = fixture::leak();
         let mapping = Mapping {
             memory: Some("seepage_worker_anonymous_bytes".into()),
+            swap: Some("seepage_worker_swap_bytes".into()),
             requests: Some("seepage_worker_requests_total".into()),
             ..Mapping::default()
         };
