@@ -317,7 +317,8 @@ impl Sampling {
             self.accounting.enter(sample.worker, sample.anon_and_swap());
             entries.push(Entry::Sample(sample));
         }
-        if readings < workers && !self.in_turns {
+        // As long as it isn't known who is a worker, everybody is read.
+        if readings < workers && !self.in_turns && self.choosing.is_none() {
             self.in_turns = true;
             let text = format!(
                 "{workers} workers were too many to read each of them every time within `sample.overhead`: they were \

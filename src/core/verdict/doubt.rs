@@ -116,6 +116,13 @@ pub enum Doubt {
         /// By how much.
         grown: Grown,
     },
+    /// A process that was named to be watched has ended.
+    NamedEnded {
+        /// The process.
+        who: Named,
+        /// When, in seconds since the start of the run.
+        after: f64,
+    },
     /// Something of the target grew that is hidden in what is judged: by others that shrank, or by who holds it next.
     HiddenGrew {
         /// The process that is not a worker; `None` if it is all of them together.

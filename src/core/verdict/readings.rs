@@ -194,3 +194,26 @@ pub(super) fn raw_pool_series(record: &RunRecord, levels: impl Iterator<Item = (
     };
     (axis, one)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::run::clean;
+
+    #[test]
+    fn what_others_free_does_not_hide_what_workers_touch_anew() {
+        const MIB: f64 = 1_048_576.0;
+        // What the worker has touched at last, where the host has so much more each second.
+        let touched = |more: f64| {
+            let mut run = clean();
+            run.samples.iter_mut().for_each(|s| s.shmem = Some((MIB + s.t * 0.1 * MIB) as u64));
+            run.host.iter_mut().for_each(|host| host.shmem = Some((4096.0 * MIB + host.t * more * MIB) as u64));
+            let (touched, last) = (Touched::new(&run), run.samples.last().unwrap());
+            touched.level(last).unwrap() as f64 / MIB
+        };
+        let all = touched(1.0);
+        assert!(all > 10.0, "{all}");
+        assert_eq!(touched(-3.0), all, "a file shrinks, of somebody else's");
+        assert!(touched(0.0) < 2.0, "it touches what was there");
+    }
+}

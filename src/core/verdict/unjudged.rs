@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 /// Reasons against a pass in the readings of the workers.
 pub(super) fn doubts(record: &RunRecord) -> Vec<Doubt> {
-    [huge_pages_grew(record), idle_worker_grew(record)].into_iter().flatten().collect()
+    [named_ended(record), huge_pages_grew(record), idle_worker_grew(record)].into_iter().flatten().collect()
 }
 
 /// By how much a series grew, if judged by itself it leaks more of a resource than its budget allows.
@@ -43,6 +43,17 @@ fn worst(record: &RunRecord, grew: impl Iterator<Item = (WorkerId, Kind, Grown)>
     let over = |grown: &Grown| grown.rate / grown.allowed;
     let (worker, kind, grown) = grew.max_by(|a, b| over(&a.2).total_cmp(&over(&b.2)).then(b.0.cmp(&a.0)))?;
     Some(Doubt::WorkerGrew { who: command_of(record, worker), kind, grown })
+}
+
+/// Whether one of the processes that were named by their PIDs ended before the watch did.
+fn named_ended(record: &RunRecord) -> Option<Doubt> {
+    let named = record.meta.config["attach"]["target"]["pids"].as_array()?;
+    let is_named = |worker: &WorkerId| named.iter().any(|pid| pid.as_u64() == Some(u64::from(worker.pid)));
+    let ended = record.events.iter().find_map(|event| match &event.kind {
+        EventKind::Exited { worker, stopping: false, .. } if is_named(worker) => Some((*worker, event.t)),
+        _ => None,
+    });
+    ended.map(|(worker, after)| Doubt::NamedEnded { who: command_of(record, worker), after })
 }
 
 /// Whether huge pages of a judged worker grew, which are in none of its other kinds of memory.
@@ -124,7 +135,7 @@ fn of(record: &RunRecord, resource: Resource) -> Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::run::{END, clean, worker};
+    use crate::fixture::run::{END, clean, event, worker};
 
     fn told(run: &RunRecord) -> Vec<String> {
         doubts(run).iter().map(crate::words::doubt_reason).collect()
@@ -176,6 +187,17 @@ mod tests {
         }
         let [reason] = &third(0.0, 0.5, 0.001)[..] else { panic!("{:?}", third(0.0, 0.5, 0.001)) };
         assert!(reason.starts_with("descriptors of PID 3, which by its CPU time served hardly"), "{reason}");
+    }
+
+    #[test]
+    fn a_process_that_was_named_is_watched_to_the_end() {
+        let mut run = clean();
+        run.meta.config = serde_json::json!({ "attach": { "target": { "pids": [1, 2] } } });
+        assert_eq!(told(&run), [""; 0]);
+        run.events.push(event(17.0, EventKind::Exited { worker: worker(2), cause: None, stopping: false }));
+        assert_eq!(told(&run), ["PID 2 (demo), which was to be watched, ended after 17 s"]);
+        run.meta.config = serde_json::json!({ "attach": { "target": { "match": "demo" } } });
+        assert_eq!(told(&run), [""; 0], "of those that match, some may come and go");
     }
 
     #[test]

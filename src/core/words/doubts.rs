@@ -56,6 +56,7 @@ pub fn name(doubt: &Doubt) -> &'static str {
         Doubt::NoLineMatches { .. } | Doubt::NoLines { .. } | Doubt::Strangers { .. } => "log",
         Doubt::CountsApart { .. } | Doubt::OwnLookUps { .. } => "count of requests",
         Doubt::NotJudged { .. } => "who worked",
+        Doubt::NamedEnded { .. } => "watched to the end",
         Doubt::HiddenGrew { who: Some(_), .. } => "one of the rest",
         Doubt::HiddenGrew { who: None, .. } => "all together",
         Doubt::Unreadable { .. } => "not judged",
@@ -122,6 +123,9 @@ pub fn reason(doubt: &Doubt) -> String {
                 growth(resource(*kind), grown)
             )
         }
+        Doubt::NamedEnded { who, after } => {
+            format!("{}, which was to be watched, ended after {}", named(who), format_seconds(after.round()))
+        }
         Doubt::HiddenGrew { who: Some(who), grown } => format!(
             "{} grew {}, by {}, and only what others gave back keeps the rest within its budget",
             named(who),
@@ -183,6 +187,7 @@ pub fn remedy(doubt: &Doubt) -> String {
         }
         Doubt::WorkerGrew { kind: Kind::Judged(_) | Kind::OfTable(_), .. } => "judge it in a run of its own, or by the hour".into(),
         Doubt::WorkerGrew { .. } => "look at its mappings in /proc/PID/smaps".into(),
+        Doubt::NamedEnded { .. } => "find out why it ended, and watch those that live".into(),
         Doubt::HiddenGrew { who: Some(_), .. } => "judge it in a run of its own".into(),
         Doubt::HiddenGrew { who: None, .. } => {
             "look for processes that hand their memory on to a fork of themselves before they end".into()
@@ -218,6 +223,7 @@ pub fn measured(doubt: &Doubt) -> (String, String) {
         }
         Doubt::CountsApart { counted, sent } => (format!("{counted} counted"), format!("about the {sent} sent")),
         Doubt::OwnLookUps { own, .. } => (format!("{own} of our own"), "those of the load".into()),
+        Doubt::NamedEnded { after, .. } => (format!("for {}", format_seconds(after.round())), "to the end".into()),
         Doubt::WorkerGrew { kind, grown, .. } => held(resource(*kind), grown),
         Doubt::Born { grown, .. } | Doubt::HiddenGrew { grown, .. } => held(Resource::Memory, grown),
         Doubt::Idle { worked, parts, .. } => (format!("{worked} of {parts} parts"), "most of them".into()),

@@ -72,6 +72,9 @@ fn why(finding: &Finding, reason: &Reason) -> String {
             let whose = if *recycled { "some incarnations" } else { "some workers" };
             format!("all together are within the budget of {allowed}, but {whose} may not be")
         }
+        Reason::Stopped { estimate } if *estimate <= 0.0 => {
+            "it moved until shortly before the end, and has nearly stopped since".into()
+        }
         Reason::Stopped { estimate } => {
             format!("it grew by about {} until shortly before the end, and has nearly stopped since", rate(*estimate))
         }
@@ -82,7 +85,8 @@ fn why(finding: &Finding, reason: &Reason) -> String {
             )
         }
         Reason::TakenBack { estimate } => {
-            format!("it grows by about {} between abrupt falls that take much of it back", rate(*estimate))
+            let grows = if *estimate > 0.0 { format!("grows by about {}", rate(*estimate)) } else { "rises".into() };
+            format!("it {grows} between abrupt falls that take much of it back")
         }
         Reason::Shapeless { estimate } => {
             format!("it grows by about {}, but so unevenly that nothing tells whether that lasts", rate(*estimate))
