@@ -498,10 +498,10 @@ mod tests {
         let mut child = Command::new("sleep").arg("61").stdin(Stdio::null()).spawn().unwrap();
         let find =
             |pattern: &str| Attached::find(&Wanted::Match(pattern.into()), &Workers::Auto).unwrap_err().to_string();
-        let misspelt = find("^sleeep .*no such process$");
+        let misspelt = find("^sleeep .*quiet$");
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(misspelt.contains("matches `^sleeep .*no such process$`; alike are:\n    --pid "), "{misspelt}");
+        assert!(misspelt.contains("matches `^sleeep .*quiet$`; alike are:\n    --pid "), "{misspelt}");
         assert!(misspelt.contains("  sleep "), "{misspelt}");
         assert!(find("qqqqxzzzy").ends_with("; `ps -eo pid,args` lists command lines"));
         assert!(["", ".*", "(gunicorn)?"].map(find).iter().all(|told| told.contains("matches every command line")));

@@ -119,7 +119,7 @@ fn un_sharing_is_clean() {
 fn a_workload_that_fails_is_never_clean() {
     let (_bench, ended) = run("error", "");
     assert_eq!(ended.code, Some(22), "{}", ended.story());
-    assert!(ended.stdout.contains("error rate"), "{}", ended.story());
+    assert!(ended.stdout.contains("is answered with status 500, and not with 200"), "{}", ended.story());
 }
 
 #[test]

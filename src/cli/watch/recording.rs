@@ -54,6 +54,8 @@ fn frames(run: &RunRecord) -> Vec<Vec<String>> {
             phase_requests: sent(&record, since),
             failures: record.load.iter().map(|load| load.failed).sum(),
         };
+        // However long the last estimate took here, there is another one now.
+        watcher.next_growth = now;
         block(&watcher.snapshot(&progress, None), SIZE.0)
     });
     shown.collect()

@@ -195,7 +195,7 @@ mod tests {
         run.meta.config = serde_json::json!({ "attach": { "target": { "pids": [1, 2] } } });
         assert_eq!(told(&run), [""; 0]);
         run.events.push(event(17.0, EventKind::Exited { worker: worker(2), cause: None, stopping: false }));
-        assert_eq!(told(&run), ["PID 2 (demo), which was to be watched, ended after 17 s"]);
+        assert_eq!(told(&run), ["PID 2, which was to be watched, ended after 17 s"]);
         run.meta.config = serde_json::json!({ "attach": { "target": { "match": "demo" } } });
         assert_eq!(told(&run), [""; 0], "of those that match, some may come and go");
     }
