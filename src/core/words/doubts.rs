@@ -127,7 +127,7 @@ pub fn reason(doubt: &Doubt) -> String {
             format!("{}, which was to be watched, ended after {}", named(who), format_seconds(after.round()))
         }
         Doubt::HiddenGrew { who: Some(who), grown } => format!(
-            "{} grew {}, by {}, and only what others gave back keeps the rest within its budget",
+            "{} grew {}, by {}, though the rest as a whole does not show it",
             named(who),
             levels(Resource::Memory, grown),
             growth(Resource::Memory, grown)
