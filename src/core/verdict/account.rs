@@ -1,7 +1,7 @@
 //! The account of the whole target over the judged time: who is in it beside the workers, and who grew.
 
 use super::Outcome;
-use super::census::{Stays, whole_memory};
+use super::census::{Stays, whole_levels, whole_memory};
 use super::doubt::{Choice, Named};
 use super::finding::find;
 use super::series::pool_series;
@@ -174,8 +174,7 @@ pub(super) fn named(process: &OtherProcess) -> Named {
 /// memory of the whole target leaks, or may do so where there are twice as many by now, and most of it by there being more of them.
 pub(super) fn heavy(record: &RunRecord) -> Option<f64> {
     let allowed = record.meta.budgets.memory?;
-    let all = |census: &Census| Some((census.t, census.workers_memory?.saturating_add(census.rest_memory()?) as f64));
-    let (axis, series) = pool_series(record, record.census.iter().filter_map(all))?;
+    let (axis, series) = pool_series(record, whole_levels(record))?;
     let judged = series.y.get(series.x.partition_point(|x| *x < series.soak_from)..)?;
     let growth = judged.last()? - judged.first()?;
     let account = Account::new(record)?;

@@ -21,6 +21,13 @@ pub(super) fn rest_levels(record: &RunRecord) -> Vec<(f64, Option<f64>)> {
     record.census.iter().map(|census| (census.t, level(census))).collect()
 }
 
+/// Memory of all processes at each census where it is known, in bytes: of workers, and of the rest, those too that are there for a
+/// moment.
+pub(super) fn whole_levels(record: &RunRecord) -> impl Iterator<Item = (f64, f64)> {
+    let level = |census: &Census| Some(census.workers_memory?.saturating_add(census.rest_memory()?) as f64);
+    record.census.iter().filter_map(move |census| Some((census.t, level(census)?)))
+}
+
 /// Processes of the target at each census.
 pub(super) fn process_levels(record: &RunRecord) -> Vec<(f64, Option<f64>)> {
     let stays = Stays::new(record.census.iter());

@@ -2,11 +2,12 @@
 
 use super::Outcome;
 use super::account::{Account, MOST_TOLD, Other, named};
+use super::census::whole_levels;
 use super::doubt::{Doubt, Work};
 use super::series::pool_series;
 use super::unjudged::{self, growing};
 use super::whole_target::RestProcess;
-use crate::model::{Axis, Census, Kin, Resource, RunRecord, WorkerId};
+use crate::model::{Axis, Kin, Resource, RunRecord, WorkerId};
 use crate::thresholds::whole::{AT_REST, TELLING, WORKED, WORTH_NAMING};
 use std::collections::HashMap;
 
@@ -99,9 +100,7 @@ impl Account<'_> {
     /// Whether all processes together leak more than workers and the rest may, those too that are there for a moment: some may hand
     /// on what they hold.
     fn all_together_grew(&self) -> Option<Doubt> {
-        let all =
-            |census: &Census| Some((census.t, census.workers_memory?.saturating_add(census.rest_memory()?) as f64));
-        let (axis, one) = pool_series(self.record, self.record.census.iter().filter_map(all))?;
+        let (axis, one) = pool_series(self.record, whole_levels(self.record))?;
         let workers = self.judged.iter().map(|census| census.workers).max()?;
         let workers = if axis == Axis::Hours { workers as f64 } else { 1.0 };
         let allowed = workers * self.record.budget(Resource::Memory)? + self.record.budget(Resource::Rest)?;
