@@ -114,7 +114,7 @@ impl<'a> Attachment<'a> {
         let directory = RunDirectory::create(self.request.reports, &meta.id)?;
         let Attachment { request, attached, counter, .. } = self;
         let interrupt = request.interrupt.clone();
-        interrupt.recording(directory.path(), Duration::ZERO);
+        interrupt.recording(directory.path(), None, Duration::ZERO);
         let (sink, entries) = channel();
         // Nothing is driven, so nothing comes from here.
         let (_, loads) = channel();

@@ -16,6 +16,10 @@ use std::time::{Duration, Instant};
 const LOOK: Duration = Duration::from_secs(2);
 const LONGEST: Duration = Duration::from_secs(6);
 
+/// How long everybody is looked at in turn at most, and how often: what somebody uses is what was used between two looks.
+const LONGEST_TURNS: Duration = Duration::from_secs(30);
+const TURNS: u32 = 2;
+
 /// How long a service may take to start again.
 const STARTS: Duration = Duration::from_secs(60);
 
@@ -41,6 +45,8 @@ pub struct ChoosingWorkers {
     anew: bool,
     /// The process that was looked at last.
     last: u32,
+    /// How often everybody was looked at since the target began to work.
+    turns: u32,
     /// Of a choice that is made again: until when the service starts, at most.
     starts_until: Option<Instant>,
     seen: BTreeMap<WorkerId, Seen>,
@@ -72,6 +78,7 @@ impl ChoosingWorkers {
             next: now,
             anew: true,
             last: 0,
+            turns: 0,
             starts_until: None,
             seen,
             held,
@@ -91,6 +98,7 @@ impl ChoosingWorkers {
         self.begun = Some(Instant::now());
         self.next = Instant::now();
         self.anew = true;
+        (self.last, self.turns) = (0, 0);
         for seen in self.seen.values_mut() {
             seen.before = None;
             seen.candidate.cpu = 0.0;
@@ -149,7 +157,9 @@ impl ChoosingWorkers {
             (_, false) if self.starts_until.is_some() => return None,
             (_, false) => LONGEST,
         };
-        if self.begun?.elapsed() >= needed { self.latest.take() } else { None }
+        let worked_for = self.begun?.elapsed();
+        let by_all = self.turns >= TURNS || worked_for >= LONGEST_TURNS;
+        if by_all && worked_for >= needed { self.latest.take() } else { None }
     }
 
     /// The choice of the last look: at the end of a run, nobody may be left to look at.
@@ -192,6 +202,7 @@ impl ChoosingWorkers {
             if thread::cpu_time().saturating_sub(before) > AT_ONCE {
                 break;
             }
+            self.turns += u32::from(probe.id().pid <= self.last);
             self.last = probe.id().pid;
             let Some(mut candidate) = Candidate::of(probe, &mut listening) else { continue };
             let known = self.seen.get(&probe.id());

@@ -5,7 +5,7 @@
 
 use super::end::Interruption;
 use crate::model::ended_by;
-use crate::supervise::KILLING;
+use crate::supervise::{KILLING, Leash};
 use crate::thread;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -62,6 +62,9 @@ const LONGEST_END: Duration = Duration::from_secs(60);
 /// What the target may take to stop after a signal, at most.
 const SHORT_GRACE: Duration = Duration::from_millis(800);
 
+/// What killing what was launched may take where nothing else is waited for.
+const LAST: Duration = Duration::from_secs(3);
+
 /// The part of a deadline that is kept for judging and reports, and its bounds.
 const JUDGING: u32 = 10;
 const LEAST_JUDGING: Duration = Duration::from_secs(2);
@@ -95,6 +98,8 @@ struct Recording {
     run: Option<PathBuf>,
     /// Whether the run has ended, so that only its answer is still to be given.
     ended: bool,
+    /// What it has launched, if anything.
+    launched: Option<Leash>,
 }
 
 impl Interrupt {
@@ -136,9 +141,9 @@ impl Interrupt {
         &self.0.flag
     }
 
-    /// A run is being recorded in this directory, and its target may take so long to stop.
-    pub fn recording(&self, run: &Path, grace: Duration) {
-        *self.0.recording() = Recording { run: Some(run.to_owned()), ended: false };
+    /// A run is being recorded in this directory, and what it has launched may take so long to stop.
+    pub fn recording(&self, run: &Path, launched: Option<Leash>, grace: Duration) {
+        *self.0.recording() = Recording { run: Some(run.to_owned()), ended: false, launched };
         self.0.grace.store(u64::try_from(grace.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
     }
 
@@ -244,7 +249,11 @@ impl Shared {
     /// Ends the process as it is. What other threads hold, standard error too, may be held for ever, so nothing of it is
     /// touched.
     fn leave(&self, exit: u8, why: &str) -> ! {
-        let run = self.recording.try_lock().ok().and_then(|recording| recording.run.clone());
+        let recording = self.recording.try_lock().ok();
+        if let Some(launched) = recording.as_ref().and_then(|recording| recording.launched.as_ref()) {
+            launched.pull(LAST);
+        }
+        let run = recording.and_then(|recording| recording.run.clone());
         let again = run.map(|run| format!("\n`seepage report {}` makes the reports", run.display()));
         let text = format!("error: {why}{}\n", again.unwrap_or_default());
         let stderr = io::stderr();
@@ -314,7 +323,7 @@ mod tests {
         let minutes = |n: u64| Duration::from_secs(60 * n);
         let interrupt = with_deadline(minutes(10), Duration::ZERO);
         assert_eq!(interrupt.0.reserve(minutes(10)), minutes(1));
-        interrupt.recording(Path::new("x"), Duration::from_secs(30));
+        interrupt.recording(Path::new("x"), None, Duration::from_secs(30));
         assert_eq!(interrupt.0.reserve(minutes(10)), Duration::from_secs(90));
         assert_eq!(interrupt.0.reserve(Duration::from_secs(4)), Duration::from_secs(2), "half of it is for the run");
         assert_eq!(judging(Duration::from_secs(1)), Duration::from_millis(500));
@@ -326,7 +335,7 @@ mod tests {
         let interrupt = with_deadline(after, Duration::from_secs(15));
         let next = interrupt.0.next_look(start, after).unwrap();
         assert!(next <= Instant::now() + PATIENCE, "it looks again before the 18 s are over");
-        interrupt.recording(Path::new("x"), Duration::from_secs(10));
+        interrupt.recording(Path::new("x"), None, Duration::from_secs(10));
         assert_eq!(interrupt.0.next_look(start, after), None);
     }
 
@@ -360,7 +369,7 @@ mod tests {
     fn whoever_asks_for_the_cause_heeds_it() {
         let interrupt = with_deadline(Duration::from_secs(60), Duration::ZERO);
         assert_eq!(interrupt.cause(), None);
-        interrupt.recording(Path::new("x"), Duration::ZERO);
+        interrupt.recording(Path::new("x"), None, Duration::ZERO);
         assert_eq!(interrupt.0.patience(), LONG_PATIENCE);
         interrupt.answering(10);
         assert_eq!(interrupt.0.patience(), PATIENCE);

@@ -80,7 +80,7 @@ pub fn run(
     // The last thing that may fail: what can't even begin leaves no directory.
     let directory = RunDirectory::create(request.reports, request.label.unwrap_or(&meta.id))?;
     let interrupt = request.interrupt.clone();
-    interrupt.recording(directory.path(), setup.harness.target.stop.grace.0);
+    interrupt.recording(directory.path(), Some(setup.guard.leash()), setup.harness.target.stop.grace.0);
     let outputs = Outputs::make(directory.folder(), setup.scratch.work())?;
     let folder = directory.folder().clone();
     let conductor = Conductor {

@@ -4,9 +4,11 @@
 //! So whoever waits for one lets it go on.
 
 use crate::probe::parse_stat;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
 /// A guard or a keeper.
 #[derive(Debug)]
@@ -44,6 +46,12 @@ impl Helper {
         let stat = std::fs::read(format!("/proc/{}/stat", self.pid));
         // Were the number another process's by now, the signal would still not reach that.
         stat.is_ok_and(|text| parse_stat(&text).is_some_and(|stat| matches!(stat.state, b'T' | b't')))
+    }
+
+    /// Whether it has ended; waits for that for a while.
+    pub fn has_ended(&self, wait: Duration) -> bool {
+        let mut ready = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+        poll(&mut ready, PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX)).is_ok_and(|count| count > 0)
     }
 
     /// Kills it, which a stop doesn't keep off.

@@ -8,9 +8,9 @@ use crate::model::{ExitCause, format_seconds};
 use crate::thread;
 use nix::errno::Errno;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::sys::socket::{AddressFamily, Shutdown, SockFlag, SockType, shutdown, socketpair};
 use std::io::{self, BufReader};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -91,7 +91,7 @@ struct State {
     /// `None` once it has ended.
     process: Option<Child>,
     helper: Arc<Helper>,
-    orders: Option<OwnedFd>,
+    orders: Arc<OwnedFd>,
     claims: Vec<Claim>,
     held: Vec<OwnedFd>,
 }
@@ -120,7 +120,7 @@ impl Guard {
         Ok(Guard(Mutex::new(State {
             process: Some(process),
             helper,
-            orders: Some(ours),
+            orders: Arc::new(ours),
             claims: Vec::new(),
             held: Vec::new(),
         })))
@@ -163,8 +163,7 @@ impl Guard {
         let mut state = self.state();
         // The guard still holds them, as long as it needs.
         state.held.clear();
-        // The end of our side of the socket is the guard's order to do so.
-        state.orders = None;
+        part(&state.orders);
         let Some(mut process) = state.process.take() else { return Vec::new() };
         let begun = Instant::now();
         let Some(status) = ended(&mut process, &state.helper, patience) else {
@@ -189,9 +188,39 @@ impl Guard {
         stays
     }
 
+    /// What ends all of it when the harness has no time for an orderly end.
+    pub fn leash(&self) -> Leash {
+        let state = self.state();
+        Leash { orders: Arc::clone(&state.orders), guard: Arc::clone(&state.helper) }
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A hold of a guard that takes no lock: whoever leaves in haste may have one.
+#[derive(Debug)]
+pub struct Leash {
+    orders: Arc<OwnedFd>,
+    guard: Arc<Helper>,
+}
+
+impl Leash {
+    /// Has the guard kill all that was started, and waits until it has, at most for `patience`.
+    pub fn pull(&self, patience: Duration) {
+        let begun = Instant::now();
+        part(&self.orders);
+        while !self.guard.has_ended(SHORT) && begun.elapsed() < patience {
+            self.guard.wake();
+        }
+    }
+}
+
+/// The end of our side of the socket: for the guard, the order to kill everything and to end.
+fn part(orders: &OwnedFd) {
+    // One that is gone already needs no order.
+    let _ = shutdown(orders.as_raw_fd(), Shutdown::Both);
 }
 
 impl Drop for Guard {
@@ -220,8 +249,7 @@ fn ended(process: &mut Child, guard: &Helper, patience: Duration) -> Option<Exit
 
 impl State {
     fn order(&self, what: &GuardOrder, with: &[BorrowedFd<'_>]) -> io::Result<()> {
-        let orders = self.orders.as_ref().ok_or_else(lost)?;
-        order(orders.as_fd(), what, with)
+        order(self.orders.as_fd(), what, with)
     }
 
     fn remove_at_end(&mut self, claim: Claim) -> io::Result<()> {

@@ -26,7 +26,7 @@ pub use choice::{Candidate, MEASURABLE, Rule, choose};
 pub use claim::{sweep_groups, sweep_scratch};
 pub use exec::find_program;
 pub use guard::{ARGUMENT as GUARD_ARGUMENT, run as run_guard};
-pub use launch::{Guard, KILLING, Kindred, LaunchError, Launched, TargetEvent};
+pub use launch::{Guard, KILLING, Kindred, LaunchError, Launched, Leash, TargetEvent};
 pub use misplaced::ticks;
 pub use protocol::{Killed, LaunchRequest};
 pub use ready::{Ready, ReadyError, tail, wait as wait_until_ready};

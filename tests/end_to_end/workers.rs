@@ -165,6 +165,11 @@ fn a_child_without_the_socket_is_not_judged() {
 }
 
 #[test]
+fn two_of_hundreds_that_serve_are_judged_though_each_look_sees_some_of_them() {
+    kin("sleepers", "8s", SERVING);
+}
+
+#[test]
 fn a_worker_that_comes_later_is_one_too() {
     // On a slow machine it may come before it is decided.
     let (ended, _bench) = kin("late", "10s", "the listening socket");

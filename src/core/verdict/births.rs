@@ -88,13 +88,18 @@ impl Births {
     }
 }
 
-/// Makes the finding on memory a leak where workers that leak nothing themselves are each born bigger, beyond doubt.
+/// Makes the finding on memory a leak where workers are each born bigger, beyond doubt, and by more than they grow themselves: what they
+/// take in their lives ends with them.
 pub(super) fn judge(record: &RunRecord, finding: &mut Finding, series: &[Series]) {
-    if finding.resource != Resource::Memory || finding.outcome == Outcome::Leak || finding.axis == Axis::Seconds {
+    if finding.resource != Resource::Memory || finding.axis == Axis::Seconds {
         return;
     }
     let Some(births) = Births::of(record, series) else { return };
     let Some(growth) = births.leak(finding.budget) else { return };
+    let grow_more = |own: &Interval| own.estimate >= growth.lower;
+    if finding.outcome == Outcome::Leak && finding.growth.as_ref().is_some_and(grow_more) {
+        return;
+    }
     let (from, to) = births.ends();
     finding.outcome = Outcome::Leak;
     finding.class = LeakClass::BornBigger;
@@ -147,6 +152,23 @@ mod tests {
         assert!(growth.lower <= growth.estimate && growth.estimate <= growth.upper);
         let told = told(&lives(|life| life << 20));
         assert!(told.starts_with("t LEAKS: each new worker is born 488 KiB bigger, over 22 births"), "{told}");
+    }
+
+    /// Each of them is born a MiB bigger than the one before, and takes this much with each request of its own.
+    fn born_bigger_and_growing(own: u64) -> LeakClass {
+        let mut run = lives(|life| life << 20);
+        for sample in &mut run.samples {
+            sample.anon = sample.anon.map(|anon| anon + own * sample.requests.unwrap());
+        }
+        let verdict = judge(&run);
+        assert_eq!(verdict.outcome, Outcome::Leak);
+        verdict.findings[0].class
+    }
+
+    #[test]
+    fn what_grows_more_is_told_where_workers_grow_and_are_born_bigger() {
+        assert_eq!(born_bigger_and_growing(300), LeakClass::BornBigger);
+        assert_ne!(born_bigger_and_growing(30_000), LeakClass::BornBigger);
     }
 
     #[test]

@@ -8,7 +8,8 @@ helpers   the parent serves; two children that were   queue    nobody listens; t
           forked with the socket do nothing           spawned  two children serve; one that was forked like them, but closed
 both      the parent serves as its child does
 late      one child serves; another comes after two            the socket, does nothing
-          seconds of load
+          seconds of load                             sleepers two children serve; 600 that were forked before
+                                                               them, without the socket, sleep
 Whoever serves keeps KEEP bytes of each request.
 """
 
@@ -108,6 +109,15 @@ def hands(listener):
         turn += 1
 
 
+def sleepers():
+    for _ in range(600):
+        child(idle)
+    listener = listen()
+    for _ in range(2):
+        child(serve, listener)
+    idle()
+
+
 def late(listener):
     child(serve, listener)
     # Whoever was asked whether the target is ready was a child: the load has begun once there were twenty requests.
@@ -123,6 +133,8 @@ def main():
         for _ in range(2):
             child(jobs)
         idle()
+    if SHAPE == "sleepers":
+        sleepers()
     listener = listen()
     if SHAPE == "hands":
         hands(listener)
