@@ -38,13 +38,7 @@ pub fn judge(record: &RunRecord) -> Verdict {
         }
     }
     pages::explain(record, &mut findings);
-    let table = record.meta.understood.iter().flat_map(|table| table.doubts.iter().cloned().map(Doubt::Table));
-    let born = findings.iter().zip(&judged).filter_map(|(finding, one)| births::doubt(record, finding, &one.series));
-    let of_memory = |f: &&Finding| matches!(f.resource, Resource::Memory | Resource::Rest | Resource::Processes);
-    let within = findings.iter().filter(of_memory).all(|finding| finding.outcome == Outcome::Clean);
-    let accounts = whole::doubts(record, within).into_iter().chain(counts::doubts(record)).chain(counts::idle(record));
-    // Of a run that failed, the cause is what there is to say.
-    let doubts: Vec<Doubt> = table.chain(born).chain(accounts).filter(|_| !record.meta.has_failed()).collect();
+    let doubts = doubts(record, &judged, &findings);
     if !doubts.is_empty() || record.meta.has_failed() {
         // A longer run would be wrong in the same way.
         findings.iter_mut().for_each(|finding| finding.settle = None);
@@ -73,6 +67,20 @@ pub fn judge(record: &RunRecord) -> Verdict {
     }
     let whole_target = account::whole_target(record);
     Verdict { outcome, exit, claims, gates, findings, whole_target, call_sites, notes }
+}
+
+/// What speaks against a pass though each finding may be clean.
+fn doubts(record: &RunRecord, judged: &[Candidate], findings: &[Finding]) -> Vec<Doubt> {
+    if record.meta.has_failed() {
+        // The cause is what there is to say.
+        return Vec::new();
+    }
+    let table = record.meta.understood.iter().flat_map(|table| table.doubts.iter().cloned().map(Doubt::Table));
+    let born = findings.iter().zip(judged).filter_map(|(finding, one)| births::doubt(record, finding, &one.series));
+    let of_memory = |f: &&Finding| matches!(f.resource, Resource::Memory | Resource::Rest | Resource::Processes);
+    let within = findings.iter().filter(of_memory).all(|finding| finding.outcome == Outcome::Clean);
+    let accounts = whole::doubts(record, within).into_iter().chain(counts::doubts(record)).chain(counts::idle(record));
+    table.chain(born).chain(accounts).collect()
 }
 
 /// Everything that had to hold.
@@ -148,6 +156,14 @@ fn judged(record: &RunRecord, mix: Option<&Mix>) -> (Vec<Candidate>, Vec<Reading
 pub(super) fn findings(record: &RunRecord, demands: Demands) -> Vec<Finding> {
     let (judged, _) = judged(record, Mix::new(record).as_ref());
     findings_of(record, &judged, demands)
+}
+
+/// The same, and whether something else speaks against a pass.
+pub(super) fn findings_in_doubt(record: &RunRecord, demands: Demands) -> (Vec<Finding>, bool) {
+    let (judged, _) = judged(record, Mix::new(record).as_ref());
+    let findings = findings_of(record, &judged, demands);
+    let in_doubt = !doubts(record, &judged, &findings).is_empty();
+    (findings, in_doubt)
 }
 
 fn findings_of(record: &RunRecord, judged: &[Candidate], demands: Demands) -> Vec<Finding> {

@@ -16,7 +16,7 @@
 
 use super::assess::{Ahead, Demands};
 use super::finding::find_among;
-use super::judge::findings;
+use super::judge::{findings, findings_in_doubt};
 use super::settled::pauses;
 use super::{Finding, Interval, Outcome};
 use crate::model::{Axis, EventKind, Resource, RunRecord, Series, WorkerId};
@@ -155,8 +155,11 @@ impl Looks {
     /// Looks at what is recorded so far.
     pub fn look(&mut self, record: &RunRecord, progress: f64) -> Look {
         let demands = self.demands(progress);
-        let findings = findings(record, demands);
+        let (findings, in_doubt) = findings_in_doubt(record, demands);
+        // What is in doubt may be cleared up by what is left of a plan; where there is none, nothing is waited for.
+        let waits = in_doubt && self.horizon != Horizon::Open;
         let proven = self.proven(&findings, progress, || have_always_grown(record));
+        let proven = proven.filter(|answer| *answer == Outcome::Leak || !waits);
         let telling = findings.iter().find(|f| proven == Some(f.outcome)).or(findings.first());
         let found = telling.map(|finding| {
             let Finding { resource, axis, outcome, growth, .. } = *finding;
@@ -359,6 +362,15 @@ mod tests {
         assert_eq!(Looks::planned(COLD).look(&leaking(), 0.75).proven, Some(Outcome::Leak));
         assert_eq!(Looks::planned(WARMED_UP).look(&clean(), 0.7).proven, None);
         assert_eq!(Looks::planned(WARMED_UP).look(&clean(), 0.75).proven, Some(Outcome::Clean));
+    }
+
+    #[test]
+    fn what_is_in_doubt_is_watched_to_the_planned_end() {
+        let mut run = clean();
+        let unmatched = Some("GET / 200".to_owned());
+        let kind = EventKind::LogRead { lines: 9, matched: 0, strangers: 0, stranger: None, unmatched };
+        run.events.push(event(30.0, kind));
+        assert_eq!(Looks::planned(WARMED_UP).look(&run, 0.75).proven, None);
     }
 
     #[test]

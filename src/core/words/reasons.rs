@@ -65,6 +65,9 @@ fn why(finding: &Finding, reason: &Reason) -> String {
             format_bytes(*bytes),
             why(finding, clean)
         ),
+        Reason::Jumps { count, added } if *added <= 0.0 => {
+            format!("it jumps up and down, {count} times, and it can't be told yet whether that goes on")
+        }
         Reason::Jumps { count, added } => {
             format!("{count} abrupt jumps add up to {}, and it can't be told yet whether they go on", rate(*added))
         }

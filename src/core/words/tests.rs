@@ -36,6 +36,7 @@ fn reasons_read_well() {
             clean: Box::new(Reason::Within { upper: 12.0, history: Some(History::WarmUp), second_half: false }),
         },
         Reason::Jumps { count: 7, added: 900.0 },
+        Reason::Jumps { count: 7, added: -900.0 },
         Reason::SomeSuspicious { recycled: false },
         Reason::SomeSuspicious { recycled: true },
         Reason::Stopped { estimate },
