@@ -295,6 +295,14 @@ impl Assessment {
         hold(&self.clean)
     }
 
+    /// What growth at the end is under, a fall taken for none, where that is over the budget.
+    pub fn may_end_at(&self) -> Option<f64> {
+        self.clean.iter().find_map(|condition| match condition {
+            Condition::EndsUnder { upper, rounding, .. } if !condition.holds() => Some(upper + rounding),
+            _ => None,
+        })
+    }
+
     /// Whether it lacks this condition of a leak, which is known as yes or no.
     pub fn lacks(&self, condition: fn(bool) -> Condition) -> bool {
         self.leak.contains(&condition(false))

@@ -88,6 +88,8 @@ impl Situation<'_> {
             Reason::NearBudget { estimate }
         } else if transient && a.end.estimate > a.persistent.estimate {
             Reason::StillWarming { upper: a.end.upper }
+        } else if let Some(hidden) = a.may_end_at().filter(|_| a.end.upper <= self.budget && a.end.estimate < 0.0) {
+            Reason::MayHideGrowth { estimate: a.end.estimate, hidden }
         } else {
             Reason::TooNoisy { lower: a.persistent.lower, upper: a.end.upper }
         }

@@ -112,6 +112,13 @@ pub enum Reason {
         /// What it is about.
         estimate: f64,
     },
+    /// Open: it falls, and what falls may hide what grows.
+    MayHideGrowth {
+        /// What it is about.
+        estimate: f64,
+        /// Growth that noise may hide, at most, a fall taken for none.
+        hidden: f64,
+    },
     /// Open: growth slows down and may still be over the budget.
     StillWarming {
         /// What it is at most at the end.

@@ -106,6 +106,11 @@ fn why(finding: &Finding, reason: &Reason) -> String {
         Reason::StillWarming { upper } => {
             format!("it is still warming up: growth slows, but it may be {} at the end, budget {allowed}", rate(*upper))
         }
+        Reason::MayHideGrowth { estimate, hidden } => format!(
+            "it falls by about {}, so unevenly that growth of up to {} may be hidden in it (allowed: {allowed})",
+            rate(-estimate),
+            rate(*hidden)
+        ),
         Reason::TooNoisy { upper, .. } if *upper > finding.budget => {
             format!("too short or too noisy: it may grow by up to {} (allowed: {allowed})", rate(*upper))
         }

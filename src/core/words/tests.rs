@@ -46,6 +46,7 @@ fn reasons_read_well() {
         Reason::FewRises { estimate },
         Reason::Recent { estimate },
         Reason::NearBudget { estimate: 60.0 },
+        Reason::MayHideGrowth { estimate: -3600.0, hidden: 490.0 },
         Reason::StillWarming { upper },
         Reason::TooNoisy { lower: -upper, upper },
         Reason::Young { pid: 12, age: 0.4 },
