@@ -96,21 +96,44 @@ fn serving<'a>(sockets: impl Iterator<Item = &'a TcpSocket> + Clone) -> HashMap<
     sockets.filter_map(what).collect()
 }
 
-/// The sockets of servers by their inodes, in the text of `/proc/net/unix`: an accepted connection has the name of the socket that
-/// accepted it.
-pub fn parse_unix(text: &[u8]) -> HashMap<u64, Serving> {
-    let line = |line: &'_ [u8]| -> Option<(Vec<u8>, u64, bool)> {
+/// A named socket of the host itself, in `/proc/net/unix`.
+struct UnixSocket {
+    inode: u64,
+    name: Vec<u8>,
+    listens: bool,
+}
+
+fn unix_sockets(text: &[u8]) -> Vec<UnixSocket> {
+    let line = |line: &'_ [u8]| -> Option<UnixSocket> {
         let mut fields = line.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty());
         let text = |field| std::str::from_utf8(field).ok();
         let flags = u32::from_str_radix(text(fields.nth(3)?)?, 16).ok()?;
         let inode = text(fields.nth(2)?)?.parse().ok()?;
-        Some((fields.next()?.to_vec(), inode, flags & ACCEPTS != 0))
+        Some(UnixSocket { inode, name: fields.next()?.to_vec(), listens: flags & ACCEPTS != 0 })
     };
-    let lines: Vec<(Vec<u8>, u64, bool)> = text.split(|&b| b == b'\n').skip(1).filter_map(line).collect();
-    let names: HashSet<&[u8]> =
-        lines.iter().filter(|(.., listens)| *listens).map(|(name, ..)| name.as_slice()).collect();
-    let serves = lines.iter().filter(|(name, ..)| names.contains(name.as_slice()));
-    serves.map(|(_, inode, listens)| (*inode, if *listens { Serving::Listens } else { Serving::Accepted })).collect()
+    text.split(|&b| b == b'\n').skip(1).filter_map(line).collect()
+}
+
+/// The sockets of servers by their inodes, in the text of `/proc/net/unix`: an accepted connection has the name of the socket that
+/// accepted it.
+pub fn parse_unix(text: &[u8]) -> HashMap<u64, Serving> {
+    let sockets = unix_sockets(text);
+    let names: HashSet<&[u8]> = sockets.iter().filter(|one| one.listens).map(|one| one.name.as_slice()).collect();
+    let serves = sockets.iter().filter(|one| names.contains(one.name.as_slice()));
+    serves.map(|one| (one.inode, if one.listens { Serving::Listens } else { Serving::Accepted })).collect()
+}
+
+/// The names of the sockets of the host itself at which processes listen, as far as that can be read; abstract ones begin with `@`.
+pub fn listening_names(pids: &[u32]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for pid in pids {
+        let Some((held, text)) = sockets(*pid).zip(std::fs::read(format!("/proc/{pid}/net/unix")).ok()) else {
+            continue;
+        };
+        let held = unix_sockets(&text).into_iter().filter(|one| one.listens && held.contains(&one.inode));
+        found.extend(held.map(|one| String::from_utf8_lossy(&one.name).into_owned()));
+    }
+    found
 }
 
 #[cfg(test)]
@@ -141,6 +164,8 @@ mod tests {
         assert_eq!((is(&accepted), is(&far)), (Some(Serving::Accepted), Some(Serving::Accepted)));
         assert_eq!((is(&client), is(&near)), (None, None));
         assert!(six.map_or(true, |six| is(&six) == Some(Serving::Listens)));
+        let named = directory.path().join("socket").to_str().unwrap().to_owned();
+        assert!(listening_names(&[std::process::id()]).contains(&named));
         let ours = Listening::default().of(std::process::id());
         assert_eq!(ours, Some(Serves { listens: true, accepted: true }));
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();

@@ -26,7 +26,7 @@ pub use descriptors::Connections;
 pub use group_names::{container_groups, containers_called, hierarchies, unit_groups, unit_name};
 pub use heap::{HeapProbe, Library, LibraryError, LiveSample, Snapshot, StackTrace, Untraced};
 pub use host::HostProbe;
-pub use listening::{Listening, Serves, Serving, listening_addresses, parse_unix};
+pub use listening::{Listening, Serves, Serving, listening_addresses, listening_names, parse_unix};
 pub use page_poller::LookUps;
 pub use proc::{ProcStat, ProcStatus, command_name, own_pid, parse_stat, parse_status, process_of};
 pub use sockets::parse_tcp;

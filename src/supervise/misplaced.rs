@@ -2,7 +2,7 @@
 
 use super::tree;
 use crate::config::{ReadyConfig, without_secrets};
-use crate::probe::{listening_addresses, parse_stat};
+use crate::probe::{listening_addresses, listening_names, parse_stat};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -99,6 +99,20 @@ impl Misplaced {
             _ => None,
         }
     }
+
+    /// What the last look showed, where a target has not been ready for long enough, and at what it listens instead.
+    pub(super) fn in_vain(&self, vain: Vain) -> String {
+        let pids = self.stand.as_ref().filter(|_| matches!(vain, Vain::Refused(_))).map(|stand| &stand.pids[..]);
+        let names: Vec<String> = listening_names(pids.unwrap_or_default()).into_iter().take(NAMED).collect();
+        match vain.told() {
+            told if names.is_empty() => told,
+            told => format!(
+                "{told}\nThe target listens at no port, only at the UNIX socket {}: have it listen at a port, `${{port}}` in its command \
+                 is a free port; or leave `--url` and `http` of `ready` out and drive it by a `command` in [workload]",
+                names.join(", ")
+            ),
+        }
+    }
 }
 
 /// That the target listens at other addresses than it is asked.
@@ -164,6 +178,20 @@ mod tests {
         ];
         assert!(!told.concat().contains("s3cret"), "{told:?}");
         insta::assert_snapshot!(told.join("\n\n"));
+    }
+
+    #[test]
+    fn a_target_that_listens_at_a_socket_of_the_host_only_is_told_in_the_end() {
+        let directory = tempfile::tempdir().unwrap();
+        let name = directory.path().join("socket");
+        let _listener = std::os::unix::net::UnixListener::bind(&name).unwrap();
+        let refused = || Vain::Refused("refused".into());
+        let stand = Some(Stand { vain: refused(), at: BTreeSet::new(), pids: vec![std::process::id()] });
+        let misplaced = Misplaced { stand, ..Misplaced::new(None) };
+        let told = misplaced.in_vain(refused());
+        assert!(told.starts_with("refused\nThe target listens at no port, only at "), "{told}");
+        assert_eq!(misplaced.in_vain(Vain::Other("503".into())), "503", "it listens where it is asked");
+        assert_eq!(Misplaced::new(None).in_vain(refused()), "refused");
     }
 
     #[test]

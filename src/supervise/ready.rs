@@ -97,7 +97,7 @@ pub fn wait(ready: &Ready<'_>, mut alive: impl FnMut() -> bool) -> Result<(), Re
         if late || misplaced.lasts() && config.timeout.is_none() {
             match misplaced.told(config) {
                 Some(told) => return Err(ReadyError::Misplaced(told)),
-                None if late => return Err(ReadyError::TimedOut { timeout, last: vain.told() }),
+                None if late => return Err(ReadyError::TimedOut { timeout, last: misplaced.in_vain(vain) }),
                 None => {}
             }
         }
