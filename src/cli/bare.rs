@@ -175,9 +175,9 @@ fn missing(program: &str) -> String {
         );
     }
     if !program.contains('/') {
-        return format!(
-            "there is no program `{program}` in the directories of PATH; one that is here is `./{program}`"
-        );
+        let meant = if Path::new(program).is_file() { Some(format!("./{program}")) } else { meant(program) };
+        let meant = meant.map_or(String::new(), |meant| format!(": did you mean `{meant}`?"));
+        return format!("there is no program `{program}` in the directories of PATH{meant}");
     }
     let why = match Path::new(program).metadata() {
         Ok(metadata) if metadata.is_dir() => "it is a directory",
@@ -185,6 +185,15 @@ fn missing(program: &str) -> String {
         Err(_) => "there is no such file",
     };
     format!("`{program}` can't be run: {why}")
+}
+
+/// The program in the directories of PATH that has nearly this name.
+fn meant(program: &str) -> Option<String> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let files = std::env::split_paths(&path).filter_map(|place| std::fs::read_dir(place).ok()).flatten().flatten();
+    // There are thousands: one slip of the finger is a typing error, two make another program's name.
+    let mut names = files.filter_map(|file| file.file_name().into_string().ok());
+    names.find(|name| program.len() > 2 && strsim::osa_distance(name, program) == 1)
 }
 
 /// A name for the run that is fit for a directory.
@@ -250,6 +259,15 @@ mod tests {
         let shown = shown(&text, &command, &[("TOKEN".into(), "s3cret-b".into())]);
         assert!(shown.contains("# To be run with `--env TOKEN=...`."), "{shown}");
         assert!(text.contains("s3cret") && !shown.contains("s3cret") && shown.contains("${env:NAME}"), "{shown}");
+    }
+
+    #[test]
+    fn a_program_with_a_slip_in_its_name_is_recognised() {
+        assert!(
+            missing("unshar").ends_with("in the directories of PATH: did you mean `unshare`?"),
+            "{}",
+            missing("unshar")
+        );
     }
 
     #[test]

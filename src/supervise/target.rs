@@ -5,7 +5,7 @@ use crate::config::{Workers, nearest};
 use crate::model::ExitCause;
 use crate::probe::{
     WorkerProbe, command_words, container_groups, containers_called, find_group, group_processes, hierarchies,
-    process_of, unit_groups, unit_name,
+    parse_stat, process_of, unit_groups, unit_name,
 };
 use regex::Regex;
 use std::io::{self, ErrorKind};
@@ -59,8 +59,13 @@ pub enum AttachError {
         name: String,
     },
     /// The process has nothing to judge.
-    #[error("process {0} has no memory of its own: it is a kernel thread, or has ended and was not reaped yet")]
+    #[error("process {0} has no memory of its own: it is a kernel thread")]
     Bare(u32),
+    /// It has ended.
+    #[error(
+        "process {0} has ended, and its parent has not waited for it yet (a zombie): give one that runs, or --match"
+    )]
+    Zombie(u32),
     /// The pattern is no regular expression.
     #[error("--match: {0}")]
     Pattern(#[from] regex::Error),
@@ -258,7 +263,7 @@ fn process(pid: u32, workers: &Workers) -> Result<WorkerProbe, AttachError> {
         return Err(AttachError::Wrapper { pid, name, children: list(&children) });
     }
     if root.read(0.0, None).is_none() {
-        return Err(AttachError::Bare(pid));
+        return Err(if is_zombie(pid) { AttachError::Zombie(pid) } else { AttachError::Bare(pid) });
     }
     Ok(root)
 }
@@ -332,9 +337,15 @@ impl RootWatch {
 
 fn open(pid: u32) -> Result<WorkerProbe, AttachError> {
     WorkerProbe::open(pid).map_err(|source| match source.kind() {
+        _ if is_zombie(pid) => AttachError::Zombie(pid),
         ErrorKind::NotFound => AttachError::NoProcess(pid),
         _ => AttachError::Denied { pid, source },
     })
+}
+
+fn is_zombie(pid: u32) -> bool {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok();
+    stat.and_then(|text| Some(parse_stat(&text)?.state == b'Z')).unwrap_or(false)
 }
 
 fn oldest(pids: &[u32]) -> Option<WorkerProbe> {
@@ -479,6 +490,11 @@ mod tests {
     #[test]
     fn what_is_not_there_is_said() {
         let mut child = Command::new("true").spawn().unwrap();
+        while !is_zombie(child.id()) {
+            std::thread::yield_now();
+        }
+        let ended = Attached::find(&Wanted::Pids(vec![child.id()]), &Workers::Itself).unwrap_err();
+        assert!(matches!(ended, AttachError::Zombie(_)), "{ended}");
         child.wait().unwrap();
         let gone = Attached::find(&Wanted::Pids(vec![child.id()]), &Workers::Itself).unwrap_err();
         assert!(matches!(gone, AttachError::NoProcess(_)), "{gone}");
