@@ -496,7 +496,7 @@ mod tests {
 
     #[test]
     fn each_condition_that_can_be_left_out_is_one_of_the_rule() {
-        let rule = include_str!("verdict/condition.rs");
+        let rule = include_str!("verdict/rule/condition.rs");
         for name in CONDITIONS {
             assert!(["(", " {"].iter().any(|after| rule.contains(&format!("\n    {name}{after}"))), "{name}");
         }

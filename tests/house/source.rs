@@ -87,12 +87,19 @@ impl Source {
         found
     }
 
+    /// What the file names of this module by its path from the root of the crate.
+    pub fn uses_of(&self, module: &[String]) -> Vec<String> {
+        let mut found = Vec::new();
+        from_the_root(&self.code, module, &mut found);
+        found
+    }
+
     /// Names that the file exports of its modules, each with the module that it comes from.
     pub fn exports(&self) -> Vec<(String, String)> {
         let imports = (0..self.code.len().saturating_sub(1)).filter(|at| is(&self.code[*at], "use"));
         let of = |at: usize| {
             let module = self.code[at + 1].to_string();
-            after(&self.code[at + 2..]).into_iter().map(move |name| (name, module.clone()))
+            last(&self.code[at + 2..]).into_iter().map(move |name| (name, module.clone()))
         };
         imports.flat_map(of).collect()
     }
@@ -152,6 +159,39 @@ fn walk(code: &[TokenTree], depth: usize, root: &str, found: &mut Vec<String>) {
     }
 }
 
+fn from_the_root(code: &[TokenTree], module: &[String], found: &mut Vec<String>) {
+    for (at, token) in code.iter().enumerate() {
+        if let TokenTree::Group(group) = token {
+            from_the_root(&group.stream().into_iter().collect::<Vec<_>>(), module, found);
+        } else if is(token, "crate") {
+            found.extend(below(&code[at + 1..], module));
+        }
+    }
+}
+
+/// The names that follow `::` and these modules.
+fn below(code: &[TokenTree], modules: &[String]) -> Vec<String> {
+    let Some((first, rest)) = modules.split_first() else { return after(code) };
+    let [_, _, name, ..] = code else { return Vec::new() };
+    match braces(name) {
+        Some(group) => {
+            let parts = group.split(|token| is(token, ","));
+            parts
+                .filter(|part| part.first().is_some_and(|name| is(name, first)))
+                .flat_map(|part| below(&part[1..], rest))
+                .collect()
+        }
+        None if is(name, first) => below(&code[3..], rest),
+        None => Vec::new(),
+    }
+}
+
+/// The names at the end of a path of modules.
+fn last(code: &[TokenTree]) -> Vec<String> {
+    let further = |code: &[TokenTree]| code.len() > 5 && is(&code[3], ":") && is(&code[4], ":");
+    if further(code) { last(&code[3..]) } else { after(code) }
+}
+
 /// The names that follow `::`: one, or those of a group.
 fn after(code: &[TokenTree]) -> Vec<String> {
     let [first, second, name, ..] = code else { return Vec::new() };
@@ -183,6 +223,10 @@ fn paths_are_seen_wherever_they_stand_and_tests_are_left_out() {
     let expected = ["config", "engine", "report", "store", "probe", "workload", "apache", "table"];
     assert_eq!(source.uses("crate"), expected);
     assert_eq!(source.uses("std"), ["fs", "time", "net"]);
+    let module = ["report".to_owned()];
+    assert_eq!(source.uses_of(&module), ["Format"]);
+    assert_eq!(source.uses_of(&[]), ["config", "engine", "report", "store", "probe", "workload"]);
+    assert_eq!(source.uses_of(&["engine".to_owned()]), ["self", "Run"]);
     assert!(source.calls("matches") && !source.calls("println"));
     let numbers = "fn f() { g(1_000u64, 2.5, [3; 4]) * 1e-9f64 } // 7\n#[cfg(test)] mod tests { const X: u8 = 9; }";
     let source = Source::of(&[], numbers);

@@ -2,7 +2,7 @@
 //!
 //! Always: a gate that couldn't be measured is unknown, and doesn't pass.
 
-use super::facts::{Gate, GateKind, GateState, Quantile};
+use super::answer::facts::{Gate, GateKind, GateState, Quantile};
 use super::{Finding, Outcome};
 use crate::model::RunRecord;
 

@@ -3,23 +3,25 @@
 //! Always: a leak beats an inconclusive finding; a run that failed, was interrupted or isn't finished is never clean;
 //! what couldn't be measured is unknown and fails closed.
 
-use super::assess::Demands;
-use super::call_sites::CallSites;
-use super::doubt::Doubt;
-use super::facts::{Claim, Crashes, Gate, GateKind, GateState, LimitHit, Note, Open};
-use super::forecast::forecast;
+use super::accepted;
+use super::answer::call_sites::CallSites;
+use super::answer::doubt::Doubt;
+use super::answer::facts::{Claim, Crashes, Gate, GateKind, GateState, LimitHit, Note, Open};
+use super::answer::last_look::last_look;
+use super::answer::reason::{Reason, Settle};
 use super::gates::{resource_gate, workload_gates};
-use super::last_look::last_look;
-use super::mix::Mix;
-use super::noise::noise;
-use super::parts::parts;
-use super::readings::{ReadingNote, Readings};
-use super::reason::{Reason, Settle};
-use super::series::readings;
+use super::readings::kinds::{ReadingNote, Readings};
+use super::readings::mix::Mix;
+use super::readings::noise::noise;
+use super::readings::series::readings;
+use super::rule::assess::Demands;
+use super::rule::forecast::forecast;
+use super::rule::parts::parts;
+use super::rule::step_down::{Candidate, step_down};
+use super::rule::{pages, steps, youth};
 use super::sites::{Workers, call_sites};
-use super::step_down::{Candidate, step_down};
+use super::target::{account, births, counts, whole};
 use super::{ExitCode, Finding, LeakClass, Outcome, Verdict, series, settle_levels};
-use super::{accepted, account, births, counts, pages, steps, whole, youth};
 use crate::model::{Axis, CountingSource, EventKind, ExitCause, Failure, Resource, RunRecord, RunStatus, Sample};
 
 /// Judges a run: every resource with a budget, and every gate.

@@ -1,7 +1,7 @@
 //! The estimate that the progress display shows while a run goes on.
 
-use super::level::Levels;
-use super::pool::Pool;
+use super::levels::level::Levels;
+use super::levels::pool::Pool;
 use super::{Growth, Interval, series};
 use crate::model::{Resource, RunRecord};
 use crate::stats::{Panel, Unit};

@@ -14,10 +14,10 @@
 //! Always: nothing is proven early while the best model's transient has had less than three of its constants, nor a leak
 //! while growth may be slowing down.
 
-use super::assess::{Ahead, Demands};
-use super::finding::find_among;
 use super::judge::{findings, findings_in_doubt};
-use super::settled::pauses;
+use super::readings::settled::pauses;
+use super::rule::assess::{Ahead, Demands};
+use super::rule::finding::find_among;
 use super::{Finding, Interval, Outcome};
 use crate::model::{Axis, EventKind, Resource, RunRecord, Series, WorkerId};
 use crate::stats::{endless, spent};

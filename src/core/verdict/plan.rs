@@ -4,9 +4,9 @@
 //! No formula stands between the plan and the rule, so that the plan is right for whatever the rule does. Always: the same
 //! rehearsal gives the same plan, and a length that isn't found within bounds is missing.
 
-use super::level::{Levels, judged_from};
-use super::plausible::{Plausible, plausible};
-use super::pool::{Member, Pool};
+use super::levels::level::{Levels, judged_from};
+use super::levels::pool::{Member, Pool};
+use super::models::plausible::{Plausible, plausible};
 use super::working::Residuals;
 use super::{Outcome, find};
 use crate::model::{Axis, Resource, Series, WorkerId};
@@ -87,7 +87,7 @@ impl Noise {
     /// If the rehearsal is too short to tell.
     pub fn measure(axis: Axis, series: &[Series], quantum: f64) -> Result<Self, TooShort> {
         let pool = Pool::new(series, 8.0 * quantum);
-        let pace = super::forecast::pace(series).ok_or(TooShort::Unfitted)?;
+        let pace = super::rule::forecast::pace(series).ok_or(TooShort::Unfitted)?;
         let workers = pool.members.len();
         let averaged = workers as f64 / pool.raw.len().max(1) as f64;
         let whole = plausible(&pool.raw, &pool.smooth, pool.jumps.len(), averaged, quantum).models;

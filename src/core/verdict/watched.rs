@@ -1,8 +1,8 @@
 //! A window of a series that is watched without an end: what its readings prove by themselves.
 
 use super::Outcome;
-use super::assess::{Ahead, Demands};
 use super::judge::{findings, judge};
+use super::rule::assess::{Ahead, Demands};
 use crate::model::RunRecord;
 
 /// The place of the last of these error probabilities, which go down, at which the record is a leak; `None` if it isn't at the first. As of a

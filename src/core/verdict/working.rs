@@ -3,16 +3,16 @@
 //!
 //! It is the assessment that decided, made from the run record once more.
 
-use super::assess::{Demands, Terms};
-use super::condition::Condition;
-use super::finding::{Whole, least_jump};
-use super::level::{Levels, longest};
-use super::mix::Mix;
-use super::plausible::Plausible;
-use super::pool::Pool;
-use super::readings::{ReadingNote, Readings};
-use super::reason::{ModelShape, SetAside};
-use super::series::readings;
+use super::answer::reason::{ModelShape, SetAside};
+use super::levels::level::{Levels, longest};
+use super::levels::pool::Pool;
+use super::models::plausible::Plausible;
+use super::readings::kinds::{ReadingNote, Readings};
+use super::readings::mix::Mix;
+use super::readings::series::readings;
+use super::rule::assess::{Demands, Terms};
+use super::rule::condition::Condition;
+use super::rule::finding::{Whole, least_jump};
 use super::{Finding, Outcome};
 use crate::model::{Axis, EventKind, PhaseKind, Resource, RunRecord};
 use crate::stats::{Estimate, Line, student_t};

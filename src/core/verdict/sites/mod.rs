@@ -17,8 +17,8 @@ mod tests;
 mod window;
 mod windows;
 
-use super::call_sites::{CallSite, CallSites, SiteState, SiteStep};
-use super::pool_count::interpolate;
+use super::answer::call_sites::{CallSite, CallSites, SiteState, SiteStep};
+use super::readings::pool_count::interpolate;
 use super::{Finding, series};
 use crate::model::{Axis, CallStack, Frame, HeapLost, Resource, RunRecord, Sample, Series, WorkerId};
 use calibration::Calibration;

@@ -1,11 +1,12 @@
 //! Simulated programs whose allocations are traced: what their sites do is known, and so is what has to be said of them.
 
-use super::super::{mix::Mix, series};
 use super::{CallSite, CallSites, Workers, call_sites};
 use crate::fixture::run::{END, WARM_UP, leaking, worker};
 use crate::model::{
     CallStack, Frame, HeapLook, HeapLost, HeapReading, HostSample, Resource, RunRecord, Sample, SampledBlock, Step,
 };
+use crate::verdict::readings::mix::Mix;
+use crate::verdict::series;
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Poisson};

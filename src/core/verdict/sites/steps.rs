@@ -9,12 +9,12 @@
 //! all steps but those of whose requests it is proven to keep less than of another's. As a rule one is left.
 
 use super::super::Interval;
-use super::super::mix::names_of;
-use super::super::pool_count::interpolate;
 use super::SiteStep;
 use super::window::SiteGrowth;
 use super::windows::{ALPHA, Windows};
 use crate::stats::{Attribution, Counted, moving_together};
+use crate::verdict::readings::mix::names_of;
+use crate::verdict::readings::pool_count::interpolate;
 
 /// Workers that are fitted: more would cost time and not sharpen the answer.
 const MOST_WORKERS: usize = 64;

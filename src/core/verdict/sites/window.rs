@@ -12,8 +12,8 @@
 //! s^2 d (d + 1), d = |w - v|, is an unbiased estimate; one that only came, or only went, has 0 for the other. With one
 //! mean that is what Horvitz and Thompson (1952) have.
 
-use super::super::pool_count::interpolate;
 use crate::model::{HeapLook, HeapLost, SampledBlock, Series, WorkerId};
+use crate::verdict::readings::pool_count::interpolate;
 use std::collections::HashMap;
 use std::ops::Range;
 

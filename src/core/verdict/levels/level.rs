@@ -1,0 +1,194 @@
+//! From readings to levels: some sixty blocks a series, and the abrupt jumps between them.
+
+use crate::model::Series;
+use crate::stats::{median, spread};
+use crate::thresholds::jumping::CLEAR;
+use crate::thresholds::level::RARE;
+
+/// The judged part of a series, reduced: positions, levels and load of equally long stretches of time.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Levels {
+    pub x: Vec<f64>,
+    pub y: Vec<f64>,
+    /// Empty if load is unknown or constant.
+    pub load: Vec<f64>,
+    /// Requests of each step served so far, a row for each; empty if unknown.
+    pub by_step: Vec<Vec<f64>>,
+    /// Whether they are the floor of a sawtooth: levels after collections, each read at a moment of its own.
+    pub floor: bool,
+}
+
+/// One stretch of time: mean position, median level, mean load, median of the requests of each step.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Stretch {
+    pub x: f64,
+    pub y: f64,
+    pub load: f64,
+    pub by_step: Vec<f64>,
+}
+
+/// An abrupt change of level.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Jump {
+    /// Where, as a share of the judged part, 0 to 1.
+    pub at: f64,
+    /// By how much.
+    pub size: f64,
+}
+
+/// The longest span of these series, in steps of the axis.
+pub fn longest(series: &[Levels]) -> f64 {
+    series.iter().map(Levels::span).fold(0.0, f64::max)
+}
+
+impl Levels {
+    pub fn span(&self) -> f64 {
+        match (self.x.first(), self.x.last()) {
+            (Some(a), Some(b)) => b - a,
+            _ => 0.0,
+        }
+    }
+
+    /// The levels over the first.
+    pub fn risen(&self) -> Levels {
+        let first = self.y.first().copied().unwrap_or(0.0);
+        Levels { y: self.y.iter().map(|y| y - first).collect(), ..self.clone() }
+    }
+
+    /// The level at a position between the first and the last, by a straight line between neighbours.
+    pub fn at(&self, x: f64) -> Option<f64> {
+        let after = self.x.partition_point(|v| *v < x);
+        let (next, y) = (*self.x.get(after)?, self.y[after]);
+        if next == x {
+            return Some(y);
+        }
+        let before = after.checked_sub(1)?;
+        Some(self.y[before] + (y - self.y[before]) * (x - self.x[before]) / (next - self.x[before]))
+    }
+
+    /// The levels at these places.
+    pub fn pick(&self, places: &[usize]) -> Levels {
+        let pick = |v: &[f64]| places.iter().filter_map(|i| v.get(*i).copied()).collect();
+        let by_step = self.by_step.iter().map(|row| pick(row)).collect();
+        Levels { x: pick(&self.x), y: pick(&self.y), load: pick(&self.load), by_step, floor: self.floor }
+    }
+}
+
+/// Index of the first judged reading.
+pub fn judged_from(series: &Series) -> usize {
+    series.x.partition_point(|x| *x < series.soak_from)
+}
+
+/// Reduces the readings between `from` and `to` (in seconds) to `count` stretches: the mean of `x` and of load, the median
+/// of `y` and of the counts by step. A stretch without readings is `None`.
+pub fn stretches(series: &Series, from: f64, to: f64, count: usize) -> Vec<Option<Stretch>> {
+    let start = judged_from(series);
+    let mut at = start + series.t[start..].partition_point(|t| *t < from);
+    (0..count)
+        .map(|k| {
+            let edge = from + (to - from) * (k + 1) as f64 / count as f64;
+            let rest = &series.t[at..];
+            let taken =
+                if k + 1 == count { rest.partition_point(|t| *t <= to) } else { rest.partition_point(|t| *t < edge) };
+            let range = at..at + taken;
+            at = range.end;
+            let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
+            let y = median(&series.y[range.clone()])?;
+            let load = if series.load.is_empty() { 0.0 } else { mean(&series.load[range.clone()]) };
+            // As levels rise with counts, their medians are of the same reading.
+            let by_step = series.by_step.iter().filter_map(|row| median(&row[range.clone()])).collect();
+            Some(Stretch { x: mean(&series.x[range]), y, load, by_step })
+        })
+        .collect()
+}
+
+/// Levels of one series over its own judged part.
+pub fn levels(series: &Series, most: usize) -> Levels {
+    let start = judged_from(series);
+    let (Some(&from), Some(&to)) = (series.t.get(start), series.t.last()) else { return Levels::default() };
+    let readings = series.t.len() - start;
+    if readings <= most {
+        let load = if series.load.is_empty() { Vec::new() } else { series.load[start..].to_vec() };
+        let by_step = series.by_step.iter().map(|row| row[start..].to_vec()).collect();
+        return Levels { x: series.x[start..].to_vec(), y: series.y[start..].to_vec(), load, by_step, floor: false };
+    }
+    collect(stretches(series, from, to, most).into_iter().flatten(), !series.load.is_empty())
+}
+
+/// The mean over workers of their levels in common stretches of time; stretches that some worker lacks are left out.
+pub fn mean_levels(parts: &[Vec<Option<Stretch>>], loaded: bool) -> Levels {
+    let count = parts.iter().map(Vec::len).min().unwrap_or(0);
+    let n = parts.len() as f64;
+    let mean = |k: usize| {
+        let mut sum = Stretch::default();
+        for part in parts {
+            let one = part[k].as_ref()?;
+            sum.x += one.x / n;
+            sum.y += one.y / n;
+            sum.load += one.load / n;
+            sum.by_step.resize(one.by_step.len(), 0.0);
+            sum.by_step.iter_mut().zip(&one.by_step).for_each(|(sum, count)| *sum += count / n);
+        }
+        Some(sum)
+    };
+    collect((0..count).filter_map(mean), loaded)
+}
+
+fn collect(points: impl Iterator<Item = Stretch>, loaded: bool) -> Levels {
+    let mut out = Levels::default();
+    for point in points {
+        out.x.push(point.x);
+        out.y.push(point.y);
+        if loaded {
+            out.load.push(point.load);
+        }
+        out.by_step.resize(point.by_step.len(), Vec::new());
+        out.by_step.iter_mut().zip(point.by_step).for_each(|(row, count)| row.push(count));
+    }
+    out
+}
+
+/// Abrupt jumps: changes between neighbours that stand out 6-fold from the usual ones, 3-fold from the changes right
+/// before and after (the steep beginning of a curve is no jump), and are at least `least`. More than one in six is no
+/// longer abrupt, and none is returned.
+pub fn jumps(y: &[f64], least: f64) -> Vec<(usize, f64)> {
+    let steps: Vec<f64> = y.windows(2).map(|w| w[1] - w[0]).collect();
+    let (Some(usual), Some(spread)) = (median(&steps), spread(&steps, RARE.get())) else { return Vec::new() };
+    let threshold = (CLEAR.get() * spread).max(least);
+    let found: Vec<(usize, f64)> = steps
+        .iter()
+        .enumerate()
+        .map(|(i, s)| (i, s - usual))
+        .filter(|&(i, size)| {
+            let beside = [i.checked_sub(1), Some(i + 1)].into_iter().flatten().filter_map(|k| steps.get(k));
+            size.abs() > threshold && beside.map(|s| (s - usual).abs()).all(|other| size.abs() > 3.0 * other)
+        })
+        .map(|(i, size)| (i + 1, size))
+        .collect();
+    if found.len() * 6 > steps.len() { Vec::new() } else { found }
+}
+
+/// Takes the jumps out of the levels.
+pub fn without_jumps(y: &[f64], jumps: &[(usize, f64)]) -> Vec<f64> {
+    let mut out = y.to_vec();
+    for &(at, size) in jumps {
+        out[at..].iter_mut().for_each(|v| *v -= size);
+    }
+    out
+}
+
+/// What is judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    pub raw: &'a [Levels],
+    /// The same less the jumps.
+    pub smooth: &'a [Levels],
+    pub jumps: &'a [Jump],
+    /// Rises of the high-water mark.
+    pub rises: &'a [Jump],
+    pub workers: usize,
+    /// Workers that were averaged into each series.
+    pub averaged: f64,
+    /// Steps of the axis that all workers span together.
+    pub total_span: f64,
+}

@@ -1,0 +1,9 @@
+//! From series to levels: stretches of equal time, falls to a floor, jumps, pools of workers.
+
+pub mod floor;
+pub mod jumping;
+pub mod lasting;
+pub mod level;
+pub mod pool;
+pub mod release;
+pub mod swing;

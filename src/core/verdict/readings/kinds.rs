@@ -1,0 +1,215 @@
+//! What was read, raw: one series for each worker incarnation, or one of the target as a whole, along the axis that it is judged on.
+//!
+//! Nothing is cut here, and a number is never made up for a reading that is missing.
+
+use super::census;
+use super::pool_count::PoolCount;
+use super::settled::FewPauses;
+use super::shares::Shares;
+use crate::model::{Axis, CountingSource, HostSample, Per, Resource, RunRecord, Sample, Series, WorkerId};
+use std::collections::HashMap;
+
+/// Seconds of an hour.
+const HOUR: f64 = 3600.0;
+
+/// The judged readings of one resource, with what the reader should know of them.
+#[derive(Debug, Clone, Default)]
+pub struct Readings {
+    pub axis: Option<Axis>,
+    pub series: Vec<Series>,
+    /// What was dropped or is worth less than it seems.
+    pub notes: Vec<ReadingNote>,
+}
+
+/// What the reader should know of the readings of a resource.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ReadingNote {
+    /// Readings without a request count, which were dropped.
+    Uncounted(Resource, u64),
+    /// Readings in which it could not be read.
+    Unread(Resource, u64),
+    /// Readings that were no number, or whose clock ran backwards.
+    Dropped(Resource, u64),
+    /// Workers whose request count ran backwards: of each the longest stretch without a break is judged.
+    Cut(Resource, u64),
+    /// tmpfs is measured on the whole host, for want of a control group of the target's own.
+    HostWide,
+    /// The levels in so many pauses of the load are judged, not those under load.
+    ByPauses(usize),
+    /// What pauses say that are too few to judge by.
+    FewPauses(FewPauses),
+}
+
+/// Each worker's readings of a level; `resource` is what notes are said of, if anything.
+pub fn of_workers(record: &RunRecord, resource: Option<Resource>, level: &dyn Fn(&Sample) -> Option<u64>) -> Readings {
+    let mut order: HashMap<WorkerId, usize> = HashMap::new();
+    let mut by_worker: Vec<(WorkerId, Vec<&Sample>)> = Vec::new();
+    for sample in &record.samples {
+        let index = *order.entry(sample.worker).or_insert_with(|| {
+            by_worker.push((sample.worker, Vec::new()));
+            by_worker.len() - 1
+        });
+        by_worker[index].1.push(sample);
+    }
+    let mut out = Readings::default();
+    let counted = record.samples.iter().any(|s| s.requests.is_some());
+    let hourly = record.meta.budgets.per == Per::Hour;
+    let shares =
+        if hourly || record.meta.counting.per_worker && counted { None } else { Shares::new(record, &by_worker) };
+    let axis = match (&shares, record.meta.counting.per_worker && counted) {
+        _ if hourly => Axis::Hours,
+        (_, true) => Axis::WorkerRequests,
+        (Some(_), _) => Axis::SharedRequests,
+        _ => Axis::Seconds,
+    };
+    out.axis = Some(axis);
+    let (mut uncounted, mut unread) = (0, 0);
+    for (worker, samples) in by_worker {
+        let mut one = Series { worker: Some(worker), ..Series::default() };
+        let born = samples.first().map_or(0.0, |s| s.t);
+        for sample in samples {
+            let Some(y) = level(sample) else {
+                unread += 1;
+                continue;
+            };
+            let x = match (axis, &shares) {
+                (Axis::WorkerRequests, _) => sample.requests.map(|r| r as f64),
+                (_, Some(shares)) => Some(shares.between(worker, born, sample.t)),
+                (Axis::Hours, _) => Some(sample.t / HOUR),
+                _ => Some(sample.t),
+            };
+            let Some(x) = x else {
+                uncounted += 1;
+                continue;
+            };
+            one.t.push(sample.t);
+            one.x.push(x);
+            one.y.push(y as f64);
+        }
+        out.series.push(one);
+    }
+    let Some(resource) = resource else { return out };
+    // A page is read less often than memory; only a log that doesn't mention a worker is worth a word.
+    if uncounted > 0 && record.meta.counting.source == CountingSource::AccessLog {
+        out.notes.push(ReadingNote::Uncounted(resource, uncounted));
+    }
+    if unread > 0 {
+        out.notes.push(ReadingNote::Unread(resource, unread));
+    }
+    out
+}
+
+/// Shared memory that workers have touched, as far as there came to be more of it on the host: who touches what was there already
+/// makes none. What others free meanwhile doesn't count against it.
+pub struct Touched {
+    /// What each worker had touched at first.
+    first: HashMap<WorkerId, u64>,
+    /// How much more there came to be since the start of the run, by time; empty where that isn't known.
+    more: Vec<(f64, u64)>,
+}
+
+impl Touched {
+    pub fn new(record: &RunRecord) -> Self {
+        let mut first = HashMap::new();
+        for sample in &record.samples {
+            if let Some(shared) = sample.shmem {
+                first.entry(sample.worker).or_insert(shared);
+            }
+        }
+        let (mut more, mut before) = (Vec::new(), None);
+        for (t, level) in record.host.iter().filter_map(|host| Some((host.t, host.shmem?))) {
+            let sum: u64 = more.last().map_or(0, |(_, sum)| *sum);
+            // Whoever freed as much as the level fell may have hidden that others made as much.
+            more.push((t, sum.saturating_add(level.abs_diff(before.unwrap_or(level)))));
+            before = Some(level);
+        }
+        Touched { first, more }
+    }
+
+    pub fn level(&self, sample: &Sample) -> Option<u64> {
+        let (shared, first) = (sample.shmem?, *self.first.get(&sample.worker)?);
+        // The next reading of the host: what this one has seen may be younger than the last.
+        let next = self.more.partition_point(|(t, _)| *t < sample.t);
+        let more = self.more.get(next).or(self.more.last());
+        Some(more.map_or(shared, |(_, more)| shared.min(first.saturating_add(*more))))
+    }
+}
+
+/// Readings of the target as a whole.
+pub fn of_pool(record: &RunRecord, resource: Resource) -> Readings {
+    match resource {
+        Resource::Rest => return of_account(record, resource, census::rest_levels(record)),
+        Resource::Processes => return of_account(record, resource, census::process_levels(record)),
+        _ => {}
+    }
+    let mut out = Readings::default();
+    let own = resource == Resource::Kernel || record.host.iter().any(|h| h.cgroup_shmem.is_some());
+    // A tmpfs that isn't mounted here, and SysV segments, show in the sum alone; old runs have the mounts alone.
+    let whole = record.host.iter().any(|h| h.shmem.is_some());
+    let value = |h: &HostSample| match resource {
+        Resource::Kernel => h.cgroup_kernel,
+        _ if own => h.cgroup_shmem,
+        _ if whole => h.shmem,
+        _ => h.tmpfs,
+    };
+    let (axis, one) = raw_pool_series(record, record.host.iter().filter_map(|h| Some((h.t, value(h)? as f64))));
+    out.axis = Some(axis);
+    if !one.y.is_empty() {
+        if !own {
+            out.notes.push(ReadingNote::HostWide);
+        }
+        out.series.push(one);
+    }
+    out
+}
+
+/// What censuses have of the whole target.
+fn of_account(record: &RunRecord, resource: Resource, levels: Vec<(f64, Option<f64>)>) -> Readings {
+    let unread = levels.iter().filter(|(_, level)| level.is_none()).count();
+    let (axis, one) = raw_pool_series(record, levels.into_iter().filter_map(|(t, level)| Some((t, level?))));
+    let note = (unread > 0).then_some(ReadingNote::Unread(resource, unread as u64));
+    let series = if one.y.is_empty() { Vec::new() } else { vec![one] };
+    Readings { axis: Some(axis), series, notes: note.into_iter().collect() }
+}
+
+/// A series of the target as a whole from its levels at some moments, and the axis it is on; nothing is cut yet.
+pub fn raw_pool_series(record: &RunRecord, levels: impl Iterator<Item = (f64, f64)>) -> (Axis, Series) {
+    let hourly = record.meta.budgets.per == Per::Hour;
+    let pool = if hourly { None } else { PoolCount::new(record) };
+    let time = if hourly { HOUR } else { 1.0 };
+    let mut one = Series::default();
+    for (t, y) in levels {
+        one.t.push(t);
+        one.x.push(pool.as_ref().map_or(t / time, |p| p.at(t)));
+        one.y.push(y);
+    }
+    let axis = match pool {
+        _ if hourly => Axis::Hours,
+        Some(_) => Axis::PoolRequests,
+        None => Axis::Seconds,
+    };
+    (axis, one)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::run::clean;
+
+    #[test]
+    fn what_others_free_does_not_hide_what_workers_touch_anew() {
+        const MIB: f64 = 1_048_576.0;
+        // What the worker has touched at last, where the host has so much more each second.
+        let touched = |more: f64| {
+            let mut run = clean();
+            run.samples.iter_mut().for_each(|s| s.shmem = Some((MIB + s.t * 0.1 * MIB) as u64));
+            run.host.iter_mut().for_each(|host| host.shmem = Some((4096.0 * MIB + host.t * more * MIB) as u64));
+            let (touched, last) = (Touched::new(&run), run.samples.last().unwrap());
+            touched.level(last).unwrap() as f64 / MIB
+        };
+        let all = touched(1.0);
+        assert!(all > 10.0, "{all}");
+        assert_eq!(touched(-3.0), all, "a file shrinks, of somebody else's");
+        assert!(touched(0.0) < 2.0, "it touches what was there");
+    }
+}

@@ -1,0 +1,13 @@
+//! The rule: from levels and models to the outcome of one resource, and why it is that.
+
+pub mod assess;
+pub mod class;
+pub mod condition;
+pub mod explain;
+pub mod finding;
+pub mod forecast;
+pub mod pages;
+pub mod parts;
+pub mod step_down;
+pub mod steps;
+pub mod youth;

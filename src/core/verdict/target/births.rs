@@ -1,0 +1,189 @@
+//! Whether each new worker is born bigger: an opcode cache, or a parent that leaks and is forked.
+//!
+//! A worker's life shows nothing of it, for each of them may be flat. What sizes at birth rise by from one to the next is held against the
+//! budget of memory for the requests that the pool serves meanwhile (or the hours).
+
+use crate::model::{Axis, Resource, RunRecord, Series};
+use crate::stats::{Estimate, Panel, Unit, median, theil_sen};
+use crate::thresholds::assess::ALPHA_LEAK;
+use crate::thresholds::births::{BIRTHS, WHOLE_LIFE};
+use crate::verdict::answer::doubt::{Doubt, Grown};
+use crate::verdict::answer::reason::{Because, Reason};
+use crate::verdict::readings::kinds::raw_pool_series;
+use crate::verdict::rule::finding::least_jump;
+use crate::verdict::{Finding, Interval, LeakClass, Outcome};
+
+/// Sizes at birth, in the order of births.
+struct Births {
+    /// When each was born: after how many requests of the whole pool, or hours.
+    x: Vec<f64>,
+    /// The middle of each life's levels: at first a new process hasn't taken yet what it is born with.
+    born: Vec<f64>,
+    quantum: f64,
+}
+
+impl Births {
+    /// Those of a pool's series of memory; `None` of too few.
+    fn of(record: &RunRecord, series: &[Series]) -> Option<Self> {
+        let span = |one: &Series| one.x.last().zip(one.x.first()).map_or(0.0, |(last, first)| last - first);
+        let life = median(&series.iter().map(span).filter(|life| *life > 0.0).collect::<Vec<_>>())?;
+        // Whoever served next to nothing has not taken yet what workers are born with, or is none of them.
+        let lived = series.iter().filter(|one| span(one) > WHOLE_LIFE.get() * life);
+        let mut born: Vec<(f64, f64)> = lived.filter_map(|one| Some((*one.t.first()?, median(&one.y)?))).collect();
+        born.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let (axis, of_pool) = raw_pool_series(record, born.into_iter());
+        let enough = axis != Axis::Seconds && of_pool.y.len() >= BIRTHS.get();
+        enough.then(|| Births { x: of_pool.x, born: of_pool.y, quantum: record.page() })
+    }
+
+    /// Growth per step of the axis over the births from this one on; `None` if nothing can be fitted.
+    fn growth_from(&self, from: usize) -> Option<Estimate> {
+        let unit = Unit { y: self.born[from..].to_vec(), columns: vec![self.x[from..].to_vec()] };
+        Some(Panel::new(&[unit], self.quantum)?.fit(&[0])?.coefficient(0))
+    }
+
+    /// Growth per step of the axis, if it is proven to be over the budget, and to go on in the second half.
+    fn leak(&self, budget: f64) -> Option<Interval> {
+        let half = self.born.len() / 2;
+        let (all, late) = (self.growth_from(0)?, self.growth_from(half)?);
+        let alpha = ALPHA_LEAK.get();
+        let growth = Interval {
+            estimate: all.value,
+            lower: all.lower(alpha),
+            upper: all.upper(alpha),
+            confidence: 1.0 - 2.0 * alpha,
+        };
+        // A single step is a slope, too, but not between most of the births.
+        let most = theil_sen(&self.x[half..], &self.born[half..])? > budget;
+        let rises = most && late.lower(alpha) > 0.0 && self.rise() >= least_jump(Resource::Memory, self.quantum);
+        (growth.lower > budget && rises).then_some(growth)
+    }
+
+    fn third(&self) -> usize {
+        self.born.len() / 3
+    }
+
+    /// What the last third is above the first, in the smallest and the largest alike.
+    fn rise(&self) -> f64 {
+        let (early, late) = (&self.born[..self.third()], &self.born[self.born.len() - self.third()..]);
+        let floor = |levels: &[f64]| levels.iter().copied().fold(f64::INFINITY, f64::min);
+        let ceiling = |levels: &[f64]| levels.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        (floor(late) - floor(early)).min(ceiling(late) - ceiling(early))
+    }
+
+    /// The same for a step of the axis.
+    fn rate(&self) -> f64 {
+        let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
+        self.rise() / (mean(&self.x[self.x.len() - self.third()..]) - mean(&self.x[..self.third()]))
+    }
+
+    /// Bytes from one birth to the next at this growth.
+    fn each(&self, rate: f64) -> f64 {
+        let span = self.x.last().zip(self.x.first()).map_or(0.0, |(last, first)| last - first);
+        rate * span / (self.x.len() - 1) as f64
+    }
+
+    fn ends(&self) -> (f64, f64) {
+        self.born.first().copied().zip(self.born.last().copied()).unwrap_or_default()
+    }
+}
+
+/// Makes the finding on memory a leak where workers are each born bigger, beyond doubt, and by more than they grow themselves: what they
+/// take in their lives ends with them.
+pub fn judge(record: &RunRecord, finding: &mut Finding, series: &[Series]) {
+    if finding.resource != Resource::Memory || finding.axis == Axis::Seconds {
+        return;
+    }
+    let Some(births) = Births::of(record, series) else { return };
+    let Some(growth) = births.leak(finding.budget) else { return };
+    let grow_more = |own: &Interval| own.estimate >= growth.lower;
+    if finding.outcome == Outcome::Leak && finding.growth.as_ref().is_some_and(grow_more) {
+        return;
+    }
+    let (from, to) = births.ends();
+    finding.outcome = Outcome::Leak;
+    finding.class = LeakClass::BornBigger;
+    finding.growth = Some(growth);
+    finding.reason = Reason::BornBigger { births: births.born.len(), each: births.each(growth.estimate) };
+    finding.evidence.because = Some(Because::Born { births: births.born.len(), from, to });
+    finding.settle = None;
+}
+
+/// What speaks against a pass though no leak is proven: the last births are bigger than the first, by more than is allowed.
+pub fn doubt(record: &RunRecord, finding: &Finding, series: &[Series]) -> Option<Doubt> {
+    if finding.resource != Resource::Memory || finding.outcome == Outcome::Leak || finding.axis == Axis::Seconds {
+        return None;
+    }
+    let births = Births::of(record, series)?;
+    let (from, to) = births.ends();
+    let grown = Grown { from, to, rate: births.rate(), allowed: finding.budget, axis: finding.axis };
+    let more = births.rise() >= least_jump(Resource::Memory, births.quantum) && grown.rate > finding.budget;
+    let each = births.each(grown.rate);
+    more.then_some(Doubt::Born { births: births.born.len(), grown, each })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::run::{record, told, worker};
+    use crate::verdict::judge;
+
+    /// Two slots of workers, each of which lives for ten seconds, at a size that depends on how many lived before.
+    fn lives(size: impl Fn(u64) -> u64) -> RunRecord {
+        let mut run = record(|_| 50 << 20, |_| 12);
+        for sample in &mut run.samples {
+            let life = (sample.t / 10.0) as u32;
+            sample.worker = worker(100 * sample.worker.pid + life);
+            sample.requests = sample.requests.map(|served| served % 100);
+            sample.anon = Some((10 << 20) + size(u64::from(life)));
+        }
+        run
+    }
+
+    #[test]
+    fn workers_that_are_born_bigger_and_bigger_are_a_leak() {
+        let verdict = judge(&lives(|life| life << 20));
+        assert_eq!(verdict.outcome, Outcome::Leak);
+        let memory = &verdict.findings[0];
+        assert_eq!(memory.class, LeakClass::BornBigger);
+        // Two are born, each a MiB bigger, while the pool serves two hundred requests.
+        let growth = memory.growth.unwrap();
+        assert!((growth.estimate / (1_048_576.0 / 200.0) - 1.0).abs() < 0.05, "{growth:?}");
+        assert!(growth.lower <= growth.estimate && growth.estimate <= growth.upper);
+        let told = told(&lives(|life| life << 20));
+        assert!(told.starts_with("t LEAKS: each new worker is born 488 KiB bigger, over 22 births"), "{told}");
+    }
+
+    /// Each of them is born a MiB bigger than the one before, and takes this much with each request of its own.
+    fn born_bigger_and_growing(own: u64) -> LeakClass {
+        let mut run = lives(|life| life << 20);
+        for sample in &mut run.samples {
+            sample.anon = sample.anon.map(|anon| anon + own * sample.requests.unwrap());
+        }
+        let verdict = judge(&run);
+        assert_eq!(verdict.outcome, Outcome::Leak);
+        verdict.findings[0].class
+    }
+
+    #[test]
+    fn what_grows_more_is_told_where_workers_grow_and_are_born_bigger() {
+        assert_eq!(born_bigger_and_growing(300), LeakClass::BornBigger);
+        assert_ne!(born_bigger_and_growing(30_000), LeakClass::BornBigger);
+    }
+
+    #[test]
+    fn workers_that_are_born_alike_or_grow_within_the_budget_are_none() {
+        let judged = |run: &RunRecord| {
+            let (axis, series) = crate::verdict::series(run, Resource::Memory);
+            let verdict = judge(run);
+            assert_eq!(axis, verdict.findings[0].axis);
+            (verdict.outcome == Outcome::Leak, doubt(run, &verdict.findings[0], &series).is_some())
+        };
+        assert_eq!(judged(&lives(|_| 0)), (false, false));
+        assert_eq!(judged(&lives(|life| 512 * life)), (false, false), "512 B in 100 requests");
+        // A parent that warms up, and has.
+        assert_eq!(judged(&lives(|life| life.min(3) << 20)), (false, false));
+        // One that grew once, and may again.
+        assert_eq!(judged(&lives(|life| (life / 7) << 23)), (false, true));
+    }
+}

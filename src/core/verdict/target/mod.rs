@@ -1,0 +1,7 @@
+//! The whole target: what isn't judged as a worker, and what speaks against a pass.
+
+pub mod account;
+pub mod births;
+pub mod counts;
+pub mod unjudged;
+pub mod whole;

@@ -1,0 +1,209 @@
+//! What the account of the whole target says against a pass beside what is judged of it: who worked, and who could not be read.
+
+use super::account::{Account, MOST_TOLD, Other, named};
+use super::unjudged::{self, growing};
+use crate::model::{Axis, Kin, Resource, RunRecord, WorkerId};
+use crate::thresholds::whole::{AT_REST, TELLING, WORKED, WORTH_NAMING};
+use crate::verdict::Outcome;
+use crate::verdict::answer::doubt::{Doubt, Work};
+use crate::verdict::answer::whole_target::RestProcess;
+use crate::verdict::readings::census::whole_levels;
+use crate::verdict::readings::series::pool_series;
+use std::collections::HashMap;
+
+/// Reasons against a pass in the account of the whole target; none of a run for which no account was kept then. What is judged
+/// of memory is `within` its budgets.
+pub fn doubts(record: &RunRecord, within: bool) -> Vec<Doubt> {
+    let mut out = Vec::new();
+    let account = Account::new(record);
+    out.extend(account.as_ref().and_then(Account::not_judged));
+    out.extend(unjudged::doubts(record));
+    out.extend(account.as_ref().and_then(Account::unreadable));
+    let account = account.as_ref().filter(|_| within);
+    out.extend(account.and_then(Account::one_of_the_rest_grew));
+    out.extend(account.filter(|_| out.is_empty()).and_then(Account::all_together_grew));
+    out
+}
+
+impl Account<'_> {
+    /// CPU seconds that the judged workers used.
+    fn judged_cpu(&self) -> f64 {
+        let mut ends: HashMap<WorkerId, (f64, f64)> = HashMap::new();
+        for sample in self.record.samples.iter().filter(|s| s.t >= self.from && s.t < self.to) {
+            let Some(cpu) = sample.cpu() else { continue };
+            let first = if self.is_old(sample.t) { cpu } else { 0.0 };
+            ends.entry(sample.worker).or_insert((first, cpu)).1 = cpu;
+        }
+        ends.values().map(|(first, last)| last - first).sum()
+    }
+
+    /// Whether requests were counted for the judged workers themselves.
+    fn judged_serve(&self) -> bool {
+        let counted = self.record.samples.iter().any(|sample| sample.requests.is_some_and(|served| served > 0));
+        self.record.meta.counting.per_worker && counted
+    }
+
+    /// Whether others did the work of the service that the judged processes belong to: those above and below them.
+    fn not_judged(&self) -> Option<Doubt> {
+        let judged = self.judged_cpu();
+        let mut service: Vec<Other> = self.others();
+        // Where the log names the judged processes, they have served: another program beside them is a service of its own.
+        let serves = self.judged_serve();
+        service.retain(|other| match other.last.kin {
+            // What lies beside is a service of its own, but where it was only concluded who serves.
+            Kin::Beside => !serves && self.record.meta.target.chosen.is_some(),
+            Kin::Above => !serves,
+            Kin::Below => other.last.same_program || !serves,
+        });
+        service.sort_by(|a, b| b.cpu.total_cmp(&a.cpu).then(a.last.id.cmp(&b.last.id)));
+        let others: f64 = service.iter().map(|other| other.cpu).sum();
+        let all = judged + others;
+        let telling = all >= TELLING.get();
+        let alike = |other: &Other| {
+            let stays = 2 * other.seen >= self.judged.len();
+            other.last.same_program
+                && other.last.kin == Kin::Below
+                && stays
+                && (!telling || other.cpu > AT_REST.get() * all)
+        };
+        let share = judged / all;
+        let (busy, work): (Vec<&Other>, _) = match telling {
+            true if share < WORKED.get() => {
+                (service.iter().filter(|other| other.cpu >= WORTH_NAMING.get() * others).collect(), Work::Most(share))
+            }
+            true => (service.iter().filter(|other| alike(other)).collect(), Work::Part(share)),
+            false => (service.iter().filter(|other| alike(other)).collect(), Work::Unknown),
+        };
+        let first = busy.first()?;
+        Some(Doubt::NotJudged {
+            who: named(first.last),
+            more: busy.len() as u64 - 1,
+            work,
+            choice: self.choice(busy.iter().map(|other| other.last.depth)),
+        })
+    }
+
+    /// Whether a process of the rest leaks by itself: others that give memory back must not hide it.
+    fn one_of_the_rest_grew(&self) -> Option<Doubt> {
+        let allowed = self.record.budget(Resource::Rest)?;
+        let mut rest: Vec<RestProcess> = self.rest();
+        // Who holds the most after all is at the front.
+        rest.truncate(MOST_TOLD);
+        let grew = rest.into_iter().find_map(|process| {
+            let (axis, one) = pool_series(self.record, process.levels.iter().copied())?;
+            let (outcome, grown) = growing(self.record, Resource::Rest, axis, &one, allowed)?;
+            (outcome == Outcome::Leak).then_some((process.who, grown))
+        });
+        grew.map(|(who, grown)| Doubt::HiddenGrew { who: Some(who), grown })
+    }
+
+    /// Whether all processes together leak more than workers and the rest may, those too that are there for a moment: some may hand
+    /// on what they hold.
+    fn all_together_grew(&self) -> Option<Doubt> {
+        let (axis, one) = pool_series(self.record, whole_levels(self.record))?;
+        let workers = self.judged.iter().map(|census| census.workers).max()?;
+        let workers = if axis == Axis::Hours { workers as f64 } else { 1.0 };
+        let allowed = workers * self.record.budget(Resource::Memory)? + self.record.budget(Resource::Rest)?;
+        let (outcome, grown) = growing(self.record, Resource::Memory, axis, &one, allowed)?;
+        // Who is counted as a worker changes from one to the next, so that it is seldom proven.
+        let may_leak = outcome != Outcome::Clean && grown.rate > allowed;
+        may_leak.then_some(Doubt::HiddenGrew { who: None, grown })
+    }
+
+    /// Whether for most of the time processes could not be read.
+    fn unreadable(&self) -> Option<Doubt> {
+        let blind = self.judged.iter().filter(|census| census.unreadable > 0);
+        let processes = self.judged.iter().map(|census| census.unreadable).max()?;
+        (2 * blind.count() > self.judged.len()).then_some(Doubt::Unreadable { processes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::account::{Beside, MIB, other, with};
+    use crate::model::OtherProcess;
+    use crate::verdict::answer::doubt::Choice;
+
+    fn told(run: &RunRecord) -> Vec<String> {
+        doubts(run, true).iter().map(crate::words::doubt_reason).collect()
+    }
+
+    #[test]
+    fn whoever_does_the_work_has_to_be_judged() {
+        let same = |cpu: f64| move |t: f64| OtherProcess { same_program: true, ..other(9, Kin::Below, MIB, cpu * t) };
+        let reason = |beside: Beside<'_>| told(&with(&[beside])).into_iter().next().unwrap_or_default();
+        let idle_sleeper = |_| other(9, Kin::Below, MIB, 0.0);
+        assert_eq!(reason(&idle_sleeper), "");
+        assert_eq!(reason(&same(0.0)), "", "a tracker of the same program that does nothing");
+        assert_eq!(
+            reason(&same(0.02)),
+            "PID 9 (shop) is not judged, though it runs the same program as what is judged, and works too: the judged \
+             processes used 83 % of the service's CPU time"
+        );
+        let busy = |t: f64| other(9, Kin::Below, MIB, 0.9 * t);
+        assert_eq!(reason(&busy), "", "the log says that the judged ones have served");
+        let uncounted = |beside: Beside<'_>| {
+            let mut run = with(&[beside]);
+            run.meta.counting.per_worker = false;
+            run.samples.iter_mut().for_each(|sample| sample.requests = None);
+            run
+        };
+        assert_eq!(
+            told(&uncounted(&busy)),
+            ["PID 9 (shop) is not judged, and did the work: the judged processes used 10 % of the service's CPU time"]
+        );
+        let above = |t: f64| other(9, Kin::Above, MIB, 0.9 * t);
+        let [Doubt::NotJudged { choice, .. }] = &doubts(&uncounted(&above), true)[..] else {
+            panic!("{:?}", told(&uncounted(&above)))
+        };
+        assert_eq!(choice, &Choice { workers: Some("self"), attached: false });
+        let database = |t: f64| other(9, Kin::Beside, MIB, 5.0 * t);
+        assert_eq!(reason(&database), "", "a service of its own");
+    }
+
+    #[test]
+    fn children_of_a_parent_without_work_are_judged_only_if_they_are_meant() {
+        let child = |_| OtherProcess { same_program: true, ..other(9, Kin::Below, MIB, 0.0) };
+        let mut run = with(&[&child]);
+        run.samples.iter_mut().for_each(|s| s.cpu_user = Some(0.0));
+        run.meta.config = serde_json::json!({ "attach": {} });
+        let [Doubt::NotJudged { work: Work::Unknown, choice, .. }] = &doubts(&run, true)[..] else {
+            panic!("{:?}", told(&run))
+        };
+        assert_eq!(choice, &Choice { workers: Some("children"), attached: true });
+    }
+
+    #[test]
+    fn what_one_gives_back_does_not_hide_what_another_keeps() {
+        let per_request = 1024.0 * 20.0;
+        let keeps = |t: f64| other(8, Kin::Above, 8.0 * MIB + t * per_request, 0.0);
+        let gives = |t: f64| other(9, Kin::Above, 64.0 * MIB - t * per_request, 0.0);
+        let run = with(&[&keeps, &gives]);
+        let [reason] = &told(&run)[..] else { panic!("{:?}", told(&run)) };
+        assert!(reason.starts_with("PID 8 (shop) grew from "), "{reason}");
+        let verdict = crate::verdict::judge(&run);
+        assert_eq!(verdict.exit, crate::verdict::ExitCode::Inconclusive);
+        assert_eq!(told(&with(&[&gives])), [""; 0], "nobody keeps anything");
+        // It warmed up, while the other gave back.
+        let warms_up = |t: f64| other(8, Kin::Above, 8.0 * MIB + (t - 30.0).clamp(0.0, 10.0) * MIB, 0.0);
+        assert_eq!(told(&with(&[&warms_up, &gives])), [""; 0]);
+    }
+
+    #[test]
+    fn memory_that_is_handed_on_to_a_fork_is_seen() {
+        let chain =
+            |grows: f64| move |t: f64| other(100 + (t / 3.0) as u32, Kin::Beside, 8.0 * MIB + t * grows * 20.0, 0.0);
+        let run = with(&[&chain(1024.0)]);
+        let [reason] = &told(&run)[..] else { panic!("{:?}", told(&run)) };
+        assert!(reason.starts_with("memory of all processes together grew from "), "{reason}");
+        assert_eq!(told(&with(&[&chain(0.0)])), [""; 0]);
+    }
+
+    #[test]
+    fn an_account_that_could_not_be_taken_is_no_pass() {
+        let mut blind = with(&[]);
+        blind.census.iter_mut().for_each(|census| census.unreadable = 2);
+        assert_eq!(doubts(&blind, true), [Doubt::Unreadable { processes: 2 }]);
+    }
+}
