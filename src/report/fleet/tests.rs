@@ -10,7 +10,7 @@ fn labels(pod: &str) -> Labels {
 /// A fleet with a series of each outcome.
 fn fleet() -> FleetReport {
     let judged =
-        |pod: &str, (record, verdict): (RunRecord, Verdict)| FleetSeries::judged(&labels(pod), &record, &verdict);
+        |pod: &str, (record, verdict): (RunRecord, Verdict)| FleetSeries::judged(&labels(pod), &record, &verdict, 1e3);
     let series = vec![
         judged("clean", fixture::warm_up()),
         FleetSeries::failed(&labels("away"), "http://127.0.0.1:9090: it answered with status 503; ask for less"),
@@ -27,7 +27,7 @@ fn fleet() -> FleetReport {
 #[test]
 fn the_surest_leak_comes_first_and_what_is_proven_clean_last() {
     insta::assert_snapshot!(fleet().terminal(false));
-    assert_eq!(fleet().totals(), Totals { leaks: 1, failed: 1, open: 1, clean: 1 });
+    assert_eq!(fleet().totals(), Totals { leaks: 1, failed: 1, open: 1, clean: 1, brief: 0 });
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn nothing_hostile_gets_through() {
     let (record, verdict) = fixture::hostile();
     let hostile = "\u{1b}[31m</script><img src=x>\u{202e}\"\n";
     let series =
-        vec![FleetSeries::judged(&labels(hostile), &record, &verdict), FleetSeries::failed(&labels("a"), hostile)];
+        vec![FleetSeries::judged(&labels(hostile), &record, &verdict, 1e3), FleetSeries::failed(&labels("a"), hostile)];
     let asked = vec![[hostile.into(), hostile.into(), hostile.into()]];
     let report = FleetReport::new(hostile.into(), asked, vec![hostile.into()], series);
     for text in [report.terminal(false), report.jsonl(), report.html()] {
