@@ -14,7 +14,7 @@ use super::{ReportError, text};
 use crate::fleet::written;
 use crate::model::{Resource, RunRecord};
 use crate::table::prometheus::Labels;
-use crate::verdict::{Finding, Gate, GateKind, Note, Outcome, Reason, Verdict};
+use crate::verdict::{Gate, GateKind, Note, Outcome, Verdict};
 use crate::words::fleet::Totals;
 use crate::words::{self, GateWords, Headline};
 use std::cmp::Ordering;
@@ -23,7 +23,8 @@ use std::path::{Path, PathBuf};
 /// Points of memory that are drawn of a series, and lives that are.
 const POINTS: usize = 48;
 const LIVES: usize = 24;
-/// The part of the time that is judged of which a life that has too few readings has less: it says nothing of the fleet.
+/// Readings below which a life says nothing, and the part of the time that is judged of which it has less: who is read seldom lives on.
+const FEW: usize = 10;
 const BRIEF: f64 = 0.1;
 /// Notes that are told on a terminal and a page; all of them are in the lines.
 const NOTES: usize = 12;
@@ -247,9 +248,8 @@ fn recorded_notes(verdict: &Verdict) -> Vec<String> {
 
 /// Whether what was judged of the last `seconds` is a life that was too short for anything to be said of it.
 fn is_brief(record: &RunRecord, verdict: &Verdict, seconds: f64) -> bool {
-    let few = |finding: &Finding| finding.reason == Reason::FewReadings;
     let short = record.meta.elapsed.is_some_and(|elapsed| elapsed < BRIEF * seconds);
-    verdict.outcome == Outcome::Inconclusive && short && verdict.findings.iter().all(few)
+    verdict.outcome == Outcome::Inconclusive && short && record.samples.len() < FEW
 }
 
 /// Memory over time, thinned to what can be seen.
