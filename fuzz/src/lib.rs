@@ -134,7 +134,11 @@ pub fn fleet(bytes: &[u8]) {
                     "http://127.0.0.1".into(),
                     Vec::new(),
                     Vec::new(),
-                    result.iter().take(3).map(|s| report::FleetSeries::judged(&s.metric, &record, &verdict)).collect(),
+                    result
+                        .iter()
+                        .take(3)
+                        .map(|s| report::FleetSeries::judged(&s.metric, &record, &verdict, 3600.0))
+                        .collect(),
                 );
                 harmless(&page.terminal(false));
                 harmless(&page.jsonl());

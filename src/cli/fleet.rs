@@ -212,11 +212,15 @@ pub fn fleet(arguments: &Arguments) -> Done {
     let done = asking.each(&mut joined, |gathered| judged(arguments, gathered))?;
 
     let labels = |place: usize| joined.groups.get(place).map_or_else(Labels::new, |group| shown(&group.labels));
-    let mut codes = Vec::new();
+    let (mut codes, mut brief) = (Vec::new(), Vec::new());
     let mut series = Vec::new();
     for (one, code) in done.judged {
+        if one.is_brief() {
+            brief.push(code)
+        } else {
+            codes.push(code)
+        }
         series.push(one);
-        codes.push(code);
     }
     let failed = done.failed.into_iter().map(|(place, why)| (labels(place), why));
     let lost = done.lost.into_iter().map(|(labels, why)| (shown(&labels), why));
@@ -226,6 +230,10 @@ pub fn fleet(arguments: &Arguments) -> Done {
     }
     let warnings: Vec<String> = server.warnings().iter().map(|warning| config::without_secrets(warning)).collect();
     let is_empty = series.is_empty();
+    // Lives that are too short for anything to be said keep no others from a pass, and aren't one by themselves.
+    if codes.is_empty() {
+        codes = brief;
+    }
     // What may be missing may leak, and nothing is no proof.
     if !warnings.is_empty() || is_empty {
         codes.push(ExitCode::Failure);
@@ -362,7 +370,8 @@ fn judged(arguments: &Arguments, gathered: &Gathered<'_>) -> Result<(FleetSeries
     let record = budgeted(arguments, gathered.table()?);
     let verdict = verdict::judge(&record);
     let code = exit_code(&record, &verdict, arguments.inconclusive);
-    Ok((FleetSeries::judged(&shown(&gathered.group.labels), &record, &verdict), code))
+    let seconds = arguments.since.0.as_secs_f64();
+    Ok((FleetSeries::judged(&shown(&gathered.group.labels), &record, &verdict, seconds), code))
 }
 
 /// Readings with what is allowed of them.

@@ -263,7 +263,7 @@ fn open(input: &Path) -> Result<(Box<dyn Read>, CutOff), String> {
     let file: Box<dyn Read> = if begin.starts_with(GZIP) {
         Box::new(Gzip { decoder: MultiGzDecoder::new(file), cut_off: CutOff::clone(&cut_off) })
     } else if begin.starts_with(ZSTD) {
-        Box::new(Zstd { frame: None, rest: Some(file) })
+        Box::new(Zstd { frame: None, rest: Some(AtEnd { inner: file, reached: false }) })
     } else {
         Box::new(file)
     };
@@ -293,27 +293,50 @@ impl<R: BufRead> Read for Gzip<R> {
 
 /// What zstd compressed, frame by frame: one after the other, as `zstd` appends them.
 struct Zstd<R: Read> {
-    frame: Option<StreamingDecoder<R, FrameDecoder>>,
+    frame: Option<StreamingDecoder<AtEnd<R>, FrameDecoder>>,
     /// What comes after the last frame.
-    rest: Option<R>,
+    rest: Option<AtEnd<R>>,
+}
+
+/// A reader that knows whether more was asked of it than there is.
+struct AtEnd<R> {
+    inner: R,
+    reached: bool,
+}
+
+impl<R: Read> Read for AtEnd<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.reached |= read == 0 && !buffer.is_empty();
+        Ok(read)
+    }
+}
+
+/// Why a frame of zstd can't be read. What is whole of one that is cut off, its decoder keeps to itself.
+fn broken(cut_off: bool) -> io::Error {
+    let what = match cut_off {
+        true => "what zstd compressed is cut off: `zstd -dc FILE | seepage analyze -` judges what came before",
+        false => "what zstd compressed is damaged",
+    };
+    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 impl<R: BufRead> Read for Zstd<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let broken = || io::Error::new(io::ErrorKind::InvalidData, "what zstd compressed is damaged or cut off");
         loop {
             if let Some(frame) = &mut self.frame {
-                let read = frame.read(buffer).map_err(|_| broken())?;
+                let read = frame.read(buffer);
+                let read = read.map_err(|_| broken(frame.get_ref().reached))?;
                 if read > 0 || buffer.is_empty() {
                     return Ok(read);
                 }
             }
             self.rest = self.frame.take().map(StreamingDecoder::into_inner).or(self.rest.take());
             let Some(mut rest) = self.rest.take() else { return Ok(0) };
-            if rest.fill_buf()?.is_empty() {
+            if rest.inner.fill_buf()?.is_empty() {
                 return Ok(0);
             }
-            self.frame = Some(StreamingDecoder::new(rest).map_err(|_| broken())?);
+            self.frame = Some(StreamingDecoder::new(rest).map_err(|_| broken(false))?);
         }
     }
 }

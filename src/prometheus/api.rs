@@ -70,8 +70,19 @@ impl Server {
     /// If the server can't be asked, or can't answer.
     pub fn query_range(&self, query: &str, range: &Range) -> Result<Vec<Series>, String> {
         let [start, end, step] = [range.start, range.end(), range.step].map(moment);
-        let fields = [("query", query), ("start", &start), ("end", &end), ("step", &step)];
-        let matrix: Matrix = self.ask("query_range", &fields, query)?;
+        self.matrix("query_range", &[("query", query), ("start", &start), ("end", &end), ("step", &step)], query)
+    }
+
+    /// The readings of a selector with a length of time behind it, up to now, at their own times.
+    ///
+    /// # Errors
+    /// If the server can't be asked, or can't answer.
+    pub fn query_now(&self, query: &str) -> Result<Vec<Series>, String> {
+        self.matrix("query", &[("query", query)], query)
+    }
+
+    fn matrix(&self, what: &str, fields: &[(&str, &str)], query: &str) -> Result<Vec<Series>, String> {
+        let matrix: Matrix = self.ask(what, fields, query)?;
         match matrix.result_type.as_str() {
             "matrix" => Ok(matrix.result),
             other => Err(format!("{}: expected series of `{}`, found a {}", self.name(), shown(query), shown(other))),

@@ -125,6 +125,8 @@ struct Answered {
     class: Option<LeakClass>,
     /// Why, in a sentence.
     reason: String,
+    /// What else a reader should know, a sentence each.
+    notes: Vec<String>,
     /// As what the table was read; null for a run directory.
     understood: Option<UnderstoodPart>,
 }
@@ -180,6 +182,7 @@ impl Answered {
             per: per.map(|p| p.0),
             class: finding.map(|f| f.class),
             reason: reason(record, verdict),
+            notes: words::notes(verdict),
             understood: record.meta.understood.as_deref().map(UnderstoodPart::from),
         }
     }

@@ -327,7 +327,10 @@ fn what_zstd_compressed_is_read_frame_by_frame() {
     assert_eq!(judged(&bench, &["x.csv.zst"])["verdict"], "leak");
     std::fs::write(bench.path().join("cut.csv.zst"), &packed[..packed.len() - 20]).unwrap();
     let cut = judged(&bench, &["cut.csv.zst"]);
-    assert_eq!(cut["error"], "cut.csv.zst: what zstd compressed is damaged or cut off");
+    assert_eq!(
+        cut["error"],
+        "cut.csv.zst: what zstd compressed is cut off: `zstd -dc FILE | seepage analyze -` judges what came before"
+    );
 }
 
 #[test]

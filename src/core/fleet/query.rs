@@ -58,8 +58,13 @@ impl Query {
     ///
     /// Without it, a server answers what it takes for the value at that moment, and nothing of what has ended by then.
     pub fn last_within(&self, window: f64) -> Option<String> {
+        Some(format!("last_over_time({})", self.all_within(window)?))
+    }
+
+    /// The query for all readings of each series of a selector within `window` seconds before a moment; `None` of an expression.
+    pub fn all_within(&self, window: f64) -> Option<String> {
         let (name, matchers) = self.selector.as_ref()?;
-        Some(format!("last_over_time({name}{{{matchers}}}[{:.0}ms])", (window * 1e3).max(1.0)))
+        Some(format!("{name}{{{matchers}}}[{:.0}ms]", (window * 1e3).max(1.0)))
     }
 
     /// The labels of an answer, without what was put into it, nor the name of the metric: that isn't whose the series is.

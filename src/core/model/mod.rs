@@ -35,7 +35,7 @@ pub use resource::{EvidenceClass, Resource};
 pub use sample::{DescriptorKinds, HostSample, LoadSample, Sample, SlowReading};
 pub use series::{Axis, Series};
 pub use thin::{MOST_READINGS, Reading, Thinner};
-pub use understood::{MemoryKind, TableDoubt, Taken, Understood};
+pub use understood::{MemoryKind, TableDoubt, Taken, Understood, Wider};
 pub use units::{
     Budget, Bytes, Per, Share, UnitError, amount_pattern, format_bytes, format_count, format_seconds, number_pattern,
     parse_amount, parse_number, unit_hint,

@@ -24,6 +24,9 @@ pub struct Sample {
     /// Resident shared memory, `RssShmem`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shmem: Option<u64>,
+    /// What holds more of the process than `anon` does, as a table has it beside: resident memory beside anonymous.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wider: Option<u64>,
     /// Memory in huge pages of hugetlbfs, `HugetlbPages`: it is in none of the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub huge: Option<u64>,
@@ -69,6 +72,7 @@ impl Sample {
             swap: None,
             file: None,
             shmem: None,
+            wider: None,
             huge: None,
             fds: None,
             threads: None,

@@ -11,8 +11,20 @@ pub struct Understood {
     pub unused: Vec<String>,
     /// What the column of memory holds.
     pub kind: MemoryKind,
+    /// The column that holds more of a process than the one that is judged, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wider: Option<Wider>,
     /// What keeps a pass from being earned.
     pub doubts: Vec<TableDoubt>,
+}
+
+/// A column that holds more of a process than the one that is judged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wider {
+    /// Its name.
+    pub column: String,
+    /// What it holds.
+    pub kind: MemoryKind,
 }
 
 /// One quantity, and where it was read.

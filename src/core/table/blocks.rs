@@ -9,7 +9,7 @@ use csv::ByteRecord;
 use std::io::Read;
 
 /// What the first line of a block of `top` begins with.
-const TOP: &[u8] = b"top - ";
+pub(super) const TOP: &[u8] = b"top - ";
 
 /// The time in a line that has nothing but a time, or is the first of `top`.
 pub(super) fn stamp(line: &[u8]) -> Option<&[u8]> {
@@ -40,6 +40,10 @@ pub(super) fn sheet<R: Read>(input: R) -> Result<Sheet<Blocks<R>>, TableError> {
             blocks.time = time.to_vec();
             continue;
         }
+        if blocks.top && text.starts_with(b"Threads:") {
+            let what = "it is of `top -H`, whose rows are threads, each with the memory of its whole process: record `top -b` without -H";
+            return Err(TableError::at(blocks.lines.number(), what));
+        }
         let names = !blocks.top || words(text).next() == Some(b"PID");
         if text.is_empty() || !names {
             continue;
@@ -51,8 +55,9 @@ pub(super) fn sheet<R: Read>(input: R) -> Result<Sheet<Blocks<R>>, TableError> {
         blocks.names = text.to_vec();
         blocks.within = true;
         // Names of several words stand apart by more than one space.
-        blocks.wide =
-            [&b"MEM USAGE"[..], b"CONTAINER ID"].iter().any(|name| text.windows(name.len()).any(|part| part == *name));
+        blocks.wide = [&b"MEM USAGE"[..], b"CONTAINER ID", b"CPU %  ", b"Control Group"]
+            .iter()
+            .any(|name| text.windows(name.len()).any(|part| part == *name));
         let header: Vec<Vec<u8>> =
             [b"timestamp".to_vec()].into_iter().chain(fields(text, blocks.wide).into_iter().map(renamed)).collect();
         blocks.command = command(&header[1..]).filter(|_| !blocks.wide);

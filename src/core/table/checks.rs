@@ -2,6 +2,7 @@
 
 use super::clock::Form;
 use super::collect::{Collector, Raw};
+use super::columns::Size;
 use super::course::Course;
 use super::names::is_known;
 use super::sizes;
@@ -61,6 +62,29 @@ impl Collector {
              --worker{of}, or choose rows with --where COLUMN=VALUE{set_back}; of \
              one process, keep one row of each moment"
         ))
+    }
+
+    /// Whether what is taken as memory, swapped memory and requests has any value.
+    pub(super) fn check_values(&self, courses: &[Course]) -> Result<(), String> {
+        let all = || courses.iter().flat_map(|course| &course.raws);
+        let of = |size: Option<&Size>| size.map(|size| size.index);
+        let [memory, swap] = [of(self.columns.memory.first()), of(self.columns.swap.as_ref())];
+        let (requests, none) =
+            (self.columns.requests, |read: fn(&Raw) -> Option<u64>| all().all(|raw| read(raw).is_none()));
+        let empty = [
+            (memory, none(|raw| raw.memory), "choose another with --memory; without the column, all else is judged"),
+            (swap, none(|raw| raw.swap), "choose another with --swap, or say by --swap none that there is none"),
+            (
+                requests,
+                none(|raw| raw.requests),
+                "choose another with --requests; without the column, growth is judged by the hour",
+            ),
+        ];
+        let found = empty.into_iter().find_map(|(index, is_empty, what)| Some((index.filter(|_| is_empty)?, what)));
+        found.map_or(Ok(()), |(index, what)| {
+            let name = self.header.get(index).map_or("", String::as_str);
+            Err(format!("column `{name}` has no value in any row: {what}"))
+        })
     }
 
     /// Whether what is taken as memory may be that of processes, all of it and that of each.

@@ -36,6 +36,8 @@ pub(super) struct Row<'a> {
     /// How the memory was written, where its unit is.
     pub written: Option<Written>,
     pub swap: Option<u64>,
+    pub shared: Option<u64>,
+    pub wider: Option<u64>,
     pub descriptors: Option<u64>,
     pub threads: Option<u64>,
     /// Requests per second.
@@ -61,6 +63,8 @@ pub(super) struct Raw {
     pub requests: Option<u64>,
     pub memory: Option<u64>,
     pub swap: Option<u64>,
+    pub shared: Option<u64>,
+    pub wider: Option<u64>,
     pub descriptors: Option<u64>,
     pub threads: Option<u64>,
     pub load: Option<f64>,
@@ -72,7 +76,8 @@ impl Raw {
     /// Whether all that was read is the same.
     pub fn is_as(&self, other: &Raw) -> bool {
         let all = |raw: &Raw| {
-            (raw.memory, raw.swap, raw.requests, raw.descriptors, raw.threads, raw.load.map(f64::to_bits), raw.pulse)
+            let sizes = [raw.memory, raw.swap, raw.shared, raw.wider];
+            (sizes, raw.requests, raw.descriptors, raw.threads, raw.load.map(f64::to_bits), raw.pulse)
         };
         all(self) == all(other)
     }
@@ -207,9 +212,11 @@ impl Collector {
             key,
             order: self.rows,
             t,
-            requests: reading.requests,
+            requests: reading.requests.filter(|_| self.columns.requests.is_some()),
             memory: reading.memory,
             swap: if self.columns.swap.is_some() { reading.swap } else { Some(0) },
+            shared: reading.shared,
+            wider: reading.wider,
             descriptors: reading.descriptors,
             threads: reading.threads,
             load: reading.load,
@@ -279,6 +286,7 @@ impl Collector {
         if courses.is_empty() {
             return Err("its memory is 0 in every row: expected what living processes have".into());
         }
+        self.check_values(&courses)?;
         self.check_sizes(&courses)?;
         if !self.sees_ends {
             let last = courses.iter().flat_map(|course| &course.raws).map(|raw| raw.t);
@@ -347,6 +355,7 @@ impl Collector {
                 samples.extend(life.iter().map(|raw| {
                     let mut sample = Sample::new(raw.t, id);
                     (sample.anon, sample.swap) = (raw.memory, raw.swap);
+                    (sample.shmem, sample.wider) = (raw.shared, raw.wider);
                     (sample.fds, sample.threads) = (raw.descriptors, raw.threads);
                     sample.requests = raw.requests.filter(|_| counts.pool.is_none());
                     sample

@@ -2,8 +2,8 @@
 
 use super::clock::{Clock, Form, unit};
 use super::names::{
-    BESIDE_CPU_TIME, DESCRIPTORS, KINDS, LOAD, MEANT, MEMORY_UNITS, PID, REQUESTS, SINCE_A_BEGINNING, START, SWAP,
-    THREADS, TIME, TIME_UNITS, UNIT, WORKER, load_test, may_be_swap, normal, split,
+    BESIDE_CPU_TIME, DESCRIPTORS, KINDS, LOAD, MEANT, MEMORY_UNITS, PID, REQUESTS, SHARED, SINCE_A_BEGINNING, START,
+    SWAP, THREADS, TIME, TIME_UNITS, UNIT, WORKER, is_share, may_be_swap, normal, split,
 };
 use super::values::{Numbers, is_missing, size};
 use super::{Mapping, host, metrics, shown};
@@ -18,6 +18,10 @@ pub(super) struct Columns {
     /// Place and unit of memory; of several columns, each is a worker's.
     pub memory: Vec<Size>,
     pub swap: Option<Size>,
+    /// Shared memory.
+    pub shared: Option<Size>,
+    /// The column that holds most of a process, if that is another than the judged one.
+    pub wider: Option<(Size, MemoryKind)>,
     /// Column of the unit of memory in each row.
     pub units: Option<usize>,
     /// Columns whose values together name a worker.
@@ -70,16 +74,18 @@ impl Columns {
     pub fn find(header: &[Vec<u8>], rows: &[ByteRecord], mapping: &Mapping, delimiter: u8) -> Result<Columns, String> {
         // A metric with labels is a column of that metric.
         let metrics: Vec<Option<String>> = header.iter().map(|name| metrics::of(name)).collect();
-        let plain = header
-            .iter()
-            .zip(&metrics)
-            .map(|(name, metric)| normal(metric.as_deref().unwrap_or(&String::from_utf8_lossy(name))));
+        let plain = header.iter().zip(&metrics).map(|(name, metric)| {
+            let plain = normal(metric.as_deref().unwrap_or(&String::from_utf8_lossy(name)));
+            // `%MEM` is no `MEM`.
+            if name.contains(&b'%') && !plain.is_empty() { plain + "_percent" } else { plain }
+        });
         let plain = plain.collect();
         let labelled = metrics.iter().map(Option::is_some).collect();
         let mut names = Names { header, plain, labelled, rows, mapping, delimiter, mapped: Vec::new() };
         names.give_way();
         let names = names;
         names.not_of_a_load_test()?;
+        names.not_in_pages()?;
         let whole =
             |what, mapped, known| Ok::<_, String>(names.only::<()>(what, mapped, known, &[])?.map(|(index, _)| index));
         let (time, clocks) = names.time()?;
@@ -111,8 +117,15 @@ impl Columns {
         (columns.memory, columns.kind) = names.memory(&columns)?;
         names.each_once(&columns)?;
         if columns.memory.is_empty() && columns.descriptors.is_none() && columns.threads.is_none() {
+            let is_share = |plain: &String| is_share(plain) && plain.contains("mem");
+            if let Some(share) = names.plain.iter().position(is_share) {
+                return Err(names.share(share));
+            }
             columns.memory = names.one_for_each_worker(&columns)?;
         }
+        let one = columns.memory.len() == 1;
+        columns.shared = names.with_values(SHARED).filter(|_| one).map(|(i, unit)| names.unit(i, unit)).transpose()?;
+        columns.wider = names.wider(&columns)?;
         columns.units = names.units().filter(|_| !columns.memory.is_empty());
         columns.unused = (0..header.len()).filter(|index| !columns.uses(*index)).collect();
         columns.clocks = clocks;
@@ -133,11 +146,17 @@ impl Columns {
         ))
     }
 
+    /// All columns of sizes.
+    pub fn sizes(&self) -> impl Iterator<Item = &Size> {
+        let wider = self.wider.iter().map(|(size, _)| size);
+        self.memory.iter().chain(&self.swap).chain(&self.shared).chain(wider)
+    }
+
     pub fn uses(&self, index: usize) -> bool {
         let time = self.time.iter().any(|time| time.index == index || time.date == Some(index));
         let one = [self.units, self.requests, self.pid, self.start, self.descriptors, self.threads, self.load];
         time || one.contains(&Some(index))
-            || self.memory.iter().chain(&self.swap).any(|size| size.index == index)
+            || self.sizes().any(|size| size.index == index)
             || self.workers.contains(&index)
             || self.filters.iter().any(|(filter, _)| *filter == index)
     }
@@ -211,7 +230,7 @@ impl Names<'_> {
     }
 
     /// Columns with one of these names, with their unit if the name ends in one.
-    fn known<U: Copy>(&self, known: &[&str], units: &[(&str, U)]) -> Vec<(usize, Option<U>)> {
+    pub fn known<U: Copy>(&self, known: &[&str], units: &[(&str, U)]) -> Vec<(usize, Option<U>)> {
         let one = |(index, plain): (usize, &String)| {
             if known.contains(&plain.as_str()) {
                 return Some((index, None));
@@ -243,19 +262,6 @@ impl Names<'_> {
             [one] => Ok(Some(*one)),
             [first, second, ..] => Err(self.either(what, first.0, second.0)),
         }
-    }
-
-    /// Refuses what tools that send a load write: it has no memory, and its times and counts are of requests.
-    fn not_of_a_load_test(&self) -> Result<(), String> {
-        let Some(tool) = load_test(&self.plain).filter(|_| self.mapping.memory.is_none()) else { return Ok(()) };
-        if KINDS.iter().any(|(_, known)| !self.known(known, &MEMORY_UNITS).is_empty()) {
-            return Ok(());
-        }
-        Err(format!(
-            "it is {tool}'s record of requests, without the memory of who answers them: record that beside it (`seepage \
-             attach`, `pidstat -r`, or Prometheus), and judge that by the hour; found: {}",
-            self.list()
-        ))
     }
 
     /// Whether the user says that there is no column of swapped memory.
@@ -388,16 +394,15 @@ impl Names<'_> {
                 return Ok((self.listed(name, columns)?, MemoryKind::Unknown));
             }
             let index = self.mapped("memory", name)?;
+            if is_share(&self.plain[index]) {
+                return Err(self.share(index));
+            }
             let (base, unit) = split(&self.plain[index], &MEMORY_UNITS);
             let kind = KINDS.iter().find(|(_, known)| known.contains(&base)).map_or(MemoryKind::Unknown, |(k, _)| *k);
             return Ok((vec![self.unit(index, unit)?], kind));
         }
         // A column without a value serves only if there is no other.
-        let all_missing = |index: usize| {
-            !self.rows.is_empty()
-                && self.rows.iter().all(|row| row.get(index).is_none_or(|v| is_missing(v.trim_ascii())))
-        };
-        let has_values = |(index, _): &(usize, Option<u64>)| !all_missing(*index);
+        let has_values = |(index, _): &(usize, Option<u64>)| !self.all_missing(*index);
         let any = KINDS.iter().any(|(_, known)| self.known(known, &MEMORY_UNITS).iter().any(has_values));
         for (kind, known) in KINDS {
             let found = self.known(known, &MEMORY_UNITS);
@@ -420,6 +425,11 @@ impl Names<'_> {
             }
         }
         Ok((Vec::new(), MemoryKind::Unknown))
+    }
+
+    pub fn all_missing(&self, index: usize) -> bool {
+        !self.rows.is_empty()
+            && self.rows.iter().all(|row| row.get(index).is_none_or(|value| is_missing(value.trim_ascii())))
     }
 
     /// Whether a column has words that differ from row to row.

@@ -44,7 +44,8 @@ impl Begin {
                 comment = Some((number, text.trim_ascii()));
                 continue;
             }
-            let delimiter = delimiter(line);
+            let below = || head.split(|b| *b == b'\n').skip(number as usize).map(<[u8]>::trim_ascii);
+            let delimiter = delimiter(line, below().filter(|row| !row.is_empty() && !row.starts_with(b"#")));
             let names = fields(line, delimiter);
             let first = line.to_vec();
             let mut begun =
@@ -76,7 +77,23 @@ impl Begin {
     pub fn check(&self) -> Result<(), TableError> {
         let value = |name: &Vec<u8>| name.first().is_some_and(|b| b.is_ascii_digit() || *b == b'-');
         // A row that begins with its time may end in words.
-        let begins = self.header.first().is_some_and(|first| clock::is_time(first));
+        let begins = self.header.first().is_some_and(|first| {
+            // Logs have their times in brackets.
+            clock::is_time(first) || first.starts_with(b"[") && first.get(1).is_some_and(u8::is_ascii_digit)
+        });
+        let is_pair = |name: &&Vec<u8>| {
+            let word = name.iter().take_while(|b| b.is_ascii_alphanumeric() || b"_.-".contains(b)).count();
+            word > 0 && name.get(word) == Some(&b'=')
+        };
+        let pairs = self.header.iter().filter(is_pair).count();
+        if !self.commented && pairs > 1 && 2 * pairs >= self.header.len() {
+            let what = format!(
+                "expected a line with the names of the columns, found pairs of names and values, `{}`: write them as JSON, an object a line, or \
+                 as CSV",
+                shown(&self.first)
+            );
+            return Err(TableError::at(self.line, what));
+        }
         if !self.commented && (begins || self.header.iter().all(value)) {
             let what = format!(
                 "expected a line with the names of the columns, found `{}`: put one above it",
@@ -134,8 +151,12 @@ fn is_separator(line: &[u8]) -> bool {
     line.len() <= 5 && line.get(..4).is_some_and(|begin| begin.eq_ignore_ascii_case(b"sep="))
 }
 
-/// The delimiter that the first line has most of, outside quotes; a space if it has none and several words.
-fn delimiter(first: &[u8]) -> u8 {
+/// Rows that are looked at for what parts their fields.
+const ROWS: usize = 20;
+
+/// The delimiter by which most rows have as many fields as the first line; of equals, one that is no mark in numbers or texts, as a comma is.
+/// Without rows, that of which the line has most, outside quotes; a space if it has none and several words.
+fn delimiter<'a>(first: &[u8], rows: impl Iterator<Item = &'a [u8]>) -> u8 {
     let mut counts = [(b',', 0), (b';', 0), (b'\t', 0)];
     let mut quoted = false;
     for byte in first {
@@ -147,8 +168,17 @@ fn delimiter(first: &[u8]) -> u8 {
     if counts.iter().all(|(_, count)| *count == 0) && words(first).count() > 1 {
         return b' ';
     }
+    let rows: Vec<&[u8]> = rows.take(ROWS).collect();
+    let fits = |delimiter: u8| {
+        let names = fields(first, delimiter).len();
+        rows.iter().filter(|row| fields(row, delimiter).len() == names).count()
+    };
+    let best = counts.iter().filter(|(_, count)| *count > 0).map(|(delimiter, count)| {
+        let fits = fits(*delimiter);
+        ((fits, fits > 0 && *delimiter != b',', *count), *delimiter)
+    });
     // Of equals, the last wins: let that be the comma.
-    counts.iter().rev().max_by_key(|(_, count)| *count).map_or(b',', |(delimiter, _)| *delimiter)
+    best.rev().max_by_key(|(how, _)| *how).map_or(b',', |(_, delimiter)| delimiter)
 }
 
 /// The fields of one line.

@@ -76,6 +76,11 @@ impl<R: Read> Vmstat<R> {
         let Some([free, buff, cache]) =
             value("free").zip(value("buff")).zip(value("cache")).map(|((a, b), c)| [a, b, c])
         else {
+            if self.names.iter().any(|name| name == b"inact") {
+                return Err("it is of `vmstat -a`, which has active and inactive pages in the place of buff and cache, so that what is used \
+                            isn't known: record `vmstat -t` without -a"
+                    .into());
+            }
             return Err(format!(
                 "expected a row of `vmstat -t` with free, buff and cache, found `{}`",
                 shown(self.lines.text())

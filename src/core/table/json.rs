@@ -17,7 +17,10 @@ const LONGEST: u64 = 256 << 20;
 
 /// Whether a table with this first line is JSON.
 pub(super) fn is_json(first: &[u8]) -> bool {
-    first.starts_with(b"{") || first.starts_with(b"[")
+    let list = |rest: &[u8]| rest.trim_ascii().first().is_none_or(|b| b"{[]".contains(b));
+    // What has a time in brackets is a log.
+    first.starts_with(b"{")
+        || first.strip_prefix(b"[").is_some_and(|rest| list(rest) || rest.ends_with(b"]") && !rest.contains(&b'['))
 }
 
 /// Reads all values of `input`.

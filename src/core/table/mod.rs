@@ -34,12 +34,14 @@ mod records;
 mod rounding;
 mod series;
 mod sheet;
+mod sizeless;
 mod sizes;
 mod timed;
 mod times;
 mod told;
 mod values;
 mod wide;
+mod wider;
 mod zone;
 
 use crate::model::{Budgets, CountingSource, Per, RunRecord, Sample};
@@ -106,6 +108,7 @@ pub fn usual_budgets(record: &RunRecord) -> Budgets {
     let usual = Budgets::usual(if counted { Per::Request } else { Per::Hour });
     Budgets {
         memory: usual.memory.filter(|_| has(|s| s.anon)),
+        shared: usual.shared.filter(|_| has(|s| s.shmem)),
         descriptors: usual.descriptors.filter(|_| has(|s| s.fds)),
         threads: usual.threads.filter(|_| has(|s| s.threads)),
         // A process alone is no pool that could become larger.
@@ -150,6 +153,29 @@ const EXPORT: &str = "it is a database of SQLite, such as procpath records: expo
                       \"SELECT ts AS timestamp, stat_pid AS pid, stat_starttime AS start, stat_rss * (SELECT value FROM meta \
                       WHERE key = 'page_size') AS rss_bytes, stat_num_threads AS threads FROM record ORDER BY ts\"";
 
+/// What files begin with that are packed in a way that isn't read, what they are called, and how to get at what is in them.
+const PACKED: [(&[u8], &str, &str); 6] = [
+    (b"\xfd7zXZ\0", "xz", "xz -dc FILE | seepage analyze -"),
+    (b"BZh", "bzip2", "bzip2 -dc FILE | seepage analyze -"),
+    (b"\x04\x22\x4d\x18", "lz4", "lz4 -dc FILE | seepage analyze -"),
+    (b"7z\xbc\xaf\x27\x1c", "7z", "7z x -so FILE | seepage analyze -"),
+    (b"PK\x03\x04", "zip", "unzip -p FILE | seepage analyze -; a spreadsheet (.xlsx, .ods) is saved as CSV first"),
+    (b"\x1f\x8b", "gzip twice", "gzip -dc FILE | seepage analyze -"),
+];
+/// What an archive of tar has, and where.
+const TAR: (&[u8], usize) = (b"ustar", 257);
+
+/// Refuses what is packed in a way that isn't read.
+fn not_packed(head: &[u8]) -> Result<(), TableError> {
+    if let Some((_, by, how)) = PACKED.iter().find(|(begin, ..)| head.starts_with(begin)) {
+        return Err(TableError::whole(format!("it is packed by {by}: {how}")));
+    }
+    if head.get(TAR.1..).is_some_and(|rest| rest.starts_with(TAR.0)) {
+        return Err(TableError::whole("it is an archive of tar: unpack it, and judge the files that are in it"));
+    }
+    Ok(())
+}
+
 /// Reads a table; `name` becomes the name of the run. Names of columns are compared without regard to case, and `-`,
 /// `_`, spaces and brackets are alike.
 ///
@@ -158,6 +184,7 @@ const EXPORT: &str = "it is a database of SQLite, such as procpath records: expo
 pub fn read(mut input: impl Read, name: &str, mapping: &Mapping) -> Result<Table, TableError> {
     let mut head = Vec::new();
     input.by_ref().take(HEAD).read_to_end(&mut head)?;
+    not_packed(&head)?;
     match encoding::of(&head) {
         Some(utf16) => {
             let input = Cursor::new(head).chain(input);
@@ -177,7 +204,7 @@ fn read_text(mut input: impl Read, name: &str, mapping: &Mapping) -> Result<Tabl
     if head.starts_with(SQLITE) {
         return Err(TableError::whole(EXPORT));
     }
-    if head.starts_with(b"\x1f\x8b") || head.contains(&0) {
+    if head.contains(&0) {
         return Err(TableError::whole(
             "it is no text: expected a table, such as CSV with the names of its columns above",
         ));

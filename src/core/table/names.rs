@@ -67,6 +67,19 @@ pub(super) const KINDS: [(MemoryKind, &[&str]); 7] = [
     (MemoryKind::Proportional, PROPORTIONAL),
     (MemoryKind::Host, HOST),
 ];
+/// What a container is charged with, all of its page cache included.
+const CHARGED: &[&str] = &["container_memory_usage"];
+/// Kinds of memory of which each holds more of a process than those before. Address space is none of them: who reserves it holds nothing.
+pub(super) const WIDER: [(MemoryKind, &[&str]); 6] = [
+    (MemoryKind::Anonymous, ANONYMOUS),
+    (MemoryKind::Private, PRIVATE),
+    (MemoryKind::Proportional, PROPORTIONAL),
+    (MemoryKind::Resident, RESIDENT),
+    (MemoryKind::WorkingSet, WORKING_SET),
+    (MemoryKind::Unknown, CHARGED),
+];
+/// Shared memory that a process has touched. What `top` calls `SHR` has files in it, too.
+pub(super) const SHARED: &[&str] = &["rss_shmem", "rssshmem", "shmem", "shmem_rss", "container_memory_shmem"];
 pub(super) const SWAP: &[&str] = &["swap", "vmswap", "vm_swap", "container_memory_swap"];
 /// Names of a column that says the unit in which memory stands in its row.
 pub(super) const UNIT: &[&str] = &["unit", "units", "memory_unit", "mem_unit", "rss_unit", "size_unit", "uom"];
@@ -92,7 +105,7 @@ pub(super) const THREADS: &[&str] = &["threads", "num_threads", "nthreads", "nlw
 pub(super) const LOAD: &[&str] = &["load", "rps", "requests_per_second"];
 /// What stands beside a column `TIME` of `ps` and `top`, which is CPU time.
 pub(super) const BESIDE_CPU_TIME: &[&str] =
-    &["cpu", "pcpu", "tty", "tt", "stat", "command", "cmd", "comm", "ni", "pr", "c"];
+    &["cpu", "cpu_percent", "pcpu", "tty", "tt", "stat", "command", "cmd", "comm", "ni", "pr", "c"];
 
 /// What the ends of names of times mean in seconds.
 pub(super) const TIME_UNITS: [(&str, f64); 12] = [
@@ -110,8 +123,10 @@ pub(super) const TIME_UNITS: [(&str, f64); 12] = [
     ("days", 86_400.0),
 ];
 
-/// Units in bytes of whole names: of `sar`, of psrecord's text and CSV, of CloudWatch's agent, and of Node's `process.memoryUsage()`.
-pub(super) const MEANT: [(&str, u64); 6] = [
+/// Units in bytes of whole names: of cAdvisor, of `sar`, of psrecord's text and CSV, of CloudWatch's agent, and of Node's `process.memoryUsage()`.
+pub(super) const MEANT: [(&str, u64); 8] = [
+    ("container_memory_rss", 1),
+    ("container_memory_swap", 1),
     ("kbmemused", 1 << 10),
     ("mem_real", 1 << 20),
     ("real_mb", 1 << 20),
@@ -160,11 +175,18 @@ pub(super) fn may_be_swap(plain: &str) -> bool {
     plain.contains("swap") && !OTHER.iter().any(|other| plain.contains(other)) && !plain.split('_').any(moves)
 }
 
+/// Whether a column with this name has shares of something, not sizes.
+pub(super) fn is_share(plain: &str) -> bool {
+    const WORDS: [&str; 9] =
+        ["percent", "percentage", "pct", "perc", "pmem", "memperc", "ratio", "utilization", "utilisation"];
+    plain.split('_').any(|word| WORDS.contains(&word))
+}
+
 /// Whether a column or metric with this name would be read.
 pub(super) fn is_known(name: &str) -> bool {
     let plain = normal(name);
     let base = split(&plain, &MEMORY_UNITS).0;
-    let lists = [REQUESTS, SWAP, START, DESCRIPTORS, THREADS, LOAD];
+    let lists = [REQUESTS, SWAP, SHARED, START, DESCRIPTORS, THREADS, LOAD];
     let kinds = KINDS.iter().map(|(_, names)| *names);
     lists.into_iter().chain(kinds).any(|names| names.contains(&plain.as_str()) || names.contains(&base))
 }

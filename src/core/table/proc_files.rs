@@ -1,6 +1,6 @@
 //! What `grep` and `cat` print of `/proc/PID/status`, `smaps` and `smaps_rollup` below a time, again and again.
 
-use super::blocks::stamp;
+use super::blocks::{TOP, stamp};
 use super::clock;
 use super::lines::Lines;
 use super::records::{MOST_NAMES, Pairs, Source};
@@ -12,7 +12,8 @@ use std::io::Read;
 /// What `smaps` has of each mapping: the process has the sum.
 const SUMMED: [&str; 4] = ["Rss", "Pss", "Anonymous", "Swap"];
 /// These, and what `status` has, are worth a column.
-const KEPT: [&str; 10] = ["Rss", "Pss", "Anonymous", "Swap", "Name", "Pid", "VmRSS", "RssAnon", "VmSwap", "Threads"];
+const KEPT: [&str; 11] =
+    ["Rss", "Pss", "Anonymous", "Swap", "Name", "Pid", "VmRSS", "RssAnon", "RssShmem", "VmSwap", "Threads"];
 /// Processes under one time.
 const MOST_PROCESSES: usize = 100_000;
 
@@ -74,6 +75,10 @@ pub(super) fn is_text(head: &[u8]) -> bool {
         }
     };
     let Some(mut text) = lines.next() else { return false };
+    // `top -H` has a line of threads below its time, as `status` has.
+    if text.starts_with(TOP) {
+        return false;
+    }
     if stamp(text).is_some() {
         let Some(next) = lines.next() else { return false };
         text = next;

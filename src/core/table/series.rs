@@ -5,7 +5,7 @@ use super::collect::{Collector, Row};
 use super::columns::{Columns, Size, TimeColumn};
 use super::gaps::{self, Gaps};
 use super::names::{KINDS, MEMORY_UNITS, normal, split};
-use super::{Mapping, Table, sizes};
+use super::{Mapping, RequestsAre, Table, sizes};
 use crate::model::MemoryKind;
 use std::borrow::Cow;
 
@@ -96,7 +96,8 @@ pub fn of_series(name: &str, asked: &Asked, series: &[Readings], (gap, until): (
         ));
     }
     let mut header = vec!["time", asked.memory.as_str()];
-    let [swap, requests, start] = [&asked.swap, &asked.requests, &asked.start].map(|query| {
+    let counted = asked.requests.clone().filter(|_| series.iter().any(counts));
+    let [swap, requests, start] = [&asked.swap, &counted, &asked.start].map(|query| {
         header.push(query.as_deref()?);
         Some(header.len() - 1)
     });
@@ -117,7 +118,11 @@ pub fn of_series(name: &str, asked: &Asked, series: &[Readings], (gap, until): (
     };
     let header: Vec<Vec<u8>> = header.iter().map(|name| name.as_bytes().to_vec()).collect();
     let mut collector = Collector::default();
-    collector.has(&columns, &header, &Mapping::default());
+    let mapping = Mapping { requests_are: counted.is_some().then_some(RequestsAre::Running), ..Mapping::default() };
+    collector.has(&columns, &header, &mapping);
+    if counted.is_none() && asked.requests.is_some() {
+        collector.remark("the count of requests never changes: growth is judged by the hour".into());
+    }
     let units = [memory_unit, swap_unit];
     let mut gaps = Gaps::default();
     for one in series {
@@ -128,6 +133,12 @@ pub fn of_series(name: &str, asked: &Asked, series: &[Readings], (gap, until): (
     collector.until = Some(until);
     gaps.told().into_iter().for_each(|told| collector.remark(told));
     collector.finish(name)
+}
+
+/// Whether the count of requests changes.
+fn counts(series: &Readings) -> bool {
+    let mut counts = series.rows.iter().map(|row| row.requests).filter(|count| count.is_finite());
+    counts.next().is_some_and(|first| counts.any(|count| count != first))
 }
 
 /// Adds the readings of a series, and says what gaps it has.
@@ -208,6 +219,26 @@ mod tests {
         assert_eq!((memory.outcome, memory.axis), (verdict::Outcome::Leak, Axis::Hours));
         let hourly = memory.growth.unwrap().estimate;
         assert!((hourly / (100.0 * 1024.0 * 120.0) - 1.0).abs() < 0.02, "{hourly}");
+    }
+
+    #[test]
+    fn a_count_that_never_changes_is_none_to_judge_by() {
+        let asked = Asked { requests: Some("http_requests_total".into()), ..asked(false) };
+        for count in [0.0, 12_345.0, f64::NAN] {
+            let mut rows = readings(720, |i| 100_000.0 + 100.0 * i as f64 + noise(i));
+            rows.iter_mut().for_each(|row| row.requests = count);
+            let still = table(&asked, rows);
+            assert!(still.notes.iter().any(|note| note.contains("judged by the hour")), "{:?}", still.notes);
+            let mut record = still.record;
+            record.meta.budgets = crate::table::usual_budgets(&record);
+            let verdict = verdict::judge(&record);
+            assert_eq!((verdict.outcome, verdict.findings[0].axis), (verdict::Outcome::Leak, Axis::Hours), "{count}");
+        }
+        let mut rows = readings(100, |i| 100_000.0 + noise(i));
+        rows.iter_mut().zip(0u32..).for_each(|(row, i)| row.requests = f64::from(i * 7919 % 61));
+        let series = [Readings { name: "x".into(), rows }];
+        let refused = of_series("x", &asked, &series, (2.5 * STEP, 2e9)).unwrap_err();
+        assert!(refused.contains("expected the requests served so far") && !refused.contains("--"), "{refused}");
     }
 
     #[test]

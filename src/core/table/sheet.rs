@@ -129,6 +129,9 @@ pub(super) fn read(
         collector.torn(line);
     }
     let grouped = fields.numbers.settled().map_err(TableError::whole)?;
+    if mapping.decimal.is_some() && !fields.numbers.decided {
+        collector.remark("--decimal had no effect: no number has a point or a comma that may be either".into());
+    }
     collector.read_with(&fields.clock, grouped, fields.own_unit);
     Ok(())
 }
@@ -167,6 +170,8 @@ impl Fields<'_> {
             t: self.time(row)?,
             requests: count(self, c.requests)?.map(|(count, _)| count),
             swap: self.whole(row, c.swap)?.map(|(swap, _)| swap),
+            shared: self.whole(row, c.shared)?.map(|(shared, _)| shared),
+            wider: self.whole(row, c.wider.map(|(size, _)| size))?.map(|(wider, _)| wider),
             descriptors: count(self, c.descriptors)?.map(|(count, _)| count),
             threads: count(self, c.threads)?.map(|(count, _)| count),
             load: self.number(row, c.load)?,
@@ -243,10 +248,7 @@ impl Fields<'_> {
         }
         let expected = "a number, or nothing where it is missing";
         let value = self.numbers.read(text, &self.header[index]).ok_or_else(|| self.wrong(index, text, expected))?;
-        if value.unit.is_some()
-            && unit == Some(1)
-            && !self.columns.memory.iter().chain(&self.columns.swap).any(|s| s.index == index)
-        {
+        if value.unit.is_some() && unit == Some(1) && !self.columns.sizes().any(|s| s.index == index) {
             return Err(self.wrong(index, text, "a number without a unit"));
         }
         let own = value.unit.or(self.unit_of_row(row, index, unit, value.number)?);

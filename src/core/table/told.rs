@@ -1,10 +1,11 @@
 //! What was understood of a table, in words.
 
+use super::clock::Form;
 use super::collect::Collector;
 use super::counts::Counts;
 use super::course::{Course, Order};
 use super::times::Told;
-use crate::model::{MemoryKind, TableDoubt, Taken, Understood};
+use crate::model::{MemoryKind, TableDoubt, Taken, Understood, Wider};
 
 /// What each quantity was read from, and what was left unused.
 pub(super) fn understood(
@@ -56,6 +57,16 @@ pub(super) fn understood(
     if let Some(swap) = c.swap {
         take("swap", name(swap.index), unit(swap.unit));
     }
+    if let Some(shared) = c.shared {
+        take("shared", name(shared.index), format!("shared memory, {}", unit(shared.unit)));
+    }
+    if let Some((wider, _)) = c.wider {
+        take(
+            "beside",
+            name(wider.index),
+            format!("{}; only whether it grows more than is allowed counts", unit(wider.unit)),
+        );
+    }
     if let Some(requests) = c.requests {
         let how = match (&counts.pool, counts.summed) {
             (Some(_), false) => "a running count, the same on every worker: the pool's, shared out evenly",
@@ -89,7 +100,8 @@ pub(super) fn understood(
     if let Some(grouped) = &collector.grouped {
         take("numbers", String::new(), grouped.clone());
     }
-    Understood { taken, unused: c.unused.iter().map(|index| name(*index)).collect(), kind: c.kind, doubts }
+    let wider = c.wider.map(|(wider, kind)| Wider { column: name(wider.index), kind });
+    Understood { taken, unused: c.unused.iter().map(|index| name(*index)).collect(), kind: c.kind, wider, doubts }
 }
 
 /// What stands for the names of workers that have no PID.
@@ -157,6 +169,12 @@ pub(super) fn notes(
     }
     if c.time.is_none() {
         note("the file has no time: readings stand one second apart".into());
+    }
+    if collector.mapping.time_unit.is_some() && c.time.is_some() && collector.form != Form::Number {
+        note("--time-unit had no effect: times are no plain numbers".into());
+    }
+    if collector.mapping.requests_are.is_some() && c.requests.is_none() {
+        note("--requests-are had no effect: no column is known to hold requests".into());
     }
     if collector.timeless > 0 {
         note(format!("{} rows without a time were left out", collector.timeless));

@@ -35,13 +35,15 @@ pub(super) struct Numbers {
     /// Whether a number shows that a point, or a comma, parts the fraction.
     point: bool,
     comma: bool,
+    /// Whether what was said of points and commas decided anything.
+    pub decided: bool,
     /// The first number whose commas were taken to part thousands.
     grouped: Option<(String, String)>,
 }
 
 impl Numbers {
     pub fn new(delimiter: u8, decimal: Option<Decimal>) -> Self {
-        Numbers { delimiter, decimal, either: None, point: false, comma: false, grouped: None }
+        Numbers { delimiter, decimal, either: None, point: false, comma: false, decided: false, grouped: None }
     }
 
     /// Reads a number of this column; `None` if it is none.
@@ -110,6 +112,7 @@ impl Numbers {
     fn one(&mut self, body: &str, mark: char, column: &[u8]) -> Option<String> {
         let groups = ungrouped(body, mark).filter(|_| !body.starts_with('0'));
         let decimal = body.replacen(mark, ".", 1);
+        self.decided |= self.decimal.is_some();
         let means = if mark == '.' { Decimal::Point } else { Decimal::Comma };
         match (self.decimal, groups) {
             (Some(decided), _) if decided == means => Some(decimal),

@@ -61,6 +61,7 @@ pub fn name(doubt: &Doubt) -> &'static str {
         Doubt::HiddenGrew { who: None, .. } => "all together",
         Doubt::Unreadable { .. } => "not judged",
         Doubt::WorkerGrew { kind, .. } => kind_name(*kind),
+        Doubt::WiderGrew { kind, .. } => kind.full(),
         Doubt::Born { .. } => "size at birth",
         Doubt::Idle { .. } | Doubt::AllButIdle { .. } => "time at work",
         Doubt::Table(_) => "table",
@@ -123,6 +124,12 @@ pub fn reason(doubt: &Doubt) -> String {
                 growth(resource(*kind), grown)
             )
         }
+        Doubt::WiderGrew { column, kind, grown } => format!(
+            "{} in column `{column}` grew {}, by {}, though what is judged of it does not: it may be shared memory, or files",
+            kind.full(),
+            levels(Resource::Memory, grown),
+            growth(Resource::Memory, grown)
+        ),
         Doubt::NamedEnded { who, after } => {
             format!("{}, which was to be watched, ended after {}", named(who), format_seconds(after.round()))
         }
@@ -187,6 +194,10 @@ pub fn remedy(doubt: &Doubt) -> String {
         }
         Doubt::WorkerGrew { kind: Kind::Judged(_) | Kind::OfTable(_), .. } => "judge it in a run of its own, or by the hour".into(),
         Doubt::WorkerGrew { .. } => "look at its mappings in /proc/PID/smaps".into(),
+        Doubt::WiderGrew { column, .. } => format!(
+            "a column of shared memory beside it decides it (`RssShmem` of /proc/PID/status, `shmem` of memory.stat), or judge this one: \
+             --memory '{column}'"
+        ),
         Doubt::NamedEnded { .. } => "find out why it ended, and watch those that live".into(),
         Doubt::HiddenGrew { who: Some(_), .. } => "judge it in a run of its own".into(),
         Doubt::HiddenGrew { who: None, .. } => {
@@ -225,7 +236,9 @@ pub fn measured(doubt: &Doubt) -> (String, String) {
         Doubt::OwnLookUps { own, .. } => (format!("{own} of our own"), "those of the load".into()),
         Doubt::NamedEnded { after, .. } => (format!("for {}", format_seconds(after.round())), "to the end".into()),
         Doubt::WorkerGrew { kind, grown, .. } => held(resource(*kind), grown),
-        Doubt::Born { grown, .. } | Doubt::HiddenGrew { grown, .. } => held(Resource::Memory, grown),
+        Doubt::Born { grown, .. } | Doubt::HiddenGrew { grown, .. } | Doubt::WiderGrew { grown, .. } => {
+            held(Resource::Memory, grown)
+        }
         Doubt::Idle { worked, parts, .. } => (format!("{worked} of {parts} parts"), "most of them".into()),
         Doubt::AllButIdle { cpu, .. } => (format!("{} of CPU time", format_seconds(*cpu)), "some work".into()),
         Doubt::Unreadable { .. } => ("not measured".into(), "within the budget".into()),

@@ -11,6 +11,8 @@ pub struct Totals {
     pub failed: usize,
     /// Inconclusive ones.
     pub open: usize,
+    /// Those that lived too briefly to say anything.
+    pub brief: usize,
     /// Clean ones.
     pub clean: usize,
 }
@@ -18,7 +20,7 @@ pub struct Totals {
 impl Totals {
     /// All of them.
     pub fn all(&self) -> usize {
-        self.leaks + self.failed + self.open + self.clean
+        self.leaks + self.failed + self.open + self.brief + self.clean
     }
 }
 
@@ -34,6 +36,7 @@ pub fn headline(totals: &Totals, worst: Option<(&str, &str)>) -> Headline {
     told(totals.leaks, if totals.leaks == 1 { "leaks" } else { "leak" });
     told(totals.failed, "could not be judged");
     told(totals.open, if totals.open == 1 { "is inconclusive" } else { "are inconclusive" });
+    told(totals.brief, "lived too briefly to be judged");
     told(totals.clean, if totals.clean == 1 { "is clean" } else { "are clean" });
     let of = format!(": of {all} {}", others.join(", "));
     let (verb, word, rest) = match (totals, worst) {
@@ -43,7 +46,9 @@ pub fn headline(totals: &Totals, worst: Option<(&str, &str)>) -> Headline {
         (Totals { leaks: 1.., .. }, None) => ("", "LEAKS", of),
         (Totals { failed: 1.., .. }, _) => (" is", "NOT JUDGED WHOLE", of),
         (Totals { open: 1.., .. }, _) => (" is", "INCONCLUSIVE", of),
-        (Totals { clean: 1.., .. }, _) => (" is", "CLEAN", format!(": {all}, and none leaks")),
+        (Totals { brief: 0, clean: 1.., .. }, _) => (" is", "CLEAN", format!(": {all}, and none leaks")),
+        (Totals { clean: 1.., .. }, _) => (" is", "CLEAN", of),
+        (Totals { brief: 1.., .. }, _) => (" is", "INCONCLUSIVE", of),
         _ => (" is", "EMPTY", ": no series has a reading".into()),
     };
     Headline {
@@ -63,8 +68,9 @@ mod tests {
     fn each_answer_is_told_with_its_numbers() {
         let told = |leaks, failed, open, clean| {
             let worst = (leaks > 0).then_some(("{pod=\"a\"}", "3 MiB/hour"));
-            headline(&Totals { leaks, failed, open, clean }, worst).to_string()
+            headline(&Totals { leaks, failed, open, clean, brief: 0 }, worst).to_string()
         };
+        let brief = |clean| headline(&Totals { brief: 3, clean, ..Totals::default() }, None).to_string();
         let all = [
             told(2, 1, 0, 30),
             told(1, 0, 1, 1),
@@ -72,6 +78,8 @@ mod tests {
             told(0, 0, 4, 1),
             told(0, 0, 0, 1),
             told(0, 0, 0, 0),
+            brief(4),
+            brief(0),
         ];
         insta::assert_snapshot!(all.join("\n"));
     }

@@ -61,6 +61,8 @@ pub fn render(report: &FleetReport) -> String {
                         h2 { "Series" }
                         @if !common.is_empty() { p.quiet { "All have " (plain(&written(&common))) "." } }
                         p hidden { input id="search" type="search" placeholder="Words of labels, verdicts, reasons" aria-label="Search"; " " span.quiet id="shown" {} }
+                        @let notes = report.notes();
+                        @if !notes.is_empty() { ul.notes { @for note in &notes { li { (plain(note)) } } } }
                         div.scroll.many {
                             table.series {
                                 thead {

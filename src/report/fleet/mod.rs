@@ -14,7 +14,7 @@ use super::{ReportError, text};
 use crate::fleet::written;
 use crate::model::{Resource, RunRecord};
 use crate::table::prometheus::Labels;
-use crate::verdict::{Gate, GateKind, Outcome, Verdict};
+use crate::verdict::{Gate, GateKind, Note, Outcome, Verdict};
 use crate::words::fleet::Totals;
 use crate::words::{self, GateWords, Headline};
 use std::cmp::Ordering;
@@ -23,6 +23,13 @@ use std::path::{Path, PathBuf};
 /// Points of memory that are drawn of a series, and lives that are.
 const POINTS: usize = 48;
 const LIVES: usize = 24;
+/// Readings below which a life says nothing, and the part of the time that is judged of which it has less: who is read seldom lives on.
+const FEW: usize = 10;
+const BRIEF: f64 = 0.1;
+/// Notes that are told on a terminal and a page; all of them are in the lines.
+const NOTES: usize = 12;
+/// Series that are named with a note.
+const NAMED: usize = 3;
 
 /// A fleet that was judged.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,12 +48,16 @@ pub struct FleetReport {
 pub struct FleetSeries {
     labels: Labels,
     outcome: Option<Outcome>,
+    /// Whether it lived so briefly that it is open, and keeps no other from a pass.
+    brief: bool,
     /// How urgent it is among those of its outcome: the larger, the more.
     urgency: f64,
     /// Growth, its interval, and what is allowed.
     growth: GateWords,
     /// Why it is open, or could not be judged; for a leak or a clean one, why it is.
     why: String,
+    /// What else a reader should know of it.
+    notes: Vec<String>,
     /// Its line of JSON.
     line: String,
     /// Memory over time, life by life.
@@ -54,8 +65,8 @@ pub struct FleetSeries {
 }
 
 impl FleetSeries {
-    /// What was judged.
-    pub fn judged(labels: &Labels, record: &RunRecord, verdict: &Verdict) -> Self {
+    /// What was judged of the last `seconds`.
+    pub fn judged(labels: &Labels, record: &RunRecord, verdict: &Verdict, seconds: f64) -> Self {
         let finding = verdict.deciding().or(verdict.findings.first());
         let of = |resource: Resource| move |gate: &&Gate| matches!(gate.kind, GateKind::Growth { resource: r, .. } if r == resource);
         let gate = finding.and_then(|finding| verdict.gates.iter().find(of(finding.resource)));
@@ -71,9 +82,11 @@ impl FleetSeries {
         FleetSeries {
             labels: labels.clone(),
             outcome: Some(verdict.outcome),
+            brief: is_brief(record, verdict, seconds),
             urgency: urgency.unwrap_or(f64::NEG_INFINITY),
             growth: gate.map(words::gate).unwrap_or_default(),
             why: jsonl::reason(record, verdict),
+            notes: recorded_notes(verdict),
             line: jsonl::series_line(&written(labels), labels, record, verdict),
             trace: traced(record),
         }
@@ -84,29 +97,37 @@ impl FleetSeries {
         FleetSeries {
             labels: labels.clone(),
             outcome: None,
+            brief: false,
             urgency: 0.0,
             growth: GateWords::default(),
             why: why.to_owned(),
+            notes: Vec::new(),
             line: jsonl::series_error_line(&written(labels), labels, why),
             trace: Vec::new(),
         }
     }
 
     fn word(&self) -> &'static str {
-        self.outcome.map_or("NOT JUDGED", text::outcome_word)
+        if self.brief { "TOO BRIEF" } else { self.outcome.map_or("NOT JUDGED", text::outcome_word) }
+    }
+
+    /// Whether it lived so briefly that it keeps no other from a pass.
+    pub fn is_brief(&self) -> bool {
+        self.brief
     }
 
     fn mood(&self) -> Mood {
         self.outcome.map_or(Mood::Unsure, Mood::of_outcome)
     }
 
-    /// Its place: leaks, what could not be judged, what is open, what is clean.
+    /// Its place: leaks, what could not be judged, what is open, what was too brief, what is clean.
     fn rank(&self) -> u8 {
         match self.outcome {
             Some(Outcome::Leak) => 0,
             None => 1,
-            Some(Outcome::Inconclusive) => 2,
-            Some(Outcome::Clean) => 3,
+            Some(Outcome::Inconclusive) if !self.brief => 2,
+            Some(Outcome::Inconclusive) => 3,
+            Some(Outcome::Clean) => 4,
         }
     }
 
@@ -131,11 +152,13 @@ impl FleetReport {
 
     /// How many came to what.
     pub fn totals(&self) -> Totals {
-        let count = |outcome| self.series.iter().filter(|series| series.outcome == outcome).count();
+        let all = |brief| self.series.iter().filter(move |series| series.brief == brief);
+        let count = |outcome| all(false).filter(|series| series.outcome == outcome).count();
         Totals {
             leaks: count(Some(Outcome::Leak)),
             failed: count(None),
             open: count(Some(Outcome::Inconclusive)),
+            brief: all(true).count(),
             clean: count(Some(Outcome::Clean)),
         }
     }
@@ -171,6 +194,31 @@ impl FleetReport {
         files.into_iter().map(put).collect()
     }
 
+    /// What else is to be known, and of which series.
+    fn notes(&self) -> Vec<String> {
+        let common = self.common();
+        let mut of: Vec<(&str, Vec<&FleetSeries>)> = Vec::new();
+        for series in &self.series {
+            for note in &series.notes {
+                match of.iter().position(|(known, _)| known == note) {
+                    Some(place) => of[place].1.push(series),
+                    None if of.len() < NOTES => of.push((note, vec![series])),
+                    None => {}
+                }
+            }
+        }
+        let judged = self.series.iter().filter(|series| series.outcome.is_some()).count();
+        let one = |(note, all): (&str, Vec<&FleetSeries>)| {
+            let names: Vec<String> = all.iter().take(NAMED).map(|series| series.short(&common)).collect();
+            match all.len() {
+                every if every == judged => format!("All: {note}."),
+                few if few <= NAMED => format!("{}: {note}.", names.join(", ")),
+                many => format!("{} and {} more: {note}.", names.join(", "), many - NAMED),
+            }
+        };
+        of.into_iter().map(one).collect()
+    }
+
     fn headline(&self) -> Headline {
         let common = self.common();
         let worst = self.series.first().filter(|series| series.outcome == Some(Outcome::Leak));
@@ -187,6 +235,21 @@ impl FleetReport {
         }
         common
     }
+}
+
+/// What was noted when the readings were put together.
+fn recorded_notes(verdict: &Verdict) -> Vec<String> {
+    let recorded = verdict.notes.iter().filter_map(|note| match note {
+        Note::Recorded(text) => Some(text.clone()),
+        _ => None,
+    });
+    recorded.collect()
+}
+
+/// Whether what was judged of the last `seconds` is a life that was too short for anything to be said of it.
+fn is_brief(record: &RunRecord, verdict: &Verdict, seconds: f64) -> bool {
+    let short = record.meta.elapsed.is_some_and(|elapsed| elapsed < BRIEF * seconds);
+    verdict.outcome == Outcome::Inconclusive && short && record.samples.len() < FEW
 }
 
 /// Memory over time, thinned to what can be seen.

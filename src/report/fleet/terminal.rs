@@ -44,6 +44,11 @@ pub fn render(report: &FleetReport, colour: bool) -> String {
         let rest = line.strip_prefix(series.word()).unwrap_or_default();
         out.push_str(&format!("  {}{rest}\n", paint(series.mood(), series.word())));
     }
+    let notes = report.notes();
+    if !notes.is_empty() {
+        out.push('\n');
+        notes.iter().for_each(|note| out.push_str(&format!("  {}\n", plain(note))));
+    }
     out
 }
 

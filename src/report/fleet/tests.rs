@@ -1,5 +1,6 @@
 use super::*;
 use crate::report::fixture;
+use crate::table::{Asked, Readings, SeriesRow, of_series, usual_budgets};
 use base64::Engine;
 use sha2::{Digest, Sha256};
 
@@ -10,7 +11,7 @@ fn labels(pod: &str) -> Labels {
 /// A fleet with a series of each outcome.
 fn fleet() -> FleetReport {
     let judged =
-        |pod: &str, (record, verdict): (RunRecord, Verdict)| FleetSeries::judged(&labels(pod), &record, &verdict);
+        |pod: &str, (record, verdict): (RunRecord, Verdict)| FleetSeries::judged(&labels(pod), &record, &verdict, 1e3);
     let series = vec![
         judged("clean", fixture::warm_up()),
         FleetSeries::failed(&labels("away"), "http://127.0.0.1:9090: it answered with status 503; ask for less"),
@@ -27,7 +28,7 @@ fn fleet() -> FleetReport {
 #[test]
 fn the_surest_leak_comes_first_and_what_is_proven_clean_last() {
     insta::assert_snapshot!(fleet().terminal(false));
-    assert_eq!(fleet().totals(), Totals { leaks: 1, failed: 1, open: 1, clean: 1 });
+    assert_eq!(fleet().totals(), Totals { leaks: 1, failed: 1, open: 1, clean: 1, brief: 0 });
 }
 
 #[test]
@@ -63,7 +64,7 @@ fn nothing_hostile_gets_through() {
     let (record, verdict) = fixture::hostile();
     let hostile = "\u{1b}[31m</script><img src=x>\u{202e}\"\n";
     let series =
-        vec![FleetSeries::judged(&labels(hostile), &record, &verdict), FleetSeries::failed(&labels("a"), hostile)];
+        vec![FleetSeries::judged(&labels(hostile), &record, &verdict, 1e3), FleetSeries::failed(&labels("a"), hostile)];
     let asked = vec![[hostile.into(), hostile.into(), hostile.into()]];
     let report = FleetReport::new(hostile.into(), asked, vec![hostile.into()], series);
     for text in [report.terminal(false), report.jsonl(), report.html()] {
@@ -81,4 +82,27 @@ fn an_empty_fleet_is_told_to_be_one() {
         report.terminal(false)
     );
     assert!(report.jsonl().is_empty() && report.html().contains("EMPTY"));
+}
+
+#[test]
+fn a_life_that_says_nothing_keeps_no_other_from_a_pass_and_is_none_by_itself() {
+    let of = |readings: u32, seconds: f64| {
+        let row = |i: u32| SeriesRow {
+            memory: 2e8 + 4096.0 * f64::from(i * 7919 % 61),
+            ..SeriesRow::at(1.767e9 + 30.0 * f64::from(i))
+        };
+        let rows = (0..readings).map(row).collect();
+        let asked = Asked { memory: "mem".into(), ..Asked::default() };
+        let until = 1.767e9 + 30.0 * f64::from(readings - 1);
+        let mut record = of_series("x", &asked, &[Readings { name: "x".into(), rows }], (75.0, until)).unwrap().record;
+        record.meta.budgets = usual_budgets(&record);
+        let verdict = crate::verdict::judge(&record);
+        FleetSeries::judged(&labels("x"), &record, &verdict, seconds)
+    };
+    for readings in [1, 2, 5, 9] {
+        assert!(of(readings, 21_600.0).is_brief(), "{readings}");
+        assert_eq!(of(readings, 21_600.0).word(), "TOO BRIEF");
+    }
+    assert!(!of(9, 300.0).is_brief(), "it lived all the time, and was read too seldom");
+    assert!(!of(720, 21_600.0).is_brief());
 }

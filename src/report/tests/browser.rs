@@ -56,7 +56,7 @@ fn the_table_of_a_fleet_can_be_searched() {
     let (record, verdict) = fixture::leak();
     let labels = |pod: &str| [("pod".to_owned(), pod.to_owned())].into();
     let series = vec![
-        FleetSeries::judged(&labels("shop-1"), &record, &verdict),
+        FleetSeries::judged(&labels("shop-1"), &record, &verdict, 1e6),
         FleetSeries::failed(&labels("shop-2"), "it answered with status 503"),
     ];
     let page = FleetReport::new("http://127.0.0.1:9090".into(), Vec::new(), Vec::new(), series).html();

@@ -29,7 +29,10 @@ fn names_are_known_in_any_spelling() {
     assert_eq!(time(&columns), Some((0, Some(1.0))));
     assert_eq!((memory(&columns), columns.kind), (vec![(3, Some(1024))], MemoryKind::Anonymous));
     assert_eq!((columns.requests, columns.pid, columns.threads), (Some(1), Some(4), Some(5)));
-    assert_eq!(columns.unused, [2, 6]);
+    assert_eq!(
+        (columns.wider.map(|(size, kind)| (size.index, kind)), &columns.unused[..]),
+        (Some((2, MemoryKind::Resident)), &[6][..])
+    );
     assert_eq!(time(&find("time_ms,rss_bytes", &Mapping::default()).unwrap()), Some((0, Some(1e-3))));
     let kind = |name: &str| find(&format!("time,{name}"), &Mapping::default()).unwrap().kind;
     assert_eq!(kind("container_memory_working_set_bytes"), MemoryKind::WorkingSet);

@@ -116,6 +116,15 @@ pub enum Doubt {
         /// By how much.
         grown: Grown,
     },
+    /// A column of a table grew that holds more of a process than the one that is judged.
+    WiderGrew {
+        /// The column.
+        column: String,
+        /// What it holds.
+        kind: MemoryKind,
+        /// By how much.
+        grown: Grown,
+    },
     /// A process that was named to be watched has ended.
     NamedEnded {
         /// The process.

@@ -38,6 +38,26 @@ pub fn growing(
     Some((found.outcome, Grown { from, to, rate: growth.estimate, allowed, axis }))
 }
 
+/// Whether a column of a table grew that holds more of a process than the one that is judged: what that one lacks grew.
+pub(super) fn wider_grew(record: &RunRecord) -> Option<Doubt> {
+    let wider = record.meta.understood.as_ref()?.wider.as_ref()?;
+    let (axis, series) = part_series(record, &|sample| Some(sample.wider?.saturating_add(sample.swap.unwrap_or(0))));
+    let allowed = record.budget(Resource::Memory).filter(|_| axis != Axis::Seconds)?;
+    let found = find(Resource::Memory, axis, &series, allowed, record.page());
+    let growth = found.growth.filter(|growth| growth.lower > 0.0 && growth.estimate > allowed)?;
+    let ends = series
+        .iter()
+        .filter_map(|one| Some((*one.y.get(one.x.partition_point(|x| *x < one.soak_from))?, *one.y.last()?)));
+    let (from, to) = ends.max_by(|a, b| (a.1 - a.0).total_cmp(&(b.1 - b.0)))?;
+    // What isn't judged has to be proven to keep to the budget, as what is.
+    let grown = Grown { from, to, rate: growth.estimate, allowed, axis };
+    (found.outcome != Outcome::Clean).then(|| Doubt::WiderGrew {
+        column: wider.column.clone(),
+        kind: wider.kind,
+        grown,
+    })
+}
+
 /// The doubt about the worker that grew the most over what is allowed.
 fn worst(record: &RunRecord, grew: impl Iterator<Item = (WorkerId, Kind, Grown)>) -> Option<Doubt> {
     let over = |grown: &Grown| grown.rate / grown.allowed;

@@ -18,6 +18,7 @@ pub fn doubts(record: &RunRecord, within: bool) -> Vec<Doubt> {
     let account = Account::new(record);
     out.extend(account.as_ref().and_then(Account::not_judged));
     out.extend(unjudged::doubts(record));
+    out.extend(within.then(|| unjudged::wider_grew(record)).flatten());
     out.extend(account.as_ref().and_then(Account::unreadable));
     let account = account.as_ref().filter(|_| within);
     out.extend(account.and_then(Account::one_of_the_rest_grew));

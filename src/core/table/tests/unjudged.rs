@@ -1,0 +1,109 @@
+//! A pass is a promise for all of a process: what the judged column doesn't hold is judged beside it, or its growth is a doubt.
+
+use super::*;
+use crate::model::Resource;
+use crate::verdict::{ExitCode, Verdict};
+
+/// The verdict on a table whose columns after the time grow by so many KiB a minute each, from 200,000.
+fn judged(names: &[&str], grow: &[u64], mapping: &Mapping) -> Verdict {
+    let mut text = format!("time_s,{}\n", names.join(","));
+    for minute in 0..150u64 {
+        let level = |(place, grow): (u64, &u64)| 200_000 * (1 + place) + grow * minute + (minute * 7919 + place) % 61;
+        let levels: Vec<String> = (0..).zip(grow).map(level).map(|level| level.to_string()).collect();
+        text.push_str(&format!("{},{}\n", 60 * minute, levels.join(",")));
+    }
+    let mut record =
+        read(text.as_bytes(), "x.csv", mapping).unwrap_or_else(|error| panic!("{error}: {names:?}")).record;
+    record.meta.budgets = usual_budgets(&record);
+    verdict::judge(&record)
+}
+
+fn usual(names: &[&str], grow: &[u64]) -> Verdict {
+    judged(names, grow, &Mapping::default())
+}
+
+#[test]
+fn shared_memory_is_judged_beside_what_is_anonymous() {
+    for name in ["rss_shmem_kb", "RssShmem (kB)", "shmem_kib"] {
+        let leak = usual(&["rss_anon_kb", name, "rss_kb"], &[0, 200, 200]);
+        let found: Vec<_> = leak.findings.iter().map(|finding| (finding.resource, finding.outcome)).collect();
+        assert_eq!(found, [(Resource::Memory, Outcome::Clean), (Resource::Shared, Outcome::Leak)], "{name}");
+        assert_eq!(leak.exit, ExitCode::Leak);
+        // Files that are mapped are neither.
+        assert_eq!(usual(&["rss_anon_kb", name, "rss_kb"], &[0, 0, 200]).exit, ExitCode::Clean);
+    }
+}
+
+#[test]
+fn what_holds_more_than_the_judged_column_and_grows_is_no_pass() {
+    for (narrow, wide) in [
+        ("rss_anon_kb", "rss_kb"),
+        ("rss_anon_kb", "pss_kb"),
+        ("uss_kb", "pss_kb"),
+        ("uss_kb", "rss_kb"),
+        ("anon_kib", "working_set_kib"),
+        ("rss_kb", "working_set_kb"),
+        ("anon_kb", "container_memory_usage_kb"),
+    ] {
+        let verdict = usual(&[narrow, wide], &[0, 200]);
+        assert_eq!(verdict.exit, ExitCode::Inconclusive, "{narrow}, {wide}");
+        let notes = crate::words::headline(&RunRecord::clone(&record()), &verdict).to_string();
+        assert!(notes.contains(&format!("in column `{wide}` grew from")), "{notes}");
+        assert_eq!(usual(&[narrow, wide], &[0, 0]).exit, ExitCode::Clean, "{narrow}, {wide}");
+        assert_eq!(usual(&[narrow, wide], &[200, 200]).exit, ExitCode::Leak, "{narrow}, {wide}");
+    }
+}
+
+/// A record to show a verdict beside.
+fn record() -> RunRecord {
+    read_text("time_s,rss_kib\n0,90000\n60,90000\n").record
+}
+
+#[test]
+fn what_holds_no_memory_or_less_of_it_keeps_nothing_from_a_pass() {
+    for (judged, beside) in [
+        ("rss_kb", "vsz_kb"),
+        ("rss_kb", "virt_kb"),
+        ("rss_anon_kb", "vms_kb"),
+        ("rss_anon_kb", "rss_file_kb"),
+        ("rss_anon_kb", "shr_kb"),
+        ("rss_kb", "pss_kb"),
+        ("working_set_kb", "container_memory_usage_kb"),
+    ] {
+        let exit = usual(&[judged, beside], &[0, 200]).exit;
+        let container = beside.contains("usage");
+        assert_eq!(exit, if container { ExitCode::Inconclusive } else { ExitCode::Clean }, "{judged}, {beside}");
+    }
+}
+
+#[test]
+fn a_heap_that_was_chosen_is_not_the_whole_process() {
+    let heap = Mapping { memory: Some("heap_used_kb".into()), ..Mapping::default() };
+    assert_eq!(judged(&["heap_used_kb", "rss_kb"], &[0, 200], &heap).exit, ExitCode::Inconclusive);
+    assert_eq!(judged(&["heap_used_kb", "rss_kb"], &[0, 0], &heap).exit, ExitCode::Clean);
+}
+
+#[test]
+fn swapped_memory_counts_on_both_sides() {
+    // What is swapped out leaves the resident part, and is judged.
+    assert_eq!(usual(&["rss_anon_kb", "rss_kb", "swap_kb"], &[0, 0, 200]).exit, ExitCode::Leak);
+}
+
+#[test]
+fn the_workers_of_a_pool_are_judged_together_by_what_is_wider() {
+    let of = |grows: u64| {
+        let mut text = "time_s,pid,rss_anon_kb,rss_kb\n".to_owned();
+        for minute in 0..240u64 {
+            for worker in 0..4u64 {
+                // Each lives for an hour.
+                let (age, noise) = ((minute + 15 * worker) % 60, (minute * 7919 + worker) % 61);
+                let pid = 100 + worker + 10 * ((minute + 15 * worker) / 60);
+                text.push_str(&format!("{},{pid},{},{}\n", 60 * minute, 90_000 + noise, 200_000 + noise + grows * age));
+            }
+        }
+        let mut record = read_text(&text).record;
+        record.meta.budgets = usual_budgets(&record);
+        verdict::judge(&record).exit
+    };
+    assert_eq!((of(0), of(400)), (ExitCode::Clean, ExitCode::Inconclusive));
+}
