@@ -16,7 +16,7 @@ use super::parts::parts;
 use super::readings::{ReadingNote, Readings};
 use super::reason::{Reason, Settle};
 use super::series::readings;
-use super::sites::{Workers, call_sites};
+use super::sites::{Workers, call_sites, remainders};
 use super::step_down::{Candidate, step_down};
 use super::{ExitCode, Finding, LeakClass, Outcome, Verdict, series, settle_levels};
 use super::{accepted, account, births, counts, pages, steps, whole, youth};
@@ -52,10 +52,11 @@ pub fn judge(record: &RunRecord) -> Verdict {
     let failures = Failures::of(record);
     let gates = gates(record, &findings, &doubts, &failures);
     let answer = answer(&findings, &gates, record.meta.status);
+    let remainders = remainders(record, &judged, &findings);
     let exit = match exit(record, answer, &gates, &failures) {
-        ExitCode::Leak => {
-            accepted::exit(record, &findings, &gates, || exit(record, Outcome::Inconclusive, &gates, &failures))
-        }
+        ExitCode::Leak => accepted::exit(record, &findings, &remainders, &gates, || {
+            exit(record, Outcome::Inconclusive, &gates, &failures)
+        }),
         exit => exit,
     };
     let outcome = if exit == ExitCode::Clean || answer != Outcome::Clean { answer } else { Outcome::Inconclusive };
@@ -72,7 +73,7 @@ pub fn judge(record: &RunRecord) -> Verdict {
         notes.push(Note::SeldomLooked);
     }
     let whole_target = account::whole_target(record);
-    Verdict { outcome, exit, claims, gates, findings, whole_target, call_sites, notes }
+    Verdict { outcome, exit, claims, gates, findings, whole_target, call_sites, remainders, notes }
 }
 
 /// Everything that had to hold.

@@ -80,7 +80,7 @@ pub use series::{SettleLevel, series, settle_levels};
 pub use settled::FewPauses;
 pub use sites::{StackTotal, churn, stack_totals};
 pub use transient::Transient;
-pub use types::{BySteps, Evidence, Finding, Fit, Growth, Part, StepGrowth, Verdict, WorkerFinding};
+pub use types::{BySteps, Evidence, Finding, Fit, Growth, Part, Remainder, StepGrowth, Untold, Verdict, WorkerFinding};
 pub use watched::{is_proven_clean, leaks_at};
 pub use whole_target::{RestProcess, WholeTarget};
 pub use working::{Cut, LevelOf, NaiveRule, Residuals, WorkedModel, Working, working};
