@@ -50,7 +50,7 @@ fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::R
         writeln!(out, "- {}", escape(&told))?;
     }
     if let Some(chart) = mermaid::memory(record, verdict).filter(|_| !record.failed_before_soak()) {
-        writeln!(out, "\n{chart}")?;
+        write!(out, "\n{chart}")?;
     }
     for finding in &verdict.findings {
         if let Some(steps) = finding.steps.as_ref().filter(|_| finding.outcome != Outcome::Clean) {
