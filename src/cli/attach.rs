@@ -1,5 +1,6 @@
 //! `attach`: a target that runs already.
 
+use super::accept::Accept;
 use super::budget::{self, ResourceBudget};
 use super::deadline::Deadline;
 use super::output::{Output, conclude, say};
@@ -62,6 +63,10 @@ pub struct Arguments {
     /// Directory in which the run's own directory is made.
     #[arg(long, default_value = "reports", value_name = "DIR")]
     reports: PathBuf,
+    /// What `seepage baseline --until` wrote of an earlier watch: exit with 0 if it leaks no worse than that until then, and with 12
+    /// if it leaks worse. Needs a count of requests.
+    #[arg(long, value_name = "FILE")]
+    accept: Option<PathBuf>,
     /// Don't show progress.
     #[arg(short, long)]
     quiet: bool,
@@ -163,6 +168,13 @@ pub fn attach(arguments: &Arguments) -> Done {
         return Err(usage("--for needs some time"));
     }
     let per = basis(&arguments.budget, requests != RequestsConfig::default()).map_err(usage)?;
+    let accept = arguments.accept.as_deref().map(Accept::read).transpose()?;
+    if accept.is_some() && per == Per::Hour {
+        return Err(usage(
+            "--accept: growth per hour can't be held against a file, because the load of those hours was its own: have requests counted \
+             (--log, --mod-status, --php-fpm, --requests-page)",
+        ));
+    }
     let budgets: Vec<_> = arguments.budget.iter().map(|b| (b.resource, b.budget.amount)).collect();
     let request = AttachRequest {
         wanted: &arguments.target.wanted()?,
@@ -177,6 +189,7 @@ pub fn attach(arguments: &Arguments) -> Done {
         interrupt: interrupt.clone(),
     };
     let attachment = Attachment::prepare(&request).map_err(|error| Problem::while_listening(&interrupt, error))?;
+    accept.as_ref().map_or(Ok(()), |accept| accept.check(&attachment.name()))?;
     if !arguments.quiet {
         for note in attachment.notes() {
             say(&format!("note: {}", report::plain(note)));
@@ -192,9 +205,12 @@ pub fn attach(arguments: &Arguments) -> Done {
         ahead.set(to_come(&looks));
         looked
     };
-    let finished = attachment.watch(&mut |progress| watcher.look(progress, ahead.get()), &mut look)?;
+    let mut finished = attachment.watch(&mut |progress| watcher.look(progress, ahead.get()), &mut look)?;
     // What was drawn over gives way to the verdict.
     drop(watcher);
+    if let Some(accept) = &accept {
+        accept.hold_run(&mut finished);
+    }
     Ok(conclude(&finished, &arguments.output, metrics.as_ref(), &interrupt)?.code())
 }
 

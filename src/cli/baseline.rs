@@ -2,8 +2,9 @@
 
 use super::output::{self, folded};
 use super::problem::{Done, Problem};
-use crate::baseline::{self, Acceptance, Baseline, NaiveDate};
+use crate::baseline::{Acceptance, Baseline};
 use crate::config;
+use crate::model::{NaiveDate, day};
 use crate::report;
 use crate::store;
 use crate::verdict::{self, ExitCode};
@@ -25,7 +26,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
     /// The last day on which its leaks are accepted, in UTC, such as 2027-03-01.
-    #[arg(long, value_name = "DATE", value_parser = baseline::day, requires = "to", requires = "reason")]
+    #[arg(long, value_name = "DATE", value_parser = day, requires = "to", requires = "reason")]
     until: Option<NaiveDate>,
     /// Why they are, in a sentence.
     #[arg(long, value_name = "TEXT", requires = "until", allow_hyphen_values = true)]
@@ -105,5 +106,5 @@ pub fn is_one(path: &Path) -> bool {
 /// The day that it is, in UTC.
 pub fn today() -> NaiveDate {
     let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
-    baseline::day(&now[..10]).unwrap_or(NaiveDate::MAX)
+    day(&now[..10]).unwrap_or(NaiveDate::MAX)
 }

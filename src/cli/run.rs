@@ -177,9 +177,10 @@ fn asked_for(arguments: &Arguments, overrides: &Overrides) -> Result<(Harness, P
     Ok((harness, directory))
 }
 
-/// Looks at a run before its planned end, and at what comes after it; none if it isn't to end early, or can't.
+/// Looks at a run before its planned end, and at what comes after it; none if it isn't to end early, or can't. A leak that is
+/// accepted ends none: what else grows is still to be proven.
 fn looks(harness: &Harness, factor: f64) -> Option<(Looks, Looks)> {
-    let last_phase = harness.last_soak().filter(|_| harness.stop == Stop::Early)?;
+    let last_phase = harness.last_soak().filter(|_| harness.stop == Stop::Early && harness.accept.is_empty())?;
     let pauses = harness.soaks().count() * harness.settle.pauses as usize;
     let plan = SoakPlan { after_warm_up: harness.warms_up(), last_phase, pauses };
     Some((Looks::planned(plan), Looks::extended(factor)))

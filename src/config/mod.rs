@@ -36,6 +36,6 @@ pub use resolve::resolve;
 pub use schedule::Length;
 pub use schema::schema;
 pub use types::*;
-pub use units::{Rate, Size, Span};
+pub use units::{Day, Rate, Size, Span};
 pub use variables::{Variables, literal};
 pub use variant::{variant, without_modules};

@@ -1,12 +1,13 @@
-//! Quantities that only the harness file has: durations, arrival rates and distributions of sizes.
+//! Quantities that only the harness file has: durations, days, arrival rates and distributions of sizes.
 
 use super::choice::choose;
 use super::problem::{KeyPath, Problems};
 use super::setting::{Setting, Value, kind, mismatch, quantity};
-use crate::model::{Bytes, as_text, number_pattern, parse_number};
+use crate::model::{Bytes, NaiveDate, as_text, day, number_pattern, parse_number};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use std::{fmt, str::FromStr, time::Duration};
+use toml::de::DeValue;
 
 /// A duration, written like `500ms`, `30s` or `10m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -121,6 +122,45 @@ impl fmt::Display for Rate {
     }
 }
 
+/// A day, written like `2027-03-01`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Day(NaiveDate);
+
+const DAY_EXPECTED: &str = "a day like `2027-03-01`";
+
+impl FromStr for Day {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        day(text.trim_matches([' ', '\t'])).map(Day)
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Setting for Day {
+    const EXPECTED: &'static str = DAY_EXPECTED;
+
+    /// With quotes or, as TOML has days, without.
+    fn read(value: &Value<'_>, at: &KeyPath, problems: &mut Problems) -> Option<Self> {
+        let text = match value.get_ref() {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Datetime(time) => time.to_string(),
+            _ => return mismatch(value, at, problems),
+        };
+        text.parse::<Day>().map_err(|error| problems.spoil(at.clone(), None, error, "")).ok()
+    }
+
+    fn stand_in() -> Self {
+        Day(NaiveDate::MAX)
+    }
+}
+
+as_text!(Day, DAY_EXPECTED, "2027-03-01", "[0-9]{4}-[0-9]{2}-[0-9]{2}".to_owned(), |day: Day| day.to_string());
 as_text!(Span, SPAN_EXPECTED, "30s", span_pattern(), |span: Span| span.to_string());
 as_text!(Rate, RATE_EXPECTED, "50/s", rate_pattern(), |rate: Rate| rate.to_string());
 quantity!(Span = Span(Duration::from_secs(1)), Rate = Rate { per_second: 1.0 });

@@ -97,6 +97,11 @@ impl<'a> Attachment<'a> {
         Ok(Attachment { request, attached, counter, budgets })
     }
 
+    /// The name of the run.
+    pub fn name(&self) -> String {
+        name(self.attached.example.command())
+    }
+
     /// What the user should know before it begins, a sentence each.
     pub fn notes(&self) -> &[String] {
         &self.attached.notes

@@ -3,7 +3,9 @@
 use super::end::RunError;
 use super::head::{self, uncounted};
 use super::sampler::driver_counting;
-use crate::config::{Harness, HeapMode, StepConfig, Variables, keep_secrets_in, keep_secrets_of, redacted, resolve};
+use crate::config::{
+    AcceptConfig, Harness, HeapMode, StepConfig, Variables, keep_secrets_in, keep_secrets_of, redacted, resolve,
+};
 use crate::model::{Gates, RunMeta, Step, Target};
 use crate::probe::{Library, MemoryGroup};
 use crate::supervise::{Guard, KILLING, sweep_groups, sweep_scratch};
@@ -101,6 +103,7 @@ impl Setup {
             steps: stored.steps().iter().map(stored_step).collect(),
             budgets: self.harness.budgets(),
             gates: gates(&self.harness),
+            accepted_sites: stored.accept.iter().map(AcceptConfig::as_recorded).collect(),
             ..head::begun(self.harness.name.clone(), stamp, target, counting, config)
         }
     }

@@ -139,6 +139,7 @@ pub fn empty() -> (RunRecord, Verdict) {
         findings: vec![],
         whole_target: None,
         call_sites: None,
+        remainders: Vec::new(),
         notes: vec![],
     };
     (record, verdict)
@@ -237,6 +238,7 @@ fn meta(name: &str) -> RunMeta {
         gates: Gates { error_rate: Some(0.01), ..Gates::default() },
         workload: None,
         accepted: None,
+        accepted_sites: Vec::new(),
         observing: Some(Observing {
             readings: 2400,
             fast_reading: 14e-6,
@@ -454,6 +456,7 @@ impl Scenario {
             findings,
             whole_target: None,
             call_sites: None,
+            remainders: Vec::new(),
             notes: vec![Note::Recorded("the host was quiet: CPU pressure stayed under 3 %".to_owned())],
         }
     }

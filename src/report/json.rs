@@ -9,7 +9,7 @@ mod forecast;
 mod sites;
 mod steps;
 
-use self::accepted::AcceptedPart;
+use self::accepted::{AcceptedPart, AcceptedSitesPart};
 use self::account::WholeTargetPart;
 use self::forecast::ForecastPart;
 use self::sites::CallSitesPart;
@@ -27,7 +27,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Version of the shape, `major.minor`.
-pub const FORMAT: &str = "1.4";
+pub const FORMAT: &str = "1.5";
 
 /// Renders the verdict as JSON, indented, with a line break at the end.
 ///
@@ -71,7 +71,8 @@ struct Document {
     /// What the verdict exits with: 0 clean, 1 the run could not be recorded to its end, 10 leak, 11 inconclusive, 21 the target
     /// failed, 22 the workload failed, 128 and a signal's number if that ended the run early (130 after Ctrl-C). The command
     /// may exit with another: 12 if `--baseline` makes it worse than that, 0 or 10 in place of 11 if `--inconclusive` says so. A leak
-    /// exits with 0 if `accepted` says that it is no worse than what is accepted, and with 12 if it is worse.
+    /// exits with 0 if `accepted` says that it is no worse than what is accepted, and with 12 if it is worse; also with 0 if
+    /// `accepted_sites` says that what is left without them is within its budget.
     exit_code: u8,
     /// The answer in one sentence.
     sentence: String,
@@ -81,6 +82,8 @@ struct Document {
     run: Run,
     /// How its leaks stand to those that are accepted; null if it wasn't held against any.
     accepted: Option<AcceptedPart>,
+    /// What its accepted call sites keep, and what it leaks beside; null if none are accepted.
+    accepted_sites: Option<AcceptedSitesPart>,
     /// Everything that had to hold.
     gates: Vec<GateLine>,
     /// Resource by resource, memory first.
@@ -360,6 +363,7 @@ impl Document {
                 seepage: meta.seepage.clone(),
             },
             accepted: meta.accepted.as_ref().map(AcceptedPart::from),
+            accepted_sites: AcceptedSitesPart::new(record, verdict),
             gates: verdict.gates.iter().map(GateLine::from).collect(),
             findings: verdict.findings.iter().map(|f| FindingPart::new(f, &ended)).collect(),
             whole_target: verdict.whole_target.as_ref().map(WholeTargetPart::from),

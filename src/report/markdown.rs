@@ -1,5 +1,6 @@
-//! GitHub-flavoured Markdown, fit for the summary of a CI job.
+//! GitHub-flavoured Markdown, fit for the summary of a CI job and for a comment on a pull request.
 
+use super::mermaid;
 use super::text::{self, Mood, plain};
 use crate::model::{Resource, RunRecord, format_bytes, format_count, format_seconds};
 use crate::verdict::{BySteps, Finding, GateState, Outcome, Verdict};
@@ -22,6 +23,7 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
 fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::Result {
     let first = text::headline(record, verdict);
     let (icon, name, rest) = (icon(Mood::of_verdict(verdict)), escape(&first.name), escape(&first.rest));
+    writeln!(out, "{}", marker(&record.meta.name))?;
     writeln!(out, "## {icon} {name} **{}**{rest}\n", first.word)?;
     if !first.more.is_empty() {
         writeln!(out, "{}\n", first.more.iter().map(|sentence| escape(sentence)).collect::<Vec<_>>().join(" "))?;
@@ -46,6 +48,9 @@ fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::R
     }
     for told in text::beside(record, verdict) {
         writeln!(out, "- {}", escape(&told))?;
+    }
+    if let Some(chart) = mermaid::memory(record, verdict).filter(|_| !record.failed_before_soak()) {
+        write!(out, "\n{chart}")?;
     }
     for finding in &verdict.findings {
         if let Some(steps) = finding.steps.as_ref().filter(|_| finding.outcome != Outcome::Clean) {
@@ -74,6 +79,12 @@ fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::R
         meta.seed,
         escape(&meta.seepage)
     )
+}
+
+/// The first line, which nobody sees: by it the comment on an earlier run of the same name is found again.
+fn marker(name: &str) -> String {
+    let harmless = |c: char| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' };
+    format!("<!-- seepage: {} -->", name.chars().map(harmless).collect::<String>())
 }
 
 fn write_steps(out: &mut String, finding: &Finding, steps: &BySteps, full: &str) -> std::fmt::Result {
@@ -173,6 +184,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_name_ends_the_marker(name in any::<String>()) {
+            let marker = marker(&name);
+            prop_assert_eq!(marker.matches(['<', '>', '\n']).count(), 2);
+        }
+
         #[test]
         fn no_text_opens_a_tag_a_cell_or_a_line(text in any::<String>()) {
             let escaped = escape(&text);

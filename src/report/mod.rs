@@ -17,6 +17,7 @@ mod jsonl;
 mod junit;
 pub mod live;
 mod markdown;
+mod mermaid;
 mod openmetrics;
 mod plan;
 mod pprof;

@@ -34,7 +34,7 @@ pub use reader::{ReadError, read};
 pub use writer::{Entry, RunDirectory, WriteError, write_head};
 
 /// Version of the format: a reader refuses a newer major and ignores what a newer minor added.
-pub const FORMAT: &str = "1.5";
+pub const FORMAT: &str = "1.6";
 
 /// Readings of a run that are kept in memory to be judged; fewer in this crate's own tests, for their speed.
 pub const MOST_READINGS: usize = if cfg!(test) { 1 << 12 } else { crate::model::MOST_READINGS };

@@ -198,6 +198,7 @@ pub fn meta(sent: u64) -> RunMeta {
             ..WorkloadSummary::default()
         }),
         accepted: None,
+        accepted_sites: Vec::new(),
         observing: None,
         config: serde_json::Value::Null,
         understood: None,

@@ -1,6 +1,6 @@
 //! Leaks that are known and accepted for a time, from the baseline file to the exit code.
 
-use crate::common::{Bench, Ended};
+use crate::common::{Bench, Demo, Ended};
 use serde_json::Value;
 use std::fmt::Write;
 use std::path::Path;
@@ -143,4 +143,86 @@ duration = "4s"
     assert_eq!(strict.code, Some(10), "{}", strict.story());
     let worse = bench.run(&file, &["--quiet", "--env", "KEEP=16384", "--accept", "known.json"]);
     assert_eq!(worse.code, Some(12), "{}", worse.story());
+}
+
+#[test]
+fn a_call_site_is_accepted_until_its_day_and_what_leaks_beside_it_is_not() {
+    let bench = Bench::new();
+    let accept = |site: &str| {
+        format!("[heap]\nmode = 'preload'\n[[accept]]\nsite = '{site}'\nuntil = 2999-12-31\nreason = 'issue 7'\n")
+    };
+    let more = accept("seepage: *resident*");
+    let file = Demo { fault: "malloc", rate: 100, warm_up: "2s", soak: "26s", more: &more, ..Demo::default() };
+    let held = bench.run(&file.write(&bench), &["--quiet"]);
+    assert_eq!(held.code, Some(0), "{}", held.story());
+    assert!(held.stdout.contains(" LEAKS, which is accepted until 2999-12-31"), "{}", held.story());
+    assert!(held.stdout.contains("growth of memory is within its budget"), "{}", held.story());
+    let directory = held.run.as_ref().unwrap();
+    let of = |name: &str| std::fs::read_to_string(directory.join(name)).unwrap();
+    assert!(of("junit.xml").contains("<skipped") && !of("junit.xml").contains("<failure"), "{}", of("junit.xml"));
+    for report in ["report.md", "report.html"] {
+        assert!(of(report).contains("which is accepted until") && of(report).contains("issue 7"), "{report}");
+    }
+    let sites = &held.json("verdict.json")["accepted_sites"];
+    assert!(sites["sites"][0]["growing"][0].as_str().unwrap().contains("resident"), "{sites:#}");
+    assert_eq!(sites["remainders"][0]["verdict"], "clean", "{sites:#}");
+
+    // The same readings, had the file said otherwise.
+    let head = of("run.json");
+    let again = |from: &str, to: &str| {
+        assert!(head.contains(from), "{head}");
+        std::fs::write(directory.join("run.json"), head.replace(from, to)).unwrap();
+        seepage(&bench, &["analyze", directory.to_str().unwrap()])
+    };
+    let same = again("issue 7", "issue 8");
+    assert_eq!(same.code, Some(0), "{}", same.story());
+    let over = again("2999-12-31", "2020-12-31");
+    assert_eq!(over.code, Some(10), "{}", over.story());
+    assert!(over.stdout.contains("was accepted until 2020-12-31 (issue 7); that is over."), "{}", over.story());
+    let other = again("seepage: *resident*", "seepage: *nobody*");
+    assert_eq!(other.code, Some(10), "{}", other.story());
+    assert!(other.stdout.contains("No call site that is proven to grow is `seepage: *nobody*`"), "{}", other.story());
+
+    // Without tracing, nothing is launched.
+    let off =
+        bench.write("off.toml", &std::fs::read_to_string(file.write(&bench)).unwrap().replace("'preload'", "'off'"));
+    let refused = bench.run(&off, &["--quiet"]);
+    assert_eq!(refused.code, Some(20), "{}", refused.story());
+    assert!(refused.stderr.contains("call sites aren't measured"), "{}", refused.story());
+}
+
+#[test]
+fn a_watch_is_held_against_an_earlier_one() {
+    let bench = Bench::new();
+    // A log that says for each of some thousand jobs who did it.
+    let worker = bench.write("worker.py", &WORKER.replace("'1 job'", "f'{__import__(\"os\").getpid()} job'"));
+    let log = bench.path().join("jobs.log");
+    let attach = |kept: &str, more: &[&str]| {
+        let _ = std::fs::remove_file(&log);
+        let mut child = std::process::Command::new("python3");
+        let mut child = child.arg(&worker).arg(&log).arg(kept).spawn().unwrap();
+        crate::common::wait_until("the first line", || std::fs::metadata(&log).is_ok_and(|log| log.len() > 0));
+        let (pid, log) = (child.id().to_string(), log.to_str().unwrap());
+        let target = ["attach", "--pid", &pid, "--log", log, "--log-pattern", r"^(?<pid>\d+) ", "--warm-up", "0s"];
+        let watched =
+            seepage(&bench, &[&target[..], &["--for", "5s", "--quiet", "--reports", "watches"], more].concat());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        watched
+    };
+    let first = attach("4096", &[]);
+    assert_eq!(first.code, Some(10), "{}", first.story());
+    let run = std::fs::read_dir(bench.path().join("watches")).unwrap().next().unwrap().unwrap().path();
+    let keep = ["--to", "known.json", "--until", "2999-12-31", "--reason", "issue 7"];
+    let kept = seepage(&bench, &[&["baseline", run.to_str().unwrap()], &keep[..]].concat());
+    assert_eq!(kept.code, Some(0), "{}", kept.story());
+    let held = attach("4096", &["--accept", "known.json"]);
+    assert_eq!(held.code, Some(0), "{}", held.story());
+    assert!(held.stdout.contains(" LEAKS, which is accepted until 2999-12-31"), "{}", held.story());
+    let worse = attach("16384", &["--accept", "known.json"]);
+    assert_eq!(worse.code, Some(12), "{}", worse.story());
+    let hourly = ["attach", "--pid", "1", "--for", "1s", "--accept", "known.json"];
+    let hourly = seepage(&bench, &hourly);
+    assert_eq!(hourly.code, Some(2), "{}", hourly.story());
+    assert!(hourly.stderr.contains("have requests counted"), "{}", hourly.story());
 }

@@ -4,10 +4,11 @@ use crate::common::Bench;
 use crate::steps::{Step, assert_sound, steps};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 
 const ACTION: &str = include_str!("../../action.yml");
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -67,7 +68,7 @@ impl<'a> Job<'a> {
 fn its_steps_build_run_and_pass_the_exit_code_and_the_report_on() {
     let bench = Bench::new();
     let job = Job::new(&bench);
-    let [fetch, build, run] = &own_steps();
+    let [fetch, build, run, _] = &own_steps();
     let fetched = job.run(fetch, &[("RELEASE", ""), ("SHA256", ""), ("FROM", "")]);
     assert!(fetched.status.success() && job.output("there") == "false", "{fetched:?}");
     let key = job.output("key");
@@ -147,9 +148,12 @@ impl Releases {
     }
 }
 
-fn own_steps() -> [Step; 3] {
-    let steps = <[Step; 3]>::try_from(steps(ACTION)).unwrap_or_else(|steps| panic!("{} steps", steps.len()));
-    assert_eq!(steps.each_ref().map(|s| s.name.as_str()), ["Fetch the release", "Build seepage", "Run the harness"]);
+fn own_steps() -> [Step; 4] {
+    let steps = <[Step; 4]>::try_from(steps(ACTION)).unwrap_or_else(|steps| panic!("{} steps", steps.len()));
+    assert_eq!(
+        steps.each_ref().map(|s| s.name.as_str()),
+        ["Fetch the release", "Build seepage", "Run the harness", "Comment on the pull request"]
+    );
     steps
 }
 
@@ -247,4 +251,121 @@ fn what_it_names_exists() {
     for input in inputs {
         assert!(page.contains(&format!("| `{input}` |")), "docs/ci.md lacks `{input}`");
     }
+}
+
+/// What stands on a pull request: comments, and who may write there.
+struct Pull {
+    comments: Vec<serde_json::Value>,
+    /// What every request is answered with, if it is an error.
+    refuses: Option<u16>,
+}
+
+impl Pull {
+    fn comment(id: u64, kind: &str, body: &str) -> serde_json::Value {
+        serde_json::json!({ "id": id, "user": { "type": kind }, "body": body })
+    }
+
+    /// Answers one request as GitHub does.
+    fn answer(&mut self, request: &str, token: &str, body: &[u8]) -> (u16, serde_json::Value) {
+        if let Some(code) = self.refuses {
+            return (code, serde_json::json!({ "message": "no" }));
+        }
+        assert_eq!(token, "Bearer s3cret");
+        let [method, path, _] = request.split(' ').collect::<Vec<_>>()[..] else { panic!("{request}") };
+        let told = || serde_json::from_slice::<serde_json::Value>(body).unwrap()["body"].as_str().unwrap().to_owned();
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        match (method, path.strip_prefix("/repos/us/shop/issues/").unwrap()) {
+            ("GET", "7/comments") => {
+                let page: usize = query.strip_prefix("per_page=100&page=").unwrap().parse().unwrap();
+                let of_page = self.comments.iter().skip(100 * (page - 1)).take(100);
+                (200, of_page.cloned().collect())
+            }
+            ("POST", "7/comments") => {
+                self.comments.push(Pull::comment(self.comments.len() as u64 + 1, "Bot", &told()));
+                (201, serde_json::json!({}))
+            }
+            ("PATCH", one) => {
+                let id: u64 = one.strip_prefix("comments/").unwrap().parse().unwrap();
+                self.comments[id as usize - 1]["body"] = told().into();
+                (200, serde_json::json!({}))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Serves it for as long as the test's process lives; where.
+    fn serve(self) -> (String, Arc<Mutex<Pull>>) {
+        let (shared, listener) = (Arc::new(Mutex::new(self)), TcpListener::bind("127.0.0.1:0").unwrap());
+        let address = format!("http://{}/repos/us/shop/issues", listener.local_addr().unwrap());
+        let pull = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let mut reader = BufReader::new(&stream);
+                let lines: Vec<String> =
+                    reader.by_ref().lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+                let header =
+                    |name: &str| lines.iter().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()));
+                let length = header("Content-Length:").map_or(0, |length| length.parse().unwrap());
+                let mut body = vec![0; length];
+                reader.read_exact(&mut body).unwrap();
+                let token = header("Authorization:").unwrap_or_default();
+                let (code, answer) = pull.lock().unwrap().answer(&lines[0], &token, &body);
+                let answer = answer.to_string();
+                let head =
+                    format!("HTTP/1.1 {code} x\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", answer.len());
+                let _ = (&stream).write_all(&[head.as_bytes(), answer.as_bytes()].concat());
+            }
+        });
+        (address, shared)
+    }
+}
+
+/// Writes the comment on a run's report; what was printed.
+fn comment(job: &Job, report: &str, comments: &str) -> String {
+    job.bench.write("run/report.md", report);
+    let run = job.bench.path().join("run");
+    let inputs = [("RUN", run.to_str().unwrap()), ("TOKEN", "s3cret"), ("COMMENTS", comments), ("PULL", "7")];
+    let output = job.run(&own_steps()[3], &inputs);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
+}
+
+#[test]
+fn the_comment_on_a_pull_request_is_updated_in_place() {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.path().join("run")).unwrap();
+    let job = Job::new(&bench);
+    let marker = "<!-- seepage: shop -->";
+    // More than a page of others, and somebody who begins as we do.
+    let mut comments: Vec<_> = (1..=120).map(|id| Pull::comment(id, "User", "I think so")).collect();
+    comments[3]["body"] = format!("{marker}\nmine").into();
+    comments[4] = Pull::comment(5, "Bot", "<!-- seepage: other -->\nanother run");
+    let before = comments.clone();
+    let (address, pull) = Pull { comments, refuses: None }.serve();
+    for (report, last) in [("one `$(x)` \"quoted\"", "one `$(x)` \"quoted\""), ("two", "two")] {
+        let told = comment(&job, &format!("{marker}\n{report}\n"), &address);
+        assert_eq!(told, "");
+        let comments = &pull.lock().unwrap().comments;
+        assert_eq!((comments.len(), &comments[..120]), (121, &before[..]), "those of others stay");
+        assert_eq!(comments[120]["body"], format!("{marker}\n{last}\n"));
+    }
+    comment(&job, &format!("{marker}\n{}", "ö".repeat(80_000)), &address);
+    let body = pull.lock().unwrap().comments[120]["body"].as_str().unwrap().to_owned();
+    assert!(body.chars().count() < 65_536 && body.ends_with("(the rest is in the artifact)"), "{}", body.len());
+}
+
+#[test]
+fn a_comment_that_can_not_be_written_is_told_and_fails_nothing() {
+    let bench = Bench::new();
+    std::fs::create_dir(bench.path().join("run")).unwrap();
+    let job = Job::new(&bench);
+    for (code, said) in [(403, "HTTP 403"), (500, "HTTP 500")] {
+        let (address, pull) = Pull { comments: Vec::new(), refuses: Some(code) }.serve();
+        let told = comment(&job, "<!-- seepage: shop -->\n", &address);
+        assert!(told.contains("::warning::") && told.contains(said) && !told.contains("s3cret"), "{told}");
+        assert!(pull.lock().unwrap().comments.is_empty());
+    }
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let told = comment(&job, "<!-- seepage: shop -->\n", &format!("http://{nobody}/repos/us/shop/issues"));
+    assert!(told.contains("::warning::"), "{told}");
 }

@@ -27,6 +27,7 @@ mod php_fpm;
 mod plan;
 mod preload;
 mod programs;
+mod recipes;
 mod release;
 mod run_directories;
 mod secrets;

@@ -15,7 +15,7 @@ mod tests;
 
 use super::problem::{KeyPath, Problem, Problems};
 use super::setting::{listed, unknown};
-use super::{Allowed, Harness, RequestsConfig, Span};
+use super::{Allowed, Harness, HeapMode, RequestsConfig, Span};
 use crate::model::{Per, Resource};
 use regex::Regex;
 use std::ops::RangeInclusive;
@@ -48,6 +48,7 @@ pub(super) fn check(harness: &Harness, problems: &mut Problems) {
     check_gates(&mut checker, harness);
     check_sample(&mut checker, harness);
     check_heap(&mut checker, harness);
+    check_accept(&mut checker, harness);
     variants::check(&mut checker, harness);
 }
 
@@ -264,6 +265,25 @@ fn check_heap(checker: &mut Checker, harness: &Harness) {
     if !MEANS.contains(&harness.heap.mean.0) {
         let help = "write a size from `1 KiB` to `1 GiB`; 64 KiB suits a run of minutes";
         checker.refuse(KeyPath::of(&["heap", "mean"]), "a sample for each allocation, or for none", help);
+    }
+}
+
+fn check_accept(checker: &mut Checker, harness: &Harness) {
+    for (index, accepted) in harness.accept.iter().enumerate() {
+        let at = KeyPath::of(&["accept"]).index(index);
+        if harness.heap.mode == HeapMode::Off && checker.sound(&KeyPath::of(&["heap"])) {
+            let help = "write `mode = \"preload\"` below `[heap]`, or give `--heap`";
+            checker.refuse(at.clone(), "call sites aren't measured, so that none can be accepted", help);
+        }
+        checker.no_control(at.key("site"), "call site", &accepted.site);
+        let known = harness.accept[..index].iter().any(|before| before.site == accepted.site);
+        if !accepted.site.is_empty() && !accepted.site.contains(char::is_alphanumeric) {
+            let help = "name a site as reports do, such as `mod_upload.so: keep_body*`";
+            checker.refuse(at.key("site"), "this accepts whatever leaks", help);
+        } else if known && checker.sound(&at.key("site")) {
+            checker.refuse(at.key("site"), "this call site is accepted already", "take one of the two out");
+        }
+        checker.no_control(at.key("reason"), "reason", accepted.reason.trim());
     }
 }
 

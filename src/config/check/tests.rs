@@ -480,3 +480,29 @@ fn settling() {
     ]);
     assert_snapshot!(shown);
 }
+
+#[test]
+fn accepted_leaks() {
+    let accept = |keys: &str| format!("[heap]\nmode = \"preload\"\n[[accept]]\n{keys}");
+    let site = "site = \"a.so: keep*\"";
+    let (until, reason) = ("until = 2027-03-01", "reason = \"issue 7\"");
+    let good = accept(&format!("{site}\n{until}\n{reason}"));
+    assert_eq!(load(&broken("", &good)).unwrap().accept[0].as_recorded().until, "2027-03-01");
+    load(&broken("", &good.replace(until, "until = \"2027-03-01\""))).unwrap();
+    let cases = [
+        good.replace("\"preload\"", "\"off\""),
+        good.replace(until, "until = 2027-02-30"),
+        good.replace(until, "until = \"next week\""),
+        good.replace(until, "until = 2027-03-01T10:00:00Z"),
+        good.replace(until, "until = 20270301"),
+        good.replace(until, ""),
+        good.replace(reason, "reason = \" \""),
+        good.replace(reason, "why = \"issue 7\""),
+        good.replace(site, "site = \"*\""),
+        good.replace(site, "site = \"\""),
+        good.replace("[[accept]]", "[accept]"),
+        format!("{good}\n[[accept]]\n{site}\n{until}\n{reason}"),
+    ];
+    let cases: Vec<(&str, &str)> = cases.iter().map(|text| ("", text.as_str())).collect();
+    assert_snapshot!(refusals(&cases));
+}

@@ -1,11 +1,12 @@
-//! How growth is looked for and judged: `stop`, `[settle]`, `[budget]`, `[gates]`, `[sample]`, `[heap]` and `[compare]`.
+//! How growth is looked for and judged: `stop`, `[settle]`, `[budget]`, `[gates]`, `[sample]`, `[heap]`, `[[accept]]` and
+//! `[compare]`.
 
 use super::{Harness, RequestsConfig, WorkloadConfig};
 use crate::config::choice::{choice, choose};
 use crate::config::setting::{EachText, KeyPath, Problems, Setting, Value};
 use crate::config::table::{Reader, TableSchema, key, table};
-use crate::config::{Allowed, Life, Span};
-use crate::model::{Budgets, Bytes, Per, Resource, Share};
+use crate::config::{Allowed, Day, Life, Span};
+use crate::model::{AcceptedSite, Budgets, Bytes, Per, Resource, Share};
 use std::time::Duration;
 
 choice! {
@@ -164,6 +165,26 @@ table! {
         "mean" mean: Bytes = Bytes(64 << 10),
         /// Tell Python and PHP to use the C library's allocator, behind which their own objects can be seen.
         "plain-malloc" plain_malloc: bool = true,
+    }
+}
+
+table! {
+    /// A leak that is known and accepted by its call site: what it keeps is taken off before memory is held against its budget.
+    pub struct AcceptConfig {
+        /// The call site as reports name it, such as `mod_upload.so: keep_body (mod_upload.c:57)`; `*` stands for any text, so that
+        /// `mod_upload.so: *` is a whole module.
+        "site" site: String,
+        /// The last day on which it is accepted, in UTC.
+        "until" until: Day,
+        /// Why it is.
+        "reason" reason: String,
+    }
+}
+
+impl AcceptConfig {
+    /// The same as the record of a run has it.
+    pub fn as_recorded(&self) -> AcceptedSite {
+        AcceptedSite { site: self.site.clone(), until: self.until.to_string(), reason: self.reason.trim().to_owned() }
     }
 }
 

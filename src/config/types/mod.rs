@@ -9,7 +9,8 @@ mod target;
 mod workload;
 
 pub use judging::{
-    BudgetConfig, CollectConfig, CompareConfig, GatesConfig, HeapConfig, HeapMode, SampleConfig, SettleConfig, Stop,
+    AcceptConfig, BudgetConfig, CollectConfig, CompareConfig, GatesConfig, HeapConfig, HeapMode, SampleConfig,
+    SettleConfig, Stop,
 };
 pub use target::{
     LogConfig, ModuleConfig, PageConfig, ReadyConfig, RequestsConfig, StopConfig, TargetConfig, VariantConfig, Workers,
@@ -45,6 +46,9 @@ table! {
         "sample" sample: SampleConfig = SampleConfig::default(),
         /// Whether it is traced who allocates.
         "heap" heap: HeapConfig = HeapConfig::default(),
+        /// Leaks that are known and accepted for a time.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        "accept" accept: Vec<AcceptConfig> = Vec::new(),
         /// When the soak ends.
         "stop" stop: Stop = Stop::default(),
         /// Variants of the target, for `seepage ab`.

@@ -1,8 +1,8 @@
 //! Whether the leaks of a run are those that a baseline accepts.
 
-use super::{Baseline, NaiveDate};
+use super::Baseline;
 use crate::compare::{Answer, Margin, Margins, Measure, Side, Sides, compare_runs, summarize};
-use crate::model::{Acceptability, Accepted, AcceptedLeak, RunRecord};
+use crate::model::{Acceptability, Accepted, AcceptedLeak, NaiveDate, RunRecord};
 use crate::verdict::{Outcome, RULE, Verdict};
 
 impl Baseline {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Version of the shape that is written: that of `verdict.json`, of which it is a part. Any minor version of it is read.
-const FORMAT: &str = "1.4";
+const FORMAT: &str = "1.5";
 const MAJOR: &str = "1";
 
 /// An earlier run, as comparisons need it. Its shape is a part of that of `verdict.json`, so that either is read.
@@ -257,17 +257,8 @@ mod day {
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NaiveDate, D::Error> {
-        super::day(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+        crate::model::day(&String::deserialize(deserializer)?).map_err(D::Error::custom)
     }
-}
-
-/// A day that is written as 2027-03-01.
-///
-/// # Errors
-/// If it is no such day.
-pub fn day(text: &str) -> Result<NaiveDate, String> {
-    let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|day| day.to_string() == text);
-    day.ok_or_else(|| format!("{text:?} is no day: expected one such as 2027-03-01"))
 }
 
 /// What is looked at first, so that a newer version isn't told to be damaged.

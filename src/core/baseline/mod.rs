@@ -6,8 +6,7 @@
 mod accept;
 mod file;
 
-pub use chrono::NaiveDate;
-pub use file::{Acceptance, Baseline, BaselineRun, Known, day};
+pub use file::{Acceptance, Baseline, BaselineRun, Known};
 
 #[cfg(test)]
 mod tests;

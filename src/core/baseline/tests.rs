@@ -1,7 +1,7 @@
 use super::*;
 use crate::compare::{Measure, summarize};
 use crate::fixture::pairs::leaking_run;
-use crate::model::Resource;
+use crate::model::{Resource, day};
 use crate::verdict::{self, ExitCode, Outcome, RULE};
 use crate::words;
 use proptest::prelude::*;
@@ -43,9 +43,9 @@ fn growth_and_the_workload_are_those_of_the_run() {
 fn an_older_file_is_read_and_lacks_what_it_lacks() {
     let old = changed(&format!("\"rule\": {RULE},"), "").unwrap();
     assert_eq!(old.rule, None);
-    let old = changed("\"format\": \"1.4\"", "\"format\": \"1.0\"").unwrap();
+    let old = changed("\"format\": \"1.5\"", "\"format\": \"1.0\"").unwrap();
     assert!(old.known(Resource::Memory).is_some_and(|known| known.growth().is_some()));
-    let newer = changed("\"format\": \"1.4\"", "\"format\": \"1.9\", \"more\": [1]").unwrap();
+    let newer = changed("\"format\": \"1.5\"", "\"format\": \"1.9\", \"more\": [1]").unwrap();
     assert_eq!(newer.rule, Some(RULE));
 }
 
@@ -54,8 +54,8 @@ fn what_is_no_verdict_is_refused_with_its_place() {
     let told = |from: &str, to: &str| changed(from, to).unwrap_err();
     let expected = "expected the verdict.json of a run, or what `seepage baseline` wrote";
     assert!(Baseline::read(b"[]").unwrap_err().ends_with(expected));
-    assert!(Baseline::read(b"{\"format\": \"1.4\"}").unwrap_err().contains("missing field `verdict` at line 1"));
-    assert!(told("\"format\": \"1.4\"", "\"format\": \"2.0\"").contains("its format \"2.0\" is none of version 1"));
+    assert!(Baseline::read(b"{\"format\": \"1.5\"}").unwrap_err().contains("missing field `verdict` at line 1"));
+    assert!(told("\"format\": \"1.5\"", "\"format\": \"2.0\"").contains("its format \"2.0\" is none of version 1"));
     assert!(told("\"verdict\": \"leak\"", "\"verdict\": \"leaks\"").contains("unknown variant `leaks`"));
     assert!(told("\"bytes/request\"", "\"bytes/day\"").contains("memory: its unit \"bytes/day\" is none of"));
     assert!(told("\"bytes/request\"", "\"threads/request\"").contains("memory: its unit"));

@@ -19,7 +19,7 @@ mod understood;
 mod units;
 mod worker;
 
-pub use accepted::{Acceptability, Accepted, AcceptedLeak};
+pub use accepted::{Acceptability, Accepted, AcceptedLeak, AcceptedSite, NaiveDate, day};
 pub use amounts::{allowed_rate, amount, level, percent, rate, whole_percent};
 #[doc(hidden)]
 pub use as_text::as_text;

@@ -1,8 +1,8 @@
 //! Everything that is known of one run.
 
 use super::{
-    Accepted, Census, Chosen, Event, EventKind, HeapRecord, HostSample, LoadSample, MemoryKind, Per, PhaseKind,
-    Resource, Sample, Understood, WorkerId,
+    Accepted, AcceptedSite, Census, Chosen, Event, EventKind, HeapRecord, HostSample, LoadSample, MemoryKind, Per,
+    PhaseKind, Resource, Sample, Understood, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -101,6 +101,9 @@ pub struct RunMeta {
     /// How its leaks stand to those that are accepted; missing if it wasn't held against any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Accepted>,
+    /// Call sites whose leaks are accepted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub accepted_sites: Vec<AcceptedSite>,
     /// What observing cost; missing while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observing: Option<Observing>,
@@ -368,6 +371,7 @@ impl RunMeta {
             gates: Gates::default(),
             workload: None,
             accepted: None,
+            accepted_sites: Vec::new(),
             observing: None,
             config: serde_json::Value::Null,
             understood: None,

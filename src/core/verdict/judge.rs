@@ -19,7 +19,7 @@ use super::rule::forecast::forecast;
 use super::rule::parts::parts;
 use super::rule::step_down::{Candidate, step_down};
 use super::rule::{pages, steps, youth};
-use super::sites::{Workers, call_sites};
+use super::sites::{Workers, call_sites, remainders};
 use super::target::{account, births, counts, whole};
 use super::{ExitCode, Finding, LeakClass, Outcome, Verdict, series, settle_levels};
 use crate::model::{Axis, CountingSource, EventKind, ExitCause, Failure, Resource, RunRecord, RunStatus, Sample};
@@ -48,10 +48,11 @@ pub fn judge(record: &RunRecord) -> Verdict {
     let failures = Failures::of(record);
     let gates = gates(record, &findings, &doubts, &failures);
     let answer = answer(&findings, &gates, record.meta.status);
+    let remainders = remainders(record, &judged, &findings);
     let exit = match exit(record, answer, &gates, &failures) {
-        ExitCode::Leak => {
-            accepted::exit(record, &findings, &gates, || exit(record, Outcome::Inconclusive, &gates, &failures))
-        }
+        ExitCode::Leak => accepted::exit(record, &findings, &remainders, &gates, || {
+            exit(record, Outcome::Inconclusive, &gates, &failures)
+        }),
         exit => exit,
     };
     let outcome = if exit == ExitCode::Clean || answer != Outcome::Clean { answer } else { Outcome::Inconclusive };
@@ -68,7 +69,7 @@ pub fn judge(record: &RunRecord) -> Verdict {
         notes.push(Note::SeldomLooked);
     }
     let whole_target = account::whole_target(record);
-    Verdict { outcome, exit, claims, gates, findings, whole_target, call_sites, notes }
+    Verdict { outcome, exit, claims, gates, findings, whole_target, call_sites, remainders, notes }
 }
 
 /// What speaks against a pass though each finding may be clean.

@@ -27,7 +27,9 @@ pub use answer::outcome::{ExitCode, Interval, LeakClass, Outcome};
 pub use answer::reach::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting};
 pub use answer::reason::{Because, Fact, Full, History, ModelShape, PartKind, Reason, SetAside, Settle, When};
 pub use answer::transient::Transient;
-pub use answer::types::{BySteps, Evidence, Finding, Fit, Growth, Part, StepGrowth, Verdict, WorkerFinding};
+pub use answer::types::{
+    BySteps, Evidence, Finding, Fit, Growth, Part, Remainder, StepGrowth, Untold, Verdict, WorkerFinding,
+};
 pub use answer::whole_target::{RestProcess, WholeTarget};
 pub use judge::judge;
 pub use live::live_growths;

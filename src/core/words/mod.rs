@@ -25,7 +25,7 @@ pub mod steps;
 pub mod understanding;
 pub mod working;
 
-pub use accepted::sentences as accepted;
+pub use accepted::{sentences as accepted, untold};
 pub use chosen::chosen;
 pub use evidence::{because, facts, found, model, part_name};
 pub use gates::{GateWords, Quantity, gate, quantile};

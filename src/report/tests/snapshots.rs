@@ -98,6 +98,48 @@ fn an_accepted_leak_is_no_failure_and_not_called_clean() {
 }
 
 #[test]
+fn an_accepted_call_site_is_told_with_what_is_left() {
+    use crate::model::{AcceptedSite, Resource};
+    use crate::verdict::{Finding, Interval, Outcome, Remainder, Untold};
+    let told = |found: &dyn Fn(&Finding) -> Result<Finding, Untold>, until: &str, exit| {
+        let (mut record, mut verdict) = fixture::traced();
+        let site =
+            |site: &str| AcceptedSite { site: site.into(), until: until.into(), reason: "issue <7> \u{1b}[31m".into() };
+        record.meta.accepted_sites = vec![site("mod_*keep_body*"), site("*: nobody")];
+        let found = found(&verdict.findings[0]);
+        verdict.remainders = vec![Remainder { resource: Resource::Memory, found }];
+        verdict.exit = exit;
+        [Format::Terminal, Format::Markdown, Format::Json, Format::Junit, Format::Html]
+            .map(|format| String::from_utf8(render(format, &record, &verdict).unwrap()).unwrap())
+    };
+    let left = |outcome, estimate: f64| {
+        move |leak: &Finding| {
+            let growth = Interval { estimate, lower: estimate - 9.0, upper: estimate + 9.0, confidence: 0.98 };
+            Ok(Finding { outcome, growth: Some(growth), ..leak.clone() })
+        }
+    };
+    use crate::verdict::ExitCode::{Accepted, Inconclusive, Leak};
+    let [terminal, markdown, json, junit, html] = told(&left(Outcome::Clean, 3.0), "2027-03-01", Accepted);
+    let first = |text: &str| text.split("\n\n").next().unwrap().to_owned();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    insta::assert_json_snapshot!("json_accepted_sites", json["accepted_sites"]);
+    insta::assert_snapshot!("junit_accepted_sites", junit);
+    for text in [&markdown, &html] {
+        assert!(text.contains("which is accepted until 2027-03-01") && text.contains("issue &lt;7&gt;"), "{text}");
+    }
+    let others = [
+        told(&left(Outcome::Leak, 900.0), "2027-03-01", Leak),
+        told(&left(Outcome::Inconclusive, 60.0), "2027-03-01", Inconclusive),
+        told(&|_| Err(Untold::Coarser), "2027-03-01", Leak),
+        told(&|_| Err(Untold::NotCounted), "2025-03-01", Leak),
+    ];
+    let all: Vec<String> =
+        [terminal].iter().chain(others.iter().map(|reports| &reports[0])).map(|t| first(t)).collect();
+    insta::assert_snapshot!("terminal_accepted_sites", all.join("\n\n"));
+    assert!(others.iter().all(|reports| reports[3].contains("<failure") && !reports[3].contains("<skipped")));
+}
+
+#[test]
 fn markdown() {
     insta::assert_snapshot!("markdown_leak", text(Format::Markdown, fixture::leak()));
     insta::assert_snapshot!("markdown_clean", text(Format::Markdown, fixture::warm_up()));

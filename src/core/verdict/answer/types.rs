@@ -149,6 +149,8 @@ pub struct Verdict {
     pub whole_target: Option<WholeTarget>,
     /// Who keeps memory; missing if allocations weren't traced.
     pub call_sites: Option<CallSites>,
+    /// What is left of leaks without what accepted call sites keep; empty if none are accepted.
+    pub remainders: Vec<Remainder>,
     /// What the reader should know beside: noise, missing readings, deaths.
     pub notes: Vec<Note>,
 }
@@ -158,4 +160,35 @@ impl Verdict {
     pub fn deciding(&self) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.outcome == self.outcome)
     }
+}
+
+/// What is left of a leak without what accepted call sites keep.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Remainder {
+    /// What leaks.
+    pub resource: Resource,
+    /// What is found of what is left; why it couldn't be told, if it couldn't: then nothing is accepted.
+    pub found: Result<Finding, Untold>,
+}
+
+impl Remainder {
+    /// Whether this is found of what is left.
+    pub fn is(&self, outcome: Outcome) -> bool {
+        self.found.as_ref().is_ok_and(|found| found.outcome == outcome)
+    }
+}
+
+/// Why it couldn't be told what is left of a leak without what accepted call sites keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Untold {
+    /// No worker was looked at while it was judged.
+    SeldomLooked,
+    /// Live bytes weren't counted at each look.
+    NotCounted,
+    /// Samples or mappings could not be noted, or threads not be sampled.
+    Lost,
+    /// Samples came too fast, and were made fewer in mid-run.
+    Coarser,
+    /// What grows is the size at which workers are born.
+    Births,
 }

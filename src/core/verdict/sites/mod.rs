@@ -9,6 +9,7 @@
 
 mod calibration;
 mod naming;
+mod remainder;
 #[cfg(test)]
 mod simulation;
 mod steps;
@@ -22,6 +23,7 @@ use super::readings::pool_count::interpolate;
 use super::{Finding, series};
 use crate::model::{Axis, CallStack, Frame, HeapLost, Resource, RunRecord, Sample, Series, WorkerId};
 use calibration::Calibration;
+pub use remainder::remainders;
 use std::collections::HashMap;
 use steps::Steps;
 use window::{SiteGrowth, Window};

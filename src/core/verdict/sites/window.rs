@@ -199,7 +199,7 @@ impl Window {
 }
 
 /// Odds against a block of this size being in the sample; the block stands for one more than these.
-fn odds_against(size: u64, mean: u64) -> f64 {
+pub fn odds_against(size: u64, mean: u64) -> f64 {
     1.0 / (size as f64 / mean.max(1) as f64).exp_m1()
 }
 
