@@ -37,21 +37,49 @@ expect() {
         exit 1
     fi
 }
+# How long what was done since the last line took.
+took() {
+    now=$(date +%s.%N)
+    echo "$last $now $*" | awk '{ printf "%8.1f s  ", $2 - $1; $1 = $2 = ""; print substr($0, 3) }'
+    last=$now
+}
+last=$(date +%s.%N)
 mkdir /tmp/use && cd /tmp/use
 (cd /packages && sha256sum --quiet -c SHA256SUMS)
 expect 0 dpkg -i /packages/seepage_*.deb
+took "installed"
 expect 0 seepage --version
 cat /tmp/out
 expect 0 seepage doctor
 expect 0 seepage init worker
 expect 0 seepage check worker.toml
 expect 2 seepage chek worker.toml
+took "a harness file written by init, and checked"
 expect 10 seepage run /usr/share/seepage/harness-configs/quickstart.toml
 grep LEAKS /tmp/out
+took "the first verdict"
 expect 0 seepage run /usr/share/seepage/harness-configs/quickstart-clean.toml
 # With the preload library, which has a glibc of its own to need.
 expect 10 seepage run /usr/share/seepage/harness-configs/quickstart.toml --heap
 grep 'kept by' /tmp/out
+took "a clean run, and one with its line of code"
+# A repository whose gate is the recipes: the shell of the one for any CI, and of GitLab's job, as its runner calls it.
+mkdir -p repository/ci repository/.seepage/bin && cd repository
+ln -s /usr/bin/seepage .seepage/bin/seepage
+for harness in quickstart quickstart-clean; do
+    cp "/usr/share/seepage/harness-configs/$harness.toml" ci/leaks.toml
+    code=10
+    [ "$harness" = quickstart ] || code=0
+    expect "$code" sh /usr/share/seepage/examples/ci/leaks.sh
+    tail -n 1 /tmp/out
+    sed -n '/^  script:/,/^  [^ ]/ s/^    - //p' /usr/share/seepage/examples/ci/gitlab.yml | grep -v 'cargo install' >job.sh
+    expect "$code" bash -eo pipefail job.sh
+    tail -n 1 /tmp/out
+    [ "$(find leaks -name junit.xml | wc -l)" -eq 2 ]
+    rm -r leaks
+done
+cd ..
+took "the gate of a repository, four times"
 [ -s /usr/share/man/man1/seepage.1.gz ] && [ -s /usr/share/bash-completion/completions/seepage ]
 [ -s /usr/share/doc/seepage/copyright ] && [ -s /usr/share/doc/seepage/LICENSE-APACHE ]
 expect 0 dpkg --purge seepage

@@ -140,7 +140,12 @@ pub fn run(arguments: &Arguments) -> Done {
     let (mut looks, mut later) = looks(&harness, factor).unzip();
     let lengths = harness.soaks().all(|phase| phase.length().is_some());
     if looks.is_none() && harness.stop == Stop::Early && lengths && !arguments.quiet {
-        say(&format!("note: it can't end early, as its soak has no length as a whole: {NO_LENGTH}"));
+        say(&match harness.accept.is_empty() {
+            true => format!("note: it can't end early, as its soak has no length as a whole: {NO_LENGTH}"),
+            false => {
+                "note: it goes on to its planned end, by when it can be told what grows beside what is accepted".into()
+            }
+        });
     }
     let mut look = |record: &RunRecord, share: f64| match share {
         _ if share <= 1.0 => look_at(looks.as_mut()?, record, share),
