@@ -34,6 +34,9 @@ pub struct Arguments {
     /// The budget on memory to plan for, beside those of the table; by default that of the harness file or run.
     #[arg(long, value_name = "AMOUNT")]
     budget: Option<Budget>,
+    /// The leak on memory that a run is to find; by default twice the budget.
+    #[arg(long, value_name = "AMOUNT")]
+    leak: Option<Budget>,
     /// The probability with which a run of the planned length gets the answer that is true, 50% to 99%.
     #[arg(long, default_value = "90%", value_name = "SHARE")]
     power: Share,
@@ -61,6 +64,7 @@ what happens once an hour isn't in it.
 Examples:
     seepage plan shop.toml
     seepage plan shop.toml --rehearse 2m --budget '16 B/request'
+    seepage plan shop.toml --budget '64 B/request' --leak '1 KiB/request'
     seepage plan reports/20261121T040000Z-shop-1f2e3d";
 
 /// Rehearses and plans.
@@ -117,13 +121,26 @@ fn planned(arguments: &Arguments, record: &RunRecord) -> Result<PlanReport, Prob
         Some(budget) => budget.amount,
         None => record.meta.budgets.memory.unwrap_or(usual),
     };
+    let times = match arguments.leak {
+        Some(leak) if !leak.bytes => return Err(usage("--leak is in bytes, such as `200 B/request`")),
+        Some(leak) if leak.per != per => {
+            return Err(usage(&format!(
+                "--leak is for another unit than the run, whose growth is per {}",
+                axis.unit()
+            )));
+        }
+        Some(leak) if leak.amount <= chosen => {
+            return Err(usage("--leak is no more than the budget allows: expected more, such as twice the budget"));
+        }
+        leak => leak.map(|leak| leak.amount / chosen),
+    };
     let mut budgets: Vec<f64> =
         BUDGETS.iter().map(|part| part * usual).filter(|b| *b != chosen).chain([chosen]).collect();
     budgets.sort_by(f64::total_cmp);
     let noise = Noise::measure(axis, &series, record.page())
         .map_err(|why| Problem::new(ExitCode::Inconclusive, words::too_short(why)))?;
     Ok(PlanReport {
-        planned: verdict::plan(&noise, &budgets, arguments.power.0),
+        planned: verdict::plan(&noise, &budgets, times, arguments.power.0),
         noise,
         chosen,
         power: arguments.power.0,

@@ -138,9 +138,13 @@ impl PlanReport {
     /// Lengths by budget.
     fn table(&self, width: usize) -> String {
         let (noise, unit) = (&self.noise, self.unit());
+        let times = match self.planned.first() {
+            Some(Planned { times, .. }) if *times != 2.0 => format!("{} times", format_count(*times)),
+            _ => "twice".to_owned(),
+        };
         let head = [
             "budget".to_owned(),
-            "proves a leak of twice it".to_owned(),
+            format!("proves a leak of {times} it"),
             String::new(),
             "proves clean at half of it".to_owned(),
             String::new(),
@@ -275,7 +279,9 @@ struct Rehearsal {
 #[derive(Serialize, JsonSchema)]
 struct Length {
     budget: f64,
-    /// Until a leak of twice the budget is called a leak.
+    /// How many times the budget the leak is that is to be found.
+    leak_times: f64,
+    /// Until that leak is called a leak.
     leak: Option<f64>,
     leak_seconds: Option<f64>,
     /// Until a worker that grows by half of the budget at most is called clean.
@@ -309,6 +315,7 @@ impl Document {
                 .iter()
                 .map(|p| Length {
                     budget: p.budget,
+                    leak_times: p.times,
                     leak: p.leak,
                     leak_seconds: p.leak.map(seconds),
                     clean: p.clean,
@@ -331,9 +338,9 @@ mod tests {
         let (axis, series) = crate::verdict::series(&record, Resource::Memory);
         let noise = Noise::measure(axis, &series, 4096.0).unwrap();
         let planned = vec![
-            Planned { budget: 16.0, leak: None, clean: Some(123_456.0) },
-            Planned { budget: 64.0, leak: Some(41_234.0), clean: Some(20_100.0) },
-            Planned { budget: 4096.0, leak: Some(1450.0), clean: Some(1450.0) },
+            Planned { budget: 16.0, times: 2.0, leak: None, clean: Some(123_456.0) },
+            Planned { budget: 64.0, times: 2.0, leak: Some(41_234.0), clean: Some(20_100.0) },
+            Planned { budget: 4096.0, times: 2.0, leak: Some(1450.0), clean: Some(1450.0) },
         ];
         PlanReport { noise, planned, chosen: 64.0, power: 0.9, rehearsed: 45.0 }
     }
@@ -341,6 +348,9 @@ mod tests {
     #[test]
     fn a_plan_reads_well() {
         insta::assert_snapshot!(report().terminal(usize::MAX));
+        let mut of_more = report();
+        of_more.planned.iter_mut().for_each(|planned| planned.times = 16.0);
+        assert!(of_more.terminal(usize::MAX).contains("proves a leak of 16 times it"));
     }
 
     #[test]

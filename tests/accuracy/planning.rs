@@ -46,7 +46,7 @@ fn a_planned_length_proves_leak_and_clean_as_often_as_it_says() {
     for (spread, rho) in [(150e3, 0.2), (100e3, 0.9)] {
         let rehearsal = workers(2000.0, 0.0, spread, rho, 7);
         let noise = Noise::measure(Axis::WorkerRequests, &rehearsal, PAGE).unwrap();
-        let planned = plan(&noise, &[BUDGET], 0.9)[0];
+        let planned = plan(&noise, &[BUDGET], None, 0.9)[0];
         for (length, slope, wanted) in
             [(planned.leak, 2.0 * BUDGET, Outcome::Leak), (planned.clean, 0.5 * BUDGET, Outcome::Clean)]
         {

@@ -43,6 +43,10 @@ fn a_rehearsal_is_planned_from_and_planned_from_again() {
         (&["--budget", "1 MiB/hour"], 2, "another unit"),
         (&["--budget", "0 B/request"], 2, "exactly zero"),
         (&["--power", "100%"], 2, "50% to 99%"),
+        (&["--budget", "1 KiB/request", "--leak", "1 KiB/request"], 2, "--leak is no more than the budget"),
+        (&["--leak", "1 MiB/hour"], 2, "--leak is for another unit"),
+        (&["--leak", "3/request"], 2, "--leak is in bytes"),
+        (&["--power", "50%", "--budget", "2 KiB/request", "--leak", "8 KiB/request"], 0, ""),
     ] {
         let output = plan(&bench, &[&[run.to_str().unwrap()], arguments].concat());
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));

@@ -67,7 +67,9 @@ pub enum TooShort {
 pub struct Planned {
     /// The budget in bytes per step of the axis.
     pub budget: f64,
-    /// Steps of the axis in which a leak of twice the budget is called one; missing if none that was tried is enough.
+    /// How many times the budget the leak is that is to be called one.
+    pub times: f64,
+    /// Steps of the axis in which that leak is called one; missing if none that was tried is enough.
     pub leak: Option<f64>,
     /// Steps of the axis in which a worker that grows by half of the budget at most is called clean.
     pub clean: Option<f64>,
@@ -221,8 +223,10 @@ fn averaged(rho: f64, n: usize) -> f64 {
     (n as f64 + 2.0 * others) / (n * n) as f64
 }
 
-/// The lengths that prove each of `budgets` with probability `power`, in their order.
-pub fn plan(noise: &Noise, budgets: &[f64], power: f64) -> Vec<Planned> {
+/// The lengths that prove each of `budgets` with probability `power`, in their order, and find a leak of so many `times` the budget: of
+/// twice if nothing is said.
+pub fn plan(noise: &Noise, budgets: &[f64], times: Option<f64>, power: f64) -> Vec<Planned> {
+    let times = times.unwrap_or(LEAKING.get());
     let mut rising = budgets.to_vec();
     rising.sort_by(f64::total_cmp);
     rising.dedup();
@@ -232,12 +236,12 @@ pub fn plan(noise: &Noise, budgets: &[f64], power: f64) -> Vec<Planned> {
         fill(&rising, &mut found, least, search);
         found
     };
-    let leak = lengths(&|from, budget| noise.shortest(from, LEAKING.get() * budget, budget, Outcome::Leak, power));
+    let leak = lengths(&|from, budget| noise.shortest(from, times * budget, budget, Outcome::Leak, power));
     let clean = lengths(&|from, budget| noise.shortest(from, CLEAN.get() * budget, budget, Outcome::Clean, power));
     let planned = |budget: &f64| {
         let place = rising.partition_point(|b| b < budget);
         let with_margin = |length: Option<f64>| length.map(|l| l * noise.margin(power));
-        Planned { budget: *budget, leak: with_margin(leak[place]), clean: with_margin(clean[place]) }
+        Planned { budget: *budget, times, leak: with_margin(leak[place]), clean: with_margin(clean[place]) }
     };
     budgets.iter().map(planned).collect()
 }
@@ -299,10 +303,12 @@ mod tests {
     #[test]
     fn smaller_budgets_need_longer_runs() {
         let noise = Noise::measure(Axis::WorkerRequests, &rehearsal(3e5, 0.5, 0.0), 4096.0).unwrap();
-        let planned = plan(&noise, &[256.0, 4096.0], 0.9);
+        let planned = plan(&noise, &[256.0, 4096.0], None, 0.9);
         let lengths: Vec<f64> = planned.iter().map(|p| p.both().unwrap()).collect();
         assert!(lengths[0] > 1.5 * lengths[1], "{planned:?}");
-        assert_eq!(planned, plan(&noise, &[256.0, 4096.0], 0.9), "the same plan");
+        assert_eq!(planned, plan(&noise, &[256.0, 4096.0], None, 0.9), "the same plan");
+        let steep = plan(&noise, &[256.0], Some(8.0), 0.9);
+        assert!(steep[0].leak < planned[0].leak && steep[0].clean == planned[0].clean, "{steep:?}");
     }
 
     #[test]
