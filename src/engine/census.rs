@@ -4,7 +4,7 @@
 //! done to a process for it. It comes rarer where there are many processes, and the longer the run lasts.
 
 use crate::model::{Census, Kin, MOST_LISTED, OtherProcess, WorkerId, Zombies};
-use crate::probe::{ProcStatus, command_name, parse_stat, parse_status};
+use crate::probe::{ProcStatus, command_name, parse_stat, parse_status, status_of_a_thread};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::path::PathBuf;
@@ -71,7 +71,14 @@ impl Snapshot {
         let seen: HashMap<u32, Seen> = pids.iter().filter_map(look).collect();
         let living = seen.iter().filter(|(pid, process)| !process.dead && !workers.contains(pid));
         let read = |pid: u32| match fs::read(format!("/proc/{pid}/status")) {
-            Ok(status) => Some(Some((parse_status(&status), count_descriptors(pid)))),
+            Ok(status) => {
+                let status = parse_status(&status);
+                // Where the first thread of a process has ended, it has nothing any more, and its descriptors aren't shown.
+                let other =
+                    if own_memory(&status).is_none() { status_of_a_thread(&format!("/proc/{pid}"), pid) } else { None };
+                let fds = if other.is_none() { count_descriptors(pid) } else { None };
+                Some(Some((other.unwrap_or(status), fds)))
+            }
             // One that has ended meanwhile is none of those that could not be read.
             Err(_) => PathBuf::from(format!("/proc/{pid}")).exists().then_some(None),
         };
@@ -252,6 +259,28 @@ mod tests {
         nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL).unwrap();
         shell.wait().unwrap();
         assert_eq!(census(2.0, &[shell.id()], &HashSet::new(), None), Census { t: 2.0, ..Census::default() });
+    }
+
+    #[test]
+    fn who_goes_on_in_threads_is_not_dead() {
+        let script = "import ctypes, threading, time\nthreading.Thread(target=time.sleep, args=(60,)).start()\n\
+                      ctypes.CDLL(None).syscall(EXIT, 0)";
+        let script = script.replace("EXIT", &nix::libc::SYS_exit.to_string());
+        let mut child = Command::new("python3").args(["-c", &script]).stdin(Stdio::null()).spawn().unwrap();
+        let stat = || parse_stat(&fs::read(format!("/proc/{}/stat", child.id())).unwrap()).unwrap();
+        while !stat().goes_on_in_threads() {
+            assert!(!stat().has_ended(), "it failed");
+            std::thread::yield_now();
+        }
+        let told = census(0.0, &[child.id()], &HashSet::new(), None);
+        assert_eq!((told.dead(), told.others.len(), told.others[0].fds), (0, 1, None));
+        assert!(told.rest_memory().unwrap() > 1 << 20, "{told:?}");
+        let probe = crate::probe::WorkerProbe::open(child.id()).unwrap();
+        let (sample, _) = probe.read(0.0, None).unwrap();
+        assert_eq!((sample.anon, sample.fds), (told.others[0].memory, None));
+        assert!(!probe.has_ended());
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

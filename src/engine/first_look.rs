@@ -5,7 +5,7 @@ use super::end::Cut;
 use super::sampler::{Counted, Sampler};
 use crate::config::{Harness, LogConfig, StepConfig, Workers, redacted_words, without_secrets};
 use crate::model::{EventKind, LoadSample, RunRecord, format_count, shown_command};
-use crate::probe::{LinesRead, listening_addresses};
+use crate::probe::{LinesRead, listen_nowhere, listening_addresses};
 use crate::supervise::{Kindred, Launched, ticks};
 use regex::Regex;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +48,8 @@ pub struct FirstLook {
     next: Option<Instant>,
     done: bool,
     at_rest: AtRest,
+    /// Since when nobody of the target is seen to listen anywhere, and answers before.
+    deaf: Option<(Instant, u64)>,
 }
 
 /// A stretch of the load in which the target used next to no CPU time.
@@ -99,7 +101,7 @@ impl FirstLook {
         }
         self.next = Some(now + EVERY);
         self.done = begun.elapsed() > LONGEST;
-        seen.whose_answers(&mut self.at_rest).map_err(Cut::setup)?;
+        seen.whose_answers(&mut self.at_rest, &mut self.deaf).map_err(Cut::setup)?;
         self.look_now(seen, sampler)
     }
 
@@ -163,11 +165,24 @@ impl Seen<'_> {
     }
 
     /// Whether it is the target that answers: another server may have the port that is asked.
-    fn whose_answers(&self, at_rest: &mut AtRest) -> Result<(), String> {
+    fn whose_answers(&self, at_rest: &mut AtRest, deaf: &mut Option<(Instant, u64)>) -> Result<(), String> {
         let Some(workload) = &self.harness.workload else { return Ok(()) };
         let pids: Vec<u32> = self.launched.kindred().iter().map(|process| process.pid).collect();
         let used = pids.iter().filter_map(|pid| Some((*pid, ticks(*pid)?))).collect();
         let answers = at_rest.see(self.answered(), used);
+        let place = || without_secrets(&workload.base_url.join(", "));
+        let listens_nowhere = !workload.base_url.is_empty() && listen_nowhere(&pids);
+        *deaf = listens_nowhere.then(|| deaf.unwrap_or((Instant::now(), self.answered())));
+        // A service that starts again listens nowhere for a moment.
+        let lasts = deaf.filter(|(since, _)| since.elapsed() >= PATIENCE);
+        if let Some(count) = lasts.map(|(_, before)| self.answered() - before).filter(|count| *count >= ENOUGH) {
+            return Err(format!(
+                "it isn't the target that answers at {}: the target listens nowhere, during {} answers\nAnother server has that port, \
+                 maybe an earlier copy: end it, or have the target listen at a free port, `${{port}}` in its command",
+                place(),
+                format_count(count as f64)
+            ));
+        }
         let port = |url: &String| Url::parse(url).ok()?.port_or_known_default();
         let asked: Option<Vec<u16>> = workload.base_url.iter().map(port).collect();
         let Some(asked) = asked.filter(|asked| !asked.is_empty() && answers >= AT_NO_COST) else { return Ok(()) };
@@ -179,7 +194,7 @@ impl Seen<'_> {
         Err(format!(
             "it isn't the target that answers at {}: it listens at {}, and used next to no CPU time during {} answers\nAnother server has \
              that port. Ask the target: `--url`, in a harness file `ready` and `base-url`; `${{port}}` in its command is a free port",
-            without_secrets(&workload.base_url.join(", ")),
+            place(),
             listens.join(", "),
             format_count(answers as f64)
         ))

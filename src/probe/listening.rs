@@ -71,6 +71,22 @@ pub fn listening_addresses(pids: &[u32]) -> BTreeSet<SocketAddr> {
     found
 }
 
+/// Whether none of these processes holds a socket that listens, of TCP or of the host itself, and all that live could be read.
+pub fn listen_nowhere(pids: &[u32]) -> bool {
+    let mut tables = TcpTables::default();
+    let mut none = |pid: u32| -> Option<bool> {
+        let (held, table) = (sockets(pid)?, tables.of(pid)?);
+        let local = parse_unix(&std::fs::read(format!("/proc/{pid}/net/unix")).ok()?);
+        let listens = |inode: &u64| {
+            table.get(inode).is_some_and(|socket| socket.state == TcpState::Listens)
+                || local.get(inode) == Some(&Serving::Listens)
+        };
+        Some(!held.iter().any(listens))
+    };
+    // One that has ended since it was listed listens nowhere.
+    pids.iter().all(|pid| none(*pid).unwrap_or_else(|| std::fs::metadata(format!("/proc/{pid}")).is_err()))
+}
+
 /// The inodes of the sockets that a process holds; `None` if they can't be read, or it holds too many files.
 fn sockets(pid: u32) -> Option<Vec<u64>> {
     let process = Process::new(i32::try_from(pid).ok()?).ok()?;
@@ -168,6 +184,7 @@ mod tests {
         assert!(listening_names(&[std::process::id()]).contains(&named));
         let ours = Listening::default().of(std::process::id());
         assert_eq!(ours, Some(Serves { listens: true, accepted: true }));
+        assert!(!listen_nowhere(&[std::process::id()]));
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         assert_eq!(Listening::default().of(child.id()), Some(Serves::default()));
         child.kill().unwrap();

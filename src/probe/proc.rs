@@ -15,6 +15,8 @@ pub struct ProcStat {
     pub user: u64,
     /// Time in kernel mode.
     pub system: u64,
+    /// How many threads it has.
+    pub threads: u64,
     /// Start time since boot.
     pub start: u64,
     /// Where its stack began when it became the program that it is: another address after each `exec`. 0 where permission denies
@@ -25,10 +27,25 @@ pub struct ProcStat {
 }
 
 impl ProcStat {
-    /// Whether it has ended, though nobody may have waited for it yet.
+    /// Whether it has ended, though nobody may have waited for it yet. One whose first thread alone has ended lives on.
     pub fn has_ended(&self) -> bool {
-        matches!(self.state, b'Z' | b'X' | b'x')
+        matches!(self.state, b'Z' | b'X' | b'x') && self.threads <= 1
     }
+
+    /// Whether its first thread has ended, by which the kernel tells of a process what it has, and others go on.
+    pub fn goes_on_in_threads(&self) -> bool {
+        self.state == b'Z' && !self.has_ended()
+    }
+}
+
+/// The status of a process, whose directory in `/proc` this is, by a thread that goes on where the first has ended; `None` if there is none.
+pub fn status_of_a_thread(directory: &str, pid: u32) -> Option<ProcStatus> {
+    let first = pid.to_string();
+    let threads = std::fs::read_dir(format!("{directory}/task")).ok()?.flatten();
+    let others = threads.filter(|thread| thread.file_name().to_str() != Some(&first));
+    let mut statuses =
+        others.filter_map(|thread| Some(parse_status(&std::fs::read(thread.path().join("status")).ok()?)));
+    statuses.find(|status| status.anon.is_some())
 }
 
 /// Reads the text of `/proc/PID/stat`; `None` if it isn't one.
@@ -45,12 +62,13 @@ pub fn parse_stat(text: &[u8]) -> Option<ProcStat> {
     let major_faults = number(fields.nth(1)?)?;
     let user = number(fields.nth(1)?)?;
     let system = number(fields.next()?)?;
-    let start = number(fields.nth(6)?)?;
+    let threads = number(fields.nth(4)?)?;
+    let start = number(fields.nth(1)?)?;
     let stack = fields.nth(5).and_then(number).unwrap_or(0);
     // The 52nd field, which is the last of today's kernels.
     let wait_status = fields.nth(23).and_then(number).and_then(|status| i32::try_from(status).ok()).unwrap_or(0);
     let parent = u32::try_from(parent).ok()?;
-    Some(ProcStat { state, parent, minor_faults, major_faults, user, system, start, stack, wait_status })
+    Some(ProcStat { state, parent, minor_faults, major_faults, user, system, threads, start, stack, wait_status })
 }
 
 /// The command name in the text of `/proc/PID/stat`; empty if it isn't one.
@@ -165,6 +183,7 @@ mod tests {
             major_faults: 3,
             user: 210,
             system: 35,
+            threads: 1,
             start: 987_654,
             stack: 0,
             wait_status: 0,

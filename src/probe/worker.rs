@@ -6,7 +6,7 @@
 use super::descriptors::{self, Connections};
 use super::heap::{HeapProbe, Library, Untraced};
 use super::pidfd;
-use super::proc::{command_name, own_pid, parse_stat, parse_status};
+use super::proc::{command_name, own_pid, parse_stat, parse_status, status_of_a_thread};
 use crate::model::{ExitCause, Sample, SlowReading, WorkerId, WorkerLimits};
 use crate::thread;
 use procfs::FromRead;
@@ -18,7 +18,7 @@ use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
@@ -260,8 +260,13 @@ impl WorkerProbe {
         if stat.has_ended() {
             return None;
         }
-        let length = self.status.read_at(&mut buffer, 0).ok()?;
-        let status = parse_status(&buffer[..length]);
+        let mut status = {
+            let length = self.status.read_at(&mut buffer, 0).ok()?;
+            parse_status(&buffer[..length])
+        };
+        if stat.goes_on_in_threads() {
+            status = status_of_a_thread(&format!("/proc/self/fd/{}", self.directory.as_raw_fd()), self.id.pid)?;
+        }
         if status.anon.is_none() && status.swap.is_none() {
             // A process that is about to become a zombie has given up its memory, and has no lines on it any more.
             return None;
@@ -276,7 +281,8 @@ impl WorkerProbe {
             file: status.file,
             shmem: status.shmem,
             huge: status.huge,
-            fds: self.count_descriptors(),
+            // The first thread has given up those that it shared.
+            fds: self.count_descriptors().filter(|_| !stat.goes_on_in_threads()),
             threads: status.threads,
             cpu_user: Some(stat.user as f64 / self.ticks),
             cpu_system: Some(stat.system as f64 / self.ticks),

@@ -188,7 +188,7 @@ fn held_below_us(pid: u32) -> Option<(OwnedFd, (String, u64))> {
 fn living_below_us(pid: u32) -> Option<(String, u64)> {
     let ours = std::process::id();
     let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let stat = parse_stat(&text).filter(|stat| stat.state != b'Z')?;
+    let stat = parse_stat(&text).filter(|stat| !stat.has_ended())?;
     let mut parent = stat.parent;
     for _ in 0..1000 {
         if parent == ours {

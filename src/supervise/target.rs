@@ -345,7 +345,7 @@ fn open(pid: u32) -> Result<WorkerProbe, AttachError> {
 
 fn is_zombie(pid: u32) -> bool {
     let stat = std::fs::read(format!("/proc/{pid}/stat")).ok();
-    stat.and_then(|text| Some(parse_stat(&text)?.state == b'Z')).unwrap_or(false)
+    stat.and_then(|text| Some(parse_stat(&text)?.has_ended())).unwrap_or(false)
 }
 
 fn oldest(pids: &[u32]) -> Option<WorkerProbe> {

@@ -20,7 +20,7 @@ use super::rule::parts::parts;
 use super::rule::step_down::{Candidate, step_down};
 use super::rule::{pages, steps, youth};
 use super::sites::{Workers, call_sites, remainders};
-use super::target::{account, births, counts, whole};
+use super::target::{account, births, brief, counts, whole};
 use super::{ExitCode, Finding, LeakClass, Outcome, Verdict, series, settle_levels};
 use crate::model::{Axis, CountingSource, EventKind, ExitCause, Failure, Resource, RunRecord, RunStatus, Sample};
 
@@ -80,10 +80,11 @@ fn doubts(record: &RunRecord, judged: &[Candidate], findings: &[Finding]) -> Vec
     }
     let table = record.meta.understood.iter().flat_map(|table| table.doubts.iter().cloned().map(Doubt::Table));
     let born = findings.iter().zip(judged).filter_map(|(finding, one)| births::doubt(record, finding, &one.series));
+    let brief = findings.iter().zip(judged).filter_map(|(finding, one)| brief::doubt(record, finding, one));
     let of_memory = |f: &&Finding| matches!(f.resource, Resource::Memory | Resource::Rest | Resource::Processes);
     let within = findings.iter().filter(of_memory).all(|finding| finding.outcome == Outcome::Clean);
     let accounts = whole::doubts(record, within).into_iter().chain(counts::doubts(record)).chain(counts::idle(record));
-    table.chain(born).chain(accounts).collect()
+    table.chain(born).chain(brief).chain(accounts).collect()
 }
 
 /// Everything that had to hold.

@@ -60,7 +60,7 @@ pub fn name(doubt: &Doubt) -> &'static str {
         Doubt::HiddenGrew { who: Some(_), .. } => "one of the rest",
         Doubt::HiddenGrew { who: None, .. } => "all together",
         Doubt::Unreadable { .. } => "not judged",
-        Doubt::WorkerGrew { kind, .. } => kind_name(*kind),
+        Doubt::WorkerGrew { kind, .. } | Doubt::BriefGrew { kind, .. } => kind_name(*kind),
         Doubt::WiderGrew { kind, .. } => kind.full(),
         Doubt::Born { .. } => "size at birth",
         Doubt::Idle { .. } | Doubt::AllButIdle { .. } => "time at work",
@@ -124,6 +124,12 @@ pub fn reason(doubt: &Doubt) -> String {
                 growth(resource(*kind), grown)
             )
         }
+        Doubt::BriefGrew { who, kind, readings, grown } => format!(
+            "{} of {} grew {} in {readings} readings, too few to judge it, and by more than the budget allows in the whole run",
+            kind_name(*kind),
+            named(who),
+            levels(resource(*kind), grown)
+        ),
         Doubt::WiderGrew { column, kind, grown } => format!(
             "{} in column `{column}` grew {}, by {}, though what is judged of it does not: it may be shared memory, or files",
             kind.full(),
@@ -194,6 +200,7 @@ pub fn remedy(doubt: &Doubt) -> String {
         }
         Doubt::WorkerGrew { kind: Kind::Judged(_) | Kind::OfTable(_), .. } => "judge it in a run of its own, or by the hour".into(),
         Doubt::WorkerGrew { .. } => "look at its mappings in /proc/PID/smaps".into(),
+        Doubt::BriefGrew { .. } => "watch it for longer, or read it more often: as often as the others".into(),
         Doubt::WiderGrew { column, .. } => format!(
             "a column of shared memory beside it decides it (`RssShmem` of /proc/PID/status, `shmem` of memory.stat), or judge this one: \
              --memory '{column}'"
@@ -235,7 +242,7 @@ pub fn measured(doubt: &Doubt) -> (String, String) {
         Doubt::CountsApart { counted, sent } => (format!("{counted} counted"), format!("about the {sent} sent")),
         Doubt::OwnLookUps { own, .. } => (format!("{own} of our own"), "those of the load".into()),
         Doubt::NamedEnded { after, .. } => (format!("for {}", format_seconds(after.round())), "to the end".into()),
-        Doubt::WorkerGrew { kind, grown, .. } => held(resource(*kind), grown),
+        Doubt::WorkerGrew { kind, grown, .. } | Doubt::BriefGrew { kind, grown, .. } => held(resource(*kind), grown),
         Doubt::Born { grown, .. } | Doubt::HiddenGrew { grown, .. } | Doubt::WiderGrew { grown, .. } => {
             held(Resource::Memory, grown)
         }

@@ -125,6 +125,17 @@ pub enum Doubt {
         /// By how much.
         grown: Grown,
     },
+    /// A worker grew that was read too seldom, or lived too briefly, to be judged.
+    BriefGrew {
+        /// The worker.
+        who: Named,
+        /// What of it.
+        kind: Kind,
+        /// How often it was read.
+        readings: usize,
+        /// By how much.
+        grown: Grown,
+    },
     /// A process that was named to be watched has ended.
     NamedEnded {
         /// The process.

@@ -49,14 +49,15 @@ impl Pool {
     pub fn new(series: &[Series], least: f64) -> Self {
         let mut pool = Pool::default();
         let spans: Vec<(f64, f64, usize, f64)> = series.iter().map(extent).collect();
-        let busiest = spans.iter().map(|s| s.3).fold(0.0, f64::max);
+        let busiest = spans.iter().map(pace).fold(0.0, f64::max);
         let mut able = Vec::new();
-        for (index, &(_, _, readings, span)) in spans.iter().enumerate() {
+        for (index, one) in spans.iter().enumerate() {
+            let (readings, span) = (one.2, one.3);
             if !is_sound(&series[index]) {
                 pool.set_aside.push((index, SetAside::Unsound));
             } else if readings < FEW.get() {
                 pool.set_aside.push((index, SetAside::Few(readings)));
-            } else if span <= 0.0 || span < IDLE.get() * busiest && readings >= ENOUGH.get() {
+            } else if span <= 0.0 || pace(one) < IDLE.get() * busiest && readings >= ENOUGH.get() {
                 pool.set_aside.push((index, SetAside::Idle));
             } else {
                 able.push(index);
@@ -242,6 +243,11 @@ fn extent(series: &Series) -> (f64, f64, usize, f64) {
         (Some(t0), Some(t1), Some(x0), Some(x1)) => (*t0, *t1, series.t.len() - start, x1 - x0),
         _ => (0.0, 0.0, 0, 0.0),
     }
+}
+
+/// Steps of the axis in a second of such a judged part: who lived briefly wasn't idle.
+fn pace(&(from, to, _, span): &(f64, f64, usize, f64)) -> f64 {
+    if to > from { span / (to - from) } else { 0.0 }
 }
 
 #[cfg(test)]

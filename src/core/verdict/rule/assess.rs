@@ -316,14 +316,16 @@ impl Assessment {
         self.models.first().is_some_and(|best| best.rho >= DRIFTS.get())
     }
 
-    /// Whether it may leak though that isn't proven; such a worker keeps its pool from being clean. One of `among` that are
-    /// asked the same.
+    /// Whether it may leak though that isn't proven; such a worker keeps its pool from being clean, as does one whose growth at the
+    /// end is over the budget beyond doubt, however late it began. One of `among` that are asked the same.
     pub fn is_suspicious(&self, budget: f64, among: usize) -> bool {
         let alpha = ALPHA_SUSPICIOUS.get() / among.max(1) as f64;
         let growing = |end: Estimate| end.value > budget && end.lower(alpha) > 0.0;
         let rises = |one: &Levels| paces(one).is_some_and(|paces| exceed(&paces, 0.0, ALPHA_SUSPICIOUS.get()));
         let mut near = self.models.iter().filter(|m| m.distance <= NEAR.get());
         !self.is_clean()
-            && (self.jumps == JumpPattern::GoingOn || self.steady.iter().any(rises) && near.any(|m| growing(m.end)))
+            && (self.end.lower > budget
+                || self.jumps == JumpPattern::GoingOn
+                || self.steady.iter().any(rises) && near.any(|m| growing(m.end)))
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod births;
+pub mod brief;
 pub mod counts;
 pub mod unjudged;
 pub mod whole;

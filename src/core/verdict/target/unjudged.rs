@@ -105,14 +105,16 @@ fn counted_idle(record: &RunRecord, resource: Resource) -> Vec<(WorkerId, Kind, 
     for sample in &record.samples {
         workers.entry(sample.worker).or_default().push(sample);
     }
+    // For each second: one that has just begun is not idle.
     let served = |samples: &[&Sample]| {
-        let mut counts = samples.iter().filter_map(|sample| sample.requests);
-        let first = counts.next().unwrap_or(0);
-        counts.next_back().map_or(0.0, |last| last.saturating_sub(first) as f64)
+        let mut counts = samples.iter().filter_map(|sample| Some((sample.t, sample.requests? as f64)));
+        let (begin, first) = counts.next()?;
+        let (end, last) = counts.next_back().filter(|(end, _)| *end > begin)?;
+        Some((last - first) / (end - begin))
     };
-    let busiest = workers.values().map(|samples| served(samples)).fold(0.0, f64::max);
-    // One that has just begun is not idle.
-    let is_idle = |samples: &[&Sample]| samples.len() >= ENOUGH.get() && served(samples) < IDLE.get() * busiest;
+    let busiest = workers.values().filter_map(|samples| served(samples)).fold(0.0, f64::max);
+    let is_idle =
+        |samples: &[&Sample]| samples.len() >= ENOUGH.get() && served(samples).unwrap_or(0.0) < IDLE.get() * busiest;
     let idle = workers.into_iter().filter(|(_, samples)| is_idle(samples));
     let grew = idle.filter_map(|(worker, samples)| {
         let levels = samples.iter().filter_map(|sample| Some((sample.t, sample.level(resource)? as f64)));
@@ -128,7 +130,8 @@ fn shared_idle(record: &RunRecord, resource: Resource) -> Vec<(WorkerId, Kind, G
     if axis != Axis::SharedRequests {
         return Vec::new();
     }
-    let served = |one: &Series| one.x.first().zip(one.x.last()).map_or(0.0, |(first, last)| last - first);
+    let span = |of: &[f64]| of.first().zip(of.last()).map_or(0.0, |(first, last)| last - first);
+    let served = |one: &Series| if span(&one.t) > 0.0 { span(&one.x) / span(&one.t) } else { 0.0 };
     let busiest = series.iter().map(served).fold(0.0, f64::max);
     let idle = series.iter().filter(|one| one.x.len() >= ENOUGH.get() && served(one) < IDLE.get() * busiest);
     let grew = idle.filter_map(|one| Some((one.worker?, of(record, resource), leaking(record, resource, axis, one)?)));
@@ -136,7 +139,7 @@ fn shared_idle(record: &RunRecord, resource: Resource) -> Vec<(WorkerId, Kind, G
 }
 
 /// A worker with its command name.
-fn command_of(record: &RunRecord, worker: WorkerId) -> Named {
+pub fn command_of(record: &RunRecord, worker: WorkerId) -> Named {
     let command = record.events.iter().find_map(|event| match &event.kind {
         EventKind::Spawned { worker: spawned, command, .. } if *spawned == worker => Some(command.clone()),
         _ => None,
@@ -145,7 +148,7 @@ fn command_of(record: &RunRecord, worker: WorkerId) -> Named {
 }
 
 /// What is judged of a resource: of a table memory is what its column holds.
-fn of(record: &RunRecord, resource: Resource) -> Kind {
+pub fn of(record: &RunRecord, resource: Resource) -> Kind {
     match &record.meta.understood {
         Some(table) if resource == Resource::Memory && table.kind != MemoryKind::Anonymous => Kind::OfTable(table.kind),
         _ => Kind::Judged(resource),
