@@ -100,7 +100,18 @@ pub fn join(
             Err(why) => return Err(why),
         }
     }
-    let groups = groups(memory, members, by)?;
+    let mut groups = groups(memory, members, by)?;
+    for quantity in [Quantity::Swap, Quantity::Requests] {
+        match one_for_several(&lists, &groups, quantity) {
+            Some(why) if optional.contains(&quantity) => {
+                let place = Quantity::BESIDE.iter().position(|beside| *beside == quantity).unwrap_or_default();
+                groups.iter_mut().flat_map(|group| &mut group.members).for_each(|one| one.beside[place] = None);
+                left_out.insert(quantity, why);
+            }
+            Some(why) => return Err(why),
+            None => {}
+        }
+    }
     Ok(Joined { lists, groups, left_out })
 }
 
@@ -133,6 +144,35 @@ fn beside(memory: &[Labels], list: &[Labels], quantity: Quantity) -> Result<Vec<
         ));
     }
     Ok(found)
+}
+
+/// Why a series can't be what each of several has: requests of a service are no pod's own, unless its pods are judged together; and
+/// swapped memory is counted once.
+fn one_for_several(lists: &BTreeMap<Quantity, Vec<Labels>>, groups: &[Group], quantity: Quantity) -> Option<String> {
+    let mut users: HashMap<usize, BTreeSet<(usize, usize)>> = HashMap::new();
+    for (at, group) in groups.iter().enumerate() {
+        for one in &group.members {
+            let own = if quantity == Quantity::Swap { one.memory } else { 0 };
+            if let Some(place) = one.of(quantity) {
+                users.entry(place).or_default().insert((at, own));
+            }
+        }
+    }
+    let several = users.into_iter().filter(|(_, users)| users.len() > 1);
+    let (place, users) = several.min_by_key(|(place, _)| *place)?;
+    let (one, memory, option) = (&lists[&quantity][place], &lists[&Quantity::Memory], quantity.option());
+    let both: Vec<&str> =
+        one.iter().map(|(label, _)| label.as_str()).filter(|label| values(memory).contains_key(label)).collect();
+    let advice = match quantity {
+        Quantity::Swap => "ask for that of each, or leave --swap out".to_owned(),
+        _ if both.is_empty() => "ask for those of each, or leave --requests out".to_owned(),
+        _ => format!("judge those together: --by {}", both.join(",")),
+    };
+    let count = users.len();
+    Some(format!(
+        "the one series {} of {option} goes with {count} of --memory, and is no own of each; {advice}",
+        written(one)
+    ))
 }
 
 fn several(memory: &Labels, two: [&Labels; 2], shared: &[&str], quantity: Quantity) -> String {
@@ -216,6 +256,12 @@ mod tests {
             @r#"no series of --swap goes with any of --memory: expected the same labels, found none at all beside {instance="a"}; check the query, or leave --swap out"#);
         insta::assert_snapshot!(joined(&["instance=a"], &[], &["pod"]).unwrap_err(),
             @"--by pod: no series has this label; they have instance");
+        let (pods, service) = (["svc=a pod=1", "svc=a pod=2"], ["svc=a"]);
+        insta::assert_snapshot!(joined(&pods, &[(Quantity::Requests, &service)], &[]).unwrap_err(),
+            @r#"the one series {svc="a"} of --requests goes with 2 of --memory, and is no own of each; judge those together: --by svc"#);
+        assert!(joined(&pods, &[(Quantity::Requests, &service)], &["svc"]).is_ok(), "they are a pool");
+        insta::assert_snapshot!(joined(&pods, &[(Quantity::Swap, &service)], &["svc"]).unwrap_err(),
+            @r#"the one series {svc="a"} of --swap goes with 2 of --memory, and is no own of each; ask for that of each, or leave --swap out"#);
         let starts = ["instance=a x=1", "instance=a x=2"];
         let left_out = joined(&["instance=a"], &[(Quantity::Start, &starts)], &[]).unwrap().left_out;
         assert!(left_out[&Quantity::Start].ends_with("choose one of them by its labels"), "{left_out:?}");
