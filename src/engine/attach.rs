@@ -14,7 +14,7 @@ use crate::config::{PhaseConfig, RequestsConfig, SampleConfig, Span, Workers, re
 use crate::model::{
     Budgets, EventKind, Per, PhaseKind, Resource, RunMeta, RunRecord, Target, format_seconds, shown_command,
 };
-use crate::probe::{Counter, MemoryGroup};
+use crate::probe::{Counter, MemoryGroup, proc_shows_us};
 use crate::store::RunDirectory;
 use crate::supervise::{Attached, RootWatch, Wanted};
 use regex::RegexSet;
@@ -70,6 +70,7 @@ impl<'a> Attachment<'a> {
     /// # Errors
     /// If it isn't there, isn't clear, can't be read, or its requests can't be counted as asked.
     pub fn prepare(request: &'a AttachRequest<'a>) -> Result<Self, RunError> {
+        proc_shows_us().map_err(RunError::Setup)?;
         let mut attached = Attached::find(request.wanted, request.workers)?;
         let counting =
             |error: String| RunError::Setup(format!("the requests of the workers can't be counted: {error}"));

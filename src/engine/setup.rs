@@ -7,7 +7,7 @@ use crate::config::{
     AcceptConfig, Harness, HeapMode, StepConfig, Variables, keep_secrets_in, keep_secrets_of, redacted, resolve,
 };
 use crate::model::{Gates, RunMeta, Step, Target};
-use crate::probe::{Library, MemoryGroup};
+use crate::probe::{Library, MemoryGroup, proc_shows_us};
 use crate::supervise::{Guard, KILLING, sweep_groups, sweep_scratch};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -148,6 +148,7 @@ impl Setup {
 /// A guard, which comes before all else, and a scratch directory that it removes at the end. What dead runs have left is
 /// removed first; what stays of it is returned, in a sentence each.
 fn guarded(id: &str) -> Result<(Arc<Guard>, Scratch, Vec<String>), RunError> {
+    proc_shows_us().map_err(RunError::Setup)?;
     let guard = Guard::start().map_err(|e| RunError::Setup(e.to_string()))?;
     // An empty TMPDIR is none.
     let place = std::env::var_os("TMPDIR").filter(|place| !place.is_empty()).map_or("/tmp".into(), PathBuf::from);

@@ -57,6 +57,20 @@ fn share(percent: f32) -> f64 {
     f64::from(percent) / 100.0
 }
 
+/// Fails where `/proc` numbers processes otherwise than we are numbered: what it has of a PID is of another process.
+///
+/// # Errors
+/// What to do about it, in a sentence.
+pub fn proc_shows_us() -> Result<(), String> {
+    let shown = std::fs::read_link("/proc/self").ok().and_then(|link| link.to_str()?.parse::<u32>().ok());
+    if shown == Some(std::process::id()) {
+        return Ok(());
+    }
+    Err("/proc is that of another PID namespace than seepage's, or isn't mounted: the memory of no process could be read by it; mount it \
+         anew (`unshare --mount-proc`), or run seepage outside of that namespace"
+        .into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -25,7 +25,7 @@ pub use counting::{Counter, CounterError, LinesRead, Served, parse_log_line};
 pub use descriptors::Connections;
 pub use group_names::{container_groups, containers_called, hierarchies, unit_groups, unit_name};
 pub use heap::{HeapProbe, Library, LibraryError, LiveSample, Snapshot, StackTrace, Untraced};
-pub use host::HostProbe;
+pub use host::{HostProbe, proc_shows_us};
 pub use listening::{Listening, Serves, Serving, listen_nowhere, listening_addresses, listening_names, parse_unix};
 pub use page_poller::LookUps;
 pub use proc::{ProcStat, ProcStatus, command_name, own_pid, parse_stat, parse_status, process_of, status_of_a_thread};

@@ -247,6 +247,14 @@ fn pids_of_another_namespace_are_mapped() {
         eprintln!("skipped: this user can't make a PID namespace");
         return;
     }
+    // And seepage in one that has the /proc of another.
+    let mut inside = Command::new("unshare");
+    inside
+        .args(["-fp", "--kill-child"])
+        .arg(env!("CARGO_BIN_EXE_seepage"))
+        .args(["attach", "--pid", "1", "--for", "3s"]);
+    let inside = inside.arg("--reports").arg(bench.reports()).output().unwrap();
+    assert!(String::from_utf8_lossy(&inside.stderr).contains("another PID namespace"), "{inside:?}");
     let pool = format!("{POOLS}/shop.py");
     let command = format!(r#""unshare", "-fp", "--mount-proc", "--kill-child", "python3", "{pool}""#);
     let text = harness("shop.py", &command, "FAULT = \"worker-keeps\"", LOG, "8s");

@@ -147,6 +147,26 @@ fn a_load_that_another_server_answers_is_told() {
 }
 
 #[test]
+fn a_target_that_listens_nowhere_does_not_pass_by_what_another_server_answers() {
+    let bench = Bench::new();
+    bench.write("flaky.py", &FLAKY.replace("500 if Handler.count % 5 == 0 else 200", "200"));
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut other = std::process::Command::new("python3");
+    let mut other = other.arg("flaky.py").env("PORT", port.to_string()).current_dir(bench.path()).spawn().unwrap();
+    wait_until("the other server listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let url = format!("http://127.0.0.1:{port}");
+    let text = format!(
+        "name = 'deaf'\n[target]\ncommand = ['sh', '-c', 'while :; do sleep 0.2; done']\nready = {{ http = '{url}/' }}\n\
+         [workload]\nbase-url = ['{url}']\nconcurrency = 2\n[[workload.step]]\nname = 'get'\npath = '/'\n\
+         [[phase]]\nkind = 'soak'\nduration = '10m'\n"
+    );
+    let ended = bench.run(&bench.write("deaf.toml", &text), &["--quiet"]);
+    other.kill().unwrap();
+    other.wait().unwrap();
+    told(&ended, 20, &format!("it isn't the target that answers at {url}: the target listens nowhere"), "earlier copy");
+}
+
+#[test]
 fn what_answers_and_is_not_http_is_quoted() {
     let bench = Bench::new();
     let script = ELSEWHERE.replace("(\"127.0.0.1\", 0)", "(\"127.0.0.1\", int(sys.argv[2]))");

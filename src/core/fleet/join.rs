@@ -161,8 +161,7 @@ fn one_for_several(lists: &BTreeMap<Quantity, Vec<Labels>>, groups: &[Group], qu
     let several = users.into_iter().filter(|(_, users)| users.len() > 1);
     let (place, users) = several.min_by_key(|(place, _)| *place)?;
     let (one, memory, option) = (&lists[&quantity][place], &lists[&Quantity::Memory], quantity.option());
-    let both: Vec<&str> =
-        one.iter().map(|(label, _)| label.as_str()).filter(|label| values(memory).contains_key(label)).collect();
+    let both: Vec<&str> = one.keys().map(String::as_str).filter(|label| values(memory).contains_key(label)).collect();
     let advice = match quantity {
         Quantity::Swap => "ask for that of each, or leave --swap out".to_owned(),
         _ if both.is_empty() => "ask for those of each, or leave --requests out".to_owned(),

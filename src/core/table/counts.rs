@@ -17,6 +17,8 @@ pub enum RequestsAre {
 const ENOUGH: usize = 10;
 /// The part of steps in which a count falls that doesn't run: one in so many.
 const OFTEN: usize = 5;
+/// Falls by less than half of a count that aren't those of processes that begin anew.
+const SHALLOW: usize = 3;
 /// Workers whose counts may stand in turn in a column.
 const IN_TURN: usize = 16;
 /// Times at which several workers have a count, from which on it can be told whose it is.
@@ -48,12 +50,13 @@ pub(super) fn settle(courses: &mut [Course], asked: Option<RequestsAre>, thinned
     if asked != Some(RequestsAre::Interval) {
         courses.iter_mut().for_each(leave_out_zeros);
     }
-    let (mut steps, mut falls) = (0, 0);
+    let (mut steps, mut falls, mut shallow) = (0, 0, 0);
     for course in courses.iter() {
         for (_, before, after) in course.steps() {
             if let Some((before, after)) = before.requests.zip(after.requests) {
                 steps += 1;
                 falls += usize::from(after < before);
+                shallow += usize::from(after < before && after > before / 2);
             }
         }
     }
@@ -69,6 +72,13 @@ pub(super) fn settle(courses: &mut [Course], asked: Option<RequestsAre>, thinned
                  --pid, or give --requests-are interval"
             ));
         }
+    }
+    // A process that begins anew begins near nothing.
+    if asked.is_none() && runs && shallow >= SHALLOW && 2 * shallow > falls {
+        return Err(format!(
+            "the count of requests seldom falls, and by little ({shallow} times), so that it may be either: say what it is with \
+             --requests-are interval (those since the row before) or --requests-are running (those so far)"
+        ));
     }
     if asked.is_none() && steps >= ENOUGH && never_changes(courses) {
         return Err("the count of requests is the same in every row: say what it is with --requests-are interval (those since the row \

@@ -155,6 +155,23 @@ fn requests_that_never_change_are_asked_about() {
 }
 
 #[test]
+fn requests_that_fall_seldom_and_by_little_are_asked_about() {
+    // Those of each minute, in stairs, or all but steady.
+    let stairs = |i: u64| 500 + 100 * (5u64.abs_diff(i / 12));
+    let steady = |i: u64| 500 - u64::from(i % 7 == 6);
+    for count in [stairs as fn(u64) -> u64, steady] {
+        let row = |i: u64| format!("{},{},{}", 60 * i, count(i), 90_000 + 5 * i);
+        let asked = of("time,requests,rss_kib", 120, row).unwrap_err();
+        assert!(asked.contains("falls, and by little"), "{asked}");
+        let mapping = Mapping { requests_are: Some(RequestsAre::Interval), ..Mapping::default() };
+        assert_eq!(outcome(&mapped("time,requests,rss_kib", 120, row, &mapping).unwrap()), Outcome::Clean);
+    }
+    // A process that begins anew every half an hour.
+    let restarts = |i: u64| format!("{},{},{}", 60 * i, 500 * (i % 30), 90_000 + 5 * i);
+    assert!(of("time,requests,rss_kib", 120, restarts).is_ok());
+}
+
+#[test]
 fn a_column_without_a_value_gives_way_to_one_that_has_some() {
     let table = of("time,anon_kib,rss_kib", 60, |i| format!("{},NA,{}", 60 * i, 90_000 + 100 * i)).unwrap();
     assert_eq!(outcome(&table), Outcome::Leak);
