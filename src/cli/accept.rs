@@ -19,11 +19,13 @@ pub struct Accept {
 impl Accept {
     /// Reads it before anything is launched, so that a wrong file costs no run.
     pub fn read(path: &Path) -> Result<Self, Problem> {
-        let accept = Accept { path: path.to_owned(), baseline: baseline::read(path)? };
-        match accept.baseline.failure() {
-            Some((_, what)) => Err(accept.wrong(&format!("its run failed, so that nothing is known of leaks: {what}"))),
-            None => Ok(accept),
+        let refused = |problem: Problem| Problem::new(ExitCode::Usage, format!("--accept {}", problem.text));
+        let accept = Accept { path: path.to_owned(), baseline: baseline::read(path).map_err(refused)? };
+        if let Some((_, what)) = accept.baseline.failure() {
+            return Err(accept.wrong(&format!("its run failed, so that nothing is known of leaks: {what}")));
         }
+        accept.baseline.check_acceptance().map_err(|what| accept.wrong(&what))?;
+        Ok(accept)
     }
 
     /// Checks that a run of this name can be held against it.

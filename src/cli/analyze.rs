@@ -104,7 +104,7 @@ struct JudgedInput {
 }
 
 fn one(input: &Path, arguments: &Arguments, how: &Judging<'_>) -> Done {
-    let judged = judge(input, how).map_err(|what| Problem::new(ExitCode::Failure, what))?;
+    let judged = judge(input, how)?;
     let json = arguments.format == PrintedOrLines::Json;
     let format = if json { output::Printed::Json } else { output::Printed::Terminal };
     let mut answer = Answer::new(exit_code(&judged.record, &judged.verdict, arguments.inconclusive));
@@ -181,15 +181,18 @@ fn in_order(results: impl Iterator<Item = (usize, PrintedInput)>, codes: &mut Ve
 fn of_many(input: &Path, arguments: &Arguments, how: &Judging<'_>) -> PrintedInput {
     let name = input.to_string_lossy();
     let judged = judge(input, how);
-    let code = judged.as_ref().map_or(ExitCode::Failure, |j| exit_code(&j.record, &j.verdict, arguments.inconclusive));
+    let code = match &judged {
+        Ok(judged) => exit_code(&judged.record, &judged.verdict, arguments.inconclusive),
+        Err(problem) => problem.code,
+    };
     let text = match (&judged, arguments.format) {
         (Ok(judged), PrintedOrLines::Jsonl) => report::verdict_line(&name, &judged.record, &judged.verdict),
-        (Err(what), PrintedOrLines::Jsonl) => report::error_line(&name, what),
+        (Err(problem), PrintedOrLines::Jsonl) => report::error_line(&name, &problem.text),
         (Ok(judged), _) => {
             let verdict = report::terminal(&judged.record, &judged.verdict, colours(), columns());
             folded(format!("{}\n{verdict}\n", report::plain(&name)))
         }
-        (Err(what), _) => format!("{}\nerror: {}\n\n", report::plain(&name), report::plain(what)),
+        (Err(problem), _) => format!("{}\nerror: {}\n\n", report::plain(&name), report::plain(&problem.text)),
     };
     (text.into_bytes(), code)
 }
@@ -207,10 +210,12 @@ pub fn together(codes: &[ExitCode]) -> ExitCode {
 }
 
 /// Reads and judges one input; the error says where it is.
-fn judge(input: &Path, how: &Judging<'_>) -> Result<JudgedInput, String> {
-    let mut record = how.how.read(input)?;
+fn judge(input: &Path, how: &Judging<'_>) -> Result<JudgedInput, Problem> {
+    let failed = |what: String| Problem::new(ExitCode::Failure, what);
+    let mut record = how.how.read(input).map_err(failed)?;
     if let Some(accept) = &how.accept {
-        accept.hold(&mut record)?;
+        accept.check(&record.meta.name)?;
+        accept.hold(&mut record).map_err(failed)?;
     }
     let verdict = verdict::judge(&record);
     Ok(JudgedInput { record, verdict })

@@ -1,8 +1,9 @@
 //! `check` and `schema`: what can be said of a harness file without running it.
 
+use super::baseline::today;
 use super::output::{columns, tell};
 use super::problem::{Done, Problem};
-use crate::config::{self, Harness, Overrides, StepConfig};
+use crate::config::{self, AcceptConfig, Harness, Overrides, StepConfig};
 use crate::model::{Per, format_count};
 use crate::report::{hung, plain};
 use crate::verdict::ExitCode;
@@ -62,6 +63,12 @@ fn outline(harness: &Harness) -> Vec<String> {
         let collected = if harness.settle.collect.is_some() { ", in which the target collects first" } else { "" };
         lines.push(format!("{} pauses of {} in each soak{collected}", harness.settle.pauses, harness.settle.duration));
     }
+    let today = today().to_string();
+    let over = harness.accept.iter().map(AcceptConfig::as_recorded).filter(|accepted| accepted.is_over(&today));
+    lines.extend(over.map(|accepted| {
+        let (site, until) = (plain(&accepted.site), accepted.until);
+        format!("`{site}` was accepted until {until}, which is over: what it keeps fails the run again")
+    }));
     lines
 }
 

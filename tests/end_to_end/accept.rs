@@ -67,6 +67,10 @@ fn what_cannot_be_accepted_is_refused_before_anything_is_begun() {
     keep(&bench, "known.json");
     let text = std::fs::read_to_string(bench.path().join("known.json")).unwrap();
     bench.write("rule.json", &text.replacen("\"rule\": ", "\"rule\": 9", 1));
+    bench.write("other.json", &text.replace("\"x.csv\"", "\"other\""));
+    bench.write("blank.json", &text.replace("\"issue 7\"", "\" \""));
+    bench.write("cut.json", &text[..text.len() / 2]);
+    bench.write("empty.json", "");
     let harness = bench.write(
         "h.toml",
         "name = \"h\"\n[target]\ncommand = [\"sleep\", \"60\"]\n[[phase]]\nkind = \"soak\"\nduration = \"5s\"\n",
@@ -76,8 +80,20 @@ fn what_cannot_be_accepted_is_refused_before_anything_is_begun() {
         (["run", harness, "--accept", "verdict.json"], 2, "it doesn't say until when its leaks are accepted"),
         (["run", harness, "--accept", "known.json"], 2, "it is of a run of \"x.csv\", and this one is of \"h\""),
         (["run", harness, "--accept", "rule.json"], 2, "of the rule, and this is version"),
-        (["run", harness, "--accept", "x.csv"], 1, "expected the verdict.json of a run"),
-        (["run", harness, "--accept", "nowhere.json"], 1, "nowhere.json"),
+        (["run", harness, "--accept", "x.csv"], 2, "--accept x.csv: it is no JSON from line 1"),
+        (["run", harness, "--accept", "nowhere.json"], 2, "nowhere.json"),
+        (["analyze", "x.csv", "--accept", "verdict.json"], 2, "it doesn't say until when its leaks are accepted"),
+        (
+            ["analyze", "x.csv", "--accept", "other.json"],
+            2,
+            "it is of a run of \"other\", and this one is of \"x.csv\"",
+        ),
+        (["analyze", "x.csv", "--accept", "rule.json"], 2, "of the rule, and this is version"),
+        (["analyze", "x.csv", "--accept", "cut.json"], 2, ", in the middle; expected the verdict.json of a run"),
+        (["analyze", "x.csv", "--accept", "empty.json"], 2, "it is empty; expected the verdict.json of a run"),
+        (["analyze", "x.csv", "--accept", "."], 2, "it is a directory"),
+        (["analyze", "x.csv", "--accept", "nowhere.json"], 2, "nowhere.json"),
+        (["analyze", "x.csv", "--accept", "blank.json"], 2, "expected why the leak is accepted"),
     ] {
         let refused = seepage(&bench, &arguments);
         assert_eq!(refused.code, Some(code), "{arguments:?}: {}", refused.story());
@@ -149,7 +165,9 @@ duration = "4s"
 fn a_call_site_is_accepted_until_its_day_and_what_leaks_beside_it_is_not() {
     let bench = Bench::new();
     let accept = |site: &str| {
-        format!("[heap]\nmode = 'preload'\n[[accept]]\nsite = '{site}'\nuntil = 2999-12-31\nreason = 'issue 7'\n")
+        format!(
+            "[heap]\nmode = 'preload'\nmean = '4 KiB'\n[[accept]]\nsite = '{site}'\nuntil = 2999-12-31\nreason = 'issue 7'\n"
+        )
     };
     let more = accept("seepage: *resident*");
     let file = Demo { fault: "malloc", rate: 100, warm_up: "2s", soak: "26s", more: &more, ..Demo::default() };
@@ -189,6 +207,15 @@ fn a_call_site_is_accepted_until_its_day_and_what_leaks_beside_it_is_not() {
     let refused = bench.run(&off, &["--quiet"]);
     assert_eq!(refused.code, Some(20), "{}", refused.story());
     assert!(refused.stderr.contains("call sites aren't measured"), "{}", refused.story());
+    let over = bench
+        .write("over.toml", &std::fs::read_to_string(file.write(&bench)).unwrap().replace("2999-12-31", "2020-12-31"));
+    let told = seepage(&bench, &["check", over.to_str().unwrap()]);
+    assert_eq!(told.code, Some(0), "{}", told.story());
+    assert!(
+        told.stdout.contains("`seepage: *resident*` was accepted until 2020-12-31, which is over"),
+        "{}",
+        told.story()
+    );
 }
 
 #[test]

@@ -339,6 +339,9 @@ fn the_comment_on_a_pull_request_is_updated_in_place() {
     // More than a page of others, and somebody who begins as we do.
     let mut comments: Vec<_> = (1..=120).map(|id| Pull::comment(id, "User", "I think so")).collect();
     comments[3]["body"] = format!("{marker}\nmine").into();
+    comments[5]["body"] = serde_json::Value::Null;
+    comments[6] = serde_json::json!({ "id": 7, "user": { "type": "Bot" }, "body": null });
+    comments[7]["user"] = serde_json::Value::Null;
     comments[4] = Pull::comment(5, "Bot", "<!-- seepage: other -->\nanother run");
     let before = comments.clone();
     let (address, pull) = Pull { comments, refuses: None }.serve();
@@ -365,6 +368,13 @@ fn a_comment_that_can_not_be_written_is_told_and_fails_nothing() {
         assert!(told.contains("::warning::") && told.contains(said) && !told.contains("s3cret"), "{told}");
         assert!(pull.lock().unwrap().comments.is_empty());
     }
+    // A list that is none, as a proxy may answer.
+    let odd = [serde_json::json!("no"), serde_json::json!(3)].to_vec();
+    let (address, pull) = Pull { comments: odd.clone(), refuses: None }.serve();
+    let told = comment(&job, "<!-- seepage: shop -->\n", &address);
+    assert!(told.contains("::warning::") && told.contains("the list of its comments is none"), "{told}");
+    assert_eq!(pull.lock().unwrap().comments, odd);
+    assert!(comment(&job, "", &address).contains("report.md is empty"));
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let told = comment(&job, "<!-- seepage: shop -->\n", &format!("http://{nobody}/repos/us/shop/issues"));
     assert!(told.contains("::warning::"), "{told}");

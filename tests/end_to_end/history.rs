@@ -75,7 +75,7 @@ fn what_is_no_history_says_why() {
         (
             &["history", &builds[0]][..],
             0,
-            "x.csv is INCONCLUSIVE: growth of memory was measured in 1 build, and a change needs 6",
+            "x.csv is INCONCLUSIVE: growth of memory was measured in 1 build, and that it didn't change can't be told from fewer than 12",
         ),
         (&["history"], 2, "<RUN_OR_FILE>"),
         (&["history", "nowhere"], 1, "nowhere"),

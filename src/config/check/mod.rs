@@ -268,6 +268,9 @@ fn check_heap(checker: &mut Checker, harness: &Harness) {
     }
 }
 
+/// Characters beside `*` with which a pattern means some sites, and not nearly all.
+const LEAST_FIXED: usize = 4;
+
 fn check_accept(checker: &mut Checker, harness: &Harness) {
     for (index, accepted) in harness.accept.iter().enumerate() {
         let at = KeyPath::of(&["accept"]).index(index);
@@ -277,9 +280,11 @@ fn check_accept(checker: &mut Checker, harness: &Harness) {
         }
         checker.no_control(at.key("site"), "call site", &accepted.site);
         let known = harness.accept[..index].iter().any(|before| before.site == accepted.site);
-        if !accepted.site.is_empty() && !accepted.site.contains(char::is_alphanumeric) {
-            let help = "name a site as reports do, such as `mod_upload.so: keep_body*`";
-            checker.refuse(at.key("site"), "this accepts whatever leaks", help);
+        let fixed = accepted.site.chars().filter(|c| *c != '*' && !c.is_whitespace()).count();
+        let is_broad = accepted.site.contains('*') && fixed < LEAST_FIXED;
+        if !accepted.site.is_empty() && (is_broad || !accepted.site.contains(char::is_alphanumeric)) {
+            let help = "name a site as reports do, such as `mod_upload.so: keep_body*`, with four characters or more beside `*`";
+            checker.refuse(at.key("site"), "this accepts nearly whatever leaks", help);
         } else if known && checker.sound(&at.key("site")) {
             checker.refuse(at.key("site"), "this call site is accepted already", "take one of the two out");
         }

@@ -499,6 +499,7 @@ fn accepted_leaks() {
         good.replace(reason, "reason = \" \""),
         good.replace(reason, "why = \"issue 7\""),
         good.replace(site, "site = \"*\""),
+        good.replace(site, "site = \"*e*\""),
         good.replace(site, "site = \"\""),
         good.replace("[[accept]]", "[accept]"),
         format!("{good}\n[[accept]]\n{site}\n{until}\n{reason}"),

@@ -6,15 +6,33 @@ use crate::model::{Acceptability, Accepted, AcceptedLeak, NaiveDate, RunRecord};
 use crate::verdict::{Outcome, RULE, Verdict};
 
 impl Baseline {
-    /// Whether leaks of a run of this name can be held against this file at all.
+    /// Whether leaks of a run of this name can be held against this file.
     ///
     /// # Errors
     /// If they can't; the text says why, and what to do.
     pub fn check_accepts(&self, name: &str) -> Result<(), String> {
+        self.check_acceptance()?;
+        if self.run.name != name {
+            let theirs = &self.run.name;
+            return Err(format!(
+                "it is of a run of {theirs:?}, and this one is of {name:?}: only one of the same name can be accepted"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether leaks of any run can be held against this file, which somebody may have written by hand.
+    ///
+    /// # Errors
+    /// If they can't; the text says why, and what to do.
+    pub fn check_acceptance(&self) -> Result<(), String> {
         let again =
             "`seepage baseline RUN --until DATE --reason TEXT --to FILE` writes one of a run that was judged now";
-        if self.accept.is_none() {
+        let Some(accept) = &self.accept else {
             return Err(format!("it doesn't say until when its leaks are accepted: {again}"));
+        };
+        if accept.reason.trim().is_empty() {
+            return Err("accept: its reason is empty: expected why the leak is accepted".into());
         }
         if self.rule != Some(RULE) {
             let theirs = self.rule.map_or_else(|| "an older version".into(), |rule| format!("version {rule}"));
@@ -25,10 +43,18 @@ impl Baseline {
                 "its growth is per hour, which can't be compared, because the load of those hours was its own".into()
             );
         }
-        if self.run.name != name {
-            let theirs = &self.run.name;
+        let mut leaks = self.findings.iter().filter(|known| known.verdict == Outcome::Leak).peekable();
+        if leaks.peek().is_some() != (self.verdict == Outcome::Leak) {
+            let verdict = self.verdict;
             return Err(format!(
-                "it is of a run of {theirs:?}, and this one is of {name:?}: only one of the same name can be accepted"
+                "its verdict is {verdict}, which its findings are not: expected a leak in both of them; {again}"
+            ));
+        }
+        if let Some(leak) = leaks.find(|leak| !leak.growth.is_some_and(|growth| growth.is_sound())) {
+            return Err(format!(
+                "findings: {}: its growth can't be that of a leak: expected an estimate between its bounds, and none beyond 1 TiB \
+                 a request; {again}",
+                leak.resource
             ));
         }
         Ok(())

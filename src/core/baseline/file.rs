@@ -5,11 +5,15 @@ use crate::model::{Axis, Host, LatencySummary, Resource, RunRecord, RunStatus, W
 use crate::verdict::{self, ExitCode, Finding, Interval, Outcome, Quantile, Verdict};
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Version of the shape that is written: that of `verdict.json`, of which it is a part. Any minor version of it is read.
 const FORMAT: &str = "1.5";
 const MAJOR: &str = "1";
+
+/// Growth, in bytes or pieces for each request, of which no machine has room for two: 1 TiB.
+const MOST: f64 = (1u64 << 40) as f64;
 
 /// An earlier run, as comparisons need it. Its shape is a part of that of `verdict.json`, so that either is read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,7 +68,7 @@ pub struct Known {
     /// What growth was measured against.
     pub axis: Option<Axis>,
     /// Growth; missing if nothing could be fitted.
-    growth: Option<Bounds>,
+    pub(super) growth: Option<Bounds>,
     /// Allowed growth, in `unit`.
     pub budget: Option<f64>,
 }
@@ -143,14 +147,15 @@ impl Baseline {
     /// If it is neither; the text says where, and what was expected.
     pub fn read(bytes: &[u8]) -> Result<Self, String> {
         let expected = "expected the verdict.json of a run, or what `seepage baseline` wrote";
-        let version: Version = serde_json::from_slice(bytes).map_err(|error| format!("{error}; {expected}"))?;
+        let wrong = |error: serde_json::Error| format!("{}; {expected}", damage(bytes, &error));
+        let version: Version = serde_json::from_slice(bytes).map_err(wrong)?;
         if version.format.split('.').next() != Some(MAJOR) {
             return Err(format!(
                 "its format {:?} is none of version {MAJOR}: use a seepage of its time",
                 version.format
             ));
         }
-        let baseline: Baseline = serde_json::from_slice(bytes).map_err(|error| format!("{error}; {expected}"))?;
+        let baseline: Baseline = serde_json::from_slice(bytes).map_err(wrong)?;
         baseline.check().map(|()| baseline)
     }
 
@@ -261,6 +266,24 @@ mod day {
     }
 }
 
+/// What is wrong with bytes that are no file of a verdict.
+fn damage(bytes: &[u8], error: &serde_json::Error) -> String {
+    let at = format!("line {}, column {}", error.line(), error.column());
+    match error.classify() {
+        _ if bytes.trim_ascii().is_empty() => "it is empty".into(),
+        Category::Eof => format!("it ends at {at}, in the middle"),
+        Category::Syntax => format!("it is no JSON from {at} on"),
+        Category::Io | Category::Data => {
+            // Names of types of this program mean nothing to its user.
+            let text = error.to_string();
+            match text.split_once("expected struct ") {
+                Some((before, _)) => format!("{before}expected an object at {at}"),
+                None => text,
+            }
+        }
+    }
+}
+
 /// What is looked at first, so that a newer version isn't told to be damaged.
 #[derive(Deserialize)]
 struct Version {
@@ -305,6 +328,15 @@ impl From<&Interval> for Bounds {
 }
 
 impl Bounds {
+    /// Whether a run can have come to it: all of it is known, the estimate is within its bounds, and none is beyond any machine.
+    pub(super) fn is_sound(&self) -> bool {
+        let Bounds { estimate: Some(estimate), lower: Some(lower), upper: Some(upper), confidence: Some(_) } = *self
+        else {
+            return false;
+        };
+        lower <= estimate && estimate <= upper && lower >= -MOST && upper <= MOST
+    }
+
     fn is_in_order(&self) -> bool {
         self.lower.zip(self.upper).is_none_or(|(lower, upper)| lower <= upper)
             && self.confidence.is_none_or(|sure| sure > 0.0 && sure < 1.0)

@@ -168,6 +168,50 @@ fn what_cannot_be_held_against_it_is_refused() {
     assert!(changed(|b| b.rule = Some(3)).contains("it was judged by version 3 of the rule"));
     assert!(changed(|b| b.rule = None).contains("it was judged by an older version"));
     assert!(changed(|b| b.findings[0].unit = "bytes/hour".into()).contains("its growth is per hour"));
+    assert!(
+        changed(|b| b.accept.as_mut().unwrap().reason = " \t".into()).contains("expected why the leak is accepted")
+    );
+    assert!(changed(|b| b.verdict = Outcome::Clean).contains("its verdict is clean, which its findings are not"));
+    assert!(
+        changed(|b| b.findings.iter_mut().for_each(|f| f.verdict = Outcome::Clean)).contains("expected a leak in both")
+    );
+}
+
+#[test]
+fn growth_that_no_leak_has_is_not_accepted() {
+    let growth = |estimate: &str, lower: &str, upper: &str| {
+        let mut value: serde_json::Value = serde_json::from_str(&known().to_json()).unwrap();
+        value["accept"] = serde_json::json!({ "until": "2027-03-01", "reason": "issue 7" });
+        let number = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        value["findings"][0]["growth"] = serde_json::json!({
+            "estimate": number(estimate), "lower": number(lower), "upper": number(upper), "confidence": 0.98
+        });
+        Baseline::read(value.to_string().as_bytes()).unwrap().check_accepts("x")
+    };
+    assert_eq!(growth("4096", "4000", "4200"), Ok(()));
+    for (estimate, lower, upper) in [
+        ("40960", "4000", "4200"),
+        ("1", "4000", "4200"),
+        ("1e300", "4000", "1e301"),
+        ("9", "-1e300", "10"),
+        ("null", "1", "2"),
+    ] {
+        let why = growth(estimate, lower, upper).unwrap_err();
+        assert!(why.contains("memory: its growth can't be that of a leak: expected"), "{why}");
+    }
+}
+
+#[test]
+fn damage_is_told_in_words_of_the_user() {
+    let whole = known().to_json();
+    let told = |bytes: &[u8]| Baseline::read(bytes).unwrap_err();
+    assert!(told(b" \n").starts_with("it is empty; expected the verdict.json"));
+    assert!(told(&whole.as_bytes()[..500]).contains(", in the middle; expected"));
+    assert!(told(b"name = \"jobs\"").starts_with("it is no JSON from line 1, column"));
+    assert!(told(format!("{whole}{whole}").as_bytes()).starts_with("it is no JSON from line"));
+    for text in ["[]", "null", "3", "{\"format\": \"1.5\", \"verdict\": \"leak\", \"run\": 3}", "[[]]"] {
+        assert!(!told(text.as_bytes()).contains("struct"), "{}", told(text.as_bytes()));
+    }
 }
 
 proptest! {

@@ -41,6 +41,16 @@ pub(super) fn changes(points: &[Point]) -> Vec<(usize, f64)> {
     found
 }
 
+/// The fewest builds in which a change can be told as soon as it is `LEAST_SEGMENT` builds old. In fewer than these the same builds
+/// come together by chance too often: of all n! / (3! (n - 3)!) arrangements of n builds, two have those three at an end.
+pub fn fewest_builds() -> usize {
+    let told = |n: usize| {
+        let arrangements = (0..LEAST_SEGMENT).map(|i| (n - i) as f64 / (i + 1) as f64).product::<f64>();
+        2.0 / arrangements <= ALPHA
+    };
+    (2 * LEAST_SEGMENT..).find(|n| told(*n)).unwrap_or(usize::MAX)
+}
+
 /// How often the best split of shuffled stretches is as good; `None` as soon as that is more often than the error probability.
 fn significance(points: &[Point], stretches: &[(usize, usize)], q: f64, rng: &mut ChaCha8Rng) -> Option<f64> {
     let p = |reached: usize| (reached + 1) as f64 / (PERMUTATIONS + 1) as f64;

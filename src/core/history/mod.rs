@@ -13,8 +13,9 @@ mod tests;
 use crate::model::Resource;
 use crate::stats::{median, normal_quantile};
 use crate::verdict::{Interval, Outcome};
+use std::cmp::Ordering;
 
-pub use divisive::{LEAST_SEGMENT, PERMUTATIONS};
+pub use divisive::{LEAST_SEGMENT, PERMUTATIONS, fewest_builds};
 pub use read::Entry;
 
 /// Error probability of calling a history changed that isn't, and of the interval of each change.
@@ -86,6 +87,19 @@ pub struct Change {
     pub p: f64,
 }
 
+/// That growth crept to another level, though no change from one build on is told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Creep {
+    /// Builds at the begin, and as many at the end, that are compared.
+    pub builds: usize,
+    /// Mean growth in the first of them.
+    pub before: f64,
+    /// Mean growth in the last of them.
+    pub after: f64,
+    /// The difference of both with its interval.
+    pub difference: Interval,
+}
+
 impl Change {
     /// Whether it grows faster since.
     pub fn is_worse(&self) -> bool {
@@ -96,8 +110,7 @@ impl Change {
 impl History {
     /// The changes, in the order of the builds. Those within what is allowed aren't told, as between two runs.
     pub fn changes(&self) -> Vec<Change> {
-        let measured: Vec<(usize, Growth)> =
-            self.builds.iter().enumerate().filter_map(|(place, build)| Some((place, build.growth?))).collect();
+        let measured = self.measured();
         let points = points(&measured.iter().map(|(_, growth)| *growth).collect::<Vec<_>>());
         let places = |at: usize| measured[at].0;
         let found = divisive::changes(&points);
@@ -123,6 +136,46 @@ impl History {
         }
         changes
     }
+
+    /// Whether growth crept: a trend goes through all builds, and the last quarter of them differs from the first by more than is
+    /// allowed. Steps that are each within that add up to it, and none of them is a change to be told.
+    pub fn creep(&self) -> Option<Creep> {
+        let growth: Vec<Growth> = self.measured().into_iter().map(|(_, growth)| growth).collect();
+        let builds = growth.len() / 4;
+        if growth.len() < fewest_builds() || !has_trend(&growth) {
+            return None;
+        }
+        let points = points(&growth);
+        let ends = [&points[..builds], &points[points.len() - builds..]].concat();
+        let place = place::place(&ends, (0, builds, 2 * builds))?;
+        let difference = place.difference;
+        let proven = difference.lower > 0.0 || difference.upper < 0.0;
+        let is_more = self.budget.is_none_or(|budget| difference.estimate.abs() > budget);
+        (proven && is_more).then_some(Creep { builds, before: place.before, after: place.after, difference })
+    }
+
+    /// The builds whose growth is known, each with its place.
+    fn measured(&self) -> Vec<(usize, Growth)> {
+        self.builds.iter().enumerate().filter_map(|(place, build)| Some((place, build.growth?))).collect()
+    }
+}
+
+/// The test of Mann (1945) and Kendall: whether later rates are more often above the earlier ones than below, or less often. Ties
+/// make it stricter.
+fn has_trend(builds: &[Growth]) -> bool {
+    let n = builds.len() as f64;
+    let above = |(place, later): (usize, &Growth)| -> f64 {
+        let sign = |earlier: &Growth| match later.estimate.total_cmp(&earlier.estimate) {
+            Ordering::Less => -1.0,
+            Ordering::Equal => 0.0,
+            Ordering::Greater => 1.0,
+        };
+        builds[..place].iter().map(sign).sum()
+    };
+    let sum: f64 = builds.iter().enumerate().map(above).sum();
+    let deviation = (n * (n - 1.0) * (2.0 * n + 5.0) / 18.0).sqrt();
+    // It moves by two, so that half of a step is taken off.
+    sum.abs() - 1.0 > normal_quantile(1.0 - ALPHA / 2.0) * deviation
 }
 
 /// A rate with its weight.

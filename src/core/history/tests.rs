@@ -120,6 +120,43 @@ fn few_builds_equal_ones_and_missing_ones_are_no_change() {
     assert_eq!(changes[0].build, 11, "the build that wasn't measured may be it, and isn't blamed: {changes:?}");
 }
 
+/// What is said first.
+fn told(history: &History) -> String {
+    crate::words::history::headline(history, &history.changes()).to_string()
+}
+
+#[test]
+fn too_few_builds_are_not_called_unchanged() {
+    let least = fewest_builds();
+    assert_eq!(least, 12, "2 of 220 arrangements are less than 1 %, and 2 of 165 aren't");
+    for builds in 1..least {
+        // The larger the change, the less it helps.
+        let values: Vec<f64> = (0..builds).map(|i| if i + 3 < builds { 0.0 } else { 1e6 }).collect();
+        let told = told(&history(&values, 1.0));
+        assert!(told.contains("INCONCLUSIVE") && told.contains("fewer than 12"), "{builds}: {told}");
+    }
+    let told = told(&history(&[5.0; 12], 1.0));
+    assert!(told.contains("UNCHANGED"), "{told}");
+}
+
+#[test]
+fn what_creeps_up_is_not_called_unchanged() {
+    let noise = |i: usize| ((i * 7919) % 13) as f64 / 3.0;
+    let allowed = |values: &[f64]| History { budget: Some(64.0), ..history(values, 5.0) };
+    let creeps: Vec<f64> = (0..60).map(|i| noise(i) + 100.0 * i as f64 / 60.0).collect();
+    let up = allowed(&creeps);
+    assert_eq!(up.changes(), [], "each of its steps is allowed");
+    insta::assert_snapshot!(told(&up));
+    let down = allowed(&creeps.iter().rev().copied().collect::<Vec<f64>>());
+    assert!(told(&down).contains("got BETTER little by little"), "{}", told(&down));
+    // Within the budget from one end to the other; and up, and down again.
+    let little = allowed(&creeps.iter().map(|value| value / 2.0).collect::<Vec<f64>>());
+    let hill = allowed(&creeps.iter().zip(creeps.iter().rev()).map(|(a, b)| a.min(*b)).collect::<Vec<f64>>());
+    for unchanged in [little, hill] {
+        assert!(told(&unchanged).contains("UNCHANGED"), "{}", told(&unchanged));
+    }
+}
+
 #[test]
 fn lines_are_read_again() {
     let mut made = history(&[1.0, 2.0, 3.0], 0.5);

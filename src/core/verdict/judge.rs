@@ -48,7 +48,8 @@ pub fn judge(record: &RunRecord) -> Verdict {
     let failures = Failures::of(record);
     let gates = gates(record, &findings, &doubts, &failures);
     let answer = answer(&findings, &gates, record.meta.status);
-    let remainders = remainders(record, &judged, &findings);
+    let call_sites = who_keeps_memory(record, &judged, &findings, mix.as_ref());
+    let remainders = remainders(record, &judged, &findings, call_sites.as_ref());
     let exit = match exit(record, answer, &gates, &failures) {
         ExitCode::Leak => accepted::exit(record, &findings, &remainders, &gates, || {
             exit(record, Outcome::Inconclusive, &gates, &failures)
@@ -56,7 +57,6 @@ pub fn judge(record: &RunRecord) -> Verdict {
         exit => exit,
     };
     let outcome = if exit == ExitCode::Clean || answer != Outcome::Clean { answer } else { Outcome::Inconclusive };
-    let call_sites = who_keeps_memory(record, &judged, &findings, mix.as_ref());
     let claims = claims(record, &findings, &gates, &failures, outcome, doubts.first());
     let mut notes: Vec<Note> = doubts.into_iter().map(Note::Doubt).collect();
     notes.extend(readings.into_iter().map(Note::Readings));

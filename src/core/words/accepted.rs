@@ -94,8 +94,8 @@ fn remainder(one: &Remainder) -> String {
         Outcome::Clean => format!("Beside that, growth of {resource} is within its budget: {rest}, allowed {allowed}."),
         Outcome::Leak => format!("Beside that, {resource} leaks: {rest}, allowed {allowed}."),
         Outcome::Inconclusive => format!(
-            "Beside that, growth of {resource} isn't proven to be within its budget: {rest}, allowed {allowed}; a longer run \
-             tells."
+            "Beside that, growth of {resource} isn't proven to be within its budget: {rest}, allowed {allowed}; a smaller \
+             `heap.mean` or a longer soak tells."
         ),
     }
 }
@@ -103,6 +103,9 @@ fn remainder(one: &Remainder) -> String {
 /// Why it couldn't be told what is left.
 pub fn untold(why: Untold) -> &'static str {
     match why {
+        Untold::Unproven => {
+            "no call site that is accepted is proven to grow; where one should be, a smaller `heap.mean` or a longer soak tells"
+        }
         Untold::SeldomLooked => "no worker was looked at often enough to tell the sites apart",
         Untold::NotCounted => "live allocations weren't counted all the time",
         Untold::Lost => "some allocations could not be noted",

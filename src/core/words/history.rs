@@ -2,7 +2,7 @@
 
 use super::headline::Headline;
 use super::plain::counted;
-use crate::history::{Change, Growth, History, LEAST_SEGMENT};
+use crate::history::{Change, Creep, Growth, History, fewest_builds};
 use crate::model::amount;
 
 /// What is said first of a history: its last change, and those before it below.
@@ -10,18 +10,23 @@ pub fn headline(history: &History, changes: &[Change]) -> Headline {
     let name = if history.name.is_empty() { "the target" } else { &history.name };
     let measured = history.builds.iter().filter(|build| build.growth.is_some()).count();
     let resource = history.resource;
-    let (verb, word, rest) = match changes.last() {
-        Some(last) if last.is_worse() => ("got", "WORSE", format!(" in {}", clause(history, last))),
-        Some(last) => ("got", "BETTER", format!(" in {}", clause(history, last))),
-        None if measured < 2 * LEAST_SEGMENT => {
-            let least = 2 * LEAST_SEGMENT;
+    let creep = history.creep().filter(|_| changes.is_empty());
+    let least = fewest_builds();
+    let (verb, word, rest) = match (changes.last(), &creep) {
+        (Some(last), _) if last.is_worse() => ("got", "WORSE", format!(" in {}", clause(history, last))),
+        (Some(last), _) => ("got", "BETTER", format!(" in {}", clause(history, last))),
+        (None, Some(creep)) => {
+            let word = if creep.after > creep.before { "WORSE" } else { "BETTER" };
+            ("got", word, format!(" little by little: {}", crept(history, creep)))
+        }
+        (None, None) if measured < least => {
             let few = format!(
-                ": growth of {resource} was measured in {}, and a change needs {least}",
+                ": growth of {resource} was measured in {}, and that it didn't change can't be told from fewer than {least}",
                 counted(measured, "build")
             );
             ("is", "INCONCLUSIVE", few)
         }
-        None => (
+        (None, None) => (
             "is",
             "UNCHANGED",
             format!(" as far as {measured} builds show: no change of growth of {resource} is proven"),
@@ -56,6 +61,22 @@ fn clause(history: &History, change: &Change) -> String {
         value(change.before),
         value(change.after),
         history.per,
+        value(difference.lower),
+        value(difference.upper)
+    )
+}
+
+/// What crept, and by how much.
+fn crept(history: &History, creep: &Creep) -> String {
+    let value = |value: f64| amount(history.resource, value);
+    let Creep { builds, before, after, difference } = creep;
+    format!(
+        "growth of {} went from {} a {} in the first {builds} builds to {} in the last {builds} (difference, 99 %: {} to {}), and no \
+         change in one build is proven",
+        history.resource,
+        value(*before),
+        history.per,
+        value(*after),
         value(difference.lower),
         value(difference.upper)
     )

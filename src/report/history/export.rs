@@ -40,7 +40,8 @@ pub fn render(history: &History, to: Export) -> Result<String, ExportError> {
         Export::GithubActionBenchmark => last(history).map(|(build, growth)| {
             let range = growth.lower.zip(growth.upper).map(|(lower, upper)| format!("{lower} to {upper}"));
             let benchmark = json!([{
-                "name": name(history),
+                // A chart of that action is of one name, whatever the unit.
+                "name": format!("{}: growth of {}", name(history), history.resource),
                 "unit": unit(history),
                 "value": growth.estimate,
                 "range": range,

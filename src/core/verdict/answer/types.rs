@@ -181,6 +181,8 @@ impl Remainder {
 /// Why it couldn't be told what is left of a leak without what accepted call sites keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Untold {
+    /// No accepted site is proven to grow.
+    Unproven,
     /// No worker was looked at while it was judged.
     SeldomLooked,
     /// Live bytes weren't counted at each look.

@@ -3,33 +3,58 @@
 //! A worker's level less what these sites keep is its level less what was counted as live, and what the sample says that
 //! all other sites keep. So the sampling noise in it is only that of the others, however much the accepted ones keep. Where
 //! counts and samples aren't of the same blocks, or were weighed differently from look to look, nothing is taken off.
+//!
+//! A sample that holds nothing of the others doesn't show that they keep nothing: of blocks that come at a mean of m bytes
+//! between samples, none is sampled with a probability of alpha where they are m ln(1 / alpha) bytes, whatever their size. So
+//! that much, beside what the samples that came and went may be wrong by, is added to what is left at most.
 
 use super::naming;
-use super::window::odds_against;
-use crate::model::{AcceptedSite, HeapLook, HeapLost, Resource, RunRecord, Series, WorkerId};
+use super::window::{SiteGrowth, Window, odds_against};
+use super::windows::{ALPHA, Windows};
+use crate::model::{AcceptedSite, CallStack, HeapLook, HeapLost, Resource, RunRecord, Series, WorkerId};
+use crate::stats::student_t;
+use crate::verdict::answer::call_sites::{CallSites, SiteState};
+use crate::verdict::answer::reason::SetAside;
 use crate::verdict::answer::types::{Remainder, Untold};
 use crate::verdict::levels::level::judged_from;
 use crate::verdict::rule::assess::Demands;
 use crate::verdict::rule::finding::find_among;
 use crate::verdict::rule::step_down::Candidate;
-use crate::verdict::{Finding, Outcome, Reason};
+use crate::verdict::{Finding, Outcome, Reason, WorkerFinding};
 use std::collections::HashMap;
 
-/// What is left of each leak that call sites can have to do with; empty if none are accepted on the day of the run.
-pub fn remainders(record: &RunRecord, judged: &[Candidate], findings: &[Finding]) -> Vec<Remainder> {
+/// What is left of each leak that call sites can have to do with; empty if none are accepted on the day of the run, or none of
+/// those that are was seen. Only what is proven to grow, as `call_sites` say, is taken off.
+pub fn remainders(
+    record: &RunRecord,
+    judged: &[Candidate],
+    findings: &[Finding],
+    call_sites: Option<&CallSites>,
+) -> Vec<Remainder> {
     let is_over = |site: &&AcceptedSite| site.is_over(&record.meta.started);
-    let sites: Vec<&AcceptedSite> = record.meta.accepted_sites.iter().filter(|site| !is_over(site)).collect();
+    let mut sites: Vec<&AcceptedSite> = record.meta.accepted_sites.iter().filter(|site| !is_over(site)).collect();
     let stacks = &record.heap.stacks;
-    let is_other = |stack: &_| !sites.iter().any(|site| site.means(&naming::site(stack)));
-    let others: Vec<bool> = stacks.iter().map(is_other).collect();
+    let are_other = |sites: &[&AcceptedSite]| -> Vec<bool> {
+        let is_other = |stack: &CallStack| !sites.iter().any(|site| site.means(&naming::site(stack)));
+        stacks.iter().map(is_other).collect()
+    };
     // Where none of them was seen, nothing is taken off, and what leaks is judged as ever.
-    if sites.is_empty() || !stacks.is_empty() && others.iter().all(|other| *other) {
+    if sites.is_empty() || !stacks.is_empty() && are_other(&sites).iter().all(|other| *other) {
         return Vec::new();
     }
+    if let Some(all) = call_sites {
+        let grows = |site: &AcceptedSite| all.sites.iter().any(|s| s.state == SiteState::Grows && site.means(&s.frame));
+        sites.retain(|site| grows(site));
+    }
+    let others = are_other(&sites);
+    let found = |finding: &Finding, one: &Candidate| match sites.is_empty() {
+        true => Err(Untold::Unproven),
+        false => remainder(record, &others, finding, one),
+    };
     let leaks = findings.iter().zip(judged).filter(|(finding, _)| finding.outcome == Outcome::Leak);
     leaks
         .filter(|(finding, _)| matches!(finding.resource, Resource::Memory | Resource::Heap))
-        .map(|(finding, one)| Remainder { resource: finding.resource, found: remainder(record, &others, finding, one) })
+        .map(|(finding, one)| Remainder { resource: finding.resource, found: found(finding, one) })
         .collect()
 }
 
@@ -55,7 +80,50 @@ fn remainder(record: &RunRecord, others: &[bool], leak: &Finding, one: &Candidat
         return Err(Untold::SeldomLooked);
     }
     let demands = Demands::at_the_end();
-    Ok(find_among(1, one.resource, one.axis, &left, one.budget, record.page(), demands))
+    let mut found = find_among(1, one.resource, one.axis, &left, one.budget, record.page(), demands);
+    let missed = missed(record, others, one, &found).ok_or(Untold::SeldomLooked)?;
+    if let Some(growth) = &mut found.growth {
+        growth.upper += missed;
+    }
+    if found.outcome == Outcome::Clean && found.growth.is_none_or(|growth| growth.upper > one.budget) {
+        found.outcome = Outcome::Inconclusive;
+    }
+    Ok(found)
+}
+
+/// How much more the other sites may have kept than the sample says, per step of the axis: of all workers together, or of the
+/// one of which least is known among those that lived through half of the run or more and weren't set aside as idle, say. `None` if
+/// no looks can be compared.
+fn missed(record: &RunRecord, others: &[bool], one: &Candidate, found: &Finding) -> Option<f64> {
+    let windows = Windows::new(&one.series, &record.heap.looks)?;
+    let is_accepted =
+        |stack: Option<u32>| usize::from(stack.is_some_and(|stack| others.get(stack as usize) == Some(&false)));
+    let mut whole = SiteGrowth::default();
+    let ends = |window: &Window| Some((*window.times.first()?, *window.times.last()?));
+    let all = windows.each.iter().filter_map(|(window, _)| ends(window));
+    let (begin, end) = all.fold((f64::INFINITY, 0.0f64), |all, one| (all.0.min(one.0), all.1.max(one.1)));
+    let mean = record.heap.looks.iter().map(|look| look.mean).max()? as f64;
+    let most = |tally: &SiteGrowth, span: f64| {
+        let seen = student_t(1.0 - ALPHA, f64::INFINITY) * tally.variance.sqrt();
+        (seen + mean * ALPHA.recip().ln()) / span
+    };
+    let is_out = |why: &SetAside| *why != SetAside::PartOnly;
+    let is_judged = |window: &Window| {
+        let lasts = ends(window).is_some_and(|(from, to)| 2.0 * (to - from) >= end - begin);
+        let own = |w: &&WorkerFinding| w.worker == Some(window.worker);
+        lasts && !found.workers.iter().find(own).is_some_and(|w| w.set_aside.as_ref().is_some_and(is_out))
+    };
+    let mut alone: f64 = 0.0;
+    for (window, _) in &windows.each {
+        let mut tallies = vec![SiteGrowth::default(); 2];
+        window.tally(&mut tallies, is_accepted, 0, 0);
+        let span = window.slices.iter().map(|slice| slice.span).sum();
+        if is_judged(window) {
+            alone = alone.max(most(&tallies[0], span));
+        }
+        whole.add(&tallies[0]);
+    }
+    Some(alone.max(most(&whole, windows.span())))
 }
 
 /// Live bytes as they were counted, by worker and time.
@@ -116,7 +184,7 @@ fn without(series: &Series, kept: &[(f64, f64)], counted: &HashMap<(WorkerId, u6
 
 #[cfg(test)]
 mod tests {
-    use super::super::simulation::{Does, PLAIN, Program};
+    use super::super::simulation::{Does, PLAIN, Program, SOAK};
     use super::*;
     use crate::model::{Budgets, Gates};
     use crate::verdict::{ExitCode, judge};
@@ -185,6 +253,13 @@ mod tests {
         let passed =
             |seed: &u64| exit(&seeded(*seed, &sites, 512.0, &[("worker: site_0", LATER)])) == ExitCode::Accepted;
         assert_eq!((0..20).filter(passed).count(), 0);
+        // So small that a handful of it is sampled, or nothing.
+        for (bytes, budget) in [(20, 14.0), (60, 40.0)] {
+            let sites = [(Does::Keep(40_960), None), (Does::Keep(bytes), None)];
+            let passed =
+                |seed: &u64| exit(&seeded(*seed, &sites, budget, &[("worker: site_0", LATER)])) == ExitCode::Accepted;
+            assert_eq!((0..20).filter(passed).count(), 0, "{bytes}");
+        }
     }
 
     #[test]
@@ -204,6 +279,35 @@ mod tests {
         };
         assert_eq!(untold(&|run| later(run, &|look| look.mean *= 2)), Untold::Coarser);
         assert_eq!(untold(&|run| later(run, &|look| look.lost.samples = 3)), Untold::Lost);
+    }
+
+    #[test]
+    fn what_the_sample_cannot_see_is_not_excused() {
+        let sites = [(Does::Keep(40_960), None), (Does::Keep(600), None)];
+        let at_mean = |mean: u64, accepted: &str| {
+            // Whatever was sampled of the second site is as if it hadn't been: it may be, where so little comes of it.
+            let mut run = run(&sites, 512.0, &[(accepted, LATER)]);
+            for look in &mut run.heap.looks {
+                look.came.iter_mut().filter(|block| block.stack == Some(1)).for_each(|block| block.live = Some(0));
+                look.mean = mean;
+            }
+            judge(&run)
+        };
+        let verdict = at_mean(1 << 20, "worker: site_0");
+        assert_eq!(verdict.exit, ExitCode::Inconclusive);
+        let found = verdict.remainders[0].found.as_ref().unwrap();
+        assert!(found.growth.unwrap().upper > 600.0, "{:?}", found.growth);
+        // One worker alone, and what is missed of it in a run of this length.
+        let least = (1 << 20) as f64 * 100f64.ln() / (SOAK * 10.0);
+        assert!(found.growth.unwrap().upper > 0.9 * least, "{:?}", found.growth);
+    }
+
+    #[test]
+    fn a_site_that_is_not_proven_to_grow_excuses_nothing() {
+        let sites = [(Does::Keep(4096), None), (Does::Pool(3000, 80), None)];
+        let verdict = judge(&run(&sites, 512.0, &[("worker: site_1", LATER)]));
+        assert_eq!(verdict.exit, ExitCode::Leak);
+        assert_eq!(verdict.remainders[0].found, Err(Untold::Unproven));
     }
 
     #[test]
