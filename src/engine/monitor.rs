@@ -120,6 +120,10 @@ impl Monitor<'_> {
         let mut cut = None;
         loop {
             if let Some(end) = stretch.end() {
+                if end.is_err() && cut.is_none() {
+                    // If the subject has ended, too, that is the cause.
+                    cut = self.wait(subject).err();
+                }
                 return cut.map_or(end, Err);
             }
             self.recorder.take(LOOK);
