@@ -120,16 +120,21 @@ fn a_target_that_listens_elsewhere_is_told_where() {
     told(&ended, 22, "never gets an answer (connect)", &format!("it listens at 127.0.0.1:{at}"));
 }
 
-#[test]
-fn a_load_that_another_server_answers_is_told() {
-    let bench = Bench::new();
+/// A server beside the target, which answers all with 200 by `flaky.py` of the bench, and where it does.
+fn another_server(bench: &Bench) -> (String, std::process::Child) {
     bench.write("flaky.py", &FLAKY.replace("500 if Handler.count % 5 == 0 else 200", "200"));
     // Whoever asks for a free port gets another one while this is held.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let mut other = std::process::Command::new("python3");
-    let mut other = other.arg("flaky.py").env("PORT", port.to_string()).current_dir(bench.path()).spawn().unwrap();
+    let other = other.arg("flaky.py").env("PORT", port.to_string()).current_dir(bench.path()).spawn().unwrap();
     wait_until("the other server listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-    let url = format!("http://127.0.0.1:{port}");
+    (format!("http://127.0.0.1:{port}"), other)
+}
+
+#[test]
+fn a_load_that_another_server_answers_is_told() {
+    let bench = Bench::new();
+    let (url, mut other) = another_server(&bench);
     let text = format!(
         "name = 'mistaken'\n[target]\ncommand = ['python3', '${{harness_dir}}/flaky.py']\nenv = {{ PORT = '${{port}}' }}\n\
          ready = {{ http = '{url}/' }}\n[workload]\nbase-url = ['{url}']\nconcurrency = 4\n\
@@ -149,12 +154,7 @@ fn a_load_that_another_server_answers_is_told() {
 #[test]
 fn a_target_that_listens_nowhere_does_not_pass_by_what_another_server_answers() {
     let bench = Bench::new();
-    bench.write("flaky.py", &FLAKY.replace("500 if Handler.count % 5 == 0 else 200", "200"));
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let mut other = std::process::Command::new("python3");
-    let mut other = other.arg("flaky.py").env("PORT", port.to_string()).current_dir(bench.path()).spawn().unwrap();
-    wait_until("the other server listens", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-    let url = format!("http://127.0.0.1:{port}");
+    let (url, mut other) = another_server(&bench);
     let text = format!(
         "name = 'deaf'\n[target]\ncommand = ['sh', '-c', 'while :; do sleep 0.2; done']\nready = {{ http = '{url}/' }}\n\
          [workload]\nbase-url = ['{url}']\nconcurrency = 2\n[[workload.step]]\nname = 'get'\npath = '/'\n\
