@@ -5,7 +5,7 @@
 //! - [`stats`]: estimators that know nothing of memory
 //! - [`table`]: a series that another tool wrote, from its bytes to a run record
 //! - [`fleet`]: what a server of metrics is asked for, and which of its series go together
-//! - [`thresholds`]: every number that an answer depends on
+//! - [`thresholds`]: every number that an answer depends on; how much is computed stands in `limits`
 //! - [`verdict`]: series to evidence to verdict
 //! - [`watch`]: series that are watched without an end, and when a leak in one is told
 //! - [`words`]: a verdict in sentences, the same in every report
@@ -23,6 +23,7 @@ pub mod compare;
 pub mod fixture;
 pub mod fleet;
 pub mod history;
+mod limits;
 pub mod model;
 pub mod stats;
 pub mod table;

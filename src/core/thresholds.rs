@@ -1,4 +1,6 @@
-//! Every number that the answers of the rule depend on, by the file that uses it.
+//! Every number that the answers of the rule depend on: what its words mean, and then by the file that uses them.
+//!
+//! How much is computed, and what is worth telling, stands in `limits.rs`: no answer hangs on that.
 //!
 //! With the feature `ablation`, one of them is another for a while: `examples/ablation.rs` tells by that what it is good for.
 
@@ -136,63 +138,63 @@ mod ablation {
 }
 
 thresholds! {
+    // What the words of the rule mean, wherever they stand.
+    scale {
+        /// Fewer than so many tell nothing of their kind.
+        FEW: usize = 3;
+        /// So many are several: no chance made them, and what they say is no single one's doing.
+        SEVERAL: usize = 4;
+        /// So many are many: it shows whether they go on.
+        MANY: usize = 6;
+        /// Equal parts of a run: enough for an exact test to be surer than one in a thousand, and each long enough to hold more than
+        /// one of most rises. Also how many steps or neighbours are told apart at most.
+        PARTS: usize = 12;
+        /// Readings or requests that are enough to judge by.
+        ENOUGH: usize = 20;
+        /// A little of something, as a part of it.
+        LITTLE: f64 = 0.05;
+        /// From this part of something on it is worth a word.
+        TENTH: f64 = 0.1;
+        /// A quarter of something: neither little nor most of it.
+        QUARTER: f64 = 0.25;
+        /// Most of something.
+        MOST: f64 = 0.8;
+    }
     account {
         /// Seconds into the soak after which a process that is seen for the first time has begun in it.
         NEW: f64 = 1.5;
     }
     assess {
-        /// Error probability of "leak".
-        ALPHA_LEAK: f64 = 0.01;
-        /// Error probability of "clean": stricter than the 5 % of the rule's first form, so that a leak of exactly the budget
-        /// doesn't pass once in twenty times.
-        ALPHA_CLEAN: f64 = 0.01;
+        /// Error probability of "leak" and of "clean": stricter than the usual 5 %, so that a leak of exactly the budget doesn't pass
+        /// once in twenty times.
+        ALPHA: f64 = 0.01;
         /// Error probability of a suspicion: of a leak, of a decline of growth, of a silence after its last rise.
         ALPHA_SUSPICIOUS: f64 = 0.05;
         /// Error probability of "clean" where it rests on how a transient goes on after the run.
         ALPHA_SETTLES: f64 = 0.001;
-        /// Autocorrelation of what the best model leaves from which the level wanders, or has a shape that no model has.
-        WANDERS: f64 = 0.97;
+        /// Autocorrelation of what a model leaves from which the level wanders, or has a shape that no model has: errors with less come
+        /// back to their mean within a run.
+        WANDERS: f64 = 0.95;
         /// Autocorrelation from which a level may be a walk.
         DRIFTS: f64 = 0.8;
-        /// The part of the error probability of "clean" that is left for what may be a walk.
-        STRICTER: f64 = 0.5;
         /// The part of the run after which growth that sets in, or goes on beside a cache that becomes full, has been seen for too
         /// short a time.
         SET_IN: f64 = 0.6;
         /// The part of growth that abrupt falls may take back in all.
         UNDONE: f64 = 0.5;
-        /// Constants of a transient that must have passed before a run may be judged early.
-        CONSTANTS: f64 = 3.0;
         /// The part of the run by which a transient with an end, or growth that set in late, must have had them.
         EARLY_END: f64 = 0.5;
-        /// Distance of the information criterion up to which a model has a say on "clean".
+        /// Distance of the information criterion up to which a model has a say: what is farther has strong evidence against it (Kass &
+        /// Raftery 1995).
         NEAR: f64 = 6.0;
-    }
-    births {
-        /// The part of a usual life from which a worker counts as one.
-        WHOLE_LIFE: f64 = 0.25;
-        /// Births from which it can be told whether the later ones are bigger.
-        BIRTHS: usize = 9;
-    }
-    census {
-        /// The part of the run that a process is there at least, to be there for longer than a moment.
-        MOMENT: f64 = 1.0 / 8.0;
     }
     counts {
         /// How many times what was sent may be counted.
         TOO_MANY: f64 = 1.5;
         /// How many times what was counted may be answered: too many hide a leak.
         TOO_FEW: f64 = 2.0;
-        /// Requests under which a comparison of counts says nothing.
-        ENOUGH: u64 = 20;
         /// The part of what was counted that may belong to processes that are not judged.
         OF_OTHERS: f64 = 0.5;
-        /// The part of what was counted that may be requests of the harness itself.
-        OUR_OWN: f64 = 0.1;
-        /// Equal parts of a watch at most.
-        PARTS: usize = 12;
-        /// The part of the busiest one's CPU time from which a part of a watch counts as work.
-        WORKED: f64 = 0.05;
         /// The step in which CPU time is counted, in seconds.
         TICK: f64 = 0.01;
         /// Steps of CPU time that a part has to have to be told from chance.
@@ -200,72 +202,33 @@ thresholds! {
         /// The part of a watch's time that a target uses of a core at least, if it isn't all but idle.
         ALL_BUT_IDLE: f64 = 0.001;
     }
-    explain {
-        /// Models that are among the facts; of more, the best.
-        MODELS: usize = 4;
-    }
     floor {
-        /// Drops that make a sawtooth.
-        DROPS: usize = 5;
-        /// The part of them that must come after a gradual climb; else they end spikes.
-        GRADUAL: f64 = 0.6;
         /// The share of the steps between readings that collections may be.
         OFTEN: f64 = 0.5;
         /// The part of a drop that the steepest step of a gradual climb may reach.
         STEEP: f64 = 0.5;
-        /// Major collections without which nothing tells what a minor one usually leaves.
-        MAJOR: usize = 3;
-        /// Points of a floor: the medians of as many stretches stand for those of a long run.
-        MOST: usize = 300;
-    }
-    forecast {
-        /// The part of a limit that workers may fill: the rest is for the parent, the kernel and the page cache.
-        FILLED: f64 = 0.8;
-        /// A worker that was read in this last stretch of the run, in seconds, counts as living.
-        LIVING: f64 = 3.0;
     }
     jumping {
         /// By how many times the usual changes one stands out that is abrupt.
         CLEAR: f64 = 6.0;
-        /// Jumps from which it shows whether they get rarer.
-        MANY: usize = 6;
     }
     lasting {
-        /// Equal parts of the judged span: enough for an exact test to be surer than one in a thousand, and each long enough to hold
-        /// more than one of most rises.
-        PARTS: usize = 12;
         /// The part of all growth that has come when growth is taken to have come to its end.
         RISEN: f64 = 0.98;
-        /// The part of its mean pace that growth must have at an early end.
-        KEPT: f64 = 0.8;
-        /// Effective number of rises that late growth must be made of to go on.
-        SPREAD: f64 = 4.0;
-        /// How closely bounds of the pace are found, as a part of their distance from the mean.
-        PRECISE: f64 = 0.01;
-        /// Levels in the second half of an incarnation that tell its pace.
-        FEW: usize = 3;
     }
     level {
         /// Blocks a series is reduced to, if it has the readings.
         BLOCKS: usize = 60;
-        /// The share of changes up to which they are rare among many that are nothing.
-        RARE: f64 = 1.0 / 12.0;
     }
     load {
         /// The share of errors in what load does beside its trend up to which it counts as known.
         KNOWN: f64 = 0.002;
-        /// Neighbours on either side over which it is smoothed at most.
-        WIDEST: usize = 12;
-        /// The share of errors from which load can't be told apart from other regressors.
-        LOST_AMONG: f64 = 0.1;
     }
     load_curve {
         /// Load is a regressor only if it varied by this part of its mean, seen through a window of some seconds.
         LOAD_VARIES: f64 = 0.35;
         /// Half of that window, in seconds.
         LOAD_WINDOW: f64 = 3.0;
-        /// Parts of a series of which each has its rate.
-        LOAD_PARTS: usize = 10;
         /// How many times the variance that chance gives them the rates of the parts must have.
         BEYOND_CHANCE: f64 = 5.0;
     }
@@ -274,15 +237,10 @@ thresholds! {
         /// rest on much less of it. Nor is it a leak, unless a warm-up came before it: what fills in a straight line may be full at
         /// any time.
         LATE: f64 = 0.75;
+        /// By how much longer a run has lasted at each next look.
+        LONGER: f64 = 1.2;
         /// Seconds before the first look of a watch without an end.
         FIRST: f64 = 300.0;
-        /// By how much longer a watch without an end has lasted at each next look.
-        LONGER: f64 = 1.2;
-        /// Nobody has said how long transients may last in a watch without an end: an answer has to hold until the watch has lasted
-        /// this many times as long as when it was first proven.
-        CONFIRMED: f64 = 3.0;
-        /// The same of a steep leak of processes that began long ago.
-        CONFIRMED_STEEP: f64 = 1.2;
         /// Seconds of the budget that a steep leak has used up: three days.
         USED_UP: f64 = 259_200.0;
         /// Age in seconds from which a process began long ago.
@@ -290,138 +248,31 @@ thresholds! {
         /// The part of its life for which a process must have grown like it does now, by its level when the watch began.
         MOST_OF_LIFE: f64 = 0.5;
     }
-    mix {
-        /// Steps that are told apart; of more, the rarest count as one.
-        MOST: usize = 12;
-        /// The part of all requests from which those beside the steps are worth a row.
-        WORTH_A_ROW: f64 = 0.01;
-    }
     noise {
-        /// The share of stolen time from which what was measured in time says more of the host than of the target.
-        STOLEN: f64 = 0.05;
-        /// The share of time waited for memory from which it does.
-        MEMORY_WAIT: f64 = 0.10;
-        /// The share of time waited for a processor from which it does.
-        CPU_WAIT: f64 = 0.90;
         /// Growth of the host's swap in bytes that a run notices.
         SWAPPED: f64 = 64.0 * 1024.0 * 1024.0;
     }
     pages {
         /// Growth in bytes that is worth a class.
         LEAST: f64 = 1024.0 * 1024.0;
-        /// The part of a leak that resident memory shows at most where swap has hidden it.
-        HIDDEN: f64 = 0.25;
-        /// The part of the growth of memory that live allocations explain at most where it is retention.
-        RETAINED: f64 = 0.25;
-    }
-    parts {
-        /// Error probability of each bound of a part, before it is shared among the parts.
-        ALPHA: f64 = 0.01;
-        /// Series that are fitted: more would cost time and not sharpen the answer.
-        MOST: usize = 100;
-        /// Readings of each series that are fitted.
-        READINGS: usize = 200;
-        /// Readings of a series under judged load below which those of the warm-up count too.
-        FEW: usize = 3;
-        /// The share of the whole growth from which a part is worth a word.
-        NOTABLE: f64 = 0.1;
-    }
-    plan {
-        /// Runs that are played for each length and truth.
-        PLAYED: u64 = 20;
-        /// How much longer the next length is that is tried.
-        LONGER: f64 = 1.3;
-        /// By how much a run is planned longer than what was enough, at most: a rehearsal knows the noise only so well.
-        MARGIN: f64 = 2.0;
-        /// The longest that is tried, in lengths of the rehearsal.
-        LONGEST: f64 = 2000.0;
-        /// Readings that are played for each worker at most: ten for each of the rule's stretches.
-        READINGS: usize = 600;
-        /// Readings that a worker must have to be judged.
-        FEWEST: usize = 30;
-        /// Workers that are played: more take longer and change a plan hardly.
-        MOST_WORKERS: usize = 8;
-        /// The growth that is to be called a leak, and the growth that is to be called clean, in budgets. Growth of just the budget is
-        /// neither, however long the run is.
-        LEAKING: f64 = 2.0;
-        /// See [`LEAKING`].
-        CLEAN: f64 = 0.5;
-        /// A transient counts as over after this many of its time constants: 99.3 % of it are there.
-        CONSTANTS: f64 = 5.0;
     }
     plausible {
-        /// How far from the best a model's criterion may be and still count.
-        FAR: f64 = 8.0;
-        /// Runs after which every transient that leads to a level has come to it.
-        EVER: f64 = 1e6;
-        /// The share of the judged part over which the end's growth is taken.
-        END: f64 = 0.05;
-        /// Transients that are tried together with every other one, and pairs that are refined.
-        PAIRED: usize = 4;
         /// By how much the criterion of a model with refined parameters must beat the best on the grid.
         EARNED: f64 = 2.0;
-        /// From this constant on, as a share of the run, a warm-up is slow.
-        SLOW: f64 = 0.3;
         /// Autocorrelation of what simpler models leave from which a wave or a second transient is looked for.
         UNEXPLAINED: f64 = 0.5;
         /// By how much the criterion must fall for a second transient, a wave, or the mix of steps: very strong evidence (Kass &
         /// Raftery 1995).
         VERY_STRONG: f64 = 10.0;
-        /// Numbers of waves that are tried between those.
-        CYCLES_STEPS: usize = 72;
-        /// How often the step is halved around the best of them.
-        CYCLES_HALVINGS: usize = 5;
-        /// Gauss-Newton steps of a refinement.
-        STEPS: usize = 6;
-        /// A refinement has converged when no parameter moves by more than this.
-        CONVERGED: f64 = 0.01;
-        /// Its result counts when no parameter would move by more than this.
-        NEARLY: f64 = 0.1;
-    }
-    pool {
-        /// Readings that a worker needs to be judged by itself.
-        ENOUGH: usize = 20;
-        /// Readings that an incarnation needs to count in its pool.
-        FEW: usize = 3;
-        /// The part of the pool's judged time that a worker must have lived through to count as side by side with the others.
-        WHOLE: f64 = 0.8;
-        /// The part of the busiest worker's requests under which a worker counts as idle.
-        IDLE: f64 = 0.05;
-        /// Incarnations of an age that tell what is usual at it.
-        CROWD: usize = 4;
-        /// The share of them whose growth is no more than usual: a leak in many must not count as that.
-        USUAL: f64 = 0.25;
-        /// Incarnations of a recycled pool that are judged: more would not sharpen the answer, only cost time and memory.
-        MOST_INCARNATIONS: usize = 300;
-    }
-    release {
-        /// The part of the fall that a rise within it may have: else it is a level that comes and goes.
-        SMOOTH: f64 = 0.15;
+        /// Cycles over the judged part that a wave may have: more are noise.
+        CYCLES: f64 = 15.0;
     }
     settled {
         /// The last part of a pause, in which the level has come to rest.
         AT_REST: f64 = 0.5;
-        /// Pauses from which a trend over them is worth a word.
-        A_FEW: usize = 4;
-    }
-    steps {
-        /// Workers that are looked at: more would cost time and not sharpen the answer.
-        MOST_WORKERS: usize = 64;
-        /// Kinds of warm-up that are looked at, for the same reason.
-        MOST_KINDS: usize = 8;
-        /// Fits of a shape, each with its parameters moved to where the last one had them.
-        STEPS: usize = 4;
     }
     swing {
-        /// Stretches in which switches are looked for.
-        STRETCHES: usize = 300;
-        /// Stretches on either side over which a level must have moved for good.
-        HELD: usize = 3;
-        /// Stretches on either side over which its height is measured.
-        MEASURED: usize = 6;
-        /// The part of its size by which a rise and the fall that takes it back may differ.
-        ALIKE: f64 = 0.2;
-        /// The same in usual changes.
+        /// Usual changes by which a rise and the fall that takes it back may differ.
         BLURRED: f64 = 2.0;
         /// The part of a swing's height that the level may drift by between switches.
         DRIFTING: f64 = 0.5;
@@ -429,16 +280,10 @@ thresholds! {
         HABIT: usize = 2;
     }
     transient {
-        /// The first and the last place at which a shape may turn, and the longest constant of a warm-up, as shares of the run.
-        FIRST: f64 = 0.03;
-        /// See [`FIRST`].
+        /// The last place at which a shape may turn, and the longest constant of a warm-up, as a share of the run.
         LAST: f64 = 0.85;
         /// The shortest constant.
         SHORTEST: f64 = 0.005;
-        /// The longest constant of a logarithm, which is a straight line beyond, and of a cache that is opened later.
-        SOON: f64 = 0.15;
-        /// A step in a parameter for its numerical derivative.
-        STEP: f64 = 0.01;
     }
     whole {
         /// The part of the service's CPU time that the judged processes have used at least.
@@ -447,12 +292,6 @@ thresholds! {
         AT_REST: f64 = 0.01;
         /// CPU time in seconds from which shares of it can be told: it is counted in hundredths.
         TELLING: f64 = 0.2;
-        /// The part of the others' CPU time from which one of them is named.
-        WORTH_NAMING: f64 = 0.1;
-    }
-    working {
-        /// Lags of the autocorrelation that are shown.
-        LAGS: usize = 20;
     }
     youth {
         /// How many times as old as at the begin of the watch a process has to be.
@@ -463,16 +302,6 @@ thresholds! {
         MOST: f64 = 1200.0;
         /// Age in seconds from which a process is only young beside a longer watch.
         GROWN_UP: f64 = 600.0;
-        /// How many times as old such a process has to be.
-        TIMES_GROWN_UP: f64 = 3.0;
-    }
-    walk {
-        /// Fewer steps than these tell nothing.
-        FEW: usize = 15;
-    }
-    panel {
-        /// The greatest autocorrelation of errors that come back to their mean within a run.
-        COMES_BACK: f64 = 0.95;
     }
     attribution {
         /// Two kinds whose counts never get farther apart than this, shares apart, move together: a reading may fall between

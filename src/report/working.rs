@@ -79,14 +79,13 @@ fn models(working: &Working, columns: usize) -> String {
     let number = |v: f64| amount(working.resource, v);
     let head = ["", "persistent", "lower", "at the end", "upper", "criterion"].map(str::to_owned);
     let row = |m: &WorkedModel| {
-        let far = if m.near { "" } else { " (leak only)" };
         [
             words::model(&m.shape),
             number(m.persistent[0]),
             number(m.persistent[1]),
             number(m.end[0]),
             number(m.end[2]),
-            format!("+{:.1}{far}", m.distance),
+            format!("+{:.1}", m.distance),
         ]
     };
     let rows: Vec<[String; 6]> = [head].into_iter().chain(working.models.iter().take(MODELS).map(row)).collect();

@@ -9,11 +9,12 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
     BTreeMap::from([
         // The core.
         ("model", &[][..]),
+        ("limits", &[]),
         ("thresholds", &[]),
-        ("stats", &["thresholds"]),
+        ("stats", &["limits", "thresholds"]),
         ("table", &["model"]),
         ("fleet", &["model", "table"]),
-        ("verdict", &["model", "stats", "thresholds"]),
+        ("verdict", &["limits", "model", "stats", "thresholds"]),
         ("bisect", &[]),
         ("compare", &["model", "stats", "verdict"]),
         ("baseline", &["compare", "model", "verdict"]),

@@ -117,10 +117,13 @@ impl Source {
     }
 }
 
+/// Fields of tuples and lengths of arrays are none.
 fn numbers_of(code: &[TokenTree], found: &mut Vec<f64>) {
-    for token in code {
+    for (at, token) in code.iter().enumerate() {
+        let after = |text: &str| at > 0 && is(&code[at - 1], text);
         match token {
             TokenTree::Group(group) => numbers_of(&group.stream().into_iter().collect::<Vec<_>>(), found),
+            TokenTree::Literal(_) if after(".") || after(";") || after("<") => {}
             TokenTree::Literal(literal) => {
                 let text = literal.to_string().replace('_', "");
                 // Without its type, such as `f64`.
@@ -230,5 +233,5 @@ fn paths_are_seen_wherever_they_stand_and_tests_are_left_out() {
     assert!(source.calls("matches") && !source.calls("println"));
     let numbers = "fn f() { g(1_000u64, 2.5, [3; 4]) * 1e-9f64 } // 7\n#[cfg(test)] mod tests { const X: u8 = 9; }";
     let source = Source::of(&[], numbers);
-    assert_eq!(source.numbers(), [1000.0, 2.5, 3.0, 4.0, 1e-9]);
+    assert_eq!(source.numbers(), [1000.0, 2.5, 3.0, 1e-9]);
 }

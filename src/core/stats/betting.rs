@@ -8,15 +8,14 @@
 //! Nobody knows when a leak begins. So a part of the stake is put aside for each time it may begin at, `1/(k (k+1))` for
 //! the k-th: a mixture of fair bets is fair, and the parts add up to the whole stake, without an end.
 
+use crate::limits::MOST_WORTH;
 use serde::{Deserialize, Serialize};
 
 /// Error probabilities at which a test is asked, from the weakest: that of a verdict, and two that are stricter. None is beyond
 /// 1 in 10,000, because no model of noise is right so far out.
 pub const LEVELS: [f64; 3] = [0.01, 0.001, 0.0001];
 /// The part of the stake on each level; what is left of it is kept, so that one test that rejects nothing doesn't end the bet.
-const STAKE: f64 = 0.25;
-/// What a bet is worth at most: more would only keep it from being lost again once growth has ended. A fair bet that is cut off is fair.
-const MOST: f64 = 1e9;
+const STAKE: f64 = 1.0 / (LEVELS.len() + 1) as f64;
 
 /// A bet that a claim is wrong from some time on; the claim is tested again and again, by readings that are never used twice.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
@@ -35,7 +34,7 @@ impl Bet {
         let kept = 1.0 - STAKE * LEVELS.len() as f64;
         let rejected = level.map_or(0, |level| level + 1);
         let paid: f64 = LEVELS.iter().take(rejected).map(|level| STAKE / level).sum();
-        self.worth = ((self.worth + 1.0 / (k * (k + 1.0))) * (kept + paid)).min(MOST);
+        self.worth = ((self.worth + 1.0 / (k * (k + 1.0))) * (kept + paid)).min(MOST_WORTH);
     }
 
     /// What it is worth by now: 1 before the first test, and no more than that on average while the claim holds.
@@ -55,7 +54,7 @@ impl Bet {
 
     /// Whether its numbers can be those of a bet; what was read from elsewhere may not be.
     pub fn is_sound(&self) -> bool {
-        (0.0..=MOST).contains(&self.worth)
+        (0.0..=MOST_WORTH).contains(&self.worth)
     }
 }
 

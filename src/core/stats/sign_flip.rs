@@ -1,7 +1,6 @@
 //! An exact test of paired differences that assumes nothing of their distribution but symmetry.
 
-/// As many differences as the test enumerates the signs of: 2^24 sums take a tenth of a second.
-pub const MOST_FLIPPED: usize = 24;
+pub use crate::limits::MOST_FLIPPED;
 
 /// The two-sided probability that differences whose signs are the toss of a coin have a sum as far from zero as these
 /// (Fisher 1935, Pitman 1937): exact, over all 2^n assignments of signs.

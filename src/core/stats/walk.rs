@@ -1,9 +1,9 @@
 //! Whether a level can be a random walk: by the band in which it keeps.
 
-use crate::thresholds::walk::FEW;
+use crate::thresholds::scale::ENOUGH;
 
 /// The 1 % quantile of the range of a random walk, in standard deviations of its sum: in the limit of many steps (Feller
-/// 1951), and what fewer steps take from it, times the root of their number. Within 0.02 of simulated walks of 15 to 300
+/// 1951), and what fewer steps take from it, times the root of their number. Within 0.02 of simulated walks of 20 to 300
 /// steps.
 const NARROW: (f64, f64) = (0.8, 0.6);
 
@@ -14,7 +14,7 @@ pub fn keeps_in_band(values: &[f64]) -> bool {
     let n = values.len().saturating_sub(1);
     let squares: f64 = steps.map(|s| s * s).sum();
     let (low, high) = values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(*v), h.max(*v)));
-    n >= FEW.get() && high - low < (NARROW.0 - NARROW.1 / (n as f64).sqrt()) * squares.sqrt()
+    n >= ENOUGH.get() && high - low < (NARROW.0 - NARROW.1 / (n as f64).sqrt()) * squares.sqrt()
 }
 
 #[cfg(test)]
@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn a_walk_keeps_in_a_band_once_in_a_hundred_times() {
-        for n in [16, 30, 60, 300] {
+        for n in [21, 30, 60, 300] {
             assert!((8..=34).contains(&kept(1.0, n)), "{} of 2000 walks of {n}", kept(1.0, n));
         }
         assert!(kept(0.3, 60) > 1960, "{}", kept(0.3, 60));

@@ -23,6 +23,8 @@ use super::sites::{Workers, call_sites, remainders};
 use super::target::{account, births, brief, counts, whole};
 use super::{ExitCode, Finding, LeakClass, Outcome, Verdict, series, settle_levels};
 use crate::model::{Axis, CountingSource, EventKind, ExitCause, Failure, Resource, RunRecord, RunStatus, Sample};
+use crate::thresholds::pages::LEAST;
+use crate::thresholds::scale::MOST;
 
 /// Judges a run: every resource with a budget, and every gate.
 pub fn judge(record: &RunRecord) -> Verdict {
@@ -258,11 +260,10 @@ impl Failures {
 
 /// An rlimit tells no one when it is hit: allocations just fail. A worker that had come near it is taken to have hit it.
 fn near_rlimit(record: &RunRecord) -> Option<LimitHit> {
-    const NEAR: f64 = 0.8;
     let limit =
         record.meta.target.memory_limit.filter(|_| record.meta.target.limited_by.as_deref() == Some("rlimit"))?;
     let largest = record.samples.iter().filter_map(Sample::anon_and_swap).max()?;
-    (largest as f64 >= NEAR * limit as f64).then_some(LimitHit { limit, kills: 1 })
+    (largest as f64 >= MOST.get() * limit as f64).then_some(LimitHit { limit, kills: 1 })
 }
 
 fn notes_on(record: &RunRecord, failures: &Failures) -> Vec<Note> {
@@ -274,8 +275,7 @@ fn notes_on(record: &RunRecord, failures: &Failures) -> Vec<Note> {
     let levels = settle_levels(record);
     let grown: f64 = levels.iter().map(|l| l.before - l.start).sum();
     let returned: f64 = levels.iter().map(|l| l.before - l.after).sum();
-    const WORTH_TELLING: f64 = 1024.0 * 1024.0;
-    if !levels.is_empty() && grown > WORTH_TELLING {
+    if !levels.is_empty() && grown > LEAST.get() {
         notes.push(Note::Returned { returned, grown, workers: levels.len() });
     }
     let missed = record.events.iter().map(|e| if let EventKind::MissedTicks { count } = e.kind { count } else { 0 });

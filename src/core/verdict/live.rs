@@ -5,8 +5,8 @@ use super::levels::pool::Pool;
 use super::{Growth, Interval, series};
 use crate::model::{Resource, RunRecord};
 use crate::stats::{Panel, Unit};
-use crate::thresholds::assess::ALPHA_LEAK;
-use crate::thresholds::level::BLOCKS;
+use crate::thresholds::assess::ALPHA;
+use crate::thresholds::scale::MANY;
 
 /// Growth of memory so far, and of every other judged resource that grows for certain.
 ///
@@ -26,14 +26,14 @@ fn live_growth(record: &RunRecord, resource: Resource) -> Option<Growth> {
     let pool = Pool::new(&series, f64::INFINITY);
     let units: Vec<Unit> =
         pool.raw.iter().map(|l: &Levels| Unit { y: l.y.clone(), columns: vec![l.x.clone()] }).collect();
-    let enough = units.iter().map(|u| u.y.len()).sum::<usize>() >= BLOCKS.get() / 10;
+    let enough = units.iter().map(|u| u.y.len()).sum::<usize>() >= MANY.get();
     let fit = if enough { Panel::new(&units, quantum)?.fit(&[0])? } else { return None };
     let slope = fit.coefficient(0);
     let interval = Interval {
         estimate: slope.value,
-        lower: slope.lower(ALPHA_LEAK.get()),
-        upper: slope.upper(ALPHA_LEAK.get()),
-        confidence: 1.0 - 2.0 * ALPHA_LEAK.get(),
+        lower: slope.lower(ALPHA.get()),
+        upper: slope.upper(ALPHA.get()),
+        confidence: 1.0 - 2.0 * ALPHA.get(),
     };
     Some(Growth { interval, axis })
 }

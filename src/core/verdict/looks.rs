@@ -21,13 +21,15 @@ use super::rule::finding::find_among;
 use super::{Finding, Interval, Outcome};
 use crate::model::{Axis, EventKind, Resource, RunRecord, Series, WorkerId};
 use crate::stats::{endless, spent};
-use crate::thresholds::assess::{ALPHA_CLEAN, ALPHA_LEAK};
-use crate::thresholds::looks::{CONFIRMED, CONFIRMED_STEEP, FIRST, GROWN_UP, LATE, LONGER, MOST_OF_LIFE, USED_UP};
-use crate::thresholds::pool::ENOUGH;
+use crate::thresholds::assess::ALPHA;
+use crate::thresholds::looks::{FIRST, GROWN_UP, LATE, LONGER, MOST_OF_LIFE, USED_UP};
+use crate::thresholds::scale::{ENOUGH, FEW};
 use std::collections::HashMap;
 
-/// Shares of the planned length at which it is looked.
-const SHARES: [f64; 4] = [0.48, 0.6, 0.75, 0.9];
+/// Shares of the planned length at which it is looked: where clean may be proven, and at equal proportions before and after.
+fn shares() -> [f64; 4] {
+    [-2, -1, 0, 1].map(|step| LATE.get() * LONGER.get().powi(step))
+}
 
 /// When it is looked, and what has been spent.
 #[derive(Debug, Clone)]
@@ -126,8 +128,8 @@ impl Looks {
         let from = 1.0 / factor.max(1.0);
         Looks {
             horizon: Horizon::Extended { from },
-            taken: SHARES.iter().filter(|share| **share <= from).count(),
-            spent: (spent(ALPHA_LEAK.get(), from), spent(ALPHA_CLEAN.get(), from)),
+            taken: shares().iter().filter(|share| **share <= from).count(),
+            spent: (spent(ALPHA.get(), from), spent(ALPHA.get(), from)),
             ..Looks::open_ended()
         }
     }
@@ -142,7 +144,7 @@ impl Looks {
         let (leak, clean) = self.horizon.earliest();
         let next = match self.horizon {
             Horizon::Open => self.next_of_open_end(),
-            _ => SHARES.into_iter().skip(self.taken).find(|share| *share >= leak.min(clean)).unwrap_or(f64::INFINITY),
+            _ => shares().into_iter().skip(self.taken).find(|share| *share >= leak.min(clean)).unwrap_or(f64::INFINITY),
         };
         progress >= next
     }
@@ -188,12 +190,12 @@ impl Looks {
             Horizon::Open => endless(self.taken, alpha),
             _ => spent(alpha, progress) - before,
         };
-        let (leak, clean) = (may(ALPHA_LEAK.get(), self.spent.0), may(ALPHA_CLEAN.get(), self.spent.1));
+        let (leak, clean) = (may(ALPHA.get(), self.spent.0), may(ALPHA.get(), self.spent.1));
         self.spent.0 += if progress >= leak_from { leak } else { 0.0 };
         self.spent.1 += if progress >= clean_from { clean } else { 0.0 };
         self.taken = match self.horizon {
             Horizon::Open => self.taken + 1,
-            _ => SHARES.iter().filter(|s| **s <= progress).count(),
+            _ => shares().iter().filter(|s| **s <= progress).count(),
         };
         Demands { leak, clean, ahead: self.horizon.ahead(progress) }
     }
@@ -216,7 +218,7 @@ impl Looks {
             .iter()
             .any(|f| f.outcome == Outcome::Leak && f.resource == Resource::Memory && used_up(f) >= USED_UP.get())
             && always();
-        let held = if is_steep { CONFIRMED_STEEP.get() } else { CONFIRMED.get() };
+        let held = if is_steep { LONGER.get() } else { FEW.get() as f64 };
         self.since = answer.map(|answer| match self.since {
             Some(before) if before.answer == answer => Held { until: held * before.from, ..before },
             _ => Held { answer, from: progress, until: held * progress },
@@ -232,7 +234,7 @@ impl Looks {
     /// When a watch without an end is looked at next, and when it ends at the earliest, in seconds; missing for a run with a plan.
     pub fn ahead(&self) -> Option<(f64, f64)> {
         let next = self.next_of_open_end();
-        let end = self.since.map_or(CONFIRMED_STEEP.get() * next, |held| held.until.max(next));
+        let end = self.since.map_or(LONGER.get() * next, |held| held.until.max(next));
         (self.horizon == Horizon::Open).then_some((next, end))
     }
 }
@@ -304,20 +306,20 @@ mod tests {
             let mut planned = Looks::planned(plan);
             let (leak_from, clean_from) = planned.horizon.earliest();
             let (mut leak, mut clean) = (0.0, 0.0);
-            for share in SHARES.into_iter().filter(|share| *share >= leak_from) {
+            for share in shares().into_iter().filter(|share| *share >= leak_from) {
                 assert!(planned.are_due(share));
                 let demands = planned.demands(share);
                 leak += demands.leak;
                 clean += if share >= clean_from { demands.clean } else { 0.0 };
             }
             for sum in [leak, clean] {
-                assert!((sum - spent(ALPHA_LEAK.get(), 0.9)).abs() < 1e-12 && sum < ALPHA_LEAK.get(), "{sum}");
+                assert!((sum - spent(ALPHA.get(), shares()[3])).abs() < 1e-12 && sum < ALPHA.get(), "{sum}");
             }
             assert!(!planned.are_due(0.99), "no look is left");
         }
         let mut endless = Looks::open_ended();
         let sum: f64 = (0..200).map(|k| endless.demands(f64::from(k)).clean).sum();
-        assert!(sum < ALPHA_CLEAN.get() && sum > 0.99 * ALPHA_CLEAN.get(), "{sum}");
+        assert!(sum < ALPHA.get() && sum > 0.99 * ALPHA.get(), "{sum}");
     }
 
     #[test]
@@ -325,7 +327,7 @@ mod tests {
         let mut looks = Looks::planned(WARMED_UP);
         assert!(!looks.are_due(0.4) && looks.are_due(0.7));
         let missed = looks.demands(0.7);
-        assert!((missed.leak - spent(ALPHA_LEAK.get(), 0.7)).abs() < 1e-12);
+        assert!((missed.leak - spent(ALPHA.get(), 0.7)).abs() < 1e-12);
         assert_eq!(looks.spent.1, 0.0, "it is too early for that");
         assert!(!looks.are_due(0.74) && looks.are_due(0.75));
     }
@@ -333,14 +335,13 @@ mod tests {
     #[test]
     fn looks_after_the_planned_end_spend_less_than_one_verdict() {
         let mut extended = Looks::extended(2.0);
-        assert!(!extended.are_due(0.5) && extended.are_due(0.6));
-        let sum: f64 = SHARES[1..].iter().map(|share| extended.demands(*share).leak).sum();
+        assert!(!extended.are_due(0.5) && extended.are_due(shares()[0]));
+        let sum: f64 = shares().iter().map(|share| extended.demands(*share).leak).sum();
         assert!(
-            (sum - (spent(ALPHA_LEAK.get(), 0.9) - spent(ALPHA_LEAK.get(), 0.5))).abs() < 1e-12
-                && sum < ALPHA_LEAK.get(),
+            (sum - (spent(ALPHA.get(), shares()[3]) - spent(ALPHA.get(), 0.5))).abs() < 1e-12 && sum < ALPHA.get(),
             "{sum}"
         );
-        assert_eq!(Looks::extended(2.0).look(&clean(), 0.6).proven, Some(Outcome::Clean));
+        assert_eq!(Looks::extended(2.0).look(&clean(), shares()[0]).proven, Some(Outcome::Clean));
     }
 
     #[test]

@@ -7,13 +7,14 @@
 use super::levels::level::{Levels, judged_from};
 use super::levels::pool::{Member, Pool};
 use super::models::plausible::{Plausible, plausible};
+use super::rule::finding::least_jump;
 use super::working::Residuals;
 use super::{Outcome, find};
+use crate::limits::plan::{
+    CLEAN, CONSTANTS, FEWEST, GREATEST, LEAKING, LONGER, LONGEST, MARGIN, MOST_WORKERS, PLAYED, READINGS, STILL_WARMING,
+};
 use crate::model::{Axis, Resource, Series, WorkerId};
 use crate::stats::{median, normal_quantile};
-use crate::thresholds::plan::{
-    CLEAN, CONSTANTS, FEWEST, LEAKING, LONGER, LONGEST, MARGIN, MOST_WORKERS, PLAYED, READINGS,
-};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -88,7 +89,7 @@ impl Noise {
     /// # Errors
     /// If the rehearsal is too short to tell.
     pub fn measure(axis: Axis, series: &[Series], quantum: f64) -> Result<Self, TooShort> {
-        let pool = Pool::new(series, 8.0 * quantum);
+        let pool = Pool::new(series, least_jump(Resource::Memory, quantum));
         let pace = super::rule::forecast::pace(series).ok_or(TooShort::Unfitted)?;
         let workers = pool.members.len();
         let averaged = workers as f64 / pool.raw.len().max(1) as f64;
@@ -96,8 +97,8 @@ impl Noise {
         let whole = whole.first().ok_or(TooShort::Unfitted)?;
         let span = pool.total_span() / workers.max(1) as f64;
         let blocks = pool.raw.iter().map(|l| l.x.len()).max().unwrap_or(0);
-        if blocks < FEWEST.get() || span <= 0.0 {
-            return Err(TooShort::Levels { levels: blocks, needed: FEWEST.get() });
+        if blocks < FEWEST || span <= 0.0 {
+            return Err(TooShort::Levels { levels: blocks, needed: FEWEST });
         }
         let (together, rho) = left(whole, if whole.stepped { &pool.smooth } else { &pool.raw });
         let one = |m: &Levels, smooth: &Levels, jumps: usize| {
@@ -105,12 +106,8 @@ impl Noise {
             let models = plausible(raw, smooth, jumps, 1.0, quantum).models;
             models.first().map(|model| left(model, if model.stepped { smooth } else { raw }).0)
         };
-        let alone: Vec<f64> = pool
-            .members
-            .iter()
-            .take(MOST_WORKERS.get())
-            .filter_map(|m| one(&m.levels, &m.smooth, m.jumps.len()))
-            .collect();
+        let alone: Vec<f64> =
+            pool.members.iter().take(MOST_WORKERS).filter_map(|m| one(&m.levels, &m.smooth, m.jumps.len())).collect();
         let alone = alone.iter().sum::<f64>() / alone.len().max(1) as f64;
         // The variance of a mean of n is that of what they share and an n-th of what is each one's own.
         let common =
@@ -119,7 +116,7 @@ impl Noise {
         let apart = |m: &Member| m.levels.span() / judged(&series[m.index]).max(1) as f64;
         let reading = median(&pool.members.iter().map(apart).collect::<Vec<f64>>());
         let bounded = whole.transients.iter().filter(|t| t.is_bounded());
-        let over = bounded.map(|t| if t.has_level() { t.over_from(CONSTANTS.get()) } else { 1.0 });
+        let over = bounded.map(|t| if t.has_level() { t.over_from(CONSTANTS) } else { 1.0 });
         let warm_up = over.max_by(f64::total_cmp);
         Ok(Noise {
             axis,
@@ -132,7 +129,7 @@ impl Noise {
             stretch: span / (blocks - 1) as f64,
             reading: reading.unwrap_or(span / (blocks - 1) as f64),
             warm_up: warm_up.map(|share| share * span),
-            still_warming: warm_up.is_some_and(|share| share > 0.8),
+            still_warming: warm_up.is_some_and(|share| share > STILL_WARMING),
             jumps: pool.jumps.len(),
             quantum,
         })
@@ -140,7 +137,7 @@ impl Noise {
 
     /// Plays a run of `length` steps in which every worker grows by `slope` a step.
     fn play(&self, length: f64, slope: f64, rng: &mut ChaCha8Rng) -> Vec<Series> {
-        let readings = ((length / self.reading) as usize + 1).clamp(FEWEST.get(), READINGS.get());
+        let readings = ((length / self.reading) as usize + 1).clamp(FEWEST, READINGS);
         let step = length / (readings - 1) as f64;
         let rho = self.rho.powf(step / self.stretch);
         // What is known is the noise of stretches; that of the readings in them is larger.
@@ -157,7 +154,7 @@ impl Noise {
                 .collect::<Vec<f64>>()
         };
         let shared = path(self.common, rng);
-        (0..self.workers.clamp(1, MOST_WORKERS.get()))
+        (0..self.workers.clamp(1, MOST_WORKERS))
             .map(|worker| {
                 let own = path(self.own, rng);
                 let x: Vec<f64> = (0..readings).map(|i| step * i as f64).collect();
@@ -173,9 +170,9 @@ impl Noise {
 
     /// Whether runs of this length get the answer that is true, with probability `power`; stops as soon as that is settled.
     fn is_enough(&self, length: f64, slope: f64, budget: f64, wanted: Outcome, power: f64) -> bool {
-        let needed = (PLAYED.get() as f64 * power).ceil() as u64;
+        let needed = (PLAYED as f64 * power).ceil() as u64;
         let (mut right, mut played) = (0, 0);
-        while right < needed && right + (PLAYED.get() - played) >= needed {
+        while right < needed && right + (PLAYED - played) >= needed {
             let series = self.play(length, slope, &mut ChaCha8Rng::seed_from_u64(played));
             let finding = find(Resource::Memory, self.axis, &series, budget, self.quantum);
             right += u64::from(finding.outcome == wanted);
@@ -187,10 +184,10 @@ impl Noise {
     /// The shortest length from `from` on that is enough.
     fn shortest(&self, from: f64, slope: f64, budget: f64, wanted: Outcome, power: f64) -> Option<f64> {
         let is_enough = |length: &f64| self.is_enough(*length, slope, budget, wanted, power);
-        let lengths = (0..).map(|k| from * LONGER.get().powi(k)).take_while(|l| *l <= LONGEST.get() * self.span);
+        let lengths = (0..).map(|k| from * LONGER.powi(k)).take_while(|l| *l <= LONGEST * self.span);
         let enough = lengths.into_iter().find(is_enough)?;
         // Between this one and the one before, which wasn't.
-        let between = enough / LONGER.get().sqrt();
+        let between = enough / LONGER.sqrt();
         Some(if enough > from && is_enough(&between) { between } else { enough })
     }
 
@@ -200,7 +197,7 @@ impl Noise {
     fn margin(&self, power: f64) -> f64 {
         let n = self.span / self.stretch + 1.0;
         let variance = 0.5 / n + (1.0 + self.rho) / ((1.0 - self.rho) * n);
-        (2.0 / 3.0 * normal_quantile(power) * variance.sqrt()).exp().clamp(1.0, MARGIN.get())
+        (2.0 / 3.0 * normal_quantile(power) * variance.sqrt()).exp().clamp(1.0, MARGIN)
     }
 }
 
@@ -213,7 +210,7 @@ fn left(model: &Plausible, levels: &[Levels]) -> (f64, f64) {
     let squares: f64 = left.points.iter().flatten().map(|p| p.1 * p.1).sum();
     let found = left.autocorrelation.first().copied().unwrap_or(0.0);
     let rho = found + (2.0 + 4.0 * found) / n.max(1.0);
-    (squares / (n - fitted).max(1.0), rho.clamp(0.0, 0.98))
+    (squares / (n - fitted).max(1.0), rho.clamp(0.0, GREATEST))
 }
 
 /// The variance of a mean of `n` readings as a part of that of one, at this autocorrelation from one to the next.
@@ -226,18 +223,18 @@ fn averaged(rho: f64, n: usize) -> f64 {
 /// The lengths that prove each of `budgets` with probability `power`, in their order, and find a leak of so many `times` the budget: of
 /// twice if nothing is said.
 pub fn plan(noise: &Noise, budgets: &[f64], times: Option<f64>, power: f64) -> Vec<Planned> {
-    let times = times.unwrap_or(LEAKING.get());
+    let times = times.unwrap_or(LEAKING);
     let mut rising = budgets.to_vec();
     rising.sort_by(f64::total_cmp);
     rising.dedup();
-    let least = Some(noise.stretch * (FEWEST.get() - 1) as f64);
+    let least = Some(noise.stretch * (FEWEST - 1) as f64);
     let lengths = |search: &dyn Fn(f64, f64) -> Option<f64>| {
         let mut found = vec![None; rising.len()];
         fill(&rising, &mut found, least, search);
         found
     };
     let leak = lengths(&|from, budget| noise.shortest(from, times * budget, budget, Outcome::Leak, power));
-    let clean = lengths(&|from, budget| noise.shortest(from, CLEAN.get() * budget, budget, Outcome::Clean, power));
+    let clean = lengths(&|from, budget| noise.shortest(from, CLEAN * budget, budget, Outcome::Clean, power));
     let planned = |budget: &f64| {
         let place = rising.partition_point(|b| b < budget);
         let with_margin = |length: Option<f64>| length.map(|l| l * noise.margin(power));

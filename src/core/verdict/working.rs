@@ -14,10 +14,10 @@ use super::rule::assess::{Demands, Terms};
 use super::rule::condition::Condition;
 use super::rule::finding::{Whole, least_jump};
 use super::{Finding, Outcome};
+use crate::limits::LAGS;
 use crate::model::{Axis, EventKind, PhaseKind, Resource, RunRecord};
 use crate::stats::{Estimate, Line, student_t};
-use crate::thresholds::assess::{ALPHA_CLEAN, ALPHA_LEAK, NEAR};
-use crate::thresholds::working::LAGS;
+use crate::thresholds::assess::ALPHA;
 
 /// The working behind one finding; growth in units of the resource per step of the axis.
 #[derive(Debug, Clone, PartialEq)]
@@ -61,8 +61,6 @@ pub struct WorkedModel {
     pub end: [f64; 3],
     /// Distance of its information criterion from the best model's.
     pub distance: f64,
-    /// Whether it is near enough to have a say on "clean"; all have one on "leak".
-    pub near: bool,
     /// Autocorrelation of its errors from one stretch to the next.
     pub rho: f64,
     /// Standard deviation of their innovations.
@@ -188,7 +186,7 @@ pub fn working(record: &RunRecord, finding: &Finding) -> Option<Working> {
         Terms { budget: finding.budget, quantum, tests: finding.evidence.tests, demands: Demands::at_the_end() };
     let Whole { pool, assessment, .. } = Whole::new(&series, terms, least_jump);
     let a = assessment?;
-    let alpha = ALPHA_LEAK.get() / terms.tests.max(1) as f64;
+    let alpha = ALPHA.get() / terms.tests.max(1) as f64;
     let best = a.models.first()?;
     let cuts = cuts(record, finding, &pool);
     let axis = axis.unwrap_or(Axis::Seconds);
@@ -211,13 +209,12 @@ pub fn working(record: &RunRecord, finding: &Finding) -> Option<Working> {
 
 impl WorkedModel {
     fn new(model: &Plausible, alpha: f64) -> Self {
-        let bounds = |e: Estimate| [e.value, e.lower(alpha), e.upper(ALPHA_CLEAN.get())];
+        let bounds = |e: Estimate| [e.value, e.lower(alpha), e.upper(ALPHA.get())];
         WorkedModel {
             shape: ModelShape::of(model),
             persistent: bounds(model.persistent),
             end: bounds(model.end),
             distance: model.distance,
-            near: model.distance <= NEAR.get(),
             rho: model.rho,
             sigma: model.sigma,
         }
@@ -296,7 +293,7 @@ fn autocorrelation(series: &[Vec<f64>]) -> Vec<f64> {
         return Vec::new();
     }
     let at = |lag: usize| series.iter().flat_map(|s| s.iter().zip(s.iter().skip(lag))).map(|(a, b)| a * b).sum::<f64>();
-    (1..=LAGS.get().min(longest / 4)).map(|lag| at(lag) / variance).collect()
+    (1..=LAGS.min(longest / 4)).map(|lag| at(lag) / variance).collect()
 }
 
 /// Sorted innovations in standard deviations, each with the normal quantile of its place (Blom 1958).

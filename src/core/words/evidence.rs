@@ -168,7 +168,6 @@ pub fn pattern(pattern: JumpPattern) -> &'static str {
         JumpPattern::None => "of no weight late in the run",
         JumpPattern::Single => "a single one up",
         JumpPattern::Settling => "they get rarer and smaller",
-        JumpPattern::UpAndDown => "up and down between the same levels",
         JumpPattern::GoingOn => "they go on at the same pace",
         JumpPattern::Unclear => "whether they go on can't be told",
     }

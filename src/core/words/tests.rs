@@ -138,7 +138,6 @@ fn facts_read_well() {
         jumps(JumpPattern::None),
         jumps(JumpPattern::Single),
         jumps(JumpPattern::Settling),
-        jumps(JumpPattern::UpAndDown),
         jumps(JumpPattern::GoingOn),
         jumps(JumpPattern::Unclear),
         Fact::Unshared(4e6),

@@ -66,7 +66,7 @@ fn models(working: &Working) -> Markup {
                 thead {
                     tr {
                         th { "Model" } th.number { "Persistent" } th.number { "Lower" } th.number { "At the end" }
-                        th.number { "Upper" } th.number { "Criterion" } th { "Counts for" }
+                        th.number { "Upper" } th.number { "Criterion" }
                     }
                 }
                 tbody {
@@ -76,7 +76,6 @@ fn models(working: &Working) -> Markup {
                             td.number { (number(model.persistent[0])) } td.number { (number(model.persistent[1])) }
                             td.number { (number(model.end[0])) } td.number { (number(model.end[2])) }
                             td.number { "+" (format!("{:.1}", model.distance)) }
-                            td { @if model.near { "leak and clean" } @else { "leak" } }
                         }
                     }
                 }

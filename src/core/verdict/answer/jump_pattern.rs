@@ -9,8 +9,6 @@ pub enum JumpPattern {
     Single,
     /// They get rarer and smaller: a high-water mark.
     Settling,
-    /// They go up and down, between the same levels early and late.
-    UpAndDown,
     /// They go on.
     GoingOn,
     /// It can't be told.

@@ -1,6 +1,8 @@
 //! The dictionary of transients: shapes that growth can take beside a straight line.
 
-use crate::thresholds::transient::{FIRST, LAST, SHORTEST, SOON, STEP};
+use crate::limits::search::{LOGARITHMS, OPENED, PLACES, REACH, STEP, WARM_UPS};
+use crate::thresholds::scale::{LITTLE, QUARTER};
+use crate::thresholds::transient::{LAST, SHORTEST};
 
 /// A shape over the judged part as 0 to 1, with its parameters as shares of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,21 +42,21 @@ impl Transient {
     /// The same shape with its parameter `which` moved: time constants by a factor `exp(step)`, a delay by `step`.
     /// Parameters stay within what the judged part can show.
     pub fn moved(self, which: usize, step: f64) -> Self {
-        let place = |at: f64| (at + step).clamp(FIRST.get(), LAST.get());
+        let place = |at: f64| (at + step).clamp(LITTLE.get(), LAST.get());
         let constant = |t: f64, longest: f64| (t * step.exp()).clamp(SHORTEST.get(), longest);
         match self {
             Transient::Exponential(t) => Transient::Exponential(constant(t, LAST.get())),
-            Transient::Logarithm(t) => Transient::Logarithm(constant(t, SOON.get())),
-            Transient::Hinge(t) => Transient::Hinge((t * step.exp()).clamp(FIRST.get(), LAST.get())),
+            Transient::Logarithm(t) => Transient::Logarithm(constant(t, QUARTER.get())),
+            Transient::Hinge(t) => Transient::Hinge((t * step.exp()).clamp(LITTLE.get(), LAST.get())),
             Transient::Onset(d) => Transient::Onset(place(d)),
             Transient::Delayed(d, t) if which == 0 => Transient::Delayed(place(d), t),
-            Transient::Delayed(d, t) => Transient::Delayed(d, constant(t, SOON.get())),
+            Transient::Delayed(d, t) => Transient::Delayed(d, constant(t, QUARTER.get())),
         }
     }
 
     /// The derivative of the level at `u` by parameter `which`, in the scale of [`Transient::moved`].
     pub fn derivative(self, which: usize, u: f64) -> f64 {
-        (self.moved(which, STEP.get()).at(u) - self.moved(which, -STEP.get()).at(u)) / (2.0 * STEP.get())
+        (self.moved(which, STEP).at(u) - self.moved(which, -STEP).at(u)) / (2.0 * STEP)
     }
 
     /// Shapes that are tried at first; the promising ones are then refined.
@@ -63,11 +65,11 @@ impl Transient {
         let constants = |least: f64, most: f64, count: i32| {
             (0..count).map(move |k| least * (most / least).powf(f64::from(k) / f64::from(count - 1)))
         };
-        let exponential = constants(0.02, 0.55, 8).map(Transient::Exponential);
-        let logarithm = constants(SHORTEST.get(), 0.1, 3).map(Transient::Logarithm);
-        let places = || (1..9).map(|k| 0.1 * f64::from(k));
+        let exponential = constants(WARM_UPS.0, WARM_UPS.1, WARM_UPS.2).map(Transient::Exponential);
+        let logarithm = constants(SHORTEST.get(), LOGARITHMS.0, LOGARITHMS.1).map(Transient::Logarithm);
+        let places = || (1..PLACES - 1).map(|k| f64::from(k) / f64::from(PLACES));
         let hinge = places().map(Transient::Hinge);
-        let delayed = places().map(|at| Transient::Delayed(at, 0.06));
+        let delayed = places().map(|at| Transient::Delayed(at, OPENED));
         let onset = places().map(Transient::Onset);
         exponential.chain(logarithm).chain(hinge).chain(delayed).chain(onset).collect()
     }
@@ -94,9 +96,9 @@ impl Transient {
     /// How far parameter `which` may move in one step of a refinement.
     pub fn reach(self, which: usize) -> f64 {
         match self {
-            Transient::Delayed(..) if which == 0 => 0.05,
-            Transient::Onset(_) => 0.05,
-            _ => 0.4,
+            Transient::Delayed(..) if which == 0 => REACH.1,
+            Transient::Onset(_) => REACH.1,
+            _ => REACH.0,
         }
     }
 

@@ -4,21 +4,23 @@
 //! floor.
 
 use super::level::Levels;
+use crate::limits::POINTS;
 use crate::stats::{median, spread};
-use crate::thresholds::floor::{DROPS, GRADUAL, MAJOR, MOST, OFTEN, STEEP};
+use crate::thresholds::floor::{OFTEN, STEEP};
 use crate::thresholds::jumping::CLEAR;
+use crate::thresholds::scale::{FEW, MOST, SEVERAL};
 
 /// The floor of readings at `x` with levels `y`, if they are a sawtooth; `least` is the least change of level that
 /// counts as a drop. Where minor collections leave what a major one takes, it is each one's level less what its kind
 /// usually leaves.
 pub fn floor(readings: &Levels, least: f64) -> Option<Levels> {
     let drops = drops(&readings.y, least);
-    if drops.places.len() < DROPS.get() || !drops.are_gradual() {
+    if drops.places.len() < SEVERAL.get() || !drops.are_gradual() {
         return None;
     }
     let floor = Levels { floor: true, ..readings.pick(&drops.places) };
     let major = self::drops(&floor.y, least);
-    let floor = if major.places.len() >= MAJOR.get() { without_minor(&floor, &major.places) } else { floor };
+    let floor = if major.places.len() >= FEW.get() { without_minor(&floor, &major.places) } else { floor };
     Some(in_stretches(&floor))
 }
 
@@ -82,7 +84,7 @@ fn lost_to_kinds(cycles: usize) -> f64 {
 
 /// A floor of thousands of teeth, reduced to the medians of stretches of as many teeth each.
 fn in_stretches(floor: &Levels) -> Levels {
-    let each = floor.x.len().div_ceil(MOST.get()).max(1);
+    let each = floor.x.len().div_ceil(POINTS).max(1);
     if each == 1 {
         return floor.clone();
     }
@@ -107,7 +109,7 @@ struct Drops {
 
 impl Drops {
     fn are_gradual(&self) -> bool {
-        self.gradual as f64 >= GRADUAL.get() * self.places.len() as f64
+        self.gradual as f64 >= MOST.get() * self.places.len() as f64
     }
 }
 
@@ -158,11 +160,7 @@ mod tests {
     fn of_thousands_of_teeth_some_stretches_stand_for_all() {
         let y = (0..100_000).map(|i| f64::from(i % 10) * 1000.0 + f64::from(i) * 5.0).collect();
         let floor = floor(&at_regular_places(y), 100.0).expect("a sawtooth");
-        assert!(
-            (MOST.get() / 2..=MOST.get()).contains(&floor.x.len()) && floor.y.len() == floor.x.len(),
-            "{}",
-            floor.x.len()
-        );
+        assert!((POINTS / 2..=POINTS).contains(&floor.x.len()) && floor.y.len() == floor.x.len(), "{}", floor.x.len());
         assert!(floor.x.iter().zip(&floor.y).all(|(x, y)| (*y - 5.0 * x).abs() < 1e-6));
     }
 

@@ -2,24 +2,21 @@
 
 use super::level::{Jump, Subject};
 use crate::stats::{normal_quantile, poisson_bounds};
-use crate::thresholds::assess::{ALPHA_LEAK, ALPHA_SUSPICIOUS};
-use crate::thresholds::jumping::MANY;
+use crate::thresholds::assess::{ALPHA, ALPHA_SUSPICIOUS};
 use crate::thresholds::level::BLOCKS;
+use crate::thresholds::scale::MANY;
 use crate::verdict::answer::jump_pattern::JumpPattern;
 
 /// Tells one-off and settling jumps from those that go on. They come by chance if nothing speaks against it: a compound Poisson
 /// process.
 pub fn pattern(subject: Subject, budget: f64) -> JumpPattern {
-    let Subject { raw, jumps, rises, total_span, .. } = subject;
-    let (ups, downs): (Vec<&Jump>, Vec<&Jump>) = jumps.iter().partition(|j| j.size > 0.0);
-    if net(jumps, ALPHA_LEAK.get()).1 <= budget * total_span {
+    let Subject { jumps, rises, total_span, .. } = subject;
+    let ups: Vec<&Jump> = jumps.iter().filter(|j| j.size > 0.0).collect();
+    if net(jumps, ALPHA.get()).1 <= budget * total_span {
         return JumpPattern::None;
     }
     if ups.len() == 1 {
         return JumpPattern::Single;
-    }
-    if downs.len() >= 2 && raw.iter().all(|s| returns(&s.y, 0.25 * budget * s.span())) {
-        return JumpPattern::UpAndDown;
     }
     let silence = silence(&ups);
     if ups.len() >= MANY.get() && !get_rarer(&ups) && silence >= ALPHA_SUSPICIOUS.get() {
@@ -27,7 +24,7 @@ pub fn pattern(subject: Subject, budget: f64) -> JumpPattern {
     }
     let rare = ups.iter().filter(|j| j.at > 0.5).count() <= subject.workers;
     let fades = rare && get_rarer(&rises.iter().collect::<Vec<_>>());
-    if silence <= ALPHA_LEAK.get() || fades { JumpPattern::Settling } else { JumpPattern::Unclear }
+    if silence <= ALPHA.get() || fades { JumpPattern::Settling } else { JumpPattern::Unclear }
 }
 
 /// Laplace's trend test on jumps, each weighted with its size: under a constant rate their mean place is 1/2.
@@ -63,30 +60,6 @@ fn silence(jumps: &[&Jump]) -> f64 {
     places.dedup();
     let last = jumps.iter().map(|j| j.at).fold(0.0, f64::max);
     last.powi(places.len() as i32)
-}
-
-/// Whether the level comes back late to where it was early, at the bottom and at the top of its range, but for `slack`.
-fn returns(y: &[f64], slack: f64) -> bool {
-    let part = 2 * y.len() / 5;
-    if part == 0 {
-        return false;
-    }
-    let (early, late) = (&y[..part], &y[y.len() - part..]);
-    // Bounds are known well only where the level dwells at them.
-    let dwells = |v: &[f64]| {
-        let (outer, inner) = (range(v, 0.05), range(v, 0.2));
-        inner.0 - outer.0 < slack && outer.1 - inner.1 < slack
-    };
-    let (before, after) = (range(early, 0.05), range(late, 0.05));
-    dwells(early) && dwells(late) && after.0 <= before.0 + slack && after.1 <= before.1 + slack
-}
-
-/// The range but for this share at either end.
-fn range(v: &[f64], without: f64) -> (f64, f64) {
-    let mut sorted = v.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let at = |share: f64| sorted.get((sorted.len().saturating_sub(1) as f64 * share) as usize).copied().unwrap_or(0.0);
-    (at(without), at(1.0 - without))
 }
 
 #[cfg(test)]

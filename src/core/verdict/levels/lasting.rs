@@ -4,13 +4,17 @@
 //! random walk and for rises of very different sizes too.
 
 use super::level::{Levels, longest};
+use crate::limits::PRECISE;
 use crate::stats::{Line, Panel, Unit, median, sign_flip, student_t, theil_sen};
-use crate::thresholds::assess::{ALPHA_LEAK, ALPHA_SUSPICIOUS};
-use crate::thresholds::lasting::{FEW, KEPT, PARTS, PRECISE, RISEN, SPREAD};
+use crate::thresholds::assess::{ALPHA, ALPHA_SUSPICIOUS};
+use crate::thresholds::lasting::RISEN;
+use crate::thresholds::scale::{FEW, MOST, PARTS, QUARTER, SEVERAL};
 
-/// Shares of the judged part at its end in which growth may have stopped: less is too little to see it, and what ended earlier
-/// is a shape that the models have.
-const TAILS: [f64; 4] = [0.07, 0.1, 0.15, 0.25];
+/// Parts of the last quarter in which growth may have stopped: less is too little to see it, and what ended earlier is a shape that
+/// the models have.
+fn tails() -> [f64; 3] {
+    [1.0, 0.5, QUARTER.get()].map(|part| part * QUARTER.get())
+}
 
 /// Growth per step of the axis in each of twelve equal parts of the span; `None` with too few levels for that.
 pub fn paces(levels: &Levels) -> Option<Vec<f64>> {
@@ -41,7 +45,7 @@ pub fn bounds(paces: &[f64], alpha: f64) -> Option<(f64, f64, f64)> {
             return None;
         }
         let (mut ruled_out, mut open) = (under, mean);
-        while open - ruled_out > PRECISE.get() * (mean - under) {
+        while open - ruled_out > PRECISE * (mean - under) {
             let middle = f64::midpoint(ruled_out, open);
             *(if exceed(paces, middle, alpha) { &mut ruled_out } else { &mut open }) = middle;
         }
@@ -75,7 +79,7 @@ pub fn halves_exceed(series: &[Levels], allowed: f64) -> bool {
     let n = slopes.len() as f64;
     let mean = slopes.iter().sum::<f64>() / n;
     let variance = slopes.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    n > 2.0 && mean - student_t(1.0 - ALPHA_LEAK.get(), n - 1.0) * (variance / n).sqrt() > allowed
+    n > 2.0 && mean - student_t(1.0 - ALPHA.get(), n - 1.0) * (variance / n).sqrt() > allowed
 }
 
 /// What the high-water mark of these levels rises by, from the first on.
@@ -97,7 +101,7 @@ fn sums(rises: impl Iterator<Item = f64>) -> (f64, f64) {
 pub fn is_spread(levels: &Levels) -> bool {
     let late = &levels.y[levels.y.len() / 2..];
     let (sum, squares) = sums(rises(late));
-    sum * sum >= squares * SPREAD.get().min(0.5 * (late.len() as f64 - 1.0)) && sum > 0.0
+    sum * sum >= squares * (SEVERAL.get() as f64).min(0.5 * (late.len() as f64 - 1.0)) && sum > 0.0
 }
 
 /// Whether the silence since the last rise is too long for rises that go on: as many as there are in effect, each as large as the
@@ -113,20 +117,20 @@ pub fn is_silent(levels: &Levels) -> bool {
 /// Whether growth has slowed down shortly before the end, beyond doubt, and so much that it would be within `allowed` soon:
 /// twice the change more.
 pub fn has_stopped(series: &[Levels], allowed: f64, quantum: f64) -> bool {
-    let Some(mut panel) = panel(series, quantum, &TAILS.map(|tail| move |u: f64| (u - (1.0 - tail)).max(0.0))) else {
+    let Some(mut panel) = panel(series, quantum, &tails().map(|tail| move |u: f64| (u - (1.0 - tail)).max(0.0))) else {
         return false;
     };
-    (1..=TAILS.len()).filter_map(|hinge| panel.fit(&[0, hinge])).any(|fit| {
+    (1..=tails().len()).filter_map(|hinge| panel.fit(&[0, hinge])).any(|fit| {
         let change = fit.coefficient(1);
         let late = fit.combination(&[1.0, 1.0]).value;
-        change.upper(ALPHA_LEAK.get()) < 0.0 && late + 2.0 * change.value < allowed * longest(series)
+        change.upper(ALPHA.get()) < 0.0 && late + 2.0 * change.value < allowed * longest(series)
     })
 }
 
 /// Whether growth goes on at its pace beyond doubt: the slope of a parabola at the end is not far under its mean.
 pub fn keeps_pace(series: &[Levels], quantum: f64) -> bool {
     let fit = panel(series, quantum, &[|u: f64| u * u]).and_then(|mut panel| panel.fit(&[0, 1]));
-    fit.is_some_and(|fit| fit.combination(&[1.0 - KEPT.get(), 2.0 - KEPT.get()]).lower(ALPHA_LEAK.get()) > 0.0)
+    fit.is_some_and(|fit| fit.combination(&[1.0 - MOST.get(), 2.0 - MOST.get()]).lower(ALPHA.get()) > 0.0)
 }
 
 /// The median over the series of the Theil-Sen slope of their second halves.

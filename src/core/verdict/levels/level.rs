@@ -3,7 +3,7 @@
 use crate::model::Series;
 use crate::stats::{median, spread};
 use crate::thresholds::jumping::CLEAR;
-use crate::thresholds::level::RARE;
+use crate::thresholds::scale::{FEW, MANY, PARTS};
 
 /// The judged part of a series, reduced: positions, levels and load of equally long stretches of time.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -153,7 +153,9 @@ fn collect(points: impl Iterator<Item = Stretch>, loaded: bool) -> Levels {
 /// longer abrupt, and none is returned.
 pub fn jumps(y: &[f64], least: f64) -> Vec<(usize, f64)> {
     let steps: Vec<f64> = y.windows(2).map(|w| w[1] - w[0]).collect();
-    let (Some(usual), Some(spread)) = (median(&steps), spread(&steps, RARE.get())) else { return Vec::new() };
+    let (Some(usual), Some(spread)) = (median(&steps), spread(&steps, 1.0 / PARTS.get() as f64)) else {
+        return Vec::new();
+    };
     let threshold = (CLEAR.get() * spread).max(least);
     let found: Vec<(usize, f64)> = steps
         .iter()
@@ -161,11 +163,12 @@ pub fn jumps(y: &[f64], least: f64) -> Vec<(usize, f64)> {
         .map(|(i, s)| (i, s - usual))
         .filter(|&(i, size)| {
             let beside = [i.checked_sub(1), Some(i + 1)].into_iter().flatten().filter_map(|k| steps.get(k));
-            size.abs() > threshold && beside.map(|s| (s - usual).abs()).all(|other| size.abs() > 3.0 * other)
+            size.abs() > threshold
+                && beside.map(|s| (s - usual).abs()).all(|other| size.abs() > FEW.get() as f64 * other)
         })
         .map(|(i, size)| (i + 1, size))
         .collect();
-    if found.len() * 6 > steps.len() { Vec::new() } else { found }
+    if found.len() * MANY.get() > steps.len() { Vec::new() } else { found }
 }
 
 /// Takes the jumps out of the levels.

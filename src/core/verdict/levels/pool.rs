@@ -6,9 +6,10 @@
 
 use super::floor::floor;
 use super::level::{Jump, Levels, Stretch, Subject, judged_from, jumps, levels, mean_levels, stretches, without_jumps};
+use crate::limits::POINTS;
 use crate::model::Series;
 use crate::thresholds::level::BLOCKS;
-use crate::thresholds::pool::{CROWD, ENOUGH, FEW, IDLE, MOST_INCARNATIONS, USUAL, WHOLE};
+use crate::thresholds::scale::{ENOUGH, FEW, LITTLE, MOST, QUARTER, SEVERAL};
 use crate::verdict::answer::reason::SetAside;
 
 /// A worker that takes part.
@@ -57,7 +58,7 @@ impl Pool {
                 pool.set_aside.push((index, SetAside::Unsound));
             } else if readings < FEW.get() {
                 pool.set_aside.push((index, SetAside::Few(readings)));
-            } else if span <= 0.0 || pace(one) < IDLE.get() * busiest && readings >= ENOUGH.get() {
+            } else if span <= 0.0 || pace(one) < LITTLE.get() * busiest && readings >= ENOUGH.get() {
                 pool.set_aside.push((index, SetAside::Idle));
             } else {
                 able.push(index);
@@ -68,7 +69,7 @@ impl Pool {
         let whole: Vec<usize> = able
             .iter()
             .copied()
-            .filter(|i| spans[*i].2 >= ENOUGH.get() && spans[*i].1 - spans[*i].0 >= WHOLE.get() * (end - start))
+            .filter(|i| spans[*i].2 >= ENOUGH.get() && spans[*i].1 - spans[*i].0 >= MOST.get() * (end - start))
             .collect();
         let readings = |of: &[usize]| of.iter().map(|i| spans[*i].2).sum::<usize>();
         if !whole.is_empty() && 2 * readings(&whole) >= readings(&able) {
@@ -115,14 +116,14 @@ impl Pool {
 
     fn by_age(&mut self, series: &[Series], chosen: &[usize], spans: &[(f64, f64, usize, f64)], least: f64) {
         let mut chosen = chosen.to_vec();
-        if chosen.len() > MOST_INCARNATIONS.get() {
+        if chosen.len() > POINTS {
             let all = std::mem::take(&mut chosen);
             for (place, index) in all.iter().enumerate() {
                 // As many as wanted, spread evenly over the run.
-                if place * MOST_INCARNATIONS.get() % all.len() < MOST_INCARNATIONS.get() {
+                if place * POINTS % all.len() < POINTS {
                     chosen.push(*index);
                 } else {
-                    let why = SetAside::Represented { by: MOST_INCARNATIONS.get(), of: all.len() };
+                    let why = SetAside::Represented { by: POINTS, of: all.len() };
                     self.set_aside.push((*index, why));
                 }
             }
@@ -153,8 +154,8 @@ impl Pool {
         let usual = |age: f64| {
             let mut reached: Vec<f64> = rises.iter().filter_map(|one| one.at(age)).collect();
             reached.sort_by(f64::total_cmp);
-            let place = (USUAL.get() * (reached.len() as f64 - 1.0)).round() as usize;
-            (reached.len() >= CROWD.get()).then(|| reached[place])
+            let place = (QUARTER.get() * (reached.len() as f64 - 1.0)).round() as usize;
+            (reached.len() >= SEVERAL.get()).then(|| reached[place])
         };
         let beyond = |one: &Levels| {
             let known: Vec<(usize, f64)> = (0..one.x.len()).filter_map(|i| Some((i, usual(one.x[i])?))).collect();
@@ -163,7 +164,11 @@ impl Pool {
             beyond.y.iter_mut().zip(known).for_each(|(y, (_, usual))| *y -= usual);
             beyond
         };
-        if self.recycled && self.members.len() >= CROWD.get() { rises.iter().map(beyond).collect() } else { Vec::new() }
+        if self.recycled && self.members.len() >= SEVERAL.get() {
+            rises.iter().map(beyond).collect()
+        } else {
+            Vec::new()
+        }
     }
 
     /// Steps of the axis that all members' judged parts span together.
@@ -256,7 +261,7 @@ mod tests {
 
     #[test]
     fn a_crowd_of_incarnations_is_judged_from_some_of_all_its_life() {
-        let count = 10 * MOST_INCARNATIONS.get() + 7;
+        let count = 10 * POINTS + 7;
         let readings = |k: usize| Series {
             t: (0..5).map(|i| (5 * k + i) as f64).collect(),
             x: (0..5).map(|i| 10.0 * i as f64).collect(),
@@ -265,10 +270,7 @@ mod tests {
         };
         let series: Vec<Series> = (0..count).map(readings).collect();
         let pool = Pool::new(&series, 32_768.0);
-        assert_eq!(
-            (pool.members.len(), pool.set_aside.len()),
-            (MOST_INCARNATIONS.get(), count - MOST_INCARNATIONS.get())
-        );
+        assert_eq!((pool.members.len(), pool.set_aside.len()), (POINTS, count - POINTS));
         let represented = SetAside::Represented { by: 300, of: 3007 };
         assert!(pool.recycled && pool.set_aside.iter().all(|s| s.1 == represented));
         let gaps = pool.members.windows(2).map(|pair| pair[1].index - pair[0].index);

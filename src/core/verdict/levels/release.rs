@@ -7,8 +7,8 @@ use super::level::{Levels, levels};
 use crate::model::Series;
 use crate::stats::spread;
 use crate::thresholds::jumping::CLEAR;
-use crate::thresholds::level::{BLOCKS, RARE};
-use crate::thresholds::release::SMOOTH;
+use crate::thresholds::level::BLOCKS;
+use crate::thresholds::scale::{MOST, PARTS};
 
 /// The series, judged from its low point on; `None` if nothing was given back at first. `least` is the least change of level
 /// that counts.
@@ -19,7 +19,8 @@ pub fn after_release(series: &Series, least: f64) -> Option<Series> {
     let steps = |levels: &[f64]| levels.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>();
     let fall = head[0] - y[low];
     let risen: f64 = steps(head).iter().map(|step| step.max(0.0)).sum();
-    let clear = fall > (CLEAR.get() * spread(&steps(rest), RARE.get())?).max(least) && risen <= SMOOTH.get() * fall;
+    let clear = fall > (CLEAR.get() * spread(&steps(rest), 1.0 / PARTS.get() as f64)?).max(least)
+        && risen <= (1.0 - MOST.get()) * fall;
     (clear && deepest_fall(rest) <= 0.5 * fall).then(|| Series { soak_from: x[low], ..series.clone() })
 }
 

@@ -4,11 +4,12 @@
 //! is what the states themselves do, so each such swing is taken out, at its measured height, before anything is fitted.
 
 use super::level::judged_from;
+use crate::limits::POINTS;
 use crate::model::Series;
 use crate::stats::{median, spread};
 use crate::thresholds::jumping::CLEAR;
-use crate::thresholds::level::RARE;
-use crate::thresholds::swing::{ALIKE, BLURRED, DRIFTING, HABIT, HELD, MEASURED, STRETCHES};
+use crate::thresholds::scale::{FEW, MANY, MOST, PARTS};
+use crate::thresholds::swing::{BLURRED, DRIFTING, HABIT};
 
 /// An abrupt change that lasts.
 #[derive(Debug, Clone, Copy)]
@@ -30,11 +31,12 @@ struct Swing {
 pub fn without_swings(series: &Series, least: f64) -> Option<(Series, usize)> {
     let start = judged_from(series);
     let y = series.y.get(start..)?;
-    let together = y.len().div_ceil(STRETCHES.get()).max(1);
+    let together = y.len().div_ceil(POINTS).max(1);
     let levels: Vec<f64> = y.chunks(together).filter_map(median).collect();
-    let usual = spread(&levels.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>(), RARE.get())?;
-    let alike =
-        |a: f64, b: f64| (a.abs() - b.abs()).abs() <= (ALIKE.get() * a.abs().max(b.abs())).max(BLURRED.get() * usual);
+    let usual = spread(&levels.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>(), 1.0 / PARTS.get() as f64)?;
+    let alike = |a: f64, b: f64| {
+        (a.abs() - b.abs()).abs() <= ((1.0 - MOST.get()) * a.abs().max(b.abs())).max(BLURRED.get() * usual)
+    };
     let switches = switches(&levels, (CLEAR.get() * usual).max(least));
     let (mut swings, open) = paired(&switches, alike);
     if swings.len() < HABIT.get() || !are_flat(&levels, &switches, &swings) {
@@ -72,14 +74,14 @@ fn switches(levels: &[f64], threshold: f64) -> Vec<Switch> {
     let places: Vec<usize> = (2..n.saturating_sub(1))
         .filter(|&i| {
             let step = levels[i] - levels[i - 1];
-            let held = shift(levels, i.saturating_sub(HELD.get()), i, (i + HELD.get()).min(n));
-            step.abs() > threshold && held.is_some_and(|held| held * step.signum() > 0.6 * step.abs())
+            let held = shift(levels, i.saturating_sub(FEW.get()), i, (i + FEW.get()).min(n));
+            step.abs() > threshold && held.is_some_and(|held| held * step.signum() > 0.5 * step.abs())
         })
         .collect();
     let edge = |k: Option<usize>, otherwise: usize| k.and_then(|k| places.get(k)).copied().unwrap_or(otherwise);
     let measured = |(k, &at): (usize, &usize)| {
-        let from = edge(k.checked_sub(1), 0).max(at.saturating_sub(MEASURED.get()));
-        let to = edge(Some(k + 1), n).min(at + MEASURED.get());
+        let from = edge(k.checked_sub(1), 0).max(at.saturating_sub(MANY.get()));
+        let to = edge(Some(k + 1), n).min(at + MANY.get());
         Some(Switch { at, size: shift(levels, from, at, to)? })
     };
     places.iter().enumerate().filter_map(measured).collect()
@@ -110,7 +112,7 @@ fn paired(switches: &[Switch], alike: impl Fn(f64, f64) -> bool) -> (Vec<Swing>,
 fn are_flat(levels: &[f64], switches: &[Switch], swings: &[Swing]) -> bool {
     let edges: Vec<usize> = [0].into_iter().chain(switches.iter().map(|s| s.at)).chain([levels.len()]).collect();
     let drift = |w: &[usize]| {
-        let part = ((w[1] - w[0]) / 3).min(MEASURED.get());
+        let part = ((w[1] - w[0]) / FEW.get()).min(MANY.get());
         Some((median(&levels[w[1] - part..w[1]])? - median(&levels[w[0]..w[0] + part])?).abs())
     };
     let drifts: Vec<f64> = edges.windows(2).filter_map(drift).collect();

@@ -4,9 +4,9 @@
 //! too small then, and growth takes what is missing (attenuation: Fuller 1987).
 
 use crate::stats::{Cholesky, Panel, Unit, median, spread};
-use crate::thresholds::assess::ALPHA_LEAK;
-use crate::thresholds::level::RARE;
-use crate::thresholds::load::{KNOWN, LOST_AMONG, WIDEST};
+use crate::thresholds::assess::ALPHA;
+use crate::thresholds::load::KNOWN;
+use crate::thresholds::scale::{PARTS, TENTH};
 use crate::verdict::levels::level::Levels;
 
 /// Smooths the loads over as many neighbours as it takes to know them beside a straight line over the `ages` (0 to 1), but no
@@ -21,7 +21,7 @@ pub fn calm_load(series: &mut [Levels], ages: &[Vec<f64>]) -> (f64, bool) {
     let loads: Vec<&[f64]> = exact.iter().map(|load| &load[..]).collect();
     let ramp = Confounded::new(&loads, &line, 0.0).is_some_and(|c| c.explained > 0.5);
     let (mut left, mut lost_in_line) = (error, false);
-    for beside in 0..=WIDEST.get() {
+    for beside in 0..=PARTS.get() {
         let calm: Vec<Vec<f64>> = exact.iter().map(|load| smoothed(load, beside)).collect();
         let lost: f64 = calm.iter().flatten().zip(exact.iter().flatten()).map(|(c, e)| (c - e).powi(2)).sum();
         if lost > 2.0 * error * values {
@@ -54,7 +54,7 @@ fn are_followed(series: &[Levels], exact: &[Vec<f64>], ages: &[Vec<f64>]) -> boo
     };
     let units: Vec<Unit> = series.iter().zip(exact).zip(ages).map(unit).collect();
     let Some(fit) = Panel::new(&units, 0.0).and_then(|mut panel| panel.fit(&[0, 1, 2])) else { return false };
-    let alpha = ALPHA_LEAK.get();
+    let alpha = ALPHA.get();
     let apart = fit.combination(&[0.0, -1.0, 1.0]);
     let alike = apart.lower(alpha) <= 0.0 && apart.upper(alpha) >= 0.0;
     // Beyond doubt more than half of it is followed.
@@ -64,7 +64,7 @@ fn are_followed(series: &[Levels], exact: &[Vec<f64>], ages: &[Vec<f64>]) -> boo
 /// The variance of errors that neighbours don't share: second differences of a smooth course have next to nothing else.
 fn error(load: &[f64]) -> Option<f64> {
     let second: Vec<f64> = load.windows(3).map(|w| w[2] - 2.0 * w[1] + w[0]).collect();
-    spread(&second, RARE.get()).map(|s| s * s / 6.0)
+    spread(&second, 1.0 / PARTS.get() as f64).map(|s| s * s / 6.0)
 }
 
 /// Each value by a straight line through it and so many neighbours on either side, fewer at the ends (Cleveland 1979, without
@@ -119,7 +119,7 @@ impl Confounded {
 
     /// Whether what load does beside the others may be errors.
     pub fn is_lost(&self) -> bool {
-        self.errors > LOST_AMONG.get()
+        self.errors > TENTH.get()
     }
 
     /// What errors of load add to the combination of the other coefficients by `direction`, where load has this coefficient.

@@ -4,11 +4,12 @@
 //! error. No selected model is trusted: every one whose information criterion comes near the best has a say.
 
 use super::load::{Confounded, calm_load};
+use crate::limits::EVER;
+use crate::limits::search::{CONVERGED, CYCLES_HALVINGS, CYCLES_STEPS, NEARLY, PAIRED, STEPS};
 use crate::stats::{Counted, Estimate, ModelFit, Panel, Unit, ahead_of_share};
-use crate::thresholds::plausible::{
-    CONVERGED, CYCLES_HALVINGS, CYCLES_STEPS, EARNED, END, EVER, FAR, NEARLY, PAIRED, SLOW, STEPS, UNEXPLAINED,
-    VERY_STRONG,
-};
+use crate::thresholds::assess::{ALPHA, NEAR};
+use crate::thresholds::plausible::{CYCLES, EARNED, UNEXPLAINED, VERY_STRONG};
+use crate::thresholds::scale::{FEW, LITTLE};
 use crate::verdict::answer::transient::Transient;
 use crate::verdict::levels::level::{Levels, longest};
 use std::borrow::Cow;
@@ -63,26 +64,15 @@ impl Plausible {
     /// length adds where they get slower for ever.
     pub fn to_come(&self) -> f64 {
         let all = self.transients.iter().zip(&self.amplitudes).filter(|(t, _)| t.is_bounded());
-        let left = |t: &Transient| t.at(if t.has_level() { EVER.get() } else { 2.0 }) - t.at(1.0);
+        let left = |t: &Transient| t.at(if t.has_level() { EVER } else { 2.0 }) - t.at(1.0);
         all.map(|(t, a)| a * left(t)).sum()
-    }
-
-    /// Whether its transient is so slow that its end has hardly been seen: then what would persist hangs on the constant,
-    /// and a constant off a grid must not make it look certain.
-    fn is_slow(&self) -> bool {
-        self.transients.iter().any(|t| matches!(*t, Transient::Exponential(constant) if constant > SLOW.get()))
-    }
-
-    /// Whether a grid is too coarse for what it says of persistent growth.
-    fn needs_refinement(&self) -> bool {
-        self.is_slow() || self.transients.iter().any(|t| matches!(t, Transient::Logarithm(_)))
     }
 }
 
 /// The models that count, and the levels without the part of the covariates.
 #[derive(Debug, Clone, Default)]
 pub struct Plausibles {
-    /// In order of their criterion, the best first, none farther than [`FAR`].
+    /// In order of their criterion, the best first, none farther than [`NEAR`].
     pub models: Vec<Plausible>,
     /// The raw levels less load, mix and wave as the best model has them.
     pub steady: Vec<Levels>,
@@ -91,9 +81,6 @@ pub struct Plausibles {
     /// Whether growth is told apart from what the uneven mix of steps makes of it.
     pub mixed: bool,
 }
-
-/// Cycles over the judged part that a wave may have, and the steps in which they are tried.
-const CYCLES: (f64, f64) = (3.0, 15.0);
 
 /// Fits the dictionary to the levels as they are and, if there are jumps, to the levels without them. Empty if there is
 /// too little to fit.
@@ -127,7 +114,7 @@ pub fn plausible(raw: &[Levels], smooth: &[Levels], jumps: usize, averaged: f64,
     models.retain(|m| m.distance.is_finite());
     let best = models.iter().map(|m| m.distance).fold(f64::INFINITY, f64::min);
     models.iter_mut().for_each(|m| m.distance -= best);
-    models.retain(|m| m.distance <= FAR.get());
+    models.retain(|m| m.distance <= NEAR.get());
     models.sort_by(|a, b| a.distance.total_cmp(&b.distance));
     let less_passing = |levels| models.first().map_or_else(Vec::new, |m| as_it_is.steady(levels, &m.passing));
     let steady = less_passing(raw);
@@ -156,7 +143,7 @@ fn run(search: &mut Search) -> Vec<Plausible> {
     leaders.sort_by(|a, b| a.distance.total_cmp(&b.distance));
     // A second transient shows as autocorrelation of what the first one leaves.
     let unexplained = leaders.first().is_some_and(|l| l.rho > UNEXPLAINED.get());
-    let leaders: Vec<Transient> = leaders.iter().take(PAIRED.get()).map(|l| l.transients[0]).collect();
+    let leaders: Vec<Transient> = leaders.iter().take(PAIRED).map(|l| l.transients[0]).collect();
     let mut richer = if unexplained { search.pairs(&leaders, &dictionary) } else { Vec::new() };
     // A model with more freedom counts if it earns its place: otherwise it says nothing about growth, at any length.
     let least = |models: &[Plausible]| models.iter().map(|m| m.distance).fold(f64::INFINITY, f64::min);
@@ -166,11 +153,10 @@ fn run(search: &mut Search) -> Vec<Plausible> {
     let settled = least(&models);
     models.extend(late.into_iter().filter(|m| m.distance < settled));
     let simple = least(&models);
-    models.extend(refined.into_iter().filter(|m| m.distance < simple - EARNED.get() || m.needs_refinement()));
+    models.extend(refined.into_iter().filter(|m| m.distance < simple - EARNED.get()));
     let single = least(&models);
     richer.retain(|m| m.distance < single - VERY_STRONG.get());
     models.append(&mut richer);
-    search.keep_to_load(&mut models);
     models
 }
 
@@ -237,15 +223,6 @@ impl Search {
         })
     }
 
-    /// Where the best model says that load takes memory, drops those that need it to give memory back.
-    fn keep_to_load(&self, models: &mut Vec<Plausible>) {
-        let takes = |m: &Plausible| m.passing.first().is_some_and(|load| *load > 0.0);
-        let best = models.iter().min_by(|a, b| a.distance.total_cmp(&b.distance));
-        if self.loaded && best.is_some_and(takes) {
-            models.retain(takes);
-        }
-    }
-
     /// Adds to every model how far each step of the workload is ahead of its share of all requests, if that earns its place:
     /// where one step leaks and the mix varies, growth is uneven, and known the better for saying why. Persistent growth
     /// stays growth per request at the mix of the whole run.
@@ -281,15 +258,16 @@ impl Search {
         if without.rho < UNEXPLAINED.get() {
             return;
         }
-        let mut step = (CYCLES.1 - CYCLES.0) / CYCLES_STEPS.get() as f64;
-        let coarse = (0..=CYCLES_STEPS.get()).map(|k| CYCLES.0 + step * k as f64);
+        let fewest = FEW.get() as f64;
+        let mut step = (CYCLES.get() - fewest) / CYCLES_STEPS as f64;
+        let coarse = (0..=CYCLES_STEPS).map(|k| fewest + step * k as f64);
         let fits: Vec<(f64, f64)> = coarse.map(|cycles| (self.with_wave(&alone, cycles), cycles)).collect();
         let Some(mut best) = fits.into_iter().min_by(|a, b| a.0.total_cmp(&b.0)) else { return };
         if best.0 >= without.bic(alone.len()) - VERY_STRONG.get() {
             return;
         }
         // A tenth of a cycle too many leaves a tenth of a high wave at either end.
-        for _ in 0..CYCLES_HALVINGS.get() {
+        for _ in 0..CYCLES_HALVINGS {
             step /= 2.0;
             for cycles in [best.1 - step, best.1 + step] {
                 let near = self.with_wave(&alone, cycles);
@@ -362,7 +340,7 @@ impl Search {
         }
         pairs.sort_by(|a, b| a.distance.total_cmp(&b.distance));
         pairs.dedup_by(|a, b| a.transients.iter().all(|t| b.transients.contains(t)));
-        let starts: Vec<Vec<Transient>> = pairs.iter().take(PAIRED.get()).map(|p| p.transients.clone()).collect();
+        let starts: Vec<Vec<Transient>> = pairs.iter().take(PAIRED).map(|p| p.transients.clone()).collect();
         pairs.extend(starts.iter().filter_map(|s| self.refine(s)));
         pairs
     }
@@ -372,7 +350,7 @@ impl Search {
         let mut shapes = start.to_vec();
         let mut best: Option<Plausible> = None;
         let before = self.panel.columns();
-        for _ in 0..STEPS.get() {
+        for _ in 0..STEPS {
             self.panel.truncate(before);
             let slots: Vec<(usize, usize)> =
                 shapes.iter().enumerate().flat_map(|(i, s)| (0..s.parameters()).map(move |p| (i, p))).collect();
@@ -389,10 +367,10 @@ impl Search {
                 farthest = farthest.max(step.abs());
             }
             // Far from the optimum the derivatives would stand for growth of their own.
-            if farthest < NEARLY.get() && best.as_ref().is_none_or(|b| model.distance < b.distance) {
+            if farthest < NEARLY && best.as_ref().is_none_or(|b| model.distance < b.distance) {
                 best = Some(model);
             }
-            if farthest < CONVERGED.get() {
+            if farthest < CONVERGED {
                 break;
             }
         }
@@ -434,7 +412,7 @@ impl Search {
         }
         let persistent = fit.combination(&direction);
         // Warm-ups only add memory, and what they added isn't taken back bit by bit.
-        if !shapes.is_empty() && persistent.upper(0.01) < 0.0 {
+        if !shapes.is_empty() && persistent.upper(ALPHA.get()) < 0.0 {
             return None;
         }
         let late_growth = |shape: &Transient| late(|u| shape.at(u)) / self.span;
@@ -474,7 +452,7 @@ impl Search {
 
 /// The pace of a shape at the end of the judged part.
 fn late(shape: impl Fn(f64) -> f64) -> f64 {
-    (shape(1.0) - shape(1.0 - END.get())) / END.get()
+    (shape(1.0) - shape(1.0 - LITTLE.get())) / LITTLE.get()
 }
 
 fn varies(v: &[f64]) -> bool {

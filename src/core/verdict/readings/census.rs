@@ -5,7 +5,7 @@
 //! such processes stop ending, they are no longer there for a moment.
 
 use crate::model::{Census, OtherProcess, RunRecord, WorkerId};
-use crate::thresholds::census::MOMENT;
+use crate::thresholds::scale::TENTH;
 use std::collections::BTreeMap;
 
 /// Memory of the rest at each census, in bytes: anonymous, swapped and in huge pages, and the largest shared memory of one of
@@ -63,7 +63,7 @@ impl Stays {
             }
         }
         let (begin, end) = censuses.clone().next().zip(censuses.last()).map_or((0.0, 0.0), |(a, b)| (a.t, b.t));
-        Stays { seen, begin, moment: MOMENT.get() * (end - begin) }
+        Stays { seen, begin, moment: TENTH.get() * (end - begin) }
     }
 
     /// Whether a process has been there for longer than a moment at `t`. Nobody knows when one began that was there at first:

@@ -4,14 +4,15 @@ use super::pool_count::interpolate;
 use super::timeline::Timeline;
 use crate::model::{PhaseKind, RunRecord, Series};
 use crate::thresholds::level::BLOCKS;
-use crate::thresholds::load_curve::{BEYOND_CHANCE, LOAD_PARTS, LOAD_VARIES, LOAD_WINDOW};
+use crate::thresholds::load_curve::{BEYOND_CHANCE, LOAD_VARIES, LOAD_WINDOW};
+use crate::thresholds::scale::PARTS;
 
 /// Requests per second as they were counted, if they varied over the run by more than chance: their means over parts of the
 /// run lie farther apart than the rates within the parts explain.
 pub fn own_load(series: &Series) -> Option<Vec<f64>> {
     let n = series.t.len();
     let rate = |from: usize, to: usize| (series.x[to] - series.x[from]) / (series.t[to] - series.t[from]);
-    let edges: Vec<usize> = (0..=LOAD_PARTS.get()).map(|k| k * n.saturating_sub(1) / LOAD_PARTS.get()).collect();
+    let edges: Vec<usize> = (0..=PARTS.get()).map(|k| k * n.saturating_sub(1) / PARTS.get()).collect();
     let parts: Vec<(usize, usize)> =
         edges.windows(2).map(|w| (w[0], w[1])).filter(|(from, to)| to - from > 1).collect();
     let means: Vec<f64> = parts.iter().map(|&(from, to)| rate(from, to)).collect();
@@ -22,7 +23,7 @@ pub fn own_load(series: &Series) -> Option<Vec<f64>> {
         let within = (from..to).map(|i| (rate(i, i + 1) - mean).powi(2)).sum::<f64>();
         within / ((to - from) * (to - from - 1)) as f64
     });
-    let varies = parts.len() == LOAD_PARTS.get() && most - least > LOAD_VARIES.get() * mean;
+    let varies = parts.len() == PARTS.get() && most - least > LOAD_VARIES.get() * mean;
     let near = (n / BLOCKS.get() / 2).max(1);
     let rates = (0..n).map(|i| rate(i.saturating_sub(near), (i + near).min(n - 1)));
     (varies && apart > BEYOND_CHANCE.get() * by_chance.sum::<f64>()).then(|| rates.collect())
@@ -57,7 +58,7 @@ impl LoadCurve {
         let mean = rate.iter().sum::<f64>() / rate.len().max(1) as f64;
         let most = rate.iter().copied().fold(0.0, f64::max);
         let least = rate.iter().copied().fold(f64::INFINITY, f64::min);
-        let varies = rate.len() >= 10 && most - least > LOAD_VARIES.get() * mean;
+        let varies = rate.len() >= PARTS.get() && most - least > LOAD_VARIES.get() * mean;
         if varies { LoadCurve { t, rate } } else { LoadCurve { t: Vec::new(), rate: Vec::new() } }
     }
 

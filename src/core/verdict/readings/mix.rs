@@ -4,8 +4,9 @@
 //! between two readings: right on average, and the deviations of workers from it add up to nothing over the pool.
 
 use super::pool_count::interpolate;
+use crate::limits::WORTH_A_ROW;
 use crate::model::{RunRecord, Series, Step, WorkerId};
-use crate::thresholds::mix::{MOST, WORTH_A_ROW};
+use crate::thresholds::scale::PARTS;
 use std::collections::HashMap;
 
 /// What they are called then, and what is in the log beside the steps.
@@ -63,7 +64,7 @@ impl Mix {
         let rest: Vec<usize> = (0..classes).filter(|c| !named.contains(c)).collect();
         let totals = class_totals(record);
         let share = |of: &[usize]| of.iter().map(|c| totals[*c]).sum::<f64>() / totals.iter().sum::<f64>();
-        if share(&rest) >= WORTH_A_ROW.get() {
+        if share(&rest) >= WORTH_A_ROW {
             rows.push((OTHERS.into(), rest));
         }
         let mut curves: HashMap<WorkerId, Curve> = HashMap::new();
@@ -122,7 +123,7 @@ fn in_log(record: &RunRecord) -> Option<Vec<(String, Vec<usize>)>> {
         }
         rows.push((step.name.clone(), found));
     }
-    (rows.len() <= MOST.get()).then_some(rows)
+    (rows.len() <= PARTS.get()).then_some(rows)
 }
 
 /// Requests of each class that all workers served.
@@ -139,7 +140,7 @@ fn class_totals(record: &RunRecord) -> Vec<f64> {
 fn most_frequent(totals: &[f64]) -> (Vec<usize>, Vec<usize>) {
     let mut kinds: Vec<usize> = (0..totals.len()).filter(|k| totals[*k] > 0.0).collect();
     kinds.sort_by(|a, b| totals[*b].total_cmp(&totals[*a]));
-    let mut rest = if kinds.len() > MOST.get() { kinds.split_off(MOST.get() - 1) } else { Vec::new() };
+    let mut rest = if kinds.len() > PARTS.get() { kinds.split_off(PARTS.get() - 1) } else { Vec::new() };
     kinds.sort_unstable();
     rest.sort_unstable();
     (kinds, rest)

@@ -2,7 +2,8 @@
 
 use crate::model::{HostSample, RunRecord};
 use crate::stats::median;
-use crate::thresholds::noise::{CPU_WAIT, MEMORY_WAIT, STOLEN, SWAPPED};
+use crate::thresholds::noise::SWAPPED;
+use crate::thresholds::scale::{LITTLE, TENTH};
 
 /// Why a host was too noisy to trust latencies and small differences.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,9 +24,9 @@ pub fn noise(record: &RunRecord) -> Vec<NoiseCause> {
     let swapped = ends(host, |s| s.swap_used.map(|b| b as f64)).map(|((_, first), (_, last))| last - first);
     let over = |share: Option<f64>, most: f64| share.filter(|share| *share > most);
     let causes = [
-        over(stolen(host, record.meta.host.cpus), STOLEN.get()).map(NoiseCause::Stolen),
-        over(typical(host, |s| s.memory_pressure), MEMORY_WAIT.get()).map(NoiseCause::MemoryWait),
-        over(typical(host, |s| s.cpu_pressure), CPU_WAIT.get()).map(NoiseCause::CpuWait),
+        over(stolen(host, record.meta.host.cpus), LITTLE.get()).map(NoiseCause::Stolen),
+        over(typical(host, |s| s.memory_pressure), TENTH.get()).map(NoiseCause::MemoryWait),
+        over(typical(host, |s| s.cpu_pressure), 1.0 - TENTH.get()).map(NoiseCause::CpuWait),
         over(swapped, SWAPPED.get()).map(NoiseCause::Swapped),
     ];
     causes.into_iter().flatten().collect()

@@ -6,8 +6,8 @@
 use super::timeline::ends_judging;
 use crate::model::{Axis, EventKind, PhaseKind, RunRecord, Series};
 use crate::stats::{median, theil_sen};
-use crate::thresholds::pool::ENOUGH;
-use crate::thresholds::settled::{A_FEW, AT_REST};
+use crate::thresholds::scale::{ENOUGH, SEVERAL};
+use crate::thresholds::settled::AT_REST;
 
 /// When the load paused after the soak had begun: from and to, in seconds. Where the target was made to collect, from then
 /// on, and pauses in which that failed are left out.
@@ -61,7 +61,7 @@ pub struct FewPauses {
 /// What a few pauses say of memory.
 pub fn comparison(raw: &[Series], pauses: &[(f64, f64)], axis: Axis) -> Option<FewPauses> {
     let settled: Vec<Series> =
-        raw.iter().map(|one| settled(one, pauses)).filter(|s| s.x.len() >= A_FEW.get()).collect();
+        raw.iter().map(|one| settled(one, pauses)).filter(|s| s.x.len() >= SEVERAL.get()).collect();
     let slopes: Vec<f64> = settled.iter().filter_map(|one| theil_sen(&one.x, &one.y)).collect();
     let most = settled.iter().map(|one| one.x.len()).max()?;
     Some(FewPauses { pauses: most, needed: ENOUGH.get(), growth: median(&slopes)?, axis })

@@ -6,7 +6,7 @@
 use super::pool_count::{PoolCount, interpolate};
 use crate::model::{RunRecord, Sample, WorkerId};
 use crate::thresholds::counts::TICK;
-use crate::thresholds::pool::{ENOUGH, IDLE};
+use crate::thresholds::scale::{ENOUGH, LITTLE};
 use std::collections::HashMap;
 
 /// Requests by worker, as a function of time.
@@ -70,7 +70,7 @@ fn idle(by_worker: &[(WorkerId, Vec<&Sample>)]) -> HashMap<WorkerId, f64> {
         by_worker.iter().filter_map(|(worker, samples)| Some((*worker, rate(samples)?))).collect();
     let busiest = rates.iter().map(|(_, rate)| *rate).fold(0.0, f64::max);
     let parts = rates.into_iter().map(|(worker, rate)| (worker, rate / busiest));
-    parts.filter(|(_, part)| *part < IDLE.get()).collect()
+    parts.filter(|(_, part)| *part < LITTLE.get()).collect()
 }
 
 #[cfg(test)]

@@ -5,11 +5,8 @@
 
 use super::condition::{Condition, hold};
 use crate::stats::{Estimate, keeps_in_band, student_t};
-use crate::thresholds::assess::{
-    ALPHA_CLEAN, ALPHA_LEAK, ALPHA_SETTLES, ALPHA_SUSPICIOUS, CONSTANTS, DRIFTS, EARLY_END, NEAR, SET_IN, STRICTER,
-    UNDONE, WANDERS,
-};
-use crate::thresholds::plausible::FAR;
+use crate::thresholds::assess::{ALPHA, ALPHA_SETTLES, ALPHA_SUSPICIOUS, DRIFTS, EARLY_END, SET_IN, UNDONE, WANDERS};
+use crate::thresholds::scale::FEW;
 use crate::verdict::Interval;
 use crate::verdict::answer::jump_pattern::JumpPattern;
 use crate::verdict::answer::transient::Transient;
@@ -73,7 +70,7 @@ pub enum Ahead {
 impl Demands {
     /// Those of a run that has come to its end.
     pub fn at_the_end() -> Demands {
-        Demands { leak: ALPHA_LEAK.get(), clean: ALPHA_CLEAN.get(), ahead: Ahead::Nothing }
+        Demands { leak: ALPHA.get(), clean: ALPHA.get(), ahead: Ahead::Nothing }
     }
 }
 
@@ -106,9 +103,6 @@ pub fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let by_jumps = sum / total_span;
     let pattern = if models.iter().any(|m| m.stepped) { pattern(subject, budget) } else { JumpPattern::None };
     let Demands { clean: alpha_clean, ahead, .. } = terms.demands;
-    // A walk may stay where it was for as long as anybody looks.
-    let may_walk = best.rho >= DRIFTS.get() && !comes_back;
-    let alpha_clean = if may_walk { alpha_clean * STRICTER.get() } else { alpha_clean };
     let (early, over) = (ahead != Ahead::Nothing, if let Ahead::Plan { over } = ahead { over } else { 0.0 });
     let in_doubt = ahead == Ahead::Unknown && by_jumps > budget;
     let pattern = match pattern {
@@ -127,8 +121,7 @@ pub fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let span = longest(raw);
     // Whatever the noise, both ends of the run are known to a rounding step only: the errors of slow growth aren't independent.
     let rounding = terms.quantum / span;
-    let within = |pick: fn(&Plausible) -> Estimate, reach: f64| {
-        let near = || models.iter().filter(move |m| m.distance <= reach);
+    let within = |pick: fn(&Plausible) -> Estimate| {
         // The bounds of a sum from those of its parts (Zou & Donner 2008).
         let lower = |m: &Plausible| {
             let (growth, (jumps, few, _)) = (pick(m), added(m));
@@ -140,13 +133,13 @@ pub fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         };
         Interval {
             estimate: pick(best).value + added(best).0,
-            lower: near().map(lower).fold(f64::INFINITY, f64::min) - rounding,
-            upper: near().map(upper).fold(f64::NEG_INFINITY, f64::max) + rounding,
-            confidence: 1.0 - 2.0 * ALPHA_LEAK.get(),
+            lower: models.iter().map(lower).fold(f64::INFINITY, f64::min) - rounding,
+            upper: models.iter().map(upper).fold(f64::NEG_INFINITY, f64::max) + rounding,
+            confidence: 1.0 - 2.0 * ALPHA.get(),
         }
     };
-    let of_models = within(|m| m.persistent, FAR.get());
-    let end = within(|m| m.end, NEAR.get());
+    let of_models = within(|m| m.persistent);
+    let end = within(|m| m.end);
     let least = models.iter().map(|m| m.persistent.value + added(m).0).fold(f64::INFINITY, f64::min);
     let bound = over.max(1.0) * budget;
     let too_soon = early && is_warming_up(best);
@@ -161,8 +154,7 @@ pub fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let persistent =
         of_parts.map_or(of_models, |(estimate, lower, upper)| Interval { estimate, lower, upper, ..of_models });
     let is_known = best.rho < WANDERS.get() && !(of_models.lower <= bound && fades)
-        || !fades
-            && parts.map_or_else(|| halves_exceed(&steady, budget), |paces| exceed(&paces, budget, ALPHA_LEAK.get()));
+        || !fades && parts.map_or_else(|| halves_exceed(&steady, budget), |paces| exceed(&paces, budget, ALPHA.get()));
     let settled: Vec<Levels> = fitted.iter().map(|levels| less_transients(best, levels, span)).collect();
     let stopped = has_stopped(&settled, budget, terms.quantum) || matches!(&steady[..], [one] if is_silent(one));
     // What the level gives back it hasn't kept, however steeply it climbs between.
@@ -182,7 +174,7 @@ pub fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         let keeps_pace = keeps_pace(&after_warm_ups(best, &steady), terms.quantum);
         leak.extend([Condition::WarmedUp(!too_soon), Condition::DoesNotSlow(keeps_pace)]);
     }
-    let upper = most(models.iter().filter(|m| m.distance <= NEAR.get()).map(|m| upper(m.end, alpha_clean)));
+    let upper = most(models.iter().map(|m| upper(m.end, alpha_clean)));
     let mut clean = vec![Condition::EndsUnder { upper, rounding, budget }];
     if !hold(&clean) {
         let settling = settling(&models, rounding, budget, span, alpha_clean);
@@ -267,7 +259,7 @@ fn settling(models: &[Plausible], rounding: f64, budget: f64, span: f64, alpha: 
 fn is_warming_up(model: &Plausible) -> bool {
     model.transients.iter().any(|t| {
         let sharp = matches!(t, Transient::Hinge(_) | Transient::Onset(_));
-        t.over_from(CONSTANTS.get()) > if sharp { EARLY_END.get() } else { 1.0 }
+        t.over_from(FEW.get() as f64) > if sharp { EARLY_END.get() } else { 1.0 }
     })
 }
 
@@ -275,7 +267,7 @@ fn is_warming_up(model: &Plausible) -> bool {
 /// end the best model can be trusted with. A single series has had it once, and is left as it is.
 fn after_warm_ups<'a>(best: &Plausible, series: &'a [Levels]) -> Cow<'a, [Levels]> {
     let are_incarnations = series.len() > 1 && !series.iter().any(|one| one.floor);
-    let from = best.transients.iter().map(|t| t.over_from(CONSTANTS.get())).fold(0.0, f64::max);
+    let from = best.transients.iter().map(|t| t.over_from(FEW.get() as f64)).fold(0.0, f64::max);
     if !are_incarnations || from <= 0.0 {
         return Cow::Borrowed(series);
     }
@@ -322,10 +314,9 @@ impl Assessment {
         let alpha = ALPHA_SUSPICIOUS.get() / among.max(1) as f64;
         let growing = |end: Estimate| end.value > budget && end.lower(alpha) > 0.0;
         let rises = |one: &Levels| paces(one).is_some_and(|paces| exceed(&paces, 0.0, ALPHA_SUSPICIOUS.get()));
-        let mut near = self.models.iter().filter(|m| m.distance <= NEAR.get());
         !self.is_clean()
             && (self.end.lower > budget
                 || self.jumps == JumpPattern::GoingOn
-                || self.steady.iter().any(rises) && near.any(|m| growing(m.end)))
+                || self.steady.iter().any(rises) && self.models.iter().any(|m| growing(m.end)))
     }
 }

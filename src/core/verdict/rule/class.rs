@@ -1,9 +1,11 @@
 //! What kind of behaviour a resource shows, and what proves it.
 
 use super::assess::Assessment;
+use crate::limits::EVER;
 use crate::model::Series;
 use crate::stats::median;
-use crate::thresholds::assess::CONSTANTS;
+use crate::thresholds::assess::ALPHA_SUSPICIOUS;
+use crate::thresholds::scale::FEW;
 use crate::verdict::answer::reason::{Because, Full, When};
 use crate::verdict::answer::transient::Transient;
 use crate::verdict::levels::pool::Pool;
@@ -53,7 +55,7 @@ impl Behaviour<'_> {
                     LeakClass::CacheFilling
                 } else if total > small && total > 2.0 * a.end.estimate.max(0.0) * self.span() {
                     LeakClass::WarmUp
-                } else if a.models.iter().all(|m| m.end.lower(0.05) > 0.0) {
+                } else if a.models.iter().all(|m| m.end.lower(ALPHA_SUSPICIOUS.get()) > 0.0) {
                     LeakClass::WithinBudget
                 } else {
                     LeakClass::Flat
@@ -134,7 +136,7 @@ impl Behaviour<'_> {
     /// When the best model's last transient is over; `None` if it has none that ends.
     fn end(&self, a: &Assessment) -> Option<End> {
         let over = |transients: &[Transient]| {
-            let ends = transients.iter().filter(|t| t.has_level()).map(|t| t.over_from(CONSTANTS.get()));
+            let ends = transients.iter().filter(|t| t.has_level()).map(|t| t.over_from(FEW.get() as f64));
             ends.max_by(f64::total_cmp)
         };
         let best = a.models.first()?;
@@ -144,7 +146,7 @@ impl Behaviour<'_> {
         let starts: Vec<f64> = self.members().filter_map(|l| l.x.first().copied()).collect();
         let start = median(&starts)?;
         let place = |share: f64| start + share * self.span();
-        let left = best.transients.iter().zip(&best.amplitudes).map(|(t, a)| a * (t.at(1e6) - t.at(1.0))).sum::<f64>();
+        let left = best.transients.iter().zip(&best.amplitudes).map(|(t, a)| a * (t.at(EVER) - t.at(1.0))).sum::<f64>();
         let when = When { at: place(share), soonest: place(soonest), latest: place(latest) };
         Some(End { when, share, left: left.max(0.0) })
     }

@@ -2,10 +2,11 @@
 
 use super::assess::Assessment;
 use super::condition::Condition;
+use crate::limits::{MODELS, TIMES_LONGER};
 use crate::model::Axis;
 use crate::stats::student_t;
-use crate::thresholds::assess::ALPHA_CLEAN;
-use crate::thresholds::explain::MODELS;
+use crate::thresholds::assess::ALPHA;
+use crate::thresholds::scale::LITTLE;
 use crate::verdict::answer::jump_pattern::JumpPattern;
 use crate::verdict::answer::reason::{Fact, History, ModelShape, Reason, Settle};
 use crate::verdict::levels::pool::Pool;
@@ -109,7 +110,8 @@ impl Situation<'_> {
             return None;
         }
         let Some(a) = self.whole else { return Some(Settle::Readings) };
-        let times = |of: &dyn Fn(&Plausible) -> f64| a.models.iter().map(of).fold(1.5, f64::max).min(20.0);
+        let times =
+            |of: &dyn Fn(&Plausible) -> f64| a.models.iter().map(of).fold(TIMES_LONGER.0, f64::max).min(TIMES_LONGER.1);
         if self.pool.recycled {
             return Some(Settle::MoreLives { times: times(&|model| self.short_of(model).powi(2)) });
         }
@@ -128,8 +130,8 @@ impl Situation<'_> {
 
     /// By what the standard error has to fall for that; that of a mean over lives falls with the root of their number.
     fn short_of(&self, model: &Plausible) -> f64 {
-        let margin = (self.budget - model.end.value).abs().max(0.05 * self.budget);
-        let t = student_t(1.0 - ALPHA_CLEAN.get(), model.end.df);
+        let margin = (self.budget - model.end.value).abs().max(LITTLE.get() * self.budget);
+        let t = student_t(1.0 - ALPHA.get(), model.end.df);
         model.end.se * t / margin
     }
 
@@ -150,7 +152,7 @@ impl Situation<'_> {
         facts.extend(a.by_second_half.then_some(Fact::SecondHalf));
         facts.push(Fact::Least(a.least));
         facts.push(Fact::Models(a.models.len()));
-        facts.extend(a.models.iter().take(MODELS.get()).map(|model| Fact::Model {
+        facts.extend(a.models.iter().take(MODELS).map(|model| Fact::Model {
             shape: ModelShape::of(model),
             persistent: model.persistent.value,
             end: model.end.value,

@@ -5,10 +5,11 @@ use super::class::Behaviour;
 use super::condition::Condition;
 use super::explain;
 use super::forecast::pace;
+use crate::limits::CURVE;
 use crate::model::{Axis, Resource, Series};
 use crate::stats::student_t;
-use crate::thresholds::assess::ALPHA_LEAK;
-use crate::thresholds::pool::{CROWD, ENOUGH};
+use crate::thresholds::assess::ALPHA;
+use crate::thresholds::scale::{ENOUGH, SEVERAL};
 use crate::verdict::answer::reason::{Reason, SetAside, Settle};
 use crate::verdict::levels::lasting::late_slope;
 use crate::verdict::levels::level::{Jump, Levels, Subject, judged_from};
@@ -256,7 +257,7 @@ fn with_second_half(whole: Assessment, series: &[Series], pool: &Pool, terms: Te
         let seen_whole = whole_lives(&later);
         let is_long = |s: &Series| s.x.len() - judged_from(s) >= ENOUGH.get();
         later.iter().zip(seen_whole).any(|(s, whole)| whole && !is_long(s))
-            || later.iter().filter(|s| is_long(s)).count() < CROWD.get()
+            || later.iter().filter(|s| is_long(s)).count() < SEVERAL.get()
     } else {
         half.members.len() < pool.members.len() || later.iter().any(|s| s.x.len() - judged_from(s) < ENOUGH.get())
     };
@@ -353,7 +354,6 @@ fn worker_findings(series: &[Series], pool: &Pool, alone: &[Option<Assessment>])
 
 /// The best model's curve over one worker's judged part, its jumps put back, with the band of the mean's bounds.
 fn fit(member: &Member, assessment: &Assessment) -> Option<Fit> {
-    const POINTS: usize = 25;
     let model = assessment.models.first()?;
     let Levels { x, y, .. } = &member.smooth;
     let (start, span, n) = (*x.first()?, member.smooth.span(), x.len() as f64);
@@ -361,10 +361,10 @@ fn fit(member: &Member, assessment: &Assessment) -> Option<Fit> {
     let level = x.iter().zip(y).map(|(x, y)| y - at(*x)).sum::<f64>() / n;
     let centre = x.iter().sum::<f64>() / n;
     let spread = (x.iter().zip(y).map(|(x, y)| (y - at(*x) - level).powi(2)).sum::<f64>() / n).sqrt();
-    let t = student_t(1.0 - ALPHA_LEAK.get(), model.persistent.df);
+    let t = student_t(1.0 - ALPHA.get(), model.persistent.df);
     let mut out = Fit { from: start, ..Fit::default() };
-    for k in 0..POINTS {
-        let here = start + span * k as f64 / (POINTS - 1) as f64;
+    for k in 0..CURVE {
+        let here = start + span * k as f64 / (CURVE - 1) as f64;
         let jumped: f64 = member.jumps.iter().filter(|j| x[j.0] <= here).map(|j| j.1).sum();
         let middle = level + at(here) + jumped;
         let half = t * (model.persistent.se * (here - centre)).hypot(spread / n.sqrt());

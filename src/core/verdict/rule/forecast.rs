@@ -3,8 +3,9 @@
 //! Always: counted from the levels at the end of the run, with the whole interval of growth. What isn't known (a limit, a
 //! pace, the manager of the workers) is missing and not guessed.
 
+use crate::limits::LIVING;
 use crate::model::{Axis, EventKind, Resource, RunRecord, Sample, Series, WorkerId};
-use crate::thresholds::forecast::{FILLED, LIVING};
+use crate::thresholds::scale::MOST;
 use crate::verdict::answer::reach::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting, round_down};
 use crate::verdict::{Finding, Interval, LeakClass, Outcome};
 use std::collections::HashMap;
@@ -62,7 +63,7 @@ fn last_levels(record: &RunRecord, level: impl Fn(&Sample) -> Option<u64>) -> Ha
     let stop = record.events.iter().find(|e| e.kind == EventKind::Stopping).map_or(f64::INFINITY, |e| e.t);
     let within = || record.samples.iter().filter(|s| s.t < stop);
     let end = within().map(|s| s.t).fold(0.0, f64::max);
-    within().filter(|s| s.t >= end - LIVING.get()).filter_map(|s| Some((s.worker, level(s)? as f64))).collect()
+    within().filter(|s| s.t >= end - LIVING).filter_map(|s| Some((s.worker, level(s)? as f64))).collect()
 }
 
 /// A limit that growth runs into: which, how high, what is left, and who fills it.
@@ -156,9 +157,9 @@ fn recycling(record: &RunRecord, finding: &Finding, growth: &Interval) -> Option
     let given = record.meta.target.max_worker_size.map(|size| size as f64);
     let (size, chosen) = match finding.resource {
         Resource::Memory => {
-            given.map_or_else(|| Some((FILLED.get() * fair_share(record)?, false)), |size| Some((size, true)))?
+            given.map_or_else(|| Some((MOST.get() * fair_share(record)?, false)), |size| Some((size, true)))?
         }
-        Resource::Descriptors => (FILLED.get() * record.meta.target.worker_limits.as_ref()?.open_files? as f64, false),
+        Resource::Descriptors => (MOST.get() * record.meta.target.worker_limits.as_ref()?.open_files? as f64, false),
         _ => return None,
     };
     // The largest worker at the begin of its judged part, and the requests that it had served by then.

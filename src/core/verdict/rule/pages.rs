@@ -2,7 +2,8 @@
 
 use crate::model::{Axis, Resource, RunRecord, Sample, WorkerId};
 use crate::stats::median;
-use crate::thresholds::pages::{HIDDEN, LEAST, RETAINED};
+use crate::thresholds::pages::LEAST;
+use crate::thresholds::scale::QUARTER;
 use crate::verdict::answer::reason::{Because, Fact, Reason};
 use crate::verdict::readings::series::part_series;
 use crate::verdict::{Finding, Interval, LeakClass, Outcome};
@@ -42,7 +43,7 @@ fn resident(sample: &Sample) -> Option<u64> {
 /// Growth that no live allocation explains.
 fn retention(memory: &mut Finding, heap: Option<(Axis, Interval)>) {
     let (Some(growth), Some((axis, heap))) = (memory.growth, heap) else { return };
-    if axis == memory.axis && heap.upper < RETAINED.get() * growth.lower {
+    if axis == memory.axis && heap.upper < QUARTER.get() * growth.lower {
         memory.class = LeakClass::Retention;
         memory.evidence.because = Some(Because::Retained { live: heap.upper.max(0.0), memory: growth.lower });
     }
@@ -54,7 +55,7 @@ fn swap_hid_it(record: &RunRecord, memory: &mut Finding) {
     let (Some(whole), Some(resident), Some(swapped)) = (of(Sample::anon_and_swap), of(resident), of(|s| s.swap)) else {
         return;
     };
-    if whole > LEAST.get() && resident < HIDDEN.get() * whole && swapped > 0.5 * whole {
+    if whole > LEAST.get() && resident < QUARTER.get() * whole && swapped > 0.5 * whole {
         memory.class = LeakClass::SwapHidIt;
         memory.evidence.because = Some(Because::Swapped { resident, allocated: whole, swapped });
     }

@@ -3,9 +3,11 @@
 //! Kinds of descriptors come from the slow readings, which are few: they are no verdict of their own but say where a growth
 //! that is proven comes from.
 
+use crate::limits::{POINTS, WORKERS};
 use crate::model::{DescriptorKinds, Resource, RunRecord, Sample, Series};
 use crate::stats::{Panel, Unit};
-use crate::thresholds::parts::{ALPHA, FEW, MOST, NOTABLE, READINGS};
+use crate::thresholds::assess::ALPHA;
+use crate::thresholds::scale::{FEW, TENTH};
 use crate::verdict::answer::reason::PartKind;
 use crate::verdict::readings::series::part_series;
 use crate::verdict::{Finding, Interval, Part};
@@ -61,11 +63,11 @@ fn part(kind: PartKind, series: &[Series], of: usize) -> Option<Part> {
         let soak = s.x.partition_point(|x| *x < s.soak_from);
         // Where slow readings cost much there are too few of them to leave out those of the warm-up.
         let from = if s.x.len() - soak < FEW.get() { 0 } else { soak };
-        let step = (s.x.len() - from).div_ceil(READINGS.get()).max(1);
+        let step = (s.x.len() - from).div_ceil(POINTS).max(1);
         let thin = |v: &[f64]| v[from..].iter().step_by(step).copied().collect();
         Unit { y: thin(&s.y), columns: vec![thin(&s.x)] }
     };
-    let units: Vec<Unit> = series.iter().take(MOST.get()).map(unit).filter(|u| u.y.len() >= 2).collect();
+    let units: Vec<Unit> = series.iter().take(WORKERS).map(unit).filter(|u| u.y.len() >= 2).collect();
     let slope = Panel::new(&units, 1.0)?.fit(&[0])?.coefficient(0);
     let alpha = ALPHA.get() / of as f64;
     let growth = Interval {
@@ -80,7 +82,7 @@ fn part(kind: PartKind, series: &[Series], of: usize) -> Option<Part> {
 /// The parts that a leak is made of: proven to grow, and a notable share of the whole.
 pub fn leaking_parts(finding: &Finding) -> Vec<&Part> {
     let whole = finding.growth.map_or(f64::INFINITY, |g| g.estimate);
-    let grows = |p: &&Part| p.growth.lower > 0.0 && p.growth.estimate >= NOTABLE.get() * whole;
+    let grows = |p: &&Part| p.growth.lower > 0.0 && p.growth.estimate >= TENTH.get() * whole;
     finding.parts.iter().filter(grows).collect()
 }
 

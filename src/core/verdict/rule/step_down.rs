@@ -70,9 +70,9 @@ mod tests {
     #[test]
     fn what_is_proven_leaves_its_share_to_the_others() {
         // Of descriptors that grow just so much that half of the error probability proves it and a third doesn't.
-        let weak = |noise: f64| judged(Resource::Descriptors, 0.1, noise);
+        let weak = |noise: f64| judged(Resource::Descriptors, 0.012, noise);
         let outcome = |tests, noise| weak(noise).find(tests, 4096.0, Demands::at_the_end()).outcome;
-        let noise = (1..4000).map(|k| f64::from(k) * 0.01);
+        let noise = (1..200).map(|k| f64::from(k) * 0.002);
         let noise = noise.clone().find(|n| outcome(1, *n) == Outcome::Leak && outcome(4, *n) == Outcome::Inconclusive);
         let noise = noise.expect("somewhere between");
         let flat = |resource| judged(resource, 0.0, 0.0);

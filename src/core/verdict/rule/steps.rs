@@ -9,11 +9,11 @@
 use super::assess::{Demands, Terms};
 use super::finding::{Whole, least_jump};
 use super::step_down::Candidate;
+use crate::limits::WORKERS;
+use crate::limits::search::{KINDS, STEPS};
 use crate::model::{Axis, Resource};
 use crate::stats::{Attribution, Counted, Estimate, moving_together};
-use crate::thresholds::assess::{ALPHA_CLEAN, ALPHA_LEAK};
-use crate::thresholds::plausible::FAR;
-use crate::thresholds::steps::{MOST_KINDS, MOST_WORKERS, STEPS};
+use crate::thresholds::assess::{ALPHA, NEAR};
 use crate::verdict::answer::transient::Transient;
 use crate::verdict::levels::level::Levels;
 use crate::verdict::levels::pool::Pool;
@@ -52,10 +52,9 @@ fn by_steps(mix: &Mix, judged: &Candidate, quantum: f64) -> Option<BySteps> {
         let rounding = quantum / group.iter().map(|k| subject.spans[*k]).sum::<f64>();
         Interval {
             estimate: best.growth(group).value,
-            lower: of_all().map(|e| e.lower(ALPHA_LEAK.get() / count as f64)).fold(f64::INFINITY, f64::min) - rounding,
-            upper: of_all().map(|e| e.upper(ALPHA_CLEAN.get() / count as f64)).fold(f64::NEG_INFINITY, f64::max)
-                + rounding,
-            confidence: 1.0 - 2.0 * ALPHA_LEAK.get(),
+            lower: of_all().map(|e| e.lower(ALPHA.get() / count as f64)).fold(f64::INFINITY, f64::min) - rounding,
+            upper: of_all().map(|e| e.upper(ALPHA.get() / count as f64)).fold(f64::NEG_INFINITY, f64::max) + rounding,
+            confidence: 1.0 - 2.0 * ALPHA.get(),
         }
     };
     let shares = best.attribution.shares();
@@ -127,8 +126,7 @@ impl StepPool {
         }
         let total = pool.members.len();
         // As many as wanted, spread evenly over all.
-        let chosen = (0..total)
-            .filter(|place| total <= MOST_WORKERS.get() || place * MOST_WORKERS.get() % total < MOST_WORKERS.get());
+        let chosen = (0..total).filter(|place| total <= WORKERS || place * WORKERS % total < WORKERS);
         let (mut raw, mut smooth) = (Vec::new(), Vec::new());
         for member in chosen.map(|place| &pool.members[place]) {
             raw.push(StepMember::new(&member.levels));
@@ -155,7 +153,7 @@ impl StepPool {
         for model in models {
             // Of a kind the best is enough: its parameters are fitted anew.
             let kind = (&model.transients[..], model.stepped);
-            if kinds.len() < MOST_KINDS.get() && !kinds.iter().any(|known| are_alike(*known, kind)) {
+            if kinds.len() < KINDS && !kinds.iter().any(|known| are_alike(*known, kind)) {
                 kinds.push(kind);
             }
         }
@@ -180,7 +178,7 @@ impl StepPool {
             let best = fits.iter().filter(of).map(|f| f.criterion).fold(f64::INFINITY, f64::min);
             fits.iter_mut().filter(|f| f.stepped == stepped).for_each(|f| f.criterion -= best);
         }
-        fits.retain(|f| f.criterion <= FAR.get());
+        fits.retain(|f| f.criterion <= NEAR.get());
         fits.sort_by(|a, b| a.criterion.total_cmp(&b.criterion));
         fits
     }
@@ -189,7 +187,7 @@ impl StepPool {
     /// derivatives, and with them their uncertainty.
     fn refined(&self, (start, stepped): (&[Transient], bool), clock: Option<usize>, quantum: f64) -> Option<Fit> {
         let mut shapes = start.to_vec();
-        for _ in 1..STEPS.get() {
+        for _ in 1..STEPS {
             let (attribution, slots) = self.attributed(&shapes, stepped, clock, quantum)?;
             for (k, &(i, p)) in slots.iter().enumerate() {
                 let (amplitude, most) = (attribution.covariate(i).value, shapes[i].reach(p));

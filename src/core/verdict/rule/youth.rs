@@ -5,7 +5,8 @@
 use super::assess::Demands;
 use super::step_down::{Candidate, step_down};
 use crate::model::{EventKind, RunRecord, WorkerId};
-use crate::thresholds::youth::{GROWN_UP, LEAST, MOST, TIMES, TIMES_GROWN_UP};
+use crate::thresholds::scale::FEW;
+use crate::thresholds::youth::{GROWN_UP, LEAST, MOST, TIMES};
 use crate::verdict::answer::reason::{Reason, Settle};
 use crate::verdict::readings::warm_up::begin_at;
 use crate::verdict::{Finding, LeakClass, Outcome};
@@ -26,7 +27,7 @@ struct Young {
 fn warms_up_until(age: f64, watch: f64) -> f64 {
     match age {
         _ if age < GROWN_UP.get() => (TIMES.get() * age).clamp(LEAST.get(), MOST.get()),
-        _ if age < watch => TIMES_GROWN_UP.get() * age,
+        _ if age < watch => FEW.get() as f64 * age,
         _ => 0.0,
     }
 }

@@ -21,6 +21,7 @@ mod windows;
 use super::answer::call_sites::{CallSite, CallSites, SiteState, SiteStep};
 use super::readings::pool_count::interpolate;
 use super::{Finding, series};
+use crate::limits::{SITES, STACKS};
 use crate::model::{Axis, CallStack, Frame, HeapLost, Resource, RunRecord, Sample, Series, WorkerId};
 use calibration::Calibration;
 pub use remainder::remainders;
@@ -33,9 +34,6 @@ use windows::Windows;
 const FALSE_DISCOVERIES: f64 = 0.01;
 /// Samples of a site that must have come or gone before anything is said about it.
 const FEWEST: u64 = 4;
-/// Sites and stacks of each that are told.
-const SITES: usize = 20;
-const STACKS: usize = 3;
 
 /// What is known of the run's workers beside their samples.
 pub struct Workers<'a> {

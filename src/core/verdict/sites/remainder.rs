@@ -10,9 +10,10 @@
 
 use super::naming;
 use super::window::{SiteGrowth, Window, odds_against};
-use super::windows::{ALPHA, Windows};
+use super::windows::Windows;
 use crate::model::{AcceptedSite, CallStack, HeapLook, HeapLost, Resource, RunRecord, Series, WorkerId};
 use crate::stats::student_t;
+use crate::thresholds::assess::ALPHA;
 use crate::verdict::answer::call_sites::{CallSites, SiteState};
 use crate::verdict::answer::reason::SetAside;
 use crate::verdict::answer::types::{Remainder, Untold};
@@ -104,8 +105,8 @@ fn missed(record: &RunRecord, others: &[bool], one: &Candidate, found: &Finding)
     let (begin, end) = all.fold((f64::INFINITY, 0.0f64), |all, one| (all.0.min(one.0), all.1.max(one.1)));
     let mean = record.heap.looks.iter().map(|look| look.mean).max()? as f64;
     let most = |tally: &SiteGrowth, span: f64| {
-        let seen = student_t(1.0 - ALPHA, f64::INFINITY) * tally.variance.sqrt();
-        (seen + mean * ALPHA.recip().ln()) / span
+        let seen = student_t(1.0 - ALPHA.get(), f64::INFINITY) * tally.variance.sqrt();
+        (seen + mean * ALPHA.get().recip().ln()) / span
     };
     let is_out = |why: &SetAside| *why != SetAside::PartOnly;
     let is_judged = |window: &Window| {

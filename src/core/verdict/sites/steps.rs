@@ -11,15 +11,13 @@
 use super::super::Interval;
 use super::SiteStep;
 use super::window::SiteGrowth;
-use super::windows::{ALPHA, Windows};
+use super::windows::Windows;
+use crate::limits::WORKERS;
 use crate::stats::{Attribution, Counted, moving_together};
+use crate::thresholds::assess::ALPHA;
+use crate::thresholds::scale::FEW;
 use crate::verdict::readings::mix::names_of;
 use crate::verdict::readings::pool_count::interpolate;
-
-/// Workers that are fitted: more would cost time and not sharpen the answer.
-const MOST_WORKERS: usize = 64;
-/// Steps that are named: what goes with more goes with the workload as a whole.
-const MOST_NAMED: usize = 3;
 
 /// Requests by step in the slices of all windows.
 pub struct Steps<'a> {
@@ -36,7 +34,7 @@ impl<'a> Steps<'a> {
         let mut workers: Vec<(usize, Counted)> = Vec::new();
         let mut first = 0;
         for (window, series) in &windows.each {
-            if series.by_step.len() == names.len() && workers.len() < MOST_WORKERS {
+            if series.by_step.len() == names.len() && workers.len() < WORKERS {
                 let at = |row: &Vec<f64>| window.times.iter().map(|t| interpolate(&series.t, row, *t)).collect();
                 let levels = series.by_step.iter().map(at);
                 let counts = levels.map(|levels: Vec<f64>| summed(&window.changes(&levels))).collect();
@@ -61,14 +59,14 @@ impl<'a> Steps<'a> {
         let fit = Attribution::fit(&counted, 1.0)?;
         let count = self.groups.len();
         // An interval for each step, and one for each set of those that may keep most, and for what is beside it.
-        let alpha = ALPHA / (3 * count) as f64;
+        let alpha = ALPHA.get() / (3 * count) as f64;
         let bounds = |groups: &[usize]| {
             let growth = fit.growth(groups, &[]);
             Interval {
                 estimate: growth.value,
                 lower: growth.lower(alpha),
                 upper: growth.upper(alpha),
-                confidence: 1.0 - 2.0 * ALPHA,
+                confidence: 1.0 - 2.0 * ALPHA.get(),
             }
         };
         let rows: Vec<Interval> = (0..count).map(|group| bounds(&[group])).collect();
@@ -76,7 +74,7 @@ impl<'a> Steps<'a> {
         let (chosen, others): (Vec<usize>, Vec<usize>) = (0..count).partition(|group| rows[*group].upper >= most);
         let steps = names_of(self.names, &self.groups, &chosen);
         let proven = !others.is_empty() && !chosen.is_empty() && most > 0.0;
-        (proven && steps.len() <= MOST_NAMED).then(|| SiteStep {
+        (proven && steps.len() <= FEW.get()).then(|| SiteStep {
             steps,
             share: chosen.iter().map(|g| fit.shares()[*g]).sum(),
             growth: bounds(&chosen),

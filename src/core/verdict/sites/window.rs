@@ -12,6 +12,7 @@
 //! s^2 d (d + 1), d = |w - v|, is an unbiased estimate; one that only came, or only went, has 0 for the other. With one
 //! mean that is what Horvitz and Thompson (1952) have.
 
+use crate::limits::{SLICES, SLICES_OF_ONE};
 use crate::model::{HeapLook, HeapLost, SampledBlock, Series, WorkerId};
 use crate::verdict::readings::pool_count::interpolate;
 use std::collections::HashMap;
@@ -19,9 +20,6 @@ use std::ops::Range;
 
 /// Parts a window is cut into, at most.
 const PARTS: usize = 8;
-/// Slices of all windows together, about, and of one window at most and at least.
-const SLICES: usize = 4096;
-const SLICES_OF_ONE: usize = 96;
 /// Where the last third of a window begins, as a part of its length.
 const LATE_FROM: f64 = 2.0 / 3.0;
 

@@ -5,11 +5,9 @@ use super::SiteState;
 use super::window::{SiteGrowth, Slice, Window};
 use crate::model::{HeapLook, Series};
 use crate::stats::{student_t, student_t_tail};
+use crate::thresholds::assess::ALPHA;
+use crate::thresholds::scale::FEW;
 
-/// Error probability of each bound.
-pub const ALPHA: f64 = 0.01;
-/// Parts of all windows together from which their unevenness is known.
-const FEWEST_PARTS: usize = 3;
 /// What grows in the last third of the window at less than this part of its rate has settled.
 const LATE: f64 = 0.4;
 
@@ -32,7 +30,7 @@ impl<'a> Windows<'a> {
             parts += window.parts;
         }
         let windows = Windows { each, slices, parts };
-        (parts >= FEWEST_PARTS && windows.span() > 0.0).then_some(windows)
+        (parts >= FEW.get() && windows.span() > 0.0).then_some(windows)
     }
 
     /// Length of all together.
@@ -71,7 +69,7 @@ impl<'a> Windows<'a> {
         let error = tally.late_variance.sqrt().max(f64::MIN_POSITIVE);
         if span > 0.0 && change < LATE * rate * span {
             SiteState::Settled
-        } else if student_t_tail(change / error, f64::INFINITY) < ALPHA {
+        } else if student_t_tail(change / error, f64::INFINITY) < ALPHA.get() {
             SiteState::Grows
         } else {
             SiteState::Unproven
@@ -90,10 +88,10 @@ impl<'a> Windows<'a> {
         let uneven = (count / (count - 1.0) * residuals).sqrt() / self.span();
         let sampled = tally.variance.sqrt() / self.span();
         let both = [(uneven, count - 1.0), (sampled, f64::INFINITY)];
-        let half = both.iter().map(|(error, df)| error * student_t(1.0 - ALPHA, *df)).fold(0.0, f64::max);
+        let half = both.iter().map(|(error, df)| error * student_t(1.0 - ALPHA.get(), *df)).fold(0.0, f64::max);
         let chance = both.iter().map(|(error, df)| student_t_tail(estimate / error.max(f64::MIN_POSITIVE), *df));
         let interval =
-            Interval { estimate, lower: estimate - half, upper: estimate + half, confidence: 1.0 - 2.0 * ALPHA };
+            Interval { estimate, lower: estimate - half, upper: estimate + half, confidence: 1.0 - 2.0 * ALPHA.get() };
         (interval, chance.fold(0.0, f64::max))
     }
 }

@@ -1,5 +1,6 @@
 //! The account of the whole target over the judged time: who is in it beside the workers, and who grew.
 
+use crate::limits::NAMED;
 use crate::model::{Census, EventKind, OtherProcess, PhaseKind, Resource, RunRecord, WorkerId};
 use crate::thresholds::account::NEW;
 use crate::verdict::Outcome;
@@ -10,9 +11,6 @@ use crate::verdict::readings::series::pool_series;
 use crate::verdict::readings::timeline::ends_judging;
 use crate::verdict::rule::finding::find;
 use std::collections::BTreeMap;
-
-/// Rows of the rest that are told.
-pub const MOST_TOLD: usize = 8;
 
 /// Censuses of a run, and those of them in the time in which growth is judged.
 pub struct Account<'a> {
@@ -139,8 +137,8 @@ pub fn whole_target(record: &RunRecord) -> Option<WholeTarget> {
     let came =
         rest.iter().filter(|process| process.size.0 == 0.0 && process.seen.1 >= last.t).map(|process| process.size.1);
     let came = (came.clone().count(), came.sum());
-    let more = rest.len().saturating_sub(MOST_TOLD);
-    rest.truncate(MOST_TOLD);
+    let more = rest.len().saturating_sub(NAMED);
+    rest.truncate(NAMED);
     let others = last.others.iter().map(|other| (other.id.start, other.id.pid, named(other)));
     let newest = others.chain(newest_worker(record)).max_by_key(|(start, pid, _)| (*start, *pid));
     Some(WholeTarget {

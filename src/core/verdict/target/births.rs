@@ -5,8 +5,8 @@
 
 use crate::model::{Axis, Resource, RunRecord, Series};
 use crate::stats::{Estimate, Panel, Unit, median, theil_sen};
-use crate::thresholds::assess::ALPHA_LEAK;
-use crate::thresholds::births::{BIRTHS, WHOLE_LIFE};
+use crate::thresholds::assess::ALPHA;
+use crate::thresholds::scale::{FEW, QUARTER};
 use crate::verdict::answer::doubt::{Doubt, Grown};
 use crate::verdict::answer::reason::{Because, Reason};
 use crate::verdict::readings::kinds::raw_pool_series;
@@ -28,11 +28,11 @@ impl Births {
         let span = |one: &Series| one.x.last().zip(one.x.first()).map_or(0.0, |(last, first)| last - first);
         let life = median(&series.iter().map(span).filter(|life| *life > 0.0).collect::<Vec<_>>())?;
         // Whoever served next to nothing has not taken yet what workers are born with, or is none of them.
-        let lived = series.iter().filter(|one| span(one) > WHOLE_LIFE.get() * life);
+        let lived = series.iter().filter(|one| span(one) > QUARTER.get() * life);
         let mut born: Vec<(f64, f64)> = lived.filter_map(|one| Some((*one.t.first()?, median(&one.y)?))).collect();
         born.sort_by(|a, b| a.0.total_cmp(&b.0));
         let (axis, of_pool) = raw_pool_series(record, born.into_iter());
-        let enough = axis != Axis::Seconds && of_pool.y.len() >= BIRTHS.get();
+        let enough = axis != Axis::Seconds && of_pool.y.len() >= FEW.get() * FEW.get();
         enough.then(|| Births { x: of_pool.x, born: of_pool.y, quantum: record.page() })
     }
 
@@ -46,7 +46,7 @@ impl Births {
     fn leak(&self, budget: f64) -> Option<Interval> {
         let half = self.born.len() / 2;
         let (all, late) = (self.growth_from(0)?, self.growth_from(half)?);
-        let alpha = ALPHA_LEAK.get();
+        let alpha = ALPHA.get();
         let growth = Interval {
             estimate: all.value,
             lower: all.lower(alpha),
@@ -60,7 +60,7 @@ impl Births {
     }
 
     fn third(&self) -> usize {
-        self.born.len() / 3
+        self.born.len() / FEW.get()
     }
 
     /// What the last third is above the first, in the smallest and the largest alike.

@@ -2,9 +2,8 @@
 //! sent; and against time, a target that was idle.
 
 use crate::model::{EventKind, Per, RunRecord};
-use crate::thresholds::counts::{
-    ALL_BUT_IDLE, ENOUGH, OF_OTHERS, OUR_OWN, PARTS, TICK, TICKS, TOO_FEW, TOO_MANY, WORKED,
-};
+use crate::thresholds::counts::{ALL_BUT_IDLE, OF_OTHERS, TICK, TICKS, TOO_FEW, TOO_MANY};
+use crate::thresholds::scale::{ENOUGH, LITTLE, PARTS, TENTH};
 use crate::verdict::answer::doubt::Doubt;
 use std::collections::HashMap;
 
@@ -16,26 +15,26 @@ pub fn doubts(record: &RunRecord) -> Vec<Doubt> {
     for event in &record.events {
         match &event.kind {
             EventKind::LogRead { lines: 0, .. } => {
-                out.extend(sent.filter(|sent| *sent >= ENOUGH.get()).map(|sent| Doubt::NoLines { sent }));
+                out.extend(sent.filter(|sent| *sent >= ENOUGH.get() as u64).map(|sent| Doubt::NoLines { sent }));
             }
             EventKind::LogRead { lines, matched: 0, unmatched: Some(first), .. } => {
                 out.push(Doubt::NoLineMatches { lines: *lines, first: first.clone() });
             }
             EventKind::LogRead { matched, strangers, stranger, .. }
-                if *matched >= ENOUGH.get() && *strangers as f64 > OF_OTHERS.get() * *matched as f64 =>
+                if *matched >= ENOUGH.get() as u64 && *strangers as f64 > OF_OTHERS.get() * *matched as f64 =>
             {
                 out.push(Doubt::Strangers { counted: *matched, strangers: *strangers, first: *stranger });
             }
             EventKind::PageRead { look_ups, left_out } => {
                 let own = look_ups.saturating_sub(*left_out);
-                if own as f64 > OUR_OWN.get() * counted as f64 && own >= ENOUGH.get() {
+                if own as f64 > TENTH.get() * counted as f64 && own >= ENOUGH.get() as u64 {
                     out.push(Doubt::OwnLookUps { counted, own });
                 }
             }
             _ => {}
         }
     }
-    let apart = |sent: &u64| *sent >= ENOUGH.get() && out.is_empty() && record.meta.counting.per_worker;
+    let apart = |sent: &u64| *sent >= ENOUGH.get() as u64 && out.is_empty() && record.meta.counting.per_worker;
     if let Some(sent) = sent.filter(apart) {
         let (ok, begun) = (served(record) as f64, sent as f64);
         if counted as f64 > TOO_MANY.get() * begun || (counted as f64) < ok / TOO_FEW.get() {
@@ -100,7 +99,7 @@ pub fn idle(record: &RunRecord) -> Option<Doubt> {
         sums[((parts as f64 * (t - first) / seconds) as usize).min(parts - 1)] += cpu;
     }
     let most = sums.iter().copied().fold(0.0, f64::max);
-    let worked = sums.iter().filter(|cpu| **cpu > 0.0 && **cpu >= WORKED.get() * most).count();
+    let worked = sums.iter().filter(|cpu| **cpu > 0.0 && **cpu >= LITTLE.get() * most).count();
     (2 * worked < parts).then_some(Doubt::Idle { worked, parts, seconds })
 }
 

@@ -2,7 +2,7 @@
 //! to nothing of the work.
 
 use crate::model::{Axis, EventKind, MemoryKind, Resource, RunRecord, Sample, Series, WorkerId};
-use crate::thresholds::pool::{ENOUGH, IDLE};
+use crate::thresholds::scale::{ENOUGH, LITTLE};
 use crate::verdict::Outcome;
 use crate::verdict::answer::doubt::{Doubt, Grown, Kind, Named};
 use crate::verdict::readings::series::{part_series, pool_series, series};
@@ -114,7 +114,7 @@ fn counted_idle(record: &RunRecord, resource: Resource) -> Vec<(WorkerId, Kind, 
     };
     let busiest = workers.values().filter_map(|samples| served(samples)).fold(0.0, f64::max);
     let is_idle =
-        |samples: &[&Sample]| samples.len() >= ENOUGH.get() && served(samples).unwrap_or(0.0) < IDLE.get() * busiest;
+        |samples: &[&Sample]| samples.len() >= ENOUGH.get() && served(samples).unwrap_or(0.0) < LITTLE.get() * busiest;
     let idle = workers.into_iter().filter(|(_, samples)| is_idle(samples));
     let grew = idle.filter_map(|(worker, samples)| {
         let levels = samples.iter().filter_map(|sample| Some((sample.t, sample.level(resource)? as f64)));
@@ -133,7 +133,7 @@ fn shared_idle(record: &RunRecord, resource: Resource) -> Vec<(WorkerId, Kind, G
     let span = |of: &[f64]| of.first().zip(of.last()).map_or(0.0, |(first, last)| last - first);
     let served = |one: &Series| if span(&one.t) > 0.0 { span(&one.x) / span(&one.t) } else { 0.0 };
     let busiest = series.iter().map(served).fold(0.0, f64::max);
-    let idle = series.iter().filter(|one| one.x.len() >= ENOUGH.get() && served(one) < IDLE.get() * busiest);
+    let idle = series.iter().filter(|one| one.x.len() >= ENOUGH.get() && served(one) < LITTLE.get() * busiest);
     let grew = idle.filter_map(|one| Some((one.worker?, of(record, resource), leaking(record, resource, axis, one)?)));
     grew.collect()
 }

@@ -1,9 +1,11 @@
 //! What the account of the whole target says against a pass beside what is judged of it: who worked, and who could not be read.
 
-use super::account::{Account, MOST_TOLD, Other, named};
+use super::account::{Account, Other, named};
 use super::unjudged::{self, growing};
+use crate::limits::NAMED;
 use crate::model::{Axis, Kin, Resource, RunRecord, WorkerId};
-use crate::thresholds::whole::{AT_REST, TELLING, WORKED, WORTH_NAMING};
+use crate::thresholds::scale::TENTH;
+use crate::thresholds::whole::{AT_REST, TELLING, WORKED};
 use crate::verdict::Outcome;
 use crate::verdict::answer::doubt::{Doubt, Work};
 use crate::verdict::answer::whole_target::RestProcess;
@@ -70,7 +72,7 @@ impl Account<'_> {
         let share = judged / all;
         let (busy, work): (Vec<&Other>, _) = match telling {
             true if share < WORKED.get() => {
-                (service.iter().filter(|other| other.cpu >= WORTH_NAMING.get() * others).collect(), Work::Most(share))
+                (service.iter().filter(|other| other.cpu >= TENTH.get() * others).collect(), Work::Most(share))
             }
             true => (service.iter().filter(|other| alike(other)).collect(), Work::Part(share)),
             false => (service.iter().filter(|other| alike(other)).collect(), Work::Unknown),
@@ -89,7 +91,7 @@ impl Account<'_> {
         let allowed = self.record.budget(Resource::Rest)?;
         let mut rest: Vec<RestProcess> = self.rest();
         // Who holds the most after all is at the front.
-        rest.truncate(MOST_TOLD);
+        rest.truncate(NAMED);
         let grew = rest.into_iter().find_map(|process| {
             let (axis, one) = pool_series(self.record, process.levels.iter().copied())?;
             let (outcome, grown) = growing(self.record, Resource::Rest, axis, &one, allowed)?;
