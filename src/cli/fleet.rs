@@ -334,6 +334,8 @@ fn asking<'a>(arguments: &Arguments, server: &'a Server, range: Range) -> Result
     }
     let text = |quantity: Quantity| queries.get(&quantity).map(|query| query.text().to_owned());
     let unit = |quantity: Quantity| queries.get(&quantity).and_then(Query::metric).and_then(memory_unit);
+    let unsaid =
+        |quantity: Quantity| unit(quantity).is_none() && queries.get(&quantity).is_some_and(|q| !q.says_unit());
     let kind = match (&arguments.memory, preset) {
         (None, Some(preset)) => preset.kind,
         _ => memory_kind(queries.get(&Quantity::Memory).and_then(Query::metric).unwrap_or_default()),
@@ -342,11 +344,10 @@ fn asking<'a>(arguments: &Arguments, server: &'a Server, range: Range) -> Result
         memory: text(Quantity::Memory).unwrap_or_default(),
         kind,
         memory_unit: unit(Quantity::Memory),
-        unit_unsaid: arguments.memory.is_some()
-            && unit(Quantity::Memory).is_none()
-            && queries.get(&Quantity::Memory).is_some_and(|query| !query.says_unit()),
+        unit_unsaid: arguments.memory.is_some() && unsaid(Quantity::Memory),
         swap: text(Quantity::Swap),
         swap_unit: unit(Quantity::Swap),
+        swap_unit_unsaid: arguments.swap.is_some() && unsaid(Quantity::Swap),
         requests: text(Quantity::Requests),
         requests_of: arguments.requests_of.map(RequestsOf::from),
         start: text(Quantity::Start),

@@ -175,6 +175,16 @@ pub enum CountedOf {
     Pool,
 }
 
+impl CountedOf {
+    /// As it is written on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            CountedOf::Worker => "worker",
+            CountedOf::Pool => "pool",
+        }
+    }
+}
+
 impl From<CountedOf> for RequestsOf {
     fn from(of: CountedOf) -> Self {
         match of {

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 const SAME_START: f64 = 2.0;
 
 /// What is more, in whatever unit is thought of, is in bytes: so many KiB are more memory than machines have.
-const SURE: u64 = 32 << 20;
+const SURE: f64 = 32.0 * 1024.0 * 1024.0;
 
 /// What each quantity was asked for by, to be told; `None` if it wasn't.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,6 +32,8 @@ pub struct Asked {
     pub swap_unit: Option<u64>,
     /// The query for requests, a running count.
     pub requests: Option<String>,
+    /// Whether nothing in that query says the unit of its values.
+    pub swap_unit_unsaid: bool,
     /// Whose requests they are; `None` if that is to be found out.
     pub requests_of: Option<RequestsOf>,
     /// The query for when the process began.
@@ -102,12 +104,20 @@ pub fn of_series(name: &str, asked: &Asked, series: &[Readings], (gap, until): (
             "{wrong}: if they are of another unit, say so in the query, such as `QUERY * 1048576` for MiB"
         ));
     }
-    let most = series.iter().flat_map(|one| &one.rows).filter(|row| is_size(row.memory)).map(size).max().unwrap_or(0);
-    if asked.unit_unsaid && most < SURE {
-        return Err(format!(
-            "the unit of --memory isn't known: its values are {most} at most, and may be KiB or MiB; write it into the query: `QUERY * 1024` for \
-             KiB, `QUERY * 1048576` for MiB, `QUERY * 1` for bytes"
-        ));
+    let most = |of: fn(&SeriesRow) -> f64| {
+        let values = series.iter().flat_map(|one| &one.rows).map(of).filter(|value| is_size(*value));
+        values.fold(0.0, f64::max)
+    };
+    for (option, unsaid, most) in [
+        ("--memory", asked.unit_unsaid, most(|row| row.memory)),
+        ("--swap", asked.swap_unit_unsaid, most(|row| row.swap)),
+    ] {
+        if unsaid && most > 0.0 && most < SURE {
+            return Err(format!(
+                "the unit of {option} isn't known: its values are {most} at most, and may be KiB or MiB; write it into the query: `QUERY * 1024` \
+                 for KiB, `QUERY * 1048576` for MiB, `QUERY * 1` for bytes"
+            ));
+        }
     }
     let mut header = vec!["time", asked.memory.as_str()];
     let rate =

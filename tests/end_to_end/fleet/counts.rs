@@ -52,6 +52,8 @@ fn a_unit_that_nothing_says_is_asked_about() {
     let ended = fleet(&bench, &server.url, &["--memory", "rss"]);
     assert_eq!(ended.code, Some(1), "{}", ended.story());
     assert!(ended.stdout.contains("the unit of --memory isn't known"), "{}", ended.story());
+    let swap = fleet(&bench, &server.url, &["--memory", "rss_kib", "--swap", "rss"]);
+    assert!(swap.code == Some(1) && swap.stdout.contains("the unit of --swap isn't known"), "{}", swap.story());
     let ended = fleet(&bench, &server.url, &["--memory", "rss_kib"]);
     assert_eq!(ended.code, Some(10), "{}", ended.story());
 }

@@ -26,6 +26,7 @@ fn unit_b() -> Mapping {
     Mapping { memory_unit: Some(1), ..Mapping::default() }
 }
 
+// After the documentation: not recorded. InfluxDB, "Line protocol reference"; Telegraf's plugin `procstat`; logfmt as Go's `log/slog` writes it.
 #[test]
 fn pairs_of_names_and_values_are_rows() {
     let iso = |i: u64| format!("2026-01-01T{:02}:{:02}:00Z", i / 60, i % 60);
@@ -60,6 +61,8 @@ fn pairs_of_names_and_values_are_rows() {
     assert!(error(&wrong).starts_with("line 91: expected a line as InfluxDB has it"), "{}", error(&wrong));
 }
 
+// After the documentation of each: not recorded. VictoriaMetrics, "How to export data in JSON line format"; Graphite, "The Render URL API";
+// Datadog, "Query timeseries points"; the text of a matrix in Prometheus' `promql.Matrix`, as `promtool query range` prints it.
 #[test]
 fn exports_of_servers_of_metrics_are_read() {
     let list = |of: &dyn Fn(u64) -> String| (0..90).map(of).collect::<Vec<_>>().join(",");
@@ -104,6 +107,7 @@ fn exports_of_servers_of_metrics_are_read() {
     }
 }
 
+// After the manuals of atop (PARSEABLE OUTPUT), nmon, free and k6 ("JSON output"): not recorded.
 #[test]
 fn what_is_not_read_is_refused_by_its_name() {
     for (text, told) in [
@@ -249,6 +253,18 @@ fn who_was_there_at_first_was_not_born_then() {
     let mut record = table.record;
     record.meta.budgets = usual_budgets(&record);
     assert_eq!(verdict::judge(&record).outcome, Outcome::Clean);
+    // Nor was who is seen late, and began before.
+    let mut text = "timestamp,pid,start,rss_kib\n".to_owned();
+    for i in 0..60u64 {
+        for (pid, start, seen) in [(7, BEGIN - 500, 0), (8, BEGIN - 400, 20), (9, BEGIN + 1200, 20)] {
+            if i >= seen {
+                text.push_str(&format!("{},{pid},{start},{}\n", BEGIN + 60 * i, 50_000 + i * 7919 % 41));
+            }
+        }
+    }
+    let before: Vec<u32> =
+        read_text(&text).record.meta.understood.unwrap().there_before.iter().map(|worker| worker.pid).collect();
+    assert_eq!(before, [7, 8]);
 }
 
 #[test]
