@@ -6,7 +6,7 @@ use super::analyze::together;
 use super::budget::{self, RecordedBudget};
 use super::output::{Answer, Inconclusive, colours, exit_code, folded};
 use super::problem::{Done, Problem};
-use super::recorded::{put_budgets, with_usual_budgets};
+use super::recorded::{CountedOf, put_budgets, with_usual_budgets};
 use crate::config::{self, Span};
 use crate::fleet::{Group, Joined, PRESETS, Preset, Quantity, Query, Range, written};
 use crate::http;
@@ -14,7 +14,7 @@ use crate::model::{Resource, RunRecord, format_bytes, format_seconds};
 use crate::prometheus::{Asking, Gathered, Server};
 use crate::report::{FleetReport, FleetSeries, place};
 use crate::table::prometheus::Labels;
-use crate::table::{Asked, Table, memory_kind, memory_unit};
+use crate::table::{Asked, RequestsOf, Table, memory_kind, memory_unit};
 use crate::verdict::{self, ExitCode};
 use base64::Engine;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -50,6 +50,9 @@ pub struct Arguments {
     /// Query for requests served so far, a counter: growth is per request then.
     #[arg(long, value_name = "QUERY")]
     requests: Option<String>,
+    /// Whose requests these are, of series that are judged together: each one's own, or those of the whole pool.
+    #[arg(long, value_enum, value_name = "WHOSE")]
+    requests_of: Option<CountedOf>,
     /// Query for when the process began, in Unix time: another start is another life.
     #[arg(long, value_name = "QUERY")]
     start: Option<String>,
@@ -306,6 +309,9 @@ fn asking<'a>(arguments: &Arguments, server: &'a Server, range: Range) -> Result
         let names = PRESETS.map(|preset| preset.name).join(", ");
         return Err(format!("say what memory is: --memory QUERY, or --preset with one of {names}"));
     }
+    if let Some((quantity, why)) = queries.iter().find_map(|(quantity, query)| Some((quantity, query.is_still()?))) {
+        return Err(format!("{} '{}' {why}", quantity.option(), queries[quantity].text()));
+    }
     if let Some((one, other)) = same(&queries) {
         return Err(format!(
             "{} and {} ask for the same: expected another query for each",
@@ -328,6 +334,8 @@ fn asking<'a>(arguments: &Arguments, server: &'a Server, range: Range) -> Result
     }
     let text = |quantity: Quantity| queries.get(&quantity).map(|query| query.text().to_owned());
     let unit = |quantity: Quantity| queries.get(&quantity).and_then(Query::metric).and_then(memory_unit);
+    let unsaid =
+        |quantity: Quantity| unit(quantity).is_none() && queries.get(&quantity).is_some_and(|q| !q.says_unit());
     let kind = match (&arguments.memory, preset) {
         (None, Some(preset)) => preset.kind,
         _ => memory_kind(queries.get(&Quantity::Memory).and_then(Query::metric).unwrap_or_default()),
@@ -336,9 +344,12 @@ fn asking<'a>(arguments: &Arguments, server: &'a Server, range: Range) -> Result
         memory: text(Quantity::Memory).unwrap_or_default(),
         kind,
         memory_unit: unit(Quantity::Memory),
+        unit_unsaid: arguments.memory.is_some() && unsaid(Quantity::Memory),
         swap: text(Quantity::Swap),
         swap_unit: unit(Quantity::Swap),
+        swap_unit_unsaid: arguments.swap.is_some() && unsaid(Quantity::Swap),
         requests: text(Quantity::Requests),
+        requests_of: arguments.requests_of.map(RequestsOf::from),
         start: text(Quantity::Start),
     };
     Ok(Asking {

@@ -5,10 +5,11 @@ use super::problem::Problem;
 use crate::config::{self, Span};
 use crate::model::{self, Bytes, Event, EventKind, RunRecord, format_seconds};
 use crate::store::{self, ReadError};
-use crate::table::{self, Decimal, Mapping, RequestsAre, Table, usual_budgets};
+use crate::table::{self, Decimal, Mapping, RequestsAre, RequestsOf, Table, usual_budgets};
 use crate::verdict::ExitCode;
 use flate2::bufread::MultiGzDecoder;
-use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::io::{self, BufRead, Read};
@@ -18,6 +19,11 @@ use std::rc::Rc;
 /// What a file begins with that gzip or zstd compressed.
 const GZIP: &[u8] = b"\x1f\x8b";
 const ZSTD: &[u8] = b"\x28\xb5\x2f\xfd";
+
+/// Whether it begins with a frame of zstd that other programs use for themselves, as `pzstd` does.
+fn is_skippable(begin: &[u8]) -> bool {
+    begin.len() >= 4 && begin[0] & 0xf0 == 0x50 && begin[1..4] == *b"\x2a\x4d\x18"
+}
 
 /// How it is read, and what is allowed of it.
 #[derive(Debug, clap::Args)]
@@ -140,6 +146,9 @@ struct Columns {
     /// What the column of requests counts: `running` those served so far, `interval` those since the row before.
     #[arg(long, value_enum, value_name = "WHAT")]
     requests_are: Option<Counted>,
+    /// Whose requests it counts: those that the `worker` of the row served, or those of the whole `pool`.
+    #[arg(long, value_enum, value_name = "WHOSE")]
+    requests_of: Option<CountedOf>,
     /// Reads only rows whose column has this value; may be given again.
     #[arg(long = "where", value_name = "COLUMN=VALUE", value_parser = filter)]
     filters: Vec<(String, String)>,
@@ -155,6 +164,34 @@ enum DecimalMark {
 enum Counted {
     Running,
     Interval,
+}
+
+/// Whose requests are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum CountedOf {
+    /// Those that the worker served.
+    Worker,
+    /// Those that all workers served together.
+    Pool,
+}
+
+impl CountedOf {
+    /// As it is written on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            CountedOf::Worker => "worker",
+            CountedOf::Pool => "pool",
+        }
+    }
+}
+
+impl From<CountedOf> for RequestsOf {
+    fn from(of: CountedOf) -> Self {
+        match of {
+            CountedOf::Worker => RequestsOf::Worker,
+            CountedOf::Pool => RequestsOf::Pool,
+        }
+    }
 }
 
 impl Columns {
@@ -181,6 +218,7 @@ impl Columns {
                 Counted::Running => RequestsAre::Running,
                 Counted::Interval => RequestsAre::Interval,
             }),
+            requests_of: self.requests_of.map(RequestsOf::from),
             filters: self.filters.clone(),
         }
     }
@@ -262,8 +300,8 @@ fn open(input: &Path) -> Result<(Box<dyn Read>, CutOff), String> {
     let cut_off = CutOff::default();
     let file: Box<dyn Read> = if begin.starts_with(GZIP) {
         Box::new(Gzip { decoder: MultiGzDecoder::new(file), cut_off: CutOff::clone(&cut_off) })
-    } else if begin.starts_with(ZSTD) {
-        Box::new(Zstd { frame: None, rest: Some(AtEnd { inner: file, reached: false }) })
+    } else if begin.starts_with(ZSTD) || is_skippable(begin) {
+        Box::new(Zstd::new(file))
     } else {
         Box::new(file)
     };
@@ -291,11 +329,36 @@ impl<R: BufRead> Read for Gzip<R> {
     }
 }
 
-/// What zstd compressed, frame by frame: one after the other, as `zstd` appends them.
+/// What zstd compressed, frame by frame: one after the other, as `zstd` appends them, and between them what other programs put there, as
+/// `pzstd` does.
 struct Zstd<R: Read> {
-    frame: Option<StreamingDecoder<AtEnd<R>, FrameDecoder>>,
-    /// What comes after the last frame.
-    rest: Option<AtEnd<R>>,
+    decoder: FrameDecoder,
+    rest: AtEnd<R>,
+    /// Whether there is a frame that the decoder has begun.
+    within: bool,
+}
+
+impl<R: BufRead> Zstd<R> {
+    fn new(inner: R) -> Self {
+        Zstd { decoder: FrameDecoder::new(), rest: AtEnd { inner, reached: false }, within: false }
+    }
+
+    /// Begins the next frame that has something; false at the end.
+    fn begin(&mut self) -> io::Result<bool> {
+        while !self.rest.inner.fill_buf()?.is_empty() {
+            match self.decoder.init(&mut self.rest) {
+                Ok(()) => return Ok(true),
+                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                    let passed = io::copy(&mut self.rest.by_ref().take(u64::from(length)), &mut io::sink())?;
+                    if passed < u64::from(length) {
+                        return Err(broken(true));
+                    }
+                }
+                Err(_) => return Err(broken(self.rest.reached)),
+            }
+        }
+        Ok(false)
+    }
 }
 
 /// A reader that knows whether more was asked of it than there is.
@@ -323,21 +386,23 @@ fn broken(cut_off: bool) -> io::Error {
 
 impl<R: BufRead> Read for Zstd<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            if let Some(frame) = &mut self.frame {
-                let read = frame.read(buffer);
-                let read = read.map_err(|_| broken(frame.get_ref().reached))?;
-                if read > 0 || buffer.is_empty() {
-                    return Ok(read);
-                }
-            }
-            self.rest = self.frame.take().map(StreamingDecoder::into_inner).or(self.rest.take());
-            let Some(mut rest) = self.rest.take() else { return Ok(0) };
-            if rest.inner.fill_buf()?.is_empty() {
+        while !buffer.is_empty() {
+            if !self.within && !self.begin()? {
                 return Ok(0);
             }
-            self.frame = Some(StreamingDecoder::new(rest).map_err(|_| broken(false))?);
+            self.within = true;
+            while self.decoder.can_collect() < buffer.len() && !self.decoder.is_finished() {
+                let more = BlockDecodingStrategy::UptoBytes(buffer.len() - self.decoder.can_collect());
+                let decoded = self.decoder.decode_blocks(&mut self.rest, more);
+                decoded.map_err(|_| broken(self.rest.reached))?;
+            }
+            let read = self.decoder.read(buffer)?;
+            if read > 0 {
+                return Ok(read);
+            }
+            self.within = false;
         }
+        Ok(0)
     }
 }
 

@@ -70,7 +70,19 @@ impl Server {
     /// If the server can't be asked, or can't answer.
     pub fn query_range(&self, query: &str, range: &Range) -> Result<Vec<Series>, String> {
         let [start, end, step] = [range.start, range.end(), range.step].map(moment);
-        self.matrix("query_range", &[("query", query), ("start", &start), ("end", &end), ("step", &step)], query)
+        let fields = [("query", query), ("start", start.as_str()), ("end", &end), ("step", &step)];
+        let series = self.matrix("query_range", &fields, query)?;
+        // A server may round the moments to its own.
+        let (from, to) = (range.start - 1.5 * range.step, range.end() + 1.5 * range.step);
+        let mut times = series.iter().flat_map(|one| &one.values).map(|point| point.t);
+        match times.find(|t| !(from..=to).contains(t)) {
+            None => Ok(series),
+            Some(t) => Err(format!(
+                "{}: it was asked for the time from {start} to {end}, and answered for {t}: a cache or a proxy before it may answer for another \
+                 question",
+                self.name()
+            )),
+        }
     }
 
     /// The readings of a selector with a length of time behind it, up to now, at their own times.

@@ -5,10 +5,10 @@ use super::silent::{Silence, without_memory};
 use crate::fleet::{Batch, Group, Joined, Member, Quantity, Query, Range, Recent, batches, join, written};
 use crate::model::{RunRecord, Sample};
 use crate::table::prometheus::{Labels, Point};
-use crate::table::{Asked, Readings, SeriesRow, Table, of_series};
+use crate::table::{Asked, Readings, RequestsOf, SeriesRow, Table, of_series};
 use crate::thread::no_thread;
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -325,10 +325,14 @@ impl Asking<'_> {
             if readings.is_empty() {
                 continue;
             }
+            // One count that goes with several workers is no own of each.
+            let counts: Vec<usize> = group.members.iter().filter_map(|one| one.of(Quantity::Requests)).collect();
+            let is_shared = counts.iter().collect::<BTreeSet<_>>().len() < counts.len();
             let has = |quantity: Quantity| group.members.iter().any(|member| member.of(quantity).is_some());
             let asked = Asked {
                 swap: self.asked.swap.clone().filter(|_| has(Quantity::Swap)),
                 requests: self.asked.requests.clone().filter(|_| has(Quantity::Requests)),
+                requests_of: if is_shared { Some(RequestsOf::Pool) } else { self.asked.requests_of },
                 start: self.asked.start.clone().filter(|_| has(Quantity::Start)),
                 ..self.asked.clone()
             };

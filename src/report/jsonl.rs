@@ -45,7 +45,13 @@ pub fn series_schema() -> serde_json::Value {
 
 /// Why a verdict is what it is, in a sentence.
 pub fn reason(record: &RunRecord, verdict: &Verdict) -> String {
-    verdict.deciding().map_or_else(|| words::headline(record, verdict).to_string(), words::reason)
+    let first_line = || {
+        let line = words::headline(record, verdict);
+        // Whose it is, and that it is open, stands beside.
+        let why = line.rest.strip_prefix(": ").filter(|_| line.word == super::text::outcome_word(verdict.outcome));
+        why.map_or_else(|| line.to_string(), |why| why.trim_end_matches('.').to_owned())
+    };
+    verdict.deciding().map_or_else(first_line, words::reason)
 }
 
 fn render(line: &impl Serialize) -> String {

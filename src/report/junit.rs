@@ -31,7 +31,13 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
     for finding in &verdict.findings {
         let mut suite = TestSuite::new(format!("workers: {}", finding.resource));
         for (number, worker) in finding.workers.iter().enumerate() {
-            suite.add_test_case(worker_case(&name, finding, number + 1, worker, known.as_deref()));
+            let pid = worker.worker.map(|worker| worker.pid);
+            let called = pid.and_then(|pid| record.meta.understood.as_ref()?.called.get(&pid));
+            let who = match called {
+                Some(called) => format!("{called} ({})", text::worker_name(worker.worker)),
+                None => text::worker_name(worker.worker),
+            };
+            suite.add_test_case(worker_case(&name, finding, number + 1, (worker, &who), known.as_deref()));
         }
         if !finding.workers.is_empty() {
             report.add_test_suite(suite);
@@ -70,9 +76,14 @@ fn verdict_case(run: &str, record: &RunRecord, verdict: &Verdict) -> TestCase {
 }
 
 /// A worker, known by its number: PIDs change from run to run, and a CI compares by names.
-fn worker_case(run: &str, finding: &Finding, number: usize, worker: &WorkerFinding, known: Option<&str>) -> TestCase {
+fn worker_case(
+    run: &str,
+    finding: &Finding,
+    number: usize,
+    (worker, who): (&WorkerFinding, &str),
+    known: Option<&str>,
+) -> TestCase {
     let growth = worker.growth.as_ref().map(|g| text::growth(finding.resource, finding.axis, g));
-    let who = text::worker_name(worker.worker);
     let status = match (worker.set_aside, worker.leaks) {
         (_, true) => {
             let leak = format!("{who}: {}, allowed {}", growth.unwrap_or_default(), text::budget(finding));

@@ -50,7 +50,8 @@ pub(super) struct UnderstoodPart {
 
 #[derive(Serialize, JsonSchema)]
 struct TakenPart {
-    /// The quantity: `time`, `memory`, `swap`, `requests`, `workers`, `descriptors`, `threads`, `load`, `rows` or `numbers`.
+    /// The quantity: `time`, `memory`, `swap`, `shared`, `beside`, `requests`, `workers`, `program`, `descriptors`, `threads`,
+    /// `load`, `rows` or `numbers`.
     what: String,
     /// The column or columns that it was read from; empty if it is in none.
     column: String,

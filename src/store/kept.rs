@@ -3,6 +3,7 @@
 use super::{Folder, WriteError, hold};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::io::{self, Read};
 use std::marker::PhantomData;
 use std::os::fd::OwnedFd;
@@ -51,7 +52,16 @@ struct Document<T> {
     format: String,
     /// What it depends on: with other queries or budgets, it would be wrong.
     asked: String,
+    /// What its content comes to: a digit that was damaged is still a digit.
+    #[serde(default)]
+    sum: String,
     content: T,
+}
+
+/// What a content comes to (FNV-1a), as it is read: digits that a number loses on the way are lost each time.
+fn sum(content: &Value) -> String {
+    let add = |sum: u64, byte: u8| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    format!("{:016x}", content.to_string().bytes().fold(0xcbf2_9ce4_8422_2325, add))
 }
 
 /// What tells a document of ours, before the rest of it is read.
@@ -104,12 +114,15 @@ impl<T: Serialize + DeserializeOwned> Kept<T> {
         if head.format.as_deref() != Some(FORMAT) {
             return Err(foreign(format!("found something else (its format isn't `{FORMAT}`)")));
         }
-        let document: Document<T> = serde_json::from_slice(&bytes).map_err(torn)?;
+        let document: Document<Value> = serde_json::from_slice(&bytes).map_err(torn)?;
         if document.asked != self.asked {
             let what = format!("then it was asked for `{}`, now for `{}`", document.asked, self.asked);
             return Err(KeptError::Other { path: path.to_owned(), what });
         }
-        Ok(Some(document.content))
+        if sum(&document.content) != document.sum {
+            return Err(foreign("found one that was changed since it was written (its sum is another)".to_owned()));
+        }
+        serde_json::from_value(document.content).map(Some).map_err(torn)
     }
 
     /// Keeps this in the place of what was there.
@@ -117,7 +130,10 @@ impl<T: Serialize + DeserializeOwned> Kept<T> {
     /// # Errors
     /// If it can't be written; what was there stays.
     pub fn write(&self, content: &T) -> Result<(), WriteError> {
-        self.folder.write_document(NAME, &Document { format: FORMAT.to_owned(), asked: self.asked.clone(), content })
+        let read = serde_json::to_vec(content).and_then(|text| serde_json::from_slice(&text));
+        let sum = sum(&read.unwrap_or_default());
+        self.folder
+            .write_document(NAME, &Document { format: FORMAT.to_owned(), asked: self.asked.clone(), sum, content })
     }
 }
 
@@ -152,7 +168,11 @@ mod tests {
         for (text, told) in [
             ("", "cut off after 0 bytes"),
             ("{\"format\":\"seepage fleet watch 1\",\"asked\":\"q\",\"content\":[1,", "cut off"),
-            ("{\"format\":\"seepage fleet watch 1\",\"asked\":\"q\",\"content\":\"x\"}", "something else"),
+            ("{\"format\":\"seepage fleet watch 1\",\"asked\":\"q\",\"content\":\"x\"}", "was changed since"),
+            (
+                "{\"format\":\"seepage fleet watch 1\",\"asked\":\"q\",\"content\":[1,2]}",
+                "was changed since it was written",
+            ),
             ("{\"a\":1}", "its format isn't"),
             ("[1]", "something else"),
             ("hello", "something else"),
@@ -161,6 +181,30 @@ mod tests {
             let error = open(home.path(), "q").unwrap_err().to_string();
             assert!(error.contains(told) && error.contains("move it away"), "{text}: {error}");
             assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn a_damaged_digit_is_found() {
+        let home = tempfile::tempdir().unwrap();
+        let (kept, _) = Kept::<Vec<f64>>::open(home.path(), "q".to_owned()).unwrap();
+        let content = vec![1234.5, 0.1 + 0.2, 1e300, 7.0];
+        kept.write(&content).unwrap();
+        drop(kept);
+        let file = home.path().join(NAME);
+        let whole = std::fs::read(&file).unwrap();
+        let read = || Kept::<Vec<f64>>::open(home.path(), "q".to_owned()).map(|(_, read)| read);
+        assert_eq!(read().unwrap(), Some(content));
+        let begin = whole.windows(9).position(|part| part == b"\"content\"").unwrap();
+        for place in (begin..whole.len()).filter(|place| whole[*place].is_ascii_digit()) {
+            let mut damaged = whole.clone();
+            damaged[place] = b'0' + (whole[place] - b'0' + 1) % 10;
+            std::fs::write(&file, &damaged).unwrap();
+            // The last digits may stand for the same number.
+            match read() {
+                Err(error) => assert!(error.to_string().contains("move it away"), "{error}"),
+                Ok(same) => assert_eq!(same.unwrap(), vec![1234.5, 0.1 + 0.2, 1e300, 7.0], "{place}"),
+            }
         }
     }
 }

@@ -113,7 +113,7 @@ fn columns_are_mapped() {
     let mut text = "when;heap;served;slot\n".to_owned();
     for (t, requests, kib) in readings(300, 500) {
         writeln!(text, "{},5;{};{requests};a", t, kib).unwrap();
-        writeln!(text, "{},5;{};{};b", t, 20_000, requests + 3).unwrap();
+        writeln!(text, "{},5;{};{};b", t, 20_000, requests + 1_000_000).unwrap();
     }
     bench.write("x.csv", &text);
     let map = ["x.csv", "--time", "when", "--memory", "Heap", "--requests", "served", "--worker", "slot"];
@@ -325,6 +325,13 @@ fn what_zstd_compressed_is_read_frame_by_frame() {
     let packed = [pack(first), pack(second)].concat();
     std::fs::write(bench.path().join("x.csv.zst"), &packed).unwrap();
     assert_eq!(judged(&bench, &["x.csv.zst"])["verdict"], "leak");
+    // What `pzstd` puts before each frame is its own.
+    let aside = [&b"\x50\x2a\x4d\x18\x04\0\0\0abcd"[..], b"\x5f\x2a\x4d\x18\0\0\0\0"].concat();
+    let asides = [&aside[..], &pack(first), &aside, &pack(second), &aside].concat();
+    std::fs::write(bench.path().join("asides.csv.zst"), &asides).unwrap();
+    assert_eq!(judged(&bench, &["asides.csv.zst"])["verdict"], "leak");
+    std::fs::write(bench.path().join("aside.csv.zst"), &asides[..asides.len() - 10]).unwrap();
+    assert!(judged(&bench, &["aside.csv.zst"])["error"].as_str().is_some_and(|error| error.contains("is cut off")));
     std::fs::write(bench.path().join("cut.csv.zst"), &packed[..packed.len() - 20]).unwrap();
     let cut = judged(&bench, &["cut.csv.zst"]);
     assert_eq!(

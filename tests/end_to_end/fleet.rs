@@ -1,5 +1,6 @@
 //! `seepage fleet` on a stand-in for Prometheus, as a user calls it: what is judged, and what becomes of bad servers.
 
+mod counts;
 mod files;
 mod proxy;
 mod real;

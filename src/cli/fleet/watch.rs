@@ -140,10 +140,11 @@ pub fn watch(arguments: &Arguments, every: Duration) -> Done {
 
 /// What the state depends on: what is known of a series holds for this alone.
 fn asked(arguments: &Arguments) -> String {
-    let Arguments { preset, memory, swap, requests, start, by, since, step, budget, .. } = arguments;
+    let Arguments { preset, memory, swap, requests, requests_of, start, by, since, step, budget, .. } = arguments;
     let queries = [("--memory", memory), ("--swap", swap), ("--requests", requests), ("--start", start)];
     let mut words: Vec<String> = preset.iter().map(|preset| format!("--preset {}", preset.name)).collect();
     words.extend(queries.iter().filter_map(|(option, query)| Some(format!("{option} '{}'", query.as_ref()?))));
+    words.extend(requests_of.iter().map(|of| format!("--requests-of {}", of.name())));
     if !by.is_empty() {
         words.push(format!("--by {}", by.join(",")));
     }

@@ -35,6 +35,43 @@ impl Query {
         self.selector.as_ref().map(|(name, _)| name.as_str()).filter(|name| !name.is_empty())
     }
 
+    /// Why its values are no course of anything: they are of one moment, or are written in it. `None` if neither is to be seen.
+    pub fn is_still(&self) -> Option<&'static str> {
+        let plain = self.plain();
+        if plain.contains('@') {
+            return Some("is of one moment, by its `@`: leave it out, and say with --since from when on");
+        }
+        let compact: String = plain.chars().filter(|c| !c.is_whitespace()).collect();
+        let inner = compact.strip_prefix("vector(").and_then(|rest| rest.strip_suffix(')')).unwrap_or(&compact);
+        let is_written = inner.parse::<f64>().is_ok() || inner == "time()";
+        is_written.then_some("has no metric in it, and the same value for all: expected what was measured")
+    }
+
+    /// Whether it says in which unit its values are: by a name that ends in one, or by what it counts them up to.
+    pub fn says_unit(&self) -> bool {
+        let plain = self.plain();
+        plain.contains("bytes") || plain.contains(['*', '/'])
+    }
+
+    /// The query without what stands in quotes and in braces.
+    fn plain(&self) -> String {
+        let (mut out, mut quote, mut braces, mut escaped) = (String::new(), None, 0u32, false);
+        for c in self.text.chars() {
+            match (quote, c) {
+                (Some(_), _) if escaped => escaped = false,
+                (Some(_), '\\') => escaped = true,
+                (Some(open), _) if c == open => quote = None,
+                (Some(_), _) => {}
+                (None, '"' | '\'' | '`') => quote = Some(c),
+                (None, '{') => braces += 1,
+                (None, '}') => braces = braces.saturating_sub(1),
+                (None, _) if braces == 0 => out.push(c),
+                (None, _) => {}
+            }
+        }
+        out
+    }
+
     /// The query for those of its series whose `label` has one of these values; without a value, for those that lack it.
     ///
     /// A selector gets one more matcher, so that the server reads no more than it answers. Of an expression, whose labels may be of

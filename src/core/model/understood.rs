@@ -1,6 +1,8 @@
 //! What of a table that another tool wrote was taken as what, and what it leaves open.
 
+use super::WorkerId;
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How a table was understood.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -14,6 +16,12 @@ pub struct Understood {
     /// The column that holds more of a process than the one that is judged, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wider: Option<Wider>,
+    /// Names of the workers that have no PID, by the number that stands for it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub called: BTreeMap<u32, String>,
+    /// Workers that were there before the first reading: what they were born with isn't known.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub there_before: BTreeSet<WorkerId>,
     /// What keeps a pass from being earned.
     pub doubts: Vec<TableDoubt>,
 }

@@ -27,7 +27,9 @@ pub(super) enum Form {
     Age,
 }
 
-/// Days of Excel between its beginning and 1970, and what years around ours are in them.
+/// Days since 1970 of the years from 2020 to 2035.
+const SINCE_1970: std::ops::Range<f64> = 18_262.0..24_000.0;
+/// Days since 1899, as Excel counts them, of the years from 1982 to 2064.
 const EXCEL: std::ops::Range<f64> = 30_000.0..60_000.0;
 /// Days since 1858 (modified Julian days) of the years from 2023 to 2100; those before are as many as Excel's.
 const MODIFIED: std::ops::Range<f64> = 60_000.0..88_100.0;
@@ -343,9 +345,15 @@ pub(super) fn unit(times: &[f64], named: Option<f64>, wall: bool) -> Result<(f64
              or days)"
         ));
     }
-    for (range, how) in [(&EXCEL, "Excel's days"), (&MODIFIED, "modified Julian days"), (&JULIAN, "Julian days")] {
+    for (range, how) in [
+        (&SINCE_1970, "days since 1970"),
+        (&EXCEL, "Excel's days"),
+        (&MODIFIED, "modified Julian days"),
+        (&JULIAN, "Julian days"),
+    ] {
         let step = typical_step(times);
-        if !within(range, 1.0) || step <= 0.0 || step >= 0.5 {
+        // Days one after the other are told as a rule; a count of seconds that begins so late, and goes on by less than one, is rare.
+        if !within(range, 1.0) || step <= 0.0 || step > 1.0 || step >= 0.5 && !wall {
             continue;
         }
         let whole = times.iter().all(|t| ((t * DAY) - (t * DAY).round()).abs() < 0.05);

@@ -5,13 +5,14 @@ use super::columns::Columns;
 use super::counts::{self, Counts};
 use super::course::{Course, Order};
 use super::rounding::{Rounding, Written};
-use super::{Mapping, Table, lives, shown, told};
+use super::whose::RequestsOf;
+use super::{Mapping, Table, lives, names, programs, shown, told};
 use crate::model::{
     Census, Counting, CountingSource, Host, LoadSample, MOST_READINGS, Reading, RunMeta, RunRecord, RunStatus, Sample,
     Target, Thinner, WorkerId,
 };
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// Incarnations in one table.
 const MOST_WORKERS: usize = 100_000;
@@ -44,6 +45,8 @@ pub(super) struct Row<'a> {
     pub load: Option<f64>,
     pub worker: Option<Cow<'a, [u8]>>,
     pub pid: Option<u32>,
+    /// What the process runs.
+    pub command: Option<&'a [u8]>,
     pub start: Option<u64>,
     /// Of all that isn't read: it changes where anything does.
     pub pulse: u64,
@@ -70,6 +73,8 @@ pub(super) struct Raw {
     pub load: Option<f64>,
     pub pulse: u64,
     pub life: u64,
+    /// What the process runs, as it is told and the program alone.
+    pub command: Option<[u64; 2]>,
 }
 
 impl Raw {
@@ -171,6 +176,9 @@ impl Collector {
         self.columns = columns.clone();
         self.header = header.iter().map(|name| shown(name)).collect();
         self.mapping = mapping.clone();
+        if names::is_own(header) {
+            self.mapping.requests_of.get_or_insert(RequestsOf::Worker);
+        }
     }
 
     /// Says how times and numbers were read.
@@ -208,6 +216,8 @@ impl Collector {
             self.rounding.take(written);
         }
         let key = self.key(reading)?;
+        // A name that isn't needed to tell processes apart is that of the program.
+        let also_named = reading.worker.as_deref().filter(|_| reading.start.is_some() && reading.pid.is_some());
         let raw = Raw {
             key,
             order: self.rows,
@@ -222,6 +232,7 @@ impl Collector {
             load: reading.load,
             pulse: reading.pulse,
             life: reading.life,
+            command: reading.command.or(also_named).and_then(programs::of),
         };
         self.thinner.push(&mut self.raws, raw);
         Ok(())
@@ -277,9 +288,10 @@ impl Collector {
         for course in &mut courses {
             order = order.max(course.arrange(clock.absolute));
             course.begin_lives();
+            programs::begin(course);
         }
         self.check_times(&courses)?;
-        let counts = counts::settle(&mut courses, self.mapping.requests_are, !thinned.is_empty())?;
+        let counts = counts::settle(&mut courses, &self.mapping, !thinned.is_empty())?;
         let known = |key: Key| key.start.is_some() || key.pid.is_some_and(|pid| pid > 1);
         let dead = courses.iter_mut().map(Course::leave_out_zeros).sum();
         courses.retain(|course| !course.raws.is_empty());
@@ -312,9 +324,10 @@ impl Collector {
             }
         }
         lives::keep_worst(&mut doubts);
-        let understood = told::understood(&self, &clock, &counts, &courses, doubts);
+        let mut understood = told::understood(&self, &clock, &counts, &courses, doubts);
         let notes = told::notes(&self, order, dead, restarts, thinned);
         let samples = self.samples(&courses, &counts)?;
+        understood.there_before = there_before(&samples, &courses, clock.absolute);
         Ok(self.table(name, samples, &courses, &counts, (understood, notes)))
     }
 
@@ -398,10 +411,13 @@ impl Collector {
         let counting = Counting {
             source: if counted { CountingSource::Table } else { CountingSource::None },
             per_worker: counted && counts.pool.is_none(),
-            worth: if counts.pool.is_some() {
-                "every worker has the same count at each time: it is taken as the pool's, and shared out evenly".into()
-            } else {
-                String::new()
+            worth: match (&counts.pool, self.mapping.requests_of) {
+                (None, _) => String::new(),
+                (Some(_), None) => {
+                    "every worker has the same count at each time: it is taken as the pool's, and shared out evenly"
+                        .into()
+                }
+                (Some(_), Some(_)) => "the count is said to be the pool's: it is shared out evenly".into(),
             },
         };
         let begun = RunMeta::begun(name.into(), (String::new(), name.into()), host, Target::default(), counting);
@@ -412,6 +428,19 @@ impl Collector {
     fn step(&self) -> u64 {
         self.rounding.step().max(PAGE)
     }
+}
+
+/// Workers that were there before the first reading of all: those of its moment, and those whose start, as Unix time, is before it.
+fn there_before(samples: &[Sample], courses: &[Course], absolute: bool) -> BTreeSet<WorkerId> {
+    let longest = courses.iter().max_by_key(|course| course.raws.len());
+    let times: Vec<f64> = longest.into_iter().flat_map(|course| &course.raws).map(|raw| raw.t).collect();
+    let first = samples.first().map_or(0.0, |sample| sample.t);
+    let (start, step) = (first, 1.5 * clock::typical_step(&times));
+    // In seconds, or in milliseconds as dates are kept.
+    let seconds = |birth: u64| if birth > 100_000_000_000 { birth as f64 / 1e3 } else { birth as f64 };
+    let before = |birth: u64| absolute && (9e8..start).contains(&seconds(birth));
+    let there = samples.iter().filter(|sample| sample.t <= first + step || before(sample.worker.birth()));
+    there.map(|sample| sample.worker).collect()
 }
 
 /// The course of the load.

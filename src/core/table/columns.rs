@@ -2,8 +2,8 @@
 
 use super::clock::{Clock, Form, unit};
 use super::names::{
-    BESIDE_CPU_TIME, DESCRIPTORS, KINDS, LOAD, MEANT, MEMORY_UNITS, PID, REQUESTS, SHARED, SINCE_A_BEGINNING, START,
-    SWAP, THREADS, TIME, TIME_UNITS, UNIT, WORKER, is_share, may_be_swap, normal, split,
+    BESIDE_CPU_TIME, COMMAND, DESCRIPTORS, KINDS, LOAD, MEANT, MEMORY_UNITS, PID, REQUESTS, SHARED, SINCE_A_BEGINNING,
+    START, SWAP, THREADS, TIME, TIME_UNITS, UNIT, WORKER, is_share, may_be_swap, normal, split,
 };
 use super::values::{Numbers, is_missing, size};
 use super::{Mapping, host, metrics, shown};
@@ -27,6 +27,8 @@ pub(super) struct Columns {
     /// Columns whose values together name a worker.
     pub workers: Vec<usize>,
     pub pid: Option<usize>,
+    /// What the process runs, where there is a PID that may be another program's.
+    pub command: Option<usize>,
     pub start: Option<usize>,
     pub descriptors: Option<usize>,
     pub threads: Option<usize>,
@@ -116,6 +118,7 @@ impl Columns {
         };
         (columns.memory, columns.kind) = names.memory(&columns)?;
         names.each_once(&columns)?;
+        names.no_rate(&columns)?;
         if columns.memory.is_empty() && columns.descriptors.is_none() && columns.threads.is_none() {
             let is_share = |plain: &String| is_share(plain) && plain.contains("mem");
             if let Some(share) = names.plain.iter().position(is_share) {
@@ -124,6 +127,7 @@ impl Columns {
             columns.memory = names.one_for_each_worker(&columns)?;
         }
         let one = columns.memory.len() == 1;
+        columns.command = columns.pid.and_then(|_| names.all(COMMAND).first().copied()).filter(|i| !columns.uses(*i));
         columns.shared = names.with_values(SHARED).filter(|_| one).map(|(i, unit)| names.unit(i, unit)).transpose()?;
         columns.wider = names.wider(&columns)?;
         columns.units = names.units().filter(|_| !columns.memory.is_empty());
@@ -139,6 +143,14 @@ impl Columns {
         } else {
             return Ok(columns);
         };
+        if let Some((option, index)) = names.took_clock().filter(|_| columns.time.is_none()) {
+            return Err(format!(
+                "no column is known to hold {lacks}: `{}`, which may be the clock, is taken by --{option}; give --{option} another, or the \
+                 clock with --time; found: {}",
+                shown(&names.header[index]),
+                names.list()
+            ));
+        }
         Err(format!(
             "no column is known to hold {lacks}; found: {}; recognised: {RECOGNISED}; map others with --time, \
              --requests, --memory and so on",
@@ -154,7 +166,8 @@ impl Columns {
 
     pub fn uses(&self, index: usize) -> bool {
         let time = self.time.iter().any(|time| time.index == index || time.date == Some(index));
-        let one = [self.units, self.requests, self.pid, self.start, self.descriptors, self.threads, self.load];
+        let one =
+            [self.units, self.requests, self.pid, self.command, self.start, self.descriptors, self.threads, self.load];
         time || one.contains(&Some(index))
             || self.sizes().any(|size| size.index == index)
             || self.workers.contains(&index)
@@ -194,6 +207,29 @@ impl Names<'_> {
         let identity = |index: &usize| [PID, START].iter().any(|known| known.contains(&self.plain[*index].as_str()));
         let workers = workers.filter_map(|name| self.mapped("", name).ok()).filter(|index| !identity(index));
         self.mapped = each.filter_map(|name| self.mapped("", name).ok()).chain(workers).collect();
+    }
+
+    /// The option that maps a column to something else whose name is a clock's.
+    fn took_clock(&self) -> Option<(&'static str, usize)> {
+        let m = self.mapping;
+        let options = [
+            ("requests", &m.requests),
+            ("memory", &m.memory),
+            ("swap", &m.swap),
+            ("worker", &m.worker),
+            ("pid", &m.pid),
+            ("fds", &m.descriptors),
+            ("threads", &m.threads),
+            ("load", &m.load),
+            ("start", &m.start),
+        ];
+        let is_clock = |index: &usize| {
+            let plain = self.plain[*index].as_str();
+            TIME.contains(&plain) || TIME.contains(&split(plain, &TIME_UNITS).0)
+        };
+        let given = options.into_iter().filter_map(|(option, name)| Some((option, name.as_deref()?)));
+        let mut columns = given.flat_map(|(option, list)| parts(list).map(move |name| (option, name)));
+        columns.find_map(|(option, name)| Some((option, self.mapped("", name).ok().filter(is_clock)?)))
     }
 
     /// Refuses a column that is to be two things.

@@ -1,8 +1,8 @@
 //! What a count of requests is: one that runs for each worker, one of each interval, or the whole pool's.
 
-use super::clock;
+use super::Mapping;
 use super::course::Course;
-use std::collections::HashMap;
+use super::whose::whose;
 
 /// What a column of requests holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,8 +21,6 @@ const OFTEN: usize = 5;
 const SHALLOW: usize = 3;
 /// Workers whose counts may stand in turn in a column.
 const IN_TURN: usize = 16;
-/// Times at which several workers have a count, from which on it can be told whose it is.
-const COMMON: usize = 10;
 
 /// How requests were counted.
 #[derive(Debug, Default)]
@@ -31,6 +29,8 @@ pub(super) struct Counts {
     pub summed: bool,
     /// Times, and requests that the pool served until then since the time before.
     pub pool: Option<Vec<(f64, u64)>>,
+    /// Whether no count is less than the one before.
+    pub never_falls: bool,
     counted: bool,
 }
 
@@ -42,7 +42,8 @@ impl Counts {
 }
 
 /// Finds out what the counts are, makes them running ones, and begins a life where one falls.
-pub(super) fn settle(courses: &mut [Course], asked: Option<RequestsAre>, thinned: bool) -> Result<Counts, String> {
+pub(super) fn settle(courses: &mut [Course], mapping: &Mapping, thinned: bool) -> Result<Counts, String> {
+    let asked = mapping.requests_are;
     let counted = courses.iter().flat_map(|course| &course.raws).any(|raw| raw.requests.is_some());
     if !counted {
         return Ok(Counts::default());
@@ -92,7 +93,7 @@ pub(super) fn settle(courses: &mut [Course], asked: Option<RequestsAre>, thinned
     for course in courses.iter_mut() {
         if summed { sum(course) } else { begin_where_it_falls(course) }
     }
-    Ok(Counts { summed, pool: pool(courses), counted })
+    Ok(Counts { summed, pool: whose(courses, mapping.requests_of, summed)?, never_falls: falls == 0, counted })
 }
 
 /// Whether each worker has one count, which isn't 0, in all its rows.
@@ -164,65 +165,4 @@ fn begin_where_it_falls(course: &mut Course) {
         last = raw.requests.or(last);
     }
     course.begins.extend(begins);
-}
-
-/// The pool's count, if it is what every worker has: at each time, all have the same.
-fn pool(courses: &[Course]) -> Option<Vec<(f64, u64)>> {
-    if courses.len() < 2 {
-        return None;
-    }
-    // Time, count, how many have one, and whether all have the same.
-    let mut at: HashMap<u64, (f64, u64, usize, bool)> = HashMap::new();
-    for raw in courses.iter().flat_map(|course| &course.raws) {
-        let Some(count) = raw.requests else { continue };
-        let (_, first, several, same) = at.entry(raw.t.to_bits()).or_insert((raw.t, count, 0, true));
-        *several += 1;
-        *same &= *first == count;
-    }
-    let common = at.values().filter(|(_, _, several, _)| *several > 1);
-    let alike = common.clone().filter(|(_, _, _, same)| *same);
-    let (mut common, mut alike) = (common.count(), alike.count());
-    if common < COMMON {
-        (common, alike) = close_by(courses);
-    }
-    let mut counts: Vec<(f64, u64)> = at.values().map(|(t, count, _, _)| (*t, *count)).collect();
-    counts.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let rises = counts.windows(2).filter(|pair| pair[1].1 > pair[0].1).count();
-    if common < COMMON || alike * 20 < common * 19 || rises < COMMON / 2 {
-        return None;
-    }
-    let mut last = counts.first()?.1;
-    let since = counts.into_iter().map(|(t, count)| {
-        // After a fall it has begun anew.
-        let sent = if count < last { count } else { count - last };
-        last = count;
-        (t, sent)
-    });
-    Some(since.collect())
-}
-
-/// Of readings that have one of another worker close by, how many there are, and how many have its count: for tools that read
-/// one worker after the other.
-fn close_by(courses: &[Course]) -> (usize, usize) {
-    let points = |course: &Course| -> Vec<(f64, u64)> {
-        course.raws.iter().filter_map(|raw| Some((raw.t, raw.requests?))).collect()
-    };
-    let all: Vec<Vec<(f64, u64)>> = courses.iter().map(points).collect();
-    let Some(longest) = all.iter().max_by_key(|points| points.len()) else { return (0, 0) };
-    let times: Vec<f64> = longest.iter().map(|point| point.0).collect();
-    let near = 0.25 * clock::typical_step(&times);
-    let (mut common, mut alike) = (0, 0);
-    for points in all.iter().filter(|points| !std::ptr::eq(*points, longest)) {
-        for (t, count) in points {
-            let after = times.partition_point(|time| time < t);
-            let beside =
-                [after.checked_sub(1), Some(after)].into_iter().flatten().filter_map(|place| longest.get(place));
-            let mut beside = beside.filter(|(time, _)| (time - t).abs() <= near).peekable();
-            if beside.peek().is_some() {
-                common += 1;
-                alike += usize::from(beside.any(|(_, other)| other == count));
-            }
-        }
-    }
-    (common, alike)
 }

@@ -70,6 +70,11 @@ impl Begin {
         None
     }
 
+    /// Whether the names stand in a comment.
+    pub fn is_commented(&self) -> bool {
+        self.commented
+    }
+
     /// Checks that the line of names has names.
     ///
     /// # Errors

@@ -1,14 +1,13 @@
-//! JSON: one object a row, line by line or in an array, and what Prometheus answers to `query_range`.
+//! JSON: one object a row, line by line or in an array, and documents of servers of metrics.
 
-use super::clock::Clock;
 use super::collect::Collector;
+use super::exports::{self, Kind, kind};
+use super::foreign;
 use super::fuse::Fuse;
 use super::metrics::Points;
-use super::prometheus::{Matrix, NAME, Point};
 use super::records::{self, MOST_NAMES, Pairs, Source};
 use super::sheet::End;
-use super::{Mapping, TableError, shown};
-use serde::Deserialize;
+use super::{Mapping, TableError};
 use serde_json::Value;
 use std::io::Read;
 
@@ -34,6 +33,7 @@ pub(super) fn read(input: impl Read, mapping: &Mapping, collector: &mut Collecto
         None => return Err(TableError::whole("it has no rows")),
     };
     let rest = values.inspect(move |_| allowance.set(LONGEST));
+    foreign::refuse_json(&first)?;
     match kind(&first) {
         Kind::Rows => {
             let all = std::iter::once(Ok(first)).chain(rest).flat_map(|value| match value {
@@ -50,90 +50,15 @@ pub(super) fn read(input: impl Read, mapping: &Mapping, collector: &mut Collecto
                 if kind(&document) != of {
                     return Err(TableError::whole(format!("document {place}: expected an answer like the first")));
                 }
-                match of {
-                    Kind::CloudWatch => cloudwatch(&document, mapping, &mut points)?,
-                    _ => answer(&document, mapping, &mut points)?,
-                }
+                exports::add(of, &document, mapping, &mut points)?;
             }
             points.read(mapping, collector)
         }
     }
 }
 
-/// What a document is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// An object that is a row, or a list of these.
-    Rows,
-    /// An answer of Prometheus.
-    Prometheus,
-    /// An answer of CloudWatch.
-    CloudWatch,
-}
-
-fn kind(document: &Value) -> Kind {
-    let Value::Object(map) = document else { return Kind::Rows };
-    if map.contains_key("errorType") || document.pointer("/data/resultType").is_some() {
-        Kind::Prometheus
-    } else if map.contains_key("MetricDataResults") || map.contains_key("Datapoints") {
-        Kind::CloudWatch
-    } else {
-        Kind::Rows
-    }
-}
-
 fn wrong(error: &serde_json::Error) -> TableError {
     TableError::at(error.line() as u64, format!("expected JSON, one object a row: {error}"))
-}
-
-/// Adds the points of an answer of Prometheus.
-fn answer(document: &Value, mapping: &Mapping, points: &mut Points) -> Result<(), TableError> {
-    if let Some(error) = document.get("error").and_then(Value::as_str) {
-        return Err(TableError::whole(format!("it is an error of Prometheus: {}", shown(error.as_bytes()))));
-    }
-    if document.pointer("/data/resultType").and_then(Value::as_str) != Some("matrix") {
-        return Err(TableError::whole(
-            "expected Prometheus' answer to `query_range`, whose `resultType` is `matrix`: one moment alone shows no growth",
-        ));
-    }
-    let matrix = document.get("data").map_or_else(|| Matrix::deserialize(&Value::Null), Matrix::deserialize);
-    let matrix = matrix.map_err(|error| TableError::whole(format!("a series of Prometheus: {error}")))?;
-    for series in matrix.result {
-        let labels: Vec<(String, String)> = series.metric.into_iter().collect();
-        for Point { t, value } in series.values {
-            points.add(&labels, t, &value.to_string(), mapping).map_err(TableError::whole)?;
-        }
-    }
-    Ok(())
-}
-
-/// Adds the points of an answer of CloudWatch, to `get-metric-data` or `get-metric-statistics`: a label is a metric.
-fn cloudwatch(document: &Value, mapping: &Mapping, points: &mut Points) -> Result<(), TableError> {
-    let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-    let label = |value: &Value| value.get("Label").and_then(Value::as_str).unwrap_or("value").to_owned();
-    let mut add = |metric: String, time: &Value, value: &Value, unit: &str| {
-        let read = time.as_f64().or_else(|| Clock::default().read(time.as_str()?.as_bytes()).ok());
-        let (Some(t), Some(value)) = (read, value.as_f64()) else {
-            return Err(TableError::whole(format!("`{}`: expected times and numbers", shown(metric.as_bytes()))));
-        };
-        points.add(&[(NAME.to_owned(), metric)], t, &format!("{value}{unit}"), mapping).map_err(TableError::whole)
-    };
-    for result in list(document, "MetricDataResults") {
-        for (time, value) in list(&result, "Timestamps").iter().zip(&list(&result, "Values")) {
-            add(label(&result), time, value, "")?;
-        }
-    }
-    for point in list(document, "Datapoints") {
-        let time = point.get("Timestamp").unwrap_or(&Value::Null);
-        let unit = if point.get("Unit").and_then(Value::as_str) == Some("Bytes") { " B" } else { "" };
-        // Of several statistics, each is one more that could be the memory.
-        for (statistic, value) in point.as_object().into_iter().flatten().filter(|(_, value)| value.is_number()) {
-            let metric =
-                if statistic == "Average" { label(document) } else { format!("{} {statistic}", label(document)) };
-            add(metric, time, value, unit)?;
-        }
-    }
-    Ok(())
 }
 
 /// Objects as rows.

@@ -1,9 +1,11 @@
 //! Points of named metrics with labels: as Prometheus answers them, and as metrics are written in text with their times.
 
 use super::collect::Collector;
+use super::filters::Others;
 use super::lines::Lines;
 use super::names::is_known;
 use super::prometheus::NAME;
+use super::shared;
 use super::sheet::{self, Sheet};
 use super::{Mapping, TableError, shown};
 use csv::ByteRecord;
@@ -18,13 +20,15 @@ const MOST_METRICS: usize = 100;
 /// Points of several metrics, which become columns: a row has those of one set of labels at one time.
 #[derive(Debug, Default)]
 pub(super) struct Points {
-    metrics: Vec<String>,
-    labels: Vec<BTreeMap<String, String>>,
+    pub(super) metrics: Vec<String>,
+    pub(super) labels: Vec<BTreeMap<String, String>>,
     places: HashMap<BTreeMap<String, String>, usize>,
-    rows: Vec<(usize, f64, Vec<String>)>,
+    pub(super) rows: Vec<(usize, f64, Vec<String>)>,
     /// The row of each set of labels and time.
     at: HashMap<(usize, u64), usize>,
     left_out: u64,
+    /// Values of the labels that filters are for, of what was left out.
+    others: Others,
     /// Points of metrics that there are too many of, and whose names say nothing.
     unread: u64,
 }
@@ -38,6 +42,9 @@ impl Points {
         let has = |(name, value): &(String, String)| labels.iter().any(|(n, v)| n == name && v == value);
         if !mapping.filters.iter().all(has) {
             self.left_out += 1;
+            for (name, _) in &mapping.filters {
+                self.others.saw(name, labels.iter().find(|(label, _)| label == name).map(|(_, v)| v.as_bytes()));
+            }
             return Ok(());
         }
         let name = labels.iter().find(|(name, _)| name == NAME).map_or("value", |(_, name)| name.as_str());
@@ -92,20 +99,27 @@ impl Points {
         if !keep.contains(&true) {
             return;
         }
-        let mut kept = Vec::new();
-        let mut places = Vec::new();
+        self.rows.retain(|row| keep[row.0]);
+        self.keep_labels();
+    }
+
+    /// Leaves out labels that no row has.
+    pub(super) fn keep_labels(&mut self) {
+        let mut keep = vec![false; self.labels.len()];
+        self.rows.iter().for_each(|row| keep[row.0] = true);
+        let (mut kept, mut places) = (Vec::new(), Vec::new());
         for (labels, keep) in std::mem::take(&mut self.labels).into_iter().zip(&keep) {
             places.push(kept.len());
             kept.extend(keep.then_some(labels));
         }
         self.labels = kept;
-        self.rows.retain(|row| keep[row.0]);
         self.rows.iter_mut().for_each(|row| row.0 = places[row.0]);
     }
 
     /// Reads the points as a sheet.
     pub fn read(mut self, mapping: &Mapping, collector: &mut Collector) -> Result<(), TableError> {
         self.leave_out_unwanted(mapping);
+        shared::hand_out(&mut self, mapping).map_err(TableError::whole)?;
         if self.unread > 0 {
             collector.remark(format!(
                 "it has more than {MOST_METRICS} metrics: {} points of others, whose names aren't known, were not read",
@@ -113,9 +127,10 @@ impl Points {
             ));
         }
         if self.rows.is_empty() {
-            let what =
-                if self.left_out > 0 { "no series has the labels that --where asks for" } else { "it has no points" };
-            return Err(TableError::whole(what));
+            return Err(TableError::whole(match self.left_out {
+                0 => "it has no points".to_owned(),
+                _ => self.others.told(&mapping.filters, "series"),
+            }));
         }
         let first = &self.labels[0];
         let differs = |name: &String| self.labels.iter().any(|labels| labels.get(name) != first.get(name));
@@ -167,16 +182,42 @@ fn is_wanted(metric: &str, mapping: &Mapping) -> bool {
 
 /// Whether a line is one of metrics in text: `name{label="value"} 1 1767225600`.
 pub(super) fn is_point(line: &[u8], commented: bool) -> bool {
-    (commented || line.contains(&b'{')) && point(line).is_some()
+    (commented || line.contains(&b'{')) && point(line).is_some() || head(line).is_some()
+}
+
+/// The labels of a line as `promtool query` prints them above values, and what comes behind the arrow: `name{label="value"} =>`.
+fn head(line: &[u8]) -> Option<(Vec<(String, String)>, &str)> {
+    let (labels, rest) = series(std::str::from_utf8(line).ok()?)?;
+    Some((labels, rest.trim_start().strip_prefix("=>")?.trim()))
+}
+
+/// A value and its time as `promtool query` prints them: `1024 @[1767225600]`.
+fn at(line: &str) -> Option<(&str, f64)> {
+    let (value, time) = line.split_once(" @[")?;
+    value.parse::<f64>().ok()?;
+    Some((value, time.strip_suffix(']')?.parse::<f64>().ok().filter(|t| t.is_finite())?))
 }
 
 /// Reads metrics in text, each with its time.
 pub(super) fn read(input: impl Read, mapping: &Mapping, collector: &mut Collector) -> Result<(), TableError> {
     let mut points = Points::default();
     let mut lines = Lines::new(input);
+    // Whose the values below are, as `promtool query` prints them.
+    let mut above = Vec::new();
     while lines.advance()? {
         let (text, line) = (lines.text(), lines.number());
         if text.is_empty() || text.starts_with(b"#") {
+            continue;
+        }
+        let mut value = std::str::from_utf8(text).unwrap_or_default();
+        if let Some((labels, rest)) = text.windows(2).any(|two| two == b"=>").then(|| head(text)).flatten() {
+            (above, value) = (labels, rest);
+            if rest.is_empty() {
+                continue;
+            }
+        }
+        if let Some((value, t)) = at(value).filter(|_| !above.is_empty() && lines.ended()) {
+            points.add(&above, t, value, mapping).map_err(|what| TableError::at(line, what))?;
             continue;
         }
         if !lines.ended() {

@@ -19,6 +19,9 @@ mod course;
 mod days;
 mod delimited;
 mod encoding;
+mod exports;
+mod filters;
+mod foreign;
 mod fuse;
 mod gaps;
 mod host;
@@ -28,11 +31,14 @@ mod lives;
 mod metrics;
 mod mprof;
 mod names;
+mod pairs;
 mod proc_files;
+mod programs;
 pub mod prometheus;
 mod records;
 mod rounding;
 mod series;
+mod shared;
 mod sheet;
 mod sizeless;
 mod sizes;
@@ -40,6 +46,7 @@ mod timed;
 mod times;
 mod told;
 mod values;
+mod whose;
 mod wide;
 mod wider;
 mod zone;
@@ -53,6 +60,7 @@ pub use clock::{check_format, seconds_in};
 pub use counts::RequestsAre;
 pub use series::{Asked, Readings, SeriesRow, memory_kind, memory_unit, of_series};
 pub use values::Decimal;
+pub use whose::RequestsOf;
 
 /// How columns are mapped, where their names don't say it. Names are compared as [`read`] compares known ones.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -87,6 +95,8 @@ pub struct Mapping {
     pub decimal: Option<Decimal>,
     /// What the count of requests is.
     pub requests_are: Option<RequestsAre>,
+    /// Whose requests are counted.
+    pub requests_of: Option<RequestsOf>,
     /// Columns and what they have to hold, for a row to be read.
     pub filters: Vec<(String, String)>,
 }
@@ -212,6 +222,7 @@ fn read_text(mut input: impl Read, name: &str, mapping: &Mapping) -> Result<Tabl
     let first = head.split(|b| matches!(b, b'\n' | b'\r')).map(<[u8]>::trim_ascii).find(|l| !l.is_empty());
     let empty = || TableError::whole("it is empty: expected a line with the names of the columns, and rows");
     let Some(first) = first.map(<[u8]>::to_vec) else { return Err(empty()) };
+    foreign::refuse(&head)?;
     let begin = delimited::Begin::of(&head);
     let input = Cursor::new(head.clone()).chain(input);
     let mut collector = Collector::default();
@@ -239,6 +250,11 @@ fn read_text(mut input: impl Read, name: &str, mapping: &Mapping) -> Result<Tabl
         if metrics::is_point(&begin.first, begin.metrics) {
             metrics::read(input, mapping, &mut collector)?;
         } else {
+            if let Some(form) = pairs::form(&begin.first).filter(|_| !begin.is_commented()) {
+                let lines = pairs::PairLines::new(input, form, mapping);
+                records::read(lines, mapping, &mut collector)?;
+                return collector.finish(name).map_err(TableError::whole);
+            }
             begin.check()?;
             if begin.sees_ends() {
                 collector.sees_ends();

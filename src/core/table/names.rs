@@ -98,6 +98,20 @@ pub(super) const WORKER: &[&str] = &[
     "name",
 ];
 pub(super) const PID: &[&str] = &["pid", "process_id"];
+/// Names of what tells which program a process runs.
+pub(super) const COMMAND: &[&str] = &[
+    "command",
+    "cmd",
+    "comm",
+    "args",
+    "cmdline",
+    "command_line",
+    "program",
+    "exe",
+    "executable",
+    "image",
+    "process_name",
+];
 pub(super) const START: &[&str] = &["start", "start_time", "starttime", "process_start_time"];
 pub(super) const DESCRIPTORS: &[&str] =
     &["fds", "fd", "num_fds", "open_fds", "descriptors", "file_descriptors", "process_open_fds"];
@@ -182,6 +196,12 @@ pub(super) fn is_share(plain: &str) -> bool {
     plain.split('_').any(|word| WORDS.contains(&word))
 }
 
+/// Whether a column with this name has a rate, such as requests per minute, and no count.
+pub(super) fn is_rate(plain: &str) -> bool {
+    const WORDS: [&str; 10] = ["rate", "rps", "rpm", "rph", "qps", "qpm", "tps", "tpm", "throughput", "per"];
+    plain.split('_').any(|word| WORDS.contains(&word)) || ["_s", "_sec", "_min"].iter().any(|end| plain.ends_with(end))
+}
+
 /// Whether a column or metric with this name would be read.
 pub(super) fn is_known(name: &str) -> bool {
     let plain = normal(name);
@@ -189,6 +209,15 @@ pub(super) fn is_known(name: &str) -> bool {
     let lists = [REQUESTS, SWAP, SHARED, START, DESCRIPTORS, THREADS, LOAD];
     let kinds = KINDS.iter().map(|(_, names)| *names);
     lists.into_iter().chain(kinds).any(|names| names.contains(&plain.as_str()) || names.contains(&base))
+}
+
+/// What seepage's own readings have together, whose counts are each worker's.
+const OWN: [&str; 10] =
+    ["elapsed_s", "requests", "anon_kib", "swap_kib", "file_kib", "shmem_kib", "fds", "threads", "pid", "start"];
+
+/// Whether columns are those that seepage writes.
+pub(super) fn is_own(header: &[Vec<u8>]) -> bool {
+    header.iter().map(Vec::as_slice).eq(OWN.iter().map(|name| name.as_bytes()))
 }
 
 /// Tools that measure a load and its answers, with columns that tell each.

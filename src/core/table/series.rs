@@ -5,12 +5,15 @@ use super::collect::{Collector, Row};
 use super::columns::{Columns, Size, TimeColumn};
 use super::gaps::{self, Gaps};
 use super::names::{KINDS, MEMORY_UNITS, normal, split};
-use super::{Mapping, RequestsAre, Table, sizes};
+use super::{Mapping, RequestsAre, RequestsOf, Table, sizes};
 use crate::model::MemoryKind;
 use std::borrow::Cow;
 
 /// Starts of a process that are this many seconds apart are one: what they are computed from is set right now and then.
 const SAME_START: f64 = 2.0;
+
+/// What is more, in whatever unit is thought of, is in bytes: so many KiB are more memory than machines have.
+const SURE: f64 = 32.0 * 1024.0 * 1024.0;
 
 /// What each quantity was asked for by, to be told; `None` if it wasn't.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -19,6 +22,8 @@ pub struct Asked {
     pub memory: String,
     /// Bytes in its unit, where its name says that it isn't bytes.
     pub memory_unit: Option<u64>,
+    /// Whether nothing in the query says the unit of its values.
+    pub unit_unsaid: bool,
     /// What that is the memory of.
     pub kind: MemoryKind,
     /// The query for swapped memory.
@@ -27,6 +32,10 @@ pub struct Asked {
     pub swap_unit: Option<u64>,
     /// The query for requests, a running count.
     pub requests: Option<String>,
+    /// Whether nothing in that query says the unit of its values.
+    pub swap_unit_unsaid: bool,
+    /// Whose requests they are; `None` if that is to be found out.
+    pub requests_of: Option<RequestsOf>,
     /// The query for when the process began.
     pub start: Option<String>,
 }
@@ -95,7 +104,31 @@ pub fn of_series(name: &str, asked: &Asked, series: &[Readings], (gap, until): (
             "{wrong}: if they are of another unit, say so in the query, such as `QUERY * 1048576` for MiB"
         ));
     }
+    let most = |of: fn(&SeriesRow) -> f64| {
+        let values = series.iter().flat_map(|one| &one.rows).map(of).filter(|value| is_size(*value));
+        values.fold(0.0, f64::max)
+    };
+    for (option, unsaid, most) in [
+        ("--memory", asked.unit_unsaid, most(|row| row.memory)),
+        ("--swap", asked.swap_unit_unsaid, most(|row| row.swap)),
+    ] {
+        if unsaid && most > 0.0 && most < SURE {
+            return Err(format!(
+                "the unit of {option} isn't known: its values are {most} at most, and may be KiB or MiB; write it into the query: `QUERY * 1024` \
+                 for KiB, `QUERY * 1048576` for MiB, `QUERY * 1` for bytes"
+            ));
+        }
+    }
     let mut header = vec!["time", asked.memory.as_str()];
+    let rate =
+        series.iter().flat_map(|one| &one.rows).find(|row| row.requests.is_finite() && row.requests.fract() != 0.0);
+    if let Some(row) = rate.filter(|_| asked.requests.is_some()) {
+        return Err(format!(
+            "--requests: expected a counter, whose values are whole, found {}: a rate or a mean doesn't say what was served; give the \
+             counter itself, or leave --requests out",
+            row.requests
+        ));
+    }
     let counted = asked.requests.clone().filter(|_| series.iter().any(counts));
     let [swap, requests, start] = [&asked.swap, &counted, &asked.start].map(|query| {
         header.push(query.as_deref()?);
@@ -118,7 +151,11 @@ pub fn of_series(name: &str, asked: &Asked, series: &[Readings], (gap, until): (
     };
     let header: Vec<Vec<u8>> = header.iter().map(|name| name.as_bytes().to_vec()).collect();
     let mut collector = Collector::default();
-    let mapping = Mapping { requests_are: counted.is_some().then_some(RequestsAre::Running), ..Mapping::default() };
+    let mapping = Mapping {
+        requests_are: counted.is_some().then_some(RequestsAre::Running),
+        requests_of: asked.requests_of.filter(|_| counted.is_some()),
+        ..Mapping::default()
+    };
     collector.has(&columns, &header, &mapping);
     if counted.is_none() && asked.requests.is_some() {
         collector.remark("the count of requests never changes: growth is judged by the hour".into());

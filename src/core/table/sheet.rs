@@ -4,6 +4,7 @@
 use super::clock::Clock;
 use super::collect::{Collector, Row};
 use super::columns::{Columns, Size, TimeColumn};
+use super::filters::Others;
 use super::rounding::Written;
 use super::values::{Numbers, is_missing, size};
 use super::{Mapping, TableError, shown};
@@ -95,6 +96,7 @@ pub(super) fn read(
             _ => Clock::new(mapping.time_format.clone()),
         },
         own_unit: None,
+        others: Others::default(),
     };
     let mut first = first.into_iter();
     // The last row is held back: it may be torn off.
@@ -128,6 +130,11 @@ pub(super) fn read(
     if let End::Torn(line) = sheet.rows.end() {
         collector.torn(line);
     }
+    if collector.rows == 0 && count > 0 && !columns.filters.is_empty() {
+        let name = |index: usize| String::from_utf8_lossy(&sheet.header[index]).into_owned();
+        let asked = columns.filters.iter().map(|(i, value)| (name(*i), String::from_utf8_lossy(value).into_owned()));
+        return Err(TableError::whole(fields.others.told(&asked.collect::<Vec<_>>(), "row")));
+    }
     let grouped = fields.numbers.settled().map_err(TableError::whole)?;
     if mapping.decimal.is_some() && !fields.numbers.decided {
         collector.remark("--decimal had no effect: no number has a point or a comma that may be either".into());
@@ -144,6 +151,8 @@ struct Fields<'a> {
     clock: Clock,
     /// A size with a unit of its own, as it was written.
     own_unit: Option<String>,
+    /// What rows have that are left out.
+    others: Others,
 }
 
 impl Fields<'_> {
@@ -159,6 +168,9 @@ impl Fields<'_> {
         }
         let field = |index: usize| row.get(index).unwrap_or_default().trim_ascii();
         if c.filters.iter().any(|(index, value)| field(*index) != value) {
+            for (index, _) in c.filters.iter().filter(|_| collector.rows == 0) {
+                self.others.saw(&String::from_utf8_lossy(&self.header[*index]), Some(field(*index)));
+            }
             return Ok(());
         }
         let count = |fields: &mut Self, index: Option<usize>| {
@@ -168,7 +180,7 @@ impl Fields<'_> {
         let pid = pid.map(|pid| u32::try_from(pid).map_err(|_| format!("`{pid}` is no process ID"))).transpose()?;
         let mut reading = Row {
             t: self.time(row)?,
-            requests: count(self, c.requests)?.map(|(count, _)| count),
+            requests: self.requests(row)?,
             swap: self.whole(row, c.swap)?.map(|(swap, _)| swap),
             shared: self.whole(row, c.shared)?.map(|(shared, _)| shared),
             wider: self.whole(row, c.wider.map(|(size, _)| size))?.map(|(wider, _)| wider),
@@ -181,6 +193,7 @@ impl Fields<'_> {
                 _ => Some(Cow::Owned(c.workers.iter().map(|one| field(*one)).collect::<Vec<_>>().join(&b'/'))),
             },
             pid,
+            command: c.command.map(field),
             start: self.start(row)?,
             pulse: c
                 .unused
@@ -237,6 +250,21 @@ impl Fields<'_> {
         }
         let start = Clock::new(None).read(text).map_err(|_| self.wrong(index, text, "when the process began"))?;
         Ok(Some((start.max(0.0) * 1e3).round() as u64))
+    }
+
+    /// The count of requests, which is whole: with a fraction, it is a rate or a mean, and of no use for what was served.
+    fn requests(&mut self, row: &ByteRecord) -> Result<Option<u64>, String> {
+        let Some(index) = self.columns.requests else { return Ok(None) };
+        let (number, count) = (self.number(row, Some(index)), self.whole(row, Some(Size { index, unit: Some(1) }))?);
+        if number.is_ok_and(|number| number.is_some_and(|number| number.fract() != 0.0)) {
+            let (name, text) = (shown(&self.header[index]), row.get(index).unwrap_or_default().trim_ascii());
+            return Err(format!(
+                "column `{name}`: expected a count of requests, which is whole, found `{}`: a rate or a mean doesn't say what was served; \
+                 give the requests served so far, or --load '{name}' for growth by the hour",
+                shown(text)
+            ));
+        }
+        Ok(count.map(|(count, _)| count))
     }
 
     /// A count, or a size in bytes, and how it was written.
@@ -324,7 +352,7 @@ impl Fields<'_> {
 }
 
 /// Goes on with a hash (FNV-1a).
-fn hash(sum: u64, text: &[u8]) -> u64 {
+pub(super) fn hash(sum: u64, text: &[u8]) -> u64 {
     text.iter()
         .chain(b"\n")
         .fold(sum ^ 0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))

@@ -1,7 +1,7 @@
-//! Columns that are taken for memory by mistake: they are refused by name, with what to record in their place.
+//! Columns that are taken for memory or for counts by mistake: they are refused by name, with what to record in their place.
 
-use super::columns::Names;
-use super::names::{KINDS, MEMORY_UNITS, load_test};
+use super::columns::{Columns, Names};
+use super::names::{KINDS, MEMORY_UNITS, is_rate, load_test};
 use super::shown;
 
 impl Names<'_> {
@@ -27,6 +27,19 @@ impl Names<'_> {
         Err("it is of /proc/PID/statm, which counts pages: record VmRSS and RssAnon of /proc/PID/status, or multiply by `getconf PAGESIZE` into a \
              column `rss_bytes`"
             .into())
+    }
+
+    /// Refuses a rate as a count of requests: summed up, it is one only if it is for each of just the rows' intervals.
+    pub fn no_rate(&self, columns: &Columns) -> Result<(), String> {
+        let said = self.mapping.requests_are.is_some();
+        let rate = columns.requests.filter(|index| !said && is_rate(&self.plain[*index]));
+        rate.map_or(Ok(()), |index| {
+            let name = shown(&self.header[index]);
+            Err(format!(
+                "column `{name}` has requests in a unit of time, by its name, and no count of them: give the requests served so far, or \
+                 --load '{name}' for growth by the hour; if it counts those since the row before, --requests-are interval"
+            ))
+        })
     }
 
     /// Refuses a share as memory: of what, the table doesn't say.

@@ -3,9 +3,11 @@
 mod columns;
 mod dialects;
 mod exports;
+mod foreign;
 mod forms;
 mod meanings;
 mod mistakes;
+mod pools;
 mod recorded;
 mod unjudged;
 mod unread;
@@ -136,7 +138,7 @@ fn long_tables_are_thinned_for_each_worker_alike() {
     let mut text = "time,pid,requests,anon_kib\n".to_owned();
     let long = MOST_READINGS as u64 / 2 + 1000;
     for i in 0..long {
-        text.push_str(&format!("{i},7,{i},{}\n{i},8,{},9000\n", 9000 + i / 8, i + 5));
+        text.push_str(&format!("{i},7,{i},{}\n{i},8,{},9000\n", 9000 + i / 8, 3 * i));
     }
     let table = read_text(&text);
     assert!(table.record.samples.len() <= MOST_READINGS);
@@ -170,7 +172,7 @@ fn a_line_without_an_end_is_refused_in_every_form() {
 }
 
 /// Tables that are nearly right, as starting points for damage.
-const CORPUS: [&str; 16] = [
+const CORPUS: [&str; 21] = [
     "elapsed_s,requests,anon_kib,swap_kib,pid,start,fds,threads,load,worker\n0,1,2,3,4,5,6,7,8,w\n1,2,2,3,4,5,6,7,8,w\n",
     "\u{feff}time;rss_mb\r\n0,5;\"1,5\"\r\n1;NA\r\n",
     "# Elapsed time   CPU (%)     Real (MB)   Virtual (MB)\n 0.0 0.0 1.5 2.0\n 1.0 0.0 1.5 2.0\n",
@@ -186,6 +188,11 @@ const CORPUS: [&str; 16] = [
     "2026-01-01 00:00:00 VmRSS: 5 kB\n2026-01-01 00:00:01 VmRSS: 6 kB\n==> /proc/7/status <==\nName: x\nPid: 7\nVmRSS: 1 kB\n",
     "{__name__=\"rss_bytes\",a=\"b\"} 1e5 1767225600000\n{__name__=\"x\"} 2 1767225660000\n",
     "{\"MetricDataResults\": [{\"Label\": \"rss_kib\", \"Timestamps\": [1, \"2026-01-01T00:00:00Z\"], \"Values\": [5, 1e300]}]}",
+    "rss_bytes{a=\"b\"} =>\n1e5 @[1767225600]\n2 @[1767225660]\n",
+    "{\"metric\": {\"__name__\": \"rss_bytes\"}, \"values\": [1e5, null], \"timestamps\": [1767225600000, 1767225660000]}",
+    "[{\"target\": \"rss_bytes\", \"datapoints\": [[1e5, 1767225600], [null, 1767225660]]}]",
+    "ts=1767225600 rss_bytes=\"1e5\" pid=7 command=a\nts=1767225660, rss_bytes=2, pid=7 command=b\n",
+    "a,b=c\\ d memory_rss=1i,rss_kib=5,s=\"a, b\" 1767225600000000000\na memory_rss=2i 1767225660000000000\n",
     "sep=,\nTime,\"{__name__=\"\"rss_bytes\"\",a=\"\"b\"\"}\",rss_bytes{a=\"c\"}\n1,2,3\n2,3,\n",
 ];
 

@@ -6,6 +6,7 @@ use super::counts::Counts;
 use super::course::{Course, Order};
 use super::times::Told;
 use crate::model::{MemoryKind, TableDoubt, Taken, Understood, Wider};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What each quantity was read from, and what was left unused.
 pub(super) fn understood(
@@ -69,16 +70,26 @@ pub(super) fn understood(
     }
     if let Some(requests) = c.requests {
         let how = match (&counts.pool, counts.summed) {
+            (Some(_), summed) if collector.mapping.requests_of.is_some() => match summed {
+                false => "a running count of the pool, shared out evenly",
+                true => "a count of the pool for each interval: summed up, and shared out evenly",
+            },
             (Some(_), false) => "a running count, the same on every worker: the pool's, shared out evenly",
             (Some(_), true) => {
                 "a count for each interval, the same on every worker: summed up as the pool's, shared out evenly"
             }
             (None, true) => "a count for each interval, which is summed up",
+            (None, false) if collector.mapping.requests_are.is_none() && counts.never_falls => {
+                "a running count of each worker, as it never falls"
+            }
             (None, false) => "a running count of each worker",
         };
         take("requests", name(requests), how.into());
     }
     let whose: Vec<usize> = c.workers.iter().copied().chain(c.pid).chain(c.start).collect();
+    let without_pid = courses.iter().filter(|course| course.key.pid.is_none());
+    let names: BTreeMap<u32, String> =
+        without_pid.filter_map(|course| Some((course.key.worker? + 1, collector.whose(course.key)))).collect();
     let lives: usize = courses.iter().map(|course| course.lives().count()).sum();
     let number = match (courses.len(), lives) {
         (1, 1) if c.kind == MemoryKind::Host => "the whole machine, as one process".into(),
@@ -88,7 +99,10 @@ pub(super) fn understood(
         (workers, lives) if workers == lives => format!("{workers} workers"),
         (workers, lives) => format!("{workers} workers in {lives} lives"),
     };
-    take("workers", joined(&whose), format!("{number}{}", called(collector, courses)));
+    take("workers", joined(&whose), format!("{number}{}", called(&names)));
+    if let Some(command) = c.command {
+        take("program", name(command), "another one under the same PID is another life".into());
+    }
     for (what, index) in [("descriptors", c.descriptors), ("threads", c.threads), ("load", c.load)] {
         if let Some(index) = index {
             take(what, name(index), String::new());
@@ -101,21 +115,19 @@ pub(super) fn understood(
         take("numbers", String::new(), grouped.clone());
     }
     let wider = c.wider.map(|(wider, kind)| Wider { column: name(wider.index), kind });
-    Understood { taken, unused: c.unused.iter().map(|index| name(*index)).collect(), kind: c.kind, wider, doubts }
+    let unused = c.unused.iter().map(|index| name(*index)).collect();
+    Understood { taken, unused, kind: c.kind, wider, called: names, there_before: BTreeSet::new(), doubts }
 }
 
-/// What stands for the names of workers that have no PID.
-fn called(collector: &Collector, courses: &[Course]) -> String {
+/// What stands for the names of workers that have no PID, as it is told.
+fn called(names: &BTreeMap<u32, String>) -> String {
     const MOST: usize = 12;
-    let named = courses.iter().filter(|course| course.key.pid.is_none()).filter_map(|course| {
-        let place = course.key.worker?;
-        Some(format!("PID {} is {}", place + 1, collector.whose(course.key)))
-    });
-    let named: Vec<String> = named.take(MOST + 1).collect();
-    match named.len() {
+    let named = names.iter().take(MOST).map(|(number, name)| format!("PID {number} is {name}"));
+    let named: Vec<String> = named.collect();
+    match names.len() {
         0 => String::new(),
         few if few <= MOST => format!("; below, {}", named.join(", ")),
-        _ => format!("; below, {} and so on", named[..MOST].join(", ")),
+        _ => format!("; below, {} and so on", named.join(", ")),
     }
 }
 
@@ -175,6 +187,9 @@ pub(super) fn notes(
     }
     if collector.mapping.requests_are.is_some() && c.requests.is_none() {
         note("--requests-are had no effect: no column is known to hold requests".into());
+    }
+    if collector.mapping.requests_of.is_some() && c.requests.is_none() {
+        note("--requests-of had no effect: no column is known to hold requests".into());
     }
     if collector.timeless > 0 {
         note(format!("{} rows without a time were left out", collector.timeless));

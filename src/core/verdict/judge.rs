@@ -21,10 +21,11 @@ use super::rule::step_down::{Candidate, step_down};
 use super::rule::{pages, steps, youth};
 use super::sites::{Workers, call_sites, remainders};
 use super::target::{account, births, brief, counts, whole};
-use super::{ExitCode, Finding, LeakClass, Outcome, Verdict, series, settle_levels};
+use super::{ExitCode, Finding, LeakClass, Outcome, Verdict, WorkerFinding, series, settle_levels};
 use crate::model::{Axis, CountingSource, EventKind, ExitCause, Failure, Resource, RunRecord, RunStatus, Sample};
 use crate::thresholds::pages::LEAST;
 use crate::thresholds::scale::MOST;
+use std::collections::BTreeSet;
 
 /// Judges a run: every resource with a budget, and every gate.
 pub fn judge(record: &RunRecord) -> Verdict {
@@ -62,6 +63,7 @@ pub fn judge(record: &RunRecord) -> Verdict {
     let claims = claims(record, &findings, &gates, &failures, outcome, doubts.first());
     let mut notes: Vec<Note> = doubts.into_iter().map(Note::Doubt).collect();
     notes.extend(readings.into_iter().map(Note::Readings));
+    notes.extend(leaking(record, &findings));
     notes.extend(notes_on(record, &failures));
     if record.meta.has_failed() {
         // Nor is there to say how the rest of it was measured.
@@ -264,6 +266,19 @@ fn near_rlimit(record: &RunRecord) -> Option<LimitHit> {
         record.meta.target.memory_limit.filter(|_| record.meta.target.limited_by.as_deref() == Some("rlimit"))?;
     let largest = record.samples.iter().filter_map(Sample::anon_and_swap).max()?;
     (largest as f64 >= MOST.get() * limit as f64).then_some(LimitHit { limit, kills: 1 })
+}
+
+/// Who leaks of a table's workers, those that grow most first.
+fn leaking(record: &RunRecord, findings: &[Finding]) -> Option<Note> {
+    let table = record.meta.understood.as_ref()?;
+    let leaks = findings.iter().filter(|finding| finding.outcome == Outcome::Leak);
+    let mut workers: Vec<&WorkerFinding> = leaks.flat_map(|finding| &finding.workers).filter(|one| one.leaks).collect();
+    workers.sort_by(|a, b| (b.last - b.first).total_cmp(&(a.last - a.first)));
+    let mut seen = BTreeSet::new();
+    let pids =
+        workers.into_iter().filter_map(|one| one.worker).map(|worker| worker.pid).filter(|pid| seen.insert(*pid));
+    let names: Vec<(u32, Option<String>)> = pids.map(|pid| (pid, table.called.get(&pid).cloned())).collect();
+    (!names.is_empty()).then_some(Note::Leaking(names))
 }
 
 fn notes_on(record: &RunRecord, failures: &Failures) -> Vec<Note> {

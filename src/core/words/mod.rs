@@ -31,7 +31,7 @@ pub use evidence::{because, facts, found, model, part_name};
 pub use gates::{GateWords, Quantity, gate, quantile};
 pub use headline::{Headline, headline};
 pub use kinds::{axis_name, bounds, budget, class_name, gate_word, growth, narrow, outcome_word};
-pub use notes::{beside, notes, reading};
+pub use notes::{beside, leaking, notes, reading};
 pub use plain::{GLUE, capital, clip, counted, glued, is_direction, plain, thousands};
 pub use reasons::{reason, set_aside, settle, too_short};
 

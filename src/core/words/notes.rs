@@ -7,6 +7,8 @@ use crate::verdict::{Claim, Finding, LastLook, NoiseCause, Note, Open, Outcome, 
 
 /// Workers whose sizes are told.
 const NAMED: usize = 4;
+/// Workers of a table that are listed by their names.
+const LISTED: usize = 1000;
 
 /// All that is said below the first lines, a sentence each: who keeps memory, what recycling would do, what would settle what
 /// is open, and the notes.
@@ -15,6 +17,22 @@ pub fn beside(verdict: &Verdict) -> Vec<String> {
     let said = leaks().filter_map(sizes).chain(leaks().filter_map(forecast::recycling));
     let said = said.chain(settling(verdict)).chain(notes(verdict)).map(|note| capital(&note));
     sites::lines(verdict).iter().map(|line| capital(line)).chain(said).collect()
+}
+
+/// Who leaks, where the first lines don't name them all.
+pub fn leaking(workers: &[(u32, Option<String>)]) -> Option<String> {
+    if workers.len() <= NAMED && workers.iter().all(|(_, name)| name.is_none()) {
+        return None;
+    }
+    let name = |(pid, name): &(u32, Option<String>)| match name {
+        Some(name) => format!("{name} (PID {pid})"),
+        None => format!("PID {pid}"),
+    };
+    let mut names: Vec<String> = workers.iter().take(LISTED).map(name).collect();
+    if workers.len() > LISTED {
+        names.push(format!("{} more", workers.len() - LISTED));
+    }
+    Some(format!("these leak: {}", names.join(", ")))
 }
 
 /// First and last sizes of the workers that leak, those that grew most first: `memory grew from 5.66 MiB to 10.4 MiB in PID 12`.
@@ -104,6 +122,7 @@ fn one(note: &Note, leaks: bool) -> Option<String> {
             "allocations were traced, but live sets were looked at too seldom to say who keeps memory".into()
         }
         Note::Readings(note) => reading(note),
+        Note::Leaking(workers) => leaking(workers)?,
         Note::Recorded(text) => text.clone(),
         Note::Unreadable(text) => format!("not readable: {text}"),
     })

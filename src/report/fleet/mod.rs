@@ -12,7 +12,7 @@ use super::trace;
 use super::write;
 use super::{ReportError, text};
 use crate::fleet::written;
-use crate::model::{Resource, RunRecord};
+use crate::model::{Per, Resource, RunRecord};
 use crate::table::prometheus::Labels;
 use crate::verdict::{Gate, GateKind, Note, Outcome, Verdict};
 use crate::words::fleet::Totals;
@@ -26,6 +26,9 @@ const LIVES: usize = 24;
 /// Readings below which a life says nothing, and the part of the time that is judged of which it has less: who is read seldom lives on.
 const FEW: usize = 10;
 const BRIEF: f64 = 0.1;
+/// Bytes that a brief life may grow by whatever is allowed, and readings from which on it shows growth that its later half is above the earlier.
+const LEAST: f64 = 65_536.0;
+const SOME: usize = 6;
 /// Notes that are told on a terminal and a page; all of them are in the lines.
 const NOTES: usize = 12;
 /// Series that are named with a note.
@@ -79,12 +82,19 @@ impl FleetSeries {
             };
             Some(sure / finding.budget.max(f64::MIN_POSITIVE))
         });
+        let mut growth = gate.map(words::gate).unwrap_or_default();
+        // All is of memory here, but for this.
+        if let Some(finding) =
+            finding.filter(|one| one.resource == Resource::Processes && !growth.measured.per.is_empty())
+        {
+            growth.measured.amount = format!("{} {}", growth.measured.amount, finding.resource);
+        }
         FleetSeries {
             labels: labels.clone(),
             outcome: Some(verdict.outcome),
             brief: is_brief(record, verdict, seconds),
             urgency: urgency.unwrap_or(f64::NEG_INFINITY),
-            growth: gate.map(words::gate).unwrap_or_default(),
+            growth,
             why: jsonl::reason(record, verdict),
             notes: recorded_notes(verdict),
             line: jsonl::series_line(&written(labels), labels, record, verdict),
@@ -241,6 +251,7 @@ impl FleetReport {
 fn recorded_notes(verdict: &Verdict) -> Vec<String> {
     let recorded = verdict.notes.iter().filter_map(|note| match note {
         Note::Recorded(text) => Some(text.clone()),
+        Note::Leaking(workers) => words::leaking(workers),
         _ => None,
     });
     recorded.collect()
@@ -249,7 +260,21 @@ fn recorded_notes(verdict: &Verdict) -> Vec<String> {
 /// Whether what was judged of the last `seconds` is a life that was too short for anything to be said of it.
 fn is_brief(record: &RunRecord, verdict: &Verdict, seconds: f64) -> bool {
     let short = record.meta.elapsed.is_some_and(|elapsed| elapsed < BRIEF * seconds);
-    verdict.outcome == Outcome::Inconclusive && short && record.samples.len() < FEW
+    verdict.outcome == Outcome::Inconclusive && short && record.samples.len() < FEW && !grows(record)
+}
+
+/// Whether memory grows to the end by more than is allowed, as far as so few readings show: then it isn't brevity alone that keeps it open.
+fn grows(record: &RunRecord) -> bool {
+    let allowed = record.meta.budgets.memory.filter(|_| record.meta.budgets.per == Per::Hour).unwrap_or(0.0) / 3600.0;
+    record.workers().into_iter().any(|worker| {
+        let of = record.samples.iter().filter(|sample| sample.worker == worker);
+        let levels: Vec<(f64, f64)> = of.filter_map(|one| Some((one.t, one.anon_and_swap()? as f64))).collect();
+        let (early, late) = levels.split_at(levels.len() / 2);
+        let (Some(first), Some(last)) = (early.first(), late.last()) else { return false };
+        let most = early.iter().map(|level| level.1).fold(0.0, f64::max);
+        let least = late.iter().map(|level| level.1).fold(f64::INFINITY, f64::min);
+        levels.len() >= SOME && least > most && last.1 - first.1 > (allowed * (last.0 - first.0)).max(LEAST)
+    })
 }
 
 /// Memory over time, thinned to what can be seen.

@@ -84,6 +84,31 @@ fn an_empty_fleet_is_told_to_be_one() {
     assert!(report.jsonl().is_empty() && report.html().contains("EMPTY"));
 }
 
+/// What is judged of these series together, of so many seconds.
+fn judged(series: &[Readings], seconds: f64) -> FleetSeries {
+    let asked = Asked { memory: "mem".into(), ..Asked::default() };
+    let until = series.iter().filter_map(|one| one.rows.last()).map(|row| row.t).fold(0.0, f64::max);
+    let mut record = of_series("x", &asked, series, (75.0, until)).unwrap().record;
+    record.meta.budgets = usual_budgets(&record);
+    let verdict = crate::verdict::judge(&record);
+    FleetSeries::judged(&labels("x"), &record, &verdict, seconds)
+}
+
+#[test]
+fn growth_that_is_no_memory_s_says_of_what_it_is() {
+    // One more process every half minute.
+    let of = |place: u32| {
+        let row = |i: u32| SeriesRow {
+            memory: 2e8 + 4096.0 * f64::from((i + place) * 7919 % 61),
+            ..SeriesRow::at(1.767e9 + 30.0 * f64::from(i))
+        };
+        Readings { name: format!("pod-{place}"), rows: (place..120).map(row).collect() }
+    };
+    let series: Vec<Readings> = (0..100).map(of).collect();
+    let growth = judged(&series, 36_000.0).growth.measured.to_string();
+    assert!(growth.contains(" processes/hour"), "{growth}");
+}
+
 #[test]
 fn a_life_that_says_nothing_keeps_no_other_from_a_pass_and_is_none_by_itself() {
     let of = |readings: u32, seconds: f64| {
@@ -91,18 +116,18 @@ fn a_life_that_says_nothing_keeps_no_other_from_a_pass_and_is_none_by_itself() {
             memory: 2e8 + 4096.0 * f64::from(i * 7919 % 61),
             ..SeriesRow::at(1.767e9 + 30.0 * f64::from(i))
         };
-        let rows = (0..readings).map(row).collect();
-        let asked = Asked { memory: "mem".into(), ..Asked::default() };
-        let until = 1.767e9 + 30.0 * f64::from(readings - 1);
-        let mut record = of_series("x", &asked, &[Readings { name: "x".into(), rows }], (75.0, until)).unwrap().record;
-        record.meta.budgets = usual_budgets(&record);
-        let verdict = crate::verdict::judge(&record);
-        FleetSeries::judged(&labels("x"), &record, &verdict, seconds)
+        judged(&[Readings { name: "x".into(), rows: (0..readings).map(row).collect() }], seconds)
     };
     for readings in [1, 2, 5, 9] {
         assert!(of(readings, 21_600.0).is_brief(), "{readings}");
         assert_eq!(of(readings, 21_600.0).word(), "TOO BRIEF");
     }
+    let grows = |readings: u32| {
+        let row =
+            |i: u32| SeriesRow { memory: 2e8 + 1e6 * f64::from(i), ..SeriesRow::at(1.767e9 + 30.0 * f64::from(i)) };
+        judged(&[Readings { name: "x".into(), rows: (0..readings).map(row).collect() }], 21_600.0)
+    };
+    assert!((6..10).all(|readings| !grows(readings).is_brief()), "what grows keeps the others from a pass");
     assert!(!of(9, 300.0).is_brief(), "it lived all the time, and was read too seldom");
     assert!(!of(720, 21_600.0).is_brief());
 }

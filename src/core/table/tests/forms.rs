@@ -326,7 +326,10 @@ fn what_prometheus_answers_is_read() {
     assert_eq!(rows(&with(&answer("process_resident_memory_bytes"), one)), rows(&plain(30)));
     let none = Mapping { filters: vec![("instance".into(), "c".into())], ..Mapping::default() };
     assert!(
-        read(answer("x_bytes").as_bytes(), "x", &none).unwrap_err().to_string().contains("no series has the labels")
+        read(answer("x_bytes").as_bytes(), "x", &none)
+            .unwrap_err()
+            .to_string()
+            .contains("no series has what --where asks for")
     );
     let failed = "{\"status\": \"error\", \"errorType\": \"bad_data\", \"error\": \"parse error\"}";
     assert_eq!(error(failed), "it is an error of Prometheus: parse error");

@@ -202,3 +202,53 @@ fn readings_of_one_time_are_asked_about() {
     let rare = table("time_s,rss_kib", 200, |i| format!("{},{}", i - u64::from(i % 50 == 7), 90_000 + i));
     assert_eq!(lives(&rare), 1);
 }
+
+#[test]
+fn another_program_under_a_pid_is_another_life() {
+    let of = |head: &str, commands: &[&str]| {
+        let row =
+            |i: u64| format!("{},7,{},{}", 60 * i, commands[i as usize * commands.len() / 120], 50_000 + noise(i));
+        lives(&table(head, 120, row))
+    };
+    for head in ["time_s,pid,command,rss_kib", "time_s,pid,COMM,rss_kib", "time_s,pid,Process Name,rss_kib"] {
+        assert_eq!(of(head, &["python3 a.py"]), 1, "{head}");
+        assert_eq!(of(head, &["sh", "java -jar x.jar"]), 2, "{head}");
+        assert_eq!(of(head, &["python3 a.py", "python3 b.py", "ruby c.rb"]), 3, "{head}");
+        // What servers write into their titles is what they do.
+        let titles = ["postgres: idle", "postgres: SELECT", "postgres: idle", "postgres: COMMIT"];
+        assert_eq!(of(head, &titles), 1, "{head}");
+        assert_eq!(of(head, &["postgres: idle", "postgres: SELECT", "postgres: idle", "cat"]), 2, "{head}");
+        // What isn't known is no other.
+        assert_eq!(of(head, &["a", "", "a"]), 1, "{head}");
+    }
+    let started = |i: u64| format!("{},7,900,{},{}", 60 * i, if i < 60 { "sh" } else { "java" }, 50_000 + noise(i));
+    assert_eq!(lives(&table("time_s,pid,start,command,rss_kib", 120, started)), 2);
+}
+
+#[test]
+fn a_rate_is_no_count_of_requests() {
+    let rows = |name: &str, value: fn(u64) -> String| {
+        let rows: String = (0..60u64).map(|i| format!("{},{},{}\n", 60 * i, value(i), 50_000 + 100 * i)).collect();
+        format!("time_s,{name},anon_kib\n{rows}")
+    };
+    let read =
+        |text: &str, mapping: &Mapping| read(text.as_bytes(), "x.csv", mapping).map_err(|error| error.to_string());
+    let mapped = |name: &str| Mapping { requests: Some(name.into()), ..Mapping::default() };
+    // Fractions tell, whatever the name.
+    let values: [fn(u64) -> String; 2] = [|i| format!("{}.5", 12 + i % 3), |i| format!("{}", 12.25 + i as f64)];
+    for value in values {
+        let told = read(&rows("requests", value), &Mapping::default()).unwrap_err();
+        assert!(told.contains("a rate or a mean") && told.contains("--load 'requests'"), "{told}");
+    }
+    for name in ["rpm", "requests_per_minute", "req/s", "request_rate", "rps"] {
+        let told = read(&rows(name, |i| format!("{}", 700 + i % 7)), &mapped(name)).unwrap_err();
+        assert!(told.contains("in a unit of time") && told.contains(&format!("--load '{name}'")), "{told}");
+        // Who says what it counts knows better.
+        let said = Mapping { requests_are: Some(RequestsAre::Interval), ..mapped(name) };
+        assert!(read(&rows(name, |i| format!("{}", 700 + i % 7)), &said).is_ok(), "{name}");
+        assert!(read(&rows(name, |i| format!("{}.5", 700 + i % 7)), &said).is_err(), "{name}");
+    }
+    // Whole numbers may be written with a fraction.
+    let whole = read(&rows("requests", |i| format!("{}.0", 1000 * i)), &Mapping::default()).unwrap();
+    assert_eq!(whole.record.samples[2].requests, Some(2000));
+}

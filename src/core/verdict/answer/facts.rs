@@ -166,6 +166,8 @@ pub enum Note {
     SeldomLooked,
     /// Readings that could not be used, or are of another kind than usual.
     Readings(ReadingNote),
+    /// Workers of a table that leak, those that grow most first: their PIDs, or the numbers that stand for them, and their names.
+    Leaking(Vec<(u32, Option<String>)>),
     /// What was noted while the run went on.
     Recorded(String),
     /// A quantity that could not be read, with the reason.

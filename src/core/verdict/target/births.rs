@@ -3,7 +3,7 @@
 //! A worker's life shows nothing of it, for each of them may be flat. What sizes at birth rise by from one to the next is held against the
 //! budget of memory for the requests that the pool serves meanwhile (or the hours).
 
-use crate::model::{Axis, Resource, RunRecord, Series};
+use crate::model::{Axis, Resource, RunRecord, Series, WorkerId};
 use crate::stats::{Estimate, Panel, Unit, median, theil_sen};
 use crate::thresholds::assess::ALPHA;
 use crate::thresholds::scale::{FEW, QUARTER};
@@ -29,6 +29,11 @@ impl Births {
         let life = median(&series.iter().map(span).filter(|life| *life > 0.0).collect::<Vec<_>>())?;
         // Whoever served next to nothing has not taken yet what workers are born with, or is none of them.
         let lived = series.iter().filter(|one| span(one) > QUARTER.get() * life);
+        // Of whom a table has but the later part, the size at birth isn't known.
+        let there_before = |worker: &WorkerId| {
+            record.meta.understood.as_ref().is_some_and(|table| table.there_before.contains(worker))
+        };
+        let lived = lived.filter(|one| !one.worker.as_ref().is_some_and(there_before));
         let mut born: Vec<(f64, f64)> = lived.filter_map(|one| Some((*one.t.first()?, median(&one.y)?))).collect();
         born.sort_by(|a, b| a.0.total_cmp(&b.0));
         let (axis, of_pool) = raw_pool_series(record, born.into_iter());

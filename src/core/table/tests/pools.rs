@@ -1,0 +1,146 @@
+//! Whose requests are counted: a count of the whole pool in every worker's rows is never taken for each worker's own.
+
+use super::*;
+
+/// Rows of workers that each leak 102 B for every request of their own, with the count that `count` has for a worker at a moment.
+fn table(workers: u64, rows: u64, count: impl Fn(u64, u64) -> u64) -> String {
+    let mut text = "time_s,pid,requests,anon_kib\n".to_owned();
+    for i in 0..rows {
+        for pid in 0..workers {
+            let kib = 50_000 + 100 * i + (i + pid) * 7919 % 41;
+            text.push_str(&format!("{},{},{},{kib}\n", 60 * i, 500 + pid, count(pid, i)));
+        }
+    }
+    text
+}
+
+fn with(text: &str, of: Option<RequestsOf>, are: Option<RequestsAre>) -> Result<Table, String> {
+    let mapping = Mapping { requests_of: of, requests_are: are, ..Mapping::default() };
+    read(text.as_bytes(), "x.csv", &mapping).map_err(|error| error.to_string())
+}
+
+fn judged(table: &Table) -> verdict::Verdict {
+    let mut record = table.record.clone();
+    record.meta.budgets = usual_budgets(&record);
+    verdict::judge(&record)
+}
+
+fn chance(seed: u64) -> u64 {
+    let mut x = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// The pool's count, 8000 a minute, so many minutes late.
+fn late(i: u64, minutes: f64) -> u64 {
+    (8000.0 * (i as f64 + 20.0 - minutes)).round() as u64
+}
+
+type Counted = (&'static str, fn(u64, u64) -> u64);
+
+#[test]
+fn a_count_of_the_pool_that_is_read_at_other_moments_is_asked_about() {
+    let pools: [Counted; 8] = [
+        ("in bursts", |pid, i| late(i / 12 * 12, 0.0) + 3 * pid),
+        ("a little later for each", |pid, i| late(i, -0.01 * pid as f64)),
+        ("later each time", |pid, i| late(i, -0.002 * (pid * i) as f64 / 8.0)),
+        ("from a cache of three minutes", |pid, i| late(i - (i + pid) % 3 % (i + 1), 0.0)),
+        ("from a cache of five minutes", |pid, i| late(i - (i + pid) % 5 % (i + 1), 0.0)),
+        ("with jitter", |pid, i| late(i, (chance(pid << 32 | i) % 100) as f64 / 100.0)),
+        ("half of them fresh", |pid, i| late(i, if pid % 2 == 0 { 0.0 } else { 0.7 })),
+        ("two services", |pid, i| late(i, 0.01 * pid as f64) * (1 + pid / 4)),
+    ];
+    for (what, count) in pools {
+        for rows in [24, 60, 240] {
+            for workers in [2, 3, 4, 8] {
+                if what == "two services" && workers < 8 {
+                    continue;
+                }
+                let text = table(workers, rows, count);
+                let asked = with(&text, None, None).err().unwrap_or_else(|| {
+                    panic!("{what}: {workers} workers with {rows} rows are each taken by itself");
+                });
+                assert!(asked.contains("--requests-of worker") && asked.contains("--requests-of pool"), "{asked}");
+            }
+        }
+        if what == "two services" || what == "in bursts" {
+            continue;
+        }
+        let table = with(&table(8, 60, count), Some(RequestsOf::Pool), None).unwrap();
+        assert!(!table.record.meta.counting.per_worker);
+        let growth = judged(&table).findings[0].growth.unwrap().estimate;
+        assert!((growth / 102.4 - 1.0).abs() < 0.08, "{what}: {growth}");
+    }
+}
+
+#[test]
+fn counts_of_each_interval_of_the_pool_are_asked_about() {
+    let count = |pid, i| 8000 + chance(i) % 900 + chance(pid << 32 | i) % 50;
+    let asked = with(&table(8, 60, count), None, None).unwrap_err();
+    assert!(asked.contains("--requests-of"), "{asked}");
+    let said = with(&table(8, 60, count), Some(RequestsOf::Pool), None).unwrap();
+    let growth = judged(&said).findings[0].growth.unwrap().estimate;
+    assert!((growth / 97.0 - 1.0).abs() < 0.08, "{growth}");
+}
+
+#[test]
+fn a_count_of_the_pool_on_workers_that_are_recycled_is_asked_about() {
+    let mut text = "time_s,pid,requests,anon_kib\n".to_owned();
+    for i in 0..240u64 {
+        for slot in 0..4u64 {
+            let pid = 500 + 4 * ((i + 3 * slot) / 12) + slot;
+            text.push_str(&format!("{},{pid},{},{}\n", 60 * i, late(i, 0.02 * slot as f64), 50_000 + i % 12 * 100));
+        }
+    }
+    assert!(with(&text, None, None).unwrap_err().contains("--requests-of"));
+    assert!(with(&text, Some(RequestsOf::Pool), None).is_ok());
+}
+
+#[test]
+fn a_count_in_the_rows_of_one_worker_alone_is_asked_about() {
+    let mut text = "time_s,pid,requests,anon_kib\n".to_owned();
+    for i in 0..60u64 {
+        for pid in 0..4u64 {
+            let count = if pid == 0 { (8000 * i).to_string() } else { String::new() };
+            text.push_str(&format!("{},{pid},{count},{}\n", 60 * i, 50_000 + 100 * i + (i + pid) * 7919 % 41));
+        }
+    }
+    assert!(with(&text, None, None).unwrap_err().contains("only one of the workers has a count"));
+    let said = with(&text, Some(RequestsOf::Pool), None).unwrap();
+    let growth = judged(&said).findings[0].growth.unwrap().estimate;
+    assert!((growth / 51.2 - 1.0).abs() < 0.05, "{growth}");
+}
+
+#[test]
+fn counts_that_go_their_own_ways_are_each_worker_s() {
+    let own: [Counted; 4] = [
+        ("one has more to do than the other", |pid, i| i * (800 + 160 * pid) + chance(pid << 32 | i) % 100),
+        ("began at other times", |pid, i| (i + 17 * pid) * 1000 + chance(pid << 32 | i) % 100),
+        ("one serves nothing", |pid, i| if pid == 0 { i * 1000 } else { 7 * pid }),
+        ("as the kernel hands them out", |pid, i| (1 << (12 - pid)) * i),
+    ];
+    for (what, count) in own {
+        for workers in [2, 4, 8] {
+            let text = table(workers, 60, count);
+            let table = with(&text, None, None).unwrap_or_else(|error| panic!("{what}: {error}"));
+            assert!(table.record.meta.counting.per_worker, "{what}");
+        }
+    }
+    // Who says so has each judged by its own count.
+    let alike = |pid, i| i * 1000 + chance(pid << 32 | i) % 100;
+    assert!(with(&table(4, 60, alike), None, None).is_err());
+    let said = with(&table(4, 60, alike), Some(RequestsOf::Worker), None).unwrap();
+    assert!(said.record.meta.counting.per_worker);
+}
+
+#[test]
+fn seepage_s_own_readings_are_each_worker_s() {
+    let mut text = "elapsed_s,requests,anon_kib,swap_kib,file_kib,shmem_kib,fds,threads,pid,start\n".to_owned();
+    for i in 0..120u64 {
+        for pid in 0..4u64 {
+            text.push_str(&format!("{i}.000,{},50000,0,0,0,5,1,{},{}\n", i * 100 + pid, 500 + pid, 900 + pid));
+        }
+    }
+    assert!(with(&text, None, None).unwrap().record.meta.counting.per_worker);
+}

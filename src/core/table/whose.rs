@@ -1,0 +1,212 @@
+//! Whose a count of requests is: each worker's own, or that of the pool, which stands in the rows of all.
+
+use super::clock;
+use super::course::Course;
+use std::collections::HashMap;
+
+/// Whose requests a column counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestsOf {
+    /// Those that the worker of the row served.
+    Worker,
+    /// Those that all workers served together.
+    Pool,
+}
+
+/// Times at which several workers have a count, from which on it can be told whose it is.
+const COMMON: usize = 10;
+/// Of two workers alone, the least.
+const FEW: usize = 4;
+/// Usual steps by which a count may be read earlier or later than another of the same: a cache is that old at most.
+const LATE: f64 = 5.0;
+/// Of so many readings in common, a count may be late by one; by half as many again where there are few.
+const OF: f64 = 8.0;
+const LEAST_LATE: f64 = 1.5;
+/// Workers that are held against each other.
+const MOST: usize = 24;
+/// One in so many others that goes the same way is more than chance.
+const OTHERS: usize = 3;
+
+/// The pool's count: times, and requests served until then since the time before. `None` if each worker has its own.
+///
+/// # Errors
+/// If it may be either.
+pub(super) fn whose(
+    courses: &[Course],
+    asked: Option<RequestsOf>,
+    summed: bool,
+) -> Result<Option<Vec<(f64, u64)>>, String> {
+    match asked {
+        Some(RequestsOf::Worker) => Ok(None),
+        Some(RequestsOf::Pool) => Ok(Some(chain(courses))),
+        None => match pool(courses) {
+            Some(pool) => Ok(Some(pool)),
+            None if is_alone(courses) => Err(
+                "only one of the workers has a count of requests, which may be that of all: say whose it is with --requests-of worker (the \
+                 others served none that were counted) or --requests-of pool"
+                    .into(),
+            ),
+            None if is_shared(courses, summed) => Err(
+                "the counts of requests of different workers follow each other closely, and may be those of the pool, read at different \
+                 moments: say whose they are with --requests-of worker (each has its own count) or --requests-of pool (all have the \
+                 same)"
+                    .into(),
+            ),
+            None => Ok(None),
+        },
+    }
+}
+
+/// Times and counts of a worker.
+type Points = Vec<(f64, u64)>;
+
+fn points(course: &Course) -> Points {
+    course.raws.iter().filter_map(|raw| Some((raw.t, raw.requests?))).collect()
+}
+
+/// The requests of the pool, from one worker's rows after the other's: of those that are there, the one that stays longest.
+fn chain(courses: &[Course]) -> Points {
+    let mut all: Vec<Points> = courses.iter().map(points).filter(|points| !points.is_empty()).collect();
+    all.sort_by(|a, b| a[0].0.total_cmp(&b[0].0));
+    let end = |points: &Points| points.last().map_or(f64::NEG_INFINITY, |point| point.0);
+    let mut sent = Points::new();
+    let mut until = f64::NEG_INFINITY;
+    loop {
+        let there = all.iter().filter(|points| points[0].0 <= until && end(points) > until);
+        let next = there.max_by(|a, b| end(a).total_cmp(&end(b)));
+        let Some(next) = next.or_else(|| all.iter().find(|points| points[0].0 > until)) else { return sent };
+        if until < next[0].0 {
+            sent.push((next[0].0, 0));
+        }
+        // After a fall it has begun anew.
+        let steps = next.windows(2).filter(|pair| pair[1].0 > until);
+        sent.extend(steps.map(|pair| (pair[1].0, pair[1].1.checked_sub(pair[0].1).unwrap_or(pair[1].1))));
+        until = end(next).max(next[0].0);
+    }
+}
+
+/// Whether one worker has counts, and others that are there with it have none: a server may tell those of all in one row.
+fn is_alone(courses: &[Course]) -> bool {
+    let (counted, others): (Vec<&Course>, Vec<&Course>) =
+        courses.iter().partition(|course| course.raws.iter().any(|raw| raw.requests.is_some()));
+    let [one] = counted[..] else { return false };
+    let counts = points(one);
+    let ends = counts.first().zip(counts.last()).map(|(first, last)| first.0..=last.0);
+    let beside = |other: &&Course| {
+        let within = |t: f64| ends.as_ref().is_some_and(|ends| ends.contains(&t));
+        other.raws.iter().filter(|raw| raw.memory.is_some() && within(raw.t)).count() >= COMMON
+    };
+    others.iter().any(beside)
+}
+
+/// Whether the counts of several workers may be one that was read a little earlier or later for each.
+fn is_shared(courses: &[Course], summed: bool) -> bool {
+    let mut all: Vec<Points> = courses.iter().map(points).filter(|points| points.len() >= FEW).collect();
+    all.sort_by_key(|points| std::cmp::Reverse(points.len()));
+    all.truncate(MOST);
+    let step = |points: &Points| clock::typical_step(&points.iter().map(|point| point.0).collect::<Vec<_>>());
+    let all: Vec<(f64, Points)> = all.into_iter().map(|points| (step(&points), points)).collect();
+    all.iter().enumerate().any(|(place, one)| {
+        let others = all.iter().enumerate().filter(|(other, _)| *other != place);
+        let held = others.filter_map(|(_, other)| held_against(one, other, summed));
+        let (mut common, mut others, mut alike) = (0, 0, 0);
+        for (both, is_alike) in held {
+            (common, others, alike) = (common + both, others + 1, alike + usize::from(is_alike));
+        }
+        common >= COMMON && alike > 0 && alike * OTHERS >= others
+    })
+}
+
+/// How many readings of a worker lie within another's, and whether its counts are those of the other within some steps of that moment;
+/// `None` if that says nothing.
+fn held_against(
+    (one_step, one): &(f64, Points),
+    (other_step, other): &(f64, Points),
+    summed: bool,
+) -> Option<(usize, bool)> {
+    let (first, last) = (other.first()?.0, other.last()?.0);
+    let common: Vec<&(f64, u64)> = one.iter().filter(|(t, _)| (first..=last).contains(t)).collect();
+    let rises = common.windows(2).any(|pair| pair[1].1 > pair[0].1);
+    if common.len() < FEW || !rises {
+        return None;
+    }
+    let late = one_step.max(*other_step) * (common.len() as f64 / OF).clamp(LEAST_LATE, LATE);
+    // Between bursts, a count stands still, and another of the same stands nearly there.
+    let rise = common.last()?.1.abs_diff(common[0].1) as f64;
+    let slack = 0.5 * rise / common.len() as f64;
+    // Sums of intervals begin where the worker does.
+    let at = |t: f64| other[other.partition_point(|point| point.0 < t).min(other.len() - 1)].1;
+    let base = if summed { at(common[0].0) as f64 - common[0].1 as f64 } else { 0.0 };
+    let within = |(t, count): &(f64, u64)| {
+        let from = other.partition_point(|point| point.0 < t - late).saturating_sub(1);
+        let to = (other.partition_point(|point| point.0 <= t + late) + 1).min(other.len());
+        let near = other[from..to].iter().map(|point| point.1 as f64);
+        let (least, most) = near.fold((f64::INFINITY, 0.0f64), |(least, most), c| (least.min(c), most.max(c)));
+        (least - slack..=most + slack).contains(&(*count as f64 + base))
+    };
+    // At the ends, what comes before and after isn't there to be held against.
+    let inner = common.iter().filter(|(t, _)| t - late >= first && t + late <= last);
+    let (all, alike) = inner.fold((0, 0), |(all, alike), point| (all + 1, alike + usize::from(within(point))));
+    (all > 0).then_some((common.len(), alike * 20 >= all * 19))
+}
+
+/// The pool's count, if it is what every worker has: at each time, all have the same.
+fn pool(courses: &[Course]) -> Option<Vec<(f64, u64)>> {
+    if courses.len() < 2 {
+        return None;
+    }
+    // Time, count, how many have one, and whether all have the same.
+    let mut at: HashMap<u64, (f64, u64, usize, bool)> = HashMap::new();
+    for raw in courses.iter().flat_map(|course| &course.raws) {
+        let Some(count) = raw.requests else { continue };
+        let (_, first, several, same) = at.entry(raw.t.to_bits()).or_insert((raw.t, count, 0, true));
+        *several += 1;
+        *same &= *first == count;
+    }
+    let common = at.values().filter(|(_, _, several, _)| *several > 1);
+    let alike = common.clone().filter(|(_, _, _, same)| *same);
+    let (mut common, mut alike) = (common.count(), alike.count());
+    if common < COMMON {
+        (common, alike) = close_by(courses);
+    }
+    let mut counts: Vec<(f64, u64)> = at.values().map(|(t, count, _, _)| (*t, *count)).collect();
+    counts.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let rises = counts.windows(2).filter(|pair| pair[1].1 > pair[0].1).count();
+    if common < COMMON || alike * 20 < common * 19 || rises < COMMON / 2 {
+        return None;
+    }
+    let mut last = counts.first()?.1;
+    let since = counts.into_iter().map(|(t, count)| {
+        // After a fall it has begun anew.
+        let sent = if count < last { count } else { count - last };
+        last = count;
+        (t, sent)
+    });
+    Some(since.collect())
+}
+
+/// Of readings that have one of another worker close by, how many there are, and how many have its count: for tools that read
+/// one worker after the other.
+fn close_by(courses: &[Course]) -> (usize, usize) {
+    let points = |course: &Course| -> Vec<(f64, u64)> {
+        course.raws.iter().filter_map(|raw| Some((raw.t, raw.requests?))).collect()
+    };
+    let all: Vec<Vec<(f64, u64)>> = courses.iter().map(points).collect();
+    let Some(longest) = all.iter().max_by_key(|points| points.len()) else { return (0, 0) };
+    let times: Vec<f64> = longest.iter().map(|point| point.0).collect();
+    let near = 0.25 * clock::typical_step(&times);
+    let (mut common, mut alike) = (0, 0);
+    for points in all.iter().filter(|points| !std::ptr::eq(*points, longest)) {
+        for (t, count) in points {
+            let after = times.partition_point(|time| time < t);
+            let beside =
+                [after.checked_sub(1), Some(after)].into_iter().flatten().filter_map(|place| longest.get(place));
+            let mut beside = beside.filter(|(time, _)| (time - t).abs() <= near).peekable();
+            if beside.peek().is_some() {
+                common += 1;
+                alike += usize::from(beside.any(|(_, other)| other == count));
+            }
+        }
+    }
+    (common, alike)
+}
