@@ -44,6 +44,15 @@ const MOST_EACH_LENGTH: u32 = 2000;
 const FEWEST_EACH_LENGTH: u32 = 10;
 const CENSUS_SOON: Duration = Duration::from_secs(1);
 
+/// The part of the budget that memory maps take, beside those.
+const MAPS: f64 = 0.1;
+
+/// The shortest interval between two readings of a worker's map, and how many there are while a run grows by its length, of all
+/// workers together, but for one of each in twice the time.
+const MAP_EVERY: Duration = Duration::from_secs(2);
+const MAPS_EACH_LENGTH: u32 = 64;
+const MAPS_OF_ONE: u32 = 8;
+
 /// Readings whose cost is kept to find its median.
 const KEPT: usize = 4096;
 
@@ -169,6 +178,21 @@ impl Account {
         needed.min(some).clamp(CENSUS_EVERY, RAREST).max(elapsed / MOST_EACH_LENGTH)
     }
 
+    /// Whether the budget allows a reading of a memory map, `elapsed` into the run in which they have taken this much so far; half of it
+    /// is kept for the `last` ones.
+    pub fn allows_map(&self, spent: Duration, elapsed: Duration, last: bool) -> bool {
+        let share = if last { MAPS } else { 0.5 * MAPS };
+        self.budget <= 0.0 || spent.as_secs_f64() <= share * self.budget * (elapsed + SAVED).as_secs_f64()
+    }
+
+    /// The pause of a worker after a reading of its map that took this long, `elapsed` into the run, one of as many `workers`.
+    pub fn map_pause(&self, took: Duration, elapsed: Duration, workers: usize) -> Duration {
+        let share = if self.budget > 0.0 { (MAPS * self.budget / workers.max(1) as f64).min(LOCKED) } else { LOCKED };
+        let needed = Duration::try_from_secs_f64(took.as_secs_f64() / share).unwrap_or(RAREST);
+        let among = u32::try_from(workers).unwrap_or(u32::MAX).clamp(MAPS_OF_ONE, MAPS_EACH_LENGTH);
+        MAP_EVERY.max(needed.min(RAREST)).max(elapsed * among / MAPS_EACH_LENGTH)
+    }
+
     /// The account at the end: `cpu` is the thread's CPU time, `elapsed` how long it ran, in `ticks` ticks.
     pub fn close(mut self, cpu: Duration, elapsed: Duration, ticks: u64, missed: u64) -> Observing {
         let seconds = elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
@@ -272,10 +296,25 @@ mod tests {
     }
 
     #[test]
+    fn maps_are_read_ever_rarer_and_within_their_part_of_the_budget() {
+        let account = Account::new(0.02);
+        let (milli, hour) = (Duration::from_millis(1), Duration::from_secs(3600));
+        assert_eq!(account.map_pause(milli, Duration::ZERO, 1), MAP_EVERY);
+        assert_eq!(account.map_pause(milli, hour, 1), hour / 8);
+        assert_eq!(account.map_pause(milli, hour, 10_000), hour, "each once in twice the time");
+        // 100 ms of one in a hundred workers: 0.2 % of a core is for all of them.
+        assert_eq!(account.map_pause(100 * milli, Duration::ZERO, 1).as_secs(), 50);
+        assert!(account.allows_map(Duration::ZERO, Duration::ZERO, false));
+        assert!(!account.allows_map(Duration::from_secs(4), hour, false), "half of 7.2 s");
+        assert!(account.allows_map(Duration::from_secs(4), hour, true));
+        assert!(!account.allows_map(Duration::from_secs(8), hour, true));
+    }
+
+    #[test]
     fn what_could_not_be_read_is_said() {
         let mut account = Account::new(0.01);
         let sample = Sample::new(0.0, crate::model::WorkerId::new(1, 1));
-        account.enter(&sample, ReadCost { fast: Duration::from_micros(5), slow: None });
+        account.enter(&sample, ReadCost { fast: Duration::from_micros(5), ..ReadCost::default() });
         let observing = account.close(Duration::from_millis(10), Duration::from_secs(1), 10, 0);
         assert_eq!(observing.missing.len(), 2);
         assert!((observing.cpu_share - 0.01).abs() < 1e-9);

@@ -5,6 +5,7 @@ use super::choosing::ChoosingWorkers;
 use super::cost::Account;
 use super::end::Cut;
 use super::heap::HeapSampling;
+use super::mapping::Mapping;
 use super::pulse::Pulse;
 use crate::config::SampleConfig;
 use crate::model::{Chosen, Counting, Event, EventKind, Observing, WorkerId, WorkerLimits, shown_command};
@@ -161,6 +162,8 @@ struct Sampling {
     next_host: Instant,
     /// The account of the whole target.
     accounting: Accounting,
+    /// Where the workers' memory lies.
+    mapping: Mapping,
     /// PIDs of all workers there ever were.
     known: HashSet<u32>,
     /// The worker that was read last, and whether the user knows that they are read in turns.
@@ -191,6 +194,7 @@ impl Sampling {
             next_slow: HashMap::new(),
             next_host: Instant::now(),
             accounting,
+            mapping: Mapping::default(),
             known: HashSet::new(),
             last_read: 0,
             in_turns: false,
@@ -300,6 +304,7 @@ impl Sampling {
             if let Some(took) = cost.slow {
                 slow_parts += took;
                 self.account.pay(took);
+                self.mapping.walked(probe.id(), cost.walk);
                 self.worker_limits = self.worker_limits.or_else(|| probe.limits(&sample));
                 let pause = self.account.slow_pause(self.plan.config.slow_every.0, took, workers);
                 self.next_slow.insert(probe.id(), now + pause);
@@ -317,6 +322,10 @@ impl Sampling {
             self.accounting.enter(sample.worker, sample.anon_and_swap());
             entries.push(Entry::Sample(sample));
         }
+        let elapsed = self.plan.pulse.origin().elapsed();
+        let (maps, took) = self.mapping.read(&self.plan.roster, &entries, &self.account, elapsed, whole);
+        entries.extend(maps);
+        slow_parts += took;
         // As long as it isn't known who is a worker, everybody is read.
         if readings < workers && !self.in_turns && self.choosing.is_none() {
             self.in_turns = true;
@@ -386,6 +395,7 @@ impl Sampling {
         self.event(EventKind::Exited { worker: departure.worker, cause: departure.cause, stopping });
         self.next_slow.remove(&departure.worker);
         self.accounting.forget(departure.worker);
+        self.mapping.forget(departure.worker);
         if let Some(heap) = &mut self.plan.heap {
             heap.forget(departure.worker);
         }

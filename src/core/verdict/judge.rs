@@ -17,6 +17,7 @@ use super::readings::series::readings;
 use super::rule::assess::Demands;
 use super::rule::forecast::forecast;
 use super::rule::parts::parts;
+use super::rule::places::places;
 use super::rule::step_down::{Candidate, step_down};
 use super::rule::{pages, steps, youth};
 use super::sites::{Workers, call_sites, remainders};
@@ -33,6 +34,7 @@ pub fn judge(record: &RunRecord) -> Verdict {
         if finding.outcome == Outcome::Leak {
             finding.parts = parts(record, one.resource);
         }
+        finding.places = places(record, finding, &one.series);
         steps::tell(mix.as_ref(), one, finding, record.page());
         // What the live heap grows by is a part of memory, whose limits are foretold.
         if one.resource != Resource::Heap {

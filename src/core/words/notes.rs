@@ -1,7 +1,7 @@
 //! What the reader should know beside a verdict, in sentences without their full stop.
 
 use super::plain::{capital, counted};
-use super::{doubts, forecast, reasons, sites, steps};
+use super::{doubts, forecast, places, reasons, sites, steps};
 use crate::model::{amount, format_bytes, format_seconds, percent, rate, whole_percent};
 use crate::verdict::{Claim, Finding, LastLook, NoiseCause, Note, Open, Outcome, ReadingNote, Verdict, WorkerFinding};
 
@@ -12,8 +12,12 @@ const NAMED: usize = 4;
 /// is open, and the notes.
 pub fn beside(verdict: &Verdict) -> Vec<String> {
     let leaks = || verdict.findings.iter().filter(|finding| finding.outcome == Outcome::Leak);
-    let said = leaks().filter_map(sizes).chain(leaks().filter_map(forecast::recycling));
-    let said = said.chain(settling(verdict)).chain(notes(verdict)).map(|note| capital(&note));
+    let said = leaks().filter_map(sizes).chain(verdict.findings.iter().filter_map(places::sentence));
+    let said = said
+        .chain(leaks().filter_map(forecast::recycling))
+        .chain(settling(verdict))
+        .chain(notes(verdict))
+        .map(|note| capital(&note));
     sites::lines(verdict).iter().map(|line| capital(line)).chain(said).collect()
 }
 

@@ -182,6 +182,7 @@ fn bare(axis: Axis) -> Finding {
         workers: Vec::new(),
         evidence: crate::verdict::Evidence::default(),
         parts: Vec::new(),
+        places: None,
         forecast: None,
     }
 }

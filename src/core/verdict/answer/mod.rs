@@ -6,6 +6,7 @@ pub mod facts;
 pub mod jump_pattern;
 pub mod last_look;
 pub mod outcome;
+pub mod places;
 pub mod reach;
 pub mod reason;
 pub mod transient;

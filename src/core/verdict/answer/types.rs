@@ -3,6 +3,7 @@
 use super::call_sites::CallSites;
 use super::facts::{Claim, Gate, Note};
 use super::outcome::{ExitCode, Interval, LeakClass, Outcome};
+use super::places::Places;
 use super::reach::Forecast;
 use super::reason::{Because, Fact, PartKind, Reason, SetAside, Settle};
 use super::whole_target::WholeTarget;
@@ -35,6 +36,8 @@ pub struct Finding {
     pub evidence: Evidence,
     /// What the growth of a leak is made of, the largest first: kinds of descriptors, memory resident and swapped out.
     pub parts: Vec<Part>,
+    /// In which places of the memory map it grows; missing if no growth is shown, or no map was read.
+    pub places: Option<Places>,
     /// How growth goes on if it goes on as it did; missing if no limit is known, or nothing grows.
     pub forecast: Option<Forecast>,
 }

@@ -166,6 +166,7 @@ fn find_together(
         evidence: Evidence { facts: situation.facts(), quarters: quarters(&pool), because, tests },
         steps: None,
         parts: Vec::new(),
+        places: None,
         forecast: None,
     };
     (finding, unproven)

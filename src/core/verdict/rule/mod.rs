@@ -8,6 +8,7 @@ pub mod finding;
 pub mod forecast;
 pub mod pages;
 pub mod parts;
+pub mod places;
 pub mod step_down;
 pub mod steps;
 pub mod youth;

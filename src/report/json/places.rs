@@ -1,0 +1,74 @@
+//! In which places of the memory map growth lies, in JSON.
+
+use super::finite;
+use crate::model::PlaceKind;
+use crate::verdict::{PlaceGrowth, Places};
+use crate::words;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// Growth by place between two readings of the memory maps far apart, of all these workers together.
+#[derive(Serialize, JsonSchema)]
+pub struct PlacesPart {
+    /// Workers whose maps were read.
+    workers: usize,
+    /// Workers whose maps would have taken too long to read.
+    withheld: usize,
+    /// Seconds between the two readings.
+    seconds: Option<f64>,
+    /// Bytes that they grew by meanwhile.
+    grown_bytes: Option<f64>,
+    /// What each place grew by, the largest first; what shrank is below zero.
+    places: Vec<PlacePart>,
+    /// Bytes that no place in the list explains.
+    rest_bytes: Option<f64>,
+}
+
+/// Growth of one place.
+#[derive(Serialize, JsonSchema)]
+struct PlacePart {
+    /// What its mappings are, such as `heap`, `anonymous`, `memfd`.
+    kind: String,
+    /// The same in words, with its name.
+    told: String,
+    /// Its name, of several the one that grew most; null if its kind has none.
+    name: Option<String>,
+    /// How many names are added up; 0 if its kind has none, or they were too many to be listed.
+    names: usize,
+    /// Bytes that it grew by.
+    grown_bytes: Option<f64>,
+    /// Its part of the growth, 0 to 1; more where others shrank.
+    share: Option<f64>,
+    /// How many more mappings it is in.
+    more_mappings: Option<f64>,
+    /// Whether it grew in the second half of the time too; null without a reading in between.
+    goes_on: Option<bool>,
+}
+
+impl From<&Places> for PlacesPart {
+    fn from(places: &Places) -> Self {
+        let part = |place: &PlaceGrowth| PlacePart {
+            kind: kind(place.kind),
+            told: words::places::name(place),
+            name: place.name.clone(),
+            names: place.names,
+            grown_bytes: finite(place.grown),
+            share: finite(places.share(place)),
+            more_mappings: finite(place.mappings),
+            goes_on: place.goes_on,
+        };
+        PlacesPart {
+            workers: places.workers,
+            withheld: places.withheld,
+            seconds: finite(places.seconds),
+            grown_bytes: finite(places.grown),
+            places: places.places.iter().map(part).collect(),
+            rest_bytes: finite(places.rest),
+        }
+    }
+}
+
+/// The word that run directories have for it.
+fn kind(kind: PlaceKind) -> String {
+    serde_json::to_value(kind).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}
