@@ -155,7 +155,7 @@ impl Recorder {
             let text = format!("at the end the requests of the workers could not be read: {error}");
             self.event(EventKind::Note { text });
         }
-        if let Some(text) = end.untraced {
+        for text in [end.untraced, end.thinned].into_iter().flatten() {
             self.event(EventKind::Note { text });
         }
         let unopened = end.unopened.map(|error| {

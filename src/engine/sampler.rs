@@ -93,6 +93,8 @@ pub struct SamplerEnd {
     pub counting_error: Option<String>,
     /// Why not every worker could be followed, if some couldn't.
     pub unopened: Option<String>,
+    /// That slow readings were far fewer than wanted, if so.
+    pub thinned: Option<String>,
     /// Which workers' allocations could not be traced, if that was asked for and some couldn't.
     pub untraced: Option<String>,
 }
@@ -164,6 +166,7 @@ struct Sampling {
     accounting: Accounting,
     /// Where the workers' memory lies.
     mapping: Mapping,
+    connections: Connections,
     /// PIDs of all workers there ever were.
     known: HashSet<u32>,
     /// The worker that was read last, and whether the user knows that they are read in turns.
@@ -195,6 +198,7 @@ impl Sampling {
             next_host: Instant::now(),
             accounting,
             mapping: Mapping::default(),
+            connections: Connections::default(),
             known: HashSet::new(),
             last_read: 0,
             in_turns: false,
@@ -249,6 +253,7 @@ impl Sampling {
         let elapsed = begun.elapsed();
         SamplerEnd {
             untraced: self.plan.heap.and_then(HeapSampling::finish),
+            thinned: self.account.thinned(elapsed, ticks + 1, self.plan.config.slow_every.0),
             unopened: self.plan.roster.unopened().map(ToString::to_string),
             observing: self.account.close(thread::cpu_time(), elapsed, ticks + 1, missed),
             classes: self.plan.counter.map_or_else(Vec::new, |c| c.classes().to_vec()),
@@ -282,7 +287,7 @@ impl Sampling {
         let (mut gone, mut changed) = (Vec::new(), Vec::new());
         let mut entries = Vec::new();
         let mut slow_parts = Duration::ZERO;
-        let mut connections = Connections::default();
+        self.connections.begin_round();
         let workers = self.plan.roster.len();
         let quota = if whole { workers } else { self.account.quota(workers) };
         let mut readings = 0;
@@ -293,7 +298,7 @@ impl Sampling {
             let due = self.next_slow.get(&probe.id()).is_none_or(|due| *due <= now);
             let slow = due && self.account.allows_slow();
             let t = now.duration_since(self.plan.pulse.origin()).as_secs_f64();
-            let Some((mut sample, cost)) = probe.read(t, slow.then_some(&mut connections)) else {
+            let Some((mut sample, cost)) = probe.read(t, slow.then_some(&mut self.connections)) else {
                 gone.push(probe.id());
                 continue;
             };
@@ -302,8 +307,9 @@ impl Sampling {
                 continue;
             }
             if let Some(took) = cost.slow {
-                slow_parts += took;
-                self.account.pay(took);
+                slow_parts += took + cost.tables.0;
+                self.account.pay(took + cost.tables.0);
+                self.account.pay_elsewhere(cost.tables.1);
                 self.mapping.walked(probe.id(), cost.walk);
                 self.worker_limits = self.worker_limits.or_else(|| probe.limits(&sample));
                 let pause = self.account.slow_pause(self.plan.config.slow_every.0, took, workers);

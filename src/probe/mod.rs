@@ -12,6 +12,7 @@ mod heap;
 mod host;
 mod listening;
 mod map;
+mod names;
 mod page_poller;
 mod pidfd;
 mod proc;

@@ -36,11 +36,13 @@ const STARTING: f64 = 2.0;
 pub struct ReadCost {
     /// By the clock, the fast part.
     pub fast: Duration,
-    /// CPU time of the slow part, if it was asked for: to wait for a processor costs the target nothing, for the kernel lets go
+    /// CPU time of the slow part, but for tables of connections, if it was asked for: to wait for a processor costs the target nothing, for the kernel lets go
     /// of its memory map as soon as somebody wants it (Linux 5.9 and later).
     pub slow: Option<Duration>,
     /// The part of it that walked through the mappings; missing if they may not be read.
     pub walk: Option<Duration>,
+    /// CPU time of our own thread, and of another, for tables of connections that serve all workers.
+    pub tables: (Duration, Duration),
 }
 
 /// One worker, held open.
@@ -295,13 +297,15 @@ impl WorkerProbe {
         };
         let fast = begun.elapsed();
         let before = thread::cpu_time();
+        let mut tables = Default::default();
         let walked = slow.map(|connections| {
             let (reading, walk) = self.read_slow(connections);
             sample.slow = Some(Box::new(reading));
+            tables = connections.cost();
             walk
         });
-        let slow = walked.map(|_| thread::cpu_time().saturating_sub(before));
-        Some((sample, ReadCost { fast, slow, walk: walked.flatten() }))
+        let slow = walked.map(|_| thread::cpu_time().saturating_sub(before + tables.0));
+        Some((sample, ReadCost { fast, slow, walk: walked.flatten(), tables }))
     }
 
     /// The limits that it stands under by itself, given a reading of it just now; `None` if they can't be read.

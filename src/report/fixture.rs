@@ -192,6 +192,7 @@ pub fn hostile() -> (RunRecord, Verdict) {
             row.steps = vec![text(), text()];
         }
         finding.places.iter_mut().for_each(|places| *places = places::places(HOSTILE));
+        finding.held = Some(places::held(HOSTILE));
         for worker in &mut finding.workers {
             worker.set_aside = Some(SetAside::PartOnly);
         }
@@ -553,6 +554,8 @@ impl Scenario {
                 because: Some(Because::Rose { span: 1000.0, usual: 1000.0 * slope, most: Some(1100.0 * slope) }),
                 tests: if resource == Resource::Memory { 1 } else { 3 },
             },
+            held: (outcome == Outcome::Leak && resource == Resource::Descriptors)
+                .then(|| places::held("/var/spool/job-*")),
             places: (outcome == Outcome::Leak && resource == Resource::Memory).then(|| places::places("frames")),
             parts: if outcome == Outcome::Leak && resource == Resource::Descriptors {
                 vec![Part { kind: PartKind::Sockets, growth: interval(1.5) }]

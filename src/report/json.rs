@@ -13,7 +13,7 @@ mod steps;
 use self::accepted::{AcceptedPart, AcceptedSitesPart};
 use self::account::WholeTargetPart;
 use self::forecast::ForecastPart;
-use self::places::PlacesPart;
+use self::places::{HeldPart, PlacesPart};
 use self::sites::CallSitesPart;
 use self::steps::StepsPart;
 use super::text;
@@ -188,6 +188,8 @@ struct FindingPart {
     parts: Vec<PartLine>,
     /// In which places of the memory map it grows; null if no growth is shown, or no map was read.
     places: Option<PlacesPart>,
+    /// What descriptors refer to that their growth lies in; null of what else grows, and if no growth is shown or it wasn't read.
+    held: Option<HeldPart>,
     /// How growth goes on if it goes on as it did; null if no limit is known, or nothing grows.
     forecast: Option<ForecastPart>,
     /// Growth by quarter of the judged part.
@@ -423,6 +425,7 @@ impl FindingPart {
                 .map(|part| PartLine { name: words::part_name(part.kind), growth: Estimate::from(&part.growth) })
                 .collect(),
             places: finding.places.as_ref().map(PlacesPart::from),
+            held: finding.held.as_ref().map(HeldPart::from),
             forecast: finding.forecast.as_ref().map(ForecastPart::from),
             quarters: finding.evidence.quarters.iter().map(|q| finite(*q)).collect(),
             facts: words::facts(finding).into_iter().map(|(label, value)| Fact { label, value }).collect(),

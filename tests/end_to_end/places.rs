@@ -1,4 +1,4 @@
-//! In which mappings a real process grows: named by `attach`, for each kind of leak, from readings of its memory map.
+//! In which mappings a real process grows, and in what its descriptors refer to: named by `attach`, for each kind of leak.
 
 use crate::common::{Bench, wait_until};
 use serde_json::Value;
@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 /// A process that keeps some hundred KiB a second, in the way of its first argument.
 const LEAKS: &str = r#"
-import ctypes, mmap, os, sys, tempfile, threading, time
+import ctypes, mmap, os, resource, socket, sys, tempfile, threading, time
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
@@ -28,17 +28,31 @@ def file(fd, flags):
     mapped(fd, flags)
     os.close(fd)
 
-def deleted():
+def unlinked():
     fd, name = tempfile.mkstemp(prefix="job-", suffix=".spool", dir=".")
     os.unlink(name)
-    file(fd, mmap.MAP_PRIVATE)
+    return fd
+
+def opened():
+    kept.append(unlinked())
+
+server = socket.create_server(("127.0.0.1", 0), backlog=100)
+
+def abandoned():
+    kept.append(socket.create_connection(server.getsockname()))
+    server.accept()[0].close()
+
+hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 step = {
     "heap": block,
     "arena": block,
     "anonymous": lambda: mapped(-1, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS),
     "memfd": lambda: file(os.memfd_create("frames"), mmap.MAP_SHARED),
-    "deleted": deleted,
+    "deleted": lambda: file(unlinked(), mmap.MAP_PRIVATE),
+    "opened": opened,
+    "abandoned": abandoned,
 }[sys.argv[1]]
 
 def leak():
@@ -78,7 +92,7 @@ impl Leaking {
         Leaking { bench, child }
     }
 
-    /// Where the resource that leaks grows, and all that is printed.
+    /// What is found of the resource that leaks, and all that is printed.
     fn watched(&self, resource: &str) -> (Value, String) {
         let mut command = self.bench.seepage();
         let pid = self.child.id().to_string();
@@ -88,13 +102,14 @@ impl Leaking {
         let verdict = ended.json("verdict.json");
         let findings = verdict["findings"].as_array().unwrap();
         let finding = findings.iter().find(|finding| finding["resource"] == resource).unwrap();
-        (finding["places"].clone(), ended.stdout)
+        (finding.clone(), ended.stdout)
     }
 }
 
 /// Whether the place that grows is told, where something leaks in this way.
 fn is_told(way: &str, resource: &str, kind: &str, told: &str) {
-    let (places, stdout) = Leaking::start(way).watched(resource);
+    let (finding, stdout) = Leaking::start(way).watched(resource);
+    let places = &finding["places"];
     let first = &places["places"][0];
     assert_eq!(first["kind"], kind, "{places:#}");
     assert!(first["share"].as_f64().unwrap() > 0.8, "{places:#}");
@@ -129,4 +144,27 @@ fn what_is_written_to_a_memfd_is_told_by_its_name() {
 #[test]
 fn files_that_were_deleted_are_told_as_such() {
     is_told("deleted", "memory", "deleted", "deleted files");
+}
+
+/// What the descriptors that leak in this way refer to, as it is told.
+fn held(way: &str) -> (Value, String) {
+    let (finding, stdout) = Leaking::start(way).watched("descriptors");
+    let first = finding["held"]["groups"][0].clone();
+    assert!(first["grown"].as_f64().unwrap() > 0.8 * finding["held"]["grown"].as_f64().unwrap(), "{finding:#}");
+    (first, stdout)
+}
+
+#[test]
+fn sockets_that_are_never_closed_are_told_by_their_peer() {
+    let (group, stdout) = held("abandoned");
+    assert_eq!((&group["kind"], group["close_wait"] == group["last"]), (&Value::from("outgoing"), true), "{group:#}");
+    let told = format!("Descriptors grow in sockets to {} (", group["name"].as_str().unwrap());
+    assert!(stdout.contains(&told) && stdout.contains(", all in CLOSE_WAIT"), "{stdout}");
+}
+
+#[test]
+fn files_that_are_never_closed_are_told_by_their_folder() {
+    let (group, stdout) = held("opened");
+    assert_eq!(group["kind"], "deleted", "{group:#}");
+    assert!(stdout.contains("Descriptors grow in deleted files below `"), "{stdout}");
 }

@@ -16,6 +16,7 @@ use super::readings::noise::noise;
 use super::readings::series::readings;
 use super::rule::assess::Demands;
 use super::rule::forecast::forecast;
+use super::rule::held::held;
 use super::rule::parts::parts;
 use super::rule::places::places;
 use super::rule::step_down::{Candidate, step_down};
@@ -35,6 +36,7 @@ pub fn judge(record: &RunRecord) -> Verdict {
             finding.parts = parts(record, one.resource);
         }
         finding.places = places(record, finding, &one.series);
+        finding.held = held(record, finding, &one.series);
         steps::tell(mix.as_ref(), one, finding, record.page());
         // What the live heap grows by is a part of memory, whose limits are foretold.
         if one.resource != Resource::Heap {

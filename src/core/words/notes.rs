@@ -13,6 +13,7 @@ const NAMED: usize = 4;
 pub fn beside(verdict: &Verdict) -> Vec<String> {
     let leaks = || verdict.findings.iter().filter(|finding| finding.outcome == Outcome::Leak);
     let said = leaks().filter_map(sizes).chain(verdict.findings.iter().filter_map(places::sentence));
+    let said = said.chain(verdict.findings.iter().filter_map(places::held));
     let said = said
         .chain(leaks().filter_map(forecast::recycling))
         .chain(settling(verdict))

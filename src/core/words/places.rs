@@ -1,8 +1,8 @@
-//! In which places of the memory map growth lies, in words.
+//! In which places of the memory map growth lies, and in what descriptors refer to, in words.
 
 use super::plain::{counted, thousands};
-use crate::model::{PlaceKind, format_bytes, format_seconds, rate};
-use crate::verdict::{Finding, Outcome, PlaceGrowth, Places};
+use crate::model::{HeldKind, PlaceKind, format_bytes, format_seconds, rate};
+use crate::verdict::{Finding, HeldGrowth, Outcome, PlaceGrowth, Places};
 
 /// A place with less of the growth than this isn't named in a sentence.
 const NOTABLE: f64 = 0.02;
@@ -57,6 +57,51 @@ pub fn sentence(finding: &Finding) -> Option<String> {
         share(places, first),
         format_seconds(places.seconds.round())
     ))
+}
+
+/// What the growth of descriptors lies in, a sentence without its full stop; `None` if that isn't known.
+pub fn held(finding: &Finding) -> Option<String> {
+    let held = finding.held.as_ref()?;
+    let share = |group: &HeldGrowth| group.grown / held.grown;
+    let named: Vec<&HeldGrowth> = held.groups.iter().filter(|group| share(group) >= NOTABLE).take(NAMED).collect();
+    let first = named.first()?;
+    let verb = if finding.outcome == Outcome::Leak { "grow" } else { "seem to grow" };
+    let count = |count: f64| thousands(&format!("{count:.0}"));
+    let closed = match first.close_wait {
+        0.0 => String::new(),
+        closed if closed == first.last => ", all in CLOSE_WAIT".to_owned(),
+        closed => format!(", {} in CLOSE_WAIT", count(closed)),
+    };
+    let over = if first.goes_on == Some(false) { "; they grew in the first half of the time only" } else { "" };
+    let others = named[1..].iter().map(|group| format!(", {} in {}", percent(share(group)), held_name(group)));
+    Some(format!(
+        "descriptors {verb} in {} ({} of the growth; {} of them at last{closed}{over}){}",
+        held_name(first),
+        percent(share(first)),
+        count(first.last),
+        others.collect::<String>()
+    ))
+}
+
+/// What descriptors refer to: `sockets to 10.0.0.5:3306`.
+pub fn held_name(group: &HeldGrowth) -> String {
+    let name = &group.name;
+    match group.kind {
+        HeldKind::Outgoing if name.starts_with(':') => {
+            format!("sockets to port {} of many", name.trim_start_matches(':'))
+        }
+        HeldKind::Outgoing => format!("sockets to {name}"),
+        HeldKind::Accepted => format!("sockets of port {name}"),
+        HeldKind::Listening => "sockets that listen".into(),
+        HeldKind::Socket => "sockets that are not connected by TCP".into(),
+        HeldKind::File if name.ends_with('/') => format!("files below `{name}`"),
+        HeldKind::File => format!("files `{name}`"),
+        HeldKind::Deleted if name.ends_with('/') => format!("deleted files below `{name}`"),
+        HeldKind::Deleted => format!("deleted files `{name}`"),
+        HeldKind::Pipe => "pipes".into(),
+        HeldKind::Anonymous => format!("descriptors of the kind {name}"),
+        HeldKind::Other => format!("`{name}`"),
+    }
 }
 
 fn percent(share: f64) -> String {

@@ -2,6 +2,7 @@
 
 use super::line::Header;
 use crate::model::PlaceKind;
+use crate::probe::names::{bounded, general};
 
 /// What malloc reserves for each part of an arena, and what its begin is a multiple of (`HEAP_MAX_SIZE` of glibc on 64 bits).
 const ARENA: u64 = 64 << 20;
@@ -17,9 +18,6 @@ const LARGEST_GUARD: u64 = 1 << 20;
 
 /// Sizes that divide anonymous mappings into classes.
 const CLASSES: [u64; 3] = [256 << 10, 4 << 20, 64 << 20];
-
-/// Characters of a name that are kept, its last ones.
-const LONGEST_NAME: usize = 100;
 
 /// The mapping next to one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,40 +114,6 @@ pub fn name_of(kind: PlaceKind, name: &[u8]) -> Option<String> {
         | PlaceKind::HugePages
         | PlaceKind::Other => return None,
     };
-    let text = String::from_utf8_lossy(&own);
     // The key of a segment is its name, and no number that changes.
-    let general = if kind == PlaceKind::SysV { text.into_owned() } else { without_numbers(&text) };
-    let skip = general.chars().count().saturating_sub(LONGEST_NAME);
-    let kept: String = general.chars().skip(skip).collect();
-    Some(if skip > 0 { format!("…{kept}") } else { kept })
-}
-
-/// The name with a `*` for each number of three digits or more, and for each word of eight hexadecimal digits or more: files that are made
-/// one after another are one place.
-fn without_numbers(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    let mut rest = name;
-    while let Some(first) = rest.chars().next() {
-        let length = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
-        if length == 0 {
-            out.push(first);
-            rest = &rest[first.len_utf8()..];
-            continue;
-        }
-        let (word, after) = rest.split_at(length);
-        let is_hex =
-            length >= 8 && word.chars().all(|c| c.is_ascii_hexdigit()) && word.contains(|c: char| c.is_ascii_digit());
-        out.push_str(&if is_hex { "*".to_owned() } else { without_digits(word) });
-        rest = after;
-    }
-    out
-}
-
-fn without_digits(word: &str) -> String {
-    let mut out = String::with_capacity(word.len());
-    for run in word.as_bytes().chunk_by(|a, b| a.is_ascii_digit() == b.is_ascii_digit()) {
-        let is_number = run.len() >= 3 && run.iter().all(u8::is_ascii_digit);
-        out.push_str(if is_number { "*" } else { std::str::from_utf8(run).unwrap_or("*") });
-    }
-    out
+    Some(if kind == PlaceKind::SysV { bounded(&String::from_utf8_lossy(&own)) } else { general(&own) })
 }

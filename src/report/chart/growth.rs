@@ -183,6 +183,7 @@ fn bare(axis: Axis) -> Finding {
         evidence: crate::verdict::Evidence::default(),
         parts: Vec::new(),
         places: None,
+        held: None,
         forecast: None,
     }
 }

@@ -4,7 +4,7 @@ use super::{tone, working};
 use crate::model::{Axis, Resource, RunRecord, format_bytes, format_count, format_seconds};
 use crate::report::chart::ChartError;
 use crate::report::text::{self, Mood, capital};
-use crate::verdict::{BySteps, Finding, Outcome, Places, StepGrowth, Verdict, WorkerFinding};
+use crate::verdict::{BySteps, Finding, Held, Outcome, Places, StepGrowth, Verdict, WorkerFinding};
 use crate::words;
 use crate::words::steps::{names, worth};
 use maud::{Markup, html};
@@ -53,6 +53,7 @@ fn one(record: &RunRecord, finding: &Finding, working: &Markup) -> Markup {
                     @if !finding.evidence.quarters.is_empty() { (quarters(finding)) }
                     @if !finding.parts.is_empty() { (parts(finding)) }
                     @if let Some(found) = finding.places.as_ref().filter(|found| found.workers > 0) { (places(found)) }
+                    @if let Some(found) = &finding.held { (held(found)) }
                 }
             }
             @if let Some(by_steps) = &finding.steps { (steps(finding, by_steps)) }
@@ -116,6 +117,22 @@ fn places(found: &Places) -> Markup {
                 }
                 @if found.rest != 0.0 {
                     tr { th scope="row" { "in none of them" } td.number { (format_bytes(found.rest)) } td {} td {} }
+                }
+            }
+        }
+    }
+}
+
+fn held(found: &Held) -> Markup {
+    html! {
+        table {
+            thead { tr { th { "Grew in" } th.number { "By" } th.number { "At last" } th.number { "In CLOSE_WAIT" } } }
+            tbody {
+                @for group in &found.groups {
+                    tr {
+                        th scope="row" { (text::plain(&words::places::held_name(group))) }
+                        @for count in [group.grown, group.last, group.close_wait] { td.number { (format_count(count)) } }
+                    }
                 }
             }
         }

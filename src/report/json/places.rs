@@ -1,8 +1,7 @@
-//! In which places of the memory map growth lies, in JSON.
+//! In which places of the memory map growth lies, and in what descriptors refer to, in JSON.
 
 use super::finite;
-use crate::model::PlaceKind;
-use crate::verdict::{PlaceGrowth, Places};
+use crate::verdict::{Held, HeldGrowth, PlaceGrowth, Places};
 use crate::words;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -68,7 +67,52 @@ impl From<&Places> for PlacesPart {
     }
 }
 
+/// Growth of descriptors by what they refer to, between two readings far apart, of all these workers together.
+#[derive(Serialize, JsonSchema)]
+pub struct HeldPart {
+    /// Workers that were read.
+    workers: usize,
+    /// What they grew by meanwhile.
+    grown: Option<f64>,
+    /// What grew, the most first.
+    groups: Vec<HeldGroupPart>,
+}
+
+/// Growth of the descriptors of one kind and name.
+#[derive(Serialize, JsonSchema)]
+struct HeldGroupPart {
+    /// What they are, such as `outgoing`, `deleted`.
+    kind: String,
+    /// To whom or what they lead; empty if the kind has no names.
+    name: String,
+    /// The same in words.
+    told: String,
+    /// How many more there were.
+    grown: Option<f64>,
+    /// How many there were at last.
+    last: Option<f64>,
+    /// Of these, TCP connections that the other side has closed and this one hasn't.
+    close_wait: Option<f64>,
+    /// Whether it grew in the second half of the time too; null without a reading in between.
+    goes_on: Option<bool>,
+}
+
+impl From<&Held> for HeldPart {
+    fn from(held: &Held) -> Self {
+        let part = |group: &HeldGrowth| HeldGroupPart {
+            kind: kind(group.kind),
+            name: group.name.clone(),
+            told: words::places::held_name(group),
+            grown: finite(group.grown),
+            last: finite(group.last),
+            close_wait: finite(group.close_wait),
+            goes_on: group.goes_on,
+        };
+        HeldPart { workers: held.workers, grown: finite(held.grown), groups: held.groups.iter().map(part).collect() }
+    }
+}
+
 /// The word that run directories have for it.
-fn kind(kind: PlaceKind) -> String {
+fn kind(kind: impl Serialize) -> String {
     serde_json::to_value(kind).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
-//! In which places of the memory map growth lies.
+//! In which places of the memory map growth of memory lies, and in what descriptors refer to, growth of those.
 
-use crate::model::PlaceKind;
+use crate::model::{HeldKind, PlaceKind};
 
 /// Growth of memory by place, between two readings of the map of each worker that are far apart; in bytes, of all of these workers
 /// together.
@@ -35,6 +35,34 @@ pub struct PlaceGrowth {
     pub grown: f64,
     /// How many more mappings it is in.
     pub mappings: f64,
+    /// Whether it grew in the second half of the time too; missing without a reading in between.
+    pub goes_on: Option<bool>,
+}
+
+/// Growth of descriptors by what they refer to, between two readings of each worker that are far apart; of all of these workers together.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    /// Workers that were read.
+    pub workers: usize,
+    /// What they grew by meanwhile.
+    pub grown: f64,
+    /// What grew, the most first.
+    pub groups: Vec<HeldGrowth>,
+}
+
+/// Growth of the descriptors of one kind and name.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HeldGrowth {
+    /// What they are.
+    pub kind: HeldKind,
+    /// To whom or what they lead, as [`HeldGroup`](crate::model::HeldGroup) has it.
+    pub name: String,
+    /// How many more there were.
+    pub grown: f64,
+    /// How many there were at last.
+    pub last: f64,
+    /// Of these, TCP connections that the other side has closed and this one hasn't.
+    pub close_wait: f64,
     /// Whether it grew in the second half of the time too; missing without a reading in between.
     pub goes_on: Option<bool>,
 }

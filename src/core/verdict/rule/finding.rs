@@ -167,6 +167,7 @@ fn find_together(
         steps: None,
         parts: Vec::new(),
         places: None,
+        held: None,
         forecast: None,
     };
     (finding, unproven)

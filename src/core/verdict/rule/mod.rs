@@ -6,6 +6,7 @@ pub mod condition;
 pub mod explain;
 pub mod finding;
 pub mod forecast;
+pub mod held;
 pub mod pages;
 pub mod parts;
 pub mod places;

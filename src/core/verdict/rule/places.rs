@@ -22,11 +22,11 @@ const TOLD: usize = 12;
 /// A class of sizes that has this part of the growth of anonymous mappings has it all.
 const NEARLY_ALL: f64 = 0.9;
 
-/// The readings of one worker's map that are held against each other.
-struct Pair<'a> {
-    first: &'a MapReading,
-    middle: Option<&'a MapReading>,
-    last: &'a MapReading,
+/// The readings of one worker that are held against each other.
+pub struct Pair<'a, R> {
+    pub first: &'a R,
+    pub middle: Option<&'a R>,
+    pub last: &'a R,
 }
 
 /// What was held at the first, the middle and the last reading, and in how many mappings at the first and the last; over all
@@ -51,8 +51,7 @@ pub fn places(record: &RunRecord, finding: &Finding, series: &[Series]) -> Optio
         _ => return None,
     };
     let whole = |map: &MapReading| if finding.resource == Resource::Memory { map.memory } else { map.shared };
-    let is_shown = finding.growth.is_some_and(|growth| growth.lower > 0.0);
-    if finding.outcome == Outcome::Clean || finding.outcome == Outcome::Inconclusive && !is_shown {
+    if !is_shown(finding) {
         return None;
     }
     let growing: Vec<WorkerId> = growing(finding);
@@ -65,10 +64,11 @@ pub fn places(record: &RunRecord, finding: &Finding, series: &[Series]) -> Optio
     let mut withheld = 0;
     for one in judged {
         let Some(maps) = one.worker.and_then(|worker| maps.get(&worker)) else { continue };
-        withheld += usize::from(maps.iter().any(|map| map.places.is_none()));
-        pairs.extend(pair(one, maps));
+        let (read, not): (Vec<&MapReading>, Vec<&MapReading>) = maps.iter().partition(|map| map.places.is_some());
+        withheld += usize::from(!not.is_empty());
+        pairs.extend(pair(one, &read, |map| map.t));
     }
-    let grown = |pair: &Pair<'_>| Some(whole(pair.last)? as f64 - whole(pair.first)? as f64);
+    let grown = |pair: &Pair<'_, MapReading>| Some(whole(pair.last)? as f64 - whole(pair.first)? as f64);
     let grown: Option<f64> = pairs.iter().map(grown).sum();
     let Some(grown) = grown.filter(|grown| *grown > 0.0) else {
         return (withheld > 0).then(|| Places { withheld, ..Places::default() });
@@ -81,31 +81,36 @@ pub fn places(record: &RunRecord, finding: &Finding, series: &[Series]) -> Optio
     Some(Places { workers: pairs.len(), withheld, seconds, grown, rest: grown - told, places })
 }
 
+/// Whether growth is shown: a leak, or what may be one and grows beyond doubt.
+pub fn is_shown(finding: &Finding) -> bool {
+    let grows = finding.growth.is_some_and(|growth| growth.lower > 0.0);
+    finding.outcome == Outcome::Leak || finding.outcome == Outcome::Inconclusive && grows
+}
+
 /// Those that leak, or, where it isn't proven of any, all that were judged.
-fn growing(finding: &Finding) -> Vec<WorkerId> {
+pub fn growing(finding: &Finding) -> Vec<WorkerId> {
     let those = |leaks: bool| finding.workers.iter().filter(move |w| w.growth.is_some() && w.leaks >= leaks);
     let leaking: Vec<WorkerId> = those(true).filter_map(|w| w.worker).collect();
     if leaking.is_empty() { those(false).filter_map(|w| w.worker).collect() } else { leaking }
 }
 
-/// The first and the last reading of a map within the judged part of a series, if they are far apart, and the one that is next to the
-/// middle.
-fn pair<'a>(series: &Series, maps: &[&'a MapReading]) -> Option<Pair<'a>> {
+/// The first and the last of a worker's readings within the judged part of its series, if they are far apart, and the one that is next to
+/// the middle.
+pub fn pair<'a, R>(series: &Series, readings: &[&'a R], time: impl Fn(&R) -> f64) -> Option<Pair<'a, R>> {
     let (from, to) = (*series.t.get(judged_from(series))?, *series.t.last()?);
-    let within: Vec<&MapReading> =
-        maps.iter().copied().filter(|map| map.places.is_some() && map.t >= from && map.t <= to).collect();
+    let within: Vec<&R> = readings.iter().copied().filter(|one| time(one) >= from && time(one) <= to).collect();
     let (first, last) = (*within.first()?, *within.last()?);
-    let middle = (first.t + last.t) / 2.0;
-    let from_middle = |map: &&&MapReading| (map.t - middle).abs();
+    let (begin, end) = (time(first), time(last));
+    let from_middle = |one: &&&R| (time(one) - (begin + end) / 2.0).abs();
     let between = within.get(1..within.len() - 1).unwrap_or_default();
     let middle = between.iter().min_by(|a, b| from_middle(a).total_cmp(&from_middle(b))).copied();
-    (last.t - first.t >= FAR * (to - from) && last.t > first.t).then_some(Pair { first, middle, last })
+    (end - begin >= FAR * (to - from) && end > begin).then_some(Pair { first, middle, last })
 }
 
 type Name<'a> = Option<&'a str>;
 
 /// What each place grew by over all workers, the largest first; what stayed as it was is left out.
-fn by_place(pairs: &[Pair<'_>], of: fn(&Place) -> u64) -> Vec<PlaceGrowth> {
+fn by_place(pairs: &[Pair<'_, MapReading>], of: fn(&Place) -> u64) -> Vec<PlaceGrowth> {
     let mut kinds: BTreeMap<PlaceKind, BTreeMap<Name<'_>, Held>> = BTreeMap::new();
     let mut classes: BTreeMap<Option<u64>, Held> = BTreeMap::new();
     let is_whole = pairs.iter().all(|pair| pair.middle.is_some());
