@@ -554,6 +554,7 @@ impl Scenario {
                 because: Some(Because::Rose { span: 1000.0, usual: 1000.0 * slope, most: Some(1100.0 * slope) }),
                 tests: if resource == Resource::Memory { 1 } else { 3 },
             },
+            reached: None,
             held: (outcome == Outcome::Leak && resource == Resource::Descriptors)
                 .then(|| places::held("/var/spool/job-*")),
             places: (outcome == Outcome::Leak && resource == Resource::Memory).then(|| places::places("frames")),

@@ -184,6 +184,7 @@ fn bare(axis: Axis) -> Finding {
         parts: Vec::new(),
         places: None,
         held: None,
+        reached: None,
         forecast: None,
     }
 }

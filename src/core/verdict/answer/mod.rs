@@ -8,6 +8,7 @@ pub mod last_look;
 pub mod outcome;
 pub mod places;
 pub mod reach;
+pub mod reached;
 pub mod reason;
 pub mod transient;
 pub mod types;

@@ -5,6 +5,7 @@ use super::facts::{Claim, Gate, Note};
 use super::outcome::{ExitCode, Interval, LeakClass, Outcome};
 use super::places::{Held, Places};
 use super::reach::Forecast;
+use super::reached::Reached;
 use super::reason::{Because, Fact, PartKind, Reason, SetAside, Settle};
 use super::whole_target::WholeTarget;
 use crate::model::{Axis, Resource, WorkerId};
@@ -40,6 +41,8 @@ pub struct Finding {
     pub places: Option<Places>,
     /// What descriptors refer to that their growth lies in; missing of what else grows, and if no growth is shown or it wasn't read.
     pub held: Option<Held>,
+    /// That growth has stopped, of a finding that is open.
+    pub reached: Option<Reached>,
     /// How growth goes on if it goes on as it did; missing if no limit is known, or nothing grows.
     pub forecast: Option<Forecast>,
 }

@@ -168,6 +168,7 @@ fn find_together(
         parts: Vec::new(),
         places: None,
         held: None,
+        reached: None,
         forecast: None,
     };
     (finding, unproven)

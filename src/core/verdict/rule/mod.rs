@@ -10,6 +10,7 @@ pub mod held;
 pub mod pages;
 pub mod parts;
 pub mod places;
+pub mod reached;
 pub mod step_down;
 pub mod steps;
 pub mod youth;
