@@ -33,8 +33,13 @@ pub fn sentence(finding: &Finding) -> Option<String> {
             format_bytes(places.grown)
         ));
     };
-    let verb = if finding.outcome == Outcome::Leak { "grows" } else { "seems to grow" };
-    let rate = finding.growth.map_or(String::new(), |growth| {
+    let is_over = first.goes_on == Some(false);
+    let verb = match finding.outcome {
+        _ if is_over => "grew",
+        Outcome::Leak => "grows",
+        _ => "seems to grow",
+    };
+    let rate = finding.growth.filter(|_| !is_over).map_or(String::new(), |growth| {
         let share = places.share(first).min(1.0);
         format!(": +{}", rate(finding.resource, finding.axis, share * growth.estimate))
     });
@@ -43,7 +48,7 @@ pub fn sentence(finding: &Finding) -> Option<String> {
         more if more > 1.0 => format!(", in {} more mappings", thousands(&format!("{more:.0}"))),
         _ => String::new(),
     };
-    let over = if first.goes_on == Some(false) { "; it grew in the first half of that time only" } else { "" };
+    let over = if is_over { "; next to nothing in the second half of that time" } else { "" };
     let others: String =
         named[1..].iter().map(|place| format!(", {} in {}", share(places, place), name(place))).collect();
     let rest = match places.rest / places.grown {
@@ -65,14 +70,19 @@ pub fn held(finding: &Finding) -> Option<String> {
     let share = |group: &HeldGrowth| group.grown / held.grown;
     let named: Vec<&HeldGrowth> = held.groups.iter().filter(|group| share(group) >= NOTABLE).take(NAMED).collect();
     let first = named.first()?;
-    let verb = if finding.outcome == Outcome::Leak { "grow" } else { "seem to grow" };
+    let is_over = first.goes_on == Some(false);
+    let verb = match finding.outcome {
+        _ if is_over => "grew",
+        Outcome::Leak => "grow",
+        _ => "seem to grow",
+    };
     let count = |count: f64| thousands(&format!("{count:.0}"));
     let closed = match first.close_wait {
         0.0 => String::new(),
         closed if closed == first.last => ", all in CLOSE_WAIT".to_owned(),
         closed => format!(", {} in CLOSE_WAIT", count(closed)),
     };
-    let over = if first.goes_on == Some(false) { "; they grew in the first half of the time only" } else { "" };
+    let over = if is_over { "; next to no more in the second half of the time" } else { "" };
     let others = named[1..].iter().map(|group| format!(", {} in {}", percent(share(group)), held_name(group)));
     Some(format!(
         "descriptors {verb} in {} ({} of the growth; {} of them at last{closed}{over}){}",

@@ -1,6 +1,6 @@
 //! What the descriptors refer to that a growth of them lies in: readings that are far apart, held against each other.
 
-use super::places::{Pair, growing, is_shown, pair};
+use super::places::{Pair, goes_on, growing, is_shown, pair};
 use crate::model::{HeldGroup, HeldKind, Resource, RunRecord, Sample, Series, WorkerId};
 use crate::verdict::Finding;
 use crate::verdict::answer::places::{Held, HeldGrowth};
@@ -38,7 +38,7 @@ pub fn held(record: &RunRecord, finding: &Finding, series: &[Series]) -> Option<
         grown: counts[2] - counts[0],
         last: counts[2],
         close_wait,
-        goes_on: is_whole.then(|| counts[2] > counts[1]),
+        goes_on: is_whole.then(|| goes_on(counts)),
     };
     let mut groups: Vec<HeldGrowth> = all.into_iter().map(growth).filter(|group| group.grown > 0.0).collect();
     groups.sort_by(|a, b| b.grown.total_cmp(&a.grown));

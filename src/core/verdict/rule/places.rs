@@ -13,6 +13,9 @@ use std::collections::{BTreeMap, HashMap};
 /// Readings are far apart if this part of the judged time lies between them.
 const FAR: f64 = 0.5;
 
+/// What has less of its growth than this in the second half of the time has stopped.
+const LATE: f64 = 0.1;
+
 /// Names of a kind that are told one by one; of more, how many they are.
 const NAMES: usize = 4;
 
@@ -79,6 +82,11 @@ pub fn places(record: &RunRecord, finding: &Finding, series: &[Series]) -> Optio
     let told: f64 = places.iter().map(|place| place.grown).sum();
     let seconds = median(&apart).unwrap_or_default();
     Some(Places { workers: pairs.len(), withheld, seconds, grown, rest: grown - told, places })
+}
+
+/// Whether what was so much at the first, the middle and the last reading still grew in the second half.
+pub fn goes_on([first, middle, last]: [f64; 3]) -> bool {
+    last > middle && last - middle >= LATE * (last - first)
 }
 
 /// Whether growth is shown: a leak, or what may be one and grows beyond doubt.
@@ -148,7 +156,7 @@ fn of_kind(kind: PlaceKind, names: &BTreeMap<Name<'_>, Held>, is_whole: bool) ->
         class: None,
         grown: held.grown(),
         mappings: held.mappings[1] - held.mappings[0],
-        goes_on: is_whole.then(|| held.bytes[2] > held.bytes[1]),
+        goes_on: is_whole.then(|| goes_on(held.bytes)),
     };
     let moved = names.iter().filter(|(_, held)| held.grown() != 0.0).count();
     if moved <= NAMES && (names.len() == 1 || !names.contains_key(&None)) {
@@ -247,7 +255,13 @@ mod tests {
         let places = found(&run);
         assert_eq!(places.places[0].goes_on, Some(false), "{places:?}");
         assert!(places.places[1].grown < 0.0 && places.share(&places.places[0]) > 1.0, "{places:?}");
-        assert!(told(&run).contains("it grew in the first half of that time only"), "{}", told(&run));
+        assert!(told(&run).contains("; next to nothing in the second half of that time"), "{}", told(&run));
+    }
+
+    #[test]
+    fn a_little_at_the_end_of_much_is_no_growth_that_goes_on() {
+        assert!(goes_on([0.0, 5.0, 10.0]) && goes_on([0.0, 0.0, 10.0]));
+        assert!(!goes_on([0.0, 100.0, 101.0]) && !goes_on([0.0, 5.0, 5.0]) && !goes_on([5.0, 5.0, 5.0]));
     }
 
     #[test]
