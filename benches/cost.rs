@@ -208,6 +208,7 @@ fn judge() {
         host: Vec::new(),
         load: Vec::new(),
         census: Vec::new(),
+        maps: Vec::new(),
         events: Vec::new(),
         heap: Default::default(),
     };

@@ -24,6 +24,13 @@ pub fn proc_status(bytes: &[u8]) {
     let _ = (probe::own_pid(bytes), probe::process_of(bytes));
 }
 
+/// `/proc/PID/smaps`.
+pub fn smaps(bytes: &[u8]) {
+    for place in probe::parse_smaps(bytes) {
+        assert!(place.name.is_none_or(|name| name.chars().count() <= 101));
+    }
+}
+
 /// The tables of sockets below `/proc/PID/net`.
 pub fn socket_table(bytes: &[u8]) {
     let _ = probe::parse_unix(bytes);
@@ -166,9 +173,9 @@ pub fn run_directory(bytes: &[u8]) {
 
 /// Writes the files of a run directory that are packed into `bytes`.
 pub fn unpack(bytes: &[u8], directory: &Path) {
-    const FILES: [&str; 5] = ["run.json", "samples.jsonl", "host.jsonl", "load.jsonl", "events.jsonl"];
+    const FILES: [&str; 6] = ["run.json", "samples.jsonl", "host.jsonl", "load.jsonl", "events.jsonl", "maps.jsonl"];
     let mut current = None;
-    let mut files: [Vec<u8>; 5] = Default::default();
+    let mut files: [Vec<u8>; 6] = Default::default();
     for line in bytes.split_inclusive(|&b| b == b'\n') {
         let name = line.strip_prefix(b"=== ").map(<[u8]>::trim_ascii);
         match name.and_then(|name| FILES.iter().position(|file| file.as_bytes() == name)) {

@@ -233,6 +233,7 @@ fn cause(entry: &Entry) -> Option<ExitCause> {
 fn about(entry: &Entry) -> Option<WorkerId> {
     match entry {
         Entry::Sample(sample) => Some(sample.worker),
+        Entry::Map(map) => Some(map.worker),
         Entry::Event(Event { kind: EventKind::Spawned { worker, .. } | EventKind::Exited { worker, .. }, .. }) => {
             Some(*worker)
         }

@@ -44,6 +44,19 @@ const MOST_EACH_LENGTH: u32 = 2000;
 const FEWEST_EACH_LENGTH: u32 = 10;
 const CENSUS_SOON: Duration = Duration::from_secs(1);
 
+/// Slow readings are told to be few if there were under one in so many, where at least so many were wanted.
+const FEWER: f64 = 4.0;
+const FEWER_THAN: f64 = 20.0;
+
+/// The part of the budget that memory maps take, beside those.
+const MAPS: f64 = 0.1;
+
+/// The shortest interval between two readings of a worker's map, and how many there are while a run grows by its length, of all
+/// workers together, but for one of each in twice the time.
+const MAP_EVERY: Duration = Duration::from_secs(2);
+const MAPS_EACH_LENGTH: u32 = 64;
+const MAPS_OF_ONE: u32 = 8;
+
 /// Readings whose cost is kept to find its median.
 const KEPT: usize = 4096;
 
@@ -66,6 +79,9 @@ pub struct Account {
     missing_descriptors: u64,
     slow_readings: u64,
     missing_slow: u64,
+    missing_kinds: u64,
+    /// CPU time of another thread that reads for this one.
+    elsewhere: Duration,
 }
 
 impl Account {
@@ -84,6 +100,8 @@ impl Account {
             missing_descriptors: 0,
             slow_readings: 0,
             missing_slow: 0,
+            missing_kinds: 0,
+            elsewhere: Duration::ZERO,
         }
     }
 
@@ -99,6 +117,7 @@ impl Account {
             self.slow_readings += 1;
             put(&mut self.slow, slot, took);
             self.missing_slow += u64::from(slow.pss.is_none());
+            self.missing_kinds += u64::from(slow.descriptors.is_none());
         }
     }
 
@@ -129,6 +148,12 @@ impl Account {
     /// A slow reading took this long.
     pub fn pay(&mut self, took: Duration) {
         self.slow_allowance -= took.as_secs_f64();
+    }
+
+    /// A reading took this long on another thread.
+    pub fn pay_elsewhere(&mut self, took: Duration) {
+        self.elsewhere += took;
+        self.pay(took);
     }
 
     /// This much time went by since the last call.
@@ -169,6 +194,34 @@ impl Account {
         needed.min(some).clamp(CENSUS_EVERY, RAREST).max(elapsed / MOST_EACH_LENGTH)
     }
 
+    /// Whether the budget allows a reading of a memory map, `elapsed` into the run in which they have taken this much so far; half of it
+    /// is kept for the `last` ones.
+    pub fn allows_map(&self, spent: Duration, elapsed: Duration, last: bool) -> bool {
+        let share = if last { MAPS } else { 0.5 * MAPS };
+        self.budget <= 0.0 || spent.as_secs_f64() <= share * self.budget * (elapsed + SAVED).as_secs_f64()
+    }
+
+    /// The pause of a worker after a reading of its map that took this long, `elapsed` into the run, one of as many `workers`.
+    pub fn map_pause(&self, took: Duration, elapsed: Duration, workers: usize) -> Duration {
+        let share = if self.budget > 0.0 { (MAPS * self.budget / workers.max(1) as f64).min(LOCKED) } else { LOCKED };
+        let needed = Duration::try_from_secs_f64(took.as_secs_f64() / share).unwrap_or(RAREST);
+        let among = u32::try_from(workers).unwrap_or(u32::MAX).clamp(MAPS_OF_ONE, MAPS_EACH_LENGTH);
+        MAP_EVERY.max(needed.min(RAREST)).max(elapsed * among / MAPS_EACH_LENGTH)
+    }
+
+    /// That slow readings, one wanted of each worker in so much time, were far fewer, if so; of `ticks` in `elapsed`.
+    pub fn thinned(&self, elapsed: Duration, ticks: u64, wanted: Duration) -> Option<String> {
+        let each = elapsed.as_secs_f64() / ticks.max(1) as f64;
+        let wanted = (self.readings as f64 * each / wanted.as_secs_f64().max(f64::MIN_POSITIVE)).floor();
+        let is_far = wanted >= FEWER_THAN && self.slow_readings as f64 * FEWER < wanted;
+        is_far.then(|| {
+            format!(
+                "slow readings (PSS, USS, kinds of descriptors) were fewer than wanted, to keep to `sample.overhead`: {} in place of {wanted}",
+                self.slow_readings
+            )
+        })
+    }
+
     /// The account at the end: `cpu` is the thread's CPU time, `elapsed` how long it ran, in `ticks` ticks.
     pub fn close(mut self, cpu: Duration, elapsed: Duration, ticks: u64, missed: u64) -> Observing {
         let seconds = elapsed.as_secs_f64().max(f64::MIN_POSITIVE);
@@ -181,11 +234,12 @@ impl Account {
         say("anonymous memory and swap", self.missing_memory, self.readings);
         say("descriptors", self.missing_descriptors, self.readings);
         say("PSS and USS", self.missing_slow, self.slow_readings);
+        say("kinds of descriptors", self.missing_kinds, self.slow_readings);
         Observing {
             readings: self.readings,
             fast_reading: median(&mut self.fast).unwrap_or(0.0),
             slow_reading: median(&mut self.slow),
-            cpu_share: cpu.as_secs_f64() / seconds,
+            cpu_share: (cpu + self.elsewhere).as_secs_f64() / seconds,
             live_share: None,
             interval: seconds / ticks.max(1) as f64,
             missed_ticks: missed,
@@ -272,10 +326,42 @@ mod tests {
     }
 
     #[test]
+    fn maps_are_read_ever_rarer_and_within_their_part_of_the_budget() {
+        let account = Account::new(0.02);
+        let (milli, hour) = (Duration::from_millis(1), Duration::from_secs(3600));
+        assert_eq!(account.map_pause(milli, Duration::ZERO, 1), MAP_EVERY);
+        assert_eq!(account.map_pause(milli, hour, 1), hour / 8);
+        assert_eq!(account.map_pause(milli, hour, 10_000), hour, "each once in twice the time");
+        // 100 ms of one in a hundred workers: 0.2 % of a core is for all of them.
+        assert_eq!(account.map_pause(100 * milli, Duration::ZERO, 1).as_secs(), 50);
+        assert!(account.allows_map(Duration::ZERO, Duration::ZERO, false));
+        assert!(!account.allows_map(Duration::from_secs(4), hour, false), "half of 7.2 s");
+        assert!(account.allows_map(Duration::from_secs(4), hour, true));
+        assert!(!account.allows_map(Duration::from_secs(8), hour, true));
+    }
+
+    #[test]
+    fn slow_readings_that_are_far_fewer_than_wanted_are_told() {
+        // A worker that is read ten times a second for 100 s, and wanted slowly every 2 s.
+        let told = |slow: u64| {
+            let mut account = Account::new(0.02);
+            for at in 0..1000 {
+                let mut sample = Sample::new(0.0, crate::model::WorkerId::new(1, 1));
+                sample.slow = (at < slow).then(Box::default);
+                let slow = (at < slow).then_some(Duration::from_millis(1));
+                account.enter(&sample, ReadCost { slow, ..ReadCost::default() });
+            }
+            account.thinned(Duration::from_secs(100), 1000, Duration::from_secs(2))
+        };
+        assert_eq!((told(50), told(13)), (None, None));
+        assert!(told(12).is_some_and(|told| told.ends_with(": 12 in place of 50")));
+    }
+
+    #[test]
     fn what_could_not_be_read_is_said() {
         let mut account = Account::new(0.01);
         let sample = Sample::new(0.0, crate::model::WorkerId::new(1, 1));
-        account.enter(&sample, ReadCost { fast: Duration::from_micros(5), slow: None });
+        account.enter(&sample, ReadCost { fast: Duration::from_micros(5), ..ReadCost::default() });
         let observing = account.close(Duration::from_millis(10), Duration::from_secs(1), 10, 0);
         assert_eq!(observing.missing.len(), 2);
         assert!((observing.cpu_share - 0.01).abs() < 1e-9);

@@ -16,6 +16,7 @@ mod head;
 mod heap;
 mod interrupt;
 mod lasting;
+mod mapping;
 mod monitor;
 mod outputs;
 mod pulse;

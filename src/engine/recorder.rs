@@ -9,7 +9,8 @@ use super::sampler::SamplerEnd;
 use super::scrub;
 use crate::config::without_secrets;
 use crate::model::{
-    Event, EventKind, HostSample, LoadSample, Observing, RunMeta, RunRecord, RunStatus, Sample, Thinner,
+    Event, EventKind, HostSample, LoadSample, MOST_MAPS, MapReading, Observing, RunMeta, RunRecord, RunStatus, Sample,
+    Thinner,
 };
 use crate::store::{Entry, MOST_READINGS, RunDirectory, WriteError};
 use crate::thread;
@@ -27,6 +28,7 @@ pub struct Recorder {
     pub record: RunRecord,
     workers: Thinner<Sample>,
     host: Thinner<HostSample>,
+    maps: Thinner<MapReading>,
     directory: RunDirectory,
     pulse: Pulse,
     entries: Receiver<Entry>,
@@ -52,6 +54,7 @@ impl Recorder {
             host: Vec::new(),
             load: Vec::new(),
             census: Vec::new(),
+            maps: Vec::new(),
             events: Vec::new(),
             heap: Default::default(),
         };
@@ -59,6 +62,7 @@ impl Recorder {
             record,
             workers: Thinner::new(MOST_READINGS),
             host: Thinner::new(MOST_READINGS),
+            maps: Thinner::new(MOST_MAPS),
             directory,
             flushed: pulse.origin(),
             pulse,
@@ -151,7 +155,7 @@ impl Recorder {
             let text = format!("at the end the requests of the workers could not be read: {error}");
             self.event(EventKind::Note { text });
         }
-        if let Some(text) = end.untraced {
+        for text in [end.untraced, end.thinned].into_iter().flatten() {
             self.event(EventKind::Note { text });
         }
         let unopened = end.unopened.map(|error| {
@@ -191,7 +195,7 @@ impl Recorder {
         let flushed = self.directory.flush();
         self.note_failure(flushed);
         self.write_head();
-        self.record.complete(self.workers, self.host);
+        self.record.complete(self.workers, self.host, self.maps);
         self.record
     }
 
@@ -211,6 +215,7 @@ impl Recorder {
             Entry::Host(sample) => self.host.push(&mut self.record.host, sample),
             Entry::Load(sample) => self.record.load.push(sample),
             Entry::Census(census) => self.record.census.push(census),
+            Entry::Map(map) => self.maps.push(&mut self.record.maps, map),
             Entry::Event(event) => self.record.events.push(event),
             Entry::Heap(entry) => self.record.heap.put(entry),
         }

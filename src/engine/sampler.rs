@@ -5,6 +5,7 @@ use super::choosing::ChoosingWorkers;
 use super::cost::Account;
 use super::end::Cut;
 use super::heap::HeapSampling;
+use super::mapping::Mapping;
 use super::pulse::Pulse;
 use crate::config::SampleConfig;
 use crate::model::{Chosen, Counting, Event, EventKind, Observing, WorkerId, WorkerLimits, shown_command};
@@ -92,6 +93,8 @@ pub struct SamplerEnd {
     pub counting_error: Option<String>,
     /// Why not every worker could be followed, if some couldn't.
     pub unopened: Option<String>,
+    /// That slow readings were far fewer than wanted, if so.
+    pub thinned: Option<String>,
     /// Which workers' allocations could not be traced, if that was asked for and some couldn't.
     pub untraced: Option<String>,
 }
@@ -161,6 +164,9 @@ struct Sampling {
     next_host: Instant,
     /// The account of the whole target.
     accounting: Accounting,
+    /// Where the workers' memory lies.
+    mapping: Mapping,
+    connections: Connections,
     /// PIDs of all workers there ever were.
     known: HashSet<u32>,
     /// The worker that was read last, and whether the user knows that they are read in turns.
@@ -191,6 +197,8 @@ impl Sampling {
             next_slow: HashMap::new(),
             next_host: Instant::now(),
             accounting,
+            mapping: Mapping::default(),
+            connections: Connections::default(),
             known: HashSet::new(),
             last_read: 0,
             in_turns: false,
@@ -245,6 +253,7 @@ impl Sampling {
         let elapsed = begun.elapsed();
         SamplerEnd {
             untraced: self.plan.heap.and_then(HeapSampling::finish),
+            thinned: self.account.thinned(elapsed, ticks + 1, self.plan.config.slow_every.0),
             unopened: self.plan.roster.unopened().map(ToString::to_string),
             observing: self.account.close(thread::cpu_time(), elapsed, ticks + 1, missed),
             classes: self.plan.counter.map_or_else(Vec::new, |c| c.classes().to_vec()),
@@ -278,7 +287,7 @@ impl Sampling {
         let (mut gone, mut changed) = (Vec::new(), Vec::new());
         let mut entries = Vec::new();
         let mut slow_parts = Duration::ZERO;
-        let mut connections = Connections::default();
+        self.connections.begin_round();
         let workers = self.plan.roster.len();
         let quota = if whole { workers } else { self.account.quota(workers) };
         let mut readings = 0;
@@ -289,7 +298,7 @@ impl Sampling {
             let due = self.next_slow.get(&probe.id()).is_none_or(|due| *due <= now);
             let slow = due && self.account.allows_slow();
             let t = now.duration_since(self.plan.pulse.origin()).as_secs_f64();
-            let Some((mut sample, cost)) = probe.read(t, slow.then_some(&mut connections)) else {
+            let Some((mut sample, cost)) = probe.read(t, slow.then_some(&mut self.connections)) else {
                 gone.push(probe.id());
                 continue;
             };
@@ -298,8 +307,10 @@ impl Sampling {
                 continue;
             }
             if let Some(took) = cost.slow {
-                slow_parts += took;
-                self.account.pay(took);
+                slow_parts += took + cost.tables.0;
+                self.account.pay(took + cost.tables.0);
+                self.account.pay_elsewhere(cost.tables.1);
+                self.mapping.walked(probe.id(), cost.walk);
                 self.worker_limits = self.worker_limits.or_else(|| probe.limits(&sample));
                 let pause = self.account.slow_pause(self.plan.config.slow_every.0, took, workers);
                 self.next_slow.insert(probe.id(), now + pause);
@@ -317,6 +328,10 @@ impl Sampling {
             self.accounting.enter(sample.worker, sample.anon_and_swap());
             entries.push(Entry::Sample(sample));
         }
+        let elapsed = self.plan.pulse.origin().elapsed();
+        let (maps, took) = self.mapping.read(&self.plan.roster, &entries, &self.account, elapsed, whole);
+        entries.extend(maps);
+        slow_parts += took;
         // As long as it isn't known who is a worker, everybody is read.
         if readings < workers && !self.in_turns && self.choosing.is_none() {
             self.in_turns = true;
@@ -386,6 +401,7 @@ impl Sampling {
         self.event(EventKind::Exited { worker: departure.worker, cause: departure.cause, stopping });
         self.next_slow.remove(&departure.worker);
         self.accounting.forget(departure.worker);
+        self.mapping.forget(departure.worker);
         if let Some(heap) = &mut self.plan.heap {
             heap.forget(departure.worker);
         }

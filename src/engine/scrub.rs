@@ -53,6 +53,7 @@ pub fn entry(entry: &mut Entry) {
             census.others.iter_mut().for_each(|other| scrub(&mut other.command));
             census.zombies.iter_mut().for_each(|zombies| scrub(&mut zombies.command));
         }
+        Entry::Map(map) => map.places.iter_mut().flatten().filter_map(|place| place.name.as_mut()).for_each(scrub),
         Entry::Sample(_) | Entry::Host(_) | Entry::Heap(_) => {}
     }
 }

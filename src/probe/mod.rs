@@ -11,6 +11,8 @@ mod group_names;
 mod heap;
 mod host;
 mod listening;
+mod map;
+mod names;
 mod page_poller;
 mod pidfd;
 mod proc;
@@ -27,6 +29,7 @@ pub use group_names::{container_groups, containers_called, hierarchies, unit_gro
 pub use heap::{HeapProbe, Library, LibraryError, LiveSample, Snapshot, StackTrace, Untraced};
 pub use host::{HostProbe, proc_shows_us};
 pub use listening::{Listening, Serves, Serving, listen_nowhere, listening_addresses, listening_names, parse_unix};
+pub use map::parse_smaps;
 pub use page_poller::LookUps;
 pub use proc::{ProcStat, ProcStatus, command_name, own_pid, parse_stat, parse_status, process_of, status_of_a_thread};
 pub use sockets::parse_tcp;

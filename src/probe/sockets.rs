@@ -1,8 +1,10 @@
 //! TCP sockets of a network namespace that listen, or are connections not over on our side.
 //!
 //! The kernel is asked for them by SOCK_DIAG where it can be: `/proc/net/tcp` has a line for each connection that is over, too, tens
-//! of thousands on a busy host. Of a namespace other than ours that table is read.
+//! of thousands on a busy host. Of a namespace other than ours a thread that enters it asks, or, where that isn't allowed, that table is
+//! read.
 
+use crate::thread;
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload};
 use netlink_packet_sock_diag::SockDiagMessage;
 use netlink_packet_sock_diag::constants::{
@@ -10,10 +12,13 @@ use netlink_packet_sock_diag::constants::{
 };
 use netlink_packet_sock_diag::inet::{ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags};
 use netlink_sys::protocols::NETLINK_SOCK_DIAG;
-use std::collections::HashMap;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
+use std::time::Duration;
 
 /// What is received at once: the kernel sends no more than this in one go.
 const MOST_AT_ONCE: usize = 64 * 1024;
@@ -53,29 +58,73 @@ impl TcpState {
     }
 }
 
-/// Sockets by their inodes.
-type Table = HashMap<u64, TcpSocket>;
+/// The sockets of a network namespace.
+#[derive(Debug, Default)]
+pub struct TcpTable {
+    /// By their inodes.
+    pub sockets: HashMap<u64, TcpSocket>,
+    /// Ports at which one of them listens.
+    pub listening: HashSet<u16>,
+}
 
 /// The sockets of network namespaces, each read at most once.
 #[derive(Debug, Default)]
 pub struct TcpTables {
     /// By the namespace's link, such as `net:[4026531840]`; `None` if unreadable.
-    namespaces: HashMap<OsString, Option<Table>>,
+    namespaces: HashMap<OsString, Option<TcpTable>>,
 }
 
 impl TcpTables {
     /// The sockets of the namespace that `pid` is in, by their inodes; `None` if they can't be read.
-    pub fn of(&mut self, pid: u32) -> Option<&Table> {
-        let namespace = fs::read_link(format!("/proc/{pid}/ns/net")).ok()?.into_os_string();
-        let ours = || fs::read_link("/proc/self/ns/net").is_ok_and(|ours| ours.as_os_str() == namespace);
-        let read = || {
-            let asked = if ours() { asked() } else { None };
-            let sockets = asked.or_else(|| listed(pid))?;
-            Some(sockets.into_iter().map(|socket| (socket.inode, socket)).collect())
-        };
-        let found = if self.namespaces.contains_key(&namespace) { None } else { read() };
-        self.namespaces.entry(namespace).or_insert(found).as_ref()
+    pub fn of(&mut self, pid: u32) -> Option<&HashMap<u64, TcpSocket>> {
+        let namespace = Self::namespace(pid)?;
+        if !self.knows(&namespace) {
+            self.read(pid, &namespace);
+        }
+        self.get(&namespace).map(|table| &table.sockets)
     }
+
+    /// The link of the namespace that `pid` is in; `None` if it can't be read.
+    pub fn namespace(pid: u32) -> Option<OsString> {
+        Some(fs::read_link(format!("/proc/{pid}/ns/net")).ok()?.into_os_string())
+    }
+
+    /// Whether a namespace has been read, or turned out to be unreadable.
+    pub fn knows(&self, namespace: &OsString) -> bool {
+        self.namespaces.contains_key(namespace)
+    }
+
+    /// The sockets of a namespace that was read.
+    pub fn get(&self, namespace: &OsString) -> Option<&TcpTable> {
+        self.namespaces.get(namespace)?.as_ref()
+    }
+
+    /// Reads the sockets of `namespace`, which `pid` is in; returns the CPU time that another thread took for it.
+    pub fn read(&mut self, pid: u32, namespace: &OsString) -> Duration {
+        let ours = fs::read_link("/proc/self/ns/net").is_ok_and(|ours| ours.as_os_str() == namespace);
+        let (asked, elsewhere) = if ours { (asked(), Duration::ZERO) } else { asked_within(pid) };
+        let sockets = asked.or_else(|| listed(pid)).map(|sockets| {
+            let listens = |socket: &&TcpSocket| socket.state == TcpState::Listens;
+            TcpTable {
+                listening: sockets.iter().filter(listens).map(|socket| socket.local.port()).collect(),
+                sockets: sockets.into_iter().map(|socket| (socket.inode, socket)).collect(),
+            }
+        });
+        self.namespaces.insert(namespace.clone(), sockets);
+        elsewhere
+    }
+}
+
+/// What the kernel says of the namespace that `pid` is in, asked by a thread of ours that enters it, which root may; `None` if it can't
+/// be asked. The CPU time that took, too.
+fn asked_within(pid: u32) -> (Option<Vec<TcpSocket>>, Duration) {
+    let Ok(namespace) = fs::File::open(format!("/proc/{pid}/ns/net")) else { return (None, Duration::ZERO) };
+    let ask = move || {
+        let kind = Some(LinkNameSpaceType::Network);
+        let entered = move_into_link_name_space(namespace.as_fd(), kind).is_ok();
+        (if entered { asked() } else { None }, thread::cpu_time())
+    };
+    thread::start("connections", ask).ok().and_then(|asking| asking.join().ok()).unwrap_or_default()
 }
 
 /// What the kernel says of our namespace; `None` if it can't be asked.

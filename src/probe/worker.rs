@@ -5,9 +5,10 @@
 
 use super::descriptors::{self, Connections};
 use super::heap::{HeapProbe, Library, Untraced};
+use super::map;
 use super::pidfd;
 use super::proc::{command_name, own_pid, parse_stat, parse_status, status_of_a_thread};
-use crate::model::{ExitCause, Sample, SlowReading, WorkerId, WorkerLimits};
+use crate::model::{ExitCause, Place, Sample, SlowReading, WorkerId, WorkerLimits};
 use crate::thread;
 use procfs::FromRead;
 use procfs::process::{Limit, LimitValue, Limits, SmapsRollup};
@@ -35,9 +36,13 @@ const STARTING: f64 = 2.0;
 pub struct ReadCost {
     /// By the clock, the fast part.
     pub fast: Duration,
-    /// CPU time of the slow part, if it was asked for: to wait for a processor costs the target nothing, for the kernel lets go
+    /// CPU time of the slow part, but for tables of connections, if it was asked for: to wait for a processor costs the target nothing, for the kernel lets go
     /// of its memory map as soon as somebody wants it (Linux 5.9 and later).
     pub slow: Option<Duration>,
+    /// The part of it that walked through the mappings; missing if they may not be read.
+    pub walk: Option<Duration>,
+    /// CPU time of our own thread, and of another, for tables of connections that serve all workers.
+    pub tables: (Duration, Duration),
 }
 
 /// One worker, held open.
@@ -292,9 +297,15 @@ impl WorkerProbe {
         };
         let fast = begun.elapsed();
         let before = thread::cpu_time();
-        sample.slow = slow.map(|connections| Box::new(self.read_slow(connections)));
-        let slow = sample.slow.is_some().then(|| thread::cpu_time().saturating_sub(before));
-        Some((sample, ReadCost { fast, slow }))
+        let mut tables = Default::default();
+        let walked = slow.map(|connections| {
+            let (reading, walk) = self.read_slow(connections);
+            sample.slow = Some(Box::new(reading));
+            tables = connections.cost();
+            walk
+        });
+        let slow = walked.map(|_| thread::cpu_time().saturating_sub(before + tables.0));
+        Some((sample, ReadCost { fast, slow, walk: walked.flatten(), tables }))
     }
 
     /// The limits that it stands under by itself, given a reading of it just now; `None` if they can't be read.
@@ -330,20 +341,32 @@ impl WorkerProbe {
         }
     }
 
-    fn read_slow(&self, connections: &mut Connections) -> SlowReading {
+    /// Its places, as its memory map has them; `None` if it takes more than `most` of CPU time, and was given up.
+    ///
+    /// # Errors
+    /// If it may not be read, or the worker has ended.
+    pub fn places(&self, most: Duration) -> io::Result<Option<Vec<Place>>> {
+        map::read(&self.directory, most)
+    }
+
+    /// The slow reading, and the CPU time in which it walked through the mappings.
+    fn read_slow(&self, connections: &mut Connections) -> (SlowReading, Option<Duration>) {
         let descriptors = descriptors::classify(self.id.pid, connections);
         let mut reading = SlowReading { descriptors, ..SlowReading::default() };
-        let Ok(rollup) = open_at(&self.directory, "smaps_rollup") else { return reading };
         let mut buffer = [0; BUFFER];
-        let Ok(length) = rollup.read_at(&mut buffer, 0) else { return reading };
-        let Ok(rollup) = SmapsRollup::from_read(&buffer[..length]) else { return reading };
+        let before = thread::cpu_time();
+        let read = open_at(&self.directory, "smaps_rollup").and_then(|rollup| rollup.read_at(&mut buffer, 0));
+        let walk = thread::cpu_time().saturating_sub(before);
+        let Some(rollup) = read.ok().and_then(|length| SmapsRollup::from_read(&buffer[..length]).ok()) else {
+            return (reading, None);
+        };
         for map in &rollup.memory_map_rollup {
             let value = |key: &str| map.extension.map.get(key).copied();
             reading.pss = value("Pss");
             reading.uss = value("Private_Clean").zip(value("Private_Dirty")).map(|(clean, dirty)| clean + dirty);
             reading.huge = value("AnonHugePages");
         }
-        reading
+        (reading, Some(walk))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Made-up runs with known truth, from fixed seeds, for the tests of every report.
 
+mod places;
 mod traced;
 
 pub use traced::traced;
@@ -128,6 +129,7 @@ pub fn empty() -> (RunRecord, Verdict) {
         host: vec![],
         load: vec![],
         census: vec![],
+        maps: Vec::new(),
         events: vec![],
         heap: Default::default(),
     };
@@ -189,6 +191,8 @@ pub fn hostile() -> (RunRecord, Verdict) {
         for row in finding.steps.iter_mut().flat_map(|steps| &mut steps.rows) {
             row.steps = vec![text(), text()];
         }
+        finding.places.iter_mut().for_each(|places| *places = places::places(HOSTILE));
+        finding.held = Some(places::held(HOSTILE));
         for worker in &mut finding.workers {
             worker.set_aside = Some(SetAside::PartOnly);
         }
@@ -292,6 +296,7 @@ impl Scenario {
             events: self.events(&lives, warm_until),
             load: self.load(&mut rng),
             census: Vec::new(),
+            maps: Vec::new(),
             host: self.host(),
             samples,
             meta: self.meta(),
@@ -549,6 +554,10 @@ impl Scenario {
                 because: Some(Because::Rose { span: 1000.0, usual: 1000.0 * slope, most: Some(1100.0 * slope) }),
                 tests: if resource == Resource::Memory { 1 } else { 3 },
             },
+            reached: None,
+            held: (outcome == Outcome::Leak && resource == Resource::Descriptors)
+                .then(|| places::held("/var/spool/job-*")),
+            places: (outcome == Outcome::Leak && resource == Resource::Memory).then(|| places::places("frames")),
             parts: if outcome == Outcome::Leak && resource == Resource::Descriptors {
                 vec![Part { kind: PartKind::Sockets, growth: interval(1.5) }]
             } else {

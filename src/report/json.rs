@@ -6,12 +6,14 @@
 mod accepted;
 mod account;
 mod forecast;
+mod places;
 mod sites;
 mod steps;
 
 use self::accepted::{AcceptedPart, AcceptedSitesPart};
 use self::account::WholeTargetPart;
 use self::forecast::ForecastPart;
+use self::places::{HeldPart, PlacesPart};
 use self::sites::CallSitesPart;
 use self::steps::StepsPart;
 use super::text;
@@ -27,7 +29,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Version of the shape, `major.minor`.
-pub const FORMAT: &str = "1.5";
+pub const FORMAT: &str = "1.6";
 
 /// Renders the verdict as JSON, indented, with a line break at the end.
 ///
@@ -184,6 +186,10 @@ struct FindingPart {
     settle: Option<String>,
     /// What the growth of a leak is made of, the largest first; some are parts of others, such as connections of sockets.
     parts: Vec<PartLine>,
+    /// In which places of the memory map it grows; null if no growth is shown, or no map was read.
+    places: Option<PlacesPart>,
+    /// What descriptors refer to that their growth lies in; null of what else grows, and if no growth is shown or it wasn't read.
+    held: Option<HeldPart>,
     /// How growth goes on if it goes on as it did; null if no limit is known, or nothing grows.
     forecast: Option<ForecastPart>,
     /// Growth by quarter of the judged part.
@@ -418,6 +424,8 @@ impl FindingPart {
                 .iter()
                 .map(|part| PartLine { name: words::part_name(part.kind), growth: Estimate::from(&part.growth) })
                 .collect(),
+            places: finding.places.as_ref().map(PlacesPart::from),
+            held: finding.held.as_ref().map(HeldPart::from),
             forecast: finding.forecast.as_ref().map(ForecastPart::from),
             quarters: finding.evidence.quarters.iter().map(|q| finite(*q)).collect(),
             facts: words::facts(finding).into_iter().map(|(label, value)| Fact { label, value }).collect(),

@@ -5,7 +5,7 @@
 //!   run.json        the head of the run, rewritten whole when it changes
 //!   samples.jsonl   a reading of a worker a line      host.jsonl    a reading of the host a line
 //!   load.jsonl      what the driver did, by second    events.jsonl  what happened
-//!   census.jsonl    every process of the target, now and then
+//!   census.jsonl    every process of the target, now and then      maps.jsonl    where the workers' memory lies, now and then
 //!   heap.jsonl      who allocated, when that was traced    latency.hlog    latencies by step, as an HDR histogram log
 //! ```
 //!
@@ -34,7 +34,7 @@ pub use reader::{ReadError, read};
 pub use writer::{Entry, RunDirectory, WriteError, write_head};
 
 /// Version of the format: a reader refuses a newer major and ignores what a newer minor added.
-pub const FORMAT: &str = "1.6";
+pub const FORMAT: &str = "1.7";
 
 /// Readings of a run that are kept in memory to be judged; fewer in this crate's own tests, for their speed.
 pub const MOST_READINGS: usize = if cfg!(test) { 1 << 12 } else { crate::model::MOST_READINGS };
@@ -46,4 +46,5 @@ const LOAD: &str = "load.jsonl";
 const EVENTS: &str = "events.jsonl";
 const CENSUS: &str = "census.jsonl";
 const HEAP: &str = "heap.jsonl";
+const MAPS: &str = "maps.jsonl";
 const LATENCY: &str = "latency.hlog";

@@ -2,8 +2,11 @@
 
 use super::held::{Holder, holder};
 use super::load::LoadLog;
-use super::{CENSUS, EVENTS, FORMAT, HEAD, HEAP, HOST, LOAD, MOST_READINGS, SAMPLES};
-use crate::model::{Budgets, Census, Event, HeapEntry, HeapRecord, Reading, RunMeta, RunRecord, RunStatus, Thinner};
+use super::{CENSUS, EVENTS, FORMAT, HEAD, HEAP, HOST, LOAD, MAPS, MOST_READINGS, SAMPLES};
+use crate::model::{
+    Budgets, Census, Event, HeapEntry, HeapRecord, MOST_MAPS, MOST_PLACES, MapReading, Reading, RunMeta, RunRecord,
+    RunStatus, Thinner,
+};
 use rustix::fs::{Mode, OFlags};
 use serde::de::DeserializeOwned;
 use std::fs::File;
@@ -118,8 +121,9 @@ pub fn read(directory: &Path) -> Result<RunRecord, ReadError> {
     if meta.status == RunStatus::Running && holder(directory) == Holder::Nobody {
         (meta.status, meta.aborted) = (RunStatus::Aborted, Some(NO_END.into()));
     }
-    let (workers, samples) = readings(&directory.join(SAMPLES))?;
-    let (thinned, host) = readings(&directory.join(HOST))?;
+    let (workers, samples) = readings(&directory.join(SAMPLES), MOST_READINGS)?;
+    let (thinned, host) = readings(&directory.join(HOST), MOST_READINGS)?;
+    let (thinned_maps, maps) = maps(&directory.join(MAPS))?;
     let mut load = LoadLog::default();
     lines(&directory.join(LOAD), |row| load.push(row))?;
     let mut events: Vec<Event> = Vec::new();
@@ -130,8 +134,8 @@ pub fn read(directory: &Path) -> Result<RunRecord, ReadError> {
     let census = census(&directory.join(CENSUS))?;
     judge_account(&mut meta);
     let heap = heap(&directory.join(HEAP))?;
-    let mut record = RunRecord { meta, samples, host, load: load.finish(), census, events, heap };
-    record.complete(workers, thinned);
+    let mut record = RunRecord { meta, samples, host, load: load.finish(), census, maps, events, heap };
+    record.complete(workers, thinned, thinned_maps);
     Ok(record)
 }
 
@@ -169,13 +173,24 @@ fn denied(error: &io::Error) -> &'static str {
 }
 
 /// Readings, thinned if they are too many.
-fn readings<R: Reading + DeserializeOwned>(path: &Path) -> Result<(Thinner<R>, Vec<R>), ReadError> {
-    let (mut thinner, mut kept) = (Thinner::new(MOST_READINGS), Vec::new());
+fn readings<R: Reading + DeserializeOwned>(path: &Path, most: usize) -> Result<(Thinner<R>, Vec<R>), ReadError> {
+    let (mut thinner, mut kept) = (Thinner::new(most), Vec::new());
     lines(path, |reading| {
         thinner.push(&mut kept, reading);
         Ok(())
     })?;
     Ok((thinner, kept))
+}
+
+/// Where the workers' memory lay; older versions didn't look.
+fn maps(path: &Path) -> Result<(Thinner<MapReading>, Vec<MapReading>), ReadError> {
+    if !path.exists() {
+        return Ok((Thinner::new(MOST_MAPS), Vec::new()));
+    }
+    let (thinner, mut maps) = readings::<MapReading>(path, MOST_MAPS)?;
+    // Longer lists were not written by us.
+    maps.iter_mut().flat_map(|map| &mut map.places).for_each(|places| places.truncate(2 * MOST_PLACES));
+    Ok((thinner, maps))
 }
 
 /// The whole target at some moments; older versions kept no account of it.

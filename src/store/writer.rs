@@ -1,8 +1,8 @@
 //! Writes a run as it happens.
 
 use super::held::hold_new;
-use super::{CENSUS, EVENTS, Folder, HEAD, HEAP, HOST, LATENCY, LOAD, SAMPLES};
-use crate::model::{Census, Event, HeapEntry, HostSample, LoadSample, RunMeta, Sample};
+use super::{CENSUS, EVENTS, Folder, HEAD, HEAP, HOST, LATENCY, LOAD, MAPS, SAMPLES};
+use crate::model::{Census, Event, HeapEntry, HostSample, LoadSample, MapReading, RunMeta, Sample};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
@@ -40,6 +40,8 @@ pub enum Entry {
     Load(LoadSample),
     /// The whole target.
     Census(Census),
+    /// Where a worker's memory lies.
+    Map(MapReading),
     /// Something that happened.
     Event(Event),
     /// Who allocated.
@@ -55,7 +57,8 @@ pub struct RunDirectory {
     load: Log,
     census: Log,
     events: Log,
-    /// Made when there is something to write: most runs don't trace allocations.
+    /// Made when there is something to write: maps may not be read of everybody, and most runs don't trace allocations.
+    maps: Option<Log>,
     heap: Option<Log>,
     /// Tells others that the run goes on, until this is dropped.
     _held: Option<OwnedFd>,
@@ -75,6 +78,7 @@ impl RunDirectory {
             load: log(LOAD)?,
             census: log(CENSUS)?,
             events: log(EVENTS)?,
+            maps: None,
             heap: None,
             _held: hold_new(&folder),
             folder,
@@ -102,10 +106,8 @@ impl RunDirectory {
             Entry::Load(sample) => self.load.append(sample),
             Entry::Census(census) => self.census.append(census),
             Entry::Event(event) => self.events.append(event),
-            Entry::Heap(entry) => match &mut self.heap {
-                Some(heap) => heap.append(entry),
-                None => self.heap.insert(Log::create(&self.folder, HEAP)?).append(entry),
-            },
+            Entry::Map(map) => made(&mut self.maps, &self.folder, MAPS)?.append(map),
+            Entry::Heap(entry) => made(&mut self.heap, &self.folder, HEAP)?.append(entry),
         }
     }
 
@@ -115,7 +117,7 @@ impl RunDirectory {
     /// If it can't be written, or was removed: what is written to a removed file succeeds, and is lost.
     pub fn flush(&mut self) -> Result<(), WriteError> {
         let logs = [&mut self.samples, &mut self.host, &mut self.load, &mut self.census, &mut self.events];
-        logs.into_iter().chain(&mut self.heap).try_for_each(Log::flush)
+        logs.into_iter().chain(&mut self.maps).chain(&mut self.heap).try_for_each(Log::flush)
     }
 
     /// Writes latency histograms (in microseconds, with their tags) over the last `seconds` of load, in the interval log
@@ -162,6 +164,14 @@ impl RunDirectory {
 /// If it can't be written, or its directory is a link.
 pub fn write_head(directory: &Path, meta: &RunMeta) -> Result<(), WriteError> {
     Folder::open(directory)?.write_document(HEAD, meta)
+}
+
+/// The log of this name, which is made with its first line.
+fn made<'a>(log: &'a mut Option<Log>, folder: &Folder, name: &str) -> Result<&'a mut Log, WriteError> {
+    Ok(match log {
+        Some(log) => log,
+        None => log.insert(Log::create(folder, name)?),
+    })
 }
 
 #[derive(Debug)]

@@ -36,6 +36,7 @@ fn record(per_hour: f64, budget: f64, per: Per) -> RunRecord {
         host: Vec::new(),
         load: Vec::new(),
         census: Vec::new(),
+        maps: Vec::new(),
         events: Vec::new(),
         heap: Default::default(),
     }

@@ -160,7 +160,16 @@ pub fn run(mode: Mode, shape: Shape, seed: u64) -> RunRecord {
         phase(f64::from(warm_up) * 0.1, PhaseKind::Soak, 1),
         Event { t: end, kind: EventKind::Stopping },
     ];
-    RunRecord { meta: meta(pool), samples, host, load, census: Vec::new(), events, heap: Default::default() }
+    RunRecord {
+        meta: meta(pool),
+        samples,
+        host,
+        load,
+        census: Vec::new(),
+        maps: Vec::new(),
+        events,
+        heap: Default::default(),
+    }
 }
 
 pub fn meta(sent: u64) -> RunMeta {

@@ -80,6 +80,7 @@ fn run(case: &Case, seed: u64) -> RunRecord {
         host: vec![],
         load: vec![],
         census: vec![],
+        maps: Vec::new(),
         events: vec![],
         heap: Default::default(),
     };

@@ -24,6 +24,7 @@ mod history;
 mod manual;
 mod metrics;
 mod php_fpm;
+mod places;
 mod plan;
 mod preload;
 mod programs;

@@ -99,6 +99,11 @@ fn proc_status() {
 }
 
 #[test]
+fn smaps() {
+    run(&["fuzz/corpus/smaps"], 500, entries::smaps);
+}
+
+#[test]
 fn socket_table() {
     run(&["fuzz/corpus/socket_table"], 2000, entries::socket_table);
 }

@@ -10,6 +10,7 @@ mod census;
 mod chosen;
 mod event;
 mod heap;
+mod map;
 mod record;
 mod resource;
 mod sample;
@@ -27,14 +28,15 @@ pub use census::{Census, Kin, MOST_LISTED, OtherProcess, Zombies};
 pub use chosen::{Choosing, Chosen, ChosenGroup, ChosenParent, MOST_TOLD};
 pub use event::{Event, EventKind, ExitCause, PhaseKind, ended_by};
 pub use heap::{CallStack, Frame, HeapEntry, HeapLook, HeapLost, HeapReading, HeapRecord, SampledBlock};
+pub use map::{MOST_PLACES, MapReading, Place, PlaceKind};
 pub use record::{
     Budgets, Counting, CountingSource, Failure, Gates, Host, LatencySummary, Observing, RunMeta, RunRecord, RunStatus,
     Step, Target, WorkerLimits, WorkloadSummary,
 };
 pub use resource::{EvidenceClass, Resource};
-pub use sample::{DescriptorKinds, HostSample, LoadSample, Sample, SlowReading};
+pub use sample::{DescriptorKinds, HeldGroup, HeldKind, HostSample, LoadSample, Sample, SlowReading};
 pub use series::{Axis, Series};
-pub use thin::{MOST_READINGS, Reading, Thinner};
+pub use thin::{MOST_MAPS, MOST_READINGS, Reading, Thinner};
 pub use understood::{MemoryKind, TableDoubt, Taken, Understood, Wider};
 pub use units::{
     Budget, Bytes, Per, Share, UnitError, amount_pattern, format_bytes, format_count, format_seconds, number_pattern,

@@ -1,8 +1,8 @@
 //! Everything that is known of one run.
 
 use super::{
-    Accepted, AcceptedSite, Census, Chosen, Event, EventKind, HeapRecord, HostSample, LoadSample, MemoryKind, Per,
-    PhaseKind, Resource, Sample, Understood, WorkerId,
+    Accepted, AcceptedSite, Census, Chosen, Event, EventKind, HeapRecord, HostSample, LoadSample, MapReading,
+    MemoryKind, Per, PhaseKind, Resource, Sample, Understood, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,6 +20,8 @@ pub struct RunRecord {
     pub load: Vec<LoadSample>,
     /// The whole target at some moments; empty if nothing kept account of it.
     pub census: Vec<Census>,
+    /// Memory maps of workers in the order they were read; empty if none could be.
+    pub maps: Vec<MapReading>,
     /// What happened, in order.
     pub events: Vec<Event>,
     /// Who allocated; empty if that wasn't traced.

@@ -135,9 +135,10 @@ pub struct SlowReading {
 pub struct DescriptorKinds {
     /// Sockets of every family.
     pub sockets: u64,
-    /// Established TCP connections by remote address `IP:port`, most frequent first, at most eight.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub peers: Vec<(String, u64)>,
+    /// The largest groups of what they refer to, at most twelve, of eight descriptors at least; missing in old runs, and where
+    /// connections were not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Vec<HeldGroup>>,
     /// Of the sockets, established TCP connections.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub established: Option<u64>,
@@ -155,6 +156,50 @@ pub struct DescriptorKinds {
     pub anonymous: Option<u64>,
     /// Everything else: devices, memfds.
     pub other: u64,
+}
+
+/// Descriptors of one kind and name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldGroup {
+    /// What they are.
+    pub kind: HeldKind,
+    /// To whom or what they lead: `IP:port` or `:port` of the other side, the port that accepted, a file, or a folder with its slash; empty
+    /// if the kind has no names.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// How many.
+    pub count: u64,
+    /// Of these, TCP connections that the other side has closed and this one hasn't.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub close_wait: u64,
+}
+
+/// What a descriptor refers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeldKind {
+    /// A TCP connection that it made.
+    Outgoing,
+    /// A TCP connection that it accepted, or another of its network namespace.
+    Accepted,
+    /// A TCP socket that listens.
+    Listening,
+    /// Another socket: of the host itself, UDP, or of TCP and not connected.
+    Socket,
+    /// A file that still has a name.
+    File,
+    /// A file that was deleted.
+    Deleted,
+    /// A pipe or FIFO.
+    Pipe,
+    /// An event, timer, signal or epoll descriptor and the like.
+    Anonymous,
+    /// Everything else: devices, memfds.
+    Other,
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }
 
 /// One reading of the host and of the target's control group; memory in bytes.

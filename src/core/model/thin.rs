@@ -5,12 +5,15 @@
 //! worker's can fall in step with the choice. The choice is the same every time; the first reading of each worker and
 //! its last one are always kept.
 
-use super::{Event, EventKind, HostSample, RunRecord, Sample, WorkerId};
+use super::{Event, EventKind, HostSample, MapReading, RunRecord, Sample, WorkerId};
 use std::collections::HashMap;
 use std::hash::Hash;
 
 /// Readings that are kept of all workers together, some 80 MiB; fewer in tests, for their speed.
 pub const MOST_READINGS: usize = if cfg!(test) { 1 << 12 } else { 1 << 18 };
+
+/// Memory maps that are kept of all workers together, some 20 MiB.
+pub const MOST_MAPS: usize = 1 << 13;
 
 /// Workers of which readings are kept.
 const MOST_WORKERS: usize = 100_000;
@@ -37,6 +40,14 @@ impl Reading for HostSample {
 
     fn place(&self) -> ((), f64) {
         ((), self.t)
+    }
+}
+
+impl Reading for MapReading {
+    type Of = WorkerId;
+
+    fn place(&self) -> (WorkerId, f64) {
+        (self.worker, self.t)
     }
 }
 
@@ -141,9 +152,10 @@ impl<R: Reading> Thinner<R> {
 
 impl RunRecord {
     /// Completes readings that these have thinned; a note among the events says what is missing, if anything is.
-    pub fn complete(&mut self, workers: Thinner<Sample>, host: Thinner<HostSample>) {
+    pub fn complete(&mut self, workers: Thinner<Sample>, host: Thinner<HostSample>, maps: Thinner<MapReading>) {
         let mut notes = workers.finish(&mut self.samples, "the workers");
         notes.extend(host.finish(&mut self.host, "the host"));
+        notes.extend(maps.finish(&mut self.maps, "the workers' memory maps"));
         let t = self.events.last().map_or(0.0, |event| event.t);
         self.events.extend(notes.into_iter().map(|text| Event { t, kind: EventKind::Note { text } }));
     }

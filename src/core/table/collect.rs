@@ -400,8 +400,16 @@ impl Collector {
         let mut meta = self.meta(name, end, counts);
         meta.understood = Some(Box::new(understood));
         let census = if self.columns.memory.len() > 1 { Vec::new() } else { census(courses, start, start + end) };
-        let record =
-            RunRecord { meta, load, census, samples, host: Vec::new(), events: Vec::new(), heap: Default::default() };
+        let record = RunRecord {
+            meta,
+            load,
+            census,
+            samples,
+            host: Vec::new(),
+            maps: Vec::new(),
+            events: Vec::new(),
+            heap: Default::default(),
+        };
         Table { record, notes }
     }
 

@@ -15,8 +15,12 @@ use super::readings::mix::Mix;
 use super::readings::noise::noise;
 use super::readings::series::readings;
 use super::rule::assess::Demands;
+use super::rule::finding::least_jump;
 use super::rule::forecast::forecast;
+use super::rule::held::held;
 use super::rule::parts::parts;
+use super::rule::places::places;
+use super::rule::reached::reached;
 use super::rule::step_down::{Candidate, step_down};
 use super::rule::{pages, steps, youth};
 use super::sites::{Workers, call_sites, remainders};
@@ -36,6 +40,10 @@ pub fn judge(record: &RunRecord) -> Verdict {
         if finding.outcome == Outcome::Leak {
             finding.parts = parts(record, one.resource);
         }
+        finding.places = places(record, finding, &one.series);
+        finding.held = held(record, finding, &one.series);
+        let quantum = if one.resource.in_bytes() { record.page() } else { 1.0 };
+        finding.reached = reached(record, finding, &one.series, least_jump(one.resource, quantum));
         steps::tell(mix.as_ref(), one, finding, record.page());
         // What the live heap grows by is a part of memory, whose limits are foretold.
         if one.resource != Resource::Heap {

@@ -24,7 +24,9 @@ pub use answer::facts::{Claim, Crashes, Gate, GateKind, GateState, LimitHit, Not
 pub use answer::jump_pattern::JumpPattern;
 pub use answer::last_look::LastLook;
 pub use answer::outcome::{ExitCode, Interval, LeakClass, Outcome};
+pub use answer::places::{Held, HeldGrowth, PlaceGrowth, Places};
 pub use answer::reach::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting};
+pub use answer::reached::Reached;
 pub use answer::reason::{Because, Fact, Full, History, ModelShape, PartKind, Reason, SetAside, Settle, When};
 pub use answer::transient::Transient;
 pub use answer::types::{

@@ -18,6 +18,7 @@ mod headline;
 pub mod history;
 mod kinds;
 mod notes;
+pub mod places;
 mod plain;
 mod reasons;
 pub mod sites;

@@ -1,7 +1,7 @@
 //! What the reader should know beside a verdict, in sentences without their full stop.
 
 use super::plain::{capital, counted};
-use super::{doubts, forecast, reasons, sites, steps};
+use super::{doubts, forecast, places, reasons, sites, steps};
 use crate::model::{amount, format_bytes, format_seconds, percent, rate, whole_percent};
 use crate::verdict::{Claim, Finding, LastLook, NoiseCause, Note, Open, Outcome, ReadingNote, Verdict, WorkerFinding};
 
@@ -14,8 +14,14 @@ const LISTED: usize = 1000;
 /// is open, and the notes.
 pub fn beside(verdict: &Verdict) -> Vec<String> {
     let leaks = || verdict.findings.iter().filter(|finding| finding.outcome == Outcome::Leak);
-    let said = leaks().filter_map(sizes).chain(leaks().filter_map(forecast::recycling));
-    let said = said.chain(settling(verdict)).chain(notes(verdict)).map(|note| capital(&note));
+    let findings = || verdict.findings.iter();
+    let said = findings().filter_map(sizes).chain(findings().filter_map(places::sentence));
+    let said = said.chain(findings().filter_map(places::held));
+    let said = said
+        .chain(leaks().filter_map(forecast::recycling))
+        .chain(settling(verdict))
+        .chain(notes(verdict))
+        .map(|note| capital(&note));
     sites::lines(verdict).iter().map(|line| capital(line)).chain(said).collect()
 }
 
@@ -35,22 +41,30 @@ pub fn leaking(workers: &[(u32, Option<String>)]) -> Option<String> {
     Some(format!("these leak: {}", names.join(", ")))
 }
 
-/// First and last sizes of the workers that leak, those that grew most first: `memory grew from 5.66 MiB to 10.4 MiB in PID 12`.
+/// First and last sizes of what leaks, or may: of the workers that are proven to, else of all, those first that grew most:
+/// `memory grew from 5.66 MiB to 10.4 MiB in PID 12`.
 fn sizes(finding: &Finding) -> Option<String> {
+    let verb = match finding.outcome {
+        Outcome::Leak => "grew",
+        Outcome::Inconclusive if finding.growth.is_some_and(|growth| growth.estimate > finding.budget) => "went",
+        Outcome::Inconclusive | Outcome::Clean => return None,
+    };
     let grown = |worker: &WorkerFinding| worker.last - worker.first;
-    let mut leaking: Vec<&WorkerFinding> = finding.workers.iter().filter(|w| w.leaks && w.worker.is_some()).collect();
-    leaking.sort_by(|a, b| grown(b).total_cmp(&grown(a)));
+    let judged = || finding.workers.iter().filter(|w| w.growth.is_some() && grown(w) > 0.0);
+    let mut told: Vec<&WorkerFinding> = judged().filter(|w| w.leaks).collect();
+    if told.is_empty() {
+        told = judged().collect();
+    }
+    told.sort_by(|a, b| grown(b).total_cmp(&grown(a)));
     let size = |value: f64| amount(finding.resource, value);
-    let each: Vec<String> = leaking
-        .iter()
-        .take(NAMED)
-        .filter_map(|w| Some(format!("from {} to {} in PID {}", size(w.first), size(w.last), w.worker?.pid)))
-        .collect();
-    let more = match leaking.len().saturating_sub(NAMED) {
+    let whose = |worker: &WorkerFinding| worker.worker.map_or_else(String::new, |w| format!(" in PID {}", w.pid));
+    let each: Vec<String> =
+        told.iter().take(NAMED).map(|w| format!("from {} to {}{}", size(w.first), size(w.last), whose(w))).collect();
+    let more = match told.len().saturating_sub(NAMED) {
         0 => String::new(),
         more => format!(", and less in {more} more"),
     };
-    (!each.is_empty()).then(|| format!("{} grew {}{more}", finding.resource, each.join(", ")))
+    (!each.is_empty()).then(|| format!("{} {verb} {}{more}", finding.resource, each.join(", ")))
 }
 
 /// What would settle the findings that are open, each said once; the first lines say it of the finding that they are on.

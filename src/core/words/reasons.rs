@@ -1,8 +1,9 @@
 //! Why a finding is what it is, and what would settle it, in sentences without their full stop.
 
 use super::evidence::part_name;
-use crate::model::{Axis, Resource, format_bytes, format_count, format_seconds, rate};
-use crate::verdict::{Finding, History, Reason, SetAside, Settle, TooShort, leaking_parts};
+use super::plain::thousands;
+use crate::model::{Axis, Resource, amount, format_bytes, format_count, format_seconds, rate};
+use crate::verdict::{Finding, History, Reached, Reason, SetAside, Settle, TooShort, leaking_parts};
 
 /// Why a finding is what it is, with what a leak is made of.
 pub fn reason(finding: &Finding) -> String {
@@ -13,7 +14,25 @@ pub fn reason(finding: &Finding) -> String {
         .map(|part| format!("{} {}/{unit}", format_count(part.growth.estimate), part_name(part.kind)))
         .collect();
     let parts = if named.is_empty() { String::new() } else { format!("; of these {}", named.join(", ")) };
-    format!("{}{parts}", why(finding, &finding.reason))
+    let over = finding.reached.map_or_else(String::new, |over| format!("{}; ", reached(finding, &over)));
+    format!("{over}{}{parts}", why(finding, &finding.reason))
+}
+
+/// That growth has stopped: `it grew by 504 MiB in the first 3 min, and by 8 MiB in the 27 min since`.
+fn reached(finding: &Finding, over: &Reached) -> String {
+    let alone = finding.workers.iter().filter(|worker| worker.growth.is_some()).count() == 1;
+    let who =
+        over.worker.filter(|_| !alone).map_or_else(|| "it".to_owned(), |w| format!("PID {}, which rose most,", w.pid));
+    let (first, rest) = (format_seconds(over.seconds.round()), format_seconds(over.rest.round()));
+    let since = match over.since {
+        none if none <= 0.0 => format!("has stayed there for {rest} since"),
+        more => format!("by {} in the {rest} since", amount(finding.resource, more)),
+    };
+    let beside = over.beside.map_or_else(String::new, |(beside, from, to)| {
+        let count = |count: u64| thousands(&count.to_string());
+        format!(" ({beside} went from {} to {} meanwhile, and no further)", count(from), count(to))
+    });
+    format!("{who} grew by {} in the first {first}, and {since}{beside}", amount(finding.resource, over.grown))
 }
 
 fn why(finding: &Finding, reason: &Reason) -> String {

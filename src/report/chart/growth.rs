@@ -182,6 +182,9 @@ fn bare(axis: Axis) -> Finding {
         workers: Vec::new(),
         evidence: crate::verdict::Evidence::default(),
         parts: Vec::new(),
+        places: None,
+        held: None,
+        reached: None,
         forecast: None,
     }
 }

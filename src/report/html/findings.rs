@@ -1,10 +1,10 @@
 //! Resource by resource: the answer, the numbers behind it, the workers.
 
 use super::{tone, working};
-use crate::model::{Axis, Resource, RunRecord, format_count};
+use crate::model::{Axis, Resource, RunRecord, format_bytes, format_count, format_seconds};
 use crate::report::chart::ChartError;
 use crate::report::text::{self, Mood, capital};
-use crate::verdict::{BySteps, Finding, Outcome, StepGrowth, Verdict, WorkerFinding};
+use crate::verdict::{BySteps, Finding, Held, Outcome, Places, StepGrowth, Verdict, WorkerFinding};
 use crate::words;
 use crate::words::steps::{names, worth};
 use maud::{Markup, html};
@@ -52,6 +52,8 @@ fn one(record: &RunRecord, finding: &Finding, working: &Markup) -> Markup {
                 div {
                     @if !finding.evidence.quarters.is_empty() { (quarters(finding)) }
                     @if !finding.parts.is_empty() { (parts(finding)) }
+                    @if let Some(found) = finding.places.as_ref().filter(|found| found.workers > 0) { (places(found)) }
+                    @if let Some(found) = &finding.held { (held(found)) }
                 }
             }
             @if let Some(by_steps) = &finding.steps { (steps(finding, by_steps)) }
@@ -88,6 +90,48 @@ fn parts(finding: &Finding) -> Markup {
                         td.number title=(text::bounds(finding.resource, &part.growth)) {
                             (text::amount(finding.resource, part.growth.estimate))
                         }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn places(found: &Places) -> Markup {
+    html! {
+        table {
+            thead {
+                tr {
+                    th { "Grew in, over " (format_seconds(found.seconds.round())) }
+                    th.number { "By" } th.number { "Share" } th.number { "More mappings" }
+                }
+            }
+            tbody {
+                @for place in &found.places {
+                    tr {
+                        th scope="row" { (text::plain(&words::places::name(place))) }
+                        td.number { (format_bytes(place.grown)) }
+                        td.number { (words::places::share(found, place)) }
+                        td.number { (format_count(place.mappings)) }
+                    }
+                }
+                @if found.rest != 0.0 {
+                    tr { th scope="row" { "in none of them" } td.number { (format_bytes(found.rest)) } td {} td {} }
+                }
+            }
+        }
+    }
+}
+
+fn held(found: &Held) -> Markup {
+    html! {
+        table {
+            thead { tr { th { "Grew in" } th.number { "By" } th.number { "At last" } th.number { "In CLOSE_WAIT" } } }
+            tbody {
+                @for group in &found.groups {
+                    tr {
+                        th scope="row" { (text::plain(&words::places::held_name(group))) }
+                        @for count in [group.grown, group.last, group.close_wait] { td.number { (format_count(count)) } }
                     }
                 }
             }

@@ -3,7 +3,9 @@
 use super::call_sites::CallSites;
 use super::facts::{Claim, Gate, Note};
 use super::outcome::{ExitCode, Interval, LeakClass, Outcome};
+use super::places::{Held, Places};
 use super::reach::Forecast;
+use super::reached::Reached;
 use super::reason::{Because, Fact, PartKind, Reason, SetAside, Settle};
 use super::whole_target::WholeTarget;
 use crate::model::{Axis, Resource, WorkerId};
@@ -35,6 +37,12 @@ pub struct Finding {
     pub evidence: Evidence,
     /// What the growth of a leak is made of, the largest first: kinds of descriptors, memory resident and swapped out.
     pub parts: Vec<Part>,
+    /// In which places of the memory map it grows; missing if no growth is shown, or no map was read.
+    pub places: Option<Places>,
+    /// What descriptors refer to that their growth lies in; missing of what else grows, and if no growth is shown or it wasn't read.
+    pub held: Option<Held>,
+    /// That growth has stopped, of a finding that is open.
+    pub reached: Option<Reached>,
     /// How growth goes on if it goes on as it did; missing if no limit is known, or nothing grows.
     pub forecast: Option<Forecast>,
 }

@@ -167,6 +167,9 @@ fn find_together(
         evidence: Evidence { facts: situation.facts(), quarters: quarters(&pool), because, tests },
         steps: None,
         parts: Vec::new(),
+        places: None,
+        held: None,
+        reached: None,
         forecast: None,
     };
     (finding, unproven)

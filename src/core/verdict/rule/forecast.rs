@@ -170,11 +170,11 @@ fn recycling(record: &RunRecord, finding: &Finding, growth: &Interval) -> Option
     Some(Recycling { size, chosen, requests: requests.filter(|n| *n >= 1.0), setting: setting(record) })
 }
 
-/// What a worker may grow to by the limits of the target: its own, or an even share of that for all.
+/// What a worker may grow to by the limits of the target: its own, or an even share of that for all. The memory of the host is no size
+/// that anybody would let a worker grow to.
 fn fair_share(record: &RunRecord) -> Option<f64> {
     let workers = last_levels(record, Sample::anon_and_swap).len().max(1) as f64;
-    let host = Some(record.meta.host.memory as f64).filter(|m| *m > 0.0);
-    let shares = [process_limit(record), group_limit(record).map(|l| l / workers), host.map(|m| m / workers)];
+    let shares = [process_limit(record), group_limit(record).map(|l| l / workers)];
     shares.into_iter().flatten().min_by(f64::total_cmp)
 }
 
@@ -253,6 +253,17 @@ mod tests {
         run.meta.target.max_worker_size = Some(40 << 20);
         let recycling = of(&run, Resource::Memory).unwrap().recycling.unwrap();
         assert_eq!((recycling.requests, recycling.value()), (None, None), "it begins above the size");
+    }
+
+    #[test]
+    fn the_memory_of_the_host_is_no_size_to_recycle_at() {
+        let mut run = leaking();
+        run.meta.host.memory = 16 << 30;
+        run.host.iter_mut().for_each(|h| h.mem_available = Some(8 << 30));
+        let forecast = of(&run, Resource::Memory).unwrap();
+        assert!(forecast.recycling.is_none() && forecast.limit.is_some(), "{forecast:?}");
+        run.meta.target.worker_limits = Some(WorkerLimits { memory: Some(100 << 20), open_files: None });
+        assert!(of(&run, Resource::Memory).unwrap().recycling.is_some());
     }
 
     #[test]
