@@ -177,6 +177,8 @@ thresholds! {
         WANDERS: f64 = 0.95;
         /// Autocorrelation from which a level may be a walk.
         DRIFTS: f64 = 0.8;
+        /// The part of the error probability of "clean" that is left for what may be a walk.
+        STRICTER: f64 = 0.5;
         /// The part of the run after which growth that sets in, or goes on beside a cache that becomes full, has been seen for too
         /// short a time.
         SET_IN: f64 = 0.6;

@@ -7,12 +7,10 @@ use super::accepted;
 use super::answer::call_sites::CallSites;
 use super::answer::doubt::Doubt;
 use super::answer::facts::{Claim, Crashes, Gate, GateKind, GateState, LimitHit, Note, Open};
-use super::answer::last_look::last_look;
 use super::answer::reason::{Reason, Settle};
 use super::gates::{resource_gate, workload_gates};
 use super::readings::kinds::{ReadingNote, Readings};
 use super::readings::mix::Mix;
-use super::readings::noise::noise;
 use super::readings::series::readings;
 use super::rule::assess::Demands;
 use super::rule::finding::least_jump;
@@ -25,11 +23,9 @@ use super::rule::step_down::{Candidate, step_down};
 use super::rule::{pages, steps, youth};
 use super::sites::{Workers, call_sites, remainders};
 use super::target::{account, births, brief, counts, whole};
-use super::{ExitCode, Finding, LeakClass, Outcome, Verdict, WorkerFinding, series, settle_levels};
-use crate::model::{Axis, CountingSource, EventKind, ExitCause, Failure, Resource, RunRecord, RunStatus, Sample};
-use crate::thresholds::pages::LEAST;
+use super::{ExitCode, Finding, LeakClass, Outcome, Verdict, notes, series};
+use crate::model::{Axis, EventKind, ExitCause, Failure, Resource, RunRecord, RunStatus, Sample};
 use crate::thresholds::scale::MOST;
-use std::collections::BTreeSet;
 
 /// Judges a run: every resource with a budget, and every gate.
 pub fn judge(record: &RunRecord) -> Verdict {
@@ -71,8 +67,9 @@ pub fn judge(record: &RunRecord) -> Verdict {
     let claims = claims(record, &findings, &gates, &failures, outcome, doubts.first());
     let mut notes: Vec<Note> = doubts.into_iter().map(Note::Doubt).collect();
     notes.extend(readings.into_iter().map(Note::Readings));
-    notes.extend(leaking(record, &findings));
-    notes.extend(notes_on(record, &failures));
+    notes.extend(notes::leaking(record, &findings));
+    notes.extend(notes::recorded(record));
+    notes.extend(failures.doubt_library(record).then_some(Note::Library));
     if record.meta.has_failed() {
         // Nor is there to say how the rest of it was measured.
         notes.retain(|note| matches!(note, Note::Recorded(_) | Note::Unreadable(_) | Note::Library));
@@ -274,53 +271,6 @@ fn near_rlimit(record: &RunRecord) -> Option<LimitHit> {
         record.meta.target.memory_limit.filter(|_| record.meta.target.limited_by.as_deref() == Some("rlimit"))?;
     let largest = record.samples.iter().filter_map(Sample::anon_and_swap).max()?;
     (largest as f64 >= MOST.get() * limit as f64).then_some(LimitHit { limit, kills: 1 })
-}
-
-/// Who leaks of a table's workers, those that grow most first.
-fn leaking(record: &RunRecord, findings: &[Finding]) -> Option<Note> {
-    let table = record.meta.understood.as_ref()?;
-    let leaks = findings.iter().filter(|finding| finding.outcome == Outcome::Leak);
-    let mut workers: Vec<&WorkerFinding> = leaks.flat_map(|finding| &finding.workers).filter(|one| one.leaks).collect();
-    workers.sort_by(|a, b| (b.last - b.first).total_cmp(&(a.last - a.first)));
-    let mut seen = BTreeSet::new();
-    let pids =
-        workers.into_iter().filter_map(|one| one.worker).map(|worker| worker.pid).filter(|pid| seen.insert(*pid));
-    let names: Vec<(u32, Option<String>)> = pids.map(|pid| (pid, table.called.get(&pid).cloned())).collect();
-    (!names.is_empty()).then_some(Note::Leaking(names))
-}
-
-fn notes_on(record: &RunRecord, failures: &Failures) -> Vec<Note> {
-    let mut notes = Vec::new();
-    let counting = &record.meta.counting;
-    if !matches!(counting.source, CountingSource::AccessLog | CountingSource::PhpFpm) && !counting.worth.is_empty() {
-        notes.push(Note::Counting(counting.worth.clone()));
-    }
-    let levels = settle_levels(record);
-    let grown: f64 = levels.iter().map(|l| l.before - l.start).sum();
-    let returned: f64 = levels.iter().map(|l| l.before - l.after).sum();
-    if !levels.is_empty() && grown > LEAST.get() {
-        notes.push(Note::Returned { returned, grown, workers: levels.len() });
-    }
-    let missed = record.events.iter().map(|e| if let EventKind::MissedTicks { count } = e.kind { count } else { 0 });
-    // What a file says may be of any size.
-    let missed = missed.fold(0, u64::saturating_add);
-    if missed > 0 {
-        notes.push(Note::MissedDeadlines(missed));
-    }
-    notes.extend(last_look(record).map(Note::Looks));
-    let noise = noise(record);
-    if !noise.is_empty() {
-        notes.push(Note::Noise(noise));
-    }
-    notes.extend(record.events.iter().filter_map(|e| match &e.kind {
-        EventKind::Note { text } => Some(Note::Recorded(text.clone())),
-        _ => None,
-    }));
-    if let Some(observing) = &record.meta.observing {
-        notes.extend(observing.missing.iter().cloned().map(Note::Unreadable));
-    }
-    notes.extend(failures.doubt_library(record).then_some(Note::Library));
-    notes
 }
 
 /// What the verdict says first, the most urgent at the begin.

@@ -10,6 +10,7 @@ mod levels;
 mod live;
 mod looks;
 mod models;
+mod notes;
 mod plan;
 mod readings;
 mod rule;

@@ -9,7 +9,7 @@ use crate::limits::search::{CONVERGED, CYCLES_HALVINGS, CYCLES_STEPS, NEARLY, PA
 use crate::stats::{Counted, Estimate, ModelFit, Panel, Unit, ahead_of_share};
 use crate::thresholds::assess::{ALPHA, NEAR};
 use crate::thresholds::plausible::{CYCLES, EARNED, UNEXPLAINED, VERY_STRONG};
-use crate::thresholds::scale::{FEW, LITTLE};
+use crate::thresholds::scale::{FEW, LITTLE, QUARTER};
 use crate::verdict::answer::transient::Transient;
 use crate::verdict::levels::level::{Levels, longest};
 use std::borrow::Cow;
@@ -66,6 +66,16 @@ impl Plausible {
         let all = self.transients.iter().zip(&self.amplitudes).filter(|(t, _)| t.is_bounded());
         let left = |t: &Transient| t.at(if t.has_level() { EVER } else { 2.0 }) - t.at(1.0);
         all.map(|(t, a)| a * left(t)).sum()
+    }
+
+    /// Whether a grid is too coarse for what it says of persistent growth: of a transient so slow that its end has hardly been seen, what
+    /// would persist hangs on the constant, and a constant off the grid must not make it look certain.
+    fn needs_refinement(&self) -> bool {
+        self.transients.iter().any(|t| match *t {
+            Transient::Exponential(constant) => constant > QUARTER.get(),
+            Transient::Logarithm(_) => true,
+            _ => false,
+        })
     }
 }
 
@@ -153,7 +163,7 @@ fn run(search: &mut Search) -> Vec<Plausible> {
     let settled = least(&models);
     models.extend(late.into_iter().filter(|m| m.distance < settled));
     let simple = least(&models);
-    models.extend(refined.into_iter().filter(|m| m.distance < simple - EARNED.get()));
+    models.extend(refined.into_iter().filter(|m| m.distance < simple - EARNED.get() || m.needs_refinement()));
     let single = least(&models);
     richer.retain(|m| m.distance < single - VERY_STRONG.get());
     models.append(&mut richer);

@@ -5,7 +5,9 @@
 
 use super::condition::{Condition, hold};
 use crate::stats::{Estimate, keeps_in_band, student_t};
-use crate::thresholds::assess::{ALPHA, ALPHA_SETTLES, ALPHA_SUSPICIOUS, DRIFTS, EARLY_END, SET_IN, UNDONE, WANDERS};
+use crate::thresholds::assess::{
+    ALPHA, ALPHA_SETTLES, ALPHA_SUSPICIOUS, DRIFTS, EARLY_END, SET_IN, STRICTER, UNDONE, WANDERS,
+};
 use crate::thresholds::scale::FEW;
 use crate::verdict::Interval;
 use crate::verdict::answer::jump_pattern::JumpPattern;
@@ -103,6 +105,9 @@ pub fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let by_jumps = sum / total_span;
     let pattern = if models.iter().any(|m| m.stepped) { pattern(subject, budget) } else { JumpPattern::None };
     let Demands { clean: alpha_clean, ahead, .. } = terms.demands;
+    // A walk may stay where it was for as long as anybody looks.
+    let may_walk = best.rho >= DRIFTS.get() && !comes_back;
+    let alpha_clean = if may_walk { alpha_clean * STRICTER.get() } else { alpha_clean };
     let (early, over) = (ahead != Ahead::Nothing, if let Ahead::Plan { over } = ahead { over } else { 0.0 });
     let in_doubt = ahead == Ahead::Unknown && by_jumps > budget;
     let pattern = match pattern {

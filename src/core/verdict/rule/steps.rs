@@ -13,7 +13,8 @@ use crate::limits::WORKERS;
 use crate::limits::search::{KINDS, STEPS};
 use crate::model::{Axis, Resource};
 use crate::stats::{Attribution, Counted, Estimate, moving_together};
-use crate::thresholds::assess::{ALPHA, NEAR};
+use crate::thresholds::assess::ALPHA;
+use crate::thresholds::plausible::VERY_STRONG;
 use crate::verdict::answer::transient::Transient;
 use crate::verdict::levels::level::Levels;
 use crate::verdict::levels::pool::Pool;
@@ -178,7 +179,7 @@ impl StepPool {
             let best = fits.iter().filter(of).map(|f| f.criterion).fold(f64::INFINITY, f64::min);
             fits.iter_mut().filter(|f| f.stepped == stepped).for_each(|f| f.criterion -= best);
         }
-        fits.retain(|f| f.criterion <= NEAR.get());
+        fits.retain(|f| f.criterion <= VERY_STRONG.get());
         fits.sort_by(|a, b| a.criterion.total_cmp(&b.criterion));
         fits
     }
