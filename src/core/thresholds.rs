@@ -239,7 +239,7 @@ thresholds! {
         /// rest on much less of it. Nor is it a leak, unless a warm-up came before it: what fills in a straight line may be full at
         /// any time.
         LATE: f64 = 0.75;
-        /// By how much longer a run has lasted at each next look.
+        /// By how much longer a watch without an end has lasted at each next look.
         LONGER: f64 = 1.2;
         /// Seconds before the first look of a watch without an end.
         FIRST: f64 = 300.0;
@@ -282,7 +282,9 @@ thresholds! {
         HABIT: usize = 2;
     }
     transient {
-        /// The last place at which a shape may turn, and the longest constant of a warm-up, as a share of the run.
+        /// The first place at which a shape may turn, as a share of the run.
+        FIRST: f64 = 0.03;
+        /// The last one, and the longest constant of a warm-up.
         LAST: f64 = 0.85;
         /// The shortest constant.
         SHORTEST: f64 = 0.005;

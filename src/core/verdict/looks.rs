@@ -23,12 +23,12 @@ use crate::model::{Axis, EventKind, Resource, RunRecord, Series, WorkerId};
 use crate::stats::{endless, spent};
 use crate::thresholds::assess::ALPHA;
 use crate::thresholds::looks::{FIRST, GROWN_UP, LATE, LONGER, MOST_OF_LIFE, USED_UP};
-use crate::thresholds::scale::{ENOUGH, FEW};
+use crate::thresholds::scale::{ENOUGH, FEW, QUARTER};
 use std::collections::HashMap;
 
-/// Shares of the planned length at which it is looked: where clean may be proven, and at equal proportions before and after.
+/// Shares of the planned length at which it is looked: where clean may be proven, and a quarter longer each time before and after.
 fn shares() -> [f64; 4] {
-    [-2, -1, 0, 1].map(|step| LATE.get() * LONGER.get().powi(step))
+    [-2, -1, 0, 1].map(|step| LATE.get() * (1.0 + QUARTER.get()).powi(step))
 }
 
 /// When it is looked, and what has been spent.
@@ -335,13 +335,13 @@ mod tests {
     #[test]
     fn looks_after_the_planned_end_spend_less_than_one_verdict() {
         let mut extended = Looks::extended(2.0);
-        assert!(!extended.are_due(0.5) && extended.are_due(shares()[0]));
-        let sum: f64 = shares().iter().map(|share| extended.demands(*share).leak).sum();
+        assert!(!extended.are_due(0.5) && extended.are_due(shares()[1]));
+        let sum: f64 = shares()[1..].iter().map(|share| extended.demands(*share).leak).sum();
         assert!(
             (sum - (spent(ALPHA.get(), shares()[3]) - spent(ALPHA.get(), 0.5))).abs() < 1e-12 && sum < ALPHA.get(),
             "{sum}"
         );
-        assert_eq!(Looks::extended(2.0).look(&clean(), shares()[0]).proven, Some(Outcome::Clean));
+        assert_eq!(Looks::extended(2.0).look(&clean(), shares()[1]).proven, Some(Outcome::Clean));
     }
 
     #[test]

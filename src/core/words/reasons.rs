@@ -152,6 +152,7 @@ pub fn set_aside(why: SetAside) -> String {
         SetAside::Unsound => "its readings are no numbers or out of order".into(),
         SetAside::Few(readings) => format!("only {readings} of its readings can be judged"),
         SetAside::Idle => "it was idle: it served next to no requests".into(),
+        SetAside::Outlived => "it outlived the others by far, and is judged apart".into(),
         SetAside::PartOnly => "it lived through a part of the run only".into(),
         SetAside::Represented { by, of } => format!("{by} of {of} incarnations stand for all"),
     }

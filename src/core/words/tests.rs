@@ -20,6 +20,7 @@ fn reasons_read_well() {
         Reason::NoSeries(SetAside::Few(2)),
         Reason::NoSeries(SetAside::Idle),
         Reason::NoSeries(SetAside::PartOnly),
+        Reason::NoSeries(SetAside::Outlived),
         Reason::NoSeries(SetAside::Represented { by: 300, of: 3007 }),
         Reason::FewReadings,
         Reason::NoRequests,

@@ -187,6 +187,8 @@ pub enum SetAside {
     Idle,
     /// It lived through a part of the run only.
     PartOnly,
+    /// It lived far longer than the others, whose lives are judged together by their age.
+    Outlived,
     /// Others stand for it.
     Represented {
         /// How many stand for all.

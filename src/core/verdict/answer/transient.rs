@@ -1,8 +1,8 @@
 //! The dictionary of transients: shapes that growth can take beside a straight line.
 
 use crate::limits::search::{LOGARITHMS, OPENED, PLACES, REACH, STEP, WARM_UPS};
-use crate::thresholds::scale::{LITTLE, QUARTER};
-use crate::thresholds::transient::{LAST, SHORTEST};
+use crate::thresholds::scale::QUARTER;
+use crate::thresholds::transient::{FIRST, LAST, SHORTEST};
 
 /// A shape over the judged part as 0 to 1, with its parameters as shares of it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,12 +42,12 @@ impl Transient {
     /// The same shape with its parameter `which` moved: time constants by a factor `exp(step)`, a delay by `step`.
     /// Parameters stay within what the judged part can show.
     pub fn moved(self, which: usize, step: f64) -> Self {
-        let place = |at: f64| (at + step).clamp(LITTLE.get(), LAST.get());
+        let place = |at: f64| (at + step).clamp(FIRST.get(), LAST.get());
         let constant = |t: f64, longest: f64| (t * step.exp()).clamp(SHORTEST.get(), longest);
         match self {
             Transient::Exponential(t) => Transient::Exponential(constant(t, LAST.get())),
             Transient::Logarithm(t) => Transient::Logarithm(constant(t, QUARTER.get())),
-            Transient::Hinge(t) => Transient::Hinge((t * step.exp()).clamp(LITTLE.get(), LAST.get())),
+            Transient::Hinge(t) => Transient::Hinge((t * step.exp()).clamp(FIRST.get(), LAST.get())),
             Transient::Onset(d) => Transient::Onset(place(d)),
             Transient::Delayed(d, t) if which == 0 => Transient::Delayed(place(d), t),
             Transient::Delayed(d, t) => Transient::Delayed(d, constant(t, QUARTER.get())),

@@ -8,6 +8,7 @@ use super::floor::floor;
 use super::level::{Jump, Levels, Stretch, Subject, judged_from, jumps, levels, mean_levels, stretches, without_jumps};
 use crate::limits::POINTS;
 use crate::model::Series;
+use crate::stats::median;
 use crate::thresholds::level::BLOCKS;
 use crate::thresholds::scale::{ENOUGH, FEW, LITTLE, MOST, QUARTER, SEVERAL};
 use crate::verdict::answer::reason::SetAside;
@@ -79,7 +80,8 @@ impl Pool {
             pool.side_by_side(series, &whole, &spans, least);
         } else if !able.is_empty() {
             pool.recycled = true;
-            pool.by_age(series, &able, &spans, least);
+            let members = pool.of_one_kind(&able, &spans);
+            pool.by_age(series, &members, &spans, least);
         }
         pool.set_aside.sort_by_key(|s| s.0);
         pool
@@ -112,6 +114,17 @@ impl Pool {
             self.raw = vec![mean_levels(&raw, loaded)];
             self.smooth = vec![mean_levels(&smooth, loaded)];
         }
+    }
+
+    /// Those of these lives that are no longer than several usual ones. Who outlives the others by far would be all there is of a great
+    /// age, and speak for all of them there.
+    fn of_one_kind(&mut self, able: &[usize], spans: &[(f64, f64, usize, f64)]) -> Vec<usize> {
+        let life = |i: &usize| spans[*i].1 - spans[*i].0;
+        let usual = median(&able.iter().map(life).collect::<Vec<_>>()).unwrap_or(f64::INFINITY);
+        let outlives = |i: &usize| life(i) > SEVERAL.get() as f64 * usual && spans[*i].2 >= ENOUGH.get();
+        let (outliving, members): (Vec<usize>, Vec<usize>) = able.iter().partition(|i| outlives(i));
+        self.set_aside.extend(outliving.into_iter().map(|index| (index, SetAside::Outlived)));
+        members
     }
 
     fn by_age(&mut self, series: &[Series], chosen: &[usize], spans: &[(f64, f64, usize, f64)], least: f64) {

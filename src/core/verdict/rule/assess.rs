@@ -303,6 +303,12 @@ impl Assessment {
         })
     }
 
+    /// Whether it would be a leak if growth had not stopped just before the end: a cache that has become full, or a leak that pauses.
+    pub fn may_pause(&self) -> bool {
+        self.lacks(Condition::GoesOnToTheEnd)
+            && self.leak.iter().all(|one| one.holds() || *one == Condition::GoesOnToTheEnd(false))
+    }
+
     /// Whether it lacks this condition of a leak, which is known as yes or no.
     pub fn lacks(&self, condition: fn(bool) -> Condition) -> bool {
         self.leak.contains(&condition(false))

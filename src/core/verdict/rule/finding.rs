@@ -49,7 +49,8 @@ type Found = (Finding, bool);
 /// of them may leak where a pool is clean, and a leak that half of the run has seen is one.
 fn with_the_passing(tests: usize, series: &[Series], together: &dyn Fn(usize, &[Series]) -> Found) -> Found {
     let (mut finding, mut suspicious) = together(tests, series);
-    let came_or_went = |w: &WorkerFinding| w.set_aside == Some(SetAside::PartOnly) && w.readings >= ENOUGH.get() as u64;
+    let apart = |w: &WorkerFinding| matches!(w.set_aside, Some(SetAside::PartOnly | SetAside::Outlived));
+    let came_or_went = |w: &WorkerFinding| apart(w) && w.readings >= ENOUGH.get() as u64;
     let places: Vec<usize> = (0..series.len()).filter(|at| came_or_went(&finding.workers[*at])).collect();
     if places.is_empty() {
         return (finding, suspicious);
@@ -248,7 +249,7 @@ fn assess_pool(series: &[Series], pool: &Pool, terms: Terms, least_jump: f64) ->
 /// The assessment, clean where the second half alone is: a warm-up can have any shape, and one that no model fits must not cast
 /// doubt on what came after it.
 fn with_second_half(whole: Assessment, series: &[Series], pool: &Pool, terms: Terms, least_jump: f64) -> Assessment {
-    if whole.leaks() || whole.is_clean() || !whole.jumps.are_over() {
+    if whole.leaks() || whole.is_clean() || !whole.jumps.are_over() || whole.may_pause() {
         return whole;
     }
     let life = pool.members.iter().map(|m| m.levels.span()).fold(0.0, f64::max);
@@ -403,6 +404,34 @@ mod tests {
 
     fn found(series: &[Series]) -> Finding {
         find(Resource::Memory, Axis::Hours, series, MIB, 4096.0)
+    }
+
+    #[test]
+    fn a_flat_process_that_outlives_recycled_workers_does_not_speak_for_them() {
+        for life in [20, 40, 90] {
+            let lives = (0..4).flat_map(|slot| {
+                let from = move |k: u32| slot * 3 + k * life;
+                (0..).map(move |k| (from(k), from(k + 1))).take_while(|(_, to)| *to <= 720).collect::<Vec<_>>()
+            });
+            let leaking: Vec<Series> =
+                lives.enumerate().map(|(k, of)| worker(10 + k as u32, of, |hours| 100.0 + 30.0 * hours)).collect();
+            assert_eq!(found(&leaking).outcome, Outcome::Leak, "{life}: alone");
+            let beside = [vec![worker(1, (0, 720), |_| 200.0)], leaking].concat();
+            assert_eq!(found(&beside).outcome, Outcome::Leak, "{life}: beside a master");
+            assert!(beside.len() > 8 && !found(&beside).workers[0].leaks);
+        }
+    }
+
+    #[test]
+    fn a_leak_that_pauses_before_the_end_is_no_pass() {
+        // It grows for so many hours and pauses for one or two, again and again.
+        for (grows, pauses) in [(5.0, 1.0), (4.2, 1.0), (2.4, 0.6)] {
+            let level = move |hours: f64| {
+                let (times, rest) = ((hours / (grows + pauses)).floor(), hours % (grows + pauses));
+                100.0 + 20.0 * (times * grows + rest.min(grows))
+            };
+            assert_ne!(found(&[worker(1, (0, 720), level)]).outcome, Outcome::Clean, "{grows} and {pauses}");
+        }
     }
 
     #[test]

@@ -108,7 +108,7 @@ fn missed(record: &RunRecord, others: &[bool], one: &Candidate, found: &Finding)
         let seen = student_t(1.0 - ALPHA.get(), f64::INFINITY) * tally.variance.sqrt();
         (seen + mean * ALPHA.get().recip().ln()) / span
     };
-    let is_out = |why: &SetAside| *why != SetAside::PartOnly;
+    let is_out = |why: &SetAside| !matches!(why, SetAside::PartOnly | SetAside::Outlived);
     let is_judged = |window: &Window| {
         let lasts = ends(window).is_some_and(|(from, to)| 2.0 * (to - from) >= end - begin);
         let own = |w: &&WorkerFinding| w.worker == Some(window.worker);
