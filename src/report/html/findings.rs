@@ -99,24 +99,26 @@ fn parts(finding: &Finding) -> Markup {
 
 fn places(found: &Places) -> Markup {
     html! {
-        table {
-            thead {
-                tr {
-                    th { "Grew in, over " (format_seconds(found.seconds.round())) }
-                    th.number { "By" } th.number { "Share" } th.number { "More mappings" }
-                }
-            }
-            tbody {
-                @for place in &found.places {
+        div.scroll {
+            table {
+                thead {
                     tr {
-                        th scope="row" { (text::plain(&words::places::name(place))) }
-                        td.number { (format_bytes(place.grown)) }
-                        td.number { (words::places::share(found, place)) }
-                        td.number { (format_count(place.mappings)) }
+                        th { "Grew in, over " (format_seconds(found.seconds.round())) }
+                        th.number { "By" } th.number { "Share" } th.number { "More mappings" }
                     }
                 }
-                @if found.rest != 0.0 {
-                    tr { th scope="row" { "in none of them" } td.number { (format_bytes(found.rest)) } td {} td {} }
+                tbody {
+                    @for place in &found.places {
+                        tr {
+                            th scope="row" { (text::plain(&words::places::name(place))) }
+                            td.number { (format_bytes(place.grown)) }
+                            td.number { (words::places::share(found, place)) }
+                            td.number { (format_count(place.mappings)) }
+                        }
+                    }
+                    @if found.rest != 0.0 {
+                        tr { th scope="row" { "in none of them" } td.number { (format_bytes(found.rest)) } td {} td {} }
+                    }
                 }
             }
         }
@@ -125,13 +127,15 @@ fn places(found: &Places) -> Markup {
 
 fn held(found: &Held) -> Markup {
     html! {
-        table {
-            thead { tr { th { "Grew in" } th.number { "By" } th.number { "At last" } th.number { "In CLOSE_WAIT" } } }
-            tbody {
-                @for group in &found.groups {
-                    tr {
-                        th scope="row" { (text::plain(&words::places::held_name(group))) }
-                        @for count in [group.grown, group.last, group.close_wait] { td.number { (format_count(count)) } }
+        div.scroll {
+            table {
+                thead { tr { th { "Grew in" } th.number { "By" } th.number { "At last" } th.number { "In CLOSE_WAIT" } } }
+                tbody {
+                    @for group in &found.groups {
+                        tr {
+                            th scope="row" { (text::plain(&words::places::held_name(group))) }
+                            @for count in [group.grown, group.last, group.close_wait] { td.number { (format_count(count)) } }
+                        }
                     }
                 }
             }
