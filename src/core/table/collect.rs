@@ -176,7 +176,7 @@ impl Collector {
         self.columns = columns.clone();
         self.header = header.iter().map(|name| shown(name)).collect();
         self.mapping = mapping.clone();
-        if names::is_own(header) {
+        if names::is_own(header) || mapping.requests.as_deref() == Some(names::OWN_COUNT) {
             self.mapping.requests_of.get_or_insert(RequestsOf::Worker);
         }
     }

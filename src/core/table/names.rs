@@ -215,6 +215,9 @@ pub(super) fn is_known(name: &str) -> bool {
 const OWN: [&str; 10] =
     ["elapsed_s", "requests", "anon_kib", "swap_kib", "file_kib", "shmem_kib", "fds", "threads", "pid", "start"];
 
+/// The count of requests in the metrics that seepage writes.
+pub(super) const OWN_COUNT: &str = "seepage_worker_requests_total";
+
 /// Whether columns are those that seepage writes.
 pub(super) fn is_own(header: &[Vec<u8>]) -> bool {
     header.iter().map(Vec::as_slice).eq(OWN.iter().map(|name| name.as_bytes()))
