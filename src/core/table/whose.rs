@@ -99,8 +99,29 @@ fn is_alone(courses: &[Course]) -> bool {
     others.iter().any(beside)
 }
 
+/// Whether workers that came later began to count anew, as no count of a pool does: it goes on where the others stand.
+fn begin_anew(courses: &[Course]) -> bool {
+    let all: Vec<Points> = courses.iter().map(points).filter(|points| points.len() >= FEW).collect();
+    let first = all.iter().map(|points| points[0].0).fold(f64::INFINITY, f64::min);
+    let steps = |points: &Points| points.windows(2).map(|pair| pair[1].1.saturating_sub(pair[0].1)).max().unwrap_or(0);
+    let most = all.iter().map(steps).max().unwrap_or(0) as f64;
+    let step = |points: &Points| clock::typical_step(&points.iter().map(|point| point.0).collect::<Vec<_>>());
+    let later: Vec<&Points> = all.iter().filter(|points| points[0].0 - first > LATE * step(points)).collect();
+    // What others have counted by then must be far more than what a late reading could hide.
+    let told = later.iter().filter(|points| {
+        let until =
+            |other: &Points| other.iter().take_while(|point| point.0 <= points[0].0).last().map(|point| point.1);
+        all.iter().filter_map(until).any(|count| count as f64 > 2.0 * LATE * most)
+    });
+    let told: Vec<&&Points> = told.collect();
+    told.len() >= FEW && told.iter().all(|points| points[0].1 as f64 <= LATE * most)
+}
+
 /// Whether the counts of several workers may be one that was read a little earlier or later for each.
 fn is_shared(courses: &[Course], summed: bool) -> bool {
+    if !summed && begin_anew(courses) {
+        return false;
+    }
     let mut all: Vec<Points> = courses.iter().map(points).filter(|points| points.len() >= FEW).collect();
     all.sort_by_key(|points| std::cmp::Reverse(points.len()));
     all.truncate(MOST);

@@ -98,6 +98,22 @@ fn a_count_of_the_pool_on_workers_that_are_recycled_is_asked_about() {
 }
 
 #[test]
+fn counts_that_begin_anew_with_each_worker_are_its_own_however_evenly_they_are_served() {
+    for life in [30, 60] {
+        let mut text = "time_s,pid,requests,anon_kib\n".to_owned();
+        for i in 0..400 {
+            for slot in 0..6u64 {
+                let (worker, age) = ((i + 3 * slot) / life, (i + 3 * slot) % life);
+                let (pid, kib) = (1000 * (slot + 1) + worker, 50_000 + 100 * age + chance(slot << 32 | i) % 300);
+                text.push_str(&format!("{},{pid},{},{kib}\n", 2 * i, 100 * age + 95));
+            }
+        }
+        let judged = judged(&with(&text, None, None).unwrap());
+        assert_eq!(judged.exit, verdict::ExitCode::Leak, "{life}: {:?}", judged.claims);
+    }
+}
+
+#[test]
 fn a_count_in_the_rows_of_one_worker_alone_is_asked_about() {
     let mut text = "time_s,pid,requests,anon_kib\n".to_owned();
     for i in 0..60u64 {
