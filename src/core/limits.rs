@@ -67,8 +67,10 @@ pub mod search {
     pub const CYCLES_HALVINGS: usize = 5;
     /// Kinds of warm-up that are looked at beside the steps of a workload.
     pub const KINDS: usize = 8;
-    /// Autocorrelations on the grid up to a unit root, and the one that stands for that.
-    pub const AUTOCORRELATIONS: (i32, f64) = (10, 0.999);
+    /// Steps of the grid of autocorrelations from none to a unit root.
+    pub const AUTOCORRELATIONS: i32 = 10;
+    /// The autocorrelation that stands for a unit root.
+    pub const UNIT_ROOT: f64 = 0.999;
 }
 
 /// The runs that a plan plays.

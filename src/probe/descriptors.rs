@@ -1,6 +1,6 @@
 //! What a worker's descriptors refer to.
 
-use super::names::general;
+use super::names::{DELETED, general};
 use super::sockets::{TcpState, TcpTable, TcpTables};
 use crate::model::{DescriptorKinds, HeldGroup, HeldKind};
 use crate::thread;
@@ -175,8 +175,6 @@ impl Connections {
         true
     }
 }
-
-const DELETED: &[u8] = b" (deleted)";
 
 fn kind_of_path(path: &OsStr) -> HeldKind {
     let bytes = path.as_bytes();

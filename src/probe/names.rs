@@ -1,5 +1,8 @@
 //! Names of files that a target chooses, bounded, and without the numbers that make each of many its own.
 
+/// What the kernel appends to the name of a file that has none any more.
+pub const DELETED: &[u8] = b" (deleted)";
+
 /// Characters of a name that are kept, its last ones.
 const LONGEST: usize = 100;
 

@@ -212,6 +212,11 @@ impl Resource {
         self.item() == BYTES
     }
 
+    /// The step to which readings of it are rounded: a page, given in bytes, or one item.
+    pub fn quantum(self, page: f64) -> f64 {
+        if self.in_bytes() { page } else { 1.0 }
+    }
+
     /// Whether it is measured on the target as a whole, not worker by worker.
     pub fn of_whole_target(self) -> bool {
         self.facts().scope == Scope::Target

@@ -9,7 +9,7 @@
 
 use super::Cholesky;
 use crate::limits::NEGLIGIBLE;
-use crate::limits::search::AUTOCORRELATIONS;
+use crate::limits::search::{AUTOCORRELATIONS, UNIT_ROOT};
 use crate::thresholds::assess::WANDERS;
 use std::f64::consts::FRAC_PI_2;
 
@@ -18,7 +18,7 @@ use std::f64::consts::FRAC_PI_2;
 /// worse error, for which Perron & Yabu (2009) truncate to it.
 fn wandering() -> Vec<(f64, f64)> {
     let mut grid: Vec<(f64, f64)> = steps().map(|angle| (angle.sin(), 1.0)).collect();
-    grid.push((AUTOCORRELATIONS.1, grid.len() as f64));
+    grid.push((UNIT_ROOT, grid.len() as f64));
     grid
 }
 
@@ -26,12 +26,12 @@ fn wandering() -> Vec<(f64, f64)> {
 /// wandering level must show.
 fn own() -> Vec<(f64, f64)> {
     let even = steps().map(|angle| (angle.sin(), angle.cos()));
-    even.chain([(AUTOCORRELATIONS.1, AUTOCORRELATIONS.1.asin().cos())]).collect()
+    even.chain([(UNIT_ROOT, UNIT_ROOT.asin().cos())]).collect()
 }
 
 /// Angles from a slight negative autocorrelation up to the last before a unit root.
 fn steps() -> impl Iterator<Item = f64> {
-    (-1..AUTOCORRELATIONS.0).map(|step| f64::from(step) * FRAC_PI_2 / f64::from(AUTOCORRELATIONS.0))
+    (-1..AUTOCORRELATIONS).map(|step| f64::from(step) * FRAC_PI_2 / f64::from(AUTOCORRELATIONS))
 }
 
 /// One series of a panel: an observation for each entry of `y`, and as many entries in each column.

@@ -64,6 +64,11 @@ fn points(course: &Course) -> Points {
     course.raws.iter().filter_map(|raw| Some((raw.t, raw.requests?))).collect()
 }
 
+/// Seconds from one to the next, usually.
+fn step(points: &Points) -> f64 {
+    clock::typical_step(&points.iter().map(|point| point.0).collect::<Vec<_>>())
+}
+
 /// The requests of the pool, from one worker's rows after the other's: of those that are there, the one that stays longest.
 fn chain(courses: &[Course]) -> Points {
     let mut all: Vec<Points> = courses.iter().map(points).filter(|points| !points.is_empty()).collect();
@@ -100,32 +105,30 @@ fn is_alone(courses: &[Course]) -> bool {
 }
 
 /// Whether workers that came later began to count anew, as no count of a pool does: it goes on where the others stand.
-fn begin_anew(courses: &[Course]) -> bool {
-    let all: Vec<Points> = courses.iter().map(points).filter(|points| points.len() >= FEW).collect();
-    let first = all.iter().map(|points| points[0].0).fold(f64::INFINITY, f64::min);
-    let steps = |points: &Points| points.windows(2).map(|pair| pair[1].1.saturating_sub(pair[0].1)).max().unwrap_or(0);
-    let most = all.iter().map(steps).max().unwrap_or(0) as f64;
-    let step = |points: &Points| clock::typical_step(&points.iter().map(|point| point.0).collect::<Vec<_>>());
-    let later: Vec<&Points> = all.iter().filter(|points| points[0].0 - first > LATE * step(points)).collect();
+fn begin_anew(all: &[Points]) -> bool {
+    let begin = |points: &Points| points[0].0;
+    let first = all.iter().map(begin).fold(f64::INFINITY, f64::min);
+    let steps = all.iter().flat_map(|points| points.windows(2)).map(|pair| pair[1].1.saturating_sub(pair[0].1));
+    let hidden = LATE * steps.max().unwrap_or(0) as f64;
+    let counted_by = |t: f64, other: &Points| {
+        let until = other.partition_point(|point| point.0 <= t);
+        until.checked_sub(1).map_or(0.0, |last| other[last].1 as f64)
+    };
     // What others have counted by then must be far more than what a late reading could hide.
-    let told = later.iter().filter(|points| {
-        let until =
-            |other: &Points| other.iter().take_while(|point| point.0 <= points[0].0).last().map(|point| point.1);
-        all.iter().filter_map(until).any(|count| count as f64 > 2.0 * LATE * most)
-    });
-    let told: Vec<&&Points> = told.collect();
-    told.len() >= FEW && told.iter().all(|points| points[0].1 as f64 <= LATE * most)
+    let far = |points: &&Points| all.iter().any(|other| counted_by(begin(points), other) > 2.0 * hidden);
+    let later: Vec<&Points> =
+        all.iter().filter(|points| begin(points) - first > LATE * step(points)).filter(far).collect();
+    later.len() >= FEW && later.iter().all(|points| points[0].1 as f64 <= hidden)
 }
 
 /// Whether the counts of several workers may be one that was read a little earlier or later for each.
 fn is_shared(courses: &[Course], summed: bool) -> bool {
-    if !summed && begin_anew(courses) {
+    let mut all: Vec<Points> = courses.iter().map(points).filter(|points| points.len() >= FEW).collect();
+    if !summed && begin_anew(&all) {
         return false;
     }
-    let mut all: Vec<Points> = courses.iter().map(points).filter(|points| points.len() >= FEW).collect();
     all.sort_by_key(|points| std::cmp::Reverse(points.len()));
     all.truncate(MOST);
-    let step = |points: &Points| clock::typical_step(&points.iter().map(|point| point.0).collect::<Vec<_>>());
     let all: Vec<(f64, Points)> = all.into_iter().map(|points| (step(&points), points)).collect();
     all.iter().enumerate().any(|(place, one)| {
         let others = all.iter().enumerate().filter(|(other, _)| *other != place);
@@ -209,13 +212,10 @@ fn pool(courses: &[Course]) -> Option<Vec<(f64, u64)>> {
 /// Of readings that have one of another worker close by, how many there are, and how many have its count: for tools that read
 /// one worker after the other.
 fn close_by(courses: &[Course]) -> (usize, usize) {
-    let points = |course: &Course| -> Vec<(f64, u64)> {
-        course.raws.iter().filter_map(|raw| Some((raw.t, raw.requests?))).collect()
-    };
-    let all: Vec<Vec<(f64, u64)>> = courses.iter().map(points).collect();
+    let all: Vec<Points> = courses.iter().map(points).collect();
     let Some(longest) = all.iter().max_by_key(|points| points.len()) else { return (0, 0) };
     let times: Vec<f64> = longest.iter().map(|point| point.0).collect();
-    let near = 0.25 * clock::typical_step(&times);
+    let near = 0.25 * step(longest);
     let (mut common, mut alike) = (0, 0);
     for points in all.iter().filter(|points| !std::ptr::eq(*points, longest)) {
         for (t, count) in points {

@@ -38,8 +38,8 @@ pub fn judge(record: &RunRecord) -> Verdict {
         }
         finding.places = places(record, finding, &one.series);
         finding.held = held(record, finding, &one.series);
-        let quantum = if one.resource.in_bytes() { record.page() } else { 1.0 };
-        finding.reached = reached(record, finding, &one.series, least_jump(one.resource, quantum));
+        let least = least_jump(one.resource, one.resource.quantum(record.page()));
+        finding.reached = reached(record, finding, &one.series, least);
         steps::tell(mix.as_ref(), one, finding, record.page());
         // What the live heap grows by is a part of memory, whose limits are foretold.
         if one.resource != Resource::Heap {

@@ -22,7 +22,7 @@ pub fn live_growths(record: &RunRecord) -> Vec<(Resource, Growth)> {
 /// Pooled growth of a resource so far under a straight line; `None` until there are some readings under judged load.
 fn live_growth(record: &RunRecord, resource: Resource) -> Option<Growth> {
     let (axis, series) = series(record, resource);
-    let quantum = if resource.in_bytes() { record.page() } else { 1.0 };
+    let quantum = resource.quantum(record.page());
     let pool = Pool::new(&series, f64::INFINITY);
     let units: Vec<Unit> =
         pool.raw.iter().map(|l: &Levels| Unit { y: l.y.clone(), columns: vec![l.x.clone()] }).collect();

@@ -180,7 +180,7 @@ impl NaiveRule {
 pub fn working(record: &RunRecord, finding: &Finding) -> Option<Working> {
     let resource = finding.resource;
     let Readings { axis, series, notes } = readings(record, resource, Mix::new(record).as_ref());
-    let quantum = if resource.in_bytes() { record.page() } else { 1.0 };
+    let quantum = resource.quantum(record.page());
     let least_jump = least_jump(resource, quantum);
     let terms =
         Terms { budget: finding.budget, quantum, tests: finding.evidence.tests, demands: Demands::at_the_end() };

@@ -2,7 +2,7 @@
 
 use super::line::Header;
 use crate::model::PlaceKind;
-use crate::probe::names::{bounded, general};
+use crate::probe::names::{DELETED, bounded, general};
 
 /// What malloc reserves for each part of an arena, and what its begin is a multiple of (`HEAP_MAX_SIZE` of glibc on 64 bits).
 const ARENA: u64 = 64 << 20;
@@ -31,19 +31,13 @@ pub struct Neighbour {
 }
 
 impl Header {
-    /// What it is, between the mappings `below` and `above` it, and `unreserved` if it was mapped without a reservation of swap.
-    pub fn kind(
-        &self,
-        unreserved: bool,
-        below: Option<Neighbour>,
-        above: Option<Neighbour>,
-        largest_stack: u64,
-    ) -> PlaceKind {
-        match &self.name[..] {
+    /// What it is by its name; `None` if it has none.
+    pub fn named_kind(&self) -> Option<PlaceKind> {
+        Some(match &self.name[..] {
             b"[heap]" => PlaceKind::Heap,
             name if name == b"[stack]" || name.starts_with(b"[stack:") => PlaceKind::Stack,
             name if name.starts_with(b"[anon") => PlaceKind::Named,
-            b"" if self.inode == 0 => self.nameless_kind(unreserved, below, above, largest_stack),
+            b"" if self.inode == 0 => return None,
             name if name.starts_with(b"/memfd:") => PlaceKind::Memfd,
             name if name.starts_with(b"/dev/zero") => PlaceKind::SharedAnonymous,
             name if name.starts_with(b"/SYSV") => PlaceKind::SysV,
@@ -53,10 +47,12 @@ impl Header {
             name if name.starts_with(b"/dev/") => PlaceKind::Other,
             name if name.starts_with(b"/") => PlaceKind::File,
             _ => PlaceKind::Other,
-        }
+        })
     }
 
-    fn nameless_kind(
+    /// What it is without a name, between the mappings `below` and `above` it, and `unreserved` if it was mapped without a reservation of
+    /// swap.
+    pub fn nameless_kind(
         &self,
         unreserved: bool,
         below: Option<Neighbour>,
@@ -87,8 +83,6 @@ impl Header {
         }
     }
 }
-
-const DELETED: &[u8] = b" (deleted)";
 
 /// The smallest class that an anonymous mapping of so many bytes is in; `None` if it is larger than all.
 pub fn size_class(size: u64) -> Option<u64> {

@@ -112,8 +112,11 @@ impl MapReader {
     /// Enters the mapping that is open, which `next` follows.
     fn close(&mut self, next: Option<&Header>) {
         let Some(open) = self.open.take() else { return };
-        let above = next.map(Header::neighbour);
-        let kind = open.header.kind(open.unreserved, self.below, above, self.largest_stack);
+        let nameless = || {
+            let above = next.map(Header::neighbour);
+            open.header.nameless_kind(open.unreserved, self.below, above, self.largest_stack)
+        };
+        let kind = open.header.named_kind().unwrap_or_else(nameless);
         self.below = Some(open.header.neighbour());
         // What was swapped out of a shared mapping is nobody's own.
         let swap = if open.header.private { open.swap } else { 0 };

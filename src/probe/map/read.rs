@@ -84,15 +84,15 @@ mod tests {
     use crate::model::PlaceKind;
     use std::os::fd::OwnedFd;
 
-    fn own() -> OwnedFd {
+    fn directory(process: impl std::fmt::Display) -> OwnedFd {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rustix::fs::open("/proc/self", flags, Mode::empty()).unwrap()
+        rustix::fs::open(format!("/proc/{process}"), flags, Mode::empty()).unwrap()
     }
 
     #[test]
     fn our_own_map_adds_up_to_what_status_says() {
         let kept: Vec<u8> = vec![1; 64 << 20];
-        let places = read(own(), Duration::from_secs(60)).unwrap().unwrap();
+        let places = read(directory("self"), Duration::from_secs(60)).unwrap().unwrap();
         let sum: u64 = places.iter().map(|place| place.own).sum();
         let status = crate::probe::parse_status(&std::fs::read("/proc/self/status").unwrap());
         let whole = status.anon.unwrap() + status.swap.unwrap();
@@ -104,14 +104,13 @@ mod tests {
 
     #[test]
     fn what_takes_too_long_is_given_up() {
-        assert_eq!(read(own(), Duration::ZERO).unwrap(), None);
+        assert_eq!(read(directory("self"), Duration::ZERO).unwrap(), None);
     }
 
     #[test]
     fn the_dead_have_no_map() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(format!("/proc/{}", child.id()), flags, Mode::empty()).unwrap();
+        let directory = directory(child.id());
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(read(directory, Duration::from_secs(1)).is_err());

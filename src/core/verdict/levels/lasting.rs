@@ -117,10 +117,9 @@ pub fn is_silent(levels: &Levels) -> bool {
 /// Whether growth has slowed down shortly before the end, beyond doubt, and so much that it would be within `allowed` soon:
 /// twice the change more.
 pub fn has_stopped(series: &[Levels], allowed: f64, quantum: f64) -> bool {
-    let Some(mut panel) = panel(series, quantum, &tails().map(|tail| move |u: f64| (u - (1.0 - tail)).max(0.0))) else {
-        return false;
-    };
-    (1..=tails().len()).filter_map(|hinge| panel.fit(&[0, hinge])).any(|fit| {
+    let hinges = tails().map(|tail| move |u: f64| (u - (1.0 - tail)).max(0.0));
+    let Some(mut panel) = panel(series, quantum, &hinges) else { return false };
+    (1..=hinges.len()).filter_map(|hinge| panel.fit(&[0, hinge])).any(|fit| {
         let change = fit.coefficient(1);
         let late = fit.combination(&[1.0, 1.0]).value;
         change.upper(ALPHA.get()) < 0.0 && late + 2.0 * change.value < allowed * longest(series)

@@ -148,12 +148,17 @@ fn collect(points: impl Iterator<Item = Stretch>, loaded: bool) -> Levels {
     out
 }
 
+/// The spread of changes between neighbours, of which some are nothing and few are abrupt.
+pub fn usual_change(changes: &[f64]) -> Option<f64> {
+    spread(changes, 1.0 / PARTS.get() as f64)
+}
+
 /// Abrupt jumps: changes between neighbours that stand out 6-fold from the usual ones, 3-fold from the changes right
 /// before and after (the steep beginning of a curve is no jump), and are at least `least`. More than one in six is no
 /// longer abrupt, and none is returned.
 pub fn jumps(y: &[f64], least: f64) -> Vec<(usize, f64)> {
     let steps: Vec<f64> = y.windows(2).map(|w| w[1] - w[0]).collect();
-    let (Some(usual), Some(spread)) = (median(&steps), spread(&steps, 1.0 / PARTS.get() as f64)) else {
+    let (Some(usual), Some(spread)) = (median(&steps), usual_change(&steps)) else {
         return Vec::new();
     };
     let threshold = (CLEAR.get() * spread).max(least);

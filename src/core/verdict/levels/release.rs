@@ -3,12 +3,11 @@
 //! What falls smoothly to a low point says nothing of what comes after it, and no model of growth fits it: warm-ups only add
 //! memory. The judged part begins at the low point then.
 
-use super::level::{Levels, levels};
+use super::level::{Levels, levels, usual_change};
 use crate::model::Series;
-use crate::stats::spread;
 use crate::thresholds::jumping::CLEAR;
 use crate::thresholds::level::BLOCKS;
-use crate::thresholds::scale::{MOST, PARTS};
+use crate::thresholds::scale::MOST;
 
 /// The series, judged from its low point on; `None` if nothing was given back at first. `least` is the least change of level
 /// that counts.
@@ -19,8 +18,7 @@ pub fn after_release(series: &Series, least: f64) -> Option<Series> {
     let steps = |levels: &[f64]| levels.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>();
     let fall = head[0] - y[low];
     let risen: f64 = steps(head).iter().map(|step| step.max(0.0)).sum();
-    let clear = fall > (CLEAR.get() * spread(&steps(rest), 1.0 / PARTS.get() as f64)?).max(least)
-        && risen <= (1.0 - MOST.get()) * fall;
+    let clear = fall > (CLEAR.get() * usual_change(&steps(rest))?).max(least) && risen <= (1.0 - MOST.get()) * fall;
     (clear && deepest_fall(rest) <= 0.5 * fall).then(|| Series { soak_from: x[low], ..series.clone() })
 }
 

@@ -3,12 +3,12 @@
 //! A rise that is taken back by an equal fall says nothing of growth, however large it is: it is a switch of state. Growth
 //! is what the states themselves do, so each such swing is taken out, at its measured height, before anything is fitted.
 
-use super::level::judged_from;
+use super::level::{judged_from, usual_change};
 use crate::limits::POINTS;
 use crate::model::Series;
-use crate::stats::{median, spread};
+use crate::stats::median;
 use crate::thresholds::jumping::CLEAR;
-use crate::thresholds::scale::{FEW, MANY, MOST, PARTS};
+use crate::thresholds::scale::{FEW, MANY, MOST};
 use crate::thresholds::swing::{BLURRED, DRIFTING, HABIT};
 
 /// An abrupt change that lasts.
@@ -33,7 +33,7 @@ pub fn without_swings(series: &Series, least: f64) -> Option<(Series, usize)> {
     let y = series.y.get(start..)?;
     let together = y.len().div_ceil(POINTS).max(1);
     let levels: Vec<f64> = y.chunks(together).filter_map(median).collect();
-    let usual = spread(&levels.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>(), 1.0 / PARTS.get() as f64)?;
+    let usual = usual_change(&levels.windows(2).map(|w| w[1] - w[0]).collect::<Vec<_>>())?;
     let alike = |a: f64, b: f64| {
         (a.abs() - b.abs()).abs() <= ((1.0 - MOST.get()) * a.abs().max(b.abs())).max(BLURRED.get() * usual)
     };

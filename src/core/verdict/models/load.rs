@@ -3,11 +3,11 @@
 //! A rate that is counted in a short time errs by chance. Where load grows along with the requests, its coefficient comes out
 //! too small then, and growth takes what is missing (attenuation: Fuller 1987).
 
-use crate::stats::{Cholesky, Panel, Unit, median, spread};
+use crate::stats::{Cholesky, Panel, Unit, median};
 use crate::thresholds::assess::ALPHA;
 use crate::thresholds::load::KNOWN;
 use crate::thresholds::scale::{PARTS, TENTH};
-use crate::verdict::levels::level::Levels;
+use crate::verdict::levels::level::{Levels, usual_change};
 
 /// Smooths the loads over as many neighbours as it takes to know them beside a straight line over the `ages` (0 to 1), but no
 /// more than leaves their own course. The variance of the errors that are left, and whether load is a ramp. Loads whose every
@@ -64,7 +64,7 @@ fn are_followed(series: &[Levels], exact: &[Vec<f64>], ages: &[Vec<f64>]) -> boo
 /// The variance of errors that neighbours don't share: second differences of a smooth course have next to nothing else.
 fn error(load: &[f64]) -> Option<f64> {
     let second: Vec<f64> = load.windows(3).map(|w| w[2] - 2.0 * w[1] + w[0]).collect();
-    spread(&second, 1.0 / PARTS.get() as f64).map(|s| s * s / 6.0)
+    usual_change(&second).map(|s| s * s / 6.0)
 }
 
 /// Each value by a straight line through it and so many neighbours on either side, fewer at the ends (Cleveland 1979, without

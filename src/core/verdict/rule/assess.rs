@@ -305,8 +305,7 @@ impl Assessment {
 
     /// Whether it would be a leak if growth had not stopped just before the end: a cache that has become full, or a leak that pauses.
     pub fn may_pause(&self) -> bool {
-        self.lacks(Condition::GoesOnToTheEnd)
-            && self.leak.iter().all(|one| one.holds() || *one == Condition::GoesOnToTheEnd(false))
+        !self.leaks() && self.leak.iter().all(|one| one.holds() || matches!(one, Condition::GoesOnToTheEnd(_)))
     }
 
     /// Whether it lacks this condition of a leak, which is known as yes or no.

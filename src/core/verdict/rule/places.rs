@@ -35,12 +35,12 @@ pub struct Pair<'a, R> {
 /// What was held at the first, the middle and the last reading, and in how many mappings at the first and the last; over all
 /// workers.
 #[derive(Debug, Clone, Copy, Default)]
-struct Held {
+struct Sums {
     bytes: [f64; 3],
     mappings: [f64; 2],
 }
 
-impl Held {
+impl Sums {
     fn grown(&self) -> f64 {
         self.bytes[2] - self.bytes[0]
     }
@@ -119,13 +119,13 @@ type Name<'a> = Option<&'a str>;
 
 /// What each place grew by over all workers, the largest first; what stayed as it was is left out.
 fn by_place(pairs: &[Pair<'_, MapReading>], of: fn(&Place) -> u64) -> Vec<PlaceGrowth> {
-    let mut kinds: BTreeMap<PlaceKind, BTreeMap<Name<'_>, Held>> = BTreeMap::new();
-    let mut classes: BTreeMap<Option<u64>, Held> = BTreeMap::new();
+    let mut kinds: BTreeMap<PlaceKind, BTreeMap<Name<'_>, Sums>> = BTreeMap::new();
+    let mut classes: BTreeMap<Option<u64>, Sums> = BTreeMap::new();
     let is_whole = pairs.iter().all(|pair| pair.middle.is_some());
     for pair in pairs {
         for (at, map) in [Some(pair.first), pair.middle, Some(pair.last)].into_iter().enumerate() {
             for place in map.and_then(|map| map.places.as_ref()).into_iter().flatten() {
-                let enter = |held: &mut Held| {
+                let enter = |held: &mut Sums| {
                     held.bytes[at] += of(place) as f64;
                     if at != 1 {
                         held.mappings[at / 2] += place.mappings as f64;
@@ -148,8 +148,8 @@ fn by_place(pairs: &[Pair<'_, MapReading>], of: fn(&Place) -> u64) -> Vec<PlaceG
 }
 
 /// The growth of one kind: name by name, or in one sum if there are many names, or not all of them were listed.
-fn of_kind(kind: PlaceKind, names: &BTreeMap<Name<'_>, Held>, is_whole: bool) -> Vec<PlaceGrowth> {
-    let growth = |name: Name<'_>, names: usize, held: &Held| PlaceGrowth {
+fn of_kind(kind: PlaceKind, names: &BTreeMap<Name<'_>, Sums>, is_whole: bool) -> Vec<PlaceGrowth> {
+    let growth = |name: Name<'_>, names: usize, held: &Sums| PlaceGrowth {
         kind,
         name: name.map(str::to_owned),
         names,
@@ -162,7 +162,7 @@ fn of_kind(kind: PlaceKind, names: &BTreeMap<Name<'_>, Held>, is_whole: bool) ->
     if moved <= NAMES && (names.len() == 1 || !names.contains_key(&None)) {
         return names.iter().map(|(name, held)| growth(*name, usize::from(name.is_some()), held)).collect();
     }
-    let mut sum = Held::default();
+    let mut sum = Sums::default();
     for held in names.values() {
         (0..3).for_each(|at| sum.bytes[at] += held.bytes[at]);
         (0..2).for_each(|at| sum.mappings[at] += held.mappings[at]);
@@ -174,11 +174,11 @@ fn of_kind(kind: PlaceKind, names: &BTreeMap<Name<'_>, Held>, is_whole: bool) ->
 
 /// The class of sizes that anonymous mappings grew in, if it is one: in both halves, where there is a reading between. Mappings that lie
 /// side by side are one to the kernel, and tell nothing of what they are made of: there have to be more of them.
-fn class(classes: &BTreeMap<Option<u64>, Held>, is_whole: bool) -> Option<(u64, u64)> {
+fn class(classes: &BTreeMap<Option<u64>, Sums>, is_whole: bool) -> Option<(u64, u64)> {
     let steps: &[(usize, usize)] = if is_whole { &[(0, 1), (1, 2)] } else { &[(0, 2)] };
-    let has_all = |held: &Held| {
+    let has_all = |held: &Sums| {
         steps.iter().all(|(from, to)| {
-            let moved = |held: &Held| (held.bytes[*to] - held.bytes[*from]).abs();
+            let moved = |held: &Sums| (held.bytes[*to] - held.bytes[*from]).abs();
             moved(held) >= NEARLY_ALL * classes.values().map(moved).sum::<f64>()
         })
     };

@@ -21,7 +21,7 @@ impl Candidate {
     }
 
     fn find(&self, tests: usize, page: f64, demands: Demands) -> Finding {
-        let quantum = if self.resource.in_bytes() { page } else { 1.0 };
+        let quantum = self.resource.quantum(page);
         find_among(tests, self.resource, self.axis, &self.series, self.budget, quantum, demands)
     }
 }

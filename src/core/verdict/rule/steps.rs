@@ -28,7 +28,7 @@ pub fn tell(mix: Option<&Mix>, judged: &Candidate, finding: &mut Finding, page: 
     let wanted = matches!(judged.axis, Axis::WorkerRequests | Axis::SharedRequests)
         && (judged.resource == Resource::Memory || finding.outcome == Outcome::Leak);
     let Some(mix) = mix.filter(|_| wanted) else { return };
-    let quantum = if judged.resource.in_bytes() { page } else { 1.0 };
+    let quantum = judged.resource.quantum(page);
     finding.steps = by_steps(mix, judged, quantum);
     let alone = finding.steps.as_ref().is_some_and(|steps| steps.alone.is_some());
     if alone && finding.class == LeakClass::Leak {
