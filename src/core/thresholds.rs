@@ -51,6 +51,7 @@ pub const CONDITIONS: &[&str] = &[
     "LastsUnder",
     "LittleToCome",
     "JumpsAreOver",
+    "StillWhileIdle",
 ];
 
 #[cfg(feature = "ablation")]

@@ -56,3 +56,10 @@ pub struct Series {
     /// unknown or there is one step only.
     pub by_step: Vec<Vec<f64>>,
 }
+
+impl Series {
+    /// Index of the first judged reading; how many there are, if none is.
+    pub fn judged_from(&self) -> usize {
+        self.x.partition_point(|x| *x < self.soak_from)
+    }
+}

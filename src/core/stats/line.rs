@@ -37,6 +37,16 @@ impl Line {
     }
 }
 
+/// The value at a place, by straight lines between points, whose places never fall; constant outside, 0 without a point.
+pub fn interpolate(x: &[f64], y: &[f64], at: f64) -> f64 {
+    let after = x.partition_point(|v| *v <= at);
+    match (after.checked_sub(1), x.get(after)) {
+        (None, _) => y.first().copied().unwrap_or(0.0),
+        (Some(i), None) => y[i],
+        (Some(i), Some(next)) => y[i] + (y[after] - y[i]) * (at - x[i]) / (next - x[i]),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

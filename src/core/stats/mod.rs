@@ -16,7 +16,7 @@ mod walk;
 
 pub use attribution::{Attribution, Counted, ahead_of_share, moving_together};
 pub use betting::{Bet, LEVELS, enough};
-pub use line::Line;
+pub use line::{Line, interpolate};
 pub use linear::Cholesky;
 pub use panel::{Estimate, ModelFit, Panel, Unit};
 pub use quantile::{normal_quantile, poisson_bounds, student_t, student_t_tail};

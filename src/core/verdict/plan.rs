@@ -4,7 +4,7 @@
 //! No formula stands between the plan and the rule, so that the plan is right for whatever the rule does. Always: the same
 //! rehearsal gives the same plan, and a length that isn't found within bounds is missing.
 
-use super::levels::level::{Levels, judged_from};
+use super::levels::level::Levels;
 use super::levels::pool::{Member, Pool};
 use super::models::plausible::{Plausible, plausible};
 use super::rule::finding::least_jump;
@@ -112,7 +112,7 @@ impl Noise {
         // The variance of a mean of n is that of what they share and an n-th of what is each one's own.
         let common =
             if averaged > 1.0 { ((averaged * together - alone) / (averaged - 1.0)).clamp(0.0, alone) } else { 0.0 };
-        let judged = |s: &Series| (s.x.len() - judged_from(s)).saturating_sub(1);
+        let judged = |s: &Series| (s.x.len() - s.judged_from()).saturating_sub(1);
         let apart = |m: &Member| m.levels.span() / judged(&series[m.index]).max(1) as f64;
         let reading = median(&pool.members.iter().map(apart).collect::<Vec<f64>>());
         let bounded = whole.transients.iter().filter(|t| t.is_bounded());

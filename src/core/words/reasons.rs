@@ -94,6 +94,9 @@ fn why(finding: &Finding, reason: &Reason) -> String {
             let whose = if *recycled { "some incarnations" } else { "some workers" };
             format!("all together are within the budget of {allowed}, but {whose} may not be")
         }
+        Reason::GrowsWhileIdle { estimate } => {
+            format!("it grows while no requests come, as if they left {} more", rate(*estimate))
+        }
         Reason::Stopped { estimate } if *estimate <= 0.0 => {
             "it moved until shortly before the end, and has nearly stopped since".into()
         }
@@ -187,6 +190,9 @@ pub fn settle(finding: &Finding) -> Option<String> {
             "a watch that goes on until that process is over {} old, or `--warm-up` with the time that it takes to warm up",
             seconds(age)
         ),
+        Settle::BudgetPerHour => {
+            "a budget per hour, such as `1 MiB/hour`, by which growth of any cause is judged".into()
+        }
         Settle::CountRequests => "count requests: name an access log or a status page in the harness file".into(),
     })
 }

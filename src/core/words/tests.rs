@@ -40,6 +40,7 @@ fn reasons_read_well() {
         Reason::Jumps { count: 7, added: -900.0 },
         Reason::SomeSuspicious { recycled: false },
         Reason::SomeSuspicious { recycled: true },
+        Reason::GrowsWhileIdle { estimate },
         Reason::Stopped { estimate },
         Reason::LoadIsLost { estimate },
         Reason::TakenBack { estimate },
@@ -70,6 +71,7 @@ fn what_would_settle_it_reads_well() {
         (Axis::WorkerRequests, Settle::MoreLives { times: 3.21 }),
         (Axis::WorkerRequests, Settle::Outlast(300.0)),
         (Axis::Seconds, Settle::CountRequests),
+        (Axis::WorkerRequests, Settle::BudgetPerHour),
     ];
     let told = settles.map(|(axis, what)| settle(&Finding { axis, settle: Some(what), ..finding() }).unwrap());
     insta::assert_snapshot!(told.join("\n"));
@@ -173,6 +175,8 @@ fn conditions_read_well() {
         Condition::LastsUnder { upper: 12.0, rounding: 0.2, budget },
         Condition::LittleToCome { most: 3e5, allowed: 2e6 },
         Condition::JumpsAreOver(JumpPattern::Unclear),
+        Condition::StillWhileIdle { lower: -3.0, upper: 90.0, left: 60.0 },
+        Condition::StillWhileIdle { lower: 80.0, upper: 90.0, left: 60.0 },
     ];
     all.extend(flags.iter().flat_map(|flag| [flag(true), flag(false)]));
     let told: Vec<String> = all

@@ -77,6 +77,11 @@ pub enum Reason {
         /// Whether they are incarnations of a recycled pool.
         recycled: bool,
     },
+    /// Open: it grows while no requests come.
+    GrowsWhileIdle {
+        /// By about how much, per step of the axis.
+        estimate: f64,
+    },
     /// Open: growth stopped just before the end.
     Stopped {
         /// What it was about.
@@ -174,6 +179,8 @@ pub enum Settle {
     Outlast(f64),
     /// Requests that are counted.
     CountRequests,
+    /// A budget by time.
+    BudgetPerHour,
 }
 
 /// Why a series takes no part.

@@ -1,11 +1,12 @@
 //! From readings to levels: some sixty blocks a series, and the abrupt jumps between them.
 
+use super::idle::works;
 use crate::model::Series;
-use crate::stats::{median, spread};
+use crate::stats::{interpolate, median, spread};
 use crate::thresholds::jumping::CLEAR;
 use crate::thresholds::scale::{FEW, MANY, PARTS};
 
-/// The judged part of a series, reduced: positions, levels and load of equally long stretches of time.
+/// The judged part of a series, reduced: positions, levels and load of equally long stretches of time in which something was done.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Levels {
     pub x: Vec<f64>,
@@ -74,22 +75,31 @@ impl Levels {
     }
 }
 
-/// Index of the first judged reading.
-pub fn judged_from(series: &Series) -> usize {
-    series.x.partition_point(|x| *x < series.soak_from)
+/// The times, in seconds, that cut what these series did between `from` and `to` into `count` stretches of equal length, both included.
+/// Time in which next to nothing was done counts for nothing.
+pub fn cuts(series: &[&Series], from: f64, to: f64, count: usize) -> Vec<f64> {
+    let finest = series.iter().max_by_key(|one| one.t.len());
+    let inner = finest.into_iter().flat_map(|one| &one.t).copied().filter(|t| *t > from && *t < to);
+    let times: Vec<f64> = [from].into_iter().chain(inner).chain([to]).collect();
+    let done: Vec<f64> = times.iter().map(|t| series.iter().map(|one| interpolate(&one.t, &one.x, *t)).sum()).collect();
+    let mut busy = vec![0.0];
+    for (t, works) in times.windows(2).zip(works(&times, &done)) {
+        busy.push(busy[busy.len() - 1] + if works { t[1] - t[0] } else { 0.0 });
+    }
+    let inner = (1..count).map(|k| interpolate(&busy, &times, busy[busy.len() - 1] * k as f64 / count as f64));
+    [from].into_iter().chain(inner).chain([to]).collect()
 }
 
-/// Reduces the readings between `from` and `to` (in seconds) to `count` stretches: the mean of `x` and of load, the median
-/// of `y` and of the counts by step. A stretch without readings is `None`.
-pub fn stretches(series: &Series, from: f64, to: f64, count: usize) -> Vec<Option<Stretch>> {
-    let start = judged_from(series);
-    let mut at = start + series.t[start..].partition_point(|t| *t < from);
-    (0..count)
+/// Reduces the readings to one stretch between each two neighbours of these `cuts` (in seconds): the mean of `x` and of load, the
+/// median of `y` and of the counts by step. A stretch without readings is `None`.
+pub fn stretches(series: &Series, cuts: &[f64]) -> Vec<Option<Stretch>> {
+    let start = series.judged_from();
+    let mut at = start + series.t[start..].partition_point(|t| cuts.first().is_none_or(|from| t < from));
+    (1..cuts.len())
         .map(|k| {
-            let edge = from + (to - from) * (k + 1) as f64 / count as f64;
+            let edge = cuts[k];
             let rest = &series.t[at..];
-            let taken =
-                if k + 1 == count { rest.partition_point(|t| *t <= to) } else { rest.partition_point(|t| *t < edge) };
+            let taken = rest.partition_point(|t| if k + 1 == cuts.len() { *t <= edge } else { *t < edge });
             let range = at..at + taken;
             at = range.end;
             let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
@@ -104,7 +114,7 @@ pub fn stretches(series: &Series, from: f64, to: f64, count: usize) -> Vec<Optio
 
 /// Levels of one series over its own judged part.
 pub fn levels(series: &Series, most: usize) -> Levels {
-    let start = judged_from(series);
+    let start = series.judged_from();
     let (Some(&from), Some(&to)) = (series.t.get(start), series.t.last()) else { return Levels::default() };
     let readings = series.t.len() - start;
     if readings <= most {
@@ -112,7 +122,8 @@ pub fn levels(series: &Series, most: usize) -> Levels {
         let by_step = series.by_step.iter().map(|row| row[start..].to_vec()).collect();
         return Levels { x: series.x[start..].to_vec(), y: series.y[start..].to_vec(), load, by_step, floor: false };
     }
-    collect(stretches(series, from, to, most).into_iter().flatten(), !series.load.is_empty())
+    let cuts = cuts(&[series], from, to, most);
+    collect(stretches(series, &cuts).into_iter().flatten(), !series.load.is_empty())
 }
 
 /// The mean over workers of their levels in common stretches of time; stretches that some worker lacks are left out.

@@ -1,6 +1,7 @@
 //! From series to levels: stretches of equal time, falls to a floor, jumps, pools of workers.
 
 pub mod floor;
+pub mod idle;
 pub mod jumping;
 pub mod lasting;
 pub mod level;

@@ -5,7 +5,7 @@
 //! pool whose sum is flat can't hide that each of them grows.
 
 use super::floor::floor;
-use super::level::{Jump, Levels, Stretch, Subject, judged_from, jumps, levels, mean_levels, stretches, without_jumps};
+use super::level::{Jump, Levels, Stretch, Subject, cuts, jumps, levels, mean_levels, stretches, without_jumps};
 use crate::limits::POINTS;
 use crate::model::Series;
 use crate::stats::median;
@@ -91,12 +91,13 @@ impl Pool {
         let from = chosen.iter().map(|i| spans[*i].0).fold(0.0, f64::max);
         let to = chosen.iter().map(|i| spans[*i].1).fold(f64::INFINITY, f64::min);
         let fewest = chosen.iter().map(|i| spans[*i].2).min().unwrap_or(0);
-        let count = BLOCKS.get().min(fewest);
+        let all: Vec<&Series> = chosen.iter().map(|index| &series[*index]).collect();
+        let cuts = cuts(&all, from, to, BLOCKS.get().min(fewest));
         let (mut raw, mut smooth) = (Vec::new(), Vec::new());
         for &index in chosen {
             let one = &series[index];
             let member = Member::new(index, one, BLOCKS.get(), least);
-            let parts = stretches(one, from, to, count);
+            let parts = stretches(one, &cuts);
             let present: Vec<f64> = parts.iter().flatten().map(|p| p.y).collect();
             let mut cured = without_jumps(&present, &jumps(&present, least)).into_iter();
             let cure = |p: &Option<Stretch>| p.clone().and_then(|p| Some(Stretch { y: cured.next()?, ..p }));
@@ -256,7 +257,7 @@ pub fn is_sound(series: &Series) -> bool {
 
 /// First and last time, number of readings and steps of the axis of the judged part.
 fn extent(series: &Series) -> (f64, f64, usize, f64) {
-    let start = if is_sound(series) { judged_from(series) } else { series.x.len() };
+    let start = if is_sound(series) { series.judged_from() } else { series.x.len() };
     match (series.t.get(start), series.t.last(), series.x.get(start), series.x.last()) {
         (Some(t0), Some(t1), Some(x0), Some(x1)) => (*t0, *t1, series.t.len() - start, x1 - x0),
         _ => (0.0, 0.0, 0, 0.0),

@@ -3,7 +3,7 @@
 //! A rise that is taken back by an equal fall says nothing of growth, however large it is: it is a switch of state. Growth
 //! is what the states themselves do, so each such swing is taken out, at its measured height, before anything is fitted.
 
-use super::level::{judged_from, usual_change};
+use super::level::usual_change;
 use crate::limits::POINTS;
 use crate::model::Series;
 use crate::stats::median;
@@ -29,7 +29,7 @@ struct Swing {
 /// The series without its swings, and how many there were; `None` if there are fewer than two. `least` is the least
 /// change of level that counts.
 pub fn without_swings(series: &Series, least: f64) -> Option<(Series, usize)> {
-    let start = judged_from(series);
+    let start = series.judged_from();
     let y = series.y.get(start..)?;
     let together = y.len().div_ceil(POINTS).max(1);
     let levels: Vec<f64> = y.chunks(together).filter_map(median).collect();

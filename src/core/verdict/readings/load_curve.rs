@@ -1,8 +1,8 @@
 //! Load over time: what the driver sent, or the rate at which requests were counted.
 
-use super::pool_count::interpolate;
 use super::timeline::Timeline;
 use crate::model::{PhaseKind, RunRecord, Series};
+use crate::stats::interpolate;
 use crate::thresholds::level::BLOCKS;
 use crate::thresholds::load_curve::{BEYOND_CHANCE, LOAD_VARIES, LOAD_WINDOW};
 use crate::thresholds::scale::PARTS;

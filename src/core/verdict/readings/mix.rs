@@ -3,9 +3,9 @@
 //! Best is a log that names worker and step: exact counts. Else each worker's own requests are split as the pool's were
 //! between two readings: right on average, and the deviations of workers from it add up to nothing over the pool.
 
-use super::pool_count::interpolate;
 use crate::limits::WORTH_A_ROW;
 use crate::model::{RunRecord, Series, Step, WorkerId};
+use crate::stats::interpolate;
 use crate::thresholds::scale::PARTS;
 use std::collections::HashMap;
 

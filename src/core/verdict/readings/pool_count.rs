@@ -1,6 +1,7 @@
 //! Requests that a pool has served.
 
 use crate::model::{CountingSource, RunRecord};
+use crate::stats::interpolate;
 use std::collections::HashMap;
 
 /// Requests that the pool has served, as a function of time: straight lines between counts.
@@ -68,14 +69,4 @@ fn summed_up(record: &RunRecord) -> Vec<(f64, f64)> {
         (t, sum)
     });
     added.collect()
-}
-
-/// Linear between points, constant outside.
-pub fn interpolate(x: &[f64], y: &[f64], at: f64) -> f64 {
-    let after = x.partition_point(|v| *v <= at);
-    match (after.checked_sub(1), x.get(after)) {
-        (None, _) => y.first().copied().unwrap_or(0.0),
-        (Some(i), None) => y[i],
-        (Some(i), Some(next)) => y[i] + (y[after] - y[i]) * (at - x[i]) / (next - x[i]),
-    }
 }

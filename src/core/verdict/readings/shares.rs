@@ -3,8 +3,9 @@
 //! One that uses next to no CPU time beside the others, as a helper that was forked from them, serves next to none, and has no
 //! share in theirs.
 
-use super::pool_count::{PoolCount, interpolate};
+use super::pool_count::PoolCount;
 use crate::model::{RunRecord, Sample, WorkerId};
+use crate::stats::interpolate;
 use crate::thresholds::counts::TICK;
 use crate::thresholds::scale::{ENOUGH, LITTLE};
 use std::collections::HashMap;

@@ -303,6 +303,14 @@ impl Assessment {
         })
     }
 
+    /// What it grows by while no requests come, per step of the axis, where that keeps it from being clean.
+    pub fn grows_while_idle(&self) -> Option<f64> {
+        self.clean.iter().find_map(|condition| match *condition {
+            Condition::StillWhileIdle { lower, upper, .. } if !condition.holds() => Some(f64::midpoint(lower, upper)),
+            _ => None,
+        })
+    }
+
     /// Whether it would be a leak if growth had not stopped just before the end: a cache that has become full, or a leak that pauses.
     pub fn may_pause(&self) -> bool {
         !self.leaks() && self.leak.iter().all(|one| one.holds() || matches!(one, Condition::GoesOnToTheEnd(_)))

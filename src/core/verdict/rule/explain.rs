@@ -71,6 +71,8 @@ impl Situation<'_> {
         let transient = a.models.first().is_some_and(|m| !m.transients.is_empty() && m.end.value > 2.0 * m.end.se);
         if matches!(a.jumps, JumpPattern::Unclear | JumpPattern::GoingOn) {
             Reason::Jumps { count: self.pool.jumps.len(), added: a.by_jumps }
+        } else if let Some(estimate) = a.grows_while_idle() {
+            Reason::GrowsWhileIdle { estimate }
         } else if a.is_clean() {
             Reason::SomeSuspicious { recycled: self.pool.recycled }
         } else if a.lacks(Condition::GoesOnToTheEnd) {
@@ -110,6 +112,9 @@ impl Situation<'_> {
             return None;
         }
         let Some(a) = self.whole else { return Some(Settle::Readings) };
+        if matches!(self.reason(), Reason::GrowsWhileIdle { .. }) {
+            return Some(Settle::BudgetPerHour);
+        }
         let times =
             |of: &dyn Fn(&Plausible) -> f64| a.models.iter().map(of).fold(TIMES_LONGER.0, f64::max).min(TIMES_LONGER.1);
         if self.pool.recycled {

@@ -8,11 +8,12 @@ use super::forecast::pace;
 use crate::limits::CURVE;
 use crate::model::{Axis, Resource, Series};
 use crate::stats::student_t;
-use crate::thresholds::assess::ALPHA;
+use crate::thresholds::assess::{ALPHA, ALPHA_SUSPICIOUS};
 use crate::thresholds::scale::{ENOUGH, SEVERAL};
 use crate::verdict::answer::reason::{Reason, SetAside, Settle};
+use crate::verdict::levels::idle;
 use crate::verdict::levels::lasting::late_slope;
-use crate::verdict::levels::level::{Jump, Levels, Subject, judged_from};
+use crate::verdict::levels::level::{Jump, Levels, Subject};
 use crate::verdict::levels::pool::{Member, Pool, is_sound, rises};
 use crate::verdict::levels::release::after_release;
 use crate::verdict::levels::swing::without_swings;
@@ -59,7 +60,7 @@ fn with_the_passing(tests: usize, series: &[Series], together: &dyn Fn(usize, &[
     // Whatever is found of them is found beside the others.
     let (other, unproven) = with_the_passing(2 * tests, &passing, together);
     let judged = |all: &[Series]| {
-        let ends = all.iter().filter_map(|one| Some((*one.t.get(judged_from(one))?, *one.t.last()?)));
+        let ends = all.iter().filter_map(|one| Some((*one.t.get(one.judged_from())?, *one.t.last()?)));
         ends.fold((f64::INFINITY, 0.0f64), |(from, to), (first, last)| (from.min(first), to.max(last)))
     };
     let length = |(from, to): (f64, f64)| to - from;
@@ -235,9 +236,22 @@ impl<'a> Whole<'a> {
     fn of(calm: Cow<'a, [Series]>, swings: usize, released: usize, terms: Terms, least_jump: f64) -> Self {
         let pool = Pool::new(&calm, least_jump);
         let assessment = assess_pool(&calm, &pool, terms, least_jump);
-        let assessment = assessment.map(|a| with_second_half(a, &calm, &pool, terms, least_jump));
+        let mut assessment = assessment.map(|a| with_second_half(a, &calm, &pool, terms, least_jump));
+        if let Some(assessment) = &mut assessment {
+            let left = terms.budget - assessment.end.estimate.max(0.0);
+            assessment.clean.extend(while_idle(&calm, &pool, left, terms.quantum));
+        }
         Whole { calm, swings, released, pool, assessment }
     }
+}
+
+/// What must hold of idle time for a pass, of the member that grows most in it; `None` without such time.
+fn while_idle(series: &[Series], pool: &Pool, left: f64, quantum: f64) -> Option<Condition> {
+    let found: Vec<_> = pool.members.iter().filter_map(|m| idle::growth(&series[m.index], quantum)).collect();
+    let alpha = ALPHA_SUSPICIOUS.get() / found.len() as f64;
+    let bounds = found.iter().map(|growth| (growth.lower(alpha), growth.upper(alpha)));
+    let (lower, upper) = bounds.max_by(|a, b| a.0.total_cmp(&b.0))?;
+    Some(Condition::StillWhileIdle { lower, upper, left })
 }
 
 /// Judges a pool as a whole.
@@ -259,11 +273,11 @@ fn with_second_half(whole: Assessment, series: &[Series], pool: &Pool, terms: Te
     let half = Pool::new(&later, least_jump);
     let is_short = if pool.recycled {
         let seen_whole = whole_lives(&later);
-        let is_long = |s: &Series| s.x.len() - judged_from(s) >= ENOUGH.get();
+        let is_long = |s: &Series| s.x.len() - s.judged_from() >= ENOUGH.get();
         later.iter().zip(seen_whole).any(|(s, whole)| whole && !is_long(s))
             || later.iter().filter(|s| is_long(s)).count() < SEVERAL.get()
     } else {
-        half.members.len() < pool.members.len() || later.iter().any(|s| s.x.len() - judged_from(s) < ENOUGH.get())
+        half.members.len() < pool.members.len() || later.iter().any(|s| s.x.len() - s.judged_from() < ENOUGH.get())
     };
     let later = if is_short { None } else { assess_pool(&later, &half, terms, least_jump) };
     let Some(later) = later else { return whole };
@@ -337,7 +351,7 @@ fn worker_findings(series: &[Series], pool: &Pool, alone: &[Option<Assessment>])
         .iter()
         .enumerate()
         .map(|(index, s)| {
-            let start = crate::verdict::levels::level::judged_from(s).min(s.x.len().saturating_sub(1));
+            let start = s.judged_from().min(s.x.len().saturating_sub(1));
             let set_aside = pool.set_aside.binary_search_by_key(&index, |a| a.0).ok().map(|at| pool.set_aside[at].1);
             let place = pool.members.iter().position(|m| m.index == index);
             let own = place.and_then(|p| Some((&pool.members[p], alone[p].as_ref()?)));
@@ -464,5 +478,48 @@ mod tests {
         let warms_up = |pid, of| worker(pid, of, |hours: f64| 100.0 + 30.0 * (1.0 - (-hours / 0.1).exp()));
         assert_eq!(all(vec![warms_up(2, (400, 720))]).outcome, Outcome::Clean);
         assert_eq!(all(vec![warms_up(2, (0, 300)), warms_up(3, (300, 720))]).outcome, Outcome::Clean);
+    }
+
+    /// A worker that serves 30,000 requests in one burst, from this part of its 300 readings on and as long as that, with levels in bytes
+    /// by the part of the time and by the part of the requests.
+    fn in_a_burst((from, length): (f64, f64), level: impl Fn(f64, f64) -> f64) -> Finding {
+        let at = |i: u32| f64::from(i) / 299.0;
+        let served = |i: u32| ((at(i) - from) / length).clamp(0.0, 1.0);
+        let noise = |i: u32| f64::from(i.wrapping_mul(2_654_435_761) >> 28) * 4096.0;
+        let series = Series {
+            t: (0..300).map(|i| 2.0 * f64::from(i)).collect(),
+            x: (0..300).map(|i| 30_000.0 * served(i)).collect(),
+            y: (0..300).map(|i| 2e7 + level(at(i), served(i)) + noise(i)).collect(),
+            ..Series::default()
+        };
+        find(Resource::Memory, Axis::WorkerRequests, &[series], 64.0, 4096.0)
+    }
+
+    const BURSTS: [(f64, f64); 6] = [(0.48, 0.04), (0.46, 0.08), (0.1, 0.2), (0.0, 0.08), (0.92, 0.08), (0.1, 0.4)];
+
+    #[test]
+    fn growth_in_one_burst_of_requests_suffices() {
+        for burst in BURSTS {
+            let leak = in_a_burst(burst, |_, served| 8e6 * served);
+            assert_eq!(leak.outcome, Outcome::Leak, "{burst:?}: {:?}", leak.reason);
+            assert!(leak.growth.is_some_and(|g| (g.estimate - 267.0).abs() < 30.0), "{burst:?}: {:?}", leak.growth);
+            let flat = in_a_burst(burst, |_, _| 0.0);
+            assert_eq!(flat.outcome, Outcome::Clean, "{burst:?}: {:?}", flat.reason);
+        }
+    }
+
+    #[test]
+    fn growth_by_time_is_no_pass_where_requests_pause() {
+        for burst in BURSTS {
+            for grown in [3e6, 1e7] {
+                let found = in_a_burst(burst, |time, _| grown * time);
+                assert_ne!(found.outcome, Outcome::Clean, "{burst:?} {grown}");
+            }
+            let little = in_a_burst(burst, |time, _| 3e5 * time);
+            assert_eq!(little.outcome, Outcome::Clean, "{burst:?}: {:?}", little.reason);
+        }
+        let at_the_end = in_a_burst((0.92, 0.08), |time, _| 1e7 * time);
+        assert!(matches!(at_the_end.reason, Reason::GrowsWhileIdle { .. }), "{:?}", at_the_end.reason);
+        assert_eq!(at_the_end.settle, Some(Settle::BudgetPerHour));
     }
 }

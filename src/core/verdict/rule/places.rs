@@ -6,7 +6,6 @@
 use crate::model::{MapReading, Place, PlaceKind, Resource, RunRecord, Series, WorkerId};
 use crate::stats::median;
 use crate::verdict::answer::places::{PlaceGrowth, Places};
-use crate::verdict::levels::level::judged_from;
 use crate::verdict::{Finding, Outcome};
 use std::collections::{BTreeMap, HashMap};
 
@@ -105,7 +104,7 @@ pub fn growing(finding: &Finding) -> Vec<WorkerId> {
 /// The first and the last of a worker's readings within the judged part of its series, if they are far apart, and the one that is next to
 /// the middle.
 pub fn pair<'a, R>(series: &Series, readings: &[&'a R], time: impl Fn(&R) -> f64) -> Option<Pair<'a, R>> {
-    let (from, to) = (*series.t.get(judged_from(series))?, *series.t.last()?);
+    let (from, to) = (*series.t.get(series.judged_from())?, *series.t.last()?);
     let within: Vec<&R> = readings.iter().copied().filter(|one| time(one) >= from && time(one) <= to).collect();
     let (first, last) = (*within.first()?, *within.last()?);
     let (begin, end) = (time(first), time(last));

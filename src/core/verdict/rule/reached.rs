@@ -2,7 +2,6 @@
 
 use crate::model::{Resource, RunRecord, Series, WorkerId};
 use crate::verdict::answer::reached::Reached;
-use crate::verdict::levels::level::judged_from;
 use crate::verdict::{Finding, Outcome};
 
 /// All of a rise or nearly all, which has come in the first part of the time; and the most that this part may be.
@@ -14,18 +13,18 @@ pub fn reached(record: &RunRecord, finding: &Finding, series: &[Series], least: 
     if finding.outcome != Outcome::Inconclusive {
         return None;
     }
-    let rise = |one: &&Series| Some(one.y.last()? - one.y.get(judged_from(one))?);
+    let rise = |one: &&Series| Some(one.y.last()? - one.y.get(one.judged_from())?);
     let rose = series.iter().filter_map(|one| Some((one, rise(&one)?))).filter(|(_, rise)| *rise >= least);
     let (one, rise) = rose.max_by(|a, b| a.1.total_cmp(&b.1))?;
     let stopped = NEARLY_ALL.into_iter().find_map(|nearly_all| stopped(one, rise, nearly_all))?;
-    let begin = *one.t.get(judged_from(one))?;
+    let begin = *one.t.get(one.judged_from())?;
     let times = (begin, begin + stopped.seconds, begin + stopped.seconds + stopped.rest);
     Some(Reached { beside: one.worker.and_then(|worker| beside(record, worker, times)), ..stopped })
 }
 
 /// That so much of the `rise` of a series came early, and it has stayed near there since.
 fn stopped(one: &Series, rise: f64, nearly_all: f64) -> Option<Reached> {
-    let from = judged_from(one);
+    let from = one.judged_from();
     let (t, y) = (&one.t[from..], &one.y[from..]);
     let nearly = y[0] + nearly_all * rise;
     // From here on it never was lower again, nor higher by more than is missing.

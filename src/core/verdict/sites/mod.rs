@@ -19,10 +19,10 @@ mod window;
 mod windows;
 
 use super::answer::call_sites::{CallSite, CallSites, SiteState, SiteStep};
-use super::readings::pool_count::interpolate;
 use super::{Finding, series};
 use crate::limits::{SITES, STACKS};
 use crate::model::{Axis, CallStack, Frame, HeapLost, Resource, RunRecord, Sample, Series, WorkerId};
+use crate::stats::interpolate;
 use calibration::Calibration;
 pub use remainder::remainders;
 use std::collections::HashMap;

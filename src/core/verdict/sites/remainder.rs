@@ -17,7 +17,6 @@ use crate::thresholds::assess::ALPHA;
 use crate::verdict::answer::call_sites::{CallSites, SiteState};
 use crate::verdict::answer::reason::SetAside;
 use crate::verdict::answer::types::{Remainder, Untold};
-use crate::verdict::levels::level::judged_from;
 use crate::verdict::rule::assess::Demands;
 use crate::verdict::rule::finding::find_among;
 use crate::verdict::rule::step_down::Candidate;
@@ -136,7 +135,7 @@ fn counted(record: &RunRecord) -> HashMap<(WorkerId, u64), f64> {
 /// When a worker was looked at while it was judged, and the bytes that sites which aren't accepted kept then, as the sample
 /// says; `None` if it wasn't.
 fn others_keep(series: &Series, looks: &[&HeapLook], others: &[bool]) -> Result<Option<Vec<(f64, f64)>>, Untold> {
-    let Some((from, to)) = series.t.get(judged_from(series)).zip(series.t.last()) else { return Ok(None) };
+    let Some((from, to)) = series.t.get(series.judged_from()).zip(series.t.last()) else { return Ok(None) };
     let mut blocks: Vec<(u64, f64)> = Vec::new();
     let mut kept = Vec::new();
     let mut first: Option<(u64, HeapLost)> = None;

@@ -13,11 +13,10 @@ use super::SiteStep;
 use super::window::SiteGrowth;
 use super::windows::Windows;
 use crate::limits::WORKERS;
-use crate::stats::{Attribution, Counted, moving_together};
+use crate::stats::{Attribution, Counted, interpolate, moving_together};
 use crate::thresholds::assess::ALPHA;
 use crate::thresholds::scale::FEW;
 use crate::verdict::readings::mix::names_of;
-use crate::verdict::readings::pool_count::interpolate;
 
 /// Requests by step in the slices of all windows.
 pub struct Steps<'a> {

@@ -14,7 +14,7 @@
 
 use crate::limits::{SLICES, SLICES_OF_ONE};
 use crate::model::{HeapLook, HeapLost, SampledBlock, Series, WorkerId};
-use crate::verdict::readings::pool_count::interpolate;
+use crate::stats::interpolate;
 use std::collections::HashMap;
 use std::ops::Range;
 

@@ -5,7 +5,6 @@ use crate::stats::median;
 use crate::verdict::Finding;
 use crate::verdict::answer::doubt::{Doubt, Grown};
 use crate::verdict::answer::reason::SetAside;
-use crate::verdict::levels::level::judged_from;
 use crate::verdict::rule::finding::least_jump;
 use crate::verdict::rule::step_down::Candidate;
 use crate::verdict::target::unjudged::{command_of, of};
@@ -17,12 +16,12 @@ pub fn doubt(record: &RunRecord, finding: &Finding, judged: &Candidate) -> Optio
     }
     let all = || finding.workers.iter().zip(&judged.series);
     let others: Vec<&Series> = all().filter(|(worker, _)| worker.set_aside.is_none()).map(|(_, one)| one).collect();
-    let whole = others.iter().filter_map(|one| span(&one.x[judged_from(one)..])).fold(0.0, f64::max);
+    let whole = others.iter().filter_map(|one| span(&one.x[one.judged_from()..])).fold(0.0, f64::max);
     let least = least_jump(finding.resource, record.page());
     let brief = all().filter(|(worker, one)| {
         let seldom = matches!(worker.set_aside, Some(SetAside::PartOnly | SetAside::Few(_)));
         // Of one that ended before it counts, nothing is asked.
-        seldom && one.x.len() >= judged_from(one) + 2
+        seldom && one.x.len() >= one.judged_from() + 2
     });
     let grew = brief.filter_map(|(_, one)| Some((one.worker?, one, rise(&one.y)?, span(&one.x)?)));
     let over = grew.filter(|(_, one, rise, _)| {
