@@ -47,6 +47,9 @@ struct Arguments {
     /// Show the families whose workload has several steps, judged with the counts of the steps and without them.
     #[arg(long)]
     steps: bool,
+    /// Show what is proven of pools of 1, 8 and 64 workers, of which all, one or none leak.
+    #[arg(long)]
+    workers: bool,
     /// Tell the reason of every answer that is wrong or open.
     #[arg(long)]
     explain: bool,
@@ -119,6 +122,9 @@ fn main() {
     if arguments.steps {
         return print_steps(&arguments);
     }
+    if arguments.workers {
+        return print_workers(&arguments);
+    }
     let names: Vec<&str> = if arguments.looks() {
         vec!["half of the answers by", "by half of the run"]
     } else {
@@ -158,6 +164,28 @@ fn print_calibration(arguments: &Arguments) {
     for (name, misses) in calibration::misses(arguments.seed, arguments.reps) {
         let percent = |n: u64| format!("{:.2} %", 100.0 * n as f64 / misses.cases.max(1) as f64);
         println!("| {name} | {} | {} | {} |", percent(misses.upper), percent(misses.lower), misses.cases);
+    }
+}
+
+/// What is proven of pools: the power of a pass and of a leak by how many workers there are.
+fn print_workers(arguments: &Arguments) {
+    println!("| workers | that leak | by 1.5 x | by 2 x | by 3 x | by 4 x | clean |");
+    println!("|---|---|---|---|---|---|---|");
+    for workers in [1, 8, 64] {
+        let share = |leaking: u32, times: f64, wanted: Outcome| {
+            let name = format!("{leaking} of {workers}, {times} x");
+            let is_found = |case: &u64| {
+                let series = families::some_leak(&mut Source::new(arguments.seed, &name, *case), workers, leaking, times);
+                find(Resource::Memory, Axis::WorkerRequests, &series, BUDGET, PAGE).outcome == wanted
+            };
+            let found = (0..arguments.reps).filter(is_found).count();
+            format!("{:.0} %", 100.0 * found as f64 / arguments.reps.max(1) as f64)
+        };
+        for leaking in if workers == 1 { vec![1] } else { vec![workers, 1] } {
+            let found = [1.5, 2.0, 3.0, 4.0].map(|times| share(leaking, times, Outcome::Leak));
+            println!("| {workers} | {leaking} | {} | |", found.join(" | "));
+        }
+        println!("| {workers} | none | | | | | {} |", share(0, 0.0, Outcome::Clean));
     }
 }
 

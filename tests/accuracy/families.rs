@@ -312,6 +312,12 @@ fn short(s: &mut Source, shape: impl Fn(f64) -> f64) -> Vec<Series> {
     s.worker(shape)
 }
 
+/// So many workers, of which the first few leak so many times the budget, under noise of which half is common; short.
+pub fn some_leak(s: &mut Source, workers: u32, leaking: u32, times: f64) -> Vec<Series> {
+    s.readings = s.rng.random_range(60..=120);
+    s.pool(workers, |worker, u| if worker < leaking { leak(times, u) } else { 0.0 })
+}
+
 /// All six workers are replaced at once, under common noise.
 fn reloaded(s: &mut Source) -> Vec<Series> {
     let (at, height) = (s.uniform(0.3, 0.6), s.log_uniform(2.0 * MIB, 16.0 * MIB));
