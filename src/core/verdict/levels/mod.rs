@@ -2,6 +2,7 @@
 
 pub mod floor;
 pub mod jumping;
+pub mod kept;
 pub mod lasting;
 pub mod level;
 pub mod pool;
