@@ -270,3 +270,26 @@ fn ages_of_two_parts_are_asked_about() {
     assert_eq!(three.record.meta.elapsed, Some(199.0 * 60.0));
     assert!(of("elapsed,rss_kib,pid", 200, |i| row(i) + ",7").is_ok(), "as `ps` writes it");
 }
+
+#[test]
+fn sizes_times_and_those_under_way_are_no_count_of_requests() {
+    let with = |name: &str| {
+        let rows: String = (0..60).map(|i| format!("{},{},{}\n", 60 * i, 9000 * i, 90_000 + 30 * i)).collect();
+        let mapping = Mapping { requests: Some(name.into()), ..Mapping::default() };
+        read(format!("time_s,{name},rss_kib\n{rows}").as_bytes(), "x.csv", &mapping)
+    };
+    for name in [
+        "http_request_duration_seconds_sum",
+        "http_request_size_bytes_sum",
+        "request_bytes_total",
+        "requests_in_flight",
+        "http_requests_active",
+        "http_request_duration_ms",
+    ] {
+        let refused = with(name).unwrap_err().to_string();
+        assert!(refused.contains("no count of them"), "{name}: {refused}");
+    }
+    for name in ["http_request_duration_seconds_count", "http_server_requests_seconds_count", "served"] {
+        assert!(with(name).is_ok(), "{name}");
+    }
+}
