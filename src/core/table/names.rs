@@ -95,7 +95,7 @@ pub(super) const WIDER: [(MemoryKind, &[&str]); 6] = [
 ];
 /// Shared memory that a process has touched. What `top` calls `SHR` has files in it, too.
 pub(super) const SHARED: &[&str] = &["rss_shmem", "rssshmem", "shmem", "shmem_rss", "container_memory_shmem"];
-pub(super) const SWAP: &[&str] = &["swap", "vmswap", "vm_swap", "container_memory_swap"];
+pub(super) const SWAP: &[&str] = &["swap", "vmswap", "vm_swap", "container_memory_swap", "memory_swap_current"];
 /// Names of a column that says the unit in which memory stands in its row.
 pub(super) const UNIT: &[&str] = &["unit", "units", "memory_unit", "mem_unit", "rss_unit", "size_unit", "uom"];
 /// Names of what tells workers apart. Where there are several, they do so together.
@@ -183,8 +183,9 @@ pub(super) const TIME_UNITS: [(&str, f64); 12] = [
 ];
 
 /// Units in bytes of whole names: of cAdvisor, of `sar`, of control groups, of psrecord's text and CSV, of CloudWatch's agent, and of Node's `process.memoryUsage()`.
-pub(super) const MEANT: [(&str, u64); 9] = [
+pub(super) const MEANT: [(&str, u64); 10] = [
     ("memory_current", 1),
+    ("memory_swap_current", 1),
     ("container_memory_rss", 1),
     ("container_memory_swap", 1),
     ("kbmemused", 1 << 10),
@@ -307,7 +308,12 @@ pub(super) fn is_share(plain: &str) -> bool {
 /// Whether a column with this name has a rate, such as requests per minute, and no count.
 pub(super) fn is_rate(plain: &str) -> bool {
     const WORDS: [&str; 10] = ["rate", "rps", "rpm", "rph", "qps", "qpm", "tps", "tpm", "throughput", "per"];
-    plain.split('_').any(|word| WORDS.contains(&word)) || ["_s", "_sec", "_min"].iter().any(|end| plain.ends_with(end))
+    // Those of the last 5 minutes are called `requests_5m`.
+    let is_time = |word: &str| {
+        word.strip_suffix(['s', 'm', 'h']).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    plain.split('_').any(|word| WORDS.contains(&word) || is_time(word))
+        || ["_s", "_sec", "_min"].iter().any(|end| plain.ends_with(end))
 }
 
 /// Whether a column or metric with this name would be read.

@@ -293,3 +293,27 @@ fn sizes_times_and_those_under_way_are_no_count_of_requests() {
         assert!(with(name).is_ok(), "{name}");
     }
 }
+
+#[test]
+fn requests_of_a_longer_time_than_between_two_rows_are_no_count() {
+    let chance = |i: u64| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    let served = |i: u64| 900 + chance(i) % 200;
+    let table = |name: &str, count: &dyn Fn(u64) -> u64| {
+        let rows: String =
+            (20..200).map(|i| format!("{},{},{}\n", 60 * i, count(i), 90_000 + 100 * i + i % 7)).collect();
+        read(format!("time_s,{name},rss_kib\n{rows}").as_bytes(), "x.csv", &Mapping::default())
+    };
+    // Of each minute, as they are, and with the day.
+    assert!(table("requests", &served).is_ok());
+    assert!(table("requests", &|i| served(i) + (300.0 * (i as f64 / 30.0).sin()) as u64).is_ok());
+    // Of the last quarter of an hour, and a mean of it.
+    let uneven = |i: u64| 500 + chance(i) % 1000;
+    let longer: [&dyn Fn(u64) -> u64; 3] =
+        [&|i| (i - 15..i).map(served).sum(), &|i| (i - 15..i).map(uneven).sum(), &|i| {
+            (i - 15..i).map(uneven).sum::<u64>() / 15
+        }];
+    for count in longer {
+        let refused = table("requests", count).unwrap_err().to_string();
+        assert!(refused.contains("may be a rate, or those of a longer time"), "{refused}");
+    }
+}
