@@ -60,6 +60,8 @@ pub fn steepest(series: &[Series], quantum: f64) -> Option<(f64, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Axis, Resource};
+    use crate::verdict::{Outcome, find};
 
     fn series(level: impl Fn(f64) -> f64) -> Series {
         let along: Vec<f64> = (0..240).map(f64::from).collect();
@@ -79,6 +81,23 @@ mod tests {
         assert!(kept(|x| x * x / 24.0, 20.0), "it becomes faster");
         assert!(!kept(saw, 60.0) && !kept(|_| 0.0, 1.0));
         assert!(!is_kept([].iter(), 1.0));
+    }
+
+    #[test]
+    fn a_collector_that_runs_between_readings_is_no_leak_and_no_growth_is_told_that_they_do_not_allow() {
+        const MIB: f64 = 1_048_576.0;
+        for period in [2.03, 2.07, 2.11, 2.15, 2.19, 3.21, 5.93, 9.54, 10.4, 22.6] {
+            for count in [120u32, 240, 720] {
+                let x: Vec<f64> = (0..count).map(|i| f64::from(i) / 60.0).collect();
+                let y = (0..count).map(|i| (100.0 + 100.0 * (f64::from(i) / period).fract()) * MIB).collect();
+                let one = [Series { t: x.iter().map(|x| 3600.0 * x).collect(), x, y, ..Series::default() }];
+                let found = find(Resource::Memory, Axis::Hours, &one, MIB, 4096.0);
+                assert_ne!(found.outcome, Outcome::Leak, "{period} {count}: {found:?}");
+                let (fall, rise) = steepest(&one, 4096.0).unwrap();
+                let growth = found.growth.unwrap();
+                assert!((fall..=rise).contains(&growth.estimate), "{period} {count}: {growth:?}");
+            }
+        }
     }
 
     #[test]
