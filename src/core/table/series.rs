@@ -387,7 +387,8 @@ mod tests {
         // Falls to where it began every 20 minutes; the start is read in some of the rows, and never says so.
         let saw = |i: u64| 50_000.0 + 1000.0 * (i % 40) as f64 + noise(i);
         let began = 1.7672256e9;
-        let known: [(&str, fn(u64) -> bool, f64, bool); 4] = [
+        type IsKnown = fn(u64) -> bool;
+        let known: [(&str, IsKnown, f64, bool); 4] = [
             ("at first", |i| i < 30, began - 9.0, false),
             ("at last, and began later", |i| i > 270, began + 8000.0, false),
             ("at last, and began before", |i| i > 270, began - 9.0, true),
