@@ -5,15 +5,13 @@ use super::collect::{Collector, Row};
 use super::columns::{Columns, Size, TimeColumn};
 use super::gaps::{self, Gaps};
 use super::names::{KINDS, MEMORY_UNITS, normal, split};
+use super::shared::LOOK_BACK;
 use super::{Mapping, RequestsAre, RequestsOf, Table, sizes};
 use crate::model::MemoryKind;
 use std::borrow::Cow;
 
 /// Starts of a process that are this many seconds apart are one: what they are computed from is set right now and then.
 const SAME_START: f64 = 2.0;
-
-/// Seconds for which a reading counts at most, as Prometheus has it.
-const LOOK_BACK: f64 = 300.0;
 
 /// What is more, in whatever unit is thought of, is in bytes: so many KiB are more memory than machines have.
 const SURE: f64 = 32.0 * 1024.0 * 1024.0;
