@@ -2,7 +2,7 @@
 
 use super::api::Server;
 use super::silent::{Silence, without_memory};
-use crate::fleet::{Batch, Group, Joined, Member, Quantity, Query, Range, Recent, batches, join, written};
+use crate::fleet::{Batch, Group, Joined, Member, Quantity, Query, Range, Recent, batches, join, twins, written};
 use crate::model::{RunRecord, Sample};
 use crate::table::prometheus::{Labels, Point};
 use crate::table::{Asked, Readings, RequestsOf, SeriesRow, Table, of_series};
@@ -299,6 +299,7 @@ impl Asking<'_> {
         let lists = joined.lists.get(&Quantity::Memory).map(Vec::as_slice).unwrap_or_default();
         let silent = self.silent((batch, range), joined, &fetched);
         let mut silent = self.ask_again(batch, joined, &silent);
+        let mut gathered = Vec::with_capacity(batch.groups.len());
         for place in batch.groups.clone() {
             let Some(group) = joined.groups.get(place) else { continue };
             let mut readings = Vec::with_capacity(group.members.len());
@@ -322,7 +323,15 @@ impl Asking<'_> {
                     }
                 }
             }
-            if readings.is_empty() {
+            if !readings.is_empty() {
+                gathered.push((place, group, readings));
+            }
+        }
+        for ((place, group, readings), is_twin) in self.with_twins(gathered) {
+            if is_twin {
+                let why = "its count of requests rises just as that of another series does, and may be that of all of them: judge them together \
+                           with --by LABEL, or say --requests-of worker (each has its own count)";
+                done.lock().unwrap_or_else(PoisonError::into_inner).failed.push((place, why.into()));
                 continue;
             }
             // One count that goes with several workers is no own of each.
@@ -343,6 +352,17 @@ impl Asking<'_> {
                 Err(why) => done.failed.push((place, why)),
             }
         }
+    }
+
+    /// Groups of a portion, and which of them have a count of requests that another has, too, where each is judged by its own.
+    fn with_twins<'a>(
+        &self,
+        gathered: Vec<(usize, &'a Group, Vec<Readings>)>,
+    ) -> impl Iterator<Item = ((usize, &'a Group, Vec<Readings>), bool)> {
+        let own = self.by.is_empty() && self.asked.requests.is_some() && self.asked.requests_of.is_none();
+        let first = gathered.iter().map(|(_, _, readings)| readings.first().map_or(&[][..], |one| &one.rows[..]));
+        let twins = if own { twins(&first.collect::<Vec<_>>()) } else { vec![false; gathered.len()] };
+        gathered.into_iter().zip(twins)
     }
 
     /// The readings of a series with what goes with them, and what is known of them from the look before.

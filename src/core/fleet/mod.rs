@@ -8,6 +8,7 @@ mod preset;
 mod query;
 mod range;
 mod recent;
+mod twins;
 
 pub use batch::{Ask, Batch, batches, narrowed};
 pub use join::{Group, Joined, Member, Quantity, join};
@@ -15,6 +16,7 @@ pub use preset::{PRESETS, Preset};
 pub use query::Query;
 pub use range::{MOST_POINTS, Range};
 pub use recent::Recent;
+pub use twins::twins;
 
 /// Labels as Prometheus writes them: `{instance="a:1",job="web"}`, the name of the metric before them.
 pub fn written(labels: &crate::table::prometheus::Labels) -> String {

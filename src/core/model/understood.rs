@@ -96,7 +96,7 @@ impl MemoryKind {
 }
 
 /// What in a table may mean two things, one of which a pass would be wrong for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TableDoubt {
     /// Memory falls again and again to where it began: restarts, or a collector.
@@ -110,6 +110,28 @@ pub enum TableDoubt {
     Held {
         /// How many.
         readings: u64,
+        /// Whose; empty if there is one series only.
+        whose: String,
+    },
+    /// A column grows that by its name holds memory, descriptors or threads, and isn't judged.
+    Unjudged {
+        /// Its name.
+        column: String,
+        /// Its level at first, as it is written, but for units that stand in the values.
+        from: f64,
+        /// Its level at last.
+        to: f64,
+        /// Whose; empty if there is one series only.
+        whose: String,
+    },
+    /// Memory grows at the end of a life, while no request is counted.
+    Uncounted {
+        /// Readings since the last request that was counted.
+        readings: u64,
+        /// Bytes at the beginning of these.
+        from: f64,
+        /// Bytes at their end.
+        to: f64,
         /// Whose; empty if there is one series only.
         whose: String,
     },

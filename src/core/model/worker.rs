@@ -6,7 +6,9 @@ use std::fmt;
 /// A command name as it may stand in a sentence: a process gives itself any, so what could be taken for markup or for an order to
 /// the terminal is left out.
 pub fn shown_command(command: &str) -> String {
-    let plain = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '.' | '_' | '-' | ':' | '/' | '+' | '@');
+    let plain = |c: char| {
+        c.is_alphanumeric() || matches!(c, ' ' | '.' | '_' | '-' | ':' | '/' | '+' | '@' | '=' | ',' | '"' | '{' | '}')
+    };
     command.chars().map(|c| if plain(c) { c } else { '?' }).collect()
 }
 

@@ -41,6 +41,8 @@ const UNIX: std::ops::Range<f64> = 978_307_200.0..4_102_444_800.0;
 /// What lies between readings that may be as many milliseconds as seconds, where nothing says which: nobody looks every 100 s
 /// so much more often than every 100 ms that it could be taken for granted, and the growth of an hour would be a thousandth.
 const COARSE: f64 = 100.0;
+/// What lies between readings that are rather parts of minutes, hours or days than of seconds, where nothing says which.
+const FINE: f64 = 0.75;
 /// What a process runs without an end in between, at most: ten years, in seconds.
 const LONGEST: f64 = 3650.0 * DAY;
 /// Unix times of the years from 1990 to 2100, in seconds.
@@ -373,6 +375,12 @@ pub(super) fn unit(times: &[f64], named: Option<f64>, wall: bool) -> Result<(f64
         }
     }
     let step = typical_step(times);
+    if step > 0.0 && step < FINE {
+        return Err(format!(
+            "its times are about {step:.2e} apart, and may be seconds, or parts of minutes, hours or days: say the unit with --time-unit (s, \
+             ms, us, ns, min, h or days)"
+        ));
+    }
     if step >= COARSE {
         return Err(format!(
             "its times are about {step} apart, and may be seconds or milliseconds: say the unit with --time-unit (s, ms, us, ns, \
@@ -478,5 +486,11 @@ mod tests {
         assert!(unit(&fine, None, true).unwrap_err().contains("--time-unit days or s"));
         assert_eq!(unit(&[0.0, 60.0, 120.0], None, true), Ok((1.0, "")));
         assert!(unit(&[0.0, 60_000.0, 120_000.0], None, true).unwrap_err().contains("seconds or milliseconds"));
+        // A reading a minute, in hours, days and years.
+        for (part, wall) in [(3600.0, true), (3600.0, false), (86_400.0, true), (31_557_600.0, true)] {
+            let times: Vec<f64> = (0..60).map(|i| 17.0 + 60.0 * f64::from(i) / part).collect();
+            assert!(unit(&times, None, wall).unwrap_err().contains("parts of minutes, hours or days"), "{part}");
+            assert_eq!(unit(&times, Some(part), wall).unwrap().0, part);
+        }
     }
 }

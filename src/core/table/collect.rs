@@ -1,5 +1,6 @@
 //! From readings, row by row, to a record: whose each one is, and not more of them than memory should hold.
 
+use super::beside::Beside;
 use super::clock::{self, Clock, Form};
 use super::columns::Columns;
 use super::counts::{self, Counts};
@@ -41,6 +42,8 @@ pub(super) struct Row<'a> {
     pub wider: Option<u64>,
     pub descriptors: Option<u64>,
     pub threads: Option<u64>,
+    /// Values of the watched columns, in their order; what is missing is NaN.
+    pub beside: Vec<f64>,
     /// Requests per second.
     pub load: Option<f64>,
     pub worker: Option<Cow<'a, [u8]>>,
@@ -140,6 +143,8 @@ pub(super) struct Collector {
     sees_ends: bool,
     /// Up to when readings were asked for; up to the last one, if that isn't known.
     pub(super) until: Option<f64>,
+    /// Columns that are not judged, and may grow.
+    beside: Beside,
 }
 
 impl Default for Collector {
@@ -166,6 +171,7 @@ impl Default for Collector {
             remarks: Vec::new(),
             sees_ends: false,
             until: None,
+            beside: Beside::default(),
         }
     }
 }
@@ -216,6 +222,9 @@ impl Collector {
             self.rounding.take(written);
         }
         let key = self.key(reading)?;
+        for (column, value) in self.columns.watched.iter().zip(&reading.beside).filter(|(_, value)| value.is_finite()) {
+            self.beside.take(key, *column, t, *value);
+        }
         // A name that isn't needed to tell processes apart is that of the program.
         let also_named = reading.worker.as_deref().filter(|_| reading.start.is_some() && reading.pid.is_some());
         let raw = Raw {
@@ -319,10 +328,16 @@ impl Collector {
             if !self.sees_ends {
                 doubts.extend(lives::held(course, &whose));
             }
+            doubts.extend(lives::uncounted(course, &whose));
             if !known(course.key) && !counts.each_runs() {
                 restarts += lives::cut(course, &whose, &mut doubts);
             }
         }
+        let column = |index: usize| self.header.get(index).cloned().unwrap_or_default();
+        let whose = |key: u32| {
+            if many { self.keys.get(key as usize).map_or(String::new(), |key| self.whose(*key)) } else { String::new() }
+        };
+        doubts.extend(self.beside.doubt(column, whose));
         lives::keep_worst(&mut doubts);
         let mut understood = told::understood(&self, &clock, &counts, &courses, doubts);
         let notes = told::notes(&self, order, dead, restarts, thinned);

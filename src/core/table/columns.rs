@@ -2,8 +2,8 @@
 
 use super::clock::{Clock, Form, unit};
 use super::names::{
-    BESIDE_CPU_TIME, COMMAND, DESCRIPTORS, KINDS, LOAD, MEANT, MEMORY_UNITS, PID, REQUESTS, SHARED, SINCE_A_BEGINNING,
-    START, SWAP, THREADS, TIME, TIME_UNITS, UNIT, WORKER, is_share, may_be_swap, normal, split,
+    BESIDE_CPU_TIME, COMMAND, DESCRIPTORS, KINDS, LOAD, MEANT, MEMORY_UNITS, PID, PSRECORD, REQUESTS, SHARED,
+    SINCE_A_BEGINNING, START, SWAP, THREADS, TIME, TIME_UNITS, UNIT, WORKER, is_share, may_be_swap, normal, split,
 };
 use super::values::{Numbers, is_missing, size};
 use super::{Mapping, host, metrics, shown};
@@ -39,6 +39,8 @@ pub(super) struct Columns {
     pub filters: Vec<(usize, Vec<u8>)>,
     /// Columns that nothing is read from.
     pub unused: Vec<usize>,
+    /// Of these, the ones that may grow as what is judged does, by their names.
+    pub watched: Vec<usize>,
     /// Of these, the ones that could be another clock.
     pub clocks: Vec<usize>,
     /// Of these, the ones with words, which may tell processes apart.
@@ -110,8 +112,8 @@ impl Columns {
             },
             pid: whole("pid", &mapping.pid, PID)?,
             start: names.only("start", &mapping.start, START, &TIME_UNITS)?.map(|(index, _)| index),
-            descriptors: whole("fds", &mapping.descriptors, DESCRIPTORS)?,
-            threads: whole("threads", &mapping.threads, THREADS)?,
+            descriptors: names.whole_of("fds", &mapping.descriptors, DESCRIPTORS)?,
+            threads: names.whole_of("threads", &mapping.threads, THREADS)?,
             load: whole("load", &mapping.load, LOAD)?,
             filters: names.filters()?,
             ..Columns::default()
@@ -132,6 +134,7 @@ impl Columns {
         columns.wider = names.wider(&columns)?;
         columns.units = names.units().filter(|_| !columns.memory.is_empty());
         columns.unused = (0..header.len()).filter(|index| !columns.uses(*index)).collect();
+        columns.watched = names.watched(&columns);
         columns.clocks = clocks;
         names.not_swapped(&columns)?;
         let words = |index: &usize| !columns.clocks.contains(index) && names.has_words(*index);
@@ -178,11 +181,6 @@ impl Columns {
 /// The names in a list with commas between.
 fn parts(list: &str) -> impl Iterator<Item = &str> {
     [list].into_iter().chain(list.split(',').map(str::trim).filter(move |_| list.contains(',')))
-}
-
-/// The unit of times in a column that is called like it, such as `seconds`.
-fn whole_name(plain: &str) -> Option<f64> {
-    TIME_UNITS.iter().find(|(unit, _)| *unit == plain).map(|(_, seconds)| *seconds)
 }
 
 pub(super) struct Names<'a> {
@@ -300,6 +298,12 @@ impl Names<'_> {
         }
     }
 
+    /// The column mapped to `what`, or that of the first lists of names of which there is one.
+    fn whole_of(&self, what: &str, mapped: &Option<String>, lists: [&[&str]; 2]) -> Result<Option<usize>, String> {
+        let one = |known| Ok::<_, String>(self.only::<()>(what, mapped, known, &[])?.map(|(index, _)| index));
+        Ok(one(lists[0])?.or(one(lists[1])?))
+    }
+
     /// Whether the user says that there is no column of swapped memory.
     fn without_swap(&self) -> bool {
         self.mapping.swap.as_deref() == Some("none") && self.mapped("swap", "none").is_err()
@@ -346,12 +350,20 @@ impl Names<'_> {
         })
     }
 
+    /// The unit of times in a column that is called like it, such as `seconds`, or in psrecord's.
+    fn seconds_in_name(&self, index: usize) -> Option<f64> {
+        let plain = self.plain[index].as_str();
+        let named = TIME_UNITS.iter().find(|(unit, _)| *unit == plain).map(|(_, seconds)| *seconds);
+        let is_psrecord = plain == "elapsed_time" && self.plain.iter().any(|plain| PSRECORD.contains(&plain.as_str()));
+        named.or(is_psrecord.then_some(1.0))
+    }
+
     /// The clock, and what else could be one.
     fn time(&self) -> Result<(Option<TimeColumn>, Vec<usize>), String> {
         let column = |index: usize, unit: Option<f64>| TimeColumn {
             index,
             date: None,
-            unit: self.mapping.time_unit.or(unit).or_else(|| whole_name(&self.plain[index])),
+            unit: self.mapping.time_unit.or(unit).or_else(|| self.seconds_in_name(index)),
             wall: !SINCE_A_BEGINNING.contains(&split(&self.plain[index], &TIME_UNITS).0),
         };
         let found = self.known(TIME, &TIME_UNITS);

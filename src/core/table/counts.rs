@@ -19,6 +19,8 @@ const ENOUGH: usize = 10;
 const OFTEN: usize = 5;
 /// Falls by less than half of a count that aren't those of processes that begin anew.
 const SHALLOW: usize = 3;
+/// Counts from which on it can be told whether they are smooth.
+const SMOOTH: usize = 30;
 /// Workers whose counts may stand in turn in a column.
 const IN_TURN: usize = 16;
 
@@ -86,6 +88,11 @@ pub(super) fn settle(courses: &mut [Course], mapping: &Mapping, thinned: bool) -
                     before) or --requests-are running (those so far, and none was served)"
             .into());
     }
+    if asked.is_none() && !runs && courses.iter().any(is_smooth) {
+        return Err("the count of requests rises and falls more smoothly than what is served in each interval does, and may be a rate, or those of \
+                    a longer time: give the requests served so far, or say --requests-are interval (those since the row before)"
+            .into());
+    }
     let summed = asked == Some(RequestsAre::Interval) || !runs;
     if summed && thinned {
         return Err("it has too many rows for counts of intervals to be summed up: judge it in parts".into());
@@ -94,6 +101,19 @@ pub(super) fn settle(courses: &mut [Course], mapping: &Mapping, thinned: bool) -
         if summed { sum(course) } else { begin_where_it_falls(course) }
     }
     Ok(Counts { summed, pool: whose(courses, mapping.requests_of, summed)?, never_falls: falls == 0, counted })
+}
+
+/// Whether a count wanders, and what it moves by isn't taken back at once, as chance does in counts of different requests: it is a mean, or of a
+/// time that is longer than that between two rows.
+fn is_smooth(course: &Course) -> bool {
+    let counts: Vec<f64> = course.raws.iter().filter_map(|raw| Some(raw.requests? as f64)).collect();
+    let mean = counts.iter().sum::<f64>() / counts.len().max(1) as f64;
+    let apart: f64 = counts.iter().map(|count| (count - mean).powi(2)).sum();
+    let steps: Vec<f64> = counts.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let moved: f64 = steps.iter().map(|step| step * step).sum();
+    let taken_back: f64 = steps.windows(2).map(|pair| -pair[0] * pair[1]).sum();
+    // By chance alone, steps are twice as far apart as counts are from their mean, and half of each is taken back by the next.
+    counts.len() > SMOOTH && 2.0 * moved < apart && 4.0 * taken_back < moved
 }
 
 /// Whether each worker has one count, which isn't 0, in all its rows.

@@ -111,7 +111,13 @@ fn datadog(document: &Value, mapping: &Mapping, points: &mut Points) -> Result<(
         let name = text(series, "metric");
         let labels = [(NAME.to_owned(), name.clone()), ("scope".to_owned(), text(series, "scope"))];
         let unit = series.pointer("/unit/0/name").and_then(Value::as_str);
-        let unit = if unit == Some("byte") { " B" } else { "" };
+        let unit = match unit {
+            Some("byte") => " B",
+            Some("kibibyte") => " KiB",
+            Some("mebibyte") => " MiB",
+            Some("gibibyte") => " GiB",
+            _ => "",
+        };
         for point in series.get("pointlist").and_then(Value::as_array).into_iter().flatten() {
             let parts = point.as_array().map(Vec::as_slice).unwrap_or_default();
             let [t, value] = parts else { return Err(expected("pairs of a Unix time, in ms, and a value", &name)) };

@@ -50,13 +50,48 @@ pub(super) fn cut(course: &mut Course, whose: &str, doubts: &mut Vec<TableDoubt>
     }
 }
 
+/// Says so if memory grows at the end of a life while no request is counted, be it that none is served or that the count is lacking:
+/// by the request, such growth shows nowhere.
+pub(super) fn uncounted(course: &Course, whose: &str) -> Option<TableDoubt> {
+    let grown = course.lives().filter_map(|life| {
+        let last = life.iter().filter_map(|raw| raw.requests).max()?;
+        let served = life.iter().position(|raw| raw.requests == Some(last))?;
+        let levels = levels(&life[served..]);
+        if levels.len() < HELD {
+            return None;
+        }
+        let part = levels.len() / HELD_LONGER;
+        let (from, to) = (median(&levels[..part]), median(&levels[levels.len() - part..]));
+        let grows = to - from > (RISE * from).max(LEAST * usual_step(&levels));
+        grows.then(|| {
+            (to - from, TableDoubt::Uncounted { readings: levels.len() as u64, from, to, whose: whose.into() })
+        })
+    });
+    grown.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, doubt)| doubt)
+}
+
 /// Keeps the first of each kind of doubt, which stands for the others, with the most falls or readings.
 pub(super) fn keep_worst(doubts: &mut Vec<TableDoubt>) {
     doubts.sort_by_key(|doubt| match doubt {
         TableDoubt::Sawtooth { falls, .. } => (0, u64::MAX - falls),
         TableDoubt::Held { readings, .. } => (1, u64::MAX - readings),
+        TableDoubt::Uncounted { from, to, .. } => (2, u64::MAX - (to - from).max(0.0) as u64),
+        TableDoubt::Unjudged { .. } => (3, 0),
     });
     doubts.dedup_by_key(|doubt| std::mem::discriminant(doubt));
+}
+
+/// Memory with what is swapped, and the places of its readings.
+fn levels(raws: &[Raw]) -> Vec<(usize, f64)> {
+    let of = |raw: &Raw| Some(raw.memory?.saturating_add(raw.swap.unwrap_or(0)) as f64);
+    raws.iter().enumerate().filter_map(|(place, raw)| Some((place, of(raw)?))).collect()
+}
+
+/// How far a reading usually is from the one before.
+fn usual_step(levels: &[(usize, f64)]) -> f64 {
+    let mut steps: Vec<f64> = levels.windows(2).map(|pair| (pair[1].1 - pair[0].1).abs()).collect();
+    steps.sort_by(f64::total_cmp);
+    steps.get(steps.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// A fall to where the life before began.
@@ -73,11 +108,7 @@ struct Fall {
 
 /// Places at which memory falls to where the life before began.
 fn falls(raws: &[Raw]) -> Vec<usize> {
-    let levels: Vec<(usize, f64)> = raws
-        .iter()
-        .enumerate()
-        .filter_map(|(place, raw)| Some((place, raw.memory?.saturating_add(raw.swap.unwrap_or(0)) as f64)))
-        .collect();
+    let levels = levels(raws);
     if levels.len() < ENOUGH {
         return Vec::new();
     }
@@ -96,9 +127,7 @@ fn falls(raws: &[Raw]) -> Vec<usize> {
 }
 
 fn candidates(levels: &[(usize, f64)]) -> Vec<Fall> {
-    let mut steps: Vec<f64> = levels.windows(2).map(|pair| (pair[1].1 - pair[0].1).abs()).collect();
-    steps.sort_by(f64::total_cmp);
-    let usual = steps[steps.len() / 2];
+    let usual = usual_step(levels);
     let mut found = Vec::new();
     let mut begun = 0;
     let mut peak = f64::NEG_INFINITY;

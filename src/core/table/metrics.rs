@@ -187,7 +187,7 @@ pub(super) fn is_point(line: &[u8], commented: bool) -> bool {
 
 /// The labels of a line as `promtool query` prints them above values, and what comes behind the arrow: `name{label="value"} =>`.
 fn head(line: &[u8]) -> Option<(Vec<(String, String)>, &str)> {
-    let (labels, rest) = series(std::str::from_utf8(line).ok()?)?;
+    let (labels, rest) = labelled(std::str::from_utf8(line).ok()?)?;
     Some((labels, rest.trim_start().strip_prefix("=>")?.trim()))
 }
 
@@ -203,7 +203,7 @@ pub(super) fn read(input: impl Read, mapping: &Mapping, collector: &mut Collecto
     let mut points = Points::default();
     let mut lines = Lines::new(input);
     // Whose the values below are, as `promtool query` prints them.
-    let mut above = Vec::new();
+    let mut above = None;
     while lines.advance()? {
         let (text, line) = (lines.text(), lines.number());
         if text.is_empty() || text.starts_with(b"#") {
@@ -211,13 +211,13 @@ pub(super) fn read(input: impl Read, mapping: &Mapping, collector: &mut Collecto
         }
         let mut value = std::str::from_utf8(text).unwrap_or_default();
         if let Some((labels, rest)) = text.windows(2).any(|two| two == b"=>").then(|| head(text)).flatten() {
-            (above, value) = (labels, rest);
+            (above, value) = (Some(labels), rest);
             if rest.is_empty() {
                 continue;
             }
         }
-        if let Some((value, t)) = at(value).filter(|_| !above.is_empty() && lines.ended()) {
-            points.add(&above, t, value, mapping).map_err(|what| TableError::at(line, what))?;
+        if let Some((above, (value, t))) = above.as_ref().zip(at(value)).filter(|_| lines.ended()) {
+            points.add(above, t, value, mapping).map_err(|what| TableError::at(line, what))?;
             continue;
         }
         if !lines.ended() {
@@ -263,6 +263,11 @@ pub(super) fn of(name: &[u8]) -> Option<String> {
 
 /// The labels that a series begins with, its name among them, and what comes after them.
 fn series(line: &str) -> Option<(Vec<(String, String)>, &str)> {
+    labelled(line).filter(|(labels, _)| labels.iter().any(|(name, _)| name == NAME))
+}
+
+/// The same of what may have no name, as what a function of PromQL answers.
+fn labelled(line: &str) -> Option<(Vec<(String, String)>, &str)> {
     let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | ':')))?;
     let (name, rest) = line.split_at(end);
     if name.starts_with(|c: char| c.is_ascii_digit()) || name.is_empty() && !rest.starts_with('{') {
@@ -276,7 +281,7 @@ fn series(line: &str) -> Option<(Vec<(String, String)>, &str)> {
         Some(inside) => self::labels(inside, &mut labels)?,
         None => rest,
     };
-    labels.iter().any(|(name, _)| name == NAME).then_some((labels, rest))
+    Some((labels, rest))
 }
 
 /// Reads labels up to the brace that closes them, and gives what comes after it.

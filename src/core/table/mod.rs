@@ -7,6 +7,7 @@
 //! and a note says so.
 
 mod again;
+mod beside;
 mod blocks;
 mod calendar;
 mod checks;
@@ -269,7 +270,9 @@ fn read_text(mut input: impl Read, name: &str, mapping: &Mapping) -> Result<Tabl
 fn shown(bytes: &[u8]) -> String {
     const MOST: usize = 40;
     let text = String::from_utf8_lossy(bytes);
-    let mut out: String = text.chars().take(MOST).flat_map(char::escape_debug).collect();
+    // Quotes do no harm, and stand around the values of labels.
+    let escaped = |c: char| if matches!(c, '"' | '\'') { c.to_string() } else { c.escape_debug().to_string() };
+    let mut out: String = text.chars().take(MOST).map(escaped).collect();
     if text.chars().nth(MOST).is_some() {
         out.push_str("...");
     }

@@ -12,6 +12,9 @@ pub(super) const TIME: &[&str] = &[
     "ts",
     "seconds",
     "secs",
+    "minutes",
+    "hours",
+    "days",
     "date",
     "datetime",
     "date_time",
@@ -20,7 +23,10 @@ pub(super) const TIME: &[&str] = &[
     "uptime",
 ];
 /// Names of times that count from a beginning of their own.
-pub(super) const SINCE_A_BEGINNING: &[&str] = &["elapsed", "elapsed_time", "seconds", "secs", "uptime"];
+pub(super) const SINCE_A_BEGINNING: &[&str] =
+    &["elapsed", "elapsed_time", "seconds", "secs", "minutes", "hours", "days", "uptime"];
+/// Names of memory in what psrecord writes, whose times are in seconds.
+pub(super) const PSRECORD: &[&str] = &["real_mb", "mem_real"];
 pub(super) const REQUESTS: &[&str] = &[
     "requests",
     "request_count",
@@ -55,7 +61,16 @@ const RESIDENT: &[&str] = &[
 ];
 const WORKING_SET: &[&str] =
     &["working_set", "workingset", "memory_working_set", "container_memory_working_set", "mem_usage_limit", "memusage"];
-const UNKNOWN: &[&str] = &["memory", "mem", "memory_usage", "mem_usage", "memory_used", "container_memory_usage"];
+const UNKNOWN: &[&str] = &[
+    "memory",
+    "mem",
+    "memory_usage",
+    "mem_usage",
+    "memory_used",
+    "container_memory_usage",
+    "memory_current",
+    "memory_usage_in",
+];
 const HOST: &[&str] = &["kbmemused", "host_memory_used"];
 /// Kinds of memory with their names, the best for judging first.
 pub(super) const KINDS: [(MemoryKind, &[&str]); 7] = [
@@ -68,7 +83,7 @@ pub(super) const KINDS: [(MemoryKind, &[&str]); 7] = [
     (MemoryKind::Host, HOST),
 ];
 /// What a container is charged with, all of its page cache included.
-const CHARGED: &[&str] = &["container_memory_usage"];
+const CHARGED: &[&str] = &["container_memory_usage", "memory_current", "memory_usage_in"];
 /// Kinds of memory of which each holds more of a process than those before. Address space is none of them: who reserves it holds nothing.
 pub(super) const WIDER: [(MemoryKind, &[&str]); 6] = [
     (MemoryKind::Anonymous, ANONYMOUS),
@@ -80,7 +95,7 @@ pub(super) const WIDER: [(MemoryKind, &[&str]); 6] = [
 ];
 /// Shared memory that a process has touched. What `top` calls `SHR` has files in it, too.
 pub(super) const SHARED: &[&str] = &["rss_shmem", "rssshmem", "shmem", "shmem_rss", "container_memory_shmem"];
-pub(super) const SWAP: &[&str] = &["swap", "vmswap", "vm_swap", "container_memory_swap"];
+pub(super) const SWAP: &[&str] = &["swap", "vmswap", "vm_swap", "container_memory_swap", "memory_swap_current"];
 /// Names of a column that says the unit in which memory stands in its row.
 pub(super) const UNIT: &[&str] = &["unit", "units", "memory_unit", "mem_unit", "rss_unit", "size_unit", "uom"];
 /// Names of what tells workers apart. Where there are several, they do so together.
@@ -113,9 +128,39 @@ pub(super) const COMMAND: &[&str] = &[
     "process_name",
 ];
 pub(super) const START: &[&str] = &["start", "start_time", "starttime", "process_start_time"];
-pub(super) const DESCRIPTORS: &[&str] =
-    &["fds", "fd", "num_fds", "open_fds", "descriptors", "file_descriptors", "process_open_fds"];
-pub(super) const THREADS: &[&str] = &["threads", "num_threads", "nthreads", "nlwp", "process_threads"];
+/// Names of open descriptors; those of the second list count where there is none of the first.
+pub(super) const DESCRIPTORS: [&[&str]; 2] = [
+    &["fds", "fd", "num_fds", "open_fds", "descriptors", "file_descriptors", "process_open_fds"],
+    &[
+        "fd_count",
+        "fds_open",
+        "openfds",
+        "open_fd",
+        "num_file_descriptors",
+        "open_file_descriptors",
+        "process_open_file_descriptors",
+        "open_files",
+        "process_files_open_files",
+        "nofile",
+        "handles",
+        "num_handles",
+        "handle_count",
+    ],
+];
+/// Names of threads; those of the second list count where there is none of the first.
+pub(super) const THREADS: [&[&str]; 2] = [
+    &["threads", "num_threads", "nthreads", "nlwp", "process_threads"],
+    &[
+        "thread_count",
+        "threads_count",
+        "nthr",
+        "num_thread",
+        "process_thread_count",
+        "jvm_threads_live_threads",
+        "jvm_threads_current",
+        "jvm_threads_live",
+    ],
+];
 pub(super) const LOAD: &[&str] = &["load", "rps", "requests_per_second"];
 /// What stands beside a column `TIME` of `ps` and `top`, which is CPU time.
 pub(super) const BESIDE_CPU_TIME: &[&str] =
@@ -137,8 +182,10 @@ pub(super) const TIME_UNITS: [(&str, f64); 12] = [
     ("days", 86_400.0),
 ];
 
-/// Units in bytes of whole names: of cAdvisor, of `sar`, of psrecord's text and CSV, of CloudWatch's agent, and of Node's `process.memoryUsage()`.
-pub(super) const MEANT: [(&str, u64); 8] = [
+/// Units in bytes of whole names: of cAdvisor, of `sar`, of control groups, of psrecord's text and CSV, of CloudWatch's agent, and of Node's `process.memoryUsage()`.
+pub(super) const MEANT: [(&str, u64); 10] = [
+    ("memory_current", 1),
+    ("memory_swap_current", 1),
     ("container_memory_rss", 1),
     ("container_memory_swap", 1),
     ("kbmemused", 1 << 10),
@@ -186,7 +233,69 @@ pub(super) fn split<'a, U: Copy>(name: &'a str, units: &[(&str, U)]) -> (&'a str
 pub(super) fn may_be_swap(plain: &str) -> bool {
     const OTHER: [&str; 9] = ["total", "free", "cache", "limit", "max", "percent", "rate", "swappiness", "fail"];
     let moves = |word: &str| matches!(word, "in" | "out" | "swapin" | "swapout" | "pct");
-    plain.contains("swap") && !OTHER.iter().any(|other| plain.contains(other)) && !plain.split('_').any(moves)
+    (plain.contains("swap") || plain.split('_').any(|word| word == "swp"))
+        && !OTHER.iter().any(|other| plain.contains(other))
+        && !plain.split('_').any(moves)
+}
+
+/// Whether a column with this name may hold memory, descriptors or threads, which grow where something leaks: no address space, nor page
+/// cache, bounds, shares, or what only ever counts up.
+pub(super) fn may_leak(plain: &str) -> bool {
+    const PARTS: [&str; 17] = [
+        "mem",
+        "rss",
+        "heap",
+        "alloc",
+        "zram",
+        "zswap",
+        "hugetlb",
+        "footprint",
+        "slab",
+        "resident",
+        "commit",
+        "pagetable",
+        "thread",
+        "descriptor",
+        "handle",
+        "socket",
+        "goroutine",
+    ];
+    const WORDS: [&str; 10] = ["uss", "pss", "private", "fd", "fds", "files", "nofile", "inuse", "huge", "tmpfs"];
+    const OTHER_PARTS: [&str; 13] = [
+        "max",
+        "peak",
+        "limit",
+        "avail",
+        "free",
+        "cache",
+        "buff",
+        "fail",
+        "fault",
+        "virt",
+        "swappiness",
+        "request",
+        "mapped",
+    ];
+    const OTHER_WORDS: [&str; 21] = [
+        "hwm", "vsz", "vms", "vmsize", "vmdata", "vmstk", "vmexe", "vmlib", "data", "stack", "locked", "reserved",
+        "cpu", "time", "seconds", "file", "id", "name", "high", "low", "gc",
+    ];
+    let words = || plain.split('_');
+    let leaks = PARTS.iter().any(|part| plain.contains(part)) || words().any(|word| WORDS.contains(&word));
+    let other = OTHER_PARTS.iter().any(|part| plain.contains(part)) || words().any(|word| OTHER_WORDS.contains(&word));
+    // What is called a total at its end counts up.
+    let counts = plain.ends_with("_total") || plain.contains("alloc") && plain.contains("total");
+    leaks && !other && !counts && !is_share(plain) && !is_rate(plain)
+}
+
+/// Whether a column or metric with this name has sizes or times of requests, or those that are under way, and no count of them.
+pub(super) fn is_no_count(plain: &str) -> bool {
+    const WORDS: [&str; 17] = [
+        "bytes", "byte", "kb", "kib", "mb", "mib", "seconds", "ms", "duration", "latency", "size", "flight",
+        "inflight", "active", "pending", "queued", "bucket",
+    ];
+    let counted = plain.ends_with("_count");
+    !counted && plain.split('_').any(|word| WORDS.contains(&word))
 }
 
 /// Whether a column with this name has shares of something, not sizes.
@@ -199,16 +308,26 @@ pub(super) fn is_share(plain: &str) -> bool {
 /// Whether a column with this name has a rate, such as requests per minute, and no count.
 pub(super) fn is_rate(plain: &str) -> bool {
     const WORDS: [&str; 10] = ["rate", "rps", "rpm", "rph", "qps", "qpm", "tps", "tpm", "throughput", "per"];
-    plain.split('_').any(|word| WORDS.contains(&word)) || ["_s", "_sec", "_min"].iter().any(|end| plain.ends_with(end))
+    // Those of the last 5 minutes are called `requests_5m`.
+    let is_time = |word: &str| {
+        word.strip_suffix(['s', 'm', 'h']).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    plain.split('_').any(|word| WORDS.contains(&word) || is_time(word))
+        || ["_s", "_sec", "_min"].iter().any(|end| plain.ends_with(end))
 }
 
 /// Whether a column or metric with this name would be read.
 pub(super) fn is_known(name: &str) -> bool {
     let plain = normal(name);
     let base = split(&plain, &MEMORY_UNITS).0;
-    let lists = [REQUESTS, SWAP, SHARED, START, DESCRIPTORS, THREADS, LOAD];
+    let lists = [REQUESTS, SWAP, SHARED, START, LOAD];
     let kinds = KINDS.iter().map(|(_, names)| *names);
-    lists.into_iter().chain(kinds).any(|names| names.contains(&plain.as_str()) || names.contains(&base))
+    lists
+        .into_iter()
+        .chain(DESCRIPTORS)
+        .chain(THREADS)
+        .chain(kinds)
+        .any(|names| names.contains(&plain.as_str()) || names.contains(&base))
 }
 
 /// What seepage's own readings have together, whose counts are each worker's.

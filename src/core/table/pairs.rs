@@ -6,10 +6,14 @@ use super::names::is_known;
 use super::records::{MOST_NAMES, Pairs, Source};
 use super::sheet::End;
 use super::{Mapping, TableError, shown};
+use std::collections::BTreeSet;
 use std::io::Read;
 
 /// Digits of a time of InfluxDB, at least: of seconds since 1970.
 const DIGITS: usize = 10;
+
+/// Names that a message tells.
+const MOST_TOLD: usize = 30;
 
 /// How names and values stand in a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +41,8 @@ pub(super) struct PairLines<R> {
     form: Form,
     /// What of a measurement is wanted beside what is known.
     wanted: Vec<String>,
+    /// Measurements and fields of the first lines that were passed over, until one is read.
+    passed: Option<BTreeSet<String>>,
     end: End,
 }
 
@@ -44,7 +50,13 @@ impl<R: Read> PairLines<R> {
     pub fn new(input: R, form: Form, mapping: &Mapping) -> Self {
         let m = mapping;
         let wanted = [&m.memory, &m.swap, &m.requests, &m.descriptors, &m.threads].into_iter().flatten().cloned();
-        PairLines { lines: Lines::new(input), form, wanted: wanted.collect(), end: End::Whole }
+        PairLines {
+            lines: Lines::new(input),
+            form,
+            wanted: wanted.collect(),
+            passed: Some(BTreeSet::new()),
+            end: End::Whole,
+        }
     }
 
     fn pairs(&self, text: &str) -> Option<Option<Pairs>> {
@@ -80,8 +92,18 @@ impl<R: Read> Source for PairLines<R> {
             }
             let read = std::str::from_utf8(text).ok().and_then(|text| self.pairs(text));
             let read = match (read, self.form) {
-                (Some(Some(pairs)), _) => Some(pairs),
-                (Some(None), Form::Influx) => continue,
+                (Some(Some(pairs)), _) => {
+                    self.passed = None;
+                    Some(pairs)
+                }
+                (Some(None), Form::Influx) => {
+                    let (passed, line) = (self.passed.as_mut(), std::str::from_utf8(text).ok().and_then(influx));
+                    if let Some((passed, (measurement, _, fields, _))) = passed.zip(line) {
+                        let names = fields.iter().map(|(name, _)| format!("`{name}` of `{measurement}`"));
+                        passed.extend(names.take(MOST_TOLD.saturating_sub(passed.len())));
+                    }
+                    continue;
+                }
                 _ => None,
             };
             match read {
@@ -102,12 +124,23 @@ impl<R: Read> Source for PairLines<R> {
                 }
             }
         }
-        Ok(None)
+        match &self.passed {
+            Some(passed) if !passed.is_empty() => Err(TableError::whole(format!(
+                "no field is known to hold memory, descriptors or threads of processes; found: {}; choose one with --memory FIELD",
+                shown_all(passed)
+            ))),
+            _ => Ok(None),
+        }
     }
 
     fn end(&self) -> End {
         self.end
     }
+}
+
+/// Names for a message, each not too long.
+fn shown_all(names: &BTreeSet<String>) -> String {
+    names.iter().map(|name| shown(name.as_bytes())).collect::<Vec<_>>().join(", ")
 }
 
 fn is_name(text: &str) -> bool {

@@ -5,6 +5,7 @@ use super::collect::{Collector, Row};
 use super::columns::{Columns, Size, TimeColumn};
 use super::gaps::{self, Gaps};
 use super::names::{KINDS, MEMORY_UNITS, normal, split};
+use super::shared::LOOK_BACK;
 use super::{Mapping, RequestsAre, RequestsOf, Table, sizes};
 use crate::model::MemoryKind;
 use std::borrow::Cow;
@@ -181,28 +182,54 @@ fn counts(series: &Readings) -> bool {
 /// Adds the readings of a series, and says what gaps it has.
 fn add(collector: &mut Collector, series: &Readings, named: bool, gap: f64, units: [f64; 2]) -> Result<Gaps, String> {
     let rows: Vec<&SeriesRow> = series.rows.iter().filter(|row| is_size(row.memory)).collect();
-    // Before the first start that is known, it is taken to be that one.
-    let first = series.rows.iter().map(|row| row.start).find(|start| start.is_finite());
-    let (ends, gaps) = if first.is_none() { gaps::ends(&rows, gap, units) } else { Default::default() };
-    let (mut start, mut life) = (first, 0);
-    for (place, row) in rows.into_iter().enumerate() {
-        if row.start.is_finite() && start.is_none_or(|start| (row.start - start).abs() > SAME_START) {
-            start = Some(row.start);
-        }
-        life += u64::from(ends.contains(&place));
+    let starts = starts(&rows);
+    // Where some of them aren't known, the others only tell where lives begin.
+    let known = starts.iter().all(Option::is_some);
+    let (ends, gaps) = if known { Default::default() } else { gaps::ends(&rows, gap, units) };
+    let (mut last, mut life) = (None, 0);
+    for (place, (row, start)) in rows.into_iter().zip(starts).enumerate() {
+        let changes = start.zip(last).is_some_and(|(start, last)| start != last);
+        life += u64::from(!known && (changes || ends.contains(&place)));
+        last = start.or(last);
         let whole = |value: f64| is_size(value).then(|| value.round() as u64);
         collector.add(&Row {
             t: Some(row.t),
             memory: whole(units[0] * row.memory),
             swap: whole(units[1] * row.swap),
             requests: whole(row.requests),
-            start: start.map(|start| (start.max(0.0) * 1e3).round() as u64),
+            start: start.filter(|_| known).map(|start| (start.max(0.0) * 1e3).round() as u64),
             worker: named.then_some(Cow::Borrowed(series.name.as_bytes())),
             life,
             ..Row::default()
         })?;
     }
     Ok(gaps)
+}
+
+/// When the process of each reading began, as far as that is known: as was read, as is read both before and after, or as is read later if that
+/// was before the reading. What Prometheus itself would still answer with goes for a reading that has none.
+fn starts(rows: &[&SeriesRow]) -> Vec<Option<f64>> {
+    let mut same = None;
+    let mut starts: Vec<Option<f64>> = Vec::with_capacity(rows.len());
+    for row in rows {
+        if row.start.is_finite() && same.is_none_or(|same: f64| (row.start - same).abs() > SAME_START) {
+            same = Some(row.start);
+        }
+        starts.push(same.filter(|_| row.start.is_finite()));
+    }
+    let mut next = None;
+    for place in (0..rows.len()).rev() {
+        next = starts[place].or(next);
+        starts[place] = next.filter(|start| *start <= rows[place].t);
+    }
+    let mut last: Option<(f64, f64)> = None;
+    for place in 0..rows.len() {
+        match starts[place] {
+            Some(start) => last = Some((start, rows[place].t)),
+            None => starts[place] = last.filter(|(_, t)| rows[place].t - t <= LOOK_BACK).map(|(start, _)| start),
+        }
+    }
+    starts
 }
 
 /// Whether this can be a number of bytes or of requests.
@@ -351,6 +378,28 @@ mod tests {
             };
         }
         assert_eq!(lives(&table(&asked(true), rows)), 2);
+    }
+
+    #[test]
+    fn a_start_that_is_known_for_a_part_of_the_time_hides_no_restarts() {
+        // Falls to where it began every 20 minutes; the start is read in some of the rows, and never says so.
+        let saw = |i: u64| 50_000.0 + 1000.0 * (i % 40) as f64 + noise(i);
+        let began = 1.7672256e9;
+        type IsKnown = fn(u64) -> bool;
+        let known: [(&str, IsKnown, f64, bool); 4] = [
+            ("at first", |i| i < 30, began - 9.0, false),
+            ("at last, and began later", |i| i > 270, began + 8000.0, false),
+            ("at last, and began before", |i| i > 270, began - 9.0, true),
+            ("now and then", |i| i % 5 == 0, began - 9.0, true),
+        ];
+        for (what, is_known, start, sure) in known {
+            let mut rows = readings(300, saw);
+            let known = rows.iter_mut().zip(0u64..).filter(|(_, place)| is_known(*place));
+            known.for_each(|(row, _)| row.start = start);
+            let table = table(&asked(true), rows);
+            let doubts = table.record.meta.understood.unwrap().doubts;
+            assert_eq!(doubts.is_empty(), sure, "{what}: {doubts:?}");
+        }
     }
 
     #[test]

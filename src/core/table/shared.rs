@@ -7,7 +7,7 @@ use super::prometheus::NAME;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Seconds for which a reading counts at most, as Prometheus has it.
-const LOOK_BACK: f64 = 300.0;
+pub(super) const LOOK_BACK: f64 = 300.0;
 
 /// Gives each series of memory the requests of the series whose labels it has among its own, where it has none itself.
 ///

@@ -195,6 +195,13 @@ impl Fields<'_> {
             pid,
             command: c.command.map(field),
             start: self.start(row)?,
+            beside: c
+                .watched
+                .iter()
+                .map(|index| {
+                    self.numbers.read(field(*index), b"").map_or(f64::NAN, |v| v.number * v.unit.unwrap_or(1) as f64)
+                })
+                .collect(),
             pulse: c
                 .unused
                 .iter()

@@ -1,7 +1,7 @@
 //! Columns that are taken for memory or for counts by mistake: they are refused by name, with what to record in their place.
 
 use super::columns::{Columns, Names};
-use super::names::{KINDS, MEMORY_UNITS, is_rate, load_test};
+use super::names::{KINDS, MEMORY_UNITS, is_no_count, is_rate, load_test};
 use super::shown;
 
 impl Names<'_> {
@@ -30,8 +30,18 @@ impl Names<'_> {
     }
 
     /// Refuses a rate as a count of requests: summed up, it is one only if it is for each of just the rows' intervals.
+    ///
+    /// Nor do their sizes, their times or those under way say how many were served.
     pub fn no_rate(&self, columns: &Columns) -> Result<(), String> {
         let said = self.mapping.requests_are.is_some();
+        let one = columns.requests.filter(|_| !columns.memory.is_empty());
+        if let Some(index) = one.filter(|index| !said && is_no_count(&self.plain[*index])) {
+            return Err(format!(
+                "column `{}` has sizes or times of requests, or those under way, by its name, and no count of them: give the requests \
+                 served so far with --requests, or leave it out for growth by the hour",
+                shown(&self.header[index])
+            ));
+        }
         let rate = columns.requests.filter(|index| !said && is_rate(&self.plain[*index]));
         rate.map_or(Ok(()), |index| {
             let name = shown(&self.header[index]);

@@ -85,7 +85,7 @@ fn workers_and_pids_are_incarnations_and_so_are_restarts() {
         rows(&by_time).iter().map(|r| (r.0, r.3)).collect::<Vec<_>>(),
         [(0.0, 0), (0.0, 1), (0.0, 2), (1.0, 0), (1.9, 0), (2.0, 0)]
     );
-    let started = read_text("time,pid,start,anon_kib\n0,7,100,90\n1,7,100,90\n2,7,300,90\n0.5,7,100,90\n");
+    let started = read_text("time_s,pid,start,anon_kib\n0,7,100,90\n1,7,100,90\n2,7,300,90\n0.5,7,100,90\n");
     let ids = [WorkerId::new(7, 100), WorkerId::new(7, 300)];
     assert_eq!(started.record.workers(), ids);
 }
@@ -232,7 +232,7 @@ proptest! {
         values in prop::collection::vec((0.0f64..1e9, any::<u32>(), prop::option::of(0u64..1 << 40)), 1..50)
     ) {
         prop_assume!(values.iter().any(|(_, _, memory)| memory.is_some()), "a column without a value is refused");
-        let mut text = "time,requests,anon_bytes\n".to_owned();
+        let mut text = "time_s,requests,anon_bytes\n".to_owned();
         let mut requests = 0;
         for (i, (part, more, memory)) in values.iter().enumerate() {
             requests += u64::from(*more);

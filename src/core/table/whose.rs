@@ -2,7 +2,7 @@
 
 use super::clock;
 use super::course::Course;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// Whose requests a column counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,12 @@ pub(super) fn whose(
         Some(RequestsOf::Pool) => Ok(Some(chain(courses))),
         None => match pool(courses) {
             Some(pool) => Ok(Some(pool)),
+            None if steps_are_alike(courses) => Ok(Some(chain(courses))),
+            None if goes_on(courses) => Err(
+                "the count of requests goes on from one worker to the next, and may be that of the pool: say whose it is with \
+                 --requests-of worker (each has its own count) or --requests-of pool (all have the same)"
+                    .into(),
+            ),
             None if is_alone(courses) => Err(
                 "only one of the workers has a count of requests, which may be that of all: say whose it is with --requests-of worker (the \
                  others served none that were counted) or --requests-of pool"
@@ -90,6 +96,40 @@ fn chain(courses: &[Course]) -> Points {
     }
 }
 
+/// Whether the counts of different workers rise by the same between the same two moments, and not always by as much: so does only a
+/// count of all, which each may have from another beginning.
+fn steps_are_alike(courses: &[Course]) -> bool {
+    // How many workers count in a step, what the first counts, and whether all count as much.
+    let mut steps: HashMap<[u64; 2], (usize, u64, bool)> = HashMap::new();
+    for pair in courses.iter().map(points).flat_map(|points| points.windows(2).map(<[_]>::to_vec).collect::<Vec<_>>()) {
+        let Some(rise) = pair[1].1.checked_sub(pair[0].1) else { continue };
+        let (several, first, same) = steps.entry([pair[0].0.to_bits(), pair[1].0.to_bits()]).or_insert((0, rise, true));
+        *several += 1;
+        *same &= *first == rise;
+    }
+    let common = steps.values().filter(|(several, first, same)| *several > 1 && (*first > 0 || !same));
+    let alike = common.clone().filter(|(_, _, same)| *same);
+    let rises: BTreeSet<u64> = alike.clone().map(|(_, rise, _)| *rise).collect();
+    let (common, alike) = (common.count(), alike.count());
+    common >= COMMON && alike * 20 >= common * 19 && rises.len() >= COMMON / 2
+}
+
+/// Whether workers that come after others have ended go on counting where those stood, as their own counts would not.
+fn goes_on(courses: &[Course]) -> bool {
+    let all: Vec<Points> = courses.iter().map(points).filter(|points| points.len() >= FEW).collect();
+    let (mut handed, mut on) = (0, 0);
+    for next in &all {
+        let before = all.iter().filter_map(|points| points.last().filter(|last| last.0 < next[0].0));
+        let Some((end, count)) = before.max_by(|a, b| a.0.total_cmp(&b.0)) else { continue };
+        let most = next.windows(2).map(|pair| pair[1].1.saturating_sub(pair[0].1)).max().unwrap_or(0) as f64;
+        let hidden = most * (LATE + (next[0].0 - end) / step(next));
+        handed += 1;
+        let since = next[0].1 as f64 - *count as f64;
+        on += usize::from(*count > 0 && (0.0..=hidden).contains(&since));
+    }
+    2 * on > handed
+}
+
 /// Whether one worker has counts, and others that are there with it have none: a server may tell those of all in one row.
 fn is_alone(courses: &[Course]) -> bool {
     let (counted, others): (Vec<&Course>, Vec<&Course>) =
@@ -132,7 +172,7 @@ fn is_shared(courses: &[Course], summed: bool) -> bool {
     let all: Vec<(f64, Points)> = all.into_iter().map(|points| (step(&points), points)).collect();
     all.iter().enumerate().any(|(place, one)| {
         let others = all.iter().enumerate().filter(|(other, _)| *other != place);
-        let held = others.filter_map(|(_, other)| held_against(one, other, summed));
+        let held = others.filter_map(|(_, other)| held_against(one, other));
         let (mut common, mut others, mut alike) = (0, 0, 0);
         for (both, is_alike) in held {
             (common, others, alike) = (common + both, others + 1, alike + usize::from(is_alike));
@@ -143,11 +183,7 @@ fn is_shared(courses: &[Course], summed: bool) -> bool {
 
 /// How many readings of a worker lie within another's, and whether its counts are those of the other within some steps of that moment;
 /// `None` if that says nothing.
-fn held_against(
-    (one_step, one): &(f64, Points),
-    (other_step, other): &(f64, Points),
-    summed: bool,
-) -> Option<(usize, bool)> {
+fn held_against((one_step, one): &(f64, Points), (other_step, other): &(f64, Points)) -> Option<(usize, bool)> {
     let (first, last) = (other.first()?.0, other.last()?.0);
     let common: Vec<&(f64, u64)> = one.iter().filter(|(t, _)| (first..=last).contains(t)).collect();
     let rises = common.windows(2).any(|pair| pair[1].1 > pair[0].1);
@@ -158,10 +194,10 @@ fn held_against(
     // Between bursts, a count stands still, and another of the same stands nearly there.
     let rise = common.last()?.1.abs_diff(common[0].1) as f64;
     let slack = 0.5 * rise / common.len() as f64;
-    // Sums of intervals begin where the worker does.
+    // Each may count from another beginning: only what it rises by tells.
     let at = |t: f64| other[other.partition_point(|point| point.0 < t).min(other.len() - 1)].1;
-    let base = if summed { at(common[0].0) as f64 - common[0].1 as f64 } else { 0.0 };
-    let within = |(t, count): &(f64, u64)| {
+    let bases = [0.0, at(common[0].0) as f64 - common[0].1 as f64];
+    let within = |(t, count): &(f64, u64), base: f64| {
         let from = other.partition_point(|point| point.0 < t - late).saturating_sub(1);
         let to = (other.partition_point(|point| point.0 <= t + late) + 1).min(other.len());
         let near = other[from..to].iter().map(|point| point.1 as f64);
@@ -169,9 +205,10 @@ fn held_against(
         (least - slack..=most + slack).contains(&(*count as f64 + base))
     };
     // At the ends, what comes before and after isn't there to be held against.
-    let inner = common.iter().filter(|(t, _)| t - late >= first && t + late <= last);
-    let (all, alike) = inner.fold((0, 0), |(all, alike), point| (all + 1, alike + usize::from(within(point))));
-    (all > 0).then_some((common.len(), alike * 20 >= all * 19))
+    let inner = || common.iter().filter(|(t, _)| t - late >= first && t + late <= last);
+    let all = inner().count();
+    let is_alike = |base: &f64| inner().filter(|point| within(point, *base)).count() * 20 >= all * 19;
+    (all > 0).then(|| (common.len(), bases.iter().any(is_alike)))
 }
 
 /// The pool's count, if it is what every worker has: at each time, all have the same.

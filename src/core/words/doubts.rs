@@ -47,7 +47,7 @@ fn growth(resource: Resource, grown: &Grown) -> String {
 
 /// Whose it is, where there is more than one series.
 fn of(whose: &str) -> String {
-    if whose.is_empty() { String::new() } else { format!(" of {}", shown_command(whose)) }
+    if whose.is_empty() { String::new() } else { format!(" of {whose}") }
 }
 
 /// What is in doubt, as the name of a gate.
@@ -63,6 +63,7 @@ pub fn name(doubt: &Doubt) -> &'static str {
         Doubt::WorkerGrew { kind, .. } | Doubt::BriefGrew { kind, .. } => kind_name(*kind),
         Doubt::WiderGrew { kind, .. } => kind.full(),
         Doubt::Born { .. } => "size at birth",
+        Doubt::PiledUp { .. } => "workers",
         Doubt::Idle { .. } | Doubt::AllButIdle { .. } => "time at work",
         Doubt::Table(_) => "table",
     }
@@ -157,6 +158,12 @@ pub fn reason(doubt: &Doubt) -> String {
                 levels(Resource::Memory, grown)
             )
         }
+        Doubt::PiledUp { from, to, grown } => format!(
+            "there are {} workers where {} were, and together they hold {}",
+            count(*to),
+            count(*from),
+            levels(Resource::Memory, grown)
+        ),
         Doubt::Idle { worked, parts, seconds } => format!(
             "the target worked in {worked} of {parts} equal parts of {}; time in which it is idle proves nothing",
             format_seconds(seconds.round())
@@ -180,6 +187,19 @@ pub fn reason(doubt: &Doubt) -> String {
              last value been repeated",
             count(*readings),
             of(whose)
+        ),
+        Doubt::Table(TableDoubt::Unjudged { column, from, to, whose }) => format!(
+            "column `{column}`{}, which is not judged, grows from {} to {}, and may hold what leaks",
+            of(whose),
+            format_count(*from),
+            format_count(*to)
+        ),
+        Doubt::Table(TableDoubt::Uncounted { readings, from, to, whose }) => format!(
+            "memory{} grows from {} to {} in the last {} readings, in which no request is counted",
+            of(whose),
+            format_bytes(*from),
+            format_bytes(*to),
+            count(*readings)
         ),
     }
 }
@@ -211,6 +231,9 @@ pub fn remedy(doubt: &Doubt) -> String {
             "look for processes that hand their memory on to a fork of themselves before they end".into()
         }
         Doubt::Born { .. } => "look at their parent, whose memory they are born with, and at what they load".into(),
+        Doubt::PiledUp { .. } => {
+            "find out whether old ones are left behind, or judge a time in which as many are wanted at last as at first".into()
+        }
         Doubt::Idle { .. } | Doubt::AllButIdle { .. } => "watch it while it works, or give it a load".into(),
         Doubt::Unreadable { .. } => "run seepage as a user who may read all of the target".into(),
         Doubt::Table(TableDoubt::Sawtooth { .. }) => {
@@ -218,6 +241,10 @@ pub fn remedy(doubt: &Doubt) -> String {
              count of requests"
                 .into()
         }
+        Doubt::Table(TableDoubt::Unjudged { column, .. }) => format!(
+            "judge it by itself with --memory '{column}' (or --fds, --threads), or leave the column out if it holds nothing of the kind"
+        ),
+        Doubt::Table(TableDoubt::Uncounted { .. }) => "judge it by the hour: --budget '1 MiB/hour'".into(),
         Doubt::Table(TableDoubt::Held { .. }) => {
             "if it lives, a running count of its requests, or any column beside it that moves while it works, shows it; if it has \
              ended, leave these readings out"
@@ -243,13 +270,20 @@ pub fn measured(doubt: &Doubt) -> (String, String) {
         Doubt::OwnLookUps { own, .. } => (format!("{own} of our own"), "those of the load".into()),
         Doubt::NamedEnded { after, .. } => (format!("for {}", format_seconds(after.round())), "to the end".into()),
         Doubt::WorkerGrew { kind, grown, .. } | Doubt::BriefGrew { kind, grown, .. } => held(resource(*kind), grown),
-        Doubt::Born { grown, .. } | Doubt::HiddenGrew { grown, .. } | Doubt::WiderGrew { grown, .. } => {
-            held(Resource::Memory, grown)
-        }
+        Doubt::PiledUp { grown, .. }
+        | Doubt::Born { grown, .. }
+        | Doubt::HiddenGrew { grown, .. }
+        | Doubt::WiderGrew { grown, .. } => held(Resource::Memory, grown),
         Doubt::Idle { worked, parts, .. } => (format!("{worked} of {parts} parts"), "most of them".into()),
         Doubt::AllButIdle { cpu, .. } => (format!("{} of CPU time", format_seconds(*cpu)), "some work".into()),
         Doubt::Unreadable { .. } => ("not measured".into(), "within the budget".into()),
         Doubt::Table(TableDoubt::Sawtooth { falls, .. }) => (format!("{falls} falls"), "one meaning".into()),
         Doubt::Table(TableDoubt::Held { readings, .. }) => (format!("{readings} readings alike"), "one meaning".into()),
+        Doubt::Table(TableDoubt::Unjudged { from, to, .. }) => {
+            (format!("{} to {}", format_count(*from), format_count(*to)), "no growth".into())
+        }
+        Doubt::Table(TableDoubt::Uncounted { from, to, .. }) => {
+            (format!("{} to {}", format_bytes(*from), format_bytes(*to)), "no growth".into())
+        }
     }
 }

@@ -15,6 +15,8 @@ pub struct Totals {
     pub brief: usize,
     /// Clean ones.
     pub clean: usize,
+    /// Whether the server warns that something may be missing.
+    pub warned: bool,
 }
 
 impl Totals {
@@ -38,13 +40,16 @@ pub fn headline(totals: &Totals, worst: Option<(&str, &str)>) -> Headline {
     told(totals.open, if totals.open == 1 { "is inconclusive" } else { "are inconclusive" });
     told(totals.brief, "lived too briefly to be judged");
     told(totals.clean, if totals.clean == 1 { "is clean" } else { "are clean" });
-    let of = format!(": of {all} {}", others.join(", "));
+    let warned = if totals.warned { "; the server warns that something may be missing" } else { "" };
+    let of = format!(": of {all} {}{warned}", others.join(", "));
     let (verb, word, rest) = match (totals, worst) {
         (Totals { leaks: 1.., .. }, Some((name, growth))) => {
             ("", "LEAKS", format!("{of}; most surely {name}, by {growth}"))
         }
         (Totals { leaks: 1.., .. }, None) => ("", "LEAKS", of),
-        (Totals { failed: 1.., .. }, _) => (" is", "NOT JUDGED WHOLE", of),
+        (Totals { failed: 1.., .. } | Totals { warned: true, .. }, _) if totals.all() > 0 => {
+            (" is", "NOT JUDGED WHOLE", of)
+        }
         (Totals { open: 1.., .. }, _) => (" is", "INCONCLUSIVE", of),
         (Totals { brief: 0, clean: 1.., .. }, _) => (" is", "CLEAN", format!(": {all}, and none leaks")),
         (Totals { clean: 1.., .. }, _) => (" is", "CLEAN", of),
@@ -68,8 +73,10 @@ mod tests {
     fn each_answer_is_told_with_its_numbers() {
         let told = |leaks, failed, open, clean| {
             let worst = (leaks > 0).then_some(("{pod=\"a\"}", "3 MiB/hour"));
-            headline(&Totals { leaks, failed, open, clean, brief: 0 }, worst).to_string()
+            headline(&Totals { leaks, failed, open, clean, ..Totals::default() }, worst).to_string()
         };
+        let warned =
+            |leaks, clean| headline(&Totals { leaks, clean, warned: true, ..Totals::default() }, None).to_string();
         let brief = |clean| headline(&Totals { brief: 3, clean, ..Totals::default() }, None).to_string();
         let all = [
             told(2, 1, 0, 30),
@@ -80,6 +87,9 @@ mod tests {
             told(0, 0, 0, 0),
             brief(4),
             brief(0),
+            warned(0, 2),
+            warned(1, 2),
+            warned(0, 0),
         ];
         insta::assert_snapshot!(all.join("\n"));
     }

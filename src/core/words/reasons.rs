@@ -38,6 +38,7 @@ fn reached(finding: &Finding, over: &Reached) -> String {
 fn why(finding: &Finding, reason: &Reason) -> String {
     let rate = |growth: f64| rate(finding.resource, finding.axis, growth);
     let allowed = rate(finding.budget);
+    let along = if matches!(finding.axis, Axis::Hours | Axis::Seconds) { "time" } else { "the requests" };
     let of_half = |second_half: bool| if second_half { " of the second half" } else { "" };
     match reason {
         Reason::NotJudged => format!("{} was not judged", finding.resource),
@@ -104,10 +105,10 @@ fn why(finding: &Finding, reason: &Reason) -> String {
             format!("it grew by about {} until shortly before the end, and has nearly stopped since", rate(*estimate))
         }
         Reason::LoadIsLost { estimate } => {
-            format!(
-                "the load rises and falls with the requests: growth of {} can't be told apart from it",
-                rate(*estimate)
-            )
+            format!("the load rises and falls with {along}: growth of {} can't be told apart from it", rate(*estimate))
+        }
+        Reason::LoadIsAll => {
+            format!("the load rises and falls with {along}, so that growth can't be told apart from it")
         }
         Reason::TakenBack { estimate } => {
             let grows = if *estimate > 0.0 { format!("grows by about {}", rate(*estimate)) } else { "rises".into() };
@@ -193,6 +194,7 @@ pub fn settle(finding: &Finding) -> Option<String> {
         Settle::BudgetPerHour => {
             "a budget per hour, such as `1 MiB/hour`, by which growth of any cause is judged".into()
         }
+        Settle::OtherLoad => "a load that stays the same, or comes back to where it was".into(),
         Settle::CountRequests => "count requests: name an access log or a status page in the harness file".into(),
     })
 }

@@ -23,6 +23,7 @@ fn reasons_read_well() {
         Reason::NoSeries(SetAside::Outlived),
         Reason::NoSeries(SetAside::Represented { by: 300, of: 3007 }),
         Reason::FewReadings,
+        Reason::LoadIsAll,
         Reason::NoRequests,
         Reason::SomeWorkers { leaking: 1, judged: 4 },
         Reason::ByParts,
@@ -64,6 +65,7 @@ fn what_would_settle_it_reads_well() {
     let longer = |axis, pace| (axis, Settle::Longer { steps: 12_345.6, times: 3.21, pace });
     let settles = [
         (Axis::WorkerRequests, Settle::Readings),
+        (Axis::WorkerRequests, Settle::OtherLoad),
         longer(Axis::WorkerRequests, Some(25.0)),
         longer(Axis::PoolRequests, None),
         longer(Axis::Seconds, None),

@@ -170,6 +170,7 @@ impl FleetReport {
             open: count(Some(Outcome::Inconclusive)),
             brief: all(true).count(),
             clean: count(Some(Outcome::Clean)),
+            warned: !self.warnings.is_empty(),
         }
     }
 

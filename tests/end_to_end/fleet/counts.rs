@@ -42,6 +42,28 @@ fn requests_of_a_service_are_no_pod_s_own() {
 }
 
 #[test]
+fn one_count_that_each_pod_has_is_asked_about_where_pods_are_judged_by_themselves() {
+    let bench = Bench::new();
+    let asked = ["--memory", "mem_bytes", "--requests", "served", "--format", "jsonl"];
+    // That of the service, from where each pod began, which goes up and down with the day.
+    let begun = long_ago();
+    let each = |(place, pod): (u32, &'static str)| {
+        let count = move |t: f64| Some((40.0 * (t - begun) + 9000.0 * (t / 700.0).sin()).round() + f64::from(place));
+        Series::new("served", &[("svc", "a"), ("pod", pod)], count)
+    };
+    let all = pods().into_iter().chain((1000..).zip(["1", "2", "3", "4"]).map(each));
+    let server = StandIn::new(all.collect(), right);
+    let open = fleet(&bench, &server.url, &asked);
+    assert_eq!((open.code, lines(&open).len()), (Some(1), 4), "{}", open.story());
+    let told = lines(&open)[0]["error"].to_string();
+    assert!(told.contains("--by LABEL") && told.contains("--requests-of worker"), "{told}");
+    let own = fleet(&bench, &server.url, &[&asked[..], &["--requests-of", "worker"]].concat());
+    assert_eq!(own.code, Some(0), "{}", own.story());
+    let together = fleet(&bench, &server.url, &[&asked[..], &["--by", "svc"]].concat());
+    assert_eq!(together.code, Some(10), "{}", together.story());
+}
+
+#[test]
 fn a_unit_that_nothing_says_is_asked_about() {
     let bench = Bench::new();
     let of = |name: &str| {

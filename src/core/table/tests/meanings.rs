@@ -217,6 +217,8 @@ fn another_program_under_a_pid_is_another_life() {
         // What servers write into their titles is what they do.
         let titles = ["postgres: idle", "postgres: SELECT", "postgres: idle", "postgres: COMMIT"];
         assert_eq!(of(head, &titles), 1, "{head}");
+        let counting = ["worker: 1 request", "worker: 2 requests", "worker: 3 requests", "worker: 4 requests"];
+        assert_eq!(of(head, &counting), 1, "{head}");
         assert_eq!(of(head, &["postgres: idle", "postgres: SELECT", "postgres: idle", "cat"]), 2, "{head}");
         // What isn't known is no other.
         assert_eq!(of(head, &["a", "", "a"]), 1, "{head}");

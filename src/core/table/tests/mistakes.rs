@@ -270,3 +270,50 @@ fn ages_of_two_parts_are_asked_about() {
     assert_eq!(three.record.meta.elapsed, Some(199.0 * 60.0));
     assert!(of("elapsed,rss_kib,pid", 200, |i| row(i) + ",7").is_ok(), "as `ps` writes it");
 }
+
+#[test]
+fn sizes_times_and_those_under_way_are_no_count_of_requests() {
+    let with = |name: &str| {
+        let rows: String = (0..60).map(|i| format!("{},{},{}\n", 60 * i, 9000 * i, 90_000 + 30 * i)).collect();
+        let mapping = Mapping { requests: Some(name.into()), ..Mapping::default() };
+        read(format!("time_s,{name},rss_kib\n{rows}").as_bytes(), "x.csv", &mapping)
+    };
+    for name in [
+        "http_request_duration_seconds_sum",
+        "http_request_size_bytes_sum",
+        "request_bytes_total",
+        "requests_in_flight",
+        "http_requests_active",
+        "http_request_duration_ms",
+    ] {
+        let refused = with(name).unwrap_err().to_string();
+        assert!(refused.contains("no count of them"), "{name}: {refused}");
+    }
+    for name in ["http_request_duration_seconds_count", "http_server_requests_seconds_count", "served"] {
+        assert!(with(name).is_ok(), "{name}");
+    }
+}
+
+#[test]
+fn requests_of_a_longer_time_than_between_two_rows_are_no_count() {
+    let chance = |i: u64| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    let served = |i: u64| 900 + chance(i) % 200;
+    let table = |name: &str, count: &dyn Fn(u64) -> u64| {
+        let rows: String =
+            (20..200).map(|i| format!("{},{},{}\n", 60 * i, count(i), 90_000 + 100 * i + i % 7)).collect();
+        read(format!("time_s,{name},rss_kib\n{rows}").as_bytes(), "x.csv", &Mapping::default())
+    };
+    // Of each minute, as they are, and with the day.
+    assert!(table("requests", &served).is_ok());
+    assert!(table("requests", &|i| served(i) + (300.0 * (i as f64 / 30.0).sin()) as u64).is_ok());
+    // Of the last quarter of an hour, and a mean of it.
+    let uneven = |i: u64| 500 + chance(i) % 1000;
+    let longer: [&dyn Fn(u64) -> u64; 3] =
+        [&|i| (i - 15..i).map(served).sum(), &|i| (i - 15..i).map(uneven).sum(), &|i| {
+            (i - 15..i).map(uneven).sum::<u64>() / 15
+        }];
+    for count in longer {
+        let refused = table("requests", count).unwrap_err().to_string();
+        assert!(refused.contains("may be a rate, or those of a longer time"), "{refused}");
+    }
+}

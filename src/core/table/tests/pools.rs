@@ -74,6 +74,83 @@ fn a_count_of_the_pool_that_is_read_at_other_moments_is_asked_about() {
     }
 }
 
+/// The pool's count, which rises by more and by less.
+fn uneven(i: u64) -> u64 {
+    8000 * i + chance(i) % 4000
+}
+
+#[test]
+fn what_counts_rise_by_tells_whose_they_are_wherever_each_begins() {
+    let apart: [Counted; 2] = [
+        ("from another beginning each", |pid, i| uneven(i) + 100_000 * pid),
+        ("since each was born", |pid, i| uneven(i + 15 * pid) - uneven(15 * pid)),
+    ];
+    for (what, count) in apart {
+        for workers in [2, 3, 8] {
+            // Those of a moment stand in rows of the same time, whenever each was born.
+            let mut text = "time_s,pid,requests,anon_kib\n".to_owned();
+            for i in 0..180u64 {
+                for pid in (0..workers).filter(|pid| what.starts_with("from") || i >= 15 * pid) {
+                    let age = if what.starts_with("from") { i } else { i - 15 * pid };
+                    let kib = 50_000 + 100 * age + (i + pid) * 7919 % 41;
+                    text.push_str(&format!("{},{},{},{kib}\n", 60 * i, 500 + pid, count(pid, age)));
+                }
+            }
+            let table = with(&text, None, None).unwrap_or_else(|error| panic!("{what}, {workers}: {error}"));
+            assert!(!table.record.meta.counting.per_worker, "{what}, {workers}");
+            // Fewer workers serve so many requests each that what they leak of them is within the budget.
+            assert!(workers < 8 || judged(&table).exit != verdict::ExitCode::Clean, "{what}, {workers}");
+        }
+    }
+    // Where they always rise by as much, each may as well be served as often as the other.
+    let asked = with(&table(4, 60, |pid, i| 8000 * i + 100_000 * pid), None, None).unwrap_err();
+    assert!(asked.contains("--requests-of"), "{asked}");
+}
+
+#[test]
+fn a_count_that_goes_on_from_one_worker_to_the_next_is_asked_about() {
+    let one_by_one = |count: fn(u64, u64) -> u64| {
+        let mut text = "time_s,pid,requests,anon_kib\n".to_owned();
+        for i in 0..240u64 {
+            text.push_str(&format!(
+                "{},{},{},{}\n",
+                60 * i,
+                500 + i / 30,
+                count(i, i % 30),
+                50_000 + i % 30 * 100 + chance(i) % 41
+            ));
+        }
+        with(&text, None, None)
+    };
+    let asked = one_by_one(|i, _| uneven(i)).unwrap_err();
+    assert!(asked.contains("goes on") && asked.contains("--requests-of pool"), "{asked}");
+    assert!(one_by_one(|i, age| 1000 * age + chance(i) % 1000).unwrap().record.meta.counting.per_worker);
+}
+
+#[test]
+fn what_grows_where_nothing_is_counted_is_no_pass() {
+    let counts = |from: u64, to: u64, shared: bool| {
+        let mut text = "time_s,pid,requests,anon_kib\n".to_owned();
+        for i in 0..240u64 {
+            for pid in 0..3u64 {
+                let count = if shared { uneven(i) } else { (600 + 300 * pid) * i + chance(i << 8 | pid) % 300 };
+                let count = if (from..to).contains(&i) { count.to_string() } else { String::new() };
+                let grown = 400 * i.saturating_sub(to);
+                text.push_str(&format!("{},{pid},{count},{}\n", 60 * i, 50_000 + grown + chance(i) % 41));
+            }
+        }
+        with(&text, None, None).unwrap()
+    };
+    for shared in [false, true] {
+        for to in [60, 120, 200, 230] {
+            let table = counts(0, to, shared);
+            let verdict = judged(&table);
+            assert_ne!(verdict.exit, verdict::ExitCode::Clean, "{shared} {to}: {:?}", verdict.claims);
+        }
+        assert_eq!(judged(&counts(3, 240, shared)).exit, verdict::ExitCode::Clean, "{shared}");
+    }
+}
+
 #[test]
 fn counts_of_each_interval_of_the_pool_are_asked_about() {
     let count = |pid, i| 8000 + chance(i) % 900 + chance(pid << 32 | i) % 50;
@@ -132,7 +209,7 @@ fn a_count_in_the_rows_of_one_worker_alone_is_asked_about() {
 fn counts_that_go_their_own_ways_are_each_worker_s() {
     let own: [Counted; 4] = [
         ("one has more to do than the other", |pid, i| i * (800 + 160 * pid) + chance(pid << 32 | i) % 100),
-        ("began at other times", |pid, i| (i + 17 * pid) * 1000 + chance(pid << 32 | i) % 100),
+        ("began at other times", |pid, i| (i + 17 * pid) * (1000 + 300 * pid) + chance(pid << 32 | i) % 100),
         ("one serves nothing", |pid, i| if pid == 0 { i * 1000 } else { 7 * pid }),
         ("as the kernel hands them out", |pid, i| (1 << (12 - pid)) * i),
     ];

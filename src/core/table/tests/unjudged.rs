@@ -107,3 +107,67 @@ fn the_workers_of_a_pool_are_judged_together_by_what_is_wider() {
     };
     assert_eq!((of(0), of(400)), (ExitCode::Clean, ExitCode::Inconclusive));
 }
+
+#[test]
+fn a_column_that_may_hold_what_leaks_and_grows_is_no_pass() {
+    let watched = [
+        "heap_used_bytes",
+        "jvm_memory_used_bytes",
+        "go_memstats_heap_inuse_bytes",
+        "nodejs_external_memory_bytes",
+        "phys_footprint",
+        "commit_bytes",
+        "hugetlb_kb",
+        "zram_kb",
+        "kmem_bytes",
+        "rss_huge_bytes",
+        "mem_used_bytes",
+        "goroutines",
+        "open_sockets",
+    ];
+    for name in watched {
+        let verdict = usual(&["anon_kib", "swap_kib", name], &[0, 0, 200]);
+        assert_eq!(verdict.exit, ExitCode::Inconclusive, "{name}");
+        let told = crate::words::headline(&record(), &verdict).to_string();
+        assert!(told.contains(&format!("column `{name}`, which is not judged, grows from")), "{told}");
+        assert_eq!(usual(&["anon_kib", "swap_kib", name], &[0, 0, 0]).exit, ExitCode::Clean, "{name}");
+        assert_eq!(usual(&["anon_kib", "swap_kib", name], &[200, 0, 200]).exit, ExitCode::Leak, "{name}");
+    }
+    // Address space, page cache, bounds, and what only counts up.
+    for name in ["vsz_kb", "memory_cache_bytes", "memory_limit_bytes", "vmpeak_kb", "alloc_bytes_total", "faults"] {
+        assert_eq!(usual(&["anon_kib", "swap_kib", name], &[0, 0, 200]).exit, ExitCode::Clean, "{name}");
+    }
+}
+
+#[test]
+fn descriptors_and_threads_are_known_by_many_names() {
+    for name in ["fd_count", "open_files", "num_handles", "thread_count", "process_open_file_descriptors"] {
+        assert_eq!(usual(&["anon_kib", "swap_kib", name], &[0, 0, 200]).exit, ExitCode::Leak, "{name}");
+        assert_eq!(usual(&[name], &[200]).exit, ExitCode::Leak, "{name}");
+    }
+    // Of several, the one that counts them all.
+    let verdict = usual(&["anon_kib", "swap_kib", "num_fds", "open_files"], &[0, 0, 0, 0]);
+    assert_eq!(verdict.exit, ExitCode::Clean);
+}
+
+#[test]
+fn what_a_control_group_is_charged_with_is_read_and_held_beside() {
+    for name in ["memory.current", "memory.usage_in_bytes"] {
+        let grows = |names: &[&str]| {
+            let mut text = format!("time_s,{}\n", names.join(","));
+            for minute in 0..150u64 {
+                let mut levels = vec![(200_000 << 10) + minute * 204_800 + minute * 7919 % 9973];
+                if names.len() > 1 {
+                    levels.insert(0, (100_000 << 10) + minute * 7919 % 9973);
+                }
+                let levels: Vec<String> = levels.iter().map(u64::to_string).collect();
+                text.push_str(&format!("{},{}\n", 60 * minute, levels.join(",")));
+            }
+            let mut record = read_text(&text).record;
+            record.meta.budgets = usual_budgets(&record);
+            verdict::judge(&record).exit
+        };
+        assert_eq!(grows(&[name]), ExitCode::Leak, "{name}");
+        assert_eq!(grows(&["anon_bytes", name]), ExitCode::Inconclusive, "{name}");
+    }
+}

@@ -168,6 +168,15 @@ pub enum Doubt {
         /// Their length together, in seconds.
         seconds: f64,
     },
+    /// There are more and more workers, and they hold more together.
+    PiledUp {
+        /// The most of them at first.
+        from: u64,
+        /// The fewest at last.
+        to: u64,
+        /// What they hold together.
+        grown: Grown,
+    },
     /// The target used next to no CPU time.
     AllButIdle {
         /// CPU time in seconds.

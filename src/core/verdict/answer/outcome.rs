@@ -75,6 +75,15 @@ pub struct Interval {
     pub confidence: f64,
 }
 
+impl Interval {
+    /// The same where growth can't be less than `least` nor more than `most`.
+    pub fn within(self, least: f64, most: f64) -> Self {
+        let bound = |value: f64| if value.is_nan() { value } else { value.max(least).min(most) };
+        let (estimate, lower, upper) = (bound(self.estimate), bound(self.lower), bound(self.upper));
+        Interval { estimate, lower, upper, ..self }
+    }
+}
+
 /// Exit codes, so that a crash is never read as a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -87,6 +87,8 @@ pub enum Reason {
         /// What it was about.
         estimate: f64,
     },
+    /// The load rises or falls all along, so that nothing tells it from growth.
+    LoadIsAll,
     /// Open: the load rises with the requests.
     LoadIsLost {
         /// What growth seems to be.
@@ -177,6 +179,8 @@ pub enum Settle {
     },
     /// A watch that goes on until the process that is told is so many seconds old.
     Outlast(f64),
+    /// A load that stays the same, or comes back to where it was.
+    OtherLoad,
     /// Requests that are counted.
     CountRequests,
     /// A budget by time.

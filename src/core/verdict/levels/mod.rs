@@ -3,6 +3,7 @@
 pub mod floor;
 pub mod idle;
 pub mod jumping;
+pub mod kept;
 pub mod lasting;
 pub mod level;
 pub mod pool;

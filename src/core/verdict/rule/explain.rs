@@ -6,7 +6,7 @@ use crate::limits::{MODELS, TIMES_LONGER};
 use crate::model::Axis;
 use crate::stats::student_t;
 use crate::thresholds::assess::ALPHA;
-use crate::thresholds::scale::LITTLE;
+use crate::thresholds::scale::{ENOUGH, LITTLE};
 use crate::verdict::answer::jump_pattern::JumpPattern;
 use crate::verdict::answer::reason::{Fact, History, ModelShape, Reason, Settle};
 use crate::verdict::levels::pool::Pool;
@@ -102,8 +102,14 @@ impl Situation<'_> {
         match (self.series, self.pool.set_aside.first()) {
             (0, _) => Reason::NotRead,
             (_, Some((_, why))) => Reason::NoSeries(*why),
+            _ if self.follows_load() => Reason::LoadIsAll,
             _ => Reason::FewReadings,
         }
+    }
+
+    /// Whether there is enough to fit but for the load.
+    fn follows_load(&self) -> bool {
+        self.pool.raw.iter().any(|levels| !levels.load.is_empty() && levels.x.len() >= ENOUGH.get() / 2)
     }
 
     /// What would settle an inconclusive finding; `None` if it is settled.
@@ -111,7 +117,9 @@ impl Situation<'_> {
         if self.outcome != Outcome::Inconclusive {
             return None;
         }
-        let Some(a) = self.whole else { return Some(Settle::Readings) };
+        let Some(a) = self.whole else {
+            return Some(if self.follows_load() { Settle::OtherLoad } else { Settle::Readings });
+        };
         if matches!(self.reason(), Reason::GrowsWhileIdle { .. }) {
             return Some(Settle::BudgetPerHour);
         }

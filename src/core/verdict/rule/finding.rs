@@ -12,6 +12,7 @@ use crate::thresholds::assess::{ALPHA, ALPHA_SUSPICIOUS};
 use crate::thresholds::scale::{ENOUGH, SEVERAL};
 use crate::verdict::answer::reason::{Reason, SetAside, Settle};
 use crate::verdict::levels::idle;
+use crate::verdict::levels::kept::{is_kept, steepest};
 use crate::verdict::levels::lasting::late_slope;
 use crate::verdict::levels::level::{Jump, Levels, Subject};
 use crate::verdict::levels::pool::{Member, Pool, is_sound, rises};
@@ -93,7 +94,7 @@ fn find_together(
     demands: Demands,
 ) -> Found {
     let least_jump = least_jump(resource, quantum);
-    let Whole { calm, swings, released, pool, assessment: whole } =
+    let Whole { read, calm, swings, released, pool, assessment: whole } =
         Whole::new(series, Terms { budget, quantum, tests, demands }, least_jump);
     let able: Vec<&Member> = pool
         .members
@@ -106,6 +107,7 @@ fn find_together(
             return None;
         }
         let alone = assess(m.alone(&m.jumps_by_place(), &rises(&calm[m.index], least_jump)), terms)?;
+        let alone = only_what_is_kept(alone, [&read[m.index]].into_iter());
         if !alone.leaks() && !alone.is_suspicious(budget, 1) {
             return Some(alone);
         }
@@ -201,8 +203,9 @@ fn accused_beyond_common(pool: &Pool, alone: &mut [Option<Assessment>], terms: T
 
 /// The series judged together.
 pub struct Whole<'a> {
-    /// The series from where memory that is given back at first is gone, without their swings if those explain how the levels
-    /// move.
+    /// The series from where memory that is given back at first is gone.
+    read: Cow<'a, [Series]>,
+    /// The same without their swings, if those explain how the levels move.
     calm: Cow<'a, [Series]>,
     /// How many swings were taken out.
     swings: usize,
@@ -224,24 +227,33 @@ impl<'a> Whole<'a> {
             later.into_iter().zip(series).map(|(later, s)| later.unwrap_or_else(|| s.clone())).collect()
         };
         if let Some((calm, swings)) = calm(&series, least_jump) {
-            let whole = Whole::of(Cow::Owned(calm), swings, released, terms, least_jump);
+            let whole = Whole::of(series.clone(), Cow::Owned(calm), swings, released, terms, least_jump);
             // Levels that still drift weren't switching between states, and without their falls a walk looks like a climb.
             if !whole.assessment.as_ref().is_some_and(Assessment::drifts) {
                 return whole;
             }
         }
-        Whole::of(series, 0, released, terms, least_jump)
+        Whole::of(series.clone(), series, 0, released, terms, least_jump)
     }
 
-    fn of(calm: Cow<'a, [Series]>, swings: usize, released: usize, terms: Terms, least_jump: f64) -> Self {
+    fn of(
+        read: Cow<'a, [Series]>,
+        calm: Cow<'a, [Series]>,
+        swings: usize,
+        released: usize,
+        terms: Terms,
+        least_jump: f64,
+    ) -> Self {
         let pool = Pool::new(&calm, least_jump);
-        let assessment = assess_pool(&calm, &pool, terms, least_jump);
-        let mut assessment = assessment.map(|a| with_second_half(a, &calm, &pool, terms, least_jump));
+        let mut assessment = assess_pool(&calm, &pool, terms, least_jump)
+            .map(|whole| only_what_is_kept(whole, pool.members.iter().map(|m| &read[m.index])))
+            .map(|whole| only_what_readings_allow(whole, &read, terms.quantum))
+            .map(|whole| with_second_half(whole, &calm, &pool, terms, least_jump));
         if let Some(assessment) = &mut assessment {
             let left = terms.budget - assessment.end.estimate.max(0.0);
             assessment.clean.extend(while_idle(&calm, &pool, left, terms.quantum));
         }
-        Whole { calm, swings, released, pool, assessment }
+        Whole { read, calm, swings, released, pool, assessment }
     }
 }
 
@@ -252,6 +264,21 @@ fn while_idle(series: &[Series], pool: &Pool, left: f64, quantum: f64) -> Option
     let bounds = found.iter().map(|growth| (growth.lower(alpha), growth.upper(alpha)));
     let (lower, upper) = bounds.max_by(|a, b| a.0.total_cmp(&b.0))?;
     Some(Condition::StillWhileIdle { lower, upper, left })
+}
+
+/// The assessment, no leak if readings don't keep what they are said to grow by.
+fn only_what_is_kept<'a>(mut of: Assessment, series: impl Iterator<Item = &'a Series>) -> Assessment {
+    if of.leaks() && !is_kept(series, of.persistent.lower) {
+        of.leak.push(Condition::NotTakenBack(false));
+    }
+    of
+}
+
+/// The assessment, whose growth is no steeper than readings rise and fall: a model of few of them may be anything between.
+fn only_what_readings_allow(of: Assessment, series: &[Series], quantum: f64) -> Assessment {
+    let Some((fall, rise)) = steepest(series, quantum) else { return of };
+    let [persistent, end] = [of.persistent, of.end].map(|growth| growth.within(fall, rise));
+    Assessment { persistent, end, ..of }
 }
 
 /// Judges a pool as a whole.

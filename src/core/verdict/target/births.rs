@@ -41,6 +41,33 @@ impl Births {
         enough.then(|| Births { x: of_pool.x, born: of_pool.y, quantum: record.page() })
     }
 
+    /// Sizes of generations of workers, each of which begins when one of the generation before has ended; `None` if they are too few, or not
+    /// each is bigger than the last by more than workers move in their lives.
+    fn of_generations(record: &RunRecord, series: &[Series]) -> Option<Self> {
+        let span = |one: &Series| Some((*one.t.first()?, *one.t.last()?));
+        let mut lives: Vec<((f64, f64), &Series)> = series.iter().filter_map(|one| Some((span(one)?, one))).collect();
+        lives.sort_by(|a, b| a.0.0.total_cmp(&b.0.0));
+        let mut generations: Vec<(f64, f64, Vec<&Series>)> = Vec::new();
+        for ((begin, end), one) in lives {
+            match generations.last_mut().filter(|(_, ended, _)| begin <= *ended) {
+                Some((_, ended, members)) => {
+                    *ended = ended.min(end);
+                    members.push(one);
+                }
+                None => generations.push((begin, end, vec![one])),
+            }
+        }
+        let level = |members: &[&Series]| median(&members.iter().filter_map(|one| median(&one.y)).collect::<Vec<_>>());
+        let born: Vec<(f64, f64)> =
+            generations.iter().filter_map(|(begin, _, members)| Some((*begin, level(members)?))).collect();
+        let moves: Vec<f64> = series.iter().filter_map(spread).collect();
+        let (axis, of_pool) = raw_pool_series(record, born.into_iter());
+        let births = Births { x: of_pool.x, born: of_pool.y, quantum: record.page() };
+        let rises = births.born.windows(2).all(|pair| pair[1] > pair[0]);
+        let enough = axis != Axis::Seconds && births.born.len() >= FEW.get() && rises;
+        (enough && births.rise() > median(&moves)?).then_some(births)
+    }
+
     /// Growth per step of the axis over the births from this one on; `None` if nothing can be fitted.
     fn growth_from(&self, from: usize) -> Option<Estimate> {
         let unit = Unit { y: self.born[from..].to_vec(), columns: vec![self.x[from..].to_vec()] };
@@ -93,6 +120,14 @@ impl Births {
     }
 }
 
+/// How far apart the quarters of a life's levels lie, below and above.
+fn spread(one: &Series) -> Option<f64> {
+    let mut levels = one.y.clone();
+    levels.sort_by(f64::total_cmp);
+    let below = (QUARTER.get() * levels.len() as f64) as usize;
+    Some(levels.get(levels.len().checked_sub(below + 1)?)? - levels.get(below)?)
+}
+
 /// Makes the finding on memory a leak where workers are each born bigger, beyond doubt, and by more than they grow themselves: what they
 /// take in their lives ends with them.
 pub fn judge(record: &RunRecord, finding: &mut Finding, series: &[Series]) {
@@ -119,7 +154,7 @@ pub fn doubt(record: &RunRecord, finding: &Finding, series: &[Series]) -> Option
     if finding.resource != Resource::Memory || finding.outcome == Outcome::Leak || finding.axis == Axis::Seconds {
         return None;
     }
-    let births = Births::of(record, series)?;
+    let births = Births::of(record, series).or_else(|| Births::of_generations(record, series))?;
     let (from, to) = births.ends();
     let grown = Grown { from, to, rate: births.rate(), allowed: finding.budget, axis: finding.axis };
     let more = births.rise() >= least_jump(Resource::Memory, births.quantum) && grown.rate > finding.budget;
@@ -132,6 +167,18 @@ mod tests {
     use super::*;
     use crate::fixture::run::{record, told, worker};
     use crate::verdict::judge;
+
+    /// Two slots of workers, of which so many live one after the other.
+    fn lives_of(count: u64, size: impl Fn(u64) -> u64) -> RunRecord {
+        let mut run = record(|_| 50 << 20, |_| 12);
+        let end = run.samples.iter().map(|sample| sample.t).fold(0.0, f64::max) + 1.0;
+        for sample in &mut run.samples {
+            let life = (sample.t * count as f64 / end) as u64;
+            sample.worker = worker(100 * sample.worker.pid + life as u32);
+            sample.anon = Some((10 << 20) + size(life));
+        }
+        run
+    }
 
     /// Two slots of workers, each of which lives for ten seconds, at a size that depends on how many lived before.
     fn lives(size: impl Fn(u64) -> u64) -> RunRecord {
@@ -186,6 +233,17 @@ mod tests {
         };
         assert_eq!(judged(&lives(|_| 0)), (false, false));
         assert_eq!(judged(&lives(|life| 512 * life)), (false, false), "512 B in 100 requests");
+        // Few of them.
+        let few = |lives: u64, size: fn(u64) -> u64| {
+            let mut run = lives_of(lives, size);
+            run.meta.budgets.processes = None;
+            judged(&run)
+        };
+        for count in [3, 4] {
+            assert_eq!(few(count, |life| life << 20), (false, true), "{count}");
+            assert_eq!(few(count, |life| (life % 2) << 20), (false, false), "{count}");
+            assert_eq!(few(count, |_| 0), (false, false), "{count}");
+        }
         // A parent that warms up, and has.
         assert_eq!(judged(&lives(|life| life.min(3) << 20)), (false, false));
         // One that grew once, and may again.

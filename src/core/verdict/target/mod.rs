@@ -4,5 +4,6 @@ pub mod account;
 pub mod births;
 pub mod brief;
 pub mod counts;
+pub mod piling;
 pub mod unjudged;
 pub mod whole;

@@ -138,13 +138,14 @@ fn shared_idle(record: &RunRecord, resource: Resource) -> Vec<(WorkerId, Kind, G
     grew.collect()
 }
 
-/// A worker with its command name.
+/// A worker with its command name, or what a table calls it.
 pub fn command_of(record: &RunRecord, worker: WorkerId) -> Named {
     let command = record.events.iter().find_map(|event| match &event.kind {
         EventKind::Spawned { worker: spawned, command, .. } if *spawned == worker => Some(command.clone()),
         _ => None,
     });
-    Named { pid: worker.pid, command: command.unwrap_or_default() }
+    let called = record.meta.understood.as_ref().and_then(|table| table.called.get(&worker.pid).cloned());
+    Named { pid: worker.pid, command: command.or(called).unwrap_or_default() }
 }
 
 /// What is judged of a resource: of a table memory is what its column holds.

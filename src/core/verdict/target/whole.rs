@@ -1,6 +1,7 @@
 //! What the account of the whole target says against a pass beside what is judged of it: who worked, and who could not be read.
 
 use super::account::{Account, Other, named};
+use super::piling;
 use super::unjudged::{self, growing};
 use crate::limits::NAMED;
 use crate::model::{Axis, Kin, Resource, RunRecord, WorkerId};
@@ -21,6 +22,7 @@ pub fn doubts(record: &RunRecord, within: bool) -> Vec<Doubt> {
     out.extend(account.as_ref().and_then(Account::not_judged));
     out.extend(unjudged::doubts(record));
     out.extend(within.then(|| unjudged::wider_grew(record)).flatten());
+    out.extend(within.then(|| piling::doubt(record)).flatten());
     out.extend(account.as_ref().and_then(Account::unreadable));
     let account = account.as_ref().filter(|_| within);
     out.extend(account.and_then(Account::one_of_the_rest_grew));
