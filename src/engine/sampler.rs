@@ -471,7 +471,8 @@ impl Sampling {
     fn take_census(&mut self) -> Duration {
         let before = thread::cpu_time();
         let likely = self.choosing.as_ref().map(ChoosingWorkers::likely);
-        let taken = self.accounting.take(self.now(), &self.plan.roster, likely);
+        let taken = self.accounting.take(self.now(), &self.plan.roster, likely, &self.account);
+        let files_took = taken.files_took;
         if let Some(pid) = taken.left_out {
             let text =
                 format!("`leave-out` leaves processes out of the account of the whole target, the first PID {pid}");
@@ -482,7 +483,7 @@ impl Sampling {
             None => self.put(Entry::Census(taken.census())),
         }
         let took = thread::cpu_time().saturating_sub(before);
-        let pause = self.account.census_pause(took, self.plan.pulse.origin().elapsed());
+        let pause = self.account.census_pause(took.saturating_sub(files_took), self.plan.pulse.origin().elapsed());
         self.accounting.due_at(Instant::now() + pause);
         took
     }

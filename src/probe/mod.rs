@@ -12,6 +12,7 @@ mod heap;
 mod host;
 mod listening;
 mod map;
+mod memory_files;
 mod names;
 mod page_poller;
 mod pidfd;
@@ -30,6 +31,7 @@ pub use heap::{HeapProbe, Library, LibraryError, LiveSample, Snapshot, StackTrac
 pub use host::{HostProbe, proc_shows_us};
 pub use listening::{Listening, Serves, Serving, listen_nowhere, listening_addresses, listening_names, parse_unix};
 pub use map::parse_smaps;
+pub use memory_files::MemoryFiles;
 pub use page_poller::LookUps;
 pub use proc::{ProcStat, ProcStatus, command_name, own_pid, parse_stat, parse_status, process_of, status_of_a_thread};
 pub use sockets::parse_tcp;

@@ -92,7 +92,10 @@ fn doubts(record: &RunRecord, judged: &[Candidate], findings: &[Finding]) -> Vec
     let brief = findings.iter().zip(judged).filter_map(|(finding, one)| brief::doubt(record, finding, one));
     let of_memory = |f: &&Finding| matches!(f.resource, Resource::Memory | Resource::Rest | Resource::Processes);
     let within = findings.iter().filter(of_memory).all(|finding| finding.outcome == Outcome::Clean);
-    let accounts = whole::doubts(record, within).into_iter().chain(counts::doubts(record)).chain(counts::idle(record));
+    // Where files on tmpfs are judged, files in memory are among them.
+    let of_shared = |f: &Finding| f.resource == Resource::Shared && f.outcome != Outcome::Clean;
+    let shows_shared = record.budget(Resource::Tmpfs).is_some() || findings.iter().any(of_shared);
+    let accounts = whole::doubts(record, within, shows_shared).into_iter().chain(counts::doubts(record)).chain(counts::idle(record));
     table.chain(born).chain(brief).chain(accounts).collect()
 }
 

@@ -62,6 +62,7 @@ pub fn name(doubt: &Doubt) -> &'static str {
         Doubt::Unreadable { .. } => "not judged",
         Doubt::WorkerGrew { kind, .. } | Doubt::BriefGrew { kind, .. } => kind_name(*kind),
         Doubt::WiderGrew { kind, .. } => kind.full(),
+        Doubt::MemoryFilesGrew { .. } => "files in memory",
         Doubt::Born { .. } => "size at birth",
         Doubt::Idle { .. } | Doubt::AllButIdle { .. } => "time at work",
         Doubt::Table(_) => "table",
@@ -150,6 +151,12 @@ pub fn reason(doubt: &Doubt) -> String {
             levels(Resource::Memory, grown),
             growth(Resource::Memory, grown)
         ),
+        Doubt::MemoryFilesGrew { grown } => format!(
+            "files in memory (memfds, files on tmpfs, System V segments) that the target holds grew {}, by {}, though no worker shows \
+             it: they aren't mapped",
+            levels(Resource::Tmpfs, grown),
+            growth(Resource::Tmpfs, grown)
+        ),
         Doubt::Born { births, grown, each } => {
             format!(
                 "each new worker is born {} bigger: {} over {births} births",
@@ -210,6 +217,9 @@ pub fn remedy(doubt: &Doubt) -> String {
         Doubt::HiddenGrew { who: None, .. } => {
             "look for processes that hand their memory on to a fork of themselves before they end".into()
         }
+        Doubt::MemoryFilesGrew { .. } => {
+            "`ls -l /proc/PID/fd` has the files that a process holds open, and `ipcs -mp` the segments and who made them".into()
+        }
         Doubt::Born { .. } => "look at their parent, whose memory they are born with, and at what they load".into(),
         Doubt::Idle { .. } | Doubt::AllButIdle { .. } => "watch it while it works, or give it a load".into(),
         Doubt::Unreadable { .. } => "run seepage as a user who may read all of the target".into(),
@@ -243,6 +253,7 @@ pub fn measured(doubt: &Doubt) -> (String, String) {
         Doubt::OwnLookUps { own, .. } => (format!("{own} of our own"), "those of the load".into()),
         Doubt::NamedEnded { after, .. } => (format!("for {}", format_seconds(after.round())), "to the end".into()),
         Doubt::WorkerGrew { kind, grown, .. } | Doubt::BriefGrew { kind, grown, .. } => held(resource(*kind), grown),
+        Doubt::MemoryFilesGrew { grown } => held(Resource::Tmpfs, grown),
         Doubt::Born { grown, .. } | Doubt::HiddenGrew { grown, .. } | Doubt::WiderGrew { grown, .. } => {
             held(Resource::Memory, grown)
         }

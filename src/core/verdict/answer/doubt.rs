@@ -150,6 +150,11 @@ pub enum Doubt {
         /// By how much.
         grown: Grown,
     },
+    /// Files in memory that nobody has mapped, and segments that nobody is attached to, grew.
+    MemoryFilesGrew {
+        /// By how much.
+        grown: Grown,
+    },
     /// Each new worker begins at a higher level.
     Born {
         /// How many births.
