@@ -28,6 +28,8 @@ struct Known {
     next: Option<Instant>,
     /// Whether it can't be read, or takes too long.
     given_up: bool,
+    /// CPU time that the last reading of its map took.
+    cost: Duration,
 }
 
 /// The maps of all workers.
@@ -36,6 +38,8 @@ pub struct Mapping {
     workers: HashMap<WorkerId, Known>,
     /// CPU time of all readings of maps.
     spent: Duration,
+    /// Workers whose maps were due in the last whole round, and were not read any more.
+    left: usize,
 }
 
 impl Mapping {
@@ -47,6 +51,18 @@ impl Mapping {
     /// The worker has ended.
     pub fn forget(&mut self, worker: WorkerId) {
         self.workers.remove(&worker);
+    }
+
+    /// That maps could not be read at the end as at first, if so.
+    pub fn untold(&self) -> Option<String> {
+        (self.left > 0).then(|| {
+            format!(
+                "memory maps were read too seldom to say in which mappings memory grows, to keep to `sample.overhead`: those of {} of {} \
+                 workers at the end",
+                self.left,
+                self.workers.len()
+            )
+        })
     }
 
     /// Reads the maps that are due of the workers that `read` has just been read of, or all of them if it is a `whole` round, that
@@ -79,14 +95,17 @@ impl Mapping {
         };
         probes.sort_by_key(|(probe, sample)| (Reverse(grown(sample)), probe.id()));
         let (mut entries, mut took) = (Vec::new(), Duration::ZERO);
+        self.left = 0;
         for (probe, sample) in probes {
-            if !account.allows_map(self.spent, elapsed, whole) {
-                break;
+            let Some(known) = self.workers.get_mut(&probe.id()) else { continue };
+            if !account.allows_map(self.spent + known.cost, elapsed, whole) {
+                self.left += 1;
+                continue;
             }
             let before = thread::cpu_time();
-            let Some(known) = self.workers.get_mut(&probe.id()) else { continue };
             let map = known.read(probe, sample);
             let cost = thread::cpu_time().saturating_sub(before);
+            known.cost = cost;
             known.next = Some(now + account.map_pause(cost, elapsed, roster.len()));
             self.spent += cost;
             took += cost;

@@ -95,6 +95,8 @@ pub struct SamplerEnd {
     pub unopened: Option<String>,
     /// That slow readings were far fewer than wanted, if so.
     pub thinned: Option<String>,
+    /// That memory maps were read too seldom to say where memory grows, if so.
+    pub unmapped: Option<String>,
     /// Which workers' allocations could not be traced, if that was asked for and some couldn't.
     pub untraced: Option<String>,
 }
@@ -216,7 +218,9 @@ impl Sampling {
         let mut deadline = begun;
         let mut last = begun;
         'ticks: loop {
+            let before = thread::cpu_time();
             self.read(false);
+            let computed = thread::cpu_time().saturating_sub(before);
             ticks += 1;
             let now = Instant::now();
             self.account.earn(now - last);
@@ -228,7 +232,8 @@ impl Sampling {
                 let count = (late.as_nanos() / interval.as_nanos().max(1)) as u64 + 1;
                 missed += count;
                 deadline += interval.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
-                self.event(EventKind::MissedTicks { count });
+                let own = if computed > interval { count } else { 0 };
+                self.event(EventKind::MissedTicks { count, own });
             }
             loop {
                 match asked.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -254,6 +259,7 @@ impl Sampling {
         SamplerEnd {
             untraced: self.plan.heap.and_then(HeapSampling::finish),
             thinned: self.account.thinned(elapsed, ticks + 1, self.plan.config.slow_every.0),
+            unmapped: self.mapping.untold(),
             unopened: self.plan.roster.unopened().map(ToString::to_string),
             observing: self.account.close(thread::cpu_time(), elapsed, ticks + 1, missed),
             classes: self.plan.counter.map_or_else(Vec::new, |c| c.classes().to_vec()),

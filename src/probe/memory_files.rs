@@ -125,12 +125,8 @@ mod tests {
     /// What another process holds that runs this script of Python, which says when it is done and waits.
     fn held_by(script: &str, also: impl Fn(u32)) -> u64 {
         let script = format!("{script}\nprint(flush=True)\nimport time\ntime.sleep(60)");
-        let mut child = Command::new("python3")
-            .args(["-c", &script])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child =
+            Command::new("python3").args(["-c", &script]).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.as_mut().unwrap()), &mut line).unwrap();
         also(child.id());
@@ -148,7 +144,8 @@ mod tests {
         let memfd = "import os\nfd = os.memfd_create('frames')\nos.write(fd, b'x' * (3 << 20))\nos.dup(fd)";
         assert_eq!(held_by(memfd, |_| ()) - nothing, 3 * MIB);
         if std::path::Path::new("/dev/shm").is_dir() {
-            let deleted = "import tempfile\nf = tempfile.TemporaryFile(dir='/dev/shm')\nf.write(b'x' * (2 << 20))\nf.flush()";
+            let deleted =
+                "import tempfile\nf = tempfile.TemporaryFile(dir='/dev/shm')\nf.write(b'x' * (2 << 20))\nf.flush()";
             assert_eq!(held_by(deleted, |_| ()) - nothing, 2 * MIB);
         }
         // A disk is no memory, nor is what may be written to a file but wasn't.

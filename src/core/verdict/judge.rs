@@ -68,6 +68,8 @@ pub fn judge(record: &RunRecord) -> Verdict {
     let mut notes: Vec<Note> = doubts.into_iter().map(Note::Doubt).collect();
     notes.extend(readings.into_iter().map(Note::Readings));
     notes.extend(notes::leaking(record, &findings));
+    let told = notes.iter().any(|note| matches!(note, Note::Doubt(Doubt::MemoryFilesGrew { .. })));
+    notes.extend((!told).then(|| notes::shared_elsewhere(record, &findings)).flatten());
     notes.extend(notes::recorded(record));
     notes.extend(failures.doubt_library(record).then_some(Note::Library));
     if record.meta.has_failed() {
@@ -95,7 +97,10 @@ fn doubts(record: &RunRecord, judged: &[Candidate], findings: &[Finding]) -> Vec
     // Where files on tmpfs are judged, files in memory are among them.
     let of_shared = |f: &Finding| f.resource == Resource::Shared && f.outcome != Outcome::Clean;
     let shows_shared = record.budget(Resource::Tmpfs).is_some() || findings.iter().any(of_shared);
-    let accounts = whole::doubts(record, within, shows_shared).into_iter().chain(counts::doubts(record)).chain(counts::idle(record));
+    let accounts = whole::doubts(record, within, shows_shared)
+        .into_iter()
+        .chain(counts::doubts(record))
+        .chain(counts::idle(record));
     table.chain(born).chain(brief).chain(accounts).collect()
 }
 

@@ -37,11 +37,11 @@ fn resource(kind: Kind) -> Resource {
     if let Kind::Judged(resource) = kind { resource } else { Resource::Memory }
 }
 
-fn levels(resource: Resource, grown: &Grown) -> String {
+pub(super) fn levels(resource: Resource, grown: &Grown) -> String {
     format!("from {} to {}", amount(resource, grown.from), amount(resource, grown.to))
 }
 
-fn growth(resource: Resource, grown: &Grown) -> String {
+pub(super) fn growth(resource: Resource, grown: &Grown) -> String {
     rate(resource, grown.axis, grown.rate)
 }
 

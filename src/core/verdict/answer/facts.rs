@@ -1,6 +1,6 @@
 //! What a verdict rests on, as facts with their numbers; `words` makes sentences of them.
 
-use super::doubt::Doubt;
+use super::doubt::{Doubt, Grown};
 use crate::model::{Axis, ExitCause, Resource, WorkerId};
 use crate::verdict::{Interval, LastLook, NoiseCause, ReadingNote};
 
@@ -155,7 +155,19 @@ pub enum Note {
         workers: usize,
     },
     /// Deadlines that the sampler missed.
-    MissedDeadlines(u64),
+    MissedDeadlines {
+        /// How many.
+        count: u64,
+        /// Of these, the ones that its own readings took too long for.
+        own: u64,
+    },
+    /// Shared memory grew that is in nothing of the target's that can be seen, and isn't judged.
+    SharedElsewhere {
+        /// By how much.
+        grown: Grown,
+        /// Whether it is that of the target's control group; else it is the host's.
+        of_group: bool,
+    },
     /// Looks at the run before its end.
     Looks(LastLook),
     /// Why the host was too noisy to trust latencies and small differences.

@@ -100,6 +100,9 @@ impl Situation<'_> {
         match (self.series, self.pool.set_aside.first()) {
             (0, _) => Reason::NotRead,
             (_, Some((_, why))) => Reason::NoSeries(*why),
+            _ if self.pool.sawtooth => {
+                Reason::FewCollections(self.pool.members.iter().map(|member| member.levels.x.len()).sum())
+            }
             _ => Reason::FewReadings,
         }
     }

@@ -106,7 +106,8 @@ impl Account<'_> {
     /// on what they hold.
     fn all_together_grew(&self) -> Option<Doubt> {
         let (axis, one) = pool_series(self.record, whole_levels(self.record))?;
-        let allowed = self.workers(axis)? * self.record.budget(Resource::Memory)? + self.record.budget(Resource::Rest)?;
+        let allowed =
+            self.workers(axis)? * self.record.budget(Resource::Memory)? + self.record.budget(Resource::Rest)?;
         let (outcome, grown) = growing(self.record, Resource::Memory, axis, &one, allowed)?;
         // Who is counted as a worker changes from one to the next, so that it is seldom proven.
         let may_leak = outcome != Outcome::Clean && grown.rate > allowed;
@@ -229,7 +230,11 @@ mod tests {
         };
         let leaks = holds(65536.0, true);
         let [reason] = &told(&leaks)[..] else { panic!("{:?}", told(&leaks)) };
-        assert!(reason.starts_with("files in memory (memfds, files on tmpfs, System V segments) that the target holds grew"), "{reason}");
+        assert!(
+            reason
+                .starts_with("files in memory (memfds, files on tmpfs, System V segments) that the target holds grew"),
+            "{reason}"
+        );
         assert_eq!(crate::verdict::judge(&leaks).exit, crate::verdict::ExitCode::Inconclusive);
         assert_eq!(doubts(&leaks, true, true), [], "shared memory says it");
         assert_eq!(told(&holds(0.0, true)), [""; 0]);
