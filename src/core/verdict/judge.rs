@@ -22,7 +22,7 @@ use super::rule::reached::reached;
 use super::rule::step_down::{Candidate, step_down};
 use super::rule::{pages, steps, youth};
 use super::sites::{Workers, call_sites, remainders};
-use super::target::{account, births, brief, counts, whole};
+use super::target::{account, births, brief, counts, java, runtime, whole};
 use super::{ExitCode, Finding, LeakClass, Outcome, Verdict, notes, series};
 use crate::model::{Axis, EventKind, ExitCause, Failure, Resource, RunRecord, RunStatus, Sample};
 use crate::thresholds::scale::MOST;
@@ -68,6 +68,8 @@ pub fn judge(record: &RunRecord) -> Verdict {
     let mut notes: Vec<Note> = doubts.into_iter().map(Note::Doubt).collect();
     notes.extend(readings.into_iter().map(Note::Readings));
     notes.extend(notes::leaking(record, &findings));
+    notes.extend(findings.iter().filter_map(|finding| java::note(record, finding)));
+    notes.extend(findings.iter().filter_map(|finding| runtime::next_step(record, finding)));
     let told = notes.iter().any(|note| matches!(note, Note::Doubt(Doubt::MemoryFilesGrew { .. })));
     notes.extend((!told).then(|| notes::shared_elsewhere(record, &findings)).flatten());
     notes.extend(notes::recorded(record));
@@ -100,7 +102,8 @@ fn doubts(record: &RunRecord, judged: &[Candidate], findings: &[Finding]) -> Vec
     let accounts = whole::doubts(record, within, shows_shared)
         .into_iter()
         .chain(counts::doubts(record))
-        .chain(counts::idle(record));
+        .chain(counts::idle(record))
+        .chain(java::doubt(record));
     table.chain(born).chain(brief).chain(accounts).collect()
 }
 

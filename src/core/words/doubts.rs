@@ -29,6 +29,8 @@ fn kind_name(kind: Kind) -> &'static str {
         Kind::Judged(resource) => resource.name(),
         Kind::OfTable(kind) => kind.full(),
         Kind::Huge => "memory in huge pages",
+        Kind::OldGeneration => "the old generation",
+        Kind::Metaspace => "metaspace",
     }
 }
 
@@ -113,7 +115,7 @@ pub fn reason(doubt: &Doubt) -> String {
         ),
         Doubt::WorkerGrew { who, kind, grown } => {
             let idle = match (kind, grown.axis) {
-                (Kind::Huge, _) => "",
+                (Kind::Huge | Kind::OldGeneration | Kind::Metaspace, _) => "",
                 (_, Axis::SharedRequests) => ", which by its CPU time served hardly a request,",
                 _ => ", which served next to no request,",
             };
@@ -206,6 +208,12 @@ pub fn remedy(doubt: &Doubt) -> String {
             "count what each worker serves, in a log or a status page".into()
         }
         Doubt::WorkerGrew { kind: Kind::Judged(_) | Kind::OfTable(_), .. } => "judge it in a run of its own, or by the hour".into(),
+        Doubt::WorkerGrew { kind: Kind::OldGeneration, who, .. } => {
+            format!("`jcmd {} GC.class_histogram` counts what is in it", who.pid)
+        }
+        Doubt::WorkerGrew { kind: Kind::Metaspace, who, .. } => {
+            format!("`jcmd {} VM.classloader_stats` says whose classes are in it", who.pid)
+        }
         Doubt::WorkerGrew { .. } => "look at its mappings in /proc/PID/smaps".into(),
         Doubt::BriefGrew { .. } => "watch it for longer, or read it more often: as often as the others".into(),
         Doubt::WiderGrew { column, .. } => format!(

@@ -4,7 +4,7 @@ use super::plain::{capital, counted};
 use super::{doubts, forecast, places, reasons, sites, steps};
 use crate::model::{Resource, amount, format_bytes, format_seconds, percent, rate, whole_percent};
 use crate::verdict::{
-    Claim, Doubt, Finding, LastLook, NoiseCause, Note, Open, Outcome, ReadingNote, Verdict, WorkerFinding,
+    Claim, Doubt, Finding, LastLook, NoiseCause, Note, Open, Outcome, ReadingNote, Runtime, Verdict, WorkerFinding,
 };
 
 /// Workers whose sizes are told.
@@ -127,6 +127,17 @@ fn one(note: &Note, leaks: bool) -> Option<String> {
             let grown = format_bytes(*grown);
             format!("when the load paused, {back} of the {grown} that {whose} had grown by came back{share}")
         }
+        Note::OldGenerationFlat { pid, upper, axis } => format!(
+            "the old generation of the Java heap of PID {pid} doesn't grow after its collections ({} at most): its objects don't pile up, \
+             and what grows is the room that the heap takes, or outside of it (`jcmd {pid} VM.native_memory`, if it was started with \
+             `-XX:NativeMemoryTracking=summary`)",
+            rate(Resource::Memory, *axis, *upper)
+        ),
+        Note::FewCollections { pid } => format!(
+            "too few collections of the old generation of PID {pid} were seen to say whether objects pile up in its Java heap; \
+             `jcmd {pid} GC.run` makes one, watch it through several"
+        ),
+        Note::NextStep { runtime, pid } => next_step(*runtime, *pid),
         Note::SharedElsewhere { grown, of_group } => {
             let whose = if *of_group { "the target's control group" } else { "the whole host" };
             format!(
@@ -161,6 +172,26 @@ fn one(note: &Note, leaks: bool) -> Option<String> {
         Note::Recorded(text) => text.clone(),
         Note::Unreadable(text) => format!("not readable: {text}"),
     })
+}
+
+/// What asks a runtime for what it keeps.
+fn next_step(runtime: Runtime, pid: u32) -> String {
+    match runtime {
+        Runtime::Java => format!("what is in its Java heap, `jcmd {pid} GC.class_histogram` says: once, and again later"),
+        Runtime::DotNet => format!("what is in its .NET heap, `dotnet-gcdump collect -p {pid}` says: once, and again later"),
+        Runtime::Node => format!(
+            "what is in its JavaScript heap, a heap snapshot says: `kill -USR1 {pid}` opens its inspector to chrome://inspect, or start it with \
+             `--heapsnapshot-signal=SIGUSR2`"
+        ),
+        Runtime::Go => "what is in its Go heap, `go tool pprof http://HOST:PORT/debug/pprof/heap` says, if it serves `net/http/pprof`".into(),
+        Runtime::Php => "what PHP keeps, its extension memprof says; what grows beyond `memory_get_usage(true)` is an extension's or the C \
+                         library's"
+            .into(),
+        Runtime::Python => format!(
+            "what Python keeps, `memray attach {pid}` says, or `tracemalloc` in it; what neither shows is a C extension's: `seepage run --heap`"
+        ),
+        Runtime::Ruby => "what Ruby keeps, `ObjectSpace.dump_all` in it says: once, and again later".into(),
+    }
 }
 
 fn noise(cause: &NoiseCause) -> String {

@@ -41,6 +41,10 @@ pub enum Kind {
     OfTable(MemoryKind),
     /// Huge pages of hugetlbfs.
     Huge,
+    /// The old generation of a Java heap.
+    OldGeneration,
+    /// Metaspace of a Java machine.
+    Metaspace,
 }
 
 /// Growth of a quantity between two parts of the run.

@@ -138,6 +138,25 @@ pub enum GateKind {
     Doubt(Doubt),
 }
 
+/// The runtime of a language, which has a heap of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runtime {
+    /// A Java machine.
+    Java,
+    /// .NET.
+    DotNet,
+    /// Node.js.
+    Node,
+    /// Go.
+    Go,
+    /// PHP.
+    Php,
+    /// CPython.
+    Python,
+    /// Ruby.
+    Ruby,
+}
+
 /// What the reader should know beside the verdict.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Note {
@@ -167,6 +186,27 @@ pub enum Note {
         grown: Grown,
         /// Whether it is that of the target's control group; else it is the host's.
         of_group: bool,
+    },
+    /// The old generation of a Java heap doesn't grow, though memory does.
+    OldGenerationFlat {
+        /// Whose.
+        pid: u32,
+        /// What it may grow by at most for a step of the axis, in bytes.
+        upper: f64,
+        /// What growth is measured against.
+        axis: Axis,
+    },
+    /// So few collections of a Java heap were seen that they don't tell whether its old generation grows.
+    FewCollections {
+        /// Whose.
+        pid: u32,
+    },
+    /// Who can tell what grows.
+    NextStep {
+        /// The runtime that it runs in.
+        runtime: Runtime,
+        /// The process to ask.
+        pid: u32,
     },
     /// Looks at the run before its end.
     Looks(LastLook),

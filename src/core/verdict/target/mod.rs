@@ -4,5 +4,7 @@ pub mod account;
 pub mod births;
 pub mod brief;
 pub mod counts;
+pub mod java;
+pub mod runtime;
 pub mod unjudged;
 pub mod whole;

@@ -15,7 +15,7 @@ pub fn doubts(record: &RunRecord) -> Vec<Doubt> {
 }
 
 /// By how much a series grew, if judged by itself it leaks more of a resource than its budget allows.
-fn leaking(record: &RunRecord, resource: Resource, axis: Axis, one: &Series) -> Option<Grown> {
+pub fn leaking(record: &RunRecord, resource: Resource, axis: Axis, one: &Series) -> Option<Grown> {
     let (outcome, grown) = growing(record, resource, axis, one, record.budget(resource)?)?;
     (outcome == Outcome::Leak).then_some(grown)
 }
@@ -59,7 +59,7 @@ pub(super) fn wider_grew(record: &RunRecord) -> Option<Doubt> {
 }
 
 /// The doubt about the worker that grew the most over what is allowed.
-fn worst(record: &RunRecord, grew: impl Iterator<Item = (WorkerId, Kind, Grown)>) -> Option<Doubt> {
+pub fn worst(record: &RunRecord, grew: impl Iterator<Item = (WorkerId, Kind, Grown)>) -> Option<Doubt> {
     let over = |grown: &Grown| grown.rate / grown.allowed;
     let (worker, kind, grown) = grew.max_by(|a, b| over(&a.2).total_cmp(&over(&b.2)).then(b.0.cmp(&a.0)))?;
     Some(Doubt::WorkerGrew { who: command_of(record, worker), kind, grown })
