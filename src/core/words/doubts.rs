@@ -63,6 +63,7 @@ pub fn name(doubt: &Doubt) -> &'static str {
         Doubt::HiddenGrew { who: None, .. } => "all together",
         Doubt::Unreadable { .. } => "not judged",
         Doubt::WorkerGrew { kind, .. } | Doubt::BriefGrew { kind, .. } => kind_name(*kind),
+        Doubt::Uncollected { .. } => kind_name(Kind::OldGeneration),
         Doubt::WiderGrew { kind, .. } => kind.full(),
         Doubt::MemoryFilesGrew { .. } => "files in memory",
         Doubt::Born { .. } => "size at birth",
@@ -132,6 +133,13 @@ pub fn reason(doubt: &Doubt) -> String {
             kind_name(*kind),
             named(who),
             levels(resource(*kind), grown)
+        ),
+        Doubt::Uncollected { who, grown } => format!(
+            "{} of {} grew {}, by {}, and too few collections were seen to tell objects from garbage",
+            kind_name(Kind::OldGeneration),
+            named(who),
+            levels(Resource::Memory, grown),
+            growth(Resource::Memory, grown)
         ),
         Doubt::WiderGrew { column, kind, grown } => format!(
             "{} in column `{column}` grew {}, by {}, though what is judged of it does not: it may be shared memory, or files",
@@ -211,6 +219,9 @@ pub fn remedy(doubt: &Doubt) -> String {
         Doubt::WorkerGrew { kind: Kind::OldGeneration, who, .. } => {
             format!("`jcmd {} GC.class_histogram` counts what is in it", who.pid)
         }
+        Doubt::Uncollected { who, .. } => {
+            format!("`jcmd {} GC.run` makes one: watch it for longer, through several", who.pid)
+        }
         Doubt::WorkerGrew { kind: Kind::Metaspace, who, .. } => {
             format!("`jcmd {} VM.classloader_stats` says whose classes are in it", who.pid)
         }
@@ -262,9 +273,10 @@ pub fn measured(doubt: &Doubt) -> (String, String) {
         Doubt::NamedEnded { after, .. } => (format!("for {}", format_seconds(after.round())), "to the end".into()),
         Doubt::WorkerGrew { kind, grown, .. } | Doubt::BriefGrew { kind, grown, .. } => held(resource(*kind), grown),
         Doubt::MemoryFilesGrew { grown } => held(Resource::Tmpfs, grown),
-        Doubt::Born { grown, .. } | Doubt::HiddenGrew { grown, .. } | Doubt::WiderGrew { grown, .. } => {
-            held(Resource::Memory, grown)
-        }
+        Doubt::Born { grown, .. }
+        | Doubt::HiddenGrew { grown, .. }
+        | Doubt::WiderGrew { grown, .. }
+        | Doubt::Uncollected { grown, .. } => held(Resource::Memory, grown),
         Doubt::Idle { worked, parts, .. } => (format!("{worked} of {parts} parts"), "most of them".into()),
         Doubt::AllButIdle { cpu, .. } => (format!("{} of CPU time", format_seconds(*cpu)), "some work".into()),
         Doubt::Unreadable { .. } => ("not measured".into(), "within the budget".into()),

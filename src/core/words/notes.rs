@@ -128,14 +128,10 @@ fn one(note: &Note, leaks: bool) -> Option<String> {
             format!("when the load paused, {back} of the {grown} that {whose} had grown by came back{share}")
         }
         Note::OldGenerationFlat { pid, upper, axis } => format!(
-            "the old generation of the Java heap of PID {pid} doesn't grow after its collections ({} at most): its objects don't pile up, \
-             and what grows is the room that the heap takes, or outside of it (`jcmd {pid} VM.native_memory`, if it was started with \
+            "the old generation of the Java heap of PID {pid} doesn't grow ({} at most): its objects don't pile up, and what grows is \
+             the room that the heap takes, or outside of it (`jcmd {pid} VM.native_memory`, if it was started with \
              `-XX:NativeMemoryTracking=summary`)",
             rate(Resource::Memory, *axis, *upper)
-        ),
-        Note::FewCollections { pid } => format!(
-            "too few collections of the old generation of PID {pid} were seen to say whether objects pile up in its Java heap; \
-             `jcmd {pid} GC.run` makes one, watch it through several"
         ),
         Note::NextStep { runtime, pid } => next_step(*runtime, *pid),
         Note::SharedElsewhere { grown, of_group } => {

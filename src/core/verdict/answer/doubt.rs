@@ -120,6 +120,13 @@ pub enum Doubt {
         /// By how much.
         grown: Grown,
     },
+    /// The old generation of a Java heap grew, and its collections are too few to tell whether by garbage.
+    Uncollected {
+        /// The worker.
+        who: Named,
+        /// By how much.
+        grown: Grown,
+    },
     /// A column of a table grew that holds more of a process than the one that is judged.
     WiderGrew {
         /// The column.

@@ -196,11 +196,6 @@ pub enum Note {
         /// What growth is measured against.
         axis: Axis,
     },
-    /// So few collections of a Java heap were seen that they don't tell whether its old generation grows.
-    FewCollections {
-        /// Whose.
-        pid: u32,
-    },
     /// Who can tell what grows.
     NextStep {
         /// The runtime that it runs in.
