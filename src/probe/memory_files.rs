@@ -5,6 +5,7 @@
 
 use super::map::{Device, tmpfs_devices};
 use rustix::fs::{AtFlags, Dir, FileType, MemfdFlags, Mode, OFlags, Statx, StatxFlags};
+use rustix::io::Errno;
 use std::collections::{HashMap, HashSet};
 use std::os::fd::AsFd;
 
@@ -38,12 +39,17 @@ impl MemoryFiles {
         MemoryFiles { devices, ..MemoryFiles::default() }
     }
 
-    /// Adds what the process `pid` holds open; `None` if that can't be seen, or is too much to be looked through.
+    /// Adds what the process `pid` holds open, which is nothing if it has ended; `None` if that can't be seen, or is too much to be looked
+    /// through.
     pub fn add(&mut self, pid: u32) -> Option<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let directory = rustix::fs::open(format!("/proc/{pid}/fd"), flags, Mode::empty()).ok()?;
+        let directory = match rustix::fs::open(format!("/proc/{pid}/fd"), flags, Mode::empty()) {
+            Err(Errno::NOENT | Errno::SRCH) => return Some(()),
+            opened => opened.ok()?,
+        };
         for (at, entry) in Dir::read_from(&directory).ok()?.enumerate() {
-            let entry = entry.ok()?;
+            // It has ended meanwhile.
+            let Ok(entry) = entry else { break };
             let name = entry.file_name();
             if at > MOST {
                 return None;
@@ -167,7 +173,7 @@ mod tests {
         assert_eq!(files.bytes(), first);
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(files.add(u32::MAX), None);
+        assert_eq!((files.add(u32::MAX), files.bytes()), (Some(()), first));
     }
 
     #[test]
