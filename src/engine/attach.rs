@@ -80,8 +80,9 @@ impl<'a> Attachment<'a> {
             counter.skip_the_past().map_err(counting)?;
         }
         let group = MemoryGroup::of(attached.example.id().pid);
-        let counts_shared = group.as_ref().is_some_and(|group| group.read().shmem.is_some());
-        let mut budgets = budgets(request, counts_shared);
+        let is_group = matches!(request.wanted, Wanted::Group(_) | Wanted::Unit(_) | Wanted::Container(_));
+        let counts_shared = is_group && group.as_ref().is_some_and(|group| group.read().shmem.is_some());
+        let mut budgets = budgets(request.per, request.budgets, counts_shared);
         let given = |resource: Resource| request.budgets.iter().any(|(given, _)| *given == resource);
         let reading = attached.example.read(0.0, None).map(|(sample, _)| sample);
         if reading.is_some_and(|sample| sample.fds.is_none()) && !given(Resource::Descriptors) {
@@ -286,18 +287,16 @@ fn sampling(duration: Duration) -> SampleConfig {
     SampleConfig { every: Span(every), ..usual }
 }
 
-/// What is allowed: what the user has given, and what is usual for the rest. What lies on tmpfs is judged if it is asked for, or if
-/// the target is all of a control group whose shared memory is `counted`: else it may be anybody's.
-fn budgets(request: &AttachRequest<'_>, counted: bool) -> Budgets {
-    let is_group = matches!(request.wanted, Wanted::Group(_) | Wanted::Unit(_) | Wanted::Container(_));
-    let mut budgets = Budgets { tmpfs: None, ..Budgets::usual(request.per) };
-    for (resource, most) in request.budgets {
+/// What is allowed: what the user has `given`, and what is usual for the rest. What lies on tmpfs is judged if it is asked for, or if it is
+/// counted for the `whole` target: else it may be anybody's.
+fn budgets(per: Per, given: &[(Resource, f64)], whole: bool) -> Budgets {
+    let mut budgets = Budgets { tmpfs: None, ..Budgets::usual(per) };
+    for (resource, most) in given {
         budgets.allow(*resource, Some(*most));
     }
-    let as_of_memory =
-        [Resource::Shared, Resource::Rest].into_iter().chain((is_group && counted).then_some(Resource::Tmpfs));
+    let as_of_memory = [Resource::Shared, Resource::Rest].into_iter().chain(whole.then_some(Resource::Tmpfs));
     for as_of_memory in as_of_memory {
-        if request.budgets.iter().all(|(resource, _)| *resource != as_of_memory) {
+        if given.iter().all(|(resource, _)| *resource != as_of_memory) {
             budgets.allow(as_of_memory, budgets.memory);
         }
     }
@@ -314,6 +313,16 @@ mod tests {
         assert_eq!(every(60), SampleConfig::default().every.0);
         assert_eq!(every(3600), Duration::from_millis(600));
         assert_eq!(every(86_400), LONGEST_INTERVAL);
+    }
+
+    #[test]
+    fn files_on_tmpfs_are_judged_where_they_are_the_targets_or_asked_for() {
+        let tmpfs = |given: &[(Resource, f64)], whole| budgets(Per::Hour, given, whole).of(Resource::Tmpfs, false);
+        let memory = budgets(Per::Hour, &[], false).memory;
+        assert_eq!((tmpfs(&[], false), tmpfs(&[], true)), (None, memory));
+        let given = [(Resource::Tmpfs, 7.0), (Resource::Memory, 9.0)];
+        assert_eq!((tmpfs(&given, false), tmpfs(&given, true)), (Some(7.0), Some(7.0)));
+        assert_eq!(tmpfs(&given[1..], true), Some(9.0));
     }
 
     #[test]

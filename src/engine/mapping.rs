@@ -143,13 +143,24 @@ mod tests {
 
     /// What one round reads of ourselves, after a walk that took so long.
     fn round(mapping: &mut Mapping, walk: Option<Duration>, whole: bool, elapsed: u64) -> Vec<MapReading> {
+        round_within(0.02, mapping, walk, whole, elapsed)
+    }
+
+    /// The same within a budget.
+    fn round_within(
+        budget: f64,
+        mapping: &mut Mapping,
+        walk: Option<Duration>,
+        whole: bool,
+        elapsed: u64,
+    ) -> Vec<MapReading> {
         let own = WorkerProbe::open(std::process::id()).unwrap();
         let (sample, _) = own.read(1.0, None).unwrap();
         mapping.walked(own.id(), walk);
         let scope = Scope::Processes(vec![WorkerProbe::open(std::process::id()).unwrap()]);
         let mut roster = Roster::new(scope, &Workers::Itself).unwrap();
         roster.refresh(true);
-        let account = Account::new(0.02);
+        let account = Account::new(budget);
         let (read, _) = mapping.read(&roster, &[Entry::Sample(sample)], &account, Duration::from_secs(elapsed), whole);
         read.into_iter().filter_map(|entry| if let Entry::Map(map) = entry { Some(map) } else { None }).collect()
     }
@@ -162,6 +173,16 @@ mod tests {
         assert!(first.len() == 1 && first[0].places.as_ref().is_some_and(|places| !places.is_empty()));
         assert!(round(&mut mapping, quick, false, 3600).is_empty(), "it was read just now");
         assert_eq!(round(&mut mapping, quick, true, 3600).len(), 1);
+    }
+
+    #[test]
+    fn one_that_fits_the_budget_once_and_not_again_is_told() {
+        let (mut mapping, quick) = (Mapping::default(), Some(Duration::from_millis(1)));
+        assert_eq!(round_within(1e-9, &mut mapping, quick, false, 60).len(), 1, "the first is free");
+        assert!(round_within(1e-9, &mut mapping, quick, true, 60).is_empty());
+        assert!(mapping.untold().unwrap().ends_with("those of 1 of 1 workers at the end"));
+        let mut enough = Mapping::default();
+        assert_eq!((round(&mut enough, quick, true, 3600).len(), enough.untold()), (1, None));
     }
 
     #[test]

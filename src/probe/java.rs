@@ -117,7 +117,7 @@ impl<'a> Counters<'a> {
 
     /// The counter at this place: its length, where its name and its value are from its begin, and its type.
     fn entry(&self, at: usize) -> Option<Entry<'a>> {
-        let within = |part: usize| Some(at.checked_add(self.number(at.checked_add(part)?)?)?);
+        let within = |part: usize| at.checked_add(self.number(at.checked_add(part)?)?);
         let (length, count) = (self.number(at)?, self.number(at.checked_add(8)?)?);
         let (name, value) = (within(4)?, within(16)?);
         let kind = *self.bytes.get(at.checked_add(12)?)?;
