@@ -17,7 +17,7 @@ use super::rule::finding::least_jump;
 use super::rule::forecast::forecast;
 use super::rule::held::held;
 use super::rule::parts::parts;
-use super::rule::places::places;
+use super::rule::places::{is_shown, places};
 use super::rule::reached::reached;
 use super::rule::step_down::{Candidate, step_down};
 use super::rule::{pages, steps, youth};
@@ -97,7 +97,7 @@ fn doubts(record: &RunRecord, judged: &[Candidate], findings: &[Finding]) -> Vec
     let of_memory = |f: &&Finding| matches!(f.resource, Resource::Memory | Resource::Rest | Resource::Processes);
     let within = findings.iter().filter(of_memory).all(|finding| finding.outcome == Outcome::Clean);
     // Where files on tmpfs are judged, files in memory are among them.
-    let of_shared = |f: &Finding| f.resource == Resource::Shared && f.outcome != Outcome::Clean;
+    let of_shared = |f: &Finding| f.resource == Resource::Shared && is_shown(f);
     let shows_shared = record.budget(Resource::Tmpfs).is_some() || findings.iter().any(of_shared);
     let accounts = whole::doubts(record, within, shows_shared)
         .into_iter()
