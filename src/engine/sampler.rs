@@ -1,6 +1,7 @@
 //! The sampler: a thread of its own that reads every worker at absolute deadlines.
 
 use super::accounting::Accounting;
+use super::beside::not_of_the_target;
 use super::choosing::ChoosingWorkers;
 use super::cost::Account;
 use super::end::Cut;
@@ -97,6 +98,8 @@ pub struct SamplerEnd {
     pub thinned: Option<String>,
     /// That memory maps were read too seldom to say where memory grows, if so.
     pub unmapped: Option<String>,
+    /// That processes of the target's control group were not looked at, if so.
+    pub beside: Option<String>,
     /// Which workers' allocations could not be traced, if that was asked for and some couldn't.
     pub untraced: Option<String>,
 }
@@ -259,6 +262,7 @@ impl Sampling {
         SamplerEnd {
             untraced: self.plan.heap.and_then(HeapSampling::finish),
             thinned: self.account.thinned(elapsed, ticks + 1, self.plan.config.slow_every.0),
+            beside: not_of_the_target(&self.plan.roster, self.plan.group.as_ref()),
             unmapped: self.mapping.untold(),
             unopened: self.plan.roster.unopened().map(ToString::to_string),
             observing: self.account.close(thread::cpu_time(), elapsed, ticks + 1, missed),
