@@ -104,7 +104,7 @@ impl Accounting {
         let seen: Vec<Option<()>> = living.map(|pid| files.add(*pid)).collect();
         files.add_segments(|maker| self.known.contains(&maker));
         let took = thread::cpu_time().saturating_sub(before);
-        self.next_files = now + account.census_pause(took, Duration::from_secs_f64(t.max(0.0)));
+        self.next_files = now + account.files_pause(took, Duration::from_secs_f64(t.max(0.0)));
         let is_whole = seen.iter().all(Option::is_some);
         (is_whole.then(|| files.bytes()), took)
     }
