@@ -175,7 +175,8 @@ fn print_workers(arguments: &Arguments) {
         let share = |leaking: u32, times: f64, wanted: Outcome| {
             let name = format!("{leaking} of {workers}, {times} x");
             let is_found = |case: &u64| {
-                let series = families::some_leak(&mut Source::new(arguments.seed, &name, *case), workers, leaking, times);
+                let series =
+                    families::some_leak(&mut Source::new(arguments.seed, &name, *case), workers, leaking, times);
                 find(Resource::Memory, Axis::WorkerRequests, &series, BUDGET, PAGE).outcome == wanted
             };
             let found = (0..arguments.reps).filter(is_found).count();

@@ -31,6 +31,11 @@ pub fn smaps(bytes: &[u8]) {
     }
 }
 
+/// The file of counters of a Java machine.
+pub fn java_counters(bytes: &[u8]) {
+    let _ = probe::parse_counters(bytes);
+}
+
 /// The tables of sockets below `/proc/PID/net`.
 pub fn socket_table(bytes: &[u8]) {
     let _ = probe::parse_unix(bytes);

@@ -49,7 +49,7 @@ pub struct Arguments {
     #[arg(long, num_args = 2, value_names = ["URL", "REGEX"], group = "counter")]
     requests_page: Vec<String>,
     /// Growth that is allowed: `64 B/request` if requests are counted, or `1 MiB/hour`. May be given again for other
-    /// resources: `descriptors=60/hour`, `threads=60/hour`, `tmpfs=1 MiB/hour`, `kernel=1 MiB/hour` (the last two only if given). By default 64 B, 0.01 descriptors and 0.01
+    /// resources: `descriptors=60/hour`, `threads=60/hour`, `tmpfs=1 MiB/hour`, `kernel=1 MiB/hour` (kernel only if given, tmpfs also where the target is a whole control group). By default 64 B, 0.01 descriptors and 0.01
     /// threads per request, or 1 MiB, 60 descriptors and 60 threads per hour.
     #[arg(long, value_name = "[RESOURCE=]AMOUNT")]
     budget: Vec<ResourceBudget>,
@@ -114,6 +114,10 @@ struct TargetArguments {
 
 impl TargetArguments {
     fn wanted(&self) -> Result<Wanted, Problem> {
+        let is_again = |(at, pid): (usize, &u32)| self.pid[..at].contains(pid).then_some(*pid);
+        if let Some(pid) = self.pid.iter().enumerate().find_map(is_again) {
+            return Err(Problem::new(ExitCode::Usage, format!("`--pid {pid}` is given twice")));
+        }
         let group = self.cgroup.clone().map(Wanted::Group);
         let group = group.or(self.unit.clone().map(Wanted::Unit)).or(self.container.clone().map(Wanted::Container));
         let wanted = group.or(self.pattern.clone().map(Wanted::Match));

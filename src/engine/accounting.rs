@@ -1,12 +1,14 @@
 //! When account is taken of the whole target, and what is remembered from one census to the next.
 
 use super::census::{Dead, Snapshot};
+use super::cost::Account;
 use crate::model::{Census, WorkerId};
-use crate::probe::WorkerProbe;
+use crate::probe::{MemoryFiles, WorkerProbe};
 use crate::supervise::{Roster, command_line};
+use crate::thread;
 use regex::RegexSet;
 use std::collections::{HashMap, HashSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The account of one target.
 pub struct Accounting {
@@ -18,6 +20,10 @@ pub struct Accounting {
     told_left_out: bool,
     /// Memory of each worker at its last reading; `None` if it could not be read.
     memory: HashMap<WorkerId, Option<u64>>,
+    /// When files in memory are looked for next.
+    next_files: Instant,
+    /// Who has ever been seen: what they made may outlast them.
+    known: HashSet<u32>,
 }
 
 /// The whole target at one moment.
@@ -29,13 +35,17 @@ pub struct Taken {
     workers: HashSet<u32>,
     /// Bytes that the workers held at their last readings.
     memory: Option<u64>,
+    /// Bytes of files in memory that they all hold, if they were looked for now and could be seen.
+    files: Option<u64>,
+    /// CPU time that it took to look for them.
+    pub files_took: Duration,
 }
 
 impl Accounting {
     /// An account that leaves out those whose command lines match.
     pub fn new(leave_out: RegexSet) -> Self {
-        let (dead, memory) = (Dead::default(), HashMap::new());
-        Accounting { leave_out, next: Instant::now(), dead, told_left_out: false, memory }
+        let (dead, memory, known, now) = (Dead::default(), HashMap::new(), HashSet::new(), Instant::now());
+        Accounting { leave_out, next: now, dead, told_left_out: false, memory, next_files: now, known }
     }
 
     /// A worker held so many bytes when it was read last.
@@ -59,8 +69,8 @@ impl Accounting {
     }
 
     /// Looks at the whole target `t` seconds after the start of the run. As long as it isn't known who is a worker, those who are
-    /// `likely` to be count as such, and all are looked at closely.
-    pub fn take(&mut self, t: f64, roster: &Roster, likely: Option<&HashSet<WorkerId>>) -> Taken {
+    /// `likely` to be count as such, and all are looked at closely. Files in memory are looked for as rarely as `account` wants it.
+    pub fn take(&mut self, t: f64, roster: &Roster, likely: Option<&HashSet<WorkerId>>, account: &Account) -> Taken {
         let mut pids = roster.whole_target(|pid| self.dead.has(pid));
         let members: Vec<WorkerId> = roster.members_after(0).map(WorkerProbe::id).collect();
         let workers = members.iter().filter(|id| likely.is_none_or(|likely| likely.contains(id)));
@@ -77,13 +87,32 @@ impl Accounting {
         let snapshot = Snapshot::take(t, &pids, &read, &self.dead);
         self.dead = snapshot.dead();
         let memory = members.iter().filter_map(|id| self.memory.get(id)).copied().sum();
-        Taken { snapshot, left_out, workers, memory }
+        let (files, files_took) = if likely.is_none() { self.files(&pids, t, account) } else { Default::default() };
+        Taken { snapshot, left_out, workers, memory, files, files_took }
+    }
+
+    /// Bytes of files in memory that these processes hold, and the CPU time that it took to look for them.
+    fn files(&mut self, pids: &[u32], t: f64, account: &Account) -> (Option<u64>, Duration) {
+        self.known.extend(pids);
+        let now = Instant::now();
+        if self.next_files > now {
+            return Default::default();
+        }
+        let before = thread::cpu_time();
+        let mut files = MemoryFiles::new();
+        let living = pids.iter().filter(|pid| !self.dead.has(**pid));
+        let seen: Vec<Option<()>> = living.map(|pid| files.add(*pid)).collect();
+        files.add_segments(|maker| self.known.contains(&maker));
+        let took = thread::cpu_time().saturating_sub(before);
+        self.next_files = now + account.files_pause(took, Duration::from_secs_f64(t.max(0.0)));
+        let is_whole = seen.iter().all(Option::is_some);
+        (is_whole.then(|| files.bytes()), took)
     }
 }
 
 impl Taken {
     /// The account of it, where it is known who is a worker.
     pub fn census(&self) -> Census {
-        self.snapshot.census(&self.workers, self.memory)
+        Census { memory_files: self.files, ..self.snapshot.census(&self.workers, self.memory) }
     }
 }

@@ -60,6 +60,7 @@ pub struct AttachRequest<'a> {
 pub struct Attachment<'a> {
     request: &'a AttachRequest<'a>,
     attached: Attached,
+    group: Option<MemoryGroup>,
     counter: Option<Counter>,
     budgets: Budgets,
 }
@@ -78,7 +79,10 @@ impl<'a> Attachment<'a> {
         if let Some(counter) = &mut counter {
             counter.skip_the_past().map_err(counting)?;
         }
-        let mut budgets = budgets(request);
+        let group = MemoryGroup::of(attached.example.id().pid);
+        let is_group = matches!(request.wanted, Wanted::Group(_) | Wanted::Unit(_) | Wanted::Container(_));
+        let counts_shared = is_group && group.as_ref().is_some_and(|group| group.read().shmem.is_some());
+        let mut budgets = budgets(request.per, request.budgets, counts_shared);
         let given = |resource: Resource| request.budgets.iter().any(|(given, _)| *given == resource);
         let reading = attached.example.read(0.0, None).map(|(sample, _)| sample);
         if reading.is_some_and(|sample| sample.fds.is_none()) && !given(Resource::Descriptors) {
@@ -95,7 +99,7 @@ impl<'a> Attachment<'a> {
             shown_command(example.command()),
             format_seconds(age.round())
         ));
-        Ok(Attachment { request, attached, counter, budgets })
+        Ok(Attachment { request, attached, group, counter, budgets })
     }
 
     /// The name of the run.
@@ -115,10 +119,9 @@ impl<'a> Attachment<'a> {
     /// If the run directory can't be made.
     pub fn watch(self, watch: &mut ShowProgress<'_>, look: &mut LookAt<'_>) -> Result<Finished, RunError> {
         let pulse = Pulse::begin();
-        let group = MemoryGroup::of(self.attached.example.id().pid);
-        let meta = self.head(group.as_ref());
+        let meta = self.head();
         let directory = RunDirectory::create(self.request.reports, &meta.id)?;
-        let Attachment { request, attached, counter, .. } = self;
+        let Attachment { request, attached, group, counter, .. } = self;
         let interrupt = request.interrupt.clone();
         interrupt.recording(directory.path(), None, Duration::ZERO);
         let (sink, entries) = channel();
@@ -151,13 +154,13 @@ impl<'a> Attachment<'a> {
         Ok(monitor.finish(end))
     }
 
-    /// The head of the run; the target is in `group`.
-    fn head(&self, group: Option<&MemoryGroup>) -> RunMeta {
+    /// The head of the run.
+    fn head(&self) -> RunMeta {
         let (request, attached) = (self.request, &self.attached);
         let name = name(attached.example.command());
         let stamp = head::stamp(&name);
         let counting = self.counter.as_ref().map_or_else(uncounted, Counter::counting);
-        let limited = group.and_then(|group| Some((group.effective_limit()?, group.kind())));
+        let limited = self.group.as_ref().and_then(|group| Some((group.effective_limit()?, group.kind())));
         let target = Target {
             command: redacted_words(&attached.example.command_line()),
             executable: attached.example.executable().map(|path| path.display().to_string()),
@@ -284,15 +287,16 @@ fn sampling(duration: Duration) -> SampleConfig {
     SampleConfig { every: Span(every), ..usual }
 }
 
-/// What is allowed: what the user has given, and what is usual for the rest. What lies on tmpfs is judged only if asked for:
-/// without a control group of the target's own, it may be anybody's.
-fn budgets(request: &AttachRequest<'_>) -> Budgets {
-    let mut budgets = Budgets { tmpfs: None, ..Budgets::usual(request.per) };
-    for (resource, most) in request.budgets {
+/// What is allowed: what the user has `given`, and what is usual for the rest. What lies on tmpfs is judged if it is asked for, or if it is
+/// counted for the `whole` target: else it may be anybody's.
+fn budgets(per: Per, given: &[(Resource, f64)], whole: bool) -> Budgets {
+    let mut budgets = Budgets { tmpfs: None, ..Budgets::usual(per) };
+    for (resource, most) in given {
         budgets.allow(*resource, Some(*most));
     }
-    for as_of_memory in [Resource::Shared, Resource::Rest] {
-        if request.budgets.iter().all(|(resource, _)| *resource != as_of_memory) {
+    let as_of_memory = [Resource::Shared, Resource::Rest].into_iter().chain(whole.then_some(Resource::Tmpfs));
+    for as_of_memory in as_of_memory {
+        if given.iter().all(|(resource, _)| *resource != as_of_memory) {
             budgets.allow(as_of_memory, budgets.memory);
         }
     }
@@ -309,6 +313,16 @@ mod tests {
         assert_eq!(every(60), SampleConfig::default().every.0);
         assert_eq!(every(3600), Duration::from_millis(600));
         assert_eq!(every(86_400), LONGEST_INTERVAL);
+    }
+
+    #[test]
+    fn files_on_tmpfs_are_judged_where_they_are_the_targets_or_asked_for() {
+        let tmpfs = |given: &[(Resource, f64)], whole| budgets(Per::Hour, given, whole).of(Resource::Tmpfs, false);
+        let memory = budgets(Per::Hour, &[], false).memory;
+        assert_eq!((tmpfs(&[], false), tmpfs(&[], true)), (None, memory));
+        let given = [(Resource::Tmpfs, 7.0), (Resource::Memory, 9.0)];
+        assert_eq!((tmpfs(&given, false), tmpfs(&given, true)), (Some(7.0), Some(7.0)));
+        assert_eq!(tmpfs(&given[1..], true), Some(9.0));
     }
 
     #[test]

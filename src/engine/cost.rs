@@ -187,11 +187,21 @@ impl Account {
     /// The pause after a census that took this long, `elapsed` into the run: it keeps a part of the budget, and bounds what is
     /// written of a run that never ends.
     pub fn census_pause(&self, took: Duration, elapsed: Duration) -> Duration {
-        let share = if self.budget > 0.0 { CENSUS * self.budget } else { LOCKED };
-        let needed = Duration::try_from_secs_f64(took.as_secs_f64() / share).unwrap_or(RAREST);
+        let needed = self.census_needs(took);
         // A short run needs some, as long as they don't take more than a whole budget for a while.
         let some = (elapsed / FEWEST_EACH_LENGTH).max(CENSUS_SOON).max(needed.mul_f64(CENSUS));
         needed.min(some).clamp(CENSUS_EVERY, RAREST).max(elapsed / MOST_EACH_LENGTH)
+    }
+
+    /// The pause after a look for files in memory that took this long, `elapsed` into the run: it keeps to as much again, however short the
+    /// run is.
+    pub fn files_pause(&self, took: Duration, elapsed: Duration) -> Duration {
+        self.census_needs(took).clamp(CENSUS_EVERY, RAREST).max(elapsed / MOST_EACH_LENGTH)
+    }
+
+    fn census_needs(&self, took: Duration) -> Duration {
+        let share = if self.budget > 0.0 { CENSUS * self.budget } else { LOCKED };
+        Duration::try_from_secs_f64(took.as_secs_f64() / share).unwrap_or(RAREST)
     }
 
     /// Whether the budget allows a reading of a memory map, `elapsed` into the run in which they have taken this much so far; half of it
@@ -323,6 +333,16 @@ mod tests {
         assert!((pause - 500.0).abs() < 1e-6, "{pause}");
         // 50 ms of a 4 GiB target: one in ten seconds, however large the budget.
         assert!(account.slow_pause(wanted, Duration::from_millis(50), 1) >= Duration::from_secs(10));
+    }
+
+    #[test]
+    fn files_in_memory_are_looked_for_as_rarely_as_it_takes_long() {
+        let account = Account::new(0.02);
+        let pause =
+            |took: Duration, elapsed: u64| account.files_pause(took, Duration::from_secs(elapsed)).as_secs_f64();
+        assert_eq!(pause(Duration::from_micros(50), 10), 0.25);
+        assert!((pause(Duration::from_millis(40), 10) - 20.0).abs() < 1e-6, "thousands of descriptors");
+        assert_eq!(pause(Duration::from_micros(50), 86_400), 43.2);
     }
 
     #[test]

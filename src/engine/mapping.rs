@@ -28,6 +28,8 @@ struct Known {
     next: Option<Instant>,
     /// Whether it can't be read, or takes too long.
     given_up: bool,
+    /// CPU time that the last reading of its map took.
+    cost: Duration,
 }
 
 /// The maps of all workers.
@@ -36,6 +38,8 @@ pub struct Mapping {
     workers: HashMap<WorkerId, Known>,
     /// CPU time of all readings of maps.
     spent: Duration,
+    /// Workers whose maps were due in the last whole round, and were not read any more.
+    left: usize,
 }
 
 impl Mapping {
@@ -47,6 +51,18 @@ impl Mapping {
     /// The worker has ended.
     pub fn forget(&mut self, worker: WorkerId) {
         self.workers.remove(&worker);
+    }
+
+    /// That maps could not be read at the end as at first, if so.
+    pub fn untold(&self) -> Option<String> {
+        (self.left > 0).then(|| {
+            format!(
+                "memory maps were read too seldom to say in which mappings memory grows, to keep to `sample.overhead`: those of {} of {} \
+                 workers at the end",
+                self.left,
+                self.workers.len()
+            )
+        })
     }
 
     /// Reads the maps that are due of the workers that `read` has just been read of, or all of them if it is a `whole` round, that
@@ -79,14 +95,17 @@ impl Mapping {
         };
         probes.sort_by_key(|(probe, sample)| (Reverse(grown(sample)), probe.id()));
         let (mut entries, mut took) = (Vec::new(), Duration::ZERO);
+        self.left = 0;
         for (probe, sample) in probes {
-            if !account.allows_map(self.spent, elapsed, whole) {
-                break;
+            let Some(known) = self.workers.get_mut(&probe.id()) else { continue };
+            if !account.allows_map(self.spent + known.cost, elapsed, whole) {
+                self.left += 1;
+                continue;
             }
             let before = thread::cpu_time();
-            let Some(known) = self.workers.get_mut(&probe.id()) else { continue };
             let map = known.read(probe, sample);
             let cost = thread::cpu_time().saturating_sub(before);
+            known.cost = cost;
             known.next = Some(now + account.map_pause(cost, elapsed, roster.len()));
             self.spent += cost;
             took += cost;
@@ -124,13 +143,24 @@ mod tests {
 
     /// What one round reads of ourselves, after a walk that took so long.
     fn round(mapping: &mut Mapping, walk: Option<Duration>, whole: bool, elapsed: u64) -> Vec<MapReading> {
+        round_within(0.02, mapping, walk, whole, elapsed)
+    }
+
+    /// The same within a budget.
+    fn round_within(
+        budget: f64,
+        mapping: &mut Mapping,
+        walk: Option<Duration>,
+        whole: bool,
+        elapsed: u64,
+    ) -> Vec<MapReading> {
         let own = WorkerProbe::open(std::process::id()).unwrap();
         let (sample, _) = own.read(1.0, None).unwrap();
         mapping.walked(own.id(), walk);
         let scope = Scope::Processes(vec![WorkerProbe::open(std::process::id()).unwrap()]);
         let mut roster = Roster::new(scope, &Workers::Itself).unwrap();
         roster.refresh(true);
-        let account = Account::new(0.02);
+        let account = Account::new(budget);
         let (read, _) = mapping.read(&roster, &[Entry::Sample(sample)], &account, Duration::from_secs(elapsed), whole);
         read.into_iter().filter_map(|entry| if let Entry::Map(map) = entry { Some(map) } else { None }).collect()
     }
@@ -143,6 +173,16 @@ mod tests {
         assert!(first.len() == 1 && first[0].places.as_ref().is_some_and(|places| !places.is_empty()));
         assert!(round(&mut mapping, quick, false, 3600).is_empty(), "it was read just now");
         assert_eq!(round(&mut mapping, quick, true, 3600).len(), 1);
+    }
+
+    #[test]
+    fn one_that_fits_the_budget_once_and_not_again_is_told() {
+        let (mut mapping, quick) = (Mapping::default(), Some(Duration::from_millis(1)));
+        assert_eq!(round_within(1e-9, &mut mapping, quick, false, 60).len(), 1, "the first is free");
+        assert!(round_within(1e-9, &mut mapping, quick, true, 60).is_empty());
+        assert!(mapping.untold().unwrap().ends_with("those of 1 of 1 workers at the end"));
+        let mut enough = Mapping::default();
+        assert_eq!((round(&mut enough, quick, true, 3600).len(), enough.untold()), (1, None));
     }
 
     #[test]

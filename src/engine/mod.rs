@@ -5,6 +5,7 @@
 
 mod accounting;
 mod attach;
+mod beside;
 mod census;
 mod choosing;
 mod collect;

@@ -155,7 +155,7 @@ impl Recorder {
             let text = format!("at the end the requests of the workers could not be read: {error}");
             self.event(EventKind::Note { text });
         }
-        for text in [end.untraced, end.thinned].into_iter().flatten() {
+        for text in [end.untraced, end.thinned, end.unmapped, end.beside].into_iter().flatten() {
             self.event(EventKind::Note { text });
         }
         let unopened = end.unopened.map(|error| {

@@ -1,6 +1,7 @@
 //! The sampler: a thread of its own that reads every worker at absolute deadlines.
 
 use super::accounting::Accounting;
+use super::beside::not_of_the_target;
 use super::choosing::ChoosingWorkers;
 use super::cost::Account;
 use super::end::Cut;
@@ -95,6 +96,10 @@ pub struct SamplerEnd {
     pub unopened: Option<String>,
     /// That slow readings were far fewer than wanted, if so.
     pub thinned: Option<String>,
+    /// That memory maps were read too seldom to say where memory grows, if so.
+    pub unmapped: Option<String>,
+    /// That processes of the target's control group were not looked at, if so.
+    pub beside: Option<String>,
     /// Which workers' allocations could not be traced, if that was asked for and some couldn't.
     pub untraced: Option<String>,
 }
@@ -216,7 +221,9 @@ impl Sampling {
         let mut deadline = begun;
         let mut last = begun;
         'ticks: loop {
+            let before = thread::cpu_time();
             self.read(false);
+            let computed = thread::cpu_time().saturating_sub(before);
             ticks += 1;
             let now = Instant::now();
             self.account.earn(now - last);
@@ -228,7 +235,8 @@ impl Sampling {
                 let count = (late.as_nanos() / interval.as_nanos().max(1)) as u64 + 1;
                 missed += count;
                 deadline += interval.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
-                self.event(EventKind::MissedTicks { count });
+                let own = if computed > interval { count } else { 0 };
+                self.event(EventKind::MissedTicks { count, own });
             }
             loop {
                 match asked.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -254,6 +262,8 @@ impl Sampling {
         SamplerEnd {
             untraced: self.plan.heap.and_then(HeapSampling::finish),
             thinned: self.account.thinned(elapsed, ticks + 1, self.plan.config.slow_every.0),
+            beside: not_of_the_target(&self.plan.roster, self.plan.group.as_ref()),
+            unmapped: self.mapping.untold(),
             unopened: self.plan.roster.unopened().map(ToString::to_string),
             observing: self.account.close(thread::cpu_time(), elapsed, ticks + 1, missed),
             classes: self.plan.counter.map_or_else(Vec::new, |c| c.classes().to_vec()),
@@ -471,7 +481,8 @@ impl Sampling {
     fn take_census(&mut self) -> Duration {
         let before = thread::cpu_time();
         let likely = self.choosing.as_ref().map(ChoosingWorkers::likely);
-        let taken = self.accounting.take(self.now(), &self.plan.roster, likely);
+        let taken = self.accounting.take(self.now(), &self.plan.roster, likely, &self.account);
+        let files_took = taken.files_took;
         if let Some(pid) = taken.left_out {
             let text =
                 format!("`leave-out` leaves processes out of the account of the whole target, the first PID {pid}");
@@ -482,7 +493,7 @@ impl Sampling {
             None => self.put(Entry::Census(taken.census())),
         }
         let took = thread::cpu_time().saturating_sub(before);
-        let pause = self.account.census_pause(took, self.plan.pulse.origin().elapsed());
+        let pause = self.account.census_pause(took.saturating_sub(files_took), self.plan.pulse.origin().elapsed());
         self.accounting.due_at(Instant::now() + pause);
         took
     }

@@ -5,6 +5,7 @@
 
 use super::descriptors::{self, Connections};
 use super::heap::{HeapProbe, Library, Untraced};
+use super::java::JavaProbe;
 use super::map;
 use super::pidfd;
 use super::proc::{command_name, own_pid, parse_stat, parse_status, status_of_a_thread};
@@ -15,7 +16,7 @@ use procfs::process::{Limit, LimitValue, Limits, SmapsRollup};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -60,6 +61,8 @@ pub struct WorkerProbe {
     /// What tells that it has become another program, as it was read last; and whether it has.
     marks: Cell<Marks>,
     has_changed: Cell<bool>,
+    /// Its file of counters, if it is a Java machine; looked for once it has been started.
+    java: OnceCell<Option<JavaProbe>>,
 }
 
 /// What changes when a process becomes another program.
@@ -114,6 +117,7 @@ impl WorkerProbe {
             ticks: rustix::param::clock_ticks_per_second() as f64,
             marks: Cell::default(),
             has_changed: Cell::new(false),
+            java: OnceCell::new(),
         })
     }
 
@@ -132,6 +136,7 @@ impl WorkerProbe {
     pub fn renew(&mut self, id: WorkerId) {
         self.id = id;
         self.has_changed.set(false);
+        self.java = OnceCell::new();
         let mut buffer = [0; BUFFER];
         if let Ok(length) = self.stat.read_at(&mut buffer, 0) {
             self.command = command_name(&buffer[..length]);
@@ -352,7 +357,9 @@ impl WorkerProbe {
     /// The slow reading, and the CPU time in which it walked through the mappings.
     fn read_slow(&self, connections: &mut Connections) -> (SlowReading, Option<Duration>) {
         let descriptors = descriptors::classify(self.id.pid, connections);
-        let mut reading = SlowReading { descriptors, ..SlowReading::default() };
+        let java = (self.age() > STARTING).then(|| self.java.get_or_init(|| JavaProbe::open(&self.directory)).as_ref());
+        let java = java.flatten().and_then(JavaProbe::read);
+        let mut reading = SlowReading { descriptors, java, ..SlowReading::default() };
         let mut buffer = [0; BUFFER];
         let before = thread::cpu_time();
         let read = open_at(&self.directory, "smaps_rollup").and_then(|rollup| rollup.read_at(&mut buffer, 0));

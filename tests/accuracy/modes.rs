@@ -138,7 +138,7 @@ pub fn run(mode: Mode, shape: Shape, seed: u64) -> RunRecord {
             s.requests = Some(worker.served);
             if tick % 20 == 0 {
                 let uss = worker.anon(&mut rng) / 8 + worker.unshared;
-                let slow = SlowReading { pss: Some(uss), uss: Some(uss), huge: Some(0), descriptors: None };
+                let slow = SlowReading { pss: Some(uss), uss: Some(uss), huge: Some(0), ..SlowReading::default() };
                 s.slow = Some(Box::new(slow));
             }
             samples.push(s);

@@ -342,6 +342,15 @@ fn a_control_group_is_watched_with_its_memory() {
         let ended = server.attach(&["--cgroup", &name, "--warm-up", "0s", "--for", FOR]);
         let all = server.attach(&["--cgroup", &name, "--workers", "descendants", "--for", "1s"]);
         let unclear = server.attach(&["--cgroup", &name, "--workers", "children"]);
+        let parent = server.attach(&["--pid", &server.parent.id().to_string(), "--for", "1s"]);
+        let helper = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        std::fs::write(group.join("cgroup.procs"), helper.id().to_string()).unwrap();
+        let beside = server.attach(&["--pid", &server.parent.id().to_string(), "--for", "1s"]);
+        let mut helper = helper;
+        helper.kill().and_then(|()| helper.wait()).unwrap();
+        let told = format!("PID {} (sleep) is in the target's control group", helper.id());
+        assert!(!parent.stdout.contains("target's control group"), "{}", parent.story());
+        assert!(beside.stdout.contains(&told), "{}", beside.story());
         let spawned = [&ended, &all].map(|ended| ended.events("spawned").len());
         (ended.story(), (ended.code, unclear.code), spawned, ended.read("host.jsonl"))
     });

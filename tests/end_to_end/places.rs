@@ -33,6 +33,8 @@ def unlinked():
     os.unlink(name)
     return fd
 
+unmapped = os.memfd_create("frames")
+
 def opened():
     kept.append(unlinked())
 
@@ -50,6 +52,7 @@ step = {
     "arena": block,
     "anonymous": lambda: mapped(-1, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS),
     "memfd": lambda: file(os.memfd_create("frames"), mmap.MAP_SHARED),
+    "unmapped": lambda: os.write(unmapped, b"x" * STEP),
     "deleted": lambda: file(unlinked(), mmap.MAP_PRIVATE),
     "opened": opened,
     "abandoned": abandoned,
@@ -104,6 +107,28 @@ impl Leaking {
         let finding = findings.iter().find(|finding| finding["resource"] == resource).unwrap();
         (finding.clone(), ended.stdout)
     }
+}
+
+#[test]
+fn a_memfd_that_nobody_maps_is_no_pass() {
+    let Leaking { bench, child } = &Leaking::start("unmapped");
+    let mut command = bench.seepage();
+    command.args([
+        "attach",
+        "--pid",
+        &child.id().to_string(),
+        "--workers",
+        "self",
+        "--warm-up",
+        "0s",
+        "--for",
+        "15s",
+        "--reports",
+    ]);
+    let ended = bench.ended(command.arg(bench.reports()).output().unwrap());
+    assert_eq!(ended.code, Some(11), "{}{}", ended.stdout, ended.stderr);
+    let told = "files in memory (memfds, files on tmpfs, System V segments) that the target holds grew from";
+    assert!(ended.stdout.contains(told), "{}", ended.stdout);
 }
 
 /// Whether the place that grows is told, where something leaks in this way.

@@ -430,10 +430,13 @@ fn several_processes_are_judged_each_and_threads_are_none() {
     let bench = Bench::new();
     let mut sleepers: Vec<Child> = (0..2).map(|_| bench.shell("exec sleep 60")).collect();
     let pids: Vec<String> = sleepers.iter().map(|child| child.id().to_string()).collect();
-    let all = ["--pid", &pids[0], "--pid", &pids[1], "--pid", &pids[0]];
-    let ended = attach(&bench, &[&all[..], &["--for", "2s"]].concat());
+    let both = ["--pid", &pids[0], "--pid", &pids[1]];
+    let ended = attach(&bench, &[&both[..], &["--for", "2s"]].concat());
     let expected = sleepers.iter().map(Child::id).collect();
     assert_eq!(judged(&ended), expected, "{}", ended.story());
+    let again = bench.seepage().args(["attach", "--pid", &pids[0], "--pid", &pids[0]]).output().unwrap();
+    let told = format!("`--pid {}` is given twice", pids[0]);
+    assert!(again.status.code() == Some(2) && String::from_utf8_lossy(&again.stderr).contains(&told), "{again:?}");
     for sleeper in &mut sleepers {
         sleeper.kill().unwrap();
         sleeper.wait().unwrap();

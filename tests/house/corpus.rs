@@ -104,6 +104,11 @@ fn smaps() {
 }
 
 #[test]
+fn java_counters() {
+    run(&["fuzz/corpus/java_counters"], 2000, entries::java_counters);
+}
+
+#[test]
 fn socket_table() {
     run(&["fuzz/corpus/socket_table"], 2000, entries::socket_table);
 }

@@ -30,6 +30,10 @@ pub struct Census {
     /// Dead processes that nobody has waited for, by the parent that should.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub zombies: Vec<Zombies>,
+    /// Files in memory that processes of the target hold open, and System V segments that they have made, each once, mapped or not;
+    /// missing where they were not looked for, or some could not be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_files: Option<u64>,
 }
 
 /// A process of the target that is not judged as a worker; memory in bytes.

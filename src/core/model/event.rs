@@ -91,6 +91,9 @@ pub enum EventKind {
     MissedTicks {
         /// How many.
         count: u64,
+        /// Of these, the ones that passed while a reading computed for longer than the interval.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        own: u64,
     },
     /// The target's memory limit was hit; `kills` counts the processes the kernel killed for it.
     MemoryLimit {
@@ -214,4 +217,8 @@ impl fmt::Display for PhaseKind {
             PhaseKind::Settle => "settle",
         })
     }
+}
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }

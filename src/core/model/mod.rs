@@ -34,7 +34,7 @@ pub use record::{
     Step, Target, WorkerLimits, WorkloadSummary,
 };
 pub use resource::{EvidenceClass, Resource};
-pub use sample::{DescriptorKinds, HeldGroup, HeldKind, HostSample, LoadSample, Sample, SlowReading};
+pub use sample::{DescriptorKinds, HeldGroup, HeldKind, HostSample, JavaHeap, LoadSample, Sample, SlowReading};
 pub use series::{Axis, Series};
 pub use thin::{MOST_MAPS, MOST_READINGS, Reading, Thinner};
 pub use understood::{MemoryKind, TableDoubt, Taken, Understood, Wider};

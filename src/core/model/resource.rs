@@ -202,6 +202,11 @@ impl Resource {
         self.facts().one
     }
 
+    /// Its name in a sentence, as in "growth of": `shared memory`, `descriptors`.
+    pub fn noun(self) -> &'static str {
+        if self.in_bytes() { self.one() } else { self.name() }
+    }
+
     /// Where or how what a request leaves of it is there: `open`; empty if that needs no word.
     pub const fn place(self) -> &'static str {
         self.facts().place

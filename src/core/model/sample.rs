@@ -128,6 +128,22 @@ pub struct SlowReading {
     /// Descriptors by kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub descriptors: Option<DescriptorKinds>,
+    /// What a Java machine says of its own heap; missing of all other processes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub java: Option<JavaHeap>,
+}
+
+/// What a Java machine has in use of its own heap, in bytes, as of its last collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct JavaHeap {
+    /// The old generation; missing where the collector has no generations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<u64>,
+    /// Metaspace, where classes are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metaspace: Option<u64>,
+    /// Collections so far that may have taken something off the old generation.
+    pub collections: u64,
 }
 
 /// Open descriptors of one worker by what they refer to.

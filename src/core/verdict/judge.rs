@@ -17,12 +17,12 @@ use super::rule::finding::least_jump;
 use super::rule::forecast::forecast;
 use super::rule::held::held;
 use super::rule::parts::parts;
-use super::rule::places::places;
+use super::rule::places::{is_shown, places};
 use super::rule::reached::reached;
 use super::rule::step_down::{Candidate, step_down};
 use super::rule::{pages, steps, youth};
 use super::sites::{Workers, call_sites, remainders};
-use super::target::{account, births, brief, counts, whole};
+use super::target::{account, births, brief, counts, java, runtime, whole};
 use super::{ExitCode, Finding, LeakClass, Outcome, Verdict, notes, series};
 use crate::model::{Axis, EventKind, ExitCause, Failure, Resource, RunRecord, RunStatus, Sample};
 use crate::thresholds::scale::MOST;
@@ -68,6 +68,10 @@ pub fn judge(record: &RunRecord) -> Verdict {
     let mut notes: Vec<Note> = doubts.into_iter().map(Note::Doubt).collect();
     notes.extend(readings.into_iter().map(Note::Readings));
     notes.extend(notes::leaking(record, &findings));
+    notes.extend(findings.iter().filter_map(|finding| java::note(record, finding)));
+    notes.extend(findings.iter().filter_map(|finding| runtime::next_step(record, finding)));
+    let told = notes.iter().any(|note| matches!(note, Note::Doubt(Doubt::MemoryFilesGrew { .. })));
+    notes.extend((!told).then(|| notes::shared_elsewhere(record, &findings)).flatten());
     notes.extend(notes::recorded(record));
     notes.extend(failures.doubt_library(record).then_some(Note::Library));
     if record.meta.has_failed() {
@@ -92,7 +96,14 @@ fn doubts(record: &RunRecord, judged: &[Candidate], findings: &[Finding]) -> Vec
     let brief = findings.iter().zip(judged).filter_map(|(finding, one)| brief::doubt(record, finding, one));
     let of_memory = |f: &&Finding| matches!(f.resource, Resource::Memory | Resource::Rest | Resource::Processes);
     let within = findings.iter().filter(of_memory).all(|finding| finding.outcome == Outcome::Clean);
-    let accounts = whole::doubts(record, within).into_iter().chain(counts::doubts(record)).chain(counts::idle(record));
+    // Where files on tmpfs are judged, files in memory are among them.
+    let of_shared = |f: &Finding| f.resource == Resource::Shared && is_shown(f);
+    let shows_shared = record.budget(Resource::Tmpfs).is_some() || findings.iter().any(of_shared);
+    let accounts = whole::doubts(record, within, shows_shared)
+        .into_iter()
+        .chain(counts::doubts(record))
+        .chain(counts::idle(record))
+        .chain(java::doubt(record));
     table.chain(born).chain(brief).chain(accounts).collect()
 }
 

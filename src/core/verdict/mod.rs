@@ -21,7 +21,7 @@ mod working;
 
 pub use answer::call_sites::{CallSite, CallSites, SiteState, SiteStep};
 pub use answer::doubt::{Choice, Doubt, Grown, Kind, Named, Work};
-pub use answer::facts::{Claim, Crashes, Gate, GateKind, GateState, LimitHit, Note, Open, Quantile};
+pub use answer::facts::{Claim, Crashes, Gate, GateKind, GateState, LimitHit, Note, Open, Quantile, Runtime};
 pub use answer::jump_pattern::JumpPattern;
 pub use answer::last_look::LastLook;
 pub use answer::outcome::{ExitCode, Interval, LeakClass, Outcome};

@@ -3,8 +3,11 @@
 use super::answer::facts::Note;
 use super::answer::last_look::last_look;
 use super::readings::noise::noise;
+use super::readings::series::pool_series;
+use super::rule::places::is_shown;
+use super::target::unjudged::growing;
 use super::{Finding, Outcome, WorkerFinding, settle_levels};
-use crate::model::{CountingSource, EventKind, RunRecord};
+use crate::model::{CountingSource, EventKind, HostSample, Resource, RunRecord};
 use crate::thresholds::pages::LEAST;
 use std::collections::BTreeSet;
 
@@ -21,6 +24,21 @@ pub fn leaking(record: &RunRecord, findings: &[Finding]) -> Option<Note> {
     (!names.is_empty()).then_some(Note::Leaking(names))
 }
 
+/// That shared memory of the host, or of the target's control group, grew by more than a worker may, though it isn't judged and nothing of
+/// the `findings` shows it: who attaches can't see whose it is.
+pub fn shared_elsewhere(record: &RunRecord, findings: &[Finding]) -> Option<Note> {
+    let shows = |f: &Finding| f.resource == Resource::Shared && is_shown(f);
+    if !record.meta.is_attached() || record.budget(Resource::Tmpfs).is_some() || findings.iter().any(shows) {
+        return None;
+    }
+    let of_group = record.host.iter().any(|host| host.cgroup_shmem.is_some());
+    let level = |host: &HostSample| if of_group { host.cgroup_shmem } else { host.shmem };
+    let levels = record.host.iter().filter_map(|host| Some((host.t, level(host)? as f64)));
+    let (axis, one) = pool_series(record, levels)?;
+    let (outcome, grown) = growing(record, Resource::Tmpfs, axis, &one, record.budget(Resource::Shared)?)?;
+    (outcome == Outcome::Leak).then_some(Note::SharedElsewhere { grown, of_group })
+}
+
 /// What the record says for itself.
 pub fn recorded(record: &RunRecord) -> Vec<Note> {
     let mut notes = Vec::new();
@@ -34,11 +52,14 @@ pub fn recorded(record: &RunRecord) -> Vec<Note> {
     if !levels.is_empty() && grown > LEAST.get() {
         notes.push(Note::Returned { returned, grown, workers: levels.len() });
     }
-    let missed = record.events.iter().map(|e| if let EventKind::MissedTicks { count } = e.kind { count } else { 0 });
+    let missed = record.events.iter().filter_map(|e| match e.kind {
+        EventKind::MissedTicks { count, own } => Some((count, own)),
+        _ => None,
+    });
     // What a file says may be of any size.
-    let missed = missed.fold(0, u64::saturating_add);
-    if missed > 0 {
-        notes.push(Note::MissedDeadlines(missed));
+    let missed = missed.fold((0u64, 0u64), |sum, one| (sum.0.saturating_add(one.0), sum.1.saturating_add(one.1)));
+    if let (count @ 1.., own) = missed {
+        notes.push(Note::MissedDeadlines { count, own });
     }
     notes.extend(last_look(record).map(Note::Looks));
     let noise = noise(record);
@@ -53,4 +74,51 @@ pub fn recorded(record: &RunRecord) -> Vec<Note> {
         notes.extend(observing.missing.iter().cloned().map(Note::Unreadable));
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::run::clean;
+    use crate::verdict::judge;
+
+    #[test]
+    fn shared_memory_that_may_be_anybodys_is_told_and_decides_nothing() {
+        let told = |each: f64, of_group: bool, tmpfs: Option<f64>| {
+            let mut run = clean();
+            run.meta.config = serde_json::json!({ "attach": {} });
+            (run.meta.budgets.tmpfs, run.meta.budgets.shared) = (tmpfs, Some(64.0));
+            run.samples.iter_mut().for_each(|s| s.shmem = Some(1 << 20));
+            for host in &mut run.host {
+                let level = Some((4_294_967_296.0 + host.t * each) as u64);
+                (host.shmem, host.cgroup_shmem) = (level, level.filter(|_| of_group));
+            }
+            let verdict = judge(&run);
+            let words = crate::words::notes(&verdict).into_iter().find(|note| note.starts_with("shared memory of"));
+            (verdict.outcome, words.map(|words| words.split(" grew").next().unwrap_or_default().to_owned()))
+        };
+        assert_eq!(told(0.0, false, None), (Outcome::Clean, None));
+        let (outcome, words) = told(65536.0, false, None);
+        assert_eq!((outcome, words.as_deref()), (Outcome::Clean, Some("shared memory of the whole host")));
+        assert_eq!(told(65536.0, true, None).1.as_deref(), Some("shared memory of the target's control group"));
+        assert_eq!(told(65536.0, false, Some(64.0)), (Outcome::Leak, None), "it is judged");
+    }
+
+    #[test]
+    fn deadlines_are_missed_by_whoever_took_so_long() {
+        let told = |all: &[(u64, u64)]| {
+            let mut run = clean();
+            let missed = all.iter().map(|(count, own)| EventKind::MissedTicks { count: *count, own: *own });
+            run.events.extend(missed.map(|kind| crate::fixture::run::event(5.0, kind)));
+            crate::words::notes(&judge(&run)).into_iter().find(|note| note.starts_with("the sampler missed"))
+        };
+        assert_eq!(told(&[]), None);
+        let busy = "the host was busy, or the harness stopped";
+        assert_eq!(told(&[(2, 0)]), Some(format!("the sampler missed 2 deadlines: {busy}")));
+        assert_eq!(told(&[(2, 2)]).unwrap(), "the sampler missed 2 deadlines: its own readings took longer than that");
+        let mixed = format!(
+            "the sampler missed 5 deadlines, 2 of them for its own readings, which took longer; for the others {busy}"
+        );
+        assert_eq!(told(&[(3, 0), (2, 2)]), Some(mixed));
+    }
 }

@@ -29,6 +29,8 @@ fn kind_name(kind: Kind) -> &'static str {
         Kind::Judged(resource) => resource.name(),
         Kind::OfTable(kind) => kind.full(),
         Kind::Huge => "memory in huge pages",
+        Kind::OldGeneration => "the old generation",
+        Kind::Metaspace => "metaspace",
     }
 }
 
@@ -37,11 +39,11 @@ fn resource(kind: Kind) -> Resource {
     if let Kind::Judged(resource) = kind { resource } else { Resource::Memory }
 }
 
-fn levels(resource: Resource, grown: &Grown) -> String {
+pub(super) fn levels(resource: Resource, grown: &Grown) -> String {
     format!("from {} to {}", amount(resource, grown.from), amount(resource, grown.to))
 }
 
-fn growth(resource: Resource, grown: &Grown) -> String {
+pub(super) fn growth(resource: Resource, grown: &Grown) -> String {
     rate(resource, grown.axis, grown.rate)
 }
 
@@ -61,7 +63,9 @@ pub fn name(doubt: &Doubt) -> &'static str {
         Doubt::HiddenGrew { who: None, .. } => "all together",
         Doubt::Unreadable { .. } => "not judged",
         Doubt::WorkerGrew { kind, .. } | Doubt::BriefGrew { kind, .. } => kind_name(*kind),
+        Doubt::Uncollected { .. } => kind_name(Kind::OldGeneration),
         Doubt::WiderGrew { kind, .. } => kind.full(),
+        Doubt::MemoryFilesGrew { .. } => "files in memory",
         Doubt::Born { .. } => "size at birth",
         Doubt::PiledUp { .. } => "workers",
         Doubt::Idle { .. } | Doubt::AllButIdle { .. } => "time at work",
@@ -113,7 +117,7 @@ pub fn reason(doubt: &Doubt) -> String {
         ),
         Doubt::WorkerGrew { who, kind, grown } => {
             let idle = match (kind, grown.axis) {
-                (Kind::Huge, _) => "",
+                (Kind::Huge | Kind::OldGeneration | Kind::Metaspace, _) => "",
                 (_, Axis::SharedRequests) => ", which by its CPU time served hardly a request,",
                 _ => ", which served next to no request,",
             };
@@ -130,6 +134,13 @@ pub fn reason(doubt: &Doubt) -> String {
             kind_name(*kind),
             named(who),
             levels(resource(*kind), grown)
+        ),
+        Doubt::Uncollected { who, grown } => format!(
+            "{} of {} grew {}, by {}, and too few collections were seen to tell objects from garbage",
+            kind_name(Kind::OldGeneration),
+            named(who),
+            levels(Resource::Memory, grown),
+            growth(Resource::Memory, grown)
         ),
         Doubt::WiderGrew { column, kind, grown } => format!(
             "{} in column `{column}` grew {}, by {}, though what is judged of it does not: it may be shared memory, or files",
@@ -150,6 +161,12 @@ pub fn reason(doubt: &Doubt) -> String {
             "memory of all processes together grew {}, by {}, though none grew that is there for longer than a moment",
             levels(Resource::Memory, grown),
             growth(Resource::Memory, grown)
+        ),
+        Doubt::MemoryFilesGrew { grown } => format!(
+            "files in memory (memfds, files on tmpfs, System V segments) that the target holds grew {}, by {}, though no worker shows \
+             it: they aren't mapped",
+            levels(Resource::Tmpfs, grown),
+            growth(Resource::Tmpfs, grown)
         ),
         Doubt::Born { births, grown, each } => {
             format!(
@@ -219,6 +236,15 @@ pub fn remedy(doubt: &Doubt) -> String {
             "count what each worker serves, in a log or a status page".into()
         }
         Doubt::WorkerGrew { kind: Kind::Judged(_) | Kind::OfTable(_), .. } => "judge it in a run of its own, or by the hour".into(),
+        Doubt::WorkerGrew { kind: Kind::OldGeneration, who, .. } => {
+            format!("`jcmd {} GC.class_histogram` counts what is in it", who.pid)
+        }
+        Doubt::Uncollected { who, .. } => {
+            format!("`jcmd {} GC.run` makes one: watch it for longer, through several", who.pid)
+        }
+        Doubt::WorkerGrew { kind: Kind::Metaspace, who, .. } => {
+            format!("`jcmd {} VM.classloader_stats` says whose classes are in it", who.pid)
+        }
         Doubt::WorkerGrew { .. } => "look at its mappings in /proc/PID/smaps".into(),
         Doubt::BriefGrew { .. } => "watch it for longer, or read it more often: as often as the others".into(),
         Doubt::WiderGrew { column, .. } => format!(
@@ -229,6 +255,9 @@ pub fn remedy(doubt: &Doubt) -> String {
         Doubt::HiddenGrew { who: Some(_), .. } => "judge it in a run of its own".into(),
         Doubt::HiddenGrew { who: None, .. } => {
             "look for processes that hand their memory on to a fork of themselves before they end".into()
+        }
+        Doubt::MemoryFilesGrew { .. } => {
+            "`ls -l /proc/PID/fd` has the files that a process holds open, and `ipcs -mp` the segments and who made them".into()
         }
         Doubt::Born { .. } => "look at their parent, whose memory they are born with, and at what they load".into(),
         Doubt::PiledUp { .. } => {
@@ -270,10 +299,12 @@ pub fn measured(doubt: &Doubt) -> (String, String) {
         Doubt::OwnLookUps { own, .. } => (format!("{own} of our own"), "those of the load".into()),
         Doubt::NamedEnded { after, .. } => (format!("for {}", format_seconds(after.round())), "to the end".into()),
         Doubt::WorkerGrew { kind, grown, .. } | Doubt::BriefGrew { kind, grown, .. } => held(resource(*kind), grown),
+        Doubt::MemoryFilesGrew { grown } => held(Resource::Tmpfs, grown),
         Doubt::PiledUp { grown, .. }
         | Doubt::Born { grown, .. }
         | Doubt::HiddenGrew { grown, .. }
-        | Doubt::WiderGrew { grown, .. } => held(Resource::Memory, grown),
+        | Doubt::WiderGrew { grown, .. }
+        | Doubt::Uncollected { grown, .. } => held(Resource::Memory, grown),
         Doubt::Idle { worked, parts, .. } => (format!("{worked} of {parts} parts"), "most of them".into()),
         Doubt::AllButIdle { cpu, .. } => (format!("{} of CPU time", format_seconds(*cpu)), "some work".into()),
         Doubt::Unreadable { .. } => ("not measured".into(), "within the budget".into()),

@@ -1,11 +1,11 @@
 //! What is said first: the name of the service, the verdict, what it costs, and who it comes from.
 
-use super::{accepted, account, doubts, evidence, forecast, gates, reasons, sites, steps};
+use super::{accepted, account, doubts, evidence, forecast, gates, places, reasons, sites, steps};
 use crate::model::{
     Axis, Failure, Resource, RunRecord, WorkerId, amount, ended_by, format_bytes, format_count, level, rate,
 };
 use crate::verdict::{
-    CallSites, Claim, Crashes, Finding, LeakClass, LimitHit, Open, Outcome, Reason, Verdict, leaking_parts,
+    CallSites, Claim, Crashes, Finding, Interval, LeakClass, LimitHit, Open, Outcome, Reason, Verdict, leaking_parts,
 };
 use std::fmt;
 
@@ -219,10 +219,21 @@ fn clean(finding: &Finding) -> String {
         Axis::WorkerRequests | Axis::SharedRequests | Axis::PoolRequests => "a request",
     };
     if growth.upper >= finding.budget {
-        return format!(": growth of {resource} ends by itself (allowed: {allowed} {unit}){class}");
+        return format!(": growth of {} ends by itself (allowed: {allowed} {unit}){class}", resource.noun());
     }
-    let most = amount(resource, growth.upper.max(0.0));
-    format!(": growth of {resource} is at most {most} {unit} (allowed: {allowed}){class}")
+    let at_most = |growth: &Interval| amount(resource, growth.upper.max(0.0));
+    let most = at_most(growth);
+    let each: Vec<&Interval> = finding.workers.iter().filter_map(|worker| worker.growth.as_ref()).collect();
+    let worst = each.iter().max_by(|a, b| a.upper.total_cmp(&b.upper)).filter(|worst| worst.upper > growth.upper);
+    let of = resource.noun();
+    match worst.filter(|_| each.len() > 1) {
+        Some(worst) => format!(
+            ": growth of {of} is at most {most} {unit} in the mean of its {} workers, and at most {} in any of them (allowed: {allowed}){class}",
+            each.len(),
+            at_most(worst)
+        ),
+        None => format!(": growth of {of} is at most {most} {unit} (allowed: {allowed}){class}"),
+    }
 }
 
 fn why_open(open: &Open, record: &RunRecord, verdict: &Verdict) -> String {
@@ -266,6 +277,7 @@ fn more(record: &RunRecord, verdict: &Verdict) -> Vec<String> {
                 let Some(finding) = verdict.findings.get(*place) else { continue };
                 out.extend(steps::comes_from(finding).map(sentence));
                 out.extend(account::who(record, verdict, finding).into_iter().map(sentence));
+                out.extend([places::sentence(finding), places::held(finding)].into_iter().flatten().map(sentence));
                 if finding.resource == Resource::Memory {
                     let culprit = verdict.call_sites.as_ref().and_then(CallSites::culprit);
                     out.extend(culprit.map(|site| format!("Most of it is kept by {}.", sites::name(&site.frame))));

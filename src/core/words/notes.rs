@@ -2,8 +2,10 @@
 
 use super::plain::{capital, counted};
 use super::{doubts, forecast, places, reasons, sites, steps};
-use crate::model::{amount, format_bytes, format_seconds, percent, rate, whole_percent};
-use crate::verdict::{Claim, Finding, LastLook, NoiseCause, Note, Open, Outcome, ReadingNote, Verdict, WorkerFinding};
+use crate::model::{Resource, amount, format_bytes, format_seconds, percent, rate, whole_percent};
+use crate::verdict::{
+    Claim, Doubt, Finding, LastLook, NoiseCause, Note, Open, Outcome, ReadingNote, Runtime, Verdict, WorkerFinding,
+};
 
 /// Workers whose sizes are told.
 const NAMED: usize = 4;
@@ -15,8 +17,10 @@ const LISTED: usize = 1000;
 pub fn beside(verdict: &Verdict) -> Vec<String> {
     let leaks = || verdict.findings.iter().filter(|finding| finding.outcome == Outcome::Leak);
     let findings = || verdict.findings.iter();
-    let said = findings().filter_map(sizes).chain(findings().filter_map(places::sentence));
-    let said = said.chain(findings().filter_map(places::held));
+    // Of what leaks, the first lines say where it grows.
+    let open = || findings().filter(|finding| finding.outcome != Outcome::Leak);
+    let said = findings().filter_map(sizes).chain(open().filter_map(places::sentence));
+    let said = said.chain(open().filter_map(places::held));
     let said = said
         .chain(leaks().filter_map(forecast::recycling))
         .chain(settling(verdict))
@@ -109,6 +113,8 @@ pub fn notes(verdict: &Verdict) -> Vec<String> {
 /// A note; `None` if it isn't worth a word.
 fn one(note: &Note, leaks: bool) -> Option<String> {
     Some(match note {
+        // What leaks doesn't have to have worked.
+        Note::Doubt(Doubt::Idle { .. } | Doubt::AllButIdle { .. }) if leaks => return None,
         Note::Doubt(doubt) => format!("{}; {}", doubts::reason(doubt), doubts::remedy(doubt)),
         Note::Counting(worth) => format!("requests: {}", worth.trim_end_matches('.')),
         Note::Returned { returned, grown, workers } => {
@@ -121,8 +127,30 @@ fn one(note: &Note, leaks: bool) -> Option<String> {
             let grown = format_bytes(*grown);
             format!("when the load paused, {back} of the {grown} that {whose} had grown by came back{share}")
         }
-        Note::MissedDeadlines(count) => {
-            format!("the sampler missed {}: the host was busy, or the harness stopped", counted(*count, "deadline"))
+        Note::OldGenerationFlat { pid, upper, axis } => format!(
+            "the old generation of the Java heap of PID {pid} doesn't grow ({} at most): its objects don't pile up, and what grows is \
+             the room that the heap takes, or outside of it (`jcmd {pid} VM.native_memory`, if it was started with \
+             `-XX:NativeMemoryTracking=summary`)",
+            rate(Resource::Memory, *axis, *upper)
+        ),
+        Note::NextStep { runtime, pid } => next_step(*runtime, *pid),
+        Note::SharedElsewhere { grown, of_group } => {
+            let whose = if *of_group { "the target's control group" } else { "the whole host" };
+            format!(
+                "shared memory of {whose} grew {}, by {}, and not in what the target maps or holds open: whether it left files on a tmpfs or \
+                 segments behind can't be seen; `--budget 'tmpfs=1 MiB/hour'` judges all of it",
+                doubts::levels(Resource::Tmpfs, grown),
+                doubts::growth(Resource::Tmpfs, grown)
+            )
+        }
+        Note::MissedDeadlines { count, own } => {
+            let missed = counted(*count, "deadline");
+            let elsewhere = "the host was busy, or the harness stopped";
+            match own {
+                0 => format!("the sampler missed {missed}: {elsewhere}"),
+                own if own >= count => format!("the sampler missed {missed}: its own readings took longer than that"),
+                own => format!("the sampler missed {missed}, {own} of them for its own readings, which took longer; for the others {elsewhere}"),
+            }
         }
         Note::Looks(looks) => return looked(looks, leaks),
         Note::Noise(causes) => {
@@ -140,6 +168,26 @@ fn one(note: &Note, leaks: bool) -> Option<String> {
         Note::Recorded(text) => text.clone(),
         Note::Unreadable(text) => format!("not readable: {text}"),
     })
+}
+
+/// What asks a runtime for what it keeps.
+fn next_step(runtime: Runtime, pid: u32) -> String {
+    match runtime {
+        Runtime::Java => format!("what is in its Java heap, `jcmd {pid} GC.class_histogram` says: once, and again later"),
+        Runtime::DotNet => format!("what is in its .NET heap, `dotnet-gcdump collect -p {pid}` says: once, and again later"),
+        Runtime::Node => format!(
+            "what is in its JavaScript heap, a heap snapshot says: `kill -USR1 {pid}` opens its inspector to chrome://inspect, or start it with \
+             `--heapsnapshot-signal=SIGUSR2`"
+        ),
+        Runtime::Go => "what is in its Go heap, `go tool pprof http://HOST:PORT/debug/pprof/heap` says, if it serves `net/http/pprof`".into(),
+        Runtime::Php => "what PHP keeps, its extension memprof says; what grows beyond `memory_get_usage(true)` is an extension's or the C \
+                         library's"
+            .into(),
+        Runtime::Python => format!(
+            "what Python keeps, `memray attach {pid}` says, or `tracemalloc` in it; what neither shows is a C extension's: `seepage run --heap`"
+        ),
+        Runtime::Ruby => "what Ruby keeps, `ObjectSpace.dump_all` in it says: once, and again later".into(),
+    }
 }
 
 fn noise(cause: &NoiseCause) -> String {
@@ -183,7 +231,7 @@ pub fn reading(note: &ReadingNote) -> String {
             "over {} pauses of the load, what workers still held grew by about {} (median over workers); {} pauses are needed \
              to judge by it",
             few.pauses,
-            rate(crate::model::Resource::Memory, few.axis, few.growth),
+            rate(Resource::Memory, few.axis, few.growth),
             few.needed
         ),
     }

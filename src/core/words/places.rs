@@ -17,7 +17,7 @@ pub fn sentence(finding: &Finding) -> Option<String> {
         let whose = counted(places.withheld as u64, "worker");
         format!(
             "in which mappings {} grows isn't known: to read the memory map of {whose} would take so long that it might have to wait",
-            finding.resource
+            finding.resource.noun()
         )
     };
     if places.workers == 0 {
@@ -28,7 +28,7 @@ pub fn sentence(finding: &Finding) -> Option<String> {
     let Some(first) = named.first() else {
         return Some(format!(
             "in which mappings {} grows isn't known: {} of the {} that its workers grew by are in none of them",
-            finding.resource,
+            finding.resource.noun(),
             format_bytes(places.rest),
             format_bytes(places.grown)
         ));
@@ -51,17 +51,34 @@ pub fn sentence(finding: &Finding) -> Option<String> {
     let over = if is_over { "; next to nothing in the second half of that time" } else { "" };
     let others: String =
         named[1..].iter().map(|place| format!(", {} in {}", share(places, place), name(place))).collect();
-    let rest = match places.rest / places.grown {
-        rest if rest >= NOTABLE => format!(", {} in no mapping that is told apart", percent(rest)),
-        _ => String::new(),
-    };
     Some(format!(
-        "{} {verb} in {} ({} of the growth{rate}{more}{over}){others}{rest}, as the memory map shows over {}",
-        finding.resource,
+        "{} {verb} in {} ({} of the growth{rate}{more}{over}){others}{}, as the memory map shows over {}",
+        finding.resource.noun(),
         name(first),
         share(places, first),
+        beside(places, &named),
         format_seconds(places.seconds.round())
     ))
+}
+
+/// What the growth is made of beside the places that are named, so that all of it adds up.
+fn beside(places: &Places, named: &[&PlaceGrowth]) -> String {
+    let others: Vec<f64> =
+        places.places.iter().filter(|place| !named.contains(place)).map(|place| places.share(place)).collect();
+    let rest = places.rest / places.grown;
+    let sum = |shares: &[f64], grew: bool| shares.iter().filter(|share| (**share > 0.0) == grew).sum::<f64>();
+    let (more, less) = (sum(&others, true), sum(&others, false) + rest.min(0.0));
+    let mut out = String::new();
+    if more >= NOTABLE {
+        out.push_str(&format!(", {} in others", percent(more)));
+    }
+    if rest >= NOTABLE {
+        out.push_str(&format!(", {} in no mapping that is told apart", percent(rest)));
+    }
+    if less <= -NOTABLE {
+        out.push_str(&format!(", while others shrank by {} of it", percent(-less)));
+    }
+    out
 }
 
 /// What the growth of descriptors lies in, a sentence without its full stop; `None` if that isn't known.
@@ -84,8 +101,13 @@ pub fn held(finding: &Finding) -> Option<String> {
     };
     let over = if is_over { "; next to no more in the second half of the time" } else { "" };
     let others = named[1..].iter().map(|group| format!(", {} in {}", percent(share(group)), held_name(group)));
+    let rest = match 1.0 - named.iter().map(|group| share(group)).sum::<f64>() {
+        rest if rest >= NOTABLE => format!(", {} in others", percent(rest)),
+        rest if rest <= -NOTABLE => format!(", while others became fewer by {} of it", percent(-rest)),
+        _ => String::new(),
+    };
     Some(format!(
-        "descriptors {verb} in {} ({} of the growth; {} of them at last{closed}{over}){}",
+        "descriptors {verb} in {} ({} of the growth; {} of them at last{closed}{over}){}{rest}",
         held_name(first),
         percent(share(first)),
         count(first.last),
@@ -128,7 +150,7 @@ pub fn name(place: &PlaceGrowth) -> String {
     let one = place.name.as_deref().unwrap_or_default();
     let named = |single: &str, many: &str| match (place.names, &place.name) {
         (1, Some(name)) => format!("{single} `{name}`"),
-        (0, Some(name)) => format!("{many}, the largest listed `{name}`"),
+        (0, Some(name)) => format!("{many} of many names, such as `{name}`"),
         (_, None) => many.to_owned(),
         (names, Some(_)) => format!("{many} of {names} names, most in `{one}`"),
     };

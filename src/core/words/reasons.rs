@@ -1,7 +1,7 @@
 //! Why a finding is what it is, and what would settle it, in sentences without their full stop.
 
 use super::evidence::part_name;
-use super::plain::thousands;
+use super::plain::{counted, thousands};
 use crate::model::{Axis, Resource, amount, format_bytes, format_count, format_seconds, rate};
 use crate::verdict::{Finding, History, Reached, Reason, SetAside, Settle, TooShort, leaking_parts};
 
@@ -45,6 +45,12 @@ fn why(finding: &Finding, reason: &Reason) -> String {
         Reason::NotRead => format!("{} could not be read", finding.resource),
         Reason::NoSeries(first) => format!("no worker could be judged, the first because {}", set_aside(*first)),
         Reason::FewReadings => "too few readings".into(),
+        Reason::FewCollections(count) => {
+            format!(
+                "it rises and falls as a collector makes it, and {} are too few to judge the levels after them by",
+                counted(*count as u64, "collection")
+            )
+        }
         Reason::NoRequests => "no requests were counted, so that growth per request is unknown".into(),
         Reason::SomeWorkers { leaking, judged } => {
             let grow = if *leaking == 1 { "grows" } else { "grow" };

@@ -24,6 +24,7 @@ fn reasons_read_well() {
         Reason::NoSeries(SetAside::Represented { by: 300, of: 3007 }),
         Reason::FewReadings,
         Reason::LoadIsAll,
+        Reason::FewCollections(3),
         Reason::NoRequests,
         Reason::SomeWorkers { leaking: 1, judged: 4 },
         Reason::ByParts,

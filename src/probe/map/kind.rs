@@ -2,7 +2,7 @@
 
 use super::line::Header;
 use crate::model::PlaceKind;
-use crate::probe::names::{DELETED, bounded, general};
+use crate::probe::names::{DELETED, bounded, general, versioned};
 
 /// What malloc reserves for each part of an arena, and what its begin is a multiple of (`HEAP_MAX_SIZE` of glibc on 64 bits).
 const ARENA: u64 = 64 << 20;
@@ -109,5 +109,9 @@ pub fn name_of(kind: PlaceKind, name: &[u8]) -> Option<String> {
         | PlaceKind::Other => return None,
     };
     // The key of a segment is its name, and no number that changes.
-    Some(if kind == PlaceKind::SysV { bounded(&String::from_utf8_lossy(&own)) } else { general(&own) })
+    Some(match kind {
+        PlaceKind::SysV => bounded(&String::from_utf8_lossy(&own)),
+        PlaceKind::File => versioned(&own),
+        _ => general(&own),
+    })
 }

@@ -12,7 +12,7 @@ use kind::{Neighbour, name_of, size_class};
 use line::{Header, field};
 use std::collections::HashMap;
 
-pub use read::read;
+pub use read::{read, tmpfs_devices};
 
 /// Names that are told apart while a map is read; a program may make as many as it likes.
 const MOST_NAMES: usize = 4096;

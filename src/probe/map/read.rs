@@ -68,7 +68,7 @@ pub fn read(directory: impl AsFd, most: Duration) -> io::Result<Option<Vec<Place
 }
 
 /// The devices of the tmpfs mounts in the text of `mountinfo`.
-fn tmpfs_devices(text: &[u8]) -> HashSet<Device> {
+pub fn tmpfs_devices(text: &[u8]) -> HashSet<Device> {
     let device = |line: &str| -> Option<Device> {
         let (mount, of) = line.split_once(" - ")?;
         let (major, minor) = mount.split(' ').nth(2)?.split_once(':')?;

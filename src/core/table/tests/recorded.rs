@@ -52,8 +52,7 @@ fn what_tools_print_of_a_leak_is_a_leak_at_its_rate() {
         assert_eq!(table.record.workers().len(), workers, "{name}");
         let verdict = judged(&table);
         let growth = verdict.findings[0].growth.unwrap();
-        // Of two that are judged together, the mean is told.
-        let rate = 3600.0 * RATE / if workers == 2 { 2.0 } else { 1.0 };
+        let rate = 3600.0 * RATE;
         let near = (growth.estimate / rate - 1.0).abs() < 0.05 || growth.lower < rate && rate < growth.upper;
         if verdict.outcome != Outcome::Leak || !near {
             wrong.push(format!("{name}: {:?} {growth:?} {:?}", verdict.outcome, table.notes));

@@ -41,6 +41,10 @@ pub enum Kind {
     OfTable(MemoryKind),
     /// Huge pages of hugetlbfs.
     Huge,
+    /// The old generation of a Java heap.
+    OldGeneration,
+    /// Metaspace of a Java machine.
+    Metaspace,
 }
 
 /// Growth of a quantity between two parts of the run.
@@ -116,6 +120,13 @@ pub enum Doubt {
         /// By how much.
         grown: Grown,
     },
+    /// The old generation of a Java heap grew, and its collections are too few to tell whether by garbage.
+    Uncollected {
+        /// The worker.
+        who: Named,
+        /// By how much.
+        grown: Grown,
+    },
     /// A column of a table grew that holds more of a process than the one that is judged.
     WiderGrew {
         /// The column.
@@ -147,6 +158,11 @@ pub enum Doubt {
     HiddenGrew {
         /// The process that is not a worker; `None` if it is all of them together.
         who: Option<Named>,
+        /// By how much.
+        grown: Grown,
+    },
+    /// Files in memory that nobody has mapped, and segments that nobody is attached to, grew.
+    MemoryFilesGrew {
         /// By how much.
         grown: Grown,
     },

@@ -1,6 +1,6 @@
 //! What a verdict rests on, as facts with their numbers; `words` makes sentences of them.
 
-use super::doubt::Doubt;
+use super::doubt::{Doubt, Grown};
 use crate::model::{Axis, ExitCause, Resource, WorkerId};
 use crate::verdict::{Interval, LastLook, NoiseCause, ReadingNote};
 
@@ -138,6 +138,25 @@ pub enum GateKind {
     Doubt(Doubt),
 }
 
+/// The runtime of a language, which has a heap of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Runtime {
+    /// A Java machine.
+    Java,
+    /// .NET.
+    DotNet,
+    /// Node.js.
+    Node,
+    /// Go.
+    Go,
+    /// PHP.
+    Php,
+    /// CPython.
+    Python,
+    /// Ruby.
+    Ruby,
+}
+
 /// What the reader should know beside the verdict.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Note {
@@ -155,7 +174,35 @@ pub enum Note {
         workers: usize,
     },
     /// Deadlines that the sampler missed.
-    MissedDeadlines(u64),
+    MissedDeadlines {
+        /// How many.
+        count: u64,
+        /// Of these, the ones that its own readings took too long for.
+        own: u64,
+    },
+    /// Shared memory grew that is in nothing of the target's that can be seen, and isn't judged.
+    SharedElsewhere {
+        /// By how much.
+        grown: Grown,
+        /// Whether it is that of the target's control group; else it is the host's.
+        of_group: bool,
+    },
+    /// The old generation of a Java heap doesn't grow, though memory does.
+    OldGenerationFlat {
+        /// Whose.
+        pid: u32,
+        /// What it may grow by at most for a step of the axis, in bytes.
+        upper: f64,
+        /// What growth is measured against.
+        axis: Axis,
+    },
+    /// Who can tell what grows.
+    NextStep {
+        /// The runtime that it runs in.
+        runtime: Runtime,
+        /// The process to ask.
+        pid: u32,
+    },
     /// Looks at the run before its end.
     Looks(LastLook),
     /// Why the host was too noisy to trust latencies and small differences.

@@ -17,6 +17,8 @@ pub enum Reason {
     NoSeries(SetAside),
     /// There were too few readings.
     FewReadings,
+    /// It is judged by its levels after collections, of which there were so few.
+    FewCollections(usize),
     /// No requests were counted, and the budget is one per request.
     NoRequests,
     /// A leak: some workers grow beyond doubt, tested one by one.

@@ -99,42 +99,6 @@ pub fn of_workers(record: &RunRecord, resource: Option<Resource>, level: &dyn Fn
     out
 }
 
-/// Shared memory that workers have touched, as far as there came to be more of it on the host: who touches what was there already
-/// makes none. What others free meanwhile doesn't count against it.
-pub struct Touched {
-    /// What each worker had touched at first.
-    first: HashMap<WorkerId, u64>,
-    /// How much more there came to be since the start of the run, by time; empty where that isn't known.
-    more: Vec<(f64, u64)>,
-}
-
-impl Touched {
-    pub fn new(record: &RunRecord) -> Self {
-        let mut first = HashMap::new();
-        for sample in &record.samples {
-            if let Some(shared) = sample.shmem {
-                first.entry(sample.worker).or_insert(shared);
-            }
-        }
-        let (mut more, mut before) = (Vec::new(), None);
-        for (t, level) in record.host.iter().filter_map(|host| Some((host.t, host.shmem?))) {
-            let sum: u64 = more.last().map_or(0, |(_, sum)| *sum);
-            // Whoever freed as much as the level fell may have hidden that others made as much.
-            more.push((t, sum.saturating_add(level.abs_diff(before.unwrap_or(level)))));
-            before = Some(level);
-        }
-        Touched { first, more }
-    }
-
-    pub fn level(&self, sample: &Sample) -> Option<u64> {
-        let (shared, first) = (sample.shmem?, *self.first.get(&sample.worker)?);
-        // The next reading of the host: what this one has seen may be younger than the last.
-        let next = self.more.partition_point(|(t, _)| *t < sample.t);
-        let more = self.more.get(next).or(self.more.last());
-        Some(more.map_or(shared, |(_, more)| shared.min(first.saturating_add(*more))))
-    }
-}
-
 /// Readings of the target as a whole.
 pub fn of_pool(record: &RunRecord, resource: Resource) -> Readings {
     match resource {
@@ -189,27 +153,4 @@ pub fn raw_pool_series(record: &RunRecord, levels: impl Iterator<Item = (f64, f6
         None => Axis::Seconds,
     };
     (axis, one)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fixture::run::clean;
-
-    #[test]
-    fn what_others_free_does_not_hide_what_workers_touch_anew() {
-        const MIB: f64 = 1_048_576.0;
-        // What the worker has touched at last, where the host has so much more each second.
-        let touched = |more: f64| {
-            let mut run = clean();
-            run.samples.iter_mut().for_each(|s| s.shmem = Some((MIB + s.t * 0.1 * MIB) as u64));
-            run.host.iter_mut().for_each(|host| host.shmem = Some((4096.0 * MIB + host.t * more * MIB) as u64));
-            let (touched, last) = (Touched::new(&run), run.samples.last().unwrap());
-            touched.level(last).unwrap() as f64 / MIB
-        };
-        let all = touched(1.0);
-        assert!(all > 10.0, "{all}");
-        assert_eq!(touched(-3.0), all, "a file shrinks, of somebody else's");
-        assert!(touched(0.0) < 2.0, "it touches what was there");
-    }
 }

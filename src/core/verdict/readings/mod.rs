@@ -8,6 +8,7 @@ pub mod noise;
 pub mod pool_count;
 pub mod series;
 pub mod settled;
+pub mod shared;
 pub mod shares;
 pub mod timeline;
 pub mod warm_up;

@@ -3,10 +3,11 @@
 //! Always: the vectors of a series have equal lengths, `x` never falls and everything is finite. What had to be cut
 //! to get there is told in a note; a number is never made up for a reading that is missing.
 
-use super::kinds::{ReadingNote, Readings, Touched, of_pool, of_workers, raw_pool_series};
+use super::kinds::{ReadingNote, Readings, of_pool, of_workers, raw_pool_series};
 use super::load_curve::{LoadCurve, own_load};
 use super::mix::Mix;
 use super::settled;
+use super::shared::Touched;
 use super::timeline::Timeline;
 use super::warm_up;
 use crate::model::{Axis, PhaseKind, Resource, RunRecord, Sample, Series, WorkerId};

@@ -39,7 +39,11 @@ impl Behaviour<'_> {
         let (pool, budget) = (self.pool, self.budget);
         let small = 0.5 * budget * self.span();
         match self.outcome {
-            Outcome::Leak if self.leaking > 0 && 2 * self.leaking < pool.members.len() => LeakClass::LeakInOneWorker,
+            Outcome::Leak
+                if self.leaking > 0 && self.leaking < pool.members.len() && 2 * self.leaking <= pool.members.len() =>
+            {
+                LeakClass::LeakInOneWorker
+            }
             Outcome::Leak => LeakClass::Leak,
             Outcome::Inconclusive if self.is_filling(a, small) => LeakClass::CacheFilling,
             Outcome::Inconclusive => LeakClass::Unknown,

@@ -103,6 +103,9 @@ impl Situation<'_> {
             (0, _) => Reason::NotRead,
             (_, Some((_, why))) => Reason::NoSeries(*why),
             _ if self.follows_load() => Reason::LoadIsAll,
+            _ if self.pool.sawtooth => {
+                Reason::FewCollections(self.pool.members.iter().map(|member| member.levels.x.len()).sum())
+            }
             _ => Reason::FewReadings,
         }
     }

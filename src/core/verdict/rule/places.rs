@@ -245,6 +245,25 @@ mod tests {
     }
 
     #[test]
+    fn shares_add_up_to_all_of_the_growth() {
+        let kinds =
+            [PlaceKind::Heap, PlaceKind::Arena, PlaceKind::GoHeap, PlaceKind::Anonymous, PlaceKind::ThreadStack];
+        let percents = |words: &str| -> Vec<f64> {
+            words.split(" %").filter_map(|before| before.rsplit([' ', '(']).next()?.parse().ok()).collect()
+        };
+        for shares in [[40, 30, 10, 10, 10], [60, 30, 20, 10, -20], [50, 20, 10, 0, 0], [100, 90, 60, -70, -80]] {
+            let run = mapped(&TIMES, |grown| {
+                let level = |share: i64| (90 * MIB).saturating_add_signed(grown as i64 * share / 100);
+                kinds.iter().zip(shares).map(|(kind, share)| place(*kind, None, level(share))).collect()
+            });
+            let words = told(&run);
+            let shrank = words.split("shrank by ").nth(1).map_or(0.0, |words| percents(words)[0]);
+            let sum = percents(&words).iter().sum::<f64>() - 2.0 * shrank;
+            assert!((sum - 100.0).abs() <= 3.0, "{shares:?}: {words}");
+        }
+    }
+
+    #[test]
     fn what_stopped_growing_and_what_shrank_are_told_so() {
         let run = mapped(&TIMES, |grown| {
             let early = (grown * 3).min(6 * MIB);
@@ -255,6 +274,8 @@ mod tests {
         assert_eq!(places.places[0].goes_on, Some(false), "{places:?}");
         assert!(places.places[1].grown < 0.0 && places.share(&places.places[0]) > 1.0, "{places:?}");
         assert!(told(&run).contains("; next to nothing in the second half of that time"), "{}", told(&run));
+        let shrank = format!("while others shrank by {:.0} % of it", -100.0 * places.share(&places.places[1]));
+        assert!(told(&run).contains(&shrank), "{}", told(&run));
     }
 
     #[test]
@@ -293,7 +314,7 @@ mod tests {
         let unlisted = mapped(&TIMES, |grown| {
             vec![place(PlaceKind::Memfd, Some("x"), grown / 2), place(PlaceKind::Memfd, None, grown / 2)]
         });
-        assert!(told(&unlisted).contains("memfds, the largest listed `x` (100 %"), "{}", told(&unlisted));
+        assert!(told(&unlisted).contains("memfds of many names, such as `x` (100 %"), "{}", told(&unlisted));
         let two = mapped(&TIMES, |grown| {
             vec![place(PlaceKind::Memfd, Some("x"), grown / 4), place(PlaceKind::Memfd, Some("y"), grown - grown / 4)]
         });

@@ -4,6 +4,8 @@ pub mod account;
 pub mod births;
 pub mod brief;
 pub mod counts;
+pub mod java;
 pub mod piling;
+pub mod runtime;
 pub mod unjudged;
 pub mod whole;

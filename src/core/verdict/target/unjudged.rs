@@ -15,7 +15,7 @@ pub fn doubts(record: &RunRecord) -> Vec<Doubt> {
 }
 
 /// By how much a series grew, if judged by itself it leaks more of a resource than its budget allows.
-fn leaking(record: &RunRecord, resource: Resource, axis: Axis, one: &Series) -> Option<Grown> {
+pub fn leaking(record: &RunRecord, resource: Resource, axis: Axis, one: &Series) -> Option<Grown> {
     let (outcome, grown) = growing(record, resource, axis, one, record.budget(resource)?)?;
     (outcome == Outcome::Leak).then_some(grown)
 }
@@ -59,7 +59,7 @@ pub(super) fn wider_grew(record: &RunRecord) -> Option<Doubt> {
 }
 
 /// The doubt about the worker that grew the most over what is allowed.
-fn worst(record: &RunRecord, grew: impl Iterator<Item = (WorkerId, Kind, Grown)>) -> Option<Doubt> {
+pub fn worst(record: &RunRecord, grew: impl Iterator<Item = (WorkerId, Kind, Grown)>) -> Option<Doubt> {
     let over = |grown: &Grown| grown.rate / grown.allowed;
     let (worker, kind, grown) = grew.max_by(|a, b| over(&a.2).total_cmp(&over(&b.2)).then(b.0.cmp(&a.0)))?;
     Some(Doubt::WorkerGrew { who: command_of(record, worker), kind, grown })
@@ -69,8 +69,15 @@ fn worst(record: &RunRecord, grew: impl Iterator<Item = (WorkerId, Kind, Grown)>
 fn named_ended(record: &RunRecord) -> Option<Doubt> {
     let named = record.meta.config["attach"]["target"]["pids"].as_array()?;
     let is_named = |worker: &WorkerId| named.iter().any(|pid| pid.as_u64() == Some(u64::from(worker.pid)));
+    // One that has become another program goes on.
+    let goes_on = |ended: &WorkerId| {
+        let follows = |worker: &WorkerId| worker.is_same_process(*ended) && worker.generation > ended.generation;
+        record.events.iter().any(|event| matches!(&event.kind, EventKind::Spawned { worker, .. } if follows(worker)))
+    };
     let ended = record.events.iter().find_map(|event| match &event.kind {
-        EventKind::Exited { worker, stopping: false, .. } if is_named(worker) => Some((*worker, event.t)),
+        EventKind::Exited { worker, stopping: false, .. } if is_named(worker) && !goes_on(worker) => {
+            Some((*worker, event.t))
+        }
         _ => None,
     });
     ended.map(|(worker, after)| Doubt::NamedEnded { who: command_of(record, worker), after })
@@ -220,6 +227,10 @@ mod tests {
         assert_eq!(told(&run), [""; 0]);
         run.events.push(event(17.0, EventKind::Exited { worker: worker(2), cause: None, stopping: false }));
         assert_eq!(told(&run), ["PID 2, which was to be watched, ended after 17 s"]);
+        let mut execs = run.clone();
+        let arrival = EventKind::Spawned { worker: worker(2).next(), parent: 1, command: "other".into(), age: None };
+        execs.events.push(event(17.0, arrival));
+        assert_eq!(told(&execs), [""; 0], "it has become another program");
         run.meta.config = serde_json::json!({ "attach": { "target": { "match": "demo" } } });
         assert_eq!(told(&run), [""; 0], "of those that match, some may come and go");
     }

@@ -12,11 +12,12 @@ use crate::verdict::answer::doubt::{Doubt, Work};
 use crate::verdict::answer::whole_target::RestProcess;
 use crate::verdict::readings::census::whole_levels;
 use crate::verdict::readings::series::pool_series;
+use crate::verdict::readings::shared::memory_files;
 use std::collections::HashMap;
 
 /// Reasons against a pass in the account of the whole target; none of a run for which no account was kept then. What is judged
-/// of memory is `within` its budgets.
-pub fn doubts(record: &RunRecord, within: bool) -> Vec<Doubt> {
+/// of memory is `within` its budgets; of shared memory, `shows_shared` says whether it grew where it would be seen.
+pub fn doubts(record: &RunRecord, within: bool, shows_shared: bool) -> Vec<Doubt> {
     let mut out = Vec::new();
     let account = Account::new(record);
     out.extend(account.as_ref().and_then(Account::not_judged));
@@ -24,6 +25,7 @@ pub fn doubts(record: &RunRecord, within: bool) -> Vec<Doubt> {
     out.extend(within.then(|| unjudged::wider_grew(record)).flatten());
     out.extend(within.then(|| piling::doubt(record)).flatten());
     out.extend(account.as_ref().and_then(Account::unreadable));
+    out.extend(account.as_ref().filter(|_| !shows_shared).and_then(Account::memory_files_grew));
     let account = account.as_ref().filter(|_| within);
     out.extend(account.and_then(Account::one_of_the_rest_grew));
     out.extend(account.filter(|_| out.is_empty()).and_then(Account::all_together_grew));
@@ -106,13 +108,27 @@ impl Account<'_> {
     /// on what they hold.
     fn all_together_grew(&self) -> Option<Doubt> {
         let (axis, one) = pool_series(self.record, whole_levels(self.record))?;
-        let workers = self.judged.iter().map(|census| census.workers).max()?;
-        let workers = if axis == Axis::Hours { workers as f64 } else { 1.0 };
-        let allowed = workers * self.record.budget(Resource::Memory)? + self.record.budget(Resource::Rest)?;
+        let allowed =
+            self.workers(axis)? * self.record.budget(Resource::Memory)? + self.record.budget(Resource::Rest)?;
         let (outcome, grown) = growing(self.record, Resource::Memory, axis, &one, allowed)?;
         // Who is counted as a worker changes from one to the next, so that it is seldom proven.
         let may_leak = outcome != Outcome::Clean && grown.rate > allowed;
         may_leak.then_some(Doubt::HiddenGrew { who: None, grown })
+    }
+
+    /// Whether files in memory that the target holds grew by more than all workers may, which whoever maps them would show.
+    fn memory_files_grew(&self) -> Option<Doubt> {
+        let (axis, one) = pool_series(self.record, memory_files(self.record).into_iter())?;
+        let budget = self.record.budget(Resource::Shared).or(self.record.budget(Resource::Memory))?;
+        let allowed = self.workers(axis)? * budget;
+        let (outcome, grown) = growing(self.record, Resource::Tmpfs, axis, &one, allowed)?;
+        (outcome != Outcome::Clean && grown.rate > allowed).then_some(Doubt::MemoryFilesGrew { grown })
+    }
+
+    /// How many workers make what grows for a step of the axis: by time all of them, a request one.
+    fn workers(&self, axis: Axis) -> Option<f64> {
+        let workers = self.judged.iter().map(|census| census.workers).max()?;
+        Some(if axis == Axis::Hours { workers as f64 } else { 1.0 })
     }
 
     /// Whether for most of the time processes could not be read.
@@ -131,7 +147,7 @@ mod tests {
     use crate::verdict::answer::doubt::Choice;
 
     fn told(run: &RunRecord) -> Vec<String> {
-        doubts(run, true).iter().map(crate::words::doubt_reason).collect()
+        doubts(run, true, false).iter().map(crate::words::doubt_reason).collect()
     }
 
     #[test]
@@ -159,7 +175,7 @@ mod tests {
             ["PID 9 (shop) is not judged, and did the work: the judged processes used 10 % of the service's CPU time"]
         );
         let above = |t: f64| other(9, Kin::Above, MIB, 0.9 * t);
-        let [Doubt::NotJudged { choice, .. }] = &doubts(&uncounted(&above), true)[..] else {
+        let [Doubt::NotJudged { choice, .. }] = &doubts(&uncounted(&above), true, false)[..] else {
             panic!("{:?}", told(&uncounted(&above)))
         };
         assert_eq!(choice, &Choice { workers: Some("self"), attached: false });
@@ -173,7 +189,7 @@ mod tests {
         let mut run = with(&[&child]);
         run.samples.iter_mut().for_each(|s| s.cpu_user = Some(0.0));
         run.meta.config = serde_json::json!({ "attach": {} });
-        let [Doubt::NotJudged { work: Work::Unknown, choice, .. }] = &doubts(&run, true)[..] else {
+        let [Doubt::NotJudged { work: Work::Unknown, choice, .. }] = &doubts(&run, true, false)[..] else {
             panic!("{:?}", told(&run))
         };
         assert_eq!(choice, &Choice { workers: Some("children"), attached: true });
@@ -206,9 +222,34 @@ mod tests {
     }
 
     #[test]
+    fn files_in_memory_that_nobody_maps_are_no_pass() {
+        let holds = |each: f64, host: bool| {
+            let mut run = with(&[]);
+            run.meta.budgets.tmpfs = None;
+            run.census.iter_mut().for_each(|c| c.memory_files = Some((MIB + c.t * each) as u64));
+            run.host.iter_mut().for_each(|h| h.shmem = host.then_some((4096.0 * MIB + h.t * each) as u64));
+            run
+        };
+        let leaks = holds(65536.0, true);
+        let [reason] = &told(&leaks)[..] else { panic!("{:?}", told(&leaks)) };
+        assert!(
+            reason
+                .starts_with("files in memory (memfds, files on tmpfs, System V segments) that the target holds grew"),
+            "{reason}"
+        );
+        assert_eq!(crate::verdict::judge(&leaks).exit, crate::verdict::ExitCode::Inconclusive);
+        assert_eq!(doubts(&leaks, true, true), [], "shared memory says it");
+        assert_eq!(told(&holds(0.0, true)), [""; 0]);
+        assert_eq!(told(&holds(65536.0, false)).len(), 1, "nobody knows what the host had");
+        let mut opens = holds(65536.0, true);
+        opens.host.iter_mut().for_each(|h| h.shmem = Some(1 << 32));
+        assert_eq!(told(&opens), [""; 0], "what it opens was there already");
+    }
+
+    #[test]
     fn an_account_that_could_not_be_taken_is_no_pass() {
         let mut blind = with(&[]);
         blind.census.iter_mut().for_each(|census| census.unreadable = 2);
-        assert_eq!(doubts(&blind, true), [Doubt::Unreadable { processes: 2 }]);
+        assert_eq!(doubts(&blind, true, false), [Doubt::Unreadable { processes: 2 }]);
     }
 }
