@@ -57,10 +57,9 @@ impl Mapping {
     pub fn untold(&self) -> Option<String> {
         (self.left > 0).then(|| {
             format!(
-                "memory maps were read too seldom to say in which mappings memory grows, to keep to `sample.overhead`: those of {} of {} \
-                 workers at the end",
-                self.left,
-                self.workers.len()
+                "memory maps were read too seldom to say in which mappings memory grows, to keep to `sample.overhead`: {} \
+                 left out at the end",
+                if self.left == 1 { "one was".to_owned() } else { format!("{} were", self.left) }
             )
         })
     }

@@ -313,6 +313,7 @@ fn short(s: &mut Source, shape: impl Fn(f64) -> f64) -> Vec<Series> {
 }
 
 /// So many workers, of which the first few leak so many times the budget, under noise of which half is common; short.
+#[allow(dead_code, reason = "the example's alone")]
 pub fn some_leak(s: &mut Source, workers: u32, leaking: u32, times: f64) -> Vec<Series> {
     s.readings = s.rng.random_range(60..=120);
     s.pool(workers, |worker, u| if worker < leaking { leak(times, u) } else { 0.0 })

@@ -241,7 +241,7 @@ pub(super) fn may_be_swap(plain: &str) -> bool {
 /// Whether a column with this name may hold memory, descriptors or threads, which grow where something leaks: no address space, nor page
 /// cache, bounds, shares, or what only ever counts up.
 pub(super) fn may_leak(plain: &str) -> bool {
-    const PARTS: [&str; 17] = [
+    const PARTS: [&str; 23] = [
         "mem",
         "rss",
         "heap",
@@ -259,6 +259,12 @@ pub(super) fn may_leak(plain: &str) -> bool {
         "handle",
         "socket",
         "goroutine",
+        "coroutine",
+        "connection",
+        "process",
+        "zombie",
+        "children",
+        "vram",
     ];
     const WORDS: [&str; 10] = ["uss", "pss", "private", "fd", "fds", "files", "nofile", "inuse", "huge", "tmpfs"];
     const OTHER_PARTS: [&str; 13] = [

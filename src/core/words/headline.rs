@@ -227,6 +227,12 @@ fn clean(finding: &Finding) -> String {
     let worst = each.iter().max_by(|a, b| a.upper.total_cmp(&b.upper)).filter(|worst| worst.upper > growth.upper);
     let of = resource.noun();
     match worst.filter(|_| each.len() > 1) {
+        // What is known of one alone may be less than what is known of all.
+        Some(worst) if worst.upper >= finding.budget => format!(
+            ": growth of {of} is at most {most} {unit} in the mean of its {} workers (allowed: {allowed}){class}; of each alone less is known, at most {}",
+            each.len(),
+            at_most(worst)
+        ),
         Some(worst) => format!(
             ": growth of {of} is at most {most} {unit} in the mean of its {} workers, and at most {} in any of them (allowed: {allowed}){class}",
             each.len(),

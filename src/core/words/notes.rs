@@ -137,9 +137,10 @@ fn one(note: &Note, leaks: bool) -> Option<String> {
         Note::SharedElsewhere { grown, of_group } => {
             let whose = if *of_group { "the target's control group" } else { "the whole host" };
             format!(
-                "shared memory of {whose} grew {}, by {}, and not in what the target maps or holds open: whether it left files on a tmpfs or \
+                "shared memory of {whose} grew{}, by {}, and not in what the target maps or holds open: whether it left files on a tmpfs or \
                  segments behind can't be seen; `--budget 'tmpfs=1 MiB/hour'` judges all of it",
-                doubts::levels(Resource::Tmpfs, grown),
+                // Its ends alone may lie otherwise than its growth.
+                if grown.to > grown.from { format!(" {}", doubts::levels(Resource::Tmpfs, grown)) } else { String::new() },
                 doubts::growth(Resource::Tmpfs, grown)
             )
         }

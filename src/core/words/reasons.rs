@@ -101,8 +101,8 @@ fn why(finding: &Finding, reason: &Reason) -> String {
             let whose = if *recycled { "some incarnations" } else { "some workers" };
             format!("all together are within the budget of {allowed}, but {whose} may not be")
         }
-        Reason::GrowsWhileIdle { estimate } => {
-            format!("it grows while no requests come, as if they left {} more", rate(*estimate))
+        Reason::GrowsWhileIdle { upper } => {
+            format!("it may grow while next to no requests come, as if all of them left up to {} more", rate(*upper))
         }
         Reason::Stopped { estimate } if *estimate <= 0.0 => {
             "it moved until shortly before the end, and has nearly stopped since".into()

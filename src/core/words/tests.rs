@@ -42,7 +42,7 @@ fn reasons_read_well() {
         Reason::Jumps { count: 7, added: -900.0 },
         Reason::SomeSuspicious { recycled: false },
         Reason::SomeSuspicious { recycled: true },
-        Reason::GrowsWhileIdle { estimate },
+        Reason::GrowsWhileIdle { upper: 90.0 },
         Reason::Stopped { estimate },
         Reason::LoadIsLost { estimate },
         Reason::TakenBack { estimate },
@@ -178,8 +178,8 @@ fn conditions_read_well() {
         Condition::LastsUnder { upper: 12.0, rounding: 0.2, budget },
         Condition::LittleToCome { most: 3e5, allowed: 2e6 },
         Condition::JumpsAreOver(JumpPattern::Unclear),
-        Condition::StillWhileIdle { lower: -3.0, upper: 90.0, left: 60.0 },
-        Condition::StillWhileIdle { lower: 80.0, upper: 90.0, left: 60.0 },
+        Condition::StillWhileIdle { upper: 3.0, left: 60.0 },
+        Condition::StillWhileIdle { upper: 90.0, left: 60.0 },
     ];
     all.extend(flags.iter().flat_map(|flag| [flag(true), flag(false)]));
     let told: Vec<String> = all

@@ -120,12 +120,9 @@ pub fn condition(working: &Working, condition: &Condition) -> ConditionWords {
             format!("it is {} at most", amount(working.resource, most)),
         ),
         Condition::JumpsAreOver(jumps) => ("no abrupt jumps that may go on".into(), pattern(jumps).into()),
-        Condition::StillWhileIdle { lower, upper, left } => (
-            format!(
-                "what it grows by while no requests come is none, or under {}, which the budget leaves",
-                rate(left)
-            ),
-            format!("it is between {} and {}", rate(lower), rate(upper)),
+        Condition::StillWhileIdle { upper, left } => (
+            format!("what it grows by while next to no requests come is under {}, which the budget leaves", rate(left)),
+            format!("it is at most {}", rate(upper)),
         ),
     };
     ConditionWords { wanted, found }

@@ -79,10 +79,10 @@ pub enum Reason {
         /// Whether they are incarnations of a recycled pool.
         recycled: bool,
     },
-    /// Open: it grows while no requests come.
+    /// Open: it may grow while next to no requests come.
     GrowsWhileIdle {
-        /// By about how much, per step of the axis.
-        estimate: f64,
+        /// By how much at most, per step of the axis.
+        upper: f64,
     },
     /// Open: growth stopped just before the end.
     Stopped {

@@ -1,10 +1,9 @@
 //! Time in which next to nothing is done: it says nothing of growth by request, and growth in it is none that a request made.
 
 use crate::model::Series;
-use crate::stats::{Estimate, Panel, Unit};
+use crate::stats::{Estimate, Panel, Unit, interpolate};
 use crate::thresholds::level::BLOCKS;
 use crate::thresholds::scale::{LITTLE, SEVERAL};
-use std::ops::Range;
 
 /// Whether something was done between each two neighbours of these times, by what was `done` until each: at least a little of the
 /// usual pace.
@@ -16,41 +15,48 @@ pub fn works(t: &[f64], done: &[f64]) -> Vec<bool> {
 }
 
 /// What the judged part of a series grows by in all its idle time, by the later half of it, per step of the axis: in units of the
-/// resource. `None` without idle stretches that are as long as a level and have several readings.
+/// resource. Idle is a stretch as long as a level in which less than half of the usual is done, whatever a few requests there do.
+/// `None` without such stretches that have several readings.
 pub fn growth(series: &Series, quantum: f64) -> Option<Estimate> {
     let start = series.judged_from();
     let (t, x, y) = (&series.t[start..], &series.x[start..], &series.y[start..]);
-    let (span, length) = (x.last()? - x.first()?, t.last()? - t.first()?);
-    let seconds = |of: &Range<usize>| t[of.end - 1] - t[of.start];
-    let long = |of: &Range<usize>| of.len() >= SEVERAL.get() && seconds(of) * BLOCKS.get() as f64 >= length;
-    let idle: Vec<Range<usize>> = stretches(&works(t, x)).into_iter().filter(long).collect();
-    let all: f64 = idle.iter().map(seconds).sum();
+    let (from, span, length) = (*t.first()?, x.last()? - x.first()?, t.last()? - t.first()?);
+    let blocks = BLOCKS.get();
+    let edge = |block: usize| from + length * block as f64 / blocks as f64;
+    let done = |block: usize| interpolate(t, x, edge(block + 1)) - interpolate(t, x, edge(block));
+    let is_idle: Vec<bool> = (0..blocks).map(|block| done(block) * (blocks as f64) < 0.5 * span).collect();
+    let mut at = 0;
+    let stretches = is_idle.chunk_by(|a, b| a == b).filter_map(|part| {
+        at += part.len();
+        part[0].then(|| (edge(at - part.len()), edge(at)))
+    });
+    let idle: Vec<(f64, f64)> = stretches.collect();
+    let all: f64 = idle.iter().map(|(from, to)| to - from).sum();
     let mut before = 0.0;
     let mut units = Vec::new();
-    for mut stretch in idle {
-        let (from, lasts) = (t[stretch.start], seconds(&stretch));
+    for (from, to) in idle {
         // Caches that fill when a process begins have filled by then.
-        stretch.start += t[stretch.clone()].partition_point(|at| before + at - from < 0.5 * all);
-        before += lasts;
-        units.push(Unit { y: y[stretch.clone()].to_vec(), columns: vec![t[stretch].to_vec()] });
+        let late = from + (0.5 * all - before).max(0.0);
+        let readings = t.partition_point(|at| *at < late)..t.partition_point(|at| *at <= to);
+        if readings.len() >= SEVERAL.get() {
+            let load = series.load.get(start..).unwrap_or_default().get(readings.clone()).unwrap_or_default();
+            let columns = [&t[readings.clone()], load].into_iter().filter(|column| !column.is_empty());
+            units.push(Unit { y: y[readings.clone()].to_vec(), columns: columns.map(<[f64]>::to_vec).collect() });
+        }
+        before += to - from;
     }
-    let pace = Panel::new(&units, quantum)?.fit(&[0])?.coefficient(0);
+    let mut panel = Panel::new(&units, quantum)?;
+    // What follows a load that varies there too is no growth.
+    let fit = if series.load.is_empty() { None } else { panel.fit(&[0, 1]) };
+    let pace = fit.or_else(|| panel.fit(&[0]))?.coefficient(0);
     Some(Estimate { value: pace.value * all / span, se: pace.se * all / span, ..pace })
-}
-
-/// The readings of each stretch in which nothing works.
-fn stretches(works: &[bool]) -> Vec<Range<usize>> {
-    let mut at = 0;
-    let parts = works.chunk_by(|a, b| a == b).map(|part| {
-        at += part.len();
-        (part[0], at - part.len()..at + 1)
-    });
-    parts.filter(|(works, _)| !works).map(|(_, readings)| readings).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Axis, Resource, WorkerId};
+    use crate::verdict::{Finding, Outcome, Reason, Settle, find};
 
     /// A number between -1/2 and 1/2 for each place, seemingly at random.
     fn chance(i: usize) -> f64 {
@@ -71,9 +77,14 @@ mod tests {
     #[test]
     fn what_grows_by_time_grows_in_idle_time() {
         let found = growth(&burst(|t| 6.0 * t), 0.0).unwrap();
-        // 239 s without requests, over 600 of them.
+        // Some 239 s without requests, over 600 of them.
         assert!((found.value - 6.0 * 239.0 / 600.0).abs() < 0.1 && found.lower(0.01) > 2.0, "{found:?}");
-        let still = growth(&burst(|t| 60.0 * t.clamp(120.0, 180.0)), 0.0).unwrap();
+        // A request now and then doesn't make it work.
+        let trickle = burst(|t| 6.0 * t);
+        let x = (0..300).map(|i| trickle.x[i] + (i / 10) as f64).collect();
+        let found = growth(&Series { x, ..trickle }, 0.0).unwrap();
+        assert!(found.lower(0.01) > 2.0, "{found:?}");
+        let still = growth(&burst(|t| 60.0 * t.clamp(125.0, 175.0)), 0.0).unwrap();
         assert!(still.lower(0.05) <= 0.0 && still.upper(0.05) < 0.1, "{still:?}");
         let filled_at_first = growth(&burst(|t| 60.0 * t.min(60.0)), 0.0).unwrap();
         assert!(filled_at_first.upper(0.05) < 0.1, "{filled_at_first:?}");
@@ -87,5 +98,104 @@ mod tests {
         let coarse = Series { x: (0..300).map(|i| f64::from(i / 3)).collect(), ..burst(|t| t) };
         assert!(growth(&coarse, 0.0).is_none());
         assert!(growth(&Series::default(), 0.0).is_none());
+    }
+
+    /// A worker that serves 30,000 requests in one burst, from this part of its 300 readings on and as long as that, with levels in bytes
+    /// by the part of the time and by the part of the requests.
+    fn in_a_burst((from, length): (f64, f64), level: impl Fn(f64, f64) -> f64) -> Finding {
+        let at = |i: u32| f64::from(i) / 299.0;
+        let served = |i: u32| ((at(i) - from) / length).clamp(0.0, 1.0);
+        let noise = |i: u32| f64::from(i.wrapping_mul(2_654_435_761) >> 28) * 4096.0;
+        let series = Series {
+            t: (0..300).map(|i| 2.0 * f64::from(i)).collect(),
+            x: (0..300).map(|i| 30_000.0 * served(i)).collect(),
+            y: (0..300).map(|i| 2e7 + level(at(i), served(i)) + noise(i)).collect(),
+            ..Series::default()
+        };
+        find(Resource::Memory, Axis::WorkerRequests, &[series], 64.0, 4096.0)
+    }
+
+    const BURSTS: [(f64, f64); 6] = [(0.48, 0.04), (0.46, 0.08), (0.1, 0.2), (0.0, 0.08), (0.92, 0.08), (0.1, 0.4)];
+
+    #[test]
+    fn growth_in_one_burst_of_requests_suffices() {
+        for burst in BURSTS {
+            let leak = in_a_burst(burst, |_, served| 8e6 * served);
+            assert_eq!(leak.outcome, Outcome::Leak, "{burst:?}: {:?}", leak.reason);
+            assert!(leak.growth.is_some_and(|g| (g.estimate - 267.0).abs() < 30.0), "{burst:?}: {:?}", leak.growth);
+            let flat = in_a_burst(burst, |_, _| 0.0);
+            assert_eq!(flat.outcome, Outcome::Clean, "{burst:?}: {:?}", flat.reason);
+        }
+    }
+
+    #[test]
+    fn growth_by_time_is_no_pass_where_requests_pause() {
+        for burst in BURSTS {
+            for grown in [3e6, 1e7] {
+                let found = in_a_burst(burst, |time, _| grown * time);
+                assert_ne!(found.outcome, Outcome::Clean, "{burst:?} {grown}");
+            }
+            let little = in_a_burst(burst, |time, _| 3e5 * time);
+            assert_eq!(little.outcome, Outcome::Clean, "{burst:?}: {:?}", little.reason);
+        }
+        let at_the_end = in_a_burst((0.92, 0.08), |time, _| 1e7 * time);
+        assert!(matches!(at_the_end.reason, Reason::GrowsWhileIdle { .. }), "{:?}", at_the_end.reason);
+        assert_eq!(at_the_end.settle, Some(Settle::BudgetPerHour));
+    }
+
+    #[test]
+    fn growth_in_quiet_time_is_no_pass_however_it_comes_and_though_some_requests_come() {
+        // Requests come at a tenth of the pace in the middle half of the time, one each ten readings, or none.
+        let quiet = |i: u32| (75..225).contains(&i);
+        let paces: [&dyn Fn(u32) -> f64; 3] = [
+            &|i| if quiet(i) { 10.0 } else { 100.0 },
+            &|i| if quiet(i) { f64::from(u32::from(i % 10 == 0)) } else { 100.0 },
+            &|i| if quiet(i) { 0.0 } else { 100.0 },
+        ];
+        let shapes: [fn(f64) -> f64; 2] = [|u| u, |u| (5.0 * u).floor() / 5.0];
+        for (pace, shape) in paces.into_iter().flat_map(|pace| shapes.map(|shape| (pace, shape))) {
+            let judged = |grown: f64| {
+                let mut served = 0.0;
+                let noise = |i: u32| f64::from(i.wrapping_mul(2_654_435_761) >> 28) * 4096.0;
+                let x = (0..300).map(|i| {
+                    served += pace(i);
+                    served
+                });
+                let level = |i: u32| 2e7 + grown * shape((f64::from(i) - 75.0).clamp(0.0, 150.0) / 150.0) + noise(i);
+                let y = (0..300).map(level).collect();
+                let t = (0..300).map(|i| 2.0 * f64::from(i)).collect();
+                find(
+                    Resource::Memory,
+                    Axis::WorkerRequests,
+                    &[Series { t, x: x.collect(), y, ..Series::default() }],
+                    64.0,
+                    4096.0,
+                )
+            };
+            assert_ne!(judged(8e6).outcome, Outcome::Clean, "{:?}", judged(8e6).reason);
+            assert_eq!(judged(0.0).outcome, Outcome::Clean, "{:?}", judged(0.0).reason);
+        }
+    }
+
+    #[test]
+    fn one_of_many_that_leaks_in_a_burst_of_its_own_is_found() {
+        let worker = |pid: u32, each: f64| {
+            let burst = 60 + 40 * pid;
+            let served = |i: u32| 1000.0 * f64::from(i.clamp(burst, burst + 8) - burst);
+            let noise = |i: u32| f64::from(i.wrapping_mul(2_654_435_761).wrapping_add(pid * 977) >> 28) * 4096.0;
+            Series {
+                worker: Some(WorkerId::new(pid, 1)),
+                t: (0..400).map(|i| 15.0 * f64::from(i)).collect(),
+                x: (0..400).map(served).collect(),
+                y: (0..400).map(|i| 2e7 + each * served(i) + noise(i)).collect(),
+                ..Series::default()
+            }
+        };
+        let pool = |each: f64| {
+            let series: Vec<Series> = (1..=8).map(|pid| worker(pid, if pid == 1 { each } else { 0.0 })).collect();
+            find(Resource::Memory, Axis::WorkerRequests, &series, 64.0, 4096.0)
+        };
+        assert_eq!(pool(512.0).outcome, Outcome::Leak, "{:?}", pool(512.0).reason);
+        assert_eq!(pool(0.0).outcome, Outcome::Clean, "{:?}", pool(0.0).reason);
     }
 }

@@ -303,10 +303,10 @@ impl Assessment {
         })
     }
 
-    /// What it grows by while no requests come, per step of the axis, where that keeps it from being clean.
+    /// What it may grow by while next to no requests come, per step of the axis, where that keeps it from being clean.
     pub fn grows_while_idle(&self) -> Option<f64> {
         self.clean.iter().find_map(|condition| match *condition {
-            Condition::StillWhileIdle { lower, upper, .. } if !condition.holds() => Some(f64::midpoint(lower, upper)),
+            Condition::StillWhileIdle { upper, .. } if !condition.holds() => Some(upper),
             _ => None,
         })
     }

@@ -70,9 +70,7 @@ pub enum Condition {
     JumpsAreOver(JumpPattern),
     /// Nothing grows while no requests come, or so little that the budget allows for it beside what requests leave.
     StillWhileIdle {
-        /// Growth in all idle time, per step of the axis: its lower bound.
-        lower: f64,
-        /// Its upper bound.
+        /// Growth in all idle time, per step of the axis: its upper bound.
         upper: f64,
         /// What the budget leaves for it.
         left: f64,
@@ -93,7 +91,7 @@ impl Condition {
                 upper < budget - rounding
             }
             Condition::JumpsAreOver(pattern) => pattern.are_over(),
-            Condition::StillWhileIdle { lower, upper, left } => lower <= 0.0 || upper < left,
+            Condition::StillWhileIdle { upper, left } => upper < left,
             Condition::ShapeKnown { holds, .. }
             | Condition::ManyRises(holds)
             | Condition::SeenForLong(holds)

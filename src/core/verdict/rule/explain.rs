@@ -71,8 +71,8 @@ impl Situation<'_> {
         let transient = a.models.first().is_some_and(|m| !m.transients.is_empty() && m.end.value > 2.0 * m.end.se);
         if matches!(a.jumps, JumpPattern::Unclear | JumpPattern::GoingOn) {
             Reason::Jumps { count: self.pool.jumps.len(), added: a.by_jumps }
-        } else if let Some(estimate) = a.grows_while_idle() {
-            Reason::GrowsWhileIdle { estimate }
+        } else if let Some(upper) = a.grows_while_idle() {
+            Reason::GrowsWhileIdle { upper }
         } else if a.is_clean() {
             Reason::SomeSuspicious { recycled: self.pool.recycled }
         } else if a.lacks(Condition::GoesOnToTheEnd) {
