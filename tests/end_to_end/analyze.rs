@@ -122,8 +122,8 @@ fn columns_are_mapped() {
     assert!(unknown.stderr.contains("x.csv:1: the unit of column `heap` isn't known"), "{}", unknown.story());
     let value = judged(&bench, &[&map[..], &["--memory-unit", "KiB"]].concat());
     assert_eq!(value["verdict"], "leak", "{value}");
-    // The mean of a worker that leaks and one that doesn't, and serves twice as many.
-    near(&value, 500.0 / 3.0);
+    // Of two workers one leaks, and is told.
+    near(&value, 500.0);
     let gone = analyze(&bench, &["x.csv", "--memory", "rss"]);
     assert!(gone.stderr.contains("no column is called `rss`, as --memory wants it; found: `when`"), "{}", gone.story());
 }
@@ -160,8 +160,8 @@ fn profilers_files_have_growth_per_second() {
     let mixed = analyze(&bench, &["activity.txt", "--budget", "1 GiB/hour", "--budget", "threads=1/request"]);
     assert_eq!(mixed.code, Some(2), "{}", mixed.story());
     let value = judged(&bench, &["mprofile.dat"]);
-    // The mean of the process and its child, which keeps its size.
-    near(&value, 0.005 * 1024.0 * 1024.0);
+    // The process leaks, and its child keeps its size.
+    near(&value, 0.01 * 1024.0 * 1024.0);
 }
 
 #[test]
