@@ -12,7 +12,8 @@ libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 libc.malloc.argtypes = [ctypes.c_size_t]
 libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
-STEP = 16384
+# Few and large, so that a map is soon read.
+STEP = 65536
 kept = []
 
 def block():
@@ -61,7 +62,7 @@ step = {
 def leak():
     while True:
         step()
-        time.sleep(0.02)
+        time.sleep(0.08)
 
 if sys.argv[1] == "arena":
     threading.Thread(target=leak, daemon=True).start()
