@@ -65,7 +65,7 @@ fn end_to_end(record: &RunRecord, resource: Resource) -> Option<f64> {
     let (_, series) = verdict::series(record, resource);
     let (mut risen, mut requests) = (0.0, 0.0);
     for one in &series {
-        let from = one.x.partition_point(|x| *x < one.soak_from);
+        let from = one.judged_from();
         let (Some(first), Some(last)) = (one.y.get(from), one.y.last()) else { continue };
         risen += last - first;
         requests += one.x.last().zip(one.x.get(from)).map_or(0.0, |(last, first)| last - first);

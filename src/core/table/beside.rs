@@ -2,6 +2,7 @@
 //! pass would hide it.
 
 use super::columns::{Columns, Names};
+use super::median::median;
 use super::names::{MEMORY_UNITS, SHARED, WIDER, may_leak};
 use crate::model::{MemoryKind, TableDoubt};
 use std::collections::HashMap;
@@ -53,20 +54,14 @@ impl Values {
         if kept.len() < PARTS * FEW {
             return None;
         }
-        let middle = |part: usize| {
-            median(kept[part * kept.len() / PARTS..(part + 1) * kept.len() / PARTS].iter().map(|(_, v)| *v).collect())
-        };
+        let edge = |part: usize| part * kept.len() / PARTS;
+        let middle = |part: usize| median(kept[edge(part)..edge(part + 1)].iter().map(|(_, value)| *value));
         let middles: Vec<f64> = (0..PARTS).map(middle).collect();
-        let usual = median(kept.windows(2).map(|pair| (pair[1].1 - pair[0].1).abs()).collect());
+        let usual = median(kept.windows(2).map(|pair| (pair[1].1 - pair[0].1).abs()));
         let (from, to) = (middles[0], middles[PARTS - 1]);
         let rises = middles.windows(2).all(|pair| pair[1] > pair[0]);
         (rises && to - from > (RISE * from).max(STEPS * usual)).then_some((from, to))
     }
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 impl Beside {

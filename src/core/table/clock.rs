@@ -1,6 +1,7 @@
 //! Times as people and tools write them: numbers of some unit, dates, times of day.
 
 use super::lines::words;
+use super::median::median;
 use super::shown;
 use super::zone::parts;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
@@ -413,9 +414,7 @@ pub fn seconds_in(unit: &str) -> Result<f64, String> {
 pub(super) fn typical_step(times: &[f64]) -> f64 {
     let mut sorted = times.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let mut steps: Vec<f64> = sorted.windows(2).map(|w| w[1] - w[0]).filter(|step| *step > 0.0).collect();
-    steps.sort_by(f64::total_cmp);
-    steps.get(steps.len() / 2).copied().unwrap_or(0.0)
+    median(sorted.windows(2).map(|w| w[1] - w[0]).filter(|step| *step > 0.0))
 }
 
 #[cfg(test)]

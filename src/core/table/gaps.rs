@@ -1,5 +1,6 @@
 //! Gaps in a series of a server of metrics: which of them a process passed over, and which another one comes after.
 
+use super::median::median;
 use super::series::SeriesRow;
 use std::collections::BTreeSet;
 
@@ -40,11 +41,11 @@ impl Gaps {
 pub(super) fn ends(rows: &[&SeriesRow], gap: f64, [memory_unit, swap_unit]: [f64; 2]) -> (BTreeSet<usize>, Gaps) {
     let level = |row: &&SeriesRow| memory_unit * row.memory + if row.swap > 0.0 { swap_unit * row.swap } else { 0.0 };
     let levels: Vec<f64> = rows.iter().map(level).collect();
-    let usual = median(levels.windows(2).map(|pair| (pair[1] - pair[0]).abs()).filter(|step| *step > 0.0).collect());
+    let usual = median(levels.windows(2).map(|pair| (pair[1] - pair[0]).abs()).filter(|step| *step > 0.0));
     let (mut ends, mut gaps) = (BTreeSet::new(), Gaps::default());
     for place in (1..rows.len()).filter(|place| rows[*place].t - rows[place - 1].t > gap) {
-        let before = median(levels[place.saturating_sub(BESIDE)..place].to_vec());
-        let after = median(levels[place..(place + BESIDE).min(levels.len())].to_vec());
+        let before = median(levels[place.saturating_sub(BESIDE)..place].iter().copied());
+        let after = median(levels[place..(place + BESIDE).min(levels.len())].iter().copied());
         let counts = [rows[place - 1].requests, rows[place].requests];
         let is_other = match counts.iter().all(|count| count.is_finite()) {
             true => counts[1] < counts[0],
@@ -58,9 +59,4 @@ pub(super) fn ends(rows: &[&SeriesRow], gap: f64, [memory_unit, swap_unit]: [f64
         }
     }
     (ends, gaps)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }

@@ -2,6 +2,7 @@
 
 use super::collect::Raw;
 use super::course::Course;
+use super::median::median;
 use crate::model::TableDoubt;
 
 /// Readings of the shortest life, and of the shortest course that is looked at.
@@ -61,7 +62,7 @@ pub(super) fn uncounted(course: &Course, whose: &str) -> Option<TableDoubt> {
             return None;
         }
         let part = levels.len() / HELD_LONGER;
-        let (from, to) = (median(&levels[..part]), median(&levels[levels.len() - part..]));
+        let (from, to) = (middle(&levels[..part]), middle(&levels[levels.len() - part..]));
         let grows = to - from > (RISE * from).max(LEAST * usual_step(&levels));
         grows.then(|| {
             (to - from, TableDoubt::Uncounted { readings: levels.len() as u64, from, to, whose: whose.into() })
@@ -87,11 +88,13 @@ fn levels(raws: &[Raw]) -> Vec<(usize, f64)> {
     raws.iter().enumerate().filter_map(|(place, raw)| Some((place, of(raw)?))).collect()
 }
 
+fn middle(levels: &[(usize, f64)]) -> f64 {
+    median(levels.iter().map(|(_, level)| *level))
+}
+
 /// How far a reading usually is from the one before.
 fn usual_step(levels: &[(usize, f64)]) -> f64 {
-    let mut steps: Vec<f64> = levels.windows(2).map(|pair| (pair[1].1 - pair[0].1).abs()).collect();
-    steps.sort_by(f64::total_cmp);
-    steps.get(steps.len() / 2).copied().unwrap_or(0.0)
+    median(levels.windows(2).map(|pair| (pair[1].1 - pair[0].1).abs()))
 }
 
 /// A fall to where the life before began.
@@ -137,7 +140,7 @@ fn candidates(levels: &[(usize, f64)]) -> Vec<Fall> {
         if i - begun < SHORTEST {
             continue;
         }
-        let base = median(&levels[begun..begun + 3]);
+        let base = middle(&levels[begun..begun + 3]);
         let (rise, fall) = (before - base, before - level);
         let stays = levels.get(i + 1).is_none_or(|next| before - next.1 > 0.5 * rise);
         let whole = rise > RISE * base && rise > 0.5 * (peak - base) && fall >= ALL * rise;
@@ -149,12 +152,6 @@ fn candidates(levels: &[(usize, f64)]) -> Vec<Fall> {
         }
     }
     found
-}
-
-fn median(levels: &[(usize, f64)]) -> f64 {
-    let mut values: Vec<f64> = levels.iter().map(|(_, level)| *level).collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
 }
 
 /// Says so if the readings at the end are alike in everything, where those before hardly ever were.

@@ -29,6 +29,7 @@ mod host;
 mod json;
 mod lines;
 mod lives;
+mod median;
 mod metrics;
 mod mprof;
 mod names;

@@ -68,10 +68,14 @@ pub fn judge(record: &RunRecord) -> Verdict {
     let mut notes: Vec<Note> = doubts.into_iter().map(Note::Doubt).collect();
     notes.extend(readings.into_iter().map(Note::Readings));
     notes.extend(notes::leaking(record, &findings));
-    notes.extend(findings.iter().filter_map(|finding| java::note(record, finding)));
-    notes.extend(findings.iter().filter_map(|finding| runtime::next_step(record, finding)));
+    if let Some(memory) = findings.iter().find(|f| f.resource == Resource::Memory && is_shown(f)) {
+        notes.extend(java::note(record, memory));
+        notes.extend(runtime::next_step(record, memory));
+    }
     let told = notes.iter().any(|note| matches!(note, Note::Doubt(Doubt::MemoryFilesGrew { .. })));
-    notes.extend((!told).then(|| notes::shared_elsewhere(record, &findings)).flatten());
+    if !told && !shows_shared(record, &findings) {
+        notes.extend(notes::shared_elsewhere(record));
+    }
     notes.extend(notes::recorded(record));
     notes.extend(failures.doubt_library(record).then_some(Note::Library));
     if record.meta.has_failed() {
@@ -96,15 +100,18 @@ fn doubts(record: &RunRecord, judged: &[Candidate], findings: &[Finding]) -> Vec
     let brief = findings.iter().zip(judged).filter_map(|(finding, one)| brief::doubt(record, finding, one));
     let of_memory = |f: &&Finding| matches!(f.resource, Resource::Memory | Resource::Rest | Resource::Processes);
     let within = findings.iter().filter(of_memory).all(|finding| finding.outcome == Outcome::Clean);
-    // Where files on tmpfs are judged, files in memory are among them.
-    let of_shared = |f: &Finding| f.resource == Resource::Shared && is_shown(f);
-    let shows_shared = record.budget(Resource::Tmpfs).is_some() || findings.iter().any(of_shared);
-    let accounts = whole::doubts(record, within, shows_shared)
+    let accounts = whole::doubts(record, within, shows_shared(record, findings))
         .into_iter()
         .chain(counts::doubts(record))
         .chain(counts::idle(record))
         .chain(java::doubt(record));
     table.chain(born).chain(brief).chain(accounts).collect()
+}
+
+/// Whether growth of shared memory would be seen, or is: where files on tmpfs are judged, all files in memory are among them.
+fn shows_shared(record: &RunRecord, findings: &[Finding]) -> bool {
+    let of_shared = |f: &Finding| f.resource == Resource::Shared && is_shown(f);
+    record.budget(Resource::Tmpfs).is_some() || findings.iter().any(of_shared)
 }
 
 /// Everything that had to hold.

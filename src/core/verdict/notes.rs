@@ -4,7 +4,6 @@ use super::answer::facts::Note;
 use super::answer::last_look::last_look;
 use super::readings::noise::noise;
 use super::readings::series::pool_series;
-use super::rule::places::is_shown;
 use super::target::unjudged::growing;
 use super::{Finding, Outcome, WorkerFinding, settle_levels};
 use crate::model::{CountingSource, EventKind, HostSample, Resource, RunRecord};
@@ -24,11 +23,10 @@ pub fn leaking(record: &RunRecord, findings: &[Finding]) -> Option<Note> {
     (!names.is_empty()).then_some(Note::Leaking(names))
 }
 
-/// That shared memory of the host, or of the target's control group, grew by more than a worker may, though it isn't judged and nothing of
-/// the `findings` shows it: who attaches can't see whose it is.
-pub fn shared_elsewhere(record: &RunRecord, findings: &[Finding]) -> Option<Note> {
-    let shows = |f: &Finding| f.resource == Resource::Shared && is_shown(f);
-    if !record.meta.is_attached() || record.budget(Resource::Tmpfs).is_some() || findings.iter().any(shows) {
+/// That shared memory of the host, or of the target's control group, grew by more than a worker may, where nothing of what is judged shows
+/// it: who attaches can't see whose it is.
+pub fn shared_elsewhere(record: &RunRecord) -> Option<Note> {
+    if !record.meta.is_attached() {
         return None;
     }
     let of_group = record.host.iter().any(|host| host.cgroup_shmem.is_some());

@@ -222,23 +222,17 @@ fn clean(finding: &Finding) -> String {
         return format!(": growth of {} ends by itself (allowed: {allowed} {unit}){class}", resource.noun());
     }
     let at_most = |growth: &Interval| amount(resource, growth.upper.max(0.0));
-    let most = at_most(growth);
+    let all = format!(": growth of {} is at most {} {unit}", resource.noun(), at_most(growth));
+    let allowed = format!(" (allowed: {allowed}){class}");
     let each: Vec<&Interval> = finding.workers.iter().filter_map(|worker| worker.growth.as_ref()).collect();
     let worst = each.iter().max_by(|a, b| a.upper.total_cmp(&b.upper)).filter(|worst| worst.upper > growth.upper);
-    let of = resource.noun();
-    match worst.filter(|_| each.len() > 1) {
-        // What is known of one alone may be less than what is known of all.
-        Some(worst) if worst.upper >= finding.budget => format!(
-            ": growth of {of} is at most {most} {unit} in the mean of its {} workers (allowed: {allowed}){class}; of each alone less is known, at most {}",
-            each.len(),
-            at_most(worst)
-        ),
-        Some(worst) => format!(
-            ": growth of {of} is at most {most} {unit} in the mean of its {} workers, and at most {} in any of them (allowed: {allowed}){class}",
-            each.len(),
-            at_most(worst)
-        ),
-        None => format!(": growth of {of} is at most {most} {unit} (allowed: {allowed}){class}"),
+    let Some(worst) = worst.filter(|_| each.len() > 1) else { return all + &allowed };
+    let (mean, most) = (format!(" in the mean of its {} workers", each.len()), at_most(worst));
+    // What is known of one alone may be less than what is known of all.
+    if worst.upper >= finding.budget {
+        format!("{all}{mean}{allowed}; of each alone less is known, at most {most}")
+    } else {
+        format!("{all}{mean}, and at most {most} in any of them{allowed}")
     }
 }
 

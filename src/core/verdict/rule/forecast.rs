@@ -44,7 +44,7 @@ pub fn pace(series: &[Series]) -> Option<f64> {
     let paces: Vec<f64> = series
         .iter()
         .filter_map(|s| {
-            let from = s.x.partition_point(|x| *x < s.soak_from);
+            let from = s.judged_from();
             Some((s.x.last()? - s.x.get(from)?) / (s.t.last()? - s.t.get(from)?))
         })
         .filter(|pace| *pace > 0.0)

@@ -32,7 +32,7 @@ pub fn explain(record: &RunRecord, findings: &mut [Finding]) {
 /// What the usual worker grew by over the judged part in one kind of memory.
 fn grown(record: &RunRecord, level: impl Fn(&Sample) -> Option<u64>) -> Option<f64> {
     let (_, series) = part_series(record, &level);
-    let rises = series.iter().filter_map(|s| Some(s.y.last()? - s.y.get(s.x.partition_point(|x| *x < s.soak_from))?));
+    let rises = series.iter().filter_map(|s| Some(s.y.last()? - s.y.get(s.judged_from())?));
     median(&rises.collect::<Vec<_>>())
 }
 

@@ -60,7 +60,7 @@ pub fn parts(record: &RunRecord, resource: Resource) -> Vec<Part> {
 /// The pooled growth of one part under a straight line, one of as many as are looked at.
 fn part(kind: PartKind, series: &[Series], of: usize) -> Option<Part> {
     let unit = |s: &Series| {
-        let soak = s.x.partition_point(|x| *x < s.soak_from);
+        let soak = s.judged_from();
         // Where slow readings cost much there are too few of them to leave out those of the warm-up.
         let from = if s.x.len() - soak < FEW.get() { 0 } else { soak };
         let step = (s.x.len() - from).div_ceil(POINTS).max(1);

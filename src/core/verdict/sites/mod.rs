@@ -246,7 +246,7 @@ fn churned(record: &RunRecord, series: &[Series]) -> Option<f64> {
     let mut allocated = 0.0;
     let mut span = 0.0;
     for one in series {
-        let from = one.x.partition_point(|x| *x < one.soak_from);
+        let from = one.judged_from();
         let (Some(first), Some(last)) = (one.t.get(from), one.t.last()) else { continue };
         let judged = |s: &&Sample| Some(s.worker) == one.worker && (*first..=*last).contains(&s.t);
         let mut counts = record.samples.iter().filter(judged).filter_map(|s| Some((s.t, s.heap?.allocated)));

@@ -173,7 +173,7 @@ pub fn named(process: &OtherProcess) -> Named {
 pub fn heavy(record: &RunRecord) -> Option<f64> {
     let allowed = record.meta.budgets.memory?;
     let (axis, series) = pool_series(record, whole_levels(record))?;
-    let judged = series.y.get(series.x.partition_point(|x| *x < series.soak_from)..)?;
+    let judged = series.y.get(series.judged_from()..)?;
     let growth = judged.last()? - judged.first()?;
     let account = Account::new(record)?;
     let living = |census: &Census| census.processes.saturating_sub(census.dead()) as f64;

@@ -8,7 +8,7 @@ use crate::verdict::answer::doubt::{Doubt, Kind};
 use crate::verdict::answer::facts::Note;
 use crate::verdict::readings::series::part_series;
 use crate::verdict::rule::finding::find;
-use crate::verdict::rule::places::{growing, is_shown};
+use crate::verdict::rule::places::growing;
 use crate::verdict::{Finding, Outcome};
 use std::collections::{HashMap, HashSet};
 
@@ -63,11 +63,8 @@ pub fn doubt(record: &RunRecord) -> Option<Doubt> {
     })
 }
 
-/// That the old generation doesn't grow, where growth of memory is shown.
+/// That the old generation doesn't grow, where this `finding` shows growth of memory.
 pub fn note(record: &RunRecord, finding: &Finding) -> Option<Note> {
-    if finding.resource != Resource::Memory || !is_shown(finding) {
-        return None;
-    }
     let growing = growing(finding);
     let old = Old::of(record);
     let mut all = old.collected.iter().chain(&old.uncollected);

@@ -1,9 +1,9 @@
 //! The runtime of a language that what grows runs in, as the files that it has mapped tell: what it keeps in its own heap, only it can say.
 
-use crate::model::{MapReading, PlaceKind, Resource, RunRecord};
+use crate::model::{MapReading, PlaceKind, RunRecord};
 use crate::verdict::Finding;
 use crate::verdict::answer::facts::{Note, Runtime};
-use crate::verdict::rule::places::{growing, is_shown};
+use crate::verdict::rule::places::growing;
 
 /// How the names of files begin that only programs of a runtime have mapped.
 const FILES: [(&str, Runtime); 11] = [
@@ -20,11 +20,8 @@ const FILES: [(&str, Runtime); 11] = [
     ("ruby", Runtime::Ruby),
 ];
 
-/// Whom to ask next about growth of memory that is shown; `None` if no runtime is known that could tell.
+/// Whom to ask next about the growth of memory that this `finding` shows; `None` if no runtime is known that could tell.
 pub fn next_step(record: &RunRecord, finding: &Finding) -> Option<Note> {
-    if finding.resource != Resource::Memory || !is_shown(finding) {
-        return None;
-    }
     growing(finding).into_iter().find_map(|worker| {
         let runtime = record.maps.iter().filter(|map| map.worker == worker).find_map(runtime)?;
         Some(Note::NextStep { runtime, pid: worker.pid })

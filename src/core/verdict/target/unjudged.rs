@@ -20,6 +20,12 @@ pub fn leaking(record: &RunRecord, resource: Resource, axis: Axis, one: &Series)
     (outcome == Outcome::Leak).then_some(grown)
 }
 
+/// By how much a series grew, if judged by itself it may leak more than is `allowed`: it does in the estimate, and isn't proven clean.
+pub fn may_leak(record: &RunRecord, resource: Resource, axis: Axis, one: &Series, allowed: f64) -> Option<Grown> {
+    let (outcome, grown) = growing(record, resource, axis, one, allowed)?;
+    (outcome != Outcome::Clean && grown.rate > allowed).then_some(grown)
+}
+
 /// By how much a series grew beyond doubt, and the answer for it beside what is `allowed` for a step of the axis.
 pub fn growing(
     record: &RunRecord,
@@ -32,7 +38,7 @@ pub fn growing(
         return None;
     }
     let found = find(resource, axis, std::slice::from_ref(one), allowed, record.page());
-    let begin = one.x.partition_point(|x| *x < one.soak_from);
+    let begin = one.judged_from();
     let (from, to) = (*one.y.get(begin)?, *one.y.last()?);
     let growth = found.growth.filter(|growth| growth.lower > 0.0)?;
     Some((found.outcome, Grown { from, to, rate: growth.estimate, allowed, axis }))
@@ -45,9 +51,7 @@ pub(super) fn wider_grew(record: &RunRecord) -> Option<Doubt> {
     let allowed = record.budget(Resource::Memory).filter(|_| axis != Axis::Seconds)?;
     let found = find(Resource::Memory, axis, &series, allowed, record.page());
     let growth = found.growth.filter(|growth| growth.lower > 0.0 && growth.estimate > allowed)?;
-    let ends = series
-        .iter()
-        .filter_map(|one| Some((*one.y.get(one.x.partition_point(|x| *x < one.soak_from))?, *one.y.last()?)));
+    let ends = series.iter().filter_map(|one| Some((*one.y.get(one.judged_from())?, *one.y.last()?)));
     let (from, to) = ends.max_by(|a, b| (a.1 - a.0).total_cmp(&(b.1 - b.0)))?;
     // What isn't judged has to be proven to keep to the budget, as what is.
     let grown = Grown { from, to, rate: growth.estimate, allowed, axis };

@@ -2,7 +2,7 @@
 
 use super::account::{Account, Other, named};
 use super::piling;
-use super::unjudged::{self, growing};
+use super::unjudged::{self, growing, may_leak};
 use crate::limits::NAMED;
 use crate::model::{Axis, Kin, Resource, RunRecord, WorkerId};
 use crate::thresholds::scale::TENTH;
@@ -110,10 +110,9 @@ impl Account<'_> {
         let (axis, one) = pool_series(self.record, whole_levels(self.record))?;
         let allowed =
             self.workers(axis)? * self.record.budget(Resource::Memory)? + self.record.budget(Resource::Rest)?;
-        let (outcome, grown) = growing(self.record, Resource::Memory, axis, &one, allowed)?;
         // Who is counted as a worker changes from one to the next, so that it is seldom proven.
-        let may_leak = outcome != Outcome::Clean && grown.rate > allowed;
-        may_leak.then_some(Doubt::HiddenGrew { who: None, grown })
+        let grown = may_leak(self.record, Resource::Memory, axis, &one, allowed)?;
+        Some(Doubt::HiddenGrew { who: None, grown })
     }
 
     /// Whether files in memory that the target holds grew by more than all workers may, which whoever maps them would show.
@@ -121,8 +120,8 @@ impl Account<'_> {
         let (axis, one) = pool_series(self.record, memory_files(self.record).into_iter())?;
         let budget = self.record.budget(Resource::Shared).or(self.record.budget(Resource::Memory))?;
         let allowed = self.workers(axis)? * budget;
-        let (outcome, grown) = growing(self.record, Resource::Tmpfs, axis, &one, allowed)?;
-        (outcome != Outcome::Clean && grown.rate > allowed).then_some(Doubt::MemoryFilesGrew { grown })
+        let grown = may_leak(self.record, Resource::Tmpfs, axis, &one, allowed)?;
+        Some(Doubt::MemoryFilesGrew { grown })
     }
 
     /// How many workers make what grows for a step of the axis: by time all of them, a request one.
