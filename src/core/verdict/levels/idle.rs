@@ -14,10 +14,26 @@ pub fn works(t: &[f64], done: &[f64]) -> Vec<bool> {
     t.windows(2).zip(done.windows(2)).map(|(t, done)| done[1] - done[0] >= least(t)).collect()
 }
 
-/// What the judged part of a series grows by in all its idle time, by the later half of it, per step of the axis: in units of the
-/// resource. Idle is a stretch as long as a level in which less than half of the usual is done, whatever a few requests there do.
-/// `None` without such stretches that have several readings.
-pub fn growth(series: &Series, quantum: f64) -> Option<Estimate> {
+/// Growth in idle time, per step of the axis: in units of the resource.
+#[derive(Debug, Clone, Copy)]
+pub struct Idle {
+    /// What is fitted.
+    growth: Estimate,
+    /// What readings reach above their lowest, at most: no growth is beyond, and a line through few of them may be anything.
+    most: f64,
+}
+
+impl Idle {
+    /// The upper bound of this chance of error.
+    pub fn upper(&self, alpha: f64) -> f64 {
+        self.growth.upper(alpha).min(self.most)
+    }
+}
+
+/// What the judged part of a series grows by in all its idle time, by the later half of it. Idle is a stretch as long as a level in
+/// which less than half of the usual is done, whatever a few requests there do. `None` without such stretches that have several
+/// readings.
+pub fn growth(series: &Series, quantum: f64) -> Option<Idle> {
     let start = series.judged_from();
     let (t, x, y) = (&series.t[start..], &series.x[start..], &series.y[start..]);
     let (from, span, length) = (*t.first()?, x.last()? - x.first()?, t.last()? - t.first()?);
@@ -32,7 +48,7 @@ pub fn growth(series: &Series, quantum: f64) -> Option<Estimate> {
     });
     let idle: Vec<(f64, f64)> = stretches.collect();
     let all: f64 = idle.iter().map(|(from, to)| to - from).sum();
-    let mut before = 0.0;
+    let (mut before, mut fitted, mut reach) = (0.0, 0.0, 0.0);
     let mut units = Vec::new();
     for (from, to) in idle {
         // Caches that fill when a process begins have filled by then.
@@ -41,7 +57,11 @@ pub fn growth(series: &Series, quantum: f64) -> Option<Estimate> {
         if readings.len() >= SEVERAL.get() {
             let load = series.load.get(start..).unwrap_or_default().get(readings.clone()).unwrap_or_default();
             let columns = [&t[readings.clone()], load].into_iter().filter(|column| !column.is_empty());
-            units.push(Unit { y: y[readings.clone()].to_vec(), columns: columns.map(<[f64]>::to_vec).collect() });
+            let y = y[readings.clone()].to_vec();
+            let highest = y.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            reach += highest - y.iter().copied().fold(f64::INFINITY, f64::min) + quantum;
+            fitted += t[readings.end - 1] - t[readings.start];
+            units.push(Unit { y, columns: columns.map(<[f64]>::to_vec).collect() });
         }
         before += to - from;
     }
@@ -49,7 +69,8 @@ pub fn growth(series: &Series, quantum: f64) -> Option<Estimate> {
     // What follows a load that varies there too is no growth.
     let fit = if series.load.is_empty() { None } else { panel.fit(&[0, 1]) };
     let pace = fit.or_else(|| panel.fit(&[0]))?.coefficient(0);
-    Some(Estimate { value: pace.value * all / span, se: pace.se * all / span, ..pace })
+    let growth = Estimate { value: pace.value * all / span, se: pace.se * all / span, ..pace };
+    Some(Idle { growth, most: reach / fitted * all / span })
 }
 
 #[cfg(test)]
@@ -78,16 +99,30 @@ mod tests {
     fn what_grows_by_time_grows_in_idle_time() {
         let found = growth(&burst(|t| 6.0 * t), 0.0).unwrap();
         // Some 239 s without requests, over 600 of them.
-        assert!((found.value - 6.0 * 239.0 / 600.0).abs() < 0.1 && found.lower(0.01) > 2.0, "{found:?}");
+        assert!((found.growth.value - 6.0 * 239.0 / 600.0).abs() < 0.1 && found.growth.lower(0.01) > 2.0, "{found:?}");
         // A request now and then doesn't make it work.
         let trickle = burst(|t| 6.0 * t);
         let x = (0..300).map(|i| trickle.x[i] + (i / 10) as f64).collect();
         let found = growth(&Series { x, ..trickle }, 0.0).unwrap();
-        assert!(found.lower(0.01) > 2.0, "{found:?}");
+        assert!(found.growth.lower(0.01) > 2.0, "{found:?}");
         let still = growth(&burst(|t| 60.0 * t.clamp(125.0, 175.0)), 0.0).unwrap();
-        assert!(still.lower(0.05) <= 0.0 && still.upper(0.05) < 0.1, "{still:?}");
+        assert!(still.growth.lower(0.05) <= 0.0 && still.upper(0.05) < 0.1, "{still:?}");
         let filled_at_first = growth(&burst(|t| 60.0 * t.min(60.0)), 0.0).unwrap();
         assert!(filled_at_first.upper(0.05) < 0.1, "{filled_at_first:?}");
+    }
+
+    #[test]
+    fn a_short_pause_of_a_level_that_stays_is_no_cause_for_doubt() {
+        // Four readings in a pause a sixteenth of the time: a line through them may be anything, but they are all alike.
+        let short = |level: fn(f64) -> f64| {
+            let t: Vec<f64> = (0..128).map(f64::from).collect();
+            let x: Vec<f64> = t.iter().map(|t| 10.0 * t.min(64.0) + 10.0 * (t - 72.0).max(0.0)).collect();
+            let y: Vec<f64> = t.iter().map(|t| level(*t)).collect();
+            growth(&Series { t, x, y, ..Series::default() }, 4096.0).unwrap().upper(0.01)
+        };
+        let a_page_over_all_requests = 3.0 * 4096.0 / 1190.0;
+        assert!(short(|_| 8192.0) < a_page_over_all_requests, "{}", short(|_| 8192.0));
+        assert!(short(|t| 4096.0 * (t - 64.0)) > 8.0 * 4096.0 / 1190.0);
     }
 
     #[test]

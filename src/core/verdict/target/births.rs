@@ -25,15 +25,11 @@ struct Births {
 impl Births {
     /// Those of a pool's series of memory; `None` of too few.
     fn of(record: &RunRecord, series: &[Series]) -> Option<Self> {
-        let span = |one: &Series| one.x.last().zip(one.x.first()).map_or(0.0, |(last, first)| last - first);
-        let life = median(&series.iter().map(span).filter(|life| *life > 0.0).collect::<Vec<_>>())?;
-        // Whoever served next to nothing has not taken yet what workers are born with, or is none of them.
-        let lived = series.iter().filter(|one| span(one) > QUARTER.get() * life);
         // Of whom a table has but the later part, the size at birth isn't known.
         let there_before = |worker: &WorkerId| {
             record.meta.understood.as_ref().is_some_and(|table| table.there_before.contains(worker))
         };
-        let lived = lived.filter(|one| !one.worker.as_ref().is_some_and(there_before));
+        let lived = lived(series).into_iter().filter(|one| !one.worker.as_ref().is_some_and(there_before));
         let mut born: Vec<(f64, f64)> = lived.filter_map(|one| Some((*one.t.first()?, median(&one.y)?))).collect();
         born.sort_by(|a, b| a.0.total_cmp(&b.0));
         let (axis, of_pool) = raw_pool_series(record, born.into_iter());
@@ -45,7 +41,9 @@ impl Births {
     /// each is bigger than the last by more than workers move in their lives.
     fn of_generations(record: &RunRecord, series: &[Series]) -> Option<Self> {
         let span = |one: &Series| Some((*one.t.first()?, *one.t.last()?));
-        let mut lives: Vec<((f64, f64), &Series)> = series.iter().filter_map(|one| Some((span(one)?, one))).collect();
+        let lived = lived(series);
+        let moves: Vec<f64> = lived.iter().filter_map(|one| spread(one)).collect();
+        let mut lives: Vec<((f64, f64), &Series)> = lived.iter().filter_map(|one| Some((span(one)?, *one))).collect();
         lives.sort_by(|a, b| a.0.0.total_cmp(&b.0.0));
         let mut generations: Vec<(f64, f64, Vec<&Series>)> = Vec::new();
         for ((begin, end), one) in lives {
@@ -60,7 +58,6 @@ impl Births {
         let level = |members: &[&Series]| median(&members.iter().filter_map(|one| median(&one.y)).collect::<Vec<_>>());
         let born: Vec<(f64, f64)> =
             generations.iter().filter_map(|(begin, _, members)| Some((*begin, level(members)?))).collect();
-        let moves: Vec<f64> = series.iter().filter_map(spread).collect();
         let (axis, of_pool) = raw_pool_series(record, born.into_iter());
         let births = Births { x: of_pool.x, born: of_pool.y, quantum: record.page() };
         let rises = births.born.windows(2).all(|pair| pair[1] > pair[0]);
@@ -120,6 +117,14 @@ impl Births {
     }
 }
 
+/// Those of a pool that served a good part of a usual life. Whoever served next to nothing has not taken yet what workers are born
+/// with, or is none of them, such as what a script calls before it becomes the server.
+fn lived(series: &[Series]) -> Vec<&Series> {
+    let span = |one: &Series| one.x.last().zip(one.x.first()).map_or(0.0, |(last, first)| last - first);
+    let life = median(&series.iter().map(span).filter(|life| *life > 0.0).collect::<Vec<_>>());
+    series.iter().filter(|one| life.is_some_and(|life| span(one) > QUARTER.get() * life)).collect()
+}
+
 /// How far apart the quarters of a life's levels lie, below and above.
 fn spread(one: &Series) -> Option<f64> {
     let mut levels = one.y.clone();
@@ -166,6 +171,7 @@ pub fn doubt(record: &RunRecord, finding: &Finding, series: &[Series]) -> Option
 mod tests {
     use super::*;
     use crate::fixture::run::{record, told, worker};
+    use crate::model::Sample;
     use crate::verdict::judge;
 
     /// Two slots of workers, of which so many live one after the other.
@@ -248,5 +254,21 @@ mod tests {
         assert_eq!(judged(&lives(|life| life.min(3) << 20)), (false, false));
         // One that grew once, and may again.
         assert_eq!(judged(&lives(|life| (life / 7) << 23)), (false, true));
+    }
+
+    #[test]
+    fn what_a_script_calls_before_it_becomes_the_server_is_no_birth() {
+        let mut run = lives_of(1, |_| 0);
+        let first = run.samples[0].clone();
+        for sample in &mut run.samples {
+            sample.t += 2.0;
+        }
+        for (pid, anon) in [(7, 28 << 10), (8, 308 << 10)] {
+            let t = first.t + f64::from(pid) - 7.0;
+            run.samples.push(Sample { worker: worker(pid), t, anon: Some(anon), ..first.clone() });
+        }
+        let (_, series) = crate::verdict::series(&run, Resource::Memory);
+        assert!(series.iter().any(|one| one.y.len() == 1), "they are in the record");
+        assert!(doubt(&run, &judge(&run).findings[0], &series).is_none());
     }
 }
