@@ -17,7 +17,8 @@ use divan::{Bencher, black_box_drop};
 use families::{BUDGET, FAMILIES, PAGE, Source};
 use modes::{Mode, Shape};
 use seepage::model::{Axis, Resource, RunRecord, Series};
-use seepage::verdict::{Looks, find, live_growths};
+use seepage::rule::find;
+use seepage::verdict::{Looks, live_growths};
 
 /// Families of one worker and of eight, with 300 readings each.
 const NAMES: [&str; 6] =

@@ -12,9 +12,11 @@ mod traces;
 
 use clap::Parser;
 use families::{BUDGET, FAMILIES, PAGE, Source, Truth};
+use seepage::answer::Outcome;
 use seepage::model::{Axis, Resource, RunRecord, Series};
+use seepage::rule::find;
 use seepage::thresholds::{self, Change};
-use seepage::verdict::{Outcome, find, judge};
+use seepage::verdict::judge;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -16,8 +16,9 @@ mod naive;
 use clap::Parser;
 use families::{BUDGET, FAMILIES, Family, PAGE, Source, Truth};
 use mixes::MIXES;
+use seepage::answer::{Finding, Outcome};
 use seepage::model::{Axis, Resource, Series};
-use seepage::verdict::{Finding, Outcome, find};
+use seepage::rule::find;
 use seepage::words;
 use std::time::{Duration, Instant};
 

@@ -7,9 +7,9 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use seepage::answer::Outcome;
 use seepage::history::{Build, Change, Growth, History, LEAST_SEGMENT};
 use seepage::model::Resource;
-use seepage::verdict::Outcome;
 
 const BUILDS: usize = 100;
 

@@ -20,7 +20,7 @@
 //! - [`cli`]: arguments to plain requests, verdicts to exit codes
 //!
 //! Dependencies run one way: `cli -> {engine -> {workload -> supervise -> probe, store} -> {config -> http, removal}, report}`, and
-//! from there into the core, `words -> verdict -> {stats, model}`; `tests/house/architecture.rs` holds that. A module is public if
+//! from there into the core, `verdict -> sites -> rule -> readings -> {answer, stats} -> model`; `tests/house/architecture.rs` holds that. A module is public if
 //! the program, a test, an example, a benchmark or a fuzz target needs it.
 
 mod apache;
@@ -41,5 +41,5 @@ pub mod workload;
 
 #[cfg(feature = "ablation")]
 pub use seepage_core::thresholds;
-pub use seepage_core::{baseline, history, model, stats, table, verdict, watch, words};
-use seepage_core::{bisect, compare, fleet};
+pub use seepage_core::{answer, baseline, history, model, readings, rule, stats, table, verdict, watch, words};
+use seepage_core::{bisect, compare, fleet, sites};

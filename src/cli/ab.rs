@@ -6,6 +6,7 @@ use super::experiment::{Teller, by_request, held};
 use super::output::{Answer, Inconclusive, Printed};
 use super::problem::{Done, Problem};
 use super::run;
+use crate::answer::ExitCode;
 use crate::compare::{ComparisonNote, LEAST_PAIRS, MOST_PAIRS};
 use crate::config::{self, Harness, Overrides};
 use crate::engine::{Interruption, RunError, stamp};
@@ -13,7 +14,6 @@ use crate::experiment::{self, AbRequest, Contrast, Stop, Variants};
 use crate::removal;
 use crate::report::comparison::Report;
 use crate::store::{self, Experiment, ExperimentSide};
-use crate::verdict::ExitCode;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `ab`.

@@ -3,11 +3,12 @@
 use super::baseline::{self, today};
 use super::output::complain;
 use super::problem::Problem;
+use crate::answer::ExitCode;
 use crate::baseline::Baseline;
 use crate::engine::Finished;
 use crate::model::RunRecord;
 use crate::store;
-use crate::verdict::{self, ExitCode};
+use crate::verdict;
 use std::path::{Path, PathBuf};
 
 /// A baseline whose leaks are accepted.

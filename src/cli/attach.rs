@@ -7,13 +7,14 @@ use super::output::{Output, conclude, say};
 use super::problem::{Done, Problem};
 use super::watch::{Watcher, look_at};
 use super::workers::WorkersArgument;
+use crate::answer::ExitCode;
 use crate::config::{LogConfig, PageConfig, RequestsConfig, Span, wrong_with_requests};
 use crate::engine::{AttachRequest, Attachment};
 use crate::model::{Bytes, Per, RunRecord};
 use crate::report;
 use crate::report::live::Mode;
 use crate::supervise::Wanted;
-use crate::verdict::{ExitCode, Looks};
+use crate::verdict::Looks;
 use std::cell::Cell;
 use std::path::PathBuf;
 

@@ -3,9 +3,9 @@
 use super::budget::{AllowedGrowth, TWICE};
 use super::problem::Problem;
 use super::workers::WorkersArgument;
+use crate::answer::ExitCode;
 use crate::config::{ConfigError, Span, literal, not_a_url, redacted_words, without_secrets};
 use crate::supervise::find_program;
-use crate::verdict::ExitCode;
 use std::path::Path;
 use std::time::Duration;
 

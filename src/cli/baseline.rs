@@ -2,12 +2,13 @@
 
 use super::output::{self, folded};
 use super::problem::{Done, Problem};
+use crate::answer::ExitCode;
 use crate::baseline::{Acceptance, Baseline};
 use crate::config;
 use crate::model::{NaiveDate, day};
 use crate::report;
 use crate::store;
-use crate::verdict::{self, ExitCode};
+use crate::verdict;
 use crate::words;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -64,7 +65,7 @@ pub fn baseline(arguments: &Arguments) -> Done {
 
 /// Notes that its leaks are accepted.
 fn accept(baseline: &mut Baseline, until: NaiveDate, reason: &str) -> Result<(), String> {
-    if !baseline.findings.iter().any(|known| known.verdict == verdict::Outcome::Leak) {
+    if !baseline.findings.iter().any(|known| known.verdict == crate::answer::Outcome::Leak) {
         return Err("nothing leaks in it, so that there is nothing to accept: leave --until and --reason out".into());
     }
     if until < today() {

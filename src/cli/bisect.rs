@@ -5,13 +5,13 @@ use super::experiment::{Teller, by_request, held};
 use super::output::{Answer, Printed, colours, columns, folded, put};
 use super::problem::{Done, Problem, interruption_code};
 use super::run;
+use crate::answer::ExitCode;
 use crate::bisect::Finding;
 use crate::config::{self, Overrides};
 use crate::engine::{Interruption, RunError, stamp};
 use crate::experiment::{self, BisectEnd, BisectRequest};
 use crate::report::bisect::{BisectReport, BisectStep};
 use crate::store;
-use crate::verdict::ExitCode;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `bisect`.

@@ -3,10 +3,10 @@
 use super::baseline::today;
 use super::output::{columns, tell};
 use super::problem::{Done, Problem};
+use crate::answer::ExitCode;
 use crate::config::{self, AcceptConfig, Harness, Overrides, StepConfig};
 use crate::model::{Per, format_count};
 use crate::report::{hung, plain};
-use crate::verdict::ExitCode;
 use crate::workload::mix_blocks;
 use std::path::PathBuf;
 

@@ -1,9 +1,9 @@
 //! `--deadline`: the time by which a command has ended, whatever happens.
 
 use super::problem::Problem;
+use crate::answer::ExitCode;
 use crate::config::Span;
 use crate::engine::Interrupt;
-use crate::verdict::ExitCode;
 
 /// When a command ends at the latest.
 #[derive(Debug, Clone, clap::Args)]

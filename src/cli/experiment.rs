@@ -3,6 +3,7 @@
 use super::output::say;
 use super::problem::Problem;
 use super::watch::Watcher;
+use crate::answer::{ExitCode, Verdict};
 use crate::config::Harness;
 use crate::engine::Progress;
 use crate::experiment::Observer;
@@ -10,7 +11,6 @@ use crate::model::{Per, RunRecord};
 use crate::report::live::Mode;
 use crate::report::{self, Format, plain};
 use crate::store;
-use crate::verdict::{ExitCode, Verdict};
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::path::Path;

@@ -3,11 +3,11 @@
 use super::baseline;
 use super::output::{colours, folded, tell};
 use super::problem::{Done, Problem};
+use crate::answer::ExitCode;
 use crate::config;
 use crate::history::{Entry, History};
 use crate::model::Resource;
 use crate::report::{Export, HistoryReport};
-use crate::verdict::ExitCode;
 use std::path::{Path, PathBuf};
 
 /// More lines than this are no history of ours.

@@ -2,9 +2,9 @@
 
 use super::output::{complain, tell};
 use super::problem::{Done, Problem};
+use crate::answer::ExitCode;
 use crate::config;
 use crate::report::plain;
-use crate::verdict::ExitCode;
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};

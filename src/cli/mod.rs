@@ -30,11 +30,11 @@ mod run;
 mod watch;
 mod workers;
 
+use crate::answer::ExitCode;
 use crate::config;
 use crate::demo::{self, DemoOptions};
 use crate::engine::{NAMER_ARGUMENT, outlive_file_limits, run_namer};
 use crate::supervise::{GUARD_ARGUMENT, run_guard};
-use crate::verdict::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 use problem::Problem;
 

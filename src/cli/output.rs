@@ -1,12 +1,13 @@
 //! How an answer reaches the user: printed first, then written, and exited with whether or not anybody could hear it.
 
 use super::problem::Problem;
+use crate::answer::{ExitCode, Outcome, Verdict};
 use crate::config;
 use crate::engine::{Finished, Interrupt};
 use crate::model::{RunRecord, RunStatus};
 use crate::prometheus::Pushgateway;
 use crate::report::{self, Format};
-use crate::verdict::{self, ExitCode, Outcome, Verdict};
+use crate::verdict;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 

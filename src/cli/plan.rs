@@ -5,13 +5,14 @@ use super::output::{Printed, columns, folded, say, tell};
 use super::problem::{Done, Problem, interruption_code};
 use super::run::assignment;
 use super::watch::Watcher;
+use crate::answer::ExitCode;
 use crate::config::{self, Harness, Overrides, PhaseConfig, SettleConfig, Span};
 use crate::engine::{self, Interrupt, Interruption, RunRequest};
 use crate::model::{self, Axis, Budget, Per, PhaseKind, Resource, RunRecord, Share};
 use crate::report::PlanReport;
 use crate::report::live::Mode;
 use crate::store;
-use crate::verdict::{self, ExitCode, Noise};
+use crate::verdict::{self, Noise};
 use crate::words;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -101,7 +102,7 @@ pub fn plan(arguments: &Arguments) -> Done {
 }
 
 fn planned(arguments: &Arguments, record: &RunRecord) -> Result<PlanReport, Problem> {
-    let (axis, series) = verdict::series(record, Resource::Memory);
+    let (axis, series) = crate::readings::series(record, Resource::Memory);
     let usage = |error: &str| Problem::new(ExitCode::Usage, error);
     let per = match axis {
         Axis::Seconds => return Err(usage("no requests were counted, so that a budget per request can't be planned")),

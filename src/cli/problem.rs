@@ -1,12 +1,12 @@
 //! A failure on its way to the user: what it says, and what it exits with.
 
+use crate::answer::ExitCode;
 use crate::apache::OffError;
 use crate::config::ConfigError;
 use crate::engine::{Interrupt, Interruption, RunError};
 use crate::experiment::{AbError, BisectError, ModulesError, SidesError};
 use crate::report::ReportError;
 use crate::supervise::AttachError;
-use crate::verdict::ExitCode;
 use std::io;
 
 /// A failure on its way to the user.

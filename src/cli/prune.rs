@@ -2,10 +2,10 @@
 
 use super::output::Answer;
 use super::problem::{Done, Problem};
+use crate::answer::ExitCode;
 use crate::model::{Bytes, format_bytes};
 use crate::report::plain;
 use crate::store::{self, Stored};
-use crate::verdict::ExitCode;
 use std::path::{Path, PathBuf};
 
 /// Arguments of `prune`.

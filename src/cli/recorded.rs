@@ -2,11 +2,11 @@
 
 use super::budget::{self, RecordedBudget, ResourceBudget};
 use super::problem::Problem;
+use crate::answer::ExitCode;
 use crate::config::{self, Span};
 use crate::model::{self, Bytes, Event, EventKind, RunRecord, format_seconds};
 use crate::store::{self, ReadError};
 use crate::table::{self, Decimal, Mapping, RequestsAre, RequestsOf, Table, usual_budgets};
-use crate::verdict::ExitCode;
 use flate2::bufread::MultiGzDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};

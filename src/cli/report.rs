@@ -4,9 +4,10 @@ use super::comparison::render_again;
 use super::output::{Printed, SHOWN, place, rendered, tell, told};
 use super::problem::{Done, Problem};
 use super::recorded::How;
+use crate::answer::ExitCode;
 use crate::report::{self, Format};
 use crate::store;
-use crate::verdict::{self, ExitCode};
+use crate::verdict;
 use std::path::PathBuf;
 
 /// Arguments of `report`.

@@ -7,11 +7,12 @@ use super::deadline::Deadline;
 use super::output::{Output, conclude, say};
 use super::problem::{Done, Problem};
 use super::watch::{Watcher, look_at};
+use crate::answer::ExitCode;
 use crate::config::{self, Harness, Overrides, Stop};
 use crate::engine::{self, Extend, RunRequest};
 use crate::model::RunRecord;
 use crate::report::live::Mode;
-use crate::verdict::{self, ExitCode, Looks, SoakPlan};
+use crate::verdict::{self, Looks, SoakPlan};
 use std::path::{Path, PathBuf};
 
 /// Arguments of `run`.

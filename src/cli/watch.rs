@@ -4,12 +4,13 @@
 mod recording;
 
 use super::output::say;
+use crate::answer::Growth;
 use crate::config::PhaseConfig;
 use crate::engine::{Looked, Progress};
 use crate::model::{Chosen, EventKind, Resource, RunRecord, WorkerId};
 use crate::report;
 use crate::report::live::{Live, Mode, PhaseProgress, Snapshot, WorkerProgress};
-use crate::verdict::{self, Growth, Look, Looks};
+use crate::verdict::{self, Look, Looks};
 use crate::words;
 use std::collections::HashMap;
 

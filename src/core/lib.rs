@@ -6,7 +6,11 @@
 //! - [`table`]: a series that another tool wrote, from its bytes to a run record
 //! - [`fleet`]: what a server of metrics is asked for, and which of its series go together
 //! - [`thresholds`]: every number that an answer depends on; how much is computed stands in `limits`
-//! - [`verdict`]: series to evidence to verdict
+//! - [`answer`]: what a verdict is made of, as data
+//! - [`readings`]: a run record to series
+//! - [`rule`]: series to levels, models and conditions, and to the outcome of one resource
+//! - [`sites`]: samples of the live set to the places in the code that keep memory
+//! - [`verdict`]: all of it together, for the whole target and all that is asked of it
 //! - [`watch`]: series that are watched without an end, and when a leak in one is told
 //! - [`words`]: a verdict in sentences, the same in every report
 //! - [`bisect`]: which of many modules is to blame, from as few answers as possible
@@ -16,6 +20,7 @@
 //!
 //! Its interface is what seepage needs of it, and changes with it: their versions are the same.
 
+pub mod answer;
 pub mod baseline;
 pub mod bisect;
 pub mod compare;
@@ -25,6 +30,9 @@ pub mod fleet;
 pub mod history;
 mod limits;
 pub mod model;
+pub mod readings;
+pub mod rule;
+pub mod sites;
 pub mod stats;
 pub mod table;
 pub mod thresholds;

@@ -38,7 +38,7 @@ impl<T: Copy> Threshold<T> {
     }
 }
 
-/// Conditions that one can do without, by the names of `verdict::Condition`.
+/// Conditions that one can do without, by the names of `rule::Condition`.
 #[cfg(any(test, feature = "ablation"))]
 pub const CONDITIONS: &[&str] = &[
     "ShapeKnown",
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn each_condition_that_can_be_left_out_is_one_of_the_rule() {
-        let rule = include_str!("verdict/rule/condition.rs");
+        let rule = include_str!("rule/condition.rs");
         for name in CONDITIONS {
             assert!(["(", " {"].iter().any(|after| rule.contains(&format!("\n    {name}{after}"))), "{name}");
         }

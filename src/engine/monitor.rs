@@ -214,9 +214,9 @@ impl Monitor<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::ExitCode;
     use crate::model::Failure;
     use crate::store::{Entry, RunDirectory};
-    use crate::verdict::ExitCode;
     use seepage_core::fixture::run::{clean, leaking};
     use std::sync::mpsc::channel;
 

@@ -4,12 +4,13 @@
 //! a pair counts only if both of its runs came to their end.
 
 use super::Observer;
+use crate::answer::{ExitCode, Verdict};
 use crate::compare::{self, Answer, Comparison, LEAST_PAIRS, MOST_PAIRS, Margins, Pair, RunSummary, Sides};
 use crate::config::Harness;
 use crate::engine::{self, Interrupt, Interruption, RunError, RunRequest};
 use crate::model::{RunRecord, RunStatus};
 use crate::store::{self, Experiment};
-use crate::verdict::{self, ExitCode, Verdict};
+use crate::verdict;
 use crate::words;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -5,11 +5,12 @@
 
 use super::modules::{Modules, ModulesError};
 use super::{Observer, failure};
+use crate::answer::{ExitCode, Outcome, Verdict};
 use crate::bisect::{self, Blame, Finding, Kept, Oracle, Purpose, Searched, State, Step};
 use crate::config::{Harness, PhaseConfig};
 use crate::engine::{self, Interrupt, Interruption, RunError, RunRequest};
 use crate::model::{PhaseKind, Resource, RunRecord};
-use crate::verdict::{self, ExitCode, Outcome, Verdict};
+use crate::verdict;
 use crate::words;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,10 +1,10 @@
 //! What difference a harness file allows.
 
+use crate::answer::Quantile;
 use crate::baseline::{Baseline, Known};
 use crate::compare::{Margin, Margins, Measure};
 use crate::config::{CompareConfig, Harness, HeapMode};
 use crate::model::{Per, Resource, RunRecord, Share};
-use crate::verdict::Quantile;
 
 /// Differences below these are of the clock and of the allocator: a page cache's, a timer's, one context switch's.
 const LEAST_LEVEL: f64 = 1024.0 * 1024.0;

@@ -15,9 +15,9 @@ pub use margins::{margins, margins_of_baseline, margins_of_run};
 pub use modules::ModulesError;
 pub use sides::{Contrast, SidesError, Variants, variants};
 
+use crate::answer::Verdict;
 use crate::engine::Progress;
 use crate::model::RunRecord;
-use crate::verdict::Verdict;
 use std::path::Path;
 
 /// Sees an experiment go on.

@@ -3,7 +3,7 @@
 
 use super::text::plain;
 use crate::model::{CallStack, RunRecord};
-use crate::verdict::stack_totals;
+use crate::sites::stack_totals;
 
 /// Renders every stack that grew.
 pub fn render(record: &RunRecord) -> Vec<u8> {

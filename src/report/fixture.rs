@@ -5,8 +5,10 @@ mod traced;
 
 pub use traced::traced;
 
+use crate::answer::*;
 use crate::model::*;
-use crate::verdict::*;
+use crate::readings::series;
+use crate::rule::forecast;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;

@@ -18,11 +18,12 @@ use self::sites::CallSitesPart;
 use self::steps::StepsPart;
 use super::text;
 use super::understood::UnderstoodPart;
+use crate::answer::{Finding, Gate, GateState, Interval, LeakClass, Outcome, Verdict};
 use crate::model::{
     Axis, Counting, CountingSource, Host, LatencySummary, Observing, Resource, RunRecord, RunStatus, Target,
     WorkloadSummary,
 };
-use crate::verdict::{self, Finding, Gate, GateState, Interval, LeakClass, Outcome, Verdict};
+use crate::verdict;
 use crate::words;
 use schemars::JsonSchema;
 use serde::Serialize;

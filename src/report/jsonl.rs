@@ -4,9 +4,9 @@
 
 use super::json::{OutcomeWord, printable};
 use super::understood::UnderstoodPart;
+use crate::answer::{LeakClass, Verdict};
 use crate::model::{Axis, Resource, RunRecord};
 use crate::table::prometheus::Labels;
-use crate::verdict::{LeakClass, Verdict};
 use crate::words;
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,8 +1,8 @@
 //! `JUnit` XML, so that a CI shows which gate broke and which worker leaks: a test case for each of them.
 
 use super::text::{self, plain};
+use crate::answer::{ExitCode, Finding, Gate, GateState, Outcome, Verdict, WorkerFinding};
 use crate::model::RunRecord;
-use crate::verdict::{ExitCode, Finding, Gate, GateState, Outcome, Verdict, WorkerFinding};
 use crate::words::{self, GateWords};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 use std::time::Duration;

@@ -2,8 +2,8 @@
 
 use super::mermaid;
 use super::text::{self, Mood, plain};
+use crate::answer::{BySteps, Finding, GateState, Outcome, Verdict};
 use crate::model::{Resource, RunRecord, format_bytes, format_count, format_seconds};
-use crate::verdict::{BySteps, Finding, GateState, Outcome, Verdict};
 use crate::words;
 use crate::words::steps::{names, worth};
 use crate::words::understanding::explain;
@@ -102,7 +102,7 @@ fn write_steps(out: &mut String, finding: &Finding, steps: &BySteps, full: &str)
 fn write_workers(out: &mut String, finding: &Finding, full: &str) -> std::fmt::Result {
     let resource = finding.resource;
     let mut workers: Vec<_> = finding.workers.iter().collect();
-    let key = |w: &crate::verdict::WorkerFinding| w.growth.map_or(f64::NEG_INFINITY, |g| g.estimate);
+    let key = |w: &crate::answer::WorkerFinding| w.growth.map_or(f64::NEG_INFINITY, |g| g.estimate);
     workers.sort_by(|a, b| key(b).total_cmp(&key(a)));
     writeln!(out, "\n<details><summary>{} by worker</summary>\n", text::capital(full))?;
     writeln!(out, "| Worker | First | Last | Growth |\n|---|--:|--:|---|")?;

@@ -1,7 +1,7 @@
 //! A small chart in Mermaid's language, which GitHub and GitLab draw in comments: memory of the worker that grows most.
 
+use crate::answer::{Finding, Outcome, Verdict};
 use crate::model::{Axis, Resource, RunRecord};
-use crate::verdict::{self, Finding, Outcome, Verdict};
 use std::fmt::Write;
 
 /// Points of the line: as many as the chart can show.
@@ -14,10 +14,11 @@ const MIB: f64 = 1024.0 * 1024.0;
 pub fn memory(record: &RunRecord, verdict: &Verdict) -> Option<String> {
     let of_memory = |finding: &&Finding| finding.resource == Resource::Memory && finding.outcome != Outcome::Clean;
     let finding = verdict.findings.iter().find(of_memory)?;
-    let growth = |worker: &verdict::WorkerFinding| worker.growth.map_or(f64::NEG_INFINITY, |growth| growth.estimate);
+    let growth =
+        |worker: &crate::answer::WorkerFinding| worker.growth.map_or(f64::NEG_INFINITY, |growth| growth.estimate);
     let most = finding.workers.iter().filter(|w| w.set_aside.is_none());
     let most = most.max_by(|a, b| growth(a).total_cmp(&growth(b)))?;
-    let (_, series) = verdict::series(record, Resource::Memory);
+    let (_, series) = crate::readings::series(record, Resource::Memory);
     let one = series.into_iter().find(|one| one.worker == most.worker && one.x.len() > 1)?;
     let (from, to) = (one.x[0], *one.x.last()?);
     let at = |k: usize| from + (to - from) * k as f64 / (POINTS - 1) as f64;

@@ -33,9 +33,9 @@ pub(crate) mod fixture;
 #[cfg(test)]
 mod tests;
 
+use crate::answer::{Finding, Outcome, Verdict};
 use crate::baseline::Baseline;
 use crate::model::{Resource, RunRecord};
-use crate::verdict::{Finding, Outcome, Verdict};
 use std::path::{Path, PathBuf};
 use std::{fmt, io, str::FromStr};
 use thiserror::Error;

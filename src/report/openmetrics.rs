@@ -2,8 +2,8 @@
 //! openmetrics`), or reads them again by `seepage analyze`.
 
 use super::jsonl::per;
+use crate::answer::{Outcome, Verdict};
 use crate::model::{RunRecord, Sample};
-use crate::verdict::{Outcome, Verdict};
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 

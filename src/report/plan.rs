@@ -335,7 +335,7 @@ mod tests {
 
     fn report() -> PlanReport {
         let (record, _) = fixture::warm_up();
-        let (axis, series) = crate::verdict::series(&record, Resource::Memory);
+        let (axis, series) = crate::readings::series(&record, Resource::Memory);
         let noise = Noise::measure(axis, &series, 4096.0).unwrap();
         let planned = vec![
             Planned { budget: 16.0, times: 2.0, leak: None, clean: Some(123_456.0) },

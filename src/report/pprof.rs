@@ -6,7 +6,7 @@
 
 use super::text::plain;
 use crate::model::{CallStack, Frame, RunRecord};
-use crate::verdict::stack_totals;
+use crate::sites::stack_totals;
 use flate2::{Compression, GzBuilder};
 use std::collections::HashMap;
 use std::io::Write;

@@ -3,8 +3,8 @@
 use super::fold::{self, TABLE};
 use super::text::{self, Mood, plain};
 use super::understood;
+use crate::answer::{GateState, Verdict};
 use crate::model::RunRecord;
-use crate::verdict::{GateState, Verdict};
 use crate::words::{self, GateWords, Quantity};
 use console::{Style, measure_text_width};
 use std::collections::BTreeSet;

@@ -1,8 +1,8 @@
 //! Words and numbers as every report writes them, and what only reports need: moods, endings.
 
+use crate::answer::{ExitCode, GateKind, GateState, Named, Outcome, Verdict};
 use crate::compare::Answer;
 use crate::model::{EventKind, ExitCause, RunRecord, WorkerId, percent};
-use crate::verdict::{ExitCode, GateKind, GateState, Named, Outcome, Verdict};
 use crate::words;
 use std::collections::HashMap;
 

@@ -2,8 +2,10 @@
 
 use super::fold::hung;
 use super::text::{amount, budget, capital};
+use crate::answer::{Finding, Outcome, Verdict};
 use crate::model::{Resource, RunRecord, format_count};
-use crate::verdict::{Condition, Finding, Outcome, Verdict, WorkedModel, Working, working};
+use crate::rule::Condition;
+use crate::verdict::{WorkedModel, Working, working};
 use crate::words::working::{ConditionWords, RuleWords};
 use crate::words::{self, working as told};
 

@@ -3,7 +3,7 @@
 
 use crate::families::{BUDGET, FAMILIES, PAGE, Source};
 use seepage::model::{Axis, Resource};
-use seepage::verdict::find;
+use seepage::rule::find;
 
 /// Families whose growth at the end is known, in bytes per request.
 const KNOWN: [(&str, f64); 9] = [

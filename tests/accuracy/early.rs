@@ -1,8 +1,10 @@
 //! A run that may end early: what is concluded, and when.
 
 use crate::families::{BUDGET, PAGE};
+use seepage::answer::Outcome;
 use seepage::model::{Axis, Resource, Series};
-use seepage::verdict::{Looks, Outcome, SoakPlan, find};
+use seepage::rule::find;
+use seepage::verdict::{Looks, SoakPlan};
 
 /// Readings between chances for a look, as a share of the plan.
 const STEP: f64 = 0.01;

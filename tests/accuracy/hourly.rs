@@ -1,8 +1,9 @@
 //! Budgets for an hour: growth is judged against time, whether requests were counted or not.
 
+use seepage::answer::{Finding, Outcome, Reason};
 use seepage::model::{Axis, Budgets, Per, Resource, RunMeta, RunRecord, Sample, WorkerId, format_bytes};
 use seepage::report::{self, Format};
-use seepage::verdict::{Finding, Outcome, Reason, judge};
+use seepage::verdict::judge;
 
 const MIB: f64 = 1_048_576.0;
 

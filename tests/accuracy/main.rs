@@ -13,8 +13,10 @@ mod steps;
 
 use families::{BUDGET, FAMILIES, PAGE, Source, Truth};
 use modes::{Mode, Shape, run};
+use seepage::answer::{LeakClass, Outcome, Verdict};
 use seepage::model::{Axis, Resource, Thinner};
-use seepage::verdict::{LeakClass, Outcome, Verdict, find, judge};
+use seepage::rule::find;
+use seepage::verdict::judge;
 use seepage::words;
 
 /// Cases of each family: few, so that the test is quick in a debug build. `examples/accuracy.rs` makes the whole table.

@@ -2,8 +2,8 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use seepage::answer::{ExitCode, LeakClass};
 use seepage::model::*;
-use seepage::verdict::{ExitCode, LeakClass};
 
 /// What the module does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

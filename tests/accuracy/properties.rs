@@ -1,8 +1,9 @@
 //! What must hold of a finding whatever the series.
 
 use proptest::prelude::*;
+use seepage::answer::{Finding, Outcome};
 use seepage::model::{Axis, Resource, Series, WorkerId};
-use seepage::verdict::{Finding, Outcome, find};
+use seepage::rule::find;
 use seepage::words;
 
 const PAGE: f64 = 4096.0;

@@ -4,8 +4,9 @@
 #[path = "traces.rs"]
 mod traces;
 
+use seepage::answer::{Outcome, Verdict};
 use seepage::model::Budgets;
-use seepage::verdict::{Outcome, Verdict, judge};
+use seepage::verdict::judge;
 use traces::{DESCRIPTORS, Expert, TRACES, budgets, kinds, record};
 
 fn judged(name: &str, memory: &str, budgets: Budgets) -> Verdict {

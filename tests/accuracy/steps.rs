@@ -3,8 +3,9 @@
 use super::modes::meta;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use seepage::answer::{BySteps, LeakClass, Outcome, Verdict};
 use seepage::model::*;
-use seepage::verdict::{BySteps, LeakClass, Outcome, Verdict, judge, working};
+use seepage::verdict::{judge, working};
 
 /// Runs of each case: few, so that the test is quick in a debug build; `SEEPAGE_RUNS=200` makes the rates of
 /// docs/accuracy.md.

@@ -3,6 +3,7 @@
 mod round;
 
 use super::Arguments;
+use crate::answer::ExitCode;
 use crate::cli::output::{complain, say, tell};
 use crate::cli::problem::{Done, Problem, interruption_code};
 use crate::config::{self, Span};
@@ -13,7 +14,6 @@ use crate::model::{Bytes, format_seconds};
 use crate::prometheus::Server;
 use crate::report::{Health, METRICS_TYPE, Shown, change, fleet_metrics};
 use crate::store::Kept;
-use crate::verdict::ExitCode;
 use round::{Round, State, judge};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;

@@ -1,9 +1,10 @@
 //! Whether the leaks of a run are those that a baseline accepts.
 
 use super::Baseline;
+use crate::answer::{Outcome, Verdict};
 use crate::compare::{Answer, Margin, Margins, Measure, Side, Sides, compare_runs, summarize};
 use crate::model::{Acceptability, Accepted, AcceptedLeak, NaiveDate, RunRecord};
-use crate::verdict::{Outcome, RULE, Verdict};
+use crate::verdict::RULE;
 
 impl Baseline {
     /// Whether leaks of a run of this name can be held against this file.

@@ -1,8 +1,9 @@
 //! The file: its shape, how it is read, and what it comes to.
 
+use crate::answer::{ExitCode, Finding, Interval, Outcome, Quantile, Verdict};
 use crate::compare::{Measure, RunSummary};
 use crate::model::{Axis, Host, LatencySummary, Resource, RunRecord, RunStatus, WorkloadSummary};
-use crate::verdict::{self, ExitCode, Finding, Interval, Outcome, Quantile, Verdict};
+use crate::verdict;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;

@@ -1,8 +1,9 @@
 use super::*;
+use crate::answer::{ExitCode, Outcome};
 use crate::compare::{Measure, summarize};
 use crate::fixture::pairs::leaking_run;
 use crate::model::{Resource, day};
-use crate::verdict::{self, ExitCode, Outcome, RULE};
+use crate::verdict::{self, RULE};
 use crate::words;
 use proptest::prelude::*;
 
@@ -33,7 +34,7 @@ fn growth_and_the_workload_are_those_of_the_run() {
     let whole = summarize("x", &record, &verdict::judge(&record), String::new());
     let file = known().summary("x");
     assert_eq!((file.growth, file.statuses), (whole.growth, whole.statuses));
-    let same = [Measure::ErrorRate, Measure::Latency(verdict::Quantile::P95), Measure::Status(503)];
+    let same = [Measure::ErrorRate, Measure::Latency(crate::answer::Quantile::P95), Measure::Status(503)];
     assert!(same.iter().all(|m| file.measures.contains_key(m) && file.measures.get(m) == whole.measures.get(m)));
     assert!(!file.measures.contains_key(&Measure::Cpu), "what isn't known is missing");
     assert_eq!((file.outcome, file.exit), (Outcome::Leak, ExitCode::Leak));
@@ -90,7 +91,7 @@ fn a_baseline_reads_well() {
 }
 
 /// The answer on a run of which each request leaves so many bytes in each of two workers, held against one of which it leaves `was`.
-fn held(was: u64, is: u64, until: &str, today: &str) -> (crate::model::RunRecord, verdict::Verdict) {
+fn held(was: u64, is: u64, until: &str, today: &str) -> (crate::model::RunRecord, crate::answer::Verdict) {
     let run = |rate: u64| crate::fixture::run::record(|served| (50 << 20) + rate * served, |_| 12);
     let before = run(was);
     let judged = verdict::judge(&before);
@@ -121,7 +122,7 @@ fn a_leak_that_is_accepted_passes_while_it_is_no_worse() {
 
 #[test]
 fn an_accepted_leak_is_told_each_time() {
-    let told = |(record, verdict): (crate::model::RunRecord, verdict::Verdict)| {
+    let told = |(record, verdict): (crate::model::RunRecord, crate::answer::Verdict)| {
         let first = words::headline(&record, &verdict);
         format!("{first}\n{}\n", first.more.join("\n"))
     };

@@ -6,9 +6,9 @@
 
 use super::paired::{ALPHA, LEAST_PAIRS, alpha_at, half_width, interval, is_look, moments};
 use super::{Answer, Comparison, ComparisonNote, Difference, Margins, Measure, Pair, SideEstimate, Sides};
+use crate::answer::{Interval, Outcome};
 use crate::model::Resource;
 use crate::stats::{least_sign_flip, sign_flip};
-use crate::verdict::{Interval, Outcome};
 
 /// Error probability of the interval of one side's mean, which no answer hangs on.
 const SIDE_ALPHA: f64 = 0.01;
@@ -174,9 +174,8 @@ pub fn can_tell(pairs: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::{ExitCode, Quantile};
     use crate::fixture::pairs::{MEMORY, margins, pairs, sides};
-    use crate::verdict::ExitCode;
-    use crate::verdict::Quantile;
     use crate::words;
     use proptest::prelude::*;
 

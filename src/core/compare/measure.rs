@@ -1,8 +1,8 @@
 //! From a run to the numbers that comparisons are made of.
 
 use super::{Measure, RunSummary};
+use crate::answer::{Outcome, Quantile, Verdict};
 use crate::model::{Axis, EventKind, PhaseKind, Resource, RunRecord, WorkerId};
-use crate::verdict::{self, Outcome, Quantile, Verdict};
 use std::collections::BTreeMap;
 
 /// Points of a run's curve.
@@ -31,7 +31,7 @@ pub fn summarize(id: &str, record: &RunRecord, verdict: &Verdict, sentence: Stri
     };
     put(Measure::Level, level(record));
     put(Measure::Cpu, cpu_per_request(record));
-    put(Measure::Churn, verdict::churn(record));
+    put(Measure::Churn, crate::sites::churn(record));
     let workload = record.meta.workload.as_ref();
     put(Measure::ErrorRate, workload.and_then(|w| w.error_rate()));
     let all = workload.and_then(|w| w.latency.get("all")).filter(|l| l.count > 0);
@@ -62,7 +62,7 @@ pub(crate) fn failed_shares(statuses: &BTreeMap<u16, u64>) -> impl Iterator<Item
 /// Growth of all workers from the first reading of the soak to the last, over the requests between. How sure it is, is for
 /// the pairs to say.
 fn end_to_end(record: &RunRecord, resource: Resource) -> Option<f64> {
-    let (_, series) = verdict::series(record, resource);
+    let (_, series) = crate::readings::series(record, resource);
     let (mut risen, mut requests) = (0.0, 0.0);
     for one in &series {
         let from = one.judged_from();
@@ -76,11 +76,11 @@ fn end_to_end(record: &RunRecord, resource: Resource) -> Option<f64> {
 /// Mean memory of the workers after settling; without a settle phase, of those alive at the end, at their last reading
 /// under load.
 fn level(record: &RunRecord) -> Option<f64> {
-    let settled: Vec<f64> = verdict::settle_levels(record).iter().map(|l| l.after).collect();
+    let settled: Vec<f64> = crate::readings::settle_levels(record).iter().map(|l| l.after).collect();
     if !settled.is_empty() {
         return mean(&settled);
     }
-    let (_, series) = verdict::series(record, Resource::Memory);
+    let (_, series) = crate::readings::series(record, Resource::Memory);
     let end = series.iter().filter_map(|s| s.t.last()).copied().fold(f64::NEG_INFINITY, f64::max);
     // A worker that was replaced has no level at the end.
     let alive = series.iter().filter(|s| s.t.last().is_some_and(|t| end - t < 5.0));
@@ -118,7 +118,7 @@ fn cpu_per_request(record: &RunRecord) -> Option<f64> {
 
 /// Mean memory over the workers at evenly spaced numbers of requests, as far as any of them got.
 fn curve(record: &RunRecord) -> Vec<(f64, f64)> {
-    let (_, series) = verdict::series(record, Resource::Memory);
+    let (_, series) = crate::readings::series(record, Resource::Memory);
     let end = series.iter().filter_map(|s| s.x.last()).copied().fold(0.0, f64::max);
     let at = |x: f64| {
         let levels: Vec<f64> = series
@@ -146,6 +146,7 @@ fn mean(values: &[f64]) -> Option<f64> {
 mod tests {
     use super::*;
     use crate::fixture::pairs::{CPU, GROWTH, leaking_run};
+    use crate::verdict;
 
     #[test]
     fn a_run_is_reduced_to_its_numbers() {

@@ -4,8 +4,8 @@
 //! given. Each look spends a part of it, and its interval has the confidence of that part (Bonferroni's bound over
 //! the looks, so that nothing hangs on how they depend on one another).
 
+use crate::answer::Interval;
 use crate::stats::{MOST_FLIPPED, spent, student_t};
-use crate::verdict::Interval;
 
 /// Error probability of a whole comparison.
 pub const ALPHA: f64 = 0.01;

@@ -1,7 +1,7 @@
 //! What is compared, and what a comparison says.
 
+use crate::answer::{ExitCode, Interval, Outcome, Quantile};
 use crate::model::Resource;
-use crate::verdict::{ExitCode, Interval, Outcome, Quantile};
 use std::collections::BTreeMap;
 
 /// A number that a run comes to; more of any of them is worse.

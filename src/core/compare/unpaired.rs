@@ -6,8 +6,8 @@
 use super::judge::{answer, with_statuses};
 use super::paired::ALPHA;
 use super::{Answer, Comparison, ComparisonNote, Difference, Margins, Measure, RunSummary, SideEstimate, Sides};
+use crate::answer::Interval;
 use crate::stats::normal_quantile;
-use crate::verdict::Interval;
 
 /// Compares two runs by the intervals of their growth, each with its own variance (Welch 1947).
 pub fn compare_runs(sides: &Sides, a: &RunSummary, b: &RunSummary, margins: &Margins) -> Comparison {

@@ -10,9 +10,9 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+use crate::answer::{Interval, Outcome};
 use crate::model::Resource;
 use crate::stats::{median, normal_quantile};
-use crate::verdict::{Interval, Outcome};
 use std::cmp::Ordering;
 
 pub use divisive::{LEAST_SEGMENT, PERMUTATIONS, fewest_builds};

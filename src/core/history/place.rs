@@ -2,8 +2,8 @@
 
 use super::divisive::LEAST_SEGMENT;
 use super::{ALPHA, Point};
+use crate::answer::Interval;
 use crate::stats::student_t;
-use crate::verdict::Interval;
 
 /// A change with what is known of it; places among the points.
 pub(super) struct Place {

@@ -1,9 +1,9 @@
 //! What builds are read from: files of verdicts, and lines of past runs.
 
 use super::{Build, Growth, History, MOST_BUILDS};
+use crate::answer::Outcome;
 use crate::baseline::Baseline;
 use crate::model::Resource;
-use crate::verdict::Outcome;
 use serde::{Deserialize, Serialize};
 
 /// One build with all that is known of it.

@@ -72,7 +72,7 @@ impl Resource {
         Resource::Processes,
     ];
 
-    // A new resource has its facts here, its level in a reading (`verdict/readings/series.rs`) and its place among the budgets.
+    // A new resource has its facts here, its level in a reading (`readings/series.rs`) and its place among the budgets.
     const fn facts(self) -> Facts {
         match self {
             Resource::Memory => Facts {

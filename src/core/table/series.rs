@@ -280,7 +280,7 @@ mod tests {
         record.meta.budgets = crate::model::Budgets::usual(Per::Hour);
         let verdict = verdict::judge(&record);
         let memory = verdict.findings.iter().find(|f| f.resource == Resource::Memory).unwrap();
-        assert_eq!((memory.outcome, memory.axis), (verdict::Outcome::Leak, Axis::Hours));
+        assert_eq!((memory.outcome, memory.axis), (crate::answer::Outcome::Leak, Axis::Hours));
         let hourly = memory.growth.unwrap().estimate;
         assert!((hourly / (100.0 * 1024.0 * 120.0) - 1.0).abs() < 0.02, "{hourly}");
     }
@@ -296,7 +296,11 @@ mod tests {
             let mut record = still.record;
             record.meta.budgets = crate::table::usual_budgets(&record);
             let verdict = verdict::judge(&record);
-            assert_eq!((verdict.outcome, verdict.findings[0].axis), (verdict::Outcome::Leak, Axis::Hours), "{count}");
+            assert_eq!(
+                (verdict.outcome, verdict.findings[0].axis),
+                (crate::answer::Outcome::Leak, Axis::Hours),
+                "{count}"
+            );
         }
         let mut rows = readings(100, |i| 100_000.0 + noise(i));
         rows.iter_mut().zip(0u32..).for_each(|(row, i)| row.requests = f64::from(i * 7919 % 61));

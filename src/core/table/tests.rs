@@ -13,8 +13,9 @@ mod unjudged;
 mod unread;
 
 use super::*;
+use crate::answer::Outcome;
 use crate::model::{CountingSource, MOST_READINGS, WorkerId};
-use crate::verdict::{self, Outcome};
+use crate::verdict;
 use proptest::prelude::*;
 
 fn read_text(text: &str) -> Table {

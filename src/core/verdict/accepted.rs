@@ -1,7 +1,7 @@
 //! What a run exits with whose leaks are known and accepted.
 
-use super::answer::types::Remainder;
-use super::{ExitCode, Finding, Gate, GateKind, GateState, Outcome, RULE};
+use super::RULE;
+use crate::answer::{ExitCode, Finding, Gate, GateKind, GateState, Outcome, Remainder};
 use crate::model::{Acceptability, Resource, RunRecord, RunStatus};
 
 /// What a leak exits with, if the run was held against leaks that are accepted, or call sites are accepted; `failed` is what it

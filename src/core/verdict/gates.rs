@@ -2,8 +2,7 @@
 //!
 //! Always: a gate that couldn't be measured is unknown, and doesn't pass.
 
-use super::answer::facts::{Gate, GateKind, GateState, Quantile};
-use super::{Finding, Outcome};
+use crate::answer::{Finding, Gate, GateKind, GateState, Outcome, Quantile};
 use crate::model::RunRecord;
 
 impl Gate {

@@ -4,27 +4,28 @@
 //! what couldn't be measured is unknown and fails closed.
 
 use super::accepted;
-use super::answer::call_sites::CallSites;
-use super::answer::doubt::Doubt;
-use super::answer::facts::{Claim, Crashes, Gate, GateKind, GateState, LimitHit, Note, Open};
-use super::answer::reason::{Reason, Settle};
 use super::gates::{resource_gate, workload_gates};
-use super::readings::kinds::{ReadingNote, Readings};
-use super::readings::mix::Mix;
-use super::readings::series::readings;
-use super::rule::assess::Demands;
-use super::rule::finding::least_jump;
-use super::rule::forecast::forecast;
-use super::rule::held::held;
-use super::rule::parts::parts;
-use super::rule::places::{is_shown, places};
-use super::rule::reached::reached;
-use super::rule::step_down::{Candidate, step_down};
-use super::rule::{pages, steps, youth};
-use super::sites::{Workers, call_sites, remainders};
+use super::notes;
 use super::target::{account, births, brief, counts, java, runtime, whole};
-use super::{ExitCode, Finding, LeakClass, Outcome, Verdict, notes, series};
+use crate::answer::{
+    CallSites, Claim, Crashes, Doubt, ExitCode, Finding, Gate, GateKind, GateState, LeakClass, LimitHit, Note, Open,
+    Outcome, ReadingNote, Reason, Settle, Verdict,
+};
 use crate::model::{Axis, EventKind, ExitCause, Failure, Resource, RunRecord, RunStatus, Sample};
+use crate::readings::kinds::Readings;
+use crate::readings::mix::Mix;
+use crate::readings::series;
+use crate::readings::series::readings;
+use crate::rule::assess::Demands;
+use crate::rule::finding::least_jump;
+use crate::rule::forecast::forecast;
+use crate::rule::held::held;
+use crate::rule::parts::parts;
+use crate::rule::places::{is_shown, places};
+use crate::rule::reached::reached;
+use crate::rule::step_down::{Candidate, step_down};
+use crate::rule::{pages, steps, youth};
+use crate::sites::{Workers, call_sites, remainders};
 use crate::thresholds::scale::MOST;
 
 /// Judges a run: every resource with a budget, and every gate.

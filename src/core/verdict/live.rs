@@ -1,9 +1,10 @@
 //! The estimate that the progress display shows while a run goes on.
 
-use super::levels::level::Levels;
-use super::levels::pool::Pool;
-use super::{Growth, Interval, series};
+use crate::answer::{Growth, Interval};
 use crate::model::{Resource, RunRecord};
+use crate::readings::series;
+use crate::rule::levels::level::Levels;
+use crate::rule::levels::pool::Pool;
 use crate::stats::{Panel, Unit};
 use crate::thresholds::assess::ALPHA;
 use crate::thresholds::scale::MANY;

@@ -15,11 +15,11 @@
 //! while growth may be slowing down.
 
 use super::judge::{findings, findings_in_doubt};
-use super::readings::settled::pauses;
-use super::rule::assess::{Ahead, Demands};
-use super::rule::finding::find_among;
-use super::{Finding, Interval, Outcome};
+use crate::answer::{Finding, Interval, Outcome};
 use crate::model::{Axis, EventKind, Resource, RunRecord, Series, WorkerId};
+use crate::readings::settled::pauses;
+use crate::rule::assess::{Ahead, Demands};
+use crate::rule::finding::find_among;
 use crate::stats::{endless, spent};
 use crate::thresholds::assess::ALPHA;
 use crate::thresholds::looks::{FIRST, GROWN_UP, LATE, LONGER, MOST_OF_LIFE, USED_UP};
@@ -170,7 +170,7 @@ impl Looks {
         Look { progress, alpha: demands.leak, proven, found }
     }
 
-    /// Looks at one resource by its series, as [`super::find`] judges them at the end; what is proven, if anything is.
+    /// Looks at one resource by its series, as [`crate::rule::find`] judges them at the end; what is proven, if anything is.
     pub fn find(
         &mut self,
         (resource, axis): (Resource, Axis),

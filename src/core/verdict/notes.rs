@@ -1,12 +1,11 @@
 //! What is told beside the verdict: facts of the run that decide nothing.
 
-use super::answer::facts::Note;
-use super::answer::last_look::last_look;
-use super::readings::noise::noise;
-use super::readings::series::pool_series;
 use super::target::unjudged::growing;
-use super::{Finding, Outcome, WorkerFinding, settle_levels};
+use crate::answer::{Finding, Note, Outcome, WorkerFinding, last_look};
 use crate::model::{CountingSource, EventKind, HostSample, Resource, RunRecord};
+use crate::readings::noise::noise;
+use crate::readings::series::pool_series;
+use crate::readings::settle_levels;
 use crate::thresholds::pages::LEAST;
 use std::collections::BTreeSet;
 

@@ -4,16 +4,17 @@
 //! No formula stands between the plan and the rule, so that the plan is right for whatever the rule does. Always: the same
 //! rehearsal gives the same plan, and a length that isn't found within bounds is missing.
 
-use super::levels::level::Levels;
-use super::levels::pool::{Member, Pool};
-use super::models::plausible::{Plausible, plausible};
-use super::rule::finding::least_jump;
 use super::working::Residuals;
-use super::{Outcome, find};
+use crate::answer::Outcome;
 use crate::limits::plan::{
     CLEAN, CONSTANTS, FEWEST, GREATEST, LEAKING, LONGER, LONGEST, MARGIN, MOST_WORKERS, PLAYED, READINGS, STILL_WARMING,
 };
 use crate::model::{Axis, Resource, Series, WorkerId};
+use crate::rule::find;
+use crate::rule::finding::least_jump;
+use crate::rule::levels::level::Levels;
+use crate::rule::levels::pool::{Member, Pool};
+use crate::rule::models::plausible::{Plausible, plausible};
 use crate::stats::{median, normal_quantile};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -90,7 +91,7 @@ impl Noise {
     /// If the rehearsal is too short to tell.
     pub fn measure(axis: Axis, series: &[Series], quantum: f64) -> Result<Self, TooShort> {
         let pool = Pool::new(series, least_jump(Resource::Memory, quantum));
-        let pace = super::rule::forecast::pace(series).ok_or(TooShort::Unfitted)?;
+        let pace = crate::rule::forecast::pace(series).ok_or(TooShort::Unfitted)?;
         let workers = pool.members.len();
         let averaged = workers as f64 / pool.raw.len().max(1) as f64;
         let whole = plausible(&pool.raw, &pool.smooth, pool.jumps.len(), averaged, quantum).models;

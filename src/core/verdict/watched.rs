@@ -1,9 +1,9 @@
 //! A window of a series that is watched without an end: what its readings prove by themselves.
 
-use super::Outcome;
 use super::judge::{findings, judge};
-use super::rule::assess::{Ahead, Demands};
+use crate::answer::Outcome;
 use crate::model::RunRecord;
+use crate::rule::assess::{Ahead, Demands};
 
 /// The place of the last of these error probabilities, which go down, at which the record is a leak; `None` if it isn't at the first. As of a
 /// watch without an end, growth that may still end by itself is none.

@@ -3,19 +3,18 @@
 //!
 //! It is the assessment that decided, made from the run record once more.
 
-use super::answer::reason::{ModelShape, SetAside};
-use super::levels::level::{Levels, longest};
-use super::levels::pool::Pool;
-use super::models::plausible::Plausible;
-use super::readings::kinds::{ReadingNote, Readings};
-use super::readings::mix::Mix;
-use super::readings::series::readings;
-use super::rule::assess::{Demands, Terms};
-use super::rule::condition::Condition;
-use super::rule::finding::{Whole, least_jump};
-use super::{Finding, Outcome};
+use crate::answer::{Finding, ModelShape, Outcome, ReadingNote, SetAside};
 use crate::limits::LAGS;
 use crate::model::{Axis, EventKind, PhaseKind, Resource, RunRecord};
+use crate::readings::kinds::Readings;
+use crate::readings::mix::Mix;
+use crate::readings::series::readings;
+use crate::rule::assess::{Demands, Terms};
+use crate::rule::condition::Condition;
+use crate::rule::finding::{Whole, least_jump};
+use crate::rule::levels::level::{Levels, longest};
+use crate::rule::levels::pool::Pool;
+use crate::rule::models::plausible::Plausible;
 use crate::stats::{Estimate, Line, student_t};
 use crate::thresholds::assess::ALPHA;
 

@@ -2,8 +2,9 @@
 
 use super::kinds::{budget, growth};
 use super::sites;
+use crate::answer::{CallSites, ExitCode, Outcome, Remainder, Untold, Verdict};
 use crate::model::{Acceptability, Accepted, AcceptedSite, Axis, Resource, RunRecord, amount, rate};
-use crate::verdict::{CallSites, ExitCode, Outcome, RULE, Remainder, Untold, Verdict};
+use crate::verdict::RULE;
 
 /// What stands behind LEAKS in the first sentence of a run whose leaks are accepted.
 pub(super) fn clause(record: &RunRecord, verdict: &Verdict) -> String {

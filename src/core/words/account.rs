@@ -1,8 +1,8 @@
 //! What the account of the whole target has, in words: who of the rest grew, and which processes there are more of.
 
 use super::doubts::{chosen, named};
+use crate::answer::{Finding, LeakClass, Outcome, RestProcess, Verdict, WholeTarget};
 use crate::model::{Resource, RunRecord, format_bytes, format_count};
-use crate::verdict::{Finding, LeakClass, Outcome, RestProcess, Verdict, WholeTarget};
 
 /// Who is behind what a finding says of the whole target, in sentences without their full stop; none where it is clean, or of
 /// something else.

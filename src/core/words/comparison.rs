@@ -283,8 +283,8 @@ pub fn note(note: &ComparisonNote, sides: &Sides) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::Interval;
     use crate::fixture::pairs::{MEMORY, sides};
-    use crate::verdict::Interval;
 
     /// A difference between `a` and `b` whose interval goes so far to both sides.
     fn made(measure: Measure, answer: Answer, a: f64, b: f64, half: f64) -> Difference {

@@ -1,9 +1,9 @@
 //! Reasons not to pass, in words.
 
+use crate::answer::{Choice, Doubt, Grown, Kind, Named, Work};
 use crate::model::{
     Axis, Resource, TableDoubt, amount, format_bytes, format_count, format_seconds, rate, shown_command, whole_percent,
 };
-use crate::verdict::{Choice, Doubt, Grown, Kind, Named, Work};
 
 /// A process: `PID 12 (shop)`.
 pub fn named(who: &Named) -> String {

@@ -2,8 +2,9 @@
 
 use super::kinds::{self, growth};
 use super::plain::counted;
+use crate::answer::{Because, Fact, Finding, Full, JumpPattern, ModelShape, PartKind, Transient, When};
 use crate::model::{Axis, Resource, amount, format_bytes, format_count, format_seconds, rate};
-use crate::verdict::{Because, Fact, Finding, Found, Full, JumpPattern, ModelShape, PartKind, Transient, When};
+use crate::verdict::Found;
 
 /// The facts behind a finding as label and value, in the order to be shown.
 pub fn facts(finding: &Finding) -> Vec<(String, String)> {

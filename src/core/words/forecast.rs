@@ -1,8 +1,8 @@
 //! The forecast in words: when a limit is reached, and what recycling keeps it away until the leak is fixed.
 
 use super::plain::thousands;
+use crate::answer::{Ceiling, Finding, LimitReached, Outcome, Reach, Recycling, Verdict};
 use crate::model::{Axis, Resource, RunRecord, amount, format_count, level};
-use crate::verdict::{Ceiling, Finding, LimitReached, Outcome, Reach, Recycling, Verdict};
 
 /// What is foretold of the findings that leak, a sentence each without its full stop.
 pub fn sentences(record: &RunRecord, verdict: &Verdict) -> Vec<String> {

@@ -2,8 +2,8 @@
 
 use super::doubts;
 use super::kinds::bounds;
+use crate::answer::{Crashes, Gate, GateKind, GateState, Interval, LimitHit, Quantile};
 use crate::model::{amount, format_bytes, format_seconds, percent};
-use crate::verdict::{Crashes, Gate, GateKind, GateState, Interval, LimitHit, Quantile};
 use std::fmt;
 
 /// The part of a budget under which growth that passes is none.

@@ -1,12 +1,13 @@
 //! What is said first: the name of the service, the verdict, what it costs, and who it comes from.
 
 use super::{accepted, account, doubts, evidence, forecast, gates, places, reasons, sites, steps};
+use crate::answer::{
+    CallSites, Claim, Crashes, Finding, Interval, LeakClass, LimitHit, Open, Outcome, Reason, Verdict,
+};
 use crate::model::{
     Axis, Failure, Resource, RunRecord, WorkerId, amount, ended_by, format_bytes, format_count, level, rate,
 };
-use crate::verdict::{
-    CallSites, Claim, Crashes, Finding, Interval, LeakClass, LimitHit, Open, Outcome, Reason, Verdict, leaking_parts,
-};
+use crate::rule::leaking_parts;
 use std::fmt;
 
 /// PIDs that are named; of more, so many.

@@ -1,7 +1,7 @@
 //! Words for the kinds of things: outcomes, classes, axes; and growth with its bounds.
 
+use crate::answer::{Finding, GateState, Interval, LeakClass, Outcome};
 use crate::model::{Axis, Resource, allowed_rate, amount, format_count, rate};
-use crate::verdict::{Finding, GateState, Interval, LeakClass, Outcome};
 
 /// A growth with its bounds: `4.1 KiB/request (98 %: 3.9 KiB to 4.3 KiB)`.
 pub fn growth(resource: Resource, axis: Axis, interval: &Interval) -> String {

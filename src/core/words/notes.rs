@@ -2,10 +2,10 @@
 
 use super::plain::{capital, counted};
 use super::{doubts, forecast, places, reasons, sites, steps};
-use crate::model::{Resource, amount, format_bytes, format_seconds, percent, rate, whole_percent};
-use crate::verdict::{
+use crate::answer::{
     Claim, Doubt, Finding, LastLook, NoiseCause, Note, Open, Outcome, ReadingNote, Runtime, Verdict, WorkerFinding,
 };
+use crate::model::{Resource, amount, format_bytes, format_seconds, percent, rate, whole_percent};
 
 /// Workers whose sizes are told.
 const NAMED: usize = 4;

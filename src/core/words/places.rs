@@ -1,8 +1,8 @@
 //! In which places of the memory map growth lies, and in what descriptors refer to, in words.
 
 use super::plain::{counted, thousands};
+use crate::answer::{Finding, HeldGrowth, Outcome, PlaceGrowth, Places};
 use crate::model::{HeldKind, PlaceKind, format_bytes, format_seconds, rate};
-use crate::verdict::{Finding, HeldGrowth, Outcome, PlaceGrowth, Places};
 
 /// A place with less of the growth than this isn't named in a sentence.
 const NOTABLE: f64 = 0.02;

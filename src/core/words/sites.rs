@@ -2,8 +2,8 @@
 
 use super::kinds;
 use super::plain::plain;
+use crate::answer::{CallSite, CallSites, SiteState, Verdict};
 use crate::model::{Axis, Frame, HeapLost, Resource, amount, format_bytes, whole_percent};
-use crate::verdict::{CallSite, CallSites, SiteState, Verdict};
 
 /// A frame as people write it, harmless to show.
 pub fn name(frame: &Frame) -> String {

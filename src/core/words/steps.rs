@@ -1,8 +1,8 @@
 //! Growth by step of the workload, in words.
 
 use super::plain::plain;
+use crate::answer::{BySteps, Finding, Outcome, StepGrowth};
 use crate::model::amount;
-use crate::verdict::{BySteps, Finding, Outcome, StepGrowth};
 
 /// Steps that are named; of more, so many.
 const NAMED: usize = 4;

@@ -1,8 +1,10 @@
 //! Every sentence on a finding, and every condition of the rule, as they read.
 
 use super::{because, facts, found, reason, settle, too_short, working};
+use crate::answer::*;
 use crate::fixture::run::leaking;
 use crate::model::{Axis, Resource};
+use crate::rule::Condition;
 use crate::verdict::*;
 
 /// The growth of memory in a run that leaks.

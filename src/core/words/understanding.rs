@@ -3,8 +3,8 @@
 //! Every sentence is made from the run at hand; what isn't known isn't said.
 
 use super::{axis_name, because, budget, capital, forecast, gate, narrow, plain, reason, sites, steps, thousands};
+use crate::answer::{ExitCode, Finding, GateState, Interval, LeakClass, Outcome, Verdict};
 use crate::model::{Axis, MemoryKind, Resource, RunRecord, amount, format_bytes, format_count, format_seconds, level};
-use crate::verdict::{ExitCode, Finding, GateState, Interval, LeakClass, Outcome, Verdict};
 
 /// A question with its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,10 @@
 
 use super::evidence::pattern;
 use super::reasons::set_aside;
+use crate::answer::Outcome;
 use crate::model::{allowed_rate, amount, format_seconds, rate};
-use crate::verdict::{Condition, Cut, LevelOf, NaiveRule, Outcome, Working};
+use crate::rule::Condition;
+use crate::verdict::{Cut, LevelOf, NaiveRule, Working};
 
 /// A condition of the rule in words.
 #[derive(Debug, Clone, PartialEq, Eq)]

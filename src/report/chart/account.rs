@@ -3,9 +3,9 @@
 use super::palette;
 use super::scale::Unit;
 use super::timeline::{COLUMNS, Curve, Strip, cut, padded};
+use crate::answer::{RestProcess, Verdict};
 use crate::model::{RunRecord, format_bytes, format_count};
 use crate::report::text;
-use crate::verdict::{RestProcess, Verdict};
 
 /// Processes that have a line of their own, those that grew most.
 const LINES: usize = 5;

@@ -4,10 +4,10 @@ use super::canvas::{Align, Canvas, dashed, fit_text, text_width};
 use super::palette::{self, Tone};
 use super::scale::{Scale, Ticks, Unit, ticks};
 use super::thin::thin;
+use crate::answer::{Finding, Fit, Outcome, Verdict};
 use crate::model::{Axis, Resource, RunRecord, Series, WorkerId, format_count};
 use crate::report::text::{self, Mood};
 use crate::report::trace;
-use crate::verdict::{Finding, Fit, Outcome, Verdict};
 use std::collections::HashMap;
 
 const WIDTH: f64 = 960.0;
@@ -71,7 +71,7 @@ impl GrowthChart {
     pub fn new(record: &RunRecord, finding: &Finding) -> Self {
         let (resource, axis) = (finding.resource, finding.axis);
         let found: HashMap<_, _> = finding.workers.iter().map(|w| (w.worker, w)).collect();
-        let series = crate::verdict::series(record, resource).1;
+        let series = crate::readings::series(record, resource).1;
         let columns = (POINTS / series.len().max(1)).clamp(20, 400);
         let mut lines: Vec<Line> = series
             .iter()
@@ -144,7 +144,7 @@ impl GrowthChart {
         if let Some(finding) = verdict.findings.iter().find(|f| f.resource == Resource::Memory) {
             return GrowthChart::new(record, finding);
         }
-        GrowthChart::new(record, &bare(crate::verdict::series(record, Resource::Memory).0))
+        GrowthChart::new(record, &bare(crate::readings::series(record, Resource::Memory).0))
     }
 
     fn plot(&self, y_ticks: &Ticks) -> Plot {
@@ -172,15 +172,15 @@ fn bare(axis: Axis) -> Finding {
     Finding {
         resource: Resource::Memory,
         outcome: Outcome::Inconclusive,
-        class: crate::verdict::LeakClass::Unknown,
+        class: crate::answer::LeakClass::Unknown,
         growth: None,
         axis,
         budget: f64::NAN,
-        reason: crate::verdict::Reason::NotJudged,
+        reason: crate::answer::Reason::NotJudged,
         settle: None,
         steps: None,
         workers: Vec::new(),
-        evidence: crate::verdict::Evidence::default(),
+        evidence: crate::answer::Evidence::default(),
         parts: Vec::new(),
         places: None,
         held: None,

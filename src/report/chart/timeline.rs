@@ -6,9 +6,9 @@ use super::growth::GrowthChart;
 use super::palette::{self, Tone};
 use super::scale::{Scale, Ticks, Unit, log_ticks, ticks};
 use super::thin::thin;
+use crate::answer::Verdict;
 use crate::model::{EventKind, LoadSample, PhaseKind, Resource, RunRecord, format_bytes, format_count};
 use crate::report::{text, trace};
-use crate::verdict::Verdict;
 use std::collections::{BTreeMap, HashMap};
 
 const WIDTH: f64 = 960.0;

@@ -1,7 +1,7 @@
 //! Made-up comparisons with known truth.
 
+use crate::answer::Quantile;
 use crate::compare::{Comparison, Measure, Pair, compare};
-use crate::verdict::Quantile;
 use seepage_core::fixture::pairs::{MEMORY, margins, run, sides};
 
 /// Eight pairs in which the candidate leaks and is slow.

@@ -2,9 +2,9 @@
 
 use super::Report;
 use super::table::notes;
+use crate::answer::Interval;
 use crate::compare::{Answer, Difference, Measure, RunSummary, Side, SideEstimate};
 use crate::report::json::printable;
-use crate::verdict::Interval;
 use crate::words::comparison as words;
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -2,10 +2,10 @@
 
 use super::super::jsonl::{Per, per};
 use super::super::openmetrics::{head, put, quoted};
+use crate::answer::{Interval, Outcome, Verdict};
 use crate::fleet::written;
 use crate::model::{Axis, RunRecord};
 use crate::table::prometheus::Labels;
-use crate::verdict::{Interval, Outcome, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 

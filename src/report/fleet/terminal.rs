@@ -1,10 +1,10 @@
 //! A fleet on a terminal: what was asked, the answer, and a line a series.
 
 use super::{FleetReport, FleetSeries};
+use crate::answer::Outcome;
 use crate::fleet::written;
 use crate::report::terminal::style;
 use crate::report::text::{Mood, plain};
-use crate::verdict::Outcome;
 use console::measure_text_width;
 
 /// Renders the report; ends in a line break.

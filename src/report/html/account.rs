@@ -1,8 +1,8 @@
 //! Processes of the target that are not workers.
 
+use crate::answer::Verdict;
 use crate::model::{format_bytes, format_count, format_seconds};
 use crate::report::text;
-use crate::verdict::Verdict;
 use maud::{Markup, html};
 
 /// The section, if an account was kept and somebody else is in it.

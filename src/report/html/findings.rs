@@ -1,10 +1,10 @@
 //! Resource by resource: the answer, the numbers behind it, the workers.
 
 use super::{tone, working};
+use crate::answer::{BySteps, Finding, Held, Outcome, Places, StepGrowth, Verdict, WorkerFinding};
 use crate::model::{Axis, Resource, RunRecord, format_bytes, format_count, format_seconds};
 use crate::report::chart::ChartError;
 use crate::report::text::{self, Mood, capital};
-use crate::verdict::{BySteps, Finding, Held, Outcome, Places, StepGrowth, Verdict, WorkerFinding};
 use crate::words;
 use crate::words::steps::{names, worth};
 use maud::{Markup, html};

@@ -13,8 +13,8 @@ mod working;
 
 use super::chart::{self, Chart, ChartError, GrowthChart, Timeline, palette};
 use super::text::{self, Mood, capital, plain};
+use crate::answer::{GateState, Outcome, Verdict};
 use crate::model::{RunRecord, format_seconds};
-use crate::verdict::{GateState, Outcome, Verdict};
 use crate::words::understanding::explain;
 use crate::words::{self, forecast};
 use maud::{DOCTYPE, Markup, PreEscaped, html};

@@ -1,9 +1,9 @@
 //! Who keeps memory: the call sites, their stacks, and all of it as a flame graph of growth.
 
 use super::tone;
+use crate::answer::{CallSite, CallSites, SiteState, Verdict};
 use crate::model::{Frame, Resource, format_seconds};
 use crate::report::text::{Mood, amount, capital};
-use crate::verdict::{CallSite, CallSites, SiteState, Verdict};
 use crate::words::sites::{by_step, growing, growth, name, remarks, share, state};
 use maud::{Markup, html};
 

@@ -1,10 +1,12 @@
 //! How a finding was decided, step by step, for those who want to check it.
 
+use crate::answer::Finding;
 use crate::model::RunRecord;
 use crate::report::chart::{self, ChartError, ResidualChart};
 use crate::report::text::{amount, capital};
 use crate::report::working::{is_shown, unit};
-use crate::verdict::{Condition, Finding, Working, working};
+use crate::rule::Condition;
+use crate::verdict::{Working, working};
 use crate::words::working::{ConditionWords, RuleWords};
 use crate::words::{self, working as told};
 use maud::{Markup, PreEscaped, html};

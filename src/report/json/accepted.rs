@@ -1,8 +1,8 @@
 //! Leaks that are known and accepted, in `verdict.json`.
 
 use super::{OutcomeWord, finite};
+use crate::answer::{Remainder, Verdict};
 use crate::model::{Acceptability, Accepted, AcceptedSite, Resource, RunRecord};
-use crate::verdict::{Remainder, Verdict};
 use crate::words;
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! The account of the whole target in JSON.
 
 use super::finite;
-use crate::verdict::WholeTarget;
+use crate::answer::WholeTarget;
 use schemars::JsonSchema;
 use serde::Serialize;
 

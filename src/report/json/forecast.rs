@@ -1,7 +1,7 @@
 //! The forecast's part of `verdict.json`.
 
 use super::finite;
-use crate::verdict::{Ceiling, Forecast, LimitReached, Reach, Recycling};
+use crate::answer::{Ceiling, Forecast, LimitReached, Reach, Recycling};
 use schemars::JsonSchema;
 use serde::Serialize;
 

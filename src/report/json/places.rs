@@ -1,7 +1,7 @@
 //! In which places of the memory map growth lies, and in what descriptors refer to, in JSON.
 
 use super::finite;
-use crate::verdict::{Held, HeldGrowth, PlaceGrowth, Places};
+use crate::answer::{Held, HeldGrowth, PlaceGrowth, Places};
 use crate::words;
 use schemars::JsonSchema;
 use serde::Serialize;

@@ -1,8 +1,8 @@
 //! The call sites in `verdict.json`.
 
 use super::{Estimate, finite};
+use crate::answer::{CallSite, CallSites, SiteState, SiteStep};
 use crate::model::Frame;
-use crate::verdict::{CallSite, CallSites, SiteState, SiteStep};
 use schemars::JsonSchema;
 use serde::Serialize;
 

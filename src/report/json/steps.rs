@@ -1,7 +1,7 @@
 //! Growth by step of the workload, in `verdict.json`.
 
 use super::{Estimate, finite};
-use crate::verdict::{BySteps, StepGrowth};
+use crate::answer::{BySteps, StepGrowth};
 use schemars::JsonSchema;
 use serde::Serialize;
 

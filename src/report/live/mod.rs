@@ -8,8 +8,8 @@ mod screen;
 #[cfg(test)]
 pub use screen::block;
 
+use crate::answer::Growth;
 use crate::model::{PhaseKind, Resource, WorkerId};
-use crate::verdict::Growth;
 use console::Term;
 use std::io::{self, IsTerminal, Write};
 

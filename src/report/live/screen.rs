@@ -1,10 +1,10 @@
 //! What a snapshot looks like, as text of a given width.
 
 use super::{PhaseProgress, Snapshot, WorkerProgress};
+use crate::answer::Growth;
 use crate::model::{Resource, format_bytes, format_count, format_seconds};
 use crate::report::chart::thousands;
 use crate::report::text::{self, clip, plain};
-use crate::verdict::Growth;
 
 /// Workers that have a line each.
 const WORKERS: usize = 8;
@@ -150,8 +150,8 @@ fn clock(elapsed: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::Interval;
     use crate::model::{Axis, PhaseKind, WorkerId};
-    use crate::verdict::Interval;
     use proptest::prelude::*;
 
     fn growth(resource: Resource, estimate: f64, lower: f64, upper: f64) -> (Resource, Growth) {

@@ -1,8 +1,8 @@
 //! No record, however broken, makes a renderer panic.
 
 use super::*;
+use crate::answer::{Interval, Outcome};
 use crate::report::fixture::Scenario;
-use crate::verdict::{Interval, Outcome};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -102,7 +102,7 @@ fn verdicts_fit_their_published_schema() {
 
 #[test]
 fn the_schema_tells_every_exit_code() {
-    use crate::verdict::ExitCode::*;
+    use crate::answer::ExitCode::*;
     let schema = json_schema();
     let told = schema["properties"]["exit_code"]["description"].as_str().unwrap();
     let numbers: Vec<&str> = told.split(|c: char| !c.is_ascii_digit()).collect();

@@ -10,7 +10,7 @@ fn text(format: Format, (record, verdict): (RunRecord, Verdict)) -> String {
 
 /// A run small enough for a snapshot of everything.
 fn small() -> (RunRecord, Verdict) {
-    Scenario { workers: 1, seconds: 4, leak: 4096.0, outcome: crate::verdict::Outcome::Leak, ..Scenario::default() }
+    Scenario { workers: 1, seconds: 4, leak: 4096.0, outcome: crate::answer::Outcome::Leak, ..Scenario::default() }
         .build()
 }
 
@@ -85,7 +85,7 @@ fn an_accepted_leak_is_no_failure_and_not_called_clean() {
         over: false,
         leaks: vec![leak],
     });
-    verdict.exit = crate::verdict::ExitCode::Accepted;
+    verdict.exit = crate::answer::ExitCode::Accepted;
     let of = |format| String::from_utf8(render(format, &record, &verdict).unwrap()).unwrap();
     let json: serde_json::Value = serde_json::from_str(&of(Format::Json)).unwrap();
     assert_eq!((json["verdict"].as_str(), json["exit_code"].as_u64()), (Some("leak"), Some(0)));
@@ -99,8 +99,8 @@ fn an_accepted_leak_is_no_failure_and_not_called_clean() {
 
 #[test]
 fn an_accepted_call_site_is_told_with_what_is_left() {
+    use crate::answer::{Finding, Interval, Outcome, Remainder, Untold};
     use crate::model::{AcceptedSite, Resource};
-    use crate::verdict::{Finding, Interval, Outcome, Remainder, Untold};
     let told = |found: &dyn Fn(&Finding) -> Result<Finding, Untold>, until: &str, exit| {
         let (mut record, mut verdict) = fixture::traced();
         let site =
@@ -118,7 +118,7 @@ fn an_accepted_call_site_is_told_with_what_is_left() {
             Ok(Finding { outcome, growth: Some(growth), ..leak.clone() })
         }
     };
-    use crate::verdict::ExitCode::{Accepted, Inconclusive, Leak};
+    use crate::answer::ExitCode::{Accepted, Inconclusive, Leak};
     let [terminal, markdown, json, junit, html] = told(&left(Outcome::Clean, 3.0), "2027-03-01", Accepted);
     let first = |text: &str| text.split("\n\n").next().unwrap().to_owned();
     let json: serde_json::Value = serde_json::from_str(&json).unwrap();

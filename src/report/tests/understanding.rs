@@ -1,7 +1,7 @@
 //! What a reader is told of a verdict, on made-up runs.
 
+use crate::answer::*;
 use crate::report::fixture;
-use crate::verdict::*;
 use crate::words::understanding::*;
 
 fn answer(paragraphs: &[Paragraph], title: &str) -> Option<String> {

@@ -1,8 +1,8 @@
 //! Tables that could mean two things: each is read rightly, left open or refused, and never passed by mistake.
 
 use super::*;
+use crate::answer::Verdict;
 use crate::model::TableDoubt;
-use crate::verdict::Verdict;
 
 /// Judges by the hour, or by the request if these are counted.
 fn judged(table: &Table) -> Verdict {

@@ -19,7 +19,7 @@ fn with(text: &str, of: Option<RequestsOf>, are: Option<RequestsAre>) -> Result<
     read(text.as_bytes(), "x.csv", &mapping).map_err(|error| error.to_string())
 }
 
-fn judged(table: &Table) -> verdict::Verdict {
+fn judged(table: &Table) -> crate::answer::Verdict {
     let mut record = table.record.clone();
     record.meta.budgets = usual_budgets(&record);
     verdict::judge(&record)
@@ -99,7 +99,7 @@ fn what_counts_rise_by_tells_whose_they_are_wherever_each_begins() {
             let table = with(&text, None, None).unwrap_or_else(|error| panic!("{what}, {workers}: {error}"));
             assert!(!table.record.meta.counting.per_worker, "{what}, {workers}");
             // Fewer workers serve so many requests each that what they leak of them is within the budget.
-            assert!(workers < 8 || judged(&table).exit != verdict::ExitCode::Clean, "{what}, {workers}");
+            assert!(workers < 8 || judged(&table).exit != crate::answer::ExitCode::Clean, "{what}, {workers}");
         }
     }
     // Where they always rise by as much, each may as well be served as often as the other.
@@ -145,9 +145,9 @@ fn what_grows_where_nothing_is_counted_is_no_pass() {
         for to in [60, 120, 200, 230] {
             let table = counts(0, to, shared);
             let verdict = judged(&table);
-            assert_ne!(verdict.exit, verdict::ExitCode::Clean, "{shared} {to}: {:?}", verdict.claims);
+            assert_ne!(verdict.exit, crate::answer::ExitCode::Clean, "{shared} {to}: {:?}", verdict.claims);
         }
-        assert_eq!(judged(&counts(3, 240, shared)).exit, verdict::ExitCode::Clean, "{shared}");
+        assert_eq!(judged(&counts(3, 240, shared)).exit, crate::answer::ExitCode::Clean, "{shared}");
     }
 }
 
@@ -186,7 +186,7 @@ fn counts_that_begin_anew_with_each_worker_are_its_own_however_evenly_they_are_s
             }
         }
         let judged = judged(&with(&text, None, None).unwrap());
-        assert_eq!(judged.exit, verdict::ExitCode::Leak, "{life}: {:?}", judged.claims);
+        assert_eq!(judged.exit, crate::answer::ExitCode::Leak, "{life}: {:?}", judged.claims);
     }
 }
 

@@ -1,8 +1,8 @@
 //! What tools really printed of a process that leaks 1 MiB/s and one that doesn't, over 40 s: `tests/tables/record.sh` made the files.
 
 use super::*;
+use crate::answer::Verdict;
 use crate::model::{Budgets, MemoryKind, Per};
-use crate::verdict::Verdict;
 
 /// What the leaking process keeps, in bytes per second: ten times 104 858 bytes, less what the loop itself takes.
 const RATE: f64 = 1_048_576.0;

@@ -1,8 +1,8 @@
 //! A pass is a promise for all of a process: what the judged column doesn't hold is judged beside it, or its growth is a doubt.
 
 use super::*;
+use crate::answer::{ExitCode, Verdict};
 use crate::model::Resource;
-use crate::verdict::{ExitCode, Verdict};
 
 /// The verdict on a table whose columns after the time grow by so many KiB a minute each, from 200,000.
 fn judged(names: &[&str], grow: &[u64], mapping: &Mapping) -> Verdict {

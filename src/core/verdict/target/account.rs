@@ -1,15 +1,13 @@
 //! The account of the whole target over the judged time: who is in it beside the workers, and who grew.
 
+use crate::answer::{Choice, Named, Outcome, RestProcess, WholeTarget};
 use crate::limits::NAMED;
 use crate::model::{Census, EventKind, OtherProcess, PhaseKind, Resource, RunRecord, WorkerId};
+use crate::readings::census::{Stays, whole_levels, whole_memory};
+use crate::readings::series::pool_series;
+use crate::readings::timeline::ends_judging;
+use crate::rule::finding::find;
 use crate::thresholds::account::NEW;
-use crate::verdict::Outcome;
-use crate::verdict::answer::doubt::{Choice, Named};
-use crate::verdict::answer::whole_target::{RestProcess, WholeTarget};
-use crate::verdict::readings::census::{Stays, whole_levels, whole_memory};
-use crate::verdict::readings::series::pool_series;
-use crate::verdict::readings::timeline::ends_judging;
-use crate::verdict::rule::finding::find;
 use std::collections::BTreeMap;
 
 /// Censuses of a run, and those of them in the time in which growth is judged.

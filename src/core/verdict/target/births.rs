@@ -3,15 +3,13 @@
 //! A worker's life shows nothing of it, for each of them may be flat. What sizes at birth rise by from one to the next is held against the
 //! budget of memory for the requests that the pool serves meanwhile (or the hours).
 
+use crate::answer::{Because, Doubt, Finding, Grown, Interval, LeakClass, Outcome, Reason};
 use crate::model::{Axis, Resource, RunRecord, Series, WorkerId};
+use crate::readings::kinds::raw_pool_series;
+use crate::rule::finding::least_jump;
 use crate::stats::{Estimate, Panel, Unit, median, theil_sen};
 use crate::thresholds::assess::ALPHA;
 use crate::thresholds::scale::{FEW, QUARTER};
-use crate::verdict::answer::doubt::{Doubt, Grown};
-use crate::verdict::answer::reason::{Because, Reason};
-use crate::verdict::readings::kinds::raw_pool_series;
-use crate::verdict::rule::finding::least_jump;
-use crate::verdict::{Finding, Interval, LeakClass, Outcome};
 
 /// Sizes at birth, in the order of births.
 struct Births {
@@ -232,7 +230,7 @@ mod tests {
     #[test]
     fn workers_that_are_born_alike_or_grow_within_the_budget_are_none() {
         let judged = |run: &RunRecord| {
-            let (axis, series) = crate::verdict::series(run, Resource::Memory);
+            let (axis, series) = crate::readings::series(run, Resource::Memory);
             let verdict = judge(run);
             assert_eq!(axis, verdict.findings[0].axis);
             (verdict.outcome == Outcome::Leak, doubt(run, &verdict.findings[0], &series).is_some())
@@ -267,7 +265,7 @@ mod tests {
             let t = first.t + f64::from(pid) - 7.0;
             run.samples.push(Sample { worker: worker(pid), t, anon: Some(anon), ..first.clone() });
         }
-        let (_, series) = crate::verdict::series(&run, Resource::Memory);
+        let (_, series) = crate::readings::series(&run, Resource::Memory);
         assert!(series.iter().any(|one| one.y.len() == 1), "they are in the record");
         assert!(doubt(&run, &judge(&run).findings[0], &series).is_none());
     }

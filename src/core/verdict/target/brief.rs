@@ -1,12 +1,10 @@
 //! Workers that were seen too briefly, or too seldom, to be judged: what they grew by must not hide behind a pass of the others.
 
+use crate::answer::{Doubt, Finding, Grown, SetAside};
 use crate::model::{Axis, RunRecord, Series, WorkerId};
+use crate::rule::finding::least_jump;
+use crate::rule::step_down::Candidate;
 use crate::stats::median;
-use crate::verdict::Finding;
-use crate::verdict::answer::doubt::{Doubt, Grown};
-use crate::verdict::answer::reason::SetAside;
-use crate::verdict::rule::finding::least_jump;
-use crate::verdict::rule::step_down::Candidate;
 use crate::verdict::target::unjudged::{command_of, of};
 
 /// The worker that grew by more than the budget allows one in the whole run, and by more than is usual where workers begin.
@@ -61,9 +59,10 @@ fn early(one: &Series, steps: f64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use crate::answer::Outcome;
     use crate::fixture::run::{END, clean, worker};
     use crate::model::{RunRecord, Sample};
-    use crate::verdict::{Outcome, judge};
+    use crate::verdict::judge;
 
     /// A worker beside those of a clean run, seen at these seconds, that rises by so much with each.
     fn beside(seconds: impl Iterator<Item = u64>, rises: u64) -> RunRecord {

@@ -1,10 +1,10 @@
 //! What the counts of requests say against a pass: a pattern that matches nothing, PIDs of others, counts far from what was
 //! sent; and against time, a target that was idle.
 
+use crate::answer::Doubt;
 use crate::model::{EventKind, Per, RunRecord};
 use crate::thresholds::counts::{ALL_BUT_IDLE, OF_OTHERS, TICK, TICKS, TOO_FEW, TOO_MANY};
 use crate::thresholds::scale::{ENOUGH, LITTLE, PARTS, TENTH};
-use crate::verdict::answer::doubt::Doubt;
 use std::collections::HashMap;
 
 /// Reasons against a pass in the counts of requests.
@@ -106,8 +106,8 @@ pub fn idle(record: &RunRecord) -> Option<Doubt> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::ExitCode;
     use crate::fixture::run::{END, clean, event};
-    use crate::verdict::ExitCode;
     use crate::verdict::judge;
 
     fn log(lines: u64, matched: u64, strangers: u64) -> EventKind {

@@ -2,14 +2,12 @@
 //! objects come and go in it, or pile up in it.
 
 use super::unjudged::{command_of, leaking, worst};
+use crate::answer::{Doubt, Finding, Kind, Note, Outcome};
 use crate::model::{Axis, JavaHeap, Resource, RunRecord, Sample, Series, WorkerId};
+use crate::readings::series::part_series;
+use crate::rule::finding::find;
+use crate::rule::places::growing;
 use crate::thresholds::scale::FEW;
-use crate::verdict::answer::doubt::{Doubt, Kind};
-use crate::verdict::answer::facts::Note;
-use crate::verdict::readings::series::part_series;
-use crate::verdict::rule::finding::find;
-use crate::verdict::rule::places::growing;
-use crate::verdict::{Finding, Outcome};
 use std::collections::{HashMap, HashSet};
 
 /// The old generation of each worker.
@@ -111,7 +109,7 @@ mod tests {
         assert!(rose.ends_with("and too few collections were seen to tell objects from garbage"), "{rose}");
         assert_eq!(doubt_of(&clean()), None);
         let verdict = crate::verdict::judge(&run(clean(), 2.0, grows, flat));
-        assert_eq!(verdict.exit, crate::verdict::ExitCode::Inconclusive);
+        assert_eq!(verdict.exit, crate::answer::ExitCode::Inconclusive);
     }
 
     #[test]

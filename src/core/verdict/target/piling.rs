@@ -1,10 +1,10 @@
 //! Whether the workers of a table become more and more: those that are left behind grow nowhere by themselves.
 
+use crate::answer::{Doubt, Grown};
 use crate::model::{Axis, Resource, RunRecord};
+use crate::readings::kinds::raw_pool_series;
 use crate::stats::median;
 use crate::thresholds::scale::QUARTER;
-use crate::verdict::answer::doubt::{Doubt, Grown};
-use crate::verdict::readings::kinds::raw_pool_series;
 
 /// What speaks against a pass: in the last quarter there are more workers all the time than there ever were in the first, and they hold more by
 /// more than is allowed. A fleet that follows its load looks alike until it shrinks again.
@@ -29,9 +29,10 @@ pub fn doubt(record: &RunRecord) -> Option<Doubt> {
 
 #[cfg(test)]
 mod tests {
+    use crate::answer::ExitCode;
     use crate::model::MemoryKind;
     use crate::table::{Mapping, read, usual_budgets};
-    use crate::verdict::{ExitCode, judge};
+    use crate::verdict::judge;
 
     /// A table of four hours in which so many workers are there at each moment, each flat.
     fn judged(workers: impl Fn(u32) -> u32) -> ExitCode {

@@ -1,9 +1,8 @@
 //! The runtime of a language that what grows runs in, as the files that it has mapped tell: what it keeps in its own heap, only it can say.
 
+use crate::answer::{Finding, Note, Runtime};
 use crate::model::{MapReading, PlaceKind, RunRecord};
-use crate::verdict::Finding;
-use crate::verdict::answer::facts::{Note, Runtime};
-use crate::verdict::rule::places::growing;
+use crate::rule::places::growing;
 
 /// How the names of files begin that only programs of a runtime have mapped.
 const FILES: [(&str, Runtime); 11] = [

@@ -1,12 +1,11 @@
 //! What the findings don't see of the judged workers themselves, and what speaks against a pass: huge pages, and workers that do next
 //! to nothing of the work.
 
+use crate::answer::{Doubt, Grown, Kind, Named, Outcome};
 use crate::model::{Axis, EventKind, MemoryKind, Resource, RunRecord, Sample, Series, WorkerId};
+use crate::readings::series::{part_series, pool_series, series};
+use crate::rule::finding::find;
 use crate::thresholds::scale::{ENOUGH, LITTLE};
-use crate::verdict::Outcome;
-use crate::verdict::answer::doubt::{Doubt, Grown, Kind, Named};
-use crate::verdict::readings::series::{part_series, pool_series, series};
-use crate::verdict::rule::finding::find;
 use std::collections::BTreeMap;
 
 /// Reasons against a pass in the readings of the workers.

@@ -3,16 +3,14 @@
 use super::account::{Account, Other, named};
 use super::piling;
 use super::unjudged::{self, growing, may_leak};
+use crate::answer::{Doubt, Outcome, RestProcess, Work};
 use crate::limits::NAMED;
 use crate::model::{Axis, Kin, Resource, RunRecord, WorkerId};
+use crate::readings::census::whole_levels;
+use crate::readings::series::pool_series;
+use crate::readings::shared::memory_files;
 use crate::thresholds::scale::TENTH;
 use crate::thresholds::whole::{AT_REST, TELLING, WORKED};
-use crate::verdict::Outcome;
-use crate::verdict::answer::doubt::{Doubt, Work};
-use crate::verdict::answer::whole_target::RestProcess;
-use crate::verdict::readings::census::whole_levels;
-use crate::verdict::readings::series::pool_series;
-use crate::verdict::readings::shared::memory_files;
 use std::collections::HashMap;
 
 /// Reasons against a pass in the account of the whole target; none of a run for which no account was kept then. What is judged
@@ -141,9 +139,9 @@ impl Account<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::Choice;
     use crate::fixture::account::{Beside, MIB, other, with};
     use crate::model::OtherProcess;
-    use crate::verdict::answer::doubt::Choice;
 
     fn told(run: &RunRecord) -> Vec<String> {
         doubts(run, true, false).iter().map(crate::words::doubt_reason).collect()
@@ -203,7 +201,7 @@ mod tests {
         let [reason] = &told(&run)[..] else { panic!("{:?}", told(&run)) };
         assert!(reason.starts_with("PID 8 (shop) grew from "), "{reason}");
         let verdict = crate::verdict::judge(&run);
-        assert_eq!(verdict.exit, crate::verdict::ExitCode::Inconclusive);
+        assert_eq!(verdict.exit, crate::answer::ExitCode::Inconclusive);
         assert_eq!(told(&with(&[&gives])), [""; 0], "nobody keeps anything");
         // It warmed up, while the other gave back.
         let warms_up = |t: f64| other(8, Kin::Above, 8.0 * MIB + (t - 30.0).clamp(0.0, 10.0) * MIB, 0.0);
@@ -236,7 +234,7 @@ mod tests {
                 .starts_with("files in memory (memfds, files on tmpfs, System V segments) that the target holds grew"),
             "{reason}"
         );
-        assert_eq!(crate::verdict::judge(&leaks).exit, crate::verdict::ExitCode::Inconclusive);
+        assert_eq!(crate::verdict::judge(&leaks).exit, crate::answer::ExitCode::Inconclusive);
         assert_eq!(doubts(&leaks, true, true), [], "shared memory says it");
         assert_eq!(told(&holds(0.0, true)), [""; 0]);
         assert_eq!(told(&holds(65536.0, false)).len(), 1, "nobody knows what the host had");

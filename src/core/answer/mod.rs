@@ -1,0 +1,31 @@
+//! What a verdict is made of: outcomes, reasons, facts and doubts with their numbers. Words for them are elsewhere.
+
+mod call_sites;
+mod doubt;
+mod facts;
+mod jump_pattern;
+mod last_look;
+mod outcome;
+mod places;
+mod reach;
+mod reached;
+mod reading_note;
+mod reason;
+mod transient;
+mod types;
+mod whole_target;
+
+pub use call_sites::{CallSite, CallSites, SiteState, SiteStep};
+pub use doubt::{Choice, Doubt, Grown, Kind, Named, Work};
+pub use facts::{Claim, Crashes, Gate, GateKind, GateState, LimitHit, Note, Open, Quantile, Runtime};
+pub use jump_pattern::JumpPattern;
+pub use last_look::{LastLook, last_look};
+pub use outcome::{ExitCode, Interval, LeakClass, Outcome};
+pub use places::{Held, HeldGrowth, PlaceGrowth, Places};
+pub use reach::{Ceiling, Forecast, LimitReached, Reach, Recycling, Setting, round_down};
+pub use reached::Reached;
+pub use reading_note::{FewPauses, NoiseCause, ReadingNote};
+pub use reason::{Because, Fact, Full, History, ModelShape, PartKind, Reason, SetAside, Settle, When};
+pub use transient::Transient;
+pub use types::{BySteps, Evidence, Finding, Fit, Growth, Part, Remainder, StepGrowth, Untold, Verdict, WorkerFinding};
+pub use whole_target::{RestProcess, WholeTarget};
