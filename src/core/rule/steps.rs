@@ -17,7 +17,7 @@ use crate::readings::mix::{Mix, names_of};
 use crate::rule::levels::level::Levels;
 use crate::rule::levels::pool::Pool;
 use crate::rule::models::plausible::Plausible;
-use crate::stats::{Attribution, Counted, Estimate, moving_together};
+use crate::stats::{Attribution, Counted, Estimate, moving_together, summed};
 use crate::thresholds::assess::ALPHA;
 use crate::thresholds::plausible::VERY_STRONG;
 
@@ -160,6 +160,7 @@ impl StepPool {
         let groups = moving_together(&counted);
         for member in raw.iter_mut().chain(&mut smooth) {
             member.counts = groups.iter().map(|group| sum(group, &member.counts)).collect();
+            member.levels.served = summed(&groups, &member.levels.served);
         }
         let longest = |of: &dyn Fn(&StepMember) -> Option<f64>| raw.iter().filter_map(of).fold(0.0, f64::max);
         let span = longest(&|m| m.x.last().copied());
@@ -265,7 +266,8 @@ impl StepMember {
     fn counted(&self, shapes: Vec<Vec<f64>>) -> Counted {
         let load = Some(&self.levels.load).filter(|l| l.len() == self.levels.x.len()).cloned();
         let covariates = shapes.into_iter().chain(load).collect();
-        Counted { y: self.levels.y.clone(), counts: self.counts.clone(), covariates }
+        let totals = self.levels.served.clone();
+        Counted { y: self.levels.y.clone(), counts: self.counts.clone(), totals, covariates }
     }
 }
 
@@ -303,6 +305,8 @@ impl Fit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Series, WorkerId};
+    use crate::rule::find;
     use crate::rule::models::plausible::plausible;
 
     #[test]
@@ -326,6 +330,34 @@ mod tests {
         let mut known = vec![(vec![0], growth(1.0, 0.0))];
         agree(&mut known, &|_| 1.0, 2.0);
         assert_eq!(known[0].1.estimate, 1.0);
+    }
+
+    /// Readings of a short run at uneven times, of workers that keep 4112 B of each upload; uploads come
+    /// more and less often.
+    fn short_run(seed: u32) -> Vec<Series> {
+        let chance = |i: u32| f64::from((i + 977 * seed).wrapping_mul(2_654_435_761) >> 16) / 65536.0;
+        let worker = |pid: u32| {
+            let t: Vec<f64> = (0..40).map(|i| f64::from(i) * 0.1 + 0.04 * chance(i + 100 * pid)).collect();
+            let uploads: Vec<f64> = t.iter().map(|t| (180.0 * t + 9.0 * (1.7 * t).sin()).floor()).collect();
+            let others: Vec<f64> = t.iter().map(|t| (50.0 * t - 9.0 * (1.7 * t).sin()).floor()).collect();
+            let x = uploads.iter().zip(&others).map(|(a, b)| a + b).collect();
+            let y = uploads.iter().map(|n| ((2e6 + 4112.0 * n) / 4096.0).round() * 4096.0).collect();
+            Series { worker: Some(WorkerId::new(pid, 1)), t, x, y, by_step: vec![uploads, others], ..Series::default() }
+        };
+        (1..5).map(worker).collect()
+    }
+
+    #[test]
+    fn growth_in_a_short_run_is_what_its_requests_left() {
+        for seed in 0..8 {
+            let series = short_run(seed);
+            let grown: f64 = series.iter().map(|one| one.y[39] - one.y[0]).sum();
+            let served: f64 = series.iter().map(|one| one.x[39] - one.x[0]).sum();
+            let growth = find(Resource::Memory, Axis::WorkerRequests, &series, 64.0, 4096.0).growth.unwrap();
+            let truth = grown / served;
+            assert!(growth.lower <= truth && truth <= growth.upper, "{seed}: {truth} {growth:?}");
+            assert!((growth.estimate / truth - 1.0).abs() < 0.006, "{seed}: {truth} {growth:?}");
+        }
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub struct Counted {
     pub y: Vec<f64>,
     /// Cumulative counts, a row for each kind; the same kinds in every series.
     pub counts: Vec<Vec<f64>>,
+    /// How often each kind happened in all, also where there is no observation; empty: as `counts` have it.
+    pub totals: Vec<f64>,
     /// Further regressors, the same in every series: load, a warm-up's shape.
     pub covariates: Vec<Vec<f64>>,
 }
@@ -136,7 +138,8 @@ pub fn ahead_of_share(series: &[Counted]) -> Vec<Vec<Vec<f64>>> {
     let groups = moving_together(series);
     let joined = |s: &Counted| {
         let sum = |group: &Vec<usize>| (0..s.y.len()).map(|i| group.iter().map(|k| s.counts[*k][i]).sum()).collect();
-        Counted { y: s.y.clone(), counts: groups.iter().map(sum).collect(), covariates: Vec::new() }
+        let counts = groups.iter().map(sum).collect();
+        Counted { y: s.y.clone(), counts, totals: summed(&groups, &s.totals), covariates: Vec::new() }
     };
     let Some(design) = Design::new(&series.iter().map(joined).collect::<Vec<_>>()) else { return Vec::new() };
     if design.units.len() < series.len() {
@@ -145,10 +148,16 @@ pub fn ahead_of_share(series: &[Counted]) -> Vec<Vec<Vec<f64>>> {
     (1..groups.len()).map(|c| design.units.iter().map(|u| u.columns[c].clone()).collect()).collect()
 }
 
+/// Totals of groups of kinds, from those of the kinds.
+pub fn summed(groups: &[Vec<usize>], totals: &[f64]) -> Vec<f64> {
+    groups.iter().filter_map(|group| group.iter().map(|k| totals.get(*k)).sum()).collect()
+}
+
 /// How often each kind happened in all series.
 fn totals(series: &[&Counted], kinds: usize) -> Vec<f64> {
     let grown = |c: &Vec<f64>| c.last().zip(c.first()).map_or(0.0, |(last, first)| last - first);
-    (0..kinds).map(|k| series.iter().map(|s| grown(&s.counts[k])).sum()).collect()
+    let total = |s: &&Counted, k: usize| s.totals.get(k).copied().unwrap_or_else(|| grown(&s.counts[k]));
+    (0..kinds).map(|k| series.iter().map(|s| total(s, k)).sum()).collect()
 }
 
 /// By how much the variance of a common slope exceeds what independent series would give: `1 + (m - 1) r` for `m` series
@@ -271,6 +280,18 @@ mod tests {
         series.iter_mut().for_each(|s| s.counts[2] = vec![7.0; 40]);
         assert_eq!(moving_together(&series), [[0, 1]], "what never happens is in no group");
         assert!(Attribution::fit(&series, 0.0).is_none());
+    }
+
+    #[test]
+    fn growth_is_that_at_the_totals_though_observations_end_before() {
+        let mut series = example();
+        let own: Vec<f64> = (0..3).map(|k| Attribution::fit(&series, 0.0).unwrap().growth(&[k], &[]).value).collect();
+        series.iter_mut().for_each(|one| one.totals = vec![500.0, 300.0, 200.0]);
+        let fitted = Attribution::fit(&series, 0.0).unwrap();
+        assert_eq!(fitted.shares(), [0.5, 0.3, 0.2]);
+        let told = fitted.growth(&[0, 1, 2], &[]).value;
+        let sum: f64 = own.iter().zip(fitted.shares()).map(|(growth, share)| growth * share).sum();
+        assert!((told / sum - 1.0).abs() < 1e-6, "{told} {sum}");
     }
 
     #[test]

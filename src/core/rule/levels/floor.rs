@@ -94,6 +94,7 @@ fn in_stretches(floor: &Levels) -> Levels {
         y: floor.y.chunks(each).filter_map(median).collect(),
         load: floor.load.chunks(each).map(mean).collect(),
         by_step: floor.by_step.iter().map(|row| row.chunks(each).map(mean).collect()).collect(),
+        served: floor.served.clone(),
         floor: floor.floor,
     }
 }

@@ -15,6 +15,8 @@ pub struct Levels {
     pub load: Vec<f64>,
     /// Requests of each step served so far, a row for each; empty if unknown.
     pub by_step: Vec<Vec<f64>>,
+    /// Requests of each step in the whole judged part, to whose ends levels needn't reach; empty if unknown.
+    pub served: Vec<f64>,
     /// Whether they are the floor of a sawtooth: levels after collections, each read at a moment of its own.
     pub floor: bool,
 }
@@ -71,7 +73,7 @@ impl Levels {
     pub fn pick(&self, places: &[usize]) -> Levels {
         let pick = |v: &[f64]| places.iter().filter_map(|i| v.get(*i).copied()).collect();
         let by_step = self.by_step.iter().map(|row| pick(row)).collect();
-        Levels { x: pick(&self.x), y: pick(&self.y), load: pick(&self.load), by_step, floor: self.floor }
+        Levels { x: pick(&self.x), y: pick(&self.y), load: pick(&self.load), by_step, ..self.clone() }
     }
 }
 
@@ -120,10 +122,18 @@ pub fn levels(series: &Series, most: usize) -> Levels {
     if readings <= most {
         let load = if series.load.is_empty() { Vec::new() } else { series.load[start..].to_vec() };
         let by_step = series.by_step.iter().map(|row| row[start..].to_vec()).collect();
-        return Levels { x: series.x[start..].to_vec(), y: series.y[start..].to_vec(), load, by_step, floor: false };
+        let (x, y) = (series.x[start..].to_vec(), series.y[start..].to_vec());
+        return Levels { x, y, load, by_step, served: served(series), floor: false };
     }
     let cuts = cuts(&[series], from, to, most);
-    collect(stretches(series, &cuts).into_iter().flatten(), !series.load.is_empty())
+    let points = stretches(series, &cuts).into_iter().flatten();
+    Levels { served: served(series), ..collect(points, !series.load.is_empty()) }
+}
+
+/// Requests of each step that were served in the judged part of a series.
+pub fn served(series: &Series) -> Vec<f64> {
+    let grown = |row: &Vec<f64>| Some(row.last()? - row.get(series.judged_from())?);
+    series.by_step.iter().filter_map(grown).collect()
 }
 
 /// The mean over workers of their levels in common stretches of time; stretches that some worker lacks are left out.

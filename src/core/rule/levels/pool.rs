@@ -112,8 +112,12 @@ impl Pool {
             self.raw = self.members.iter().map(|m| m.levels.clone()).collect();
             self.smooth = self.members.iter().map(|m| m.smooth.clone()).collect();
         } else {
-            self.raw = vec![mean_levels(&raw, loaded)];
-            self.smooth = vec![mean_levels(&smooth, loaded)];
+            let each: Vec<&Levels> = self.members.iter().map(|m| &m.levels).collect();
+            let of_step = |k: usize| each.iter().map(|one| one.served[k]).sum();
+            let steps = each.iter().map(|one| one.served.len()).min().unwrap_or(0);
+            let served: Vec<f64> = (0..steps).map(of_step).collect();
+            let mean = |parts: &[_]| Levels { served: served.clone(), ..mean_levels(parts, loaded) };
+            (self.raw, self.smooth) = (vec![mean(&raw)], vec![mean(&smooth)]);
         }
     }
 

@@ -214,7 +214,12 @@ impl Search {
         // Units that a panel would leave out must not be among the ages either.
         let usable = |(s, _): &(&Levels, &Vec<f64>)| s.x.len() >= 2;
         let units: Vec<Unit> = series.iter().zip(&ages).filter(usable).map(unit).collect();
-        let counted = |s: &Levels| Counted { y: s.y.clone(), counts: s.by_step.clone(), covariates: Vec::new() };
+        let counted = |s: &Levels| Counted {
+            y: s.y.clone(),
+            counts: s.by_step.clone(),
+            totals: s.served.clone(),
+            covariates: Vec::new(),
+        };
         let counted: Vec<Counted> = series.iter().zip(&ages).filter(usable).map(|(s, _)| counted(s)).collect();
         let ages = series.iter().zip(&ages).filter(usable).map(|(_, u)| u.clone()).collect();
         let floors = series.iter().all(|s| s.floor);
