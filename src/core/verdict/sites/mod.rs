@@ -6,6 +6,9 @@
 //! (that of a ratio estimator; Cochran 1977), which also has what the program itself did unevenly. The wider interval
 //! of the two counts. What holds when the mean is raised during the run, `window` says; how exact counts sharpen the
 //! estimates, `calibration`; and with which step of the workload they go, `steps`.
+//!
+//! Pages that were touched first are judged in the same way, and blame nobody unless they explain how memory grows: where small blocks
+//! are kept in room that other code gave back, that other code touches the fresh pages.
 
 mod calibration;
 mod naming;
@@ -21,7 +24,7 @@ mod windows;
 use super::answer::call_sites::{CallSite, CallSites, SiteState, SiteStep};
 use super::{Finding, series};
 use crate::limits::{SITES, STACKS};
-use crate::model::{Axis, CallStack, Frame, HeapLost, Resource, RunRecord, Sample, Series, WorkerId};
+use crate::model::{Axis, CallStack, Frame, HeapLost, HeapSource, Resource, RunRecord, Sample, Series, WorkerId};
 use crate::stats::interpolate;
 use calibration::Calibration;
 pub use remainder::remainders;
@@ -100,9 +103,14 @@ pub fn call_sites(record: &RunRecord, workers: &Workers) -> Option<CallSites> {
     let of_memory = of_memory.filter(|growth| growth.lower > 0.0);
     let means = || windows.each.iter().map(|(window, _)| window.means());
     let mean = means().map(|(_, last)| last).max()?;
-    Some(CallSites {
+    let source = record.heap.looks.first()?.source;
+    let mut told = CallSites {
+        source,
         axis,
-        churn: churned(record, workers.series),
+        churn: match source {
+            HeapSource::Allocations => churned(record, workers.series),
+            HeapSource::Pages => Some(windows.allocated(&record.heap.looks) / windows.span()),
+        },
         span: windows.span(),
         mean,
         raised_from: means().map(|(first, _)| first).min().filter(|first| *first < mean),
@@ -110,7 +118,11 @@ pub fn call_sites(record: &RunRecord, workers: &Workers) -> Option<CallSites> {
         unexplained: of_memory.map(|growth| growth.estimate - total.estimate),
         lost,
         sites,
-    })
+    };
+    if told.are_weak() {
+        told.sites.iter_mut().for_each(|site| (site.state, site.step) = (SiteState::Unproven, None));
+    }
+    Some(told)
 }
 
 /// A site on its way.
