@@ -147,3 +147,68 @@ impl std::fmt::Debug for Walker {
         f.debug_struct("Walker").field("code", &self.code).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::faults::registers::COUNT;
+    use rand::{Rng, RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    const START: u64 = 0x5500_0000_0000;
+
+    /// A walker of a process that has this file mapped as a whole.
+    fn walker(file: &CodeFile) -> Walker {
+        let length = file.text.as_ref().unwrap().end + (1 << 20);
+        let line = format!("{START:x}-{:x} r-xp 00000000 08:01 42 /bin/true\n", START + length);
+        let maps = MemoryMaps::from_buf_read(line.as_bytes()).unwrap();
+        let (unwinder, cache) = (UnwinderNative::new(), CacheNative::new());
+        let mut walker = Walker { unwinder, cache, code: vec![maps.0[0].address] };
+        let _ = catch_unwind(AssertUnwindSafe(|| walker.add(&maps.0[0], "/bin/true", file)));
+        walker
+    }
+
+    #[test]
+    fn broken_tables_lead_nowhere_and_to_an_end() {
+        let whole = CodeFile::read(File::open("/bin/true").unwrap()).unwrap().unwrap();
+        let text = whole.text.clone().unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut stack = [0; 4096];
+        for n in 0..2000 {
+            let mut file = CodeFile::read(File::open("/bin/true").unwrap()).unwrap().unwrap();
+            for (data, _) in [Some(&mut file.frames), file.index.as_mut()].into_iter().flatten() {
+                let bytes = Arc::make_mut(data);
+                for _ in 0..rng.random_range(0..=n / 50) {
+                    let at = rng.random_range(0..bytes.len());
+                    bytes[at] = rng.random();
+                }
+            }
+            let mut walker = walker(&file);
+            rng.fill_bytes(&mut stack);
+            // Return addresses that lie in the code, for a walk that goes on.
+            for word in stack.as_chunks_mut::<8>().0.iter_mut().step_by(3) {
+                *word = (START + rng.random_range(text.clone())).to_ne_bytes();
+            }
+            for _ in 0..20 {
+                let registers: [u64; COUNT] = std::array::from_fn(|at| match at {
+                    0 => 0x7ff0_0000_0100,
+                    at if at + 1 == COUNT => START + rng.random_range(text.clone()),
+                    _ => 0x7ff0_0000_0000,
+                });
+                let found = walker.walk(&Fault { pid: 1, time: 0, address: 0, registers, stack: &stack });
+                assert!(found.is_none_or(|found| found.len() <= DEPTH));
+            }
+        }
+    }
+
+    #[test]
+    fn the_code_of_a_process_is_known() {
+        let maps = std::fs::read("/proc/self/maps").unwrap();
+        let directory = File::open("/proc/self").unwrap();
+        let mut files = CodeFiles::default();
+        let walker = Walker::new(&directory, &maps, &mut files);
+        assert!(walker.knows(the_code_of_a_process_is_known as *const () as u64) && !walker.knows(8));
+        assert_eq!(files.faults(), None);
+        assert!(files.known.values().any(Option::is_some));
+    }
+}

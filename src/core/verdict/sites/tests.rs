@@ -4,6 +4,7 @@ use super::super::Note;
 use super::simulation::{Does, MEAN, PLAIN, Program, SOAK, judge, named};
 use super::*;
 use crate::fixture::run::{END, WARM_UP, leaking};
+use crate::model::{HeapLook, SampledBlock};
 use std::ops::Range;
 
 /// Runs of each case: so many, or as many as the environment asks for.
