@@ -18,21 +18,16 @@ pub const EXPLAINED: [&str; 3] = [
 /// What is to be said of the whole, a sentence each without its full stop.
 pub fn remarks(sites: &CallSites) -> Vec<String> {
     let per = sites.axis.unit();
-    let touched = sites
-        .churn
-        .map_or(String::new(), |churn| format!("{}/{per} of fresh pages were touched, and ", format_bytes(churn)));
+    let touched = sites.churn.map(|churn| format!("{}/{per} of fresh pages were touched", format_bytes(churn)));
+    let touched = touched.map_or(String::new(), |touched| touched + ", and ");
+    let Some(memory) = sites.memory() else {
+        return vec![format!("{touched}memory isn't proven to grow, so that no call site is named")];
+    };
     let stays = kinds::growth(Resource::Memory, sites.axis, &sites.total);
-    let mut told = vec![format!("{touched}what stays as it was touched first grew by {stays}")];
-    match sites.memory() {
-        None => told.push("memory isn't proven to grow, so that no call site is said to".to_owned()),
-        Some(memory) => {
-            let share = whole_percent((sites.total.estimate / memory).max(0.0));
-            told.push(format!("that is {share} of the growth of memory"));
-            if sites.are_weak() {
-                told.push(WEAK.to_owned());
-            }
-        }
-    }
+    let share = whole_percent((sites.total.estimate / memory).max(0.0));
+    let mut told =
+        vec![format!("{touched}what stays as it was touched first grew by {stays}, {share} of the growth of memory")];
+    told.extend(sites.are_weak().then(|| WEAK.to_owned()));
     let lost = &sites.lost;
     if lost.samples > 0 {
         told.push(format!(
@@ -47,5 +42,5 @@ pub fn remarks(sites: &CallSites) -> Vec<String> {
 }
 
 /// Why nobody is blamed.
-const WEAK: &str = "that is too far from it to blame a call site: what is kept lies in room that other code gave back, is changed after \
+const WEAK: &str = "that is too far from all of it to blame a call site: what is kept lies in room that other code gave back, is changed after \
                     it was written, or takes the place of other memory; `seepage run --heap` follows every allocation instead";

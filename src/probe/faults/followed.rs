@@ -18,6 +18,8 @@ struct Page {
     /// When, in nanoseconds of `CLOCK_MONOTONIC`.
     born: u64,
     stack: Option<u32>,
+    /// Bytes that came with it.
+    bytes: u64,
     /// What was written there, and when that was looked at, as `born` has it.
     print: (u64, u64),
     /// One page in so many was sampled when it was, and where it comes among those, 0 to 1: the first ones stay when there are to be fewer.
@@ -46,32 +48,32 @@ impl Followed {
         self.pages.contains_key(&page)
     }
 
-    /// Takes in that code with this stack, if it is known, touched a page of `size` bytes first, one in so many; returns the number of the
+    /// Takes in that code with this stack, if it is known, touched so many bytes first, one page in so many; returns the number of the
     /// stack.
-    pub fn touch(&mut self, stack: Option<Vec<u64>>, size: u64, one_in: u64) -> Option<u32> {
+    pub fn touch(&mut self, stack: Option<Vec<u64>>, bytes: u64, one_in: u64) -> Option<u32> {
         let stack = stack.and_then(|frames| self.number(frames));
         match stack {
-            Some(stack) => self.stacks[stack as usize].allocated += size * one_in,
+            Some(stack) => self.stacks[stack as usize].allocated += bytes * one_in,
             None => self.stackless += 1,
         }
         stack
     }
 
-    /// Follows a page of this `stack` from now on, one in so many, that was `touched` first at an address and a time; `print` is what is
-    /// written there, and when that was looked at. What was known of the page before is over.
+    /// Follows a page of this `stack` from now on, one in so many, with which so many bytes came, and that was `touched` first at an
+    /// address and a time; `print` is what is written there, and when that was looked at. What was known of the page before is over.
     pub fn follow(
         &mut self,
         page: u64,
         (touched, born): (u64, u64),
         print: (u64, u64),
-        stack: Option<u32>,
+        (stack, bytes): (Option<u32>, u64),
         one_in: u64,
     ) {
         let mut hash = DefaultHasher::new();
         hash.write_u64(page);
         hash.write_u64(born);
         let chance = (hash.finish() >> 11) as f64 / (1u64 << 53) as f64;
-        self.pages.insert(page, Page { touched, born, stack, print, one_in, chance });
+        self.pages.insert(page, Page { touched, born, stack, bytes, print, one_in, chance });
     }
 
     /// Takes in that a page that is followed was touched first again at this time, and `state` is what it is now: it is forgotten, unless
@@ -114,7 +116,7 @@ impl Followed {
     pub fn snapshot(&self, size: u64, one_in: u64, lost: u64) -> Snapshot {
         let live = self.pages.iter().map(|(address, page)| LiveSample {
             address: *address,
-            bytes: size,
+            bytes: page.bytes,
             sampled: size,
             born: page.born,
             stack: page.stack,
@@ -139,7 +141,7 @@ mod tests {
         let mut followed = Followed::default();
         for n in 0..pages {
             let stack = followed.touch(Some(vec![n % 3]), 4096, one_in);
-            followed.follow(n << 12, ((n << 12) + 8, n), (n, n + 10), stack, one_in);
+            followed.follow(n << 12, ((n << 12) + 8, n), (n, n + 10), (stack, 4096), one_in);
         }
         followed
     }

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::hash::{DefaultHasher, Hasher};
 use std::io;
 use std::ops::Range;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileExt;
 
 /// Bits of an entry of `pagemap`.
@@ -29,12 +29,40 @@ const BEGIN: u64 = 64;
 const AT_ONCE: u64 = 64 << 10;
 const MOST: u64 = 16 << 20;
 
+/// Where the kernel says how large a huge page is.
+const HUGE: &str = "/sys/kernel/mm/transparent_hugepage/hpage_pmd_size";
+
+/// `struct pm_scan_arg` of Linux 6.7: a question about pages of a range.
+#[repr(C)]
+#[derive(Default)]
+struct Scan {
+    size: u64,
+    flags: u64,
+    start: u64,
+    end: u64,
+    walk_end: u64,
+    regions: u64,
+    most_regions: u64,
+    most_pages: u64,
+    inverted: u64,
+    all_of: u64,
+    any_of: u64,
+    told: u64,
+}
+
+/// What a page is that is mapped as a part of a huge one.
+const IS_HUGE: u64 = 1 << 6;
+
+nix::ioctl_readwrite!(pagemap_scan, b'f', 16, Scan);
+
 /// Memory of a process, to be looked at.
 #[derive(Debug)]
 pub struct PageProbe {
     pagemap: File,
     memory: File,
     page: u64,
+    /// Bytes of a huge page; none if there are no such pages.
+    huge: Option<u64>,
 }
 
 /// What a page is now.
@@ -59,7 +87,9 @@ impl PageProbe {
         let open = |name: &str| -> io::Result<File> {
             Ok(openat(process.as_fd(), name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.into())
         };
-        Ok(PageProbe { pagemap: open("pagemap")?, memory: open("mem")?, page: rustix::param::page_size() as u64 })
+        let huge = std::fs::read_to_string(HUGE).ok().and_then(|size| size.trim().parse().ok());
+        let page = rustix::param::page_size() as u64;
+        Ok(PageProbe { pagemap: open("pagemap")?, memory: open("mem")?, page, huge })
     }
 
     /// Bytes of a page.
@@ -70,6 +100,26 @@ impl PageProbe {
     /// The page in which an address lies.
     pub fn of(&self, address: u64) -> u64 {
         address / self.page * self.page
+    }
+
+    /// Bytes that the process got by touching this address: those of a page, or of a huge one, where the kernel tells (Linux 6.7).
+    pub fn got(&self, address: u64) -> u64 {
+        let Some(huge) = self.huge else { return self.page };
+        let start = self.of(address);
+        let mut region = [0u64; 3];
+        let mut scan = Scan {
+            size: size_of::<Scan>() as u64,
+            start,
+            end: start + self.page,
+            regions: region.as_mut_ptr() as u64,
+            most_regions: 1,
+            all_of: IS_HUGE,
+            told: IS_HUGE,
+            ..Scan::default()
+        };
+        // SAFETY: the question is as long as it says; there is room for one region, which lives through the call.
+        let found = unsafe { pagemap_scan(self.pagemap.as_raw_fd(), &raw mut scan) };
+        if found.is_ok_and(|regions| regions > 0) { huge } else { self.page }
     }
 
     /// What the page of this address is now. One that is `fresh` has to be the process's alone; later a child may share it.
@@ -211,6 +261,34 @@ mod tests {
         // SAFETY: the mapping is ours, and not used any more.
         unsafe { munmap(map.cast(), length).unwrap() };
         assert_eq!(probe.state(address, false), PageState::Gone);
+    }
+
+    #[test]
+    fn a_huge_page_is_told_where_there_are_any() {
+        let (probe, _) = own();
+        let huge = probe.huge.unwrap_or(2 << 20) as usize;
+        // SAFETY: a new mapping, of which nobody else knows.
+        let map = unsafe {
+            mmap_anonymous(std::ptr::null_mut(), 3 * huge, ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE)
+        };
+        let map = map.unwrap();
+        // SAFETY: the mapping is ours.
+        let advised = unsafe { madvise(map, 3 * huge, Advice::LinuxHugepage) };
+        let whole = (map as usize).next_multiple_of(huge);
+        let [whole, after] = [whole, whole + huge].map(|at| at as *mut u8);
+        // SAFETY: within the mapping.
+        unsafe { whole.add(5000).write_volatile(1) };
+        if advised.is_ok() && probe.state(whole as u64, false) != PageState::Gone {
+            assert_eq!(probe.got(whole as u64 + 5000), huge as u64, "its first page came with another");
+        }
+        // SAFETY: the mapping is ours, and what is written lies in it.
+        unsafe {
+            let _ = madvise(map, 3 * huge, Advice::LinuxNoHugepage);
+            after.write_volatile(1);
+        }
+        assert_eq!(probe.got(after as u64), probe.size());
+        // SAFETY: the mapping is ours, and not used any more.
+        unsafe { munmap(map, 3 * huge).unwrap() };
     }
 
     #[test]

@@ -293,9 +293,10 @@ impl WatchedProcess {
             }
         }
         let stack = self.walker.walk(fault);
-        let stack = self.followed.touch(stack, self.pages.size(), one_in);
+        let bytes = self.pages.got(fault.address);
+        let stack = self.followed.touch(stack, bytes, one_in);
         if let (PageState::There(print), true) = (state, is_last) {
-            self.followed.follow(page, (fault.address, fault.time), (print, looked), stack, one_in);
+            self.followed.follow(page, (fault.address, fault.time), (print, looked), (stack, bytes), one_in);
         }
     }
 }

@@ -93,6 +93,7 @@ pub fn call_sites(record: &RunRecord, workers: &Workers) -> Option<CallSites> {
     let sums = windows.sums(places.by_stack.len(), |stack| places.number(stack));
     for SiteDraft { place, site, tally, .. } in &mut judged {
         site.stacks = places.stacks(*place, (site.growth.estimate, windows.span()), record, &sums);
+        site.frame.line = site.stacks.first().and_then(|(stack, _)| naming::site(stack).line);
         if site.state == SiteState::Grows {
             site.step = steps.as_ref().and_then(|steps| steps.of(tally));
         }
@@ -146,8 +147,13 @@ impl Places {
         let mut sites: Vec<Frame> = Vec::new();
         let mut known: HashMap<Frame, usize> = HashMap::new();
         let none = CallStack::default();
+        let source = record.heap.looks.first().map(|look| look.source);
         let place = |stack: &CallStack| {
-            let frame = naming::site(stack);
+            let mut frame = naming::site(stack);
+            if source == Some(HeapSource::Pages) {
+                // Whichever of its lines touches first what it took is one place.
+                frame.line = None;
+            }
             *known.entry(frame).or_insert_with_key(|frame| {
                 sites.push(frame.clone());
                 sites.len() - 1
