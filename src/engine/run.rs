@@ -211,7 +211,7 @@ impl Conductor<'_> {
                 .map_err(|error| Cut::target(format!("target.leave-out: {error}")))?,
             group: self.setup.group.clone().ok(),
             config: self.setup.harness.sample.clone(),
-            heap: heap.transpose()?.map(Tracing::Preload),
+            heap: heap.transpose()?.map(|heap| Tracing::Preload(Box::new(heap))),
             works: false,
             driven: self.setup.harness.workload.as_ref().map(|_| Arc::clone(self.driving.counters())),
             pulse: pulse.clone(),

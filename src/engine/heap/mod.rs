@@ -33,7 +33,7 @@ pub use sampling::HeapSampling;
 #[derive(Debug)]
 pub enum Tracing {
     /// From the library that a launched target has loaded.
-    Preload(HeapSampling),
+    Preload(Box<HeapSampling>),
     /// From faults of pages of a target that runs.
     Faults(FaultSampling),
 }
