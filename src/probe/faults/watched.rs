@@ -8,6 +8,8 @@ use super::ring::Ring;
 use super::walk::{CodeFiles, Walker};
 use crate::probe::Snapshot;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, statat};
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
@@ -16,7 +18,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
-/// Events that are open at once: one for each thread and processor.
+/// Events that are open at once, one for each thread and processor: so many at most, and no more than half of the files that may be
+/// open, for the rest of seepage needs some.
 const MOST_EVENTS: usize = 32 << 10;
 
 /// The most of a map that is read.
@@ -48,11 +51,13 @@ pub enum FaultRefusal {
     },
     /// It would take too many events.
     #[error(
-        "page faults of PID {pid} aren't sampled: its threads and the processors are too many ({MOST_EVENTS} events at most)"
+        "page faults of PID {pid} aren't sampled: its threads and the processors are too many ({most} events at most, by the limit on open files)"
     )]
     TooMany {
         /// The process.
         pid: u32,
+        /// How many there may be.
+        most: usize,
     },
 }
 
@@ -63,6 +68,8 @@ pub struct FaultProbe {
     rings: Vec<(i32, Ring)>,
     files: CodeFiles,
     processes: HashMap<u32, WatchedProcess>,
+    /// Events that may be open.
+    most: usize,
     /// One fault in so many is told, for they are told for such a part of the time.
     one_in: u64,
     /// Whether they are told now.
@@ -111,7 +118,8 @@ impl FaultProbe {
             return Err(FaultRefusal::Events(refused));
         }
         let (files, processes, buffers) = (CodeFiles::default(), HashMap::new(), vec![Vec::new(); rings.len()]);
-        Ok(FaultProbe { rings, files, processes, one_in: 1, tells: true, lost: 0, samples: 0, buffers })
+        let most = MOST_EVENTS.min(files_allowed() / 2);
+        Ok(FaultProbe { rings, files, processes, most, one_in: 1, tells: true, lost: 0, samples: 0, buffers })
     }
 
     /// Begins to sample the faults of the process `pid`, whose directory in `/proc` this is.
@@ -139,7 +147,6 @@ impl FaultProbe {
         let others: usize = self.processes.values().map(|other| other.events.len()).sum();
         let refused = |error| FaultRefusal::Process { pid, error };
         let mut known = Vec::new();
-        let mut failed = None;
         for _ in 0..ROUNDS {
             let threads = process.threads().map_err(refused)?;
             let new: Vec<i32> = threads.into_iter().filter(|thread| !known.contains(thread)).collect();
@@ -148,15 +155,20 @@ impl FaultProbe {
             }
             for thread in new {
                 known.push(thread);
-                if others + process.events.len() + self.rings.len() > MOST_EVENTS {
+                if others + process.events.len() + self.rings.len() > self.most {
                     process.events.clear();
-                    return Err(FaultRefusal::TooMany { pid });
+                    return Err(FaultRefusal::TooMany { pid, most: self.most });
                 }
                 let mut events = Vec::with_capacity(self.rings.len());
                 for (cpu, ring) in &self.rings {
                     match event::faults(thread, *cpu, self.tells, ring.event()) {
                         Ok(event) => events.push(event),
-                        Err(error) => failed = Some(error),
+                        // The thread has ended meanwhile.
+                        Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => break,
+                        Err(error) => {
+                            process.events.clear();
+                            return Err(refused(error));
+                        }
                     }
                 }
                 // Its number may be another's by now.
@@ -165,10 +177,7 @@ impl FaultProbe {
                 }
             }
         }
-        match failed {
-            Some(error) if process.events.is_empty() => Err(refused(error)),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Samples the faults of this process no more.
@@ -299,6 +308,14 @@ impl WatchedProcess {
             self.followed.follow(page, (fault.address, fault.time), (print, looked), (stack, bytes), one_in);
         }
     }
+}
+
+/// How many files may be open: as many as may be without a privilege, from now on.
+fn files_allowed() -> usize {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    let allowed = if raised.is_ok() { limit.maximum } else { limit.current };
+    allowed.map_or(usize::MAX, |allowed| usize::try_from(allowed).unwrap_or(usize::MAX))
 }
 
 /// Nanoseconds of `CLOCK_MONOTONIC`.

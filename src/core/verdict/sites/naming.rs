@@ -18,7 +18,7 @@ const MODULES: [&str; 10] = [
 ];
 
 /// Functions that allocate for their callers, or write for them, wherever they are inlined.
-const FUNCTIONS: [&str; 41] = [
+const FUNCTIONS: [&str; 43] = [
     "malloc",
     "calloc",
     "realloc",
@@ -46,6 +46,8 @@ const FUNCTIONS: [&str; 41] = [
     "PyMem_Malloc",
     "PyMem_Realloc",
     "PyObject_Malloc",
+    "_PyObject_Malloc",
+    "_PyObject_Realloc",
     "PyObject_Realloc",
     "_PyMem_RawMalloc",
     "my_malloc",
