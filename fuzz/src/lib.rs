@@ -36,6 +36,15 @@ pub fn java_counters(bytes: &[u8]) {
     let _ = probe::parse_counters(bytes);
 }
 
+/// What the kernel tells of page faults.
+pub fn fault_records(bytes: &[u8]) {
+    let mut rest = bytes;
+    while let Some((_, after)) = probe::parse_fault(rest) {
+        assert!(after.len() < rest.len());
+        rest = after;
+    }
+}
+
 /// The tables of sockets below `/proc/PID/net`.
 pub fn socket_table(bytes: &[u8]) {
     let _ = probe::parse_unix(bytes);

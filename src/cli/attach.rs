@@ -10,7 +10,7 @@ use super::workers::WorkersArgument;
 use crate::answer::ExitCode;
 use crate::config::{LogConfig, PageConfig, RequestsConfig, Span, wrong_with_requests};
 use crate::engine::{AttachRequest, Attachment};
-use crate::model::{Bytes, Per, RunRecord};
+use crate::model::{Bytes, Per, RunRecord, Share};
 use crate::report;
 use crate::report::live::Mode;
 use crate::supervise::Wanted;
@@ -61,6 +61,13 @@ pub struct Arguments {
     /// default, growth of a process that is young beside the watch is no leak before it has outlasted its start by far.
     #[arg(long, value_name = "TIME")]
     warm_up: Option<Span>,
+    /// Find out which code touches fresh memory first: page faults are sampled with their stacks. Nothing is put into the target; it takes
+    /// root, or CAP_PERFMON, or what `seepage doctor` says.
+    #[arg(long)]
+    sites: bool,
+    /// The largest share of one core that watching may take; `--sites` may take half as much again.
+    #[arg(long, value_name = "SHARE", default_value = "2%")]
+    overhead: Share,
     /// Directory in which the run's own directory is made.
     #[arg(long, default_value = "reports", value_name = "DIR")]
     reports: PathBuf,
@@ -78,13 +85,15 @@ pub struct Arguments {
 }
 
 const EXAMPLES: &str = "\
-Nothing but files is read: the target is never signalled, traced, stopped or slowed down. As an ordinary user one can \
+Nothing but files is read: the target is never signalled, traced, stopped or slowed down. With --sites, the kernel copies a part of \
+the stack of every so-many-th page fault beside that, for as much of a core as it may take. As an ordinary user one can \
 watch one's own processes; what permission denies is missing in the report, which says so.
 
 Without a counter of requests, growth is per hour, and holds for the load of these minutes only.
 
 Examples:
     seepage attach --pid 4711 --for 30m
+    seepage attach --pid 4711 --for 30m --sites
     seepage attach --pid \"$(cat /run/apache2.pid)\" --mod-status http://127.0.0.1/server-status
     seepage attach --unit php8.2-fpm --php-fpm 'http://127.0.0.1/status?full&json'
     seepage attach --container 3f9a1c --log /var/log/shop/access.log --log-pattern '^(?<pid>\\d+) '
@@ -172,6 +181,9 @@ pub fn attach(arguments: &Arguments) -> Done {
     if arguments.duration.is_some_and(|d| d.0.is_zero()) {
         return Err(usage("--for needs some time"));
     }
+    if arguments.overhead.0 <= 0.0 {
+        return Err(usage("--overhead: no reading costs nothing"));
+    }
     let per = basis(&arguments.budget, requests != RequestsConfig::default()).map_err(usage)?;
     let accept = arguments.accept.as_deref().map(Accept::read).transpose()?;
     if accept.is_some() && per == Per::Hour {
@@ -190,6 +202,8 @@ pub fn attach(arguments: &Arguments) -> Done {
         budgets: &budgets,
         max_worker_size: arguments.max_worker_size.map(|size| size.0),
         warm_up: arguments.warm_up.map(|age| age.0),
+        sites: arguments.sites,
+        overhead: arguments.overhead,
         reports: &arguments.reports,
         interrupt: interrupt.clone(),
     };

@@ -1,10 +1,11 @@
-//! A target that runs already: watched for a while, read-only.
+//! A target that runs already: watched for a while, read-only; if that is asked for, with samples of its page faults.
 //!
 //! Always: the target is never signalled, traced, stopped or sent anything; all that happens to it is that files below
 //! `/proc` are read, and the log or the status page that the user named.
 
 use super::end::{Cut, Finished, RunError};
 use super::head::{self, uncounted};
+use super::heap::{FaultSampling, HeapLooks, Tracing};
 use super::interrupt::Interrupt;
 use super::monitor::{Followed, LookAt, Monitor, ShowProgress, Soaked, Stand, Stretch};
 use super::pulse::Pulse;
@@ -12,9 +13,9 @@ use super::recorder::Recorder;
 use super::sampler::{Sampled, Sampler};
 use crate::config::{PhaseConfig, RequestsConfig, SampleConfig, Span, Workers, redacted_words, without_secrets};
 use crate::model::{
-    Budgets, EventKind, Per, PhaseKind, Resource, RunMeta, RunRecord, Target, format_seconds, shown_command,
+    Budgets, EventKind, Per, PhaseKind, Resource, RunMeta, RunRecord, Share, Target, format_seconds, shown_command,
 };
-use crate::probe::{Counter, MemoryGroup, proc_shows_us};
+use crate::probe::{Counter, FaultProbe, MemoryGroup, proc_shows_us};
 use crate::store::RunDirectory;
 use crate::supervise::{Attached, RootWatch, Wanted};
 use regex::RegexSet;
@@ -31,6 +32,9 @@ const READINGS: u32 = 6000;
 const LONGEST_INTERVAL: Duration = Duration::from_secs(1);
 /// A watch without an end is read as often as one of this length.
 const OPEN_ENDED: Duration = Duration::from_secs(3600);
+
+/// Faults of pages take as much beside the readings, as a part of what these may.
+const FAULTS: f64 = 0.5;
 
 /// What is to be watched.
 pub struct AttachRequest<'a> {
@@ -50,6 +54,10 @@ pub struct AttachRequest<'a> {
     pub max_worker_size: Option<u64>,
     /// How long a process warms up after its start, if the user knows; what is read of it before isn't judged.
     pub warm_up: Option<Duration>,
+    /// Whether it is found who touches fresh pages first.
+    pub sites: bool,
+    /// The largest share of one core that watching may take.
+    pub overhead: Share,
     /// Where run directories go.
     pub reports: &'a Path,
     /// What ends the run before its time.
@@ -62,6 +70,7 @@ pub struct Attachment<'a> {
     attached: Attached,
     group: Option<MemoryGroup>,
     counter: Option<Counter>,
+    faults: Option<FaultProbe>,
     budgets: Budgets,
 }
 
@@ -99,7 +108,14 @@ impl<'a> Attachment<'a> {
             shown_command(example.command()),
             format_seconds(age.round())
         ));
-        Ok(Attachment { request, attached, group, counter, budgets })
+        let mut faults = None;
+        if request.sites {
+            match FaultProbe::open() {
+                Ok(probe) => faults = Some(probe),
+                Err(error) => attached.notes.push(format!("--sites: {error}; the watch goes on without")),
+            }
+        }
+        Ok(Attachment { request, attached, group, counter, faults, budgets })
     }
 
     /// The name of the run.
@@ -121,7 +137,7 @@ impl<'a> Attachment<'a> {
         let pulse = Pulse::begin();
         let meta = self.head();
         let directory = RunDirectory::create(self.request.reports, &meta.id)?;
-        let Attachment { request, attached, group, counter, .. } = self;
+        let Attachment { request, attached, group, counter, faults, .. } = self;
         let interrupt = request.interrupt.clone();
         interrupt.recording(directory.path(), None, Duration::ZERO);
         let (sink, entries) = channel();
@@ -133,18 +149,23 @@ impl<'a> Attachment<'a> {
         attached.notes.into_iter().for_each(|text| monitor.note(text));
         monitor.recorder.event(EventKind::Phase { phase: PhaseKind::Soak, index: 0 });
         let mut soak = OpenSoak::new(request.duration, pulse.origin());
-        let plan = Sampled {
+        let config = sampling(request.duration.unwrap_or(OPEN_ENDED), request.overhead);
+        let faults = faults.map(|probe| -> Result<_, Cut> {
+            let looks = HeapLooks::start(None, pulse.origin(), sink.clone(), monitor.interrupt.clone())?;
+            FaultSampling::start(probe, looks, pulse.origin(), FAULTS * config.overhead.0).map(Tracing::Faults)
+        });
+        let plan = |heap| Sampled {
             roster: attached.roster,
             counter,
             leave_out: RegexSet::empty(),
             group,
-            config: sampling(request.duration.unwrap_or(OPEN_ENDED)),
-            heap: None,
+            config,
+            heap,
             works: true,
             driven: None,
             pulse,
         };
-        let sampler = Sampler::start(plan, sink);
+        let sampler = faults.transpose().and_then(|heap| Sampler::start(plan(heap), sink));
         let mut following = Following { root: attached.root.map(RootWatch::new), seen: false, empty: None };
         let end = sampler.and_then(|sampler| {
             let end = monitor.follow(&mut soak, &mut following);
@@ -281,10 +302,10 @@ fn name(command: &str) -> String {
 }
 
 /// Readings at the usual interval, or fewer if it takes long.
-fn sampling(duration: Duration) -> SampleConfig {
+fn sampling(duration: Duration, overhead: Share) -> SampleConfig {
     let usual = SampleConfig::default();
     let every = (duration / READINGS).clamp(usual.every.0, LONGEST_INTERVAL);
-    SampleConfig { every: Span(every), ..usual }
+    SampleConfig { every: Span(every), overhead, ..usual }
 }
 
 /// What is allowed: what the user has `given`, and what is usual for the rest. What lies on tmpfs is judged if it is asked for, or if it is
@@ -309,7 +330,7 @@ mod tests {
 
     #[test]
     fn a_long_watch_reads_less_often() {
-        let every = |seconds| sampling(Duration::from_secs(seconds)).every.0;
+        let every = |seconds| sampling(Duration::from_secs(seconds), Share(0.02)).every.0;
         assert_eq!(every(60), SampleConfig::default().every.0);
         assert_eq!(every(3600), Duration::from_millis(600));
         assert_eq!(every(86_400), LONGEST_INTERVAL);

@@ -1,7 +1,7 @@
 //! The run: clock, sampler, orchestrator; where the edges meet.
 //!
 //! Three threads: the caller's records what happens and watches over the target, one samples, one drives. When attached
-//! to a target that runs already, nothing is driven, and nothing but files is read.
+//! to a target that runs already, nothing is driven, and nothing but files is read, and page faults if they are asked for.
 
 mod accounting;
 mod attach;

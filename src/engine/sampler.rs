@@ -5,7 +5,7 @@ use super::beside::not_of_the_target;
 use super::choosing::ChoosingWorkers;
 use super::cost::Account;
 use super::end::Cut;
-use super::heap::HeapSampling;
+use super::heap::Tracing;
 use super::mapping::Mapping;
 use super::pulse::Pulse;
 use crate::config::SampleConfig;
@@ -39,8 +39,8 @@ pub struct Sampled {
     pub config: SampleConfig,
     /// Whether the target works already when sampling begins; else it is told.
     pub works: bool,
-    /// Reads what the preload library knows, if the target was launched with it.
-    pub heap: Option<HeapSampling>,
+    /// Who takes memory, if that is asked for.
+    pub heap: Option<Tracing>,
     /// What the driver has done so far. `None` if nothing is driven.
     pub driven: Option<Arc<Counters>>,
     /// What all threads know of the run; kept up to date with the number of workers that live.
@@ -260,7 +260,7 @@ impl Sampling {
         self.tell_counting();
         let elapsed = begun.elapsed();
         SamplerEnd {
-            untraced: self.plan.heap.and_then(HeapSampling::finish),
+            untraced: self.plan.heap.and_then(Tracing::finish),
             thinned: self.account.thinned(elapsed, ticks + 1, self.plan.config.slow_every.0),
             beside: not_of_the_target(&self.plan.roster, self.plan.group.as_ref()),
             unmapped: self.mapping.untold(),

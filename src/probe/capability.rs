@@ -1,7 +1,7 @@
 //! What this machine and this user can measure: each capability tried once, harmlessly.
 
 use super::tmpfs::TmpfsMounts;
-use super::{Connections, MemoryGroup, WorkerProbe};
+use super::{Connections, FaultProbe, MemoryGroup, WorkerProbe};
 use procfs::{Current, CurrentSI};
 use std::fs;
 use std::path::Path;
@@ -50,7 +50,17 @@ impl Capability {
 pub fn examine() -> Vec<Capability> {
     let mut found = vec![user()];
     found.extend(readings());
-    found.extend([exit_causes(), children(), hidepid(), tracing(), memory_limit(), tmpfs(), swap(), huge_pages()]);
+    found.extend([
+        exit_causes(),
+        children(),
+        hidepid(),
+        tracing(),
+        faults(),
+        memory_limit(),
+        tmpfs(),
+        swap(),
+        huge_pages(),
+    ]);
     found.extend([pressure(), processors(), load(), steal(), apache(), apxs()]);
     found
 }
@@ -167,6 +177,31 @@ fn tracing() -> Capability {
         Err(_) => "not restricted by Yama; nothing is traced in any case".to_owned(),
     };
     Capability::ok("ptrace", found)
+}
+
+/// What `--sites` rests on, tried on our own process.
+fn faults() -> Capability {
+    let name = "page faults";
+    let own = || std::fs::File::open("/proc/self").map(Into::into);
+    let tried = FaultProbe::open().map_err(|error| error.to_string()).and_then(|mut probe| {
+        let own = own().map_err(|error| error.to_string())?;
+        probe.watch(std::process::id(), own).map_err(|error| error.to_string())
+    });
+    match tried {
+        Ok(()) if rustix::process::geteuid().is_root() => {
+            Capability::ok(name, "`attach --sites` finds who touches fresh memory first, in processes of every user")
+        }
+        Ok(()) => Capability::degraded(
+            name,
+            "`attach --sites` finds who touches fresh memory first, in processes of this user",
+            "those of others, and what the kernel touches for a process, as in `read`, take root or CAP_PERFMON and CAP_SYS_PTRACE",
+        ),
+        Err(error) => Capability::missing(
+            name,
+            error,
+            "run as root or with CAP_PERFMON, or set kernel.perf_event_paranoid to 2 or below; verdicts don't rest on it",
+        ),
+    }
 }
 
 fn memory_limit() -> Capability {

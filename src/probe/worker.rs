@@ -222,6 +222,14 @@ impl WorkerProbe {
         HeapProbe::open(&self.directory, library)
     }
 
+    /// Its directory in `/proc`, for whoever watches it from another thread.
+    ///
+    /// # Errors
+    /// If no more files may be open.
+    pub fn directory(&self) -> io::Result<OwnedFd> {
+        self.directory.try_clone()
+    }
+
     /// Its memory map, as `/proc/PID/maps` has it.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 mod places;
 mod traced;
 
-pub use traced::traced;
+pub use traced::{touched, traced};
 
 use crate::answer::*;
 use crate::model::*;

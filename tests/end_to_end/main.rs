@@ -34,6 +34,7 @@ mod run_directories;
 mod secrets;
 mod services;
 mod settle;
+mod sites;
 mod steps;
 mod supervise;
 mod survivors;

@@ -104,6 +104,11 @@ fn smaps() {
 }
 
 #[test]
+fn fault_records() {
+    run(&["fuzz/corpus/fault_records"], 2000, entries::fault_records);
+}
+
+#[test]
 fn java_counters() {
     run(&["fuzz/corpus/java_counters"], 2000, entries::java_counters);
 }

@@ -1,13 +1,16 @@
 //! What is concluded about the places in the code that keep memory.
 
 use super::outcome::Interval;
-use crate::model::{Axis, CallStack, Frame, HeapLost};
+use crate::model::{Axis, CallStack, Frame, HeapLost, HeapSource};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What the sampled live sets of a run say about who keeps memory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CallSites {
+    /// What was sampled.
+    #[serde(default)]
+    pub source: HeapSource,
     /// What growth is measured against.
     pub axis: Axis,
     /// Length of all workers' windows together along the axis.
@@ -17,7 +20,8 @@ pub struct CallSites {
     /// The smallest of them at the beginning, if the mean was raised since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raised_from: Option<u64>,
-    /// Bytes allocated per step of the axis, whether they were freed or not; missing if they weren't counted.
+    /// Bytes allocated, or in pages that were touched first, per step of the axis, whether they were freed or not; missing if they
+    /// weren't counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub churn: Option<f64>,
     /// Growth of all that is live, in bytes per step of the axis: counted where counts and samples go together, else
@@ -88,6 +92,19 @@ impl CallSites {
     /// The site that is to blame for most of the growth, if there is one.
     pub fn culprit(&self) -> Option<&CallSite> {
         let most = self.sites.iter().find(|site| site.state == SiteState::Grows)?;
-        (most.growth.estimate > 0.5 * self.total.estimate).then_some(most)
+        let whole = self.total.estimate.max(self.memory().unwrap_or_default());
+        (most.growth.estimate > 0.5 * whole).then_some(most)
+    }
+
+    /// Growth of anonymous memory, in bytes per step of the axis; `None` if it isn't proven to grow.
+    pub fn memory(&self) -> Option<f64> {
+        Some(self.total.estimate + self.unexplained?)
+    }
+
+    /// Whether nobody can be blamed for what grows here: pages that were touched first and stay as they were tell of a growth only if
+    /// they make up most of it, and don't take the place of others that were given back.
+    pub fn are_weak(&self) -> bool {
+        let tells = |memory: f64| (0.5 * memory..=2.0 * memory).contains(&self.total.estimate);
+        self.source == HeapSource::Pages && !self.memory().is_some_and(tells)
     }
 }

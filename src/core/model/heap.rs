@@ -100,15 +100,28 @@ impl fmt::Display for Frame {
     }
 }
 
+/// What a sample is taken of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeapSource {
+    /// Allocated bytes: a block of `size` bytes is in the sample with probability `1 - exp(-size / mean)`.
+    #[default]
+    Allocations,
+    /// Pages that were touched first: one of `size` bytes is in the sample with probability `size / mean`. It counts as gone once it was
+    /// given back, or what was written to it first was written over.
+    Pages,
+}
+
 /// One look at the sampled live set of one worker: what has come and gone since the look before.
-///
-/// A block of `size` bytes is in the sample with probability `1 - exp(-size / mean)`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HeapLook {
     /// Seconds since the start of the run.
     pub t: f64,
     /// The worker.
     pub worker: WorkerId,
+    /// What was sampled.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub source: HeapSource,
     /// Mean of bytes between samples. When it is raised, blocks leave the sample without having been freed.
     pub mean: u64,
     /// What the library has failed to note so far.
@@ -165,6 +178,10 @@ impl HeapLost {
     pub fn is_whole(&self) -> bool {
         self.samples == 0 && self.mappings == 0 && self.unsampled == 0
     }
+}
+
+fn is_default(source: &HeapSource) -> bool {
+    *source == HeapSource::default()
 }
 
 fn is_zero(count: &u64) -> bool {

@@ -27,7 +27,7 @@ pub use as_text::as_text;
 pub use census::{Census, Kin, MOST_LISTED, OtherProcess, Zombies};
 pub use chosen::{Choosing, Chosen, ChosenGroup, ChosenParent, MOST_TOLD};
 pub use event::{Event, EventKind, ExitCause, PhaseKind, ended_by};
-pub use heap::{CallStack, Frame, HeapEntry, HeapLook, HeapLost, HeapReading, HeapRecord, SampledBlock};
+pub use heap::{CallStack, Frame, HeapEntry, HeapLook, HeapLost, HeapReading, HeapRecord, HeapSource, SampledBlock};
 pub use map::{MOST_PLACES, MapReading, Place, PlaceKind};
 pub use record::{
     Budgets, Counting, CountingSource, Failure, Gates, Host, LatencySummary, Observing, RunMeta, RunRecord, RunStatus,

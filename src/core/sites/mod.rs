@@ -6,6 +6,9 @@
 //! (that of a ratio estimator; Cochran 1977), which also has what the program itself did unevenly. The wider interval
 //! of the two counts. What holds when the mean is raised during the run, `window` says; how exact counts sharpen the
 //! estimates, `calibration`; and with which step of the workload they go, `steps`.
+//!
+//! Pages that were touched first are judged in the same way, and blame nobody unless they explain how memory grows: where small blocks
+//! are kept in room that other code gave back, that other code touches the fresh pages.
 
 mod calibration;
 mod naming;
@@ -20,7 +23,7 @@ mod windows;
 
 use crate::answer::{CallSite, CallSites, Finding, SiteState, SiteStep};
 use crate::limits::{SITES, STACKS};
-use crate::model::{Axis, CallStack, Frame, HeapLost, Resource, RunRecord, Sample, Series, WorkerId};
+use crate::model::{Axis, CallStack, Frame, HeapLost, HeapSource, Resource, RunRecord, Sample, Series, WorkerId};
 use crate::readings::series::series;
 use crate::stats::interpolate;
 use calibration::Calibration;
@@ -90,6 +93,7 @@ pub fn call_sites(record: &RunRecord, workers: &Workers) -> Option<CallSites> {
     let sums = windows.sums(places.by_stack.len(), |stack| places.number(stack));
     for SiteDraft { place, site, tally, .. } in &mut judged {
         site.stacks = places.stacks(*place, (site.growth.estimate, windows.span()), record, &sums);
+        site.frame.line = site.stacks.first().and_then(|(stack, _)| naming::site(stack).line);
         if site.state == SiteState::Grows {
             site.step = steps.as_ref().and_then(|steps| steps.of(tally));
         }
@@ -100,9 +104,14 @@ pub fn call_sites(record: &RunRecord, workers: &Workers) -> Option<CallSites> {
     let of_memory = of_memory.filter(|growth| growth.lower > 0.0);
     let means = || windows.each.iter().map(|(window, _)| window.means());
     let mean = means().map(|(_, last)| last).max()?;
-    Some(CallSites {
+    let source = record.heap.looks.first()?.source;
+    let mut told = CallSites {
+        source,
         axis,
-        churn: churned(record, workers.series),
+        churn: match source {
+            HeapSource::Allocations => churned(record, workers.series),
+            HeapSource::Pages => Some(windows.allocated(&record.heap.looks) / windows.span()),
+        },
         span: windows.span(),
         mean,
         raised_from: means().map(|(first, _)| first).min().filter(|first| *first < mean),
@@ -110,7 +119,11 @@ pub fn call_sites(record: &RunRecord, workers: &Workers) -> Option<CallSites> {
         unexplained: of_memory.map(|growth| growth.estimate - total.estimate),
         lost,
         sites,
-    })
+    };
+    if told.are_weak() {
+        told.sites.iter_mut().for_each(|site| (site.state, site.step) = (SiteState::Unproven, None));
+    }
+    Some(told)
 }
 
 /// A site on its way.
@@ -134,8 +147,13 @@ impl Places {
         let mut sites: Vec<Frame> = Vec::new();
         let mut known: HashMap<Frame, usize> = HashMap::new();
         let none = CallStack::default();
+        let source = record.heap.looks.first().map(|look| look.source);
         let place = |stack: &CallStack| {
-            let frame = naming::site(stack);
+            let mut frame = naming::site(stack);
+            if source == Some(HeapSource::Pages) {
+                // Whichever of its lines touches first what it took is one place.
+                frame.line = None;
+            }
             *known.entry(frame).or_insert_with_key(|frame| {
                 sites.push(frame.clone());
                 sites.len() - 1

@@ -17,8 +17,8 @@ const MODULES: [&str; 10] = [
     "libgcc_s.",
 ];
 
-/// Functions that allocate for their callers, wherever they are.
-const FUNCTIONS: [&str; 37] = [
+/// Functions that allocate for their callers, or write for them, wherever they are inlined.
+const FUNCTIONS: [&str; 43] = [
     "malloc",
     "calloc",
     "realloc",
@@ -46,6 +46,8 @@ const FUNCTIONS: [&str; 37] = [
     "PyMem_Malloc",
     "PyMem_Realloc",
     "PyObject_Malloc",
+    "_PyObject_Malloc",
+    "_PyObject_Realloc",
     "PyObject_Realloc",
     "_PyMem_RawMalloc",
     "my_malloc",
@@ -56,6 +58,10 @@ const FUNCTIONS: [&str; 37] = [
     "multi_alloc_root",
     "strdup_root",
     "memdup_root",
+    "memcpy",
+    "memmove",
+    "mempcpy",
+    "memset",
 ];
 
 /// Beginnings of such functions' names: Rust's library, C++'s `new`, the pools of APR.
@@ -120,6 +126,8 @@ mod tests {
         let apr = frame("/usr/lib/libapr-1.so.0.7.2", "apr_palloc", "");
         let keep = frame("/srv/mod_upload.so", "keep_body", "mod_upload.c");
         assert_eq!(site_of(&[apr.clone(), keep.clone(), main.clone()]), "keep_body");
+        let inlined = frame("/srv/mod_upload.so", "memset", "/usr/include/x86_64-linux-gnu/bits/string_fortified.h");
+        assert_eq!(site_of(&[inlined, keep.clone()]), "keep_body");
         let libc = frame("/lib/libc.so.6", "__strdup", "");
         assert_eq!(site_of(&[libc, frame("/srv/x", "xstrdup", "xmalloc.c"), main.clone()]), "main");
         let rust = frame("/srv/worker", "with_capacity_in<u8>", "/rustc/abc/library/alloc/src/raw_vec.rs");

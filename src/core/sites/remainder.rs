@@ -157,7 +157,7 @@ fn others_keep(series: &Series, looks: &[&HeapLook], others: &[bool]) -> Result<
             return Err(Untold::Lost);
         }
         let live = blocks.iter().filter(|block| block.1 > 0.0);
-        kept.push((look.t, live.map(|(size, live)| live * (1.0 + odds_against(*size, mean))).sum()));
+        kept.push((look.t, live.map(|(size, live)| live * (1.0 + odds_against(look.source, *size, mean))).sum()));
     }
     Ok((!kept.is_empty()).then_some(kept))
 }

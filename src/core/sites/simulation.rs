@@ -3,7 +3,8 @@
 use super::{CallSite, CallSites, Workers, call_sites};
 use crate::fixture::run::{END, WARM_UP, leaking, worker};
 use crate::model::{
-    CallStack, Frame, HeapLook, HeapLost, HeapReading, HostSample, Resource, RunRecord, Sample, SampledBlock, Step,
+    CallStack, Frame, HeapLook, HeapLost, HeapReading, HeapSource, HostSample, Resource, RunRecord, Sample,
+    SampledBlock, Step,
 };
 use crate::readings::mix::Mix;
 use crate::readings::series::series;
@@ -146,6 +147,7 @@ impl Program<'_> {
             record.heap.looks.push(HeapLook {
                 t,
                 worker: worker(pid),
+                source: HeapSource::Allocations,
                 mean,
                 lost: HeapLost::default(),
                 came,

@@ -4,6 +4,7 @@ use super::simulation::{Does, MEAN, PLAIN, Program, SOAK, judge, named};
 use super::*;
 use crate::answer::Note;
 use crate::fixture::run::{END, WARM_UP, leaking};
+use crate::model::{HeapLook, SampledBlock};
 use std::ops::Range;
 
 /// Runs of each case: so many, or as many as the environment asks for.
@@ -261,4 +262,63 @@ fn the_step_that_a_site_grows_with_is_named() {
         let named = steps_named(what, &program, &rates, seeds.clone());
         assert!(4 * named.exactly >= sites_told, "{what}: {named:?}");
     }
+}
+
+/// A run that leaks, of whose growth a site has touched this part first, one page in so many of which was sampled; beside it, this many
+/// other pages come and go at each look.
+fn touched(part: f64, one_in: u64, churn: u64) -> RunRecord {
+    const PAGE: u64 = 4096;
+    let mut run = leaking();
+    let frame = |name: &str| Frame { function: Some(name.into()), ..Frame::default() };
+    run.heap.stacks = ["keep", "borrow"].map(|name| CallStack { frames: vec![frame(name)] }).to_vec();
+    let mut known: HashMap<WorkerId, (u64, u64, u32)> = HashMap::new();
+    for sample in run.samples.iter().step_by(5) {
+        let memory = sample.anon_and_swap().expect("memory");
+        let (first, touched, blocks) = known.entry(sample.worker).or_insert((memory, 0, 0));
+        let pages = (part * memory.saturating_sub(*first) as f64) as u64 / PAGE / one_in;
+        let born = |stack| SampledBlock { stack: Some(stack), size: PAGE, live: None, born: sample.t };
+        let went = (*blocks - u32::try_from(churn).expect("a few").min(*blocks)..*blocks).collect();
+        let kept = pages.saturating_sub(*touched);
+        *touched = pages;
+        let came: Vec<SampledBlock> = (0..kept).map(|_| born(0)).chain((0..churn).map(|_| born(1))).collect();
+        *blocks += came.len() as u32;
+        let allocated = vec![(0, kept * one_in * PAGE), (1, churn * one_in * PAGE)];
+        run.heap.looks.push(HeapLook {
+            t: sample.t,
+            worker: sample.worker,
+            source: HeapSource::Pages,
+            mean: PAGE * one_in,
+            lost: HeapLost::default(),
+            came,
+            went,
+            allocated,
+        });
+    }
+    run
+}
+
+#[test]
+fn who_touched_fresh_pages_is_blamed_only_if_that_explains_the_growth() {
+    for one_in in [1, 3] {
+        for (part, blamed) in [(0.0, false), (0.3, false), (0.7, true), (1.0, true), (1.7, true), (2.5, false)] {
+            let verdict = crate::verdict::judge(&touched(part, one_in, 20));
+            let sites = verdict.call_sites.expect("sites");
+            let culprit = sites.culprit().map(|site| site.frame.function.clone().expect("a function"));
+            assert_eq!(culprit, blamed.then(|| "keep".to_owned()), "{part} of it, one in {one_in}: {sites:?}");
+            assert_eq!(sites.are_weak(), !blamed, "{part} of it, one in {one_in}");
+            let explained = sites.total.estimate / sites.memory().expect("it grows");
+            assert!((explained - part).abs() < 0.1, "{part} of it, one in {one_in}: {explained}");
+            assert!(sites.churn.expect("churn") > sites.total.estimate, "{sites:?}");
+        }
+    }
+}
+
+#[test]
+fn pages_that_stay_blame_nobody_where_memory_does_not_grow() {
+    let mut run = touched(1.0, 1, 0);
+    for sample in &mut run.samples {
+        sample.anon = Some(50 << 20);
+    }
+    let sites = crate::verdict::judge(&run).call_sites.expect("sites");
+    assert!(sites.sites.iter().all(|site| site.state == SiteState::Unproven), "{sites:?}");
 }

@@ -13,7 +13,7 @@
 //! mean that is what Horvitz and Thompson (1952) have.
 
 use crate::limits::{SLICES, SLICES_OF_ONE};
-use crate::model::{HeapLook, HeapLost, SampledBlock, Series, WorkerId};
+use crate::model::{HeapLook, HeapLost, HeapSource, SampledBlock, Series, WorkerId};
 use crate::stats::interpolate;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -36,6 +36,8 @@ pub struct Window {
     pub times: Vec<f64>,
     /// What the library failed to note between the first look and the last.
     pub lost: HeapLost,
+    /// What was sampled.
+    source: HeapSource,
     /// Mean of bytes between samples at each look.
     means: Vec<u64>,
     /// The slice of the interval that ends at each look; `None` at the first, and where the mean was raised.
@@ -103,6 +105,7 @@ impl Window {
         let judged: Vec<usize> = (0..looks.len()).filter(|&i| (from..=to).contains(&looks[i].t)).collect();
         let times: Vec<f64> = judged.iter().map(|&look| looks[look].t).collect();
         let means: Vec<u64> = judged.iter().map(|&look| looks[look].mean).collect();
+        let source = looks.first()?.source;
         let steady: Vec<usize> = (1..judged.len()).filter(|&look| means[look] == means[look - 1]).collect();
         if steady.is_empty() {
             return None;
@@ -133,7 +136,7 @@ impl Window {
         }
         blocks.retain(|block| block.live.start < block.live.end.min(judged.len()) && block.sampled.size > 0);
         let lost = looks[*judged.last()?].lost.since(&looks[judged[0]].lost);
-        Some(Window { slices, parts, worker, times, lost, means, ending, blocks })
+        Some(Window { slices, parts, worker, times, lost, source, means, ending, blocks })
     }
 
     /// Mean of bytes between samples, at the first look and at the last.
@@ -160,7 +163,7 @@ impl Window {
         for block in &self.blocks {
             let tally = &mut tallies[place(block.sampled.stack)];
             let bytes = block.sampled.live.unwrap_or(block.sampled.size) as f64;
-            let odds = |look: usize| odds_against(block.sampled.size, self.means[look]);
+            let odds = |look: usize| odds_against(self.source, block.sampled.size, self.means[look]);
             let end = |look: usize| {
                 let slice = self.ending.get(look).copied().flatten()?;
                 Some(End { slice, late: self.slices[slice].late, odds: odds(look) })
@@ -197,8 +200,12 @@ impl Window {
 }
 
 /// Odds against a block of this size being in the sample; the block stands for one more than these.
-pub fn odds_against(size: u64, mean: u64) -> f64 {
-    1.0 / (size as f64 / mean.max(1) as f64).exp_m1()
+pub fn odds_against(source: HeapSource, size: u64, mean: u64) -> f64 {
+    let part = size as f64 / mean.max(1) as f64;
+    match source {
+        HeapSource::Allocations => 1.0 / part.exp_m1(),
+        HeapSource::Pages => (1.0 / part - 1.0).max(0.0),
+    }
 }
 
 /// Where a block came or went: the slice, whether that lies in the last third, and the odds against its being sampled.

@@ -56,6 +56,16 @@ impl<'a> Windows<'a> {
         tallies
     }
 
+    /// Bytes allocated, whether they were freed or not, as the looks estimate them.
+    pub fn allocated(&self, looks: &[HeapLook]) -> f64 {
+        let within = |look: &&HeapLook| {
+            let of_worker = |(window, _): &&(Window, &Series)| window.worker == look.worker;
+            let times = self.each.iter().find(of_worker).map(|(window, _)| &window.times[..]);
+            times.is_some_and(|times| look.t > times[0] && look.t <= times[times.len() - 1])
+        };
+        looks.iter().filter(within).flat_map(|look| &look.allocated).map(|(_, bytes)| *bytes as f64).sum()
+    }
+
     /// Growth at this tally's rate.
     pub fn rate(&self, tally: &SiteGrowth) -> f64 {
         tally.change / self.span()

@@ -281,7 +281,9 @@ fn more(record: &RunRecord, verdict: &Verdict) -> Vec<String> {
                 out.extend([places::sentence(finding), places::held(finding)].into_iter().flatten().map(sentence));
                 if finding.resource == Resource::Memory {
                     let culprit = verdict.call_sites.as_ref().and_then(CallSites::culprit);
-                    out.extend(culprit.map(|site| format!("Most of it is kept by {}.", sites::name(&site.frame))));
+                    out.extend(
+                        culprit.zip(verdict.call_sites.as_ref()).map(|(site, all)| sites::blame(site, all.source)),
+                    );
                 }
                 let first = forecast::reaches_it_first(finding, &leaking);
                 out.extend(forecast::limit(record, finding).filter(|_| first).map(sentence));

@@ -23,6 +23,7 @@ mod plain;
 mod reasons;
 pub mod sites;
 pub mod steps;
+mod touched;
 pub mod understanding;
 pub mod working;
 

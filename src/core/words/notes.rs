@@ -162,7 +162,7 @@ fn one(note: &Note, leaks: bool) -> Option<String> {
                           it fails then too, the library is not to blame, and if it doesn't, please report what the target is"
             .into(),
         Note::SeldomLooked => {
-            "allocations were traced, but live sets were looked at too seldom to say who keeps memory".into()
+            "allocations or fresh pages were sampled, but what stays of them was looked at too seldom to say who keeps memory".into()
         }
         Note::Readings(note) => reading(note),
         Note::Leaking(workers) => leaking(workers)?,

@@ -2,12 +2,30 @@
 
 use super::kinds;
 use super::plain::plain;
+use super::touched;
 use crate::answer::{CallSite, CallSites, SiteState, Verdict};
-use crate::model::{Axis, Frame, HeapLost, Resource, amount, format_bytes, whole_percent};
+use crate::model::{Axis, Frame, HeapLost, HeapSource, Resource, amount, format_bytes, whole_percent};
 
 /// A frame as people write it, harmless to show.
 pub fn name(frame: &Frame) -> String {
     plain(&frame.to_string())
+}
+
+/// Who is to blame for most of the growth, a whole sentence.
+pub fn blame(culprit: &CallSite, source: HeapSource) -> String {
+    let name = name(&culprit.frame);
+    match source {
+        HeapSource::Allocations => format!("Most of it is kept by {name}."),
+        HeapSource::Pages => format!("Most of it is in pages that {name} touched first."),
+    }
+}
+
+/// What the sites are told for.
+pub fn title(source: HeapSource) -> &'static str {
+    match source {
+        HeapSource::Allocations => "Who keeps memory",
+        HeapSource::Pages => touched::TITLE,
+    }
 }
 
 /// A site's growth with its bounds, per step of the axis.
@@ -15,9 +33,15 @@ pub fn growth(site: &CallSite, axis: Axis) -> String {
     kinds::growth(Resource::Memory, axis, &site.growth)
 }
 
-/// The part of all traced growth that is the site's, such as `97 %`; nothing if the whole didn't grow.
+/// The part of all growth that is the site's, such as `97 %`: of what was traced, or of memory where pages were; nothing if the
+/// whole didn't grow.
 pub fn share(site: &CallSite, sites: &CallSites) -> String {
-    let share = site.growth.estimate / sites.total.estimate;
+    let traced = sites.total.estimate;
+    let whole = match sites.source {
+        HeapSource::Allocations => traced,
+        HeapSource::Pages => sites.memory().unwrap_or(traced),
+    };
+    let share = site.growth.estimate / whole;
     if sites.total.lower > 0.0 && share > 0.0 { whole_percent(share) } else { String::new() }
 }
 
@@ -50,6 +74,9 @@ pub fn growing(sites: &CallSites) -> impl Iterator<Item = &CallSite> {
 
 /// What is to be said of the whole, a sentence each without its full stop.
 pub fn remarks(sites: &CallSites) -> Vec<String> {
+    if sites.source == HeapSource::Pages {
+        return touched::remarks(sites);
+    }
     let per = sites.axis.unit();
     let raised = sites.raised_from.map_or(String::new(), |first| format!("{} and later ", format_bytes(first as f64)));
     // What grew by mappings was never allocated piece by piece.
@@ -107,6 +134,9 @@ fn lost(lost: &HeapLost) -> Vec<String> {
 /// What the words about call sites mean, a sentence each.
 pub fn explained(verdict: &Verdict) -> Vec<String> {
     let Some(sites) = &verdict.call_sites else { return Vec::new() };
+    if sites.source == HeapSource::Pages {
+        return touched::EXPLAINED.map(str::to_owned).to_vec();
+    }
     let grows = growing(sites).count();
     let mut said = vec![
         format!(
@@ -136,12 +166,16 @@ pub fn explained(verdict: &Verdict) -> Vec<String> {
 pub fn lines(verdict: &Verdict) -> Vec<String> {
     let Some(sites) = &verdict.call_sites else { return Vec::new() };
     let line = |site: &CallSite| {
+        let (does, of) = match sites.source {
+            HeapSource::Allocations => ("keeps", "live allocations"),
+            HeapSource::Pages => ("was the first to touch what stays,", "memory"),
+        };
         let share = share(site, sites);
-        let share = if share.is_empty() { share } else { format!(", {share} of the growth of live allocations") };
+        let share = if share.is_empty() { share } else { format!(", {share} of the growth of {of}") };
         let keeps = by_step(site).unwrap_or_else(|| growth(site, sites.axis));
         let others = site.step.as_ref().map(|step| amount(Resource::Memory, step.others));
         let others = others.map_or(String::new(), |most| format!("; of the others at most {most}"));
-        format!("{} keeps {keeps}{share}{others}", name(&site.frame))
+        format!("{} {does} {keeps}{share}{others}", name(&site.frame))
     };
     growing(sites).take(5).map(line).chain(remarks(sites)).collect()
 }

@@ -34,7 +34,10 @@ pub fn explain(record: &RunRecord, verdict: &Verdict) -> Vec<Paragraph> {
         paragraphs.push(paragraph("What it means in production", production(record, finding)));
         paragraphs.push(paragraph("How to read the chart", chart(record, finding)));
     }
-    paragraphs.push(paragraph("Who keeps memory", sites::explained(verdict)));
+    paragraphs.push(paragraph(
+        verdict.call_sites.as_ref().map_or_else(Default::default, |all| sites::title(all.source)),
+        sites::explained(verdict),
+    ));
     paragraphs.push(paragraph("Whether the load was real", load(record)));
     paragraphs.push(paragraph("What observing cost", observing(record)));
     paragraphs.into_iter().flatten().collect()

@@ -5,6 +5,7 @@
 //! offset are known.
 
 mod code;
+mod faults;
 mod namer;
 mod names;
 mod sampling;
@@ -12,8 +13,8 @@ mod track;
 
 use super::end::Cut;
 use super::interrupt::Interrupt;
-use crate::model::{CallStack, HeapEntry, HeapLook, WorkerId};
-use crate::probe::{Library, Snapshot};
+use crate::model::{CallStack, HeapEntry, HeapLook, Sample, WorkerId};
+use crate::probe::{Library, Snapshot, WorkerProbe};
 use crate::store::Entry;
 use crate::thread;
 use code::{Code, Maps};
@@ -21,11 +22,53 @@ use names::{Names, Patience};
 use std::collections::HashMap;
 use std::sync::mpsc::{Sender, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use track::Tracker;
 
+pub use faults::FaultSampling;
 pub use namer::{ARGUMENT as NAMER_ARGUMENT, run as run_namer};
 pub use sampling::HeapSampling;
+
+/// How it is learned who takes memory.
+#[derive(Debug)]
+pub enum Tracing {
+    /// From the library that a launched target has loaded.
+    Preload(Box<HeapSampling>),
+    /// From faults of pages of a target that runs.
+    Faults(FaultSampling),
+}
+
+impl Tracing {
+    /// Reads a worker, or sees that it is watched; returns the CPU time that it took here. `pause` says how long to wait after a look
+    /// that took some time, no less than wanted.
+    pub fn read(
+        &mut self,
+        worker: &WorkerProbe,
+        sample: &mut Sample,
+        pause: impl Fn(Duration, Duration) -> Duration,
+    ) -> Duration {
+        match self {
+            Tracing::Preload(heap) => heap.read(worker, sample, pause),
+            Tracing::Faults(faults) => faults.meet(worker),
+        }
+    }
+
+    /// Forgets a worker that has ended.
+    pub fn forget(&mut self, worker: WorkerId) {
+        match self {
+            Tracing::Preload(heap) => heap.forget(worker),
+            Tracing::Faults(faults) => faults.forget(worker),
+        }
+    }
+
+    /// Waits until all looks are taken in; says what isn't known of whom, if anything.
+    pub fn finish(self) -> Option<String> {
+        match self {
+            Tracing::Preload(heap) => heap.finish(),
+            Tracing::Faults(faults) => faults.finish(),
+        }
+    }
+}
 
 /// Looks that may wait; more are dropped, and the next one has all that they had.
 const WAITING: usize = 256;
@@ -48,13 +91,19 @@ struct HeapSnapshot {
 }
 
 impl HeapLooks {
-    /// Starts taking in looks at what `library` sampled; entries go to `sink`. `origin` is time zero of the run.
+    /// Starts taking in looks at what was sampled, by a `library` of ours if there is one; entries go to `sink`. `origin` is time zero of
+    /// the run.
     ///
     /// # Errors
     /// If its thread can't be started.
-    pub fn start(library: &Library, origin: Instant, sink: Sender<Entry>, interrupt: Interrupt) -> Result<Self, Cut> {
+    pub fn start(
+        library: Option<&Library>,
+        origin: Instant,
+        sink: Sender<Entry>,
+        interrupt: Interrupt,
+    ) -> Result<Self, Cut> {
         let (looks, taken) = sync_channel::<HeapSnapshot>(WAITING);
-        let ours = library.path().to_string_lossy().into_owned();
+        let ours = library.map(|library| library.path().to_string_lossy().into_owned());
         let patience = Patience::new(interrupt);
         let names = Names::new(patience.clone());
         let started = thread::start("heap", move || {
@@ -90,7 +139,7 @@ impl HeapLooks {
 /// What is known across looks.
 struct Taking {
     /// Path of the library, whose frames are no part of the target.
-    ours: String,
+    ours: Option<String>,
     /// Nanoseconds of `CLOCK_MONOTONIC` at time zero of the run.
     zero: f64,
     trackers: HashMap<WorkerId, Tracker>,
@@ -100,7 +149,7 @@ struct Taking {
 }
 
 impl Taking {
-    fn new(origin: Instant, ours: String, names: Names) -> Self {
+    fn new(origin: Instant, ours: Option<String>, names: Names) -> Self {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let now = now.tv_sec as f64 * 1e9 + now.tv_nsec as f64;
         let zero = now - origin.elapsed().as_nanos() as f64;
@@ -116,7 +165,7 @@ impl Taking {
             *numbers.entry(local).or_insert_with(|| {
                 let frames = &look.snapshot.stacks[local as usize].frames;
                 let code: Vec<Code> = frames.iter().map(|address| maps.code(*address)).collect();
-                let inner = code.iter().take_while(|code| code.module == self.ours).count();
+                let inner = code.iter().take_while(|code| Some(&code.module) == self.ours.as_ref()).count();
                 let (frames, code) = (&frames[inner..], code[inner..].to_vec());
                 if let Some(number) = self.stacks.get(&code) {
                     return *number;
@@ -132,6 +181,7 @@ impl Taking {
         entries.push(HeapEntry::Look(HeapLook {
             t: look.t,
             worker: look.worker,
+            source: look.snapshot.source,
             mean: look.snapshot.mean,
             lost: look.snapshot.lost,
             came: came.collect(),

@@ -5,7 +5,7 @@ use super::layout::{
     VERSION,
 };
 use super::library::Library;
-use crate::model::{HeapLost, HeapReading};
+use crate::model::{HeapLost, HeapReading, HeapSource};
 use procfs::FromBufRead;
 use procfs::process::{MMPermissions, MMapPath, MemoryMaps};
 use rustix::fs::{Mode, OFlags};
@@ -58,6 +58,8 @@ pub struct StackTrace {
 /// The sampled live set of one process at one moment.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Snapshot {
+    /// What was sampled.
+    pub source: HeapSource,
     /// Mean of bytes between samples.
     pub mean: u64,
     /// What is live.
@@ -198,7 +200,7 @@ impl HeapProbe {
         let mean = word(&head, offset_of!(Region, mean)).max(1);
         let stuck = half(&head, offset_of!(Region, broken)) != 0;
         let unwalkable = half(&head, offset_of!(Region, unwalkable)) != 0;
-        Some(Snapshot { mean, live: live.collect(), stacks, lost, stuck, unwalkable })
+        Some(Snapshot { source: HeapSource::Allocations, mean, live: live.collect(), stacks, lost, stuck, unwalkable })
     }
 
     fn stacks(&self, count: usize, frames: usize) -> Option<Vec<StackTrace>> {

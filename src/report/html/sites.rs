@@ -4,7 +4,7 @@ use super::tone;
 use crate::answer::{CallSite, CallSites, SiteState, Verdict};
 use crate::model::{Frame, Resource, format_seconds};
 use crate::report::text::{Mood, amount, capital};
-use crate::words::sites::{by_step, growing, growth, name, remarks, share, state};
+use crate::words::sites::{by_step, growing, growth, name, remarks, share, state, title};
 use maud::{Markup, html};
 
 /// Parts of the flame graph that are narrower than this share of its width aren't drawn.
@@ -16,7 +16,7 @@ pub fn section(verdict: &Verdict) -> Markup {
     let flames = Flame::of(sites);
     html! {
         section {
-            h2 { "Who keeps memory" }
+            h2 { (title(sites.source)) }
             @if growing(sites).next().is_none() { p { "No call site is proven to keep more and more." } }
             div.scroll {
                 table {

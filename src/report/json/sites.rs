@@ -2,20 +2,22 @@
 
 use super::{Estimate, finite};
 use crate::answer::{CallSite, CallSites, SiteState, SiteStep};
-use crate::model::Frame;
+use crate::model::{Frame, HeapSource};
 use schemars::JsonSchema;
 use serde::Serialize;
 
 /// Who keeps memory, from samples of the live set.
 #[derive(Serialize, JsonSchema)]
 pub(super) struct CallSitesPart {
+    /// What was sampled: `allocations`, or fresh `pages` that were touched first.
+    source: &'static str,
     /// Unit of growth: such as `bytes/request`.
     unit: String,
     /// Mean of bytes between samples at the end.
     mean_bytes: u64,
     /// The same at the beginning, if samples came too fast and it was raised since; else null.
     raised_from_bytes: Option<u64>,
-    /// Bytes allocated, whether they were freed or not: churn; null if they weren't counted.
+    /// Bytes allocated, or in fresh pages, whether they were freed or not: churn; null if they weren't counted.
     churn: Option<f64>,
     /// Growth of all that was traced.
     total: Estimate,
@@ -113,6 +115,10 @@ impl From<&Frame> for FramePart {
 impl From<&CallSites> for CallSitesPart {
     fn from(sites: &CallSites) -> Self {
         CallSitesPart {
+            source: match sites.source {
+                HeapSource::Allocations => "allocations",
+                HeapSource::Pages => "pages",
+            },
             unit: format!("bytes/{}", sites.axis.unit()),
             mean_bytes: sites.mean,
             raised_from_bytes: sites.raised_from,

@@ -165,6 +165,17 @@ fn call_sites() {
 }
 
 #[test]
+fn who_touched_fresh_pages() {
+    let (record, mut verdict) = fixture::touched();
+    insta::assert_snapshot!("terminal_touched", super::super::terminal(&record, &verdict, false, usize::MAX));
+    insta::assert_snapshot!("html_touched", skeleton(super::super::html::call_sites(&verdict).into_string()));
+    let sites = verdict.call_sites.as_mut().unwrap();
+    sites.unexplained = Some(9000.0);
+    sites.sites.iter_mut().for_each(|site| site.state = crate::answer::SiteState::Unproven);
+    insta::assert_snapshot!("terminal_touched_weak", super::super::terminal(&record, &verdict, false, usize::MAX));
+}
+
+#[test]
 fn the_account_of_the_whole_target() {
     use crate::model::Kin;
     use seepage_core::fixture::account::{MIB, other, with};

@@ -1,0 +1,92 @@
+#!/bin/bash
+# What `attach --sites` takes from a target, beside `attach` without it and nothing at all, in pairs: a loop that does nothing but touch
+# fresh pages, and redis under `SET` of new keys as fast as it can. See docs/cost.md.
+# Usage: benches/sites.sh [ROUNDS]; needs a release build, cc and redis. Prints a Markdown table: what is done in a second of the target's CPU
+# time, so that other work on the machine isn't in it, and the seconds of CPU time of seepage.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+rounds=${1:-9}
+seepage=$(realpath "${CARGO_TARGET_DIR:-target}/release/seepage")
+scratch=$(mktemp -d)
+server=
+trap '[ -z "$server" ] || kill "$server"; rm -rf "$scratch"' EXIT
+cd "$scratch"
+TIMEFORMAT='%U %S'
+
+cat > pages.c <<'END'
+#include <stdio.h>
+#include <sys/mman.h>
+#include <time.h>
+static double now(clockid_t clock) { struct timespec t; clock_gettime(clock, &t); return t.tv_sec + t.tv_nsec * 1e-9; }
+static double touch(double seconds) {
+    double pages = 0, before = now(CLOCK_PROCESS_CPUTIME_ID);
+    for (double end = now(CLOCK_MONOTONIC) + seconds; now(CLOCK_MONOTONIC) < end; pages += 1024) {
+        char *map = mmap(NULL, 4 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        for (int at = 0; at < 4 << 20; at += 4096) map[at] = 1;
+        munmap(map, 4 << 20);
+    }
+    return pages / (now(CLOCK_PROCESS_CPUTIME_ID) - before);
+}
+int main(void) { touch(3); printf("%.0f\n", touch(6)); return 0; }
+END
+cc -O2 -o pages pages.c
+
+# Watches PID in the way of $1 in the background, for $3 seconds, and appends its CPU time to WAY.cpu.
+watch_it() {
+    [ "$1" != nothing ] || return 0
+    local sites=()
+    [ "$1" != sites ] || sites=(--sites)
+    { time "$seepage" attach --pid "$2" --workers self "${sites[@]}" --for "$3s" --quiet --reports reports > /dev/null 2>&1 || true; } \
+        2>&1 | awk '{ print $1 + $2 }' >> "$what.$1.cpu" &
+}
+
+touching() {
+    ./pages > out &
+    local target=$!
+    watch_it "$1" "$target" 9
+    wait "$target"
+    cat out >> "$what.$1.rate"
+    wait
+}
+
+setting() {
+    redis-server --port 7391 --bind 127.0.0.1 --save "" --appendonly no > /dev/null &
+    server=$!
+    until redis-cli -p 7391 ping > /dev/null 2>&1; do sleep 0.1; done
+    watch_it "$1" "$server" 12
+    local watcher=$!
+    sleep 2
+    local before after
+    before=$(awk '{ print $14 + $15 }' "/proc/$server/stat")
+    redis-benchmark -p 7391 -t set -r 100000000 -d 300 -n 500000 -P 4 -q > out
+    after=$(awk '{ print $14 + $15 }' "/proc/$server/stat")
+    awk -v ticks=$((after - before)) 'BEGIN { print 500000 / (ticks / 100) }' >> "$what.$1.rate"
+    [ "$1" = nothing ] || wait "$watcher"
+    kill "$server"
+    wait "$server" || true
+    server=
+}
+
+# Median, least and greatest of the quotients of two files, line by line.
+quotients() {
+    paste "$1" "$2" | awk '{ print $1 / $2 }' | sort -g |
+        awk '{ x[NR] = $1 } END { m = NR % 2 ? x[(NR + 1) / 2] : (x[NR / 2] + x[NR / 2 + 1]) / 2
+            printf "%.3f (%.2f, %.2f)", m, x[1], x[NR] }'
+}
+
+median() { sort -g "$1" | awk '{ x[NR] = $1 } END { printf "%.3g", x[int((NR + 1) / 2)] }'; }
+
+ways=(nothing attach sites)
+for ((round = 0; round < rounds; round++)); do
+    for what in touching setting; do
+        for ((n = 0; n < 3; n++)); do
+            "$what" "${ways[(n + round) % 3]}"
+        done
+    done
+done
+echo "| target | a second, alone | attach beside nothing | attach --sites beside attach | CPU time of attach, s | with --sites, s |"
+echo "|---|--:|--:|--:|--:|--:|"
+for what in touching setting; do
+    echo "| $what | $(median $what.nothing.rate) | $(quotients $what.attach.rate $what.nothing.rate) |" \
+        "$(quotients $what.sites.rate $what.attach.rate) | $(median $what.attach.cpu) | $(median $what.sites.cpu) |"
+done

@@ -1,0 +1,18 @@
+//! Who touches fresh pages first in a process that runs: samples of its page faults, as the kernel tells them, with the stacks of the
+//! code that caused them, and what becomes of these pages.
+//!
+//! Nothing is put into the process. The kernel copies a part of the stack of every so-many-th fault into a ring, and the stack is walked
+//! here. What rings and files hold is the target's, and is not to be trusted.
+
+mod event;
+mod followed;
+mod module;
+mod pages;
+mod record;
+mod registers;
+mod ring;
+mod walk;
+mod watched;
+
+pub use record::{Record as FaultRecord, parse as parse_fault};
+pub use watched::{FaultProbe, FaultRefusal};

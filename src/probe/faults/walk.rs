@@ -1,0 +1,214 @@
+//! Stacks, walked from the registers and the copied part of a sample by the `.eh_frame` of the files that are mapped, and by frame
+//! pointers where there is none.
+
+use super::module::CodeFile;
+use super::record::Fault;
+use super::registers::walked_from;
+use framehop::{CacheNative, ExplicitModuleSectionInfo, MayAllocateDuringUnwind, Module, Unwinder, UnwinderNative};
+use procfs::FromBufRead;
+use procfs::process::{MMPermissions, MMapPath, MemoryMap, MemoryMaps};
+use rustix::fs::{Mode, OFlags, openat};
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// Frames that are walked.
+const DEPTH: usize = 64;
+
+/// Files of code that are kept, and of the code of one process.
+const MOST_FILES: usize = 4096;
+
+/// Device and inode.
+type Identity = (u64, u64);
+
+/// What files of code have, each read once for all processes that have mapped it.
+#[derive(Debug, Default)]
+pub struct CodeFiles {
+    known: HashMap<Identity, Option<Arc<CodeFile>>>,
+    /// Files by which no stacks can be walked, and why.
+    faults: BTreeMap<String, String>,
+}
+
+impl CodeFiles {
+    /// The first file by which no stacks can be walked and why, and how many there are.
+    pub fn faults(&self) -> Option<(&String, &String, usize)> {
+        self.faults.first_key_value().map(|(name, why)| (name, why, self.faults.len()))
+    }
+
+    fn of(&mut self, process: impl AsFd, map: &MemoryMap, path: &str) -> Option<Arc<CodeFile>> {
+        let device = rustix::fs::makedev(map.dev.0.cast_unsigned(), map.dev.1.cast_unsigned());
+        let identity = (device, map.inode);
+        if let Some(known) = self.known.get(&identity) {
+            return known.clone();
+        }
+        if self.known.len() >= MOST_FILES {
+            return None;
+        }
+        let read = open(process, map, path).and_then(|file| {
+            // What a file holds may be anything, also what its readers didn't think of.
+            catch_unwind(AssertUnwindSafe(|| CodeFile::read(file)))
+                .unwrap_or_else(|_| Err(io::Error::other("reading it failed")))
+        });
+        let found = read.unwrap_or_else(|error| {
+            self.faults.insert(path.to_owned(), error.to_string());
+            None
+        });
+        self.known.entry(identity).or_insert(found.map(Arc::new)).clone()
+    }
+}
+
+/// Opens the very file that is mapped: through the mapping, which also reaches those that were replaced, or by its path as the process
+/// sees it.
+fn open(process: impl AsFd, map: &MemoryMap, path: &str) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let (from, to) = map.address;
+    let mapped = format!("map_files/{from:x}-{to:x}");
+    let by_path = || openat(process.as_fd(), format!("root{path}"), flags, Mode::empty());
+    let file = File::from(openat(process.as_fd(), mapped, flags, Mode::empty()).or_else(|_| by_path())?);
+    if file.metadata()?.ino() == map.inode { Ok(file) } else { Err(io::Error::other("it was replaced")) }
+}
+
+/// Walks the stacks of one process.
+pub struct Walker {
+    unwinder: UnwinderNative<Arc<[u8]>, MayAllocateDuringUnwind>,
+    cache: CacheNative<MayAllocateDuringUnwind>,
+    /// Where code is mapped, in the order of addresses.
+    code: Vec<(u64, u64)>,
+}
+
+impl Walker {
+    /// A walker of the process whose directory in `/proc` this is, with that map.
+    pub fn new(process: impl AsFd, maps: &[u8], files: &mut CodeFiles) -> Self {
+        let mut walker = Walker { unwinder: UnwinderNative::new(), cache: CacheNative::new(), code: Vec::new() };
+        let maps = MemoryMaps::from_buf_read(maps).map_or_else(|_| Vec::new(), |maps| maps.0);
+        for map in maps.iter().filter(|map| map.perms.contains(MMPermissions::EXECUTE)).take(MOST_FILES) {
+            walker.code.push(map.address);
+            let MMapPath::Path(path) = &map.pathname else { continue };
+            let path = path.to_string_lossy();
+            if let Some(file) = files.of(process.as_fd(), map, &path) {
+                let _ = catch_unwind(AssertUnwindSafe(|| walker.add(map, &path, &file)));
+            }
+        }
+        walker.code.sort_unstable();
+        walker
+    }
+
+    fn add(&mut self, map: &MemoryMap, path: &str, file: &CodeFile) {
+        let Some(bias) = file.bias(map.address.0, map.offset, rustix::param::page_size() as u64) else { return };
+        let info = ExplicitModuleSectionInfo {
+            base_svma: 0,
+            text_svma: file.text.clone(),
+            eh_frame_svma: Some(file.frames.1.clone()),
+            eh_frame: Some(Arc::clone(&file.frames.0)),
+            eh_frame_hdr_svma: file.index.as_ref().map(|(_, range)| range.clone()),
+            eh_frame_hdr: file.index.as_ref().map(|(data, _)| Arc::clone(data)),
+            ..Default::default()
+        };
+        self.unwinder.add_module(Module::new(path.to_owned(), map.address.0..map.address.1, bias, info));
+    }
+
+    /// Whether this address lies in code that was mapped when the map was read.
+    pub fn knows(&self, address: u64) -> bool {
+        let after = self.code.partition_point(|(_, end)| *end <= address);
+        self.code.get(after).is_some_and(|(start, _)| *start <= address)
+    }
+
+    /// The addresses of the code on the stack of a fault, innermost first, each within the call; `None` if the walk failed altogether.
+    pub fn walk(&mut self, fault: &Fault<'_>) -> Option<Vec<u64>> {
+        let (code, pointer, registers) = walked_from(fault.registers);
+        let mut read = |address: u64| {
+            let at = usize::try_from(address.wrapping_sub(pointer)).map_err(drop)?;
+            let bytes = fault.stack.get(at..).and_then(<[u8]>::first_chunk).ok_or(())?;
+            Ok(u64::from_ne_bytes(*bytes))
+        };
+        // Tables of the target steer the walk, and may lead it where nobody has been.
+        let walked = catch_unwind(AssertUnwindSafe(|| {
+            let mut frames = self.unwinder.iter_frames(code, registers, &mut self.cache, &mut read);
+            let mut found = Vec::with_capacity(DEPTH);
+            while found.len() < DEPTH {
+                let Ok(Some(frame)) = frames.next() else { break };
+                found.push(frame.address_for_lookup());
+            }
+            found
+        }));
+        if walked.is_err() {
+            self.cache = CacheNative::new();
+        }
+        walked.ok().filter(|found| !found.is_empty())
+    }
+}
+
+impl std::fmt::Debug for Walker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Walker").field("code", &self.code).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::faults::registers::COUNT;
+    use rand::{Rng, RngExt, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    const START: u64 = 0x5500_0000_0000;
+
+    /// A walker of a process that has this file mapped as a whole.
+    fn walker(file: &CodeFile) -> Walker {
+        let length = file.text.as_ref().unwrap().end + (1 << 20);
+        let line = format!("{START:x}-{:x} r-xp 00000000 08:01 42 /bin/true\n", START + length);
+        let maps = MemoryMaps::from_buf_read(line.as_bytes()).unwrap();
+        let (unwinder, cache) = (UnwinderNative::new(), CacheNative::new());
+        let mut walker = Walker { unwinder, cache, code: vec![maps.0[0].address] };
+        let _ = catch_unwind(AssertUnwindSafe(|| walker.add(&maps.0[0], "/bin/true", file)));
+        walker
+    }
+
+    #[test]
+    fn broken_tables_lead_nowhere_and_to_an_end() {
+        let whole = CodeFile::read(File::open("/bin/true").unwrap()).unwrap().unwrap();
+        let text = whole.text.clone().unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let mut stack = [0; 4096];
+        for n in 0..2000 {
+            let mut file = CodeFile::read(File::open("/bin/true").unwrap()).unwrap().unwrap();
+            for (data, _) in [Some(&mut file.frames), file.index.as_mut()].into_iter().flatten() {
+                let bytes = Arc::make_mut(data);
+                for _ in 0..rng.random_range(0..=n / 50) {
+                    let at = rng.random_range(0..bytes.len());
+                    bytes[at] = rng.random();
+                }
+            }
+            let mut walker = walker(&file);
+            rng.fill_bytes(&mut stack);
+            // Return addresses that lie in the code, for a walk that goes on.
+            for word in stack.as_chunks_mut::<8>().0.iter_mut().step_by(3) {
+                *word = (START + rng.random_range(text.clone())).to_ne_bytes();
+            }
+            for _ in 0..20 {
+                let registers: [u64; COUNT] = std::array::from_fn(|at| match at {
+                    0 => 0x7ff0_0000_0100,
+                    at if at + 1 == COUNT => START + rng.random_range(text.clone()),
+                    _ => 0x7ff0_0000_0000,
+                });
+                let found = walker.walk(&Fault { pid: 1, time: 0, address: 0, registers, stack: &stack });
+                assert!(found.is_none_or(|found| found.len() <= DEPTH));
+            }
+        }
+    }
+
+    #[test]
+    fn the_code_of_a_process_is_known() {
+        let maps = std::fs::read("/proc/self/maps").unwrap();
+        let directory = File::open("/proc/self").unwrap();
+        let mut files = CodeFiles::default();
+        let walker = Walker::new(&directory, &maps, &mut files);
+        assert!(walker.knows(the_code_of_a_process_is_known as *const () as u64) && !walker.knows(8));
+        assert_eq!(files.faults(), None);
+        assert!(files.known.values().any(Option::is_some));
+    }
+}

@@ -1,0 +1,206 @@
+//! Who touches fresh pages first in a process that runs: named by `attach --sites` where that explains the growth, and nobody else.
+
+use crate::common::{Bench, Ended, signal, wait_until};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use std::process::{Child, Command, Stdio};
+
+/// What a program does every hundredth of a second, by its first argument.
+const PROGRAM: &str = r#"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+static unsigned draw(unsigned below) {
+    static unsigned long seed = 1;
+    seed = seed * 6364136223846793005ul + 1442695040888963407ul;
+    return (seed >> 33) % below;
+}
+
+#define fill(memory, size) memset(memory, draw(256), size)
+
+static void *volatile kept;
+
+__attribute__((noinline)) static void keep_block(size_t size) {
+    char *block = malloc(size); /* kept */
+    fill(block, size);
+    *(void **)block = kept;
+    kept = block;
+}
+
+static char *map(size_t size) {
+    return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+__attribute__((noinline)) static void keep_mapping(size_t size) {
+    fill(map(size), size);
+}
+
+__attribute__((noinline)) static void borrow_mapping(size_t size) {
+    char *borrowed = map(size);
+    fill(borrowed, size);
+    munmap(borrowed, size);
+}
+
+__attribute__((noinline)) static void churn(int count) {
+    static char *live[1000];
+    while (count--) {
+        unsigned at = draw(1000), size = 16 + draw(1500);
+        free(live[at]);
+        live[at] = malloc(size);
+        fill(live[at], size);
+    }
+}
+
+int main(int argc, char **argv) {
+    struct timespec pause = {0, 10000000};
+    for (;; nanosleep(&pause, NULL)) {
+        switch (argv[1][0]) {
+        case 'b': churn(20); keep_block(4000); break;
+        case 'm': borrow_mapping(65536); keep_mapping(8192); break;
+        /* A thousandth of what comes and goes. */
+        case 'd': churn(5000); for (int n = 0; n < 20; n++) keep_block(200); break;
+        case 'c': churn(500); borrow_mapping(65536); break;
+        }
+    }
+}
+"#;
+
+struct Running {
+    bench: Bench,
+    child: Child,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Running {
+    /// The program, built without frame pointers.
+    fn start(does: &str) -> Self {
+        let bench = Bench::new();
+        let (source, program) = (bench.write("program.c", PROGRAM), bench.path().join("program"));
+        let mut compiler = Command::new("cc");
+        compiler.args(["-O2", "-g", "-fomit-frame-pointer", "-fno-optimize-sibling-calls", "-o"]);
+        assert!(compiler.arg(&program).arg(source).status().unwrap().success());
+        let child = Command::new(program).arg(does).stdin(Stdio::null()).spawn().unwrap();
+        Running { bench, child }
+    }
+
+    fn attach(&self, mut seepage: Command) -> Command {
+        let pid = self.child.id().to_string();
+        seepage.args(["attach", "--sites", "--pid", &pid, "--workers", "self", "--warm-up", "0s", "--reports"]);
+        seepage.arg(self.bench.reports());
+        seepage
+    }
+
+    /// What a watch of some seconds says, and its call sites.
+    fn watched(&self) -> (Ended, Value) {
+        let mut command = self.attach(self.bench.seepage());
+        let ended = self.bench.ended(command.args(["--for", "12s"]).output().unwrap());
+        let sites = ended.json("verdict.json")["call_sites"].clone();
+        assert_eq!(sites["source"], "pages", "{}", ended.story());
+        (ended, sites)
+    }
+}
+
+fn states(sites: &Value) -> Vec<&str> {
+    sites["sites"].as_array().unwrap().iter().map(|site| site["state"].as_str().unwrap()).collect()
+}
+
+/// The line of the program that holds this text.
+fn line_of(text: &str) -> usize {
+    PROGRAM.lines().position(|line| line.contains(text)).unwrap() + 1
+}
+
+/// Expects that `function` is named at this line, and nobody else.
+fn expect_site(does: &str, function: &str, text: &str) {
+    let running = Running::start(does);
+    let (ended, sites) = running.watched();
+    assert_eq!(ended.code, Some(10), "{}", ended.story());
+    let first = &sites["sites"][0];
+    assert_eq!(
+        (&first["state"], &first["function"]),
+        (&"grows".into(), &function.into()),
+        "{}{sites:#}",
+        ended.story()
+    );
+    assert!(first["file"].as_str().unwrap().ends_with("program.c"), "{first:#}");
+    assert_eq!(states(&sites).iter().filter(|state| **state == "grows").count(), 1, "{sites:#}");
+    let named = format!("Most of it is in pages that program: {function} (program.c:");
+    assert!(ended.stdout.contains(&named), "{}", ended.story());
+    let lines = first["stacks"].as_array().unwrap().iter().flat_map(|stack| stack["frames"].as_array().unwrap());
+    let lines: Vec<&Value> = lines.map(|frame| &frame["line"]).collect();
+    assert!(lines.contains(&&line_of(text).into()), "{lines:?}");
+    let run = ended.run.as_ref().unwrap();
+    assert!(std::fs::read(run.join("heap.pb.gz")).unwrap().starts_with(&[0x1f, 0x8b]));
+    assert!(std::fs::read_to_string(run.join("heap.collapsed")).unwrap().contains(function));
+    assert!(std::fs::read_to_string(run.join("report.html")).unwrap().contains("Who touched the fresh pages first"));
+    // All of it can be computed again from the run directory alone.
+    let again = running.bench.seepage().arg("analyze").arg(run).args(["--format", "json"]).output().unwrap();
+    let again: Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!(again["call_sites"], sites);
+}
+
+#[test]
+fn blocks_that_are_kept_are_named_with_their_line() {
+    expect_site("blocks", "keep_block", "keep_block(4000); break;");
+}
+
+#[test]
+fn mappings_that_are_kept_are_told_from_those_that_are_given_back() {
+    expect_site("mappings", "keep_mapping", "keep_mapping(8192); break;");
+}
+
+#[test]
+fn what_is_kept_in_room_that_others_gave_back_blames_nobody() {
+    let (ended, sites) = Running::start("displaced").watched();
+    assert_eq!(ended.code, Some(10), "{}", ended.story());
+    assert!(states(&sites).iter().all(|state| *state == "unproven"), "{}{sites:#}", ended.story());
+    assert!(!ended.stdout.contains("Most of it"), "{}", ended.story());
+    assert!(ended.stdout.contains("to blame a call site"), "{}", ended.story());
+}
+
+#[test]
+fn where_nothing_grows_nobody_is_blamed() {
+    let (ended, sites) = Running::start("clean").watched();
+    assert_ne!(ended.code, Some(10), "{}", ended.story());
+    assert!(states(&sites).iter().all(|state| *state == "unproven"), "{}{sites:#}", ended.story());
+    assert!(ended.stdout.contains("no call site is named"), "{}", ended.story());
+}
+
+#[test]
+fn without_permission_the_watch_goes_on_and_says_so() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let running = Running::start("blocks");
+    let mut command = running.attach(running.bench.seepage_of_a_user());
+    let ended = running.bench.ended(command.args(["--for", "3s"]).output().unwrap());
+    assert!(ended.stdout.contains("Page faults of PID"), "{}", ended.story());
+    assert_eq!(ended.json("verdict.json")["call_sites"], Value::Null, "{}", ended.story());
+}
+
+#[test]
+fn nothing_is_left_of_a_watch_that_was_killed() {
+    let mut running = Running::start("blocks");
+    let mut watch =
+        running.attach(running.bench.seepage()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let children = format!("/proc/{0}/task", watch.id());
+    let namers = || -> Vec<String> {
+        let threads = std::fs::read_dir(&children).into_iter().flatten().flatten();
+        let listed = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+        listed.flat_map(|list| list.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect()
+    };
+    wait_until("names are looked up", || !namers().is_empty());
+    let namers = namers();
+    signal(watch.id(), Signal::SIGKILL);
+    watch.wait().unwrap();
+    let lives = |pid: &String| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty());
+    wait_until("its helpers are gone", || !namers.iter().any(lives));
+    assert!(running.child.try_wait().unwrap().is_none(), "the target lives on");
+}
