@@ -22,7 +22,7 @@ use super::rule::reached::reached;
 use super::rule::step_down::{Candidate, step_down};
 use super::rule::{pages, steps, youth};
 use super::sites::{Workers, call_sites, remainders};
-use super::target::{account, births, brief, counts, java, runtime, whole};
+use super::target::{account, births, brief, counts, java, runtime, unseen, whole};
 use super::{ExitCode, Finding, LeakClass, Outcome, Verdict, notes, series};
 use crate::model::{Axis, EventKind, ExitCause, Failure, Resource, RunRecord, RunStatus, Sample};
 use crate::thresholds::scale::MOST;
@@ -98,6 +98,7 @@ fn doubts(record: &RunRecord, judged: &[Candidate], findings: &[Finding]) -> Vec
     let table = record.meta.understood.iter().flat_map(|table| table.doubts.iter().cloned().map(Doubt::Table));
     let born = findings.iter().zip(judged).filter_map(|(finding, one)| births::doubt(record, finding, &one.series));
     let brief = findings.iter().zip(judged).filter_map(|(finding, one)| brief::doubt(record, finding, one));
+    let unseen = findings.iter().zip(judged).filter_map(|(finding, one)| unseen::doubt(record, finding, one));
     let of_memory = |f: &&Finding| matches!(f.resource, Resource::Memory | Resource::Rest | Resource::Processes);
     let within = findings.iter().filter(of_memory).all(|finding| finding.outcome == Outcome::Clean);
     let accounts = whole::doubts(record, within, shows_shared(record, findings))
@@ -105,7 +106,7 @@ fn doubts(record: &RunRecord, judged: &[Candidate], findings: &[Finding]) -> Vec
         .chain(counts::doubts(record))
         .chain(counts::idle(record))
         .chain(java::doubt(record));
-    table.chain(born).chain(brief).chain(accounts).collect()
+    table.chain(born).chain(brief).chain(unseen).chain(accounts).collect()
 }
 
 /// Whether growth of shared memory would be seen, or is: where files on tmpfs are judged, all files in memory are among them.
