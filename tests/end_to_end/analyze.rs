@@ -116,7 +116,8 @@ fn columns_are_mapped() {
         writeln!(text, "{},5;{};{};b", t, 20_000, 2 * requests + 1_000_000).unwrap();
     }
     bench.write("x.csv", &text);
-    let map = ["x.csv", "--time", "when", "--memory", "Heap", "--requests", "served", "--worker", "slot"];
+    let map =
+        ["x.csv", "--time", "when", "--time-unit", "s", "--memory", "Heap", "--requests", "served", "--worker", "slot"];
     let unknown = analyze(&bench, &map);
     assert_eq!(unknown.code, Some(1), "{}", unknown.story());
     assert!(unknown.stderr.contains("x.csv:1: the unit of column `heap` isn't known"), "{}", unknown.story());
@@ -131,7 +132,7 @@ fn columns_are_mapped() {
 #[test]
 fn descriptors_and_threads_of_a_file_are_judged() {
     let bench = Bench::new();
-    let mut text = "time,requests,fds,threads\n".to_owned();
+    let mut text = "time_s,requests,fds,threads\n".to_owned();
     (0..300).for_each(|i| writeln!(text, "{i},{},{},4", i * 10, 20 + i / 2).unwrap());
     bench.write("x.csv", &text);
     let value = judged(&bench, &["x.csv"]);
@@ -167,7 +168,7 @@ fn profilers_files_have_growth_per_second() {
 #[test]
 fn a_pool_that_recycles_under_one_pid_is_seen_through() {
     let bench = Bench::new();
-    let mut text = "time,pid,requests,anon_kib\n".to_owned();
+    let mut text = "time_s,pid,requests,anon_kib\n".to_owned();
     for t in 0..600 {
         for pid in [7, 8] {
             let age = (t + pid * 13) % 60;
@@ -250,7 +251,7 @@ fn what_was_understood_is_said_before_what_follows_from_it() {
 #[test]
 fn what_may_mean_two_things_is_refused_with_the_option_that_settles_it() {
     let bench = Bench::new();
-    let both = minutes(60, |i, kib| format!("{},{:.1},{kib},{}", 60 * i, 0.3 * i as f64, kib + 9));
+    let both = minutes(60, |i, kib| format!("{},{:.1},{kib},{}", 1_767_225_600 + 60 * i, 0.3 * i as f64, kib + 9));
     bench.write("clocks.csv", &format!("timestamp,time,rss_kib,x\n{both}"));
     bench.write(
         "dots.csv",
@@ -270,7 +271,7 @@ fn what_may_mean_two_things_is_refused_with_the_option_that_settles_it() {
         ("dots.csv", "`90.000` may be 90000 or 90.000: say which with --decimal", &["--decimal", "comma"]),
         ("wide.csv", "say its unit with --memory-unit", &["--memory-unit", "KiB"]),
         ("day.csv", "say what it looks like with --time-format", &["--time-format", "%d/%m/%Y %H:%M:%S"]),
-        ("coarse.csv", "may be seconds or milliseconds: say the unit with --time-unit", &["--time-unit", "ms"]),
+        ("coarse.csv", "nothing says their unit: give it with --time-unit", &["--time-unit", "ms"]),
     ];
     for (file, asks, answer) in cases {
         let refused = analyze(&bench, &[file]);
@@ -418,7 +419,7 @@ fn a_table_is_shown_as_a_run_is() {
 #[test]
 fn hostile_names_and_values_reach_no_terminal() {
     let bench = Bench::new();
-    bench.write("x.csv", "time,rss_kib,\u{1b}]0;owned\u{7}\n1,\u{1b}[31mred,2\n");
+    bench.write("x.csv", "time_s,rss_kib,\u{1b}]0;owned\u{7}\n1,\u{1b}[31mred,2\n");
     for arguments in [&["x.csv"][..], &["x.csv", "x.csv"], &["x.csv", "--format", "jsonl"], &["x.csv", "--pid", "q"]] {
         let ended = analyze(&bench, arguments);
         let said = format!("{}{}", ended.stdout, ended.stderr);

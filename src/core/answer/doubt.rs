@@ -147,6 +147,19 @@ pub enum Doubt {
         /// By how much.
         grown: Grown,
     },
+    /// A worker grew while it was not read, and hardly else.
+    GrewUnseen {
+        /// The worker; `None` if there is one only.
+        who: Option<Named>,
+        /// What of it.
+        kind: Kind,
+        /// How many times without readings there are.
+        gaps: usize,
+        /// How long they are together.
+        seconds: f64,
+        /// By how much.
+        grown: Grown,
+    },
     /// A process that was named to be watched has ended.
     NamedEnded {
         /// The process.

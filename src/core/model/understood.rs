@@ -99,7 +99,7 @@ impl MemoryKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TableDoubt {
-    /// Memory falls again and again to where it began: restarts, or a collector.
+    /// Memory falls again and again to where it began, or once to below that: restarts, or a collector.
     Sawtooth {
         /// How often it falls in the series with most falls.
         falls: u64,

@@ -12,7 +12,7 @@ const WEEKDAYS: [&[u8]; 7] = [b"mon", b"tue", b"wed", b"thu", b"fri", b"sat", b"
 pub(super) const DAY: f64 = 86_400.0;
 
 /// Units of time, in seconds.
-const UNITS: [(&str, f64); 7] =
+pub(super) const UNITS: [(&str, f64); 7] =
     [("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9), ("min", 60.0), ("h", 3600.0), ("days", DAY)];
 
 /// In which form a column has its times.
@@ -39,11 +39,6 @@ const JULIAN: std::ops::Range<f64> = 2_447_892.0..2_488_100.0;
 /// Unix times of the years from 2001 to 2100, in seconds.
 const UNIX: std::ops::Range<f64> = 978_307_200.0..4_102_444_800.0;
 
-/// What lies between readings that may be as many milliseconds as seconds, where nothing says which: nobody looks every 100 s
-/// so much more often than every 100 ms that it could be taken for granted, and the growth of an hour would be a thousandth.
-const COARSE: f64 = 100.0;
-/// What lies between readings that are rather parts of minutes, hours or days than of seconds, where nothing says which.
-const FINE: f64 = 0.75;
 /// What a process runs without an end in between, at most: ten years, in seconds.
 const LONGEST: f64 = 3650.0 * DAY;
 /// Unix times of the years from 1990 to 2100, in seconds.
@@ -326,7 +321,7 @@ fn of_day(time: NaiveTime) -> f64 {
 /// and Excel's days. `wall` is whether the column may hold a date by its name.
 ///
 /// # Errors
-/// If two units are possible, of which one is as usual as the other.
+/// If several units are possible.
 pub(super) fn unit(times: &[f64], named: Option<f64>, wall: bool) -> Result<(f64, &'static str), String> {
     if let Some(unit) = named {
         return Ok((unit, ""));
@@ -337,58 +332,26 @@ pub(super) fn unit(times: &[f64], named: Option<f64>, wall: bool) -> Result<(f64
     for (unit, how) in
         [(1.0, "Unix time in s"), (1e-3, "Unix time in ms"), (1e-6, "Unix time in us"), (1e-9, "Unix time in ns")]
     {
-        if !within(&UNIX, unit) {
-            continue;
-        }
-        if wall || unit == 1.0 {
+        if within(&UNIX, unit) && (wall || unit == 1.0) {
             return Ok((unit, how));
         }
-        return Err(format!(
-            "its times are about {low:e}: {how}, or of another beginning? Say the unit with --time-unit (s, ms, us, ns, min, h \
-             or days)"
-        ));
     }
+    let whole = times.iter().all(|t| ((t * DAY) - (t * DAY).round()).abs() < 0.05);
+    let written_fine = times.iter().any(|t| ((t * 1e4) - (t * 1e4).round()).abs() > 1e-3);
     for (range, how) in [
         (&SINCE_1970, "days since 1970"),
         (&EXCEL, "Excel's days"),
         (&MODIFIED, "modified Julian days"),
         (&JULIAN, "Julian days"),
     ] {
-        let step = typical_step(times);
-        // Days one after the other are told as a rule; a count of seconds that begins so late, and goes on by less than one, is rare.
-        if !within(range, 1.0) || step <= 0.0 || step > 1.0 || step >= 0.5 && !wall {
-            continue;
-        }
-        let whole = times.iter().all(|t| ((t * DAY) - (t * DAY).round()).abs() < 0.05);
-        let written_fine = times.iter().any(|t| ((t * 1e4) - (t * 1e4).round()).abs() > 1e-3);
-        if wall && whole && written_fine {
+        if wall && whole && written_fine && within(range, 1.0) {
             return Ok((DAY, how));
         }
-        return Err(format!("its times may be {how}, or seconds: say which with --time-unit days or s"));
     }
-    let whole = times.iter().all(|t| t.fract() == 0.0);
-    for (seconds, name) in [(60.0, "min"), (3600.0, "h")] {
-        if wall && whole && within(&UNIX, seconds) {
-            return Err(format!(
-                "its times are about {low}: Unix time in {name}, or seconds of another beginning? Say the unit with --time-unit ({name} \
-                 or s)"
-            ));
-        }
-    }
-    let step = typical_step(times);
-    if step > 0.0 && step < FINE {
-        return Err(format!(
-            "its times are about {step:.2e} apart, and may be seconds, or parts of minutes, hours or days: say the unit with --time-unit (s, \
-             ms, us, ns, min, h or days)"
-        ));
-    }
-    if step >= COARSE {
-        return Err(format!(
-            "its times are about {step} apart, and may be seconds or milliseconds: say the unit with --time-unit (s, ms, us, ns, \
-             min, h or days)"
-        ));
-    }
-    Ok((1.0, ""))
+    Err(format!(
+        "its times go from {low} to {high}, and nothing says their unit: give it with --time-unit (s, ms, us, ns, min, h or days), or name \
+         the column like `time_s`"
+    ))
 }
 
 /// Whether seconds can be the time since some beginning, or a date of a recording.
@@ -482,14 +445,14 @@ mod tests {
         let excel: Vec<f64> = (0..9).map(|i| 46_023.0 + f64::from(i) / 1440.0).collect();
         assert_eq!(unit(&excel, None, true), Ok((DAY, "Excel's days")));
         let fine: Vec<f64> = (0..9).map(|i| 46_023.0 + f64::from(i) / 10.0).collect();
-        assert!(unit(&fine, None, true).unwrap_err().contains("--time-unit days or s"));
-        assert_eq!(unit(&[0.0, 60.0, 120.0], None, true), Ok((1.0, "")));
-        assert!(unit(&[0.0, 60_000.0, 120_000.0], None, true).unwrap_err().contains("seconds or milliseconds"));
-        // A reading a minute, in hours, days and years.
-        for (part, wall) in [(3600.0, true), (3600.0, false), (86_400.0, true), (31_557_600.0, true)] {
-            let times: Vec<f64> = (0..60).map(|i| 17.0 + 60.0 * f64::from(i) / part).collect();
-            assert!(unit(&times, None, wall).unwrap_err().contains("parts of minutes, hours or days"), "{part}");
-            assert_eq!(unit(&times, Some(part), wall).unwrap().0, part);
+        assert!(unit(&fine, None, true).is_err());
+        // A reading a second or a minute, in any unit.
+        for part in [1e-9, 1e-3, 1.0, 60.0, 3600.0, 86_400.0] {
+            for (wall, step) in [(true, 1.0), (false, 1.0), (true, 60.0)] {
+                let times: Vec<f64> = (0..60).map(|i| 17.0 + step * f64::from(i) / part).collect();
+                assert!(unit(&times, None, wall).unwrap_err().contains("nothing says their unit"), "{part}");
+                assert_eq!(unit(&times, Some(part), wall).unwrap().0, part);
+            }
         }
     }
 }

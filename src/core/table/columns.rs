@@ -1,6 +1,6 @@
 //! Which column is what: by its name, or as it was mapped.
 
-use super::clock::{Clock, Form, unit};
+use super::clock::{Clock, Form, UNITS, unit};
 use super::names::{
     BESIDE_CPU_TIME, COMMAND, DESCRIPTORS, KINDS, LOAD, MEANT, MEMORY_UNITS, PID, PSRECORD, REQUESTS, SHARED,
     SINCE_A_BEGINNING, START, SWAP, THREADS, TIME, TIME_UNITS, UNIT, WORKER, is_share, may_be_swap, normal, split,
@@ -176,6 +176,17 @@ impl Columns {
             || self.workers.contains(&index)
             || self.filters.iter().any(|(filter, _)| *filter == index)
     }
+}
+
+/// Whether times differ by the same everywhere, to a second or a hundredth of what they span.
+fn same_times(a: &[f64], b: &[f64]) -> bool {
+    let ends = |values: &mut dyn Iterator<Item = f64>| {
+        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)))
+    };
+    let span = ends(&mut a.iter().copied());
+    let apart = ends(&mut a.iter().zip(b).map(|(a, b)| a - b));
+    let span = span.1 - span.0;
+    a.len() > 2 && span > 0.0 && apart.1 - apart.0 <= (0.01 * span).max(1.0f64.min(0.2 * span))
 }
 
 /// The names in a list with commas between.
@@ -407,28 +418,26 @@ impl Names<'_> {
         beside && self.holds(index, |text| text.contains(&b':') && !text.contains(&b'T'))
     }
 
-    /// Whether two columns differ by the same in all of the first rows, to a second or a hundredth of what they span.
+    /// Whether two columns differ by the same in all of the first rows, to a second or a hundredth of what they span; of one whose unit
+    /// nothing says, in some unit.
     fn same_clock(&self, one: &TimeColumn, other: &TimeColumn) -> bool {
         let times = |column: &TimeColumn| {
             let clock = Clock::new(None);
             let mut clock = if column.wall { clock } else { clock.of_ages() };
             let read = self.rows.iter().map(|row| clock.read(row.get(column.index)?.trim_ascii()).ok());
-            let times: Option<Vec<f64>> = read.collect();
-            let times = times?;
-            let unit = match clock.form() {
-                Form::Number => unit(&times, column.unit, column.wall).ok()?.0,
-                Form::Date | Form::OfDay | Form::Age => 1.0,
+            let times: Vec<f64> = read.collect::<Option<_>>()?;
+            let units = match clock.form() {
+                Form::Number => match unit(&times, column.unit, column.wall) {
+                    Ok((unit, _)) => vec![unit],
+                    Err(_) => UNITS.iter().map(|(_, unit)| *unit).collect(),
+                },
+                Form::Date | Form::OfDay | Form::Age => vec![1.0],
             };
-            Some(times.into_iter().map(|t| t * unit).collect::<Vec<_>>())
+            Some(units.into_iter().map(|unit| times.iter().map(|t| t * unit).collect()).collect())
         };
-        let (Some(a), Some(b)) = (times(one), times(other)) else { return false };
-        let ends = |values: &mut dyn Iterator<Item = f64>| {
-            values.fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), v| (l.min(v), h.max(v)))
-        };
-        let span = ends(&mut a.iter().copied());
-        let apart = ends(&mut a.iter().zip(&b).map(|(a, b)| a - b));
-        let span = span.1 - span.0;
-        a.len() > 2 && span > 0.0 && apart.1 - apart.0 <= (0.01 * span).max(1.0f64.min(0.2 * span))
+        let in_units = |column: &TimeColumn| -> Vec<Vec<f64>> { times(column).unwrap_or_default() };
+        let (ones, others) = (in_units(one), in_units(other));
+        ones.iter().any(|a| others.iter().any(|b| same_times(a, b)))
     }
 
     fn filters(&self) -> Result<Vec<(usize, Vec<u8>)>, String> {

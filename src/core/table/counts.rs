@@ -21,6 +21,8 @@ const OFTEN: usize = 5;
 const SHALLOW: usize = 3;
 /// Counts from which on it can be told whether they are smooth.
 const SMOOTH: usize = 30;
+/// By what part paces of an even count differ at most: times are rounded.
+const EVEN: f64 = 0.01;
 /// Workers whose counts may stand in turn in a column.
 const IN_TURN: usize = 16;
 
@@ -97,10 +99,45 @@ pub(super) fn settle(courses: &mut [Course], mapping: &Mapping, thinned: bool) -
     if summed && thinned {
         return Err("it has too many rows for counts of intervals to be summed up: judge it in parts".into());
     }
+    let scaled = common_factor(courses).filter(|_| asked.is_none() && !(runs && courses.iter().all(rises_evenly)));
     for course in courses.iter_mut() {
         if summed { sum(course) } else { begin_where_it_falls(course) }
     }
-    Ok(Counts { summed, pool: whose(courses, mapping.requests_of, summed)?, never_falls: falls == 0, counted })
+    let pool = whose(courses, mapping.requests_of, summed)?;
+    if let Some(factor) = scaled {
+        return Err(format!(
+            "all counts of requests are multiples of {factor}, as those of a rate are that were counted in a shorter time: say what they are with \
+             --requests-are interval (those since the row before) or --requests-are running (those so far), or take a rate with --load"
+        ));
+    }
+    Ok(Counts { summed, pool, never_falls: falls == 0, counted })
+}
+
+/// What all counts are multiples of; `None` if that may be chance. Requests come one by one: only what was scaled up has a common factor.
+fn common_factor(courses: &[Course]) -> Option<u64> {
+    let counts = || courses.iter().flat_map(|course| &course.raws).filter_map(|raw| raw.requests.filter(|n| *n > 0));
+    let factor = counts().fold(0, |mut a, mut b| {
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        a
+    });
+    (factor > 1 && counts().count() >= ENOUGH).then_some(factor)
+}
+
+/// Whether a running count rises at one pace, or by the same from each row to the next, as that of requests does which are sent so.
+fn rises_evenly(course: &Course) -> bool {
+    let rises: Vec<(f64, f64)> = course
+        .steps()
+        .filter_map(|(_, before, after)| {
+            Some((after.requests?.checked_sub(before.requests?)? as f64, after.t - before.t))
+        })
+        .collect();
+    let even = |of: fn(&(f64, f64)) -> f64| {
+        let first = rises.first().map_or(0.0, of);
+        rises.iter().all(|rise| (of(rise) - first).abs() <= EVEN * first)
+    };
+    even(|(rise, _)| *rise) || even(|(rise, seconds)| rise / seconds)
 }
 
 /// Whether a count wanders, and what it moves by isn't taken back at once, as chance does in counts of different requests: it is a mean, or of a

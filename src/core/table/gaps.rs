@@ -28,7 +28,7 @@ impl Gaps {
         let ended = told(self.ends, "after which memory is lower: what comes after is another life");
         let passed = told(
             self.passed,
-            "over which memory goes on where it was: it is taken as one life, whose time in the gap counts; a start of the process would tell",
+            "over which memory goes on: it is taken as one life, whose growth and time in the gap count; a start of the process would tell",
         );
         ended.into_iter().chain(passed).collect()
     }

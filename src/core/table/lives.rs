@@ -35,12 +35,12 @@ pub(super) fn cut(course: &mut Course, whose: &str, doubts: &mut Vec<TableDoubt>
     }
     let within = |edge: &[usize]| {
         let found = course.raws.get(edge[0]..edge[1]).map(falls).unwrap_or_default();
-        found.into_iter().map(|place| edge[0] + place).collect::<Vec<_>>()
+        found.into_iter().map(|fall| (edge[0] + fall.place, fall.is_restart())).collect::<Vec<_>>()
     };
-    let falls: Vec<usize> = course.edges().windows(2).flat_map(within).collect();
+    let falls: Vec<(usize, bool)> = course.edges().windows(2).flat_map(within).collect();
     match falls[..] {
         [] => 0,
-        [once] => {
+        [(once, true)] => {
             course.begins.insert(once);
             1
         }
@@ -97,9 +97,11 @@ fn usual_step(levels: &[(usize, f64)]) -> f64 {
     median(levels.windows(2).map(|pair| (pair[1].1 - pair[0].1).abs()))
 }
 
-/// A fall to where the life before began.
+/// A fall to where the life before began, or below.
 struct Fall {
     place: usize,
+    /// By how much it falls.
+    fall: f64,
     /// Readings of the life before, and what memory had risen by in it.
     readings: usize,
     rise: f64,
@@ -109,24 +111,33 @@ struct Fall {
     upward: f64,
 }
 
-/// Places at which memory falls to where the life before began.
-fn falls(raws: &[Raw]) -> Vec<usize> {
+impl Fall {
+    /// Whether it is a new process that did this if it happened once: the one before was seen from its begin. What falls far below where it was
+    /// seen to begin may as well be a collector, of whose climb only the later part was seen.
+    fn is_restart(&self) -> bool {
+        ALL * self.fall <= self.rise + LEAST * self.fall / self.steps
+    }
+}
+
+/// Falls of memory to where the life before began, or below.
+fn falls(raws: &[Raw]) -> Vec<Fall> {
     let levels = levels(raws);
     if levels.len() < ENOUGH {
         return Vec::new();
     }
     let found = candidates(&levels);
     // What stands out from the usual steps is one by itself. Shorter lives show in that all go up, and that there is little else.
-    let mut falls: Vec<&Fall> = found.iter().filter(|fall| fall.steps > ABRUPT).collect();
+    let (mut falls, found): (Vec<Fall>, Vec<Fall>) = found.into_iter().partition(|fall| fall.steps > ABRUPT);
     if falls.is_empty() {
-        falls = found.iter().filter(|fall| fall.upward >= UPWARD).collect();
+        falls = found.into_iter().filter(|fall| fall.upward >= UPWARD).collect();
         let readings: usize = falls.iter().map(|fall| fall.readings).sum();
         if falls.len() < FEW || 2 * readings < levels.len() {
             return Vec::new();
         }
     }
     let most = falls.iter().map(|fall| fall.rise).fold(0.0, f64::max);
-    falls.into_iter().filter(|fall| fall.rise >= ALIKE * most).map(|fall| fall.place).collect()
+    falls.retain(|fall| fall.rise >= ALIKE * most);
+    falls
 }
 
 fn candidates(levels: &[(usize, f64)]) -> Vec<Fall> {
@@ -147,7 +158,7 @@ fn candidates(levels: &[(usize, f64)]) -> Vec<Fall> {
         if whole && stays && fall > LEAST * usual {
             let up = levels[begun..i].windows(2).filter(|pair| pair[1].1 > pair[0].1).count();
             let upward = up as f64 / (i - begun - 1) as f64;
-            found.push(Fall { place: levels[i].0, readings: i - begun, rise, steps: fall / usual, upward });
+            found.push(Fall { place: levels[i].0, fall, readings: i - begun, rise, steps: fall / usual, upward });
             begun = i;
         }
     }

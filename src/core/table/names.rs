@@ -241,7 +241,7 @@ pub(super) fn may_be_swap(plain: &str) -> bool {
 /// Whether a column with this name may hold memory, descriptors or threads, which grow where something leaks: no address space, nor page
 /// cache, bounds, shares, or what only ever counts up.
 pub(super) fn may_leak(plain: &str) -> bool {
-    const PARTS: [&str; 23] = [
+    const PARTS: [&str; 24] = [
         "mem",
         "rss",
         "heap",
@@ -265,8 +265,10 @@ pub(super) fn may_leak(plain: &str) -> bool {
         "zombie",
         "children",
         "vram",
+        "tasks",
     ];
-    const WORDS: [&str; 10] = ["uss", "pss", "private", "fd", "fds", "files", "nofile", "inuse", "huge", "tmpfs"];
+    const WORDS: [&str; 12] =
+        ["uss", "pss", "private", "fd", "fds", "files", "nofile", "inuse", "huge", "tmpfs", "pids", "nproc"];
     const OTHER_PARTS: [&str; 13] = [
         "max",
         "peak",
@@ -287,10 +289,12 @@ pub(super) fn may_leak(plain: &str) -> bool {
         "cpu", "time", "seconds", "file", "id", "name", "high", "low", "gc",
     ];
     let words = || plain.split('_');
-    let leaks = PARTS.iter().any(|part| plain.contains(part)) || words().any(|word| WORDS.contains(&word));
+    // A total is one of the thing before it: `threads_total` of threads, `threads_started_total` of beginnings.
+    let total = plain.strip_suffix("_total").map(|stem| stem.strip_suffix("_used").unwrap_or(stem));
+    let of = total.map_or(plain, |stem| stem.rsplit('_').next().unwrap_or(stem));
+    let leaks = PARTS.iter().any(|part| of.contains(part)) || of.split('_').any(|word| WORDS.contains(&word));
     let other = OTHER_PARTS.iter().any(|part| plain.contains(part)) || words().any(|word| OTHER_WORDS.contains(&word));
-    // What is called a total at its end counts up.
-    let counts = plain.ends_with("_total") || plain.contains("alloc") && plain.contains("total");
+    let counts = plain.contains("alloc") && plain.contains("total");
     leaks && !other && !counts && !is_share(plain) && !is_rate(plain)
 }
 

@@ -48,7 +48,7 @@ fn delimiters_line_ends_quotes_and_a_mark_make_no_difference() {
 
 #[test]
 fn what_is_missing_is_missing() {
-    let table = read_text("time,requests,rss_kib,fds\n0,,,5\n1,NA,nan,null\n2,3,100,\n,4,1,1\n");
+    let table = read_text("time_s,requests,rss_kib,fds\n0,,,5\n1,NA,nan,null\n2,3,100,\n,4,1,1\n");
     let read: Vec<_> = table.record.samples.iter().map(|s| (s.anon, s.requests, s.fds)).collect();
     assert_eq!(read, [(None, None, Some(5)), (None, None, None), (Some(102_400), Some(3), None)]);
     assert!(table.notes.contains(&"1 rows without a time were left out".into()), "{:?}", table.notes);
@@ -56,7 +56,7 @@ fn what_is_missing_is_missing() {
 
 #[test]
 fn bad_rows_are_told_with_their_line() {
-    let header = "time,requests,anon_kib\n1,1,1\n";
+    let header = "time_s,requests,anon_kib\n1,1,1\n";
     assert_eq!(
         error(&format!("{header}2,x,1\n")),
         "line 3: column `requests`: expected a number, or nothing where it is missing, found `x`"
@@ -69,19 +69,19 @@ fn bad_rows_are_told_with_their_line() {
     assert!(
         error(&format!("{header}2,1,999999999999999999\n")).contains("line 3: column `anon_kib`: expected a number")
     );
-    assert!(error(&format!("{header}inf,1,1\n")).contains("column `time`"));
-    assert_eq!(error("time,rss_kib,pid\n1,1,5000000000\n"), "line 2: `5000000000` is no process ID");
-    assert_eq!(error("time,rss_kib\n"), "it has no rows");
+    assert!(error(&format!("{header}inf,1,1\n")).contains("column `time_s`"));
+    assert_eq!(error("time_s,rss_kib,pid\n1,1,5000000000\n"), "line 2: `5000000000` is no process ID");
+    assert_eq!(error("time_s,rss_kib\n"), "it has no rows");
     assert!(error(" \r\n").starts_with("it is empty"));
     assert!(error("a,b\n1,2\n").starts_with("line 1: no column is known to hold a time or requests; found: `a`, `b`"));
 }
 
 #[test]
 fn workers_and_pids_are_incarnations_and_so_are_restarts() {
-    let table = read_text("time,pid,requests,anon_kib\n0,7,1,90\n0,8,1,90\n1,7,5,90\n1,8,5,90\n2,7,2,90\n2,8,9,90\n");
+    let table = read_text("time_s,pid,requests,anon_kib\n0,7,1,90\n0,8,1,90\n1,7,5,90\n1,8,5,90\n2,7,2,90\n2,8,9,90\n");
     assert_eq!(rows(&table).iter().map(|r| r.3).collect::<Vec<_>>(), [0, 1, 0, 1, 2, 1]);
     assert_eq!(table.record.workers().iter().map(|w| w.pid).collect::<Vec<_>>(), [7, 8, 7]);
-    let by_time = read_text("time,worker,rss_kib\n0,a,90\n1,a,90\n2,a,90\n1.9,a,90\n0,a,90\n0,b,90\n");
+    let by_time = read_text("time_s,worker,rss_kib\n0,a,90\n1,a,90\n2,a,90\n1.9,a,90\n0,a,90\n0,b,90\n");
     assert_eq!(
         rows(&by_time).iter().map(|r| (r.0, r.3)).collect::<Vec<_>>(),
         [(0.0, 0), (0.0, 1), (0.0, 2), (1.0, 0), (1.9, 0), (2.0, 0)]
@@ -126,7 +126,7 @@ fn a_table_without_time_stands_one_second_apart() {
 
 #[test]
 fn a_load_is_no_count_of_requests() {
-    let mut text = "time,load,rss_kib\n".to_owned();
+    let mut text = "time_s,load,rss_kib\n".to_owned();
     (0..60).for_each(|i| text.push_str(&format!("{i},{},{}\n", 10 + i, 10_000 + 4 * i)));
     let mut record = read_text(&text).record;
     assert_eq!((record.load.len(), record.load[5].sent), (60, 15_000));
@@ -136,7 +136,7 @@ fn a_load_is_no_count_of_requests() {
 
 #[test]
 fn long_tables_are_thinned_for_each_worker_alike() {
-    let mut text = "time,pid,requests,anon_kib\n".to_owned();
+    let mut text = "time_s,pid,requests,anon_kib\n".to_owned();
     let long = MOST_READINGS as u64 / 2 + 1000;
     for i in 0..long {
         text.push_str(&format!("{i},7,{i},{}\n{i},8,{},9000\n", 9000 + i / 8, 3 * i));
@@ -152,7 +152,7 @@ fn long_tables_are_thinned_for_each_worker_alike() {
 #[test]
 fn a_quote_left_open_ends_the_reading() {
     let endless = io::repeat(b'a');
-    let text = &b"time,rss_kib\n1,\"1"[..];
+    let text = &b"time_s,rss_kib\n1,\"1"[..];
     let error = read(text.chain(endless), "x", &Mapping::default()).unwrap_err().to_string();
     assert!(error.contains("is a quote left open?"), "{error}");
 }
@@ -175,11 +175,11 @@ fn a_line_without_an_end_is_refused_in_every_form() {
 /// Tables that are nearly right, as starting points for damage.
 const CORPUS: [&str; 21] = [
     "elapsed_s,requests,anon_kib,swap_kib,pid,start,fds,threads,load,worker\n0,1,2,3,4,5,6,7,8,w\n1,2,2,3,4,5,6,7,8,w\n",
-    "\u{feff}time;rss_mb\r\n0,5;\"1,5\"\r\n1;NA\r\n",
+    "\u{feff}time_s;rss_mb\r\n0,5;\"1,5\"\r\n1;NA\r\n",
     "# Elapsed time   CPU (%)     Real (MB)   Virtual (MB)\n 0.0 0.0 1.5 2.0\n 1.0 0.0 1.5 2.0\n",
     "CMDLINE x\nMEM 1.5 1700000000.1\nCHLD 0 1.5 1700000000.1\nFUNC f 1 1 1 1\n",
-    "t\trss_gib\n1e308\t1e9\n-1e308\t0\n",
-    "time,rss_bytes\n18446744073709551615,18446744073709551615\n0,999999999999999999\n",
+    "t_s\trss_gib\n1e308\t1e9\n-1e308\t0\n",
+    "time_s,rss_bytes\n18446744073709551615,18446744073709551615\n0,999999999999999999\n",
     "sep=;\n# x\nDate;memory\n2026-01-01T00:00:00+01:00;1,5 MiB / 2GiB\nThu Jan  1 12:00:00 AM UTC 2026;1.234,5 kB\n",
     "{\"ts\": \"2026-01-01 00:00:00\", \"m\": {\"rss_kib\": 12.5, \"l\": [1]}}\n{\"ts\": null, \"m\": {\"rss_kib\": -1}}\n",
     "# TYPE rss_bytes gauge\nrss_bytes{a=\"b\\\"c\",d=\"\"} 1e5 1767225600\nrss_bytes{a=\"b\"} 2 1767225660000 # {} 1\n",
@@ -253,7 +253,7 @@ proptest! {
 
     #[test]
     fn a_steady_leak_is_found_whatever_the_spelling(seed in 0u64..50, delimiter in prop::sample::select(vec![',', ';', '\t'])) {
-        let mut text = format!("Time{delimiter}REQUESTS{delimiter}Anon KB\r\n");
+        let mut text = format!("Time (s){delimiter}REQUESTS{delimiter}Anon KB\r\n");
         for i in 0..300u64 {
             let requests = i * (10 + seed % 7);
             text.push_str(&format!("{i}{delimiter}{requests}{delimiter}{}\r\n", 20_000 + requests + 4 * (i * seed % 3)));

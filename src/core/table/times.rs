@@ -58,10 +58,9 @@ impl Collector {
             )));
         }
         let absolute = !how.is_empty() || raws.iter().all(|raw| raw.t > 9e8);
-        let how = match (how, column.unit) {
-            ("", Some(_)) => format!("in {}", clock::unit_name(unit)),
-            ("", None) => "in s, as nothing says another unit".into(),
-            (how, _) => format!("{how}, by its size"),
+        let how = match how {
+            "" => format!("in {}", clock::unit_name(unit)),
+            how => format!("{how}, by its size"),
         };
         Ok(Told { how, absolute })
     }

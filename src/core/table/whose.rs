@@ -2,6 +2,7 @@
 
 use super::clock;
 use super::course::Course;
+use super::median::median;
 use std::collections::{BTreeSet, HashMap};
 
 /// Whose requests a column counts.
@@ -17,11 +18,13 @@ pub enum RequestsOf {
 const COMMON: usize = 10;
 /// Of two workers alone, the least.
 const FEW: usize = 4;
-/// Usual steps by which a count may be read earlier or later than another of the same: a cache is that old at most.
+/// Usual steps between changes by which a count may be read earlier or later than another of the same.
 const LATE: f64 = 5.0;
 /// Of so many readings in common, a count may be late by one; by half as many again where there are few.
 const OF: f64 = 8.0;
 const LEAST_LATE: f64 = 1.5;
+/// How much farther apart counts come than they waver, at least, to be two.
+const FAR: f64 = 4.0;
 /// Workers that are held against each other.
 const MOST: usize = 24;
 /// One in so many others that goes the same way is more than chance.
@@ -68,6 +71,28 @@ type Points = Vec<(f64, u64)>;
 
 fn points(course: &Course) -> Points {
     course.raws.iter().filter_map(|raw| Some((raw.t, raw.requests?))).collect()
+}
+
+/// The readings at which a count changes: those between may repeat one from a cache.
+struct Changes {
+    points: Points,
+    /// Readings for each of them.
+    each: usize,
+    /// Seconds from one to the next, usually.
+    step: f64,
+}
+
+impl Changes {
+    /// Those of a course, or all of its readings where they are too few; `None` if these are.
+    fn of(course: &Course) -> Option<Self> {
+        let all = points(course);
+        let mut points = all.clone();
+        points.dedup_by_key(|point| point.1);
+        points.extend(all.last().filter(|last| points.last() != Some(*last)));
+        let points = if points.len() < FEW { all.clone() } else { points };
+        let (each, step) = (all.len() / points.len().max(1), step(&points));
+        (points.len() >= FEW).then_some(Changes { points, each, step })
+    }
 }
 
 /// Seconds from one to the next, usually.
@@ -145,52 +170,52 @@ fn is_alone(courses: &[Course]) -> bool {
 }
 
 /// Whether workers that came later began to count anew, as no count of a pool does: it goes on where the others stand.
-fn begin_anew(all: &[Points]) -> bool {
-    let begin = |points: &Points| points[0].0;
+fn begin_anew(all: &[Changes]) -> bool {
+    let begin = |one: &Changes| one.points[0].0;
     let first = all.iter().map(begin).fold(f64::INFINITY, f64::min);
-    let steps = all.iter().flat_map(|points| points.windows(2)).map(|pair| pair[1].1.saturating_sub(pair[0].1));
+    let steps = all.iter().flat_map(|one| one.points.windows(2)).map(|pair| pair[1].1.saturating_sub(pair[0].1));
     let hidden = LATE * steps.max().unwrap_or(0) as f64;
-    let counted_by = |t: f64, other: &Points| {
-        let until = other.partition_point(|point| point.0 <= t);
-        until.checked_sub(1).map_or(0.0, |last| other[last].1 as f64)
+    let counted_by = |t: f64, other: &Changes| {
+        let until = other.points.partition_point(|point| point.0 <= t);
+        until.checked_sub(1).map_or(0.0, |last| other.points[last].1 as f64)
     };
     // What others have counted by then must be far more than what a late reading could hide.
-    let far = |points: &&Points| all.iter().any(|other| counted_by(begin(points), other) > 2.0 * hidden);
-    let later: Vec<&Points> =
-        all.iter().filter(|points| begin(points) - first > LATE * step(points)).filter(far).collect();
-    later.len() >= FEW && later.iter().all(|points| points[0].1 as f64 <= hidden)
+    let far = |one: &&Changes| all.iter().any(|other| counted_by(begin(one), other) > 2.0 * hidden);
+    let later: Vec<&Changes> = all.iter().filter(|one| begin(one) - first > LATE * one.step).filter(far).collect();
+    later.len() >= FEW && later.iter().all(|one| one.points[0].1 as f64 <= hidden)
 }
 
 /// Whether the counts of several workers may be one that was read a little earlier or later for each.
 fn is_shared(courses: &[Course], summed: bool) -> bool {
-    let mut all: Vec<Points> = courses.iter().map(points).filter(|points| points.len() >= FEW).collect();
+    let mut all: Vec<Changes> = courses.iter().filter_map(Changes::of).collect();
     if !summed && begin_anew(&all) {
         return false;
     }
-    all.sort_by_key(|points| std::cmp::Reverse(points.len()));
+    all.sort_by_key(|one| std::cmp::Reverse(one.points.len()));
     all.truncate(MOST);
-    let all: Vec<(f64, Points)> = all.into_iter().map(|points| (step(&points), points)).collect();
     all.iter().enumerate().any(|(place, one)| {
         let others = all.iter().enumerate().filter(|(other, _)| *other != place);
         let held = others.filter_map(|(_, other)| held_against(one, other));
         let (mut common, mut others, mut alike) = (0, 0, 0);
         for (both, is_alike) in held {
-            (common, others, alike) = (common + both, others + 1, alike + usize::from(is_alike));
+            (common, others, alike) = (common + both * one.each, others + 1, alike + usize::from(is_alike));
         }
         common >= COMMON && alike > 0 && alike * OTHERS >= others
     })
 }
 
-/// How many readings of a worker lie within another's, and whether its counts are those of the other within some steps of that moment;
+/// How many changes of a worker's count lie within another's, and whether its counts are those of the other within some steps of that moment;
 /// `None` if that says nothing.
-fn held_against((one_step, one): &(f64, Points), (other_step, other): &(f64, Points)) -> Option<(usize, bool)> {
+fn held_against(one: &Changes, other: &Changes) -> Option<(usize, bool)> {
+    let step = one.step.max(other.step);
+    let (one, other) = (&one.points, &other.points);
     let (first, last) = (other.first()?.0, other.last()?.0);
     let common: Vec<&(f64, u64)> = one.iter().filter(|(t, _)| (first..=last).contains(t)).collect();
     let rises = common.windows(2).any(|pair| pair[1].1 > pair[0].1);
     if common.len() < FEW || !rises {
         return None;
     }
-    let late = one_step.max(*other_step) * (common.len() as f64 / OF).clamp(LEAST_LATE, LATE);
+    let late = step * (common.len() as f64 / OF).clamp(LEAST_LATE, LATE);
     // Between bursts, a count stands still, and another of the same stands nearly there.
     let rise = common.last()?.1.abs_diff(common[0].1) as f64;
     let slack = 0.5 * rise / common.len() as f64;
@@ -207,8 +232,30 @@ fn held_against((one_step, one): &(f64, Points), (other_step, other): &(f64, Poi
     // At the ends, what comes before and after isn't there to be held against.
     let inner = || common.iter().filter(|(t, _)| t - late >= first && t + late <= last);
     let all = inner().count();
-    let is_alike = |base: &f64| inner().filter(|point| within(point, *base)).count() * 20 >= all * 19;
+    let is_alike = |base: &f64| {
+        let lateness: Vec<f64> =
+            inner().filter_map(|(t, count)| Some(reaches(other, *count as f64 + base)? - t)).collect();
+        inner().filter(|point| within(point, *base)).count() * 20 >= all * 19 && !moves_away(&lateness, step)
+    };
     (all > 0).then(|| (common.len(), bases.iter().any(is_alike)))
+}
+
+/// When a count reaches so many.
+fn reaches(points: &Points, count: f64) -> Option<f64> {
+    let after = points.partition_point(|point| (point.1 as f64) < count);
+    let (before, next) = (points.get(after.checked_sub(1)?)?, points.get(after)?);
+    Some(before.0 + (next.0 - before.0) * (count - before.1 as f64) / (next.1 - before.1) as f64)
+}
+
+/// Whether a count that is behind another by so much falls farther behind or comes nearer all the time, by more than it wavers. One of the
+/// same that is read late is as late at last as at first.
+fn moves_away(lateness: &[f64], step: f64) -> bool {
+    let third = lateness.len() / 3;
+    let (first, last) = (&lateness[..third], &lateness[lateness.len() - third..]);
+    let middle = |of: &[f64]| median(of.iter().copied());
+    let wavers = |of: &[f64]| median(of.iter().map(|late| (late - middle(of)).abs()));
+    let apart = (middle(last) - middle(first)).abs();
+    third >= FEW && apart > LEAST_LATE * step && apart > FAR * wavers(first).max(wavers(last))
 }
 
 /// The pool's count, if it is what every worker has: at each time, all have the same.

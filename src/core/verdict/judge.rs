@@ -6,7 +6,7 @@
 use super::accepted;
 use super::gates::{resource_gate, workload_gates};
 use super::notes;
-use super::target::{account, births, brief, counts, java, runtime, whole};
+use super::target::{account, births, brief, counts, java, runtime, unseen, whole};
 use crate::answer::{
     CallSites, Claim, Crashes, Doubt, ExitCode, Finding, Gate, GateKind, GateState, LeakClass, LimitHit, Note, Open,
     Outcome, ReadingNote, Reason, Settle, Verdict,
@@ -99,6 +99,7 @@ fn doubts(record: &RunRecord, judged: &[Candidate], findings: &[Finding]) -> Vec
     let table = record.meta.understood.iter().flat_map(|table| table.doubts.iter().cloned().map(Doubt::Table));
     let born = findings.iter().zip(judged).filter_map(|(finding, one)| births::doubt(record, finding, &one.series));
     let brief = findings.iter().zip(judged).filter_map(|(finding, one)| brief::doubt(record, finding, one));
+    let unseen = findings.iter().zip(judged).filter_map(|(finding, one)| unseen::doubt(record, finding, one));
     let of_memory = |f: &&Finding| matches!(f.resource, Resource::Memory | Resource::Rest | Resource::Processes);
     let within = findings.iter().filter(of_memory).all(|finding| finding.outcome == Outcome::Clean);
     let accounts = whole::doubts(record, within, shows_shared(record, findings))
@@ -106,7 +107,7 @@ fn doubts(record: &RunRecord, judged: &[Candidate], findings: &[Finding]) -> Vec
         .chain(counts::doubts(record))
         .chain(counts::idle(record))
         .chain(java::doubt(record));
-    table.chain(born).chain(brief).chain(accounts).collect()
+    table.chain(born).chain(brief).chain(unseen).chain(accounts).collect()
 }
 
 /// Whether growth of shared memory would be seen, or is: where files on tmpfs are judged, all files in memory are among them.

@@ -63,6 +63,7 @@ pub fn name(doubt: &Doubt) -> &'static str {
         Doubt::HiddenGrew { who: None, .. } => "all together",
         Doubt::Unreadable { .. } => "not judged",
         Doubt::WorkerGrew { kind, .. } | Doubt::BriefGrew { kind, .. } => kind_name(*kind),
+        Doubt::GrewUnseen { kind, .. } => kind_name(*kind),
         Doubt::Uncollected { .. } => kind_name(Kind::OldGeneration),
         Doubt::WiderGrew { kind, .. } => kind.full(),
         Doubt::MemoryFilesGrew { .. } => "files in memory",
@@ -135,6 +136,15 @@ pub fn reason(doubt: &Doubt) -> String {
             named(who),
             levels(resource(*kind), grown)
         ),
+        Doubt::GrewUnseen { who, kind, gaps, seconds, grown } => format!(
+            "{}{} grew {}, by {} in the {} without readings alone ({})",
+            kind_name(*kind),
+            who.as_ref().map_or(String::new(), |who| format!(" of {}", named(who))),
+            levels(resource(*kind), grown),
+            growth(resource(*kind), grown),
+            if *gaps == 1 { "time".to_owned() } else { format!("{} times", count(*gaps as u64)) },
+            format_seconds(*seconds),
+        ),
         Doubt::Uncollected { who, grown } => format!(
             "{} of {} grew {}, by {}, and too few collections were seen to tell objects from garbage",
             kind_name(Kind::OldGeneration),
@@ -194,10 +204,14 @@ pub fn reason(doubt: &Doubt) -> String {
             format!("processes of the target that are not judged and could not be read: {}", count(*processes))
         }
         Doubt::Table(TableDoubt::Sawtooth { falls, whose }) => format!(
-            "memory{} falls {} times to where it began: the process may have been restarted each time, and leak, or a \
-             collector may have done it",
+            "memory{} falls {}: the process may have been restarted{}, and leak, or a collector may have done it",
             of(whose),
-            count(*falls)
+            if *falls == 1 {
+                "once, to below where it began".into()
+            } else {
+                format!("{} times to where it began", count(*falls))
+            },
+            if *falls == 1 { "" } else { " each time" },
         ),
         Doubt::Table(TableDoubt::Held { readings, whose }) => format!(
             "the last {} readings{} are all the same, and those before were not: the process may have ended, and its \
@@ -247,6 +261,7 @@ pub fn remedy(doubt: &Doubt) -> String {
         }
         Doubt::WorkerGrew { .. } => "look at its mappings in /proc/PID/smaps".into(),
         Doubt::BriefGrew { .. } => "watch it for longer, or read it more often: as often as the others".into(),
+        Doubt::GrewUnseen { .. } => "have it read all the time: two readings so far apart don't tell a step from growth that goes on".into(),
         Doubt::WiderGrew { column, .. } => format!(
             "a column of shared memory beside it decides it (`RssShmem` of /proc/PID/status, `shmem` of memory.stat), or judge this one: \
              --memory '{column}'"
@@ -298,7 +313,9 @@ pub fn measured(doubt: &Doubt) -> (String, String) {
         Doubt::CountsApart { counted, sent } => (format!("{counted} counted"), format!("about the {sent} sent")),
         Doubt::OwnLookUps { own, .. } => (format!("{own} of our own"), "those of the load".into()),
         Doubt::NamedEnded { after, .. } => (format!("for {}", format_seconds(after.round())), "to the end".into()),
-        Doubt::WorkerGrew { kind, grown, .. } | Doubt::BriefGrew { kind, grown, .. } => held(resource(*kind), grown),
+        Doubt::WorkerGrew { kind, grown, .. }
+        | Doubt::BriefGrew { kind, grown, .. }
+        | Doubt::GrewUnseen { kind, grown, .. } => held(resource(*kind), grown),
         Doubt::MemoryFilesGrew { grown } => held(Resource::Tmpfs, grown),
         Doubt::PiledUp { grown, .. }
         | Doubt::Born { grown, .. }
@@ -308,7 +325,9 @@ pub fn measured(doubt: &Doubt) -> (String, String) {
         Doubt::Idle { worked, parts, .. } => (format!("{worked} of {parts} parts"), "most of them".into()),
         Doubt::AllButIdle { cpu, .. } => (format!("{} of CPU time", format_seconds(*cpu)), "some work".into()),
         Doubt::Unreadable { .. } => ("not measured".into(), "within the budget".into()),
-        Doubt::Table(TableDoubt::Sawtooth { falls, .. }) => (format!("{falls} falls"), "one meaning".into()),
+        Doubt::Table(TableDoubt::Sawtooth { falls, .. }) => {
+            (format!("{falls} fall{}", if *falls == 1 { "" } else { "s" }), "one meaning".into())
+        }
         Doubt::Table(TableDoubt::Held { readings, .. }) => (format!("{readings} readings alike"), "one meaning".into()),
         Doubt::Table(TableDoubt::Unjudged { from, to, .. }) => {
             (format!("{} to {}", format_count(*from), format_count(*to)), "no growth".into())

@@ -8,7 +8,8 @@ use crate::limits::POINTS;
 use crate::stats::{median, spread};
 use crate::thresholds::floor::{OFTEN, STEEP};
 use crate::thresholds::jumping::CLEAR;
-use crate::thresholds::scale::{FEW, MOST, SEVERAL};
+use crate::thresholds::scale::{FEW, LITTLE, MANY, MOST, SEVERAL};
+use std::ops::Range;
 
 /// The floor of readings at `x` with levels `y`, if they are a sawtooth; `least` is the least change of level that
 /// counts as a drop. Where minor collections leave what a major one takes, it is each one's level less what its kind
@@ -21,7 +22,24 @@ pub fn floor(readings: &Levels, least: f64) -> Option<Levels> {
     let floor = Levels { floor: true, ..readings.pick(&drops.places) };
     let major = self::drops(&floor.y, least);
     let floor = if major.places.len() >= FEW.get() { without_minor(&floor, &major.places) } else { floor };
-    Some(in_stretches(&floor))
+    let busy = without_idle(&floor);
+    if busy.x.len() >= MANY.get() || busy.x.len() == floor.x.len() {
+        return Some(in_stretches(&busy));
+    }
+    // Nearly all collections come while nothing is done: teeth that are small beside what grows in between hide less of it.
+    let risen = floor.y.last().zip(floor.y.first()).map_or(0.0, |(last, first)| last - first);
+    let is_small = median(&drops.heights).is_some_and(|height| risen > FEW.get() as f64 * height);
+    (!is_small).then(|| in_stretches(&floor))
+}
+
+/// The floor with one level for each time in which next to nothing was done: however many collections come then, they tell no more of growth
+/// than one.
+fn without_idle(floor: &Levels) -> Levels {
+    let least = LITTLE.get() * floor.span() / (floor.x.len() as f64 - 1.0);
+    let mut begins: Vec<usize> = (1..floor.x.len()).filter(|i| floor.x[*i] - floor.x[i - 1] >= least).collect();
+    begins.insert(0, 0);
+    let ends = begins.iter().skip(1).copied().chain([floor.x.len()]);
+    merged(floor, begins.iter().zip(ends).map(|(from, to)| *from..to))
 }
 
 /// The floor after all collections, each less what its kind, counted from the major one before it, usually leaves.
@@ -88,12 +106,19 @@ fn in_stretches(floor: &Levels) -> Levels {
     if each == 1 {
         return floor.clone();
     }
+    merged(floor, (0..floor.x.len()).step_by(each).map(|from| from..(from + each).min(floor.x.len())))
+}
+
+/// The medians of parts of a floor.
+fn merged(floor: &Levels, parts: impl Iterator<Item = Range<usize>>) -> Levels {
+    let parts: Vec<Range<usize>> = parts.collect();
     let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
+    let means = |v: &[f64]| parts.iter().filter_map(|part| v.get(part.clone())).map(mean).collect::<Vec<f64>>();
     Levels {
-        x: floor.x.chunks(each).map(mean).collect(),
-        y: floor.y.chunks(each).filter_map(median).collect(),
-        load: floor.load.chunks(each).map(mean).collect(),
-        by_step: floor.by_step.iter().map(|row| row.chunks(each).map(mean).collect()).collect(),
+        x: means(&floor.x),
+        y: parts.iter().filter_map(|part| median(&floor.y[part.clone()])).collect(),
+        load: means(&floor.load),
+        by_step: floor.by_step.iter().map(|row| means(row)).collect(),
         served: floor.served.clone(),
         floor: floor.floor,
     }
@@ -104,6 +129,8 @@ fn in_stretches(floor: &Levels) -> Levels {
 struct Drops {
     /// Places right after each.
     places: Vec<usize>,
+    /// How deep each is.
+    heights: Vec<f64>,
     /// How many come after a gradual climb.
     gradual: usize,
 }
@@ -136,6 +163,7 @@ fn drops(y: &[f64], least: f64) -> Drops {
         }
         drops.gradual += usize::from(steepest < STEEP.get() * (top - y[i]));
         drops.places.push(i);
+        drops.heights.push(top - y[i]);
         steepest = 0.0;
     }
     drops
@@ -163,6 +191,16 @@ mod tests {
         let floor = floor(&at_regular_places(y), 100.0).expect("a sawtooth");
         assert!((POINTS / 2..=POINTS).contains(&floor.x.len()) && floor.y.len() == floor.x.len(), "{}", floor.x.len());
         assert!(floor.x.iter().zip(&floor.y).all(|(x, y)| (*y - 5.0 * x).abs() < 1e-6));
+    }
+
+    #[test]
+    fn teeth_of_idle_time_count_once() {
+        // Ten readings of work after fifty of none, and a tooth every ten.
+        let x: Vec<f64> = (0..600).map(|i| f64::from(i / 60 * 10 + (i % 60 - 50).max(0))).collect();
+        let y = x.iter().zip(0..).map(|(x, i)| 500.0 * x + f64::from(i % 10) * 1000.0).collect();
+        let floor = floor(&Levels { x, y, ..Levels::default() }, 100.0).expect("a sawtooth");
+        assert!((10..=20).contains(&floor.x.len()), "{floor:?}");
+        assert!(floor.x.iter().zip(&floor.y).all(|(x, y)| (y - 500.0 * x).abs() < 1e-6), "{floor:?}");
     }
 
     #[test]

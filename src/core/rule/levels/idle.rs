@@ -214,6 +214,37 @@ mod tests {
     }
 
     #[test]
+    fn a_sawtooth_beside_bursts_hides_no_leak() {
+        // Requests come in a quarter of the time, and a collector has its own pace.
+        for (period, burst) in [7, 13, 29].into_iter().flat_map(|period| [5, 20, 60].map(|burst| (period, burst))) {
+            for tooth in [0.2e6, 1e6, 3e6] {
+                let judged = |each: f64| {
+                    let mut served = 0.0;
+                    let x = (0..600u32).map(|i| {
+                        served += if i / burst % 4 == 0 { 100.0 + 40.0 * chance(i as usize) } else { 0.0 };
+                        served
+                    });
+                    let x: Vec<f64> = x.collect();
+                    let saw = |i: u32| tooth * f64::from(i % period) / f64::from(period);
+                    let noise = |i: u32| f64::from(i.wrapping_mul(2_654_435_761) >> 28) * 1024.0;
+                    let y = (0..600u32).zip(&x).map(|(i, x)| 5e7 + each * x + saw(i) + noise(i)).collect();
+                    let t = (0..600).map(|i| 10.0 * f64::from(i)).collect();
+                    find(
+                        Resource::Memory,
+                        Axis::WorkerRequests,
+                        &[Series { t, x, y, ..Series::default() }],
+                        64.0,
+                        4096.0,
+                    )
+                };
+                let what = format!("{period} readings, bursts of {burst}, teeth of {tooth}");
+                assert_eq!(judged(640.0).outcome, Outcome::Leak, "{what}: {:?}", judged(640.0).reason);
+                assert_ne!(judged(0.0).outcome, Outcome::Leak, "{what}: {:?}", judged(0.0).reason);
+            }
+        }
+    }
+
+    #[test]
     fn one_of_many_that_leaks_in_a_burst_of_its_own_is_found() {
         let worker = |pid: u32, each: f64| {
             let burst = 60 + 40 * pid;

@@ -57,16 +57,33 @@ fn what_is_rounded_to_more_than_the_budget_is_left_open() {
 }
 
 #[test]
-fn times_that_may_be_milliseconds_are_asked_about() {
-    for (name, step) in [("elapsed", 150), ("t", 201), ("time", 250), ("time", 300)] {
-        let asked = of(&format!("{name},rss_kib"), 60, |i| format!("{},90000", step * i)).unwrap_err();
-        assert!(asked.contains("may be seconds or milliseconds: say the unit with --time-unit"), "{asked}");
+fn times_whose_unit_nothing_says_are_asked_about() {
+    // A reading a minute, in minutes, seconds or milliseconds, or one of 5, 10 or 300 of them.
+    for name in ["time", "t", "ts", "timestamp", "elapsed", "uptime"] {
+        for step in [1, 5, 10, 60, 150, 300, 60_000] {
+            let row = |i| format!("{},90000", step * i);
+            let asked = of(&format!("{name},rss_kib"), 60, row).unwrap_err();
+            assert!(asked.contains("nothing says their unit: give it with --time-unit"), "{name} {step}: {asked}");
+            let minutes = Mapping { time_unit: Some(60.0), ..Mapping::default() };
+            let table = mapped(&format!("{name},rss_kib"), 60, row, &minutes).unwrap();
+            assert_eq!(table.record.meta.elapsed, Some(60.0 * 59.0 * step as f64), "{name} {step}");
+        }
     }
-    for name in ["seconds", "time_s", "secs"] {
+    for name in ["seconds", "time_s", "secs", "uptime_sec"] {
         let table = of(&format!("{name},rss_kib"), 60, |i| format!("{},90000", 300 * i)).unwrap();
         assert_eq!(table.record.meta.elapsed, Some(17_700.0), "{name}");
     }
-    assert!(of("time,rss_kib", 60, |i| format!("{},90000", 60 * i)).is_ok());
+}
+
+#[test]
+fn a_clock_beside_that_says_the_same_in_some_unit_is_no_other() {
+    let both = |head: &str, other: fn(u64) -> u64| {
+        of(&format!("{head},rss_kib"), 60, |i| format!("{},{},90000", 1_796_029_200 + 60 * i, other(i)))
+    };
+    for other in [|i| i, |i| 60 * i, |i| 60_000 * i] {
+        assert_eq!(both("timestamp,elapsed", other).unwrap().record.meta.elapsed, Some(3540.0));
+    }
+    assert!(both("timestamp,elapsed", |i| 7 * i).unwrap_err().contains("could be the time"));
 }
 
 #[test]
@@ -94,16 +111,16 @@ fn sizes_that_no_process_has_are_refused() {
 #[test]
 fn a_column_is_one_thing() {
     let row = |i: u64| format!("{},90000,{i},8", 60 * i);
-    let read = |pairs: &[(&str, &str)]| mapped("time,rss_kb,n,pid", 30, row, &options(pairs));
+    let read = |pairs: &[(&str, &str)]| mapped("time_s,rss_kb,n,pid", 30, row, &options(pairs));
     for pairs in [
-        &[("memory", "time")][..],
+        &[("memory", "time_s")][..],
         &[("swap", "rss_kb"), ("memory", "rss_kb")],
         &[("requests", "rss_kb"), ("memory", "rss_kb")],
         &[("worker", "rss_kb"), ("memory", "rss_kb")],
-        &[("requests", "time"), ("time", "time")],
+        &[("requests", "time_s"), ("time", "time_s")],
     ] {
         let refused = read(pairs).unwrap_err();
-        let told = refused.contains("can't be both the") || refused.contains("the unit of column `time` isn't known");
+        let told = refused.contains("can't be both the") || refused.contains("the unit of column `time_s` isn't known");
         assert!(told, "{pairs:?}: {refused}");
     }
     // What was mapped is nothing else by its name.
@@ -119,17 +136,17 @@ fn columns_of_other_kinds_are_asked_about() {
     let bytes = Mapping { memory_unit: Some(1), ..Mapping::default() };
     for head in ["pod-a,pod-b,uptime_x", "requests_rate,pod-a,pod-b", "mem_total,mem_used,mem_x", "pod-a,pod-b,web"] {
         let row = |i: u64| format!("{},90000000,90000001,90000002", 60 * i);
-        let asked = mapped(&format!("time,{head}"), 30, row, &bytes).unwrap_err();
+        let asked = mapped(&format!("time_s,{head}"), 30, row, &bytes).unwrap_err();
         assert!(asked.contains("it may be no process as the others are"), "{asked}");
     }
     let list = Mapping { memory: Some("pod-*,web".into()), ..bytes.clone() };
-    let chosen = mapped("time,pod-a,pod-b,web", 30, |i| format!("{},90000000,90000001,90000002", 60 * i), &list);
+    let chosen = mapped("time_s,pod-a,pod-b,web", 30, |i| format!("{},90000000,90000001,90000002", 60 * i), &list);
     assert_eq!(chosen.unwrap().record.workers().len(), 3);
     let all = Mapping { memory: Some("*".into()), ..bytes.clone() };
-    let chosen = mapped("time,pod-a,web", 30, |i| format!("{},90000000,90000001", 60 * i), &all);
+    let chosen = mapped("time_s,pod-a,web", 30, |i| format!("{},90000000,90000001", 60 * i), &all);
     assert_eq!(chosen.unwrap().record.workers().len(), 2, "the clock is none of them");
     let sum = |i: u64| format!("{},{},90000001,90000002", 60 * i, 180_000_003u64);
-    assert!(mapped("time,every,web,db", 30, sum, &bytes).unwrap_err().contains("is the sum of the others"));
+    assert!(mapped("time_s,every,web,db", 30, sum, &bytes).unwrap_err().contains("is the sum of the others"));
 }
 
 #[test]
@@ -137,20 +154,20 @@ fn rows_of_several_metrics_are_asked_about() {
     let row =
         |i: u64| format!("{},{},{}", 60 * (i / 2), ["rss", "cpu"][i as usize % 2], [90_000_000, 0][i as usize % 2]);
     let value = Mapping { memory: Some("value".into()), memory_unit: Some(1), ..Mapping::default() };
-    let asked = mapped("time,name,value", 60, row, &value).unwrap_err();
+    let asked = mapped("time_s,name,value", 60, row, &value).unwrap_err();
     assert!(asked.contains("--where 'name=rss'"), "{asked}");
     let chosen = Mapping { filters: vec![("name".into(), "rss".into())], ..value };
-    assert_eq!(mapped("time,name,value", 60, row, &chosen).unwrap().record.samples.len(), 30);
+    assert_eq!(mapped("time_s,name,value", 60, row, &chosen).unwrap().record.samples.len(), 30);
 }
 
 #[test]
 fn requests_that_never_change_are_asked_about() {
     let row = |i: u64| format!("{},500,{}", 60 * i, 90_000 + 100 * i);
-    let asked = of("time,requests,rss_kib", 60, row).unwrap_err();
+    let asked = of("time_s,requests,rss_kib", 60, row).unwrap_err();
     assert!(asked.contains("--requests-are interval"), "{asked}");
     for (are, outcome_of) in [(RequestsAre::Interval, Outcome::Leak), (RequestsAre::Running, Outcome::Inconclusive)] {
         let mapping = Mapping { requests_are: Some(are), ..Mapping::default() };
-        assert_eq!(outcome(&mapped("time,requests,rss_kib", 60, row, &mapping).unwrap()), outcome_of);
+        assert_eq!(outcome(&mapped("time_s,requests,rss_kib", 60, row, &mapping).unwrap()), outcome_of);
     }
 }
 
@@ -161,19 +178,47 @@ fn requests_that_fall_seldom_and_by_little_are_asked_about() {
     let steady = |i: u64| 500 - u64::from(i % 7 == 6);
     for count in [stairs as fn(u64) -> u64, steady] {
         let row = |i: u64| format!("{},{},{}", 60 * i, count(i), 90_000 + 5 * i);
-        let asked = of("time,requests,rss_kib", 120, row).unwrap_err();
+        let asked = of("time_s,requests,rss_kib", 120, row).unwrap_err();
         assert!(asked.contains("falls, and by little"), "{asked}");
         let mapping = Mapping { requests_are: Some(RequestsAre::Interval), ..Mapping::default() };
-        assert_eq!(outcome(&mapped("time,requests,rss_kib", 120, row, &mapping).unwrap()), Outcome::Clean);
+        assert_eq!(outcome(&mapped("time_s,requests,rss_kib", 120, row, &mapping).unwrap()), Outcome::Clean);
     }
     // A process that begins anew every half an hour.
     let restarts = |i: u64| format!("{},{},{}", 60 * i, 500 * (i % 30), 90_000 + 5 * i);
-    assert!(of("time,requests,rss_kib", 120, restarts).is_ok());
+    assert!(of("time_s,requests,rss_kib", 120, restarts).is_ok());
+}
+
+#[test]
+fn counts_with_a_common_factor_are_asked_about() {
+    let chance = |i: u64| i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    let served = |i: u64| 20 + chance(i) % 9;
+    let at_stairs = |i: u64| 20 + i / 20 * 3;
+    let so_far = |i: u64| (0..=i).map(served).sum();
+    let counts: [(&str, &dyn Fn(u64) -> u64); 3] =
+        [("of a time", &served), ("at a pace that rises", &at_stairs), ("so far", &so_far)];
+    for (what, count) in counts {
+        let table = |factor: u64, are: Option<RequestsAre>| {
+            let row = |i: u64| format!("{},{},{}", 60 * i, factor * count(i), 90_000 + 100 * i);
+            mapped("time_s,requests,rss_kib", 120, row, &Mapping { requests_are: are, ..Mapping::default() })
+        };
+        // Requests a minute, counted in 30, 15, 10 and 5 seconds.
+        for factor in [2, 4, 6, 12] {
+            let asked = table(factor, None).unwrap_err();
+            let says = [format!("multiples of {factor}"), "--requests-are interval".into(), "--load".into()];
+            assert!(says.iter().all(|says| asked.contains(says)), "{what}: {asked}");
+            assert!(table(factor, Some(RequestsAre::Interval)).is_ok(), "{what}, {factor}");
+        }
+        assert!(table(1, None).is_ok(), "{what}");
+    }
+    // As a driver sends them that is steady, or between two readings.
+    for seconds in [|i: u64| 60 * i, |i| 60 * i + i * 7919 % 61] {
+        assert!(of("time_s,requests,rss_kib", 120, |i| format!("{},{},90000", seconds(i), 600 * i)).is_ok());
+    }
 }
 
 #[test]
 fn a_column_without_a_value_gives_way_to_one_that_has_some() {
-    let table = of("time,anon_kib,rss_kib", 60, |i| format!("{},NA,{}", 60 * i, 90_000 + 100 * i)).unwrap();
+    let table = of("time_s,anon_kib,rss_kib", 60, |i| format!("{},NA,{}", 60 * i, 90_000 + 100 * i)).unwrap();
     assert_eq!(outcome(&table), Outcome::Leak);
     assert!(table.record.meta.understood.unwrap().unused.contains(&"anon_kib".to_owned()));
 }
@@ -249,12 +294,14 @@ fn days_and_minutes_since_a_beginning_are_told_by_their_size() {
         assert_eq!(table.record.meta.understood.unwrap().taken[0].how, how);
         assert!(of("elapsed,rss_kib", 60, |i| format!("{:.6},90000", begin + i as f64 / 1440.0)).is_err());
     }
-    for (begin, unit) in [(29_933_820, "min"), (498_897, "h")] {
-        let asked = of("time,rss_kib", 60, |i| format!("{},90000", begin + i)).unwrap_err();
-        assert!(asked.contains(&format!("--time-unit ({unit} or s)")), "{asked}");
-        assert!(of("elapsed_s,rss_kib", 60, |i| format!("{},90000", begin + i)).is_ok());
+    for begin in [29_933_820, 498_897, 100_000_000_000] {
+        assert!(
+            of("time,rss_kib", 60, |i| format!("{},90000", begin + i)).unwrap_err().contains("nothing says their unit")
+        );
     }
-    assert!(of("time,rss_kib", 60, |i| format!("{},90000", 100_000_000_000 + i)).unwrap_err().contains("can't be in"));
+    assert!(
+        of("time_s,rss_kib", 60, |i| format!("{},90000", 100_000_000_000 + i)).unwrap_err().contains("can't be in")
+    );
 }
 
 #[test]

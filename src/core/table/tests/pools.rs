@@ -34,7 +34,8 @@ fn chance(seed: u64) -> u64 {
 
 /// The pool's count, 8000 a minute, so many minutes late.
 fn late(i: u64, minutes: f64) -> u64 {
-    (8000.0 * (i as f64 + 20.0 - minutes)).round() as u64
+    let minute = i as f64 + 20.0 - minutes;
+    (8000.0 * minute + 9.0 * minute.sin()).round() as u64
 }
 
 type Counted = (&'static str, fn(u64, u64) -> u64);
@@ -42,7 +43,7 @@ type Counted = (&'static str, fn(u64, u64) -> u64);
 #[test]
 fn a_count_of_the_pool_that_is_read_at_other_moments_is_asked_about() {
     let pools: [Counted; 8] = [
-        ("in bursts", |pid, i| late(i / 12 * 12, 0.0) + 3 * pid),
+        ("in bursts", |pid, i| 96_000 * (i / 12 + 2) + 3 * pid),
         ("a little later for each", |pid, i| late(i, -0.01 * pid as f64)),
         ("later each time", |pid, i| late(i, -0.002 * (pid * i) as f64 / 8.0)),
         ("from a cache of three minutes", |pid, i| late(i - (i + pid) % 3 % (i + 1), 0.0)),
@@ -77,6 +78,21 @@ fn a_count_of_the_pool_that_is_read_at_other_moments_is_asked_about() {
 /// The pool's count, which rises by more and by less.
 fn uneven(i: u64) -> u64 {
     8000 * i + chance(i) % 4000
+}
+
+#[test]
+fn a_count_of_the_pool_from_a_cache_of_any_age_is_asked_about() {
+    for age in [6, 12, 20, 30] {
+        for (workers, rows) in [2, 3, 4, 8].into_iter().flat_map(|workers| [(workers, 6 * age), (workers, 20 * age)]) {
+            for apart in [1, age / 3, age / 2 + 1] {
+                let text = table(workers, rows, |pid, i| uneven((i + age) - (i + apart * pid) % age));
+                let asked = with(&text, None, None).err().unwrap_or_else(|| {
+                    panic!("{workers} workers with {rows} rows, {apart} minutes apart, of {age}: each taken by itself");
+                });
+                assert!(asked.contains("--requests-of worker"), "{asked}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -148,6 +164,30 @@ fn what_grows_where_nothing_is_counted_is_no_pass() {
             assert_ne!(verdict.exit, crate::answer::ExitCode::Clean, "{shared} {to}: {:?}", verdict.claims);
         }
         assert_eq!(judged(&counts(3, 240, shared)).exit, crate::answer::ExitCode::Clean, "{shared}");
+    }
+}
+
+#[test]
+fn counts_that_move_away_from_each_other_are_each_worker_s() {
+    // Each is served at random, by its own pace.
+    for (workers, rows) in [2, 3, 4].into_iter().flat_map(|workers| [60, 240, 720].map(|rows| (workers, rows))) {
+        for (seed, pace) in (0..4).flat_map(|seed| [30, 100, 1000].map(|pace| (seed, pace))) {
+            let served = |pid: u64, i: u64| {
+                let mean = pace * (100 + 15 * pid) / 100;
+                mean + chance(seed << 48 | pid << 32 | i) % (mean / 4)
+            };
+            let mut text = "time_s,pid,requests,anon_kib\n".to_owned();
+            let mut counts = vec![0; workers as usize];
+            for i in 0..rows {
+                for pid in 0..workers {
+                    counts[pid as usize] += served(pid, i);
+                    let kib = 50_000 + 100 * i + (i + pid) * 7919 % 41;
+                    text.push_str(&format!("{},{},{},{kib}\n", 60 * i, 500 + pid, counts[pid as usize]));
+                }
+            }
+            let table = with(&text, None, None).unwrap_or_else(|error| panic!("{workers}, {rows}, {pace}: {error}"));
+            assert!(table.record.meta.counting.per_worker, "{workers}, {rows}, {pace}");
+        }
     }
 }
 

@@ -124,6 +124,15 @@ fn a_column_that_may_hold_what_leaks_and_grows_is_no_pass() {
         "mem_used_bytes",
         "goroutines",
         "open_sockets",
+        "tasks",
+        "TasksCurrent",
+        "pids_current",
+        "pids.current",
+        "threads_total",
+        "open_files_total",
+        "process_open_fds_total",
+        "connections_total",
+        "mem_used_total",
     ];
     for name in watched {
         let verdict = usual(&["anon_kib", "swap_kib", name], &[0, 0, 200]);
@@ -134,7 +143,19 @@ fn a_column_that_may_hold_what_leaks_and_grows_is_no_pass() {
         assert_eq!(usual(&["anon_kib", "swap_kib", name], &[200, 0, 200]).exit, ExitCode::Leak, "{name}");
     }
     // Address space, page cache, bounds, and what only counts up.
-    for name in ["vsz_kb", "memory_cache_bytes", "memory_limit_bytes", "vmpeak_kb", "alloc_bytes_total", "faults"] {
+    for name in [
+        "vsz_kb",
+        "memory_cache_bytes",
+        "memory_limit_bytes",
+        "vmpeak_kb",
+        "alloc_bytes_total",
+        "mallocs_total",
+        "faults",
+        "jvm_threads_started_total",
+        "connections_accepted_total",
+        "process_network_receive_bytes_total",
+        "process_context_switches_total",
+    ] {
         assert_eq!(usual(&["anon_kib", "swap_kib", name], &[0, 0, 200]).exit, ExitCode::Clean, "{name}");
     }
 }

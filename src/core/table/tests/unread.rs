@@ -90,10 +90,13 @@ fn a_log_is_told_from_json() {
         );
     }
     assert_eq!(
-        read_text("[\n{\"time\": 0, \"rss_kib\": 90000},\n{\"time\": 60, \"rss_kib\": 90000}]").record.samples.len(),
+        read_text("[\n{\"time_s\": 0, \"rss_kib\": 90000},\n{\"time_s\": 60, \"rss_kib\": 90000}]")
+            .record
+            .samples
+            .len(),
         2
     );
-    assert_eq!(rows(&read_text("[time],[rss_kib]\n0,90000\n60,90000\n")).len(), 2);
+    assert_eq!(rows(&read_text("[time_s],[rss_kib]\n0,90000\n60,90000\n")).len(), 2);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::readings::kinds::raw_pool_series;
 use crate::rule::finding::least_jump;
 use crate::stats::{Estimate, Panel, Unit, median, theil_sen};
 use crate::thresholds::assess::ALPHA;
-use crate::thresholds::scale::{FEW, QUARTER};
+use crate::thresholds::scale::{FEW, QUARTER, SEVERAL, TENTH};
 
 /// Sizes at birth, in the order of births.
 struct Births {
@@ -23,6 +23,9 @@ struct Births {
 impl Births {
     /// Those of a pool's series of memory; `None` of too few.
     fn of(record: &RunRecord, series: &[Series]) -> Option<Self> {
+        if series.len() < FEW.get() * FEW.get() {
+            return None;
+        }
         // Of whom a table has but the later part, the size at birth isn't known.
         let there_before = |worker: &WorkerId| {
             record.meta.understood.as_ref().is_some_and(|table| table.there_before.contains(worker))
@@ -35,32 +38,38 @@ impl Births {
         enough.then(|| Births { x: of_pool.x, born: of_pool.y, quantum: record.page() })
     }
 
-    /// Sizes of generations of workers, each of which begins when one of the generation before has ended; `None` if they are too few, or not
-    /// each is bigger than the last by more than workers move in their lives.
-    fn of_generations(record: &RunRecord, series: &[Series]) -> Option<Self> {
-        let span = |one: &Series| Some((*one.t.first()?, *one.t.last()?));
+    /// Those of too few to tell chance from growth: sizes of workers that were born together; `None` if not each is bigger than the last, by
+    /// more than workers move in their lives.
+    ///
+    /// Who was there before has grown since it was born: where its size doesn't go with the others, they have to be more without it.
+    fn of_few(record: &RunRecord, series: &[Series]) -> Option<Self> {
+        if series.len() < FEW.get() {
+            return None;
+        }
         let lived = lived(series);
+        let ends = |one: &Series| Some((*one.t.first()?, *one.t.last()?));
+        let life = median(&lived.iter().filter_map(|one| ends(one)).map(|(from, to)| to - from).collect::<Vec<_>>())?;
         let moves: Vec<f64> = lived.iter().filter_map(|one| spread(one)).collect();
-        let mut lives: Vec<((f64, f64), &Series)> = lived.iter().filter_map(|one| Some((span(one)?, *one))).collect();
-        lives.sort_by(|a, b| a.0.0.total_cmp(&b.0.0));
-        let mut generations: Vec<(f64, f64, Vec<&Series>)> = Vec::new();
-        for ((begin, end), one) in lives {
-            match generations.last_mut().filter(|(_, ended, _)| begin <= *ended) {
-                Some((_, ended, members)) => {
-                    *ended = ended.min(end);
-                    members.push(one);
-                }
-                None => generations.push((begin, end, vec![one])),
+        let mut sizes: Vec<(f64, f64)> =
+            lived.iter().filter_map(|one| Some((*one.t.first()?, median(&one.y)?))).collect();
+        sizes.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mut together: Vec<(f64, Vec<f64>)> = Vec::new();
+        for (begin, size) in sizes {
+            match together.last_mut().filter(|(first, _)| begin - *first < TENTH.get() * life) {
+                Some((_, sizes)) => sizes.push(size),
+                None => together.push((begin, vec![size])),
             }
         }
-        let level = |members: &[&Series]| median(&members.iter().filter_map(|one| median(&one.y)).collect::<Vec<_>>());
-        let born: Vec<(f64, f64)> =
-            generations.iter().filter_map(|(begin, _, members)| Some((*begin, level(members)?))).collect();
+        let mut born: Vec<(f64, f64)> =
+            together.iter().filter_map(|(begin, sizes)| Some((*begin, median(sizes)?))).collect();
+        let rises = |born: &[(f64, f64)]| born.windows(2).all(|pair| pair[1].1 > pair[0].1);
+        if born.len() > SEVERAL.get() && !rises(&born) {
+            born.remove(0);
+        }
+        let enough = born.len() >= FEW.get() && rises(&born);
         let (axis, of_pool) = raw_pool_series(record, born.into_iter());
         let births = Births { x: of_pool.x, born: of_pool.y, quantum: record.page() };
-        let rises = births.born.windows(2).all(|pair| pair[1] > pair[0]);
-        let enough = axis != Axis::Seconds && births.born.len() >= FEW.get() && rises;
-        (enough && births.rise() > median(&moves)?).then_some(births)
+        (enough && axis != Axis::Seconds && births.rise() > median(&moves)?).then_some(births)
     }
 
     /// Growth per step of the axis over the births from this one on; `None` if nothing can be fitted.
@@ -157,7 +166,7 @@ pub fn doubt(record: &RunRecord, finding: &Finding, series: &[Series]) -> Option
     if finding.resource != Resource::Memory || finding.outcome == Outcome::Leak || finding.axis == Axis::Seconds {
         return None;
     }
-    let births = Births::of(record, series).or_else(|| Births::of_generations(record, series))?;
+    let births = Births::of(record, series).or_else(|| Births::of_few(record, series))?;
     let (from, to) = births.ends();
     let grown = Grown { from, to, rate: births.rate(), allowed: finding.budget, axis: finding.axis };
     let more = births.rise() >= least_jump(Resource::Memory, births.quantum) && grown.rate > finding.budget;
@@ -168,8 +177,10 @@ pub fn doubt(record: &RunRecord, finding: &Finding, series: &[Series]) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::ExitCode;
     use crate::fixture::run::{record, told, worker};
     use crate::model::Sample;
+    use crate::table::{Mapping, read, usual_budgets};
     use crate::verdict::judge;
 
     /// Two slots of workers, of which so many live one after the other.
@@ -252,6 +263,39 @@ mod tests {
         assert_eq!(judged(&lives(|life| life.min(3) << 20)), (false, false));
         // One that grew once, and may again.
         assert_eq!(judged(&lives(|life| (life / 7) << 23)), (false, true));
+    }
+
+    /// A table of so many slots, of which one is replaced every quarter of an hour, and goes on for some minutes beside the new one. Sizes by
+    /// how many were born before.
+    fn one_by_one(slots: u32, births: u32, beside: u32, size: impl Fn(u32) -> u32) -> RunRecord {
+        const EVERY: u32 = 15;
+        let mut text = "time_s,pid,rss_kib\n".to_owned();
+        for birth in 0..slots + births {
+            let nth = (birth + 1).saturating_sub(slots);
+            for i in nth * EVERY..((birth + 1) * EVERY + beside).min((births + 1) * EVERY) {
+                text.push_str(&format!("{},{},{}\n", 60 * i, 100 + birth, 60_000 + size(nth) + i * 7919 % 97));
+            }
+        }
+        let mut record = read(text.as_bytes(), "x.csv", &Mapping::default()).unwrap().record;
+        record.meta.budgets = usual_budgets(&record);
+        record
+    }
+
+    #[test]
+    fn workers_that_are_replaced_one_by_one_and_born_bigger_are_no_pass() {
+        for slots in [1, 2, 3, 4, 8] {
+            for (births, beside) in
+                [2, 3, 4, 6, 8, 12, 24].into_iter().flat_map(|b| [0, 1, 3].map(|beside| (b, beside)))
+            {
+                let exit = |size: &dyn Fn(u32) -> u32| judge(&one_by_one(slots, births, beside, size)).exit;
+                let what = format!("{births} births in {slots} slots, {beside} minutes together");
+                assert_ne!(exit(&|nth| 3000 * nth), ExitCode::Clean, "{what}");
+                // Who was there at first has grown since.
+                let grown = exit(&|nth| if nth == 0 { 90_000 } else { 3000 * nth });
+                assert!(births < 4 || grown != ExitCode::Clean, "{what}, beside old ones");
+                assert_eq!(exit(&|nth| nth * 7919 % 29), ExitCode::Clean, "{what}, as big as ever");
+            }
+        }
     }
 
     #[test]

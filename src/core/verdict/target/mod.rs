@@ -8,4 +8,5 @@ pub mod java;
 pub mod piling;
 pub mod runtime;
 pub mod unjudged;
+pub mod unseen;
 pub mod whole;
