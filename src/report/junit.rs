@@ -1,6 +1,7 @@
 //! `JUnit` XML, so that a CI shows which gate broke and which worker leaks: a test case for each of them.
 
 use super::text::{self, plain};
+use super::understood;
 use crate::answer::{ExitCode, Finding, Gate, GateState, Outcome, Verdict, WorkerFinding};
 use crate::model::RunRecord;
 use crate::words::{self, GateWords};
@@ -26,6 +27,10 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
         report.set_time(elapsed);
     }
     gates.add_test_case(whole);
+    let read_as = understood::lines(record);
+    if !read_as.is_empty() {
+        gates.set_system_out(read_as);
+    }
     report.add_test_suite(gates);
 
     for finding in &verdict.findings {

@@ -2,6 +2,7 @@
 
 use super::mermaid;
 use super::text::{self, Mood, plain};
+use super::understood;
 use crate::answer::{BySteps, Finding, GateState, Outcome, Verdict};
 use crate::model::{Resource, RunRecord, format_bytes, format_count, format_seconds};
 use crate::words;
@@ -25,6 +26,14 @@ fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::R
     let (icon, name, rest) = (icon(Mood::of_verdict(verdict)), escape(&first.name), escape(&first.rest));
     writeln!(out, "{}", marker(&record.meta.name))?;
     writeln!(out, "## {icon} {name} **{}**{rest}\n", first.word)?;
+    let read_as = understood::rows(record);
+    if !read_as.is_empty() {
+        writeln!(out, "| {} | Column | |\n|---|---|---|", escape(&understood::heading(record)))?;
+        for row in &read_as {
+            writeln!(out, "| {} |", row.each_ref().map(|cell| escape(cell)).join(" | "))?;
+        }
+        writeln!(out)?;
+    }
     if !first.more.is_empty() {
         writeln!(out, "{}\n", first.more.iter().map(|sentence| escape(sentence)).collect::<Vec<_>>().join(" "))?;
     }

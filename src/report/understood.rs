@@ -6,9 +6,9 @@ use console::measure_text_width;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// Lines for a terminal, an empty one at their end; none for a run.
-pub fn lines(record: &RunRecord) -> String {
-    let Some(understood) = &record.meta.understood else { return String::new() };
+/// Each quantity, the column that it was read from and as what, and at last what was left unused; none of a run.
+pub fn rows(record: &RunRecord) -> Vec<[String; 3]> {
+    let Some(understood) = &record.meta.understood else { return Vec::new() };
     let unused = (!understood.unused.is_empty()).then(|| {
         const MOST: usize = 12;
         let mut names: Vec<String> = understood.unused.iter().take(MOST).map(|name| plain(name)).collect();
@@ -18,14 +18,27 @@ pub fn lines(record: &RunRecord) -> String {
         ["unused".to_owned(), names.join(", "), String::new()]
     });
     let taken = understood.taken.iter().map(|taken| [plain(&taken.what), plain(&taken.column), plain(&taken.how)]);
-    let rows: Vec<[String; 3]> = taken.chain(unused).collect();
+    taken.chain(unused).collect()
+}
+
+/// What a list of [`rows`] is headed.
+pub fn heading(record: &RunRecord) -> String {
+    format!("{} was read as", plain(&record.meta.name))
+}
+
+/// Lines for a terminal, an empty one at their end; none for a run.
+pub fn lines(record: &RunRecord) -> String {
+    let rows = rows(record);
+    if rows.is_empty() {
+        return String::new();
+    }
     let width = |column: usize| {
         let of_short =
             rows.iter().filter(|row| column == 0 || !row[2].is_empty()).map(|row| measure_text_width(&row[column]));
         of_short.max().unwrap_or(0)
     };
     let widths = [width(0), width(1)];
-    let mut out = format!("{} was read as\n", plain(&record.meta.name));
+    let mut out = heading(record) + "\n";
     for row in &rows {
         let pad = |column: usize| " ".repeat(widths[column].saturating_sub(measure_text_width(&row[column])));
         let line = format!("  {}{}  {}{}  {}", row[0], pad(0), row[1], pad(1), row[2]);

@@ -2,6 +2,7 @@
 
 use super::fold::hung;
 use super::text::{amount, budget, capital};
+use super::understood;
 use crate::answer::{Finding, Outcome, Verdict};
 use crate::model::{Resource, RunRecord, format_count};
 use crate::rule::Condition;
@@ -20,7 +21,8 @@ pub fn terminal(record: &RunRecord, verdict: &Verdict, only: Option<Resource>, w
         None => is_shown(f),
     };
     let parts: Vec<String> = verdict.findings.iter().filter(wanted).map(|f| one(record, f, width)).collect();
-    if parts.is_empty() { "nothing of that kind was judged\n".to_owned() } else { parts.join("\n") }
+    let told = if parts.is_empty() { "nothing of that kind was judged\n".to_owned() } else { parts.join("\n") };
+    understood::lines(record) + &told
 }
 
 /// Whether a finding's working is shown unasked.

@@ -408,6 +408,16 @@ fn a_table_is_shown_as_a_run_is() {
     for name in ["report.html", "report.md", "junit.xml", "verdict.json", "charts/memory.png"] {
         assert!(shown.join(name).is_file(), "{name}: {}", written.story());
     }
+    // What was understood is said in each format, and first.
+    for arguments in [
+        &["explain"][..],
+        &["report", "--format", "md"],
+        &["report", "--format", "html"],
+        &["report", "--format", "junit"],
+    ] {
+        let told = seepage(arguments);
+        assert!(told.stdout.contains("leak.csv was read as") && told.stdout.contains("elapsed_s"), "{}", told.story());
+    }
     let clean = bench.write("clean.csv", &csv(300, 0));
     let compared = seepage(&["compare", clean.to_str().unwrap()]);
     let first = "the service is WORSE in leak.csv than in clean.csv: each request leaves 4 KiB more";

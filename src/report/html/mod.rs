@@ -54,6 +54,7 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartErro
             body {
                 (header(record))
                 main {
+                    (run::read_as(record))
                     (verdict_section(record, verdict))
                     @for (title, figure) in &figures {
                         section { h2 { (title) } (figure) }

@@ -3,6 +3,7 @@
 use crate::model::{LoadSample, RunRecord, format_bytes, format_count, format_seconds};
 use crate::report::chart::thousands;
 use crate::report::text::{command, plain};
+use crate::report::understood;
 use crate::words;
 use maud::{Markup, html};
 use std::collections::BTreeMap;
@@ -38,6 +39,25 @@ fn steps(load: &[LoadSample]) -> BTreeMap<&str, Step> {
         }
     }
     steps
+}
+
+/// As what a table was read.
+pub fn read_as(record: &RunRecord) -> Markup {
+    let rows = understood::rows(record);
+    html! {
+        @if !rows.is_empty() {
+            section {
+                h2 { (understood::heading(record)) }
+                div.scroll {
+                    table {
+                        tbody {
+                            @for [what, column, how] in &rows { tr { th scope="row" { (what) } td { (column) } td { (how) } } }
+                        }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// Step by step: counts over the whole run, latency in the soak.
