@@ -29,7 +29,7 @@ fn what_never_ends_is_no_file() {
 #[test]
 fn a_table_may_come_through_a_pipe() {
     let bench = Bench::new();
-    let script = "(echo t,anon_bytes; seq 1 200 | sed 's/$/,5000000/') | \"$0\" analyze /dev/stdin";
+    let script = "(echo t_s,anon_bytes; seq 1 200 | sed 's/$/,5000000/') | \"$0\" analyze /dev/stdin";
     let mut command = Command::new("sh");
     command.args(["-c", script, env!("CARGO_BIN_EXE_seepage")]).current_dir(bench.path());
     let ended = bench.ended(command.output().unwrap());

@@ -11,7 +11,7 @@ mod watch;
 use crate::common::{Bench, Ended};
 use serde_json::Value;
 use stand_in::{Asked, Reply, Series, StandIn, long_ago};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -119,10 +119,12 @@ fn what_goes_with_memory_is_found_by_its_labels() {
 fn series_of_a_label_are_one_pool_and_one_that_comes_back_has_lives() {
     let bench = Bench::new();
     let of = |app: &str, pod: &str, hourly: f64| Series::new("mem", &[("app", app), ("pod", pod)], memory(hourly));
-    // It is away for a quarter of each hour, and begins anew.
-    let restarts = |t: f64| (t % 3600.0 < 2700.0).then(|| 50.0 * MIB + 200.0 * MIB * (t % 3600.0) / 3600.0);
+    // It is away for a quarter of each hour, and begins anew, last half an hour ago.
+    let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64() - 1800.0;
+    let age = move |t: f64| (t - begun).rem_euclid(3600.0);
+    let restarts = move |t: f64| (age(t) < 2700.0).then(|| 50.0 * MIB + 200.0 * MIB * age(t) / 3600.0);
     let back = Series::new("mem", &[("app", "c"), ("pod", "5")], restarts);
-    let series = vec![of("a", "1", 0.0), of("a", "2", 200.0), of("b", "3", 0.0), of("b", "4", 0.0), back];
+    let series = vec![of("a", "1", 0.0), of("a", "2", 100.0), of("b", "3", 0.0), of("b", "4", 0.0), back];
     let server = StandIn::new(series, right);
     let ended = fleet(&bench, &server.url, &["--memory", "mem", "--by", "app", "--since", "6h", "--format", "jsonl"]);
     let told: Vec<_> = lines(&ended).iter().map(|l| (l["series"].to_string(), l["verdict"].to_string())).collect();

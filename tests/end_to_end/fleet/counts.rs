@@ -48,7 +48,8 @@ fn one_count_that_each_pod_has_is_asked_about_where_pods_are_judged_by_themselve
     // That of the service, from where each pod began, which goes up and down with the day.
     let begun = long_ago();
     let each = |(place, pod): (u32, &'static str)| {
-        let count = move |t: f64| Some((40.0 * (t - begun) + 9000.0 * (t / 700.0).sin()).round() + f64::from(place));
+        let count =
+            move |t: f64| Some((40.0 * (t - begun) + 9000.0 * ((t - begun) / 700.0).sin()).round() + f64::from(place));
         Series::new("served", &[("svc", "a"), ("pod", pod)], count)
     };
     let all = pods().into_iter().chain((1000..).zip(["1", "2", "3", "4"]).map(each));
