@@ -7,12 +7,12 @@ use super::recorder::Recorder;
 use super::setup::Setup;
 use super::written;
 use crate::model::{EventKind, ExitCause, format_seconds};
+use crate::probe::raise_file_limit;
 use crate::store::{Folder, WriteError};
 use crate::supervise::{
     Guard, LaunchError, LaunchRequest, Launched, Ready, ReadyError, TargetEvent, tail, wait_until_ready,
 };
 use crate::thread;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -211,6 +211,7 @@ impl LaunchedTarget {
         };
         let [stdout, stderr] = &outputs.files;
         let launched = Launched::suspended(&setup.guard, request, [stdout.0.as_fd(), stderr.0.as_fd()]);
+        // Each worker is held open by several descriptors.
         raise_file_limit();
         let launched = launched.map_err(|error| Cut::launch(&error, error.to_string()))?;
         Ok(LaunchedTarget { launched, outputs, since: Instant::now() })
@@ -292,15 +293,6 @@ fn check(launched: &mut Launched, since: Instant, recorder: &mut Recorder) -> Re
         }
     }
     Ok(())
-}
-
-/// Raises our soft limit of open files to the hard one: each worker is held open by several descriptors. The guard, and so
-/// the target, has the limit that it would have without us.
-fn raise_file_limit() {
-    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        // What still can't be opened is told when it is met.
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
 }
 
 /// Waits until the target is ready. A look may hang, as in the resolution of a name: it is taken on a thread that is left

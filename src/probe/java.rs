@@ -2,10 +2,10 @@
 //!
 //! The target may write into that file what it likes, and map any file by such a name: nothing of it is trusted.
 
+use super::worker::most_of_map;
 use crate::model::JavaHeap;
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
-use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
@@ -15,9 +15,6 @@ const FOLDER: &str = "/hsperfdata_";
 /// The file has 32 KiB unless it was told to have more; of one that is larger, no more is read.
 const MOST: usize = 1 << 20;
 
-/// Of the map in which it is looked for, no more is read.
-const MOST_MAP: u64 = 16 << 20;
-
 /// The file of one process, held open.
 #[derive(Debug)]
 pub struct JavaProbe(File);
@@ -26,8 +23,7 @@ impl JavaProbe {
     /// The file of the process whose `/proc` directory this is, if it has one mapped: the very file, not another of that name.
     pub fn open(directory: impl AsFd) -> Option<Self> {
         let open = |name: &str, flags| rustix::fs::openat(&directory, name, flags | OFlags::CLOEXEC, Mode::empty());
-        let mut maps = Vec::new();
-        File::from(open("maps", OFlags::RDONLY).ok()?).take(MOST_MAP).read_to_end(&mut maps).ok()?;
+        let maps = most_of_map(&directory).ok()?;
         let (inode, path) = mapped(&String::from_utf8_lossy(&maps))?;
         // What it leads to may be no file at all, as the target may have replaced it.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;

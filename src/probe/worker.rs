@@ -394,6 +394,19 @@ pub fn words(text: &[u8]) -> Vec<String> {
     text[..end].split(|&b| b == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
 }
 
+/// The most of a map that is read where no more is needed, in bytes.
+const MOST_MAP: u64 = 16 << 20;
+
+/// The map of the process whose directory in `/proc` this is, as `/proc/PID/maps` has it: 16 MiB of it at most.
+///
+/// # Errors
+/// If it may not be read, or the process has ended.
+pub(super) fn most_of_map(directory: impl AsFd) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    open_at(directory, "maps")?.take(MOST_MAP).read_to_end(&mut text)?;
+    Ok(text)
+}
+
 fn open_at(directory: impl AsFd, name: &str) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC;
     Ok(File::from(rustix::fs::openat(directory, name, flags, Mode::empty())?))

@@ -23,23 +23,13 @@ use std::borrow::Cow;
 /// Judges one resource from its series; `budget` is the allowed growth per step of the axis, `quantum` the step to
 /// which levels are rounded (the page size for memory, 1 for counts).
 pub fn find(resource: Resource, axis: Axis, series: &[Series], budget: f64, quantum: f64) -> Finding {
-    find_among(1, resource, axis, series, budget, quantum, Demands::at_the_end())
+    find_by(resource, axis, series, Terms { budget, quantum, tests: 1, demands: Demands::at_the_end() })
 }
 
-/// The same, as sure as is demanded, where the error probability of "leak" is shared with other resources: `tests` of
-/// them in all.
-pub fn find_among(
-    tests: usize,
-    resource: Resource,
-    axis: Axis,
-    series: &[Series],
-    budget: f64,
-    quantum: f64,
-    demands: Demands,
-) -> Finding {
-    let together =
-        |tests: usize, series: &[Series]| find_together(tests, resource, axis, series, budget, quantum, demands);
-    let (finding, _) = with_the_passing(tests, series, &together);
+/// The same by these terms: as sure as is demanded, where the error probability of "leak" may be shared with other resources.
+pub fn find_by(resource: Resource, axis: Axis, series: &[Series], terms: Terms) -> Finding {
+    let together = |tests: usize, series: &[Series]| find_together(resource, axis, series, Terms { tests, ..terms });
+    let (finding, _) = with_the_passing(terms.tests, series, &together);
     finding
 }
 
@@ -83,18 +73,10 @@ fn with_the_passing(tests: usize, series: &[Series], together: &dyn Fn(usize, &[
     (finding, suspicious)
 }
 
-fn find_together(
-    tests: usize,
-    resource: Resource,
-    axis: Axis,
-    series: &[Series],
-    budget: f64,
-    quantum: f64,
-    demands: Demands,
-) -> Found {
+fn find_together(resource: Resource, axis: Axis, series: &[Series], terms: Terms) -> Found {
+    let Terms { budget, quantum, tests, .. } = terms;
     let least_jump = least_jump(resource, quantum);
-    let Whole { read, calm, swings, released, pool, assessment: whole } =
-        Whole::new(series, Terms { budget, quantum, tests, demands }, least_jump);
+    let Whole { read, calm, swings, released, pool, assessment: whole } = Whole::new(series, terms, least_jump);
     let able: Vec<&Member> = pool
         .members
         .iter()
@@ -104,7 +86,7 @@ fn find_together(
             long && series[m.index].t.len() >= ENOUGH.get()
         })
         .collect();
-    let terms = Terms { budget, quantum, tests: tests * able.len(), demands };
+    let terms = Terms { tests: tests * able.len(), ..terms };
     let one_by_one = |m: &Member| {
         if !able.iter().any(|a| a.index == m.index) {
             return None;

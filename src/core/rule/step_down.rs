@@ -1,7 +1,7 @@
 //! Several resources of one run: memory has its own error probability, all others share one.
 
-use super::assess::Demands;
-use super::finding::find_among;
+use super::assess::{Demands, Terms};
+use super::finding::find_by;
 use crate::answer::{Finding, Outcome};
 use crate::model::{Axis, EvidenceClass, Resource, Series};
 
@@ -22,7 +22,7 @@ impl Candidate {
 
     fn find(&self, tests: usize, page: f64, demands: Demands) -> Finding {
         let quantum = self.resource.quantum(page);
-        find_among(tests, self.resource, self.axis, &self.series, self.budget, quantum, demands)
+        find_by(self.resource, self.axis, &self.series, Terms { budget: self.budget, quantum, tests, demands })
     }
 }
 

@@ -17,7 +17,7 @@ use crate::readings::mix::{Mix, names_of};
 use crate::rule::levels::level::Levels;
 use crate::rule::levels::pool::Pool;
 use crate::rule::models::plausible::Plausible;
-use crate::stats::{Attribution, Counted, Estimate, moving_together, summed};
+use crate::stats::{Attribution, Counted, Estimate, joined, moving_together, summed};
 use crate::thresholds::assess::ALPHA;
 use crate::thresholds::plausible::VERY_STRONG;
 
@@ -159,7 +159,7 @@ impl StepPool {
         let counted: Vec<Counted> = raw.iter().map(|m| m.counted(Vec::new())).collect();
         let groups = moving_together(&counted);
         for member in raw.iter_mut().chain(&mut smooth) {
-            member.counts = groups.iter().map(|group| sum(group, &member.counts)).collect();
+            member.counts = joined(&groups, &member.counts);
             member.levels.served = summed(&groups, &member.levels.served);
         }
         let longest = |of: &dyn Fn(&StepMember) -> Option<f64>| raw.iter().filter_map(of).fold(0.0, f64::max);
@@ -269,12 +269,6 @@ impl StepMember {
         let totals = self.levels.served.clone();
         Counted { y: self.levels.y.clone(), counts: self.counts.clone(), totals, covariates }
     }
-}
-
-/// The sum over the rows of a group.
-fn sum(group: &[usize], counts: &[Vec<f64>]) -> Vec<f64> {
-    let length = group.first().map_or(0, |k| counts[*k].len());
-    (0..length).map(|i| group.iter().map(|k| counts[*k][i]).sum()).collect()
 }
 
 /// One model with its growth by step.

@@ -13,8 +13,7 @@ use super::window::{SiteGrowth, Window, odds_against};
 use super::windows::Windows;
 use crate::answer::{CallSites, Finding, Outcome, Reason, Remainder, SetAside, SiteState, Untold, WorkerFinding};
 use crate::model::{AcceptedSite, CallStack, HeapLook, HeapLost, Resource, RunRecord, Series, WorkerId};
-use crate::rule::assess::Demands;
-use crate::rule::finding::find_among;
+use crate::rule::find;
 use crate::rule::step_down::Candidate;
 use crate::stats::student_t;
 use crate::thresholds::assess::ALPHA;
@@ -76,8 +75,7 @@ fn remainder(record: &RunRecord, others: &[bool], leak: &Finding, one: &Candidat
     if !seen {
         return Err(Untold::SeldomLooked);
     }
-    let demands = Demands::at_the_end();
-    let mut found = find_among(1, one.resource, one.axis, &left, one.budget, record.page(), demands);
+    let mut found = find(one.resource, one.axis, &left, one.budget, record.page());
     let missed = missed(record, others, one, &found).ok_or(Untold::SeldomLooked)?;
     if let Some(growth) = &mut found.growth {
         growth.upper += missed;

@@ -136,16 +136,22 @@ impl Design {
 /// uneven the mix was from one observation to the next.
 pub fn ahead_of_share(series: &[Counted]) -> Vec<Vec<Vec<f64>>> {
     let groups = moving_together(series);
-    let joined = |s: &Counted| {
-        let sum = |group: &Vec<usize>| (0..s.y.len()).map(|i| group.iter().map(|k| s.counts[*k][i]).sum()).collect();
-        let counts = groups.iter().map(sum).collect();
-        Counted { y: s.y.clone(), counts, totals: summed(&groups, &s.totals), covariates: Vec::new() }
+    let grouped = |s: &Counted| {
+        let (counts, totals) = (joined(&groups, &s.counts), summed(&groups, &s.totals));
+        Counted { y: s.y.clone(), counts, totals, covariates: Vec::new() }
     };
-    let Some(design) = Design::new(&series.iter().map(joined).collect::<Vec<_>>()) else { return Vec::new() };
+    let Some(design) = Design::new(&series.iter().map(grouped).collect::<Vec<_>>()) else { return Vec::new() };
     if design.units.len() < series.len() {
         return Vec::new();
     }
     (1..groups.len()).map(|c| design.units.iter().map(|u| u.columns[c].clone()).collect()).collect()
+}
+
+/// Counts of groups of kinds, from those of the kinds: a row for each.
+pub fn joined(groups: &[Vec<usize>], counts: &[Vec<f64>]) -> Vec<Vec<f64>> {
+    let length = |group: &[usize]| group.first().map_or(0, |k| counts[*k].len());
+    let sum = |group: &Vec<usize>| (0..length(group)).map(|i| group.iter().map(|k| counts[*k][i]).sum()).collect();
+    groups.iter().map(sum).collect()
 }
 
 /// Totals of groups of kinds, from those of the kinds.

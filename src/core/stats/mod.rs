@@ -14,7 +14,7 @@ mod sign_flip;
 mod spending;
 mod walk;
 
-pub use attribution::{Attribution, Counted, ahead_of_share, moving_together, summed};
+pub use attribution::{Attribution, Counted, ahead_of_share, joined, moving_together, summed};
 pub use betting::{Bet, LEVELS, enough};
 pub use line::{Line, interpolate};
 pub use linear::Cholesky;

@@ -18,8 +18,8 @@ use super::judge::{findings, findings_in_doubt};
 use crate::answer::{Finding, Interval, Outcome};
 use crate::model::{Axis, EventKind, Resource, RunRecord, Series, WorkerId};
 use crate::readings::settled::pauses;
-use crate::rule::assess::{Ahead, Demands};
-use crate::rule::finding::find_among;
+use crate::rule::assess::{Ahead, Demands, Terms};
+use crate::rule::finding::find_by;
 use crate::stats::{endless, spent};
 use crate::thresholds::assess::ALPHA;
 use crate::thresholds::looks::{FIRST, GROWN_UP, LATE, LONGER, MOST_OF_LIFE, USED_UP};
@@ -180,7 +180,8 @@ impl Looks {
     ) -> Option<Outcome> {
         let demands = self.demands(progress);
         // Of a series alone, no age is known.
-        self.proven(&[find_among(1, resource, axis, series, budget, quantum, demands)], progress, || false)
+        let terms = Terms { budget, quantum, tests: 1, demands };
+        self.proven(&[find_by(resource, axis, series, terms)], progress, || false)
     }
 
     /// How sure this look must be; what it spends is gone. An answer that it can't give spends nothing.

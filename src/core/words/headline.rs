@@ -280,10 +280,8 @@ fn more(record: &RunRecord, verdict: &Verdict) -> Vec<String> {
                 out.extend(account::who(record, verdict, finding).into_iter().map(sentence));
                 out.extend([places::sentence(finding), places::held(finding)].into_iter().flatten().map(sentence));
                 if finding.resource == Resource::Memory {
-                    let culprit = verdict.call_sites.as_ref().and_then(CallSites::culprit);
-                    out.extend(
-                        culprit.zip(verdict.call_sites.as_ref()).map(|(site, all)| sites::blame(site, all.source)),
-                    );
+                    let blamed = |all: &CallSites| Some(sites::blame(all.culprit()?, all.source));
+                    out.extend(verdict.call_sites.as_ref().and_then(blamed));
                 }
                 let first = forecast::reaches_it_first(finding, &leaking);
                 out.extend(forecast::limit(record, finding).filter(|_| first).map(sentence));

@@ -63,14 +63,13 @@ impl FaultSampling {
         Ok(FaultSampling { thread, messages, met: HashSet::new() })
     }
 
-    /// Sees that the faults of a worker are sampled; returns the CPU time that it took.
-    pub fn meet(&mut self, worker: &WorkerProbe) -> Duration {
+    /// Sees that the faults of a worker are sampled.
+    pub fn meet(&mut self, worker: &WorkerProbe) {
         if self.met.insert(worker.id())
             && let Ok(directory) = worker.directory()
         {
             let _ = self.messages.send(Message::Meet(worker.id(), directory));
         }
-        Duration::ZERO
     }
 
     /// A worker has ended.

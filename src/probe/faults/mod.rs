@@ -1,8 +1,8 @@
 //! Who touches fresh pages first in a process that runs: samples of its page faults, as the kernel tells them, with the stacks of the
 //! code that caused them, and what becomes of these pages.
 //!
-//! Nothing is put into the process. The kernel copies a part of the stack of every so-many-th fault into a ring, and the stack is walked
-//! here. What rings and files hold is the target's, and is not to be trusted.
+//! Nothing is put into the process. At each fault, for as much of the time as its cost allows, the kernel copies a part of the stack into
+//! a ring, and the stack is walked here. What rings and files hold is the target's, and is not to be trusted.
 
 mod event;
 mod followed;

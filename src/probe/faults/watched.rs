@@ -4,26 +4,24 @@ use super::event;
 use super::followed::Followed;
 use super::pages::{PageProbe, PageState, common, is_within};
 use super::record::{Fault, Record, parse};
+use super::registers::walked_from;
 use super::ring::Ring;
 use super::walk::{CodeFiles, Walker};
-use crate::probe::Snapshot;
+use crate::probe::worker::most_of_map as maps;
+use crate::probe::{Snapshot, raise_file_limit};
+use crate::thread::monotonic;
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 use thiserror::Error;
 
 /// Events that are open at once, one for each thread and processor: so many at most, and no more than half of the files that may be
 /// open, for the rest of seepage needs some.
 const MOST_EVENTS: usize = 32 << 10;
-
-/// The most of a map that is read.
-const MOST_MAP: u64 = 16 << 20;
 
 /// A map is read again for code that it lacks no sooner than after this.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -118,7 +116,7 @@ impl FaultProbe {
             return Err(FaultRefusal::Events(refused));
         }
         let (files, processes, buffers) = (CodeFiles::default(), HashMap::new(), vec![Vec::new(); rings.len()]);
-        let most = MOST_EVENTS.min(files_allowed() / 2);
+        let most = MOST_EVENTS.min(raise_file_limit() / 2);
         Ok(FaultProbe { rings, files, processes, most, one_in: 1, tells: true, lost: 0, samples: 0, buffers })
     }
 
@@ -291,11 +289,11 @@ impl WatchedProcess {
             return;
         }
         let state = self.pages.state(fault.address, true);
-        let looked = now();
+        let looked = monotonic();
         if state == PageState::Foreign {
             return;
         }
-        if !self.walker.knows(super::registers::walked_from(fault.registers).0) && self.read.elapsed() > AGAIN {
+        if !self.walker.knows(walked_from(fault.registers).0) && self.read.elapsed() > AGAIN {
             self.read = Instant::now();
             if let Ok(maps) = maps(&self.directory) {
                 self.walker = Walker::new(&self.directory, &maps, files);
@@ -308,27 +306,6 @@ impl WatchedProcess {
             self.followed.follow(page, (fault.address, fault.time), (print, looked), (stack, bytes), one_in);
         }
     }
-}
-
-/// How many files may be open: as many as may be without a privilege, from now on.
-fn files_allowed() -> usize {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
-    let allowed = if raised.is_ok() { limit.maximum } else { limit.current };
-    allowed.map_or(usize::MAX, |allowed| usize::try_from(allowed).unwrap_or(usize::MAX))
-}
-
-/// Nanoseconds of `CLOCK_MONOTONIC`.
-fn now() -> u64 {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
-}
-
-fn maps(directory: impl AsFd) -> io::Result<Vec<u8>> {
-    let file = File::from(openat(directory, "maps", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?);
-    let mut text = Vec::new();
-    file.take(MOST_MAP).read_to_end(&mut text)?;
-    Ok(text)
 }
 
 /// The numbers of a list such as `0-3,8`.

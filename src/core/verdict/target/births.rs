@@ -3,6 +3,7 @@
 //! A worker's life shows nothing of it, for each of them may be flat. What sizes at birth rise by from one to the next is held against the
 //! budget of memory for the requests that the pool serves meanwhile (or the hours).
 
+use super::unseen::rise;
 use crate::answer::{Because, Doubt, Finding, Grown, Interval, LeakClass, Outcome, Reason};
 use crate::model::{Axis, Resource, RunRecord, Series, WorkerId};
 use crate::readings::kinds::raw_pool_series;
@@ -31,9 +32,7 @@ impl Births {
             record.meta.understood.as_ref().is_some_and(|table| table.there_before.contains(worker))
         };
         let lived = lived(series).into_iter().filter(|one| !one.worker.as_ref().is_some_and(there_before));
-        let mut born: Vec<(f64, f64)> = lived.filter_map(|one| Some((*one.t.first()?, median(&one.y)?))).collect();
-        born.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let (axis, of_pool) = raw_pool_series(record, born.into_iter());
+        let (axis, of_pool) = raw_pool_series(record, sizes(lived).into_iter());
         let enough = axis != Axis::Seconds && of_pool.y.len() >= FEW.get() * FEW.get();
         enough.then(|| Births { x: of_pool.x, born: of_pool.y, quantum: record.page() })
     }
@@ -50,11 +49,8 @@ impl Births {
         let ends = |one: &Series| Some((*one.t.first()?, *one.t.last()?));
         let life = median(&lived.iter().filter_map(|one| ends(one)).map(|(from, to)| to - from).collect::<Vec<_>>())?;
         let moves: Vec<f64> = lived.iter().filter_map(|one| spread(one)).collect();
-        let mut sizes: Vec<(f64, f64)> =
-            lived.iter().filter_map(|one| Some((*one.t.first()?, median(&one.y)?))).collect();
-        sizes.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut together: Vec<(f64, Vec<f64>)> = Vec::new();
-        for (begin, size) in sizes {
+        for (begin, size) in sizes(lived.into_iter()) {
             match together.last_mut().filter(|(first, _)| begin - *first < TENTH.get() * life) {
                 Some((_, sizes)) => sizes.push(size),
                 None => together.push((begin, vec![size])),
@@ -99,12 +95,9 @@ impl Births {
         self.born.len() / FEW.get()
     }
 
-    /// What the last third is above the first, in the smallest and the largest alike.
+    /// What the last third is above the first.
     fn rise(&self) -> f64 {
-        let (early, late) = (&self.born[..self.third()], &self.born[self.born.len() - self.third()..]);
-        let floor = |levels: &[f64]| levels.iter().copied().fold(f64::INFINITY, f64::min);
-        let ceiling = |levels: &[f64]| levels.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        (floor(late) - floor(early)).min(ceiling(late) - ceiling(early))
+        rise(&self.born[..self.third()], &self.born[self.born.len() - self.third()..])
     }
 
     /// The same for a step of the axis.
@@ -130,6 +123,13 @@ fn lived(series: &[Series]) -> Vec<&Series> {
     let span = |one: &Series| one.x.last().zip(one.x.first()).map_or(0.0, |(last, first)| last - first);
     let life = median(&series.iter().map(span).filter(|life| *life > 0.0).collect::<Vec<_>>());
     series.iter().filter(|one| life.is_some_and(|life| span(one) > QUARTER.get() * life)).collect()
+}
+
+/// When each of these was born, and the middle of its levels, in the order of births.
+fn sizes<'a>(lives: impl Iterator<Item = &'a Series>) -> Vec<(f64, f64)> {
+    let mut sizes: Vec<(f64, f64)> = lives.filter_map(|one| Some((*one.t.first()?, median(&one.y)?))).collect();
+    sizes.sort_by(|a, b| a.0.total_cmp(&b.0));
+    sizes
 }
 
 /// How far apart the quarters of a life's levels lie, below and above.

@@ -99,7 +99,7 @@ impl Gaps {
 }
 
 /// By how much levels are above those before, in the lowest and the highest alike; below them, by how much they are in both.
-fn rise(before: &[f64], after: &[f64]) -> f64 {
+pub fn rise(before: &[f64], after: &[f64]) -> f64 {
     let ends = |levels: &[f64]| {
         levels.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), level| (low.min(*level), high.max(*level)))
     };
