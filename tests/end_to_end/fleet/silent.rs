@@ -101,3 +101,20 @@ fn a_watch_counts_what_it_never_had_a_reading_of() {
     assert!(text.contains("seepage_fleet_series_judged 1\n"), "{text}");
     assert!(text.contains("seepage_fleet_failures_total 0\n"), "{text}");
 }
+
+#[test]
+fn what_grows_while_the_server_has_no_reading_is_no_pass() {
+    let bench = Bench::new();
+    // Twice ten minutes of the two hours are lacking.
+    let hours = |t: f64| (t - long_ago()) / 3600.0 - 70.0;
+    let missed = [0.6, 1.3];
+    let is_read = move |t: f64| missed.iter().all(|from| !(*from..from + 1.0 / 6.0).contains(&hours(t)));
+    let times_missed = move |t: f64| missed.iter().filter(|from| hours(t) > **from).count() as f64;
+    for (mib, passes) in [(40.0, false), (0.0, true), (-10.0, true)] {
+        let flat = memory(0.0);
+        let cut = other(move |t| Some(flat(t)? + mib * MIB * times_missed(t)).filter(|_| is_read(t)));
+        let server = StandIn::new(vec![pod("a", 0.0), cut], right);
+        let ended = fleet(&bench, &server.url, &["--memory", "mem"]);
+        assert_eq!(ended.code == Some(0), passes, "{mib} MiB: {}", ended.story());
+    }
+}

@@ -117,7 +117,7 @@ def main():
                 if FAULT == "logger":
                     kept.append(time.monotonic())
                     del kept[:-1000]
-        if FAULT == "parent-warms" and len(kept) < 80 and time.monotonic() - begun > len(kept) / 25:
+        if FAULT == "parent-warms" and len(kept) < 80 and time.monotonic() - begun > len(kept) / 50:
             kept.append(bytearray(b"w" * 100_000))
         while FAULT == "born-bigger":
             pid, _ = os.waitpid(-1, os.WNOHANG)
