@@ -187,7 +187,7 @@ fn headings_have_the_names_that_links_use() {
 fn a_link_that_leads_nowhere_is_a_fault() {
     let page = root().join("README.md");
     for link in
-        ["docs/verdict.md", "docs/verdict.md#the-forecast", "#use", "harness-configs", "https://example.org/x#y"]
+        ["docs/verdict.md", "docs/verdict.md#the-rule", "#use", "harness-configs", "https://example.org/x#y"]
     {
         assert_eq!(fault(&page, link), None, "{link}");
     }
