@@ -186,9 +186,7 @@ fn headings_have_the_names_that_links_use() {
 #[test]
 fn a_link_that_leads_nowhere_is_a_fault() {
     let page = root().join("README.md");
-    for link in
-        ["docs/verdict.md", "docs/verdict.md#the-rule", "#use", "harness-configs", "https://example.org/x#y"]
-    {
+    for link in ["docs/verdict.md", "docs/verdict.md#the-rule", "#use", "harness-configs", "https://example.org/x#y"] {
         assert_eq!(fault(&page, link), None, "{link}");
     }
     for link in ["docs/nothing.md", "docs/verdict.md#nothing", "#nothing", "Cargo.toml#package", "/README.md"] {

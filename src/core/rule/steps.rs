@@ -12,7 +12,7 @@ use super::step_down::Candidate;
 use crate::answer::{BySteps, Finding, Interval, LeakClass, Outcome, StepGrowth, Transient};
 use crate::limits::WORKERS;
 use crate::limits::search::{KINDS, STEPS};
-use crate::model::{Axis, Resource};
+use crate::model::{Axis, Resource, Series};
 use crate::readings::mix::{Mix, names_of};
 use crate::rule::levels::level::Levels;
 use crate::rule::levels::pool::Pool;
@@ -101,6 +101,26 @@ fn by_steps(mix: &Mix, judged: &Candidate, quantum: f64, whole: Option<Interval>
     };
     let rows = rows.into_iter().map(told).collect();
     Some(BySteps { exact: mix.is_exact(), rows, alone })
+}
+
+/// The same series as if each request had been of the mix of all: steps that keep differently much bend the levels as the mix varies, which is
+/// neither growth nor noise. As they are where steps aren't known, or too little to fit.
+pub fn at_one_mix(series: &[Series], pool: &Pool, models: &[Plausible], quantum: f64) -> Vec<Series> {
+    let mut level = series.to_vec();
+    // The mix is that of the pool, so that it need not be known whose request was of which step.
+    let Some(subject) = StepPool::new(false, pool).filter(|subject| subject.groups.len() > 1) else { return level };
+    let fits = subject.fits(models, quantum);
+    let Some(best) = fits.first() else { return level };
+    let shares = best.attribution.shares();
+    let keeps: Vec<f64> = (0..shares.len()).map(|group| best.attribution.growth(&[group], &[]).value).collect();
+    let usual: f64 = shares.iter().zip(&keeps).map(|(share, keeps)| share * keeps).sum();
+    for one in level.iter_mut().filter(|one| !one.by_step.is_empty()) {
+        let counts = joined(&subject.groups, &one.by_step);
+        for at in 0..one.y.len() {
+            one.y[at] -= counts.iter().zip(&keeps).map(|(count, keeps)| count[at] * (keeps - usual)).sum::<f64>();
+        }
+    }
+    level
 }
 
 /// Moves the estimates so that, weighted by their shares, they are the growth by all requests, which is known best: each by as much as it is

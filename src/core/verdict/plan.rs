@@ -15,6 +15,7 @@ use crate::rule::finding::least_jump;
 use crate::rule::levels::level::Levels;
 use crate::rule::levels::pool::{Member, Pool};
 use crate::rule::models::plausible::{Plausible, plausible};
+use crate::rule::steps::at_one_mix;
 use crate::stats::{median, normal_quantile};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -90,12 +91,18 @@ impl Noise {
     /// # Errors
     /// If the rehearsal is too short to tell.
     pub fn measure(axis: Axis, series: &[Series], quantum: f64) -> Result<Self, TooShort> {
-        let pool = Pool::new(series, least_jump(Resource::Memory, quantum));
+        let of = |series: &[Series]| {
+            let pool = Pool::new(series, least_jump(Resource::Memory, quantum));
+            let averaged = pool.members.len() as f64 / pool.raw.len().max(1) as f64;
+            let models = plausible(&pool.raw, &pool.smooth, pool.jumps.len(), averaged, quantum).models;
+            (pool, averaged, models)
+        };
+        let (pool, _, models) = of(series);
+        let series = &at_one_mix(series, &pool, &models, quantum);
+        let (pool, averaged, models) = of(series);
         let pace = crate::rule::forecast::pace(series).ok_or(TooShort::Unfitted)?;
         let workers = pool.members.len();
-        let averaged = workers as f64 / pool.raw.len().max(1) as f64;
-        let whole = plausible(&pool.raw, &pool.smooth, pool.jumps.len(), averaged, quantum).models;
-        let whole = whole.first().ok_or(TooShort::Unfitted)?;
+        let whole = models.first().ok_or(TooShort::Unfitted)?;
         let span = pool.total_span() / workers.max(1) as f64;
         let blocks = pool.raw.iter().map(|l| l.x.len()).max().unwrap_or(0);
         if blocks < FEWEST || span <= 0.0 {
@@ -296,6 +303,33 @@ mod tests {
         assert!((noise.pace - 50.0).abs() < 0.1, "{noise:?}");
         assert!((5e4..2e5).contains(&noise.own.hypot(noise.common)), "{noise:?}");
         assert!((800.0..1300.0).contains(&noise.warm_up.unwrap()) && !noise.still_warming, "{noise:?}");
+    }
+
+    /// The same, in which one of two steps keeps so much each time; a block of 500 requests is richer in it, the next as much poorer.
+    fn mixed(keeps: f64) -> Vec<Series> {
+        let mut workers = rehearsal(1e4, 0.0, 0.0);
+        for one in &mut workers {
+            let rich = |x: f64| 0.5 * x + 0.3 * (500.0 - (x % 1000.0 - 500.0).abs());
+            let uploads: Vec<f64> = one.x.iter().map(|x| rich(*x)).collect();
+            one.by_step = vec![uploads.clone(), one.x.iter().zip(&uploads).map(|(x, n)| x - n).collect()];
+            one.y.iter_mut().zip(&uploads).for_each(|(y, n)| *y += keeps * n);
+        }
+        workers
+    }
+
+    #[test]
+    fn what_the_mix_does_to_levels_is_no_noise() {
+        let spread = |series: &[Series]| {
+            let noise = Noise::measure(Axis::WorkerRequests, series, 4096.0).unwrap();
+            noise.own.hypot(noise.common)
+        };
+        let without = spread(&mixed(0.0));
+        for keeps in [400.0, 4000.0, 40_000.0] {
+            let known = mixed(keeps);
+            let unknown: Vec<Series> = known.iter().map(|one| Series { by_step: Vec::new(), ..one.clone() }).collect();
+            assert!((0.5..2.0).contains(&(spread(&known) / without)), "{keeps} B: {} {without}", spread(&known));
+            assert!(spread(&unknown) > 0.03 * keeps * 500.0, "{keeps} B: {}", spread(&unknown));
+        }
     }
 
     #[test]
