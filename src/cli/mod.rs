@@ -19,6 +19,7 @@ mod explain;
 mod fleet;
 mod history;
 mod init;
+mod knee;
 mod manual;
 mod output;
 mod plan;
@@ -59,6 +60,8 @@ enum Command {
     Ab(Box<ab::Arguments>),
     /// Find which of a target's modules makes it leak, in as few runs as halving needs.
     Bisect(bisect::Arguments),
+    /// Find how many requests in flight a target takes, and from how many on it leaks.
+    Knee(knee::Arguments),
     /// Compare two finished runs, which is weaker than pairs.
     Compare(Box<compare::Arguments>),
     /// Show what is known of an earlier run from its verdict alone, and keep it as a small file to compare with.
@@ -148,6 +151,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Plan(arguments) => plan::plan(&arguments),
         Command::Ab(arguments) => ab::ab(&arguments),
         Command::Bisect(arguments) => bisect::bisect(&arguments),
+        Command::Knee(arguments) => knee::knee(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Baseline(arguments) => baseline::baseline(&arguments),
         Command::History(arguments) => history::history(&arguments),
