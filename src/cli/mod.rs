@@ -106,7 +106,8 @@ Exit codes:
    12  worse than the baseline or the other variant
    20  the harness file is invalid, or doesn't fit the target
    21  the target failed: could not start, never got ready, died, or hit its memory limit
-   22  the workload failed: its error rate or latency is over its gate, or a step never gets what it expects
+   22  the workload failed: its error rate or latency is over its gate, a step never gets what it expects, or fewer requests in
+       flight are kept up with than `knee --at-least` asks for
   130  ended early by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP, and by any signal 128 and its number";
 
 /// Runs the program on its own arguments.

@@ -1,12 +1,12 @@
 //! How many requests in flight a target takes, in words.
 
 use super::headline::Headline;
-use super::kinds::{growth, outcome_word};
+use super::kinds::{confident, outcome_word};
 use super::plain::{capital, counted, thousands};
 use super::steps::joined;
 use crate::answer::Outcome;
 use crate::knee::{Answer, Doubt, Grows, Knee, LeaksFrom, Sign, Step};
-use crate::model::{format_count, format_seconds, percent};
+use crate::model::{amount, format_count, format_seconds, percent};
 
 /// What a search for a knee came to.
 pub struct Search<'a> {
@@ -63,6 +63,9 @@ pub fn headline(search: &Search<'_>) -> Headline {
             ("", "LEAKS", leaks(leak, search.steps))
         }
     };
+    if let Answer::Found(knee) = search.answer {
+        more.extend(errors_above(knee, search.steps));
+    }
     if search.leaks.is_none() && !search.steps.is_empty() {
         more.push(no_leak(search.steps));
     }
@@ -79,13 +82,17 @@ pub fn headline(search: &Search<'_>) -> Headline {
 }
 
 fn found(knee: &Knee, steps: &[&Step]) -> String {
-    let end = if knee.still_grows { "is slower to grow, to" } else { "stops at" };
-    let seen = match knee.sign {
-        Sign::Goodput => sign(knee, steps),
-        Sign::Errors | Sign::Broke => format!("from {} on, {}", knee.bad, sign(knee, steps)),
-    };
     let at = counted(knee.at, "request");
-    format!(" at {at} in flight: {seen}; goodput {end} {}", per_second(knee.most))
+    let most = per_second(knee.most);
+    match knee.sign {
+        Sign::Errors | Sign::Broke => {
+            format!(" at {at} in flight: from {} on, {}; goodput stops at {most}", knee.bad, sign(knee, steps))
+        }
+        Sign::Goodput if knee.still_grows => {
+            format!(" at {at} in flight: more add less to goodput, which is {most} with the most that was measured")
+        }
+        Sign::Goodput => format!(" at {at} in flight: goodput stops at {most}, and more only wait"),
+    }
 }
 
 /// What tells that a load is too much.
@@ -94,7 +101,7 @@ fn sign(knee: &Knee, steps: &[&Step]) -> String {
     match knee.sign {
         Sign::Errors => format!("{} of requests fail{}", percent(step.error_rate().unwrap_or(1.0)), kinds(step, steps)),
         Sign::Broke => step.broke.as_ref().map_or_else(String::new, |broke| format!("the run fails: {}", broke.why)),
-        Sign::Goodput => format!("with {} no more are answered for it, they wait", knee.bad),
+        Sign::Goodput => format!("goodput stays behind with {}", knee.bad),
     }
 }
 
@@ -130,17 +137,29 @@ fn leaks(leak: &LeaksFrom, steps: &[&Step]) -> String {
     let grows = steps.iter().find(|step| step.load == leak.load).map_or(&[][..], |step| &step.grows);
     let growths: Vec<String> = grows.iter().map(self::grows).collect();
     let below = match leak.below {
-        None => "already".to_owned(),
-        Some((below, true)) => format!("on; with {below} it is clean"),
-        Some((below, false)) => format!("on; with {below} no leak is shown, nor that there is none"),
+        None => String::new(),
+        Some((below, true)) => format!("; with {below} it is clean"),
+        Some((below, false)) => format!("; with {below} no leak is shown, nor that there is none"),
     };
-    format!(" from {} in flight {below}: {}", counted(leak.load, "request"), joined(&growths, "and"))
+    format!(" from {} in flight on: {}{below}", counted(leak.load, "request"), joined(&growths, "and"))
 }
 
-/// A resource that grows, with by how much.
+/// A resource that grows, with by how much: `descriptors 0.2/request (98 %: 0.19 to 0.21)`.
 pub fn grows(grows: &Grows) -> String {
-    let by = grows.growth.map(|by| format!(" by {}", growth(grows.resource, grows.axis, &by))).unwrap_or_default();
-    format!("{} grows{by}", grows.resource)
+    let Grows { resource, axis, growth } = grows;
+    let by = growth.map(|by| {
+        let of = |value| amount(*resource, value);
+        format!(" {}/{} ({})", of(by.estimate), axis.unit(), confident(&by, of))
+    });
+    format!("{resource}{}", by.unwrap_or_default())
+}
+
+/// From which load above a knee of goodput on requests fail, too.
+fn errors_above(knee: &Knee, steps: &[&Step]) -> Option<String> {
+    let step = steps.iter().filter(|step| step.load >= knee.bad && step.errs).min_by_key(|step| step.load)?;
+    let rate = percent(step.error_rate().unwrap_or(1.0));
+    let failing = format!("with {}, {rate} of requests fail{}", step.load, kinds(step, steps));
+    (knee.sign == Sign::Goodput).then_some(failing)
 }
 
 fn no_leak(steps: &[&Step]) -> String {
