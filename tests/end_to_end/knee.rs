@@ -76,7 +76,7 @@ fn a_server_that_has_requests_wait_has_its_knee_where_goodput_stops() {
 #[test]
 fn where_there_is_no_knee_none_is_told() {
     let bench = Bench::new();
-    let ended = knee(&bench, &slots(&bench, &["100", "0.1", "waits"]), &["--to", "16", "--at-least", "16"]);
+    let ended = knee(&bench, &slots(&bench, &["100", "0.03", "waits"]), &["--to", "16", "--at-least", "16"]);
     assert_eq!(ended.json("knee.json")["answer"], "none", "{}", ended.story());
     assert!(ended.stdout.contains("NO KNEE up to 16"), "{}", ended.story());
     assert_eq!(ended.code, Some(0), "{}", ended.story());

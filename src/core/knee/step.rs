@@ -11,6 +11,9 @@ const CONFIDENCE: f64 = 0.95;
 /// The longest row of parts into which a soak is cut; each is a whole number of the driver's seconds.
 const MOST_PARTS: usize = 30;
 
+/// The model of a workload that is an external command.
+const COMMAND: &str = "command";
+
 /// What the driver counts by, in seconds.
 const SECOND: f64 = 1.0;
 
@@ -65,7 +68,8 @@ impl Step {
     /// What a run with `load` requests in flight has measured.
     pub fn of(load: u64, record: &RunRecord, verdict: &Verdict) -> Step {
         let summary = record.meta.workload.clone().unwrap_or_default();
-        let ended = summary.ok + summary.failed;
+        // Which of a command's requests fail isn't known.
+        let ended = if summary.model == COMMAND { 0 } else { summary.ok + summary.failed };
         let share = if ended == 0 { None } else { Some(summary.failed as f64 / ended as f64) };
         let errs = share.zip(record.meta.gates.error_rate).is_some_and(|(share, most)| share > most);
         let leaks = verdict.findings.iter().filter(|finding| finding.outcome == Outcome::Leak);
@@ -104,8 +108,7 @@ impl Step {
     }
 }
 
-/// Successes per second in each second of the soak. What an external command sends is counted where it is served, for it tells
-/// what it sent at its end alone.
+/// Successes per second in each second of the soak. An external command tells what it sent at its end alone: it has none.
 fn seconds(record: &RunRecord) -> Vec<f64> {
     let phases: Vec<(f64, PhaseKind)> = record
         .events
@@ -116,20 +119,13 @@ fn seconds(record: &RunRecord) -> Vec<f64> {
         })
         .collect();
     let phase_of = |t: f64| phases.iter().rev().find(|(begin, _)| *begin < t).copied();
-    let served = record.meta.workload.as_ref().is_some_and(|workload| workload.model == "command");
-    let counts: Vec<(f64, f64)> = if served {
-        let known: Vec<(f64, u64)> = record.host.iter().filter_map(|host| Some((host.t, host.requests?))).collect();
-        known.windows(2).map(|pair| (pair[1].0, pair[1].1.saturating_sub(pair[0].1) as f64)).collect()
-    } else {
-        let mut by_end: Vec<(f64, f64)> = Vec::new();
-        for load in &record.load {
-            match by_end.last_mut().filter(|last| last.0 == load.t) {
-                Some(last) => last.1 += load.ok as f64,
-                None => by_end.push((load.t, load.ok as f64)),
-            }
+    let mut counts: Vec<(f64, f64)> = Vec::new();
+    for load in &record.load {
+        match counts.last_mut().filter(|last| last.0 == load.t) {
+            Some(last) => last.1 += load.ok as f64,
+            None => counts.push((load.t, load.ok as f64)),
         }
-        by_end
-    };
+    }
     let mut rates = Vec::new();
     let mut before = 0.0;
     for (t, count) in counts {

@@ -126,8 +126,8 @@ fn unclear(doubt: Doubt) -> String {
             "goodput at {load} requests in flight varies too much to be told from a plateau: `--for` makes each load longer"
         ),
         Doubt::NoGoodput(load) => format!(
-            "with {} in flight too few are answered to know their rate: `--for` makes each load longer, and a command needs requests \
-             that are counted",
+            "goodput with {} in flight isn't known: `--for` makes each load longer; what a command of one's own sends is not known by the \
+             second",
             counted(load, "request")
         ),
     }
