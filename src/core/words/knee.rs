@@ -86,7 +86,7 @@ fn found(knee: &Knee, steps: &[&Step]) -> String {
     let most = per_second(knee.most);
     match knee.sign {
         Sign::Errors | Sign::Broke => {
-            format!(" at {at} in flight: from {} on, {}; goodput stops at {most}", knee.bad, sign(knee, steps))
+            format!(" at {at} in flight: from {} on, {}; goodput reaches {most}", knee.bad, sign(knee, steps))
         }
         Sign::Goodput if knee.still_grows => {
             format!(" at {at} in flight: more add less to goodput, which is {most} with the most that was measured")
