@@ -17,13 +17,14 @@ set -eu
 # prometheus    with two of its exporters, which a fleet is judged from, and victoria-metrics, which is asked alike
 # prometheus-pushgateway, at which a verdict is left
 # socat         speaks TLS for what doesn't; openssl makes its certificates
+# haproxy       gives up requests that wait for too long
 # gunicorn      serves what `seepage init` writes, as puma and Java do; curl is a load
 # chromium      renders the HTML report
 # jq            reads what the API of GitHub says, in action.yml
 # and shellcheck looks at the scripts, those of action.yml too
 packages="php8.2-fpm php8.2-cli apache2-bin apache2-dev gcc g++ libc6-dev python3 redis-server mariadb-server-core mariadb-client-core nodejs
     libjemalloc-dev musl-tools luajit2 nginx libnginx-mod-http-lua prometheus prometheus-node-exporter
-    prometheus-process-exporter prometheus-pushgateway victoria-metrics socat openssl gunicorn puma
+    prometheus-process-exporter prometheus-pushgateway victoria-metrics socat openssl haproxy gunicorn puma
     openjdk-17-jdk-headless curl chromium jq shellcheck"
 
 deny_version=0.20.2

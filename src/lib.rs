@@ -42,4 +42,4 @@ pub mod workload;
 #[cfg(feature = "ablation")]
 pub use seepage_core::thresholds;
 pub use seepage_core::{answer, baseline, history, model, readings, rule, stats, table, verdict, watch, words};
-use seepage_core::{bisect, compare, fleet, sites};
+use seepage_core::{bisect, compare, fleet, knee, sites};

@@ -1,4 +1,4 @@
-//! What `ab` and `bisect` share: the hold on an experiment's directory, and what is told while it goes on.
+//! What `ab`, `bisect` and `knee` share: the hold on an experiment's directory, and what is told while it goes on.
 
 use super::output::say;
 use super::problem::Problem;

@@ -19,6 +19,7 @@ mod explain;
 mod fleet;
 mod history;
 mod init;
+mod knee;
 mod manual;
 mod output;
 mod plan;
@@ -59,6 +60,8 @@ enum Command {
     Ab(Box<ab::Arguments>),
     /// Find which of a target's modules makes it leak, in as few runs as halving needs.
     Bisect(bisect::Arguments),
+    /// Find how many requests in flight a target takes, and from how many on it leaks.
+    Knee(knee::Arguments),
     /// Compare two finished runs, which is weaker than pairs.
     Compare(Box<compare::Arguments>),
     /// Show what is known of an earlier run from its verdict alone, and keep it as a small file to compare with.
@@ -103,7 +106,8 @@ Exit codes:
    12  worse than the baseline or the other variant
    20  the harness file is invalid, or doesn't fit the target
    21  the target failed: could not start, never got ready, died, or hit its memory limit
-   22  the workload failed: its error rate or latency is over its gate, or a step never gets what it expects
+   22  the workload failed: its error rate or latency is over its gate, a step never gets what it expects, or fewer requests in
+       flight are kept up with than `knee --at-least` asks for
   130  ended early by Ctrl-C; 143 by SIGTERM, 129 by SIGHUP, and by any signal 128 and its number";
 
 /// Runs the program on its own arguments.
@@ -148,6 +152,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Plan(arguments) => plan::plan(&arguments),
         Command::Ab(arguments) => ab::ab(&arguments),
         Command::Bisect(arguments) => bisect::bisect(&arguments),
+        Command::Knee(arguments) => knee::knee(&arguments),
         Command::Compare(arguments) => compare::compare(&arguments),
         Command::Baseline(arguments) => baseline::baseline(&arguments),
         Command::History(arguments) => history::history(&arguments),

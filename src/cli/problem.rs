@@ -4,7 +4,7 @@ use crate::answer::ExitCode;
 use crate::apache::OffError;
 use crate::config::ConfigError;
 use crate::engine::{Interrupt, Interruption, RunError};
-use crate::experiment::{AbError, BisectError, ModulesError, SidesError};
+use crate::experiment::{AbError, BisectError, KneeError, ModulesError, SidesError};
 use crate::report::ReportError;
 use crate::supervise::AttachError;
 use std::io;
@@ -109,6 +109,17 @@ impl From<BisectError> for Problem {
             BisectError::Run { source, .. } => Problem { text, ..Problem::from(source) },
             BisectError::Failed { exit, .. } => Problem::new(exit, text),
             BisectError::Interrupted(by) => Problem::new(interruption_code(by), text),
+        }
+    }
+}
+
+impl From<KneeError> for Problem {
+    fn from(error: KneeError) -> Self {
+        let text = error.to_string();
+        match error {
+            KneeError::NoLoad(_) => Problem::new(ExitCode::Config, text),
+            KneeError::Run { source, .. } => Problem { text, ..Problem::from(source) },
+            KneeError::Failed { exit, .. } => Problem::new(exit, text),
         }
     }
 }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[command(after_help = SHOWN)]
 pub struct Arguments {
-    /// Run directory, or the directory of a comparison, finished or cut short. A search (bisect) has its report in its directory. Or a
+    /// Run directory, or the directory of a comparison, finished or cut short. A search (bisect, knee) has its report in its directory. Or a
     /// table that another tool wrote, as `analyze` reads it.
     #[arg(value_name = "RUN_OR_FILE")]
     run: PathBuf,

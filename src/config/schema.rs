@@ -21,7 +21,9 @@ mod tests {
     }
 
     fn harness_files() -> Vec<PathBuf> {
-        let entries = fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+        let folders = [folder(), folder().join("stories")];
+        let entries =
+            folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
         entries.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect()
     }
 

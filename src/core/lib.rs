@@ -17,6 +17,7 @@
 //! - [`compare`]: pairs of runs of two variants to what differs between them
 //! - [`baseline`]: an earlier run from its file alone
 //! - [`history`]: growth from build to build, and where it changed
+//! - [`knee`]: how many requests in flight a target takes
 //!
 //! Its interface is what seepage needs of it, and changes with it: their versions are the same.
 
@@ -28,6 +29,7 @@ pub mod compare;
 pub mod fixture;
 pub mod fleet;
 pub mod history;
+pub mod knee;
 mod limits;
 pub mod model;
 pub mod readings;

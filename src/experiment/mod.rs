@@ -1,16 +1,19 @@
-//! Several runs that answer one question: which of two variants is worse, and which of many modules is to blame.
+//! Several runs that answer one question: which of two variants is worse, which of many modules is to
+//! blame, and how much a target takes.
 //!
 //! Each run is an ordinary run with its own directory below that of the experiment. An experiment that is interrupted
 //! keeps what it has.
 
 mod ab;
 mod bisect;
+mod knee;
 mod margins;
 mod modules;
 mod sides;
 
 pub use ab::{AbError, AbRequest, Stop, ab, failure, finished_pairs, read_head};
 pub use bisect::{BisectEnd, BisectError, BisectRequest, bisect};
+pub use knee::{KneeEnd, KneeError, KneeRequest, knee};
 pub use margins::{margins, margins_of_baseline, margins_of_run};
 pub use modules::ModulesError;
 pub use sides::{Contrast, SidesError, Variants, variants};

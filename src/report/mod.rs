@@ -15,6 +15,7 @@ mod html;
 mod json;
 mod jsonl;
 mod junit;
+pub mod knee;
 pub mod live;
 mod markdown;
 mod mermaid;

@@ -16,8 +16,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
-/// What a search among modules leaves at its end.
-const SEARCH: &str = "bisect.json";
+/// What a search leaves at its end, and what is in the name of its directory.
+const SEARCHES: [(&str, &str); 2] = [("bisect.json", "bisect"), ("knee.json", "knee")];
 
 /// A directory of a run or of an experiment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,8 +90,9 @@ fn head(directory: &Path) -> Option<(String, Option<&'static str>)> {
         let head: Experiment = document(&directory.join(EXPERIMENT)).ok()?;
         (head.started, format!("-{}-ab-", head.name))
     } else {
-        let head: Search = document(&directory.join(SEARCH)).ok()?;
-        (head.started, format!("-{}-bisect-", head.name))
+        let (head, kind): (Search, &str) =
+            SEARCHES.iter().find_map(|(file, kind)| Some((document(&directory.join(file)).ok()?, *kind)))?;
+        (head.started, format!("-{}-{kind}-", head.name))
     };
     let stamp: String = started.chars().filter(|c| !matches!(c, '-' | ':')).collect();
     let rest = name.strip_prefix(&stamp)?.strip_prefix(&kind)?;
@@ -110,7 +111,7 @@ fn why_stay(directory: &Path) -> Option<&'static str> {
     }
 }
 
-/// The head of a search among modules, which its report is.
+/// The head of a search, which its report is.
 #[derive(Deserialize)]
 struct Search {
     name: String,

@@ -40,7 +40,7 @@ pub enum ReadError {
         "{} isn't a run directory, but has {count} in it: give one of them, such as {}{}",
         path.display(),
         path.join(first).display(),
-        if *searched { "; what the search among the modules found is in its report.html" } else { "" }
+        if *searched { "; what the search found is in its report.html" } else { "" }
     )]
     Several {
         /// The directory.
@@ -88,8 +88,8 @@ pub enum ReadError {
     },
 }
 
-/// The file that a search among modules leaves beside its runs.
-const SEARCHED: &str = "bisect.json";
+/// The files that searches leave beside their runs.
+const SEARCHED: [&str; 2] = ["bisect.json", "knee.json"];
 
 /// Why a run has no end that nobody records any more.
 const NO_END: &str = "its end was not recorded: the harness was killed, or could not write any more";
@@ -159,7 +159,9 @@ fn no_run(path: &Path) -> ReadError {
     names.sort();
     let count = names.len();
     match names.into_iter().next() {
-        Some(first) => ReadError::Several { searched: path.join(SEARCHED).is_file(), path, first, count },
+        Some(first) => {
+            ReadError::Several { searched: SEARCHED.iter().any(|file| path.join(file).is_file()), path, first, count }
+        }
         None => ReadError::NotARun { path },
     }
 }

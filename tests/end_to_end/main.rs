@@ -21,6 +21,7 @@ mod fleet;
 mod heap;
 mod heap_faults;
 mod history;
+mod knee;
 mod manual;
 mod metrics;
 mod php_fpm;

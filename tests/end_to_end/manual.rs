@@ -3,10 +3,11 @@
 use crate::common::Bench;
 use serde_json::Value;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "run",
     "ab",
     "bisect",
+    "knee",
     "compare",
     "attach",
     "analyze",

@@ -154,7 +154,7 @@ fn what_holds_runs_and_is_none_names_one() {
     }
     bench.write("search/bisect.json", "{}");
     let ended = bench.ended(bench.seepage().args(["report", search]).output().unwrap());
-    assert!(ended.stderr.contains("the search among the modules found is in its report.html"), "{}", ended.story());
+    assert!(ended.stderr.contains("what the search found is in its report.html"), "{}", ended.story());
 }
 
 #[test]

@@ -23,8 +23,9 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("compare", &["answer", "model", "readings", "sites", "stats", "verdict"]),
         ("baseline", &["answer", "compare", "model", "verdict"]),
         ("history", &["answer", "baseline", "model", "stats"]),
+        ("knee", &["answer", "model", "stats"]),
         ("watch", &["model", "stats", "verdict"]),
-        ("words", &["answer", "baseline", "bisect", "compare", "history", "model", "rule", "verdict"]),
+        ("words", &["answer", "baseline", "bisect", "compare", "history", "knee", "model", "rule", "verdict"]),
         ("fixture", &["answer", "compare", "model", "verdict", "words"]),
         // The edges.
         ("http", &["thread"]),
@@ -41,15 +42,15 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         (
             "experiment",
             &[
-                "answer", "apache", "baseline", "bisect", "compare", "config", "engine", "model", "store", "verdict",
-                "words",
+                "answer", "apache", "baseline", "bisect", "compare", "config", "engine", "knee", "model", "store",
+                "verdict", "words",
             ],
         ),
         (
             "report",
             &[
-                "answer", "baseline", "bisect", "compare", "fleet", "history", "model", "readings", "rule", "sites",
-                "table", "verdict", "words",
+                "answer", "baseline", "bisect", "compare", "fleet", "history", "knee", "model", "readings", "rule",
+                "sites", "table", "verdict", "words",
             ],
         ),
         ("demo", &["model"]),
@@ -68,6 +69,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
                 "fleet",
                 "history",
                 "http",
+                "knee",
                 "model",
                 "probe",
                 "prometheus",

@@ -17,6 +17,7 @@ mod gates;
 mod headline;
 pub mod history;
 mod kinds;
+pub mod knee;
 mod notes;
 pub mod places;
 mod plain;
