@@ -93,6 +93,9 @@ const RUNTIMES: [Runtime; 6] = [
 /// Code that a runtime has made.
 const GENERATED: &str = "[generated]";
 
+/// What C++ calls a namespace without a name, which isn't where the parameters begin.
+const UNNAMED: &str = "(anonymous namespace)";
+
 /// What is in the names of functions by which runtimes call what the script called.
 const CALLS: &str = "call";
 
@@ -119,7 +122,8 @@ impl Runtime {
         let script = frames.iter().position(|frame| self.executes(frame))?;
         let (own, others): (Vec<&Frame>, Vec<&Frame>) =
             frames[..script].iter().filter(|frame| !allocates_for_others(frame)).partition(|frame| self.has(frame));
-        let calls = |function: &String| function.to_lowercase().contains(CALLS);
+        let name = |function: &str| function.replace(UNNAMED, "").split('(').next().unwrap_or_default().to_lowercase();
+        let calls = |function: &String| name(function).contains(CALLS);
         let named = |frame: &&Frame| frame.function.as_ref().is_some_and(|function| !calls(function));
         others.first().copied().or_else(|| own.into_iter().rev().find(named))
     }
@@ -237,8 +241,8 @@ mod tests {
                 "rb_str_times",
             ),
             (
-                "node:Builtins_CallApiCallback;node:node::Buffer::CreateUnsafeArrayBuffer;node:v8::internal::BackingStore::Allocate;node:node::NodeArrayBufferAllocator::AllocateUninitialized",
-                "node::Buffer::CreateUnsafeArrayBuffer",
+                "node:Builtins_CallApiCallback;node:node::Buffer::(anonymous namespace)::CreateUnsafeArrayBuffer(v8::FunctionCallbackInfo<v8::Value> const&);node:v8::internal::BackingStore::Allocate;node:node::NodeArrayBufferAllocator::AllocateUninitialized",
+                "node::Buffer::(anonymous namespace)::CreateUnsafeArrayBuffer(v8::FunctionCallbackInfo<v8::Value> const&)",
             ),
             ("[generated]+0x7f;libjvm.so:Unsafe_AllocateMemory0;libjvm.so:os::malloc", "Unsafe_AllocateMemory0"),
             // No script is on the stack, or it isn't known to be one: no other module is blamed.

@@ -3,7 +3,7 @@
 //! Its `.eh_frame` may have expressions that jump, as programs do, and whoever follows one that jumps back never returns. No compiler
 //! writes a jump there: a function whose table has one isn't walked through.
 
-use super::module::CodeFile;
+use super::module::{CodeFile, ENDLESS};
 use gimli::{
     BaseAddresses, CallFrameInstruction, CallFrameInstructionIter, CieOrFde, EhFrame, EhFrameHdr, EndianSlice,
     FrameDescriptionEntry, LittleEndian, Operation, UnwindExpression, UnwindSection,
@@ -19,6 +19,8 @@ pub struct Tables<'a> {
     section: EhFrame<Bytes<'a>>,
     index: Option<&'a [u8]>,
     bases: BaseAddresses,
+    /// The address of the section.
+    start: u64,
 }
 
 impl<'a> Tables<'a> {
@@ -29,7 +31,7 @@ impl<'a> Tables<'a> {
         let text = file.text.as_ref().map_or(0, |text| text.start);
         let (index, at) = file.index.as_ref().map_or((None, 0), |(data, range)| (Some(&data[..]), range.start));
         let bases = BaseAddresses::default().set_eh_frame(file.frames.1.start).set_eh_frame_hdr(at).set_text(text);
-        Tables { section, index, bases }
+        Tables { section, index, bases, start: file.frames.1.start }
     }
 
     /// Whether all of them end; those of a file with an index aren't followed before they are [met](Self::end_at).
@@ -49,16 +51,21 @@ impl<'a> Tables<'a> {
         true
     }
 
-    /// Whether the one that the index has for this address of the file ends.
-    pub fn end_at(&self, address: u64) -> bool {
-        let found = self.index.and_then(|index| {
-            let header = EhFrameHdr::new(index, LittleEndian).parse(&self.bases, size_of::<u64>() as u8).ok()?;
-            let table = header.table()?;
-            let offset = table.pointer_to_offset(table.lookup(address, &self.bases).ok()?).ok()?;
-            self.section.fde_from_offset(&self.bases, offset, EhFrame::cie_from_offset).ok()
-        });
+    /// Whether the one that the index has for this address of the file can be followed to an end; why not otherwise.
+    pub fn end_at(&self, address: u64) -> Result<(), &'static str> {
         // By what isn't found, nobody walks.
-        found.is_none_or(|table| self.ends(&table))
+        let Some(index) = self.index else { return Ok(()) };
+        let Ok(header) = EhFrameHdr::new(index, LittleEndian).parse(&self.bases, size_of::<u64>() as u8) else {
+            return Ok(());
+        };
+        let Some(table) = header.table() else { return Ok(()) };
+        let Ok(pointer) = table.lookup(address, &self.bases) else { return Ok(()) };
+        if pointer.direct().is_ok_and(|pointer| pointer < self.start) {
+            return Err("its index of tables for exceptions is broken");
+        }
+        let offset = table.pointer_to_offset(pointer).ok();
+        let table = offset.and_then(|at| self.section.fde_from_offset(&self.bases, at, EhFrame::cie_from_offset).ok());
+        if table.is_none_or(|table| self.ends(&table)) { Ok(()) } else { Err(ENDLESS) }
     }
 
     fn ends(&self, table: &FrameDescriptionEntry<Bytes<'a>>) -> bool {

@@ -1,7 +1,7 @@
 //! Stacks, walked from the registers and the copied part of a sample by the `.eh_frame` of the files that are mapped, and by frame
 //! pointers where there is none.
 
-use super::module::{CodeFile, ENDLESS};
+use super::module::CodeFile;
 use super::record::Fault;
 use super::registers::walked_from;
 use super::tables::Tables;
@@ -141,11 +141,10 @@ impl Walker {
         }
         let module = self.modules.iter().find(|module| (module.addresses.0..module.addresses.1).contains(&address));
         let ends = module.is_none_or(|module| {
-            let ends = Tables::of(&module.file).end_at(address.wrapping_sub(module.bias));
-            if !ends {
-                files.faults.insert(module.path.clone(), ENDLESS.to_owned());
-            }
-            ends
+            let address = address.wrapping_sub(module.bias);
+            let end = catch_unwind(AssertUnwindSafe(|| Tables::of(&module.file).end_at(address)));
+            let end = end.unwrap_or(Err("reading its tables for exceptions failed"));
+            end.map_err(|why| files.faults.insert(module.path.clone(), why.to_owned())).is_ok()
         });
         if self.ends.len() >= MOST_ADDRESSES {
             self.ends.clear();
@@ -200,6 +199,7 @@ impl std::fmt::Debug for Walker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::faults::module::ENDLESS;
     use crate::probe::faults::registers::COUNT;
     use rand::{Rng, RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
@@ -226,7 +226,7 @@ mod tests {
         let whole = CodeFile::read(File::open("/bin/true").unwrap()).unwrap().unwrap();
         let text = whole.text.clone().unwrap();
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let (mut stack, mut files) = ([0; 4096], CodeFiles::default());
+        let (mut stack, mut files, mut met) = ([0; 4096], CodeFiles::default(), false);
         for n in 0..2000 {
             let mut file = CodeFile::read(File::open("/bin/true").unwrap()).unwrap().unwrap();
             for (data, _) in [Some(&mut file.frames), file.index.as_mut()].into_iter().flatten() {
@@ -263,9 +263,10 @@ mod tests {
                 let fault = Fault { pid: 1, time: 0, address: 0, registers, stack: &stack };
                 let found = walker.walk(&fault, &mut files);
                 assert!(found.is_none_or(|found| found.len() <= DEPTH));
+                met |= files.faults().is_some_and(|(_, why, _)| why == ENDLESS);
             }
         }
-        assert_eq!(files.faults(), Some((&"/bin/true".to_owned(), &ENDLESS.to_owned(), 1)), "it was met, and told");
+        assert!(met, "it was met, and told");
     }
 
     #[test]
