@@ -19,8 +19,6 @@ pub struct Tables<'a> {
     section: EhFrame<Bytes<'a>>,
     index: Option<&'a [u8]>,
     bases: BaseAddresses,
-    /// The address of the section.
-    start: u64,
 }
 
 impl<'a> Tables<'a> {
@@ -31,7 +29,7 @@ impl<'a> Tables<'a> {
         let text = file.text.as_ref().map_or(0, |text| text.start);
         let (index, at) = file.index.as_ref().map_or((None, 0), |(data, range)| (Some(&data[..]), range.start));
         let bases = BaseAddresses::default().set_eh_frame(file.frames.1.start).set_eh_frame_hdr(at).set_text(text);
-        Tables { section, index, bases, start: file.frames.1.start }
+        Tables { section, index, bases }
     }
 
     /// Whether all of them end; those of a file with an index aren't followed before they are [met](Self::end_at).
@@ -60,7 +58,8 @@ impl<'a> Tables<'a> {
         };
         let Some(table) = header.table() else { return Ok(()) };
         let Ok(pointer) = table.lookup(address, &self.bases) else { return Ok(()) };
-        if pointer.direct().is_ok_and(|pointer| pointer < self.start) {
+        // The index says itself where the section begins, and readers subtract that.
+        if pointer.direct().ok() < header.eh_frame_ptr().direct().ok() {
             return Err("its index of tables for exceptions is broken");
         }
         let offset = table.pointer_to_offset(pointer).ok();
