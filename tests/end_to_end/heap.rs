@@ -121,3 +121,28 @@ fn an_extension_is_named_and_not_the_interpreter_that_allocates_for_it() {
     assert!(ended.stdout.contains("Most of it is kept by keeper.so: forget_bytes (keeper.c:"), "{}", ended.story());
     assert!(ended.stdout.contains("PYTHONMALLOC=malloc was set for the target"), "{}", ended.story());
 }
+
+#[test]
+fn where_a_run_ended_before_a_site_is_proven_it_says_so() {
+    let bench = Bench::new();
+    let script = "import time\nkept = []\nwhile True:\n    kept.append(bytearray(9000))\n    time.sleep(0.002)\n";
+    let script = bench.write("keep.py", script);
+    let text = format!(
+        r#"
+name = "early"
+[target]
+command = ["/usr/bin/python3", "{}"]
+workers = "self"
+[[phase]]
+kind = "soak"
+duration = "20s"
+[heap]
+mode = "preload"
+mean = "1 GiB"
+"#,
+        script.display()
+    );
+    let ended = bench.run(&bench.write("harness.toml", &text), &["--quiet"]);
+    assert_eq!(ended.code, Some(10), "{}", ended.story());
+    assert!(ended.stdout.contains("No call site is proven to grow yet"), "{}", ended.story());
+}
