@@ -22,7 +22,7 @@ set -eu
 # chromium      renders the HTML report
 # jq            reads what the API of GitHub says, in action.yml
 # and shellcheck looks at the scripts, those of action.yml too
-packages="php8.2-fpm php8.2-cli apache2-bin apache2-dev gcc g++ libc6-dev python3 redis-server mariadb-server-core mariadb-client-core nodejs
+packages="php8.2-fpm php8.2-cli apache2-bin apache2-dev gcc g++ libc6-dev python3 libpython3-dev redis-server mariadb-server-core mariadb-client-core nodejs
     libjemalloc-dev musl-tools luajit2 nginx libnginx-mod-http-lua prometheus prometheus-node-exporter
     prometheus-process-exporter prometheus-pushgateway victoria-metrics socat openssl haproxy gunicorn puma
     openjdk-17-jdk-headless curl chromium jq shellcheck"

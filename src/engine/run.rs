@@ -202,7 +202,7 @@ impl Conductor<'_> {
         let Monitor { pulse, interrupt, .. } = &self.monitor;
         let heap = self.setup.library.clone().map(|library| -> Result<_, Cut> {
             let looks = HeapLooks::start(Some(&library), pulse.origin(), sink.clone(), interrupt.clone())?;
-            Ok(HeapSampling::new(library, looks))
+            Ok(HeapSampling::new(library, looks, self.setup.plain_malloc()))
         });
         let plan = Sampled {
             roster,

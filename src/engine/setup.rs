@@ -13,8 +13,20 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Variables by which runtimes with allocators of their own are told to use the C library's: Python and PHP.
-const PLAIN_MALLOC: [(&str, &str); 2] = [("PYTHONMALLOC", "malloc"), ("USE_ZEND_ALLOC", "0")];
+/// A variable by which a runtime with an allocator of its own is told to use the C library's.
+#[derive(Debug, Clone, Copy)]
+pub struct PlainMalloc {
+    /// Its name and value.
+    pub variable: (&'static str, &'static str),
+    /// The runtime, as people call it; in lower case, the names of its program and library begin with it.
+    pub runtime: &'static str,
+}
+
+/// All of them.
+const PLAIN_MALLOC: [PlainMalloc; 2] = [
+    PlainMalloc { variable: ("PYTHONMALLOC", "malloc"), runtime: "Python" },
+    PlainMalloc { variable: ("USE_ZEND_ALLOC", "0"), runtime: "PHP" },
+];
 
 /// A run that is ready to start.
 #[derive(Debug)]
@@ -129,14 +141,18 @@ impl Setup {
     /// The environment to launch the target with: its own, and what traces its allocations.
     pub fn launch_environment(&self) -> BTreeMap<String, String> {
         let mut environment = self.environment();
-        let heap = &self.harness.heap;
         if let Some(library) = &self.library {
-            library.enter(&mut environment, heap.mean.0);
-            for (name, value) in PLAIN_MALLOC.iter().filter(|_| heap.plain_malloc) {
+            library.enter(&mut environment, self.harness.heap.mean.0);
+            for PlainMalloc { variable: (name, value), .. } in self.plain_malloc() {
                 environment.entry((*name).into()).or_insert_with(|| (*value).into());
             }
         }
         environment
+    }
+
+    /// What runtimes are told of allocators, where allocations are traced.
+    pub fn plain_malloc(&self) -> &'static [PlainMalloc] {
+        if self.harness.heap.plain_malloc { &PLAIN_MALLOC } else { &[] }
     }
 
     /// The target's working directory.

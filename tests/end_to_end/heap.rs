@@ -1,11 +1,12 @@
 //! Tracing on a real Apache: the faulty upload module's own lines are named, with the requests under which they keep
 //! memory, and nobody is accused without a leak.
 //!
-//! Needs Debian's `apache2-bin` and `apache2-dev`; `scripts/test.sh` installs them.
+//! Needs Debian's `apache2-bin`, `apache2-dev` and `libpython3-dev`; `scripts/test.sh` installs them.
 
 use crate::common::{Bench, Ended};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
@@ -78,4 +79,70 @@ fn nobody_is_accused_without_a_leak() {
     assert_ne!(ended.finding("heap")["verdict"], "leak", "{}", ended.story());
     let sites = sites["sites"].as_array().unwrap();
     assert!(sites.iter().all(|site| site["state"] != "grows"), "{sites:#?}");
+}
+
+/// An extension of Python that keeps objects which the interpreter makes for it.
+const EXTENSION: &str = r#"
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+__attribute__((noinline)) static PyObject *forget_bytes(Py_ssize_t size) {
+    return PyBytes_FromStringAndSize(NULL, size);
+}
+static PyObject *keep(PyObject *self, PyObject *size) {
+    PyObject *bytes = forget_bytes(PyLong_AsLong(size));
+    memset(PyBytes_AS_STRING(bytes), 7, PyBytes_GET_SIZE(bytes));
+    Py_RETURN_NONE;
+}
+static PyMethodDef methods[] = {{"keep", keep, METH_O, NULL}, {0}};
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, "keeper", NULL, -1, methods};
+PyMODINIT_FUNC PyInit_keeper(void) { return PyModule_Create(&module); }
+"#;
+
+/// Runs until Python's extension is named, and not the interpreter that allocates for it.
+#[test]
+fn an_extension_is_named_and_not_the_interpreter_that_allocates_for_it() {
+    let bench = Bench::new();
+    let headers = Path::new("/usr/include/python3.11");
+    if !headers.join("Python.h").exists() {
+        eprintln!("SKIPPED: there are no headers of Python 3.11");
+        return;
+    }
+    let (source, library) = (bench.write("keeper.c", EXTENSION), bench.path().join("keeper.so"));
+    let mut compiler = Command::new("cc");
+    compiler.args(["-O2", "-g", "-fno-optimize-sibling-calls", "-shared", "-fPIC", "-I"]).arg(headers).arg(source);
+    assert!(compiler.arg("-o").arg(library).status().unwrap().success());
+    let script = "import keeper, time\nwhile True:\n    keeper.keep(3000)\n    time.sleep(0.002)\n";
+    let script = bench.write("keep.py", script);
+    let mut command = bench.seepage();
+    command.args(["run", "--heap", "--workers", "self", "--for", "10s", "--stop", "planned", "--quiet", "--reports"]);
+    command.arg(bench.reports()).args(["--", "/usr/bin/python3.11"]).arg(script);
+    let ended = bench.ended(command.output().unwrap());
+    assert_eq!(ended.code, Some(10), "{}", ended.story());
+    assert!(ended.stdout.contains("Most of it is kept by keeper.so: forget_bytes (keeper.c:"), "{}", ended.story());
+    assert!(ended.stdout.contains("PYTHONMALLOC=malloc was set for the target"), "{}", ended.story());
+}
+
+#[test]
+fn where_a_run_ended_before_a_site_is_proven_it_says_so() {
+    let bench = Bench::new();
+    let script = "import time\nkept = []\nwhile True:\n    kept.append(bytearray(9000))\n    time.sleep(0.002)\n";
+    let script = bench.write("keep.py", script);
+    let text = format!(
+        r#"
+name = "early"
+[target]
+command = ["/usr/bin/python3", "{}"]
+workers = "self"
+[[phase]]
+kind = "soak"
+duration = "20s"
+[heap]
+mode = "preload"
+mean = "1 GiB"
+"#,
+        script.display()
+    );
+    let ended = bench.run(&bench.write("harness.toml", &text), &["--quiet"]);
+    assert_eq!(ended.code, Some(10), "{}", ended.story());
+    assert!(ended.stdout.contains("No call site is proven to grow yet"), "{}", ended.story());
 }

@@ -2,6 +2,8 @@
 
 use crate::common::{Bench, Ended, signal, wait_until};
 use nix::sys::signal::Signal;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 use std::process::{Child, Command, Stdio};
 
@@ -203,4 +205,81 @@ fn nothing_is_left_of_a_watch_that_was_killed() {
     let lives = |pid: &String| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty());
     wait_until("its helpers are gone", || !namers.iter().any(lives));
     assert!(running.child.try_wait().unwrap().is_none(), "the target lives on");
+}
+
+/// A file of code that keeps what it is given, and refers to nothing outside of it.
+const KEEPER: &str = "
+__attribute__((noinline)) static void fill(volatile char *page) { page[0] = 1; page[300] = 2; }
+void keep(volatile char *page) { fill(page); page[600] = 3; }
+";
+
+/// Maps the files that are its arguments after the first, as a loader does that looks at nothing, and has the code at that place in each
+/// of them touch pages that it keeps.
+const MAPPER: &str = r#"
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    struct timespec pause = {0, 2000000};
+    char **code = calloc(argc, sizeof *code);
+    for (int n = 2; n < argc; n++) {
+        int file = open(argv[n], O_RDONLY);
+        code[n] = mmap(NULL, 65536, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0);
+        close(file);
+    }
+    for (int n = 2;; n = n + 1 < argc ? n + 1 : 2, nanosleep(&pause, NULL)) {
+        char *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        ((void (*)(volatile char *))(code[n] + strtoul(argv[1], NULL, 0)))(page);
+    }
+}
+"#;
+
+/// Modules whose every byte but the code may be anything: the verdict stands, and nothing panics. `SEEPAGE_MODULES=20000` tries so many.
+#[test]
+fn corrupt_modules_cost_no_verdict() {
+    let modules = std::env::var("SEEPAGE_MODULES").map_or(300, |text| text.parse().unwrap());
+    let bench = Bench::new();
+    let compile = |source: &str, text: &str, made: &str, more: &[&str]| {
+        let (source, made) = (bench.write(source, text), bench.path().join(made));
+        assert!(Command::new("cc").args(more).arg("-o").arg(&made).arg(source).status().unwrap().success());
+        made
+    };
+    let library = compile("keeper.c", KEEPER, "keeper.so", &["-O1", "-g", "-fno-stack-protector", "-shared", "-fPIC"]);
+    let mapper = compile("mapper.c", MAPPER, "mapper", &["-O2"]);
+    let whole = std::fs::read(&library).unwrap();
+    let listed = Command::new("nm").arg(&library).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let place = |name: &str| {
+        let line = listed.lines().find(|line| line.ends_with(&format!(" {name}"))).unwrap();
+        usize::from_str_radix(line.split(' ').next().unwrap(), 16).unwrap()
+    };
+    // What runs stays as it is.
+    let code = place("fill").min(place("keep"))..place("fill").max(place("keep")) + 64;
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    for round in 0..modules / 300 {
+        let mut files = Vec::new();
+        for n in 0..300 {
+            let mut bytes = whole.clone();
+            for _ in 0..1 << rng.random_range(0..10) {
+                let at = rng.random_range(0..bytes.len());
+                if !code.contains(&at) {
+                    bytes[at] = rng.random();
+                }
+            }
+            files.push(bench.path().join(format!("broken-{n}.so")));
+            std::fs::write(&files[n], bytes).unwrap();
+        }
+        let child =
+            Command::new(&mapper).arg(place("keep").to_string()).args(files).stdin(Stdio::null()).spawn().unwrap();
+        let mut running = Running { bench: Bench::new(), child };
+        let (ended, sites) = running.watched();
+        assert!(running.child.try_wait().unwrap().is_none(), "the target lives on");
+        assert_eq!(ended.code, Some(10), "round {round}: {}", ended.story());
+        assert!(!ended.story().contains("panicked"), "round {round}: {}", ended.story());
+        let named = sites["sites"].as_array().unwrap().iter();
+        let broken = named.filter(|site| site["module"].as_str().unwrap().contains("broken-")).count();
+        assert!(broken > 10, "round {round}: {sites:#}");
+    }
 }

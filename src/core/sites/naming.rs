@@ -1,5 +1,5 @@
 //! Which frame of a stack is the site: the innermost one that is no allocator, nor a function whose work is to allocate
-//! for others.
+//! for others. Where that is a function of a script's runtime, it is what the script called.
 
 use crate::model::{CallStack, Frame};
 
@@ -18,7 +18,7 @@ const MODULES: [&str; 10] = [
 ];
 
 /// Functions that allocate for their callers, or write for them, wherever they are inlined.
-const FUNCTIONS: [&str; 43] = [
+const FUNCTIONS: [&str; 29] = [
     "malloc",
     "calloc",
     "realloc",
@@ -36,20 +36,6 @@ const FUNCTIONS: [&str; 43] = [
     "g_malloc0",
     "g_realloc",
     "g_strdup",
-    "_emalloc",
-    "_ecalloc",
-    "_erealloc",
-    "_safe_emalloc",
-    "__zend_malloc",
-    "__zend_calloc",
-    "__zend_realloc",
-    "PyMem_Malloc",
-    "PyMem_Realloc",
-    "PyObject_Malloc",
-    "_PyObject_Malloc",
-    "_PyObject_Realloc",
-    "PyObject_Realloc",
-    "_PyMem_RawMalloc",
     "my_malloc",
     "my_realloc",
     "my_strdup",
@@ -86,10 +72,72 @@ const PREFIXES: [&str; 15] = [
 /// Rust's own library, where it was inlined into a program.
 const RUST_SOURCE: &str = "/rustc/";
 
+/// The runtime of a script.
+struct Runtime {
+    /// How the names of its program and its library begin, the latter after `lib`.
+    name: &'static str,
+    /// How the functions begin that execute the script's code.
+    executes: &'static [&'static str],
+}
+
+/// The runtimes that are known. Java's executes code that it makes.
+const RUNTIMES: [Runtime; 6] = [
+    Runtime { name: "python", executes: &["_PyEval_EvalFrame"] },
+    Runtime { name: "perl", executes: &["Perl_runops_"] },
+    Runtime { name: "php", executes: &["execute_ex"] },
+    Runtime { name: "ruby", executes: &["rb_vm_exec", "vm_exec"] },
+    Runtime { name: "node", executes: &["Builtins_"] },
+    Runtime { name: "jvm", executes: &[] },
+];
+
+/// Code that a runtime has made.
+const GENERATED: &str = "[generated]";
+
+/// What C++ calls a namespace without a name, which isn't where the parameters begin.
+const UNNAMED: &str = "(anonymous namespace)";
+
+/// What is in the names of functions by which runtimes call what the script called.
+const CALLS: &str = "call";
+
+impl Runtime {
+    fn of(frame: &Frame) -> Option<&'static Self> {
+        RUNTIMES.iter().find(|runtime| runtime.has(frame))
+    }
+
+    /// Whether a frame is in its program or its library, and not in an extension of it.
+    fn has(&self, frame: &Frame) -> bool {
+        let module = file_name(frame);
+        let library = module.strip_prefix("lib");
+        library.unwrap_or(module).starts_with(self.name) && (library.is_some() || !module.contains(".so"))
+    }
+
+    fn executes(&self, frame: &Frame) -> bool {
+        let function = frame.function.as_deref().unwrap_or_default();
+        frame.module == GENERATED || self.has(frame) && self.executes.iter().any(|name| function.starts_with(name))
+    }
+
+    /// What the script called, of a stack whose innermost frame is this runtime's: the innermost code of another module, or else the
+    /// outermost function of the runtime; `None` if the script isn't on the stack, or nothing has a name.
+    fn called<'a>(&self, frames: &'a [Frame]) -> Option<&'a Frame> {
+        let script = frames.iter().position(|frame| self.executes(frame))?;
+        let (own, others): (Vec<&Frame>, Vec<&Frame>) =
+            frames[..script].iter().filter(|frame| !allocates_for_others(frame)).partition(|frame| self.has(frame));
+        let name = |function: &str| function.replace(UNNAMED, "").split('(').next().unwrap_or_default().to_lowercase();
+        let calls = |function: &String| name(function).contains(CALLS);
+        let named = |frame: &&Frame| frame.function.as_ref().is_some_and(|function| !calls(function));
+        others.first().copied().or_else(|| own.into_iter().rev().find(named))
+    }
+}
+
+fn file_name(frame: &Frame) -> &str {
+    frame.module.rsplit('/').next().unwrap_or_default()
+}
+
 /// The site of a stack; its innermost frame if all of them allocate for others, an empty one if there is none.
 pub fn site(stack: &CallStack) -> Frame {
-    let found = stack.frames.iter().find(|frame| !allocates_for_others(frame)).or(stack.frames.first());
-    let mut frame = found.cloned().unwrap_or_default();
+    let asks = stack.frames.iter().find(|frame| !allocates_for_others(frame)).or(stack.frames.first());
+    let called = asks.and_then(|frame| Runtime::of(frame)?.called(&stack.frames));
+    let mut frame = called.or(asks).cloned().unwrap_or_default();
     if frame.function.is_some() {
         // Two calls in one line are one site; two lines of one function are two.
         frame.offset = 0;
@@ -98,8 +146,7 @@ pub fn site(stack: &CallStack) -> Frame {
 }
 
 fn allocates_for_others(frame: &Frame) -> bool {
-    let module = frame.module.rsplit('/').next().unwrap_or_default();
-    let function = frame.function.as_deref().unwrap_or_default();
+    let (module, function) = (file_name(frame), frame.function.as_deref().unwrap_or_default());
     MODULES.iter().any(|name| module.starts_with(name))
         || FUNCTIONS.contains(&function)
         || PREFIXES.iter().any(|prefix| function.starts_with(prefix))
@@ -133,6 +180,78 @@ mod tests {
         let rust = frame("/srv/worker", "with_capacity_in<u8>", "/rustc/abc/library/alloc/src/raw_vec.rs");
         let vec = frame("/srv/worker", "alloc::vec::from_elem", "/rustc/abc/library/alloc/src/vec/mod.rs");
         assert_eq!(site_of(&[rust, vec, frame("/srv/worker", "worker::serve", "src/main.rs")]), "worker::serve");
+    }
+
+    /// A stack of `heap.collapsed`, outermost first, in short: `module:function`, `module+offset`.
+    fn recorded(collapsed: &str) -> String {
+        let frame = |text: &str| match text.split_once(':') {
+            Some((module, function)) => frame(module, function, ""),
+            None => frame(text.split_once('+').unwrap().0, "", ""),
+        };
+        let frames = collapsed.split(';').rev().map(frame).collect();
+        site(&CallStack { frames }).function.unwrap_or_default()
+    }
+
+    #[test]
+    fn of_a_runtime_the_site_is_what_the_script_called() {
+        for (stack, expected) in [
+            // Extensions that keep what the runtime made for them.
+            (
+                "python3.11:_PyEval_EvalFrameDefault;leaky.so:leak;leaky.so:forget_text;python3.11:PyUnicode_New;libc.so.6:__GI___libc_malloc;libc.so.6:_int_malloc",
+                "forget_text",
+            ),
+            ("python3.11:_PyEval_EvalFrameDefault;leaky.so:leak;python3.11:PyBytes_FromStringAndSize", "leak"),
+            (
+                "python3.11:_PyEval_EvalFrameDefault;_webp.so:_anim_decoder_get_next;python3.11:PyBytes_FromStringAndSize;python3.11:_PyBytes_FromSize",
+                "_anim_decoder_get_next",
+            ),
+            (
+                "perl:Perl_runops_standard;perl:Perl_pp_entersub;Leaky.so:XS_Leaky_keep;perl:Perl_newSV;perl:Perl_safesysmalloc",
+                "XS_Leaky_keep",
+            ),
+            // One that calls a script back, which keeps it, is not to blame.
+            (
+                "python3.11:_PyEval_EvalFrameDefault;_asyncio.so:task_step;python3.11:PyObject_Vectorcall;python3.11:_PyEval_EvalFrameDefault;python3.11:PyUnicode_Concat;python3.11:PyUnicode_New",
+                "PyUnicode_Concat",
+            ),
+            // Scripts alone.
+            ("python3.11:Py_RunMain;python3.11:_PyEval_EvalFrameDefault;python3.11+0x19badf", ""),
+            (
+                "python3.11:_PyEval_EvalFrameDefault;python3.11:PyObject_Vectorcall;python3.11:_PyObject_MakeTpCall;python3.11:PyByteArray_Resize;python3.11:PyMem_Realloc",
+                "PyByteArray_Resize",
+            ),
+            (
+                "perl:main;perl:perl_run;perl:Perl_runops_standard;perl:Perl_pp_multiconcat;perl:Perl_sv_grow;perl:Perl_safesysmalloc",
+                "Perl_pp_multiconcat",
+            ),
+            (
+                "perl:Perl_runops_standard;perl:Perl_pp_push;perl:Perl_sv_setsv_flags;perl:Perl_sv_upgrade;perl:Perl_more_bodies;perl:Perl_safesysmalloc",
+                "Perl_pp_push",
+            ),
+            (
+                "php8.2:php_execute_script;php8.2:zend_execute;php8.2:execute_ex;php8.2+0x33cd6f;php8.2:concat_function;php8.2:__zend_malloc",
+                "concat_function",
+            ),
+            (
+                "php8.2:zend_execute;php8.2:execute_ex;php8.2+0x33cd6f;php8.2:concat_function;php8.2+0x2d50b6",
+                "concat_function",
+            ),
+            (
+                "ruby3.1+0x110a;libruby-3.1.so.3.1.2:ruby_run_node;libruby-3.1.so.3.1.2:rb_vm_exec;libruby-3.1.so.3.1.2+0x24ec3d;libruby-3.1.so.3.1.2:rb_str_times;libruby-3.1.so.3.1.2+0x1ec5bd;libruby-3.1.so.3.1.2+0xd8483",
+                "rb_str_times",
+            ),
+            (
+                "node:Builtins_CallApiCallback;node:node::Buffer::(anonymous namespace)::CreateUnsafeArrayBuffer(v8::FunctionCallbackInfo<v8::Value> const&);node:v8::internal::BackingStore::Allocate;node:node::NodeArrayBufferAllocator::AllocateUninitialized",
+                "node::Buffer::(anonymous namespace)::CreateUnsafeArrayBuffer(v8::FunctionCallbackInfo<v8::Value> const&)",
+            ),
+            ("[generated]+0x7f;libjvm.so:Unsafe_AllocateMemory0;libjvm.so:os::malloc", "Unsafe_AllocateMemory0"),
+            // No script is on the stack, or it isn't known to be one: no other module is blamed.
+            ("apache2:main;libphp8.2.so:php_request_startup;libphp8.2.so:php_hash_environment", "php_hash_environment"),
+            ("uwsgi:main;libpython3.11.so.1.0:Py_Initialize;libpython3.11.so.1.0:PyType_Ready", "PyType_Ready"),
+            ("redis-server:main;redis-server:execute_ex;module.so:call_back;redis-server:createObject", "createObject"),
+        ] {
+            assert_eq!(recorded(stack), expected, "{stack}");
+        }
     }
 
     #[test]

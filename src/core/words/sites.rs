@@ -3,7 +3,7 @@
 use super::kinds;
 use super::plain::plain;
 use super::touched;
-use crate::answer::{CallSite, CallSites, SiteState, Verdict};
+use crate::answer::{CallSite, CallSites, Note, Outcome, SiteState, Verdict};
 use crate::model::{Axis, Frame, HeapLost, HeapSource, Resource, amount, format_bytes, whole_percent};
 
 /// A frame as people write it, harmless to show.
@@ -177,5 +177,16 @@ pub fn lines(verdict: &Verdict) -> Vec<String> {
         let others = others.map_or(String::new(), |most| format!("; of the others at most {most}"));
         format!("{} {does} {keeps}{share}{others}", name(&site.frame))
     };
-    growing(sites).take(5).map(line).chain(remarks(sites)).collect()
+    growing(sites).take(5).map(line).chain(cut_short(verdict)).chain(remarks(sites)).collect()
+}
+
+/// That the soak was over before a site was proven, if it was cut short.
+fn cut_short(verdict: &Verdict) -> Option<String> {
+    let early = verdict
+        .notes
+        .iter()
+        .any(|note| matches!(note, Note::Looks(look) if look.proven && look.share.is_some_and(|share| share < 1.0)));
+    let unproven = verdict.call_sites.as_ref().is_some_and(|sites| growing(sites).next().is_none());
+    let told = "no call site is proven to grow yet, for the soak ended early: `--stop planned` goes on to the end, and tells more of sites";
+    (early && unproven && verdict.outcome == Outcome::Leak).then(|| told.to_owned())
 }

@@ -1,9 +1,10 @@
 //! The sampler's part: exact counts at every reading of a worker, a look at its live set about once a second.
 
+use super::super::setup::PlainMalloc;
 use super::HeapLooks;
 use crate::model::{Sample, WorkerId};
 use crate::probe::{HeapProbe, Library, Untraced, WorkerProbe};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,9 @@ pub struct HeapSampling {
     /// Workers whose stacks are walked no more, and who the first is.
     unwalkable: HashSet<WorkerId>,
     first_unwalkable: Option<String>,
+    /// What runtimes were told of allocators, and which of them were met.
+    plain: &'static [PlainMalloc],
+    met: BTreeSet<&'static str>,
 }
 
 /// How it stands with one worker's heap.
@@ -51,7 +55,8 @@ enum Heap {
 
 impl HeapSampling {
     /// Reads what `library` knows, and hands it to `looks`.
-    pub fn new(library: Library, looks: HeapLooks) -> Self {
+    /// Its runtimes were told what is `plain`.
+    pub fn new(library: Library, looks: HeapLooks, plain: &'static [PlainMalloc]) -> Self {
         HeapSampling {
             library,
             looks,
@@ -64,6 +69,8 @@ impl HeapSampling {
             stuck: HashSet::new(),
             unwalkable: HashSet::new(),
             first_unwalkable: None,
+            plain,
+            met: BTreeSet::new(),
         }
     }
 
@@ -84,6 +91,8 @@ impl HeapSampling {
             match worker.open_heap(&self.library) {
                 Ok(Ok(probe)) => {
                     self.traced += 1;
+                    let maps = worker.maps().unwrap_or_default();
+                    self.met.extend(self.plain.iter().map(|plain| plain.runtime).filter(|name| is_mapped(&maps, name)));
                     *heap = Heap::Open(probe, begun);
                 }
                 missing => {
@@ -156,6 +165,13 @@ impl HeapSampling {
                 self.unwalkable.len()
             )
         });
+        let plain = self.plain.iter().filter(|plain| self.met.contains(plain.runtime));
+        let plain = plain.map(|PlainMalloc { variable: (name, value), runtime }| {
+            format!(
+                "{name}={value} was set for the target, so that each object of {runtime} can be seen: its sizes and its speed are \
+                 others than without `--heap`"
+            )
+        });
         let stuck = (!self.stuck.is_empty()).then(|| {
             format!(
                 "allocations of {} workers were not sampled to the end: the preload library's lock is held by a thread that \
@@ -163,9 +179,18 @@ impl HeapSampling {
                 self.stuck.len()
             )
         });
-        let told: Vec<String> = untraced.into_iter().chain(unwalkable).chain(stuck).chain(names).collect();
+        let told: Vec<String> = untraced.into_iter().chain(plain).chain(unwalkable).chain(stuck).chain(names).collect();
         (!told.is_empty()).then(|| told.join("; "))
     }
+}
+
+/// Whether a process with this map has a runtime's program or library.
+fn is_mapped(maps: &[u8], runtime: &str) -> bool {
+    let name = runtime.to_lowercase();
+    String::from_utf8_lossy(maps).lines().filter_map(|line| line.rsplit_once('/')).any(|(_, file)| {
+        let library = file.strip_prefix("lib");
+        library.unwrap_or(file).starts_with(&name)
+    })
 }
 
 fn named(worker: &WorkerProbe) -> String {

@@ -11,6 +11,7 @@ mod pages;
 mod record;
 mod registers;
 mod ring;
+mod tables;
 mod walk;
 mod watched;
 

@@ -2,6 +2,7 @@
 //!
 //! A file is whatever the target has mapped: it is read within bounds, never mapped, and one that doesn't hold together has nothing.
 
+use super::tables::Tables;
 use object::read::ReadCache;
 use object::{Object, ObjectSection, ObjectSegment};
 use rustix::fs::{FileType, fstat};
@@ -15,6 +16,9 @@ const MOST: u64 = 64 << 20;
 
 /// Sections and segments that are looked at.
 const MOST_PARTS: usize = 1024;
+
+/// Why stacks aren't walked through code whose tables may be followed without an end.
+pub const ENDLESS: &str = "its tables for exceptions have jumps, which may have no end";
 
 /// What is known of a file of code.
 #[derive(Debug)]
@@ -56,7 +60,8 @@ impl CodeFile {
         };
         let segments = parsed.segments().take(MOST_PARTS).filter_map(segment).collect();
         let text = section(".text").map(|(_, range)| range);
-        Ok(Some(CodeFile { frames, index: data(".eh_frame_hdr"), text, segments }))
+        let file = CodeFile { frames, index: data(".eh_frame_hdr"), text, segments };
+        if Tables::of(&file).end() { Ok(Some(file)) } else { Err(io::Error::other(ENDLESS)) }
     }
 
     /// What is to be added to an address of the file to come to that of the process, which has mapped the file from `offset` on at

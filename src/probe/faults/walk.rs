@@ -4,7 +4,10 @@
 use super::module::CodeFile;
 use super::record::Fault;
 use super::registers::walked_from;
-use framehop::{CacheNative, ExplicitModuleSectionInfo, MayAllocateDuringUnwind, Module, Unwinder, UnwinderNative};
+use super::tables::Tables;
+use framehop::{
+    CacheNative, ExplicitModuleSectionInfo, FrameAddress, MayAllocateDuringUnwind, Module, Unwinder, UnwinderNative,
+};
 use procfs::FromBufRead;
 use procfs::process::{MMPermissions, MMapPath, MemoryMap, MemoryMaps};
 use rustix::fs::{Mode, OFlags, openat};
@@ -21,6 +24,9 @@ const DEPTH: usize = 64;
 
 /// Files of code that are kept, and of the code of one process.
 const MOST_FILES: usize = 4096;
+
+/// Addresses of which it is kept whether walking on from them comes to an end.
+const MOST_ADDRESSES: usize = 64 << 10;
 
 /// Device and inode.
 type Identity = (u64, u64);
@@ -78,12 +84,23 @@ pub struct Walker {
     cache: CacheNative<MayAllocateDuringUnwind>,
     /// Where code is mapped, in the order of addresses.
     code: Vec<(u64, u64)>,
+    modules: Vec<WalkedModule>,
+    /// Whether walking on from an address comes to an end, of those that were met.
+    ends: HashMap<u64, bool>,
+}
+
+/// Code that is walked through by the tables of its file.
+struct WalkedModule {
+    addresses: (u64, u64),
+    bias: u64,
+    path: String,
+    file: Arc<CodeFile>,
 }
 
 impl Walker {
     /// A walker of the process whose directory in `/proc` this is, with that map.
     pub fn new(process: impl AsFd, maps: &[u8], files: &mut CodeFiles) -> Self {
-        let mut walker = Walker { unwinder: UnwinderNative::new(), cache: CacheNative::new(), code: Vec::new() };
+        let mut walker = Walker::empty();
         let maps = MemoryMaps::from_buf_read(maps).map_or_else(|_| Vec::new(), |maps| maps.0);
         for map in maps.iter().filter(|map| map.perms.contains(MMPermissions::EXECUTE)).take(MOST_FILES) {
             walker.code.push(map.address);
@@ -97,7 +114,12 @@ impl Walker {
         walker
     }
 
-    fn add(&mut self, map: &MemoryMap, path: &str, file: &CodeFile) {
+    fn empty() -> Self {
+        let (unwinder, cache) = (UnwinderNative::new(), CacheNative::new());
+        Walker { unwinder, cache, code: Vec::new(), modules: Vec::new(), ends: HashMap::new() }
+    }
+
+    fn add(&mut self, map: &MemoryMap, path: &str, file: &Arc<CodeFile>) {
         let Some(bias) = file.bias(map.address.0, map.offset, rustix::param::page_size() as u64) else { return };
         let info = ExplicitModuleSectionInfo {
             base_svma: 0,
@@ -109,6 +131,26 @@ impl Walker {
             ..Default::default()
         };
         self.unwinder.add_module(Module::new(path.to_owned(), map.address.0..map.address.1, bias, info));
+        self.modules.push(WalkedModule { addresses: map.address, bias, path: path.to_owned(), file: Arc::clone(file) });
+    }
+
+    /// Whether walking on from this address comes to an end; if not, `files` keeps whose fault that is.
+    fn ends(&mut self, address: u64, files: &mut CodeFiles) -> bool {
+        if let Some(known) = self.ends.get(&address) {
+            return *known;
+        }
+        let module = self.modules.iter().find(|module| (module.addresses.0..module.addresses.1).contains(&address));
+        let ends = module.is_none_or(|module| {
+            let address = address.wrapping_sub(module.bias);
+            let end = catch_unwind(AssertUnwindSafe(|| Tables::of(&module.file).end_at(address)));
+            let end = end.unwrap_or(Err("reading its tables for exceptions failed"));
+            end.map_err(|why| files.faults.insert(module.path.clone(), why.to_owned())).is_ok()
+        });
+        if self.ends.len() >= MOST_ADDRESSES {
+            self.ends.clear();
+        }
+        self.ends.insert(address, ends);
+        ends
     }
 
     /// Whether this address lies in code that was mapped when the map was read.
@@ -118,7 +160,7 @@ impl Walker {
     }
 
     /// The addresses of the code on the stack of a fault, innermost first, each within the call; `None` if the walk failed altogether.
-    pub fn walk(&mut self, fault: &Fault<'_>) -> Option<Vec<u64>> {
+    pub fn walk(&mut self, fault: &Fault<'_>, files: &mut CodeFiles) -> Option<Vec<u64>> {
         let (code, pointer, registers) = walked_from(fault.registers);
         let mut read = |address: u64| {
             let at = usize::try_from(address.wrapping_sub(pointer)).map_err(drop)?;
@@ -127,13 +169,19 @@ impl Walker {
         };
         // Tables of the target steer the walk, and may lead it where nobody has been.
         let walked = catch_unwind(AssertUnwindSafe(|| {
-            let mut frames = self.unwinder.iter_frames(code, registers, &mut self.cache, &mut read);
+            let (mut registers, mut at) = (registers, FrameAddress::from_instruction_pointer(code));
             let mut found = Vec::with_capacity(DEPTH);
-            while found.len() < DEPTH {
-                let Ok(Some(frame)) = frames.next() else { break };
-                found.push(frame.address_for_lookup());
+            loop {
+                found.push(at.address_for_lookup());
+                if found.len() == DEPTH || !self.ends(at.address_for_lookup(), files) {
+                    return found;
+                }
+                let next = self.unwinder.unwind_frame(at, &mut registers, &mut self.cache, &mut read);
+                let Some(caller) = next.ok().flatten().and_then(FrameAddress::from_return_address) else {
+                    return found;
+                };
+                at = caller;
             }
-            found
         }));
         if walked.is_err() {
             self.cache = CacheNative::new();
@@ -151,6 +199,7 @@ impl std::fmt::Debug for Walker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::probe::faults::module::ENDLESS;
     use crate::probe::faults::registers::COUNT;
     use rand::{Rng, RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
@@ -158,22 +207,26 @@ mod tests {
     const START: u64 = 0x5500_0000_0000;
 
     /// A walker of a process that has this file mapped as a whole.
-    fn walker(file: &CodeFile) -> Walker {
+    fn walker(file: &Arc<CodeFile>) -> Walker {
         let length = file.text.as_ref().unwrap().end + (1 << 20);
         let line = format!("{START:x}-{:x} r-xp 00000000 08:01 42 /bin/true\n", START + length);
         let maps = MemoryMaps::from_buf_read(line.as_bytes()).unwrap();
-        let (unwinder, cache) = (UnwinderNative::new(), CacheNative::new());
-        let mut walker = Walker { unwinder, cache, code: vec![maps.0[0].address] };
+        let mut walker = Walker::empty();
+        walker.code.push(maps.0[0].address);
         let _ = catch_unwind(AssertUnwindSafe(|| walker.add(&maps.0[0], "/bin/true", file)));
         walker
     }
+
+    /// Instructions with an expression that jumps to itself: whoever follows one never returns.
+    const ENDLESS_RULES: [&[u8]; 3] =
+        [&[0x0f, 3, 0x2f, 0xfd, 0xff], &[0x10, 16, 4, 0x31, 0x28, 0xfc, 0xff], &[0x16, 6, 3, 0x2f, 0xfd, 0xff]];
 
     #[test]
     fn broken_tables_lead_nowhere_and_to_an_end() {
         let whole = CodeFile::read(File::open("/bin/true").unwrap()).unwrap().unwrap();
         let text = whole.text.clone().unwrap();
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let mut stack = [0; 4096];
+        let (mut stack, mut files, mut met) = ([0; 4096], CodeFiles::default(), false);
         for n in 0..2000 {
             let mut file = CodeFile::read(File::open("/bin/true").unwrap()).unwrap().unwrap();
             for (data, _) in [Some(&mut file.frames), file.index.as_mut()].into_iter().flatten() {
@@ -183,7 +236,19 @@ mod tests {
                     bytes[at] = rng.random();
                 }
             }
-            let mut walker = walker(&file);
+            let bytes = Arc::make_mut(&mut file.frames.0);
+            for _ in 0..n % 50 {
+                let rule = ENDLESS_RULES[rng.random_range(0..ENDLESS_RULES.len())];
+                let at = rng.random_range(0..bytes.len() - rule.len());
+                bytes[at..][..rule.len()].copy_from_slice(rule);
+            }
+            if n % 7 == 0 {
+                file.index = None;
+                if !Tables::of(&file).end() {
+                    continue;
+                }
+            }
+            let mut walker = walker(&Arc::new(file));
             rng.fill_bytes(&mut stack);
             // Return addresses that lie in the code, for a walk that goes on.
             for word in stack.as_chunks_mut::<8>().0.iter_mut().step_by(3) {
@@ -195,10 +260,13 @@ mod tests {
                     at if at + 1 == COUNT => START + rng.random_range(text.clone()),
                     _ => 0x7ff0_0000_0000,
                 });
-                let found = walker.walk(&Fault { pid: 1, time: 0, address: 0, registers, stack: &stack });
+                let fault = Fault { pid: 1, time: 0, address: 0, registers, stack: &stack };
+                let found = walker.walk(&fault, &mut files);
                 assert!(found.is_none_or(|found| found.len() <= DEPTH));
+                met |= files.faults().is_some_and(|(_, why, _)| why == ENDLESS);
             }
         }
+        assert!(met, "it was met, and told");
     }
 
     #[test]

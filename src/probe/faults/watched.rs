@@ -299,7 +299,7 @@ impl WatchedProcess {
                 self.walker = Walker::new(&self.directory, &maps, files);
             }
         }
-        let stack = self.walker.walk(fault);
+        let stack = self.walker.walk(fault, files);
         let bytes = self.pages.got(fault.address);
         let stack = self.followed.touch(stack, bytes, one_in);
         if let (PageState::There(print), true) = (state, is_last) {
