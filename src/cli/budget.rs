@@ -149,19 +149,19 @@ impl RecordedBudget {
         if self.over == Over::Request { Per::Request } else { Per::Hour }
     }
 
-    /// The budget for what was recorded, and how it follows if that isn't what was written.
+    /// The budget for what was recorded, and how it follows if that isn't what was written. What is allowed in all is allowed in `seconds`;
+    /// by default, in those that the record lasts.
     ///
     /// # Errors
     /// If the record has no level to take a part of, or no time.
-    pub fn of(&self, record: &RunRecord) -> Result<(ResourceBudget, Option<String>), String> {
+    pub fn of(&self, record: &RunRecord, seconds: Option<f64>) -> Result<(ResourceBudget, Option<String>), String> {
         let resource = self.resource;
         let shown = |amount: f64| level(resource, amount);
         let mut said = Vec::new();
         let amount = match self.amount {
             Amount::Of(amount) => amount,
             Amount::Share(share) => {
-                let level =
-                    first_level(record, resource).ok_or_else(|| format!("it has no {resource} to allow a part of"))?;
+                let level = first_level(record, resource)?;
                 said.push(format!("{} of the first level of {}", percent(share), shown(level)));
                 share * level
             }
@@ -169,7 +169,10 @@ impl RecordedBudget {
         let hours = match self.over {
             Over::Request | Over::Hour => 1.0,
             Over::Day => 24.0,
-            Over::All => elapsed(record).ok_or("it lasts no time over which growth could be allowed")? / 3600.0,
+            Over::All => {
+                seconds.or_else(|| elapsed(record)).ok_or("it lasts no time over which growth could be allowed")?
+                    / 3600.0
+            }
         };
         match self.over {
             Over::All => said.push(format!("{} in all of {}", shown(amount), format_seconds(3600.0 * hours))),
@@ -191,8 +194,12 @@ fn elapsed(record: &RunRecord) -> Option<f64> {
     (span.is_finite() && span > 0.0).then_some(span)
 }
 
+/// Workers begin alike if the largest began with so many times what the smallest did at most: else a part of one is another amount than a part of
+/// another, and what is little of a large worker would hide all of a small one.
+const ALIKE: f64 = 2.0;
+
 /// The median of what each worker began with.
-fn first_level(record: &RunRecord, resource: Resource) -> Option<f64> {
+fn first_level(record: &RunRecord, resource: Resource) -> Result<f64, String> {
     let mut first = BTreeMap::new();
     for sample in &record.samples {
         if let Some(level) = sample.level(resource) {
@@ -201,7 +208,19 @@ fn first_level(record: &RunRecord, resource: Resource) -> Option<f64> {
     }
     let mut levels: Vec<u64> = first.into_values().collect();
     levels.sort_unstable();
-    levels.get(levels.len() / 2).map(|level| *level as f64)
+    let (Some(least), Some(most)) = (levels.first(), levels.last()) else {
+        return Err(format!("it has no {resource} to allow a part of"));
+    };
+    if *most as f64 > ALIKE * *least as f64 {
+        let shown = |amount: u64| level(resource, amount as f64);
+        return Err(format!(
+            "the first level of {resource} is anything from {} to {}, and a part of which is meant isn't known: give an amount, such as \
+             `1 MiB/hour`, or judge them one by one",
+            shown(*least),
+            shown(*most)
+        ));
+    }
+    Ok(levels[(levels.len() - 1) / 2] as f64)
 }
 
 /// What all budgets of a record are for; `None` without any.
@@ -241,7 +260,7 @@ fn one_basis(all: impl Iterator<Item = (Resource, Per)>) -> Result<Option<Per>, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Sample;
+    use crate::model::{Sample, WorkerId};
 
     #[test]
     fn one_resource_has_one_budget() {
@@ -279,7 +298,7 @@ mod tests {
             })
             .to_vec();
         let hourly = |text: &str| {
-            let (budget, note) = text.parse::<RecordedBudget>().unwrap().of(&record).unwrap();
+            let (budget, note) = text.parse::<RecordedBudget>().unwrap().of(&record, None).unwrap();
             (budget.budget.per, budget.budget.amount, note.is_some())
         };
         let mib = 1_048_576.0;
@@ -295,8 +314,18 @@ mod tests {
         {
             assert!(text.parse::<RecordedBudget>().is_err(), "{text}");
         }
+        let of = |text: &str, record: &RunRecord, seconds| text.parse::<RecordedBudget>().unwrap().of(record, seconds);
+        assert_eq!(of("12 MiB", &record, Some(86_400.0)).unwrap().0.budget.amount, 0.5 * mib, "young, in a day");
+        // Another worker beside it, of which the same part is much more or much less.
+        for (first, alike) in [(30u64 << 20, false), (80 << 20, true), (150 << 20, true), (10 << 30, false)] {
+            let mut both = record.clone();
+            both.samples.push(Sample { anon: Some(first), swap: Some(0), ..Sample::new(1.0, WorkerId::new(77, 1)) });
+            let told = of("5%", &both, None);
+            assert_eq!(told.is_ok(), alike, "{told:?}");
+            assert!(alike || told.unwrap_err().contains("give an amount"), "{first}");
+        }
         record.samples.truncate(1);
-        assert!("1 MiB".parse::<RecordedBudget>().unwrap().of(&record).is_err());
+        assert!(of("1 MiB", &record, None).is_err());
     }
 
     #[test]

@@ -379,19 +379,24 @@ fn same(queries: &BTreeMap<Quantity, Query>) -> Option<(Quantity, Quantity)> {
 
 /// What was made of a group, and what it alone would exit with.
 fn judged(arguments: &Arguments, gathered: &Gathered<'_>) -> Result<(FleetSeries, ExitCode), String> {
-    let record = budgeted(arguments, gathered.table()?);
+    let record = budgeted(arguments, gathered.table()?)?;
     let verdict = verdict::judge(&record);
     let code = exit_code(&record, &verdict, arguments.inconclusive);
     let seconds = arguments.since.0.as_secs_f64();
     Ok((FleetSeries::judged(&shown(&gathered.group.labels), &record, &verdict, seconds), code))
 }
 
-/// Readings with what is allowed of them.
-fn budgeted(arguments: &Arguments, table: Table) -> RunRecord {
+/// Readings with what is allowed of them: what is allowed in all is in the time that is asked for, also where a series lived in a part of it.
+///
+/// # Errors
+/// If a budget can't be said of them.
+fn budgeted(arguments: &Arguments, table: Table) -> Result<RunRecord, String> {
     let mut record = with_usual_budgets(table);
-    // What has just begun has no level and no time to allow a part of, and too few readings to be judged by any budget.
-    let _ = put_budgets(&arguments.budget, &mut record);
-    record
+    // What has just begun has no level to allow a part of, and too few readings to be judged by any budget.
+    if !record.samples.is_empty() {
+        put_budgets(&arguments.budget, &mut record, Some(arguments.since.0.as_secs_f64()))?;
+    }
+    Ok(record)
 }
 
 /// Labels as they may be shown.

@@ -83,7 +83,7 @@ impl How {
             cut_warm_up(&mut record, warm_up.0.as_secs_f64())
                 .map_err(|error| format!("{}: {error}", input.display()))?;
         }
-        put_budgets(&self.budget, &mut record).map_err(|error| format!("{}: {error}", input.display()))?;
+        put_budgets(&self.budget, &mut record, None).map_err(|error| format!("{}: {error}", input.display()))?;
         Ok(record)
     }
 
@@ -242,11 +242,11 @@ fn memory_unit(text: &str) -> Result<u64, String> {
 }
 
 /// Puts the budgets that were given in the place of a run's own, and notes how they follow from what was written. If they are for
-/// another unit, the run's others count no more.
+/// another unit, the run's others count no more. What is allowed in all is allowed in `seconds`, or in all that was recorded.
 ///
 /// # Errors
 /// If one can't be said of this record.
-pub fn put_budgets(given: &[RecordedBudget], record: &mut RunRecord) -> Result<(), String> {
+pub fn put_budgets(given: &[RecordedBudget], record: &mut RunRecord, seconds: Option<f64>) -> Result<(), String> {
     if let Some(per) = budget::recorded_basis(given)?.filter(|per| *per != record.meta.budgets.per) {
         record.meta.budgets = model::Budgets { per, ..model::Budgets::default() };
     }
@@ -255,7 +255,7 @@ pub fn put_budgets(given: &[RecordedBudget], record: &mut RunRecord) -> Result<(
         record.meta.accepted = None;
     }
     for given in given {
-        let (ResourceBudget { resource, budget }, note) = given.of(record)?;
+        let (ResourceBudget { resource, budget }, note) = given.of(record, seconds)?;
         record.meta.budgets.allow(resource, Some(budget.amount));
         let t = record.samples.first().map_or(0.0, |sample| sample.t);
         record.events.extend(note.map(|text| Event { t, kind: EventKind::Note { text } }));

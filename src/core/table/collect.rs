@@ -299,6 +299,9 @@ impl Collector {
             course.begin_lives();
             programs::begin(course);
         }
+        if order == Order::Reversed {
+            self.is_newest_first(&courses)?;
+        }
         self.check_times(&courses)?;
         let counts = counts::settle(&mut courses, &self.mapping, !thinned.is_empty())?;
         let known = |key: Key| key.start.is_some() || key.pid.is_some_and(|pid| pid > 1);

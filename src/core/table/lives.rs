@@ -125,7 +125,11 @@ fn falls(raws: &[Raw]) -> Vec<Fall> {
     if levels.len() < ENOUGH {
         return Vec::new();
     }
-    let found = candidates(&levels);
+    let mut found = candidates(&levels);
+    // Values that flicker between two that they are rounded to rise and fall by one such step.
+    let steps = levels.windows(2).map(|pair| (pair[1].1 - pair[0].1).abs());
+    let rounding = steps.filter(|step| *step > 0.0).fold(f64::INFINITY, f64::min);
+    found.retain(|fall| fall.rise > LEAST * rounding);
     // What stands out from the usual steps is one by itself. Shorter lives show in that all go up, and that there is little else.
     let (mut falls, found): (Vec<Fall>, Vec<Fall>) = found.into_iter().partition(|fall| fall.steps > ABRUPT);
     if falls.is_empty() {

@@ -163,7 +163,7 @@ const HEAD: u64 = 64 << 10;
 const SQLITE: &[u8] = b"SQLite format 3\0";
 const EXPORT: &str = "it is a database of SQLite, such as procpath records: export it, and judge the CSV: sqlite3 -header -csv FILE \
                       \"SELECT ts AS timestamp, stat_pid AS pid, stat_starttime AS start, stat_rss * (SELECT value FROM meta \
-                      WHERE key = 'page_size') AS rss_bytes, stat_num_threads AS threads FROM record ORDER BY ts\"";
+                      WHERE key IN ('page_size')) AS rss_bytes, stat_num_threads AS threads FROM record ORDER BY ts\"";
 
 /// What files begin with that are packed in a way that isn't read, what they are called, and how to get at what is in them.
 const PACKED: [(&[u8], &str, &str); 6] = [

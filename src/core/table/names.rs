@@ -238,17 +238,20 @@ pub(super) fn may_be_swap(plain: &str) -> bool {
         && !plain.split('_').any(moves)
 }
 
-/// Whether a column with this name may hold memory, descriptors or threads, which grow where something leaks: no address space, nor page
-/// cache, bounds, shares, or what only ever counts up.
+/// Whether a column with this name may hold memory, descriptors or threads, which grow where something leaks: what is known by name, and whatever
+/// has a unit of memory; no address space, nor page cache, bounds, shares, traffic, or what only ever counts up.
 pub(super) fn may_leak(plain: &str) -> bool {
-    const PARTS: [&str; 24] = [
+    const PARTS: [&str; 27] = [
         "mem",
         "rss",
         "heap",
         "alloc",
         "zram",
         "zswap",
+        "hugepage",
         "hugetlb",
+        "sunreclaim",
+        "kernelstack",
         "footprint",
         "slab",
         "resident",
@@ -267,8 +270,27 @@ pub(super) fn may_leak(plain: &str) -> bool {
         "vram",
         "tasks",
     ];
-    const WORDS: [&str; 12] =
-        ["uss", "pss", "private", "fd", "fds", "files", "nofile", "inuse", "huge", "tmpfs", "pids", "nproc"];
+    const WORDS: [&str; 19] = [
+        "uss",
+        "pss",
+        "private",
+        "fd",
+        "fds",
+        "files",
+        "nofile",
+        "inuse",
+        "huge",
+        "tmpfs",
+        "pids",
+        "nproc",
+        "shm",
+        "sock",
+        "percpu",
+        "vmpte",
+        "metaspace",
+        "external",
+        "arraybuffers",
+    ];
     const OTHER_PARTS: [&str; 13] = [
         "max",
         "peak",
@@ -276,7 +298,7 @@ pub(super) fn may_leak(plain: &str) -> bool {
         "avail",
         "free",
         "cache",
-        "buff",
+        "anonhuge",
         "fail",
         "fault",
         "virt",
@@ -284,16 +306,54 @@ pub(super) fn may_leak(plain: &str) -> bool {
         "request",
         "mapped",
     ];
-    const OTHER_WORDS: [&str; 21] = [
-        "hwm", "vsz", "vms", "vmsize", "vmdata", "vmstk", "vmexe", "vmlib", "data", "stack", "locked", "reserved",
+    const OTHER_WORDS: [&str; 22] = [
+        "hwm", "vsz", "vms", "vmsize", "vmdata", "vmstk", "vmexe", "vmlib", "data", "thp", "shr", "locked", "reserved",
         "cpu", "time", "seconds", "file", "id", "name", "high", "low", "gc",
     ];
+    // What goes through or lies on a disk, and is counted in bytes, too.
+    const TRAFFIC: [&str; 27] = [
+        "rx",
+        "tx",
+        "sent",
+        "send",
+        "received",
+        "recv",
+        "read",
+        "reads",
+        "write",
+        "writes",
+        "written",
+        "in",
+        "out",
+        "io",
+        "net",
+        "network",
+        "disk",
+        "transferred",
+        "transfer",
+        "traffic",
+        "body",
+        "payload",
+        "log",
+        "size",
+        "download",
+        "upload",
+        "db",
+    ];
+    // What the kernel buffers of disks.
+    const BUFFERS: [&str; 5] = ["buff", "buffers", "kbbuffers", "buff_cache", "buffcache"];
     let words = || plain.split('_');
     // A total is one of the thing before it: `threads_total` of threads, `threads_started_total` of beginnings.
     let total = plain.strip_suffix("_total").map(|stem| stem.strip_suffix("_used").unwrap_or(stem));
     let of = total.map_or(plain, |stem| stem.rsplit('_').next().unwrap_or(stem));
-    let leaks = PARTS.iter().any(|part| of.contains(part)) || of.split('_').any(|word| WORDS.contains(&word));
-    let other = OTHER_PARTS.iter().any(|part| plain.contains(part)) || words().any(|word| OTHER_WORDS.contains(&word));
+    let joined = of.replace('_', "");
+    let named = PARTS.iter().any(|part| joined.contains(part)) || of.split('_').any(|word| WORDS.contains(&word));
+    let (base, unit) = split(plain, &MEMORY_UNITS);
+    let sized = unit.is_some() && !words().any(|word| TRAFFIC.contains(&word));
+    let leaks = named || sized;
+    let other = BUFFERS.contains(&base)
+        || OTHER_PARTS.iter().any(|part| plain.contains(part))
+        || words().any(|word| OTHER_WORDS.contains(&word));
     let counts = plain.contains("alloc") && plain.contains("total");
     leaks && !other && !counts && !is_share(plain) && !is_rate(plain)
 }

@@ -12,8 +12,21 @@ use std::io::Read;
 /// What `smaps` has of each mapping: the process has the sum.
 const SUMMED: [&str; 4] = ["Rss", "Pss", "Anonymous", "Swap"];
 /// These, and what `status` has, are worth a column.
-const KEPT: [&str; 11] =
-    ["Rss", "Pss", "Anonymous", "Swap", "Name", "Pid", "VmRSS", "RssAnon", "RssShmem", "VmSwap", "Threads"];
+const KEPT: [&str; 13] = [
+    "Rss",
+    "Pss",
+    "Anonymous",
+    "Swap",
+    "Name",
+    "Pid",
+    "VmRSS",
+    "RssAnon",
+    "RssShmem",
+    "VmSwap",
+    "VmPTE",
+    "HugetlbPages",
+    "Threads",
+];
 /// Processes under one time.
 const MOST_PROCESSES: usize = 100_000;
 

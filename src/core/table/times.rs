@@ -3,6 +3,8 @@
 use super::calendar;
 use super::clock::{self, Form};
 use super::collect::{Collector, Raw};
+use super::course::Course;
+use crate::model::format_seconds;
 use std::collections::HashMap;
 
 /// How times were understood.
@@ -11,6 +13,9 @@ pub(super) struct Told {
     /// Whether they are dates, which don't begin anew.
     pub absolute: bool,
 }
+
+/// Seconds between rows that stand with the newest first, at most, where nothing says of which day they are.
+const FAR: f64 = 600.0;
 
 impl Collector {
     /// Puts times into seconds, once all are known.
@@ -63,6 +68,22 @@ impl Collector {
             how => format!("{how}, by its size"),
         };
         Ok(Told { how, absolute })
+    }
+
+    /// Refuses times of day that may as well go on by nearly a day from row to row as stand with the newest first.
+    pub(super) fn is_newest_first(&self, courses: &[Course]) -> Result<(), String> {
+        let apart = |course: &Course| clock::typical_step(&course.raws.iter().map(|raw| raw.t).collect::<Vec<_>>());
+        match self.columns.time {
+            Some(column) if self.form == Form::OfDay && courses.iter().map(apart).any(|step| step > FAR) => {
+                Err(format!(
+                    "column `{}`: its times of day run backwards by more than {}: the newest may stand first, or rows be nearly a day apart; give \
+                 them with their dates",
+                    self.header.get(column.index).map_or("", String::as_str),
+                    format_seconds(FAR)
+                ))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Counts times of day on from one day to the next, in the order of the file.

@@ -205,7 +205,7 @@ fn look(
     (from, to, gap): (f64, f64, f64),
     length: f64,
 ) -> Result<(Watched, Figures), String> {
-    let record = budgeted(arguments, gathered.table()?);
+    let record = budgeted(arguments, gathered.table()?)?;
     let verdict = verdict::judge(&record);
     let limit = arguments.watching.limit.map(|limit| limit.0);
     let missing = || "it has no reading of memory".to_owned();
@@ -216,7 +216,7 @@ fn look(
     if let Some(after) = watched.window(length)
         && let Ok(table) = gathered.table_after(after)
     {
-        watched.look(&budgeted(arguments, table));
+        watched.look(&budgeted(arguments, table)?);
     }
     Ok((watched, figures))
 }

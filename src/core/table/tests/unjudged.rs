@@ -77,6 +77,74 @@ fn what_holds_no_memory_or_less_of_it_keeps_nothing_from_a_pass() {
 }
 
 #[test]
+fn what_has_a_unit_of_memory_or_is_known_to_be_some_is_watched_and_traffic_is_not() {
+    for beside in [
+        "metaspace_mb",
+        "direct_buffer_mb",
+        "array_buffers_kib",
+        "shm_mb",
+        "dev_shm_bytes",
+        "page_tables_bytes",
+        "kernel_stack",
+        "kernel_bytes",
+        "VmPTE",
+        "HugetlbPages",
+        "external",
+        "arrayBuffers",
+        "percpu",
+        "sock",
+        "what_i_call_it_kib",
+    ] {
+        assert_eq!(usual(&["rss_kb", beside], &[0, 20_000]).exit, ExitCode::Inconclusive, "{beside}");
+        assert_eq!(usual(&["rss_kb", beside], &[0, 0]).exit, ExitCode::Clean, "{beside}");
+    }
+    for beside in [
+        "rx_bytes",
+        "bytes_sent_kb",
+        "disk_read_kb",
+        "kbbuffers",
+        "buff",
+        "buffers_mb",
+        "cache_mb",
+        "log_size_mb",
+        "AnonHugePages",
+    ] {
+        assert_eq!(usual(&["rss_kb", beside], &[0, 20_000]).exit, ExitCode::Clean, "{beside}");
+    }
+}
+
+#[test]
+fn values_that_flicker_by_one_step_are_no_restarts() {
+    for rare in 3..30 {
+        let mut text = "time_s,rss\n".to_owned();
+        for minute in 0..150u64 {
+            // The rarer one is the lower, every so often for a few readings.
+            let low = minute.wrapping_mul(7919) % rare < 1 + rare / 4;
+            text.push_str(&format!("{},{}Mi\n", 60 * minute, if low { 87 } else { 88 }));
+        }
+        let table = read(text.as_bytes(), "x.csv", &Mapping::default()).unwrap();
+        let doubts = &table.record.meta.understood.as_ref().unwrap().doubts;
+        assert!(doubts.is_empty(), "{rare}: {doubts:?}");
+    }
+}
+
+#[test]
+fn times_of_day_that_run_backwards_by_long_steps_are_asked_about() {
+    let of = |hours: u64, minutes: u64| {
+        let row = |i: u64| {
+            let of_day = (9 * 60 + i * (60 * hours + minutes)) % 1440;
+            format!("{:02}:{:02}:00,{}\n", of_day / 60, of_day % 60, 90_000 + 40 * i)
+        };
+        let text = format!("time,rss_kb\n{}", (0..60).map(row).collect::<String>());
+        read(text.as_bytes(), "x.csv", &Mapping::default()).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert!(of(23, 0).unwrap_err().contains("with their dates"), "{:?}", of(23, 0));
+    assert!(of(13, 0).is_err() && of(23, 45).is_err());
+    // As they stand, or with the newest first.
+    assert_eq!((of(0, 5), of(11, 0), of(23, 55)), (Ok(()), Ok(()), Ok(())));
+}
+
+#[test]
 fn a_heap_that_was_chosen_is_not_the_whole_process() {
     let heap = Mapping { memory: Some("heap_used_kb".into()), ..Mapping::default() };
     assert_eq!(judged(&["heap_used_kb", "rss_kb"], &[0, 200], &heap).exit, ExitCode::Inconclusive);
