@@ -1,13 +1,15 @@
 //! JSON: one object a row, line by line or in an array, and documents of servers of metrics.
 
+use super::blocks::stamp;
 use super::collect::Collector;
 use super::exports::{self, Kind, kind};
 use super::foreign;
 use super::fuse::Fuse;
+use super::lines::Lines;
 use super::metrics::Points;
 use super::records::{self, MOST_NAMES, Pairs, Source};
 use super::sheet::End;
-use super::{Mapping, TableError};
+use super::{Mapping, TableError, shown};
 use serde_json::Value;
 use std::io::Read;
 
@@ -94,6 +96,49 @@ impl<I: Iterator<Item = Result<Value, serde_json::Error>>> Source for Objects<I>
             }
             Some(Err(error)) => Err(wrong(&error)),
         }
+    }
+
+    fn end(&self) -> End {
+        self.torn.map_or(End::Whole, End::Torn)
+    }
+}
+
+/// Objects, each on a line of its own, below times that stand alone on theirs: what a loop of `date` and `docker stats` prints.
+pub(super) struct Below<R> {
+    lines: Lines<R>,
+    time: String,
+    torn: Option<u64>,
+}
+
+impl<R: Read> Below<R> {
+    pub fn new(input: R) -> Self {
+        Below { lines: Lines::new(input), time: String::new(), torn: None }
+    }
+}
+
+impl<R: Read> Source for Below<R> {
+    fn record(&mut self) -> Result<Option<(u64, Pairs)>, TableError> {
+        while self.torn.is_none() && self.lines.advance()? {
+            let (text, number) = (self.lines.text(), self.lines.number());
+            if let Some(time) = stamp(text) {
+                self.time = String::from_utf8_lossy(time).into_owned();
+            } else if !text.is_empty() {
+                match serde_json::from_slice(text) {
+                    Ok(value @ Value::Object(_)) => {
+                        let mut pairs = vec![("timestamp".to_owned(), self.time.clone())];
+                        flatten(&value, String::new(), &mut pairs);
+                        return Ok(Some((number, pairs)));
+                    }
+                    Err(error) if error.is_eof() && !self.lines.ended() => self.torn = Some(number),
+                    _ => {
+                        let what =
+                            format!("expected a time, or an object of JSON on one line, found `{}`", shown(text));
+                        return Err(TableError::at(number, what));
+                    }
+                }
+            }
+        }
+        Ok(None)
     }
 
     fn end(&self) -> End {

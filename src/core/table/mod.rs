@@ -221,7 +221,8 @@ fn read_text(mut input: impl Read, name: &str, mapping: &Mapping) -> Result<Tabl
             "it is no text: expected a table, such as CSV with the names of its columns above",
         ));
     }
-    let first = head.split(|b| matches!(b, b'\n' | b'\r')).map(<[u8]>::trim_ascii).find(|l| !l.is_empty());
+    let mut lines = head.split(|b| matches!(b, b'\n' | b'\r')).map(<[u8]>::trim_ascii).filter(|l| !l.is_empty());
+    let (first, second) = (lines.next(), lines.next().is_some_and(|line| line.starts_with(b"{")));
     let empty = || TableError::whole("it is empty: expected a line with the names of the columns, and rows");
     let Some(first) = first.map(<[u8]>::to_vec) else { return Err(empty()) };
     foreign::refuse(&head)?;
@@ -241,6 +242,9 @@ fn read_text(mut input: impl Read, name: &str, mapping: &Mapping) -> Result<Tabl
         sheet::read(timed::sheet(input)?, mapping, &mut collector)?;
     } else if metrics::is_point(&first, false) {
         metrics::read(input, mapping, &mut collector)?;
+    } else if blocks::stamp(&first).is_some() && second {
+        collector.sees_ends();
+        records::read(json::Below::new(input), mapping, &mut collector)?;
     } else if blocks::stamp(&first).is_some() {
         collector.sees_ends();
         sheet::read(blocks::sheet(input)?, mapping, &mut collector)?;

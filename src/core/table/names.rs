@@ -37,7 +37,15 @@ pub(super) const REQUESTS: &[&str] = &[
     "http_requests_total",
     "http_requests",
 ];
-const ANONYMOUS: &[&str] = &["anon", "anonymous", "rss_anon", "rssanon", "container_memory_rss"];
+const ANONYMOUS: &[&str] = &[
+    "anon",
+    "anonymous",
+    "rss_anon",
+    "rssanon",
+    "container_memory_rss",
+    "memory_stat_anon",
+    "seepage_worker_anonymous",
+];
 const PRIVATE: &[&str] = &["private", "uss"];
 const PROPORTIONAL: &[&str] = &["pss"];
 const RESIDENT: &[&str] = &[
@@ -95,7 +103,8 @@ pub(super) const WIDER: [(MemoryKind, &[&str]); 6] = [
 ];
 /// Shared memory that a process has touched. What `top` calls `SHR` has files in it, too.
 pub(super) const SHARED: &[&str] = &["rss_shmem", "rssshmem", "shmem", "shmem_rss", "container_memory_shmem"];
-pub(super) const SWAP: &[&str] = &["swap", "vmswap", "vm_swap", "container_memory_swap", "memory_swap_current"];
+pub(super) const SWAP: &[&str] =
+    &["swap", "vmswap", "vm_swap", "container_memory_swap", "memory_swap_current", "seepage_worker_swap"];
 /// Names of a column that says the unit in which memory stands in its row.
 pub(super) const UNIT: &[&str] = &["unit", "units", "memory_unit", "mem_unit", "rss_unit", "size_unit", "uom"];
 /// Names of what tells workers apart. Where there are several, they do so together.

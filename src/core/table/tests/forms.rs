@@ -243,13 +243,23 @@ fn loops_around_tools_have_a_time_above_each_table() {
             kib(i)
         )
     };
+    // The same with `--format '{{json .}}'`; not recorded.
+    let docker_json = |i: u64| {
+        format!(
+            "{}\n{{\"BlockIO\":\"147kB / 0B\",\"CPUPerc\":\"0.28%\",\"Container\":\"b95a83497c91\",\"ID\":\"b95a83497c91\",\
+             \"MemPerc\":\"0.27%\",\"MemUsage\":\"{}KiB / 1.952GiB\",\"Name\":\"web-1\",\"NetIO\":\"916B / 0B\",\"PIDs\":\"9\"}}\n",
+            1_767_225_600 + 60 * i,
+            kib(i)
+        )
+    };
     // As `date; kubectl top pod` prints it by its documentation; not recorded.
     let kubectl =
         |i: u64| format!("{}Z\nNAME    CPU(cores)   MEMORY(bytes)\nweb-1   1m           {}Ki\n", date(i), kib(i));
-    let tools: [(&str, Written, &str); 4] = [
+    let tools: [(&str, Written, &str); 5] = [
         ("ps", &ps, "resident memory, in KiB"),
         ("top", &top, "resident memory, in KiB"),
         ("docker", &docker, "working set memory, in the units"),
+        ("docker, as JSON", &docker_json, "working set memory, in the units"),
         ("kubectl", &kubectl, "of a kind that its name doesn't say, in the units that are written, as in `90000Ki`"),
     ];
     for (tool, printed, understood) in tools {
