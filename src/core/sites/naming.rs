@@ -3,13 +3,14 @@
 
 use crate::model::{CallStack, Frame};
 
-/// Modules of which nothing is the site: C libraries, allocators, and runtimes that allocate for their callers.
-const MODULES: [&str; 10] = [
+/// Modules of which nothing is the site: C libraries, allocators, and what allocates or calls for its callers.
+const MODULES: [&str; 11] = [
     "ld-linux",
     "libapr-1.",
     "libaprutil-1.",
     "libc.so",
     "libc-2.",
+    "libffi.",
     "libjemalloc.",
     "libmimalloc.",
     "libstdc++.",
@@ -50,8 +51,8 @@ const FUNCTIONS: [&str; 29] = [
     "memset",
 ];
 
-/// Beginnings of such functions' names: Rust's library, C++'s `new`, the pools of APR.
-const PREFIXES: [&str; 15] = [
+/// Beginnings of such functions' names: Rust's library, Go's runtime, C++'s `new`, the pools of APR.
+const PREFIXES: [&str; 16] = [
     "alloc::",
     "<alloc::",
     "core::",
@@ -60,6 +61,7 @@ const PREFIXES: [&str; 15] = [
     "<std::",
     "hashbrown::",
     "<hashbrown::",
+    "runtime.",
     "__rust",
     "__rdl_",
     "operator new",
@@ -245,6 +247,19 @@ mod tests {
                 "node::Buffer::(anonymous namespace)::CreateUnsafeArrayBuffer(v8::FunctionCallbackInfo<v8::Value> const&)",
             ),
             ("[generated]+0x7f;libjvm.so:Unsafe_AllocateMemory0;libjvm.so:os::malloc", "Unsafe_AllocateMemory0"),
+            (
+                "php-fpm8.2:zend_execute;php-fpm8.2:execute_ex;ffi.so:zend_ffi_call;libffi.so.8.1.2:ffi_call;libffi.so.8.1.2+0x6f79;libc.so.6:malloc",
+                "zend_ffi_call",
+            ),
+            // Go's runtime allocates for its program; what it keeps for itself is its own.
+            (
+                "worker:runtime.goexit;worker:main.main;worker:main.keep;worker:runtime.newobject;worker:runtime.memclrNoHeapPointers",
+                "main.keep",
+            ),
+            (
+                "worker:runtime.mstart;worker:runtime.gcBgMarkWorker;worker:runtime.(*spanSet).push",
+                "runtime.(*spanSet).push",
+            ),
             // No script is on the stack, or it isn't known to be one: no other module is blamed.
             ("apache2:main;libphp8.2.so:php_request_startup;libphp8.2.so:php_hash_environment", "php_hash_environment"),
             ("uwsgi:main;libpython3.11.so.1.0:Py_Initialize;libpython3.11.so.1.0:PyType_Ready", "PyType_Ready"),

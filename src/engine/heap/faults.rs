@@ -12,7 +12,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Faults are told for so long before the rings are emptied, at most and at least; for half as long where one was a quarter full.
+/// A stretch in which faults are told, at most and at least; half as long where a ring was a quarter full. The least is also how long
+/// faults are left to gather once some were looked at.
 const STRETCH: Duration = Duration::from_millis(50);
 const SHORTEST: Duration = Duration::from_millis(1);
 const A_QUARTER: f64 = 0.25;
@@ -130,6 +131,8 @@ struct Duty {
     length: Duration,
     /// When the stretch began that isn't over.
     begun: Option<Instant>,
+    /// How full the fullest ring was in it, 0 to 1.
+    full: f64,
     /// When the next one begins.
     next: Instant,
 }
@@ -137,12 +140,13 @@ struct Duty {
 impl Duty {
     fn new(one_in: u64) -> Self {
         let now = Instant::now();
-        Duty { one_in, since: now, on: Duration::ZERO, length: STRETCH, begun: None, next: now }
+        Duty { one_in, since: now, on: Duration::ZERO, length: STRETCH, begun: None, full: 0.0, next: now }
     }
 
-    /// When the stretch ends, or the next one begins.
-    fn until(&self) -> Instant {
-        self.begun.map_or(self.next, |begun| begun + self.length)
+    /// How long it is until the stretch ends, or the next one begins.
+    fn left(&self) -> Duration {
+        let until = self.begun.map_or(self.next, |begun| begun + self.length);
+        until.saturating_duration_since(Instant::now())
     }
 
     fn begin(&mut self) {
@@ -172,14 +176,21 @@ impl Sampling {
 
     fn run(mut self, received: &Receiver<Message>) -> Option<String> {
         loop {
-            match received.recv_timeout(self.duty.until().saturating_duration_since(Instant::now())) {
+            let mut most = self.duty.left();
+            if self.duty.begun.is_some() && self.probe.wait(most) {
+                // What is there is looked at before it is given back and used by others; where much comes, together.
+                self.duty.full = self.duty.full.max(self.probe.take());
+                most = SHORTEST;
+            }
+            match received.recv_timeout(most.min(self.duty.left())) {
                 Ok(Message::Meet(worker, directory)) => self.meet(worker, directory),
                 Ok(Message::Forget(worker)) => self.forget(worker),
+                Err(RecvTimeoutError::Timeout) if !self.duty.left().is_zero() => {}
                 Err(RecvTimeoutError::Timeout) if self.duty.begun.is_some() => {
                     // Where only some are told, what came after the last of them isn't to be taken for what it wrote.
                     self.probe.tell(self.duty.one_in == 1);
                     self.duty.end();
-                    let full = self.probe.take();
+                    let full = std::mem::take(&mut self.duty.full).max(self.probe.take());
                     self.duty.length =
                         if full > A_QUARTER { self.duty.length / 2 } else { STRETCH.min(self.duty.length * 2) };
                     self.duty.length = self.duty.length.max(SHORTEST);

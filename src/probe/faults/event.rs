@@ -35,6 +35,8 @@ pub fn faults(thread: i32, cpu: i32, told: bool, silent: &OwnedFd) -> io::Result
     // The minor ones come after the page is there; the event of all of them comes before, and without a stack where that grows.
     let mut attr = software(bindings::PERF_COUNT_SW_PAGE_FAULTS_MIN.into());
     attr.__bindgen_anon_1.sample_period = 1;
+    // Who waits for the ring is woken by each.
+    attr.__bindgen_anon_2.wakeup_events = 1;
     attr.set_disabled(u64::from(!told));
     attr.sample_type = u64::from(
         bindings::PERF_SAMPLE_TID

@@ -4,6 +4,7 @@
 //! Nothing is put into the process. At each fault, for as much of the time as its cost allows, the kernel copies a part of the stack into
 //! a ring, and the stack is walked here. What rings and files hold is the target's, and is not to be trusted.
 
+mod caught;
 mod event;
 mod followed;
 mod module;

@@ -1,6 +1,7 @@
 //! Stacks, walked from the registers and the copied part of a sample by the `.eh_frame` of the files that are mapped, and by frame
 //! pointers where there is none.
 
+use super::caught::caught;
 use super::module::CodeFile;
 use super::record::Fault;
 use super::registers::walked_from;
@@ -16,7 +17,6 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Frames that are walked.
@@ -56,8 +56,7 @@ impl CodeFiles {
         }
         let read = open(process, map, path).and_then(|file| {
             // What a file holds may be anything, also what its readers didn't think of.
-            catch_unwind(AssertUnwindSafe(|| CodeFile::read(file)))
-                .unwrap_or_else(|_| Err(io::Error::other("reading it failed")))
+            caught(|| CodeFile::read(file)).unwrap_or_else(|| Err(io::Error::other("reading it failed")))
         });
         let found = read.unwrap_or_else(|error| {
             self.faults.insert(path.to_owned(), error.to_string());
@@ -107,7 +106,7 @@ impl Walker {
             let MMapPath::Path(path) = &map.pathname else { continue };
             let path = path.to_string_lossy();
             if let Some(file) = files.of(process.as_fd(), map, &path) {
-                let _ = catch_unwind(AssertUnwindSafe(|| walker.add(map, &path, &file)));
+                caught(|| walker.add(map, &path, &file));
             }
         }
         walker.code.sort_unstable();
@@ -142,7 +141,7 @@ impl Walker {
         let module = self.modules.iter().find(|module| (module.addresses.0..module.addresses.1).contains(&address));
         let ends = module.is_none_or(|module| {
             let address = address.wrapping_sub(module.bias);
-            let end = catch_unwind(AssertUnwindSafe(|| Tables::of(&module.file).end_at(address)));
+            let end = caught(|| Tables::of(&module.file).end_at(address));
             let end = end.unwrap_or(Err("reading its tables for exceptions failed"));
             end.map_err(|why| files.faults.insert(module.path.clone(), why.to_owned())).is_ok()
         });
@@ -168,7 +167,7 @@ impl Walker {
             Ok(u64::from_ne_bytes(*bytes))
         };
         // Tables of the target steer the walk, and may lead it where nobody has been.
-        let walked = catch_unwind(AssertUnwindSafe(|| {
+        let walked = caught(|| {
             let (mut registers, mut at) = (registers, FrameAddress::from_instruction_pointer(code));
             let mut found = Vec::with_capacity(DEPTH);
             loop {
@@ -182,11 +181,11 @@ impl Walker {
                 };
                 at = caller;
             }
-        }));
-        if walked.is_err() {
+        });
+        if walked.is_none() {
             self.cache = CacheNative::new();
         }
-        walked.ok().filter(|found| !found.is_empty())
+        walked.filter(|found| !found.is_empty())
     }
 }
 
@@ -213,7 +212,7 @@ mod tests {
         let maps = MemoryMaps::from_buf_read(line.as_bytes()).unwrap();
         let mut walker = Walker::empty();
         walker.code.push(maps.0[0].address);
-        let _ = catch_unwind(AssertUnwindSafe(|| walker.add(&maps.0[0], "/bin/true", file)));
+        caught(|| walker.add(&maps.0[0], "/bin/true", file));
         walker
     }
 

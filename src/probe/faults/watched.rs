@@ -10,6 +10,7 @@ use super::walk::{CodeFiles, Walker};
 use crate::probe::worker::most_of_map as maps;
 use crate::probe::{Snapshot, raise_file_limit};
 use crate::thread::monotonic;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 use std::collections::HashMap;
@@ -205,6 +206,14 @@ impl FaultProbe {
     pub fn thin(&mut self, one_in: u64) {
         self.one_in = one_in;
         self.processes.values_mut().for_each(|process| process.followed.thin(one_in));
+    }
+
+    /// Waits for a fault that isn't taken in, for so long at most; returns whether there is one.
+    pub fn wait(&self, most: Duration) -> bool {
+        let mut events: Vec<PollFd<'_>> =
+            self.rings.iter().map(|(_, ring)| PollFd::new(ring.event(), PollFlags::IN)).collect();
+        let most = Timespec::try_from(most).ok();
+        poll(&mut events, most.as_ref()).is_ok_and(|ready| ready > 0)
     }
 
     /// Takes in what was sampled since the last time; returns how full the fullest ring was, 0 to 1.
