@@ -88,7 +88,7 @@ fn where_there_is_no_knee_none_is_told() {
 #[test]
 fn from_how_many_on_it_leaks_is_told_without_a_knee() {
     let bench = Bench::new();
-    let ended = knee(&bench, &slots(&bench, &["100", "0.03", "waits", "3"]), &["--to", "8"]);
+    let ended = knee(&bench, &slots(&bench, &["100", "0.06", "waits", "3"]), &["--to", "4", "--for", "8s"]);
     let found = ended.json("knee.json");
     assert_eq!((&found["leaks"]["load"], &found["leaks"]["below"]), (&3.into(), &2.into()), "{}", ended.story());
     assert_eq!(ended.code, Some(10), "{}", ended.story());
