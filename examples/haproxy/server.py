@@ -1,4 +1,4 @@
-"""The server behind: each request takes 20 ms, in which it waits for something else. It takes as many at a time as come.
+"""The server behind: each request takes 100 ms, in which it waits for something else. It takes as many at a time as come.
 
     python3 server.py PORT
 """
@@ -10,7 +10,7 @@ import sys
 async def client(reader, writer):
     try:
         while await reader.readuntil(b"\r\n\r\n"):
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.1)
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
     except (asyncio.IncompleteReadError, ConnectionError):
         pass

@@ -7,7 +7,7 @@ use super::problem::{Done, Problem, interruption_code};
 use super::run;
 use crate::answer::ExitCode;
 use crate::config::{self, Overrides, Span};
-use crate::engine::{RunError, stamp};
+use crate::engine::{Interruption, RunError, stamp};
 use crate::experiment::{self, KneeEnd, KneeRequest};
 use crate::knee;
 use crate::report::knee::{KneeReport, Load};
@@ -107,10 +107,11 @@ pub fn knee(arguments: &Arguments) -> Done {
     Ok(answer.code())
 }
 
-/// A leak is a leak however the rest ends; what was cut short never passes.
+/// Ctrl-C is told as that. A leak is a leak whatever the deadline left out; what was cut short never passes.
 fn exit_code(end: &KneeEnd, at_least: Option<u64>) -> ExitCode {
     let wanted = at_least.unwrap_or(1);
     match (&end.answer, end.cut) {
+        (_, Some(by @ Interruption::Signal(_))) => interruption_code(by),
         _ if end.leaks.is_some() => ExitCode::Leak,
         (_, Some(by)) => interruption_code(by),
         (knee::Answer::Found(knee), _) if knee.bad <= wanted => ExitCode::Workload,

@@ -4,7 +4,7 @@
 
 use super::Observer;
 use crate::answer::ExitCode;
-use crate::config::{Harness, PhaseConfig, Span};
+use crate::config::{Harness, PhaseConfig, Span, WorkloadConfig};
 use crate::engine::{self, Interrupt, Interruption, RunError, RunRequest};
 use crate::knee::{self, Answer, LeaksFrom, Step};
 use crate::model::PhaseKind;
@@ -64,7 +64,7 @@ pub struct AtLoad {
 pub enum KneeError {
     /// The number of requests in flight can't be set.
     #[error("{0}")]
-    NoLoad(&'static str),
+    NoLoad(String),
     /// A run could not begin.
     #[error("{what}: {source}")]
     Run {
@@ -114,7 +114,7 @@ pub fn knee(request: &KneeRequest<'_>, observer: &mut dyn Observer) -> Result<Kn
 
 /// Checks that there is a number of requests in flight to be set.
 fn check(request: &KneeRequest<'_>) -> Result<(), KneeError> {
-    let no = |text| Err(KneeError::NoLoad(text));
+    let no = |text: &str| Err(KneeError::NoLoad(text.to_owned()));
     match (&request.harness.workload, request.variable) {
         (None, _) => {
             no("a knee is sought by sending more and more requests, and this harness file has no [workload]: add one")
@@ -126,8 +126,21 @@ fn check(request: &KneeRequest<'_>) -> Result<(), KneeError> {
         (Some(workload), Some(_)) if workload.command.is_none() => no(
             "--variable is for a workload that is a command: the driver's own steps know how many requests are in flight",
         ),
+        (Some(workload), Some(variable)) if !takes(request.harness, workload, variable) => no(&format!(
+            "nothing in this harness file takes the variable {variable}: if the workload's command reads it, name it in pass-env or \
+             [target.env]",
+        )),
         _ => Ok(()),
     }
+}
+
+/// Whether the file names this variable of the environment that its workload's command gets: otherwise it may be misspelt, and every
+/// load would be the same.
+fn takes(harness: &Harness, workload: &WorkloadConfig, variable: &str) -> bool {
+    let named =
+        harness.target.env.contains_key(variable) || harness.target.pass_env.iter().any(|name| name == variable);
+    let words = |text: &str| text.split(|c: char| c != '_' && !c.is_ascii_alphanumeric()).any(|word| word == variable);
+    named || workload.command.iter().flatten().any(|argument| words(argument))
 }
 
 /// The harness file with so many requests in flight, and no longer than is needed.

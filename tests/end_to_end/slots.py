@@ -1,6 +1,6 @@
-"""A server with so many slots: a request takes one for TIME seconds. One that finds none waits, or is refused with 503.
+"""A server with so many slots: a request takes one for TIME seconds. One that finds none waits, is refused with 503, or kills it.
 
-    python3 slots.py PORT SLOTS TIME waits|refuses [LEAKS_FROM]
+    python3 slots.py PORT SLOTS TIME waits|refuses|dies [LEAKS_FROM]
 
 With as many as LEAKS_FROM requests in flight, each leaves a descriptor open.
 """
@@ -24,6 +24,8 @@ async def answer():
             kept.append(os.open("/dev/null", os.O_RDONLY))
         if full == "refuses" and free.locked():
             return b"503 Service Unavailable"
+        if full == "dies" and free.locked():
+            os._exit(3)
         async with free:
             await asyncio.sleep(time)
         return b"200 OK"

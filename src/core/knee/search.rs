@@ -191,7 +191,8 @@ pub fn answer(steps: &[Step], highest: u64) -> Answer {
         let still_grows = sign == Sign::Goodput && !curve.is_flat();
         return Answer::Found(Knee { at, good, bad, sign, most, still_grows });
     }
-    if curve.each.is_none() {
+    // Where one in flight wasn't measured, the first that was is compared with nothing.
+    if curve.steps[0].1.is_none() {
         return Answer::Unclear(Doubt::NoGoodput(curve.steps[0].0.load));
     }
     if last.load < highest {

@@ -161,6 +161,11 @@ fn what_is_not_measured_is_no_answer() {
     // Nothing was counted.
     let blind: Vec<Step> = steps.iter().map(|step| Step { goodput: None, ..step.clone() }).collect();
     assert_eq!(answer(&blind, 4), Answer::Unclear(Doubt::NoGoodput(1)));
+    // Of one in flight nothing was counted, or of all but the highest: that is then compared with nothing.
+    for counted in 1..=2 {
+        let late = |at: usize| if at < counted { blind[at].clone() } else { steps[at].clone() };
+        assert_eq!(answer(&[late(0), late(1), late(2)], 4), Answer::Unclear(Doubt::NoGoodput(1)));
+    }
     // The highest load is neither on the slope nor on a plateau.
     let mut wild = steps.clone();
     let goodput = wild[2].goodput.as_mut().unwrap();

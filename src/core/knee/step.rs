@@ -84,7 +84,8 @@ impl Step {
         });
         Step {
             load,
-            goodput: mean(&seconds(record)),
+            // A command tells what it sent at its end, all at once.
+            goodput: if summary.model == COMMAND { None } else { mean(&seconds(record)) },
             ended,
             failed: summary.failed,
             statuses: summary.statuses,
@@ -108,7 +109,7 @@ impl Step {
     }
 }
 
-/// Successes per second in each second of the soak. An external command tells what it sent at its end alone: it has none.
+/// Successes per second in each second of the soak.
 fn seconds(record: &RunRecord) -> Vec<f64> {
     let phases: Vec<(f64, PhaseKind)> = record
         .events
