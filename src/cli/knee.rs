@@ -8,7 +8,7 @@ use super::run;
 use crate::answer::ExitCode;
 use crate::config::{self, Overrides, Span};
 use crate::engine::{Interruption, RunError, stamp};
-use crate::experiment::{self, KneeEnd, KneeRequest};
+use crate::experiment::{self, KneeEnd, KneeError, KneeRequest};
 use crate::knee;
 use crate::report::knee::{KneeReport, Load};
 use crate::store;
@@ -92,6 +92,10 @@ pub fn knee(arguments: &Arguments) -> Done {
     };
     let mut teller = Teller::new(arguments.quiet);
     let found = experiment::knee(&request, &mut teller);
+    if matches!(found, Err(KneeError::NoLoad(_))) {
+        // Nothing was run: an empty directory would only be in the way.
+        let _ = std::fs::remove_dir(&directory);
+    }
     let end = found.map_err(|error| Problem::while_listening(&interrupt, error))?;
     drop(teller);
     let code = exit_code(&end, arguments.at_least);

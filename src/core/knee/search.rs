@@ -30,6 +30,18 @@ pub struct Knee {
     pub still_grows: bool,
 }
 
+impl Knee {
+    /// Whether the loads that are known to be good and to be too much are so close to each other that it may be told as one.
+    pub fn is_close(&self) -> bool {
+        are_close(self.good.unwrap_or(0), self.bad)
+    }
+}
+
+/// Whether a bracket is closed.
+fn are_close(good: u64, bad: u64) -> bool {
+    bad.saturating_sub(good) as f64 <= (CLOSE * good as f64).max(1.0)
+}
+
 /// By what a load is too much.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sign {
@@ -171,9 +183,8 @@ pub fn next(steps: &[Step], highest: u64) -> Option<u64> {
 
 /// The middle of a bracket that isn't close yet; `None` too if something inside it was measured and said nothing.
 fn between(steps: &[Step], good: u64, bad: u64) -> Option<u64> {
-    let close = (CLOSE * good as f64).max(1.0);
     let inside = steps.iter().any(|step| good < step.load && step.load < bad);
-    (bad.saturating_sub(good) as f64 > close && !inside).then(|| good + (bad - good) / 2)
+    (!are_close(good, bad) && !inside).then(|| good + (bad - good) / 2)
 }
 
 /// What the loads that were measured say, of all up to `highest`.

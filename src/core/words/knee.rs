@@ -85,6 +85,16 @@ fn found(knee: &Knee, steps: &[&Step]) -> String {
     let at = counted(knee.at, "request");
     let most = per_second(knee.most);
     match knee.sign {
+        // Loads between were measured, and said nothing.
+        Sign::Errors | Sign::Broke if !knee.is_close() => {
+            let good = knee.good.unwrap_or(0);
+            format!(
+                " between {good} and {} requests in flight: with {}, {}; goodput reaches {most}",
+                knee.bad,
+                knee.bad,
+                sign(knee, steps)
+            )
+        }
         Sign::Errors | Sign::Broke => {
             format!(" at {at} in flight: from {} on, {}; goodput reaches {most}", knee.bad, sign(knee, steps))
         }

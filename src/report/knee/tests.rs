@@ -94,7 +94,13 @@ fn every_answer_reads_well() {
     unclear.answer = Answer::Unclear(knee::Doubt::Varies(4));
     let mut blind = report(loads(&[1, 2]), 2);
     blind.answer = Answer::Unclear(knee::Doubt::NoGoodput(1));
+    // The load between says nothing.
+    let mut wide = report([load(1, 0), load(2, 0), load(5, 0), load(8, 1600)].to_vec(), 32);
+    wide.loads[2].step.goodput = None;
+    let steps: Vec<Step> = wide.loads.iter().map(|load| load.step.clone()).collect();
+    wide.answer = knee::answer(&steps, 32);
     let reports = [
+        wide,
         report(loads(&[1, 2, 4, 8, 9, 10, 16, 32]), 32),
         errs_above,
         leaking(),
