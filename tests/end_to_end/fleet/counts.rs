@@ -114,6 +114,21 @@ fn an_answer_for_another_time_is_refused() {
 }
 
 #[test]
+fn what_is_allowed_in_all_is_so_in_the_time_that_is_asked_for() {
+    let bench = Bench::new();
+    let now = long_ago() + 3.0 * 86_400.0;
+    // It has lived for half an hour of two, and grows by 20 MiB an hour.
+    let level = memory(20.0);
+    let young = move |t| level(t).filter(|_| t > now - 1800.0);
+    let young = Series::new("mem", &[("job", "shop"), ("pod", "young")], young);
+    let server = StandIn::new(vec![pod("a", 0.0), young], right);
+    for (budget, code) in [("12 MiB", 10), ("60 MiB", 0), ("1%", 10)] {
+        let ended = fleet(&bench, &server.url, &["--memory", "mem", "--budget", budget]);
+        assert_eq!(ended.code, Some(code), "{budget}: {}", ended.story());
+    }
+}
+
+#[test]
 fn a_brief_life_that_grows_keeps_a_fleet_from_a_pass() {
     let bench = Bench::new();
     let now = long_ago() + 3.0 * 86_400.0;
