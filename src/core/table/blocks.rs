@@ -48,8 +48,13 @@ pub(super) fn sheet<R: Read>(input: R) -> Result<Sheet<Blocks<R>>, TableError> {
         if text.is_empty() || !names {
             continue;
         }
-        if text.first().is_some_and(u8::is_ascii_digit) {
-            let what = format!("expected a line with the names of the columns below the time, found `{}`", shown(text));
+        let is_number = |word: &[u8]| std::str::from_utf8(word).is_ok_and(|word| word.parse::<f64>().is_ok());
+        if text.first().is_some_and(u8::is_ascii_digit) || words(text).any(is_number) {
+            let what = format!(
+                "expected a line with the names of the columns below the time, found `{}`: let the tool print it (`ps` without `h`, and \
+                 not through `grep`), or write it below the first time, such as `PID RSS COMMAND`",
+                shown(text)
+            );
             return Err(TableError::at(blocks.lines.number(), what));
         }
         blocks.names = text.to_vec();
@@ -74,7 +79,7 @@ fn renamed(name: &[u8]) -> Vec<u8> {
         b"RES" => b"RES (RSS, KiB)".to_vec(),
         b"TIME" | b"TIME+" => [b"CPU ", name].concat(),
         // When a process began, as people read it, is another text on another day; its age is no clock of all.
-        b"START" | b"ELAPSED" => [b"ps ", name].concat(),
+        b"START" | b"STARTED" | b"ELAPSED" => [b"ps ", name].concat(),
         name => name.to_vec(),
     }
 }

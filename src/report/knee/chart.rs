@@ -1,7 +1,7 @@
-//! Goodput, latency and failures over requests in flight, one below the other, with the knee marked.
+//! Goodput, latency and failures over requests in flight, one below the other, with the knee marked, and from where on it leaks.
 
 use super::Load;
-use crate::knee::Answer;
+use crate::knee::{Answer, LeaksFrom};
 use crate::model::format_count;
 use crate::report::chart::canvas::{Align, Canvas, dashed, fit_text, text_width};
 use crate::report::chart::palette::{self, Tone};
@@ -35,7 +35,8 @@ struct Curve {
 pub struct KneeChart {
     answer: (&'static str, Mood),
     headline: String,
-    knee: Option<u64>,
+    /// Loads that are marked, with what is written above them.
+    marks: Vec<(u64, String, Tone)>,
     loads: Vec<u64>,
     /// Bounds of goodput at each load.
     bounds: Vec<(f64, f64, f64)>,
@@ -44,7 +45,12 @@ pub struct KneeChart {
 
 impl KneeChart {
     /// Lays out the chart of loads, in their order.
-    pub fn new(answer: (&'static str, Mood), rest: String, found: &Answer, loads: &[Load]) -> Self {
+    pub fn new(
+        answer: (&'static str, Mood),
+        rest: String,
+        (found, leaks): (&Answer, Option<&LeaksFrom>),
+        loads: &[Load],
+    ) -> Self {
         let at = |load: &Load| load.step.load as f64;
         let curve = |name: &str, index: usize, value: &dyn Fn(&Load) -> Option<f64>| Curve {
             name: plain(name),
@@ -67,13 +73,17 @@ impl KneeChart {
             curve(&kind, index + 2, &share)
         });
         let failing: Vec<Curve> = failing.collect();
+        let knee = match found {
+            Answer::Found(knee) => Some((knee.at.max(1), format!("knee: {}", knee.at.max(1)), palette::BUDGET)),
+            Answer::NoneUpTo(_) | Answer::Unclear(_) => None,
+        };
+        let leak = leaks.map(|leak| (leak.load, format!("leaks from {} on", leak.load), palette::BAD));
+        let mut marks: Vec<(u64, String, Tone)> = knee.into_iter().chain(leak).collect();
+        marks.sort_by_key(|mark| mark.0);
         KneeChart {
             answer,
             headline: rest.trim_start_matches([':', ' ']).to_owned(),
-            knee: match found {
-                Answer::Found(knee) => Some(knee.at.max(1)),
-                Answer::NoneUpTo(_) | Answer::Unclear(_) => None,
-            },
+            marks,
             loads: loads.iter().map(|load| load.step.load).collect(),
             bounds: loads.iter().filter_map(|l| l.step.goodput.map(|g| (at(l), g.lower, g.upper))).collect(),
             panels: [
@@ -99,9 +109,9 @@ impl KneeChart {
             canvas.text(label, (LEFT - 8.0, at + 4.5), Align::Right, LABEL, false, palette::MUTED.light);
         }
         canvas.line(&[(LEFT, bottom), (RIGHT, bottom)], palette::AXIS.light, 1.0, 1.2);
-        if let Some(knee) = self.knee {
-            let at = x.at(knee as f64);
-            dashed(canvas, &[(at, top), (at, bottom)], 5.0, palette::BUDGET.light, 1.5);
+        for (load, _, tone) in &self.marks {
+            let at = x.at(*load as f64);
+            dashed(canvas, &[(at, top), (at, bottom)], 5.0, tone.light, 1.5);
         }
         if index == 0 {
             for (load, lower, upper) in &self.bounds {
@@ -163,16 +173,14 @@ impl Chart for KneeChart {
         let highest = self.loads.iter().copied().max().unwrap_or(1).max(2) as f64;
         let x = Scale::log((1.0, highest), (LEFT + 8.0, RIGHT - 8.0));
         (0..PANELS.len()).for_each(|index| self.panel(canvas, &x, index));
-        if let Some(knee) = self.knee {
-            let what = format!("knee: {knee}");
-            canvas.text(
-                &what,
-                (x.at(knee as f64), PANELS[0].0 - 6.0),
-                Align::Centre,
-                LABEL,
-                true,
-                palette::BUDGET.light,
-            );
+        for (place, (load, what, tone)) in self.marks.iter().enumerate() {
+            // Of two, each is written on its own side.
+            let (align, aside) = match (self.marks.len(), place) {
+                (1, _) => (Align::Centre, 0.0),
+                (_, 0) => (Align::Right, 4.0),
+                _ => (Align::Left, -4.0),
+            };
+            canvas.text(what, (x.at(*load as f64) + aside, PANELS[0].0 - 6.0), align, LABEL, true, tone.light);
         }
         let bottom = PANELS[2].1;
         for load in (0..).map(|power| 1u64 << power).take_while(|load| *load as f64 <= highest) {

@@ -160,7 +160,7 @@ impl KneeReport {
 
     fn chart(&self) -> KneeChart {
         let first = self.headline();
-        KneeChart::new((first.word, self.mood()), plain(&first.rest), &self.answer, &self.loads)
+        KneeChart::new((first.word, self.mood()), plain(&first.rest), (&self.answer, self.leaks.as_ref()), &self.loads)
     }
 
     /// Renders the end of a search for a terminal, with colours if `colour`.

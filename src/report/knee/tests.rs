@@ -139,6 +139,8 @@ fn searches_fit_their_published_schema() {
 fn the_chart_marks_the_knee_and_names_what_fails() {
     let drawn = svg(&refusing().chart()).unwrap();
     assert!(drawn.contains("knee: 8") && drawn.contains(">503<"), "{drawn}");
+    let leaks = svg(&leaking().chart()).unwrap();
+    assert!(leaks.contains("knee: 8") && leaks.contains("leaks from 5 on"), "{leaks}");
     for empty in [report(Vec::new(), 8), report(loads(&[1]), 8)] {
         assert!(svg(&empty.chart()).unwrap().contains("requests in flight"));
     }

@@ -255,7 +255,15 @@ fn loops_around_tools_have_a_time_above_each_table() {
     // As `date; kubectl top pod` prints it by its documentation; not recorded.
     let kubectl =
         |i: u64| format!("{}Z\nNAME    CPU(cores)   MEMORY(bytes)\nweb-1   1m           {}Ki\n", date(i), kib(i));
-    let tools: [(&str, Written, &str); 5] = [
+    let started = |i: u64| {
+        format!(
+            "{}\n    PID                  STARTED   RSS CMD\n   1784 Thu Jan  1 00:00:00 2026 {} sleep 1\n",
+            1_767_225_600 + 60 * i,
+            kib(i)
+        )
+    };
+    let tools: [(&str, Written, &str); 6] = [
+        ("ps with lstart", &started, "resident memory, in KiB"),
         ("ps", &ps, "resident memory, in KiB"),
         ("top", &top, "resident memory, in KiB"),
         ("docker", &docker, "working set memory, in the units"),
@@ -270,6 +278,9 @@ fn loops_around_tools_have_a_time_above_each_table() {
     assert!(
         error("19:00:00\n1784\n").starts_with("line 2: expected a line with the names of the columns below the time")
     );
+    for row in ["root 25193 0.7 0.1 20000 1784 pts/0 S 10:00 0:01 app", "  25193 1784 app"] {
+        assert!(error(&format!("19:00:00\n{row}\n")).contains("such as `PID RSS COMMAND`"), "{row}");
+    }
     assert!(error("19:00:00\n").contains("no line with the names of columns below"));
 }
 
