@@ -1,10 +1,8 @@
 //! `bisect`: which of a target's modules makes it leak.
 
-use super::deadline::Deadline;
-use super::experiment::{Teller, by_request, held};
+use super::experiment::{Searching, Teller, by_request, held};
 use super::output::{Answer, Printed, colours, columns, folded, put};
 use super::problem::{Done, Problem, interruption_code};
-use super::run;
 use crate::answer::ExitCode;
 use crate::bisect::Finding;
 use crate::config::{self, Overrides};
@@ -23,23 +21,8 @@ pub struct Arguments {
     /// Module that stays on whatever happens; may be given again.
     #[arg(long, value_name = "MODULE")]
     keep: Vec<String>,
-    /// Set a variable of the target's environment; may be given again.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = run::assignment)]
-    env: Vec<(String, String)>,
-    /// Seed of everything random in the workload, instead of the harness file's.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Directory in which the search's own directory is made.
-    #[arg(long, default_value = "reports", value_name = "DIR")]
-    reports: PathBuf,
-    /// Don't show progress.
-    #[arg(short, long)]
-    quiet: bool,
     #[command(flatten)]
-    deadline: Deadline,
-    /// How the answer is printed.
-    #[arg(long, value_enum, default_value = "terminal")]
-    format: Printed,
+    search: Searching,
 }
 
 const ABOUT: &str = "\
@@ -55,13 +38,14 @@ Examples:
 
 /// Searches the modules.
 pub fn bisect(arguments: &Arguments) -> Done {
-    let interrupt = arguments.deadline.listen()?;
-    let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed, ..Overrides::default() };
+    let interrupt = arguments.search.deadline.listen()?;
+    let overrides =
+        Overrides { env: arguments.search.env.clone(), seed: arguments.search.seed, ..Overrides::default() };
     let harness = config::load(&arguments.file, &overrides)?;
     by_request(&harness)?;
     let file = arguments.file.canonicalize()?;
     let (started, id) = stamp(&format!("{}-bisect", harness.name));
-    let directory = store::create_directory(&arguments.reports, &id).map_err(RunError::from)?;
+    let directory = store::create_directory(&arguments.search.reports, &id).map_err(RunError::from)?;
     let _held = held(&directory)?;
     let request = BisectRequest {
         harness: &harness,
@@ -70,7 +54,7 @@ pub fn bisect(arguments: &Arguments) -> Done {
         keep: &arguments.keep,
         interrupt: interrupt.clone(),
     };
-    let mut teller = Teller::new(arguments.quiet);
+    let mut teller = Teller::new(arguments.search.quiet);
     let found = experiment::bisect(&request, &mut teller);
     let end = found.map_err(|error| Problem::while_listening(&interrupt, error))?;
     drop(teller);
@@ -85,12 +69,12 @@ pub fn bisect(arguments: &Arguments) -> Done {
     let report = told(harness.name.clone(), started, end);
     let mut answer = Answer::new(code);
     answer.begin(&interrupt);
-    let text = match arguments.format {
+    let text = match arguments.search.format {
         Printed::Terminal => folded(report.terminal(colours(), columns())),
         Printed::Json => report.json(),
     };
     answer.print(text.as_bytes());
-    put(&mut answer, report.write(&directory), arguments.format);
+    put(&mut answer, report.write(&directory), arguments.search.format);
     Ok(answer.code())
 }
 

@@ -1,7 +1,9 @@
 //! What `ab`, `bisect` and `knee` share: the hold on an experiment's directory, and what is told while it goes on.
 
-use super::output::say;
+use super::deadline::Deadline;
+use super::output::{Printed, say};
 use super::problem::Problem;
+use super::run;
 use super::watch::Watcher;
 use crate::answer::{ExitCode, Verdict};
 use crate::config::Harness;
@@ -13,7 +15,29 @@ use crate::report::{self, Format, plain};
 use crate::store;
 use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// What `bisect` and `knee` are told alike.
+#[derive(Debug, clap::Args)]
+pub struct Searching {
+    /// Set a variable of the target's environment; may be given again.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = run::assignment)]
+    pub env: Vec<(String, String)>,
+    /// Seed of everything random in the workload, instead of the harness file's.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// Directory in which the search's own directory is made.
+    #[arg(long, default_value = "reports", value_name = "DIR")]
+    pub reports: PathBuf,
+    /// Don't show progress.
+    #[arg(short, long)]
+    pub quiet: bool,
+    #[command(flatten)]
+    pub deadline: Deadline,
+    /// How the answer is printed.
+    #[arg(long, value_enum, default_value = "terminal")]
+    pub format: Printed,
+}
 
 /// Holds an experiment's directory, where its file system has locks.
 pub fn held(directory: &Path) -> Result<Option<OwnedFd>, Problem> {

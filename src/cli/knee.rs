@@ -1,16 +1,14 @@
 //! `knee`: how many requests in flight a target takes.
 
-use super::deadline::Deadline;
-use super::experiment::{Teller, held};
+use super::experiment::{Searching, Teller, held};
 use super::output::{Answer, Printed, colours, folded, put};
 use super::problem::{Done, Problem, interruption_code};
-use super::run;
 use crate::answer::ExitCode;
 use crate::config::{self, Overrides, Span};
 use crate::engine::{Interruption, RunError, stamp};
 use crate::experiment::{self, KneeEnd, KneeError, KneeRequest};
 use crate::knee;
-use crate::report::knee::{KneeReport, Load};
+use crate::report::knee::KneeReport;
 use crate::store;
 use std::path::{Path, PathBuf};
 
@@ -32,23 +30,8 @@ pub struct Arguments {
     /// Requests in flight that the target has to keep up with.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=10_000))]
     at_least: Option<u64>,
-    /// Set a variable of the target's environment; may be given again.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = run::assignment)]
-    env: Vec<(String, String)>,
-    /// Seed of everything random in the workload, instead of the harness file's.
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Directory in which the search's own directory is made.
-    #[arg(long, default_value = "reports", value_name = "DIR")]
-    reports: PathBuf,
-    /// Don't show progress.
-    #[arg(short, long)]
-    quiet: bool,
     #[command(flatten)]
-    deadline: Deadline,
-    /// How the answer is printed.
-    #[arg(long, value_enum, default_value = "terminal")]
-    format: Printed,
+    search: Searching,
 }
 
 const ABOUT: &str = "\
@@ -74,12 +57,13 @@ pub fn knee(arguments: &Arguments) -> Done {
     if arguments.duration.0.as_secs() < 4 {
         return Err(Problem::new(ExitCode::Usage, "--for: goodput needs 4s at least to have bounds"));
     }
-    let interrupt = arguments.deadline.listen()?;
-    let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed, ..Overrides::default() };
+    let interrupt = arguments.search.deadline.listen()?;
+    let overrides =
+        Overrides { env: arguments.search.env.clone(), seed: arguments.search.seed, ..Overrides::default() };
     let harness = config::load(&arguments.file, &overrides)?;
     let file = arguments.file.canonicalize()?;
     let (started, id) = stamp(&format!("{}-knee", harness.name));
-    let directory = store::create_directory(&arguments.reports, &id).map_err(RunError::from)?;
+    let directory = store::create_directory(&arguments.search.reports, &id).map_err(RunError::from)?;
     let _held = held(&directory)?;
     let request = KneeRequest {
         harness: &harness,
@@ -90,7 +74,7 @@ pub fn knee(arguments: &Arguments) -> Done {
         variable: arguments.variable.as_deref(),
         interrupt: interrupt.clone(),
     };
-    let mut teller = Teller::new(arguments.quiet);
+    let mut teller = Teller::new(arguments.search.quiet);
     let found = experiment::knee(&request, &mut teller);
     if matches!(found, Err(KneeError::NoLoad(_))) {
         // Nothing was run: an empty directory would only be in the way.
@@ -102,12 +86,12 @@ pub fn knee(arguments: &Arguments) -> Done {
     let report = told(harness.name.clone(), started, arguments.to, end);
     let mut answer = Answer::new(code);
     answer.begin(&interrupt);
-    let text = match arguments.format {
+    let text = match arguments.search.format {
         Printed::Terminal => folded(report.terminal(colours())),
         Printed::Json => report.json(),
     };
     answer.print(text.as_bytes());
-    put(&mut answer, report.write(&directory), arguments.format);
+    put(&mut answer, report.write(&directory), arguments.search.format);
     Ok(answer.code())
 }
 
@@ -126,8 +110,7 @@ fn exit_code(end: &KneeEnd, at_least: Option<u64>) -> ExitCode {
 }
 
 fn told(name: String, started: String, highest: u64, end: KneeEnd) -> KneeReport {
-    let mut loads: Vec<Load> =
-        end.measured.into_iter().map(|at| Load { step: at.step, run: at.run, sentence: at.sentence }).collect();
+    let mut loads = end.measured;
     loads.sort_by_key(|load| load.step.load);
     KneeReport {
         name,

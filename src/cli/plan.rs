@@ -190,12 +190,9 @@ fn rehearse(arguments: &Arguments, interrupt: &Interrupt) -> Result<RunRecord, P
 fn rehearsal(mut harness: Harness, length: Span) -> Harness {
     let soak = harness.phases.iter().find(|phase| phase.kind == PhaseKind::Soak);
     let phase = PhaseConfig {
-        kind: PhaseKind::Soak,
-        duration: Some(length),
-        requests: None,
-        requests_per_worker: None,
         rate: soak.and_then(|s| s.rate),
         concurrency: soak.and_then(|s| s.concurrency),
+        ..PhaseConfig::lasting(PhaseKind::Soak, Some(length))
     };
     // What is planned is a run under load: pauses would only make the rehearsal long.
     harness.phases = vec![phase];

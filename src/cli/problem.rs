@@ -4,7 +4,7 @@ use crate::answer::ExitCode;
 use crate::apache::OffError;
 use crate::config::ConfigError;
 use crate::engine::{Interrupt, Interruption, RunError};
-use crate::experiment::{AbError, BisectError, KneeError, ModulesError, SidesError};
+use crate::experiment::{AbError, BisectError, KneeError, ModulesError, OneRunError, SidesError};
 use crate::report::ReportError;
 use crate::supervise::AttachError;
 use std::io;
@@ -94,8 +94,7 @@ impl From<AbError> for Problem {
     fn from(error: AbError) -> Self {
         let text = error.to_string();
         match error {
-            AbError::Run { source, .. } => Problem { text, ..Problem::from(source) },
-            AbError::Failed { exit, .. } => Problem::new(exit, text),
+            AbError::Run(error) => Problem::from(error),
             AbError::Store(_) => Problem::new(ExitCode::Failure, text),
         }
     }
@@ -106,8 +105,7 @@ impl From<BisectError> for Problem {
         let text = error.to_string();
         match error {
             BisectError::Modules(error) => Problem { text, ..Problem::from(error) },
-            BisectError::Run { source, .. } => Problem { text, ..Problem::from(source) },
-            BisectError::Failed { exit, .. } => Problem::new(exit, text),
+            BisectError::Run(error) => Problem::from(error),
             BisectError::Interrupted(by) => Problem::new(interruption_code(by), text),
         }
     }
@@ -115,11 +113,19 @@ impl From<BisectError> for Problem {
 
 impl From<KneeError> for Problem {
     fn from(error: KneeError) -> Self {
+        match error {
+            KneeError::NoLoad(text) => Problem::new(ExitCode::Config, text),
+            KneeError::Run(error) => Problem::from(error),
+        }
+    }
+}
+
+impl From<OneRunError> for Problem {
+    fn from(error: OneRunError) -> Self {
         let text = error.to_string();
         match error {
-            KneeError::NoLoad(_) => Problem::new(ExitCode::Config, text),
-            KneeError::Run { source, .. } => Problem { text, ..Problem::from(source) },
-            KneeError::Failed { exit, .. } => Problem::new(exit, text),
+            OneRunError::Begin { source, .. } => Problem { text, ..Problem::from(source) },
+            OneRunError::Failed { exit, .. } => Problem::new(exit, text),
         }
     }
 }

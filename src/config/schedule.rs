@@ -47,14 +47,7 @@ impl Harness {
         }
         // Counts are cut so that they add up to the whole.
         let cut = |count: Option<u64>, i: u64| count.map(|n| edge(n, i + 1, parts) - edge(n, i, parts));
-        let pause = PhaseConfig {
-            kind: PhaseKind::Settle,
-            duration: Some(self.settle.duration),
-            requests: None,
-            requests_per_worker: None,
-            rate: None,
-            concurrency: None,
-        };
+        let pause = PhaseConfig::lasting(PhaseKind::Settle, Some(self.settle.duration));
         (0..parts)
             .flat_map(|i| {
                 let soak = PhaseConfig {

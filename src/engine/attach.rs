@@ -219,15 +219,7 @@ struct OpenSoak {
 
 impl OpenSoak {
     fn new(duration: Option<Duration>, begun: Instant) -> Self {
-        let phase = PhaseConfig {
-            kind: PhaseKind::Soak,
-            duration: duration.map(Span),
-            requests: None,
-            requests_per_worker: None,
-            rate: None,
-            concurrency: None,
-        };
-        OpenSoak { phase, begun, halted: false }
+        OpenSoak { phase: PhaseConfig::lasting(PhaseKind::Soak, duration.map(Span)), begun, halted: false }
     }
 }
 

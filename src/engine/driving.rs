@@ -113,15 +113,7 @@ impl Driving {
 
     /// Closes all connections between two phases: each could hold a worker of the target.
     pub fn disconnect(&self) {
-        let pause = PhaseConfig {
-            kind: PhaseKind::Settle,
-            duration: Some(Span(Duration::ZERO)),
-            requests: None,
-            requests_per_worker: None,
-            rate: None,
-            concurrency: None,
-        };
-        self.begin(&pause);
+        self.begin(&PhaseConfig::lasting(PhaseKind::Settle, Some(Span(Duration::ZERO))));
         // If the thread is gone, the end of the next phase says so.
         let _ = self.ends.recv();
     }

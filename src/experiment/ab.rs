@@ -4,17 +4,18 @@
 //! a pair counts only if both of its runs came to their end.
 
 use super::Observer;
+use super::one::{OneRunError, Runs};
 use crate::answer::{ExitCode, Verdict};
 use crate::compare::{self, Answer, Comparison, LEAST_PAIRS, MOST_PAIRS, Margins, Pair, RunSummary, Sides};
 use crate::config::Harness;
-use crate::engine::{self, Interrupt, Interruption, RunError, RunRequest};
+use crate::engine::{Interrupt, Interruption};
 use crate::model::{RunRecord, RunStatus};
 use crate::store::{self, Experiment};
 use crate::verdict;
 use crate::words;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use thiserror::Error;
 
 /// What is to be compared.
@@ -64,26 +65,9 @@ pub struct AbEnd {
 /// Why there is no comparison.
 #[derive(Debug, Error)]
 pub enum AbError {
-    /// A run could not begin.
-    #[error("{place}: {source}")]
-    Run {
-        /// Which one.
-        place: String,
-        /// Why.
-        source: RunError,
-    },
-    /// A run failed: its target or its workload did.
-    #[error("{place}: {what}; its directory is {}", .directory.display())]
-    Failed {
-        /// Which one.
-        place: String,
-        /// What it says.
-        what: String,
-        /// Where it is.
-        directory: PathBuf,
-        /// What to exit with.
-        exit: ExitCode,
-    },
+    /// A run could not begin, or failed.
+    #[error(transparent)]
+    Run(#[from] OneRunError),
     /// The runs of an earlier session can't be read or moved.
     #[error("{0}")]
     Store(String),
@@ -180,26 +164,17 @@ fn run_side(
     };
     observer.begin(&what);
     let label = label(number, side);
-    let run = RunRequest {
-        harness,
-        harness_dir: request.harness_dir,
-        reports: request.directory,
-        label: Some(&label),
-        extend: None,
-        keep: false,
-        interrupt: request.interrupt.clone(),
-    };
-    let finished = engine::run(&run, &mut |progress| observer.look(progress), &mut |_, _| None)
-        .map_err(|source| AbError::Run { place: told(), source })?;
-    let verdict = verdict::judge(&finished.record);
+    let runs = Runs { harness_dir: request.harness_dir, directory: request.directory, interrupt: &request.interrupt };
+    let ran = runs.one(harness, &label, observer);
+    let (finished, verdict) = ran.map_err(|source| OneRunError::Begin { what: told(), source })?;
     observer.end(&finished.directory, &finished.record, &verdict);
     let sentence = words::headline(&finished.record, &verdict).to_string();
     observer.so_far(&sentence);
     if let Some(by) = finished.interrupted {
         return Ok(Err(by));
     }
-    if let Some((exit, what)) = failure(&finished.record, &verdict) {
-        return Err(AbError::Failed { place: told(), what, directory: finished.directory, exit });
+    if let Some((exit, why)) = failure(&finished.record, &verdict) {
+        return Err(OneRunError::Failed { what: told(), why, directory: finished.directory, exit }.into());
     }
     Ok(Ok(compare::summarize(&label, &finished.record, &verdict, sentence)))
 }

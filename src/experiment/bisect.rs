@@ -4,13 +4,13 @@
 //! without, in short runs that measure nothing. What is left is searched with measured runs.
 
 use super::modules::{Modules, ModulesError};
+use super::one::{OneRunError, Runs};
 use super::{Observer, failure};
-use crate::answer::{ExitCode, Outcome, Verdict};
+use crate::answer::{Outcome, Verdict};
 use crate::bisect::{self, Blame, Finding, Kept, Oracle, Purpose, Searched, State, Step};
 use crate::config::{Harness, PhaseConfig};
-use crate::engine::{self, Interrupt, Interruption, RunError, RunRequest};
+use crate::engine::{Interrupt, Interruption};
 use crate::model::{PhaseKind, Resource, RunRecord};
-use crate::verdict;
 use crate::words;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -70,26 +70,9 @@ pub enum BisectError {
     /// The modules can't be learned or switched off.
     #[error("{0}")]
     Modules(#[from] ModulesError),
-    /// A run could not begin.
-    #[error("{what}: {source}")]
-    Run {
-        /// Which one.
-        what: String,
-        /// Why.
-        source: RunError,
-    },
-    /// A run failed.
-    #[error("{what}: {why}; its directory is {}", .directory.display())]
-    Failed {
-        /// Which one.
-        what: String,
-        /// What it says.
-        why: String,
-        /// Where it is.
-        directory: PathBuf,
-        /// What to exit with.
-        exit: ExitCode,
-    },
+    /// A run could not begin, or failed.
+    #[error(transparent)]
+    Run(#[from] OneRunError),
     /// A signal or the deadline came.
     #[error("{0}")]
     Interrupted(Interruption),
@@ -222,14 +205,7 @@ impl Lab<'_> {
             Err(ModulesError::Apache(crate::apache::OffError::Broken { .. })) => return Ok(false),
             Err(error) => return Err(error.into()),
         };
-        harness.phases = vec![PhaseConfig {
-            kind: PhaseKind::Soak,
-            duration: None,
-            requests: Some(SMOKE),
-            requests_per_worker: None,
-            rate: None,
-            concurrency: None,
-        }];
+        harness.phases = vec![PhaseConfig { requests: Some(SMOKE), ..PhaseConfig::lasting(PhaseKind::Soak, None) }];
         let (record, verdict, _) =
             self.run(&harness, &label, &format!("does it work without {}?", words::bisect::list(names)))?;
         let works = failure(&record, &verdict).is_none();
@@ -247,19 +223,9 @@ impl Lab<'_> {
             return Err(BisectError::Interrupted(by));
         }
         self.observer.begin(what);
-        let run = RunRequest {
-            harness,
-            harness_dir: self.request.harness_dir,
-            reports: self.request.directory,
-            label: Some(label),
-            extend: None,
-            keep: false,
-            interrupt: self.request.interrupt.clone(),
-        };
-        let observer = &mut *self.observer;
-        let finished = engine::run(&run, &mut |progress| observer.look(progress), &mut |_, _| None)
-            .map_err(|source| BisectError::Run { what: what.to_owned(), source })?;
-        let verdict = verdict::judge(&finished.record);
+        let BisectRequest { harness_dir, directory, interrupt, .. } = self.request;
+        let ran = Runs { harness_dir, directory, interrupt }.one(harness, label, self.observer);
+        let (finished, verdict) = ran.map_err(|source| OneRunError::Begin { what: what.to_owned(), source })?;
         match finished.interrupted {
             Some(by) => Err(BisectError::Interrupted(by)),
             None => Ok((finished.record, verdict, finished.directory)),
@@ -316,7 +282,7 @@ impl Oracle for Lab<'_> {
             self.observer.end(&directory, &record, &verdict);
             self.observer.so_far(&words::headline(&record, &verdict).to_string());
             if let Some((exit, why)) = failure(&record, &verdict) {
-                return Err(BisectError::Failed { what, why, directory, exit });
+                return Err(OneRunError::Failed { what, why, directory, exit }.into());
             }
             runs.push(label);
             last = (self.state(&verdict), words::headline(&record, &verdict).to_string());

@@ -3,14 +3,14 @@
 //! Each load has a target of its own, launched anew: what too much of it leaves behind never spoils the next.
 
 use super::Observer;
+use super::one::{OneRunError, Runs};
 use crate::answer::ExitCode;
 use crate::config::{Harness, PhaseConfig, Span, WorkloadConfig};
-use crate::engine::{self, Interrupt, Interruption, RunError, RunRequest};
-use crate::knee::{self, Answer, LeaksFrom, Step};
+use crate::engine::{Interrupt, Interruption};
+use crate::knee::{self, Answer, LeaksFrom, Load, Step};
 use crate::model::PhaseKind;
-use crate::verdict;
 use crate::words;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -43,20 +43,9 @@ pub struct KneeEnd {
     /// From which load on it leaks, if it does.
     pub leaks: Option<LeaksFrom>,
     /// Every load that was measured, in the order of the runs.
-    pub measured: Vec<AtLoad>,
+    pub measured: Vec<Load>,
     /// What ended it before its time.
     pub cut: Option<Interruption>,
-}
-
-/// One run, with one number of requests in flight.
-#[derive(Debug, Clone)]
-pub struct AtLoad {
-    /// What it says.
-    pub step: Step,
-    /// Name of its directory.
-    pub run: String,
-    /// Its verdict in a sentence.
-    pub sentence: String,
 }
 
 /// Why there is no answer.
@@ -65,26 +54,9 @@ pub enum KneeError {
     /// The number of requests in flight can't be set.
     #[error("{0}")]
     NoLoad(String),
-    /// A run could not begin.
-    #[error("{what}: {source}")]
-    Run {
-        /// Which one.
-        what: String,
-        /// Why.
-        source: RunError,
-    },
-    /// A run failed that should not have, with one request in flight or for a reason that has to do with none.
-    #[error("{what}: {why}; its directory is {}", .directory.display())]
-    Failed {
-        /// Which one.
-        what: String,
-        /// What it says.
-        why: String,
-        /// Where it is.
-        directory: PathBuf,
-        /// What to exit with.
-        exit: ExitCode,
-    },
+    /// A run could not begin, or failed that should not have: with one request in flight, or for a reason that has to do with none.
+    #[error(transparent)]
+    Run(#[from] OneRunError),
 }
 
 /// Measures the target of a harness file with one request in flight, two, four and so on.
@@ -93,23 +65,19 @@ pub enum KneeError {
 /// If the number of requests in flight can't be set, a run can't begin, or the target fails with one already.
 pub fn knee(request: &KneeRequest<'_>, observer: &mut dyn Observer) -> Result<KneeEnd, KneeError> {
     check(request)?;
-    let mut measured: Vec<AtLoad> = Vec::new();
-    let mut steps: Vec<Step> = Vec::new();
+    let mut measured: Vec<Load> = Vec::new();
     let mut cut = None;
-    while let Some(load) = knee::next(&steps, request.highest) {
+    while let Some(load) = knee::next(&measured, request.highest) {
         match measure(request, load, observer)? {
-            Ok(at_load) => {
-                steps.push(at_load.step.clone());
-                measured.push(at_load);
-            }
+            Ok(load) => measured.push(load),
             Err(by) => {
                 cut = Some(by);
                 break;
             }
         }
     }
-    let answer = knee::answer(&steps, request.highest);
-    Ok(KneeEnd { answer, leaks: knee::leaks_from(&steps), measured, cut })
+    let answer = knee::answer(&measured, request.highest);
+    Ok(KneeEnd { answer, leaks: knee::leaks_from(&measured), measured, cut })
 }
 
 /// Checks that there is a number of requests in flight to be set.
@@ -153,14 +121,7 @@ fn at(request: &KneeRequest<'_>, load: u64) -> Harness {
     if let Some(variable) = request.variable {
         harness.target.env.insert(variable.to_owned(), load.to_string());
     }
-    let lasting = |kind, length: Duration| PhaseConfig {
-        kind,
-        duration: Some(Span(length)),
-        requests: None,
-        requests_per_worker: None,
-        rate: None,
-        concurrency: None,
-    };
+    let lasting = |kind, length: Duration| PhaseConfig::lasting(kind, Some(Span(length)));
     let of_kind = |kind| request.harness.phases.iter().find(move |phase| phase.kind == kind);
     let warm_up = of_kind(PhaseKind::WarmUp)
         .map(|phase| lasting(PhaseKind::WarmUp, phase.duration.map_or(WARM_UP, |span| span.0.min(WARM_UP))));
@@ -174,7 +135,7 @@ fn measure(
     request: &KneeRequest<'_>,
     load: u64,
     observer: &mut dyn Observer,
-) -> Result<Result<AtLoad, Interruption>, KneeError> {
+) -> Result<Result<Load, Interruption>, KneeError> {
     if let Some(by) = request.interrupt.cause() {
         return Ok(Err(by));
     }
@@ -182,31 +143,22 @@ fn measure(
     observer.begin(&what);
     let label = format!("load-{load:04}");
     let harness = at(request, load);
-    let run = RunRequest {
-        harness: &harness,
-        harness_dir: request.harness_dir,
-        reports: request.directory,
-        label: Some(&label),
-        extend: None,
-        keep: false,
-        interrupt: request.interrupt.clone(),
-    };
-    let finished = match engine::run(&run, &mut |progress| observer.look(progress), &mut |_, _| None) {
-        Ok(finished) => finished,
-        Err(source) => return Err(KneeError::Run { what, source }),
+    let KneeRequest { harness_dir, directory, interrupt, .. } = request;
+    let (finished, verdict) = match (Runs { harness_dir, directory, interrupt }).one(&harness, &label, observer) {
+        Ok(ran) => ran,
+        Err(source) => return Err(OneRunError::Begin { what, source }.into()),
     };
     if let Some(by) = finished.interrupted {
         return Ok(Err(by));
     }
-    let verdict = verdict::judge(&finished.record);
     let step = Step::of(load, &finished.record, &verdict);
     if let Some(broke) = &step.broke
         && (load == 1 || !matches!(broke.exit, ExitCode::Target | ExitCode::Workload))
     {
         let (why, exit) = (broke.why.clone(), broke.exit);
-        return Err(KneeError::Failed { what, why, directory: finished.directory, exit });
+        return Err(OneRunError::Failed { what, why, directory: finished.directory, exit }.into());
     }
     observer.end(&finished.directory, &finished.record, &verdict);
     observer.so_far(&words::knee::step(&step));
-    Ok(Ok(AtLoad { step, run: label, sentence: words::headline(&finished.record, &verdict).to_string() }))
+    Ok(Ok(Load { step, run: label, sentence: words::headline(&finished.record, &verdict).to_string() }))
 }

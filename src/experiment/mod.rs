@@ -9,6 +9,7 @@ mod bisect;
 mod knee;
 mod margins;
 mod modules;
+mod one;
 mod sides;
 
 pub use ab::{AbError, AbRequest, Stop, ab, failure, finished_pairs, read_head};
@@ -16,6 +17,7 @@ pub use bisect::{BisectEnd, BisectError, BisectRequest, bisect};
 pub use knee::{KneeEnd, KneeError, KneeRequest, knee};
 pub use margins::{margins, margins_of_baseline, margins_of_run};
 pub use modules::ModulesError;
+pub use one::OneRunError;
 pub use sides::{Contrast, SidesError, Variants, variants};
 
 use crate::answer::Verdict;

@@ -2,9 +2,9 @@
 
 use super::fold::hung;
 use super::json::printable;
-use super::markdown::escape;
+use super::markdown::{self, escape};
 use super::text::{Mood, plain};
-use super::{ReportError, html, write};
+use super::{ReportError, html, terminal, write};
 use crate::bisect::{Blame, Finding, Kept, Purpose, State};
 use crate::words::{Headline, bisect as words, capital};
 use maud::{DOCTYPE, html as page};
@@ -137,15 +137,7 @@ impl BisectReport {
 
     /// Renders the end of a search for a terminal, with colours if `colour`; what a step is for is folded to `width` columns.
     pub fn terminal(&self, colour: bool, width: usize) -> String {
-        let style = match self.answer().1 {
-            Mood::Good => console::Style::new().green(),
-            Mood::Bad => console::Style::new().red(),
-            Mood::Unsure => console::Style::new().yellow(),
-        };
-        let first = self.headline();
-        let word = style.bold().force_styling(colour).apply_to(first.word).to_string();
-        let mut out = format!("{} {word}{}\n", plain(&first.name), plain(&first.rest));
-        out.extend(first.more.iter().map(|sentence| format!("{}\n", plain(sentence))));
+        let mut out = terminal::said(&self.headline(), terminal::style(self.answer().1), colour);
         if !self.steps.is_empty() {
             out.push('\n');
         }
@@ -180,15 +172,12 @@ impl BisectReport {
 
     /// Renders a summary for a CI job.
     pub fn markdown(&self) -> String {
-        let first = self.headline();
-        let mut out = format!("## {} **{}**{}\n\n", escape(&first.name), first.word, escape(&first.rest));
-        // Writing to a string doesn't fail.
-        let more: Vec<String> = first.more.iter().map(|sentence| escape(sentence)).collect();
-        let _ = writeln!(out, "{}\n", more.join(" "));
+        let mut out = markdown::said(&self.headline());
         out.push_str("| Step | | What for | Off | Verdict |\n|--:|---|---|--:|---|\n");
         for (index, step) in self.steps.iter().enumerate() {
             let (purpose, sentence) = (escape(&words::purpose(&step.purpose)), escape(&step.sentence));
             let (state, off) = (words::state(step.state), step.off.len());
+            // Writing to a string doesn't fail.
             let _ = writeln!(out, "| {} | {state} | {purpose} | {off} | {sentence} |", index + 1);
         }
         for note in self.notes() {
@@ -209,8 +198,7 @@ impl BisectReport {
                     header { span.brand { "seepage" } span { (plain(&self.name)) } span { (plain(&self.started)) } }
                     main {
                         section.verdict.(html::tone(mood)) {
-                            h1 { (plain(&first.name)) " " span.word { (first.word) } (plain(&first.rest)) }
-                            @for sentence in &first.more { p.more { (plain(sentence)) } }
+                            (html::said(&first))
                         }
                         section {
                             h2 { "Step by step" }

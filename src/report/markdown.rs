@@ -5,9 +5,9 @@ use super::text::{self, Mood, plain};
 use super::understood;
 use crate::answer::{BySteps, Finding, GateState, Outcome, Verdict};
 use crate::model::{Resource, RunRecord, format_bytes, format_count, format_seconds};
-use crate::words;
 use crate::words::steps::{names, worth};
 use crate::words::understanding::explain;
+use crate::words::{self, Headline};
 use std::fmt::Write;
 
 /// Workers in a table; of more, those that grow most.
@@ -157,6 +157,12 @@ fn state(state: GateState) -> &'static str {
         GateState::Fail => "❌",
         GateState::Unknown => "❔",
     }
+}
+
+/// What is said first of a search.
+pub(super) fn said(first: &Headline) -> String {
+    let more: Vec<String> = first.more.iter().map(|sentence| escape(sentence)).collect();
+    format!("## {} **{}**{}\n\n{}\n\n", escape(&first.name), first.word, escape(&first.rest), more.join(" "))
 }
 
 /// Text in which nothing means anything to Markdown or HTML, on one line.

@@ -5,7 +5,7 @@ use super::text::{self, Mood, plain};
 use super::understood;
 use crate::answer::{GateState, Verdict};
 use crate::model::RunRecord;
-use crate::words::{self, GateWords, Quantity};
+use crate::words::{self, GateWords, Headline, Quantity};
 use console::{Style, measure_text_width};
 use std::collections::BTreeSet;
 
@@ -90,6 +90,14 @@ fn stacked(state: GateState, line: &GateWords, sure: &str) -> Vec<Row> {
     let below = [line.measured.to_string()].into_iter().chain(interval).chain([format!("allowed: {}", line.allowed)]);
     let below = below.map(|text| (None, plain(&text)));
     [(Some(state), plain(&line.name))].into_iter().chain(below).collect()
+}
+
+/// What is said first, its word in this style.
+pub(super) fn said(first: &Headline, style: Style, colour: bool) -> String {
+    let word = style.bold().force_styling(colour).apply_to(first.word);
+    let mut out = format!("{} {word}{}\n", plain(&first.name), plain(&first.rest));
+    out.extend(first.more.iter().map(|sentence| format!("{}\n", plain(sentence))));
+    out
 }
 
 /// The colour of a mood.

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 pub(super) const EXPERIMENT: &str = "experiment.json";
 
+/// What a search leaves at its end beside its runs, and what is in the name of its directory.
+pub(super) const SEARCHES: [(&str, &str); 2] = [("bisect.json", "bisect"), ("knee.json", "knee")];
+
 /// What was planned; nothing of the target's environment is in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Experiment {

@@ -3,7 +3,7 @@
 //! Only what is surely ours and surely over is ever removed: a directory that has the name that it was given, with a head
 //! that says so, and no run in it that may go on: one without an end goes on as long as somebody holds it.
 
-use super::experiment::EXPERIMENT;
+use super::experiment::{EXPERIMENT, SEARCHES};
 use super::held::{Holder, hold, holder};
 use super::reader::document;
 use super::{Experiment, HEAD};
@@ -15,9 +15,6 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
-
-/// What a search leaves at its end, and what is in the name of its directory.
-const SEARCHES: [(&str, &str); 2] = [("bisect.json", "bisect"), ("knee.json", "knee")];
 
 /// A directory of a run or of an experiment.
 #[derive(Debug, Clone, PartialEq, Eq)]

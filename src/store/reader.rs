@@ -1,5 +1,6 @@
 //! Reads a run directory, whoever wrote it.
 
+use super::experiment::SEARCHES;
 use super::held::{Holder, holder};
 use super::load::LoadLog;
 use super::{CENSUS, EVENTS, FORMAT, HEAD, HEAP, HOST, LOAD, MAPS, MOST_READINGS, SAMPLES};
@@ -88,9 +89,6 @@ pub enum ReadError {
     },
 }
 
-/// The files that searches leave beside their runs.
-const SEARCHED: [&str; 2] = ["bisect.json", "knee.json"];
-
 /// Why a run has no end that nobody records any more.
 const NO_END: &str = "its end was not recorded: the harness was killed, or could not write any more";
 
@@ -159,9 +157,12 @@ fn no_run(path: &Path) -> ReadError {
     names.sort();
     let count = names.len();
     match names.into_iter().next() {
-        Some(first) => {
-            ReadError::Several { searched: SEARCHED.iter().any(|file| path.join(file).is_file()), path, first, count }
-        }
+        Some(first) => ReadError::Several {
+            searched: SEARCHES.iter().any(|(file, _)| path.join(file).is_file()),
+            path,
+            first,
+            count,
+        },
         None => ReadError::NotARun { path },
     }
 }

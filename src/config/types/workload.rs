@@ -122,6 +122,13 @@ table! {
     }
 }
 
+impl PhaseConfig {
+    /// A phase of this kind under the load that there is, which ends after this time; without one, at no length of its own.
+    pub fn lasting(kind: PhaseKind, duration: Option<Span>) -> Self {
+        PhaseConfig { kind, duration, requests: None, requests_per_worker: None, rate: None, concurrency: None }
+    }
+}
+
 /// A table by itself, from the lines below its heading.
 fn from_text<T: Setting>(text: &str) -> Result<T, ConfigError> {
     let (source, root) = Source::parse(text, "text")?;

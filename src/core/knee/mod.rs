@@ -11,4 +11,4 @@ mod simulation;
 mod step;
 
 pub use search::{Answer, Doubt, Knee, LeaksFrom, Sign, answer, leaks_from, next};
-pub use step::{Failed, Grows, Step};
+pub use step::{Failed, Grows, Load, Step};

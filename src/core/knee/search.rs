@@ -100,8 +100,8 @@ struct Curve<'a> {
 }
 
 impl<'a> Curve<'a> {
-    fn of(steps: &'a [Step]) -> Curve<'a> {
-        let mut sorted: Vec<&Step> = steps.iter().collect();
+    fn of(steps: &'a [impl AsRef<Step>]) -> Curve<'a> {
+        let mut sorted: Vec<&Step> = steps.iter().map(AsRef::as_ref).collect();
         sorted.sort_by_key(|step| step.load);
         // Of the loads that keep pace: goodput for each request in flight, and how wide the closest bounds are for their size.
         let mut each: Vec<f64> = Vec::new();
@@ -165,7 +165,7 @@ impl<'a> Curve<'a> {
 }
 
 /// The load to be measured next, up to `highest`; `None` when all is told that can be.
-pub fn next(steps: &[Step], highest: u64) -> Option<u64> {
+pub fn next(steps: &[impl AsRef<Step>], highest: u64) -> Option<u64> {
     let curve = Curve::of(steps);
     let Some(top) = curve.steps.last().map(|(step, _)| step.load) else { return Some(1) };
     // Where even one is too much, more tell nothing.
@@ -182,13 +182,13 @@ pub fn next(steps: &[Step], highest: u64) -> Option<u64> {
 }
 
 /// The middle of a bracket that isn't close yet; `None` too if something inside it was measured and said nothing.
-fn between(steps: &[Step], good: u64, bad: u64) -> Option<u64> {
-    let inside = steps.iter().any(|step| good < step.load && step.load < bad);
+fn between(steps: &[impl AsRef<Step>], good: u64, bad: u64) -> Option<u64> {
+    let inside = steps.iter().map(AsRef::as_ref).any(|step| good < step.load && step.load < bad);
     (!are_close(good, bad) && !inside).then(|| good + (bad - good) / 2)
 }
 
 /// What the loads that were measured say, of all up to `highest`.
-pub fn answer(steps: &[Step], highest: u64) -> Answer {
+pub fn answer(steps: &[impl AsRef<Step>], highest: u64) -> Answer {
     let curve = Curve::of(steps);
     let Some((last, pace)) = curve.steps.last() else { return Answer::Unclear(Doubt::Nothing) };
     if let Some((bad, sign)) = curve.bad() {
@@ -214,9 +214,10 @@ pub fn answer(steps: &[Step], highest: u64) -> Answer {
 }
 
 /// From which load on it leaks; `None` if no leak was proven.
-pub fn leaks_from(steps: &[Step]) -> Option<LeaksFrom> {
+pub fn leaks_from(steps: &[impl AsRef<Step>]) -> Option<LeaksFrom> {
+    let steps = || steps.iter().map(AsRef::as_ref);
     let leaks = |step: &&Step| !step.grows.is_empty();
-    let load = steps.iter().filter(leaks).map(|step| step.load).min()?;
-    let below = steps.iter().filter(|step| step.load < load).max_by_key(|step| step.load);
+    let load = steps().filter(leaks).map(|step| step.load).min()?;
+    let below = steps().filter(|step| step.load < load).max_by_key(|step| step.load);
     Some(LeaksFrom { load, below: below.map(|step| (step.load, step.outcome == Outcome::Clean)) })
 }

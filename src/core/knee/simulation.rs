@@ -155,7 +155,7 @@ fn where_it_begins_to_leak_is_found_beside_the_knee_and_without_one() {
 fn what_is_not_measured_is_no_answer() {
     let mut dice = Dice(1);
     let server = Server { slots: 90, full: Full::Waits, leaks_from: 0 };
-    assert_eq!(answer(&[], HIGHEST), Answer::Unclear(Doubt::Nothing));
+    assert_eq!(answer(&[] as &[Step], HIGHEST), Answer::Unclear(Doubt::Nothing));
     let steps: Vec<Step> = [1, 2, 4].map(|load| server.step(load, &mut dice)).to_vec();
     assert_eq!(answer(&steps, HIGHEST), Answer::Unclear(Doubt::Unfinished(4)));
     // Nothing was counted.

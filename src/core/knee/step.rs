@@ -44,6 +44,29 @@ pub struct Step {
     pub broke: Option<Failed>,
 }
 
+impl AsRef<Step> for Step {
+    fn as_ref(&self) -> &Step {
+        self
+    }
+}
+
+/// A load with the run that measured it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Load {
+    /// What was measured.
+    pub step: Step,
+    /// Name of the run's directory.
+    pub run: String,
+    /// Its verdict in a sentence.
+    pub sentence: String,
+}
+
+impl AsRef<Step> for Load {
+    fn as_ref(&self) -> &Step {
+        &self.step
+    }
+}
+
 /// A resource that leaks, with its growth.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Grows {

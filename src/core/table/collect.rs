@@ -300,7 +300,7 @@ impl Collector {
             programs::begin(course);
         }
         if order == Order::Reversed {
-            self.is_newest_first(&courses)?;
+            self.check_reversed(&courses)?;
         }
         self.check_times(&courses)?;
         let counts = counts::settle(&mut courses, &self.mapping, !thinned.is_empty())?;

@@ -1,7 +1,7 @@
 //! A text line by line, none longer than a row may be, and the words of a line.
 
-use super::TableError;
 use super::fuse::LONGEST;
+use super::{TableError, clock};
 use csv::ByteRecord;
 use std::io::{BufRead, BufReader, Read};
 
@@ -76,30 +76,15 @@ pub(super) fn push_fields(row: &mut ByteRecord, fields: &[&[u8]], command: Optio
     }
 }
 
-/// Words, but for dates as `ps -o lstart` has them (`Thu Jan  1 00:00:00 2026`), which are one.
-fn with_dates<'a>(text: &'a [u8], words: Vec<&'a [u8]>) -> Vec<&'a [u8]> {
-    const DAYS: [&[u8]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
-    const WORDS: usize = 5;
-    let digits = |word: &[u8], count| word.len() == count && word.iter().all(u8::is_ascii_digit);
-    let is_date = |words: &[&[u8]]| {
-        words.len() == WORDS
-            && DAYS.contains(&words[0])
-            && words[3].split(|b| *b == b':').count() == 3
-            && digits(words[4], 4)
-    };
+/// Words, but for dates that begin with a weekday, as `ps -o lstart` has them (`Thu Jan  1 00:00:00 2026`): these are one.
+fn words_and_dates(text: &[u8]) -> Vec<&[u8]> {
     let mut out = Vec::new();
-    let mut at = 0;
-    while at < words.len() {
-        if words.get(at..at + WORDS).is_some_and(is_date) {
-            let (from, last) = (words[at].as_ptr() as usize, words[at + WORDS - 1]);
-            let begin = from - text.as_ptr() as usize;
-            let end = last.as_ptr() as usize + last.len() - text.as_ptr() as usize;
-            out.push(&text[begin..end]);
-            at += WORDS;
-        } else {
-            out.push(words[at]);
-            at += 1;
-        }
+    let mut rest = text.trim_ascii();
+    while let Some(word) = words(rest).next() {
+        let date = clock::leading(rest).filter(|_| word[0].is_ascii_alphabetic());
+        let (field, after) = date.unwrap_or_else(|| rest.split_at(word.len()));
+        out.push(field);
+        rest = after.trim_ascii_start();
     }
     out
 }
@@ -107,7 +92,7 @@ fn with_dates<'a>(text: &'a [u8], words: Vec<&'a [u8]>) -> Vec<&'a [u8]> {
 /// Fields between spaces; if `wide`, between two or more.
 pub(super) fn fields(text: &[u8], wide: bool) -> Vec<&[u8]> {
     if !wide {
-        return with_dates(text, words(text).collect());
+        return words_and_dates(text);
     }
     let mut out = Vec::new();
     let mut from = 0;

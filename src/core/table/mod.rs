@@ -222,7 +222,7 @@ fn read_text(mut input: impl Read, name: &str, mapping: &Mapping) -> Result<Tabl
         ));
     }
     let mut lines = head.split(|b| matches!(b, b'\n' | b'\r')).map(<[u8]>::trim_ascii).filter(|l| !l.is_empty());
-    let (first, second) = (lines.next(), lines.next().is_some_and(|line| line.starts_with(b"{")));
+    let (first, above_json) = (lines.next(), lines.next().is_some_and(|line| line.starts_with(b"{")));
     let empty = || TableError::whole("it is empty: expected a line with the names of the columns, and rows");
     let Some(first) = first.map(<[u8]>::to_vec) else { return Err(empty()) };
     foreign::refuse(&head)?;
@@ -242,7 +242,7 @@ fn read_text(mut input: impl Read, name: &str, mapping: &Mapping) -> Result<Tabl
         sheet::read(timed::sheet(input)?, mapping, &mut collector)?;
     } else if metrics::is_point(&first, false) {
         metrics::read(input, mapping, &mut collector)?;
-    } else if blocks::stamp(&first).is_some() && second {
+    } else if blocks::stamp(&first).is_some() && above_json {
         collector.sees_ends();
         records::read(json::Below::new(input), mapping, &mut collector)?;
     } else if blocks::stamp(&first).is_some() {

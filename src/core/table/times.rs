@@ -71,7 +71,7 @@ impl Collector {
     }
 
     /// Refuses times of day that may as well go on by nearly a day from row to row as stand with the newest first.
-    pub(super) fn is_newest_first(&self, courses: &[Course]) -> Result<(), String> {
+    pub(super) fn check_reversed(&self, courses: &[Course]) -> Result<(), String> {
         let apart = |course: &Course| clock::typical_step(&course.raws.iter().map(|raw| raw.t).collect::<Vec<_>>());
         match self.columns.time {
             Some(column) if self.form == Form::OfDay && courses.iter().map(apart).any(|step| step > FAR) => {

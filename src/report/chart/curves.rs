@@ -20,15 +20,6 @@ pub(super) fn side_tone(b: bool) -> Tone {
     palette::series(usize::from(b))
 }
 
-/// The colour of an answer.
-pub(super) fn mood_tone(mood: Mood) -> Tone {
-    match mood {
-        Mood::Bad => palette::BAD,
-        Mood::Good => palette::GOOD,
-        Mood::Unsure => palette::UNSURE,
-    }
-}
-
 /// Mean memory of the workers against requests, run by run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CurvesChart {
@@ -90,7 +81,7 @@ impl super::Chart for CurvesChart {
     fn draw(&self, canvas: &mut dyn Canvas) {
         canvas.rectangle((0.0, 0.0), (WIDTH, HEIGHT), palette::SURFACE.light, 1.0);
         let (word, mood) = self.answer;
-        canvas.text(word, (24.0, 38.0), Align::Left, 20.0, true, mood_tone(mood).light);
+        canvas.text(word, (24.0, 38.0), Align::Left, 20.0, true, palette::mood(mood).light);
         let begin = 24.0 + text_width(word, 20.0, true) + 14.0;
         let headline = fit_text(&self.headline, WIDTH - 24.0 - begin, 15.0, false);
         canvas.text(&headline, (begin, 38.0), Align::Left, 15.0, false, palette::INK.light);

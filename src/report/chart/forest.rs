@@ -1,7 +1,6 @@
 //! What differs, measure by measure: each pair's difference and the interval, in units of what is allowed.
 
 use super::canvas::{Align, Canvas, fit_text};
-use super::curves::mood_tone;
 use super::palette;
 use crate::compare::{Comparison, Difference};
 use crate::report::text::{Mood, capital};
@@ -105,7 +104,7 @@ impl super::Chart for ForestChart {
         canvas.text(what, (middle, bottom + 44.0), Align::Centre, LABEL, false, palette::INK.light);
         for (index, row) in self.rows.iter().enumerate() {
             let y = TOP + ROW * (index as f64 + 0.5);
-            let tone = mood_tone(row.mood).light;
+            let tone = palette::mood(row.mood).light;
             canvas.text(&row.name, (24.0, y + 4.5), Align::Left, LABEL, false, palette::INK.light);
             for pair in &row.pairs {
                 let x = place(*pair);

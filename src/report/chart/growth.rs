@@ -314,7 +314,7 @@ impl super::Chart for GrowthChart {
 
 impl GrowthChart {
     fn draw_titles(&self, canvas: &mut dyn Canvas) {
-        let tone = outcome_tone(self.outcome);
+        let tone = palette::mood(Mood::of_outcome(self.outcome));
         let word = text::outcome_word(self.outcome);
         let begin = 24.0 + text_width(word, 20.0, true) + 14.0;
         canvas.text(word, (24.0, 38.0), Align::Left, 20.0, true, tone.light);
@@ -456,13 +456,4 @@ pub fn band(fit: &Fit) -> Vec<(f64, f64)> {
     let mut outline = edge(&fit.upper);
     outline.extend(edge(&fit.lower).into_iter().rev());
     outline
-}
-
-/// The colour of an outcome.
-fn outcome_tone(outcome: Outcome) -> Tone {
-    match Mood::of_outcome(outcome) {
-        Mood::Bad => palette::BAD,
-        Mood::Good => palette::GOOD,
-        Mood::Unsure => palette::UNSURE,
-    }
 }

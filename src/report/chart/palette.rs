@@ -4,6 +4,7 @@
 //! apart, darkened a little for white and lightened for dark. Charts are drawn in the light colours; a page turns them into the
 //! dark ones with the rules of [`dark_rules`].
 
+use crate::report::text::Mood;
 use plotters::style::RGBColor;
 
 /// One colour on a light and on a dark surface.
@@ -54,6 +55,15 @@ pub const SERIES: [Tone; 7] = [
     tone(0xC98A00, 0xF0B840),
     tone(0x5B6570, 0xB4BCC6),
 ];
+
+/// The colour of a mood.
+pub fn mood(mood: Mood) -> Tone {
+    match mood {
+        Mood::Bad => BAD,
+        Mood::Good => GOOD,
+        Mood::Unsure => UNSURE,
+    }
+}
 
 /// The colour of the `index`-th series; they come round again.
 pub fn series(index: usize) -> Tone {

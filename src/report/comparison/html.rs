@@ -5,7 +5,7 @@ use super::table::{is_tested, notes, pair_rows, rows};
 use crate::compare::Measure;
 use crate::model::Resource;
 use crate::report::chart::{self, Chart, ChartError, CurvesChart, ForestChart};
-use crate::report::html::{NO_SCRIPTS, dark_charts, finished, head, tone};
+use crate::report::html::{NO_SCRIPTS, dark_charts, finished, head, said, tone};
 use crate::report::text::{Mood, capital, plain};
 use crate::words::comparison::{answer_state, headline, measure};
 use crate::words::glued;
@@ -31,8 +31,7 @@ pub fn render(report: &Report<'_>) -> Result<String, ChartError> {
                 header { span.brand { "seepage" } span { (plain(report.name)) } span { (plain(report.started)) } }
                 main {
                     section.verdict.(tone(Mood::of_answer(comparison.answer))) {
-                        h1 { (plain(&first.name)) " " span.word { (first.word) } (plain(&first.rest)) }
-                        @for sentence in &first.more { p.more { (plain(sentence)) } }
+                        (said(&first))
                         (measures(report))
                         @if !notes.is_empty() { ul.notes { @for note in &notes { li { (plain(note)) "." } } } }
                     }

@@ -3,7 +3,7 @@
 use super::HistoryReport;
 use super::chart::HistoryChart;
 use crate::report::chart::{self, ChartError};
-use crate::report::html::{NO_SCRIPTS, dark_charts, finished, head, tone};
+use crate::report::html::{NO_SCRIPTS, dark_charts, finished, head, said, tone};
 use crate::report::text::{Mood, plain};
 use crate::words::history::{growth, headline, notes};
 use maud::{DOCTYPE, PreEscaped, html};
@@ -26,8 +26,7 @@ pub fn render(report: &HistoryReport) -> Result<String, ChartError> {
                 header { span.brand { "seepage" } span { (plain(&history.name)) } }
                 main {
                     section.verdict.(tone(mood)) {
-                        h1 { (plain(&first.name)) " " span.word { (first.word) } (plain(&first.rest)) }
-                        @for sentence in &first.more { p.more { (plain(sentence)) } }
+                        (said(&first))
                         @if !notes.is_empty() { ul.notes { @for note in &notes { li { (plain(note)) "." } } } }
                     }
                     section { h2 { "Growth from build to build" } figure { (PreEscaped(svg)) } }

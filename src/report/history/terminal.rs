@@ -1,6 +1,7 @@
 //! A history on a terminal: the sentence, a build a line, a line where growth changed.
 
 use super::HistoryReport;
+use crate::report::terminal;
 use crate::report::text::plain;
 use crate::words::history::{growth, headline, notes};
 use console::{Style, measure_text_width};
@@ -16,9 +17,7 @@ pub fn render(report: &HistoryReport, colour: bool) -> String {
         "BETTER" => Style::new().green(),
         _ => Style::new().yellow(),
     };
-    let word = style.bold().force_styling(colour).apply_to(first.word);
-    let mut out = format!("{} {word}{}\n", plain(&first.name), plain(&first.rest));
-    out.extend(first.more.iter().map(|sentence| format!("{}\n", plain(sentence))));
+    let mut out = terminal::said(&first, style, colour);
     out.push('\n');
     let rows: Vec<[String; 5]> = history
         .builds

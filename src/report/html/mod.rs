@@ -16,7 +16,7 @@ use super::text::{self, Mood, capital, plain};
 use crate::answer::{GateState, Outcome, Verdict};
 use crate::model::{RunRecord, format_seconds};
 use crate::words::understanding::explain;
-use crate::words::{self, forecast};
+use crate::words::{self, Headline, forecast};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 pub(super) const STYLE: &str = include_str!("style.css");
@@ -121,6 +121,14 @@ pub(super) fn finished(page: Markup) -> String {
     glue::page(&page.into_string())
 }
 
+/// What a page says first.
+pub(super) fn said(first: &Headline) -> Markup {
+    html! {
+        h1 { (plain(&first.name)) " " span.word { (first.word) } (plain(&first.rest)) }
+        @for sentence in &first.more { p.more { (plain(sentence)) } }
+    }
+}
+
 fn header(record: &RunRecord) -> Markup {
     let meta = &record.meta;
     html! {
@@ -140,8 +148,7 @@ fn verdict_section(record: &RunRecord, verdict: &Verdict) -> Markup {
     let deciding = verdict.deciding().filter(|_| !is_open);
     html! {
         section.verdict.(tone(Mood::of_verdict(verdict))) {
-            h1 { (plain(&first.name)) " " span.word { (first.word) } (plain(&first.rest)) }
-            @for sentence in &first.more { p.more { (plain(sentence)) } }
+            (said(&first))
             @if let Some(why) = &record.meta.aborted {
                 @if !first.says_why_it_ended {
                     p.aborted { "The run ended early: " (plain(why.lines().next().unwrap_or_default())) }

@@ -1,7 +1,6 @@
 //! Goodput, latency and failures over requests in flight, one below the other, with the knee marked, and from where on it leaks.
 
-use super::Load;
-use crate::knee::{Answer, LeaksFrom};
+use crate::knee::{Answer, LeaksFrom, Load};
 use crate::model::format_count;
 use crate::report::chart::canvas::{Align, Canvas, dashed, fit_text, text_width};
 use crate::report::chart::palette::{self, Tone};
@@ -161,11 +160,7 @@ impl Chart for KneeChart {
     fn draw(&self, canvas: &mut dyn Canvas) {
         canvas.rectangle((0.0, 0.0), (WIDTH, HEIGHT), palette::SURFACE.light, 1.0);
         let (word, mood) = self.answer;
-        let tone = match mood {
-            Mood::Bad => palette::BAD,
-            Mood::Good => palette::GOOD,
-            Mood::Unsure => palette::UNSURE,
-        };
+        let tone = palette::mood(mood);
         canvas.text(word, (24.0, 38.0), Align::Left, 20.0, true, tone.light);
         let begin = 24.0 + text_width(word, 20.0, true) + 14.0;
         let headline = fit_text(&self.headline, WIDTH - 24.0 - begin, 15.0, false);

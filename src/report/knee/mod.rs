@@ -6,10 +6,10 @@ mod tests;
 
 use super::chart::{png, svg};
 use super::json::printable;
-use super::markdown::escape;
+use super::markdown::{self, escape};
 use super::text::{Mood, plain};
-use super::{ReportError, html, write};
-use crate::knee::{Answer, LeaksFrom, Sign, Step};
+use super::{ReportError, html, terminal, write};
+use crate::knee::{Answer, LeaksFrom, Load, Sign, Step};
 use crate::model::{format_seconds, percent};
 use crate::words::{Headline, capital, knee as words, outcome_word};
 use chart::KneeChart;
@@ -37,17 +37,6 @@ pub struct KneeReport {
     pub cut: Option<String>,
     /// Every load that was measured, by load.
     pub loads: Vec<Load>,
-}
-
-/// One load that was measured.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Load {
-    /// What was measured.
-    pub step: Step,
-    /// Name of its run's directory.
-    pub run: String,
-    /// Its verdict in a sentence.
-    pub sentence: String,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -165,20 +154,12 @@ impl KneeReport {
 
     /// Renders the end of a search for a terminal, with colours if `colour`.
     pub fn terminal(&self, colour: bool) -> String {
-        let style = match self.mood() {
-            Mood::Good => console::Style::new().green(),
-            Mood::Bad => console::Style::new().red(),
-            Mood::Unsure => console::Style::new().yellow(),
-        };
-        let first = self.headline();
-        let word = style.bold().force_styling(colour).apply_to(first.word).to_string();
-        let mut out = format!("{} {word}{}\n", plain(&first.name), plain(&first.rest));
-        out.extend(first.more.iter().map(|sentence| format!("{}\n", plain(sentence))));
+        let mut out = terminal::said(&self.headline(), terminal::style(self.mood()), colour);
         if self.loads.is_empty() {
             return out;
         }
         let heads = ["in flight", "goodput", "fail", "p95", "leaks"].map(str::to_owned);
-        let rows: Vec<[String; 5]> = std::iter::once(heads).chain(self.loads.iter().map(Load::row)).collect();
+        let rows: Vec<[String; 5]> = std::iter::once(heads).chain(self.loads.iter().map(row)).collect();
         let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
         out.push('\n');
         for row in &rows {
@@ -223,21 +204,18 @@ impl KneeReport {
                 below: leak.below.map(|below| below.0),
                 below_is_clean: leak.below.map(|below| below.1),
             }),
-            loads: self.loads.iter().map(Load::part).collect(),
+            loads: self.loads.iter().map(part).collect(),
         };
         printable(&serde_json::to_string_pretty(&document).expect("a document of plain fields is JSON")) + "\n"
     }
 
     /// Renders a summary for a CI job.
     pub fn markdown(&self) -> String {
-        let first = self.headline();
-        let mut out = format!("## {} **{}**{}\n\n", escape(&first.name), first.word, escape(&first.rest));
-        // Writing to a string doesn't fail.
-        let more: Vec<String> = first.more.iter().map(|sentence| escape(sentence)).collect();
-        let _ = writeln!(out, "{}\n", more.join(" "));
+        let mut out = markdown::said(&self.headline());
         out.push_str("| In flight | Goodput | Fail | p95 | Leaks |\n|--:|--:|--:|--:|---|\n");
         for load in &self.loads {
-            let _ = writeln!(out, "| {} |", load.row().map(|cell| escape(&cell)).join(" | "));
+            // Writing to a string doesn't fail.
+            let _ = writeln!(out, "| {} |", row(load).map(|cell| escape(&cell)).join(" | "));
         }
         out
     }
@@ -254,8 +232,7 @@ impl KneeReport {
                     header { span.brand { "seepage" } span { (plain(&self.name)) } span { (plain(&self.started)) } }
                     main {
                         section.verdict.(html::tone(self.mood())) {
-                            h1 { (plain(&first.name)) " " span.word { (first.word) } (plain(&first.rest)) }
-                            @for sentence in &first.more { p.more { (plain(sentence)) } }
+                            (html::said(&first))
                         }
                         section { h2 { "By requests in flight" } figure { (PreEscaped(drawn)) } }
                         section {
@@ -265,7 +242,7 @@ impl KneeReport {
                                     thead { tr { th { "In flight" } th { "Goodput" } th { "Fail" } th { "p95" } th { "Leaks" } th { "Run" } } }
                                     tbody {
                                         @for load in &self.loads {
-                                            @let [at, goodput, fail, p95, leaks] = load.row();
+                                            @let [at, goodput, fail, p95, leaks] = row(load);
                                             tr {
                                                 th scope="row" { (at) }
                                                 td data-head="goodput" { (plain(&goodput)) }
@@ -310,40 +287,38 @@ impl KneeReport {
     }
 }
 
-impl Load {
-    /// Requests in flight, goodput, share of failures with their kinds, p95, and whether it leaks.
-    fn row(&self) -> [String; 5] {
-        let step = &self.step;
-        let unknown = || "–".to_owned();
-        let leaks = match &step.broke {
-            Some(broke) => format!("the run failed: {}", broke.why),
-            None if step.grows.is_empty() => outcome_word(step.outcome).to_owned(),
-            None => step.grows.iter().map(words::grows).collect::<Vec<_>>().join(", "),
-        };
-        [
-            step.load.to_string(),
-            step.goodput.map_or_else(unknown, |goodput| words::per_second(goodput.estimate)),
-            step.error_rate().map_or_else(unknown, percent),
-            step.p95.map_or_else(unknown, format_seconds),
-            leaks,
-        ]
-    }
+/// Requests in flight, goodput, share of failures with their kinds, p95, and whether it leaks.
+fn row(load: &Load) -> [String; 5] {
+    let step = &load.step;
+    let unknown = || "–".to_owned();
+    let leaks = match &step.broke {
+        Some(broke) => format!("the run failed: {}", broke.why),
+        None if step.grows.is_empty() => outcome_word(step.outcome).to_owned(),
+        None => step.grows.iter().map(words::grows).collect::<Vec<_>>().join(", "),
+    };
+    [
+        step.load.to_string(),
+        step.goodput.map_or_else(unknown, |goodput| words::per_second(goodput.estimate)),
+        step.error_rate().map_or_else(unknown, percent),
+        step.p95.map_or_else(unknown, format_seconds),
+        leaks,
+    ]
+}
 
-    fn part(&self) -> LoadPart<'_> {
-        let Load { step, run, sentence } = self;
-        LoadPart {
-            load: step.load,
-            run,
-            goodput: step.goodput.map(|g| [g.estimate, g.lower, g.upper]),
-            ended: step.ended,
-            failed: step.failed,
-            statuses: &step.statuses,
-            errors: &step.errors,
-            p95: step.p95,
-            verdict: outcome_word(step.outcome).to_owned(),
-            leaks: step.grows.iter().map(words::grows).collect(),
-            broke: step.broke.as_ref().map(|broke| broke.why.as_str()),
-            sentence,
-        }
+fn part(load: &Load) -> LoadPart<'_> {
+    let Load { step, run, sentence } = load;
+    LoadPart {
+        load: step.load,
+        run,
+        goodput: step.goodput.map(|g| [g.estimate, g.lower, g.upper]),
+        ended: step.ended,
+        failed: step.failed,
+        statuses: &step.statuses,
+        errors: &step.errors,
+        p95: step.p95,
+        verdict: outcome_word(step.outcome).to_owned(),
+        leaks: step.grows.iter().map(words::grows).collect(),
+        broke: step.broke.as_ref().map(|broke| broke.why.as_str()),
+        sentence,
     }
 }

@@ -39,13 +39,12 @@ fn load(at: u64, refused: u64) -> Load {
 
 /// What is found of these loads.
 fn report(loads: Vec<Load>, highest: u64) -> KneeReport {
-    let steps: Vec<Step> = loads.iter().map(|load| load.step.clone()).collect();
     KneeReport {
         name: "shop".into(),
         started: "2026-12-02T08:00:00Z".into(),
         highest,
-        answer: knee::answer(&steps, highest),
-        leaks: knee::leaks_from(&steps),
+        answer: knee::answer(&loads, highest),
+        leaks: knee::leaks_from(&loads),
         cut: None,
         loads,
     }
@@ -67,8 +66,7 @@ fn leaking() -> KneeReport {
         load.step.grows = vec![Grows { resource: Resource::Descriptors, axis: Axis::WorkerRequests, growth }];
         load.step.outcome = Outcome::Leak;
     }
-    let steps: Vec<Step> = report.loads.iter().map(|load| load.step.clone()).collect();
-    report.leaks = knee::leaks_from(&steps);
+    report.leaks = knee::leaks_from(&report.loads);
     report
 }
 
@@ -84,8 +82,7 @@ fn every_answer_reads_well() {
     errs_above.loads.push(load(32, 900));
     let mut broken = report(loads(&[1, 2, 4]), 32);
     broken.loads[2].step.broke = Some(Failed { exit: ExitCode::Target, why: "it was killed by SIGSEGV".into() });
-    let steps: Vec<Step> = broken.loads.iter().map(|load| load.step.clone()).collect();
-    broken.answer = knee::answer(&steps, 32);
+    broken.answer = knee::answer(&broken.loads, 32);
     let cut = |mut report: KneeReport| {
         report.cut = Some("ended early by Ctrl-C".into());
         report
@@ -97,8 +94,7 @@ fn every_answer_reads_well() {
     // The load between says nothing.
     let mut wide = report([load(1, 0), load(2, 0), load(5, 0), load(8, 1600)].to_vec(), 32);
     wide.loads[2].step.goodput = None;
-    let steps: Vec<Step> = wide.loads.iter().map(|load| load.step.clone()).collect();
-    wide.answer = knee::answer(&steps, 32);
+    wide.answer = knee::answer(&wide.loads, 32);
     let reports = [
         wide,
         report(loads(&[1, 2, 4, 8, 9, 10, 16, 32]), 32),
