@@ -265,11 +265,12 @@ fn of_redis_with_growing_keys_the_keeper_of_strings_is_named() {
     let client = set_keys(port);
     let (ended, sites) = running.watched();
     assert_eq!(ended.code, Some(10), "{}", ended.story());
-    // On a busy machine too few faults are seen to name anybody, but nobody else is.
+    // On a busy machine too few faults may be seen to prove any; a key has an object beside its string, which grows less.
     let all = sites["sites"].as_array().unwrap();
     let of_strings = |site: &serde_json::Value| site["function"].as_str().is_some_and(|name| name.contains("sds"));
     assert!(all.iter().any(of_strings), "{}{sites:#}", ended.story());
-    assert!(all.iter().filter(|site| site["state"] == "grows").all(of_strings), "{}{sites:#}", ended.story());
+    let first = all.iter().find(|site| site["state"] == "grows");
+    assert!(first.is_none_or(of_strings), "{}{sites:#}", ended.story());
     drop(running);
     client.join().unwrap();
 }
