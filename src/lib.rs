@@ -41,5 +41,7 @@ pub mod workload;
 
 #[cfg(feature = "ablation")]
 pub use seepage_core::thresholds;
-pub use seepage_core::{answer, baseline, history, model, readings, rule, stats, table, verdict, watch, words};
+pub use seepage_core::{
+    answer, baseline, history, model, plan, readings, rule, stats, table, verdict, watch, words, working,
+};
 use seepage_core::{bisect, compare, fleet, knee, sites};

@@ -9,10 +9,10 @@ use crate::answer::ExitCode;
 use crate::config::{self, Harness, Overrides, PhaseConfig, SettleConfig, Span};
 use crate::engine::{self, Interrupt, Interruption, RunRequest};
 use crate::model::{self, Axis, Budget, Per, PhaseKind, Resource, RunRecord, Share};
+use crate::plan::{self, Noise};
 use crate::report::PlanReport;
 use crate::report::live::Mode;
 use crate::store;
-use crate::verdict::{self, Noise};
 use crate::words;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -87,7 +87,7 @@ pub fn plan(arguments: &Arguments) -> Done {
     | ExitCode::Target
     | ExitCode::Workload
     | ExitCode::Interrupted(_)
-    | ExitCode::Failure) = verdict::judge(&record).exit
+    | ExitCode::Failure) = crate::verdict::judge(&record).exit
     {
         let why =
             record.meta.aborted.as_deref().unwrap_or("the workload or a worker failed; `seepage analyze` says more");
@@ -141,7 +141,7 @@ fn planned(arguments: &Arguments, record: &RunRecord) -> Result<PlanReport, Prob
     let noise = Noise::measure(axis, &series, record.page())
         .map_err(|why| Problem::new(ExitCode::Inconclusive, words::too_short(why)))?;
     Ok(PlanReport {
-        planned: verdict::plan(&noise, &budgets, times, arguments.power.0),
+        planned: plan::plan(&noise, &budgets, times, arguments.power.0),
         noise,
         chosen,
         power: arguments.power.0,

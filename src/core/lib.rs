@@ -11,6 +11,8 @@
 //! - [`rule`]: series to levels, models and conditions, and to the outcome of one resource
 //! - [`sites`]: samples of the live set to the places in the code that keep memory
 //! - [`verdict`]: all of it together, for the whole target and all that is asked of it
+//! - [`working`]: the working behind a finding, for those who want to check it
+//! - [`plan`]: how long a run has to be to prove a budget, by what a rehearsal shows
 //! - [`watch`]: series that are watched without an end, and when a leak in one is told
 //! - [`words`]: a verdict in sentences, the same in every report
 //! - [`bisect`]: which of many modules is to blame, from as few answers as possible
@@ -32,6 +34,7 @@ pub mod history;
 pub mod knee;
 mod limits;
 pub mod model;
+pub mod plan;
 pub mod readings;
 pub mod rule;
 pub mod sites;
@@ -41,3 +44,4 @@ pub mod thresholds;
 pub mod verdict;
 pub mod watch;
 pub mod words;
+pub mod working;

@@ -4,7 +4,7 @@ use super::chart::thousands;
 use super::fold::hung;
 use super::json::printable;
 use crate::model::{Axis, Resource, format_bytes, format_count, format_seconds};
-use crate::verdict::{Noise, Planned};
+use crate::plan::{Noise, Planned};
 use crate::words::capital;
 use schemars::JsonSchema;
 use serde::Serialize;

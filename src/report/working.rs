@@ -6,9 +6,9 @@ use super::understood;
 use crate::answer::{Finding, Outcome, Verdict};
 use crate::model::{Resource, RunRecord, format_count};
 use crate::rule::Condition;
-use crate::verdict::{WorkedModel, Working, working};
 use crate::words::working::{ConditionWords, RuleWords};
 use crate::words::{self, working as told};
+use crate::working::{WorkedModel, Working, working};
 
 /// Models that are listed; of more, the best.
 const MODELS: usize = 12;

@@ -5,8 +5,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use seepage::answer::Outcome;
 use seepage::model::{Axis, Resource, Series, WorkerId};
+use seepage::plan::{Noise, plan};
 use seepage::rule::find;
-use seepage::verdict::{Noise, plan};
 
 const BUDGET: f64 = 256.0;
 const WORKERS: u32 = 3;

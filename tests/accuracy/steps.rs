@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use seepage::answer::{BySteps, LeakClass, Outcome, Verdict};
 use seepage::model::*;
-use seepage::verdict::{judge, working};
+use seepage::{verdict::judge, working::working};
 
 /// Runs of each case: few, so that the test is quick in a debug build; `SEEPAGE_RUNS=200` makes the rates of
 /// docs/accuracy.md.

@@ -8,17 +8,13 @@ mod judge;
 mod live;
 mod looks;
 mod notes;
-mod plan;
 mod target;
 mod watched;
-mod working;
 
 pub use judge::judge;
 pub use live::live_growths;
 pub use looks::{Found, Look, Looks, SoakPlan, is_open};
-pub use plan::{Noise, Planned, TooShort, plan};
 pub use watched::{is_proven_clean, leaks_at};
-pub use working::{Cut, LevelOf, NaiveRule, Residuals, WorkedModel, Working, working};
 
 /// The version of the rule: it goes up by one whenever the same readings may be answered otherwise. 1 measured growth against
 /// 0.75 of the budget; 2 measures what lasts against the budget; 3 has fewer conditions, and exact bounds of what jumps add; 4 judges the

@@ -4,8 +4,8 @@ use super::evidence::part_name;
 use super::plain::{counted, thousands};
 use crate::answer::{Finding, History, Reached, Reason, SetAside, Settle};
 use crate::model::{Axis, Resource, amount, format_bytes, format_count, format_seconds, rate};
+use crate::plan::TooShort;
 use crate::rule::leaking_parts;
-use crate::verdict::TooShort;
 
 /// Why a finding is what it is, with what a leak is made of.
 pub fn reason(finding: &Finding) -> String {

@@ -4,6 +4,7 @@ use super::{because, facts, found, reason, settle, too_short, working};
 use crate::answer::*;
 use crate::fixture::run::leaking;
 use crate::model::{Axis, Resource};
+use crate::plan::TooShort;
 use crate::rule::Condition;
 use crate::verdict::*;
 
@@ -158,7 +159,7 @@ fn facts_read_well() {
 fn conditions_read_well() {
     let record = leaking();
     let verdict = judge(&record);
-    let behind = crate::verdict::working(&record, &verdict.findings[0]).unwrap();
+    let behind = crate::working::working(&record, &verdict.findings[0]).unwrap();
     let budget = 64.0;
     let flags: [fn(bool) -> Condition; 9] = [
         Condition::ManyRises,

@@ -5,7 +5,7 @@ use super::reasons::set_aside;
 use crate::answer::Outcome;
 use crate::model::{allowed_rate, amount, format_seconds, rate};
 use crate::rule::Condition;
-use crate::verdict::{Cut, LevelOf, NaiveRule, Working};
+use crate::working::{Cut, LevelOf, NaiveRule, Working};
 
 /// A condition of the rule in words.
 #[derive(Debug, Clone, PartialEq, Eq)]

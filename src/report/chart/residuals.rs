@@ -6,7 +6,7 @@ use super::palette;
 use super::scale::{Scale, Unit, ticks};
 use crate::model::{Axis, Resource};
 use crate::report::text;
-use crate::verdict::Working;
+use crate::working::Working;
 
 const WIDTH: f64 = 960.0;
 const HEIGHT: f64 = 330.0;

@@ -6,9 +6,9 @@ use crate::report::chart::{self, ChartError, ResidualChart};
 use crate::report::text::{amount, capital};
 use crate::report::working::{is_shown, unit};
 use crate::rule::Condition;
-use crate::verdict::{Working, working};
 use crate::words::working::{ConditionWords, RuleWords};
 use crate::words::{self, working as told};
+use crate::working::{Working, working};
 use maud::{Markup, PreEscaped, html};
 
 /// Models in the table; of more, the best.

@@ -4,7 +4,6 @@
 //! No formula stands between the plan and the rule, so that the plan is right for whatever the rule does. Always: the same
 //! rehearsal gives the same plan, and a length that isn't found within bounds is missing.
 
-use super::working::Residuals;
 use crate::answer::Outcome;
 use crate::limits::plan::{
     CLEAN, CONSTANTS, FEWEST, GREATEST, LEAKING, LONGER, LONGEST, MARGIN, MOST_WORKERS, PLAYED, READINGS, STILL_WARMING,
@@ -17,6 +16,7 @@ use crate::rule::levels::pool::{Member, Pool};
 use crate::rule::models::plausible::{Plausible, plausible};
 use crate::rule::steps::at_one_mix;
 use crate::stats::{median, normal_quantile};
+use crate::working::Residuals;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
