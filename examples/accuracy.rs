@@ -51,6 +51,9 @@ struct Arguments {
     /// Show what is proven of pools of 1, 8 and 64 workers, of which all, one or none leak.
     #[arg(long)]
     workers: bool,
+    /// Print the answer to each case with its interval: what two versions of the rule answer otherwise is what `diff` shows.
+    #[arg(long)]
+    each: bool,
     /// Tell the reason of every answer that is wrong or open.
     #[arg(long)]
     explain: bool,
@@ -96,6 +99,10 @@ fn tally(family: &Family, arguments: &Arguments) -> Tally {
         let finding = find(Resource::Memory, Axis::WorkerRequests, &series, BUDGET, PAGE);
         tally.time += start.elapsed();
         tally.count(finding.outcome);
+        if arguments.each {
+            let growth = finding.growth.map_or((f64::NAN, f64::NAN), |growth| (growth.lower, growth.upper));
+            println!("{}, case {case}: {}, {:.1} to {:.1}", family.name, finding.outcome, growth.0, growth.1);
+        }
         for (count, rule) in tally.naive.iter_mut().zip(naive::RULES) {
             *count += u64::from((rule.leaks)(&series));
         }

@@ -558,6 +558,13 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "uneven warm-ups", truth: Truth::Clean, make: |s| services::uneven_warm_ups(s, 0.0) },
     Family { name: "uneven warm-ups, 1 x", truth: Truth::Edge, make: |s| services::uneven_warm_ups(s, 1.0) },
     Family { name: "uneven warm-ups, 4 x", truth: Truth::Leak, make: |s| services::uneven_warm_ups(s, 4.0) },
+    Family { name: "lives of all lengths", truth: Truth::Hard, make: |s| services::lives_of_all_lengths(s, 0.0) },
+    Family { name: "lives of all lengths, 4 x", truth: Truth::Leak, make: |s| services::lives_of_all_lengths(s, 4.0) },
+    Family {
+        name: "lives of all lengths, 10 x",
+        truth: Truth::Leak,
+        make: |s| services::lives_of_all_lengths(s, 10.0),
+    },
     Family { name: "one dies young, 10 x", truth: Truth::Leak, make: services::one_dies_young },
     Family { name: "turning ramp", truth: Truth::Clean, make: |s| services::turning_ramp(s, 1.0, 0.0) },
     Family { name: "turning ramp, half followed", truth: Truth::Hard, make: |s| services::turning_ramp(s, 0.5, 0.0) },

@@ -167,7 +167,24 @@ pub fn uneven_warm_ups(s: &mut Source, times: f64) -> Vec<Series> {
     out
 }
 
-/// The same without a leak, but for one worker that leaks ten times the budget and is replaced after 30 readings each time.
+/// Five workers of which each has its own length of life, 25 to 140 readings, and its own warm-up.
+pub fn lives_of_all_lengths(s: &mut Source, times: f64) -> Vec<Series> {
+    let mut out = Vec::new();
+    for slot in 0..5 {
+        let (life, height) = (s.log_uniform(25.0, 140.0), s.log_uniform(1.5 * MIB, 7.0 * MIB));
+        let constant = s.uniform(0.005, 0.03);
+        let mut born = 0;
+        while born + 2 < s.readings {
+            let lives = ((life * s.uniform(0.9, 1.1)) as usize).clamp(2, s.readings - born);
+            out.push(warmed_up(s, (1000 * slot + born as u32, born), lives, (height, constant), times));
+            born += lives;
+        }
+    }
+    out.sort_by(|a, b| a.t[0].total_cmp(&b.t[0]));
+    out
+}
+
+/// A pool of uneven warm-ups without a leak, but for one worker that leaks ten times the budget and is replaced after 30 readings each time.
 pub fn one_dies_young(s: &mut Source) -> Vec<Series> {
     let mut out = uneven_warm_ups(s, 0.0);
     for k in 0..s.readings / 30 {

@@ -95,29 +95,36 @@ fn from_how_many_on_it_leaks_is_told_without_a_knee() {
     assert!(ended.stdout.contains("LEAKS from 3 requests in flight on: descriptors"), "{}", ended.story());
 }
 
-#[test]
-fn a_balancer_that_gives_requests_up_is_named_with_its_limit_whatever_that_is() {
+fn balancer(slots: u64) {
     if !are_there(&["haproxy"]) {
         return;
     }
     let bench = Bench::new();
-    for slots in ["4", "7"] {
-        let file = root().join("harness-configs/stories/balancer.toml");
-        let ended = knee(&bench, &file, &["--to", "16", "--env", &format!("SLOTS={slots}")]);
-        let slots: u64 = slots.parse().unwrap();
-        let told = ended.json("knee.json")["knee"].clone();
-        assert!(told["at"].as_u64().is_some_and(|at| at.abs_diff(slots) <= 1), "{slots}: {}", ended.story());
-        assert!(ended.stdout.contains("of requests fail (503)"), "{}", ended.story());
-        assert_eq!(ended.code, Some(0), "{}", ended.story());
-        std::fs::remove_dir_all(bench.reports()).unwrap();
-    }
-    // Where the limit is out of reach none is told.
+    let file = root().join("harness-configs/stories/balancer.toml");
+    let ended = knee(&bench, &file, &["--to", "16", "--env", &format!("SLOTS={slots}")]);
+    let told = ended.json("knee.json")["knee"].clone();
+    assert!(told["at"].as_u64().is_some_and(|at| at.abs_diff(slots) <= 1), "{slots}: {}", ended.story());
+    assert!(ended.stdout.contains("of requests fail (503)"), "{}", ended.story());
+    assert_eq!(ended.code, Some(0), "{}", ended.story());
+}
+
+#[test]
+fn a_balancer_that_gives_requests_up_is_named_with_its_limit() {
+    balancer(4);
+}
+
+#[test]
+#[ignore = "a minute: the same with another limit, and with one out of reach"]
+fn a_balancer_is_named_with_its_limit_whatever_that_is() {
+    balancer(7);
+    let bench = Bench::new();
     let file = root().join("harness-configs/stories/balancer.toml");
     let ended = knee(&bench, &file, &["--to", "8", "--env", "SLOTS=100"]);
     assert_ne!(ended.json("knee.json")["answer"], "found", "{}", ended.story());
 }
 
 #[test]
+#[ignore = "two minutes"]
 fn connections_that_leak_above_a_threshold_are_told_with_it() {
     let bench = Bench::new();
     let file = root().join("harness-configs/mariadb.toml");
@@ -131,24 +138,34 @@ fn connections_that_leak_above_a_threshold_are_told_with_it() {
     assert_eq!(found["answer"], "unclear", "{}", ended.story());
 }
 
-#[test]
-fn connections_of_a_pool_that_leak_are_told_with_its_size_whatever_that_is() {
+fn pool(size: u64, forgotten: u64, to: u64, leaks: Option<u64>) {
     if !are_there(&["mariadbd"]) {
         return;
     }
+    let bench = Bench::new();
     let file = root().join("harness-configs/stories/connections.toml");
-    for (pool, forgotten, to, leaks) in [("4", "4", "5", Some(5)), ("2", "4", "3", Some(3)), ("2", "0", "3", None)] {
-        let bench = Bench::new();
-        let set = [format!("POOL={pool}"), format!("FORGOTTEN={forgotten}")];
-        let ended = knee(&bench, &file, &["--to", to, "--for", "8s", "--env", &set[0], "--env", &set[1]]);
-        let found = ended.json("knee.json");
-        assert_eq!(found["leaks"]["load"].as_u64(), leaks, "{pool}, {forgotten}: {}", ended.story());
-        if let Some(load) = leaks {
-            assert_eq!(ended.code, Some(10), "{}", ended.story());
-            let said = format!("LEAKS from {load} requests in flight on");
-            assert!(ended.stdout.contains(&said) && ended.stdout.contains("threads"), "{}", ended.story());
-        }
+    let set = [format!("POOL={size}"), format!("FORGOTTEN={forgotten}")];
+    let to = to.to_string();
+    let ended = knee(&bench, &file, &["--to", &to, "--for", "8s", "--env", &set[0], "--env", &set[1]]);
+    let found = ended.json("knee.json");
+    assert_eq!(found["leaks"]["load"].as_u64(), leaks, "{size}, {forgotten}: {}", ended.story());
+    if let Some(load) = leaks {
+        assert_eq!(ended.code, Some(10), "{}", ended.story());
+        let said = format!("LEAKS from {load} requests in flight on");
+        assert!(ended.stdout.contains(&said) && ended.stdout.contains("threads"), "{}", ended.story());
     }
+}
+
+#[test]
+fn connections_of_a_pool_that_leak_are_told_with_its_size() {
+    pool(2, 4, 3, Some(3));
+}
+
+#[test]
+#[ignore = "two minutes: the same with another size, and without a leak"]
+fn connections_that_leak_are_told_with_the_size_of_the_pool_whatever_that_is() {
+    pool(4, 4, 5, Some(5));
+    pool(2, 0, 3, None);
 }
 
 #[test]

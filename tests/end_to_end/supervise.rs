@@ -275,10 +275,10 @@ fn a_worker_that_crashes_and_that_nobody_waits_for_is_told_too() {
 #[test]
 fn no_worker_of_a_large_recycling_pool_is_missed() {
     let bench = Bench::new();
-    let script = r#"exec perl -e 'open(my $log, ">", $ENV{PIDS}); $log->autoflush(1); my ($alive, $made) = (0, 0);
+    let script = r#"exec perl -e 'open(my $log, ">", $ENV{PIDS}); $log->autoflush(1); my ($alive, $made, $until) = (0, 0, time + 8);
         use IO::Handle;
         while (1) {
-            while ($alive < 500 && $made < 1500) {
+            while ($alive < 500 && $made < 1500 && time < $until) {
                 my $pid = fork();
                 if ($pid == 0) { sleep 2; require POSIX; POSIX::_exit(0) }
                 print $log "$pid\n"; $alive++; $made++;
@@ -289,7 +289,8 @@ fn no_worker_of_a_large_recycling_pool_is_missed() {
     let target = format!("workers = 'children'\nenv = {{ PIDS = {:?} }}\n{AT_ONCE}", pids.to_str().unwrap());
     let ended = bench.run(&harness(&bench, script, &target, "12"), &[]);
     let made: Vec<u64> = std::fs::read_to_string(&pids).unwrap().lines().map(|l| l.parse().unwrap()).collect();
-    assert_eq!(made.len(), 1500, "{}", ended.stderr);
+    // A busy machine makes fewer in its time.
+    assert!(made.len() > 500, "{}: {}", made.len(), ended.stderr);
     let mut seen: Vec<u64> = ended.events("spawned").iter().map(|w| w["worker"]["pid"].as_u64().unwrap()).collect();
     seen.sort_unstable();
     seen.dedup();

@@ -1,6 +1,6 @@
 //! One resource: from series to a finding, with what it means for each worker.
 
-use super::assess::{Assessment, Demands, Terms, assess};
+use super::assess::{Ahead, Assessment, Demands, Terms, assess};
 use super::class::Behaviour;
 use super::condition::Condition;
 use super::explain;
@@ -168,6 +168,7 @@ fn find_together(resource: Resource, axis: Axis, series: &[Series], terms: Terms
 /// beyond what is usual at their age. Whether any may, though that isn't proven.
 fn accused_beyond_common(pool: &Pool, alone: &mut [Option<Assessment>], terms: Terms, least_jump: f64) -> bool {
     alone.iter_mut().flatten().for_each(|one| one.leak.push(Condition::BeyondUsual(false)));
+    let longest = pool.members.iter().map(|m| m.levels.span()).fold(0.0, f64::max);
     let mut suspicious = false;
     for (beyond, alone) in pool.beyond_common().into_iter().zip(alone).filter_map(|(b, a)| Some((b, a.as_mut()?))) {
         // What doesn't grow late is neither proven nor suspicious.
@@ -175,6 +176,9 @@ fn accused_beyond_common(pool: &Pool, alone: &mut [Option<Assessment>], terms: T
         if !grows || beyond.x.len() < ENOUGH.get() {
             continue;
         }
+        // Whether its warm-up, which may be larger than the usual one, was over isn't known of a life that ended far sooner than others do.
+        let ahead = if beyond.span() < 0.5 * longest { Ahead::Plan { over: 0.0 } } else { terms.demands.ahead };
+        let terms = Terms { demands: Demands { ahead, ..terms.demands }, ..terms };
         let member = Member::of(0, beyond, least_jump);
         let jumps = member.jumps_by_place();
         let Some(one) = assess(member.alone(&jumps, &jumps), terms) else { continue };

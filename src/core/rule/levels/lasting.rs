@@ -66,10 +66,12 @@ pub fn fade(paces: &[f64], allowed: f64) -> bool {
     })
 }
 
-/// Whether the second halves of incarnations grow by more than `allowed` beyond doubt, each of which counts as one.
+/// Whether incarnations grow by more than `allowed` beyond doubt from half of the longest life on, each of which counts as one: who ended
+/// sooner may have warmed up all its life.
 pub fn halves_exceed(series: &[Levels], allowed: f64) -> bool {
+    let age = 0.5 * longest(series);
     let half = |s: &Levels| {
-        let from = s.x.len() / 2;
+        let from = s.x.partition_point(|x| x - s.x[0] < age);
         (s.x.len() - from >= FEW.get())
             .then(|| Line::through(&s.x[from..], &s.y[from..]))
             .flatten()
@@ -207,6 +209,12 @@ mod tests {
         let grows = |by: f64| (0..8).map(|k| levels(|x| by * x + chance(x + 100.0 * f64::from(k)))).collect::<Vec<_>>();
         assert!(halves_exceed(&grows(3.0), 1.0) && !halves_exceed(&grows(0.5), 1.0));
         assert!(!halves_exceed(&grows(3.0)[..2], 1.0), "too few");
+        // Lives that are short beside others may warm up until they end.
+        let short = |one: Levels| one.pick(&(0..20).collect::<Vec<_>>());
+        let mut lives: Vec<Levels> = grows(3.0).into_iter().map(short).collect();
+        assert!(halves_exceed(&lives, 1.0));
+        lives.extend(grows(0.5));
+        assert!(!halves_exceed(&lives, 1.0), "it is the short ones alone that grow");
     }
 
     #[test]
