@@ -345,11 +345,11 @@ pub unsafe extern "C" fn mremap(old: Address, before: usize, bytes: usize, flags
 }
 
 /// The unwinder is told of code that was made at run time. What such tables say is not always so: LuaJIT's stop the unwinder,
-/// and the process with it, where they are asked for more than an exception's way. So no stack is walked any more.
+/// and the process with it, where they are asked for more than an exception's way. So stacks are walked up to such code.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn __register_frame(tables: *const c_void) {
     if let Some(region) = region().filter(|_| !sanitized()) {
-        region.unwalkable.store(1, Relaxed);
+        region.tables_made.store(1, Relaxed);
     }
     let next = next::REGISTER_FRAME.get();
     if !next.is_null() {

@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 pub const MAGIC: u64 = u64::from_le_bytes(*b"seepheap");
 
 /// Version of this layout.
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 
 /// Threads that count on their own at a time; more of them share `Region::shared`.
 pub const SLOTS: usize = 4096;
@@ -164,8 +164,8 @@ pub struct Region {
     pub lost_stacks: AtomicU64,
     /// Mappings that could not be followed because there were too many.
     pub lost_mappings: AtomicU64,
-    /// 1 once code was made at run time that brings unwinding tables of its own: no stack is walked any more.
-    pub unwalkable: AtomicU32,
+    /// 1 once code was made at run time that brings unwinding tables of its own: stacks are walked up to such code.
+    pub tables_made: AtomicU32,
     /// 1 once the other stack was used.
     pub other_stack_used: AtomicU32,
     /// Address of the mapping with the other stack, its guard first; 0 if there is none.

@@ -12,6 +12,7 @@ mod api;
 mod chunk;
 mod layout;
 mod libc;
+mod loaded;
 mod mappings;
 mod math;
 mod next;
@@ -47,6 +48,7 @@ extern "C" fn init() {
         return;
     }
     thread::init();
+    loaded::learn();
     region::SEEPAGE_HEAP.bypassed.store(next::bypassed().into(), Relaxed);
     operators::resolve_all();
     sample::rehearse();

@@ -2,6 +2,7 @@
 
 use super::chunk::Head;
 use super::libc::{self, dl_phdr_info};
+use super::loaded;
 use super::thread::{self, counts};
 use core::ffi::{CStr, c_int, c_void};
 use core::mem::transmute;
@@ -196,18 +197,11 @@ pub fn is_allocator(code: usize) -> bool {
 }
 
 unsafe extern "C" fn find_allocator(info: *const dl_phdr_info, _: usize, malloc: *mut c_void) -> c_int {
-    let malloc = malloc as usize;
-    // SAFETY: the loader passes a valid structure with that many headers.
-    let (base, headers) = unsafe { ((*info).base, core::slice::from_raw_parts((*info).headers, (*info).count.into())) };
-    for header in headers.iter().filter(|header| header.kind == libc::PT_LOAD) {
-        let from = base.wrapping_add(header.address as usize);
-        if (from..from.wrapping_add(header.memory_size as usize)).contains(&malloc) {
-            ALLOCATOR[0].store(from, Relaxed);
-            ALLOCATOR[1].store(from + header.memory_size as usize, Relaxed);
-            return 1;
-        }
-    }
-    0
+    // SAFETY: the loader passes its own.
+    let Some(part) = (unsafe { loaded::part(info, malloc as usize) }) else { return 0 };
+    ALLOCATOR[0].store(part.start, Relaxed);
+    ALLOCATOR[1].store(part.end, Relaxed);
+    1
 }
 
 /// Whether the program's calls of `malloc` go elsewhere than to us. It is tried, for the address alone doesn't tell: it

@@ -5,6 +5,7 @@
 
 use super::layout::{DEPTH, Region, Slot};
 use super::libc;
+use super::loaded::is_loaded;
 use super::math::{ln, probability, random, unit};
 use super::region::{existing, forget_block, lock, region};
 use super::thread::{slot, take_slot};
@@ -207,7 +208,7 @@ fn sample_now(region: &'static Region, slot: &Slot, kind: Kind, address: usize, 
     if !begun && draw(slot) >= probability(bytes, mean) {
         return false;
     }
-    let stack = (region.unwalkable.load(Relaxed) == 0).then(walk);
+    let stack = walk(region.tables_made.load(Relaxed) != 0);
     let Some(guard) = lock(region) else {
         region.lost_samples.fetch_add(1, Relaxed);
         return false;
@@ -225,7 +226,7 @@ fn sample_now(region: &'static Region, slot: &Slot, kind: Kind, address: usize, 
             return false;
         }
         accepted = mean;
-        let number = *number.get_or_insert_with(|| stack_of(region, stack.as_ref(), bytes));
+        let number = *number.get_or_insert_with(|| stack_of(region, &stack, bytes));
         let place = match kind {
             Kind::Block => table::insert(region, address as u64, bytes, born, number),
             Kind::Mapping => table::insert_mapping(region, address as u64, bytes, born, number),
@@ -242,9 +243,9 @@ fn sample_now(region: &'static Region, slot: &Slot, kind: Kind, address: usize, 
     true
 }
 
-/// The number of a sampled stack, with the sample counted there; `NO_STACK` if it could not be walked.
-fn stack_of(region: &Region, stack: Option<&Backtrace>, bytes: u64) -> u32 {
-    let number = stack.map_or(table::NO_STACK, |stack| table::stack(region, &stack.frames[..stack.depth]));
+/// The number of a sampled stack, with the sample counted there; `NO_STACK` if there was no room for it.
+fn stack_of(region: &Region, stack: &Backtrace, bytes: u64) -> u32 {
+    let number = table::stack(region, &stack.frames[..stack.depth]);
     match region.stacks.get(number as usize) {
         Some(stack) => {
             let weighed = bytes as f64 / probability(bytes, region.mean.load(Relaxed));
@@ -291,10 +292,10 @@ fn raise(region: &Region, slot: &Slot) {
     slot.random.store(state, Relaxed);
 }
 
-/// The stack from here on. Kept out of its caller, which may do without.
+/// The stack from here on; if `loaded` only up to code that was made at run time. Kept out of its caller, which may do without.
 #[inline(never)]
-fn walk() -> Backtrace {
-    let mut stack = Backtrace { frames: [0; DEPTH], depth: 0 };
+fn walk(loaded: bool) -> Backtrace {
+    let mut stack = Backtrace { frames: [0; DEPTH], depth: 0, loaded };
     // SAFETY: the callback writes to `stack` only, within its bounds.
     unsafe { libc::_Unwind_Backtrace(frame, (&raw mut stack).cast()) };
     stack
@@ -303,13 +304,18 @@ fn walk() -> Backtrace {
 /// Walks the stack once, so that whatever the unwinder sets up is there before a sample needs it.
 #[allow(dead_code, reason = "not called where the library's code is a part of a test")]
 pub fn rehearse() {
-    core::hint::black_box(walk());
+    core::hint::black_box(walk(true));
 }
 
 struct Backtrace {
     frames: [usize; DEPTH],
     depth: usize,
+    /// Whether it is walked through loaded code only.
+    loaded: bool,
 }
+
+/// Ends a walk (`_URC_END_OF_STACK`).
+const END: c_int = 5;
 
 /// Takes one frame; the address is within the call, not after it.
 unsafe extern "C" fn frame(context: *mut c_void, stack: *mut c_void) -> c_int {
@@ -317,9 +323,10 @@ unsafe extern "C" fn frame(context: *mut c_void, stack: *mut c_void) -> c_int {
     // SAFETY: the unwinder passes its context and our pointer through.
     let (address, stack) = unsafe { (libc::_Unwind_GetIPInfo(context, &mut before), &mut *stack.cast::<Backtrace>()) };
     if address == 0 || stack.depth == DEPTH {
-        return 5; // _URC_END_OF_STACK
+        return END;
     }
     stack.frames[stack.depth] = address - usize::from(before == 0);
     stack.depth += 1;
-    0
+    // What tables say of a frame is followed only after this.
+    if stack.loaded && !is_loaded(address) { END } else { 0 }
 }

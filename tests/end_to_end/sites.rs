@@ -342,12 +342,22 @@ fn corrupt_modules_cost_no_verdict() {
         let child =
             Command::new(&mapper).arg(place("keep").to_string()).args(files).stdin(Stdio::null()).spawn().unwrap();
         let mut running = Running { bench: Bench::new(), child };
-        let (ended, sites) = running.watched();
+        let broken = |sites: &Value| {
+            let named = sites["sites"].as_array().unwrap().iter();
+            named.filter(|site| site["module"].as_str().unwrap().contains("broken-")).count()
+        };
+        let proven = |(ended, sites): &(Ended, Value)| ended.code == Some(10) && broken(sites) > 10;
+        // What a host that is busy otherwise leaves open says nothing of modules.
+        let noisy = |(ended, _): &(Ended, Value)| ended.story().contains("The host was noisy");
+        let mut watched = running.watched();
+        for _ in 0..5 {
+            if proven(&watched) || !noisy(&watched) {
+                break;
+            }
+            watched = running.watched();
+        }
+        let story = watched.0.story();
         assert!(running.child.try_wait().unwrap().is_none(), "the target lives on");
-        assert_eq!(ended.code, Some(10), "round {round}: {}", ended.story());
-        assert!(!ended.story().contains("panicked"), "round {round}: {}", ended.story());
-        let named = sites["sites"].as_array().unwrap().iter();
-        let broken = named.filter(|site| site["module"].as_str().unwrap().contains("broken-")).count();
-        assert!(broken > 10, "round {round}: {sites:#}");
+        assert!(proven(&watched) && !story.contains("panicked"), "round {round}: {story} {:#}", watched.1);
     }
 }

@@ -36,9 +36,6 @@ pub struct HeapSampling {
     brief_reason: Option<String>,
     /// Workers whose library is stuck.
     stuck: HashSet<WorkerId>,
-    /// Workers whose stacks are walked no more, and who the first is.
-    unwalkable: HashSet<WorkerId>,
-    first_unwalkable: Option<String>,
     /// What runtimes were told of allocators, and which of them were met.
     plain: &'static [PlainMalloc],
     met: BTreeSet<&'static str>,
@@ -67,8 +64,6 @@ impl HeapSampling {
             brief: 0,
             brief_reason: None,
             stuck: HashSet::new(),
-            unwalkable: HashSet::new(),
-            first_unwalkable: None,
             plain,
             met: BTreeSet::new(),
         }
@@ -118,10 +113,6 @@ impl HeapSampling {
             return Duration::ZERO;
         }
         if let (Some(snapshot), Ok(maps)) = (probe.snapshot(), worker.maps()) {
-            if snapshot.unwalkable {
-                self.unwalkable.insert(worker.id());
-                self.first_unwalkable.get_or_insert_with(|| named(worker));
-            }
             if snapshot.stuck {
                 // What is freed from now on would seem to be kept.
                 self.stuck.insert(worker.id());
@@ -158,13 +149,6 @@ impl HeapSampling {
         let names = self.looks.finish();
         let untraced =
             self.reason.map(|reason| format!("allocations of {} workers are not traced: {reason}", self.untraced));
-        let unwalkable = self.first_unwalkable.map(|first| {
-            format!(
-                "{} workers, the first {first}, make code at run time with unwinding tables of its own, as LuaJIT does: from \
-                 then on their allocations are counted, and in no call site, for walking such stacks may end the program",
-                self.unwalkable.len()
-            )
-        });
         let plain = self.plain.iter().filter(|plain| self.met.contains(plain.runtime));
         let plain = plain.map(|PlainMalloc { variable: (name, value), runtime }| {
             format!(
@@ -179,7 +163,7 @@ impl HeapSampling {
                 self.stuck.len()
             )
         });
-        let told: Vec<String> = untraced.into_iter().chain(plain).chain(unwalkable).chain(stuck).chain(names).collect();
+        let told: Vec<String> = untraced.into_iter().chain(plain).chain(stuck).chain(names).collect();
         (!told.is_empty()).then(|| told.join("; "))
     }
 }

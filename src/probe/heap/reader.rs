@@ -70,8 +70,6 @@ pub struct Snapshot {
     pub lost: HeapLost,
     /// Whether the library's lock was found held for good: nothing is noted any more, neither samples nor frees.
     pub stuck: bool,
-    /// Whether stacks are walked no more, for the process makes code that unwinders may stumble over.
-    pub unwalkable: bool,
 }
 
 /// Why nothing is known of a process's heap.
@@ -199,8 +197,7 @@ impl HeapProbe {
         };
         let mean = word(&head, offset_of!(Region, mean)).max(1);
         let stuck = half(&head, offset_of!(Region, broken)) != 0;
-        let unwalkable = half(&head, offset_of!(Region, unwalkable)) != 0;
-        Some(Snapshot { source: HeapSource::Allocations, mean, live: live.collect(), stacks, lost, stuck, unwalkable })
+        Some(Snapshot { source: HeapSource::Allocations, mean, live: live.collect(), stacks, lost, stuck })
     }
 
     fn stacks(&self, count: usize, frames: usize) -> Option<Vec<StackTrace>> {

@@ -8,6 +8,8 @@
 mod layout;
 #[path = "../../../preload/libc.rs"]
 mod libc;
+#[path = "../../../preload/loaded.rs"]
+mod loaded;
 #[path = "../../../preload/mappings.rs"]
 mod mappings;
 #[path = "../../../preload/math.rs"]
