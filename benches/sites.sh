@@ -1,11 +1,16 @@
 #!/bin/bash
 # What `attach --sites` takes from a target, beside `attach` without it and nothing at all, in pairs: a loop that does nothing but touch
-# fresh pages, and redis under `SET` of new keys as fast as it can. See docs/cost.md.
-# Usage: benches/sites.sh [ROUNDS]; needs a release build, cc and redis. Prints a Markdown table: what is done in a second of the target's CPU
-# time, so that other work on the machine isn't in it, and the seconds of CPU time of seepage.
+# fresh pages, redis under `SET` of new keys as fast as it can, and Apache with a module that keeps what is uploaded. See docs/cost.md.
+# Usage: benches/sites.sh [ROUNDS [TARGET...]], of touching, setting and uploading; needs a release build, cc, redis, apache2 and ab. Prints a
+# Markdown table: what is done in a second of the target's CPU time, so that other work on the machine isn't in it, how long a request takes
+# of which there are slower ones in a hundred (p99), and the seconds of CPU time of seepage.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-9}
+shift || true
+targets=("$@")
+[ $# -gt 0 ] || targets=(touching setting uploading)
+examples=$PWD/examples/apache
 seepage=$(realpath "${CARGO_TARGET_DIR:-target}/release/seepage")
 scratch=$(mktemp -d)
 server=
@@ -30,20 +35,22 @@ static double touch(double seconds) {
 int main(void) { touch(3); printf("%.0f\n", touch(6)); return 0; }
 END
 cc -O2 -o pages pages.c
+head -c 16384 /dev/urandom > body
+"$examples/build.sh" "$scratch"
 
-# Watches PID in the way of $1 in the background, for $3 seconds, and appends its CPU time to WAY.cpu.
+# Watches PID in the way of $1 in the background, for $3 seconds, with workers $4, and appends its CPU time to WAY.cpu.
 watch_it() {
     [ "$1" != nothing ] || return 0
     local sites=()
     [ "$1" != sites ] || sites=(--sites)
-    { time "$seepage" attach --pid "$2" --workers self "${sites[@]}" --for "$3s" --quiet --reports reports > /dev/null 2>&1 || true; } \
+    { time "$seepage" attach --pid "$2" --workers "$4" "${sites[@]}" --for "$3s" --quiet --reports reports > /dev/null 2>&1 || true; } \
         2>&1 | awk '{ print $1 + $2 }' >> "$what.$1.cpu" &
 }
 
 touching() {
     ./pages > out &
     local target=$!
-    watch_it "$1" "$target" 9
+    watch_it "$1" "$target" 9 self
     wait "$target"
     cat out >> "$what.$1.rate"
     wait
@@ -53,15 +60,39 @@ setting() {
     redis-server --port 7391 --bind 127.0.0.1 --save "" --appendonly no > /dev/null &
     server=$!
     until redis-cli -p 7391 ping > /dev/null 2>&1; do sleep 0.1; done
-    watch_it "$1" "$server" 12
+    watch_it "$1" "$server" 12 self
     local watcher=$!
     sleep 2
     local before after
     before=$(awk '{ print $14 + $15 }' "/proc/$server/stat")
-    redis-benchmark -p 7391 -t set -r 100000000 -d 300 -n 500000 -P 4 -q > out
+    redis-benchmark -p 7391 -t set -r 100000000 -d 300 -n 500000 -P 4 --csv > out
     after=$(awk '{ print $14 + $15 }' "/proc/$server/stat")
     awk -v ticks=$((after - before)) 'BEGIN { print 500000 / (ticks / 100) }' >> "$what.$1.rate"
-    [ "$1" = nothing ] || wait "$watcher"
+    awk -F '","' '/SET/ { print $7 }' out >> "$what.$1.p99"
+    end "$1" "$watcher"
+}
+
+# CPU time of the server's children, in hundredths of a second.
+of_children() { cat "/proc/$server/task/$server/children" | tr ' ' '\n' | sed '/./!d; s|.*|/proc/&/stat|' | xargs cat | awk '{ sum += $14 + $15 } END { print sum }'; }
+
+# In a session of its own: when it ends, it ends its group.
+uploading() {
+    MODE=malloc WORK_DIR=$scratch PORT=7392 CHILDREN=4 CONNECTIONS_PER_CHILD=0 setsid /usr/sbin/apache2 -DFOREGROUND -f "$examples/httpd.conf" &
+    server=$!
+    until ab -q -n 1 http://127.0.0.1:7392/ > /dev/null 2>&1; do sleep 0.1; done
+    watch_it "$1" "$server" 12 children
+    local watcher=$!
+    sleep 2
+    local before
+    before=$(of_children)
+    ab -q -k -c 4 -t 8 -n 10000000 -p body -T application/octet-stream -e served http://127.0.0.1:7392/upload > out 2>&1
+    awk -v ticks=$(($(of_children) - before)) '/^Complete requests/ { print $3 / (ticks / 100) }' out >> "$what.$1.rate"
+    awk -F , '$1 == 99 { print $2 }' served >> "$what.$1.p99"
+    end "$1" "$watcher"
+}
+
+end() {
+    [ "$1" = nothing ] || wait "$2"
     kill "$server"
     wait "$server" || true
     server=
@@ -78,15 +109,19 @@ median() { sort -g "$1" | awk '{ x[NR] = $1 } END { printf "%.3g", x[int((NR + 1
 
 ways=(nothing attach sites)
 for ((round = 0; round < rounds; round++)); do
-    for what in touching setting; do
+    for what in "${targets[@]}"; do
         for ((n = 0; n < 3; n++)); do
             "$what" "${ways[(n + round) % 3]}"
         done
     done
 done
-echo "| target | a second, alone | attach beside nothing | attach --sites beside attach | CPU time of attach, s | with --sites, s |"
-echo "|---|--:|--:|--:|--:|--:|"
-for what in touching setting; do
+echo "| target | a second, alone | attach beside nothing | attach --sites beside attach | p99, alone | p99 of attach beside nothing |" \
+    "p99 of attach --sites beside attach | CPU time of attach, s | with --sites, s |"
+echo "|---|--:|--:|--:|--:|--:|--:|--:|--:|"
+for what in "${targets[@]}"; do
+    [ -e "$what.sites.p99" ] && p99="$(median $what.nothing.p99) ms | $(quotients $what.attach.p99 $what.nothing.p99) |"
+    [ -e "$what.sites.p99" ] && p99+=" $(quotients $what.sites.p99 $what.attach.p99)" || p99="| |"
     echo "| $what | $(median $what.nothing.rate) | $(quotients $what.attach.rate $what.nothing.rate) |" \
-        "$(quotients $what.sites.rate $what.attach.rate) | $(median $what.attach.cpu) | $(median $what.sites.cpu) |"
+        "$(quotients $what.sites.rate $what.attach.rate) | $p99 |" \
+        "$(median $what.attach.cpu) | $(median $what.sites.cpu) |"
 done

@@ -25,9 +25,6 @@ const LOOKS_EACH_LENGTH: u32 = 256;
 /// Pages that are followed, of all processes together.
 const MOST_PAGES: usize = 16 << 10;
 
-/// What a sample costs the target: the kernel copies 8 KiB of its stack.
-const EACH: Duration = Duration::from_micros(2);
-
 /// What may be spent in advance, as so many seconds of the budget.
 const SAVED: Duration = Duration::from_secs(5);
 
@@ -210,6 +207,8 @@ impl Sampling {
     /// Has fewer faults told from now on, if they cost too much.
     fn keep_to_budget(&mut self) {
         let Some(fewer) = self.purse.overspent(&self.probe) else { return };
+        // Once they don't wake us any more, each costs less: how many fewer they have to be is seen then.
+        let fewer = if self.duty.one_in == 1 { FEWER.0 } else { fewer };
         let one_in = (self.duty.one_in as f64 * fewer) as u64;
         self.probe.thin(one_in);
         self.duty = Duty { length: self.duty.length, ..Duty::new(one_in) };
@@ -292,5 +291,5 @@ impl Purse {
 /// CPU time that was spent, the target's too.
 fn spent(probe: &FaultProbe) -> Duration {
     let (samples, _) = probe.told();
-    thread::cpu_time() + EACH.saturating_mul(u32::try_from(samples).unwrap_or(u32::MAX))
+    thread::cpu_time() + probe.each().saturating_mul(u32::try_from(samples).unwrap_or(u32::MAX))
 }

@@ -26,17 +26,20 @@ pub fn silent(cpu: i32) -> io::Result<OwnedFd> {
 }
 
 /// The faults of this thread, and of threads that it starts, on that processor, told in the ring of `silent`, for as long as they are
-/// [told](tell), which they are from now on or not. Those that the kernel does for it, as in `read`, are among them where this user may
-/// see these.
+/// [told](tell), which they are from now on or not. Who waits for the ring is woken by each of them, or when half of the ring is full.
+/// Those that the kernel does for it, as in `read`, are among them where this user may see these.
 ///
 /// # Errors
 /// If this user may not watch it, or it has ended.
-pub fn faults(thread: i32, cpu: i32, told: bool, silent: &OwnedFd) -> io::Result<OwnedFd> {
+pub fn faults(thread: i32, cpu: i32, told: bool, wakes: bool, silent: &OwnedFd) -> io::Result<OwnedFd> {
     // The minor ones come after the page is there; the event of all of them comes before, and without a stack where that grows.
     let mut attr = software(bindings::PERF_COUNT_SW_PAGE_FAULTS_MIN.into());
     attr.__bindgen_anon_1.sample_period = 1;
-    // Who waits for the ring is woken by each.
-    attr.__bindgen_anon_2.wakeup_events = 1;
+    if wakes {
+        attr.__bindgen_anon_2.wakeup_events = 1;
+    } else {
+        attr.set_watermark(1);
+    }
     attr.set_disabled(u64::from(!told));
     attr.sample_type = u64::from(
         bindings::PERF_SAMPLE_TID

@@ -9,6 +9,7 @@ mod event;
 mod followed;
 mod module;
 mod pages;
+mod price;
 mod record;
 mod registers;
 mod ring;

@@ -3,6 +3,7 @@
 use super::event;
 use super::followed::Followed;
 use super::pages::{PageProbe, PageState, common, is_within};
+use super::price::price;
 use super::record::{Fault, Record, parse};
 use super::registers::walked_from;
 use super::ring::Ring;
@@ -65,6 +66,10 @@ pub enum FaultRefusal {
 pub struct FaultProbe {
     /// By number of the processor.
     rings: Vec<(i32, Ring)>,
+    /// CPU time that a fault costs its process more when it is told, if it wakes us and if not.
+    pub(super) each: (Duration, Duration),
+    /// Whether each fault wakes us.
+    wakes: bool,
     files: CodeFiles,
     processes: HashMap<u32, WatchedProcess>,
     /// Events that may be open.
@@ -99,7 +104,7 @@ struct WatchedProcess {
 }
 
 impl FaultProbe {
-    /// Opens a ring for each processor.
+    /// Opens a ring for each processor, and measures what a fault costs that is told.
     ///
     /// # Errors
     /// If this user may have no events.
@@ -116,9 +121,23 @@ impl FaultProbe {
         if rings.is_empty() {
             return Err(FaultRefusal::Events(refused));
         }
+        let [woken, unwoken] = [true, false].map(|wakes| price(&rings, wakes).map_err(FaultRefusal::Events));
+        let each = (woken?, unwoken?);
         let (files, processes, buffers) = (CodeFiles::default(), HashMap::new(), vec![Vec::new(); rings.len()]);
         let most = MOST_EVENTS.min(raise_file_limit() / 2);
-        Ok(FaultProbe { rings, files, processes, most, one_in: 1, tells: true, lost: 0, samples: 0, buffers })
+        Ok(FaultProbe {
+            rings,
+            each,
+            wakes: true,
+            files,
+            processes,
+            most,
+            one_in: 1,
+            tells: true,
+            lost: 0,
+            samples: 0,
+            buffers,
+        })
     }
 
     /// Begins to sample the faults of the process `pid`, whose directory in `/proc` this is.
@@ -160,7 +179,7 @@ impl FaultProbe {
                 }
                 let mut events = Vec::with_capacity(self.rings.len());
                 for (cpu, ring) in &self.rings {
-                    match event::faults(thread, *cpu, self.tells, ring.event()) {
+                    match event::faults(thread, *cpu, self.tells, self.wakes, ring.event()) {
                         Ok(event) => events.push(event),
                         // The thread has ended meanwhile.
                         Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => break,
@@ -197,19 +216,40 @@ impl FaultProbe {
         (self.samples, self.lost)
     }
 
+    /// CPU time that a fault costs its process more when it is told, as measured on this machine.
+    pub fn each(&self) -> Duration {
+        if self.wakes { self.each.0 } else { self.each.1 }
+    }
+
     /// Pages that are followed.
     pub fn followed(&self) -> usize {
         self.processes.values().map(|process| process.followed.len()).sum()
     }
 
-    /// From now on one fault in so many is told, where there were more: [for that part of the time](Self::tell).
+    /// From now on one fault in so many is told, where there were more: [for that part of the time](Self::tell). They come so fast that
+    /// to be [woken](Self::wait) by each would cost more than it tells.
     pub fn thin(&mut self, one_in: u64) {
         self.one_in = one_in;
         self.processes.values_mut().for_each(|process| process.followed.thin(one_in));
+        if std::mem::take(&mut self.wakes) {
+            let watched: Vec<u32> = self.processes.keys().copied().collect();
+            for pid in watched {
+                let Some(mut process) = self.processes.remove(&pid) else { continue };
+                process.events.clear();
+                // One that can't be watched any more has ended.
+                if self.attach(pid, &mut process).is_ok() {
+                    self.processes.insert(pid, process);
+                }
+            }
+        }
     }
 
-    /// Waits for a fault that isn't taken in, for so long at most; returns whether there is one.
+    /// Waits for a fault that isn't taken in, for so long at most; returns whether there is one. Once faults were [thinned](Self::thin),
+    /// there may be at any time, and none is waited for.
     pub fn wait(&self, most: Duration) -> bool {
+        if !self.wakes {
+            return true;
+        }
         let mut events: Vec<PollFd<'_>> =
             self.rings.iter().map(|(_, ring)| PollFd::new(ring.event(), PollFlags::IN)).collect();
         let most = Timespec::try_from(most).ok();
