@@ -29,6 +29,7 @@ pub use capability::{Availability, Capability, examine};
 pub use cgroup::{GroupReading, MemoryGroup, find_group, group_processes};
 pub use counting::{Counter, CounterError, LinesRead, Served, parse_log_line};
 pub use descriptors::Connections;
+pub(crate) use faults::caught;
 pub use faults::{FaultProbe, FaultRecord, FaultRefusal, parse_fault};
 pub use file_limit::raise_file_limit;
 pub use group_names::{container_groups, containers_called, hierarchies, unit_groups, unit_name};

@@ -2,9 +2,11 @@
 
 use crate::common::{Bench, Ended, signal, wait_until};
 use nix::sys::signal::Signal;
+use object::{Object, ObjectSection};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde_json::Value;
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
 /// What a program does every hundredth of a second, by its first argument.
@@ -360,4 +362,64 @@ fn corrupt_modules_cost_no_verdict() {
         assert!(running.child.try_wait().unwrap().is_none(), "the target lives on");
         assert!(proven(&watched) && !story.contains("panicked"), "round {round}: {story} {:#}", watched.1);
     }
+}
+
+/// Whoever reads names lives on whatever debug information says: only so many are started in a run. `SEEPAGE_MODULES=20000` tries so many.
+#[test]
+fn corrupt_debug_information_ends_no_reader_of_names() {
+    let modules = std::env::var("SEEPAGE_MODULES").map_or(600, |text| text.parse().unwrap());
+    let bench = Bench::new();
+    let compile = |source: &str, text: &str, made: &str, more: &[&str]| {
+        let (source, made) = (bench.write(source, text), bench.path().join(made));
+        assert!(Command::new("cc").args(more).arg("-o").arg(&made).arg(source).status().unwrap().success());
+        made
+    };
+    let library = compile("keeper.c", KEEPER, "keeper.so", &["-O1", "-g", "-fno-stack-protector", "-shared", "-fPIC"]);
+    let mapper = compile("mapper.c", MAPPER, "mapper", &["-O2"]);
+    let whole = std::fs::read(&library).unwrap();
+    let parsed = object::File::parse(&whole[..]).unwrap();
+    let keep = parsed.symbols().find(|symbol| object::ObjectSymbol::name(symbol) == Ok("keep")).unwrap();
+    let keep = object::ObjectSymbol::address(&keep);
+    let (lines, length) = parsed.section_by_name(".debug_line").unwrap().file_range().unwrap();
+    let mut namer = bench.seepage();
+    let mut namer = namer.arg("namer-of-a-seepage-run").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut questions, mut answers) = (namer.stdin.take().unwrap(), BufReader::new(namer.stdout.take().unwrap()));
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let mut lines_read = 0;
+    for _ in 0..modules / 300 {
+        let mut files = Vec::new();
+        for n in 0..300 {
+            let mut bytes = whole.clone();
+            // Every other one in its table of lines alone, of which the reader has panicked.
+            let (range, most) = if n % 2 == 0 { (lines..lines + length, 5) } else { (0..whole.len() as u64, 10) };
+            for _ in 0..1 << rng.random_range(0..most) {
+                let at = rng.random_range(range.clone()) as usize;
+                if !(keep as usize - 256..keep as usize + 256).contains(&at) {
+                    bytes[at] = rng.random();
+                }
+            }
+            files.push(bench.path().join(format!("broken-{n}.so")));
+            std::fs::write(&files[n], bytes).unwrap();
+        }
+        let child = Command::new(&mapper).arg(keep.to_string()).args(&files).stdin(Stdio::null()).spawn().unwrap();
+        let running = Running { bench: Bench::new(), child };
+        let pid = running.child.id();
+        let maps = || std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+        wait_until("all are mapped", || maps().matches("/broken-").count() == files.len());
+        for line in maps().lines().filter(|line| line.contains("/broken-")) {
+            let address = u64::from_str_radix(line.split('-').next().unwrap(), 16).unwrap() + keep;
+            let code = json!({ "module": line.split_whitespace().last(), "offset": keep });
+            for debug in [true, false] {
+                let question = json!({ "pid": pid, "code": [[address, code]], "debug": debug });
+                writeln!(questions, "{question}").expect("a namer that lives");
+                let mut answer = String::new();
+                answers.read_line(&mut answer).unwrap();
+                let answer: Value = serde_json::from_str(&answer).expect("an answer");
+                lines_read += usize::from(answer[0][0]["line"].is_u64());
+            }
+        }
+    }
+    drop(questions);
+    assert!(namer.wait().unwrap().success());
+    assert!(lines_read > modules / 10, "{lines_read} of {modules}");
 }

@@ -3,10 +3,11 @@
 //! Debug information is the target's, and reading it may take any time, any memory, or the reader's life: a library that
 //! panics on a byte of it, a link to a FIFO, a file that shrinks while it is mapped. So it is read by a process that can be
 //! killed, and that has limits. It answers each line on its standard input by one on its standard output, and ends with
-//! the harness.
+//! the harness. A panic is an answer as well: only so many namers are started, and what panics is a module of many.
 
 use super::code::Code;
 use crate::model::Frame;
+use crate::probe::caught;
 use blazesym::Pid;
 use blazesym::symbolize::source::{Process, Source};
 use blazesym::symbolize::{CodeInfo, Input, Symbolized, Symbolizer};
@@ -47,7 +48,7 @@ pub fn run() -> io::Result<()> {
     {
         setrlimit(resource, limit, limit)?;
     }
-    let namer = Namer { symbolizer: Symbolizer::new(), map_files: rustix::process::geteuid().is_root() };
+    let mut namer = Namer { symbolizer: Symbolizer::new(), map_files: rustix::process::geteuid().is_root() };
     let mut answers = io::stdout().lock();
     for line in io::stdin().lock().lines() {
         let question: Question = serde_json::from_str(&line?)?;
@@ -65,7 +66,15 @@ struct Namer {
 }
 
 impl Namer {
-    fn answer(&self, question: &Question) -> Stacks {
+    fn answer(&mut self, question: &Question) -> Stacks {
+        caught(|| self.look_up(question)).unwrap_or_else(|| {
+            // What it was amid of may be half done.
+            self.symbolizer = Symbolizer::new();
+            None
+        })
+    }
+
+    fn look_up(&self, question: &Question) -> Stacks {
         let mut process = Process::new(Pid::from(question.pid));
         process.map_files = self.map_files;
         process.debug_syms = question.debug;
@@ -100,8 +109,8 @@ mod tests {
         let address = our_own_code_has_names as *const () as u64;
         let maps = Maps::parse(&std::fs::read("/proc/self/maps").unwrap());
         let code = vec![(address, maps.code(address))];
-        let namer = Namer { symbolizer: Symbolizer::new(), map_files: false };
-        let named = |debug| {
+        let mut namer = Namer { symbolizer: Symbolizer::new(), map_files: false };
+        let mut named = |debug| {
             let question = Question { pid: std::process::id(), code: code.clone(), debug };
             namer.answer(&question).expect("an answer")[0].last().cloned().expect("a frame")
         };

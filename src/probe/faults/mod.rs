@@ -17,5 +17,6 @@ mod tables;
 mod walk;
 mod watched;
 
+pub use caught::caught;
 pub use record::{Record as FaultRecord, parse as parse_fault};
 pub use watched::{FaultProbe, FaultRefusal};
