@@ -118,7 +118,7 @@ fn forget_files(table: &mut [u8]) {
 }
 
 #[test]
-fn a_byte_of_debug_information_that_its_reader_dies_of_is_told() {
+fn a_byte_of_debug_information_that_its_reader_panics_on_is_told() {
     let bench = Bench::new();
     let library = keeper(&bench, true);
     let table = bench.path().join("table");
@@ -131,7 +131,7 @@ fn a_byte_of_debug_information_that_its_reader_dies_of_is_told() {
     forget_files(&mut bytes);
     std::fs::write(&table, bytes).unwrap();
     objcopy("--update-section");
-    expect_told(&bench, &library, "8s", "no lines: the process that read it ended with");
+    expect_told(&bench, &library, "8s", "no lines: its debug information could not be read");
 }
 
 /// PIDs of namers of this bench's runs.
