@@ -73,7 +73,7 @@ setting() {
 }
 
 # CPU time of the server's children, in hundredths of a second.
-of_children() { cat "/proc/$server/task/$server/children" | tr ' ' '\n' | sed '/./!d; s|.*|/proc/&/stat|' | xargs cat | awk '{ sum += $14 + $15 } END { print sum }'; }
+of_children() { tr ' ' '\n' < "/proc/$server/task/$server/children" | sed '/./!d; s|.*|/proc/&/stat|' | xargs cat | awk '{ sum += $14 + $15 } END { print sum }'; }
 
 # In a session of its own: when it ends, it ends its group.
 uploading() {
@@ -119,9 +119,9 @@ echo "| target | a second, alone | attach beside nothing | attach --sites beside
     "p99 of attach --sites beside attach | CPU time of attach, s | with --sites, s |"
 echo "|---|--:|--:|--:|--:|--:|--:|--:|--:|"
 for what in "${targets[@]}"; do
-    [ -e "$what.sites.p99" ] && p99="$(median $what.nothing.p99) ms | $(quotients $what.attach.p99 $what.nothing.p99) |"
-    [ -e "$what.sites.p99" ] && p99+=" $(quotients $what.sites.p99 $what.attach.p99)" || p99="| |"
-    echo "| $what | $(median $what.nothing.rate) | $(quotients $what.attach.rate $what.nothing.rate) |" \
-        "$(quotients $what.sites.rate $what.attach.rate) | $p99 |" \
-        "$(median $what.attach.cpu) | $(median $what.sites.cpu) |"
+    [ -e "$what.sites.p99" ] && p99="$(median "$what.nothing.p99") ms | $(quotients "$what.attach.p99" "$what.nothing.p99") |"
+    [ -e "$what.sites.p99" ] && p99+=" $(quotients "$what.sites.p99" "$what.attach.p99")" || p99="| |"
+    echo "| $what | $(median "$what.nothing.rate") | $(quotients "$what.attach.rate" "$what.nothing.rate") |" \
+        "$(quotients "$what.sites.rate" "$what.attach.rate") | $p99 |" \
+        "$(median "$what.attach.cpu") | $(median "$what.sites.cpu") |"
 done
