@@ -74,6 +74,12 @@ const PREFIXES: [&str; 16] = [
 /// Rust's own library, where it was inlined into a program.
 const RUST_SOURCE: &str = "/rustc/";
 
+/// Where the functions of a runtime's own library lie that are scripts themselves: Node's, and what Python has frozen.
+const LIBRARY_FILES: [&str; 2] = ["node:", "<frozen "];
+
+/// How the names of Java's and .NET's own packages begin.
+const LIBRARY_PACKAGES: [&str; 7] = ["java.", "javax.", "jdk.", "sun.", "Ljava/", "Ljdk/", "[System."];
+
 /// The runtime of a script.
 struct Runtime {
     /// How the names of its program and its library begin, the latter after `lib`.
@@ -154,12 +160,24 @@ fn is_made(frame: &Frame) -> bool {
 /// The function of the script that the innermost of these frames works for; `None` if its name isn't known. Of the frames further out,
 /// what `enters` a function of the script may have entered another one.
 fn script_function(frames: &[Frame], enters: impl Fn(&Frame) -> bool) -> Option<&Frame> {
+    let is_function = |frame: &Frame| frame.module == SCRIPT && !is_library(frame);
     let unknown = |frame: &Frame| {
         frame.module == GENERATED && frame.function.as_deref().is_none_or(|function| function == INTERPRETER)
     };
     let mut further = frames.iter().enumerate();
-    let (_, ends) = further.find(|(n, frame)| frame.module == SCRIPT || unknown(frame) || *n > 0 && enters(frame))?;
-    (ends.module == SCRIPT).then_some(ends)
+    let (_, ends) = further.find(|(n, frame)| is_function(frame) || unknown(frame) || *n > 0 && enters(frame))?;
+    is_function(ends).then_some(ends)
+}
+
+/// Whether a function of a script is of the runtime's own library, and works for others. Java and .NET write what it returns first.
+fn is_library(frame: &Frame) -> bool {
+    let begins = |text: &Option<String>, names: &[&str]| {
+        text.as_deref().is_some_and(|text| names.iter().any(|name| text.starts_with(name)))
+    };
+    let behind = |text: &String| text.split_once(' ').map(|(_, name)| name.to_owned());
+    begins(&frame.file, &LIBRARY_FILES)
+        || begins(&frame.function, &LIBRARY_PACKAGES)
+        || frame.function.as_ref().is_some_and(|name| begins(&behind(name), &LIBRARY_PACKAGES))
 }
 
 fn file_name(frame: &Frame) -> &str {
@@ -185,6 +203,7 @@ pub fn site(stack: &CallStack) -> Frame {
 fn allocates_for_others(frame: &Frame) -> bool {
     let (module, function) = (file_name(frame), frame.function.as_deref().unwrap_or_default());
     MODULES.iter().any(|name| module.starts_with(name))
+        || frame.module == SCRIPT && is_library(frame)
         || FUNCTIONS.contains(&function)
         || PREFIXES.iter().any(|prefix| function.starts_with(prefix))
         || frame.file.as_deref().is_some_and(|file| file.starts_with(RUST_SOURCE))
@@ -305,6 +324,19 @@ mod tests {
                 "void K.keep(int)",
             ),
             ("[script]:void K.keep(int);[generated]:StubRoutines (2)", "void K.keep(int)"),
+            // A runtime's own library of scripts works for others.
+            (
+                "[script]:void K.keep(int);[script]:java.nio.ByteBuffer java.nio.DirectByteBuffer.put(int, byte)",
+                "void K.keep(int)",
+            ),
+            (
+                "[script]:void K.keep(int);[script]:void java.nio.Bits.reserve(long);libjvm.so:Unsafe_AllocateMemory0",
+                "void K.keep(int)",
+            ),
+            (
+                "[generated]:Interpreter;[script]:void java.nio.Bits.reserve(long);libjvm.so:Unsafe_SetMemory0",
+                "Unsafe_SetMemory0",
+            ),
             (
                 "[script]:void K.main();[generated]:Interpreter;libjvm.so:Unsafe_AllocateMemory0",
                 "Unsafe_AllocateMemory0",
@@ -338,6 +370,18 @@ mod tests {
         ] {
             assert_eq!(recorded(stack), expected, "{stack}");
         }
+    }
+
+    #[test]
+    fn what_works_for_a_script_is_passed_over() {
+        let fill = frame("[script]", "_fill", "node:buffer");
+        let native = frame("/usr/bin/node", "Builtins_TypedArrayPrototypeFill", "");
+        let keep = frame("[script]", "keep", "/srv/worker.js");
+        for inner in [vec![fill.clone()], vec![native.clone(), fill.clone()], vec![native, fill.clone(), fill.clone()]]
+        {
+            assert_eq!(site_of(&[inner, vec![keep.clone()]].concat()), "keep");
+        }
+        assert_eq!(site_of(&[fill]), "_fill");
     }
 
     #[test]
