@@ -36,6 +36,18 @@ pub fn java_counters(bytes: &[u8]) {
     let _ = probe::parse_counters(bytes);
 }
 
+/// What a runtime says of the code that it makes; of its addresses, the first eight bytes name one.
+pub fn perf_map(bytes: &[u8]) {
+    let mut map = probe::PerfMap::default();
+    map.add(bytes);
+    let first = bytes.first_chunk().map_or(0, |first| u64::from_le_bytes(*first));
+    for address in [first, 0x10, 0x7fe1_45fe_91c0] {
+        if let Some(frame) = map.at(address) {
+            harmless(&words::plain(&frame.to_string()));
+        }
+    }
+}
+
 /// What the kernel tells of page faults.
 pub fn fault_records(bytes: &[u8]) {
     let mut rest = bytes;

@@ -18,6 +18,7 @@ mod map;
 mod memory_files;
 mod names;
 mod page_poller;
+mod perf_map;
 mod pidfd;
 mod proc;
 mod sockets;
@@ -25,6 +26,7 @@ mod status_page;
 mod tmpfs;
 mod worker;
 
+pub use crate::sites::PerfMap;
 pub use capability::{Availability, Capability, examine};
 pub use cgroup::{GroupReading, MemoryGroup, find_group, group_processes};
 pub use counting::{Counter, CounterError, LinesRead, Served, parse_log_line};
@@ -40,6 +42,7 @@ pub use listening::{Listening, Serves, Serving, listen_nowhere, listening_addres
 pub use map::parse_smaps;
 pub use memory_files::MemoryFiles;
 pub use page_poller::LookUps;
+pub use perf_map::MadeCode;
 pub use proc::{ProcStat, ProcStatus, command_name, own_pid, parse_stat, parse_status, process_of, status_of_a_thread};
 pub use sockets::parse_tcp;
 pub use status_page::{StatusPage, parse_mod_status, parse_page, parse_php_fpm};

@@ -148,6 +148,11 @@ pub fn process_of(status: &[u8]) -> Option<u32> {
     number_of(line(status, b"Tgid")?.trim_ascii())
 }
 
+/// The user in whose name a process acts, in the text of its `/proc/PID/status`; `None` if it isn't such a text.
+pub fn owner(status: &[u8]) -> Option<u32> {
+    number_of(line(status, b"Uid")?.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).nth(1)?)
+}
+
 fn line<'a>(status: &'a [u8], key: &[u8]) -> Option<&'a [u8]> {
     status.split(|&b| b == b'\n').find_map(|line| line.strip_prefix(key)?.strip_prefix(b":"))
 }
@@ -237,6 +242,8 @@ mod tests {
         );
         let ours = std::fs::read("/proc/self/status").unwrap();
         assert_eq!((own_pid(&ours), process_of(&ours)), (Some(std::process::id()), Some(std::process::id())));
+        assert_eq!(owner(&ours), Some(rustix::process::geteuid().as_raw()));
+        assert_eq!((owner(b"Uid:\t0\t33\t0\t0\n"), owner(b"Uid:\t0\n")), (Some(33), None));
     }
 
     #[test]
@@ -252,7 +259,7 @@ mod tests {
             let _ = parse_stat(&bytes);
             let _ = parse_status(&bytes);
             let _ = command_name(&bytes);
-            let _ = (own_pid(&bytes), process_of(&bytes));
+            let _ = (own_pid(&bytes), process_of(&bytes), owner(&bytes));
         }
     }
 }

@@ -39,7 +39,7 @@ fn allowed() -> BTreeMap<&'static str, &'static [&'static str]> {
         ("http", &["thread"]),
         ("thread", &[]),
         ("config", &["http", "model"]),
-        ("probe", &["config", "http", "model", "thread"]),
+        ("probe", &["config", "http", "model", "sites", "thread"]),
         ("prometheus", &["fleet", "http", "model", "table", "thread"]),
         ("removal", &[]),
         ("supervise", &["config", "http", "model", "probe", "removal", "thread"]),

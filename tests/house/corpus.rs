@@ -114,6 +114,11 @@ fn java_counters() {
 }
 
 #[test]
+fn perf_map() {
+    run(&["fuzz/corpus/perf_map"], 2000, entries::perf_map);
+}
+
+#[test]
 fn socket_table() {
     run(&["fuzz/corpus/socket_table"], 2000, entries::socket_table);
 }

@@ -11,6 +11,7 @@
 //! are kept in room that other code gave back, that other code touches the fresh pages.
 
 mod calibration;
+mod generated;
 mod naming;
 mod remainder;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use crate::model::{Axis, CallStack, Frame, HeapLost, HeapSource, Resource, RunRe
 use crate::readings::series::series;
 use crate::stats::interpolate;
 use calibration::Calibration;
+pub use generated::PerfMap;
 pub use remainder::remainders;
 use std::collections::HashMap;
 use steps::Steps;

@@ -74,26 +74,41 @@ const PREFIXES: [&str; 16] = [
 /// Rust's own library, where it was inlined into a program.
 const RUST_SOURCE: &str = "/rustc/";
 
+/// Where the functions of a runtime's own library lie that are scripts themselves: Node's, and what Python has frozen.
+const LIBRARY_FILES: [&str; 2] = ["node:", "<frozen "];
+
+/// How the names of Java's and .NET's own packages begin.
+const LIBRARY_PACKAGES: [&str; 7] = ["java.", "javax.", "jdk.", "sun.", "Ljava/", "Ljdk/", "[System."];
+
 /// The runtime of a script.
 struct Runtime {
     /// How the names of its program and its library begin, the latter after `lib`.
     name: &'static str,
     /// How the functions begin that execute the script's code.
     executes: &'static [&'static str],
+    /// How those of them begin that enter one of the script's functions, which isn't named by them.
+    enters: &'static [&'static str],
 }
 
 /// The runtimes that are known. Java's executes code that it makes.
+#[rustfmt::skip]
 const RUNTIMES: [Runtime; 6] = [
-    Runtime { name: "python", executes: &["_PyEval_EvalFrame"] },
-    Runtime { name: "perl", executes: &["Perl_runops_"] },
-    Runtime { name: "php", executes: &["execute_ex"] },
-    Runtime { name: "ruby", executes: &["rb_vm_exec", "vm_exec"] },
-    Runtime { name: "node", executes: &["Builtins_"] },
-    Runtime { name: "jvm", executes: &[] },
+    Runtime { name: "python", executes: &["_PyEval_EvalFrame"], enters: &["_PyEval_EvalFrame"] },
+    Runtime { name: "perl", executes: &["Perl_runops_"], enters: &["Perl_runops_"] },
+    Runtime { name: "php", executes: &["execute_ex"], enters: &["execute_ex"] },
+    Runtime { name: "ruby", executes: &["rb_vm_exec", "vm_exec"], enters: &["rb_vm_exec", "vm_exec"] },
+    Runtime { name: "node", executes: &["Builtins_"], enters: &["Builtins_InterpreterEntryTrampoline"] },
+    Runtime { name: "jvm", executes: &[], enters: &[] },
 ];
 
-/// Code that a runtime has made.
-const GENERATED: &str = "[generated]";
+/// Code that a runtime has made, and which isn't known to be a script's function.
+pub(super) const GENERATED: &str = "[generated]";
+
+/// A function of a script, whatever executes it.
+pub(super) const SCRIPT: &str = "[script]";
+
+/// What Java calls the code that executes functions it hasn't compiled.
+const INTERPRETER: &str = "Interpreter";
 
 /// What C++ calls a namespace without a name, which isn't where the parameters begin.
 const UNNAMED: &str = "(anonymous namespace)";
@@ -114,12 +129,17 @@ impl Runtime {
     }
 
     fn executes(&self, frame: &Frame) -> bool {
+        is_made(frame) || self.is_one_of(frame, self.executes)
+    }
+
+    fn is_one_of(&self, frame: &Frame, beginnings: &[&str]) -> bool {
         let function = frame.function.as_deref().unwrap_or_default();
-        frame.module == GENERATED || self.has(frame) && self.executes.iter().any(|name| function.starts_with(name))
+        self.has(frame) && beginnings.iter().any(|name| function.starts_with(name))
     }
 
     /// What the script called, of a stack whose innermost frame is this runtime's: the innermost code of another module, or else the
-    /// outermost function of the runtime; `None` if the script isn't on the stack, or nothing has a name.
+    /// script's function, or, where its name isn't known, the outermost function of the runtime; `None` if the script isn't on the stack,
+    /// or nothing has a name.
     fn called<'a>(&self, frames: &'a [Frame]) -> Option<&'a Frame> {
         let script = frames.iter().position(|frame| self.executes(frame))?;
         let (own, others): (Vec<&Frame>, Vec<&Frame>) =
@@ -127,8 +147,37 @@ impl Runtime {
         let name = |function: &str| function.replace(UNNAMED, "").split('(').next().unwrap_or_default().to_lowercase();
         let calls = |function: &String| name(function).contains(CALLS);
         let named = |frame: &&Frame| frame.function.as_ref().is_some_and(|function| !calls(function));
-        others.first().copied().or_else(|| own.into_iter().rev().find(named))
+        let function = || script_function(&frames[script..], |frame| self.is_one_of(frame, self.enters));
+        others.first().copied().or_else(function).or_else(|| own.into_iter().rev().find(named))
     }
+}
+
+/// Whether a runtime has made this code.
+fn is_made(frame: &Frame) -> bool {
+    [GENERATED, SCRIPT].contains(&frame.module.as_str())
+}
+
+/// The function of the script that the innermost of these frames works for; `None` if its name isn't known. Of the frames further out,
+/// what `enters` a function of the script may have entered another one.
+fn script_function(frames: &[Frame], enters: impl Fn(&Frame) -> bool) -> Option<&Frame> {
+    let is_function = |frame: &Frame| frame.module == SCRIPT && !is_library(frame);
+    let unknown = |frame: &Frame| {
+        frame.module == GENERATED && frame.function.as_deref().is_none_or(|function| function == INTERPRETER)
+    };
+    let mut further = frames.iter().enumerate();
+    let (_, ends) = further.find(|(n, frame)| is_function(frame) || unknown(frame) || *n > 0 && enters(frame))?;
+    is_function(ends).then_some(ends)
+}
+
+/// Whether a function of a script is of the runtime's own library, and works for others. Java and .NET write what it returns first.
+fn is_library(frame: &Frame) -> bool {
+    let begins = |text: &Option<String>, names: &[&str]| {
+        text.as_deref().is_some_and(|text| names.iter().any(|name| text.starts_with(name)))
+    };
+    let behind = |text: &String| text.split_once(' ').map(|(_, name)| name.to_owned());
+    begins(&frame.file, &LIBRARY_FILES)
+        || begins(&frame.function, &LIBRARY_PACKAGES)
+        || frame.function.as_ref().is_some_and(|name| begins(&behind(name), &LIBRARY_PACKAGES))
 }
 
 fn file_name(frame: &Frame) -> &str {
@@ -138,7 +187,11 @@ fn file_name(frame: &Frame) -> &str {
 /// The site of a stack; its innermost frame if all of them allocate for others, an empty one if there is none.
 pub fn site(stack: &CallStack) -> Frame {
     let asks = stack.frames.iter().find(|frame| !allocates_for_others(frame)).or(stack.frames.first());
-    let called = asks.and_then(|frame| Runtime::of(frame)?.called(&stack.frames));
+    let called = asks.and_then(|frame| match Runtime::of(frame) {
+        Some(runtime) => runtime.called(&stack.frames),
+        None if is_made(frame) => script_function(&stack.frames, |_| false),
+        None => None,
+    });
     let mut frame = called.or(asks).cloned().unwrap_or_default();
     if frame.function.is_some() {
         // Two calls in one line are one site; two lines of one function are two.
@@ -150,6 +203,7 @@ pub fn site(stack: &CallStack) -> Frame {
 fn allocates_for_others(frame: &Frame) -> bool {
     let (module, function) = (file_name(frame), frame.function.as_deref().unwrap_or_default());
     MODULES.iter().any(|name| module.starts_with(name))
+        || frame.module == SCRIPT && is_library(frame)
         || FUNCTIONS.contains(&function)
         || PREFIXES.iter().any(|prefix| function.starts_with(prefix))
         || frame.file.as_deref().is_some_and(|file| file.starts_with(RUST_SOURCE))
@@ -187,6 +241,7 @@ mod tests {
     /// A stack of `heap.collapsed`, outermost first, in short: `module:function`, `module+offset`.
     fn recorded(collapsed: &str) -> String {
         let frame = |text: &str| match text.split_once(':') {
+            Some((SCRIPT, function)) => frame(SCRIPT, function, "script"),
             Some((module, function)) => frame(module, function, ""),
             None => frame(text.split_once('+').unwrap().0, "", ""),
         };
@@ -251,6 +306,54 @@ mod tests {
                 "php-fpm8.2:zend_execute;php-fpm8.2:execute_ex;ffi.so:zend_ffi_call;libffi.so.8.1.2:ffi_call;libffi.so.8.1.2+0x6f79;libc.so.6:malloc",
                 "zend_ffi_call",
             ),
+            // Functions of the script, where a map of the runtime names them, and what was executed further in is known.
+            (
+                "[script]:main;[script]:keep;node:Builtins_CallProperty1Handler;node:Builtins_CallApiCallback;node:node::Buffer::Alloc",
+                "keep",
+            ),
+            (
+                "[script]:main;[script]:keep;node:Builtins_TypedArrayPrototypeFill;libc.so.6:__memset_avx2_unaligned_erms",
+                "keep",
+            ),
+            (
+                "[script]:main;node:Builtins_InterpreterEntryTrampoline;node:Builtins_CallProperty1Handler;node:node::Buffer::Alloc",
+                "node::Buffer::Alloc",
+            ),
+            (
+                "[script]:void K.keep(int);[generated]:StubRoutines (1);libjvm.so:Unsafe_AllocateMemory0",
+                "void K.keep(int)",
+            ),
+            ("[script]:void K.keep(int);[generated]:StubRoutines (2)", "void K.keep(int)"),
+            // A runtime's own library of scripts works for others.
+            (
+                "[script]:void K.keep(int);[script]:java.nio.ByteBuffer java.nio.DirectByteBuffer.put(int, byte)",
+                "void K.keep(int)",
+            ),
+            (
+                "[script]:void K.keep(int);[script]:void java.nio.Bits.reserve(long);libjvm.so:Unsafe_AllocateMemory0",
+                "void K.keep(int)",
+            ),
+            (
+                "[generated]:Interpreter;[script]:void java.nio.Bits.reserve(long);libjvm.so:Unsafe_SetMemory0",
+                "Unsafe_SetMemory0",
+            ),
+            (
+                "[script]:void K.main();[generated]:Interpreter;libjvm.so:Unsafe_AllocateMemory0",
+                "Unsafe_AllocateMemory0",
+            ),
+            ("[script]:void K.main();[generated]+0x7f;libjvm.so:Unsafe_AllocateMemory0", "Unsafe_AllocateMemory0"),
+            (
+                "[script]:main;python3.12:_PyEval_EvalFrameDefault;[script]:keep;python3.12:py_trampoline_evaluator;python3.12:_PyEval_EvalFrameDefault;python3.12:bytes_repeat;python3.12:PyBytes_FromStringAndSize",
+                "keep",
+            ),
+            (
+                "[script]:main;python3.12:_PyEval_EvalFrameDefault;python3.12:PyObject_Vectorcall;python3.12:_PyEval_EvalFrameDefault;python3.12:bytes_repeat",
+                "bytes_repeat",
+            ),
+            (
+                "[script]:keep;python3.12:_PyEval_EvalFrameDefault;leaky.so:leak;python3.12:PyBytes_FromStringAndSize",
+                "leak",
+            ),
             // Go's runtime allocates for its program; what it keeps for itself is its own.
             (
                 "worker:runtime.goexit;worker:main.main;worker:main.keep;worker:runtime.newobject;worker:runtime.memclrNoHeapPointers",
@@ -267,6 +370,18 @@ mod tests {
         ] {
             assert_eq!(recorded(stack), expected, "{stack}");
         }
+    }
+
+    #[test]
+    fn what_works_for_a_script_is_passed_over() {
+        let fill = frame("[script]", "_fill", "node:buffer");
+        let native = frame("/usr/bin/node", "Builtins_TypedArrayPrototypeFill", "");
+        let keep = frame("[script]", "keep", "/srv/worker.js");
+        for inner in [vec![fill.clone()], vec![native.clone(), fill.clone()], vec![native, fill.clone(), fill.clone()]]
+        {
+            assert_eq!(site_of(&[inner, vec![keep.clone()]].concat()), "keep");
+        }
+        assert_eq!(site_of(&[fill]), "_fill");
     }
 
     #[test]

@@ -12,9 +12,19 @@ pub struct Code {
     pub module: String,
     /// Place in the file, or the address itself where there is none.
     offset: u64,
+    /// The process, where the place is in no file: it is that process's alone.
+    process: Option<u32>,
 }
 
+/// The module of what lies in no file, such as code that a runtime makes.
+const GENERATED: &str = "[generated]";
+
 impl Code {
+    /// Whether it may be code that the process has made.
+    pub fn is_made(&self) -> bool {
+        self.module == GENERATED
+    }
+
     /// A frame of which no more than its place is known.
     pub fn bare(&self) -> Frame {
         Frame { module: self.module.clone(), offset: self.offset, ..Frame::default() }
@@ -22,27 +32,30 @@ impl Code {
 }
 
 /// Where a process has its modules.
-pub struct Maps(Vec<MemoryMap>);
+pub struct Maps {
+    process: u32,
+    maps: Vec<MemoryMap>,
+}
 
 impl Maps {
-    /// Reads `/proc/PID/maps`; what can't be understood has no modules.
-    pub fn parse(text: &[u8]) -> Self {
+    /// Reads `/proc/PID/maps` of a process; what can't be understood has no modules.
+    pub fn parse(process: u32, text: &[u8]) -> Self {
         let mut maps = MemoryMaps::from_buf_read(text).map_or_else(|_| Vec::new(), |maps| maps.0);
         maps.sort_by_key(|map| map.address);
-        Maps(maps)
+        Maps { process, maps }
     }
 
     /// What lies at an address.
     pub fn code(&self, address: u64) -> Code {
-        let after = self.0.partition_point(|map| map.address.1 <= address);
-        let Some(map) = self.0.get(after).filter(|map| map.address.0 <= address) else {
-            return Code { module: "[unmapped]".into(), offset: address };
+        let after = self.maps.partition_point(|map| map.address.1 <= address);
+        let Some(map) = self.maps.get(after).filter(|map| map.address.0 <= address) else {
+            return Code { module: "[unmapped]".into(), offset: address, process: Some(self.process) };
         };
         let offset = address - map.address.0 + map.offset;
         match &map.pathname {
-            MMapPath::Path(path) => Code { module: path.to_string_lossy().into_owned(), offset },
-            MMapPath::Vdso => Code { module: "[vdso]".into(), offset: address - map.address.0 },
-            _ => Code { module: "[generated]".into(), offset: address },
+            MMapPath::Path(path) => Code { module: path.to_string_lossy().into_owned(), offset, process: None },
+            MMapPath::Vdso => Code { module: "[vdso]".into(), offset: address - map.address.0, process: None },
+            _ => Code { module: GENERATED.into(), offset: address, process: Some(self.process) },
         }
     }
 }
@@ -60,9 +73,9 @@ mod tests {
 
     #[test]
     fn code_is_a_place_in_a_module() {
-        let maps = Maps::parse(MAPS);
+        let maps = Maps::parse(7, MAPS);
         let code = |address| {
-            let Code { module, offset } = maps.code(address);
+            let Code { module, offset, .. } = maps.code(address);
             format!("{module}+{offset:#x}")
         };
         assert_eq!(code(0x55d0_a002_1010), "/usr/sbin/apache2+0x21010");
@@ -70,6 +83,12 @@ mod tests {
         assert_eq!(code(0x7f00_0000_2004), "[generated]+0x7f0000002004");
         assert_eq!(code(0x7ffd_0000_0010), "[vdso]+0x10");
         assert_eq!(code(0x1000), "[unmapped]+0x1000");
+        let other = Maps::parse(8, MAPS);
+        for (address, same) in
+            [(0x7f00_0000_0fff, true), (0x7ffd_0000_0010, true), (0x7f00_0000_2004, false), (0x1000, false)]
+        {
+            assert_eq!(maps.code(address) == other.code(address), same, "{address:#x} of two processes");
+        }
         assert_eq!(code(u64::MAX), format!("[unmapped]+{:#x}", u64::MAX));
     }
 }

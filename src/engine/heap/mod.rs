@@ -160,7 +160,7 @@ impl Taking {
 
     fn take(&mut self, look: &HeapSnapshot) -> Vec<HeapEntry> {
         let mut entries = Vec::new();
-        let maps = Maps::parse(&look.maps);
+        let maps = Maps::parse(look.worker.pid, &look.maps);
         let tracker = self.trackers.entry(look.worker).or_default();
         let mut numbers: HashMap<u32, u32> = HashMap::new();
         let changes = tracker.update(&look.snapshot, |local| {

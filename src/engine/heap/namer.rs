@@ -7,12 +7,13 @@
 
 use super::code::Code;
 use crate::model::Frame;
-use crate::probe::caught;
+use crate::probe::{MadeCode, caught};
 use blazesym::Pid;
 use blazesym::symbolize::source::{Process, Source};
 use blazesym::symbolize::{CodeInfo, Input, Symbolized, Symbolizer};
 use nix::sys::resource::{Resource, setrlimit};
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::io::{self, BufRead, Write};
 
 /// The argument that makes the program a namer.
@@ -23,6 +24,9 @@ const ADDRESSES: u64 = 8 << 30;
 
 /// The most memory of its own it may have.
 const MEMORY: u64 = 2 << 30;
+
+/// Processes of whose code names are kept; of more, they are read again.
+const MOST_PROCESSES: usize = 16;
 
 /// What code of one module in one process is called.
 #[derive(Debug, Serialize, Deserialize)]
@@ -48,7 +52,7 @@ pub fn run() -> io::Result<()> {
     {
         setrlimit(resource, limit, limit)?;
     }
-    let mut namer = Namer { symbolizer: Symbolizer::new(), map_files: rustix::process::geteuid().is_root() };
+    let mut namer = Namer::new(rustix::process::geteuid().is_root());
     let mut answers = io::stdout().lock();
     for line in io::stdin().lock().lines() {
         let question: Question = serde_json::from_str(&line?)?;
@@ -63,10 +67,19 @@ struct Namer {
     symbolizer: Symbolizer,
     /// Whether files may be opened through the process, which also reaches those that were replaced or deleted.
     map_files: bool,
+    /// What processes say of the code that they make, by their PIDs.
+    made: HashMap<u32, MadeCode>,
 }
 
 impl Namer {
+    fn new(map_files: bool) -> Self {
+        Namer { symbolizer: Symbolizer::new(), map_files, made: HashMap::new() }
+    }
+
     fn answer(&mut self, question: &Question) -> Stacks {
+        if question.code.iter().all(|(_, code)| code.is_made()) {
+            return Some(self.made(question));
+        }
         caught(|| self.look_up(question)).unwrap_or_else(|| {
             // What it was amid of may be half done.
             self.symbolizer = Symbolizer::new();
@@ -78,11 +91,25 @@ impl Namer {
         let mut process = Process::new(Pid::from(question.pid));
         process.map_files = self.map_files;
         process.debug_syms = question.debug;
-        // The target's own word on what its code is called is not asked for.
+        // What the target says of the code that it makes is read with limits, above.
         process.perf_map = false;
         let addresses: Vec<u64> = question.code.iter().map(|(address, _)| *address).collect();
         let symbols = self.symbolizer.symbolize(&Source::Process(process), Input::AbsAddr(&addresses)).ok()?;
         Some(symbols.iter().zip(&question.code).map(|(symbol, (_, code))| frames(symbol, code)).collect())
+    }
+}
+
+impl Namer {
+    /// The frames of code that the process has made.
+    fn made(&mut self, question: &Question) -> Vec<Vec<Frame>> {
+        if self.made.len() >= MOST_PROCESSES {
+            self.made.retain(|pid, _| *pid == question.pid);
+        }
+        let made = self.made.entry(question.pid).or_default();
+        // Most have no such file, or none any more: what was read of it still holds.
+        let _ = made.update(question.pid);
+        let frame = |(address, code): &(u64, Code)| vec![made.names().at(*address).unwrap_or_else(|| code.bare())];
+        question.code.iter().map(frame).collect()
     }
 }
 
@@ -107,9 +134,9 @@ mod tests {
     #[test]
     fn our_own_code_has_names() {
         let address = our_own_code_has_names as *const () as u64;
-        let maps = Maps::parse(&std::fs::read("/proc/self/maps").unwrap());
+        let maps = Maps::parse(std::process::id(), &std::fs::read("/proc/self/maps").unwrap());
         let code = vec![(address, maps.code(address))];
-        let mut namer = Namer { symbolizer: Symbolizer::new(), map_files: false };
+        let mut namer = Namer::new(false);
         let mut named = |debug| {
             let question = Question { pid: std::process::id(), code: code.clone(), debug };
             namer.answer(&question).expect("an answer")[0].last().cloned().expect("a frame")

@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn code_of_a_process_that_is_gone_keeps_its_place() {
         let address = 0x55d0_a002_1010;
-        let maps = Maps::parse(b"55d0a0021000-55d0a0085000 r-xp 00021000 08:01 42 /usr/sbin/apache2\n");
+        let maps = Maps::parse(1, b"55d0a0021000-55d0a0085000 r-xp 00021000 08:01 42 /usr/sbin/apache2\n");
         let mut names = Names::new(Patience::new(Interrupt::default()));
         // What is started is this test, which is no namer.
         let frames = names.name(u32::MAX >> 2, &[address], &[maps.code(address)]);
