@@ -18,6 +18,8 @@ const MOST: u64 = 64 << 20;
 /// What is looked at again, to see that what was read still stands there.
 const LAST: usize = 64;
 
+const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
+
 /// Names of the code that a process makes.
 #[derive(Debug, Default)]
 pub struct MadeCode {
@@ -29,12 +31,13 @@ pub struct MadeCode {
 }
 
 impl MadeCode {
-    /// Reads what has come since.
+    /// Reads what has come since. Where the process lives and has no such file, nothing that was read holds: it may be another process.
     ///
     /// # Errors
     /// If there is no such file, or it isn't the target's.
     pub fn update(&mut self, pid: u32) -> io::Result<()> {
-        let file = open(pid)?;
+        let directory = openat(rustix::fs::CWD, format!("/proc/{pid}"), FLAGS | OFlags::DIRECTORY, Mode::empty())?;
+        let file = open(pid, &directory).inspect_err(|_| *self = MadeCode::default())?;
         let found = file.metadata()?;
         let (identity, length) = ((found.dev(), found.ino()), found.len().min(MOST));
         let mut last = vec![0; self.last.len()];
@@ -65,14 +68,12 @@ impl MadeCode {
     }
 }
 
-/// Opens the file of a process.
-fn open(pid: u32) -> io::Result<File> {
+/// Opens the file of a process, whose directory in `/proc` this is.
+fn open(pid: u32, directory: &OwnedFd) -> io::Result<File> {
     let refused = |why: &str| io::Error::other(why.to_owned());
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-    let directory = openat(rustix::fs::CWD, format!("/proc/{pid}"), flags | OFlags::DIRECTORY, Mode::empty())?;
     let text = |name: &str| -> io::Result<Vec<u8>> {
         let mut text = vec![0; 4096];
-        let length = File::from(openat(&directory, name, flags, Mode::empty())?).read_at(&mut text, 0)?;
+        let length = File::from(openat(directory, name, FLAGS, Mode::empty())?).read_at(&mut text, 0)?;
         text.truncate(length);
         Ok(text)
     };
@@ -80,12 +81,12 @@ fn open(pid: u32) -> io::Result<File> {
     let own = own_pid(&status).unwrap_or(pid);
     let owner = owner(&status).ok_or_else(|| refused("whose process it is isn't known"))?;
     let began = parse_stat(&stat).ok_or_else(|| refused("when it began isn't known"))?.start;
-    let root: OwnedFd = openat(&directory, "root", flags | OFlags::DIRECTORY, Mode::empty())?;
+    let root: OwnedFd = openat(directory, "root", FLAGS | OFlags::DIRECTORY, Mode::empty())?;
     // Links on the way lead where they lead the target.
     let file = File::from(openat2(
         &root,
         format!("tmp/perf-{own}.map"),
-        flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY,
+        FLAGS | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY,
         Mode::empty(),
         ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
     )?);
@@ -126,6 +127,7 @@ mod tests {
         let past = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1);
         File::options().write(true).open(&path).unwrap().set_modified(past).unwrap();
         assert!(code.update(std::process::id()).is_err());
+        assert_eq!(function(&code, 0x10), None, "it may be another process's");
         std::fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("/proc/self/status", &path).unwrap();
         let followed = code.update(std::process::id());

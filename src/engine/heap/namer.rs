@@ -97,16 +97,14 @@ impl Namer {
         let symbols = self.symbolizer.symbolize(&Source::Process(process), Input::AbsAddr(&addresses)).ok()?;
         Some(symbols.iter().zip(&question.code).map(|(symbol, (_, code))| frames(symbol, code)).collect())
     }
-}
 
-impl Namer {
     /// The frames of code that the process has made.
     fn made(&mut self, question: &Question) -> Vec<Vec<Frame>> {
         if self.made.len() >= MOST_PROCESSES {
             self.made.retain(|pid, _| *pid == question.pid);
         }
         let made = self.made.entry(question.pid).or_default();
-        // Most have no such file, or none any more: what was read of it still holds.
+        // Most have no such file. Of a process that has ended, what was read holds.
         let _ = made.update(question.pid);
         let frame = |(address, code): &(u64, Code)| vec![made.names().at(*address).unwrap_or_else(|| code.bare())];
         question.code.iter().map(frame).collect()
