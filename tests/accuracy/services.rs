@@ -155,13 +155,8 @@ pub fn uneven_warm_ups(s: &mut Source, times: f64) -> Vec<Series> {
     let constant = s.uniform(0.005, 0.03);
     let mut out = Vec::new();
     for slot in 0..6 {
-        let mut first = s.uniform(0.3, 1.0);
-        let mut born = 0;
-        while born + 2 < s.readings {
-            let lives = ((life * s.uniform(0.9, 1.1) * first) as usize).clamp(2, s.readings - born);
-            out.push(warmed_up(s, (1000 * slot + born as u32, born), lives, (height, constant), times));
-            (born, first) = (born + lives, 1.0);
-        }
+        let first = s.uniform(0.3, 1.0);
+        out.extend(lives(s, slot, (life, first), (height, constant), times));
     }
     out.sort_by(|a, b| a.t[0].total_cmp(&b.t[0]));
     out
@@ -173,12 +168,7 @@ pub fn lives_of_all_lengths(s: &mut Source, times: f64) -> Vec<Series> {
     for slot in 0..5 {
         let (life, height) = (s.log_uniform(25.0, 140.0), s.log_uniform(1.5 * MIB, 7.0 * MIB));
         let constant = s.uniform(0.005, 0.03);
-        let mut born = 0;
-        while born + 2 < s.readings {
-            let lives = ((life * s.uniform(0.9, 1.1)) as usize).clamp(2, s.readings - born);
-            out.push(warmed_up(s, (1000 * slot + born as u32, born), lives, (height, constant), times));
-            born += lives;
-        }
+        out.extend(lives(s, slot, (life, 1.0), (height, constant), times));
     }
     out.sort_by(|a, b| a.t[0].total_cmp(&b.t[0]));
     out
@@ -191,6 +181,17 @@ pub fn one_dies_young(s: &mut Source) -> Vec<Series> {
         out.push(warmed_up(s, (9000 + k as u32, 30 * k), 30, (3.0 * MIB, 0.015), 10.0));
     }
     out.sort_by(|a, b| a.t[0].total_cmp(&b.t[0]));
+    out
+}
+
+/// The lives of one worker after the other, the first of them only this part of a life.
+fn lives(s: &mut Source, slot: u32, (life, first): (f64, f64), warm_up: (f64, f64), times: f64) -> Vec<Series> {
+    let (mut out, mut born, mut part) = (Vec::new(), 0, first);
+    while born + 2 < s.readings {
+        let lives = ((life * s.uniform(0.9, 1.1) * part) as usize).clamp(2, s.readings - born);
+        out.push(warmed_up(s, (1000 * slot + born as u32, born), lives, warm_up, times));
+        (born, part) = (born + lives, 1.0);
+    }
     out
 }
 

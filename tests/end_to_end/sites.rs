@@ -7,6 +7,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
+use std::ops::Range;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 /// What a program does every hundredth of a second, by its first argument.
@@ -306,18 +308,37 @@ int main(int argc, char **argv) {
 }
 "#;
 
-/// Modules whose every byte but the code may be anything: the verdict stands, and nothing panics. `SEEPAGE_MODULES=20000` tries so many.
-#[test]
-fn corrupt_modules_cost_no_verdict() {
-    let modules = std::env::var("SEEPAGE_MODULES").map_or(300, |text| text.parse().unwrap());
-    let bench = Bench::new();
+/// The two, compiled.
+fn keeper_and_mapper(bench: &Bench) -> (PathBuf, PathBuf) {
     let compile = |source: &str, text: &str, made: &str, more: &[&str]| {
         let (source, made) = (bench.write(source, text), bench.path().join(made));
         assert!(Command::new("cc").args(more).arg("-o").arg(&made).arg(source).status().unwrap().success());
         made
     };
-    let library = compile("keeper.c", KEEPER, "keeper.so", &["-O1", "-g", "-fno-stack-protector", "-shared", "-fPIC"]);
-    let mapper = compile("mapper.c", MAPPER, "mapper", &["-O2"]);
+    (
+        compile("keeper.c", KEEPER, "keeper.so", &["-O1", "-g", "-fno-stack-protector", "-shared", "-fPIC"]),
+        compile("mapper.c", MAPPER, "mapper", &["-O2"]),
+    )
+}
+
+/// The file with some of its bytes in this range changed, at most two to the power of `most`; those in `kept` stay.
+fn corrupted(whole: &[u8], range: Range<usize>, most: u32, kept: &Range<usize>, rng: &mut ChaCha8Rng) -> Vec<u8> {
+    let mut bytes = whole.to_vec();
+    for _ in 0..1 << rng.random_range(0..most) {
+        let at = rng.random_range(range.clone());
+        if !kept.contains(&at) {
+            bytes[at] = rng.random();
+        }
+    }
+    bytes
+}
+
+/// Modules whose every byte but the code may be anything: the verdict stands, and nothing panics. `SEEPAGE_MODULES=20000` tries so many.
+#[test]
+fn corrupt_modules_cost_no_verdict() {
+    let modules = std::env::var("SEEPAGE_MODULES").map_or(300, |text| text.parse().unwrap());
+    let bench = Bench::new();
+    let (library, mapper) = keeper_and_mapper(&bench);
     let whole = std::fs::read(&library).unwrap();
     let listed = Command::new("nm").arg(&library).output().unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
@@ -331,15 +352,8 @@ fn corrupt_modules_cost_no_verdict() {
     for round in 0..modules / 300 {
         let mut files = Vec::new();
         for n in 0..300 {
-            let mut bytes = whole.clone();
-            for _ in 0..1 << rng.random_range(0..10) {
-                let at = rng.random_range(0..bytes.len());
-                if !code.contains(&at) {
-                    bytes[at] = rng.random();
-                }
-            }
             files.push(bench.path().join(format!("broken-{n}.so")));
-            std::fs::write(&files[n], bytes).unwrap();
+            std::fs::write(&files[n], corrupted(&whole, 0..whole.len(), 10, &code, &mut rng)).unwrap();
         }
         let child =
             Command::new(&mapper).arg(place("keep").to_string()).args(files).stdin(Stdio::null()).spawn().unwrap();
@@ -369,18 +383,14 @@ fn corrupt_modules_cost_no_verdict() {
 fn corrupt_debug_information_ends_no_reader_of_names() {
     let modules = std::env::var("SEEPAGE_MODULES").map_or(600, |text| text.parse().unwrap());
     let bench = Bench::new();
-    let compile = |source: &str, text: &str, made: &str, more: &[&str]| {
-        let (source, made) = (bench.write(source, text), bench.path().join(made));
-        assert!(Command::new("cc").args(more).arg("-o").arg(&made).arg(source).status().unwrap().success());
-        made
-    };
-    let library = compile("keeper.c", KEEPER, "keeper.so", &["-O1", "-g", "-fno-stack-protector", "-shared", "-fPIC"]);
-    let mapper = compile("mapper.c", MAPPER, "mapper", &["-O2"]);
+    let (library, mapper) = keeper_and_mapper(&bench);
     let whole = std::fs::read(&library).unwrap();
     let parsed = object::File::parse(&whole[..]).unwrap();
     let keep = parsed.symbols().find(|symbol| object::ObjectSymbol::name(symbol) == Ok("keep")).unwrap();
     let keep = object::ObjectSymbol::address(&keep);
     let (lines, length) = parsed.section_by_name(".debug_line").unwrap().file_range().unwrap();
+    let lines = lines as usize..(lines + length) as usize;
+    let code = keep as usize - 256..keep as usize + 256;
     let mut namer = bench.seepage();
     let mut namer = namer.arg("namer-of-a-seepage-run").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let (mut questions, mut answers) = (namer.stdin.take().unwrap(), BufReader::new(namer.stdout.take().unwrap()));
@@ -389,17 +399,10 @@ fn corrupt_debug_information_ends_no_reader_of_names() {
     for _ in 0..modules / 300 {
         let mut files = Vec::new();
         for n in 0..300 {
-            let mut bytes = whole.clone();
             // Every other one in its table of lines alone, of which the reader has panicked.
-            let (range, most) = if n % 2 == 0 { (lines..lines + length, 5) } else { (0..whole.len() as u64, 10) };
-            for _ in 0..1 << rng.random_range(0..most) {
-                let at = rng.random_range(range.clone()) as usize;
-                if !(keep as usize - 256..keep as usize + 256).contains(&at) {
-                    bytes[at] = rng.random();
-                }
-            }
+            let (range, most) = if n % 2 == 0 { (lines.clone(), 5) } else { (0..whole.len(), 10) };
             files.push(bench.path().join(format!("broken-{n}.so")));
-            std::fs::write(&files[n], bytes).unwrap();
+            std::fs::write(&files[n], corrupted(&whole, range, most, &code, &mut rng)).unwrap();
         }
         let child = Command::new(&mapper).arg(keep.to_string()).args(&files).stdin(Stdio::null()).spawn().unwrap();
         let running = Running { bench: Bench::new(), child };
@@ -408,9 +411,9 @@ fn corrupt_debug_information_ends_no_reader_of_names() {
         wait_until("all are mapped", || maps().matches("/broken-").count() == files.len());
         for line in maps().lines().filter(|line| line.contains("/broken-")) {
             let address = u64::from_str_radix(line.split('-').next().unwrap(), 16).unwrap() + keep;
-            let code = json!({ "module": line.split_whitespace().last(), "offset": keep });
+            let place = json!({ "module": line.split_whitespace().last(), "offset": keep });
             for debug in [true, false] {
-                let question = json!({ "pid": pid, "code": [[address, code]], "debug": debug });
+                let question = json!({ "pid": pid, "code": [[address, place]], "debug": debug });
                 writeln!(questions, "{question}").expect("a namer that lives");
                 let mut answer = String::new();
                 answers.read_line(&mut answer).unwrap();

@@ -168,7 +168,7 @@ fn find_together(resource: Resource, axis: Axis, series: &[Series], terms: Terms
 /// beyond what is usual at their age. Whether any may, though that isn't proven.
 fn accused_beyond_common(pool: &Pool, alone: &mut [Option<Assessment>], terms: Terms, least_jump: f64) -> bool {
     alone.iter_mut().flatten().for_each(|one| one.leak.push(Condition::BeyondUsual(false)));
-    let longest = pool.members.iter().map(|m| m.levels.span()).fold(0.0, f64::max);
+    let longest = pool.longest_life();
     let mut suspicious = false;
     for (beyond, alone) in pool.beyond_common().into_iter().zip(alone).filter_map(|(b, a)| Some((b, a.as_mut()?))) {
         // What doesn't grow late is neither proven nor suspicious.
@@ -281,7 +281,7 @@ fn with_second_half(whole: Assessment, series: &[Series], pool: &Pool, terms: Te
     if whole.leaks() || whole.is_clean() || !whole.jumps.are_over() || whole.may_pause() {
         return whole;
     }
-    let life = pool.members.iter().map(|m| m.levels.span()).fold(0.0, f64::max);
+    let life = pool.longest_life();
     let begin = |m: &Member| m.levels.x[0] + if pool.recycled { life } else { m.levels.span() } / 2.0;
     let later = |m: &Member| Series { soak_from: begin(m), ..series[m.index].clone() };
     let later: Vec<Series> = pool.members.iter().map(later).collect();

@@ -189,6 +189,11 @@ impl Pool {
         }
     }
 
+    /// Steps of the axis that the longest of its members' judged parts spans.
+    pub fn longest_life(&self) -> f64 {
+        self.members.iter().map(|m| m.levels.span()).fold(0.0, f64::max)
+    }
+
     /// Steps of the axis that all members' judged parts span together.
     pub fn total_span(&self) -> f64 {
         self.members.iter().map(|m| m.levels.span()).sum()
