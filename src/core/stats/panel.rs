@@ -266,13 +266,13 @@ impl Gram {
     }
 }
 
-/// The inner product, summed in four lanes that the compiler can keep in one register.
+/// The inner product, summed in eight lanes, as many as the compiler can add to without waiting for the sum before.
 fn dot(a: &[f64], b: &[f64]) -> f64 {
-    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
-    let mut lanes = [0.0; 4];
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    let mut lanes = [0.0; 8];
     for (a, b) in a.iter().zip(b) {
-        for (lane, (a, b)) in lanes.iter_mut().zip(a.iter().zip(b)) {
-            *lane += a * b;
+        for (lane, sum) in lanes.iter_mut().enumerate() {
+            *sum += a[lane] * b[lane];
         }
     }
     lanes.iter().sum::<f64>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f64>()
