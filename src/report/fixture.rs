@@ -142,6 +142,7 @@ pub fn empty() -> (RunRecord, Verdict) {
         gates: vec![],
         findings: vec![],
         whole_target: None,
+        cpu_time: None,
         call_sites: None,
         remainders: Vec::new(),
         notes: vec![],
@@ -462,6 +463,15 @@ impl Scenario {
             gates,
             findings,
             whole_target: None,
+            cpu_time: Some(CpuTime {
+                watched: 600.0,
+                requests: Some(120_000.0),
+                shares: vec![
+                    CpuShare { who: Named { pid: 4243, command: "shop".into() }, is_worker: true, seconds: 240.0 },
+                    CpuShare { who: Named { pid: 4301, command: "mariadbd".into() }, is_worker: false, seconds: 36.0 },
+                ],
+                grows: Some((0.0018, 0.0023)),
+            }),
             call_sites: None,
             remainders: Vec::new(),
             notes: vec![Note::Recorded("the host was quiet: CPU pressure stayed under 3 %".to_owned())],

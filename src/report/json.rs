@@ -11,7 +11,7 @@ mod sites;
 mod steps;
 
 use self::accepted::{AcceptedPart, AcceptedSitesPart};
-use self::account::WholeTargetPart;
+use self::account::{CpuTimePart, WholeTargetPart};
 use self::forecast::ForecastPart;
 use self::places::{HeldPart, PlacesPart};
 use self::sites::CallSitesPart;
@@ -93,6 +93,8 @@ struct Document {
     findings: Vec<FindingPart>,
     /// The account of the whole target; null if none was kept.
     whole_target: Option<WholeTargetPart>,
+    /// The CPU time that it took in the judged time; null where that wasn't read.
+    cpu_time: Option<CpuTimePart>,
     /// Who keeps memory; null if allocations weren't traced.
     call_sites: Option<CallSitesPart>,
     /// What the reader should know beside, one sentence each.
@@ -374,6 +376,7 @@ impl Document {
             gates: verdict.gates.iter().map(GateLine::from).collect(),
             findings: verdict.findings.iter().map(|f| FindingPart::new(f, &ended)).collect(),
             whole_target: verdict.whole_target.as_ref().map(WholeTargetPart::from),
+            cpu_time: verdict.cpu_time.as_ref().map(CpuTimePart::from),
             call_sites: verdict.call_sites.as_ref().map(CallSitesPart::from),
             notes: words::notes(verdict),
             counting: CountingPart::from(&meta.counting),

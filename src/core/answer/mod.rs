@@ -1,6 +1,7 @@
 //! What a verdict is made of: outcomes, reasons, facts and doubts with their numbers. Words for them are elsewhere.
 
 mod call_sites;
+mod cpu_time;
 mod doubt;
 mod facts;
 mod jump_pattern;
@@ -16,6 +17,7 @@ mod types;
 mod whole_target;
 
 pub use call_sites::{CallSite, CallSites, SiteState, SiteStep};
+pub use cpu_time::{CpuShare, CpuTime};
 pub use doubt::{Choice, Doubt, Grown, Kind, Named, Work};
 pub use facts::{Claim, Crashes, Gate, GateKind, GateState, LimitHit, Note, Open, Quantile, Runtime};
 pub use jump_pattern::JumpPattern;

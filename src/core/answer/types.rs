@@ -1,6 +1,7 @@
 //! What a verdict says.
 
 use super::call_sites::CallSites;
+use super::cpu_time::CpuTime;
 use super::facts::{Claim, Gate, Note};
 use super::outcome::{ExitCode, Interval, LeakClass, Outcome};
 use super::places::{Held, Places};
@@ -155,6 +156,8 @@ pub struct Verdict {
     pub findings: Vec<Finding>,
     /// The account of the whole target; missing if none was kept.
     pub whole_target: Option<WholeTarget>,
+    /// The CPU time that it took; missing where that wasn't read.
+    pub cpu_time: Option<CpuTime>,
     /// Who keeps memory; missing if allocations weren't traced.
     pub call_sites: Option<CallSites>,
     /// What is left of leaks without what accepted call sites keep; empty if none are accepted.

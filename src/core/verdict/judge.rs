@@ -6,7 +6,7 @@
 use super::accepted;
 use super::gates::{resource_gate, workload_gates};
 use super::notes;
-use super::target::{account, births, brief, counts, java, runtime, unseen, whole};
+use super::target::{account, births, brief, counts, cpu_time, java, runtime, unseen, whole};
 use crate::answer::{
     CallSites, Claim, Crashes, Doubt, ExitCode, Finding, Gate, GateKind, GateState, LeakClass, LimitHit, Note, Open,
     Outcome, ReadingNote, Reason, Settle, Verdict,
@@ -87,7 +87,8 @@ pub fn judge(record: &RunRecord) -> Verdict {
         notes.push(Note::SeldomLooked);
     }
     let whole_target = account::whole_target(record);
-    Verdict { outcome, exit, claims, gates, findings, whole_target, call_sites, remainders, notes }
+    let cpu_time = cpu_time::cpu_time(record).filter(|_| !record.meta.has_failed());
+    Verdict { outcome, exit, claims, gates, findings, whole_target, cpu_time, call_sites, remainders, notes }
 }
 
 /// What speaks against a pass though each finding may be clean.

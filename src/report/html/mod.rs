@@ -61,6 +61,7 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartErro
                     }
                     (sites::section(verdict))
                     (account::section(verdict))
+                    (account::cpu_time(verdict))
                     (understanding(record, verdict))
                     section { h2 { "Over time" } (timeline_figure) }
                     (findings::section(record, verdict)?)

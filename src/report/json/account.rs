@@ -1,7 +1,7 @@
 //! The account of the whole target in JSON.
 
 use super::finite;
-use crate::answer::WholeTarget;
+use crate::answer::{CpuShare, CpuTime, WholeTarget};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -30,6 +30,53 @@ struct RestPart {
     bytes: [Option<f64>; 2],
     /// Its descriptors then; null where they could not be counted.
     descriptors: Option<[u64; 2]>,
+}
+
+/// CPU time of the target over the judged time, user and kernel, in seconds.
+#[derive(Serialize, JsonSchema)]
+pub struct CpuTimePart {
+    /// How long the judged time was.
+    watched: Option<f64>,
+    /// Requests served in it; null where nobody counted them.
+    requests: Option<f64>,
+    /// What all took together.
+    seconds: Option<f64>,
+    /// The same for each request; null where nobody counted them.
+    seconds_per_request: Option<f64>,
+    /// Who took it, the most first.
+    processes: Vec<CpuSharePart>,
+    /// What the workers took for a request in the first and in the last quarter, where it is proven to grow; null elsewhere.
+    grows: Option<[f64; 2]>,
+}
+
+/// A process and the CPU time that it took, in seconds.
+#[derive(Serialize, JsonSchema)]
+struct CpuSharePart {
+    pid: u32,
+    /// Its command name; empty if that isn't known.
+    command: String,
+    /// Whether it is judged as a worker.
+    worker: bool,
+    seconds: Option<f64>,
+}
+
+impl From<&CpuTime> for CpuTimePart {
+    fn from(time: &CpuTime) -> Self {
+        let share = |share: &CpuShare| CpuSharePart {
+            pid: share.who.pid,
+            command: share.who.command.clone(),
+            worker: share.is_worker,
+            seconds: finite(share.seconds),
+        };
+        CpuTimePart {
+            watched: finite(time.watched),
+            requests: time.requests.and_then(finite),
+            seconds: finite(time.total()),
+            seconds_per_request: time.per_request(time.total()).and_then(finite),
+            processes: time.shares.iter().map(share).collect(),
+            grows: time.grows.map(|(first, last)| [first, last]),
+        }
+    }
 }
 
 impl From<&WholeTarget> for WholeTargetPart {

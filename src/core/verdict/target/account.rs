@@ -186,7 +186,7 @@ pub fn heavy(record: &RunRecord) -> Option<f64> {
 }
 
 /// The time in which growth is judged.
-fn window(record: &RunRecord) -> (f64, f64) {
+pub fn window(record: &RunRecord) -> (f64, f64) {
     let soak = |event: &&crate::model::Event| matches!(event.kind, EventKind::Phase { phase: PhaseKind::Soak, .. });
     let from = record.events.iter().find(soak).map_or(0.0, |event| event.t);
     let to = record.events.iter().find(|event| ends_judging(&event.kind)).map_or(f64::INFINITY, |event| event.t);

@@ -4,6 +4,7 @@ pub mod account;
 pub mod births;
 pub mod brief;
 pub mod counts;
+pub mod cpu_time;
 pub mod java;
 pub mod piling;
 pub mod runtime;
