@@ -300,7 +300,7 @@ mod tests {
         let text = whole.text.clone().unwrap();
         let mut rng = ChaCha8Rng::seed_from_u64(1);
         let mut scripts = Scripts::open(File::open("/proc/self").unwrap()).unwrap();
-        let (mut stack, mut files, mut met) = ([0; 4096], CodeFiles::default(), false);
+        let (mut stack, mut files, mut met, mut known) = ([0; 4096], CodeFiles::default(), false, false);
         for n in 0..2000 {
             let mut file = CodeFile::read(File::open("/bin/true").unwrap()).unwrap().unwrap();
             for (data, _) in [Some(&mut file.frames), file.index.as_mut()].into_iter().flatten() {
@@ -332,12 +332,17 @@ mod tests {
                 let code = START + rng.random_range(text.clone());
                 let registers = at(code, 0x7ff0_0000_0000, 0x7ff0_0000_0100);
                 let fault = Fault { pid: 1, time: 0, address: 0, registers, stack: &stack };
-                let found = walker.walk(&fault, &mut files, &mut scripts);
-                assert!(found.is_none_or(|found| found.len() <= DEPTH));
+                let found = walker.walk(&fault, &mut files, &mut scripts).unwrap_or_default();
+                assert!(found.len() <= DEPTH);
+                // As for an interpreter at the end of them.
+                let frames: Vec<(u64, u64)> = found.iter().map(|address| (*address, 0x7ff0_0000_0000)).collect();
+                let held = walker.kept(&frames, kept(registers), |_| Ok(7));
+                known |= held.is_some_and(|held| held.contains(&Some(7)));
                 met |= files.faults().is_some_and(|(_, why, _)| why == ENDLESS);
             }
         }
         assert!(met, "it was met, and told");
+        assert!(known || KEPT.is_empty(), "registers were found on a stack");
     }
 
     #[test]
