@@ -35,7 +35,7 @@ pub(crate) use faults::caught;
 pub use faults::{FaultProbe, FaultRecord, FaultRefusal, parse_fault};
 pub use file_limit::raise_file_limit;
 pub use group_names::{container_groups, containers_called, hierarchies, unit_groups, unit_name};
-pub use heap::{HeapProbe, Library, LibraryError, LiveSample, Snapshot, StackTrace, Untraced};
+pub use heap::{HeapProbe, Library, LibraryError, LiveSample, SCRIPT_LINES, Snapshot, StackTrace, Untraced};
 pub use host::{HostProbe, proc_shows_us};
 pub use java::parse_counters;
 pub use listening::{Listening, Serves, Serving, listen_nowhere, listening_addresses, listening_names, parse_unix};

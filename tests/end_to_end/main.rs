@@ -32,6 +32,7 @@ mod programs;
 mod recipes;
 mod release;
 mod run_directories;
+mod scripts;
 mod secrets;
 mod services;
 mod settle;

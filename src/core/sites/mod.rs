@@ -29,6 +29,7 @@ use crate::readings::series::series;
 use crate::stats::interpolate;
 use calibration::Calibration;
 pub use generated::PerfMap;
+pub use naming::SCRIPT;
 pub use remainder::remainders;
 use std::collections::HashMap;
 use steps::Steps;

@@ -105,7 +105,7 @@ const RUNTIMES: [Runtime; 6] = [
 pub(super) const GENERATED: &str = "[generated]";
 
 /// A function of a script, whatever executes it.
-pub(super) const SCRIPT: &str = "[script]";
+pub const SCRIPT: &str = "[script]";
 
 /// What Java calls the code that executes functions it hasn't compiled.
 const INTERPRETER: &str = "Interpreter";

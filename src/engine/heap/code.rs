@@ -25,6 +25,11 @@ impl Code {
         self.module == GENERATED
     }
 
+    /// A line of a script, by its number.
+    pub fn line(line: &Frame, number: u64) -> Self {
+        Code { module: line.module.clone(), offset: number, process: None }
+    }
+
     /// A frame of which no more than its place is known.
     pub fn bare(&self) -> Frame {
         Frame { module: self.module.clone(), offset: self.offset, ..Frame::default() }

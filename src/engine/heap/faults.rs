@@ -262,7 +262,10 @@ impl Sampling {
             1 => format!("stacks can't be walked through {name}: {why}"),
             several => format!("stacks can't be walked through {name} ({why}) and {} more", several - 1),
         });
-        let told: Vec<String> = refused.into_iter().chain(unwalkable).chain(named).collect();
+        let unknown = self.probe.unknown_interpreter().map(|name| {
+            format!("lines of the scripts that {name} executes can't be told: they are told of Python 3.11 and PHP 8.2")
+        });
+        let told: Vec<String> = refused.into_iter().chain(unwalkable).chain(unknown).chain(named).collect();
         (!told.is_empty()).then(|| told.join("; "))
     }
 }

@@ -14,7 +14,7 @@ mod track;
 use super::end::Cut;
 use super::interrupt::Interrupt;
 use crate::model::{CallStack, HeapEntry, HeapLook, Sample, WorkerId};
-use crate::probe::{Library, Snapshot, WorkerProbe};
+use crate::probe::{Library, SCRIPT_LINES, Snapshot, WorkerProbe};
 use crate::store::Entry;
 use crate::thread;
 use code::{Code, Maps};
@@ -166,7 +166,10 @@ impl Taking {
         let changes = tracker.update(&look.snapshot, |local| {
             *numbers.entry(local).or_insert_with(|| {
                 let frames = &look.snapshot.stacks[local as usize].frames;
-                let code: Vec<Code> = frames.iter().map(|address| maps.code(*address)).collect();
+                let line =
+                    |address: &u64| look.snapshot.lines.get(usize::try_from(address.checked_sub(SCRIPT_LINES)?).ok()?);
+                let code = |address| line(address).map_or_else(|| maps.code(*address), |line| self.names.line(line));
+                let code: Vec<Code> = frames.iter().map(code).collect();
                 let inner = code.iter().take_while(|code| Some(&code.module) == self.ours.as_ref()).count();
                 let (frames, code) = (&frames[inner..], code[inner..].to_vec());
                 if let Some(number) = self.stacks.get(&code) {

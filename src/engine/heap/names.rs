@@ -85,6 +85,8 @@ enum Readable {
 pub struct Names {
     patience: Patience,
     known: HashMap<Code, Vec<Frame>>,
+    /// Lines of scripts, which have their names already.
+    lines: HashMap<Frame, Code>,
     namer: Option<Namer>,
     failures: usize,
     /// Modules that are not read in full, and why.
@@ -96,7 +98,8 @@ pub struct Names {
 impl Names {
     /// Knows nothing yet.
     pub fn new(patience: Patience) -> Self {
-        Names { patience, known: HashMap::new(), namer: None, failures: 0, spared: BTreeMap::new(), over: None }
+        let (known, lines) = (HashMap::new(), HashMap::new());
+        Names { patience, known, lines, namer: None, failures: 0, spared: BTreeMap::new(), over: None }
     }
 
     /// The frames of a stack of process `pid`, innermost first; `code` is where its addresses lie.
@@ -110,6 +113,14 @@ impl Names {
             self.known.extend(code.into_iter().map(|(_, code)| code).zip(found));
         }
         code.iter().flat_map(|code| self.known.get(code).cloned().unwrap_or_else(|| vec![code.bare()])).collect()
+    }
+
+    /// The code that stands for a line of a script: the same in all processes.
+    pub fn line(&mut self, line: &Frame) -> Code {
+        let number = self.lines.len() as u64;
+        let code = self.lines.entry(line.clone()).or_insert_with(|| Code::line(line, number)).clone();
+        self.known.entry(code.clone()).or_insert_with(|| vec![line.clone()]);
+        code
     }
 
     /// What could not be read, in a sentence.

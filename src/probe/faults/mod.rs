@@ -13,6 +13,7 @@ mod price;
 mod record;
 mod registers;
 mod ring;
+mod scripts;
 mod tables;
 mod walk;
 mod watched;

@@ -2,6 +2,7 @@
 //!
 //! A file is whatever the target has mapped: it is read within bounds, never mapped, and one that doesn't hold together has nothing.
 
+use super::scripts::Interpreter;
 use super::tables::Tables;
 use object::read::ReadCache;
 use object::{Object, ObjectSection, ObjectSegment};
@@ -29,6 +30,8 @@ pub struct CodeFile {
     pub index: Option<(Arc<[u8]>, Range<u64>)>,
     /// The addresses of its code.
     pub text: Option<Range<u64>>,
+    /// The interpreter of scripts in it, if there is one.
+    pub interpreter: Option<Interpreter>,
     /// What is mapped of it: places in the file, and the address of the first of them.
     segments: Vec<(Range<u64>, u64)>,
 }
@@ -60,7 +63,8 @@ impl CodeFile {
         };
         let segments = parsed.segments().take(MOST_PARTS).filter_map(segment).collect();
         let text = section(".text").map(|(_, range)| range);
-        let file = CodeFile { frames, index: data(".eh_frame_hdr"), text, segments };
+        let (index, interpreter) = (data(".eh_frame_hdr"), Interpreter::within(&parsed));
+        let file = CodeFile { frames, index, text, interpreter, segments };
         if Tables::of(&file).end() { Ok(Some(file)) } else { Err(io::Error::other(ENDLESS)) }
     }
 
@@ -94,7 +98,7 @@ mod tests {
         let none: Arc<[u8]> = Arc::from([]);
         // The second one begins in the page in which the first one ends.
         let segments = vec![(0..0x1800, 0), (0x1800..0x3000, 0x2800)];
-        let file = CodeFile { frames: (none, 0..0), index: None, text: None, segments };
+        let file = CodeFile { frames: (none, 0..0), index: None, text: None, interpreter: None, segments };
         let bias = |start, offset| file.bias(start, offset, 0x1000);
         assert_eq!(bias(0x7000_0000, 0), Some(0x7000_0000));
         assert_eq!(bias(0x7000_2000, 0x1000), Some(0x7000_0000));

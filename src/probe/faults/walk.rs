@@ -4,15 +4,16 @@
 use super::caught::caught;
 use super::module::CodeFile;
 use super::record::Fault;
-use super::registers::walked_from;
-use super::tables::Tables;
+use super::registers::{KEPT, Kept, kept, walked_from};
+use super::scripts::{Interpreting, Language, Scripts};
+use super::tables::{Keeping, Tables};
 use framehop::{
     CacheNative, ExplicitModuleSectionInfo, FrameAddress, MayAllocateDuringUnwind, Module, Unwinder, UnwinderNative,
 };
 use procfs::FromBufRead;
 use procfs::process::{MMPermissions, MMapPath, MemoryMap, MemoryMaps};
 use rustix::fs::{Mode, OFlags, openat};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
@@ -28,6 +29,9 @@ const MOST_FILES: usize = 4096;
 /// Addresses of which it is kept whether walking on from them comes to an end.
 const MOST_ADDRESSES: usize = 64 << 10;
 
+/// Words on the stack of an interpreter's function that are looked at.
+const MOST_WORDS: usize = 256;
+
 /// Device and inode.
 type Identity = (u64, u64);
 
@@ -37,12 +41,19 @@ pub struct CodeFiles {
     known: HashMap<Identity, Option<Arc<CodeFile>>>,
     /// Files by which no stacks can be walked, and why.
     faults: BTreeMap<String, String>,
+    /// Interpreters of scripts whose structures aren't known.
+    unknown: BTreeSet<String>,
 }
 
 impl CodeFiles {
     /// The first file by which no stacks can be walked and why, and how many there are.
     pub fn faults(&self) -> Option<(&String, &String, usize)> {
         self.faults.first_key_value().map(|(name, why)| (name, why, self.faults.len()))
+    }
+
+    /// The first interpreter of scripts whose structures aren't known.
+    pub fn unknown(&self) -> Option<&String> {
+        self.unknown.first()
     }
 
     fn of(&mut self, process: impl AsFd, map: &MemoryMap, path: &str) -> Option<Arc<CodeFile>> {
@@ -62,6 +73,9 @@ impl CodeFiles {
             self.faults.insert(path.to_owned(), error.to_string());
             None
         });
+        if found.as_ref().and_then(|file| file.interpreter.as_ref()).is_some_and(|found| found.language.is_none()) {
+            self.unknown.insert(path.to_owned());
+        }
         self.known.entry(identity).or_insert(found.map(Arc::new)).clone()
     }
 }
@@ -86,6 +100,8 @@ pub struct Walker {
     modules: Vec<WalkedModule>,
     /// Whether walking on from an address comes to an end, of those that were met.
     ends: HashMap<u64, bool>,
+    /// What functions have done with registers that they give back, by addresses in them that were met.
+    keeping: HashMap<u64, Option<[Keeping; KEPT.len()]>>,
 }
 
 /// Code that is walked through by the tables of its file.
@@ -115,7 +131,7 @@ impl Walker {
 
     fn empty() -> Self {
         let (unwinder, cache) = (UnwinderNative::new(), CacheNative::new());
-        Walker { unwinder, cache, code: Vec::new(), modules: Vec::new(), ends: HashMap::new() }
+        Walker { unwinder, cache, code: Vec::new(), modules: Vec::new(), ends: HashMap::new(), keeping: HashMap::new() }
     }
 
     fn add(&mut self, map: &MemoryMap, path: &str, file: &Arc<CodeFile>) {
@@ -138,7 +154,7 @@ impl Walker {
         if let Some(known) = self.ends.get(&address) {
             return *known;
         }
-        let module = self.modules.iter().find(|module| (module.addresses.0..module.addresses.1).contains(&address));
+        let module = self.module(address);
         let ends = module.is_none_or(|module| {
             let address = address.wrapping_sub(module.bias);
             let end = caught(|| Tables::of(&module.file).end_at(address));
@@ -152,16 +168,59 @@ impl Walker {
         ends
     }
 
+    fn module(&self, address: u64) -> Option<&WalkedModule> {
+        self.modules.iter().find(|module| (module.addresses.0..module.addresses.1).contains(&address))
+    }
+
+    /// The interpreter of scripts whose function for that has this address, and how far it is mapped from its file's addresses.
+    fn interpreter(&self, address: u64) -> Option<(Language, u64)> {
+        let module = self.module(address)?;
+        let interpreter = module.file.interpreter.as_ref()?;
+        let executes = interpreter.executes.contains(&address.wrapping_sub(module.bias));
+        executes.then_some((interpreter.language?, module.bias))
+    }
+
+    /// What the function at this address has done with the registers that it gives back.
+    fn keeping(&mut self, address: u64) -> Option<[Keeping; KEPT.len()]> {
+        if let Some(known) = self.keeping.get(&address) {
+            return *known;
+        }
+        let module = self.module(address)?;
+        let found = caught(|| Tables::of(&module.file).keeping_at(address.wrapping_sub(module.bias))).flatten();
+        if self.keeping.len() >= MOST_ADDRESSES {
+            self.keeping.clear();
+        }
+        self.keeping.insert(address, found);
+        found
+    }
+
+    /// What the registers held when the function at the end of `frames` called the one before it: each has its address, and its pointer of
+    /// the stack.
+    fn kept(&mut self, frames: &[(u64, u64)], mut kept: Kept, read: impl Fn(u64) -> Result<u64, ()>) -> Option<Kept> {
+        for inner in frames.windows(2) {
+            let ((address, _), (_, callers)) = (inner[0], inner[1]);
+            for (held, keeping) in kept.iter_mut().zip(self.keeping(address)?) {
+                match keeping {
+                    Keeping::Untouched => {}
+                    Keeping::At(at) => *held = read(callers.wrapping_add_signed(at)).ok(),
+                    Keeping::Lost => *held = None,
+                }
+            }
+        }
+        Some(kept)
+    }
+
     /// Whether this address lies in code that was mapped when the map was read.
     pub fn knows(&self, address: u64) -> bool {
         let after = self.code.partition_point(|(_, end)| *end <= address);
         self.code.get(after).is_some_and(|(start, _)| *start <= address)
     }
 
-    /// The addresses of the code on the stack of a fault, innermost first, each within the call; `None` if the walk failed altogether.
-    pub fn walk(&mut self, fault: &Fault<'_>, files: &mut CodeFiles) -> Option<Vec<u64>> {
+    /// The addresses of the code on the stack of a fault, innermost first, each within the call, with the line of a script behind the
+    /// function that executes it; `None` if the walk failed altogether.
+    pub fn walk(&mut self, fault: &Fault<'_>, files: &mut CodeFiles, scripts: &mut Scripts) -> Option<Vec<u64>> {
         let (code, pointer, registers) = walked_from(fault.registers);
-        let mut read = |address: u64| {
+        let read = |address: u64| {
             let at = usize::try_from(address.wrapping_sub(pointer)).map_err(drop)?;
             let bytes = fault.stack.get(at..).and_then(<[u8]>::first_chunk).ok_or(())?;
             Ok(u64::from_ne_bytes(*bytes))
@@ -171,11 +230,11 @@ impl Walker {
             let (mut registers, mut at) = (registers, FrameAddress::from_instruction_pointer(code));
             let mut found = Vec::with_capacity(DEPTH);
             loop {
-                found.push(at.address_for_lookup());
+                found.push((at.address_for_lookup(), registers.sp()));
                 if found.len() == DEPTH || !self.ends(at.address_for_lookup(), files) {
                     return found;
                 }
-                let next = self.unwinder.unwind_frame(at, &mut registers, &mut self.cache, &mut read);
+                let next = self.unwinder.unwind_frame(at, &mut registers, &mut self.cache, &mut { read });
                 let Some(caller) = next.ok().flatten().and_then(FrameAddress::from_return_address) else {
                     return found;
                 };
@@ -185,7 +244,22 @@ impl Walker {
         if walked.is_none() {
             self.cache = CacheNative::new();
         }
-        walked.filter(|found| !found.is_empty())
+        let walked = walked.filter(|found| !found.is_empty())?;
+        let mut found: Vec<u64> = walked.iter().map(|(address, _)| *address).collect();
+        let executes = |(n, address): (usize, &u64)| Some((n, self.interpreter(*address)?));
+        if let Some((n, (language, bias))) = found.iter().enumerate().find_map(executes)
+            && let Some(registers) = self.kept(&walked[..=n], kept(fault.registers), read)
+        {
+            let (address, lowest) = walked[n];
+            let callers = walked.get(n + 1).map_or(lowest, |(_, callers)| callers.saturating_sub(8));
+            let part = (lowest..callers).step_by(8).take(MOST_WORDS).filter_map(|address| read(address).ok());
+            let mut stack: Vec<u64> = part.collect();
+            stack.reverse();
+            if let Some(line) = scripts.line(&Interpreting { language, bias, address, registers, stack }) {
+                found.insert(n + 1, line);
+            }
+        }
+        Some(found)
     }
 }
 
@@ -199,7 +273,7 @@ impl std::fmt::Debug for Walker {
 mod tests {
     use super::*;
     use crate::probe::faults::module::ENDLESS;
-    use crate::probe::faults::registers::COUNT;
+    use crate::probe::faults::registers::at;
     use rand::{Rng, RngExt, SeedableRng};
     use rand_chacha::ChaCha8Rng;
 
@@ -225,7 +299,8 @@ mod tests {
         let whole = CodeFile::read(File::open("/bin/true").unwrap()).unwrap().unwrap();
         let text = whole.text.clone().unwrap();
         let mut rng = ChaCha8Rng::seed_from_u64(1);
-        let (mut stack, mut files, mut met) = ([0; 4096], CodeFiles::default(), false);
+        let mut scripts = Scripts::open(File::open("/proc/self").unwrap()).unwrap();
+        let (mut stack, mut files, mut met, mut known) = ([0; 4096], CodeFiles::default(), false, false);
         for n in 0..2000 {
             let mut file = CodeFile::read(File::open("/bin/true").unwrap()).unwrap().unwrap();
             for (data, _) in [Some(&mut file.frames), file.index.as_mut()].into_iter().flatten() {
@@ -254,18 +329,20 @@ mod tests {
                 *word = (START + rng.random_range(text.clone())).to_ne_bytes();
             }
             for _ in 0..20 {
-                let registers: [u64; COUNT] = std::array::from_fn(|at| match at {
-                    0 => 0x7ff0_0000_0100,
-                    at if at + 1 == COUNT => START + rng.random_range(text.clone()),
-                    _ => 0x7ff0_0000_0000,
-                });
+                let code = START + rng.random_range(text.clone());
+                let registers = at(code, 0x7ff0_0000_0000, 0x7ff0_0000_0100);
                 let fault = Fault { pid: 1, time: 0, address: 0, registers, stack: &stack };
-                let found = walker.walk(&fault, &mut files);
-                assert!(found.is_none_or(|found| found.len() <= DEPTH));
+                let found = walker.walk(&fault, &mut files, &mut scripts).unwrap_or_default();
+                assert!(found.len() <= DEPTH);
+                // As for an interpreter at the end of them.
+                let frames: Vec<(u64, u64)> = found.iter().map(|address| (*address, 0x7ff0_0000_0000)).collect();
+                let held = walker.kept(&frames, kept(registers), |_| Ok(7));
+                known |= held.is_some_and(|held| held.contains(&Some(7)));
                 met |= files.faults().is_some_and(|(_, why, _)| why == ENDLESS);
             }
         }
         assert!(met, "it was met, and told");
+        assert!(known || KEPT.is_empty(), "registers were found on a stack");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::price::price;
 use super::record::{Fault, Record, parse};
 use super::registers::walked_from;
 use super::ring::Ring;
+use super::scripts::Scripts;
 use super::walk::{CodeFiles, Walker};
 use crate::probe::worker::most_of_map as maps;
 use crate::probe::{Snapshot, raise_file_limit};
@@ -101,6 +102,7 @@ struct WatchedProcess {
     begun: Instant,
     again: Instant,
     followed: Followed,
+    scripts: Scripts,
 }
 
 impl FaultProbe {
@@ -147,6 +149,7 @@ impl FaultProbe {
     pub fn watch(&mut self, pid: u32, directory: OwnedFd) -> Result<(), FaultRefusal> {
         let refused = |error| FaultRefusal::Process { pid, error };
         let pages = PageProbe::open(&directory).map_err(refused)?;
+        let scripts = Scripts::open(&directory).map_err(refused)?;
         let maps = maps(&directory).map_err(refused)?;
         let before = pages.all(&maps).unwrap_or_default();
         let walker = Walker::new(&directory, &maps, &mut self.files);
@@ -154,7 +157,7 @@ impl FaultProbe {
         let begun = Instant::now();
         let again = begun + AGAIN;
         let mut process =
-            WatchedProcess { directory, pages, events, walker, read: begun, before, begun, again, followed };
+            WatchedProcess { directory, pages, events, walker, read: begun, before, begun, again, followed, scripts };
         self.attach(pid, &mut process)?;
         self.processes.insert(pid, process);
         Ok(())
@@ -295,12 +298,18 @@ impl FaultProbe {
         process.look_before(&maps);
         let pages = &process.pages;
         process.followed.look(|touched| pages.state(touched, false));
-        Some((process.followed.snapshot(pages.size(), self.one_in, self.lost), maps))
+        let snapshot = process.followed.snapshot(pages.size(), self.one_in, self.lost);
+        Some((Snapshot { lines: process.scripts.lines(), ..snapshot }, maps))
     }
 
     /// The first file of code by which stacks can't be walked and why, and how many there are.
     pub fn unwalkable(&self) -> Option<(&String, &String, usize)> {
         self.files.faults()
+    }
+
+    /// The first file with an interpreter whose scripts' lines can't be told.
+    pub fn unknown_interpreter(&self) -> Option<&String> {
+        self.files.unknown()
     }
 }
 
@@ -348,7 +357,7 @@ impl WatchedProcess {
                 self.walker = Walker::new(&self.directory, &maps, files);
             }
         }
-        let stack = self.walker.walk(fault, files);
+        let stack = self.walker.walk(fault, files, &mut self.scripts);
         let bytes = self.pages.got(fault.address);
         let stack = self.followed.touch(stack, bytes, one_in);
         if let (PageState::There(print), true) = (state, is_last) {

@@ -31,4 +31,4 @@ mod table;
 mod tests;
 
 pub use library::{Library, LibraryError};
-pub use reader::{HeapProbe, LiveSample, Snapshot, StackTrace, Untraced};
+pub use reader::{HeapProbe, LiveSample, SCRIPT_LINES, Snapshot, StackTrace, Untraced};

@@ -5,7 +5,7 @@ use super::layout::{
     VERSION,
 };
 use super::library::Library;
-use crate::model::{HeapLost, HeapReading, HeapSource};
+use crate::model::{Frame, HeapLost, HeapReading, HeapSource};
 use procfs::FromBufRead;
 use procfs::process::{MMPermissions, MMapPath, MemoryMaps};
 use rustix::fs::{Mode, OFlags};
@@ -14,6 +14,7 @@ use std::io::{self, BufReader};
 use std::mem::{offset_of, size_of};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 /// The most of the library's data that is searched for its anchor.
 const DATA: usize = 64 << 10;
@@ -46,12 +47,15 @@ pub struct LiveSample {
     pub stack: Option<u32>,
 }
 
+/// No code lies at this address and those that follow: they stand for lines of scripts, by their numbers in [`Snapshot::lines`].
+pub const SCRIPT_LINES: u64 = 1 << 63;
+
 /// One stack that allocated, as one process knows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StackTrace {
     /// Estimate of the bytes allocated here since the process began.
     pub allocated: u64,
-    /// Code addresses in that process, innermost first.
+    /// Code addresses in that process, innermost first, and lines of scripts from [`SCRIPT_LINES`] on.
     pub frames: Vec<u64>,
 }
 
@@ -66,6 +70,8 @@ pub struct Snapshot {
     pub live: Vec<LiveSample>,
     /// Stacks, by number.
     pub stacks: Vec<StackTrace>,
+    /// Lines of scripts, by number.
+    pub lines: Arc<Vec<Frame>>,
     /// What could not be noted since the process began.
     pub lost: HeapLost,
     /// Whether the library's lock was found held for good: nothing is noted any more, neither samples nor frees.
@@ -197,7 +203,8 @@ impl HeapProbe {
         };
         let mean = word(&head, offset_of!(Region, mean)).max(1);
         let stuck = half(&head, offset_of!(Region, broken)) != 0;
-        Some(Snapshot { source: HeapSource::Allocations, mean, live: live.collect(), stacks, lost, stuck })
+        let (source, lines) = (HeapSource::Allocations, Arc::default());
+        Some(Snapshot { source, mean, live: live.collect(), stacks, lines, lost, stuck })
     }
 
     fn stacks(&self, count: usize, frames: usize) -> Option<Vec<StackTrace>> {
