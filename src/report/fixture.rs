@@ -1,8 +1,8 @@
 //! Made-up runs with known truth, from fixed seeds, for the tests of every report.
 
+mod cpu_time;
 mod places;
 mod traced;
-
 pub use traced::{touched, traced};
 
 use crate::answer::*;
@@ -463,15 +463,7 @@ impl Scenario {
             gates,
             findings,
             whole_target: None,
-            cpu_time: Some(CpuTime {
-                watched: 600.0,
-                requests: Some(120_000.0),
-                shares: vec![
-                    CpuShare { who: Named { pid: 4243, command: "shop".into() }, is_worker: true, seconds: 240.0 },
-                    CpuShare { who: Named { pid: 4301, command: "mariadbd".into() }, is_worker: false, seconds: 36.0 },
-                ],
-                grows: Some((0.0018, 0.0023)),
-            }),
+            cpu_time: Some(cpu_time::cpu_time()),
             call_sites: None,
             remainders: Vec::new(),
             notes: vec![Note::Recorded("the host was quiet: CPU pressure stayed under 3 %".to_owned())],

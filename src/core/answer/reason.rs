@@ -187,6 +187,8 @@ pub enum Settle {
     CountRequests,
     /// A budget by time.
     BudgetPerHour,
+    /// Another budget: growth is known well, and is what is allowed.
+    OtherBudget,
 }
 
 /// Why a series takes no part.

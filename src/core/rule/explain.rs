@@ -9,7 +9,7 @@ use crate::rule::levels::pool::Pool;
 use crate::rule::models::plausible::Plausible;
 use crate::stats::student_t;
 use crate::thresholds::assess::ALPHA;
-use crate::thresholds::scale::{ENOUGH, LITTLE};
+use crate::thresholds::scale::{ENOUGH, LITTLE, TENTH};
 
 /// Everything that a finding is explained by.
 pub struct Situation<'a> {
@@ -124,9 +124,12 @@ impl Situation<'_> {
         if matches!(self.reason(), Reason::GrowsWhileIdle { .. }) {
             return Some(Settle::BudgetPerHour);
         }
+        if self.growth.is_some_and(|growth| self.is_just_the_budget(growth)) {
+            return Some(Settle::OtherBudget);
+        }
         let times =
             |of: &dyn Fn(&Plausible) -> f64| a.models.iter().map(of).fold(TIMES_LONGER.0, f64::max).min(TIMES_LONGER.1);
-        if self.pool.recycled {
+        if self.pool.recycled && self.series > 1 {
             return Some(Settle::MoreLives { times: times(&|model| self.short_of(model).powi(2)) });
         }
         let members = self.pool.members.len().max(1) as f64;
@@ -134,6 +137,12 @@ impl Situation<'_> {
         let times = times(&|model| self.stretch(model));
         let timed = matches!(self.axis, Axis::Hours | Axis::Seconds);
         Some(Settle::Longer { steps: mean_span * times, times, pace: self.pace.filter(|_| !timed) })
+    }
+
+    /// Whether all that growth may be is next to the budget, on both sides.
+    fn is_just_the_budget(&self, growth: Interval) -> bool {
+        let is_near = |bound: f64| (bound - self.budget).abs() <= TENTH.get() * self.budget;
+        growth.lower <= self.budget && self.budget <= growth.upper && is_near(growth.lower) && is_near(growth.upper)
     }
 
     /// How many times longer the run must be for this model's bound to clear the budget, if its estimate is right: the
@@ -187,5 +196,31 @@ impl ModelShape {
     /// What is told of a fitted model.
     pub fn of(model: &Plausible) -> Self {
         ModelShape { transients: model.transients.clone(), stepped: model.stepped }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Resource, Series};
+    use crate::rule::finding::find;
+
+    fn settle(readings: usize, pace: f64) -> Option<Settle> {
+        let along: Vec<f64> = (0..readings).map(|i| i as f64 * 100.0).collect();
+        let y = along.iter().map(|x| 5e7 + pace * x + 2000.0 * (x * 997.0).sin()).collect();
+        let one = Series { t: along.clone(), x: along, y, ..Series::default() };
+        find(Resource::Memory, Axis::WorkerRequests, &[one], 64.0, 4.0).settle
+    }
+
+    #[test]
+    fn no_length_settles_growth_that_is_just_what_is_allowed() {
+        assert_eq!(settle(300, 64.0), Some(Settle::OtherBudget));
+        assert!(settle(300, 32.0).is_none() && settle(300, 128.0).is_none());
+    }
+
+    #[test]
+    fn a_brief_watch_of_one_worker_has_to_be_longer_and_not_of_more_lives() {
+        let told = settle(12, 128.0);
+        assert!(matches!(told, None | Some(Settle::Longer { .. } | Settle::Readings)), "{told:?}");
     }
 }

@@ -202,6 +202,9 @@ pub fn settle(finding: &Finding) -> Option<String> {
         Settle::BudgetPerHour => {
             "a budget per hour, such as `1 MiB/hour`, by which growth of any cause is judged".into()
         }
+        Settle::OtherBudget => {
+            "a lower budget or a higher one: growth is just what is allowed, and no length of a run will tell on which side".into()
+        }
         Settle::OtherLoad => "a load that stays the same, or comes back to where it was".into(),
         Settle::CountRequests => "count requests: name an access log or a status page in the harness file".into(),
     })

@@ -78,6 +78,7 @@ fn what_would_settle_it_reads_well() {
         (Axis::WorkerRequests, Settle::Outlast(300.0)),
         (Axis::Seconds, Settle::CountRequests),
         (Axis::WorkerRequests, Settle::BudgetPerHour),
+        (Axis::WorkerRequests, Settle::OtherBudget),
     ];
     let told = settles.map(|(axis, what)| settle(&Finding { axis, settle: Some(what), ..finding() }).unwrap());
     insta::assert_snapshot!(told.join("\n"));

@@ -175,25 +175,27 @@ pub fn usual_change(changes: &[f64]) -> Option<f64> {
 }
 
 /// Abrupt jumps: changes between neighbours that stand out 6-fold from the usual ones, 3-fold from the changes right
-/// before and after (the steep beginning of a curve is no jump), and are at least `least`. More than one in six is no
-/// longer abrupt, and none is returned.
+/// before and after (the steep beginning of a curve is no jump), and are at least `least`; two in a row, where they stand out so from what
+/// is around both. More than one in six is no longer abrupt, and none is returned.
 pub fn jumps(y: &[f64], least: f64) -> Vec<(usize, f64)> {
     let steps: Vec<f64> = y.windows(2).map(|w| w[1] - w[0]).collect();
     let (Some(usual), Some(spread)) = (median(&steps), usual_change(&steps)) else {
         return Vec::new();
     };
     let threshold = (CLEAR.get() * spread).max(least);
-    let found: Vec<(usize, f64)> = steps
-        .iter()
-        .enumerate()
-        .map(|(i, s)| (i, s - usual))
-        .filter(|&(i, size)| {
-            let beside = [i.checked_sub(1), Some(i + 1)].into_iter().flatten().filter_map(|k| steps.get(k));
-            size.abs() > threshold
-                && beside.map(|s| (s - usual).abs()).all(|other| size.abs() > FEW.get() as f64 * other)
-        })
-        .map(|(i, size)| (i + 1, size))
-        .collect();
+    let sizes: Vec<f64> = steps.iter().map(|step| (step - usual).abs()).collect();
+    // The changes from `from` to `to` stand out, the least of them too.
+    let stand_out = |from: usize, to: usize| {
+        let size = sizes[from..=to].iter().copied().fold(f64::INFINITY, f64::min);
+        let around = [from.checked_sub(1), Some(to + 1)].into_iter().flatten().filter_map(|k| sizes.get(k));
+        size > threshold && around.copied().all(|other| size > FEW.get() as f64 * other)
+    };
+    let is_one_of_two = |i: usize| {
+        let with_next = i + 1 < sizes.len() && stand_out(i, i + 1);
+        with_next || i.checked_sub(1).is_some_and(|before| stand_out(before, i))
+    };
+    let found: Vec<(usize, f64)> =
+        (0..sizes.len()).filter(|&i| stand_out(i, i) || is_one_of_two(i)).map(|i| (i + 1, steps[i] - usual)).collect();
     if found.len() * MANY.get() > steps.len() { Vec::new() } else { found }
 }
 
@@ -220,4 +222,29 @@ pub struct Subject<'a> {
     pub averaged: f64,
     /// Steps of the axis that all workers span together.
     pub total_span: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Levels that flutter by a little and take steps of a size before these places.
+    fn stepped(size: f64, places: &[usize]) -> Vec<f64> {
+        let level = |i: usize| size * places.iter().filter(|at| **at <= i).count() as f64;
+        (0..60).map(|i| level(i) + ((i * 7919) % 13) as f64).collect()
+    }
+
+    #[test]
+    fn two_jumps_in_a_row_are_two() {
+        let found = |places: &[usize]| jumps(&stepped(1000.0, places), 100.0).iter().map(|j| j.0).collect::<Vec<_>>();
+        assert_eq!(found(&[20]), [20]);
+        assert_eq!(found(&[20, 33, 34]), [20, 33, 34]);
+        assert_eq!(found(&[1, 2, 58, 59]), [1, 2, 58, 59]);
+    }
+
+    #[test]
+    fn the_steep_beginning_of_a_curve_is_no_jump() {
+        let curve: Vec<f64> = (0..60).map(|i| 1e6 * (1.0 - (-f64::from(i) / 3.0).exp())).collect();
+        assert!(jumps(&curve, 100.0).is_empty(), "{:?}", jumps(&curve, 100.0));
+    }
 }
