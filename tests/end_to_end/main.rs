@@ -38,6 +38,7 @@ mod services;
 mod settle;
 mod sites;
 mod steps;
+mod stories;
 mod supervise;
 mod survivors;
 mod whole_target;

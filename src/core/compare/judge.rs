@@ -1,7 +1,7 @@
 //! From pairs of runs to a comparison: each measure's difference, and one answer.
 //!
-//! A difference is a **regression** (or an improvement) if its interval excludes zero, its mean is beyond the margin,
-//! and the exact sign-flip test agrees; **equivalent** if its interval lies within the margin; else **inconclusive**. Growth
+//! A difference is a **regression** (or an improvement) if its whole interval is beyond the margin and the exact
+//! sign-flip test agrees; **equivalent** if its interval lies within the margin; else **inconclusive**. Growth
 //! of memory has half of the comparison's error probability, the other measures share the other half.
 
 use super::paired::{ALPHA, LEAST_PAIRS, alpha_at, half_width, interval, is_look, moments};
@@ -115,9 +115,9 @@ pub(super) fn decide(interval: &Interval, p: f64, n: usize, margin: f64) -> Answ
     let agrees = p <= ALPHA.max(least_sign_flip(n)) * (1.0 + 1e-9);
     if -margin < interval.lower && interval.upper < margin {
         Answer::Equivalent
-    } else if agrees && interval.lower > 0.0 && interval.estimate > margin {
+    } else if agrees && interval.lower > margin {
         Answer::Regression
-    } else if agrees && interval.upper < 0.0 && interval.estimate < -margin {
+    } else if agrees && interval.upper < -margin {
         Answer::Improvement
     } else {
         Answer::Inconclusive
@@ -125,10 +125,10 @@ pub(super) fn decide(interval: &Interval, p: f64, n: usize, margin: f64) -> Answ
 }
 
 /// How many more pairs would settle a difference, if its mean and spread are what they seem: the interval has to come
-/// clear of the margin, or of zero where the mean is beyond the margin.
+/// clear of the margin, on the side on which the mean is.
 fn more(d: &[f64], margin: f64, alpha: f64) -> Option<usize> {
     let (mean, deviation) = moments(d)?;
-    let room = if mean.abs() > margin { mean.abs() } else { margin - mean.abs() };
+    let room = (mean.abs() - margin).abs();
     let enough = |n: usize| {
         let tested = mean.abs() <= margin || least_sign_flip(n) <= ALPHA;
         n >= LEAST_PAIRS && tested && half_width(deviation, n, alpha) < room

@@ -1,5 +1,6 @@
 //! CPU time, in sentences.
 
+use super::doubts::named;
 use crate::answer::{CpuShare, CpuTime};
 use crate::model::{format_seconds, shown_command, whole_percent};
 
@@ -7,7 +8,7 @@ use crate::model::{format_seconds, shown_command, whole_percent};
 const MOST: usize = 3;
 
 /// What a request takes, who takes it, and that it grows: `a request takes 2.1 ms of CPU time (84 % of a core): 1.9 ms in 4 workers,
-/// 240 µs in mariadbd (PID 12)`.
+/// 240 µs in PID 12 (mariadbd)`.
 pub fn sentences(time: &CpuTime) -> Vec<String> {
     let amount = |seconds: f64| match time.per_request(seconds) {
         Some(each) => format_seconds(each),
@@ -47,8 +48,8 @@ fn groups(shares: &[CpuShare]) -> Vec<(String, f64)> {
     let told = |(name, of): (&str, Vec<&CpuShare>)| {
         let seconds = of.iter().map(|share| share.seconds).sum();
         let who = match &of[..] {
-            [one] if one.is_worker => format!("the worker (PID {})", one.who.pid),
-            [one] => format!("{} (PID {})", shown_command(name), one.who.pid),
+            [one] if one.is_worker => format!("the worker, {}", named(&one.who)),
+            [one] => named(&one.who),
             many if many[0].is_worker => format!("{} workers", many.len()),
             many => format!("{} ({} processes)", shown_command(name), many.len()),
         };
@@ -78,7 +79,7 @@ mod tests {
         let said = sentences(&time(Some(1000.0), shares));
         assert_eq!(
             said,
-            ["a request takes 6 ms of CPU time (60 % of a core): 4 ms in mariadbd (PID 12), 2 ms in 2 workers"]
+            ["a request takes 6 ms of CPU time (60 % of a core): 4 ms in PID 12 (mariadbd), 2 ms in 2 workers"]
         );
     }
 
@@ -92,7 +93,7 @@ mod tests {
     fn without_requests_it_is_a_share_of_a_core() {
         let many = (0..6).map(|pid| share(pid, &format!("p{pid}"), false, 1.0)).collect();
         let said = sentences(&time(None, many));
-        assert!(said[0].starts_with("the target uses 60 % of a core: 10 % in p0 (PID 0)"), "{said:?}");
+        assert!(said[0].starts_with("the target uses 60 % of a core: 10 % in PID 0 (p0)"), "{said:?}");
         assert!(said[0].ends_with("elsewhere in the target"), "{said:?}");
     }
 

@@ -30,8 +30,8 @@ fn prose(text: &str) -> String {
         out.push_str(&glued(before));
         // What is to be copied has the spaces that it had. Writing to a string doesn't fail.
         let _ = match within.chars().count() {
-            ..=WHOLE => write!(out, "<span class=\"whole\">`{within}`</span>"),
-            _ => write!(out, "`{within}`"),
+            ..=WHOLE => write!(out, "<code class=\"whole\">{within}</code>"),
+            _ => write!(out, "<code>{within}</code>"),
         };
         rest = after;
     }
@@ -60,9 +60,11 @@ mod tests {
 
     #[test]
     fn a_command_stays_whole_and_what_it_was() {
-        let longer = format!("`{}`", "x 1 ".repeat(10));
-        let written = format!("<p>`--for 30 s` waits 30 s; {longer} and ` alone</p>");
-        let whole = format!("<p><span class=\"whole\">`--for 30 s`</span> waits 30\u{a0}s; {longer} and ` alone</p>");
+        let longer = "x 1 ".repeat(10);
+        let written = format!("<p>`--for 30 s` waits 30 s; `{longer}` and ` alone</p>");
+        let whole = format!(
+            "<p><code class=\"whole\">--for 30 s</code> waits 30\u{a0}s; <code>{longer}</code> and ` alone</p>"
+        );
         assert_eq!(page(&written), whole);
     }
 }
