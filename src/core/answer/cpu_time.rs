@@ -18,7 +18,7 @@ pub struct CpuTime {
 /// A process and the CPU time that it took.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CpuShare {
-    /// The process.
+    /// The process; a worker without its command.
     pub who: Named,
     /// Whether it is judged.
     pub is_worker: bool,

@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_request_has_its_cost_and_who_bears_it() {
-        let shares = vec![share(12, "mariadbd", false, 4.0), share(3, "php", true, 1.0), share(4, "php", true, 1.0)];
+        let shares = vec![share(12, "mariadbd", false, 4.0), share(3, "", true, 1.0), share(4, "", true, 1.0)];
         let said = sentences(&time(Some(1000.0), shares));
         assert_eq!(
             said,
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn one_worker_alone_is_not_told_twice() {
-        let said = sentences(&time(Some(100.0), vec![share(3, "php", true, 1.0)]));
+        let said = sentences(&time(Some(100.0), vec![share(3, "", true, 1.0)]));
         assert_eq!(said, ["a request takes 10 ms of CPU time (10 % of a core)"]);
     }
 
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn growth_has_both_its_ends() {
         let said =
-            sentences(&CpuTime { grows: Some((0.002, 0.004)), ..time(Some(1.0), vec![share(3, "php", true, 1.0)]) });
+            sentences(&CpuTime { grows: Some((0.002, 0.004)), ..time(Some(1.0), vec![share(3, "", true, 1.0)]) });
         assert_eq!(
             said[1],
             "CPU time of the workers grows: from 2 ms for a request in the first quarter to 4 ms in the last"

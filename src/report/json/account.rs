@@ -53,7 +53,7 @@ pub struct CpuTimePart {
 #[derive(Serialize, JsonSchema)]
 struct CpuSharePart {
     pid: u32,
-    /// Its command name; empty if that isn't known.
+    /// Its command name; empty of a worker.
     command: String,
     /// Whether it is judged as a worker.
     worker: bool,

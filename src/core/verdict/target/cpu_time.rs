@@ -2,7 +2,7 @@
 
 use super::account::{Account, window};
 use crate::answer::{CpuShare, CpuTime, Named};
-use crate::model::{EventKind, RunRecord, WorkerId};
+use crate::model::{RunRecord, WorkerId};
 use crate::readings::pool_count::PoolCount;
 use crate::stats::{Panel, Unit, interpolate};
 use crate::thresholds::assess::ALPHA;
@@ -13,10 +13,11 @@ use std::collections::BTreeMap;
 pub fn cpu_time(record: &RunRecord) -> Option<CpuTime> {
     let spent = Spent::new(record)?;
     let (from, to) = (*spent.t.first()?, *spent.t.last()?);
-    let names: BTreeMap<WorkerId, &str> = record.events.iter().filter_map(name).collect();
-    let worker = |(id, seconds): (&WorkerId, &f64)| {
-        let command = names.get(id).copied().unwrap_or_default().to_owned();
-        CpuShare { who: Named { pid: id.pid, command }, is_worker: true, seconds: *seconds }
+    // What a worker was called when it was seen first may have been a shell, which became another program since.
+    let worker = |(id, seconds): (&WorkerId, &f64)| CpuShare {
+        who: Named { pid: id.pid, command: String::new() },
+        is_worker: true,
+        seconds: *seconds,
     };
     let mut shares: Vec<CpuShare> = spent.by_worker.iter().map(worker).collect();
     if let Some(account) = Account::new(record) {
@@ -35,13 +36,6 @@ pub fn cpu_time(record: &RunRecord) -> Option<CpuTime> {
     let grows = count.and_then(|count| spent.grows(&count, record.meta.host.ticks.max(1) as f64));
     let time = CpuTime { watched: to - from, requests, shares, grows };
     (time.watched > 0.0 && time.total() > 0.0).then_some(time)
-}
-
-fn name(event: &crate::model::Event) -> Option<(WorkerId, &str)> {
-    match &event.kind {
-        EventKind::Spawned { worker, command, .. } => Some((*worker, command)),
-        _ => None,
-    }
 }
 
 /// CPU time of the workers over the judged time.
