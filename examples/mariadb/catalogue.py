@@ -9,7 +9,7 @@ import http.server
 import queue
 import sys
 
-from shop import database
+from shop import Page, database
 
 ITEMS = 200
 MAKERS = 50
@@ -27,7 +27,7 @@ class Catalogue(http.server.ThreadingHTTPServer):
             self.pool.put(database(path))
         super().__init__(("127.0.0.1", port), Page)
 
-    def show(self, path):
+    def page(self, path):
         connection = self.pool.get()
         try:
             if path == "/item":
@@ -39,19 +39,6 @@ class Catalogue(http.server.ThreadingHTTPServer):
                     connection.query(f"SELECT * FROM shop.maker WHERE id = {number % MAKERS}")
         finally:
             self.pool.put(connection)
-
-
-class Page(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        self.server.show(self.path)
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_):
-        pass
 
 
 def fill(connection):

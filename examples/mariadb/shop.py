@@ -31,7 +31,7 @@ class Shop(http.server.ThreadingHTTPServer):
         self.extra, self.open = itertools.count(1), []
         super().__init__(("127.0.0.1", port), Page)
 
-    def page(self):
+    def page(self, _path):
         try:
             connection, extra = self.pool.get_nowait(), 0
         except queue.Empty:
@@ -50,7 +50,7 @@ class Page(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        self.server.page()
+        self.server.page(self.path)
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
