@@ -1,8 +1,9 @@
 //! In which mappings a real process grows, and in what its descriptors refer to: named by `attach`, for each kind of leak.
 
 use crate::common::{Bench, wait_until};
+use crate::programs::Running;
 use serde_json::Value;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 /// A process that keeps some hundred KiB a second, in the way of its first argument.
 const LEAKS: &str = r#"
@@ -71,16 +72,10 @@ else:
     leak()
 "#;
 
+/// It ends before its directory goes.
 struct Leaking {
+    child: Running,
     bench: Bench,
-    child: Child,
-}
-
-impl Drop for Leaking {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Leaking {
@@ -93,7 +88,7 @@ impl Leaking {
         let maps = format!("/proc/{}/maps", child.id());
         // The program's libraries are loaded, and it has begun.
         wait_until("it leaks", || std::fs::read_to_string(&maps).is_ok_and(|text| text.contains("ctypes")));
-        Leaking { bench, child }
+        Leaking { child: Running(child), bench }
     }
 
     /// What is found of the resource that leaks, and all that is printed.

@@ -2,8 +2,10 @@
 //! map.
 
 use crate::common::{Bench, wait_until};
+use crate::programs;
+use crate::sites::Watched;
 use serde_json::Value;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 const PYTHON: &str = r#"
 import time
@@ -71,52 +73,33 @@ setInterval(() => {
 }, 20);
 "#;
 
-struct Script {
-    bench: Bench,
-    child: Child,
+/// Starts a script, if there is an interpreter that says such a version of itself.
+fn start(interpreter: &[&str], version: &str, name: &str, text: &str) -> Option<Watched> {
+    let told = Command::new(interpreter[0]).arg("--version").output();
+    let told = told.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    if !told.starts_with(version) {
+        eprintln!("SKIPPED: {} isn't `{version}`; scripts/setup-tests.sh installs it", interpreter[0]);
+        return None;
+    }
+    let bench = Bench::new();
+    let script = bench.write(name, text);
+    let mut arguments = interpreter[1..].to_vec();
+    arguments.push(script.to_str().unwrap());
+    let child = programs::start(&bench, interpreter[0], &arguments);
+    wait_until("the script runs", || bench.path().join("ready").exists());
+    Some(Watched { child, bench })
 }
 
-impl Drop for Script {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Script {
-    /// Starts it, if there is an interpreter that says such a version of itself.
-    fn start(interpreter: &[&str], version: &str, name: &str, text: &str) -> Option<Self> {
-        let told = Command::new(interpreter[0]).arg("--version").output();
-        let told = told.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
-        if !told.starts_with(version) {
-            eprintln!("SKIPPED: {} isn't `{version}`; scripts/setup-tests.sh installs it", interpreter[0]);
-            return None;
-        }
-        let bench = Bench::new();
-        let script = bench.write(name, text);
-        let mut command = Command::new(interpreter[0]);
-        command.args(&interpreter[1..]).arg(script).current_dir(bench.path());
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
-        wait_until("the script runs", || bench.path().join("ready").exists());
-        Some(Script { bench, child })
-    }
-
-    /// Expects that this line is named, and returns the lines of scripts in all stacks.
-    fn watched(&self, site: &str) -> Vec<Value> {
-        let pid = self.child.id().to_string();
-        let mut command = self.bench.seepage();
-        command.args(["attach", "--sites", "--pid", &pid, "--workers", "self", "--warm-up", "0s", "--reports"]);
-        // Not optimised, a sample costs several times as much.
-        command.arg(self.bench.reports()).args(["--for", "12s", "--overhead", "20%"]);
-        let ended = self.bench.ended(command.output().unwrap());
-        assert_eq!(ended.code, Some(10), "{}", ended.story());
-        let named = format!("Most of it is in pages that [script]: {site} touched first.");
-        assert!(ended.stdout.contains(&named), "{}", ended.story());
-        let all = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
-        let sites = all(&ended.json("verdict.json")["call_sites"], "sites");
-        let frames = sites.iter().flat_map(|site| all(site, "stacks")).flat_map(|stack| all(&stack, "frames"));
-        frames.filter(|frame| frame["module"] == "[script]").map(|frame| frame["line"].clone()).collect()
-    }
+/// Expects that this line is named, and returns the lines of scripts in all stacks.
+fn named(script: &Watched, site: &str) -> Vec<Value> {
+    let (ended, sites) = script.watched();
+    assert_eq!(ended.code, Some(10), "{}", ended.story());
+    let named = format!("Most of it is in pages that [script]: {site} touched first.");
+    assert!(ended.stdout.contains(&named), "{}", ended.story());
+    let all = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
+    let sites = all(&sites, "sites");
+    let frames = sites.iter().flat_map(|site| all(site, "stacks")).flat_map(|stack| all(&stack, "frames"));
+    frames.filter(|frame| frame["module"] == "[script]").map(|frame| frame["line"].clone()).collect()
 }
 
 /// The line that holds this text.
@@ -126,25 +109,25 @@ fn line_of(script: &str, text: &str) -> usize {
 
 #[test]
 fn of_python_the_line_is_named_that_keeps_most() {
-    let Some(script) = Script::start(&["/usr/bin/python3"], "Python 3.11.", "app.py", PYTHON) else { return };
+    let Some(script) = start(&["/usr/bin/python3"], "Python 3.11.", "app.py", PYTHON) else { return };
     let much = line_of(PYTHON, "# much");
-    let lines = script.watched(&format!("Kept.keep (app.py:{much})"));
+    let lines = named(&script, &format!("Kept.keep (app.py:{much})"));
     // Its call goes over three lines, and this one multiplies.
     assert!(lines.contains(&line_of(PYTHON, "# a quarter").into()), "{lines:?}");
 }
 
 #[test]
 fn of_php_the_line_is_named_that_keeps_most() {
-    let Some(script) = Script::start(&["/usr/bin/php"], "PHP 8.2.", "app.php", PHP) else { return };
-    let lines = script.watched(&format!("Kept::keep (app.php:{})", line_of(PHP, "// much")));
+    let Some(script) = start(&["/usr/bin/php"], "PHP 8.2.", "app.php", PHP) else { return };
+    let lines = named(&script, &format!("Kept::keep (app.php:{})", line_of(PHP, "// much")));
     assert!(lines.contains(&line_of(PHP, "// a quarter").into()), "{lines:?}");
 }
 
 #[test]
 fn of_node_the_function_is_named_that_its_perf_map_has() {
     let node = ["/usr/bin/node", "--perf-basic-prof", "--interpreted-frames-native-stack"];
-    let Some(script) = Script::start(&node, "v", "app.js", NODE) else { return };
+    let Some(script) = start(&node, "v", "app.js", NODE) else { return };
     let pid = script.child.id();
-    script.watched(&format!("keep (app.js:{})", line_of(NODE, "function keep")));
+    named(&script, &format!("keep (app.js:{})", line_of(NODE, "function keep")));
     let _ = std::fs::remove_file(format!("/tmp/perf-{pid}.map"));
 }

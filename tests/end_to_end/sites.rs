@@ -1,6 +1,7 @@
 //! Who touches fresh pages first in a process that runs: named by `attach --sites` where that explains the growth, and nobody else.
 
 use crate::common::{Bench, Ended, signal, wait_until};
+use crate::programs::Running;
 use nix::sys::signal::Signal;
 use object::{Object, ObjectSection};
 use rand::{RngExt, SeedableRng};
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::ops::Range;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 /// What a program does every hundredth of a second, by its first argument.
 const PROGRAM: &str = r#"
@@ -84,19 +85,13 @@ int main(int argc, char **argv) {
 }
 "#;
 
-struct Running {
-    bench: Bench,
-    child: Child,
+/// A program that is watched; it ends before its directory goes.
+pub struct Watched {
+    pub child: Running,
+    pub bench: Bench,
 }
 
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Running {
+impl Watched {
     /// The program, built without frame pointers.
     fn start(does: &str) -> Self {
         let bench = Bench::new();
@@ -105,7 +100,7 @@ impl Running {
         compiler.args(["-O2", "-g", "-fomit-frame-pointer", "-fno-optimize-sibling-calls", "-o"]);
         assert!(compiler.arg(&program).arg(source).status().unwrap().success());
         let child = Command::new(program).arg(does).stdin(Stdio::null()).spawn().unwrap();
-        Running { bench, child }
+        Watched { child: Running(child), bench }
     }
 
     fn attach(&self, mut seepage: Command) -> Command {
@@ -116,7 +111,7 @@ impl Running {
     }
 
     /// What a watch of some seconds says, and its call sites.
-    fn watched(&self) -> (Ended, Value) {
+    pub fn watched(&self) -> (Ended, Value) {
         let mut command = self.attach(self.bench.seepage());
         // Not optimised, a sample costs several times as much.
         let ended = self.bench.ended(command.args(["--for", "12s", "--overhead", "20%"]).output().unwrap());
@@ -137,7 +132,7 @@ fn line_of(text: &str) -> usize {
 
 /// Expects that `function` is named at this line, and nobody else.
 fn expect_site(does: &str, function: &str, text: &str) {
-    let running = Running::start(does);
+    let running = Watched::start(does);
     let (ended, sites) = running.watched();
     assert_eq!(ended.code, Some(10), "{}", ended.story());
     let first = &sites["sites"][0];
@@ -177,7 +172,7 @@ fn mappings_that_are_kept_are_told_from_those_that_are_given_back() {
 #[test]
 fn what_is_kept_in_room_that_others_gave_back_blames_nobody() {
     for does in ["displaced", "room that is kept at once"] {
-        let (ended, sites) = Running::start(does).watched();
+        let (ended, sites) = Watched::start(does).watched();
         assert_eq!(ended.code, Some(10), "{}", ended.story());
         assert!(states(&sites).iter().all(|state| *state == "unproven"), "{}{sites:#}", ended.story());
         assert!(!ended.stdout.contains("Most of it"), "{}", ended.story());
@@ -187,7 +182,7 @@ fn what_is_kept_in_room_that_others_gave_back_blames_nobody() {
 
 #[test]
 fn where_nothing_grows_nobody_is_blamed() {
-    let (ended, sites) = Running::start("clean").watched();
+    let (ended, sites) = Watched::start("clean").watched();
     assert_ne!(ended.code, Some(10), "{}", ended.story());
     assert!(states(&sites).iter().all(|state| *state == "unproven"), "{}{sites:#}", ended.story());
     assert!(ended.stdout.contains("no call site is named"), "{}", ended.story());
@@ -198,7 +193,7 @@ fn without_permission_the_watch_goes_on_and_says_so() {
     if !nix::unistd::geteuid().is_root() {
         return;
     }
-    let running = Running::start("blocks");
+    let running = Watched::start("blocks");
     let mut command = running.attach(running.bench.seepage_of_a_user());
     let ended = running.bench.ended(command.args(["--for", "3s"]).output().unwrap());
     assert!(ended.stdout.contains("Page faults of PID"), "{}", ended.story());
@@ -207,7 +202,7 @@ fn without_permission_the_watch_goes_on_and_says_so() {
 
 #[test]
 fn nothing_is_left_of_a_watch_that_was_killed() {
-    let mut running = Running::start("blocks");
+    let mut running = Watched::start("blocks");
     let mut watch =
         running.attach(running.bench.seepage()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let children = format!("/proc/{0}/task", watch.id());
@@ -226,13 +221,13 @@ fn nothing_is_left_of_a_watch_that_was_killed() {
 }
 
 /// A server that a shell starts in the folder of the bench, on the port that it is given as `$PORT`.
-fn served(bench: Bench, port: u16, script: &str) -> Running {
+fn served(bench: Bench, port: u16, script: &str) -> Watched {
     let mut shell = Command::new("sh");
     shell.args(["-c", script]).current_dir(bench.path()).env("PORT", port.to_string());
     let child = shell.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let answers = || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok();
     wait_until("the server answers", answers);
-    Running { bench, child }
+    Watched { child: Running(child), bench }
 }
 
 fn free_port() -> u16 {
@@ -357,7 +352,7 @@ fn corrupt_modules_cost_no_verdict() {
         }
         let child =
             Command::new(&mapper).arg(place("keep").to_string()).args(files).stdin(Stdio::null()).spawn().unwrap();
-        let mut running = Running { bench: Bench::new(), child };
+        let mut running = Watched { child: Running(child), bench: Bench::new() };
         let broken = |sites: &Value| {
             let named = sites["sites"].as_array().unwrap().iter();
             named.filter(|site| site["module"].as_str().unwrap().contains("broken-")).count()
@@ -405,7 +400,7 @@ fn corrupt_debug_information_ends_no_reader_of_names() {
             std::fs::write(&files[n], corrupted(&whole, range, most, &code, &mut rng)).unwrap();
         }
         let child = Command::new(&mapper).arg(keep.to_string()).args(&files).stdin(Stdio::null()).spawn().unwrap();
-        let running = Running { bench: Bench::new(), child };
+        let running = Watched { child: Running(child), bench: Bench::new() };
         let pid = running.child.id();
         let maps = || std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
         wait_until("all are mapped", || maps().matches("/broken-").count() == files.len());
