@@ -32,9 +32,9 @@ impl CpuTime {
         self.shares.iter().map(|share| share.seconds).sum()
     }
 
-    /// Of a core, what all took together.
-    pub fn cores(&self) -> f64 {
-        self.total() / self.watched
+    /// So much CPU time, as a part of a core.
+    pub fn cores(&self, seconds: f64) -> f64 {
+        seconds / self.watched
     }
 
     /// So much CPU time, for each request; missing where nobody counted requests.

@@ -102,8 +102,8 @@ fn cpu_per_request(record: &RunRecord) -> Option<f64> {
     // sums are the same each time.
     let mut ends: BTreeMap<WorkerId, [(f64, Option<u64>); 2]> = BTreeMap::new();
     for sample in record.samples.iter().filter(|s| s.t >= from && s.t <= to) {
-        let (Some(user), Some(system)) = (sample.cpu_user, sample.cpu_system) else { continue };
-        let now = (user + system, sample.requests);
+        let Some(cpu) = sample.cpu() else { continue };
+        let now = (cpu, sample.requests);
         ends.entry(sample.worker).or_insert([now, now])[1] = now;
     }
     let spent: f64 = ends.values().map(|[first, last]| last.0 - first.0).sum();

@@ -12,9 +12,9 @@ const MOST: usize = 3;
 pub fn sentences(time: &CpuTime) -> Vec<String> {
     let amount = |seconds: f64| match time.per_request(seconds) {
         Some(each) => format_seconds(each),
-        None => whole_percent(seconds / time.watched),
+        None => whole_percent(time.cores(seconds)),
     };
-    let cores = whole_percent(time.cores());
+    let cores = whole_percent(time.cores(time.total()));
     let all = match time.per_request(time.total()) {
         Some(each) => format!("a request takes {} of CPU time ({cores} of a core)", format_seconds(each)),
         None => format!("the target uses {cores} of a core"),
@@ -36,24 +36,22 @@ pub fn sentences(time: &CpuTime) -> Vec<String> {
 
 /// Workers together, the others by their command; the most first.
 fn groups(shares: &[CpuShare]) -> Vec<(String, f64)> {
-    let mut groups: Vec<(&str, Vec<&CpuShare>)> = Vec::new();
+    let mut groups: Vec<(Option<&str>, Vec<&CpuShare>)> = Vec::new();
     for share in shares {
-        let name = if share.is_worker { "" } else { &share.who.command };
-        let is_of = |group: &(&str, Vec<&CpuShare>)| group.0 == name && group.1[0].is_worker == share.is_worker;
-        match groups.iter_mut().find(|group| is_of(group)) {
+        let program = (!share.is_worker).then_some(&share.who.command[..]);
+        match groups.iter_mut().find(|group| group.0 == program) {
             Some(group) => group.1.push(share),
-            None => groups.push((name, vec![share])),
+            None => groups.push((program, vec![share])),
         }
     }
-    let told = |(name, of): (&str, Vec<&CpuShare>)| {
-        let seconds = of.iter().map(|share| share.seconds).sum();
-        let who = match &of[..] {
-            [one] if one.is_worker => format!("the worker, {}", named(&one.who)),
-            [one] => named(&one.who),
-            many if many[0].is_worker => format!("{} workers", many.len()),
-            many => format!("{} ({} processes)", shown_command(name), many.len()),
+    let told = |(program, of): (Option<&str>, Vec<&CpuShare>)| {
+        let who = match (program, &of[..]) {
+            (None, [one]) => format!("the worker, {}", named(&one.who)),
+            (Some(_), [one]) => named(&one.who),
+            (None, many) => format!("{} workers", many.len()),
+            (Some(program), many) => format!("{} ({} processes)", shown_command(program), many.len()),
         };
-        (who, seconds)
+        (who, of.iter().map(|share| share.seconds).sum())
     };
     let mut out: Vec<(String, f64)> = groups.into_iter().map(told).collect();
     out.sort_by(|a, b| b.1.total_cmp(&a.1));

@@ -65,7 +65,7 @@ pub fn cpu_time(verdict: &Verdict) -> Markup {
                                 th scope="row" { (text::process_name(&share.who)) }
                                 td { @if share.is_worker { "worker" } @else { "–" } }
                                 td.number { (format_seconds(share.seconds)) }
-                                td.number { (whole_percent(share.seconds / time.watched)) }
+                                td.number { (whole_percent(time.cores(share.seconds))) }
                                 td.number {
                                     @if let Some(each) = time.per_request(share.seconds) { (format_seconds(each)) } @else { "–" }
                                 }

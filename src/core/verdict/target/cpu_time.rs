@@ -1,6 +1,6 @@
 //! CPU time of the whole target over the judged time: who took it, what it was per request, and whether that grows.
 
-use super::account::{Account, window};
+use super::account::{Account, Other, named, window};
 use crate::answer::{CpuShare, CpuTime, Named};
 use crate::model::{RunRecord, WorkerId};
 use crate::readings::pool_count::PoolCount;
@@ -23,8 +23,8 @@ pub fn cpu_time(record: &RunRecord) -> Option<CpuTime> {
     if let Some(account) = Account::new(record) {
         // Looks at the whole target are rarer than readings, and begin and end elsewhere.
         let looked = account.judged.last()?.t - account.judged.first()?.t;
-        let other = |other: super::account::Other| CpuShare {
-            who: super::account::named(other.last),
+        let other = |other: Other| CpuShare {
+            who: named(other.last),
             is_worker: false,
             seconds: other.cpu.max(0.0) * (to - from) / looked,
         };
@@ -94,18 +94,13 @@ impl Spent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixture::account::{Beside, MIB, other, with};
+    use crate::fixture::account::{MIB, other, with};
     use crate::model::Kin;
-
-    /// A run with a database beside its workers, which used a tenth of a core.
-    fn run(beside: &[Beside<'_>]) -> RunRecord {
-        with(beside)
-    }
 
     #[test]
     fn who_took_the_time_is_told_the_most_first() {
         let database = |t: f64| other(6, Kin::Beside, 20.0 * MIB, 0.5 * t);
-        let time = cpu_time(&run(&[&database])).expect("CPU time was read");
+        let time = cpu_time(&with(&[&database])).expect("CPU time was read");
         assert_eq!((time.shares[0].who.pid, time.shares[0].is_worker), (6, false));
         assert!((time.shares[0].seconds / time.watched - 0.5).abs() < 0.02, "{time:?}");
         let workers: f64 = time.shares.iter().filter(|share| share.is_worker).map(|share| share.seconds).sum();
@@ -117,7 +112,7 @@ mod tests {
 
     #[test]
     fn time_that_grows_per_request_is_told_with_both_ends() {
-        let mut slower = run(&[]);
+        let mut slower = with(&[]);
         for sample in &mut slower.samples {
             sample.cpu_user = Some(sample.t * 0.05 + 0.002 * sample.t * sample.t);
         }
@@ -127,7 +122,7 @@ mod tests {
 
     #[test]
     fn who_was_never_read_took_no_time_that_is_known() {
-        let mut unread = run(&[]);
+        let mut unread = with(&[]);
         unread.samples.iter_mut().for_each(|sample| sample.cpu_user = None);
         assert_eq!(cpu_time(&unread), None);
     }
