@@ -14,11 +14,15 @@ mod mixes;
 mod naive;
 
 use clap::Parser;
+#[cfg(feature = "ablation")]
+use clap::{CommandFactory, builder::PossibleValuesParser, error::ErrorKind};
 use families::{BUDGET, FAMILIES, Family, PAGE, Source, Truth};
 use mixes::MIXES;
 use seepage::answer::{Finding, Outcome};
 use seepage::model::{Axis, Resource, Series};
 use seepage::rule::find;
+#[cfg(feature = "ablation")]
+use seepage::thresholds::{self, Change};
 use seepage::words;
 use std::time::{Duration, Instant};
 
@@ -57,6 +61,14 @@ struct Arguments {
     /// Tell the reason of every answer that is wrong or open.
     #[arg(long)]
     explain: bool,
+    /// Judge without a condition of the rule.
+    #[cfg(feature = "ablation")]
+    #[arg(long, value_name = "CONDITION", value_parser = PossibleValuesParser::new(thresholds::CONDITIONS))]
+    without: Option<String>,
+    /// Judge with another threshold: its name in `docs/thresholds.md`, and how many times its value.
+    #[cfg(feature = "ablation")]
+    #[arg(long, num_args = 2, value_names = ["THRESHOLD", "FACTOR"], conflicts_with = "without")]
+    scale: Vec<String>,
 }
 
 impl Arguments {
@@ -122,16 +134,43 @@ fn tally(family: &Family, arguments: &Arguments) -> Tally {
     tally
 }
 
+/// What is another for a while in the rule.
+#[cfg(feature = "ablation")]
+fn change(arguments: &Arguments) -> Change {
+    let fail = |what: String| Arguments::command().error(ErrorKind::InvalidValue, what).exit();
+    if let Some(name) = &arguments.without {
+        return thresholds::CONDITIONS
+            .iter()
+            .find(|one| *one == name)
+            .map_or(Change::None, |name| Change::Without(name));
+    }
+    let [name, factor] = &arguments.scale[..] else { return Change::None };
+    let Some((name, _)) = thresholds::ALL.iter().find(|(one, _)| one == name) else {
+        fail(format!("--scale: no threshold is called `{name}`; docs/thresholds.md has all of them"))
+    };
+    match factor.parse() {
+        Ok(factor) => Change::Scaled { name, factor },
+        Err(_) => fail(format!("--scale: `{factor}` is no number")),
+    }
+}
+
 fn main() {
     let arguments = Arguments::parse();
+    #[cfg(feature = "ablation")]
+    thresholds::with(change(&arguments), || print(&arguments));
+    #[cfg(not(feature = "ablation"))]
+    print(&arguments);
+}
+
+fn print(arguments: &Arguments) {
     if arguments.calibration {
-        return print_calibration(&arguments);
+        return print_calibration(arguments);
     }
     if arguments.steps {
-        return print_steps(&arguments);
+        return print_steps(arguments);
     }
     if arguments.workers {
-        return print_workers(&arguments);
+        return print_workers(arguments);
     }
     let names: Vec<&str> = if arguments.looks() {
         vec!["half of the answers by", "by half of the run"]
@@ -142,7 +181,7 @@ fn main() {
     println!("|---|---|---|---|---|{}", "---|".repeat(names.len()));
     let mut sums: Vec<(Truth, Tally)> = Vec::new();
     for family in FAMILIES.iter().filter(|f| f.name.contains(&arguments.family)) {
-        let one = tally(family, &arguments);
+        let one = tally(family, arguments);
         print_row(family.name, &format!("{:?}", family.truth).to_lowercase(), &one);
         match sums.iter_mut().find(|s| s.0 == family.truth) {
             Some((_, sum)) => sum.add(&one),

@@ -42,9 +42,11 @@ impl<T: Copy> Threshold<T> {
 #[cfg(any(test, feature = "ablation"))]
 pub const CONDITIONS: &[&str] = &[
     "ShapeKnown",
+    "DoesNotFade",
     "ManyRises",
     "SeenForLong",
     "NotTakenBack",
+    "ReadingsKeepIt",
     "LoadApart",
     "GoesOnToTheEnd",
     "BeyondUsual",
@@ -185,8 +187,6 @@ thresholds! {
         SET_IN: f64 = 0.6;
         /// The part of growth that abrupt falls may take back in all.
         UNDONE: f64 = 0.5;
-        /// The part of the run by which a transient with an end, or growth that set in late, must have had them.
-        EARLY_END: f64 = 0.5;
         /// Distance of the information criterion up to which a model has a say: what is farther has strong evidence against it (Kass &
         /// Raftery 1995).
         NEAR: f64 = 6.0;
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn each_condition_that_can_be_left_out_is_one_of_the_rule() {
-        let rule = include_str!("rule/condition.rs");
+        let rule = include_str!("answer/condition.rs");
         for name in CONDITIONS {
             assert!(["(", " {"].iter().any(|after| rule.contains(&format!("\n    {name}{after}"))), "{name}");
         }

@@ -1,6 +1,7 @@
 //! Made-up runs with known truth, from fixed seeds, for the tests of every report.
 
 mod cpu_time;
+mod evidence;
 mod places;
 mod traced;
 pub use traced::{touched, traced};
@@ -541,23 +542,8 @@ impl Scenario {
             },
             settle: None,
             workers,
-            steps: (resource == Resource::Memory && outcome == Outcome::Leak).then(|| by_steps(slope)),
-            evidence: Evidence {
-                facts: vec![
-                    Fact::Against(Axis::WorkerRequests),
-                    Fact::Model {
-                        shape: ModelShape { transients: Vec::new(), stepped: false },
-                        persistent: slope,
-                        end: slope,
-                        error,
-                        distance: 0.0,
-                    },
-                    Fact::Autocorrelation(0.31),
-                ],
-                quarters: vec![slope * 1.02, slope, slope * 0.99, slope],
-                because: Some(Because::Rose { span: 1000.0, usual: 1000.0 * slope, most: Some(1100.0 * slope) }),
-                tests: if resource == Resource::Memory { 1 } else { 3 },
-            },
+            steps: (resource == Resource::Memory && outcome == Outcome::Leak).then(|| evidence::by_steps(slope)),
+            evidence: evidence::evidence(resource, slope, error, interval(1.0), budget),
             reached: None,
             held: (outcome == Outcome::Leak && resource == Resource::Descriptors)
                 .then(|| places::held("/var/spool/job-*")),
@@ -570,18 +556,6 @@ impl Scenario {
             forecast: None,
         }
     }
-}
-
-/// A step that leaks all of it, beside one that doesn't.
-fn by_steps(slope: f64) -> BySteps {
-    let row = |step: &str, share: f64, estimate: f64, grows: bool| StepGrowth {
-        steps: vec![step.to_owned()],
-        share,
-        growth: Interval { estimate, lower: estimate - 40.0, upper: estimate + 40.0, confidence: 0.98 },
-        grows,
-    };
-    let rows = vec![row("upload", 0.8, slope / 0.8, true), row("index", 0.2, 3.0, false)];
-    BySteps { exact: true, rows, alone: Some(0) }
 }
 
 /// Every fixture with its name.

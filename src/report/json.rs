@@ -5,6 +5,7 @@
 
 mod accepted;
 mod account;
+mod conditions;
 mod forecast;
 mod places;
 mod sites;
@@ -12,6 +13,7 @@ mod steps;
 
 use self::accepted::{AcceptedPart, AcceptedSitesPart};
 use self::account::{CpuTimePart, WholeTargetPart};
+use self::conditions::ConditionsPart;
 use self::forecast::ForecastPart;
 use self::places::{HeldPart, PlacesPart};
 use self::sites::CallSitesPart;
@@ -30,7 +32,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Version of the shape, `major.minor`.
-pub const FORMAT: &str = "1.6";
+pub const FORMAT: &str = "1.7";
 
 /// Renders the verdict as JSON, indented, with a line break at the end.
 ///
@@ -179,6 +181,8 @@ struct FindingPart {
     axis: &'static str,
     /// Growth; null if nothing could be fitted.
     growth: Option<Estimate>,
+    /// What `growth` is: `lasting`, what is left once all that ends by itself has ended, of a leak; else `now`, at the end of the run.
+    quantity: &'static str,
     /// Allowed growth, in `unit`; but per request if the axis is `seconds`: growth could then only be measured over time.
     budget: Option<f64>,
     /// Why.
@@ -199,6 +203,8 @@ struct FindingPart {
     quarters: Vec<Option<f64>>,
     /// The numbers behind the answer.
     facts: Vec<Fact>,
+    /// What had to hold for a leak, and what for clean.
+    conditions: ConditionsPart,
     /// Worker by worker.
     workers: Vec<WorkerPart>,
     /// Growth by step of the workload; null if there is one step only, or nothing could be fitted.
@@ -244,7 +250,7 @@ struct WorkerPart {
     first: Option<f64>,
     /// Level at its last reading.
     last: Option<f64>,
-    /// Its own growth; null if it was set aside.
+    /// Its own growth, lasting if it leaks, else at the end of the run; null if it was set aside.
     growth: Option<Estimate>,
     /// Whether this worker alone is a leak beyond doubt.
     leaks: bool,
@@ -419,6 +425,7 @@ impl FindingPart {
                 Axis::Hours => "hours",
             },
             growth: finding.growth.as_ref().map(Estimate::from),
+            quantity: if finding.outcome == Outcome::Leak { "lasting" } else { "now" },
             budget: finite(finding.budget),
             reason: words::reason(finding),
             because: words::because(finding),
@@ -433,6 +440,7 @@ impl FindingPart {
             forecast: finding.forecast.as_ref().map(ForecastPart::from),
             quarters: finding.evidence.quarters.iter().map(|q| finite(*q)).collect(),
             facts: words::facts(finding).into_iter().map(|(label, value)| Fact { label, value }).collect(),
+            conditions: ConditionsPart::from(finding),
             workers: finding
                 .workers
                 .iter()

@@ -3,9 +3,8 @@
 use super::fold::hung;
 use super::text::{amount, budget, capital};
 use super::understood;
-use crate::answer::{Finding, Outcome, Verdict};
+use crate::answer::{Condition, Finding, Outcome, Verdict};
 use crate::model::{Resource, RunRecord, format_count};
-use crate::rule::Condition;
 use crate::words::working::{ConditionWords, RuleWords};
 use crate::words::{self, working as told};
 use crate::working::{WorkedModel, Working, working};
@@ -47,11 +46,12 @@ fn one(record: &RunRecord, finding: &Finding, columns: usize) -> String {
     out.push_str(&models(&working, columns));
     out.push_str("\nWhat the best model leaves\n");
     out.extend(residuals(&working).iter().map(|line| hung("  ", line, columns)));
+    let held = &finding.evidence.conditions;
     out.push_str("\nLeak, if all of these hold\n");
-    out.push_str(&conditions(&working, &working.leak, columns));
+    out.push_str(&conditions(&working, &held.leak, columns));
     out.push_str(&format!("\nClean, if all of these hold (budget {})\n", budget(finding)));
-    out.push_str(&conditions(&working, &working.clean, columns));
-    out.extend(told::otherwise(&working).into_iter().map(|line| hung("  ", &line, columns)));
+    out.push_str(&conditions(&working, &held.clean, columns));
+    out.extend(told::otherwise(&working, held).into_iter().map(|line| hung("  ", &line, columns)));
     if !working.naive.is_empty() {
         out.push_str("\nWhat simpler rules would say of the same levels\n");
         let rules: Vec<RuleWords> = working.naive.iter().map(|rule| told::naive(&working, rule)).collect();
@@ -146,7 +146,7 @@ fn residuals(working: &Working) -> Vec<String> {
 fn conditions(working: &Working, conditions: &[Condition], columns: usize) -> String {
     let mut out = String::new();
     for condition in conditions {
-        let ConditionWords { wanted, found } = told::condition(working, condition);
+        let ConditionWords { wanted, found } = told::condition(working.resource, working.axis, condition);
         let holds = if condition.holds() { "yes" } else { "NO " };
         out.push_str(&hung(&format!("  {holds}  "), &format!("{wanted}: {found}"), columns));
     }

@@ -1,6 +1,7 @@
 //! What a verdict is made of: outcomes, reasons, facts and doubts with their numbers. Words for them are elsewhere.
 
 mod call_sites;
+mod condition;
 mod cpu_time;
 mod doubt;
 mod facts;
@@ -17,6 +18,9 @@ mod types;
 mod whole_target;
 
 pub use call_sites::{CallSite, CallSites, SiteState, SiteStep};
+#[cfg(test)]
+pub(crate) use condition::tests::EDGES;
+pub use condition::{Condition, Conditions, hold};
 pub use cpu_time::{CpuShare, CpuTime};
 pub use doubt::{Choice, Doubt, Grown, Kind, Named, Work};
 pub use facts::{Claim, Crashes, Gate, GateKind, GateState, LimitHit, Note, Open, Quantile, Runtime};

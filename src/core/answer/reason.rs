@@ -84,7 +84,7 @@ pub enum Reason {
         /// By how much at most, per step of the axis.
         upper: f64,
     },
-    /// Open: growth stopped just before the end.
+    /// Open: growth slowed down or stopped just before the end.
     Stopped {
         /// What it was about.
         estimate: f64,
@@ -99,6 +99,11 @@ pub enum Reason {
     /// Open: abrupt falls take much of it back.
     TakenBack {
         /// Growth between them.
+        estimate: f64,
+    },
+    /// Open: growth fades.
+    Fading {
+        /// What growth is about.
         estimate: f64,
     },
     /// Open: growth has a shape that no model has, or the level wanders.

@@ -1,6 +1,7 @@
 //! What a verdict says.
 
 use super::call_sites::CallSites;
+use super::condition::Conditions;
 use super::cpu_time::CpuTime;
 use super::facts::{Claim, Gate, Note};
 use super::outcome::{ExitCode, Interval, LeakClass, Outcome};
@@ -130,6 +131,8 @@ pub struct Evidence {
     pub because: Option<Because>,
     /// Tests that shared its error probability of "leak".
     pub tests: usize,
+    /// What had to hold for "leak" and for "clean" of the workers together; none if nothing could be fitted.
+    pub conditions: Conditions,
 }
 
 /// A live estimate for the progress display.

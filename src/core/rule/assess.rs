@@ -3,19 +3,16 @@
 //! The rule is told in `docs/verdict.md`. In short: growth is a leak if all that may be its lasting part is over the budget, and
 //! clean if all that may be its pace at the end is under it, or what is to come is little and what lasts is under it.
 
-use super::condition::{Condition, hold};
-use crate::answer::{Interval, JumpPattern, Transient};
+use crate::answer::{Condition, Interval, JumpPattern, Transient, hold};
 use crate::rule::levels::jumping::{net, pattern};
 use crate::rule::levels::lasting::{
-    bounds, exceed, fade, halves_exceed, has_stopped, is_silent, is_spread, keeps_pace, paces,
+    bounds, chance, chance_of_halves, exceed, fading_to, late_rises, pace_left, paces, silence, stopping_at, tails,
 };
 use crate::rule::levels::level::{Levels, Subject, longest};
 use crate::rule::models::plausible::{Plausible, Plausibles, plausible};
 use crate::stats::{Estimate, keeps_in_band, student_t};
-use crate::thresholds::assess::{
-    ALPHA, ALPHA_SETTLES, ALPHA_SUSPICIOUS, DRIFTS, EARLY_END, SET_IN, STRICTER, UNDONE, WANDERS,
-};
-use crate::thresholds::scale::FEW;
+use crate::thresholds::assess::{ALPHA, ALPHA_SETTLES, ALPHA_SUSPICIOUS, DRIFTS, SET_IN, STRICTER, UNDONE, WANDERS};
+use crate::thresholds::scale::{FEW, MANY, TENTH};
 use std::borrow::Cow;
 
 /// What a judged unit (the pool, or one worker) amounts to.
@@ -145,10 +142,9 @@ pub fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let end = within(|m| m.end);
     let least = models.iter().map(|m| m.persistent.value + added(m).0).fold(f64::INFINITY, f64::min);
     let bound = over.max(1.0) * budget;
-    let too_soon = early && is_warming_up(best);
+    let warmed_up = early.then(|| warmed_up(best));
     // Load and wave would stand for growth or hide it: what is left is read.
     let parts = if let [one] = &steady[..] { paces(one) } else { None };
-    let fades = parts.as_ref().is_some_and(|paces| fade(paces, budget));
     // Rises of very different sizes have a mean that no bound for symmetric errors knows well.
     let lasting = if early { None } else { paces_that_last(best, &steady, span) };
     let lasting = lasting.filter(|paces| of_models.lower <= bound && exceed(paces, budget, alpha));
@@ -156,26 +152,39 @@ pub fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let by_parts = of_parts.is_some();
     let persistent =
         of_parts.map_or(of_models, |(estimate, lower, upper)| Interval { estimate, lower, upper, ..of_models });
-    let is_known = best.rho < WANDERS.get() && !(of_models.lower <= bound && fades)
-        || !fades && parts.map_or_else(|| halves_exceed(&steady, budget), |paces| exceed(&paces, budget, ALPHA.get()));
+    let by_chance = match &parts {
+        Some(paces) => chance(paces, budget),
+        None => chance_of_halves(&steady, budget),
+    };
     let settled: Vec<Levels> = fitted.iter().map(|levels| less_transients(best, levels, span)).collect();
-    let stopped = has_stopped(&settled, budget, terms.quantum) || matches!(&steady[..], [one] if is_silent(one));
-    // What the level gives back it hasn't kept, however steeply it climbs between.
-    let taken_back = by_jumps < -UNDONE.get() * least.max(0.0);
+    let going_on_by_jumps = (best.stepped && going_on).then_some((jumps.len() as f64, MANY.get() as f64));
+    let smooth_rises = if best.stepped { smooth } else { &[] };
+    let rises = steady.iter().chain(smooth_rises).map(late_rises).chain(going_on_by_jumps);
+    let (rises, least_rises) = rises.max_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1))).unwrap_or((0.0, f64::NAN));
     let mut leak = vec![
         Condition::Lasts { lower: persistent.lower, bound },
-        Condition::ShapeKnown { rho: best.rho, holds: is_known },
-        Condition::ManyRises(
-            best.stepped && going_on || steady.iter().any(is_spread) || best.stepped && smooth.iter().any(is_spread),
-        ),
-        Condition::SeenForLong(!is_recent(best, best.line / span + added(best).0, budget)),
-        Condition::GoesOnToTheEnd(!stopped),
-        Condition::NotTakenBack(!taken_back),
+        Condition::ShapeKnown { rho: best.rho, wanders: WANDERS.get(), chance: by_chance, alpha: ALPHA.get() },
     ];
-    leak.extend(best.load_is_lost.then_some(Condition::LoadApart(false)));
+    leak.extend([
+        Condition::DoesNotFade { soon: parts.as_deref().and_then(fading_to), budget },
+        Condition::ManyRises { rises, least: least_rises },
+        Condition::SeenForLong {
+            since: seen_since(best, best.line / span + added(best).0, budget),
+            latest: SET_IN.get(),
+        },
+        Condition::GoesOnToTheEnd {
+            soon: stopping_at(&settled, &tails(), terms.quantum),
+            budget,
+            silence: if let [one] = &steady[..] { silence(one) } else { 1.0 },
+            alpha: ALPHA_SUSPICIOUS.get(),
+        },
+        // What the level gives back it hasn't kept, however steeply it climbs between.
+        Condition::NotTakenBack { taken: (-by_jumps).max(0.0), most: UNDONE.get() * least.max(0.0) },
+    ]);
+    leak.extend(best.load_errors.map(|errors| Condition::LoadApart { errors, most: TENTH.get() }));
+    leak.extend(warmed_up);
     if early {
-        let keeps_pace = keeps_pace(&after_warm_ups(best, &steady), terms.quantum);
-        leak.extend([Condition::WarmedUp(!too_soon), Condition::DoesNotSlow(keeps_pace)]);
+        leak.push(Condition::DoesNotSlow { left: pace_left(&after_warm_ups(best, &steady), terms.quantum) });
     }
     let upper = most(models.iter().map(|m| upper(m.end, alpha_clean)));
     let mut clean = vec![Condition::EndsUnder { upper, rounding, budget }];
@@ -184,7 +193,7 @@ pub fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         clean = if hold(&settling) { settling } else { clean };
     }
     clean.push(Condition::JumpsAreOver(pattern));
-    clean.extend(early.then_some(Condition::WarmedUp(!too_soon)));
+    clean.extend(warmed_up);
     clean.extend(hold(&leak).then_some(Condition::NoLeak(false)));
     Some(Assessment {
         models,
@@ -203,18 +212,19 @@ pub fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     })
 }
 
-/// Whether growth has been seen for too short a time: what set in late, unless growth was over the budget before, and what is left
-/// over when a cache has become full late, if the cache made up most of it.
-fn is_recent(best: &Plausible, by_line: f64, budget: f64) -> bool {
-    best.transients.iter().zip(&best.amplitudes).any(|(shape, amplitude)| match *shape {
-        Transient::Onset(from) => from > SET_IN.get() && by_line <= budget,
-        Transient::Hinge(full) => full > SET_IN.get() && *amplitude > best.line,
-        _ => false,
-    })
+/// The share of the run from which on growth has been seen: what set in later, unless growth was over the budget before, and what is left
+/// over when a cache has become full, if the cache made up most of it.
+fn seen_since(best: &Plausible, by_line: f64, budget: f64) -> f64 {
+    let since = best.transients.iter().zip(&best.amplitudes).map(|(shape, amplitude)| match *shape {
+        Transient::Onset(from) if by_line <= budget => from,
+        Transient::Hinge(full) if *amplitude > best.line => full,
+        _ => 0.0,
+    });
+    since.fold(0.0, f64::max)
 }
 
 /// The levels less what the model's transients with an end have added.
-fn less_transients(model: &Plausible, levels: &Levels, span: f64) -> Levels {
+pub fn less_transients(model: &Plausible, levels: &Levels, span: f64) -> Levels {
     let first = levels.x.first().copied().unwrap_or(0.0);
     let added = |u: f64| {
         let ending = model.transients.iter().zip(&model.amplitudes).filter(|(t, _)| t.is_bounded());
@@ -258,12 +268,14 @@ fn settling(models: &[Plausible], rounding: f64, budget: f64, span: f64, alpha: 
     ]
 }
 
-/// Whether less than three constants of the best model's transient have passed, or too little after it.
-fn is_warming_up(model: &Plausible) -> bool {
-    model.transients.iter().any(|t| {
+/// When three constants of the best model's transient have passed, and half as long again of one with an end or of growth that set in.
+fn warmed_up(model: &Plausible) -> Condition {
+    let over = model.transients.iter().map(|t| {
         let sharp = matches!(t, Transient::Hinge(_) | Transient::Onset(_));
-        t.over_from(FEW.get() as f64) > if sharp { EARLY_END.get() } else { 1.0 }
-    })
+        (t.over_from(FEW.get() as f64), if sharp { 0.5 } else { 1.0 })
+    });
+    let (over, by) = over.max_by(|a, b| (a.0 / a.1).total_cmp(&(b.0 / b.1))).unwrap_or((0.0, 1.0));
+    Condition::WarmedUp { over, by }
 }
 
 /// The levels of incarnations that were aligned by age, less their warm-ups: each has had its own, and what they show of its
@@ -311,12 +323,12 @@ impl Assessment {
 
     /// Whether it would be a leak if growth had not stopped just before the end: a cache that has become full, or a leak that pauses.
     pub fn may_pause(&self) -> bool {
-        !self.leaks() && self.leak.iter().all(|one| one.holds() || matches!(one, Condition::GoesOnToTheEnd(_)))
+        !self.leaks() && self.leak.iter().all(|one| one.holds() || matches!(one, Condition::GoesOnToTheEnd { .. }))
     }
 
-    /// Whether it lacks this condition of a leak, which is known as yes or no.
-    pub fn lacks(&self, condition: fn(bool) -> Condition) -> bool {
-        self.leak.contains(&condition(false))
+    /// Whether it lacks a condition of a leak of this kind.
+    pub fn lacks(&self, is_of_kind: fn(&Condition) -> bool) -> bool {
+        self.leak.iter().any(|one| is_of_kind(one) && !one.holds())
     }
 
     /// Whether the level drifts about so much that it may be a walk.

@@ -1,10 +1,10 @@
 //! From an assessment to why a finding is what it is, what would settle it, and the numbers behind it.
 
 use super::assess::Assessment;
-use super::condition::Condition;
-use crate::answer::{Fact, History, Interval, JumpPattern, LeakClass, ModelShape, Outcome, Reason, Settle};
+use crate::answer::{Condition, Fact, History, Interval, JumpPattern, LeakClass, ModelShape, Outcome, Reason, Settle};
 use crate::limits::{MODELS, TIMES_LONGER};
 use crate::model::Axis;
+use crate::rule::levels::level::longest;
 use crate::rule::levels::pool::Pool;
 use crate::rule::models::plausible::Plausible;
 use crate::stats::student_t;
@@ -73,16 +73,18 @@ impl Situation<'_> {
             Reason::GrowsWhileIdle { upper }
         } else if a.is_clean() {
             Reason::SomeSuspicious { recycled: self.pool.recycled }
-        } else if a.lacks(Condition::GoesOnToTheEnd) {
+        } else if a.lacks(|one| matches!(one, Condition::GoesOnToTheEnd { .. })) {
             Reason::Stopped { estimate }
-        } else if a.lacks(Condition::LoadApart) {
+        } else if a.lacks(|one| matches!(one, Condition::LoadApart { .. })) {
             Reason::LoadIsLost { estimate }
-        } else if a.lacks(Condition::NotTakenBack) {
+        } else if a.lacks(|one| matches!(one, Condition::NotTakenBack { .. } | Condition::ReadingsKeepIt { .. })) {
             Reason::TakenBack { estimate }
-        } else if a.persistent.lower > self.budget && a.lacks(Condition::ManyRises) {
+        } else if a.persistent.lower > self.budget && a.lacks(|one| matches!(one, Condition::ManyRises { .. })) {
             Reason::FewRises { estimate }
-        } else if a.persistent.lower > self.budget && a.lacks(Condition::SeenForLong) {
+        } else if a.persistent.lower > self.budget && a.lacks(|one| matches!(one, Condition::SeenForLong { .. })) {
             Reason::Recent { estimate }
+        } else if a.persistent.lower > self.budget && a.lacks(|one| matches!(one, Condition::DoesNotFade { .. })) {
+            Reason::Fading { estimate }
         } else if a.persistent.lower > self.budget {
             Reason::Shapeless { estimate }
         } else if a.persistent.lower > 0.0 && a.least < self.budget {
@@ -134,7 +136,7 @@ impl Situation<'_> {
         }
         let members = self.pool.members.len().max(1) as f64;
         let mean_span = self.pool.total_span() / members;
-        let times = times(&|model| self.stretch(model));
+        let times = times(&|model| self.stretch(model).max(self.until_over(model)));
         let timed = matches!(self.axis, Axis::Hours | Axis::Seconds);
         Some(Settle::Longer { steps: mean_span * times, times, pace: self.pace.filter(|_| !timed) })
     }
@@ -149,6 +151,20 @@ impl Situation<'_> {
     /// standard error of a slope falls with the 3/2 power of the length.
     fn stretch(&self, model: &Plausible) -> f64 {
         self.short_of(model).powf(2.0 / 3.0)
+    }
+
+    /// How many times longer the run must be for what ends by itself to have ended, if this model has its shape: its pace is nearer then to
+    /// what lasts than to the budget. Once where the model says that it lasts.
+    fn until_over(&self, model: &Plausible) -> f64 {
+        let span = longest(&self.pool.raw);
+        let ends = 0.5 * (self.budget + model.persistent.value);
+        let pace = |times: f64| (model.grown(times) - model.grown(times - LITTLE.get())) / (LITTLE.get() * span);
+        if model.persistent.value >= self.budget || pace(1.0) <= ends {
+            return 1.0;
+        }
+        let longer = std::iter::successors(Some(TIMES_LONGER.0), |times| Some(times * TIMES_LONGER.0));
+        let longer = longer.take_while(|times| *times < TIMES_LONGER.1);
+        longer.into_iter().find(|times| pace(*times) <= ends).unwrap_or(TIMES_LONGER.1)
     }
 
     /// By what the standard error has to fall for that; that of a mean over lives falls with the root of their number.
@@ -216,6 +232,24 @@ mod tests {
     fn no_length_settles_growth_that_is_just_what_is_allowed() {
         assert_eq!(settle(300, 64.0), Some(Settle::OtherBudget));
         assert!(settle(300, 32.0).is_none() && settle(300, 128.0).is_none());
+    }
+
+    #[test]
+    fn a_warm_up_is_told_how_long_it_takes() {
+        let warming = |constant: f64| {
+            let x: Vec<f64> = (0..300).map(|i| f64::from(i) * 100.0).collect();
+            let level = |x: &f64| 5e7 + 4e7 * (1.0 - (-x / (30_000.0 * constant)).exp()) + 2000.0 * (x * 997.0).sin();
+            let one = Series { t: x.clone(), y: x.iter().map(level).collect(), x, ..Series::default() };
+            match find(Resource::Memory, Axis::WorkerRequests, &[one], 64.0, 4.0).settle {
+                Some(Settle::Longer { times, .. }) => times,
+                other => panic!("{other:?}"),
+            }
+        };
+        // Its pace is 1333 B a request at first, and is to fall below 32.
+        for (constant, over) in [(0.4, 1.76), (0.7, 2.4)] {
+            let told = warming(constant);
+            assert!((over..2.0 * over).contains(&told), "{constant}: {told}");
+        }
     }
 
     #[test]

@@ -1,23 +1,24 @@
 //! One resource: from series to a finding, with what it means for each worker.
 
-use super::assess::{Ahead, Assessment, Demands, Terms, assess};
+use super::assess::{Ahead, Assessment, Demands, Terms, assess, less_transients};
 use super::class::Behaviour;
-use super::condition::Condition;
 use super::explain;
 use super::forecast::pace;
-use crate::answer::{Evidence, Finding, Fit, LeakClass, Outcome, Reason, SetAside, Settle, WorkerFinding};
+use crate::answer::{
+    Condition, Conditions, Evidence, Finding, Fit, LeakClass, Outcome, Reason, SetAside, Settle, WorkerFinding,
+};
 use crate::limits::CURVE;
 use crate::model::{Axis, Resource, Series};
-use crate::rule::levels::idle;
-use crate::rule::levels::kept::{is_kept, steepest};
-use crate::rule::levels::lasting::late_slope;
-use crate::rule::levels::level::{Jump, Levels, Subject};
+use crate::rule::levels::idle::{self, works};
+use crate::rule::levels::kept::{kept, steepest};
+use crate::rule::levels::lasting::{late_slope, short_tails, stopping_at};
+use crate::rule::levels::level::{Jump, Levels, Subject, longest};
 use crate::rule::levels::pool::{Member, Pool, is_sound, rises};
 use crate::rule::levels::release::after_release;
 use crate::rule::levels::swing::without_swings;
 use crate::stats::student_t;
-use crate::thresholds::assess::{ALPHA, ALPHA_SUSPICIOUS};
-use crate::thresholds::scale::{ENOUGH, SEVERAL};
+use crate::thresholds::assess::{ALPHA, ALPHA_SUSPICIOUS, UNDONE};
+use crate::thresholds::scale::{ENOUGH, MANY, SEVERAL};
 use std::borrow::Cow;
 
 /// Judges one resource from its series; `budget` is the allowed growth per step of the axis, `quantum` the step to
@@ -93,6 +94,7 @@ fn find_together(resource: Resource, axis: Axis, series: &[Series], terms: Terms
         }
         let alone = assess(m.alone(&m.jumps_by_place(), &rises(&calm[m.index], least_jump)), terms)?;
         let alone = only_what_is_kept(alone, [&read[m.index]].into_iter());
+        let alone = only_what_goes_on(alone, [&read[m.index]].into_iter(), quantum);
         if !alone.leaks() && !alone.is_suspicious(budget, 1) {
             return Some(alone);
         }
@@ -142,6 +144,8 @@ fn find_together(resource: Resource, axis: Axis, series: &[Series], terms: Terms
         released,
         series: series.len(),
     };
+    let conditions = |a: &Assessment| Conditions { leak: a.leak.clone(), clean: a.clean.clone() };
+    let conditions = whole.as_ref().map(conditions).unwrap_or_default();
     let unproven = suspicious || whole.as_ref().is_some_and(|whole| whole.is_suspicious(budget, 1));
     let finding = Finding {
         resource,
@@ -153,7 +157,7 @@ fn find_together(resource: Resource, axis: Axis, series: &[Series], terms: Terms
         reason: situation.reason(),
         settle: situation.settle(),
         workers,
-        evidence: Evidence { facts: situation.facts(), quarters: quarters(&pool), because, tests },
+        evidence: Evidence { facts: situation.facts(), quarters: quarters(&pool), because, tests, conditions },
         steps: None,
         parts: Vec::new(),
         places: None,
@@ -167,12 +171,13 @@ fn find_together(resource: Resource, axis: Axis, series: &[Series], terms: Terms
 /// Recycled incarnations are too short-lived to be accused by what they grow by, as all of them warm up: those leak which grow
 /// beyond what is usual at their age. Whether any may, though that isn't proven.
 fn accused_beyond_common(pool: &Pool, alone: &mut [Option<Assessment>], terms: Terms, least_jump: f64) -> bool {
-    alone.iter_mut().flatten().for_each(|one| one.leak.push(Condition::BeyondUsual(false)));
+    let budget = terms.budget;
+    alone.iter_mut().flatten().for_each(|one| one.leak.push(Condition::BeyondUsual { lower: None, budget }));
     let longest = pool.longest_life();
     let mut suspicious = false;
     for (beyond, alone) in pool.beyond_common().into_iter().zip(alone).filter_map(|(b, a)| Some((b, a.as_mut()?))) {
         // What doesn't grow late is neither proven nor suspicious.
-        let grows = late_slope(std::slice::from_ref(&beyond)).is_some_and(|slope| slope >= terms.budget);
+        let grows = late_slope(std::slice::from_ref(&beyond)).is_some_and(|slope| slope >= budget);
         if !grows || beyond.x.len() < ENOUGH.get() {
             continue;
         }
@@ -182,9 +187,11 @@ fn accused_beyond_common(pool: &Pool, alone: &mut [Option<Assessment>], terms: T
         let member = Member::of(0, beyond, least_jump);
         let jumps = member.jumps_by_place();
         let Some(one) = assess(member.alone(&jumps, &jumps), terms) else { continue };
-        suspicious |= one.is_suspicious(terms.budget, terms.tests);
+        suspicious |= one.is_suspicious(budget, terms.tests);
+        let beyond = Condition::BeyondUsual { lower: Some(one.persistent.lower), budget };
         if one.leaks() {
-            *alone = Assessment { leak: one.leak, persistent: one.persistent, ..alone.clone() };
+            let leak = one.leak.into_iter().chain([beyond]).collect();
+            *alone = Assessment { leak, persistent: one.persistent, ..alone.clone() };
         }
     }
     suspicious
@@ -236,6 +243,10 @@ impl<'a> Whole<'a> {
         let pool = Pool::new(&calm, least_jump);
         let mut assessment = assess_pool(&calm, &pool, terms, least_jump)
             .map(|whole| only_what_is_kept(whole, pool.members.iter().map(|m| &read[m.index])))
+            .map(|whole| {
+                let lived = pool.members.iter().filter(|_| !pool.recycled).map(|m| &read[m.index]);
+                only_what_goes_on(whole, lived, terms.quantum)
+            })
             .map(|whole| only_what_readings_allow(whole, &read, terms.quantum))
             .map(|whole| with_second_half(whole, &calm, &pool, terms, least_jump));
         if let Some(assessment) = &mut assessment {
@@ -256,10 +267,43 @@ fn while_idle(series: &[Series], pool: &Pool, left: f64, quantum: f64) -> Option
 
 /// The assessment, no leak if readings don't keep what they are said to grow by.
 fn only_what_is_kept<'a>(mut of: Assessment, series: impl Iterator<Item = &'a Series>) -> Assessment {
-    if of.leaks() && !is_kept(series, of.persistent.lower) {
-        of.leak.push(Condition::NotTakenBack(false));
+    if of.leaks()
+        && let Some(kept) = kept(series)
+    {
+        of.leak.push(Condition::ReadingsKeepIt { kept, least: UNDONE.get() * of.persistent.lower });
     }
     of
+}
+
+/// The assessment, no leak if growth has stopped so late that readings alone show it; not asked of what other things move.
+fn only_what_goes_on<'a>(mut of: Assessment, series: impl Iterator<Item = &'a Series>, quantum: f64) -> Assessment {
+    let Some(best) = of.models.first().filter(|best| of.leaks() && !best.has_covariates()) else { return of };
+    let readings: Vec<Levels> = series.map(at_work).collect();
+    let span = longest(&readings);
+    // What the model's shapes miss of a warm-up lies in the first half.
+    let second_half = |one: &Levels| {
+        let from = one.x.partition_point(|x| x - one.x[0] < 0.5 * span);
+        less_transients(best, one, span).pick(&(from..one.x.len()).collect::<Vec<_>>())
+    };
+    let settled: Vec<Levels> = readings.iter().map(second_half).collect();
+    let fewest = settled.iter().map(|one| one.x.len()).min().unwrap_or(0) as f64;
+    let tails: Vec<f64> =
+        short_tails().iter().map(|tail| 2.0 * tail).filter(|t| t * fewest >= MANY.get() as f64).collect();
+    let late = stopping_at(&settled, &tails, quantum);
+    for one in &mut of.leak {
+        if let Condition::GoesOnToTheEnd { soon, .. } = one {
+            *soon = late.into_iter().chain(*soon).reduce(f64::min);
+        }
+    }
+    of
+}
+
+/// The judged readings before which something was done.
+fn at_work(series: &Series) -> Levels {
+    let from = series.judged_from();
+    let (t, x, y) = (&series.t[from..], &series.x[from..], &series.y[from..]);
+    let places: Vec<usize> = works(t, x).iter().zip(1..).filter_map(|(works, place)| works.then_some(place)).collect();
+    Levels { x: x.to_vec(), y: y.to_vec(), ..Levels::default() }.pick(&places)
 }
 
 /// The assessment, whose growth is no steeper than readings rise and fall: a model of few of them may be anything between.

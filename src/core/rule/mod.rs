@@ -2,7 +2,6 @@
 
 pub(crate) mod assess;
 pub(crate) mod class;
-pub(crate) mod condition;
 pub(crate) mod explain;
 pub(crate) mod finding;
 pub(crate) mod forecast;
@@ -17,7 +16,6 @@ pub(crate) mod step_down;
 pub(crate) mod steps;
 pub(crate) mod youth;
 
-pub use condition::Condition;
 pub use finding::find;
 pub use forecast::forecast;
 pub use parts::leaking_parts;

@@ -107,10 +107,13 @@ fn why(finding: &Finding, reason: &Reason) -> String {
             format!("it may grow while next to no requests come, as if all of them left up to {} more", rate(*upper))
         }
         Reason::Stopped { estimate } if *estimate <= 0.0 => {
-            "it moved until shortly before the end, and has nearly stopped since".into()
+            "it moved until shortly before the end, and has stopped or slowed down since".into()
         }
         Reason::Stopped { estimate } => {
-            format!("it grew by about {} until shortly before the end, and has nearly stopped since", rate(*estimate))
+            format!(
+                "it grew by about {} until shortly before the end, and has stopped since, or slowed down so much that it may stop",
+                rate(*estimate)
+            )
         }
         Reason::LoadIsLost { estimate } => {
             format!("the load rises and falls with {along}: growth of {} can't be told apart from it", rate(*estimate))
@@ -121,6 +124,9 @@ fn why(finding: &Finding, reason: &Reason) -> String {
         Reason::TakenBack { estimate } => {
             let grows = if *estimate > 0.0 { format!("grows by about {}", rate(*estimate)) } else { "rises".into() };
             format!("it {grows} between abrupt falls that take much of it back")
+        }
+        Reason::Fading { estimate } => {
+            format!("it grows by about {}, but slower and slower, so that it may end by itself", rate(*estimate))
         }
         Reason::Shapeless { estimate } => {
             format!("it grows by about {}, but so unevenly that nothing tells whether that lasts", rate(*estimate))

@@ -5,7 +5,6 @@ use crate::answer::*;
 use crate::fixture::run::leaking;
 use crate::model::{Axis, Resource};
 use crate::plan::TooShort;
-use crate::rule::Condition;
 use crate::verdict::*;
 
 /// The growth of memory in a run that leaks.
@@ -49,6 +48,7 @@ fn reasons_read_well() {
         Reason::Stopped { estimate },
         Reason::LoadIsLost { estimate },
         Reason::TakenBack { estimate },
+        Reason::Fading { estimate },
         Reason::Shapeless { estimate },
         Reason::FewRises { estimate },
         Reason::Recent { estimate },
@@ -158,41 +158,12 @@ fn facts_read_well() {
 
 #[test]
 fn conditions_read_well() {
-    let record = leaking();
-    let verdict = judge(&record);
-    let behind = crate::working::working(&record, &verdict.findings[0]).unwrap();
-    let budget = 64.0;
-    let flags: [fn(bool) -> Condition; 9] = [
-        Condition::ManyRises,
-        Condition::SeenForLong,
-        Condition::NotTakenBack,
-        Condition::LoadApart,
-        Condition::GoesOnToTheEnd,
-        Condition::WarmedUp,
-        Condition::DoesNotSlow,
-        Condition::BeyondUsual,
-        Condition::NoLeak,
-    ];
-    let mut all = vec![
-        Condition::Lasts { lower: 3993.0, bound: 64.0 },
-        Condition::Lasts { lower: -12.0, bound: 80.0 },
-        Condition::ShapeKnown { rho: 0.12, holds: true },
-        Condition::ShapeKnown { rho: 0.987, holds: false },
-        Condition::EndsUnder { upper: 12.0, rounding: 0.2, budget },
-        Condition::LastsUnder { upper: 12.0, rounding: 0.2, budget },
-        Condition::LittleToCome { most: 3e5, allowed: 2e6 },
-        Condition::JumpsAreOver(JumpPattern::Unclear),
-        Condition::StillWhileIdle { upper: 3.0, left: 60.0 },
-        Condition::StillWhileIdle { upper: 90.0, left: 60.0 },
-    ];
-    all.extend(flags.iter().flat_map(|flag| [flag(true), flag(false)]));
-    let told: Vec<String> = all
-        .iter()
-        .map(|condition| {
-            let working::ConditionWords { wanted, found } = working::condition(&behind, condition);
-            format!("{} {wanted}: {found}", if condition.holds() { "yes" } else { "no " })
-        })
-        .collect();
+    let told = EDGES.iter().flat_map(|(holds, fails)| [holds, fails]).map(|condition| {
+        let working::ConditionWords { wanted, found } =
+            working::condition(Resource::Memory, Axis::WorkerRequests, condition);
+        format!("{} {wanted}: {found}", if condition.holds() { "yes" } else { "no " })
+    });
+    let told: Vec<String> = told.collect();
     insta::assert_snapshot!(told.join("\n"));
 }
 

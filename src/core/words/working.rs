@@ -2,9 +2,8 @@
 
 use super::evidence::pattern;
 use super::reasons::set_aside;
-use crate::answer::Outcome;
-use crate::model::{allowed_rate, amount, format_seconds, rate};
-use crate::rule::Condition;
+use crate::answer::{Condition, Conditions, Outcome, hold};
+use crate::model::{Axis, Resource, allowed_rate, amount, format_seconds, rate};
 use crate::working::{Cut, LevelOf, NaiveRule, Working};
 
 /// A condition of the rule in words.
@@ -57,12 +56,12 @@ pub fn cut(working: &Working, cut: &Cut) -> String {
     }
 }
 
-/// A condition of the rule.
-pub fn condition(working: &Working, condition: &Condition) -> ConditionWords {
-    let rate = |growth: f64| rate(working.resource, working.axis, growth);
-    let allowed = |budget: f64| allowed_rate(working.resource, working.axis, budget);
-    // Of what is known as yes or no: what was found if it holds, and what if it doesn't.
-    let either = |holds: bool, yes: &str, no: &str| if holds { yes.to_owned() } else { no.to_owned() };
+/// A condition of the rule on a resource that is held against this axis.
+pub fn condition(resource: Resource, axis: Axis, condition: &Condition) -> ConditionWords {
+    let rate = |growth: f64| rate(resource, axis, growth);
+    let allowed = |budget: f64| allowed_rate(resource, axis, budget);
+    let amount = |of: f64| amount(resource, of);
+    let percent = |share: f64| format!("{:.0} %", 100.0 * share);
     let (wanted, found) = match *condition {
         Condition::Lasts { lower, bound } => (
             format!(
@@ -71,38 +70,66 @@ pub fn condition(working: &Working, condition: &Condition) -> ConditionWords {
             ),
             format!("its least lower bound is {}", rate(lower)),
         ),
-        Condition::ShapeKnown { rho, holds } => (
-            "a model has the shape of the growth, or it goes on in all parts of the run".into(),
-            format!("autocorrelation of the residuals {rho:.3}{}", either(holds, "", ", and the parts don't tell")),
+        Condition::ShapeKnown { rho, wanders, chance, alpha } => (
+            format!(
+                "a model has the shape of the growth (autocorrelation of the residuals under {wanders}), or it goes on in all parts of the \
+                 run (probability by chance at most {alpha})"
+            ),
+            format!("autocorrelation {rho:.3}; by chance {}", probability(chance)),
         ),
-        Condition::ManyRises(holds) => {
-            ("it is made of many rises".into(), either(holds, "many rises", "few or none, which may be the last"))
-        }
-        Condition::SeenForLong(holds) => (
-            "growth was seen for long enough".into(),
-            either(holds, "it didn't set in at the very end", "it may have set in at the very end"),
+        Condition::DoesNotFade { soon, budget } => (
+            format!("growth doesn't fade: after half a run more it isn't under {}", allowed(budget)),
+            match soon {
+                Some(soon) => format!("its pace falls, and would be {}", rate(soon)),
+                None => "its pace doesn't fall beyond doubt".into(),
+            },
         ),
-        Condition::NotTakenBack(holds) => {
-            ("abrupt falls don't take it back".into(), either(holds, "no sign of that", "they take back much of it"))
-        }
-        Condition::LoadApart(holds) => (
-            "load is told apart from growth".into(),
-            either(holds, "it is", "it rises and falls with the requests, and is known too roughly"),
+        Condition::ManyRises { rises, least } => (
+            format!("it is made of {least:.1} rises at least, so that they aren't the last"),
+            format!("in effect {rises:.1} late ones"),
         ),
-        Condition::GoesOnToTheEnd(holds) => (
-            "growth hasn't stopped just before the end".into(),
-            either(holds, "no sign of that", "it has nearly stopped"),
+        Condition::SeenForLong { since, latest } => (
+            format!("growth set in before {} of the run", percent(latest)),
+            if since > 0.0 { format!("seen since {}", percent(since)) } else { "seen from the begin on".into() },
         ),
-        Condition::WarmedUp(holds) => {
-            ("the warm-up is over for long enough".into(), either(holds, "it is", "too little of it has passed"))
+        Condition::NotTakenBack { taken, most } => {
+            (format!("abrupt falls take back {} at most", rate(most)), format!("they take back {}", rate(taken)))
         }
-        Condition::DoesNotSlow(holds) => {
-            ("growth doesn't slow down".into(), either(holds, "it keeps its pace", "it may be slowing down"))
-        }
-        Condition::BeyondUsual(holds) => {
-            ("it grows beyond what is usual at its age".into(), either(holds, "it does", "it doesn't"))
-        }
-        Condition::NoLeak(holds) => ("no leak is proven".into(), either(holds, "none is", "one is")),
+        Condition::ReadingsKeepIt { kept, least } => (
+            format!("a quarter of the readings before the last one lies lower by {} at least", rate(least)),
+            format!("by {}", rate(kept)),
+        ),
+        Condition::LoadApart { errors, most } => (
+            format!("load, which rises or falls with the requests, is known but for {}", percent(most)),
+            format!("errors are {} of what it does beside them", percent(errors)),
+        ),
+        Condition::GoesOnToTheEnd { soon, budget, silence, alpha } => (
+            format!(
+                "growth hasn't stopped just before the end: it won't soon be under {}, and a silence since the last rise is no less \
+                 likely than {alpha}",
+                allowed(budget)
+            ),
+            match soon {
+                Some(soon) => format!("it is slowing down to {}; the silence {}", rate(soon), probability(silence)),
+                None => format!("it doesn't slow down beyond doubt; the silence {}", probability(silence)),
+            },
+        ),
+        Condition::WarmedUp { over, by } => (
+            format!("the warm-up is over by {} of the run so far", percent(by)),
+            if over > 0.0 { format!("it is at {}", percent(over)) } else { "none is left".into() },
+        ),
+        Condition::DoesNotSlow { left } => (
+            "growth doesn't slow down: its pace at the end is over four fifths of its mean".into(),
+            if left.is_nan() { "too few levels tell".into() } else { format!("by {} at least", rate(left)) },
+        ),
+        Condition::BeyondUsual { lower, budget } => (
+            format!("it grows by more than {} beyond what is usual at its age", allowed(budget)),
+            match lower {
+                Some(lower) => format!("by {} at least", rate(lower)),
+                None => "its second half doesn't, or has too few levels".into(),
+            },
+        ),
+        Condition::NoLeak(holds) => ("no leak is proven".into(), if holds { "none is" } else { "one is" }.into()),
         Condition::EndsUnder { upper, rounding, budget } => (
             format!("growth at the end is under the budget of {} in every near model", allowed(budget)),
             format!("its highest upper bound is {}, a fall taken for none", rate(upper + rounding)),
@@ -115,11 +142,8 @@ pub fn condition(working: &Working, condition: &Condition) -> ConditionWords {
             format!("its highest upper bound is {}, a fall taken for none", rate(upper + rounding)),
         ),
         Condition::LittleToCome { most, allowed } => (
-            format!(
-                "what is still to come is less than {}, what another such run is allowed",
-                amount(working.resource, allowed)
-            ),
-            format!("it is {} at most", amount(working.resource, most)),
+            format!("what is still to come is less than {}, what another such run is allowed", amount(allowed)),
+            format!("it is {} at most", amount(most)),
         ),
         Condition::JumpsAreOver(jumps) => ("no abrupt jumps that may go on".into(), pattern(jumps).into()),
         Condition::StillWhileIdle { upper, left } => (
@@ -130,10 +154,18 @@ pub fn condition(working: &Working, condition: &Condition) -> ConditionWords {
     ConditionWords { wanted, found }
 }
 
+/// A probability to three digits, or that it is under what those show, or not known.
+fn probability(p: f64) -> String {
+    match p {
+        _ if p.is_nan() => "unknown".to_owned(),
+        _ if p < 0.001 => "under 0.001".to_owned(),
+        _ => format!("{p:.3}"),
+    }
+}
+
 /// What else there is to say of how the answer came about, if the conditions alone don't give it.
-pub fn otherwise(working: &Working) -> Vec<String> {
-    let leaks = working.leak.iter().all(Condition::holds);
-    let is_clean = working.clean.iter().all(Condition::holds);
+pub fn otherwise(working: &Working, conditions: &Conditions) -> Vec<String> {
+    let (leaks, is_clean) = (hold(&conditions.leak), hold(&conditions.clean));
     let half = working.by_second_half.then(|| {
         "the conditions that all hold are those of the second half alone: no model fits what came before".to_owned()
     });

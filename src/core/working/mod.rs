@@ -15,7 +15,6 @@ use crate::readings::kinds::Readings;
 use crate::readings::mix::Mix;
 use crate::readings::series::readings;
 use crate::rule::assess::{Demands, Terms};
-use crate::rule::condition::Condition;
 use crate::rule::finding::{Whole, least_jump};
 use crate::rule::levels::pool::Pool;
 use crate::rule::models::plausible::Plausible;
@@ -39,10 +38,6 @@ pub struct Working {
     pub notes: Vec<ReadingNote>,
     /// The plausible models, the best first.
     pub models: Vec<WorkedModel>,
-    /// The conditions of "leak", all of which must hold.
-    pub leak: Vec<Condition>,
-    /// The conditions of "clean", all of which must hold.
-    pub clean: Vec<Condition>,
     /// Whether the second half alone proves it; the conditions that hold are that half's then.
     pub by_second_half: bool,
     /// Workers that leak beyond doubt when tested one by one.
@@ -143,8 +138,6 @@ pub fn working(record: &RunRecord, finding: &Finding) -> Option<Working> {
         residuals: Residuals::of(best, &a.fitted),
         naive: pool.raw.first().map_or_else(Vec::new, |levels| naive::naive(levels, finding.budget)),
         by_second_half: a.by_second_half,
-        leak: a.leak,
-        clean: a.clean,
     })
 }
 
@@ -201,18 +194,21 @@ fn cuts(record: &RunRecord, finding: &Finding, pool: &Pool) -> Vec<Cut> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answer::hold;
     use crate::fixture::run::{clean, leaking};
     use crate::verdict::judge;
 
-    fn memory(run: &RunRecord) -> Working {
-        working(run, &judge(run).findings[0]).expect("a working")
+    fn memory(run: &RunRecord) -> (Finding, Working) {
+        let finding = judge(run).findings.swap_remove(0);
+        let working = working(run, &finding).expect("a working");
+        (finding, working)
     }
 
     #[test]
     fn every_condition_of_a_leak_holds() {
-        let found = memory(&leaking());
-        assert!(found.leak.iter().all(Condition::holds), "{:#?}", found.leak);
-        assert!(!found.clean.iter().all(Condition::holds), "{:#?}", found.clean);
+        let (finding, found) = memory(&leaking());
+        let conditions = finding.evidence.conditions;
+        assert!(hold(&conditions.leak) && !hold(&conditions.clean), "{conditions:#?}");
         assert!(found.naive.iter().all(NaiveRule::calls_a_leak), "{:#?}", found.naive);
         assert_eq!(found.leaking_alone, 2);
         assert!(found.cuts.contains(&Cut::WarmUp(10.0)), "{:?}", found.cuts);
@@ -220,9 +216,9 @@ mod tests {
 
     #[test]
     fn every_condition_of_clean_holds() {
-        let found = memory(&clean());
-        assert!(found.clean.iter().all(Condition::holds), "{:#?}", found.clean);
-        assert!(!found.leak.iter().all(Condition::holds), "{:#?}", found.leak);
+        let (finding, found) = memory(&clean());
+        let conditions = finding.evidence.conditions;
+        assert!(hold(&conditions.clean) && !hold(&conditions.leak), "{conditions:#?}");
         assert_eq!(found.models[0].distance, 0.0);
     }
 

@@ -1,11 +1,10 @@
 //! How a finding was decided, step by step, for those who want to check it.
 
-use crate::answer::Finding;
+use crate::answer::{Condition, Finding};
 use crate::model::RunRecord;
 use crate::report::chart::{self, ChartError, ResidualChart};
 use crate::report::text::{amount, capital};
 use crate::report::working::{is_shown, unit};
-use crate::rule::Condition;
 use crate::words::working::{ConditionWords, RuleWords};
 use crate::words::{self, working as told};
 use crate::working::{Working, working};
@@ -18,6 +17,7 @@ const MODELS: usize = 20;
 pub fn section(record: &RunRecord, finding: &Finding) -> Result<Markup, ChartError> {
     let Some(working) = is_shown(finding).then(|| working(record, finding)).flatten() else { return Ok(html! {}) };
     let residuals = chart::svg(&ResidualChart::new(&working, record.meta.full(finding.resource)))?;
+    let held = &finding.evidence.conditions;
     Ok(html! {
         details.working {
             summary { "How this was decided, for those who want to check it" }
@@ -36,9 +36,9 @@ pub fn section(record: &RunRecord, finding: &Finding) -> Result<Markup, ChartErr
                  that are alike from one level to the next (dashed). Right: on the dashed line if innovations are normal."
             }
             h3 { "The conditions of the rule" }
-            (conditions("Leak, if all hold", &working, &working.leak))
-            (conditions("Clean, if all hold", &working, &working.clean))
-            @for line in told::otherwise(&working) { p { (capital(&line)) "." } }
+            (conditions("Leak, if all hold", &working, &held.leak))
+            (conditions("Clean, if all hold", &working, &held.clean))
+            @for line in told::otherwise(&working, held) { p { (capital(&line)) "." } }
             @if !working.naive.is_empty() {
                 h3 { "What simpler rules would say of the same levels" }
                 div.scroll {
@@ -94,7 +94,7 @@ fn conditions(title: &str, working: &Working, conditions: &[Condition]) -> Marku
                 thead { tr { th { (title) } th { "Found" } th { "Holds" } } }
                 tbody {
                     @for condition in conditions {
-                        @let ConditionWords { wanted, found } = told::condition(working, condition);
+                        @let ConditionWords { wanted, found } = told::condition(working.resource, working.axis, condition);
                         tr {
                             th scope="row" { (capital(&wanted)) } td { (found) }
                             td { @if condition.holds() { "yes" } @else { b { "no" } } }

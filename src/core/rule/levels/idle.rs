@@ -157,7 +157,7 @@ mod tests {
     fn growth_in_one_burst_of_requests_suffices() {
         for burst in BURSTS {
             let leak = in_a_burst(burst, |_, served| 8e6 * served);
-            assert_eq!(leak.outcome, Outcome::Leak, "{burst:?}: {:?}", leak.reason);
+            assert_eq!(leak.outcome, Outcome::Leak, "{burst:?}: {:?}", leak.evidence.conditions.leak);
             assert!(leak.growth.is_some_and(|g| (g.estimate - 267.0).abs() < 30.0), "{burst:?}: {:?}", leak.growth);
             let flat = in_a_burst(burst, |_, _| 0.0);
             assert_eq!(flat.outcome, Outcome::Clean, "{burst:?}: {:?}", flat.reason);

@@ -4,17 +4,16 @@
 //! falls are missed there that take all of it back.
 
 use crate::model::Series;
-use crate::thresholds::assess::UNDONE;
 use crate::thresholds::scale::QUARTER;
 
-/// Whether the last quarter of the readings lies above one of those before by most of such a `growth` per step of the axis, in the middle or the
-/// lower part. What follows a load is left to the models.
-pub fn is_kept<'a>(series: impl Iterator<Item = &'a Series>, growth: f64) -> bool {
-    // What is kept from each of the quarters to the last, in either part, and what should be.
+/// By how much per step of the axis the last quarter of the readings lies above one of those before, in the middle or the lower part; `None`
+/// where that isn't asked: what follows a load is left to the models.
+pub fn kept<'a>(series: impl Iterator<Item = &'a Series>) -> Option<f64> {
+    // What is kept from each of the quarters to the last, in either part, and the steps between.
     let mut kept: Vec<[f64; 3]> = Vec::new();
     for one in series {
         if !one.load.is_empty() {
-            return true;
+            return None;
         }
         let from = one.judged_from();
         let (x, y) = (&one.x[from..], &one.y[from..]);
@@ -34,7 +33,13 @@ pub fn is_kept<'a>(series: impl Iterator<Item = &'a Series>, growth: f64) -> boo
             }
         }
     }
-    kept.iter().any(|[middle, low, steps]| middle.max(*low) >= UNDONE.get() * growth * steps)
+    // Where nothing was done from one quarter to the last, nothing had to be kept.
+    if kept.iter().any(|[middle, low, steps]| *steps <= 0.0 && middle.max(*low) >= 0.0) {
+        return None;
+    }
+    let pace =
+        |[middle, low, steps]: &[f64; 3]| if *steps > 0.0 { middle.max(*low) / steps } else { f64::NEG_INFINITY };
+    Some(kept.iter().map(pace).fold(f64::NEG_INFINITY, f64::max))
 }
 
 /// The steepest that any of these falls and rises for a quarter of its readings, per step of the axis: all steps in that direction together, with a
@@ -69,18 +74,17 @@ mod tests {
         Series { t: along.clone(), x: along, y, ..Series::default() }
     }
 
-    fn kept(level: impl Fn(f64) -> f64, growth: f64) -> bool {
-        is_kept([series(level)].iter(), growth)
-    }
-
     #[test]
     fn what_lasts_is_kept_and_what_is_given_back_between_two_readings_is_not() {
+        let kept = |level: &dyn Fn(f64) -> f64| kept([series(level)].iter()).unwrap();
         let saw = |x: f64| 1000.0 * (x / 2.13).fract();
-        assert!(kept(|x| 10.0 * x, 10.0) && kept(|x| 10.0 * x + saw(x), 10.0));
-        assert!(kept(|x| 10.0 * (x - 140.0).max(0.0), 10.0), "it sets in late");
-        assert!(kept(|x| x * x / 24.0, 20.0), "it becomes faster");
-        assert!(!kept(saw, 60.0) && !kept(|_| 0.0, 1.0));
-        assert!(!is_kept([].iter(), 1.0));
+        assert!((kept(&|x| 10.0 * x) - 10.0).abs() < 0.5 && kept(&|x| 10.0 * x + saw(x)) > 5.0);
+        assert!(kept(&|x| 10.0 * (x - 140.0).max(0.0)) > 5.0, "it sets in late");
+        assert!(kept(&|x| x * x / 24.0) > 10.0, "it becomes faster");
+        assert!(kept(&saw) < 30.0 && kept(&|_| 0.0) < 0.5);
+        assert_eq!(super::kept([].iter()), Some(f64::NEG_INFINITY));
+        let loaded = Series { load: vec![1.0; 240], ..series(|x| 10.0 * x) };
+        assert_eq!(super::kept([loaded].iter()), None, "the models know of it");
     }
 
     #[test]

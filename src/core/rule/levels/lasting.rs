@@ -5,15 +5,19 @@
 
 use super::level::{Levels, longest};
 use crate::limits::PRECISE;
-use crate::stats::{Line, Panel, Unit, median, sign_flip, student_t, theil_sen};
-use crate::thresholds::assess::{ALPHA, ALPHA_SUSPICIOUS};
+use crate::stats::{Line, ModelFit, Panel, Unit, median, sign_flip, student_t, student_t_tail, theil_sen};
+use crate::thresholds::assess::ALPHA;
 use crate::thresholds::lasting::RISEN;
 use crate::thresholds::scale::{FEW, MOST, PARTS, QUARTER, SEVERAL};
 
-/// Parts of the last quarter in which growth may have stopped: less is too little to see it, and what ended earlier is a shape that
-/// the models have.
-fn tails() -> [f64; 3] {
+/// Last parts of a run in which growth may have stopped, as far as its levels show it: what ended earlier is a shape that the models have.
+pub fn tails() -> [f64; 3] {
     [1.0, 0.5, QUARTER.get()].map(|part| part * QUARTER.get())
+}
+
+/// The last parts for which readings are needed, as a level is the middle of several.
+pub fn short_tails() -> [f64; 2] {
+    [1.0, 0.5].map(|part| part * QUARTER.get() * QUARTER.get())
 }
 
 /// Growth per step of the axis in each of twelve equal parts of the span; `None` with too few levels for that.
@@ -27,11 +31,16 @@ pub fn paces(levels: &Levels) -> Option<Vec<f64>> {
     (0..PARTS.get()).map(|part| Some((level(part + 1)? - level(part)?) * PARTS.get() as f64 / span)).collect()
 }
 
-/// Whether their mean is above `allowed` with this error probability: an exact test, if the parts differ by chance from it
-/// (Ibragimov & Müller 2010, with the signs flipped in place of their t).
-pub fn exceed(paces: &[f64], allowed: f64, alpha: f64) -> bool {
+/// The probability of a mean so far above `allowed`, if it were just that: exact, if the parts differ by chance from it (Ibragimov &
+/// Müller 2010, with the signs flipped in place of their t). One where it isn't above.
+pub fn chance(paces: &[f64], allowed: f64) -> f64 {
     let over: Vec<f64> = paces.iter().map(|pace| pace - allowed).collect();
-    over.iter().sum::<f64>() > 0.0 && sign_flip(&over).is_some_and(|both_sides| both_sides / 2.0 <= alpha)
+    if over.iter().sum::<f64>() > 0.0 { sign_flip(&over).map_or(1.0, |both_sides| both_sides / 2.0) } else { 1.0 }
+}
+
+/// Whether their mean is above `allowed` with this error probability.
+pub fn exceed(paces: &[f64], allowed: f64, alpha: f64) -> bool {
+    chance(paces, allowed) <= alpha
 }
 
 /// The mean pace, and the bounds of what [`exceed`] doesn't rule out of it, with this error probability each; `None` if it can rule
@@ -55,20 +64,18 @@ pub fn bounds(paces: &[f64], alpha: f64) -> Option<(f64, f64, f64)> {
     Some((mean, lower(paces, mean)?, -lower(&mirrored, -mean)?))
 }
 
-/// Whether growth slows down over the second half so much that it would be within `allowed` after half a run more, by a
-/// straight line through its paces.
-pub fn fade(paces: &[f64], allowed: f64) -> bool {
+/// The pace after half a run more, by a straight line through those of the second half, where they fall beyond doubt.
+pub fn fading_to(paces: &[f64]) -> Option<f64> {
     let late = &paces[paces.len() / 2..];
     let place: Vec<f64> = (0..late.len()).map(|k| (k as f64 + 0.5) / late.len() as f64).collect();
-    Line::through(&place, late).is_some_and(|line| {
-        let falls = line.slope + student_t(1.0 - ALPHA_SUSPICIOUS.get(), line.df) * line.slope_se < 0.0;
-        falls && line.at(2.0) < allowed
-    })
+    let line = Line::through(&place, late)?;
+    let falls = line.slope + student_t(1.0 - ALPHA.get(), line.df) * line.slope_se < 0.0;
+    falls.then(|| line.at(2.0))
 }
 
-/// Whether incarnations grow by more than `allowed` beyond doubt from half of the longest life on, each of which counts as one: who ended
-/// sooner may have warmed up all its life.
-pub fn halves_exceed(series: &[Levels], allowed: f64) -> bool {
+/// The probability that incarnations grow so far over `allowed` from half of the longest life on, if they grew by just that; each counts as
+/// one. One where it isn't over, and with too few: who ended sooner may have warmed up all its life.
+pub fn chance_of_halves(series: &[Levels], allowed: f64) -> f64 {
     let age = 0.5 * longest(series);
     let half = |s: &Levels| {
         let from = s.x.partition_point(|x| x - s.x[0] < age);
@@ -81,7 +88,7 @@ pub fn halves_exceed(series: &[Levels], allowed: f64) -> bool {
     let n = slopes.len() as f64;
     let mean = slopes.iter().sum::<f64>() / n;
     let variance = slopes.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    n > 2.0 && mean - student_t(1.0 - ALPHA.get(), n - 1.0) * (variance / n).sqrt() > allowed
+    if n > 2.0 { student_t_tail((mean - allowed) / (variance / n).sqrt(), n - 1.0) } else { 1.0 }
 }
 
 /// What the high-water mark of these levels rises by, from the first on.
@@ -99,39 +106,47 @@ fn sums(rises: impl Iterator<Item = f64>) -> (f64, f64) {
     rises.fold((0.0, 0.0), |(sum, squares), rise| (sum + rise, squares + rise * rise))
 }
 
-/// Whether growth in the second half is made of many rises of the high-water mark, not of a few that may be the last.
-pub fn is_spread(levels: &Levels) -> bool {
+/// How many rises of the high-water mark the growth of the second half is made of in effect, and how many it has to be made of so that they
+/// aren't a few that may be the last.
+pub fn late_rises(levels: &Levels) -> (f64, f64) {
     let late = &levels.y[levels.y.len() / 2..];
     let (sum, squares) = sums(rises(late));
-    sum * sum >= squares * (SEVERAL.get() as f64).min(0.5 * (late.len() as f64 - 1.0)) && sum > 0.0
+    let in_effect = if sum > 0.0 { sum * sum / squares } else { 0.0 };
+    (in_effect, (SEVERAL.get() as f64).min(0.5 * (late.len() as f64 - 1.0)))
 }
 
-/// Whether the silence since the last rise is too long for rises that go on: as many as there are in effect, each as large as the
-/// other, would have left it once in twenty times (Cox & Lewis 1966).
-pub fn is_silent(levels: &Levels) -> bool {
+/// The probability of so long a silence since the last rise, if as many as there are in effect, each as large as the other, went on (Cox &
+/// Lewis 1966); one where nothing rose.
+pub fn silence(levels: &Levels) -> f64 {
     let Levels { x, y, .. } = levels;
-    let (Some(&first), span) = (y.first(), levels.span()) else { return false };
     let (sum, squares) = sums(rises(y));
-    let Some(last) = y.iter().position(|level| *level >= first + RISEN.get() * sum) else { return false };
-    sum > 0.0 && ((x[last] - x[0]) / span).powf(sum * sum / squares) < ALPHA_SUSPICIOUS.get()
+    let risen = |first: &f64| y.iter().position(|level| *level >= first + RISEN.get() * sum);
+    match y.first().and_then(risen) {
+        Some(last) if sum > 0.0 => ((x[last] - x[0]) / levels.span()).powf(sum * sum / squares),
+        _ => 1.0,
+    }
 }
 
-/// Whether growth has slowed down shortly before the end, beyond doubt, and so much that it would be within `allowed` soon:
-/// twice the change more.
-pub fn has_stopped(series: &[Levels], allowed: f64, quantum: f64) -> bool {
-    let hinges = tails().map(|tail| move |u: f64| (u - (1.0 - tail)).max(0.0));
-    let Some(mut panel) = panel(series, quantum, &hinges) else { return false };
-    (1..=hinges.len()).filter_map(|hinge| panel.fit(&[0, hinge])).any(|fit| {
+/// Where the pace of growth comes to soon, after twice the change more, if it has slowed down shortly before the end beyond doubt: the
+/// slowest of what is told by the parts in which it may have.
+pub fn stopping_at(series: &[Levels], tails: &[f64], quantum: f64) -> Option<f64> {
+    let hinges: Vec<_> = tails.iter().map(|tail| move |u: f64| (u - (1.0 - tail)).max(0.0)).collect();
+    let mut panel = panel(series, quantum, &hinges)?;
+    let alpha = ALPHA.get() / hinges.len() as f64;
+    let slowed = (1..=hinges.len()).filter_map(|hinge| panel.fit(&[0, hinge])).filter_map(|fit| {
         let change = fit.coefficient(1);
         let late = fit.combination(&[1.0, 1.0]).value;
-        change.upper(ALPHA.get()) < 0.0 && late + 2.0 * change.value < allowed * longest(series)
-    })
+        (change.upper(alpha) < 0.0).then_some(late + 2.0 * change.value)
+    });
+    slowed.reduce(f64::min).map(|soon| soon / longest(series))
 }
 
-/// Whether growth goes on at its pace beyond doubt: the slope of a parabola at the end is not far under its mean.
-pub fn keeps_pace(series: &[Levels], quantum: f64) -> bool {
+/// What is left at least of the pace at the end, by the slope of a parabola, less four fifths of its mean: growth goes on at its pace
+/// beyond doubt if it is over zero. No number with too little to tell.
+pub fn pace_left(series: &[Levels], quantum: f64) -> f64 {
     let fit = panel(series, quantum, &[|u: f64| u * u]).and_then(|mut panel| panel.fit(&[0, 1]));
-    fit.is_some_and(|fit| fit.combination(&[1.0 - MOST.get(), 2.0 - MOST.get()]).lower(ALPHA.get()) > 0.0)
+    let left = |fit: ModelFit| fit.combination(&[1.0 - MOST.get(), 2.0 - MOST.get()]).lower(ALPHA.get());
+    fit.map_or(f64::NAN, left) / longest(series)
 }
 
 /// The median over the series of the Theil-Sen slope of their second halves.
@@ -169,7 +184,7 @@ mod tests {
     }
 
     /// A number between 0 and 1 for each place, seemingly at random.
-    fn chance(x: f64) -> f64 {
+    fn random(x: f64) -> f64 {
         (x * 997.0 + 0.123).sin().abs()
     }
 
@@ -200,51 +215,56 @@ mod tests {
 
     #[test]
     fn what_slows_down_fades_and_what_goes_on_does_not() {
-        assert!(fade(&paces(&levels(|x| 1000.0 * (1.0 - (-x / 25.0).exp()))).unwrap(), 1.0));
-        assert!(!fade(&paces(&levels(|x| 10.0 * x + 3.0 * chance(x))).unwrap(), 1.0));
+        let slows = fading_to(&paces(&levels(|x| 1000.0 * (1.0 - (-x / 25.0).exp()))).unwrap());
+        assert!(slows.is_some_and(|soon| soon < 1.0), "{slows:?}");
+        assert_eq!(fading_to(&paces(&levels(|x| 10.0 * x + 3.0 * random(x))).unwrap()), None);
     }
 
     #[test]
     fn incarnations_count_as_one_each() {
-        let grows = |by: f64| (0..8).map(|k| levels(|x| by * x + chance(x + 100.0 * f64::from(k)))).collect::<Vec<_>>();
-        assert!(halves_exceed(&grows(3.0), 1.0) && !halves_exceed(&grows(0.5), 1.0));
-        assert!(!halves_exceed(&grows(3.0)[..2], 1.0), "too few");
+        let grows = |by: f64| (0..8).map(|k| levels(|x| by * x + random(x + 100.0 * f64::from(k)))).collect::<Vec<_>>();
+        let over = |lives: &[Levels]| chance_of_halves(lives, 1.0) < 0.01;
+        assert!(over(&grows(3.0)) && !over(&grows(0.5)));
+        assert!(!over(&grows(3.0)[..2]), "too few");
         // Lives that are short beside others may warm up until they end.
         let short = |one: Levels| one.pick(&(0..20).collect::<Vec<_>>());
         let mut lives: Vec<Levels> = grows(3.0).into_iter().map(short).collect();
-        assert!(halves_exceed(&lives, 1.0));
+        assert!(over(&lives));
         lives.extend(grows(0.5));
-        assert!(!halves_exceed(&lives, 1.0), "it is the short ones alone that grow");
+        assert!(!over(&lives), "it is the short ones alone that grow");
     }
 
     #[test]
     fn a_few_steps_are_not_many_rises() {
-        assert!(is_spread(&levels(|x| x)));
-        assert!(!is_spread(&levels(|x| (x / 15.0).floor())));
+        let told = late_rises(&levels(|x| x));
+        assert!((told.0 - 29.0).abs() < 1e-9 && told.1 == 4.0, "{told:?}");
+        assert_eq!(late_rises(&levels(|x| (x / 15.0).floor())), (1.0, 4.0));
+        assert_eq!(late_rises(&levels(|_| 7.0)).0, 0.0);
     }
 
     #[test]
     fn rises_that_have_ended_leave_a_silence() {
-        assert!(is_silent(&levels(|x| x.min(51.0))));
-        assert!(!is_silent(&levels(|x| x)));
-        assert!(!is_silent(&levels(|x| if x > 40.0 { 9.0 } else { 0.0 })), "a single rise says nothing of the next");
-        assert!(!is_silent(&levels(|_| 1.0)) && !is_silent(&Levels::default()));
+        assert!(silence(&levels(|x| x.min(51.0))) < 0.01);
+        assert!(silence(&levels(|x| x)) > 0.2);
+        let once = silence(&levels(|x| if x > 40.0 { 9.0 } else { 0.0 }));
+        assert!(once > 0.6, "a single rise says nothing of the next: {once}");
+        assert_eq!((silence(&levels(|_| 1.0)), silence(&Levels::default())), (1.0, 1.0));
     }
 
     #[test]
     fn what_has_become_full_just_before_the_end_has_stopped() {
-        let full = |at: f64| vec![levels(move |x| 10.0 * x.min(at) + chance(x))];
-        assert!(has_stopped(&full(53.0), 1.0, 0.1));
-        assert!(!has_stopped(&full(60.0), 1.0, 0.1));
-        assert!(
-            !has_stopped(&[levels(|x| 10.0 * x + (x - 50.0).max(0.0) * -2.0)], 1.0, 0.1),
-            "slower, but far over it"
-        );
+        let full = |at: f64| vec![levels(move |x| 10.0 * x.min(at) + random(x))];
+        assert!(stopping_at(&full(53.0), &tails(), 0.1).is_some_and(|soon| soon < 0.0));
+        assert_eq!(stopping_at(&full(60.0), &tails(), 0.1), None);
+        let slower = stopping_at(&[levels(|x| 10.0 * x + (x - 50.0).max(0.0) * -2.0)], &tails(), 0.1).unwrap();
+        assert!((slower - 4.0).abs() < 1.0, "from 10 to 8, and by twice as much more: {slower}");
     }
 
     #[test]
     fn a_warm_up_that_has_begun_does_not_keep_its_pace() {
-        assert!(keeps_pace(&[levels(|x| 10.0 * x + chance(x))], 0.1));
-        assert!(!keeps_pace(&[levels(|x| 1000.0 * (1.0 - (-x / 30.0).exp()) + chance(x))], 0.1));
+        let straight = pace_left(&[levels(|x| 10.0 * x + random(x))], 0.1);
+        assert!(straight > 1.0 && straight < 2.0, "a fifth of its pace, less what noise may take: {straight}");
+        assert!(pace_left(&[levels(|x| 1000.0 * (1.0 - (-x / 30.0).exp()) + random(x))], 0.1) < 0.0);
+        assert!(pace_left(&[], 0.1).is_nan());
     }
 }

@@ -7,7 +7,7 @@ use crate::rule::levels::level::{Levels, usual_change};
 use crate::stats::{Cholesky, Panel, Unit, median};
 use crate::thresholds::assess::ALPHA;
 use crate::thresholds::load::KNOWN;
-use crate::thresholds::scale::{PARTS, TENTH};
+use crate::thresholds::scale::PARTS;
 
 /// Smooths the loads over as many neighbours as it takes to know them beside a straight line over the `ages` (0 to 1), but no
 /// more than leaves their own course. The variance of the errors that are left, and whether load is a ramp. Loads whose every
@@ -85,7 +85,7 @@ fn smoothed(load: &[f64], beside: usize) -> Vec<f64> {
 /// How far load is told apart from other regressors.
 pub struct Confounded {
     /// The share of errors in what load does beside them.
-    errors: f64,
+    pub errors: f64,
     /// The share of load that goes along with them.
     explained: f64,
     /// What each of them says of load.
@@ -115,11 +115,6 @@ impl Confounded {
         let rest = (total - dot(&right, &along)) / values;
         let errors = if error <= 0.0 { 0.0 } else { (error / rest.max(f64::MIN_POSITIVE)).min(0.5) };
         Some(Confounded { errors, explained, along })
-    }
-
-    /// Whether what load does beside the others may be errors.
-    pub fn is_lost(&self) -> bool {
-        self.errors > TENTH.get()
     }
 
     /// What errors of load add to the combination of the other coefficients by `direction`, where load has this coefficient.
@@ -196,7 +191,7 @@ mod tests {
         // Half of what load does beside its trend of 59 is errors: as much as is left of the coefficient is missing.
         let rest = told(0.0).mistaken(1.0, &[1.0]) + 59.0;
         let half = told(10.0 * 10.0 / 12.0 / 2.0);
-        assert!(half.is_lost() && half.mistaken(2.0, &[1.0]) > rest, "{}", half.mistaken(2.0, &[1.0]));
+        assert!(half.errors > 0.1 && half.mistaken(2.0, &[1.0]) > rest, "{}", half.mistaken(2.0, &[1.0]));
         assert!(Confounded::new(&[&load], &[vec![vec![1.0; 60]]], 1.0).is_none(), "nothing to tell apart");
     }
 }

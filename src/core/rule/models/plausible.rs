@@ -34,8 +34,8 @@ pub struct Plausible {
     pub distance: f64,
     /// Whether the jumps were taken out before the fit, each paid for like two parameters.
     pub stepped: bool,
-    /// Whether load, which is known with errors, can't be told apart from its shapes.
-    pub load_is_lost: bool,
+    /// The share of errors in what load does beside its shapes, where it is a ramp; `None` elsewhere.
+    pub load_errors: Option<f64>,
     /// Coefficients of the covariates: load, mix and wave.
     passing: Vec<f64>,
     pub rho: f64,
@@ -52,6 +52,11 @@ impl Plausible {
     pub fn fitted(&self, u: f64) -> f64 {
         let moved = |&(i, p, by): &(usize, usize, f64)| by * self.transients[i].derivative(p, u);
         self.grown(u) + self.moves.iter().map(moved).sum::<f64>()
+    }
+
+    /// Whether load, mix or a wave is a part of it.
+    pub fn has_covariates(&self) -> bool {
+        !self.passing.is_empty()
     }
 
     /// What transients that have no level to lead to would add over a whole run more at their pace at the end.
@@ -457,7 +462,7 @@ impl Search {
             moves,
             distance: fit.bic(parameters),
             stepped: false,
-            load_is_lost: self.ramp && confounded.is_some_and(|c| c.is_lost()),
+            load_errors: confounded.filter(|_| self.ramp).map(|c| c.errors),
             passing,
             rho: fit.rho,
             sigma: fit.sigma,
