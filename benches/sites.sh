@@ -1,15 +1,20 @@
 #!/bin/bash
 # What `attach --sites` takes from a target, beside `attach` without it and nothing at all, in pairs: a loop that does nothing but touch
-# fresh pages, redis under `SET` of new keys as fast as it can, and Apache with a module that keeps what is uploaded. See docs/cost.md.
-# Usage: benches/sites.sh [ROUNDS [TARGET...]], of touching, setting and uploading; needs a release build, cc, redis, apache2 and ab. Prints a
-# Markdown table: what is done in a second of the target's CPU time, so that other work on the machine isn't in it, how long a request takes
-# of which there are slower ones in a hundred (p99), and the seconds of CPU time of seepage.
+# fresh pages, a loop that does nothing but allocate and free, redis under `SET` of new keys as fast as it can, Apache with a module that
+# keeps what is uploaded, and MariaDB under inserts into a table in memory. See docs/cost.md.
+# Usage: benches/sites.sh [ROUNDS [TARGET...]], of touching, allocating, setting, uploading and inserting; needs a release build, cc, redis,
+# apache2, ab, mariadb-server and sysbench, for the targets that are asked for. Prints a Markdown table: what is done in a second of the
+# target's CPU time, so that other work on the machine isn't in it, how long a request takes of which there are slower ones in a hundred
+# (p99), and the seconds of CPU time of seepage.
+# OTHERS="memleak bpftrace heaptrack" has these take their turns too, and a table of theirs printed. They need tracefs where the kernel says,
+# and memleak the kernel's headers (BCC_KERNEL_SOURCE); without OTHERS nothing of that is needed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-9}
 shift || true
 targets=("$@")
-[ $# -gt 0 ] || targets=(touching setting uploading)
+[ $# -gt 0 ] || targets=(touching allocating setting uploading inserting)
+read -ra others <<< "${OTHERS:-}"
 examples=$PWD/examples/apache
 seepage=$(realpath "${CARGO_TARGET_DIR:-target}/release/seepage")
 scratch=$(mktemp -d)
@@ -35,26 +40,71 @@ static double touch(double seconds) {
 int main(void) { touch(3); printf("%.0f\n", touch(6)); return 0; }
 END
 cc -O2 -o pages pages.c
+
+# Of a thousand blocks one is kept.
+cat > blocks.c <<'END'
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+static double now(clockid_t clock) { struct timespec t; clock_gettime(clock, &t); return t.tv_sec + t.tv_nsec * 1e-9; }
+static double allocate(double seconds) {
+    static void *volatile blocks[64];
+    double pairs = 0, before = now(CLOCK_PROCESS_CPUTIME_ID);
+    for (double end = now(CLOCK_MONOTONIC) + seconds; now(CLOCK_MONOTONIC) < end; pairs += 1000) {
+        for (int n = 0; n < 1000; n++) {
+            free(blocks[n % 64]);
+            blocks[n % 64] = malloc(100 + n % 64 * 16);
+        }
+        blocks[0] = NULL;
+    }
+    return pairs / (now(CLOCK_PROCESS_CPUTIME_ID) - before);
+}
+int main(void) { allocate(3); printf("%.0f\n", allocate(6)); return 0; }
+END
+cc -O2 -o blocks blocks.c
 head -c 16384 /dev/urandom > body
 "$examples/build.sh" "$scratch"
 
 # Watches PID in the way of $1 in the background, for $3 seconds, with workers $4, and appends its CPU time to WAY.cpu.
 watch_it() {
     [ "$1" != nothing ] || return 0
+    if [ "$1" != attach ] && [ "$1" != sites ]; then
+        other "$@" > other.log 2>&1 &
+        return 0
+    fi
     local sites=()
     [ "$1" != sites ] || sites=(--sites)
     { time "$seepage" attach --pid "$2" --workers "$4" "${sites[@]}" --for "$3s" --quiet --reports reports > /dev/null 2>&1 || true; } \
         2>&1 | awk '{ print $1 + $2 }' >> "$what.$1.cpu" &
 }
 
-touching() {
-    ./pages > out &
+# Watches PID, or its children, by another program; one that follows a single process is started for each.
+other() {
+    local watched=("$2") pid
+    [ "$4" = self ] || read -ra watched < "/proc/$2/task/$2/children"
+    for pid in "${watched[@]}"; do
+        case $1 in
+            memleak) timeout -s INT "$3" memleak-bpfcc -p "$pid" 5 & ;;
+            bpftrace) timeout -s INT "$3" bpftrace -e "software:page-faults:1 /pid == $pid/ { @[ustack] = count(); }" & ;;
+            heaptrack) timeout -s INT "$3" heaptrack --record-only -o "heaptrack.$pid" -p "$pid" & ;;
+        esac
+    done
+    wait
+}
+
+# Runs a loop that prints how much it did in a second of its CPU time.
+looping() {
+    "$2" > out &
     local target=$!
     watch_it "$1" "$target" 9 self
     wait "$target"
     cat out >> "$what.$1.rate"
     wait
 }
+
+touching() { looping "$1" ./pages; }
+
+allocating() { looping "$1" ./blocks; }
 
 setting() {
     redis-server --port 7391 --bind 127.0.0.1 --save "" --appendonly no > /dev/null &
@@ -91,6 +141,30 @@ uploading() {
     end "$1" "$watcher"
 }
 
+# The time of a query of which there are slower ones in a hundred is sysbench's own.
+inserting() {
+    mariadb-install-db --no-defaults --datadir="$scratch/data" --auth-root-authentication-method=normal --skip-test-db > /dev/null 2>&1
+    /usr/sbin/mariadbd --no-defaults --user="$(id -un)" --datadir="$scratch/data" --socket="$scratch/socket" --skip-networking --max-heap-table-size=1G \
+        2> mariadbd.log &
+    server=$!
+    until mariadb-admin --no-defaults -u root -S socket ping > /dev/null 2>&1; do sleep 0.1; done
+    mariadb --no-defaults -u root -S socket -e 'create database sbtest'
+    local bench=(sysbench oltp_insert --mysql-socket="$scratch/socket" --mysql-user=root --mysql-storage-engine=memory --tables=1
+        --table-size=1000 --percentile=99)
+    "${bench[@]}" prepare > /dev/null
+    watch_it "$1" "$server" 12 self
+    local watcher=$!
+    sleep 2
+    local before after
+    before=$(awk '{ print $14 + $15 }' "/proc/$server/stat")
+    "${bench[@]}" --time=8 --threads=2 run > out
+    after=$(awk '{ print $14 + $15 }' "/proc/$server/stat")
+    awk -v ticks=$((after - before)) '$1 == "total:" { print $2 / (ticks / 100); exit }' out >> "$what.$1.rate"
+    awk '$1 == "99th" { print $3 }' out >> "$what.$1.p99"
+    end "$1" "$watcher"
+    rm -r data
+}
+
 end() {
     [ "$1" = nothing ] || wait "$2"
     kill "$server"
@@ -107,11 +181,11 @@ quotients() {
 
 median() { sort -g "$1" | awk '{ x[NR] = $1 } END { printf "%.3g", x[int((NR + 1) / 2)] }'; }
 
-ways=(nothing attach sites)
+ways=(nothing attach sites "${others[@]}")
 for ((round = 0; round < rounds; round++)); do
     for what in "${targets[@]}"; do
-        for ((n = 0; n < 3; n++)); do
-            "$what" "${ways[(n + round) % 3]}"
+        for ((n = 0; n < ${#ways[@]}; n++)); do
+            "$what" "${ways[(n + round) % ${#ways[@]}]}"
         done
     done
 done
@@ -124,4 +198,15 @@ for what in "${targets[@]}"; do
     echo "| $what | $(median "$what.nothing.rate") | $(quotients "$what.attach.rate" "$what.nothing.rate") |" \
         "$(quotients "$what.sites.rate" "$what.attach.rate") | $p99 |" \
         "$(median "$what.attach.cpu") | $(median "$what.sites.cpu") |"
+done
+[ ${#others[@]} -gt 0 ] || exit 0
+echo
+echo "| target | by | a second, beside nothing | p99 beside nothing |"
+echo "|---|---|--:|--:|"
+for what in "${targets[@]}"; do
+    for way in "${others[@]}"; do
+        p99=
+        [ ! -e "$what.$way.p99" ] || p99=$(quotients "$what.$way.p99" "$what.nothing.p99")
+        echo "| $what | $way | $(quotients "$what.$way.rate" "$what.nothing.rate") | $p99 |"
+    done
 done

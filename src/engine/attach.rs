@@ -106,7 +106,7 @@ impl<'a> Attachment<'a> {
             "PID {} ({}) began {} before the watch",
             example.id().pid,
             shown_command(example.command()),
-            format_seconds(age.round())
+            in_words(age)
         ));
         let mut faults = None;
         if request.sites {
@@ -316,6 +316,11 @@ fn budgets(per: Per, given: &[(Resource, f64)], whole: bool) -> Budgets {
     budgets
 }
 
+/// An age in seconds, no more exact than the kernel's clock ticks make it.
+fn in_words(age: f64) -> String {
+    if age < 1.0 { "less than a second".into() } else { format_seconds(age.round()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -348,6 +353,12 @@ mod tests {
         assert_eq!(event, EventKind::TargetDied { cause: None });
         following.look(1);
         assert!(following.look(0).is_none(), "it had come back");
+    }
+
+    #[test]
+    fn an_age_is_told_in_whole_seconds_or_as_less_than_one() {
+        assert_eq!([0.0, 0.3, 0.99].map(in_words), ["less than a second"; 3]);
+        assert_eq!([1.0, 61.4, 7300.0].map(in_words), ["1 s", "61 s", "2 h 2 min"]);
     }
 
     #[test]

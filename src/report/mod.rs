@@ -8,6 +8,7 @@ pub mod chart;
 mod collapsed;
 pub mod comparison;
 mod csv;
+mod flame;
 mod fleet;
 mod fold;
 mod history;
@@ -224,14 +225,18 @@ pub fn place(page: &Path) -> String {
     format!("\nreport  {}\n", plain(&page.display().to_string()))
 }
 
-/// The charts of a run with their names: memory, the run over time, and every other resource that isn't clean.
-pub fn charts(record: &RunRecord, verdict: &Verdict) -> Vec<(String, Box<dyn chart::Chart>)> {
-    let mut charts: Vec<(String, Box<dyn chart::Chart>)> = vec![
+/// The charts of a run with their names: memory, the run over time, every other resource that isn't clean, and who keeps
+/// memory, if that is proven.
+pub fn charts<'a>(record: &'a RunRecord, verdict: &'a Verdict) -> Vec<(String, Box<dyn chart::Chart + 'a>)> {
+    let mut charts: Vec<(String, Box<dyn chart::Chart + 'a>)> = vec![
         ("memory".to_owned(), Box::new(chart::GrowthChart::memory(record, verdict))),
         ("timeline".to_owned(), Box::new(chart::Timeline::new(record, verdict))),
     ];
     for finding in charted(verdict) {
         charts.push((finding.resource.to_string(), Box::new(chart::GrowthChart::new(record, finding))));
+    }
+    if let Some(flames) = chart::FlameChart::new(verdict) {
+        charts.push(("flames".to_owned(), Box::new(flames)));
     }
     charts
 }

@@ -4,6 +4,7 @@ use super::account;
 use super::canvas::{Align, Canvas, fit_text, text_width};
 use super::growth::GrowthChart;
 use super::palette::{self, Tone};
+use super::places;
 use super::scale::{Scale, Ticks, Unit, log_ticks, ticks};
 use super::thin::thin;
 use crate::answer::Verdict;
@@ -85,6 +86,7 @@ impl Timeline {
         let phases = phases(record, end);
         let load = by_second(&record.load, &phases);
         let mut panels = vec![memory(record, verdict)];
+        panels.extend(places::strip(record, verdict));
         panels.extend(account::strips(record, verdict));
         if !load.is_empty() {
             panels.push(requests(&load));

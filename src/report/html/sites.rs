@@ -2,7 +2,8 @@
 
 use super::tone;
 use crate::answer::{CallSite, CallSites, SiteState, Verdict};
-use crate::model::{Frame, Resource, format_seconds};
+use crate::model::{Resource, format_seconds};
+use crate::report::flame::Flame;
 use crate::report::text::{Mood, amount, capital};
 use crate::words::sites::{by_step, growing, growth, name, remarks, share, state, title};
 use maud::{Markup, html};
@@ -70,40 +71,6 @@ fn row(site: &CallSite, sites: &CallSites) -> Markup {
             td.number { @if let Some(age) = site.age { (format_seconds(age)) } @else { "–" } }
             td.number { (site.samples) }
         }
-    }
-}
-
-/// One frame of the flame graph with all that it called.
-struct Flame {
-    frame: Frame,
-    growth: f64,
-    children: Vec<Flame>,
-}
-
-impl Flame {
-    /// The stacks of all sites that grow as one tree, outermost frames first.
-    fn of(sites: &CallSites) -> Self {
-        let mut root = Flame { frame: Frame::default(), growth: 0.0, children: Vec::new() };
-        for (stack, rate) in growing(sites).flat_map(|site| &site.stacks).filter(|(_, rate)| *rate > 0.0) {
-            root.growth += rate;
-            let mut at = &mut root;
-            for frame in stack.frames.iter().rev() {
-                let known = at.children.iter().position(|child| name(&child.frame) == name(frame));
-                let place = known.unwrap_or_else(|| {
-                    at.children.push(Flame { frame: frame.clone(), growth: 0.0, children: Vec::new() });
-                    at.children.len() - 1
-                });
-                at = &mut at.children[place];
-                at.growth += rate;
-            }
-        }
-        root.sort();
-        root
-    }
-
-    fn sort(&mut self) {
-        self.children.sort_by(|a, b| b.growth.total_cmp(&a.growth));
-        self.children.iter_mut().for_each(Flame::sort);
     }
 }
 

@@ -154,6 +154,8 @@ fn call_sites() {
     let json: serde_json::Value = serde_json::from_str(&text(Format::Json, fixture::traced())).unwrap();
     insta::assert_json_snapshot!("json_call_sites", json["call_sites"]);
     insta::assert_snapshot!("html_call_sites", skeleton(super::super::html::call_sites(&verdict).into_string()));
+    insta::assert_snapshot!("svg_flames", chart::svg(&chart::FlameChart::new(&verdict).unwrap()).unwrap());
+    assert!(chart::FlameChart::new(&fixture::leak().1).is_none());
     insta::assert_snapshot!("collapsed", text(Format::Collapsed, fixture::traced()));
     let profile = render(Format::Pprof, &record, &verdict).unwrap();
     let mut message = Vec::new();
