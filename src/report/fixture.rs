@@ -134,6 +134,7 @@ pub fn empty() -> (RunRecord, Verdict) {
         maps: Vec::new(),
         events: vec![],
         heap: Default::default(),
+        services: Vec::new(),
     };
     let verdict = Verdict {
         outcome: Outcome::Inconclusive,
@@ -146,6 +147,7 @@ pub fn empty() -> (RunRecord, Verdict) {
         call_sites: None,
         remainders: Vec::new(),
         notes: vec![],
+        services: Vec::new(),
     };
     (record, verdict)
 }
@@ -256,6 +258,7 @@ fn meta(name: &str) -> RunMeta {
             missed_ticks: 0,
             missing: vec!["PSS: permission denied for workers that changed their user".into()],
         }),
+        services: Vec::new(),
         config: serde_json::json!({ "name": name, "target": { "command": ["apache2"] } }),
         understood: None,
     }
@@ -304,6 +307,7 @@ impl Scenario {
             samples,
             meta: self.meta(),
             heap: Default::default(),
+            services: Vec::new(),
         };
         let verdict = self.verdict(&record, &lives, warm_until);
         (record, verdict)
@@ -467,6 +471,7 @@ impl Scenario {
             call_sites: None,
             remainders: Vec::new(),
             notes: vec![Note::Recorded("the host was quiet: CPU pressure stayed under 3 %".to_owned())],
+            services: Vec::new(),
         }
     }
 
