@@ -95,12 +95,12 @@ mod tests {
         for (services, message) in [
             (
                 &[("a", "needs = ['b']"), ("b", "needs = ['c']"), ("c", "needs = ['b']")][..],
-                "x.toml:13:10: these services need one another: `b` needs `c`, `c` needs `b`",
+                "x.toml:13:9: these services need one another: `b` needs `c`, `c` needs `b`",
             ),
-            (&[("a", "needs = ['a']")], "x.toml:10:11: the service `a` needs itself"),
+            (&[("a", "needs = ['a']")], "x.toml:10:10: the service `a` needs itself"),
             (
                 &[("database", ""), ("a", "needs = ['databse']")],
-                "x.toml:13:11: there is no service `databse`: did you mean `database`?",
+                "x.toml:13:10: there is no service `databse`: did you mean `database`?",
             ),
             (&[("a", "needs = ['target']")], "the target starts last"),
             (&[("\"a b\"", "")], "`a b` isn't a name for a service"),
