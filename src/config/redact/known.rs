@@ -58,7 +58,8 @@ pub fn keep_secrets_of(harness: &Harness) {
     let services = || harness.services.values();
     let names = harness.target.pass_env.iter().chain(services().flat_map(|service| &service.pass_env));
     let passed = names.filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)));
-    let set = [&harness.target.env].into_iter().chain(services().map(|service| &service.env)).cloned().flatten();
+    let set = [&harness.target.env].into_iter().chain(services().map(|service| &service.env)).flatten();
+    let set = set.map(|(name, value)| (name.clone(), value.clone()));
     let headers = harness.steps().iter().flat_map(|step| step.headers.clone());
     for (name, value) in passed.chain(set).chain(headers) {
         keep_if_secret(&name, &value);

@@ -49,20 +49,21 @@ fn weight(outcome: Outcome) -> u8 {
     }
 }
 
-/// Which of several codes a run exits with: in the order in which one run alone decides.
-fn urgency(exit: ExitCode) -> u8 {
-    match exit {
-        ExitCode::Clean => 0,
-        ExitCode::Accepted => 1,
-        ExitCode::Inconclusive => 2,
-        ExitCode::Workload => 3,
-        ExitCode::Failure | ExitCode::Usage => 4,
-        ExitCode::Worse => 5,
-        ExitCode::Leak => 6,
-        ExitCode::Target => 7,
-        ExitCode::Config => 8,
-        ExitCode::Interrupted(_) => 9,
-    }
+/// Which of several codes a run exits with: in the order in which one run alone decides. A signal is before all.
+fn urgency(exit: ExitCode) -> usize {
+    let rising = [
+        ExitCode::Clean,
+        ExitCode::Accepted,
+        ExitCode::Inconclusive,
+        ExitCode::Workload,
+        ExitCode::Usage,
+        ExitCode::Failure,
+        ExitCode::Worse,
+        ExitCode::Leak,
+        ExitCode::Target,
+        ExitCode::Config,
+    ];
+    rising.iter().position(|known| *known == exit).unwrap_or(rising.len())
 }
 
 #[cfg(test)]
