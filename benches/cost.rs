@@ -211,6 +211,7 @@ fn judge() {
         maps: Vec::new(),
         events: Vec::new(),
         heap: Default::default(),
+        services: Vec::new(),
     };
     record.events.push(Event { t: 0.0, kind: EventKind::Phase { phase: PhaseKind::Soak, index: 0 } });
     for tick in 0..300_u64 {

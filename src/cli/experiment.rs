@@ -59,6 +59,16 @@ pub fn by_request(harness: &Harness) -> Result<(), Problem> {
     Err(Problem::new(ExitCode::Config, text))
 }
 
+/// Checks that a harness file has no services, where only targets are compared.
+pub fn without_services(harness: &Harness) -> Result<(), Problem> {
+    if harness.services.is_empty() {
+        return Ok(());
+    }
+    let text = "services aren't compared or planned for: of runs with `[services]`, `seepage run` and `seepage knee` judge each; to \
+                compare the target alone, start what it needs in its `prepare`";
+    Err(Problem::new(ExitCode::Config, text))
+}
+
 /// Tells on standard error how an experiment goes on.
 pub struct Teller {
     quiet: bool,

@@ -1,6 +1,7 @@
 //! `plan`: how long a run has to be, from a rehearsal.
 
 use super::deadline::Deadline;
+use super::experiment::without_services;
 use super::output::{Printed, columns, folded, say, tell};
 use super::problem::{Done, Problem, interruption_code};
 use super::run::assignment;
@@ -155,7 +156,9 @@ fn rehearse(arguments: &Arguments, interrupt: &Interrupt) -> Result<RunRecord, P
         return Err(Problem::new(ExitCode::Usage, "--rehearse needs 5s at least; the noise isn't known after less"));
     }
     let overrides = Overrides { env: arguments.env.clone(), ..Overrides::default() };
-    let harness = rehearsal(config::load(&arguments.source, &overrides)?, arguments.rehearse);
+    let harness = config::load(&arguments.source, &overrides)?;
+    without_services(&harness)?;
+    let harness = rehearsal(harness, arguments.rehearse);
     let file = arguments.source.canonicalize()?;
     let request = RunRequest {
         harness: &harness,

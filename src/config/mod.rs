@@ -15,6 +15,7 @@ mod redact;
 mod resolve;
 mod schedule;
 mod schema;
+mod services;
 mod setting;
 mod source;
 mod table;

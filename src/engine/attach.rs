@@ -169,7 +169,7 @@ impl<'a> Attachment<'a> {
         let mut following = Following { root: attached.root.map(RootWatch::new), seen: false, empty: None };
         let end = sampler.and_then(|sampler| {
             let end = monitor.follow(&mut soak, &mut following);
-            let followed = monitor.recorder.end_sampling(sampler.finish());
+            let followed = monitor.recorder.end_sampling(None, sampler.finish());
             end.and(followed)
         });
         Ok(monitor.finish(end))

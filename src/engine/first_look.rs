@@ -81,6 +81,8 @@ pub struct Seen<'a> {
     pub record: &'a RunRecord,
     /// The target.
     pub launched: &'a Launched,
+    /// The services beside it, one of which may be in front of it.
+    pub services: Vec<&'a Launched>,
 }
 
 impl FirstLook {
@@ -167,7 +169,7 @@ impl Seen<'_> {
     /// Whether it is the target that answers: another server may have the port that is asked.
     fn whose_answers(&self, at_rest: &mut AtRest, deaf: &mut Option<(Instant, u64)>) -> Result<(), String> {
         let Some(workload) = &self.harness.workload else { return Ok(()) };
-        let pids: Vec<u32> = self.launched.kindred().iter().map(|process| process.pid).collect();
+        let pids = self.pids();
         let used = pids.iter().filter_map(|pid| Some((*pid, ticks(*pid)?))).collect();
         let answers = at_rest.see(self.answered(), used);
         let place = || without_secrets(&workload.base_url.join(", "));
@@ -200,6 +202,12 @@ impl Seen<'_> {
         ))
     }
 
+    /// All processes that were launched.
+    fn pids(&self) -> Vec<u32> {
+        let all = [self.launched].into_iter().chain(self.services.iter().copied());
+        all.flat_map(|launched| launched.kindred().into_iter().map(|process| process.pid)).collect()
+    }
+
     /// Requests that were answered as expected.
     fn answered(&self) -> u64 {
         self.record.load.iter().fold(0, |sum: u64, load| sum.saturating_add(load.ok))
@@ -214,7 +222,7 @@ impl Seen<'_> {
             if ok > 0 || failed < ENOUGH {
                 return Ok(());
             }
-            let pids: Vec<u32> = self.launched.kindred().iter().map(|process| process.pid).collect();
+            let pids = self.pids();
             Err(refused(step, failed, of_step(), &listening_addresses(&pids)))
         })
     }
@@ -231,7 +239,7 @@ impl Seen<'_> {
             (0, _) => self.no_lines(log, answered),
             // Other lines may come first, and those of requests in a block later.
             (_, 0) if *lines >= ENOUGH.min(answered) && 4 * lines >= answered => {
-                let pids: Vec<u32> = self.launched.kindred().iter().map(|process| process.pid).collect();
+                let pids = self.pids();
                 Err(not_understood(log, *lines, unmatched.as_deref().unwrap_or_default(), &pids))
             }
             _ if *matched >= ENOUGH && counted.strangers as f64 > OF_OTHERS * *matched as f64 => {

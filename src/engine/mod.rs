@@ -26,6 +26,7 @@ mod rehearsal;
 mod run;
 mod sampler;
 mod scrub;
+mod services;
 mod setup;
 mod soaking;
 mod target;

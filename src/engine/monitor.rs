@@ -55,6 +55,16 @@ pub trait Followed {
     /// # Errors
     /// If the run has to end for it, as when it is no more.
     fn check(&mut self, recorder: &mut Recorder, alive: usize) -> Result<(), Cut>;
+
+    /// Whether it is known who the workers of all beside are: before that, no answer can be proven.
+    fn knows_workers(&self) -> bool {
+        true
+    }
+
+    /// Why the run has to end soon, if that is known already: it goes on for a moment to see what comes of it.
+    fn falling(&self, _recorder: &Recorder) -> Option<Cut> {
+        None
+    }
 }
 
 /// How far a soak has come.
@@ -122,7 +132,7 @@ impl Monitor<'_> {
             if let Some(end) = stretch.end() {
                 if end.is_err() && cut.is_none() {
                     // If the subject has ended, too, that is the cause.
-                    cut = self.wait(subject).err();
+                    cut = self.wait(subject).err().or_else(|| subject.falling(&self.recorder));
                 }
                 return cut.map_or(end, Err);
             }
@@ -134,10 +144,11 @@ impl Monitor<'_> {
                 }
             }
             let stand = stretch.stand(&self.recorder.record, self.pulse.alive());
-            let soaked = stand.soaked.filter(|_| cut.is_none() && self.pulse.knows_workers());
+            let soaked =
+                stand.soaked.filter(|_| cut.is_none() && self.pulse.knows_workers() && subject.knows_workers());
             let proven = soaked.is_some_and(|soaked| self.is_proven(soaked));
             self.show(&stand);
-            if proven {
+            if proven && subject.falling(&self.recorder).is_none() {
                 stretch.conclude();
             }
         }

@@ -37,6 +37,11 @@ impl Pulse {
         }
     }
 
+    /// That of a service beside the target: the same run, and workers of its own.
+    pub fn beside(&self) -> Self {
+        Pulse { origin: self.origin, ..Pulse::begin() }
+    }
+
     /// Time zero of the run.
     pub fn origin(&self) -> Instant {
         self.origin

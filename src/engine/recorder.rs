@@ -26,10 +26,9 @@ const FLUSH: Duration = Duration::from_secs(1);
 pub struct Recorder {
     /// What is known so far.
     pub record: RunRecord,
-    workers: Thinner<Sample>,
-    host: Thinner<HostSample>,
-    maps: Thinner<MapReading>,
-    directory: RunDirectory,
+    place: Place,
+    /// Those of the services, in the order of the record.
+    services: Vec<(Place, Receiver<Entry>)>,
     pulse: Pulse,
     entries: Receiver<Entry>,
     loads: Receiver<LoadSample>,
@@ -37,6 +36,73 @@ pub struct Recorder {
     /// CPU time of what is made of the record while the run goes on.
     live: Duration,
     failed: Option<WriteError>,
+}
+
+/// Where one record is written, and what keeps it within bounds in memory.
+#[derive(Debug)]
+struct Place {
+    directory: RunDirectory,
+    workers: Thinner<Sample>,
+    host: Thinner<HostSample>,
+    maps: Thinner<MapReading>,
+}
+
+impl Place {
+    fn new(directory: RunDirectory) -> Self {
+        let (workers, host, maps) = (Thinner::new(MOST_READINGS), Thinner::new(MOST_READINGS), Thinner::new(MOST_MAPS));
+        Place { directory, workers, host, maps }
+    }
+
+    /// Writes a line, unless writing has `failed` before, and keeps it in memory: the verdict is on all that was seen.
+    fn put(&mut self, record: &mut RunRecord, mut entry: Entry, failed: &mut Option<WriteError>) {
+        scrub::entry(&mut entry);
+        if failed.is_none() {
+            *failed = self.directory.append(&entry).err();
+        }
+        if let Entry::Event(Event { kind: EventKind::Chosen(chosen), .. }) = &entry {
+            record.meta.target.chosen = Some(chosen.clone());
+            self.write_head(&mut record.meta, failed);
+        }
+        match entry {
+            Entry::Sample(sample) => self.workers.push(&mut record.samples, sample),
+            Entry::Host(sample) => self.host.push(&mut record.host, sample),
+            Entry::Load(sample) => record.load.push(sample),
+            Entry::Census(census) => record.census.push(census),
+            Entry::Map(map) => self.maps.push(&mut record.maps, map),
+            Entry::Event(event) => record.events.push(event),
+            Entry::Heap(entry) => record.heap.put(entry),
+        }
+    }
+
+    fn write_head(&self, meta: &mut RunMeta, failed: &mut Option<WriteError>) {
+        scrub::head(meta);
+        if let Err(error) = self.directory.write_head(meta) {
+            failed.get_or_insert(error);
+        }
+    }
+
+    /// Closes the record.
+    fn close(mut self, record: &mut RunRecord, failed: &mut Option<WriteError>) {
+        // Each reading has its own time; threads hand them in out of order by a hair.
+        record.events.sort_by(|a, b| a.t.total_cmp(&b.t));
+        if let Err(error) = self.directory.flush() {
+            failed.get_or_insert(error);
+        }
+        self.write_head(&mut record.meta, failed);
+        record.complete(self.workers, self.host, self.maps);
+    }
+}
+
+/// Whether something concerns services as it does the target.
+fn is_of_all(kind: &EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::Phase { .. }
+            | EventKind::Look { .. }
+            | EventKind::Collected
+            | EventKind::Stopping
+            | EventKind::Interrupted { .. }
+    )
 }
 
 impl Recorder {
@@ -57,13 +123,12 @@ impl Recorder {
             maps: Vec::new(),
             events: Vec::new(),
             heap: Default::default(),
+            services: Vec::new(),
         };
         Recorder {
             record,
-            workers: Thinner::new(MOST_READINGS),
-            host: Thinner::new(MOST_READINGS),
-            maps: Thinner::new(MOST_MAPS),
-            directory,
+            place: Place::new(directory),
+            services: Vec::new(),
             flushed: pulse.origin(),
             pulse,
             entries,
@@ -71,6 +136,26 @@ impl Recorder {
             live: Duration::ZERO,
             failed: None,
         }
+    }
+
+    /// Records a service beside from now on: its head, its directory, and what its sampler sees. Returns its place in the record.
+    pub fn add_service(&mut self, meta: RunMeta, directory: RunDirectory, entries: Receiver<Entry>) -> usize {
+        self.record.meta.services.push(meta.name.clone());
+        let services = std::mem::take(&mut self.record.services);
+        let record = RunRecord {
+            meta,
+            samples: Vec::new(),
+            host: Vec::new(),
+            load: Vec::new(),
+            census: Vec::new(),
+            maps: Vec::new(),
+            events: Vec::new(),
+            heap: Default::default(),
+            services: Vec::new(),
+        };
+        self.record.services = services.into_iter().chain([record]).collect();
+        self.services.push((Place::new(directory), entries));
+        self.services.len() - 1
     }
 
     /// Waits up to `patience` for something to record, and records all there is.
@@ -85,13 +170,17 @@ impl Recorder {
                 Err(RecvTimeoutError::Disconnected) => break std::thread::sleep(left()),
             }
         }
+        for ((place, entries), record) in self.services.iter_mut().zip(&mut self.record.services) {
+            entries.try_iter().for_each(|entry| place.put(record, entry, &mut self.failed));
+        }
         while let Ok(load) = self.loads.try_recv() {
-            self.put(Entry::Load(load));
+            self.put_all(&Entry::Load(load));
         }
         if self.flushed.elapsed() >= FLUSH {
             self.flushed = Instant::now();
-            let flushed = self.directory.flush();
-            self.note_failure(flushed);
+            let places = self.services.iter_mut().map(|(place, _)| place).chain([&mut self.place]);
+            let flushed: Vec<_> = places.map(|place| place.directory.flush()).collect();
+            flushed.into_iter().for_each(|flushed| self.note_failure(flushed));
         }
     }
 
@@ -105,7 +194,26 @@ impl Recorder {
 
     /// Records something that just happened.
     pub fn event(&mut self, kind: EventKind) {
-        self.put(Entry::Event(Event { t: self.pulse.seconds(), kind }));
+        let of_all = is_of_all(&kind);
+        let entry = Entry::Event(Event { t: self.pulse.seconds(), kind });
+        if of_all { self.put_all(&entry) } else { self.put(entry) }
+    }
+
+    /// Records something that just happened to the service in this place, or, without one, to the target.
+    pub fn event_of(&mut self, service: Option<usize>, kind: EventKind) {
+        let entry = Entry::Event(Event { t: self.pulse.seconds(), kind });
+        match service {
+            Some(place) => self.put_of(place, entry),
+            None => self.put(entry),
+        }
+    }
+
+    /// The record of the service in this place, or, without one, of the target.
+    pub fn record_of(&mut self, service: Option<usize>) -> &mut RunRecord {
+        match service {
+            Some(place) => &mut self.record.services[place],
+            None => &mut self.record,
+        }
     }
 
     /// Records what the user should know, if it isn't recorded yet.
@@ -123,7 +231,7 @@ impl Recorder {
 
     /// Where the run is.
     pub fn path(&self) -> &std::path::Path {
-        self.directory.path()
+        self.place.directory.path()
     }
 
     /// Writes the latencies of `seconds` of load, by step.
@@ -133,30 +241,33 @@ impl Recorder {
             .map(|s| (without_secrets(&s.step), s))
             .flat_map(|(step, s)| [(format!("{step}:ok"), &s.ok), (format!("{step}:all"), &s.all)])
             .collect();
-        let written = self.directory.write_latency(seconds, &tagged);
+        let written = self.place.directory.write_latency(seconds, &tagged);
         self.note_failure(written);
     }
 
-    /// Writes the head as it is now.
+    /// Writes the heads as they are now.
     pub fn write_head(&mut self) {
-        scrub::head(&mut self.record.meta);
-        let written = self.directory.write_head(&self.record.meta);
-        self.note_failure(written);
+        self.place.write_head(&mut self.record.meta, &mut self.failed);
+        for ((place, _), record) in self.services.iter().zip(&mut self.record.services) {
+            place.write_head(&mut record.meta, &mut self.failed);
+        }
     }
 
-    /// Takes in what the sampler left, `None` if it panicked; an error if not every worker could be followed.
-    pub fn end_sampling(&mut self, end: Option<SamplerEnd>) -> Result<(), Cut> {
+    /// Takes in what a sampler left, `None` if it panicked: that of a service, or, without one, of the target; an error if not every
+    /// worker could be followed.
+    pub fn end_sampling(&mut self, service: Option<usize>, end: Option<SamplerEnd>) -> Result<(), Cut> {
         let end = end.ok_or_else(Cut::unsampled)?;
         let live_share = self.live.as_secs_f64() / self.pulse.seconds().max(f64::MIN_POSITIVE);
-        self.record.meta.observing = Some(Observing { live_share: Some(live_share), ..end.observing });
-        self.record.meta.classes = end.classes;
-        self.record.meta.target.worker_limits = end.worker_limits;
+        let meta = &mut self.record_of(service).meta;
+        meta.observing = Some(Observing { live_share: service.is_none().then_some(live_share), ..end.observing });
+        meta.classes = end.classes;
+        meta.target.worker_limits = end.worker_limits;
         if let Some(error) = end.counting_error {
             let text = format!("at the end the requests of the workers could not be read: {error}");
-            self.event(EventKind::Note { text });
+            self.event_of(service, EventKind::Note { text });
         }
         for text in [end.untraced, end.thinned, end.unmapped, end.beside].into_iter().flatten() {
-            self.event(EventKind::Note { text });
+            self.event_of(service, EventKind::Note { text });
         }
         let unopened = end.unopened.map(|error| {
             Cut::recording(format!("not every worker could be followed: {error}; `ulimit -n` has to be higher"))
@@ -174,51 +285,43 @@ impl Recorder {
             (Ok(()), Some(error)) => Err(Cut::recording(error.to_string())),
             (end, _) => end,
         };
-        let meta = &mut self.record.meta;
-        meta.elapsed = Some(self.pulse.seconds());
-        match end {
-            Ok(()) => meta.status = RunStatus::Complete,
-            Err(Cut { failure, reason, .. }) => {
-                meta.status = RunStatus::Aborted;
-                meta.failure = failure;
-                meta.aborted = Some(reason);
-            }
+        let elapsed = Some(self.pulse.seconds());
+        let (status, failure, aborted) = match end {
+            Ok(()) => (RunStatus::Complete, None, None),
+            Err(Cut { failure, reason, .. }) => (RunStatus::Aborted, failure, Some(reason)),
+        };
+        // Why is said once, of the run.
+        for meta in self.record.services.iter_mut().map(|service| &mut service.meta).chain([&mut self.record.meta]) {
+            (meta.elapsed, meta.status, meta.failure) = (elapsed, status, failure);
         }
+        self.record.meta.aborted = aborted;
         let directory = self.path().to_owned();
         Finished { record: self.close(), directory, interrupted }
     }
 
     fn close(mut self) -> RunRecord {
         self.take(Duration::ZERO);
-        // Each reading has its own time; threads hand them in out of order by a hair.
-        self.record.events.sort_by(|a, b| a.t.total_cmp(&b.t));
-        let flushed = self.directory.flush();
-        self.note_failure(flushed);
-        self.write_head();
-        self.record.complete(self.workers, self.host, self.maps);
+        for ((place, _), record) in self.services.into_iter().zip(&mut self.record.services) {
+            place.close(record, &mut self.failed);
+        }
+        self.place.close(&mut self.record, &mut self.failed);
         self.record
     }
 
-    /// What can't be written is still kept in memory: the verdict is on all that was seen.
-    fn put(&mut self, mut entry: Entry) {
-        scrub::entry(&mut entry);
-        if self.failed.is_none() {
-            let written = self.directory.append(&entry);
-            self.note_failure(written);
+    fn put(&mut self, entry: Entry) {
+        self.place.put(&mut self.record, entry, &mut self.failed);
+    }
+
+    fn put_of(&mut self, service: usize, entry: Entry) {
+        if let Some(((place, _), record)) = self.services.iter_mut().zip(&mut self.record.services).nth(service) {
+            place.put(record, entry, &mut self.failed);
         }
-        if let Entry::Event(Event { kind: EventKind::Chosen(chosen), .. }) = &entry {
-            self.record.meta.target.chosen = Some(chosen.clone());
-            self.write_head();
-        }
-        match entry {
-            Entry::Sample(sample) => self.workers.push(&mut self.record.samples, sample),
-            Entry::Host(sample) => self.host.push(&mut self.record.host, sample),
-            Entry::Load(sample) => self.record.load.push(sample),
-            Entry::Census(census) => self.record.census.push(census),
-            Entry::Map(map) => self.maps.push(&mut self.record.maps, map),
-            Entry::Event(event) => self.record.events.push(event),
-            Entry::Heap(entry) => self.record.heap.put(entry),
-        }
+    }
+
+    /// Puts a line into all records: that of the target, and those of the services.
+    fn put_all(&mut self, entry: &Entry) {
+        (0..self.services.len()).for_each(|service| self.put_of(service, entry.clone()));
+        self.put(entry.clone());
     }
 
     fn note_failure(&mut self, written: Result<(), WriteError>) {

@@ -4,7 +4,7 @@ use super::end::RunError;
 use super::interrupt::Interrupt;
 use super::outputs::OutputKeeper;
 use super::setup::Setup;
-use super::target::{self, PREPARE, Preparation};
+use super::target::{self, PREPARE, Part, Preparation};
 use crate::config::Harness;
 use crate::model::ExitCause;
 use crate::store::Folder;
@@ -54,7 +54,7 @@ impl Rehearsal {
         let folder = Folder::open(setup.scratch.path())?;
         let keeper = OutputKeeper::start(&folder, vec![PREPARE]);
         let _keeper = keeper.map_err(|error| RunError::Setup(error.to_string()))?;
-        let prepared = target::prepare(&setup, &folder, interrupt.flag());
+        let prepared = target::prepare(&setup, &Part::target(&setup), &folder, interrupt.flag());
         let prepared = prepared.map_err(|cut| RunError::Setup(cut.reason))?;
         Ok(Rehearsal { _prepared: prepared, setup, folder, interrupt: interrupt.clone() })
     }

@@ -12,9 +12,10 @@ use super::outputs::OutputKeeper;
 use super::pulse::Pulse;
 use super::recorder::Recorder;
 use super::sampler::{Sampled, Sampler};
+use super::services::{self, Services, Stack};
 use super::setup::Setup;
 use super::soaking::Soaking;
-use super::target::{self, LaunchedTarget, Outputs};
+use super::target::{self, LaunchedTarget, Outputs, Part};
 use super::written;
 use crate::config::{Harness, Life, PhaseConfig, Workers};
 use crate::model::{EventKind, Failure, PhaseKind, Resource, RunRecord};
@@ -77,22 +78,21 @@ pub fn run(
     if let Some(counter) = &counter {
         meta.counting = counter.counting();
     }
+    let planned = services::plan(&setup, &meta)?;
     // The last thing that may fail: what can't even begin leaves no directory.
     let directory = RunDirectory::create(request.reports, request.label.unwrap_or(&meta.id))?;
     let interrupt = request.interrupt.clone();
-    interrupt.recording(directory.path(), Some(setup.guard.leash()), setup.harness.target.stop.grace.0);
+    let services = setup.harness.services.values().map(|service| service.stop.grace.0);
+    let grace = services.sum::<Duration>() + setup.harness.target.stop.grace.0;
+    interrupt.recording(directory.path(), Some(setup.guard.leash()), grace);
     let outputs = Outputs::make(directory.folder(), setup.scratch.work())?;
     let folder = directory.folder().clone();
+    let mut recorder = Recorder::new(meta, directory, pulse.clone(), entries, loads);
+    let services = Services::place(planned, &setup, &mut recorder, &pulse)?;
     let conductor = Conductor {
         prepared: Vec::new(),
-        keeper: None,
-        monitor: Monitor {
-            recorder: Recorder::new(meta, directory, pulse.clone(), entries, loads),
-            pulse,
-            interrupt,
-            watch,
-            look,
-        },
+        keepers: Vec::new(),
+        monitor: Monitor { recorder, pulse, interrupt, watch, look },
         lives: setup.harness.lives(),
         soak_begun: None,
         keep: request.keep,
@@ -102,7 +102,7 @@ pub fn run(
         driving,
         extend: request.extend,
     };
-    Ok(conductor.conduct(outputs, counter, sink))
+    Ok(conductor.conduct(services, outputs, counter, sink))
 }
 
 /// How many workers live, if each of them has one thread; else none.
@@ -126,19 +126,34 @@ fn serving_children(target: &LaunchedTarget) -> usize {
 }
 
 /// A target that is driven: watched over, and looked at while the first load goes on.
-struct Watched<'a> {
-    target: &'a mut LaunchedTarget,
+struct Watched<'a, 'b> {
+    stack: &'a mut Stack<'b>,
     harness: &'a Harness,
     sampler: &'a Sampler,
     first_look: &'a mut FirstLook,
 }
 
-impl Followed for Watched<'_> {
+impl Followed for Watched<'_, '_> {
     fn check(&mut self, recorder: &mut Recorder, alive: usize) -> Result<(), Cut> {
-        self.target.check(recorder, alive)?;
-        let seen = Seen { harness: self.harness, record: &recorder.record, launched: self.target.launched() };
-        self.first_look.look(&seen, self.sampler)
+        self.stack.check(recorder, alive)?;
+        let looked = self.first_look.look(&seen(self.harness, recorder, self.stack), self.sampler);
+        // What fails for a service that has ended isn't the cause.
+        looked.map_err(|cut| self.falling(recorder).unwrap_or(cut))
     }
+
+    fn knows_workers(&self) -> bool {
+        self.stack.knows_workers()
+    }
+
+    fn falling(&self, recorder: &Recorder) -> Option<Cut> {
+        self.stack.falling(recorder)
+    }
+}
+
+/// What the first look is at.
+fn seen<'a>(harness: &'a Harness, recorder: &'a Recorder, stack: &'a Stack<'_>) -> Seen<'a> {
+    let services = stack.services.launched().collect();
+    Seen { harness, record: &recorder.record, launched: stack.target.launched(), services }
 }
 
 /// Holds a run together.
@@ -148,7 +163,8 @@ struct Conductor<'a> {
     setup: Setup,
     monitor: Monitor<'a>,
     folder: Folder,
-    keeper: Option<OutputKeeper>,
+    /// Who keeps the output small, of the target and of each service.
+    keepers: Vec<OutputKeeper>,
     driving: Driving,
     extend: Option<Extend<'a>>,
     /// What has to last, until it is known what that allows.
@@ -161,21 +177,34 @@ struct Conductor<'a> {
 }
 
 impl Conductor<'_> {
-    fn conduct(mut self, outputs: Outputs, counter: Option<Counter>, sink: Sender<Entry>) -> Finished {
+    fn conduct(
+        mut self,
+        mut services: Services,
+        outputs: Outputs,
+        counter: Option<Counter>,
+        sink: Sender<Entry>,
+    ) -> Finished {
         self.monitor.recorder.write_head();
-        let launched = self.keep_outputs_small().and_then(|()| self.launch(outputs));
+        let driven = Arc::clone(self.driving.counters());
+        let ready =
+            self.keep_outputs_small(&services).and_then(|()| services.launch(&self.setup, &mut self.monitor, &driven));
+        let launched = ready.and_then(|()| self.launch(outputs));
         let end = launched.and_then(|(mut target, roster)| {
             let sampler = self.sample(roster, counter, sink)?;
-            let driven = self.drive(&mut target, &sampler);
+            let driven = self.drive(&mut Stack { target: &mut target, services: &mut services }, &sampler);
+            services.begin_to_stop();
             let followed = self.stop(&mut target, sampler);
             driven.and(followed)
         });
-        self.finish(end)
+        let stopped = services.stop(&mut self.monitor);
+        self.finish(end.and(stopped))
     }
 
-    fn keep_outputs_small(&mut self) -> Result<(), Cut> {
-        let started = OutputKeeper::start(&self.folder, Outputs::names());
-        self.keeper = Some(started.map_err(|error| Cut::recording(error.to_string()))?);
+    fn keep_outputs_small(&mut self, services: &Services) -> Result<(), Cut> {
+        for folder in [self.folder.clone()].into_iter().chain(services.folders()) {
+            let started = OutputKeeper::start(&folder, Outputs::names());
+            self.keepers.push(started.map_err(|error| Cut::recording(error.to_string()))?);
+        }
         Ok(())
     }
 
@@ -186,9 +215,10 @@ impl Conductor<'_> {
         if let Err(reason) = &setup.group {
             monitor.note(format!("each process is limited by rlimit, not all together: no control group ({reason})"));
         }
+        let part = Part::target(setup);
         self.prepared =
-            target::prepare(setup, &self.folder, monitor.interrupt.flag()).map_err(|cut| monitor.cut(cut))?;
-        let mut target = LaunchedTarget::suspended(setup, outputs)?;
+            target::prepare(setup, &part, &self.folder, monitor.interrupt.flag()).map_err(|cut| monitor.cut(cut))?;
+        let mut target = LaunchedTarget::suspended(setup, part, outputs)?;
         let roster = Roster::new(Scope::LaunchedBy(target.launched().keeper()), &setup.harness.target.workers)
             .map_err(|error| Cut::target(format!("target.workers: {error}")))?;
         let root = WorkerProbe::open(target.launched().first()).ok();
@@ -210,7 +240,7 @@ impl Conductor<'_> {
             leave_out: RegexSet::new(&self.setup.harness.target.leave_out)
                 .map_err(|error| Cut::target(format!("target.leave-out: {error}")))?,
             group: self.setup.group.clone().ok(),
-            config: self.setup.harness.sample.clone(),
+            config: services::shared(&self.setup.harness.sample, self.setup.harness.services.len() + 1),
             heap: heap.transpose()?.map(|heap| Tracing::Preload(Box::new(heap))),
             works: false,
             driven: self.setup.harness.workload.as_ref().map(|_| Arc::clone(self.driving.counters())),
@@ -220,22 +250,24 @@ impl Conductor<'_> {
     }
 
     /// Waits until the target is ready, and goes through the phases.
-    fn drive(&mut self, target: &mut LaunchedTarget, sampler: &Sampler) -> Result<(), Cut> {
-        target.wait_until_ready(&self.setup, &mut self.monitor)?;
+    fn drive(&mut self, stack: &mut Stack<'_>, sampler: &Sampler) -> Result<(), Cut> {
+        let Stack { target, services } = stack;
+        target.wait_until_ready(&self.setup, &mut self.monitor, |recorder| services.are_well(recorder))?;
         sampler.choose_workers();
+        services.choose_workers();
         let mut soaking = Soaking::new(&self.setup.harness);
         let mut first_look = FirstLook::default();
         while let Some(mut phase) = soaking.phase().cloned() {
             let (index, _) = soaking.place();
             if phase.kind == PhaseKind::Soak {
-                self.allow_lives(target, sampler, false)?;
+                self.allow_lives(stack, sampler, false)?;
             }
             self.monitor.recorder.event(EventKind::Phase { phase: phase.kind, index });
             let settles = phase.kind == PhaseKind::Settle;
             if settles {
-                self.collect(target)?;
+                self.collect(stack)?;
             }
-            phase.concurrency = phase.concurrency.or_else(|| self.in_flight(&phase, target));
+            phase.concurrency = phase.concurrency.or_else(|| self.in_flight(&phase, stack.target));
             let harness = &self.setup.harness;
             let bounds = Bounds {
                 most_failed: harness.error_rate().filter(|_| harness.gates.abort_on_fail),
@@ -243,7 +275,7 @@ impl Conductor<'_> {
                 pulse: self.monitor.pulse.clone(),
             };
             let mut driven = DrivenPhase::begin(&self.driving, &mut soaking, &phase, bounds);
-            let mut watched = Watched { target, harness, sampler, first_look: &mut first_look };
+            let mut watched = Watched { stack, harness, sampler, first_look: &mut first_look };
             if !settles {
                 watched.first_look.begin();
             }
@@ -251,23 +283,25 @@ impl Conductor<'_> {
             if followed.as_ref().err().is_none_or(|cut| cut.failure == Some(Failure::Workload)) {
                 // What the load was not answered for comes before what came of it.
                 self.monitor.recorder.take(Duration::ZERO);
-                let record = &self.monitor.recorder.record;
-                first_look.look_now(&Seen { harness, record, launched: target.launched() }, sampler)?;
+                let looked = first_look.look_now(&seen(harness, &self.monitor.recorder, stack), sampler);
+                looked.map_err(|cut| stack.falling(&self.monitor.recorder).unwrap_or(cut))?;
             }
             followed?;
             if settles {
                 // What is at rest is what may be judged: no pause is too short to have a reading of it.
                 sampler.read();
+                stack.services.read();
             }
             soaking.next();
             if self.soak_begun.is_some() {
                 // Of workers that were still being found out when the soak began.
-                self.allow_lives(target, sampler, soaking.is_past())?;
+                self.allow_lives(stack, sampler, soaking.is_past())?;
             }
             self.extend(&mut soaking);
         }
         // A target that broke down under the last requests must not count as having come through.
-        self.monitor.go_on(target)
+        self.monitor.go_on(stack)?;
+        stack.falling(&self.monitor.recorder).map_or(Ok(()), Err)
     }
 
     /// How many requests may be in flight in the open model where nothing says it: one for each worker, if there are several
@@ -292,7 +326,7 @@ impl Conductor<'_> {
 
     /// Allows what each life does from the level that the workers have when the first soak begins: then, or, if it isn't known yet
     /// who they are, as soon as it is. When the soak `ends`, that is waited for.
-    fn allow_lives(&mut self, target: &mut LaunchedTarget, sampler: &Sampler, ends: bool) -> Result<(), Cut> {
+    fn allow_lives(&mut self, stack: &mut Stack<'_>, sampler: &Sampler, ends: bool) -> Result<(), Cut> {
         if self.lives.is_empty() {
             return Ok(());
         }
@@ -303,7 +337,7 @@ impl Conductor<'_> {
         if self.setup.harness.target.workers == Workers::Auto {
             let begun = Instant::now();
             while ends && !known(&self.monitor.recorder.record) && begun.elapsed() < CHOICE {
-                self.monitor.go_on(target)?;
+                self.monitor.go_on(stack)?;
                 self.monitor.recorder.take(Duration::from_millis(100));
             }
             if !ends && !known(&self.monitor.recorder.record) {
@@ -334,7 +368,7 @@ impl Conductor<'_> {
 
     /// Makes the target collect its garbage, if the harness file says how. Later failures are told, and that pause doesn't
     /// count; if the first fails, so would all.
-    fn collect(&mut self, target: &mut LaunchedTarget) -> Result<(), Cut> {
+    fn collect(&mut self, stack: &mut Stack<'_>) -> Result<(), Cut> {
         if self.setup.harness.settle.collect.is_none() {
             return Ok(());
         }
@@ -344,7 +378,7 @@ impl Conductor<'_> {
             return Ok(());
         };
         while !collection.is_over() {
-            self.monitor.wait(target)?;
+            self.monitor.wait(stack)?;
         }
         let reason = match collection.end() {
             Ok(()) => {
@@ -364,10 +398,10 @@ impl Conductor<'_> {
     fn stop(&mut self, target: &mut LaunchedTarget, sampler: Sampler) -> Result<(), Cut> {
         self.monitor.recorder.event(EventKind::Stopping);
         self.monitor.pulse.stop();
-        for text in target.stop(&self.setup, &self.monitor.interrupt) {
+        for text in target.stop(&self.monitor.interrupt) {
             self.monitor.recorder.note_once(&text);
         }
-        self.monitor.recorder.end_sampling(sampler.finish())
+        self.monitor.recorder.end_sampling(None, sampler.finish())
     }
 
     fn finish(self, end: Result<(), Cut>) -> Finished {
@@ -379,7 +413,7 @@ impl Conductor<'_> {
             monitor.recorder.write_latency(seconds, &totals.histograms);
         }
         totals.notes().into_iter().for_each(|text| monitor.note(text));
-        self.keeper.into_iter().flat_map(OutputKeeper::finish).for_each(|text| monitor.note(text));
+        self.keepers.into_iter().flat_map(OutputKeeper::finish).for_each(|text| monitor.note(text));
         match reconnects {
             0 => {}
             1 => monitor.note("the server closed a kept connection; its request was sent again".into()),

@@ -4,7 +4,8 @@ use super::end::RunError;
 use super::head::{self, uncounted};
 use super::sampler::driver_counting;
 use crate::config::{
-    AcceptConfig, Harness, HeapMode, StepConfig, Variables, keep_secrets_in, keep_secrets_of, redacted, resolve,
+    AcceptConfig, Harness, HeapMode, RequestsConfig, ServiceConfig, StepConfig, TargetConfig, Variables, Workers,
+    keep_secrets_in, keep_secrets_of, redacted, resolve,
 };
 use crate::model::{Gates, RunMeta, Step, Target};
 use crate::probe::{Library, MemoryGroup, proc_shows_us};
@@ -101,7 +102,7 @@ impl Setup {
             command: stored.target.command.clone(),
             executable: None,
             root: None,
-            workers: describe_workers(&self.harness),
+            workers: describe_workers(&target.workers),
             chosen: None,
             memory_limit: Some(target.memory_limit.0),
             limited_by: Some(self.group.as_ref().map_or("rlimit", MemoryGroup::kind).into()),
@@ -120,6 +121,34 @@ impl Setup {
         }
     }
 
+    /// The head of the record of a service, beside that of its run; `service` has its variables replaced.
+    pub fn head_of(&self, name: &str, service: &ServiceConfig, run: &RunMeta) -> RunMeta {
+        let own = service.requests != RequestsConfig::default();
+        let counting = match self.harness.counts_requests_of(service) {
+            // What counts them says what that is worth.
+            _ if own => uncounted(),
+            true => driver_counting(),
+            false => uncounted(),
+        };
+        let stored = &run.config["services"][name];
+        let command = stored["command"].as_array().into_iter().flatten();
+        let target = Target {
+            command: command.filter_map(|word| word.as_str().map(str::to_owned)).collect(),
+            root: None,
+            workers: describe_workers(&service.workers),
+            chosen: None,
+            max_worker_size: service.max_worker_size.map(|size| size.0),
+            ..run.target.clone()
+        };
+        let stamp = (run.started.clone(), run.id.clone());
+        RunMeta {
+            seed: run.seed,
+            steps: run.steps.clone(),
+            budgets: self.harness.budgets_of(service),
+            ..head::begun(name.to_owned(), stamp, target, counting, stored.clone())
+        }
+    }
+
     /// A run of `harness` as far as its scratch directory and its variables, for a target that isn't launched.
     ///
     /// # Errors
@@ -133,7 +162,11 @@ impl Setup {
 
     /// The target's environment: what may pass from ours, and what the harness file sets.
     pub fn environment(&self) -> BTreeMap<String, String> {
-        let target = &self.harness.target;
+        self.environment_of(&self.harness.target)
+    }
+
+    /// The same of a target, or of a service as one.
+    pub fn environment_of(&self, target: &TargetConfig) -> BTreeMap<String, String> {
         let passed = target.pass_env.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)));
         passed.chain(target.env.clone()).collect()
     }
@@ -155,9 +188,9 @@ impl Setup {
         if self.harness.heap.plain_malloc { &PLAIN_MALLOC } else { &[] }
     }
 
-    /// The target's working directory.
-    pub fn cwd(&self) -> PathBuf {
-        self.harness.target.cwd.as_ref().map_or_else(|| self.scratch.work().to_owned(), PathBuf::from)
+    /// The working directory of a target, or of a service as one.
+    pub fn cwd_of(&self, target: &TargetConfig) -> PathBuf {
+        target.cwd.as_ref().map_or_else(|| self.scratch.work().to_owned(), PathBuf::from)
     }
 }
 
@@ -217,13 +250,13 @@ fn resolved_for_run(
     Ok((variables, resolved))
 }
 
-fn describe_workers(harness: &Harness) -> String {
-    match &harness.target.workers {
-        crate::config::Workers::Auto => "auto".into(),
-        crate::config::Workers::Itself => "self".into(),
-        crate::config::Workers::Children => "children".into(),
-        crate::config::Workers::Descendants => "descendants".into(),
-        crate::config::Workers::Match(pattern) => format!("matching {pattern}"),
+fn describe_workers(workers: &Workers) -> String {
+    match workers {
+        Workers::Auto => "auto".into(),
+        Workers::Itself => "self".into(),
+        Workers::Children => "children".into(),
+        Workers::Descendants => "descendants".into(),
+        Workers::Match(pattern) => format!("matching {pattern}"),
     }
 }
 

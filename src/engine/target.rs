@@ -6,6 +6,7 @@ use super::monitor::{Followed, Monitor};
 use super::recorder::Recorder;
 use super::setup::Setup;
 use super::written;
+use crate::config::TargetConfig;
 use crate::model::{EventKind, ExitCause, format_seconds};
 use crate::probe::raise_file_limit;
 use crate::store::{Folder, WriteError};
@@ -15,6 +16,7 @@ use crate::supervise::{
 use crate::thread;
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -49,6 +51,48 @@ const IN_ORDER: &str = "A target has to stay: a command that only has a service 
 /// Files of what the target prints.
 const STDOUT: &str = "target.stdout";
 const STDERR: &str = "target.stderr";
+
+/// What is launched: the target, or a service beside it.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// The name of the service, and its place in the record; `None` for the target.
+    pub service: Option<(String, usize)>,
+    /// How it is launched, with its variables replaced.
+    pub config: TargetConfig,
+}
+
+impl Part {
+    /// The target of a run.
+    pub fn target(setup: &Setup) -> Self {
+        Part { service: None, config: setup.harness.target.clone() }
+    }
+
+    /// The place of its service in the record.
+    pub fn place(&self) -> Option<usize> {
+        self.service.as_ref().map(|(_, place)| *place)
+    }
+
+    /// What went wrong with it: of a service, which one that is.
+    fn told(&self, what: &str) -> String {
+        match &self.service {
+            Some(_) => format!("{self} failed: {what}"),
+            None => what.to_owned(),
+        }
+    }
+
+    fn told_cut(&self, cut: Cut) -> Cut {
+        Cut { reason: self.told(&cut.reason), ..cut }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.service {
+            Some((name, _)) => write!(f, "the service `{name}`"),
+            None => f.write_str("the target"),
+        }
+    }
+}
 
 /// The files with the target's output.
 pub struct Outputs {
@@ -110,10 +154,15 @@ pub struct Preparation {
 }
 
 impl Preparation {
-    /// The log is in `folder`.
+    /// Those of the target; the log is in `folder`.
     pub fn new(setup: &Setup, folder: &Folder) -> Self {
+        Self::of(setup, &setup.harness.target, folder)
+    }
+
+    /// Those of a target, or of a service as one.
+    fn of(setup: &Setup, target: &TargetConfig, folder: &Folder) -> Self {
         let (guard, folder) = (Arc::clone(&setup.guard), folder.clone());
-        Preparation { guard, environment: setup.environment(), cwd: setup.cwd(), folder }
+        Preparation { guard, environment: setup.environment_of(target), cwd: setup.cwd_of(target), folder }
     }
 
     /// Runs a command to its end, which must be a success; `what` names it in errors. What it leaves in the background
@@ -170,26 +219,27 @@ impl Preparation {
     }
 }
 
-/// Runs the commands that come before the launch. What they leave in the background, such as a server that the target
+/// Runs the commands that come before the launch of `part`. What they leave in the background, such as a server that the target
 /// needs, lives until what is returned is dropped.
 ///
 /// # Errors
 /// If one of them fails, or can't be run.
-pub fn prepare(setup: &Setup, folder: &Folder, stop: &AtomicBool) -> Result<Vec<Launched>, Cut> {
-    let preparation = Preparation::new(setup, folder);
+pub fn prepare(setup: &Setup, part: &Part, folder: &Folder, stop: &AtomicBool) -> Result<Vec<Launched>, Cut> {
+    let preparation = Preparation::of(setup, &part.config, folder);
     let begun = SystemTime::now();
-    let commands = setup.harness.target.prepare.iter();
+    let commands = part.config.prepare.iter();
     let ran = commands.map(|command| preparation.run("the preparation", command, PREPARATION, stop));
     let ran: Result<Vec<_>, Cut> = ran.collect();
     let explained = |cut: Cut| {
         let ends = if cut.is_failure() { written::ends(setup.scratch.work(), begun) } else { String::new() };
         Cut { reason: cut.reason + &ends, ..cut }
     };
-    Ok(ran.map_err(explained)?.into_iter().flatten().collect())
+    Ok(ran.map_err(explained).map_err(|cut| part.told_cut(cut))?.into_iter().flatten().collect())
 }
 
-/// The target once it is launched.
+/// The target, or a service beside it, once it is launched.
 pub struct LaunchedTarget {
+    part: Part,
     launched: Launched,
     outputs: Outputs,
     /// When it was launched.
@@ -197,24 +247,29 @@ pub struct LaunchedTarget {
 }
 
 impl LaunchedTarget {
-    /// Launches it, held before its `exec`.
+    /// Launches `part`, held before its `exec`.
     ///
     /// # Errors
     /// If it can't be launched.
-    pub fn suspended(setup: &Setup, outputs: Outputs) -> Result<Self, Cut> {
+    pub fn suspended(setup: &Setup, part: Part, outputs: Outputs) -> Result<Self, Cut> {
+        let env = match part.service {
+            // Allocations are traced of the target alone.
+            Some(_) => setup.environment_of(&part.config),
+            None => setup.launch_environment(),
+        };
         let request = LaunchRequest {
-            command: setup.harness.target.command.clone(),
-            env: setup.launch_environment(),
-            cwd: setup.cwd(),
+            command: part.config.command.clone(),
+            env,
+            cwd: setup.cwd_of(&part.config),
             group: setup.group.as_ref().ok().map(|group| group.entrance()),
-            data_limit: setup.group.is_err().then_some(setup.harness.target.memory_limit.0),
+            data_limit: setup.group.is_err().then_some(part.config.memory_limit.0),
         };
         let [stdout, stderr] = &outputs.files;
         let launched = Launched::suspended(&setup.guard, request, [stdout.0.as_fd(), stderr.0.as_fd()]);
         // Each worker is held open by several descriptors.
         raise_file_limit();
-        let launched = launched.map_err(|error| Cut::launch(&error, error.to_string()))?;
-        Ok(LaunchedTarget { launched, outputs, since: Instant::now() })
+        let launched = launched.map_err(|error| Cut::launch(&error, part.told(&error.to_string())))?;
+        Ok(LaunchedTarget { part, launched, outputs, since: Instant::now() })
     }
 
     /// What was launched.
@@ -222,34 +277,52 @@ impl LaunchedTarget {
         &self.launched
     }
 
+    /// Who it is.
+    pub fn part(&self) -> &Part {
+        &self.part
+    }
+
     /// Lets it begin.
     ///
     /// # Errors
     /// If its program can't be executed.
     pub fn resume(&mut self) -> Result<(), Cut> {
-        self.launched.resume().map_err(|error| Cut::target(self.outputs.explain(&error.to_string())))
+        self.launched.resume().map_err(|error| Cut::target(self.explain(&self.part.told(&error.to_string()))))
     }
 
-    /// Waits until it is ready.
+    /// Waits until it is ready; `beside` looks whether what runs already is well.
     ///
     /// # Errors
     /// If it ends or isn't ready in time, or the run has to end.
-    pub fn wait_until_ready(&mut self, setup: &Setup, monitor: &mut Monitor<'_>) -> Result<(), Cut> {
-        let mut died = None;
+    pub fn wait_until_ready(
+        &mut self,
+        setup: &Setup,
+        monitor: &mut Monitor<'_>,
+        mut beside: impl FnMut(&mut Recorder) -> Result<(), Cut>,
+    ) -> Result<(), Cut> {
+        let (mut died, mut failed) = (None, None);
         let below = self.launched.keeper();
-        let waited = wait(setup, &self.outputs, below, &monitor.interrupt, || {
-            died = check(&mut self.launched, self.since, &mut monitor.recorder).err();
-            died.is_none()
+        let waited = wait(setup, &self.part.config, &self.outputs, below, &monitor.interrupt, || {
+            monitor.recorder.take(Duration::ZERO);
+            failed = beside(&mut monitor.recorder).err();
+            died = check(&self.part, &mut self.launched, self.since, &mut monitor.recorder).err();
+            failed.is_none() && died.is_none()
         });
-        waited.map_err(|cut| match &died {
-            Some(cause) => Cut::target(self.outputs.explain(cause)),
-            None => monitor.cut(cut),
+        waited.map_err(|cut| match (failed, &died) {
+            (Some(failed), _) => failed,
+            (None, Some(cause)) => Cut::target(self.explain(cause)),
+            (None, None) => monitor.cut(self.part.told_cut(cut)),
         })
     }
 
+    /// Takes in what happened to it; why it is no more, in its own words, if it isn't.
+    pub fn look(&mut self, recorder: &mut Recorder) -> Result<(), String> {
+        check(&self.part, &mut self.launched, self.since, recorder).map_err(|reason| self.explain(&reason))
+    }
+
     /// Stops it in the way that the harness file says; returns what the user should know of that.
-    pub fn stop(&mut self, setup: &Setup, interrupt: &Interrupt) -> Vec<String> {
-        let stop = &setup.harness.target.stop;
+    pub fn stop(&mut self, interrupt: &Interrupt) -> Vec<String> {
+        let stop = &self.part.config.stop;
         // The signal's name was checked with the harness file.
         let signal = Signal::from_str(&format!("SIG{}", stop.signal)).unwrap_or(Signal::SIGTERM);
         let begun = Instant::now();
@@ -261,32 +334,36 @@ impl LaunchedTarget {
         let killed = (killed.count > 0).then(|| format!("{killed} did not end within {within} of {signal}: killed"));
         killed.into_iter().chain(self.launched.was_woken().then(|| WOKEN.into())).collect()
     }
+
+    fn explain(&self, reason: &str) -> String {
+        self.outputs.explain(reason)
+    }
 }
 
 impl Followed for LaunchedTarget {
     fn check(&mut self, recorder: &mut Recorder, _alive: usize) -> Result<(), Cut> {
-        check(&mut self.launched, self.since, recorder).map_err(|reason| Cut::target(self.outputs.explain(&reason)))
+        self.look(recorder).map_err(Cut::target)
     }
 }
 
-/// Takes in what happened to the target, which was launched then; an error if it is no more.
-fn check(launched: &mut Launched, since: Instant, recorder: &mut Recorder) -> Result<(), String> {
+/// Takes in what happened to a part, which was launched then; an error if it is no more.
+fn check(part: &Part, launched: &mut Launched, since: Instant, recorder: &mut Recorder) -> Result<(), String> {
     if launched.was_woken() {
         recorder.note_once(WOKEN);
     }
     while let Some(event) = launched.poll() {
         match event {
-            TargetEvent::GuardLost => return Err("the guard process was killed, and with it the target".into()),
+            TargetEvent::GuardLost => return Err(format!("the guard process was killed, and with it {part}")),
             TargetEvent::Exited(pid, cause) => {
                 let first = pid == launched.first();
                 let lives = launched.is_alive();
                 if first && lives && cause == ExitCause::Code(0) {
                     let text = "the launched process went into the background; what it left running is followed".into();
-                    recorder.event(EventKind::Note { text });
+                    recorder.event_of(part.place(), EventKind::Note { text });
                 } else if first || !lives {
-                    recorder.event(EventKind::TargetDied { cause: Some(cause) });
+                    recorder.event_of(part.place(), EventKind::TargetDied { cause: Some(cause) });
                     let lived = format_seconds(since.elapsed().as_secs_f64());
-                    let how = format!("the target ended by itself, with {cause}, {lived} after its launch");
+                    let how = format!("{part} ended by itself, with {cause}, {lived} after its launch");
                     return Err(if cause == ExitCause::Code(0) { format!("{how}\n{IN_ORDER}") } else { how });
                 }
             }
@@ -299,13 +376,14 @@ fn check(launched: &mut Launched, since: Instant, recorder: &mut Recorder) -> Re
 /// to itself when the run is to end.
 fn wait(
     setup: &Setup,
+    part: &TargetConfig,
     outputs: &Outputs,
     below: u32,
     interrupt: &Interrupt,
     mut alive: impl FnMut() -> bool,
 ) -> Result<(), Cut> {
-    let config = setup.harness.target.ready.clone();
-    let look = Preparation { cwd: PathBuf::from("."), ..Preparation::new(setup, &outputs.folder) };
+    let config = part.ready.clone();
+    let look = Preparation { cwd: PathBuf::from("."), ..Preparation::of(setup, part, &outputs.folder) };
     let files = outputs.read().map(File::try_clone);
     let [Ok(stdout), Ok(stderr)] = files else {
         return Err(Cut::recording("the target's output can't be read"));

@@ -135,6 +135,7 @@ pub fn empty() -> (RunRecord, Verdict) {
         maps: Vec::new(),
         events: vec![],
         heap: Default::default(),
+        services: Vec::new(),
     };
     let verdict = Verdict {
         outcome: Outcome::Inconclusive,
@@ -147,6 +148,7 @@ pub fn empty() -> (RunRecord, Verdict) {
         call_sites: None,
         remainders: Vec::new(),
         notes: vec![],
+        services: Vec::new(),
     };
     (record, verdict)
 }
@@ -205,37 +207,31 @@ pub fn hostile() -> (RunRecord, Verdict) {
 }
 
 fn meta(name: &str) -> RunMeta {
+    let host = Host { kernel: "6.18.0".into(), cpus: 2, memory: 8 << 30, page: 4096, ticks: 100 };
+    let target = Target {
+        executable: None,
+        command: ["apache2", "-DFOREGROUND", "-f", "httpd.conf"].map(str::to_owned).to_vec(),
+        root: Some(WorkerId::new(4000, 900_000)),
+        workers: "children".into(),
+        chosen: None,
+        memory_limit: Some(2 << 30),
+        limited_by: Some("cgroup v2".into()),
+        worker_limits: Some(WorkerLimits { memory: None, open_files: Some(1024) }),
+        max_worker_size: None,
+        warm_up: None,
+    };
+    let counting = Counting {
+        source: CountingSource::AccessLog,
+        per_worker: true,
+        worth: "exact: the access log names the worker of each request".into(),
+    };
+    let stamp = ("2026-11-21T00:12:31Z".into(), "7f3a".into());
     RunMeta {
         format: "1.0".into(),
         seepage: "0.1.0".into(),
-        id: "7f3a".into(),
-        name: name.into(),
-        started: "2026-11-21T00:12:31Z".into(),
         elapsed: Some(64.2),
         status: RunStatus::Complete,
-        aborted: None,
-        failure: None,
         seed: 1,
-        host: Host { kernel: "6.18.0".into(), cpus: 2, memory: 8 << 30, page: 4096, ticks: 100 },
-        target: Target {
-            executable: None,
-            command: ["apache2", "-DFOREGROUND", "-f", "httpd.conf"].map(str::to_owned).to_vec(),
-            root: Some(WorkerId::new(4000, 900_000)),
-            workers: "children".into(),
-            chosen: None,
-            memory_limit: Some(2 << 30),
-            limited_by: Some("cgroup v2".into()),
-            worker_limits: Some(WorkerLimits { memory: None, open_files: Some(1024) }),
-            max_worker_size: None,
-            warm_up: None,
-        },
-        counting: Counting {
-            source: CountingSource::AccessLog,
-            per_worker: true,
-            worth: "exact: the access log names the worker of each request".into(),
-        },
-        classes: vec![],
-        steps: Vec::new(),
         budgets: Budgets {
             memory: Some(64.0),
             descriptors: Some(0.01),
@@ -244,9 +240,6 @@ fn meta(name: &str) -> RunMeta {
             ..Budgets::default()
         },
         gates: Gates { error_rate: Some(0.01), ..Gates::default() },
-        workload: None,
-        accepted: None,
-        accepted_sites: Vec::new(),
         observing: Some(Observing {
             readings: 2400,
             fast_reading: 14e-6,
@@ -258,7 +251,7 @@ fn meta(name: &str) -> RunMeta {
             missing: vec!["PSS: permission denied for workers that changed their user".into()],
         }),
         config: serde_json::json!({ "name": name, "target": { "command": ["apache2"] } }),
-        understood: None,
+        ..RunMeta::begun(name.into(), stamp, host, target, counting)
     }
 }
 
@@ -305,6 +298,7 @@ impl Scenario {
             samples,
             meta: self.meta(),
             heap: Default::default(),
+            services: Vec::new(),
         };
         let verdict = self.verdict(&record, &lives, warm_until);
         (record, verdict)
@@ -468,6 +462,7 @@ impl Scenario {
             call_sites: None,
             remainders: Vec::new(),
             notes: vec![Note::Recorded("the host was quiet: CPU pressure stayed under 3 %".to_owned())],
+            services: Vec::new(),
         }
     }
 

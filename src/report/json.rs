@@ -111,6 +111,9 @@ struct Document {
     host: HostPart,
     /// What observing cost; null if the run didn't end in order.
     observing: Option<ObservingPart>,
+    /// The verdicts of the services beside the target, in the order in which they were started, each under its name in `run.name`. What is
+    /// said of the whole run (`verdict`, `exit_code`, `sentence`) has them in it; all else is of the target alone.
+    services: Vec<Document>,
 }
 
 // Shared with the JSON lines. No doc comment: it would become a part of the published schema.
@@ -390,6 +393,7 @@ impl Document {
             target: TargetPart::from(&meta.target),
             host: HostPart::from(&meta.host),
             observing: meta.observing.as_ref().map(ObservingPart::from),
+            services: record.services.iter().zip(&verdict.services).map(|(one, its)| Document::new(one, its)).collect(),
         }
     }
 }

@@ -15,16 +15,28 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
     // The library gives each report a random identity, which would make two renderings of one run differ.
     report.uuid = None;
 
+    add(&mut report, &name, "", record, verdict);
+    if let Some(elapsed) = record.meta.elapsed.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
+        report.set_time(elapsed);
+    }
+    for (service, verdict) in record.services.iter().zip(&verdict.services) {
+        let service_name = plain(&service.meta.name);
+        add(&mut report, &format!("{name}.{service_name}"), &format!("{service_name}: "), service, verdict);
+    }
+    report.to_string().unwrap_or_else(|e| format!("<!-- this report could not be written: {e} -->\n"))
+}
+
+/// Adds the suites of a run, or of a service, whose names begin with who they are `of`.
+fn add(report: &mut Report, name: &str, of: &str, record: &RunRecord, verdict: &Verdict) {
     // A leak that is accepted is no failure, and no pass either.
     let known = (verdict.exit == ExitCode::Accepted).then(|| words::accepted(record, verdict).join(" "));
-    let mut gates = TestSuite::new("gates");
+    let mut gates = TestSuite::new(format!("{of}gates"));
     for gate in &verdict.gates {
-        gates.add_test_case(gate_case(&name, gate, known.as_deref()));
+        gates.add_test_case(gate_case(name, gate, known.as_deref()));
     }
-    let mut whole = verdict_case(&name, record, verdict);
+    let mut whole = verdict_case(name, record, verdict);
     if let Some(elapsed) = record.meta.elapsed.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()) {
         whole.set_time(elapsed);
-        report.set_time(elapsed);
     }
     gates.add_test_case(whole);
     let read_as = understood::lines(record);
@@ -34,7 +46,7 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
     report.add_test_suite(gates);
 
     for finding in &verdict.findings {
-        let mut suite = TestSuite::new(format!("workers: {}", finding.resource));
+        let mut suite = TestSuite::new(format!("{of}workers: {}", finding.resource));
         for (number, worker) in finding.workers.iter().enumerate() {
             let pid = worker.worker.map(|worker| worker.pid);
             let called = pid.and_then(|pid| record.meta.understood.as_ref()?.called.get(&pid));
@@ -42,13 +54,12 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
                 Some(called) => format!("{called} ({})", text::worker_name(worker.worker)),
                 None => text::worker_name(worker.worker),
             };
-            suite.add_test_case(worker_case(&name, finding, number + 1, (worker, &who), known.as_deref()));
+            suite.add_test_case(worker_case(name, finding, number + 1, (worker, &who), known.as_deref()));
         }
         if !finding.workers.is_empty() {
             report.add_test_suite(suite);
         }
     }
-    report.to_string().unwrap_or_else(|e| format!("<!-- this report could not be written: {e} -->\n"))
 }
 
 fn gate_case(run: &str, gate: &Gate, known: Option<&str>) -> TestCase {

@@ -17,14 +17,17 @@ const ROWS: usize = 12;
 pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
     let mut out = String::new();
     // Writing to a string doesn't fail.
+    let _ = writeln!(out, "{}", marker(&record.meta.name));
     let _ = write(&mut out, record, verdict);
+    for (service, verdict) in record.services.iter().zip(&verdict.services) {
+        let _ = writeln!(out).and_then(|()| write(&mut out, service, verdict));
+    }
     out
 }
 
 fn write(out: &mut String, record: &RunRecord, verdict: &Verdict) -> std::fmt::Result {
     let first = text::headline(record, verdict);
     let (icon, name, rest) = (icon(Mood::of_verdict(verdict)), escape(&first.name), escape(&first.rest));
-    writeln!(out, "{}", marker(&record.meta.name))?;
     writeln!(out, "## {icon} {name} **{}**{rest}\n", first.word)?;
     let read_as = understood::rows(record);
     if !read_as.is_empty() {

@@ -37,7 +37,7 @@ mod tests;
 
 use crate::answer::{Finding, Outcome, Verdict};
 use crate::baseline::Baseline;
-use crate::model::{Resource, RunRecord};
+use crate::model::{Resource, RunRecord, SERVICES};
 use std::path::{Path, PathBuf};
 use std::{fmt, io, str::FromStr};
 use thiserror::Error;
@@ -278,6 +278,7 @@ pub fn write(
     let failed = |path: PathBuf| move |source| ReportError::Write { path, source };
     let run = write::Directory::open(dir).map_err(failed(dir.to_owned()))?;
     let mut written = Written::default();
+    written.put_services(&run, dir, record, verdict, formats);
     for format in formats {
         let Some(name) = format.file_name() else { continue };
         written.put(&run, name, dir, render(*format, record, verdict));
@@ -326,6 +327,28 @@ impl Written {
 
     fn or(self, error: ReportError) -> Result<Vec<PathBuf>, ReportError> {
         Err(self.error.unwrap_or(error))
+    }
+
+    /// The reports of each service, as of a run of its own, below the run directory `dir`.
+    fn put_services(
+        &mut self,
+        run: &write::Directory,
+        dir: &Path,
+        record: &RunRecord,
+        verdict: &Verdict,
+        formats: &[Format],
+    ) {
+        for (service, verdict) in record.services.iter().zip(&verdict.services) {
+            let (name, folder) = (&service.meta.name, dir.join(SERVICES));
+            let made = run.subdirectory(SERVICES).and_then(|services| services.subdirectory(name));
+            let failed = |source| ReportError::Write { path: folder.join(name), source };
+            let formats: Vec<Format> =
+                formats.iter().copied().filter(|format| formats_of(service).contains(format)).collect();
+            let put = made.map_err(failed).and_then(|_| write(&folder.join(name), service, verdict, &formats));
+            if let Err(error) = put {
+                self.error.get_or_insert(error);
+            }
+        }
     }
 
     fn end(self) -> Result<Vec<PathBuf>, ReportError> {

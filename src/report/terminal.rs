@@ -10,8 +10,14 @@ use console::{Style, measure_text_width};
 use std::collections::BTreeSet;
 
 /// Renders the verdict, with colours if `colour`; ends in a line break. Sentences have a line each; a table that is too wide
-/// for `width` columns is stacked.
+/// for `width` columns is stacked. Each service follows, as if it were a run of its own.
 pub fn render(record: &RunRecord, verdict: &Verdict, colour: bool, width: usize) -> String {
+    let services = record.services.iter().zip(&verdict.services);
+    let services = services.map(|(record, verdict)| format!("\n{}", one(record, verdict, colour, width)));
+    one(record, verdict, colour, width) + &services.collect::<String>()
+}
+
+fn one(record: &RunRecord, verdict: &Verdict, colour: bool, width: usize) -> String {
     let paint = |style: Style, text: &str| style.force_styling(colour).apply_to(text).to_string();
     let mut out = understood::lines(record);
 

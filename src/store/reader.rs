@@ -6,7 +6,7 @@ use super::load::LoadLog;
 use super::{CENSUS, EVENTS, FORMAT, HEAD, HEAP, HOST, LOAD, MAPS, MOST_READINGS, SAMPLES};
 use crate::model::{
     Budgets, Census, Event, HeapEntry, HeapRecord, MOST_MAPS, MOST_PLACES, MapReading, Reading, RunMeta, RunRecord,
-    RunStatus, Thinner,
+    RunStatus, SERVICES, Thinner,
 };
 use rustix::fs::{Mode, OFlags};
 use serde::de::DeserializeOwned;
@@ -107,6 +107,28 @@ const MOST_BLOCKS: usize = 10_000_000;
 /// # Errors
 /// If it isn't a run directory, is of a newer format, or is damaged; the text says where.
 pub fn read(directory: &Path) -> Result<RunRecord, ReadError> {
+    let mut record = read_alone(directory)?;
+    let names = record.meta.services.clone();
+    if names.len() > MOST_SERVICES || !names.iter().all(|name| is_service_name(name)) {
+        let what = "its services have no names that seepage gives".into();
+        return Err(ReadError::Line { path: directory.join(HEAD), line: 1, what });
+    }
+    let services = names.iter().map(|name| read_alone(&directory.join(SERVICES).join(name)));
+    record.services = services.collect::<Result<_, _>>()?;
+    Ok(record)
+}
+
+/// Services beyond these were not written by us.
+const MOST_SERVICES: usize = 64;
+
+/// Whether a name leads to a directory below that of the services, and nowhere else.
+fn is_service_name(name: &str) -> bool {
+    let harmless = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+    (1..=64).contains(&name.len()) && name.bytes().all(harmless)
+}
+
+/// Reads the run in `directory` without its services.
+fn read_alone(directory: &Path) -> Result<RunRecord, ReadError> {
     let head = directory.join(HEAD);
     match head.symlink_metadata() {
         Ok(_) => {}
@@ -132,7 +154,8 @@ pub fn read(directory: &Path) -> Result<RunRecord, ReadError> {
     let census = census(&directory.join(CENSUS))?;
     judge_account(&mut meta);
     let heap = heap(&directory.join(HEAP))?;
-    let mut record = RunRecord { meta, samples, host, load: load.finish(), census, maps, events, heap };
+    let mut record =
+        RunRecord { meta, samples, host, load: load.finish(), census, maps, events, heap, services: Vec::new() };
     record.complete(workers, thinned, thinned_maps);
     Ok(record)
 }

@@ -40,6 +40,7 @@ fn record(per_hour: f64, budget: f64, per: Per) -> RunRecord {
         maps: Vec::new(),
         events: Vec::new(),
         heap: Default::default(),
+        services: Vec::new(),
     }
 }
 

@@ -169,6 +169,7 @@ pub fn run(mode: Mode, shape: Shape, seed: u64) -> RunRecord {
         maps: Vec::new(),
         events,
         heap: Default::default(),
+        services: Vec::new(),
     }
 }
 
@@ -209,6 +210,7 @@ pub fn meta(sent: u64) -> RunMeta {
         accepted: None,
         accepted_sites: Vec::new(),
         observing: None,
+        services: Vec::new(),
         config: serde_json::Value::Null,
         understood: None,
     }

@@ -84,6 +84,7 @@ fn run(case: &Case, seed: u64) -> RunRecord {
         maps: Vec::new(),
         events: vec![],
         heap: Default::default(),
+        services: Vec::new(),
     };
     let names = ["list", "show", "upload"];
     record.meta.steps =

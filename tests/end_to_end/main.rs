@@ -37,6 +37,7 @@ mod secrets;
 mod services;
 mod settle;
 mod sites;
+mod stack;
 mod steps;
 mod stories;
 mod supervise;

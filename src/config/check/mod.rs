@@ -5,7 +5,9 @@
 //! known only in a run, are checked when it is. Where a value couldn't be read, something else stands for it: whoever looks at
 //! two places asks whether the other is [sound](Checker::sound).
 
+mod budget;
 mod phases;
+mod services;
 mod target;
 mod variants;
 mod workload;
@@ -15,8 +17,7 @@ mod tests;
 
 use super::problem::{KeyPath, Problem, Problems};
 use super::setting::{listed, unknown};
-use super::{Allowed, Harness, HeapMode, RequestsConfig, Span};
-use crate::model::{Per, Resource};
+use super::{Harness, HeapMode, RequestsConfig, Span};
 use regex::Regex;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -38,13 +39,14 @@ pub(super) fn check(harness: &Harness, problems: &mut Problems) {
     let mut checker = Checker { problems };
     check_name(&mut checker, &harness.name);
     target::check(&mut checker, &KeyPath::of(&["target"]), &harness.target);
-    target::check_requests(&mut checker, &harness.requests);
+    target::check_requests(&mut checker, &KeyPath::of(&["requests"]), &harness.requests);
     if let Some(workload) = &harness.workload {
         workload::check(&mut checker, workload);
     }
     phases::check(&mut checker, &harness.phases, harness.workload.as_ref());
     phases::check_settling(&mut checker, harness);
-    check_budget(&mut checker, harness);
+    budget::check(&mut checker, &KeyPath::of(&["budget"]), &harness.budget, harness.counts_requests());
+    services::check(&mut checker, harness);
     check_gates(&mut checker, harness);
     check_sample(&mut checker, harness);
     check_heap(&mut checker, harness);
@@ -55,7 +57,7 @@ pub(super) fn check(harness: &Harness, problems: &mut Problems) {
 /// What is wrong with a way to count requests that stands in no file: each with its key, the message and what to do.
 pub fn wrong_with_requests(requests: &RequestsConfig) -> Vec<(String, String)> {
     let mut problems = Problems::default();
-    target::check_requests(&mut Checker { problems: &mut problems }, requests);
+    target::check_requests(&mut Checker { problems: &mut problems }, &KeyPath::of(&["requests"]), requests);
     let told = |problem: Problem| (problem.at.dotted(), format!("{}; {}", problem.message, problem.help));
     problems.into_list().into_iter().map(told).collect()
 }
@@ -177,47 +179,6 @@ fn check_name(checker: &mut Checker, name: &str) {
     }
 }
 
-fn check_budget(checker: &mut Checker, harness: &Harness) {
-    let per = harness.per();
-    for (resource, allowed) in harness.budget.given() {
-        let key = resource.name();
-        let at = KeyPath::of(&["budget", key]);
-        let amount = match allowed {
-            Allowed::Rate(budget) => budget.amount,
-            Allowed::Life(life) => life.limit,
-        };
-        let example = match (resource.in_bytes(), per) {
-            (true, Per::Request) => "64 B/request",
-            (true, Per::Hour) => "1 MiB/hour",
-            (false, Per::Request) => "0.01/request",
-            (false, Per::Hour) => "60/hour",
-        };
-        if allowed.bytes() != resource.in_bytes() {
-            let (is, should) = if allowed.bytes() { ("bytes", "a plain count") } else { ("a plain count", "bytes") };
-            let message = format!("the budget for {key} is in {is}, but it is measured in {should}");
-            checker.refuse(at, message, format!("write it like `{example}`"));
-        } else if amount <= 0.0 {
-            let help = format!("allow what you would not mind, such as `{example}`");
-            checker.refuse(at, "no measurement can prove a growth of exactly zero", help);
-        } else if allowed.per() != per {
-            let (is, first) = if per == Per::Hour { ("requests", "time") } else { ("time", "requests") };
-            let message = format!("this budget is for {is}, but one before it is for {first}");
-            checker.refuse(at, message, format!("write all for {first}, such as `{example}`, or all for {is}"));
-        } else if per == Per::Request && !harness.counts_requests() && counting_is_sound(checker) {
-            let help = "give it by the hour, such as `1 MiB/hour`, or have requests counted: `[requests.log]` says where \
-                        a line for each is written";
-            checker.refuse(at, "nothing counts requests, so that growth for each can't be told", help);
-        } else if let Allowed::Life(life) = allowed {
-            if !matches!(resource, Resource::Memory | Resource::Descriptors | Resource::Threads) {
-                let help = format!("write it like `{example}`");
-                checker.refuse(at, format!("{key} has no life: only memory, descriptors and threads have"), help);
-            } else if life.time.0.is_zero() {
-                checker.refuse(at, "this time is zero", "write how long it must last, such as `7 days`");
-            }
-        }
-    }
-}
-
 /// Why a text isn't a URL that can be asked for, and what to write.
 pub fn not_a_url(text: &str) -> Option<(String, String)> {
     let help = "expected a URL such as `http://127.0.0.1:8080`";
@@ -231,11 +192,6 @@ pub fn not_a_url(text: &str) -> Option<(String, String)> {
         Ok(_) => (format!("`{text}` doesn't begin with `http://`"), help.into()),
         Err(error) => (format!("`{text}` isn't a URL: {error}"), help.into()),
     })
-}
-
-/// Whether it is known what counts requests: what isn't sound may.
-fn counting_is_sound(checker: &Checker) -> bool {
-    checker.sound(&KeyPath::of(&["workload"])) && checker.sound(&KeyPath::of(&["requests"]))
 }
 
 fn check_gates(checker: &mut Checker, harness: &Harness) {

@@ -90,15 +90,15 @@ fn one_at_most(checker: &mut Checker, at: &KeyPath, what: &str, settings: &[(&st
     }
 }
 
-pub(super) fn check_requests(checker: &mut Checker, requests: &RequestsConfig) {
-    let at = KeyPath::of(&["requests"]);
+/// Checks a way to count requests whose keys are at `at`.
+pub(super) fn check_requests(checker: &mut Checker, at: &KeyPath, requests: &RequestsConfig) {
     let sources = [
         ("log", requests.log.is_some()),
         ("php-fpm", requests.php_fpm.is_some()),
         ("mod-status", requests.mod_status.is_some()),
         ("page", requests.page.is_some()),
     ];
-    one_at_most(checker, &at, "sources of request counts", &sources);
+    one_at_most(checker, at, "sources of request counts", &sources);
     if let Some(log) = &requests.log {
         checker.no_control(at.key("log").key("path"), "path", &log.path);
         checker.pattern(at.key("log").key("pattern"), &log.pattern, &["pid"]);

@@ -53,12 +53,15 @@ pub fn keep_secrets_in(variables: &Variables) {
     variables.env.iter().for_each(|(name, value)| keep(value, &format!("${{env:{name}}}")));
 }
 
-/// From now on the values in the target's environment and in the headers of the workload that look secret are hidden.
+/// From now on the values in the environments of target and services and in the headers of the workload that look secret are hidden.
 pub fn keep_secrets_of(harness: &Harness) {
-    let target = &harness.target;
-    let passed = target.pass_env.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)));
+    let services = || harness.services.values();
+    let names = harness.target.pass_env.iter().chain(services().flat_map(|service| &service.pass_env));
+    let passed = names.filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)));
+    let set = [&harness.target.env].into_iter().chain(services().map(|service| &service.env)).flatten();
+    let set = set.map(|(name, value)| (name.clone(), value.clone()));
     let headers = harness.steps().iter().flat_map(|step| step.headers.clone());
-    for (name, value) in passed.chain(target.env.clone()).chain(headers) {
+    for (name, value) in passed.chain(set).chain(headers) {
         keep_if_secret(&name, &value);
     }
 }

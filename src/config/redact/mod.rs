@@ -53,11 +53,8 @@ pub fn redacted(harness: &Harness, variables: &Variables) -> Harness {
 /// Whether the value at this place is a secret whatever it says.
 fn is_secret_place(at: &KeyPath) -> bool {
     match &at.0[..] {
-        [Key::Name(target), Key::Name(env), Key::Name(_)] => target == "target" && env == "env",
-        [Key::Name(variants), _, Key::Name(env), Key::Name(_)] if variants == "variants" => env == "env",
-        [Key::Name(modules), _, Key::Name(off), Key::Name(env), Key::Name(_)] => {
-            modules == "modules" && off == "off" && env == "env"
-        }
+        // Of the target, of a service, of a variant or a module.
+        [.., Key::Name(env), Key::Name(_)] if env == "env" => true,
         [Key::Name(_), Key::Name(_), Key::Index(_), Key::Name(headers), Key::Name(name)] => {
             headers == "headers" && is_secret_name(name)
         }
@@ -89,6 +86,9 @@ prepare = [["curl", "-H", "Authorization: Bearer s3cret-c", "http://joe:s3cret-d
 ready = { http = "http://127.0.0.1/health?api_key=s3cret-e&verbose=1" }
 [target.env]
 DB = "s3cret-f"
+[services.database]
+command = ["db", "--password", "s3cret-r"]
+env = { ROOT = "s3cret-s" }
 [workload]
 base-url = ["http://joe:s3cret-g@127.0.0.1:${port}"]
 concurrency = 1

@@ -84,6 +84,31 @@ impl BudgetConfig {
         ];
         all.into_iter().filter_map(|(resource, allowed)| Some((resource, allowed?)))
     }
+
+    /// What budgets are for: what the first says, else requests where they are `counted`.
+    pub fn per(&self, counted: bool) -> Per {
+        let given = self.given().next().map(|(_, allowed)| allowed.per());
+        given.unwrap_or(if counted { Per::Request } else { Per::Hour })
+    }
+
+    /// Growth that is allowed, where requests are `counted` or not. What a life allows is known once the soak begins, and isn't in it.
+    pub fn allowed(&self, counted: bool) -> Budgets {
+        let mut budgets = Budgets::usual(self.per(counted));
+        for (resource, allowed) in self.given() {
+            budgets.allow(resource, if let Allowed::Rate(budget) = allowed { Some(budget.amount) } else { None });
+        }
+        if let Some(Allowed::Rate(memory)) = self.memory {
+            budgets.shared = self.shared.map_or(Some(memory.amount), |_| budgets.shared);
+            budgets.rest = self.rest.map_or(Some(memory.amount), |_| budgets.rest);
+        }
+        budgets
+    }
+
+    /// What has to last, by resource.
+    pub fn lives(&self) -> Vec<(Resource, Life)> {
+        let life = |allowed| if let Allowed::Life(life) = allowed { Some(life) } else { None };
+        self.given().filter_map(|(resource, allowed)| Some((resource, life(allowed)?))).collect()
+    }
 }
 
 impl Harness {
@@ -95,27 +120,17 @@ impl Harness {
 
     /// What budgets are for.
     pub fn per(&self) -> Per {
-        let given = self.budget.given().next().map(|(_, allowed)| allowed.per());
-        given.unwrap_or(if self.counts_requests() { Per::Request } else { Per::Hour })
+        self.budget.per(self.counts_requests())
     }
 
     /// Growth that is allowed. What a life allows is known once the soak begins, and isn't in it.
     pub fn budgets(&self) -> Budgets {
-        let mut budgets = Budgets::usual(self.per());
-        for (resource, allowed) in self.budget.given() {
-            budgets.allow(resource, if let Allowed::Rate(budget) = allowed { Some(budget.amount) } else { None });
-        }
-        if let Some(Allowed::Rate(memory)) = self.budget.memory {
-            budgets.shared = self.budget.shared.map_or(Some(memory.amount), |_| budgets.shared);
-            budgets.rest = self.budget.rest.map_or(Some(memory.amount), |_| budgets.rest);
-        }
-        budgets
+        self.budget.allowed(self.counts_requests())
     }
 
     /// What has to last, by resource.
     pub fn lives(&self) -> Vec<(Resource, Life)> {
-        let life = |allowed| if let Allowed::Life(life) = allowed { Some(life) } else { None };
-        self.budget.given().filter_map(|(resource, allowed)| Some((resource, life(allowed)?))).collect()
+        self.budget.lives()
     }
 
     /// The highest share of failed requests; `None` where nothing counts what was sent.

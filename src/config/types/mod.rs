@@ -5,6 +5,7 @@
 //! (this very program) and `${env:NAME}`.
 
 mod judging;
+mod service;
 mod target;
 mod workload;
 
@@ -12,6 +13,7 @@ pub use judging::{
     AcceptConfig, BudgetConfig, CollectConfig, CompareConfig, GatesConfig, HeapConfig, HeapMode, SampleConfig,
     SettleConfig, Stop,
 };
+pub use service::ServiceConfig;
 pub use target::{
     LogConfig, ModuleConfig, PageConfig, ReadyConfig, RequestsConfig, StopConfig, TargetConfig, VariantConfig, Workers,
 };
@@ -29,6 +31,9 @@ table! {
         "name" name: String,
         /// What is launched, and which of its processes are workers.
         "target" target: TargetConfig,
+        /// Services that the target needs, such as its database: launched before it, judged by themselves.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        "services" services: BTreeMap<String, ServiceConfig> = BTreeMap::new(),
         /// How the requests that each worker served are counted; by default, what the driver sent.
         "requests" requests: RequestsConfig = RequestsConfig::default(),
         /// What drives the target; without it nothing is sent, and a target that works by itself is watched.

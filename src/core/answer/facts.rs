@@ -22,6 +22,8 @@ pub enum Claim {
     Leak(usize),
     /// Workers ended as no healthy one does.
     Crashed(Crashes),
+    /// What the service in this place says first of itself.
+    Service(usize),
     /// The gate in this place, which is on the workload, is broken.
     WorkloadFailed(usize),
     /// Nothing speaks against a pass; the finding in this place is the one to be told.

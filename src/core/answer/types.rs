@@ -167,6 +167,9 @@ pub struct Verdict {
     pub remainders: Vec<Remainder>,
     /// What the reader should know beside: noise, missing readings, deaths.
     pub notes: Vec<Note>,
+    /// The verdicts of the services beside the target, in the order of the record. What is said of the whole run (`outcome`, `exit`,
+    /// `claims`) has them in it; all else is of the target alone.
+    pub services: Vec<Verdict>,
 }
 
 impl Verdict {

@@ -95,7 +95,8 @@ impl Step {
         let ended = if summary.model == COMMAND { 0 } else { summary.ok + summary.failed };
         let share = if ended == 0 { None } else { Some(summary.failed as f64 / ended as f64) };
         let errs = share.zip(record.meta.gates.error_rate).is_some_and(|(share, most)| share > most);
-        let leaks = verdict.findings.iter().filter(|finding| finding.outcome == Outcome::Leak);
+        let findings = [verdict].into_iter().chain(&verdict.services).flat_map(|part| &part.findings);
+        let leaks = findings.filter(|finding| finding.outcome == Outcome::Leak);
         let failed = record.meta.status != RunStatus::Complete
             || matches!(verdict.exit, ExitCode::Config | ExitCode::Target | ExitCode::Failure);
         let broke = (failed && !errs).then(|| {

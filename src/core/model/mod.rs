@@ -31,7 +31,7 @@ pub use heap::{CallStack, Frame, HeapEntry, HeapLook, HeapLost, HeapReading, Hea
 pub use map::{MOST_PLACES, MapReading, Place, PlaceKind};
 pub use record::{
     Budgets, Counting, CountingSource, Failure, Gates, Host, LatencySummary, Observing, RunMeta, RunRecord, RunStatus,
-    Step, Target, WorkerLimits, WorkloadSummary,
+    SERVICES, Step, Target, WorkerLimits, WorkloadSummary,
 };
 pub use resource::{EvidenceClass, Resource};
 pub use sample::{DescriptorKinds, HeldGroup, HeldKind, HostSample, JavaHeap, LoadSample, Sample, SlowReading};

@@ -26,7 +26,13 @@ pub struct RunRecord {
     pub events: Vec<Event>,
     /// Who allocated; empty if that wasn't traced.
     pub heap: HeapRecord,
+    /// The services beside the target, in the order in which they were started, each as a run of its own at the same time: its
+    /// workers, its account, its budgets. None of them has services.
+    pub services: Vec<RunRecord>,
 }
+
+/// The directory of a run that has one for each of its services.
+pub const SERVICES: &str = "services";
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +115,9 @@ pub struct RunMeta {
     /// What observing cost; missing while it runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observing: Option<Observing>,
+    /// Names of the services beside the target, in the order in which they were started; each is recorded as a run of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<String>,
     /// The harness file as it was resolved, secrets redacted.
     pub config: serde_json::Value,
     /// How the table was understood, if another tool's table is all there is of the run.
@@ -375,6 +384,7 @@ impl RunMeta {
             accepted: None,
             accepted_sites: Vec::new(),
             observing: None,
+            services: Vec::new(),
             config: serde_json::Value::Null,
             understood: None,
         }

@@ -427,6 +427,7 @@ impl Collector {
             maps: Vec::new(),
             events: Vec::new(),
             heap: Default::default(),
+            services: Vec::new(),
         };
         Table { record, notes }
     }

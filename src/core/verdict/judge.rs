@@ -28,8 +28,8 @@ use crate::rule::{pages, steps, youth};
 use crate::sites::{Workers, call_sites, remainders};
 use crate::thresholds::scale::MOST;
 
-/// Judges a run: every resource with a budget, and every gate.
-pub fn judge(record: &RunRecord) -> Verdict {
+/// Judges a target, or a service: every resource with a budget, and every gate.
+pub(super) fn judge(record: &RunRecord) -> Verdict {
     let mix = Mix::new(record);
     let (judged, readings) = judged(record, mix.as_ref());
     let mut findings = findings_of(record, &judged, Demands::at_the_end());
@@ -88,7 +88,19 @@ pub fn judge(record: &RunRecord) -> Verdict {
     }
     let whole_target = account::whole_target(record);
     let cpu_time = cpu_time::cpu_time(record).filter(|_| !record.meta.has_failed());
-    Verdict { outcome, exit, claims, gates, findings, whole_target, cpu_time, call_sites, remainders, notes }
+    Verdict {
+        outcome,
+        exit,
+        claims,
+        gates,
+        findings,
+        whole_target,
+        cpu_time,
+        call_sites,
+        remainders,
+        notes,
+        services: Vec::new(),
+    }
 }
 
 /// What speaks against a pass though each finding may be clean.

@@ -157,11 +157,14 @@ impl Looks {
     /// Looks at what is recorded so far.
     pub fn look(&mut self, record: &RunRecord, progress: f64) -> Look {
         let demands = self.demands(progress);
-        let (findings, in_doubt) = findings_in_doubt(record, demands);
+        let parts: Vec<(Vec<Finding>, bool)> = parts(record).map(|part| findings_in_doubt(part, demands)).collect();
+        let in_doubt = parts.iter().any(|(_, in_doubt)| *in_doubt);
+        let is_unread = parts.iter().any(|(findings, _)| findings.is_empty());
+        let findings: Vec<Finding> = parts.into_iter().flat_map(|(findings, _)| findings).collect();
         // What is in doubt may be cleared up by what is left of a plan; where there is none, nothing is waited for.
         let waits = in_doubt && self.horizon != Horizon::Open;
         let proven = self.proven(&findings, progress, || have_always_grown(record));
-        let proven = proven.filter(|answer| *answer == Outcome::Leak || !waits);
+        let proven = proven.filter(|answer| *answer == Outcome::Leak || !(waits || is_unread));
         let telling = findings.iter().find(|f| proven == Some(f.outcome)).or(findings.first());
         let found = telling.map(|finding| {
             let Finding { resource, axis, outcome, growth, .. } = *finding;
@@ -286,9 +289,14 @@ impl Life {
     }
 }
 
+/// What is judged by itself: the target, and each service.
+fn parts(record: &RunRecord) -> impl Iterator<Item = &RunRecord> {
+    [record].into_iter().chain(&record.services)
+}
+
 /// Whether a run that came to its planned end has neither a leak nor all its resources clean.
 pub fn is_open(record: &RunRecord) -> bool {
-    let findings = findings(record, Demands::at_the_end());
+    let findings: Vec<Finding> = parts(record).flat_map(|part| findings(part, Demands::at_the_end())).collect();
     !findings.iter().any(|f| f.outcome == Outcome::Leak) && findings.iter().any(|f| f.outcome == Outcome::Inconclusive)
 }
 

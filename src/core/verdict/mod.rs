@@ -8,12 +8,13 @@ mod judge;
 mod live;
 mod looks;
 mod notes;
+mod services;
 mod target;
 mod watched;
 
-pub use judge::judge;
 pub use live::live_growths;
 pub use looks::{Found, Look, Looks, SoakPlan, is_open};
+pub use services::judge;
 pub use watched::{is_proven_clean, leaks_at};
 
 /// The version of the rule: it goes up by one whenever the same readings may be answered otherwise. 1 measured growth against

@@ -55,14 +55,14 @@ pub fn headline(record: &RunRecord, verdict: &Verdict) -> Headline {
             "LEAKS" if first.word == "LEAKS" => {
                 rest.push_str(&format!(
                     "; {}",
-                    other.rest.strip_prefix(&said).unwrap_or(&other.rest).trim_start_matches(": ")
+                    other.rest.strip_prefix(&said).unwrap_or(&other.rest).trim_start_matches(": ").trim_start()
                 ));
                 continue;
             }
             "LEAKS" => "it leaks: ".to_owned(),
             word => format!("{}: ", word.to_lowercase()),
         };
-        rest.push_str(&format!("; {and}{}", other.rest.trim_start_matches(": ")));
+        rest.push_str(&format!("; {and}{}", other.rest.trim_start_matches(": ").trim_start()));
     }
     let name = if record.meta.name.is_empty() { "the target" } else { &record.meta.name };
     Headline {
@@ -112,6 +112,16 @@ fn tell(claim: &Claim, record: &RunRecord, verdict: &Verdict) -> Told {
                 format!(": {} is {}, at most {} is allowed", line.name, line.measured, line.allowed)
             });
             Told { verb: "'s workload", word: "FAILED", rest }
+        }
+        Claim::Service(place) => {
+            let of_service = record.services.get(*place).zip(verdict.services.get(*place));
+            let first = of_service.and_then(|(service, verdict)| {
+                Some((&service.meta.name, tell(verdict.claims.first()?, service, verdict)))
+            });
+            let Some((name, told)) = first else {
+                return Told { verb: " is", word: "INCONCLUSIVE", rest: String::new() };
+            };
+            Told { rest: format!(" in its service `{name}`{}", told.rest), ..told }
         }
         Claim::Leak(place) => {
             let rest = finding(place).map_or_else(String::new, leak);

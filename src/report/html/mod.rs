@@ -14,7 +14,7 @@ mod working;
 use super::chart::{self, Chart, ChartError, GrowthChart, Timeline, palette};
 use super::text::{self, Mood, capital, plain};
 use crate::answer::{GateState, Outcome, Verdict};
-use crate::model::{RunRecord, format_seconds};
+use crate::model::{RunRecord, SERVICES, format_seconds};
 use crate::words::understanding::explain;
 use crate::words::{self, Headline, forecast};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -46,6 +46,16 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartErro
     }
     let timeline_figure = figure("timeline", &timeline)?;
     figure_data.push(data::timeline("timeline", &timeline));
+    let mut services = Vec::new();
+    for (service, verdict) in record.services.iter().zip(&verdict.services) {
+        let (memory, timeline) = (GrowthChart::memory(service, verdict), Timeline::new(service, verdict));
+        // No name of a chart has a point in it.
+        let named = |chart: &str| format!("{}.{chart}", service.meta.name);
+        figure_data.push(data::growth(&named("memory"), &memory));
+        figure_data.push(data::timeline(&named("timeline"), &timeline));
+        let figures = [figure(&named("memory"), &memory)?, figure(&named("timeline"), &timeline)?];
+        services.push((service, verdict, figures));
+    }
 
     let page = html! {
         (DOCTYPE)
@@ -58,6 +68,14 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartErro
                     (verdict_section(record, verdict))
                     @for (title, figure) in &figures {
                         section { h2 { (title) } (figure) }
+                    }
+                    @for (service, verdict, figures) in &services {
+                        (verdict_section(service, verdict))
+                        section {
+                            h2 { "Memory of the service " (plain(&service.meta.name)) }
+                            @for figure in figures { (figure) }
+                            p { a href=(format!("{SERVICES}/{}/report.html", service.meta.name)) { "Its own report" } }
+                        }
                     }
                     (sites::section(verdict))
                     (account::section(verdict))
