@@ -53,6 +53,7 @@ pub const CONDITIONS: &[&str] = &[
     "LastsUnder",
     "LittleToCome",
     "JumpsAreOver",
+    "FewRisesAreOver",
     "StillWhileIdle",
 ];
 
@@ -206,8 +207,6 @@ thresholds! {
         ALL_BUT_IDLE: f64 = 0.001;
     }
     floor {
-        /// The share of the steps between readings that collections may be.
-        OFTEN: f64 = 0.5;
         /// The part of a drop that the steepest step of a gradual climb may reach.
         STEEP: f64 = 0.5;
     }

@@ -581,6 +581,8 @@ pub const FAMILIES: &[Family] = &[
     Family { name: "few major collections", truth: Truth::Clean, make: |s| services::few_majors(s, 0.0) },
     Family { name: "few major collections, 1 x", truth: Truth::Buried, make: |s| services::few_majors(s, 1.0) },
     Family { name: "few major collections, 4 x", truth: Truth::Leak, make: |s| services::few_majors(s, 4.0) },
+    Family { name: "six steps at random, 2 x", truth: Truth::Buried, make: |s| services::steps(s, 6, 2.0) },
+    Family { name: "20 steps at random, 2 x", truth: Truth::Buried, make: |s| services::steps(s, 20, 2.0) },
     Family { name: "in bursts", truth: Truth::Clean, make: |s| services::in_bursts(s, 0.0) },
     Family { name: "in bursts, 1 x", truth: Truth::Edge, make: |s| services::in_bursts(s, 1.0) },
     Family { name: "loud plateau, T .03-.12", truth: Truth::Clean, make: |s| loud::plateau(s, 0.03, 0.12) },

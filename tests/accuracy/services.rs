@@ -18,6 +18,13 @@ pub fn repeated(s: &mut Source, times: f64) -> Vec<Series> {
     out
 }
 
+/// So many equal steps at places of chance, which may all lie in the first half.
+pub fn steps(s: &mut Source, count: usize, times: f64) -> Vec<Series> {
+    let places: Vec<f64> = (0..count).map(|_| s.uniform(0.0, 1.0)).collect();
+    let each = leak(times, 1.0) / count as f64;
+    s.worker(|u| each * places.iter().filter(|at| **at <= u).count() as f64)
+}
+
 /// Memory in steps of `unit`, with noise of less than one.
 pub fn rounded(s: &mut Source, unit: f64, times: f64) -> Vec<Series> {
     s.noise.sd = Some(s.uniform(0.2, 0.4) * unit);

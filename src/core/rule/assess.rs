@@ -4,7 +4,7 @@
 //! clean if all that may be its pace at the end is under it, or what is to come is little and what lasts is under it.
 
 use crate::answer::{Condition, Interval, JumpPattern, Transient, hold};
-use crate::rule::levels::jumping::{net, pattern};
+use crate::rule::levels::jumping::{net, pattern, ups};
 use crate::rule::levels::lasting::{
     bounds, chance, chance_of_halves, exceed, fading_to, late_rises, pace_left, paces, silence, stopping_at, tails,
 };
@@ -192,7 +192,8 @@ pub fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
         let settling = settling(&models, rounding, budget, span, alpha_clean);
         clean = if hold(&settling) { settling } else { clean };
     }
-    clean.push(Condition::JumpsAreOver(pattern));
+    let (up, silent) = ups(jumps);
+    clean.push(Condition::JumpsAreOver { pattern, up, silence: silent });
     clean.extend(warmed_up);
     clean.extend(hold(&leak).then_some(Condition::NoLeak(false)));
     Some(Assessment {

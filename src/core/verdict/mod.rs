@@ -21,4 +21,4 @@ pub use watched::{is_proven_clean, leaks_at};
 /// 0.75 of the budget; 2 measures what lasts against the budget; 3 has fewer conditions, and exact bounds of what jumps add; 4 judges the
 /// whole target; 5 judges workers that came or went in the run; 6 takes the growth of lives far shorter
 /// than others for a warm-up that may not have ended; 7 counts two jumps in a row.
-pub const RULE: u32 = 8;
+pub const RULE: u32 = 9;

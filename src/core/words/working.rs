@@ -145,7 +145,23 @@ pub fn condition(resource: Resource, axis: Axis, condition: &Condition) -> Condi
             format!("what is still to come is less than {}, what another such run is allowed", amount(allowed)),
             format!("it is {} at most", amount(most)),
         ),
-        Condition::JumpsAreOver(jumps) => ("no abrupt jumps that may go on".into(), pattern(jumps).into()),
+        Condition::JumpsAreOver { pattern: jumps, up, silence } => (
+            "no abrupt jumps that may go on".into(),
+            match up {
+                0 => pattern(jumps).into(),
+                _ => format!(
+                    "{up} up, {}; a silence as long as the last by chance {}",
+                    pattern(jumps),
+                    probability(silence)
+                ),
+            },
+        ),
+        Condition::FewRisesAreOver { rises, least, silence, alpha } => (
+            format!(
+                "the whole run is made of {least:.1} rises at least, or a silence as long as its last is less likely than {alpha}"
+            ),
+            format!("in effect {rises:.1} late ones; the silence {}", probability(silence)),
+        ),
         Condition::StillWhileIdle { upper, left } => (
             format!("what it grows by while next to no requests come is under {}, which the budget leaves", rate(left)),
             format!("it is at most {}", rate(upper)),

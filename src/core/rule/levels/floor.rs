@@ -6,7 +6,7 @@
 use super::level::Levels;
 use crate::limits::POINTS;
 use crate::stats::{median, spread};
-use crate::thresholds::floor::{OFTEN, STEEP};
+use crate::thresholds::floor::STEEP;
 use crate::thresholds::jumping::CLEAR;
 use crate::thresholds::scale::{FEW, LITTLE, MANY, MOST, SEVERAL};
 use std::ops::Range;
@@ -144,7 +144,8 @@ impl Drops {
 fn drops(y: &[f64], least: f64) -> Drops {
     let steps: Vec<f64> = y.windows(2).map(|w| w[1] - w[0]).collect();
     let mut drops = Drops::default();
-    let Some(spread) = spread(&steps, OFTEN.get()) else { return drops };
+    // Half of the steps at most are collections.
+    let Some(spread) = spread(&steps, 0.5) else { return drops };
     let threshold = (CLEAR.get() * spread).max(least);
     // Since the last drop: the largest single rise.
     let mut steepest = 0.0f64;

@@ -19,7 +19,7 @@ pub fn pattern(subject: Subject, budget: f64) -> JumpPattern {
         return JumpPattern::Single;
     }
     let silence = silence(&ups);
-    if ups.len() >= MANY.get() && !get_rarer(&ups) && silence >= ALPHA_SUSPICIOUS.get() {
+    if ups.len() >= MANY.get() && !get_rarer(&ups) && !may_be_records(&ups) && silence >= ALPHA_SUSPICIOUS.get() {
         return JumpPattern::GoingOn;
     }
     let rare = ups.iter().filter(|j| j.at > 0.5).count() <= subject.workers;
@@ -33,6 +33,15 @@ fn get_rarer(jumps: &[&Jump]) -> bool {
     let place = jumps.iter().map(|j| j.at * j.size).sum::<f64>() / mass;
     let square: f64 = jumps.iter().map(|j| j.size * j.size).sum();
     (place - 0.5) / (square.sqrt() / mass / 12f64.sqrt()) < -normal_quantile(1.0 - ALPHA_SUSPICIOUS.get())
+}
+
+/// Whether they come no later than records of something whose size varies by chance, as the largest request so far: those come at a rate
+/// that falls as one over the time, so that their logarithms lie evenly (Rényi 1962).
+fn may_be_records(jumps: &[&Jump]) -> bool {
+    let stretches = stretches(jumps);
+    let whole = (BLOCKS.get() as f64).ln();
+    let place = stretches.iter().map(|at| (*at.max(&1) as f64).ln() / whole).sum::<f64>() / stretches.len() as f64;
+    place < 0.5 + normal_quantile(1.0 - ALPHA_SUSPICIOUS.get()) / (12.0 * stretches.len() as f64).sqrt()
 }
 
 /// The bounds of what such jumps add in the mean of runs like this one, each missed with probability `alpha`.
@@ -52,14 +61,24 @@ pub fn net(jumps: &[Jump], alpha: f64) -> (f64, f64) {
     (up - down - (up - least_up).hypot(most_down - down), up - down + (most_up - up).hypot(down - least_down))
 }
 
+/// How many of these jumps go up, and the probability of so long a silence after the last of them.
+pub fn ups(jumps: &[Jump]) -> (usize, f64) {
+    let ups: Vec<&Jump> = jumps.iter().filter(|j| j.size > 0.0).collect();
+    (ups.len(), silence(&ups))
+}
+
 /// The probability of as long a silence after the last of these jumps, if they came at a constant rate (Cox & Lewis 1966).
-/// Jumps in one stretch of the run have one cause, in however many workers, and count as one.
 fn silence(jumps: &[&Jump]) -> f64 {
-    let mut places: Vec<i64> = jumps.iter().map(|j| (j.at * BLOCKS.get() as f64).round() as i64).collect();
-    places.sort_unstable();
-    places.dedup();
     let last = jumps.iter().map(|j| j.at).fold(0.0, f64::max);
-    last.powi(places.len() as i32)
+    last.powi(stretches(jumps).len() as i32)
+}
+
+/// In which of the run's stretches they are. Jumps in one have one cause, in however many workers, and count as one.
+fn stretches(jumps: &[&Jump]) -> Vec<i64> {
+    let mut stretches: Vec<i64> = jumps.iter().map(|j| (j.at * BLOCKS.get() as f64).round() as i64).collect();
+    stretches.sort_unstable();
+    stretches.dedup();
+    stretches
 }
 
 #[cfg(test)]
@@ -104,5 +123,16 @@ mod tests {
         let lately_silent: Vec<f64> = (0..8).map(|k| 0.06 + 0.08 * f64::from(k)).collect();
         assert_eq!(told(&lately_silent), JumpPattern::Unclear);
         assert_eq!(told(&[0.7]), JumpPattern::Single);
+    }
+
+    #[test]
+    fn records_of_chance_are_no_jumps_that_go_on() {
+        // The places of records lie evenly by their logarithm; the last came just before the end.
+        let records: Vec<f64> = (0..8).map(|k| 60f64.powf((f64::from(k) + 0.5) / 8.0 - 1.0)).collect();
+        assert_ne!(told(&records), JumpPattern::GoingOn, "{records:?}");
+        // Six of them, of which three fell late by chance.
+        assert_ne!(told(&[0.05, 0.1, 0.2, 0.6, 0.8, 0.9]), JumpPattern::GoingOn);
+        let evenly: Vec<f64> = (0..6).map(|k| (f64::from(k) + 0.5) / 6.0).collect();
+        assert_eq!(told(&evenly), JumpPattern::GoingOn);
     }
 }
