@@ -21,6 +21,7 @@ mod page_poller;
 mod perf_map;
 mod pidfd;
 mod proc;
+mod scripts;
 mod sockets;
 mod status_page;
 mod tmpfs;

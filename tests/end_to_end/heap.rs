@@ -120,6 +120,11 @@ fn an_extension_is_named_and_not_the_interpreter_that_allocates_for_it() {
     assert_eq!(ended.code, Some(10), "{}", ended.story());
     assert!(ended.stdout.contains("Most of it is kept by keeper.so: forget_bytes (keeper.c:"), "{}", ended.story());
     assert!(ended.stdout.contains("PYTHONMALLOC=malloc was set for the target"), "{}", ended.story());
+    let stacks = std::fs::read_to_string(ended.run.as_ref().unwrap().join("heap.collapsed")).unwrap();
+    assert!(
+        stacks.contains("[script]: <module> (keep.py:3);python3.11: _PyEval_EvalFrameDefault;keeper.so: keep"),
+        "{stacks}"
+    );
 }
 
 #[test]

@@ -74,6 +74,11 @@ impl Tracing {
     }
 }
 
+/// What is said where the lines of scripts can't be told that this executes.
+fn unknown_scripts(who: &str) -> String {
+    format!("lines of the scripts that {who} executes can't be told: they are told of Python 3.11 and PHP 8.2")
+}
+
 /// Looks that may wait; more are dropped, and the next one has all that they had.
 const WAITING: usize = 256;
 

@@ -8,7 +8,7 @@ mod memory;
 mod php;
 mod python;
 
-use super::registers::{KEPT, Kept};
+use super::faults::{KEPT, Kept};
 use crate::model::Frame;
 use crate::probe::SCRIPT_LINES;
 use rustix::fs::{Mode, OFlags, openat};
@@ -67,6 +67,15 @@ impl Scripts {
     pub fn open(process: impl AsFd) -> io::Result<Self> {
         let memory = openat(process, "mem", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
         Ok(Scripts::of(memory.into()))
+    }
+}
+
+/// The place in a function of a script whose code lies at an address: of Python, at the instruction of this number; of PHP, at this line.
+/// `None` if no such function is there any more.
+pub fn placed(memory: &impl Memory, language: Language, code: u64, at: u32) -> Option<Frame> {
+    match language {
+        Language::Python(kind) => python::placed(memory, kind, code, at),
+        Language::Php => php::placed(memory, code, at),
     }
 }
 
