@@ -45,6 +45,7 @@ pub use memory_files::MemoryFiles;
 pub use page_poller::LookUps;
 pub use perf_map::MadeCode;
 pub use proc::{ProcStat, ProcStatus, command_name, own_pid, parse_stat, parse_status, process_of, status_of_a_thread};
+pub use scripts::parse_script_place;
 pub use sockets::parse_tcp;
 pub use status_page::{StatusPage, parse_mod_status, parse_page, parse_php_fpm};
 pub use worker::{ReadCost, WorkerProbe, words as command_words};

@@ -79,6 +79,14 @@ pub fn placed(memory: &impl Memory, language: Language, code: u64, at: u32) -> O
     }
 }
 
+/// A place in a function of Python, and one in a function of PHP, in memory whose first words are the address of the function, the place in it,
+/// and the type of Python's code; `None` where there is none.
+pub fn parse_script_place(memory: &[u8]) -> [Option<Frame>; 2] {
+    let (code, at, kind) = (memory.word(0), memory.half(8), memory.word(16));
+    let languages = [Language::Python(kind.unwrap_or_default()), Language::Php];
+    languages.map(|language| placed(&memory, language, code?, at?))
+}
+
 impl<M: Memory> Scripts<M> {
     fn of(memory: M) -> Self {
         let (code, firsts, nexts) = (HashMap::new(), Vec::new(), HashMap::new());
@@ -197,6 +205,16 @@ mod tests {
         // Nobody's first instruction where it was, and no more of the stack.
         assert_eq!(line(1, &[9, at(keep, 1), at(keep, 44), at(keep, 4)]), None);
         assert_eq!(line(3, &[]), None);
+    }
+
+    #[test]
+    fn seeds_of_fuzzing_are_functions() {
+        let place = |memory: &[u8]| parse_script_place(memory).map(|frame| frame.map(|frame| frame.to_string()));
+        let (python, php) = ("[script]: Kept.keep (k.py:2)", "[script]: K::keep (k.php:8)");
+        let (python, php) = (Some(python.to_owned()), Some(php.to_owned()));
+        assert_eq!(place(include_bytes!("../../../fuzz/corpus/script_place/python")), [python, None]);
+        assert_eq!(place(include_bytes!("../../../fuzz/corpus/script_place/php")), [None, php]);
+        assert_eq!(place(&[]), [None, None]);
     }
 
     #[cfg(target_arch = "x86_64")]
