@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
 pub const MAGIC: u64 = u64::from_le_bytes(*b"seepheap");
 
 /// Version of this layout.
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 
 /// Threads that count on their own at a time; more of them share `Region::shared`.
 pub const SLOTS: usize = 4096;
@@ -39,6 +39,27 @@ pub const FRAMES: usize = 1 << 18;
 
 /// Frames of one stack; what lies further out is cut off.
 pub const DEPTH: usize = 64;
+
+/// Places in scripts that can be told apart.
+pub const LINES: usize = 1 << 13;
+
+/// Places of the index of these by hash; a power of two, twice as many.
+pub const LINE_INDEX: usize = 1 << 14;
+
+/// No code lies at this address and those that follow: as frames they stand for places in scripts, by their numbers.
+pub const SCRIPT_LINES: u64 = 1 << 63;
+
+/// The program executes no scripts.
+pub const NO_INTERPRETER: u32 = 0;
+
+/// It is Python 3.11: what is known of a place is the number of an instruction.
+pub const PYTHON: u32 = 1;
+
+/// It is PHP 8.2 without threads: what is known of a place is the line.
+pub const PHP: u32 = 2;
+
+/// It executes scripts, and its structures aren't known.
+pub const UNKNOWN_INTERPRETER: u32 = 3;
 
 /// Mappings and reservations that can be followed at a time.
 pub const MAPPINGS: usize = 1 << 12;
@@ -122,6 +143,15 @@ pub struct Stack {
     pub depth: AtomicU32,
 }
 
+/// A place in a function of a script.
+#[repr(C)]
+pub struct Line {
+    /// Address of the function's code.
+    pub code: AtomicU64,
+    /// The instruction's number, or the line; `u32::MAX` or 0 if that isn't known.
+    pub at: AtomicU32,
+}
+
 /// An anonymous private mapping that the process made itself, or a part of one.
 #[repr(C)]
 pub struct Mapping {
@@ -192,6 +222,12 @@ pub struct Region {
     pub mappings_used: AtomicU32,
     /// The most mappings that were ever followed.
     pub mappings_most: AtomicU32,
+    /// Which interpreter's scripts were met on stacks.
+    pub interpreter: AtomicU32,
+    /// Places in scripts used.
+    pub lines_used: AtomicU32,
+    /// Address of the type of Python's code.
+    pub code_type: AtomicU64,
     /// Addresses of sampled blocks that were freed while their thread held the lock.
     pub pending: [AtomicU64; PENDING],
     /// Counts of all threads that found no slot of their own.
@@ -212,6 +248,10 @@ pub struct Region {
     pub entries: [Entry; ENTRIES],
     /// Mappings by address.
     pub mappings: [Mapping; MAPPINGS],
-    /// Return addresses, innermost first, stack after stack.
+    /// Return addresses, innermost first, stack after stack, and places in scripts from `SCRIPT_LINES` on.
     pub frames: [AtomicU64; FRAMES],
+    /// Places in scripts by hash, plus one; open addressing.
+    pub line_index: [AtomicU32; LINE_INDEX],
+    /// Places in scripts, in the order they were met.
+    pub lines: [Line; LINES],
 }

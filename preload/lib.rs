@@ -19,6 +19,7 @@ mod next;
 mod operators;
 mod region;
 mod sample;
+mod scripts;
 mod stack;
 mod table;
 mod thread;
@@ -51,6 +52,7 @@ extern "C" fn init() {
     loaded::learn();
     region::SEEPAGE_HEAP.bypassed.store(next::bypassed().into(), Relaxed);
     operators::resolve_all();
+    scripts::learn();
     sample::rehearse();
     // SAFETY: the functions are ours, and stay loaded.
     unsafe { libc::pthread_atfork(region::before_fork, region::after_fork, region::after_fork_in_child) };

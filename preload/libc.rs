@@ -101,6 +101,8 @@ unsafe extern "C" {
     pub fn _Unwind_Backtrace(each: unsafe extern "C" fn(*mut c_void, *mut c_void) -> c_int, data: *mut c_void)
     -> c_int;
     pub fn _Unwind_GetIPInfo(context: *mut c_void, before: *mut c_int) -> usize;
+    pub fn _Unwind_GetRegionStart(context: *mut c_void) -> usize;
+    pub fn _Unwind_GetGR(context: *mut c_void, register: c_int) -> usize;
 }
 
 /// The function of this name in the scope of `handle`, and of this version if one is given; null if there is none. Not

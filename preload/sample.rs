@@ -3,13 +3,13 @@
 //! The points at which samples fall are a Poisson process over the bytes that a thread allocates: the distance to the
 //! next one is exponential, so that a block of s bytes is sampled with probability `1 - exp(-s / mean)`.
 
-use super::layout::{DEPTH, Region, Slot};
+use super::layout::{DEPTH, Region, SCRIPT_LINES, Slot};
 use super::libc;
 use super::loaded::is_loaded;
 use super::math::{ln, probability, random, unit};
 use super::region::{existing, forget_block, lock, region};
-use super::thread::{slot, take_slot};
-use super::{mappings, stack, table};
+use super::thread::{bounds, slot, take_slot};
+use super::{mappings, scripts, stack, table};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 
@@ -245,7 +245,9 @@ fn sample_now(region: &'static Region, slot: &Slot, kind: Kind, address: usize, 
 
 /// The number of a sampled stack, with the sample counted there; `NO_STACK` if there was no room for it.
 fn stack_of(region: &Region, stack: &Backtrace, bytes: u64) -> u32 {
-    let number = table::stack(region, &stack.frames[..stack.depth]);
+    let frames = &stack.frames[..stack.depth];
+    let number =
+        if stack.executes == 0 { table::stack(region, frames) } else { stack_of_script(region, frames, stack) };
     match region.stacks.get(number as usize) {
         Some(stack) => {
             let weighed = bytes as f64 / probability(bytes, region.mean.load(Relaxed));
@@ -254,6 +256,20 @@ fn stack_of(region: &Region, stack: &Backtrace, bytes: u64) -> u32 {
         None => add(&region.lost_stacks, 1),
     }
     number
+}
+
+/// The number of a sampled stack of an interpreter, with what it executes.
+fn stack_of_script(region: &Region, frames: &[usize], stack: &Backtrace) -> u32 {
+    let (interpreter, code_type) = scripts::interpreter();
+    region.code_type.store(code_type as u64, Relaxed);
+    region.interpreter.store(interpreter, Relaxed);
+    let places = stack.places.all();
+    let places = &places[..places.len().min(table::most_lines(region))];
+    let (frames, depth) = scripts::merge(frames, stack.executes, places, |place| {
+        let number = table::line(region, place.code as u64, place.at)?;
+        Some((SCRIPT_LINES | u64::from(number)) as usize)
+    });
+    table::stack(region, &frames[..depth])
 }
 
 /// A random number in (0, 1).
@@ -295,9 +311,14 @@ fn raise(region: &Region, slot: &Slot) {
 /// The stack from here on; if `loaded` only up to code that was made at run time. Kept out of its caller, which may do without.
 #[inline(never)]
 fn walk(loaded: bool) -> Backtrace {
-    let mut stack = Backtrace { frames: [0; DEPTH], depth: 0, loaded };
+    let (frames, places) = ([0; DEPTH], scripts::Places::none());
+    let mut stack = Backtrace { frames, depth: 0, loaded, executes: 0, operation: 0, places };
     // SAFETY: the callback writes to `stack` only, within its bounds.
     unsafe { libc::_Unwind_Backtrace(frame, (&raw mut stack).cast()) };
+    if stack.executes != 0 {
+        // SAFETY: the interpreter's function is on this stack.
+        unsafe { scripts::read(stack.operation, bounds(), &mut stack.places) };
+    }
     stack
 }
 
@@ -312,6 +333,12 @@ struct Backtrace {
     depth: usize,
     /// Whether it is walked through loaded code only.
     loaded: bool,
+    /// Which of them are of the interpreter's function that executes scripts, bit by bit.
+    executes: u64,
+    /// What the innermost of these executes, where its registers have that.
+    operation: usize,
+    /// What they execute.
+    places: scripts::Places,
 }
 
 /// Ends a walk (`_URC_END_OF_STACK`).
@@ -324,6 +351,15 @@ unsafe extern "C" fn frame(context: *mut c_void, stack: *mut c_void) -> c_int {
     let (address, stack) = unsafe { (libc::_Unwind_GetIPInfo(context, &mut before), &mut *stack.cast::<Backtrace>()) };
     if address == 0 || stack.depth == DEPTH {
         return END;
+    }
+    // SAFETY: it is the unwinder's context.
+    unsafe {
+        if scripts::executes(libc::_Unwind_GetRegionStart(context)) {
+            if stack.executes == 0 {
+                stack.operation = scripts::operation(context);
+            }
+            stack.executes |= 1 << stack.depth;
+        }
     }
     stack.frames[stack.depth] = address - usize::from(before == 0);
     stack.depth += 1;

@@ -4,10 +4,10 @@
 //! `1 - exp(-bytes / mean)`, at every moment and for the one mean that holds then: when the mean is raised, blocks are
 //! thinned out to what the new one would have taken.
 
-use super::layout::{DEPTH, ENTRIES, Entry, FILTER, FRAMES, INDEX, NEAR, Region, STACK_INDEX, STACKS};
+use super::layout::{DEPTH, ENTRIES, Entry, FILTER, FRAMES, INDEX, LINE_INDEX, NEAR, Region, STACK_INDEX, STACKS};
 use super::math::{probability, random, unit};
-use core::sync::atomic::AtomicU8;
 use core::sync::atomic::Ordering::{Relaxed, Release};
+use core::sync::atomic::{AtomicU8, AtomicU32};
 
 /// Number of the stack that stands for all that there was no room for.
 pub const NO_STACK: u32 = u32::MAX;
@@ -149,6 +149,43 @@ fn same(region: &Region, number: usize, frames: &[usize]) -> bool {
     let first = stack.first.load(Relaxed) as usize;
     stack.depth.load(Relaxed) as usize == frames.len()
         && region.frames[first..].iter().zip(frames).all(|(is, frame)| is.load(Relaxed) == *frame as u64)
+}
+
+/// How many functions of a script a new stack may have: all of them tell most, but with each line a stack is another one, and there is to be
+/// room for those of other code.
+pub fn most_lines(region: &Region) -> usize {
+    let used = |used: &AtomicU32, most: usize, part: usize| used.load(Relaxed) as usize >= most / 4 * part;
+    let full = |part| used(&region.stacks_used, STACKS, part) || used(&region.frames_used, FRAMES, part);
+    if full(3) {
+        0
+    } else if full(2) {
+        1
+    } else {
+        DEPTH
+    }
+}
+
+/// The number of a place in a script, entered if it is new; `None` if there is no room for it.
+pub fn line(region: &Region, code: u64, at: u32) -> Option<u32> {
+    let mut place = spread(code ^ u64::from(at) << 48 ^ u64::from(at)) as usize & (LINE_INDEX - 1);
+    while let Some(number) = region.line_index[place].load(Relaxed).checked_sub(1) {
+        let line = &region.lines[number as usize];
+        if line.code.load(Relaxed) == code && line.at.load(Relaxed) == at {
+            return Some(number);
+        }
+        place = (place + 1) & (LINE_INDEX - 1);
+    }
+    let number = region.lines_used.load(Relaxed);
+    let line = region.lines.get(number as usize)?;
+    if number == 0 {
+        // Of what is touched at random, all is touched at once, so that its size is known.
+        region.line_index.iter().step_by(1024).for_each(|place| place.store(0, Relaxed));
+    }
+    line.code.store(code, Relaxed);
+    line.at.store(at, Relaxed);
+    region.line_index[place].store(number + 1, Relaxed);
+    region.lines_used.store(number + 1, Release);
+    Some(number)
 }
 
 /// A place for an entry, filled in but for its address.

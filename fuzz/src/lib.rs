@@ -36,6 +36,13 @@ pub fn java_counters(bytes: &[u8]) {
     let _ = probe::parse_counters(bytes);
 }
 
+/// The functions of scripts in the memory of their interpreters.
+pub fn script_place(bytes: &[u8]) {
+    for frame in probe::parse_script_place(bytes).into_iter().flatten() {
+        harmless(&words::plain(&frame.to_string()));
+    }
+}
+
 /// What a runtime says of the code that it makes; of its addresses, the first eight bytes name one.
 pub fn perf_map(bytes: &[u8]) {
     let mut map = probe::PerfMap::default();

@@ -114,12 +114,17 @@ fn an_extension_is_named_and_not_the_interpreter_that_allocates_for_it() {
     let script = "import keeper, time\nwhile True:\n    keeper.keep(3000)\n    time.sleep(0.002)\n";
     let script = bench.write("keep.py", script);
     let mut command = bench.seepage();
-    command.args(["run", "--heap", "--workers", "self", "--for", "10s", "--stop", "planned", "--quiet", "--reports"]);
+    command.args(["run", "--heap", "--workers", "self", "--for", "15s", "--stop", "planned", "--quiet", "--reports"]);
     command.arg(bench.reports()).args(["--", "/usr/bin/python3.11"]).arg(script);
     let ended = bench.ended(command.output().unwrap());
     assert_eq!(ended.code, Some(10), "{}", ended.story());
     assert!(ended.stdout.contains("Most of it is kept by keeper.so: forget_bytes (keeper.c:"), "{}", ended.story());
     assert!(ended.stdout.contains("PYTHONMALLOC=malloc was set for the target"), "{}", ended.story());
+    let stacks = std::fs::read_to_string(ended.run.as_ref().unwrap().join("heap.collapsed")).unwrap();
+    assert!(
+        stacks.contains("[script]: <module> (keep.py:3);python3.11: _PyEval_EvalFrameDefault;keeper.so: keep"),
+        "{stacks}"
+    );
 }
 
 #[test]
@@ -135,7 +140,7 @@ command = ["/usr/bin/python3", "{}"]
 workers = "self"
 [[phase]]
 kind = "soak"
-duration = "20s"
+duration = "60s"
 [heap]
 mode = "preload"
 mean = "1 GiB"

@@ -1,13 +1,13 @@
 //! Who touches fresh pages first in a process that runs: named by `attach --sites` where that explains the growth, and nobody else.
 
-use crate::common::{Bench, Ended, signal, wait_until};
+use crate::common::{Bench, Ended, apache_modules, signal, wait_until};
 use crate::programs::Running;
 use nix::sys::signal::Signal;
 use object::{Object, ObjectSection};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::ops::Range;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -213,6 +213,16 @@ fn nothing_is_left_of_a_watch_that_was_killed() {
     };
     wait_until("names are looked up", || !namers().is_empty());
     let namers = namers();
+    let events = |pid: &str| {
+        let descriptors = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+        let leads_to_one = |descriptor: &std::fs::DirEntry| {
+            std::fs::read_link(descriptor.path()).is_ok_and(|to| to.to_string_lossy().contains("perf_event"))
+        };
+        descriptors.filter(leads_to_one).count()
+    };
+    // An event ends with the last descriptor of it.
+    assert!(events(&watch.id().to_string()) > 0, "the watch has events");
+    assert_eq!(namers.iter().map(|pid| events(pid)).sum::<usize>(), 0, "nobody else has them");
     signal(watch.id(), Signal::SIGKILL);
     watch.wait().unwrap();
     let lives = |pid: &String| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| !line.is_empty());
@@ -236,7 +246,6 @@ fn free_port() -> u16 {
 
 /// Sets key after key to a kilobyte, 1,000 a second, until the server ends.
 fn set_keys(port: u16) -> std::thread::JoinHandle<()> {
-    use std::io::{Read, Write};
     let mut server = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
     let value = "x".repeat(1000);
     std::thread::spawn(move || {
@@ -270,6 +279,58 @@ fn of_redis_with_growing_keys_the_keeper_of_strings_is_named() {
     assert!(all.iter().any(of_strings), "{}{sites:#}", ended.story());
     let first = all.iter().find(|site| site["state"] == "grows");
     assert!(first.is_none_or(of_strings), "{}{sites:#}", ended.story());
+    drop(running);
+    client.join().unwrap();
+}
+
+/// Uploads a kilobyte a hundred times a second, until the server ends.
+fn upload(port: u16) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        let Ok(mut server) = std::net::TcpStream::connect(("127.0.0.1", port)) else { return };
+        let mut answers = BufReader::new(server.try_clone().unwrap());
+        let request = format!("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 1000\r\n\r\n{}", "x".repeat(1000));
+        let mut line = String::new();
+        while server.write_all(request.as_bytes()).is_ok() {
+            let mut length = 0;
+            loop {
+                line.clear();
+                if answers.read_line(&mut line).unwrap_or(0) == 0 {
+                    return;
+                }
+                if let Some(text) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = text.trim().parse().unwrap();
+                }
+                if line == "\r\n" {
+                    break;
+                }
+            }
+            let _ = answers.read_exact(&mut vec![0; length]);
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    })
+}
+
+/// Apache keeps 4 KiB of each upload, among all that it does for a request in its pools.
+#[test]
+fn of_apache_the_module_that_keeps_bodies_is_named() {
+    let (bench, port) = (Bench::new(), free_port());
+    std::os::unix::fs::symlink(apache_modules(), bench.path().join(".libs")).unwrap();
+    let configured = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/apache/httpd.conf");
+    let script = format!(
+        "WORK_DIR=\"$PWD\" MODE=malloc CHILDREN=1 CONNECTIONS_PER_CHILD=0 exec setsid /usr/sbin/apache2 -X -f {configured}"
+    );
+    let running = served(bench, port, &script);
+    let client = upload(port);
+    let (ended, sites) = running.watched();
+    assert_eq!(ended.code, Some(10), "{}", ended.story());
+    let first = &sites["sites"][0];
+    assert_eq!(
+        (&first["state"], &first["function"]),
+        (&"grows".into(), &"keep_body".into()),
+        "{}{sites:#}",
+        ended.story()
+    );
+    assert!(ended.stdout.contains("mod_upload.so: keep_body (mod_upload.c:"), "{}", ended.story());
     drop(running);
     client.join().unwrap();
 }

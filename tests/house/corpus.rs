@@ -119,6 +119,11 @@ fn perf_map() {
 }
 
 #[test]
+fn script_place() {
+    run(&["fuzz/corpus/script_place"], 2000, entries::script_place);
+}
+
+#[test]
 fn socket_table() {
     run(&["fuzz/corpus/socket_table"], 2000, entries::socket_table);
 }

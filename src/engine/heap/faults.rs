@@ -262,9 +262,7 @@ impl Sampling {
             1 => format!("stacks can't be walked through {name}: {why}"),
             several => format!("stacks can't be walked through {name} ({why}) and {} more", several - 1),
         });
-        let unknown = self.probe.unknown_interpreter().map(|name| {
-            format!("lines of the scripts that {name} executes can't be told: they are told of Python 3.11 and PHP 8.2")
-        });
+        let unknown = self.probe.unknown_interpreter().map(|name| super::unknown_scripts(name));
         let told: Vec<String> = refused.into_iter().chain(unwalkable).chain(unknown).chain(named).collect();
         (!told.is_empty()).then(|| told.join("; "))
     }

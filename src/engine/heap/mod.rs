@@ -9,16 +9,18 @@ mod faults;
 mod namer;
 mod names;
 mod sampling;
+mod stacks;
 mod track;
 
 use super::end::Cut;
 use super::interrupt::Interrupt;
-use crate::model::{CallStack, HeapEntry, HeapLook, Sample, WorkerId};
+use crate::model::{HeapEntry, HeapLook, Sample, WorkerId};
 use crate::probe::{Library, SCRIPT_LINES, Snapshot, WorkerProbe};
 use crate::store::Entry;
 use crate::thread;
 use code::{Code, Maps};
 use names::{Names, Patience};
+use stacks::KnownStacks;
 use std::collections::HashMap;
 use std::sync::mpsc::{Sender, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -72,6 +74,11 @@ impl Tracing {
             Tracing::Faults(faults) => faults.finish(),
         }
     }
+}
+
+/// What is said where the lines of scripts can't be told that this executes.
+fn unknown_scripts(who: &str) -> String {
+    format!("lines of the scripts that {who} executes can't be told: they are told of Python 3.11 and PHP 8.2")
 }
 
 /// Looks that may wait; more are dropped, and the next one has all that they had.
@@ -147,20 +154,20 @@ struct Taking {
     /// Nanoseconds of `CLOCK_MONOTONIC` at time zero of the run.
     zero: f64,
     trackers: HashMap<WorkerId, Tracker>,
-    /// Numbers of stacks, by their code.
-    stacks: HashMap<Vec<Code>, u32>,
+    stacks: KnownStacks,
     names: Names,
 }
 
 impl Taking {
     fn new(origin: Instant, ours: Option<String>, names: Names) -> Self {
         let zero = thread::monotonic() as f64 - origin.elapsed().as_nanos() as f64;
-        Taking { ours, zero, trackers: HashMap::new(), stacks: HashMap::new(), names }
+        Taking { ours, zero, trackers: HashMap::new(), stacks: KnownStacks::default(), names }
     }
 
     fn take(&mut self, look: &HeapSnapshot) -> Vec<HeapEntry> {
         let mut entries = Vec::new();
         let maps = Maps::parse(look.worker.pid, &look.maps);
+        self.stacks.look();
         let tracker = self.trackers.entry(look.worker).or_default();
         let mut numbers: HashMap<u32, u32> = HashMap::new();
         let changes = tracker.update(&look.snapshot, |local| {
@@ -171,15 +178,8 @@ impl Taking {
                 let code = |address| line(address).map_or_else(|| maps.code(*address), |line| self.names.line(line));
                 let code: Vec<Code> = frames.iter().map(code).collect();
                 let inner = code.iter().take_while(|code| Some(&code.module) == self.ours.as_ref()).count();
-                let (frames, code) = (&frames[inner..], code[inner..].to_vec());
-                if let Some(number) = self.stacks.get(&code) {
-                    return *number;
-                }
-                let number = self.stacks.len() as u32;
-                let named = self.names.name(look.worker.pid, frames, &code);
-                entries.push(HeapEntry::Stack(CallStack { frames: named }));
-                self.stacks.insert(code, number);
-                number
+                let (frames, code) = (&frames[inner..], &code[inner..]);
+                self.stacks.number(code, || self.names.name(look.worker.pid, frames, code), &mut entries)
             })
         });
         let came = changes.came.into_iter().map(|block| block.at((block.born_ns as f64 - self.zero) / 1e9));

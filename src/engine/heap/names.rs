@@ -102,17 +102,20 @@ impl Names {
         Names { patience, known, lines, namer: None, failures: 0, spared: BTreeMap::new(), over: None }
     }
 
-    /// The frames of a stack of process `pid`, innermost first; `code` is where its addresses lie.
-    pub fn name(&mut self, pid: u32, addresses: &[u64], code: &[Code]) -> Vec<Frame> {
+    /// The frames of a stack of process `pid`, innermost first, and how many of them may have a name later; `code` is where its addresses lie.
+    pub fn name(&mut self, pid: u32, addresses: &[u64], code: &[Code]) -> (Vec<Frame>, usize) {
         let mut new: BTreeMap<&str, Vec<(u64, Code)>> = BTreeMap::new();
         for (address, code) in addresses.iter().zip(code).filter(|(_, code)| !self.known.contains_key(code)) {
             new.entry(&code.module).or_default().push((*address, code.clone()));
         }
         for (module, code) in new {
             let found = self.look_up(pid, module, &code);
-            self.known.extend(code.into_iter().map(|(_, code)| code).zip(found));
+            let found = code.into_iter().zip(found).filter_map(|((_, code), frames)| Some((code, frames?)));
+            self.known.extend(found);
         }
-        code.iter().flat_map(|code| self.known.get(code).cloned().unwrap_or_else(|| vec![code.bare()])).collect()
+        let unnamed = code.iter().filter(|code| !self.known.contains_key(code)).count();
+        let frames = |code: &Code| self.known.get(code).cloned().unwrap_or_else(|| vec![code.bare()]);
+        (code.iter().flat_map(frames).collect(), unnamed)
     }
 
     /// The code that stands for a line of a script: the same in all processes.
@@ -139,8 +142,9 @@ impl Names {
         (!told.is_empty()).then(|| told.join("; "))
     }
 
-    /// The frames of code of one module.
-    fn look_up(&mut self, pid: u32, module: &str, code: &[(u64, Code)]) -> Vec<Vec<Frame>> {
+    /// The frames of code of one module; `None` of what may have a name later.
+    fn look_up(&mut self, pid: u32, module: &str, code: &[(u64, Code)]) -> Vec<Option<Vec<Frame>>> {
+        let mut later = false;
         let reading = self.spared.get(module).map(|(reading, _)| *reading);
         let mut refused = None;
         for debug in [true, false] {
@@ -154,10 +158,18 @@ impl Names {
                     if let Some(why) = refused {
                         self.spared.insert(module.to_owned(), (Readable::Symbols, why));
                     }
-                    return frames;
+                    // A runtime may tell late what its code is called.
+                    let is_told = |(frames, (_, code)): &(Vec<Frame>, &(u64, Code))| {
+                        !code.is_made() || frames.iter().any(|frame| frame.function.is_some())
+                    };
+                    return frames
+                        .into_iter()
+                        .zip(code)
+                        .map(|told| Some(told).filter(is_told).map(|(f, _)| f))
+                        .collect();
                 }
-                // The process has ended, or the module has no symbols at all.
-                Ok(_) if !debug => {}
+                // The process has ended, and another one may have the module; or it has no symbols at all.
+                Ok(_) if !debug => later = true,
                 Ok(_) => refused = Some("its debug information could not be read".into()),
                 Err(Fault::Over(why)) => self.over = Some(why),
                 Err(Fault::Module(why)) => {
@@ -166,7 +178,7 @@ impl Names {
                 }
             }
         }
-        code.iter().map(|(_, code)| vec![code.bare()]).collect()
+        code.iter().map(|(_, code)| (!later).then(|| vec![code.bare()])).collect()
     }
 
     /// Asks a namer, a new one if the last one failed; an error says how this one did.
@@ -273,7 +285,7 @@ mod tests {
         let maps = Maps::parse(1, b"55d0a0021000-55d0a0085000 r-xp 00021000 08:01 42 /usr/sbin/apache2\n");
         let mut names = Names::new(Patience::new(Interrupt::default()));
         // What is started is this test, which is no namer.
-        let frames = names.name(u32::MAX >> 2, &[address], &[maps.code(address)]);
+        let (frames, _) = names.name(u32::MAX >> 2, &[address], &[maps.code(address)]);
         assert_eq!(
             (frames[0].module.as_str(), frames[0].offset, &frames[0].function),
             ("/usr/sbin/apache2", 0x21010, &None)

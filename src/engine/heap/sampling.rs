@@ -36,6 +36,8 @@ pub struct HeapSampling {
     brief_reason: Option<String>,
     /// Workers whose library is stuck.
     stuck: HashSet<WorkerId>,
+    /// The first worker that executes scripts whose lines can't be told.
+    unknown_scripts: Option<String>,
     /// What runtimes were told of allocators, and which of them were met.
     plain: &'static [PlainMalloc],
     met: BTreeSet<&'static str>,
@@ -64,6 +66,7 @@ impl HeapSampling {
             brief: 0,
             brief_reason: None,
             stuck: HashSet::new(),
+            unknown_scripts: None,
             plain,
             met: BTreeSet::new(),
         }
@@ -113,6 +116,9 @@ impl HeapSampling {
             return Duration::ZERO;
         }
         if let (Some(snapshot), Ok(maps)) = (probe.snapshot(), worker.maps()) {
+            if snapshot.unknown_scripts {
+                self.unknown_scripts.get_or_insert_with(|| named(worker));
+            }
             if snapshot.stuck {
                 // What is freed from now on would seem to be kept.
                 self.stuck.insert(worker.id());
@@ -163,7 +169,8 @@ impl HeapSampling {
                 self.stuck.len()
             )
         });
-        let told: Vec<String> = untraced.into_iter().chain(plain).chain(stuck).chain(names).collect();
+        let unknown = self.unknown_scripts.as_deref().map(super::unknown_scripts);
+        let told: Vec<String> = untraced.into_iter().chain(plain).chain(stuck).chain(unknown).chain(names).collect();
         (!told.is_empty()).then(|| told.join("; "))
     }
 }

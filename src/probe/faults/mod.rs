@@ -13,11 +13,11 @@ mod price;
 mod record;
 mod registers;
 mod ring;
-mod scripts;
 mod tables;
 mod walk;
 mod watched;
 
 pub use caught::caught;
 pub use record::{Record as FaultRecord, parse as parse_fault};
+pub(in crate::probe) use registers::{KEPT, Kept};
 pub use watched::{FaultProbe, FaultRefusal};

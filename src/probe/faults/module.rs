@@ -2,8 +2,8 @@
 //!
 //! A file is whatever the target has mapped: it is read within bounds, never mapped, and one that doesn't hold together has nothing.
 
-use super::scripts::Interpreter;
 use super::tables::Tables;
+use crate::probe::scripts::Interpreter;
 use object::read::ReadCache;
 use object::{Object, ObjectSection, ObjectSegment};
 use rustix::fs::{FileType, fstat};

@@ -5,8 +5,8 @@ use super::caught::caught;
 use super::module::CodeFile;
 use super::record::Fault;
 use super::registers::{KEPT, Kept, kept, walked_from};
-use super::scripts::{Interpreting, Language, Scripts};
 use super::tables::{Keeping, Tables};
+use crate::probe::scripts::{Interpreting, Language, Scripts};
 use framehop::{
     CacheNative, ExplicitModuleSectionInfo, FrameAddress, MayAllocateDuringUnwind, Module, Unwinder, UnwinderNative,
 };

@@ -1,11 +1,13 @@
 //! Reading the library's memory in a process that goes on running.
 
+pub use super::layout::SCRIPT_LINES;
 use super::layout::{
-    Anchor, ENTRIES, Entry, FRAMES, MAGIC, MAPPINGS, Mapping, OTHER_STACK_TOUCHED, Region, SLOTS, STACKS, Slot, Stack,
-    VERSION,
+    Anchor, ENTRIES, Entry, FRAMES, LINE_INDEX, LINES, Line, MAGIC, MAPPINGS, Mapping, OTHER_STACK_TOUCHED, PHP,
+    PYTHON, Region, SLOTS, STACKS, Slot, Stack, UNKNOWN_INTERPRETER, VERSION,
 };
 use super::library::Library;
 use crate::model::{Frame, HeapLost, HeapReading, HeapSource};
+use crate::probe::scripts::{Language, placed};
 use procfs::FromBufRead;
 use procfs::process::{MMPermissions, MMapPath, MemoryMaps};
 use rustix::fs::{Mode, OFlags};
@@ -30,6 +32,9 @@ const PAGE: u64 = 4096;
 pub struct HeapProbe {
     memory: File,
     region: u64,
+    /// What the library's places in scripts are called, by their numbers; `None` of those that can't be read any more.
+    places: Vec<Option<u64>>,
+    lines: Arc<Vec<Frame>>,
 }
 
 /// A sampled block or mapping that is live.
@@ -46,9 +51,6 @@ pub struct LiveSample {
     /// Number of its stack in this process; `None` if there was no room for it.
     pub stack: Option<u32>,
 }
-
-/// No code lies at this address and those that follow: they stand for lines of scripts, by their numbers in [`Snapshot::lines`].
-pub const SCRIPT_LINES: u64 = 1 << 63;
 
 /// One stack that allocated, as one process knows it.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +74,8 @@ pub struct Snapshot {
     pub stacks: Vec<StackTrace>,
     /// Lines of scripts, by number.
     pub lines: Arc<Vec<Frame>>,
+    /// Whether scripts are executed whose lines the library doesn't know.
+    pub unknown_scripts: bool,
     /// What could not be noted since the process began.
     pub lost: HeapLost,
     /// Whether the library's lock was found held for good: nothing is noted any more, neither samples nor frees.
@@ -127,7 +131,7 @@ impl HeapProbe {
         if region == 0 {
             return Ok(Err(Untraced::NothingSeen));
         }
-        let probe = HeapProbe { memory, region };
+        let probe = HeapProbe { memory, region, places: Vec::new(), lines: Arc::default() };
         let head = probe.head()?;
         let known =
             word(&head, offset_of!(Region, magic)) == MAGIC && half(&head, offset_of!(Region, version)) == VERSION;
@@ -164,16 +168,16 @@ impl HeapProbe {
 
     /// The sampled live set; `None` if the process has ended or has become another program, or if its sample was being
     /// thinned out whenever it was looked at: the next look has all that this one had.
-    pub fn snapshot(&self) -> Option<Snapshot> {
+    pub fn snapshot(&mut self) -> Option<Snapshot> {
         (0..TRIES).find_map(|_| self.look())
     }
 
-    fn look(&self) -> Option<Snapshot> {
+    fn look(&mut self) -> Option<Snapshot> {
         let before = half(&self.head().ok()?, offset_of!(Region, thinnings));
         let first = self.entries()?;
         let head = self.head().ok()?;
         let used = |offset: usize, most: usize| (half(&head, offset) as usize).min(most);
-        let stacks =
+        let mut stacks =
             self.stacks(used(offset_of!(Region, stacks_used), STACKS), used(offset_of!(Region, frames_used), FRAMES))?;
         // An entry that changes while it is read is taken for what it says only if two looks agree.
         let second = self.entries()?;
@@ -203,8 +207,39 @@ impl HeapProbe {
         };
         let mean = word(&head, offset_of!(Region, mean)).max(1);
         let stuck = half(&head, offset_of!(Region, broken)) != 0;
-        let (source, lines) = (HeapSource::Allocations, Arc::default());
-        Some(Snapshot { source, mean, live: live.collect(), stacks, lines, lost, stuck })
+        let unknown_scripts = half(&head, offset_of!(Region, interpreter)) == UNKNOWN_INTERPRETER;
+        let live = live.collect();
+        self.learn_lines(&head);
+        for stack in &mut stacks {
+            stack.frames.retain_mut(|frame| {
+                let Some(number) = frame.checked_sub(SCRIPT_LINES) else { return true };
+                let line = usize::try_from(number).ok().and_then(|number| *self.places.get(number)?);
+                line.inspect(|line| *frame = SCRIPT_LINES + line).is_some()
+            });
+        }
+        let (source, lines) = (HeapSource::Allocations, Arc::clone(&self.lines));
+        Some(Snapshot { source, mean, live, stacks, lines, unknown_scripts, lost, stuck })
+    }
+
+    /// Reads what the new places in scripts are called, while their functions are most likely still there.
+    fn learn_lines(&mut self, head: &[u8]) {
+        let language = match half(head, offset_of!(Region, interpreter)) {
+            PYTHON => Language::Python(word(head, offset_of!(Region, code_type))),
+            PHP => Language::Php,
+            _ => return,
+        };
+        let (known, used) = (self.places.len(), (half(head, offset_of!(Region, lines_used)) as usize).min(LINES));
+        let (from, size) = (offset_of!(Region, lines), size_of::<Line>());
+        let Ok(new) = self.part(from + known * size, used.saturating_sub(known) * size) else { return };
+        for line in new.chunks_exact(size) {
+            let (code, at) = (word(line, offset_of!(Line, code)), half(line, offset_of!(Line, at)));
+            let number = placed(&self.memory, language, code, at).map(|frame| {
+                let lines = Arc::make_mut(&mut self.lines);
+                lines.push(frame);
+                lines.len() as u64 - 1
+            });
+            self.places.push(number);
+        }
     }
 
     fn stacks(&self, count: usize, frames: usize) -> Option<Vec<StackTrace>> {
@@ -248,6 +283,7 @@ fn own_bytes(head: &[u8]) -> u64 {
         (offset_of!(Region, entries_used), offset_of!(Region, entries), size_of::<Entry>(), ENTRIES),
         (offset_of!(Region, mappings_most), offset_of!(Region, mappings), size_of::<Mapping>(), MAPPINGS),
         (offset_of!(Region, frames_used), offset_of!(Region, frames), 8, FRAMES),
+        (offset_of!(Region, lines_used), offset_of!(Region, lines), size_of::<Line>(), LINES),
     ];
     let touched = parts.iter().map(|(used, from, size, most)| {
         let bytes = (half(head, *used) as usize).min(*most) * size;
@@ -256,7 +292,8 @@ fn own_bytes(head: &[u8]) -> u64 {
     });
     let other_stack = half(head, offset_of!(Region, other_stack_used)) != 0;
     let other_stack = if other_stack { OTHER_STACK_TOUCHED as u64 } else { 0 };
-    touched.sum::<u64>() + (fixed as u64).next_multiple_of(PAGE) + other_stack
+    let line_index = if half(head, offset_of!(Region, lines_used)) != 0 { 4 * LINE_INDEX as u64 } else { 0 };
+    touched.sum::<u64>() + (fixed as u64).next_multiple_of(PAGE) + other_stack + line_index
 }
 
 fn words(bytes: &[u8]) -> impl Iterator<Item = u64> {

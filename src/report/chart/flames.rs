@@ -3,9 +3,7 @@
 use super::canvas::{Align, Canvas, fit_text};
 use super::palette;
 use crate::answer::{CallSites, Verdict};
-use crate::model::Resource;
 use crate::report::flame::Flame;
-use crate::report::text::amount;
 use crate::words::sites::{name, title};
 
 const WIDTH: f64 = 960.0;
@@ -70,9 +68,8 @@ impl super::Chart for FlameChart<'_> {
     }
 
     fn description(&self) -> String {
-        let all = amount(Resource::Memory, self.flames.growth);
         format!(
-            "Flame graph of growth: width is bytes kept per {}, {all} in all, callers above",
+            "Flame graph of growth, of the stacks of each site that grow most: width is bytes kept per {}, callers above",
             self.sites.axis.unit()
         )
     }

@@ -18,6 +18,8 @@ mod math;
 mod region;
 #[path = "../../../preload/sample.rs"]
 mod sample;
+#[path = "../../../preload/scripts.rs"]
+pub mod scripts;
 #[path = "../../../preload/stack.rs"]
 mod stack;
 #[path = "../../../preload/table.rs"]

@@ -3,5 +3,6 @@
 mod aside;
 mod checked;
 mod counted;
+mod scripts;
 mod targets;
 pub mod traced;

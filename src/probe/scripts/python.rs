@@ -54,6 +54,17 @@ fn identity(memory: &impl Memory, code: u64) -> Option<Identity> {
     Some([word(at::TYPE), word(at::SIZE), line, word(at::FILE), word(at::NAME), word(at::LINES)])
 }
 
+/// The line of an instruction, by its number, of code that has this type.
+pub fn placed(memory: &impl Memory, kind: u64, code: u64, instruction: u32) -> Option<Frame> {
+    if memory.word(code.checked_add(at::TYPE)?)? != kind {
+        return None;
+    }
+    let code = Code::read(memory, code)?;
+    let instruction = u64::from(instruction);
+    let within = instruction < code.instructions;
+    Some(code.frame(line(&code.lines, code.first_line, instruction).filter(|_| within)))
+}
+
 impl Code {
     /// Reads the code that lies there.
     pub fn read(memory: &impl Memory, code: u64) -> Option<Self> {

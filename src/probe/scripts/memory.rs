@@ -41,6 +41,15 @@ impl Memory for File {
     }
 }
 
+/// Memory that was copied, from address 0 on.
+impl Memory for &[u8] {
+    fn fill(&self, address: u64, bytes: &mut [u8]) -> Option<()> {
+        let from = usize::try_from(address).ok()?;
+        bytes.copy_from_slice(self.get(from..)?.get(..bytes.len())?);
+        Some(())
+    }
+}
+
 /// A name as it can be told: text, not too long, and without what moves a cursor.
 pub fn name(text: String) -> Option<String> {
     /// The most characters of a name.

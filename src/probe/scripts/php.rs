@@ -24,6 +24,9 @@ const OPERATION: u64 = 32;
 /// The first byte of a function of a script.
 const OF_A_SCRIPT: u8 = 2;
 
+/// Bytes of the operations of a function that are read.
+const MOST: usize = 1 << 20;
+
 /// What is at an operation.
 pub type Identity = [u8; OPERATION as usize];
 
@@ -32,16 +35,36 @@ pub fn identity(memory: &impl Memory, operation: u64) -> Option<Identity> {
     memory.bytes(operation)
 }
 
+/// A line of the function that lies there, if it has an operation of that line; its name alone if the line is 0.
+pub fn placed(memory: &impl Memory, function: u64, line: u32) -> Option<Frame> {
+    let operations =
+        memory.some(memory.word(function.checked_add(at::OPERATIONS)?)?, length(memory, function)?, MOST)?;
+    let lines =
+        operations.as_chunks::<{ OPERATION as usize }>().0.iter().map(|operation| &operation[at::LINE as usize..]);
+    let has = |wanted: u32| lines.filter_map(<[u8]>::first_chunk).any(|line| u32::from_ne_bytes(*line) == wanted);
+    (line == 0 || has(line)).then(|| named(memory, function, line))?
+}
+
 /// The line of an operation, if it is one of the function that has this frame. It may be another one's by now.
 pub fn frame(memory: &impl Memory, frame: u64, operation: u64) -> Option<Frame> {
     let function = memory.word(frame.checked_add(at::FUNCTION)?)?;
-    let [kind] = memory.bytes(function)?;
     let first = memory.word(function.checked_add(at::OPERATIONS)?)?;
-    let length = u64::from(memory.half(function + at::COUNT)?) * OPERATION;
     let place = operation.checked_sub(first)?;
-    if kind != OF_A_SCRIPT || place >= length || !place.is_multiple_of(OPERATION) {
+    if place >= length(memory, function)? || !place.is_multiple_of(OPERATION) {
         return None;
     }
+    named(memory, function, memory.half(operation + at::LINE)?)
+}
+
+/// Bytes of a function's operations; `None` if it is none of a script.
+fn length(memory: &impl Memory, function: u64) -> Option<u64> {
+    let [kind] = memory.bytes(function)?;
+    let count = memory.half(function.checked_add(at::COUNT)?)?;
+    (kind == OF_A_SCRIPT).then_some(u64::from(count) * OPERATION)
+}
+
+/// A line of a function.
+fn named(memory: &impl Memory, function: u64, line: u32) -> Option<Frame> {
     let named = match memory.word(function + at::NAME)? {
         0 => "(main)".to_owned(),
         own => match memory.word(function + at::CLASS)? {
@@ -50,7 +73,6 @@ pub fn frame(memory: &impl Memory, frame: u64, operation: u64) -> Option<Frame> 
         },
     };
     let file = name(text(memory, memory.word(function + at::FILE)?)?)?;
-    let line = memory.half(operation + at::LINE)?;
     Some(Frame {
         module: SCRIPT.into(),
         function: Some(name(named)?),

@@ -8,7 +8,7 @@ mod memory;
 mod php;
 mod python;
 
-use super::registers::{KEPT, Kept};
+use super::faults::{KEPT, Kept};
 use crate::model::Frame;
 use crate::probe::SCRIPT_LINES;
 use rustix::fs::{Mode, OFlags, openat};
@@ -68,6 +68,23 @@ impl Scripts {
         let memory = openat(process, "mem", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
         Ok(Scripts::of(memory.into()))
     }
+}
+
+/// The place in a function of a script whose code lies at an address: of Python, at the instruction of this number; of PHP, at this line.
+/// `None` if no such function is there any more.
+pub fn placed(memory: &impl Memory, language: Language, code: u64, at: u32) -> Option<Frame> {
+    match language {
+        Language::Python(kind) => python::placed(memory, kind, code, at),
+        Language::Php => php::placed(memory, code, at),
+    }
+}
+
+/// A place in a function of Python, and one in a function of PHP, in memory whose first words are the address of the function, the place in it,
+/// and the type of Python's code; `None` where there is none.
+pub fn parse_script_place(memory: &[u8]) -> [Option<Frame>; 2] {
+    let (code, at, kind) = (memory.word(0), memory.half(8), memory.word(16));
+    let languages = [Language::Python(kind.unwrap_or_default()), Language::Php];
+    languages.map(|language| placed(&memory, language, code?, at?))
 }
 
 impl<M: Memory> Scripts<M> {
@@ -188,6 +205,16 @@ mod tests {
         // Nobody's first instruction where it was, and no more of the stack.
         assert_eq!(line(1, &[9, at(keep, 1), at(keep, 44), at(keep, 4)]), None);
         assert_eq!(line(3, &[]), None);
+    }
+
+    #[test]
+    fn seeds_of_fuzzing_are_functions() {
+        let place = |memory: &[u8]| parse_script_place(memory).map(|frame| frame.map(|frame| frame.to_string()));
+        let (python, php) = ("[script]: Kept.keep (k.py:2)", "[script]: K::keep (k.php:8)");
+        let (python, php) = (Some(python.to_owned()), Some(php.to_owned()));
+        assert_eq!(place(include_bytes!("../../../fuzz/corpus/script_place/python")), [python, None]);
+        assert_eq!(place(include_bytes!("../../../fuzz/corpus/script_place/php")), [None, php]);
+        assert_eq!(place(&[]), [None, None]);
     }
 
     #[cfg(target_arch = "x86_64")]
