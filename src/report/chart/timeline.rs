@@ -20,6 +20,9 @@ const GAP: f64 = 46.0;
 const LABEL: f64 = 13.0;
 pub(super) const COLUMNS: usize = 480;
 
+/// The height of what stands beside the memory of the target.
+const BESIDE: f64 = 96.0;
+
 /// A line or an area of a panel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curve {
@@ -86,6 +89,11 @@ impl Timeline {
         let phases = phases(record, end);
         let load = by_second(&record.load, &phases);
         let mut panels = vec![memory(record, verdict)];
+        panels.extend(record.services.iter().zip(&verdict.services).map(|(service, verdict)| {
+            let strip = memory(service, verdict);
+            let title = format!("{} of its service {}", strip.title, text::plain(&service.meta.name));
+            Strip { title, height: BESIDE, ..strip }
+        }));
         panels.extend(places::strip(record, verdict));
         panels.extend(account::strips(record, verdict));
         if !load.is_empty() {
@@ -229,7 +237,7 @@ fn requests(load: &[Second]) -> Strip {
         range,
         curves: vec![curve],
         values: "in all",
-        height: 96.0,
+        height: BESIDE,
         nothing: "no requests",
     }
 }
