@@ -2,7 +2,7 @@
 
 use super::comparison::{conclude, exit_code, goes_on};
 use super::deadline::Deadline;
-use super::experiment::{Teller, by_request, held, without_services};
+use super::experiment::{Teller, by_request, held};
 use super::output::{Answer, Inconclusive, Printed};
 use super::problem::{Done, Problem};
 use super::run;
@@ -97,7 +97,6 @@ pub fn ab(arguments: &Arguments) -> Done {
     let interrupt = arguments.deadline.listen()?;
     let overrides = Overrides { env: arguments.env.clone(), seed: arguments.seed, ..Overrides::default() };
     let harness = config::load(&arguments.file, &overrides)?;
-    without_services(&harness)?;
     by_request(&harness)?;
     let file = arguments.file.canonicalize()?;
     let harness_dir = file.parent().unwrap_or(Path::new("/"));
@@ -119,6 +118,7 @@ pub fn ab(arguments: &Arguments) -> Done {
         a: &variants.a,
         b: &variants.b,
         margins: &margins,
+        services: &experiment::margins_of_services(&harness),
         harness_dir,
         directory: &directory.path,
         pairs: head.pairs,

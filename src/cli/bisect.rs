@@ -1,6 +1,6 @@
 //! `bisect`: which of a target's modules makes it leak.
 
-use super::experiment::{Searching, Teller, by_request, held, without_services};
+use super::experiment::{Searching, Teller, by_request, held};
 use super::output::{Answer, Printed, colours, columns, folded, put};
 use super::problem::{Done, Problem, interruption_code};
 use crate::answer::ExitCode;
@@ -42,7 +42,6 @@ pub fn bisect(arguments: &Arguments) -> Done {
     let overrides =
         Overrides { env: arguments.search.env.clone(), seed: arguments.search.seed, ..Overrides::default() };
     let harness = config::load(&arguments.file, &overrides)?;
-    without_services(&harness)?;
     by_request(&harness)?;
     let file = arguments.file.canonicalize()?;
     let (started, id) = stamp(&format!("{}-bisect", harness.name));

@@ -6,7 +6,7 @@ use super::problem::{Done, Problem};
 use super::recorded::How;
 use crate::answer::ExitCode;
 use crate::baseline::Baseline;
-use crate::compare::{self, Comparison, ComparisonNote, Margins, Pair, RunSummary, Side, Sides};
+use crate::compare::{self, Comparison, ComparisonNote, Margins, Pair, RunSummary, ServiceMargins, Side, Sides};
 use crate::engine::Finished;
 use crate::experiment;
 use crate::model::{CountingSource, Per, RunRecord, RunStatus};
@@ -25,6 +25,7 @@ pub struct Run {
     known: Baseline,
     summary: RunSummary,
     margins: Margins,
+    services: ServiceMargins,
     /// Whether it is a table, which is named by its file.
     is_table: bool,
     /// What it was asked to send, and in which phases; missing where only the verdict is there.
@@ -78,6 +79,7 @@ impl Run {
             summary: compare::summarize(&id, record, &verdict, sentence.clone()),
             known: Baseline::of(record, &verdict, sentence),
             margins: experiment::margins_of_run(record),
+            services: experiment::margins_of_services_of_run(record),
             is_table: record.meta.counting.source == CountingSource::Table,
             workload: Some([workload, part("phase")]),
             id,
@@ -94,7 +96,8 @@ impl Run {
             return Err(failed(&id, exit, &what));
         }
         let (summary, margins) = (known.summary(&id), experiment::margins_of_baseline(&known));
-        Ok(Run { id, known, summary, margins, is_table: false, workload: None })
+        let services = ServiceMargins::new();
+        Ok(Run { id, known, summary, margins, services, is_table: false, workload: None })
     }
 }
 
@@ -185,7 +188,10 @@ impl<'a> TwoRuns<'a> {
         let side = |name: &str, run: &Run| Side { name: name.into(), phrase: format!("in {}", run.id) };
         let sides = Sides { a: side("baseline", baseline), b: side("candidate", candidate) };
         let pair = Pair { a: baseline.summary.clone(), b: candidate.summary.clone(), b_first: false };
-        let comparison = compare::compare_runs(&sides, &pair.a, &pair.b, &candidate.margins);
+        // The file of a verdict has the target alone.
+        let mut services = candidate.services.clone();
+        services.retain(|name, _| pair.a.services.contains_key(name));
+        let comparison = compare::compare_runs(&sides, &pair.a, &pair.b, &candidate.margins, &services);
         TwoRuns { candidate, pairs: [pair], comparison, notes: unlike(baseline, candidate) }
     }
 
@@ -248,7 +254,8 @@ pub fn render_again(directory: &Path, format: Option<Format>, to: Option<&Path>)
     let record = store::read(&directory.join(&first.a.id)).map_err(|e| failed(e.to_string()))?;
     let side = |s: &store::ExperimentSide| Side { name: s.name.clone(), phrase: s.phrase.clone() };
     let sides = Sides { a: side(&head.sides[0]), b: side(&head.sides[1]) };
-    let comparison = compare::compare(&sides, &pairs, head.pairs, &experiment::margins_of_run(&record));
+    let (margins, services) = (experiment::margins_of_run(&record), experiment::margins_of_services_of_run(&record));
+    let comparison = compare::compare(&sides, &pairs, head.pairs, &margins, &services);
     let path = directory.canonicalize()?;
     let mut notes: Vec<ComparisonNote> = head.notes.iter().cloned().map(ComparisonNote::Recorded).collect();
     if comparison.is_unfinished() {

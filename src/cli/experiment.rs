@@ -51,7 +51,8 @@ pub fn held(directory: &Path) -> Result<Option<OwnedFd>, Problem> {
 
 /// Checks that a harness file doesn't say that growth is judged by the hour: it is compared by the request.
 pub fn by_request(harness: &Harness) -> Result<(), Problem> {
-    if harness.budget.given().all(|(_, allowed)| allowed.per() == Per::Request) {
+    let services = harness.services.values().flat_map(|service| service.budget.given());
+    if harness.budget.given().chain(services).all(|(_, allowed)| allowed.per() == Per::Request) {
         return Ok(());
     }
     let text = "runs are compared by their growth per request, and this harness file judges it by the hour: give its budgets per \
@@ -59,13 +60,13 @@ pub fn by_request(harness: &Harness) -> Result<(), Problem> {
     Err(Problem::new(ExitCode::Config, text))
 }
 
-/// Checks that a harness file has no services, where only targets are compared.
+/// Checks that a harness file has no services, where only targets are planned for.
 pub fn without_services(harness: &Harness) -> Result<(), Problem> {
     if harness.services.is_empty() {
         return Ok(());
     }
-    let text = "services aren't compared or planned for: of runs with `[services]`, `seepage run` and `seepage knee` judge each; to \
-                compare the target alone, start what it needs in its `prepare`";
+    let text = "services aren't planned for: of runs with `[services]`, `seepage run` judges each; to plan for the target alone, start \
+                what it needs in its `prepare`";
     Err(Problem::new(ExitCode::Config, text))
 }
 

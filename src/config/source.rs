@@ -11,7 +11,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// Where a harness came from, and which of its tables were laid over its target since.
+/// Where a harness came from, and which of its tables were laid over its target and services since.
 #[derive(Clone, Default)]
 pub struct Source {
     file: Arc<File>,
@@ -56,7 +56,7 @@ impl Source {
         source.verdict(problems).map(|()| (source, root))
     }
 
-    /// The table at this place is from now on laid over the target.
+    /// The table at this place is from now on laid over the target and its services.
     pub(super) fn lay_over(&mut self, table: KeyPath) {
         self.overlays.push(table);
     }
@@ -87,10 +87,14 @@ impl Source {
     /// Where the value at a path is in the text; of a path that the file hasn't, the nearest part that it has.
     fn find(&self, path: &KeyPath) -> Option<Range<usize>> {
         let (first, rest) = path.0.split_first()?;
-        // What was laid over the target last comes first.
-        let of_target = matches!(first, Key::Name(name) if name == "target");
-        let overlays = self.overlays.iter().rev().filter(|_| of_target);
-        let overlaid = overlays.map(|overlay| KeyPath([&overlay.0, rest].concat()));
+        // What was laid over the target or its services last comes first.
+        let under = match first {
+            Key::Name(name) if name == "target" => Some(rest),
+            Key::Name(name) if name == "services" => Some(&path.0[..]),
+            _ => None,
+        };
+        let overlays = self.overlays.iter().rev();
+        let overlaid = overlays.filter_map(|overlay| Some(KeyPath([&overlay.0, under?].concat())));
         let outwards = (0..=path.0.len()).rev().map(|length| KeyPath(path.0[..length].to_vec()));
         overlaid.chain(outwards).find_map(|path| self.file.places.get(&path).cloned())
     }

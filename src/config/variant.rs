@@ -1,18 +1,26 @@
 //! Variants of a target: what `seepage ab` and `seepage bisect` change in a harness file, and what they allow.
 //!
-//! Only the target can be overlaid. The workload, its seed and the phases are the same on both sides by construction.
+//! Only the target and its services can be overlaid. The workload, its seed and the phases are the same on both sides by construction.
 
 use super::problem::KeyPath;
-use super::{Harness, TargetConfig, VariantConfig};
+use super::{Harness, ServiceConfig, ServiceVariantConfig, TargetConfig, VariantConfig};
+
+fn put<T: Clone>(over: &Option<T>, place: &mut T) {
+    if let Some(value) = over {
+        *place = value.clone();
+    }
+}
 
 impl VariantConfig {
-    /// Lays this variant over a target.
-    pub fn put_over(&self, target: &mut TargetConfig) {
-        fn put<T: Clone>(over: &Option<T>, place: &mut T) {
-            if let Some(value) = over {
-                *place = value.clone();
-            }
+    /// Lays this variant over the target of a harness, and over the services that it has.
+    pub fn put_over(&self, harness: &mut Harness) {
+        self.put_over_target(&mut harness.target);
+        for (name, over) in &self.services {
+            harness.services.get_mut(name).into_iter().for_each(|service| over.put_over(service));
         }
+    }
+
+    fn put_over_target(&self, target: &mut TargetConfig) {
         put(&self.command, &mut target.command);
         if self.cwd.is_some() {
             target.cwd.clone_from(&self.cwd);
@@ -24,6 +32,21 @@ impl VariantConfig {
         put(&self.workers, &mut target.workers);
         put(&self.ready, &mut target.ready);
         put(&self.stop, &mut target.stop);
+    }
+}
+
+impl ServiceVariantConfig {
+    fn put_over(&self, service: &mut ServiceConfig) {
+        put(&self.command, &mut service.command);
+        if self.cwd.is_some() {
+            service.cwd.clone_from(&self.cwd);
+        }
+        put(&self.prepare, &mut service.prepare);
+        service.env.extend(self.env.clone());
+        put(&self.pass_env, &mut service.pass_env);
+        put(&self.workers, &mut service.workers);
+        put(&self.ready, &mut service.ready);
+        put(&self.stop, &mut service.stop);
     }
 }
 
@@ -41,7 +64,7 @@ impl Harness {
 pub fn variant(harness: &Harness, name: &str) -> Option<Harness> {
     let variant = harness.variants.get(name)?;
     let mut harness = harness.clone();
-    variant.put_over(&mut harness.target);
+    variant.put_over(&mut harness);
     harness.source.lay_over(KeyPath::of(&["variants", name]));
     Some(harness)
 }
@@ -66,7 +89,7 @@ pub fn without_modules(harness: &Harness, names: &[String]) -> Option<(Harness, 
         harness.modules.get(name)?;
     }
     for (name, module) in harness.modules.iter().filter(|(name, _)| off.contains(name)) {
-        module.off.put_over(&mut changed.target);
+        module.off.put_over(&mut changed);
         changed.source.lay_over(KeyPath::of(&["modules", name, "off"]));
     }
     Some((changed, off))
@@ -117,6 +140,38 @@ needs = ["cache"]
         let (_, off) = without_modules(&harness, &["images".into()]).unwrap();
         assert_eq!(off, ["images"]);
         assert!(without_modules(&harness, &["disk".into()]).is_none());
+    }
+
+    #[test]
+    fn services_are_overlaid_as_the_target_is() {
+        let text = format!(
+            "{TEXT}[services.store]\ncommand = ['new-store']\nenv = {{ A = '1' }}\n\
+             [variants.old.services.store]\ncommand = ['old-store']\nenv = {{ B = '2' }}\n\
+             [modules.index]\noff.services.store.env = {{ INDEX = '0' }}\n"
+        );
+        let harness = parse(&text, "a.toml", &Overrides::default()).unwrap();
+        let old = variant(&harness, "old").unwrap().services["store"].clone();
+        let env = |service: &ServiceConfig| service.env.iter().map(|(k, v)| format!("{k}{v}")).collect::<Vec<_>>();
+        assert_eq!(
+            (old.command.as_slice(), env(&old)),
+            (&["old-store".to_owned()][..], vec!["A1".into(), "B2".into()])
+        );
+        let (changed, off) = without_modules(&harness, &["index".into()]).unwrap();
+        assert_eq!((off, env(&changed.services["store"])), (vec!["index".into()], vec!["A1".into(), "INDEX0".into()]));
+        assert_eq!(changed.target, harness.target);
+        for (from, to, message) in [
+            (
+                "services.store]\ncommand = ['old-store']",
+                "services.stor]",
+                "there is no service `stor`: did you mean `store`?",
+            ),
+            ("command = ['old-store']", "command = []", "the command is empty"),
+            ("command = ['old-store']", "budget.memory = '1 KiB/request'", "unknown key `budget`"),
+        ] {
+            let text = text.replacen(from, to, 1);
+            let error = parse(&text, "a.toml", &Overrides::default()).unwrap_err().to_string();
+            assert!(error.contains(message) && error.starts_with("a.toml:2"), "{to}: {error}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::collect::{Collection, alive};
 use super::driving::{Bounds, DrivenPhase, Driving};
 use super::end::{Cut, Finished, RunError};
 use super::first_look::{FirstLook, Seen};
-use super::heap::{HeapLooks, HeapSampling, Tracing};
+use super::heap::Tracing;
 use super::interrupt::Interrupt;
 use super::lasting::{Hourly, hourly};
 use super::monitor::{Followed, LookAt, Monitor, ShowProgress};
@@ -230,10 +230,6 @@ impl Conductor<'_> {
     /// Begins to sample.
     fn sample(&self, roster: Roster, counter: Option<Counter>, sink: Sender<Entry>) -> Result<Sampler, Cut> {
         let Monitor { pulse, interrupt, .. } = &self.monitor;
-        let heap = self.setup.library.clone().map(|library| -> Result<_, Cut> {
-            let looks = HeapLooks::start(Some(&library), pulse.origin(), sink.clone(), interrupt.clone())?;
-            Ok(HeapSampling::new(library, looks, self.setup.plain_malloc()))
-        });
         let plan = Sampled {
             roster,
             counter,
@@ -241,7 +237,7 @@ impl Conductor<'_> {
                 .map_err(|error| Cut::target(format!("target.leave-out: {error}")))?,
             group: self.setup.group.clone().ok(),
             config: services::shared(&self.setup.harness.sample, self.setup.harness.services.len() + 1),
-            heap: heap.transpose()?.map(|heap| Tracing::Preload(Box::new(heap))),
+            heap: Tracing::by_library(&self.setup, pulse, &sink, interrupt)?,
             works: false,
             driven: self.setup.harness.workload.as_ref().map(|_| Arc::clone(self.driving.counters())),
             pulse: pulse.clone(),

@@ -289,7 +289,9 @@ impl Sampling {
     fn round(&mut self, whole: bool) -> (usize, Duration) {
         if let Some(counter) = &mut self.plan.counter {
             let polled = counter.poll();
-            if polled.is_err() || counter.is_fresh() {
+            // Whoever is asked may be stopped before its workers are.
+            let goes_on = !self.plan.pulse.is_stopping();
+            if goes_on && (polled.is_err() || counter.is_fresh()) {
                 self.counting_error = polled.err();
             }
         }

@@ -2,6 +2,7 @@
 //! stopped in reverse, after the target.
 
 use super::end::{Cut, RunError};
+use super::heap::Tracing;
 use super::monitor::{Followed, Monitor};
 use super::pulse::Pulse;
 use super::recorder::Recorder;
@@ -145,7 +146,7 @@ impl Services {
                 group: None,
                 config: sample.clone(),
                 works: false,
-                heap: None,
+                heap: Tracing::by_library(setup, &pulse, &sink, &monitor.interrupt)?,
                 driven: setup.harness.workload.as_ref().map(|_| Arc::clone(driven)),
                 pulse: pulse.clone(),
             };

@@ -141,11 +141,13 @@ impl Setup {
             ..run.target.clone()
         };
         let stamp = (run.started.clone(), run.id.clone());
+        let mut config = stored.clone();
+        config["heap"] = run.config["heap"].clone();
         RunMeta {
             seed: run.seed,
             steps: run.steps.clone(),
             budgets: self.harness.budgets_of(service),
-            ..head::begun(name.to_owned(), stamp, target, counting, stored.clone())
+            ..head::begun(name.to_owned(), stamp, target, counting, config)
         }
     }
 
@@ -171,9 +173,9 @@ impl Setup {
         passed.chain(target.env.clone()).collect()
     }
 
-    /// The environment to launch the target with: its own, and what traces its allocations.
-    pub fn launch_environment(&self) -> BTreeMap<String, String> {
-        let mut environment = self.environment();
+    /// The environment to launch a target with, or a service as one: its own, and what traces its allocations.
+    pub fn launch_environment(&self, target: &TargetConfig) -> BTreeMap<String, String> {
+        let mut environment = self.environment_of(target);
         if let Some(library) = &self.library {
             library.enter(&mut environment, self.harness.heap.mean.0);
             for PlainMalloc { variable: (name, value), .. } in self.plain_malloc() {

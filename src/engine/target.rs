@@ -252,14 +252,9 @@ impl LaunchedTarget {
     /// # Errors
     /// If it can't be launched.
     pub fn suspended(setup: &Setup, part: Part, outputs: Outputs) -> Result<Self, Cut> {
-        let env = match part.service {
-            // Allocations are traced of the target alone.
-            Some(_) => setup.environment_of(&part.config),
-            None => setup.launch_environment(),
-        };
         let request = LaunchRequest {
             command: part.config.command.clone(),
-            env,
+            env: setup.launch_environment(&part.config),
             cwd: setup.cwd_of(&part.config),
             group: setup.group.as_ref().ok().map(|group| group.entrance()),
             data_limit: setup.group.is_err().then_some(part.config.memory_limit.0),

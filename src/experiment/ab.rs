@@ -6,7 +6,9 @@
 use super::Observer;
 use super::one::{OneRunError, Runs};
 use crate::answer::{ExitCode, Verdict};
-use crate::compare::{self, Answer, Comparison, LEAST_PAIRS, MOST_PAIRS, Margins, Pair, RunSummary, Sides};
+use crate::compare::{
+    self, Answer, Comparison, LEAST_PAIRS, MOST_PAIRS, Margins, Pair, RunSummary, ServiceMargins, Sides,
+};
 use crate::config::Harness;
 use crate::engine::{Interrupt, Interruption};
 use crate::model::{RunRecord, RunStatus};
@@ -28,6 +30,8 @@ pub struct AbRequest<'a> {
     pub b: &'a Harness,
     /// What difference is allowed.
     pub margins: &'a Margins,
+    /// The same in each service.
+    pub services: &'a ServiceMargins,
     /// Where the harness file is.
     pub harness_dir: &'a Path,
     /// The experiment's directory, with the runs of an earlier session if it is resumed.
@@ -79,7 +83,8 @@ pub enum AbError {
 /// If a run can't begin or fails; which one, is told.
 pub fn ab(request: &AbRequest<'_>, observer: &mut dyn Observer) -> Result<AbEnd, AbError> {
     let mut pairs = finished_pairs(request.directory, request.pairs, request.seed);
-    let judge = |pairs: &[Pair]| compare::compare(request.sides, pairs, request.pairs, request.margins);
+    let judge =
+        |pairs: &[Pair]| compare::compare(request.sides, pairs, request.pairs, request.margins, request.services);
     let mut stop = if pairs.len() >= request.pairs { Stop::Complete } else { Stop::Early };
     let mut decided = is_decided(&pairs, request.pairs, &judge(&pairs));
     let rehearsed = read_pair(request.directory, 0, false).is_some() || !pairs.is_empty();

@@ -2,8 +2,8 @@
 
 use crate::answer::Quantile;
 use crate::baseline::{Baseline, Known};
-use crate::compare::{Margin, Margins, Measure};
-use crate::config::{CompareConfig, Harness, HeapMode};
+use crate::compare::{Margin, Margins, Measure, ServiceMargins};
+use crate::config::{CompareConfig, Harness, HeapMode, ServiceConfig};
 use crate::model::{Per, Resource, RunRecord, Share};
 
 /// Differences below these are of the clock and of the allocator: a page cache's, a timer's, one context switch's.
@@ -18,6 +18,30 @@ pub fn margins(harness: &Harness) -> Margins {
     let traced = harness.heap.mode != HeapMode::Off;
     let by_request = budgets.per == Per::Request;
     allowed(|resource| budgets.of(resource, traced).filter(|_| by_request), &harness.compare)
+}
+
+/// The same of each of its services.
+pub fn margins_of_services(harness: &Harness) -> ServiceMargins {
+    let traced = harness.heap.mode != HeapMode::Off;
+    let of_service = |(name, service): (&String, &ServiceConfig)| {
+        let budgets = harness.budgets_of(service);
+        let by_request = budgets.per == Per::Request;
+        let margins = allowed(|resource| budgets.of(resource, traced).filter(|_| by_request), &harness.compare);
+        (name.clone(), its_own(margins))
+    };
+    harness.services.iter().map(of_service).collect()
+}
+
+/// The same of the services of a run that was made.
+pub fn margins_of_services_of_run(record: &RunRecord) -> ServiceMargins {
+    let of_service = |service: &RunRecord| (service.meta.name.clone(), its_own(margins_of_run(service)));
+    record.services.iter().map(of_service).collect()
+}
+
+/// Without what is measured of the run as a whole.
+fn its_own(mut margins: Margins) -> Margins {
+    margins.retain(|measure, _| !matches!(measure, Measure::Latency(_) | Measure::ErrorRate | Measure::Status(_)));
+    margins
 }
 
 /// The same of a run that was made: its own budgets, and what its harness file said of comparisons.

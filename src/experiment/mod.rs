@@ -15,7 +15,7 @@ mod sides;
 pub use ab::{AbError, AbRequest, Stop, ab, failure, finished_pairs, read_head};
 pub use bisect::{BisectEnd, BisectError, BisectRequest, bisect};
 pub use knee::{KneeEnd, KneeError, KneeRequest, knee};
-pub use margins::{margins, margins_of_baseline, margins_of_run};
+pub use margins::{margins, margins_of_baseline, margins_of_run, margins_of_services, margins_of_services_of_run};
 pub use modules::ModulesError;
 pub use one::OneRunError;
 pub use sides::{Contrast, SidesError, Variants, variants};

@@ -58,6 +58,15 @@ pub fn leak() -> (RunRecord, Verdict) {
     Scenario { leak: 4198.0, outcome: Outcome::Leak, class: LeakClass::Leak, ..Scenario::default() }.build()
 }
 
+/// A clean target with a service that leaks and one that is clean, as the rule judges them.
+pub fn stack() -> (RunRecord, Verdict) {
+    let part = |name, leak, workers| Scenario { name, leak, workers, seconds: 80, ..Scenario::default() }.build().0;
+    let mut record = part("shop", 0.0, 1);
+    record.services = vec![part("database", 4198.0, 1), part("cache", 0.0, 2)];
+    let verdict = crate::verdict::judge(&record);
+    (record, verdict)
+}
+
 pub fn warm_up() -> (RunRecord, Verdict) {
     Scenario { name: "upload-demo-clean", ..Scenario::default() }.build()
 }

@@ -2,6 +2,7 @@
 
 use crate::common::{Bench, Ended, processes, signal, wait_until};
 use nix::sys::signal::Signal;
+use serde_json::Value;
 use std::path::PathBuf;
 
 /// A demonstration server as a service: it notes in `order` when it is started and when it is asked to stop.
@@ -56,6 +57,8 @@ fn order(bench: &Bench) -> Vec<String> {
 fn a_service_that_leaks_fails_the_run_and_is_judged_by_requests_that_it_served() {
     let bench = Bench::new();
     let file = stack(&bench, &["store"], &service(&bench, "store", &log_of("store")));
+    let traced = std::fs::read_to_string(&file).unwrap() + "[heap]\nmode = 'preload'\n";
+    std::fs::write(&file, traced).unwrap();
     let ended = run(&bench, &file, &[("store", "malloc")]);
     assert_eq!(ended.code, Some(10), "{}", ended.story());
     assert!(ended.stdout.starts_with("stack LEAKS in its service `store`: each request leaves"), "{}", ended.stdout);
@@ -72,6 +75,15 @@ fn a_service_that_leaks_fails_the_run_and_is_judged_by_requests_that_it_served()
     assert!((3900.0..4400.0).contains(&growth), "4 KiB are kept of each request: {growth}");
     assert_eq!(memory["axis"], "worker-requests", "{memory}");
     assert!(store["whole_target"].is_object(), "it has an account of its own");
+    let grows = |part: &Value| {
+        let sites = part["call_sites"]["sites"].as_array().into_iter().flatten();
+        sites.filter(|site| site["state"] == "grows").count()
+    };
+    assert!(
+        grows(store) > 0 && grows(&verdict) == 0,
+        "who keeps it is named, in the service: {:#}",
+        store["call_sites"]
+    );
     // Its directory is that of a run: it can be judged again by itself, and the whole with it.
     let again = |path: PathBuf| bench.seepage().arg("analyze").arg(path).output().unwrap().status.code();
     assert_eq!(again(ended.directory().to_owned()), Some(10));
@@ -175,4 +187,98 @@ fn services_in_a_circle_are_refused_with_their_place() {
     let told = "these services need one another: `a` needs `b`, `b` needs `a`";
     assert!(ended.stderr.contains(told) && ended.stderr.contains("stack.toml:"), "{}", ended.stderr);
     assert!(ended.run.is_none() && order(&bench).is_empty(), "nothing was launched");
+}
+
+/// A service whose fault is a variable of its environment, so that variants and modules can switch it; and runs that are short.
+fn switched(bench: &Bench, more: &str) -> PathBuf {
+    let command = "'exec \"$0\" demo-server --port \"$1\" --workers 2 --access-log \"$2\" --fault \"$FAULT\"'";
+    let service = format!(
+        "[services.store]\ncommand = ['sh', '-c', {command}, '${{seepage}}', '${{port:store}}', '${{work_dir}}/store.log']\n\
+         env = {{ FAULT = 'malloc' }}\nworkers = 'children'\nready = {{ tcp = '127.0.0.1:${{port:store}}' }}\n{}\n{more}\n",
+        log_of("store")
+    )
+    .replace("'exec", "'''exec")
+    .replace("\"$FAULT\"'", "\"$FAULT\"'''");
+    let file = stack(bench, &["store"], &service);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let text = text
+        .replace("'3s'", "'500ms'")
+        .replace("'10s'", "'3s'")
+        .replace("[[phase]]\nkind = 'settle'\nduration = '1s'\n", "");
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
+fn experiment(bench: &Bench, verb: &str, file: &PathBuf, arguments: &[&str]) -> Ended {
+    let mut command = bench.seepage();
+    command.arg(verb).arg(file).args(arguments).arg("--reports").arg(bench.reports()).arg("--quiet");
+    let ended = bench.ended(command.output().unwrap());
+    assert!(processes(&bench.path().to_string_lossy()).is_empty(), "something was left: {}", ended.story());
+    ended
+}
+
+#[test]
+fn a_part_of_a_service_that_leaks_is_worse_than_without_it() {
+    let bench = Bench::new();
+    let file = switched(&bench, "[modules.keeper]\noff.services.store.env = { FAULT = 'none' }");
+    let ended = experiment(&bench, "ab", &file, &["--off", "keeper", "--pairs", "3"]);
+    assert_eq!(ended.code, Some(12), "{}", ended.story());
+    let told = "stack is WORSE with keeper than without it: in its service `store`, each request leaves ";
+    assert!(ended.stdout.starts_with(told), "{}", ended.story());
+    let found = ended.json("comparison.json");
+    let growth = |service: Value| {
+        let all = found["differences"].as_array().unwrap().iter();
+        let mut its = all.filter(|one| one["measure"] == "memory growth" && one["service"] == service);
+        its.next().unwrap_or_else(|| panic!("{service}: {found:#}")).clone()
+    };
+    assert_eq!(growth("store".into())["answer"], "regression");
+    let kept = growth("store".into())["difference"]["estimate"].as_f64().unwrap();
+    assert!((3800.0..4400.0).contains(&kept), "4 KiB are kept of each request: {kept}");
+    assert_ne!(growth(Value::Null)["answer"], "regression", "the target is the same on both sides");
+    assert!(ended.read("report.html").contains("Store: memory growth"));
+}
+
+#[test]
+#[ignore = "half a minute"]
+fn a_bisection_finds_the_part_of_a_service_that_leaks() {
+    let bench = Bench::new();
+    let modules = "[modules.keeper]\noff.services.store.env = { FAULT = 'none' }\n\
+                   [modules.colour]\noff.services.store.env = { COLOUR = 'none' }";
+    let file = switched(&bench, modules);
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("duration = '3s'", "duration = '10s'")).unwrap();
+    let ended = experiment(&bench, "bisect", &file, &[]);
+    assert_eq!(ended.code, Some(10), "{}", ended.story());
+    assert!(ended.stdout.contains("keeper") && !ended.stdout.contains("colour is"), "{}", ended.story());
+}
+
+#[test]
+fn a_knee_is_sought_with_services_and_a_service_may_be_its_own_worker() {
+    let bench = Bench::new();
+    let slots = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/end_to_end/slots.py");
+    let store = format!(
+        "[services.store]\ncommand = ['python3', '{}', '${{port:store}}', '100', '0.03', 'waits', '1']\nworkers = 'self'\n\
+         ready = {{ tcp = '127.0.0.1:${{port:store}}' }}\n",
+        slots.display()
+    );
+    let file = stack(&bench, &["store"], &store);
+    let ended = experiment(&bench, "knee", &file, &["--to", "2", "--for", "6s"]);
+    assert_eq!(ended.code, Some(10), "{}", ended.story());
+    assert_eq!(ended.json("knee.json")["leaks"]["load"], 1, "{}", ended.story());
+    let verdict = ended.json("load-0001/verdict.json");
+    let store = &verdict["services"][0]["findings"];
+    let descriptors = store.as_array().unwrap().iter().find(|finding| finding["resource"] == "descriptors").unwrap();
+    let kept = descriptors["growth"]["estimate"].as_f64().unwrap();
+    assert_eq!((&descriptors["verdict"], descriptors["workers"].as_array().map(Vec::len)), (&"leak".into(), Some(1)));
+    assert!((0.3..0.7).contains(&kept), "half of the requests are its own, and each leaves one open: {kept}");
+}
+
+#[test]
+fn what_has_no_meaning_with_services_is_refused() {
+    let bench = Bench::new();
+    let file = stack(&bench, &["store"], &service(&bench, "store", ""));
+    let output = bench.seepage().arg("plan").arg(&file).env("FAULT_OF_store", "none").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(20), "{said}");
+    assert!(said.contains("services aren't planned for"), "{said}");
 }

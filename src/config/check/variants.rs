@@ -35,9 +35,21 @@ pub(super) fn check(checker: &mut Checker, harness: &Harness) {
 fn check_overlay(checker: &mut Checker, at: &KeyPath, harness: &Harness, overlay: &VariantConfig) {
     let (mut plain, mut overlaid) = (checker.problems.beside(), checker.problems.beside());
     target::check(&mut Checker { problems: &mut plain }, at, &harness.target);
-    let mut changed = harness.target.clone();
+    let mut changed = harness.clone();
     overlay.put_over(&mut changed);
-    target::check(&mut Checker { problems: &mut overlaid }, at, &changed);
+    target::check(&mut Checker { problems: &mut overlaid }, at, &changed.target);
+    for name in overlay.services.keys() {
+        let at = at.key("services").key(name);
+        let (Some(service), Some(changed)) = (harness.services.get(name), changed.services.get(name)) else {
+            let meant = nearest(name, harness.services.keys().map(String::as_str));
+            let hint = meant.map_or_else(String::new, |meant| format!(": did you mean `{meant}`?"));
+            checker.refuse(at, format!("there is no service `{name}`{hint}"), "name a service of `[services]`");
+            continue;
+        };
+        let limit = harness.target.memory_limit;
+        target::check(&mut Checker { problems: &mut plain }, &at, &service.as_target(limit));
+        target::check(&mut Checker { problems: &mut overlaid }, &at, &changed.as_target(limit));
+    }
     checker.problems.add_without(overlaid, &plain);
 }
 

@@ -15,7 +15,8 @@ pub use judging::{
 };
 pub use service::ServiceConfig;
 pub use target::{
-    LogConfig, ModuleConfig, PageConfig, ReadyConfig, RequestsConfig, StopConfig, TargetConfig, VariantConfig, Workers,
+    LogConfig, ModuleConfig, PageConfig, ReadyConfig, RequestsConfig, ServiceVariantConfig, StopConfig, TargetConfig,
+    VariantConfig, Workers,
 };
 pub use workload::{AbortConfig, AbortPoint, BodyConfig, PhaseConfig, StepConfig, WorkloadConfig};
 

@@ -132,7 +132,7 @@ table! {
 }
 
 table! {
-    /// A variant of the target: each key takes the place of that of `[target]`; `env` is added to it.
+    /// A variant of the target and its services: each key takes the place of that of `[target]`; `env` is added to it.
     pub struct VariantConfig: Default {
         /// Program and arguments.
         "command" command: Option<Vec<String>> = None,
@@ -151,6 +151,30 @@ table! {
         /// When the target counts as ready.
         "ready" ready: Option<ReadyConfig> = None,
         /// How the target is stopped.
+        "stop" stop: Option<StopConfig> = None,
+        /// What is laid over services, by name.
+        "services" services: BTreeMap<String, ServiceVariantConfig> = BTreeMap::new(),
+    }
+}
+
+table! {
+    /// A variant of a service: each key takes the place of that of `[services.NAME]`; `env` is added to it.
+    pub struct ServiceVariantConfig: Default {
+        /// Program and arguments.
+        "command" command: Option<Vec<String>> = None,
+        /// Working directory.
+        "cwd" cwd: Option<String> = None,
+        /// Commands that are run to their end before the launch.
+        "prepare" prepare: Option<Vec<Vec<String>>> = None,
+        /// Variables of the environment, added to those of the service.
+        "env" env: BTreeMap<String, String> = BTreeMap::new(),
+        /// Names of variables that are passed on from the harness's own environment.
+        "pass-env" pass_env: Option<Vec<String>> = None,
+        /// Which processes are workers.
+        "workers" workers: Option<Workers> = None,
+        /// When the service counts as ready.
+        "ready" ready: Option<ReadyConfig> = None,
+        /// How the service is stopped.
         "stop" stop: Option<StopConfig> = None,
     }
 }

@@ -71,6 +71,19 @@ pub struct Crashes {
     pub library: bool,
 }
 
+/// The load while workers crashed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CrashLoad {
+    /// How many did.
+    pub crashes: usize,
+    /// Requests that were sent in the whole run.
+    pub sent: u64,
+    /// The fewest and the most requests in flight at a crash, each as far as its second tells.
+    pub in_flight: Option<(u64, u64)>,
+    /// Requests that failed in the seconds of the crashes, by step, the most first.
+    pub failed: Vec<(String, u64)>,
+}
+
 /// State of one gate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GateState {
@@ -175,6 +188,8 @@ pub enum Note {
         /// How many workers.
         workers: usize,
     },
+    /// The load while workers crashed.
+    Crashes(CrashLoad),
     /// Deadlines that the sampler missed.
     MissedDeadlines {
         /// How many.

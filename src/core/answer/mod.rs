@@ -23,7 +23,7 @@ pub(crate) use condition::tests::EDGES;
 pub use condition::{Condition, Conditions, hold};
 pub use cpu_time::{CpuShare, CpuTime};
 pub use doubt::{Choice, Doubt, Grown, Kind, Named, Work};
-pub use facts::{Claim, Crashes, Gate, GateKind, GateState, LimitHit, Note, Open, Quantile, Runtime};
+pub use facts::{Claim, CrashLoad, Crashes, Gate, GateKind, GateState, LimitHit, Note, Open, Quantile, Runtime};
 pub use jump_pattern::JumpPattern;
 pub use last_look::{LastLook, last_look};
 pub use outcome::{ExitCode, Interval, LeakClass, Outcome};

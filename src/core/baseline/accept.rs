@@ -2,7 +2,7 @@
 
 use super::Baseline;
 use crate::answer::{Outcome, Verdict};
-use crate::compare::{Answer, Margin, Margins, Measure, Side, Sides, compare_runs, summarize};
+use crate::compare::{Answer, Margin, Margins, Measure, ServiceMargins, Side, Sides, compare_runs, summarize};
 use crate::model::{Acceptability, Accepted, AcceptedLeak, NaiveDate, RunRecord};
 use crate::verdict::RULE;
 
@@ -74,7 +74,7 @@ impl Baseline {
         let margins: Margins =
             verdict.findings.iter().map(|f| (Measure::Growth(f.resource), margin(f.budget))).collect();
         let run = summarize("", record, verdict, String::new());
-        let comparison = compare_runs(&sides, &self.summary(""), &run, &margins);
+        let comparison = compare_runs(&sides, &self.summary(""), &run, &margins, &ServiceMargins::new());
         let leaks = verdict.findings.iter().filter(|finding| finding.outcome == Outcome::Leak);
         let leaks = leaks.map(|finding| {
             let resource = finding.resource;

@@ -235,6 +235,7 @@ impl Baseline {
             growth,
             curve: Vec::new(),
             statuses,
+            services: BTreeMap::new(),
             outcome: self.verdict,
             exit: match self.exit_code {
                 0 if self.verdict == Outcome::Leak => ExitCode::Accepted,

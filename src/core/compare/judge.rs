@@ -2,10 +2,13 @@
 //!
 //! A difference is a **regression** (or an improvement) if its whole interval is beyond the margin and the exact
 //! sign-flip test agrees; **equivalent** if its interval lies within the margin; else **inconclusive**. Growth
-//! of memory has half of the comparison's error probability, the other measures share the other half.
+//! of memory, of the target and of each service together, has half of the comparison's error probability, the other measures share the
+//! other half.
 
 use super::paired::{ALPHA, LEAST_PAIRS, alpha_at, half_width, interval, is_look, moments};
-use super::{Answer, Comparison, ComparisonNote, Difference, Margins, Measure, Pair, SideEstimate, Sides};
+use super::{
+    Answer, Comparison, ComparisonNote, Difference, Margin, Margins, Measure, Pair, ServiceMargins, SideEstimate, Sides,
+};
 use crate::answer::{Interval, Outcome};
 use crate::model::Resource;
 use crate::stats::{least_sign_flip, sign_flip};
@@ -16,24 +19,47 @@ const SIDE_ALPHA: f64 = 0.01;
 /// More pairs than this are no advice.
 const MOST_MORE: usize = 200;
 
-/// Judges what differs between the sides; `planned` is the number of pairs that was meant to be run. Of fewer, only those at a
+/// Judges what differs between the sides, in the target and in each of the `services` that have margins; `planned` is the number of pairs that was meant to be run. Of fewer, only those at a
 /// look are judged: what pairs look like between two looks proves nothing.
-pub fn compare(sides: &Sides, pairs: &[Pair], planned: usize, margins: &Margins) -> Comparison {
+pub fn compare(
+    sides: &Sides,
+    pairs: &[Pair],
+    planned: usize,
+    margins: &Margins,
+    services: &ServiceMargins,
+) -> Comparison {
     let margins = with_statuses(margins, pairs.iter().flat_map(|p| [&p.a, &p.b]));
-    let judged: Vec<Measure> = margins.keys().copied().filter(|m| is_known(*m, pairs)).collect();
-    let others = judged.iter().filter(|m| !is_first(**m)).count();
+    let judged: Vec<Part<'_>> = parts(&margins, services).filter(|part| is_known(part, pairs)).collect();
+    let firsts = judged.iter().filter(|part| is_first(part.measure)).count();
+    let others = judged.len() - firsts;
     let differences: Vec<Difference> = judged
         .iter()
-        .map(|measure| {
-            let share = if is_first(*measure) { 0.5 } else { 0.5 / others.max(1) as f64 };
+        .map(|part| {
+            let share = 0.5 / (if is_first(part.measure) { firsts } else { others }) as f64;
             let (here, whole) = (alpha_at(pairs.len(), planned, ALPHA * share), ALPHA * share);
             let level = SideLevel { here, whole, judged: pairs.len() >= planned || is_look(pairs.len(), planned) };
-            difference(*measure, pairs, &margins[measure], level)
+            difference(part, pairs, level)
         })
         .collect();
     let answer = answer(&differences);
     let notes = notes(pairs, planned, answer, &differences);
     Comparison { answer, sides: sides.clone(), differences, pairs: pairs.len(), planned, notes }
+}
+
+/// What is compared: a measure of the target or of a service.
+#[derive(Clone, Copy)]
+pub(super) struct Part<'a> {
+    pub measure: Measure,
+    pub service: Option<&'a str>,
+    pub margin: &'a Margin,
+}
+
+/// All that has a margin: of the target first, then of each service.
+pub(super) fn parts<'a>(margins: &'a Margins, services: &'a ServiceMargins) -> impl Iterator<Item = Part<'a>> {
+    let services = services.iter().map(|(name, margins)| (Some(name.as_str()), margins));
+    [(None, margins)].into_iter().chain(services).flat_map(|(service, margins)| {
+        margins.iter().map(move |(measure, margin)| Part { measure: *measure, service, margin })
+    })
 }
 
 /// The margins, with that of the error rate for each status that some run saw.
@@ -47,9 +73,15 @@ pub(super) fn with_statuses<'a>(margins: &Margins, runs: impl Iterator<Item = &'
 }
 
 /// Growth is always listed, known or not, because it has to be decided; the rest only if it was measured.
-fn is_known(measure: Measure, pairs: &[Pair]) -> bool {
-    let has = |p: &Pair| p.a.measures.contains_key(&measure) || p.b.measures.contains_key(&measure);
-    measure.is_gated() || pairs.iter().any(has)
+fn is_known(part: &Part<'_>, pairs: &[Pair]) -> bool {
+    part.measure.is_gated() || pairs.iter().any(|pair| part.is_in(&pair.a) || part.is_in(&pair.b))
+}
+
+impl Part<'_> {
+    /// Whether a run has it.
+    pub(super) fn is_in(&self, run: &super::RunSummary) -> bool {
+        run.part(self.service).is_some_and(|run| run.measures.contains_key(&self.measure))
+    }
 }
 
 fn is_first(measure: Measure) -> bool {
@@ -79,11 +111,15 @@ struct SideLevel {
     judged: bool,
 }
 
-fn difference(measure: Measure, pairs: &[Pair], margin: &super::Margin, level: SideLevel) -> Difference {
-    let of = |run: &super::RunSummary| match run.measures.get(&measure) {
-        // A status that a run didn't answer with has a share of nothing, if the run answered at all.
-        None if matches!(measure, Measure::Status(_)) && !run.statuses.is_empty() => Some(0.0),
-        value => value.copied(),
+fn difference(part: &Part<'_>, pairs: &[Pair], level: SideLevel) -> Difference {
+    let Part { measure, service, margin } = *part;
+    let of = |run: &super::RunSummary| {
+        let run = run.part(service)?;
+        match run.measures.get(&measure) {
+            // A status that a run didn't answer with has a share of nothing, if the run answered at all.
+            None if matches!(measure, Measure::Status(_)) && !run.statuses.is_empty() => Some(0.0),
+            value => value.copied(),
+        }
     };
     let values: Vec<Option<(f64, f64)>> = pairs.iter().map(|p| Some((of(&p.a)?, of(&p.b)?))).collect();
     let both: Vec<(f64, f64)> = values.iter().copied().flatten().collect();
@@ -101,7 +137,8 @@ fn difference(measure: Measure, pairs: &[Pair], margin: &super::Margin, level: S
         _ => Answer::Inconclusive,
     };
     let more_pairs = (answer == Answer::Inconclusive && d.len() == pairs.len()).then(|| more(&d, margin, level.whole));
-    Difference { measure, answer, a, b, difference, p, margin, pairs: values, more_pairs: more_pairs.flatten() }
+    let (service, more_pairs) = (service.map(str::to_owned), more_pairs.flatten());
+    Difference { measure, service, answer, a, b, difference, p, margin, pairs: values, more_pairs }
 }
 
 fn side(values: &[f64]) -> Option<SideEstimate> {
@@ -155,7 +192,8 @@ fn notes(pairs: &[Pair], planned: usize, answer: Answer, differences: &[Differen
     for difference in differences {
         let missing = difference.pairs.iter().filter(|p| p.is_none()).count();
         if missing > 0 {
-            notes.push(ComparisonNote::Unmeasured { measure: difference.measure, missing, pairs: n });
+            let (measure, service) = (difference.measure, difference.service.clone());
+            notes.push(ComparisonNote::Unmeasured { measure, service, missing, pairs: n });
         }
     }
     notes
@@ -181,7 +219,7 @@ mod tests {
 
     fn judged(values: &[(f64, f64)], planned: usize) -> Comparison {
         let only = margins().into_iter().filter(|(m, _)| *m == MEMORY).collect();
-        compare(&sides(), &pairs(MEMORY, values), planned, &only)
+        compare(&sides(), &pairs(MEMORY, values), planned, &only, &ServiceMargins::new())
     }
 
     fn said(found: &Comparison) -> String {
@@ -276,10 +314,38 @@ mod tests {
     fn what_was_not_measured_in_every_pair_is_not_decided() {
         let mut pairs = pairs(MEMORY, &LEAK);
         pairs[2].b.measures.clear();
-        let found = compare(&sides(), &pairs, 8, &margins());
+        let found = compare(&sides(), &pairs, 8, &margins(), &ServiceMargins::new());
         assert_eq!(found.answer, Answer::Inconclusive);
-        let unmeasured = ComparisonNote::Unmeasured { measure: MEMORY, missing: 1, pairs: 8 };
+        let unmeasured = ComparisonNote::Unmeasured { measure: MEMORY, service: None, missing: 1, pairs: 8 };
         assert!(found.notes.contains(&unmeasured), "{:?}", found.notes);
+    }
+
+    #[test]
+    fn a_service_is_compared_as_the_target_is() {
+        let in_service = |values: &[(f64, f64)]| {
+            let mut all = pairs(MEMORY, &[(5.0, 7.0); 8]);
+            for (pair, one) in all.iter_mut().zip(pairs(MEMORY, values)) {
+                pair.a.services.insert("php".into(), one.a);
+                pair.b.services.insert("php".into(), one.b);
+            }
+            all
+        };
+        let only: Margins = margins().into_iter().filter(|(m, _)| *m == MEMORY).collect();
+        let services = ServiceMargins::from([("php".to_owned(), only.clone())]);
+        let judged = |pairs: &[Pair]| compare(&sides(), pairs, 8, &only, &services);
+        let found = judged(&in_service(&LEAK));
+        assert_eq!(found.answer, Answer::Regression, "{found:#?}");
+        let first = "shop is WORSE with upload_module than without it: in its service `php`, each request leaves 4.0";
+        assert!(said(&found).starts_with(first), "{}", said(&found));
+        assert!(found.difference(MEMORY).is_some_and(|target| target.answer == Answer::Equivalent));
+        assert_eq!(judged(&in_service(&[(5.0, 7.0); 8])).answer, Answer::Equivalent);
+        // What wasn't measured isn't the same.
+        let mut missing = in_service(&[(5.0, 7.0); 8]);
+        missing[3].b.services.clear();
+        let found = judged(&missing);
+        assert_eq!(found.answer, Answer::Inconclusive);
+        let service = Some("php".to_owned());
+        assert!(found.notes.contains(&ComparisonNote::Unmeasured { measure: MEMORY, service, missing: 1, pairs: 8 }));
     }
 
     #[test]
@@ -291,7 +357,7 @@ mod tests {
             pair.b.measures.insert(p95, 0.052 - 1e-5 * i as f64);
         }
         let only = margins().into_iter().filter(|(m, _)| *m == MEMORY || *m == p95).collect();
-        let found = compare(&sides(), &pairs, 8, &only);
+        let found = compare(&sides(), &pairs, 8, &only, &ServiceMargins::new());
         assert_eq!(found.answer, Answer::Regression);
         let first = words::comparison::headline("shop", &found);
         assert!(first.rest.contains(": latency p95 rises by 49.9 ms, from 2.03 ms to 52 ms"), "{first}");

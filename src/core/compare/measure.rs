@@ -49,7 +49,17 @@ pub fn summarize(id: &str, record: &RunRecord, verdict: &Verdict, sentence: Stri
         outcome: verdict.outcome,
         exit: verdict.exit,
         sentence,
+        services: services(record, verdict),
     }
+}
+
+fn services(record: &RunRecord, verdict: &Verdict) -> BTreeMap<String, RunSummary> {
+    let summary = |(service, verdict): (&RunRecord, &Verdict)| {
+        let name = service.meta.name.clone();
+        let summary = summarize(&name, service, verdict, String::new());
+        (name, summary)
+    };
+    record.services.iter().zip(&verdict.services).map(summary).collect()
 }
 
 /// The share of each status among all answers that tells of a failure.

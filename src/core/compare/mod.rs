@@ -17,7 +17,7 @@ pub(crate) use measure::failed_shares;
 pub use measure::summarize;
 pub use paired::{ALPHA, LEAST_PAIRS, MOST_PAIRS, is_look, looks};
 pub use types::{
-    Answer, Comparison, ComparisonNote, Difference, Margin, Margins, Measure, Pair, RunSummary, Side, SideEstimate,
-    Sides,
+    Answer, Comparison, ComparisonNote, Difference, Margin, Margins, Measure, Pair, RunSummary, ServiceMargins, Side,
+    SideEstimate, Sides,
 };
 pub use unpaired::compare_runs;

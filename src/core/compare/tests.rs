@@ -3,7 +3,7 @@
 //! `docs/ab.md` has the table that `SEEPAGE_SIMULATIONS=4000 cargo test --release --lib false_alarms -- --nocapture` prints.
 
 use super::paired::{ALPHA, interval};
-use super::{Answer, Margin, Margins, compare, is_look};
+use super::{Answer, Margin, Margins, ServiceMargins, compare, is_look};
 use crate::fixture::pairs::{MEMORY, pairs, sides};
 use crate::stats::student_t;
 use rand::{RngExt, SeedableRng};
@@ -70,7 +70,7 @@ fn by_pairs(rng: &mut ChaCha8Rng, runs: &[f64]) -> bool {
     let values: Vec<(f64, f64)> =
         runs.as_chunks().0.iter().map(|[a, b]| if rng.random::<bool>() { (*a, *b) } else { (*b, *a) }).collect();
     (1..=PAIRS).filter(|n| is_look(*n, PAIRS)).any(|n| {
-        let answer = compare(&sides(), &pairs(MEMORY, &values[..n]), PAIRS, &margins).answer;
+        let answer = compare(&sides(), &pairs(MEMORY, &values[..n]), PAIRS, &margins, &ServiceMargins::new()).answer;
         matches!(answer, Answer::Regression | Answer::Improvement)
     })
 }
@@ -125,7 +125,10 @@ fn what_is_four_standard_deviations_beyond_the_margin_is_found() {
     for _ in 0..200 {
         let values: Vec<(f64, f64)> =
             runs(&mut rng, Drift::None, Noise::Normal).as_chunks().0.iter().map(|[a, b]| (*a, b + 5.0)).collect();
-        found += usize::from(compare(&sides(), &pairs(MEMORY, &values), PAIRS, &margins).answer == Answer::Regression);
+        found += usize::from(
+            compare(&sides(), &pairs(MEMORY, &values), PAIRS, &margins, &ServiceMargins::new()).answer
+                == Answer::Regression,
+        );
     }
     assert!(found > 190, "{found} of 200");
 }

@@ -30,7 +30,7 @@ impl Measure {
     }
 }
 
-/// One run, reduced to what comparisons need.
+/// One run, or a service of it, reduced to what comparisons need.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunSummary {
     /// The name of its directory.
@@ -49,6 +49,8 @@ pub struct RunSummary {
     pub exit: ExitCode,
     /// The verdict's sentence for the run alone.
     pub sentence: String,
+    /// The same of each service beside the target, by name.
+    pub services: BTreeMap<String, RunSummary>,
 }
 
 /// Two runs, one of each side.
@@ -99,6 +101,9 @@ impl Margin {
 /// What difference is allowed in each measure; one without a margin isn't judged.
 pub type Margins = BTreeMap<Measure, Margin>;
 
+/// The same of each service beside the target, by name.
+pub type ServiceMargins = BTreeMap<String, Margins>;
+
 /// What is said of a difference, and of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -126,6 +131,8 @@ pub struct SideEstimate {
 pub struct Difference {
     /// The measure.
     pub measure: Measure,
+    /// The service whose it is; missing of the target.
+    pub service: Option<String>,
     /// What is concluded.
     pub answer: Answer,
     /// The baseline; missing if no run has the measure.
@@ -198,6 +205,8 @@ pub enum ComparisonNote {
     Unmeasured {
         /// Which.
         measure: Measure,
+        /// Of which service; missing of the target.
+        service: Option<String>,
         /// How many lack it.
         missing: usize,
         /// Of so many.
@@ -224,6 +233,13 @@ pub enum ComparisonNote {
     Recorded(String),
 }
 
+impl RunSummary {
+    /// That of a service; without one, of the target itself.
+    pub(super) fn part(&self, service: Option<&str>) -> Option<&RunSummary> {
+        service.map_or(Some(self), |name| self.services.get(name))
+    }
+}
+
 impl Comparison {
     /// What the process exits with.
     pub fn exit(&self) -> ExitCode {
@@ -239,8 +255,8 @@ impl Comparison {
         self.pairs < self.planned && self.answer == Answer::Inconclusive
     }
 
-    /// The difference in this measure.
+    /// The difference of the target in this measure.
     pub fn difference(&self, measure: Measure) -> Option<&Difference> {
-        self.differences.iter().find(|d| d.measure == measure)
+        self.differences.iter().find(|d| d.measure == measure && d.service.is_none())
     }
 }

@@ -3,25 +3,35 @@
 //! Weaker than pairs: whatever changed on the host between the two runs is taken for a difference of the variants. Only
 //! growth has an interval of its own in a single run; of everything else the numbers are told and nothing is concluded.
 
-use super::judge::{answer, with_statuses};
+use super::judge::{Part, answer, parts, with_statuses};
 use super::paired::ALPHA;
-use super::{Answer, Comparison, ComparisonNote, Difference, Margins, Measure, RunSummary, SideEstimate, Sides};
+use super::{
+    Answer, Comparison, ComparisonNote, Difference, Margins, Measure, RunSummary, ServiceMargins, SideEstimate, Sides,
+};
 use crate::answer::Interval;
 use crate::stats::normal_quantile;
 
-/// Compares two runs by the intervals of their growth, each with its own variance (Welch 1947).
-pub fn compare_runs(sides: &Sides, a: &RunSummary, b: &RunSummary, margins: &Margins) -> Comparison {
-    let known = |m: &Measure| m.is_gated() || a.measures.contains_key(m) || b.measures.contains_key(m);
+/// Compares two runs, and the `services` that have margins, by the intervals of their growth, each with its own variance (Welch 1947).
+pub fn compare_runs(
+    sides: &Sides,
+    a: &RunSummary,
+    b: &RunSummary,
+    margins: &Margins,
+    services: &ServiceMargins,
+) -> Comparison {
+    let known = |part: &Part<'_>| part.measure.is_gated() || part.is_in(a) || part.is_in(b);
     let margins = with_statuses(margins, [a, b].into_iter());
     let differences: Vec<Difference> =
-        margins.iter().filter(|(m, _)| known(m)).map(|(m, margin)| difference(*m, a, b, margin)).collect();
+        parts(&margins, services).filter(known).map(|part| difference(&part, a, b)).collect();
     let answer = answer(&differences);
     let notes = vec![ComparisonNote::SingleRuns, ComparisonNote::GrowthOnly];
     Comparison { answer, sides: sides.clone(), differences, pairs: 1, planned: 0, notes }
 }
 
-fn difference(measure: Measure, a: &RunSummary, b: &RunSummary, margin: &super::Margin) -> Difference {
+fn difference(part: &Part<'_>, a: &RunSummary, b: &RunSummary) -> Difference {
+    let Part { measure, service, margin } = *part;
     let side = |run: &RunSummary| {
+        let run = run.part(service)?;
         let interval = match measure {
             Measure::Growth(resource) => run.growth.get(&resource).copied(),
             _ => None,
@@ -33,7 +43,8 @@ fn difference(measure: Measure, a: &RunSummary, b: &RunSummary, margin: &super::
     let difference = a.and_then(|a| a.interval).zip(b.and_then(|b| b.interval)).and_then(|(a, b)| welch(&a, &b));
     let answer = difference.map_or(Answer::Inconclusive, |d| decide(&d, margin));
     let pairs = vec![a.zip(b).map(|(a, b)| (a.mean, b.mean))];
-    Difference { measure, answer, a, b, difference, p: None, margin, pairs, more_pairs: None }
+    let service = service.map(str::to_owned);
+    Difference { measure, service, answer, a, b, difference, p: None, margin, pairs, more_pairs: None }
 }
 
 /// The same rule as for pairs, without the exact test, which two runs can't have.
@@ -76,7 +87,7 @@ mod tests {
 
     fn judged(a: &RunSummary, b: &RunSummary) -> Comparison {
         let only = margins().into_iter().filter(|(m, _)| matches!(m, Measure::Level) || *m == MEMORY).collect();
-        compare_runs(&sides(), a, b, &only)
+        compare_runs(&sides(), a, b, &only, &ServiceMargins::new())
     }
 
     #[test]

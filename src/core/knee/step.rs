@@ -1,6 +1,6 @@
 //! What one run says of the number of requests in flight that it was made with.
 
-use crate::answer::{ExitCode, Interval, Outcome, Verdict};
+use crate::answer::{ExitCode, GateKind, Interval, Outcome, Verdict};
 use crate::model::{Axis, EventKind, PhaseKind, Resource, RunRecord, RunStatus};
 use crate::stats::student_t;
 use std::collections::BTreeMap;
@@ -104,7 +104,8 @@ impl Step {
                 exit @ (ExitCode::Config | ExitCode::Target | ExitCode::Workload) => exit,
                 _ => ExitCode::Failure,
             };
-            Failed { exit, why: record.meta.aborted.clone().unwrap_or_else(|| "the run failed".to_owned()) }
+            let why = record.meta.aborted.clone().or_else(|| crashed(verdict));
+            Failed { exit, why: why.unwrap_or_else(|| "it has no other reason".to_owned()) }
         });
         Step {
             load,
@@ -131,6 +132,16 @@ impl Step {
     pub fn error_rate(&self) -> Option<f64> {
         (self.ended > 0).then(|| self.failed as f64 / self.ended as f64)
     }
+}
+
+/// That workers of the target or of a service crashed, if they did.
+fn crashed(verdict: &Verdict) -> Option<String> {
+    let gates = [verdict].into_iter().chain(&verdict.services).flat_map(|part| &part.gates);
+    let mut crashes = gates.filter_map(|gate| match gate.kind {
+        GateKind::Deaths(crashes) => crashes,
+        _ => None,
+    });
+    crashes.next().map(|crashes| format!("{} of its workers crashed, the first by {}", crashes.count, crashes.cause))
 }
 
 /// Successes per second in each second of the soak.

@@ -1,5 +1,6 @@
 //! What is told beside the verdict: facts of the run that decide nothing.
 
+use super::crashes;
 use super::target::unjudged::growing;
 use crate::answer::{Finding, Note, Outcome, WorkerFinding, last_look};
 use crate::model::{CountingSource, EventKind, HostSample, Resource, RunRecord};
@@ -58,6 +59,7 @@ pub fn recorded(record: &RunRecord) -> Vec<Note> {
     if let (count @ 1.., own) = missed {
         notes.push(Note::MissedDeadlines { count, own });
     }
+    notes.extend(crashes::under_load(record));
     notes.extend(last_look(record).map(Note::Looks));
     let noise = noise(record);
     if !noise.is_empty() {

@@ -41,6 +41,15 @@ pub fn measure(measure: Measure) -> String {
     }
 }
 
+/// The name of what differs, with the service whose it is.
+pub fn name(d: &Difference) -> String {
+    of(d.service.as_deref(), d.measure)
+}
+
+fn of(service: Option<&str>, of: Measure) -> String {
+    service.map_or_else(|| measure(of), |service| format!("{service}: {}", measure(of)))
+}
+
 /// A value of a measure with its unit: `4.1 KiB/request`, `0.25/request`, `12.5 ms`, `3 %`.
 pub fn value(measure: Measure, value: f64) -> String {
     let per = if matches!(measure, Measure::Growth(_)) { "/request" } else { "" };
@@ -94,7 +103,7 @@ fn clear(comparison: &Comparison, answer: Answer) -> (String, Vec<String>) {
         more.extend(memory.filter(|d| matches!(d.answer, Answer::Equivalent | Answer::Inconclusive)).map(clause));
         more.extend(of(Answer::Improvement).map(clause));
     } else {
-        let open: Vec<String> = of(Answer::Inconclusive).map(|d| measure(d.measure)).collect();
+        let open: Vec<String> = of(Answer::Inconclusive).map(name).collect();
         if !open.is_empty() {
             more.push(format!("open: {}", open.join(", ")));
         }
@@ -145,6 +154,11 @@ pub fn so_far(comparison: &Comparison) -> Option<String> {
 /// One difference, a sentence without its full stop: `each request leaves 4.1 KiB more (allowed: 64 B)`, `latency p95 rises by
 /// 51 ms, from 2 ms to 53 ms (allowed: 1 ms)`.
 pub fn clause(d: &Difference) -> String {
+    let of_service = d.service.as_ref().map(|service| format!("in its service `{service}`, "));
+    format!("{}{}", of_service.unwrap_or_default(), said(d))
+}
+
+fn said(d: &Difference) -> String {
     let name = measure(d.measure);
     let (Some(a), Some(b)) = (d.a, d.b) else { return format!("{name} could not be measured") };
     let allowed = format!("allowed: {}", bare(d.measure, d.margin));
@@ -222,7 +236,7 @@ pub fn difference(d: &Difference) -> DifferenceWords {
         }
     };
     let allowed = value(d.measure, d.margin);
-    DifferenceWords { name: measure(d.measure), a: side(d.a), b: side(d.b), difference, interval, allowed }
+    DifferenceWords { name: name(d), a: side(d.a), b: side(d.b), difference, interval, allowed }
 }
 
 /// A difference with its sign: `+4.1 KiB`.
@@ -249,8 +263,9 @@ pub fn note(note: &ComparisonNote, sides: &Sides) -> String {
         ComparisonNote::LeaksAlone { b, leaks, runs } => {
             format!("{}, {leaks} of {runs} runs leak", of(b).phrase)
         }
-        ComparisonNote::Unmeasured { measure: of, missing, pairs } => {
-            format!("{} could not be measured in {missing} of {pairs} pairs", measure(*of))
+        ComparisonNote::Unmeasured { measure, service, missing, pairs } => {
+            let what = self::of(service.as_deref(), *measure);
+            format!("{what} could not be measured in {missing} of {pairs} pairs")
         }
         ComparisonNote::SingleRuns => {
             "these are two single runs: whatever changed on the host between them counts as a difference; \
@@ -292,6 +307,7 @@ mod tests {
         let by = b - a;
         let interval = Interval { estimate: by, lower: by - half, upper: by + half, confidence: 0.99 };
         Difference {
+            service: None,
             measure,
             answer,
             a: side(a),

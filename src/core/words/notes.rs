@@ -3,9 +3,10 @@
 use super::plain::{capital, counted};
 use super::{cpu_time, doubts, forecast, places, reasons, sites, steps};
 use crate::answer::{
-    Claim, Doubt, Finding, LastLook, NoiseCause, Note, Open, Outcome, ReadingNote, Runtime, Verdict, WorkerFinding,
+    Claim, CrashLoad, Doubt, Finding, LastLook, NoiseCause, Note, Open, Outcome, ReadingNote, Runtime, Verdict,
+    WorkerFinding,
 };
-use crate::model::{Resource, amount, format_bytes, format_seconds, percent, rate, whole_percent};
+use crate::model::{Resource, amount, format_bytes, format_count, format_seconds, percent, rate, whole_percent};
 
 /// Workers whose sizes are told.
 const NAMED: usize = 4;
@@ -44,6 +45,29 @@ pub fn leaking(workers: &[(u32, Option<String>)]) -> Option<String> {
         names.push(format!("{} more", workers.len() - LISTED));
     }
     Some(format!("these leak: {}", names.join(", ")))
+}
+
+/// How often workers crashed, with how many requests in flight, and which requests failed meanwhile.
+fn crashes(load: &CrashLoad) -> String {
+    let how_often = match load.crashes {
+        1 => "a worker crashed".to_owned(),
+        crashes => format!("workers crashed {} times", format_count(crashes as f64)),
+    };
+    let rate = format_count(load.crashes as f64 * 1000.0 / load.sent as f64);
+    let in_flight = load.in_flight.map(|(low, high)| match (low, high) {
+        (low, high) if low < high => format!(", with {low} to {high} requests in flight"),
+        (_, high) => format!(", with {} in flight", counted(high, "request")),
+    });
+    let all = load.failed.iter().fold(0u64, |sum, (_, count)| sum.saturating_add(*count));
+    let step = |(place, (step, count)): (usize, &(String, u64))| {
+        format!("{}{} `{step}`", format_count(*count as f64), if place == 0 { " were of" } else { " of" })
+    };
+    let steps: Vec<String> = load.failed.iter().take(NAMED).enumerate().map(step).collect();
+    let failed = (all > 0).then(|| {
+        let all = counted(all, "request");
+        format!("; of the {all} that failed in these seconds, {}", steps.join(", "))
+    });
+    format!("{how_often}, {rate} for each 1000 requests{}{}", in_flight.unwrap_or_default(), failed.unwrap_or_default())
 }
 
 /// First and last sizes of what leaks, or may: of the workers that are proven to, else of all, those first that grew most:
@@ -145,6 +169,7 @@ fn one(note: &Note, leaks: bool) -> Option<String> {
                 doubts::growth(Resource::Tmpfs, grown)
             )
         }
+        Note::Crashes(load) => crashes(load),
         Note::MissedDeadlines { count, own } => {
             let missed = counted(*count, "deadline");
             let elsewhere = "the host was busy, or the harness stopped";

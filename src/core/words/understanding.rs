@@ -140,7 +140,11 @@ fn withheld(verdict: &Verdict, finding: &Finding) -> Option<String> {
             )
         })
         .collect();
-    Some(if broken.is_empty() {
+    // What a service came to is said of the service.
+    let by_service = verdict.services.iter().any(|service| service.exit != ExitCode::Clean);
+    Some(if broken.is_empty() && by_service {
+        "The run as a whole doesn't count as clean because of its services.".to_owned()
+    } else if broken.is_empty() {
         "The run as a whole doesn't count as clean, because it didn't go through to its end.".to_owned()
     } else {
         format!("The run as a whole doesn't count as clean because of {}.", broken.join("; "))

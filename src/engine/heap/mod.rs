@@ -14,6 +14,8 @@ mod track;
 
 use super::end::Cut;
 use super::interrupt::Interrupt;
+use super::pulse::Pulse;
+use super::setup::Setup;
 use crate::model::{HeapEntry, HeapLook, Sample, WorkerId};
 use crate::probe::{Library, SCRIPT_LINES, Snapshot, WorkerProbe};
 use crate::store::Entry;
@@ -41,6 +43,21 @@ pub enum Tracing {
 }
 
 impl Tracing {
+    /// By the library that what is launched in a run has loaded, if its allocations are traced; entries go to `sink`.
+    ///
+    /// # Errors
+    /// If a thread can't be started.
+    pub fn by_library(
+        setup: &Setup,
+        pulse: &Pulse,
+        sink: &Sender<Entry>,
+        interrupt: &Interrupt,
+    ) -> Result<Option<Self>, Cut> {
+        let Some(library) = setup.library.clone() else { return Ok(None) };
+        let looks = HeapLooks::start(Some(&library), pulse.origin(), sink.clone(), interrupt.clone())?;
+        Ok(Some(Tracing::Preload(Box::new(HeapSampling::new(library, looks, setup.plain_malloc())))))
+    }
+
     /// Reads a worker, or sees that it is watched; returns the CPU time that it took here. `pause` says how long to wait after a look
     /// that took some time, no less than wanted.
     pub fn read(

@@ -4,7 +4,7 @@ use super::canvas::{Align, Canvas, fit_text};
 use super::palette;
 use crate::compare::{Comparison, Difference};
 use crate::report::text::{Mood, capital};
-use crate::words::comparison::{measure, signed};
+use crate::words::comparison::{name, signed};
 
 const WIDTH: f64 = 960.0;
 const ROW: f64 = 34.0;
@@ -59,7 +59,13 @@ fn row(d: &Difference) -> Row {
     let pairs = d.pairs.iter().flatten().map(|(a, b)| margins(b - a)).filter(|v| v.is_finite()).collect();
     let interval =
         d.difference.map(|i| [i.lower, i.estimate, i.upper].map(margins)).filter(|i| i.iter().all(|v| v.is_finite()));
-    Row { name: capital(&measure(d.measure)), words, mood: Mood::of_answer(d.answer), interval, pairs }
+    Row {
+        name: capital(&crate::report::text::plain(&name(d))),
+        words,
+        mood: Mood::of_answer(d.answer),
+        interval,
+        pairs,
+    }
 }
 
 /// Position of a difference: straight up to the margin, logarithmic beyond.

@@ -20,6 +20,18 @@ const GAP: f64 = 46.0;
 const LABEL: f64 = 13.0;
 pub(super) const COLUMNS: usize = 480;
 
+/// The height of what stands beside the memory of the target.
+const BESIDE: f64 = 96.0;
+
+/// The kind of failure of which the statuses tell more.
+const STATUS: &str = "status";
+
+/// The lowest status that tells of a failure.
+const FAILURES_FROM: u16 = 400;
+
+/// Kinds of failures that have lines of their own.
+const KINDS: usize = 3;
+
 /// A line or an area of a panel.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curve {
@@ -86,6 +98,11 @@ impl Timeline {
         let phases = phases(record, end);
         let load = by_second(&record.load, &phases);
         let mut panels = vec![memory(record, verdict)];
+        panels.extend(record.services.iter().zip(&verdict.services).map(|(service, verdict)| {
+            let strip = memory(service, verdict);
+            let title = format!("{} of its service {}", strip.title, text::plain(&service.meta.name));
+            Strip { title, height: BESIDE, ..strip }
+        }));
         panels.extend(places::strip(record, verdict));
         panels.extend(account::strips(record, verdict));
         if !load.is_empty() {
@@ -143,6 +160,8 @@ struct Second {
     ok: u64,
     failed: u64,
     errors: BTreeMap<String, u64>,
+    /// Answers with each status that tells of a failure, where answers were not as expected.
+    statuses: BTreeMap<u16, u64>,
     /// The highest of each quantile over the steps.
     quantiles: [Option<f64>; 3],
 }
@@ -156,6 +175,11 @@ fn by_second(load: &[LoadSample], phases: &[PhaseSpan]) -> Vec<Second> {
         second.failed = second.failed.saturating_add(sample.failed);
         for (kind, count) in &sample.errors {
             let total = second.errors.entry(text::plain(kind)).or_default();
+            *total = total.saturating_add(*count);
+        }
+        let unexpected = sample.errors.iter().any(|(kind, count)| kind == STATUS && *count > 0);
+        for (status, count) in sample.statuses.iter().filter(|(status, _)| unexpected && *status >= FAILURES_FROM) {
+            let total = second.statuses.entry(*status).or_default();
             *total = total.saturating_add(*count);
         }
         for (highest, value) in second.quantiles.iter_mut().zip([sample.p50, sample.p95, sample.p99]) {
@@ -229,14 +253,22 @@ fn requests(load: &[Second]) -> Strip {
         range,
         curves: vec![curve],
         values: "in all",
-        height: 96.0,
+        height: BESIDE,
         nothing: "no requests",
     }
 }
 
 fn failures(load: &[Second]) -> Strip {
+    let kinds_of = |second: &Second| {
+        let statuses = second.statuses.iter().map(|(status, count)| (format!("{STATUS} {status}"), *count));
+        let told = !second.statuses.is_empty();
+        let errors = second.errors.iter().filter(move |(kind, _)| !told || *kind != STATUS);
+        statuses.chain(errors.map(|(kind, count)| (kind.clone(), *count))).collect::<BTreeMap<String, u64>>()
+    };
+    let by_second: Vec<(&Second, BTreeMap<String, u64>)> =
+        load.iter().map(|second| (second, kinds_of(second))).collect();
     let mut kinds: BTreeMap<&str, u64> = BTreeMap::new();
-    for (kind, count) in load.iter().flat_map(|s| &s.errors) {
+    for (kind, count) in by_second.iter().flat_map(|(_, kinds)| kinds) {
         let total = kinds.entry(kind).or_default();
         *total = total.saturating_add(*count);
     }
@@ -253,13 +285,19 @@ fn failures(load: &[Second]) -> Strip {
             tone: Some(palette::BAD),
             filled: true,
         });
-        // Named in the legend only: the share of each kind, largest first.
-        curves.extend(kinds.into_iter().take(2).map(|(kind, count)| Curve {
-            name: kind.to_owned(),
-            value: super::thousands(&count.to_string()),
-            pieces: Vec::new(),
-            tone: Some(palette::SURFACE),
-            filled: false,
+        // By kind, statuses apart, the most first; what there is only one of is all of it.
+        let alone = kinds.len() < 2;
+        curves.extend(kinds.into_iter().take(KINDS).enumerate().map(|(place, (kind, count))| {
+            let of = |(second, kinds): &(&Second, BTreeMap<String, u64>)| {
+                (second.t, kinds.get(kind).copied().unwrap_or(0) as f64 / second.length)
+            };
+            Curve {
+                name: kind.to_owned(),
+                value: super::thousands(&count.to_string()),
+                pieces: if alone { Vec::new() } else { cut(by_second.iter().map(of).collect(), COLUMNS) },
+                tone: Some(if alone { palette::SURFACE } else { palette::series([1, 2, 5][place % KINDS]) }),
+                filled: false,
+            }
         }));
     }
     let range = (0.0, padded(&curves, Some(2.0)).1);
@@ -270,7 +308,7 @@ fn failures(load: &[Second]) -> Strip {
         range,
         curves,
         values: "in all",
-        height: if failed { 70.0 } else { 24.0 },
+        height: if failed { BESIDE } else { 24.0 },
         nothing: "no failures",
     }
 }

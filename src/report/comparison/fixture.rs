@@ -27,5 +27,5 @@ pub fn leak() -> (Comparison, Vec<Pair>) {
             Pair { a: side(3.0, 6.3e6, 2.1e-3, 0), b: side(4180.0, 1.8e7, 5.4e-2, 1), b_first: i % 3 == 0 }
         })
         .collect();
-    (compare(&sides(), &pairs, 8, &margins()), pairs)
+    (compare(&sides(), &pairs, 8, &margins(), &Default::default()), pairs)
 }

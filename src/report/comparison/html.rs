@@ -7,7 +7,7 @@ use crate::model::Resource;
 use crate::report::chart::{self, Chart, ChartError, CurvesChart, ForestChart};
 use crate::report::html::{NO_SCRIPTS, dark_charts, finished, head, said, tone};
 use crate::report::text::{Mood, capital, plain};
-use crate::words::comparison::{answer_state, headline, measure};
+use crate::words::comparison::{answer_state, headline, name};
 use crate::words::glued;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -67,7 +67,7 @@ fn measures(report: &Report<'_>) -> Markup {
                 tbody {
                     @for row in rows(report) {
                         tr {
-                            th scope="row" { (capital(&row.words.name)) }
+                            th scope="row" { (plain(&capital(&row.words.name))) }
                             td {
                                 span.state.(tone(Mood::of_answer(row.difference.answer))) { (answer_state(row.difference.answer)) }
                             }
@@ -93,8 +93,8 @@ fn pair_by_pair(report: &Report<'_>) -> Markup {
         section {
             h2 { "Pair by pair" }
             @for difference in shown {
-                details open[difference.measure == memory] {
-                    summary { (capital(&measure(difference.measure))) }
+                details open[difference.measure == memory && difference.service.is_none()] {
+                    summary { (plain(&capital(&name(difference)))) }
                     div.scroll {
                         table {
                             thead {

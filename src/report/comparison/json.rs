@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Version of the shape, `major.minor`.
-const FORMAT: &str = "1.0";
+const FORMAT: &str = "1.1";
 
 /// Renders the comparison as JSON, indented, with a line break at the end.
 pub fn render(report: &Report<'_>) -> String {
@@ -103,6 +103,8 @@ impl From<&Side> for SidePart {
 struct DifferencePart {
     /// Such as `memory growth`, `latency p95`, `status 503`.
     measure: String,
+    /// The service whose it is; null of the target.
+    service: Option<String>,
     /// Unit of the numbers: bytes/request, items/request, bytes, seconds, seconds/request, or share (0 to 1).
     unit: &'static str,
     /// Whether it has to be decided for an answer of `equivalent` or `improvement`.
@@ -172,6 +174,8 @@ struct RunPart {
     sentence: String,
     /// What it came to, by measure.
     measures: BTreeMap<String, f64>,
+    /// The same of each service.
+    services: BTreeMap<String, BTreeMap<String, f64>>,
     /// Answers in the soak by status.
     statuses: BTreeMap<u16, u64>,
 }
@@ -181,15 +185,19 @@ impl From<&RunSummary> for RunPart {
         RunPart {
             id: run.id.clone(),
             sentence: run.sentence.clone(),
-            measures: run
-                .measures
-                .iter()
-                .filter(|(_, v)| v.is_finite())
-                .map(|(m, v)| (words::measure(*m), *v))
-                .collect(),
+            measures: measures(run),
+            services: run.services.iter().map(|(name, service)| (name.clone(), measures(service))).collect(),
             statuses: run.statuses.clone(),
         }
     }
+}
+
+fn measures(run: &RunSummary) -> BTreeMap<String, f64> {
+    run.measures
+        .iter()
+        .filter(|(_, value)| value.is_finite())
+        .map(|(of, value)| (words::measure(*of), *value))
+        .collect()
 }
 
 fn finite(value: f64) -> Option<f64> {
@@ -212,6 +220,7 @@ impl From<&Difference> for DifferencePart {
     fn from(d: &Difference) -> Self {
         DifferencePart {
             measure: words::measure(d.measure),
+            service: d.service.clone(),
             unit: unit(d.measure),
             gated: d.measure.is_gated(),
             answer: d.answer.into(),

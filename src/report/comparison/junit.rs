@@ -27,7 +27,7 @@ pub fn render(report: &Report<'_>) -> String {
                 status
             }
         };
-        suite.add_test_case(case(&name, row.words.name, status));
+        suite.add_test_case(case(&name, plain(&row.words.name), status));
     }
     let sentence = plain(&headline(report.name, report.comparison).to_string());
     let status = match report.comparison.answer {

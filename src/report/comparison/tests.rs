@@ -31,7 +31,7 @@ fn a_test_that_can_tell_nothing_has_no_column() {
     let (_, pairs) = fixture::leak();
     for (count, tested) in [(4, false), (8, true)] {
         let pairs = &pairs[..count];
-        let comparison = crate::compare::compare(&pairs::sides(), pairs, 8, &pairs::margins());
+        let comparison = crate::compare::compare(&pairs::sides(), pairs, 8, &pairs::margins(), &Default::default());
         for (format, head) in [(Format::Markdown, "| p |"), (Format::Html, ">p</th>")] {
             let rendered = with_report(&comparison, pairs, |report| report.render(format, false).unwrap().unwrap());
             let text = String::from_utf8(rendered).unwrap();
@@ -59,7 +59,7 @@ fn a_leak_reads_well() {
 fn a_test_that_can_not_be_sure_is_not_shown_as_doubt() {
     use seepage_core::fixture::pairs::{margins, sides};
     let (_, pairs) = fixture::leak();
-    let few = crate::compare::compare(&sides(), &pairs[..3], 3, &margins());
+    let few = crate::compare::compare(&sides(), &pairs[..3], 3, &margins(), &Default::default());
     assert_eq!(few.answer, crate::compare::Answer::Regression);
     for format in [Format::Html, Format::Markdown, Format::Terminal, Format::Junit] {
         let bytes = with_report(&few, &pairs[..3], |report| report.render(format, false).unwrap().unwrap());

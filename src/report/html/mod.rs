@@ -47,14 +47,12 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartErro
     let timeline_figure = figure("timeline", &timeline)?;
     figure_data.push(data::timeline("timeline", &timeline));
     let mut services = Vec::new();
-    for (service, verdict) in record.services.iter().zip(&verdict.services) {
-        let (memory, timeline) = (GrowthChart::memory(service, verdict), Timeline::new(service, verdict));
-        // No name of a chart has a point in it.
-        let named = |chart: &str| format!("{}.{chart}", service.meta.name);
-        figure_data.push(data::growth(&named("memory"), &memory));
-        figure_data.push(data::timeline(&named("timeline"), &timeline));
-        let figures = [figure(&named("memory"), &memory)?, figure(&named("timeline"), &timeline)?];
-        services.push((service, verdict, figures));
+    for (place, (service, verdict)) in record.services.iter().zip(&verdict.services).enumerate() {
+        let memory = GrowthChart::memory(service, verdict);
+        // No name of a resource has a point in it.
+        let name = format!("memory.{place}");
+        figure_data.push(data::growth(&name, &memory));
+        services.push((service, verdict, figure(&name, &memory)?));
     }
 
     let page = html! {
@@ -69,12 +67,12 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> Result<String, ChartErro
                     @for (title, figure) in &figures {
                         section { h2 { (title) } (figure) }
                     }
-                    @for (service, verdict, figures) in &services {
+                    @for (service, verdict, memory) in &services {
                         (verdict_section(service, verdict))
                         section {
                             h2 { "Memory of the service " (plain(&service.meta.name)) }
-                            @for figure in figures { (figure) }
-                            p { a href=(format!("{SERVICES}/{}/report.html", service.meta.name)) { "Its own report" } }
+                            (memory)
+                            p { a href=(format!("{SERVICES}/{}/report.html", plain(&service.meta.name))) { "Its own report" } }
                         }
                     }
                     (sites::section(verdict))

@@ -2,6 +2,7 @@
 
 mod broken;
 mod browser;
+mod services;
 mod snapshots;
 mod understanding;
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::model::{Event, EventKind, Failure, PhaseKind, RunStatus};
 use crate::report::fixture::Scenario;
 
-fn text(format: Format, (record, verdict): (RunRecord, Verdict)) -> String {
+pub(super) fn text(format: Format, (record, verdict): (RunRecord, Verdict)) -> String {
     String::from_utf8(render(format, &record, &verdict).unwrap()).unwrap()
 }
 
