@@ -148,9 +148,9 @@ pub fn condition(resource: Resource, axis: Axis, condition: &Condition) -> Condi
         Condition::JumpsAreOver { pattern: jumps, up, silence } => (
             "no abrupt jumps that may go on".into(),
             match up {
-                0 => pattern(jumps).into(),
+                0 | 1 => pattern(jumps).into(),
                 _ => format!(
-                    "{up} up, {}; a silence as long as the last by chance {}",
+                    "{up} up: {}; by chance the silence after the last has a probability of {}",
                     pattern(jumps),
                     probability(silence)
                 ),

@@ -32,7 +32,12 @@ fn get_rarer(jumps: &[&Jump]) -> bool {
     let mass: f64 = jumps.iter().map(|j| j.size).sum();
     let place = jumps.iter().map(|j| j.at * j.size).sum::<f64>() / mass;
     let square: f64 = jumps.iter().map(|j| j.size * j.size).sum();
-    (place - 0.5) / (square.sqrt() / mass / 12f64.sqrt()) < -normal_quantile(1.0 - ALPHA_SUSPICIOUS.get())
+    later_than_evenly(place, mass * mass / square) < -normal_quantile(1.0 - ALPHA_SUSPICIOUS.get())
+}
+
+/// By how many standard errors the mean of so many places lies over that of places which lie evenly between zero and one.
+fn later_than_evenly(mean: f64, count: f64) -> f64 {
+    (mean - 0.5) * (12.0 * count).sqrt()
 }
 
 /// Whether they come no later than records of something whose size varies by chance, as the largest request so far: those come at a rate
@@ -41,7 +46,7 @@ fn may_be_records(jumps: &[&Jump]) -> bool {
     let stretches = stretches(jumps);
     let whole = (BLOCKS.get() as f64).ln();
     let place = stretches.iter().map(|at| (*at.max(&1) as f64).ln() / whole).sum::<f64>() / stretches.len() as f64;
-    place < 0.5 + normal_quantile(1.0 - ALPHA_SUSPICIOUS.get()) / (12.0 * stretches.len() as f64).sqrt()
+    later_than_evenly(place, stretches.len() as f64) < normal_quantile(1.0 - ALPHA_SUSPICIOUS.get())
 }
 
 /// The bounds of what such jumps add in the mean of runs like this one, each missed with probability `alpha`.
