@@ -53,7 +53,6 @@ pub const CONDITIONS: &[&str] = &[
     "LastsUnder",
     "LittleToCome",
     "JumpsAreOver",
-    "FewRisesAreOver",
     "StillWhileIdle",
 ];
 

@@ -7,7 +7,7 @@ mod traces;
 use seepage::answer::{Outcome, Verdict};
 use seepage::model::Budgets;
 use seepage::verdict::judge;
-use traces::{DESCRIPTORS, Expert, TRACES, budgets, kinds, record};
+use traces::{DESCRIPTORS, Expert, HELD_OUT, TRACES, budgets, kinds, record};
 
 fn judged(name: &str, memory: &str, budgets: Budgets) -> Verdict {
     judge(&record(name, memory, budgets))
@@ -42,4 +42,15 @@ fn recorded_services_are_judged_as_an_expert_would() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_page_beside_the_traces_says_which_are_held_out_of_tuning() {
+    let page = include_str!("traces/README.md");
+    let from = page.find("## Held out of tuning").expect("a section on them");
+    let section = &page[from..][3..];
+    let section = &section[..section.find("\n## ").unwrap_or(section.len())];
+    let told: Vec<&str> = section.split('`').skip(1).step_by(2).filter(|name| !name.contains('/')).collect();
+    assert_eq!(told, HELD_OUT);
+    assert!(HELD_OUT.iter().all(|held| TRACES.iter().any(|(name, _)| name == held)));
 }

@@ -86,6 +86,43 @@ pub const TRACES: [(&str, Expert); 67] = [
     ("caddy", Expert::Healthy),
 ];
 
+/// The traces that nothing is tuned on: what the rule is for is tried on the others alone.
+pub const HELD_OUT: [&str; 33] = [
+    "aiohttp-3.10.11",
+    "ujson-6.1.0",
+    "express-memorystore-fixed",
+    "php-fpm-8.2-kept",
+    "forks-together-clean",
+    "forks-idle-clean",
+    "multer-2.0.2",
+    "sessions-memory",
+    "orjson-3.9.0",
+    "redis-7",
+    "mariadb-10.11-forgotten",
+    "apache-prefork-abort",
+    "msgpack-1.2.2",
+    "multidict-6.3.2",
+    "hiredis-3.0.0",
+    "numpy-1.24.0",
+    "pydantic-iterable-2.7.0",
+    "pydantic-adapter-2.5.2",
+    "cbor2-5.7.0",
+    "selectolax-0.3.17",
+    "pendulum-2.1.2",
+    "debug-4.1.1",
+    "mem-1.1.0",
+    "ajv-each",
+    "node-listener",
+    "java-delete-serial",
+    "postgres-prepare",
+    "gunicorn-kept",
+    "gunicorn-flat-recycled",
+    "uwsgi-flat",
+    "tokio",
+    "memcached-32",
+    "churn",
+];
+
 /// What an expert says of a trace's descriptors.
 pub const DESCRIPTORS: [(&str, Expert); 7] = [
     ("node-pipe", Expert::Leak),

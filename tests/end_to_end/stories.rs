@@ -80,7 +80,9 @@ fn of_four_programs_the_one_that_leaks_is_named() {
     let Some((_bench, ended)) = stack("php") else { return };
     assert_eq!(ended.code, Some(10), "{}", ended.story());
     assert!(ended.stdout.starts_with("stack LEAKS in its service `php`: each request leaves "), "{}", ended.story());
-    assert_eq!(judged(&ended), ["clean", "leak", "clean"], "{}", ended.story());
+    // The run ends as soon as the leak is proven: of the others it may not be known yet.
+    let others = [&judged(&ended)[0], &judged(&ended)[2]].map(|verdict| verdict != "leak");
+    assert!(judged(&ended)[1] == "leak" && others == [true; 2], "{}", ended.story());
     let kept = ended.json("verdict.json")["services"][1]["findings"][0]["growth"]["estimate"].as_f64().unwrap();
     assert!((3800.0..4500.0).contains(&kept), "each request keeps 4 KiB: {kept}");
     let findings = ended.json("verdict.json")["findings"].clone();

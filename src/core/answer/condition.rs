@@ -135,17 +135,6 @@ pub enum Condition {
         /// Probability of so long a silence after the last, if they came at a constant rate; one without any.
         silence: f64,
     },
-    /// Of clean by the second half alone: the whole run isn't made of a few large rises that only happen to be silent at its end.
-    FewRisesAreOver {
-        /// How many rises the second half is made of in effect.
-        rises: f64,
-        /// Of how many it has to be so that they aren't few.
-        least: f64,
-        /// Probability of so long a silence after the last rise of the whole run, if they go on.
-        silence: f64,
-        /// What that must not exceed where they are few.
-        alpha: f64,
-    },
     /// Nothing grows while no requests come, or so little that the budget allows for it beside what requests leave.
     StillWhileIdle {
         /// Growth in all idle time, per step of the axis: its upper bound.
@@ -183,7 +172,6 @@ impl Condition {
             }
             Condition::LittleToCome { most, allowed } => most < allowed,
             Condition::JumpsAreOver { pattern, .. } => pattern.are_over(),
-            Condition::FewRisesAreOver { rises, least, silence, alpha } => rises >= least || silence <= alpha,
             Condition::StillWhileIdle { upper, left } => upper < left,
         }
     }
@@ -209,7 +197,7 @@ pub(crate) mod tests {
     use Condition::*;
 
     /// Each kind just on the side where it holds, and just on the other.
-    pub(crate) const EDGES: [(Condition, Condition); 23] = [
+    pub(crate) const EDGES: [(Condition, Condition); 21] = [
         (Lasts { lower: 64.1, bound: 64.0 }, Lasts { lower: 64.0, bound: 64.0 }),
         (
             ShapeKnown { rho: 0.94, wanders: 0.95, chance: 1.0, alpha: 0.01 },
@@ -250,14 +238,6 @@ pub(crate) mod tests {
         (
             JumpsAreOver { pattern: JumpPattern::Single, up: 1, silence: 0.5 },
             JumpsAreOver { pattern: JumpPattern::Unclear, up: 2, silence: 0.25 },
-        ),
-        (
-            FewRisesAreOver { rises: 4.0, least: 4.0, silence: 0.5, alpha: 0.01 },
-            FewRisesAreOver { rises: 3.9, least: 4.0, silence: 0.02, alpha: 0.01 },
-        ),
-        (
-            FewRisesAreOver { rises: 1.0, least: 4.0, silence: 0.01, alpha: 0.01 },
-            FewRisesAreOver { rises: f64::NAN, least: 4.0, silence: f64::NAN, alpha: 0.01 },
         ),
         (StillWhileIdle { upper: 2.9, left: 3.0 }, StillWhileIdle { upper: 3.0, left: 3.0 }),
     ];

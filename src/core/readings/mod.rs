@@ -1,6 +1,7 @@
 //! From the readings of a run to series: what is judged of them, and against what count of requests.
 
 pub(crate) mod census;
+pub(crate) mod crashes;
 pub(crate) mod kinds;
 pub(crate) mod load_curve;
 pub(crate) mod mix;

@@ -104,7 +104,8 @@ pub fn assess(subject: Subject, terms: Terms) -> Option<Assessment> {
     let may_walk = best.rho >= DRIFTS.get() && !comes_back;
     let alpha_clean = if may_walk { alpha_clean * STRICTER.get() } else { alpha_clean };
     let (early, over) = (ahead != Ahead::Nothing, if let Ahead::Plan { over } = ahead { over } else { 0.0 });
-    let in_doubt = ahead == Ahead::Unknown && by_jumps > budget;
+    // Few large steps may go on after a look: a run is not ended for them.
+    let in_doubt = early && by_jumps > budget;
     let pattern = match pattern {
         JumpPattern::Single | JumpPattern::Settling if in_doubt => JumpPattern::Unclear,
         pattern => pattern,

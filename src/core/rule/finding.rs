@@ -5,13 +5,13 @@ use super::class::Behaviour;
 use super::explain;
 use super::forecast::pace;
 use crate::answer::{
-    Condition, Conditions, Evidence, Finding, Fit, LeakClass, Outcome, Reason, SetAside, Settle, WorkerFinding, hold,
+    Condition, Conditions, Evidence, Finding, Fit, LeakClass, Outcome, Reason, SetAside, Settle, WorkerFinding,
 };
 use crate::limits::CURVE;
 use crate::model::{Axis, Resource, Series};
 use crate::rule::levels::idle::{self, works};
 use crate::rule::levels::kept::{kept, steepest};
-use crate::rule::levels::lasting::{late_rises, late_slope, short_tails, silence, stopping_at};
+use crate::rule::levels::lasting::{late_slope, short_tails, stopping_at};
 use crate::rule::levels::level::{Jump, Levels, Subject, longest};
 use crate::rule::levels::pool::{Member, Pool, is_sound, rises};
 use crate::rule::levels::release::after_release;
@@ -343,24 +343,10 @@ fn with_second_half(whole: Assessment, series: &[Series], pool: &Pool, terms: Te
     if !later.is_clean() {
         return whole;
     }
-    let mut clean = later.clean;
-    clean.extend(few_rises_before(pool, terms.budget));
-    if !hold(&clean) {
+    if !later.is_clean() {
         return whole;
     }
-    Assessment { clean, by_second_half: true, end: later.end, ..whole }
-}
-
-/// That the few large rises which made it grow before the second half are over, where a worker grew by more than the budget allows: half of
-/// a run may be without them by chance. Incarnations are many, and have a second half each.
-fn few_rises_before(pool: &Pool, budget: f64) -> Option<Condition> {
-    let risen = |levels: &Levels| levels.y.iter().copied().fold(f64::NEG_INFINITY, f64::max) - levels.y[0];
-    let grew = pool.members.iter().filter(|m| !pool.recycled && risen(&m.levels) > budget * m.levels.span());
-    let conditions = grew.map(|m| {
-        let (rises, least) = late_rises(&m.levels);
-        Condition::FewRisesAreOver { rises, least, silence: silence(&m.levels), alpha: ALPHA.get() }
-    });
-    conditions.min_by_key(Condition::holds)
+    Assessment { clean: later.clean, by_second_half: true, end: later.end, ..whole }
 }
 
 /// Which of these lives began and ended while it was watched: one that goes on when a watch ends would have been read again.

@@ -1,6 +1,7 @@
 //! What a count of requests is: one that runs for each worker, one of each interval, or the whole pool's.
 
 use super::Mapping;
+use super::collect::Raw;
 use super::course::Course;
 use super::whose::whose;
 
@@ -99,7 +100,8 @@ pub(super) fn settle(courses: &mut [Course], mapping: &Mapping, thinned: bool) -
     if summed && thinned {
         return Err("it has too many rows for counts of intervals to be summed up: judge it in parts".into());
     }
-    let scaled = common_factor(courses).filter(|_| asked.is_none() && !(runs && courses.iter().all(rises_evenly)));
+    let scaled = common_factor(courses)
+        .filter(|_| asked.is_none() && !(runs && courses.iter().all(|one| rises_evenly(one) || always_rises(one))));
     for course in courses.iter_mut() {
         if summed { sum(course) } else { begin_where_it_falls(course) }
     }
@@ -123,6 +125,14 @@ fn common_factor(courses: &[Course]) -> Option<u64> {
         a
     });
     (factor > 1 && counts().count() >= ENOUGH).then_some(factor)
+}
+
+/// Whether a count rises from each row to the next for so long that it can be no rate, which falls now and then.
+fn always_rises(course: &Course) -> bool {
+    let rises = |(_, before, after): (usize, &Raw, &Raw)| {
+        before.requests.zip(after.requests).is_some_and(|(before, after)| after > before)
+    };
+    course.raws.len() > SMOOTH && course.steps().all(rises)
 }
 
 /// Whether a running count rises at one pace, or by the same from each row to the next, as that of requests does which are sent so.

@@ -3,7 +3,6 @@
 //! Pure: a verdict is a function of a run record.
 
 mod accepted;
-mod crashes;
 mod gates;
 mod judge;
 mod live;

@@ -1,9 +1,9 @@
 //! What is told beside the verdict: facts of the run that decide nothing.
 
-use super::crashes;
 use super::target::unjudged::growing;
 use crate::answer::{Finding, Note, Outcome, WorkerFinding, last_look};
 use crate::model::{CountingSource, EventKind, HostSample, Resource, RunRecord};
+use crate::readings::crashes;
 use crate::readings::noise::noise;
 use crate::readings::series::pool_series;
 use crate::readings::settle_levels;

@@ -156,12 +156,6 @@ pub fn condition(resource: Resource, axis: Axis, condition: &Condition) -> Condi
                 ),
             },
         ),
-        Condition::FewRisesAreOver { rises, least, silence, alpha } => (
-            format!(
-                "the whole run is made of {least:.1} rises at least, or a silence as long as its last is less likely than {alpha}"
-            ),
-            format!("in effect {rises:.1} late ones; the silence {}", probability(silence)),
-        ),
         Condition::StillWhileIdle { upper, left } => (
             format!("what it grows by while next to no requests come is under {}, which the budget leaves", rate(left)),
             format!("it is at most {}", rate(upper)),

@@ -79,10 +79,6 @@ fn data(condition: &Condition) -> (&'static str, Vec<(&'static str, Option<f64>)
         Condition::LastsUnder { upper, rounding, budget } => ("lasts-under", under(upper, rounding, budget)),
         Condition::LittleToCome { most, allowed } => ("little-to-come", two(("most", most), ("allowed", allowed))),
         Condition::JumpsAreOver { up, silence, .. } => ("jumps-are-over", two(("up", up as f64), ("silence", silence))),
-        Condition::FewRisesAreOver { rises, least, silence, alpha } => {
-            let numbers = [two(("rises", rises), ("least", least)), two(("silence", silence), ("alpha", alpha))];
-            ("few-rises-are-over", numbers.concat())
-        }
         Condition::StillWhileIdle { upper, left } => ("still-while-idle", two(("upper", upper), ("left", left))),
     }
 }

@@ -37,9 +37,11 @@ fn runtime(map: &MapReading) -> Option<Runtime> {
     by_file.map(|(_, runtime)| *runtime).or_else(|| is_go().then_some(Runtime::Go))
 }
 
-/// Whether a file's name is this, perhaps with a version: `python3.11`, `php-fpm8.2`, but not `nodes`.
+/// Whether a file's name is this, perhaps with a version: `python3.11`, `php-fpm8.2`, `libruby-3.1.so.3.1`, but not `nodes`.
 fn is_named(name: &str, begin: &str) -> bool {
+    let is_version = |rest: &&str| rest.starts_with(|c: char| c.is_ascii_digit());
     let rest = name.strip_prefix(begin).map(|rest| rest.strip_prefix("-fpm").unwrap_or(rest));
+    let rest = rest.map(|rest| rest.strip_prefix('-').filter(is_version).unwrap_or(rest));
     rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '-' || c == '_'))
 }
 
@@ -65,6 +67,8 @@ mod tests {
             ("/usr/sbin/php-fpm8.2", Some(Runtime::Php)),
             ("/usr/lib/apache2/modules/libphp8.2.so", Some(Runtime::Php)),
             ("/usr/bin/ruby3.1", Some(Runtime::Ruby)),
+            ("/usr/lib/x86_64-linux-gnu/libruby-3.1.so.3.1.2", Some(Runtime::Ruby)),
+            ("/usr/bin/node-exporter", None),
             ("/usr/share/dotnet/libcoreclr.so", Some(Runtime::DotNet)),
             ("/usr/bin/nodes", None),
             ("/usr/bin/node_exporter", None),
