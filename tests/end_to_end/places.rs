@@ -134,7 +134,8 @@ fn is_told(way: &str, resource: &str, kind: &str, told: &str) {
     let first = &places["places"][0];
     assert_eq!(first["kind"], kind, "{places:#}");
     assert!(first["share"].as_f64().unwrap() > 0.8, "{places:#}");
-    assert_eq!(first["goes_on"], true, "{places:#}");
+    // Where the machine stalls, there may be no reading in the middle.
+    assert_ne!(first["goes_on"], false, "{places:#}");
     let number = |value: &Value| value.as_f64().unwrap();
     let told_bytes: f64 = places["places"].as_array().unwrap().iter().map(|place| number(&place["grown_bytes"])).sum();
     let all = told_bytes + number(&places["rest_bytes"]);

@@ -6,6 +6,7 @@
 use crate::answer::{Finding, Outcome, PlaceGrowth, Places};
 use crate::model::{MapReading, Place, PlaceKind, Resource, RunRecord, Series, WorkerId};
 use crate::stats::median;
+use crate::thresholds::scale::QUARTER;
 use std::collections::{BTreeMap, HashMap};
 
 /// Readings are far apart if this part of the judged time lies between them.
@@ -101,7 +102,7 @@ pub fn growing(finding: &Finding) -> Vec<WorkerId> {
 }
 
 /// The first and the last of a worker's readings within the judged part of its series, if they are far apart, and the one that is next to
-/// the middle.
+/// the middle, if it is nearer to that than to either.
 pub fn pair<'a, R>(series: &Series, readings: &[&'a R], time: impl Fn(&R) -> f64) -> Option<Pair<'a, R>> {
     let (from, to) = (*series.t.get(series.judged_from())?, *series.t.last()?);
     let within: Vec<&R> = readings.iter().copied().filter(|one| time(one) >= from && time(one) <= to).collect();
@@ -110,6 +111,8 @@ pub fn pair<'a, R>(series: &Series, readings: &[&'a R], time: impl Fn(&R) -> f64
     let from_middle = |one: &&&R| (time(one) - (begin + end) / 2.0).abs();
     let between = within.get(1..within.len() - 1).unwrap_or_default();
     let middle = between.iter().min_by(|a, b| from_middle(a).total_cmp(&from_middle(b))).copied();
+    // One next to an end says nothing of whether growth goes on.
+    let middle = middle.filter(|one| from_middle(&one) <= QUARTER.get() * (end - begin));
     (end - begin >= FAR * (to - from) && end > begin).then_some(Pair { first, middle, last })
 }
 
@@ -326,8 +329,10 @@ mod tests {
         for times in [&[12.0, 50.0][..], &[100.0], &[]] {
             assert_eq!(judge(&mapped(times, grows)).findings[0].places, None, "{times:?}");
         }
-        // Without one in between it isn't known that it goes on.
-        assert_eq!(found(&mapped(&[12.0, 109.0], grows)).places[0].goes_on, None);
+        // Without one in the middle it isn't known whether it goes on.
+        for times in [&[12.0, 109.0][..], &[12.0, 108.0, 109.0], &[12.0, 13.0, 109.0]] {
+            assert_eq!(found(&mapped(times, grows)).places[0].goes_on, None, "{times:?}");
+        }
     }
 
     #[test]
