@@ -21,6 +21,7 @@ mod region;
 mod sample;
 mod scripts;
 mod stack;
+mod structures;
 mod table;
 mod thread;
 

@@ -3,7 +3,7 @@
 //! Only the target and its services can be overlaid. The workload, its seed and the phases are the same on both sides by construction.
 
 use super::problem::KeyPath;
-use super::{Harness, ServiceConfig, ServiceVariantConfig, TargetConfig, VariantConfig};
+use super::{Harness, VariantConfig};
 
 fn put<T: Clone>(over: &Option<T>, place: &mut T) {
     if let Some(value) = over {
@@ -11,42 +11,33 @@ fn put<T: Clone>(over: &Option<T>, place: &mut T) {
     }
 }
 
+/// Lays what variants of targets and of services have in common over one.
+macro_rules! put_over {
+    ($variant:ident, $place:ident) => {
+        put(&$variant.command, &mut $place.command);
+        if $variant.cwd.is_some() {
+            $place.cwd.clone_from(&$variant.cwd);
+        }
+        put(&$variant.prepare, &mut $place.prepare);
+        $place.env.extend($variant.env.clone());
+        put(&$variant.pass_env, &mut $place.pass_env);
+        put(&$variant.workers, &mut $place.workers);
+        put(&$variant.ready, &mut $place.ready);
+        put(&$variant.stop, &mut $place.stop);
+    };
+}
+
 impl VariantConfig {
     /// Lays this variant over the target of a harness, and over the services that it has.
     pub fn put_over(&self, harness: &mut Harness) {
-        self.put_over_target(&mut harness.target);
-        for (name, over) in &self.services {
-            harness.services.get_mut(name).into_iter().for_each(|service| over.put_over(service));
-        }
-    }
-
-    fn put_over_target(&self, target: &mut TargetConfig) {
-        put(&self.command, &mut target.command);
-        if self.cwd.is_some() {
-            target.cwd.clone_from(&self.cwd);
-        }
-        put(&self.prepare, &mut target.prepare);
-        target.env.extend(self.env.clone());
-        put(&self.pass_env, &mut target.pass_env);
+        let target = &mut harness.target;
+        put_over!(self, target);
         put(&self.memory_limit, &mut target.memory_limit);
-        put(&self.workers, &mut target.workers);
-        put(&self.ready, &mut target.ready);
-        put(&self.stop, &mut target.stop);
-    }
-}
-
-impl ServiceVariantConfig {
-    fn put_over(&self, service: &mut ServiceConfig) {
-        put(&self.command, &mut service.command);
-        if self.cwd.is_some() {
-            service.cwd.clone_from(&self.cwd);
+        for (name, variant) in &self.services {
+            if let Some(service) = harness.services.get_mut(name) {
+                put_over!(variant, service);
+            }
         }
-        put(&self.prepare, &mut service.prepare);
-        service.env.extend(self.env.clone());
-        put(&self.pass_env, &mut service.pass_env);
-        put(&self.workers, &mut service.workers);
-        put(&self.ready, &mut service.ready);
-        put(&self.stop, &mut service.stop);
     }
 }
 
@@ -98,6 +89,7 @@ pub fn without_modules(harness: &Harness, names: &[String]) -> Option<(Harness, 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ServiceConfig;
     use crate::config::{Overrides, parse};
 
     const TEXT: &str = r#"

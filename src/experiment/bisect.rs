@@ -121,8 +121,8 @@ struct Lab<'a> {
     observer: &'a mut dyn Observer,
     /// For each module all that goes off with it.
     gone_with: BTreeMap<String, BTreeSet<String>>,
-    /// What leaks in the target as it is, and in which of its services: only that is looked for.
-    leaking: Vec<(Option<usize>, Resource)>,
+    /// What leaks in the target as it is, and in which part of it, by the place in [`Verdict::parts`]: only that is looked for.
+    leaking: Vec<(usize, Resource)>,
     measured: Vec<Measured>,
     smoked: usize,
 }
@@ -234,20 +234,16 @@ impl Lab<'_> {
 
     /// What a run says of the leak that is looked for.
     fn state(&mut self, verdict: &Verdict) -> State {
-        let services = verdict.services.iter().enumerate().map(|(place, service)| (Some(place), service));
-        let findings: Vec<_> = [(None, verdict)]
-            .into_iter()
-            .chain(services)
-            .flat_map(|(service, verdict)| verdict.findings.iter().map(move |finding| (service, finding)))
-            .collect();
         let of = |outcome: Outcome| {
-            let of_outcome = findings.iter().filter(move |(_, finding)| finding.outcome == outcome);
-            of_outcome.map(|(service, finding)| (*service, finding.resource))
+            verdict.parts().enumerate().flat_map(move |(place, part)| {
+                let found = part.findings.iter().filter(move |finding| finding.outcome == outcome);
+                found.map(move |finding| (place, finding.resource))
+            })
         };
         if self.measured.is_empty() {
             self.leaking = of(Outcome::Leak).collect();
         }
-        let wanted = |leak: &(Option<usize>, Resource)| self.leaking.contains(leak);
+        let wanted = |leak: &(usize, Resource)| self.leaking.contains(leak);
         if of(Outcome::Leak).any(|r| wanted(&r)) {
             State::Leaks
         } else if self.leaking.is_empty() {

@@ -4,7 +4,7 @@ use crate::answer::Quantile;
 use crate::baseline::{Baseline, Known};
 use crate::compare::{Margin, Margins, Measure, ServiceMargins};
 use crate::config::{CompareConfig, Harness, HeapMode, ServiceConfig};
-use crate::model::{Per, Resource, RunRecord, Share};
+use crate::model::{Budgets, Per, Resource, RunRecord, Share};
 
 /// Differences below these are of the clock and of the allocator: a page cache's, a timer's, one context switch's.
 const LEAST_LEVEL: f64 = 1024.0 * 1024.0;
@@ -14,22 +14,22 @@ const LEAST_LATENCY: f64 = 2e-3;
 
 /// The allowed difference in each measure of a harness file's runs.
 pub fn margins(harness: &Harness) -> Margins {
-    let budgets = harness.budgets();
-    let traced = harness.heap.mode != HeapMode::Off;
-    let by_request = budgets.per == Per::Request;
-    allowed(|resource| budgets.of(resource, traced).filter(|_| by_request), &harness.compare)
+    within(&harness.budgets(), harness)
 }
 
 /// The same of each of its services.
 pub fn margins_of_services(harness: &Harness) -> ServiceMargins {
-    let traced = harness.heap.mode != HeapMode::Off;
     let of_service = |(name, service): (&String, &ServiceConfig)| {
-        let budgets = harness.budgets_of(service);
-        let by_request = budgets.per == Per::Request;
-        let margins = allowed(|resource| budgets.of(resource, traced).filter(|_| by_request), &harness.compare);
-        (name.clone(), its_own(margins))
+        (name.clone(), its_own(within(&harness.budgets_of(service), harness)))
     };
     harness.services.iter().map(of_service).collect()
+}
+
+/// The differences that a harness file allows where these are the budgets.
+fn within(budgets: &Budgets, harness: &Harness) -> Margins {
+    let traced = harness.heap.mode != HeapMode::Off;
+    let by_request = budgets.per == Per::Request;
+    allowed(|resource| budgets.of(resource, traced).filter(|_| by_request), &harness.compare)
 }
 
 /// The same of the services of a run that was made.

@@ -173,6 +173,11 @@ pub struct Verdict {
 }
 
 impl Verdict {
+    /// That of the target, then those of its services.
+    pub fn parts(&self) -> impl Iterator<Item = &Verdict> {
+        [self].into_iter().chain(&self.services)
+    }
+
     /// The first finding with the answer of the run; `None` if that is for another reason, such as a target that died.
     pub fn deciding(&self) -> Option<&Finding> {
         self.findings.iter().find(|finding| finding.outcome == self.outcome)

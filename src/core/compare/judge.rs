@@ -19,8 +19,8 @@ const SIDE_ALPHA: f64 = 0.01;
 /// More pairs than this are no advice.
 const MOST_MORE: usize = 200;
 
-/// Judges what differs between the sides, in the target and in each of the `services` that have margins; `planned` is the number of pairs that was meant to be run. Of fewer, only those at a
-/// look are judged: what pairs look like between two looks proves nothing.
+/// Judges what differs between the sides, in the target and in each of the `services` that have margins; `planned` is the number of pairs that
+/// was meant to be run. Of fewer, only those at a look are judged: what pairs look like between two looks proves nothing.
 pub fn compare(
     sides: &Sides,
     pairs: &[Pair],

@@ -95,7 +95,7 @@ impl Step {
         let ended = if summary.model == COMMAND { 0 } else { summary.ok + summary.failed };
         let share = if ended == 0 { None } else { Some(summary.failed as f64 / ended as f64) };
         let errs = share.zip(record.meta.gates.error_rate).is_some_and(|(share, most)| share > most);
-        let findings = [verdict].into_iter().chain(&verdict.services).flat_map(|part| &part.findings);
+        let findings = verdict.parts().flat_map(|part| &part.findings);
         let leaks = findings.filter(|finding| finding.outcome == Outcome::Leak);
         let failed = record.meta.status != RunStatus::Complete
             || matches!(verdict.exit, ExitCode::Config | ExitCode::Target | ExitCode::Failure);
@@ -136,7 +136,7 @@ impl Step {
 
 /// That workers of the target or of a service crashed, if they did.
 fn crashed(verdict: &Verdict) -> Option<String> {
-    let gates = [verdict].into_iter().chain(&verdict.services).flat_map(|part| &part.gates);
+    let gates = verdict.parts().flat_map(|part| &part.gates);
     let mut crashes = gates.filter_map(|gate| match gate.kind {
         GateKind::Deaths(crashes) => crashes,
         _ => None,

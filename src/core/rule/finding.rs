@@ -343,9 +343,6 @@ fn with_second_half(whole: Assessment, series: &[Series], pool: &Pool, terms: Te
     if !later.is_clean() {
         return whole;
     }
-    if !later.is_clean() {
-        return whole;
-    }
     Assessment { clean: later.clean, by_second_half: true, end: later.end, ..whole }
 }
 

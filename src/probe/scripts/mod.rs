@@ -7,6 +7,9 @@ mod interpreter;
 mod memory;
 mod php;
 mod python;
+#[allow(dead_code, reason = "the preload library uses the rest")]
+#[path = "../../../preload/structures.rs"]
+mod structures;
 
 use super::faults::{KEPT, Kept};
 use crate::model::Frame;

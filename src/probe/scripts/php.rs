@@ -1,28 +1,28 @@
 //! The line that PHP 8.2 executes: while its interpreter works, one register points to the function's frame, and one to the operation.
 
 use super::memory::{Memory, NAME, name};
+use super::structures::php;
 use crate::model::Frame;
 use crate::sites::SCRIPT;
 
 /// Where things are in the structures of a frame (`zend_execute_data`), a function (`zend_op_array`), a class (`zend_class_entry`), an
 /// operation (`zend_op`), and text (`zend_string`).
 mod at {
-    pub const FUNCTION: u64 = 24;
+    use super::php;
+
+    pub const FUNCTION: u64 = php::FUNCTION as u64;
     pub const NAME: u64 = 8;
     pub const CLASS: u64 = 16;
-    pub const COUNT: u64 = 80;
-    pub const OPERATIONS: u64 = 88;
+    pub const COUNT: u64 = php::COUNT as u64;
+    pub const OPERATIONS: u64 = php::OPERATIONS as u64;
     pub const FILE: u64 = 152;
-    pub const LINE: u64 = 24;
+    pub const LINE: u64 = php::LINE as u64;
     pub const LENGTH: u64 = 16;
     pub const TEXT: u64 = 24;
 }
 
 /// Bytes of an operation.
-const OPERATION: u64 = 32;
-
-/// The first byte of a function of a script.
-const OF_A_SCRIPT: u8 = 2;
+const OPERATION: u64 = php::OPERATION as u64;
 
 /// Bytes of the operations of a function that are read.
 const MOST: usize = 1 << 20;
@@ -60,7 +60,7 @@ pub fn frame(memory: &impl Memory, frame: u64, operation: u64) -> Option<Frame> 
 fn length(memory: &impl Memory, function: u64) -> Option<u64> {
     let [kind] = memory.bytes(function)?;
     let count = memory.half(function.checked_add(at::COUNT)?)?;
-    (kind == OF_A_SCRIPT).then_some(u64::from(count) * OPERATION)
+    (kind == php::OF_A_SCRIPT).then_some(u64::from(count) * OPERATION)
 }
 
 /// A line of a function.
@@ -104,7 +104,7 @@ pub mod tests {
     pub fn write(memory: &mut Written, function: &str, class: Option<&str>) {
         let code = 0x2000;
         memory.put(code, &[0; 256]);
-        memory.put(code, &[OF_A_SCRIPT]);
+        memory.put(code, &[php::OF_A_SCRIPT]);
         memory.put_word(FRAME + at::FUNCTION, code);
         for (at, word) in [(at::NAME, 0x5000), (at::COUNT, 2), (at::OPERATIONS, FIRST), (at::FILE, 0x6000)] {
             memory.put_word(code + at, word);

@@ -13,7 +13,7 @@ mod at {
     pub const FILE: u64 = 112;
     pub const NAME: u64 = 128;
     pub const LINES: u64 = 136;
-    pub const INSTRUCTIONS: u64 = 184;
+    pub const INSTRUCTIONS: u64 = super::super::structures::python::INSTRUCTIONS as u64;
     pub const BYTES: u64 = 32;
     pub const STATE: u64 = 32;
     pub const ASCII: u64 = 48;

@@ -3,7 +3,7 @@
 use super::canvas::{Align, Canvas, fit_text};
 use super::palette;
 use crate::compare::{Comparison, Difference};
-use crate::report::text::{Mood, capital};
+use crate::report::text::{Mood, capital, plain};
 use crate::words::comparison::{name, signed};
 
 const WIDTH: f64 = 960.0;
@@ -59,13 +59,7 @@ fn row(d: &Difference) -> Row {
     let pairs = d.pairs.iter().flatten().map(|(a, b)| margins(b - a)).filter(|v| v.is_finite()).collect();
     let interval =
         d.difference.map(|i| [i.lower, i.estimate, i.upper].map(margins)).filter(|i| i.iter().all(|v| v.is_finite()));
-    Row {
-        name: capital(&crate::report::text::plain(&name(d))),
-        words,
-        mood: Mood::of_answer(d.answer),
-        interval,
-        pairs,
-    }
+    Row { name: capital(&plain(&name(d))), words, mood: Mood::of_answer(d.answer), interval, pairs }
 }
 
 /// Position of a difference: straight up to the margin, logarithmic beyond.

@@ -22,6 +22,8 @@ mod sample;
 pub mod scripts;
 #[path = "../../../preload/stack.rs"]
 mod stack;
+#[path = "../../../preload/structures.rs"]
+mod structures;
 #[path = "../../../preload/table.rs"]
 mod table;
 #[path = "../../../preload/thread.rs"]
