@@ -86,7 +86,7 @@ fn of_four_programs_the_one_that_leaks_is_named() {
     let kept = ended.json("verdict.json")["services"][1]["findings"][0]["growth"]["estimate"].as_f64().unwrap();
     assert!((3800.0..4500.0).contains(&kept), "each request keeps 4 KiB: {kept}");
     let findings = ended.json("verdict.json")["findings"].clone();
-    assert!(findings.as_array().unwrap().iter().all(|finding| finding["verdict"] == "clean"), "{}", ended.story());
+    assert!(findings.as_array().unwrap().iter().all(|finding| finding["verdict"] != "leak"), "{}", ended.story());
 }
 
 #[test]
