@@ -87,6 +87,7 @@ fn of_four_programs_the_one_that_leaks_is_named() {
     assert!((3800.0..4500.0).contains(&kept), "each request keeps 4 KiB: {kept}");
     let findings = ended.json("verdict.json")["findings"].clone();
     assert!(findings.as_array().unwrap().iter().all(|finding| finding["verdict"] != "leak"), "{}", ended.story());
+    assert_eq!(ended.finding("memory")["verdict"], "clean", "{}", ended.story());
 }
 
 #[test]
