@@ -16,6 +16,7 @@ mod java;
 mod listening;
 mod map;
 mod memory_files;
+mod metric;
 mod names;
 mod page_poller;
 mod perf_map;
@@ -42,6 +43,9 @@ pub use java::parse_counters;
 pub use listening::{Listening, Serves, Serving, listen_nowhere, listening_addresses, listening_names, parse_unix};
 pub use map::parse_smaps;
 pub use memory_files::MemoryFiles;
+pub use metric::Selector;
+#[doc(hidden)]
+pub use metric::fuzz as fuzz_metric;
 pub use page_poller::LookUps;
 pub use perf_map::MadeCode;
 pub use proc::{ProcStat, ProcStatus, command_name, own_pid, parse_stat, parse_status, process_of, status_of_a_thread};

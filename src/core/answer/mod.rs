@@ -1,7 +1,9 @@
 //! What a verdict is made of: outcomes, reasons, facts and doubts with their numbers. Words for them are elsewhere.
 
+mod by_step;
 mod call_sites;
 mod condition;
+mod counted;
 mod cpu_time;
 mod doubt;
 mod facts;
@@ -17,10 +19,12 @@ mod transient;
 mod types;
 mod whole_target;
 
+pub use by_step::{BySteps, StepGrowth};
 pub use call_sites::{CallSite, CallSites, SiteState, SiteStep};
 #[cfg(test)]
 pub(crate) use condition::tests::EDGES;
 pub use condition::{Condition, Conditions, hold};
+pub use counted::Counted;
 pub use cpu_time::{CpuShare, CpuTime};
 pub use doubt::{Choice, Doubt, Grown, Kind, Named, Work};
 pub use facts::{Claim, CrashLoad, Crashes, Gate, GateKind, GateState, LimitHit, Note, Open, Quantile, Runtime};
@@ -33,5 +37,5 @@ pub use reached::Reached;
 pub use reading_note::{FewPauses, NoiseCause, ReadingNote};
 pub use reason::{Because, Fact, Full, History, ModelShape, PartKind, Reason, SetAside, Settle, When};
 pub use transient::Transient;
-pub use types::{BySteps, Evidence, Finding, Fit, Growth, Part, Remainder, StepGrowth, Untold, Verdict, WorkerFinding};
+pub use types::{Evidence, Finding, Fit, Growth, Part, Remainder, Untold, Verdict, WorkerFinding};
 pub use whole_target::{RestProcess, WholeTarget};

@@ -1,5 +1,6 @@
 //! What may leak, and all that follows from which it is.
 
+use super::Metric;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -25,6 +26,9 @@ pub enum Resource {
     Rest,
     /// Processes of the whole target, dead ones that nobody has waited for included.
     Processes,
+    /// A series of the user's own.
+    #[serde(untagged)]
+    Metric(Metric),
 }
 
 /// What is known of a resource; what the texts are for is said at the methods that give them.
@@ -59,7 +63,7 @@ pub enum EvidenceClass {
 const BYTES: &str = "bytes";
 
 impl Resource {
-    /// Every resource, memory first.
+    /// Every resource that is known of any target, memory first.
     pub const ALL: [Resource; 9] = [
         Resource::Memory,
         Resource::Heap,
@@ -170,6 +174,17 @@ impl Resource {
                 item: "processes",
                 one: "process",
                 place: "behind",
+                scope: Scope::Target,
+                evidence: EvidenceClass::Secondary,
+                budgeted: true,
+            },
+            Resource::Metric(metric) => Facts {
+                name: metric.name(),
+                short: metric.name(),
+                full: metric.name(),
+                item: if metric.in_bytes() { BYTES } else { metric.name() },
+                one: metric.name(),
+                place: metric.place(),
                 scope: Scope::Target,
                 evidence: EvidenceClass::Secondary,
                 budgeted: true,

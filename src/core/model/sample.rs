@@ -95,7 +95,7 @@ impl Sample {
             Resource::Descriptors => self.fds,
             Resource::Threads => self.threads,
             Resource::Shared => self.shmem,
-            Resource::Tmpfs | Resource::Kernel | Resource::Rest | Resource::Processes => None,
+            Resource::Tmpfs | Resource::Kernel | Resource::Rest | Resource::Processes | Resource::Metric(_) => None,
         }
     }
 

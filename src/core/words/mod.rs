@@ -9,6 +9,7 @@ pub mod baseline;
 pub mod bisect;
 mod chosen;
 pub mod comparison;
+pub mod counters;
 pub mod cpu_time;
 mod doubts;
 mod evidence;
