@@ -236,7 +236,7 @@ pub fn charts<'a>(record: &'a RunRecord, verdict: &'a Verdict) -> Vec<(String, B
         ("timeline".to_owned(), Box::new(chart::Timeline::new(record, verdict))),
     ];
     for finding in charted(verdict) {
-        charts.push((finding.resource.to_string(), Box::new(chart::GrowthChart::new(record, finding))));
+        charts.push((finding.resource.name().to_owned(), Box::new(chart::GrowthChart::new(record, finding))));
     }
     if let Some(flames) = chart::FlameChart::new(verdict) {
         charts.push(("flames".to_owned(), Box::new(flames)));

@@ -127,3 +127,55 @@ fn check_kind(checker: &mut Checker, at: &KeyPath, name: &str, metric: &MetricCo
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Overrides, parse};
+
+    const HEAD: &str = "name = 'x'\n[target]\ncommand = ['x']\n[workload]\ncommand = ['b']\n[[phase]]\nkind = 'soak'\n";
+
+    fn wrong(metric: &str) -> String {
+        let text = format!("{HEAD}{metric}\n");
+        parse(&text, "x.toml", &Overrides::default()).map_or_else(|error| error.to_string(), |_| "good".into())
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_with_its_place() {
+        for (metric, message) in [
+            ("[metric.a]\ncommand = ['x']\nbudget = '60/hour'", "good"),
+            ("[metric.a]\npreset = 'redis'\ncommand = ['redis-cli', 'INFO']\nevery = '5s'", "good"),
+            ("[metric.a]", "nothing says where this metric is read"),
+            ("[metric.a]\ncommand = []", "the command is empty"),
+            ("[metric.a]\nurl = 'https://h/'", "is not plain HTTP"),
+            ("[metric.a]\ncommand = ['x']\nurl = 'http://h/'", "two sources of a metric: `command` and `url`"),
+            (
+                "[metric.a]\ncommand = ['x']\nrow = 'a'\njson = '/a'",
+                "two keys say which number is meant: `row` and `json`",
+            ),
+            ("[metric.a]\ncommand = ['x']\njson = 'a.b'", "x.toml:10:8: this isn't a JSON pointer"),
+            ("[metric.a]\ncommand = ['x']\npattern = '('", "this isn't a regular expression"),
+            ("[metric.a]\ncommand = ['x']\npattern = 'x'", "the regular expression has no group"),
+            ("[metric.\"a b\"]\ncommand = ['x']", "`a b` isn't a name for a metric"),
+            ("[metric.memory]\ncommand = ['x']", "it is what seepage itself reads"),
+            ("[metric.a]\ncommand = ['x']\nkind = 'counter'\nbudget = '1/hour'", "a counter isn't judged"),
+            ("[metric.a]\ncommand = ['x']\nown = 1", "only a counter has what looks added to it"),
+            (
+                "[metric.a]\ncommand = ['x']\nbudget = '64 B/hour'",
+                "the budget for a is in bytes, but it is measured in",
+            ),
+            ("[metric.a]\ncommand = ['x']\nbudget = '1/request'", "this budget is for requests"),
+            ("[metric.a]\ncommand = ['x']\nbudget = '100 in 2 days'", "a has no life"),
+            ("[metric.a]\ncommand = ['x']\nevery = '0s'", "this time is zero"),
+            ("[metric.a]\npreset = 'redis'\ncommand = ['x']\nrow = 'a'", "a preset says itself what its series are"),
+            ("[metric.a]\npreset = 'rediss'\ncommand = ['x']", "did you mean `redis`?"),
+            (
+                "[metric.a]\npreset = 'redis'\ncommand = ['x']\n[metric.used_memory]\ncommand = ['x']",
+                "there are two metrics `used_memory`",
+            ),
+            ("[services.s]\ncommand = ['x']\n[services.s.metric.a]\nurl = 'x'", "x.toml:11:7: "),
+        ] {
+            let error = wrong(metric);
+            assert!(error.contains(message), "{metric}: {error}");
+        }
+    }
+}

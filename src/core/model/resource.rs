@@ -255,7 +255,11 @@ impl Resource {
 
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        match self {
+            // Between other words the name of the user's own series is set off.
+            Resource::Metric(metric) => write!(f, "`{}`", metric.name()),
+            known => f.write_str(known.name()),
+        }
     }
 }
 

@@ -7,18 +7,18 @@ use crate::model::{Metric, Resource, amount};
 /// Steps that are told.
 const MOST: usize = 4;
 
-/// What a request adds to each, by step, and that it grows: `Questions: 52.3 for each request; 203 ± 2 for each of \`list\``. Those to
+/// What a request adds to each, by step, and that it grows: Questions, 52.3 for each request, 203 ± 2 for each of `list`. Those to
 /// which nothing came have one sentence together.
 pub fn sentences(counted: &[Counted]) -> Vec<String> {
     let idle: Vec<String> =
-        counted.iter().filter(|one| one.total == 0.0).map(|one| one.metric.name().to_owned()).collect();
+        counted.iter().filter(|one| one.total == 0.0).map(|one| format!("`{}`", one.metric.name())).collect();
     let still = (!idle.is_empty()).then(|| format!("nothing came to {}", joined(&idle, "and")));
     counted.iter().filter(|one| one.total != 0.0).flat_map(of).chain(still).collect()
 }
 
 fn of(counted: &Counted) -> Vec<String> {
     let told = |value: f64| amount(Resource::Metric(counted.metric), value);
-    let name_of = counted.metric.name();
+    let name_of = format!("`{}`", counted.metric.name());
     let all = match counted.per_request() {
         Some(each) => format!("{name_of}: {} for each request", told(each)),
         None => format!("{name_of}: {} a second", told(counted.total / counted.watched)),
@@ -43,7 +43,7 @@ fn of(counted: &Counted) -> Vec<String> {
     [all + &by_step.unwrap_or_default()].into_iter().chain(grows).collect()
 }
 
-/// What a request of a step adds: `203 ± 2 for each of \`list\``, or, where that may be nothing, what it is at most.
+/// What a request of a step adds: 203 ± 2 for each of `list`, or, where that may be nothing, what it is at most.
 fn step(metric: Metric, row: &StepGrowth) -> String {
     let told = |value: f64| amount(Resource::Metric(metric), value);
     let Interval { estimate, lower, upper, .. } = row.growth;
@@ -77,17 +77,17 @@ mod tests {
     #[test]
     fn what_a_request_adds_is_told_by_step() {
         let said = sentences(&[counted(&[("item", 2.004, 0.0), ("list", 203.0, 3.2), ("ping", 0.1, 0.4)])]);
-        let words = "Questions: 52.2 for each request; 203 ± 3.2 for each of `list`, 2 for each of `item` and at most 0.5 for each \
+        let words = "`Questions`: 52.2 for each request; 203 ± 3.2 for each of `list`, 2 for each of `item` and at most 0.5 for each \
                      of `ping`";
         assert_eq!(said, [words]);
         let none = Counted { total: 0.0, ..counted(&[]) };
-        assert_eq!(sentences(&[none.clone(), counted(&[]), none])[1], "nothing came to Questions and Questions");
+        assert_eq!(sentences(&[none.clone(), counted(&[]), none])[1], "nothing came to `Questions` and `Questions`");
     }
 
     #[test]
     fn growth_has_both_its_ends_and_without_requests_there_is_time() {
         let said = sentences(&[Counted { grows: Some((12.0, 40.0)), ..counted(&[]) }]);
-        assert_eq!(said[1], "Questions grows: from 12 for a request in the first quarter to 40 in the last");
-        assert_eq!(sentences(&[Counted { requests: None, ..counted(&[]) }]), ["Questions: 522 a second"]);
+        assert_eq!(said[1], "`Questions` grows: from 12 for a request in the first quarter to 40 in the last");
+        assert_eq!(sentences(&[Counted { requests: None, ..counted(&[]) }]), ["`Questions`: 522 a second"]);
     }
 }

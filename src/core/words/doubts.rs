@@ -204,9 +204,9 @@ pub fn reason(doubt: &Doubt) -> String {
         Doubt::Unreadable { processes } => {
             format!("processes of the target that are not judged and could not be read: {}", count(*processes))
         }
-        Doubt::Silent { metric, looks: 0, .. } => format!("{} was never looked at in the judged time", metric.name()),
+        Doubt::Silent { metric, looks: 0, .. } => format!("`{}` was never looked at in the judged time", metric.name()),
         Doubt::Silent { metric, looks, missing, since } => format!(
-            "{} was missing at {} of {} looks{}: what it did then, nobody saw",
+            "`{}` was missing at {} of {} looks{}: what it did then, nobody saw",
             metric.name(),
             count(*missing as u64),
             count(*looks as u64),
