@@ -244,6 +244,7 @@ impl Conductor<'_> {
             config: services::shared(&self.setup.harness.sample, self.setup.harness.services.len() + 1),
             heap: Tracing::by_library(&self.setup, pulse, &sink, interrupt)?,
             works: false,
+            is_of_run: true,
             driven: self.setup.harness.workload.as_ref().map(|_| Arc::clone(self.driving.counters())),
             pulse: pulse.clone(),
         };

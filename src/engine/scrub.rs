@@ -55,6 +55,7 @@ pub fn entry(entry: &mut Entry) {
             census.zombies.iter_mut().for_each(|zombies| scrub(&mut zombies.command));
         }
         Entry::Map(map) => map.places.iter_mut().flatten().filter_map(|place| place.name.as_mut()).for_each(scrub),
-        Entry::Sample(_) | Entry::Host(_) | Entry::Metric(_) | Entry::Heap(_) => {}
+        Entry::Host(host) => host.neighbours.iter_mut().flatten().for_each(|one| scrub(&mut one.command)),
+        Entry::Sample(_) | Entry::Metric(_) | Entry::Heap(_) => {}
     }
 }

@@ -153,6 +153,7 @@ impl Services {
                 group: None,
                 config: sample.clone(),
                 works: false,
+                is_of_run: false,
                 heap: Tracing::by_library(setup, &pulse, &sink, &monitor.interrupt)?,
                 driven: setup.harness.workload.as_ref().map(|_| Arc::clone(driven)),
                 pulse: pulse.clone(),

@@ -18,6 +18,7 @@ mod map;
 mod memory_files;
 mod metric;
 mod names;
+mod neighbours;
 mod page_poller;
 mod perf_map;
 mod pidfd;
@@ -46,6 +47,7 @@ pub use memory_files::MemoryFiles;
 pub use metric::Selector;
 #[doc(hidden)]
 pub use metric::fuzz as fuzz_metric;
+pub use neighbours::NeighbourProbe;
 pub use page_poller::LookUps;
 pub use perf_map::MadeCode;
 pub use proc::{ProcStat, ProcStatus, command_name, own_pid, parse_stat, parse_status, process_of, status_of_a_thread};

@@ -13,7 +13,7 @@ mod sites;
 mod steps;
 
 use self::accepted::{AcceptedPart, AcceptedSitesPart};
-use self::account::{CpuTimePart, WholeTargetPart};
+use self::account::{CpuTimePart, NeighboursPart, WholeTargetPart};
 use self::conditions::ConditionsPart;
 use self::counted::CountedPart;
 use self::forecast::ForecastPart;
@@ -101,6 +101,8 @@ struct Document {
     cpu_time: Option<CpuTimePart>,
     /// What came to each counter of the user's own in the judged time.
     counted: Vec<CountedPart>,
+    /// Who else on the host used the CPU in the soak; null if nobody used a tenth of a core, or that wasn't read.
+    neighbours: Option<NeighboursPart>,
     /// Who keeps memory; null if allocations weren't traced.
     call_sites: Option<CallSitesPart>,
     /// What the reader should know beside, one sentence each.
@@ -391,6 +393,7 @@ impl Document {
             whole_target: verdict.whole_target.as_ref().map(WholeTargetPart::from),
             cpu_time: verdict.cpu_time.as_ref().map(CpuTimePart::from),
             counted: verdict.counted.iter().map(CountedPart::from).collect(),
+            neighbours: verdict.neighbours.as_ref().map(NeighboursPart::from),
             call_sites: verdict.call_sites.as_ref().map(CallSitesPart::from),
             notes: words::notes(verdict),
             counting: CountingPart::from(&meta.counting),

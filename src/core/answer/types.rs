@@ -6,6 +6,7 @@ use super::condition::Conditions;
 use super::counted::Counted;
 use super::cpu_time::CpuTime;
 use super::facts::{Claim, Gate, Note};
+use super::neighbours::Neighbours;
 use super::outcome::{ExitCode, Interval, LeakClass, Outcome};
 use super::places::{Held, Places};
 use super::reach::Forecast;
@@ -141,6 +142,8 @@ pub struct Verdict {
     pub cpu_time: Option<CpuTime>,
     /// What came to each counter of the user's own, in their order; one that wasn't read twice is missing.
     pub counted: Vec<Counted>,
+    /// Who else on the host used the CPU; missing if nobody did, or that wasn't read.
+    pub neighbours: Option<Neighbours>,
     /// Who keeps memory; missing if allocations weren't traced.
     pub call_sites: Option<CallSites>,
     /// What is left of leaks without what accepted call sites keep; empty if none are accepted.

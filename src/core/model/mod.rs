@@ -36,7 +36,9 @@ pub use record::{
     SERVICES, Step, Target, WorkerLimits, WorkloadSummary,
 };
 pub use resource::{EvidenceClass, Resource};
-pub use sample::{DescriptorKinds, HeldGroup, HeldKind, HostSample, JavaHeap, LoadSample, Sample, SlowReading};
+pub use sample::{
+    DescriptorKinds, HeldGroup, HeldKind, HostSample, JavaHeap, LoadSample, Neighbour, Sample, SlowReading,
+};
 pub use series::{Axis, Series};
 pub use thin::{MOST_MAPS, MOST_READINGS, Reading, Thinner, Thinners};
 pub use understood::{MemoryKind, TableDoubt, Taken, Understood, Wider};

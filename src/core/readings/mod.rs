@@ -6,6 +6,7 @@ pub(crate) mod kinds;
 pub(crate) mod load_curve;
 pub(crate) mod metrics;
 pub(crate) mod mix;
+pub mod neighbours;
 pub(crate) mod noise;
 pub(crate) mod per_request;
 pub(crate) mod pool_count;

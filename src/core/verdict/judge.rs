@@ -14,6 +14,7 @@ use crate::answer::{
 use crate::model::{Axis, EventKind, ExitCause, Failure, Resource, RunRecord, RunStatus, Sample};
 use crate::readings::kinds::Readings;
 use crate::readings::mix::Mix;
+use crate::readings::neighbours::neighbours;
 use crate::readings::series;
 use crate::readings::series::readings;
 use crate::rule::assess::Demands;
@@ -98,6 +99,7 @@ pub(super) fn judge(record: &RunRecord) -> Verdict {
         whole_target,
         cpu_time,
         counted,
+        neighbours: neighbours(record),
         call_sites,
         remainders,
         notes,

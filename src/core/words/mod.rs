@@ -20,6 +20,7 @@ mod headline;
 pub mod history;
 mod kinds;
 pub mod knee;
+pub mod neighbours;
 mod notes;
 pub mod places;
 mod plain;
