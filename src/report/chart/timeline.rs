@@ -556,3 +556,27 @@ impl Strip {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{HostSample, Neighbour};
+
+    /// As a guest's `/proc/stat` and its processes were recorded: half a core stolen, and a job that took one and a half.
+    #[test]
+    fn cores_that_were_stolen_or_used_by_others_have_a_strip() {
+        let (mut record, _) = crate::report::fixture::leak();
+        assert!(gone(&record).is_none());
+        let backup = |cpu| Neighbour { pid: 999_999, start: 1, command: "backup".into(), cpu };
+        let host = |t: f64| HostSample {
+            t,
+            steal: Some(7.0 + 0.5 * t),
+            neighbours: Some(vec![backup(1.5 * t)]),
+            ..HostSample::default()
+        };
+        record.host = (0..30).map(|t| host(f64::from(t))).collect();
+        let strip = gone(&record).expect("much was gone");
+        let told: Vec<(&str, &str)> = strip.curves.iter().map(|c| (c.name.as_str(), c.value.as_str())).collect();
+        assert_eq!(told, [("used by others", "1.5"), ("stolen", "0.5")]);
+    }
+}
