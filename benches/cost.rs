@@ -209,6 +209,7 @@ fn judge() {
         load: Vec::new(),
         census: Vec::new(),
         maps: Vec::new(),
+        metrics: Vec::new(),
         events: Vec::new(),
         heap: Default::default(),
         services: Vec::new(),

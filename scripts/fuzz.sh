@@ -9,7 +9,7 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 seconds=${1:-600}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- run_directory table fleet baseline history harness_file http_answer status_page access_log proc_status smaps fault_records java_counters perf_map script_place socket_table proc_stat
+[ $# -gt 0 ] || set -- run_directory table fleet baseline history harness_file http_answer status_page access_log proc_status smaps fault_records java_counters perf_map script_place socket_table proc_stat metric_value
 
 # Without the sanitizer, for which a nightly compiler would be needed: the parsers have no unsafe code.
 export RUSTC_BOOTSTRAP=1

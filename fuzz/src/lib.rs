@@ -188,6 +188,11 @@ pub fn fleet(bytes: &[u8]) {
     }
 }
 
+/// A command's output or a page: what is looked for in it as a series of the user's own. The first line is looked for too.
+pub fn metric_value(bytes: &[u8]) {
+    seepage::probe::fuzz_metric(bytes);
+}
+
 /// The files of a run directory one after the other, each below a line `=== NAME`: read, judged and reported.
 pub fn run_directory(bytes: &[u8]) {
     let directory = tempfile::tempdir().unwrap();
@@ -206,9 +211,10 @@ pub fn run_directory(bytes: &[u8]) {
 
 /// Writes the files of a run directory that are packed into `bytes`.
 pub fn unpack(bytes: &[u8], directory: &Path) {
-    const FILES: [&str; 6] = ["run.json", "samples.jsonl", "host.jsonl", "load.jsonl", "events.jsonl", "maps.jsonl"];
+    const FILES: [&str; 7] =
+        ["run.json", "samples.jsonl", "host.jsonl", "load.jsonl", "events.jsonl", "maps.jsonl", "metrics.jsonl"];
     let mut current = None;
-    let mut files: [Vec<u8>; 6] = Default::default();
+    let mut files: [Vec<u8>; 7] = Default::default();
     for line in bytes.split_inclusive(|&b| b == b'\n') {
         let name = line.strip_prefix(b"=== ").map(<[u8]>::trim_ascii);
         match name.and_then(|name| FILES.iter().position(|file| file.as_bytes() == name)) {

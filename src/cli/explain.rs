@@ -23,8 +23,12 @@ pub struct Arguments {
 }
 
 fn resource(text: &str) -> Result<Resource, String> {
-    let unknown = || "choose one of memory, descriptors, threads, tmpfs and kernel".to_owned();
-    Resource::ALL.into_iter().find(|r| r.to_string() == text).ok_or_else(unknown)
+    let unknown = || {
+        "choose one of memory, descriptors, threads, tmpfs and kernel, or `metric:NAME` of a series of your own"
+            .to_owned()
+    };
+    let own = || text.parse().ok().map(Resource::Metric);
+    Resource::ALL.into_iter().find(|r| r.name() == text).or_else(own).ok_or_else(unknown)
 }
 
 /// Prints the working behind the verdict on a run.

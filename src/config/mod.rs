@@ -10,6 +10,8 @@ mod check;
 mod choice;
 mod files;
 mod load;
+mod metrics;
+mod presets;
 mod problem;
 mod redact;
 mod resolve;
@@ -28,6 +30,7 @@ pub use allowed::{Allowed, Life};
 pub use check::{not_a_url, wrong_with_requests};
 pub use files::{open_input, open_plain, read_input};
 pub use load::{Overrides, load, parse};
+pub use metrics::{Asked, Select, Source as MetricSource, Wanted, sources as metric_sources};
 pub use problem::{ConfigError, Diagnostic, KeyPath, nearest};
 pub use redact::{
     REDACTED, keep_header, keep_own_secrets, keep_secret, keep_secrets_in, keep_secrets_of, redact_also, redacted,

@@ -1,6 +1,6 @@
 //! In which order services start: each after those that it needs.
 
-use super::{Harness, Life, RequestsConfig, ServiceConfig, WorkloadConfig};
+use super::{Harness, Life, RequestsConfig, ServiceConfig, WorkloadConfig, metrics};
 use crate::model::{Budgets, Resource};
 use std::collections::BTreeMap;
 
@@ -24,6 +24,7 @@ impl Harness {
         // These are of the whole run, and judged there.
         budgets.allow(Resource::Tmpfs, None);
         budgets.allow(Resource::Kernel, None);
+        metrics::allow(&mut budgets, &service.metrics);
         budgets
     }
 

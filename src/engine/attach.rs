@@ -161,6 +161,7 @@ impl<'a> Attachment<'a> {
             group,
             config,
             heap,
+            is_of_run: true,
             works: true,
             driven: None,
             pulse,

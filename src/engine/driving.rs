@@ -247,7 +247,7 @@ impl Stretch for DrivenPhase<'_> {
             requests: if self.driving.counters.steps().next().is_some() {
                 Some(totals.sent)
             } else {
-                record.host.last().and_then(|host| host.requests)
+                record.host.iter().rev().find_map(|host| host.requests)
             },
             phase_requests: sent,
             failures: totals.failed,

@@ -8,10 +8,7 @@ use super::pulse::Pulse;
 use super::sampler::SamplerEnd;
 use super::scrub;
 use crate::config::without_secrets;
-use crate::model::{
-    Event, EventKind, HostSample, LoadSample, MOST_MAPS, MapReading, Observing, RunMeta, RunRecord, RunStatus, Sample,
-    Thinner,
-};
+use crate::model::{Event, EventKind, LoadSample, Observing, RunMeta, RunRecord, RunStatus, Thinner, Thinners};
 use crate::store::{Entry, MOST_READINGS, RunDirectory, WriteError};
 use crate::thread;
 use crate::workload::StepHistograms;
@@ -42,15 +39,14 @@ pub struct Recorder {
 #[derive(Debug)]
 struct Place {
     directory: RunDirectory,
-    workers: Thinner<Sample>,
-    host: Thinner<HostSample>,
-    maps: Thinner<MapReading>,
+    thinners: Thinners,
 }
 
 impl Place {
     fn new(directory: RunDirectory) -> Self {
-        let (workers, host, maps) = (Thinner::new(MOST_READINGS), Thinner::new(MOST_READINGS), Thinner::new(MOST_MAPS));
-        Place { directory, workers, host, maps }
+        let (workers, host, metrics) =
+            (Thinner::new(MOST_READINGS), Thinner::new(MOST_READINGS), Thinner::new(MOST_READINGS));
+        Place { directory, thinners: Thinners { workers, host, metrics, ..Thinners::default() } }
     }
 
     /// Writes a line, unless writing has `failed` before, and keeps it in memory: the verdict is on all that was seen.
@@ -64,11 +60,12 @@ impl Place {
             self.write_head(&mut record.meta, failed);
         }
         match entry {
-            Entry::Sample(sample) => self.workers.push(&mut record.samples, sample),
-            Entry::Host(sample) => self.host.push(&mut record.host, sample),
+            Entry::Sample(sample) => self.thinners.workers.push(&mut record.samples, sample),
+            Entry::Host(sample) => self.thinners.host.push(&mut record.host, sample),
             Entry::Load(sample) => record.load.push(sample),
             Entry::Census(census) => record.census.push(census),
-            Entry::Map(map) => self.maps.push(&mut record.maps, map),
+            Entry::Map(map) => self.thinners.maps.push(&mut record.maps, map),
+            Entry::Metric(reading) => self.thinners.metrics.push(&mut record.metrics, reading),
             Entry::Event(event) => record.events.push(event),
             Entry::Heap(entry) => record.heap.put(entry),
         }
@@ -89,7 +86,7 @@ impl Place {
             failed.get_or_insert(error);
         }
         self.write_head(&mut record.meta, failed);
-        record.complete(self.workers, self.host, self.maps);
+        record.complete(self.thinners);
     }
 }
 
@@ -121,6 +118,7 @@ impl Recorder {
             load: Vec::new(),
             census: Vec::new(),
             maps: Vec::new(),
+            metrics: Vec::new(),
             events: Vec::new(),
             heap: Default::default(),
             services: Vec::new(),
@@ -149,6 +147,7 @@ impl Recorder {
             load: Vec::new(),
             census: Vec::new(),
             maps: Vec::new(),
+            metrics: Vec::new(),
             events: Vec::new(),
             heap: Default::default(),
             services: Vec::new(),
@@ -334,7 +333,7 @@ impl Recorder {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::WorkerId;
+    use crate::model::{Sample, WorkerId};
     use crate::store;
     use seepage_core::fixture::run::clean;
     use std::sync::mpsc::channel;

@@ -7,6 +7,7 @@ use super::first_look::{FirstLook, Seen};
 use super::heap::Tracing;
 use super::interrupt::Interrupt;
 use super::lasting::{Hourly, hourly};
+use super::metrics::{Looks, Plan};
 use super::monitor::{Followed, LookAt, Monitor, ShowProgress};
 use super::outputs::OutputKeeper;
 use super::pulse::Pulse;
@@ -15,9 +16,9 @@ use super::sampler::{Sampled, Sampler};
 use super::services::{self, Services, Stack};
 use super::setup::Setup;
 use super::soaking::Soaking;
-use super::target::{self, LaunchedTarget, Outputs, Part};
+use super::target::{self, LaunchedTarget, Outputs, Part, Preparation};
 use super::written;
-use crate::config::{Harness, Life, PhaseConfig, Workers};
+use crate::config::{Harness, Life, PhaseConfig, RequestsConfig, Workers, metric_sources};
 use crate::model::{EventKind, Failure, PhaseKind, Resource, RunRecord};
 use crate::probe::{Counter, Listening, WorkerProbe, parse_status};
 use crate::store::{Entry, Folder, RunDirectory};
@@ -100,6 +101,7 @@ pub fn run(
         setup,
         folder,
         driving,
+        looks: Looks::default(),
         extend: request.extend,
     };
     Ok(conductor.conduct(services, outputs, counter, sink))
@@ -166,6 +168,8 @@ struct Conductor<'a> {
     /// Who keeps the output small, of the target and of each service.
     keepers: Vec<OutputKeeper>,
     driving: Driving,
+    /// Looks at series of the user's own.
+    looks: Looks,
     extend: Option<Extend<'a>>,
     /// What has to last, until it is known what that allows.
     lives: Vec<(Resource, Life)>,
@@ -190,9 +194,10 @@ impl Conductor<'_> {
             self.keep_outputs_small(&services).and_then(|()| services.launch(&self.setup, &mut self.monitor, &driven));
         let launched = ready.and_then(|()| self.launch(outputs));
         let end = launched.and_then(|(mut target, roster)| {
-            let sampler = self.sample(roster, counter, sink)?;
-            let driven = self.drive(&mut Stack { target: &mut target, services: &mut services }, &sampler);
+            let sampler = self.sample(roster, counter, sink.clone())?;
+            let driven = self.drive(&mut Stack { target: &mut target, services: &mut services }, &sampler, sink);
             services.begin_to_stop();
+            self.looks = Looks::default();
             let followed = self.stop(&mut target, sampler);
             driven.and(followed)
         });
@@ -239,6 +244,7 @@ impl Conductor<'_> {
             config: services::shared(&self.setup.harness.sample, self.setup.harness.services.len() + 1),
             heap: Tracing::by_library(&self.setup, pulse, &sink, interrupt)?,
             works: false,
+            is_of_run: true,
             driven: self.setup.harness.workload.as_ref().map(|_| Arc::clone(self.driving.counters())),
             pulse: pulse.clone(),
         };
@@ -246,9 +252,20 @@ impl Conductor<'_> {
     }
 
     /// Waits until the target is ready, and goes through the phases.
-    fn drive(&mut self, stack: &mut Stack<'_>, sampler: &Sampler) -> Result<(), Cut> {
+    fn drive(&mut self, stack: &mut Stack<'_>, sampler: &Sampler, sink: Sender<Entry>) -> Result<(), Cut> {
+        let counted = self.setup.harness.requests != RequestsConfig::default();
         let Stack { target, services } = stack;
         target.wait_until_ready(&self.setup, &mut self.monitor, |recorder| services.are_well(recorder))?;
+        self.looks = Looks::begin(Plan {
+            sources: metric_sources(&self.setup.harness.metrics),
+            preparation: Preparation::new(&self.setup, &self.folder),
+            first: target.launched().first(),
+            sink,
+            pulse: self.monitor.pulse.clone(),
+            driven: self.setup.harness.workload.as_ref().map(|_| (Arc::clone(self.driving.counters()), !counted)),
+            interrupt: &self.monitor.interrupt,
+        })
+        .map_err(|cut| self.monitor.cut(cut))?;
         sampler.choose_workers();
         services.choose_workers();
         let mut soaking = Soaking::new(&self.setup.harness);

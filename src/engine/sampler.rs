@@ -10,7 +10,7 @@ use super::mapping::Mapping;
 use super::pulse::Pulse;
 use crate::config::SampleConfig;
 use crate::model::{Chosen, Counting, Event, EventKind, Observing, WorkerId, WorkerLimits, shown_command};
-use crate::probe::{Connections, Counter, HostProbe, LinesRead, LookUps, MemoryGroup};
+use crate::probe::{Connections, Counter, HostProbe, LinesRead, LookUps, MemoryGroup, NeighbourProbe};
 use crate::store::Entry;
 use crate::supervise::{Arrival, Departure, Roster, Rule};
 use crate::thread;
@@ -24,6 +24,9 @@ use std::time::{Duration, Instant};
 
 /// Interval of the readings of the host.
 const HOST_EVERY: Duration = Duration::from_millis(250);
+
+/// Interval of the looks at who else uses the CPU, which go through all processes of the host.
+const NEIGHBOURS_EVERY: Duration = Duration::from_secs(1);
 
 /// What is sampled.
 pub struct Sampled {
@@ -43,6 +46,8 @@ pub struct Sampled {
     pub heap: Option<Tracing>,
     /// What the driver has done so far. `None` if nothing is driven.
     pub driven: Option<Arc<Counters>>,
+    /// Whether it is the target of the run, with which the host is looked at; not a service.
+    pub is_of_run: bool,
     /// What all threads know of the run; kept up to date with the number of workers that live.
     pub pulse: Pulse,
 }
@@ -167,6 +172,9 @@ struct Sampling {
     choosing: Option<ChoosingWorkers>,
     next_slow: HashMap<WorkerId, Instant>,
     next_host: Instant,
+    /// Who else uses the CPU, and when that is looked at next.
+    neighbours: NeighbourProbe,
+    next_neighbours: Instant,
     /// The account of the whole target.
     accounting: Accounting,
     /// Where the workers' memory lies.
@@ -197,6 +205,8 @@ impl Sampling {
             plan,
             sink,
             host: HostProbe::new(),
+            neighbours: NeighbourProbe::default(),
+            next_neighbours: Instant::now(),
             account,
             choosing,
             next_slow: HashMap::new(),
@@ -509,6 +519,10 @@ impl Sampling {
             None => driven.as_ref().map(|(by_step, failed)| by_step.iter().sum::<u64>().saturating_sub(*failed)),
         };
         sample.by_step = driven.map(|(by_step, _)| by_step).filter(|by_step| by_step.len() > 1).unwrap_or_default();
+        if self.plan.is_of_run && self.next_neighbours <= Instant::now() {
+            self.next_neighbours = Instant::now() + NEIGHBOURS_EVERY;
+            sample.neighbours = Some(self.neighbours.read());
+        }
         if let Some(group) = &self.plan.group {
             let reading = group.read();
             sample.cgroup_memory = reading.memory;

@@ -13,7 +13,8 @@ pub fn head(meta: &mut RunMeta) {
     let target = &mut meta.target;
     let texts = [&mut target.workers, &mut meta.counting.worth].into_iter();
     let texts = texts.chain(&mut target.command).chain(&mut target.executable).chain(&mut meta.aborted);
-    texts.chain(&mut meta.classes).for_each(scrub);
+    let sources = meta.metrics.iter_mut().map(|one| &mut one.from);
+    texts.chain(&mut meta.classes).chain(sources).for_each(scrub);
     target.chosen.iter_mut().for_each(chosen);
     for step in &mut meta.steps {
         [&mut step.name, &mut step.method, &mut step.path].into_iter().for_each(scrub);
@@ -54,6 +55,7 @@ pub fn entry(entry: &mut Entry) {
             census.zombies.iter_mut().for_each(|zombies| scrub(&mut zombies.command));
         }
         Entry::Map(map) => map.places.iter_mut().flatten().filter_map(|place| place.name.as_mut()).for_each(scrub),
-        Entry::Sample(_) | Entry::Host(_) | Entry::Heap(_) => {}
+        Entry::Host(host) => host.neighbours.iter_mut().flatten().for_each(|one| scrub(&mut one.command)),
+        Entry::Sample(_) | Entry::Metric(_) | Entry::Heap(_) => {}
     }
 }

@@ -3,13 +3,14 @@
 
 use super::end::{Cut, RunError};
 use super::heap::Tracing;
+use super::metrics::{Looks, Plan};
 use super::monitor::{Followed, Monitor};
 use super::pulse::Pulse;
 use super::recorder::Recorder;
 use super::sampler::{Sampled, Sampler};
 use super::setup::Setup;
-use super::target::{self, LaunchedTarget, Outputs, Part};
-use crate::config::SampleConfig;
+use super::target::{self, LaunchedTarget, Outputs, Part, Preparation};
+use crate::config::{MetricSource, SampleConfig, metric_sources};
 use crate::model::{EventKind, RunMeta, RunRecord, SERVICES, Share, format_count, format_seconds};
 use crate::probe::{Counter, WorkerProbe};
 use crate::store::{Entry, Folder, RunDirectory};
@@ -29,6 +30,7 @@ pub struct Planned {
     name: String,
     head: RunMeta,
     counter: Option<Counter>,
+    sources: Vec<MetricSource>,
     part: Part,
 }
 
@@ -46,7 +48,8 @@ pub fn plan(setup: &Setup, run: &RunMeta) -> Result<Vec<Planned>, RunError> {
         }
         let config = service.as_target(setup.harness.target.memory_limit);
         let part = Part { service: Some((name.to_owned(), place)), config };
-        Ok(Planned { name: name.to_owned(), head, counter, part })
+        let sources = metric_sources(&service.metrics);
+        Ok(Planned { name: name.to_owned(), head, counter, sources, part })
     });
     planned.collect()
 }
@@ -78,6 +81,8 @@ struct Running {
     target: LaunchedTarget,
     /// `None` once it has ended.
     sampler: Option<Sampler>,
+    /// Looks at series of the user's own.
+    looks: Looks,
     pulse: Pulse,
     /// What its preparation left in the background.
     _prepared: Vec<Launched>,
@@ -127,12 +132,14 @@ impl Services {
     pub fn launch(&mut self, setup: &Setup, monitor: &mut Monitor<'_>, driven: &Arc<Counters>) -> Result<(), Cut> {
         let planned = std::mem::take(&mut self.planned);
         let sample = shared(&setup.harness.sample, planned.len() + 1);
-        for Placed { planned: Planned { counter, part, .. }, folder, outputs, sink, pulse } in planned {
+        for Placed { planned: Planned { counter, sources, part, .. }, folder, outputs, sink, pulse } in planned {
             let prepared = target::prepare(setup, &part, &folder, monitor.interrupt.flag());
             let prepared = prepared.map_err(|cut| monitor.cut(cut))?;
             let place = part.place();
+            let counted = counter.is_some();
             let (workers, leave_out) = (part.config.workers.clone(), RegexSet::new(&part.config.leave_out));
             let leave_out = leave_out.map_err(|error| Cut::target(format!("{part}: leave-out: {error}")))?;
+            let preparation = Preparation::of(setup, &part.config, &folder);
             let mut target = LaunchedTarget::suspended(setup, part, outputs)?;
             let roster = Roster::new(Scope::LaunchedBy(target.launched().keeper()), &workers)
                 .map_err(|error| Cut::target(format!("{}: workers: {error}", target.part())))?;
@@ -146,15 +153,28 @@ impl Services {
                 group: None,
                 config: sample.clone(),
                 works: false,
+                is_of_run: false,
                 heap: Tracing::by_library(setup, &pulse, &sink, &monitor.interrupt)?,
                 driven: setup.harness.workload.as_ref().map(|_| Arc::clone(driven)),
                 pulse: pulse.clone(),
             };
-            self.running.push(Running { target, sampler: None, pulse, _prepared: prepared });
+            self.running.push(Running { target, sampler: None, looks: Looks::default(), pulse, _prepared: prepared });
             // From here on it is stopped as it wants to be, whatever fails.
             let Some((running, earlier)) = self.running.split_last_mut() else { continue };
-            running.sampler = Some(Sampler::start(sampled, sink)?);
+            running.sampler = Some(Sampler::start(sampled, sink.clone())?);
             running.target.wait_until_ready(setup, monitor, |recorder| are_well(earlier, recorder))?;
+            let plan = Plan {
+                sources,
+                preparation,
+                first: running.target.launched().first(),
+                sink,
+                pulse: running.pulse.clone(),
+                driven: setup.harness.workload.as_ref().map(|_| (Arc::clone(driven), !counted)),
+                interrupt: &monitor.interrupt,
+            };
+            let looks = Looks::begin(plan);
+            let of = |cut: Cut| Cut { reason: format!("{}: {}", running.target.part(), cut.reason), ..cut };
+            running.looks = looks.map_err(|cut| monitor.cut(of(cut)))?;
         }
         monitor.recorder.write_head();
         Ok(())
@@ -184,8 +204,11 @@ impl Services {
     }
 
     /// The run begins to end: whoever ends from now on does so as it should.
-    pub fn begin_to_stop(&self) {
-        self.running.iter().for_each(|running| running.pulse.stop());
+    pub fn begin_to_stop(&mut self) {
+        for running in &mut self.running {
+            running.pulse.stop();
+            running.looks = Looks::default();
+        }
     }
 
     /// Stops them, the last that was started first.

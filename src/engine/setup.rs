@@ -2,10 +2,11 @@
 
 use super::end::RunError;
 use super::head::{self, uncounted};
+use super::metrics;
 use super::sampler::driver_counting;
 use crate::config::{
     AcceptConfig, Harness, HeapMode, RequestsConfig, ServiceConfig, StepConfig, TargetConfig, Variables, Workers,
-    keep_secrets_in, keep_secrets_of, redacted, resolve,
+    keep_secrets_in, keep_secrets_of, metric_sources, redacted, resolve,
 };
 use crate::model::{Gates, RunMeta, Step, Target};
 use crate::probe::{Library, MemoryGroup, proc_shows_us};
@@ -114,6 +115,7 @@ impl Setup {
         RunMeta {
             seed: workload.as_ref().map_or(0, |workload| workload.seed),
             steps: stored.steps().iter().map(stored_step).collect(),
+            metrics: metrics::described(&metric_sources(&stored.metrics)),
             budgets: self.harness.budgets(),
             gates: gates(&self.harness),
             accepted_sites: stored.accept.iter().map(AcceptConfig::as_recorded).collect(),
@@ -146,6 +148,7 @@ impl Setup {
         RunMeta {
             seed: run.seed,
             steps: run.steps.clone(),
+            metrics: metrics::described(&metric_sources(&service.metrics)),
             budgets: self.harness.budgets_of(service),
             ..head::begun(name.to_owned(), stamp, target, counting, config)
         }

@@ -136,7 +136,7 @@ fn last_output(name: &str, file: &File) -> String {
 }
 
 /// A command as a sentence has it: a script of many lines by its first.
-fn one_line(command: &[String]) -> String {
+pub(super) fn one_line(command: &[String]) -> String {
     const LONGEST: usize = 100;
     let whole = command.join(" ");
     let line = whole.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
@@ -146,9 +146,10 @@ fn one_line(command: &[String]) -> String {
 
 /// What the commands of a harness file run with, beside the target: its environment, its directory, one log. They are
 /// below the run's guard.
+#[derive(Debug, Clone)]
 pub struct Preparation {
-    guard: Arc<Guard>,
-    environment: BTreeMap<String, String>,
+    pub(super) guard: Arc<Guard>,
+    pub(super) environment: BTreeMap<String, String>,
     cwd: PathBuf,
     folder: Folder,
 }
@@ -160,7 +161,7 @@ impl Preparation {
     }
 
     /// Those of a target, or of a service as one.
-    fn of(setup: &Setup, target: &TargetConfig, folder: &Folder) -> Self {
+    pub fn of(setup: &Setup, target: &TargetConfig, folder: &Folder) -> Self {
         let (guard, folder) = (Arc::clone(&setup.guard), folder.clone());
         Preparation { guard, environment: setup.environment_of(target), cwd: setup.cwd_of(target), folder }
     }
@@ -206,16 +207,20 @@ impl Preparation {
         }
     }
 
-    /// Starts a command.
-    pub fn launch(&self, command: &[String], output: &File) -> Result<Launched, LaunchError> {
-        let request = LaunchRequest {
+    /// What is to be launched for a command.
+    pub(super) fn request(&self, command: &[String]) -> LaunchRequest {
+        LaunchRequest {
             command: command.to_vec(),
             env: self.environment.clone(),
             cwd: self.cwd.clone(),
             group: None,
             data_limit: None,
-        };
-        Launched::start(&self.guard, request, [output.as_fd(); 2])
+        }
+    }
+
+    /// Starts a command.
+    pub fn launch(&self, command: &[String], output: &File) -> Result<Launched, LaunchError> {
+        Launched::start(&self.guard, self.request(command), [output.as_fd(); 2])
     }
 }
 

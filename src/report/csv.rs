@@ -29,6 +29,17 @@ pub fn render(record: &RunRecord) -> String {
     out
 }
 
+/// Renders every look at a series of the user's own as a line; `None` if there are none.
+pub fn metrics(record: &RunRecord) -> Option<String> {
+    let mut out = "elapsed_s,metric,unit,value\n".to_owned();
+    for reading in &record.metrics {
+        let unit = if reading.metric.in_bytes() { "bytes" } else { "items" };
+        let value = reading.value.filter(|value| value.is_finite()).map_or_else(String::new, |value| value.to_string());
+        let _ = writeln!(out, "{},{},{unit},{value}", seconds(reading.t), reading.metric.name());
+    }
+    (!record.metrics.is_empty()).then_some(out)
+}
+
 fn whole(value: Option<u64>) -> String {
     value.map_or_else(String::new, |v| v.to_string())
 }

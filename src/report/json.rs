@@ -6,14 +6,16 @@
 mod accepted;
 mod account;
 mod conditions;
+mod counted;
 mod forecast;
 mod places;
 mod sites;
 mod steps;
 
 use self::accepted::{AcceptedPart, AcceptedSitesPart};
-use self::account::{CpuTimePart, WholeTargetPart};
+use self::account::{CpuTimePart, NeighboursPart, WholeTargetPart};
 use self::conditions::ConditionsPart;
+use self::counted::CountedPart;
 use self::forecast::ForecastPart;
 use self::places::{HeldPart, PlacesPart};
 use self::sites::CallSitesPart;
@@ -32,7 +34,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Version of the shape, `major.minor`.
-pub const FORMAT: &str = "1.7";
+pub const FORMAT: &str = "1.8";
 
 /// Renders the verdict as JSON, indented, with a line break at the end.
 ///
@@ -97,6 +99,10 @@ struct Document {
     whole_target: Option<WholeTargetPart>,
     /// The CPU time that it took in the judged time; null where that wasn't read.
     cpu_time: Option<CpuTimePart>,
+    /// What came to each counter of the user's own in the judged time.
+    counted: Vec<CountedPart>,
+    /// Who else on the host used the CPU in the soak; null if nobody used a tenth of a core, or that wasn't read.
+    neighbours: Option<NeighboursPart>,
     /// Who keeps memory; null if allocations weren't traced.
     call_sites: Option<CallSitesPart>,
     /// What the reader should know beside, one sentence each.
@@ -386,6 +392,8 @@ impl Document {
             findings: verdict.findings.iter().map(|f| FindingPart::new(f, &ended)).collect(),
             whole_target: verdict.whole_target.as_ref().map(WholeTargetPart::from),
             cpu_time: verdict.cpu_time.as_ref().map(CpuTimePart::from),
+            counted: verdict.counted.iter().map(CountedPart::from).collect(),
+            neighbours: verdict.neighbours.as_ref().map(NeighboursPart::from),
             call_sites: verdict.call_sites.as_ref().map(CallSitesPart::from),
             notes: words::notes(verdict),
             counting: CountingPart::from(&meta.counting),

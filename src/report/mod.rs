@@ -109,6 +109,9 @@ impl Format {
     }
 }
 
+/// The file of series of the user's own, beside that of readings.
+const METRICS: &str = "metrics.csv";
+
 impl Format {
     /// Its file in a run directory; `None` for charts, which have a folder, and for the terminal.
     fn file_name(self) -> Option<&'static str> {
@@ -233,7 +236,7 @@ pub fn charts<'a>(record: &'a RunRecord, verdict: &'a Verdict) -> Vec<(String, B
         ("timeline".to_owned(), Box::new(chart::Timeline::new(record, verdict))),
     ];
     for finding in charted(verdict) {
-        charts.push((finding.resource.to_string(), Box::new(chart::GrowthChart::new(record, finding))));
+        charts.push((finding.resource.name().to_owned(), Box::new(chart::GrowthChart::new(record, finding))));
     }
     if let Some(flames) = chart::FlameChart::new(verdict) {
         charts.push(("flames".to_owned(), Box::new(flames)));
@@ -282,6 +285,9 @@ pub fn write(
     for format in formats {
         let Some(name) = format.file_name() else { continue };
         written.put(&run, name, dir, render(*format, record, verdict));
+        if let Some(metrics) = csv::metrics(record).filter(|_| *format == Format::Csv) {
+            written.put(&run, METRICS, dir, Ok(metrics.into_bytes()));
+        }
     }
     if !formats.contains(&Format::Svg) && !formats.contains(&Format::Png) {
         return written.end();

@@ -3,7 +3,7 @@
 
 use super::jsonl::per;
 use crate::answer::{Outcome, Verdict};
-use crate::model::{RunRecord, Sample};
+use crate::model::{MetricKind, RunRecord, Sample};
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
@@ -39,9 +39,32 @@ pub fn render(record: &RunRecord, verdict: &Verdict) -> String {
             put(&mut out, &format!("{name}{total}{{{run},pid=\"{pid}\",start=\"{born}\"}} {value} {at:.3}"));
         }
     }
+    for (kind, name, unit, total) in [
+        (MetricKind::Gauge, "seepage_gauge", "gauge", ""),
+        (MetricKind::Counter, "seepage_counter", "counter", "_total"),
+    ] {
+        own(&mut out, record, kind, (name, unit, total), (&run, start));
+    }
     let end = start + record.meta.elapsed.or(record.samples.last().map(|sample| sample.t)).unwrap_or(0.0);
     conclude(&mut out, verdict, "stateset", &format!("{run},"), &format!(" {end:.3}"));
     out + "# EOF\n"
+}
+
+/// Adds the series of the user's own of one kind, as a family of this name and type, whose values have this ending.
+fn own(out: &mut String, record: &RunRecord, kind: MetricKind, family: (&str, &str, &str), of: (&str, f64)) {
+    let ((name, set, total), (run, start)) = (family, of);
+    let metrics: Vec<_> = record.meta.metrics.iter().filter(|one| one.kind == kind).map(|one| one.metric).collect();
+    if metrics.is_empty() {
+        return;
+    }
+    head(out, name, set, "", "A series of the user's own, in bytes or items");
+    for metric in metrics {
+        for reading in record.metrics.iter().filter(|reading| reading.metric == metric) {
+            let Some(value) = reading.value.filter(|value| value.is_finite()) else { continue };
+            let labels = format!("{run},metric=\"{}\"", metric.name());
+            put(out, &format!("{name}{total}{{{labels}}} {value} {:.3}", start + reading.t));
+        }
+    }
 }
 
 /// Renders the verdict as Prometheus' older text, without times and readings: for a Pushgateway, which takes no times, and by which a

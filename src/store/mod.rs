@@ -7,6 +7,7 @@
 //!   load.jsonl      what the driver did, by second    events.jsonl  what happened
 //!   census.jsonl    every process of the target, now and then      maps.jsonl    where the workers' memory lies, now and then
 //!   heap.jsonl      who allocated, when that was traced    latency.hlog    latencies by step, as an HDR histogram log
+//!   metrics.jsonl   looks at series of the user's own, if there are any
 //!   services/NAME/  a service beside the target: the same files, of its workers, its account and its events
 //! ```
 //!
@@ -35,7 +36,7 @@ pub use reader::{ReadError, read};
 pub use writer::{Entry, RunDirectory, WriteError, write_head};
 
 /// Version of the format: a reader refuses a newer major and ignores what a newer minor added.
-pub const FORMAT: &str = "1.8";
+pub const FORMAT: &str = "1.9";
 
 /// Readings of a run that are kept in memory to be judged; fewer in this crate's own tests, for their speed.
 pub const MOST_READINGS: usize = if cfg!(test) { 1 << 12 } else { crate::model::MOST_READINGS };
@@ -48,4 +49,5 @@ const EVENTS: &str = "events.jsonl";
 const CENSUS: &str = "census.jsonl";
 const HEAP: &str = "heap.jsonl";
 const MAPS: &str = "maps.jsonl";
+const METRICS: &str = "metrics.jsonl";
 const LATENCY: &str = "latency.hlog";

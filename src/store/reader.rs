@@ -3,10 +3,10 @@
 use super::experiment::SEARCHES;
 use super::held::{Holder, holder};
 use super::load::LoadLog;
-use super::{CENSUS, EVENTS, FORMAT, HEAD, HEAP, HOST, LOAD, MAPS, MOST_READINGS, SAMPLES};
+use super::{CENSUS, EVENTS, FORMAT, HEAD, HEAP, HOST, LOAD, MAPS, METRICS, MOST_READINGS, SAMPLES};
 use crate::model::{
-    Budgets, Census, Event, HeapEntry, HeapRecord, MOST_MAPS, MOST_PLACES, MapReading, Reading, RunMeta, RunRecord,
-    RunStatus, SERVICES, Thinner,
+    Budgets, Census, Event, HeapEntry, HeapRecord, MOST_MAPS, MOST_PLACES, MapReading, MetricReading, Reading, RunMeta,
+    RunRecord, RunStatus, SERVICES, Thinner, Thinners,
 };
 use rustix::fs::{Mode, OFlags};
 use serde::de::DeserializeOwned;
@@ -142,8 +142,9 @@ fn read_alone(directory: &Path) -> Result<RunRecord, ReadError> {
         (meta.status, meta.aborted) = (RunStatus::Aborted, Some(NO_END.into()));
     }
     let (workers, samples) = readings(&directory.join(SAMPLES), MOST_READINGS)?;
-    let (thinned, host) = readings(&directory.join(HOST), MOST_READINGS)?;
+    let (thinned_host, host) = readings(&directory.join(HOST), MOST_READINGS)?;
     let (thinned_maps, maps) = maps(&directory.join(MAPS))?;
+    let (thinned_metrics, metrics) = metrics(&directory.join(METRICS))?;
     let mut load = LoadLog::default();
     lines(&directory.join(LOAD), |row| load.push(row))?;
     let mut events: Vec<Event> = Vec::new();
@@ -154,9 +155,19 @@ fn read_alone(directory: &Path) -> Result<RunRecord, ReadError> {
     let census = census(&directory.join(CENSUS))?;
     judge_account(&mut meta);
     let heap = heap(&directory.join(HEAP))?;
-    let mut record =
-        RunRecord { meta, samples, host, load: load.finish(), census, maps, events, heap, services: Vec::new() };
-    record.complete(workers, thinned, thinned_maps);
+    let mut record = RunRecord {
+        meta,
+        samples,
+        host,
+        load: load.finish(),
+        census,
+        maps,
+        metrics,
+        events,
+        heap,
+        services: Vec::new(),
+    };
+    record.complete(Thinners { workers, host: thinned_host, maps: thinned_maps, metrics: thinned_metrics });
     Ok(record)
 }
 
@@ -217,6 +228,11 @@ fn maps(path: &Path) -> Result<(Thinner<MapReading>, Vec<MapReading>), ReadError
     // Longer lists were not written by us.
     maps.iter_mut().flat_map(|map| &mut map.places).for_each(|places| places.truncate(2 * MOST_PLACES));
     Ok((thinner, maps))
+}
+
+/// Looks at series of the user's own; most runs have none.
+fn metrics(path: &Path) -> Result<(Thinner<MetricReading>, Vec<MetricReading>), ReadError> {
+    if path.exists() { readings(path, MOST_READINGS) } else { Ok((Thinner::new(MOST_READINGS), Vec::new())) }
 }
 
 /// The whole target at some moments; older versions kept no account of it.

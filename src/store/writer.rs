@@ -1,8 +1,8 @@
 //! Writes a run as it happens.
 
 use super::held::hold_new;
-use super::{CENSUS, EVENTS, Folder, HEAD, HEAP, HOST, LATENCY, LOAD, MAPS, SAMPLES};
-use crate::model::{Census, Event, HeapEntry, HostSample, LoadSample, MapReading, RunMeta, Sample};
+use super::{CENSUS, EVENTS, Folder, HEAD, HEAP, HOST, LATENCY, LOAD, MAPS, METRICS, SAMPLES};
+use crate::model::{Census, Event, HeapEntry, HostSample, LoadSample, MapReading, MetricReading, RunMeta, Sample};
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::V2DeflateSerializer;
 use hdrhistogram::serialization::interval_log::{IntervalLogWriterBuilder, Tag};
@@ -42,6 +42,8 @@ pub enum Entry {
     Census(Census),
     /// Where a worker's memory lies.
     Map(MapReading),
+    /// A look at a series of the user's own.
+    Metric(MetricReading),
     /// Something that happened.
     Event(Event),
     /// Who allocated.
@@ -59,6 +61,7 @@ pub struct RunDirectory {
     events: Log,
     /// Made when there is something to write: maps may not be read of everybody, and most runs don't trace allocations.
     maps: Option<Log>,
+    metrics: Option<Log>,
     heap: Option<Log>,
     /// Tells others that the run goes on, until this is dropped.
     _held: Option<OwnedFd>,
@@ -79,6 +82,7 @@ impl RunDirectory {
             census: log(CENSUS)?,
             events: log(EVENTS)?,
             maps: None,
+            metrics: None,
             heap: None,
             _held: hold_new(&folder),
             folder,
@@ -107,6 +111,7 @@ impl RunDirectory {
             Entry::Census(census) => self.census.append(census),
             Entry::Event(event) => self.events.append(event),
             Entry::Map(map) => made(&mut self.maps, &self.folder, MAPS)?.append(map),
+            Entry::Metric(reading) => made(&mut self.metrics, &self.folder, METRICS)?.append(reading),
             Entry::Heap(entry) => made(&mut self.heap, &self.folder, HEAP)?.append(entry),
         }
     }
@@ -117,7 +122,8 @@ impl RunDirectory {
     /// If it can't be written, or was removed: what is written to a removed file succeeds, and is lost.
     pub fn flush(&mut self) -> Result<(), WriteError> {
         let logs = [&mut self.samples, &mut self.host, &mut self.load, &mut self.census, &mut self.events];
-        logs.into_iter().chain(&mut self.maps).chain(&mut self.heap).try_for_each(Log::flush)
+        let beside = [&mut self.maps, &mut self.metrics, &mut self.heap].into_iter().flatten();
+        logs.into_iter().chain(beside).try_for_each(Log::flush)
     }
 
     /// Writes latency histograms (in microseconds, with their tags) over the last `seconds` of load, in the interval log

@@ -38,6 +38,7 @@ fn record(per_hour: f64, budget: f64, per: Per) -> RunRecord {
         load: Vec::new(),
         census: Vec::new(),
         maps: Vec::new(),
+        metrics: Vec::new(),
         events: Vec::new(),
         heap: Default::default(),
         services: Vec::new(),

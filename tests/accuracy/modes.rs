@@ -167,6 +167,7 @@ pub fn run(mode: Mode, shape: Shape, seed: u64) -> RunRecord {
         load,
         census: Vec::new(),
         maps: Vec::new(),
+        metrics: Vec::new(),
         events,
         heap: Default::default(),
         services: Vec::new(),
@@ -191,6 +192,7 @@ pub fn meta(sent: u64) -> RunMeta {
         counting: Counting { source: CountingSource::AccessLog, per_worker: true, worth: "exact".into() },
         classes: Vec::new(),
         steps: Vec::new(),
+        metrics: Vec::new(),
         budgets: Budgets {
             memory: Some(64.0),
             descriptors: Some(0.01),

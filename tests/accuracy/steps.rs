@@ -82,6 +82,7 @@ fn run(case: &Case, seed: u64) -> RunRecord {
         load: vec![],
         census: vec![],
         maps: Vec::new(),
+        metrics: Vec::new(),
         events: vec![],
         heap: Default::default(),
         services: Vec::new(),

@@ -24,6 +24,7 @@ mod history;
 mod knee;
 mod manual;
 mod metrics;
+mod own_series;
 mod php_fpm;
 mod places;
 mod plan;

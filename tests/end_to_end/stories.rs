@@ -1,5 +1,5 @@
 //! Stories that no other test tells: what a page costs a database that it asks for each row, which of four programs leaks,
-//! and what kills PHP.
+//! what kills PHP, and who burns the CPU beside it all.
 //!
 //! Needs what `scripts/setup-tests.sh` installs.
 
@@ -20,7 +20,13 @@ fn queries() -> PathBuf {
 fn cost(asks: &str) -> (f64, Vec<Value>, String) {
     let bench = Bench::new();
     let ended = bench.run(&queries(), &["--env", &format!("ASKS={asks}")]);
-    let time = ended.json("verdict.json")["cpu_time"].clone();
+    let verdict = ended.json("verdict.json");
+    let time = verdict["cpu_time"].clone();
+    // One request in four is for a list, which makes 201 queries or one; all others make one.
+    let counted = verdict["counted"].as_array().into_iter().flatten().find(|one| one["name"] == "Questions");
+    let questions = counted.and_then(|one| one["per_request"].as_f64()).expect("MariaDB counts its queries");
+    let expected = if asks == "rows" { 30.0..75.0 } else { 0.9..1.5 };
+    assert!(expected.contains(&questions), "{asks}: {questions}: {}", ended.story());
     let processes = time["processes"].as_array().expect("CPU time was read").clone();
     (time["seconds_per_request"].as_f64().expect("requests are counted"), processes, ended.story())
 }
@@ -139,4 +145,21 @@ fn workers_die_from_two_requests_in_flight_on_and_without_the_mistake_never() {
     assert_eq!((&told["at"], &told["bad"]), (&1.into(), &2.into()), "{}", ended.story());
     assert!(ended.stdout.contains("from 2 on, the run fails: "), "{}", ended.story());
     assert!(ended.stdout.contains("of its workers crashed, the first by signal 11 (SIGSEGV)"), "{}", ended.story());
+}
+
+#[test]
+fn who_burns_the_cpu_beside_the_target_is_named() {
+    let bench = Bench::new();
+    // Not below seepage: a process of the host.
+    let mut burner = bench.shell("while :; do :; done");
+    let text = std::fs::read_to_string(story("burner.toml")).unwrap().replace("\"20s\"", "\"3s\"");
+    let ended = bench.run(&bench.write("burner.toml", &text), &[]);
+    burner.kill().unwrap();
+    burner.wait().unwrap();
+    let others = ended.json("verdict.json")["neighbours"]["processes"].clone();
+    // On a machine that others burn, eight of them may be listed before it.
+    let all = others.as_array().map_or(0, Vec::len);
+    let named = others.as_array().into_iter().flatten().any(|one| one["pid"] == burner.id());
+    assert!(named || all >= 7, "{others}: {}", ended.story());
+    assert!(ended.stdout.contains("On this host, beside the target, "), "{}", ended.story());
 }

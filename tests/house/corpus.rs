@@ -134,6 +134,11 @@ fn status_page() {
 }
 
 #[test]
+fn metric_value() {
+    run(&["fuzz/corpus/metric_value"], 1000, entries::metric_value);
+}
+
+#[test]
 fn access_log() {
     run(&["fuzz/corpus/access_log"], 2000, entries::access_log);
 }

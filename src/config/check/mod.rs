@@ -6,6 +6,7 @@
 //! two places asks whether the other is [sound](Checker::sound).
 
 mod budget;
+mod metric;
 mod phases;
 mod services;
 mod target;
@@ -46,6 +47,8 @@ pub(super) fn check(harness: &Harness, problems: &mut Problems) {
     phases::check(&mut checker, &harness.phases, harness.workload.as_ref());
     phases::check_settling(&mut checker, harness);
     budget::check(&mut checker, &KeyPath::of(&["budget"]), &harness.budget, harness.counts_requests());
+    let judged = (harness.per(), harness.counts_requests());
+    metric::check(&mut checker, &KeyPath::of(&["metric"]), &harness.metrics, judged);
     services::check(&mut checker, harness);
     check_gates(&mut checker, harness);
     check_sample(&mut checker, harness);

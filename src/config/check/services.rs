@@ -1,6 +1,6 @@
 //! Checks of `[services]`.
 
-use super::{Checker, budget, target};
+use super::{Checker, budget, metric, target};
 use crate::config::Harness;
 use crate::config::problem::{KeyPath, nearest};
 use crate::config::services::{circle, in_order};
@@ -19,6 +19,9 @@ pub(super) fn check(checker: &mut Checker, harness: &Harness) {
         target::check(checker, &at, &service.as_target(harness.target.memory_limit));
         target::check_requests(checker, &at.key("requests"), &service.requests);
         budget::check(checker, &at.key("budget"), &service.budget, harness.counts_requests_of(service));
+        let counted = harness.counts_requests_of(service);
+        let judged = (service.budget.per(counted), counted);
+        metric::check(checker, &at.key("metric"), &service.metrics, judged);
         for (key, given) in [("tmpfs", service.budget.tmpfs), ("kernel", service.budget.kernel)] {
             if given.is_some() {
                 let message = format!("{key} is of the whole run, and can't be told by service");

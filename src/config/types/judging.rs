@@ -5,7 +5,7 @@ use super::{Harness, RequestsConfig, WorkloadConfig};
 use crate::config::choice::{choice, choose};
 use crate::config::setting::{EachText, KeyPath, Problems, Setting, Value};
 use crate::config::table::{Reader, TableSchema, key, table};
-use crate::config::{Allowed, Day, Life, Span};
+use crate::config::{Allowed, Day, Life, Span, metrics};
 use crate::model::{AcceptedSite, Budgets, Bytes, Per, Resource, Share};
 use std::time::Duration;
 
@@ -125,7 +125,9 @@ impl Harness {
 
     /// Growth that is allowed. What a life allows is known once the soak begins, and isn't in it.
     pub fn budgets(&self) -> Budgets {
-        self.budget.allowed(self.counts_requests())
+        let mut budgets = self.budget.allowed(self.counts_requests());
+        metrics::allow(&mut budgets, &self.metrics);
+        budgets
     }
 
     /// What has to last, by resource.
@@ -223,6 +225,8 @@ table! {
         "cpu" cpu: Share = Share(0.25),
         /// Bytes allocated per request, where allocations are traced; below 1 KiB no difference counts.
         "churn" churn: Share = Share(0.25),
+        /// What a request adds to a counter of your own; below 0.01 no difference counts.
+        "counters" counters: Share = Share(0.1),
         /// Median, 95th and 99th percentile of latency; below 2 ms no difference counts.
         "latency" latency: Share = Share(0.5),
         /// Share of failed requests, and of answers with a status of 400 and above: an absolute difference.

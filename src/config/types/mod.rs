@@ -5,6 +5,7 @@
 //! (this very program) and `${env:NAME}`.
 
 mod judging;
+mod metric;
 mod service;
 mod target;
 mod workload;
@@ -13,6 +14,7 @@ pub use judging::{
     AcceptConfig, BudgetConfig, CollectConfig, CompareConfig, GatesConfig, HeapConfig, HeapMode, SampleConfig,
     SettleConfig, Stop,
 };
+pub use metric::{MetricConfig, MetricKindConfig, PresetName};
 pub use service::ServiceConfig;
 pub use target::{
     LogConfig, ModuleConfig, PageConfig, ReadyConfig, RequestsConfig, ServiceVariantConfig, StopConfig, TargetConfig,
@@ -37,6 +39,9 @@ table! {
         "services" services: BTreeMap<String, ServiceConfig> = BTreeMap::new(),
         /// How the requests that each worker served are counted; by default, what the driver sent.
         "requests" requests: RequestsConfig = RequestsConfig::default(),
+        /// Series of your own, by name.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        "metric" metrics: BTreeMap<String, MetricConfig> = BTreeMap::new(),
         /// What drives the target; without it nothing is sent, and a target that works by itself is watched.
         #[serde(skip_serializing_if = "Option::is_none")]
         "workload" workload: Option<WorkloadConfig> = None,

@@ -1,6 +1,6 @@
 //! `[services.NAME]`: what the target needs, launched before it and judged by itself.
 
-use super::{BudgetConfig, ReadyConfig, RequestsConfig, StopConfig, TargetConfig, Workers};
+use super::{BudgetConfig, MetricConfig, ReadyConfig, RequestsConfig, StopConfig, TargetConfig, Workers};
 use crate::config::setting::{EachText, KeyPath, Problems, Setting, Value};
 use crate::config::table::{Reader, TableSchema, key, table};
 use crate::model::Bytes;
@@ -35,6 +35,9 @@ table! {
         "stop" stop: StopConfig = StopConfig::default(),
         /// How the requests that each of its workers served are counted; by default, those of the run, shared out over its workers.
         "requests" requests: RequestsConfig = RequestsConfig::default(),
+        /// Series of your own, by name.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        "metric" metrics: BTreeMap<String, MetricConfig> = BTreeMap::new(),
         /// How much growth is allowed; what is of the whole run, `tmpfs` and `kernel`, is judged by `[budget]`.
         "budget" budget: BudgetConfig = BudgetConfig::default(),
     }

@@ -1,7 +1,7 @@
 //! Why a pass isn't earned although everything that is judged keeps to its budget: seepage looked at the wrong processes, by
 //! counts that can't be right, or when nothing went on.
 
-use crate::model::{Axis, MemoryKind, Resource, TableDoubt};
+use crate::model::{Axis, MemoryKind, Metric, Resource, TableDoubt};
 
 /// A process that a sentence names.
 #[derive(Debug, Clone, PartialEq)]
@@ -217,6 +217,17 @@ pub enum Doubt {
     Unreadable {
         /// How many.
         processes: u64,
+    },
+    /// A series of the user's own wasn't there for a part of the judged time.
+    Silent {
+        /// Which.
+        metric: Metric,
+        /// Looks at it in the judged time.
+        looks: usize,
+        /// Of these, the ones at which it was missing.
+        missing: usize,
+        /// The first of them, in seconds since the start of the run.
+        since: Option<f64>,
     },
     /// The table may mean two things.
     Table(TableDoubt),

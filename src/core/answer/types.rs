@@ -1,9 +1,12 @@
 //! What a verdict says.
 
+use super::by_step::BySteps;
 use super::call_sites::CallSites;
 use super::condition::Conditions;
+use super::counted::Counted;
 use super::cpu_time::CpuTime;
 use super::facts::{Claim, Gate, Note};
+use super::neighbours::Neighbours;
 use super::outcome::{ExitCode, Interval, LeakClass, Outcome};
 use super::places::{Held, Places};
 use super::reach::Forecast;
@@ -56,30 +59,6 @@ pub struct Part {
     pub kind: PartKind,
     /// Its growth; both bounds hold for all parts together.
     pub growth: Interval,
-}
-
-/// Growth by step of the workload.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BySteps {
-    /// Whether each worker's requests were counted by step; else its requests are split as the pool's were.
-    pub exact: bool,
-    /// Step by step, in the order of the harness file.
-    pub rows: Vec<StepGrowth>,
-    /// The row without which growth would be proven to be within the budget, if there is one.
-    pub alone: Option<usize>,
-}
-
-/// Growth under one step, or under several that can't be told apart.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StepGrowth {
-    /// Its name; several names if they move together, and the growth is then theirs jointly.
-    pub steps: Vec<String>,
-    /// Its share of all requests, 0 to 1.
-    pub share: f64,
-    /// Growth per request of this step; the intervals of all rows hold together (Bonferroni).
-    pub growth: Interval,
-    /// Whether it grows under this step beyond doubt, and by about the budget at least.
-    pub grows: bool,
 }
 
 /// One worker's part in a finding.
@@ -161,6 +140,10 @@ pub struct Verdict {
     pub whole_target: Option<WholeTarget>,
     /// The CPU time that it took; missing where that wasn't read.
     pub cpu_time: Option<CpuTime>,
+    /// What came to each counter of the user's own, in their order; one that wasn't read twice is missing.
+    pub counted: Vec<Counted>,
+    /// Who else on the host used the CPU; missing if nobody did, or that wasn't read.
+    pub neighbours: Option<Neighbours>,
     /// Who keeps memory; missing if allocations weren't traced.
     pub call_sites: Option<CallSites>,
     /// What is left of leaks without what accepted call sites keep; empty if none are accepted.

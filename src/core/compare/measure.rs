@@ -32,6 +32,9 @@ pub fn summarize(id: &str, record: &RunRecord, verdict: &Verdict, sentence: Stri
     put(Measure::Level, level(record));
     put(Measure::Cpu, cpu_per_request(record));
     put(Measure::Churn, crate::sites::churn(record));
+    for counted in &verdict.counted {
+        put(Measure::Counted(counted.metric), counted.per_request());
+    }
     let workload = record.meta.workload.as_ref();
     put(Measure::ErrorRate, workload.and_then(|w| w.error_rate()));
     let all = workload.and_then(|w| w.latency.get("all")).filter(|l| l.count > 0);

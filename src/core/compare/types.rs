@@ -1,7 +1,7 @@
 //! What is compared, and what a comparison says.
 
 use crate::answer::{ExitCode, Interval, Outcome, Quantile};
-use crate::model::Resource;
+use crate::model::{Metric, Resource};
 use std::collections::BTreeMap;
 
 /// A number that a run comes to; more of any of them is worse.
@@ -15,6 +15,8 @@ pub enum Measure {
     Cpu,
     /// Bytes that the workers allocated in the soak per request, whether they were freed or not; where that was traced.
     Churn,
+    /// What a request adds to a counter of the user's own, in bytes or items.
+    Counted(Metric),
     /// Latency of successes over all steps, in seconds.
     Latency(Quantile),
     /// Failed share of requests, 0 to 1.

@@ -11,6 +11,7 @@ mod chosen;
 mod event;
 mod heap;
 mod map;
+mod metric;
 mod record;
 mod resource;
 mod sample;
@@ -29,14 +30,17 @@ pub use chosen::{Choosing, Chosen, ChosenGroup, ChosenParent, MOST_TOLD};
 pub use event::{Event, EventKind, ExitCause, PhaseKind, ended_by};
 pub use heap::{CallStack, Frame, HeapEntry, HeapLook, HeapLost, HeapReading, HeapRecord, HeapSource, SampledBlock};
 pub use map::{MOST_PLACES, MapReading, Place, PlaceKind};
+pub use metric::{Metric, MetricKind, MetricMeta, MetricReading};
 pub use record::{
     Budgets, Counting, CountingSource, Failure, Gates, Host, LatencySummary, Observing, RunMeta, RunRecord, RunStatus,
     SERVICES, Step, Target, WorkerLimits, WorkloadSummary,
 };
 pub use resource::{EvidenceClass, Resource};
-pub use sample::{DescriptorKinds, HeldGroup, HeldKind, HostSample, JavaHeap, LoadSample, Sample, SlowReading};
+pub use sample::{
+    DescriptorKinds, HeldGroup, HeldKind, HostSample, JavaHeap, LoadSample, Neighbour, Sample, SlowReading,
+};
 pub use series::{Axis, Series};
-pub use thin::{MOST_MAPS, MOST_READINGS, Reading, Thinner};
+pub use thin::{MOST_MAPS, MOST_READINGS, Reading, Thinner, Thinners};
 pub use understood::{MemoryKind, TableDoubt, Taken, Understood, Wider};
 pub use units::{
     Budget, Bytes, Per, Share, UnitError, amount_pattern, format_bytes, format_count, format_seconds, number_pattern,

@@ -2,7 +2,7 @@
 
 use super::{
     Accepted, AcceptedSite, Census, Chosen, Event, EventKind, HeapRecord, HostSample, LoadSample, MapReading,
-    MemoryKind, Per, PhaseKind, Resource, Sample, Understood, WorkerId,
+    MemoryKind, Metric, MetricMeta, MetricReading, Per, PhaseKind, Resource, Sample, Understood, WorkerId,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -22,6 +22,8 @@ pub struct RunRecord {
     pub census: Vec<Census>,
     /// Memory maps of workers in the order they were read; empty if none could be.
     pub maps: Vec<MapReading>,
+    /// Readings of the user's own series, those of each in the order they were taken.
+    pub metrics: Vec<MetricReading>,
     /// What happened, in order.
     pub events: Vec<Event>,
     /// Who allocated; empty if that wasn't traced.
@@ -99,6 +101,9 @@ pub struct RunMeta {
     /// Steps of the workload, in the order of `HostSample::by_step`; empty if nothing was driven by steps.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
+    /// Series of the user's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub metrics: Vec<MetricMeta>,
     /// What growth is allowed.
     pub budgets: Budgets,
     /// What the workload must reach for the run to count.
@@ -251,6 +256,9 @@ pub struct Budgets {
     /// Processes of the whole target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processes: Option<f64>,
+    /// Gauges of the user's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<Metric, f64>,
     /// What all of these are for.
     #[serde(default)]
     pub per: Per,
@@ -378,6 +386,7 @@ impl RunMeta {
             counting,
             classes: Vec::new(),
             steps: Vec::new(),
+            metrics: Vec::new(),
             budgets: Budgets::default(),
             gates: Gates::default(),
             workload: None,
@@ -410,9 +419,14 @@ impl Budgets {
         };
         let mut budgets = Budgets { per, ..Budgets::default() };
         for resource in Resource::budgeted().filter(|resource| *resource != Resource::Kernel) {
-            *budgets.place(resource) = Some(if resource.in_bytes() { bytes } else { items });
+            budgets.allow(resource, Some(if resource.in_bytes() { bytes } else { items }));
         }
         budgets
+    }
+
+    /// What has a budget or may have one: every resource that is known of any target, and the user's own.
+    pub fn resources(&self) -> impl Iterator<Item = Resource> {
+        Resource::ALL.into_iter().chain(self.metrics.keys().copied().map(Resource::Metric))
     }
 
     /// Allowed growth of a resource; where allocations are traced, what is live may grow as memory may.
@@ -427,16 +441,13 @@ impl Budgets {
             Resource::Shared => self.shared,
             Resource::Rest => self.rest,
             Resource::Processes => self.processes,
+            Resource::Metric(metric) => self.metrics.get(&metric).copied(),
         }
     }
 
     /// Allows another growth of a resource; of the heap, what memory may.
     pub fn allow(&mut self, resource: Resource, amount: Option<f64>) {
-        *self.place(resource) = amount;
-    }
-
-    fn place(&mut self, resource: Resource) -> &mut Option<f64> {
-        match resource {
+        let place = match resource {
             Resource::Memory | Resource::Heap => &mut self.memory,
             Resource::Descriptors => &mut self.descriptors,
             Resource::Threads => &mut self.threads,
@@ -445,7 +456,13 @@ impl Budgets {
             Resource::Shared => &mut self.shared,
             Resource::Rest => &mut self.rest,
             Resource::Processes => &mut self.processes,
-        }
+            Resource::Metric(metric) => {
+                self.metrics.remove(&metric);
+                self.metrics.extend(amount.map(|amount| (metric, amount)));
+                return;
+            }
+        };
+        *place = amount;
     }
 }
 

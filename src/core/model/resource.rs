@@ -1,5 +1,6 @@
 //! What may leak, and all that follows from which it is.
 
+use super::Metric;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -25,6 +26,9 @@ pub enum Resource {
     Rest,
     /// Processes of the whole target, dead ones that nobody has waited for included.
     Processes,
+    /// A series of the user's own.
+    #[serde(untagged)]
+    Metric(Metric),
 }
 
 /// What is known of a resource; what the texts are for is said at the methods that give them.
@@ -59,7 +63,7 @@ pub enum EvidenceClass {
 const BYTES: &str = "bytes";
 
 impl Resource {
-    /// Every resource, memory first.
+    /// Every resource that is known of any target, memory first.
     pub const ALL: [Resource; 9] = [
         Resource::Memory,
         Resource::Heap,
@@ -174,6 +178,17 @@ impl Resource {
                 evidence: EvidenceClass::Secondary,
                 budgeted: true,
             },
+            Resource::Metric(metric) => Facts {
+                name: metric.name(),
+                short: metric.name(),
+                full: metric.name(),
+                item: if metric.in_bytes() { BYTES } else { metric.name() },
+                one: metric.name(),
+                place: metric.place(),
+                scope: Scope::Target,
+                evidence: EvidenceClass::Secondary,
+                budgeted: true,
+            },
         }
     }
 
@@ -240,7 +255,11 @@ impl Resource {
 
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+        match self {
+            // Between other words the name of the user's own series is set off.
+            Resource::Metric(metric) => write!(f, "`{}`", metric.name()),
+            known => f.write_str(known.name()),
+        }
     }
 }
 

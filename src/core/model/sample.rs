@@ -95,7 +95,7 @@ impl Sample {
             Resource::Descriptors => self.fds,
             Resource::Threads => self.threads,
             Resource::Shared => self.shmem,
-            Resource::Tmpfs | Resource::Kernel | Resource::Rest | Resource::Processes => None,
+            Resource::Tmpfs | Resource::Kernel | Resource::Rest | Resource::Processes | Resource::Metric(_) => None,
         }
     }
 
@@ -241,6 +241,9 @@ pub struct HostSample {
     /// CPU seconds since boot that the hypervisor took from this machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steal: Option<f64>,
+    /// Who else used the CPU, the most first, when that was looked at; few readings have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neighbours: Option<Vec<Neighbour>>,
     /// Bytes in use on the host's tmpfs mounts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tmpfs: Option<u64>,
@@ -265,6 +268,19 @@ pub struct HostSample {
     /// Requests that the driver has begun so far, in the order of `RunMeta::steps`; empty if it has fewer than two.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_step: Vec<u64>,
+}
+
+/// A process of the host that is not the target's.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Neighbour {
+    /// Its PID.
+    pub pid: u32,
+    /// Its start time in clock ticks since boot.
+    pub start: u64,
+    /// Its command name.
+    pub command: String,
+    /// CPU time that it took since it was looked at first, in seconds.
+    pub cpu: f64,
 }
 
 /// What the driver did in one second, for one step of the workload; latencies in seconds.

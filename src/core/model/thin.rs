@@ -5,7 +5,7 @@
 //! worker's can fall in step with the choice. The choice is the same every time; the first reading of each worker and
 //! its last one are always kept.
 
-use super::{Event, EventKind, HostSample, MapReading, RunRecord, Sample, WorkerId};
+use super::{Event, EventKind, HostSample, MapReading, Metric, MetricReading, RunRecord, Sample, WorkerId};
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -48,6 +48,14 @@ impl Reading for MapReading {
 
     fn place(&self) -> (WorkerId, f64) {
         (self.worker, self.t)
+    }
+}
+
+impl Reading for MetricReading {
+    type Of = Metric;
+
+    fn place(&self) -> (Metric, f64) {
+        (self.metric, self.t)
     }
 }
 
@@ -150,12 +158,38 @@ impl<R: Reading> Thinner<R> {
     }
 }
 
+/// What keeps the readings of a run within bounds.
+#[derive(Debug)]
+pub struct Thinners {
+    /// Those of workers.
+    pub workers: Thinner<Sample>,
+    /// Those of the host.
+    pub host: Thinner<HostSample>,
+    /// Memory maps.
+    pub maps: Thinner<MapReading>,
+    /// Those of metrics.
+    pub metrics: Thinner<MetricReading>,
+}
+
+impl Default for Thinners {
+    fn default() -> Self {
+        Thinners {
+            workers: Thinner::new(MOST_READINGS),
+            host: Thinner::new(MOST_READINGS),
+            maps: Thinner::new(MOST_MAPS),
+            metrics: Thinner::new(MOST_READINGS),
+        }
+    }
+}
+
 impl RunRecord {
     /// Completes readings that these have thinned; a note among the events says what is missing, if anything is.
-    pub fn complete(&mut self, workers: Thinner<Sample>, host: Thinner<HostSample>, maps: Thinner<MapReading>) {
+    pub fn complete(&mut self, thinners: Thinners) {
+        let Thinners { workers, host, maps, metrics } = thinners;
         let mut notes = workers.finish(&mut self.samples, "the workers");
         notes.extend(host.finish(&mut self.host, "the host"));
         notes.extend(maps.finish(&mut self.maps, "the workers' memory maps"));
+        notes.extend(metrics.finish(&mut self.metrics, "metrics"));
         let t = self.events.last().map_or(0.0, |event| event.t);
         self.events.extend(notes.into_iter().map(|text| Event { t, kind: EventKind::Note { text } }));
     }

@@ -3,6 +3,7 @@
 //! Nothing is cut here, and a number is never made up for a reading that is missing.
 
 use super::census;
+use super::metrics;
 use super::pool_count::PoolCount;
 use super::shares::Shares;
 use crate::answer::ReadingNote;
@@ -85,6 +86,7 @@ pub fn of_pool(record: &RunRecord, resource: Resource) -> Readings {
     match resource {
         Resource::Rest => return of_account(record, resource, census::rest_levels(record)),
         Resource::Processes => return of_account(record, resource, census::process_levels(record)),
+        Resource::Metric(metric) => return of_account(record, resource, metrics::levels(record, metric)),
         _ => {}
     }
     let mut out = Readings::default();
@@ -108,7 +110,7 @@ pub fn of_pool(record: &RunRecord, resource: Resource) -> Readings {
     out
 }
 
-/// What censuses have of the whole target.
+/// What censuses have of the whole target, or looks at a metric.
 fn of_account(record: &RunRecord, resource: Resource, levels: Vec<(f64, Option<f64>)>) -> Readings {
     let unread = levels.iter().filter(|(_, level)| level.is_none()).count();
     let (axis, one) = raw_pool_series(record, levels.into_iter().filter_map(|(t, level)| Some((t, level?))));

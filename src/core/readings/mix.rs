@@ -36,7 +36,7 @@ impl Mix {
     pub fn new(record: &RunRecord) -> Option<Mix> {
         let mix = match in_log(record) {
             Some(rows) => Mix::by_worker(record, rows),
-            None => Mix::of_pool(record)?,
+            None => return Mix::of_pool(record),
         };
         (mix.names.len() > 1).then_some(mix)
     }
@@ -83,11 +83,15 @@ impl Mix {
         Mix { names: rows.into_iter().map(|r| r.0).collect(), source: Source::ByWorker(curves) }
     }
 
-    fn of_pool(record: &RunRecord) -> Option<Mix> {
+    /// The mix of what the driver sent, if that had two steps at least.
+    pub fn of_pool(record: &RunRecord) -> Option<Mix> {
         let steps = &record.meta.steps;
         let mut curve = from_host(record, steps.len());
         if curve.t.is_empty() {
             curve = from_load(record, steps);
+        }
+        if curve.t.is_empty() {
+            return None;
         }
         let totals: Vec<f64> = curve.counts.iter().map(|c| c.last().copied().unwrap_or(0.0)).collect();
         let (kept, rest) = most_frequent(&totals);
@@ -97,7 +101,8 @@ impl Mix {
             names.push(OTHERS.into());
             counts.push((0..curve.t.len()).map(|i| rest.iter().map(|k| curve.counts[*k][i]).sum()).collect());
         }
-        (!curve.t.is_empty()).then_some(Mix { names, source: Source::OfPool(Curve { t: curve.t, counts }) })
+        let mix = Mix { names, source: Source::OfPool(Curve { t: curve.t, counts }) };
+        (mix.names.len() > 1).then_some(mix)
     }
 }
 

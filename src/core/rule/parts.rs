@@ -50,7 +50,8 @@ pub fn parts(record: &RunRecord, resource: Resource) -> Vec<Part> {
         | Resource::Tmpfs
         | Resource::Kernel
         | Resource::Rest
-        | Resource::Processes => Vec::new(),
+        | Resource::Processes
+        | Resource::Metric(_) => Vec::new(),
     };
     out.sort_by(|a, b| b.growth.estimate.total_cmp(&a.growth.estimate));
     out

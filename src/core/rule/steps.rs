@@ -36,7 +36,7 @@ pub fn tell(mix: Option<&Mix>, judged: &Candidate, finding: &mut Finding, page: 
 }
 
 /// Growth by the steps of `mix`, which agrees with that by all requests together; `None` if there is too little to fit.
-fn by_steps(mix: &Mix, judged: &Candidate, quantum: f64, whole: Option<Interval>) -> Option<BySteps> {
+pub fn by_steps(mix: &Mix, judged: &Candidate, quantum: f64, whole: Option<Interval>) -> Option<BySteps> {
     let Candidate { resource, series, budget, .. } = judged;
     let budget = *budget;
     let terms = Terms { budget, quantum, tests: 1, demands: Demands::at_the_end() };

@@ -425,6 +425,7 @@ impl Collector {
             samples,
             host: Vec::new(),
             maps: Vec::new(),
+            metrics: Vec::new(),
             events: Vec::new(),
             heap: Default::default(),
             services: Vec::new(),

@@ -6,7 +6,7 @@
 use super::accepted;
 use super::gates::{resource_gate, workload_gates};
 use super::notes;
-use super::target::{account, births, brief, counts, cpu_time, java, runtime, unseen, whole};
+use super::target::{account, births, brief, counted, counts, cpu_time, java, runtime, silent, unseen, whole};
 use crate::answer::{
     CallSites, Claim, Crashes, Doubt, ExitCode, Finding, Gate, GateKind, GateState, LeakClass, LimitHit, Note, Open,
     Outcome, ReadingNote, Reason, Settle, Verdict,
@@ -14,6 +14,7 @@ use crate::answer::{
 use crate::model::{Axis, EventKind, ExitCause, Failure, Resource, RunRecord, RunStatus, Sample};
 use crate::readings::kinds::Readings;
 use crate::readings::mix::Mix;
+use crate::readings::neighbours::neighbours;
 use crate::readings::series;
 use crate::readings::series::readings;
 use crate::rule::assess::Demands;
@@ -88,6 +89,7 @@ pub(super) fn judge(record: &RunRecord) -> Verdict {
     }
     let whole_target = account::whole_target(record);
     let cpu_time = cpu_time::cpu_time(record).filter(|_| !record.meta.has_failed());
+    let counted = if record.meta.has_failed() { Vec::new() } else { counted::counted(record) };
     Verdict {
         outcome,
         exit,
@@ -96,6 +98,8 @@ pub(super) fn judge(record: &RunRecord) -> Verdict {
         findings,
         whole_target,
         cpu_time,
+        counted,
+        neighbours: neighbours(record),
         call_sites,
         remainders,
         notes,
@@ -119,7 +123,8 @@ fn doubts(record: &RunRecord, judged: &[Candidate], findings: &[Finding]) -> Vec
         .into_iter()
         .chain(counts::doubts(record))
         .chain(counts::idle(record))
-        .chain(java::doubt(record));
+        .chain(java::doubt(record))
+        .chain(silent::doubts(record));
     table.chain(born).chain(brief).chain(unseen).chain(accounts).collect()
 }
 
@@ -187,7 +192,7 @@ fn who_keeps_memory(
 fn judged(record: &RunRecord, mix: Option<&Mix>) -> (Vec<Candidate>, Vec<ReadingNote>) {
     let mut notes = Vec::new();
     let mut judged = Vec::new();
-    for resource in Resource::ALL {
+    for resource in record.meta.budgets.resources() {
         let Some(budget) = record.budget(resource) else { continue };
         let Readings { axis, series, notes: told } = readings(record, resource, mix);
         notes.extend(told);
@@ -220,6 +225,7 @@ fn findings_of(record: &RunRecord, judged: &[Candidate], demands: Demands) -> Ve
             without_requests(finding);
         }
         births::judge(record, finding, &one.series);
+        silent::judge(record, finding);
     }
     findings
 }

@@ -13,8 +13,10 @@ use crate::thresholds::scale::MANY;
 ///
 /// One pass over the readings and one small fit for each: made to be called once a second.
 pub fn live_growths(record: &RunRecord) -> Vec<(Resource, Growth)> {
-    let judged = Resource::ALL
-        .into_iter()
+    let judged = record
+        .meta
+        .budgets
+        .resources()
         .filter(|resource| *resource == Resource::Memory || record.budget(*resource).is_some());
     let growths = judged.filter_map(|resource| Some((resource, live_growth(record, resource)?)));
     growths.filter(|(resource, growth)| *resource == Resource::Memory || growth.interval.lower > 0.0).collect()

@@ -2,7 +2,7 @@
 //! together. A leak in any of them is a leak; what is open in any keeps the run from passing.
 
 use super::judge::judge as judge_alone;
-use crate::answer::{Claim, ExitCode, Open, Outcome, Verdict};
+use crate::answer::{Claim, ExitCode, Note, Open, Outcome, Verdict};
 use crate::model::RunRecord;
 
 /// Judges a run: its target and its services.
@@ -11,10 +11,13 @@ pub fn judge(record: &RunRecord) -> Verdict {
 }
 
 /// What the verdicts come to: the worst answer of all, and the claims of those that aren't clean.
-fn together(mut own: Verdict, services: Vec<Verdict>) -> Verdict {
+fn together(mut own: Verdict, mut services: Vec<Verdict>) -> Verdict {
     let all = || services.iter().chain([&own]);
     let outcome = all().map(|verdict| verdict.outcome).max_by_key(|outcome| weight(*outcome)).unwrap_or(own.outcome);
     let exit = all().map(|verdict| verdict.exit).max_by_key(|exit| urgency(*exit)).unwrap_or(own.exit);
+    // What ended the soak early is told with who leaks.
+    let others = services.iter_mut().chain([&mut own]).filter(|part| part.outcome != outcome);
+    others.for_each(|part| part.notes.retain(|note| !matches!(note, Note::Looks(_))));
     if outcome != own.outcome || exit != own.exit {
         // What the target doesn't say of the run.
         own.claims.retain(|claim| !matches!(claim, Claim::Clean(_) | Claim::Open(_)) || is_unfinished(claim));

@@ -35,6 +35,7 @@ pub fn measure(measure: Measure) -> String {
         Measure::Level => "memory level".into(),
         Measure::Cpu => "CPU per request".into(),
         Measure::Churn => "bytes allocated per request".into(),
+        Measure::Counted(metric) => format!("{} per request", metric.name()),
         Measure::Latency(of) => format!("latency {}", quantile(of)),
         Measure::ErrorRate => "error rate".into(),
         Measure::Status(status) => format!("status {status}"),
@@ -60,6 +61,7 @@ pub fn value(measure: Measure, value: f64) -> String {
 fn bare(measure: Measure, value: f64) -> String {
     match measure {
         Measure::Growth(resource) => amount(resource, value),
+        Measure::Counted(metric) => amount(Resource::Metric(metric), value),
         Measure::Level | Measure::Churn => format_bytes(value),
         Measure::Cpu | Measure::Latency(_) => format_seconds(value),
         Measure::ErrorRate | Measure::Status(_) => percent(value),

@@ -70,6 +70,7 @@ pub fn name(doubt: &Doubt) -> &'static str {
         Doubt::Born { .. } => "size at birth",
         Doubt::PiledUp { .. } => "workers",
         Doubt::Idle { .. } | Doubt::AllButIdle { .. } => "time at work",
+        Doubt::Silent { metric, .. } => metric.name(),
         Doubt::Table(_) => "table",
     }
 }
@@ -203,6 +204,14 @@ pub fn reason(doubt: &Doubt) -> String {
         Doubt::Unreadable { processes } => {
             format!("processes of the target that are not judged and could not be read: {}", count(*processes))
         }
+        Doubt::Silent { metric, looks: 0, .. } => format!("`{}` was never looked at in the judged time", metric.name()),
+        Doubt::Silent { metric, looks, missing, since } => format!(
+            "`{}` was missing at {} of {} looks{}: what it did then, nobody saw",
+            metric.name(),
+            count(*missing as u64),
+            count(*looks as u64),
+            since.map_or_else(String::new, |t| format!(", first after {}", format_seconds(t.round())))
+        ),
         Doubt::Table(TableDoubt::Sawtooth { falls, whose }) => format!(
             "memory{} falls {}: the process may have been restarted{}, and leak, or a collector may have done it",
             of(whose),
@@ -280,6 +289,9 @@ pub fn remedy(doubt: &Doubt) -> String {
         }
         Doubt::Idle { .. } | Doubt::AllButIdle { .. } => "watch it while it works, or give it a load".into(),
         Doubt::Unreadable { .. } => "run seepage as a user who may read all of the target".into(),
+        Doubt::Silent { .. } => {
+            "find out why its source stopped answering, which the notes tell, or give it a longer `timeout`".into()
+        }
         Doubt::Table(TableDoubt::Sawtooth { .. }) => {
             "a column that tells lives apart would decide it: `process_start_time_seconds`, `start` or `pid`, or a running \
              count of requests"
@@ -325,6 +337,7 @@ pub fn measured(doubt: &Doubt) -> (String, String) {
         Doubt::Idle { worked, parts, .. } => (format!("{worked} of {parts} parts"), "most of them".into()),
         Doubt::AllButIdle { cpu, .. } => (format!("{} of CPU time", format_seconds(*cpu)), "some work".into()),
         Doubt::Unreadable { .. } => ("not measured".into(), "within the budget".into()),
+        Doubt::Silent { looks, missing, .. } => (format!("{missing} of {looks} looks missing"), "at all looks".into()),
         Doubt::Table(TableDoubt::Sawtooth { falls, .. }) => {
             (format!("{falls} fall{}", if *falls == 1 { "" } else { "s" }), "one meaning".into())
         }

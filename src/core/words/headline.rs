@@ -176,6 +176,9 @@ pub(super) fn leaves(resource: Resource, unit: &str, rate: f64) -> (String, Stri
         return each();
     }
     let steps = (1.0 / rate).round();
+    if steps < 2.0 {
+        return each();
+    }
     if (steps * rate - 1.0).abs() < 0.02 {
         return (format!("every {} {unit}s leave", format_count(steps)), format!("one {}", resource.one()));
     }

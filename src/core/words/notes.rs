@@ -1,7 +1,7 @@
 //! What the reader should know beside a verdict, in sentences without their full stop.
 
 use super::plain::{capital, counted};
-use super::{cpu_time, doubts, forecast, places, reasons, sites, steps};
+use super::{counters, cpu_time, doubts, forecast, neighbours, places, reasons, sites, steps};
 use crate::answer::{
     Claim, CrashLoad, Doubt, Finding, LastLook, NoiseCause, Note, Open, Outcome, ReadingNote, Runtime, Verdict,
     WorkerFinding,
@@ -26,6 +26,8 @@ pub fn beside(verdict: &Verdict) -> Vec<String> {
         .chain(leaks().filter_map(forecast::recycling))
         .chain(settling(verdict))
         .chain(verdict.cpu_time.iter().flat_map(cpu_time::sentences))
+        .chain(counters::sentences(&verdict.counted))
+        .chain(verdict.neighbours.iter().map(neighbours::sentence))
         .chain(notes(verdict))
         .map(|note| capital(&note));
     sites::lines(verdict).iter().map(|line| capital(line)).chain(said).collect()

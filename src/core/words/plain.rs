@@ -35,8 +35,12 @@ pub fn clip(text: &str, max: usize) -> String {
     text.chars().take(max.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// The same with a capital letter, for the beginning of a line.
+/// The same with a capital letter, for the beginning of a line; a name such as `pm.max_requests` stays as it is.
 pub fn capital(text: &str) -> String {
+    let first = text.split(char::is_whitespace).next().unwrap_or_default();
+    if first.trim_end_matches(['.', ',']).contains(['_', '.']) {
+        return text.to_owned();
+    }
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |c| c.to_uppercase().collect::<String>() + chars.as_str())
 }

@@ -110,6 +110,7 @@ impl Timeline {
             panels.push(failures(&load));
             panels.push(latency(&load));
         }
+        panels.extend(gone(record));
         let words = match record.meta.elapsed.filter(|e| e.is_finite()) {
             Some(elapsed) => format!(" · {} long", crate::model::format_seconds(elapsed)),
             None => String::new(),
@@ -257,6 +258,50 @@ fn requests(load: &[Second]) -> Strip {
         nothing: "no requests",
     }
 }
+
+/// Cores that were gone for the target: used by others of the host, or stolen by a hypervisor; `None` where next to none were.
+fn gone(record: &RunRecord) -> Option<Strip> {
+    let stolen: Vec<(f64, f64)> = record.host.iter().filter_map(|host| Some((host.t, host.steal?))).collect();
+    let mut steal: Vec<(f64, f64)> = Vec::new();
+    let mut before: Option<(f64, f64)> = None;
+    for (t, sum) in stolen {
+        match before {
+            // A second at a time: the clock of it has ticks of 10 ms.
+            Some((since, _)) if t - since < 1.0 => {}
+            Some((since, was)) => {
+                steal.push((t, (sum - was).max(0.0) / (t - since)));
+                before = Some((t, sum));
+            }
+            None => before = Some((t, sum)),
+        }
+    }
+    let others = crate::readings::neighbours::cores(record);
+    let curves: Vec<Curve> = [("used by others", others, 1), ("stolen", steal, 5)]
+        .into_iter()
+        .filter(|(_, points, _)| points.iter().any(|point| point.1 > LITTLE_CPU))
+        .map(|(name, points, tone)| Curve {
+            name: name.to_owned(),
+            value: crate::model::format_count(points.iter().map(|point| point.1).fold(0.0, f64::max)),
+            pieces: cut(points, COLUMNS),
+            tone: Some(palette::series(tone)),
+            filled: false,
+        })
+        .collect();
+    let range = (0.0, padded(&curves, Some(1.0)).1);
+    (!curves.is_empty()).then(|| Strip {
+        title: "cores that others took".to_owned(),
+        unit: Unit::Count,
+        log: false,
+        range,
+        curves,
+        values: "most",
+        height: BESIDE,
+        nothing: "none",
+    })
+}
+
+/// Part of a core that is worth a curve.
+const LITTLE_CPU: f64 = 0.1;
 
 fn failures(load: &[Second]) -> Strip {
     let kinds_of = |second: &Second| {
@@ -509,5 +554,29 @@ impl Strip {
             let rest = format!("and {} more", format_count((all - shown) as f64));
             canvas.text(&rest, (left + 28.0, y), Align::Left, LABEL, false, palette::MUTED.light);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{HostSample, Neighbour};
+
+    /// As a guest's `/proc/stat` and its processes were recorded: half a core stolen, and a job that took one and a half.
+    #[test]
+    fn cores_that_were_stolen_or_used_by_others_have_a_strip() {
+        let (mut record, _) = crate::report::fixture::leak();
+        assert!(gone(&record).is_none());
+        let backup = |cpu| Neighbour { pid: 999_999, start: 1, command: "backup".into(), cpu };
+        let host = |t: f64| HostSample {
+            t,
+            steal: Some(7.0 + 0.5 * t),
+            neighbours: Some(vec![backup(1.5 * t)]),
+            ..HostSample::default()
+        };
+        record.host = (0..30).map(|t| host(f64::from(t))).collect();
+        let strip = gone(&record).expect("much was gone");
+        let told: Vec<(&str, &str)> = strip.curves.iter().map(|c| (c.name.as_str(), c.value.as_str())).collect();
+        assert_eq!(told, [("used by others", "1.5"), ("stolen", "0.5")]);
     }
 }

@@ -211,6 +211,8 @@ fn unit(measure: Measure) -> &'static str {
         Measure::Level => "bytes",
         Measure::Cpu => "seconds/request",
         Measure::Churn => "bytes/request",
+        Measure::Counted(metric) if metric.in_bytes() => "bytes/request",
+        Measure::Counted(_) => "items/request",
         Measure::Latency(_) => "seconds",
         Measure::ErrorRate | Measure::Status(_) => "share",
     }

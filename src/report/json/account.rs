@@ -1,7 +1,7 @@
 //! The account of the whole target in JSON.
 
 use super::finite;
-use crate::answer::{CpuShare, CpuTime, WholeTarget};
+use crate::answer::{CpuShare, CpuTime, Named, Neighbours, WholeTarget};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -58,6 +58,42 @@ struct CpuSharePart {
     /// Whether it is judged as a worker.
     worker: bool,
     seconds: Option<f64>,
+}
+
+/// Processes of the host that are not the target's.
+#[derive(Serialize, JsonSchema)]
+pub struct NeighboursPart {
+    /// How long they were watched, in seconds.
+    watched: Option<f64>,
+    /// Those that used a tenth of a core and more, all of one name together; the most first.
+    processes: Vec<NeighbourPart>,
+    /// Median over the seconds of the 95th percentile of latency, in seconds, while they used the CPU and while they hardly did; null
+    /// where that doesn't show.
+    p95_seconds: Option<[f64; 2]>,
+}
+
+/// A process of the host, with its CPU time in seconds.
+#[derive(Serialize, JsonSchema)]
+struct NeighbourPart {
+    pid: u32,
+    /// Its command name.
+    command: String,
+    seconds: Option<f64>,
+}
+
+impl From<&Neighbours> for NeighboursPart {
+    fn from(neighbours: &Neighbours) -> Self {
+        let one = |(who, cpu): &(Named, f64)| NeighbourPart {
+            pid: who.pid,
+            command: who.command.clone(),
+            seconds: finite(*cpu),
+        };
+        NeighboursPart {
+            watched: finite(neighbours.watched),
+            processes: neighbours.who.iter().map(one).collect(),
+            p95_seconds: neighbours.slower.map(|slower| [slower.loud, slower.quiet]),
+        }
+    }
 }
 
 impl From<&CpuTime> for CpuTimePart {

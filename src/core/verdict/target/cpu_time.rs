@@ -3,10 +3,8 @@
 use super::account::{Account, Other, named, window};
 use crate::answer::{CpuShare, CpuTime, Named};
 use crate::model::{RunRecord, WorkerId};
+use crate::readings::per_request::grows;
 use crate::readings::pool_count::PoolCount;
-use crate::stats::{Panel, Unit, interpolate};
-use crate::thresholds::assess::ALPHA;
-use crate::thresholds::scale::{PARTS, QUARTER, TENTH};
 use std::collections::BTreeMap;
 
 /// The CPU time of a run; `None` if no worker's was read twice, or nobody took any.
@@ -33,7 +31,8 @@ pub fn cpu_time(record: &RunRecord) -> Option<CpuTime> {
     shares.sort_by(|a, b| b.seconds.total_cmp(&a.seconds).then(a.who.pid.cmp(&b.who.pid)));
     let count = PoolCount::new(record);
     let requests = count.as_ref().map(|count| count.at(to) - count.at(from)).filter(|requests| *requests >= 1.0);
-    let grows = count.and_then(|count| spent.grows(&count, record.meta.host.ticks.max(1) as f64));
+    let tick = 1.0 / record.meta.host.ticks.max(1) as f64;
+    let grows = count.and_then(|count| grows(&spent.t, &spent.seconds, &count, tick));
     let time = CpuTime { watched: to - from, requests, shares, grows };
     (time.watched > 0.0 && time.total() > 0.0).then_some(time)
 }
@@ -60,34 +59,6 @@ impl Spent {
             spent.seconds.push(sum);
         }
         (spent.t.len() > spent.by_worker.len()).then_some(spent)
-    }
-
-    /// CPU time per request in the first and in the last quarter, if it grows beyond doubt and by a notable part; `None` as well where
-    /// requests came too rarely to tell.
-    fn grows(&self, count: &PoolCount, ticks: f64) -> Option<(f64, f64)> {
-        let parts = PARTS.get();
-        let (from, to) = (*self.t.first()?, *self.t.last()?);
-        let edges: Vec<f64> = (0..=parts).map(|k| from + (to - from) * k as f64 / parts as f64).collect();
-        let of = |edge: &[f64]| {
-            let requests = count.at(edge[1]) - count.at(edge[0]);
-            let spent = |t| interpolate(&self.t, &self.seconds, t);
-            (spent(edge[1]) - spent(edge[0]), requests)
-        };
-        let each: Vec<(f64, f64)> = edges.windows(2).map(of).collect();
-        let fewest = each.iter().map(|part| part.1).fold(f64::INFINITY, f64::min);
-        if fewest < 1.0 {
-            return None;
-        }
-        let unit = Unit {
-            y: each.iter().map(|(spent, requests)| spent / requests).collect(),
-            columns: vec![(0..parts).map(|k| k as f64).collect()],
-        };
-        // What is counted between two edges has little to do with what is counted before.
-        let slope = Panel::with_own_errors(&[unit], 1.0 / ticks / fewest)?.fit(&[0])?.coefficient(0);
-        let quarter = (QUARTER.get() * parts as f64) as usize;
-        let mean = |of: &[(f64, f64)]| of.iter().map(|p| p.0).sum::<f64>() / of.iter().map(|p| p.1).sum::<f64>();
-        let (first, last) = (mean(&each[..quarter]), mean(&each[parts - quarter..]));
-        (slope.lower(ALPHA.get()) > 0.0 && last - first > TENTH.get() * first).then_some((first, last))
     }
 }
 
