@@ -29,6 +29,9 @@ const MOST_EVENTS: usize = 32 << 10;
 /// A map is read again for code that it lacks no sooner than after this.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// How long the target has, from its first touch of a page, to write what it began, before the page is looked at.
+const WRITTEN: Duration = Duration::from_micros(100);
+
 /// Times that threads are looked for: some may start meanwhile.
 const ROUNDS: usize = 4;
 
@@ -259,7 +262,7 @@ impl FaultProbe {
         poll(&mut events, most.as_ref()).is_ok_and(|ready| ready > 0)
     }
 
-    /// Takes in what was sampled since the last time; returns how full the fullest ring was, 0 to 1.
+    /// Takes in what was sampled since the last time, once the target had time to write it; returns how full the fullest ring was, 0 to 1.
     pub fn take(&mut self) -> f64 {
         let mut fullest: f64 = 0.0;
         let mut faults = Vec::new();
@@ -281,6 +284,8 @@ impl FaultProbe {
         let page = rustix::param::page_size() as u64;
         let last: HashMap<(u32, u64), u64> =
             faults.iter().map(|fault| ((fault.pid, fault.address / page), fault.time)).collect();
+        let youngest = faults.last().map_or(0, |fault| fault.time);
+        std::thread::sleep(WRITTEN.saturating_sub(Duration::from_nanos(monotonic().saturating_sub(youngest))));
         for fault in &faults {
             if let Some(process) = self.processes.get_mut(&fault.pid) {
                 let is_last = last.get(&(fault.pid, fault.address / page)) == Some(&fault.time);
