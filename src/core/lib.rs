@@ -9,6 +9,7 @@
 //! - [`answer`]: what a verdict is made of, as data
 //! - [`readings`]: a run record to series
 //! - [`rule`]: series to levels, models and conditions, and to the outcome of one resource
+//! - `places`: in which places of the memory map, and of which descriptors, a growth lies
 //! - [`sites`]: samples of the live set to the places in the code that keep memory
 //! - [`verdict`]: all of it together, for the whole target and all that is asked of it
 //! - [`working`]: the working behind a finding, for those who want to check it
@@ -34,6 +35,7 @@ pub mod history;
 pub mod knee;
 mod limits;
 pub mod model;
+pub(crate) mod places;
 pub mod plan;
 pub mod readings;
 pub mod rule;

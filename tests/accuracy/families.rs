@@ -3,13 +3,18 @@
 //! Each family makes one case from a seed. Unless a family says otherwise a case is one worker with 300 readings over
 //! 30,000 requests, noise with autocorrelation 0.5 and a standard deviation of 16 to 128 KiB, rounded to pages.
 
+#[path = "labelled.rs"]
+mod labelled;
 #[path = "loud.rs"]
 mod loud;
+#[path = "pauses.rs"]
+mod pauses;
 #[path = "services.rs"]
 mod services;
 #[path = "truth.rs"]
 mod truth;
 
+pub use labelled::FAMILIES;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use seepage::model::{Series, WorkerId};
@@ -414,186 +419,3 @@ fn summed(s: &mut Source) -> Vec<Series> {
     }
     vec![s.series(1, sum)]
 }
-
-/// All families.
-pub const FAMILIES: &[Family] = &[
-    Family { name: "flat, white noise", truth: Truth::Clean, make: |s| flat(s, 0.0) },
-    Family { name: "flat, AR .5", truth: Truth::Clean, make: |s| flat(s, 0.5) },
-    Family { name: "flat, AR .8", truth: Truth::Clean, make: |s| flat(s, 0.8) },
-    Family { name: "flat, AR .95", truth: Truth::Clean, make: |s| flat(s, 0.95) },
-    Family { name: "plateau, T .03", truth: Truth::Clean, make: |s| settled(s, 0.03, 0.0) },
-    Family { name: "plateau, T .1", truth: Truth::Clean, make: |s| settled(s, 0.1, 0.0) },
-    Family { name: "plateau, T .25", truth: Truth::Clean, make: |s| settled(s, 0.25, 0.0) },
-    Family { name: "plateau, T .5", truth: Truth::Clean, make: |s| settled(s, 0.5, 0.0) },
-    Family { name: "sawtooth, period 6-28", truth: Truth::Clean, make: |s| sawtooth(s, 6.0, 28.0, 1, 0.0) },
-    Family { name: "sawtooth, period 45", truth: Truth::Clean, make: |s| sawtooth(s, 45.0, 45.0, 1, 0.0) },
-    Family { name: "sawtooth, two sizes", truth: Truth::Clean, make: |s| sawtooth(s, 8.0, 20.0, 4, 0.0) },
-    Family { name: "up and down 256 KiB", truth: Truth::Clean, make: |s| up_and_down(s, 256.0 * KIB, 0.0) },
-    Family { name: "up and down 2 MiB", truth: Truth::Clean, make: |s| up_and_down(s, 2.0 * MIB, 0.0) },
-    Family { name: "one step 2-12 MiB", truth: Truth::Clean, make: one_step },
-    Family { name: "logarithmic cache", truth: Truth::Clean, make: |s| logarithm(s, 0.0) },
-    Family { name: "cache full at .3", truth: Truth::Clean, make: |s| cache(s, 0.3) },
-    Family { name: "cache full at .4", truth: Truth::Clean, make: |s| cache(s, 0.4) },
-    Family { name: "cache full at .5", truth: Truth::Clean, make: |s| cache(s, 0.5) },
-    Family { name: "cache full at .7", truth: Truth::Clean, make: |s| cache(s, 0.7) },
-    Family { name: "cache of all sizes, T .25", truth: Truth::Clean, make: |s| mixed_cache(s, |u| plateau(0.25, u)) },
-    Family {
-        name: "cache of all sizes, full at .7",
-        truth: Truth::Clean,
-        make: |s| mixed_cache(s, |u| (u / 0.7).min(1.0)),
-    },
-    Family { name: "cache full at .9", truth: Truth::Clean, make: |s| cache(s, 0.9) },
-    Family { name: "second cache mid-run", truth: Truth::Clean, make: second_cache },
-    Family { name: "high-water mark", truth: Truth::Clean, make: high_water },
-    Family { name: "un-sharing", truth: Truth::Clean, make: unsharing },
-    Family { name: "load ramp", truth: Truth::Clean, make: |s| services::load_ramp(s, 0.0) },
-    Family { name: "recycled pool", truth: Truth::Clean, make: |s| recycled(s, 0.0) },
-    Family { name: "pool of 8", truth: Truth::Clean, make: |s| s.pool(8, |_, u| MIB * plateau(0.05, u)) },
-    Family { name: "pool reloaded at once", truth: Truth::Clean, make: reloaded },
-    Family { name: "spikes", truth: Truth::Clean, make: spikes },
-    Family { name: "wave, 3-8 cycles", truth: Truth::Clean, make: |s| wave(s, 0.0) },
-    Family {
-        name: "heavy tails",
-        truth: Truth::Clean,
-        make: |s| {
-            s.noise = Noise { rho: 0.3, sd: Some(64.0 * KIB), tails: Some(2) };
-            s.worker(|_| 0.0)
-        },
-    },
-    Family { name: "short, flat", truth: Truth::Clean, make: |s| short(s, |_| 0.0) },
-    Family { name: "short, plateau T .1", truth: Truth::Clean, make: |s| short(s, |u| 6.0 * MIB * plateau(0.1, u)) },
-    Family {
-        name: "unit root",
-        truth: Truth::Hard,
-        make: |s| {
-            s.noise = Noise { rho: 1.0, sd: Some(64.0 * KIB), tails: None };
-            s.worker(|_| 0.0)
-        },
-    },
-    Family {
-        name: "noise far above",
-        truth: Truth::Hard,
-        make: |s| {
-            s.noise = Noise { rho: 0.8, sd: Some(8.0 * MIB), tails: None };
-            s.worker(|_| 0.0)
-        },
-    },
-    Family {
-        name: "noise far above, and 1 x",
-        truth: Truth::Buried,
-        make: |s| {
-            s.noise = Noise { rho: 0.8, sd: Some(8.0 * MIB), tails: None };
-            s.worker(|u| leak(1.0, u))
-        },
-    },
-    Family {
-        name: "unit root and 1 x",
-        truth: Truth::Buried,
-        make: |s| {
-            s.noise = Noise { rho: 1.0, sd: Some(64.0 * KIB), tails: None };
-            s.worker(|u| leak(1.0, u))
-        },
-    },
-    Family { name: "short, flat, AR .8", truth: Truth::Clean, make: |s| short_noisy(s, 0.8, |_| 0.0) },
-    Family { name: "short, plateau T .2", truth: Truth::Clean, make: |s| short(s, |u| 6.0 * MIB * plateau(0.2, u)) },
-    Family { name: "short, sawtooth", truth: Truth::Clean, make: |s| short_sawtooth(s, 0.0) },
-    Family { name: "arenas", truth: Truth::Clean, make: arenas },
-    Family { name: "idle by night", truth: Truth::Clean, make: |s| idle(s, 0.0) },
-    Family { name: "peak of connections", truth: Truth::Clean, make: peak_connections },
-    Family { name: "recycled pool, summed", truth: Truth::Hard, make: summed },
-    Family { name: "linear, .25 x budget", truth: Truth::Tolerated, make: |s| s.worker(|u| leak(0.25, u)) },
-    Family { name: "linear, .5 x budget", truth: Truth::Tolerated, make: |s| s.worker(|u| leak(0.5, u)) },
-    Family { name: "linear, 1 x budget", truth: Truth::Edge, make: |s| s.worker(|u| leak(1.0, u)) },
-    Family { name: "linear, 2 x", truth: Truth::Leak, make: |s| s.worker(|u| leak(2.0, u)) },
-    Family { name: "linear, 4 x", truth: Truth::Leak, make: |s| s.worker(|u| leak(4.0, u)) },
-    Family { name: "linear, 10 x", truth: Truth::Leak, make: |s| s.worker(|u| leak(10.0, u)) },
-    Family { name: "AR .95 and 2 x", truth: Truth::Leak, make: |s| persistent_noise(s, 2.0) },
-    Family { name: "AR .95 and 4 x", truth: Truth::Leak, make: |s| persistent_noise(s, 4.0) },
-    Family { name: "staircase 4 KiB, 1 x", truth: Truth::Edge, make: |s| staircase(s, 4.0 * KIB, 1.0) },
-    Family { name: "staircase 1 MiB, 4 x", truth: Truth::Leak, make: |s| staircase(s, MIB, 4.0) },
-    Family { name: "staircase 1 MiB, 10 x", truth: Truth::Leak, make: |s| staircase(s, MIB, 10.0) },
-    Family { name: "rare, heavy-tailed, 4 x", truth: Truth::Leak, make: |s| rare(s, 4.0) },
-    Family {
-        name: "jumps at random, 1 MiB, 10 x",
-        truth: Truth::Leak,
-        make: |s| kept_at_random(s, 10.0 * BUDGET * REQUESTS / MIB, 0.0, MIB, |u| u),
-    },
-    Family { name: "plateau T .1 and 2 x", truth: Truth::Leak, make: |s| settled(s, 0.1, 2.0) },
-    Family { name: "plateau T .03 and 2 x", truth: Truth::Leak, make: |s| settled(s, 0.03, 2.0) },
-    Family { name: "plateau T .25 and 1 x", truth: Truth::Edge, make: |s| settled(s, 0.25, 1.0) },
-    Family { name: "plateau T .5 and 2 x", truth: Truth::Leak, make: |s| settled(s, 0.5, 2.0) },
-    Family { name: "logarithmic and 1 x", truth: Truth::Edge, make: |s| logarithm(s, 1.0) },
-    Family { name: "up and down 2 MiB and 1 x", truth: Truth::Edge, make: |s| up_and_down(s, 2.0 * MIB, 1.0) },
-    Family { name: "up and down 2 MiB and 4 x", truth: Truth::Leak, make: |s| up_and_down(s, 2.0 * MIB, 4.0) },
-    Family { name: "wave and 2 x", truth: Truth::Leak, make: |s| wave(s, 2.0) },
-    Family { name: "sawtooth and 2 x", truth: Truth::Leak, make: |s| sawtooth(s, 6.0, 28.0, 1, 2.0) },
-    Family { name: "sawtooth, two sizes, and 4 x", truth: Truth::Leak, make: |s| sawtooth(s, 8.0, 20.0, 4, 4.0) },
-    Family { name: "starts mid-run, 4 x", truth: Truth::Leak, make: |s| s.worker(|u| leak(4.0, (u - 0.5).max(0.0))) },
-    Family { name: "logarithmic and 4 x", truth: Truth::Leak, make: |s| logarithm(s, 4.0) },
-    Family { name: "load ramp and 2 x", truth: Truth::Leak, make: |s| services::load_ramp(s, 2.0) },
-    Family { name: "recycled pool and 4 x", truth: Truth::Leak, make: |s| recycled(s, 4.0) },
-    Family { name: "pool of 8 and 2 x", truth: Truth::Leak, make: |s| s.pool(8, |_, u| leak(2.0, u)) },
-    Family {
-        name: "one of 8 leaks, 4 x",
-        truth: Truth::Leak,
-        make: |s| s.pool(8, |w, u| if w == 3 { leak(4.0, u) } else { 0.0 }),
-    },
-    Family { name: "short, 4 x", truth: Truth::Leak, make: |s| short(s, |u| leak(4.0, u)) },
-    Family { name: "short, AR .8 and 4 x", truth: Truth::Leak, make: |s| short_noisy(s, 0.8, |u| leak(4.0, u)) },
-    Family {
-        name: "short, plateau T .1 and 4 x",
-        truth: Truth::Leak,
-        make: |s| short(s, |u| 6.0 * MIB * plateau(0.1, u) + leak(4.0, u)),
-    },
-    Family { name: "short, sawtooth and 4 x", truth: Truth::Leak, make: |s| short_sawtooth(s, 4.0) },
-    Family { name: "huge pages, 10 x", truth: Truth::Leak, make: |s| staircase(s, 2.0 * MIB, 10.0) },
-    Family { name: "idle by night and 4 x", truth: Truth::Leak, make: |s| idle(s, 4.0) },
-    Family { name: "readings repeated, 1 x", truth: Truth::Edge, make: |s| services::repeated(s, 1.0) },
-    Family { name: "readings repeated", truth: Truth::Clean, make: |s| services::repeated(s, 0.0) },
-    Family { name: "rounded to 100 KiB, 2 x", truth: Truth::Leak, make: |s| services::rounded(s, 100.0 * KIB, 2.0) },
-    Family { name: "rounded to 256 KiB, 4 x", truth: Truth::Leak, make: |s| services::rounded(s, 256.0 * KIB, 4.0) },
-    Family { name: "rounded to 256 KiB", truth: Truth::Clean, make: |s| services::rounded(s, 256.0 * KIB, 0.0) },
-    Family { name: "one of 6 recycled, 2 x", truth: Truth::Leak, make: |s| services::one_of_six(s, 2.0) },
-    Family { name: "one of 6 recycled, 10 x", truth: Truth::Leak, make: |s| services::one_of_six(s, 10.0) },
-    Family { name: "uneven warm-ups", truth: Truth::Clean, make: |s| services::uneven_warm_ups(s, 0.0) },
-    Family { name: "uneven warm-ups, 1 x", truth: Truth::Edge, make: |s| services::uneven_warm_ups(s, 1.0) },
-    Family { name: "uneven warm-ups, 4 x", truth: Truth::Leak, make: |s| services::uneven_warm_ups(s, 4.0) },
-    Family { name: "lives of all lengths", truth: Truth::Hard, make: |s| services::lives_of_all_lengths(s, 0.0) },
-    Family { name: "lives of all lengths, 4 x", truth: Truth::Leak, make: |s| services::lives_of_all_lengths(s, 4.0) },
-    Family {
-        name: "lives of all lengths, 10 x",
-        truth: Truth::Leak,
-        make: |s| services::lives_of_all_lengths(s, 10.0),
-    },
-    Family { name: "one dies young, 10 x", truth: Truth::Leak, make: services::one_dies_young },
-    Family { name: "turning ramp", truth: Truth::Clean, make: |s| services::turning_ramp(s, 1.0, 0.0) },
-    Family { name: "turning ramp, half followed", truth: Truth::Hard, make: |s| services::turning_ramp(s, 0.5, 0.0) },
-    Family { name: "half followed and 4 x", truth: Truth::Leak, make: |s| services::turning_ramp(s, 0.5, 4.0) },
-    Family { name: "turning ramp and 4 x", truth: Truth::Leak, make: |s| services::turning_ramp(s, 1.0, 4.0) },
-    Family { name: "warm-up and 1 MiB, 4 x", truth: Truth::Leak, make: |s| services::warm_staircase(s, 4.0) },
-    Family { name: "given back", truth: Truth::Clean, make: |s| services::given_back(s, 0.0) },
-    Family { name: "given back and 2 x", truth: Truth::Leak, make: |s| services::given_back(s, 2.0) },
-    Family { name: "measured ramp", truth: Truth::Clean, make: |s| services::measured_ramp(s, true, 0.0) },
-    Family { name: "measured ramp down and 2 x", truth: Truth::Leak, make: |s| services::measured_ramp(s, false, 2.0) },
-    Family { name: "heap that doubles", truth: Truth::Clean, make: |s| services::doubling_heap(s, 0.0) },
-    Family { name: "heap that doubles, 4 x", truth: Truth::Leak, make: |s| services::doubling_heap(s, 4.0) },
-    Family { name: "few collections", truth: Truth::Hard, make: services::few_collections },
-    Family { name: "few major collections", truth: Truth::Clean, make: |s| services::few_majors(s, 0.0) },
-    Family { name: "few major collections, 1 x", truth: Truth::Buried, make: |s| services::few_majors(s, 1.0) },
-    Family { name: "few major collections, 4 x", truth: Truth::Leak, make: |s| services::few_majors(s, 4.0) },
-    Family { name: "six steps at random, 2 x", truth: Truth::Buried, make: |s| services::steps(s, 6, 2.0) },
-    Family { name: "20 steps at random, 2 x", truth: Truth::Buried, make: |s| services::steps(s, 20, 2.0) },
-    Family { name: "in bursts", truth: Truth::Clean, make: |s| services::in_bursts(s, 0.0) },
-    Family { name: "in bursts, 1 x", truth: Truth::Edge, make: |s| services::in_bursts(s, 1.0) },
-    Family { name: "loud plateau, T .03-.12", truth: Truth::Clean, make: |s| loud::plateau(s, 0.03, 0.12) },
-    Family { name: "loud plateau, far from over", truth: Truth::Growing, make: loud::far_from_over },
-    Family { name: "loud, stretched", truth: Truth::Hard, make: loud::stretched },
-    Family { name: "loud, of many constants", truth: Truth::Hard, make: loud::many_constants },
-    Family { name: "loud, sigmoid", truth: Truth::Hard, make: loud::sigmoid },
-    Family { name: "loud, late and slow", truth: Truth::Hard, make: loud::late },
-    Family { name: "loud, two caches", truth: Truth::Hard, make: loud::two_caches },
-    Family { name: "loud, cache full at .75-.96", truth: Truth::Hard, make: loud::full_late },
-    Family { name: "loud, few collections", truth: Truth::Hard, make: loud::few_collections },
-    Family { name: "slow wave", truth: Truth::Hard, make: loud::slow_wave },
-    Family { name: "heavy-tailed unit root", truth: Truth::Hard, make: loud::heavy_walk },
-];

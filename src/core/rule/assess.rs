@@ -6,7 +6,8 @@
 use crate::answer::{Condition, Interval, JumpPattern, Transient, hold};
 use crate::rule::levels::jumping::{net, pattern, ups};
 use crate::rule::levels::lasting::{
-    bounds, chance, chance_of_halves, exceed, fading_to, late_rises, pace_left, paces, silence, stopping_at, tails,
+    bounds, chance, chance_of_halves, exceed, fading_to, late_rises, pace_left, paces, rises_late, silence,
+    stopping_at, tails,
 };
 use crate::rule::levels::level::{Levels, Subject, longest};
 use crate::rule::models::plausible::{Plausible, Plausibles, plausible};
@@ -236,10 +237,14 @@ pub fn less_transients(model: &Plausible, levels: &Levels, span: f64) -> Levels 
     Levels { y, ..levels.clone() }
 }
 
-/// The paces of a single series less the best model's transients; none of a sawtooth's floor, whose levels are few.
+/// The paces of a single series less the best model's transients; none of a sawtooth's floor, whose levels are few, nor of what rises
+/// like records of chance, whose parts differ by more than chance.
 fn paces_that_last(best: &Plausible, steady: &[Levels], span: f64) -> Option<Vec<f64>> {
     match steady {
-        [one] if !one.floor => paces(&less_transients(best, one, span)),
+        [one] if !one.floor => {
+            let settled = less_transients(best, one, span);
+            if rises_late(&settled) { paces(&settled) } else { None }
+        }
         _ => None,
     }
 }

@@ -9,13 +9,15 @@ use crate::answer::{
 };
 use crate::limits::CURVE;
 use crate::model::{Axis, Resource, Series};
+use crate::rule::levels::apart::grow_apart;
 use crate::rule::levels::idle::{self, works};
 use crate::rule::levels::kept::{kept, steepest};
-use crate::rule::levels::lasting::{late_slope, short_tails, stopping_at};
+use crate::rule::levels::lasting::{late_slope, rises_late, short_tails, stopping_at};
 use crate::rule::levels::level::{Jump, Levels, Subject, longest};
 use crate::rule::levels::pool::{Member, Pool, is_sound, rises};
 use crate::rule::levels::release::after_release;
 use crate::rule::levels::swing::without_swings;
+use crate::rule::models::plausible::Plausible;
 use crate::stats::student_t;
 use crate::thresholds::assess::{ALPHA, ALPHA_SUSPICIOUS, UNDONE};
 use crate::thresholds::scale::{ENOUGH, MANY, SEVERAL};
@@ -108,7 +110,7 @@ fn find_together(resource: Resource, axis: Axis, series: &[Series], terms: Terms
     let suspicious = if pool.recycled {
         accused_beyond_common(&pool, &mut alone, terms, least_jump)
     } else {
-        alone.iter().flatten().any(|one| one.is_suspicious(budget, 1))
+        alone.iter().flatten().any(|one| one.is_suspicious(budget, 1)) || one_grows_apart(&pool, &alone)
     };
     let workers = worker_findings(series, &pool, &alone);
     let leaking = alone.iter().flatten().filter(|a| a.leaks()).count();
@@ -166,6 +168,12 @@ fn find_together(resource: Resource, axis: Axis, series: &[Series], terms: Terms
         forecast: None,
     };
     (finding, unproven)
+}
+
+/// Whether one isn't clean and goes on growing apart from the others: the mean of them all hides it.
+fn one_grows_apart(pool: &Pool, alone: &[Option<Assessment>]) -> bool {
+    let goes_on = |one: &Assessment| !one.is_clean() && one.steady.iter().all(rises_late);
+    grow_apart(pool).into_iter().zip(alone).any(|(apart, one)| apart && one.as_ref().is_some_and(goes_on))
 }
 
 /// Recycled incarnations are too short-lived to be accused by what they grow by, as all of them warm up: those leak which grow
@@ -340,7 +348,10 @@ fn with_second_half(whole: Assessment, series: &[Series], pool: &Pool, terms: Te
     };
     let later = if is_short { None } else { assess_pool(&later, &half, terms, least_jump) };
     let Some(later) = later else { return whole };
-    if !later.is_clean() {
+    // What rose early in it and has stopped before its end may be half of a leak that pauses.
+    let rises_by = |best: &Plausible| best.grown(1.0) / half.longest_life() + later.by_jumps;
+    let rose = later.models.first().is_none_or(|best| rises_by(best) > terms.budget);
+    if !later.is_clean() || rose {
         return whole;
     }
     Assessment { clean: later.clean, by_second_half: true, end: later.end, ..whole }

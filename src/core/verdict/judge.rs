@@ -12,6 +12,8 @@ use crate::answer::{
     Outcome, ReadingNote, Reason, Settle, Verdict,
 };
 use crate::model::{Axis, EventKind, ExitCause, Failure, Resource, RunRecord, RunStatus, Sample};
+use crate::places::held::held;
+use crate::places::{is_shown, places};
 use crate::readings::kinds::Readings;
 use crate::readings::mix::Mix;
 use crate::readings::neighbours::neighbours;
@@ -20,9 +22,7 @@ use crate::readings::series::readings;
 use crate::rule::assess::Demands;
 use crate::rule::finding::least_jump;
 use crate::rule::forecast::forecast;
-use crate::rule::held::held;
 use crate::rule::parts::parts;
-use crate::rule::places::{is_shown, places};
 use crate::rule::reached::reached;
 use crate::rule::step_down::{Candidate, step_down};
 use crate::rule::{pages, steps, youth};

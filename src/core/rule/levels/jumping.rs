@@ -40,13 +40,21 @@ fn later_than_evenly(mean: f64, count: f64) -> f64 {
     (mean - 0.5) * (12.0 * count).sqrt()
 }
 
-/// Whether they come no later than records of something whose size varies by chance, as the largest request so far: those come at a rate
-/// that falls as one over the time, so that their logarithms lie evenly (Rényi 1962).
+/// Whether they come no later than records of chance do.
 fn may_be_records(jumps: &[&Jump]) -> bool {
-    let stretches = stretches(jumps);
-    let whole = (BLOCKS.get() as f64).ln();
-    let place = stretches.iter().map(|at| (*at.max(&1) as f64).ln() / whole).sum::<f64>() / stretches.len() as f64;
-    later_than_evenly(place, stretches.len() as f64) < normal_quantile(1.0 - ALPHA_SUSPICIOUS.get())
+    let alike = |stretch: i64| Jump { at: stretch as f64 / BLOCKS.get() as f64, size: 1.0 };
+    !are_later_than_records(stretches(jumps).into_iter().map(alike))
+}
+
+/// Whether rises come later, each weighted with its size, than records of something whose size varies by chance, as the largest request so
+/// far: those come at a rate that falls as one over the time, so that their logarithms lie evenly (Rényi 1962).
+pub fn are_later_than_records(rises: impl Iterator<Item = Jump>) -> bool {
+    let blocks = BLOCKS.get() as f64;
+    let place = |at: f64| (blocks * at).max(1.0).ln() / blocks.ln();
+    let (sum, squares, places) = rises.fold((0.0, 0.0, 0.0), |(sum, squares, places), Jump { at, size }| {
+        (sum + size, squares + size * size, places + size * place(at))
+    });
+    later_than_evenly(places / sum, sum * sum / squares) >= normal_quantile(1.0 - ALPHA_SUSPICIOUS.get())
 }
 
 /// The bounds of what such jumps add in the mean of runs like this one, each missed with probability `alpha`.

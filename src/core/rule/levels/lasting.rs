@@ -3,7 +3,8 @@
 //! A model knows how growth goes on only if it has the shape that the level took. These tests know no shape. They hold for a
 //! random walk and for rises of very different sizes too.
 
-use super::level::{Levels, longest};
+use super::jumping::are_later_than_records;
+use super::level::{Jump, Levels, longest};
 use crate::limits::PRECISE;
 use crate::stats::{Line, ModelFit, Panel, Unit, median, sign_flip, student_t, student_t_tail, theil_sen};
 use crate::thresholds::assess::ALPHA;
@@ -125,6 +126,12 @@ pub fn silence(levels: &Levels) -> f64 {
         Some(last) if sum > 0.0 => ((x[last] - x[0]) / levels.span()).powf(sum * sum / squares),
         _ => 1.0,
     }
+}
+
+/// Whether the high-water mark of these levels rises later than records of chance do: what goes on, and not what gets ever rarer.
+pub fn rises_late(levels: &Levels) -> bool {
+    let at = |x: &f64| (x - levels.x[0]) / levels.span();
+    are_later_than_records(levels.x.iter().zip(rises(&levels.y)).map(|(x, size)| Jump { at: at(x), size }))
 }
 
 /// Where the pace of growth comes to soon, after twice the change more, if it has slowed down shortly before the end beyond doubt: the
@@ -249,6 +256,14 @@ mod tests {
         let once = silence(&levels(|x| if x > 40.0 { 9.0 } else { 0.0 }));
         assert!(once > 0.6, "a single rise says nothing of the next: {once}");
         assert_eq!((silence(&levels(|_| 1.0)), silence(&Levels::default())), (1.0, 1.0));
+    }
+
+    #[test]
+    fn what_goes_on_rises_later_than_records_of_chance() {
+        assert!(rises_late(&levels(|x| x)) && rises_late(&levels(|x| (x / 9.0).floor())));
+        // A step at each power of two, as the largest of so many sizes would make them.
+        assert!(!rises_late(&levels(|x| x.max(1.0).log2().floor())));
+        assert!(!rises_late(&levels(|_| 7.0)) && !rises_late(&Levels::default()));
     }
 
     #[test]

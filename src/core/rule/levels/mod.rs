@@ -1,5 +1,6 @@
 //! From series to levels: stretches of equal time, falls to a floor, jumps, pools of workers.
 
+pub mod apart;
 pub mod floor;
 pub mod idle;
 pub mod jumping;

@@ -4,9 +4,9 @@
 use super::unjudged::{command_of, leaking, worst};
 use crate::answer::{Doubt, Finding, Kind, Note, Outcome};
 use crate::model::{Axis, JavaHeap, Resource, RunRecord, Sample, Series, WorkerId};
+use crate::places::growing;
 use crate::readings::series::part_series;
 use crate::rule::finding::find;
-use crate::rule::places::growing;
 use crate::thresholds::scale::FEW;
 use std::collections::{HashMap, HashSet};
 

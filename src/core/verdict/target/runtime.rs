@@ -2,7 +2,7 @@
 
 use crate::answer::{Finding, Note, Runtime};
 use crate::model::{MapReading, PlaceKind, RunRecord};
-use crate::rule::places::growing;
+use crate::places::growing;
 
 /// How the names of files begin that only programs of a runtime have mapped.
 const FILES: [(&str, Runtime); 11] = [

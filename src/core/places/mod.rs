@@ -3,6 +3,8 @@
 //! Places are told apart by kind and name. Where names are too many to be listed, and where anonymous mappings pass from one
 //! size class to the next as they grow and merge, the kind alone is told.
 
+pub(crate) mod held;
+
 use crate::answer::{Finding, Outcome, PlaceGrowth, Places};
 use crate::model::{MapReading, Place, PlaceKind, Resource, RunRecord, Series, WorkerId};
 use crate::stats::median;

@@ -1,6 +1,6 @@
 //! What the descriptors refer to that a growth of them lies in: readings that are far apart, held against each other.
 
-use super::places::{Pair, goes_on, growing, is_shown, pair};
+use super::{Pair, goes_on, growing, is_shown, pair};
 use crate::answer::{Finding, Held, HeldGrowth};
 use crate::model::{HeldGroup, HeldKind, Resource, RunRecord, Sample, Series, WorkerId};
 use std::collections::{BTreeMap, HashMap};
