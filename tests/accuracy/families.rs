@@ -308,7 +308,12 @@ fn kept_at_random(s: &mut Source, events: f64, sigma: f64, mean: f64, passed: im
 
 fn persistent_noise(s: &mut Source, times: f64) -> Vec<Series> {
     let sd = s.log_uniform(32.0 * KIB, 160.0 * KIB);
-    s.noise = Noise { rho: 0.95, sd: Some(sd), tails: None };
+    under_noise(s, 0.95, sd, times)
+}
+
+/// Growth of so many times the budget, under errors of this autocorrelation and this standard deviation.
+fn under_noise(s: &mut Source, rho: f64, sd: f64, times: f64) -> Vec<Series> {
+    s.noise = Noise { rho, sd: Some(sd), tails: None };
     s.worker(|u| leak(times, u))
 }
 

@@ -50,38 +50,10 @@ pub const FAMILIES: &[Family] = &[
     },
     Family { name: "short, flat", truth: Truth::Clean, make: |s| short(s, |_| 0.0) },
     Family { name: "short, plateau T .1", truth: Truth::Clean, make: |s| short(s, |u| 6.0 * MIB * plateau(0.1, u)) },
-    Family {
-        name: "unit root",
-        truth: Truth::Hard,
-        make: |s| {
-            s.noise = Noise { rho: 1.0, sd: Some(64.0 * KIB), tails: None };
-            s.worker(|_| 0.0)
-        },
-    },
-    Family {
-        name: "noise far above",
-        truth: Truth::Hard,
-        make: |s| {
-            s.noise = Noise { rho: 0.8, sd: Some(8.0 * MIB), tails: None };
-            s.worker(|_| 0.0)
-        },
-    },
-    Family {
-        name: "noise far above, and 1 x",
-        truth: Truth::Buried,
-        make: |s| {
-            s.noise = Noise { rho: 0.8, sd: Some(8.0 * MIB), tails: None };
-            s.worker(|u| leak(1.0, u))
-        },
-    },
-    Family {
-        name: "unit root and 1 x",
-        truth: Truth::Buried,
-        make: |s| {
-            s.noise = Noise { rho: 1.0, sd: Some(64.0 * KIB), tails: None };
-            s.worker(|u| leak(1.0, u))
-        },
-    },
+    Family { name: "unit root", truth: Truth::Hard, make: |s| under_noise(s, 1.0, 64.0 * KIB, 0.0) },
+    Family { name: "noise far above", truth: Truth::Hard, make: |s| under_noise(s, 0.8, 8.0 * MIB, 0.0) },
+    Family { name: "noise far above, and 1 x", truth: Truth::Buried, make: |s| under_noise(s, 0.8, 8.0 * MIB, 1.0) },
+    Family { name: "unit root and 1 x", truth: Truth::Buried, make: |s| under_noise(s, 1.0, 64.0 * KIB, 1.0) },
     Family { name: "short, flat, AR .8", truth: Truth::Clean, make: |s| short_noisy(s, 0.8, |_| 0.0) },
     Family { name: "short, plateau T .2", truth: Truth::Clean, make: |s| short(s, |u| 6.0 * MIB * plateau(0.2, u)) },
     Family { name: "short, sawtooth", truth: Truth::Clean, make: |s| short_sawtooth(s, 0.0) },

@@ -1,6 +1,6 @@
 //! Growth that stops for a while, or comes in uneven steps, in one of many workers or in all of them.
 
-use super::{BUDGET, MIB, REQUESTS, Source, leak};
+use super::{MIB, Source, leak};
 use seepage::model::Series;
 
 /// A leak that grows and pauses twice alike, so that the second half shows a rise that has ended.
@@ -21,7 +21,7 @@ pub fn one_of_eight(s: &mut Source, times: f64) -> Vec<Series> {
         (0..count).map(|k| ((k as f64 + s.uniform(0.0, 1.0)) / count as f64, s.log_uniform(0.2, 3.0))).collect();
     let sum: f64 = steps.iter().map(|step| step.1).sum();
     let kept = |u: f64| steps.iter().filter(|step| step.0 <= u).map(|step| step.1).sum::<f64>() / sum;
-    s.pool(8, |worker, u| if worker == 3 { times * BUDGET * REQUESTS * kept(u) } else { 0.0 })
+    s.pool(8, |worker, u| if worker == 3 { leak(times, kept(u)) } else { 0.0 })
 }
 
 /// A pool of eight that keeps the largest request so far: the steps of each get ever rarer.

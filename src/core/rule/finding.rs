@@ -17,7 +17,6 @@ use crate::rule::levels::level::{Jump, Levels, Subject, longest};
 use crate::rule::levels::pool::{Member, Pool, is_sound, rises};
 use crate::rule::levels::release::after_release;
 use crate::rule::levels::swing::without_swings;
-use crate::rule::models::plausible::Plausible;
 use crate::stats::student_t;
 use crate::thresholds::assess::{ALPHA, ALPHA_SUSPICIOUS, UNDONE};
 use crate::thresholds::scale::{ENOUGH, MANY, SEVERAL};
@@ -349,8 +348,8 @@ fn with_second_half(whole: Assessment, series: &[Series], pool: &Pool, terms: Te
     let later = if is_short { None } else { assess_pool(&later, &half, terms, least_jump) };
     let Some(later) = later else { return whole };
     // What rose early in it and has stopped before its end may be half of a leak that pauses.
-    let rises_by = |best: &Plausible| best.grown(1.0) / half.longest_life() + later.by_jumps;
-    let rose = later.models.first().is_none_or(|best| rises_by(best) > terms.budget);
+    let length = half.longest_life();
+    let rose = later.models.first().is_none_or(|best| best.grown(1.0) / length + later.by_jumps > terms.budget);
     if !later.is_clean() || rose {
         return whole;
     }

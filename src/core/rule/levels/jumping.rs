@@ -29,15 +29,16 @@ pub fn pattern(subject: Subject, budget: f64) -> JumpPattern {
 
 /// Laplace's trend test on jumps, each weighted with its size: under a constant rate their mean place is 1/2.
 fn get_rarer(jumps: &[&Jump]) -> bool {
-    let mass: f64 = jumps.iter().map(|j| j.size).sum();
-    let place = jumps.iter().map(|j| j.at * j.size).sum::<f64>() / mass;
-    let square: f64 = jumps.iter().map(|j| j.size * j.size).sum();
-    later_than_evenly(place, mass * mass / square) < -normal_quantile(1.0 - ALPHA_SUSPICIOUS.get())
+    later_than_evenly(jumps.iter().map(|jump| **jump)) < -normal_quantile(1.0 - ALPHA_SUSPICIOUS.get())
 }
 
-/// By how many standard errors the mean of so many places lies over that of places which lie evenly between zero and one.
-fn later_than_evenly(mean: f64, count: f64) -> f64 {
-    (mean - 0.5) * (12.0 * count).sqrt()
+/// By how many standard errors the mean place of these, each weighted with its size, lies over that of places which lie evenly between
+/// zero and one; they are as many as they are in effect (Kish 1965).
+fn later_than_evenly(jumps: impl Iterator<Item = Jump>) -> f64 {
+    let (sum, squares, places) = jumps.fold((0.0, 0.0, 0.0), |(sum, squares, places), Jump { at, size }| {
+        (sum + size, squares + size * size, places + size * at)
+    });
+    (places / sum - 0.5) * (12.0 * (sum * sum / squares)).sqrt()
 }
 
 /// Whether they come no later than records of chance do.
@@ -50,11 +51,8 @@ fn may_be_records(jumps: &[&Jump]) -> bool {
 /// far: those come at a rate that falls as one over the time, so that their logarithms lie evenly (Rényi 1962).
 pub fn are_later_than_records(rises: impl Iterator<Item = Jump>) -> bool {
     let blocks = BLOCKS.get() as f64;
-    let place = |at: f64| (blocks * at).max(1.0).ln() / blocks.ln();
-    let (sum, squares, places) = rises.fold((0.0, 0.0, 0.0), |(sum, squares, places), Jump { at, size }| {
-        (sum + size, squares + size * size, places + size * place(at))
-    });
-    later_than_evenly(places / sum, sum * sum / squares) >= normal_quantile(1.0 - ALPHA_SUSPICIOUS.get())
+    let evenly = rises.map(|rise| Jump { at: (blocks * rise.at).max(1.0).ln() / blocks.ln(), ..rise });
+    later_than_evenly(evenly) >= normal_quantile(1.0 - ALPHA_SUSPICIOUS.get())
 }
 
 /// The bounds of what such jumps add in the mean of runs like this one, each missed with probability `alpha`.

@@ -74,18 +74,18 @@ pub fn fading_to(paces: &[f64]) -> Option<f64> {
     falls.then(|| line.at(2.0))
 }
 
+/// Growth per step of the axis from this age on; `None` with too few levels for that.
+pub fn pace_from(levels: &Levels, age: f64) -> Option<f64> {
+    let from = levels.x.partition_point(|x| x - levels.x[0] < age);
+    let late = levels.x.len() - from >= FEW.get();
+    late.then(|| Line::through(&levels.x[from..], &levels.y[from..])).flatten().map(|line| line.slope)
+}
+
 /// The probability that incarnations grow so far over `allowed` from half of the longest life on, if they grew by just that; each counts as
 /// one. One where it isn't over, and with too few: who ended sooner may have warmed up all its life.
 pub fn chance_of_halves(series: &[Levels], allowed: f64) -> f64 {
     let age = 0.5 * longest(series);
-    let half = |s: &Levels| {
-        let from = s.x.partition_point(|x| x - s.x[0] < age);
-        (s.x.len() - from >= FEW.get())
-            .then(|| Line::through(&s.x[from..], &s.y[from..]))
-            .flatten()
-            .map(|line| line.slope)
-    };
-    let slopes: Vec<f64> = series.iter().filter_map(half).collect();
+    let slopes: Vec<f64> = series.iter().filter_map(|one| pace_from(one, age)).collect();
     let n = slopes.len() as f64;
     let mean = slopes.iter().sum::<f64>() / n;
     let variance = slopes.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / (n - 1.0);
